@@ -1,0 +1,1 @@
+"""The deep-zoom widget, its layers and its tools."""

@@ -1,0 +1,1 @@
+"""Reading slides: one protocol, OpenSlide for every format, a direct path for tiled TIFF."""

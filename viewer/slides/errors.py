@@ -1,0 +1,51 @@
+"""What can go wrong with a slide, one class a kind, each with the values it speaks of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class SlideError(Exception):
+    """A slide that cannot be used; `str()` is one sentence that says what is wrong and what to do."""
+
+    def __init__(self, path: Path, sentence: str) -> None:
+        super().__init__(sentence)
+        self.path = path
+
+
+class SlideNotFoundError(SlideError):
+    """There is nothing at the path."""
+
+
+class SlideIsFolderError(SlideError):
+    """The path is a folder without a slide in it."""
+
+
+class SlideAccessError(SlideError):
+    """The system refuses to let us read the file."""
+
+
+class UnsupportedSlideError(SlideError):
+    """The file is no slide, or of a kind that nothing here reads."""
+
+
+class DamagedSlideError(SlideError):
+    """The file is a slide that is cut short or spoilt."""
+
+
+class IncompleteSlideError(SlideError):
+    """A slide of several files of which some are missing."""
+
+
+class TileError(Exception):
+    """One tile that cannot be read; the slide's other tiles may still be good.
+
+    `str()` is one sentence with the reason.
+    """
+
+    def __init__(self, level: int, column: int, row: int, reason: str) -> None:
+        super().__init__(f"Tile {column}, {row} of level {level} cannot be read: {reason}")
+        self.level = level
+        self.column = column
+        self.row = row
+        self.reason = reason

@@ -1,0 +1,127 @@
+"""The one protocol that every reader of slides fulfils."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from viewer.geometry import Box, Optics
+
+RgbImage = NDArray[np.uint8]
+"""uint8, shape (height, width, 3), sRGB or the slide's own RGB, C-contiguous."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One resolution of a slide, cut into a grid of tiles.
+
+    Attributes
+    ----------
+    downsample
+        Level-0 pixels per pixel of this level.
+    stored_tiles_per_tile
+        How many tiles of the file one tile of this level is made from: 1 for a level of the
+        file, 4 ** k for one that is made here by k halvings. The loader keeps dear tiles from
+        blocking cheap ones.
+    """
+
+    width_px: int
+    height_px: int
+    downsample: float
+    tile_width_px: int
+    tile_height_px: int
+    stored_tiles_per_tile: int = 1
+
+    @property
+    def columns(self) -> int:
+        return math.ceil(self.width_px / self.tile_width_px)
+
+    @property
+    def rows(self) -> int:
+        return math.ceil(self.height_px / self.tile_height_px)
+
+    def tile_size_px(self, column: int, row: int) -> tuple[int, int]:
+        """Width and height of a tile in this level's pixels; less at the right and lower edge."""
+        width = min(self.tile_width_px, self.width_px - column * self.tile_width_px)
+        height = min(self.tile_height_px, self.height_px - row * self.tile_height_px)
+        return width, height
+
+    def tile_box(self, column: int, row: int) -> Box:
+        """The part of the slide that a tile covers, in level-0 pixels."""
+        width, height = self.tile_size_px(column, row)
+        x = column * self.tile_width_px
+        y = row * self.tile_height_px
+        k = self.downsample
+        return Box(x * k, y * k, (x + width) * k, (y + height) * k)
+
+
+@dataclass(frozen=True, slots=True)
+class SlideInfo:
+    """What a slide says of itself.
+
+    Attributes
+    ----------
+    identity
+        Stable under renaming and copying: OpenSlide's quickhash, else a hash of the content.
+    reader
+        Which reader serves the pixels, for the properties panel and for bug reports.
+    associated
+        Names of the small pictures beside the tissue, such as label, macro, thumbnail.
+    properties
+        Everything the file tells, by OpenSlide's names where OpenSlide reads it.
+    """
+
+    vendor: str
+    reader: str
+    identity: str
+    optics: Optics
+    associated: tuple[str, ...] = ()
+    icc_profile: bytes | None = None
+    properties: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+class SlideSource(Protocol):
+    """A slide whose tiles can be read, from any thread.
+
+    `levels` runs from the finest (level 0, downsample 1.0) to the coarsest, with no step of much
+    more than two and a coarsest level of a few tiles (`open_slide` sees to that).
+    """
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def info(self) -> SlideInfo: ...
+
+    @property
+    def levels(self) -> tuple[Level, ...]: ...
+
+    def read_tile(self, level: int, column: int, row: int) -> RgbImage:
+        """One tile, uint8 (height, width, 3), cut at the slide's edges as `Level.tile_size_px` says.
+
+        Raises
+        ------
+        TileError
+            This tile cannot be read; the reason is in the error.
+        """
+        ...
+
+    def read_associated(self, name: str) -> RgbImage:
+        """One of `info.associated`, uint8 (height, width, 3).
+
+        Raises
+        ------
+        SlideError
+            The picture cannot be read.
+        """
+        ...
+
+    def close(self) -> None:
+        """Frees files. Calls of `read_tile` that are under way may then raise TileError."""
+        ...

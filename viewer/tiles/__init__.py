@@ -1,0 +1,1 @@
+"""What to load next: requests, priorities, dropping, and a cache bounded in bytes."""
