@@ -1,0 +1,45 @@
+"""Fixtures that all tests share: slides to read, and Qt without a screen."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SAMPLE_SLIDE = REPOSITORY / "resources" / "slides" / "CMU-1-Small-Region.svs"
+
+
+def shared_data() -> Path:
+    """The folder with the slides that may not be bundled."""
+    return Path(os.environ.get("COVERSLIP_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
+
+
+@pytest.fixture
+def sample_slide() -> Path:
+    return SAMPLE_SLIDE
+
+
+@pytest.fixture
+def shared_slide() -> Callable[[str], Path]:
+    """Finds a slide such as "slides/boxes.tiff" in the shared data, or skips the test."""
+
+    def find(name: str) -> Path:
+        path = shared_data() / name
+        if not path.exists():
+            pytest.skip(f"{name} is not here: set COVERSLIP_TEST_DATA to the folder that holds it")
+        return path
+
+    return find
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Settings, caches and logs of a test go to a folder of its own."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("COVERSLIP_HOME", str(home))
+    return home
