@@ -1,0 +1,47 @@
+"""What the canvas is made of: layers painted in a fixed order over one another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from PySide6.QtGui import QPainter
+
+    from viewer.geometry import Box, Optics, View
+
+
+class Stratum(IntEnum):
+    """The order in which layers are painted, the lowest first."""
+
+    TILES = 0
+    HEATMAPS = 1
+    OBJECTS = 2
+    ANNOTATIONS = 3
+    TOOLS = 4
+    FURNITURE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What a layer needs to know to paint itself.
+
+    Attributes
+    ----------
+    slide
+        The level-0 box of the whole slide.
+    device_pixel_ratio
+        Device pixels per logical pixel of the screen.
+    """
+
+    view: View
+    slide: Box
+    optics: Optics
+    device_pixel_ratio: float
+
+
+class Layer(Protocol):
+    """One layer of the canvas; paints in logical screen pixels."""
+
+    def paint(self, painter: QPainter, scene: Scene) -> None: ...

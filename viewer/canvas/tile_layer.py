@@ -1,0 +1,205 @@
+"""Paints the slide's tiles into a frame that is kept between paints.
+
+A pan moves the frame's pixels and paints only the strip that came in; a tile that arrives paints
+only its own place. So a frame costs what changed, not what is on screen.
+
+Tiles are laid on a grid of whole device pixels, upright, before the view's turn is applied:
+neighbours share their rounded edge, so there are no seams, and the grid does not depend on the
+centre, so nothing shimmers while panning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QPoint, QRect, Qt
+from PySide6.QtGui import QBrush, QColor, QImage, QPainter, QPixmap, QRegion, QTransform
+
+from viewer.geometry import Box, Point, Size, View
+from viewer.tiles.plan import cover, level_for, visible_tiles
+
+if TYPE_CHECKING:
+    from viewer.canvas.layer import Scene
+    from viewer.tiles.cache import TileKey
+    from viewer.tiles.loader import TileLoader
+
+SURROUND = QColor(118, 118, 118)
+_UNLOADED = QColor(150, 150, 150)
+_UNREADABLE = QColor(200, 60, 40)
+
+# More separate places than this are repainted as one.
+_MOST_PLACES = 24
+
+
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """Level-0 pixels to upright device pixels, and those to the frame.
+
+    Two grids that differ in `shift` alone show the same picture, moved.
+    """
+
+    scale: float
+    view: View
+    width_px: int
+    height_px: int
+    shift: tuple[int, int]
+
+    @classmethod
+    def of(cls, view: View, device_pixel_ratio: float) -> _Grid:
+        width = round(view.size.width * device_pixel_ratio)
+        height = round(view.size.height * device_pixel_ratio)
+        scale = device_pixel_ratio / view.downsample
+        across, down = _upright(width, height, view)
+        shift = (
+            round(view.center.x * scale - across / 2),
+            round(view.center.y * scale - down / 2),
+        )
+        at_origin = replace(view, center=Point(0.0, 0.0), size=Size(width, height), downsample=1.0)
+        return cls(scale, at_origin, width, height, shift)
+
+    def rect(self, box: Box) -> QRect:
+        """A level-0 box in upright device pixels; neighbours share their edges."""
+        left, top = round(box.x0 * self.scale), round(box.y0 * self.scale)
+        right, bottom = round(box.x1 * self.scale), round(box.y1 * self.scale)
+        return QRect(left - self.shift[0], top - self.shift[1], right - left, bottom - top)
+
+    @property
+    def transform(self) -> QTransform:
+        """Upright device pixels to pixels of the frame."""
+        across, down = _upright(self.width_px, self.height_px, self.view)
+        return QTransform.fromTranslate(-across / 2, -down / 2) * QTransform(*self.view.transform)
+
+    def moved_from(self, old: _Grid) -> QPoint | None:
+        """How far the frame's pixels moved since `old`; None where it must be painted anew."""
+        if replace(old, shift=self.shift) != self or self.view.rotation_deg % 90.0:
+            return None
+        dx, dy = old.shift[0] - self.shift[0], old.shift[1] - self.shift[1]
+        turned = QTransform(*self.view.transform[:4], 0, 0).map(QPoint(dx, dy))
+        return turned
+
+
+class TileLayer:
+    """The slide itself."""
+
+    def __init__(self) -> None:
+        self._loader: TileLoader[QImage] | None = None
+        self._frame = QPixmap()
+        self._grid: _Grid | None = None
+        self._arrived: set[TileKey] = set()
+        self.has_hole = False
+
+    def set_loader(self, loader: TileLoader[QImage] | None) -> None:
+        """Shows another slide; None shows nothing."""
+        self._loader = loader
+        self.repaint_all()
+
+    def repaint_all(self) -> None:
+        """The next paint starts from nothing."""
+        self._grid = None
+        self._arrived.clear()
+
+    def tile_arrived(self, key: TileKey) -> None:
+        """The next paint paints the tile's place."""
+        self._arrived.add(key)
+
+    def paint(self, painter: QPainter, scene: Scene) -> None:
+        """Brings the frame up to date and paints it."""
+        if self._loader is None:
+            painter.fillRect(QRect(0, 0, *map(round, scene.view.size)), SURROUND)
+            return
+        grid = _Grid.of(scene.view, scene.device_pixel_ratio)
+        dirty = self._move_frame(grid)
+        dirty += self._arrivals(grid)
+        self._grid = grid
+        self._arrived.clear()
+        if not dirty.isEmpty():
+            self._paint_frame(grid, scene, dirty, self._loader)
+        self._frame.setDevicePixelRatio(scene.device_pixel_ratio)
+        painter.drawPixmap(0, 0, self._frame)
+
+    def _move_frame(self, grid: _Grid) -> QRegion:
+        """Shifts what the frame holds already; gives the places that it does not hold."""
+        whole = QRect(0, 0, grid.width_px, grid.height_px)
+        moved = grid.moved_from(self._grid) if self._grid is not None else None
+        if moved is None:
+            if self._frame.size() != whole.size():
+                self._frame = QPixmap(whole.size())
+            return QRegion(whole)
+        if moved.isNull():
+            return QRegion()
+        self._frame.setDevicePixelRatio(1.0)
+        self._frame.scroll(moved.x(), moved.y(), whole)
+        return QRegion(whole) - QRegion(whole.translated(moved))
+
+    def _arrivals(self, grid: _Grid) -> QRegion:
+        assert self._loader is not None
+        levels = self._loader.source.levels
+        whole = QRect(0, 0, grid.width_px, grid.height_px)
+        region = QRegion()
+        for key in self._arrived:
+            box = levels[key.level].tile_box(key.column, key.row)
+            region += _outline(grid, grid.rect(box)).intersected(whole)
+        return region
+
+    def _paint_frame(
+        self, grid: _Grid, scene: Scene, dirty: QRegion, loader: TileLoader[QImage]
+    ) -> None:
+        levels = loader.source.levels
+        wanted = level_for(levels, scene.view.downsample / scene.device_pixel_ratio)
+        visible = visible_tiles(levels, wanted, scene.view)
+        keys, self.has_hole = cover(levels, visible, loader.has)
+        tiles = [
+            (grid.rect(levels[key.level].tile_box(key.column, key.row)), tile.picture)
+            for key in keys
+            if (tile := loader.tile(key)) is not None
+        ]
+        unreadable = [
+            grid.rect(levels[key.level].tile_box(key.column, key.row))
+            for key in visible
+            if key in loader.failures
+        ]
+        self._frame.setDevicePixelRatio(1.0)
+        painter = QPainter(self._frame)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        turn = grid.transform
+        slide = grid.rect(scene.slide)
+        for place in _places(dirty):
+            painter.resetTransform()
+            painter.setClipRect(place)
+            painter.fillRect(place, SURROUND)
+            painter.setTransform(turn)
+            upright = turn.inverted()[0].mapRect(place).adjusted(-1, -1, 1, 1)
+            painter.fillRect(slide.intersected(upright), _UNLOADED)
+            for rect, picture in tiles:
+                if rect.intersects(upright):
+                    painter.drawImage(rect, picture)
+            _paint_unreadable(painter, (rect for rect in unreadable if rect.intersects(upright)))
+        painter.end()
+
+
+def _paint_unreadable(painter: QPainter, rects: Iterable[QRect]) -> None:
+    """Hatches, over a coarser picture where there is one, so that nobody takes it for tissue."""
+    for rect in rects:
+        painter.fillRect(rect, QColor(128, 128, 128, 150))
+        painter.fillRect(rect, QBrush(_UNREADABLE, Qt.BrushStyle.BDiagPattern))
+        painter.setPen(_UNREADABLE)
+        painter.drawRect(rect.adjusted(0, 0, -1, -1))
+
+
+def _places(region: QRegion) -> list[QRect]:
+    places = [QRect(rect) for rect in region]  # pyright: ignore[reportGeneralTypeIssues]
+    return places if len(places) <= _MOST_PLACES else [region.boundingRect()]
+
+
+def _outline(grid: _Grid, upright: QRect) -> QRect:
+    """The frame's pixels that an upright rectangle may touch."""
+    margin = 1 if grid.view.rotation_deg % 90.0 else 0
+    return grid.transform.mapRect(upright).adjusted(-margin, -margin, margin, margin)
+
+
+def _upright(width: int, height: int, view: View) -> tuple[int, int]:
+    """The frame's width and height as seen by the unturned slide."""
+    is_on_its_side = view.rotation_deg % 180.0 == 90.0
+    return (height, width) if is_on_its_side else (width, height)

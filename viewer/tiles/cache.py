@@ -1,0 +1,111 @@
+"""Tiles ready to paint, bounded in bytes, shared by all views of the application."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
+
+Picture = TypeVar("Picture")
+
+
+class TileKey(NamedTuple):
+    """One tile of one slide."""
+
+    level: int
+    column: int
+    row: int
+
+
+@dataclass(slots=True)
+class CachedTile(Generic[Picture]):
+    """A tile as it is painted.
+
+    Attributes
+    ----------
+    look_version
+        Which look of the slide it was prepared for; one of an older look is painted until the
+        new one is there.
+    shown
+        Whether it has been on screen, which tells how well the prefetching guesses.
+    """
+
+    picture: Picture
+    size_bytes: int
+    look_version: int
+    shown: bool = False
+
+
+class TileCache(Generic[Picture]):
+    """The least recently painted tiles go first; pinned ones stay until their slide is dropped.
+
+    Slides are told apart by a token of the caller's, since two views of one slide may show it
+    with different looks. All methods may be called from any thread.
+    """
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._used_bytes = 0
+        self._tiles: OrderedDict[tuple[int, TileKey], CachedTile[Picture]] = OrderedDict()
+        self._pinned: dict[tuple[int, TileKey], CachedTile[Picture]] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def limit_bytes(self) -> int:
+        return self._limit_bytes
+
+    @limit_bytes.setter
+    def limit_bytes(self, limit_bytes: int) -> None:
+        with self._lock:
+            self._limit_bytes = limit_bytes
+            self._shrink()
+
+    @property
+    def used_bytes(self) -> int:
+        return self._used_bytes
+
+    def __len__(self) -> int:
+        return len(self._tiles) + len(self._pinned)
+
+    def get(self, slide: int, key: TileKey) -> CachedTile[Picture] | None:
+        """The tile, which counts as painted now; None when it is not here."""
+        place = (slide, key)
+        with self._lock:
+            tile = self._tiles.get(place)
+            if tile is None:
+                return self._pinned.get(place)
+            self._tiles.move_to_end(place)
+            return tile
+
+    def look_version(self, slide: int, key: TileKey) -> int | None:
+        """The look that the tile was prepared for, without counting it as painted."""
+        place = (slide, key)
+        with self._lock:
+            tile = self._tiles.get(place) or self._pinned.get(place)
+            return None if tile is None else tile.look_version
+
+    def put(
+        self, slide: int, key: TileKey, tile: CachedTile[Picture], *, pinned: bool = False
+    ) -> None:
+        """Keeps a tile in place of an older one, and lets others go to stay within the limit."""
+        place = (slide, key)
+        with self._lock:
+            old = self._pinned.pop(place, None) or self._tiles.pop(place, None)
+            if old is not None:
+                self._used_bytes -= old.size_bytes
+            (self._pinned if pinned else self._tiles)[place] = tile
+            self._used_bytes += tile.size_bytes
+            self._shrink()
+
+    def drop_slide(self, slide: int) -> None:
+        """Forgets all tiles of a slide that was closed."""
+        with self._lock:
+            for tiles in (self._tiles, self._pinned):
+                for place in [place for place in tiles if place[0] == slide]:
+                    self._used_bytes -= tiles.pop(place).size_bytes
+
+    def _shrink(self) -> None:
+        while self._used_bytes > self._limit_bytes and self._tiles:
+            _, tile = self._tiles.popitem(last=False)
+            self._used_bytes -= tile.size_bytes

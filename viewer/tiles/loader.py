@@ -1,0 +1,222 @@
+"""Worker threads that turn wanted tiles into pictures, always the most wanted one next."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+from viewer.slides.errors import TileError
+from viewer.slides.source import RgbImage, SlideSource
+from viewer.tiles.cache import CachedTile, TileCache, TileKey
+from viewer.tiles.plan import TilePlan
+
+Picture = TypeVar("Picture")
+
+_log = logging.getLogger(__name__)
+_tokens = itertools.count()
+
+# A tile made from more stored tiles than this keeps a worker busy for tens of milliseconds; only
+# one worker at a time takes such a tile, so that the others stay free for what is cheap.
+_DEAR_STORED_TILES = 64
+
+# Prefetching stops while more than this share of all decoded tiles was never on screen.
+_UNSEEN_SHARE = 0.2
+_UNSEEN_ALLOWANCE = 24
+
+
+class TileLoader(Generic[Picture]):
+    """Loads the tiles of one slide for one view.
+
+    `request` replaces whatever was asked for before: tiles that left the view and are not yet
+    being decoded are dropped. Results go to the cache, then `on_loaded` is called, from a
+    worker thread.
+
+    Parameters
+    ----------
+    source
+        The slide; its `read_tile` is called from several threads.
+    prepare
+        Makes the picture from uint8 (height, width, 3), in a worker thread, and tells its bytes.
+    cache
+        Where pictures go.
+    on_loaded
+        Called from a worker with the key of each tile that arrived or failed.
+    worker_count
+        How many tiles are read at the same time.
+    """
+
+    def __init__(
+        self,
+        source: SlideSource,
+        prepare: Callable[[RgbImage], tuple[Picture, int]],
+        cache: TileCache[Picture],
+        on_loaded: Callable[[TileKey], None],
+        worker_count: int = 2,
+    ) -> None:
+        self.source = source
+        self.failures: dict[TileKey, str] = {}
+        self.decoded_count = 0
+        self._token = next(_tokens)
+        self._prepare = prepare
+        self._look_version = 0
+        self._cache = cache
+        self._on_loaded = on_loaded
+        self._wanted: list[TileKey] = []
+        self._ahead: list[TileKey] = []
+        self._started_s: dict[TileKey, float] = {}
+        self._unseen_count = 0
+        self._is_closed = False
+        self._changed = threading.Condition()
+        self._workers = [
+            threading.Thread(target=self._work, name=f"tiles-{self._token}-{i}", daemon=True)
+            for i in range(worker_count)
+        ]
+        for worker in self._workers:
+            worker.start()
+
+    def tile(self, key: TileKey) -> CachedTile[Picture] | None:
+        """The tile to paint, which counts as shown; None when it is not at hand."""
+        tile = self._cache.get(self._token, key)
+        if tile is not None and not tile.shown:
+            tile.shown = True
+            with self._changed:
+                self._unseen_count -= 1
+        return tile
+
+    def has(self, key: TileKey) -> bool:
+        """Whether the tile is at hand, be it of an older look."""
+        return self._cache.look_version(self._token, key) is not None
+
+    def is_settled(self, key: TileKey) -> bool:
+        """Whether nothing better than what is at hand will come: newest look, or unreadable."""
+        return (
+            key in self.failures or self._cache.look_version(self._token, key) == self._look_version
+        )
+
+    def request(self, plan: TilePlan) -> None:
+        """Makes the plan the only thing that is loaded from now on."""
+        top = len(self.source.levels) - 1
+        coarsest = plan.coarser if plan.level < top else ()
+        # Nothing at hand: the coarsest level first, so that there is a picture at once.
+        first = [key for key in coarsest if key.level == top and not self.has(key)]
+        wanted = self._missing([*first, *plan.visible, *plan.coarser])
+        ahead = self._missing(plan.ahead)
+        with self._changed:
+            # Workers take from the end.
+            self._wanted = wanted[::-1]
+            self._ahead = ahead[::-1]
+            self._changed.notify_all()
+
+    def set_prepare(self, prepare: Callable[[RgbImage], tuple[Picture, int]]) -> None:
+        """Tiles at hand become old: they are painted until `request` has brought new ones."""
+        with self._changed:
+            self._prepare = prepare
+            self._look_version += 1
+
+    def retry_failures(self) -> None:
+        """Unreadable tiles may be asked for again."""
+        self.failures = {}
+
+    def longest_wait_s(self) -> float:
+        """How long the oldest read under way has taken: large when a drive does not answer."""
+        with self._changed:
+            if not self._started_s:
+                return 0.0
+            return time.monotonic() - min(self._started_s.values())
+
+    @property
+    def unseen_share(self) -> float:
+        """Of all tiles decoded, the share that was never on screen."""
+        return self._unseen_count / self.decoded_count if self.decoded_count else 0.0
+
+    def close(self, patience_s: float = 2.0) -> None:
+        """Ends the workers and frees the tiles; a worker stuck in a read is left to end itself."""
+        with self._changed:
+            self._is_closed = True
+            self._wanted, self._ahead = [], []
+            self._changed.notify_all()
+        deadline_s = time.monotonic() + patience_s
+        for worker in self._workers:
+            worker.join(max(0.0, deadline_s - time.monotonic()))
+        self._cache.drop_slide(self._token)
+
+    def _missing(self, keys: Sequence[TileKey]) -> list[TileKey]:
+        return [key for key in dict.fromkeys(keys) if not self.is_settled(key)]
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                key = self._next()
+                while key is None and not self._is_closed:
+                    self._changed.wait()
+                    key = self._next()
+                if key is None or self._is_closed:
+                    return
+                self._started_s[key] = time.monotonic()
+                prepare, look_version = self._prepare, self._look_version
+            try:
+                self._load(key, prepare, look_version)
+            finally:
+                with self._changed:
+                    del self._started_s[key]
+                    self._changed.notify()
+            if not self._is_closed:
+                self._on_loaded(key)
+
+    def _next(self) -> TileKey | None:
+        """The most wanted tile that nobody works at; called with the lock held."""
+        key = self._take(self._wanted)
+        if key is not None:
+            return key
+        limit = max(_UNSEEN_ALLOWANCE, _UNSEEN_SHARE * self.decoded_count)
+        return self._take(self._ahead) if self._unseen_count < limit else None
+
+    def _take(self, keys: list[TileKey]) -> TileKey | None:
+        skipped: list[TileKey] = []
+        taken = None
+        while keys and taken is None:
+            key = keys.pop()
+            if key in self._started_s:
+                continue
+            if self._is_dear(key) and any(map(self._is_dear, self._started_s)):
+                skipped.append(key)
+                continue
+            taken = key
+        keys.extend(reversed(skipped))
+        return taken
+
+    def _is_dear(self, key: TileKey) -> bool:
+        return self.source.levels[key.level].stored_tiles_per_tile > _DEAR_STORED_TILES
+
+    def _load(
+        self,
+        key: TileKey,
+        prepare: Callable[[RgbImage], tuple[Picture, int]],
+        look_version: int,
+    ) -> None:
+        try:
+            picture, size_bytes = prepare(self.source.read_tile(*key))
+        except TileError as error:
+            self.failures[key] = str(error)
+            return
+        except Exception:
+            # A reader that breaks its promise must not end the worker.
+            _log.exception("Reading tile %s of %s", key, self.source.path.suffix)
+            self.failures[key] = (
+                f"Tile {key.column}, {key.row} of level {key.level} cannot be read: "
+                "an unexpected error, see the log."
+            )
+            return
+        is_coarsest = key.level == len(self.source.levels) - 1
+        with self._changed:
+            if self._is_closed:
+                return
+            self.decoded_count += 1
+            self._unseen_count += 1
+        self._cache.put(
+            self._token, key, CachedTile(picture, size_bytes, look_version), pinned=is_coarsest
+        )
