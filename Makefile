@@ -1,0 +1,32 @@
+# `make run` and `make test` need nothing but Debian and Python 3.11+: they set up the rest.
+
+SLIDE ?= resources/slides/CMU-1-Small-Region.svs
+PYTHON_HERE := .venv/bin/python
+
+.PHONY: run test lint bench soak setup clean
+
+run: setup ## open a slide: make run SLIDE=/path/to/slide.svs
+	@$(PYTHON_HERE) app.py "$(SLIDE)"
+
+test: lint ## style, types, import layers and all tests
+	@QT_QPA_PLATFORM=offscreen $(PYTHON_HERE) -m pytest
+
+lint: setup
+	@$(PYTHON_HERE) -m ruff check --quiet
+	@$(PYTHON_HERE) -m ruff format --check --quiet
+	@$(PYTHON_HERE) -m basedpyright --level error
+
+soak: setup ## minutes of random navigation
+	@QT_QPA_PLATFORM=offscreen $(PYTHON_HERE) -m pytest -m soak --timeout 3600
+
+bench: ## speed and memory, against other readers
+	@scripts/setup.sh dev,bench
+	@$(PYTHON_HERE) -m benchmarks
+
+setup:
+	@scripts/setup.sh dev
+
+clean: ## away with everything that was made here
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf benchmarks/data benchmarks/results benchmarks/node_modules coverslip-window.png
+	find . -name __pycache__ -prune -exec rm -rf {} +
