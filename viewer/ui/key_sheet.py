@@ -1,0 +1,46 @@
+"""The sheet of all keys and mouse gestures (F1)."""
+
+from __future__ import annotations
+
+from html import escape
+
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QTextBrowser, QVBoxLayout, QWidget
+
+from viewer.ui.actions import COMMANDS, GESTURES, Bindings, shown_shortcut
+
+
+class KeySheet(QDialog):
+    """Lists the keys as they are bound now."""
+
+    def __init__(self, bindings: Bindings, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Keys")
+        self.text = QTextBrowser(self)
+        self.text.setAccessibleName("Keys and mouse gestures")
+        self.text.setHtml(sheet_html(bindings))
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
+        buttons.rejected.connect(self.reject)
+        layout = QVBoxLayout(self)
+        layout.addWidget(self.text)
+        layout.addWidget(buttons)
+        self.resize(560, 640)
+
+
+def sheet_html(bindings: Bindings) -> str:
+    """One table a menu; commands without keys are left out."""
+    groups: dict[str, list[tuple[str, str]]] = {"Mouse and arrow keys": list(GESTURES)}
+    for command in COMMANDS:
+        shortcuts = bindings.get(command.id, ())
+        if shortcuts:
+            keys = ", ".join(shown_shortcut(shortcut) for shortcut in shortcuts)
+            group = groups.setdefault(command.menu[-1].replace("&", ""), [])
+            group.append((keys, command.plain_text))
+    return "".join(_table_html(title, rows) for title, rows in groups.items())
+
+
+def _table_html(title: str, rows: list[tuple[str, str]]) -> str:
+    lines = "".join(
+        f"<tr><td width='210'><b>{escape(keys)}</b></td><td>{escape(text)}</td></tr>"
+        for keys, text in rows
+    )
+    return f"<h3>{escape(title)}</h3><table cellspacing='3'>{lines}</table>"

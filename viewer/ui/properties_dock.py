@@ -1,0 +1,128 @@
+"""What the slide's file tells of itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtGui import QKeySequence
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QDockWidget,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QTreeWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from viewer.geometry import Optics
+from viewer.ui.widgets import KeyedTree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from viewer.slides.source import SlideSource
+
+
+class PropertiesDock(QDockWidget):
+    """A table of names and values with a filter; rows can be copied."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__("Slide properties", parent)
+        self.setObjectName("properties")
+        self.filter = QLineEdit(self)
+        self.filter.setPlaceholderText("Filter names and values")
+        self.filter.setAccessibleName("Filter names and values")
+        self.filter.setClearButtonEnabled(True)
+        self.filter.textChanged.connect(self._apply_filter)
+        self.table = KeyedTree(self)
+        self.table.setAccessibleName("Slide properties")
+        self.table.setHeaderLabels(["Name", "Value"])
+        self.table.setRootIsDecorated(False)
+        self.table.setUniformRowHeights(True)
+        self.table.setAlternatingRowColors(True)
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.table.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Interactive)
+        self.table.header().resizeSection(0, 150)
+        self._count = QLabel(self)
+        self._count.setProperty("dim", "true")
+        self.copy_button = QPushButton("Copy", self)
+        shown = QKeySequence(QKeySequence.StandardKey.Copy).toString()
+        self.copy_button.setToolTip(
+            f"Copy the selected rows, or all that are shown ({shown} in the table)"
+        )
+        self.copy_button.clicked.connect(self._copy)
+        below = QHBoxLayout()
+        below.addWidget(self._count, 1)
+        below.addWidget(self.copy_button)
+        body = QWidget(self)
+        layout = QVBoxLayout(body)
+        layout.setContentsMargins(6, 6, 6, 6)
+        layout.addWidget(self.filter)
+        layout.addWidget(self.table, 1)
+        layout.addLayout(below)
+        self.setWidget(body)
+        self.setFocusProxy(self.filter)
+        self.show_slide(None, Optics(), None)
+
+    def show_slide(self, source: SlideSource | None, optics: Optics, path: Path | None) -> None:
+        """Lists a slide, with the scale that is in use; None empties the table."""
+        self.table.clear()
+        if source is not None:
+            for name, value in _rows(source, optics, path):
+                row = QTreeWidgetItem([name, value])
+                row.setToolTip(0, name)
+                row.setToolTip(1, value)
+                self.table.addTopLevelItem(row)
+        self._apply_filter(self.filter.text())
+
+    def _apply_filter(self, typed: str) -> None:
+        wanted = typed.casefold()
+        shown = 0
+        for index in range(self.table.topLevelItemCount()):
+            row = self.table.topLevelItem(index)
+            assert row is not None
+            fits = wanted in row.text(0).casefold() or wanted in row.text(1).casefold()
+            row.setHidden(not fits)
+            shown += fits
+        total = self.table.topLevelItemCount()
+        self._count.setText(f"{shown} of {total}" if total else "No slide")
+        self.copy_button.setEnabled(shown > 0)
+
+    def _copy(self) -> None:
+        if not self.table.selectedItems():
+            self.table.selectAll()
+            self.table.copy_rows()
+            self.table.clearSelection()
+        else:
+            self.table.copy_rows()
+
+
+def _rows(source: SlideSource, optics: Optics, path: Path | None) -> Iterable[tuple[str, str]]:
+    info = source.info
+    base = source.levels[0]
+    yield "File", str(path or source.path)
+    yield "Size", f"{base.width_px} x {base.height_px} px"
+    if optics.mpp_um is None:
+        yield "Pixel size", "unknown"
+    else:
+        x_um, y_um = optics.mpp_um
+        told = "" if info.optics.mpp_um is not None else ", as you told"
+        yield "Pixel size", f"{x_um:.4g} x {y_um:.4g} um{told}"
+        width_mm, height_mm = base.width_px * x_um / 1000, base.height_px * y_um / 1000
+        yield "Extent", f"{width_mm:.2f} x {height_mm:.2f} mm"
+    power = optics.objective_power
+    yield "Objective power", "unknown" if power is None else f"{power:g}x"
+    yield "Levels", ", ".join(f"{level.downsample:.4g}" for level in source.levels)
+    yield "Tile size", f"{base.tile_width_px} x {base.tile_height_px} px"
+    yield "Vendor", info.vendor
+    yield "Reader", info.reader
+    yield "Identity", info.identity
+    profile = info.icc_profile
+    yield "Colour profile", "none" if profile is None else f"ICC, {len(profile)} bytes"
+    yield "Pictures beside the slide", ", ".join(info.associated) or "none"
+    yield from sorted(info.properties.items())

@@ -1,0 +1,314 @@
+"""One slide on screen: the canvas, and all that is said about opening it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QEvent, QSize, Qt, QTimer, Signal
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QStackedWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from viewer.canvas.canvas import SlideCanvas
+from viewer.slides.calibration import remembered_mpp_um
+from viewer.slides.errors import SlideError
+from viewer.slides.opener import open_slide
+from viewer.ui.background import Background, Task
+from viewer.ui.message_page import MessagePage
+from viewer.ui.theme import icon
+from viewer.ui.widgets import NoticeBar
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from PySide6.QtGui import QImage
+
+    from viewer.geometry import Optics, Point, View
+    from viewer.slides.source import SlideSource
+    from viewer.tiles.cache import TileCache
+
+_log = logging.getLogger(__name__)
+_PATIENCE_MS = 3000
+_OPENING_THREADS = 8
+"""More than one, so that a slide on a dead drive does not hold up the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedSlide:
+    """A slide fresh from the reader, with the scale the user told earlier where the file has none."""
+
+    source: SlideSource
+    optics: Optics
+
+
+@dataclass(frozen=True, slots=True)
+class PaneStatus:
+    """What the status bar tells of a pane.
+
+    Attributes
+    ----------
+    cursor
+        Under the mouse, in level-0 pixels.
+    tile_error
+        Why the tile last seen failing cannot be read; empty when none is.
+    stalled_s
+        How long the drive has not answered; 0.0 when it does.
+    """
+
+    cursor: Point | None = None
+    tile_error: str = ""
+    stalled_s: float = 0.0
+    is_sharp: bool = False
+
+
+def opened_slide(path: Path) -> OpenedSlide:
+    """Opens a slide and looks up its remembered scale; for worker threads.
+
+    Raises
+    ------
+    SlideError
+        One sentence says why it does not open.
+    """
+    source = open_slide(path)
+    optics = source.info.optics
+    if optics.mpp_um is None:
+        mpp_um = remembered_mpp_um(source.info.identity)
+        if mpp_um is not None:
+            optics = replace(optics, mpp_um=(mpp_um, mpp_um))
+    return OpenedSlide(source, optics)
+
+
+class SlidePane(QFrame):
+    """Shows one slide, or why there is none.
+
+    A slide that does not open never takes the place of one that is shown: then the sentence
+    stands in a bar above the slide.
+    """
+
+    slide_changed = Signal(object)
+    """This pane, after a slide was opened or closed."""
+    opened = Signal(object)
+    """The Path of a slide that opened."""
+    failed = Signal(object, str)
+    """The Path of a slide that did not open, and the sentence that says why."""
+    view_changed = Signal(object, str)
+    """This pane and the cause."""
+    status_changed = Signal(object)
+    """This pane."""
+    close_requested = Signal(object)
+    """This pane: its close button was pressed."""
+    pixel_size_requested = Signal(object)
+    """This pane."""
+
+    def __init__(self, cache: TileCache[QImage], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.status = PaneStatus()
+        self._is_active = False
+        self.path: Path | None = None
+        self._opening_path: Path | None = None
+        self._task: Task | None = None
+        self._background = Background("open slide", _OPENING_THREADS, self)
+        self._patience = QTimer(self, singleShot=True, interval=_PATIENCE_MS)
+        self._patience.timeout.connect(self._say_still_waiting)
+        self.canvas = SlideCanvas(cache, self)
+        self.page = MessagePage(self)
+        self.notice = NoticeBar(self)
+        self.scale_hint = NoticeBar(self)
+        self._header = _PaneHeader(self)
+        self._stack = QStackedWidget(self)
+        self._stack.addWidget(self.page)
+        self._stack.addWidget(self.canvas)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        for widget in (self._header, self.notice, self.scale_hint):
+            layout.addWidget(widget)
+        layout.addWidget(self._stack, 1)
+        self._connect()
+        self.set_active(active=False, alone=True)
+
+    @property
+    def source(self) -> SlideSource | None:
+        return self.canvas.source
+
+    @property
+    def is_opening(self) -> bool:
+        return self._task is not None
+
+    def open(self, path: Path) -> None:
+        """Opens a slide in a thread; an earlier opening under way is given up."""
+        self._give_up_opening()
+        self._opening_path = path
+        self.notice.hide()
+        if self.source is None:
+            if self.isAncestorOf(self.window().focusWidget() or self.window()):
+                # Before its button hides, or the focus would wander off to another pane.
+                self.page.setFocus(Qt.FocusReason.OtherFocusReason)
+            self.page.wait(path.name)
+            self._stack.setCurrentWidget(self.page)
+        self._patience.start()
+        self._task = self._background.run(
+            lambda: opened_slide(path), self._on_opened, self._on_failed, _close_late
+        )
+
+    def close_slide(self) -> None:
+        """Frees the slide; the pane welcomes the next."""
+        self._give_up_opening()
+        self.path = None
+        self.canvas.clear()
+        self.notice.hide()
+        self.scale_hint.hide()
+        self.page.welcome()
+        self._stack.setCurrentWidget(self.page)
+        self._set_status(PaneStatus())
+        self._header.set_name("No slide")
+        self.slide_changed.emit(self)
+
+    def shut_down(self) -> None:
+        """Ends threads and frees the slide, for good."""
+        self._give_up_opening()
+        self._background.close()
+        self.canvas.clear()
+
+    def set_mpp_um(self, mpp_um: float) -> None:
+        """Takes a pixel size that the user told, in micrometres per level-0 pixel."""
+        self.canvas.set_optics(replace(self.canvas.optics, mpp_um=(mpp_um, mpp_um)))
+        self.scale_hint.hide()
+
+    def set_active(self, *, active: bool, alone: bool) -> None:
+        """Marks the pane that commands act on; a pane alone needs neither mark nor title."""
+        self._is_active = active
+        self._header.setVisible(not alone)
+        self.setProperty("pane", "none" if alone else "active" if active else "idle")
+        self.style().unpolish(self)
+        self.style().polish(self)
+
+    def focus(self) -> None:
+        """Puts the keyboard on what the pane shows."""
+        target = self.canvas if self.source is not None else self.page.open_button
+        target.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def _connect(self) -> None:
+        canvas = self.canvas
+        canvas.view_changed.connect(self._on_view_changed)
+        canvas.cursor_moved.connect(lambda at: self._change_status(cursor=at))
+        canvas.tile_failed.connect(lambda sentence: self._change_status(tile_error=sentence))
+        canvas.stalled.connect(lambda seconds: self._change_status(stalled_s=seconds))
+        canvas.sharp_changed.connect(lambda sharp: self._change_status(is_sharp=sharp))
+        self._header.closed.connect(lambda: self.close_requested.emit(self))
+        self.scale_hint.acted.connect(lambda: self.pixel_size_requested.emit(self))
+        self.notice.acted.connect(self._retry)
+        self.page.retry_requested.connect(self._retry)
+
+    def _on_view_changed(self, _view: View, cause: str) -> None:
+        self.view_changed.emit(self, cause)
+
+    def _change_status(self, **changes: object) -> None:
+        self._set_status(replace(self.status, **changes))
+
+    def _set_status(self, status: PaneStatus) -> None:
+        if status != self.status:
+            self.status = status
+            self.status_changed.emit(self)
+
+    def _give_up_opening(self) -> None:
+        self._patience.stop()
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    def _on_opened(self, slide: OpenedSlide) -> None:
+        path = self._opening_path
+        assert path is not None
+        self._patience.stop()
+        self._task = None
+        self.path = path
+        self.notice.hide()
+        self._set_status(PaneStatus())
+        self._stack.setCurrentWidget(self.canvas)
+        self.canvas.set_source(slide.source, slide.optics)
+        if self._is_active:
+            self.focus()
+        self.scale_hint.hide()
+        if slide.optics.mpp_um is None:
+            self.scale_hint.tell(
+                "This slide does not tell its pixel size, so lengths are shown in pixels.",
+                "warning",
+                "Set pixel size...",
+            )
+        self._header.set_name(path.name)
+        self.opened.emit(path)
+        self.slide_changed.emit(self)
+
+    def _on_failed(self, error: Exception) -> None:
+        path = self._opening_path
+        assert path is not None
+        self._patience.stop()
+        self._task = None
+        if isinstance(error, SlideError):
+            sentence = str(error)
+        else:
+            _log.error("opening %s failed", path, exc_info=error)
+            sentence = f"{path.name} cannot be read ({error}): check that it is a whole slide."
+        if self.source is None:
+            self.page.fail(path.name, sentence)
+        else:
+            self.notice.tell(sentence, "error", "Try again")
+        self.failed.emit(path, sentence)
+
+    def _retry(self) -> None:
+        if self._opening_path is not None:
+            self.open(self._opening_path)
+
+    def _say_still_waiting(self) -> None:
+        path = self._opening_path
+        assert path is not None
+        sentence = f"Still waiting for the drive that holds {path.name}..."
+        if self.source is None:
+            self.page.still_waiting(sentence)
+        else:
+            self.notice.tell(sentence, "warning")
+
+
+class _PaneHeader(QFrame):
+    """The slide's name and a button that closes the pane."""
+
+    closed = Signal()
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._name = QLabel("No slide", self)
+        self._name.setTextFormat(Qt.TextFormat.PlainText)
+        self._button = QToolButton(self)
+        self._button.setIconSize(QSize(14, 14))
+        self._button.setToolTip("Close this pane")
+        self._button.setAccessibleName("Close this pane")
+        self._button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self._button.clicked.connect(self.closed)
+        self._button.setIcon(icon("mdi6.close"))
+        self.setProperty("notice", "info")
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(8, 1, 4, 1)
+        layout.addWidget(self._name, 1)
+        layout.addWidget(self._button)
+
+    def set_name(self, name: str) -> None:
+        self._name.setText(name)
+        self._name.setToolTip(name)
+
+    def changeEvent(self, event: QEvent) -> None:
+        if event.type() == QEvent.Type.PaletteChange:
+            self._button.setIcon(icon("mdi6.close"))
+        super().changeEvent(event)
+
+
+def _close_late(slide: OpenedSlide) -> None:
+    slide.source.close()

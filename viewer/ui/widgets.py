@@ -1,0 +1,123 @@
+"""Small widgets that several panels share."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QEvent, QSize, Qt, Signal
+from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QListView,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QTreeWidget,
+    QWidget,
+)
+
+from viewer.ui.theme import icon
+
+_TRAVEL_KEYS = (
+    Qt.Key.Key_Home,
+    Qt.Key.Key_End,
+    Qt.Key.Key_PageUp,
+    Qt.Key.Key_PageDown,
+    Qt.Key.Key_Plus,
+    Qt.Key.Key_Minus,
+)
+
+
+def keeps_key(event: QEvent, *, travel: bool = True) -> bool:
+    """Whether a list in focus wants this key for itself rather than for the window's commands.
+
+    Call it from `event()` and return True where it does. Covers copying and, with `travel`, the
+    keys that move in a list.
+    """
+    if event.type() != QEvent.Type.ShortcutOverride or not isinstance(event, QKeyEvent):
+        return False
+    moves = (
+        travel
+        and event.key() in _TRAVEL_KEYS
+        and event.modifiers() == Qt.KeyboardModifier.NoModifier
+    )
+    if moves or event.matches(QKeySequence.StandardKey.Copy):
+        event.accept()
+        return True
+    return False
+
+
+class KeyedTree(QTreeWidget):
+    """A tree that keeps its own keys while it has the focus, and copies its rows as text."""
+
+    def event(self, event: QEvent) -> bool:
+        return keeps_key(event) or super().event(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.matches(QKeySequence.StandardKey.Copy):
+            self.copy_rows()
+        else:
+            super().keyPressEvent(event)
+
+    def copy_rows(self) -> None:
+        """Puts the selected rows on the clipboard, columns parted by tabs."""
+        rows = sorted(self.selectedItems(), key=lambda row: self.indexOfTopLevelItem(row))
+        lines = ["\t".join(row.text(c) for c in range(self.columnCount())) for row in rows]
+        if lines:
+            QGuiApplication.clipboard().setText("\n".join(lines))
+
+
+class KeyedList(QListView):
+    """A list that keeps Home and End for itself; page keys stay with the window."""
+
+    def event(self, event: QEvent) -> bool:
+        page = isinstance(event, QKeyEvent) and event.key() in (
+            Qt.Key.Key_PageUp,
+            Qt.Key.Key_PageDown,
+        )
+        return keeps_key(event, travel=not page) or super().event(event)
+
+
+class NoticeBar(QFrame):
+    """One sentence across the top of a pane, with a button for what to do about it."""
+
+    acted = Signal()
+    """The user pressed the button."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.sentence = QLabel(self)
+        self.sentence.setWordWrap(True)
+        self.sentence.setTextFormat(Qt.TextFormat.PlainText)
+        self.sentence.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.sentence.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self.button = QPushButton(self)
+        self.button.clicked.connect(self.acted)
+        self.dismiss = QToolButton(self)
+        self.dismiss.setIcon(icon("mdi6.close"))
+        self.dismiss.setIconSize(QSize(14, 14))
+        self.dismiss.setToolTip("Hide this message")
+        self.dismiss.setAccessibleName("Hide this message")
+        self.dismiss.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.dismiss.clicked.connect(self.hide)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(10, 4, 6, 4)
+        layout.addWidget(self.sentence, 1)
+        layout.addWidget(self.button)
+        layout.addWidget(self.dismiss)
+        self.hide()
+
+    def tell(self, sentence: str, kind: str = "info", button: str = "") -> None:
+        """Shows the sentence; `kind` is "info", "warning" or "error"."""
+        self.sentence.setText(sentence)
+        self.button.setText(button)
+        self.button.setVisible(bool(button))
+        self.setProperty("notice", kind)
+        self.style().unpolish(self)
+        self.style().polish(self)
+        self.show()
+
+    def changeEvent(self, event: QEvent) -> None:
+        if event.type() == QEvent.Type.PaletteChange:
+            self.dismiss.setIcon(icon("mdi6.close"))
+        super().changeEvent(event)
