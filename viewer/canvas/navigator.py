@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from viewer.canvas.motion import Glide, Motion, Travel
 from viewer.geometry import Box, Point, Size, View
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _TRAVEL_S = 0.25
 _WHEEL_S = 0.16
@@ -22,6 +25,9 @@ _SMALLEST_SLIDE_SHARE = 0.25
 # A drag glides on when it was let go within this time of its last move, as fast as it went in it.
 _GLIDE_WINDOW_S = 0.1
 _GLIDE_LEAST_PX_PER_S = 80.0
+
+# Gestures further apart than this are two, with a view rested at between them.
+_REST_S = 0.7
 
 
 class Navigator:
@@ -42,6 +48,7 @@ class Navigator:
         self._past: deque[View] = deque(maxlen=_HISTORY_LENGTH)
         self._future: deque[View] = deque(maxlen=_HISTORY_LENGTH)
         self._drags: deque[tuple[float, Point]] = deque()
+        self._last_gesture_s = -math.inf
         self._shows_all = True
         self.kinetic = True
         self.cause = "open"
@@ -146,9 +153,10 @@ class Navigator:
 
     def pan(self, dx_px: float, dy_px: float, cause: str, *, animated: bool = False) -> None:
         """Moves the slide on the screen; in one go, or eased as for a key."""
+        destination = self.destination
         self._begin_gesture()
         if animated:
-            self._move(self.destination.panned(dx_px, dy_px), cause)
+            self._move(destination.panned(dx_px, dy_px), cause)
         else:
             self._set(self._view.panned(dx_px, dy_px), cause)
 
@@ -175,8 +183,9 @@ class Navigator:
 
     def turn(self, clockwise_deg: float, cause: str = "rotate") -> None:
         """Turns what is on screen; turns in a row add up."""
+        destination = self.destination
         self._begin_gesture()
-        self._move(self.destination.turned(clockwise_deg), cause)
+        self._move(destination.turned(clockwise_deg), cause)
 
     def set_view(self, view: View, cause: str) -> None:
         """Takes a view at once, such as that of a linked window or of a replay."""
@@ -205,9 +214,12 @@ class Navigator:
         self.cause = cause
 
     def _begin_gesture(self) -> None:
-        """Remembers the view that was rested at, when the gesture begins far from the last."""
-        if self._motion is None and self._is_far_from_last(self._view):
+        """Remembers the view that was rested at before a row of gestures."""
+        now_s = self._clock()
+        has_rested = self._motion is None and now_s - self._last_gesture_s > _REST_S
+        if has_rested and self._is_far_from_last(self._view):
             self._remember()
+        self._last_gesture_s = now_s
         self._motion = None
         self._shows_all = False
 

@@ -10,7 +10,6 @@ centre, so nothing shimmers while panning.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,8 @@ from viewer.geometry import Box, Point, Size, View
 from viewer.tiles.plan import cover, level_for, visible_tiles
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from viewer.canvas.layer import Scene
     from viewer.tiles.cache import TileKey
     from viewer.tiles.loader import TileLoader
@@ -76,8 +77,7 @@ class _Grid:
         if replace(old, shift=self.shift) != self or self.view.rotation_deg % 90.0:
             return None
         dx, dy = old.shift[0] - self.shift[0], old.shift[1] - self.shift[1]
-        turned = QTransform(*self.view.transform[:4], 0, 0).map(QPoint(dx, dy))
-        return turned
+        return QTransform(*self.view.transform[:4], 0, 0).map(QPoint(dx, dy))
 
 
 class TileLayer:

@@ -6,13 +6,16 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from viewer.slides.errors import TileError
-from viewer.slides.source import RgbImage, SlideSource
 from viewer.tiles.cache import CachedTile, TileCache, TileKey
-from viewer.tiles.plan import TilePlan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from viewer.slides.source import RgbImage, SlideSource
+    from viewer.tiles.plan import TilePlan
 
 Picture = TypeVar("Picture")
 
@@ -97,14 +100,15 @@ class TileLoader(Generic[Picture]):
             key in self.failures or self._cache.look_version(self._token, key) == self._look_version
         )
 
-    def request(self, plan: TilePlan) -> None:
-        """Makes the plan the only thing that is loaded from now on."""
+    def request(self, *plans: TilePlan) -> None:
+        """Makes the plans, the most wanted first, the only thing that is loaded from now on."""
         top = len(self.source.levels) - 1
-        coarsest = plan.coarser if plan.level < top else ()
+        visible = [key for one in plans for key in one.visible]
+        coarser = [key for one in plans for key in one.coarser]
         # Nothing at hand: the coarsest level first, so that there is a picture at once.
-        first = [key for key in coarsest if key.level == top and not self.has(key)]
-        wanted = self._missing([*first, *plan.visible, *plan.coarser])
-        ahead = self._missing(plan.ahead)
+        first = [key for key in coarser if key.level == top and not self.has(key)]
+        wanted = self._missing([*first, *visible, *coarser])
+        ahead = self._missing([key for one in plans for key in one.ahead])
         with self._changed:
             # Workers take from the end.
             self._wanted = wanted[::-1]
@@ -180,7 +184,8 @@ class TileLoader(Generic[Picture]):
         taken = None
         while keys and taken is None:
             key = keys.pop()
-            if key in self._started_s:
+            # It may have arrived since it was asked for.
+            if key in self._started_s or self.is_settled(key):
                 continue
             if self._is_dear(key) and any(map(self._is_dear, self._started_s)):
                 skipped.append(key)

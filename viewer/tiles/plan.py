@@ -8,16 +8,21 @@ next zoom level.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from viewer.geometry import Box, Point, View
-from viewer.slides.source import Level
 from viewer.tiles.cache import TileKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from viewer.slides.source import Level
 
 # A level is still sharp when it is stretched by this little, which spares a level four times as
 # large at the round magnifications of a slide whose downsamples are not quite round (4.0027).
 _SHARP_STRETCH = 1.05
+_AT_REST = Point(0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ class Motion:
         -1 towards the slide, 1 away from it, 0 neither.
     """
 
-    direction: Point = Point(0.0, 0.0)
+    direction: Point = _AT_REST
     zooming: int = 0
 
 
@@ -98,7 +103,8 @@ def plan(
     visible = visible_tiles(levels, wanted, view)
     coarser = [
         key
-        for index in (wanted + 1, wanted + 3, len(levels) - 1)
+        # Two levels on, a gap is filled with a sixteenth of the tiles.
+        for index in (wanted + 2, len(levels) - 1)
         if wanted < index < len(levels)
         for key in visible_tiles(levels, index, view)
     ]
@@ -198,7 +204,7 @@ def _ring(
     seen = set(visible)
     keys = [key for key in tiles_in(levels, index, view.box.grown(margin)) if key not in seen]
     keys = _from(keys, level, view.center)
-    if direction == (0.0, 0.0):
+    if direction == _AT_REST:
         return keys
 
     def is_behind(key: TileKey) -> bool:

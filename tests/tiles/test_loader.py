@@ -1,0 +1,259 @@
+"""The loader's threads against sources whose reads the test holds and lets go."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from viewer.geometry import Optics, Point, Size, View
+from viewer.slides.errors import TileError
+from viewer.slides.source import Level, RgbImage, SlideInfo
+from viewer.tiles.cache import CachedTile, TileCache, TileKey
+from viewer.tiles.loader import TileLoader
+from viewer.tiles.plan import plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LEVELS = tuple(Level(16_384 >> k, 16_384 >> k, float(2**k), 256, 256) for k in range(6))
+
+
+class GatedSource:
+    """Tiles of one colour a level; every read waits for the gate."""
+
+    path = Path("gated.svs")
+    info = SlideInfo("test", "test", "gated", Optics())
+    levels = LEVELS
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.reads: list[TileKey] = []
+        self.bad: set[TileKey] = set()
+
+    def read_tile(self, level: int, column: int, row: int) -> RgbImage:
+        self.reads.append(TileKey(level, column, row))
+        self.gate.wait(10)
+        if (level, column, row) in self.bad:
+            raise TileError(level, column, row, "the test says so")
+        return np.full((256, 256, 3), level, np.uint8)
+
+    def read_associated(self, name: str) -> RgbImage:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        self.gate.set()
+
+
+def prepare(rgb: RgbImage) -> tuple[int, int]:
+    return int(rgb[0, 0, 0]), rgb.nbytes
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen in 10 s"
+        time.sleep(0.005)
+
+
+@pytest.fixture
+def source() -> GatedSource:
+    return GatedSource()
+
+
+@pytest.fixture
+def loader(source: GatedSource):
+    arrived: list[TileKey] = []
+    made = TileLoader(source, prepare, TileCache[int](64 << 20), arrived.append, worker_count=2)
+    made.arrived = arrived  # type: ignore[attr-defined]
+    yield made
+    source.close()
+    made.close()
+
+
+def view_at(x: float, y: float) -> View:
+    return View(Point(x, y), 1.0, Size(1024, 768))
+
+
+def test_everything_visible_arrives(source: GatedSource, loader: TileLoader[int]) -> None:
+    source.gate.set()
+    wanted = plan(LEVELS, view_at(8000, 8000))
+    loader.request(wanted)
+    wait_for(lambda: all(loader.is_settled(key) for key in wanted.visible))
+    tile = loader.tile(wanted.visible[0])
+    assert tile is not None
+    assert tile.picture == 0
+
+
+def test_the_overview_comes_first_then_the_centre(
+    source: GatedSource, loader: TileLoader[int]
+) -> None:
+    wanted = plan(LEVELS, view_at(8000, 8000))
+    loader.request(wanted)
+    wait_for(lambda: len(source.reads) == 2)
+    source.gate.set()
+    wait_for(lambda: all(loader.is_settled(key) for key in wanted.visible))
+    top = len(LEVELS) - 1
+    assert source.reads[0].level == top
+    fine = [key for key in source.reads if key.level == 0][: len(wanted.visible)]
+    assert set(fine) == set(wanted.visible)
+    assert set(fine[:4]) <= set(wanted.visible[:6])
+
+
+def test_tiles_that_left_the_view_are_never_decoded(
+    source: GatedSource, loader: TileLoader[int]
+) -> None:
+    first = plan(LEVELS, view_at(2000, 2000))
+    second = plan(LEVELS, view_at(12_000, 12_000))
+    loader.request(first)
+    wait_for(lambda: len(source.reads) == 2)
+    loader.request(second)
+    source.gate.set()
+    wait_for(lambda: all(loader.is_settled(key) for key in second.visible))
+    assert sum(key in set(first.visible) for key in source.reads) <= 2
+
+
+def test_a_tile_under_way_is_not_read_twice(source: GatedSource, loader: TileLoader[int]) -> None:
+    wanted = plan(LEVELS, view_at(8000, 8000))
+    for _ in range(20):
+        loader.request(wanted)
+    wait_for(lambda: len(source.reads) == 2)
+    loader.request(wanted)
+    source.gate.set()
+    wait_for(lambda: all(loader.is_settled(key) for key in wanted.visible))
+    assert len(source.reads) == len(set(source.reads))
+
+
+def test_a_failure_is_told_and_not_tried_again_until_asked(
+    source: GatedSource, loader: TileLoader[int]
+) -> None:
+    source.gate.set()
+    wanted = plan(LEVELS, view_at(8000, 8000))
+    bad = wanted.visible[3]
+    source.bad = {bad}
+    loader.request(wanted)
+    wait_for(lambda: all(loader.is_settled(key) for key in wanted.visible))
+    assert "the test says so" in loader.failures[bad]
+    assert loader.tile(bad) is None
+    loader.request(wanted)
+    source.bad = set()
+    loader.retry_failures()
+    loader.request(wanted)
+    wait_for(lambda: loader.has(bad))
+    assert source.reads.count(bad) == 2
+
+
+def test_a_reader_that_breaks_its_promise_does_not_end_the_worker(
+    source: GatedSource, loader: TileLoader[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source.gate.set()
+    read = source.read_tile
+    wanted = plan(LEVELS, view_at(8000, 8000))
+
+    def broken(level: int, column: int, row: int) -> RgbImage:
+        if (level, column, row) == wanted.visible[0]:
+            raise RuntimeError("boom")
+        return read(level, column, row)
+
+    monkeypatch.setattr(source, "read_tile", broken)
+    loader.request(wanted)
+    wait_for(lambda: all(loader.is_settled(key) for key in wanted.visible))
+    assert "see the log" in loader.failures[wanted.visible[0]]
+
+
+def test_a_new_look_keeps_the_old_tiles_until_the_new_are_there(
+    source: GatedSource, loader: TileLoader[int]
+) -> None:
+    source.gate.set()
+    wanted = plan(LEVELS, view_at(8000, 8000))
+    loader.request(wanted)
+    wait_for(lambda: all(loader.is_settled(key) for key in wanted.visible))
+    source.gate.clear()
+    loader.set_prepare(lambda rgb: (100 + int(rgb[0, 0, 0]), rgb.nbytes))
+    key = wanted.visible[0]
+    assert loader.has(key)
+    assert not loader.is_settled(key)
+    old = loader.tile(key)
+    assert old is not None
+    assert old.picture == 0
+    loader.request(wanted)
+    source.gate.set()
+    wait_for(lambda: all(loader.is_settled(key) for key in wanted.visible))
+    new = loader.tile(key)
+    assert new is not None
+    assert new.picture == 100
+
+
+def test_prefetching_stops_when_nothing_of_it_is_shown(
+    source: GatedSource, loader: TileLoader[int]
+) -> None:
+    source.gate.set()
+    for x in range(1000, 15_000, 2000):
+        wanted = plan(LEVELS, view_at(x, 8000))
+        loader.request(wanted)
+        wait_for(lambda: all(loader.is_settled(key) for key in wanted.visible))  # noqa: B023
+        time.sleep(0.05)
+        for key in wanted.visible:
+            loader.tile(key)
+    assert loader.decoded_count > 100
+    assert loader.unseen_share < 0.25
+
+
+def test_a_stalled_read_is_noticed_and_does_not_hold_up_closing(source: GatedSource) -> None:
+    loader = TileLoader(source, prepare, TileCache[int](1 << 20), lambda key: None)
+    loader.request(plan(LEVELS, view_at(8000, 8000)))
+    wait_for(lambda: loader.longest_wait_s() > 0.05)
+    started = time.monotonic()
+    loader.close(patience_s=0.1)
+    assert time.monotonic() - started < 5
+    source.close()
+
+
+def test_closing_ends_all_threads_and_frees_the_cache(source: GatedSource) -> None:
+    before = set(threading.enumerate())
+    cache = TileCache[int](64 << 20)
+    loader = TileLoader(source, prepare, cache, lambda key: None, worker_count=3)
+    source.gate.set()
+    wanted = plan(LEVELS, view_at(8000, 8000))
+    loader.request(wanted)
+    wait_for(lambda: all(loader.is_settled(key) for key in wanted.visible))
+    loader.close()
+    assert set(threading.enumerate()) <= before
+    assert cache.used_bytes == 0
+    assert len(cache) == 0
+
+
+class TestCache:
+    def test_the_least_recently_painted_goes_first_and_pinned_stay(self) -> None:
+        cache = TileCache[str](100)
+        cache.put(1, TileKey(9, 0, 0), CachedTile("pinned", 40, 0), pinned=True)
+        cache.put(1, TileKey(0, 0, 0), CachedTile("a", 30, 0))
+        cache.put(1, TileKey(0, 1, 0), CachedTile("b", 30, 0))
+        assert cache.get(1, TileKey(0, 0, 0)) is not None
+        cache.put(1, TileKey(0, 2, 0), CachedTile("c", 30, 0))
+        assert cache.get(1, TileKey(0, 1, 0)) is None
+        assert cache.get(1, TileKey(0, 0, 0)) is not None
+        assert cache.get(1, TileKey(9, 0, 0)) is not None
+        assert cache.used_bytes == 100
+
+    def test_slides_are_apart(self) -> None:
+        cache = TileCache[str](100)
+        cache.put(1, TileKey(0, 0, 0), CachedTile("one", 10, 0))
+        cache.put(2, TileKey(0, 0, 0), CachedTile("two", 10, 0))
+        cache.drop_slide(1)
+        assert cache.get(1, TileKey(0, 0, 0)) is None
+        kept = cache.get(2, TileKey(0, 0, 0))
+        assert kept is not None
+        assert kept.picture == "two"
+        assert cache.used_bytes == 10
+
+    def test_a_smaller_limit_takes_effect_at_once(self) -> None:
+        cache = TileCache[str](100)
+        for column in range(5):
+            cache.put(1, TileKey(0, column, 0), CachedTile("x", 20, 0))
+        cache.limit_bytes = 50
+        assert cache.used_bytes <= 50

@@ -1,0 +1,517 @@
+"""The deep-zoom canvas: shows a slide, takes gestures, and says what it shows."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QEvent, QRectF, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QImage, QPainter
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from viewer.canvas.gestures import Gestures
+from viewer.canvas.layer import Layer, Scene, Stratum
+from viewer.canvas.navigator import Navigator
+from viewer.canvas.overview import Overview
+from viewer.canvas.scale_bar import ScaleBar
+from viewer.canvas.tile_layer import TileLayer
+from viewer.canvas.tile_picture import tile_picture
+from viewer.geometry import Box, Optics, Point, Size, View
+from viewer.tiles.loader import TileLoader
+from viewer.tiles.look import Look, LookTransform
+from viewer.tiles.plan import Motion, TilePlan, level_for, plan, visible_tiles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from PySide6.QtGui import QPaintEvent, QResizeEvent
+
+    from viewer.slides.source import RgbImage, SlideSource
+    from viewer.tiles.cache import TileCache, TileKey
+
+_FRAME_MS = 16
+_STALL_CHECK_MS = 1000
+_STALL_S = 3.0
+
+
+class SlideCanvas(QWidget):
+    """One view of one slide.
+
+    Parameters
+    ----------
+    cache
+        The application's tiles; bounds what all canvases keep together.
+    worker_count
+        How many tiles are read at the same time.
+    """
+
+    view_changed = Signal(object, str)
+    """The new View and its cause: wheel, drag, key, overview, go-to, fit, ..."""
+    cursor_moved = Signal(object)
+    """The level-0 Point under the cursor; None when the cursor left."""
+    tile_failed = Signal(str)
+    """Why a tile cannot be read, when it fails and when the cursor rests on it; "" off it."""
+    stalled = Signal(float)
+    """Seconds that a read has taken so far when that is long; 0.0 when reads come again."""
+    sharp_changed = Signal(bool)
+    """Whether everything on screen is at its sharpest."""
+    look_changed = Signal(object)
+    """The new Look."""
+    history_changed = Signal()
+    """There may now be a view to go back or forward to."""
+
+    _tiles_arrived = Signal()
+
+    def __init__(
+        self,
+        cache: TileCache[QImage],
+        parent: QWidget | None = None,
+        *,
+        worker_count: int = 2,
+    ) -> None:
+        super().__init__(parent)
+        self._cache = cache
+        self._worker_count = worker_count
+        self._loader: TileLoader[QImage] | None = None
+        self._source: SlideSource | None = None
+        self._slide = Box(0.0, 0.0, 1.0, 1.0)
+        self._optics = Optics()
+        self._look = Look()
+        self._navigator = Navigator(time.monotonic)
+        self._gestures = Gestures(self, self._navigator)
+        self._tile_layer = TileLayer()
+        self._scale_bar = ScaleBar()
+        self._overview = Overview()
+        self._layers: list[tuple[Stratum, Layer]] = []
+        self.add_layer(self._tile_layer, Stratum.TILES)
+        self.add_layer(self._scale_bar, Stratum.FURNITURE)
+        self.add_layer(self._overview, Stratum.FURNITURE)
+        self._is_sharp = False
+        self._is_stalled = False
+        self._hovered_failure = ""
+        # Filled by the workers, emptied on the GUI thread; one queued signal for many tiles.
+        self._arrivals: deque[TileKey] = deque()
+        self._has_announced = False
+        self._tiles_arrived.connect(self._take_arrivals, Qt.ConnectionType.QueuedConnection)
+        self._frame_timer = QTimer(self, interval=_FRAME_MS, timerType=Qt.TimerType.PreciseTimer)
+        self._frame_timer.timeout.connect(self._tick)
+        self._stall_timer = QTimer(self, interval=_STALL_CHECK_MS)
+        self._stall_timer.timeout.connect(self._check_stall)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setMouseTracking(True)
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self.setAttribute(Qt.WidgetAttribute.WA_AcceptTouchEvents)
+        self.grabGesture(Qt.GestureType.PinchGesture)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setAccessibleName("Slide")
+
+    # The slide -------------------------------------------------------------------------------
+
+    @property
+    def source(self) -> SlideSource | None:
+        return self._source
+
+    @property
+    def slide_box(self) -> Box:
+        """The whole slide, in level-0 pixels."""
+        return self._slide
+
+    def set_source(self, source: SlideSource, optics: Optics) -> None:
+        """Shows a slide from its whole view; the canvas closes the one it showed."""
+        self.clear()
+        base = source.levels[0]
+        self._source = source
+        self._optics = optics
+        self._slide = Box(0.0, 0.0, base.width_px, base.height_px)
+        self._loader = TileLoader(
+            source, self._prepare(), self._cache, self._on_loaded, self._worker_count
+        )
+        self._tile_layer.set_loader(self._loader)
+        self._overview.set_loader(self._loader)
+        self._navigator.open(self._slide, self._size())
+        self._stall_timer.start()
+        self._after_move()
+        self.history_changed.emit()
+
+    def clear(self) -> None:
+        """Shows nothing; frees and closes the slide that was shown."""
+        self._frame_timer.stop()
+        self._stall_timer.stop()
+        loader, source = self._loader, self._source
+        self._loader = self._source = None
+        self._tile_layer.set_loader(None)
+        self._overview.set_loader(None)
+        self._arrivals.clear()
+        if loader is not None:
+            loader.close()
+        if source is not None:
+            source.close()
+        self._set_sharp(sharp=False)
+        self.update()
+
+    @property
+    def optics(self) -> Optics:
+        return self._optics
+
+    def set_optics(self, optics: Optics) -> None:
+        """Takes a scale that the user has told."""
+        self._optics = optics
+        self.view_changed.emit(self.view, "optics")
+        self.update()
+
+    @property
+    def look(self) -> Look:
+        return self._look
+
+    def set_look(self, look: Look) -> None:
+        """Shows the pixels another way; the old look stays on screen until the new one is there."""
+        if look == self._look:
+            return
+        self._look = look
+        if self._loader is not None:
+            self._loader.set_prepare(self._prepare())
+            self._request()
+            self._update_sharp()
+        self.look_changed.emit(look)
+
+    def reload_failed_tiles(self) -> None:
+        """Tries tiles again that could not be read."""
+        if self._loader is not None:
+            self._loader.retry_failures()
+            self._tile_layer.repaint_all()
+            self._request()
+            self.update()
+
+    # The view --------------------------------------------------------------------------------
+
+    @property
+    def view(self) -> View:
+        return self._navigator.view
+
+    @property
+    def destination(self) -> View:
+        """The view that the present movement ends at."""
+        return self._navigator.destination
+
+    @property
+    def is_moving(self) -> bool:
+        return self._navigator.is_moving
+
+    @property
+    def is_sharp(self) -> bool:
+        """Whether everything on screen is at its sharpest and at rest."""
+        return self._is_sharp
+
+    @property
+    def has_hole(self) -> bool:
+        """Whether the last paint had a place for which nothing was at hand."""
+        return self._tile_layer.has_hole
+
+    @property
+    def loader(self) -> TileLoader[QImage] | None:
+        """For counting what was decoded."""
+        return self._loader
+
+    @property
+    def can_go_back(self) -> bool:
+        return self._navigator.can_go_back
+
+    @property
+    def can_go_forward(self) -> bool:
+        return self._navigator.can_go_forward
+
+    def go_to(
+        self,
+        center: Point,
+        downsample: float | None = None,
+        *,
+        animated: bool = True,
+        cause: str = "go-to",
+    ) -> None:
+        """Centres on a level-0 point, at `downsample` (level-0 px per logical px) if given."""
+        downsample = self.destination.downsample if downsample is None else downsample
+        view = View(
+            center, downsample, self._size(), self.destination.rotation_deg, self.view.mirrored
+        )
+        self._navigator.travel(view, cause, animated=animated)
+        self._after_move()
+
+    def show_view(self, view: View, *, animated: bool = False, cause: str = "go-to") -> None:
+        """Takes a whole view, turn and flip included; its size is ours."""
+        self._navigator.travel(view.resized(self._size()), cause, animated=animated)
+        self._after_move()
+
+    def follow_view(self, view: View) -> None:
+        """Takes the view of a linked canvas, with no way back."""
+        self._navigator.set_view(view.resized(self._size()), "link")
+        self._after_move()
+
+    def set_magnification(self, magnification: float) -> bool:
+        """Zooms about the middle; False when the slide's scale is unknown."""
+        downsample = self._optics.downsample(magnification)
+        if downsample is None:
+            return False
+        self._navigator.travel(self.destination.zoomed(downsample), "magnification")
+        self._after_move()
+        return True
+
+    def zoom_by(self, factor: float, anchor: Point | None = None, cause: str = "key") -> None:
+        """Zooms in by a factor (below 1: out) about a screen position, else about the middle."""
+        self._navigator.zoom(factor, anchor, cause)
+        self._after_move()
+
+    def pan_by(self, dx_px: float, dy_px: float, cause: str = "key") -> None:
+        """Moves the slide by logical screen pixels."""
+        self._navigator.pan(dx_px, dy_px, cause, animated=True)
+        self._after_move()
+
+    def fit(self) -> None:
+        """Shows the whole slide."""
+        self._navigator.show_all()
+        self._after_move()
+
+    def home(self) -> None:
+        """Shows the slide as it was opened: whole, upright, not mirrored."""
+        self._navigator.home()
+        self._after_move()
+
+    def back(self) -> None:
+        """Returns to the view before."""
+        self._navigator.back()
+        self._after_move()
+
+    def forward(self) -> None:
+        """Undoes `back`."""
+        self._navigator.forward()
+        self._after_move()
+
+    def rotate_by(self, clockwise_deg: float) -> None:
+        """Turns what is on screen about its middle."""
+        self._navigator.turn(clockwise_deg)
+        self._after_move()
+
+    def set_rotation(self, rotation_deg: float) -> None:
+        """Turns the slide to an angle, clockwise from upright."""
+        turn = rotation_deg - self.destination.rotation_deg
+        self.rotate_by(-turn if self.view.mirrored else turn)
+
+    def flip_horizontally(self) -> None:
+        """Mirrors what is on screen left to right."""
+        self._navigator.travel(self.destination.flipped_horizontally(), "flip")
+        self._after_move()
+
+    def flip_vertically(self) -> None:
+        """Mirrors what is on screen top to bottom."""
+        self._navigator.travel(self.destination.flipped_vertically(), "flip")
+        self._after_move()
+
+    def reset_orientation(self) -> None:
+        """Turns the slide upright and takes flips back; place and zoom stay."""
+        view = self.destination
+        upright = View(view.center, view.downsample, view.size)
+        self._navigator.travel(upright, "rotate")
+        self._after_move()
+
+    # Layers and settings ---------------------------------------------------------------------
+
+    def add_layer(self, layer: Layer, stratum: Stratum) -> None:
+        """Paints a layer above those of the same and lower strata."""
+        self._layers.append((stratum, layer))
+        self._layers.sort(key=lambda entry: entry[0])
+        self.update()
+
+    def remove_layer(self, layer: Layer) -> None:
+        """No longer paints a layer."""
+        self._layers = [entry for entry in self._layers if entry[1] is not layer]
+        self.update()
+
+    def has_layer(self, layer: Layer) -> bool:
+        """Whether a layer is painted."""
+        return any(entry[1] is layer for entry in self._layers)
+
+    def set_scale_bar_visible(self, visible: bool) -> None:
+        self._set_layer_visible(self._scale_bar, visible)
+
+    def set_overview_visible(self, visible: bool) -> None:
+        self._set_layer_visible(self._overview, visible)
+
+    @property
+    def overview_rect(self) -> QRectF | None:
+        """Where the overview map lies, in logical pixels; None while it is hidden."""
+        if self._source is None or not self.has_layer(self._overview):
+            return None
+        return self._overview.place(self._slide, self._size())
+
+    def overview_point(self, screen: Point, *, nearest: bool = False) -> Point | None:
+        """The level-0 point under a position on the overview map; None beside the map.
+
+        With `nearest`, a position beside the map counts as the nearest one on it.
+        """
+        if self.overview_rect is None:
+            return None
+        if nearest:
+            return self._overview.nearest_slide_point(screen, self._slide, self._size())
+        return self._overview.slide_point(screen, self._slide, self._size())
+
+    def set_kinetic(self, kinetic: bool) -> None:
+        """Whether a drag glides on when it is let go."""
+        self._navigator.kinetic = kinetic
+
+    def set_wheel(self, speed: float = 1.0, *, inverted: bool = False) -> None:
+        """How far a notch of the wheel zooms (1.0: by the square root of two), and which way."""
+        self._gestures.wheel_speed = -speed if inverted else speed
+
+    # Qt's events -----------------------------------------------------------------------------
+
+    def sizeHint(self) -> QSize:
+        return QSize(960, 640)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(160, 120)
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.DevicePixelRatioChange:
+            self._after_move()
+        if self._source is not None and self._gestures.take(event):
+            self._after_move()
+            return True
+        if event.type() == QEvent.Type.Leave:
+            self.cursor_moved.emit(None)
+        return super().event(event)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if self._source is not None:
+            self._navigator.resize(self._size())
+            self._after_move()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        scene = Scene(self.view, self._slide, self._optics, self.devicePixelRatioF())
+        for stratum, layer in self._layers:
+            if self._source is None and stratum is not Stratum.TILES:
+                continue
+            painter.save()
+            layer.paint(painter, scene)
+            painter.restore()
+        painter.end()
+
+    def report_cursor(self, screen: Point) -> None:
+        """Tells what lies under the cursor; gestures call it."""
+        point = self.view.to_slide(screen)
+        self.cursor_moved.emit(point)
+        failure = self._failure_at(point)
+        if failure != self._hovered_failure:
+            self._hovered_failure = failure
+            self.tile_failed.emit(failure)
+
+    # -----------------------------------------------------------------------------------------
+
+    def _size(self) -> Size:
+        return Size(max(self.width(), 1), max(self.height(), 1))
+
+    def _set_layer_visible(self, layer: Layer, visible: bool) -> None:
+        if visible and not self.has_layer(layer):
+            self.add_layer(layer, Stratum.FURNITURE)
+        elif not visible:
+            self.remove_layer(layer)
+
+    def _prepare(self) -> Callable[[RgbImage], tuple[QImage, int]]:
+        assert self._source is not None
+        return tile_picture(LookTransform(self._look, self._source.info.icc_profile))
+
+    def _tick(self) -> None:
+        if not self._navigator.tick():
+            self._frame_timer.stop()
+            return
+        self._after_move()
+
+    def _after_move(self) -> None:
+        """The view may have changed: asks for its tiles and paints it."""
+        if self._source is None:
+            return
+        if self._navigator.is_moving:
+            if not self._frame_timer.isActive():
+                self._frame_timer.start()
+        else:
+            self._frame_timer.stop()
+        self._request()
+        self._update_sharp()
+        self.update()
+        self.view_changed.emit(self.view, self._navigator.cause)
+        self.history_changed.emit()
+
+    def _request(self) -> None:
+        assert self._loader is not None
+        assert self._source is not None
+        self._loader.request(*self._plans(self._source))
+
+    def _plans(self, source: SlideSource) -> list[TilePlan]:
+        """For where the view is heading, and on a pan also for what is passed on the way."""
+        ratio = self.devicePixelRatioF()
+        here, there = self.view, self.destination
+        plans = [plan(source.levels, there, ratio, self._gestures.motion(here, there))]
+        if there is not here:
+            passing = plan(source.levels, here, ratio, Motion())
+            if passing.level == plans[0].level:
+                plans.append(passing)
+        return plans
+
+    def _on_loaded(self, key: TileKey) -> None:
+        """In a worker thread."""
+        self._arrivals.append(key)
+        if not self._has_announced:
+            self._has_announced = True
+            self._tiles_arrived.emit()
+
+    def _take_arrivals(self) -> None:
+        # First this, then the emptying: a tile that comes between is announced once more.
+        self._has_announced = False
+        loader = self._loader
+        if loader is None:
+            self._arrivals.clear()
+            return
+        coarsest = len(loader.source.levels) - 1
+        while self._arrivals:
+            key = self._arrivals.popleft()
+            self._tile_layer.tile_arrived(key)
+            if key.level == coarsest:
+                self._overview.forget_map()
+            if key in loader.failures:
+                self.tile_failed.emit(loader.failures[key])
+        self.update()
+        self._update_sharp()
+
+    def _update_sharp(self) -> None:
+        if self._source is None or self._loader is None:
+            return
+        view, levels = self.view, self._source.levels
+        wanted = level_for(levels, view.downsample / self.devicePixelRatioF())
+        is_settled = self._loader.is_settled
+        visible = visible_tiles(levels, wanted, view)
+        self._set_sharp(sharp=not self.is_moving and all(is_settled(key) for key in visible))
+
+    def _set_sharp(self, *, sharp: bool) -> None:
+        if sharp != self._is_sharp:
+            self._is_sharp = sharp
+            self.sharp_changed.emit(sharp)
+
+    def _failure_at(self, point: Point) -> str:
+        if self._loader is None or not self._loader.failures or self._source is None:
+            return ""
+        levels = self._source.levels
+        wanted = level_for(levels, self.view.downsample / self.devicePixelRatioF())
+        for key, reason in self._loader.failures.items():
+            if key.level == wanted and levels[wanted].tile_box(*key[1:]).contains(point):
+                return reason
+        return ""
+
+    def _check_stall(self) -> None:
+        if self._loader is None:
+            return
+        wait_s = self._loader.longest_wait_s()
+        is_stalled = wait_s >= _STALL_S
+        if is_stalled or self._is_stalled:
+            self.stalled.emit(wait_s if is_stalled else 0.0)
+        self._is_stalled = is_stalled
