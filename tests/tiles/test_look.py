@@ -1,0 +1,204 @@
+"""Levels, single stains and colour profiles, on made colours and on the bundled slide."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import imagecodecs
+import numpy as np
+import openslide
+import pytest
+from numpy.typing import NDArray
+from PIL import ImageCms
+
+from viewer.tiles.look import Look, LookTransform, Stain
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RgbImage = NDArray[np.uint8]
+
+HAEMATOXYLIN = np.array([0.65111, 0.70119, 0.29049])
+EOSIN = np.array([0.2159, 0.8012, 0.5581])
+DAB = np.array([0.26917, 0.56824, 0.77759])
+
+
+@pytest.fixture
+def tissue(sample_slide: Path) -> RgbImage:
+    with openslide.OpenSlide(sample_slide) as slide:
+        return np.asarray(slide.read_region((800, 800), 0, (256, 256)).convert("RGB"))
+
+
+def grey_ramp() -> RgbImage:
+    return np.repeat(np.arange(256, dtype=np.uint8), 3).reshape(1, 256, 3)
+
+
+def stained(*amounts: tuple[float, NDArray[np.float64]]) -> RgbImage:
+    """One pixel through which light went by these amounts of stain."""
+    density = sum(amount * vector / np.linalg.norm(vector) for amount, vector in amounts)
+    return np.rint(255 * 10.0**-density).astype(np.uint8).reshape(1, 1, 3)
+
+
+def adobe_rgb() -> bytes:
+    return imagecodecs.cms_profile("adobergb")
+
+
+def srgb() -> bytes:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def test_plain_look_returns_its_input(tissue: RgbImage) -> None:
+    assert Look().is_plain
+    assert LookTransform(Look()).apply(tissue) is tissue
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        Look(brightness=0.1),
+        Look(contrast=1.5),
+        Look(gamma=2.0),
+        Look(stain=Stain.EOSIN),
+        Look(icc=True),
+    ],
+)
+def test_any_change_makes_a_look_not_plain(look: Look) -> None:
+    assert not look.is_plain
+
+
+def test_brightness_adds_a_share_of_white() -> None:
+    shown = LookTransform(Look(brightness=0.2)).apply(grey_ramp())
+    np.testing.assert_array_equal(shown[0, :, 0], np.minimum(np.arange(256) + 51, 255))
+
+
+def test_contrast_turns_about_middle_grey() -> None:
+    shown = LookTransform(Look(contrast=2.0)).apply(grey_ramp())[0, :, 1].astype(int)
+    assert shown[0] == 0
+    assert shown[255] == 255
+    assert shown[127] == 126
+    assert shown[128] == 128
+    np.testing.assert_allclose(shown[100:150], 2 * np.arange(100, 150) - 127.5, atol=0.51)
+
+
+def test_gamma_lightens_the_middle_and_keeps_the_ends() -> None:
+    shown = LookTransform(Look(gamma=2.0)).apply(grey_ramp())[0, :, 2].astype(int)
+    assert (shown[0], shown[255]) == (0, 255)
+    assert shown[64] == round(255 * (64 / 255) ** 0.5)
+    assert np.all(np.diff(shown) >= 0)
+
+
+@pytest.mark.parametrize(
+    ("stain", "vector", "other"),
+    [
+        (Stain.HAEMATOXYLIN, HAEMATOXYLIN, EOSIN),
+        (Stain.EOSIN, EOSIN, HAEMATOXYLIN),
+        (Stain.DAB, DAB, HAEMATOXYLIN),
+        (Stain.HAEMATOXYLIN_WITH_DAB, HAEMATOXYLIN, DAB),
+    ],
+)
+def test_a_stain_is_seen_alone(
+    stain: Stain, vector: NDArray[np.float64], other: NDArray[np.float64]
+) -> None:
+    transform = LookTransform(Look(stain=stain))
+    alone = stained((0.6, vector))
+    np.testing.assert_allclose(transform.apply(alone).astype(int), alone, atol=2)
+    both = stained((0.6, vector), (0.3, other))
+    np.testing.assert_allclose(transform.apply(both).astype(int), alone, atol=3)
+    assert transform.apply(stained((0.6, other))).min() >= 252
+
+
+def test_glass_stays_white_and_black_stays_dark() -> None:
+    ends = np.array([[[255, 255, 255], [0, 0, 0]]], dtype=np.uint8)
+    shown = LookTransform(Look(stain=Stain.HAEMATOXYLIN)).apply(ends)
+    assert shown[0, 0].tolist() == [255, 255, 255]
+    assert shown[0, 1].max() < 100
+
+
+def test_stains_of_real_tissue_make_up_its_optical_density(tissue: RgbImage) -> None:
+    def density(rgb: RgbImage) -> NDArray[np.float64]:
+        return -np.log10(np.maximum(rgb, 1) / 255.0)
+
+    both = sum(
+        density(LookTransform(Look(stain=stain)).apply(tissue))
+        for stain in (Stain.HAEMATOXYLIN, Stain.EOSIN)
+    )
+    # What the two stains do not explain is small in a slide that has no third one.
+    assert np.mean(np.abs(both - density(tissue))) < 0.1 * np.mean(density(tissue))
+
+
+def test_levels_of_a_stain_equal_levels_after_it(tissue: RgbImage) -> None:
+    levels = {"brightness": 0.1, "contrast": 1.4, "gamma": 0.8}
+    at_once = LookTransform(Look(stain=Stain.EOSIN, **levels)).apply(tissue)
+    stain = LookTransform(Look(stain=Stain.EOSIN)).apply(tissue)
+    np.testing.assert_array_equal(at_once, LookTransform(Look(**levels)).apply(stain))
+
+
+def test_profile_takes_adobe_rgb_to_srgb() -> None:
+    transform = LookTransform(Look(icc=True), adobe_rgb())
+    rgb = np.array([[[255, 255, 255], [0, 0, 0], [128, 128, 128], [150, 100, 100]]], dtype=np.uint8)
+    shown = transform.apply(rgb)[0].astype(int)
+    assert transform.icc_error is None
+    assert shown[0].tolist() == [255, 255, 255]
+    assert shown[1].tolist() == [0, 0, 0]
+    # Adobe RGB's gamma is 2.2: its middle grey is nearly that of sRGB, its reds are purer.
+    np.testing.assert_allclose(shown[2], 128, atol=2)
+    linear = (np.array([150, 100, 100]) / 255) ** (563 / 256)
+    # From the matrices of the two standards (both for the white of D65).
+    matrix = np.array([[1.39836, -0.39836, 0.0], [0.0, 1.0, 0.0], [0.0, -0.04293, 1.04293]])
+    mixed = matrix @ linear
+    encoded = np.where(mixed > 0.0031308, 1.055 * mixed ** (1 / 2.4) - 0.055, 12.92 * mixed)
+    np.testing.assert_allclose(shown[3], 255 * encoded, atol=2)
+
+
+def test_profile_is_used_only_when_asked_for(tissue: RgbImage) -> None:
+    assert LookTransform(Look(icc=False), adobe_rgb()).apply(tissue) is tissue
+
+
+def test_profile_that_changes_nothing_costs_nothing(tissue: RgbImage) -> None:
+    assert LookTransform(Look(icc=True), srgb()).apply(tissue) is tissue
+
+
+def test_slide_without_profile_is_shown_as_it_is(tissue: RgbImage) -> None:
+    transform = LookTransform(Look(icc=True), None)
+    assert transform.icc_error is None
+    assert transform.apply(tissue) is tissue
+
+
+@pytest.mark.parametrize("length", [0, 3, 200, 500])
+def test_broken_profile_is_told_in_one_sentence(
+    length: int, tissue: RgbImage, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = b"?" * 10 + adobe_rgb()[10:length] if length else b"no profile"
+    with caplog.at_level(logging.WARNING):
+        transform = LookTransform(Look(icc=True), broken)
+    assert transform.icc_error is not None
+    assert transform.icc_error.endswith("its colours are shown as they are stored.")
+    assert transform.icc_error in caplog.text
+    assert transform.apply(tissue) is tissue
+
+
+def test_profile_of_another_colour_space_is_refused() -> None:
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    assert LookTransform(Look(icc=True), lab).icc_error is not None
+
+
+def test_many_threads_see_the_same_colours(tissue: RgbImage) -> None:
+    for look in (Look(icc=True, gamma=1.2), Look(stain=Stain.DAB)):
+        transform = LookTransform(look, adobe_rgb())
+        expected = transform.apply(tissue)
+        with ThreadPoolExecutor(8) as pool:
+            for shown in pool.map(transform.apply, [tissue] * 64):
+                np.testing.assert_array_equal(shown, expected)
+
+
+def test_tiles_of_any_shape_keep_it(tissue: RgbImage) -> None:
+    transform = LookTransform(Look(stain=Stain.HAEMATOXYLIN, icc=True), adobe_rgb())
+    for shape in ((1, 1), (7, 31), (256, 3)):
+        part = tissue[: shape[0], : shape[1]]
+        shown = transform.apply(part)
+        assert shown.shape == (*shape, 3)
+        assert shown.dtype == np.uint8
+    levels_only = LookTransform(Look(icc=True, contrast=2.0), adobe_rgb())
+    assert levels_only.apply(tissue[:7, :31]).shape == (7, 31, 3)
