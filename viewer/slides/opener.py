@@ -2,23 +2,119 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from pathlib import Path
 
-from viewer.slides.errors import SlideError, UnsupportedSlideError
-from viewer.slides.openslide_source import open_with_openslide
+from viewer.slides.derived_levels import with_fine_steps
+from viewer.slides.errors import (
+    DamagedSlideError,
+    IncompleteSlideError,
+    SlideAccessError,
+    SlideError,
+    SlideIsFolderError,
+    SlideNotFoundError,
+    UnsupportedSlideError,
+)
+from viewer.slides.image_source import open_image
+from viewer.slides.referee import open_refereed
 from viewer.slides.source import SlideSource
+from viewer.slides.tiff_source import open_tiled_tiff
 
-READERS = (open_with_openslide,)
+_log = logging.getLogger(__name__)
+
+Reader = Callable[[Path], SlideSource | None]
+"""Opens a file, or gives None where it is not of the reader's kind.
+
+Raises SlideError where it is of the kind but cannot be opened, OSError where it cannot be read.
+"""
+
+READERS: tuple[Reader, ...] = (
+    open_refereed,
+    open_tiled_tiff,
+    open_image,
+)
+"""Asked in this order; the first that gives a source wins."""
 
 
 def open_slide(path: Path) -> SlideSource:
-    first_error: SlideError | None = None
+    """Opens a slide or picture of any known kind.
+
+    Raises
+    ------
+    SlideError
+        It cannot be opened; `str()` of the error is one sentence for the user.
+    """
+    try:
+        _check_file(path)
+        return with_fine_steps(_first_source(path))
+    except OSError as error:
+        raise _access_error(path, error) from error
+
+
+def _first_source(path: Path) -> SlideSource:
+    """By the first reader that opens the file, else the first reader's complaint."""
+    complaint: SlideError | None = None
     for reader in READERS:
         try:
             source = reader(path)
         except SlideError as error:
-            first_error = first_error or error
-            continue
-        if source is not None:
-            return source
-    raise first_error or UnsupportedSlideError(path, f"{path.name} is no slide.")
+            complaint = complaint or error
+        except OSError:
+            raise
+        except Exception as error:  # a spoilt file can make a parser fail in any way
+            _log.exception("%s cannot be opened", path)
+            complaint = complaint or DamagedSlideError(
+                path,
+                f"{path.name} cannot be opened ({error}); it may be damaged or cut short, so "
+                "copy it again from where it came.",
+            )
+            complaint.__cause__ = error
+        else:
+            if source is not None:
+                return source
+    raise complaint or UnsupportedSlideError(
+        path,
+        f"{path.name} is neither a slide nor a picture that can be read here: its content is of "
+        "no known kind; check that it is the right file and was copied whole.",
+    )
+
+
+def _check_file(path: Path) -> None:
+    """Refuses what no reader needs to look at. Raises SlideError and OSError."""
+    if path.is_dir():
+        raise SlideIsFolderError(
+            path,
+            f"{path.name or path} is a folder; open a slide in it (of a DICOM slide, any file).",
+        )
+    if path.stat().st_size == 0:
+        raise DamagedSlideError(path, f"{path.name} is empty; copy it again from where it came.")
+    with path.open("rb"):
+        pass  # tells at once whether we may read it; OpenSlide would not say why it fails
+    data_folder = path.with_suffix("")
+    if path.suffix.lower() == ".mrxs" and not (data_folder / "Slidedat.ini").is_file():
+        raise IncompleteSlideError(
+            path,
+            f"The data of {path.name} is missing: copy its folder {data_folder.name}, with "
+            "Slidedat.ini and the .dat files, to the same place.",
+        )
+
+
+def _access_error(path: Path, error: OSError) -> SlideError:
+    match error:
+        case FileNotFoundError() | NotADirectoryError():
+            return SlideNotFoundError(
+                path, f"There is no file {path}; check its name, and that its drive is connected."
+            )
+        case PermissionError():
+            return SlideAccessError(
+                path,
+                f"You have no permission to read {path.name}; ask its owner, or copy it to a "
+                "folder of yours.",
+            )
+        case _:
+            return SlideAccessError(
+                path,
+                f"{path.name} cannot be read ({error.strerror or error}); check that its drive or "
+                "network share is connected and try again.",
+            )

@@ -48,6 +48,12 @@ def as_slide_error(path: Path, complaint: str) -> SlideError:
             f"{name} is a TIFF whose tiles are compressed in a way that cannot be read here "
             f"(TIFF compression {compression[1]}); convert it to a pyramidal TIFF with JPEG tiles.",
         )
+    if "No pyramid levels found" in complaint:
+        return IncompleteSlideError(
+            path,
+            f"{name} is one file of a DICOM slide, and the files with the slide's pixels are not "
+            "beside it; put all files of the series into one folder and open any of them.",
+        )
     if re.search(r"No such file|Couldn't open|Can't open|[Mm]issing|not found", complaint):
         return IncompleteSlideError(
             path,

@@ -1,0 +1,89 @@
+"""The pixel sizes that the user told for slides that bring none."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import threading
+from pathlib import Path
+
+import msgspec
+
+from viewer.folders import data_folder
+
+_log = logging.getLogger(__name__)
+
+
+class _PixelSize(msgspec.Struct, forbid_unknown_fields=False):
+    """What is kept; micrometres per level-0 pixel."""
+
+    identity: str
+    x_um: float
+    y_um: float
+
+
+def remembered_mpp_um(identity: str) -> tuple[float, float] | None:
+    """Micrometres per level-0 pixel in x and y that were told for this slide, if any.
+
+    A file that cannot be understood is kept aside with the suffix ".bad".
+    """
+    try:
+        path = _path(identity)
+        kept = msgspec.json.decode(path.read_bytes(), type=_PixelSize)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        _log.warning("The remembered pixel size cannot be read (%s)", error)
+        return None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        _log.warning("%s is spoilt and kept aside (%s)", path, error)
+        _set_aside(path)
+        return None
+    if not _is_size(kept.x_um) or not _is_size(kept.y_um):
+        _log.warning("%s tells no pixel size and is kept aside", path)
+        _set_aside(path)
+        return None
+    return kept.x_um, kept.y_um
+
+
+def remember_mpp_um(identity: str, mpp_um: tuple[float, float]) -> None:
+    """Keeps what the user told, until `forget`.
+
+    Raises
+    ------
+    ValueError
+        The sizes are not positive and finite.
+    OSError
+        They cannot be written.
+    """
+    x_um, y_um = mpp_um
+    if not _is_size(x_um) or not _is_size(y_um):
+        raise ValueError(f"{mpp_um} um is no pixel size")
+    path = _path(identity)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+    part.write_bytes(msgspec.json.encode(_PixelSize(identity, x_um, y_um)))
+    part.replace(path)
+
+
+def forget(identity: str) -> None:
+    """Raises OSError where what is remembered cannot be removed."""
+    _path(identity).unlink(missing_ok=True)
+
+
+def _path(identity: str) -> Path:
+    """A file of its own for each slide: two windows that write can lose nothing of each other."""
+    name = hashlib.blake2b(identity.encode(), digest_size=20).hexdigest()
+    return data_folder() / "pixel-sizes" / f"{name}.json"
+
+
+def _set_aside(path: Path) -> None:
+    try:
+        path.replace(path.with_suffix(".bad"))
+    except OSError as error:
+        _log.warning("%s cannot be kept aside (%s)", path, error)
+
+
+def _is_size(size_um: float) -> bool:
+    return 0 < size_um < float("inf")

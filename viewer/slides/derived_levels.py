@@ -1,0 +1,210 @@
+"""Levels made here by halving, where a slide's own pyramid has wide steps or stops too soon."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from viewer.slides.byte_lru import ByteLru
+from viewer.slides.errors import TileError
+from viewer.slides.level_store import LevelStore
+from viewer.slides.source import Level, RgbImage, SlideInfo, SlideSource
+
+WIDEST_STEP = 2.5
+COARSEST_SIDE_PX = 512
+"""The coarsest level is at most this long, so that it is one or a few tiles."""
+
+KEPT_ON_DISK_FROM = 64
+"""Stored tiles per tile from which a derived tile is worth a file of its own."""
+
+_MEMORY_BYTES = 64 << 20
+
+_Place = tuple[int, int, int]
+"""Level, column and row."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """Where a level comes from: the source's `stored` level, or the halving of `finer`."""
+
+    level: Level
+    stored: int | None = None
+    finer: int | None = None
+
+
+def with_fine_steps(source: SlideSource) -> SlideSource:
+    """The source, with levels added where it needs them; itself where it needs none."""
+    plan = _plan(source.levels)
+    if all(origin.stored is not None for origin in plan):
+        return source
+    return DerivedLevels(source, plan)
+
+
+class DerivedLevels:
+    """A slide with levels in between and overviews, each an exact 2 x 2 mean of the finer one.
+
+    A derived tile is made from the up to four finer tiles below it, and those in turn, tile by
+    tile: memory stays flat however large the slide is. Threads that want the same tile wait for
+    the first of them; locks are only taken from coarse to fine, so no two can wait in a circle.
+    """
+
+    def __init__(self, source: SlideSource, plan: tuple[_Origin, ...]) -> None:
+        self._source = source
+        self._plan = plan
+        self._levels = tuple(origin.level for origin in plan)
+        self._memory = ByteLru[_Place](_MEMORY_BYTES)
+        self._store = LevelStore.of_slide(source.info.identity)
+        self._turns = _Turns()
+        self._closed = False
+
+    @property
+    def path(self) -> Path:
+        return self._source.path
+
+    @property
+    def info(self) -> SlideInfo:
+        return self._source.info
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        return self._levels
+
+    def read_tile(self, level: int, column: int, row: int) -> RgbImage:
+        return self._read((level, column, row))[0]
+
+    def read_associated(self, name: str) -> RgbImage:
+        return self._source.read_associated(name)
+
+    def close(self) -> None:
+        self._closed = True
+        self._source.close()
+        self._memory.clear()
+
+    def _read(self, place: _Place) -> tuple[RgbImage, bool]:
+        """The tile, and whether it is sound: without a patch for an unreadable tile in it."""
+        level, column, row = place
+        if self._closed:
+            raise TileError(*place, "the slide has been closed")
+        origin = self._plan[level]
+        if origin.stored is not None:
+            return self._stored(origin.stored, place), True
+        image = self._memory.get(place)
+        if image is not None:
+            return image, True
+        with self._turns.turn(place):
+            image = self._memory.get(place)
+            if image is not None:
+                return image, True
+            is_dear = origin.level.stored_tiles_per_tile >= KEPT_ON_DISK_FROM
+            store = self._store if is_dear else None
+            image = store.get(origin.level, column, row) if store else None
+            is_sound = True
+            if image is None:
+                image, is_sound = self._halved(place)
+                if store and is_sound:
+                    store.put(origin.level, column, row, image)
+            image.flags.writeable = False  # all who ask get the same one
+            if is_sound:
+                self._memory.put(place, image)
+            return image, is_sound
+
+    def _stored(self, stored: int, place: _Place) -> RgbImage:
+        try:
+            return self._source.read_tile(stored, place[1], place[2])
+        except TileError as error:
+            raise TileError(*place, error.reason) from error
+
+    def _halved(self, place: _Place) -> tuple[RgbImage, bool]:
+        level, column, row = place
+        finer_index = self._plan[level].finer
+        assert finer_index is not None  # a level that is not stored has one
+        finer = self._levels[finer_index]
+        x_px, y_px = 2 * column * finer.tile_width_px, 2 * row * finer.tile_height_px
+        width = min(2 * finer.tile_width_px, finer.width_px - x_px)
+        height = min(2 * finer.tile_height_px, finer.height_px - y_px)
+        canvas = np.empty((height, width, 3), np.uint8)
+        errors: list[TileError] = []
+        tiles_read, is_sound = 0, True
+        for dy in range(0, height, finer.tile_height_px):
+            for dx in range(0, width, finer.tile_width_px):
+                part = canvas[dy : dy + finer.tile_height_px, dx : dx + finer.tile_width_px]
+                below = (
+                    finer_index,
+                    2 * column + (dx > 0),
+                    2 * row + (dy > 0),
+                )
+                try:
+                    part[:], part_is_sound = self._read(below)
+                    tiles_read += 1
+                    is_sound = is_sound and part_is_sound
+                except TileError as error:
+                    errors.append(error)
+                    _hatch(part)
+        if not tiles_read:
+            raise TileError(*place, errors[0].reason) from errors[0]
+        return halved(canvas), is_sound and not errors
+
+
+def halved(image: RgbImage) -> RgbImage:
+    """Half the size by means of 2 x 2 pixels, halves rounded up.
+
+    At an odd side the last pixels are means of the two or the one there are.
+    """
+    return np.array(Image.fromarray(image).reduce(2))
+
+
+def _plan(levels: tuple[Level, ...]) -> tuple[_Origin, ...]:
+    plan: list[_Origin] = []
+    for stored, level in enumerate(levels):
+        while plan and level.downsample / plan[-1].level.downsample > WIDEST_STEP:
+            plan.append(_Origin(_half_of(plan[-1].level), finer=len(plan) - 1))
+        plan.append(_Origin(level, stored=stored))
+    while max(plan[-1].level.width_px, plan[-1].level.height_px) > COARSEST_SIDE_PX:
+        plan.append(_Origin(_half_of(plan[-1].level), finer=len(plan) - 1))
+    return tuple(plan)
+
+
+def _half_of(level: Level) -> Level:
+    return replace(
+        level,
+        width_px=-(-level.width_px // 2),
+        height_px=-(-level.height_px // 2),
+        downsample=level.downsample * 2,
+        stored_tiles_per_tile=level.stored_tiles_per_tile * 4,
+    )
+
+
+def _hatch(part: RgbImage) -> None:
+    """Draws the sign for what cannot be read: dark diagonals on grey."""
+    rows, columns = np.indices(part.shape[:2])
+    part[:] = np.where((rows + columns) % 32 < 8, 120, 190)[..., np.newaxis]
+
+
+class _Turns:
+    """One lock a tile, for as long as somebody makes it or waits for it."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._locks: dict[_Place, tuple[threading.Lock, int]] = {}
+
+    @contextmanager
+    def turn(self, place: _Place) -> Generator[None]:
+        with self._guard:
+            lock, users = self._locks.get(place) or (threading.Lock(), 0)
+            self._locks[place] = (lock, users + 1)
+        try:
+            with lock:
+                yield
+        finally:
+            with self._guard:
+                lock, users = self._locks[place]
+                if users == 1:
+                    del self._locks[place]
+                else:
+                    self._locks[place] = (lock, users - 1)

@@ -1,0 +1,114 @@
+"""Tiles of dear derived levels on disk, so that a slide opened again shows them at once."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import threading
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+
+from viewer.folders import cache_folder
+from viewer.slides.source import Level, RgbImage
+
+_log = logging.getLogger(__name__)
+
+MOST_BYTES = 1 << 30
+_JPEG_QUALITY = 92
+
+
+class LevelStore:
+    """One folder a slide, named by its identity, below a folder for all slides.
+
+    Nothing here raises: what cannot be kept or read back is made again. When all folders together
+    grow beyond `most_bytes`, those of the slides that were opened longest ago go.
+    """
+
+    def __init__(self, folder: Path, identity: str, most_bytes: int = MOST_BYTES) -> None:
+        self._all = folder
+        self._own = folder / identity
+        self._most_bytes = most_bytes
+        self._bytes: int | None = None
+        self._is_full = False
+        self._lock = threading.Lock()
+        with contextlib.suppress(OSError):
+            os.utime(self._own)
+
+    @classmethod
+    def of_slide(cls, identity: str) -> LevelStore | None:
+        """In the cache folder; None where there can be none."""
+        try:
+            return cls(cache_folder() / "levels", identity)
+        except OSError as error:
+            _log.warning("There is no cache folder (%s)", error)
+            return None
+
+    def get(self, level: Level, column: int, row: int) -> RgbImage | None:
+        """A kept tile; None where it was not kept or has been spoilt."""
+        path = self._path(level, column, row)
+        try:
+            image = imagecodecs.jpeg8_decode(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except Exception as error:  # whatever a torn file makes the decoder say
+            _log.warning("%s is spoilt and will be made again (%s)", path, error)
+            return None
+        width, height = level.tile_size_px(column, row)
+        return image if image.shape == (height, width, 3) and image.dtype == np.uint8 else None
+
+    def put(self, level: Level, column: int, row: int, image: RgbImage) -> None:
+        data = imagecodecs.jpeg8_encode(image, level=_JPEG_QUALITY, subsampling="444")
+        path = self._path(level, column, row)
+        part = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+        try:
+            if not self._make_room(len(data)):
+                return
+            self._own.mkdir(parents=True, exist_ok=True)
+            part.write_bytes(data)
+            part.replace(path)
+        except OSError as error:
+            _log.warning("%s cannot be kept (%s)", path, error)
+            with contextlib.suppress(OSError):
+                part.unlink()
+
+    def _path(self, level: Level, column: int, row: int) -> Path:
+        # The name holds all that shapes the tile, so another way to cut levels finds no old ones.
+        grid = f"{level.downsample:.6g}-{level.tile_width_px}x{level.tile_height_px}"
+        return self._own / f"{grid}-{column}-{row}.jpg"
+
+    def _make_room(self, size_bytes: int) -> bool:
+        """Counts `size_bytes` as kept; False where they do not fit. Raises OSError."""
+        with self._lock:
+            if self._is_full:
+                return False
+            if self._bytes is None:
+                self._own.mkdir(parents=True, exist_ok=True)
+                self._bytes = sum(_folder_bytes(folder) for folder in self._all.iterdir())
+            self._bytes += size_bytes
+            if self._bytes > self._most_bytes:
+                self._evict()
+            self._is_full = self._bytes > self._most_bytes
+            return not self._is_full
+
+    def _evict(self) -> None:
+        others = [folder for folder in self._all.iterdir() if folder != self._own]
+        for folder in sorted(others, key=lambda folder: folder.stat().st_mtime):
+            if self._bytes is None or self._bytes <= self._most_bytes:
+                return
+            self._bytes -= _folder_bytes(folder)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _folder_bytes(folder: Path) -> int:
+    total = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            try:
+                total += entry.stat().st_size
+            except FileNotFoundError:  # another window has just replaced it
+                continue
+    return total

@@ -1,0 +1,37 @@
+"""A file that many threads read at once."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+
+class SharedFile:
+    """Reads at any position from any thread.
+
+    The file closes when its last user lets go of the object, never under a read: a number of a
+    closed file could by then belong to another file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        self._seek_lock = threading.Lock()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_fd"):
+            os.close(self._fd)
+
+    if hasattr(os, "pread"):
+
+        def read(self, offset: int, size: int) -> bytes:
+            """The bytes there; fewer than `size` at the file's end. Raises OSError."""
+            return os.pread(self._fd, size, offset)
+
+    else:  # Windows
+
+        def read(self, offset: int, size: int) -> bytes:
+            """The bytes there; fewer than `size` at the file's end. Raises OSError."""
+            with self._seek_lock:
+                os.lseek(self._fd, offset, os.SEEK_SET)
+                return os.read(self._fd, size)

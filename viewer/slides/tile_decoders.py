@@ -1,0 +1,107 @@
+"""From the bytes of one tile of a TIFF to its pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+from tifffile import COMPRESSION, PHOTOMETRIC, TIFF, TiffPage
+
+from viewer.slides.source import RgbImage
+
+Decoder = Callable[[bytes], RgbImage]
+"""Gives uint8 (tile height, tile width, 3). Raises any Exception on bytes that are no tile."""
+
+_END_OF_JPEG = b"\xff\xd9"
+
+
+def direct_decoder(page: TiffPage) -> Decoder | None:
+    """For the codings of nearly all slides, 8-bit RGB in JPEG or JPEG 2000; None for others."""
+    if not _is_8_bit(page) or page.samplesperpixel != 3:
+        return None
+    photometric = PHOTOMETRIC(page.photometric)
+    match page.compression:
+        case COMPRESSION.JPEG if photometric == PHOTOMETRIC.RGB:
+            return _jpeg_decoder(page.jpegtables, "RGB")
+        case COMPRESSION.JPEG if photometric == PHOTOMETRIC.YCBCR:
+            return _jpeg_decoder(page.jpegtables, "YCBCR")
+        case COMPRESSION.APERIO_JP2000_YCBC:
+            return _jpeg2000_ycbcr
+        case COMPRESSION.APERIO_JP2000_RGB | COMPRESSION.JPEG2000:
+            return imagecodecs.jpeg2k_decode
+        case _:
+            return None
+
+
+def any_decoder(page: TiffPage) -> Decoder | None:
+    """For all 8-bit grey and RGB tiles that tifffile can decode; None for others."""
+    if direct := direct_decoder(page):
+        return direct
+    if not _is_8_bit(page) or page.compression not in TIFF.DECOMPRESSORS:
+        return None
+    match (PHOTOMETRIC(page.photometric), page.samplesperpixel):
+        case (PHOTOMETRIC.MINISBLACK | PHOTOMETRIC.MINISWHITE, 1):
+            pass
+        case (PHOTOMETRIC.RGB | PHOTOMETRIC.YCBCR, 3 | 4):
+            pass
+        case _:
+            return None
+
+    def decode(data: bytes) -> RgbImage:
+        pixels = page.decode(data, 0, jpegtables=page.jpegtables)[0]
+        if pixels is None:
+            raise ValueError("there are no pixels")
+        image: RgbImage = pixels[0]
+        if page.photometric == PHOTOMETRIC.MINISWHITE:
+            image = 255 - image
+        if image.shape[2] == 1:
+            return np.repeat(image, 3, axis=2)
+        return image[..., :3]
+
+    return decode
+
+
+def _is_8_bit(page: TiffPage) -> bool:
+    return page.dtype == np.uint8 and page.planarconfig == 1 and page.imagedepth == 1
+
+
+def _jpeg_decoder(tables: bytes | None, colorspace: str) -> Decoder:
+    decode_jpeg = imagecodecs.jpeg8_decode
+
+    def decode(data: bytes) -> RgbImage:
+        # libjpeg fills the rest of a cut tile with grey and only warns.
+        if _END_OF_JPEG not in data[-16:]:
+            raise ValueError("its JPEG data is cut short")
+        # A JFIF header says YCbCr whatever the TIFF's tags claim.
+        space = "YCBCR" if data[6:10] == b"JFIF" else colorspace
+        return decode_jpeg(data, tables=tables, colorspace=space, outcolorspace="RGB")
+
+    return decode
+
+
+def _fixed_point(factor: float, rounding: int) -> NDArray[np.int32]:
+    """The chroma values 0 to 255, centred and scaled by `factor`, with 16 bits of fraction."""
+    chroma = np.arange(-128, 128, dtype=np.int32)
+    return round(factor * 65536) * chroma + rounding
+
+
+# ITU-R BT.601 in the fixed point of libjpeg's jdcolor, which OpenSlide follows to the last bit.
+_HALF = 1 << 15
+_RED_BY_CR = (_fixed_point(1.402, _HALF) >> 16).astype(np.int16)
+_BLUE_BY_CB = (_fixed_point(1.772, _HALF) >> 16).astype(np.int16)
+_GREEN_BY_CR = -_fixed_point(0.71414, 0)
+_GREEN_BY_CB = -_fixed_point(0.34414, -_HALF)
+
+
+def _jpeg2000_ycbcr(data: bytes) -> RgbImage:
+    ycbcr = imagecodecs.jpeg2k_decode(data)
+    luma = ycbcr[..., 0].astype(np.int16)
+    cb, cr = ycbcr[..., 1], ycbcr[..., 2]
+    green = ((_GREEN_BY_CB[cb] + _GREEN_BY_CR[cr]) >> 16).astype(np.int16)
+    rgb = np.empty(ycbcr.shape, np.uint8)
+    rgb[..., 0] = np.clip(luma + _RED_BY_CR[cr], 0, 255)
+    rgb[..., 1] = np.clip(luma + green, 0, 255)
+    rgb[..., 2] = np.clip(luma + _BLUE_BY_CB[cb], 0, 255)
+    return rgb

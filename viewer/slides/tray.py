@@ -1,0 +1,118 @@
+"""A folder of slides as a tray: which files to show, and a small picture of each."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from viewer.slides.errors import DamagedSlideError, TileError
+from viewer.slides.source import Level, RgbImage, SlideSource
+
+SUFFIXES = frozenset(
+    ".svs .svslide .ndpi .mrxs .scn .bif .vms .vmu .tif .tiff .btf .dcm "
+    ".png .jpg .jpeg .bmp .webp".split()
+)
+"""Of files that the readers may open, in lower case."""
+
+_SERIES_TAG = b"\x20\x00\x0e\x00UI"
+"""SeriesInstanceUID (0020,000E) as explicit little endian, which DICOM slides are written in."""
+
+_HEADER_BYTES = 1 << 16
+
+
+def slides_in(folder: Path) -> list[Path]:
+    """The slides of a folder by suffix, in natural order (2 before 10).
+
+    Files that belong to another are left out: of a DICOM series all but the first file, and the
+    pictures beside a .vms file. Hidden files are left out too.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be read.
+    """
+    files = sorted(
+        (
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+        ),
+        key=_natural,
+    )
+    # A Hamamatsu VMS slide keeps its pixels in JPEG files named after it.
+    vms_stems = [path.stem for path in files if path.suffix.lower() == ".vms"]
+    slides: list[Path] = []
+    series_seen: set[bytes] = set()
+    for path in files:
+        suffix = path.suffix.lower()
+        if suffix in (".jpg", ".jpeg") and any(path.name.startswith(stem) for stem in vms_stems):
+            continue
+        series = _dicom_series(path) if suffix == ".dcm" else None
+        if series is not None:
+            if series in series_seen:
+                continue
+            series_seen.add(series)
+        slides.append(path)
+    return slides
+
+
+def thumbnail(source: SlideSource, max_side_px: int) -> RgbImage:
+    """The whole slide as a picture of at most `max_side_px` a side, uint8 (height, width, 3).
+
+    It is made from the coarsest level that is large enough; unreadable tiles are grey.
+
+    Raises
+    ------
+    DamagedSlideError
+        Not one tile of that level can be read.
+    """
+    index, level = _fitting_level(source.levels, max_side_px)
+    canvas = np.full((level.height_px, level.width_px, 3), 190, np.uint8)
+    error: TileError | None = None
+    tiles_read = 0
+    for row in range(level.rows):
+        for column in range(level.columns):
+            x_px, y_px = column * level.tile_width_px, row * level.tile_height_px
+            width, height = level.tile_size_px(column, row)
+            try:
+                canvas[y_px : y_px + height, x_px : x_px + width] = source.read_tile(
+                    index, column, row
+                )
+                tiles_read += 1
+            except TileError as unreadable:
+                error = unreadable
+    if error is not None and tiles_read == 0:
+        sentence = f"{source.path.name} has no readable overview ({error.reason})."
+        raise DamagedSlideError(source.path, sentence) from error
+    image = Image.fromarray(canvas)
+    image.thumbnail((max_side_px, max_side_px), Image.Resampling.BOX)
+    return np.array(image)
+
+
+def _fitting_level(levels: tuple[Level, ...], side_px: int) -> tuple[int, Level]:
+    for index in range(len(levels) - 1, 0, -1):
+        if max(levels[index].width_px, levels[index].height_px) >= side_px:
+            return index, levels[index]
+    return 0, levels[0]
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    parts = re.split(r"(\d+)", path.name.casefold())
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in parts]
+
+
+def _dicom_series(path: Path) -> bytes | None:
+    """What tells the file's series; None where its header does not say."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(_HEADER_BYTES)
+    except OSError:
+        return None
+    _, found, rest = header.partition(_SERIES_TAG)
+    if not found:
+        return None
+    length = int.from_bytes(rest[:2], "little")
+    return rest[2 : 2 + length]
