@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from viewer.slides.source import RgbImage
+if TYPE_CHECKING:
+    from viewer.slides.source import RgbImage
 
 Key = TypeVar("Key", bound=Hashable)
 

@@ -6,11 +6,14 @@ import hashlib
 import logging
 import os
 import threading
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from viewer.folders import data_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _log = logging.getLogger(__name__)
 
@@ -27,9 +30,14 @@ def remembered_mpp_um(identity: str) -> tuple[float, float] | None:
     """Micrometres per level-0 pixel in x and y that were told for this slide, if any.
 
     A file that cannot be understood is kept aside with the suffix ".bad".
+
+    Raises
+    ------
+    OSError
+        There is no folder to remember things in, and it cannot be made.
     """
+    path = _path(identity)
     try:
-        path = _path(identity)
         kept = msgspec.json.decode(path.read_bytes(), type=_PixelSize)
     except FileNotFoundError:
         return None

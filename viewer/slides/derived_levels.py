@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -14,7 +13,12 @@ from PIL import Image
 from viewer.slides.byte_lru import ByteLru
 from viewer.slides.errors import TileError
 from viewer.slides.level_store import LevelStore
-from viewer.slides.source import Level, RgbImage, SlideInfo, SlideSource
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from viewer.slides.source import Level, RgbImage, SlideInfo, SlideSource
 
 WIDEST_STEP = 2.5
 COARSEST_SIDE_PX = 512

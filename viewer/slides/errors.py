@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class SlideError(Exception):
-    """A slide that cannot be used; `str()` is one sentence that says what is wrong and what to do."""
+    """A slide that cannot be used; `str()` is one sentence: what is wrong and what to do."""
 
     def __init__(self, path: Path, sentence: str) -> None:
         super().__init__(sentence)

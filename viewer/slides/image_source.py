@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from tifffile import PHOTOMETRIC, TiffFile, TiffPage
 
@@ -25,6 +22,12 @@ from viewer.slides.rgb_from import rgb_from
 from viewer.slides.source import Level, RgbImage, SlideInfo
 from viewer.slides.tiff_metadata import icc_profile, tiff_optics, tiff_properties
 from viewer.slides.tiff_source import is_tiff
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
 
 MOST_BYTES = 1_200_000_000
 """Of decoded pixels that are held in memory for a picture without a pyramid."""

@@ -7,13 +7,17 @@ import logging
 import os
 import shutil
 import threading
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import imagecodecs
 import numpy as np
 
 from viewer.folders import cache_folder
-from viewer.slides.source import Level, RgbImage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from viewer.slides.source import Level, RgbImage
 
 _log = logging.getLogger(__name__)
 

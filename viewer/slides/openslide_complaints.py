@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from viewer.slides.errors import (
     DamagedSlideError,
@@ -11,6 +11,9 @@ from viewer.slides.errors import (
     SlideError,
     UnsupportedSlideError,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _TRANSFER_SYNTAXES = {
     "1.2.840.10008.1.2.4.80": "JPEG-LS",

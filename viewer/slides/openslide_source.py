@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
 from ctypes import POINTER, c_uint32
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from openslide import OpenSlide, OpenSlideError, OpenSlideUnsupportedFormatError, lowlevel
@@ -16,6 +15,10 @@ from viewer.slides.errors import DamagedSlideError, TileError
 from viewer.slides.openslide_complaints import as_slide_error
 from viewer.slides.resolution import believable_mpp_um
 from viewer.slides.source import Level, RgbImage, SlideInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
 
 _STORED_TILE_PX = range(128, 2049)
 """Tile sides of a file worth taking over; others (strips of NDPI, 64 px) are bad units of work."""

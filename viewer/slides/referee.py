@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from tifffile import COMPRESSION, TiffFile
 
 from viewer.slides.errors import TileError
 from viewer.slides.openslide_source import OpenSlideSource, open_with_openslide
-from viewer.slides.source import RgbImage
 from viewer.slides.tiff_source import StoredLevel, TiffSource, is_tiff
 from viewer.slides.tile_decoders import direct_decoder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from viewer.slides.source import RgbImage
 
 _log = logging.getLogger(__name__)
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from viewer.geometry import Box, Optics
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
 
 RgbImage = NDArray[np.uint8]
 """uint8, shape (height, width, 3), sRGB or the slide's own RGB, C-contiguous."""
@@ -103,7 +105,7 @@ class SlideSource(Protocol):
     def levels(self) -> tuple[Level, ...]: ...
 
     def read_tile(self, level: int, column: int, row: int) -> RgbImage:
-        """One tile, uint8 (height, width, 3), cut at the slide's edges as `Level.tile_size_px` says.
+        """One tile, uint8 (height, width, 3), cut at the edges as `Level.tile_size_px` says.
 
         Raises
         ------

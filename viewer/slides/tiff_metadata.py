@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
-
-from tifffile import TiffFile, TiffPage
 
 from viewer.geometry import Optics
 from viewer.slides.resolution import believable_mpp_um
+
+if TYPE_CHECKING:
+    from tifffile import TiffFile, TiffPage
 
 _UM_PER_UNIT = {
     "pm": 1e-6,

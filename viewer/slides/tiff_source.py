@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from tifffile import TiffFile, TiffPage
 
 from viewer.slides.content_hash import content_hash
@@ -16,6 +14,12 @@ from viewer.slides.shared_file import SharedFile
 from viewer.slides.source import Level, RgbImage, SlideInfo
 from viewer.slides.tiff_metadata import icc_profile, tiff_optics, tiff_properties
 from viewer.slides.tile_decoders import Decoder, any_decoder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
 
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 

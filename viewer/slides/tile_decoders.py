@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import imagecodecs
 import numpy as np
-from numpy.typing import NDArray
 from tifffile import COMPRESSION, PHOTOMETRIC, TIFF, TiffPage
 
 from viewer.slides.source import RgbImage
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Decoder = Callable[[bytes], RgbImage]
 """Gives uint8 (tile height, tile width, 3). Raises any Exception on bytes that are no tile."""

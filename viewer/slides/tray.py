@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from viewer.slides.errors import DamagedSlideError, TileError
-from viewer.slides.source import Level, RgbImage, SlideSource
 
-SUFFIXES = frozenset(
-    ".svs .svslide .ndpi .mrxs .scn .bif .vms .vmu .tif .tiff .btf .dcm "
-    ".png .jpg .jpeg .bmp .webp".split()
-)
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from viewer.slides.source import Level, RgbImage, SlideSource
+
+_SLIDE_SUFFIXES = (".svs", ".svslide", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".dcm")
+_PICTURE_SUFFIXES = (".tif", ".tiff", ".btf", ".png", ".jpg", ".jpeg", ".bmp", ".webp")
+SUFFIXES = frozenset((*_SLIDE_SUFFIXES, *_PICTURE_SUFFIXES))
 """Of files that the readers may open, in lower case."""
 
 _SERIES_TAG = b"\x20\x00\x0e\x00UI"
