@@ -151,9 +151,7 @@ class View:
 
     def to_slide(self, screen: Point) -> Point:
         """The level-0 point under a screen position; the inverse of `to_screen`."""
-        dx, dy = self.slide_delta(
-            screen.x - self.size.width / 2, screen.y - self.size.height / 2
-        )
+        dx, dy = self.slide_delta(screen.x - self.size.width / 2, screen.y - self.size.height / 2)
         return Point(self.center.x + dx, self.center.y + dy)
 
     def slide_delta(self, dx_screen: float, dy_screen: float) -> Point:
@@ -170,7 +168,8 @@ class View:
         """The screen's corners on the slide (level-0), clockwise on screen from the top left."""
         width, height = self.size
         return [
-            self.to_slide(Point(x, y)) for x, y in ((0, 0), (width, 0), (width, height), (0, height))
+            self.to_slide(Point(x, y))
+            for x, y in ((0, 0), (width, 0), (width, height), (0, height))
         ]
 
     @property

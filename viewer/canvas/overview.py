@@ -105,7 +105,6 @@ class Overview:
                 for x, y in scene.view.field
             ]
         )
-        painter.setBrush(QColor(0, 110, 220, 30))
         for color, width in ((QColor(255, 255, 255), 4.0), (QColor(0, 110, 220), 2.0)):
             painter.setPen(QPen(color, width))
             painter.drawPolygon(field)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction, QKeySequence
 
+from viewer.tiles.look import Stain
 from viewer.ui.theme import icon
 
 if TYPE_CHECKING:
@@ -91,7 +92,10 @@ HELP = ("&Help",)
 MAGNIFICATIONS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0)
 """What the keys 1 to 7 show."""
 
-STAIN_COMMANDS = ("stain.none", "stain.1", "stain.2", "stain.3")
+STAIN_COMMANDS: Mapping[str, Stain] = {
+    f"stain.{stain.name.lower()}": stain for stain in Stain
+}
+"""Command id -> the stain it shows."""
 
 
 def magnification_id(magnification: float) -> str:
@@ -108,6 +112,22 @@ def _magnification_command(key: int, magnification: float) -> Command:
         MAGNIFICATION,
         (str(key),),
         _with_slide,
+    )
+
+
+def _stain_command(key: int, command_id: str, stain: Stain) -> Command:
+    tip = "Show the slide's own colours"
+    if stain is not Stain.NONE:
+        tip = f"Show the {stain.value} alone, as it would look on clear glass"
+    return Command(
+        command_id,
+        stain.value,
+        "mdi6.palette-outline" if stain is Stain.NONE else "mdi6.water",
+        tip,
+        STAIN,
+        (f"Alt+{key}",),
+        _with_slide,
+        checkable=True,
     )
 
 
@@ -380,46 +400,7 @@ COMMANDS: tuple[Command, ...] = (
         (),
         checkable=True,
     ),
-    Command(
-        "stain.none",
-        "&All stains",
-        "mdi6.palette-outline",
-        "Show the slide's own colours",
-        STAIN,
-        ("Alt+1",),
-        _with_slide,
-        checkable=True,
-    ),
-    Command(
-        "stain.1",
-        "&Haematoxylin",
-        "mdi6.water",
-        "Show the haematoxylin alone",
-        STAIN,
-        ("Alt+2",),
-        _with_slide,
-        checkable=True,
-    ),
-    Command(
-        "stain.2",
-        "&Eosin",
-        "mdi6.water-outline",
-        "Show the eosin alone",
-        STAIN,
-        ("Alt+3",),
-        _with_slide,
-        checkable=True,
-    ),
-    Command(
-        "stain.3",
-        "&DAB",
-        "mdi6.water-opacity",
-        "Show the DAB alone",
-        STAIN,
-        ("Alt+4",),
-        _with_slide,
-        checkable=True,
-    ),
+    *(_stain_command(key, id_, stain) for key, (id_, stain) in enumerate(STAIN_COMMANDS.items(), start=1)),
     Command(
         "display.icc",
         "Scanner &colour profile",

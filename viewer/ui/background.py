@@ -90,15 +90,17 @@ class Background(QObject):
                 task.cancel()
             self._waiting.clear()
 
-    def close(self) -> None:
-        """Cancels everything and waits a moment for the threads to end."""
-        self.cancel_waiting()
+    def close(self, *, finish: bool = False) -> None:
+        """Takes no more work and waits a moment for the threads to end.
+
+        What has not begun is dropped, unless `finish` asks to carry it out, as for writing files.
+        Neither `done` nor `failed` runs any more.
+        """
+        if not finish:
+            self.cancel_waiting()
         with self._lock:
             self._closed = True
             threads = list(self._running)
-            for task in self._running.values():
-                if task is not None:
-                    task.cancel()
         until = time.monotonic() + _CLOSE_WAIT_S
         for thread in threads:
             thread.join(max(0.0, until - time.monotonic()))

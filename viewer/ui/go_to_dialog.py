@@ -33,16 +33,16 @@ class GoToDialog(QDialog):
         self.unit.addItem(_PIXELS)
         if self._mpp_um is not None:
             self.unit.addItem(_MICROMETRES)
-        self.x = _coordinate_box("x", self)
-        self.y = _coordinate_box("y", self)
+        self.x_box = _coordinate_box("x", self)
+        self.y_box = _coordinate_box("y", self)
         self._show_range()
-        self.x.setValue(start.x)
-        self.y.setValue(start.y)
+        self.x_box.setValue(start.x)
+        self.y_box.setValue(start.y)
         self.unit.currentTextChanged.connect(self._change_unit)
         form = QFormLayout(self)
         form.addRow("&Unit:", self.unit)
-        form.addRow("&x:", self.x)
-        form.addRow("&y:", self.y)
+        form.addRow("&x:", self.x_box)
+        form.addRow("&y:", self.y_box)
         hint = QLabel("Measured from the slide's top left corner.", self)
         hint.setProperty("dim", "true")
         form.addRow(hint)
@@ -53,14 +53,14 @@ class GoToDialog(QDialog):
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
         form.addRow(buttons)
-        self.x.setFocus()
-        self.x.selectAll()
+        self.x_box.setFocus()
+        self.x_box.selectAll()
 
     @property
     def point(self) -> Point:
         """The position asked for, in level-0 pixels."""
         unit_x, unit_y = self._unit()
-        return Point(self.x.value() / unit_x, self.y.value() / unit_y)
+        return Point(self.x_box.value() / unit_x, self.y_box.value() / unit_y)
 
     def _unit(self) -> tuple[float, float]:
         """What one level-0 pixel is in the unit shown, in x and y."""
@@ -69,17 +69,17 @@ class GoToDialog(QDialog):
         return 1.0, 1.0
 
     def _show_range(self) -> None:
-        for box, size_px, unit in zip((self.x, self.y), self._size_px, self._unit(), strict=True):
+        for box, size_px, unit in zip((self.x_box, self.y_box), self._size_px, self._unit(), strict=True):
             box.setRange(0.0, size_px * unit)
 
     def _change_unit(self, text: str) -> None:
         in_um = text == _MICROMETRES and self._mpp_um is not None
         mpp_x_um, mpp_y_um = self._mpp_um or (1.0, 1.0)
-        x = self.x.value() * mpp_x_um if in_um else self.x.value() / mpp_x_um
-        y = self.y.value() * mpp_y_um if in_um else self.y.value() / mpp_y_um
+        x = self.x_box.value() * mpp_x_um if in_um else self.x_box.value() / mpp_x_um
+        y = self.y_box.value() * mpp_y_um if in_um else self.y_box.value() / mpp_y_um
         self._show_range()
-        self.x.setValue(x)
-        self.y.setValue(y)
+        self.x_box.setValue(x)
+        self.y_box.setValue(y)
 
 
 def _coordinate_box(name: str, parent: QWidget) -> QDoubleSpinBox:

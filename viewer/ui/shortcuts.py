@@ -161,7 +161,7 @@ class ShortcutTable(QWidget):
             row.setToolTip(0, command.tip)
             self.table.addTopLevelItem(row)
         self._show_keys()
-        self.table.setCurrentItem(self.table.topLevelItem(0))
+        self.choose(COMMANDS[0].id)
 
     def _show_keys(self) -> None:
         defaults = default_bindings()

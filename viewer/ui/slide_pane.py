@@ -6,13 +6,12 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
     QStackedWidget,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -21,10 +20,10 @@ from viewer.canvas.canvas import SlideCanvas
 from viewer.slides.calibration import remembered_mpp_um
 from viewer.slides.errors import SlideError
 from viewer.slides.opener import open_slide
+from viewer.tiles.look import Look
 from viewer.ui.background import Background, Task
 from viewer.ui.message_page import MessagePage
-from viewer.ui.theme import icon
-from viewer.ui.widgets import NoticeBar
+from viewer.ui.widgets import IconButton, NoticeBar
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +42,7 @@ _OPENING_THREADS = 8
 
 @dataclass(frozen=True, slots=True)
 class OpenedSlide:
-    """A slide fresh from the reader, with the scale the user told earlier where the file has none."""
+    """A slide from the reader, with the scale that the user told earlier if the file has none."""
 
     source: SlideSource
     optics: Optics
@@ -82,7 +81,7 @@ def opened_slide(path: Path) -> OpenedSlide:
     if optics.mpp_um is None:
         mpp_um = remembered_mpp_um(source.info.identity)
         if mpp_um is not None:
-            optics = replace(optics, mpp_um=(mpp_um, mpp_um))
+            optics = replace(optics, mpp_um=mpp_um)
     return OpenedSlide(source, optics)
 
 
@@ -111,6 +110,8 @@ class SlidePane(QFrame):
     def __init__(self, cache: TileCache[QImage], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.status = PaneStatus()
+        self.uses_icc = True
+        """Whether slides with a colour profile open corrected by it."""
         self._is_active = False
         self.path: Path | None = None
         self._opening_path: Path | None = None
@@ -234,6 +235,9 @@ class SlidePane(QFrame):
         self.notice.hide()
         self._set_status(PaneStatus())
         self._stack.setCurrentWidget(self.canvas)
+        self.canvas.clear()
+        has_profile = slide.source.info.icc_profile is not None
+        self.canvas.set_look(Look(icc=self.uses_icc and has_profile))
         self.canvas.set_source(slide.source, slide.optics)
         if self._is_active:
             self.focus()
@@ -287,13 +291,8 @@ class _PaneHeader(QFrame):
         super().__init__(parent)
         self._name = QLabel("No slide", self)
         self._name.setTextFormat(Qt.TextFormat.PlainText)
-        self._button = QToolButton(self)
-        self._button.setIconSize(QSize(14, 14))
-        self._button.setToolTip("Close this pane")
-        self._button.setAccessibleName("Close this pane")
-        self._button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self._button = IconButton("mdi6.close", "Close this pane", self)
         self._button.clicked.connect(self.closed)
-        self._button.setIcon(icon("mdi6.close"))
         self.setProperty("notice", "info")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(8, 1, 4, 1)
@@ -303,11 +302,6 @@ class _PaneHeader(QFrame):
     def set_name(self, name: str) -> None:
         self._name.setText(name)
         self._name.setToolTip(name)
-
-    def changeEvent(self, event: QEvent) -> None:
-        if event.type() == QEvent.Type.PaletteChange:
-            self._button.setIcon(icon("mdi6.close"))
-        super().changeEvent(event)
 
 
 def _close_late(slide: OpenedSlide) -> None:

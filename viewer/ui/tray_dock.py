@@ -17,9 +17,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from viewer.slides.tray import slides_in
 from viewer.ui.background import Background, Task
 from viewer.ui.theme import current_theme
-from viewer.ui.thumbnails import slides_in
 from viewer.ui.tray_model import PICTURE_SIZE, TrayModel
 from viewer.ui.widgets import KeyedList
 
@@ -126,7 +126,7 @@ class TrayDock(QDockWidget):
         self._task = None
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         sentence = (
-            f"The folder {folder.name} cannot be read ({reason}): check that you may open it."
+            f"The folder {folder.name} cannot be read ({reason}): see that you may open it."
         )
         self._tell(sentence)
         self.folder_failed.emit(sentence)

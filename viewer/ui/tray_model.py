@@ -9,9 +9,11 @@ from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelInde
 from PySide6.QtGui import QColor, QImage, QPainter, QPixmap
 
 from viewer.slides.errors import SlideError, TileError
+from viewer.slides.opener import open_slide
+from viewer.slides.tray import thumbnail
 from viewer.ui.background import Background, Task
+from viewer.ui.images import fitted, to_image
 from viewer.ui.theme import current_theme, icon
-from viewer.ui.thumbnails import thumbnail
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,7 +107,7 @@ class TrayModel(QAbstractListModel):
             task.cancel()
         size = PICTURE_SIZE * self._ratio
         self._wishes[path] = self._background.run(
-            lambda: thumbnail(path, size),
+            lambda: _thumbnail(path, size),
             lambda image: self._on_made(path, image),
             lambda error: self._on_failed(path, error),
         )
@@ -129,6 +131,15 @@ class TrayModel(QAbstractListModel):
         if path in self.paths:
             index = self.index(self.paths.index(path))
             self.dataChanged.emit(index, index)
+
+
+def _thumbnail(path: Path, size: QSize) -> QImage:
+    """The whole slide, fitted to `size`; raises SlideError and is for worker threads."""
+    source = open_slide(path)
+    try:
+        return fitted(to_image(thumbnail(source, max(size.width(), size.height()))), size)
+    finally:
+        source.close()
 
 
 def _sign(name: str) -> QPixmap:

@@ -78,6 +78,24 @@ class KeyedList(QListView):
         return keeps_key(event, travel=not page) or super().event(event)
 
 
+class IconButton(QToolButton):
+    """A small button of an icon alone, which follows the theme."""
+
+    def __init__(self, icon_name: str, name: str, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._icon_name = icon_name
+        self.setIcon(icon(icon_name))
+        self.setIconSize(QSize(14, 14))
+        self.setToolTip(name)
+        self.setAccessibleName(name)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+
+    def changeEvent(self, event: QEvent) -> None:
+        if event.type() == QEvent.Type.PaletteChange:
+            self.setIcon(icon(self._icon_name))
+        super().changeEvent(event)
+
+
 class NoticeBar(QFrame):
     """One sentence across the top of a pane, with a button for what to do about it."""
 
@@ -93,12 +111,7 @@ class NoticeBar(QFrame):
         self.sentence.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.button = QPushButton(self)
         self.button.clicked.connect(self.acted)
-        self.dismiss = QToolButton(self)
-        self.dismiss.setIcon(icon("mdi6.close"))
-        self.dismiss.setIconSize(QSize(14, 14))
-        self.dismiss.setToolTip("Hide this message")
-        self.dismiss.setAccessibleName("Hide this message")
-        self.dismiss.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.dismiss = IconButton("mdi6.close", "Hide this message", self)
         self.dismiss.clicked.connect(self.hide)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(10, 4, 6, 4)
@@ -116,8 +129,3 @@ class NoticeBar(QFrame):
         self.style().unpolish(self)
         self.style().polish(self)
         self.show()
-
-    def changeEvent(self, event: QEvent) -> None:
-        if event.type() == QEvent.Type.PaletteChange:
-            self.dismiss.setIcon(icon("mdi6.close"))
-        super().changeEvent(event)

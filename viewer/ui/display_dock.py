@@ -1,0 +1,162 @@
+"""Brightness, contrast, gamma, stain and colour profile of the active slide."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+from PySide6.QtCore import QObject, QSignalBlocker, Qt, Signal
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDockWidget,
+    QDoubleSpinBox,
+    QGridLayout,
+    QLabel,
+    QPushButton,
+    QSlider,
+    QVBoxLayout,
+    QWidget,
+)
+
+from viewer.tiles.look import BRIGHTNESS_RANGE, CONTRAST_RANGE, GAMMA_RANGE, Look, Stain
+from viewer.ui.widgets import IconButton
+
+_SLIDER_STEPS = 200
+
+
+class DisplayDock(QDockWidget):
+    """Edits a Look; changes what is shown, never the slide."""
+
+    look_edited = Signal(object)
+    """The new Look, when the user changed something here."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__("Brightness and contrast", parent)
+        self.setObjectName("display")
+        self._look = Look()
+        self.brightness = LookSlider("&Brightness", BRIGHTNESS_RANGE, 0.0, self)
+        self.contrast = LookSlider("&Contrast", CONTRAST_RANGE, 1.0, self, logarithmic=True)
+        self.gamma = LookSlider("&Gamma", GAMMA_RANGE, 1.0, self, logarithmic=True)
+        self.stain = QComboBox(self)
+        self.stain.setAccessibleName("Stain")
+        self.stain.setToolTip("Show a single stain, parted from the others by its colour")
+        for stain in Stain:
+            self.stain.addItem(stain.value, stain)
+        self.icc = QCheckBox("Scanner colour &profile (ICC)", self)
+        self.icc.setToolTip("Correct the colours with the profile that the scanner wrote")
+        self.reset_button = QPushButton("&Reset", self)
+        self.reset_button.setToolTip("Show the slide as it came")
+        self._body = QWidget(self)
+        self._lay_out()
+        self.setWidget(self._body)
+        self.setFocusProxy(self.brightness.slider)
+        self.brightness.changed.connect(lambda value: self._edit(brightness=value))
+        self.contrast.changed.connect(lambda value: self._edit(contrast=value))
+        self.gamma.changed.connect(lambda value: self._edit(gamma=value))
+        self.stain.activated.connect(lambda _: self._edit(stain=self.stain.currentData()))
+        self.icc.clicked.connect(lambda checked: self._edit(icc=checked))
+        self.reset_button.clicked.connect(self._reset)
+        self.show_look(None, has_profile=False)
+
+    def show_look(self, look: Look | None, *, has_profile: bool) -> None:
+        """Shows the look of the active slide; None where there is no slide."""
+        self._body.setEnabled(look is not None)
+        self._look = look or Look()
+        self.brightness.show_value(self._look.brightness)
+        self.contrast.show_value(self._look.contrast)
+        self.gamma.show_value(self._look.gamma)
+        with QSignalBlocker(self.stain):
+            self.stain.setCurrentIndex(list(Stain).index(self._look.stain))
+        self.icc.setChecked(self._look.icc)
+        self.icc.setVisible(has_profile)
+
+    def _edit(self, **changes: object) -> None:
+        self._look = replace(self._look, **changes)
+        self.look_edited.emit(self._look)
+
+    def _reset(self) -> None:
+        """All but the colour profile, which is no adjustment."""
+        self.look_edited.emit(Look(icc=self._look.icc))
+
+    def _lay_out(self) -> None:
+        grid = QGridLayout()
+        grid.setColumnStretch(1, 1)
+        for row, slider in enumerate((self.brightness, self.contrast, self.gamma)):
+            slider.place_in(grid, row)
+        label = QLabel("&Stain", self)
+        label.setBuddy(self.stain)
+        grid.addWidget(label, 3, 0)
+        grid.addWidget(self.stain, 3, 1, 1, 3)
+        grid.addWidget(self.icc, 4, 0, 1, 4)
+        grid.addWidget(self.reset_button, 5, 0, 1, 4, Qt.AlignmentFlag.AlignRight)
+        layout = QVBoxLayout(self._body)
+        layout.addLayout(grid)
+        layout.addStretch()
+
+
+class LookSlider(QObject):
+    """A slider, its number and a button that resets it; placed in three cells of a grid."""
+
+    changed = Signal(float)
+    """The user chose this value."""
+
+    def __init__(
+        self,
+        text: str,
+        limits: tuple[float, float],
+        neutral: float,
+        parent: QWidget,
+        *,
+        logarithmic: bool = False,
+    ) -> None:
+        super().__init__(parent)
+        name = text.replace("&", "")
+        to_step: Callable[[float], float] = math.log if logarithmic else float
+        low, high = (to_step(limit) for limit in limits)
+        self._to_position = lambda value: round(
+            (to_step(value) - low) / (high - low) * _SLIDER_STEPS
+        )
+        from_step: Callable[[float], float] = math.exp if logarithmic else float
+        self._to_value = lambda position: from_step(low + position / _SLIDER_STEPS * (high - low))
+        self._label = QLabel(text, parent)
+        self.slider = QSlider(Qt.Orientation.Horizontal, parent)
+        self.slider.setRange(0, _SLIDER_STEPS)
+        self.slider.setPageStep(_SLIDER_STEPS // 10)
+        self.slider.setMinimumWidth(80)
+        self.slider.setAccessibleName(name)
+        self.slider.setToolTip(f"{name}: {limits[0]:g} to {limits[1]:g}, {neutral:g} as stored")
+        self._label.setBuddy(self.slider)
+        self.box = QDoubleSpinBox(parent)
+        self.box.setRange(*limits)
+        self.box.setDecimals(2)
+        self.box.setSingleStep(0.05)
+        self.box.setKeyboardTracking(False)
+        self.box.setAccessibleName(f"{name}, as a number")
+        self.box.setToolTip(self.slider.toolTip())
+        self.reset = IconButton("mdi6.restore", f"Reset the {name.lower()}", parent)
+        self.slider.valueChanged.connect(self._on_slider)
+        self.box.valueChanged.connect(self._on_box)
+        self.reset.clicked.connect(lambda: self.box.setValue(neutral))
+
+    def place_in(self, grid: QGridLayout, row: int) -> None:
+        for column, widget in enumerate((self._label, self.slider, self.box, self.reset)):
+            grid.addWidget(widget, row, column)
+
+    def show_value(self, value: float) -> None:
+        """Shows a value without telling of a change."""
+        with QSignalBlocker(self.slider), QSignalBlocker(self.box):
+            self.slider.setValue(self._to_position(value))
+            self.box.setValue(value)
+
+    def _on_slider(self, position: int) -> None:
+        value = self._to_value(position)
+        with QSignalBlocker(self.box):
+            self.box.setValue(value)
+        self.changed.emit(self.box.value())
+
+    def _on_box(self, value: float) -> None:
+        with QSignalBlocker(self.slider):
+            self.slider.setValue(self._to_position(value))
+        self.changed.emit(value)

@@ -1,0 +1,122 @@
+"""The box in the status bar that shows the magnification and takes a typed one."""
+
+from __future__ import annotations
+
+import re
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QFocusEvent, QKeyEvent
+from PySide6.QtWidgets import QComboBox, QLineEdit, QWidget
+
+from viewer.geometry import Optics
+from viewer.ui.actions import MAGNIFICATIONS
+
+_NUMBER = r"(\d+(?:[.,]\d*)?|[.,]\d+)"
+_MAGNIFICATION = re.compile(rf"^\s*{_NUMBER}\s*[x×X]?\s*$")
+_REDUCTION = re.compile(rf"^\s*1\s*:\s*{_NUMBER}\s*$")
+
+
+def parse_zoom(typed: str, optics: Optics) -> float | str:
+    """What was typed as a downsample (level-0 pixels per screen pixel), or why it is none.
+
+    Takes magnifications ("20", "20x", "2.5") and reductions of the slide's pixels ("1:4").
+    """
+    reduction = _REDUCTION.match(typed)
+    if reduction is not None:
+        downsample = _number(reduction)
+        return downsample if downsample > 0 else "Type a number larger than zero."
+    magnification = _MAGNIFICATION.match(typed)
+    if magnification is None:
+        return f'"{typed.strip()}" is no magnification: type a number such as 20 or 2.5.'
+    if _number(magnification) <= 0:
+        return "Type a magnification larger than zero."
+    downsample = optics.downsample(_number(magnification))
+    if downsample is None:
+        return (
+            "This slide does not tell its scale: set its pixel size first, or type a reduction "
+            "such as 1:4."
+        )
+    return downsample
+
+
+def shown_zoom(downsample: float, optics: Optics) -> str:
+    """The magnification such as "20x"; the reduction such as "1:4" where the scale is unknown."""
+    magnification = optics.magnification(downsample)
+    if magnification is None:
+        return f"1:{downsample:.3g}"
+    return f"{magnification:.3g}x" if magnification < 100 else f"{magnification:.0f}x"
+
+
+class MagnificationBox(QComboBox):
+    """Shows the zoom of the active pane; Enter takes what is typed, Escape gives it up."""
+
+    zoom_requested = Signal(float)
+    """The downsample asked for."""
+    refused = Signal(str)
+    """One sentence: why what was typed is no zoom."""
+    left = Signal()
+    """The keyboard should go back to the slide."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._optics = Optics()
+        self._downsample: float | None = None
+        self.setEditable(True)
+        self.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        self.setAccessibleName("Magnification")
+        self.setToolTip("Magnification: type one, such as 20 or 2.5x, and press Enter")
+        self.setMinimumContentsLength(6)
+        for magnification in MAGNIFICATIONS:
+            self.addItem(f"{magnification:g}x")
+        self.setCompleter(None)  # it would turn "2" into "20x"
+        self.line.returnPressed.connect(self._take)
+        self.textActivated.connect(lambda _: self._take())
+        self.show_zoom(None, Optics())
+
+    @property
+    def line(self) -> QLineEdit:
+        """The box's text field."""
+        line = self.lineEdit()
+        assert line is not None
+        return line
+
+    def show_zoom(self, downsample: float | None, optics: Optics) -> None:
+        """Shows a zoom, unless the user is typing; None where there is no slide."""
+        self._downsample = downsample
+        self._optics = optics
+        self.setEnabled(downsample is not None)
+        if not (self.line.hasFocus() and self.line.isModified()):
+            self._show()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape:
+            self._show()
+            self.left.emit()
+        else:
+            super().keyPressEvent(event)
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        if event.reason() != Qt.FocusReason.PopupFocusReason:
+            self._show()
+
+    def _show(self) -> None:
+        known = self._downsample is not None
+        text = shown_zoom(self._downsample, self._optics) if known else ""
+        if self.line.text() != text:
+            self.setEditText(text)
+        self.line.setModified(False)
+
+    def _take(self) -> None:
+        zoom = parse_zoom(self.line.text(), self._optics)
+        self.line.setModified(False)
+        if isinstance(zoom, str):
+            self.refused.emit(zoom)
+            self.line.selectAll()
+            return
+        self.zoom_requested.emit(zoom)
+        self.left.emit()
+
+
+def _number(match: re.Match[str]) -> float:
+    return float(match.group(1).replace(",", "."))

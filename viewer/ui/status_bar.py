@@ -1,0 +1,95 @@
+"""What the window tells at its lower edge: place, zoom, turn, loading, troubles, display."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QLabel, QSizePolicy, QStatusBar, QWidget
+
+from viewer.geometry import Optics, Point, View
+from viewer.tiles.look import Look
+from viewer.ui.magnification_box import MagnificationBox
+from viewer.ui.slide_pane import PaneStatus, SlidePane
+
+_SAID_MS = 8000
+
+
+class WindowStatusBar(QStatusBar):
+    """Reads a pane and shows it; passing messages appear at the left."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.trouble = _label("Troubles", self)
+        self.trouble.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.cursor_label = _label("Position under the cursor", self)
+        self.display = _label("Display", self)
+        self.rotation = _label("Rotation", self)
+        self.loading = _label("Loading", self)
+        self.magnification = MagnificationBox(self)
+        self.addWidget(self.trouble, 1)
+        for widget in (
+            self.cursor_label,
+            self.display,
+            self.rotation,
+            self.loading,
+            self.magnification,
+        ):
+            self.addPermanentWidget(widget)
+        self.magnification.refused.connect(self.say)
+
+    def say(self, sentence: str) -> None:
+        """Shows a sentence for a while."""
+        self.showMessage(sentence, _SAID_MS)
+
+    def show_pane(self, pane: SlidePane) -> None:
+        """Shows where the pane is and how it fares."""
+        has_slide = pane.source is not None
+        canvas = pane.canvas
+        optics = canvas.optics if has_slide else Optics()
+        self.magnification.show_zoom(canvas.view.downsample if has_slide else None, optics)
+        self.rotation.setText(shown_turn(canvas.view) if has_slide else "")
+        self.display.setText(shown_look(canvas.look) if has_slide else "")
+        self.show_status(pane.status if has_slide else PaneStatus(is_sharp=True), optics)
+
+    def show_status(self, status: PaneStatus, optics: Optics) -> None:
+        """Shows the quickly changing part alone."""
+        self.cursor_label.setText(shown_position(status.cursor, optics))
+        self.loading.setText("" if status.is_sharp else "Loading...")
+        if status.stalled_s > 0:
+            trouble = f"The drive has not answered for {status.stalled_s:.0f} s; still waiting."
+        else:
+            trouble = status.tile_error
+        self.trouble.setText(trouble)
+        self.trouble.setToolTip(trouble)
+
+
+def shown_position(point: Point | None, optics: Optics) -> str:
+    """In pixels and, where the scale is known, in micrometres."""
+    if point is None:
+        return ""
+    pixels = f"{point.x:.0f}, {point.y:.0f} px"
+    um = optics.um(point)
+    return pixels if um is None else f"{pixels}   {um.x:.1f}, {um.y:.1f} um"
+
+
+def shown_turn(view: View) -> str:
+    """The rotation in degrees and whether the slide is mirrored; empty for an upright view."""
+    parts: list[str] = []
+    if view.rotation_deg:
+        parts.append(f"{view.rotation_deg:.4g}°")
+    if view.mirrored:
+        parts.append("mirrored")
+    return " ".join(parts)
+
+
+def shown_look(look: Look) -> str:
+    """Whether the pixels are the file's own, corrected by its profile, or adjusted."""
+    name = "ICC" if look.icc else "raw"
+    adjusted = look != Look(icc=look.icc)
+    return f"Display: {name}, adjusted" if adjusted else f"Display: {name}"
+
+
+def _label(name: str, parent: QWidget) -> QLabel:
+    label = QLabel(parent)
+    label.setAccessibleName(name)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    return label

@@ -1,0 +1,64 @@
+"""What a pane shows, as a picture and as text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtGui import QImage, QImageWriter
+
+from viewer.canvas.canvas import SlideCanvas
+from viewer.ui.magnification_box import shown_zoom
+
+PICTURE_FILTER = "PNG picture (*.png);;JPEG picture (*.jpg *.jpeg);;TIFF picture (*.tif *.tiff)"
+_JPEG_QUALITY = 95
+
+
+class PictureError(Exception):
+    """A picture that cannot be written; `str()` is one sentence."""
+
+
+def view_picture(canvas: SlideCanvas) -> QImage:
+    """The canvas as painted, scale bar and overview included, at the screen's full resolution."""
+    return canvas.grab().toImage()
+
+
+def write_picture(image: QImage, path: Path) -> None:
+    """Writes a PNG, JPEG or TIFF, by the name's suffix; for worker threads.
+
+    Raises
+    ------
+    PictureError
+        Nothing was written; a file that was there before is as it was.
+    """
+    partial = path.with_name(f".{path.name}.part")
+    kind = path.suffix.lower().removeprefix(".") or "png"
+    writer = QImageWriter(str(partial), kind.encode())
+    if kind in ("jpg", "jpeg"):
+        writer.setQuality(_JPEG_QUALITY)
+    if not writer.write(image):
+        partial.unlink(missing_ok=True)
+        reason = writer.errorString()
+        raise PictureError(f"{path.name} cannot be written ({reason}): choose another place.")
+    try:
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        reason = error.strerror or str(error)
+        raise PictureError(
+            f"{path.name} cannot be written ({reason}): choose another place."
+        ) from error
+
+
+def view_location(canvas: SlideCanvas) -> str:
+    """Slide, centre, zoom and turn in one line, for notes and messages."""
+    view = canvas.view
+    source = canvas.source
+    assert source is not None
+    centre = f"{view.center.x:.0f}, {view.center.y:.0f} px"
+    um = canvas.optics.um(view.center)
+    if um is not None:
+        centre += f" ({um.x:.1f}, {um.y:.1f} um)"
+    turn = f", rotated {view.rotation_deg:g} degrees" if view.rotation_deg else ""
+    mirrored = ", mirrored" if view.mirrored else ""
+    zoom = shown_zoom(view.downsample, canvas.optics)
+    return f"{source.path.name}: centre {centre} at {zoom}{turn}{mirrored}"
