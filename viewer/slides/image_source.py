@@ -55,6 +55,10 @@ def open_image(path: Path) -> ImageSource | None:
             image = Image.open(path, formats=_FORMATS)
     except UnidentifiedImageError:
         return None
+    except (OSError, SyntaxError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # of the system; Pillow's own carry no number
+        raise _damaged(path, error) from error
     with image:
         _check_size(path, image.width * image.height * max(3, len(image.getbands())))
         kind = image.format or "picture"

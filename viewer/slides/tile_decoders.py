@@ -84,18 +84,25 @@ def _jpeg_decoder(tables: bytes | None, colorspace: str) -> Decoder:
     return decode
 
 
-def _fixed_point(factor: float, rounding: int) -> NDArray[np.int32]:
-    """The chroma values 0 to 255, centred and scaled by `factor`, with 16 bits of fraction."""
-    chroma = np.arange(-128, 128, dtype=np.int32)
-    return round(factor * 65536) * chroma + rounding
+_CHROMA = np.arange(-128, 128)
 
 
-# ITU-R BT.601 in the fixed point of libjpeg's jdcolor, which OpenSlide follows to the last bit.
-_HALF = 1 << 15
-_RED_BY_CR = (_fixed_point(1.402, _HALF) >> 16).astype(np.int16)
-_BLUE_BY_CB = (_fixed_point(1.772, _HALF) >> 16).astype(np.int16)
-_GREEN_BY_CR = -_fixed_point(0.71414, 0)
-_GREEN_BY_CB = -_fixed_point(0.34414, -_HALF)
+def _added(thousandths: int) -> NDArray[np.int16]:
+    """What a chroma value of 0 to 255 adds to red or blue; halves are rounded away from zero."""
+    size = (np.abs(_CHROMA) * thousandths + 500) // 1000
+    return (np.sign(_CHROMA) * size).astype(np.int16)
+
+
+def _added_to_green(factor: float) -> NDArray[np.int32]:
+    """What a chroma value of 0 to 255 adds to green, with 16 bits of fraction."""
+    return np.round(factor * 65536 * _CHROMA).astype(np.int32)
+
+
+# ITU-R BT.601, rounded as OpenSlide does, so that the pixels are the same to the last bit.
+_RED_BY_CR = _added(1402)
+_BLUE_BY_CB = _added(1772)
+_GREEN_BY_CR = _added_to_green(-0.71414)
+_GREEN_BY_CB = _added_to_green(-0.34414) + (1 << 15)
 
 
 def _jpeg2000_ycbcr(data: bytes) -> RgbImage:

@@ -1,0 +1,182 @@
+"""Plain pictures and small TIFFs, in all their kinds of pixels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from viewer.slides import DamagedSlideError, UnsupportedSlideError, image_source, open_slide
+from viewer.slides.rgb_from import rgb_from
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from viewer.slides import RgbImage
+
+
+def picture(width: int = 300, height: int = 200) -> RgbImage:
+    return np.random.default_rng(5).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def first_tile(path: Path) -> RgbImage:
+    source = open_slide(path)
+    tile = source.read_tile(0, 0, 0)
+    assert source.info.optics.mpp_um is None
+    source.close()
+    return tile
+
+
+@pytest.mark.parametrize("suffix", ["png", "bmp", "webp"])
+def test_lossless_pictures(tmp_path: Path, suffix: str) -> None:
+    pixels = picture()
+    path = tmp_path / f"picture.{suffix}"
+    options = {"lossless": True} if suffix == "webp" else {}
+    Image.fromarray(pixels).save(path, dpi=(300, 300), **options)
+    source = open_slide(path)
+    np.testing.assert_array_equal(source.read_tile(0, 1, 0), pixels[:200, 256:])
+    assert source.info.optics.mpp_um is None
+    source.close()
+
+
+def test_jpeg_is_turned_upright(tmp_path: Path) -> None:
+    path = tmp_path / "turned.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn clockwise to see it upright
+    Image.fromarray(picture()).save(path, exif=exif, dpi=(72, 72))
+    source = open_slide(path)
+    assert (source.levels[0].width_px, source.levels[0].height_px) == (200, 300)
+    source.close()
+
+
+def test_transparent_parts_lie_on_white(tmp_path: Path) -> None:
+    rgba = np.dstack([picture(), np.zeros((200, 300), np.uint8)])
+    rgba[:, :100, 3] = 255
+    Image.fromarray(rgba).save(tmp_path / "alpha.png")
+    tile = first_tile(tmp_path / "alpha.png")
+    np.testing.assert_array_equal(tile[:, :100], rgba[:, :100, :3])
+    assert (tile[:, 100:] == 255).all()
+
+
+def test_palette_and_grey_and_bits(tmp_path: Path) -> None:
+    grey = Image.fromarray(picture()[..., 0])
+    for mode in ("L", "P", "1"):
+        path = tmp_path / f"{mode}.png"
+        grey.convert(mode).save(path)
+        expected = np.asarray(grey.convert(mode).convert("RGB"))[:200, :256]
+        np.testing.assert_array_equal(first_tile(path), expected)
+
+
+def test_cmyk_jpeg(tmp_path: Path) -> None:
+    image = Image.new("CMYK", (64, 64), (0, 255, 255, 0))
+    image.save(tmp_path / "cmyk.jpg", quality=95)
+    red, green, blue = first_tile(tmp_path / "cmyk.jpg").mean(axis=(0, 1))
+    assert red > 240
+    assert green < 15
+    assert blue < 15
+
+
+def test_sixteen_bits_are_scaled_by_the_datas_range(tmp_path: Path) -> None:
+    deep = np.linspace(1000, 3000, 256 * 256).reshape(256, 256).astype(np.uint16)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    tifffile.imwrite(tmp_path / "deep.tif", deep)
+    for name in ("deep.png", "deep.tif"):
+        tile = first_tile(tmp_path / name)
+        assert tile[0, 0].tolist() == [0, 0, 0]
+        assert tile[-1, -1].tolist() == [255, 255, 255]
+
+
+def test_floats_with_gaps(tmp_path: Path) -> None:
+    values = np.linspace(-1, 1, 100 * 100, dtype=np.float32).reshape(100, 100)
+    values[0, 0] = np.nan
+    values[50, 50] = np.inf
+    tile = rgb_from(values)
+    assert tile[0, 0, 0] == 0
+    assert tile[50, 50, 0] == 255
+    assert tile[-1, -1, 0] == 255
+
+
+@pytest.mark.parametrize("compression", [None, "lzw", "deflate", "jpeg"])
+@pytest.mark.parametrize("tile", [None, (128, 128)])
+def test_tiff_of_any_coding(
+    tmp_path: Path, compression: str | None, tile: tuple[int, int] | None
+) -> None:
+    path = tmp_path / "picture.tif"
+    tifffile.imwrite(path, picture(), photometric="rgb", compression=compression, tile=tile)
+    expected = tifffile.imread(path)
+    source = open_slide(path)
+    grid = source.levels[0]
+    rows = [
+        np.hstack([source.read_tile(0, column, row) for column in range(grid.columns)])
+        for row in range(grid.rows)
+    ]
+    np.testing.assert_array_equal(np.vstack(rows), expected)
+    source.close()
+
+
+def test_tiff_kinds(tmp_path: Path) -> None:
+    pixels = picture(128, 128)
+    grey = pixels[..., 0]
+    planar = tmp_path / "planar.tif"
+    tifffile.imwrite(planar, np.moveaxis(pixels, -1, 0), photometric="rgb", planarconfig="separate")
+    np.testing.assert_array_equal(first_tile(planar), pixels)
+    white_is_zero = tmp_path / "miniswhite.tif"
+    tifffile.imwrite(white_is_zero, grey, photometric="miniswhite")
+    np.testing.assert_array_equal(first_tile(white_is_zero)[..., 0], 255 - grey)
+    palette = tmp_path / "palette.tif"
+    colormap = np.random.default_rng(2).integers(0, 256, (3, 256)).astype(np.uint16) * 257
+    tifffile.imwrite(palette, grey, photometric="palette", colormap=colormap)
+    np.testing.assert_array_equal(first_tile(palette), np.moveaxis(colormap[:, grey] // 257, 0, -1))
+    stack = tmp_path / "stack.ome.tif"
+    tifffile.imwrite(stack, np.stack([grey, 255 - grey]), metadata={"axes": "CYX"})
+    np.testing.assert_array_equal(first_tile(stack)[..., 0], grey)
+
+
+def test_resolution_that_is_a_pixel_size(tmp_path: Path) -> None:
+    path = tmp_path / "scaled.tif"
+    tifffile.imwrite(
+        path, picture(), photometric="rgb", resolution=(40_000, 20_000), resolutionunit=3
+    )
+    source = open_slide(path)
+    assert source.info.optics.mpp_um == pytest.approx((0.25, 0.5))
+    source.close()
+
+
+@pytest.mark.parametrize("dpi", [72, 96, 300, 1200, 2400])
+def test_resolution_that_is_for_a_printer(tmp_path: Path, dpi: int) -> None:
+    path = tmp_path / "printed.tif"
+    tifffile.imwrite(path, picture(), photometric="rgb", resolution=(dpi, dpi), resolutionunit=2)
+    first_tile(path)
+
+
+def test_too_large_without_a_pyramid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The header alone decides, before any pixel is decoded."""
+    monkeypatch.setattr(image_source, "MOST_BYTES", 100_000)
+    Image.fromarray(picture()).save(tmp_path / "large.png")
+    tifffile.imwrite(tmp_path / "large.tif", picture(), photometric="rgb")
+    for name in ("large.png", "large.tif"):
+        with pytest.raises(UnsupportedSlideError, match="vips tiffsave"):
+            open_slide(tmp_path / name)
+
+
+def test_a_huge_header_is_refused_without_memory(tmp_path: Path) -> None:
+    """A BMP that claims 40,000 x 40,000 px and brings a few bytes."""
+    path = tmp_path / "huge.bmp"
+    Image.fromarray(picture(4, 4)).save(path)
+    data = bytearray(path.read_bytes())
+    data[18:26] = (40_000).to_bytes(4, "little") * 2
+    path.write_bytes(data)
+    with pytest.raises(UnsupportedSlideError, match=r"4\.8 GB"):
+        open_slide(path)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
+def test_cut_pictures(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"cut.{suffix}"
+    Image.fromarray(picture()).save(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(DamagedSlideError, match="cannot be decoded"):
+        open_slide(path)
