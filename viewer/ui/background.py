@@ -55,7 +55,7 @@ class Background(QObject):
         self._limit = threads
         self._lock = threading.Lock()
         self._waiting: deque[Task] = deque()
-        self._running: dict[threading.Thread, Task | None] = {}
+        self._running: set[threading.Thread] = set()
         self._closed = False
         self._arrived.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
 
@@ -79,7 +79,7 @@ class Background(QObject):
             self._waiting.append(task)
             if len(self._running) < self._limit:
                 thread = threading.Thread(target=self._serve, name=self._name, daemon=True)
-                self._running[thread] = None
+                self._running.add(thread)
                 thread.start()
         return task
 
@@ -110,10 +110,9 @@ class Background(QObject):
         while True:
             with self._lock:
                 if not self._waiting:
-                    del self._running[me]
+                    self._running.discard(me)
                     return
                 task = self._waiting.popleft()
-                self._running[me] = task
             self._perform(task)
 
     def _perform(self, task: Task) -> None:
@@ -129,7 +128,7 @@ class Background(QObject):
             task.dropped(task.result)
 
     def _deliver(self, task: Task) -> None:
-        if task.cancelled:
+        if task.cancelled or self._closed:
             if task.error is None:
                 task.dropped(task.result)
         elif task.error is not None:

@@ -14,10 +14,8 @@ from PySide6.QtWidgets import QApplication, QStyleFactory
 class Theme:
     """The colours of a window, as "#rrggbb".
 
-    Attributes
-    ----------
-    surround
-        Round the slide: neutral grey, so that the eye judges the stain's colours undisturbed.
+    What lies round the slide is the canvas's and the same neutral grey in every theme, so that the
+    eye judges the stains undisturbed.
     """
 
     name: str
@@ -31,7 +29,6 @@ class Theme:
     accent_text: str
     warning: str
     error: str
-    surround: str
 
 
 DARK = Theme(
@@ -46,7 +43,6 @@ DARK = Theme(
     accent_text="#0b1622",
     warning="#4a3d17",
     error="#55262a",
-    surround="#3a3a3a",
 )
 LIGHT = Theme(
     name="light",
@@ -60,7 +56,6 @@ LIGHT = Theme(
     accent_text="#ffffff",
     warning="#fff1cc",
     error="#fbdcdc",
-    surround="#d6d6d6",
 )
 
 
