@@ -358,6 +358,10 @@ class SlideCanvas(QWidget):
         """Whether a drag glides on when it is let go."""
         self._navigator.kinetic = kinetic
 
+    def set_worker_count(self, worker_count: int) -> None:
+        """How many tiles are read at the same time, for slides shown from now on."""
+        self._worker_count = worker_count
+
     def set_wheel(self, speed: float = 1.0, *, inverted: bool = False) -> None:
         """How far a notch of the wheel zooms (1.0: by the square root of two), and which way."""
         self._gestures.wheel_speed = -speed if inverted else speed

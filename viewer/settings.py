@@ -1,0 +1,147 @@
+"""What the user may choose, kept as JSON; described as data so that dialogs are made from it."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import psutil
+
+_log = logging.getLogger(__name__)
+_FILE = "settings.json"
+_GIB = 1 << 30
+_MIB = 1 << 20
+
+
+class Settings(msgspec.Struct, omit_defaults=True):
+    """All settings, with their defaults.
+
+    Attributes
+    ----------
+    cache_mib
+        Bound of the tiles kept in memory; 0 takes a quarter of the memory, at most 2 GiB.
+    worker_count
+        Tiles read at the same time; 0 takes one a core, at most four.
+    wheel_speed
+        1.0 zooms by the square root of two a notch.
+    shortcuts
+        Command id -> keys in Qt's portable text, only where they differ from the defaults.
+    """
+
+    theme: Literal["dark", "light", "system"] = "dark"
+    cache_mib: int = 0
+    worker_count: int = 0
+    kinetic: bool = True
+    wheel_speed: float = 1.0
+    wheel_inverted: bool = False
+    show_overview: bool = True
+    show_scale_bar: bool = True
+    use_icc: bool = True
+    recent_slides: list[str] = []
+    shortcuts: dict[str, list[str]] = {}
+
+    def cache_limit_bytes(self) -> int:
+        """The bound of the tile cache in bytes."""
+        if self.cache_mib > 0:
+            return self.cache_mib * _MIB
+        return min(psutil.virtual_memory().total // 4, 2 * _GIB)
+
+    def threads(self) -> int:
+        """How many tiles are read at the same time."""
+        return self.worker_count or max(1, min(4, os.cpu_count() or 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One setting as a dialog shows it.
+
+    Attributes
+    ----------
+    options
+        The values of a list; empty for a switch or a number.
+    low, high
+        The range of a number, `step` its step; all 0 for a switch or a list.
+    """
+
+    field: str
+    label: str
+    tip: str
+    options: tuple[str, ...] = ()
+    low: float = 0.0
+    high: float = 0.0
+    step: float = 0.0
+
+
+CHOICES: tuple[Choice, ...] = (
+    Choice("theme", "Theme", "Colours of the window", ("dark", "light", "system")),
+    Choice("kinetic", "Glide after a drag", "The slide glides on when it is let go in motion"),
+    Choice("wheel_speed", "Wheel speed", "How far a notch of the wheel zooms", (), 0.25, 4.0, 0.25),
+    Choice("wheel_inverted", "Invert wheel", "Zoom in by turning the wheel towards you"),
+    Choice("show_overview", "Overview map", "Show the map of the whole slide in the corner"),
+    Choice("show_scale_bar", "Scale bar", "Show the scale bar"),
+    Choice(
+        "use_icc",
+        "Scanner colour profiles",
+        "Open slides corrected by the ICC profile that the scanner wrote, where there is one",
+    ),
+    Choice(
+        "cache_mib",
+        "Tile memory (MiB)",
+        "Memory for tiles; 0 takes a quarter of the machine's, at most 2048",
+        (),
+        0,
+        65_536,
+        256,
+    ),
+    Choice(
+        "worker_count",
+        "Reading threads",
+        "Tiles read at the same time; 0 takes one a core, at most four; for slides opened next",
+        (),
+        0,
+        16,
+        1,
+    ),
+)
+"""In the order in which the dialog shows them."""
+
+
+def load_settings(folder: Path) -> Settings:
+    """The settings kept in a folder; the defaults where there are none.
+
+    A file that cannot be read as settings is set aside as settings.bad.json, with a warning.
+    """
+    path = folder / _FILE
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Settings)
+    except FileNotFoundError:
+        return Settings()
+    except OSError as error:
+        _log.warning("The settings cannot be read (%s): the defaults are used.", error.strerror)
+        return Settings()
+    except msgspec.DecodeError as error:
+        aside = path.with_suffix(".bad.json")
+        _log.warning("The settings are damaged (%s): kept as %s.", error, aside.name)
+        path.replace(aside)
+        return Settings()
+
+
+def save_settings(settings: Settings, folder: Path) -> None:
+    """Writes the settings so that a crash leaves the old file or the new one, whole.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be written.
+    """
+    path = folder / _FILE
+    partial = path.with_suffix(".part")
+    with partial.open("wb") as file:
+        file.write(msgspec.json.format(msgspec.json.encode(settings), indent=2))
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)

@@ -1,0 +1,381 @@
+"""The main window: puts panes, docks, commands and the status bar together."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from PySide6.QtCore import QByteArray, QEvent, QSettings, Qt, Signal
+from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu
+
+from viewer.folders import config_folder
+from viewer.settings import Settings, save_settings
+from viewer.ui.actions import ActionSet, Situation, merged_bindings
+from viewer.ui.associated_dock import AssociatedDock
+from viewer.ui.background import Background
+from viewer.ui.display_dock import DisplayDock
+from viewer.ui.file_commands import FileCommands
+from viewer.ui.menus import build_menus, build_toolbar
+from viewer.ui.palette import CommandPalette
+from viewer.ui.properties_dock import PropertiesDock
+from viewer.ui.recent import with_recent
+from viewer.ui.split_view import SplitView
+from viewer.ui.status_bar import WindowStatusBar
+from viewer.ui.tray_dock import TrayDock
+from viewer.ui.view_commands import ViewCommands
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QImage
+
+    from viewer.tiles.cache import TileCache
+    from viewer.tiles.look import Look
+    from viewer.ui.slide_pane import SlidePane
+
+_log = logging.getLogger(__name__)
+_TITLE = "Coverslip"
+_STATE_VERSION = 1
+_FIRST_SIZE = (1280, 820)
+
+
+class MainWindow(QMainWindow):
+    """One window of the application.
+
+    Parameters
+    ----------
+    settings
+        As kept; the window keeps every change of them.
+    cache
+        The application's tiles.
+    """
+
+    theme_requested = Signal(str)
+    """Name of the theme that the user chose."""
+
+    def __init__(self, settings: Settings, cache: TileCache[QImage]) -> None:
+        super().__init__()
+        self.settings = settings
+        self._cache = cache
+        self._situation: Situation | None = None
+        self._writer = Background("write file", 1, self)
+        self._sorter = Background("look at paths", 2, self)
+        self.setAcceptDrops(True)
+        self.setDockNestingEnabled(True)
+        self.panes = SplitView(cache, self)
+        self.setCentralWidget(self.panes)
+        self.status = WindowStatusBar(self)
+        self.setStatusBar(self.status)
+        self.tray = TrayDock(self)
+        self.display = DisplayDock(self)
+        self.properties = PropertiesDock(self)
+        self.associated = AssociatedDock(self)
+        self.commands = ActionSet(self, merged_bindings(settings.shortcuts))
+        self.menus = build_menus(self.menuBar(), self.commands)
+        self.recent_menu = QMenu("&Recent slides", self)
+        self.menus["File"].insertMenu(self.commands["file.close"], self.recent_menu)
+        self.toolbar = build_toolbar(self, self.commands)
+        self.palette_box = CommandPalette(self.commands, self)
+        self._view_commands = ViewCommands(self.commands, self.panes, self.say)
+        self._file_commands = FileCommands(self, self.commands, self._writer)
+        self._place_docks()
+        self._connect()
+        for pane in self.panes.panes:
+            self._connect_pane(pane)
+        self._restore_state()
+        self._apply_settings()
+        self._show_active()
+
+    # What others ask of the window -----------------------------------------------------------
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the active pane has all it can show: sharp, or told why there is no slide."""
+        pane = self.pane
+        return not pane.is_opening and (pane.source is None or pane.canvas.is_sharp)
+
+    def open_paths(self, paths: Sequence[Path], pane: SlidePane | None = None) -> None:
+        """Opens slides and folders.
+
+        A folder, or the slides if there are several, fill the tray; the first slide opens in
+        `pane`, by default the active one.
+        """
+        target = pane or self.panes.active
+        self._sorter.run(
+            lambda: [(path, path.is_dir()) for path in paths],
+            lambda sorted_paths: self._open_sorted(sorted_paths, target),
+        )
+
+    def open_slide(self, path: Path) -> None:
+        """Opens one slide in the active pane."""
+        self.panes.active.open(path.absolute())
+
+    def say(self, sentence: str) -> None:
+        """Shows a sentence in the status bar for a while."""
+        self.status.say(sentence)
+
+    def change_settings(self, **changes: object) -> None:
+        """Takes new settings into use and keeps them."""
+        self.use_settings(msgspec.structs.replace(self.settings, **changes))
+
+    def use_settings(self, settings: Settings) -> None:
+        """Takes new settings into use and keeps them."""
+        before, self.settings = self.settings, settings
+        if settings == before:
+            return
+        folder = config_folder()
+        self._writer.run(
+            lambda: save_settings(settings, folder), lambda _: None, self._on_not_saved
+        )
+        if settings.theme != before.theme:
+            self.theme_requested.emit(settings.theme)
+        self._apply_settings()
+
+    # Qt's events -----------------------------------------------------------------------------
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if _dropped_paths(event):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        paths = _dropped_paths(event)
+        if not paths:
+            return
+        event.acceptProposedAction()
+        pane = self.panes.pane_at(self.panes.mapFrom(self, event.position().toPoint()))
+        self.panes.activate(pane)
+        self.open_paths(paths, pane)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange:
+            self.commands.recolour()
+        elif event.type() == QEvent.Type.WindowStateChange:
+            self.commands["view.full_screen"].setChecked(self.isFullScreen())
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Keeps the window's state, frees the slides and ends all threads."""
+        self._keep_state()
+        self.panes.shut_down()
+        self.tray.shut_down()
+        self.associated.shut_down()
+        self._sorter.close()
+        self._writer.close(finish=True)
+        super().closeEvent(event)
+
+    # -----------------------------------------------------------------------------------------
+
+    def _place_docks(self) -> None:
+        self.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, self.tray)
+        for dock in (self.display, self.properties, self.associated):
+            self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
+        for name, dock in self._docks.items():
+            dock.hide()
+            action = self.commands[f"panels.{name}"]
+            dock.toggleViewAction().toggled.connect(action.setChecked)
+            self.commands.on_toggle(
+                f"panels.{name}", lambda shown, dock=dock: self._show_dock(dock, shown=shown)
+            )
+        self.resizeDocks(
+            list(self._docks.values()), [170, 300, 300, 300], Qt.Orientation.Horizontal
+        )
+
+    @property
+    def _docks(self) -> dict[str, QDockWidget]:
+        return {
+            "tray": self.tray,
+            "display": self.display,
+            "properties": self.properties,
+            "associated": self.associated,
+        }
+
+    def _show_dock(self, dock: QDockWidget, *, shown: bool) -> None:
+        dock.setVisible(shown)
+        if shown:
+            dock.raise_()
+            dock.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        else:
+            self.panes.active.focus()
+
+    def _connect(self) -> None:
+        commands = self.commands
+        commands.on("file.next", lambda: self.tray.step(1))
+        commands.on("file.previous", lambda: self.tray.step(-1))
+        commands.on("help.palette", lambda: self.palette_box.open_over(self))
+        commands.on_toggle("view.full_screen", self._set_full_screen)
+        commands.on_toggle("view.overview", lambda shown: self.change_settings(show_overview=shown))
+        commands.on_toggle(
+            "view.scale_bar", lambda shown: self.change_settings(show_scale_bar=shown)
+        )
+        commands.on_toggle(
+            "view.dark_theme",
+            lambda dark: self.change_settings(theme="dark" if dark else "light"),
+        )
+        self.panes.active_changed.connect(lambda _: self._show_active())
+        self.panes.pane_added.connect(self._connect_pane)
+        self.panes.panes_changed.connect(self._update_situation)
+        self.tray.open_requested.connect(self.open_slide)
+        self.tray.slides_changed.connect(lambda _: self._update_situation())
+        self.tray.folder_failed.connect(self.say)
+        self.display.look_edited.connect(lambda look: self.panes.active.canvas.set_look(look))
+        self.status.magnification.zoom_requested.connect(self._zoom_to)
+        self.status.magnification.left.connect(lambda: self.panes.active.focus())
+
+    def _connect_pane(self, pane: SlidePane) -> None:
+        pane.slide_changed.connect(self._on_slide_changed)
+        pane.opened.connect(self._on_opened)
+        pane.view_changed.connect(lambda which, _: self._on_view_changed(which))
+        pane.status_changed.connect(self._on_status_changed)
+        pane.canvas.history_changed.connect(self._update_situation)
+        pane.canvas.look_changed.connect(lambda look: self._on_look_changed(pane, look))
+        pane.page.open_requested.connect(lambda: self._file_commands.ask_for_slides(pane))
+        pane.page.folder_requested.connect(self._file_commands.ask_for_folder)
+        pane.page.recent_requested.connect(lambda path: pane.open(path))
+        pane.pixel_size_requested.connect(self._file_commands.ask_pixel_size)
+        self._apply_settings_to(pane)
+
+    def _open_sorted(self, paths: list[tuple[Path, bool]], pane: SlidePane) -> None:
+        folders = [path.absolute() for path, is_folder in paths if is_folder]
+        slides = [path.absolute() for path, is_folder in paths if not is_folder]
+        if folders:
+            self.tray.show_folder(folders[0])
+        elif len(slides) > 1:
+            self.tray.show_slides(slides)
+        if folders or len(slides) > 1:
+            self.tray.show()
+        if slides and pane in self.panes.panes:
+            pane.open(slides[0])
+
+    # What the panes tell ---------------------------------------------------------------------
+
+    def _show_active(self) -> None:
+        """Shows the active pane's slide in everything round it."""
+        pane = self.panes.active
+        source = pane.source
+        self.setWindowTitle(f"{pane.path.name} - {_TITLE}" if pane.path else _TITLE)
+        self.properties.show_slide(source, pane.canvas.optics, pane.path)
+        self.associated.show_slide(source)
+        self.status.show_pane(pane)
+        self._show_look(pane)
+        self._update_situation()
+
+    def _on_slide_changed(self, pane: SlidePane) -> None:
+        if pane is self.panes.active:
+            self._show_active()
+        self._update_situation()
+
+    def _on_opened(self, path: Path) -> None:
+        self.tray.mark(path)
+        self.change_settings(recent_slides=with_recent(self.settings.recent_slides, path))
+
+    def _on_view_changed(self, pane: SlidePane) -> None:
+        if pane is self.panes.active:
+            self.status.show_pane(pane)
+
+    def _on_status_changed(self, pane: SlidePane) -> None:
+        if pane is self.panes.active:
+            self.status.show_pane(pane)
+
+    def _on_look_changed(self, pane: SlidePane, _look: Look) -> None:
+        if pane is self.panes.active:
+            self._show_look(pane)
+            self.status.show_pane(pane)
+
+    def _show_look(self, pane: SlidePane) -> None:
+        source = pane.source
+        look = pane.canvas.look
+        has_profile = source is not None and source.info.icc_profile is not None
+        self.display.show_look(look if source is not None else None, has_profile=has_profile)
+        self._view_commands.show_look(look)
+
+    def _update_situation(self) -> None:
+        pane = self.panes.active
+        source = pane.source
+        situation = Situation(
+            has_slide=source is not None,
+            can_go_back=source is not None and pane.canvas.can_go_back,
+            can_go_forward=source is not None and pane.canvas.can_go_forward,
+            panes=len(self.panes.panes),
+            slides_in_tray=len(self.tray.model.paths),
+            has_icc_profile=source is not None and source.info.icc_profile is not None,
+        )
+        if situation != self._situation:
+            self._situation = situation
+            self.commands.set_situation(situation)
+        self.commands["panes.link"].setChecked(self.panes.is_linked)
+
+    def _zoom_to(self, downsample: float) -> None:
+        canvas = self.panes.active.canvas
+        canvas.go_to(canvas.destination.center, downsample, cause="magnification")
+
+    # Settings and state ----------------------------------------------------------------------
+
+    def _apply_settings(self) -> None:
+        settings = self.settings
+        self._cache.limit_bytes = settings.cache_limit_bytes()
+        self.commands.bind(merged_bindings(settings.shortcuts))
+        self.commands["view.overview"].setChecked(settings.show_overview)
+        self.commands["view.scale_bar"].setChecked(settings.show_scale_bar)
+        self._show_recent()
+        for pane in self.panes.panes:
+            self._apply_settings_to(pane)
+
+    def _apply_settings_to(self, pane: SlidePane) -> None:
+        settings, canvas = self.settings, pane.canvas
+        canvas.set_kinetic(settings.kinetic)
+        canvas.set_wheel(settings.wheel_speed, inverted=settings.wheel_inverted)
+        canvas.set_overview_visible(settings.show_overview)
+        canvas.set_scale_bar_visible(settings.show_scale_bar)
+        pane.uses_icc = settings.use_icc
+        pane.page.set_recent([Path(name) for name in settings.recent_slides])
+
+    def _show_recent(self) -> None:
+        self.recent_menu.clear()
+        self.recent_menu.setEnabled(bool(self.settings.recent_slides))
+        for name in self.settings.recent_slides:
+            path = Path(name)
+            action = self.recent_menu.addAction(path.name.replace("&", "&&"))
+            action.setToolTip(name)
+            action.triggered.connect(lambda _=False, path=path: self.open_slide(path))
+        self.recent_menu.setToolTipsVisible(True)
+        self.recent_menu.addSeparator()
+        forget = self.recent_menu.addAction("&Forget these")
+        forget.triggered.connect(lambda: self.change_settings(recent_slides=[]))
+
+    def _on_not_saved(self, error: Exception) -> None:
+        _log.warning("The settings cannot be kept", exc_info=error)
+        self.say(f"The settings cannot be kept ({error}): they hold until you close Coverslip.")
+
+    def _set_full_screen(self, full: bool) -> None:
+        if full:
+            self.showFullScreen()
+        else:
+            self.showNormal()
+
+    def _keep_state(self) -> None:
+        state = _window_state()
+        state.setValue("geometry", self.saveGeometry())
+        state.setValue("docks", self.saveState(_STATE_VERSION))
+        state.sync()
+
+    def _restore_state(self) -> None:
+        """The place and docks of the last time; a spoilt file gives the defaults."""
+        self.resize(*_FIRST_SIZE)
+        state = _window_state()
+        geometry, docks = state.value("geometry"), state.value("docks")
+        if isinstance(geometry, QByteArray):
+            self.restoreGeometry(geometry)
+        if isinstance(docks, QByteArray):
+            self.restoreState(docks, _STATE_VERSION)
+        for name, dock in self._docks.items():
+            self.commands[f"panels.{name}"].setChecked(not dock.isHidden())
+
+
+def _window_state() -> QSettings:
+    return QSettings(str(config_folder() / "window.ini"), QSettings.Format.IniFormat)
+
+
+def _dropped_paths(event: QDropEvent) -> list[Path]:
+    return [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]

@@ -1,0 +1,104 @@
+"""A picture of a slide painted by the real canvas, without a window."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from PySide6.QtCore import QCoreApplication, QEventLoop
+from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QApplication
+
+from viewer.canvas.canvas import SlideCanvas
+from viewer.geometry import Point, Size, View
+from viewer.tiles.cache import TileCache
+from viewer.ui.slide_pane import opened_slide
+from viewer.ui.view_picture import write_picture
+
+_CACHE_BYTES = 512 << 20
+_PATIENCE_S = 120.0
+
+
+class ShotError(Exception):
+    """A picture that cannot be taken as asked; `str()` is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """What to paint.
+
+    Attributes
+    ----------
+    center
+        Level-0 pixels; None for the slide's middle.
+    magnification, downsample
+        At most one of the two; with neither the whole slide is shown.
+    size_px
+        Of the picture.
+    furniture
+        Whether scale bar and overview map are painted.
+    """
+
+    center: Point | None
+    magnification: float | None
+    downsample: float | None
+    size_px: tuple[int, int]
+    rotation_deg: float = 0.0
+    mirrored: bool = False
+    furniture: bool = False
+
+
+def take_shot(path: Path, shot: Shot, out: Path) -> list[str]:
+    """Paints a field of a slide to a file once it is sharp; gives the tiles that failed.
+
+    Raises
+    ------
+    SlideError, ShotError, PictureError
+        One sentence says why there is no picture.
+    """
+    QApplication.instance() or QApplication([])
+    slide = opened_slide(path)
+    canvas = SlideCanvas(TileCache[QImage](_CACHE_BYTES))
+    try:
+        canvas.resize(*shot.size_px)
+        canvas.set_scale_bar_visible(shot.furniture)
+        canvas.set_overview_visible(shot.furniture)
+        canvas.set_source(slide.source, slide.optics)
+        canvas.show_view(_view(canvas, shot))
+        _wait_until_sharp(canvas)
+        failures = list(canvas.loader.failures.values()) if canvas.loader else []
+        image = QImage(canvas.size(), QImage.Format.Format_RGB32)
+        canvas.render(image)
+        write_picture(image, out)
+        return failures
+    finally:
+        canvas.clear()
+
+
+def _view(canvas: SlideCanvas, shot: Shot) -> View:
+    upright = View(canvas.slide_box.center, 1.0, Size(*shot.size_px), shot.rotation_deg % 360.0)
+    view = upright.flipped_horizontally() if shot.mirrored else upright
+    downsample = shot.downsample
+    if shot.magnification is not None:
+        downsample = canvas.optics.downsample(shot.magnification)
+        if downsample is None:
+            raise ShotError(
+                "This slide does not tell its scale, so --mag cannot be met: "
+                "give --downsample (slide pixels per picture pixel) instead."
+            )
+    view = view.showing(canvas.slide_box) if downsample is None else view.zoomed(downsample)
+    return View(
+        shot.center or view.center, view.downsample, view.size, view.rotation_deg, view.mirrored
+    )
+
+
+def _wait_until_sharp(canvas: SlideCanvas) -> None:
+    until_s = time.monotonic() + _PATIENCE_S
+    while not canvas.is_sharp:
+        if time.monotonic() > until_s:
+            raise ShotError(
+                f"The slide's tiles did not come within {_PATIENCE_S:.0f} s: check its drive."
+            )
+        QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 20)
+        time.sleep(0.001)
