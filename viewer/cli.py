@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -56,7 +56,7 @@ def _print_version(asked: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[
+    _version: Annotated[
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Tell the version."),
     ] = False,
@@ -73,7 +73,9 @@ def _options(
 
 @app.command("open")
 def open_window(
-    slides: Annotated[list[Path] | None, typer.Argument(help="Slides, or a folder of them.")] = None,
+    slides: Annotated[
+        list[Path] | None, typer.Argument(help="Slides, or a folder of them.")
+    ] = None,
 ) -> None:
     """Open the window, with slides or with a folder of slides as a tray."""
     from viewer.ui.application import run
@@ -136,7 +138,9 @@ def shot(
     """Paint a field of a slide to a picture, as the window would show it."""
     if mag is not None and downsample is not None:
         _fail("--mag and --downsample say the same thing: give one of them.")
-    middle = _pair(center, ",", "--center takes X,Y in pixels, such as 1200,800.") if center else None
+    middle = (
+        _pair(center, ",", "--center takes X,Y in pixels, such as 1200,800.") if center else None
+    )
     width, height = _pair(size, "x", "--size takes WxH in pixels, such as 1280x800.")
     if not (1 <= width <= 16_384 and 1 <= height <= 16_384):
         _fail("--size takes a width and a height from 1 to 16384 pixels.")

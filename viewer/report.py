@@ -8,11 +8,14 @@ import sys
 import traceback
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import TracebackType
+from typing import TYPE_CHECKING
 
 from viewer import __version__
 from viewer.logs import last_lines
 from viewer.slides.tray import SUFFIXES
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 _LIBRARIES = ("PySide6-Essentials", "openslide-python", "numpy", "tifffile", "imagecodecs")
 _LOG_LINES = 50

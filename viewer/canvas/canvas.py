@@ -20,7 +20,7 @@ from viewer.canvas.tile_picture import tile_picture
 from viewer.geometry import Box, Optics, Point, Size, View
 from viewer.tiles.loader import TileLoader
 from viewer.tiles.look import Look, LookTransform
-from viewer.tiles.plan import Motion, TilePlan, level_for, plan, visible_tiles
+from viewer.tiles.plan import Motion, TilePlan, coarsest_tiles, level_for, plan, visible_tiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -200,7 +200,7 @@ class SlideCanvas(QWidget):
 
     @property
     def is_sharp(self) -> bool:
-        """Whether everything on screen is at its sharpest and at rest."""
+        """Whether everything on screen, the overview map too, is at its sharpest and at rest."""
         return self._is_sharp
 
     @property
@@ -493,8 +493,8 @@ class SlideCanvas(QWidget):
         view, levels = self.view, self._source.levels
         wanted = level_for(levels, view.downsample / self.devicePixelRatioF())
         is_settled = self._loader.is_settled
-        visible = visible_tiles(levels, wanted, view)
-        self._set_sharp(sharp=not self.is_moving and all(is_settled(key) for key in visible))
+        seen = [*visible_tiles(levels, wanted, view), *coarsest_tiles(levels)]
+        self._set_sharp(sharp=not self.is_moving and all(is_settled(key) for key in seen))
 
     def _set_sharp(self, *, sharp: bool) -> None:
         if sharp != self._is_sharp:

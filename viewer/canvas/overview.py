@@ -8,7 +8,7 @@ from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QColor, QImage, QPainter, QPen, QPixmap, QPolygonF
 
 from viewer.geometry import Box, Point, Size
-from viewer.tiles.cache import TileKey
+from viewer.tiles.plan import coarsest_tiles
 
 if TYPE_CHECKING:
     from viewer.canvas.layer import Scene
@@ -80,19 +80,16 @@ class Overview:
     def _made_map(self, width_px: int, height_px: int, slide: Box) -> QPixmap:
         assert self._loader is not None
         levels = self._loader.source.levels
-        index = len(levels) - 1
         picture = QPixmap(width_px, height_px)
         picture.fill(QColor(200, 200, 200))
         painter = QPainter(picture)
         painter.scale(width_px / slide.width, height_px / slide.height)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        level = levels[index]
-        for row in range(level.rows):
-            for column in range(level.columns):
-                tile = self._loader.tile(TileKey(index, column, row))
-                if tile is not None:
-                    box = level.tile_box(column, row)
-                    painter.drawImage(QRectF(box.x0, box.y0, box.width, box.height), tile.picture)
+        for key in coarsest_tiles(levels):
+            tile = self._loader.tile(key)
+            if tile is not None:
+                box = levels[key.level].tile_box(key.column, key.row)
+                painter.drawImage(QRectF(box.x0, box.y0, box.width, box.height), tile.picture)
         painter.end()
         return picture
 

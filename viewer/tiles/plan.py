@@ -91,6 +91,16 @@ def visible_tiles(levels: Sequence[Level], index: int, view: View) -> list[TileK
     return _from(keys, levels[index], view.center)
 
 
+def coarsest_tiles(levels: Sequence[Level]) -> list[TileKey]:
+    """All tiles of the coarsest level: the overview, which is always wanted whole."""
+    top = len(levels) - 1
+    return [
+        TileKey(top, column, row)
+        for row in range(levels[top].rows)
+        for column in range(levels[top].columns)
+    ]
+
+
 def plan(
     levels: Sequence[Level],
     view: View,
@@ -101,13 +111,10 @@ def plan(
     motion = motion or Motion()
     wanted = level_for(levels, view.downsample / device_pixel_ratio)
     visible = visible_tiles(levels, wanted, view)
-    coarser = [
-        key
-        # Two levels on, a gap is filled with a sixteenth of the tiles.
-        for index in (wanted + 2, len(levels) - 1)
-        if wanted < index < len(levels)
-        for key in visible_tiles(levels, index, view)
-    ]
+    coarser = coarsest_tiles(levels) if wanted < len(levels) - 1 else []
+    # Two levels on, a gap is filled with a sixteenth of the tiles.
+    if wanted + 2 < len(levels):
+        coarser = [*visible_tiles(levels, wanted + 2, view), *coarser]
     ahead = _ring(levels, wanted, view, visible, motion.direction)
     following = wanted + (motion.zooming or -1)
     if 0 <= following < len(levels):

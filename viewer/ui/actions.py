@@ -92,9 +92,7 @@ HELP = ("&Help",)
 MAGNIFICATIONS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0)
 """What the keys 1 to 7 show."""
 
-STAIN_COMMANDS: Mapping[str, Stain] = {
-    f"stain.{stain.name.lower()}": stain for stain in Stain
-}
+STAIN_COMMANDS: Mapping[str, Stain] = {f"stain.{stain.name.lower()}": stain for stain in Stain}
 """Command id -> the stain it shows."""
 
 
@@ -400,7 +398,10 @@ COMMANDS: tuple[Command, ...] = (
         (),
         checkable=True,
     ),
-    *(_stain_command(key, id_, stain) for key, (id_, stain) in enumerate(STAIN_COMMANDS.items(), start=1)),
+    *(
+        _stain_command(key, id_, stain)
+        for key, (id_, stain) in enumerate(STAIN_COMMANDS.items(), start=1)
+    ),
     Command(
         "display.icc",
         "Scanner &colour profile",

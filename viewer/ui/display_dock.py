@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
@@ -22,6 +22,9 @@ from PySide6.QtWidgets import (
 
 from viewer.tiles.look import BRIGHTNESS_RANGE, CONTRAST_RANGE, GAMMA_RANGE, Look, Stain
 from viewer.ui.widgets import IconButton
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _SLIDER_STEPS = 200
 

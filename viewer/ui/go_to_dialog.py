@@ -69,7 +69,9 @@ class GoToDialog(QDialog):
         return 1.0, 1.0
 
     def _show_range(self) -> None:
-        for box, size_px, unit in zip((self.x_box, self.y_box), self._size_px, self._unit(), strict=True):
+        for box, size_px, unit in zip(
+            (self.x_box, self.y_box), self._size_px, self._unit(), strict=True
+        ):
             box.setRange(0.0, size_px * unit)
 
     def _change_unit(self, text: str) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QFocusEvent, QKeyEvent
 from PySide6.QtWidgets import QComboBox, QLineEdit, QWidget
 
 from viewer.geometry import Optics
 from viewer.ui.actions import MAGNIFICATIONS
+
+if TYPE_CHECKING:
+    from PySide6.QtGui import QFocusEvent, QKeyEvent
 
 _NUMBER = r"(\d+(?:[.,]\d*)?|[.,]\d+)"
 _MAGNIFICATION = re.compile(rf"^\s*{_NUMBER}\s*[x×X]?\s*$")

@@ -90,12 +90,6 @@ class MainWindow(QMainWindow):
 
     # What others ask of the window -----------------------------------------------------------
 
-    @property
-    def is_settled(self) -> bool:
-        """Whether the active pane has all it can show: sharp, or told why there is no slide."""
-        pane = self.pane
-        return not pane.is_opening and (pane.source is None or pane.canvas.is_sharp)
-
     def open_paths(self, paths: Sequence[Path], pane: SlidePane | None = None) -> None:
         """Opens slides and folders.
 

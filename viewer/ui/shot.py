@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QCoreApplication, QEventLoop
 from PySide6.QtGui import QImage
@@ -15,6 +15,9 @@ from viewer.geometry import Point, Size, View
 from viewer.tiles.cache import TileCache
 from viewer.ui.slide_pane import opened_slide
 from viewer.ui.view_picture import write_picture
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _CACHE_BYTES = 512 << 20
 _PATIENCE_S = 120.0

@@ -125,9 +125,7 @@ class TrayDock(QDockWidget):
     def _on_failed(self, folder: Path, error: Exception) -> None:
         self._task = None
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        sentence = (
-            f"The folder {folder.name} cannot be read ({reason}): see that you may open it."
-        )
+        sentence = f"The folder {folder.name} cannot be read ({reason}): see that you may open it."
         self._tell(sentence)
         self.folder_failed.emit(sentence)
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from viewer.canvas.canvas import SlideCanvas
 from viewer.tiles.look import Look
 from viewer.ui.actions import MAGNIFICATIONS, STAIN_COMMANDS, ActionSet, magnification_id
-from viewer.ui.split_view import SplitView
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from viewer.canvas.canvas import SlideCanvas
+    from viewer.ui.split_view import SplitView
 
 _ZOOM_STEP = 2.0**0.5
 _TURN_DEG = 15.0

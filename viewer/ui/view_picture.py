@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtGui import QImage, QImageWriter
 
-from viewer.canvas.canvas import SlideCanvas
 from viewer.ui.magnification_box import shown_zoom
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from viewer.canvas.canvas import SlideCanvas
 
 PICTURE_FILTER = "PNG picture (*.png);;JPEG picture (*.jpg *.jpeg);;TIFF picture (*.tif *.tiff)"
 _JPEG_QUALITY = 95

@@ -1,0 +1,171 @@
+"""What the commands of the File, Edit and Help menus do: dialogs, pictures, the clipboard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QDialog, QFileDialog, QMessageBox
+
+from viewer import __version__
+from viewer.slides.calibration import remember_mpp_um
+from viewer.slides.tray import SUFFIXES
+from viewer.ui.actions import ActionSet, merged_bindings
+from viewer.ui.go_to_dialog import GoToDialog
+from viewer.ui.key_sheet import KeySheet
+from viewer.ui.pixel_size_dialog import PixelSizeDialog
+from viewer.ui.settings_dialog import SettingsDialog
+from viewer.ui.view_picture import PICTURE_FILTER, view_location, view_picture, write_picture
+
+if TYPE_CHECKING:
+    from viewer.ui.background import Background
+    from viewer.ui.main_window import MainWindow
+    from viewer.ui.slide_pane import SlidePane
+
+_SLIDE_FILTER = f"Slides ({' '.join(f'*{suffix}' for suffix in sorted(SUFFIXES))});;All files (*)"
+
+
+class FileCommands:
+    """Connects the commands that open dialogs or write something.
+
+    No dialog blocks: each opens over the window and calls back when it is accepted.
+    """
+
+    def __init__(self, window: MainWindow, actions: ActionSet, writer: Background) -> None:
+        self._window = window
+        self._writer = writer
+        actions.on("file.open", self.ask_for_slides)
+        actions.on("file.open_folder", self.ask_for_folder)
+        actions.on("file.close", lambda: self._active.close_slide())
+        actions.on("file.save_picture", self._ask_where_to_save)
+        actions.on("file.settings", self._ask_settings)
+        actions.on("file.quit", window.close)
+        actions.on("edit.copy_picture", self._copy_picture)
+        actions.on("edit.copy_coordinates", self._copy_location)
+        actions.on("slide.pixel_size", lambda: self.ask_pixel_size(self._active))
+        actions.on("view.go_to", self._ask_where_to_go)
+        actions.on("help.keys", self._show_keys)
+        actions.on("help.about", self._show_about)
+
+    def ask_for_slides(self, pane: SlidePane | None = None) -> None:
+        """Asks for slides and opens them, the first in `pane`, by default the active one."""
+        dialog = QFileDialog(self._window, "Open slide", self._start_folder(), _SLIDE_FILTER)
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
+        dialog.filesSelected.connect(
+            lambda names: self._window.open_paths([Path(name) for name in names], pane)
+        )
+        _open(dialog)
+
+    def ask_for_folder(self) -> None:
+        """Asks for a folder and shows it in the tray."""
+        dialog = QFileDialog(self._window, "Open folder of slides", self._start_folder())
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+        dialog.fileSelected.connect(lambda name: self._window.open_paths([Path(name)]))
+        _open(dialog)
+
+    def ask_pixel_size(self, pane: SlidePane) -> None:
+        """Asks how large a pixel of the pane's slide is, uses the answer and remembers it."""
+        source = pane.source
+        if source is None:
+            return
+        dialog = PixelSizeDialog(source.path.name, pane.canvas.optics, self._window)
+
+        def take() -> None:
+            if pane.source is not source:
+                return
+            mpp_um = dialog.mpp_um
+            pane.set_mpp_um(mpp_um)
+            self._writer.run(
+                lambda: remember_mpp_um(source.info.identity, (mpp_um, mpp_um)),
+                lambda _: None,
+                lambda error: self._window.say(f"The pixel size cannot be kept ({error})."),
+            )
+
+        dialog.accepted.connect(take)
+        _open(dialog)
+
+    @property
+    def _active(self) -> SlidePane:
+        return self._window.panes.active
+
+    def _start_folder(self) -> str:
+        """Where file dialogs begin: beside the slide shown, else beside the one opened last."""
+        if self._active.path is not None:
+            return str(self._active.path.parent)
+        recent = self._window.settings.recent_slides
+        return str(Path(recent[0]).parent) if recent else str(Path.home())
+
+    def _ask_where_to_save(self) -> None:
+        path = self._active.path
+        assert path is not None
+        image = view_picture(self._active.canvas)
+        dialog = QFileDialog(self._window, "Save view as picture", str(path.parent), PICTURE_FILTER)
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix("png")
+        dialog.selectFile(f"{path.stem} view.png")
+
+        def save(name: str) -> None:
+            self._writer.run(
+                lambda: write_picture(image, Path(name)),
+                lambda _: self._window.say(f"Wrote {name}."),
+                lambda error: self._window.say(str(error)),
+            )
+
+        dialog.fileSelected.connect(save)
+        _open(dialog)
+
+    def _copy_picture(self) -> None:
+        QGuiApplication.clipboard().setImage(view_picture(self._active.canvas))
+        self._window.say("Copied the picture of the view.")
+
+    def _copy_location(self) -> None:
+        location = view_location(self._active.canvas)
+        QGuiApplication.clipboard().setText(location)
+        self._window.say(f"Copied: {location}")
+
+    def _ask_where_to_go(self) -> None:
+        pane = self._active
+        source = pane.source
+        assert source is not None
+        base = source.levels[0]
+        dialog = GoToDialog(
+            pane.canvas.view.center,
+            (base.width_px, base.height_px),
+            pane.canvas.optics,
+            self._window,
+        )
+        dialog.accepted.connect(lambda: pane.source is source and pane.canvas.go_to(dialog.point))
+        _open(dialog)
+
+    def _ask_settings(self) -> None:
+        dialog = SettingsDialog(self._window.settings, self._window)
+
+        def take() -> None:
+            # What was opened meanwhile stays among the recent slides.
+            recent = self._window.settings.recent_slides
+            self._window.use_settings(dialog.settings)
+            self._window.change_settings(recent_slides=recent)
+
+        dialog.accepted.connect(take)
+        _open(dialog)
+
+    def _show_keys(self) -> None:
+        _open(KeySheet(merged_bindings(self._window.settings.shortcuts), self._window))
+
+    def _show_about(self) -> None:
+        box = QMessageBox(self._window)
+        box.setWindowTitle("About Coverslip")
+        box.setText(f"Coverslip {__version__}")
+        box.setInformativeText(
+            "A desktop viewer for whole-slide images. Free under the MIT licence.\n"
+            "For research and teaching; it is no medical device."
+        )
+        _open(box)
+
+
+def _open(dialog: QDialog) -> None:
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    dialog.open()
