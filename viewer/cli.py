@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -16,8 +16,6 @@ from typer.core import TyperGroup
 from viewer import __version__
 
 if TYPE_CHECKING:
-    import click
-
     from viewer.slides import SlideSource
 
 _EXIT_BAD_INPUT = 2
@@ -27,7 +25,7 @@ _COMMANDS = ("open", "info", "shot")
 class _OpenByDefault(TyperGroup):
     """`coverslip SLIDE` is `coverslip open SLIDE`; a slide named "info" is written ./info."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         own = ("--version", "--help", "--log-level", "--install-completion", "--show-completion")
         index = 0
         while index < len(args) and args[index].split("=")[0] in own:

@@ -95,7 +95,7 @@ class Gestures:
             case QEvent.Type.MouseMove:
                 return self._move(event)
             case QEvent.Type.MouseButtonRelease:
-                return self._release()
+                return self._release(event)
             case QEvent.Type.MouseButtonDblClick:
                 return self._double_click(event)
             case _:
@@ -133,9 +133,11 @@ class Gestures:
         self._navigator.drag(moved.x(), moved.y())
         return True
 
-    def _release(self) -> bool:
+    def _release(self, event: QMouseEvent) -> bool:
         was_held = self._grabbed is not None or self._travels_on_map
         if self._grabbed is not None:
+            if event.position() != self._grabbed:
+                self._move(event)
             self._navigator.end_drag()
             self._canvas.unsetCursor()
         self._grabbed = None

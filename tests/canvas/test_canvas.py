@@ -1,0 +1,350 @@
+"""The real canvas with the real slide: what it paints, and what hands do to it."""
+
+from __future__ import annotations
+
+import math
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import openslide
+import pytest
+from PIL import Image
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QImage, QWheelEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
+
+from viewer.canvas.canvas import SlideCanvas
+from viewer.geometry import Box, Optics, Point, Size, View
+from viewer.slides import TileError, open_slide
+from viewer.slides.source import Level, SlideInfo
+from viewer.tiles.cache import TileCache
+from viewer.tiles.look import Look, Stain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+    from pytestqt.qtbot import QtBot
+
+SIZE = (640, 480)
+
+
+@pytest.fixture
+def canvas(qtbot: QtBot, sample_slide: Path) -> Iterator[SlideCanvas]:
+    made = SlideCanvas(TileCache[QImage](256 << 20))
+    qtbot.addWidget(made)
+    made.resize(*SIZE)
+    made.show()
+    source = open_slide(sample_slide)
+    made.set_source(source, source.info.optics)
+    wait_sharp(qtbot, made)
+    yield made
+    made.clear()
+
+
+def wait_sharp(qtbot: QtBot, canvas: SlideCanvas) -> None:
+    qtbot.waitUntil(lambda: canvas.is_sharp and not canvas.is_moving, timeout=20_000)
+
+
+def pixels(canvas: SlideCanvas) -> NDArray[np.uint8]:
+    """What the canvas shows without its furniture, uint8 (height, width, 3)."""
+    canvas.set_scale_bar_visible(False)
+    canvas.set_overview_visible(False)
+    image = canvas.grab().toImage().convertToFormat(QImage.Format.Format_RGB888)
+    rows = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), -1)
+    return rows[:, : image.width() * 3].reshape(image.height(), image.width(), 3).copy()
+
+
+def region(path: Path, box: Box) -> Image.Image:
+    with openslide.OpenSlide(path) as slide:
+        corner = (round(box.x0), round(box.y0))
+        size = (round(box.width), round(box.height))
+        return slide.read_region(corner, 0, size).convert("RGB")
+
+
+def show(canvas: SlideCanvas, qtbot: QtBot, **view: object) -> View:
+    canvas.show_view(View(size=Size(*SIZE), **view))  # type: ignore[arg-type]
+    wait_sharp(qtbot, canvas)
+    return canvas.view
+
+
+def wheel(canvas: SlideCanvas, at: QPoint, notches: float) -> None:
+    position = QPointF(at)
+    event = QWheelEvent(
+        position,
+        QPointF(canvas.mapToGlobal(at)),
+        QPoint(),
+        QPoint(0, round(120 * notches)),
+        Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier,
+        Qt.ScrollPhase.NoScrollPhase,
+        False,
+    )
+    QApplication.sendEvent(canvas, event)
+
+
+class TestPixels:
+    def test_one_to_one_is_the_slide_to_the_pixel(
+        self, canvas: SlideCanvas, qtbot: QtBot, sample_slide: Path
+    ) -> None:
+        view = show(canvas, qtbot, center=Point(1000, 1500), downsample=1.0)
+        assert np.array_equal(pixels(canvas), np.asarray(region(sample_slide, view.box)))
+
+    @pytest.mark.parametrize("rotation_deg", [0, 90, 180, 270])
+    @pytest.mark.parametrize("mirrored", [False, True])
+    def test_quarter_turns_and_flips_are_exact(
+        self,
+        canvas: SlideCanvas,
+        qtbot: QtBot,
+        sample_slide: Path,
+        rotation_deg: float,
+        mirrored: bool,
+    ) -> None:
+        view = show(
+            canvas,
+            qtbot,
+            center=Point(1000, 1500),
+            downsample=1.0,
+            rotation_deg=rotation_deg,
+            mirrored=mirrored,
+        )
+        expected = np.rot90(np.asarray(region(sample_slide, view.box)), -round(rotation_deg / 90))
+        if mirrored:
+            expected = expected[:, ::-1]
+        assert np.array_equal(pixels(canvas), expected)
+
+    @pytest.mark.parametrize("rotation_deg", [17.0, 133.0, 301.5])
+    def test_any_angle_shows_the_right_place(
+        self, canvas: SlideCanvas, qtbot: QtBot, sample_slide: Path, rotation_deg: float
+    ) -> None:
+        view = show(
+            canvas, qtbot, center=Point(1000, 1500), downsample=2.0, rotation_deg=rotation_deg
+        )
+        box = Box.around(view.center, 2000, 2000)
+        upright = region(sample_slide, box)
+        turned = upright.rotate(-rotation_deg, Image.Resampling.BICUBIC).reduce(2)
+        left, top = (1000 - SIZE[0]) // 2, (1000 - SIZE[1]) // 2
+        expected = np.asarray(turned.crop((left, top, left + SIZE[0], top + SIZE[1])))
+        shown = pixels(canvas)
+        assert np.abs(expected.astype(int) - shown).mean() < 6
+        assert np.corrcoef(expected.mean(2).ravel(), shown.mean(2).ravel())[0, 1] > 0.97
+
+    @pytest.mark.parametrize("downsample", [1.3, 2.0, 3.7, 6.0])
+    def test_zoomed_out_is_the_slide_made_smaller(
+        self, canvas: SlideCanvas, qtbot: QtBot, sample_slide: Path, downsample: float
+    ) -> None:
+        view = show(canvas, qtbot, center=Point(1110, 1483), downsample=downsample)
+        slide = Box(0, 0, 2220, 2967)
+        seen = view.box.intersection(slide)
+        inner = seen.grown(-8 * downsample)
+        corner, end = (
+            view.to_screen(Point(*at)) for at in ((inner.x0, inner.y0), (inner.x1, inner.y1))
+        )
+        rows = slice(math.ceil(corner.y), math.floor(end.y))
+        columns = slice(math.ceil(corner.x), math.floor(end.x))
+        shown = pixels(canvas)[rows, columns]
+        first = view.to_slide(Point(columns.start, rows.start))
+        last = view.to_slide(Point(columns.stop, rows.stop))
+        whole = region(sample_slide, slide)
+
+        def difference(shift_px: float) -> float:
+            dx = shift_px * downsample
+            expected = whole.resize(
+                (shown.shape[1], shown.shape[0]),
+                Image.Resampling.BOX,
+                (first.x + dx, first.y, last.x + dx, last.y),
+            )
+            return float(np.abs(np.asarray(expected).astype(int) - shown).mean())
+
+        assert difference(0) < 10
+        assert difference(0) < 0.7 * min(difference(-1), difference(1))
+
+    def test_panning_in_steps_paints_the_same_as_going_there(
+        self, canvas: SlideCanvas, qtbot: QtBot
+    ) -> None:
+        show(canvas, qtbot, center=Point(900, 1200), downsample=1.37)
+        for _ in range(12):
+            QTest.mousePress(canvas, Qt.MouseButton.LeftButton, pos=QPoint(300, 200))
+            QTest.mouseMove(canvas, QPoint(287, 191))
+            QTest.mouseRelease(canvas, Qt.MouseButton.LeftButton, pos=QPoint(287, 191))
+            canvas.grab()
+        wait_sharp(qtbot, canvas)
+        in_steps = pixels(canvas)
+        view = canvas.view
+        show(canvas, qtbot, center=Point(100, 100), downsample=3.0)
+        canvas.show_view(view)
+        wait_sharp(qtbot, canvas)
+        # Qt's scaling rounds by one where it begins at a clip.
+        assert np.abs(in_steps.astype(int) - pixels(canvas)).max() <= 1
+
+    def test_a_look_changes_what_is_shown_and_back(self, canvas: SlideCanvas, qtbot: QtBot) -> None:
+        show(canvas, qtbot, center=Point(1000, 1500), downsample=1.0)
+        before = pixels(canvas)
+        canvas.set_look(Look(stain=Stain.HAEMATOXYLIN))
+        wait_sharp(qtbot, canvas)
+        assert not np.array_equal(before, pixels(canvas))
+        canvas.set_look(Look())
+        wait_sharp(qtbot, canvas)
+        assert np.array_equal(before, pixels(canvas))
+
+
+class TestHands:
+    def test_wheel_zooms_about_the_cursor(self, canvas: SlideCanvas, qtbot: QtBot) -> None:
+        at = QPoint(400, 300)
+        held = canvas.view.to_slide(Point(400, 300))
+        before = canvas.view.downsample
+        wheel(canvas, at, 2)
+        wait_sharp(qtbot, canvas)
+        assert canvas.view.downsample == pytest.approx(before / 2)
+        assert math.dist(canvas.view.to_screen(held), (400, 300)) < 0.01
+
+    def test_drag_moves_the_slide_with_the_hand(self, canvas: SlideCanvas, qtbot: QtBot) -> None:
+        show(canvas, qtbot, center=Point(1000, 1500), downsample=1.0)
+        canvas.set_kinetic(False)
+        held = canvas.view.to_slide(Point(300, 200))
+        QTest.mousePress(canvas, Qt.MouseButton.LeftButton, pos=QPoint(300, 200))
+        for x in range(300, 201, -10):
+            QTest.mouseMove(canvas, QPoint(x, 200))
+        QTest.mouseRelease(canvas, Qt.MouseButton.LeftButton, pos=QPoint(200, 200))
+        assert math.dist(canvas.view.to_screen(held), (200, 200)) < 0.01
+
+    def test_double_click_zooms_in_and_with_shift_out(
+        self, canvas: SlideCanvas, qtbot: QtBot
+    ) -> None:
+        before = canvas.view.downsample
+        QTest.mouseDClick(canvas, Qt.MouseButton.LeftButton, pos=QPoint(320, 240))
+        wait_sharp(qtbot, canvas)
+        assert canvas.view.downsample == pytest.approx(before / 2)
+        shift = Qt.KeyboardModifier.ShiftModifier
+        QTest.mouseDClick(canvas, Qt.MouseButton.LeftButton, shift, QPoint(320, 240))
+        wait_sharp(qtbot, canvas)
+        assert canvas.view.downsample == pytest.approx(before)
+
+    def test_arrow_keys_move_the_view(self, canvas: SlideCanvas, qtbot: QtBot) -> None:
+        before = show(canvas, qtbot, center=Point(1000, 1500), downsample=1.0)
+        QTest.keyClick(canvas, Qt.Key.Key_Right)
+        QTest.keyClick(canvas, Qt.Key.Key_Down)
+        wait_sharp(qtbot, canvas)
+        assert canvas.view.center.x > before.center.x
+        assert canvas.view.center.y > before.center.y
+
+    def test_a_click_on_the_overview_travels_there(self, canvas: SlideCanvas, qtbot: QtBot) -> None:
+        show(canvas, qtbot, center=Point(1000, 1500), downsample=1.0)
+        rect = canvas.overview_rect
+        assert rect is not None
+        at = QPoint(round(rect.x() + rect.width() * 0.25), round(rect.y() + rect.height() * 0.8))
+        QTest.mouseClick(canvas, Qt.MouseButton.LeftButton, pos=at)
+        wait_sharp(qtbot, canvas)
+        assert canvas.view.center.x == pytest.approx(2220 * 0.25, abs=30)
+        assert canvas.view.center.y == pytest.approx(2967 * 0.8, abs=30)
+        assert canvas.view.downsample == 1.0
+
+    def test_the_cursor_is_told_in_slide_pixels(self, canvas: SlideCanvas, qtbot: QtBot) -> None:
+        view = show(canvas, qtbot, center=Point(1000, 1500), downsample=2.0)
+        with qtbot.waitSignal(canvas.cursor_moved) as told:
+            QTest.mouseMove(canvas, QPoint(100, 50))
+        assert told.args is not None
+        assert math.dist(told.args[0], view.to_slide(Point(100, 50))) < 1e-6
+        with qtbot.waitSignal(canvas.cursor_moved) as told:
+            QApplication.sendEvent(canvas, QEvent(QEvent.Type.Leave))
+        assert told.args == [None]
+
+    def test_magnification_needs_a_scale(self, canvas: SlideCanvas, qtbot: QtBot) -> None:
+        assert canvas.set_magnification(10)
+        wait_sharp(qtbot, canvas)
+        assert canvas.view.downsample == pytest.approx(2.0)
+        canvas.set_optics(Optics())
+        assert not canvas.set_magnification(10)
+
+    def test_back_returns_to_the_view_before(self, canvas: SlideCanvas, qtbot: QtBot) -> None:
+        whole = canvas.view
+        canvas.go_to(Point(500, 500), 1.0)
+        wait_sharp(qtbot, canvas)
+        assert canvas.can_go_back
+        canvas.back()
+        wait_sharp(qtbot, canvas)
+        assert canvas.view == whole
+        canvas.forward()
+        wait_sharp(qtbot, canvas)
+        assert canvas.view.center == (500, 500)
+
+
+class SpoiltSource:
+    """A grey slide of which one tile cannot be read, whose reads can be held up."""
+
+    path = Path("spoilt.svs")
+    info = SlideInfo("test", "test", "spoilt", Optics())
+    levels = (Level(1024, 1024, 1.0, 256, 256), Level(256, 256, 4.0, 256, 256))
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def read_tile(self, level: int, column: int, row: int) -> NDArray[np.uint8]:
+        self.gate.wait(30)
+        if (level, column, row) == (0, 1, 1):
+            raise TileError(level, column, row, "it is spoilt.")
+        return np.full((256, 256, 3), 222, np.uint8)
+
+    def read_associated(self, name: str) -> NDArray[np.uint8]:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        self.gate.set()
+
+
+class TestTrouble:
+    def test_an_unreadable_tile_is_hatched_and_tells_its_reason(self, qtbot: QtBot) -> None:
+        canvas = SlideCanvas(TileCache[QImage](64 << 20))
+        qtbot.addWidget(canvas)
+        canvas.resize(1024, 1024)
+        canvas.show()
+        with qtbot.waitSignal(canvas.tile_failed, timeout=10_000) as failed:
+            canvas.set_source(SpoiltSource(), Optics())
+            canvas.show_view(View(Point(512, 512), 1.0, Size(1024, 1024)))
+        assert failed.args is not None
+        assert "it is spoilt" in failed.args[0]
+        wait_sharp(qtbot, canvas)
+        shown = pixels(canvas)
+        assert (shown[10:250, 10:250] == 222).all()
+        assert not (shown[300:500, 300:500] == 222).all(axis=2).any()
+        with qtbot.waitSignal(canvas.tile_failed) as hovered:
+            QTest.mouseMove(canvas, QPoint(400, 400))
+        assert hovered.args is not None
+        assert "it is spoilt" in hovered.args[0]
+        canvas.clear()
+
+    def test_a_drive_that_stalls_is_told_and_the_canvas_goes_on(self, qtbot: QtBot) -> None:
+        canvas = SlideCanvas(TileCache[QImage](64 << 20))
+        qtbot.addWidget(canvas)
+        canvas.resize(512, 512)
+        canvas.show()
+        source = SpoiltSource()
+        source.gate.clear()
+        with qtbot.waitSignal(canvas.stalled, timeout=15_000) as stalled:
+            canvas.set_source(source, Optics())
+        assert stalled.args is not None
+        assert stalled.args[0] >= 3
+        before = canvas.view
+        wheel(canvas, QPoint(100, 100), 1)
+        qtbot.waitUntil(lambda: not canvas.is_moving)
+        assert canvas.view.downsample < before.downsample
+        with qtbot.waitSignal(canvas.stalled, timeout=15_000) as moving:
+            source.gate.set()
+        assert moving.args == [0.0]
+        canvas.clear()
+
+    def test_closing_leaves_no_thread(self, qtbot: QtBot, sample_slide: Path) -> None:
+        before = set(threading.enumerate())
+        canvas = SlideCanvas(TileCache[QImage](64 << 20))
+        qtbot.addWidget(canvas)
+        canvas.show()
+        source = open_slide(sample_slide)
+        canvas.set_source(source, source.info.optics)
+        wait_sharp(qtbot, canvas)
+        canvas.clear()
+        assert set(threading.enumerate()) <= before
+        assert canvas.source is None

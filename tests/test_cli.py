@@ -1,0 +1,108 @@
+"""The command line as a user runs it: its own process, its exit codes, its sentences."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import openslide
+import pytest
+from PIL import Image
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def coverslip(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Runs app.py where there is no display."""
+    hidden = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    environment = {key: value for key, value in os.environ.items() if key not in hidden}
+    return subprocess.run(
+        [sys.executable, str(REPOSITORY / "app.py"), *map(str, arguments)],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+def test_version(tmp_path: Path) -> None:
+    told = coverslip("--version", folder=tmp_path)
+    assert told.returncode == 0
+    assert told.stdout.startswith("Coverslip ")
+
+
+def test_info_as_json(tmp_path: Path, sample_slide: Path) -> None:
+    told = coverslip("info", sample_slide, "--json", folder=tmp_path)
+    assert told.returncode == 0, told.stderr
+    about = json.loads(told.stdout)
+    assert (about["width_px"], about["height_px"]) == (2220, 2967)
+    assert about["objective_power"] == 20.0
+    assert about["mpp_um"] == pytest.approx([0.499, 0.499])
+    with openslide.OpenSlide(sample_slide) as slide:
+        assert about["identity"] == slide.properties[openslide.PROPERTY_NAME_QUICKHASH1]
+
+
+@pytest.mark.parametrize("arguments", [["info"], ["shot", "-o", "x.png"]])
+@pytest.mark.parametrize("kind", ["missing", "folder", "text"])
+def test_bad_input_is_one_sentence_and_exit_code_2(
+    tmp_path: Path, arguments: list[str], kind: str
+) -> None:
+    path = tmp_path / f"{kind}.svs"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "text":
+        path.write_text("this is no slide\n")
+    told = coverslip(arguments[0], path, *arguments[1:], folder=tmp_path)
+    assert told.returncode == 2
+    assert "Traceback" not in told.stderr
+    assert len(told.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "x.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--size", "large"), ("--size", "0x5"), ("--center", "middle"), ("--mag", "20 --downsample")],
+)
+def test_options_that_make_no_sense(
+    tmp_path: Path, sample_slide: Path, option: str, value: str
+) -> None:
+    told = coverslip("shot", sample_slide, "-o", "x.png", option, value, folder=tmp_path)
+    assert told.returncode == 2
+    assert "Traceback" not in told.stderr
+
+
+def test_a_shot_is_the_slide_to_the_pixel(tmp_path: Path, sample_slide: Path) -> None:
+    asked = ["--center", "1000,1500", "--mag", "20", "--size", "600x400", "-o", "shot.png"]
+    told = coverslip("shot", sample_slide, *asked, folder=tmp_path)
+    assert told.returncode == 0, told.stderr
+    with openslide.OpenSlide(sample_slide) as slide:
+        expected = slide.read_region((700, 1300), 0, (600, 400)).convert("RGB")
+    shown = Image.open(tmp_path / "shot.png").convert("RGB")
+    assert np.array_equal(np.asarray(shown), np.asarray(expected))
+
+
+def test_magnification_of_a_slide_without_scale_is_refused(
+    tmp_path: Path, shared_slide: object
+) -> None:
+    assert callable(shared_slide)
+    slide = shared_slide("slides/TCGA-CR-7395-01A-01-TS1.svs")
+    told = coverslip("shot", slide, "--mag", "20", "-o", "x.png", folder=tmp_path)
+    assert told.returncode == 2
+    assert "--downsample" in told.stderr
+
+
+def test_without_a_display_the_window_is_painted_to_a_file(
+    tmp_path: Path, sample_slide: Path
+) -> None:
+    told = coverslip(sample_slide, folder=tmp_path)
+    assert told.returncode == 0, told.stderr
+    assert "no display" in told.stderr
+    picture = np.asarray(Image.open(tmp_path / "coverslip-window.png").convert("RGB")).astype(int)
+    pink = (picture[..., 0] > picture[..., 1] + 40) & (picture[..., 2] > picture[..., 1])
+    assert pink.mean() > 0.02, "the tissue is not in the picture"
