@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QComboBox, QLineEdit, QWidget
+from PySide6.QtCore import QStringListModel, Qt, Signal
+from PySide6.QtWidgets import QComboBox, QCompleter, QLineEdit, QWidget
 
 from viewer.geometry import Optics
 from viewer.ui.actions import MAGNIFICATIONS
@@ -71,7 +71,9 @@ class MagnificationBox(QComboBox):
         self.setMinimumContentsLength(6)
         for magnification in MAGNIFICATIONS:
             self.addItem(f"{magnification:g}x")
-        self.setCompleter(None)  # it would turn "2" into "20x"
+        # The one that comes with the box would turn "2" into "20x".
+        self.completer().setCompletionMode(QCompleter.CompletionMode.PopupCompletion)
+        self.completer().setModel(QStringListModel(self))
         self.line.returnPressed.connect(self._take)
         self.textActivated.connect(lambda _: self._take())
         self.show_zoom(None, Optics())
@@ -104,8 +106,8 @@ class MagnificationBox(QComboBox):
             self._show()
 
     def _show(self) -> None:
-        known = self._downsample is not None
-        text = shown_zoom(self._downsample, self._optics) if known else ""
+        downsample = self._downsample
+        text = "" if downsample is None else shown_zoom(downsample, self._optics)
         if self.line.text() != text:
             self.setEditText(text)
         self.line.setModified(False)

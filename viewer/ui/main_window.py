@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
-from PySide6.QtCore import QByteArray, QEvent, QSettings, Qt, Signal
-from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu
+from PySide6.QtCore import QByteArray, QEvent, QSettings, Qt
+from PySide6.QtWidgets import QApplication, QDockWidget, QMainWindow, QMenu
 
 from viewer.folders import config_folder
 from viewer.settings import Settings, save_settings
@@ -23,6 +23,7 @@ from viewer.ui.properties_dock import PropertiesDock
 from viewer.ui.recent import with_recent
 from viewer.ui.split_view import SplitView
 from viewer.ui.status_bar import WindowStatusBar
+from viewer.ui.theme import DARK, apply_theme, theme_named
 from viewer.ui.tray_dock import TrayDock
 from viewer.ui.view_commands import ViewCommands
 
@@ -51,9 +52,6 @@ class MainWindow(QMainWindow):
     cache
         The application's tiles.
     """
-
-    theme_requested = Signal(str)
-    """Name of the theme that the user chose."""
 
     def __init__(self, settings: Settings, cache: TileCache[QImage]) -> None:
         super().__init__()
@@ -124,7 +122,7 @@ class MainWindow(QMainWindow):
             lambda: save_settings(settings, folder), lambda _: None, self._on_not_saved
         )
         if settings.theme != before.theme:
-            self.theme_requested.emit(settings.theme)
+            self._apply_theme()
         self._apply_settings()
 
     # Qt's events -----------------------------------------------------------------------------
@@ -195,6 +193,7 @@ class MainWindow(QMainWindow):
 
     def _connect(self) -> None:
         commands = self.commands
+        QApplication.styleHints().colorSchemeChanged.connect(self._on_desktop_theme)
         commands.on("file.next", lambda: self.tray.step(1))
         commands.on("file.previous", lambda: self.tray.step(-1))
         commands.on("help.palette", lambda: self.palette_box.open_over(self))
@@ -311,10 +310,22 @@ class MainWindow(QMainWindow):
         self._cache.limit_bytes = settings.cache_limit_bytes()
         self.commands.bind(merged_bindings(settings.shortcuts))
         self.commands["view.overview"].setChecked(settings.show_overview)
+        self.commands["view.dark_theme"].setChecked(theme_named(settings.theme) is DARK)
         self.commands["view.scale_bar"].setChecked(settings.show_scale_bar)
         self._show_recent()
         for pane in self.panes.panes:
             self._apply_settings_to(pane)
+
+    def _apply_theme(self) -> None:
+        """Colours the application; the theme "system" follows the desktop."""
+        app = QApplication.instance()
+        assert isinstance(app, QApplication)
+        apply_theme(app, theme_named(self.settings.theme))
+
+    def _on_desktop_theme(self) -> None:
+        if self.settings.theme == "system":
+            self._apply_theme()
+            self._apply_settings()
 
     def _apply_settings_to(self, pane: SlidePane) -> None:
         settings, canvas = self.settings, pane.canvas
