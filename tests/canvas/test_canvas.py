@@ -165,6 +165,7 @@ class TestPixels:
     def test_panning_in_steps_paints_the_same_as_going_there(
         self, canvas: SlideCanvas, qtbot: QtBot
     ) -> None:
+        canvas.set_kinetic(False)
         show(canvas, qtbot, center=Point(900, 1200), downsample=1.37)
         for _ in range(12):
             QTest.mousePress(canvas, Qt.MouseButton.LeftButton, pos=QPoint(300, 200))

@@ -1,0 +1,32 @@
+"""Makes the pictures of the documentation with the program itself: python scripts/pictures.py."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def main() -> None:
+    """Writes docs/pictures/window.png as a first start of the program would show it."""
+    with tempfile.TemporaryDirectory() as folder:
+        hidden = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+        environment = {key: value for key, value in os.environ.items() if key not in hidden}
+        environment["COVERSLIP_HOME"] = folder
+        slide = REPOSITORY / "resources" / "slides" / "CMU-1-Small-Region.svs"
+        subprocess.run(  # noqa: S603 - our own program
+            [sys.executable, str(REPOSITORY / "app.py"), str(slide)],
+            cwd=folder,
+            env=environment,
+            check=True,
+        )
+        picture = REPOSITORY / "docs" / "pictures" / "window.png"
+        picture.write_bytes((Path(folder) / "coverslip-window.png").read_bytes())
+
+
+if __name__ == "__main__":
+    main()
