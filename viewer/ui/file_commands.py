@@ -53,6 +53,7 @@ class FileCommands:
         """Asks for slides and opens them, the first in `pane`, by default the active one."""
         dialog = QFileDialog(self._window, "Open slide", self._start_folder(), _SLIDE_FILTER)
         dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
+        dialog.setOption(QFileDialog.Option.HideNameFilterDetails)
         dialog.filesSelected.connect(
             lambda names: self._window.open_paths([Path(name) for name in names], pane)
         )

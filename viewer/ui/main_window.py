@@ -186,6 +186,11 @@ class MainWindow(QMainWindow):
     def _show_dock(self, dock: QDockWidget, *, shown: bool) -> None:
         dock.setVisible(shown)
         if shown:
+            self.resizeDocks(
+                [self.display, self.properties, self.associated],
+                [200, 300, 300],
+                Qt.Orientation.Vertical,
+            )
             dock.raise_()
             dock.setFocus(Qt.FocusReason.ShortcutFocusReason)
         else:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _ICON_SIZE = QSize(48, 48)
-_TEXT_WIDTH_PX = 460
+_MARGIN_PX = 32
 _RECENT_SHOWN = 5
 
 
@@ -45,9 +45,6 @@ class MessagePage(QWidget):
         self.sentence.setTextFormat(Qt.TextFormat.PlainText)
         self.sentence.setWordWrap(True)
         self.sentence.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        for label in (self.headline, self.sentence):
-            label.setMaximumWidth(_TEXT_WIDTH_PX)
-            label.setMinimumWidth(200)
         self.open_button = QPushButton("Open slide...", self)
         self.open_button.setToolTip("Open a slide in this pane")
         self.open_button.clicked.connect(self.open_requested)
@@ -115,10 +112,11 @@ class MessagePage(QWidget):
         buttons.addStretch()
         centred = Qt.AlignmentFlag.AlignHCenter
         layout = QVBoxLayout(self)
+        layout.setContentsMargins(_MARGIN_PX, _MARGIN_PX, _MARGIN_PX, _MARGIN_PX)
         layout.addStretch()
         layout.addWidget(self.picture)
-        layout.addWidget(self.headline, 0, centred)
-        layout.addWidget(self.sentence, 0, centred)
+        layout.addWidget(self.headline)
+        layout.addWidget(self.sentence)
         layout.addSpacing(10)
         layout.addLayout(buttons)
         layout.addWidget(self._recent, 0, centred)

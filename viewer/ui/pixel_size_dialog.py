@@ -40,7 +40,7 @@ class PixelSizeDialog(QDialog):
         self.size_um.setRange(0.001, 1000.0)
         self.size_um.setSingleStep(0.01)
         self.size_um.setValue(known or 0.5)
-        self.size_um.setSuffix(" um")
+        self.size_um.setSuffix(" µm")
         self.magnification = QDoubleSpinBox(self)
         self.magnification.setAccessibleName("Magnification of the scan")
         self.magnification.setDecimals(2)
@@ -56,7 +56,7 @@ class PixelSizeDialog(QDialog):
             self,
         )
         sentence.setWordWrap(True)
-        rule = QLabel("A scan at 20x has about 0.5 um per pixel, at 40x about 0.25 um.", self)
+        rule = QLabel("A scan at 20x has about 0.5 µm per pixel, at 40x about 0.25 µm.", self)
         rule.setProperty("dim", "true")
         form = QFormLayout(self)
         form.addRow(sentence)

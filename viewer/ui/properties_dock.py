@@ -112,7 +112,7 @@ def _rows(source: SlideSource, optics: Optics, path: Path | None) -> Iterable[tu
     else:
         x_um, y_um = optics.mpp_um
         told = "" if info.optics.mpp_um is not None else ", as you told"
-        yield "Pixel size", f"{x_um:.4g} x {y_um:.4g} um{told}"
+        yield "Pixel size", f"{x_um:.4g} x {y_um:.4g} µm{told}"
         width_mm, height_mm = base.width_px * x_um / 1000, base.height_px * y_um / 1000
         yield "Extent", f"{width_mm:.2f} x {height_mm:.2f} mm"
     power = optics.objective_power

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _PATIENCE_MS = 3000
+_ACTIVE_EDGE_PX = 2
+"""Room for the border that marks the active pane (see the theme's style sheet)."""
 _OPENING_THREADS = 8
 """More than one, so that a slide on a dead drive does not hold up the next."""
 
@@ -188,6 +190,8 @@ class SlidePane(QFrame):
         """Marks the pane that commands act on; a pane alone needs neither mark nor title."""
         self._is_active = active
         self._header.setVisible(not alone)
+        edge_px = 0 if alone else _ACTIVE_EDGE_PX
+        self.layout().setContentsMargins(edge_px, edge_px, edge_px, edge_px)
         self.setProperty("pane", "none" if alone else "active" if active else "idle")
         self.style().unpolish(self)
         self.style().polish(self)

@@ -68,7 +68,7 @@ def shown_position(point: Point | None, optics: Optics) -> str:
         return ""
     pixels = f"{point.x:.0f}, {point.y:.0f} px"
     um = optics.um(point)
-    return pixels if um is None else f"{pixels}   {um.x:.1f}, {um.y:.1f} um"
+    return pixels if um is None else f"{pixels}   {um.x:.1f}, {um.y:.1f} µm"
 
 
 def shown_turn(view: View) -> str:

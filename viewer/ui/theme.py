@@ -33,12 +33,12 @@ class Theme:
 
 DARK = Theme(
     name="dark",
-    window="#26282b",
-    panel="#2f3236",
-    field="#1d1f21",
+    window="#242629",
+    panel="#2c2f33",
+    field="#34383d",
     text="#e6e7e9",
     dim_text="#9da1a8",
-    border="#44484e",
+    border="#4b5057",
     accent="#4c9bf0",
     accent_text="#0b1622",
     warning="#4a3d17",

@@ -61,7 +61,7 @@ def view_location(canvas: SlideCanvas) -> str:
     centre = f"{view.center.x:.0f}, {view.center.y:.0f} px"
     um = canvas.optics.um(view.center)
     if um is not None:
-        centre += f" ({um.x:.1f}, {um.y:.1f} um)"
+        centre += f" ({um.x:.1f}, {um.y:.1f} µm)"
     turn = f", rotated {view.rotation_deg:g} degrees" if view.rotation_deg else ""
     mirrored = ", mirrored" if view.mirrored else ""
     zoom = shown_zoom(view.downsample, canvas.optics)
