@@ -103,7 +103,8 @@ def write_pyramid(
     """Writes a whole file, finest level first, from the beginning of an empty `file`.
 
     `mark_reduced` says of the coarser levels that they are reductions (tag NewSubfileType), as
-    generic TIFF needs and Aperio's files leave out. The directories come last, so a file that was cut short has none and is seen to be broken.
+    generic TIFF needs and Aperio's files leave out. The directories come last, so a file that was
+    cut short has none and is seen to be broken.
     """
     file.write(struct.pack("<2sHHHQ", b"II", 43, 8, 0, 0))
     directories: list[_Directory] = []
@@ -147,7 +148,9 @@ def _describe(
     return directory
 
 
-def _store_each(file: BinaryIO, level: MosaicLevel) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+def _store_each(
+    file: BinaryIO, level: MosaicLevel
+) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     """Every place in the grid gets its own copy of its tile, row by row as scanners write."""
     sizes = np.array([len(tile) for tile in level.tiles], np.uint64)
     counts = sizes[level.grid.ravel()]

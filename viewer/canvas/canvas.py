@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _FRAME_MS = 16
 _STALL_CHECK_MS = 1000
+_ZOOM_REST_MS = 100
 _STALL_S = 3.0
 
 
@@ -96,6 +97,14 @@ class SlideCanvas(QWidget):
         self._tiles_arrived.connect(self._take_arrivals, Qt.ConnectionType.QueuedConnection)
         self._frame_timer = QTimer(self, interval=_FRAME_MS, timerType=Qt.TimerType.PreciseTimer)
         self._frame_timer.timeout.connect(self._tick)
+        # Tiles that arrive in a row share a frame; each frame painted is time taken from decoding.
+        self._arrival_timer = QTimer(self, interval=_FRAME_MS, singleShot=True)
+        self._arrival_timer.timeout.connect(self.update)
+        # Runs from the last change of zoom or turn until the picture is painted with all finish.
+        self._zoom_timer = QTimer(self, interval=_ZOOM_REST_MS, singleShot=True)
+        self._zoom_timer.timeout.connect(self._finish_frame)
+        self._is_zooming = False
+        self._painted_zoom = (1.0, 0.0, False)
         self._stall_timer = QTimer(self, interval=_STALL_CHECK_MS)
         self._stall_timer.timeout.connect(self._check_stall)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -136,8 +145,9 @@ class SlideCanvas(QWidget):
 
     def clear(self) -> None:
         """Shows nothing; frees and closes the slide that was shown."""
-        self._frame_timer.stop()
-        self._stall_timer.stop()
+        for timer in (self._frame_timer, self._arrival_timer, self._zoom_timer, self._stall_timer):
+            timer.stop()
+        self._is_zooming = False
         loader, source = self._loader, self._source
         self._loader = self._source = None
         self._tile_layer.set_loader(None)
@@ -392,7 +402,8 @@ class SlideCanvas(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
-        scene = Scene(self.view, self._slide, self._optics, self.devicePixelRatioF())
+        ratio = self.devicePixelRatioF()
+        scene = Scene(self.view, self._slide, self._optics, ratio, self._is_zooming)
         for stratum, layer in self._layers:
             if self._source is None and stratum is not Stratum.TILES:
                 continue
@@ -440,11 +451,27 @@ class SlideCanvas(QWidget):
                 self._frame_timer.start()
         else:
             self._frame_timer.stop()
+        self._note_zoom()
         self._request()
         self._update_sharp()
         self.update()
         self.view_changed.emit(self.view, self._navigator.cause)
         self.history_changed.emit()
+
+    def _note_zoom(self) -> None:
+        """A change of zoom that soon follows another is painted in haste, and finished at rest."""
+        zoom = (self.view.downsample, self.view.rotation_deg, self.view.mirrored)
+        if zoom != self._painted_zoom:
+            self._is_zooming = self._zoom_timer.isActive()
+            self._painted_zoom = zoom
+            self._zoom_timer.start()
+
+    def _finish_frame(self) -> None:
+        self._is_zooming = False
+        if self._tile_layer.is_rough:
+            self._tile_layer.repaint_all()
+            self.update()
+        self._update_sharp()
 
     def _request(self) -> None:
         assert self._loader is not None
@@ -484,8 +511,11 @@ class SlideCanvas(QWidget):
                 self._overview.forget_map()
             if key in loader.failures:
                 self.tile_failed.emit(loader.failures[key])
-        self.update()
         self._update_sharp()
+        if self._is_sharp:
+            self.update()
+        elif not self._arrival_timer.isActive():
+            self._arrival_timer.start()
 
     def _update_sharp(self) -> None:
         if self._source is None or self._loader is None:
@@ -494,7 +524,8 @@ class SlideCanvas(QWidget):
         wanted = level_for(levels, view.downsample / self.devicePixelRatioF())
         is_settled = self._loader.is_settled
         seen = [*visible_tiles(levels, wanted, view), *coarsest_tiles(levels)]
-        self._set_sharp(sharp=not self.is_moving and all(is_settled(key) for key in seen))
+        is_at_rest = not self.is_moving and not self._is_zooming
+        self._set_sharp(sharp=is_at_rest and all(is_settled(key) for key in seen))
 
     def _set_sharp(self, *, sharp: bool) -> None:
         if sharp != self._is_sharp:

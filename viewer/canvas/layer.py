@@ -33,12 +33,15 @@ class Scene:
         The level-0 box of the whole slide.
     device_pixel_ratio
         Device pixels per logical pixel of the screen.
+    is_zooming
+        Whether the next frame comes soon and all of it will be different: speed before finish.
     """
 
     view: View
     slide: Box
     optics: Optics
     device_pixel_ratio: float
+    is_zooming: bool = False
 
 
 class Layer(Protocol):

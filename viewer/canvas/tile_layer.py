@@ -89,6 +89,8 @@ class TileLayer:
         self._grid: _Grid | None = None
         self._arrived: set[TileKey] = set()
         self.has_hole = False
+        self.is_rough = False
+        """Whether the frame was painted in haste, with the nearest pixels."""
 
     def set_loader(self, loader: TileLoader[QImage] | None) -> None:
         """Shows another slide; None shows nothing."""
@@ -98,6 +100,7 @@ class TileLayer:
     def repaint_all(self) -> None:
         """The next paint starts from nothing."""
         self._grid = None
+        self.is_rough = False
         self._arrived.clear()
 
     def tile_arrived(self, key: TileKey) -> None:
@@ -115,6 +118,9 @@ class TileLayer:
         self._grid = grid
         self._arrived.clear()
         if not dirty.isEmpty():
+            is_whole = dirty == QRegion(QRect(0, 0, grid.width_px, grid.height_px))
+            if is_whole:
+                self.is_rough = scene.is_zooming
             self._paint_frame(grid, scene, dirty, self._loader)
         self._frame.setDevicePixelRatio(scene.device_pixel_ratio)
         painter.drawPixmap(0, 0, self._frame)
@@ -162,7 +168,8 @@ class TileLayer:
         ]
         self._frame.setDevicePixelRatio(1.0)
         painter = QPainter(self._frame)
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        smooth = QPainter.RenderHint.SmoothPixmapTransform
+        painter.setRenderHint(smooth, on=not self.is_rough)
         turn = grid.transform
         slide = grid.rect(scene.slide)
         for place in _places(dirty):
@@ -172,6 +179,9 @@ class TileLayer:
             painter.setTransform(turn)
             upright = turn.inverted()[0].mapRect(place).adjusted(-1, -1, 1, 1)
             painter.fillRect(slide.intersected(upright), _UNLOADED)
+            if not slide.contains(upright):
+                # The last tiles of a coarse level reach past the slide, by less than a pixel of it.
+                painter.setClipRect(slide, Qt.ClipOperation.IntersectClip)
             for rect, picture in tiles:
                 if rect.intersects(upright):
                     _paint_tile(painter, rect, picture, turn)

@@ -1,0 +1,63 @@
+"""Runs the benchmarks: python -m benchmarks [decode] [paint] [browse] [scale] [--json FILE]."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+
+from benchmarks import big_slide
+from benchmarks.report import Figure, print_table, write_json
+
+_NAMES = ("decode", "paint", "browse", "scale")
+_SAMPLE = Path(__file__).resolve().parent.parent / "resources/slides/CMU-1-Small-Region.svs"
+_RESULTS = Path(__file__).resolve().parent / "results" / "latest.json"
+
+
+def main() -> None:
+    """Measures, prints a table and writes JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(_NAMES)}; all by default")
+    parser.add_argument("--json", type=Path, default=_RESULTS, help="where the figures go")
+    options = parser.parse_args()
+    names = options.names or list(_NAMES)
+    unknown = set(names) - set(_NAMES)
+    if unknown:
+        parser.error(f"unknown benchmark: {', '.join(sorted(unknown))}")
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["COVERSLIP_HOME"] = home
+        figures = [figure for name in names for figure in _measure(name)]
+    print_table(figures)
+    write_json(figures, options.json)
+
+
+def _measure(name: str) -> list[Figure]:
+    main_slide = big_slide.ensure(big_slide.MAIN)
+    match name:
+        case "decode":
+            from benchmarks import decode
+
+            jpeg2000 = big_slide.ensure(big_slide.JPEG2000)
+            return [
+                *decode.run(main_slide, name="JPEG", target=6.0),
+                *decode.run(jpeg2000, name="JPEG 2000", target=1.3),
+            ]
+        case "paint":
+            from benchmarks import paint
+
+            return paint.run(main_slide)
+        case "browse":
+            from benchmarks import browse
+
+            return browse.run(main_slide)
+        case _:
+            from benchmarks import scale
+
+            slides = [(slide.side_px, big_slide.ensure(slide)) for slide in big_slide.SCALE]
+            return scale.run(_SAMPLE, slides)
+
+
+if __name__ == "__main__":
+    main()

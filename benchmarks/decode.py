@@ -1,0 +1,106 @@
+"""Tiles a second of one thread: our reader against others, in rounds that take turns."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+import openslide
+
+from benchmarks.report import Figure
+from viewer.slides import open_slide
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Tiles = list[tuple[int, int]]
+
+_ROUNDS = 7
+_TILES_PER_ROUND = 150
+_SIDE_PX = 256
+
+
+def run(slide: Path, *, name: str, target: float) -> list[Figure]:
+    """Figures for a slide; `target` is how many times as fast as OpenSlide we are to be."""
+    source = open_slide(slide)
+    level = source.levels[0]
+    other = openslide.OpenSlide(slide)
+    other.set_cache(openslide.OpenSlideCache(0))
+    readers: dict[str, Callable[[int, int], object]] = {
+        "ours": lambda column, row: source.read_tile(0, column, row),
+        "OpenSlide": lambda column, row: _openslide_tile(other, column, row),
+    }
+    _add_others(readers, slide)
+    rates: dict[str, list[float]] = {reader: [] for reader in readers}
+    places = random.Random(3)  # noqa: S311 - a fixed series of tiles
+    two_threads: list[float] = []
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(_ROUNDS):
+            tiles = [
+                (places.randrange(level.columns - 1), places.randrange(level.rows - 1))
+                for _ in range(_TILES_PER_ROUND)
+            ]
+            for reader, read in readers.items():
+                rates[reader].append(
+                    _rate(tiles, lambda tiles, read=read: [read(*tile) for tile in tiles])
+                )
+            two_threads.append(
+                _rate(
+                    tiles,
+                    lambda tiles: list(pool.map(lambda tile: source.read_tile(0, *tile), tiles)),
+                )
+            )
+    source.close()
+    other.close()
+    medians = {reader: statistics.median(values) for reader, values in rates.items()}
+    ratio = statistics.median(
+        ours / theirs for ours, theirs in zip(rates["ours"], rates["OpenSlide"], strict=True)
+    )
+    return [
+        *(
+            Figure("decode", f"{name}, {reader}", rate, "tiles/s")
+            for reader, rate in medians.items()
+        ),
+        Figure("decode", f"{name}, ours, 2 threads", statistics.median(two_threads), "tiles/s"),
+        Figure("decode", f"{name}, ours / OpenSlide", ratio, "x", target, at_least=True),
+    ]
+
+
+def _rate(tiles: Tiles, work: Callable[[Tiles], object]) -> float:
+    start_s = time.perf_counter()
+    work(tiles)
+    return len(tiles) / (time.perf_counter() - start_s)
+
+
+def _openslide_tile(slide: openslide.OpenSlide, column: int, row: int) -> object:
+    corner = (column * _SIDE_PX, row * _SIDE_PX)
+    return np.asarray(slide.read_region(corner, 0, (_SIDE_PX, _SIDE_PX)).convert("RGB"))
+
+
+def _add_others(readers: dict[str, Callable[[int, int], object]], slide: Path) -> None:
+    """Readers that are installed and that read this slide."""
+    try:
+        from tiffslide import TiffSlide
+
+        tiff = TiffSlide(slide)
+        tiff.read_region((0, 0), 0, (_SIDE_PX, _SIDE_PX))
+        readers["tiffslide"] = lambda column, row: tiff.read_region(
+            (column * _SIDE_PX, row * _SIDE_PX), 0, (_SIDE_PX, _SIDE_PX), as_array=True
+        )
+    except Exception as error:
+        print(f"tiffslide is left out: {error}")
+    try:
+        from fastslide import FastSlide
+
+        fast = FastSlide.from_file_path(str(slide))
+        fast.read_region((0, 0), 0, (_SIDE_PX, _SIDE_PX))
+        readers["fastslide"] = lambda column, row: fast.read_region(
+            (column * _SIDE_PX, row * _SIDE_PX), 0, (_SIDE_PX, _SIDE_PX)
+        )
+    except Exception as error:
+        print(f"fastslide is left out: {error}")

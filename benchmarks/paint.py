@@ -1,0 +1,79 @@
+"""How long a frame takes when all tiles are at hand: panning and zooming."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QEventLoop
+from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QApplication
+
+from benchmarks.report import Figure
+from viewer.canvas.canvas import SlideCanvas
+from viewer.geometry import Point
+from viewer.slides import open_slide
+from viewer.tiles.cache import TileCache
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_CACHE_BYTES = 2 << 30
+_STEPS = 120
+
+
+def run(slide: Path) -> list[Figure]:
+    """Frame times at two sizes of window; the targets are for 1920 x 1080."""
+    QApplication.instance() or QApplication([])
+    return [*_at_size(slide, 1920, 1080, 8.0, 16.0), *_at_size(slide, 3840, 2160, None, None)]
+
+
+def _at_size(
+    slide: Path, width: int, height: int, median_ms: float | None, p99_ms: float | None
+) -> list[Figure]:
+    canvas = SlideCanvas(TileCache[QImage](_CACHE_BYTES))
+    canvas.resize(width, height)
+    canvas.show()
+    source = open_slide(slide)
+    side_px = source.levels[0].width_px
+    canvas.set_source(source, source.info.optics)
+    figures: list[Figure] = []
+    for name, path in (("pan", list(_pan(side_px))), ("zoom", list(_zoom(side_px)))):
+        for place in path:
+            canvas.go_to(*place, animated=False)
+            _wait(canvas)
+        times_ms: list[float] = []
+        for place in path:
+            canvas.go_to(*place, animated=False)
+            start_s = time.perf_counter()
+            canvas.repaint()
+            times_ms.append((time.perf_counter() - start_s) * 1000)
+            QApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 5)
+        where = f"{width} x {height} {name}"
+        p99 = statistics.quantiles(times_ms, n=100)[98]
+        median = statistics.median(times_ms)
+        figures.append(Figure("paint", f"{where}, median", median, "ms", median_ms))
+        figures.append(Figure("paint", f"{where}, p99", p99, "ms", p99_ms))
+    canvas.clear()
+    canvas.close()
+    return figures
+
+
+def _pan(side_px: int) -> Iterator[tuple[Point, float]]:
+    """At a zoom between two levels, so that every tile is scaled."""
+    for step in range(_STEPS):
+        yield Point(side_px / 2 + step * 22, side_px / 2 + step * 9), 1.4
+
+
+def _zoom(side_px: int) -> Iterator[tuple[Point, float]]:
+    """From 1 to 16 level-0 pixels per screen pixel."""
+    for step in range(_STEPS):
+        yield Point(side_px / 2, side_px / 2), 2.0 ** (4 * step / _STEPS)
+
+
+def _wait(canvas: SlideCanvas) -> None:
+    until_s = time.perf_counter() + 30
+    while not canvas.is_sharp and time.perf_counter() < until_s:
+        QApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 5)
