@@ -74,7 +74,6 @@ class MagnificationBox(QComboBox):
         # The one that comes with the box would turn "2" into "20x".
         self.completer().setCompletionMode(QCompleter.CompletionMode.PopupCompletion)
         self.completer().setModel(QStringListModel(self))
-        self.line.returnPressed.connect(self._take)
         self.textActivated.connect(lambda _: self._take())
         self.show_zoom(None, Optics())
 
@@ -94,7 +93,10 @@ class MagnificationBox(QComboBox):
             self._show()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() == Qt.Key.Key_Escape:
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            # Not passed on: the list would then choose its current entry instead.
+            self._take()
+        elif event.key() == Qt.Key.Key_Escape:
             self._show()
             self.left.emit()
         else:

@@ -1,0 +1,56 @@
+"""A real window, shown and active, that is closed after the test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from ui_steps import show_slide
+from viewer.folders import config_folder
+from viewer.settings import Settings, load_settings
+from viewer.tiles.cache import TileCache
+from viewer.ui.main_window import MainWindow
+from viewer.ui.theme import DARK, apply_theme
+
+CACHE_BYTES = 256 << 20
+
+
+@pytest.fixture
+def make_window(qtbot: QtBot, own_home: Path) -> Iterator[Callable[[], MainWindow]]:
+    """Opens a window with the settings kept so far, as a start of the program does."""
+    windows: list[MainWindow] = []
+
+    def make(settings: Settings | None = None) -> MainWindow:
+        app = QApplication.instance()
+        assert isinstance(app, QApplication)
+        apply_theme(app, DARK)
+        window = MainWindow(settings or load_settings(config_folder()), TileCache(CACHE_BYTES))
+        windows.append(window)
+        window.resize(1000, 700)
+        window.show()
+        qtbot.waitExposed(window)
+        window.activateWindow()
+        qtbot.waitUntil(window.isActiveWindow)
+        window.panes.active.focus()
+        return window
+
+    yield make
+    for window in windows:
+        window.close()
+        window.deleteLater()
+
+
+@pytest.fixture
+def window(make_window: Callable[[], MainWindow]) -> MainWindow:
+    return make_window()
+
+
+@pytest.fixture
+def slide_window(window: MainWindow, sample_slide: Path, qtbot: QtBot) -> MainWindow:
+    """A window that shows the sample slide, sharp and with the keyboard on it."""
+    show_slide(window, sample_slide, qtbot)
+    return window

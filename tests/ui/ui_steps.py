@@ -1,0 +1,51 @@
+"""What a user does in a window, as the tests do it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QDialog
+from pytestqt.qtbot import QtBot
+
+from viewer.ui.main_window import MainWindow
+
+NO_MODIFIER = Qt.KeyboardModifier.NoModifier
+CTRL = Qt.KeyboardModifier.ControlModifier
+SHIFT = Qt.KeyboardModifier.ShiftModifier
+ALT = Qt.KeyboardModifier.AltModifier
+
+
+def show_slide(window: MainWindow, path: Path, qtbot: QtBot) -> None:
+    """Opens a slide in the active pane and waits until it is sharp."""
+    pane = window.panes.active
+    with qtbot.waitSignal(pane.opened, timeout=20_000):
+        window.open_paths([path])
+    qtbot.waitUntil(lambda: pane.canvas.is_sharp, timeout=20_000)
+
+
+def rest(window: MainWindow, qtbot: QtBot) -> None:
+    """Waits until no canvas moves any more."""
+    qtbot.waitUntil(
+        lambda: not any(pane.canvas.is_moving for pane in window.panes.panes), timeout=10_000
+    )
+
+
+def press(
+    qtbot: QtBot,
+    window: MainWindow,
+    key: Qt.Key,
+    modifier: Qt.KeyboardModifier = NO_MODIFIER,
+) -> None:
+    """Presses a key on whatever has the keyboard."""
+    qtbot.keyClick(window.focusWidget() or window, key, modifier)
+
+
+def open_dialog(window: MainWindow, kind: type[QDialog], qtbot: QtBot) -> QDialog:
+    """The dialog of this kind that is open over the window."""
+
+    def dialogs() -> list[QDialog]:
+        return [dialog for dialog in window.findChildren(kind) if dialog.isVisible()]
+
+    qtbot.waitUntil(lambda: bool(dialogs()))
+    return dialogs()[-1]
