@@ -1,0 +1,80 @@
+"""Settings, logs and reports: kept whole, and silent about names."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from viewer.logs import configure_logging, last_lines
+from viewer.report import crash_report
+from viewer.settings import CHOICES, Settings, load_settings, save_settings
+
+
+def test_defaults_where_there_is_no_file(tmp_path: Path) -> None:
+    assert load_settings(tmp_path) == Settings()
+
+
+def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+    settings = Settings(theme="light", recent_slides=["/a/b.svs"], shortcuts={"view.fit": ["F"]})
+    save_settings(settings, tmp_path)
+    assert load_settings(tmp_path) == settings
+    assert [path.name for path in tmp_path.iterdir()] == ["settings.json"]
+
+
+@pytest.mark.parametrize("torn", [b"", b'{"theme": "da', b'{"theme": 7}', b"\x00\xff"])
+def test_a_damaged_file_is_set_aside(
+    tmp_path: Path, torn: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "settings.json").write_bytes(torn)
+    with caplog.at_level(logging.WARNING):
+        assert load_settings(tmp_path) == Settings()
+    assert (tmp_path / "settings.bad.json").read_bytes() == torn
+    assert "damaged" in caplog.text
+
+
+def test_every_choice_is_a_setting_within_its_range() -> None:
+    fields = {field.name: field.default for field in msgspec.structs.fields(Settings)}
+    for choice in CHOICES:
+        default = fields[choice.field]
+        if choice.options:
+            assert default in choice.options
+        elif not isinstance(default, bool):
+            assert choice.low <= default <= choice.high
+
+
+def test_the_cache_is_a_quarter_of_memory_and_at_most_two_gib() -> None:
+    assert 0 < Settings().cache_limit_bytes() <= 2 << 30
+    assert Settings(cache_mib=100).cache_limit_bytes() == 100 << 20
+
+
+@pytest.fixture
+def root_handlers():
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    yield
+    for handler in set(root.handlers) - set(before):
+        root.removeHandler(handler)
+        handler.close()
+    root.setLevel(level)
+
+
+@pytest.mark.usefixtures("root_handlers")
+def test_a_report_has_the_trace_and_the_log_but_no_slide_name_and_no_home() -> None:
+    configure_logging("info")
+    home = Path.home()
+    logging.getLogger("test").info("opened %s", home / "patients" / "Jane Doe-S12.svs")
+    try:
+        raise ValueError(f"bad tile in {home}/patients/JaneDoe.ndpi")
+    except ValueError as error:
+        report = crash_report(type(error), error, error.__traceback__)
+    assert "ValueError" in report
+    assert "opened" in report
+    assert sys.version.split()[0] in report
+    assert "JaneDoe" not in report
+    assert "S12" not in report
+    assert str(home) not in report
+    assert last_lines(1)
