@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
-
 from ui_steps import show_slide
+
 from viewer.folders import config_folder
 from viewer.settings import Settings, load_settings
 from viewer.tiles.cache import TileCache

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
-
 from ui_steps import press, show_slide
+
 from viewer.slides.opener import open_slide
 from viewer.slides.source import SlideSource
 from viewer.ui import slide_pane

@@ -10,8 +10,8 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QGuiApplication, QWheelEvent
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
-
 from ui_steps import ALT, CTRL, SHIFT, open_dialog, press, rest, show_slide
+
 from viewer.ui.actions import MAGNIFICATIONS
 from viewer.ui.go_to_dialog import GoToDialog
 from viewer.ui.main_window import MainWindow

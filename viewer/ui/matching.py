@@ -32,7 +32,7 @@ def _score_from(wanted: str, text: str, start: int) -> float | None:
         if found == 0 or not text[found - 1].isalnum():
             score += 3.0
         if found == position + 1:
-            score += 2.0
+            score += 4.0
         score += 1.0
         position = found
     return score

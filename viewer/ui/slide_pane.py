@@ -129,12 +129,11 @@ class SlidePane(QFrame):
         self._stack = QStackedWidget(self)
         self._stack.addWidget(self.page)
         self._stack.addWidget(self.canvas)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(0)
+        self._layout = QVBoxLayout(self)
+        self._layout.setSpacing(0)
         for widget in (self._header, self.notice, self.scale_hint):
-            layout.addWidget(widget)
-        layout.addWidget(self._stack, 1)
+            self._layout.addWidget(widget)
+        self._layout.addWidget(self._stack, 1)
         self._connect()
         self.set_active(active=False, alone=True)
 
@@ -191,7 +190,7 @@ class SlidePane(QFrame):
         self._is_active = active
         self._header.setVisible(not alone)
         edge_px = 0 if alone else _ACTIVE_EDGE_PX
-        self.layout().setContentsMargins(edge_px, edge_px, edge_px, edge_px)
+        self._layout.setContentsMargins(edge_px, edge_px, edge_px, edge_px)
         self.setProperty("pane", "none" if alone else "active" if active else "idle")
         self.style().unpolish(self)
         self.style().polish(self)

@@ -71,6 +71,7 @@ class SplitView(QWidget):
             pane.close_slide()
             return
         index = self.panes.index(pane)
+        was_active = pane is self.active  # hiding it moves the focus on
         self.panes.remove(pane)
         pane.shut_down()
         pane.hide()
@@ -80,7 +81,7 @@ class SplitView(QWidget):
         if len(self.panes) == 1:
             self._is_linked = False
         self._relink()
-        if pane is self.active:
+        if was_active:
             self.activate(self.panes[max(0, index - 1)])
         self._mark_active()
         self.panes_changed.emit()

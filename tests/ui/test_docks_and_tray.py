@@ -1,0 +1,206 @@
+"""The panels beside the slide, and the tray of thumbnails."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QImage
+from PySide6.QtWidgets import QApplication, QFileDialog, QWidget
+from pytestqt.qtbot import QtBot
+from ui_steps import CTRL, SHIFT, open_dialog, press, show_slide
+
+from viewer.ui.main_window import MainWindow
+
+
+@pytest.fixture
+def folder(tmp_path: Path, sample_slide: Path) -> Path:
+    """Two good slides, a bad one between them, and a file that is none."""
+    folder = tmp_path / "case 7"
+    folder.mkdir()
+    shutil.copy(sample_slide, folder / "slide 2.svs")
+    shutil.copy(sample_slide, folder / "slide 10.svs")
+    (folder / "slide 3.svs").write_text("no slide")
+    (folder / "report.txt").write_text("text")
+    return folder
+
+
+def drop(target: QWidget, paths: list[Path]) -> QDropEvent:
+    """Drags files over a widget's middle and lets go."""
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    at = target.rect().center()
+    buttons, keys = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    enter = QDragEnterEvent(at, Qt.DropAction.CopyAction, data, buttons, keys)
+    QApplication.sendEvent(target, enter)
+    assert enter.isAccepted()
+    event = QDropEvent(QPointF(at), Qt.DropAction.CopyAction, data, buttons, keys)
+    QApplication.sendEvent(target, event)
+    return event
+
+
+def test_a_folder_becomes_a_tray_with_thumbnails_and_reasons(
+    window: MainWindow, folder: Path, qtbot: QtBot
+) -> None:
+    with qtbot.waitSignal(window.tray.slides_changed):
+        drop(window, [folder])
+    model = window.tray.model
+    assert [path.name for path in model.paths] == ["slide 2.svs", "slide 3.svs", "slide 10.svs"]
+    assert window.tray.isVisible()
+    qtbot.waitUntil(lambda: model.reason(folder / "slide 3.svs") != "", timeout=10_000)
+    assert "slide 3.svs" in model.index(1).data(Qt.ItemDataRole.ToolTipRole)
+
+    def has_picture() -> bool:
+        image = model.index(0).data(Qt.ItemDataRole.DecorationRole).toImage()
+        return image.pixelColor(image.width() // 2, image.height() // 2).alpha() == 255
+
+    qtbot.waitUntil(has_picture, timeout=10_000)
+
+
+def test_the_tray_is_travelled_and_opened_by_keyboard(
+    window: MainWindow, folder: Path, qtbot: QtBot
+) -> None:
+    with qtbot.waitSignal(window.tray.slides_changed):
+        window.open_paths([folder])
+    press(qtbot, window, Qt.Key.Key_T, CTRL)
+    press(qtbot, window, Qt.Key.Key_T, CTRL)
+    view = window.tray.view
+    assert window.focusWidget() is view
+    qtbot.keyClick(view, Qt.Key.Key_Home)
+    pane = window.panes.active
+    with qtbot.waitSignal(pane.opened):
+        qtbot.keyClick(view, Qt.Key.Key_Return)
+    assert pane.path == folder / "slide 2.svs"
+    assert window.focusWidget() is pane.canvas
+    with qtbot.waitSignal(pane.failed):
+        press(qtbot, window, Qt.Key.Key_PageDown)
+    assert pane.path == folder / "slide 2.svs"
+    with qtbot.waitSignal(pane.opened):
+        press(qtbot, window, Qt.Key.Key_PageDown)
+    assert pane.path == folder / "slide 10.svs"
+
+
+def test_a_double_click_in_the_tray_opens(window: MainWindow, folder: Path, qtbot: QtBot) -> None:
+    with qtbot.waitSignal(window.tray.slides_changed):
+        window.open_paths([folder])
+    view = window.tray.view
+    at = view.visualRect(window.tray.model.index(0)).center()
+    with qtbot.waitSignal(window.panes.active.opened):
+        qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=at)
+        qtbot.mouseDClick(view.viewport(), Qt.MouseButton.LeftButton, pos=at)
+
+
+def test_a_dropped_slide_opens(window: MainWindow, sample_slide: Path, qtbot: QtBot) -> None:
+    pane = window.panes.active
+    with qtbot.waitSignal(pane.opened):
+        assert drop(window, [sample_slide]).isAccepted()
+    assert window.windowTitle().startswith("CMU-1-Small-Region.svs")
+
+
+def test_several_dropped_slides_fill_the_tray(
+    window: MainWindow, folder: Path, qtbot: QtBot
+) -> None:
+    slides = [folder / "slide 10.svs", folder / "slide 2.svs"]
+    with qtbot.waitSignal(window.panes.active.opened):
+        drop(window, slides)
+    assert window.tray.model.paths == slides
+    assert window.panes.active.path == slides[0]
+
+
+def test_properties_are_filtered_and_copied(slide_window: MainWindow, qtbot: QtBot) -> None:
+    press(qtbot, slide_window, Qt.Key.Key_I, CTRL)
+    dock = slide_window.properties
+    assert dock.isVisible()
+    assert slide_window.focusWidget() is dock.filter
+    qtbot.keyClicks(dock.filter, "pixel size")
+    shown = [
+        row for row in dock.table.findItems("", Qt.MatchFlag.MatchContains) if not row.isHidden()
+    ]
+    assert [row.text(0) for row in shown] == ["Pixel size"]
+    dock.table.setCurrentItem(shown[0])
+    dock.table.setFocus()
+    press(qtbot, slide_window, Qt.Key.Key_C, CTRL)
+    assert QGuiApplication.clipboard().text() == "Pixel size\t0.499 x 0.499 µm"
+
+
+def test_the_label_is_hidden_until_asked_for(
+    slide_window: MainWindow, sample_slide: Path, qtbot: QtBot
+) -> None:
+    press(qtbot, slide_window, Qt.Key.Key_L, CTRL | SHIFT)
+    dock = slide_window.associated
+    qtbot.waitUntil(lambda: dock.pictures["macro"].image is not None)
+    label = dock.pictures["label"]
+    assert not label.isVisible()
+    assert label.image is None
+    qtbot.mouseClick(dock.show_label_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: label.image is not None)
+    assert label.isVisible()
+    # The next slide's label is hidden again.
+    show_slide(slide_window, sample_slide, qtbot)
+    assert not dock.pictures["label"].isVisible()
+    assert dock.pictures["label"].image is None
+
+
+def test_brightness_changes_the_picture_and_reset_brings_it_back(
+    slide_window: MainWindow, qtbot: QtBot
+) -> None:
+    canvas = slide_window.panes.active.canvas
+    before = canvas.grab().toImage()
+    press(qtbot, slide_window, Qt.Key.Key_C, SHIFT)
+    dock = slide_window.display
+    assert slide_window.focusWidget() is dock.brightness.slider
+    qtbot.waitUntil(lambda: canvas.is_sharp)
+    before = canvas.grab().toImage()
+    qtbot.keyClick(dock.brightness.slider, Qt.Key.Key_PageUp)
+    assert canvas.look.brightness == pytest.approx(dock.brightness.box.value())
+    assert canvas.look.brightness != 0.0
+    qtbot.waitUntil(lambda: canvas.is_sharp and canvas.grab().toImage() != before)
+    qtbot.mouseClick(dock.reset_button, Qt.MouseButton.LeftButton)
+    assert canvas.look.is_plain
+    assert dock.brightness.box.value() == 0.0
+    qtbot.waitUntil(lambda: canvas.is_sharp and canvas.grab().toImage() == before)
+
+
+def test_the_profile_is_offered_only_where_there_is_one(
+    slide_window: MainWindow, shared_slide: Callable[[str], Path], qtbot: QtBot
+) -> None:
+    press(qtbot, slide_window, Qt.Key.Key_C, SHIFT)
+    assert not slide_window.display.icc.isVisible()
+    assert slide_window.status.display.text() == "Display: raw"
+    show_slide(slide_window, shared_slide("slides/TCGA-CR-7395-01A-01-TS1.svs"), qtbot)
+    assert slide_window.display.icc.isVisible()
+    assert slide_window.status.display.text() == "Display: ICC"
+    slide_window.display.icc.click()
+    assert slide_window.status.display.text() == "Display: raw"
+
+
+def test_the_panes_picture_is_saved(slide_window: MainWindow, tmp_path: Path, qtbot: QtBot) -> None:
+    def save_as(out: Path) -> None:
+        slide_window.activateWindow()
+        qtbot.waitUntil(slide_window.isActiveWindow)
+        slide_window.panes.active.focus()
+        press(qtbot, slide_window, Qt.Key.Key_S, CTRL | SHIFT)
+        dialog = open_dialog(slide_window, QFileDialog, qtbot)
+        assert isinstance(dialog, QFileDialog)
+        dialog.fileSelected.emit(str(out))
+        dialog.reject()
+
+    out = tmp_path / "field.png"
+    save_as(out)
+    qtbot.waitUntil(lambda: "Wrote" in slide_window.status.currentMessage())
+    assert QImage(str(out)).size() == slide_window.panes.active.canvas.size()
+    assert list(tmp_path.iterdir()) == [out]
+    save_as(tmp_path / "nowhere" / "field.png")
+    qtbot.waitUntil(lambda: "cannot be written" in slide_window.status.currentMessage())
+
+
+def test_the_mouse_reaches_the_canvas_under_the_furniture(
+    slide_window: MainWindow, qtbot: QtBot
+) -> None:
+    canvas = slide_window.panes.active.canvas
+    slide_window.status.magnification.setFocus()
+    qtbot.mouseClick(canvas, Qt.MouseButton.LeftButton, pos=QPoint(20, 20))
+    assert slide_window.focusWidget() is canvas

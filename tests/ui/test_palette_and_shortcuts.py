@@ -1,0 +1,181 @@
+"""The registry of commands, the palette, rebinding, and the sheet of keys."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeySequence
+from pytestqt.qtbot import QtBot
+from ui_steps import ALT, CTRL, open_dialog, press, rest
+
+from viewer.folders import config_folder
+from viewer.settings import load_settings
+from viewer.ui.actions import COMMANDS, TOOLBAR, default_bindings
+from viewer.ui.key_sheet import KeySheet
+from viewer.ui.main_window import MainWindow
+from viewer.ui.matching import match_score
+from viewer.ui.settings_dialog import SettingsDialog
+from viewer.ui.shortcuts import ShortcutTable
+
+
+def test_the_registry_is_sound() -> None:
+    assert len({command.id for command in COMMANDS}) == len(COMMANDS)
+    keys = Counter(key for command in COMMANDS for key in command.shortcuts)
+    assert [key for key, count in keys.items() if count > 1] == []
+    for key in keys:
+        assert QKeySequence(key).toString(QKeySequence.SequenceFormat.PortableText) == key
+    assert {id_ for group in TOOLBAR for id_ in group} <= {command.id for command in COMMANDS}
+    # Letters that choose tools in QuPath stay free for tools.
+    assert not set("MROLPVBWSADHFNC.") & set(keys)
+
+
+def test_every_command_has_icon_tip_and_place_in_a_menu(window: MainWindow) -> None:
+    in_menus = {action.objectName() for menu in window.menus.values() for action in menu.actions()}
+    for command in COMMANDS:
+        action = window.commands[command.id]
+        assert command.id in in_menus
+        assert not action.icon().pixmap(16, 16).isNull()
+        assert command.tip in action.toolTip()
+        assert action.receivers("2triggered(bool)") > 0, f"{command.id} does nothing"
+
+
+def test_better_matches_come_first() -> None:
+    fit, right, none = (match_score("fit", name) for name in ("Fit", "Folder in tray", "Zoom"))
+    assert none is None
+    assert fit is not None
+    assert right is not None
+    assert fit > right
+
+
+def test_the_palette_runs_a_command_by_keyboard_alone(
+    slide_window: MainWindow, qtbot: QtBot
+) -> None:
+    canvas = slide_window.panes.active.canvas
+    press(qtbot, slide_window, Qt.Key.Key_L, CTRL)
+    palette = slide_window.palette_box
+    qtbot.waitUntil(palette.isVisible)
+    qtbot.keyClicks(palette.box, "rotate r")
+    first = palette.list.topLevelItem(0)
+    assert first is not None
+    assert first.text(0) == "Orientation: Rotate right by 15 degrees"
+    assert "Ctrl+]" in first.text(1)
+    qtbot.keyClick(palette.box, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: not palette.isVisible())
+    rest(slide_window, qtbot)
+    assert canvas.view.rotation_deg == pytest.approx(15.0)
+
+
+def test_the_palettes_list_is_travelled_with_the_arrows(window: MainWindow, qtbot: QtBot) -> None:
+    press(qtbot, window, Qt.Key.Key_L, CTRL)
+    palette = window.palette_box
+    qtbot.waitUntil(palette.isVisible)
+    first = palette.list.currentItem()
+    qtbot.keyClick(palette.box, Qt.Key.Key_Down)
+    assert palette.list.currentItem() is not first
+    qtbot.keyClick(palette.box, Qt.Key.Key_Escape)
+    qtbot.waitUntil(lambda: not palette.isVisible())
+
+
+def test_the_palette_does_not_run_what_cannot_run(window: MainWindow, qtbot: QtBot) -> None:
+    press(qtbot, window, Qt.Key.Key_L, CTRL)
+    palette = window.palette_box
+    qtbot.waitUntil(palette.isVisible)
+    qtbot.keyClicks(palette.box, "zoom in")
+    first = palette.list.topLevelItem(0)
+    assert first is not None
+    assert first.isDisabled()
+    qtbot.keyClick(palette.box, Qt.Key.Key_Return)
+    assert palette.isVisible()
+
+
+@pytest.fixture
+def table(qtbot: QtBot) -> ShortcutTable:
+    table = ShortcutTable(default_bindings())
+    qtbot.addWidget(table)
+    table.show()
+    return table
+
+
+def give(table: ShortcutTable, qtbot: QtBot, command_id: str, key: Qt.Key) -> None:
+    table.choose(command_id)
+    table.keys.clear()
+    qtbot.keyClick(table.keys, key, CTRL)
+    qtbot.mouseClick(table.set_button, Qt.MouseButton.LeftButton)
+
+
+def test_a_key_in_use_is_told_and_can_be_taken(table: ShortcutTable, qtbot: QtBot) -> None:
+    give(table, qtbot, "view.go_to", Qt.Key.Key_O)
+    assert table.message.text().startswith('Ctrl+O already runs "Open slide"')
+    assert table.bindings["view.go_to"] == ("Ctrl+G",)
+    qtbot.mouseClick(table.take_button, Qt.MouseButton.LeftButton)
+    assert table.bindings["view.go_to"] == ("Ctrl+O",)
+    assert table.bindings["file.open"] == ()
+    qtbot.mouseClick(table.restore_button, Qt.MouseButton.LeftButton)
+    assert table.bindings == default_bindings()
+
+
+def test_keys_can_be_added_cleared_and_put_back(table: ShortcutTable, qtbot: QtBot) -> None:
+    table.choose("view.go_to")
+    qtbot.keyClick(table.keys, Qt.Key.Key_J, CTRL)
+    qtbot.mouseClick(table.add_button, Qt.MouseButton.LeftButton)
+    assert table.bindings["view.go_to"] == ("Ctrl+G", "Ctrl+J")
+    qtbot.mouseClick(table.clear_button, Qt.MouseButton.LeftButton)
+    assert table.bindings["view.go_to"] == ()
+    qtbot.mouseClick(table.default_button, Qt.MouseButton.LeftButton)
+    assert table.bindings["view.go_to"] == ("Ctrl+G",)
+
+
+def test_the_arrow_keys_stay_with_the_slide(table: ShortcutTable, qtbot: QtBot) -> None:
+    table.choose("view.go_to")
+    table.keys.setKeySequence(QKeySequence("Left"))
+    qtbot.mouseClick(table.set_button, Qt.MouseButton.LeftButton)
+    assert "cannot be given" in table.message.text()
+    assert table.bindings["view.go_to"] == ("Ctrl+G",)
+
+
+def test_a_rebound_key_works_at_once_and_after_a_restart(
+    slide_window: MainWindow, make_window: Callable[[], MainWindow], qtbot: QtBot
+) -> None:
+    press(qtbot, slide_window, Qt.Key.Key_Comma, CTRL)
+    dialog = open_dialog(slide_window, SettingsDialog, qtbot)
+    assert isinstance(dialog, SettingsDialog)
+    give(dialog.keys, qtbot, "view.rotate_right", Qt.Key.Key_J)
+    dialog.accept()
+    qtbot.waitUntil(lambda: not dialog.isVisible())
+    slide_window.activateWindow()
+    slide_window.panes.active.focus()
+    press(qtbot, slide_window, Qt.Key.Key_J, CTRL)
+    press(qtbot, slide_window, Qt.Key.Key_BracketRight, CTRL)
+    rest(slide_window, qtbot)
+    assert slide_window.panes.active.canvas.view.rotation_deg == pytest.approx(15.0)
+    assert "Ctrl+J" in slide_window.commands["view.rotate_right"].toolTip()
+    slide_window.close()
+    assert load_settings(config_folder()).shortcuts == {"view.rotate_right": ["Ctrl+J"]}
+    again = make_window()
+    assert again.commands["view.rotate_right"].shortcut().toString() == "Ctrl+J"
+
+
+def test_the_sheet_lists_every_key(window: MainWindow, qtbot: QtBot) -> None:
+    press(qtbot, window, Qt.Key.Key_F1)
+    sheet = open_dialog(window, KeySheet, qtbot)
+    assert isinstance(sheet, KeySheet)
+    text = sheet.text.toPlainText()
+    for command in COMMANDS:
+        if command.shortcuts:
+            assert command.plain_text in text
+    assert "Alt+Left" in text
+    qtbot.keyClick(sheet, Qt.Key.Key_Escape)
+    assert not sheet.isVisible()
+
+
+def test_stains_by_key(slide_window: MainWindow, qtbot: QtBot) -> None:
+    canvas = slide_window.panes.active.canvas
+    press(qtbot, slide_window, Qt.Key.Key_2, ALT)
+    assert canvas.look.stain.name == "HAEMATOXYLIN"
+    assert slide_window.commands["stain.haematoxylin"].isChecked()
+    assert "adjusted" in slide_window.status.display.text()
+    press(qtbot, slide_window, Qt.Key.Key_1, ALT)
+    assert canvas.look.is_plain

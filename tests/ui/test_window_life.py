@@ -1,0 +1,161 @@
+"""What is kept from one start to the next, and what happens when something fails."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
+from pytestqt.qtbot import QtBot
+from ui_steps import CTRL, SHIFT, open_dialog, press, show_slide
+
+from viewer.folders import config_folder
+from viewer.settings import load_settings
+from viewer.ui.background import Background
+from viewer.ui.crash_dialog import CrashWatch
+from viewer.ui.main_window import MainWindow
+from viewer.ui.recent import MOST_RECENT, with_recent
+from viewer.ui.settings_dialog import SettingsDialog
+from viewer.ui.theme import DARK, LIGHT, current_theme
+
+
+def test_docks_and_size_are_kept(make_window: Callable[[], MainWindow], qtbot: QtBot) -> None:
+    window = make_window()
+    press(qtbot, window, Qt.Key.Key_T, CTRL)
+    press(qtbot, window, Qt.Key.Key_C, SHIFT)
+    window.resize(900, 640)
+    window.close()
+    again = make_window()
+    assert again.tray.isVisible()
+    assert again.display.isVisible()
+    assert not again.properties.isVisible()
+    assert again.commands["panels.tray"].isChecked()
+    assert not again.commands["panels.properties"].isChecked()
+
+
+def test_a_spoilt_window_state_gives_the_first_one(make_window: Callable[[], MainWindow]) -> None:
+    (config_folder() / "window.ini").write_bytes(b"\x00\xffnot an ini\n[General]\ngeometry=7\n")
+    assert make_window().isVisible()
+
+
+def test_recent_slides_are_kept_and_open_again(
+    slide_window: MainWindow,
+    make_window: Callable[[], MainWindow],
+    sample_slide: Path,
+    qtbot: QtBot,
+) -> None:
+    slide_window.close()
+    assert load_settings(config_folder()).recent_slides == [str(sample_slide)]
+    again = make_window()
+    action = again.recent_menu.actions()[0]
+    assert action.text() == sample_slide.name
+    with qtbot.waitSignal(again.panes.active.opened):
+        action.trigger()
+    again.recent_menu.actions()[-1].trigger()
+    assert again.settings.recent_slides == []
+
+
+def test_recent_slides_are_bounded_and_newest_first() -> None:
+    recent: list[str] = []
+    for number in range(MOST_RECENT + 5):
+        recent = with_recent(recent, Path(f"/slides/{number}.svs"))
+    recent = with_recent(recent, Path("/slides/10.svs"))
+    assert recent[0] == str(Path("/slides/10.svs"))
+    assert len(recent) == len(set(recent)) == MOST_RECENT
+
+
+def test_the_theme_changes_at_once_and_is_kept(
+    window: MainWindow, make_window: Callable[[], MainWindow], qtbot: QtBot
+) -> None:
+    assert current_theme() is DARK
+    dark_icon = window.commands["file.open"].icon().pixmap(20, 20).toImage()
+    press(qtbot, window, Qt.Key.Key_Comma, CTRL)
+    dialog = open_dialog(window, SettingsDialog, qtbot)
+    assert isinstance(dialog, SettingsDialog)
+    window.commands["view.dark_theme"].trigger()
+    dialog.reject()
+    assert current_theme() is LIGHT
+    assert window.commands["file.open"].icon().pixmap(20, 20).toImage() != dark_icon
+    window.close()
+    assert load_settings(config_folder()).theme == "light"
+
+
+def test_furniture_is_a_setting(slide_window: MainWindow, qtbot: QtBot) -> None:
+    canvas = slide_window.panes.active.canvas
+    assert canvas.overview_rect is not None
+    press(qtbot, slide_window, Qt.Key.Key_M, CTRL)
+    assert canvas.overview_rect is None
+    slide_window.commands["panes.add"].trigger()
+    assert not slide_window.settings.show_overview
+
+
+def test_closing_leaves_no_thread_behind(
+    window: MainWindow, sample_slide: Path, qtbot: QtBot
+) -> None:
+    before = set(threading.enumerate())
+    show_slide(window, sample_slide, qtbot)
+    window.open_paths([sample_slide.parent])
+    qtbot.wait(50)
+    window.close()
+    qtbot.waitUntil(lambda: set(threading.enumerate()) <= before)
+
+
+@pytest.fixture
+def crash_watch() -> Iterator[CrashWatch]:
+    watch = CrashWatch()
+    watch.install()
+    yield watch
+    if watch.dialog is not None:
+        watch.dialog.close()
+    watch.remove()
+
+
+def test_an_unexpected_error_shows_one_report_and_the_window_goes_on(
+    window: MainWindow, crash_watch: CrashWatch, qtbot: QtBot
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("the lamp is broken")
+
+    for _ in range(2):
+        thread = threading.Thread(target=fail)
+        thread.start()
+        thread.join()
+    qtbot.waitUntil(lambda: crash_watch.dialog is not None)
+    dialog = crash_watch.dialog
+    assert dialog is not None
+    qtbot.waitUntil(lambda: dialog.report.toPlainText().count("RuntimeError: the lamp") == 2)
+    qtbot.mouseClick(dialog.copy_button, Qt.MouseButton.LeftButton)
+    assert "the lamp is broken" in QGuiApplication.clipboard().text()
+    dialog.reject()
+    qtbot.waitUntil(lambda: crash_watch.dialog is None)
+    assert window.isVisible()
+
+
+def test_background_work_is_delivered_here_and_late_results_are_dropped(qtbot: QtBot) -> None:
+    background = Background("test", 1)
+    go = threading.Event()
+    done: list[object] = []
+    dropped: list[object] = []
+    first = background.run(lambda: go.wait(10), done.append, dropped=dropped.append)
+    background.run(lambda: threading.get_ident(), done.append)
+    background.run(lambda: 1 // 0, done.append, lambda error: done.append(type(error)))
+    first.cancel()
+    go.set()
+    qtbot.waitUntil(lambda: len(done) == 2)
+    assert done[0] != threading.get_ident()
+    assert done[1] is ZeroDivisionError
+    qtbot.waitUntil(lambda: dropped == [True])
+    background.close()
+    assert background.run(lambda: 1, done.append).cancelled
+
+
+def test_writing_is_finished_before_the_end(tmp_path: Path, qtbot: QtBot) -> None:
+    background = Background("test", 1)
+    for number in range(20):
+        path = tmp_path / str(number)
+        background.run(lambda path=path: path.write_text("kept"), lambda _: None)
+    background.close(finish=True)
+    assert len(list(tmp_path.iterdir())) == 20
