@@ -93,6 +93,15 @@ def test_a_double_click_in_the_tray_opens(window: MainWindow, folder: Path, qtbo
         qtbot.mouseDClick(view.viewport(), Qt.MouseButton.LeftButton, pos=at)
 
 
+def test_a_folder_with_one_slide_opens_it(
+    window: MainWindow, sample_slide: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    shutil.copy(sample_slide, tmp_path / "only.svs")
+    with qtbot.waitSignal(window.panes.active.opened):
+        window.open_paths([tmp_path])
+    assert window.panes.active.path == tmp_path / "only.svs"
+
+
 def test_a_dropped_slide_opens(window: MainWindow, sample_slide: Path, qtbot: QtBot) -> None:
     pane = window.panes.active
     with qtbot.waitSignal(pane.opened):

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QDialog, QFileDialog, QMessageBox
 from viewer import __version__
 from viewer.slides.calibration import remember_mpp_um
 from viewer.slides.tray import SUFFIXES
-from viewer.ui.actions import ActionSet, merged_bindings
+from viewer.ui.commands import merged_bindings
 from viewer.ui.go_to_dialog import GoToDialog
 from viewer.ui.key_sheet import KeySheet
 from viewer.ui.pixel_size_dialog import PixelSizeDialog
@@ -20,6 +20,7 @@ from viewer.ui.settings_dialog import SettingsDialog
 from viewer.ui.view_picture import PICTURE_FILTER, view_location, view_picture, write_picture
 
 if TYPE_CHECKING:
+    from viewer.ui.actions import ActionSet
     from viewer.ui.background import Background
     from viewer.ui.main_window import MainWindow
     from viewer.ui.slide_pane import SlidePane

@@ -6,7 +6,8 @@ from html import escape
 
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QTextBrowser, QVBoxLayout, QWidget
 
-from viewer.ui.actions import COMMANDS, GESTURES, Bindings, shown_shortcut
+from viewer.ui.actions import shown_shortcut
+from viewer.ui.commands import COMMANDS, GESTURES, Bindings
 
 
 class KeySheet(QDialog):

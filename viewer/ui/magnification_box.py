@@ -9,7 +9,7 @@ from PySide6.QtCore import QStringListModel, Qt, Signal
 from PySide6.QtWidgets import QComboBox, QCompleter, QLineEdit, QWidget
 
 from viewer.geometry import Optics
-from viewer.ui.actions import MAGNIFICATIONS
+from viewer.ui.commands import MAGNIFICATIONS
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QFocusEvent, QKeyEvent
@@ -72,8 +72,7 @@ class MagnificationBox(QComboBox):
         for magnification in MAGNIFICATIONS:
             self.addItem(f"{magnification:g}x")
         # The one that comes with the box would turn "2" into "20x".
-        self.completer().setCompletionMode(QCompleter.CompletionMode.PopupCompletion)
-        self.completer().setModel(QStringListModel(self))
+        self.setCompleter(QCompleter(QStringListModel(self), self))
         self.textActivated.connect(lambda _: self._take())
         self.show_zoom(None, Optics())
 

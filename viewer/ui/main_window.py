@@ -12,9 +12,10 @@ from PySide6.QtWidgets import QApplication, QDockWidget, QMainWindow, QMenu
 
 from viewer.folders import config_folder
 from viewer.settings import Settings, save_settings
-from viewer.ui.actions import ActionSet, Situation, merged_bindings
+from viewer.ui.actions import ActionSet
 from viewer.ui.associated_dock import AssociatedDock
 from viewer.ui.background import Background
+from viewer.ui.commands import Situation, merged_bindings
 from viewer.ui.display_dock import DisplayDock
 from viewer.ui.file_commands import FileCommands
 from viewer.ui.menus import build_menus, build_toolbar
@@ -334,6 +335,7 @@ class MainWindow(QMainWindow):
 
     def _apply_settings_to(self, pane: SlidePane) -> None:
         settings, canvas = self.settings, pane.canvas
+        canvas.set_worker_count(settings.threads())
         canvas.set_kinetic(settings.kinetic)
         canvas.set_wheel(settings.wheel_speed, inverted=settings.wheel_inverted)
         canvas.set_overview_visible(settings.show_overview)

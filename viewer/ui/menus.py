@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QMainWindow, QMenu, QMenuBar, QToolBar
 
-from viewer.ui.actions import COMMANDS, TOOLBAR, ActionSet
+from viewer.ui.commands import COMMANDS, TOOLBAR
+
+if TYPE_CHECKING:
+    from viewer.ui.actions import ActionSet
 
 MENU_ORDER = ("&File", "&Edit", "&View", "&Display", "&Panes", "Pane&ls", "&Help")
 

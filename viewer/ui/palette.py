@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import QEvent, QObject, QPoint, Qt
 from PySide6.QtGui import QAction, QHideEvent, QKeyEvent
 from PySide6.QtWidgets import (
@@ -14,8 +16,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.ui.actions import COMMANDS, ActionSet, Command
+from viewer.ui.commands import COMMANDS, Command
 from viewer.ui.matching import match_score
+
+if TYPE_CHECKING:
+    from viewer.ui.actions import ActionSet
 
 _WIDTH_PX = 560
 _HEIGHT_PX = 380

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.settings import CHOICES, Choice, Settings
-from viewer.ui.actions import merged_bindings
+from viewer.ui.commands import merged_bindings
 from viewer.ui.shortcuts import ShortcutTable, changes_from_defaults
 
 if TYPE_CHECKING:

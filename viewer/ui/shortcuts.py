@@ -18,14 +18,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.ui.actions import (
-    COMMANDS,
-    COMMANDS_BY_ID,
-    Bindings,
-    default_bindings,
-    merged_bindings,
-    shown_shortcut,
-)
+from viewer.ui.actions import shown_shortcut
+from viewer.ui.commands import COMMANDS, COMMANDS_BY_ID, Bindings, default_bindings, merged_bindings
 from viewer.ui.matching import match_score
 
 _FIXED_KEYS = {

@@ -11,6 +11,7 @@ from viewer.ui.magnification_box import MagnificationBox
 from viewer.ui.slide_pane import PaneStatus, SlidePane
 
 _SAID_MS = 8000
+_LOADING = "Loading..."
 
 
 class WindowStatusBar(QStatusBar):
@@ -25,6 +26,10 @@ class WindowStatusBar(QStatusBar):
         self.rotation = _label("Rotation", self)
         self.loading = _label("Loading", self)
         self.magnification = MagnificationBox(self)
+        # Kept wide, or the others would jump to and fro.
+        self.loading.setMinimumWidth(self.fontMetrics().horizontalAdvance(_LOADING))
+        widest = self.fontMetrics().horizontalAdvance("100000, 100000 px   25000.0, 25000.0 µm")
+        self.cursor_label.setMinimumWidth(widest)
         self.addWidget(self.trouble, 1)
         for widget in (
             self.cursor_label,
@@ -53,7 +58,7 @@ class WindowStatusBar(QStatusBar):
     def show_status(self, status: PaneStatus, optics: Optics) -> None:
         """Shows the quickly changing part alone."""
         self.cursor_label.setText(shown_position(status.cursor, optics))
-        self.loading.setText("" if status.is_sharp else "Loading...")
+        self.loading.setText("" if status.is_sharp else _LOADING)
         if status.stalled_s > 0:
             trouble = f"The drive has not answered for {status.stalled_s:.0f} s; still waiting."
         else:

@@ -32,7 +32,10 @@ _TEXT_HEIGHT_PX = 34
 
 
 class TrayDock(QDockWidget):
-    """Shows the slides of a folder, or a list of slides; Enter or a double click opens one."""
+    """Shows the slides of a folder, or a list of slides; Enter or a double click opens one.
+
+    A folder with a single slide opens it at once.
+    """
 
     open_requested = Signal(object)
     """The Path of the slide to open."""
@@ -121,6 +124,8 @@ class TrayDock(QDockWidget):
         self.folder = folder
         count = "1 slide" if len(paths) == 1 else f"{len(paths)} slides"
         self._show(paths, f"{folder.name}: {count}")
+        if len(paths) == 1:
+            self.open_requested.emit(paths[0])
 
     def _on_failed(self, folder: Path, error: Exception) -> None:
         self._task = None

@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from viewer.tiles.look import Look
-from viewer.ui.actions import MAGNIFICATIONS, STAIN_COMMANDS, ActionSet, magnification_id
+from viewer.ui.commands import MAGNIFICATIONS, STAIN_COMMANDS, magnification_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from viewer.canvas.canvas import SlideCanvas
+    from viewer.ui.actions import ActionSet
     from viewer.ui.split_view import SplitView
 
 _ZOOM_STEP = 2.0**0.5

@@ -1,0 +1,562 @@
+"""Every command of the window, described once; menus, tool bar, keys and palette read it here.
+
+Data from top to bottom, which is why it is long; viewer/ui/actions.py makes Qt's actions from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from viewer.tiles.look import Stain
+
+Bindings = Mapping[str, Sequence[str]]
+"""Command id -> its shortcuts in portable text, e.g. {"view.fit": ["8"]}."""
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What the window is in; decides which commands can run."""
+
+    has_slide: bool = False
+    can_go_back: bool = False
+    can_go_forward: bool = False
+    panes: int = 1
+    slides_in_tray: int = 0
+    has_icc_profile: bool = False
+
+
+Predicate = Callable[[Situation], bool]
+
+
+def _always(_: Situation) -> bool:
+    return True
+
+
+def _with_slide(situation: Situation) -> bool:
+    return situation.has_slide
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One thing the user can ask for.
+
+    Attributes
+    ----------
+    id
+        Stable name under which shortcuts are kept, e.g. "view.zoom_in".
+    text
+        As menus show it, with an ampersand before the mnemonic.
+    icon
+        A qtawesome name.
+    menu
+        Titles from the menu bar down, e.g. ("&View", "&Magnification").
+    shortcuts
+        Defaults in Qt's portable text; the first is the one shown.
+    separated
+        Whether menus draw a line above it.
+    """
+
+    id: str
+    text: str
+    icon: str
+    tip: str
+    menu: tuple[str, ...]
+    shortcuts: tuple[str, ...] = ()
+    enabled: Predicate = _always
+    checkable: bool = False
+    separated: bool = False
+
+    @property
+    def plain_text(self) -> str:
+        """Without the mnemonic mark and the dots."""
+        return self.text.replace("&", "").removesuffix("...")
+
+
+FILE = ("&File",)
+EDIT = ("&Edit",)
+VIEW = ("&View",)
+MAGNIFICATION = ("&View", "&Magnification")
+ORIENTATION = ("&View", "&Orientation")
+DISPLAY = ("&Display",)
+STAIN = ("&Display", "&Stain")
+PANES = ("&Panes",)
+PANELS = ("Pane&ls",)
+HELP = ("&Help",)
+
+MAGNIFICATIONS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0)
+"""What the keys 1 to 7 show."""
+
+STAIN_COMMANDS: Mapping[str, Stain] = {f"stain.{stain.name.lower()}": stain for stain in Stain}
+"""Command id -> the stain it shows."""
+
+
+def magnification_id(magnification: float) -> str:
+    return f"view.magnify_{magnification:g}"
+
+
+def _magnification_command(key: int, magnification: float) -> Command:
+    name = f"{magnification:g}x"
+    return Command(
+        magnification_id(magnification),
+        name,
+        "mdi6.magnify",
+        f"Show the slide at {name}",
+        MAGNIFICATION,
+        (str(key),),
+        _with_slide,
+    )
+
+
+def _stain_command(key: int, command_id: str, stain: Stain) -> Command:
+    tip = "Show the slide's own colours"
+    if stain is not Stain.NONE:
+        tip = f"Show the {stain.value} alone, as it would look on clear glass"
+    return Command(
+        command_id,
+        stain.value,
+        "mdi6.palette-outline" if stain is Stain.NONE else "mdi6.water",
+        tip,
+        STAIN,
+        (f"Alt+{key}",),
+        _with_slide,
+        checkable=True,
+    )
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command(
+        "file.open",
+        "&Open slide...",
+        "mdi6.folder-open-outline",
+        "Open a slide in the active pane",
+        FILE,
+        ("Ctrl+O",),
+    ),
+    Command(
+        "file.open_folder",
+        "Open &folder...",
+        "mdi6.folder-multiple-image",
+        "Show the slides of a folder as a tray of thumbnails",
+        FILE,
+        ("Ctrl+Shift+O",),
+    ),
+    Command(
+        "file.close",
+        "&Close slide",
+        "mdi6.close",
+        "Close the slide in the active pane",
+        FILE,
+        ("Ctrl+W",),
+        _with_slide,
+    ),
+    Command(
+        "file.next",
+        "&Next slide in tray",
+        "mdi6.page-next-outline",
+        "Open the next slide of the tray",
+        FILE,
+        ("PgDown",),
+        lambda s: s.slides_in_tray > 0,
+        separated=True,
+    ),
+    Command(
+        "file.previous",
+        "&Previous slide in tray",
+        "mdi6.page-previous-outline",
+        "Open the previous slide of the tray",
+        FILE,
+        ("PgUp",),
+        lambda s: s.slides_in_tray > 0,
+    ),
+    Command(
+        "file.save_picture",
+        "&Save view as picture...",
+        "mdi6.image-move",
+        "Write what the pane shows to a PNG or JPEG file",
+        FILE,
+        ("Ctrl+Shift+S",),
+        _with_slide,
+        separated=True,
+    ),
+    Command(
+        "file.settings",
+        "Se&ttings...",
+        "mdi6.cog-outline",
+        "Change settings and shortcuts",
+        FILE,
+        ("Ctrl+,",),
+        separated=True,
+    ),
+    Command("file.quit", "&Quit", "mdi6.exit-to-app", "Close Coverslip", FILE, ("Ctrl+Q",)),
+    Command(
+        "edit.copy_picture",
+        "&Copy picture of view",
+        "mdi6.content-copy",
+        "Copy what the pane shows to the clipboard",
+        EDIT,
+        ("Ctrl+C",),
+        _with_slide,
+    ),
+    Command(
+        "edit.copy_coordinates",
+        "Copy &location of view",
+        "mdi6.map-marker-outline",
+        "Copy the slide's name, the centre, the magnification and the rotation as text",
+        EDIT,
+        ("Ctrl+Shift+C",),
+        _with_slide,
+    ),
+    Command(
+        "slide.pixel_size",
+        "Set pixel si&ze...",
+        "mdi6.ruler",
+        "Tell how many micrometres a pixel of this slide is",
+        EDIT,
+        (),
+        _with_slide,
+        separated=True,
+    ),
+    *(_magnification_command(key, m) for key, m in enumerate(MAGNIFICATIONS, start=1)),
+    Command(
+        "view.fit",
+        "&Fit",
+        "mdi6.fit-to-page-outline",
+        "Show the whole slide, turned as it is",
+        MAGNIFICATION,
+        ("8",),
+        _with_slide,
+    ),
+    Command(
+        "view.zoom_in",
+        "Zoom &in",
+        "mdi6.magnify-plus-outline",
+        "Come closer to the middle of the view",
+        VIEW,
+        ("+", "="),
+        _with_slide,
+    ),
+    Command(
+        "view.zoom_out",
+        "Zoom &out",
+        "mdi6.magnify-minus-outline",
+        "Go away from the middle of the view",
+        VIEW,
+        ("-",),
+        _with_slide,
+    ),
+    Command(
+        "view.home",
+        "&Home",
+        "mdi6.home-outline",
+        "Show the whole slide, upright",
+        VIEW,
+        ("Home",),
+        _with_slide,
+    ),
+    Command(
+        "view.back",
+        "&Back",
+        "mdi6.arrow-left",
+        "Go back to the view before",
+        VIEW,
+        ("Alt+Left",),
+        lambda s: s.can_go_back,
+        separated=True,
+    ),
+    Command(
+        "view.forward",
+        "For&ward",
+        "mdi6.arrow-right",
+        "Go forward to the view after",
+        VIEW,
+        ("Alt+Right",),
+        lambda s: s.can_go_forward,
+    ),
+    Command(
+        "view.go_to",
+        "&Go to coordinate...",
+        "mdi6.crosshairs-gps",
+        "Centre the view on a position given in pixels or micrometres",
+        VIEW,
+        ("Ctrl+G",),
+        _with_slide,
+    ),
+    Command(
+        "view.rotate_right",
+        "Rotate &right by 15 degrees",
+        "mdi6.rotate-right",
+        "Turn the slide clockwise by 15 degrees",
+        ORIENTATION,
+        ("Ctrl+]",),
+        _with_slide,
+    ),
+    Command(
+        "view.rotate_left",
+        "Rotate &left by 15 degrees",
+        "mdi6.rotate-left",
+        "Turn the slide anticlockwise by 15 degrees",
+        ORIENTATION,
+        ("Ctrl+[",),
+        _with_slide,
+    ),
+    Command(
+        "view.quarter_right",
+        "Quarter turn ri&ght",
+        "mdi6.file-rotate-right-outline",
+        "Turn the slide clockwise by 90 degrees",
+        ORIENTATION,
+        ("Ctrl+Alt+]",),
+        _with_slide,
+    ),
+    Command(
+        "view.quarter_left",
+        "Quarter turn l&eft",
+        "mdi6.file-rotate-left-outline",
+        "Turn the slide anticlockwise by 90 degrees",
+        ORIENTATION,
+        ("Ctrl+Alt+[",),
+        _with_slide,
+    ),
+    Command(
+        "view.flip_horizontally",
+        "Flip &horizontally",
+        "mdi6.flip-horizontal",
+        "Mirror what is on screen left to right",
+        ORIENTATION,
+        ("Ctrl+Shift+H",),
+        _with_slide,
+        separated=True,
+    ),
+    Command(
+        "view.flip_vertically",
+        "Flip &vertically",
+        "mdi6.flip-vertical",
+        "Mirror what is on screen top to bottom",
+        ORIENTATION,
+        ("Ctrl+Shift+V",),
+        _with_slide,
+    ),
+    Command(
+        "view.upright",
+        "&Upright",
+        "mdi6.arrow-up-bold-box-outline",
+        "Undo all turns and flips",
+        ORIENTATION,
+        ("Ctrl+0",),
+        _with_slide,
+    ),
+    Command(
+        "view.overview",
+        "O&verview map",
+        "mdi6.map-outline",
+        "Show the map of the whole slide in the pane's corner",
+        VIEW,
+        ("Ctrl+M",),
+        checkable=True,
+        separated=True,
+    ),
+    Command(
+        "view.scale_bar",
+        "&Scale bar",
+        "mdi6.arrow-expand-horizontal",
+        "Show the scale bar",
+        VIEW,
+        ("Ctrl+B",),
+        checkable=True,
+    ),
+    Command(
+        "view.reload",
+        "Re&load failed tiles",
+        "mdi6.refresh",
+        "Try again to read the tiles that could not be read",
+        VIEW,
+        ("F5",),
+        _with_slide,
+    ),
+    Command(
+        "view.full_screen",
+        "F&ull screen",
+        "mdi6.fullscreen",
+        "Give the whole screen to Coverslip",
+        VIEW,
+        ("F11",),
+        checkable=True,
+        separated=True,
+    ),
+    Command(
+        "view.dark_theme",
+        "&Dark theme",
+        "mdi6.theme-light-dark",
+        "Dark window colours; the slide's own colours stay as they are",
+        VIEW,
+        (),
+        checkable=True,
+    ),
+    *(
+        _stain_command(key, id_, stain)
+        for key, (id_, stain) in enumerate(STAIN_COMMANDS.items(), start=1)
+    ),
+    Command(
+        "display.icc",
+        "Scanner &colour profile",
+        "mdi6.monitor-eye",
+        "Correct the colours with the ICC profile that the scanner wrote into the slide",
+        DISPLAY,
+        ("Ctrl+Alt+I",),
+        lambda s: s.has_icc_profile,
+        checkable=True,
+        separated=True,
+    ),
+    Command(
+        "display.reset",
+        "&Reset display",
+        "mdi6.restore",
+        "Brightness, contrast, gamma and stain as the slide came",
+        DISPLAY,
+        ("Ctrl+Alt+0",),
+        _with_slide,
+    ),
+    Command(
+        "panes.add",
+        "&Split view",
+        "mdi6.view-split-vertical",
+        "Add a pane beside this one, up to four",
+        PANES,
+        ("Ctrl+\\",),
+        lambda s: s.panes < 4,
+    ),
+    Command(
+        "panes.close",
+        "&Close pane",
+        "mdi6.view-array",
+        "Close the active pane and its slide",
+        PANES,
+        ("Ctrl+Shift+W",),
+        lambda s: s.panes > 1,
+    ),
+    Command(
+        "panes.next",
+        "&Next pane",
+        "mdi6.arrow-right-box",
+        "Make the next pane the active one",
+        PANES,
+        ("F6",),
+        lambda s: s.panes > 1,
+        separated=True,
+    ),
+    Command(
+        "panes.previous",
+        "&Previous pane",
+        "mdi6.arrow-left-box",
+        "Make the previous pane the active one",
+        PANES,
+        ("Shift+F6",),
+        lambda s: s.panes > 1,
+    ),
+    Command(
+        "panes.link",
+        "&Linked navigation",
+        "mdi6.link-variant",
+        "Panes move, zoom and turn together, at the same micrometres per pixel",
+        PANES,
+        ("Ctrl+Alt+S",),
+        lambda s: s.panes > 1,
+        checkable=True,
+        separated=True,
+    ),
+    Command(
+        "panels.tray",
+        "Slide &tray",
+        "mdi6.view-grid-outline",
+        "Show the tray of thumbnails",
+        PANELS,
+        ("Ctrl+T",),
+        checkable=True,
+    ),
+    Command(
+        "panels.display",
+        "&Brightness and contrast",
+        "mdi6.brightness-6",
+        "Show the panel for brightness, contrast, gamma and stains",
+        PANELS,
+        ("Shift+C",),
+        checkable=True,
+    ),
+    Command(
+        "panels.properties",
+        "Slide &properties",
+        "mdi6.information-outline",
+        "Show what the slide's file tells of itself",
+        PANELS,
+        ("Ctrl+I",),
+        checkable=True,
+    ),
+    Command(
+        "panels.associated",
+        "Label and &macro",
+        "mdi6.card-account-details-outline",
+        "Show the label, macro and thumbnail pictures; the label stays hidden until asked for",
+        PANELS,
+        ("Ctrl+Shift+L",),
+        checkable=True,
+    ),
+    Command(
+        "help.palette",
+        "&Command palette",
+        "mdi6.console-line",
+        "Find any command by typing a part of its name",
+        HELP,
+        ("Ctrl+L", "Ctrl+Shift+P"),
+    ),
+    Command(
+        "help.keys",
+        "&Keys",
+        "mdi6.keyboard-outline",
+        "Show all keys and mouse gestures",
+        HELP,
+        ("F1",),
+    ),
+    Command(
+        "help.about",
+        "&About Coverslip",
+        "mdi6.help-circle-outline",
+        "Version and licence",
+        HELP,
+        (),
+        separated=True,
+    ),
+)
+
+COMMANDS_BY_ID: Mapping[str, Command] = {command.id: command for command in COMMANDS}
+
+TOOLBAR: tuple[tuple[str, ...], ...] = (
+    ("file.open", "file.open_folder"),
+    ("view.home", "view.back", "view.forward"),
+    ("view.zoom_out", "view.zoom_in", "view.fit"),
+    ("view.rotate_left", "view.rotate_right", "view.flip_horizontally", "view.flip_vertically"),
+    ("panes.add", "panes.link"),
+    ("panels.tray", "panels.display", "panels.properties", "panels.associated"),
+    ("help.palette", "file.settings"),
+)
+"""Groups of command ids, with a line between groups."""
+
+GESTURES: tuple[tuple[str, str], ...] = (
+    ("Wheel, pinch", "Zoom about the cursor"),
+    ("Drag", "Move the slide; let go in motion and it glides"),
+    ("Double click", "Zoom in about the cursor"),
+    ("Arrow keys", "Move the slide"),
+    ("Click or drag on the overview map", "Travel there"),
+    ("Drop a file or a folder on the window", "Open it"),
+)
+"""What mouse and arrow keys do on the slide; fixed, so not in COMMANDS."""
+
+
+def default_bindings() -> dict[str, tuple[str, ...]]:
+    return {command.id: command.shortcuts for command in COMMANDS}
+
+
+def merged_bindings(changes: Bindings) -> dict[str, tuple[str, ...]]:
+    """The defaults with the user's changes laid over; changes for unknown commands are ignored."""
+    known = {id_: tuple(keys) for id_, keys in changes.items() if id_ in COMMANDS_BY_ID}
+    return default_bindings() | known
