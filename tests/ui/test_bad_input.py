@@ -127,6 +127,15 @@ def test_a_drive_that_does_not_answer(
         drive.opened[0].read_tile(0, 0, 0)
 
 
+def test_a_drive_that_stalls_under_an_open_slide(slide_window: MainWindow) -> None:
+    canvas = slide_window.panes.active.canvas
+    trouble = slide_window.status.trouble
+    canvas.stalled.emit(4.0)
+    assert trouble.text() == "The drive has not answered for 4 s; still waiting."
+    canvas.stalled.emit(0.0)
+    assert trouble.text() == ""
+
+
 def test_no_command_fails_without_a_slide(window: MainWindow, qtbot: QtBot) -> None:
     for key in (Qt.Key.Key_1, Qt.Key.Key_8, Qt.Key.Key_Plus, Qt.Key.Key_Home, Qt.Key.Key_F5):
         press(qtbot, window, key)

@@ -92,6 +92,15 @@ def test_furniture_is_a_setting(slide_window: MainWindow, qtbot: QtBot) -> None:
     assert not slide_window.settings.show_overview
 
 
+def test_full_screen_and_back_by_escape(slide_window: MainWindow, qtbot: QtBot) -> None:
+    press(qtbot, slide_window, Qt.Key.Key_F11)
+    qtbot.waitUntil(slide_window.isFullScreen)
+    assert slide_window.commands["view.full_screen"].isChecked()
+    press(qtbot, slide_window, Qt.Key.Key_Escape)
+    qtbot.waitUntil(lambda: not slide_window.isFullScreen())
+    assert not slide_window.commands["view.full_screen"].isChecked()
+
+
 def test_closing_leaves_no_thread_behind(
     window: MainWindow, sample_slide: Path, qtbot: QtBot
 ) -> None:

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _log = logging.getLogger(__name__)
-_CLOSE_WAIT_S = 2.0
+_CLOSE_WAIT_S = 0.2
+"""For reads, which a dead drive can hold for ever and nobody waits for any more."""
+_FINISH_WAIT_S = 10.0
+"""For writes."""
 
 
 class Task:
@@ -101,7 +104,7 @@ class Background(QObject):
         with self._lock:
             self._closed = True
             threads = list(self._running)
-        until = time.monotonic() + _CLOSE_WAIT_S
+        until = time.monotonic() + (_FINISH_WAIT_S if finish else _CLOSE_WAIT_S)
         for thread in threads:
             thread.join(max(0.0, until - time.monotonic()))
 

@@ -35,7 +35,7 @@ class CrashDialog(QDialog):
         self.setWindowTitle("Something went wrong")
         sentence = QLabel(
             "Coverslip met an error it did not expect. You can go on working; if it happens "
-            "again, copy this report and send it to us. It may name files of this computer.",
+            "again, copy this report and send it to us. The names of slides are left out of it.",
             self,
         )
         sentence.setWordWrap(True)

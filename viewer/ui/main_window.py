@@ -31,7 +31,7 @@ from viewer.ui.view_commands import ViewCommands
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QImage
+    from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QImage, QKeyEvent
 
     from viewer.tiles.cache import TileCache
     from viewer.tiles.look import Look
@@ -140,6 +140,13 @@ class MainWindow(QMainWindow):
         pane = self.panes.pane_at(self.panes.mapFrom(self, event.position().toPoint()))
         self.panes.activate(pane)
         self.open_paths(paths, pane)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Escape leaves the full screen when nothing else wants it."""
+        if event.key() == Qt.Key.Key_Escape and self.isFullScreen():
+            self._set_full_screen(full=False)
+        else:
+            super().keyPressEvent(event)
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)

@@ -96,5 +96,6 @@ def shown_look(look: Look) -> str:
 def _label(name: str, parent: QWidget) -> QLabel:
     label = QLabel(parent)
     label.setAccessibleName(name)
+    label.setContentsMargins(6, 0, 6, 0)
     label.setTextFormat(Qt.TextFormat.PlainText)
     return label
