@@ -14,7 +14,7 @@ from pathlib import Path
 
 import tifffile
 
-from benchmarks.mosaic import abbreviate, jpeg, jpeg2000, pyramid
+from benchmarks.mosaic import TILE_PX, abbreviate, jpeg, jpeg2000, pyramid, thumbnail
 from benchmarks.tiff_writer import (
     APERIO_JPEG2000_RGB,
     JPEG,
@@ -111,15 +111,15 @@ def is_whole(slide: BigSlide) -> bool:
             page = file.pages.first
             return page.imagewidth == slide.side_px and (
                 [page.description for page in file.pages]
-                == [slide.description] * _level_count(slide)
+                == [slide.description] * _picture_count(slide)
             )
     except (OSError, tifffile.TiffFileError, ValueError):
         return False
 
 
-def _level_count(slide: BigSlide) -> int:
-    halvings = (slide.side_px // 256).bit_length() - 1
-    return 1 + halvings // slide.halvings_per_level
+def _picture_count(slide: BigSlide) -> int:
+    halvings = (slide.side_px // TILE_PX).bit_length() - 1
+    return 1 + halvings // slide.halvings_per_level + slide.jpeg2000
 
 
 def _write(slide: BigSlide) -> None:
@@ -139,7 +139,7 @@ def _write(slide: BigSlide) -> None:
                 encoding,
                 description=slide.description,
                 mpp_um=MPP_UM,
-                mark_reduced=not slide.jpeg2000,
+                thumbnail=thumbnail() if slide.jpeg2000 else None,
                 share_tiles=slide.share_tiles,
             )
         Path(unfinished).replace(slide.path)

@@ -15,7 +15,7 @@ import imagecodecs
 import numpy as np
 import tifffile
 
-from benchmarks.tiff_writer import MosaicLevel
+from benchmarks.tiff_writer import MosaicLevel, Thumbnail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -99,6 +99,14 @@ def jpeg(pixels: NDArray[np.uint8]) -> bytes:
 def jpeg2000(pixels: NDArray[np.uint8]) -> bytes:
     """A lossy JPEG 2000 codestream, about as many bytes a tile as Aperio's scanners write."""
     return imagecodecs.jpeg2k_encode(pixels, level=33, codecformat="J2K", reversible=False)
+
+
+def thumbnail() -> Thumbnail:
+    """The repeating unit in small."""
+    unit = repeating_unit()
+    for _ in range(4):
+        unit = halved(unit)
+    return Thumbnail(unit.shape[1], unit.shape[0], jpeg(unit))
 
 
 _TABLE_MARKERS = {0xDB, 0xC4}  # quantization, Huffman

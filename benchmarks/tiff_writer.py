@@ -66,6 +66,15 @@ class MosaicLevel:
     grid: NDArray[np.intp]
 
 
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """A small picture in one piece: a whole JPEG stream with its chroma halved both ways."""
+
+    width_px: int
+    height_px: int
+    stream: bytes
+
+
 @dataclass(slots=True)
 class _Tag:
     code: int
@@ -97,13 +106,13 @@ def write_pyramid(
     *,
     description: str,
     mpp_um: float,
-    mark_reduced: bool = True,
+    thumbnail: Thumbnail | None = None,
     share_tiles: bool = False,
 ) -> None:
     """Writes a whole file, finest level first, from the beginning of an empty `file`.
 
-    `mark_reduced` says of the coarser levels that they are reductions (tag NewSubfileType), as
-    generic TIFF needs and Aperio's files leave out. The directories come last, so a file that was
+    With a `thumbnail` the file is laid out as Aperio's scanners do: the thumbnail comes second and
+    no level is marked as a reduction of the first (tag NewSubfileType). The directories come last, so a file that was
     cut short has none and is seen to be broken.
     """
     file.write(struct.pack("<2sHHHQ", b"II", 43, 8, 0, 0))
@@ -112,39 +121,57 @@ def write_pyramid(
     for level in levels:
         offsets, counts = store(file, level)
         level_mpp_um = mpp_um * levels[0].width_px / level.width_px
-        reduced = mark_reduced and bool(directories)
-        directory = _describe(level, encoding, level_mpp_um, description, reduced=reduced)
+        directory = _describe(level.width_px, level.height_px, encoding, description, level_mpp_um)
+        directory.numbers(254, LONG, int(bool(directories) and thumbnail is None))
+        directory.numbers(322, LONG, level.tile_px)
+        directory.numbers(323, LONG, level.tile_px)
         directory.array(324, offsets)
         directory.array(325, counts)
         directories.append(directory)
+    if thumbnail is not None:
+        directories.insert(1, _store_thumbnail(file, thumbnail, description))
     link_at = 8
     for directory in directories:
         link_at = _write_directory(file, directory, link_at)
 
 
 def _describe(
-    level: MosaicLevel, encoding: Encoding, mpp_um: float, description: str, *, reduced: bool
+    width_px: int,
+    height_px: int,
+    encoding: Encoding,
+    description: str,
+    mpp_um: float | None = None,
 ) -> _Directory:
-    pixels_per_cm = round(_UM_PER_CM / mpp_um)
+    """What all kinds of directories say of their picture."""
     directory = _Directory()
-    directory.numbers(254, LONG, int(reduced))  # NewSubfileType
-    directory.numbers(256, LONG, level.width_px)
-    directory.numbers(257, LONG, level.height_px)
+    directory.numbers(256, LONG, width_px)
+    directory.numbers(257, LONG, height_px)
     directory.numbers(258, SHORT, 8, 8, 8)  # BitsPerSample
     directory.numbers(259, SHORT, encoding.compression)
     directory.numbers(262, SHORT, encoding.photometric)
     directory.octets(270, ASCII, description.encode("ascii") + b"\0")
     directory.numbers(277, SHORT, 3)  # SamplesPerPixel
-    directory.numbers(282, RATIONAL, pixels_per_cm, 1)
-    directory.numbers(283, RATIONAL, pixels_per_cm, 1)
     directory.numbers(284, SHORT, 1)  # PlanarConfiguration: contiguous
-    directory.numbers(296, SHORT, _CENTIMETER)
-    directory.numbers(322, LONG, level.tile_px)
-    directory.numbers(323, LONG, level.tile_px)
+    if mpp_um is not None:
+        pixels_per_cm = round(_UM_PER_CM / mpp_um)
+        directory.numbers(282, RATIONAL, pixels_per_cm, 1)
+        directory.numbers(283, RATIONAL, pixels_per_cm, 1)
+        directory.numbers(296, SHORT, _CENTIMETER)
     if encoding.jpeg_tables is not None:
         directory.octets(347, UNDEFINED, encoding.jpeg_tables)
     if encoding.chroma_subsampling is not None:
         directory.numbers(530, SHORT, *encoding.chroma_subsampling)
+    return directory
+
+
+def _store_thumbnail(file: BinaryIO, thumbnail: Thumbnail, description: str) -> _Directory:
+    """A picture of a single strip."""
+    encoding = Encoding(JPEG, YCBCR, None, (2, 2))
+    directory = _describe(thumbnail.width_px, thumbnail.height_px, encoding, description)
+    directory.numbers(273, LONG8, file.tell())
+    directory.numbers(278, LONG, thumbnail.height_px)
+    directory.numbers(279, LONG8, len(thumbnail.stream))
+    file.write(thumbnail.stream)
     return directory
 
 

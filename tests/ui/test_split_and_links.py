@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDropEvent
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 from ui_steps import ALT, CTRL, SHIFT, press, rest, show_slide
 
@@ -139,3 +142,26 @@ def test_each_pane_keeps_its_own_slide_and_look(two_panes: MainWindow, qtbot: Qt
     assert second.source is None
     assert first.source is not None
     assert two_panes.windowTitle() == "Coverslip"
+
+
+def test_a_drop_goes_to_the_pane_under_the_mouse(
+    two_panes: MainWindow, sample_slide: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    first, second = two_panes.panes.panes
+    dropped = tmp_path / "dropped.svs"
+    shutil.copy(sample_slide, dropped)
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(dropped))])
+    at = QPointF(first.mapTo(two_panes, first.rect().center()))
+    event = QDropEvent(
+        at,
+        Qt.DropAction.CopyAction,
+        data,
+        Qt.MouseButton.LeftButton,
+        Qt.KeyboardModifier.NoModifier,
+    )
+    with qtbot.waitSignal(first.opened):
+        QApplication.sendEvent(two_panes, event)
+    assert first.path == dropped
+    assert second.path == sample_slide
+    assert two_panes.panes.active is first
