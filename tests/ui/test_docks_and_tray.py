@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QImage
-from PySide6.QtWidgets import QApplication, QFileDialog, QWidget
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QGuiApplication, QImage
+from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
-from ui_steps import CTRL, SHIFT, open_dialog, press, show_slide
+from ui_steps import CTRL, SHIFT, drop, open_dialog, press, show_slide
 
 from viewer.ui.main_window import MainWindow
 
@@ -26,20 +26,6 @@ def folder(tmp_path: Path, sample_slide: Path) -> Path:
     (folder / "slide 3.svs").write_text("no slide")
     (folder / "report.txt").write_text("text")
     return folder
-
-
-def drop(target: QWidget, paths: list[Path]) -> QDropEvent:
-    """Drags files over a widget's middle and lets go."""
-    data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
-    at = target.rect().center()
-    buttons, keys = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-    enter = QDragEnterEvent(at, Qt.DropAction.CopyAction, data, buttons, keys)
-    QApplication.sendEvent(target, enter)
-    assert enter.isAccepted()
-    event = QDropEvent(QPointF(at), Qt.DropAction.CopyAction, data, buttons, keys)
-    QApplication.sendEvent(target, event)
-    return event
 
 
 def test_a_folder_becomes_a_tray_with_thumbnails_and_reasons(

@@ -10,11 +10,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QDropEvent
-from PySide6.QtWidgets import QApplication
+from PySide6.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
-from ui_steps import ALT, CTRL, SHIFT, press, rest, show_slide
+from ui_steps import ALT, CTRL, SHIFT, drop, press, rest, show_slide
 
 from viewer.geometry import Optics, Point, Size, View
 from viewer.ui.linking import Link
@@ -150,18 +148,8 @@ def test_a_drop_goes_to_the_pane_under_the_mouse(
     first, second = two_panes.panes.panes
     dropped = tmp_path / "dropped.svs"
     shutil.copy(sample_slide, dropped)
-    data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(str(dropped))])
-    at = QPointF(first.mapTo(two_panes, first.rect().center()))
-    event = QDropEvent(
-        at,
-        Qt.DropAction.CopyAction,
-        data,
-        Qt.MouseButton.LeftButton,
-        Qt.KeyboardModifier.NoModifier,
-    )
     with qtbot.waitSignal(first.opened):
-        QApplication.sendEvent(two_panes, event)
+        drop(two_panes, [dropped], first.mapTo(two_panes, first.rect().center()))
     assert first.path == dropped
     assert second.path == sample_slide
     assert two_panes.panes.active is first
