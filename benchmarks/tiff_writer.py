@@ -112,8 +112,8 @@ def write_pyramid(
     """Writes a whole file, finest level first, from the beginning of an empty `file`.
 
     With a `thumbnail` the file is laid out as Aperio's scanners do: the thumbnail comes second and
-    no level is marked as a reduction of the first (tag NewSubfileType). The directories come last, so a file that was
-    cut short has none and is seen to be broken.
+    no level is marked as a reduction of the first (tag NewSubfileType). The directories come last,
+    so a file that was cut short has none and is seen to be broken.
     """
     file.write(struct.pack("<2sHHHQ", b"II", 43, 8, 0, 0))
     directories: list[_Directory] = []
