@@ -1,0 +1,228 @@
+"""What happens while a slide is read, one class a kind; the vocabulary of a session's log.
+
+Positions are level-0 pixels of the slide. An event is written as a JSON array that begins with
+its tag, so that an hour of reading stays small; docs/session-format.md tells the columns.
+Text that a reader typed, and names, are None unless the reader allowed them to be kept.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+SCHEMA_VERSION = 1
+"""Of session.json and of the events; raised when the meaning of something written changes."""
+
+Cause = Literal[
+    "open", "wheel", "drag", "key", "pinch", "double-click", "overview", "go-to", "fit", "home",
+    "back", "forward", "magnification", "rotate", "flip", "resize", "optics", "replay", "agent",
+    "link", "import", "other",
+]  # fmt: skip
+"""What moved the view."""
+
+
+class Event(msgspec.Struct, frozen=True, array_like=True):
+    """Base of all events."""
+
+
+class SlideOpened(Event, frozen=True, tag="open"):
+    """The session's slide is on screen from now on."""
+
+    identity: str
+    width_px: int
+    height_px: int
+
+
+class SlideClosed(Event, frozen=True, tag="close"):
+    """The session's slide left the screen; the last event of a session that ended well."""
+
+
+class Viewport(Event, frozen=True, tag="view"):
+    """What the screen shows.
+
+    Attributes
+    ----------
+    x, y, width, height
+        The field in level-0 pixels: the window's width and height times the downsample, about the
+        view's centre. When the slide is turned the field is turned about that centre, so the box
+        that holds it is larger.
+    rotation_deg, mirrored
+        As `viewer.geometry.View` has them.
+    downsample
+        Level-0 pixels per logical screen pixel.
+    screen_mpp_um
+        Micrometres of tissue per logical screen pixel; None where the slide tells no scale.
+    magnification
+        None where the slide tells no scale.
+    at_rest
+        Whether the view stays here; such a view is written exactly, one in motion to 0.1 pixels.
+    """
+
+    x: float
+    y: float
+    width: float
+    height: float
+    rotation_deg: float
+    mirrored: bool
+    downsample: float
+    screen_mpp_um: float | None
+    magnification: float | None
+    cause: Cause
+    at_rest: bool = False
+
+
+class Pointer(Event, frozen=True, tag="point"):
+    """Where the mouse is on the slide, at most 20 times a second."""
+
+    x: float
+    y: float
+
+
+class Click(Event, frozen=True, tag="click"):
+    """A press of a button on the slide."""
+
+    x: float
+    y: float
+    button: Literal["left", "right", "middle"] = "left"
+
+
+class ToolChosen(Event, frozen=True, tag="tool"):
+    """Another tool is in hand, e.g. "move", "polygon"."""
+
+    name: str
+
+
+class OverlayChanged(Event, frozen=True, tag="overlay"):
+    """An overlay was shown or hidden, or its opacity (0 to 1) changed."""
+
+    name: str
+    shown: bool
+    opacity: float = 1.0
+
+
+class ResultViewed(Event, frozen=True, tag="result"):
+    """The reader looked at one result of a model: hovered or travelled to it.
+
+    Attributes
+    ----------
+    item
+        The object or value, by the overlay's own name of it.
+    box
+        x0, y0, x1, y1 in level-0 pixels.
+    """
+
+    overlay: str
+    item: str
+    box: tuple[float, float, float, float]
+
+
+class AnnotationChanged(Event, frozen=True, tag="annotation"):
+    """A region was made, changed or removed; `kind` is its shape, `box` x0, y0, x1, y1."""
+
+    id: str
+    change: Literal["made", "changed", "removed"]
+    kind: str
+    box: tuple[float, float, float, float]
+
+
+class Bookmarked(Event, frozen=True, tag="bookmark"):
+    """The reader marked the view to come back to."""
+
+    x: float
+    y: float
+    label: str | None = None
+
+
+class NoteTaken(Event, frozen=True, tag="note"):
+    """The reader wrote a note; `length` in characters is kept even where the text is not."""
+
+    length: int
+    text: str | None = None
+
+
+class QuestionAsked(Event, frozen=True, tag="question"):
+    """A question was put, by the reader or by a form."""
+
+    id: str
+    text: str | None = None
+
+
+class QuestionAnswered(Event, frozen=True, tag="answer"):
+    """The answer to a question."""
+
+    id: str
+    text: str | None = None
+
+
+class DiagnosisEntered(Event, frozen=True, tag="diagnosis"):
+    """The reader's conclusion."""
+
+    length: int
+    text: str | None = None
+
+
+class FocusChanged(Event, frozen=True, tag="focus"):
+    """The window gained or lost the keyboard."""
+
+    gained: bool
+
+
+class IdleChanged(Event, frozen=True, tag="idle"):
+    """No input came for a while (begins) or came again (ends).
+
+    The event that begins is written when the wait is over; `since_s` tells how long before.
+    """
+
+    begins: bool
+    since_s: float = 0.0
+
+
+class DisplayChanged(Event, frozen=True, tag="display"):
+    """The look of the pixels changed; keys and values as `viewer.tiles.look.Look` names them."""
+
+    look: dict[str, str | float | bool]
+
+
+class WindowChanged(Event, frozen=True, tag="window"):
+    """The canvas has another size, in logical pixels."""
+
+    width_px: float
+    height_px: float
+    device_pixel_ratio: float
+
+
+class PauseChanged(Event, frozen=True, tag="pause"):
+    """The reader paused the recording (begins) or took it up again (ends)."""
+
+    begins: bool
+
+
+class EventsLost(Event, frozen=True, tag="lost"):
+    """Events that could not be kept, when disk and memory were full."""
+
+    count: int
+
+
+AnyEvent = (
+    SlideOpened
+    | SlideClosed
+    | Viewport
+    | Pointer
+    | Click
+    | ToolChosen
+    | OverlayChanged
+    | ResultViewed
+    | AnnotationChanged
+    | Bookmarked
+    | NoteTaken
+    | QuestionAsked
+    | QuestionAnswered
+    | DiagnosisEntered
+    | FocusChanged
+    | IdleChanged
+    | DisplayChanged
+    | WindowChanged
+    | PauseChanged
+    | EventsLost
+)

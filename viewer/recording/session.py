@@ -1,0 +1,153 @@
+"""What is known of a session beside its events: session.json."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from viewer.recording.events import SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEADER_FILE = "session.json"
+EVENTS_FILE = "events.jsonl"
+
+
+class SlideRef(msgspec.Struct, frozen=True, kw_only=True):
+    """Which slide was read.
+
+    Attributes
+    ----------
+    identity
+        As `viewer.slides.source.SlideInfo.identity`; finds the slide wherever it lies.
+    name
+        The file's name, only where the reader allowed it.
+    """
+
+    identity: str
+    width_px: int
+    height_px: int
+    mpp_um: tuple[float, float] | None = None
+    objective_power: float | None = None
+    name: str | None = None
+
+
+class Screen(msgspec.Struct, frozen=True, kw_only=True):
+    """What it was read on, in logical pixels."""
+
+    screen_width_px: float
+    screen_height_px: float
+    window_width_px: float
+    window_height_px: float
+    device_pixel_ratio: float = 1.0
+
+
+class Consent(msgspec.Struct, frozen=True, kw_only=True):
+    """What the reader agreed to.
+
+    Attributes
+    ----------
+    given_utc
+        ISO 8601; empty where nobody was asked, as for an imported log.
+    names, texts
+        Whether names of slides, and texts that the reader types, may be kept.
+    """
+
+    given_utc: str = ""
+    names: bool = False
+    texts: bool = False
+
+
+class Repair(msgspec.Struct, frozen=True, kw_only=True):
+    """What was mended after a crash."""
+
+    at_utc: str
+    note: str
+
+
+class SessionHeader(msgspec.Struct, frozen=True, kw_only=True):
+    """session.json.
+
+    Attributes
+    ----------
+    id
+        Also the name of the session's folder.
+    started_utc
+        ISO 8601 with offset +00:00; `utc_offset_min` is that of the reader's clock.
+    reader
+        A pseudonym.
+    origin
+        How it came about; what is simulated or done by an agent is never mixed with readers'.
+    title
+        Given by the user in the library.
+    """
+
+    id: str
+    slide: SlideRef
+    started_utc: str
+    utc_offset_min: int
+    reader: str
+    app_version: str
+    screen: Screen | None = None
+    consent: Consent = Consent()
+    origin: Literal["recorded", "imported", "simulated", "agent"] = "recorded"
+    imported_from: str | None = None
+    title: str = ""
+    repairs: tuple[Repair, ...] = ()
+    schema_version: int = SCHEMA_VERSION
+
+
+class SessionError(Exception):
+    """A session that cannot be used; `str()` is one sentence: what is wrong and what to do."""
+
+
+def new_session_id(started: datetime) -> str:
+    """Sorts by time, tells nothing of slide or reader: 20261124T043000Z-1f9a3c5e."""
+    return f"{started.astimezone(UTC):%Y%m%dT%H%M%SZ}-{os.urandom(4).hex()}"
+
+
+def write_header(folder: Path, header: SessionHeader) -> None:
+    """Replaces session.json so that a crash leaves the old one or the new one, whole; 0600.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be written.
+    """
+    partial = folder / (HEADER_FILE + ".part")
+    data = msgspec.json.format(msgspec.json.encode(header), indent=2)
+    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(folder / HEADER_FILE)
+
+
+def read_header(folder: Path) -> SessionHeader:
+    """session.json of a session's folder.
+
+    Raises
+    ------
+    SessionError
+        There is no session in the folder, or it is damaged or of a newer version.
+    """
+    path = folder / HEADER_FILE
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or "unreadable"
+        raise SessionError(f"There is no session in {folder}: {reason}.") from error
+    try:
+        header = msgspec.json.decode(data, type=SessionHeader)
+    except msgspec.MsgspecError as error:
+        raise SessionError(f"{path} is damaged ({error}): restore it from a copy.") from error
+    if header.schema_version > SCHEMA_VERSION:
+        raise SessionError(
+            f"{folder.name} was recorded by a newer Coverslip ({header.app_version}): update."
+        )
+    return header

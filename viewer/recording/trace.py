@@ -1,0 +1,107 @@
+"""A session as arrays: what was on screen from when to when. Behaviours are computed from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The views of a session, in order of time; n of them.
+
+    Attributes
+    ----------
+    start_s
+        (n,) when the view came on screen, seconds since the session began.
+    end_s
+        (n,) when the next came or the session ended; `start_s[1:] == end_s[:-1]`.
+    boxes
+        (n, 4) x0, y0, x1, y1 in level-0 pixels: the smallest box that holds the field.
+    centers
+        (n, 2) x, y.
+    downsample
+        (n,) level-0 pixels per logical screen pixel.
+    magnification
+        (n,) nan where the slide tells no scale.
+    causes
+        (n,) str.
+    away
+        (k, 2) spans of seconds, in order and apart, in which nobody looked: idle, without the
+        keyboard, paused.
+    """
+
+    start_s: FloatArray
+    end_s: FloatArray
+    boxes: FloatArray
+    centers: FloatArray
+    downsample: FloatArray
+    magnification: FloatArray
+    causes: NDArray[np.str_]
+    away: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.start_s)
+
+    @property
+    def duration_s(self) -> float:
+        """From the first view to the end, away or not."""
+        return float(self.end_s[-1] - self.start_s[0]) if len(self) else 0.0
+
+    def looked_s(self) -> FloatArray:
+        """(n,) the seconds that each view was looked at: without the spans away."""
+        looked = self.end_s - self.start_s
+        if len(self.away):
+            looked -= _away_before(self.away, self.end_s) - _away_before(self.away, self.start_s)
+        return looked
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing that the reader did, such as `<10x-inspect>`.
+
+    Attributes
+    ----------
+    kind
+        "inspect", "peek", "pan-inspect", "zoom-in" or, by the reference's rules, "stayinspect",
+        "paninspect".
+    command
+        `<10x-inspect>`: the magnification's band and the kind.
+    start_s, end_s
+        Since the session began.
+    dwell_s
+        Looked at; without the time away.
+    box
+        x0, y0, x1, y1 in level-0 pixels.
+    magnification
+        Mean over the action by time; nan where the slide tells no scale.
+    dwell_point
+        x, y in level-0 pixels, where the action stayed longest.
+    first, last
+        The views of the trace that it is made of, last included.
+    """
+
+    kind: str
+    command: str
+    start_s: float
+    end_s: float
+    dwell_s: float
+    box: tuple[float, float, float, float]
+    magnification: float
+    dwell_point: tuple[float, float]
+    first: int
+    last: int
+
+
+def _away_before(away: FloatArray, at_s: FloatArray) -> FloatArray:
+    """Seconds of `away` before each time."""
+    begins, ends = away[:, 0], away[:, 1]
+    total = np.concatenate([[0.0], np.cumsum(ends - begins)])
+    index = np.searchsorted(begins, at_s, side="right")
+    inside = np.clip(index - 1, 0, None)
+    over = np.where(index > 0, np.maximum(ends[inside] - at_s, 0.0), 0.0)
+    return total[index] - over
