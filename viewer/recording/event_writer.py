@@ -1,0 +1,105 @@
+"""From events to lines: numbers, chain, rounding, and what must stay out."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from viewer.recording.events import (
+    AnyEvent,
+    Bookmarked,
+    DiagnosisEntered,
+    EventsLost,
+    NoteTaken,
+    Pointer,
+    QuestionAnswered,
+    QuestionAsked,
+    Viewport,
+)
+from viewer.recording.log_line import CHAIN_START, encode_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from viewer.recording.log_file import LogFile
+
+Entry = tuple[int, int, AnyEvent]
+"""Elapsed nanoseconds, wall milliseconds, event."""
+
+_SIGNIFICANT_DIGITS = 4
+
+
+class EventWriter:
+    """Numbers and chains events and hands their lines to the file.
+
+    Parameters
+    ----------
+    may_keep_texts
+        Whether what the reader typed may be written.
+    """
+
+    def __init__(self, file: LogFile, *, may_keep_texts: bool) -> None:
+        self._file = file
+        self._may_keep_texts = may_keep_texts
+        self._number = 0
+        self._chain = CHAIN_START
+        self._lost = 0
+
+    def write(self, entries: Iterable[Entry]) -> None:
+        """Writes events in their order."""
+        lines: list[bytes] = []
+        for elapsed_ns, wall_ms, event in entries:
+            if self._file.is_full:
+                self._lost += 1
+                continue
+            if self._lost:
+                lines.append(self._line(elapsed_ns, wall_ms, EventsLost(self._lost)))
+                self._lost = 0
+            lines.append(self._line(elapsed_ns, wall_ms, self._written(event)))
+        if lines:
+            self._file.append(b"".join(lines))
+
+    def _line(self, elapsed_ns: int, wall_ms: int, event: AnyEvent) -> bytes:
+        line, self._chain = encode_line(self._number, elapsed_ns, wall_ms, event, self._chain)
+        self._number += 1
+        return line
+
+    def _written(self, event: AnyEvent) -> AnyEvent:
+        match event:
+            case Viewport() if not event.at_rest:
+                return rounded(event)
+            case Pointer():
+                return Pointer(round(event.x, 1), round(event.y, 1))
+            case NoteTaken() | DiagnosisEntered() | QuestionAsked() | QuestionAnswered():
+                return event if self._may_keep_texts else _without(event, "text")
+            case Bookmarked():
+                return event if self._may_keep_texts else _without(event, "label")
+            case _:
+                return event
+
+
+def rounded(view: Viewport) -> Viewport:
+    """As a view in motion is written: 0.1 pixels, scales to four digits."""
+    return msgspec.structs.replace(
+        view,
+        x=round(view.x, 1),
+        y=round(view.y, 1),
+        width=round(view.width, 1),
+        height=round(view.height, 1),
+        rotation_deg=round(view.rotation_deg, 2),
+        downsample=_to_digits(view.downsample),
+        screen_mpp_um=None if view.screen_mpp_um is None else _to_digits(view.screen_mpp_um),
+        magnification=None if view.magnification is None else _to_digits(view.magnification),
+    )
+
+
+def _to_digits(value: float) -> float:
+    if value <= 0 or not math.isfinite(value):
+        return value
+    return round(value, _SIGNIFICANT_DIGITS - 1 - math.floor(math.log10(value)))
+
+
+def _without(event: AnyEvent, field: str) -> AnyEvent:
+    return msgspec.structs.replace(event, **{field: None})

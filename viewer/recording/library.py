@@ -1,0 +1,174 @@
+"""All sessions on this machine."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from viewer.folders import data_folder
+from viewer.recording.events import SlideClosed
+from viewer.recording.log_file import spill_path
+from viewer.recording.log_line import decode_line
+from viewer.recording.log_reader import is_being_recorded, repair
+from viewer.recording.session import (
+    EVENTS_FILE,
+    HEADER_FILE,
+    SessionError,
+    SessionHeader,
+    read_header,
+    write_header,
+)
+
+_log = logging.getLogger(__name__)
+_TAIL_BYTES = 4096
+
+
+def sessions_folder() -> Path:
+    """Where sessions are kept; made when absent, for its owner only."""
+    folder = data_folder() / "sessions"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSummary:
+    """A session as a list shows it.
+
+    Attributes
+    ----------
+    header
+        None where session.json is damaged; `problem` then says why in one sentence.
+    duration_s
+        Up to the last event.
+    is_open
+        Whether it is being recorded now.
+    ended_well
+        Whether it was closed, and not cut off by a crash.
+    """
+
+    folder: Path
+    header: SessionHeader | None
+    duration_s: float
+    bytes: int
+    is_open: bool
+    ended_well: bool
+    problem: str = ""
+
+    @property
+    def id(self) -> str:
+        return self.folder.name
+
+
+class Library:
+    """The sessions of a folder, by default of this machine's user."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or sessions_folder()
+
+    def summaries(self) -> list[SessionSummary]:
+        """All sessions, the newest first; one that is damaged is listed with its problem."""
+        return [summary_of(folder) for folder in sorted(self._folders(), reverse=True)]
+
+    def find(self, name: str) -> Path:
+        """The folder of a session by its id, a beginning that only it has, or its path.
+
+        Raises
+        ------
+        SessionError
+            There is none, or several begin so.
+        """
+        path = Path(name)
+        if (path / HEADER_FILE).is_file():
+            return path
+        matches = [folder for folder in self._folders() if folder.name.startswith(name)]
+        exact = [folder for folder in matches if folder.name == name]
+        if exact or len(matches) == 1:
+            return (exact or matches)[0]
+        if not matches:
+            raise SessionError(f'There is no session "{name}": `coverslip sessions list` has all.')
+        raise SessionError(f'{len(matches)} sessions begin with "{name}": give more of the id.')
+
+    def rename(self, name: str, title: str) -> None:
+        """Gives a session a title.
+
+        Raises
+        ------
+        SessionError
+            There is no such session, or it cannot be written.
+        """
+        folder = self.find(name)
+        try:
+            write_header(folder, msgspec.structs.replace(read_header(folder), title=title))
+        except OSError as error:
+            raise SessionError(f"{folder.name} cannot be renamed: {error.strerror}.") from error
+
+    def delete(self, name: str) -> None:
+        """Deletes a session for good.
+
+        Raises
+        ------
+        SessionError
+            There is no such session, it is being recorded, or it cannot be deleted.
+        """
+        folder = self.find(name)
+        if is_being_recorded(folder):
+            raise SessionError(f"{folder.name} is being recorded: stop the recording first.")
+        try:
+            shutil.rmtree(folder)
+            spill_path(folder.name).unlink(missing_ok=True)
+        except OSError as error:
+            raise SessionError(f"{folder.name} cannot be deleted: {error.strerror}.") from error
+
+    def recover(self) -> list[str]:
+        """Mends all sessions that a crash left; what was done, one sentence each."""
+        notes: list[str] = []
+        for folder in self._folders():
+            try:
+                note = repair(folder)
+            except SessionError as error:
+                _log.warning("%s", error)
+                continue
+            if note:
+                notes.append(f"The session {folder.name} was mended: {note}.")
+        return notes
+
+    def _folders(self) -> list[Path]:
+        if not self.folder.is_dir():
+            return []
+        return [path for path in self.folder.iterdir() if (path / HEADER_FILE).exists()]
+
+
+def summary_of(folder: Path) -> SessionSummary:
+    """What a list shows of one session; never fails."""
+    problem, header = "", None
+    try:
+        header = read_header(folder)
+    except SessionError as error:
+        problem = str(error)
+    duration_s, size, ended_well = 0.0, 0, False
+    try:
+        size = (folder / EVENTS_FILE).stat().st_size
+        duration_s, ended_well = _end_of(folder / EVENTS_FILE, size)
+    except OSError as error:
+        problem = problem or f"The log of {folder.name} cannot be read: {error.strerror}."
+    return SessionSummary(
+        folder, header, duration_s, size, is_being_recorded(folder), ended_well, problem
+    )
+
+
+def _end_of(path: Path, size: int) -> tuple[float, bool]:
+    """Seconds to the last whole line, and whether it closes the session."""
+    with path.open("rb") as file:
+        file.seek(max(0, size - _TAIL_BYTES))
+        lines = file.read().split(b"\n")
+    for line in reversed(lines[:-1]):
+        try:
+            last = decode_line(line)
+        except msgspec.MsgspecError:
+            continue
+        return last.elapsed_ns / 1e9, isinstance(last.event, SlideClosed)
+    return 0.0, False
