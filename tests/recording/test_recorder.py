@@ -52,9 +52,7 @@ def recorded(folder: Path) -> list[AnyEvent]:
     return events[1:-1]
 
 
-@settings(
-    deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(deadline=None, max_examples=25)
 @given(events=st.lists(any_event, max_size=30))
 def test_any_events_come_back_in_their_order(
     events: list[AnyEvent], tmp_path_factory: pytest.TempPathFactory
