@@ -1,0 +1,93 @@
+"""Tables of other viewers become sessions."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from viewer.recording.events import Pointer
+from viewer.recording.importers import ImportOptions, import_log
+from viewer.recording.log_reader import read_lines, verify
+from viewer.recording.session import SessionError, SlideRef, read_header
+from viewer.recording.tracing import load_trace
+
+QUPATH = (
+    "Timestamp\tX\tY\tWidth\tHeight\tCanvas width\tCanvas height\tDownsample factor\tRotation\t"
+    "Cursor X\tCursor Y\n"
+    "0\t100.5\t200\t4000\t3000\t1000\t750\t4.0\t0.0\t2000\t1500\n"
+    f"250\t100.5\t200\t2000\t1500\t1000\t750\t2.0\t{math.pi / 2}\t\t\n"
+)
+SLIDE = SlideRef(identity="abc", width_px=9000, height_px=8000, mpp_um=(0.5, 0.5))
+
+
+def imported(tmp_path: Path, text: str, **options: object) -> Path:
+    log = tmp_path / "log.txt"
+    log.write_text(text)
+    (session,) = import_log(log, tmp_path / "sessions", ImportOptions(**options))
+    assert verify(tmp_path / "sessions" / session).is_good
+    return tmp_path / "sessions" / session
+
+
+def test_view_tracking_of_qupath(tmp_path: Path) -> None:
+    folder = imported(tmp_path, QUPATH, slide=SLIDE)
+    trace = load_trace(folder)
+    np.testing.assert_allclose(trace.start_s, [0, 0.25])
+    np.testing.assert_allclose(trace.boxes[0], [100.5, 200, 4100.5, 3200])
+    # The second view is turned by a quarter about its centre.
+    np.testing.assert_allclose(trace.boxes[1], [350.5, -50, 1850.5, 1950])
+    np.testing.assert_allclose(trace.magnification, [5, 10])
+    assert [line.event for line in read_lines(folder) if isinstance(line.event, Pointer)] == [
+        Pointer(2000, 1500)
+    ]
+    header = read_header(folder)
+    assert header.origin == "imported"
+    assert header.slide.identity == "abc"
+    assert header.screen is not None
+    assert header.screen.window_width_px == 1000
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ("time,x,y,width,height\n1.5,0,0,100,50\n2.0,5,5,100,50\n", {}),
+        (
+            "T;L;O;B;H\n1500;0;0;100;50\n2000;5;5;100;50\n",
+            {
+                "columns": {"time": "T", "x": "L", "y": "O", "width": "B", "height": "H"},
+                "time_unit": "ms",
+            },
+        ),
+        (
+            '{"time": "2026-01-01T00:00:01.5", "x": 0, "y": 0, "width": 100, "height": 50}\n\n'
+            '{"time": "2026-01-01T00:00:02", "x": 5, "y": 5, "width": 100, "height": 50}\n',
+            {"time_unit": "iso"},
+        ),
+    ],
+)
+def test_tables_with_columns_of_any_name(
+    tmp_path: Path, text: str, options: dict[str, object]
+) -> None:
+    trace = load_trace(imported(tmp_path, text, **options))
+    np.testing.assert_allclose(trace.start_s, [0, 0.5])
+    np.testing.assert_allclose(trace.boxes, [[0, 0, 100, 50], [5, 5, 105, 55]])
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "sentence"),
+    [
+        ("t,x,y,width,height\n1,2,3,4,5\n", {}, 'no column "time"'),
+        ("time,x,y,width,height\n1,2,x,4,5\n", {}, "Row 2"),
+        ("time,x,y,width,height\n1,2,,4,5\n", {}, "Row 2"),
+        ("time,x,y,width,height\n1,2,3,4,5\n", {"columns": {"zap": "x"}}, '"zap" is no column'),
+        ("time,x,y,width,height\n1,2,3,4,5\n", {"time_unit": "weeks"}, '"weeks" is no unit'),
+        ('{"time": 1}\n{"time"\n', {}, "Line 2"),
+    ],
+)
+def test_what_is_wrong_with_a_table_is_told(
+    tmp_path: Path, text: str, options: dict[str, object], sentence: str
+) -> None:
+    with pytest.raises(SessionError, match=sentence):
+        imported(tmp_path, text, **options)

@@ -1,0 +1,190 @@
+"""From another viewer's log to sessions in the library."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from viewer import __version__
+from viewer.recording.events import AnyEvent, Pointer, SlideClosed, SlideOpened
+from viewer.recording.importers.foreign import ForeignSession, ForeignView, text_of
+from viewer.recording.importers.reference_log import looks_like_reference, reference_sessions
+from viewer.recording.importers.table_log import (
+    looks_like_qupath,
+    qupath_session,
+    table_session,
+)
+from viewer.recording.log_line import CHAIN_START, encode_line
+from viewer.recording.session import (
+    EVENTS_FILE,
+    Consent,
+    Screen,
+    SessionError,
+    SessionHeader,
+    SlideRef,
+    new_session_id,
+    write_header,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from viewer.recording.event_writer import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """How a log is taken in.
+
+    Attributes
+    ----------
+    reader
+        Pseudonym of who read.
+    slide
+        The slide that was read, where the user has it: its identity, size and scale are used.
+    columns
+        Of a CSV or JSON lines table: our name to theirs.
+    time_unit
+        Of such a table: s, ms, us, ns or iso.
+    keep_names
+        Whether names of slides and of the log may be kept.
+    """
+
+    reader: str = "imported"
+    slide: SlideRef | None = None
+    columns: Mapping[str, str] = field(default_factory=dict[str, str])
+    time_unit: str = "s"
+    keep_names: bool = False
+
+
+def import_log(path: Path, library: Path, options: ImportOptions = ImportOptions()) -> list[str]:
+    """Makes sessions of a log: the reference recorder's, QuPath's view tracking, or a table.
+
+    Returns
+    -------
+    list of str
+        The ids of the new sessions, one a slide.
+
+    Raises
+    ------
+    SessionError
+        The log cannot be read or understood, or the library cannot be written; nothing is added.
+    """
+    try:
+        text = text_of(path)
+    except OSError as error:
+        raise SessionError(f"{path.name} cannot be read: {error.strerror}.") from error
+    found = [session for session in _sessions(text, options) if session.views]
+    if not found:
+        raise SessionError(f"{path.name} holds no views: check that it is the log of a viewer.")
+    made: list[Path] = []
+    try:
+        for session in found:
+            made.append(_write(session, path, library, options))
+    except OSError as error:
+        for folder in made:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise SessionError(f"{library} cannot be written: {error.strerror}.") from error
+    return [folder.name for folder in made]
+
+
+def _sessions(text: str, options: ImportOptions) -> list[ForeignSession]:
+    if not options.columns:
+        if looks_like_reference(text):
+            return reference_sessions(text)
+        if looks_like_qupath(text):
+            return [qupath_session(text)]
+    return [table_session(text, options.columns, options.time_unit)]
+
+
+def _write(session: ForeignSession, path: Path, library: Path, options: ImportOptions) -> Path:
+    """Writes a session under another name first, so that a crash leaves all of it or nothing."""
+    header = _header(session, path, options)
+    folder = library / header.id
+    partial = library / f".{header.id}.part"
+    partial.mkdir(parents=True, mode=0o700)
+    handle = os.open(partial / EVENTS_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        chain = CHAIN_START
+        for number, (elapsed_ns, wall_ms, event) in enumerate(_entries(session, header)):
+            line, chain = encode_line(number, elapsed_ns, wall_ms, event, chain)
+            file.write(line)
+        file.flush()
+        os.fsync(file.fileno())
+    write_header(partial, header)
+    partial.rename(folder)
+    return folder
+
+
+def _entries(session: ForeignSession, header: SessionHeader) -> list[Entry]:
+    first_ns, last_ns = session.views[0].at_ns, session.views[-1].at_ns
+    slide = header.slide
+    events: list[tuple[int, AnyEvent]] = [
+        (0, SlideOpened(slide.identity, slide.width_px, slide.height_px))
+    ]
+    for seen in session.views:
+        at_ns = seen.at_ns - first_ns
+        events.append((at_ns, _scaled(seen, header)))
+        if seen.pointer is not None:
+            events.append((at_ns, Pointer(*seen.pointer)))
+    events.append((last_ns - first_ns, SlideClosed()))
+    return [(at_ns, at_ns // 1_000_000, event) for at_ns, event in events]
+
+
+def _scaled(seen: ForeignView, header: SessionHeader) -> AnyEvent:
+    """The view with the scale that the slide tells, where the log has none of its own."""
+    view, mpp_um = seen.view, header.slide.mpp_um
+    if view.magnification is not None or mpp_um is None:
+        return view
+    mean_um = (mpp_um[0] * mpp_um[1]) ** 0.5
+    native = header.slide.objective_power or 10.0 / mean_um
+    return msgspec.structs.replace(
+        view,
+        screen_mpp_um=mean_um * view.downsample,
+        magnification=native / view.downsample,
+    )
+
+
+def _header(session: ForeignSession, path: Path, options: ImportOptions) -> SessionHeader:
+    screen = None
+    if session.window_px is not None:
+        width_px, height_px = session.window_px
+        screen = Screen(
+            screen_width_px=width_px,
+            screen_height_px=height_px,
+            window_width_px=width_px,
+            window_height_px=height_px,
+        )
+    return SessionHeader(
+        id=new_session_id(session.started),
+        slide=options.slide or _unknown_slide(session, options),
+        started_utc=session.started.isoformat(timespec="milliseconds"),
+        utc_offset_min=0,
+        reader=options.reader,
+        app_version=__version__,
+        screen=screen,
+        consent=Consent(names=options.keep_names),
+        origin="imported",
+        imported_from=path.name if options.keep_names else None,
+    )
+
+
+def _unknown_slide(session: ForeignSession, options: ImportOptions) -> SlideRef:
+    """A slide of which only the log tells; the same name gives the same identity."""
+    width_px, height_px = session.size_px
+    if not (width_px and height_px):
+        width_px = max(1, *(round(seen.view.x + seen.view.width) for seen in session.views))
+        height_px = max(1, *(round(seen.view.y + seen.view.height) for seen in session.views))
+    digest = hashlib.blake2b(session.slide_name.encode(), digest_size=16).hexdigest()
+    return SlideRef(
+        identity=f"imported:{digest}",
+        width_px=width_px,
+        height_px=height_px,
+        name=session.slide_name if options.keep_names and session.slide_name else None,
+    )

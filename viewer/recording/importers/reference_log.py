@@ -1,0 +1,73 @@
+"""The raw log of the AI Session Recorder of Pathology-CoT."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from viewer.recording.events import Viewport
+from viewer.recording.importers.foreign import ForeignSession, ForeignView
+
+_STAMP = re.compile(r"(\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}\.\d{3})")
+_NAME = re.compile(r"filename: ([^,]+)")
+_SIZE = re.compile(r"(\d+)x(\d+) \[")
+_SHOWN = re.compile(
+    r"\[x1:(-?\d+), y1:(-?\d+), x2:(-?\d+), y2:(-?\d+)\].*currentZoom: (\d+\.?\d*|\.\d+)"
+)
+_OPEN_MARK = "*** Open slide ***"
+_SHOW_MARK = "*** showImage ***"
+
+
+def looks_like_reference(text: str) -> bool:
+    """Whether a text holds lines of this log."""
+    return _SHOW_MARK in text or _OPEN_MARK in text
+
+
+def reference_sessions(text: str) -> list[ForeignSession]:
+    """One session a slide, its views in the order of their times.
+
+    A slide that is opened again goes on where it was left, as the reference counts it.
+    """
+    sessions: dict[str, ForeignSession] = {}
+    current: ForeignSession | None = None
+    for line in text.splitlines():
+        stamp = _STAMP.match(line)
+        if stamp is None:
+            continue
+        if _OPEN_MARK in line:
+            name = _NAME.search(line)
+            if name is not None:
+                size = _SIZE.search(line)
+                size_px = (int(size[1]), int(size[2])) if size else (0, 0)
+                key = name[1].strip()
+                current = sessions.setdefault(key, ForeignSession(key, size_px))
+        elif current is not None and _SHOW_MARK in line:
+            shown = _SHOWN.search(line)
+            if shown is not None:
+                current.views.append(_view(stamp[1], shown))
+    found = [session for session in sessions.values() if session.views]
+    for session in found:
+        session.views.sort(key=lambda view: view.at_ns)
+        session.started = datetime.fromtimestamp(session.views[0].at_ns / 1e9, UTC)
+    return found
+
+
+def _view(stamp: str, shown: re.Match[str]) -> ForeignView:
+    x0, y0, x1, y1 = (float(shown[group]) for group in range(1, 5))
+    zoom = float(shown[5])
+    at = datetime.strptime(stamp, "%Y-%m-%d %H:%M:%S.%f").replace(tzinfo=UTC)
+    view = Viewport(
+        x=x0,
+        y=y0,
+        width=x1 - x0,
+        height=y1 - y0,
+        rotation_deg=0.0,
+        mirrored=False,
+        downsample=1.0,
+        screen_mpp_um=None,
+        magnification=zoom,
+        cause="import",
+        at_rest=True,
+    )
+    whole_s = round(at.timestamp() * 1000)
+    return ForeignView(whole_s * 1_000_000, view)

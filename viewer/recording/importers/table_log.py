@@ -1,0 +1,174 @@
+"""Tables of views: QuPath's view tracking, and CSV or JSON lines with columns of any name."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from viewer.recording.events import Viewport
+from viewer.recording.importers.foreign import ForeignSession, ForeignView
+from viewer.recording.session import SessionError
+
+Row = Mapping[str, Any]
+
+COLUMNS = ("time", "x", "y", "width", "height", "downsample", "magnification", "rotation",
+           "cursor_x", "cursor_y")  # fmt: skip
+"""What a column can be named for; time, x, y, width and height must be there."""
+
+_NEEDED = COLUMNS[:5]
+_QUPATH = {
+    "time": "Timestamp",
+    "x": "X",
+    "y": "Y",
+    "width": "Width",
+    "height": "Height",
+    "downsample": "Downsample factor",
+    "rotation": "Rotation",
+    "cursor_x": "Cursor X",
+    "cursor_y": "Cursor Y",
+}
+_NS_PER = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
+TIME_UNITS = (*_NS_PER, "iso")
+
+
+def looks_like_qupath(text: str) -> bool:
+    """Whether a text begins with the header of QuPath's view tracking."""
+    header = text.partition("\n")[0].rstrip("\r").split("\t")
+    return header[:5] == ["Timestamp", "X", "Y", "Width", "Height"]
+
+
+def qupath_session(text: str) -> ForeignSession:
+    """QuPath's view tracking: tab-separated, milliseconds from the start, rotation in radians.
+
+    Raises
+    ------
+    SessionError
+        A row cannot be understood.
+    """
+    rows = list(csv.DictReader(text.splitlines(), delimiter="\t"))
+    session = ForeignSession("")
+    session.views = _views(rows, _QUPATH, "ms", rotation_unit_deg=math.degrees(1.0))
+    widths = [_number(row, "Canvas width") for row in rows[:1]]
+    heights = [_number(row, "Canvas height") for row in rows[:1]]
+    if widths and heights and widths[0] and heights[0]:
+        session.window_px = (widths[0], heights[0])
+    return session
+
+
+def table_session(text: str, columns: Mapping[str, str], time_unit: str) -> ForeignSession:
+    """CSV (comma, semicolon or tab) or JSON lines.
+
+    Parameters
+    ----------
+    columns
+        Ours (`COLUMNS`) to theirs; those not named are looked for under our own names.
+    time_unit
+        One of `TIME_UNITS`.
+
+    Raises
+    ------
+    SessionError
+        A column is missing, or a row cannot be understood.
+    """
+    unknown = [name for name in columns if name not in COLUMNS]
+    if unknown:
+        raise SessionError(
+            f'"{unknown[0]}" is no column of ours: name some of {", ".join(COLUMNS)}.'
+        )
+    if time_unit not in TIME_UNITS:
+        raise SessionError(f'"{time_unit}" is no unit of time: use {", ".join(TIME_UNITS)}.')
+    rows = _json_rows(text) if text.lstrip().startswith("{") else _csv_rows(text)
+    names = {name: name for name in COLUMNS} | dict(columns)
+    present = set(rows[0]) if rows else set[str]()
+    missing = [names[name] for name in _NEEDED if names[name] not in present]
+    if missing:
+        raise SessionError(
+            f'The log has no column "{missing[0]}": name its columns, for example '
+            f"--columns time=T,x=LEFT,y=TOP,width=W,height=H (it has {', '.join(sorted(present))})."
+        )
+    session = ForeignSession("")
+    session.views = _views(rows, names, time_unit, rotation_unit_deg=1.0)
+    return session
+
+
+def _csv_rows(text: str) -> list[Row]:
+    header = text.partition("\n")[0]
+    delimiter = max(",;\t", key=header.count)
+    return list(csv.DictReader(text.splitlines(), delimiter=delimiter))
+
+
+def _json_rows(text: str) -> list[Row]:
+    rows: list[Row] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            rows.append(msgspec.json.decode(line, type=dict[str, Any]))
+        except msgspec.MsgspecError as error:
+            raise SessionError(f"Line {number} of the log is no JSON object ({error}).") from error
+    return rows
+
+
+def _views(
+    rows: Iterable[Row], names: Mapping[str, str], time_unit: str, rotation_unit_deg: float
+) -> list[ForeignView]:
+    views: list[ForeignView] = []
+    for number, row in enumerate(rows, 2):
+        try:
+            views.append(_view_of(row, names, time_unit, rotation_unit_deg))
+        except (ValueError, TypeError, KeyError) as error:
+            raise SessionError(
+                f"Row {number} of the log cannot be understood ({error}): mend or remove it."
+            ) from error
+    views.sort(key=lambda view: view.at_ns)
+    return views
+
+
+def _view_of(
+    row: Row, names: Mapping[str, str], time_unit: str, rotation_unit_deg: float
+) -> ForeignView:
+    def value(name: str) -> float | None:
+        return _number(row, names[name]) if name in names else None
+
+    x, y, width, height = (value(name) for name in ("x", "y", "width", "height"))
+    if x is None or y is None or width is None or height is None:
+        raise ValueError("x, y, width or height is empty")
+    view = Viewport(
+        x=x,
+        y=y,
+        width=width,
+        height=height,
+        rotation_deg=(value("rotation") or 0.0) * rotation_unit_deg % 360.0,
+        mirrored=False,
+        downsample=value("downsample") or 1.0,
+        screen_mpp_um=None,
+        magnification=value("magnification"),
+        cause="import",
+        at_rest=True,
+    )
+    cursor_x, cursor_y = value("cursor_x"), value("cursor_y")
+    pointer = None if cursor_x is None or cursor_y is None else (cursor_x, cursor_y)
+    return ForeignView(_time_ns(row[names["time"]], time_unit), view, pointer)
+
+
+def _number(row: Row, name: str) -> float | None:
+    value = row.get(name)
+    if value is None or value == "":
+        return None
+    number = float(value)
+    if not math.isfinite(number):
+        return None
+    return number
+
+
+def _time_ns(value: Any, unit: str) -> int:
+    if unit == "iso":
+        at = datetime.fromisoformat(str(value))
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)
+        return round(at.timestamp() * 1_000_000) * 1000
+    return round(float(value) * _NS_PER[unit])

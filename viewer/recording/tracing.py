@@ -1,0 +1,139 @@
+"""From the lines of a log to the arrays of a trace."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from viewer.geometry import Point, Size, View
+from viewer.recording.events import FocusChanged, IdleChanged, PauseChanged, Viewport
+from viewer.recording.log_reader import iter_blocks
+from viewer.recording.trace import FloatArray, Trace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from viewer.recording.log_line import LogLine
+
+
+def load_trace(folder: Path) -> Trace:
+    """The trace of a session.
+
+    Raises
+    ------
+    SessionError
+        The log cannot be read.
+    """
+    return trace_of(iter_blocks(folder))
+
+
+def trace_of(blocks: Iterable[list[LogLine]]) -> Trace:
+    """The views of a log and the spans in which nobody looked."""
+    columns = _Columns()
+    for lines in blocks:
+        columns.add(lines)
+    return columns.trace()
+
+
+class _Columns:
+    """Collects block by block, so that a long log is never in memory as objects at once."""
+
+    def __init__(self) -> None:
+        self._parts: list[FloatArray] = []
+        self._causes: list[str] = []
+        self._away = _AwaySpans()
+        self._end_s = 0.0
+
+    def add(self, lines: list[LogLine]) -> None:
+        rows: list[tuple[float, ...]] = []
+        for line in lines:
+            event = line.event
+            if type(event) is Viewport:
+                rows.append(
+                    (
+                        line.elapsed_ns / 1e9,
+                        event.x,
+                        event.y,
+                        event.x + event.width,
+                        event.y + event.height,
+                        event.downsample,
+                        np.nan if event.magnification is None else event.magnification,
+                        event.rotation_deg,
+                    )
+                )
+                self._causes.append(event.cause)
+            elif isinstance(event, (FocusChanged, IdleChanged, PauseChanged)):
+                self._away.add(line.elapsed_ns / 1e9, event)
+        if lines:
+            self._end_s = lines[-1].elapsed_ns / 1e9
+        if rows:
+            self._parts.append(np.array(rows, np.float64))
+
+    def trace(self) -> Trace:
+        rows = np.concatenate(self._parts) if self._parts else np.empty((0, 8))
+        causes = np.array(self._causes, dtype=np.str_)
+        start_s = rows[:, 0]
+        end_s = np.append(start_s[1:], max(self._end_s, start_s[-1])) if len(rows) else start_s
+        corners = rows[:, 1:5]
+        return Trace(
+            start_s=start_s,
+            end_s=end_s,
+            boxes=_turned_boxes(corners, rows[:, 7]),
+            centers=(corners[:, :2] + corners[:, 2:]) / 2,
+            downsample=rows[:, 5],
+            magnification=rows[:, 6],
+            causes=causes,
+            away=self._away.spans(self._end_s),
+        )
+
+
+class _AwaySpans:
+    """Puts idle, unfocused and paused together: away is where any of them is."""
+
+    def __init__(self) -> None:
+        self._changes: list[tuple[float, int]] = []
+        self._open: dict[type, float] = {}
+
+    def add(self, at_s: float, event: FocusChanged | IdleChanged | PauseChanged) -> None:
+        begins = not event.gained if isinstance(event, FocusChanged) else event.begins
+        kind = type(event)
+        if begins and kind not in self._open:
+            since_s = event.since_s if isinstance(event, IdleChanged) else 0.0
+            self._open[kind] = max(at_s - since_s, 0.0)
+        elif not begins and kind in self._open:
+            self._close(self._open.pop(kind), at_s)
+
+    def spans(self, end_s: float) -> FloatArray:
+        for begin_s in self._open.values():
+            self._close(begin_s, end_s)
+        self._open.clear()
+        merged: list[list[float]] = []
+        depth = 0
+        for at_s, step in sorted(self._changes, key=lambda change: (change[0], -change[1])):
+            if depth == 0 and step > 0 and not (merged and merged[-1][1] == at_s):
+                merged.append([at_s, at_s])
+            depth += step
+            if depth == 0:
+                merged[-1][1] = at_s
+        return np.array(merged, np.float64).reshape(-1, 2)
+
+    def _close(self, begin_s: float, end_s: float) -> None:
+        if end_s > begin_s:
+            self._changes += [(begin_s, 1), (end_s, -1)]
+
+
+def _turned_boxes(
+    corners: FloatArray,
+    rotation_deg: FloatArray,
+) -> FloatArray:
+    """The smallest upright boxes that hold the fields after their turn about their centres."""
+    boxes = corners.copy()
+    (turned,) = np.nonzero(rotation_deg % 180)
+    for index in turned:
+        x0, y0, x1, y1 = corners[index]
+        center = Point((x0 + x1) / 2, (y0 + y1) / 2)
+        box = View(center, 1.0, Size(x1 - x0, y1 - y0), float(rotation_deg[index])).box
+        boxes[index] = (box.x0, box.y0, box.x1, box.y1)
+    return boxes
