@@ -24,6 +24,8 @@ class Trace:
         (n, 4) x0, y0, x1, y1 in level-0 pixels: the smallest box that holds the field.
     centers
         (n, 2) x, y.
+    fields
+        (n, 3) width, height and turn: level-0 pixels, degrees clockwise.
     downsample
         (n,) level-0 pixels per logical screen pixel.
     magnification
@@ -39,6 +41,7 @@ class Trace:
     end_s: FloatArray
     boxes: FloatArray
     centers: FloatArray
+    fields: FloatArray
     downsample: FloatArray
     magnification: FloatArray
     causes: NDArray[np.str_]

@@ -82,6 +82,7 @@ class _Columns:
             end_s=end_s,
             boxes=_turned_boxes(corners, rows[:, 7]),
             centers=(corners[:, :2] + corners[:, 2:]) / 2,
+            fields=np.column_stack([corners[:, 2:] - corners[:, :2], rows[:, 7]]),
             downsample=rows[:, 5],
             magnification=rows[:, 6],
             causes=causes,

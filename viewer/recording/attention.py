@@ -1,0 +1,99 @@
+"""Where a reader's time went: seconds on screen for each place, by magnification."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from viewer.recording.behaviors import BANDS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from viewer.geometry import Size
+    from viewer.recording.trace import FloatArray, Trace
+
+MOST_CELLS = 512
+"""Along the longer side of a slide, where the caller does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionMaps:
+    """Seconds that each cell of a slide was on screen.
+
+    Attributes
+    ----------
+    seconds
+        (len(BANDS) + 1, rows, columns) float32; the last map is of the views whose magnification
+        is not known. A cell that was on screen in part counts in part.
+    cell_px
+        Side of a cell in level-0 pixels; cell (row, column) begins at column * cell_px,
+        row * cell_px.
+    """
+
+    seconds: NDArray[np.float32]
+    cell_px: float
+
+    def band(self, magnification: float) -> NDArray[np.float32]:
+        """The map of one of `BANDS`."""
+        return self.seconds[BANDS.index(magnification)]
+
+    def total(self) -> NDArray[np.float32]:
+        """Of all magnifications."""
+        return self.seconds.sum(0)
+
+
+def attention_maps(trace: Trace, slide: Size, cell_px: float | None = None) -> AttentionMaps:
+    """The attention of a session, exact in one pass over its views.
+
+    A turned view counts with the upright box that holds it.
+
+    Parameters
+    ----------
+    slide
+        Width and height of level 0.
+    cell_px
+        By default the longer side has `MOST_CELLS`.
+    """
+    cell = cell_px or max(slide.width, slide.height) / MOST_CELLS
+    rows, columns = (max(1, int(np.ceil(side / cell))) for side in (slide.height, slide.width))
+    looked_s = trace.looked_s()
+    limits = np.array([slide.width, slide.height] * 2)
+    boxes = np.clip(trace.boxes, 0.0, limits) / cell
+    bands = band_indices(trace.magnification)
+    is_seen = (looked_s > 0) & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+    x = _steps(boxes[is_seen, 0], boxes[is_seen, 2])
+    y = _steps(boxes[is_seen, 1], boxes[is_seen, 3])
+    band, weight = bands[is_seen], looked_s[is_seen]
+    # Two cells more than the map: steps at its far edge lie beyond it.
+    shape = (len(BANDS) + 1, rows + 2, columns + 2)
+    flat = np.zeros(np.prod(shape))
+    for row, row_step in y:
+        for column, column_step in x:
+            index = (band * shape[1] + row) * shape[2] + column
+            flat += np.bincount(index, weights=weight * row_step * column_step, minlength=len(flat))
+    seconds = flat.reshape(shape).cumsum(1).cumsum(2)[:, :rows, :columns]
+    return AttentionMaps(np.maximum(seconds, 0.0).astype(np.float32), cell)
+
+
+def band_indices(magnification: FloatArray) -> NDArray[np.intp]:
+    """For each magnification the index in `BANDS` of the nearest by ratio; len(BANDS) for nan."""
+    distance = np.abs(np.log2(magnification[:, None] / np.array(BANDS)))
+    indices = np.argmin(np.nan_to_num(distance, nan=np.inf), axis=1)
+    return np.where(np.isnan(magnification), len(BANDS), indices)
+
+
+def _steps(low: FloatArray, high: FloatArray) -> list[tuple[NDArray[np.intp], FloatArray]]:
+    """Where, along one axis, the covered share of the cells steps up and down, and how much.
+
+    A span from 1.25 to 3.5 covers cells 1, 2 and 3 by 0.75, 1 and 0.5: the shares step by
+    0.75, 0.25, -0.5 and -0.5 at the cells 1, 2, 3 and 4.
+    """
+    steps: list[tuple[NDArray[np.intp], FloatArray]] = []
+    for edge, sign in ((low, 1.0), (high, -1.0)):
+        cell = np.floor(edge).astype(np.intp)
+        share = edge - cell
+        steps += [(cell, sign * (1.0 - share)), (cell + 1, sign * share)]
+    return steps

@@ -1,0 +1,119 @@
+"""Figures of a session."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from viewer.recording.attention import band_indices
+from viewer.recording.behaviors import BANDS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from viewer.recording.trace import Action, Trace
+
+_ZOOM_OCTAVES = 0.5
+"""A change of zoom of less is no step of its own (one notch of the wheel)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What a session comes to.
+
+    Attributes
+    ----------
+    duration_s, looked_s
+        From the first view to the end; and without the time away.
+    band_s
+        Seconds looked at for each magnification of `BANDS`.
+    zooms_in, zooms_out
+        Movements of zoom: steps in a row in one direction count once.
+    path_px, path_um
+        Length of the way of the view's centre, level-0 pixels; micrometres where known.
+    scanning_share
+        Of the movements the share that pans at one zoom; the rest drills. 1 is a pure scanner, 0
+        a pure driller (after the scanning and drilling strategies of Drew et al. 2013, radiology;
+        Mercan et al. 2018, pathology). nan where nothing moved.
+    """
+
+    duration_s: float
+    looked_s: float
+    views: int
+    actions: int
+    band_s: dict[float, float]
+    zooms_in: int
+    zooms_out: int
+    path_px: float
+    path_um: float | None
+    scanning_share: float
+    mean_magnification: float
+
+
+def statistics_of(
+    trace: Trace, actions: Sequence[Action], mean_mpp_um: float | None = None
+) -> Statistics:
+    """The figures of a trace and the actions made of it."""
+    looked_s = trace.looked_s()
+    total_s = float(looked_s.sum())
+    bands = band_indices(trace.magnification)
+    by_band = np.bincount(bands, weights=looked_s, minlength=len(BANDS) + 1)
+    zooms_in, zooms_out = _zoom_moves(trace)
+    steps_px = np.linalg.norm(np.diff(trace.centers, axis=0), axis=1)
+    path_px = float(steps_px.sum())
+    is_known = ~np.isnan(trace.magnification) & (looked_s > 0)
+    mean = math.nan
+    if is_known.any():
+        mean = float(np.average(trace.magnification[is_known], weights=looked_s[is_known]))
+    return Statistics(
+        duration_s=trace.duration_s,
+        looked_s=total_s,
+        views=len(trace),
+        actions=len(actions),
+        band_s={band: float(by_band[index]) for index, band in enumerate(BANDS)},
+        zooms_in=zooms_in,
+        zooms_out=zooms_out,
+        path_px=path_px,
+        path_um=None if mean_mpp_um is None else path_px * mean_mpp_um,
+        scanning_share=_scanning_share(trace),
+        mean_magnification=mean,
+    )
+
+
+def _zoom_moves(trace: Trace) -> tuple[int, int]:
+    """Movements in and out; a row of steps in one direction is one movement."""
+    directions = _zoom_directions(trace)
+    moves = directions[directions != 0]
+    if not len(moves):
+        return 0, 0
+    is_new = np.concatenate([[True], moves[1:] != moves[:-1]])
+    # A rest between two movements in the same direction parts them.
+    (at,) = np.nonzero(directions)
+    rests_s = trace.start_s[1:][at][1:] - trace.start_s[1:][at][:-1]
+    is_new[1:] |= rests_s > 1.0
+    return int((is_new & (moves > 0)).sum()), int((is_new & (moves < 0)).sum())
+
+
+def _zoom_directions(trace: Trace) -> np.ndarray[tuple[int], np.dtype[np.int8]]:
+    """(n - 1,) 1 where the next view is farther in, -1 farther out, 0 at the same zoom."""
+    octaves = np.diff(-np.log2(np.maximum(trace.downsample, 1e-12)))
+    if not np.isnan(trace.magnification).any():
+        octaves = np.diff(np.log2(np.maximum(trace.magnification, 1e-12)))
+    return np.sign(np.where(np.abs(octaves) < 1e-3, 0.0, octaves)).astype(np.int8)
+
+
+def _scanning_share(trace: Trace) -> float:
+    """Pans measured in fields, zooms in doublings: a pan by a field weighs as a doubling."""
+    if len(trace) < 2:
+        return math.nan
+    diagonal = np.maximum(np.hypot(trace.fields[:-1, 0], trace.fields[:-1, 1]), 1e-9)
+    moved = np.linalg.norm(np.diff(trace.centers, axis=0), axis=1) / diagonal
+    octaves = np.abs(np.diff(np.log2(np.maximum(trace.downsample, 1e-12))))
+    if not np.isnan(trace.magnification).any():
+        octaves = np.abs(np.diff(np.log2(np.maximum(trace.magnification, 1e-12))))
+    is_pan = octaves < 1e-3
+    panned, zoomed = float(moved[is_pan].sum()), float(octaves.sum())
+    return panned / (panned + zoomed) if panned + zoomed > 0 else math.nan
