@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.recording.tissue import TissueMask
-    from viewer.recording.trace import Trace
+    from viewer.recording.trace import FloatArray, Trace
 
 LEAST_SEEN_S = 0.25
 """A field that was on screen for less was passed, not seen: about one fixation of an eye."""
@@ -28,7 +28,7 @@ class CoverageMap:
 
     def __init__(self, tissue: TissueMask) -> None:
         self.tissue = tissue
-        self._best = np.zeros(tissue.cells.shape, np.float32)
+        self._best: NDArray[np.float32] = np.zeros(tissue.cells.shape, np.float32)
 
     def add(self, view: View, magnification: float) -> bool:
         """Takes a view that was seen; whether that made any difference."""
@@ -56,14 +56,14 @@ class CoverageMap:
     def _cells_in(self, view: View) -> tuple[slice, slice, NDArray[np.bool_]]:
         """The block of cells round a field, and which of its middles lie within the field."""
         width, height = self.tissue.cell_px
-        row_count, column_count = len(self._best), self._best.shape[-1]
+        row_count, column_count = self.tissue.cells.shape
         box = view.box
         columns = _cells_between(box.x0 / width, box.x1 / width, column_count)
         rows = _cells_between(box.y0 / height, box.y1 / height, row_count)
         inside = np.ones((rows.stop - rows.start, columns.stop - columns.start), bool)
         if view.rotation_deg % 90:
-            x = (np.arange(columns.start, columns.stop) + 0.5) * width - view.center.x
-            y = (np.arange(rows.start, rows.stop)[:, None] + 0.5) * height - view.center.y
+            x: FloatArray = _middles(columns) * width - view.center.x
+            y: FloatArray = _middles(rows)[:, None] * height - view.center.y
             turn = math.radians(view.rotation_deg)
             across = x * math.cos(turn) - y * math.sin(turn)
             down = x * math.sin(turn) + y * math.cos(turn)
@@ -103,6 +103,10 @@ def outline_of(cells: NDArray[np.bool_], cell_px: tuple[float, float]) -> shapel
     return shapely.MultiPolygon(
         [union] if isinstance(union, shapely.Polygon) and union.area else []
     )
+
+
+def _middles(cells: slice) -> FloatArray:
+    return np.arange(cells.start, cells.stop, dtype=np.float64) + 0.5
 
 
 def _cells_between(low: float, high: float, count: int) -> slice:
