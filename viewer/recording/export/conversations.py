@@ -1,0 +1,152 @@
+"""Readings as conversations: in the reference's folders, and as lines for fine-tuning."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from viewer.recording.export.records import Record, action_records
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from viewer.recording.export.options import ExportOptions
+    from viewer.recording.export.pictures import ActionPictures
+    from viewer.recording.export.reading import Reading
+
+Message = dict[str, Any]
+
+_LOOK = "This is the thumbnail of a whole slide. Where would you look, and at which magnification?"
+_NEXT = "This is what is on screen at that place, and its cells at high power. Where next?"
+_AGAIN = "This is the thumbnail of a whole slide. You have looked at: {places}. Where next?"
+_DONE = "<done>"
+
+
+def write_case(reading: Reading, pictures: ActionPictures, folder: Path) -> None:
+    """One case in the layout of the Pathology-CoT dataset, with true boxes and relative paths.
+
+    What the reader did not write is not there: a turn that would hold a rationale is left out,
+    never filled in.
+    """
+    numbers = range(1, len(reading.actions) + 1)
+    (folder / "thumbnail.jpeg").write_bytes(pictures.thumbnail())
+    (folder / "thumbnail_with_boxes.jpeg").write_bytes(pictures.thumbnail_with(numbers))
+    for number, action in zip(numbers, reading.actions, strict=True):
+        (folder / f"thumbnail_with_box_{number}.jpeg").write_bytes(
+            pictures.thumbnail_with([number])
+        )
+        (folder / f"box_{number}.jpeg").write_bytes(pictures.crop(action))
+        (folder / f"cyto_box_{number}.jpeg").write_bytes(pictures.detail(action))
+    records = action_records(reading)
+    _write_json(folder / "boxes.json", records)
+    _write_json(folder / "conversation.json", _case_turns(reading, records))
+
+
+def _case_turns(reading: Reading, records: list[Record]) -> list[Message]:
+    turns = [
+        _turn("user", _text(_LOOK), _image("thumbnail.jpeg")),
+        _turn(
+            "assistant",
+            _text("\n".join(f"Box {record['number']}: {_place(record)}" for record in records)),
+            _image("thumbnail_with_boxes.jpeg"),
+        ),
+    ]
+    for index, record in enumerate(records):
+        number = record["number"]
+        turns.append(
+            _turn(
+                "system",
+                _text(f"Box {number}: {_place(record)}"),
+                _image(f"box_{number}.jpeg"),
+                _image(f"cyto_box_{number}.jpeg"),
+            )
+        )
+        if notes := reading.notes_of(index):
+            turns.append(_turn("assistant", _text(notes)))
+    if reading.conclusion:
+        turns.append(_turn("assistant", _text(reading.conclusion)))
+    return turns
+
+
+def write_chat(
+    reading: Reading, pictures: ActionPictures, folder: Path, options: ExportOptions
+) -> None:
+    """conversations.jsonl: a line a conversation in the shape that fine-tuning jobs take.
+
+    The user shows pictures, the assistant says where the reader looked next. A session with more
+    pictures than an example may hold goes on in another line that tells where they had looked.
+    """
+    per_line = max(1, (options.images_per_example - 1) // 2)
+    records = action_records(reading)
+    shower = _Shower(folder, reading.id, as_files=options.images == "file")
+    thumbnail = shower.shown("thumbnail", pictures.thumbnail())
+    lines: list[bytes] = []
+    for begin in range(0, max(len(records), 1), per_line):
+        messages = [_chat_opening(records[:begin], thumbnail)]
+        stop = min(begin + per_line, len(records))
+        for index in range(begin, stop):
+            messages.append(_answer(_place(records[index])))
+            action = reading.actions[index]
+            crop = shower.shown(f"{index + 1}-crop", pictures.crop(action))
+            detail = shower.shown(f"{index + 1}-detail", pictures.detail(action))
+            messages.append(_turn("user", crop, detail, _text(_NEXT)))
+            if notes := reading.notes_of(index):
+                messages.append(_answer(notes))
+                messages.append(_turn("user", _text("Where next?")))
+        is_last = stop == len(records)
+        after = reading.conclusion or _DONE if is_last else _place(records[stop])
+        messages.append(_answer(after))
+        lines.append(msgspec.json.encode({"messages": messages}))
+    (folder / "conversations.jsonl").write_bytes(b"\n".join(lines) + b"\n")
+
+
+def _chat_opening(seen: list[Record], thumbnail: Message) -> Message:
+    places = "; ".join(_place(record) for record in seen)
+    return _turn("user", thumbnail, _text(_AGAIN.format(places=places) if seen else _LOOK))
+
+
+class _Shower:
+    """Puts pictures into messages, as files beside them or as data URLs."""
+
+    def __init__(self, folder: Path, session: str, *, as_files: bool) -> None:
+        self._folder = folder
+        self._session = session
+        self._as_files = as_files
+
+    def shown(self, name: str, jpeg: bytes) -> Message:
+        if self._as_files:
+            url = f"images/{self._session}-{name}.jpg"
+            path = self._folder / url
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(jpeg)
+        else:
+            url = "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
+        return {"type": "image_url", "image_url": {"url": url}}
+
+
+def _place(record: Record) -> str:
+    """`<10x-inspect> [120, 340, 980, 1200]`: command and box in level-0 pixels."""
+    box = ", ".join(f"{record[name]:.0f}" for name in ("x0_px", "y0_px", "x1_px", "y1_px"))
+    return f"{record['command']} [{box}]"
+
+
+def _turn(role: str, *content: Message) -> Message:
+    return {"role": role, "content": list(content)}
+
+
+def _answer(text: str) -> Message:
+    return {"role": "assistant", "content": text}
+
+
+def _text(text: str) -> Message:
+    return {"type": "text", "text": text}
+
+
+def _image(path: str) -> Message:
+    return {"type": "image", "image": path}
+
+
+def _write_json(path: Path, value: object) -> None:
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=1))

@@ -1,0 +1,215 @@
+"""Many sessions to one dataset: in parallel, and taken up again where it was cut off."""
+
+from __future__ import annotations
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from viewer.recording.export.conversations import write_case, write_chat
+from viewer.recording.export.manifest import (
+    ExportedSession,
+    Manifest,
+    exported_session,
+    read_manifest,
+    write_manifest,
+)
+from viewer.recording.export.options import ExportError, ExportOptions
+from viewer.recording.export.pictures import ActionPictures
+from viewer.recording.export.reading import Reading, load_reading
+from viewer.recording.export.shards import join_shards, write_samples
+from viewer.recording.export.tables import join_tables, write_tables
+from viewer.recording.session import SessionError, read_header
+from viewer.slides.errors import SlideError, TileError
+from viewer.slides.known_slides import open_known
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+_PARTS = ".parts"
+_KEY_FILE = "options.json"
+_DONE_FILE = "done.json"
+_READERS = ("recorded", "imported")
+
+
+def export_sessions(
+    folders: Sequence[Path],
+    out: Path,
+    options: ExportOptions,
+    progress: Callable[[int, int], object] = lambda _done, _total: None,
+) -> Manifest:
+    """Writes a dataset of sessions to a folder of its own.
+
+    A session that cannot be exported is left out and told of in the manifest; the others are
+    not harmed. What an interrupted export of the same options finished is not done again.
+
+    Parameters
+    ----------
+    progress
+        Called with the sessions done and their number, in the caller's thread.
+
+    Raises
+    ------
+    ExportError
+        There is nothing to export, readers' sessions are mixed with simulated or agents' ones,
+        or the folder cannot be written or holds something else.
+    """
+    if not folders:
+        raise ExportError("There are no sessions to export: name some, or record one first.")
+    _check_origins(folders)
+    try:
+        if (finished := _finished(out, folders, options)) is not None:
+            return finished
+        parts = _prepare(out, options)
+        done = _write_parts(folders, parts, options, progress)
+        sessions = [done[folder] for folder in folders]
+        good = [parts / session.id for session in sessions if not session.problem]
+        if good:
+            _join(good, out, options)
+        manifest = write_manifest(out, options, sessions)
+        shutil.rmtree(parts, ignore_errors=True)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ExportError(
+            f"The export to {out} cannot be written ({reason}): mend that and start it again, "
+            "what is done is kept."
+        ) from error
+    return manifest
+
+
+def _check_origins(folders: Sequence[Path]) -> None:
+    kinds: set[str] = set()
+    for folder in folders:
+        try:
+            origin = read_header(folder).origin
+        except SessionError:
+            continue
+        kinds.add("readers'" if origin in _READERS else origin)
+    if len(kinds) > 1:
+        told = " and ".join(sorted(kinds))
+        raise ExportError(f"{told} sessions are not mixed in one dataset: export them apart.")
+
+
+def _finished(out: Path, folders: Sequence[Path], options: ExportOptions) -> Manifest | None:
+    manifest = read_manifest(out)
+    if manifest is None:
+        return None
+    ids = [session.id for session in manifest.sessions]
+    is_same = manifest.options == options.key and ids == [folder.name for folder in folders]
+    if is_same and not any(session.problem for session in manifest.sessions):
+        return manifest
+    raise ExportError(f"{out} already holds an export: choose another folder.")
+
+
+def _prepare(out: Path, options: ExportOptions) -> Path:
+    parts = out / _PARTS
+    key = options.key.encode()
+    if parts.is_dir():
+        if not (parts / _KEY_FILE).exists() or (parts / _KEY_FILE).read_bytes() != key:
+            raise ExportError(
+                f"{out} holds an unfinished export with other options: choose another folder."
+            )
+    elif out.exists() and any(out.iterdir()):
+        raise ExportError(f"{out} is not empty: choose a new folder for the export.")
+    parts.mkdir(parents=True, exist_ok=True)
+    (parts / _KEY_FILE).write_bytes(key)
+    return parts
+
+
+def _write_parts(
+    folders: Sequence[Path],
+    parts: Path,
+    options: ExportOptions,
+    progress: Callable[[int, int], object],
+) -> dict[Path, ExportedSession]:
+    done: dict[Path, ExportedSession] = {}
+    pool = ThreadPoolExecutor(max(1, options.jobs), "export")
+    try:
+        futures = {pool.submit(_write_part, folder, parts, options): folder for folder in folders}
+        progress(0, len(folders))
+        for future in as_completed(futures):
+            done[futures[future]] = future.result()
+            progress(len(done), len(folders))
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+    return done
+
+
+def _write_part(folder: Path, parts: Path, options: ExportOptions) -> ExportedSession:
+    """One session, under another name until it is whole."""
+    part = parts / folder.name
+    try:
+        return msgspec.json.decode((part / _DONE_FILE).read_bytes(), type=ExportedSession)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        shutil.rmtree(part, ignore_errors=True)
+    partial = parts / f"{folder.name}.part"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    try:
+        reading = load_reading(folder, options)
+        _write_reading(reading, partial, options)
+    except (SessionError, SlideError, TileError, _NoSlideError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        return ExportedSession(folder.name, "", "", "", 0, 0.0, str(error))
+    session = exported_session(reading)
+    (partial / _DONE_FILE).write_bytes(msgspec.json.encode(session))
+    partial.replace(part)
+    return session
+
+
+class _NoSlideError(Exception):
+    """The slide of a session is not found."""
+
+
+def _write_reading(reading: Reading, folder: Path, options: ExportOptions) -> None:
+    if not options.needs_pixels:
+        write_tables(reading, folder)
+        return
+    source = open_known(reading.header.slide.identity, options.places)
+    if source is None:
+        raise _NoSlideError("its slide is not found: open it once, or name its folder.")
+    try:
+        pictures = ActionPictures(reading, source, options)
+        if options.format == "pathology-cot":
+            write_case(reading, pictures, folder)
+        elif options.format == "chat-jsonl":
+            write_chat(reading, pictures, folder, options)
+        else:
+            write_samples(reading, pictures, folder)
+    finally:
+        source.close()
+
+
+def _join(parts: list[Path], out: Path, options: ExportOptions) -> None:
+    """From parts of sessions to the dataset; can be done again after a crash at any point."""
+    if options.format in ("parquet", "csv"):
+        join_tables(parts, out, as_csv=options.format == "csv")
+    elif options.format == "webdataset":
+        join_shards(parts, out, options.shard_bytes)
+    elif options.format == "pathology-cot":
+        for part in parts:
+            _copy(part, out / part.name)
+    else:
+        with (out / "conversations.jsonl").open("wb") as file:
+            for part in parts:
+                with (part / "conversations.jsonl").open("rb") as lines:
+                    shutil.copyfileobj(lines, file)
+                if (part / "images").is_dir():
+                    _copy(part / "images", out / "images")
+
+
+def _copy(source: Path, target: Path) -> None:
+    """By hard link where the disk allows it: an export of pictures is large."""
+    target.mkdir(exist_ok=True)
+    for path in source.iterdir():
+        if path.name == _DONE_FILE:
+            continue
+        copy = target / path.name
+        copy.unlink(missing_ok=True)
+        try:
+            copy.hardlink_to(path)
+        except OSError:
+            shutil.copyfile(path, copy)

@@ -1,0 +1,143 @@
+"""What an export holds: checksums of all files, and a card for people."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from pathlib import Path  # noqa: TC003 - msgspec reads the annotations
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from viewer import __version__
+from viewer.recording.export.options import ExportError, ExportOptions
+from viewer.recording.export.tables import COLUMNS
+
+if TYPE_CHECKING:
+    from viewer.recording.export.reading import Reading
+
+MANIFEST_FILE = "manifest.json"
+CARD_FILE = "README.md"
+
+
+class ExportedSession(msgspec.Struct, frozen=True):
+    """One session of an export; `problem` says why it is not in it, "" where it is."""
+
+    id: str
+    reader: str
+    origin: str
+    slide: str
+    actions: int
+    looked_s: float
+    problem: str = ""
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """manifest.json.
+
+    Attributes
+    ----------
+    files
+        Path within the export to SHA-256 in hex.
+    """
+
+    format: str
+    mode: str
+    options: str
+    app_version: str
+    sessions: list[ExportedSession]
+    files: dict[str, str]
+
+
+def exported_session(reading: Reading) -> ExportedSession:
+    header = reading.header
+    looked_s = float(reading.trace.looked_s().sum())
+    return ExportedSession(
+        header.id, header.reader, header.origin, header.slide.identity, len(reading.actions),
+        looked_s,
+    )  # fmt: skip
+
+
+def write_manifest(out: Path, options: ExportOptions, sessions: list[ExportedSession]) -> Manifest:
+    """Writes the card, then the manifest: the last file, so that it stands for a whole export."""
+    (out / CARD_FILE).write_text(_card(options, sessions), encoding="utf-8")
+    paths = sorted(path for path in out.rglob("*") if path.is_file())
+    manifest = Manifest(
+        format=options.format,
+        mode=options.mode,
+        options=options.key,
+        app_version=__version__,
+        sessions=sessions,
+        files={
+            path.relative_to(out).as_posix(): _sha256(path)
+            for path in paths
+            if ".parts" not in path.relative_to(out).parts
+        },
+    )
+    data = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
+    part = out / ".parts" / MANIFEST_FILE
+    part.write_bytes(data)
+    part.replace(out / MANIFEST_FILE)
+    return manifest
+
+
+def read_manifest(out: Path) -> Manifest | None:
+    """The manifest of a finished export; None where there is none.
+
+    Raises
+    ------
+    ExportError
+        It is damaged.
+    """
+    path = out / MANIFEST_FILE
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.MsgspecError) as error:
+        raise ExportError(f"{path} cannot be read ({error}): export to another folder.") from error
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _card(options: ExportOptions, sessions: list[ExportedSession]) -> str:
+    good = [session for session in sessions if not session.problem]
+    origins = Counter(session.origin for session in good)
+    hours = sum(session.looked_s for session in good) / 3600
+    slide_count = len({session.slide for session in good})
+    reader_count = len({session.reader for session in good})
+    lines = [
+        "# How slides were read",
+        "",
+        f"Made by Coverslip {__version__} in the format `{options.format}`.",
+        "",
+        f"- {len(good)} sessions of {reader_count} readers (pseudonyms) on {slide_count} slides, "
+        f"{hours:.2f} hours looked at, {sum(session.actions for session in good)} actions",
+        "- origin: " + ", ".join(f"{count} {origin}" for origin, count in sorted(origins.items())),
+        f"- actions by the rules `{options.mode}`",
+        "- slides go by a hash; positions are level-0 pixels unless a name says otherwise",
+        "- manifest.json holds the SHA-256 of every file",
+        "",
+    ]
+    if options.needs_pixels:
+        lines += [
+            f"Crops: the action's box as it was on screen, at most {options.crop_px} px; details: "
+            f"{options.detail_px} px at {options.detail_magnification:g}x about the most-dwelt "
+            "point. Pixels come from the slide, without overlays. They may show what the slide "
+            "shows: check what you may pass on.",
+            "",
+        ]
+    else:
+        for name, columns in COLUMNS.items():
+            lines += [f"## {name}", "", "| column | holds |", "| --- | --- |"]
+            lines += [f"| {column} | {told} |" for column, told in columns.items()]
+            lines.append("")
+    problems = [session for session in sessions if session.problem]
+    if problems:
+        lines += ["## Left out", ""]
+        lines += [f"- {session.id}: {session.problem}" for session in problems]
+        lines.append("")
+    return "\n".join(lines)

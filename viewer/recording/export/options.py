@@ -1,0 +1,69 @@
+"""What an export is asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 - msgspec reads the annotations
+from typing import Literal, get_args
+
+import msgspec
+
+Format = Literal["pathology-cot", "chat-jsonl", "parquet", "webdataset", "csv"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+
+class ExportError(Exception):
+    """An export that cannot be made; `str()` is one sentence: what is wrong and what to do."""
+
+
+class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How sessions are exported.
+
+    Attributes
+    ----------
+    mode
+        "coverslip": `behaviors.actions_of`; "reference": the rules of the reference recorder.
+    crop_px
+        Longest side of an action's crop.
+    detail_px
+        Side of the square detail at an action's most-dwelt point.
+    detail_magnification
+        Of the detail; 40, where Pathology-CoT looks at cells.
+    thumbnail_px
+        Longest side of the thumbnails.
+    jpeg_quality
+        Of all pictures.
+    images
+        Of chat-jsonl: "data-url" puts pictures into the lines, "file" beside them.
+    images_per_example
+        Of chat-jsonl: longer sessions become several conversations; 10 is what fine-tuning jobs
+        of the OpenAI kind take in one.
+    shard_bytes
+        Of webdataset: a shard is closed when it has grown to this.
+    places
+        Slides and folders of slides to look in, before where they were last open.
+    jobs
+        Sessions at once.
+    """
+
+    format: Format = "parquet"
+    mode: Literal["coverslip", "reference"] = "coverslip"
+    crop_px: int = 1024
+    detail_px: int = 512
+    detail_magnification: float = 40.0
+    thumbnail_px: int = 1024
+    jpeg_quality: int = 90
+    images: Literal["data-url", "file"] = "data-url"
+    images_per_example: int = 10
+    shard_bytes: int = 256 << 20
+    places: tuple[Path, ...] = ()
+    jobs: int = 2
+
+    @property
+    def needs_pixels(self) -> bool:
+        return self.format not in ("parquet", "csv")
+
+    @property
+    def key(self) -> str:
+        """Tells whether what an interrupted export left can be gone on with."""
+        told = msgspec.to_builtins(self)
+        return msgspec.json.encode({**told, "places": None, "jobs": None}).decode()

@@ -1,0 +1,85 @@
+"""A session made ready for export: its header, its trace, its actions and what was written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from viewer.geometry import Optics, Size
+from viewer.recording.behaviors import actions_of
+from viewer.recording.events import DiagnosisEntered, NoteTaken
+from viewer.recording.log_reader import iter_blocks
+from viewer.recording.reference_rules import reference_actions
+from viewer.recording.session import SessionHeader, read_header
+from viewer.recording.tracing import load_trace
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from viewer.recording.export.options import ExportOptions
+    from viewer.recording.trace import Action, Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A session with what was made of it.
+
+    Attributes
+    ----------
+    notes
+        (seconds since the start, text), where the reader allowed texts.
+    conclusion
+        The last diagnosis entered, "" where there is none.
+    """
+
+    folder: Path
+    header: SessionHeader
+    trace: Trace
+    actions: list[Action]
+    notes: list[tuple[float, str]]
+    conclusion: str
+
+    @property
+    def id(self) -> str:
+        return self.header.id
+
+    @property
+    def optics(self) -> Optics:
+        return Optics(self.header.slide.mpp_um, self.header.slide.objective_power)
+
+    @property
+    def size(self) -> Size:
+        return Size(self.header.slide.width_px, self.header.slide.height_px)
+
+    def notes_of(self, index: int) -> str:
+        """What was noted from the beginning of an action to the beginning of the next."""
+        since_s = self.actions[index].start_s
+        is_last = index + 1 == len(self.actions)
+        until_s = float("inf") if is_last else self.actions[index + 1].start_s
+        return "\n".join(text for at_s, text in self.notes if since_s <= at_s < until_s)
+
+
+def load_reading(folder: Path, options: ExportOptions) -> Reading:
+    """Reads a session.
+
+    Raises
+    ------
+    SessionError
+        It cannot be read.
+    """
+    header = read_header(folder)
+    trace = load_trace(folder)
+    size = Size(header.slide.width_px, header.slide.height_px)
+    if options.mode == "reference":
+        actions = reference_actions(trace)
+    else:
+        actions = actions_of(trace, slide=size)
+    notes: list[tuple[float, str]] = []
+    conclusion = ""
+    for lines in iter_blocks(folder):
+        for line in lines:
+            if isinstance(line.event, NoteTaken) and line.event.text:
+                notes.append((line.elapsed_ns / 1e9, line.event.text))
+            elif isinstance(line.event, DiagnosisEntered) and line.event.text:
+                conclusion = line.event.text
+    return Reading(folder, header, trace, actions, notes, conclusion)

@@ -1,0 +1,92 @@
+"""Where slides lay when they were last open, so that a session finds its slide by identity."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from viewer.folders import data_folder
+from viewer.slides.errors import SlideError
+from viewer.slides.opener import open_slide
+from viewer.slides.tray import slides_in
+
+if TYPE_CHECKING:
+    from viewer.slides.source import SlideSource
+
+_log = logging.getLogger(__name__)
+
+
+class _KnownSlide(msgspec.Struct):
+    """What is kept; it stays on this machine."""
+
+    identity: str
+    path: str
+
+
+def remember(identity: str, path: Path) -> None:
+    """Keeps where a slide lies; a later place takes the place of an earlier one.
+
+    Raises
+    ------
+    OSError
+        It cannot be written.
+    """
+    target = _path(identity)
+    target.parent.mkdir(mode=0o700, exist_ok=True)
+    part = target.with_name(f"{target.name}.{os.getpid()}-{threading.get_ident()}.part")
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(msgspec.json.encode(_KnownSlide(identity, str(path.absolute()))))
+    part.replace(target)
+
+
+def find(identity: str) -> Path | None:
+    """Where the slide lay when it was last open, if there is still a file; `open_known` looks."""
+    try:
+        known = msgspec.json.decode(_path(identity).read_bytes(), type=_KnownSlide)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.MsgspecError) as error:
+        _log.warning("Where a slide lay is not known any more (%s)", error)
+        return None
+    path = Path(known.path)
+    return path if path.exists() else None
+
+
+def open_known(identity: str, places: tuple[Path, ...] = ()) -> SlideSource | None:
+    """Opens the slide of this identity, or None where it is not found.
+
+    Parameters
+    ----------
+    places
+        Slides, and folders of slides, that are looked at before the last known place.
+    """
+    for path in _candidates(identity, places):
+        try:
+            source = open_slide(path)
+        except SlideError as error:
+            _log.info("Passed over while looking for a slide: %s", error)
+            continue
+        if source.info.identity == identity:
+            return source
+        source.close()
+    return None
+
+
+def _candidates(identity: str, places: tuple[Path, ...]) -> list[Path]:
+    candidates: list[Path] = []
+    for place in places:
+        candidates += slides_in(place) if place.is_dir() else [place]
+    known = find(identity)
+    return [*candidates, known] if known else candidates
+
+
+def _path(identity: str) -> Path:
+    name = hashlib.blake2b(identity.encode(), digest_size=20).hexdigest()
+    return data_folder() / "known-slides" / f"{name}.json"
