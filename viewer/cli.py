@@ -14,12 +14,13 @@ import typer
 from typer.core import TyperGroup
 
 from viewer import __version__
+from viewer.sessions_cli import sessions_app
 
 if TYPE_CHECKING:
     from viewer.slides import SlideSource
 
 _EXIT_BAD_INPUT = 2
-_COMMANDS = ("open", "info", "shot")
+_COMMANDS = ("open", "info", "shot", "sessions")
 
 
 class _OpenByDefault(TyperGroup):
@@ -44,6 +45,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(sessions_app, name="sessions")
 
 
 def _print_version(asked: bool) -> None:
