@@ -30,6 +30,12 @@ class Settings(msgspec.Struct, omit_defaults=True):
         Tiles read at the same time; 0 takes one a core, at most four.
     wheel_speed
         1.0 zooms by the square root of two a notch.
+    reader
+        Pseudonym under which sessions are recorded.
+    consent_utc
+        When the reader agreed to recording, ISO 8601; empty before.
+    record_names, record_texts
+        Whether sessions may hold names of slides, and texts that the reader types.
     shortcuts
         Command id -> keys in Qt's portable text, only where they differ from the defaults.
     """
@@ -43,6 +49,10 @@ class Settings(msgspec.Struct, omit_defaults=True):
     show_overview: bool = True
     show_scale_bar: bool = True
     use_icc: bool = True
+    reader: str = ""
+    consent_utc: str = ""
+    record_names: bool = False
+    record_texts: bool = False
     recent_slides: list[str] = []
     shortcuts: dict[str, list[str]] = {}
 
@@ -108,6 +118,9 @@ CHOICES: tuple[Choice, ...] = (
         16,
         1,
     ),
+    Choice("reader", "Reader", "The pseudonym under which your readings are recorded"),
+    Choice("record_names", "Record slide names", "Sessions may hold the names of slide files"),
+    Choice("record_texts", "Record texts", "Sessions may hold the notes that you type"),
 )
 """In the order in which the dialog shows them."""
 

@@ -48,6 +48,7 @@ def trace_from(steps: list[Step], away: list[tuple[float, float]] | None = None)
         boxes=np.hstack([centers - fields[:, :2] / 2, centers + fields[:, :2] / 2]),
         centers=centers,
         fields=fields,
+        mirrored=np.zeros(len(steps), bool),
         downsample=np.array([step.scale for step in steps]),
         magnification=np.array([step.magnification for step in steps]),
         causes=np.array(["drag"] * len(steps)),

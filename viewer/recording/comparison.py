@@ -72,8 +72,8 @@ def _from(trace: Trace, magnification: float) -> Trace:
     kept = trace.magnification >= magnification
     return type(trace)(
         trace.start_s[kept], trace.end_s[kept], trace.boxes[kept], trace.centers[kept],
-        trace.fields[kept], trace.downsample[kept], trace.magnification[kept], trace.causes[kept],
-        trace.away,
+        trace.fields[kept], trace.mirrored[kept], trace.downsample[kept], trace.magnification[kept],
+        trace.causes[kept], trace.away,
     )  # fmt: skip
 
 

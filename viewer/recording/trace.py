@@ -26,6 +26,8 @@ class Trace:
         (n, 2) x, y.
     fields
         (n, 3) width, height and turn: level-0 pixels, degrees clockwise.
+    mirrored
+        (n,) bool: whether the turned field was mirrored left to right.
     downsample
         (n,) level-0 pixels per logical screen pixel.
     magnification
@@ -42,6 +44,7 @@ class Trace:
     boxes: FloatArray
     centers: FloatArray
     fields: FloatArray
+    mirrored: NDArray[np.bool_]
     downsample: FloatArray
     magnification: FloatArray
     causes: NDArray[np.str_]

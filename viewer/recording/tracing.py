@@ -61,6 +61,7 @@ class _Columns:
                         event.downsample,
                         np.nan if event.magnification is None else event.magnification,
                         event.rotation_deg,
+                        float(event.mirrored),
                     )
                 )
                 self._causes.append(event.cause)
@@ -72,7 +73,7 @@ class _Columns:
             self._parts.append(np.array(rows, np.float64))
 
     def trace(self) -> Trace:
-        rows = np.concatenate(self._parts) if self._parts else np.empty((0, 8))
+        rows = np.concatenate(self._parts) if self._parts else np.empty((0, 9))
         causes = np.array(self._causes, dtype=np.str_)
         start_s = rows[:, 0]
         end_s = np.append(start_s[1:], max(self._end_s, start_s[-1])) if len(rows) else start_s
@@ -83,6 +84,7 @@ class _Columns:
             boxes=_turned_boxes(corners, rows[:, 7]),
             centers=(corners[:, :2] + corners[:, 2:]) / 2,
             fields=np.column_stack([corners[:, 2:] - corners[:, :2], rows[:, 7]]),
+            mirrored=rows[:, 8] > 0,
             downsample=rows[:, 5],
             magnification=rows[:, 6],
             causes=causes,

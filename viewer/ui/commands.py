@@ -24,6 +24,7 @@ class Situation:
     panes: int = 1
     slides_in_tray: int = 0
     has_icc_profile: bool = False
+    is_recording: bool = False
 
 
 Predicate = Callable[[Situation], bool]
@@ -35,6 +36,10 @@ def _always(_: Situation) -> bool:
 
 def _with_slide(situation: Situation) -> bool:
     return situation.has_slide
+
+
+def _while_recording(situation: Situation) -> bool:
+    return situation.is_recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,7 @@ ORIENTATION = ("&View", "&Orientation")
 DISPLAY = ("&Display",)
 STAIN = ("&Display", "&Stain")
 PANES = ("&Panes",)
+RECORDING = ("&Recording",)
 PANELS = ("Pane&ls",)
 HELP = ("&Help",)
 
@@ -466,6 +472,62 @@ COMMANDS: tuple[Command, ...] = (
         separated=True,
     ),
     Command(
+        "recording.on",
+        "&Record my reading",
+        "mdi6.record-circle-outline",
+        "Log where you look on the slide; it stays on this machine",
+        RECORDING,
+        ("Ctrl+R",),
+        checkable=True,
+    ),
+    Command(
+        "recording.pause",
+        "&Pause recording",
+        "mdi6.pause-circle-outline",
+        "Record nothing until pressed again",
+        RECORDING,
+        ("F9",),
+        _while_recording,
+        checkable=True,
+    ),
+    Command(
+        "recording.note",
+        "Take a &note...",
+        "mdi6.note-edit-outline",
+        "Write down what you see here; kept in the session where the settings allow texts",
+        RECORDING,
+        ("Ctrl+N",),
+        _while_recording,
+    ),
+    Command(
+        "panels.sessions",
+        "&Sessions",
+        "mdi6.history",
+        "Show the recorded readings: replay, rename, delete, export",
+        RECORDING,
+        ("Ctrl+Shift+R",),
+        checkable=True,
+        separated=True,
+    ),
+    Command(
+        "panels.replay",
+        "Re&play",
+        "mdi6.play-circle-outline",
+        "Show the replay of a recorded reading",
+        RECORDING,
+        (),
+        checkable=True,
+    ),
+    Command(
+        "panels.seen",
+        "&What was seen",
+        "mdi6.eye-check-outline",
+        "Show where the time went, what was seen at which magnification, and what was not",
+        RECORDING,
+        ("Ctrl+Shift+E",),
+        checkable=True,
+    ),
+    Command(
         "panels.tray",
         "Slide &tray",
         "mdi6.view-grid-outline",
@@ -537,6 +599,7 @@ TOOLBAR: tuple[tuple[str, ...], ...] = (
     ("view.rotate_left", "view.rotate_right", "view.flip_horizontally", "view.flip_vertically"),
     ("panes.add", "panes.link"),
     ("panels.tray", "panels.display", "panels.properties", "panels.associated"),
+    ("recording.on", "panels.sessions", "panels.seen"),
     ("help.palette", "file.settings"),
 )
 """Groups of command ids, with a line between groups."""

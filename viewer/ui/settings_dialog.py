@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
     QDialogButtonBox,
     QDoubleSpinBox,
     QFormLayout,
+    QLineEdit,
     QTabWidget,
     QVBoxLayout,
     QWidget,
@@ -70,6 +71,10 @@ class SettingsDialog(QDialog):
             editor = check = QCheckBox(parent)
             check.setChecked(value)
             self._values[choice.field] = check.isChecked
+        elif isinstance(value, str):
+            editor = line = QLineEdit(value, parent)
+            line.setMaxLength(64)
+            self._values[choice.field] = line.text
         else:
             editor = spin = QDoubleSpinBox(parent)
             spin.setRange(choice.low, choice.high)

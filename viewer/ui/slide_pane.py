@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 from viewer.canvas.canvas import SlideCanvas
 from viewer.slides.calibration import remembered_mpp_um
 from viewer.slides.errors import SlideError
+from viewer.slides.known_slides import remember
 from viewer.slides.opener import open_slide
 from viewer.tiles.look import Look
 from viewer.ui.background import Background, Task
@@ -84,6 +85,10 @@ def opened_slide(path: Path) -> OpenedSlide:
         mpp_um = remembered_mpp_um(source.info.identity)
         if mpp_um is not None:
             optics = replace(optics, mpp_um=mpp_um)
+    try:
+        remember(source.info.identity, path)
+    except OSError as error:
+        _log.warning("Where the slide lies cannot be remembered (%s)", error)
     return OpenedSlide(source, optics)
 
 

@@ -30,10 +30,7 @@ def reference_sessions(text: str) -> list[ForeignSession]:
     """
     sessions: dict[str, ForeignSession] = {}
     current: ForeignSession | None = None
-    for line in text.splitlines():
-        stamp = _STAMP.match(line)
-        if stamp is None:
-            continue
+    for stamp, line in _records(text):
         if _OPEN_MARK in line:
             name = _NAME.search(line)
             if name is not None:
@@ -44,12 +41,24 @@ def reference_sessions(text: str) -> list[ForeignSession]:
         elif current is not None and _SHOW_MARK in line:
             shown = _SHOWN.search(line)
             if shown is not None:
-                current.views.append(_view(stamp[1], shown))
+                current.views.append(_view(stamp, shown))
     found = [session for session in sessions.values() if session.views]
     for session in found:
         session.views.sort(key=lambda view: view.at_ns)
         session.started = datetime.fromtimestamp(session.views[0].at_ns / 1e9, UTC)
     return found
+
+
+def _records(text: str) -> list[tuple[str, str]]:
+    """Time and text of each record; a line without a time belongs to the record before it."""
+    records: list[tuple[str, str]] = []
+    for line in text.splitlines():
+        stamp = _STAMP.match(line)
+        if stamp is not None:
+            records.append((stamp[1], line))
+        elif records:
+            records[-1] = (records[-1][0], f"{records[-1][1]} {line}")
+    return records
 
 
 def _view(stamp: str, shown: re.Match[str]) -> ForeignView:
