@@ -252,9 +252,9 @@ class SlideCanvas(QWidget):
         self._navigator.travel(view.resized(self._size()), cause, animated=animated)
         self._after_move()
 
-    def follow_view(self, view: View) -> None:
-        """Takes the view of a linked canvas, with no way back."""
-        self._navigator.set_view(view.resized(self._size()), "link")
+    def follow_view(self, view: View, cause: str = "link") -> None:
+        """Takes the view of a linked canvas or of a replay, with no way back."""
+        self._navigator.set_view(view.resized(self._size()), cause)
         self._after_move()
 
     def set_magnification(self, magnification: float) -> bool:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from PySide6.QtCore import QByteArray, QEvent, QSettings, Qt
-from PySide6.QtWidgets import QApplication, QDockWidget, QMainWindow, QMenu
+from PySide6.QtWidgets import (
+    QApplication,
+    QDockWidget,
+    QMainWindow,
+    QMenu,
+    QVBoxLayout,
+    QWidget,
+)
 
 from viewer.folders import config_folder
 from viewer.settings import Settings, save_settings
@@ -22,11 +29,14 @@ from viewer.ui.menus import build_menus, build_toolbar
 from viewer.ui.palette import CommandPalette
 from viewer.ui.properties_dock import PropertiesDock
 from viewer.ui.recent import with_recent
+from viewer.ui.recording.control import RecordingState
+from viewer.ui.recording.part import RecordingPart
 from viewer.ui.split_view import SplitView
 from viewer.ui.status_bar import WindowStatusBar
 from viewer.ui.theme import DARK, apply_theme, theme_named
 from viewer.ui.tray_dock import TrayDock
 from viewer.ui.view_commands import ViewCommands
+from viewer.ui.widgets import NoticeBar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +74,14 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.setDockNestingEnabled(True)
         self.panes = SplitView(cache, self)
-        self.setCentralWidget(self.panes)
+        self.banner = NoticeBar(self)
+        middle = QWidget(self)
+        layout = QVBoxLayout(middle)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.banner)
+        layout.addWidget(self.panes, 1)
+        self.setCentralWidget(middle)
         self.status = WindowStatusBar(self)
         self.setStatusBar(self.status)
         self.tray = TrayDock(self)
@@ -79,6 +96,7 @@ class MainWindow(QMainWindow):
         self.palette_box = CommandPalette(self.commands, self)
         self._view_commands = ViewCommands(self.commands, self.panes, self.say)
         self._file_commands = FileCommands(self, self.commands, self._writer)
+        self.recording = RecordingPart(self)
         self._place_docks()
         self._connect()
         for pane in self.panes.panes:
@@ -108,6 +126,12 @@ class MainWindow(QMainWindow):
     def say(self, sentence: str) -> None:
         """Shows a sentence in the status bar for a while."""
         self.status.say(sentence)
+
+    def show_trouble(self, sentence: str) -> None:
+        """Shows a lasting trouble in a red banner over the panes; "" takes it away."""
+        self.banner.hide()
+        if sentence:
+            self.banner.tell(sentence, "error")
 
     def change_settings(self, **changes: object) -> None:
         """Takes new settings into use and keeps them."""
@@ -158,6 +182,7 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         """Keeps the window's state, frees the slides and ends all threads."""
         self._keep_state()
+        self.recording.shut_down()
         self.panes.shut_down()
         self.tray.shut_down()
         self.associated.shut_down()
@@ -221,9 +246,9 @@ class MainWindow(QMainWindow):
         )
         self.panes.active_changed.connect(lambda _: self._show_active())
         self.panes.pane_added.connect(self._connect_pane)
-        self.panes.panes_changed.connect(self._update_situation)
+        self.panes.panes_changed.connect(self.update_situation)
         self.tray.open_requested.connect(self.open_slide)
-        self.tray.slides_changed.connect(lambda _: self._update_situation())
+        self.tray.slides_changed.connect(lambda _: self.update_situation())
         self.tray.folder_failed.connect(self.say)
         self.display.look_edited.connect(lambda look: self.panes.active.canvas.set_look(look))
         self.status.magnification.zoom_requested.connect(self._zoom_to)
@@ -234,7 +259,7 @@ class MainWindow(QMainWindow):
         pane.opened.connect(self._on_opened)
         pane.view_changed.connect(lambda which, _: self._on_view_changed(which))
         pane.status_changed.connect(self._on_status_changed)
-        pane.canvas.history_changed.connect(self._update_situation)
+        pane.canvas.history_changed.connect(self.update_situation)
         pane.canvas.look_changed.connect(lambda look: self._on_look_changed(pane, look))
         pane.page.open_requested.connect(lambda: self._file_commands.ask_for_slides(pane))
         pane.page.folder_requested.connect(self._file_commands.ask_for_folder)
@@ -265,12 +290,12 @@ class MainWindow(QMainWindow):
         self.associated.show_slide(source)
         self.status.show_pane(pane)
         self._show_look(pane)
-        self._update_situation()
+        self.update_situation()
 
     def _on_slide_changed(self, pane: SlidePane) -> None:
         if pane is self.panes.active:
             self._show_active()
-        self._update_situation()
+        self.update_situation()
 
     def _on_opened(self, path: Path) -> None:
         self.tray.mark(path)
@@ -296,7 +321,8 @@ class MainWindow(QMainWindow):
         self.display.show_look(look if source is not None else None, has_profile=has_profile)
         self._view_commands.show_look(look)
 
-    def _update_situation(self) -> None:
+    def update_situation(self) -> None:
+        """Enables the commands that can run now."""
         pane = self.panes.active
         source = pane.source
         situation = Situation(
@@ -306,6 +332,7 @@ class MainWindow(QMainWindow):
             panes=len(self.panes.panes),
             slides_in_tray=len(self.tray.model.paths),
             has_icc_profile=source is not None and source.info.icc_profile is not None,
+            is_recording=self.recording.control.state is not RecordingState.OFF,
         )
         if situation != self._situation:
             self._situation = situation

@@ -1,0 +1,82 @@
+"""The way of a reader's eye: numbered boxes, joined from middle to middle."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QPolygonF
+
+from viewer.geometry import Box, Point
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from viewer.canvas.layer import Scene
+
+BAND_COLOURS = {
+    1.25: "#7c6cf2",
+    2.5: "#3b82f6",
+    5.0: "#06a8b8",
+    10.0: "#22a55a",
+    20.0: "#e08a00",
+    40.0: "#e5484d",
+}
+"""Of magnifications, from violet for the widest look to red for cells."""
+UNKNOWN_COLOUR = "#8a8f98"
+
+
+class ScanpathLayer:
+    """Paints boxes with their numbers and colours; one of them may be marked."""
+
+    def __init__(self) -> None:
+        self._boxes: list[tuple[Box, QColor]] = []
+        self._marked = -1
+
+    def clear(self) -> None:
+        """Paints nothing."""
+        self._boxes = []
+
+    def show_boxes(self, boxes: Sequence[tuple[Box, str]]) -> None:
+        """Takes boxes in level-0 pixels with their colours, in the order of their numbers."""
+        self._boxes = [(box, QColor(colour)) for box, colour in boxes]
+
+    def mark(self, index: int) -> None:
+        """Marks one box, -1 none."""
+        self._marked = index
+
+    def paint(self, painter: QPainter, scene: Scene) -> None:
+        """Paints the way, then the boxes that are on screen, then their numbers."""
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        seen = scene.view.box
+        middles = [_on_screen(scene, box.center) for box, _ in self._boxes]
+        painter.setPen(QPen(QColor(20, 20, 20, 150), 1.5))
+        painter.drawPolyline(QPolygonF(middles))
+        font = QFont(painter.font())
+        font.setPixelSize(12)
+        font.setBold(True)
+        painter.setFont(font)
+        for index, (box, colour) in enumerate(self._boxes):
+            if box.intersects(seen):
+                self._paint_box(painter, scene, index, box, colour)
+
+    def _paint_box(
+        self, painter: QPainter, scene: Scene, index: int, box: Box, colour: QColor
+    ) -> None:
+        corners = [_on_screen(scene, corner) for corner in box.corners]
+        painter.setPen(QPen(colour, 4.0 if index == self._marked else 2.0))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawPolygon(QPolygonF(corners))
+        text = str(index + 1)
+        width = QFontMetricsF(painter.font()).horizontalAdvance(text) + 8
+        middle = _on_screen(scene, box.center)
+        chip = QRectF(middle.x() - width / 2, middle.y() - 8, width, 17)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(colour)
+        painter.drawRoundedRect(chip, 4, 4)
+        painter.setPen(QColor("white"))
+        painter.drawText(chip, Qt.AlignmentFlag.AlignCenter, text)
+
+
+def _on_screen(scene: Scene, point: Point) -> QPointF:
+    return QPointF(*scene.view.to_screen(point))

@@ -1,0 +1,72 @@
+"""All that is shown of a session: actions, attention, coverage, statistics, and a comparison."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from viewer.geometry import Optics, Size
+from viewer.recording.attention import AttentionMaps, attention_maps
+from viewer.recording.behaviors import actions_of
+from viewer.recording.comparison import Comparison, compare
+from viewer.recording.coverage import CoverageMap, coverage_of
+from viewer.recording.session import SessionHeader, read_header
+from viewer.recording.statistics import Statistics, statistics_of
+from viewer.recording.tracing import load_trace
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from viewer.recording.tissue import TissueMask
+    from viewer.recording.trace import Action, Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """A session with what follows from its views.
+
+    Attributes
+    ----------
+    coverage
+        None where no tissue mask was given.
+    comparison
+        With the other session that was asked for; None where none was.
+    """
+
+    folder: Path
+    header: SessionHeader
+    trace: Trace
+    actions: list[Action]
+    attention: AttentionMaps
+    coverage: CoverageMap | None
+    statistics: Statistics
+    comparison: Comparison | None
+
+
+def analyse(folder: Path, tissue: TissueMask | None = None, other: Path | None = None) -> Analysis:
+    """Computes all of a session, of one that is still being recorded up to now.
+
+    Parameters
+    ----------
+    other
+        A session on the same slide to compare with.
+
+    Raises
+    ------
+    SessionError
+        A session cannot be read.
+    """
+    header = read_header(folder)
+    trace = load_trace(folder)
+    slide = Size(header.slide.width_px, header.slide.height_px)
+    actions = actions_of(trace, slide=slide)
+    return Analysis(
+        folder=folder,
+        header=header,
+        trace=trace,
+        actions=actions,
+        attention=attention_maps(trace, slide),
+        coverage=coverage_of(trace, tissue) if tissue is not None else None,
+        statistics=statistics_of(trace, actions, Optics(header.slide.mpp_um).mean_mpp_um),
+        comparison=compare(trace, load_trace(other), slide) if other is not None else None,
+    )

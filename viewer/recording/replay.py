@@ -1,0 +1,97 @@
+"""The clock of a replay: where in a session it stands, and the view that was on screen then."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from viewer.geometry import Point, Size, View
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from viewer.recording.trace import Action, Trace
+
+SPEEDS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+
+
+class ReplayClock:
+    """Runs through a trace of at least one view at a speed, past the time away if asked to.
+
+    Attributes
+    ----------
+    position_s
+        Seconds since the session began.
+    skips_away
+        Whether time in which nobody looked is left out.
+    """
+
+    def __init__(self, trace: Trace) -> None:
+        if not len(trace):
+            raise ValueError("a replay needs a view")
+        self._trace = trace
+        self.begin_s = float(trace.start_s[0])
+        self.end_s = float(trace.end_s[-1])
+        self.position_s = self.begin_s
+        self.speed = 1.0
+        self.skips_away = True
+        self.is_playing = False
+
+    def play(self) -> None:
+        """Runs; from the beginning where it stood at the end."""
+        if self.position_s >= self.end_s:
+            self.position_s = self.begin_s
+        self.is_playing = True
+
+    def pause(self) -> None:
+        """Stands still."""
+        self.is_playing = False
+
+    def seek(self, position_s: float) -> None:
+        """Jumps to a time of the session."""
+        self.position_s = min(max(position_s, self.begin_s), self.end_s)
+
+    def advance(self, real_s: float) -> None:
+        """Lets time pass; at the end the clock pauses."""
+        if not self.is_playing:
+            return
+        self.seek(self.position_s + real_s * self.speed)
+        if self.skips_away:
+            for begin_s, end_s in self._trace.away.tolist():
+                if begin_s <= self.position_s < end_s:
+                    self.seek(end_s)
+        if self.position_s >= self.end_s:
+            self.is_playing = False
+
+    def step(self, actions: Sequence[Action], direction: int) -> None:
+        """Jumps to the beginning of the next (1) or previous (-1) action."""
+        starts = [action.start_s for action in actions]
+        if direction > 0:
+            after = [start_s for start_s in starts if start_s > self.position_s + 1e-6]
+            self.seek(after[0] if after else self.end_s)
+        else:
+            # A second's grace, or one could never step back past the present action.
+            before = [start_s for start_s in starts if start_s < self.position_s - 1.0]
+            self.seek(before[-1] if before else self.begin_s)
+
+    @property
+    def view_index(self) -> int:
+        """Of the view that was on screen."""
+        index = int(np.searchsorted(self._trace.start_s, self.position_s, side="right")) - 1
+        return min(max(index, 0), len(self._trace) - 1)
+
+
+def recorded_view(trace: Trace, index: int, screen: Size) -> View:
+    """A view of a trace on a screen of this size, in logical pixels.
+
+    On a screen as large as the reader's it is theirs to the pixel; on any other the recorded
+    field is shown whole.
+    """
+    x, y = trace.centers[index].tolist()
+    width, height, turn_deg = trace.fields[index].tolist()
+    downsample = float(trace.downsample[index])
+    fitting = max(width / screen.width, height / screen.height)
+    if abs(fitting / downsample - 1.0) > 1e-3:
+        downsample = fitting
+    return View(Point(x, y), downsample, screen, turn_deg, bool(trace.mirrored[index]))

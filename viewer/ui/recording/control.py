@@ -1,0 +1,176 @@
+"""Whether the window records, and the recordings of its panes."""
+
+from __future__ import annotations
+
+import logging
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QEvent, QObject, Signal
+
+from viewer.recording.library import Library
+from viewer.ui.background import Background
+from viewer.ui.recording.pane_recording import PaneRecording
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from viewer.recording.events import AnyEvent
+    from viewer.settings import Settings
+    from viewer.ui.slide_pane import SlidePane
+    from viewer.ui.split_view import SplitView
+
+_log = logging.getLogger(__name__)
+
+
+class RecordingState(Enum):
+    """What the lamp shows."""
+
+    OFF = "off"
+    ON = "on"
+    PAUSED = "paused"
+
+
+class RecordingControl(QObject):
+    """Keeps one `PaneRecording` a pane with a slide while recording is on.
+
+    Off at each start of the program. Sessions that a crash left are mended first, in a thread.
+
+    Parameters
+    ----------
+    settings
+        Gives the settings in force.
+    """
+
+    state_changed = Signal(object)
+    """The new RecordingState."""
+    trouble_changed = Signal(str)
+    """One sentence when a log cannot be written; "" when all can."""
+    sessions_changed = Signal()
+    """A session began or ended, or was mended."""
+    mended = Signal(str)
+    """What was mended after a crash, one sentence."""
+
+    def __init__(self, panes: SplitView, settings: Callable[[], Settings], parent: QObject) -> None:
+        super().__init__(parent)
+        self.state = RecordingState.OFF
+        self._panes = panes
+        self._settings = settings
+        self._folder: Path | None = None
+        self._recordings: dict[SlidePane, PaneRecording] = {}
+        self._troubles: dict[PaneRecording, str] = {}
+        self._disk = Background("recordings", 1, self)
+        for pane in panes.panes:
+            self._watch(pane)
+        panes.pane_added.connect(self._watch)
+        panes.window().installEventFilter(self)
+        self._disk.run(_recovered, self._on_recovered, self._on_no_folder)
+
+    def start(self) -> None:
+        """Records every slide that is open, and those opened from now on."""
+        if self.state is RecordingState.OFF:
+            self._set_state(RecordingState.ON)
+            for pane in self._panes.panes:
+                self._begin(pane)
+
+    def stop(self) -> None:
+        """Ends all sessions."""
+        for pane in list(self._recordings):
+            self._end(pane)
+        self._set_state(RecordingState.OFF)
+
+    def set_paused(self, *, paused: bool) -> None:
+        """Records nothing until it is called again; no effect while recording is off."""
+        if self.state is RecordingState.OFF:
+            return
+        for recording in self._recordings.values():
+            (recording.recorder.pause if paused else recording.recorder.resume)()
+        self._set_state(RecordingState.PAUSED if paused else RecordingState.ON)
+
+    def record(self, event: AnyEvent, pane: SlidePane) -> None:
+        """Takes an event of a pane that its canvas does not tell."""
+        if pane in self._recordings:
+            self._recordings[pane].record(event)
+
+    def recording_of(self, pane: SlidePane) -> PaneRecording | None:
+        """What is being recorded of a pane."""
+        return self._recordings.get(pane)
+
+    def shut_down(self) -> None:
+        """Ends all sessions and waits for them to be on the disk."""
+        self.stop()
+        self._disk.close(finish=True)
+
+    def eventFilter(self, _window: QObject, event: QEvent) -> bool:
+        """The window gained or lost the keyboard."""
+        if event.type() in (QEvent.Type.WindowActivate, QEvent.Type.WindowDeactivate):
+            for recording in self._recordings.values():
+                recording.set_focused(focused=event.type() == QEvent.Type.WindowActivate)
+        return False
+
+    def _watch(self, pane: SlidePane) -> None:
+        pane.slide_changed.connect(self._on_slide_changed)
+        pane.destroyed.connect(lambda: self._recordings.pop(pane, None))
+
+    def _on_slide_changed(self, pane: SlidePane) -> None:
+        self._end(pane)
+        if self.state is not RecordingState.OFF:
+            self._begin(pane)
+
+    def _begin(self, pane: SlidePane) -> None:
+        if pane.source is None or self._folder is None:
+            return
+        recording = PaneRecording(pane, self._folder, self._settings())
+        recording.troubled.connect(lambda told: self._on_trouble(recording, told))
+        if self.state is RecordingState.PAUSED:
+            recording.recorder.pause()
+        self._recordings[pane] = recording
+        self.sessions_changed.emit()
+
+    def _end(self, pane: SlidePane) -> None:
+        recording = self._recordings.pop(pane, None)
+        if recording is None:
+            return
+        self._on_trouble(recording, "")
+        recorder = recording.end()
+        self._disk.run(recorder.close, lambda _: self.sessions_changed.emit())
+
+    def _set_state(self, state: RecordingState) -> None:
+        if state is not self.state:
+            self.state = state
+            self.state_changed.emit(state)
+
+    def _on_trouble(self, recording: PaneRecording, told: str) -> None:
+        before = self._trouble
+        if told and recording in self._recordings.values():
+            self._troubles[recording] = told
+        else:
+            self._troubles.pop(recording, None)
+        if self._trouble != before:
+            self.trouble_changed.emit(self._trouble)
+
+    @property
+    def _trouble(self) -> str:
+        return next(iter(self._troubles.values()), "")
+
+    def _on_recovered(self, found: tuple[Path, list[str]]) -> None:
+        self._folder, notes = found
+        if self.state is not RecordingState.OFF:
+            for pane in self._panes.panes:
+                if pane not in self._recordings:
+                    self._begin(pane)
+        for note in notes:
+            self.mended.emit(note)
+        self.sessions_changed.emit()
+
+    def _on_no_folder(self, error: Exception) -> None:
+        _log.error("there is no folder for sessions", exc_info=error)
+        self.trouble_changed.emit(
+            f"Readings cannot be recorded: the folder for them cannot be made ({error})."
+        )
+
+
+def _recovered() -> tuple[Path, list[str]]:
+    library = Library()
+    return library.folder, library.recover()

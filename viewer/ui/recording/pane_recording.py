@@ -1,0 +1,191 @@
+"""One pane's reading of one slide, from its opening to its closing, as a session."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Literal, cast, get_args
+
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
+from PySide6.QtGui import QMouseEvent
+
+from viewer import __version__
+from viewer.geometry import Point, View
+from viewer.recording.events import (
+    Cause,
+    Click,
+    DisplayChanged,
+    FocusChanged,
+    Viewport,
+    WindowChanged,
+)
+from viewer.recording.recorder import Recorder
+from viewer.recording.session import Consent, Screen, SessionHeader, SlideRef, new_session_id
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from viewer.canvas.canvas import SlideCanvas
+    from viewer.geometry import Optics
+    from viewer.recording.events import AnyEvent
+    from viewer.settings import Settings
+    from viewer.tiles.look import Look
+    from viewer.ui.slide_pane import SlidePane
+
+_REST_MS = 120
+"""A view that nothing follows for this long is at rest."""
+_CAUSES = frozenset(get_args(Cause))
+_INPUTS = (
+    QEvent.Type.MouseMove,
+    QEvent.Type.Wheel,
+    QEvent.Type.KeyPress,
+    QEvent.Type.TouchUpdate,
+    QEvent.Type.NativeGesture,
+)
+_BUTTONS: dict[Qt.MouseButton, Literal["left", "right", "middle"]] = {
+    Qt.MouseButton.LeftButton: "left",
+    Qt.MouseButton.RightButton: "right",
+    Qt.MouseButton.MiddleButton: "middle",
+}
+
+
+class PaneRecording(QObject):
+    """Listens to a pane's canvas and hands what happens to a `Recorder`."""
+
+    troubled = Signal(str)
+    """One sentence when the log cannot be written, "" when it can again; from the writer."""
+
+    def __init__(self, pane: SlidePane, sessions: Path, settings: Settings) -> None:
+        super().__init__(pane)
+        self.pane = pane
+        canvas = pane.canvas
+        header = _header(pane, settings)
+        self.recorder = Recorder(sessions / header.id, header, on_trouble=self.troubled.emit)
+        self._canvas = canvas
+        self._cause = "open"
+        self._rest = QTimer(self, interval=_REST_MS, singleShot=True)
+        self._rest.timeout.connect(self._record_rest)
+        canvas.view_changed.connect(self._on_view)
+        canvas.cursor_moved.connect(self._on_cursor)
+        canvas.look_changed.connect(self._on_look)
+        canvas.installEventFilter(self)
+        self._on_look(canvas.look)
+        self._record_rest()
+
+    def record(self, event: AnyEvent) -> None:
+        """Takes an event that is not the canvas's."""
+        self.recorder.note_input()
+        self.recorder.record(event)
+
+    def set_focused(self, *, focused: bool) -> None:
+        """The window gained or lost the keyboard."""
+        self.recorder.record(FocusChanged(gained=focused))
+
+    def end(self) -> Recorder:
+        """Listens no more; the caller closes the recorder where it may wait for a disk."""
+        if self._rest.isActive():
+            self._record_rest()
+        self._rest.stop()
+        canvas = self._canvas
+        canvas.removeEventFilter(self)
+        canvas.view_changed.disconnect(self._on_view)
+        canvas.cursor_moved.disconnect(self._on_cursor)
+        canvas.look_changed.disconnect(self._on_look)
+        self.deleteLater()
+        return self.recorder
+
+    def eventFilter(self, _canvas: QObject, event: QEvent) -> bool:
+        kind = event.type()
+        if kind == QEvent.Type.MouseButtonPress and isinstance(event, QMouseEvent):
+            at = event.position()
+            point = self._canvas.view.to_slide(Point(at.x(), at.y()))
+            button = _BUTTONS.get(event.button())
+            if button is not None:
+                self.record(Click(round(point.x, 1), round(point.y, 1), button))
+        elif kind in _INPUTS:
+            self.recorder.note_input()
+        elif kind == QEvent.Type.Resize:
+            size, ratio = self._canvas.size(), self._canvas.devicePixelRatioF()
+            self.recorder.record(WindowChanged(size.width(), size.height(), ratio))
+        return False
+
+    def _on_view(self, view: View, cause: str) -> None:
+        self._cause = cause
+        self.recorder.record_view(viewport(view, self._canvas.optics, cause, at_rest=False))
+        self._rest.start()
+
+    def _record_rest(self) -> None:
+        canvas = self._canvas
+        shown = viewport(canvas.view, canvas.optics, self._cause, at_rest=True)
+        self.recorder.record_view(shown)
+
+    def _on_cursor(self, point: Point | None) -> None:
+        if point is not None:
+            self.recorder.record_pointer(round(point.x, 1), round(point.y, 1))
+
+    def _on_look(self, look: Look) -> None:
+        values = {
+            name: value.name.lower() if isinstance(value, Enum) else value
+            for name, value in asdict(look).items()
+        }
+        self.recorder.record(DisplayChanged(values))
+
+
+def viewport(view: View, optics: Optics, cause: str, *, at_rest: bool) -> Viewport:
+    """The event of a view; in motion the log has it to a tenth of a pixel."""
+    width, height = view.size.width * view.downsample, view.size.height * view.downsample
+    mpp_um = optics.mean_mpp_um
+    return Viewport(
+        x=view.center.x - width / 2,
+        y=view.center.y - height / 2,
+        width=width,
+        height=height,
+        rotation_deg=view.rotation_deg,
+        mirrored=view.mirrored,
+        downsample=view.downsample,
+        screen_mpp_um=None if mpp_um is None else mpp_um * view.downsample,
+        magnification=optics.magnification(view.downsample),
+        cause=cast("Cause", cause if cause in _CAUSES else "other"),
+        at_rest=at_rest,
+    )
+
+
+def _header(pane: SlidePane, settings: Settings) -> SessionHeader:
+    source, canvas = pane.source, pane.canvas
+    assert source is not None
+    base, optics = source.levels[0], canvas.optics
+    now = datetime.now().astimezone()
+    offset = now.utcoffset()
+    return SessionHeader(
+        id=new_session_id(now),
+        slide=SlideRef(
+            identity=source.info.identity,
+            width_px=base.width_px,
+            height_px=base.height_px,
+            mpp_um=optics.mpp_um,
+            objective_power=optics.objective_power,
+            name=pane.path.name if pane.path and settings.record_names else None,
+        ),
+        started_utc=now.astimezone(UTC).isoformat(timespec="milliseconds"),
+        utc_offset_min=round(offset.total_seconds() / 60) if offset else 0,
+        reader=settings.reader,
+        app_version=__version__,
+        screen=_screen(canvas),
+        consent=Consent(
+            given_utc=settings.consent_utc,
+            names=settings.record_names,
+            texts=settings.record_texts,
+        ),
+    )
+
+
+def _screen(canvas: SlideCanvas) -> Screen:
+    screen = canvas.screen().size()
+    return Screen(
+        screen_width_px=screen.width(),
+        screen_height_px=screen.height(),
+        window_width_px=canvas.width(),
+        window_height_px=canvas.height(),
+        device_pixel_ratio=canvas.devicePixelRatioF(),
+    )
