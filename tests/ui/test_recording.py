@@ -48,6 +48,13 @@ def is_recorded(window: MainWindow) -> bool:
     return window.recording.control.recording_of(window.panes.active) is not None
 
 
+def come_back(window: MainWindow, qtbot: QtBot) -> None:
+    """Puts the keyboard back on the slide: without a desktop nothing does so after a dialog."""
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    window.panes.active.focus()
+
+
 def ended_session(window: MainWindow, qtbot: QtBot) -> Path:
     """Turns recording off by the lamp; the folder of the session, whole on the disk."""
     recording = window.recording.control.recording_of(window.panes.active)
@@ -73,6 +80,7 @@ def test_nothing_is_recorded_before_the_reader_agreed(
     dialog = open_dialog(window, ConsentDialog, qtbot)
     assert window.recording.control.state is RecordingState.OFF
     qtbot.keyClick(dialog, Qt.Key.Key_Escape)
+    come_back(window, qtbot)
     press(qtbot, window, Qt.Key.Key_Plus)
     rest(window, qtbot)
     assert Library().summaries() == []
@@ -107,7 +115,7 @@ def test_the_log_tells_what_the_reader_did(reading: MainWindow, qtbot: QtBot) ->
     assert isinstance(note, QInputDialog)
     note.setTextValue("Dense lymphocytes.")
     note.accept()
-    window.clearFocus()
+    come_back(window, qtbot)
     folder = ended_session(window, qtbot)
 
     assert verify(folder).bad_line is None

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QPolygonF
 
-from viewer.geometry import Box, Point
 
 if TYPE_CHECKING:
+    from viewer.geometry import Box, Point
     from collections.abc import Sequence
 
     from viewer.canvas.layer import Scene
