@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QPolygonF
 
-
 if TYPE_CHECKING:
-    from viewer.geometry import Box, Point
     from collections.abc import Sequence
 
     from viewer.canvas.layer import Scene
+    from viewer.geometry import Box, Point
 
 BAND_COLOURS = {
     1.25: "#7c6cf2",

@@ -1,0 +1,138 @@
+"""Plays a session on a canvas: follows it, or shows its field while the user looks elsewhere."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from viewer.canvas.layer import Stratum
+from viewer.canvas.outline_layer import OutlineLayer
+from viewer.geometry import Point, Size, View
+from viewer.recording.replay import ReplayClock, recorded_view
+
+if TYPE_CHECKING:
+    from viewer.recording.analysis import Analysis
+    from viewer.ui.slide_pane import SlidePane
+
+_FRAME_MS = 16
+_NOT_THE_USERS = frozenset({"replay", "resize", "optics", "link"})
+
+
+class Replayer(QObject):
+    """Owns the clock of one session at a time."""
+
+    position_changed = Signal(float)
+    """Seconds since the session began."""
+    playing_changed = Signal(bool)
+    follow_changed = Signal(bool)
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self.analysis: Analysis | None = None
+        self.clock: ReplayClock | None = None
+        self.pane: SlidePane | None = None
+        self.follows = True
+        self._shown_index = -1
+        self._frame = OutlineLayer("#2f9bff", fill=0.08)
+        self._timer = QTimer(self, interval=_FRAME_MS)
+        self._timer.timeout.connect(self._tick)
+        self._ticked_s = 0.0
+
+    def load(self, analysis: Analysis, pane: SlidePane) -> None:
+        """Stands at the beginning of a session with at least one view, on a pane's canvas."""
+        self.unload()
+        self.analysis, self.pane = analysis, pane
+        self.clock = ReplayClock(analysis.trace)
+        self._shown_index = -1
+        pane.view_changed.connect(self._on_view_changed)
+        pane.canvas.add_layer(self._frame, Stratum.TOOLS)
+        self.set_follow(follow=True)
+        self._show()
+
+    def unload(self) -> None:
+        """Lets go of the session and the canvas."""
+        self.set_playing(playing=False)
+        if self.pane is not None:
+            self.pane.view_changed.disconnect(self._on_view_changed)
+            self.pane.canvas.remove_layer(self._frame)
+        self.analysis = self.clock = self.pane = None
+        self._frame.clear()
+
+    def set_playing(self, *, playing: bool) -> None:
+        """Plays or pauses."""
+        if self.clock is None:
+            return
+        was_playing = self.clock.is_playing
+        if playing:
+            self.clock.play()
+            self._ticked_s = time.monotonic()
+            self._timer.start()
+        else:
+            self.clock.pause()
+            self._timer.stop()
+        if playing != was_playing:
+            self.playing_changed.emit(playing)
+
+    def seek(self, position_s: float) -> None:
+        """Jumps to a time of the session."""
+        if self.clock is not None:
+            self.clock.seek(position_s)
+            self._show()
+
+    def step(self, direction: int) -> None:
+        """Jumps to the next (1) or previous (-1) action."""
+        if self.clock is not None and self.analysis is not None:
+            self.clock.step(self.analysis.actions, direction)
+            self._show()
+
+    def set_follow(self, *, follow: bool) -> None:
+        """Whether the canvas goes where the reader went; else their field is outlined."""
+        if follow != self.follows:
+            self.follows = follow
+            self.follow_changed.emit(follow)
+        self._shown_index = -1
+        self._show()
+
+    def _tick(self) -> None:
+        if self.clock is None:
+            return
+        now_s = time.monotonic()
+        self.clock.advance(now_s - self._ticked_s)
+        self._ticked_s = now_s
+        self._show()
+        if not self.clock.is_playing:
+            self._timer.stop()
+            self.playing_changed.emit(False)
+
+    def _show(self) -> None:
+        if self.clock is None or self.analysis is None or self.pane is None:
+            return
+        index = self.clock.view_index
+        if index != self._shown_index:
+            self._shown_index = index
+            canvas = self.pane.canvas
+            screen = Size(canvas.width(), canvas.height())
+            view = recorded_view(self.analysis.trace, index, screen)
+            if self.follows:
+                self._frame.clear()
+                canvas.follow_view(view, "replay")
+            else:
+                self._frame.show_field(self._corners(index))
+                canvas.update()
+        self.position_changed.emit(self.clock.position_s)
+
+    def _corners(self, index: int) -> list[tuple[float, float]]:
+        """Of the recorded field on the slide."""
+        assert self.analysis is not None
+        width, height, turn_deg = self.analysis.trace.fields[index].tolist()
+        x, y = self.analysis.trace.centers[index].tolist()
+        field = View(Point(x, y), 1.0, Size(width, height), turn_deg)
+        screen = [Point(0, 0), Point(width, 0), Point(width, height), Point(0, height)]
+        return [tuple(field.to_slide(corner)) for corner in screen]
+
+    def _on_view_changed(self, _pane: SlidePane, cause: str) -> None:
+        """The user took the slide in hand: the camera is theirs."""
+        if cause not in _NOT_THE_USERS and self.follows:
+            self.set_follow(follow=False)

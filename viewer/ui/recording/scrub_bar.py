@@ -1,0 +1,117 @@
+"""A bar of time with the actions of a session as coloured blocks; drag it to travel in time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QHelpEvent, QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+
+from viewer.canvas.scanpath_layer import BAND_COLOURS, UNKNOWN_COLOUR
+from viewer.recording.behaviors import band_of
+
+if TYPE_CHECKING:
+    from viewer.recording.trace import Action, Trace
+
+_HEIGHT_PX = 34
+
+
+def action_colour(action: Action) -> str:
+    """The colour of an action's magnification."""
+    return BAND_COLOURS.get(band_of(action.magnification), UNKNOWN_COLOUR)
+
+
+class ScrubBar(QWidget):
+    """Shows a session from its first view to its end."""
+
+    sought = Signal(float)
+    """Seconds since the session began, where the user pressed or dragged to."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._begin_s, self._end_s, self._position_s = 0.0, 0.0, 0.0
+        self._actions: list[Action] = []
+        self._away: list[tuple[float, float]] = []
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setMouseTracking(True)
+        self.setAccessibleName("Time of the session")
+
+    def show_session(self, trace: Trace | None, actions: list[Action]) -> None:
+        """Shows another session; None an empty bar."""
+        has_views = trace is not None and len(trace) > 0
+        self._begin_s = float(trace.start_s[0]) if trace is not None and has_views else 0.0
+        self._end_s = float(trace.end_s[-1]) if trace is not None and has_views else 0.0
+        self._away = [(a, b) for a, b in trace.away.tolist()] if trace is not None else []
+        self._actions = actions
+        self.set_position(self._begin_s)
+
+    def set_position(self, position_s: float) -> None:
+        """Where the replay stands."""
+        self._position_s = position_s
+        self.update()
+
+    def x_of(self, at_s: float) -> float:
+        """Where a time lies, in logical pixels."""
+        length_s = max(self._end_s - self._begin_s, 1e-9)
+        return (at_s - self._begin_s) / length_s * (self.width() - 1)
+
+    def sizeHint(self) -> QSize:
+        return QSize(400, _HEIGHT_PX)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        ground = QRectF(0, 6, self.width(), _HEIGHT_PX - 12)
+        painter.fillRect(ground, self.palette().base())
+        if self._end_s <= self._begin_s:
+            return
+        for begin_s, end_s in self._away:
+            self._paint_span(painter, begin_s, end_s, QColor(128, 128, 128, 70), ground)
+        for action in self._actions:
+            colour = QColor(action_colour(action))
+            self._paint_span(painter, action.start_s, action.end_s, colour, ground)
+        x = self.x_of(self._position_s)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(self.palette().text())
+        painter.drawRect(QRectF(x - 1, 2, 2, _HEIGHT_PX - 4))
+        painter.drawEllipse(QPointF(min(max(x, 5), self.width() - 5), 5), 5, 5)
+
+    def _paint_span(
+        self, painter: QPainter, begin_s: float, end_s: float, colour: QColor, ground: QRectF
+    ) -> None:
+        x0, x1 = self.x_of(begin_s), self.x_of(end_s)
+        span = QRectF(x0, ground.y(), max(x1 - x0 - 1, 2), ground.height())
+        painter.fillRect(span, colour)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        if event.button() == Qt.MouseButton.LeftButton:
+            self._seek(event.position().x())
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        if event.buttons() & Qt.MouseButton.LeftButton:
+            self._seek(event.position().x())
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
+            at_s = self._time_at(event.pos().x())
+            under = [action for action in self._actions if action.start_s <= at_s <= action.end_s]
+            told = f"{shown_time(at_s - self._begin_s)}  {under[0].command if under else ''}"
+            QToolTip.showText(event.globalPos(), told.strip(), self)
+            return True
+        return super().event(event)
+
+    def _seek(self, x: float) -> None:
+        if self._end_s > self._begin_s:
+            self.sought.emit(min(max(self._time_at(x), self._begin_s), self._end_s))
+
+    def _time_at(self, x: float) -> float:
+        share = x / max(self.width() - 1, 1)
+        return self._begin_s + share * (self._end_s - self._begin_s)
+
+
+def shown_time(seconds: float) -> str:
+    """`1:05` or `1:02:05`."""
+    minutes, rest = divmod(round(max(seconds, 0.0)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,126 @@
+"""The library of sessions: replay, rename, delete, export."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QDockWidget,
+    QGridLayout,
+    QPushButton,
+    QTreeWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from viewer.ui.recording.scrub_bar import shown_time
+from viewer.ui.widgets import KeyedTree
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from viewer.recording.library import SessionSummary
+
+_COLUMNS = ("Slide", "Date", "Length", "Reader", "Actions", "Seen at 10x")
+_FOLDER = Qt.ItemDataRole.UserRole
+
+
+class SessionsDock(QDockWidget):
+    """A table of sessions, the newest first; those of the slide on screen are bold."""
+
+    replay_requested = Signal(object)
+    """Folder of a session."""
+    shown = Signal()
+    """The table came into view and should be up to date."""
+    rename_requested = Signal(object)
+    delete_requested = Signal(object)
+    """A list of folders."""
+    export_requested = Signal(object)
+    """A list of folders."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__("Sessions", parent)
+        self.setObjectName("sessions")
+        self.table = KeyedTree(self)
+        self.table.setAccessibleName("Sessions")
+        self.table.setHeaderLabels(list(_COLUMNS))
+        self.table.setRootIsDecorated(False)
+        self.table.setAlternatingRowColors(True)
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.replay = QPushButton("Replay", self)
+        self.rename = QPushButton("Rename...", self)
+        self.delete = QPushButton("Delete...", self)
+        self.export = QPushButton("Export...", self)
+        buttons = QGridLayout()
+        for index, button in enumerate((self.replay, self.rename, self.delete, self.export)):
+            buttons.addWidget(button, index // 2, index % 2)
+        body = QWidget(self)
+        layout = QVBoxLayout(body)
+        layout.setContentsMargins(6, 6, 6, 6)
+        layout.addWidget(self.table, 1)
+        layout.addLayout(buttons)
+        self.setWidget(body)
+        self.setFocusProxy(self.table)
+        self.table.itemSelectionChanged.connect(self._enable)
+        self.table.itemDoubleClicked.connect(lambda *_: self._ask(self.replay_requested))
+        self.replay.clicked.connect(lambda: self._ask(self.replay_requested))
+        self.rename.clicked.connect(lambda: self._ask(self.rename_requested))
+        self.delete.clicked.connect(lambda: self.delete_requested.emit(self.selected()))
+        self.export.clicked.connect(lambda: self.export_requested.emit(self.selected()))
+        self.visibilityChanged.connect(lambda visible: visible and self.shown.emit())
+        self._enable()
+
+    def show_sessions(self, sessions: list[SessionSummary], identity: str) -> None:
+        """Lists sessions; `identity` is that of the slide on screen, "" where there is none."""
+        selected = set(self.selected())
+        self.table.clear()
+        for session in sessions:
+            row = QTreeWidgetItem(_texts(session))
+            row.setData(0, _FOLDER, session.folder)
+            row.setToolTip(0, session.problem or session.id)
+            header = session.header
+            if header is not None and identity and header.slide.identity == identity:
+                font = row.font(0)
+                font.setBold(True)
+                row.setFont(0, font)
+            self.table.addTopLevelItem(row)
+            row.setSelected(session.folder in selected)
+        for column in range(len(_COLUMNS)):
+            self.table.resizeColumnToContents(column)
+        self._enable()
+
+    def show_figures(self, folder: Path, actions: int, seen: float | None) -> None:
+        """Fills in what takes a moment to compute."""
+        for index in range(self.table.topLevelItemCount()):
+            row = self.table.topLevelItem(index)
+            if row is not None and row.data(0, _FOLDER) == folder:
+                row.setText(4, str(actions))
+                row.setText(5, "" if seen is None else f"{seen:.0%}")
+
+    def selected(self) -> list[Path]:
+        """The folders of the selected sessions."""
+        return [row.data(0, _FOLDER) for row in self.table.selectedItems()]
+
+    def _ask(self, signal: object) -> None:
+        folders = self.selected()
+        if len(folders) == 1:
+            signal.emit(folders[0])  # type: ignore[attr-defined]
+
+    def _enable(self) -> None:
+        count = len(self.selected())
+        self.replay.setEnabled(count == 1)
+        self.rename.setEnabled(count == 1)
+        self.delete.setEnabled(count > 0)
+        self.export.setEnabled(count > 0)
+
+
+def _texts(session: SessionSummary) -> list[str]:
+    header = session.header
+    if header is None:
+        return ["damaged", "", "", "", "", ""]
+    name = header.title or header.slide.name or f"slide {header.slide.identity[:8]}"
+    started = header.started_utc[:16].replace("T", " ")
+    length = "recording" if session.is_open else shown_time(session.duration_s)
+    return [name, started, length, header.reader, "", ""]
