@@ -194,7 +194,15 @@ class MainWindow(QMainWindow):
 
     def _place_docks(self) -> None:
         self.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, self.tray)
-        for dock in (self.display, self.properties, self.associated):
+        panels = self.recording.panels
+        self.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, panels.replay)
+        for dock in (
+            self.display,
+            self.properties,
+            self.associated,
+            panels.sessions,
+            panels.seen,
+        ):
             self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
         for name, dock in self._docks.items():
             dock.hide()
@@ -204,7 +212,9 @@ class MainWindow(QMainWindow):
                 f"panels.{name}", lambda shown, dock=dock: self._show_dock(dock, shown=shown)
             )
         self.resizeDocks(
-            list(self._docks.values()), [170, 300, 300, 300], Qt.Orientation.Horizontal
+            [self.tray, self.display, self.properties, self.associated, panels.sessions],
+            [170, 300, 300, 300, 340],
+            Qt.Orientation.Horizontal,
         )
 
     @property
@@ -214,6 +224,9 @@ class MainWindow(QMainWindow):
             "display": self.display,
             "properties": self.properties,
             "associated": self.associated,
+            "sessions": self.recording.panels.sessions,
+            "seen": self.recording.panels.seen,
+            "replay": self.recording.panels.replay,
         }
 
     def _show_dock(self, dock: QDockWidget, *, shown: bool) -> None:

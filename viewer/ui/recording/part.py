@@ -12,6 +12,7 @@ from viewer.recording.events import NoteTaken
 from viewer.ui.recording.consent_dialog import ConsentDialog
 from viewer.ui.recording.control import RecordingControl, RecordingState
 from viewer.ui.recording.lamp import RecordingLamp
+from viewer.ui.recording.session_panels import SessionPanels
 
 if TYPE_CHECKING:
     from viewer.ui.main_window import MainWindow
@@ -25,6 +26,7 @@ class RecordingPart(QObject):
         self._window = window
         commands = window.commands
         self.control = RecordingControl(window.panes, lambda: window.settings, self)
+        self.panels = SessionPanels(window, self.control)
         self.lamp = RecordingLamp(commands["recording.on"], window.status)
         window.status.addPermanentWidget(self.lamp)
         commands.on_toggle("recording.on", self._switch)
@@ -35,7 +37,8 @@ class RecordingPart(QObject):
         self.control.mended.connect(window.say)
 
     def shut_down(self) -> None:
-        """Ends the sessions."""
+        """Ends replay and sessions."""
+        self.panels.shut_down()
         self.control.shut_down()
 
     def _switch(self, on: bool) -> None:

@@ -130,7 +130,8 @@ class Replayer(QObject):
         x, y = self.analysis.trace.centers[index].tolist()
         field = View(Point(x, y), 1.0, Size(width, height), turn_deg)
         screen = [Point(0, 0), Point(width, 0), Point(width, height), Point(0, height)]
-        return [tuple(field.to_slide(corner)) for corner in screen]
+        points = [field.to_slide(corner) for corner in screen]
+        return [(point.x, point.y) for point in points]
 
     def _on_view_changed(self, _pane: SlidePane, cause: str) -> None:
         """The user took the slide in hand: the camera is theirs."""

@@ -1,0 +1,90 @@
+"""Asks in which format sessions are exported, and where to."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from viewer.recording.export import FORMATS, ExportOptions
+
+_TOLD = {
+    "pathology-cot": "A folder a session with thumbnail, boxes, details and conversation.json.",
+    "chat-jsonl": "Conversations with pictures, one a line, as fine-tuning jobs take them.",
+    "parquet": "Tables of sessions, events and actions, for pandas and datasets.",
+    "webdataset": "Tar shards with crop, detail and record of each action.",
+    "csv": "The tables as CSV.",
+}
+
+
+class ExportDialog(QDialog):
+    """Read `options` and `out` after it was accepted."""
+
+    def __init__(self, count: int, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(f"Export {count} session{'s' if count > 1 else ''}")
+        self.format = QComboBox(self)
+        self.format.addItems(list(FORMATS))
+        self.format.setCurrentText("parquet")
+        self.mode = QComboBox(self)
+        self.mode.addItem("Coverslip's", "coverslip")
+        self.mode.addItem("Those of the reference recorder", "reference")
+        name = f"readings-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+        self.folder = QLineEdit(str(Path.home() / name), self)
+        browse = QPushButton("Browse...", self)
+        browse.clicked.connect(self._browse)
+        self._told = QLabel(self)
+        self._told.setWordWrap(True)
+        where = QHBoxLayout()
+        where.addWidget(self.folder, 1)
+        where.addWidget(browse)
+        form = QFormLayout()
+        form.addRow("Format:", self.format)
+        form.addRow("", self._told)
+        form.addRow("Rules for actions:", self.mode)
+        form.addRow("New folder:", where)
+        buttons = QDialogButtonBox(
+            QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel, self
+        )
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        layout = QVBoxLayout(self)
+        layout.addLayout(form)
+        layout.addWidget(buttons)
+        self.format.currentTextChanged.connect(lambda name: self._told.setText(_TOLD[name]))
+        self._told.setText(_TOLD[self.format.currentText()])
+        self.setMinimumWidth(520)
+
+    @property
+    def options(self) -> ExportOptions:
+        """What the user chose."""
+        return ExportOptions(
+            format=FORMATS[self.format.currentIndex()], mode=self.mode.currentData()
+        )
+
+    @property
+    def out(self) -> Path:
+        """The folder that is made."""
+        return Path(self.folder.text().strip()).expanduser()
+
+    def _browse(self) -> None:
+        dialog = QFileDialog(self, "In which folder?", str(self.out.parent))
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.fileSelected.connect(
+            lambda folder: self.folder.setText(str(Path(folder) / self.out.name))
+        )
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()

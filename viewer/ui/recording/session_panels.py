@@ -1,0 +1,336 @@
+"""The panels of sessions, replay and what was seen, and the work behind them."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtWidgets import QDialog, QInputDialog, QMessageBox
+
+from viewer.recording.analysis import Analysis, analyse
+from viewer.recording.export import ExportError, Manifest, export_sessions
+from viewer.recording.library import Library, SessionSummary
+from viewer.recording.session import SessionError, read_header
+from viewer.recording.tissue import TissueMask, tissue_mask
+from viewer.slides.known_slides import find
+from viewer.ui.background import Background
+from viewer.ui.recording.export_dialog import ExportDialog
+from viewer.ui.recording.replay_dock import ReplayDock
+from viewer.ui.recording.replayer import Replayer
+from viewer.ui.recording.seen_dock import SeenDock
+from viewer.ui.recording.sessions_dock import SessionsDock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from viewer.ui.main_window import MainWindow
+    from viewer.ui.recording.control import RecordingControl
+    from viewer.ui.slide_pane import SlidePane
+
+_log = logging.getLogger(__name__)
+_LIVE_MS = 2000
+"""How often what was seen is computed anew while a reading is recorded and the panel is open."""
+
+
+class SessionPanels(QObject):
+    """Owned by the window's `RecordingPart`; analyses run in threads of its own."""
+
+    _export_progressed = Signal(int, int)
+
+    def __init__(self, window: MainWindow, control: RecordingControl) -> None:
+        super().__init__(window)
+        self._window = window
+        self._control = control
+        self._readers = Background("read sessions", 2, self)
+        self._exporter = Background("export sessions", 1, self)
+        self._replayer = Replayer(self)
+        self.sessions = SessionsDock(window)
+        self.replay = ReplayDock(self._replayer, window)
+        self.seen = SeenDock(window)
+        self._summaries: list[SessionSummary] = []
+        self._tissues: dict[str, TissueMask | None] = {}
+        self._replayed: Path | None = None
+        self._other: Path | None = None
+        self._is_analysing = False
+        self._live = QTimer(self, interval=_LIVE_MS)
+        self._live.timeout.connect(self.refresh_seen)
+        self._connect()
+
+    def shut_down(self) -> None:
+        """Ends replay and threads."""
+        self._live.stop()
+        self.replay.unload()
+        self._readers.close()
+        self._exporter.close()
+
+    # The library -----------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Lists the sessions anew, if the panel is open."""
+        if self.sessions.isVisible() or self.seen.isVisible():
+            self._readers.run(lambda: Library().summaries(), self._on_summaries)
+
+    def _on_summaries(self, summaries: list[SessionSummary]) -> None:
+        self._summaries = summaries
+        identity = self._identity
+        self.sessions.show_sessions(summaries, identity)
+        if self.sessions.isVisible():
+            for summary in summaries:
+                if summary.header is not None:
+                    self._fill_in(summary.folder, summary.header.slide.identity)
+        self._offer_others()
+
+    def _fill_in(self, folder: Path, identity: str) -> None:
+        tissue = self._tissues.get(identity)
+
+        def filled(analysis: Analysis) -> None:
+            seen = None if analysis.coverage is None else analysis.coverage.share(10.0)
+            self.sessions.show_figures(folder, len(analysis.actions), seen)
+
+        self._readers.run(lambda: analyse(folder, tissue), filled, lambda _: None)
+
+    def _ask_name(self, folder: Path) -> None:
+        dialog = QInputDialog(self._window)
+        dialog.setWindowTitle("Rename session")
+        dialog.setLabelText("Title:")
+        dialog.textValueSelected.connect(
+            lambda title: self._change(lambda: Library(folder.parent).rename(folder.name, title))
+        )
+        _open(dialog)
+
+    def _ask_delete(self, folders: list[Path]) -> None:
+        count = f"{len(folders)} sessions" if len(folders) > 1 else "this session"
+        box = QMessageBox(self._window)
+        box.setIcon(QMessageBox.Icon.Warning)
+        box.setWindowTitle("Delete for good")
+        box.setText(f"Delete {count} for good? There is no way back.")
+        yes = box.addButton("Delete", QMessageBox.ButtonRole.DestructiveRole)
+        box.addButton(QMessageBox.StandardButton.Cancel)
+        yes.clicked.connect(lambda: self._delete(folders))
+        _open(box)
+
+    def _delete(self, folders: list[Path]) -> None:
+        if self._replayed in folders:
+            self._stop_replay()
+
+        def delete() -> None:
+            for folder in folders:
+                Library(folder.parent).delete(folder.name)
+
+        self._change(delete)
+
+    def _change(self, work: object) -> None:
+        """Runs a change of the library, then lists it anew."""
+        self._readers.run(work, lambda _: self.refresh(), self._on_refused)  # type: ignore[arg-type]
+
+    def _on_refused(self, error: Exception) -> None:
+        if not isinstance(error, SessionError):
+            _log.error("work on sessions failed", exc_info=error)
+        self._window.say(str(error))
+        self.refresh()
+
+    # Export ----------------------------------------------------------------------------------
+
+    def _ask_export(self, folders: list[Path]) -> None:
+        dialog = ExportDialog(len(folders), self._window)
+        dialog.accepted.connect(lambda: self._export(sorted(folders), dialog))
+        _open(dialog)
+
+    def _export(self, folders: list[Path], dialog: ExportDialog) -> None:
+        out, options = dialog.out, dialog.options
+        self._exporter.run(
+            lambda: export_sessions(folders, out, options, self._export_progressed.emit),
+            lambda manifest: self._on_exported(manifest, out),
+            self._on_export_failed,
+        )
+
+    def _on_exported(self, manifest: Manifest, out: Path) -> None:
+        left_out = [session for session in manifest.sessions if session.problem]
+        told = f"{len(manifest.sessions) - len(left_out)} sessions are exported to {out}."
+        if left_out:
+            told += f" {len(left_out)} were left out: {left_out[0].problem}"
+        self._window.say(told)
+
+    def _on_export_failed(self, error: Exception) -> None:
+        if not isinstance(error, ExportError):
+            _log.error("an export failed", exc_info=error)
+        self._window.say(str(error))
+
+    # Replay ----------------------------------------------------------------------------------
+
+    def start_replay(self, folder: Path) -> None:
+        """Opens a session's slide where needed, and stands at its beginning."""
+        self._readers.run(
+            lambda: _found(folder), lambda found: self._on_found(*found), self._on_refused
+        )
+
+    def _on_found(self, analysis: Analysis, path: Path | None) -> None:
+        if not len(analysis.trace):
+            self._window.say("This session holds no views: there is nothing to replay.")
+            return
+        identity = analysis.header.slide.identity
+        pane = next((p for p in self._window.panes.panes if _identity(p) == identity), None)
+        if pane is not None:
+            self._window.panes.activate(pane)
+            self._load(analysis, pane)
+        elif path is not None:
+            pane = self._window.panes.active
+            self._waiting = analysis
+            pane.open(path)
+        else:
+            self._window.say("The slide of this session is not found: open it, then replay.")
+
+    _waiting: Analysis | None = None
+    """The session whose slide is being opened."""
+
+    def _load(self, analysis: Analysis, pane: SlidePane) -> None:
+        self._waiting = None
+        self._replayed = analysis.folder
+        self.replay.load(analysis, pane)
+        self.replay.show()
+        self._offer_others()
+        self.refresh_seen()
+
+    def _stop_replay(self) -> None:
+        self._replayed = None
+        self.replay.unload()
+        self.refresh_seen()
+
+    def _on_slide_changed(self, pane: SlidePane) -> None:
+        waiting = self._waiting
+        if waiting is not None and _identity(pane) == waiting.header.slide.identity:
+            self._load(waiting, pane)
+        elif self._replayer.pane is pane:
+            self._stop_replay()
+        self.refresh()
+        self.refresh_seen()
+
+    def _on_panes_changed(self) -> None:
+        if self._replayer.pane is not None and self._replayer.pane not in self._window.panes.panes:
+            self._stop_replay()
+
+    # What was seen ---------------------------------------------------------------------------
+
+    def refresh_seen(self) -> None:
+        """Computes what was seen anew, if the panel is open: of the replay, else of the reading."""
+        if not self.seen.isVisible():
+            self._live.stop()
+            return
+        pane = self._replayer.pane or self._window.panes.active
+        recording = self._control.recording_of(pane)
+        folder = self._replayed or (recording.recorder.folder if recording else None)
+        if folder is None or pane.source is None:
+            self._live.stop()
+            self.seen.show_analysis(None, None, "")
+            return
+        is_live = self._replayed is None
+        if is_live and not self._live.isActive():
+            self._live.start()
+        elif not is_live:
+            self._live.stop()
+        if self._is_analysing:
+            return
+        self._is_analysing = True
+        self._ensure_tissue(pane)
+        tissue, other = self._tissues.get(_identity(pane)), self._other
+        self._readers.run(
+            lambda: analyse(folder, tissue, other),
+            lambda analysis: self._on_analysed(analysis, pane, is_live=is_live),
+            self._on_not_analysed,
+        )
+
+    def _on_analysed(self, analysis: Analysis, pane: SlidePane, *, is_live: bool) -> None:
+        self._is_analysing = False
+        wanted = self._replayed if not is_live else analysis.folder
+        if wanted == analysis.folder and _identity(pane) == analysis.header.slide.identity:
+            header = analysis.header
+            started = header.started_utc[:16].replace("T", " ")
+            title = "This reading, up to now" if is_live else f"{header.reader}, {started} UTC"
+            self.seen.show_analysis(analysis, pane.canvas, header.title or title)
+        else:
+            self.refresh_seen()
+
+    def _on_not_analysed(self, error: Exception) -> None:
+        self._is_analysing = False
+        if not isinstance(error, SessionError):
+            _log.error("a session could not be analysed", exc_info=error)
+        elif self._replayed is not None:
+            self._window.say(str(error))
+
+    def _ensure_tissue(self, pane: SlidePane) -> None:
+        identity, source = _identity(pane), pane.source
+        if source is None or identity in self._tissues:
+            return
+        self._tissues[identity] = None
+
+        def made(mask: TissueMask) -> None:
+            self._tissues[identity] = mask
+            self.refresh_seen()
+            self.refresh()
+
+        def failed(error: Exception) -> None:
+            self._tissues.pop(identity, None)
+            _log.info("the tissue of a slide is not known (%s)", error)
+
+        self._readers.run(lambda: tissue_mask(source), made, failed)
+
+    def _on_compare(self, other: Path | None) -> None:
+        self._other = other
+        self.refresh_seen()
+
+    def _offer_others(self) -> None:
+        identity = self._identity
+        pane = self._window.panes.active
+        recording = self._control.recording_of(pane)
+        own = self._replayed or (recording.recorder.folder if recording else None)
+        self.seen.show_sessions(
+            [
+                summary
+                for summary in self._summaries
+                if summary.header is not None
+                and summary.header.slide.identity == identity
+                and summary.folder != own
+            ]
+        )
+
+    # -----------------------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        window, sessions = self._window, self.sessions
+        sessions.shown.connect(self.refresh)
+        sessions.replay_requested.connect(self.start_replay)
+        sessions.rename_requested.connect(self._ask_name)
+        sessions.delete_requested.connect(self._ask_delete)
+        sessions.export_requested.connect(self._ask_export)
+        self.seen.visibilityChanged.connect(lambda _: (self.refresh(), self.refresh_seen()))
+        self.seen.compare_requested.connect(self._on_compare)
+        self._control.sessions_changed.connect(self.refresh)
+        self._control.sessions_changed.connect(self.refresh_seen)
+        self._export_progressed.connect(
+            lambda done, total: window.say(f"Exporting sessions: {done} of {total}")
+        )
+        window.panes.panes_changed.connect(self._on_panes_changed)
+        window.panes.active_changed.connect(lambda _: self.refresh_seen())
+        for pane in window.panes.panes:
+            pane.slide_changed.connect(self._on_slide_changed)
+        window.panes.pane_added.connect(
+            lambda pane: pane.slide_changed.connect(self._on_slide_changed)
+        )
+
+    @property
+    def _identity(self) -> str:
+        return _identity(self._window.panes.active)
+
+
+def _found(folder: Path) -> tuple[Analysis, Path | None]:
+    return analyse(folder), find(read_header(folder).slide.identity)
+
+
+def _identity(pane: SlidePane) -> str:
+    return pane.source.info.identity if pane.source is not None else ""
+
+
+def _open(dialog: QDialog) -> None:
+    dialog.finished.connect(dialog.deleteLater)
+    dialog.open()
