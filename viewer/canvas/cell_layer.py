@@ -55,7 +55,7 @@ class CellLayer:
         rgba = np.empty((*values.shape, 4), np.uint8)
         for channel in range(3):
             rgba[..., channel] = np.interp(level, stops, _HEAT[channel])
-        rgba[..., 3] = np.clip(level * 3.0, 0.0, 1.0) * 255
+        rgba[..., 3] = np.clip(level * 1.3, 0.0, 1.0) * 255
         self.show_colours(rgba, cell_px)
 
     def paint(self, painter: QPainter, scene: Scene) -> None:

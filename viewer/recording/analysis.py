@@ -43,13 +43,20 @@ class Analysis:
     comparison: Comparison | None
 
 
-def analyse(folder: Path, tissue: TissueMask | None = None, other: Path | None = None) -> Analysis:
+def analyse(
+    folder: Path,
+    tissue: TissueMask | None = None,
+    other: Path | None = None,
+    until_s: float = 0.0,
+) -> Analysis:
     """Computes all of a session, of one that is still being recorded up to now.
 
     Parameters
     ----------
     other
         A session on the same slide to compare with.
+    until_s
+        As `tracing.load_trace` takes it.
 
     Raises
     ------
@@ -57,7 +64,7 @@ def analyse(folder: Path, tissue: TissueMask | None = None, other: Path | None =
         A session cannot be read.
     """
     header = read_header(folder)
-    trace = load_trace(folder)
+    trace = load_trace(folder, until_s)
     slide = Size(header.slide.width_px, header.slide.height_px)
     actions = actions_of(trace, slide=slide)
     return Analysis(

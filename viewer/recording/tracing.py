@@ -18,20 +18,26 @@ if TYPE_CHECKING:
     from viewer.recording.log_line import LogLine
 
 
-def load_trace(folder: Path) -> Trace:
+def load_trace(folder: Path, until_s: float = 0.0) -> Trace:
     """The trace of a session.
+
+    Parameters
+    ----------
+    until_s
+        Seconds since the session began up to which the last view lasts at least: now, for a
+        session that is being recorded, whose log tells nothing while nothing changes.
 
     Raises
     ------
     SessionError
         The log cannot be read.
     """
-    return trace_of(iter_blocks(folder))
+    return trace_of(iter_blocks(folder), until_s)
 
 
-def trace_of(blocks: Iterable[list[LogLine]]) -> Trace:
-    """The views of a log and the spans in which nobody looked."""
-    columns = _Columns()
+def trace_of(blocks: Iterable[list[LogLine]], until_s: float = 0.0) -> Trace:
+    """The views of a log and the spans in which nobody looked; `until_s` as in `load_trace`."""
+    columns = _Columns(until_s)
     for lines in blocks:
         columns.add(lines)
     return columns.trace()
@@ -40,7 +46,8 @@ def trace_of(blocks: Iterable[list[LogLine]]) -> Trace:
 class _Columns:
     """Collects block by block, so that a long log is never in memory as objects at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, until_s: float) -> None:
+        self._until_s = until_s
         self._parts: list[FloatArray] = []
         self._causes: list[str] = []
         self._away = _AwaySpans()
@@ -73,6 +80,7 @@ class _Columns:
             self._parts.append(np.array(rows, np.float64))
 
     def trace(self) -> Trace:
+        self._end_s = max(self._end_s, self._until_s)
         rows = np.concatenate(self._parts) if self._parts else np.empty((0, 9))
         causes = np.array(self._causes, dtype=np.str_)
         start_s = rows[:, 0]

@@ -53,6 +53,7 @@ class SessionPanels(QObject):
         self._replayed: Path | None = None
         self._other: Path | None = None
         self._is_analysing = False
+        self._is_stale = False
         self._live = QTimer(self, interval=_LIVE_MS)
         self._live.timeout.connect(self.refresh_seen)
         self._connect()
@@ -229,13 +230,15 @@ class SessionPanels(QObject):
             self._live.start()
         elif not is_live:
             self._live.stop()
+        self._is_stale = self._is_analysing
         if self._is_analysing:
             return
         self._is_analysing = True
         self._ensure_tissue(pane)
         tissue, other = self._tissues.get(_identity(pane)), self._other
+        until_s = recording.recorder.elapsed_s if recording and is_live else 0.0
         self._readers.run(
-            lambda: analyse(folder, tissue, other),
+            lambda: analyse(folder, tissue, other, until_s),
             lambda analysis: self._on_analysed(analysis, pane, is_live=is_live),
             self._on_not_analysed,
         )
@@ -249,10 +252,12 @@ class SessionPanels(QObject):
             title = "This reading, up to now" if is_live else f"{header.reader}, {started} UTC"
             self.seen.show_analysis(analysis, pane.canvas, header.title or title)
         else:
+            self._is_stale = True
+        if self._is_stale:
             self.refresh_seen()
 
     def _on_not_analysed(self, error: Exception) -> None:
-        self._is_analysing = False
+        self._is_analysing = self._is_stale = False
         if not isinstance(error, SessionError):
             _log.error("a session could not be analysed", exc_info=error)
         elif self._replayed is not None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from viewer.recording.library import SessionSummary
 
-_COLUMNS = ("Slide", "Date", "Length", "Reader", "Actions", "Seen at 10x")
+_COLUMNS = ("Slide", "Date", "Length", "Actions", "Seen", "Reader")
 _FOLDER = Qt.ItemDataRole.UserRole
 
 
@@ -96,8 +96,9 @@ class SessionsDock(QDockWidget):
         for index in range(self.table.topLevelItemCount()):
             row = self.table.topLevelItem(index)
             if row is not None and row.data(0, _FOLDER) == folder:
-                row.setText(4, str(actions))
-                row.setText(5, "" if seen is None else f"{seen:.0%}")
+                row.setText(3, str(actions))
+                row.setText(4, "" if seen is None else f"{seen:.0%}")
+                row.setToolTip(4, "Of the tissue, at 10x or more")
 
     def selected(self) -> list[Path]:
         """The folders of the selected sessions."""
@@ -123,4 +124,4 @@ def _texts(session: SessionSummary) -> list[str]:
     name = header.title or header.slide.name or f"slide {header.slide.identity[:8]}"
     started = header.started_utc[:16].replace("T", " ")
     length = "recording" if session.is_open else shown_time(session.duration_s)
-    return [name, started, length, header.reader, "", ""]
+    return [name, started[5:], length, "", "", header.reader]

@@ -1,0 +1,205 @@
+"""A reading is recorded, replayed to the pixel, and looked at: heatmap, scanpath, unseen tissue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QPushButton
+from pytestqt.qtbot import QtBot
+from test_recording import AGREED, ended_session
+from ui_steps import CTRL, SHIFT, open_dialog, press, rest, show_slide
+
+from viewer.recording.library import Library
+from viewer.recording.log_reader import read_lines
+from viewer.recording.session import read_header
+from viewer.ui.main_window import MainWindow
+from viewer.ui.recording.export_dialog import ExportDialog
+from viewer.ui.recording.session_panels import SessionPanels
+
+
+@pytest.fixture
+def read(
+    make_window: Callable[..., MainWindow], sample_slide: Path, qtbot: QtBot
+) -> tuple[MainWindow, Path, list[QImage]]:
+    """A window, the session that was recorded in it, and what was on screen at each rest."""
+    window = make_window(AGREED)
+    show_slide(window, sample_slide, qtbot)
+    canvas = window.panes.active.canvas
+    window.change_settings(show_overview=False)
+    press(qtbot, window, Qt.Key.Key_R, CTRL)
+    recording = window.recording.control.recording_of
+    qtbot.waitUntil(lambda: recording(window.panes.active) is not None)
+    pictures: list[QImage] = []
+    for command in ("view.magnify_10", "view.rotate_right", "view.flip_horizontally"):
+        window.commands[command].trigger()
+        rest(window, qtbot)
+        qtbot.waitUntil(lambda: canvas.is_sharp, timeout=10_000)
+        qtbot.wait(1200)
+        pictures.append(canvas.grab().toImage())
+    folder = ended_session(window, qtbot)
+    window.commands["view.home"].trigger()
+    rest(window, qtbot)
+    return window, folder, pictures
+
+
+def panels(window: MainWindow) -> SessionPanels:
+    return window.recording.panels
+
+
+def open_sessions(window: MainWindow, qtbot: QtBot) -> None:
+    press(qtbot, window, Qt.Key.Key_R, CTRL | SHIFT)
+    table = panels(window).sessions.table
+    qtbot.waitUntil(lambda: table.topLevelItemCount() > 0, timeout=10_000)
+
+
+def select(window: MainWindow, row: int = 0) -> None:
+    table = panels(window).sessions.table
+    item = table.topLevelItem(row)
+    assert item is not None
+    table.clearSelection()
+    item.setSelected(True)
+
+
+def start_replay(window: MainWindow, qtbot: QtBot) -> None:
+    open_sessions(window, qtbot)
+    select(window)
+    qtbot.mouseClick(panels(window).sessions.replay, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: panels(window).replay.isVisible(), timeout=10_000)
+    qtbot.waitUntil(panels(window).replay.play.isEnabled)
+
+
+def test_a_replay_shows_the_same_pixels(
+    read: tuple[MainWindow, Path, list[QImage]], qtbot: QtBot
+) -> None:
+    window, folder, pictures = read
+    canvas = window.panes.active.canvas
+    size = canvas.size()
+    start_replay(window, qtbot)
+    replay = panels(window).replay
+    # Panels took room from the canvas; out of their frames they give it back.
+    replay.setFloating(True)
+    panels(window).sessions.setFloating(True)
+    qtbot.waitUntil(lambda: canvas.size() == size)
+    header = read_header(folder)
+    assert header.screen is not None
+    rests = [
+        line.elapsed_ns / 1e9
+        for line in read_lines(folder)
+        if getattr(line.event, "at_rest", False) and line.event.cause != "open"
+    ]
+    shown: list[QImage] = []
+    for at_s in rests:
+        replay._replayer.seek(at_s + 0.01)
+        qtbot.waitUntil(lambda: canvas.is_sharp, timeout=10_000)
+        qtbot.wait(150)
+        shown.append(canvas.grab().toImage())
+    assert all(picture in shown for picture in pictures)
+
+
+def test_playing_runs_through_the_session(
+    read: tuple[MainWindow, Path, list[QImage]], qtbot: QtBot
+) -> None:
+    window, _, _ = read
+    start_replay(window, qtbot)
+    replay = panels(window).replay
+    replay.speed.setCurrentText("16x speed")
+    replay._replayer.seek(0.0)
+    qtbot.mouseClick(replay.play, Qt.MouseButton.LeftButton)
+    clock = replay._replayer.clock
+    assert clock is not None
+    assert clock.is_playing
+    qtbot.waitUntil(lambda: not clock.is_playing, timeout=10_000)
+    assert clock.position_s == clock.end_s
+    bar = replay.bar
+    qtbot.mouseClick(bar, Qt.MouseButton.LeftButton, pos=QPoint(bar.width() // 2, 15))
+    assert clock.position_s == pytest.approx((clock.begin_s + clock.end_s) / 2, rel=0.02)
+    qtbot.mouseClick(replay.previous, Qt.MouseButton.LeftButton)
+    assert clock.position_s < (clock.begin_s + clock.end_s) / 2
+
+
+def test_taking_the_slide_in_hand_frees_the_camera(
+    read: tuple[MainWindow, Path, list[QImage]], qtbot: QtBot
+) -> None:
+    window, _, _ = read
+    start_replay(window, qtbot)
+    replay, canvas = panels(window).replay, window.panes.active.canvas
+    assert replay.follow.isChecked()
+    window.panes.active.focus()
+    press(qtbot, window, Qt.Key.Key_4)
+    rest(window, qtbot)
+    assert not replay.follow.isChecked()
+    here = canvas.view
+    qtbot.mouseClick(replay.next, Qt.MouseButton.LeftButton)
+    assert canvas.view == here
+    qtbot.mouseClick(replay.follow, Qt.MouseButton.LeftButton)
+    assert canvas.view != here
+
+
+def test_what_was_seen_is_told_and_painted(
+    read: tuple[MainWindow, Path, list[QImage]], qtbot: QtBot
+) -> None:
+    window, _, _ = read
+    start_replay(window, qtbot)
+    canvas, seen = window.panes.active.canvas, panels(window).seen
+    press(qtbot, window, Qt.Key.Key_E, CTRL | SHIFT)
+    qtbot.waitUntil(lambda: "Tissue seen at 5x" in seen.figures.text(), timeout=20_000)
+    assert "Time at 10x" in seen.figures.text()
+    window.commands["view.home"].trigger()
+    rest(window, qtbot)
+    qtbot.waitUntil(lambda: canvas.is_sharp, timeout=10_000)
+    bare = canvas.grab().toImage()
+    painted: list[QImage] = [bare]
+    seen.heatmap.setCurrentText("All magnifications")
+    painted.append(canvas.grab().toImage())
+    seen.scanpath.setChecked(True)
+    painted.append(canvas.grab().toImage())
+    seen.unseen.setCurrentText("Not seen at 20x or more")
+    painted.append(canvas.grab().toImage())
+    assert all(a != b for a, b in pairwise(painted))
+    seen.heatmap.setCurrentIndex(0)
+    seen.scanpath.setChecked(False)
+    seen.unseen.setCurrentIndex(0)
+    assert canvas.grab().toImage() == bare
+
+
+def test_live_reading_tells_what_was_seen(
+    make_window: Callable[..., MainWindow], sample_slide: Path, qtbot: QtBot
+) -> None:
+    window = make_window(AGREED)
+    show_slide(window, sample_slide, qtbot)
+    press(qtbot, window, Qt.Key.Key_R, CTRL)
+    press(qtbot, window, Qt.Key.Key_5)
+    rest(window, qtbot)
+    press(qtbot, window, Qt.Key.Key_E, CTRL | SHIFT)
+    seen = panels(window).seen
+    qtbot.waitUntil(lambda: "Time at 10x" in seen.figures.text(), timeout=20_000)
+    assert seen.title.text() == "This reading, up to now"
+
+
+def test_export_and_delete_from_the_panel(
+    read: tuple[MainWindow, Path, list[QImage]], tmp_path: Path, qtbot: QtBot
+) -> None:
+    window, folder, _ = read
+    open_sessions(window, qtbot)
+    select(window)
+    sessions = panels(window).sessions
+    qtbot.waitUntil(lambda: sessions.table.topLevelItem(0).text(3) != "", timeout=10_000)
+    select(window)
+    qtbot.mouseClick(sessions.export, Qt.MouseButton.LeftButton)
+    dialog = open_dialog(window, ExportDialog, qtbot)
+    assert isinstance(dialog, ExportDialog)
+    dialog.folder.setText(str(tmp_path / "out"))
+    dialog.accept()
+    qtbot.waitUntil((tmp_path / "out" / "manifest.json").exists, timeout=20_000)
+
+    qtbot.mouseClick(sessions.delete, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: any(b.text() == "Delete" for b in window.findChildren(QPushButton)))
+    delete = next(b for b in window.findChildren(QPushButton) if b.text() == "Delete")
+    qtbot.mouseClick(delete, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not folder.exists(), timeout=10_000)
+    assert Library().summaries() == []
