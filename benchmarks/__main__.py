@@ -1,4 +1,4 @@
-"""Runs the benchmarks: python -m benchmarks [decode] [paint] [browse] [scale] [--json FILE]."""
+"""Runs the benchmarks: python -m benchmarks [NAME ...] [--json FILE]."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks import big_slide
 from benchmarks.report import Figure, print_table, write_json
 
-_NAMES = ("decode", "paint", "browse", "scale")
+_NAMES = ("decode", "paint", "browse", "scale", "recording")
 _SAMPLE = Path(__file__).resolve().parent.parent / "resources/slides/CMU-1-Small-Region.svs"
 _RESULTS = Path(__file__).resolve().parent / "results" / "latest.json"
 
@@ -34,6 +34,10 @@ def main() -> None:
 
 
 def _measure(name: str) -> list[Figure]:
+    if name == "recording":
+        from benchmarks import recording
+
+        return recording.run(_SAMPLE)
     main_slide = big_slide.ensure(big_slide.MAIN)
     match name:
         case "decode":

@@ -71,7 +71,7 @@ class EventWriter:
             case Viewport() if not event.at_rest:
                 return rounded(event)
             case Pointer():
-                return Pointer(round(event.x, 1), round(event.y, 1))
+                return Pointer(_short(event.x, 1), _short(event.y, 1))
             case NoteTaken() | DiagnosisEntered() | QuestionAsked() | QuestionAnswered():
                 return event if self._may_keep_texts else _without(event, "text")
             case Bookmarked():
@@ -84,11 +84,11 @@ def rounded(view: Viewport) -> Viewport:
     """As a view in motion is written: 0.1 pixels, scales to four digits."""
     return msgspec.structs.replace(
         view,
-        x=round(view.x, 1),
-        y=round(view.y, 1),
-        width=round(view.width, 1),
-        height=round(view.height, 1),
-        rotation_deg=round(view.rotation_deg, 2),
+        x=_short(view.x, 1),
+        y=_short(view.y, 1),
+        width=_short(view.width, 1),
+        height=_short(view.height, 1),
+        rotation_deg=_short(view.rotation_deg, 2),
         downsample=_to_digits(view.downsample),
         screen_mpp_um=None if view.screen_mpp_um is None else _to_digits(view.screen_mpp_um),
         magnification=None if view.magnification is None else _to_digits(view.magnification),
@@ -98,7 +98,13 @@ def rounded(view: Viewport) -> Viewport:
 def _to_digits(value: float) -> float:
     if value <= 0 or not math.isfinite(value):
         return value
-    return round(value, _SIGNIFICANT_DIGITS - 1 - math.floor(math.log10(value)))
+    return _short(value, _SIGNIFICANT_DIGITS - 1 - math.floor(math.log10(value)))
+
+
+def _short(value: float, digits: int) -> float:
+    """Rounded; a whole number as int, which JSON writes without `.0`: most of a log is views."""
+    value = round(value, digits)
+    return int(value) if math.isfinite(value) and value == int(value) else value
 
 
 def _without(event: AnyEvent, field: str) -> AnyEvent:
