@@ -233,8 +233,14 @@ class MainWindow(QMainWindow):
         dock.setVisible(shown)
         if shown:
             self.resizeDocks(
-                [self.display, self.properties, self.associated],
-                [200, 300, 300],
+                [
+                    self.display,
+                    self.properties,
+                    self.associated,
+                    self.recording.panels.sessions,
+                    self.recording.panels.seen,
+                ],
+                [200, 300, 300, 180, 440],
                 Qt.Orientation.Vertical,
             )
             dock.raise_()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from viewer.recording.library import SessionSummary
 
 _COLUMNS = ("Slide", "Date", "Length", "Actions", "Seen", "Reader")
+_WIDEST_NAME_PX = 100
 _FOLDER = Qt.ItemDataRole.UserRole
 
 
@@ -89,6 +90,7 @@ class SessionsDock(QDockWidget):
             row.setSelected(session.folder in selected)
         for column in range(len(_COLUMNS)):
             self.table.resizeColumnToContents(column)
+        self.table.setColumnWidth(0, min(self.table.columnWidth(0), _WIDEST_NAME_PX))
         self._enable()
 
     def show_figures(self, folder: Path, actions: int, seen: float | None) -> None:
