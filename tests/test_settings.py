@@ -78,3 +78,39 @@ def test_a_report_has_the_trace_and_the_log_but_no_slide_name_and_no_home() -> N
     assert "S12" not in report
     assert str(home) not in report
     assert last_lines(1)
+
+
+def test_what_a_newer_version_keeps_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    path.write_text('{"theme": "light", "brush_px": 7}')
+    settings = load_settings(tmp_path)
+    save_settings(msgspec.structs.replace(settings, theme="dark", kinetic=False), tmp_path)
+    assert msgspec.json.decode(path.read_bytes()) == {"brush_px": 7, "kinetic": False}
+
+
+def test_a_number_out_of_its_range_is_the_default(tmp_path: Path) -> None:
+    (tmp_path / "settings.json").write_text('{"wheel_speed": 1e9, "cache_mib": -5, "reader": "r"}')
+    assert load_settings(tmp_path) == Settings(reader="r")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Doe Jane S12-345 liver.svs cannot be read: check that it is a whole slide.",
+        "/data/Doe Jane/block 3/a.ndpi is truncated.",
+        "cannot open '/data/Doe Jane/notes': Permission denied",
+        r"C:\Users\Doe Jane\slides is not a folder.",
+        r"\\server\Doe Jane is gone",
+        "two slides: Doe 1.svs and Jane 2.tif differ",
+    ],
+)
+def test_a_report_tells_no_name_with_spaces(said: str, own_home: Path) -> None:
+    logging.getLogger("viewer.test").warning("%s", said)
+    try:
+        raise ValueError(said)
+    except ValueError as error:
+        report = crash_report(type(error), error, error.__traceback__)
+    assert "ValueError: " in report
+    assert "Doe" not in report.split("raise ValueError")[1]
+    assert "Jane" not in report.split("raise ValueError")[1]
+    assert 'File "test_settings.py"' in report

@@ -132,7 +132,7 @@ def load_settings(folder: Path) -> Settings:
     """
     path = folder / _FILE
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Settings)
+        return _within_ranges(msgspec.json.decode(path.read_bytes(), type=Settings))
     except FileNotFoundError:
         return Settings()
     except OSError as error:
@@ -148,6 +148,8 @@ def load_settings(folder: Path) -> Settings:
 def save_settings(settings: Settings, folder: Path) -> None:
     """Writes the settings so that a crash leaves the old file or the new one, whole.
 
+    What a newer version keeps in the file, and this one does not know, stays there.
+
     Raises
     ------
     OSError
@@ -155,8 +157,29 @@ def save_settings(settings: Settings, folder: Path) -> None:
     """
     path = folder / _FILE
     partial = path.with_suffix(".part")
+    told = _unknown_keys(path) | msgspec.to_builtins(settings)
     with partial.open("wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(settings), indent=2))
+        file.write(msgspec.json.format(msgspec.json.encode(told), indent=2))
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
+
+
+def _unknown_keys(path: Path) -> dict[str, object]:
+    try:
+        kept = msgspec.json.decode(path.read_bytes(), type=dict[str, object])
+    except (OSError, msgspec.DecodeError):
+        return {}
+    return {key: value for key, value in kept.items() if key not in Settings.__struct_fields__}
+
+
+def _within_ranges(settings: Settings) -> Settings:
+    """Numbers beyond what the dialog offers, as a hand in the file may leave, are the default."""
+    defaults = Settings()
+    changes: dict[str, object] = {}
+    for choice in CHOICES:
+        value = getattr(settings, choice.field)
+        if choice.high and not choice.low <= value <= choice.high:
+            _log.warning("%s is no value of %s: the default is used.", value, choice.field)
+            changes[choice.field] = getattr(defaults, choice.field)
+    return msgspec.structs.replace(settings, **changes)

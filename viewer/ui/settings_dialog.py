@@ -80,6 +80,8 @@ class SettingsDialog(QDialog):
             spin.setRange(choice.low, choice.high)
             spin.setSingleStep(choice.step)
             spin.setDecimals(0 if isinstance(value, int) else 2)
+            if isinstance(value, int) and choice.low == 0:
+                spin.setSpecialValueText("automatic")
             spin.setValue(value)
             number = type(value)
             self._values[choice.field] = lambda: number(spin.value())
