@@ -42,7 +42,7 @@ def test_every_choice_is_a_setting_within_its_range() -> None:
         default = fields[choice.field]
         if choice.options:
             assert default in choice.options
-        elif not isinstance(default, bool):
+        elif not isinstance(default, bool | str):
             assert choice.low <= default <= choice.high
 
 

@@ -219,3 +219,15 @@ def test_glide_ends_where_it_says(view: View, x: float, y: float) -> None:
     end, is_over = glide.at(60.0)
     assert is_over
     assert end == glide.destination
+
+
+def test_a_key_that_pans_and_one_that_zooms_add_up(navigator: Navigator, clock: Clock) -> None:
+    navigator.travel(View(Point(30_000, 20_000), 4.0, WINDOW), "go-to", animated=False)
+    navigator.pan(-300, 0, "key", animated=True)
+    clock.now_s += 0.01
+    navigator.tick()
+    navigator.zoom(2.0, None, "key")
+    clock.now_s += 10
+    navigator.tick()
+    assert navigator.view.center.x == pytest.approx(30_000 + 300 * 4.0)
+    assert navigator.view.downsample == pytest.approx(2.0)

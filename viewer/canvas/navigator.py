@@ -139,9 +139,13 @@ class Navigator:
     def zoom(
         self, factor: float, anchor: Point | None, cause: str, *, animated: bool = True
     ) -> None:
-        """Zooms in by `factor` about a screen position; wheel notches in a row add up."""
+        """Zooms in by `factor` about a screen position; wheel notches in a row add up.
+
+        Without a position, about the middle of where the present movement ends, so that a key
+        that pans and one that zooms add up.
+        """
         downsample = self._clamped_downsample(self.destination.downsample / factor)
-        view = self._view
+        view = self._view if anchor is not None else self.destination
         target = self._clamped(view.zoomed(downsample, anchor))
         self._begin_gesture()
         if not animated:
@@ -149,7 +153,7 @@ class Navigator:
             return
         # The centre is clamped at the slide's edge: then the anchor cannot be held.
         held = anchor if target.center == view.zoomed(downsample, anchor).center else None
-        self._start(Travel(view, target, _WHEEL_S, held), cause)
+        self._start(Travel(self._view, target, _WHEEL_S, held), cause)
 
     def pan(self, dx_px: float, dy_px: float, cause: str, *, animated: bool = False) -> None:
         """Moves the slide on the screen; in one go, or eased as for a key."""
