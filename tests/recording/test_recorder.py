@@ -31,6 +31,7 @@ from viewer.recording.events import (
 from viewer.recording.log_reader import read_lines, verify
 from viewer.recording.recorder import Recorder
 from viewer.recording.session import read_header
+from viewer.recording.tracing import load_trace
 
 numbers = st.floats(-1e6, 1e6)
 texts = st.text(max_size=20)
@@ -180,3 +181,13 @@ def test_files_are_for_their_owner_only(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "s").stat().st_mode) == 0o700
     for path in (tmp_path / "s").iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path.name
+
+
+def test_a_replay_is_not_the_readers_own_reading(tmp_path: Path) -> None:
+    clock = Clock()
+    recorder = Recorder(tmp_path / "session", HEADER, clock_ns=clock)
+    for cause in ("drag", "replay", "replay", "key"):
+        recorder.record_view(view(cause=cause, at_rest=True))
+        clock.advance_s(2.0)
+    recorder.close()
+    assert load_trace(tmp_path / "session").looked_s().tolist() == [2.0, 0.0, 0.0, 2.0]

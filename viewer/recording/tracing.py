@@ -72,6 +72,7 @@ class _Columns:
                     )
                 )
                 self._causes.append(event.cause)
+                self._away.set_replayed(line.elapsed_ns / 1e9, is_replayed=event.cause == "replay")
             elif isinstance(event, (FocusChanged, IdleChanged, PauseChanged)):
                 self._away.add(line.elapsed_ns / 1e9, event)
         if lines:
@@ -101,7 +102,10 @@ class _Columns:
 
 
 class _AwaySpans:
-    """Puts idle, unfocused and paused together: away is where any of them is."""
+    """Puts idle, unfocused and paused together: away is where any of them is.
+
+    A replay that ran meanwhile is another's reading, and away too.
+    """
 
     def __init__(self) -> None:
         self._changes: list[tuple[float, int]] = []
@@ -115,6 +119,12 @@ class _AwaySpans:
             self._open[kind] = max(at_s - since_s, 0.0)
         elif not begins and kind in self._open:
             self._close(self._open.pop(kind), at_s)
+
+    def set_replayed(self, at_s: float, *, is_replayed: bool) -> None:
+        if is_replayed:
+            self._open.setdefault(Viewport, at_s)
+        elif Viewport in self._open:
+            self._close(self._open.pop(Viewport), at_s)
 
     def spans(self, end_s: float) -> FloatArray:
         for begin_s in self._open.values():
