@@ -88,6 +88,9 @@ class TileLayer:
         self._frame = QPixmap()
         self._grid: _Grid | None = None
         self._arrived: set[TileKey] = set()
+        # Of the wanted level, not at hand when the frame was painted. A tile can be at hand before
+        # its arrival is told here, and the canvas then counts as sharp already.
+        self._owed: set[TileKey] = set()
         self.has_hole = False
         self.is_rough = False
         """Whether the frame was painted in haste, with the nearest pixels."""
@@ -102,6 +105,7 @@ class TileLayer:
         self._grid = None
         self.is_rough = False
         self._arrived.clear()
+        self._owed.clear()
 
     def tile_arrived(self, key: TileKey) -> None:
         """The next paint paints the tile's place."""
@@ -114,14 +118,15 @@ class TileLayer:
             return
         grid = _Grid.of(scene.view, scene.device_pixel_ratio)
         dirty = self._move_frame(grid)
+        self._arrived |= {key for key in self._owed if self._loader.has(key)}
         dirty += self._arrivals(grid)
         self._grid = grid
-        self._arrived.clear()
         if not dirty.isEmpty():
             is_whole = dirty == QRegion(QRect(0, 0, grid.width_px, grid.height_px))
             if is_whole:
                 self.is_rough = scene.is_zooming
             self._paint_frame(grid, scene, dirty, self._loader)
+        self._arrived.clear()
         self._frame.setDevicePixelRatio(scene.device_pixel_ratio)
         painter.drawPixmap(0, 0, self._frame)
 
@@ -155,6 +160,9 @@ class TileLayer:
         levels = loader.source.levels
         wanted = level_for(levels, scene.view.downsample / scene.device_pixel_ratio)
         visible = visible_tiles(levels, wanted, scene.view)
+        # What arrives while this runs, and lies beside `dirty`, stays owed.
+        still = self._owed - self._arrived
+        self._owed = {key for key in visible if key in still or not loader.has(key)}
         keys, self.has_hole = cover(levels, visible, loader.has)
         tiles = [
             (grid.rect(levels[key.level].tile_box(key.column, key.row)), tile.picture)
