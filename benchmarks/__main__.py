@@ -53,9 +53,11 @@ def _measure(name: str) -> list[Figure]:
 
             return paint.run(main_slide)
         case "browse":
-            from benchmarks import browse
+            from benchmarks import browse, yardstick
 
-            return browse.run(main_slide)
+            ours = browse.run(main_slide)
+            theirs = yardstick.run(main_slide)
+            return [*ours, *theirs, *yardstick.compared(ours, theirs)]
         case _:
             from benchmarks import scale
 
