@@ -171,10 +171,19 @@ class TiffSource:
         """Columns and rows of the `count` tiles nearest the middle of a level that hold data."""
         stored = self._stored[level]
         grid = stored.level
-        rows, columns = np.divmod(
-            np.flatnonzero(stored.byte_counts[: grid.columns * grid.rows]), grid.columns
-        )
-        distance = np.hypot(columns - (grid.columns - 1) / 2, rows - (grid.rows - 1) / 2)
+        has_data = stored.byte_counts[: grid.columns * grid.rows].reshape(grid.rows, -1) > 0
+        # A level may have a quarter of a million tiles, and what is wanted lies in the middle.
+        reach = 4
+        while True:
+            top, left = max(grid.rows // 2 - reach, 0), max(grid.columns // 2 - reach, 0)
+            part = has_data[top : grid.rows // 2 + reach, left : grid.columns // 2 + reach]
+            rows, columns = np.nonzero(part)
+            rows, columns = rows + top, columns + left
+            distance = np.hypot(columns - (grid.columns - 1) / 2, rows - (grid.rows - 1) / 2)
+            is_whole = reach > max(grid.rows, grid.columns)
+            if is_whole or np.count_nonzero(distance < reach - 1) >= count:
+                break
+            reach *= 4
         nearest = np.argsort(distance, kind="stable")[:count]
         return [(int(columns[i]), int(rows[i])) for i in nearest]
 
