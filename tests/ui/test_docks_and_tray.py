@@ -143,10 +143,13 @@ def test_brightness_changes_the_picture_and_reset_brings_it_back(
     slide_window: MainWindow, qtbot: QtBot
 ) -> None:
     canvas = slide_window.panes.active.canvas
-    before = canvas.grab().toImage()
+    width_px = canvas.width()
     press(qtbot, slide_window, Qt.Key.Key_C, SHIFT)
     dock = slide_window.display
     assert slide_window.focusWidget() is dock.brightness.slider
+    # The panel takes its room from the slide a moment later.
+    qtbot.waitUntil(lambda: canvas.width() < width_px)
+    qtbot.wait(200)
     qtbot.waitUntil(lambda: canvas.is_sharp)
     before = canvas.grab().toImage()
     qtbot.keyClick(dock.brightness.slider, Qt.Key.Key_PageUp)
