@@ -102,7 +102,7 @@ def behaviors(session: _Id, mode: _Mode = "coverslip", json: _Json = False) -> N
 @sessions_app.command()
 def stats(session: _Id, json: _Json = False) -> None:
     """Tell time per magnification, zooms, path length, scanning against drilling."""
-    from viewer.geometry import Optics
+    from viewer.recording.behaviors import actions_of
     from viewer.recording.session import SessionError, read_header
     from viewer.recording.statistics import statistics_of
     from viewer.recording.tracing import load_trace
@@ -113,8 +113,8 @@ def stats(session: _Id, json: _Json = False) -> None:
         trace = load_trace(folder)
     except SessionError as error:
         _fail(str(error))
-    mean_mpp_um = Optics(slide.mpp_um).mean_mpp_um
-    figures = statistics_of(trace, _actions(folder, "coverslip"), mean_mpp_um)
+    actions = actions_of(trace, slide=slide.size)
+    figures = statistics_of(trace, actions, slide.optics.mean_mpp_um)
     record = asdict(figures)
     record["band_s"] = {f"{band:g}x": seconds for band, seconds in figures.band_s.items()}
     _print_record(record, json=json)
@@ -253,7 +253,6 @@ def _folder(name: str) -> Path:
 
 
 def _actions(folder: Path, mode: str) -> list[Action]:
-    from viewer.geometry import Size
     from viewer.recording.behaviors import actions_of
     from viewer.recording.reference_rules import reference_actions
     from viewer.recording.session import SessionError, read_header
@@ -268,7 +267,7 @@ def _actions(folder: Path, mode: str) -> list[Action]:
         slide = read_header(folder).slide
     except SessionError as error:
         _fail(str(error))
-    return actions_of(trace, slide=Size(slide.width_px, slide.height_px))
+    return actions_of(trace, slide=slide.size)
 
 
 def _action_record(action: Action) -> dict[str, object]:
@@ -300,7 +299,7 @@ def _summary_record(summary: SessionSummary) -> dict[str, object]:
 
 
 def _slide_ref(path: Path, *, keep_names: bool) -> SlideRef:
-    from viewer.recording.session import SlideRef
+    from viewer.recording.session import slide_ref
     from viewer.slides import SlideError, open_slide
     from viewer.slides.known_slides import remember
 
@@ -309,16 +308,8 @@ def _slide_ref(path: Path, *, keep_names: bool) -> SlideRef:
     except SlideError as error:
         _fail(str(error))
     try:
-        base, optics = source.levels[0], source.info.optics
         remember(source.info.identity, path)
-        return SlideRef(
-            identity=source.info.identity,
-            width_px=base.width_px,
-            height_px=base.height_px,
-            mpp_um=optics.mpp_um,
-            objective_power=optics.objective_power,
-            name=path.name if keep_names else None,
-        )
+        return slide_ref(source, source.info.optics, path.name if keep_names else None)
     finally:
         source.close()
 

@@ -25,10 +25,6 @@ class CellLayer:
         self._image: QImage | None = None
         self._cell_px = 1.0
 
-    @property
-    def is_empty(self) -> bool:
-        return self._image is None
-
     def clear(self) -> None:
         """Paints nothing."""
         self._image = None

@@ -26,11 +26,10 @@ UNKNOWN_COLOUR = "#8a8f98"
 
 
 class ScanpathLayer:
-    """Paints boxes with their numbers and colours; one of them may be marked."""
+    """Paints boxes with their numbers and colours."""
 
     def __init__(self) -> None:
         self._boxes: list[tuple[Box, QColor]] = []
-        self._marked = -1
 
     def clear(self) -> None:
         """Paints nothing."""
@@ -39,10 +38,6 @@ class ScanpathLayer:
     def show_boxes(self, boxes: Sequence[tuple[Box, str]]) -> None:
         """Takes boxes in level-0 pixels with their colours, in the order of their numbers."""
         self._boxes = [(box, QColor(colour)) for box, colour in boxes]
-
-    def mark(self, index: int) -> None:
-        """Marks one box, -1 none."""
-        self._marked = index
 
     def paint(self, painter: QPainter, scene: Scene) -> None:
         """Paints the way, then the boxes that are on screen, then their numbers."""
@@ -63,7 +58,7 @@ class ScanpathLayer:
         self, painter: QPainter, scene: Scene, index: int, box: Box, colour: QColor
     ) -> None:
         corners = [_on_screen(scene, corner) for corner in box.corners]
-        painter.setPen(QPen(colour, 4.0 if index == self._marked else 2.0))
+        painter.setPen(QPen(colour, 2.0))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawPolygon(QPolygonF(corners))
         text = str(index + 1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from viewer.geometry import Optics, Size
 from viewer.recording.attention import AttentionMaps, attention_maps
 from viewer.recording.behaviors import actions_of
 from viewer.recording.comparison import Comparison, compare
@@ -65,7 +64,7 @@ def analyse(
     """
     header = read_header(folder)
     trace = load_trace(folder, until_s)
-    slide = Size(header.slide.width_px, header.slide.height_px)
+    slide = header.slide.size
     actions = actions_of(trace, slide=slide)
     return Analysis(
         folder=folder,
@@ -74,6 +73,6 @@ def analyse(
         actions=actions,
         attention=attention_maps(trace, slide),
         coverage=coverage_of(trace, tissue) if tissue is not None else None,
-        statistics=statistics_of(trace, actions, Optics(header.slide.mpp_um).mean_mpp_um),
+        statistics=statistics_of(trace, actions, header.slide.optics.mean_mpp_um),
         comparison=compare(trace, load_trace(other), slide) if other is not None else None,
     )

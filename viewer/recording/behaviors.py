@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -226,7 +226,7 @@ def _clipped(action: Action, slide: Size) -> Action:
         min(max(x1, 0.0), slide.width),
         min(max(y1, 0.0), slide.height),
     )
-    return _replaced(action, box=box)
+    return replace(action, box=box)
 
 
 def _merged(actions: list[Action], parameters: BehaviorParameters) -> list[Action]:
@@ -266,13 +266,6 @@ def _joined(a: Action, b: Action) -> Action:
         first=a.first,
         last=b.last,
     )
-
-
-def _replaced(action: Action, *, box: Box) -> Action:
-    return Action(
-        action.kind, action.command, action.start_s, action.end_s, action.dwell_s, box,
-        action.magnification, action.dwell_point, action.first, action.last,
-    )  # fmt: skip
 
 
 def box_iou(a: Box, b: Box) -> float:

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import shapely
 
-from viewer.geometry import Point, Size, View
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from viewer.geometry import View
     from viewer.recording.tissue import TissueMask
     from viewer.recording.trace import FloatArray, Trace
 
@@ -81,10 +80,7 @@ def coverage_of(trace: Trace, tissue: TissueMask) -> CoverageMap:
     coverage = CoverageMap(tissue)
     is_seen = (trace.looked_s() >= LEAST_SEEN_S) & ~np.isnan(trace.magnification)
     for index in np.nonzero(is_seen)[0].tolist():
-        x, y = trace.centers[index].tolist()
-        width, height, turn_deg = trace.fields[index].tolist()
-        view = View(Point(x, y), 1.0, Size(width, height), turn_deg)
-        coverage.add(view, float(trace.magnification[index]))
+        coverage.add(trace.field(index), float(trace.magnification[index]))
     return coverage
 
 

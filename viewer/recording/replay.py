@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from viewer.geometry import Point, Size, View
+from viewer.geometry import Size, View
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,10 +88,10 @@ def recorded_view(trace: Trace, index: int, screen: Size) -> View:
     On a screen as large as the reader's it is theirs to the pixel; on any other the recorded
     field is shown whole.
     """
-    x, y = trace.centers[index].tolist()
-    width, height, turn_deg = trace.fields[index].tolist()
+    field = trace.field(index)
     downsample = float(trace.downsample[index])
-    fitting = max(width / screen.width, height / screen.height)
+    fitting = max(field.size.width / screen.width, field.size.height / screen.height)
     if abs(fitting / downsample - 1.0) > 1e-3:
         downsample = fitting
-    return View(Point(x, y), downsample, screen, turn_deg, bool(trace.mirrored[index]))
+    mirrored = bool(trace.mirrored[index])
+    return View(field.center, downsample, screen, field.rotation_deg, mirrored)

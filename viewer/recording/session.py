@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from viewer.geometry import Optics, Size
 from viewer.recording.events import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from viewer.slides.source import SlideSource
 
 HEADER_FILE = "session.json"
 EVENTS_FILE = "events.jsonl"
@@ -34,6 +37,15 @@ class SlideRef(msgspec.Struct, frozen=True, kw_only=True):
     mpp_um: tuple[float, float] | None = None
     objective_power: float | None = None
     name: str | None = None
+
+    @property
+    def size(self) -> Size:
+        """Of level 0, in its pixels."""
+        return Size(self.width_px, self.height_px)
+
+    @property
+    def optics(self) -> Optics:
+        return Optics(self.mpp_um, self.objective_power)
 
 
 class Screen(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +111,19 @@ class SessionHeader(msgspec.Struct, frozen=True, kw_only=True):
     title: str = ""
     repairs: tuple[Repair, ...] = ()
     schema_version: int = SCHEMA_VERSION
+
+
+def slide_ref(source: SlideSource, optics: Optics, name: str | None) -> SlideRef:
+    """A slide that is open, with the scale that is in use."""
+    base = source.levels[0]
+    return SlideRef(
+        identity=source.info.identity,
+        width_px=base.width_px,
+        height_px=base.height_px,
+        mpp_um=optics.mpp_um,
+        objective_power=optics.objective_power,
+        name=name,
+    )
 
 
 class SessionError(Exception):

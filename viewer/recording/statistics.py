@@ -14,7 +14,7 @@ from viewer.recording.behaviors import BANDS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from viewer.recording.trace import Action, Trace
+    from viewer.recording.trace import Action, FloatArray, Trace
 
 _ZOOM_OCTAVES = 0.5
 """A change of zoom of less is no step of its own (one notch of the wheel)."""
@@ -99,10 +99,15 @@ def _zoom_moves(trace: Trace) -> tuple[int, int]:
 
 def _zoom_directions(trace: Trace) -> np.ndarray[tuple[int], np.dtype[np.int8]]:
     """(n - 1,) 1 where the next view is farther in, -1 farther out, 0 at the same zoom."""
-    octaves = np.diff(-np.log2(np.maximum(trace.downsample, 1e-12)))
-    if not np.isnan(trace.magnification).any():
-        octaves = np.diff(np.log2(np.maximum(trace.magnification, 1e-12)))
+    octaves = _octaves(trace)
     return np.sign(np.where(np.abs(octaves) < 1e-3, 0.0, octaves)).astype(np.int8)
+
+
+def _octaves(trace: Trace) -> FloatArray:
+    """(n - 1,) doublings of zoom from view to view, above 0 where the next is farther in."""
+    if np.isnan(trace.magnification).any():
+        return np.diff(-np.log2(np.maximum(trace.downsample, 1e-12)))
+    return np.diff(np.log2(np.maximum(trace.magnification, 1e-12)))
 
 
 def _scanning_share(trace: Trace) -> float:
@@ -111,9 +116,7 @@ def _scanning_share(trace: Trace) -> float:
         return math.nan
     diagonal = np.maximum(np.hypot(trace.fields[:-1, 0], trace.fields[:-1, 1]), 1e-9)
     moved = np.linalg.norm(np.diff(trace.centers, axis=0), axis=1) / diagonal
-    octaves = np.abs(np.diff(np.log2(np.maximum(trace.downsample, 1e-12))))
-    if not np.isnan(trace.magnification).any():
-        octaves = np.abs(np.diff(np.log2(np.maximum(trace.magnification, 1e-12))))
+    octaves = np.abs(_octaves(trace))
     is_pan = octaves < 1e-3
     panned, zoomed = float(moved[is_pan].sum()), float(octaves.sum())
     return panned / (panned + zoomed) if panned + zoomed > 0 else math.nan

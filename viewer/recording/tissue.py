@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageFilter
 
+from viewer.slides.region import read_level
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -51,7 +53,7 @@ def tissue_mask(source: SlideSource) -> TissueMask:
     """
     index = _level_for(source.levels)
     level = source.levels[index]
-    picture = _read_level(source, index)
+    picture = read_level(source, index)
     density = _density(picture)
     rows, columns = _grid_shape(level)
     means = _cell_means(density, rows, columns)
@@ -69,17 +71,6 @@ def _level_for(levels: tuple[Level, ...]) -> int:
         if max(level.width_px, level.height_px) >= _LEAST_SIDE_PX
     ]
     return enough[-1] if enough else 0
-
-
-def _read_level(source: SlideSource, index: int) -> RgbImage:
-    level = source.levels[index]
-    picture = np.empty((level.height_px, level.width_px, 3), np.uint8)
-    for row in range(level.rows):
-        for column in range(level.columns):
-            tile = source.read_tile(index, column, row)
-            y, x = row * level.tile_height_px, column * level.tile_width_px
-            picture[y : y + tile.shape[0], x : x + tile.shape[1]] = tile
-    return picture
 
 
 def _density(picture: RgbImage) -> NDArray[np.float32]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from viewer.geometry import Point, Size, View
+
 FloatArray = NDArray[np.float64]
 
 
@@ -57,6 +59,12 @@ class Trace:
     def duration_s(self) -> float:
         """From the first view to the end, away or not."""
         return float(self.end_s[-1] - self.start_s[0]) if len(self) else 0.0
+
+    def field(self, index: int) -> View:
+        """The field of a view, one screen pixel a level-0 pixel; not mirrored."""
+        x, y = self.centers[index].tolist()
+        width, height, turn_deg = self.fields[index].tolist()
+        return View(Point(x, y), 1.0, Size(width, height), turn_deg)
 
     def looked_s(self) -> FloatArray:
         """(n,) the seconds that each view was looked at: without the spans away."""

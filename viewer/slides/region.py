@@ -46,6 +46,18 @@ def read_region(source: SlideSource, box: Box, width_px: int, height_px: int) ->
     return np.asarray(picture.resize((width_px, height_px), resample, box=part))
 
 
+def read_level(source: SlideSource, index: int) -> RgbImage:
+    """A whole level, uint8 (height, width, 3); for levels that are small.
+
+    Raises
+    ------
+    TileError
+        A tile cannot be read.
+    """
+    level = source.levels[index]
+    return _read_pixels(source, index, 0, 0, level.width_px, level.height_px)
+
+
 def _read_pixels(
     source: SlideSource, index: int, left: int, top: int, width: int, height: int
 ) -> RgbImage:

@@ -42,7 +42,7 @@ class ActionPictures:
         draw = ImageDraw.Draw(picture)
         font = ImageFont.load_default(max(12, picture.width // 50))
         line_px = max(2, picture.width // 300)
-        scale = picture.width / self._reading.size.width
+        scale = picture.width / self._reading.header.slide.size.width
         for number in numbers:
             x0, y0, x1, y1 = (side * scale for side in self._reading.actions[number - 1].box)
             draw.rectangle((x0, y0, max(x1, x0), max(y1, y0)), outline=_BOX_COLOUR, width=line_px)
@@ -66,7 +66,9 @@ class ActionPictures:
         Where the slide tells no scale, one picture pixel is one slide pixel.
         """
         side_px = self._options.detail_px
-        downsample = self._reading.optics.downsample(self._options.detail_magnification) or 1.0
+        downsample = (
+            self._reading.header.slide.optics.downsample(self._options.detail_magnification) or 1.0
+        )
         box = Box.around(Point(*action.dwell_point), side_px * downsample, side_px * downsample)
         return self._jpeg(read_region(self._source, box, side_px, side_px))
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from viewer.geometry import Optics, Size
 from viewer.recording.behaviors import actions_of
 from viewer.recording.events import DiagnosisEntered, NoteTaken
 from viewer.recording.log_reader import iter_blocks
 from viewer.recording.reference_rules import reference_actions
 from viewer.recording.session import SessionHeader, read_header
-from viewer.recording.tracing import load_trace
+from viewer.recording.tracing import trace_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from viewer.recording.export.options import ExportOptions
+    from viewer.recording.log_line import LogLine
     from viewer.recording.trace import Action, Trace
 
 
@@ -43,14 +44,6 @@ class Reading:
     def id(self) -> str:
         return self.header.id
 
-    @property
-    def optics(self) -> Optics:
-        return Optics(self.header.slide.mpp_um, self.header.slide.objective_power)
-
-    @property
-    def size(self) -> Size:
-        return Size(self.header.slide.width_px, self.header.slide.height_px)
-
     def notes_of(self, index: int) -> str:
         """What was noted from the beginning of an action to the beginning of the next."""
         since_s = self.actions[index].start_s
@@ -68,18 +61,24 @@ def load_reading(folder: Path, options: ExportOptions) -> Reading:
         It cannot be read.
     """
     header = read_header(folder)
-    trace = load_trace(folder)
-    size = Size(header.slide.width_px, header.slide.height_px)
+    texts: list[tuple[float, NoteTaken | DiagnosisEntered]] = []
+    trace = trace_of(_noting_texts(iter_blocks(folder), texts))
     if options.mode == "reference":
         actions = reference_actions(trace)
     else:
-        actions = actions_of(trace, slide=size)
-    notes: list[tuple[float, str]] = []
-    conclusion = ""
-    for lines in iter_blocks(folder):
-        for line in lines:
-            if isinstance(line.event, NoteTaken) and line.event.text:
-                notes.append((line.elapsed_ns / 1e9, line.event.text))
-            elif isinstance(line.event, DiagnosisEntered) and line.event.text:
-                conclusion = line.event.text
+        actions = actions_of(trace, slide=header.slide.size)
+    notes = [(at_s, note.text) for at_s, note in texts if isinstance(note, NoteTaken) and note.text]
+    diagnoses = [event.text for _, event in texts if isinstance(event, DiagnosisEntered)]
+    conclusion = next((text for text in reversed(diagnoses) if text), "")
     return Reading(folder, header, trace, actions, notes, conclusion)
+
+
+def _noting_texts(
+    blocks: Iterable[list[LogLine]], texts: list[tuple[float, NoteTaken | DiagnosisEntered]]
+) -> Iterator[list[LogLine]]:
+    """Hands the blocks on and keeps what was written, so that a long log is read once."""
+    for lines in blocks:
+        for line in lines:
+            if isinstance(line.event, (NoteTaken, DiagnosisEntered)):
+                texts.append((line.elapsed_ns / 1e9, line.event))
+        yield lines

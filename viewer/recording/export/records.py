@@ -71,7 +71,9 @@ def _record(reading: Reading, index: int) -> Record:
     for name, side in corners.items():
         record[f"{name}_um"] = None if mpp_um is None else side * mpp_um[name[0] == "y"]
     for name, side in corners.items():
-        whole = reading.size.width if name[0] == "x" else reading.size.height
+        whole = (
+            reading.header.slide.size.width if name[0] == "x" else reading.header.slide.size.height
+        )
         record[f"{name}_fraction"] = side / whole
     record["dwell_x_px"], record["dwell_y_px"] = action.dwell_point
     record["notes"] = reading.notes_of(index) or None

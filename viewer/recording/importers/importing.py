@@ -139,15 +139,14 @@ def _entries(session: ForeignSession, header: SessionHeader) -> list[Entry]:
 
 def _scaled(seen: ForeignView, header: SessionHeader) -> AnyEvent:
     """The view with the scale that the slide tells, where the log has none of its own."""
-    view, mpp_um = seen.view, header.slide.mpp_um
-    if view.magnification is not None or mpp_um is None:
+    view, optics = seen.view, header.slide.optics
+    mean_mpp_um = optics.mean_mpp_um
+    if view.magnification is not None or mean_mpp_um is None:
         return view
-    mean_um = (mpp_um[0] * mpp_um[1]) ** 0.5
-    native = header.slide.objective_power or 10.0 / mean_um
     return msgspec.structs.replace(
         view,
-        screen_mpp_um=mean_um * view.downsample,
-        magnification=native / view.downsample,
+        screen_mpp_um=mean_mpp_um * view.downsample,
+        magnification=optics.magnification(view.downsample),
     )
 
 

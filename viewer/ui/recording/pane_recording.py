@@ -21,7 +21,7 @@ from viewer.recording.events import (
     WindowChanged,
 )
 from viewer.recording.recorder import Recorder
-from viewer.recording.session import Consent, Screen, SessionHeader, SlideRef, new_session_id
+from viewer.recording.session import Consent, Screen, SessionHeader, new_session_id, slide_ref
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,7 +122,7 @@ class PaneRecording(QObject):
 
     def _on_cursor(self, point: Point | None) -> None:
         if point is not None:
-            self.recorder.record_pointer(round(point.x, 1), round(point.y, 1))
+            self.recorder.record_pointer(point.x, point.y)
 
     def _on_look(self, look: Look) -> None:
         values = {
@@ -154,18 +154,12 @@ def viewport(view: View, optics: Optics, cause: str, *, at_rest: bool) -> Viewpo
 def _header(pane: SlidePane, settings: Settings) -> SessionHeader:
     source, canvas = pane.source, pane.canvas
     assert source is not None
-    base, optics = source.levels[0], canvas.optics
     now = datetime.now().astimezone()
     offset = now.utcoffset()
     return SessionHeader(
         id=new_session_id(now),
-        slide=SlideRef(
-            identity=source.info.identity,
-            width_px=base.width_px,
-            height_px=base.height_px,
-            mpp_um=optics.mpp_um,
-            objective_power=optics.objective_power,
-            name=pane.path.name if pane.path and settings.record_names else None,
+        slide=slide_ref(
+            source, canvas.optics, pane.path.name if pane.path and settings.record_names else None
         ),
         started_utc=now.astimezone(UTC).isoformat(timespec="milliseconds"),
         utc_offset_min=round(offset.total_seconds() / 60) if offset else 0,

@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from viewer.canvas.layer import Stratum
 from viewer.canvas.outline_layer import OutlineLayer
-from viewer.geometry import Point, Size, View
+from viewer.geometry import Point, Size
 from viewer.recording.replay import ReplayClock, recorded_view
 
 if TYPE_CHECKING:
@@ -126,9 +126,8 @@ class Replayer(QObject):
     def _corners(self, index: int) -> list[tuple[float, float]]:
         """Of the recorded field on the slide."""
         assert self.analysis is not None
-        width, height, turn_deg = self.analysis.trace.fields[index].tolist()
-        x, y = self.analysis.trace.centers[index].tolist()
-        field = View(Point(x, y), 1.0, Size(width, height), turn_deg)
+        field = self.analysis.trace.field(index)
+        width, height = field.size
         screen = [Point(0, 0), Point(width, 0), Point(width, height), Point(0, height)]
         points = [field.to_slide(corner) for corner in screen]
         return [(point.x, point.y) for point in points]

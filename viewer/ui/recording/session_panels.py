@@ -50,6 +50,8 @@ class SessionPanels(QObject):
         self.seen = SeenDock(window)
         self._summaries: list[SessionSummary] = []
         self._tissues: dict[str, TissueMask | None] = {}
+        self._waiting: Analysis | None = None
+        """The session whose slide is being opened."""
         self._replayed: Path | None = None
         self._other: Path | None = None
         self._is_analysing = False
@@ -181,9 +183,6 @@ class SessionPanels(QObject):
             pane.open(path)
         else:
             self._window.say("The slide of this session is not found: open it, then replay.")
-
-    _waiting: Analysis | None = None
-    """The session whose slide is being opened."""
 
     def _load(self, analysis: Analysis, pane: SlidePane) -> None:
         self._waiting = None
