@@ -17,8 +17,8 @@ from viewer.recording.behaviors import BehaviorParameters, actions_of, band_of, 
 from viewer.recording.comparison import compare
 from viewer.recording.coverage import CoverageMap, coverage_of
 from viewer.recording.statistics import statistics_of
-from viewer.recording.tissue import TissueMask
 from viewer.recording.trace import Trace
+from viewer.slides.tissue import TissueMask
 
 steps = st.lists(
     st.builds(

@@ -16,8 +16,8 @@ from viewer.recording.tracing import load_trace
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from viewer.recording.tissue import TissueMask
     from viewer.recording.trace import Action, Trace
+    from viewer.slides.tissue import TissueMask
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.geometry import View
-    from viewer.recording.tissue import TissueMask
     from viewer.recording.trace import FloatArray, Trace
+    from viewer.slides.tissue import TissueMask
 
 LEAST_SEEN_S = 0.25
 """A field that was on screen for less was passed, not seen: about one fixation of an eye."""

@@ -12,8 +12,8 @@ from viewer.recording.analysis import Analysis, analyse
 from viewer.recording.export import ExportError, Manifest, export_sessions
 from viewer.recording.library import Library, SessionSummary
 from viewer.recording.session import SessionError, read_header
-from viewer.recording.tissue import TissueMask, tissue_mask
 from viewer.slides.known_slides import find
+from viewer.slides.tissue import TissueMask, tissue_mask
 from viewer.ui.background import Background
 from viewer.ui.recording.export_dialog import ExportDialog
 from viewer.ui.recording.replay_dock import ReplayDock

@@ -1,0 +1,1 @@
+"""Models at work on a slide, in a process of their own."""

@@ -1,0 +1,14 @@
+"""Networks that safetensors can name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from viewer.inference.architectures.nuclei_unet import NucleiUNet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from torch import nn
+
+ARCHITECTURES: Mapping[str, Callable[[], nn.Module]] = {"nuclei-unet": NucleiUNet}

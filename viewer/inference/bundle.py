@@ -1,0 +1,155 @@
+"""A model as a lab hands it on: a folder with model.json and weights."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path, PurePath
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+MODEL_FILE = "model.json"
+
+Colour = Annotated[str, Meta(pattern="^#[0-9a-fA-F]{6}$")]
+Positive = Annotated[float, Meta(gt=0)]
+Triple = tuple[float, float, float]
+
+
+class BundleError(Exception):
+    """A model that cannot be used; `str()` is one sentence: what is wrong and what to do."""
+
+
+class ModelClass(msgspec.Struct, frozen=True):
+    """What an object or tile can be."""
+
+    name: str
+    colour: Colour
+
+
+class Normalisation(msgspec.Struct, frozen=True):
+    """(value / 255 - mean) / std, per channel."""
+
+    mean: Triple = (0.0, 0.0, 0.0)
+    std: Triple = (1.0, 1.0, 1.0)
+
+
+class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
+    """What model.json says.
+
+    Attributes
+    ----------
+    task
+        "instances": three maps (nucleus, edge, depth) as logits, cut into objects.
+    mpp_um
+        Micrometres per pixel that the model was trained on and is fed.
+    patch_px, margin_px
+        Side of the square that it is fed, and the part of it round the edge that only gives
+        context; both in pixels of `mpp_um`.
+    format
+        "safetensors" for a registered architecture, "torchscript" for TorchScript.
+    sha256
+        Of the weights.
+    """
+
+    name: Annotated[str, Meta(min_length=1, max_length=80)]
+    version: Annotated[str, Meta(min_length=1, max_length=40)]
+    task: Literal["instances"]
+    mpp_um: Positive
+    patch_px: Annotated[int, Meta(ge=64, le=8192)]
+    margin_px: Annotated[int, Meta(ge=0)] = 0
+    normalisation: Normalisation = Normalisation()
+    classes: Annotated[tuple[ModelClass, ...], Meta(min_length=1, max_length=256)]
+    format: Literal["safetensors", "torchscript"]
+    architecture: str | None = None
+    weights: str
+    sha256: str
+    licence: str
+    citation: str = ""
+    about: str = ""
+    schema_version: Literal[1] = 1
+
+
+class ModelBundle(msgspec.Struct, frozen=True):
+    """A description and the folder that it came from."""
+
+    folder: Path
+    description: ModelDescription
+
+    @property
+    def weights_path(self) -> Path:
+        return self.folder / self.description.weights
+
+    @property
+    def key(self) -> str:
+        """Tells results of different models, versions and weights apart."""
+        about = self.description
+        return f"{about.name} {about.version} {about.sha256}"
+
+    @property
+    def colours(self) -> list[tuple[str, str]]:
+        """Name and colour of each class."""
+        return [(each.name, each.colour) for each in self.description.classes]
+
+
+def load_bundle(folder: Path) -> ModelBundle:
+    """Reads and checks what a model says of itself; its weights are checked by `check_weights`.
+
+    Raises
+    ------
+    BundleError
+        It cannot be used.
+    """
+    folder = folder.absolute()
+    path = folder / MODEL_FILE
+    try:
+        description = msgspec.json.decode(path.read_bytes(), type=ModelDescription)
+    except FileNotFoundError:
+        raise BundleError(
+            f"{folder.name} is no model: it holds no {MODEL_FILE}; choose the folder that does."
+        ) from None
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read ({error.strerror or error}).") from error
+    except msgspec.MsgspecError as error:
+        raise BundleError(
+            f"{MODEL_FILE} of {folder.name} is not as it should be: {error}; "
+            "docs/models.md tells what belongs in it."
+        ) from error
+    _check(description, folder)
+    return ModelBundle(folder, description)
+
+
+def check_weights(bundle: ModelBundle) -> None:
+    """Compares the weights with the checksum. Raises BundleError."""
+    digest = hashlib.sha256()
+    try:
+        with bundle.weights_path.open("rb") as file:
+            while piece := file.read(1 << 20):
+                digest.update(piece)
+    except OSError as error:
+        raise BundleError(
+            f"The weights {bundle.description.weights} of {bundle.description.name} cannot be "
+            f"read ({error.strerror or error}); copy the whole folder again."
+        ) from error
+    if digest.hexdigest() != bundle.description.sha256.lower():
+        raise BundleError(
+            f"The weights of {bundle.description.name} are not those that {MODEL_FILE} names: "
+            "their checksum differs; get the model again from where it came."
+        )
+
+
+def _check(description: ModelDescription, folder: Path) -> None:
+    def refuse(what: str) -> None:
+        raise BundleError(f"{MODEL_FILE} of {folder.name} is not as it should be: {what}.")
+
+    if PurePath(description.weights).name != description.weights or not description.weights:
+        refuse("weights has to be the plain name of a file in the same folder")
+    if not re.fullmatch("[0-9a-fA-F]{64}", description.sha256):
+        refuse("sha256 has to be 64 hexadecimal digits")
+    if description.patch_px <= 2 * description.margin_px:
+        refuse("margin_px leaves nothing of patch_px")
+    if any(value <= 0 for value in description.normalisation.std):
+        refuse("std of normalisation has to be above 0")
+    if description.format == "safetensors" and not description.architecture:
+        refuse("safetensors need the name of an architecture")

@@ -1,0 +1,81 @@
+"""The models at hand: those that came with Coverslip and those that the user added."""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+from viewer.folders import data_folder
+from viewer.inference.bundle import BundleError, ModelBundle, check_weights, load_bundle
+
+_log = logging.getLogger(__name__)
+
+BUNDLED = Path(__file__).resolve().parents[2] / "resources" / "models"
+
+
+def models_folder() -> Path:
+    """Where added models are kept; made when absent."""
+    folder = data_folder() / "models"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def all_models() -> list[ModelBundle]:
+    """Bundled ones first; folders that hold no sound model are passed over."""
+    found: list[ModelBundle] = []
+    for parent in (BUNDLED, models_folder()):
+        for folder in sorted(parent.iterdir()) if parent.is_dir() else []:
+            if folder.is_dir() and not folder.name.startswith("."):
+                try:
+                    found.append(load_bundle(folder))
+                except BundleError as error:
+                    _log.warning("A model is passed over: %s", error)
+    return found
+
+
+def find_model(name: str) -> ModelBundle:
+    """A model by its name (of the folder or in full) or by the path of its folder.
+
+    Raises
+    ------
+    BundleError
+        There is none.
+    """
+    models = all_models()
+    for bundle in models:
+        if name.casefold() in (bundle.description.name.casefold(), bundle.folder.name.casefold()):
+            return bundle
+    if Path(name).is_dir():
+        return load_bundle(Path(name))
+    known = ", ".join(bundle.description.name for bundle in models)
+    raise BundleError(f'There is no model "{name}"; known are {known}, or give a folder.')
+
+
+def add_model(folder: Path) -> ModelBundle:
+    """Checks a model and copies it to the library, in place of one of its name and version.
+
+    Raises
+    ------
+    BundleError
+        It cannot be used.
+    """
+    bundle = load_bundle(folder)
+    check_weights(bundle)
+    about = bundle.description
+    name = re.sub(r"[^\w.-]+", "-", f"{about.name}-{about.version}").strip(".-").lower()
+    target = models_folder() / name
+    try:
+        with tempfile.TemporaryDirectory(dir=models_folder(), prefix=".") as part:
+            whole = Path(part) / name
+            whole.mkdir()
+            for file in (folder / "model.json", bundle.weights_path):
+                shutil.copyfile(file, whole / file.name)
+            if target.exists():
+                target.rename(Path(part) / "old")
+            whole.rename(target)
+    except OSError as error:
+        raise BundleError(f"The model cannot be kept ({error.strerror or error}).") from error
+    return load_bundle(target)

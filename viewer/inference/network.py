@@ -1,0 +1,138 @@
+"""A bundle's weights as a network on a device, and what it says to a batch of pictures."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from viewer.inference.architectures import ARCHITECTURES
+from viewer.inference.bundle import BundleError, check_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from viewer.inference.bundle import ModelBundle
+    from viewer.slides.source import RgbImage
+
+
+class ModelFailedError(Exception):
+    """A model that raised or answered nonsense; `str()` is one sentence."""
+
+
+def choose_device(wanted: str = "auto") -> torch.device:
+    """The device by name, or the fastest that is here."""
+    if wanted != "auto":
+        return torch.device(wanted)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+class Network:
+    """A model ready to be fed.
+
+    Raises
+    ------
+    BundleError
+        The weights do not fit what model.json says.
+    """
+
+    def __init__(self, bundle: ModelBundle, device: torch.device) -> None:
+        check_weights(bundle)
+        self._name = bundle.description.name
+        self.device = device
+        module = _load(bundle).eval().to(device)
+        self._module = module.to(memory_format=torch.channels_last)
+        about = bundle.description
+        shape = (1, 3, 1, 1)
+        self._mean = torch.tensor(about.normalisation.mean).view(shape).to(device) * 255
+        self._factor = 1 / (torch.tensor(about.normalisation.std).view(shape).to(device) * 255)
+        self._patch_px = about.patch_px
+
+    def warm_up(self) -> None:
+        """Feeds one grey picture, so that the first real one is not the slow one.
+
+        Raises
+        ------
+        ModelFailedError
+            The model does not work.
+        """
+        self.maps([np.full((self._patch_px, self._patch_px, 3), 200, np.uint8)])
+
+    def maps(self, pictures: Sequence[RgbImage]) -> NDArray[np.float32]:
+        """(n, 3, side, side) probabilities for n pictures, uint8 (side, side, 3).
+
+        Raises
+        ------
+        ModelFailedError
+            The model raised, or gave another shape or numbers that are not finite.
+        torch.OutOfMemoryError
+            The batch is too large for the device.
+        """
+        batch = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
+        is_cuda = self.device.type == "cuda"
+        if is_cuda:
+            batch = batch.pin_memory()
+        mixed = torch.autocast("cuda", dtype=torch.bfloat16) if is_cuda else nullcontext()
+        try:
+            with torch.inference_mode(), mixed:
+                batch = batch.to(self.device, non_blocking=True).float()
+                batch = ((batch - self._mean) * self._factor).contiguous(
+                    memory_format=torch.channels_last
+                )
+                logits = self._module(batch)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # a model may raise anything
+            raise ModelFailedError(
+                f"The model {self._name} failed: {_first_line(error)}"
+            ) from error
+        expected = (len(pictures), 3, *pictures[0].shape[:2])
+        if not isinstance(logits, torch.Tensor) or tuple(logits.shape) != expected:
+            shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits)
+            raise ModelFailedError(
+                f"The model {self._name} answered with {shape} where {expected} was expected."
+            )
+        maps = torch.sigmoid(logits.float())
+        if not bool(torch.isfinite(maps).all()):
+            raise ModelFailedError(
+                f"The model {self._name} answered with numbers that are not finite."
+            )
+        return maps.cpu().numpy()
+
+
+def _load(bundle: ModelBundle) -> torch.nn.Module:
+    about = bundle.description
+    if about.format == "torchscript":
+        try:
+            return torch.jit.load(str(bundle.weights_path), map_location="cpu")
+        except Exception as error:  # the loader raises whatever its parser does
+            raise BundleError(
+                f"{about.weights} of {about.name} is no TorchScript: {_first_line(error)}"
+            ) from error
+    architecture = ARCHITECTURES.get(about.architecture or "")
+    if architecture is None:
+        raise BundleError(
+            f'{about.name} names the architecture "{about.architecture}"; known are '
+            f"{', '.join(ARCHITECTURES)}."
+        )
+    module = architecture()
+    try:
+        module.load_state_dict(load_file(bundle.weights_path))
+    except (SafetensorError, RuntimeError, OSError) as error:
+        raise BundleError(
+            f"The weights of {about.name} do not fit {about.architecture}: {_first_line(error)}"
+        ) from error
+    return module
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (" ".join(lines[:2]) if lines else type(error).__name__)[:300]

@@ -1,0 +1,80 @@
+"""Which block comes next: what is on screen first, then what lies round it, then the rest."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from viewer.geometry import Box
+    from viewer.overlays.blocks import BlockGrid, BlockKey
+
+
+class WantedBlocks:
+    """The blocks to compute, in order; used under the engine's lock."""
+
+    def __init__(self, grid: BlockGrid, done: Iterable[BlockKey] = ()) -> None:
+        self._grid = grid
+        self._settled = set(done)
+        self._under_way: set[BlockKey] = set()
+        self._field: deque[BlockKey] = deque()
+        self._whole: deque[BlockKey] = deque()
+        self._whole_keys: set[BlockKey] = set()
+
+    @property
+    def whole_done(self) -> int:
+        """Of the blocks asked for as a whole, those that are known."""
+        return len(self._whole_keys & self._settled)
+
+    @property
+    def whole_count(self) -> int:
+        return len(self._whole_keys)
+
+    @property
+    def under_way(self) -> int:
+        return len(self._under_way)
+
+    def look_at(self, field: Box | None) -> None:
+        """Wants the field of view, level-0 pixels, and a ring of blocks; forgets the one before."""
+        self._field.clear()
+        if field is None:
+            return
+        inside = self._grid.touching(field)
+        ring = self._grid.touching(field.grown(self._grid.side))
+        shown = set(inside)
+        self._field.extend([*inside, *(key for key in ring if key not in shown)])
+
+    def want(self, box: Box) -> None:
+        """Wants all of a level-0 box, after what is looked at."""
+        keys = sorted(self._grid.touching(box), key=lambda key: (key.row, key.column))
+        self._whole.extend(keys)
+        self._whole_keys.update(keys)
+
+    def stop(self) -> None:
+        """Wants no more than what is looked at."""
+        self._whole.clear()
+        self._whole_keys.clear()
+
+    def take(self) -> BlockKey | None:
+        """The next block, now under way; None where nothing is left."""
+        for waiting in (self._field, self._whole):
+            while waiting:
+                key = waiting.popleft()
+                if key not in self._settled and key not in self._under_way:
+                    self._under_way.add(key)
+                    return key
+        return None
+
+    def settle(self, key: BlockKey) -> None:
+        """The block is known, or cannot be known."""
+        self._under_way.discard(key)
+        self._settled.add(key)
+
+    def give_back_all(self) -> list[BlockKey]:
+        """What was under way is to be done again, first of all."""
+        lost = sorted(self._under_way)
+        self._under_way.clear()
+        self._field.extendleft(lost)
+        return lost

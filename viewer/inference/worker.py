@@ -1,0 +1,215 @@
+"""The model's own process: blocks are read, fed to the model and cut into objects, each step
+in a thread of its own. Run by the engine as `python -m viewer.inference.worker`.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import torch
+
+from viewer.geometry import Box
+from viewer.inference.bundle import BundleError, load_bundle
+from viewer.inference.instances import labelled, objects_of
+from viewer.inference.messages import (
+    Compute,
+    Done,
+    Ready,
+    Refused,
+    Start,
+    Unreadable,
+    receive_request,
+    send,
+)
+from viewer.inference.network import ModelFailedError, Network, choose_device
+from viewer.inference.plan import block_grid
+from viewer.overlays.blocks import BlockGrid, BlockKey
+from viewer.overlays.objects import Objects
+from viewer.slides import SlideError, TileError, open_slide
+from viewer.slides.region import read_region
+from viewer.slides.tissue import TissueMask, tissue_mask
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from viewer.inference.messages import Answer
+    from viewer.slides.source import RgbImage, SlideSource
+
+_AHEAD = 2
+"""Batches that lie ready before each step."""
+_FIRST_CUDA_BATCH = 16
+_NICE = 5
+
+
+@dataclass(slots=True)
+class _Job:
+    """A block on its way through the steps."""
+
+    key: BlockKey
+    picture: RgbImage
+    read_s: float
+    maps: NDArray[np.float32] | None = None
+    forward_s: float = 0.0
+
+
+class Worker:
+    """Reads, computes and cuts until the pipe ends."""
+
+    def __init__(self, source: SlideSource, network: Network, grid: BlockGrid, mpp_um: float):
+        self._source = source
+        self._network = network
+        self._grid = grid
+        self._mpp_um = mpp_um
+        self._tissue: TissueMask | None = None
+        self.batch = _FIRST_CUDA_BATCH if network.device.type == "cuda" else 1
+        self._asked: queue.SimpleQueue[BlockKey] = queue.SimpleQueue()
+        self._read: queue.Queue[_Job] = queue.Queue(_AHEAD * self.batch)
+        self._computed: queue.Queue[_Job] = queue.Queue(_AHEAD * self.batch)
+        self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+
+    def start(self) -> None:
+        for step in (self._serve_reading, self._serve_computing, self._serve_cutting):
+            threading.Thread(target=self._run, args=(step,), daemon=True).start()
+
+    def ask(self, key: BlockKey) -> None:
+        self._asked.put(key)
+
+    def answer(self) -> Answer:
+        """The next answer; waits for it."""
+        return self._answers.get()
+
+    def _run(self, step: object) -> None:
+        try:
+            step()  # type: ignore[operator]
+        except ModelFailedError as error:
+            self._answers.put(Refused(str(error)))
+        except Exception as error:  # told to the window, which restarts or gives up
+            self._answers.put(Refused(f"The model stopped: {type(error).__name__}: {error}"))
+
+    def _serve_reading(self) -> None:
+        try:
+            self._tissue = tissue_mask(self._source)
+        except TileError:
+            self._tissue = None  # then every block counts as tissue
+        while True:
+            key = self._asked.get()
+            if not self._has_tissue(self._grid.core_box(key)):
+                self._answers.put(Done(key.column, key.row, Objects.none().to_bytes()))
+                continue
+            side_px = self._grid.input_px
+            started = time.perf_counter()
+            try:
+                picture = read_region(self._source, self._grid.input_box(key), side_px, side_px)
+            except TileError as error:
+                self._answers.put(Unreadable(key.column, key.row, str(error)))
+                continue
+            self._read.put(_Job(key, picture, time.perf_counter() - started))
+
+    def _serve_computing(self) -> None:
+        while True:
+            jobs = [self._read.get()]
+            while len(jobs) < self.batch:
+                try:
+                    jobs.append(self._read.get_nowait())
+                except queue.Empty:
+                    break
+            self._compute(jobs)
+
+    def _compute(self, jobs: list[_Job]) -> None:
+        started = time.perf_counter()
+        try:
+            maps = self._network.maps([job.picture for job in jobs])
+        except torch.OutOfMemoryError:
+            if len(jobs) == 1:
+                raise ModelFailedError(
+                    "The device has too little memory for a single field of this model: "
+                    "choose another device."
+                ) from None
+            torch.cuda.empty_cache()
+            self.batch = max(1, len(jobs) // 2)
+            self._compute(jobs[: self.batch])
+            self._compute(jobs[self.batch :])
+            return
+        forward_s = (time.perf_counter() - started) / len(jobs)
+        for job, each in zip(jobs, maps, strict=True):
+            job.maps, job.forward_s = each, forward_s
+            self._computed.put(job)
+
+    def _serve_cutting(self) -> None:
+        while True:
+            job = self._computed.get()
+            assert job.maps is not None
+            started = time.perf_counter()
+            pixel_um = self._grid.downsample * self._mpp_um
+            box, core = self._grid.input_box(job.key), self._grid.core_box(job.key)
+            core = core.intersection(Box(0, 0, *self._grid.slide))
+            objects = objects_of(labelled(job.maps), job.picture, box, core, pixel_um)
+            cut_s = time.perf_counter() - started
+            data = objects.to_bytes()
+            self._answers.put(Done(*job.key, data, job.read_s, job.forward_s, cut_s))
+
+    def _has_tissue(self, box: Box) -> bool:
+        if self._tissue is None:
+            return True
+        cells, (width, height) = self._tissue.cells, self._tissue.cell_px
+        columns = slice(max(0, int(box.x0 / width)), int(box.x1 / width) + 1)
+        rows = slice(max(0, int(box.y0 / height)), int(box.y1 / height) + 1)
+        return bool(cells[rows, columns].any())
+
+
+def main() -> None:
+    """Serves one engine over stdin and stdout, and ends with it."""
+    requests, answers = sys.stdin.buffer, sys.stdout.buffer
+    sys.stdout = sys.stderr  # a library that prints must not speak between the messages
+    start = receive_request(requests)
+    if not isinstance(start, Start):
+        return
+    if hasattr(os, "nice"):
+        os.nice(_NICE)
+    torch.set_num_threads(start.threads)
+    try:
+        worker, ready = _prepared(start)
+    except (BundleError, ModelFailedError, SlideError) as error:
+        send(answers, Refused(str(error)))
+        return
+    threading.Thread(target=_tell, args=(worker, answers, ready), daemon=True).start()
+    while isinstance(request := receive_request(requests), Compute):
+        worker.ask(BlockKey(request.column, request.row))
+    # The threads may hold work that nobody wants any more.
+    os._exit(0)
+
+
+def _prepared(start: Start) -> tuple[Worker, Ready]:
+    bundle = load_bundle(Path(start.model))
+    try:
+        device = choose_device(start.device)
+        network = Network(bundle, device)
+    except (RuntimeError, AssertionError) as error:
+        raise BundleError(f"The device {start.device} cannot be used ({error}).") from error
+    network.warm_up()
+    source = open_slide(Path(start.slide))
+    grid = block_grid(source, bundle.description, start.mpp_um)
+    worker = Worker(source, network, grid, start.mpp_um)
+    worker.start()
+    return worker, Ready(str(device), 3 * worker.batch)
+
+
+def _tell(worker: Worker, pipe: BinaryIO, ready: Ready) -> None:
+    try:
+        send(pipe, ready)
+        while True:
+            send(pipe, worker.answer())
+    except (OSError, ValueError):
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Results over a slide as data: outlined objects in columns, and the files that keep them."""

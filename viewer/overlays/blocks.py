@@ -1,0 +1,87 @@
+"""The grid of blocks that a model works through, and in which its objects are kept."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from viewer.geometry import Box
+
+if TYPE_CHECKING:
+    from viewer.geometry import Size
+
+
+class BlockKey(NamedTuple):
+    """Which block of the grid."""
+
+    column: int
+    row: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlockGrid:
+    """Square blocks over a whole slide.
+
+    A model is fed a block with a margin round it, and answers for the block alone, so that what
+    lies on a border is seen whole from both sides.
+
+    Attributes
+    ----------
+    slide
+        Level-0 pixels.
+    downsample
+        Level-0 pixels per pixel that the model is fed.
+    core_px, margin_px
+        Side of a block and width of its margin, in pixels that the model is fed.
+    """
+
+    slide: Size
+    downsample: float
+    core_px: int
+    margin_px: int
+
+    @property
+    def side(self) -> float:
+        """Of a block, level-0 pixels."""
+        return self.core_px * self.downsample
+
+    @property
+    def input_px(self) -> int:
+        """Side of the square that the model is fed."""
+        return self.core_px + 2 * self.margin_px
+
+    @property
+    def columns(self) -> int:
+        return max(1, math.ceil(self.slide.width / self.side))
+
+    @property
+    def rows(self) -> int:
+        return max(1, math.ceil(self.slide.height / self.side))
+
+    def core_box(self, key: BlockKey) -> Box:
+        """Level-0 pixels; may reach beyond the slide."""
+        x, y = key.column * self.side, key.row * self.side
+        return Box(x, y, x + self.side, y + self.side)
+
+    def input_box(self, key: BlockKey) -> Box:
+        """What the model is fed for a block: the block and its margin, level-0 pixels."""
+        return self.core_box(key).grown(self.margin_px * self.downsample)
+
+    def touching(self, box: Box) -> list[BlockKey]:
+        """The blocks that a level-0 box meets, from its middle outward."""
+        columns = range(
+            max(0, math.floor(box.x0 / self.side)),
+            min(self.columns, math.ceil(box.x1 / self.side)),
+        )
+        rows = range(
+            max(0, math.floor(box.y0 / self.side)),
+            min(self.rows, math.ceil(box.y1 / self.side)),
+        )
+        x, y = box.center
+
+        def distance(key: BlockKey) -> float:
+            center = self.core_box(key).center
+            return math.hypot(center.x - x, center.y - y)
+
+        return sorted((BlockKey(c, r) for r in rows for c in columns), key=distance)

@@ -1,0 +1,61 @@
+"""Objects as GeoJSON that QuPath opens: detections with class and measurements."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from viewer.overlays.objects import Objects
+
+
+def write_geojson(path: Path, objects: Objects, classes: Sequence[tuple[str, str]]) -> None:
+    """Writes a FeatureCollection.
+
+    Parameters
+    ----------
+    classes
+        Name and colour ("#rrggbb") of each class.
+
+    Raises
+    ------
+    OSError
+        It cannot be written; a file that was there is left as it was.
+    """
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(b'{"type":"FeatureCollection","features":[')
+            for index in range(len(objects)):
+                file.write(b",\n" if index else b"\n")
+                file.write(msgspec.json.encode(_feature(objects, index, classes)))
+            file.write(b"\n]}\n")
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _feature(objects: Objects, index: int, classes: Sequence[tuple[str, str]]) -> object:
+    name, colour = classes[int(objects.classes[index])]
+    ring = [[round(x, 2), round(y, 2)] for x, y in objects.outline(index).tolist()]
+    return {
+        "type": "Feature",
+        "geometry": {"type": "Polygon", "coordinates": [[*ring, ring[0]]]},
+        "properties": {
+            "objectType": "detection",
+            "classification": {"name": name, "color": _rgb(colour)},
+            "measurements": {
+                what: round(float(column[index]), 4)
+                for what, column in objects.measurements.items()
+            },
+        },
+    }
+
+
+def _rgb(colour: str) -> list[int]:
+    return [int(colour[at : at + 2], 16) for at in (1, 3, 5)]

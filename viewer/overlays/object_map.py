@@ -1,0 +1,99 @@
+"""All objects of a slide, by block: what is drawn and counted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from viewer.overlays.blocks import BlockGrid, BlockKey
+from viewer.overlays.objects import Objects
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+    from viewer.geometry import Box
+
+_SAME_UM = 2.0
+"""Centroids nearer than this are one object: no two nuclei are."""
+
+
+class ObjectMap:
+    """Objects in the blocks of a grid.
+
+    Neighbouring blocks see an object on their border each for itself; it is kept in the block
+    that came first and left out of the other.
+
+    Parameters
+    ----------
+    mpp_um
+        Micrometres per level-0 pixel.
+    """
+
+    def __init__(self, grid: BlockGrid, mpp_um: float) -> None:
+        self.grid = grid
+        self.mpp_um = mpp_um
+        self._same = _SAME_UM / mpp_um
+        self._blocks: dict[BlockKey, Objects] = {}
+        self.count = 0
+
+    def __contains__(self, key: BlockKey) -> bool:
+        return key in self._blocks
+
+    def __iter__(self) -> Iterator[tuple[BlockKey, Objects]]:
+        return iter(list(self._blocks.items()))
+
+    @property
+    def done(self) -> set[BlockKey]:
+        """The blocks that are known, empty ones among them."""
+        return set(self._blocks)
+
+    def add(self, key: BlockKey, objects: Objects) -> Objects:
+        """Takes what a model found in a block, and gives what is kept of it."""
+        before = self._blocks.get(key)
+        if before is not None:
+            self.count -= len(before)
+            del self._blocks[key]
+        kept = objects.taken(~self._is_known(key, objects))
+        self._blocks[key] = kept
+        self.count += len(kept)
+        return kept
+
+    def of_block(self, key: BlockKey) -> Objects | None:
+        return self._blocks.get(key)
+
+    def inside(self, box: Box) -> Iterable[tuple[BlockKey, Objects]]:
+        """The known blocks that a level-0 box meets."""
+        for key in self.grid.touching(box):
+            objects = self._blocks.get(key)
+            if objects is not None:
+                yield key, objects
+
+    def all_objects(self) -> Objects:
+        return Objects.joined([self._blocks[key] for key in sorted(self._blocks)])
+
+    def _is_known(self, key: BlockKey, objects: Objects) -> NDArray[np.bool_]:
+        """(n,) whether a neighbour has the same object."""
+        known = np.zeros(len(objects), bool)
+        core = self.grid.core_box(key)
+        x, y = objects.centroids[:, 0], objects.centroids[:, 1]
+        reach = 2 * self._same
+        edge = (
+            (x < core.x0 + reach)
+            | (x > core.x1 - reach)
+            | (y < core.y0 + reach)
+            | (y > core.y1 - reach)
+        )
+        mine = np.nonzero(edge)[0]
+        if not len(mine):
+            return known
+        for column in (-1, 0, 1):
+            for row in (-1, 0, 1):
+                other = self._blocks.get(BlockKey(key.column + column, key.row + row))
+                if other is None or not len(other):
+                    continue
+                offsets = objects.centroids[mine][:, None] - other.centroids[None]
+                known[mine] |= (np.hypot(offsets[..., 0], offsets[..., 1]) < self._same).any(1)
+        return known

@@ -1,0 +1,144 @@
+"""The file that keeps a model's results on a slide, safe against a crash in the middle."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import sqlite3
+from typing import TYPE_CHECKING
+
+from viewer.folders import cache_folder
+from viewer.overlays.blocks import BlockKey
+from viewer.overlays.objects import Objects, ObjectsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_log = logging.getLogger(__name__)
+
+MOST_BYTES = 8 << 30
+"""Of all results together; the ones not used for longest go first."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS blocks (
+    block_column INTEGER NOT NULL,
+    block_row INTEGER NOT NULL,
+    objects BLOB NOT NULL,
+    PRIMARY KEY (block_column, block_row)
+)
+"""
+
+
+class ResultStoreError(Exception):
+    """Results that cannot be kept or read; `str()` is one sentence."""
+
+
+def results_folder() -> Path:
+    """Where results are kept; made when absent."""
+    folder = cache_folder() / "overlays"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def result_path(identity: str, model: str, mpp_um: float) -> Path:
+    """The file for a slide, a model (name, version and weights) and the slide's scale."""
+    slide = hashlib.blake2b(identity.encode(), digest_size=12).hexdigest()
+    rest = hashlib.blake2b(f"{model}\n{mpp_um:.5f}".encode(), digest_size=12).hexdigest()
+    return results_folder() / slide / f"{rest}.sqlite"
+
+
+class ResultStore:
+    """Objects by block in one SQLite file (WAL): a block is there whole or not at all.
+
+    Used by one thread at a time.
+
+    Raises
+    ------
+    ResultStoreError
+        The file can be neither read nor made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self._open()
+            except sqlite3.DatabaseError as error:
+                if isinstance(error, sqlite3.OperationalError):
+                    raise
+                _log.warning("results are damaged and will be made again (%s)", error)
+                for suffix in ("", "-wal", "-shm"):
+                    path.with_name(path.name + suffix).unlink(missing_ok=True)
+                self._open()
+        except (OSError, sqlite3.Error) as error:
+            raise ResultStoreError(
+                f"Results cannot be kept ({error}): they hold until you close the slide."
+            ) from error
+
+    def put(self, key: BlockKey, objects: Objects) -> None:
+        """Keeps a block; durable against the end of the process when it returns.
+
+        Raises
+        ------
+        ResultStoreError
+            It cannot be written, such as on a full disk.
+        """
+        try:
+            with self._database:
+                self._database.execute(
+                    "INSERT OR REPLACE INTO blocks VALUES (?, ?, ?)",
+                    (key.column, key.row, objects.to_bytes()),
+                )
+        except sqlite3.Error as error:
+            raise ResultStoreError(
+                f"Results cannot be kept ({error}): they hold until you close the slide."
+            ) from error
+
+    def __iter__(self) -> Iterator[tuple[BlockKey, Objects]]:
+        """All blocks; damaged ones are left out, so that they are made again."""
+        rows = self._database.execute("SELECT block_column, block_row, objects FROM blocks")
+        while True:
+            try:
+                found = rows.fetchone()
+            except sqlite3.DatabaseError as error:
+                _log.warning("the rest of the results is damaged (%s)", error)
+                return
+            if found is None:
+                return
+            try:
+                yield BlockKey(found[0], found[1]), Objects.from_bytes(found[2])
+            except ObjectsError as error:
+                _log.warning("a block of results is left out (%s)", error)
+
+    def close(self) -> None:
+        self._database.close()
+
+    def _open(self) -> None:
+        self._database = sqlite3.connect(self.path, check_same_thread=False)
+        try:
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("PRAGMA synchronous=NORMAL")
+            self._database.execute(_SCHEMA)
+            self._database.commit()
+            self.path.touch()
+        except sqlite3.Error:
+            self._database.close()
+            raise
+
+
+def clear_results(folder: Path | None = None, keep_bytes: int = 0) -> int:
+    """Removes the results not used for longest until `keep_bytes` are left; gives bytes freed."""
+    files = sorted(
+        (folder or results_folder()).glob("*/*.sqlite"), key=lambda path: path.stat().st_mtime
+    )
+    total = sum(path.stat().st_size for path in files)
+    freed = 0
+    for path in files:
+        if total - freed <= keep_bytes:
+            break
+        freed += path.stat().st_size
+        for suffix in ("", "-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+    return freed

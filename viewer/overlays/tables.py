@@ -1,0 +1,38 @@
+"""Measurements of objects as CSV."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from viewer.overlays.objects import Objects
+
+
+def write_csv(
+    path: Path, objects: Objects, classes: Sequence[tuple[str, str]], mpp_um: float
+) -> None:
+    """Writes a row an object: number, class, centroid in level-0 pixels and um, measurements.
+
+    Raises
+    ------
+    OSError
+        It cannot be written; a file that was there is left as it was.
+    """
+    part = path.with_name(f"{path.name}.part")
+    names = list(objects.measurements)
+    try:
+        with part.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["Number", "Class", "X px", "Y px", "X um", "Y um", *names])
+            for index, (x, y) in enumerate(objects.centroids.tolist()):
+                measured = [f"{objects.measurements[name][index]:.4f}" for name in names]
+                place = [f"{v:.2f}" for v in (x, y, x * mpp_um, y * mpp_um)]
+                writer.writerow([index + 1, classes[objects.classes[index]][0], *place, *measured])
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
