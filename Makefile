@@ -3,7 +3,7 @@
 SLIDE ?= resources/slides/CMU-1-Small-Region.svs
 PYTHON_HERE := .venv/bin/python
 
-.PHONY: run test lint bench soak setup clean
+.PHONY: run test lint bench soak slow setup clean
 
 run: setup ## open a slide: make run SLIDE=/path/to/slide.svs
 	@$(PYTHON_HERE) app.py "$(SLIDE)"
@@ -18,6 +18,9 @@ lint: setup
 
 soak: setup ## minutes of random navigation
 	@QT_QPA_PLATFORM=offscreen $(PYTHON_HERE) -m pytest -m soak --timeout 3600
+
+slow: setup ## accuracy of the shipped models
+	@QT_QPA_PLATFORM=offscreen $(PYTHON_HERE) -m pytest -m slow --timeout 1800
 
 bench: ## speed and memory, against other readers
 	@scripts/setup.sh dev,bench

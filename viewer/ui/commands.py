@@ -86,6 +86,7 @@ ORIENTATION = ("&View", "&Orientation")
 DISPLAY = ("&Display",)
 STAIN = ("&Display", "&Stain")
 PANES = ("&Panes",)
+OVERLAYS = ("&Overlays",)
 RECORDING = ("&Recording",)
 PANELS = ("Pane&ls",)
 HELP = ("&Help",)
@@ -472,6 +473,62 @@ COMMANDS: tuple[Command, ...] = (
         separated=True,
     ),
     Command(
+        "overlays.on",
+        "&Show overlay",
+        "mdi6.shape-polygon-plus",
+        "Find and outline what the chosen model knows, such as nuclei, where you look",
+        OVERLAYS,
+        ("Shift+D",),
+        _with_slide,
+        checkable=True,
+    ),
+    Command(
+        "overlays.blink",
+        "&Hide and show objects",
+        "mdi6.eye-outline",
+        "Look under the outlines and back",
+        OVERLAYS,
+        ("D",),
+        _with_slide,
+    ),
+    Command(
+        "overlays.run_slide",
+        "Run on &whole slide",
+        "mdi6.play-box-outline",
+        "Let the model work through the whole slide, where you look first",
+        OVERLAYS,
+        (),
+        _with_slide,
+        separated=True,
+    ),
+    Command(
+        "overlays.stop",
+        "S&top",
+        "mdi6.stop-circle-outline",
+        "No more of the whole slide; what was found stays",
+        OVERLAYS,
+        (),
+        _with_slide,
+    ),
+    Command(
+        "overlays.add_model",
+        "&Add model...",
+        "mdi6.folder-plus-outline",
+        "Add a model from its folder",
+        OVERLAYS,
+        (),
+        separated=True,
+    ),
+    Command(
+        "panels.overlays",
+        "&Overlays panel",
+        "mdi6.layers-outline",
+        "Show the panel of models, their look and progress",
+        OVERLAYS,
+        ("Ctrl+Shift+D",),
+        checkable=True,
+    ),
+    Command(
         "recording.on",
         "&Record my reading",
         "mdi6.record-circle-outline",
@@ -599,6 +656,7 @@ TOOLBAR: tuple[tuple[str, ...], ...] = (
     ("view.rotate_left", "view.rotate_right", "view.flip_horizontally", "view.flip_vertically"),
     ("panes.add", "panes.link"),
     ("panels.tray", "panels.display", "panels.properties", "panels.associated"),
+    ("overlays.on", "panels.overlays"),
     ("recording.on", "panels.sessions", "panels.seen"),
     ("help.palette", "file.settings"),
 )

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.folders import config_folder
+from viewer.inference.bundle import MODEL_FILE
 from viewer.settings import Settings, save_settings
 from viewer.ui.actions import ActionSet
 from viewer.ui.associated_dock import AssociatedDock
@@ -26,6 +27,7 @@ from viewer.ui.commands import Situation, merged_bindings
 from viewer.ui.display_dock import DisplayDock
 from viewer.ui.file_commands import FileCommands
 from viewer.ui.menus import build_menus, build_toolbar
+from viewer.ui.overlays.part import OverlaysPart
 from viewer.ui.palette import CommandPalette
 from viewer.ui.properties_dock import PropertiesDock
 from viewer.ui.recent import with_recent
@@ -96,6 +98,7 @@ class MainWindow(QMainWindow):
         self.palette_box = CommandPalette(self.commands, self)
         self._view_commands = ViewCommands(self.commands, self.panes, self.say)
         self._file_commands = FileCommands(self, self.commands, self._writer)
+        self.overlays = OverlaysPart(self)
         self.recording = RecordingPart(self)
         self._place_docks()
         self._connect()
@@ -108,14 +111,14 @@ class MainWindow(QMainWindow):
     # What others ask of the window -----------------------------------------------------------
 
     def open_paths(self, paths: Sequence[Path], pane: SlidePane | None = None) -> None:
-        """Opens slides and folders.
+        """Opens slides, folders and models.
 
-        A folder, or the slides if there are several, fill the tray; the first slide opens in
+        A folder with a model in it is added to the models and turned on. Another folder, or the slides if there are several, fill the tray; the first slide opens in
         `pane`, by default the active one.
         """
         target = pane or self.panes.active
         self._sorter.run(
-            lambda: [(path, path.is_dir()) for path in paths],
+            lambda: [(path, _kind(path)) for path in paths],
             lambda sorted_paths: self._open_sorted(sorted_paths, target),
         )
 
@@ -183,6 +186,7 @@ class MainWindow(QMainWindow):
         """Keeps the window's state, frees the slides and ends all threads."""
         self._keep_state()
         self.recording.shut_down()
+        self.overlays.shut_down()
         self.panes.shut_down()
         self.tray.shut_down()
         self.associated.shut_down()
@@ -200,6 +204,7 @@ class MainWindow(QMainWindow):
             self.display,
             self.properties,
             self.associated,
+            self.overlays.dock,
             panels.sessions,
             panels.seen,
         ):
@@ -212,8 +217,15 @@ class MainWindow(QMainWindow):
                 f"panels.{name}", lambda shown, dock=dock: self._show_dock(dock, shown=shown)
             )
         self.resizeDocks(
-            [self.tray, self.display, self.properties, self.associated, panels.sessions],
-            [170, 300, 300, 300, 340],
+            [
+                self.tray,
+                self.display,
+                self.properties,
+                self.associated,
+                self.overlays.dock,
+                panels.sessions,
+            ],
+            [170, 300, 300, 300, 300, 340],
             Qt.Orientation.Horizontal,
         )
 
@@ -224,6 +236,7 @@ class MainWindow(QMainWindow):
             "display": self.display,
             "properties": self.properties,
             "associated": self.associated,
+            "overlays": self.overlays.dock,
             "sessions": self.recording.panels.sessions,
             "seen": self.recording.panels.seen,
             "replay": self.recording.panels.replay,
@@ -237,10 +250,11 @@ class MainWindow(QMainWindow):
                     self.display,
                     self.properties,
                     self.associated,
+                    self.overlays.dock,
                     self.recording.panels.sessions,
                     self.recording.panels.seen,
                 ],
-                [200, 300, 300, 180, 440],
+                [200, 300, 300, 300, 180, 440],
                 Qt.Orientation.Vertical,
             )
             dock.raise_()
@@ -286,9 +300,11 @@ class MainWindow(QMainWindow):
         pane.pixel_size_requested.connect(self._file_commands.ask_pixel_size)
         self._apply_settings_to(pane)
 
-    def _open_sorted(self, paths: list[tuple[Path, bool]], pane: SlidePane) -> None:
-        folders = [path.absolute() for path, is_folder in paths if is_folder]
-        slides = [path.absolute() for path, is_folder in paths if not is_folder]
+    def _open_sorted(self, paths: list[tuple[Path, str]], pane: SlidePane) -> None:
+        folders = [path.absolute() for path, kind in paths if kind == "folder"]
+        slides = [path.absolute() for path, kind in paths if kind == "slide"]
+        for path in [path for path, kind in paths if kind == "model"]:
+            self.overlays.take_model(path)
         if folders:
             self.tray.show_folder(folders[0])
         elif len(slides) > 1:
@@ -436,6 +452,12 @@ class MainWindow(QMainWindow):
             self.restoreState(docks, _STATE_VERSION)
         for name, dock in self._docks.items():
             self.commands[f"panels.{name}"].setChecked(not dock.isHidden())
+
+
+def _kind(path: Path) -> str:
+    if not path.is_dir():
+        return "slide"
+    return "model" if (path / MODEL_FILE).is_file() else "folder"
 
 
 def _window_state() -> QSettings:

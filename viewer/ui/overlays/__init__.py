@@ -1,0 +1,1 @@
+"""Overlays in the window: the panel, and the engines that fill them."""
