@@ -8,10 +8,10 @@ import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen, QPolygonF, QTransform
 
-from viewer.geometry import Box
-from viewer.overlays.blocks import BlockKey
 
 if TYPE_CHECKING:
+    from viewer.overlays.blocks import BlockKey
+    from viewer.geometry import Box
     from collections.abc import Sequence
 
     from viewer.canvas.layer import Scene

@@ -23,6 +23,12 @@ _SEED_DEPTH = 0.55
 _LEAST_PX = 20
 _TOLERANCE_PX = 0.35
 """Of the simplified outlines."""
+_SMOOTH_PX = 0.8
+_NUCLEUS_UM2 = (8.0, 300.0)
+"""From a small lymphocyte cut off centre to a large tumour nucleus."""
+_LEAST_SOLIDITY = 0.8
+_MOST_ECCENTRICITY = 0.98
+"""An axis five times the other; fibroblasts' nuclei are about as thin."""
 
 AREA, ECCENTRICITY, HAEMATOXYLIN = "Area um2", "Eccentricity", "Haematoxylin OD mean"
 
@@ -52,7 +58,7 @@ def labelled(maps: NDArray[np.float32]) -> NDArray[np.int32]:
 def objects_of(
     labels: NDArray[np.int32], picture: RgbImage, box: Box, core: Box, pixel_um: float
 ) -> Objects:
-    """The objects whose middle lies in a block, whole also where they reach beyond it.
+    """The nuclei whose middle lies in a block, whole also where they reach beyond it.
 
     Parameters
     ----------
@@ -81,7 +87,7 @@ def objects_of(
     counts = np.array([len(ring) for ring in rings], np.int64)
     points = np.concatenate(rings) if rings else np.zeros((0, 2))
     haematoxylin = ndimage.mean(rgb2hed(picture)[..., 0], labels, numbers[inside])
-    return Objects(
+    objects = Objects(
         (points * scale + (box.x0, box.y0)).astype(np.float32),
         np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]),
         centroids[inside].astype(np.float32),
@@ -92,6 +98,7 @@ def objects_of(
             HAEMATOXYLIN: np.asarray(haematoxylin, np.float32).reshape(-1),
         },
     )
+    return objects.taken(_is_plausible(objects))
 
 
 def _moments(
@@ -121,8 +128,25 @@ def _outlines(labels: NDArray[np.int32], numbers: NDArray[np.int64]) -> list[NDA
     rings: list[NDArray[np.float64]] = []
     for number in numbers.tolist():
         rows, columns = slices[number - 1]
-        mask = np.pad(labels[rows, columns] == number, 1)
-        longest = max(find_contours(mask.astype(np.float32), 0.5), key=len)
-        rings.append(longest[:, ::-1] + (columns.start - 0.5, rows.start - 0.5))
+        mask = np.pad((labels[rows, columns] == number).astype(np.float32), 2)
+        # Steps of whole pixels would make outlines ragged; the thinnest objects would vanish.
+        smooth = find_contours(ndimage.gaussian_filter(mask, _SMOOTH_PX), 0.5)
+        longest = max(smooth or find_contours(mask, 0.5), key=len)
+        rings.append(longest[:, ::-1] + (columns.start - 1.5, rows.start - 1.5))
     simpler = shapely.simplify([shapely.LineString(ring) for ring in rings], _TOLERANCE_PX)
     return [shapely.get_coordinates(line)[:-1] for line in simpler]
+
+
+def _is_plausible(objects: Objects) -> NDArray[np.bool_]:
+    """(n,) whether the shape can be a nucleus: folds and keratin are large, thin or ragged."""
+    area_um2 = objects.measurements[AREA]
+    polygons = [shapely.Polygon(objects.outline(index)) for index in range(len(objects))]
+    hulls = shapely.area(shapely.convex_hull(polygons))
+    solidity = shapely.area(polygons) / np.maximum(hulls, 1e-9)
+    low_um2, high_um2 = _NUCLEUS_UM2
+    return (
+        (area_um2 >= low_um2)
+        & (area_um2 <= high_um2)
+        & (solidity >= _LEAST_SOLIDITY)
+        & (objects.measurements[ECCENTRICITY] <= _MOST_ECCENTRICITY)
+    )

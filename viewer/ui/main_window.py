@@ -113,8 +113,9 @@ class MainWindow(QMainWindow):
     def open_paths(self, paths: Sequence[Path], pane: SlidePane | None = None) -> None:
         """Opens slides, folders and models.
 
-        A folder with a model in it is added to the models and turned on. Another folder, or the slides if there are several, fill the tray; the first slide opens in
-        `pane`, by default the active one.
+        A folder with a model in it is added to the models and turned on. Another folder, or the
+        slides if there are several, fill the tray; the first slide opens in `pane`, by default
+        the active one.
         """
         target = pane or self.panes.active
         self._sorter.run(

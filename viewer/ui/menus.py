@@ -12,7 +12,17 @@ from viewer.ui.commands import COMMANDS, TOOLBAR
 if TYPE_CHECKING:
     from viewer.ui.actions import ActionSet
 
-MENU_ORDER = ("&File", "&Edit", "&View", "&Display", "&Panes", "&Recording", "Pane&ls", "&Help")
+MENU_ORDER = (
+    "&File",
+    "&Edit",
+    "&View",
+    "&Display",
+    "&Panes",
+    "&Overlays",
+    "&Recording",
+    "Pane&ls",
+    "&Help",
+)
 
 
 def build_menus(bar: QMenuBar, actions: ActionSet) -> dict[str, QMenu]:

@@ -11,13 +11,13 @@ from viewer.canvas.objects_layer import ObjectsLayer
 from viewer.inference.engine import Engine, Progress
 from viewer.inference.plan import block_grid
 from viewer.overlays.object_map import ObjectMap
-from viewer.overlays.objects import Objects
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.inference.bundle import ModelBundle
     from viewer.overlays.blocks import BlockKey
+    from viewer.overlays.objects import Objects
     from viewer.ui.slide_pane import SlidePane
 
 _SETTLE_MS = 120

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QColor, QIcon, QPixmap
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from viewer.inference.engine import Progress
 
 NOT_FOR_DIAGNOSIS = "For research use, not for diagnosis."
-_SWATCH_PX = 12
 
 
 class OverlaysDock(QDockWidget):
@@ -55,7 +54,8 @@ class OverlaysDock(QDockWidget):
         self.opacity.setRange(10, 100)
         self.opacity.setValue(100)
         self.opacity.setAccessibleName("Opacity")
-        self.legend = QComboBox(self)
+        self.legend = QLabel(self)
+        self.legend.setTextFormat(Qt.TextFormat.RichText)
         self.figures = QLabel(self)
         self.figures.setTextFormat(Qt.TextFormat.PlainText)
         self.figures.setWordWrap(True)
@@ -126,11 +126,12 @@ class OverlaysDock(QDockWidget):
 
     def show_legend(self, classes: list[tuple[str, str]]) -> None:
         """Names and colours of the classes."""
-        self.legend.clear()
-        for name, colour in classes:
-            swatch = QPixmap(_SWATCH_PX, _SWATCH_PX)
-            swatch.fill(QColor(colour))
-            self.legend.addItem(QIcon(swatch), name)
+        self.legend.setText(
+            "<br>".join(
+                f'<span style="color:{colour}">&#9632;</span> {escape(name)}'
+                for name, colour in classes
+            )
+        )
 
     def _lay_out(self) -> None:
         form = QFormLayout()

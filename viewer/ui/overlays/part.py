@@ -12,13 +12,13 @@ from PySide6.QtWidgets import QFileDialog
 from viewer.inference.bundle import BundleError, ModelBundle
 from viewer.inference.model_library import add_model, all_models
 from viewer.overlays.geojson import write_geojson
-from viewer.overlays.objects import Objects
 from viewer.overlays.tables import write_csv
 from viewer.ui.background import Background
 from viewer.ui.overlays.overlay_run import OverlayRun
 from viewer.ui.overlays.overlays_dock import OverlaysDock
 
 if TYPE_CHECKING:
+    from viewer.overlays.objects import Objects
     from viewer.ui.main_window import MainWindow
     from viewer.ui.slide_pane import SlidePane
 
