@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks import big_slide
 from benchmarks.report import Figure, print_table, write_json
 
-_NAMES = ("decode", "paint", "browse", "scale", "recording")
+_NAMES = ("decode", "paint", "browse", "scale", "recording", "overlays")
 _SAMPLE = Path(__file__).resolve().parent.parent / "resources/slides/CMU-1-Small-Region.svs"
 _RESULTS = Path(__file__).resolve().parent / "results" / "latest.json"
 
@@ -48,6 +48,10 @@ def _measure(name: str) -> list[Figure]:
                 *decode.run(main_slide, name="JPEG", target=6.0),
                 *decode.run(jpeg2000, name="JPEG 2000", target=1.3),
             ]
+        case "overlays":
+            from benchmarks import overlays
+
+            return overlays.run(_SAMPLE, main_slide)
         case "paint":
             from benchmarks import paint
 

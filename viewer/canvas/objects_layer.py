@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen, QPolygonF, QTransform
 
-
 if TYPE_CHECKING:
-    from viewer.overlays.blocks import BlockKey
-    from viewer.geometry import Box
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from viewer.canvas.layer import Scene
+    from viewer.geometry import Box
+    from viewer.overlays.blocks import BlockKey
     from viewer.overlays.object_map import ObjectMap
     from viewer.overlays.objects import Objects
 
-_OUTLINE_UM_PER_PX = 1.3
-"""Finer than this outlines are drawn: a nucleus of 8 um is then 6 screen pixels or more."""
-_DOT_UM_PER_PX = 6.0
-_DENSITY_CELLS = 4
-"""A block's density is painted in as many cells each way."""
+_OUTLINE_UM_PER_PX = 0.7
+"""Finer than this outlines are drawn: at 20x, not yet at 10x, where a nucleus has 8 pixels."""
+_DOT_UM_PER_PX = 2.2
+_CELLS_PER_BLOCK = 16
+_MOST_CELLS = 4096
+"""Along a side of the density picture."""
 _MOST_PATHS = 512
-"""Blocks whose outlines are kept ready to paint."""
+"""Blocks whose outlines and dots are kept ready to paint."""
 _FULL_PER_MM2 = 6000.0
 """Density that is painted in full colour; densely packed lymphocytes have about as many."""
 
@@ -39,7 +41,9 @@ class ObjectsLayer:
         self._colours: list[QColor] = []
         self._hidden: set[int] = set()
         self._paths: dict[BlockKey, list[tuple[int, QPainterPath]]] = {}
-        self._densities: dict[BlockKey, QImage] = {}
+        self._dots: dict[BlockKey, list[tuple[int, QPolygonF]]] = {}
+        self._density: QImage | None = None
+        self._cells = _CELLS_PER_BLOCK
 
     def show_map(self, objects: ObjectMap | None, colours: Sequence[str] = ()) -> None:
         """Paints these objects from now on, a colour a class; None paints nothing."""
@@ -55,7 +59,11 @@ class ObjectsLayer:
     def refresh(self, key: BlockKey) -> None:
         """The objects of a block changed."""
         self._paths.pop(key, None)
-        self._densities.pop(key, None)
+        self._dots.pop(key, None)
+        if self._density is not None and self._map is not None:
+            objects = self._map.of_block(key)
+            if objects is not None:
+                self._paint_cells(self._density, key, objects)
 
     def paint(self, painter: QPainter, scene: Scene) -> None:
         """Paints what is on screen, as fine as the zoom allows."""
@@ -67,29 +75,28 @@ class ObjectsLayer:
         painter.setOpacity(self.opacity)
         painter.setTransform(QTransform(*scene.view.transform), combine=True)
         if um_per_px <= _OUTLINE_UM_PER_PX:
-            self._paint_outlines(painter, box)
+            self._paint_outlines(painter, box, is_quick=scene.is_zooming)
         elif um_per_px <= _DOT_UM_PER_PX:
-            self._paint_dots(painter, box, um_per_px)
+            self._paint_dots(painter, box)
         else:
-            self._paint_density(painter, box)
+            self._paint_density(painter)
 
-    def _paint_outlines(self, painter: QPainter, box: Box) -> None:
+    def _paint_outlines(self, painter: QPainter, box: Box, *, is_quick: bool) -> None:
         assert self._map is not None
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, not is_quick)
         for key, objects in self._map.inside(box):
             if not len(objects):
                 continue
             paths = self._paths.get(key)
             if paths is None:
                 paths = self._paths[key] = self._outlines(key, objects)
-                while len(self._paths) > _MOST_PATHS:
-                    self._paths.pop(next(iter(self._paths)))
+                _keep(self._paths, _MOST_PATHS)
             corner = self._map.grid.core_box(key)
             painter.save()
             painter.translate(corner.x0, corner.y0)
             for index, path in paths:
                 colour = self._colours[index]
-                painter.setPen(_pen(colour, 1.6))
+                painter.setPen(_pen(colour, 0.0 if is_quick else 1.6))
                 if self.is_filled:
                     faint = QColor(colour)
                     faint.setAlphaF(0.3)
@@ -106,51 +113,74 @@ class ObjectsLayer:
             path = QPainterPath()
             for number in np.flatnonzero(objects.classes == index).tolist():
                 ring = objects.outline(number) - (corner.x0, corner.y0)
-                path.addPolygon(QPolygonF([QPointF(x, y) for x, y in ring.tolist()]))
+                path.addPolygon(_polygon(ring))
                 path.closeSubpath()
             paths.append((index, path))
         return paths
 
-    def _paint_dots(self, painter: QPainter, box: Box, um_per_px: float) -> None:
-        assert self._map is not None
-        side_px = 4.0 if um_per_px < _DOT_UM_PER_PX / 2 else 2.5
-        for _, objects in self._map.inside(box):
-            for index in self._shown(objects):
-                middles = objects.centroids[objects.classes == index].tolist()
-                pen = _pen(self._colours[index], side_px)
-                pen.setCapStyle(Qt.PenCapStyle.SquareCap)
-                painter.setPen(pen)
-                painter.drawPoints(QPolygonF([QPointF(x, y) for x, y in middles]))
-
-    def _paint_density(self, painter: QPainter, box: Box) -> None:
+    def _paint_dots(self, painter: QPainter, box: Box) -> None:
         assert self._map is not None
         for key, objects in self._map.inside(box):
             if not len(objects):
                 continue
-            image = self._densities.get(key)
-            if image is None:
-                image = self._densities[key] = self._density(key, objects)
-            core = self._map.grid.core_box(key)
-            target = QRectF(core.x0, core.y0, core.width, core.height)
-            painter.drawImage(target, image, QRectF(image.rect()))
+            dots = self._dots.get(key)
+            if dots is None:
+                dots = self._dots[key] = [
+                    (index, _polygon(objects.centroids[objects.classes == index]))
+                    for index in self._shown(objects)
+                ]
+                _keep(self._dots, _MOST_PATHS)
+            for index, middles in dots:
+                pen = _pen(self._colours[index], 3.0)
+                pen.setCapStyle(Qt.PenCapStyle.SquareCap)
+                painter.setPen(pen)
+                painter.drawPoints(middles)
 
-    def _density(self, key: BlockKey, objects: Objects) -> QImage:
-        """A few cells in the colour of their commonest class, the denser the less clear."""
+    def _paint_density(self, painter: QPainter) -> None:
         assert self._map is not None
-        core = self._map.grid.core_box(key)
-        cell = core.width / _DENSITY_CELLS
-        places = np.clip((objects.centroids - (core.x0, core.y0)) / cell, 0, _DENSITY_CELLS - 1)
+        if self._density is None:
+            self._density = self._whole_density()
+        cell = self._map.grid.side / self._cells
+        width, height = self._density.width() * cell, self._density.height() * cell
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        painter.drawImage(QRectF(0, 0, width, height), self._density, QRectF(self._density.rect()))
+
+    def _whole_density(self) -> QImage:
+        """A picture of the slide in cells; kept up to date block by block."""
+        assert self._map is not None
+        grid = self._map.grid
+        longest = max(grid.columns, grid.rows)
+        self._cells = max(1, min(_CELLS_PER_BLOCK, _MOST_CELLS // longest))
+        image = QImage(
+            grid.columns * self._cells,
+            grid.rows * self._cells,
+            QImage.Format.Format_ARGB32_Premultiplied,
+        )
+        image.fill(Qt.GlobalColor.transparent)
+        for key, objects in self._map:
+            if len(objects):
+                self._paint_cells(image, key, objects)
+        return image
+
+    def _paint_cells(self, image: QImage, key: BlockKey, objects: Objects) -> None:
+        """A block's cells in the colour of their commonest class, the denser the less clear."""
+        assert self._map is not None
+        core, count = self._map.grid.core_box(key), self._cells
+        cell = core.width / count
+        places = np.clip((objects.centroids - (core.x0, core.y0)) / cell, 0, count - 1)
         columns, rows = places.astype(int).T
-        counts = np.zeros((len(self._colours), _DENSITY_CELLS, _DENSITY_CELLS))
+        counts = np.zeros((len(self._colours), count, count))
         np.add.at(counts, (objects.classes, rows, columns), 1)
         counts[[index for index in self._hidden if index < len(counts)]] = 0
         per_mm2 = counts.sum(0) / (cell * self._map.mpp_um / 1000) ** 2
-        rgba = np.zeros((_DENSITY_CELLS, _DENSITY_CELLS, 4), np.uint8)
+        rgba = np.zeros((count, count, 4), np.uint8)
         table = np.array([[c.red(), c.green(), c.blue()] for c in self._colours], np.uint8)
         rgba[..., :3] = table[counts.argmax(0)]
         rgba[..., 3] = np.sqrt(np.clip(per_mm2 / _FULL_PER_MM2, 0, 1)) * 220
-        image = QImage(rgba.data, _DENSITY_CELLS, _DENSITY_CELLS, QImage.Format.Format_RGBA8888)
-        return image.convertToFormat(QImage.Format.Format_ARGB32_Premultiplied)
+        cells = QImage(rgba.data, count, count, QImage.Format.Format_RGBA8888)
+        with QPainter(image) as painter:
+            painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_Source)
+            painter.drawImage(key.column * count, key.row * count, cells)
 
     def _shown(self, objects: Objects) -> list[int]:
         """The classes to paint."""
@@ -159,10 +189,21 @@ class ObjectsLayer:
 
     def _forget(self) -> None:
         self._paths.clear()
-        self._densities.clear()
+        self._dots.clear()
+        self._density = None
 
 
 def _pen(colour: QColor, width_px: float) -> QPen:
     pen = QPen(colour, width_px)
     pen.setCosmetic(True)
     return pen
+
+
+def _polygon(points: NDArray[np.float64] | NDArray[np.float32]) -> QPolygonF:
+    return QPolygonF([QPointF(x, y) for x, y in points.tolist()])
+
+
+def _keep(cache: dict[BlockKey, Any], count: int) -> None:
+    """Lets go of what came first."""
+    while len(cache) > count:
+        cache.pop(next(iter(cache)))

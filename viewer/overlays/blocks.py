@@ -68,8 +68,8 @@ class BlockGrid:
         """What the model is fed for a block: the block and its margin, level-0 pixels."""
         return self.core_box(key).grown(self.margin_px * self.downsample)
 
-    def touching(self, box: Box) -> list[BlockKey]:
-        """The blocks that a level-0 box meets, from its middle outward."""
+    def covering(self, box: Box) -> list[BlockKey]:
+        """The blocks that a level-0 box meets, row by row."""
         columns = range(
             max(0, math.floor(box.x0 / self.side)),
             min(self.columns, math.ceil(box.x1 / self.side)),
@@ -78,10 +78,14 @@ class BlockGrid:
             max(0, math.floor(box.y0 / self.side)),
             min(self.rows, math.ceil(box.y1 / self.side)),
         )
+        return [BlockKey(column, row) for row in rows for column in columns]
+
+    def touching(self, box: Box) -> list[BlockKey]:
+        """The blocks that a level-0 box meets, from its middle outward."""
         x, y = box.center
 
         def distance(key: BlockKey) -> float:
             center = self.core_box(key).center
             return math.hypot(center.x - x, center.y - y)
 
-        return sorted((BlockKey(c, r) for r in rows for c in columns), key=distance)
+        return sorted(self.covering(box), key=distance)

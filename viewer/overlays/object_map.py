@@ -66,7 +66,7 @@ class ObjectMap:
 
     def inside(self, box: Box) -> Iterable[tuple[BlockKey, Objects]]:
         """The known blocks that a level-0 box meets."""
-        for key in self.grid.touching(box):
+        for key in self.grid.covering(box):
             objects = self._blocks.get(key)
             if objects is not None:
                 yield key, objects

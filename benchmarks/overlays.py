@@ -1,0 +1,177 @@
+"""Overlays: a model's process at work against its bare forward, and a million objects on a slide.
+
+The objects are ellipses of nuclear size strewn over the slide with a fixed seed, since no model
+here finds a million.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import psutil
+from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QApplication
+
+from benchmarks.report import Figure
+from viewer.canvas.canvas import SlideCanvas
+from viewer.canvas.layer import Stratum
+from viewer.canvas.objects_layer import ObjectsLayer
+from viewer.geometry import Box, Point
+from viewer.inference.engine import Engine
+from viewer.inference.model_library import find_model
+from viewer.inference.plan import block_grid
+from viewer.overlays.object_map import ObjectMap
+from viewer.overlays.objects import Objects
+from viewer.overlays.result_store import ResultStore, result_path
+from viewer.slides import open_slide
+from viewer.tiles.cache import TileCache
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from viewer.inference.engine import Progress
+    from viewer.overlays.blocks import BlockGrid, BlockKey
+
+_MIB = 1 << 20
+_OBJECTS = 1_000_000
+_CORNERS = 14
+_STEPS = 100
+
+
+class _Listener:
+    """Notes when the first block came and when all are there."""
+
+    def __init__(self, objects: ObjectMap) -> None:
+        self.objects = objects
+        self.first_s = self.ready_s = 0.0
+        self.ended = threading.Event()
+
+    def on_block(self, key: BlockKey, objects: Objects) -> None:
+        if self.objects.add(key, objects) and not self.first_s:
+            self.first_s = time.perf_counter()
+
+    def on_progress(self, progress: Progress) -> None:
+        if progress.total and progress.done == progress.total:
+            self.ended.set()
+
+    def on_ready(self, device: str) -> None:
+        self.ready_s = time.perf_counter()
+
+    def on_trouble(self, sentence: str, *, is_final: bool) -> None:
+        print(sentence)
+        if is_final:
+            self.ended.set()
+
+
+def run(sample: Path, large: Path) -> list[Figure]:
+    """The model on the sample slide, a million objects on the large one."""
+    QApplication.instance() or QApplication([])
+    return [*_engine(sample), *_million(large)]
+
+
+def _engine(slide: Path) -> list[Figure]:
+    source, bundle = open_slide(slide), find_model("nuclei")
+    mpp_um = source.info.optics.mean_mpp_um
+    assert mpp_um is not None
+    grid = block_grid(source, bundle.description, mpp_um)
+    listener = _Listener(ObjectMap(grid, mpp_um))
+    began_s = time.perf_counter()
+    engine = Engine(slide, source.info.identity, grid, mpp_um, bundle, listener)
+    whole = Box(0, 0, *grid.slide)
+    engine.look_at(Box.around(whole.center, grid.side, grid.side))
+    engine.run(whole)
+    listener.ended.wait(600)
+    end_s, timing = time.perf_counter(), engine.timing
+    engine.close()
+    working_s = end_s - listener.ready_s
+    name = "nuclei on the CPU" if os.environ.get("CUDA_VISIBLE_DEVICES") == "" else "nuclei"
+    share = 100 * max(0.0, 1 - timing.forward_s / working_s)
+    return [
+        Figure("overlays", f"{name}, turned on to first objects", listener.first_s - began_s, "s"),
+        Figure("overlays", f"{name}, fields", timing.blocks / working_s, "/s"),
+        Figure("overlays", f"{name}, objects", listener.objects.count / working_s, "/s"),
+        Figure("overlays", f"{name}, time outside the forward", share, "%", 25.0),
+    ]
+
+
+def _million(slide: Path) -> list[Figure]:
+    source, bundle = open_slide(slide), find_model("nuclei")
+    mpp_um = source.info.optics.mean_mpp_um or 0.25
+    grid = block_grid(source, bundle.description, mpp_um)
+    store = ResultStore(result_path(source.info.identity, "a million", mpp_um))
+    for key, objects in _strewn(grid):
+        store.put(key, objects)
+    store.close()
+    before_bytes = psutil.Process().memory_info().rss
+    began_s = time.perf_counter()
+    objects = ObjectMap(grid, mpp_um)
+    store = ResultStore(store.path)
+    for key, found in store:
+        objects.add(key, found)
+    store.close()
+    load_s = time.perf_counter() - began_s
+    figures = [Figure("overlays", f"{objects.count:,} objects, load", load_s, "s", 3.0)]
+    figures += _frames(slide, objects)
+    grown = (psutil.Process().memory_info().rss - before_bytes) / _MIB
+    return [*figures, Figure("overlays", "a million objects, memory", grown, "MiB", 1024.0)]
+
+
+def _strewn(grid: BlockGrid) -> list[tuple[BlockKey, Objects]]:
+    numbers = np.random.default_rng(3)
+    keys = grid.covering(Box(0, 0, *grid.slide))
+    each = -(-_OBJECTS // len(keys))
+    angles = np.linspace(0, 2 * np.pi, _CORNERS, endpoint=False)
+    circle = np.stack([np.cos(angles), np.sin(angles)], 1)
+    blocks: list[tuple[BlockKey, Objects]] = []
+    for key in keys:
+        core = grid.core_box(key)
+        middles = numbers.uniform((core.x0, core.y0), (core.x1, core.y1), (each, 2))
+        radii = numbers.uniform(10, 20, (each, 1, 2))
+        rings = middles[:, None] + circle[None] * radii
+        blocks.append(
+            (
+                key,
+                Objects(
+                    rings.reshape(-1, 2).astype(np.float32),
+                    np.arange(each + 1, dtype=np.int64) * _CORNERS,
+                    middles.astype(np.float32),
+                    np.zeros(each, np.uint8),
+                    {"Area um2": numbers.uniform(10, 90, each).astype(np.float32)},
+                ),
+            )
+        )
+    return blocks
+
+
+def _frames(slide: Path, objects: ObjectMap) -> list[Figure]:
+    """Time that the objects add to a frame of 1920 x 1080, far out, nearer and near."""
+    canvas = SlideCanvas(TileCache[QImage](256 * _MIB))
+    canvas.resize(1920, 1080)
+    canvas.show()
+    source = open_slide(slide)
+    canvas.set_source(source, source.info.optics)
+    layer = ObjectsLayer()
+    layer.show_map(objects, ["#ffd60a"])
+    canvas.add_layer(layer, Stratum.OBJECTS)
+    figures: list[Figure] = []
+    side = source.levels[0].width_px
+    for name, um_per_px in (("density", 8.0), ("dots", 2.0), ("outlines", 0.5)):
+        downsample = um_per_px / objects.mpp_um
+        times_ms: list[float] = []
+        for step in range(2 * _STEPS):
+            place = Point(side / 2 + (step % _STEPS) * 8 * downsample, side / 2)
+            canvas.go_to(place, downsample, animated=False)
+            start_s = time.perf_counter()
+            canvas.repaint()
+            if step >= _STEPS:
+                times_ms.append((time.perf_counter() - start_s) * 1000)
+        p99 = statistics.quantiles(times_ms, n=100)[98]
+        figures.append(Figure("overlays", f"a million objects, pan, {name}, p99", p99, "ms", 16.0))
+    canvas.clear()
+    canvas.close()
+    return figures
