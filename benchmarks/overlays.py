@@ -59,7 +59,7 @@ class _Listener:
         if progress.total and progress.done == progress.total:
             self.ended.set()
 
-    def on_ready(self, device: str) -> None:
+    def on_ready(self, device: str) -> None:  # noqa: ARG002 - the listener's signature
         self.ready_s = time.perf_counter()
 
     def on_trouble(self, sentence: str, *, is_final: bool) -> None:
@@ -71,7 +71,7 @@ class _Listener:
 def run(sample: Path, large: Path) -> list[Figure]:
     """The model on the sample slide, a million objects on the large one."""
     QApplication.instance() or QApplication([])
-    return [*_engine(sample), *_million(large)]
+    return [*_million(large), *_engine(sample)]
 
 
 def _engine(slide: Path) -> list[Figure]:
@@ -160,12 +160,14 @@ def _frames(slide: Path, objects: ObjectMap) -> list[Figure]:
     canvas.add_layer(layer, Stratum.OBJECTS)
     figures: list[Figure] = []
     side = source.levels[0].width_px
+    QApplication.processEvents()
     for name, um_per_px in (("density", 8.0), ("dots", 2.0), ("outlines", 0.5)):
         downsample = um_per_px / objects.mpp_um
         times_ms: list[float] = []
         for step in range(2 * _STEPS):
             place = Point(side / 2 + (step % _STEPS) * 8 * downsample, side / 2)
             canvas.go_to(place, downsample, animated=False)
+            QApplication.processEvents()
             start_s = time.perf_counter()
             canvas.repaint()
             if step >= _STEPS:

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
 
 from viewer.inference.messages import (
     Compute,
@@ -222,9 +222,10 @@ class Engine:
             self._process, self._depth = process, 1
             if self._is_closed:
                 process.kill()
-        reader = threading.Thread(target=self._read, args=(process,), name="engine answers")
-        reader.start()
         assert process.stdin is not None
+        assert process.stdout is not None
+        reader = threading.Thread(target=self._read, args=(process.stdout,), name="engine answers")
+        reader.start()
         try:
             send(process.stdin, self._start)
             send(process.stdin, Compute(*self._first))
@@ -264,9 +265,8 @@ class Engine:
 
     # The thread that reads answers ------------------------------------------------------------
 
-    def _read(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdout is not None
-        with process.stdout as pipe:
+    def _read(self, answers: IO[bytes]) -> None:
+        with answers as pipe:
             while (answer := receive_answer(pipe)) is not None:
                 self._take(answer)
         with self._changed:

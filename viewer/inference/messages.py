@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from typing import BinaryIO
+    from typing import IO
 
 _LENGTH = struct.Struct("<I")
 
@@ -70,26 +70,26 @@ _answers = msgspec.msgpack.Decoder(Answer)
 _encoder = msgspec.msgpack.Encoder()
 
 
-def send(pipe: BinaryIO, message: Request | Answer) -> None:
+def send(pipe: IO[bytes], message: Request | Answer) -> None:
     """Raises OSError and ValueError where the other side is gone."""
     data = _encoder.encode(message)
     pipe.write(_LENGTH.pack(len(data)) + data)
     pipe.flush()
 
 
-def receive_request(pipe: BinaryIO) -> Request | None:
+def receive_request(pipe: IO[bytes]) -> Request | None:
     """The next message, None at the end."""
     data = _frame(pipe)
     return None if data is None else _requests.decode(data)
 
 
-def receive_answer(pipe: BinaryIO) -> Answer | None:
+def receive_answer(pipe: IO[bytes]) -> Answer | None:
     """The next message, None at the end."""
     data = _frame(pipe)
     return None if data is None else _answers.decode(data)
 
 
-def _frame(pipe: BinaryIO) -> bytes | None:
+def _frame(pipe: IO[bytes]) -> bytes | None:
     head = pipe.read(_LENGTH.size)
     if len(head) < _LENGTH.size:
         return None

@@ -49,7 +49,7 @@ class Network:
         self._name = bundle.description.name
         self.device = device
         module = _load(bundle).eval().to(device)
-        self._module = module.to(memory_format=torch.channels_last)
+        self._module = module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch's stubs lack it
         about = bundle.description
         shape = (1, 3, 1, 1)
         self._mean = torch.tensor(about.normalisation.mean).view(shape).to(device) * 255

@@ -48,7 +48,7 @@ class WantedBlocks:
 
     def want(self, box: Box) -> None:
         """Wants all of a level-0 box, after what is looked at."""
-        keys = sorted(self._grid.touching(box), key=lambda key: (key.row, key.column))
+        keys = self._grid.covering(box)
         self._whole.extend(keys)
         self._whole_keys.update(keys)
 

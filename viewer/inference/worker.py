@@ -1,5 +1,6 @@
-"""The model's own process: blocks are read, fed to the model and cut into objects, each step
-in a thread of its own. Run by the engine as `python -m viewer.inference.worker`.
+"""The model's own process, run by the engine as `python -m viewer.inference.worker`.
+
+Blocks are read, fed to the model and cut into objects, each step in a thread of its own.
 """
 
 from __future__ import annotations
