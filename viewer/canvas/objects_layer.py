@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _OUTLINE_UM_PER_PX = 0.7
 """Finer than this outlines are drawn: at 20x, not yet at 10x, where a nucleus has 8 pixels."""
 _DOT_UM_PER_PX = 2.2
+_MOST_BOLD = 2000
+"""Objects on screen up to which outlines are drawn bold."""
 _CELLS_PER_BLOCK = 16
 _MOST_CELLS = 4096
 """Along a side of the density picture."""
@@ -82,27 +84,30 @@ class ObjectsLayer:
             self._paint_density(painter)
 
     def _paint_outlines(self, painter: QPainter, box: Box, *, is_quick: bool) -> None:
+        """With pens of one pixel, the only ones that Qt strokes quickly; bolder by a second pass."""
         assert self._map is not None
+        shown = [(key, objects) for key, objects in self._map.inside(box) if len(objects)]
+        is_bold = not is_quick and sum(len(objects) for _, objects in shown) <= _MOST_BOLD
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, not is_quick)
-        for key, objects in self._map.inside(box):
-            if not len(objects):
-                continue
+        to_screen = painter.transform()
+        for key, objects in shown:
             paths = self._paths.get(key)
             if paths is None:
                 paths = self._paths[key] = self._outlines(key, objects)
                 _keep(self._paths, _MOST_PATHS)
             corner = self._map.grid.core_box(key)
-            painter.save()
-            painter.translate(corner.x0, corner.y0)
+            from_block = QTransform.fromTranslate(corner.x0, corner.y0) * to_screen
             for index, path in paths:
-                colour = self._colours[index]
-                painter.setPen(_pen(colour, 0.0 if is_quick else 1.6))
+                painter.setPen(_pen(self._colours[index], 1.0))
+                painter.setTransform(from_block)
                 if self.is_filled:
-                    faint = QColor(colour)
+                    faint = QColor(self._colours[index])
                     faint.setAlphaF(0.3)
                     painter.fillPath(path, faint)
                 painter.drawPath(path)
-            painter.restore()
+                if is_bold:
+                    painter.setTransform(from_block * QTransform.fromTranslate(0.5, 0.5))
+                    painter.drawPath(path)
 
     def _outlines(self, key: BlockKey, objects: Objects) -> list[tuple[int, QPainterPath]]:
         """A path a class, from the block's corner, since level-0 pixels are too large for Qt."""
