@@ -6,21 +6,21 @@ Qt and the readers are imported by the commands that need them, so that the othe
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from viewer import __version__
+from viewer.cli_output import fail, numbers, print_json
+from viewer.models_cli import models_app, run_model
 from viewer.sessions_cli import sessions_app
 
 if TYPE_CHECKING:
     from viewer.slides import SlideSource
 
-_EXIT_BAD_INPUT = 2
-_COMMANDS = ("open", "info", "shot", "sessions")
+_COMMANDS = ("open", "info", "shot", "sessions", "models", "run")
 
 
 class _OpenByDefault(TyperGroup):
@@ -46,6 +46,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(sessions_app, name="sessions")
+app.add_typer(models_app, name="models")
+app.command("run")(run_model)
 
 
 def _print_version(asked: bool) -> None:
@@ -67,7 +69,7 @@ def _options(
     from viewer.logs import LEVELS, configure_logging
 
     if log_level not in LEVELS:
-        _fail(f'"{log_level}" is no log level: use one of {", ".join(LEVELS)}.')
+        fail(f'"{log_level}" is no log level: use one of {", ".join(LEVELS)}.')
     configure_logging(log_level)
 
 
@@ -94,15 +96,13 @@ def info(
     try:
         source = open_slide(slide)
     except SlideError as error:
-        _fail(str(error))
+        fail(str(error))
     try:
         about = _about(source)
     finally:
         source.close()
     if json:
-        import msgspec
-
-        typer.echo(msgspec.json.format(msgspec.json.encode(about), indent=2).decode())
+        print_json(about)
         return
     from rich.console import Console
     from rich.table import Table
@@ -134,29 +134,36 @@ def shot(
     furniture: Annotated[
         bool, typer.Option("--furniture", help="Paint scale bar and overview map too.")
     ] = False,
+    overlay: Annotated[
+        str | None,
+        typer.Option(help="A model, such as nuclei: what it finds in the field is painted too."),
+    ] = None,
 ) -> None:
     """Paint a field of a slide to a picture, as the window would show it."""
     if mag is not None and downsample is not None:
-        _fail("--mag and --downsample say the same thing: give one of them.")
-    middle = (
-        _pair(center, ",", "--center takes X,Y in pixels, such as 1200,800.") if center else None
-    )
-    width, height = _pair(size, "x", "--size takes WxH in pixels, such as 1280x800.")
+        fail("--mag and --downsample say the same thing: give one of them.")
+    advice = "--center takes X,Y in pixels, such as 1200,800."
+    middle = numbers(center, 2, advice) if center else None
+    width, height = numbers(size, 2, "--size takes WxH in pixels, such as 1280x800.", "x")
     if not (1 <= width <= 16_384 and 1 <= height <= 16_384):
-        _fail("--size takes a width and a height from 1 to 16384 pixels.")
+        fail("--size takes a width and a height from 1 to 16384 pixels.")
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
     os.environ["QT_SCALE_FACTOR"] = "1"
     from viewer.geometry import Point
+    from viewer.inference.bundle import BundleError
+    from viewer.inference.model_library import find_model
+    from viewer.inference.running import RunError
     from viewer.slides import SlideError
     from viewer.ui.shot import Shot, ShotError, take_shot
     from viewer.ui.view_picture import PictureError
 
     at = Point(*middle) if middle else None
-    what = Shot(at, mag, downsample, (int(width), int(height)), rotate, flip, furniture)
     try:
+        model = find_model(overlay) if overlay else None
+        what = Shot(at, mag, downsample, (int(width), int(height)), rotate, flip, furniture, model)
         failures = take_shot(slide, what, out)
-    except (SlideError, ShotError, PictureError) as error:
-        _fail(str(error))
+    except (SlideError, ShotError, PictureError, BundleError, RunError) as error:
+        fail(str(error))
     for sentence in failures:
         typer.echo(sentence, err=True)
 
@@ -188,16 +195,3 @@ def _about(source: SlideSource) -> dict[str, object]:
         "icc_profile_bytes": len(info.icc_profile) if info.icc_profile else 0,
         "properties": dict(info.properties),
     }
-
-
-def _pair(text: str, between: str, advice: str) -> tuple[float, float]:
-    try:
-        first, second = (float(part) for part in text.lower().split(between))
-    except ValueError:
-        _fail(advice)
-    return first, second
-
-
-def _fail(sentence: str) -> NoReturn:
-    typer.echo(sentence, err=True)
-    sys.exit(_EXIT_BAD_INPUT)

@@ -5,19 +5,18 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from viewer.cli_output import fail, print_json, print_record, print_table
 
+if TYPE_CHECKING:
     from viewer.recording.export import ExportOptions, Manifest
     from viewer.recording.library import SessionSummary
     from viewer.recording.session import SlideRef
     from viewer.recording.trace import Action
 
-_EXIT_BAD_INPUT = 2
 _EXIT_NOT_SOUND = 1
 
 sessions_app = typer.Typer(help="Recorded readings of slides.", no_args_is_help=True)
@@ -36,7 +35,7 @@ def list_sessions(json: _Json = False) -> None:
 
     summaries = Library().summaries()
     if json:
-        _print_json([_summary_record(summary) for summary in summaries])
+        print_json([_summary_record(summary) for summary in summaries])
         return
     rows = [
         (
@@ -48,7 +47,7 @@ def list_sessions(json: _Json = False) -> None:
         )
         for summary in summaries
     ]
-    _print_table(("session", "duration", "reader", "origin", "title"), rows)
+    print_table(("session", "duration", "reader", "origin", "title"), rows)
 
 
 @sessions_app.command()
@@ -57,7 +56,7 @@ def show(session: _Id, json: _Json = False) -> None:
     from viewer.recording.library import summary_of
 
     record = _summary_record(summary_of(_folder(session)))
-    _print_record(record, json=json)
+    print_record(record, json=json)
 
 
 @sessions_app.command()
@@ -69,9 +68,9 @@ def verify(session: _Id, json: _Json = False) -> None:
     try:
         verdict = log_reader.verify(_folder(session))
     except SessionError as error:
-        _fail(str(error))
+        fail(str(error))
     if json:
-        _print_json(asdict(verdict))
+        print_json(asdict(verdict))
     elif verdict.bad_line is None:
         torn = f"; {verdict.torn_bytes} bytes of a torn last line" if verdict.torn_bytes else ""
         typer.echo(f"{verdict.lines} lines, all sound{torn}.")
@@ -85,7 +84,7 @@ def behaviors(session: _Id, mode: _Mode = "coverslip", json: _Json = False) -> N
     """List what the reader did: commands, times and boxes in level-0 pixels."""
     actions = _actions(_folder(session), mode)
     if json:
-        _print_json([_action_record(action) for action in actions])
+        print_json([_action_record(action) for action in actions])
         return
     rows = [
         (
@@ -96,7 +95,7 @@ def behaviors(session: _Id, mode: _Mode = "coverslip", json: _Json = False) -> N
         )
         for action in actions
     ]
-    _print_table(("command", "start s", "end s", "box px"), rows)
+    print_table(("command", "start s", "end s", "box px"), rows)
 
 
 @sessions_app.command()
@@ -112,12 +111,12 @@ def stats(session: _Id, json: _Json = False) -> None:
         slide = read_header(folder).slide
         trace = load_trace(folder)
     except SessionError as error:
-        _fail(str(error))
+        fail(str(error))
     actions = actions_of(trace, slide=slide.size)
     figures = statistics_of(trace, actions, slide.optics.mean_mpp_um)
     record = asdict(figures)
     record["band_s"] = {f"{band:g}x": seconds for band, seconds in figures.band_s.items()}
-    _print_record(record, json=json)
+    print_record(record, json=json)
 
 
 @sessions_app.command()
@@ -150,10 +149,10 @@ def export(
     try:
         options = msgspec.convert(asked, ExportOptions)
     except msgspec.ValidationError as error:
-        _fail(f"These options do not fit: {error}.")
+        fail(f"These options do not fit: {error}.")
     for place in options.places:
         if not place.exists():
-            _fail(f"{place} does not exist: --slides takes slides or folders of slides.")
+            fail(f"{place} does not exist: --slides takes slides or folders of slides.")
     if sessions:
         folders = list(dict.fromkeys(_folder(name) for name in sessions))
     else:
@@ -161,7 +160,7 @@ def export(
     manifest = _export(folders, out, options)
     left_out = [session for session in manifest.sessions if session.problem]
     if json:
-        _print_json({"out": str(out), "manifest": msgspec.to_builtins(manifest)})
+        print_json({"out": str(out), "manifest": msgspec.to_builtins(manifest)})
     else:
         typer.echo(
             f"{len(manifest.sessions) - len(left_out)} sessions, "
@@ -195,7 +194,7 @@ def import_sessions(
     for pair in column or []:
         ours, equals, theirs = pair.partition("=")
         if not equals:
-            _fail(f'"{pair}" names no column: --column takes OURS=THEIRS, such as x=left.')
+            fail(f'"{pair}" names no column: --column takes OURS=THEIRS, such as x=left.')
         columns[ours] = theirs
     options = ImportOptions(
         reader=reader,
@@ -207,9 +206,9 @@ def import_sessions(
     try:
         ids = import_log(log, sessions_folder(), options)
     except SessionError as error:
-        _fail(str(error))
+        fail(str(error))
     if json:
-        _print_json({"id": ids[0], "ids": ids})
+        print_json({"id": ids[0], "ids": ids})
     else:
         for session_id in ids:
             typer.echo(session_id)
@@ -228,15 +227,15 @@ def delete(
     folders = [_folder(name) for name in sessions]
     if not yes:
         if not sys.stdin.isatty():
-            _fail("Deleting is for good: add --yes where nobody can be asked.")
+            fail("Deleting is for good: add --yes where nobody can be asked.")
         typer.confirm(f"Delete {len(folders)} sessions for good?", abort=True)
     try:
         for folder in folders:
             Library(folder.parent).delete(folder.name)
     except SessionError as error:
-        _fail(str(error))
+        fail(str(error))
     if json:
-        _print_json({"deleted": [folder.name for folder in folders]})
+        print_json({"deleted": [folder.name for folder in folders]})
 
 
 # ---------------------------------------------------------------------------------------------
@@ -249,7 +248,7 @@ def _folder(name: str) -> Path:
     try:
         return Library().find(name)
     except SessionError as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 def _actions(folder: Path, mode: str) -> list[Action]:
@@ -259,14 +258,14 @@ def _actions(folder: Path, mode: str) -> list[Action]:
     from viewer.recording.tracing import load_trace
 
     if mode not in ("coverslip", "reference"):
-        _fail(f'"{mode}" is no mode: use coverslip or reference.')
+        fail(f'"{mode}" is no mode: use coverslip or reference.')
     try:
         trace = load_trace(folder)
         if mode == "reference":
             return reference_actions(trace)
         slide = read_header(folder).slide
     except SessionError as error:
-        _fail(str(error))
+        fail(str(error))
     return actions_of(trace, slide=slide.size)
 
 
@@ -306,7 +305,7 @@ def _slide_ref(path: Path, *, keep_names: bool) -> SlideRef:
     try:
         source = open_slide(path)
     except SlideError as error:
-        _fail(str(error))
+        fail(str(error))
     try:
         remember(source.info.identity, path)
         return slide_ref(source, source.info.optics, path.name if keep_names else None)
@@ -331,41 +330,4 @@ def _export(folders: list[Path], out: Path, options: ExportOptions) -> Manifest:
             )
         except ExportError as error:
             bar.stop()
-            _fail(str(error))
-
-
-def _print_json(value: object) -> None:
-    import msgspec
-
-    typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
-
-
-def _print_record(record: dict[str, object], *, json: bool) -> None:
-    if json:
-        _print_json(record)
-    else:
-        _print_table((), list(_flat(record)))
-
-
-def _flat(record: dict[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for name, value in record.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", f"{value:.2f}" if isinstance(value, float) else str(value)
-
-
-def _print_table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(*columns, show_header=bool(columns), box=None)
-    for row in rows:
-        table.add_row(*(Text(cell, overflow="fold") for cell in row))
-    Console().print(table)
-
-
-def _fail(sentence: str) -> NoReturn:
-    typer.echo(sentence, err=True)
-    sys.exit(_EXIT_BAD_INPUT)
+            fail(str(error))

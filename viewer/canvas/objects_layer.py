@@ -84,7 +84,7 @@ class ObjectsLayer:
             self._paint_density(painter)
 
     def _paint_outlines(self, painter: QPainter, box: Box, *, is_quick: bool) -> None:
-        """With pens of one pixel, the only ones that Qt strokes quickly; bolder by a second pass."""
+        """With pens of one pixel, the only ones Qt strokes quickly; bolder by a second pass."""
         assert self._map is not None
         shown = [(key, objects) for key, objects in self._map.inside(box) if len(objects)]
         is_bold = not is_quick and sum(len(objects) for _, objects in shown) <= _MOST_BOLD

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from viewer.whole_file import whole_file
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -26,18 +28,12 @@ def write_geojson(path: Path, objects: Objects, classes: Sequence[tuple[str, str
     OSError
         It cannot be written; a file that was there is left as it was.
     """
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(b'{"type":"FeatureCollection","features":[')
-            for index in range(len(objects)):
-                file.write(b",\n" if index else b"\n")
-                file.write(msgspec.json.encode(_feature(objects, index, classes)))
-            file.write(b"\n]}\n")
-        part.replace(path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
+    with whole_file(path) as part, part.open("wb") as file:
+        file.write(b'{"type":"FeatureCollection","features":[')
+        for index in range(len(objects)):
+            file.write(b",\n" if index else b"\n")
+            file.write(msgspec.json.encode(_feature(objects, index, classes)))
+        file.write(b"\n]}\n")
 
 
 def _feature(objects: Objects, index: int, classes: Sequence[tuple[str, str]]) -> object:

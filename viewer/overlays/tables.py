@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 from typing import TYPE_CHECKING
 
+from viewer.whole_file import whole_file
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -22,17 +24,11 @@ def write_csv(
     OSError
         It cannot be written; a file that was there is left as it was.
     """
-    part = path.with_name(f"{path.name}.part")
     names = list(objects.measurements)
-    try:
-        with part.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["Number", "Class", "X px", "Y px", "X um", "Y um", *names])
-            for index, (x, y) in enumerate(objects.centroids.tolist()):
-                measured = [f"{objects.measurements[name][index]:.4f}" for name in names]
-                place = [f"{v:.2f}" for v in (x, y, x * mpp_um, y * mpp_um)]
-                writer.writerow([index + 1, classes[objects.classes[index]][0], *place, *measured])
-        part.replace(path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
+    with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["Number", "Class", "X px", "Y px", "X um", "Y um", *names])
+        for index, (x, y) in enumerate(objects.centroids.tolist()):
+            measured = [f"{objects.measurements[name][index]:.4f}" for name in names]
+            place = [f"{v:.2f}" for v in (x, y, x * mpp_um, y * mpp_um)]
+            writer.writerow([index + 1, classes[objects.classes[index]][0], *place, *measured])

@@ -11,13 +11,18 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
 from viewer.canvas.canvas import SlideCanvas
+from viewer.canvas.layer import Stratum
+from viewer.canvas.objects_layer import ObjectsLayer
 from viewer.geometry import Point, Size, View
+from viewer.inference.running import run_model
 from viewer.tiles.cache import TileCache
 from viewer.ui.slide_pane import opened_slide
 from viewer.ui.view_picture import write_picture
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from viewer.inference.bundle import ModelBundle
 
 _CACHE_BYTES = 512 << 20
 _PATIENCE_S = 120.0
@@ -41,6 +46,8 @@ class Shot:
         Of the picture.
     furniture
         Whether scale bar and overview map are painted.
+    model
+        What it finds in the field is painted too.
     """
 
     center: Point | None
@@ -50,6 +57,7 @@ class Shot:
     rotation_deg: float = 0.0
     mirrored: bool = False
     furniture: bool = False
+    model: ModelBundle | None = None
 
 
 def take_shot(path: Path, shot: Shot, out: Path) -> list[str]:
@@ -57,7 +65,7 @@ def take_shot(path: Path, shot: Shot, out: Path) -> list[str]:
 
     Raises
     ------
-    SlideError, ShotError, PictureError
+    SlideError, ShotError, PictureError, BundleError, RunError
         One sentence says why there is no picture.
     """
     QApplication.instance() or QApplication([])
@@ -69,6 +77,8 @@ def take_shot(path: Path, shot: Shot, out: Path) -> list[str]:
         canvas.set_overview_visible(shot.furniture)
         canvas.set_source(slide.source, slide.optics)
         canvas.show_view(_view(canvas, shot))
+        if shot.model is not None:
+            canvas.add_layer(_objects(path, shot.model, canvas), Stratum.OBJECTS)
         _wait_until_sharp(canvas)
         failures = list(canvas.loader.failures.values()) if canvas.loader else []
         image = QImage(canvas.size(), QImage.Format.Format_RGB32)
@@ -94,6 +104,16 @@ def _view(canvas: SlideCanvas, shot: Shot) -> View:
     return View(
         shot.center or view.center, view.downsample, view.size, view.rotation_deg, view.mirrored
     )
+
+
+def _objects(path: Path, model: ModelBundle, canvas: SlideCanvas) -> ObjectsLayer:
+    """What the model finds in the field, computed here and now."""
+    mpp_um = canvas.optics.mean_mpp_um
+    layer = ObjectsLayer()
+    field = canvas.view.box.intersection(canvas.slide_box)
+    found = run_model(path, model, field, mpp_um).found
+    layer.show_map(found, [colour for _, colour in model.colours])
+    return layer
 
 
 def _wait_until_sharp(canvas: SlideCanvas) -> None:

@@ -11,14 +11,12 @@ from PySide6.QtWidgets import QFileDialog
 
 from viewer.inference.bundle import BundleError, ModelBundle
 from viewer.inference.model_library import add_model, all_models
-from viewer.overlays.geojson import write_geojson
-from viewer.overlays.tables import write_csv
+from viewer.overlays.export import FORMATS, check_name, write_objects
 from viewer.ui.background import Background
 from viewer.ui.overlays.overlay_run import OverlayRun
 from viewer.ui.overlays.overlays_dock import OverlaysDock
 
 if TYPE_CHECKING:
-    from viewer.overlays.objects import Objects
     from viewer.ui.main_window import MainWindow
     from viewer.ui.slide_pane import SlidePane
 
@@ -184,16 +182,22 @@ class OverlaysPart(QObject):
             return
         dialog = QFileDialog(self._window, "Export objects")
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setNameFilters(["GeoJSON, for QuPath (*.geojson)", "CSV table (*.csv)"])
+        dialog.setNameFilters(
+            [f"{name} ({' '.join(f'*{end}' for end in ends)})" for name, ends in FORMATS.items()]
+        )
         dialog.setDefaultSuffix("geojson")
         dialog.fileSelected.connect(lambda name: self._export(run, Path(name)))
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
     def _export(self, run: OverlayRun, path: Path) -> None:
+        if complaint := check_name(path):
+            self._window.show_trouble(complaint)
+            return
         objects, colours, mpp_um = run.objects.all_objects(), run.bundle.colours, run.mpp_um
+        box = run.pane.canvas.slide_box
         self._background.run(
-            lambda: _write(path, objects, colours, mpp_um),
+            lambda: write_objects(path, objects, colours, box, mpp_um),
             lambda _: self._window.say(f"{len(objects):,} objects were written to {path.name}."),
             lambda error: self._window.show_trouble(f"{path.name} cannot be written ({error})."),
         )
@@ -230,10 +234,3 @@ class OverlaysPart(QObject):
         window.panes.pane_added.connect(
             lambda pane: pane.slide_changed.connect(self._on_slide_changed)
         )
-
-
-def _write(path: Path, objects: Objects, colours: list[tuple[str, str]], mpp_um: float) -> None:
-    if path.suffix.lower() == ".csv":
-        write_csv(path, objects, colours, mpp_um)
-    else:
-        write_geojson(path, objects, colours)

@@ -1,0 +1,63 @@
+"""How the command line speaks: JSON, tables, one sentence when something is wrong."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+EXIT_BAD_INPUT = 2
+
+
+def print_json(value: object) -> None:
+    import msgspec
+
+    typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def print_record(record: Mapping[str, object], *, json: bool) -> None:
+    """A line for each value; JSON when asked for."""
+    if json:
+        print_json(record)
+    else:
+        print_table((), list(_flat(record)))
+
+
+def print_table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*columns, show_header=bool(columns), box=None)
+    for row in rows:
+        table.add_row(*(Text(cell, overflow="fold") for cell in row))
+    Console().print(table)
+
+
+def fail(sentence: str) -> NoReturn:
+    """Says what is wrong and ends the command."""
+    typer.echo(sentence, err=True)
+    sys.exit(EXIT_BAD_INPUT)
+
+
+def numbers(text: str, count: int, advice: str, between: str = ",") -> tuple[float, ...]:
+    """So many numbers from text such as "10,20"; else the advice ends the command."""
+    try:
+        values = tuple(float(part) for part in text.lower().split(between))
+    except ValueError:
+        fail(advice)
+    if len(values) != count:
+        fail(advice)
+    return values
+
+
+def _flat(record: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in record.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", f"{value:.6g}" if isinstance(value, float) else str(value)

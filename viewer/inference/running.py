@@ -1,0 +1,164 @@
+"""A model over a part of a slide from beginning to end, without a window."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from viewer.geometry import Box
+from viewer.inference.engine import Engine, Progress
+from viewer.inference.plan import block_grid
+from viewer.overlays.object_map import ObjectMap
+from viewer.slides import open_slide
+from viewer.slides.calibration import remembered_mpp_um
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from viewer.inference.bundle import ModelBundle
+    from viewer.overlays.blocks import BlockKey
+    from viewer.overlays.objects import Objects
+    from viewer.slides.source import SlideSource
+
+
+class RunError(Exception):
+    """A run that cannot begin or go on; `str()` is one sentence."""
+
+
+@dataclass(slots=True)
+class ModelRun:
+    """What a run gave.
+
+    Attributes
+    ----------
+    found
+        Everything known of the slide, also from earlier runs.
+    box
+        What was asked for, level-0 pixels.
+    mpp_um
+        Micrometres per level-0 pixel.
+    troubles
+        Sentences about what is missing, such as unreadable tiles.
+    """
+
+    found: ObjectMap
+    box: Box
+    mpp_um: float
+    device: str = ""
+    elapsed_s: float = 0.0
+    troubles: list[str] = field(default_factory=list[str])
+
+    def objects(self) -> Objects:
+        """Those whose middle lies in what was asked for."""
+        found, box = self.found.all_objects(), self.box
+        x, y = found.centroids[:, 0], found.centroids[:, 1]
+        return found.taken((x >= box.x0) & (x < box.x1) & (y >= box.y0) & (y < box.y1))
+
+
+def run_model(
+    path: Path,
+    bundle: ModelBundle,
+    box: Box | None = None,
+    mpp_um: float | None = None,
+    device: str = "auto",
+    on_progress: Callable[[Progress], None] | None = None,
+) -> ModelRun:
+    """Computes a level-0 box of a slide, by default all of it, and keeps the results.
+
+    Parameters
+    ----------
+    mpp_um
+        Micrometres per level-0 pixel, where the file does not tell.
+    on_progress
+        Called in threads of the engine.
+
+    Raises
+    ------
+    SlideError
+        The slide cannot be opened.
+    RunError
+        One sentence says why there is no result.
+    """
+    source = open_slide(path)
+    try:
+        return _run(path, source, bundle, box, mpp_um, device, on_progress)
+    finally:
+        source.close()
+
+
+def _run(
+    path: Path,
+    source: SlideSource,
+    bundle: ModelBundle,
+    box: Box | None,
+    mpp_um: float | None,
+    device: str,
+    on_progress: Callable[[Progress], None] | None,
+) -> ModelRun:
+    base = source.levels[0]
+    slide = Box(0, 0, base.width_px, base.height_px)
+    asked = slide if box is None else box.intersection(slide)
+    if asked.width <= 0 or asked.height <= 0:
+        raise RunError(
+            f"The region lies outside the slide, which is {base.width_px} x {base.height_px} px."
+        )
+    scale = mpp_um or _known_mpp_um(source)
+    if scale is None:
+        raise RunError(
+            f"{path.name} does not tell its pixel size and models are fed a fixed um/px: "
+            "give it with --mpp, or set it in the window."
+        )
+    grid = block_grid(source, bundle.description, scale)
+    run = ModelRun(ObjectMap(grid, scale), asked, scale)
+    listener = _Listener(run, on_progress)
+    started_s = time.monotonic()
+    engine = Engine(path.absolute(), source.info.identity, grid, scale, bundle, listener, device)
+    try:
+        engine.run(asked)
+        listener.finished.wait()
+    finally:
+        engine.close()
+    if listener.failure:
+        raise RunError(listener.failure)
+    run.elapsed_s = time.monotonic() - started_s
+    return run
+
+
+def _known_mpp_um(source: SlideSource) -> float | None:
+    told = source.info.optics.mean_mpp_um
+    if told is not None:
+        return told
+    remembered = remembered_mpp_um(source.info.identity)
+    return None if remembered is None else (remembered[0] * remembered[1]) ** 0.5
+
+
+class _Listener:
+    """Gathers what the engine tells, and knows when all has been told."""
+
+    def __init__(self, run: ModelRun, on_progress: Callable[[Progress], None] | None) -> None:
+        self._run = run
+        self._on_progress = on_progress
+        self.finished = threading.Event()
+        self.failure = ""
+
+    def on_block(self, key: BlockKey, objects: Objects) -> None:
+        self._run.found.add(key, objects)
+
+    def on_progress(self, progress: Progress) -> None:
+        if self._on_progress is not None:
+            self._on_progress(progress)
+        if progress.total and progress.done == progress.total:
+            self.finished.set()
+
+    def on_ready(self, device: str) -> None:
+        self._run.device = device
+
+    def on_trouble(self, sentence: str, *, is_final: bool) -> None:
+        if is_final:
+            self.failure = sentence
+            self.finished.set()
+        elif sentence not in self._run.troubles:
+            self._run.troubles.append(sentence)

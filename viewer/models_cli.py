@@ -1,0 +1,163 @@
+"""`coverslip models` and `coverslip run`: the models at hand, and one at work on a slide."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from viewer.cli_output import fail, numbers, print_json, print_record, print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from viewer.inference.bundle import ModelBundle
+    from viewer.inference.engine import Progress
+    from viewer.inference.running import ModelRun
+
+models_app = typer.Typer(help="Models that find things on slides.", no_args_is_help=True)
+
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_Folder = Annotated[Path, typer.Argument(help="The folder that holds model.json.")]
+
+
+@models_app.command("list")
+def list_models(json: _Json = False) -> None:
+    """List the models at hand."""
+    from viewer.inference.model_library import all_models
+
+    records = [_record(bundle) for bundle in all_models()]
+    if json:
+        print_json(records)
+        return
+    columns = ("name", "version", "task", "mpp_um", "licence")
+    print_table(columns, [tuple(str(record[name]) for name in columns) for record in records])
+
+
+@models_app.command()
+def check(model: _Folder, json: _Json = False) -> None:
+    """Load a model and let it work once, without adding it."""
+    from viewer.inference.bundle import BundleError, load_bundle
+    from viewer.inference.network import ModelFailedError, Network, choose_device
+
+    try:
+        bundle = load_bundle(model)
+        Network(bundle, choose_device("cpu")).warm_up()
+    except (BundleError, ModelFailedError) as error:
+        fail(str(error))
+    print_record(_record(bundle), json=json)
+
+
+@models_app.command()
+def add(model: _Folder, json: _Json = False) -> None:
+    """Check a model and copy it to the models at hand."""
+    from viewer.inference.bundle import BundleError
+    from viewer.inference.model_library import add_model
+
+    try:
+        bundle = add_model(model)
+    except BundleError as error:
+        fail(str(error))
+    print_record(_record(bundle), json=json)
+
+
+def run_model(
+    model: Annotated[str, typer.Argument(help="Name of a model, such as nuclei, or its folder.")],
+    slide: Annotated[Path, typer.Argument(help="The slide, or a picture of a field.")],
+    region: Annotated[
+        str | None, typer.Option(help="X,Y,W,H in level-0 pixels; the whole slide by default.")
+    ] = None,
+    mpp: Annotated[
+        float | None, typer.Option(help="um per pixel of a file that tells none.", min=0.001)
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help=".geojson, .csv, or .png or .tif for a mask.")
+    ] = None,
+    json: _Json = False,
+) -> None:
+    """Run a model over a slide as the window does, and keep what it finds for the window."""
+    from viewer.geometry import Box
+    from viewer.inference import running
+    from viewer.inference.bundle import BundleError
+    from viewer.inference.model_library import find_model
+    from viewer.overlays.export import check_name
+    from viewer.slides import SlideError
+
+    box = None
+    if region is not None:
+        advice = "--region takes X,Y,W,H in level-0 pixels, such as 1000,800,512,512."
+        x, y, width, height = numbers(region, 4, advice)
+        box = Box(x, y, x + width, y + height)
+    if out is not None and (complaint := check_name(out)):
+        fail(complaint)
+    try:
+        bundle = find_model(model)
+        with _progress() as show:
+            run = running.run_model(slide, bundle, box, mpp, device, show)
+    except (SlideError, BundleError, running.RunError) as error:
+        fail(str(error))
+    for sentence in run.troubles:
+        typer.echo(sentence, err=True)
+    _tell(run, bundle, out, json=json)
+
+
+def _tell(run: ModelRun, bundle: ModelBundle, out: Path | None, *, json: bool) -> None:
+    from viewer.overlays.export import write_objects
+    from viewer.overlays.masks import MaskError
+
+    objects = run.objects()
+    if out is not None:
+        try:
+            write_objects(out, objects, bundle.colours, run.box, run.mpp_um)
+        except MaskError as error:
+            fail(str(error))
+        except OSError as error:
+            fail(f"{out} cannot be written ({error.strerror or error}): choose another place.")
+    names = [name for name, _ in bundle.colours]
+    record: dict[str, object] = {
+        "model": bundle.description.name,
+        "version": bundle.description.version,
+        "device": run.device or "kept results",
+        "region": [run.box.x0, run.box.y0, run.box.width, run.box.height],
+        "mpp_um": run.mpp_um,
+        "objects": len(objects),
+        "classes": {name: int((objects.classes == i).sum()) for i, name in enumerate(names)},
+        "elapsed_s": round(run.elapsed_s, 2),
+        "out": str(out) if out else None,
+    }
+    print_record(record, json=json)
+
+
+@contextmanager
+def _progress() -> Generator[Callable[[Progress], None]]:
+    """A bar on stderr, where it can be seen."""
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (BarColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", rate="", total=None)
+
+        def show(progress: Progress) -> None:
+            rate = f"{progress.done}/{progress.total}, {progress.blocks_per_s:.1f} fields/s"
+            bar.update(task, total=progress.total or None, completed=progress.done, rate=rate)
+
+        yield show
+
+
+def _record(bundle: ModelBundle) -> dict[str, object]:
+    about = bundle.description
+    return {
+        "name": about.name,
+        "version": about.version,
+        "task": about.task,
+        "mpp_um": about.mpp_um,
+        "classes": [name for name, _ in bundle.colours],
+        "licence": about.licence,
+        "citation": about.citation,
+        "folder": str(bundle.folder),
+    }

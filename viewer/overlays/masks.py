@@ -1,0 +1,120 @@
+"""Objects as a label mask: a picture in which the pixels of object n have the value n."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import imagecodecs
+import numpy as np
+import tifffile
+from skimage.draw import polygon2mask
+
+from viewer.whole_file import whole_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from viewer.geometry import Box
+    from viewer.overlays.objects import Objects
+
+_TILE_PX = 1024
+_MOST_PNG_PX = 1 << 28
+_MOST_PNG_OBJECTS = 65_535
+_MOST_TIFF_PX = 1 << 31
+"""A side of 65,536 pixels at most; more does not fit what most readers of masks hold."""
+
+
+class MaskError(Exception):
+    """A mask that cannot be written as asked; `str()` is one sentence."""
+
+
+def label_mask(objects: Objects, box: Box) -> NDArray[np.uint32]:
+    """uint32 (height, width) of a level-0 box: 0 is background, object i has the value i + 1."""
+    return _painted(objects, np.arange(len(objects)), round(box.x0), round(box.y0), *_size(box))
+
+
+def write_mask(path: Path, objects: Objects, box: Box, mpp_um: float) -> None:
+    """Writes a label mask of a level-0 box, a pixel a level-0 pixel.
+
+    PNG with 16 bits, or tiled TIFF with 32 bits that is written tile by tile.
+
+    Raises
+    ------
+    MaskError
+        The box or the number of objects is too large for the format.
+    OSError
+        It cannot be written; a file that was there is left as it was.
+    """
+    width, height = _size(box)
+    if path.suffix.lower() == ".png":
+        if width * height > _MOST_PNG_PX or len(objects) > _MOST_PNG_OBJECTS:
+            raise MaskError("The mask is too large for a PNG: choose a .tif file or a region.")
+        data = imagecodecs.png_encode(label_mask(objects, box).astype(np.uint16), level=3)
+        with whole_file(path) as part:
+            part.write_bytes(data)
+        return
+    if width * height > _MOST_TIFF_PX:
+        raise MaskError("The mask is too large: choose a region of fewer than 2 gigapixels.")
+    with whole_file(path) as part:
+        tifffile.imwrite(
+            part,
+            _tiles(objects, box),
+            shape=(height, width),
+            dtype=np.uint32,
+            tile=(_TILE_PX, _TILE_PX),
+            compression="zlib",
+            resolution=(1e4 / mpp_um, 1e4 / mpp_um),
+            resolutionunit="CENTIMETER",
+            metadata=None,
+        )
+
+
+def _size(box: Box) -> tuple[int, int]:
+    return max(1, round(box.x1) - round(box.x0)), max(1, round(box.y1) - round(box.y0))
+
+
+def _tiles(objects: Objects, box: Box) -> Iterator[NDArray[np.uint32]]:
+    """Row by row, all of full size as TIFF wants them."""
+    width, height = _size(box)
+    corners = _corners(objects)
+    for y in range(round(box.y0), round(box.y0) + height, _TILE_PX):
+        for x in range(round(box.x0), round(box.x0) + width, _TILE_PX):
+            meets = (
+                (corners[:, 0] < x + _TILE_PX)
+                & (corners[:, 2] > x)
+                & (corners[:, 1] < y + _TILE_PX)
+                & (corners[:, 3] > y)
+            )
+            yield _painted(objects, np.flatnonzero(meets), x, y, _TILE_PX, _TILE_PX)
+
+
+def _corners(objects: Objects) -> NDArray[np.float32]:
+    """(n, 4) x0, y0, x1, y1 of each outline."""
+    if not len(objects):
+        return np.zeros((0, 4), np.float32)
+    starts = objects.starts[:-1]
+    low = np.minimum.reduceat(objects.points, starts)
+    return np.concatenate([low, np.maximum.reduceat(objects.points, starts)], 1)
+
+
+def _painted(
+    objects: Objects,
+    numbers: NDArray[np.signedinteger[Any]],
+    x: int,
+    y: int,
+    width: int,
+    height: int,
+) -> NDArray[np.uint32]:
+    mask = np.zeros((height, width), np.uint32)
+    for number in numbers.tolist():
+        # Pixel centres lie at halves; rows first.
+        ring = objects.outline(number)[:, ::-1] - (y, x) - 0.5
+        top, left = np.maximum(np.floor(ring.min(0)).astype(int), 0)
+        bottom, right = np.minimum(np.ceil(ring.max(0)).astype(int) + 1, (height, width))
+        if bottom > top and right > left:
+            inside = polygon2mask((bottom - top, right - left), ring - (top, left))
+            mask[top:bottom, left:right][inside] = number + 1
+    return mask
