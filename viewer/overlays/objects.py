@@ -140,5 +140,5 @@ class Objects:
                 columns["class"].to_numpy().astype(np.uint8),
                 {n[2:]: c.to_numpy() for n, c in columns.items() if n.startswith("m:")},
             )
-        except (pa.ArrowException, KeyError, ValueError, IndexError, AttributeError) as error:
+        except (pa.ArrowException, OSError, KeyError, ValueError, AttributeError) as error:
             raise ObjectsError(f"These objects are damaged ({error}).") from error

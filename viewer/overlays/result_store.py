@@ -66,16 +66,9 @@ class ResultStore:
             try:
                 self._open()
             except sqlite3.DatabaseError as error:
-                if isinstance(error, sqlite3.OperationalError):
-                    raise
-                _log.warning("results are damaged and will be made again (%s)", error)
-                for suffix in ("", "-wal", "-shm"):
-                    path.with_name(path.name + suffix).unlink(missing_ok=True)
-                self._open()
+                self._begin_anew(error)
         except (OSError, sqlite3.Error) as error:
-            raise ResultStoreError(
-                f"Results cannot be kept ({error}): they hold until you close the slide."
-            ) from error
+            raise _not_kept(error) from error
 
     def put(self, key: BlockKey, objects: Objects) -> None:
         """Keeps a block; durable against the end of the process when it returns.
@@ -85,35 +78,43 @@ class ResultStore:
         ResultStoreError
             It cannot be written, such as on a full disk.
         """
+        row = (key.column, key.row, objects.to_bytes())
         try:
-            with self._database:
-                self._database.execute(
-                    "INSERT OR REPLACE INTO blocks VALUES (?, ?, ?)",
-                    (key.column, key.row, objects.to_bytes()),
-                )
-        except sqlite3.Error as error:
-            raise ResultStoreError(
-                f"Results cannot be kept ({error}): they hold until you close the slide."
-            ) from error
+            try:
+                self._insert(row)
+            except sqlite3.DatabaseError as error:
+                self._begin_anew(error)
+                self._insert(row)
+        except (OSError, sqlite3.Error) as error:
+            raise _not_kept(error) from error
 
     def __iter__(self) -> Iterator[tuple[BlockKey, Objects]]:
         """All blocks; damaged ones are left out, so that they are made again."""
-        rows = self._database.execute("SELECT block_column, block_row, objects FROM blocks")
-        while True:
-            try:
-                found = rows.fetchone()
-            except sqlite3.DatabaseError as error:
-                _log.warning("the rest of the results is damaged (%s)", error)
-                return
-            if found is None:
-                return
-            try:
-                yield BlockKey(found[0], found[1]), Objects.from_bytes(found[2])
-            except ObjectsError as error:
-                _log.warning("a block of results is left out (%s)", error)
+        try:
+            rows = self._database.execute("SELECT block_column, block_row, objects FROM blocks")
+            while (row := rows.fetchone()) is not None:
+                try:
+                    yield BlockKey(row[0], row[1]), Objects.from_bytes(row[2])
+                except ObjectsError as error:
+                    _log.warning("a block of results is left out (%s)", error)
+        except sqlite3.Error as error:
+            _log.warning("the rest of the results cannot be read (%s)", error)
 
     def close(self) -> None:
         self._database.close()
+
+    def _insert(self, row: tuple[int, int, bytes]) -> None:
+        with self._database:
+            self._database.execute("INSERT OR REPLACE INTO blocks VALUES (?, ?, ?)", row)
+
+    def _begin_anew(self, error: sqlite3.DatabaseError) -> None:
+        """After damage; what is wrong otherwise, such as a full disk, is raised again."""
+        if isinstance(error, sqlite3.OperationalError):
+            raise error
+        _log.warning("results are damaged and will be made again (%s)", error)
+        self._database.close()
+        _remove(self.path)
+        self._open()
 
     def _open(self) -> None:
         self._database = sqlite3.connect(self.path, check_same_thread=False)
@@ -128,6 +129,17 @@ class ResultStore:
             raise
 
 
+def _remove(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _not_kept(error: Exception) -> ResultStoreError:
+    return ResultStoreError(
+        f"Results cannot be kept ({error}): they hold until you close the slide."
+    )
+
+
 def clear_results(folder: Path | None = None, keep_bytes: int = 0) -> int:
     """Removes the results not used for longest until `keep_bytes` are left; gives bytes freed."""
     files = sorted(
@@ -139,6 +151,5 @@ def clear_results(folder: Path | None = None, keep_bytes: int = 0) -> int:
         if total - freed <= keep_bytes:
             break
         freed += path.stat().st_size
-        for suffix in ("", "-wal", "-shm"):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        _remove(path)
     return freed

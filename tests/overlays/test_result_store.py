@@ -1,0 +1,137 @@
+"""Results survive the end of the process, torn files and full disks."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from overlay_steps import squares
+
+from viewer.overlays.blocks import BlockKey
+from viewer.overlays.result_store import (
+    ResultStore,
+    ResultStoreError,
+    clear_results,
+    result_path,
+    results_folder,
+)
+
+WRITER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {here!r})
+from overlay_steps import squares
+from viewer.overlays.blocks import BlockKey
+from viewer.overlays.result_store import ResultStore
+store = ResultStore(Path(sys.argv[1]))
+number = 0
+while True:
+    store.put(BlockKey(number, 0), squares(*[(i, number) for i in range(2000)]))
+    print(number, flush=True)
+    number += 1
+"""
+
+
+def _kept(path: Path) -> dict[BlockKey, int]:
+    store = ResultStore(path)
+    try:
+        return {key: len(objects) for key, objects in store}
+    finally:
+        store.close()
+
+
+def test_blocks_are_kept(tmp_path: Path) -> None:
+    store = ResultStore(tmp_path / "a" / "b.sqlite")
+    store.put(BlockKey(1, 2), squares((5, 5)))
+    store.put(BlockKey(0, 0), squares())
+    store.put(BlockKey(1, 2), squares((5, 5), (50, 5)))
+    store.close()
+    assert _kept(store.path) == {(1, 2): 2, (0, 0): 0}
+
+
+@pytest.mark.parametrize("told", [1, 4, 9])
+def test_a_killed_process_leaves_what_it_told(tmp_path: Path, told: int) -> None:
+    path = tmp_path / "kept.sqlite"
+    code = WRITER.format(here=str(Path(__file__).parent))
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True
+    ) as writer:
+        assert writer.stdout is not None
+        numbers = [int(writer.stdout.readline()) for _ in range(told)]
+        os.kill(writer.pid, signal.SIGKILL)
+    kept = _kept(path)
+    assert {BlockKey(number, 0) for number in numbers} <= set(kept)
+    assert set(kept.values()) == {2000}
+
+
+@pytest.mark.parametrize("spoil", ["text", "torn", "middle"])
+def test_a_damaged_file_does_no_harm(tmp_path: Path, spoil: str) -> None:
+    path = tmp_path / "kept.sqlite"
+    store = ResultStore(path)
+    for column in range(20):
+        store.put(BlockKey(column, 0), squares(*[(i, 0) for i in range(200)]))
+    store.close()
+    data = path.read_bytes()
+    spoilt = {
+        "text": b"no database" * 100,
+        "torn": data[: len(data) // 2],
+        "middle": data[:20_000] + b"\xff" * 20_000 + data[40_000:],
+    }
+    path.write_bytes(spoilt[spoil])
+    assert all(count == 200 for count in _kept(path).values())
+    again = ResultStore(path)
+    again.put(BlockKey(99, 0), squares((1, 1)))
+    again.close()
+
+
+def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
+    store = ResultStore(tmp_path / "kept.sqlite")
+    store.put(BlockKey(0, 0), squares((1, 1)))
+    pages = store._database.execute("PRAGMA page_count").fetchone()[0]
+    store._database.execute(f"PRAGMA max_page_count={pages + 2}")
+    with pytest.raises(ResultStoreError, match="cannot be kept"):
+        store.put(BlockKey(1, 0), squares(*[(i, 0) for i in range(5000)]))
+    store.close()
+    assert _kept(store.path) == {(0, 0): 1}
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ResultStoreError, match="hold until you close"):
+        ResultStore(tmp_path / "file" / "kept.sqlite")
+
+
+def test_slides_models_and_scales_have_files_of_their_own() -> None:
+    asked = [("a", "m 1", 0.5), ("b", "m 1", 0.5), ("a", "m 2", 0.5), ("a", "m 1", 0.25)]
+    assert len({result_path(*each) for each in asked}) == 4
+
+
+def test_the_oldest_results_go_first() -> None:
+    for number in range(4):
+        store = ResultStore(results_folder() / str(number) / "r.sqlite")
+        store.put(BlockKey(0, 0), squares(*[(i, 0) for i in range(500)]))
+        store.close()
+        os.utime(store.path, (1000 + number, 1000 + number))
+    size = store.path.stat().st_size
+    assert clear_results(keep_bytes=2 * size) >= 2 * size
+    left = sorted(path.parent.name for path in results_folder().glob("*/*.sqlite"))
+    assert left == ["2", "3"]
+    clear_results()
+    assert not list(results_folder().glob("*/*"))
+
+
+def test_two_processes_may_have_the_same_results_open(tmp_path: Path) -> None:
+    first, second = ResultStore(tmp_path / "r.sqlite"), ResultStore(tmp_path / "r.sqlite")
+    first.put(BlockKey(0, 0), squares((1, 1)))
+    second.put(BlockKey(1, 0), squares((1, 1)))
+    assert {key for key, _ in first} == {(0, 0), (1, 0)}
+    first.close()
+    second.close()
+    assert sqlite3.connect(tmp_path / "r.sqlite").execute("PRAGMA integrity_check").fetchone() == (
+        "ok",
+    )
