@@ -112,7 +112,7 @@ class Engine:
         self._start = Start(
             str(slide), str(bundle.folder), mpp_um, device, max(1, (os.cpu_count() or 2) - 1)
         )
-        self._store_path = result_path(identity, bundle.key, mpp_um)
+        self._subject = identity, bundle.key, mpp_um
         self._listener = listener
         self._changed = threading.Condition()
         self._wanted = WantedBlocks(grid)
@@ -185,7 +185,7 @@ class Engine:
 
     def _load_known(self) -> None:
         try:
-            self._store = ResultStore(self._store_path)
+            self._store = ResultStore(result_path(*self._subject))
         except ResultStoreError as error:
             self._listener.on_trouble(str(error), is_final=False)
             return

@@ -42,10 +42,20 @@ def results_folder() -> Path:
 
 
 def result_path(identity: str, model: str, mpp_um: float) -> Path:
-    """The file for a slide, a model (name, version and weights) and the slide's scale."""
+    """The file for a slide, a model (name, version and weights) and the slide's scale.
+
+    Raises
+    ------
+    ResultStoreError
+        There is no folder for it, and it cannot be made.
+    """
+    try:
+        folder = results_folder()
+    except OSError as error:
+        raise _not_kept(error) from error
     slide = hashlib.blake2b(identity.encode(), digest_size=12).hexdigest()
     rest = hashlib.blake2b(f"{model}\n{mpp_um:.5f}".encode(), digest_size=12).hexdigest()
-    return results_folder() / slide / f"{rest}.sqlite"
+    return folder / slide / f"{rest}.sqlite"
 
 
 class ResultStore:

@@ -1,0 +1,182 @@
+"""Models that are not what they say are refused in a sentence, and nothing of them is run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from inference_steps import Channels, Narrow, Nonsense, Raises, make_bundle
+from safetensors.torch import save_file
+
+from viewer.inference.bundle import BundleError, load_bundle
+from viewer.inference.model_library import (
+    BUNDLED,
+    add_model,
+    all_models,
+    find_model,
+    models_folder,
+)
+from viewer.inference.network import ModelFailedError, Network
+
+CPU = torch.device("cpu")
+
+
+class Evil:
+    """Leaves a file behind when it is unpickled."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return Path.touch, (self.trace,)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"name": ""}, "name"),
+        ({"name": None}, "name"),
+        ({"task": "fortune"}, "task"),
+        ({"mpp_um": 0}, "mpp_um"),
+        ({"mpp_um": "half"}, "mpp_um"),
+        ({"patch_px": 10}, "patch_px"),
+        ({"margin_px": 128}, "margin_px"),
+        ({"classes": []}, "classes"),
+        ({"classes": [{"name": "a", "colour": "red"}]}, "colour"),
+        ({"format": "pickle"}, "format"),
+        ({"weights": "../weights.pt"}, "weights"),
+        ({"weights": ""}, "weights"),
+        ({"sha256": "abc"}, "sha256"),
+        ({"normalisation": {"mean": [0, 0, 0], "std": [1, 0, 1]}}, "std"),
+        ({"format": "safetensors"}, "architecture"),
+        ({"schema_version": 99}, "schema_version"),
+    ],
+)
+def test_a_description_that_is_wrong_says_where(
+    tmp_path: Path, changes: dict[str, object], told: str
+) -> None:
+    folder = make_bundle(tmp_path / "m", **changes)
+    with pytest.raises(BundleError, match=told) as refused:
+        load_bundle(folder)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '"model"', "\x00\xff"])
+def test_a_description_that_is_no_description(tmp_path: Path, text: str) -> None:
+    (tmp_path / "model.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(BundleError, match=r"model\.json"):
+        load_bundle(tmp_path)
+
+
+def test_a_folder_without_model_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"holds no model\.json"):
+        load_bundle(tmp_path)
+
+
+def test_other_weights_than_named_are_refused(tmp_path: Path) -> None:
+    folder = make_bundle(tmp_path)
+    with (folder / "weights.pt").open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(BundleError, match="checksum differs"):
+        Network(load_bundle(folder), CPU)
+
+
+def test_missing_weights_are_told(tmp_path: Path) -> None:
+    folder = make_bundle(tmp_path)
+    (folder / "weights.pt").unlink()
+    with pytest.raises(BundleError, match="copy the whole folder again"):
+        Network(load_bundle(folder), CPU)
+
+
+@pytest.mark.parametrize("how", ["pickle", "torch.save"])
+@pytest.mark.parametrize("form", ["torchscript", "safetensors"])
+def test_nothing_is_unpickled(tmp_path: Path, how: str, form: str) -> None:
+    trace = tmp_path / "was-run"
+    folder = make_bundle(tmp_path / "m", architecture="nuclei-unet", format=form)
+    weights = folder / "weights.pt"
+    if how == "pickle":
+        weights.write_bytes(pickle.dumps(Evil(trace)))
+    else:
+        torch.save({"state": Evil(trace)}, weights)
+    about = json.loads((folder / "model.json").read_text())
+    about["sha256"] = hashlib.sha256(weights.read_bytes()).hexdigest()
+    (folder / "model.json").write_text(json.dumps(about))
+    with pytest.raises(BundleError):
+        Network(load_bundle(folder), CPU)
+    assert not trace.exists()
+
+
+def test_an_unknown_architecture_names_the_known(tmp_path: Path) -> None:
+    folder = make_bundle(tmp_path, format="safetensors", architecture="hover-net")
+    with pytest.raises(BundleError, match="nuclei-unet"):
+        Network(load_bundle(folder), CPU)
+
+
+def test_weights_of_another_shape_do_not_fit(tmp_path: Path) -> None:
+    folder = make_bundle(tmp_path)
+    save_file({"stem": torch.zeros(3)}, folder / "w.safetensors")
+    digest = hashlib.sha256((folder / "w.safetensors").read_bytes()).hexdigest()
+    about = json.loads((folder / "model.json").read_text()) | {
+        "format": "safetensors",
+        "architecture": "nuclei-unet",
+        "weights": "w.safetensors",
+        "sha256": digest,
+    }
+    (folder / "model.json").write_text(json.dumps(about))
+    with pytest.raises(BundleError, match="do not fit nuclei-unet"):
+        Network(load_bundle(folder), CPU)
+
+
+@pytest.mark.parametrize(
+    ("module", "told"),
+    [(Raises(), "failed"), (Nonsense(), "not finite"), (Narrow(), "was expected")],
+)
+def test_a_model_that_does_not_work_is_told(
+    tmp_path: Path, module: torch.nn.Module, told: str
+) -> None:
+    network = Network(load_bundle(make_bundle(tmp_path, module)), CPU)
+    with pytest.raises(ModelFailedError, match=told) as failed:
+        network.warm_up()
+    assert "\n" not in str(failed.value)
+
+
+def test_pictures_are_normalised_as_the_model_asks(tmp_path: Path) -> None:
+    normalisation = {"mean": [0.5, 0.25, 0.0], "std": [0.5, 0.25, 1.0]}
+    folder = make_bundle(tmp_path, Channels(), normalisation=normalisation)
+    network = Network(load_bundle(folder), CPU)
+    picture = np.full((256, 256, 3), (255, 0, 255), np.uint8)
+    maps = network.maps([picture, picture])
+    assert maps.shape == (2, 3, 256, 256)
+    expected = 1 / (1 + np.exp(-np.array([1.0, -1.0, 1.0])))
+    assert maps[1, :, 100, 100] == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_bundled_model_is_sound_and_small() -> None:
+    (nuclei,) = [bundle for bundle in all_models() if bundle.folder.parent == BUNDLED]
+    Network(nuclei, CPU).warm_up()
+    assert nuclei.weights_path.stat().st_size < 10e6
+    assert find_model("nuclei") == find_model("NUCLEI") == nuclei
+
+
+def test_a_model_is_added_by_name_and_version(tmp_path: Path) -> None:
+    first = add_model(make_bundle(tmp_path / "a", name="Our / own", version="1.0"))
+    add_model(make_bundle(tmp_path / "b", name="Our / own", version="1.0", licence="CC0"))
+    add_model(make_bundle(tmp_path / "c", name="Our / own", version="2.0"))
+    kept = sorted(folder.name for folder in models_folder().iterdir())
+    assert kept == ["our-own-1.0", "our-own-2.0"]
+    assert load_bundle(first.folder).description.licence == "CC0"
+    assert find_model("our / own").description.name == "Our / own"
+
+
+def test_a_model_that_cannot_be_used_is_not_added(tmp_path: Path) -> None:
+    folder = make_bundle(tmp_path / "m", sha256="0" * 64)
+    with pytest.raises(BundleError):
+        add_model(folder)
+    assert not list(models_folder().iterdir())
+    with pytest.raises(BundleError, match="known are Nuclei"):
+        find_model("nothing of this kind")

@@ -1,0 +1,82 @@
+"""The bundled nuclei model on real tissue: the same objects however the slide is cut or scanned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from viewer.geometry import Box
+from viewer.inference.model_library import find_model
+from viewer.inference.running import RunError, run_model
+from viewer.overlays.objects import Objects
+from viewer.slides import open_slide
+from viewer.slides.region import read_region
+
+MPP_UM = 0.499
+
+
+def _field(slide: Path, box: Box) -> np.ndarray:
+    source = open_slide(slide)
+    try:
+        return read_region(source, box, round(box.width), round(box.height))
+    finally:
+        source.close()
+
+
+def _within(objects: Objects, box: Box) -> np.ndarray:
+    x, y = objects.centroids.T
+    return objects.centroids[(x > box.x0) & (x < box.x1) & (y > box.y0) & (y < box.y1)]
+
+
+def _share_found(of: np.ndarray, among: np.ndarray, within_px: float) -> float:
+    distances = np.hypot(*(of[:, None] - among[None]).transpose(2, 0, 1))
+    return float((distances.min(1) < within_px).mean())
+
+
+def test_objects_do_not_depend_on_where_blocks_lie(sample_slide: Path, tmp_path: Path) -> None:
+    nuclei, found = find_model("nuclei"), []
+    for name, (x, y) in {"a": (0, 0), "b": (137, 61)}.items():
+        corner = Box(900 - x, 900 - y, 1500, 1400)
+        Image.fromarray(_field(sample_slide, corner)).save(tmp_path / f"{name}.png")
+        run = run_model(tmp_path / f"{name}.png", nuclei, mpp_um=MPP_UM)
+        inner = Box(x + 60, y + 60, x + 540, y + 440)
+        found.append(_within(run.objects(), inner) - (x, y))
+    a, b = found
+    assert len(a) > 100
+    assert _share_found(a, b, 3.0) > 0.98
+    assert _share_found(b, a, 3.0) > 0.98
+
+
+def test_objects_do_not_depend_on_the_scanner(
+    shared_slide: Callable[[str], Path], tmp_path: Path
+) -> None:
+    fine = shared_slide("not-openslide/OS-1-detail.ome.tif")
+    box = Box(0, 0, 1100, 1100)
+    pixels = _field(fine, box)
+    coarse = np.asarray(Image.fromarray(pixels).resize((550, 550), Image.Resampling.BOX))
+    counts = []
+    for name, picture, mpp_um in (("f", pixels, 0.2271), ("c", coarse, 0.4542)):
+        path = tmp_path / f"{name}.tif"
+        per_cm = 1e4 / mpp_um
+        tifffile.imwrite(
+            path, picture, tile=(256, 256), resolution=(per_cm, per_cm), resolutionunit="CENTIMETER"
+        )
+        counts.append(len(run_model(path, find_model("nuclei")).objects()))
+    assert counts[0] > 80
+    assert counts[1] == pytest.approx(counts[0], rel=0.05)
+
+
+def test_a_picture_without_scale_is_asked_for_it(sample_slide: Path, tmp_path: Path) -> None:
+    Image.fromarray(_field(sample_slide, Box(0, 0, 300, 300))).save(tmp_path / "f.png")
+    with pytest.raises(RunError, match="--mpp"):
+        run_model(tmp_path / "f.png", find_model("nuclei"))
+
+
+def test_a_region_beyond_the_slide_is_told(sample_slide: Path) -> None:
+    with pytest.raises(RunError, match="2220 x 2967"):
+        run_model(sample_slide, find_model("nuclei"), Box(5000, 0, 6000, 100))

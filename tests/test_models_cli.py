@@ -1,0 +1,79 @@
+"""`coverslip models` and `coverslip run` as a researcher runs them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import tifffile
+from test_cli import coverslip
+
+from viewer.inference.model_library import BUNDLED
+
+REGION = "1100,1100,300,200"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COVERSLIP_HOME", str(tmp_path / "home"))
+
+
+def test_models_are_listed_checked_and_added(tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    shutil.copytree(BUNDLED / "nuclei", own)
+    text = (own / "model.json").read_text().replace('"name": "Nuclei"', '"name": "Ours"')
+    (own / "model.json").write_text(text)
+    checked = coverslip("models", "check", "own", "--json", folder=tmp_path)
+    assert json.loads(checked.stdout)["name"] == "Ours"
+    assert coverslip("models", "add", "own", folder=tmp_path).returncode == 0
+    listed = json.loads(coverslip("models", "list", "--json", folder=tmp_path).stdout)
+    assert [model["name"] for model in listed] == ["Nuclei", "Ours"]
+    assert "Ours" in coverslip("models", "list", folder=tmp_path).stdout
+
+
+def test_a_run_writes_what_it_counts_and_keeps_it(sample_slide: Path, tmp_path: Path) -> None:
+    arguments = ("run", "nuclei", str(sample_slide), "--region", REGION, "--json")
+    first = coverslip(*arguments, "-o", "o.geojson", folder=tmp_path)
+    told = json.loads(first.stdout)
+    assert told["objects"] > 10
+    features = json.loads((tmp_path / "o.geojson").read_text())["features"]
+    assert len(features) == told["objects"] == told["classes"]["Nucleus"]
+    again = json.loads(coverslip(*arguments, "-o", "o.tif", folder=tmp_path).stdout)
+    assert (again["objects"], again["device"]) == (told["objects"], "kept results")
+    mask = tifffile.imread(tmp_path / "o.tif")
+    assert mask.shape == (200, 300)
+    assert mask.max() <= told["objects"]
+
+
+def test_a_shot_shows_the_overlay(sample_slide: Path, tmp_path: Path) -> None:
+    field = ("shot", str(sample_slide), "--center", "1250,1200", "--mag", "40", "--size", "300x200")
+    assert coverslip(*field, "-o", "without.png", folder=tmp_path).returncode == 0
+    told = coverslip(*field, "--overlay", "nuclei", "-o", "with.png", folder=tmp_path)
+    assert told.returncode == 0, told.stderr
+    assert (tmp_path / "with.png").read_bytes() != (tmp_path / "without.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("run", "unheard-of", "SLIDE"), 'There is no model "unheard-of"'),
+        (("run", "nuclei", "absent.svs"), "absent.svs"),
+        (("run", "nuclei", "SLIDE", "--region", "1,2"), "--region takes"),
+        (("run", "nuclei", "SLIDE", "--region", "9999,0,10,10"), "outside the slide"),
+        (("run", "nuclei", "SLIDE", "-o", "o.doc"), "does not tell its format"),
+        (("run", "nuclei", "SLIDE", "--device", "abacus", "--region", REGION), "abacus"),
+        (("models", "check", "."), "holds no model.json"),
+        (("models", "add", "."), "holds no model.json"),
+        (("shot", "SLIDE", "--overlay", "unheard-of", "-o", "o.png"), "There is no model"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    sample_slide: Path, tmp_path: Path, arguments: tuple[str, ...], sentence: str
+) -> None:
+    given = [str(sample_slide) if each == "SLIDE" else each for each in arguments]
+    told = coverslip(*given, folder=tmp_path)
+    assert told.returncode == 2
+    assert sentence in told.stderr
+    assert "Traceback" not in told.stderr
