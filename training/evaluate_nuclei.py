@@ -1,0 +1,125 @@
+"""Measures the nuclei model against a classical method: python -m training.evaluate_nuclei DATA."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from training.classical_baseline import classical_labels
+from training.nuclei_data import NucleiSet, load_bbbc038, load_tnbc, split
+from training.scores import Scores, scored
+from viewer.geometry import Box
+from viewer.inference.bundle import load_bundle
+from viewer.inference.instances import labelled
+from viewer.inference.model_library import BUNDLED
+from viewer.inference.network import Network
+from viewer.slides import open_slide
+from viewer.slides.region import read_region
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+    from torch import nn
+
+_STRIDE = 16
+_MEAN, _STD = 0.6, 0.25
+
+
+def predicted(model: nn.Module, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(3, h, w) probabilities for a field of any size."""
+    height, width = image.shape[:2]
+    edges = ((0, -height % _STRIDE), (0, -width % _STRIDE), (0, 0))
+    padded = np.pad(image.astype(np.float32), edges, mode="reflect")
+    x = torch.from_numpy((padded / 255 - _MEAN) / _STD).permute(2, 0, 1)[None].float()
+    with torch.inference_mode():
+        return torch.sigmoid(model(x))[0, :, :height, :width].numpy()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path, help="folder with nuclei/")
+    options = parser.parse_args()
+    print("| fields | method | F1 at IoU 0.5 | PQ | found | outlined |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for name, fields in validation_sets(options.data).items():
+        for method, labels_of in methods().items():
+            scores = score(fields, labels_of)
+            print(
+                f"| {name} | {method} | {scores.f1:.3f} | {scores.pq:.3f} "
+                f"| {scores.found} | {scores.true} |"
+            )
+
+
+def validation_sets(data: Path) -> dict[str, NucleiSet]:
+    """None of these fields was trained on."""
+    _, held = split(load_bbbc038(data / "nuclei" / "bbbc038-brightfield-train.npz"))
+    return {
+        "BBBC038, validation": held,
+        "TNBC, H&E": load_tnbc(data / "nuclei" / "tnbc-train-augmented.npz"),
+    }
+
+
+def methods() -> dict[str, Callable[[NDArray[np.uint8]], NDArray[np.int32]]]:
+    """What is compared: picture -> labels."""
+    network = Network(load_bundle(BUNDLED / "nuclei"), torch.device("cpu"))
+    return {
+        "bundled model": lambda image: labelled(_maps(network, image)),
+        "colour deconvolution and watershed": classical_labels,
+    }
+
+
+def score(fields: NucleiSet, labels_of: Callable[[NDArray[np.uint8]], NDArray[np.int32]]) -> Scores:
+    return scored(
+        (labels, labels_of(image))
+        for image, labels in zip(fields.images, fields.labels, strict=True)
+    )
+
+
+def agreement(network: Network, slide: Path, shifts: int = 4) -> float:
+    """Share of objects found again within 1.5 um when the field begins elsewhere.
+
+    On the part of the bundled slide that was not trained on.
+    """
+    source = open_slide(slide)
+    side, margin = 768, 64
+    base = source.levels[0]
+    box = Box(700, base.height_px - side - 40, 700 + side, base.height_px - 40)
+    shares, first = [], None
+    for step in range(shifts):
+        dx, dy = 5 * step, 3 * step
+        moved = Box(box.x0 - dx, box.y0 - dy, box.x1 - dx, box.y1 - dy)
+        labels = labelled(network.maps([read_region(source, moved, side, side)])[0])
+        middles = _middles(labels) - (dx, dy)
+        inner = middles[((middles > margin) & (middles < side - margin)).all(1)]
+        if first is None:
+            first = inner
+        else:
+            apart = np.hypot(*(first[:, None] - inner[None]).transpose(2, 0, 1))
+            shares += [float((apart.min(1) < 3).mean()), float((apart.min(0) < 3).mean())]
+    source.close()
+    return float(np.mean(shares))
+
+
+def _maps(network: Network, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    height, width = image.shape[:2]
+    edges = ((0, -height % _STRIDE), (0, -width % _STRIDE), (0, 0))
+    return network.maps([np.pad(image, edges, mode="reflect")])[0][:, :height, :width]
+
+
+def _middles(labels: NDArray[np.int32]) -> NDArray[np.float64]:
+    """(n, 2) x, y."""
+    rows, columns = np.nonzero(labels)
+    which = labels[rows, columns]
+    count = np.bincount(which)
+    is_there = count > 0
+    x = np.bincount(which, columns)[is_there] / count[is_there]
+    return np.stack([x, np.bincount(which, rows)[is_there] / count[is_there]], 1)
+
+
+if __name__ == "__main__":
+    main()

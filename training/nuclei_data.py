@@ -1,0 +1,104 @@
+"""Fields with outlined nuclei, their split, and tissue without outlines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+from skimage.segmentation import find_boundaries
+
+from viewer.geometry import Box
+from viewer.slides import open_slide
+from viewer.slides.region import read_region
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from viewer.slides.source import RgbImage
+
+    Labels = NDArray[np.int32]
+
+_FOLDS = 5
+_LARGE_PX = 600
+_PINK_RED = 185
+_HELD_OUT_SHARE = 1 / 3
+
+
+@dataclass(frozen=True, slots=True)
+class NucleiSet:
+    """n fields: uint8 (n, h, w, 3) and int32 (n, h, w), 0 is background."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def chosen(self, indices: NDArray[np.int64]) -> NucleiSet:
+        return NucleiSet(self.images[indices], self.labels[indices])
+
+
+def load_bbbc038(path: Path) -> NucleiSet:
+    """The 80 stained brightfield fields of BBBC038 (CC0), in pixels of their own."""
+    with np.load(path) as kept:
+        return NucleiSet(kept["images"], kept["instances"].astype(np.int32))
+
+
+def load_tnbc(path: Path) -> NucleiSet:
+    """The H&E fields of TNBC (Naylor et al. 2018), halved to 0.5 um/px; for measuring only."""
+    with np.load(path) as kept:
+        halves = [
+            np.asarray(Image.fromarray(image).resize((256, 256), Image.Resampling.BOX))
+            for image in kept["images"]
+        ]
+        return NucleiSet(np.stack(halves), kept["instances"][:, ::2, ::2].astype(np.int32))
+
+
+def split(fields: NucleiSet, fold: int = 0) -> tuple[NucleiSet, NucleiSet]:
+    """Training and validation fields: four fifths and one fifth, alike in stain and size."""
+    red = fields.images.reshape(len(fields), -1, 3).mean(1)[:, 0]
+    sizes = np.array([_median_area(labels) for labels in fields.labels])
+    kind = (red > _PINK_RED) * 2 + (sizes > _LARGE_PX)
+    order = np.lexsort((sizes, kind))
+    held = np.sort(order[fold::_FOLDS])
+    return fields.chosen(np.setdiff1d(np.arange(len(fields)), held)), fields.chosen(held)
+
+
+def tissue_without_outlines(slide: Path, tiles: Path | None) -> list[RgbImage]:
+    """Pictures at 0.5 um/px: the upper part of the bundled slide (CC0), CRC-VAL-HE-7K (CC BY).
+
+    The lower third of the slide is left for measuring.
+    """
+    source = open_slide(slide)
+    try:
+        base = source.levels[0]
+        height = int(base.height_px * (1 - _HELD_OUT_SHARE))
+        box = Box(0, 0, base.width_px, height)
+        pictures = [read_region(source, box, base.width_px, height)]
+    finally:
+        source.close()
+    files = sorted(tiles.glob("*/*.jpg")) if tiles is not None else []
+    return pictures + [np.asarray(Image.open(file).convert("RGB")) for file in files]
+
+
+def target_maps(labels: Labels) -> NDArray[np.float32]:
+    """(3, h, w): in a nucleus, on its inner edge, depth from 0 at the edge to 1 in the middle."""
+    depth = np.zeros(labels.shape, np.float32)
+    for number, place in enumerate(ndimage.find_objects(labels), 1):
+        if place is None:
+            continue
+        inside = np.pad(labels[place] == number, 1)
+        far = ndimage.distance_transform_edt(inside)
+        depth[place][inside[1:-1, 1:-1]] = (far / far.max())[inside]
+    edge = find_boundaries(labels, mode="inner")
+    return np.stack([labels > 0, edge, depth]).astype(np.float32)
+
+
+def _median_area(labels: Labels) -> float:
+    areas = np.bincount(labels.ravel())[1:]
+    return float(np.median(areas[areas > 0]))
