@@ -105,7 +105,7 @@ def _million(slide: Path) -> list[Figure]:
     grid = block_grid(source, bundle.description, mpp_um)
     store = ResultStore(result_path(source.info.identity, "a million", mpp_um))
     for key, objects in _strewn(grid):
-        store.put(key, objects)
+        store.put(key, objects.to_bytes())
     store.close()
     before_bytes = psutil.Process().memory_info().rss
     began_s = time.perf_counter()

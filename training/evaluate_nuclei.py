@@ -93,7 +93,7 @@ def agreement(network: Network, slide: Path, shifts: int = 4) -> float:
     for step in range(shifts):
         dx, dy = 5 * step, 3 * step
         moved = Box(box.x0 - dx, box.y0 - dy, box.x1 - dx, box.y1 - dy)
-        labels = labelled(network.maps([read_region(source, moved, side, side)])[0])
+        labels = labelled(_maps(network, read_region(source, moved, side, side)))
         middles = _middles(labels) - (dx, dy)
         inner = middles[((middles > margin) & (middles < side - margin)).all(1)]
         if first is None:
@@ -108,7 +108,8 @@ def agreement(network: Network, slide: Path, shifts: int = 4) -> float:
 def _maps(network: Network, image: NDArray[np.uint8]) -> NDArray[np.float32]:
     height, width = image.shape[:2]
     edges = ((0, -height % _STRIDE), (0, -width % _STRIDE), (0, 0))
-    return network.maps([np.pad(image, edges, mode="reflect")])[0][:, :height, :width]
+    logits = network.answers([np.pad(image, edges, mode="reflect")])[0]
+    return 1 / (1 + np.exp(-logits[:, :height, :width]))
 
 
 def _middles(labels: NDArray[np.int32]) -> NDArray[np.float64]:

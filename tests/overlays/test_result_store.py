@@ -13,6 +13,7 @@ import pytest
 from overlay_steps import squares
 
 from viewer.overlays.blocks import BlockKey
+from viewer.overlays.objects import Objects
 from viewer.overlays.result_store import (
     ResultStore,
     ResultStoreError,
@@ -27,11 +28,12 @@ from pathlib import Path
 sys.path.insert(0, {here!r})
 from overlay_steps import squares
 from viewer.overlays.blocks import BlockKey
+from viewer.overlays.objects import Objects
 from viewer.overlays.result_store import ResultStore
 store = ResultStore(Path(sys.argv[1]))
 number = 0
 while True:
-    store.put(BlockKey(number, 0), squares(*[(i, number) for i in range(2000)]))
+    store.put(BlockKey(number, 0), squares(*[(i, number) for i in range(2000)]).to_bytes())
     print(number, flush=True)
     number += 1
 """
@@ -40,16 +42,16 @@ while True:
 def _kept(path: Path) -> dict[BlockKey, int]:
     store = ResultStore(path)
     try:
-        return {key: len(objects) for key, objects in store}
+        return {key: len(Objects.from_bytes(data)) for key, data in store}
     finally:
         store.close()
 
 
 def test_blocks_are_kept(tmp_path: Path) -> None:
     store = ResultStore(tmp_path / "a" / "b.sqlite")
-    store.put(BlockKey(1, 2), squares((5, 5)))
-    store.put(BlockKey(0, 0), squares())
-    store.put(BlockKey(1, 2), squares((5, 5), (50, 5)))
+    store.put(BlockKey(1, 2), squares((5, 5)).to_bytes())
+    store.put(BlockKey(0, 0), squares().to_bytes())
+    store.put(BlockKey(1, 2), squares((5, 5), (50, 5)).to_bytes())
     store.close()
     assert _kept(store.path) == {(1, 2): 2, (0, 0): 0}
 
@@ -74,7 +76,7 @@ def test_a_damaged_file_does_no_harm(tmp_path: Path, spoil: str) -> None:
     path = tmp_path / "kept.sqlite"
     store = ResultStore(path)
     for column in range(20):
-        store.put(BlockKey(column, 0), squares(*[(i, 0) for i in range(200)]))
+        store.put(BlockKey(column, 0), squares(*[(i, 0) for i in range(200)]).to_bytes())
     store.close()
     data = path.read_bytes()
     spoilt = {
@@ -85,17 +87,17 @@ def test_a_damaged_file_does_no_harm(tmp_path: Path, spoil: str) -> None:
     path.write_bytes(spoilt[spoil])
     assert all(count == 200 for count in _kept(path).values())
     again = ResultStore(path)
-    again.put(BlockKey(99, 0), squares((1, 1)))
+    again.put(BlockKey(99, 0), squares((1, 1)).to_bytes())
     again.close()
 
 
 def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
     store = ResultStore(tmp_path / "kept.sqlite")
-    store.put(BlockKey(0, 0), squares((1, 1)))
+    store.put(BlockKey(0, 0), squares((1, 1)).to_bytes())
     pages = store._database.execute("PRAGMA page_count").fetchone()[0]
     store._database.execute(f"PRAGMA max_page_count={pages + 2}")
     with pytest.raises(ResultStoreError, match="cannot be kept"):
-        store.put(BlockKey(1, 0), squares(*[(i, 0) for i in range(5000)]))
+        store.put(BlockKey(1, 0), squares(*[(i, 0) for i in range(5000)]).to_bytes())
     store.close()
     assert _kept(store.path) == {(0, 0): 1}
 
@@ -114,7 +116,7 @@ def test_slides_models_and_scales_have_files_of_their_own() -> None:
 def test_the_oldest_results_go_first() -> None:
     for number in range(4):
         store = ResultStore(results_folder() / str(number) / "r.sqlite")
-        store.put(BlockKey(0, 0), squares(*[(i, 0) for i in range(500)]))
+        store.put(BlockKey(0, 0), squares(*[(i, 0) for i in range(500)]).to_bytes())
         store.close()
         os.utime(store.path, (1000 + number, 1000 + number))
     size = store.path.stat().st_size
@@ -127,8 +129,8 @@ def test_the_oldest_results_go_first() -> None:
 
 def test_two_processes_may_have_the_same_results_open(tmp_path: Path) -> None:
     first, second = ResultStore(tmp_path / "r.sqlite"), ResultStore(tmp_path / "r.sqlite")
-    first.put(BlockKey(0, 0), squares((1, 1)))
-    second.put(BlockKey(1, 0), squares((1, 1)))
+    first.put(BlockKey(0, 0), squares((1, 1)).to_bytes())
+    second.put(BlockKey(1, 0), squares((1, 1)).to_bytes())
     assert {key for key, _ in first} == {(0, 0), (1, 0)}
     first.close()
     second.close()

@@ -18,24 +18,26 @@ _HEAT = np.array([[0, 60, 180, 255, 230], [0, 70, 200, 210, 40], [255, 220, 60, 
 
 
 class CellLayer:
-    """Paints cells of `cell_px` level-0 pixels, smoothly enlarged."""
+    """Paints cells of `cell_px` level-0 pixels, smoothly enlarged unless told otherwise."""
 
     def __init__(self) -> None:
         self.opacity = 0.55
         self._image: QImage | None = None
         self._cell_px = 1.0
+        self._is_smooth = True
 
     def clear(self) -> None:
         """Paints nothing."""
         self._image = None
 
-    def show_colours(self, rgba: NDArray[np.uint8], cell_px: float) -> None:
+    def show_colours(self, rgba: NDArray[np.uint8], cell_px: float, *, smooth: bool = True) -> None:
         """Paints uint8 (rows, columns, 4)."""
         rgba = np.ascontiguousarray(rgba)
         height, width = rgba.shape[:2]
         image = QImage(rgba.data, width, height, 4 * width, QImage.Format.Format_RGBA8888)
         self._image = image.convertToFormat(QImage.Format.Format_ARGB32_Premultiplied)
         self._cell_px = cell_px
+        self._is_smooth = smooth
 
     def show_heat(self, values: NDArray[np.float32], cell_px: float) -> None:
         """Paints values of 0 and more, (rows, columns); 0 is clear, the largest is red.
@@ -62,7 +64,7 @@ class CellLayer:
         slide = scene.slide
         painter.setClipRect(QRectF(slide.x0, slide.y0, slide.width, slide.height))
         painter.setOpacity(self.opacity)
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self._is_smooth)
         width, height = self._image.width(), self._image.height()
         target = QRectF(0.0, 0.0, width * self._cell_px, height * self._cell_px)
         painter.drawImage(target, self._image, QRectF(self._image.rect()))

@@ -15,6 +15,7 @@ MODEL_FILE = "model.json"
 Colour = Annotated[str, Meta(pattern="^#[0-9a-fA-F]{6}$")]
 Positive = Annotated[float, Meta(gt=0)]
 Triple = tuple[float, float, float]
+Task = Literal["instances", "classification", "embedding"]
 
 
 class BundleError(Exception):
@@ -42,11 +43,15 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     task
         "instances": three maps (nucleus, edge, depth) as logits, cut into objects.
+        "classification": logits of the classes for each patch. "embedding": a vector for each
+        patch.
     mpp_um
         Micrometres per pixel that the model was trained on and is fed.
     patch_px, margin_px
         Side of the square that it is fed, and the part of it round the edge that only gives
         context; both in pixels of `mpp_um`.
+    stride_px
+        From one patch to the next, for what is told patch by patch; the patch's side by default.
     format
         "safetensors" for a registered architecture, "torchscript" for TorchScript.
     sha256
@@ -55,12 +60,13 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
 
     name: Annotated[str, Meta(min_length=1, max_length=80)]
     version: Annotated[str, Meta(min_length=1, max_length=40)]
-    task: Literal["instances"]
+    task: Task
     mpp_um: Positive
     patch_px: Annotated[int, Meta(ge=64, le=8192)]
     margin_px: Annotated[int, Meta(ge=0)] = 0
+    stride_px: Annotated[int, Meta(ge=16)] | None = None
     normalisation: Normalisation = Normalisation()
-    classes: Annotated[tuple[ModelClass, ...], Meta(min_length=1, max_length=256)]
+    classes: Annotated[tuple[ModelClass, ...], Meta(max_length=256)] = ()
     format: Literal["safetensors", "torchscript"]
     architecture: str | None = None
     weights: str
@@ -69,6 +75,11 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     citation: str = ""
     about: str = ""
     schema_version: Literal[1] = 1
+
+    @property
+    def stride(self) -> int:
+        """From one patch to the next, pixels of `mpp_um`."""
+        return self.stride_px or self.patch_px
 
 
 class ModelBundle(msgspec.Struct, frozen=True):
@@ -149,6 +160,10 @@ def _check(description: ModelDescription, folder: Path) -> None:
         refuse("sha256 has to be 64 hexadecimal digits")
     if description.patch_px <= 2 * description.margin_px:
         refuse("margin_px leaves nothing of patch_px")
+    if description.stride > description.patch_px or (description.patch_px - description.stride) % 2:
+        refuse("stride_px has to be at most patch_px, and both even or both odd")
+    if description.task != "embedding" and not description.classes:
+        refuse("classes are missing")
     if any(value <= 0 for value in description.normalisation.std):
         refuse("std of normalisation has to be above 0")
     if description.format == "safetensors" and not description.architecture:

@@ -22,10 +22,12 @@ from viewer.inference.messages import (
     receive_answer,
     send,
 )
+from viewer.inference.tasks import decode_result
 from viewer.inference.wanted import WantedBlocks
 from viewer.overlays.blocks import BlockKey
-from viewer.overlays.objects import Objects
+from viewer.overlays.objects import ObjectsError
 from viewer.overlays.result_store import ResultStore, ResultStoreError, result_path
+from viewer.overlays.vectors import VectorsError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from viewer.geometry import Box
     from viewer.inference.bundle import ModelBundle
     from viewer.inference.messages import Answer
+    from viewer.inference.tasks import Result
     from viewer.overlays.blocks import BlockGrid
 
 _log = logging.getLogger(__name__)
@@ -77,7 +80,7 @@ class Timing:
 class EngineListener(Protocol):
     """Who hears of the engine's work; called in the engine's threads."""
 
-    def on_block(self, key: BlockKey, objects: Objects) -> None:
+    def on_block(self, key: BlockKey, result: Result) -> None:
         """A block is known, from the model or from before."""
 
     def on_progress(self, progress: Progress) -> None: ...
@@ -113,6 +116,7 @@ class Engine:
             str(slide), str(bundle.folder), mpp_um, device, max(1, (os.cpu_count() or 2) - 1)
         )
         self._subject = identity, bundle.key, mpp_um
+        self._task = bundle.description.task
         self._listener = listener
         self._changed = threading.Condition()
         self._wanted = WantedBlocks(grid)
@@ -189,12 +193,17 @@ class Engine:
         except ResultStoreError as error:
             self._listener.on_trouble(str(error), is_final=False)
             return
-        for key, objects in self._store:
+        for key, data in self._store:
             if self._is_closed:
                 return
+            try:
+                result = decode_result(self._task, data)
+            except (ObjectsError, VectorsError) as error:
+                _log.warning("a block is made again (%s)", error)
+                continue
             with self._changed:
                 self._wanted.settle(key)
-            self._listener.on_block(key, objects)
+            self._listener.on_block(key, result)
 
     def _wait_for_work(self) -> bool:
         """Waits until a block is wanted; False at the end."""
@@ -292,7 +301,7 @@ class Engine:
                 self._take_block(answer)
 
     def _take_block(self, done: Done) -> None:
-        key, objects = BlockKey(done.column, done.row), Objects.from_bytes(done.objects)
+        key = BlockKey(done.column, done.row)
         before = self.timing
         self.timing = Timing(
             before.read_s + done.read_s,
@@ -302,11 +311,11 @@ class Engine:
         )
         if self._store is not None:
             try:
-                self._store.put(key, objects)
+                self._store.put(key, done.result)
             except ResultStoreError as error:
                 self._store = None
                 self._listener.on_trouble(str(error), is_final=False)
-        self._listener.on_block(key, objects)
+        self._listener.on_block(key, decode_result(self._task, done.result))
         self._settle(key)
 
     def _settle(self, key: BlockKey) -> None:

@@ -44,11 +44,11 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
 
 
 class Done(msgspec.Struct, frozen=True, tag=True):
-    """A block's objects as `Objects.to_bytes` gives them, and where the time went."""
+    """A block's result as its `to_bytes` gives it, and where the time went."""
 
     column: int
     row: int
-    objects: bytes
+    result: bytes
     read_s: float = 0.0
     forward_s: float = 0.0
     cut_s: float = 0.0

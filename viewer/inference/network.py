@@ -55,6 +55,7 @@ class Network:
         self._mean = torch.tensor(about.normalisation.mean).view(shape).to(device) * 255
         self._factor = 1 / (torch.tensor(about.normalisation.std).view(shape).to(device) * 255)
         self._patch_px = about.patch_px
+        self._task, self._classes = about.task, len(about.classes)
 
     def warm_up(self) -> None:
         """Feeds one grey picture, so that the first real one is not the slow one.
@@ -64,10 +65,14 @@ class Network:
         ModelFailedError
             The model does not work.
         """
-        self.maps([np.full((self._patch_px, self._patch_px, 3), 200, np.uint8)])
+        self.answers([np.full((self._patch_px, self._patch_px, 3), 200, np.uint8)])
 
-    def maps(self, pictures: Sequence[RgbImage]) -> NDArray[np.float32]:
-        """(n, 3, side, side) probabilities for n pictures, uint8 (side, side, 3).
+    def answers(self, pictures: Sequence[RgbImage]) -> NDArray[np.float32]:
+        """What the model says of n pictures, uint8 (side, side, 3).
+
+        Returns
+        -------
+        Logits (n, 3, side, side) of instances, logits (n, classes), or embeddings (n, d).
 
         Raises
         ------
@@ -94,18 +99,29 @@ class Network:
             raise ModelFailedError(
                 f"The model {self._name} failed: {_first_line(error)}"
             ) from error
-        expected = (len(pictures), 3, *pictures[0].shape[:2])
-        if not isinstance(logits, torch.Tensor) or tuple(logits.shape) != expected:
-            shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits)
+        self._check(logits, len(pictures), pictures[0].shape[0])
+        return logits.float().cpu().numpy()
+
+    def _check(self, answer: object, count: int, side_px: int) -> None:
+        expected: dict[str, tuple[int | str, ...]] = {
+            "instances": (count, 3, side_px, side_px),
+            "classification": (count, self._classes),
+            "embedding": (count, "any"),
+        }
+        wanted = expected[self._task]
+        shape = tuple(answer.shape) if isinstance(answer, torch.Tensor) else ()
+        fits = len(shape) == len(wanted) and all(
+            is_ == should or should == "any" for is_, should in zip(shape, wanted, strict=True)
+        )
+        if not isinstance(answer, torch.Tensor) or not fits:
+            said = shape or type(answer).__name__
             raise ModelFailedError(
-                f"The model {self._name} answered with {shape} where {expected} was expected."
+                f"The model {self._name} answered with {said} where {wanted} was expected."
             )
-        maps = torch.sigmoid(logits.float())
-        if not bool(torch.isfinite(maps).all()):
+        if not bool(torch.isfinite(answer).all()):
             raise ModelFailedError(
                 f"The model {self._name} answered with numbers that are not finite."
             )
-        return maps.cpu().numpy()
 
 
 def _load(bundle: ModelBundle) -> torch.nn.Module:

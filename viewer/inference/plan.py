@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from viewer.geometry import Size
 from viewer.overlays.blocks import BlockGrid
+from viewer.overlays.vectors import CELLS
 
 if TYPE_CHECKING:
     from viewer.inference.bundle import ModelDescription
@@ -21,6 +22,9 @@ def block_grid(source: SlideSource, model: ModelDescription, mpp_um: float) -> B
         Micrometres per level-0 pixel.
     """
     base = source.levels[0]
-    core_px = model.patch_px - 2 * model.margin_px
     slide = Size(base.width_px, base.height_px)
-    return BlockGrid(slide, model.mpp_um / mpp_um, core_px, model.margin_px)
+    if model.task == "instances":
+        core_px, margin_px = model.patch_px - 2 * model.margin_px, model.margin_px
+    else:
+        core_px, margin_px = CELLS * model.stride, (model.patch_px - model.stride) // 2
+    return BlockGrid(slide, model.mpp_um / mpp_um, core_px, margin_px)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from viewer.geometry import Box
 from viewer.inference.engine import Engine, Progress
 from viewer.inference.plan import block_grid
+from viewer.inference.tasks import add_result, empty_map
 from viewer.overlays.object_map import ObjectMap
 from viewer.slides import open_slide
 from viewer.slides.calibration import remembered_mpp_um
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.inference.bundle import ModelBundle
+    from viewer.inference.tasks import Result
     from viewer.overlays.blocks import BlockKey
     from viewer.overlays.objects import Objects
+    from viewer.overlays.vector_map import VectorMap
     from viewer.slides.source import SlideSource
 
 
@@ -44,7 +47,7 @@ class ModelRun:
         Sentences about what is missing, such as unreadable tiles.
     """
 
-    found: ObjectMap
+    found: ObjectMap | VectorMap
     box: Box
     mpp_um: float
     device: str = ""
@@ -52,7 +55,8 @@ class ModelRun:
     troubles: list[str] = field(default_factory=list[str])
 
     def objects(self) -> Objects:
-        """Those whose middle lies in what was asked for."""
+        """Those whose middle lies in what was asked for; of models that find objects."""
+        assert isinstance(self.found, ObjectMap)
         found, box = self.found.all_objects(), self.box
         x, y = found.centroids[:, 0], found.centroids[:, 1]
         return found.taken((x >= box.x0) & (x < box.x1) & (y >= box.y0) & (y < box.y1))
@@ -112,7 +116,7 @@ def _run(
             "give it with --mpp, or set it in the window."
         )
     grid = block_grid(source, bundle.description, scale)
-    run = ModelRun(ObjectMap(grid, scale), asked, scale)
+    run = ModelRun(empty_map(bundle.description.task, grid, scale), asked, scale)
     listener = _Listener(run, on_progress)
     started_s = time.monotonic()
     engine = Engine(path.absolute(), source.info.identity, grid, scale, bundle, listener, device)
@@ -144,8 +148,8 @@ class _Listener:
         self.finished = threading.Event()
         self.failure = ""
 
-    def on_block(self, key: BlockKey, objects: Objects) -> None:
-        self._run.found.add(key, objects)
+    def on_block(self, key: BlockKey, result: Result) -> None:
+        add_result(self._run.found, key, result)
 
     def on_progress(self, progress: Progress) -> None:
         if self._on_progress is not None:

@@ -16,9 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import torch
 
-from viewer.geometry import Box
-from viewer.inference.bundle import BundleError, load_bundle
-from viewer.inference.instances import labelled, objects_of
+from viewer.inference.bundle import BundleError, ModelDescription, load_bundle
 from viewer.inference.messages import (
     Compute,
     Done,
@@ -31,8 +29,8 @@ from viewer.inference.messages import (
 )
 from viewer.inference.network import ModelFailedError, Network, choose_device
 from viewer.inference.plan import block_grid
+from viewer.inference.tasks import InstanceSteps, PatchSteps, no_result
 from viewer.overlays.blocks import BlockGrid, BlockKey
-from viewer.overlays.objects import Objects
 from viewer.slides import SlideError, TileError, open_slide
 from viewer.slides.region import read_region
 from viewer.slides.tissue import TissueMask, tissue_mask
@@ -41,12 +39,15 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from viewer.geometry import Box
     from viewer.inference.messages import Answer
+    from viewer.inference.tasks import TaskSteps
     from viewer.slides.source import RgbImage, SlideSource
 
 _AHEAD = 2
 """Batches that lie ready before each step."""
 _FIRST_CUDA_BATCH = 16
+"""Blocks."""
 _NICE = 5
 
 
@@ -55,21 +56,34 @@ class _Job:
     """A block on its way through the steps."""
 
     key: BlockKey
-    picture: RgbImage
+    region: RgbImage
+    pictures: list[RgbImage]
     read_s: float
-    maps: NDArray[np.float32] | None = None
+    answers: NDArray[np.float32] | None = None
     forward_s: float = 0.0
 
 
 class Worker:
     """Reads, computes and cuts until the pipe ends."""
 
-    def __init__(self, source: SlideSource, network: Network, grid: BlockGrid, mpp_um: float):
+    def __init__(
+        self,
+        source: SlideSource,
+        network: Network,
+        model: ModelDescription,
+        grid: BlockGrid,
+        mpp_um: float,
+    ) -> None:
         self._source = source
         self._network = network
         self._grid = grid
-        self._mpp_um = mpp_um
         self._tissue: TissueMask | None = None
+        self._nothing = no_result(model.task).to_bytes()
+        self._steps: TaskSteps = (
+            InstanceSteps(grid, mpp_um)
+            if model.task == "instances"
+            else PatchSteps(grid, model, self._has_tissue)
+        )
         self.batch = _FIRST_CUDA_BATCH if network.device.type == "cuda" else 1
         self._asked: queue.SimpleQueue[BlockKey] = queue.SimpleQueue()
         self._read: queue.Queue[_Job] = queue.Queue(_AHEAD * self.batch)
@@ -103,16 +117,20 @@ class Worker:
         while True:
             key = self._asked.get()
             if not self._has_tissue(self._grid.core_box(key)):
-                self._answers.put(Done(key.column, key.row, Objects.none().to_bytes()))
+                self._answers.put(Done(key.column, key.row, self._nothing))
                 continue
             side_px = self._grid.input_px
             started = time.perf_counter()
             try:
-                picture = read_region(self._source, self._grid.input_box(key), side_px, side_px)
+                region = read_region(self._source, self._grid.input_box(key), side_px, side_px)
             except TileError as error:
                 self._answers.put(Unreadable(key.column, key.row, str(error)))
                 continue
-            self._read.put(_Job(key, picture, time.perf_counter() - started))
+            pictures = self._steps.pictures(region, key)
+            if pictures:
+                self._read.put(_Job(key, region, pictures, time.perf_counter() - started))
+            else:
+                self._answers.put(Done(key.column, key.row, self._nothing))
 
     def _serve_computing(self) -> None:
         while True:
@@ -127,7 +145,7 @@ class Worker:
     def _compute(self, jobs: list[_Job]) -> None:
         started = time.perf_counter()
         try:
-            maps = self._network.maps([job.picture for job in jobs])
+            answers = self._network.answers([each for job in jobs for each in job.pictures])
         except torch.OutOfMemoryError:
             if len(jobs) == 1:
                 raise ModelFailedError(
@@ -140,21 +158,19 @@ class Worker:
             self._compute(jobs[self.batch :])
             return
         forward_s = (time.perf_counter() - started) / len(jobs)
-        for job, each in zip(jobs, maps, strict=True):
-            job.maps, job.forward_s = each, forward_s
+        at = 0
+        for job in jobs:
+            job.answers, job.forward_s = answers[at : at + len(job.pictures)], forward_s
+            at += len(job.pictures)
             self._computed.put(job)
 
     def _serve_cutting(self) -> None:
         while True:
             job = self._computed.get()
-            assert job.maps is not None
+            assert job.answers is not None
             started = time.perf_counter()
-            pixel_um = self._grid.downsample * self._mpp_um
-            box, core = self._grid.input_box(job.key), self._grid.core_box(job.key)
-            core = core.intersection(Box(0, 0, *self._grid.slide))
-            objects = objects_of(labelled(job.maps), job.picture, box, core, pixel_um)
+            data = self._steps.result(job.answers, job.region, job.key).to_bytes()
             cut_s = time.perf_counter() - started
-            data = objects.to_bytes()
             self._answers.put(Done(*job.key, data, job.read_s, job.forward_s, cut_s))
 
     def _has_tissue(self, box: Box) -> bool:
@@ -198,7 +214,7 @@ def _prepared(start: Start) -> tuple[Worker, Ready]:
     network.warm_up()
     source = open_slide(Path(start.slide))
     grid = block_grid(source, bundle.description, start.mpp_um)
-    worker = Worker(source, network, grid, start.mpp_um)
+    worker = Worker(source, network, bundle.description, grid, start.mpp_um)
     worker.start()
     return worker, Ready(str(device), 3 * worker.batch)
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from viewer.folders import cache_folder
 from viewer.overlays.blocks import BlockKey
-from viewer.overlays.objects import Objects, ObjectsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +23,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS blocks (
     block_column INTEGER NOT NULL,
     block_row INTEGER NOT NULL,
-    objects BLOB NOT NULL,
+    result BLOB NOT NULL,
     PRIMARY KEY (block_column, block_row)
 )
 """
@@ -54,12 +53,12 @@ def result_path(identity: str, model: str, mpp_um: float) -> Path:
     except OSError as error:
         raise _not_kept(error) from error
     slide = hashlib.blake2b(identity.encode(), digest_size=12).hexdigest()
-    rest = hashlib.blake2b(f"{model}\n{mpp_um:.5f}".encode(), digest_size=12).hexdigest()
+    rest = hashlib.blake2b(f"2\n{model}\n{mpp_um:.5f}".encode(), digest_size=12).hexdigest()
     return folder / slide / f"{rest}.sqlite"
 
 
 class ResultStore:
-    """Objects by block in one SQLite file (WAL): a block is there whole or not at all.
+    """Results by block in one SQLite file (WAL): a block is there whole or not at all.
 
     Used by one thread at a time.
 
@@ -80,7 +79,7 @@ class ResultStore:
         except (OSError, sqlite3.Error) as error:
             raise _not_kept(error) from error
 
-    def put(self, key: BlockKey, objects: Objects) -> None:
+    def put(self, key: BlockKey, result: bytes) -> None:
         """Keeps a block; durable against the end of the process when it returns.
 
         Raises
@@ -88,7 +87,7 @@ class ResultStore:
         ResultStoreError
             It cannot be written, such as on a full disk.
         """
-        row = (key.column, key.row, objects.to_bytes())
+        row = (key.column, key.row, result)
         try:
             try:
                 self._insert(row)
@@ -98,15 +97,12 @@ class ResultStore:
         except (OSError, sqlite3.Error) as error:
             raise _not_kept(error) from error
 
-    def __iter__(self) -> Iterator[tuple[BlockKey, Objects]]:
-        """All blocks; damaged ones are left out, so that they are made again."""
+    def __iter__(self) -> Iterator[tuple[BlockKey, bytes]]:
+        """All blocks, as far as they can be read."""
         try:
-            rows = self._database.execute("SELECT block_column, block_row, objects FROM blocks")
+            rows = self._database.execute("SELECT block_column, block_row, result FROM blocks")
             while (row := rows.fetchone()) is not None:
-                try:
-                    yield BlockKey(row[0], row[1]), Objects.from_bytes(row[2])
-                except ObjectsError as error:
-                    _log.warning("a block of results is left out (%s)", error)
+                yield BlockKey(row[0], row[1]), row[2]
         except sqlite3.Error as error:
             _log.warning("the rest of the results cannot be read (%s)", error)
 

@@ -15,6 +15,7 @@ from viewer.canvas.layer import Stratum
 from viewer.canvas.objects_layer import ObjectsLayer
 from viewer.geometry import Point, Size, View
 from viewer.inference.running import run_model
+from viewer.overlays.object_map import ObjectMap
 from viewer.tiles.cache import TileCache
 from viewer.ui.slide_pane import opened_slide
 from viewer.ui.view_picture import write_picture
@@ -112,6 +113,8 @@ def _objects(path: Path, model: ModelBundle, canvas: SlideCanvas) -> ObjectsLaye
     layer = ObjectsLayer()
     field = canvas.view.box.intersection(canvas.slide_box)
     found = run_model(path, model, field, mpp_um).found
+    if not isinstance(found, ObjectMap):
+        raise ShotError(f"{model.description.name} finds no objects: choose a model that does.")
     layer.show_map(found, [colour for _, colour in model.colours])
     return layer
 

@@ -1,4 +1,4 @@
-"""A model at work on the slide of a pane, and its objects on the canvas."""
+"""A model at work on the slide of a pane, and what it finds on the canvas."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from viewer.canvas.layer import Stratum
-from viewer.canvas.objects_layer import ObjectsLayer
 from viewer.inference.engine import Engine, Progress
 from viewer.inference.plan import block_grid
+from viewer.inference.tasks import add_result, empty_map
 from viewer.overlays.object_map import ObjectMap
+from viewer.ui.overlays.shown_heatmap import ShownHeatmap
+from viewer.ui.overlays.shown_objects import ShownObjects
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.inference.bundle import ModelBundle
+    from viewer.inference.tasks import Result
     from viewer.overlays.blocks import BlockKey
-    from viewer.overlays.objects import Objects
     from viewer.ui.slide_pane import SlidePane
 
 _SETTLE_MS = 120
@@ -52,10 +53,14 @@ class OverlayRun(QObject):
         self.device = ""
         self.progress = Progress(0, 0, 0.0, None, is_busy=False)
         grid = block_grid(source, bundle.description, mpp_um)
-        self.objects = ObjectMap(grid, mpp_um)
-        self.layer = ObjectsLayer()
-        self.layer.show_map(self.objects, [colour for _, colour in bundle.colours])
-        canvas.add_layer(self.layer, Stratum.OBJECTS)
+        self.found = empty_map(bundle.description.task, grid, mpp_um)
+        self.shown = (
+            ShownObjects(canvas, self.found, bundle, self)
+            if isinstance(self.found, ObjectMap)
+            else ShownHeatmap(canvas, self.found, bundle, self.identity, self)
+        )
+        self.shown.changed.connect(self.changed)
+        canvas.add_layer(self.shown.layer, self.shown.stratum)
         self._settle = QTimer(self, singleShot=True, interval=_SETTLE_MS)
         self._settle.timeout.connect(self._look)
         canvas.view_changed.connect(self._on_view)
@@ -66,16 +71,6 @@ class OverlayRun(QObject):
         self._engine = Engine(path, self.identity, grid, mpp_um, bundle, _Relay(self))
         self._look()
 
-    @property
-    def count_in_view(self) -> int:
-        """Objects whose middle is in the field of view."""
-        box = self.pane.canvas.view.box
-        count = 0
-        for _, objects in self.objects.inside(box):
-            x, y = objects.centroids[:, 0], objects.centroids[:, 1]
-            count += int(((x >= box.x0) & (x < box.x1) & (y >= box.y0) & (y < box.y1)).sum())
-        return count
-
     def run_slide(self) -> None:
         """Works through the whole slide, after what is looked at."""
         self._engine.run(self.pane.canvas.slide_box)
@@ -85,22 +80,22 @@ class OverlayRun(QObject):
         self._engine.stop()
 
     def set_visible(self, *, visible: bool) -> None:
-        canvas = self.pane.canvas
-        if visible and not canvas.has_layer(self.layer):
-            canvas.add_layer(self.layer, Stratum.OBJECTS)
+        canvas, layer = self.pane.canvas, self.shown.layer
+        if visible and not canvas.has_layer(layer):
+            canvas.add_layer(layer, self.shown.stratum)
         elif not visible:
-            canvas.remove_layer(self.layer)
+            canvas.remove_layer(layer)
 
     @property
     def is_visible(self) -> bool:
-        return self.pane.canvas.has_layer(self.layer)
+        return self.pane.canvas.has_layer(self.shown.layer)
+
+    @property
+    def opacity(self) -> float:
+        return self.shown.layer.opacity
 
     def set_opacity(self, opacity: float) -> None:
-        self.layer.opacity = opacity
-        self.pane.canvas.update()
-
-    def set_filled(self, *, filled: bool) -> None:
-        self.layer.is_filled = filled
+        self.shown.layer.opacity = opacity
         self.pane.canvas.update()
 
     @property
@@ -111,8 +106,9 @@ class OverlayRun(QObject):
     def shut_down(self) -> None:
         self._settle.stop()
         self._engine.close()
+        self.shown.shut_down()
         self.pane.canvas.view_changed.disconnect(self._on_view)
-        self.pane.canvas.remove_layer(self.layer)
+        self.pane.canvas.remove_layer(self.shown.layer)
 
     def _on_view(self, _view: object, _cause: str) -> None:
         self._settle.start()
@@ -122,11 +118,9 @@ class OverlayRun(QObject):
         self._engine.look_at(canvas.view.box.intersection(canvas.slide_box))
         self.changed.emit()
 
-    def _on_block(self, key: BlockKey, objects: Objects) -> None:
-        self.objects.add(key, objects)
-        self.layer.refresh(key)
-        if self.pane.canvas.view.box.intersects(self.objects.grid.input_box(key)):
-            self.pane.canvas.update()
+    def _on_block(self, key: BlockKey, result: Result) -> None:
+        add_result(self.found, key, result)
+        self.shown.refresh(key)
         self.changed.emit()
 
     def _on_progress(self, progress: Progress) -> None:
@@ -151,8 +145,8 @@ class _Relay:
     def __init__(self, run: OverlayRun) -> None:
         self._run = run
 
-    def on_block(self, key: BlockKey, objects: Objects) -> None:
-        self._run._block_came.emit(key, objects)
+    def on_block(self, key: BlockKey, result: Result) -> None:
+        self._run._block_came.emit(key, result)
 
     def on_progress(self, progress: Progress) -> None:
         self._run._progressed.emit(progress)

@@ -1,0 +1,125 @@
+"""What a model is fed for a block, and what is made of its answer, by its task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from viewer.geometry import Box
+from viewer.inference.instances import labelled, objects_of
+from viewer.overlays.object_map import ObjectMap
+from viewer.overlays.objects import Objects
+from viewer.overlays.vector_map import VectorMap
+from viewer.overlays.vectors import CELLS, Vectors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from viewer.inference.bundle import ModelDescription, Task
+    from viewer.overlays.blocks import BlockGrid, BlockKey
+    from viewer.slides.source import RgbImage
+
+    Result = Objects | Vectors
+    ResultMap = ObjectMap | VectorMap
+
+
+class TaskSteps(Protocol):
+    """The steps before and after the model."""
+
+    def pictures(self, region: RgbImage, key: BlockKey) -> list[RgbImage]:
+        """What the model is fed for a block; `region` is the block with its margin."""
+        ...
+
+    def result(self, answers: NDArray[np.float32], region: RgbImage, key: BlockKey) -> Result:
+        """What is kept of its answers, one for each picture."""
+        ...
+
+
+class InstanceSteps:
+    """One picture a block; its maps are cut into objects."""
+
+    def __init__(self, grid: BlockGrid, mpp_um: float) -> None:
+        self._grid = grid
+        self._mpp_um = mpp_um
+
+    def pictures(self, region: RgbImage, key: BlockKey) -> list[RgbImage]:  # noqa: ARG002
+        return [region]
+
+    def result(self, answers: NDArray[np.float32], region: RgbImage, key: BlockKey) -> Objects:
+        grid = self._grid
+        maps = 1 / (1 + np.exp(-answers[0]))
+        core = grid.core_box(key).intersection(Box(0, 0, *grid.slide))
+        pixel_um = grid.downsample * self._mpp_um
+        return objects_of(labelled(maps), region, grid.input_box(key), core, pixel_um)
+
+
+class PatchSteps:
+    """A picture for each cell with tissue; its answer is a vector."""
+
+    def __init__(
+        self, grid: BlockGrid, model: ModelDescription, has_tissue: Callable[[Box], bool]
+    ) -> None:
+        self._grid = grid
+        self._patch_px, self._stride_px = model.patch_px, model.stride
+        self._has_tissue = has_tissue
+
+    def pictures(self, region: RgbImage, key: BlockKey) -> list[RgbImage]:
+        side, step = self._patch_px, self._stride_px
+        return [
+            region[row * step : row * step + side, column * step : column * step + side]
+            for row, column in self._cells(key)
+        ]
+
+    def result(self, answers: NDArray[np.float32], region: RgbImage, key: BlockKey) -> Vectors:  # noqa: ARG002
+        cells = self._cells(key)
+        if not cells:
+            return Vectors.none()
+        values = np.full((CELLS, CELLS, answers.shape[1]), np.nan, np.float16)
+        for (row, column), answer in zip(cells, answers, strict=True):
+            values[row, column] = np.clip(answer, -65_000, 65_000)
+        return Vectors(values)
+
+    def _cells(self, key: BlockKey) -> list[tuple[int, int]]:
+        core = self._grid.core_box(key)
+        side = core.width / CELLS
+        slide = self._grid.slide
+
+        def box(row: int, column: int) -> Box:
+            x, y = core.x0 + column * side, core.y0 + row * side
+            return Box(x, y, x + side, y + side)
+
+        every = [(row, column) for row in range(CELLS) for column in range(CELLS)]
+        return [
+            cell
+            for cell in every
+            if (at := box(*cell)).x0 < slide.width and at.y0 < slide.height and self._has_tissue(at)
+        ]
+
+
+def no_result(task: Task) -> Result:
+    """What is kept of a block without tissue."""
+    return Objects.none() if task == "instances" else Vectors.none()
+
+
+def decode_result(task: Task, data: bytes) -> Result:
+    """Raises ObjectsError or VectorsError where the bytes are damaged."""
+    return Objects.from_bytes(data) if task == "instances" else Vectors.from_bytes(data)
+
+
+def empty_map(task: Task, grid: BlockGrid, mpp_um: float) -> ResultMap:
+    """For the results of a slide; micrometres per level-0 pixel."""
+    return ObjectMap(grid, mpp_um) if task == "instances" else VectorMap(grid, mpp_um)
+
+
+def add_result(found: ResultMap, key: BlockKey, result: Result) -> None:
+    """Takes the result of a block."""
+    match found, result:
+        case ObjectMap(), Objects():
+            found.add(key, result)
+        case VectorMap(), Vectors():
+            found.add(key, result)
+        case _:
+            raise TypeError(f"{type(result).__name__} does not belong in {type(found).__name__}")

@@ -1,0 +1,171 @@
+"""A picture of what is known of the cells of a slide: colours by class or by value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from cmap import Colormap
+
+from viewer.overlays.scoring import (
+    best_cells,
+    nearest_prototype,
+    percentiles,
+    probabilities,
+    similarity,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from viewer.geometry import Box
+    from viewer.overlays.vector_map import VectorMap
+
+    Rgba = NDArray[np.uint8]
+
+COLOUR_MAPS = ("viridis", "cividis", "magma", "inferno", "batlow")
+"""All perceptually even; the first two and the last read well by the colour-blind."""
+_GALLERY = 12
+
+
+@dataclass(frozen=True, slots=True)
+class HeatmapStyle:
+    """How values become colours.
+
+    Attributes
+    ----------
+    shown
+        Index of the class whose probability is shown; None for the likeliest class of each cell.
+    low, high
+        Values outside are not painted; 0 to 1.
+    as_percentiles
+        Whether ranks are shown instead of the values themselves.
+    """
+
+    shown: int | None = None
+    colour_map: str = COLOUR_MAPS[0]
+    low: float = 0.0
+    high: float = 1.0
+    as_percentiles: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A box of a slide that stands for a class; level-0 pixels."""
+
+    box: Box
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is asked of embeddings: where is it like this, or like which of these."""
+
+    like: Box | None = None
+    marks: tuple[Mark, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """The classes that were marked, in the order of their first mark."""
+        return list(dict.fromkeys(mark.name for mark in self.marks))
+
+
+@dataclass(frozen=True, slots=True)
+class Heatmap:
+    """What is painted and told.
+
+    Attributes
+    ----------
+    colours
+        uint8 (rows, columns, 4), a pixel a cell.
+    values
+        float32 (rows, columns) what a cell has, NaN where unknown.
+    classes
+        int16 (rows, columns) or None where only one value is shown.
+    best
+        Cells (row, column) of highest value that are not next to each other.
+    """
+
+    colours: Rgba
+    values: NDArray[np.float32]
+    classes: NDArray[np.int16] | None
+    best: list[tuple[int, int]]
+
+
+def class_heatmap(
+    found: VectorMap, style: HeatmapStyle, class_colours: Sequence[str]
+) -> Heatmap | None:
+    """Of a classification; None before anything is known."""
+    if not found.values.shape[2]:
+        return None
+    chances = probabilities(found.values)
+    if style.shown is not None:
+        return _of_values(chances[..., style.shown], style)
+    known = found.known
+    classes = np.where(known, np.where(known[..., None], chances, 0).argmax(-1), -1)
+    return _of_classes(classes.astype(np.int16), chances.max(-1), style, class_colours)
+
+
+def query_heatmap(
+    found: VectorMap, style: HeatmapStyle, query: Query, class_colours: Sequence[str]
+) -> Heatmap | None:
+    """Of embeddings; None while nothing is asked or nothing is known where it was marked."""
+    if not found.values.shape[2]:
+        return None
+    if query.like is not None:
+        marked = found.cells_in(query.like)
+        if not marked.any():
+            return None
+        return _of_values(np.clip(similarity(found.values, marked), 0, 1), style, marked)
+    marks = [
+        np.any([found.cells_in(mark.box) for mark in query.marks if mark.name == name], axis=0)
+        for name in query.names
+    ]
+    if not any(mark.any() for mark in marks):
+        return None
+    classes, clarity = nearest_prototype(found.values, marks)
+    return _of_classes(classes, clarity, style, class_colours)
+
+
+def _of_values(
+    values: NDArray[np.float32], style: HeatmapStyle, left_out: NDArray[np.bool_] | None = None
+) -> Heatmap:
+    scaled = percentiles(values) if style.as_percentiles else values
+    known = ~np.isnan(scaled)
+    safe = np.where(known, scaled, 0)
+    colours = _table(style.colour_map)[np.clip(safe * 255, 0, 255).astype(np.uint8)]
+    colours[..., 3] = np.where(known & (safe >= style.low) & (safe <= style.high), 255, 0)
+    ranked = values if left_out is None else np.where(left_out, np.nan, values)
+    return Heatmap(colours, values, None, best_cells(ranked.astype(np.float32), _GALLERY))
+
+
+def _of_classes(
+    classes: NDArray[np.int16],
+    values: NDArray[np.float32],
+    style: HeatmapStyle,
+    class_colours: Sequence[str],
+) -> Heatmap:
+    table = np.array([[*_rgb(colour), 255] for colour in class_colours] + [[0] * 4], np.uint8)
+    colours = table[classes]
+    safe = np.nan_to_num(values)
+    colours[(safe < style.low) | (safe > style.high)] = 0
+    return Heatmap(colours, values, classes, best_cells(values, _GALLERY))
+
+
+@lru_cache(maxsize=8)
+def _table(name: str) -> Rgba:
+    """(256, 4)."""
+    return np.round(Colormap(name).lut(256) * 255).astype(np.uint8)
+
+
+def gradient(name: str) -> list[str]:
+    """Eleven colours of a map, "#rrggbb", for a legend."""
+    return [f"#{r:02x}{g:02x}{b:02x}" for r, g, b, _ in _table(name)[:: 255 // 10].tolist()]
+
+
+def _rgb(colour: str) -> list[int]:
+    return [int(colour[at : at + 2], 16) for at in (1, 3, 5)]

@@ -1,0 +1,56 @@
+"""The marks of a slide's few-shot classes, kept from one reading to the next."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from viewer.folders import data_folder
+from viewer.geometry import Box
+from viewer.overlays.heatmap import Mark
+from viewer.whole_file import whole_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+_log = logging.getLogger(__name__)
+
+
+class _Kept(msgspec.Struct):
+    name: str
+    box: tuple[float, float, float, float]
+
+
+def load_marks(identity: str) -> tuple[Mark, ...]:
+    """The marks of a slide; none where there are none or they cannot be read."""
+    path = _path(identity)
+    try:
+        kept = msgspec.json.decode(path.read_bytes(), type=list[_Kept])
+    except FileNotFoundError:
+        return ()
+    except (OSError, msgspec.MsgspecError) as error:
+        _log.warning("%s cannot be read and is kept aside (%s)", path, error)
+        if isinstance(error, msgspec.MsgspecError):
+            path.replace(path.with_suffix(".bad"))
+        return ()
+    return tuple(Mark(Box(*each.box), each.name) for each in kept)
+
+
+def save_marks(identity: str, marks: Sequence[Mark]) -> None:
+    """Raises OSError where they cannot be written."""
+    path = _path(identity)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept = [
+        _Kept(mark.name, (mark.box.x0, mark.box.y0, mark.box.x1, mark.box.y1)) for mark in marks
+    ]
+    with whole_file(path) as part:
+        part.write_bytes(msgspec.json.encode(kept))
+
+
+def _path(identity: str) -> Path:
+    name = hashlib.blake2b(identity.encode(), digest_size=12).hexdigest()
+    return data_folder() / "marks" / f"{name}.json"

@@ -1,0 +1,110 @@
+"""From the vectors of cells to one value or class for each: what a heatmap shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    Field = NDArray[np.float32]
+
+
+def probabilities(logits: NDArray[np.float16]) -> Field:
+    """Softmax over the last axis; NaN stays NaN."""
+    if not logits.shape[-1]:
+        return logits.astype(np.float32)
+    wide = logits.astype(np.float32)
+    powers = np.exp(wide - np.nanmax(wide, axis=-1, initial=-np.inf, keepdims=True))
+    return powers / powers.sum(-1, keepdims=True)
+
+
+def similarity(vectors: NDArray[np.float16], marked: NDArray[np.bool_]) -> Field:
+    """(rows, columns) cosine similarity with the mean of the marked cells, after centring.
+
+    The slide's own mean is taken off first: vectors of one slide share a large common part that
+    would make everything alike.
+
+    Parameters
+    ----------
+    vectors
+        (rows, columns, d), NaN where unknown.
+    marked
+        (rows, columns), at least one known cell.
+    """
+    unit = _centred(vectors)
+    wanted = unit[marked].mean(0)
+    return unit @ (wanted / max(float(np.linalg.norm(wanted)), 1e-9))
+
+
+def nearest_prototype(
+    vectors: NDArray[np.float16], marks: Sequence[NDArray[np.bool_]]
+) -> tuple[NDArray[np.int16], Field]:
+    """The class of each cell by the nearest class mean, and how clear the choice is.
+
+    As SimpleShot in the UNI paper (Chen et al. 2024): centred, unit length, nearest prototype.
+
+    Parameters
+    ----------
+    marks
+        For each class the cells marked as such, (rows, columns); empty ones are passed over.
+
+    Returns
+    -------
+    int16 (rows, columns), -1 where unknown; float32 (rows, columns) of 0 to 1, the share of the
+    winning class in a softmax over the similarities.
+    """
+    unit = _centred(vectors)
+    used = [index for index, mark in enumerate(marks) if mark.any()]
+    scores = np.full((*unit.shape[:2], len(marks)), -np.inf, np.float32)
+    for index in used:
+        prototype = unit[marks[index]].mean(0)
+        scores[..., index] = unit @ (prototype / max(float(np.linalg.norm(prototype)), 1e-9))
+    is_known = ~np.isnan(unit[..., 0]) if unit.shape[2] else np.zeros(unit.shape[:2], bool)
+    if not used:
+        return np.full(unit.shape[:2], -1, np.int16), np.zeros(unit.shape[:2], np.float32)
+    safe = np.where(is_known[..., None], scores, 0)
+    classes = np.where(is_known, safe.argmax(-1), -1).astype(np.int16)
+    powers = np.exp((scores - scores.max(-1, keepdims=True)) / _TEMPERATURE)
+    clarity = powers.max(-1) / powers.sum(-1)
+    return classes, np.where(is_known, clarity, np.nan).astype(np.float32)
+
+
+_TEMPERATURE = 0.1
+
+
+def best_cells(field: Field, count: int, apart: int = 1) -> list[tuple[int, int]]:
+    """The cells (row, column) of highest value, none within `apart` cells of a better one."""
+    left = np.where(np.isnan(field), -np.inf, field)
+    found: list[tuple[int, int]] = []
+    while len(found) < count:
+        row, column = (int(i) for i in np.unravel_index(int(left.argmax()), left.shape))
+        if left[row, column] == -np.inf:
+            break
+        found.append((row, column))
+        left[
+            max(0, row - apart) : row + apart + 1, max(0, column - apart) : column + apart + 1
+        ] = -np.inf
+    return found
+
+
+def percentiles(field: Field) -> Field:
+    """Each known value replaced by its rank, 0 to 1, as attention maps are commonly shown."""
+    known = ~np.isnan(field)
+    ranks = np.full(field.shape, np.nan, np.float32)
+    order = np.argsort(np.argsort(field[known]))
+    ranks[known] = order / max(len(order) - 1, 1)
+    return ranks
+
+
+def _centred(vectors: NDArray[np.float16]) -> Field:
+    """Unit vectors after the mean of all known ones was taken off."""
+    wide = vectors.astype(np.float32)
+    known = ~np.isnan(wide[..., 0]) if wide.shape[2] else np.zeros(wide.shape[:2], bool)
+    if known.any():
+        wide = wide - wide[known].mean(0)
+    return wide / np.maximum(np.linalg.norm(wide, axis=-1, keepdims=True), 1e-9)

@@ -1,0 +1,83 @@
+"""The vectors of all cells of a slide, by block."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from viewer.geometry import Box
+from viewer.overlays.vectors import CELLS, Vectors
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from viewer.overlays.blocks import BlockGrid, BlockKey
+
+
+class VectorMap:
+    """One array over the slide that grows block by block.
+
+    Parameters
+    ----------
+    mpp_um
+        Micrometres per level-0 pixel.
+    """
+
+    def __init__(self, grid: BlockGrid, mpp_um: float) -> None:
+        self.grid = grid
+        self.mpp_um = mpp_um
+        self.rows, self.columns = grid.rows * CELLS, grid.columns * CELLS
+        self._values = np.full((self.rows, self.columns, 0), np.nan, np.float16)
+        self.count = 0
+
+    @property
+    def cell(self) -> float:
+        """Side of a cell, level-0 pixels."""
+        return self.grid.side / CELLS
+
+    @property
+    def values(self) -> NDArray[np.float16]:
+        """(rows, columns, d), NaN where nothing is known or no tissue is."""
+        return self._values
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """(rows, columns) whether a cell has a vector."""
+        if not self._values.shape[2]:
+            return np.zeros((self.rows, self.columns), bool)
+        return ~np.isnan(self._values[..., 0])
+
+    def add(self, key: BlockKey, vectors: Vectors) -> None:
+        """Takes what a model said of a block."""
+        length = vectors.values.shape[2]
+        if not length:
+            return
+        if self._values.shape[2] != length:
+            self._values = np.full((self.rows, self.columns, length), np.nan, np.float16)
+            self.count = 0
+        place = self._values[
+            key.row * CELLS : (key.row + 1) * CELLS, key.column * CELLS : (key.column + 1) * CELLS
+        ]
+        before = int((~np.isnan(place[..., 0])).sum())
+        place[:] = vectors.values
+        self.count += int((~np.isnan(place[..., 0])).sum()) - before
+
+    def cell_box(self, row: int, column: int) -> Box:
+        """Level-0 pixels."""
+        side = self.cell
+        return Box(column * side, row * side, (column + 1) * side, (row + 1) * side)
+
+    def cells_in(self, box: Box) -> NDArray[np.bool_]:
+        """(rows, columns) the known cells whose middle lies in a level-0 box.
+
+        In a box smaller than a cell, the one cell at its middle.
+        """
+        x = (np.arange(self.columns) + 0.5) * self.cell
+        y = (np.arange(self.rows) + 0.5) * self.cell
+        inside = ((y >= box.y0) & (y < box.y1))[:, None] & ((x >= box.x0) & (x < box.x1))[None]
+        if not inside.any():
+            column, row = (int(value // self.cell) for value in box.center)
+            if 0 <= row < self.rows and 0 <= column < self.columns:
+                inside[row, column] = True
+        return inside & self.known

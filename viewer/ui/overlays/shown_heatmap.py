@@ -1,0 +1,146 @@
+"""The heatmap of a run on the canvas: of classes, of likeness, of few-shot marks."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from viewer.canvas.cell_layer import CellLayer
+from viewer.canvas.layer import Stratum
+from viewer.overlays.heatmap import Heatmap, HeatmapStyle, Query, class_heatmap, query_heatmap
+from viewer.overlays.marks_file import load_marks, save_marks
+from viewer.ui.background import Background, Task
+
+if TYPE_CHECKING:
+    from viewer.canvas.canvas import SlideCanvas
+    from viewer.inference.bundle import ModelBundle
+    from viewer.overlays.blocks import BlockKey
+    from viewer.overlays.vector_map import VectorMap
+
+_log = logging.getLogger(__name__)
+
+MARK_COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
+"""Told apart by the colour-blind; Okabe and Ito 2008."""
+_PAUSE_MS = 60
+"""Between pictures while blocks come in or a slider moves."""
+
+
+def mark_colour(index: int) -> str:
+    """The colour of a few-shot class by its number."""
+    return MARK_COLOURS[index % len(MARK_COLOURS)]
+
+
+class ShownHeatmap(QObject):
+    """Makes the picture anew, off the window's thread, whenever what it shows changed."""
+
+    stratum = Stratum.HEATMAPS
+    changed = Signal()
+
+    def __init__(
+        self,
+        canvas: SlideCanvas,
+        found: VectorMap,
+        bundle: ModelBundle,
+        identity: str,
+        parent: QObject,
+    ) -> None:
+        super().__init__(parent)
+        self.found = found
+        self.style = HeatmapStyle()
+        self.heatmap: Heatmap | None = None
+        self.layer = CellLayer()
+        self._canvas = canvas
+        self._bundle = bundle
+        self._identity = identity
+        self._background = Background("heatmap", 1, self)
+        self._making: Task | None = None
+        self._is_stale = False
+        self._timer = QTimer(self, singleShot=True, interval=_PAUSE_MS)
+        self._timer.timeout.connect(self._make)
+        is_asked = bundle.description.task == "embedding"
+        self.query = Query(marks=load_marks(identity)) if is_asked else Query()
+
+    def refresh(self, key: BlockKey) -> None:
+        """A block came."""
+        self._touch()
+
+    def set_style(self, style: HeatmapStyle) -> None:
+        self.style = style
+        self._touch()
+
+    def set_query(self, query: Query) -> None:
+        """Asks embeddings something else; marks are kept for the next reading."""
+        if query.marks != self.query.marks:
+            identity, marks = self._identity, query.marks
+            self._background.run(
+                lambda: save_marks(identity, marks),
+                lambda _: None,
+                lambda error: _log.warning("marks cannot be kept (%s)", error),
+            )
+        self.query = query
+        self._touch()
+
+    def lines(self) -> list[str]:
+        """What the panel tells."""
+        area_mm2 = (self.found.cell * self.found.mpp_um / 1000) ** 2
+        lines = [f"{self.found.count:,} fields of {area_mm2:.3g} mm2 known"]
+        heatmap = self.heatmap
+        if heatmap is None:
+            if self._bundle.description.task == "embedding":
+                lines.append("Ask for fields like this one, or mark some.")
+            return lines
+        if heatmap.classes is not None:
+            known = heatmap.classes[heatmap.colours[..., 3] > 0]
+            for index, (name, _) in enumerate(self.legend()):
+                count = int((known == index).sum())
+                lines.append(f"{name}: {count:,} fields, {count * area_mm2:.2f} mm2")
+        return lines
+
+    def legend(self) -> list[tuple[str, str]]:
+        """Names and colours of what is shown."""
+        if self._bundle.description.task == "embedding":
+            return [(name, mark_colour(i)) for i, name in enumerate(self.query.names)]
+        return self._bundle.colours
+
+    def shut_down(self) -> None:
+        self._timer.stop()
+        if self._making is not None:
+            self._making.cancel()
+        self._background.close(finish=True)
+
+    def _touch(self) -> None:
+        self._is_stale = True
+        if self._making is None and not self._timer.isActive():
+            self._timer.start()
+
+    def _make(self) -> None:
+        self._is_stale = False
+        found, style, query = self.found, self.style, self.query
+        colours = [colour for _, colour in self.legend()]
+        is_asked = self._bundle.description.task == "embedding"
+
+        def work() -> Heatmap | None:
+            if is_asked:
+                return query_heatmap(found, style, query, colours)
+            return class_heatmap(found, style, colours)
+
+        self._making = self._background.run(work, self._show, self._on_failed)
+
+    def _show(self, heatmap: Heatmap | None) -> None:
+        self._making = None
+        self.heatmap = heatmap
+        if heatmap is None:
+            self.layer.clear()
+        else:
+            smooth = heatmap.classes is None
+            self.layer.show_colours(heatmap.colours, self.found.cell, smooth=smooth)
+        self._canvas.update()
+        self.changed.emit()
+        if self._is_stale:
+            self._touch()
+
+    def _on_failed(self, error: Exception) -> None:
+        self._making = None
+        _log.error("the heatmap could not be made", exc_info=error)
