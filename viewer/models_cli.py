@@ -74,7 +74,12 @@ def run_model(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help=".geojson, .csv, or .png or .tif for a mask.")
+        Path | None,
+        typer.Option(
+            "-o",
+            "--out",
+            help="Objects: .geojson, .csv, mask .png or .tif. Cells: .csv, .parquet, .tif.",
+        ),
     ] = None,
     json: _Json = False,
 ) -> None:
@@ -83,7 +88,8 @@ def run_model(
     from viewer.inference import running
     from viewer.inference.bundle import BundleError
     from viewer.inference.model_library import find_model
-    from viewer.overlays.export import check_name
+    from viewer.overlays.cell_files import CELL_FORMATS
+    from viewer.overlays.export import FORMATS, check_name
     from viewer.slides import SlideError
 
     box = None
@@ -91,10 +97,11 @@ def run_model(
         advice = "--region takes X,Y,W,H in level-0 pixels, such as 1000,800,512,512."
         x, y, width, height = numbers(region, 4, advice)
         box = Box(x, y, x + width, y + height)
-    if out is not None and (complaint := check_name(out)):
-        fail(complaint)
     try:
         bundle = find_model(model)
+        formats = FORMATS if bundle.description.task == "instances" else CELL_FORMATS
+        if out is not None and (complaint := check_name(out, formats)):
+            fail(complaint)
         with _progress() as show:
             run = running.run_model(slide, bundle, box, mpp, device, show)
     except (SlideError, BundleError, running.RunError) as error:
@@ -105,30 +112,54 @@ def run_model(
 
 
 def _tell(run: ModelRun, bundle: ModelBundle, out: Path | None, *, json: bool) -> None:
-    from viewer.overlays.export import write_objects
     from viewer.overlays.masks import MaskError
 
-    objects = run.objects()
     if out is not None:
         try:
-            write_objects(out, objects, bundle.colours, run.box, run.mpp_um)
+            _write(run, bundle, out)
         except MaskError as error:
             fail(str(error))
         except OSError as error:
             fail(f"{out} cannot be written ({error.strerror or error}): choose another place.")
-    names = [name for name, _ in bundle.colours]
     record: dict[str, object] = {
         "model": bundle.description.name,
         "version": bundle.description.version,
         "device": run.device or "kept results",
         "region": [run.box.x0, run.box.y0, run.box.width, run.box.height],
         "mpp_um": run.mpp_um,
-        "objects": len(objects),
-        "classes": {name: int((objects.classes == i).sum()) for i, name in enumerate(names)},
+        **_counts(run, bundle),
         "elapsed_s": round(run.elapsed_s, 2),
         "out": str(out) if out else None,
     }
     print_record(record, json=json)
+
+
+def _write(run: ModelRun, bundle: ModelBundle, out: Path) -> None:
+    from viewer.overlays.cell_files import write_cells
+    from viewer.overlays.export import write_objects
+    from viewer.overlays.object_map import ObjectMap
+
+    if isinstance(run.found, ObjectMap):
+        write_objects(out, run.objects(), bundle.colours, run.box, run.mpp_um)
+    else:
+        values, names = run.cell_values(bundle)
+        write_cells(out, run.found, values, names, run.box)
+
+
+def _counts(run: ModelRun, bundle: ModelBundle) -> dict[str, object]:
+    from viewer.overlays.object_map import ObjectMap
+
+    names = [name for name, _ in bundle.colours]
+    if isinstance(run.found, ObjectMap):
+        objects = run.objects()
+        counts = {name: int((objects.classes == i).sum()) for i, name in enumerate(names)}
+        return {"objects": len(objects), "classes": counts}
+    inside = run.found.cells_in(run.box)
+    told: dict[str, object] = {"cells": int(inside.sum())}
+    if bundle.description.task == "classification" and inside.any():
+        likeliest = run.cell_values(bundle)[0][inside].argmax(-1)
+        told["classes"] = {name: int((likeliest == i).sum()) for i, name in enumerate(names)}
+    return told
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from ui_steps import CTRL, SHIFT, drop, press, show_slide
 from viewer.inference.model_library import BUNDLED
 from viewer.ui.main_window import MainWindow
 from viewer.ui.overlays.overlay_run import OverlayRun
+from viewer.ui.overlays.shown_objects import ShownObjects
 
 _PATIENCE_MS = 60_000
 
@@ -23,14 +24,19 @@ _PATIENCE_MS = 60_000
 def _shown(window: MainWindow, qtbot: QtBot) -> OverlayRun:
     """Goes to a field full of nuclei and turns the overlay on by its key."""
     pane = window.panes.active
-    qtbot.waitUntil(lambda: window.overlays.dock.chosen() is not None)
+    qtbot.waitUntil(lambda: window.overlays.dock.models.chosen() is not None)
     pane.canvas.set_magnification(40.0)
     qtbot.waitUntil(lambda: not pane.canvas.is_moving)
     press(qtbot, window, Qt.Key.Key_D, SHIFT)
     run = window.overlays.run_of(pane)
     assert run is not None
-    qtbot.waitUntil(lambda: run.count_in_view > 0, timeout=_PATIENCE_MS)
+    qtbot.waitUntil(lambda: _count_in_view(run) > 0, timeout=_PATIENCE_MS)
     return run
+
+
+def _count_in_view(run: OverlayRun) -> int:
+    assert isinstance(run.shown, ShownObjects)
+    return run.shown.count_in(run.pane.canvas.view.box)
 
 
 def _picture(window: MainWindow) -> bytes:
@@ -59,13 +65,13 @@ def test_a_slide_that_is_opened_again_has_its_objects_at_once(
     show_slide(first, sample_slide, qtbot)
     run = _shown(first, qtbot)
     qtbot.waitUntil(lambda: not run.progress.is_busy, timeout=_PATIENCE_MS)
-    count, process = run.objects.count, psutil.Process(run.process_id)
+    count, process = run.found.count, psutil.Process(run.process_id)
     first.close()
     qtbot.waitUntil(lambda: not process.is_running(), timeout=10_000)
     second = make_window()
     show_slide(second, sample_slide, qtbot)
     again = _shown(second, qtbot)
-    qtbot.waitUntil(lambda: again.objects.count == count, timeout=10_000)
+    qtbot.waitUntil(lambda: again.found.count == count, timeout=10_000)
     assert again.process_id is None
 
 
@@ -78,7 +84,7 @@ def test_the_whole_slide_runs_and_stops(slide_window: MainWindow, qtbot: QtBot) 
     assert dock.progress.isVisible()
     qtbot.mouseClick(dock.stop, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: run.progress.total == 0 and not dock.stop.isEnabled())
-    assert run.objects.count > 0
+    assert run.found.count > 0
 
 
 def test_a_model_dropped_on_the_window_is_added_and_runs(
@@ -95,7 +101,7 @@ def test_a_model_dropped_on_the_window_is_added_and_runs(
     run = slide_window.overlays.run_of(pane)
     assert run is not None
     assert run.bundle.description.name == "Ours"
-    qtbot.waitUntil(lambda: run.objects.count > 0, timeout=_PATIENCE_MS)
+    qtbot.waitUntil(lambda: run.found.count > 0, timeout=_PATIENCE_MS)
 
 
 @pytest.mark.parametrize("spoil", ["weights", "description"])

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.geometry import Box
-    from viewer.inference.bundle import ModelBundle
+    from viewer.inference.bundle import ModelBundle, Task
     from viewer.inference.messages import Answer
     from viewer.inference.tasks import Result
     from viewer.overlays.blocks import BlockGrid
@@ -116,7 +116,7 @@ class Engine:
             str(slide), str(bundle.folder), mpp_um, device, max(1, (os.cpu_count() or 2) - 1)
         )
         self._subject = identity, bundle.key, mpp_um
-        self._task = bundle.description.task
+        self._task: Task = bundle.description.task
         self._listener = listener
         self._changed = threading.Condition()
         self._wanted = WantedBlocks(grid)

@@ -24,15 +24,17 @@ def models_folder() -> Path:
 
 
 def all_models() -> list[ModelBundle]:
-    """Bundled ones first; folders that hold no sound model are passed over."""
+    """Bundled ones first, what finds objects before the rest; unsound ones are passed over."""
     found: list[ModelBundle] = []
     for parent in (BUNDLED, models_folder()):
+        here: list[ModelBundle] = []
         for folder in sorted(parent.iterdir()) if parent.is_dir() else []:
             if folder.is_dir() and not folder.name.startswith("."):
                 try:
-                    found.append(load_bundle(folder))
+                    here.append(load_bundle(folder))
                 except BundleError as error:
                     _log.warning("A model is passed over: %s", error)
+        found += sorted(here, key=lambda bundle: bundle.description.task != "instances")
     return found
 
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from viewer.geometry import Box
 from viewer.inference.engine import Engine, Progress
 from viewer.inference.plan import block_grid
-from viewer.inference.tasks import add_result, empty_map
+from viewer.inference.tasks import add_result, cell_values, empty_map
 from viewer.overlays.object_map import ObjectMap
+from viewer.overlays.vector_map import VectorMap
 from viewer.slides import open_slide
 from viewer.slides.calibration import remembered_mpp_um
 
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from viewer.inference.bundle import ModelBundle
     from viewer.inference.tasks import Result
     from viewer.overlays.blocks import BlockKey
     from viewer.overlays.objects import Objects
-    from viewer.overlays.vector_map import VectorMap
     from viewer.slides.source import SlideSource
 
 
@@ -60,6 +63,11 @@ class ModelRun:
         found, box = self.found.all_objects(), self.box
         x, y = found.centroids[:, 0], found.centroids[:, 1]
         return found.taken((x >= box.x0) & (x < box.x1) & (y >= box.y0) & (y < box.y1))
+
+    def cell_values(self, bundle: ModelBundle) -> tuple[NDArray[np.float32], list[str]]:
+        """(rows, columns, d) of models that tell of cells, and a name for each of the d."""
+        assert isinstance(self.found, VectorMap)
+        return cell_values(self.found, bundle)
 
 
 def run_model(

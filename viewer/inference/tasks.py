@@ -10,6 +10,7 @@ from viewer.geometry import Box
 from viewer.inference.instances import labelled, objects_of
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.objects import Objects
+from viewer.overlays.scoring import probabilities
 from viewer.overlays.vector_map import VectorMap
 from viewer.overlays.vectors import CELLS, Vectors
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from viewer.inference.bundle import ModelDescription, Task
+    from viewer.inference.bundle import ModelBundle, ModelDescription, Task
     from viewer.overlays.blocks import BlockGrid, BlockKey
     from viewer.slides.source import RgbImage
 
@@ -123,3 +124,11 @@ def add_result(found: ResultMap, key: BlockKey, result: Result) -> None:
             found.add(key, result)
         case _:
             raise TypeError(f"{type(result).__name__} does not belong in {type(found).__name__}")
+
+
+def cell_values(found: VectorMap, bundle: ModelBundle) -> tuple[NDArray[np.float32], list[str]]:
+    """(rows, columns, d): probabilities of classes or embeddings; and a name for each of the d."""
+    if bundle.description.task == "classification":
+        return probabilities(found.values), [name for name, _ in bundle.colours]
+    values = found.values.astype(np.float32)
+    return values, [f"e{index}" for index in range(values.shape[2])]

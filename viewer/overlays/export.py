@@ -9,7 +9,7 @@ from viewer.overlays.masks import write_mask
 from viewer.overlays.tables import write_csv
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from viewer.geometry import Box
@@ -22,9 +22,9 @@ FORMATS = {
 }
 
 
-def check_name(path: Path) -> str:
+def check_name(path: Path, formats: Mapping[str, tuple[str, ...]] = FORMATS) -> str:
     """What is wrong with the name of a file to export to; empty when nothing is."""
-    known = [suffix for suffixes in FORMATS.values() for suffix in suffixes]
+    known = [suffix for suffixes in formats.values() for suffix in suffixes]
     if path.suffix.lower() in known:
         return ""
     return f"{path.name} does not tell its format: let it end in {', '.join(known)}."

@@ -492,6 +492,15 @@ COMMANDS: tuple[Command, ...] = (
         _with_slide,
     ),
     Command(
+        "overlays.find_similar",
+        "&Find fields like this one",
+        "mdi6.image-search-outline",
+        "Colour the slide by likeness to what is in view",
+        OVERLAYS,
+        ("Shift+F",),
+        _with_slide,
+    ),
+    Command(
         "overlays.run_slide",
         "Run on &whole slide",
         "mdi6.play-box-outline",

@@ -5,10 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from viewer.inference.architectures.nuclei_unet import NucleiUNet
+from viewer.inference.architectures.tissue_encoder import TissueClassifier, TissueEncoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from torch import nn
 
-ARCHITECTURES: Mapping[str, Callable[[], nn.Module]] = {"nuclei-unet": NucleiUNet}
+ARCHITECTURES: Mapping[str, Callable[[], nn.Module]] = {
+    "nuclei-unet": NucleiUNet,
+    "tissue-encoder": TissueEncoder,
+    "tissue-classifier": TissueClassifier,
+}

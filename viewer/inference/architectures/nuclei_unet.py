@@ -44,7 +44,7 @@ class NucleiUNet(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         skips = [self.stem(x)]
         for block in self.down:
-            skips.append(block(_pooled(skips[-1])))
+            skips.append(block(pooled(skips[-1])))
         x = skips.pop()
         for block in reversed(self.up):
             x = nn.functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
@@ -52,7 +52,7 @@ class NucleiUNet(nn.Module):
         return self.head(x)
 
 
-def _pooled(x: torch.Tensor) -> torch.Tensor:
+def pooled(x: torch.Tensor) -> torch.Tensor:
     """Half as wide and high: a maximum, then blurred before it is thinned out (Zhang 2019).
 
     With a maximum alone the answer would hang on where the picture begins.

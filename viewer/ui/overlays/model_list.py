@@ -1,0 +1,93 @@
+"""The list of models, each with a check mark that turns its overlay on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QEvent, QSignalBlocker, Qt, Signal
+from PySide6.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, QWidget
+
+from viewer.ui.widgets import keeps_key
+
+if TYPE_CHECKING:
+    from viewer.inference.bundle import ModelBundle
+
+_ROW_PX = 24
+_MOST_ROWS = 6
+
+
+class ModelList(QListWidget):
+    """Models in the order of painting, the first on top; dragging changes it."""
+
+    switched = Signal(object, bool)
+    """A model was checked or not."""
+    chosen_changed = Signal()
+    order_changed = Signal()
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setAccessibleName("Models")
+        self.setToolTip("Check a model to see what it finds; drag to change what lies on top")
+        self.setDragDropMode(QAbstractItemView.DragDropMode.InternalMove)
+        self.setUniformItemSizes(True)
+        self.itemChanged.connect(self._on_item_changed)
+        self.currentRowChanged.connect(lambda _: self.chosen_changed.emit())
+        self.model().rowsMoved.connect(lambda *_: self.order_changed.emit())
+
+    def event(self, event: QEvent) -> bool:
+        return keeps_key(event) or super().event(event)
+
+    def show_models(self, models: list[ModelBundle], chosen: str = "") -> None:
+        """Lists models; `chosen` is the key of the one to select, by default as it was."""
+        before = self.chosen()
+        wanted = chosen or (before.key if before is not None else "")
+        on = {bundle.key for bundle in self.models() if self._is_on(bundle)}
+        with QSignalBlocker(self):
+            self.clear()
+            for bundle in models:
+                item = QListWidgetItem(bundle.description.name, self)
+                item.setData(Qt.ItemDataRole.UserRole, bundle)
+                item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
+                item.setToolTip(f"{bundle.description.about}\n{bundle.folder}")
+                item.setCheckState(_state(bundle.key in on))
+                if bundle.key == wanted or self.currentItem() is None:
+                    self.setCurrentItem(item)
+        rows = max(2, min(len(models), _MOST_ROWS))
+        self.setFixedHeight(rows * _ROW_PX + 2 * self.frameWidth())
+        self.chosen_changed.emit()
+
+    def models(self) -> list[ModelBundle]:
+        """In the order of the list."""
+        return [
+            self.item(row).data(Qt.ItemDataRole.UserRole)
+            for row in range(self.count())
+            if self.item(row).data(Qt.ItemDataRole.UserRole) is not None
+        ]
+
+    def chosen(self) -> ModelBundle | None:
+        item = self.currentItem()
+        return None if item is None else item.data(Qt.ItemDataRole.UserRole)
+
+    def choose(self, key: str) -> None:
+        for row, bundle in enumerate(self.models()):
+            if bundle.key == key:
+                self.setCurrentRow(row)
+
+    def show_on(self, keys: set[str]) -> None:
+        """Checks the models that are on, and no others."""
+        with QSignalBlocker(self):
+            for row, bundle in enumerate(self.models()):
+                self.item(row).setCheckState(_state(bundle.key in keys))
+
+    def _is_on(self, bundle: ModelBundle) -> bool:
+        row = [each.key for each in self.models()].index(bundle.key)
+        return self.item(row).checkState() is Qt.CheckState.Checked
+
+    def _on_item_changed(self, item: QListWidgetItem) -> None:
+        self.setCurrentItem(item)
+        is_on = item.checkState() is Qt.CheckState.Checked
+        self.switched.emit(item.data(Qt.ItemDataRole.UserRole), is_on)
+
+
+def _state(on: bool) -> Qt.CheckState:
+    return Qt.CheckState.Checked if on else Qt.CheckState.Unchecked

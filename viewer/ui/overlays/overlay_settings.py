@@ -1,0 +1,179 @@
+"""Keeps the panel's settings and the chosen overlay in step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QInputDialog
+
+from viewer.overlays.heatmap import Mark, Query
+from viewer.ui.overlays.shown_heatmap import ShownHeatmap, mark_colour
+from viewer.ui.overlays.shown_objects import ShownObjects
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from viewer.geometry import Box
+    from viewer.overlays.heatmap import HeatmapStyle
+    from viewer.ui.main_window import MainWindow
+    from viewer.ui.overlays.overlay_run import OverlayRun
+    from viewer.ui.overlays.overlays_dock import OverlaysDock
+
+_GALLERY_CELLS = 3
+"""Side of a field that the gallery travels to, in cells."""
+
+
+class OverlaySettings(QObject):
+    """Between the dock and the overlay that `active` gives."""
+
+    def __init__(
+        self,
+        window: MainWindow,
+        dock: OverlaysDock,
+        active: Callable[[], OverlayRun | None],
+        parent: QObject,
+    ) -> None:
+        super().__init__(parent)
+        self._window = window
+        self._dock = dock
+        self._active = active
+        self._new_classes: list[str] = []
+        dock.opacity_changed.connect(self._set_opacity)
+        dock.objects.filled_changed.connect(self._set_filled)
+        dock.objects.hidden_changed.connect(self._set_hidden)
+        dock.heatmap.style_changed.connect(self._set_style)
+        dock.query.similar_requested.connect(self._find_similar)
+        dock.query.class_requested.connect(self._ask_class)
+        dock.query.mark_requested.connect(self._mark)
+        dock.query.unmark_requested.connect(self._unmark)
+        dock.query.clear_requested.connect(self._clear)
+        dock.gallery.travel_requested.connect(self._travel)
+        window.commands.on("overlays.find_similar", self._find_similar)
+
+    def show(self, run: OverlayRun | None, why_not: str) -> None:
+        """Shows the settings of an overlay that is on, or why none is."""
+        if run is None:
+            self._dock.show_settings("")
+            self._dock.show_figures([why_not] if why_not else [], None)
+            return
+        self._dock.show_settings(run.bundle.description.task, run.opacity)
+        match run.shown:
+            case ShownObjects():
+                self._dock.objects.show_classes(run.bundle.colours, run.shown.hidden)
+                self._dock.objects.filled.setChecked(run.shown.layer.is_filled)
+            case ShownHeatmap():
+                names = [name for name, _ in run.bundle.colours]
+                self._dock.heatmap.show_style(run.shown.style, names)
+                self._show_marks(run.shown)
+        self.show_figures(run)
+
+    def show_figures(self, run: OverlayRun) -> None:
+        lines = run.shown.lines()
+        if run.device:
+            lines.append(f"Working on: {run.device}")
+        if run.progress.is_busy:
+            lines.append("Computing...")
+        self._dock.show_figures(lines, run.progress)
+        if isinstance(run.shown, ShownHeatmap):
+            self._show_gallery(run, run.shown)
+        else:
+            self._dock.gallery.show_fields(None, [])
+
+    # Objects and heatmaps --------------------------------------------------------------------
+
+    def _set_opacity(self, opacity: float) -> None:
+        if (run := self._active()) is not None:
+            run.set_opacity(opacity)
+
+    def _set_filled(self, filled: bool) -> None:
+        if (run := self._active()) is not None and isinstance(run.shown, ShownObjects):
+            run.shown.set_filled(filled=filled)
+
+    def _set_hidden(self, classes: set[int]) -> None:
+        if (run := self._active()) is not None and isinstance(run.shown, ShownObjects):
+            run.shown.set_hidden(classes)
+
+    def _set_style(self, style: HeatmapStyle) -> None:
+        if (shown := self._shown_heatmap()) is not None:
+            shown.set_style(style)
+
+    # Likeness and few-shot classes -----------------------------------------------------------
+
+    def _find_similar(self) -> None:
+        """Asks what is like the field of view, over what is known so far and what comes."""
+        run, shown = self._active(), self._shown_heatmap()
+        if run is None or shown is None or run.bundle.description.task != "embedding":
+            self._window.say("Turn on the model Tissue likeness first, in the Overlays panel.")
+            return
+        canvas = run.pane.canvas
+        shown.set_query(replace(shown.query, like=canvas.view.box.intersection(canvas.slide_box)))
+        self._dock.show()
+
+    def _ask_class(self) -> None:
+        dialog = QInputDialog(self._window)
+        dialog.setWindowTitle("New class")
+        dialog.setLabelText("What do the fields of this class show?")
+        dialog.textValueSelected.connect(self._add_class)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def _add_class(self, name: str) -> None:
+        name, shown = name.strip(), self._shown_heatmap()
+        if name and shown is not None:
+            if name not in shown.query.names and name not in self._new_classes:
+                self._new_classes.append(name)
+            self._show_marks(shown, name)
+
+    def _mark(self, name: str) -> None:
+        run, shown = self._active(), self._shown_heatmap()
+        if run is None or shown is None:
+            return
+        canvas = run.pane.canvas
+        mark = Mark(canvas.view.box.intersection(canvas.slide_box), name)
+        shown.set_query(Query(marks=(*shown.query.marks, mark)))
+        self._show_marks(shown, name)
+
+    def _unmark(self) -> None:
+        if (shown := self._shown_heatmap()) is not None:
+            gone = shown.query.marks[-1:]
+            self._new_classes += [m.name for m in gone if m.name not in self._new_classes]
+            shown.set_query(Query(marks=shown.query.marks[:-1]))
+            self._show_marks(shown)
+
+    def _clear(self) -> None:
+        if (shown := self._shown_heatmap()) is not None:
+            self._new_classes.clear()
+            shown.set_query(Query())
+            self._show_marks(shown)
+
+    def _show_marks(self, shown: ShownHeatmap, chosen: str = "") -> None:
+        names = shown.query.names
+        names += [name for name in self._new_classes if name not in names]
+        counts = [sum(mark.name == name for mark in shown.query.marks) for name in names]
+        colours = [mark_colour(index) for index in range(len(names))]
+        self._dock.query.show_classes(list(zip(names, colours, counts, strict=True)), chosen)
+
+    # The gallery -----------------------------------------------------------------------------
+
+    def _show_gallery(self, run: OverlayRun, shown: ShownHeatmap) -> None:
+        heatmap = shown.heatmap
+        is_value = heatmap is not None and heatmap.classes is None
+        if heatmap is None or not is_value:
+            self._dock.gallery.show_fields(None, [])
+            return
+        fields = [
+            (shown.found.cell_box(*cell), f"{heatmap.values[cell]:.2f}") for cell in heatmap.best
+        ]
+        self._dock.gallery.show_fields(run.pane.source, fields)
+
+    def _travel(self, box: Box) -> None:
+        if (run := self._active()) is not None:
+            canvas = run.pane.canvas
+            wide = box.grown((_GALLERY_CELLS - 1) / 2 * box.width)
+            canvas.go_to(box.center, canvas.view.showing(wide).downsample)
+
+    def _shown_heatmap(self) -> ShownHeatmap | None:
+        run = self._active()
+        return run.shown if run is not None and isinstance(run.shown, ShownHeatmap) else None

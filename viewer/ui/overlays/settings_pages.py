@@ -1,0 +1,234 @@
+"""What can be set of an overlay: one page for objects, one for heatmaps, one for likeness."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent, QPixmap
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QLabeledDoubleRangeSlider
+
+from viewer.overlays.heatmap import COLOUR_MAPS, HeatmapStyle, gradient
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_STEPS = ("0", "0.5", "1")
+
+
+class ObjectsPage(QWidget):
+    """Outlines: filled or not, and which classes."""
+
+    filled_changed = Signal(bool)
+    hidden_changed = Signal(object)
+    """The set of class indices to leave out."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.filled = QCheckBox("Fill the outlines", self)
+        self.classes = QListWidget(self)
+        self.classes.setAccessibleName("Classes")
+        self.classes.setToolTip("Uncheck a class to leave it out")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.filled)
+        layout.addWidget(self.classes)
+        self.filled.clicked.connect(self.filled_changed)
+        self.classes.itemChanged.connect(lambda _: self.hidden_changed.emit(self._hidden()))
+
+    def show_classes(self, classes: Sequence[tuple[str, str]], hidden: set[int]) -> None:
+        with QSignalBlocker(self.classes):
+            self.classes.clear()
+            for index, (name, colour) in enumerate(classes):
+                item = QListWidgetItem(swatch(colour), name, self.classes)
+                is_shown = index not in hidden
+                item.setCheckState(Qt.CheckState.Checked if is_shown else Qt.CheckState.Unchecked)
+        fit_rows(self.classes, len(classes))
+
+    def _hidden(self) -> set[int]:
+        rows = range(self.classes.count())
+        return {r for r in rows if self.classes.item(r).checkState() is Qt.CheckState.Unchecked}
+
+
+class HeatmapPage(QWidget):
+    """Which value, in which colours, from where to where."""
+
+    style_changed = Signal(object)
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._style = HeatmapStyle()
+        self.shown = QComboBox(self)
+        self.shown.setAccessibleName("Class")
+        self.colour_map = QComboBox(self)
+        self.colour_map.addItems([name.capitalize() for name in COLOUR_MAPS])
+        self.colour_map.setAccessibleName("Colours")
+        self.range = QLabeledDoubleRangeSlider(Qt.Orientation.Horizontal, self)
+        self.range.setRange(0, 1)
+        self.range.setDecimals(2)
+        self.range.setValue((0.0, 1.0))
+        self.range.setToolTip("Only values between these two are painted")
+        self.percentiles = QCheckBox("By rank on the slide", self)
+        self.percentiles.setToolTip("Colours tell the rank of a value, not the value itself")
+        self.legend = Legend(self)
+        form = self._form = QFormLayout(self)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.addRow("S&how:", self.shown)
+        form.addRow("&Colours:", self.colour_map)
+        form.addRow("&Values:", self.range)
+        form.addRow("", self.percentiles)
+        form.addRow("", self.legend)
+        self.shown.activated.connect(lambda _: self._tell())
+        self.colour_map.activated.connect(lambda _: self._tell())
+        self.range.valueChanged.connect(lambda _: self._tell())
+        self.percentiles.clicked.connect(lambda _: self._tell())
+
+    def show_style(self, style: HeatmapStyle, names: Sequence[str]) -> None:
+        """Shows a style; names of classes, none where there is only one value."""
+        self._style = style
+        with QSignalBlocker(self.shown), QSignalBlocker(self.range):
+            self.shown.clear()
+            self.shown.addItem("Likeliest class", None)
+            for index, name in enumerate(names):
+                self.shown.addItem(name, index)
+            self.shown.setCurrentIndex(0 if style.shown is None else style.shown + 1)
+            self.range.setValue((style.low, style.high))
+        self._form.setRowVisible(self.shown, bool(names))
+        self.colour_map.setCurrentIndex(COLOUR_MAPS.index(style.colour_map))
+        self.percentiles.setChecked(style.as_percentiles)
+        self.legend.show_map(style.colour_map)
+        self._enable(is_value=style.shown is not None or not names)
+
+    def _tell(self) -> None:
+        low, high = self.range.value()
+        self._style = replace(
+            self._style,
+            shown=self.shown.currentData(),
+            colour_map=COLOUR_MAPS[self.colour_map.currentIndex()],
+            low=low,
+            high=high,
+            as_percentiles=self.percentiles.isChecked(),
+        )
+        self.legend.show_map(self._style.colour_map)
+        self._enable(is_value=self._style.shown is not None or self.shown.count() == 1)
+        self.style_changed.emit(self._style)
+
+    def _enable(self, *, is_value: bool) -> None:
+        for widget in (self.colour_map, self.percentiles, self.legend):
+            widget.setEnabled(is_value)
+
+
+class QueryPage(QWidget):
+    """Asks embeddings: what is like this field, and few-shot classes."""
+
+    similar_requested = Signal()
+    class_requested = Signal()
+    mark_requested = Signal(str)
+    unmark_requested = Signal()
+    clear_requested = Signal()
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.similar = QPushButton("Find fields like this one", self)
+        self.similar.setToolTip("Colours the slide by likeness to what is in view now")
+        self.classes = QListWidget(self)
+        self.classes.setAccessibleName("Few-shot classes")
+        self.classes.setToolTip("Choose a class, then mark fields that show it")
+        self.add = QPushButton("New class...", self)
+        self.mark = QPushButton("Mark this field", self)
+        self.mark.setToolTip("What is in view is an example of the chosen class")
+        self.unmark = QPushButton("Undo mark", self)
+        self.clear_all = QPushButton("Clear", self)
+        self.clear_all.setToolTip("Forget likeness and marks of this slide")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.similar)
+        layout.addWidget(QLabel("Or by example:", self))
+        layout.addWidget(self.classes)
+        for row in ((self.add, self.mark), (self.unmark, self.clear_all)):
+            line = QHBoxLayout()
+            for button in row:
+                line.addWidget(button)
+            layout.addLayout(line)
+        self.similar.clicked.connect(self.similar_requested)
+        self.add.clicked.connect(self.class_requested)
+        self.mark.clicked.connect(self._mark)
+        self.unmark.clicked.connect(self.unmark_requested)
+        self.clear_all.clicked.connect(self.clear_requested)
+
+    def show_classes(self, classes: Sequence[tuple[str, str, int]], chosen: str = "") -> None:
+        """Name, colour and number of marks of each class."""
+        wanted = chosen or self.chosen()
+        self.classes.clear()
+        for name, colour, count in classes:
+            item = QListWidgetItem(swatch(colour), f"{name} ({count})", self.classes)
+            item.setData(Qt.ItemDataRole.UserRole, name)
+            if name == wanted or self.classes.currentItem() is None:
+                self.classes.setCurrentItem(item)
+        fit_rows(self.classes, len(classes))
+        self.mark.setEnabled(bool(classes))
+        self.unmark.setEnabled(any(count for *_, count in classes))
+
+    def chosen(self) -> str:
+        item = self.classes.currentItem()
+        return "" if item is None else item.data(Qt.ItemDataRole.UserRole)
+
+    def _mark(self) -> None:
+        if self.chosen():
+            self.mark_requested.emit(self.chosen())
+
+
+class Legend(QWidget):
+    """A colour map from 0 to 1."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._colours: list[str] = []
+        self.setFixedHeight(30)
+
+    def show_map(self, name: str) -> None:
+        self._colours = gradient(name)
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setOpacity(1.0 if self.isEnabled() else 0.3)
+        ramp = QLinearGradient(0, 0, self.width(), 0)
+        for index, colour in enumerate(self._colours):
+            ramp.setColorAt(index / max(1, len(self._colours) - 1), QColor(colour))
+        painter.fillRect(0, 0, self.width(), 12, ramp)
+        painter.setPen(self.palette().windowText().color())
+        box = self.rect().adjusted(0, 14, 0, 0)
+        aligned = (
+            Qt.AlignmentFlag.AlignLeft,
+            Qt.AlignmentFlag.AlignHCenter,
+            Qt.AlignmentFlag.AlignRight,
+        )
+        for text, side in zip(_STEPS, aligned, strict=True):
+            painter.drawText(box, side, text)
+
+
+def swatch(colour: str) -> QPixmap:
+    """A square of a colour, for lists."""
+    pixmap = QPixmap(12, 12)
+    pixmap.fill(QColor(colour))
+    return pixmap
+
+
+def fit_rows(widget: QListWidget, count: int, most: int = 8) -> None:
+    """Makes a list as high as its rows, within bounds."""
+    row = max(widget.sizeHintForRow(0), widget.fontMetrics().height() + 4)
+    widget.setFixedHeight(max(1, min(count, most)) * row + 2 * widget.frameWidth() + 2)
