@@ -40,6 +40,7 @@ class Gallery(QListWidget):
         self.setSpacing(3)
         self._background = Background("gallery", 1, self)
         self._boxes: list[Box] = []
+        self.hide()
         self.itemActivated.connect(self._travel)
         self.itemClicked.connect(self._travel)
 

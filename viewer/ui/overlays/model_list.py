@@ -84,8 +84,8 @@ class ModelList(QListWidget):
         return self.item(row).checkState() is Qt.CheckState.Checked
 
     def _on_item_changed(self, item: QListWidgetItem) -> None:
-        self.setCurrentItem(item)
         is_on = item.checkState() is Qt.CheckState.Checked
+        self.setCurrentItem(item)
         self.switched.emit(item.data(Qt.ItemDataRole.UserRole), is_on)
 
 
