@@ -29,7 +29,12 @@ def test_models_are_listed_checked_and_added(tmp_path: Path) -> None:
     assert json.loads(checked.stdout)["name"] == "Ours"
     assert coverslip("models", "add", "own", folder=tmp_path).returncode == 0
     listed = json.loads(coverslip("models", "list", "--json", folder=tmp_path).stdout)
-    assert [model["name"] for model in listed] == ["Nuclei", "Ours"]
+    assert [model["name"] for model in listed] == [
+        "Nuclei",
+        "Colorectal tissue",
+        "Tissue likeness",
+        "Ours",
+    ]
     assert "Ours" in coverslip("models", "list", folder=tmp_path).stdout
 
 
@@ -45,6 +50,13 @@ def test_a_run_writes_what_it_counts_and_keeps_it(sample_slide: Path, tmp_path: 
     mask = tifffile.imread(tmp_path / "o.tif")
     assert mask.shape == (200, 300)
     assert mask.max() <= told["objects"]
+
+
+def test_cells_are_counted_and_written(sample_slide: Path, tmp_path: Path) -> None:
+    arguments = ("run", "colorectal tissue", str(sample_slide), "--region", REGION, "--json")
+    told = json.loads(coverslip(*arguments, "-o", "c.csv", folder=tmp_path).stdout)
+    assert told["cells"] == sum(told["classes"].values()) > 0
+    assert len((tmp_path / "c.csv").read_text().splitlines()) == 1 + told["cells"]
 
 
 def test_a_shot_shows_the_overlay(sample_slide: Path, tmp_path: Path) -> None:
@@ -63,6 +75,7 @@ def test_a_shot_shows_the_overlay(sample_slide: Path, tmp_path: Path) -> None:
         (("run", "nuclei", "SLIDE", "--region", "1,2"), "--region takes"),
         (("run", "nuclei", "SLIDE", "--region", "9999,0,10,10"), "outside the slide"),
         (("run", "nuclei", "SLIDE", "-o", "o.doc"), "does not tell its format"),
+        (("run", "tissue likeness", "SLIDE", "-o", "o.geojson"), "does not tell its format"),
         (("run", "nuclei", "SLIDE", "--device", "abacus", "--region", REGION), "abacus"),
         (("models", "check", "."), "holds no model.json"),
         (("models", "add", "."), "holds no model.json"),

@@ -55,6 +55,8 @@ class Evil:
         ({"normalisation": {"mean": [0, 0, 0], "std": [1, 0, 1]}}, "std"),
         ({"format": "safetensors"}, "architecture"),
         ({"schema_version": 99}, "schema_version"),
+        ({"task": "classification", "stride_px": 512}, "stride_px"),
+        ({"task": "classification", "stride_px": 255}, "stride_px"),
     ],
 )
 def test_a_description_that_is_wrong_says_where(
@@ -155,11 +157,18 @@ def test_pictures_are_normalised_as_the_model_asks(tmp_path: Path) -> None:
     assert answers[1, :, 100, 100] == pytest.approx((1.0, -1.0, 1.0), abs=1e-6)
 
 
-def test_the_bundled_model_is_sound_and_small() -> None:
-    (nuclei,) = [bundle for bundle in all_models() if bundle.folder.parent == BUNDLED]
-    Network(nuclei, CPU).warm_up()
-    assert nuclei.weights_path.stat().st_size < 10e6
-    assert find_model("nuclei") == find_model("NUCLEI") == nuclei
+def test_the_bundled_models_are_sound_and_small() -> None:
+    bundled = [bundle for bundle in all_models() if bundle.folder.parent == BUNDLED]
+    assert [bundle.description.task for bundle in bundled] == [
+        "instances",
+        "classification",
+        "embedding",
+    ]
+    for bundle in bundled:
+        Network(bundle, CPU).warm_up()
+        assert bundle.weights_path.stat().st_size < 10e6
+        assert "not for diagnosis" in bundle.description.about
+    assert find_model("nuclei") == find_model("NUCLEI") == bundled[0]
 
 
 def test_a_model_is_added_by_name_and_version(tmp_path: Path) -> None:

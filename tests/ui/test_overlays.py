@@ -6,16 +6,19 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel
+from PySide6.QtWidgets import QInputDialog, QLabel
 from pytestqt.qtbot import QtBot
 from ui_steps import CTRL, SHIFT, drop, press, show_slide
 
+from viewer.geometry import Point
 from viewer.inference.model_library import BUNDLED
 from viewer.ui.main_window import MainWindow
 from viewer.ui.overlays.overlay_run import OverlayRun
+from viewer.ui.overlays.shown_heatmap import ShownHeatmap
 from viewer.ui.overlays.shown_objects import ShownObjects
 
 _PATIENCE_MS = 60_000
@@ -119,3 +122,116 @@ def test_a_spoilt_model_is_refused_in_a_sentence(
     assert sentence is not None
     assert sentence.text().endswith(".")
     assert slide_window.overlays.run_of(slide_window.panes.active) is None
+
+
+def _choose(window: MainWindow, name: str, qtbot: QtBot) -> None:
+    """Chooses a model in the list, as its arrow keys do, and checks it with the space bar."""
+    models = window.overlays.dock.models
+    qtbot.waitUntil(lambda: models.count() >= 3)
+    window.overlays.dock.show()
+    row = [bundle.description.name for bundle in models.models()].index(name)
+    models.setFocus()
+    press(qtbot, models, Qt.Key.Key_Home)
+    for _ in range(row):
+        press(qtbot, models, Qt.Key.Key_Down)
+    press(qtbot, models, Qt.Key.Key_Space)
+
+
+def _heatmap(window: MainWindow, name: str, qtbot: QtBot) -> tuple[OverlayRun, ShownHeatmap]:
+    _choose(window, name, qtbot)
+    run = window.overlays.run_of(window.panes.active)
+    assert run is not None
+    assert isinstance(run.shown, ShownHeatmap)
+    qtbot.waitUntil(lambda: run.found.count > 20, timeout=_PATIENCE_MS)
+    return run, run.shown
+
+
+def _painted(shown: ShownHeatmap) -> int:
+    heatmap = shown.heatmap
+    return 0 if heatmap is None else int((heatmap.colours[..., 3] > 0).sum())
+
+
+def _classes(shown: ShownHeatmap) -> set[int]:
+    heatmap = shown.heatmap
+    if heatmap is None or heatmap.classes is None:
+        return set()
+    return set(np.unique(heatmap.classes).tolist())
+
+
+def test_classes_are_painted_and_a_slider_hides_the_unsure(
+    slide_window: MainWindow, qtbot: QtBot
+) -> None:
+    _, shown = _heatmap(slide_window, "Colorectal tissue", qtbot)
+    qtbot.waitUntil(lambda: shown.heatmap is not None)
+    page = slide_window.overlays.dock.heatmap
+    assert page.isVisible()
+    qtbot.waitUntil(lambda: _painted(shown) > 20, timeout=_PATIENCE_MS)
+    before = _painted(shown)
+    page.range.setValue((1.0, 1.0))
+    qtbot.waitUntil(lambda: shown.style.low == 1.0)
+    qtbot.waitUntil(lambda: _painted(shown) < before)
+    assert "mm2" in slide_window.overlays.dock.figures.text()
+
+
+def test_fields_like_this_one_are_found_and_travelled_to(
+    slide_window: MainWindow, qtbot: QtBot
+) -> None:
+    _, shown = _heatmap(slide_window, "Tissue likeness", qtbot)
+    canvas = slide_window.panes.active.canvas
+    canvas.set_magnification(20.0)
+    qtbot.waitUntil(lambda: not canvas.is_moving)
+    canvas.setFocus()
+    press(qtbot, slide_window, Qt.Key.Key_F, SHIFT)
+    qtbot.waitUntil(lambda: shown.heatmap is not None)
+    gallery = slide_window.overlays.dock.gallery
+    qtbot.waitUntil(lambda: gallery.count() > 3)
+    item = gallery.item(2)
+    before = canvas.view.center
+    qtbot.mouseClick(
+        gallery.viewport(),
+        Qt.MouseButton.LeftButton,
+        pos=gallery.visualItemRect(item).center(),
+    )
+    qtbot.waitUntil(lambda: not canvas.is_moving)
+    box = item.data(Qt.ItemDataRole.UserRole)
+    assert canvas.view.center != before
+    assert canvas.view.center.x == pytest.approx(box.center.x, abs=2)
+
+
+def test_marks_paint_the_slide_and_are_there_again(
+    make_window: Callable[[], MainWindow], sample_slide: Path, qtbot: QtBot
+) -> None:
+    window = make_window()
+    show_slide(window, sample_slide, qtbot)
+    _, shown = _heatmap(window, "Tissue likeness", qtbot)
+    page, canvas = window.overlays.dock.query, window.panes.active.canvas
+    for name, x, y in (("Epithelium", 1300, 1300), ("Stroma", 1000, 2300)):
+        qtbot.mouseClick(page.add, Qt.MouseButton.LeftButton)
+        dialog = window.findChild(QInputDialog)
+        assert dialog is not None
+        dialog.setTextValue(name)
+        dialog.accept()
+        qtbot.waitUntil(lambda: window.findChild(QInputDialog) is None)
+        canvas.go_to(Point(x, y), 1.0, animated=False)
+        qtbot.mouseClick(page.mark, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: {0, 1} <= _classes(shown), timeout=_PATIENCE_MS)
+    window.close()
+    again = make_window()
+    show_slide(again, sample_slide, qtbot)
+    _, later = _heatmap(again, "Tissue likeness", qtbot)
+    assert later.query.names == ["Epithelium", "Stroma"]
+    qtbot.waitUntil(lambda: later.heatmap is not None)
+    qtbot.mouseClick(again.overlays.dock.query.unmark, Qt.MouseButton.LeftButton)
+    assert later.query.names == ["Epithelium"]
+
+
+def test_two_overlays_lie_over_one_another(slide_window: MainWindow, qtbot: QtBot) -> None:
+    nuclei = _shown(slide_window, qtbot)
+    _, shown = _heatmap(slide_window, "Colorectal tissue", qtbot)
+    canvas = slide_window.panes.active.canvas
+    assert canvas.has_layer(nuclei.shown.layer)
+    assert canvas.has_layer(shown.layer)
+    canvas.setFocus()
+    press(qtbot, slide_window, Qt.Key.Key_D)
+    assert not canvas.has_layer(nuclei.shown.layer)
+    assert not canvas.has_layer(shown.layer)
