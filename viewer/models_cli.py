@@ -51,7 +51,10 @@ def check(model: _Folder, json: _Json = False) -> None:
 
 
 @models_app.command()
-def add(model: _Folder, json: _Json = False) -> None:
+def add(
+    model: Annotated[Path, typer.Argument(help="The folder of a model, or a zip file of it.")],
+    json: _Json = False,
+) -> None:
     """Check a model and copy it to the models at hand."""
     from viewer.inference.bundle import BundleError
     from viewer.inference.model_library import add_model

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import zipfile
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from inference_steps import Channels, Narrow, Nonsense, Raises, make_bundle
@@ -188,3 +190,83 @@ def test_a_model_that_cannot_be_used_is_not_added(tmp_path: Path) -> None:
     assert not list(models_folder().iterdir())
     with pytest.raises(BundleError, match="known are Nuclei"):
         find_model("nothing of this kind")
+
+
+def _onnx_bundle(folder: Path) -> Path:
+    """A classifier that tells red from green by the mean of a channel."""
+    kinds = onnx.TensorProto
+    pool = onnx.helper.make_node("GlobalAveragePool", ["x"], ["mean"])
+    flat = onnx.helper.make_node("Flatten", ["mean"], ["logits"])
+    graph = onnx.helper.make_graph(
+        [pool, flat],
+        "mean",
+        [onnx.helper.make_tensor_value_info("x", kinds.FLOAT, ["n", 3, "h", "w"])],
+        [onnx.helper.make_tensor_value_info("logits", kinds.FLOAT, ["n", 3])],
+    )
+    opsets = [onnx.helper.make_opsetid("", 17)]
+    model = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=9)
+    folder.mkdir(exist_ok=True)
+    (folder / "m.onnx").write_bytes(model.SerializeToString())
+    colours = ["#ff0000", "#00ff00", "#0000ff"]
+    return make_bundle(
+        folder,
+        task="classification",
+        format="onnx",
+        weights="m.onnx",
+        margin_px=0,
+        sha256=hashlib.sha256((folder / "m.onnx").read_bytes()).hexdigest(),
+        classes=[{"name": colour, "colour": colour} for colour in colours],
+    )
+
+
+def test_an_onnx_model_answers(tmp_path: Path) -> None:
+    network = Network(load_bundle(_onnx_bundle(tmp_path)), CPU)
+    picture = np.full((256, 256, 3), (0, 255, 51), np.uint8)
+    answers = network.answers([picture, picture])
+    assert answers == pytest.approx(np.array([[0, 1, 0.2]] * 2), abs=1e-3)
+
+
+def test_spoilt_onnx_is_told(tmp_path: Path) -> None:
+    folder = _onnx_bundle(tmp_path)
+    (folder / "m.onnx").write_bytes(b"nothing")
+    about = json.loads((folder / "model.json").read_text())
+    about["sha256"] = hashlib.sha256(b"nothing").hexdigest()
+    (folder / "model.json").write_text(json.dumps(about))
+    with pytest.raises(BundleError, match="no ONNX model"):
+        Network(load_bundle(folder), CPU)
+
+
+@pytest.mark.parametrize("inner", ["", "a folder/"])
+def test_a_model_comes_in_a_zip_file(tmp_path: Path, inner: str) -> None:
+    folder = make_bundle(tmp_path / "m", name="Zipped")
+    with zipfile.ZipFile(tmp_path / "m.zip", "w") as archive:
+        for file in folder.iterdir():
+            archive.write(file, inner + file.name)
+        archive.writestr("../../escaped.txt", "no")
+    assert add_model(tmp_path / "m.zip").description.name == "Zipped"
+    assert [kept.name for kept in models_folder().iterdir()] == ["zipped-1"]
+    assert not list(tmp_path.rglob("escaped.txt"))
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({}, "holds no model.json"),
+        ({"model.json": None}, "lacks a file"),
+        (None, "cannot be unpacked"),
+    ],
+)
+def test_a_zip_file_without_model_is_told(
+    tmp_path: Path, files: dict[str, None] | None, told: str
+) -> None:
+    path = tmp_path / "m.zip"
+    if files is None:
+        path.write_bytes(b"PK\x03\x04 torn")
+    else:
+        folder = make_bundle(tmp_path / "m")
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in files:
+                archive.write(folder / name, name)
+    with pytest.raises(BundleError, match=told):
+        add_model(path)
+    assert not list(models_folder().iterdir())

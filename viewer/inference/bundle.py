@@ -53,7 +53,7 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     stride_px
         From one patch to the next, for what is told patch by patch; the patch's side by default.
     format
-        "safetensors" for a registered architecture, "torchscript" for TorchScript.
+        "safetensors" for a registered architecture, "torchscript", or "onnx".
     sha256
         Of the weights.
     """
@@ -67,7 +67,7 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     stride_px: Annotated[int, Meta(ge=16)] | None = None
     normalisation: Normalisation = Normalisation()
     classes: Annotated[tuple[ModelClass, ...], Meta(max_length=256)] = ()
-    format: Literal["safetensors", "torchscript"]
+    format: Literal["safetensors", "torchscript", "onnx"]
     architecture: str | None = None
     weights: str
     sha256: str

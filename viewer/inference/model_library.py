@@ -6,13 +6,22 @@ import logging
 import re
 import shutil
 import tempfile
+import zipfile
 from pathlib import Path
 
 from viewer.folders import data_folder
-from viewer.inference.bundle import BundleError, ModelBundle, check_weights, load_bundle
+from viewer.inference.bundle import (
+    MODEL_FILE,
+    BundleError,
+    ModelBundle,
+    check_weights,
+    load_bundle,
+)
 
 _log = logging.getLogger(__name__)
 
+_MOST_BYTES = 16 << 30
+"""Of the weights in a zip file."""
 BUNDLED = Path(__file__).resolve().parents[2] / "resources" / "models"
 
 
@@ -56,14 +65,27 @@ def find_model(name: str) -> ModelBundle:
     raise BundleError(f'There is no model "{name}"; known are {known}, or give a folder.')
 
 
-def add_model(folder: Path) -> ModelBundle:
+def add_model(path: Path) -> ModelBundle:
     """Checks a model and copies it to the library, in place of one of its name and version.
+
+    Parameters
+    ----------
+    path
+        A folder with model.json and weights, or a zip file of one.
 
     Raises
     ------
     BundleError
         It cannot be used.
     """
+    if path.is_dir():
+        return _added(path)
+    with tempfile.TemporaryDirectory(dir=models_folder(), prefix=".") as folder:
+        _unpack(path, Path(folder))
+        return _added(Path(folder))
+
+
+def _added(folder: Path) -> ModelBundle:
     bundle = load_bundle(folder)
     check_weights(bundle)
     about = bundle.description
@@ -73,7 +95,7 @@ def add_model(folder: Path) -> ModelBundle:
         with tempfile.TemporaryDirectory(dir=models_folder(), prefix=".") as part:
             whole = Path(part) / name
             whole.mkdir()
-            for file in (folder / "model.json", bundle.weights_path):
+            for file in (folder / MODEL_FILE, bundle.weights_path):
                 shutil.copyfile(file, whole / file.name)
             if target.exists():
                 target.rename(Path(part) / "old")
@@ -81,3 +103,31 @@ def add_model(folder: Path) -> ModelBundle:
     except OSError as error:
         raise BundleError(f"The model cannot be kept ({error.strerror or error}).") from error
     return load_bundle(target)
+
+
+def _unpack(path: Path, folder: Path) -> None:
+    """Takes model.json and the weights that it names out of a zip file, and nothing else."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if name.endswith(MODEL_FILE)]
+            if not names:
+                raise BundleError(f"{path.name} is no model: it holds no {MODEL_FILE}.")
+            inner = min(names, key=len).removesuffix(MODEL_FILE)
+            _copy_out(archive, inner + MODEL_FILE, folder / MODEL_FILE)
+            weights = load_bundle(folder).description.weights
+            _copy_out(archive, inner + weights, folder / weights)
+    except KeyError as error:
+        raise BundleError(f"{path.name} lacks a file of the model: {error.args[0]}") from error
+    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        raise BundleError(
+            f"{path.name} cannot be unpacked ({error}): get it again from where it came."
+        ) from error
+
+
+def _copy_out(archive: zipfile.ZipFile, name: str, target: Path) -> None:
+    size = archive.getinfo(name).file_size
+    free = shutil.disk_usage(target.parent).free
+    if size > min(free, _MOST_BYTES):
+        raise BundleError(f"{name} is too large to unpack: it has {size / 2**30:.1f} GiB.")
+    with archive.open(name) as source, target.open("wb") as file:
+        shutil.copyfileobj(source, file)

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from viewer.inference.architectures import ARCHITECTURES
 from viewer.inference.bundle import BundleError, check_weights
+from viewer.inference.onnx_module import OnnxModule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +49,7 @@ class Network:
         check_weights(bundle)
         self._name = bundle.description.name
         self.device = device
-        module = _load(bundle).eval().to(device)
+        module = _load(bundle, device).eval().to(device)
         self._module = module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch's stubs lack it
         about = bundle.description
         shape = (1, 3, 1, 1)
@@ -124,8 +125,10 @@ class Network:
             )
 
 
-def _load(bundle: ModelBundle) -> torch.nn.Module:
+def _load(bundle: ModelBundle, device: torch.device) -> torch.nn.Module:
     about = bundle.description
+    if about.format == "onnx":
+        return OnnxModule(bundle, device)
     if about.format == "torchscript":
         try:
             return torch.jit.load(str(bundle.weights_path), map_location="cpu")

@@ -457,7 +457,7 @@ class MainWindow(QMainWindow):
 
 def _kind(path: Path) -> str:
     if not path.is_dir():
-        return "slide"
+        return "model" if path.suffix.lower() == ".zip" else "slide"
     return "model" if (path / MODEL_FILE).is_file() else "folder"
 
 

@@ -58,7 +58,7 @@ class OverlaysPart(QObject):
         return self.run_of(self._window.panes.active)
 
     def take_model(self, folder: Path) -> None:
-        """Adds a model from a folder and turns it on in the active pane."""
+        """Adds a model from a folder or zip file and turns it on in the active pane."""
         self._background.run(
             lambda: (add_model(folder), all_models()), self._on_added, self._on_not_added
         )
