@@ -12,7 +12,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 def main() -> None:
-    """Writes window.png, as a first start shows it, and replay.png, a reading looked at."""
+    """Writes window.png, as a first start shows it, replay.png and overlays.png."""
     with tempfile.TemporaryDirectory() as folder:
         hidden = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
         environment = {key: value for key, value in os.environ.items() if key not in hidden}
@@ -26,13 +26,14 @@ def main() -> None:
         )
         picture = REPOSITORY / "docs" / "pictures" / "window.png"
         picture.write_bytes((Path(folder) / "coverslip-window.png").read_bytes())
-        environment["COVERSLIP_HOME"] = str(Path(folder) / "replay")
-        subprocess.run(  # noqa: S603 - our own program
-            [sys.executable, str(REPOSITORY / "scripts" / "replay_picture.py")],
-            cwd=REPOSITORY,
-            env=environment | {"QT_QPA_PLATFORM": "offscreen", "PYTHONPATH": str(REPOSITORY)},
-            check=True,
-        )
+        for name in ("replay", "overlays"):
+            environment["COVERSLIP_HOME"] = str(Path(folder) / name)
+            subprocess.run(  # noqa: S603 - our own program
+                [sys.executable, str(REPOSITORY / "scripts" / f"{name}_picture.py")],
+                cwd=REPOSITORY,
+                env=environment | {"QT_QPA_PLATFORM": "offscreen", "PYTHONPATH": str(REPOSITORY)},
+                check=True,
+            )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,70 @@
+"""Turns overlays on over the bundled slide and takes docs/pictures/overlays.png."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QEventLoop, Qt, QTimer
+from PySide6.QtWidgets import QApplication, QInputDialog
+
+from viewer.geometry import Point
+from viewer.settings import Settings
+from viewer.tiles.cache import TileCache
+from viewer.ui.main_window import MainWindow
+from viewer.ui.theme import DARK, apply_theme
+
+_REPOSITORY = Path(__file__).resolve().parent.parent
+_MARKS = (("Epithelium", 1300, 1300), ("Stroma", 1000, 2300), ("Keratin", 1350, 850))
+"""A class, and the middle of a field that shows it, level-0 pixels."""
+
+
+def main() -> None:
+    """Drives a real window, as an annotator would."""
+    app = QApplication([])
+    apply_theme(app, DARK)
+    window = MainWindow(Settings(), TileCache(256 << 20))
+    window.resize(1400, 860)
+    window.show()
+    window.open_paths([_REPOSITORY / "resources" / "slides" / "CMU-1-Small-Region.svs"])
+    _wait_ms(2500)
+    dock, canvas = window.overlays.dock, window.panes.active.canvas
+    window.commands["panels.overlays"].trigger()
+    names = [bundle.description.name for bundle in dock.models.models()]
+    _run(window, names.index("Nuclei"))
+    _run(window, names.index("Tissue likeness"))
+    for name, x, y in _MARKS:
+        dock.query.add.click()
+        dialog = window.findChild(QInputDialog)
+        assert dialog is not None
+        dialog.setTextValue(name)
+        dialog.accept()
+        _wait_ms(300)
+        canvas.go_to(Point(x, y), 0.4, animated=False)
+        dock.query.mark.click()
+    _wait_ms(1000)
+    dock.opacity.setValue(35)
+    canvas.go_to(Point(1180, 1500), canvas.optics.downsample(17.0), animated=False)
+    _wait_ms(3000)
+    window.grab().save(str(_REPOSITORY / "docs" / "pictures" / "overlays.png"))
+    window.close()
+
+
+def _run(window: MainWindow, row: int) -> None:
+    """Turns a model on and waits until it is through the slide."""
+    dock = window.overlays.dock
+    dock.models.item(row).setCheckState(Qt.CheckState.Checked)
+    dock.run.click()
+    run = window.overlays.active
+    assert run is not None
+    while not run.progress.total or run.progress.done < run.progress.total:
+        _wait_ms(200)
+
+
+def _wait_ms(duration_ms: int) -> None:
+    loop = QEventLoop()
+    QTimer.singleShot(duration_ms, loop.quit)
+    loop.exec()
+
+
+if __name__ == "__main__":
+    main()

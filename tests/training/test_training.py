@@ -1,0 +1,115 @@
+"""The parts that training and measuring are made of, and the figures of the shipped model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from training.augmentation import density, example, from_density, restained, varied
+from training.classical_baseline import classical_labels
+from training.evaluate_nuclei import agreement, methods, score, validation_sets
+from training.nuclei_data import load_bbbc038, split, target_maps, tissue_without_outlines
+from training.scores import scored
+from viewer.inference.bundle import load_bundle
+from viewer.inference.model_library import BUNDLED
+from viewer.inference.network import Network
+
+SET = "nuclei/bbbc038-brightfield-train.npz"
+
+
+def _squares(*places: tuple[int, int], side: int = 10) -> np.ndarray:
+    labels = np.zeros((64, 64), np.int32)
+    for number, (y, x) in enumerate(places, 1):
+        labels[y : y + side, x : x + side] = number
+    return labels
+
+
+def test_scores_of_perfect_missed_and_shifted_objects() -> None:
+    truth = _squares((5, 5), (30, 30))
+    perfect = scored([(truth, truth * 7)])
+    assert (perfect.f1, perfect.pq) == (1.0, 1.0)
+    missed = scored([(truth, _squares((5, 5)))])
+    assert missed.f1 == pytest.approx(2 / 3)
+    shifted = scored([(truth, _squares((5, 7), (30, 32)))])
+    assert shifted.f1 == 1.0
+    assert shifted.pq == pytest.approx(80 / 120)
+    assert scored([(truth, _squares((5, 11), (30, 36)))]).f1 == 0.0
+    assert scored([(truth * 0, truth)]).f1 == 0.0
+
+
+def test_target_maps_have_depth_from_edge_to_middle() -> None:
+    inside, edge, depth = target_maps(_squares((20, 20), side=11))
+    assert inside.sum() == 121
+    assert edge.sum() == 40
+    assert depth[25, 25] == 1.0
+    assert 0 < depth[20, 25] < 0.3
+    assert not depth[inside == 0].any()
+
+
+def test_density_and_back() -> None:
+    picture = np.arange(0, 256, dtype=np.float32).reshape(16, 16)
+    assert from_density(density(picture)) == pytest.approx(picture, abs=1e-2)
+
+
+def test_examples_are_the_same_for_the_same_seed() -> None:
+    image = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)
+    labels = _squares((5, 5), (30, 30))
+    a, b = (example(np.random.default_rng(4), image, labels, 48) for _ in range(2))
+    assert np.array_equal(a[0], b[0])
+    assert np.array_equal(a[1], b[1])
+    assert a[0].shape == (48, 48, 3)
+    assert a[0].min() >= 0
+    assert a[0].max() <= 255
+
+
+def test_stains_change_colours_and_not_places() -> None:
+    rng = np.random.default_rng(1)
+    nuclei = _squares((10, 10), (40, 40), side=14) > 0
+    picture = np.where(nuclei[..., None], (90, 60, 140), (230, 200, 220)).astype(np.float32)
+    for _ in range(20):
+        stained = restained(rng, picture, nuclei).mean(2)
+        assert stained[nuclei].mean() < stained[~nuclei].mean()
+    assert not np.array_equal(varied(rng, picture), varied(rng, picture))
+
+
+def test_the_classical_method_parts_dark_disks() -> None:
+    y, x = np.mgrid[:64, :64]
+    is_dark = (np.hypot(y - 20, x - 20) < 8) | (np.hypot(y - 44, x - 44) < 8)
+    picture = np.where(is_dark[..., None], (80, 50, 150), (235, 225, 235)).astype(np.uint8)
+    assert len(np.unique(classical_labels(picture))) == 3
+
+
+def test_tissue_of_the_bundled_slide_leaves_a_third_for_measuring(sample_slide: Path) -> None:
+    (picture,) = tissue_without_outlines(sample_slide, None)
+    assert picture.shape == (1978, 2220, 3)
+
+
+def test_the_split_is_fixed_and_apart(shared_slide: Callable[[str], Path]) -> None:
+    fields = load_bbbc038(shared_slide(SET))
+    learn, held = split(fields)
+    assert (len(learn), len(held)) == (64, 16)
+    kept = {image.tobytes() for image in held.images}
+    assert not kept & {image.tobytes() for image in learn.images}
+
+
+@pytest.mark.slow
+def test_the_bundled_model_keeps_its_figures(shared_slide: Callable[[str], Path]) -> None:
+    data = shared_slide(SET).parent.parent
+    sets, ways = validation_sets(data), methods()
+    own, classical = ways.values()
+    held, pink = sets.values()
+    model = score(held, own)
+    assert model.f1 >= 0.79
+    assert model.pq >= 0.60
+    assert model.f1 > score(held, classical).f1 + 0.15
+    assert score(pink, own).f1 >= 0.55
+
+
+@pytest.mark.slow
+def test_the_bundled_model_does_not_hang_on_where_a_field_begins(sample_slide: Path) -> None:
+    network = Network(load_bundle(BUNDLED / "nuclei"), torch.device("cpu"))
+    assert agreement(network, sample_slide) > 0.9
