@@ -165,6 +165,7 @@ def test_the_bundled_models_are_sound_and_small() -> None:
         "instances",
         "classification",
         "embedding",
+        "classification",
     ]
     for bundle in bundled:
         Network(bundle, CPU).warm_up()

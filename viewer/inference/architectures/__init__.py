@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from viewer.inference.architectures.nuclei_unet import NucleiUNet
 from viewer.inference.architectures.tissue_encoder import TissueClassifier, TissueEncoder
+from viewer.inference.architectures.tissue_quality import TissueQuality
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,4 +17,5 @@ ARCHITECTURES: Mapping[str, Callable[[], nn.Module]] = {
     "nuclei-unet": NucleiUNet,
     "tissue-encoder": TissueEncoder,
     "tissue-classifier": TissueClassifier,
+    "tissue-quality": TissueQuality,
 }
