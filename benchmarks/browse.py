@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import statistics
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import psutil
 from PySide6.QtCore import QEventLoop, QTimer
@@ -30,6 +30,12 @@ _CACHE_BYTES = 512 << 20
 _MIB = 1 << 20
 _FRAME_S = 1 / 60
 ZOOMS, PANS, JUMPS = 50, 200, 20
+
+
+class Closing(Protocol):
+    """What goes on beside the browsing."""
+
+    def close(self) -> None: ...
 
 
 def jump_points(side_px: int, count: int = JUMPS) -> Iterator[Point]:
@@ -84,8 +90,13 @@ def _rest(seconds: float) -> None:
     _run_until(lambda: time.perf_counter() >= end_s)
 
 
-def run(slide: Path) -> list[Figure]:
-    """Opens, zooms, pans and jumps at 1920 x 1080; the figures of it."""
+def run(
+    slide: Path, name: str = "browse", at_work: Callable[[SlideCanvas], Closing] | None = None
+) -> list[Figure]:
+    """Opens, zooms, pans and jumps at 1920 x 1080; the figures of it.
+
+    `at_work` starts something else on the canvas before; it is closed at the end.
+    """
     application = QApplication.instance() or QApplication([])
     assert application is not None
     process = psutil.Process()
@@ -106,6 +117,7 @@ def run(slide: Path) -> list[Figure]:
     canvas.repaint()
     open_s = time.perf_counter() - start_s
 
+    other = at_work(canvas) if at_work is not None else None
     watch = _Watch(canvas)
     watch.forget_gap()
     peak_bytes = 0
@@ -137,19 +149,19 @@ def run(slide: Path) -> list[Figure]:
         peak_bytes = max(peak_bytes, process.memory_info().rss)
     watch.stop()
     unseen = loader.unseen_share
+    if other is not None:
+        other.close()
     canvas.clear()
     canvas.close()
     over_mib = (peak_bytes - before_bytes - _CACHE_BYTES) / _MIB
     return [
-        Figure("browse", "open to first picture", first_s * 1000, "ms"),
-        Figure("browse", "open to sharp", open_s * 1000, "ms", 460),
-        Figure(
-            "browse", "jump to first tiles, median", statistics.median(first_tiles_s) * 1e3, "ms"
-        ),
-        Figure("browse", "jump to sharp, median", statistics.median(sharp_s) * 1000, "ms", 60),
-        Figure("browse", "jump to sharp, longest", max(sharp_s) * 1000, "ms"),
-        Figure("browse", "frames with a hole", 100 * watch.holes / watch.frames, "%", 0),
-        Figure("browse", "longest stall", watch.longest_stall_s * 1000, "ms", 30),
-        Figure("browse", "decoded, never shown", 100 * unseen, "%", 25),
-        Figure("browse", "memory beyond the cache", over_mib, "MiB", 150),
+        Figure(name, "open to first picture", first_s * 1000, "ms"),
+        Figure(name, "open to sharp", open_s * 1000, "ms", 460),
+        Figure(name, "jump to first tiles, median", statistics.median(first_tiles_s) * 1e3, "ms"),
+        Figure(name, "jump to sharp, median", statistics.median(sharp_s) * 1000, "ms", 60),
+        Figure(name, "jump to sharp, longest", max(sharp_s) * 1000, "ms"),
+        Figure(name, "frames with a hole", 100 * watch.holes / watch.frames, "%", 0),
+        Figure(name, "longest stall", watch.longest_stall_s * 1000, "ms", 30),
+        Figure(name, "decoded, never shown", 100 * unseen, "%", 25),
+        Figure(name, "memory beyond the cache", over_mib, "MiB", 150),
     ]

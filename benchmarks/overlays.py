@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import psutil
+from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
+from benchmarks import browse
 from benchmarks.report import Figure
 from viewer.canvas.canvas import SlideCanvas
 from viewer.canvas.layer import Stratum
@@ -71,7 +73,58 @@ class _Listener:
 def run(sample: Path, large: Path) -> list[Figure]:
     """The model on the sample slide, a million objects on the large one."""
     QApplication.instance() or QApplication([])
-    return [*_million(large), *_engine(sample)]
+    return [*_million(large), *_engine(sample), *_browsed(large)]
+
+
+def _browsed(slide: Path) -> list[Figure]:
+    """The browse benchmark with the nuclei model at work on the whole slide."""
+
+    def at_work(canvas: SlideCanvas) -> OverlaidCanvas:
+        return OverlaidCanvas(canvas, slide)
+
+    return browse.run(slide, "browse with overlay", at_work)
+
+
+class OverlaidCanvas(QObject):
+    """An engine at work on a canvas's slide, its objects painted as they come."""
+
+    _came = Signal(object, object)
+
+    def __init__(self, canvas: SlideCanvas, slide: Path) -> None:
+        super().__init__()
+        self._canvas = canvas
+        source, bundle = open_slide(slide), find_model("nuclei")
+        mpp_um = source.info.optics.mean_mpp_um or 0.5
+        grid = block_grid(source, bundle.description, mpp_um)
+        identity = source.info.identity
+        source.close()
+        self._found = ObjectMap(grid, mpp_um)
+        self._layer = ObjectsLayer()
+        self._layer.show_map(self._found, [colour for _, colour in bundle.colours])
+        canvas.add_layer(self._layer, Stratum.OBJECTS)
+        self._came.connect(self._take)
+        self._engine = Engine(slide, identity, grid, mpp_um, bundle, self)
+        self._engine.run(canvas.slide_box)
+        canvas.view_changed.connect(lambda view, _: self._engine.look_at(view.box))
+
+    def close(self) -> None:
+        print(f"    {self._found.count} objects were found meanwhile")
+        self._engine.close()
+
+    def on_block(self, key: BlockKey, objects: Objects) -> None:
+        self._came.emit(key, objects)
+
+    def on_progress(self, progress: Progress) -> None: ...
+
+    def on_ready(self, device: str) -> None: ...
+
+    def on_trouble(self, sentence: str, *, is_final: bool) -> None:  # noqa: ARG002
+        print(sentence)
+
+    def _take(self, key: BlockKey, objects: Objects) -> None:
+        self._found.add(key, objects)
+        self._layer.refresh(key)
+        self._canvas.update()
 
 
 def _engine(slide: Path) -> list[Figure]:

@@ -69,11 +69,11 @@ class Network:
         self.answers([np.full((self._patch_px, self._patch_px, 3), 200, np.uint8)])
 
     def answers(self, pictures: Sequence[RgbImage]) -> NDArray[np.float32]:
-        """What the model says of n pictures, uint8 (side, side, 3).
+        """What the model says of n pictures, uint8 (height, width, 3).
 
         Returns
         -------
-        Logits (n, 3, side, side) of instances, logits (n, classes), or embeddings (n, d).
+        Logits (n, 3, height, width) of instances, logits (n, classes), or embeddings (n, d).
 
         Raises
         ------
@@ -100,12 +100,12 @@ class Network:
             raise ModelFailedError(
                 f"The model {self._name} failed: {_first_line(error)}"
             ) from error
-        self._check(logits, len(pictures), pictures[0].shape[0])
+        self._check(logits, len(pictures), *pictures[0].shape[:2])
         return logits.float().cpu().numpy()
 
-    def _check(self, answer: object, count: int, side_px: int) -> None:
+    def _check(self, answer: object, count: int, height_px: int, width_px: int) -> None:
         expected: dict[str, tuple[int | str, ...]] = {
-            "instances": (count, 3, side_px, side_px),
+            "instances": (count, 3, height_px, width_px),
             "classification": (count, self._classes),
             "embedding": (count, "any"),
         }
