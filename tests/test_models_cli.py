@@ -33,6 +33,7 @@ def test_models_are_listed_checked_and_added(tmp_path: Path) -> None:
         "Nuclei",
         "Colorectal tissue",
         "Tissue likeness",
+        "Tissue quality",
         "Ours",
     ]
     assert "Ours" in coverslip("models", "list", folder=tmp_path).stdout

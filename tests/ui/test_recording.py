@@ -64,7 +64,8 @@ def ended_session(window: MainWindow, qtbot: QtBot) -> Path:
     qtbot.waitUntil(
         lambda: (
             (folder / "events.jsonl").exists()
-            and isinstance(read_lines(folder)[-1].event, SlideClosed)
+            and (lines := read_lines(folder))
+            and isinstance(lines[-1].event, SlideClosed)
         ),
         timeout=10_000,
     )
