@@ -64,8 +64,7 @@ def ended_session(window: MainWindow, qtbot: QtBot) -> Path:
     qtbot.waitUntil(
         lambda: (
             (folder / "events.jsonl").exists()
-            and (lines := read_lines(folder))
-            and isinstance(lines[-1].event, SlideClosed)
+            and any(isinstance(line.event, SlideClosed) for line in read_lines(folder))
         ),
         timeout=10_000,
     )
