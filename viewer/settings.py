@@ -36,6 +36,10 @@ class Settings(msgspec.Struct, omit_defaults=True):
         When the reader agreed to recording, ISO 8601; empty before.
     record_names, record_texts
         Whether sessions may hold names of slides, and texts that the reader types.
+    device
+        What models run on; "auto" takes the fastest.
+    results_gib
+        Bound of the kept results of models; those not used for longest go first.
     shortcuts
         Command id -> keys in Qt's portable text, only where they differ from the defaults.
     """
@@ -53,6 +57,8 @@ class Settings(msgspec.Struct, omit_defaults=True):
     consent_utc: str = ""
     record_names: bool = False
     record_texts: bool = False
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    results_gib: int = 8
     recent_slides: list[str] = []
     shortcuts: dict[str, list[str]] = {}
 
@@ -116,6 +122,21 @@ CHOICES: tuple[Choice, ...] = (
         (),
         0,
         16,
+        1,
+    ),
+    Choice(
+        "device",
+        "Models run on",
+        "The fastest, or always this one; for overlays turned on next",
+        ("auto", "cpu", "cuda", "mps"),
+    ),
+    Choice(
+        "results_gib",
+        "Kept results (GiB)",
+        "What models found is kept up to this size; the slides not seen for longest go first",
+        (),
+        1,
+        1024,
         1,
     ),
     Choice("reader", "Reader", "The pseudonym under which your readings are recorded"),

@@ -11,6 +11,7 @@ from overlay_steps import GRID, squares
 from viewer.geometry import Box
 from viewer.overlays.blocks import BlockKey
 from viewer.overlays.object_map import ObjectMap
+from viewer.overlays.object_style import ObjectStyle, histogram
 from viewer.overlays.objects import Objects, ObjectsError
 
 places = st.lists(st.tuples(st.integers(0, 900), st.integers(0, 600)), max_size=12)
@@ -89,3 +90,29 @@ def test_blocks_cover_the_slide_and_come_from_the_middle() -> None:
     assert near[0] == (2, 1)
     box = GRID.input_box(BlockKey(1, 1))
     assert (box.x0, box.width) == (200 - 32, 200 + 64)
+
+
+def _measured(*areas_um2: float) -> Objects:
+    objects = squares(*[(20 * i, 20) for i in range(len(areas_um2))])
+    objects.measurements["Area um2"] = np.array(areas_um2, np.float32)
+    objects.classes[:] = [i % 2 for i in range(len(areas_um2))]
+    return objects
+
+
+def test_objects_are_told_apart_by_class_or_measurement() -> None:
+    objects = _measured(10, 20, 30, 40, np.nan)
+    assert ObjectStyle().groups(objects).tolist() == [0, 1, 0, 1, 0]
+    assert ObjectStyle(frozenset({1})).groups(objects).tolist() == [0, -1, 0, -1, 0]
+    by_area = ObjectStyle(frozenset(), "Area um2", 15, 35)
+    assert by_area.groups(objects).tolist() == [-1, 4, 12, -1, -1]
+    assert ObjectStyle(frozenset(), "Unheard of").groups(objects).tolist() == [-1] * 5
+
+
+def test_a_histogram_counts_all_but_the_outermost() -> None:
+    found = ObjectMap(GRID, 0.5)
+    assert histogram(found, "Area um2") is None
+    found.add(BlockKey(0, 0), _measured(*range(9), np.nan))
+    values = histogram(found, "Area um2")
+    assert values is not None
+    assert values.counts.sum() == 7
+    assert 0 <= values.edges[0] < values.edges[-1] <= 8

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QInputDialog, QLabel
 from pytestqt.qtbot import QtBot
 from ui_steps import CTRL, SHIFT, drop, press, show_slide
 
 from viewer.geometry import Point
 from viewer.inference.model_library import BUNDLED
+from viewer.overlays.result_store import results_folder
 from viewer.ui.main_window import MainWindow
 from viewer.ui.overlays.overlay_run import OverlayRun
 from viewer.ui.overlays.shown_heatmap import ShownHeatmap
@@ -235,3 +236,39 @@ def test_two_overlays_lie_over_one_another(slide_window: MainWindow, qtbot: QtBo
     press(qtbot, slide_window, Qt.Key.Key_D)
     assert not canvas.has_layer(nuclei.shown.layer)
     assert not canvas.has_layer(shown.layer)
+
+
+def test_nuclei_are_coloured_by_area_and_told_under_the_cursor(
+    slide_window: MainWindow, qtbot: QtBot
+) -> None:
+    run = _shown(slide_window, qtbot)
+    dock, canvas = slide_window.overlays.dock, slide_window.panes.active.canvas
+    dock.show()
+    qtbot.waitUntil(lambda: not run.progress.is_busy, timeout=_PATIENCE_MS)
+    by_class = _picture(slide_window)
+    box = dock.objects.measurement
+    box.setFocus()
+    press(qtbot, box, Qt.Key.Key_A)  # a list takes the first entry of that letter: Area um2
+    assert isinstance(run.shown, ShownObjects)
+    assert run.shown.style.measurement == "Area um2"
+    assert dock.objects.bars.isVisible()
+    by_area = _picture(slide_window)
+    assert by_area != by_class
+    low, high = dock.objects.range.value()
+    dock.objects.range.setValue(((low + high) / 2, high))
+    assert run.shown.style.low > low
+    assert _picture(slide_window) != by_area
+    (objects,) = [o for k, o in run.shown.found if k == run.found.grid.touching(canvas.view.box)[0]]
+    inside = next(c for c in objects.centroids if canvas.view.box.grown(-20).contains(Point(*c)))
+    screen = canvas.view.to_screen(Point(*inside.tolist()))
+    qtbot.mouseMove(canvas, QPoint(round(screen.x), round(screen.y)))
+    qtbot.waitUntil(lambda: slide_window.status.overlay.text().startswith("Nucleus, Area um2"))
+
+
+def test_kept_results_can_be_removed(slide_window: MainWindow, qtbot: QtBot) -> None:
+    run = _shown(slide_window, qtbot)
+    qtbot.waitUntil(lambda: not run.progress.is_busy, timeout=_PATIENCE_MS)
+    assert list(results_folder().glob("*/*.sqlite"))
+    slide_window.commands["overlays.clear_results"].trigger()
+    qtbot.waitUntil(lambda: not list(results_folder().glob("*/*.sqlite")))
+    assert run.found.count > 0

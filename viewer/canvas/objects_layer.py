@@ -8,6 +8,8 @@ import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen, QPolygonF, QTransform
 
+from viewer.overlays.object_style import ObjectStyle
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -40,8 +42,9 @@ class ObjectsLayer:
         self.opacity = 1.0
         self.is_filled = False
         self._map: ObjectMap | None = None
+        self._class_colours: list[QColor] = []
         self._colours: list[QColor] = []
-        self._hidden: set[int] = set()
+        self._style = ObjectStyle()
         self._paths: dict[BlockKey, list[tuple[int, QPainterPath]]] = {}
         self._dots: dict[BlockKey, list[tuple[int, QPolygonF]]] = {}
         self._density: QImage | None = None
@@ -50,12 +53,13 @@ class ObjectsLayer:
     def show_map(self, objects: ObjectMap | None, colours: Sequence[str] = ()) -> None:
         """Paints these objects from now on, a colour a class; None paints nothing."""
         self._map = objects
-        self._colours = [QColor(colour) for colour in colours]
+        self._class_colours = self._colours = [QColor(colour) for colour in colours]
         self._forget()
 
-    def set_hidden(self, classes: set[int]) -> None:
-        """Leaves classes out."""
-        self._hidden = set(classes)
+    def set_style(self, style: ObjectStyle, colours: Sequence[str] = ()) -> None:
+        """Tells objects apart otherwise; a colour for each step of a measurement."""
+        self._style = style
+        self._colours = [QColor(colour) for colour in colours] or self._class_colours
         self._forget()
 
     def refresh(self, key: BlockKey) -> None:
@@ -114,9 +118,10 @@ class ObjectsLayer:
         assert self._map is not None
         corner = self._map.grid.core_box(key)
         paths: list[tuple[int, QPainterPath]] = []
-        for index in self._shown(objects):
+        groups = self._style.groups(objects)
+        for index in _present(groups):
             path = QPainterPath()
-            for number in np.flatnonzero(objects.classes == index).tolist():
+            for number in np.flatnonzero(groups == index).tolist():
                 ring = objects.outline(number) - (corner.x0, corner.y0)
                 path.addPolygon(_polygon(ring))
                 path.closeSubpath()
@@ -130,9 +135,10 @@ class ObjectsLayer:
                 continue
             dots = self._dots.get(key)
             if dots is None:
+                groups = self._style.groups(objects)
                 dots = self._dots[key] = [
-                    (index, _polygon(objects.centroids[objects.classes == index]))
-                    for index in self._shown(objects)
+                    (index, _polygon(objects.centroids[groups == index]))
+                    for index in _present(groups)
                 ]
                 _keep(self._dots, _MOST_PATHS)
             for index, middles in dots:
@@ -168,15 +174,16 @@ class ObjectsLayer:
         return image
 
     def _paint_cells(self, image: QImage, key: BlockKey, objects: Objects) -> None:
-        """A block's cells in the colour of their commonest class, the denser the less clear."""
+        """A block's cells in their commonest colour, the denser the less clear."""
         assert self._map is not None
+        groups = self._style.groups(objects)
+        is_shown = groups >= 0
         core, count = self._map.grid.core_box(key), self._cells
         cell = core.width / count
         places = np.clip((objects.centroids - (core.x0, core.y0)) / cell, 0, count - 1)
-        columns, rows = places.astype(int).T
+        columns, rows = places.astype(int)[is_shown].T
         counts = np.zeros((len(self._colours), count, count))
-        np.add.at(counts, (objects.classes, rows, columns), 1)
-        counts[[index for index in self._hidden if index < len(counts)]] = 0
+        np.add.at(counts, (groups[is_shown], rows, columns), 1)
         per_mm2 = counts.sum(0) / (cell * self._map.mpp_um / 1000) ** 2
         rgba = np.zeros((count, count, 4), np.uint8)
         table = np.array([[c.red(), c.green(), c.blue()] for c in self._colours], np.uint8)
@@ -187,15 +194,15 @@ class ObjectsLayer:
             painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_Source)
             painter.drawImage(key.column * count, key.row * count, cells)
 
-    def _shown(self, objects: Objects) -> list[int]:
-        """The classes to paint."""
-        found = np.unique(objects.classes).tolist()
-        return [index for index in found if index not in self._hidden]
-
     def _forget(self) -> None:
         self._paths.clear()
         self._dots.clear()
         self._density = None
+
+
+def _present(groups: NDArray[np.intp]) -> list[int]:
+    """The colours to paint."""
+    return [index for index in np.unique(groups).tolist() if index >= 0]
 
 
 def _pen(colour: QColor, width_px: float) -> QPen:

@@ -162,9 +162,10 @@ def _table(name: str) -> Rgba:
     return np.round(Colormap(name).lut(256) * 255).astype(np.uint8)
 
 
-def gradient(name: str) -> list[str]:
-    """Eleven colours of a map, "#rrggbb", for a legend."""
-    return [f"#{r:02x}{g:02x}{b:02x}" for r, g, b, _ in _table(name)[:: 255 // 10].tolist()]
+def gradient(name: str, steps: int = 11) -> list[str]:
+    """Colours of a map from its low end to its high one, "#rrggbb"."""
+    places = np.linspace(0, 255, steps).round().astype(int)
+    return [f"#{r:02x}{g:02x}{b:02x}" for r, g, b, _ in _table(name)[places].tolist()]
 
 
 def _rgb(colour: str) -> list[int]:

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-MOST_BYTES = 8 << 30
-"""Of all results together; the ones not used for longest go first."""
-
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS blocks (
     block_column INTEGER NOT NULL,

@@ -520,6 +520,14 @@ COMMANDS: tuple[Command, ...] = (
         _with_slide,
     ),
     Command(
+        "overlays.clear_results",
+        "Remove &kept results",
+        "mdi6.delete-sweep-outline",
+        "Free the room that results of models take, of all slides; they can be made again",
+        OVERLAYS,
+        (),
+    ),
+    Command(
         "overlays.add_model",
         "&Add model...",
         "mdi6.folder-plus-outline",

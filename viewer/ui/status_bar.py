@@ -22,6 +22,7 @@ class WindowStatusBar(QStatusBar):
         self.trouble = _label("Troubles", self)
         self.trouble.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.cursor_label = _label("Position under the cursor", self)
+        self.overlay = _label("Overlay", self)
         self.display = _label("Display", self)
         self.rotation = _label("Rotation", self)
         self.loading = _label("Loading", self)
@@ -32,6 +33,7 @@ class WindowStatusBar(QStatusBar):
         self.cursor_label.setMinimumWidth(widest)
         self.addWidget(self.trouble, 1)
         for widget in (
+            self.overlay,
             self.cursor_label,
             self.display,
             self.rotation,
@@ -44,6 +46,10 @@ class WindowStatusBar(QStatusBar):
     def say(self, sentence: str) -> None:
         """Shows a sentence for a while."""
         self.showMessage(sentence, _SAID_MS)
+
+    def show_overlay(self, text: str) -> None:
+        """What overlays tell of the place under the cursor, or how far they are."""
+        self.overlay.setText(text)
 
     def show_pane(self, pane: SlidePane) -> None:
         """Shows where the pane is and how it fares."""

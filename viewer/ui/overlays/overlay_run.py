@@ -40,7 +40,9 @@ class OverlayRun(QObject):
     _ready = Signal(str)
     _trouble_came = Signal(str, bool)
 
-    def __init__(self, pane: SlidePane, path: Path, bundle: ModelBundle, parent: QObject) -> None:
+    def __init__(
+        self, pane: SlidePane, path: Path, bundle: ModelBundle, device: str, parent: QObject
+    ) -> None:
         super().__init__(parent)
         source, canvas = pane.source, pane.canvas
         mpp_um = canvas.optics.mean_mpp_um
@@ -68,7 +70,7 @@ class OverlayRun(QObject):
         self._progressed.connect(self._on_progress)
         self._ready.connect(self._on_ready)
         self._trouble_came.connect(self._on_trouble)
-        self._engine = Engine(path, self.identity, grid, mpp_um, bundle, _Relay(self))
+        self._engine = Engine(path, self.identity, grid, mpp_um, bundle, _Relay(self), device)
         self._look()
 
     def run_slide(self) -> None:

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QInputDialog
 
-from viewer.overlays.heatmap import Mark, Query
+from viewer.overlays.heatmap import Mark, Query, gradient
+from viewer.overlays.object_style import STEPS, histogram
 from viewer.ui.overlays.shown_heatmap import ShownHeatmap, mark_colour
-from viewer.ui.overlays.shown_objects import ShownObjects
+from viewer.ui.overlays.shown_objects import MEASURE_COLOURS, ShownObjects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from viewer.geometry import Box
     from viewer.overlays.heatmap import HeatmapStyle
+    from viewer.overlays.object_style import ObjectStyle
     from viewer.ui.main_window import MainWindow
     from viewer.ui.overlays.overlay_run import OverlayRun
     from viewer.ui.overlays.overlays_dock import OverlaysDock
@@ -42,7 +44,7 @@ class OverlaySettings(QObject):
         self._new_classes: list[str] = []
         dock.opacity_changed.connect(self._set_opacity)
         dock.objects.filled_changed.connect(self._set_filled)
-        dock.objects.hidden_changed.connect(self._set_hidden)
+        dock.objects.style_changed.connect(self._set_object_style)
         dock.heatmap.style_changed.connect(self._set_style)
         dock.query.similar_requested.connect(self._find_similar)
         dock.query.class_requested.connect(self._ask_class)
@@ -61,7 +63,7 @@ class OverlaySettings(QObject):
         self._dock.show_settings(run.bundle.description.task, run.opacity)
         match run.shown:
             case ShownObjects():
-                self._dock.objects.show_classes(run.bundle.colours, run.shown.hidden)
+                self._show_objects(run, run.shown)
                 self._dock.objects.filled.setChecked(run.shown.layer.is_filled)
             case ShownHeatmap():
                 names = [name for name, _ in run.bundle.colours]
@@ -76,6 +78,8 @@ class OverlaySettings(QObject):
         if run.progress.is_busy:
             lines.append("Computing...")
         self._dock.show_figures(lines, run.progress)
+        if isinstance(run.shown, ShownObjects) and self._dock.objects.measurement.count() == 1:
+            self._show_objects(run, run.shown)  # the first objects came
         if isinstance(run.shown, ShownHeatmap):
             self._show_gallery(run, run.shown)
         else:
@@ -91,9 +95,20 @@ class OverlaySettings(QObject):
         if (run := self._active()) is not None and isinstance(run.shown, ShownObjects):
             run.shown.set_filled(filled=filled)
 
-    def _set_hidden(self, classes: set[int]) -> None:
-        if (run := self._active()) is not None and isinstance(run.shown, ShownObjects):
-            run.shown.set_hidden(classes)
+    def _set_object_style(self, style: ObjectStyle) -> None:
+        run = self._active()
+        if run is not None and isinstance(run.shown, ShownObjects):
+            is_other = style.measurement != run.shown.style.measurement
+            run.shown.set_style(style)
+            if is_other:
+                self._show_objects(run, run.shown)
+
+    def _show_objects(self, run: OverlayRun, shown: ShownObjects) -> None:
+        page, style = self._dock.objects, shown.style
+        page.show_style(style, run.bundle.colours, shown.measurements)
+        if style.measurement is not None:
+            colours = gradient(MEASURE_COLOURS, STEPS)
+            page.show_histogram(histogram(shown.found, style.measurement), colours)
 
     def _set_style(self, style: HeatmapStyle) -> None:
         if (shown := self._shown_heatmap()) is not None:

@@ -11,13 +11,15 @@ from PySide6.QtWidgets import QFileDialog
 
 from viewer.inference.bundle import BundleError, ModelBundle
 from viewer.inference.model_library import add_model, all_models
+from viewer.overlays.result_store import clear_results
 from viewer.ui.background import Background
 from viewer.ui.overlays.exporting import ask_export
 from viewer.ui.overlays.overlay_run import OverlayRun
 from viewer.ui.overlays.overlay_settings import OverlaySettings
-from viewer.ui.overlays.overlays_dock import OverlaysDock
+from viewer.ui.overlays.overlays_dock import OverlaysDock, shown_progress
 
 if TYPE_CHECKING:
+    from viewer.geometry import Point
     from viewer.ui.main_window import MainWindow
     from viewer.ui.slide_pane import SlidePane
 
@@ -39,6 +41,8 @@ class OverlaysPart(QObject):
         self._settings = OverlaySettings(window, self.dock, lambda: self.active, self)
         self._connect()
         self._background.run(all_models, self._show_models)
+        keep_bytes = window.settings.results_gib << 30
+        self._background.run(lambda: clear_results(keep_bytes=keep_bytes), lambda _: None)
 
     def shut_down(self) -> None:
         """Ends the engines; their results are kept."""
@@ -82,7 +86,7 @@ class OverlaysPart(QObject):
         if pane.source is None or pane.path is None or self._why_not(pane):
             self._window.say(self._why_not(pane))
             return
-        run = OverlayRun(pane, pane.path, bundle, self)
+        run = OverlayRun(pane, pane.path, bundle, self._window.settings.device, self)
         run.changed.connect(lambda: self._on_run_changed(run))
         run.troubled.connect(self._window.say)
         run.failed.connect(lambda sentence: self._on_failed(run, sentence))
@@ -142,6 +146,8 @@ class OverlaysPart(QObject):
     def _on_run_changed(self, run: OverlayRun) -> None:
         if run is self.active:
             self._settings.show_figures(run)
+        if run.progress.total:
+            self._tell_value(run.pane, None)
 
     def _show_active(self) -> None:
         pane = self._window.panes.active
@@ -187,6 +193,32 @@ class OverlaysPart(QObject):
         if self.active is not None:
             ask_export(self._window, self._background, self.active)
 
+    def _clear_results(self) -> None:
+        """Of all slides; what is shown stays until its slide is closed."""
+        self._background.run(
+            clear_results,
+            lambda freed: self._window.say(f"Kept results were removed: {freed / 1e6:,.0f} MB."),
+            lambda error: self._window.show_trouble(f"Results cannot be removed ({error})."),
+        )
+
+    def _tell_value(self, pane: SlidePane, point: Point | None) -> None:
+        """Tells what the overlays have under the cursor, else how far a run over the slide is."""
+        if pane is not self._window.panes.active:
+            return
+        runs = list(self._runs.get(pane, {}).values())
+        values = [run.shown.value_at(point) for run in runs] if point is not None else []
+        self._window.status.show_overlay("; ".join(filter(None, values)) or self._progress(runs))
+
+    def _progress(self, runs: list[OverlayRun]) -> str:
+        going = [run for run in runs if run.progress.total > run.progress.done]
+        return "; ".join(
+            f"{run.bundle.description.name} {shown_progress(run.progress)}" for run in going
+        )
+
+    def _watch(self, pane: SlidePane) -> None:
+        pane.slide_changed.connect(self._on_slide_changed)
+        pane.canvas.cursor_moved.connect(lambda point: self._tell_value(pane, point))
+
     def _run_slide(self) -> None:
         if self.active is not None:
             self.active.run_slide()
@@ -202,6 +234,7 @@ class OverlaysPart(QObject):
         commands.on("overlays.run_slide", self._run_slide)
         commands.on("overlays.stop", self._stop)
         commands.on("overlays.add_model", self._ask_model)
+        commands.on("overlays.clear_results", self._clear_results)
         dock.models.switched.connect(self._switch)
         dock.models.chosen_changed.connect(self._show_active)
         dock.models.order_changed.connect(lambda: self._restack(window.panes.active))
@@ -212,7 +245,5 @@ class OverlaysPart(QObject):
         window.panes.active_changed.connect(lambda _: self._show_active())
         window.panes.panes_changed.connect(self._on_panes_changed)
         for pane in window.panes.panes:
-            pane.slide_changed.connect(self._on_slide_changed)
-        window.panes.pane_added.connect(
-            lambda pane: pane.slide_changed.connect(self._on_slide_changed)
-        )
+            self._watch(pane)
+        window.panes.pane_added.connect(self._watch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,45 +23,95 @@ from PySide6.QtWidgets import (
 from superqt import QLabeledDoubleRangeSlider
 
 from viewer.overlays.heatmap import COLOUR_MAPS, HeatmapStyle, gradient
+from viewer.overlays.object_style import ObjectStyle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from viewer.overlays.object_style import Histogram
 
 _STEPS = ("0", "0.5", "1")
 
 
 class ObjectsPage(QWidget):
-    """Outlines: filled or not, and which classes."""
+    """Outlines: filled or not, which classes, in which colours, from which value to which."""
 
     filled_changed = Signal(bool)
-    hidden_changed = Signal(object)
-    """The set of class indices to leave out."""
+    style_changed = Signal(object)
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
+        self._style = ObjectStyle()
         self.filled = QCheckBox("Fill the outlines", self)
         self.classes = QListWidget(self)
         self.classes.setAccessibleName("Classes")
         self.classes.setToolTip("Uncheck a class to leave it out")
+        self.measurement = QComboBox(self)
+        self.measurement.setAccessibleName("Colour by")
+        self.bars = HistogramBars(self)
+        self.range = QLabeledDoubleRangeSlider(Qt.Orientation.Horizontal, self)
+        self.range.setToolTip("Objects with values outside these two are left out")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.filled)
         layout.addWidget(self.classes)
+        form = QFormLayout()
+        form.addRow("Colour &by:", self.measurement)
+        layout.addLayout(form)
+        layout.addWidget(self.bars)
+        layout.addWidget(self.range)
         self.filled.clicked.connect(self.filled_changed)
-        self.classes.itemChanged.connect(lambda _: self.hidden_changed.emit(self._hidden()))
+        self.classes.itemChanged.connect(lambda _: self._tell())
+        self.measurement.activated.connect(lambda _: self._choose())
+        self.range.valueChanged.connect(lambda _: self._tell())
 
-    def show_classes(self, classes: Sequence[tuple[str, str]], hidden: set[int]) -> None:
-        with QSignalBlocker(self.classes):
+    def show_style(
+        self, style: ObjectStyle, classes: Sequence[tuple[str, str]], measurements: Sequence[str]
+    ) -> None:
+        self._style = style
+        with QSignalBlocker(self.classes), QSignalBlocker(self.measurement):
             self.classes.clear()
             for index, (name, colour) in enumerate(classes):
                 item = QListWidgetItem(swatch(colour), name, self.classes)
-                is_shown = index not in hidden
+                is_shown = index not in style.hidden
                 item.setCheckState(Qt.CheckState.Checked if is_shown else Qt.CheckState.Unchecked)
+            self.measurement.clear()
+            self.measurement.addItem("Class", None)
+            for name in measurements:
+                self.measurement.addItem(name, name)
+            index = self.measurement.findData(style.measurement)
+            self.measurement.setCurrentIndex(max(0, index))
         fit_rows(self.classes, len(classes))
+        for widget in (self.bars, self.range):
+            widget.setVisible(style.measurement is not None)
 
-    def _hidden(self) -> set[int]:
+    def show_histogram(self, values: Histogram | None, colours: Sequence[str]) -> None:
+        """The values of the chosen measurement; the slider goes from end to end of them."""
+        self.bars.show_histogram(values, colours)
+        if values is None:
+            return
+        low, high = float(values.edges[0]), float(values.edges[-1])
+        with QSignalBlocker(self.range):
+            self.range.setDecimals(max(0, 2 - int(math.log10(max(high - low, 1e-6)))))
+            self.range.setRange(low, high)  # pyright: ignore[reportArgumentType] - takes floats
+            is_new = self._style.low == self._style.high
+            self.range.setValue((low, high) if is_new else (self._style.low, self._style.high))
+        if is_new:
+            self._tell()
+
+    def _choose(self) -> None:
+        self._style = replace(
+            self._style, measurement=self.measurement.currentData(), low=0.0, high=0.0
+        )
+        self.style_changed.emit(self._style)
+
+    def _tell(self) -> None:
         rows = range(self.classes.count())
-        return {r for r in rows if self.classes.item(r).checkState() is Qt.CheckState.Unchecked}
+        unchecked = Qt.CheckState.Unchecked
+        hidden = frozenset(r for r in rows if self.classes.item(r).checkState() is unchecked)
+        low, high = self.range.value() if self._style.measurement else (0.0, 1.0)
+        self._style = replace(self._style, hidden=hidden, low=low, high=high)
+        self.style_changed.emit(self._style)
 
 
 class HeatmapPage(QWidget):
@@ -219,6 +270,33 @@ class Legend(QWidget):
         )
         for text, side in zip(_STEPS, aligned, strict=True):
             painter.drawText(box, side, text)
+
+
+class HistogramBars(QWidget):
+    """How often which values are, in the colours that they have on the slide."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._values: Histogram | None = None
+        self._colours: Sequence[str] = ()
+        self.setFixedHeight(48)
+        self.setAccessibleName("Histogram")
+
+    def show_histogram(self, values: Histogram | None, colours: Sequence[str]) -> None:
+        self._values, self._colours = values, colours
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        if self._values is None or not self._colours:
+            return
+        painter = QPainter(self)
+        counts = self._values.counts
+        width = self.width() / len(counts)
+        for index, count in enumerate(counts.tolist()):
+            height = round((self.height() - 2) * count / max(1, int(counts.max())))
+            colour = QColor(self._colours[index * len(self._colours) // len(counts)])
+            left, right = round(index * width), round((index + 1) * width)
+            painter.fillRect(left, self.height() - height, right - left - 1, height, colour)
 
 
 def swatch(colour: str) -> QPixmap:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -15,6 +16,7 @@ from viewer.ui.background import Background, Task
 
 if TYPE_CHECKING:
     from viewer.canvas.canvas import SlideCanvas
+    from viewer.geometry import Point
     from viewer.inference.bundle import ModelBundle
     from viewer.overlays.blocks import BlockKey
     from viewer.overlays.vector_map import VectorMap
@@ -97,6 +99,20 @@ class ShownHeatmap(QObject):
                 count = int((known == index).sum())
                 lines.append(f"{name}: {count:,} fields, {count * area_mm2:.2f} mm2")
         return lines
+
+    def value_at(self, point: Point) -> str:
+        """The value or class at a level-0 point; empty where nothing is known."""
+        heatmap, cell = self.heatmap, self.found.cell
+        row, column = int(point.y // cell), int(point.x // cell)
+        if heatmap is None or not (0 <= row < self.found.rows and 0 <= column < self.found.columns):
+            return ""
+        value = float(heatmap.values[row, column])
+        if math.isnan(value):
+            return ""
+        if heatmap.classes is None:
+            return f"{self._bundle.description.name} {value:.2f}"
+        index = int(heatmap.classes[row, column])
+        return f"{self.legend()[index][0]} {value:.2f}" if index >= 0 else ""
 
     def legend(self) -> list[tuple[str, str]]:
         """Names and colours of what is shown."""

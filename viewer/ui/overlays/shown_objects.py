@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+import shapely
 from PySide6.QtCore import QObject, Signal
 
 from viewer.canvas.layer import Stratum
 from viewer.canvas.objects_layer import ObjectsLayer
+from viewer.geometry import Box
+from viewer.overlays.heatmap import gradient
+from viewer.overlays.object_style import STEPS, ObjectStyle
 
 if TYPE_CHECKING:
     from viewer.canvas.canvas import SlideCanvas
-    from viewer.geometry import Box
+    from viewer.geometry import Point
     from viewer.inference.bundle import ModelBundle
     from viewer.overlays.blocks import BlockKey
     from viewer.overlays.object_map import ObjectMap
+
+MEASURE_COLOURS = "viridis"
+_REACH_UM = 30.0
+"""No nucleus under the cursor has its middle farther away."""
 
 
 class ShownObjects(QObject):
@@ -28,10 +37,11 @@ class ShownObjects(QObject):
     ) -> None:
         super().__init__(parent)
         self.found = found
-        self.hidden: set[int] = set()
+        self.style = ObjectStyle()
         self.layer = ObjectsLayer()
         self.layer.show_map(found, [colour for _, colour in bundle.colours])
         self._canvas = canvas
+        self._names = [name for name, _ in bundle.colours]
 
     def refresh(self, key: BlockKey) -> None:
         """The objects of a block changed."""
@@ -43,11 +53,35 @@ class ShownObjects(QObject):
         self.layer.is_filled = filled
         self._canvas.update()
 
-    def set_hidden(self, classes: set[int]) -> None:
-        """Leaves classes out."""
-        self.hidden = set(classes)
-        self.layer.set_hidden(classes)
+    def set_style(self, style: ObjectStyle) -> None:
+        """Colours by class or measurement, and what is left out."""
+        self.style = style
+        self.layer.set_style(style, gradient(MEASURE_COLOURS, STEPS) if style.measurement else ())
         self._canvas.update()
+
+    @property
+    def measurements(self) -> list[str]:
+        """The names of what is measured, once objects are known."""
+        for _, objects in self.found:
+            if len(objects):
+                return list(objects.measurements)
+        return []
+
+    def value_at(self, point: Point) -> str:
+        """What is measured of the object at a level-0 point; empty beside objects."""
+        near = Box(point.x, point.y, point.x, point.y).grown(_REACH_UM / self.found.mpp_um)
+        for _, objects in self.found.inside(near):
+            if not len(objects):
+                continue
+            offsets = objects.centroids - (point.x, point.y)
+            for index in np.argsort(np.hypot(*offsets.T))[:3].tolist():
+                outline = shapely.Polygon(objects.outline(index))
+                if outline.contains(shapely.Point(point.x, point.y)):
+                    told = [
+                        f"{n} {values[index]:.3g}" for n, values in objects.measurements.items()
+                    ]
+                    return ", ".join([self._names[int(objects.classes[index])], *told])
+        return ""
 
     def lines(self) -> list[str]:
         """What the panel tells."""
