@@ -81,10 +81,7 @@ def score(fields: NucleiSet, labels_of: Callable[[NDArray[np.uint8]], NDArray[np
 
 
 def agreement(network: Network, slide: Path, shifts: int = 4) -> float:
-    """Share of objects found again within 1.5 um when the field begins elsewhere.
-
-    On the part of the bundled slide that was not trained on.
-    """
+    """Share of objects found again within 1.5 um when a field of the slide begins elsewhere."""
     source = open_slide(slide)
     side, margin = 768, 64
     base = source.levels[0]

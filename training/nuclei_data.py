@@ -1,4 +1,4 @@
-"""Fields with outlined nuclei, their split, and tissue without outlines."""
+"""Fields with outlined nuclei, and their split."""
 
 from __future__ import annotations
 
@@ -10,23 +10,16 @@ from PIL import Image
 from scipy import ndimage
 from skimage.segmentation import find_boundaries
 
-from viewer.geometry import Box
-from viewer.slides import open_slide
-from viewer.slides.region import read_region
-
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-
-    from viewer.slides.source import RgbImage
 
     Labels = NDArray[np.int32]
 
 _FOLDS = 5
 _LARGE_PX = 600
 _PINK_RED = 185
-_HELD_OUT_SHARE = 1 / 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,23 +60,6 @@ def split(fields: NucleiSet, fold: int = 0) -> tuple[NucleiSet, NucleiSet]:
     order = np.lexsort((sizes, kind))
     held = np.sort(order[fold::_FOLDS])
     return fields.chosen(np.setdiff1d(np.arange(len(fields)), held)), fields.chosen(held)
-
-
-def tissue_without_outlines(slide: Path, tiles: Path | None) -> list[RgbImage]:
-    """Pictures at 0.5 um/px: the upper part of the bundled slide (CC0), CRC-VAL-HE-7K (CC BY).
-
-    The lower third of the slide is left for measuring.
-    """
-    source = open_slide(slide)
-    try:
-        base = source.levels[0]
-        height = int(base.height_px * (1 - _HELD_OUT_SHARE))
-        box = Box(0, 0, base.width_px, height)
-        pictures = [read_region(source, box, base.width_px, height)]
-    finally:
-        source.close()
-    files = sorted(tiles.glob("*/*.jpg")) if tiles is not None else []
-    return pictures + [np.asarray(Image.open(file).convert("RGB")) for file in files]
 
 
 def target_maps(labels: Labels) -> NDArray[np.float32]:

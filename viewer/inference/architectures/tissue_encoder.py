@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from viewer.inference.architectures.nuclei_unet import ResidualBlock, pooled
+from viewer.inference.architectures.nuclei_unet import ResidualBlock
 
 WIDTHS = (24, 32, 64, 96, 128)
 LENGTH = sum(WIDTHS)
@@ -25,7 +25,7 @@ class TissueEncoder(nn.Module):
         x = self.stem(x)
         means = [x.mean((2, 3))]
         for block in self.down:
-            x = block(pooled(x))
+            x = block(nn.functional.max_pool2d(x, 2))
             means.append(x.mean((2, 3)))
         return torch.cat(means, 1)
 

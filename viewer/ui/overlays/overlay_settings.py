@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QInputDialog
 
-from viewer.overlays.heatmap import Mark, Query, gradient
-from viewer.overlays.object_style import STEPS, histogram
+from viewer.overlays.heatmap import Mark, Query
+from viewer.overlays.object_style import histogram
 from viewer.ui.overlays.shown_heatmap import ShownHeatmap, mark_colour
 from viewer.ui.overlays.shown_objects import MEASURE_COLOURS, ShownObjects
 
@@ -107,8 +107,7 @@ class OverlaySettings(QObject):
         page, style = self._dock.objects, shown.style
         page.show_style(style, run.bundle.colours, shown.measurements)
         if style.measurement is not None:
-            colours = gradient(MEASURE_COLOURS, STEPS)
-            page.show_histogram(histogram(shown.found, style.measurement), colours)
+            page.show_histogram(histogram(shown.found, style.measurement), MEASURE_COLOURS)
 
     def _set_style(self, style: HeatmapStyle) -> None:
         if (shown := self._shown_heatmap()) is not None:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from viewer.overlays.blocks import BlockKey
     from viewer.overlays.object_map import ObjectMap
 
-MEASURE_COLOURS = "viridis"
+# The low end of the map is as dark as nuclei are.
+MEASURE_COLOURS = gradient("viridis", STEPS, 0.35)
 _REACH_UM = 30.0
 """No nucleus under the cursor has its middle farther away."""
 
@@ -56,7 +57,7 @@ class ShownObjects(QObject):
     def set_style(self, style: ObjectStyle) -> None:
         """Colours by class or measurement, and what is left out."""
         self.style = style
-        self.layer.set_style(style, gradient(MEASURE_COLOURS, STEPS) if style.measurement else ())
+        self.layer.set_style(style, MEASURE_COLOURS if style.measurement else ())
         self._canvas.update()
 
     @property
