@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tifffile import COMPRESSION, TiffFile
+from tifffile import COMPRESSION
 
 from viewer.slides.errors import TileError
 from viewer.slides.openslide_source import OpenSlideSource, open_with_openslide
+from viewer.slides.tiff_directory import read_directories
 from viewer.slides.tiff_source import StoredLevel, TiffSource, is_tiff
 from viewer.slides.tile_decoders import direct_decoder
 
@@ -61,20 +62,19 @@ def _direct(reference: OpenSlideSource) -> TiffSource | None:
     stored: list[StoredLevel] = []
     codings: set[str] = set()
     try:
-        with TiffFile(path) as tiff:
-            pages = [page.aspage() for page in tiff.pages]
-            for level in reference.levels:
-                size = (level.width_px, level.height_px)
-                page = next(
-                    page
-                    for page in pages
-                    if page.is_tiled and (page.imagewidth, page.imagelength) == size
-                )
-                decode = direct_decoder(page)
-                if decode is None:
-                    return None
-                codings.add("JPEG" if page.compression == COMPRESSION.JPEG else "JPEG 2000")
-                stored.append(StoredLevel.of_page(page, level.downsample, decode))
+        pages = read_directories(path)
+        for level in reference.levels:
+            size = (level.width_px, level.height_px)
+            page = next(
+                page
+                for page in pages
+                if page.is_tiled and (page.imagewidth, page.imagelength) == size
+            )
+            decode = direct_decoder(page)
+            if decode is None:
+                return None
+            codings.add("JPEG" if page.compression == COMPRESSION.JPEG else "JPEG 2000")
+            stored.append(StoredLevel.of_page(page, level.downsample, decode))
     except Exception as error:  # a spoilt file can make the parser fail in any way
         _log.info("%s: no direct path (%r)", path, error)
         return None

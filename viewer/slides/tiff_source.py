@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from viewer.slides.tiff_directory import Directory
+
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
@@ -41,7 +43,7 @@ class StoredLevel:
     decode: Decoder
 
     @classmethod
-    def of_page(cls, page: TiffPage, downsample: float, decode: Decoder) -> StoredLevel:
+    def of_page(cls, page: TiffPage | Directory, downsample: float, decode: Decoder) -> StoredLevel:
         level = Level(
             page.imagewidth, page.imagelength, downsample, page.tilewidth, page.tilelength
         )

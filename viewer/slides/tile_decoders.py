@@ -14,13 +14,15 @@ from viewer.slides.source import RgbImage
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from viewer.slides.tiff_directory import Directory
+
 Decoder = Callable[[bytes], RgbImage]
 """Gives uint8 (tile height, tile width, 3). Raises any Exception on bytes that are no tile."""
 
 _END_OF_JPEG = b"\xff\xd9"
 
 
-def direct_decoder(page: TiffPage) -> Decoder | None:
+def direct_decoder(page: TiffPage | Directory) -> Decoder | None:
     """For the codings of nearly all slides, 8-bit RGB in JPEG or JPEG 2000; None for others."""
     if not _is_8_bit(page) or page.samplesperpixel != 3:
         return None
@@ -66,7 +68,7 @@ def any_decoder(page: TiffPage) -> Decoder | None:
     return decode
 
 
-def _is_8_bit(page: TiffPage) -> bool:
+def _is_8_bit(page: TiffPage | Directory) -> bool:
     return page.dtype == np.uint8 and page.planarconfig == 1 and page.imagedepth == 1
 
 

@@ -1,0 +1,169 @@
+"""The directories of a TIFF, with the lists of their tiles as arrays.
+
+tifffile makes a Python number of each of them, which for a slide of half a million tiles takes as
+long as all the rest of opening it, and tens of megabytes.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+_TYPES = {
+    1: "u1",
+    3: "u2",
+    4: "u4",
+    6: "i1",
+    7: "u1",
+    8: "i2",
+    9: "i4",
+    13: "u4",
+    16: "u8",
+    18: "u8",
+}
+"""Numbers only: BYTE, SHORT, LONG, SBYTE, UNDEFINED, SSHORT, SLONG, IFD, LONG8, IFD8."""
+_MOST_DIRECTORIES = 1000
+_MOST_TAGS = 4096
+_MOST_VALUES = 1 << 28
+
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
+_SAMPLES, _PLANAR, _TILE_WIDTH, _TILE_HEIGHT = 277, 284, 322, 323
+_TILE_OFFSETS, _TILE_BYTE_COUNTS, _SAMPLE_FORMAT, _JPEG_TABLES = 324, 325, 339, 347
+_DEPTH = 32997
+_UNSIGNED = 1
+
+
+class TiffDirectoryError(Exception):
+    """Bytes that are no directory of a TIFF."""
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """One picture of the file; the names are tifffile's for its pages."""
+
+    imagewidth: int
+    imagelength: int
+    tilewidth: int
+    tilelength: int
+    compression: int
+    photometric: int
+    samplesperpixel: int
+    planarconfig: int
+    imagedepth: int
+    dtype: np.dtype[np.uint8] | None
+    jpegtables: bytes | None
+    dataoffsets: NDArray[np.int64]
+    databytecounts: NDArray[np.int64]
+
+    @property
+    def is_tiled(self) -> bool:
+        return self.tilewidth > 0 and self.tilelength > 0
+
+
+def read_directories(path: Path) -> list[Directory]:
+    """All directories of the chain, in order.
+
+    Raises
+    ------
+    TiffDirectoryError
+        A directory is damaged.
+    OSError
+        The file cannot be read.
+    """
+    with path.open("rb") as file:
+        reader = _Reader(file)
+        found: list[Directory] = []
+        seen: set[int] = set()
+        while reader.next_at and reader.next_at not in seen and len(found) < _MOST_DIRECTORIES:
+            seen.add(reader.next_at)
+            found.append(_directory(reader.tags()))
+        return found
+
+
+class _Reader:
+    """Byte order and word sizes of classic TIFF and BigTIFF."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        head = self.bytes_at(0, 16)
+        self.order = {b"II": "<", b"MM": ">"}.get(head[:2], "")
+        version = struct.unpack_from(f"{self.order}H", head, 2)[0] if self.order else 0
+        if version not in (42, 43):
+            raise TiffDirectoryError("it does not begin like a TIFF")
+        self._is_big = version == 43
+        self._word = "Q" if self._is_big else "I"
+        self.next_at: int = struct.unpack_from(
+            self.order + self._word, head, 8 if self._is_big else 4
+        )[0]
+
+    def bytes_at(self, offset: int, size: int) -> bytes:
+        self._file.seek(offset)
+        data = self._file.read(size)
+        if len(data) != size:
+            raise TiffDirectoryError(f"it ends before {offset + size}")
+        return data
+
+    def tags(self) -> dict[int, NDArray[np.integer]]:
+        """Code -> values, of the tags that hold numbers; steps on to the next directory."""
+        head = "Q" if self._is_big else "H"
+        head_size, word = struct.calcsize(f"={head}"), struct.calcsize(f"={self._word}")
+        at = self.next_at
+        (count,) = struct.unpack(self.order + head, self.bytes_at(at, head_size))
+        if count > _MOST_TAGS:
+            raise TiffDirectoryError(f"a directory of {count} tags")
+        size = 4 + 2 * word
+        entries = self.bytes_at(at + head_size, count * size + word)
+        tags: dict[int, NDArray[np.integer]] = {}
+        for start in range(0, count * size, size):
+            code, kind, length = struct.unpack_from(f"{self.order}HH{self._word}", entries, start)
+            if kind in _TYPES and code not in tags:
+                inline = entries[start + 4 + word : start + size]
+                tags[code] = self._values(kind, length, inline)
+        (self.next_at,) = struct.unpack_from(self.order + self._word, entries, count * size)
+        return tags
+
+    def _values(self, kind: int, length: int, inline: bytes) -> NDArray[np.integer]:
+        dtype = np.dtype(self.order + _TYPES[kind])
+        size = dtype.itemsize * length
+        if length > _MOST_VALUES:
+            raise TiffDirectoryError(f"a tag of {length} values")
+        if size <= len(inline):
+            return np.frombuffer(inline, dtype, length)
+        (offset,) = struct.unpack(self.order + self._word, inline)
+        return np.frombuffer(self.bytes_at(offset, size), dtype)
+
+
+def _directory(tags: dict[int, NDArray[np.integer]]) -> Directory:
+    def one(code: int, default: int) -> int:
+        values = tags.get(code)
+        return int(values[0]) if values is not None and len(values) else default
+
+    def many(code: int) -> NDArray[np.int64]:
+        return tags.get(code, np.zeros(0, np.int64)).astype(np.int64)
+
+    bits, formats = tags.get(_BITS, np.ones(1, np.int64)), tags.get(_SAMPLE_FORMAT)
+    is_unsigned = formats is None or bool((formats == _UNSIGNED).all())
+    tables = tags.get(_JPEG_TABLES)
+    return Directory(
+        one(_WIDTH, 0),
+        one(_HEIGHT, 0),
+        one(_TILE_WIDTH, 0),
+        one(_TILE_HEIGHT, 0),
+        one(_COMPRESSION, 1),
+        one(_PHOTOMETRIC, 0),
+        one(_SAMPLES, 1),
+        one(_PLANAR, 1),
+        one(_DEPTH, 1),
+        np.dtype(np.uint8) if is_unsigned and bool((bits == 8).all()) else None,
+        tables.tobytes() if tables is not None else None,
+        many(_TILE_OFFSETS),
+        many(_TILE_BYTE_COUNTS),
+    )
