@@ -59,6 +59,10 @@ def test_the_field_is_outlined_and_a_key_looks_under_it(
     assert _picture(slide_window) != with_outlines
     press(qtbot, slide_window, Qt.Key.Key_D)
     assert _picture(slide_window) == with_outlines
+    press(qtbot, slide_window, Qt.Key.Key_F)
+    assert _picture(slide_window) != with_outlines
+    press(qtbot, slide_window, Qt.Key.Key_F)
+    assert _picture(slide_window) == with_outlines
     assert "in view" in slide_window.overlays.dock.figures.text()
 
 

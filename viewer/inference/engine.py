@@ -57,7 +57,7 @@ class Progress:
     left_s
         None where it is not known yet.
     is_busy
-        Whether any block is under way, asked for as a whole or not.
+        Whether any block that was asked for is not known yet.
     """
 
     done: int
@@ -331,7 +331,7 @@ class Engine:
             elapsed_s = time.monotonic() - self._run_started_s
             rate = self._run_computed / elapsed_s if total and self._run_computed else 0.0
             left_s = (total - done) / rate if rate else None
-            busy = self._wanted.under_way > 0
+            busy = not self._wanted.is_idle
         self._listener.on_progress(Progress(done, total, rate, left_s, busy))
 
 

@@ -36,6 +36,13 @@ class WantedBlocks:
     def under_way(self) -> int:
         return len(self._under_way)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether all that was asked for is known."""
+        return not self._under_way and all(
+            key in self._settled for waiting in (self._field, self._whole) for key in waiting
+        )
+
     def look_at(self, field: Box | None) -> None:
         """Wants the field of view, level-0 pixels, and a ring of blocks; forgets the one before."""
         self._field.clear()

@@ -492,6 +492,15 @@ COMMANDS: tuple[Command, ...] = (
         _with_slide,
     ),
     Command(
+        "overlays.fill",
+        "&Fill objects",
+        "mdi6.format-color-fill",
+        "Fill the outlines faintly, or no longer",
+        OVERLAYS,
+        ("F",),
+        _with_slide,
+    ),
+    Command(
         "overlays.find_similar",
         "&Find fields like this one",
         "mdi6.image-search-outline",

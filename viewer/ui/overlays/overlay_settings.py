@@ -53,6 +53,7 @@ class OverlaySettings(QObject):
         dock.query.clear_requested.connect(self._clear)
         dock.gallery.travel_requested.connect(self._travel)
         window.commands.on("overlays.find_similar", self._find_similar)
+        window.commands.on("overlays.fill", dock.objects.filled.click)
 
     def show(self, run: OverlayRun | None, why_not: str) -> None:
         """Shows the settings of an overlay that is on, or why none is."""
