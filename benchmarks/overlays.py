@@ -165,7 +165,7 @@ def _million(slide: Path) -> list[Figure]:
     objects = ObjectMap(grid, mpp_um)
     store = ResultStore(store.path)
     for key, found in store:
-        objects.add(key, found)
+        objects.add(key, Objects.from_bytes(found))
     store.close()
     load_s = time.perf_counter() - began_s
     figures = [Figure("overlays", f"{objects.count:,} objects, load", load_s, "s", 3.0)]
