@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import psutil
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
@@ -105,10 +105,14 @@ class OverlaidCanvas(QObject):
         self._came.connect(self._take)
         self._engine = Engine(slide, identity, grid, mpp_um, bundle, self)
         self._engine.run(canvas.slide_box)
-        canvas.view_changed.connect(lambda view, _: self._engine.look_at(view.box))
+        # As the window does, once the view has rested.
+        self._settle = QTimer(self, singleShot=True, interval=120)
+        self._settle.timeout.connect(lambda: self._engine.look_at(canvas.view.box))
+        canvas.view_changed.connect(lambda *_: self._settle.start())
 
     def close(self) -> None:
         print(f"    {self._found.count} objects were found meanwhile")
+        self._settle.stop()
         self._engine.close()
 
     def on_block(self, key: BlockKey, objects: Objects) -> None:

@@ -59,3 +59,26 @@ def test_stop_leaves_what_is_looked_at() -> None:
     wanted.stop()
     assert len(_all(wanted)) == 4
     assert wanted.whole_count == 0
+
+
+def test_a_large_slide_on_screen_is_quickly_ordered() -> None:
+    large = BlockGrid(Size(1_000_000, 1_000_000), 1.0, 500, 10)
+    wanted = WantedBlocks(large)
+    wanted.look_at(Box(0, 0, 1_000_000, 1_000_000))
+    order = _all(wanted)
+    assert len(order) == 1024
+    assert all(abs(key.column - 1000) < 40 and abs(key.row - 1000) < 40 for key in order)
+
+
+def test_what_goes_on_is_told() -> None:
+    wanted = WantedBlocks(GRID)
+    assert wanted.is_idle
+    wanted.want(Box(0, 0, 150, 50))
+    assert not wanted.is_idle
+    for _ in range(2):
+        key = wanted.take()
+        assert key is not None
+        assert not wanted.is_idle
+        wanted.settle(key)
+    assert wanted.is_idle
+    assert (wanted.whole_done, wanted.whole_count) == (2, 2)

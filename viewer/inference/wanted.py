@@ -12,8 +12,13 @@ if TYPE_CHECKING:
     from viewer.overlays.blocks import BlockGrid, BlockKey
 
 
+_MOST_IN_FIELD = 1024
+"""Blocks of a field that are wanted, the middle ones; a whole slide on screen may have more, and
+would take longer than anyone looks."""
+
+
 class WantedBlocks:
-    """The blocks to compute, in order; used under the engine's lock."""
+    """The blocks to compute, in order; used under the engine's lock, so nothing here takes long."""
 
     def __init__(self, grid: BlockGrid, done: Iterable[BlockKey] = ()) -> None:
         self._grid = grid
@@ -21,16 +26,13 @@ class WantedBlocks:
         self._under_way: set[BlockKey] = set()
         self._field: deque[BlockKey] = deque()
         self._whole: deque[BlockKey] = deque()
-        self._whole_keys: set[BlockKey] = set()
+        self._whole_left: set[BlockKey] = set()
+        self.whole_count = 0
 
     @property
     def whole_done(self) -> int:
         """Of the blocks asked for as a whole, those that are known."""
-        return len(self._whole_keys & self._settled)
-
-    @property
-    def whole_count(self) -> int:
-        return len(self._whole_keys)
+        return self.whole_count - len(self._whole_left)
 
     @property
     def under_way(self) -> int:
@@ -39,30 +41,33 @@ class WantedBlocks:
     @property
     def is_idle(self) -> bool:
         """Whether all that was asked for is known."""
-        return not self._under_way and all(
-            key in self._settled for waiting in (self._field, self._whole) for key in waiting
-        )
+        is_waiting = self._under_way or self._whole_left
+        return not is_waiting and all(key in self._settled for key in self._field)
 
     def look_at(self, field: Box | None) -> None:
         """Wants the field of view, level-0 pixels, and a ring of blocks; forgets the one before."""
         self._field.clear()
         if field is None:
             return
-        inside = self._grid.touching(field)
-        ring = self._grid.touching(field.grown(self._grid.side))
-        shown = set(inside)
-        self._field.extend([*inside, *(key for key in ring if key not in shown)])
+        inside = self._grid.touching(field, _MOST_IN_FIELD)
+        self._field.extend(inside)
+        if len(inside) < _MOST_IN_FIELD:
+            shown = set(inside)
+            ring = self._grid.touching(field.grown(self._grid.side), 2 * _MOST_IN_FIELD)
+            self._field.extend(key for key in ring if key not in shown)
 
     def want(self, box: Box) -> None:
-        """Wants all of a level-0 box, after what is looked at."""
+        """Wants all of a level-0 box, after what is looked at; instead of what was before."""
         keys = self._grid.covering(box)
-        self._whole.extend(keys)
-        self._whole_keys.update(keys)
+        self._whole = deque(keys)
+        self._whole_left = set(keys) - self._settled
+        self.whole_count = len(keys)
 
     def stop(self) -> None:
         """Wants no more than what is looked at."""
         self._whole.clear()
-        self._whole_keys.clear()
+        self._whole_left.clear()
+        self.whole_count = 0
 
     def take(self) -> BlockKey | None:
         """The next block, now under way; None where nothing is left."""
@@ -77,6 +82,7 @@ class WantedBlocks:
     def settle(self, key: BlockKey) -> None:
         """The block is known, or cannot be known."""
         self._under_way.discard(key)
+        self._whole_left.discard(key)
         self._settled.add(key)
 
     def give_back_all(self) -> list[BlockKey]:

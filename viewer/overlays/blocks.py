@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from viewer.geometry import Box
 
 if TYPE_CHECKING:
@@ -70,6 +72,21 @@ class BlockGrid:
 
     def covering(self, box: Box) -> list[BlockKey]:
         """The blocks that a level-0 box meets, row by row."""
+        columns, rows = self._ranges(box)
+        return [BlockKey(column, row) for row in rows for column in columns]
+
+    def touching(self, box: Box, most: int = 1 << 30) -> list[BlockKey]:
+        """The blocks that a level-0 box meets, from its middle outward; at most so many."""
+        columns, rows = self._ranges(box)
+        x, y = (value / self.side - 0.5 for value in box.center)
+        apart = np.hypot(np.array(columns) - x, np.array(rows)[:, None] - y).ravel()
+        order = np.argsort(apart, kind="stable")[:most].tolist()
+        return [
+            BlockKey(columns[index % len(columns)], rows[index // len(columns)]) for index in order
+        ]
+
+    def _ranges(self, box: Box) -> tuple[range, range]:
+        """Columns and rows that a box meets."""
         columns = range(
             max(0, math.floor(box.x0 / self.side)),
             min(self.columns, math.ceil(box.x1 / self.side)),
@@ -78,14 +95,4 @@ class BlockGrid:
             max(0, math.floor(box.y0 / self.side)),
             min(self.rows, math.ceil(box.y1 / self.side)),
         )
-        return [BlockKey(column, row) for row in rows for column in columns]
-
-    def touching(self, box: Box) -> list[BlockKey]:
-        """The blocks that a level-0 box meets, from its middle outward."""
-        x, y = box.center
-
-        def distance(key: BlockKey) -> float:
-            center = self.core_box(key).center
-            return math.hypot(center.x - x, center.y - y)
-
-        return sorted(self.covering(box), key=distance)
+        return columns, rows
