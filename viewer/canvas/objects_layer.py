@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen, QPolygonF, QTransform
 
+from viewer.canvas.fast_paths import closed_path, point_list
 from viewer.overlays.object_style import ObjectStyle
 
 if TYPE_CHECKING:
@@ -117,16 +118,12 @@ class ObjectsLayer:
         """A path a class, from the block's corner, since level-0 pixels are too large for Qt."""
         assert self._map is not None
         corner = self._map.grid.core_box(key)
-        paths: list[tuple[int, QPainterPath]] = []
+        points = objects.points - (corner.x0, corner.y0)
         groups = self._style.groups(objects)
-        for index in _present(groups):
-            path = QPainterPath()
-            for number in np.flatnonzero(groups == index).tolist():
-                ring = objects.outline(number) - (corner.x0, corner.y0)
-                path.addPolygon(_polygon(ring))
-                path.closeSubpath()
-            paths.append((index, path))
-        return paths
+        return [
+            (index, closed_path(points, objects.starts, np.flatnonzero(groups == index)))
+            for index in _present(groups)
+        ]
 
     def _paint_dots(self, painter: QPainter, box: Box) -> None:
         assert self._map is not None
@@ -137,7 +134,7 @@ class ObjectsLayer:
             if dots is None:
                 groups = self._style.groups(objects)
                 dots = self._dots[key] = [
-                    (index, _polygon(objects.centroids[groups == index]))
+                    (index, point_list(objects.centroids[groups == index]))
                     for index in _present(groups)
                 ]
                 _keep(self._dots, _MOST_PATHS)
@@ -209,10 +206,6 @@ def _pen(colour: QColor, width_px: float) -> QPen:
     pen = QPen(colour, width_px)
     pen.setCosmetic(True)
     return pen
-
-
-def _polygon(points: NDArray[np.float64] | NDArray[np.float32]) -> QPolygonF:
-    return QPolygonF([QPointF(x, y) for x, y in points.tolist()])
 
 
 def _keep(cache: dict[BlockKey, Any], count: int) -> None:

@@ -137,6 +137,7 @@ class Engine:
         with self._changed:
             self._wanted.look_at(field)
             self._changed.notify_all()
+        self._tell_progress()
 
     def run(self, box: Box) -> None:
         """Computes all of a level-0 box."""
@@ -144,6 +145,7 @@ class Engine:
             self._wanted.want(box)
             self._run_started_s, self._run_computed = time.monotonic(), 0
             self._changed.notify_all()
+        self._tell_progress()
 
     def stop(self) -> None:
         """Forgets what `run` asked for; what is known stays."""

@@ -48,7 +48,7 @@ _AHEAD = 2
 """Batches that lie ready before each step."""
 _FIRST_CUDA_BATCH = 16
 """Blocks."""
-_NICE = 5
+_NICE = 10
 
 
 @dataclass(slots=True)
