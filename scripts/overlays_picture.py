@@ -14,7 +14,7 @@ from viewer.ui.main_window import MainWindow
 from viewer.ui.theme import DARK, apply_theme
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
-_MARKS = (("Epithelium", 1300, 1300), ("Stroma", 1000, 2300), ("Keratin", 1350, 850))
+_MARKS = (("Epithelium", 1165, 1560), ("Stroma", 1000, 2300), ("Keratin", 1400, 1270))
 """A class, and the middle of a field that shows it, level-0 pixels."""
 
 
@@ -39,11 +39,11 @@ def main() -> None:
         dialog.setTextValue(name)
         dialog.accept()
         _wait_ms(300)
-        canvas.go_to(Point(x, y), 0.4, animated=False)
+        canvas.go_to(Point(x, y), 0.12, animated=False)
         dock.query.mark.click()
     _wait_ms(1000)
     dock.opacity.setValue(35)
-    canvas.go_to(Point(1180, 1500), canvas.optics.downsample(17.0), animated=False)
+    canvas.go_to(Point(1180, 1500), canvas.optics.downsample(14.0), animated=False)
     _wait_ms(3000)
     window.grab().save(str(_REPOSITORY / "docs" / "pictures" / "overlays.png"))
     window.close()
