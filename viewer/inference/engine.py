@@ -22,7 +22,7 @@ from viewer.inference.messages import (
     receive_answer,
     send,
 )
-from viewer.inference.tasks import decode_result
+from viewer.inference.results import decode_result
 from viewer.inference.wanted import WantedBlocks
 from viewer.overlays.blocks import BlockKey
 from viewer.overlays.objects import ObjectsError
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from viewer.geometry import Box
     from viewer.inference.bundle import ModelBundle, Task
     from viewer.inference.messages import Answer
-    from viewer.inference.tasks import Result
+    from viewer.inference.results import Result
     from viewer.overlays.blocks import BlockGrid
 
 _log = logging.getLogger(__name__)

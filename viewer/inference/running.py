@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from viewer.geometry import Box
 from viewer.inference.engine import Engine, Progress
 from viewer.inference.plan import block_grid
-from viewer.inference.tasks import add_result, cell_values, empty_map
+from viewer.inference.results import add_result, cell_values, empty_map
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.vector_map import VectorMap
 from viewer.slides import open_slide
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.inference.bundle import ModelBundle
-    from viewer.inference.tasks import Result
+    from viewer.inference.results import Result
     from viewer.overlays.blocks import BlockKey
     from viewer.overlays.objects import Objects
     from viewer.slides.source import SlideSource

@@ -29,7 +29,8 @@ from viewer.inference.messages import (
 )
 from viewer.inference.network import ModelFailedError, Network, choose_device
 from viewer.inference.plan import block_grid
-from viewer.inference.tasks import InstanceSteps, PatchSteps, no_result
+from viewer.inference.results import no_result
+from viewer.inference.tasks import InstanceSteps, PatchSteps
 from viewer.overlays.blocks import BlockGrid, BlockKey
 from viewer.slides import SlideError, TileError, open_slide
 from viewer.slides.region import read_region

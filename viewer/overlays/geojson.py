@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from viewer.overlays.colours import rgb_of
 from viewer.whole_file import whole_file
 
 if TYPE_CHECKING:
@@ -44,14 +45,10 @@ def _feature(objects: Objects, index: int, classes: Sequence[tuple[str, str]]) -
         "geometry": {"type": "Polygon", "coordinates": [[*ring, ring[0]]]},
         "properties": {
             "objectType": "detection",
-            "classification": {"name": name, "color": _rgb(colour)},
+            "classification": {"name": name, "color": rgb_of(colour)},
             "measurements": {
                 what: round(float(column[index]), 4)
                 for what, column in objects.measurements.items()
             },
         },
     }
-
-
-def _rgb(colour: str) -> list[int]:
-    return [int(colour[at : at + 2], 16) for at in (1, 3, 5)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from cmap import Colormap
 
+from viewer.overlays.colours import rgb_of
 from viewer.overlays.scoring import (
     best_cells,
     nearest_prototype,
@@ -149,7 +150,7 @@ def _of_classes(
     style: HeatmapStyle,
     class_colours: Sequence[str],
 ) -> Heatmap:
-    table = np.array([[*_rgb(colour), 255] for colour in class_colours] + [[0] * 4], np.uint8)
+    table = np.array([[*rgb_of(colour), 255] for colour in class_colours] + [[0] * 4], np.uint8)
     colours = table[classes]
     safe = np.nan_to_num(values)
     colours[(safe < style.low) | (safe > style.high)] = 0
@@ -166,7 +167,3 @@ def gradient(name: str, steps: int = 11, low: float = 0.0) -> list[str]:
     """Colours of a map from a share `low` of it to its high end, "#rrggbb"."""
     places = np.linspace(255 * low, 255, steps).round().astype(int)
     return [f"#{r:02x}{g:02x}{b:02x}" for r, g, b, _ in _table(name)[places].tolist()]
-
-
-def _rgb(colour: str) -> list[int]:
-    return [int(colour[at : at + 2], 16) for at in (1, 3, 5)]

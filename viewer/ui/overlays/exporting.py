@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QFileDialog
 
-from viewer.inference.tasks import cell_values
+from viewer.inference.results import cell_values
 from viewer.overlays.cell_files import CELL_FORMATS, write_cells
 from viewer.overlays.export import FORMATS, check_name, write_objects
 from viewer.overlays.object_map import ObjectMap

@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from viewer.inference.engine import Engine, Progress
 from viewer.inference.plan import block_grid
-from viewer.inference.tasks import add_result, empty_map
+from viewer.inference.results import add_result, empty_map
 from viewer.overlays.object_map import ObjectMap
 from viewer.ui.overlays.shown_heatmap import ShownHeatmap
 from viewer.ui.overlays.shown_objects import ShownObjects
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.inference.bundle import ModelBundle
-    from viewer.inference.tasks import Result
+    from viewer.inference.results import Result
     from viewer.overlays.blocks import BlockKey
     from viewer.ui.slide_pane import SlidePane
 

@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, QTimer
 from PySide6.QtWidgets import QFileDialog
 
 from viewer.inference.bundle import BundleError, ModelBundle
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_FIGURES_MS = 100
+"""A slide that is opened again brings thousands of blocks at once; counting anew for each of them
+would hold up the window."""
+
 Runs = dict[str, OverlayRun]
 """By the key of their model."""
 
@@ -39,6 +43,8 @@ class OverlaysPart(QObject):
         self._runs: dict[SlidePane, Runs] = {}
         self.dock = OverlaysDock(window)
         self._settings = OverlaySettings(window, self.dock, lambda: self.active, self)
+        self._figures = QTimer(self, singleShot=True, interval=_FIGURES_MS)
+        self._figures.timeout.connect(self._show_figures)
         self._connect()
         self._background.run(all_models, self._show_models)
         keep_bytes = window.settings.results_gib << 30
@@ -46,6 +52,7 @@ class OverlaysPart(QObject):
 
     def shut_down(self) -> None:
         """Ends the engines; their results are kept."""
+        self._figures.stop()
         for pane in list(self._runs):
             self._end_all(pane)
         self._background.close(finish=True)
@@ -144,9 +151,14 @@ class OverlaysPart(QObject):
         self._show_active()
 
     def _on_run_changed(self, run: OverlayRun) -> None:
-        if run is self.active:
+        if run.pane is self._window.panes.active and not self._figures.isActive():
+            self._figures.start()
+
+    def _show_figures(self) -> None:
+        run = self.active
+        if run is not None:
             self._settings.show_figures(run)
-        if run.progress.total:
+        if run is not None and run.progress.total:
             self._tell_value(run.pane, None)
 
     def _show_active(self) -> None:

@@ -1,0 +1,56 @@
+"""What models give, by their task: made, kept and put together, without running any."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from viewer.overlays.object_map import ObjectMap
+from viewer.overlays.objects import Objects
+from viewer.overlays.scoring import probabilities
+from viewer.overlays.vector_map import VectorMap
+from viewer.overlays.vectors import Vectors
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from viewer.inference.bundle import ModelBundle, Task
+    from viewer.overlays.blocks import BlockGrid, BlockKey
+
+    Result = Objects | Vectors
+    ResultMap = ObjectMap | VectorMap
+
+
+def no_result(task: Task) -> Result:
+    """What is kept of a block without tissue."""
+    return Objects.none() if task == "instances" else Vectors.none()
+
+
+def decode_result(task: Task, data: bytes) -> Result:
+    """Raises ObjectsError or VectorsError where the bytes are damaged."""
+    return Objects.from_bytes(data) if task == "instances" else Vectors.from_bytes(data)
+
+
+def empty_map(task: Task, grid: BlockGrid, mpp_um: float) -> ResultMap:
+    """For the results of a slide; micrometres per level-0 pixel."""
+    return ObjectMap(grid, mpp_um) if task == "instances" else VectorMap(grid, mpp_um)
+
+
+def add_result(found: ResultMap, key: BlockKey, result: Result) -> None:
+    """Takes the result of a block."""
+    match found, result:
+        case ObjectMap(), Objects():
+            found.add(key, result)
+        case VectorMap(), Vectors():
+            found.add(key, result)
+        case _:
+            raise TypeError(f"{type(result).__name__} does not belong in {type(found).__name__}")
+
+
+def cell_values(found: VectorMap, bundle: ModelBundle) -> tuple[NDArray[np.float32], list[str]]:
+    """(rows, columns, d): probabilities of classes or embeddings; and a name for each of the d."""
+    if bundle.description.task == "classification":
+        return probabilities(found.values), [name for name, _ in bundle.colours]
+    values = found.values.astype(np.float32)
+    return values, [f"e{index}" for index in range(values.shape[2])]
