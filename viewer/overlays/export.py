@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from viewer.overlays.geojson import write_geojson
-from viewer.overlays.masks import write_mask
 from viewer.overlays.tables import write_csv
 
 if TYPE_CHECKING:
@@ -46,6 +45,9 @@ def write_objects(
         case ".csv":
             write_csv(path, objects, classes, mpp_um)
         case ".tif" | ".tiff" | ".png":
+            # With it comes skimage, which the window starts without.
+            from viewer.overlays.masks import write_mask
+
             write_mask(path, objects, box, mpp_um)
         case _:
             write_geojson(path, objects, classes)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
-import threading
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from viewer.folders import data_folder
+from viewer.whole_file import whole_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,9 +69,8 @@ def remember_mpp_um(identity: str, mpp_um: tuple[float, float]) -> None:
         raise ValueError(f"{mpp_um} um is no pixel size")
     path = _path(identity)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
-    part.write_bytes(msgspec.json.encode(_PixelSize(identity, x_um, y_um)))
-    part.replace(path)
+    with whole_file(path) as part:
+        part.write_bytes(msgspec.json.encode(_PixelSize(identity, x_um, y_um)))
 
 
 def forget(identity: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from viewer.folders import data_folder
 from viewer.slides.errors import SlideError
 from viewer.slides.opener import open_slide
 from viewer.slides.tray import slides_in
+from viewer.whole_file import whole_file
 
 if TYPE_CHECKING:
     from viewer.slides.source import SlideSource
@@ -39,11 +39,10 @@ def remember(identity: str, path: Path) -> None:
     """
     target = _path(identity)
     target.parent.mkdir(mode=0o700, exist_ok=True)
-    part = target.with_name(f"{target.name}.{os.getpid()}-{threading.get_ident()}.part")
-    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(msgspec.json.encode(_KnownSlide(identity, str(path.absolute()))))
-    part.replace(target)
+    with whole_file(target) as part:
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(msgspec.json.encode(_KnownSlide(identity, str(path.absolute()))))
 
 
 def find(identity: str) -> Path | None:
