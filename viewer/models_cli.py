@@ -41,10 +41,13 @@ def check(model: _Folder, json: _Json = False) -> None:
     """Load a model and let it work once, without adding it."""
     from viewer.inference.bundle import BundleError, load_bundle
     from viewer.inference.network import ModelFailedError, Network, choose_device
+    from viewer.inference.slide_head import SlideHead
 
     try:
         bundle = load_bundle(model)
-        Network(bundle, choose_device("cpu")).warm_up()
+        is_slide = bundle.description.task == "slide"
+        network = SlideHead(bundle) if is_slide else Network(bundle, choose_device("cpu"))
+        network.warm_up()
     except (BundleError, ModelFailedError) as error:
         fail(str(error))
     print_record(_record(bundle), json=json)
@@ -162,6 +165,9 @@ def _counts(run: ModelRun, bundle: ModelBundle) -> dict[str, object]:
     if bundle.description.task == "classification" and inside.any():
         likeliest = run.cell_values(bundle)[0][inside].argmax(-1)
         told["classes"] = {name: int((likeliest == i).sum()) for i, name in enumerate(names)}
+    if run.judged is not None:
+        chances = zip(names, run.judged.chances.tolist(), strict=True)
+        told["chances"] = {name: round(chance, 4) for name, chance in chances}
     return told
 
 

@@ -15,7 +15,7 @@ MODEL_FILE = "model.json"
 Colour = Annotated[str, Meta(pattern="^#[0-9a-fA-F]{6}$")]
 Positive = Annotated[float, Meta(gt=0)]
 Triple = tuple[float, float, float]
-Task = Literal["instances", "classification", "embedding"]
+Task = Literal["instances", "classification", "embedding", "slide"]
 
 
 class BundleError(Exception):
@@ -36,6 +36,22 @@ class Normalisation(msgspec.Struct, frozen=True):
     std: Triple = (1.0, 1.0, 1.0)
 
 
+class EncoderNeed(msgspec.Struct, frozen=True):
+    """The embedding model whose vectors a slide model judges.
+
+    Attributes
+    ----------
+    name, sha256
+        Its name and the checksum of its weights: vectors of others mean nothing to it.
+    length
+        Of a vector.
+    """
+
+    name: str
+    sha256: str
+    length: Annotated[int, Meta(ge=1, le=65_536)]
+
+
 class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     """What model.json says.
 
@@ -44,7 +60,7 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     task
         "instances": three maps (nucleus, edge, depth) as logits, cut into objects.
         "classification": logits of the classes for each patch. "embedding": a vector for each
-        patch.
+        patch. "slide": logits of the classes for all vectors of a slide, and attention to each.
     mpp_um
         Micrometres per pixel that the model was trained on and is fed.
     patch_px, margin_px
@@ -52,6 +68,8 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
         context; both in pixels of `mpp_um`.
     stride_px
         From one patch to the next, for what is told patch by patch; the patch's side by default.
+    encoder, settings
+        Of slide models: what makes the vectors, and numbers for the architecture.
     format
         "safetensors" for a registered architecture, "torchscript", or "onnx".
     sha256
@@ -67,6 +85,8 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     stride_px: Annotated[int, Meta(ge=16)] | None = None
     normalisation: Normalisation = Normalisation()
     classes: Annotated[tuple[ModelClass, ...], Meta(max_length=256)] = ()
+    encoder: EncoderNeed | None = None
+    settings: dict[str, Annotated[int, Meta(ge=0, le=65_536)]] = {}
     format: Literal["safetensors", "torchscript", "onnx"]
     architecture: str | None = None
     weights: str
@@ -164,6 +184,10 @@ def _check(description: ModelDescription, folder: Path) -> None:
         refuse("stride_px has to be at most patch_px, and both even or both odd")
     if description.task != "embedding" and not description.classes:
         refuse("classes are missing")
+    if (description.task == "slide") != (description.encoder is not None):
+        refuse('encoder belongs to models of the task "slide", and only to them')
+    if description.task == "slide" and description.format == "onnx":
+        refuse("slide models are safetensors or torchscript")
     if any(value <= 0 for value in description.normalisation.std):
         refuse("std of normalisation has to be above 0")
     if description.format == "safetensors" and not description.architecture:

@@ -227,7 +227,7 @@ class Engine:
             [sys.executable, "-m", "viewer.inference.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=_worker_environment(),
+            env=worker_environment(),
         )
         with self._changed:
             self._process, self._depth = process, 1
@@ -337,6 +337,6 @@ class Engine:
         self._listener.on_progress(Progress(done, total, rate, left_s, busy))
 
 
-def _worker_environment() -> dict[str, str]:
+def worker_environment() -> dict[str, str]:
     """Ours, without what would make numeric libraries start threads of their own."""
     return {**os.environ, "OPENBLAS_NUM_THREADS": "1"}

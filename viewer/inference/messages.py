@@ -30,6 +30,22 @@ class Compute(msgspec.Struct, frozen=True, tag=True):
     row: int
 
 
+class Judge(msgspec.Struct, frozen=True, tag=True):
+    """Asks a slide model about vectors, float32 (count, length) in C order; sent instead of Start."""
+
+    model: str
+    vectors: bytes
+    count: int
+    threads: int
+
+
+class Judged(msgspec.Struct, frozen=True, tag=True):
+    """Logits of the classes, and attention before the softmax, float32 (heads, count)."""
+
+    logits: list[float]
+    attention: bytes
+
+
 class Ready(msgspec.Struct, frozen=True, tag=True):
     """The model is loaded and has worked once; `depth` blocks at a time keep it busy."""
 
@@ -62,8 +78,8 @@ class Unreadable(msgspec.Struct, frozen=True, tag=True):
     sentence: str
 
 
-Request = Start | Compute
-Answer = Ready | Refused | Done | Unreadable
+Request = Start | Compute | Judge
+Answer = Ready | Refused | Done | Unreadable | Judged
 
 _requests = msgspec.msgpack.Decoder(Request)
 _answers = msgspec.msgpack.Decoder(Answer)

@@ -7,12 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
-from viewer.inference.architectures import ARCHITECTURES
-from viewer.inference.bundle import BundleError, check_weights
-from viewer.inference.onnx_module import OnnxModule
+from viewer.inference.loading import first_line, load_module
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,10 +42,9 @@ class Network:
     """
 
     def __init__(self, bundle: ModelBundle, device: torch.device) -> None:
-        check_weights(bundle)
         self._name = bundle.description.name
         self.device = device
-        module = _load(bundle, device).eval().to(device)
+        module = load_module(bundle, device)
         self._module = module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch's stubs lack it
         about = bundle.description
         shape = (1, 3, 1, 1)
@@ -97,9 +92,7 @@ class Network:
         except torch.OutOfMemoryError:
             raise
         except Exception as error:  # a model may raise anything
-            raise ModelFailedError(
-                f"The model {self._name} failed: {_first_line(error)}"
-            ) from error
+            raise ModelFailedError(f"The model {self._name} failed: {first_line(error)}") from error
         self._check(logits, len(pictures), *pictures[0].shape[:2])
         return logits.float().cpu().numpy()
 
@@ -123,35 +116,3 @@ class Network:
             raise ModelFailedError(
                 f"The model {self._name} answered with numbers that are not finite."
             )
-
-
-def _load(bundle: ModelBundle, device: torch.device) -> torch.nn.Module:
-    about = bundle.description
-    if about.format == "onnx":
-        return OnnxModule(bundle, device)
-    if about.format == "torchscript":
-        try:
-            return torch.jit.load(str(bundle.weights_path), map_location="cpu")
-        except Exception as error:  # the loader raises whatever its parser does
-            raise BundleError(
-                f"{about.weights} of {about.name} is no TorchScript: {_first_line(error)}"
-            ) from error
-    architecture = ARCHITECTURES.get(about.architecture or "")
-    if architecture is None:
-        raise BundleError(
-            f'{about.name} names the architecture "{about.architecture}"; known are '
-            f"{', '.join(ARCHITECTURES)}."
-        )
-    module = architecture()
-    try:
-        module.load_state_dict(load_file(bundle.weights_path))
-    except (SafetensorError, RuntimeError, OSError) as error:
-        raise BundleError(
-            f"The weights of {about.name} do not fit {about.architecture}: {_first_line(error)}"
-        ) from error
-    return module
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (" ".join(lines[:2]) if lines else type(error).__name__)[:300]

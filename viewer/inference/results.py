@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from viewer.inference.bundle import ModelBundle, Task
     from viewer.overlays.blocks import BlockGrid, BlockKey
+    from viewer.overlays.judgement import Judgement
 
     Result = Objects | Vectors
     ResultMap = ObjectMap | VectorMap
@@ -48,8 +49,13 @@ def add_result(found: ResultMap, key: BlockKey, result: Result) -> None:
             raise TypeError(f"{type(result).__name__} does not belong in {type(found).__name__}")
 
 
-def cell_values(found: VectorMap, bundle: ModelBundle) -> tuple[NDArray[np.float32], list[str]]:
-    """(rows, columns, d): probabilities of classes or embeddings; and a name for each of the d."""
+def cell_values(
+    found: VectorMap, bundle: ModelBundle, judged: Judgement | None = None
+) -> tuple[NDArray[np.float32], list[str]]:
+    """(rows, columns, d): probabilities, attention or embeddings; and a name for each of the d."""
+    if judged is not None:
+        names = judged.head_names([name for name, _ in bundle.colours])
+        return np.moveaxis(judged.attention, 0, 2), names
     if bundle.description.task == "classification":
         return probabilities(found.values), [name for name, _ in bundle.colours]
     values = found.values.astype(np.float32)

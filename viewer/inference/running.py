@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from viewer.geometry import Box
 from viewer.inference.engine import Engine, Progress
+from viewer.inference.judging import JudgingError, engine_model, judge_slide
+from viewer.inference.model_library import all_models
 from viewer.inference.plan import block_grid
 from viewer.inference.results import add_result, cell_values, empty_map
 from viewer.overlays.object_map import ObjectMap
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from viewer.inference.bundle import ModelBundle
     from viewer.inference.results import Result
     from viewer.overlays.blocks import BlockKey
+    from viewer.overlays.judgement import Judgement
     from viewer.overlays.objects import Objects
     from viewer.slides.source import SlideSource
 
@@ -46,6 +49,8 @@ class ModelRun:
         What was asked for, level-0 pixels.
     mpp_um
         Micrometres per level-0 pixel.
+    judged
+        What a slide model says of what was asked for.
     troubles
         Sentences about what is missing, such as unreadable tiles.
     """
@@ -53,6 +58,7 @@ class ModelRun:
     found: ObjectMap | VectorMap
     box: Box
     mpp_um: float
+    judged: Judgement | None = None
     device: str = ""
     elapsed_s: float = 0.0
     troubles: list[str] = field(default_factory=list[str])
@@ -67,7 +73,7 @@ class ModelRun:
     def cell_values(self, bundle: ModelBundle) -> tuple[NDArray[np.float32], list[str]]:
         """(rows, columns, d) of models that tell of cells, and a name for each of the d."""
         assert isinstance(self.found, VectorMap)
-        return cell_values(self.found, bundle)
+        return cell_values(self.found, bundle, self.judged)
 
 
 def run_model(
@@ -91,6 +97,8 @@ def run_model(
     ------
     SlideError
         The slide cannot be opened.
+    BundleError
+        The encoder of a slide model is not here.
     RunError
         One sentence says why there is no result.
     """
@@ -123,11 +131,12 @@ def _run(
             f"{path.name} does not tell its pixel size and models are fed a fixed um/px: "
             "give it with --mpp, or set it in the window."
         )
-    grid = block_grid(source, bundle.description, scale)
-    run = ModelRun(empty_map(bundle.description.task, grid, scale), asked, scale)
+    fed = engine_model(bundle, all_models())
+    grid = block_grid(source, fed.description, scale)
+    run = ModelRun(empty_map(fed.description.task, grid, scale), asked, scale)
     listener = _Listener(run, on_progress)
     started_s = time.monotonic()
-    engine = Engine(path.absolute(), source.info.identity, grid, scale, bundle, listener, device)
+    engine = Engine(path.absolute(), source.info.identity, grid, scale, fed, listener, device)
     try:
         engine.run(asked)
         listener.finished.wait()
@@ -135,6 +144,11 @@ def _run(
         engine.close()
     if listener.failure:
         raise RunError(listener.failure)
+    if fed is not bundle and isinstance(run.found, VectorMap):
+        try:
+            run.judged = judge_slide(bundle, run.found, run.found.cells_in(asked))
+        except JudgingError as error:
+            raise RunError(str(error)) from error
     run.elapsed_s = time.monotonic() - started_s
     return run
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.geometry import Box
+    from viewer.overlays.judgement import Judgement
     from viewer.overlays.vector_map import VectorMap
 
     Rgba = NDArray[np.uint8]
@@ -130,6 +131,16 @@ def query_heatmap(
         return None
     classes, clarity = nearest_prototype(found.values, marks)
     return _of_classes(classes, clarity, style, class_colours)
+
+
+def attention_heatmap(judgement: Judgement, style: HeatmapStyle) -> Heatmap:
+    """Of a slide model; scores are stretched from their lowest to their highest on the slide."""
+    heads = judgement.attention
+    scores = heads[
+        0 if len(heads) == 1 else judgement.likeliest if style.shown is None else style.shown
+    ]
+    low, high = float(np.nanmin(scores)), float(np.nanmax(scores))
+    return _of_values((scores - low) / max(high - low, 1e-9), style)
 
 
 def _of_values(

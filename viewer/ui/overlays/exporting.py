@@ -11,6 +11,7 @@ from viewer.inference.results import cell_values
 from viewer.overlays.cell_files import CELL_FORMATS, write_cells
 from viewer.overlays.export import FORMATS, check_name, write_objects
 from viewer.overlays.object_map import ObjectMap
+from viewer.ui.overlays.shown_attention import ShownAttention
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,8 +60,10 @@ def _work(run: OverlayRun, path: Path) -> Callable[[], int]:
 
         return write
 
+    judged = run.shown.judgement if isinstance(run.shown, ShownAttention) else None
+
     def write_map() -> int:
-        values, names = cell_values(found, run.bundle)
+        values, names = cell_values(found, run.bundle, judged)
         write_cells(path, found, values, names, box)
         return found.count
 

@@ -10,6 +10,7 @@ from viewer.inference.engine import Engine, Progress
 from viewer.inference.plan import block_grid
 from viewer.inference.results import add_result, empty_map
 from viewer.overlays.object_map import ObjectMap
+from viewer.ui.overlays.shown_attention import ShownAttention
 from viewer.ui.overlays.shown_heatmap import ShownHeatmap
 from viewer.ui.overlays.shown_objects import ShownObjects
 
@@ -26,7 +27,13 @@ _SETTLE_MS = 120
 
 
 class OverlayRun(QObject):
-    """Owned by the part; `shut_down` ends the engine and takes the objects off the canvas."""
+    """Owned by the part; `shut_down` ends the engine and takes the objects off the canvas.
+
+    Parameters
+    ----------
+    fed
+        The model that the engine runs: the bundle itself, or the encoder of a slide model.
+    """
 
     changed = Signal()
     """Objects, progress or trouble changed."""
@@ -41,7 +48,13 @@ class OverlayRun(QObject):
     _trouble_came = Signal(str, bool)
 
     def __init__(
-        self, pane: SlidePane, path: Path, bundle: ModelBundle, device: str, parent: QObject
+        self,
+        pane: SlidePane,
+        path: Path,
+        bundle: ModelBundle,
+        fed: ModelBundle,
+        device: str,
+        parent: QObject,
     ) -> None:
         super().__init__(parent)
         source, canvas = pane.source, pane.canvas
@@ -54,13 +67,13 @@ class OverlayRun(QObject):
         self.mpp_um = mpp_um
         self.device = ""
         self.progress = Progress(0, 0, 0.0, None, is_busy=False)
-        grid = block_grid(source, bundle.description, mpp_um)
-        self.found = empty_map(bundle.description.task, grid, mpp_um)
-        self.shown = (
-            ShownObjects(canvas, self.found, bundle, self)
-            if isinstance(self.found, ObjectMap)
-            else ShownHeatmap(canvas, self.found, bundle, self.identity, self)
-        )
+        grid = block_grid(source, fed.description, mpp_um)
+        self.found = empty_map(fed.description.task, grid, mpp_um)
+        if isinstance(self.found, ObjectMap):
+            self.shown = ShownObjects(canvas, self.found, bundle, self)
+        else:
+            kind = ShownHeatmap if fed is bundle else ShownAttention
+            self.shown = kind(canvas, self.found, bundle, self.identity, self)
         self.shown.changed.connect(self.changed)
         canvas.add_layer(self.shown.layer, self.shown.stratum)
         self._settle = QTimer(self, singleShot=True, interval=_SETTLE_MS)
@@ -70,7 +83,7 @@ class OverlayRun(QObject):
         self._progressed.connect(self._on_progress)
         self._ready.connect(self._on_ready)
         self._trouble_came.connect(self._on_trouble)
-        self._engine = Engine(path, self.identity, grid, mpp_um, bundle, _Relay(self), device)
+        self._engine = Engine(path, self.identity, grid, mpp_um, fed, _Relay(self), device)
         self._look()
 
     def run_slide(self) -> None:

@@ -67,8 +67,7 @@ class OverlaySettings(QObject):
                 self._show_objects(run, run.shown)
                 self._dock.objects.filled.setChecked(run.shown.layer.is_filled)
             case ShownHeatmap():
-                names = [name for name, _ in run.bundle.colours]
-                self._dock.heatmap.show_style(run.shown.style, names)
+                self._dock.heatmap.show_style(run.shown.style, run.shown.choices())
                 self._show_marks(run.shown)
         self.show_figures(run)
 

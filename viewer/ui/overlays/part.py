@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, QTimer
 from PySide6.QtWidgets import QFileDialog
 
 from viewer.inference.bundle import BundleError, ModelBundle
+from viewer.inference.judging import engine_model
 from viewer.inference.model_library import add_model, all_models
 from viewer.overlays.result_store import clear_results
 from viewer.ui.background import Background
@@ -93,7 +94,12 @@ class OverlaysPart(QObject):
         if pane.source is None or pane.path is None or self._why_not(pane):
             self._window.say(self._why_not(pane))
             return
-        run = OverlayRun(pane, pane.path, bundle, self._window.settings.device, self)
+        try:
+            fed = engine_model(bundle, self.dock.models.models())
+        except BundleError as error:
+            self._window.show_trouble(str(error))
+            return
+        run = OverlayRun(pane, pane.path, bundle, fed, self._window.settings.device, self)
         run.changed.connect(lambda: self._on_run_changed(run))
         run.troubled.connect(self._window.say)
         run.failed.connect(lambda sentence: self._on_failed(run, sentence))

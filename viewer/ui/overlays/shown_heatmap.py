@@ -15,6 +15,8 @@ from viewer.overlays.marks_file import load_marks, save_marks
 from viewer.ui.background import Background, Task
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from viewer.canvas.canvas import SlideCanvas
     from viewer.geometry import Point
     from viewer.inference.bundle import ModelBundle
@@ -120,6 +122,10 @@ class ShownHeatmap(QObject):
             return [(name, mark_colour(i)) for i, name in enumerate(self.query.names)]
         return self._bundle.colours
 
+    def choices(self) -> list[str]:
+        """The values that can be shown instead of the likeliest class."""
+        return [name for name, _ in self._bundle.colours]
+
     def shut_down(self) -> None:
         self._timer.stop()
         if self._making is not None:
@@ -133,16 +139,15 @@ class ShownHeatmap(QObject):
 
     def _make(self) -> None:
         self._is_stale = False
+        self._making = self._background.run(self._work(), self._show, self._on_failed)
+
+    def _work(self) -> Callable[[], Heatmap | None]:
+        """What makes the picture, in a thread."""
         found, style, query = self.found, self.style, self.query
         colours = [colour for _, colour in self.legend()]
-        is_asked = self._bundle.description.task == "embedding"
-
-        def work() -> Heatmap | None:
-            if is_asked:
-                return query_heatmap(found, style, query, colours)
-            return class_heatmap(found, style, colours)
-
-        self._making = self._background.run(work, self._show, self._on_failed)
+        if self._bundle.description.task == "embedding":
+            return lambda: query_heatmap(found, style, query, colours)
+        return lambda: class_heatmap(found, style, colours)
 
     def _show(self, heatmap: Heatmap | None) -> None:
         self._making = None

@@ -1,0 +1,96 @@
+"""A slide model at work on vectors, run as `python -m viewer.inference.slide_head` for one answer."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from viewer.inference.bundle import BundleError, load_bundle
+from viewer.inference.loading import first_line, load_module
+from viewer.inference.messages import Judge, Judged, Refused, receive_request, send
+from viewer.inference.network import ModelFailedError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from viewer.inference.bundle import ModelBundle
+
+_FEW = 20
+"""Vectors that a model is tried with."""
+
+
+class SlideHead:
+    """A slide model ready to be asked.
+
+    Raises
+    ------
+    BundleError
+        The weights do not fit what model.json says.
+    """
+
+    def __init__(self, bundle: ModelBundle) -> None:
+        about = bundle.description
+        assert about.encoder is not None
+        self._name, self._length = about.name, about.encoder.length
+        self._classes = len(about.classes)
+        self._module = load_module(bundle, torch.device("cpu"))
+
+    def warm_up(self) -> None:
+        """Lets it work once. Raises ModelFailedError."""
+        self.judge(np.ones((_FEW, self._length), np.float32))
+
+    def judge(
+        self, vectors: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Logits (classes,) and attention (heads, n) of n vectors (n, d).
+
+        Raises
+        ------
+        ModelFailedError
+            The model raised, or gave another shape or numbers that are not finite.
+        """
+        try:
+            with torch.inference_mode():
+                logits, attention = self._module(torch.from_numpy(vectors))
+            told = logits.float().numpy(), attention.float().numpy()
+        except Exception as error:  # a model may raise anything
+            raise ModelFailedError(f"The model {self._name} failed: {first_line(error)}") from error
+        heads = (1, self._classes)
+        fits = told[0].shape == (self._classes,) and told[1].shape in [
+            (count, len(vectors)) for count in heads
+        ]
+        if not fits:
+            raise ModelFailedError(
+                f"The model {self._name} answered with {told[0].shape} and {told[1].shape} where "
+                f"{(self._classes,)} and {(1, len(vectors))} were expected."
+            )
+        if not (np.isfinite(told[0]).all() and np.isfinite(told[1]).all()):
+            raise ModelFailedError(
+                f"The model {self._name} answered with numbers that are not finite."
+            )
+        return told
+
+
+def main() -> None:
+    """Answers one request over stdin and stdout."""
+    requests, answers = sys.stdin.buffer, sys.stdout.buffer
+    sys.stdout = sys.stderr  # a library that prints must not speak between the messages
+    request = receive_request(requests)
+    if not isinstance(request, Judge):
+        return
+    torch.set_num_threads(request.threads)
+    vectors = np.frombuffer(request.vectors, np.float32).reshape(request.count, -1)
+    try:
+        logits, attention = SlideHead(load_bundle(Path(request.model))).judge(vectors.copy())
+    except (BundleError, ModelFailedError) as error:
+        send(answers, Refused(str(error)))
+        return
+    send(answers, Judged(logits.tolist(), attention.astype(np.float32).tobytes()))
+
+
+if __name__ == "__main__":
+    main()
