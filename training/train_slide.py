@@ -39,9 +39,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="folder with tiles/")
     options = parser.parse_args()
+    torch.set_num_threads(2)
     bags, classes = _bags(options.data / "tiles" / "osteosarcoma-ut")
     length = bags[0].shape[1]
     folds = torch.arange(len(bags)) % FOLDS
+    print(f"{sum(map(len, bags))} fields")
     print(f"{len(bags)} tiles, mean of vectors: {_baseline(bags, classes, folds):.3f}")
     for name in SLIDE_ARCHITECTURES:
         print(f"{name}: {_left_out(name, bags, classes, folds):.3f}", flush=True)

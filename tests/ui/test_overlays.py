@@ -108,7 +108,7 @@ def test_a_model_dropped_on_the_window_is_added_and_runs(
     qtbot.waitUntil(lambda: slide_window.overlays.run_of(pane) is not None, timeout=10_000)
     run = slide_window.overlays.run_of(pane)
     assert run is not None
-    assert run.bundle.description.name == "Ours"
+    assert run.origin.name == "Ours"
     qtbot.waitUntil(lambda: run.found.count > 0, timeout=_PATIENCE_MS)
 
 
@@ -198,7 +198,7 @@ def test_fields_like_this_one_are_found_and_travelled_to(
         pos=gallery.visualItemRect(item).center(),
     )
     qtbot.waitUntil(lambda: not canvas.is_moving)
-    box = item.data(Qt.ItemDataRole.UserRole)
+    box = item.data(Qt.ItemDataRole.UserRole).box
     assert canvas.view.center != before
     assert canvas.view.center.x == pytest.approx(box.center.x, abs=2)
 

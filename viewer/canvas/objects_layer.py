@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PySide6.QtCore import QRectF, Qt
+from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen, QPolygonF, QTransform
 
 from viewer.canvas.fast_paths import closed_path, point_list
+from viewer.geometry import Point
 from viewer.overlays.object_style import ObjectStyle
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class ObjectsLayer:
     def __init__(self) -> None:
         self.opacity = 1.0
         self.is_filled = False
+        self.pointed_out: NDArray[np.float32] | None = None
+        """(k, 2) an outline that is drawn boldly at any zoom, level-0 pixels."""
         self._map: ObjectMap | None = None
         self._class_colours: list[QColor] = []
         self._colours: list[QColor] = []
@@ -87,6 +90,20 @@ class ObjectsLayer:
             self._paint_dots(painter, box)
         else:
             self._paint_density(painter)
+        if self.pointed_out is not None:
+            self._paint_pointed_out(painter, scene)
+
+    def _paint_pointed_out(self, painter: QPainter, scene: Scene) -> None:
+        """In black and white, which stand out against any stain."""
+        assert self.pointed_out is not None
+        points = [scene.view.to_screen(Point(x, y)) for x, y in self.pointed_out.tolist()]
+        polygon = QPolygonF([QPointF(*point) for point in points])
+        painter.resetTransform()
+        painter.setOpacity(1.0)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for colour, width_px in ((QColor("black"), 4.0), (QColor("white"), 2.0)):
+            painter.setPen(_pen(colour, width_px))
+            painter.drawPolygon(polygon)
 
     def _paint_outlines(self, painter: QPainter, box: Box, *, is_quick: bool) -> None:
         """With pens of one pixel, the only ones Qt strokes quickly; bolder by a second pass."""

@@ -109,6 +109,22 @@ class ModelBundle(msgspec.Struct, frozen=True):
     description: ModelDescription
 
     @property
+    def name(self) -> str:
+        return self.description.name
+
+    @property
+    def task(self) -> Task:
+        return self.description.task
+
+    @property
+    def about(self) -> str:
+        return self.description.about
+
+    @property
+    def place(self) -> Path:
+        return self.folder
+
+    @property
     def weights_path(self) -> Path:
         return self.folder / self.description.weights
 

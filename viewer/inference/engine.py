@@ -26,7 +26,12 @@ from viewer.inference.results import decode_result
 from viewer.inference.wanted import WantedBlocks
 from viewer.overlays.blocks import BlockKey
 from viewer.overlays.objects import ObjectsError
-from viewer.overlays.result_store import ResultStore, ResultStoreError, result_path
+from viewer.overlays.result_store import (
+    ResultStore,
+    ResultStoreError,
+    StoreAbout,
+    result_path,
+)
 from viewer.overlays.vectors import VectorsError
 
 if TYPE_CHECKING:
@@ -115,7 +120,7 @@ class Engine:
         self._start = Start(
             str(slide), str(bundle.folder), mpp_um, device, max(1, (os.cpu_count() or 2) - 1)
         )
-        self._subject = identity, bundle.key, mpp_um
+        self._about = StoreAbout(str(slide), identity, bundle.key, mpp_um, grid)
         self._task: Task = bundle.description.task
         self._listener = listener
         self._changed = threading.Condition()
@@ -191,7 +196,9 @@ class Engine:
 
     def _load_known(self) -> None:
         try:
-            self._store = ResultStore(result_path(*self._subject))
+            about = self._about
+            path = result_path(about.identity, about.model, about.mpp_um)
+            self._store = ResultStore(path, about)
         except ResultStoreError as error:
             self._listener.on_trouble(str(error), is_final=False)
             return

@@ -14,6 +14,8 @@ from viewer.inference.bundle import BundleError, check_weights
 from viewer.inference.onnx_module import OnnxModule
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from viewer.inference.bundle import ModelBundle, ModelDescription
 
 
@@ -67,7 +69,9 @@ def _load_tensors(bundle: ModelBundle) -> torch.nn.Module:
 
 def _empty(about: ModelDescription) -> torch.nn.Module:
     """The architecture without its weights."""
-    known = SLIDE_ARCHITECTURES if about.task == "slide" else ARCHITECTURES
+    known: Mapping[str, Callable[..., torch.nn.Module]] = (
+        SLIDE_ARCHITECTURES if about.task == "slide" else ARCHITECTURES
+    )
     architecture = known.get(about.architecture or "")
     if architecture is None:
         raise BundleError(

@@ -31,7 +31,7 @@ class Compute(msgspec.Struct, frozen=True, tag=True):
 
 
 class Judge(msgspec.Struct, frozen=True, tag=True):
-    """Asks a slide model about vectors, float32 (count, length) in C order; sent instead of Start."""
+    """Asks a slide model about vectors, float32 (count, length); sent instead of Start."""
 
     model: str
     vectors: bytes

@@ -13,9 +13,11 @@ from viewer.overlays.vector_map import VectorMap
 from viewer.overlays.vectors import Vectors
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-    from viewer.inference.bundle import ModelBundle, Task
+    from viewer.inference.bundle import Task
     from viewer.overlays.blocks import BlockGrid, BlockKey
     from viewer.overlays.judgement import Judgement
 
@@ -50,13 +52,18 @@ def add_result(found: ResultMap, key: BlockKey, result: Result) -> None:
 
 
 def cell_values(
-    found: VectorMap, bundle: ModelBundle, judged: Judgement | None = None
+    found: VectorMap,
+    task: str,
+    colours: Sequence[tuple[str, str]],
+    judged: Judgement | None = None,
 ) -> tuple[NDArray[np.float32], list[str]]:
     """(rows, columns, d): probabilities, attention or embeddings; and a name for each of the d."""
+    classes = [name for name, _ in colours]
     if judged is not None:
-        names = judged.head_names([name for name, _ in bundle.colours])
-        return np.moveaxis(judged.attention, 0, 2), names
-    if bundle.description.task == "classification":
-        return probabilities(found.values), [name for name, _ in bundle.colours]
+        return np.moveaxis(judged.attention, 0, 2), judged.head_names(classes)
+    if task == "classification":
+        return probabilities(found.values), classes
     values = found.values.astype(np.float32)
+    if task == "scores":
+        return values, classes
     return values, [f"e{index}" for index in range(values.shape[2])]

@@ -73,7 +73,7 @@ class ModelRun:
     def cell_values(self, bundle: ModelBundle) -> tuple[NDArray[np.float32], list[str]]:
         """(rows, columns, d) of models that tell of cells, and a name for each of the d."""
         assert isinstance(self.found, VectorMap)
-        return cell_values(self.found, bundle, self.judged)
+        return cell_values(self.found, bundle.task, bundle.colours, self.judged)
 
 
 def run_model(

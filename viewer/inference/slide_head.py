@@ -1,4 +1,4 @@
-"""A slide model at work on vectors, run as `python -m viewer.inference.slide_head` for one answer."""
+"""A slide model at work on vectors; `python -m viewer.inference.slide_head` for one answer."""
 
 from __future__ import annotations
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from viewer.geometry import Box
-
-if TYPE_CHECKING:
-    from viewer.geometry import Size
+from viewer.geometry import Box, Size
 
 
 class BlockKey(NamedTuple):

@@ -21,10 +21,13 @@ if TYPE_CHECKING:
     from viewer.geometry import Box
     from viewer.overlays.vector_map import VectorMap
 
+_TILE_PX = 256
+
 CELL_FORMATS = {
     "CSV table": (".csv",),
     "Parquet table": (".parquet",),
-    "Heatmap": (".tif", ".tiff"),
+    "Heatmap, OME-TIFF": (".tif", ".tiff"),
+    "Heatmap, OME-Zarr": (".zarr",),
 }
 
 
@@ -47,6 +50,12 @@ def write_cells(
     if suffix in (".tif", ".tiff"):
         _write_heatmap(path, found, values, names)
         return
+    if suffix == ".zarr":
+        # With it comes zarr, which the window starts without.
+        from viewer.overlays.ome_zarr import write_ome_zarr
+
+        write_ome_zarr(path, values, names, found.cell * found.mpp_um)
+        return
     rows, columns = np.nonzero(found.cells_in(box))
     corners = np.stack([columns, rows], 1) * found.cell
     header = ["X px", "Y px", "Side px", *names]
@@ -67,11 +76,14 @@ def _write_heatmap(
 ) -> None:
     """OME-TIFF, float32, a channel a class, a pixel a cell; NaN where nothing is known."""
     um = found.cell * found.mpp_um
+    base, *coarser = pyramid(np.moveaxis(values.astype(np.float32), 2, 0))
     with whole_file(path) as part, tifffile.TiffWriter(part, ome=True) as tiff:
         tiff.write(
-            np.moveaxis(values.astype(np.float32), 2, 0),
+            base,
             photometric="minisblack",
             compression="zlib",
+            tile=(_TILE_PX, _TILE_PX) if coarser else None,
+            subifds=len(coarser),
             resolution=(1e4 / um, 1e4 / um),
             resolutionunit="CENTIMETER",
             metadata={
@@ -81,3 +93,30 @@ def _write_heatmap(
                 "PhysicalSizeY": um,
             },
         )
+        for level in coarser:
+            tiff.write(
+                level,
+                photometric="minisblack",
+                compression="zlib",
+                tile=(_TILE_PX, _TILE_PX),
+                subfiletype=1,
+            )
+
+
+def pyramid(values: NDArray[np.float32], least_px: int = 256) -> list[NDArray[np.float32]]:
+    """(channels, rows, columns) and its means over 2 x 2, until it is small; NaN is left out."""
+    levels = [values]
+    while max(levels[-1].shape[1:]) > least_px:
+        levels.append(_halved(levels[-1]))
+    return levels
+
+
+def _halved(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    _, rows, columns = values.shape
+    even = np.pad(
+        values, ((0, 0), (0, rows % 2), (0, columns % 2)), constant_values=np.float32(np.nan)
+    )
+    quarters = even.reshape(len(values), (rows + 1) // 2, 2, (columns + 1) // 2, 2)
+    known = ~np.isnan(quarters)
+    sums, counts = np.where(known, quarters, 0).sum((2, 4)), known.sum((2, 4))
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan).astype(np.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from viewer.overlays.geojson import write_geojson
+from viewer.overlays.geoparquet import write_geoparquet
 from viewer.overlays.tables import write_csv
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 FORMATS = {
     "GeoJSON, for QuPath": (".geojson", ".json"),
     "CSV table": (".csv",),
+    "GeoParquet": (".parquet", ".geoparquet"),
     "Label mask": (".tif", ".tiff", ".png"),
 }
 
@@ -44,6 +46,8 @@ def write_objects(
     match path.suffix.lower():
         case ".csv":
             write_csv(path, objects, classes, mpp_um)
+        case ".parquet" | ".geoparquet":
+            write_geoparquet(path, objects, classes)
         case ".tif" | ".tiff" | ".png":
             # With it comes skimage, which the window starts without.
             from viewer.overlays.masks import write_mask

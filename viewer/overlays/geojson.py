@@ -1,4 +1,4 @@
-"""Objects as GeoJSON that QuPath opens: detections with class and measurements."""
+"""Objects as GeoJSON that QuPath opens and writes: detections with class and measurements."""
 
 from __future__ import annotations
 

@@ -133,6 +133,17 @@ def query_heatmap(
     return _of_classes(classes, clarity, style, class_colours)
 
 
+def score_heatmap(found: VectorMap, style: HeatmapStyle) -> Heatmap | None:
+    """Of scores from a file; those beyond 0 to 1 are stretched from the lowest to the highest."""
+    if not found.values.shape[2]:
+        return None
+    scores = found.values[..., style.shown or 0].astype(np.float32)
+    low, high = float(np.nanmin(scores)), float(np.nanmax(scores))
+    if low < 0 or high > 1:
+        scores = (scores - low) / max(high - low, 1e-9)
+    return _of_values(scores, style)
+
+
 def attention_heatmap(judgement: Judgement, style: HeatmapStyle) -> Heatmap:
     """Of a slide model; scores are stretched from their lowest to their highest on the slide."""
     heads = judgement.attention

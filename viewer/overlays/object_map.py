@@ -61,6 +61,11 @@ class ObjectMap:
         self.count += len(kept)
         return kept
 
+    def put(self, key: BlockKey, objects: Objects) -> None:
+        """Takes all objects of a block as they are, such as those of a file."""
+        self.count += len(objects) - len(self._blocks.get(key, ()))
+        self._blocks[key] = objects
+
     def of_block(self, key: BlockKey) -> Objects | None:
         return self._blocks.get(key)
 

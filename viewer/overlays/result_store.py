@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from viewer.folders import cache_folder
-from viewer.overlays.blocks import BlockKey
+from viewer.overlays.blocks import BlockGrid, BlockKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _SCHEMA = """
+CREATE TABLE IF NOT EXISTS about (told TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS blocks (
     block_column INTEGER NOT NULL,
     block_row INTEGER NOT NULL,
@@ -54,6 +58,26 @@ def result_path(identity: str, model: str, mpp_um: float) -> Path:
     return folder / slide / f"{rest}.sqlite"
 
 
+class StoreAbout(msgspec.Struct, frozen=True):
+    """What the results of a file belong to.
+
+    Attributes
+    ----------
+    slide, identity
+        Where the slide was, and `SlideInfo.identity`.
+    model
+        `ModelBundle.key`.
+    mpp_um
+        Micrometres per level-0 pixel.
+    """
+
+    slide: str
+    identity: str
+    model: str
+    mpp_um: float
+    grid: BlockGrid
+
+
 class ResultStore:
     """Results by block in one SQLite file (WAL): a block is there whole or not at all.
 
@@ -65,8 +89,9 @@ class ResultStore:
         The file can be neither read nor made.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, about: StoreAbout | None = None) -> None:
         self.path = path
+        self._about = about
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -124,12 +149,39 @@ class ResultStore:
         try:
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=NORMAL")
-            self._database.execute(_SCHEMA)
-            self._database.commit()
+            self._database.executescript(_SCHEMA)
+            if self._about is not None:
+                told = msgspec.json.encode(self._about).decode()
+                with self._database:
+                    self._database.execute("DELETE FROM about")
+                    self._database.execute("INSERT INTO about VALUES (?)", (told,))
             self.path.touch()
         except sqlite3.Error:
             self._database.close()
             raise
+
+
+def read_store(path: Path) -> tuple[StoreAbout, list[tuple[BlockKey, bytes]]] | None:
+    """What a file of results holds, without changing it; None where it cannot be read."""
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+            (told,) = database.execute("SELECT told FROM about").fetchone()
+            rows = database.execute("SELECT block_column, block_row, result FROM blocks")
+            blocks = [(BlockKey(column, row), data) for column, row, data in rows]
+        return msgspec.json.decode(told, type=StoreAbout), blocks
+    except (sqlite3.Error, msgspec.MsgspecError, TypeError, ValueError) as error:
+        _log.info("%s is passed over (%s)", path, error)
+        return None
+
+
+def read_about(path: Path) -> StoreAbout | None:
+    """What a file of results belongs to; None where it cannot be told."""
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+            (told,) = database.execute("SELECT told FROM about").fetchone()
+        return msgspec.json.decode(told, type=StoreAbout)
+    except (sqlite3.Error, msgspec.MsgspecError, TypeError, ValueError):
+        return None
 
 
 def _remove(path: Path) -> None:

@@ -36,9 +36,18 @@ def similarity(vectors: NDArray[np.float16], marked: NDArray[np.bool_]) -> Field
     marked
         (rows, columns), at least one known cell.
     """
-    unit = _centred(vectors)
-    wanted = unit[marked].mean(0)
-    return unit @ (wanted / max(float(np.linalg.norm(wanted)), 1e-9))
+    return likeness(vectors, typical(vectors, marked))
+
+
+def typical(vectors: NDArray[np.float16], marked: NDArray[np.bool_]) -> Field:
+    """(d,) the direction of the marked cells from the slide's own mean, of unit length."""
+    wanted = _centred(vectors)[marked].mean(0)
+    return wanted / max(float(np.linalg.norm(wanted)), 1e-9)
+
+
+def likeness(vectors: NDArray[np.float16], wanted: Field) -> Field:
+    """(rows, columns) cosine similarity with a direction, after taking off the slide's mean."""
+    return _centred(vectors) @ wanted
 
 
 def nearest_prototype(

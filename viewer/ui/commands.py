@@ -510,6 +510,15 @@ COMMANDS: tuple[Command, ...] = (
         _with_slide,
     ),
     Command(
+        "overlays.table",
+        "Ob&ject table",
+        "mdi6.table-search",
+        "List the objects that are shown, sort them, and go to one",
+        OVERLAYS,
+        (),
+        _with_slide,
+    ),
+    Command(
         "overlays.run_slide",
         "Run on &whole slide",
         "mdi6.play-box-outline",
@@ -544,6 +553,15 @@ COMMANDS: tuple[Command, ...] = (
         OVERLAYS,
         (),
         separated=True,
+    ),
+    Command(
+        "overlays.import_results",
+        "&Import results...",
+        "mdi6.database-import-outline",
+        "Show outlines or scores of tiles that were made elsewhere over this slide",
+        OVERLAYS,
+        (),
+        _with_slide,
     ),
     Command(
         "panels.overlays",

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 
 from viewer.folders import config_folder
 from viewer.inference.bundle import MODEL_FILE
+from viewer.overlays.result_files import RESULT_SUFFIXES
 from viewer.settings import Settings, save_settings
 from viewer.ui.actions import ActionSet
 from viewer.ui.associated_dock import AssociatedDock
@@ -306,6 +307,8 @@ class MainWindow(QMainWindow):
         slides = [path.absolute() for path, kind in paths if kind == "slide"]
         for path in [path for path, kind in paths if kind == "model"]:
             self.overlays.take_model(path)
+        for path in [path for path, kind in paths if kind == "results"]:
+            self.overlays.take_results(path, pane)
         if folders:
             self.tray.show_folder(folders[0])
         elif len(slides) > 1:
@@ -457,7 +460,8 @@ class MainWindow(QMainWindow):
 
 def _kind(path: Path) -> str:
     if not path.is_dir():
-        return "model" if path.suffix.lower() == ".zip" else "slide"
+        suffix = path.suffix.lower()
+        return "model" if suffix == ".zip" else "results" if suffix in RESULT_SUFFIXES else "slide"
     return "model" if (path / MODEL_FILE).is_file() else "folder"
 
 

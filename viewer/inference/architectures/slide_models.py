@@ -130,11 +130,10 @@ class _Pool(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         layers = nn.Linear(_WIDTH, 128, bias=False), nn.ReLU(), nn.Linear(128, 1, bias=False)
-        self.attention = nn.Module()
-        self.attention.attention = nn.Sequential(*layers)
+        self.attention = nn.ModuleDict({"attention": nn.Sequential(*layers)})
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.attention.attention(x).T
+        return self.attention["attention"](x).T
 
 
 class _ReEmbedding(nn.Module):

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from viewer.ui.background import Background
     from viewer.ui.main_window import MainWindow
-    from viewer.ui.overlays.overlay_run import OverlayRun
+    from viewer.ui.overlays.overlay import Overlay
 
 
-def ask_export(window: MainWindow, background: Background, run: OverlayRun) -> None:
+def ask_export(window: MainWindow, background: Background, run: Overlay) -> None:
     """Opens the dialog."""
     formats = FORMATS if isinstance(run.found, ObjectMap) else CELL_FORMATS
     dialog = QFileDialog(window, "Export")
@@ -35,7 +35,7 @@ def ask_export(window: MainWindow, background: Background, run: OverlayRun) -> N
     dialog.open()
 
 
-def export_run(window: MainWindow, background: Background, run: OverlayRun, path: Path) -> None:
+def export_run(window: MainWindow, background: Background, run: Overlay, path: Path) -> None:
     """Writes all that is known of the slide; says so, or what is wrong."""
     formats = FORMATS if isinstance(run.found, ObjectMap) else CELL_FORMATS
     if complaint := check_name(path, formats):
@@ -48,8 +48,8 @@ def export_run(window: MainWindow, background: Background, run: OverlayRun, path
     )
 
 
-def _work(run: OverlayRun, path: Path) -> Callable[[], int]:
-    box, mpp_um, colours = run.pane.canvas.slide_box, run.mpp_um, run.bundle.colours
+def _work(run: Overlay, path: Path) -> Callable[[], int]:
+    box, mpp_um, colours = run.pane.canvas.slide_box, run.mpp_um, run.origin.colours
     found = run.found
     if isinstance(found, ObjectMap):
         objects = found.all_objects()
@@ -63,7 +63,7 @@ def _work(run: OverlayRun, path: Path) -> Callable[[], int]:
     judged = run.shown.judgement if isinstance(run.shown, ShownAttention) else None
 
     def write_map() -> int:
-        values, names = cell_values(found, run.bundle, judged)
+        values, names = cell_values(found, run.origin.task, run.origin.colours, judged)
         write_cells(path, found, values, names, box)
         return found.count
 

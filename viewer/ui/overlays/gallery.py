@@ -2,87 +2,108 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QIcon, QPixmap
 from PySide6.QtWidgets import QListView, QListWidget, QListWidgetItem, QWidget
 
-from viewer.slides import TileError
+from viewer.slides import open_slide
 from viewer.slides.region import read_region
 from viewer.ui.background import Background
 from viewer.ui.images import to_image
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from PySide6.QtGui import QImage
 
+    from viewer.canvas.canvas import SlideCanvas
     from viewer.geometry import Box
     from viewer.slides.source import SlideSource
 
 _SIDE_PX = 64
+_CELLS_SHOWN = 3
+"""Side of a field that is travelled to, in fields."""
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryField:
+    """A level-0 box and what is said of it; `slide` where it is not of the slide at hand."""
+
+    box: Box
+    text: str
+    slide: Path | None = None
 
 
 class Gallery(QListWidget):
     """Reads its pictures off the window's thread."""
 
     travel_requested = Signal(object)
-    """A level-0 box."""
+    """A GalleryField."""
 
-    def __init__(self, parent: QWidget) -> None:
+    def __init__(self, name: str, parent: QWidget) -> None:
         super().__init__(parent)
-        self.setAccessibleName("Best fields")
+        self.setAccessibleName(name)
         self.setViewMode(QListView.ViewMode.IconMode)
         self.setIconSize(QSize(_SIDE_PX, _SIDE_PX))
         self.setResizeMode(QListView.ResizeMode.Adjust)
         self.setMovement(QListView.Movement.Static)
         self.setSpacing(3)
         self._background = Background("gallery", 1, self)
-        self._boxes: list[Box] = []
+        self._fields: list[GalleryField] = []
         self.hide()
         self.itemActivated.connect(self._travel)
         self.itemClicked.connect(self._travel)
 
-    def show_fields(self, source: SlideSource | None, fields: Sequence[tuple[Box, str]]) -> None:
-        """Shows boxes of a slide with what is said of each."""
-        boxes = [box for box, _ in fields]
-        is_same = boxes == self._boxes
-        self._boxes = boxes
+    def show_fields(self, source: SlideSource | None, fields: Sequence[GalleryField]) -> None:
+        """Shows fields of a slide, or of those that they name."""
+        is_same = [(f.box, f.slide) for f in fields] == [(f.box, f.slide) for f in self._fields]
+        self._fields = list(fields)
         if is_same:
-            for row, (_, text) in enumerate(fields):
-                self.item(row).setText(text)
+            for row, field in enumerate(fields):
+                self.item(row).setText(field.text)
             return
         self._background.cancel_waiting()
         self.clear()
-        self.setVisible(bool(fields) and source is not None)
-        if source is None:
-            return
+        self.setVisible(bool(fields))
         blank = QPixmap(_SIDE_PX, _SIDE_PX)
         blank.fill(Qt.GlobalColor.transparent)
-        for box, text in fields:
-            item = QListWidgetItem(QIcon(blank), text, self)
-            item.setData(Qt.ItemDataRole.UserRole, box)
+        for field in fields:
+            item = QListWidgetItem(QIcon(blank), field.text, self)
+            item.setData(Qt.ItemDataRole.UserRole, field)
+            if field.slide is not None:
+                item.setToolTip(str(field.slide))
             self._background.run(
-                lambda box=box: _picture(source, box),
-                lambda image, box=box: self._show_picture(box, image),
+                lambda field=field: _picture(source, field),
+                lambda image, field=field: self._show_picture(field, image),
                 lambda _: None,
             )
 
     def close_reading(self) -> None:
         self._background.close()
 
-    def _show_picture(self, box: Box, image: QImage) -> None:
+    def _show_picture(self, field: GalleryField, image: QImage) -> None:
         for row in range(self.count()):
-            if self.item(row).data(Qt.ItemDataRole.UserRole) == box:
+            if self.item(row).data(Qt.ItemDataRole.UserRole) == field:
                 self.item(row).setIcon(QIcon(QPixmap.fromImage(image)))
 
     def _travel(self, item: QListWidgetItem) -> None:
         self.travel_requested.emit(item.data(Qt.ItemDataRole.UserRole))
 
 
-def _picture(source: SlideSource, box: Box) -> QImage:
-    try:
-        return to_image(read_region(source, box, _SIDE_PX, _SIDE_PX)).copy()
-    except TileError:
-        return to_image(read_region(source, box.grown(-box.width), _SIDE_PX, _SIDE_PX))
+def _picture(source: SlideSource | None, field: GalleryField) -> QImage:
+    if field.slide is not None:
+        with closing(open_slide(field.slide)) as other:
+            return to_image(read_region(other, field.box, _SIDE_PX, _SIDE_PX)).copy()
+    assert source is not None
+    return to_image(read_region(source, field.box, _SIDE_PX, _SIDE_PX)).copy()
+
+
+def travel_to(canvas: SlideCanvas, box: Box) -> None:
+    """Shows a field with what lies round it."""
+    wide = box.grown((_CELLS_SHOWN - 1) / 2 * box.width)
+    canvas.go_to(box.center, canvas.view.showing(wide).downsample)

@@ -1,4 +1,4 @@
-"""The list of models, each with a check mark that turns its overlay on."""
+"""The list of models and files of results, each with a check mark that turns its overlay on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from PySide6.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, Q
 from viewer.ui.widgets import keeps_key
 
 if TYPE_CHECKING:
-    from viewer.inference.bundle import ModelBundle
+    from collections.abc import Sequence
+
+    from viewer.ui.overlays.overlay import Origin
 
 _ROW_PX = 24
 _MOST_ROWS = 6
@@ -37,26 +39,26 @@ class ModelList(QListWidget):
     def event(self, event: QEvent) -> bool:
         return keeps_key(event) or super().event(event)
 
-    def show_models(self, models: list[ModelBundle], chosen: str = "") -> None:
+    def show_models(self, models: Sequence[Origin], chosen: str = "") -> None:
         """Lists models; `chosen` is the key of the one to select, by default as it was."""
         before = self.chosen()
         wanted = chosen or (before.key if before is not None else "")
-        on = {bundle.key for bundle in self.models() if self._is_on(bundle)}
+        on = {origin.key for origin in self.models() if self._is_on(origin)}
         with QSignalBlocker(self):
             self.clear()
-            for bundle in models:
-                item = QListWidgetItem(bundle.description.name, self)
-                item.setData(Qt.ItemDataRole.UserRole, bundle)
+            for origin in models:
+                item = QListWidgetItem(origin.name, self)
+                item.setData(Qt.ItemDataRole.UserRole, origin)
                 item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
-                item.setToolTip(f"{bundle.description.about}\n{bundle.folder}")
-                item.setCheckState(_state(bundle.key in on))
-                if bundle.key == wanted or self.currentItem() is None:
+                item.setToolTip(f"{origin.about}\n{origin.place}")
+                item.setCheckState(_state(origin.key in on))
+                if origin.key == wanted or self.currentItem() is None:
                     self.setCurrentItem(item)
         rows = max(2, min(len(models), _MOST_ROWS))
         self.setFixedHeight(rows * _ROW_PX + 2 * self.frameWidth())
         self.chosen_changed.emit()
 
-    def models(self) -> list[ModelBundle]:
+    def models(self) -> list[Origin]:
         """In the order of the list."""
         return [
             self.item(row).data(Qt.ItemDataRole.UserRole)
@@ -64,23 +66,23 @@ class ModelList(QListWidget):
             if self.item(row).data(Qt.ItemDataRole.UserRole) is not None
         ]
 
-    def chosen(self) -> ModelBundle | None:
+    def chosen(self) -> Origin | None:
         item = self.currentItem()
         return None if item is None else item.data(Qt.ItemDataRole.UserRole)
 
     def choose(self, key: str) -> None:
-        for row, bundle in enumerate(self.models()):
-            if bundle.key == key:
+        for row, origin in enumerate(self.models()):
+            if origin.key == key:
                 self.setCurrentRow(row)
 
     def show_on(self, keys: set[str]) -> None:
         """Checks the models that are on, and no others."""
         with QSignalBlocker(self):
-            for row, bundle in enumerate(self.models()):
-                self.item(row).setCheckState(_state(bundle.key in keys))
+            for row, origin in enumerate(self.models()):
+                self.item(row).setCheckState(_state(origin.key in keys))
 
-    def _is_on(self, bundle: ModelBundle) -> bool:
-        row = [each.key for each in self.models()].index(bundle.key)
+    def _is_on(self, origin: Origin) -> bool:
+        row = [each.key for each in self.models()].index(origin.key)
         return self.item(row).checkState() is Qt.CheckState.Checked
 
     def _on_item_changed(self, item: QListWidgetItem) -> None:

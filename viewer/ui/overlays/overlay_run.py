@@ -9,10 +9,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from viewer.inference.engine import Engine, Progress
 from viewer.inference.plan import block_grid
 from viewer.inference.results import add_result, empty_map
-from viewer.overlays.object_map import ObjectMap
-from viewer.ui.overlays.shown_attention import ShownAttention
-from viewer.ui.overlays.shown_heatmap import ShownHeatmap
-from viewer.ui.overlays.shown_objects import ShownObjects
+from viewer.ui.overlays.overlay import Overlay
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,21 +23,14 @@ _SETTLE_MS = 120
 """The field is told to the engine once the view has rested as long, or it would chase a pan."""
 
 
-class OverlayRun(QObject):
-    """Owned by the part; `shut_down` ends the engine and takes the objects off the canvas.
+class OverlayRun(Overlay):
+    """Its engine ends with `shut_down`.
 
     Parameters
     ----------
     fed
         The model that the engine runs: the bundle itself, or the encoder of a slide model.
     """
-
-    changed = Signal()
-    """Objects, progress or trouble changed."""
-    failed = Signal(str)
-    """The model cannot go on; one sentence."""
-    troubled = Signal(str)
-    """Something is missing; the model goes on."""
 
     _block_came = Signal(object, object)
     _progressed = Signal(object)
@@ -56,26 +46,12 @@ class OverlayRun(QObject):
         device: str,
         parent: QObject,
     ) -> None:
-        super().__init__(parent)
         source, canvas = pane.source, pane.canvas
         mpp_um = canvas.optics.mean_mpp_um
         assert source is not None
         assert mpp_um is not None
-        self.pane = pane
-        self.bundle = bundle
-        self.identity = source.info.identity
-        self.mpp_um = mpp_um
-        self.device = ""
-        self.progress = Progress(0, 0, 0.0, None, is_busy=False)
         grid = block_grid(source, fed.description, mpp_um)
-        self.found = empty_map(fed.description.task, grid, mpp_um)
-        if isinstance(self.found, ObjectMap):
-            self.shown = ShownObjects(canvas, self.found, bundle, self)
-        else:
-            kind = ShownHeatmap if fed is bundle else ShownAttention
-            self.shown = kind(canvas, self.found, bundle, self.identity, self)
-        self.shown.changed.connect(self.changed)
-        canvas.add_layer(self.shown.layer, self.shown.stratum)
+        super().__init__(pane, bundle, empty_map(fed.description.task, grid, mpp_um), parent)
         self._settle = QTimer(self, singleShot=True, interval=_SETTLE_MS)
         self._settle.timeout.connect(self._look)
         canvas.view_changed.connect(self._on_view)
@@ -94,24 +70,9 @@ class OverlayRun(QObject):
         """No more of the whole slide; what is looked at goes on."""
         self._engine.stop()
 
-    def set_visible(self, *, visible: bool) -> None:
-        canvas, layer = self.pane.canvas, self.shown.layer
-        if visible and not canvas.has_layer(layer):
-            canvas.add_layer(layer, self.shown.stratum)
-        elif not visible:
-            canvas.remove_layer(layer)
-
     @property
-    def is_visible(self) -> bool:
-        return self.pane.canvas.has_layer(self.shown.layer)
-
-    @property
-    def opacity(self) -> float:
-        return self.shown.layer.opacity
-
-    def set_opacity(self, opacity: float) -> None:
-        self.shown.layer.opacity = opacity
-        self.pane.canvas.update()
+    def can_run(self) -> bool:
+        return True
 
     @property
     def process_id(self) -> int | None:
@@ -121,9 +82,8 @@ class OverlayRun(QObject):
     def shut_down(self) -> None:
         self._settle.stop()
         self._engine.close()
-        self.shown.shut_down()
         self.pane.canvas.view_changed.disconnect(self._on_view)
-        self.pane.canvas.remove_layer(self.shown.layer)
+        super().shut_down()
 
     def _on_view(self, _view: object, _cause: str) -> None:
         self._settle.start()

@@ -10,21 +10,18 @@ from PySide6.QtWidgets import QInputDialog
 
 from viewer.overlays.heatmap import Mark, Query
 from viewer.overlays.object_style import histogram
+from viewer.ui.overlays.gallery import GalleryField, travel_to
 from viewer.ui.overlays.shown_heatmap import ShownHeatmap, mark_colour
 from viewer.ui.overlays.shown_objects import MEASURE_COLOURS, ShownObjects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from viewer.geometry import Box
     from viewer.overlays.heatmap import HeatmapStyle
     from viewer.overlays.object_style import ObjectStyle
     from viewer.ui.main_window import MainWindow
-    from viewer.ui.overlays.overlay_run import OverlayRun
+    from viewer.ui.overlays.overlay import Overlay
     from viewer.ui.overlays.overlays_dock import OverlaysDock
-
-_GALLERY_CELLS = 3
-"""Side of a field that the gallery travels to, in cells."""
 
 
 class OverlaySettings(QObject):
@@ -34,7 +31,7 @@ class OverlaySettings(QObject):
         self,
         window: MainWindow,
         dock: OverlaysDock,
-        active: Callable[[], OverlayRun | None],
+        active: Callable[[], Overlay | None],
         parent: QObject,
     ) -> None:
         super().__init__(parent)
@@ -55,13 +52,13 @@ class OverlaySettings(QObject):
         window.commands.on("overlays.find_similar", self._find_similar)
         window.commands.on("overlays.fill", dock.objects.filled.click)
 
-    def show(self, run: OverlayRun | None, why_not: str) -> None:
+    def show(self, run: Overlay | None, why_not: str) -> None:
         """Shows the settings of an overlay that is on, or why none is."""
         if run is None:
             self._dock.show_settings("")
             self._dock.show_figures([why_not] if why_not else [], None)
             return
-        self._dock.show_settings(run.bundle.description.task, run.opacity)
+        self._dock.show_settings(run.origin.task, run.opacity, can_run=run.can_run)
         match run.shown:
             case ShownObjects():
                 self._show_objects(run, run.shown)
@@ -71,7 +68,7 @@ class OverlaySettings(QObject):
                 self._show_marks(run.shown)
         self.show_figures(run)
 
-    def show_figures(self, run: OverlayRun) -> None:
+    def show_figures(self, run: Overlay) -> None:
         lines = run.shown.lines()
         if run.device:
             lines.append(f"Working on: {run.device}")
@@ -103,9 +100,9 @@ class OverlaySettings(QObject):
             if is_other:
                 self._show_objects(run, run.shown)
 
-    def _show_objects(self, run: OverlayRun, shown: ShownObjects) -> None:
+    def _show_objects(self, run: Overlay, shown: ShownObjects) -> None:
         page, style = self._dock.objects, shown.style
-        page.show_style(style, run.bundle.colours, shown.measurements)
+        page.show_style(style, run.origin.colours, shown.measurements)
         if style.measurement is not None:
             page.show_histogram(histogram(shown.found, style.measurement), MEASURE_COLOURS)
 
@@ -118,7 +115,7 @@ class OverlaySettings(QObject):
     def _find_similar(self) -> None:
         """Asks what is like the field of view, over what is known so far and what comes."""
         run, shown = self._active(), self._shown_heatmap()
-        if run is None or shown is None or run.bundle.description.task != "embedding":
+        if run is None or shown is None or run.origin.task != "embedding":
             self._window.say("Turn on the model Tissue likeness first, in the Overlays panel.")
             return
         canvas = run.pane.canvas
@@ -171,22 +168,21 @@ class OverlaySettings(QObject):
 
     # The gallery -----------------------------------------------------------------------------
 
-    def _show_gallery(self, run: OverlayRun, shown: ShownHeatmap) -> None:
+    def _show_gallery(self, run: Overlay, shown: ShownHeatmap) -> None:
         heatmap = shown.heatmap
         is_value = heatmap is not None and heatmap.classes is None
         if heatmap is None or not is_value:
             self._dock.gallery.show_fields(None, [])
             return
         fields = [
-            (shown.found.cell_box(*cell), f"{heatmap.values[cell]:.2f}") for cell in heatmap.best
+            GalleryField(shown.found.cell_box(*cell), f"{heatmap.values[cell]:.2f}")
+            for cell in heatmap.best
         ]
         self._dock.gallery.show_fields(run.pane.source, fields)
 
-    def _travel(self, box: Box) -> None:
+    def _travel(self, field: GalleryField) -> None:
         if (run := self._active()) is not None:
-            canvas = run.pane.canvas
-            wide = box.grown((_GALLERY_CELLS - 1) / 2 * box.width)
-            canvas.go_to(box.center, canvas.view.showing(wide).downsample)
+            travel_to(run.pane.canvas, field.box)
 
     def _shown_heatmap(self) -> ShownHeatmap | None:
         run = self._active()

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.ui.overlays.gallery import Gallery
+from viewer.ui.overlays.gallery import Gallery, GalleryField
 from viewer.ui.overlays.model_list import ModelList
 from viewer.ui.overlays.settings_pages import HeatmapPage, ObjectsPage, QueryPage
 from viewer.ui.recording.scrub_bar import shown_time
@@ -36,6 +36,7 @@ class OverlaysDock(QDockWidget):
     stop_requested = Signal()
     add_requested = Signal()
     export_requested = Signal()
+    table_requested = Signal()
     opacity_changed = Signal(float)
 
     def __init__(self, parent: QWidget) -> None:
@@ -45,7 +46,9 @@ class OverlaysDock(QDockWidget):
         self.objects = ObjectsPage(self)
         self.heatmap = HeatmapPage(self)
         self.query = QueryPage(self)
-        self.gallery = Gallery(self)
+        self.gallery = Gallery("Best fields", self)
+        self.elsewhere_label = QLabel("On other slides:", self)
+        self.elsewhere = Gallery("Best fields of other slides", self)
         self.opacity = QSlider(Qt.Orientation.Horizontal, self)
         self.opacity.setRange(10, 100)
         self.opacity.setAccessibleName("Opacity")
@@ -58,9 +61,12 @@ class OverlaysDock(QDockWidget):
         self.run = QPushButton("Whole slide", self)
         self.run.setToolTip("Work through the whole slide, where you look first")
         self.stop = QPushButton("Stop", self)
+        self.table = QPushButton("Table...", self)
+        self.table.setToolTip("List the objects that are shown, sort them, and go to one")
         self.export = QPushButton("Export...", self)
         self.export.setToolTip("Write what was found to a file")
         self.add = QPushButton("Add model...", self)
+        self._can_run = False
         self.add.setToolTip("Add a model from a folder; it can also be dropped on the window")
         self.about = QLabel(NOT_FOR_DIAGNOSIS, self)
         self.about.setWordWrap(True)
@@ -70,24 +76,34 @@ class OverlaysDock(QDockWidget):
         self.run.clicked.connect(self.run_requested)
         self.stop.clicked.connect(self.stop_requested)
         self.add.clicked.connect(self.add_requested)
+        self.table.clicked.connect(self.table_requested)
         self.export.clicked.connect(self.export_requested)
         self.opacity.valueChanged.connect(lambda value: self.opacity_changed.emit(value / 100))
         self.show_settings("")
 
-    def show_settings(self, task: str, opacity: float = 1.0) -> None:
+    def show_settings(self, task: str, opacity: float = 1.0, *, can_run: bool = False) -> None:
         """Shows what can be set of an overlay that is on; an empty task shows nothing."""
         self.settings.setVisible(bool(task))
         self.objects.setVisible(task == "instances")
-        self.heatmap.setVisible(task in ("classification", "embedding", "slide"))
+        self.heatmap.setVisible(task in ("classification", "embedding", "slide", "scores"))
         self.query.setVisible(task == "embedding")
         with QSignalBlocker(self.opacity):
             self.opacity.setValue(round(100 * opacity))
-        for button in (self.run, self.export):
-            button.setEnabled(bool(task))
+        self._can_run = can_run
+        self.run.setEnabled(can_run)
+        self.export.setEnabled(bool(task))
+        self.table.setVisible(task == "instances")
+        if task != "embedding":
+            self.show_elsewhere([])
         if not task:
             self.gallery.show_fields(None, [])
             self.progress.hide()
             self.stop.setEnabled(False)
+
+    def show_elsewhere(self, fields: list[GalleryField]) -> None:
+        """Shows the best fields of other slides; none hides the place for them."""
+        self.elsewhere_label.setVisible(bool(fields))
+        self.elsewhere.show_fields(None, fields)
 
     def show_figures(self, lines: list[str], progress: Progress | None) -> None:
         """What was found, and how far the whole slide is."""
@@ -96,7 +112,7 @@ class OverlaysDock(QDockWidget):
             return
         is_running = progress.total > progress.done
         self.stop.setEnabled(is_running)
-        self.run.setEnabled(not is_running)
+        self.run.setEnabled(self._can_run and not is_running)
         self.progress.setVisible(progress.total > 0)
         if progress.total:
             self.progress.setRange(0, progress.total)
@@ -115,7 +131,7 @@ class OverlaysDock(QDockWidget):
         buttons, more = QHBoxLayout(), QHBoxLayout()
         for button in (self.run, self.stop):
             buttons.addWidget(button)
-        for button in (self.export, self.add):
+        for button in (self.table, self.export, self.add):
             more.addWidget(button)
         body = QWidget(self)
         layout = QVBoxLayout(body)
@@ -126,6 +142,8 @@ class OverlaysDock(QDockWidget):
         layout.addLayout(buttons)
         layout.addLayout(more)
         layout.addWidget(self.gallery, 1)
+        layout.addWidget(self.elsewhere_label)
+        layout.addWidget(self.elsewhere, 1)
         layout.addWidget(self.about)
         layout.addStretch(1)
         scroll = QScrollArea(self)

@@ -12,9 +12,19 @@ from PySide6.QtWidgets import QFileDialog
 from viewer.inference.bundle import BundleError, ModelBundle
 from viewer.inference.judging import engine_model
 from viewer.inference.model_library import add_model, all_models
+from viewer.overlays.object_map import ObjectMap
+from viewer.overlays.result_files import (
+    RESULT_SUFFIXES,
+    ResultFile,
+    ResultFileError,
+    read_result_file,
+)
 from viewer.overlays.result_store import clear_results
 from viewer.ui.background import Background
+from viewer.ui.overlays.elsewhere_search import ElsewhereSearch
 from viewer.ui.overlays.exporting import ask_export
+from viewer.ui.overlays.object_table_dialog import ObjectTableDialog
+from viewer.ui.overlays.overlay import FileOverlay, Overlay
 from viewer.ui.overlays.overlay_run import OverlayRun
 from viewer.ui.overlays.overlay_settings import OverlaySettings
 from viewer.ui.overlays.overlays_dock import OverlaysDock, shown_progress
@@ -22,6 +32,7 @@ from viewer.ui.overlays.overlays_dock import OverlaysDock, shown_progress
 if TYPE_CHECKING:
     from viewer.geometry import Point
     from viewer.ui.main_window import MainWindow
+    from viewer.ui.overlays.overlay import Origin
     from viewer.ui.slide_pane import SlidePane
 
 _log = logging.getLogger(__name__)
@@ -30,8 +41,8 @@ _FIGURES_MS = 100
 """A slide that is opened again brings thousands of blocks at once; counting anew for each of them
 would hold up the window."""
 
-Runs = dict[str, OverlayRun]
-"""By the key of their model."""
+Overlays = dict[str, Overlay]
+"""By the key of where they come from."""
 
 
 class OverlaysPart(QObject):
@@ -41,9 +52,11 @@ class OverlaysPart(QObject):
         super().__init__(window)
         self._window = window
         self._background = Background("overlays", 1, self)
-        self._runs: dict[SlidePane, Runs] = {}
+        self._runs: dict[SlidePane, Overlays] = {}
+        self._files: dict[SlidePane, list[ResultFile]] = {}
         self.dock = OverlaysDock(window)
         self._settings = OverlaySettings(window, self.dock, lambda: self.active, self)
+        self._elsewhere = ElsewhereSearch(window, self.dock, lambda: self.active, self)
         self._figures = QTimer(self, singleShot=True, interval=_FIGURES_MS)
         self._figures.timeout.connect(self._show_figures)
         self._connect()
@@ -57,15 +70,17 @@ class OverlaysPart(QObject):
         for pane in list(self._runs):
             self._end_all(pane)
         self._background.close(finish=True)
-        self.dock.gallery.close_reading()
+        self._elsewhere.shut_down()
+        for gallery in (self.dock.gallery, self.dock.elsewhere):
+            gallery.close_reading()
 
-    def run_of(self, pane: SlidePane) -> OverlayRun | None:
-        """The overlay of the chosen model that is on in a pane."""
+    def run_of(self, pane: SlidePane) -> Overlay | None:
+        """The overlay of the chosen model or file that is on in a pane."""
         bundle = self.dock.models.chosen()
         return self._runs.get(pane, {}).get(bundle.key) if bundle is not None else None
 
     @property
-    def active(self) -> OverlayRun | None:
+    def active(self) -> Overlay | None:
         """The overlay of the chosen model in the active pane."""
         return self.run_of(self._window.panes.active)
 
@@ -75,6 +90,19 @@ class OverlaysPart(QObject):
             lambda: (add_model(folder), all_models()), self._on_added, self._on_not_added
         )
 
+    def take_results(self, path: Path, pane: SlidePane) -> None:
+        """Shows results made elsewhere over the slide of a pane."""
+        if pane.source is None or self._why_not(pane):
+            self._window.say(self._why_not(pane))
+            return
+        size, mpp_um = pane.canvas.slide_box.size, pane.canvas.optics.mean_mpp_um or 1.0
+        source = pane.source
+        self._background.run(
+            lambda: read_result_file(path, size, mpp_um),
+            lambda file: self._on_results(file, pane) if pane.source is source else None,
+            self._on_not_added,
+        )
+
     # Turning on and off ----------------------------------------------------------------------
 
     def _switch_chosen(self, on: bool) -> None:
@@ -82,28 +110,34 @@ class OverlaysPart(QObject):
         if bundle is not None:
             self._switch(bundle, on)
 
-    def _switch(self, bundle: ModelBundle, on: bool) -> None:
+    def _switch(self, origin: Origin, on: bool) -> None:
         pane = self._window.panes.active
-        self._end(pane, bundle.key)
+        self._end(pane, origin.key)
         if on:
-            self._begin(pane, bundle)
+            self._begin(pane, origin)
         self._restack(pane)
         self._show_active()
 
-    def _begin(self, pane: SlidePane, bundle: ModelBundle) -> None:
+    def _begin(self, pane: SlidePane, origin: Origin) -> None:
         if pane.source is None or pane.path is None or self._why_not(pane):
             self._window.say(self._why_not(pane))
             return
-        try:
-            fed = engine_model(bundle, self.dock.models.models())
-        except BundleError as error:
-            self._window.show_trouble(str(error))
-            return
-        run = OverlayRun(pane, pane.path, bundle, fed, self._window.settings.device, self)
+        run: Overlay
+        if isinstance(origin, ResultFile):
+            run = FileOverlay(pane, origin, self)
+        elif isinstance(origin, ModelBundle):
+            try:
+                fed = engine_model(origin, self._bundles())
+            except BundleError as error:
+                self._window.show_trouble(str(error))
+                return
+            run = OverlayRun(pane, pane.path, origin, fed, self._window.settings.device, self)
+        else:
+            raise TypeError(f"{origin} is neither a model nor a file")
         run.changed.connect(lambda: self._on_run_changed(run))
         run.troubled.connect(self._window.say)
         run.failed.connect(lambda sentence: self._on_failed(run, sentence))
-        self._runs.setdefault(pane, {})[bundle.key] = run
+        self._runs.setdefault(pane, {})[origin.key] = run
 
     def _end(self, pane: SlidePane, key: str) -> None:
         run = self._runs.get(pane, {}).pop(key, None)
@@ -116,10 +150,13 @@ class OverlaysPart(QObject):
             self._end(pane, key)
         self._runs.pop(pane, None)
 
-    def _on_failed(self, run: OverlayRun, sentence: str) -> None:
+    def _bundles(self) -> list[ModelBundle]:
+        return [each for each in self.dock.models.models() if isinstance(each, ModelBundle)]
+
+    def _on_failed(self, run: Overlay, sentence: str) -> None:
         """A model that fails is switched off, and says why."""
-        if self._runs.get(run.pane, {}).get(run.bundle.key) is run:
-            self._end(run.pane, run.bundle.key)
+        if self._runs.get(run.pane, {}).get(run.origin.key) is run:
+            self._end(run.pane, run.origin.key)
             self._window.show_trouble(sentence)
             self._show_active()
 
@@ -144,8 +181,10 @@ class OverlaysPart(QObject):
     # What happens round it -------------------------------------------------------------------
 
     def _on_slide_changed(self, pane: SlidePane) -> None:
-        bundles = [run.bundle for run in self._runs.get(pane, {}).values()]
+        runs = self._runs.get(pane, {}).values()
+        bundles = [run.origin for run in runs if isinstance(run.origin, ModelBundle)]
         self._end_all(pane)
+        self._forget_files(pane)
         if pane.source is not None and not self._why_not(pane):
             for bundle in bundles:
                 self._begin(pane, bundle)
@@ -156,7 +195,14 @@ class OverlaysPart(QObject):
             self._end_all(pane)
         self._show_active()
 
-    def _on_run_changed(self, run: OverlayRun) -> None:
+    def _forget_files(self, pane: SlidePane) -> None:
+        """Results of files belong to the slide that they were read for."""
+        gone = {file.key for file in self._files.pop(pane, [])}
+        if gone:
+            models = self.dock.models
+            models.show_models([each for each in models.models() if each.key not in gone])
+
+    def _on_run_changed(self, run: Overlay) -> None:
         if run.pane is self._window.panes.active and not self._figures.isActive():
             self._figures.start()
 
@@ -182,13 +228,28 @@ class OverlaysPart(QObject):
 
     # Models and results ----------------------------------------------------------------------
 
+    def _listed(self, models: list[ModelBundle]) -> list[Origin]:
+        return [*(file for files in self._files.values() for file in files), *models]
+
+    def _on_results(self, file: ResultFile, pane: SlidePane) -> None:
+        files = [each for each in self._files.get(pane, []) if each.key != file.key]
+        self._end(pane, file.key)
+        self._files[pane] = [file, *files]
+        self._window.panes.activate(pane)
+        self.dock.models.show_models(self._listed(self._bundles()), file.key)
+        self.dock.show()
+        self._switch(file, on=True)
+        self._window.say(f"{file.found.count:,} results were read from {file.name}.")
+        if file.troubles:
+            self._window.show_trouble(" ".join(file.troubles))
+
     def _show_models(self, models: list[ModelBundle]) -> None:
-        self.dock.models.show_models(models)
+        self.dock.models.show_models(self._listed(models))
         self._show_active()
 
     def _on_added(self, added: tuple[ModelBundle, list[ModelBundle]]) -> None:
         bundle, models = added
-        self.dock.models.show_models(models, bundle.key)
+        self.dock.models.show_models(self._listed(models), bundle.key)
         self.dock.show()
         self._window.say(f"The model {bundle.description.name} was added.")
         if self._window.panes.active.source is not None:
@@ -196,8 +257,8 @@ class OverlaysPart(QObject):
         self._show_active()
 
     def _on_not_added(self, error: Exception) -> None:
-        if not isinstance(error, BundleError):
-            _log.error("a model could not be added", exc_info=error)
+        if not isinstance(error, BundleError | ResultFileError):
+            _log.error("a model or file could not be added", exc_info=error)
         self._window.show_trouble(str(error))
 
     def _ask_model(self) -> None:
@@ -206,6 +267,22 @@ class OverlaysPart(QObject):
         dialog.fileSelected.connect(lambda name: self.take_model(Path(name)))
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
+
+    def _ask_results(self) -> None:
+        dialog = QFileDialog(self._window, "Results for this slide")
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.setNameFilter(f"Results ({' '.join(f'*{end}' for end in RESULT_SUFFIXES)})")
+        pane = self._window.panes.active
+        dialog.fileSelected.connect(lambda name: self.take_results(Path(name), pane))
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def _show_table(self) -> None:
+        run = self.active
+        if run is not None and isinstance(run.found, ObjectMap):
+            ObjectTableDialog(run, self._window).show()
+        else:
+            self._window.say("Turn on a model that finds objects first, in the Overlays panel.")
 
     def _export(self) -> None:
         if self.active is not None:
@@ -227,11 +304,9 @@ class OverlaysPart(QObject):
         values = [run.shown.value_at(point) for run in runs] if point is not None else []
         self._window.status.show_overlay("; ".join(filter(None, values)) or self._progress(runs))
 
-    def _progress(self, runs: list[OverlayRun]) -> str:
+    def _progress(self, runs: list[Overlay]) -> str:
         going = [run for run in runs if run.progress.total > run.progress.done]
-        return "; ".join(
-            f"{run.bundle.description.name} {shown_progress(run.progress)}" for run in going
-        )
+        return "; ".join(f"{run.origin.name} {shown_progress(run.progress)}" for run in going)
 
     def _watch(self, pane: SlidePane) -> None:
         pane.slide_changed.connect(self._on_slide_changed)
@@ -252,6 +327,8 @@ class OverlaysPart(QObject):
         commands.on("overlays.run_slide", self._run_slide)
         commands.on("overlays.stop", self._stop)
         commands.on("overlays.add_model", self._ask_model)
+        commands.on("overlays.table", self._show_table)
+        commands.on("overlays.import_results", self._ask_results)
         commands.on("overlays.clear_results", self._clear_results)
         dock.models.switched.connect(self._switch)
         dock.models.chosen_changed.connect(self._show_active)
@@ -259,6 +336,7 @@ class OverlaysPart(QObject):
         dock.run_requested.connect(self._run_slide)
         dock.stop_requested.connect(self._stop)
         dock.add_requested.connect(self._ask_model)
+        dock.table_requested.connect(self._show_table)
         dock.export_requested.connect(self._export)
         window.panes.active_changed.connect(lambda _: self._show_active())
         window.panes.panes_changed.connect(self._on_panes_changed)

@@ -186,6 +186,7 @@ class QueryPage(QWidget):
     """Asks embeddings: what is like this field, and few-shot classes."""
 
     similar_requested = Signal()
+    everywhere_requested = Signal()
     class_requested = Signal()
     mark_requested = Signal(str)
     unmark_requested = Signal()
@@ -195,6 +196,8 @@ class QueryPage(QWidget):
         super().__init__(parent)
         self.similar = QPushButton("Find fields like this one", self)
         self.similar.setToolTip("Colours the slide by likeness to what is in view now")
+        self.everywhere = QPushButton("Also on other slides", self)
+        self.everywhere.setToolTip("Looks through every slide that this model has worked on")
         self.classes = QListWidget(self)
         self.classes.setAccessibleName("Few-shot classes")
         self.classes.setToolTip("Choose a class, then mark fields that show it")
@@ -207,6 +210,7 @@ class QueryPage(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.similar)
+        layout.addWidget(self.everywhere)
         layout.addWidget(QLabel("Or by example:", self))
         layout.addWidget(self.classes)
         for row in ((self.add, self.mark), (self.unmark, self.clear_all)):
@@ -215,6 +219,7 @@ class QueryPage(QWidget):
                 line.addWidget(button)
             layout.addLayout(line)
         self.similar.clicked.connect(self.similar_requested)
+        self.everywhere.clicked.connect(self.everywhere_requested)
         self.add.clicked.connect(self.class_requested)
         self.mark.clicked.connect(self._mark)
         self.unmark.clicked.connect(self.unmark_requested)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QTimer
 
+from viewer.inference.bundle import ModelBundle
 from viewer.inference.judging import judge_slide
 from viewer.overlays.heatmap import Heatmap, HeatmapStyle, attention_heatmap
 from viewer.ui.background import Background
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
     from PySide6.QtCore import QObject
 
     from viewer.canvas.canvas import SlideCanvas
-    from viewer.inference.bundle import ModelBundle
     from viewer.overlays.blocks import BlockKey
     from viewer.overlays.judgement import Judgement
     from viewer.overlays.vector_map import VectorMap
+    from viewer.ui.overlays.overlay import Origin
 
 _log = logging.getLogger(__name__)
 
@@ -36,11 +37,11 @@ class ShownAttention(ShownHeatmap):
         self,
         canvas: SlideCanvas,
         found: VectorMap,
-        bundle: ModelBundle,
+        origin: Origin,
         identity: str,
         parent: QObject,
     ) -> None:
-        super().__init__(canvas, found, bundle, identity, parent)
+        super().__init__(canvas, found, origin, identity, parent)
         self.style = HeatmapStyle(as_percentiles=True)
         self.judgement: Judgement | None = None
         self._trouble = ""
@@ -59,13 +60,13 @@ class ShownAttention(ShownHeatmap):
         if judged is None:
             return [self._trouble or "The slide model answers once some fields are known."]
         order = judged.chances.argsort()[::-1].tolist()
-        names = [name for name, _ in self._bundle.colours]
+        names = [name for name, _ in self._origin.colours]
         told = [f"{names[index]}: {judged.chances[index]:.0%}" for index in order]
         return [*told, f"Judged by {judged.count:,} fields so far."]
 
     def choices(self) -> list[str]:
-        names = self.judgement.head_names(super().choices()) if self.judgement is not None else []
-        return names if len(names) > 1 else []
+        judged = self.judgement
+        return super().choices() if judged is not None and len(judged.attention) > 1 else []
 
     def shut_down(self) -> None:
         self._pause.stop()
@@ -76,7 +77,8 @@ class ShownAttention(ShownHeatmap):
         if self._asked == self.found.count or not self.found.count:
             return
         self._is_asking, self._asked = True, self.found.count
-        bundle, found = self._bundle, self.found
+        bundle, found = self._origin, self.found
+        assert isinstance(bundle, ModelBundle)
         self._judging.run(lambda: judge_slide(bundle, found), self._take, self._on_no_answer)
 
     def _take(self, judgement: Judgement) -> None:

@@ -10,7 +10,14 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from viewer.canvas.cell_layer import CellLayer
 from viewer.canvas.layer import Stratum
-from viewer.overlays.heatmap import Heatmap, HeatmapStyle, Query, class_heatmap, query_heatmap
+from viewer.overlays.heatmap import (
+    Heatmap,
+    HeatmapStyle,
+    Query,
+    class_heatmap,
+    query_heatmap,
+    score_heatmap,
+)
 from viewer.overlays.marks_file import load_marks, save_marks
 from viewer.ui.background import Background, Task
 
@@ -19,9 +26,9 @@ if TYPE_CHECKING:
 
     from viewer.canvas.canvas import SlideCanvas
     from viewer.geometry import Point
-    from viewer.inference.bundle import ModelBundle
     from viewer.overlays.blocks import BlockKey
     from viewer.overlays.vector_map import VectorMap
+    from viewer.ui.overlays.overlay import Origin
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +53,7 @@ class ShownHeatmap(QObject):
         self,
         canvas: SlideCanvas,
         found: VectorMap,
-        bundle: ModelBundle,
+        origin: Origin,
         identity: str,
         parent: QObject,
     ) -> None:
@@ -56,18 +63,22 @@ class ShownHeatmap(QObject):
         self.heatmap: Heatmap | None = None
         self.layer = CellLayer()
         self._canvas = canvas
-        self._bundle = bundle
+        self._origin = origin
         self._identity = identity
         self._background = Background("heatmap", 1, self)
         self._making: Task | None = None
         self._is_stale = False
         self._timer = QTimer(self, singleShot=True, interval=_PAUSE_MS)
         self._timer.timeout.connect(self._make)
-        is_asked = bundle.description.task == "embedding"
+        is_asked = origin.task == "embedding"
         self.query = Query(marks=load_marks(identity)) if is_asked else Query()
 
     def refresh(self, key: BlockKey) -> None:
         """A block came."""
+        self._touch()
+
+    def refresh_all(self) -> None:
+        """Everything may have changed."""
         self._touch()
 
     def set_style(self, style: HeatmapStyle) -> None:
@@ -92,7 +103,7 @@ class ShownHeatmap(QObject):
         lines = [f"{self.found.count:,} fields of {area_mm2:.3g} mm2 known"]
         heatmap = self.heatmap
         if heatmap is None:
-            if self._bundle.description.task == "embedding":
+            if self._origin.task == "embedding":
                 lines.append("Ask for fields like this one, or mark some.")
             return lines
         if heatmap.classes is not None:
@@ -112,19 +123,20 @@ class ShownHeatmap(QObject):
         if math.isnan(value):
             return ""
         if heatmap.classes is None:
-            return f"{self._bundle.description.name} {value:.2f}"
+            return f"{self._origin.name} {value:.2f}"
         index = int(heatmap.classes[row, column])
         return f"{self.legend()[index][0]} {value:.2f}" if index >= 0 else ""
 
     def legend(self) -> list[tuple[str, str]]:
         """Names and colours of what is shown."""
-        if self._bundle.description.task == "embedding":
+        if self._origin.task == "embedding":
             return [(name, mark_colour(i)) for i, name in enumerate(self.query.names)]
-        return self._bundle.colours
+        return self._origin.colours
 
     def choices(self) -> list[str]:
         """The values that can be shown instead of the likeliest class."""
-        return [name for name, _ in self._bundle.colours]
+        names = [name for name, _ in self._origin.colours]
+        return names if len(names) > 1 else []
 
     def shut_down(self) -> None:
         self._timer.stop()
@@ -145,8 +157,10 @@ class ShownHeatmap(QObject):
         """What makes the picture, in a thread."""
         found, style, query = self.found, self.style, self.query
         colours = [colour for _, colour in self.legend()]
-        if self._bundle.description.task == "embedding":
+        if self._origin.task == "embedding":
             return lambda: query_heatmap(found, style, query, colours)
+        if self._origin.task == "scores":
+            return lambda: score_heatmap(found, style)
         return lambda: class_heatmap(found, style, colours)
 
     def _show(self, heatmap: Heatmap | None) -> None:

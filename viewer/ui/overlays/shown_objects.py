@@ -17,9 +17,10 @@ from viewer.overlays.object_style import STEPS, ObjectStyle
 if TYPE_CHECKING:
     from viewer.canvas.canvas import SlideCanvas
     from viewer.geometry import Point
-    from viewer.inference.bundle import ModelBundle
     from viewer.overlays.blocks import BlockKey
     from viewer.overlays.object_map import ObjectMap
+    from viewer.overlays.objects import Objects
+    from viewer.ui.overlays.overlay import Origin
 
 # The low end of the map is as dark as nuclei are.
 MEASURE_COLOURS = gradient("viridis", STEPS, 0.35)
@@ -34,21 +35,24 @@ class ShownObjects(QObject):
     changed = Signal()
 
     def __init__(
-        self, canvas: SlideCanvas, found: ObjectMap, bundle: ModelBundle, parent: QObject
+        self, canvas: SlideCanvas, found: ObjectMap, origin: Origin, parent: QObject
     ) -> None:
         super().__init__(parent)
         self.found = found
         self.style = ObjectStyle()
         self.layer = ObjectsLayer()
-        self.layer.show_map(found, [colour for _, colour in bundle.colours])
+        self.layer.show_map(found, [colour for _, colour in origin.colours])
         self._canvas = canvas
-        self._names = [name for name, _ in bundle.colours]
+        self._names = [name for name, _ in origin.colours]
 
     def refresh(self, key: BlockKey) -> None:
         """The objects of a block changed."""
         self.layer.refresh(key)
         if self._canvas.view.box.intersects(self.found.grid.input_box(key)):
             self._canvas.update()
+
+    def refresh_all(self) -> None:
+        """Everything may have changed; the layer makes its pictures when it paints."""
 
     def set_filled(self, *, filled: bool) -> None:
         self.layer.is_filled = filled
@@ -58,6 +62,11 @@ class ShownObjects(QObject):
         """Colours by class or measurement, and what is left out."""
         self.style = style
         self.layer.set_style(style, MEASURE_COLOURS if style.measurement else ())
+        self._canvas.update()
+
+    def point_out(self, objects: Objects, index: int) -> None:
+        """Draws one object boldly, so that it is found among the others."""
+        self.layer.pointed_out = objects.outline(index)
         self._canvas.update()
 
     @property

@@ -1,0 +1,152 @@
+"""Models that judge a whole slide by the vectors of its fields."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from inference_steps import make_bundle
+from safetensors.torch import save_file
+from torch import nn
+
+from viewer.geometry import Box, Size
+from viewer.inference.architectures.slide_models import SLIDE_ARCHITECTURES
+from viewer.inference.bundle import BundleError, load_bundle
+from viewer.inference.judging import JudgingError, engine_model, judge_slide
+from viewer.inference.model_library import BUNDLED, all_models
+from viewer.inference.network import ModelFailedError
+from viewer.inference.running import run_model
+from viewer.inference.slide_head import SlideHead
+from viewer.overlays.blocks import BlockGrid, BlockKey
+from viewer.overlays.heatmap import HeatmapStyle, attention_heatmap
+from viewer.overlays.vector_map import VectorMap
+from viewer.overlays.vectors import Vectors
+
+ENCODER = {"name": "Any", "sha256": "0" * 64, "length": 6}
+GRID = BlockGrid(Size(800, 800), 1.0, 100, 0)
+TWO = [{"name": "A", "colour": "#111111"}, {"name": "B", "colour": "#222222"}]
+
+
+class FirstNumber(nn.Module):
+    """Looks where the first number of a vector is large, and counts it for the second class."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        seen = x[:, 0].max()
+        return torch.stack([torch.zeros_like(seen), seen]), x[None, :, 0]
+
+
+class Narrow(nn.Module):
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return x[0, :1], x[None, :, 0]
+
+
+def _slide_bundle(folder: Path, module: nn.Module, **changes: object) -> Path:
+    told = {"task": "slide", "encoder": ENCODER, "classes": TWO, "margin_px": 0} | changes
+    return make_bundle(folder, module, **told)
+
+
+def _embedded() -> VectorMap:
+    found = VectorMap(GRID, 0.5)
+    values = np.zeros((4, 4, 6), np.float16)
+    values[1, 2, 0] = 3
+    values[3, 3] = np.nan
+    found.add(BlockKey(1, 1), Vectors(values))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "heads"),
+    # Counted from the published code: AMLab's gated attention over a layer of 512, CLAM's size
+    # "small", RRT-MIL's defaults (the 2.70 M of its paper's table).
+    [
+        ("abmil", 657_283, 1),
+        ("clam-sb", 790_791, 1),
+        ("clam-mb", 791_048, 2),
+        ("r2t-mil", 2_697_474, 1),
+    ],
+)
+def test_architectures_have_the_published_sizes(name: str, parameters: int, heads: int) -> None:
+    model = SLIDE_ARCHITECTURES[name](1024, 2).eval()
+    assert sum(each.numel() for each in model.parameters()) == parameters
+    for count in (1, 5, 137):
+        logits, attention = model(torch.randn(count, 1024))
+        assert (logits.shape, attention.shape) == ((2,), (heads, count))
+        assert torch.isfinite(logits).all()
+
+
+def test_a_patch_counts_for_as_much_as_its_attention() -> None:
+    model = SLIDE_ARCHITECTURES["abmil"](6, 2).eval()
+    x = torch.randn(9, 6)
+    logits, attention = model(x)
+    doubled, _ = model(torch.cat([x, x]))
+    torch.testing.assert_close(doubled, logits)
+    shuffled, other = model(x.flip(0))
+    torch.testing.assert_close(shuffled, logits)
+    torch.testing.assert_close(other.flip(1), attention)
+
+
+def test_r2t_tells_patches_apart_by_their_neighbours() -> None:
+    torch.manual_seed(0)
+    model = SLIDE_ARCHITECTURES["r2t-mil"](6, 2).eval()
+    x = torch.randn(300, 6)
+    changed = x.clone()
+    changed[1] += 3
+    one, other = model(x)[1][0], model(changed)[1][0]
+    assert not torch.allclose(one[0], other[0])  # of the same region
+
+
+def test_a_slide_is_judged_in_a_process_of_its_own(tmp_path: Path) -> None:
+    bundle = load_bundle(_slide_bundle(tmp_path / "m", FirstNumber()))
+    judged = judge_slide(bundle, _embedded())
+    assert judged.likeliest == 1
+    assert judged.chances[1] == pytest.approx(1 / (1 + np.exp(-3)))
+    assert judged.count == 15
+    assert np.isnan(judged.attention[0, 7, 7])
+    assert np.nanargmax(judged.attention[0]) == 5 * 32 + 6
+    heat = attention_heatmap(judged, HeatmapStyle(as_percentiles=True))
+    assert heat.best[0] == (5, 6)
+
+
+def test_only_the_cells_that_were_asked_for_are_judged(tmp_path: Path) -> None:
+    bundle, found = load_bundle(_slide_bundle(tmp_path / "m", FirstNumber())), _embedded()
+    judged = judge_slide(bundle, found, found.cells_in(Box(100, 100, 150, 200)))
+    assert (judged.count, judged.likeliest) == (8, 0)
+    with pytest.raises(JudgingError, match="no tissue"):
+        judge_slide(bundle, found, found.cells_in(Box(0, 0, 10, 10)))
+
+
+def test_wrong_answers_and_weights_are_told_in_a_sentence(tmp_path: Path) -> None:
+    narrow = load_bundle(_slide_bundle(tmp_path / "n", Narrow()))
+    with pytest.raises(JudgingError, match="answered with"):
+        judge_slide(narrow, _embedded())
+    with pytest.raises(ModelFailedError):
+        SlideHead(narrow).warm_up()
+    with pytest.raises(BundleError, match="encoder"):
+        load_bundle(_slide_bundle(tmp_path / "e", FirstNumber(), encoder=None))
+    other = _slide_bundle(
+        tmp_path / "s", FirstNumber(), format="safetensors", architecture="abmil",
+        weights="w.safetensors", settings={"depth": 3},
+    )  # fmt: skip
+    save_file({"x": torch.zeros(1)}, other / "w.safetensors")
+    with pytest.raises(BundleError):
+        SlideHead(load_bundle(other))
+
+
+def test_the_encoder_is_found_by_its_weights(tmp_path: Path) -> None:
+    bundle = load_bundle(_slide_bundle(tmp_path / "m", FirstNumber()))
+    with pytest.raises(BundleError, match="add that model first"):
+        engine_model(bundle, all_models())
+    shipped = load_bundle(BUNDLED / "osteosarcoma")
+    assert engine_model(shipped, all_models()).description.name == "Tissue likeness"
+
+
+def test_the_shipped_slide_model_judges_a_field_of_the_sample(
+    sample_slide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COVERSLIP_HOME", str(tmp_path / "home"))
+    run = run_model(sample_slide, load_bundle(BUNDLED / "osteosarcoma"), Box(900, 900, 1500, 1500))
+    assert run.judged is not None
+    assert run.judged.chances.sum() == pytest.approx(1, abs=1e-3)
+    assert run.judged.count > 20

@@ -1,0 +1,77 @@
+"""Fields that look alike on every slide that a model has embedded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from viewer.overlays.result_store import read_about, read_store, results_folder
+from viewer.overlays.scoring import best_cells, likeness
+from viewer.overlays.vector_map import VectorMap
+from viewer.overlays.vectors import Vectors, VectorsError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from viewer.geometry import Box
+
+_PER_SLIDE = 6
+"""Fields of one slide at most, so that one slide does not crowd out the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldElsewhere:
+    """A field of another slide: where the slide was, which it is, and how alike the field is."""
+
+    slide: Path
+    identity: str
+    box: Box
+    likeness: float
+
+
+def similar_elsewhere(
+    wanted: NDArray[np.float32], model: str, but: str, count: int = 12
+) -> list[FieldElsewhere]:
+    """The fields most like a direction (`scoring.typical`), the best first, of all other slides.
+
+    One slide is in memory at a time.
+
+    Parameters
+    ----------
+    model
+        `ModelBundle.key` of what made the vectors.
+    but
+        Identity of the slide that is left out.
+    """
+    found: list[FieldElsewhere] = []
+    for path in sorted(results_folder().glob("*/*.sqlite")):
+        about = read_about(path)
+        if about is None or about.model != model or about.identity == but:
+            continue
+        known = _embedded(path)
+        if known is None or known.values.shape[2] != len(wanted):
+            continue
+        values = likeness(known.values, wanted)
+        found += [
+            FieldElsewhere(
+                Path(about.slide), about.identity, known.cell_box(*cell), float(values[cell])
+            )
+            for cell in best_cells(values, _PER_SLIDE)
+        ]
+    return sorted(found, key=lambda field: -field.likeness)[:count]
+
+
+def _embedded(path: Path) -> VectorMap | None:
+    held = read_store(path)
+    if held is None:
+        return None
+    about, blocks = held
+    known = VectorMap(about.grid, about.mpp_um)
+    for key, data in blocks:
+        try:
+            known.add(key, Vectors.from_bytes(data))
+        except (VectorsError, ValueError, IndexError):
+            continue  # the model makes it again when the slide is opened
+    return known if known.count else None

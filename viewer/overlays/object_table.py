@@ -1,0 +1,77 @@
+"""Objects as rows to sort: which are shown, and in which order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from viewer.overlays.object_map import ObjectMap
+    from viewer.overlays.object_style import ObjectStyle
+    from viewer.overlays.objects import Objects
+
+FIXED_COLUMNS = ("Class", "X um", "Y um")
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectTable:
+    """A snapshot of objects.
+
+    Attributes
+    ----------
+    rows
+        (m,) the objects that are shown, in the order of the rows.
+    names
+        Of the classes.
+    mpp_um
+        Micrometres per level-0 pixel.
+    """
+
+    objects: Objects
+    rows: NDArray[np.intp]
+    names: list[str]
+    mpp_um: float
+
+    @property
+    def columns(self) -> list[str]:
+        return [*FIXED_COLUMNS, *self.objects.measurements]
+
+    def cell(self, row: int, column: int) -> str | float:
+        """The value of a column in a row."""
+        index = int(self.rows[row])
+        if column == 0:
+            return self.names[int(self.objects.classes[index])]
+        return float(_column(self.objects, column, self.mpp_um)[index])
+
+
+def object_table(
+    found: ObjectMap,
+    style: ObjectStyle,
+    names: list[str],
+    column: int = -1,
+    *,
+    descending: bool = False,
+) -> ObjectTable:
+    """What a style shows of the objects of a slide, sorted by a column; -1 leaves their order."""
+    objects = found.all_objects()
+    rows = np.flatnonzero(style.groups(objects) >= 0)
+    if 0 <= column < len(FIXED_COLUMNS) + len(objects.measurements):
+        values = _column(objects, column, found.mpp_um)[rows]
+        order = np.argsort(-values if descending else values, kind="stable")
+        rows = rows[order]
+    return ObjectTable(objects, rows, names, found.mpp_um)
+
+
+def _column(objects: Objects, column: int, mpp_um: float) -> NDArray[np.float32]:
+    match column:
+        case 0:
+            return objects.classes.astype(np.float32)
+        case 1 | 2:
+            return objects.centroids[:, column - 1] * np.float32(mpp_um)
+        case _:
+            names = list(objects.measurements)
+            return objects.measurements[names[column - len(FIXED_COLUMNS)]]

@@ -1,0 +1,89 @@
+"""Looks for fields like the one in view on other slides, and travels there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Qt
+
+from viewer.overlays.elsewhere import FieldElsewhere, similar_elsewhere
+from viewer.overlays.scoring import typical
+from viewer.slides.known_slides import find
+from viewer.ui.background import Background
+from viewer.ui.overlays.gallery import GalleryField, travel_to
+from viewer.ui.overlays.shown_heatmap import ShownHeatmap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from viewer.ui.main_window import MainWindow
+    from viewer.ui.overlays.overlay import Overlay
+    from viewer.ui.overlays.overlays_dock import OverlaysDock
+
+
+class ElsewhereSearch(QObject):
+    """Between the dock and the overlay that `active` gives."""
+
+    def __init__(
+        self,
+        window: MainWindow,
+        dock: OverlaysDock,
+        active: Callable[[], Overlay | None],
+        parent: QObject,
+    ) -> None:
+        super().__init__(parent)
+        self._window = window
+        self._dock = dock
+        self._active = active
+        self._background = Background("search", 1, self)
+        dock.query.everywhere_requested.connect(self._search)
+        dock.elsewhere.travel_requested.connect(self._travel)
+
+    def shut_down(self) -> None:
+        self._background.close()
+
+    def _search(self) -> None:
+        overlay = self._active()
+        if overlay is None or not isinstance(overlay.shown, ShownHeatmap):
+            return
+        canvas, shown, found = overlay.pane.canvas, overlay.shown, overlay.shown.found
+        like = shown.query.like or canvas.view.box.intersection(canvas.slide_box)
+        marked = found.cells_in(like)
+        if not marked.any():
+            self._window.say("Nothing is known of this field yet: wait a moment, then ask again.")
+            return
+        shown.set_query(replace(shown.query, like=like))
+        model, identity = overlay.origin.key, overlay.identity
+
+        def work() -> list[FieldElsewhere]:
+            alike = similar_elsewhere(typical(found.values, marked), model, identity)
+            return [replace(field, slide=find(field.identity) or field.slide) for field in alike]
+
+        self._background.run(work, self._show)
+
+    def _show(self, found: list[FieldElsewhere]) -> None:
+        if not found:
+            self._window.say("This model has worked on no other slide yet.")
+        self._dock.show_elsewhere(
+            [
+                GalleryField(field.box, f"{field.likeness:.2f} {field.slide.stem}", field.slide)
+                for field in found
+            ]
+        )
+
+    def _travel(self, field: GalleryField) -> None:
+        pane, slide = self._window.panes.active, field.slide
+        if slide is None:
+            return
+        if pane.path == slide:
+            travel_to(pane.canvas, field.box)
+            return
+
+        def arrived(path: Path) -> None:
+            if path == slide:
+                travel_to(pane.canvas, field.box)
+
+        pane.opened.connect(arrived, Qt.ConnectionType.SingleShotConnection)
+        pane.open(slide)

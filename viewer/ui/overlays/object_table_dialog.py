@@ -1,0 +1,154 @@
+"""The objects of an overlay in rows: a click on a column sorts, one on a row travels there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PySide6.QtCore import (
+    QAbstractTableModel,
+    QModelIndex,
+    QPersistentModelIndex,
+    Qt,
+    QTimer,
+)
+from PySide6.QtWidgets import QAbstractItemView, QDialog, QLabel, QTableView, QVBoxLayout, QWidget
+
+from viewer.geometry import Point
+from viewer.overlays.object_map import ObjectMap
+from viewer.overlays.object_table import FIXED_COLUMNS, ObjectTable, object_table
+from viewer.ui.background import Background
+from viewer.ui.overlays.shown_objects import ShownObjects
+
+if TYPE_CHECKING:
+    from viewer.ui.overlays.overlay import Overlay
+
+_PAUSE_MS = 400
+_MPP_SHOWN_UM = 0.25
+"""As near as a row is travelled to: 40x."""
+_DECIMALS = 2
+
+_Index = QModelIndex | QPersistentModelIndex
+
+
+class ObjectTableModel(QAbstractTableModel):
+    """Gives a snapshot to a view; sorting is asked of the dialog, which does it in a thread."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.table: ObjectTable | None = None
+
+    def show_table(self, table: ObjectTable) -> None:
+        self.beginResetModel()
+        self.table = table
+        self.endResetModel()
+
+    def rowCount(self, parent: _Index | None = None) -> int:
+        is_root = parent is None or not parent.isValid()
+        return len(self.table.rows) if self.table is not None and is_root else 0
+
+    def columnCount(self, parent: _Index | None = None) -> int:
+        is_root = parent is None or not parent.isValid()
+        return len(self.table.columns) if self.table is not None and is_root else 0
+
+    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if self.table is None or not index.isValid():
+            return None
+        if role == Qt.ItemDataRole.TextAlignmentRole and index.column() > 0:
+            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        if role != Qt.ItemDataRole.DisplayRole:
+            return None
+        value = self.table.cell(index.row(), index.column())
+        return value if isinstance(value, str) else f"{value:,.{_DECIMALS}f}"
+
+    def headerData(
+        self,
+        section: int,
+        orientation: Qt.Orientation,
+        role: int = Qt.ItemDataRole.DisplayRole,
+    ) -> Any:
+        if self.table is None or role != Qt.ItemDataRole.DisplayRole:
+            return None
+        if orientation is Qt.Orientation.Horizontal:
+            return self.table.columns[section]
+        return section + 1
+
+
+class ObjectTableDialog(QDialog):
+    """Stays open beside the slide; shows what the overlay shows."""
+
+    def __init__(self, overlay: Overlay, parent: QWidget) -> None:
+        super().__init__(parent)
+        assert isinstance(overlay.found, ObjectMap)
+        assert isinstance(overlay.shown, ShownObjects)
+        self._overlay, self._found, self._shown = overlay, overlay.found, overlay.shown
+        self._column, self._is_descending = len(FIXED_COLUMNS), True
+        self.setWindowTitle(f"{overlay.origin.name}: objects")
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.resize(560, 480)
+        self.model = ObjectTableModel(self)
+        self.count = QLabel(self)
+        self.view = QTableView(self)
+        self.view.setModel(self.model)
+        self.view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.view.setAccessibleName("Objects")
+        header = self.view.horizontalHeader()
+        header.setSectionsClickable(True)
+        header.setSortIndicatorShown(True)
+        header.setSortIndicator(self._column, Qt.SortOrder.DescendingOrder)
+        header.sortIndicatorChanged.connect(self._sort)
+        layout = QVBoxLayout(self)
+        layout.addWidget(self.count)
+        layout.addWidget(self.view)
+        self._background = Background("object table", 1, self)
+        self._pause = QTimer(self, singleShot=True, interval=_PAUSE_MS)
+        self._pause.timeout.connect(self._rebuild)
+        overlay.changed.connect(self._touch)
+        overlay.destroyed.connect(self.close)
+        self.view.selectionModel().currentRowChanged.connect(self._travel)
+        self._rebuild()
+
+    def done(self, result: int) -> None:
+        self._pause.stop()
+        self._background.close()
+        super().done(result)
+
+    def _touch(self) -> None:
+        if not self._pause.isActive():
+            self._pause.start()
+
+    def _sort(self, column: int, order: Qt.SortOrder) -> None:
+        self._column, self._is_descending = column, order is Qt.SortOrder.DescendingOrder
+        self._rebuild()
+
+    def _rebuild(self) -> None:
+        found, style = self._found, self._shown.style
+        names = [name for name, _ in self._overlay.origin.colours]
+        column, descending = self._column, self._is_descending
+        self._background.cancel_waiting()
+        self._background.run(
+            lambda: object_table(found, style, names, column, descending=descending), self._show
+        )
+
+    def _show(self, table: ObjectTable) -> None:
+        before = self.model.table
+        if before is not None and before.columns == table.columns:
+            if len(before.objects) == len(table.objects) and np.array_equal(
+                before.rows, table.rows
+            ):
+                return  # or the chosen row would be forgotten
+        self.model.show_table(table)
+        self.count.setText(f"{len(table.rows):,} of {len(table.objects):,} objects")
+        if before is None or before.columns != table.columns:
+            self.view.resizeColumnsToContents()
+
+    def _travel(self, index: QModelIndex) -> None:
+        table = self.model.table
+        if table is None or not index.isValid():
+            return
+        row, canvas = int(table.rows[index.row()]), self._overlay.pane.canvas
+        self._shown.point_out(table.objects, row)
+        x, y = table.objects.centroids[row].tolist()
+        nearest = _MPP_SHOWN_UM / self._overlay.mpp_um
+        canvas.go_to(Point(x, y), min(canvas.view.downsample, nearest))

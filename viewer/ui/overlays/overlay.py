@@ -1,0 +1,124 @@
+"""Results on the canvas of a pane, wherever they come from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from PySide6.QtCore import QObject, Signal
+
+from viewer.inference.engine import Progress
+from viewer.overlays.object_map import ObjectMap
+from viewer.ui.overlays.shown_attention import ShownAttention
+from viewer.ui.overlays.shown_heatmap import ShownHeatmap
+from viewer.ui.overlays.shown_objects import ShownObjects
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from viewer.overlays.result_files import ResultFile
+    from viewer.overlays.vector_map import VectorMap
+    from viewer.ui.slide_pane import SlidePane
+
+
+class Origin(Protocol):
+    """Where results come from: a model, or a file."""
+
+    @property
+    def key(self) -> str:
+        """Tells it from all others."""
+        ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def about(self) -> str: ...
+
+    @property
+    def place(self) -> Path: ...
+
+    @property
+    def task(self) -> str:
+        """As of a `ModelDescription`, or "scores"."""
+        ...
+
+    @property
+    def colours(self) -> list[tuple[str, str]]:
+        """Name and colour of each class."""
+        ...
+
+
+class Overlay(QObject):
+    """Owned by the part; `shut_down` takes it off the canvas."""
+
+    changed = Signal()
+    """Results, progress or trouble changed."""
+    failed = Signal(str)
+    """It cannot go on; one sentence."""
+    troubled = Signal(str)
+    """Something is missing; it goes on."""
+
+    def __init__(
+        self, pane: SlidePane, origin: Origin, found: ObjectMap | VectorMap, parent: QObject
+    ) -> None:
+        super().__init__(parent)
+        source, canvas = pane.source, pane.canvas
+        assert source is not None
+        self.pane = pane
+        self.origin = origin
+        self.identity = source.info.identity
+        self.mpp_um = found.mpp_um
+        self.found = found
+        self.device = ""
+        self.progress = Progress(0, 0, 0.0, None, is_busy=False)
+        self.shown: ShownObjects | ShownHeatmap
+        if isinstance(found, ObjectMap):
+            self.shown = ShownObjects(canvas, found, origin, self)
+        else:
+            kind = ShownAttention if origin.task == "slide" else ShownHeatmap
+            self.shown = kind(canvas, found, origin, self.identity, self)
+        self.shown.changed.connect(self.changed)
+        canvas.add_layer(self.shown.layer, self.shown.stratum)
+
+    @property
+    def can_run(self) -> bool:
+        """Whether there is more to find."""
+        return False
+
+    def run_slide(self) -> None:
+        """Finds what there is on the whole slide."""
+
+    def stop(self) -> None:
+        """No more of the whole slide."""
+
+    @property
+    def is_visible(self) -> bool:
+        return self.pane.canvas.has_layer(self.shown.layer)
+
+    def set_visible(self, *, visible: bool) -> None:
+        canvas, layer = self.pane.canvas, self.shown.layer
+        if visible and not canvas.has_layer(layer):
+            canvas.add_layer(layer, self.shown.stratum)
+        elif not visible:
+            canvas.remove_layer(layer)
+
+    @property
+    def opacity(self) -> float:
+        return self.shown.layer.opacity
+
+    def set_opacity(self, opacity: float) -> None:
+        self.shown.layer.opacity = opacity
+        self.pane.canvas.update()
+
+    def shut_down(self) -> None:
+        self.shown.shut_down()
+        self.pane.canvas.remove_layer(self.shown.layer)
+
+
+class FileOverlay(Overlay):
+    """What a file told; complete from the beginning."""
+
+    def __init__(self, pane: SlidePane, file: ResultFile, parent: QObject) -> None:
+        super().__init__(pane, file, file.found, parent)
+        self.shown.refresh_all()
+        pane.canvas.update()
