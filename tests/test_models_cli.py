@@ -32,6 +32,7 @@ def test_models_are_listed_checked_and_added(tmp_path: Path) -> None:
     assert [model["name"] for model in listed] == [
         "Nuclei",
         "Colorectal tissue",
+        "Osteosarcoma",
         "Tissue likeness",
         "Tissue quality",
         "Ours",

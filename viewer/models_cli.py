@@ -40,14 +40,12 @@ def list_models(json: _Json = False) -> None:
 def check(model: _Folder, json: _Json = False) -> None:
     """Load a model and let it work once, without adding it."""
     from viewer.inference.bundle import BundleError, load_bundle
-    from viewer.inference.network import ModelFailedError, Network, choose_device
-    from viewer.inference.slide_head import SlideHead
+    from viewer.inference.network import ModelFailedError
+    from viewer.inference.trial import try_model
 
     try:
         bundle = load_bundle(model)
-        is_slide = bundle.description.task == "slide"
-        network = SlideHead(bundle) if is_slide else Network(bundle, choose_device("cpu"))
-        network.warm_up()
+        try_model(bundle)
     except (BundleError, ModelFailedError) as error:
         fail(str(error))
     print_record(_record(bundle), json=json)
@@ -64,6 +62,44 @@ def add(
 
     try:
         bundle = add_model(model)
+    except BundleError as error:
+        fail(str(error))
+    print_record(_record(bundle), json=json)
+
+
+@models_app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="The encoder, such as phikon-v2; see --list.")] = "",
+    token: Annotated[
+        str | None,
+        typer.Option(
+            help="Your token of the hub, for encoders that ask for one.", envvar="HF_TOKEN"
+        ),
+    ] = None,
+    merge: Annotated[
+        int,
+        typer.Option(help="Patches to merge in each block: quicker, a little less exact.", min=0),
+    ] = 0,
+    show: Annotated[bool, typer.Option("--list", help="List the encoders that are known.")] = False,
+    json: _Json = False,
+) -> None:
+    """Download an encoder of another laboratory once; it works offline afterwards."""
+    from viewer.inference.bundle import BundleError
+    from viewer.inference.encoders import KNOWN_ENCODERS, fetch_encoder
+
+    if show or not name:
+        columns = ("name", "repository", "token", "licence")
+        rows = [
+            (key, known.repository, "needed" if known.is_gated else "", known.licence)
+            for key, known in KNOWN_ENCODERS.items()
+        ]
+        print_table(columns, rows)
+        return
+    known = KNOWN_ENCODERS.get(name.casefold())
+    if known is None:
+        fail(f'There is no encoder "{name}"; known are {", ".join(KNOWN_ENCODERS)}.')
+    try:
+        bundle = fetch_encoder(known, token, merge)
     except BundleError as error:
         fail(str(error))
     print_record(_record(bundle), json=json)

@@ -164,6 +164,7 @@ def test_the_bundled_models_are_sound_and_small() -> None:
     assert [bundle.description.task for bundle in bundled] == [
         "instances",
         "classification",
+        "slide",
         "embedding",
         "classification",
     ]

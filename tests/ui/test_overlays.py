@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
+from PIL import Image
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QInputDialog, QLabel
 from pytestqt.qtbot import QtBot
 from ui_steps import CTRL, SHIFT, drop, press, show_slide
 
-from viewer.geometry import Point
-from viewer.inference.model_library import BUNDLED
+from viewer.geometry import Box, Point
+from viewer.inference.model_library import BUNDLED, find_model
+from viewer.inference.running import run_model
 from viewer.overlays.result_store import results_folder
+from viewer.slides import open_slide
+from viewer.slides.region import read_region
 from viewer.ui.main_window import MainWindow
+from viewer.ui.overlays.object_table_dialog import ObjectTableDialog
 from viewer.ui.overlays.overlay_run import OverlayRun
+from viewer.ui.overlays.shown_attention import ShownAttention
 from viewer.ui.overlays.shown_heatmap import ShownHeatmap
 from viewer.ui.overlays.shown_objects import ShownObjects
 
@@ -276,3 +283,115 @@ def test_kept_results_can_be_removed(slide_window: MainWindow, qtbot: QtBot) -> 
     slide_window.commands["overlays.clear_results"].trigger()
     qtbot.waitUntil(lambda: not list(results_folder().glob("*/*.sqlite")))
     assert run.found.count > 0
+
+
+def test_a_slide_model_tells_its_judgement_and_where_it_looked(
+    slide_window: MainWindow, qtbot: QtBot
+) -> None:
+    run, shown = _heatmap(slide_window, "Osteosarcoma", qtbot)
+    assert isinstance(shown, ShownAttention)
+    qtbot.waitUntil(lambda: shown.judgement is not None, timeout=_PATIENCE_MS)
+    qtbot.waitUntil(lambda: _painted(shown) > 10)
+    dock = slide_window.overlays.dock
+    qtbot.waitUntil(lambda: "Viable tumour: " in dock.figures.text())
+    assert dock.heatmap.isVisible()
+    assert dock.heatmap.percentiles.isChecked()
+    qtbot.waitUntil(lambda: dock.gallery.count() > 3)
+    assert run.origin.name == "Osteosarcoma"
+
+
+def test_results_dropped_on_the_slide_are_shown_until_another_slide_comes(
+    slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    pane = slide_window.panes.active
+    tiles = [(256 * c, 256 * r, (c + r) / 20) for r in range(11) for c in range(8)]
+    path = tmp_path / "scores.csv"
+    path.write_text("x,y,score\n" + "\n".join(f"{x},{y},{s}" for x, y, s in tiles))
+    drop(slide_window, [path])
+    qtbot.waitUntil(lambda: slide_window.overlays.run_of(pane) is not None)
+    overlay = slide_window.overlays.run_of(pane)
+    assert overlay is not None
+    assert isinstance(overlay.shown, ShownHeatmap)
+    qtbot.waitUntil(lambda: overlay.shown.heatmap is not None)
+    assert _painted(overlay.shown) == len(tiles)
+    dock = slide_window.overlays.dock
+    assert dock.models.models()[0].name == "scores.csv"
+    assert not dock.run.isEnabled()
+    assert overlay.shown.value_at(Point(7 * 256 + 9, 10 * 256 + 9)) == "scores.csv 0.85"
+    pane.close_slide()
+    assert "scores.csv" not in [each.name for each in dock.models.models()]
+
+
+def test_a_file_that_holds_no_results_is_refused_in_a_sentence(
+    slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    (tmp_path / "other.csv").write_text("name,age\na,3\n")
+    drop(slide_window, [tmp_path / "other.csv"])
+    qtbot.waitUntil(slide_window.banner.isVisible)
+    sentence = slide_window.banner.findChild(QLabel)
+    assert sentence is not None
+    assert "needs columns x, y" in sentence.text()
+    assert slide_window.overlays.run_of(slide_window.panes.active) is None
+
+
+def test_a_row_of_the_table_travels_to_its_object(
+    slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    run = _shown(slide_window, qtbot)
+    qtbot.waitUntil(lambda: not run.progress.is_busy, timeout=_PATIENCE_MS)
+    slide_window.overlays.dock.show()
+    qtbot.mouseClick(slide_window.overlays.dock.table, Qt.MouseButton.LeftButton)
+    dialog = slide_window.findChild(ObjectTableDialog)
+    assert dialog is not None
+    qtbot.waitUntil(lambda: dialog.model.rowCount() == run.found.count)
+    view, canvas = dialog.view, slide_window.panes.active.canvas
+    areas = [float(dialog.model.index(row, 3).data().replace(",", "")) for row in range(50)]
+    assert areas == sorted(areas, reverse=True)
+    header = view.horizontalHeader()
+    place = QPoint(header.sectionViewportPosition(3) + 9, header.height() // 2)
+    qtbot.mouseClick(header.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    qtbot.waitUntil(lambda: float(dialog.model.index(0, 3).data()) < areas[-1])
+    before = _picture(slide_window)
+    cell = view.visualRect(dialog.model.index(2, 3)).center()
+    qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=cell)
+    qtbot.waitUntil(lambda: not canvas.is_moving)
+    table = dialog.model.table
+    assert table is not None
+    x, y = table.objects.centroids[int(table.rows[2])].tolist()
+    assert (canvas.view.center.x, canvas.view.center.y) == pytest.approx((x, y), abs=1)
+    assert _picture(slide_window) != before
+    dialog.close()
+
+
+def test_fields_alike_on_another_slide_are_found_and_opened(
+    slide_window: MainWindow, sample_slide: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    other = tmp_path / "other.png"
+    with closing(open_slide(sample_slide)) as source:
+        Image.fromarray(read_region(source, Box(900, 900, 1700, 1700), 800, 800)).save(other)
+    run_model(other, find_model("tissue-likeness"), mpp_um=0.499)
+    _heatmap(slide_window, "Tissue likeness", qtbot)
+    canvas, dock = slide_window.panes.active.canvas, slide_window.overlays.dock
+    canvas.go_to(Point(1300, 1300), 1.0, animated=False)
+    qtbot.waitUntil(lambda: run_known(slide_window, Point(1300, 1300)), timeout=_PATIENCE_MS)
+    qtbot.mouseClick(dock.query.everywhere, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: dock.elsewhere.count() > 2)
+    assert dock.elsewhere_label.isVisible()
+    item = dock.elsewhere.item(0)
+    field = item.data(Qt.ItemDataRole.UserRole)
+    assert field.slide == other
+    dock.elsewhere.scrollToItem(item)
+    dock.elsewhere.itemClicked.emit(item)
+    pane = slide_window.panes.active
+    qtbot.waitUntil(lambda: pane.path == other)
+    qtbot.waitUntil(lambda: not canvas.is_moving)
+    assert canvas.view.center.x == pytest.approx(field.box.center.x, abs=2)
+
+
+def run_known(window: MainWindow, point: Point) -> bool:
+    """Whether the overlay knows the field at a point."""
+    run = window.overlays.run_of(window.panes.active)
+    assert run is not None
+    assert isinstance(run.shown, ShownHeatmap)
+    here = Box(point.x, point.y, point.x, point.y)
+    return bool(run.shown.found.cells_in(here).any())

@@ -68,8 +68,10 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
         context; both in pixels of `mpp_um`.
     stride_px
         From one patch to the next, for what is told patch by patch; the patch's side by default.
-    encoder, settings
-        Of slide models: what makes the vectors, and numbers for the architecture.
+    encoder
+        Of slide models: what makes the vectors.
+    settings
+        Numbers for the architecture.
     format
         "safetensors" for a registered architecture, "torchscript", or "onnx".
     sha256
@@ -132,7 +134,8 @@ class ModelBundle(msgspec.Struct, frozen=True):
     def key(self) -> str:
         """Tells results of different models, versions and weights apart."""
         about = self.description
-        return f"{about.name} {about.version} {about.sha256}"
+        settings = "".join(f" {name}={value}" for name, value in sorted(about.settings.items()))
+        return f"{about.name} {about.version} {about.sha256}{settings}"
 
     @property
     def colours(self) -> list[tuple[str, str]]:
@@ -169,21 +172,24 @@ def load_bundle(folder: Path) -> ModelBundle:
 
 def check_weights(bundle: ModelBundle) -> None:
     """Compares the weights with the checksum. Raises BundleError."""
-    digest = hashlib.sha256()
     try:
-        with bundle.weights_path.open("rb") as file:
-            while piece := file.read(1 << 20):
-                digest.update(piece)
+        digest = file_sha256(bundle.weights_path)
     except OSError as error:
         raise BundleError(
             f"The weights {bundle.description.weights} of {bundle.description.name} cannot be "
             f"read ({error.strerror or error}); copy the whole folder again."
         ) from error
-    if digest.hexdigest() != bundle.description.sha256.lower():
+    if digest != bundle.description.sha256.lower():
         raise BundleError(
             f"The weights of {bundle.description.name} are not those that {MODEL_FILE} names: "
             "their checksum differs; get the model again from where it came."
         )
+
+
+def file_sha256(path: Path) -> str:
+    """In hexadecimal digits. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check(description: ModelDescription, folder: Path) -> None:

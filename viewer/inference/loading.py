@@ -14,8 +14,6 @@ from viewer.inference.bundle import BundleError, check_weights
 from viewer.inference.onnx_module import OnnxModule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from viewer.inference.bundle import ModelBundle, ModelDescription
 
 
@@ -69,20 +67,17 @@ def _load_tensors(bundle: ModelBundle) -> torch.nn.Module:
 
 def _empty(about: ModelDescription) -> torch.nn.Module:
     """The architecture without its weights."""
-    known: Mapping[str, Callable[..., torch.nn.Module]] = (
-        SLIDE_ARCHITECTURES if about.task == "slide" else ARCHITECTURES
-    )
+    known = SLIDE_ARCHITECTURES if about.task == "slide" else ARCHITECTURES
     architecture = known.get(about.architecture or "")
     if architecture is None:
         raise BundleError(
             f'{about.name} names the architecture "{about.architecture}"; known are '
             f"{', '.join(known)}."
         )
-    if about.encoder is None:
-        return architecture()
+    sizes = () if about.encoder is None else (about.encoder.length, len(about.classes))
     try:
-        return architecture(about.encoder.length, len(about.classes), **about.settings)
-    except (TypeError, ValueError, RuntimeError) as error:
+        return architecture(*sizes, **about.settings)
+    except (TypeError, ValueError, RuntimeError, ArithmeticError, AssertionError) as error:
         raise BundleError(
             f"{about.name} has settings that {about.architecture} does not take: "
             f"{first_line(error)}"

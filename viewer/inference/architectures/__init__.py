@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 from viewer.inference.architectures.nuclei_unet import NucleiUNet
 from viewer.inference.architectures.tissue_encoder import TissueClassifier, TissueEncoder
 from viewer.inference.architectures.tissue_quality import TissueQuality
+from viewer.inference.architectures.vision_transformer import VisionTransformer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from torch import nn
 
-ARCHITECTURES: Mapping[str, Callable[[], nn.Module]] = {
+ARCHITECTURES: Mapping[str, Callable[..., nn.Module]] = {
     "nuclei-unet": NucleiUNet,
     "tissue-encoder": TissueEncoder,
     "tissue-classifier": TissueClassifier,
     "tissue-quality": TissueQuality,
+    "vision-transformer": VisionTransformer,
 }

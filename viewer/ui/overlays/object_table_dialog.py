@@ -133,11 +133,8 @@ class ObjectTableDialog(QDialog):
 
     def _show(self, table: ObjectTable) -> None:
         before = self.model.table
-        if before is not None and before.columns == table.columns:
-            if len(before.objects) == len(table.objects) and np.array_equal(
-                before.rows, table.rows
-            ):
-                return  # or the chosen row would be forgotten
+        if before is not None and _is_same(before, table):
+            return  # or the chosen row would be forgotten
         self.model.show_table(table)
         self.count.setText(f"{len(table.rows):,} of {len(table.objects):,} objects")
         if before is None or before.columns != table.columns:
@@ -152,3 +149,11 @@ class ObjectTableDialog(QDialog):
         x, y = table.objects.centroids[row].tolist()
         nearest = _MPP_SHOWN_UM / self._overlay.mpp_um
         canvas.go_to(Point(x, y), min(canvas.view.downsample, nearest))
+
+
+def _is_same(one: ObjectTable, other: ObjectTable) -> bool:
+    return (
+        one.columns == other.columns
+        and len(one.objects) == len(other.objects)
+        and np.array_equal(one.rows, other.rows)
+    )

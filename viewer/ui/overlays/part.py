@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QTimer
 from PySide6.QtWidgets import QFileDialog
 
+from viewer.geometry import Size
 from viewer.inference.bundle import BundleError, ModelBundle
 from viewer.inference.judging import engine_model
 from viewer.inference.model_library import add_model, all_models
@@ -95,8 +96,8 @@ class OverlaysPart(QObject):
         if pane.source is None or self._why_not(pane):
             self._window.say(self._why_not(pane))
             return
-        size, mpp_um = pane.canvas.slide_box.size, pane.canvas.optics.mean_mpp_um or 1.0
-        source = pane.source
+        box, source = pane.canvas.slide_box, pane.source
+        size, mpp_um = Size(box.width, box.height), pane.canvas.optics.mean_mpp_um or 1.0
         self._background.run(
             lambda: read_result_file(path, size, mpp_um),
             lambda file: self._on_results(file, pane) if pane.source is source else None,

@@ -1,0 +1,25 @@
+"""A model is loaded and works once, to see whether it can."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from viewer.inference.network import Network, choose_device
+from viewer.inference.slide_head import SlideHead
+
+if TYPE_CHECKING:
+    from viewer.inference.bundle import ModelBundle
+
+
+def try_model(bundle: ModelBundle) -> None:
+    """Feeds a model once, on the CPU.
+
+    Raises
+    ------
+    BundleError
+        The weights do not fit what model.json says.
+    ModelFailedError
+        The model does not work.
+    """
+    network = SlideHead(bundle) if bundle.task == "slide" else Network(bundle, choose_device("cpu"))
+    network.warm_up()
