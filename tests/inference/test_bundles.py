@@ -24,6 +24,7 @@ from viewer.inference.model_library import (
     models_folder,
 )
 from viewer.inference.network import ModelFailedError, Network
+from viewer.inference.trial import try_model
 
 CPU = torch.device("cpu")
 
@@ -169,7 +170,7 @@ def test_the_bundled_models_are_sound_and_small() -> None:
         "classification",
     ]
     for bundle in bundled:
-        Network(bundle, CPU).warm_up()
+        try_model(bundle)
         assert bundle.weights_path.stat().st_size < 10e6
         assert "not for diagnosis" in bundle.description.about
     assert find_model("nuclei") == find_model("NUCLEI") == bundled[0]

@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QRectF, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QImage, QPainter
+from PySide6.QtGui import QImage, QKeyEvent, QMouseEvent, QPainter
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from viewer.canvas.gestures import Gestures
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from PySide6.QtGui import QPaintEvent, QResizeEvent
 
+    from viewer.canvas.tool import Tool
     from viewer.slides.source import RgbImage, SlideSource
     from viewer.tiles.cache import TileCache, TileKey
 
@@ -88,6 +89,8 @@ class SlideCanvas(QWidget):
         self.add_layer(self._tile_layer, Stratum.TILES)
         self.add_layer(self._scale_bar, Stratum.FURNITURE)
         self.add_layer(self._overview, Stratum.FURNITURE)
+        self._tool: Tool | None = None
+        self._is_space_held = False
         self._is_sharp = False
         self._is_stalled = False
         self._hovered_failure = ""
@@ -340,6 +343,20 @@ class SlideCanvas(QWidget):
         """Whether a layer is painted."""
         return any(entry[1] is layer for entry in self._layers)
 
+    def set_tool(self, tool: Tool | None) -> None:
+        """Hands the left mouse button to a tool; None gives it back."""
+        self._tool = tool
+        self.show_cursor()
+        self.update()
+
+    def show_cursor(self) -> None:
+        """The cursor of the tool in hand, if any."""
+        if self._tool is None:
+            self.unsetCursor()
+        else:
+            held = self._is_space_held
+            self.setCursor(Qt.CursorShape.OpenHandCursor if held else self._tool.cursor)
+
     def set_scale_bar_visible(self, visible: bool) -> None:
         self._set_layer_visible(self._scale_bar, visible)
 
@@ -387,6 +404,9 @@ class SlideCanvas(QWidget):
     def event(self, event: QEvent) -> bool:
         if event.type() == QEvent.Type.DevicePixelRatioChange:
             self._after_move()
+        if self._source is not None and self._tool_takes(event):
+            self.update()
+            return True
         if self._source is not None and self._gestures.take(event):
             self._after_move()
             return True
@@ -422,6 +442,29 @@ class SlideCanvas(QWidget):
             self.tile_failed.emit(failure)
 
     # -----------------------------------------------------------------------------------------
+
+    def _tool_takes(self, event: QEvent) -> bool:
+        """Gives an event to the tool in hand; with Space held the slide moves instead."""
+        if self._tool is None:
+            return False
+        if isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Space:
+            if event.type() == QEvent.Type.ShortcutOverride:
+                event.accept()
+            elif not event.isAutoRepeat():
+                self._is_space_held = event.type() == QEvent.Type.KeyPress
+                self.show_cursor()
+            return True
+        if event.type() == QEvent.Type.FocusOut:
+            self._is_space_held = False
+            self.show_cursor()
+        if self._is_space_held:
+            return False
+        if isinstance(event, QMouseEvent) and event.type() == QEvent.Type.MouseButtonPress:
+            at = Point(event.position().x(), event.position().y())
+            if self.overview_point(at) is not None:
+                return False
+            self.setFocus(Qt.FocusReason.MouseFocusReason)
+        return self._tool.take(event, self.view)
 
     def _size(self) -> Size:
         return Size(max(self.width(), 1), max(self.height(), 1))

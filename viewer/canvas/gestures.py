@@ -139,7 +139,7 @@ class Gestures:
             if event.position() != self._grabbed:
                 self._move(event)
             self._navigator.end_drag()
-            self._canvas.unsetCursor()
+            self._canvas.show_cursor()
         self._grabbed = None
         self._travels_on_map = False
         return was_held

@@ -15,7 +15,7 @@ MODEL_FILE = "model.json"
 Colour = Annotated[str, Meta(pattern="^#[0-9a-fA-F]{6}$")]
 Positive = Annotated[float, Meta(gt=0)]
 Triple = tuple[float, float, float]
-Task = Literal["instances", "classification", "embedding", "slide"]
+Task = Literal["instances", "classification", "embedding", "slide", "prompt"]
 
 
 class BundleError(Exception):
@@ -60,7 +60,7 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     task
         "instances": three maps (nucleus, edge, depth) as logits, cut into objects.
         "classification": logits of the classes for each patch. "embedding": a vector for each
-        patch. "slide": logits of the classes for all vectors of a slide, and attention to each.
+        patch. "slide": logits of the classes for all vectors of a slide, and attention to each. "prompt": the mask of what points and boxes mean.
     mpp_um
         Micrometres per pixel that the model was trained on and is fed.
     patch_px, margin_px
@@ -204,7 +204,9 @@ def _check(description: ModelDescription, folder: Path) -> None:
         refuse("margin_px leaves nothing of patch_px")
     if description.stride > description.patch_px or (description.patch_px - description.stride) % 2:
         refuse("stride_px has to be at most patch_px, and both even or both odd")
-    if description.task != "embedding" and not description.classes:
+    if description.task == "prompt" and description.format != "torchscript":
+        refuse("models of the task prompt are torchscript")
+    if description.task not in ("embedding", "prompt") and not description.classes:
         refuse("classes are missing")
     if (description.task == "slide") != (description.encoder is not None):
         refuse('encoder belongs to models of the task "slide", and only to them')

@@ -60,28 +60,28 @@ KNOWN_ENCODERS: Mapping[str, KnownEncoder] = {
         "CC BY-NC-ND 4.0", "Chen et al. 2024, doi:10.1038/s41591-024-02857-3",
     ),
     "uni2-h": KnownEncoder(
-        "UNI2-h", "MahmoodLab/UNI2-h", 
+        "UNI2-h", "MahmoodLab/UNI2-h",
         _GIANT_14 | {"depth": 24, "registers": 8, "class_position": 0}, _IMAGENET,
         "CC BY-NC-ND 4.0", "Chen et al. 2024, doi:10.1038/s41591-024-02857-3",
     ),
     "virchow2": KnownEncoder(
-        "Virchow2", "paige-ai/Virchow2", 
+        "Virchow2", "paige-ai/Virchow2",
         {"patch": 14, "width": 1280, "depth": 32, "hidden": 6832, "gated": 1, "registers": 4,
          "class_position": 0, "mean_too": 1}, _IMAGENET,
         "CC BY-NC-ND 4.0", "Zimmermann et al. 2024, arXiv:2408.00738",
     ),
     "prov-gigapath": KnownEncoder(
-        "Prov-GigaPath", "prov-gigapath/prov-gigapath", 
+        "Prov-GigaPath", "prov-gigapath/prov-gigapath",
         _GIANT_14 | {"patch": 16}, _IMAGENET,
         "Prov-GigaPath licence, for research", "Xu et al. 2024, doi:10.1038/s41586-024-07441-w",
     ),
     "h-optimus-0": KnownEncoder(
-        "H-optimus-0", "bioptimus/H-optimus-0", 
+        "H-optimus-0", "bioptimus/H-optimus-0",
         _GIANT_14 | {"registers": 4, "class_position": 0}, _BIOPTIMUS,
         "Apache-2.0", "Saillard et al. 2024, H-optimus-0",
     ),
     "hibou-l": KnownEncoder(
-        "Hibou-L", "histai/hibou-L", 
+        "Hibou-L", "histai/hibou-L",
         {"patch": 14, "hidden": 5464, "gated": 1, "registers": 4}, _HIBOU,
         "Apache-2.0", "Nechaev et al. 2024, arXiv:2406.05074",
     ),
@@ -126,6 +126,7 @@ def _downloaded(known: KnownEncoder, token: str | None, folder: Path) -> Path:
         raise BundleError(
             "Fetching encoders needs huggingface_hub: pip install coverslip[hub]."
         ) from None
+
     def download(file: str) -> Path:
         held = hf_hub_download(known.repository, file, cache_dir=folder, token=token or False)
         return Path(held)

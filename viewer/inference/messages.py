@@ -46,6 +46,24 @@ class Judged(msgspec.Struct, frozen=True, tag=True):
     attention: bytes
 
 
+class Segment(msgspec.Struct, frozen=True, tag=True):
+    """Asks for the outline of what is pointed at in a picture, uint8 (side, side, 3).
+
+    `model` is the folder of a model, or empty; `told` as of `Prompt.in_pixels`.
+    """
+
+    model: str
+    side: int
+    pixels: bytes
+    told: list[tuple[float, float, int]]
+
+
+class Outlined(msgspec.Struct, frozen=True, tag=True):
+    """Rings in pixels, the largest first."""
+
+    rings: list[list[tuple[float, float]]]
+
+
 class Ready(msgspec.Struct, frozen=True, tag=True):
     """The model is loaded and has worked once; `depth` blocks at a time keep it busy."""
 
@@ -78,8 +96,8 @@ class Unreadable(msgspec.Struct, frozen=True, tag=True):
     sentence: str
 
 
-Request = Start | Compute | Judge
-Answer = Ready | Refused | Done | Unreadable | Judged
+Request = Start | Compute | Judge | Segment
+Answer = Ready | Refused | Done | Unreadable | Judged | Outlined
 
 _requests = msgspec.msgpack.Decoder(Request)
 _answers = msgspec.msgpack.Decoder(Answer)

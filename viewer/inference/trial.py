@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from viewer.inference.network import Network, choose_device
+from viewer.inference.prompt_model import PromptModel
 from viewer.inference.slide_head import SlideHead
 
 if TYPE_CHECKING:
@@ -21,5 +22,10 @@ def try_model(bundle: ModelBundle) -> None:
     ModelFailedError
         The model does not work.
     """
-    network = SlideHead(bundle) if bundle.task == "slide" else Network(bundle, choose_device("cpu"))
-    network.warm_up()
+    match bundle.task:
+        case "slide":
+            SlideHead(bundle).warm_up()
+        case "prompt":
+            PromptModel(bundle).warm_up()
+        case _:
+            Network(bundle, choose_device("cpu")).warm_up()

@@ -510,6 +510,16 @@ COMMANDS: tuple[Command, ...] = (
         _with_slide,
     ),
     Command(
+        "overlays.click",
+        "&Click to segment",
+        "mdi6.cursor-default-click-outline",
+        "Click on something, or draw a box round it, to have it outlined and measured",
+        OVERLAYS,
+        ("K",),
+        _with_slide,
+        checkable=True,
+    ),
+    Command(
         "overlays.table",
         "Ob&ject table",
         "mdi6.table-search",
@@ -700,7 +710,7 @@ TOOLBAR: tuple[tuple[str, ...], ...] = (
     ("view.rotate_left", "view.rotate_right", "view.flip_horizontally", "view.flip_vertically"),
     ("panes.add", "panes.link"),
     ("panels.tray", "panels.display", "panels.properties", "panels.associated"),
-    ("overlays.on", "panels.overlays"),
+    ("overlays.on", "overlays.click", "panels.overlays"),
     ("recording.on", "panels.sessions", "panels.seen"),
     ("help.palette", "file.settings"),
 )

@@ -13,6 +13,7 @@ from viewer.geometry import Size
 from viewer.inference.bundle import BundleError, ModelBundle
 from viewer.inference.judging import engine_model
 from viewer.inference.model_library import add_model, all_models
+from viewer.overlays.clicked_regions import regions_path
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.result_files import (
     RESULT_SUFFIXES,
@@ -22,6 +23,7 @@ from viewer.overlays.result_files import (
 )
 from viewer.overlays.result_store import clear_results
 from viewer.ui.background import Background
+from viewer.ui.overlays.click_segmenting import ClickSegmenting
 from viewer.ui.overlays.elsewhere_search import ElsewhereSearch
 from viewer.ui.overlays.exporting import ask_export
 from viewer.ui.overlays.object_table_dialog import ObjectTableDialog
@@ -58,6 +60,8 @@ class OverlaysPart(QObject):
         self.dock = OverlaysDock(window)
         self._settings = OverlaySettings(window, self.dock, lambda: self.active, self)
         self._elsewhere = ElsewhereSearch(window, self.dock, lambda: self.active, self)
+        self._clicks = ClickSegmenting(window, self)
+        self._clicks.kept.connect(self.take_results)
         self._figures = QTimer(self, singleShot=True, interval=_FIGURES_MS)
         self._figures.timeout.connect(self._show_figures)
         self._connect()
@@ -72,6 +76,7 @@ class OverlaysPart(QObject):
             self._end_all(pane)
         self._background.close(finish=True)
         self._elsewhere.shut_down()
+        self._clicks.shut_down()
         for gallery in (self.dock.gallery, self.dock.elsewhere):
             gallery.close_reading()
 
@@ -112,6 +117,9 @@ class OverlaysPart(QObject):
             self._switch(bundle, on)
 
     def _switch(self, origin: Origin, on: bool) -> None:
+        if origin.task == "prompt" and isinstance(origin, ModelBundle):
+            self._clicks.use_model(origin if on else None)
+            return
         pane = self._window.panes.active
         self._end(pane, origin.key)
         if on:
@@ -186,6 +194,8 @@ class OverlaysPart(QObject):
         bundles = [run.origin for run in runs if isinstance(run.origin, ModelBundle)]
         self._end_all(pane)
         self._forget_files(pane)
+        self._clicks.forget(pane)
+        self._show_pointed_out(pane)
         if pane.source is not None and not self._why_not(pane):
             for bundle in bundles:
                 self._begin(pane, bundle)
@@ -195,6 +205,14 @@ class OverlaysPart(QObject):
         for pane in [pane for pane in self._runs if pane not in self._window.panes.panes]:
             self._end_all(pane)
         self._show_active()
+
+    def _show_pointed_out(self, pane: SlidePane) -> None:
+        """What was pointed out on a slide is there again when it is opened."""
+        if pane.source is not None and not self._why_not(pane):
+            path = regions_path(pane.source.info.identity)
+            self._background.run(
+                path.exists, lambda exists: self.take_results(path, pane) if exists else None
+            )
 
     def _forget_files(self, pane: SlidePane) -> None:
         """Results of files belong to the slide that they were read for."""

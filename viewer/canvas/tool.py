@@ -1,0 +1,21 @@
+"""What takes the mouse from the canvas while it is in hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from PySide6.QtCore import QEvent, Qt
+
+    from viewer.geometry import View
+
+
+class Tool(Protocol):
+    """Is asked before the gestures; with Space held, or by other buttons, the slide still moves."""
+
+    @property
+    def cursor(self) -> Qt.CursorShape: ...
+
+    def take(self, event: QEvent, view: View) -> bool:
+        """Handles an event of the canvas; True when it is not to go any further."""
+        ...

@@ -1,0 +1,113 @@
+"""Outlines what was pointed at by colour alone: no learning, so that it always works."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage
+from skimage.color import rgb2lab
+from skimage.feature import peak_local_max
+from skimage.filters import threshold_otsu
+from skimage.segmentation import watershed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from viewer.slides.source import RgbImage
+
+_SMOOTH_PX = 1.2
+_SEED_PX = 3
+_APART_PX = 5
+"""Between the middles of two things that touch."""
+
+
+def click_mask(picture: RgbImage, told: Sequence[tuple[float, float, int]]) -> NDArray[np.bool_]:
+    """(height, width) what is like the points inside and unlike its surroundings.
+
+    Colours (CIELAB) nearer to those under the points inside than a threshold (Otsu 1979), or than
+    to those under the points outside, connected with the points, and cut at necks by a watershed
+    of the distance to the edge.
+
+    Parameters
+    ----------
+    told
+        As of `Prompt.in_pixels`.
+    """
+    height, width = picture.shape[:2]
+    lab = ndimage.gaussian_filter(rgb2lab(picture), (_SMOOTH_PX, _SMOOTH_PX, 0))
+    frame, seeds = np.ones((height, width), bool), _seeds(told, (height, width), 1)
+    corners = [(x, y) for x, y, kind in told if kind in (2, 3)]
+    if len(corners) == 2:
+        (x0, y0), (x1, y1) = corners
+        frame[:] = False
+        frame[max(0, round(y0)) : round(y1), max(0, round(x0)) : round(x1)] = True
+    if not seeds.any():
+        return _in_box(lab, frame)
+    near = _nearness(lab, seeds)
+    outside = _seeds(told, (height, width), 0)
+    if outside.any():
+        alike = near < _nearness(lab, outside)
+    else:
+        # The threshold lies between the thing and what is round it, not of the whole picture.
+        alike = near < _threshold(near, seeds)
+    alike = ndimage.binary_opening(alike & frame & ~outside) | seeds
+    return _connected(ndimage.binary_fill_holes(alike) & ~outside, seeds)
+
+
+def _in_box(lab: NDArray[np.float64], frame: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """What in a box is unlike its edge: the largest piece."""
+    edge = frame & ~ndimage.binary_erosion(frame, iterations=3)
+    if not edge.any() or edge.all():
+        return frame
+    apart = _nearness(lab, edge)
+    mask = frame & (apart > threshold_otsu(apart[frame]))
+    mask = ndimage.binary_fill_holes(ndimage.binary_opening(mask, iterations=2))
+    labels, count = ndimage.label(mask)
+    if not count:
+        return frame
+    return labels == 1 + int(np.bincount(labels.ravel())[1:].argmax())
+
+
+def _seeds(
+    told: Sequence[tuple[float, float, int]], shape: tuple[int, int], wanted: int
+) -> NDArray[np.bool_]:
+    rows, columns = np.ogrid[: shape[0], : shape[1]]
+    seeds = np.zeros(shape, bool)
+    for x, y, kind in told:
+        if kind == wanted:
+            seeds |= (rows + 0.5 - y) ** 2 + (columns + 0.5 - x) ** 2 <= _SEED_PX**2
+    return seeds
+
+
+def _nearness(lab: NDArray[np.float64], seeds: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Distance in colour from the nearest of the seeds' pieces."""
+    labels, count = ndimage.label(seeds)
+    means = [lab[labels == number].mean(0) for number in range(1, count + 1)]
+    return np.min([np.linalg.norm(lab - mean, axis=-1) for mean in means], axis=0)
+
+
+def _threshold(near: NDArray[np.float64], seeds: NDArray[np.bool_]) -> float:
+    reach = max(24, near.shape[0] // 8)
+    rows, columns = np.nonzero(seeds)
+    around = near[
+        max(0, rows.min() - reach) : rows.max() + reach,
+        max(0, columns.min() - reach) : columns.max() + reach,
+    ]
+    return float(threshold_otsu(around)) if np.ptp(around) > 0 else float(around.max()) + 1
+
+
+def _connected(mask: NDArray[np.bool_], seeds: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The parts of a mask that were pointed at, cut from what touches them at necks."""
+    labels, _ = ndimage.label(mask)
+    pointed = np.unique(labels[seeds & mask])
+    mask = np.isin(labels, pointed[pointed > 0])
+    depth = ndimage.gaussian_filter(ndimage.distance_transform_edt(mask), 1.5)
+    peaks = peak_local_max(depth, min_distance=_APART_PX, threshold_rel=0.35, exclude_border=False)
+    markers = np.zeros(mask.shape, np.int32)
+    markers[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
+    parts = watershed(-depth, markers, mask=mask)
+    wanted = np.unique(parts[seeds & mask])
+    return np.isin(parts, wanted[wanted > 0])

@@ -1,0 +1,70 @@
+"""A promptable model (SAM-type) of a bundle: a picture and points in, a mask out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from viewer.inference.loading import first_line, load_module
+from viewer.inference.network import ModelFailedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from viewer.inference.bundle import ModelBundle
+    from viewer.slides.source import RgbImage
+
+
+class PromptModel:
+    """Fed (1, 3, side, side), points (1, k, 2) in pixels and labels (1, k); gives mask logits.
+
+    It answers (1, m, side, side) logits alone, or with (1, m) how sure it is of each of m masks.
+
+    Raises
+    ------
+    BundleError
+        The weights do not fit what model.json says.
+    """
+
+    def __init__(self, bundle: ModelBundle) -> None:
+        about = bundle.description
+        self._name, self._side_px = about.name, about.patch_px
+        self._mean = torch.tensor(about.normalisation.mean).view(1, 3, 1, 1) * 255
+        self._std = torch.tensor(about.normalisation.std).view(1, 3, 1, 1) * 255
+        self._module = load_module(bundle, torch.device("cpu"))
+
+    def warm_up(self) -> None:
+        """Lets it work once. Raises ModelFailedError."""
+        side = self._side_px
+        self.mask(np.full((side, side, 3), 200, np.uint8), [(side / 2, side / 2, 1)])
+
+    def mask(
+        self, picture: RgbImage, told: Sequence[tuple[float, float, int]]
+    ) -> NDArray[np.bool_]:
+        """(side, side) what it takes the points and box to mean; `told` as of `Prompt.in_pixels`.
+
+        Raises
+        ------
+        ModelFailedError
+            The model raised, or gave another shape or numbers that are not finite.
+        """
+        x = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float()
+        points = torch.tensor([[(x_px, y_px) for x_px, y_px, _ in told]], dtype=torch.float32)
+        labels = torch.tensor([[kind for *_, kind in told]], dtype=torch.int64)
+        try:
+            with torch.inference_mode():
+                answer = self._module((x - self._mean) / self._std, points, labels)
+        except Exception as error:  # a model may raise anything
+            raise ModelFailedError(f"The model {self._name} failed: {first_line(error)}") from error
+        masks, sure = answer if isinstance(answer, tuple) else (answer, None)
+        if masks.dim() != 4 or masks.shape[-2:] != x.shape[-2:] or not masks.isfinite().all():
+            raise ModelFailedError(
+                f"The model {self._name} answered with {tuple(masks.shape)} where masks of "
+                f"{tuple(x.shape[-2:])} were expected."
+            )
+        best = 0 if sure is None else int(sure[0].argmax())
+        return (masks[0, best] > 0).numpy()

@@ -1,0 +1,138 @@
+"""Click to segment: the tool in hand, the model behind it, and what is kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import shapely
+from PySide6.QtCore import QObject, Signal
+
+from viewer.canvas.click_tool import ClickTool
+from viewer.canvas.layer import Stratum
+from viewer.geometry import Size
+from viewer.inference.prompter import SIDE_PX, Prompter, Ring
+from viewer.overlays.clicked_regions import keep_region, regions_path
+from viewer.slides.region import read_region
+from viewer.ui.background import Background, Task
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from viewer.inference.bundle import ModelBundle
+    from viewer.overlays.prompt import Prompt
+    from viewer.ui.main_window import MainWindow
+    from viewer.ui.slide_pane import SlidePane
+
+_HINT = "Click what you mean, or draw a box. Shift adds, Alt leaves out, Enter keeps, Esc lets go."
+
+
+class ClickSegmenting(QObject):
+    """Owned by the part; `shut_down` ends the process that outlines."""
+
+    kept = Signal(object, object)
+    """The Path of the regions of a slide, and the SlidePane that shows it."""
+
+    def __init__(self, window: MainWindow, parent: QObject) -> None:
+        super().__init__(parent)
+        self._window = window
+        self._pane: SlidePane | None = None
+        self._model: ModelBundle | None = None
+        self._prompter = Prompter()
+        self._task: Task | None = None
+        self._background = Background("click to segment", 1, self)
+        self.tool = ClickTool(self)
+        self.tool.prompted.connect(self._outline)
+        self.tool.kept.connect(self._keep)
+        window.commands.on_toggle("overlays.click", self._switch)
+        window.panes.active_changed.connect(lambda _: self._follow())
+
+    def use_model(self, model: ModelBundle | None) -> None:
+        """Outlines by this model from now on; None by colour."""
+        self._model = model
+        self._window.commands["overlays.click"].setChecked(model is not None)
+
+    def forget(self, pane: SlidePane) -> None:
+        """The slide of a pane changed."""
+        if pane is self._pane:
+            self.tool.clear()
+
+    def shut_down(self) -> None:
+        self._prompter.close()
+        self._background.close(finish=True)
+
+    def _switch(self, on: bool) -> None:
+        self._take_away()
+        if on:
+            self._take_up(self._window.panes.active)
+            self._window.say(_HINT)
+
+    def _follow(self) -> None:
+        """The tool goes with the active pane."""
+        if self._pane is not None:
+            self._take_away()
+            self._take_up(self._window.panes.active)
+
+    def _take_up(self, pane: SlidePane) -> None:
+        self._pane = pane
+        pane.canvas.set_tool(self.tool)
+        pane.canvas.add_layer(self.tool, Stratum.TOOLS)
+
+    def _take_away(self) -> None:
+        self.tool.clear()
+        if self._pane is not None:
+            self._pane.canvas.set_tool(None)
+            self._pane.canvas.remove_layer(self.tool)
+            self._pane = None
+
+    def _outline(self, prompt: Prompt) -> None:
+        pane = self._pane
+        if self._task is not None:
+            self._task.cancel()
+        if pane is None or pane.source is None:
+            return
+        pane.canvas.update()
+        if prompt.is_empty:
+            return
+        source, model, prompter = pane.source, self._model, self._prompter
+        side = SIDE_PX if model is None else model.description.patch_px
+        field = prompt.field(side, pane.canvas.view.downsample)
+
+        def work() -> list[Ring]:
+            picture = read_region(source, field, side, side)
+            return prompter.outline(picture, field, prompt, model)
+
+        self._background.cancel_waiting()
+        self._task = self._background.run(work, self._show, self._on_failed)
+
+    def _show(self, rings: list[Ring]) -> None:
+        pane = self._pane
+        if pane is None:
+            return
+        self.tool.rings = rings
+        pane.canvas.update()
+        mpp_um = pane.canvas.optics.mean_mpp_um
+        if not rings:
+            self._window.say("Nothing there can be told from what is round it.")
+        elif mpp_um is not None:
+            area_um2 = sum(shapely.Polygon(ring).area for ring in rings) * mpp_um**2
+            self._window.say(f"{area_um2:,.1f} um2. Enter keeps it, Shift adds, Alt leaves out.")
+
+    def _keep(self) -> None:
+        pane, rings = self._pane, [ring for ring in self.tool.rings if len(ring) > 2]
+        if pane is None or pane.source is None or not rings:
+            return
+        box, path = pane.canvas.slide_box, regions_path(pane.source.info.identity)
+        size, mpp_um = Size(box.width, box.height), pane.canvas.optics.mean_mpp_um or 1.0
+        self.tool.clear()
+        pane.canvas.update()
+        self._background.run(
+            lambda: keep_region(path, rings, size, mpp_um),
+            lambda _: self.kept.emit(path, pane),
+            lambda error: self._on_not_kept(error, path),
+        )
+
+    def _on_failed(self, error: Exception) -> None:
+        self._window.show_trouble(str(error))
+
+    def _on_not_kept(self, error: Exception, path: Path) -> None:
+        self._window.show_trouble(f"The region cannot be kept in {path} ({error}).")
