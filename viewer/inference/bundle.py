@@ -60,7 +60,8 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     task
         "instances": three maps (nucleus, edge, depth) as logits, cut into objects.
         "classification": logits of the classes for each patch. "embedding": a vector for each
-        patch. "slide": logits of the classes for all vectors of a slide, and attention to each. "prompt": the mask of what points and boxes mean.
+        patch. "slide": logits of the classes for all vectors of a slide, and attention to each.
+        "prompt": the mask of what points and boxes mean.
     mpp_um
         Micrometres per pixel that the model was trained on and is fed.
     patch_px, margin_px

@@ -48,13 +48,15 @@ def click_mask(picture: RgbImage, told: Sequence[tuple[float, float, int]]) -> N
         return _in_box(lab, frame)
     near = _nearness(lab, seeds)
     outside = _seeds(told, (height, width), 0)
-    if outside.any():
-        alike = near < _nearness(lab, outside)
-    else:
-        # The threshold lies between the thing and what is round it, not of the whole picture.
-        alike = near < _threshold(near, seeds)
+    limit = _nearness(lab, outside) if outside.any() else _threshold(near, seeds)
+    alike = near < limit
     alike = ndimage.binary_opening(alike & frame & ~outside) | seeds
     return _connected(ndimage.binary_fill_holes(alike) & ~outside, seeds)
+
+
+def pieces(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """The connected pieces of a mask, numbered from 1; 0 beside them."""
+    return np.asarray(ndimage.label(mask)[0], np.int32)  # pyright: ignore[reportIndexIssue] - scipy's stubs take it for a number
 
 
 def _in_box(lab: NDArray[np.float64], frame: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -65,8 +67,8 @@ def _in_box(lab: NDArray[np.float64], frame: NDArray[np.bool_]) -> NDArray[np.bo
     apart = _nearness(lab, edge)
     mask = frame & (apart > threshold_otsu(apart[frame]))
     mask = ndimage.binary_fill_holes(ndimage.binary_opening(mask, iterations=2))
-    labels, count = ndimage.label(mask)
-    if not count:
+    labels = pieces(mask)
+    if not labels.any():
         return frame
     return labels == 1 + int(np.bincount(labels.ravel())[1:].argmax())
 
@@ -84,12 +86,13 @@ def _seeds(
 
 def _nearness(lab: NDArray[np.float64], seeds: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Distance in colour from the nearest of the seeds' pieces."""
-    labels, count = ndimage.label(seeds)
-    means = [lab[labels == number].mean(0) for number in range(1, count + 1)]
+    labels = pieces(seeds)
+    means = [lab[labels == number].mean(0) for number in range(1, int(labels.max()) + 1)]
     return np.min([np.linalg.norm(lab - mean, axis=-1) for mean in means], axis=0)
 
 
 def _threshold(near: NDArray[np.float64], seeds: NDArray[np.bool_]) -> float:
+    """Between the thing and what is round it, not of the whole picture."""
     reach = max(24, near.shape[0] // 8)
     rows, columns = np.nonzero(seeds)
     around = near[
@@ -101,7 +104,7 @@ def _threshold(near: NDArray[np.float64], seeds: NDArray[np.bool_]) -> float:
 
 def _connected(mask: NDArray[np.bool_], seeds: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The parts of a mask that were pointed at, cut from what touches them at necks."""
-    labels, _ = ndimage.label(mask)
+    labels = pieces(mask)
     pointed = np.unique(labels[seeds & mask])
     mask = np.isin(labels, pointed[pointed > 0])
     depth = ndimage.gaussian_filter(ndimage.distance_transform_edt(mask), 1.5)
