@@ -29,7 +29,7 @@ def main() -> None:
     _wait_ms(2500)
     dock, canvas = window.overlays.dock, window.panes.active.canvas
     window.commands["panels.overlays"].trigger()
-    names = [bundle.description.name for bundle in dock.models.models()]
+    names = [origin.name for origin in dock.models.models()]
     _run(window, names.index("Nuclei"))
     _run(window, names.index("Tissue likeness"))
     for name, x, y in _MARKS:

@@ -13,7 +13,7 @@ from scipy import ndimage
 from skimage.measure import find_contours
 
 from viewer.inference.bundle import BundleError, load_bundle
-from viewer.inference.click_mask import click_mask
+from viewer.inference.click_mask import click_mask, pieces
 from viewer.inference.messages import Outlined, Refused, Segment, receive_request, send
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ _LEAST_PX = 9
 
 def outlines(mask: NDArray[np.bool_]) -> list[list[tuple[float, float]]]:
     """The outer rings of the pieces of a mask, x and y in pixels, the largest first."""
-    labels, _count = ndimage.label(mask)
-    rings: list[shapely.Polygon] = []
+    labels = pieces(mask)
+    rings: list[NDArray[np.float64]] = []
     for number, place in enumerate(ndimage.find_objects(labels), 1):
         piece = np.pad((labels[place] == number).astype(np.float32), 2)
         if piece.sum() < _LEAST_PX:
@@ -41,9 +41,10 @@ def outlines(mask: NDArray[np.bool_]) -> list[list[tuple[float, float]]]:
         smooth = find_contours(ndimage.gaussian_filter(piece, _SMOOTH_PX), 0.5)
         longest = max(smooth or find_contours(piece, 0.5), key=len)
         shift = (place[1].start - 1.5, place[0].start - 1.5)
-        rings.append(shapely.Polygon(longest[:, ::-1] + shift).simplify(_TOLERANCE_PX))
-    rings.sort(key=lambda ring: -ring.area)
-    return [list(ring.exterior.coords)[:-1] for ring in rings]
+        ring = shapely.LinearRing(longest[:, ::-1] + shift).simplify(_TOLERANCE_PX)
+        rings.append(shapely.get_coordinates(ring)[:-1])
+    rings.sort(key=lambda ring: -shapely.Polygon(ring).area)
+    return [[(float(x), float(y)) for x, y in ring] for ring in rings]
 
 
 def _of_model(folder: str) -> Callable[[RgbImage, Told], NDArray[np.bool_]]:
