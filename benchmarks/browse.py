@@ -21,6 +21,7 @@ from viewer.canvas.canvas import SlideCanvas
 from viewer.geometry import Point
 from viewer.slides import open_slide
 from viewer.tiles.cache import TileCache
+from viewer.ui.collector import spare_standing_objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -103,6 +104,7 @@ def run(
     canvas = SlideCanvas(TileCache[QImage](_CACHE_BYTES))
     canvas.resize(1920, 1080)
     canvas.show()
+    spare_standing_objects()  # as the program does
     QApplication.processEvents()
     before_bytes = process.memory_info().rss
 

@@ -30,6 +30,7 @@ from viewer.inference.plan import block_grid
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.objects import Objects
 from viewer.overlays.result_store import ResultStore, result_path
+from viewer.overlays.vector_map import VectorMap
 from viewer.slides import open_slide
 from viewer.tiles.cache import TileCache
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from viewer.inference.engine import Progress
     from viewer.overlays.blocks import BlockGrid, BlockKey
+    from viewer.overlays.vectors import Vectors
 
 _MIB = 1 << 20
 _OBJECTS = 1_000_000
@@ -73,7 +75,7 @@ class _Listener:
 def run(sample: Path, large: Path) -> list[Figure]:
     """The model on the sample slide, a million objects on the large one."""
     QApplication.instance() or QApplication([])
-    return [*_million(large), *_engine(sample), *_browsed(large)]
+    return [*_million(large), *_engine(sample), *_browsed(large), *_whole(large)]
 
 
 def _browsed(slide: Path) -> list[Figure]:
@@ -154,6 +156,59 @@ def _engine(slide: Path) -> list[Figure]:
         Figure("overlays", f"{name}, objects", listener.objects.count / working_s, "/s"),
         Figure("overlays", f"{name}, time outside the forward", share, "%", 25.0),
     ]
+
+
+def _whole(slide: Path) -> list[Figure]:
+    """Memory of both processes over a whole slide, with the model that is through in minutes."""
+    source, bundle = open_slide(slide), find_model("tissue-quality")
+    mpp_um = source.info.optics.mean_mpp_um or 0.25
+    grid = block_grid(source, bundle.description, mpp_um)
+    listener = _Memory(grid, mpp_um)
+    engine = Engine(slide, source.info.identity, grid, mpp_um, bundle, listener)
+    listener.engine = engine
+    engine.run(Box(0, 0, *grid.slide))
+    listener.ended.wait(1200)
+    engine.close()
+    source.close()
+    quarter, end = listener.at(0.25), listener.at(1.0)
+    name = f"tissue quality over {grid.slide.width:,.0f} px"
+    return [
+        Figure("overlays", f"{name}, memory at a quarter", quarter, "MiB"),
+        Figure("overlays", f"{name}, memory at the end", end, "MiB", 1.1 * quarter),
+    ]
+
+
+class _Memory:
+    """Notes what both processes have in memory as the run goes on."""
+
+    def __init__(self, grid: BlockGrid, mpp_um: float) -> None:
+        self.engine: Engine | None = None
+        self.ended = threading.Event()
+        self._found = VectorMap(grid, mpp_um)
+        self._seen: list[tuple[float, float]] = []
+
+    def at(self, share: float) -> float:
+        """MiB when as much of the slide was done."""
+        return min(self._seen, key=lambda seen: abs(seen[0] - share))[1]
+
+    def on_block(self, key: BlockKey, vectors: Vectors) -> None:
+        self._found.add(key, vectors)
+
+    def on_progress(self, progress: Progress) -> None:
+        worker = self.engine.process_id if self.engine is not None else None
+        if progress.total and worker is not None and progress.done % 50 == 0:
+            ids = (None, worker)
+            bytes_ = sum(psutil.Process(process).memory_info().rss for process in ids)
+            self._seen.append((progress.done / progress.total, bytes_ / _MIB))
+        if progress.total and progress.done == progress.total:
+            self.ended.set()
+
+    def on_ready(self, device: str) -> None: ...
+
+    def on_trouble(self, sentence: str, *, is_final: bool) -> None:
+        print(sentence)
+        if is_final:
+            self.ended.set()
 
 
 def _million(slide: Path) -> list[Figure]:

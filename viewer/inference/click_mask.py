@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _SMOOTH_PX = 1.2
 _SEED_PX = 3
+_EDGE_PX = 3
 _APART_PX = 5
 """Between the middles of two things that touch."""
 
@@ -50,8 +51,8 @@ def click_mask(picture: RgbImage, told: Sequence[tuple[float, float, int]]) -> N
     outside = _seeds(told, (height, width), 0)
     limit = _nearness(lab, outside) if outside.any() else _threshold(near, seeds)
     alike = near < limit
-    alike = ndimage.binary_opening(alike & frame & ~outside) | seeds
-    return _connected(ndimage.binary_fill_holes(alike) & ~outside, seeds)
+    alike = _opened(alike & frame & ~outside, 1) | seeds
+    return _connected(_filled(alike) & ~outside, seeds)
 
 
 def pieces(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
@@ -61,16 +62,24 @@ def pieces(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
 
 def _in_box(lab: NDArray[np.float64], frame: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """What in a box is unlike its edge: the largest piece."""
-    edge = frame & ~ndimage.binary_erosion(frame, iterations=3)
+    edge = frame & (np.asarray(ndimage.distance_transform_edt(frame)) <= _EDGE_PX)
     if not edge.any() or edge.all():
         return frame
     apart = _nearness(lab, edge)
     mask = frame & (apart > threshold_otsu(apart[frame]))
-    mask = ndimage.binary_fill_holes(ndimage.binary_opening(mask, iterations=2))
+    mask = _filled(_opened(mask, 2))
     labels = pieces(mask)
     if not labels.any():
         return frame
     return labels == 1 + int(np.bincount(labels.ravel())[1:].argmax())
+
+
+def _opened(mask: NDArray[np.bool_], steps: int) -> NDArray[np.bool_]:
+    return np.asarray(ndimage.binary_opening(mask, iterations=steps), bool)
+
+
+def _filled(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return np.asarray(ndimage.binary_fill_holes(mask), bool)
 
 
 def _seeds(

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QApplication
 from viewer.folders import config_folder
 from viewer.settings import load_settings
 from viewer.tiles.cache import TileCache
+from viewer.ui.collector import spare_standing_objects
 from viewer.ui.crash_dialog import CrashWatch
 from viewer.ui.main_window import MainWindow
 from viewer.ui.theme import apply_theme, theme_named
@@ -43,6 +44,7 @@ def run(paths: list[Path]) -> int:
     pane.opened.connect(outcomes.append)
     pane.failed.connect(lambda path, _sentence: outcomes.append(path))
     window.show()
+    spare_standing_objects()
     window.open_paths(paths)
     try:
         if has_display:

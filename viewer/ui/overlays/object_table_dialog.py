@@ -85,7 +85,7 @@ class ObjectTableDialog(QDialog):
         self._column, self._is_descending = len(FIXED_COLUMNS), True
         self.setWindowTitle(f"{overlay.origin.name}: objects")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.resize(560, 480)
+        self.resize(660, 480)
         self.model = ObjectTableModel(self)
         self.count = QLabel(self)
         self.view = QTableView(self)
