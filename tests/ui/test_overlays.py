@@ -19,6 +19,7 @@ from ui_steps import CTRL, SHIFT, drop, press, show_slide
 from viewer.geometry import Box, Point
 from viewer.inference.model_library import BUNDLED, find_model
 from viewer.inference.running import run_model
+from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.result_store import results_folder
 from viewer.slides import open_slide
 from viewer.slides.region import read_region
@@ -100,6 +101,21 @@ def test_the_whole_slide_runs_and_stops(slide_window: MainWindow, qtbot: QtBot) 
     qtbot.mouseClick(dock.stop, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: run.progress.total == 0 and not dock.stop.isEnabled())
     assert run.found.count > 0
+
+
+def test_a_field_is_finished_although_one_looks_elsewhere(
+    slide_window: MainWindow, qtbot: QtBot
+) -> None:
+    run = _shown(slide_window, qtbot)
+    canvas = slide_window.panes.active.canvas
+    canvas.go_to(Point(1100, 1500), 1.0, animated=False)
+    field = canvas.view.box.intersection(canvas.slide_box)
+    slide_window.commands["overlays.run_field"].trigger()
+    canvas.go_to(Point(1400, 200), 0.25, animated=False)
+    qtbot.waitUntil(lambda: run.progress.total > 0)
+    qtbot.waitUntil(lambda: run.progress.done == run.progress.total, timeout=_PATIENCE_MS)
+    assert isinstance(run.found, ObjectMap)
+    assert set(run.found.grid.covering(field)) <= run.found.done
 
 
 def test_a_model_dropped_on_the_window_is_added_and_runs(

@@ -539,6 +539,15 @@ COMMANDS: tuple[Command, ...] = (
         separated=True,
     ),
     Command(
+        "overlays.run_field",
+        "Run on this &field of view",
+        "mdi6.play-outline",
+        "Let the model work through all that is in view now, also once you look elsewhere",
+        OVERLAYS,
+        (),
+        _with_slide,
+    ),
+    Command(
         "overlays.stop",
         "S&top",
         "mdi6.stop-circle-outline",

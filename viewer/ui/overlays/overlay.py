@@ -15,6 +15,7 @@ from viewer.ui.overlays.shown_objects import ShownObjects
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from viewer.geometry import Box
     from viewer.overlays.result_files import ResultFile
     from viewer.overlays.vector_map import VectorMap
     from viewer.ui.slide_pane import SlidePane
@@ -85,8 +86,8 @@ class Overlay(QObject):
         """Whether there is more to find."""
         return False
 
-    def run_slide(self) -> None:
-        """Finds what there is on the whole slide."""
+    def run_over(self, box: Box) -> None:
+        """Finds what there is in a level-0 box."""
 
     def stop(self) -> None:
         """No more of the whole slide."""

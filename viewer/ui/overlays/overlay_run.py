@@ -14,6 +14,7 @@ from viewer.ui.overlays.overlay import Overlay
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from viewer.geometry import Box
     from viewer.inference.bundle import ModelBundle
     from viewer.inference.results import Result
     from viewer.overlays.blocks import BlockKey
@@ -62,9 +63,9 @@ class OverlayRun(Overlay):
         self._engine = Engine(path, self.identity, grid, mpp_um, fed, _Relay(self), device)
         self._look()
 
-    def run_slide(self) -> None:
-        """Works through the whole slide, after what is looked at."""
-        self._engine.run(self.pane.canvas.slide_box)
+    def run_over(self, box: Box) -> None:
+        """Works through a level-0 box, after what is looked at."""
+        self._engine.run(box.intersection(self.pane.canvas.slide_box))
 
     def stop(self) -> None:
         """No more of the whole slide; what is looked at goes on."""

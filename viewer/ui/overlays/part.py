@@ -332,8 +332,12 @@ class OverlaysPart(QObject):
         pane.canvas.cursor_moved.connect(lambda point: self._tell_value(pane, point))
 
     def _run_slide(self) -> None:
-        if self.active is not None:
-            self.active.run_slide()
+        if (run := self.active) is not None:
+            run.run_over(run.pane.canvas.slide_box)
+
+    def _run_field(self) -> None:
+        if (run := self.active) is not None:
+            run.run_over(run.pane.canvas.view.box)
 
     def _stop(self) -> None:
         if self.active is not None:
@@ -344,6 +348,7 @@ class OverlaysPart(QObject):
         commands.on_toggle("overlays.on", self._switch_chosen)
         commands.on("overlays.blink", self._blink)
         commands.on("overlays.run_slide", self._run_slide)
+        commands.on("overlays.run_field", self._run_field)
         commands.on("overlays.stop", self._stop)
         commands.on("overlays.add_model", self._ask_model)
         commands.on("overlays.table", self._show_table)
