@@ -32,8 +32,6 @@ TILE_UM = 1.0
 """Micrometres per pixel of the tiles: 10x."""
 FOLDS = 5
 EPOCHS = 60
-SMOOTHING = 0.1
-"""Of the labels, or 41 tiles would make the model sure of everything."""
 SETTINGS = {"hidden": 64, "width": 128}
 
 
@@ -89,9 +87,7 @@ def _fit(name: str, bags: list[Tensor], classes: Tensor) -> nn.Module:
         for index in torch.randperm(len(bags)).tolist():
             # A part of the fields at a time, so that no single one is learned by heart.
             bag = bags[index][torch.rand(len(bags[index])) < 0.5]
-            loss = torch.nn.functional.cross_entropy(
-                model(bag)[0][None], classes[index][None], label_smoothing=SMOOTHING
-            )
+            loss = torch.nn.functional.cross_entropy(model(bag)[0][None], classes[index][None])
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

@@ -108,7 +108,7 @@ def test_a_field_is_finished_although_one_looks_elsewhere(
 ) -> None:
     run = _shown(slide_window, qtbot)
     canvas = slide_window.panes.active.canvas
-    canvas.go_to(Point(1100, 1500), 1.0, animated=False)
+    canvas.go_to(Point(1100, 1500), 0.25, animated=False)
     field = canvas.view.box.intersection(canvas.slide_box)
     slide_window.commands["overlays.run_field"].trigger()
     canvas.go_to(Point(1400, 200), 0.25, animated=False)
