@@ -89,6 +89,8 @@ class SlideCanvas(QWidget):
         self.add_layer(self._tile_layer, Stratum.TILES)
         self.add_layer(self._scale_bar, Stratum.FURNITURE)
         self.add_layer(self._overview, Stratum.FURNITURE)
+        self.is_finished = True
+        """Whether the last frame had all that belongs in it."""
         self._tool: Tool | None = None
         self._is_space_held = False
         self._is_sharp = False
@@ -424,13 +426,17 @@ class SlideCanvas(QWidget):
         painter = QPainter(self)
         ratio = self.devicePixelRatioF()
         scene = Scene(self.view, self._slide, self._optics, ratio, self._is_zooming)
+        is_unfinished = False
         for stratum, layer in self._layers:
             if self._source is None and stratum is not Stratum.TILES:
                 continue
             painter.save()
-            layer.paint(painter, scene)
+            is_unfinished |= bool(layer.paint(painter, scene))
             painter.restore()
         painter.end()
+        self.is_finished = not is_unfinished
+        if is_unfinished and not self._arrival_timer.isActive():
+            self._arrival_timer.start()
 
     def report_cursor(self, screen: Point) -> None:
         """Tells what lies under the cursor; gestures call it."""

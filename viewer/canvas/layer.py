@@ -47,4 +47,6 @@ class Scene:
 class Layer(Protocol):
     """One layer of the canvas; paints in logical screen pixels."""
 
-    def paint(self, painter: QPainter, scene: Scene) -> None: ...
+    def paint(self, painter: QPainter, scene: Scene) -> bool | None:
+        """True when there is more to paint in the next frame."""
+        ...

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
@@ -13,7 +14,7 @@ from viewer.geometry import Point
 from viewer.overlays.object_style import ObjectStyle
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -33,6 +34,8 @@ _MOST_CELLS = 4096
 """Along a side of the density picture."""
 _MOST_PATHS = 512
 """Blocks whose outlines and dots are kept ready to paint."""
+_MAKING_S = 0.006
+"""Of a frame, for making what is painted."""
 _FULL_PER_MM2 = 6000.0
 """Density that is painted in full colour; densely packed lymphocytes have about as many."""
 
@@ -49,49 +52,57 @@ class ObjectsLayer:
         self._class_colours: list[QColor] = []
         self._colours: list[QColor] = []
         self._style = ObjectStyle()
-        self._paths: dict[BlockKey, list[tuple[int, QPainterPath]]] = {}
-        self._dots: dict[BlockKey, list[tuple[int, QPolygonF]]] = {}
+        self._paths = _Made(self._outlines)
+        self._dots = _Made(self._middles)
         self._density: QImage | None = None
+        self._density_left: dict[BlockKey, None] = {}
         self._cells = _CELLS_PER_BLOCK
 
     def show_map(self, objects: ObjectMap | None, colours: Sequence[str] = ()) -> None:
         """Paints these objects from now on, a colour a class; None paints nothing."""
         self._map = objects
         self._class_colours = self._colours = [QColor(colour) for colour in colours]
-        self._forget()
+        self._paths, self._dots = _Made(self._outlines), _Made(self._middles)
+        self._density = None
 
     def set_style(self, style: ObjectStyle, colours: Sequence[str] = ()) -> None:
         """Tells objects apart otherwise; a colour for each step of a measurement."""
         self._style = style
         self._colours = [QColor(colour) for colour in colours] or self._class_colours
-        self._forget()
+        self._paths.make_old()
+        self._dots.make_old()
+        if self._map is not None:
+            self._density_left = dict.fromkeys(key for key, objects in self._map if len(objects))
 
     def refresh(self, key: BlockKey) -> None:
         """The objects of a block changed."""
-        self._paths.pop(key, None)
-        self._dots.pop(key, None)
-        if self._density is not None and self._map is not None:
-            objects = self._map.of_block(key)
-            if objects is not None:
-                self._paint_cells(self._density, key, objects)
+        self._paths.make_old(key)
+        self._dots.make_old(key)
+        self._density_left[key] = None
 
-    def paint(self, painter: QPainter, scene: Scene) -> None:
-        """Paints what is on screen, as fine as the zoom allows."""
+    def paint(self, painter: QPainter, scene: Scene) -> bool:
+        """Paints what is on screen, as fine as the zoom allows.
+
+        What had to be made for it and took too long is made in the next frames: True until then,
+        and what was made before a change is painted meanwhile.
+        """
         if self._map is None or not self._map.count:
-            return
+            return False
+        budget = _Budget()
         # Objects of a block may reach a little beyond it.
         box = scene.view.box.grown(self._map.grid.margin_px * self._map.grid.downsample)
         um_per_px = scene.view.downsample * self._map.mpp_um
         painter.setOpacity(self.opacity)
         painter.setTransform(QTransform(*scene.view.transform), combine=True)
         if um_per_px <= _OUTLINE_UM_PER_PX:
-            self._paint_outlines(painter, box, is_quick=scene.is_zooming)
+            self._paint_outlines(painter, box, budget, is_quick=scene.is_zooming)
         elif um_per_px <= _DOT_UM_PER_PX:
-            self._paint_dots(painter, box)
+            self._paint_dots(painter, box, budget)
         else:
-            self._paint_density(painter)
+            self._paint_density(painter, budget)
         if self.pointed_out is not None:
             self._paint_pointed_out(painter, scene)
+        return budget.was_short
 
     def _paint_pointed_out(self, painter: QPainter, scene: Scene) -> None:
         """In black and white, which stand out against any stain."""
@@ -105,7 +116,9 @@ class ObjectsLayer:
             painter.setPen(_pen(colour, width_px))
             painter.drawPolygon(polygon)
 
-    def _paint_outlines(self, painter: QPainter, box: Box, *, is_quick: bool) -> None:
+    def _paint_outlines(
+        self, painter: QPainter, box: Box, budget: _Budget, *, is_quick: bool
+    ) -> None:
         """With pens of one pixel, the only ones Qt strokes quickly; bolder by a second pass."""
         assert self._map is not None
         shown = [(key, objects) for key, objects in self._map.inside(box) if len(objects)]
@@ -113,17 +126,14 @@ class ObjectsLayer:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, not is_quick)
         to_screen = painter.transform()
         for key, objects in shown:
-            paths = self._paths.get(key)
-            if paths is None:
-                paths = self._paths[key] = self._outlines(key, objects)
-                _keep(self._paths, _MOST_PATHS)
+            paths = self._paths.get(key, objects, budget)
             corner = self._map.grid.core_box(key)
             from_block = QTransform.fromTranslate(corner.x0, corner.y0) * to_screen
-            for index, path in paths:
-                painter.setPen(_pen(self._colours[index], 1.0))
+            for colour, path in paths:
+                painter.setPen(_pen(colour, 1.0))
                 painter.setTransform(from_block)
                 if self.is_filled:
-                    faint = QColor(self._colours[index])
+                    faint = QColor(colour)
                     faint.setAlphaF(0.3)
                     painter.fillPath(path, faint)
                 painter.drawPath(path)
@@ -131,47 +141,56 @@ class ObjectsLayer:
                     painter.setTransform(from_block * QTransform.fromTranslate(0.5, 0.5))
                     painter.drawPath(path)
 
-    def _outlines(self, key: BlockKey, objects: Objects) -> list[tuple[int, QPainterPath]]:
-        """A path a class, from the block's corner, since level-0 pixels are too large for Qt."""
+    def _outlines(self, key: BlockKey, objects: Objects) -> list[tuple[QColor, QPainterPath]]:
+        """A path a colour, from the block's corner, since level-0 pixels are too large for Qt."""
         assert self._map is not None
         corner = self._map.grid.core_box(key)
         points = objects.points - (corner.x0, corner.y0)
         groups = self._style.groups(objects)
         return [
-            (index, closed_path(points, objects.starts, np.flatnonzero(groups == index)))
+            (
+                self._colours[index],
+                closed_path(points, objects.starts, np.flatnonzero(groups == index)),
+            )
             for index in _present(groups)
         ]
 
-    def _paint_dots(self, painter: QPainter, box: Box) -> None:
+    def _paint_dots(self, painter: QPainter, box: Box, budget: _Budget) -> None:
         assert self._map is not None
         for key, objects in self._map.inside(box):
             if not len(objects):
                 continue
-            dots = self._dots.get(key)
-            if dots is None:
-                groups = self._style.groups(objects)
-                dots = self._dots[key] = [
-                    (index, point_list(objects.centroids[groups == index]))
-                    for index in _present(groups)
-                ]
-                _keep(self._dots, _MOST_PATHS)
-            for index, middles in dots:
-                pen = _pen(self._colours[index], 3.0)
+            for colour, middles in self._dots.get(key, objects, budget):
+                pen = _pen(colour, 3.0)
                 pen.setCapStyle(Qt.PenCapStyle.SquareCap)
                 painter.setPen(pen)
                 painter.drawPoints(middles)
 
-    def _paint_density(self, painter: QPainter) -> None:
+    def _middles(self, _: BlockKey, objects: Objects) -> list[tuple[QColor, QPolygonF]]:
+        groups = self._style.groups(objects)
+        return [
+            (self._colours[index], point_list(objects.centroids[groups == index]))
+            for index in _present(groups)
+        ]
+
+    def _paint_density(self, painter: QPainter, budget: _Budget) -> None:
         assert self._map is not None
         if self._density is None:
-            self._density = self._whole_density()
+            self._density = self._empty_density()
+            self._density_left = dict.fromkeys(key for key, objects in self._map if len(objects))
+        while self._density_left and budget.is_left():
+            key = next(iter(self._density_left))
+            del self._density_left[key]
+            objects = self._map.of_block(key)
+            if objects is not None:
+                self._paint_cells(self._density, key, objects)
         cell = self._map.grid.side / self._cells
         width, height = self._density.width() * cell, self._density.height() * cell
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         painter.drawImage(QRectF(0, 0, width, height), self._density, QRectF(self._density.rect()))
 
-    def _whole_density(self) -> QImage:
-        """A picture of the slide in cells; kept up to date block by block."""
+    def _empty_density(self) -> QImage:
+        """A picture of the slide in cells, filled block by block."""
         assert self._map is not None
         grid = self._map.grid
         longest = max(grid.columns, grid.rows)
@@ -182,9 +201,6 @@ class ObjectsLayer:
             QImage.Format.Format_ARGB32_Premultiplied,
         )
         image.fill(Qt.GlobalColor.transparent)
-        for key, objects in self._map:
-            if len(objects):
-                self._paint_cells(image, key, objects)
         return image
 
     def _paint_cells(self, image: QImage, key: BlockKey, objects: Objects) -> None:
@@ -208,10 +224,45 @@ class ObjectsLayer:
             painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_Source)
             painter.drawImage(key.column * count, key.row * count, cells)
 
-    def _forget(self) -> None:
-        self._paths.clear()
-        self._dots.clear()
-        self._density = None
+
+T = TypeVar("T")
+
+
+class _Budget:
+    """Time of this thread for making things in one frame."""
+
+    def __init__(self) -> None:
+        self._until_s = time.thread_time() + _MAKING_S
+        self.was_short = False
+
+    def is_left(self) -> bool:
+        is_left = time.thread_time() < self._until_s
+        self.was_short |= not is_left
+        return is_left
+
+
+class _Made(Generic[T]):
+    """What was made of blocks to be painted, the newest kept; some of it before a change."""
+
+    def __init__(self, make: Callable[[BlockKey, Objects], list[tuple[QColor, T]]]) -> None:
+        self._make = make
+        self._held: dict[BlockKey, list[tuple[QColor, T]]] = {}
+        self._old: set[BlockKey] = set()
+
+    def make_old(self, key: BlockKey | None = None) -> None:
+        """A block, or all of them, are to be made anew."""
+        self._old |= self._held.keys() if key is None else {key}
+
+    def get(self, key: BlockKey, objects: Objects, budget: _Budget) -> list[tuple[QColor, T]]:
+        """What a block looks like; as it was before, or nothing, where time has run out."""
+        held = self._held.get(key)
+        if (held is None or key in self._old) and budget.is_left():
+            self._held.pop(key, None)
+            held = self._held[key] = self._make(key, objects)
+            self._old.discard(key)
+            while len(self._held) > _MOST_PATHS:
+                self._held.pop(next(iter(self._held)))
+        return held or []
 
 
 def _present(groups: NDArray[np.intp]) -> list[int]:
@@ -223,9 +274,3 @@ def _pen(colour: QColor, width_px: float) -> QPen:
     pen = QPen(colour, width_px)
     pen.setCosmetic(True)
     return pen
-
-
-def _keep(cache: dict[BlockKey, Any], count: int) -> None:
-    """Lets go of what came first."""
-    while len(cache) > count:
-        cache.pop(next(iter(cache)))
