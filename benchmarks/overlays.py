@@ -35,6 +35,7 @@ from viewer.overlays.result_store import ResultStore, result_path
 from viewer.overlays.vector_map import VectorMap
 from viewer.slides import open_slide
 from viewer.tiles.cache import TileCache
+from viewer.ui.collector import spare_standing_objects
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,6 +78,7 @@ class _Listener:
 def run(sample: Path, large: Path) -> list[Figure]:
     """The model on the sample slide, a million objects on the large one."""
     QApplication.instance() or QApplication([])
+    spare_standing_objects()  # as the program does
     return [*_million(large), *_engine(sample), *_browsed(large), *_whole(large)]
 
 

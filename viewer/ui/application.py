@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QApplication
 from viewer.folders import config_folder
 from viewer.settings import load_settings
 from viewer.tiles.cache import TileCache
-from viewer.ui.collector import spare_standing_objects
+from viewer.ui.collector import Collector
 from viewer.ui.crash_dialog import CrashWatch
 from viewer.ui.main_window import MainWindow
 from viewer.ui.theme import apply_theme, theme_named
@@ -44,7 +44,7 @@ def run(paths: list[Path]) -> int:
     pane.opened.connect(outcomes.append)
     pane.failed.connect(lambda path, _sentence: outcomes.append(path))
     window.show()
-    spare_standing_objects()
+    Collector(lambda: any(each.canvas.is_moving for each in window.panes.panes), window)
     window.open_paths(paths)
     try:
         if has_display:

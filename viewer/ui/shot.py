@@ -11,10 +11,12 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
 from viewer.canvas.canvas import SlideCanvas
+from viewer.canvas.cell_layer import CellLayer
 from viewer.canvas.layer import Stratum
 from viewer.canvas.objects_layer import ObjectsLayer
 from viewer.geometry import Point, Size, View
 from viewer.inference.running import run_model
+from viewer.overlays.heatmap import HeatmapStyle, attention_heatmap, class_heatmap
 from viewer.overlays.object_map import ObjectMap
 from viewer.tiles.cache import TileCache
 from viewer.ui.slide_pane import opened_slide
@@ -23,6 +25,7 @@ from viewer.ui.view_picture import write_picture
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from viewer.canvas.layer import Layer
     from viewer.inference.bundle import ModelBundle
 
 _CACHE_BYTES = 512 << 20
@@ -79,11 +82,13 @@ def take_shot(path: Path, shot: Shot, out: Path) -> list[str]:
         canvas.set_source(slide.source, slide.optics)
         canvas.show_view(_view(canvas, shot))
         if shot.model is not None:
-            canvas.add_layer(_objects(path, shot.model, canvas), Stratum.OBJECTS)
+            canvas.add_layer(*_overlay(path, shot.model, canvas))
         _wait_until_sharp(canvas)
         failures = list(canvas.loader.failures.values()) if canvas.loader else []
         image = QImage(canvas.size(), QImage.Format.Format_RGB32)
         canvas.render(image)
+        while not canvas.is_finished:
+            canvas.render(image)
         write_picture(image, out)
         return failures
     finally:
@@ -107,16 +112,27 @@ def _view(canvas: SlideCanvas, shot: Shot) -> View:
     )
 
 
-def _objects(path: Path, model: ModelBundle, canvas: SlideCanvas) -> ObjectsLayer:
+def _overlay(path: Path, model: ModelBundle, canvas: SlideCanvas) -> tuple[Layer, Stratum]:
     """What the model finds in the field, computed here and now."""
-    mpp_um = canvas.optics.mean_mpp_um
-    layer = ObjectsLayer()
     field = canvas.view.box.intersection(canvas.slide_box)
-    found = run_model(path, model, field, mpp_um).found
-    if not isinstance(found, ObjectMap):
-        raise ShotError(f"{model.description.name} finds no objects: choose a model that does.")
-    layer.show_map(found, [colour for _, colour in model.colours])
-    return layer
+    run = run_model(path, model, field, canvas.optics.mean_mpp_um)
+    if isinstance(run.found, ObjectMap):
+        objects = ObjectsLayer()
+        objects.show_map(run.found, [colour for _, colour in model.colours])
+        return objects, Stratum.OBJECTS
+    heatmap = None
+    if run.judged is not None:
+        heatmap = attention_heatmap(run.judged, HeatmapStyle(as_percentiles=True))
+    elif model.task == "classification":
+        colours = [colour for _, colour in model.colours]
+        heatmap = class_heatmap(run.found, HeatmapStyle(), colours)
+    if heatmap is None:
+        raise ShotError(
+            f"{model.name} paints nothing by itself: choose a model of objects, classes or slides."
+        )
+    cells = CellLayer()
+    cells.show_colours(heatmap.colours, run.found.cell, smooth=heatmap.classes is None)
+    return cells, Stratum.HEATMAPS
 
 
 def _wait_until_sharp(canvas: SlideCanvas) -> None:
