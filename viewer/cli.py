@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from viewer import __version__
+from viewer.annotations_cli import annotations_app
 from viewer.cli_output import fail, numbers, print_json
 from viewer.models_cli import models_app, run_model
 from viewer.sessions_cli import sessions_app
@@ -20,7 +21,7 @@ from viewer.sessions_cli import sessions_app
 if TYPE_CHECKING:
     from viewer.slides import SlideSource
 
-_COMMANDS = ("open", "info", "shot", "sessions", "models", "run")
+_COMMANDS = ("open", "info", "shot", "sessions", "models", "annotations", "run")
 
 
 class _OpenByDefault(TyperGroup):
@@ -47,6 +48,7 @@ app = typer.Typer(
 )
 app.add_typer(sessions_app, name="sessions")
 app.add_typer(models_app, name="models")
+app.add_typer(annotations_app, name="annotations")
 app.command("run")(run_model)
 
 

@@ -34,7 +34,7 @@ _MOST_CELLS = 4096
 """Along a side of the density picture."""
 _MOST_PATHS = 512
 """Blocks whose outlines and dots are kept ready to paint."""
-_MAKING_S = 0.006
+_MAKING_S = 0.004
 """Of a frame, for making what is painted."""
 _FULL_PER_MM2 = 6000.0
 """Density that is painted in full colour; densely packed lymphocytes have about as many."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from viewer.overlays.colours import rgb_of
+from viewer.colours import rgb_of
 from viewer.whole_file import whole_file
 
 if TYPE_CHECKING:

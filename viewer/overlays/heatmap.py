@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from cmap import Colormap
 
-from viewer.overlays.colours import rgb_of
+from viewer.colours import rgb_of
 from viewer.overlays.scoring import (
     best_cells,
     nearest_prototype,

@@ -1,0 +1,1 @@
+"""What people draw on slides, and the files that other tools keep it in."""

@@ -1,0 +1,136 @@
+"""ASAP's XML: polygons, points, rectangles and lines in groups."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as Xml
+
+import shapely
+
+from viewer.annotations.annotation import Annotation, AnnotationClass, repaired
+from viewer.annotations.reading import AnnotationFileError, Problem
+from viewer.whole_file import whole_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from shapely.geometry.base import BaseGeometry
+
+_DEFAULT_COLOUR = "#f4fa58"
+_NO_GROUP = "None"
+
+
+def read_asap(path: Path, problems: list[Problem]) -> Iterator[Annotation]:
+    """Reads a file; a group becomes the class of what belongs to it.
+
+    Raises
+    ------
+    AnnotationFileError
+        The file is no XML of ASAP.
+    """
+    root = parsed(path)
+    if root.find("Annotations") is None:
+        raise AnnotationFileError(f"{path.name} is no XML of ASAP: it has no Annotations in it.")
+    groups = {
+        group.get("Name", ""): group.get("Color", _DEFAULT_COLOUR).lower()
+        for group in root.iterfind("AnnotationGroups/Group")
+    }
+    for number, each in enumerate(root.iterfind("Annotations/Annotation"), 1):
+        try:
+            geometry = _geometry(each)
+            if not geometry.is_valid:
+                geometry = repaired(geometry)
+                problems.append(Problem(number, "its edges crossed", is_repaired=True))
+        except (ValueError, TypeError, shapely.errors.ShapelyError) as error:
+            problems.append(Problem(number, str(error)))
+            continue
+        colour = each.get("Color", _DEFAULT_COLOUR).lower()
+        group = each.get("PartOfGroup", _NO_GROUP)
+        in_class = None if group == _NO_GROUP else AnnotationClass(group, groups.get(group, colour))
+        own = None if in_class is not None and colour == in_class.colour else colour
+        yield Annotation(geometry, shown_as=in_class, name=each.get("Name", ""), colour=own)
+
+
+def write_asap(path: Path, annotations: Iterable[Annotation]) -> list[Problem]:
+    """Writes what the format can hold; gives what it cannot, such as holes.
+
+    Raises
+    ------
+    OSError
+        It cannot be written; a file that was there is left as it was.
+    """
+    problems: list[Problem] = []
+    root = Xml.Element("ASAP_Annotations")
+    listed, groups = Xml.SubElement(root, "Annotations"), Xml.SubElement(root, "AnnotationGroups")
+    classes: dict[str, str] = {}
+    for number, annotation in enumerate(annotations, 1):
+        in_class = annotation.shown_as
+        if in_class is not None:
+            classes.setdefault(in_class.name, in_class.colour)
+        colour = annotation.colour or (in_class.colour if in_class else _DEFAULT_COLOUR)
+        for part in shapely.get_parts(annotation.geometry).tolist():
+            kind, corners = _kind_and_corners(part)
+            if getattr(part, "interiors", ()):
+                problems.append(Problem(number, "its holes, which this format has not"))
+            told = {
+                "Name": annotation.name or f"Annotation {number}",
+                "Type": kind,
+                "PartOfGroup": in_class.name if in_class else _NO_GROUP,
+                "Color": colour.upper(),
+            }
+            places = Xml.SubElement(Xml.SubElement(listed, "Annotation", told), "Coordinates")
+            for order, (x, y) in enumerate(corners):
+                where = {"Order": str(order), "X": f"{x:.2f}", "Y": f"{y:.2f}"}
+                Xml.SubElement(places, "Coordinate", where)
+    for name, colour in classes.items():
+        told = {"Name": name, "PartOfGroup": _NO_GROUP, "Color": colour.upper()}
+        Xml.SubElement(Xml.SubElement(groups, "Group", told), "Attributes")
+    write_xml(path, root)
+    return problems
+
+
+def _geometry(told: Xml.Element) -> BaseGeometry:
+    placed = sorted(told.iterfind("Coordinates/Coordinate"), key=lambda c: int(c.get("Order", 0)))
+    corners = [(float(c.get("X", "nan")), float(c.get("Y", "nan"))) for c in placed]
+    if not corners:
+        raise ValueError("it has no coordinates")
+    match told.get("Type", "Polygon"):
+        case "Dot":
+            geometry: BaseGeometry = shapely.Point(corners[0])
+        case "PointSet":
+            geometry = shapely.MultiPoint(corners)
+        case "Measurement":
+            geometry = shapely.LineString(corners)
+        case _:
+            geometry = shapely.Polygon(corners)
+    if not all(value == value and abs(value) < 1e9 for value in geometry.bounds):
+        raise ValueError("its coordinates are no numbers")
+    return geometry
+
+
+def _kind_and_corners(part: BaseGeometry) -> tuple[str, list[tuple[float, float]]]:
+    match part:
+        case shapely.Point():
+            return "Dot", [(part.x, part.y)]
+        case shapely.LineString():
+            return "Measurement", [(x, y) for x, y, *_ in part.coords]
+        case shapely.Polygon():
+            return "Polygon", [(x, y) for x, y, *_ in part.exterior.coords][:-1]
+        case _:
+            raise TypeError(f"{part.geom_type} has no place in this format")
+
+
+def parsed(path: Path) -> Xml.Element:
+    """The root of an XML file. Raises AnnotationFileError."""
+    try:
+        return Xml.parse(path).getroot()  # noqa: S314 - expat refuses expanding entities since 2.4.1
+    except (OSError, Xml.ParseError, ValueError) as error:
+        raise AnnotationFileError(f"{path.name} is no XML that can be read ({error}).") from error
+
+
+def write_xml(path: Path, root: Xml.Element) -> None:
+    """Raises OSError; a file that was there is left as it was."""
+    Xml.indent(root)
+    with whole_file(path) as part:
+        Xml.ElementTree(root).write(part, encoding="utf-8", xml_declaration=True)

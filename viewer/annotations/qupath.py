@@ -1,0 +1,310 @@
+"""GeoJSON as QuPath writes it, both ways and without loss; older spellings are read."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import mmap
+import zipfile
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, get_args
+from uuid import UUID, uuid4
+
+import msgspec
+import shapely
+from shapely.geometry import mapping, shape
+
+from viewer.annotations.annotation import NO_COLOUR, Annotation, AnnotationClass, Kind, repaired
+from viewer.annotations.reading import AnnotationFileError, Problem
+from viewer.colours import rgb_of
+from viewer.whole_file import whole_file
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator
+    from pathlib import Path
+
+    from shapely.geometry.base import BaseGeometry
+
+Json = dict[str, Any]
+
+_GRID_PX = 0.01
+"""QuPath keeps two decimals."""
+_KINDS: tuple[Kind, ...] = get_args(Kind)
+_OLD_KINDS: dict[str, Kind] = {
+    "PathAnnotationObject": "annotation",
+    "PathDetectionObject": "detection",
+    "PathCellObject": "cell",
+    "PathTileObject": "tile",
+    "TMACoreObject": "tmaCore",
+    "tma_core": "tmaCore",
+    "PathRootObject": "root",
+}
+_NOT_NUMBERS = {"nan": math.nan, "infinity": math.inf, "inf": math.inf}
+_IN_FEATURE = {"type", "id", "geometry", "nucleusGeometry", "properties"}
+_IN_GEOMETRY = {"type", "coordinates", "geometries", "isEllipse"}
+_IN_PROPERTIES = {
+    "objectType", "object_type", "type", "name", "color", "colorRGB", "classification",
+    "isLocked", "measurements", "metadata", "childObjects", "children",
+}  # fmt: skip
+
+
+def read_qupath(path: Path, problems: list[Problem]) -> Iterator[Annotation]:
+    """Reads a file object by object; .gz and .zip are unpacked.
+
+    Parameters
+    ----------
+    problems
+        Takes what was left out or repaired.
+
+    Raises
+    ------
+    AnnotationFileError
+        The file is no GeoJSON at all.
+    """
+    with _bytes(path) as data:
+        try:
+            raw = _features(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise AnnotationFileError(f"{path.name} is no GeoJSON: {error}.") from error
+        for number, each in enumerate(raw, 1):
+            try:
+                feature = msgspec.json.decode(each)
+                if not isinstance(feature, dict):
+                    raise TypeError("it is no feature")
+                annotation, was_valid = _annotation(feature)
+            except (msgspec.MsgspecError, ValueError, TypeError, KeyError, AttributeError,
+                    IndexError, shapely.errors.ShapelyError) as error:  # fmt: skip
+                problems.append(Problem(number, str(error) or type(error).__name__))
+                continue
+            if not was_valid:
+                problems.append(Problem(number, "its edges crossed", is_repaired=True))
+            yield annotation
+
+
+def write_qupath(path: Path, annotations: Iterable[Annotation]) -> list[Problem]:
+    """Writes a FeatureCollection that QuPath's strict reader takes; gives what was left out.
+
+    Raises
+    ------
+    OSError
+        It cannot be written; a file that was there is left as it was.
+    """
+    problems: list[Problem] = []
+    encoder = msgspec.json.Encoder()
+    with whole_file(path) as part, part.open("wb") as file:
+        file.write(b'{"type":"FeatureCollection","features":[')
+        is_first = True
+        for number, annotation in enumerate(annotations, 1):
+            try:
+                feature = _feature(annotation)
+            except ValueError as error:
+                problems.append(Problem(number, str(error)))
+                continue
+            file.write(b"\n" if is_first else b",\n")
+            file.write(encoder.encode(feature))
+            is_first = False
+        file.write(b"\n]}\n")
+    return problems
+
+
+# Reading -------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _bytes(path: Path) -> Generator[Any]:
+    """The text of a file; mapped rather than read, since files of a million objects are large."""
+    try:
+        if path.suffix.lower() == ".gz":
+            yield gzip.decompress(path.read_bytes())
+        elif path.suffix.lower() == ".zip":
+            with zipfile.ZipFile(path) as archive:
+                names = [n for n in archive.namelist() if n.lower().endswith(("json", "geojson"))]
+                if not names:
+                    raise AnnotationFileError(f"{path.name} holds no GeoJSON.")
+                yield archive.read(names[0])
+        else:
+            with path.open("rb") as file:
+                if not path.stat().st_size:
+                    raise AnnotationFileError(f"{path.name} is empty.")
+                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+                    yield memoryview(mapped)
+    except (OSError, EOFError, zipfile.BadZipFile) as error:
+        raise AnnotationFileError(f"{path.name} cannot be read ({error}).") from error
+
+
+class _Top(msgspec.Struct):
+    type: str | None = None
+    features: list[msgspec.Raw] | None = None
+
+
+def _features(data: Any) -> list[Any]:
+    """The features of a collection, an array, a single feature or a bare geometry."""
+    if bytes(data[:64]).lstrip()[:1] == b"[":
+        return msgspec.json.decode(data, type=list[msgspec.Raw])
+    top = msgspec.json.decode(data, type=_Top)
+    return top.features if top.features is not None else [bytes(data)]
+
+
+def _annotation(feature: Json) -> tuple[Annotation, bool]:
+    """The annotation, and whether its geometry was valid as it came."""
+    if "geometry" not in feature and "coordinates" in feature:
+        feature = {"type": "Feature", "geometry": feature}
+    geometry, was_valid = _geometry(feature.get("geometry"))
+    told: Json = feature.get("properties") or {}
+    nucleus = feature.get("nucleusGeometry")
+    children = told.get("childObjects", told.get("children")) or []
+    return (
+        Annotation(
+            geometry,
+            _id(feature.get("id")),
+            _kind(feature, told),
+            _class(told.get("classification")),
+            str(told.get("name") or ""),
+            _colour(told.get("color", told.get("colorRGB"))),
+            bool(told.get("isLocked", False)),
+            bool(feature["geometry"].get("isEllipse", False)),
+            None if nucleus is None else _geometry(nucleus)[0],
+            _measurements(told.get("measurements")),
+            {str(name): str(value) for name, value in (told.get("metadata") or {}).items()},
+            tuple(_annotation(child)[0] for child in children),
+            _unknown(feature, told),
+        ),
+        was_valid,
+    )
+
+
+def _unknown(feature: Json, told: Json) -> dict[str, object]:
+    beside = {
+        "feature": {k: v for k, v in feature.items() if k not in _IN_FEATURE},
+        "properties": {k: v for k, v in told.items() if k not in _IN_PROPERTIES},
+        "geometry": {k: v for k, v in feature["geometry"].items() if k not in _IN_GEOMETRY},
+    }
+    return {name: members for name, members in beside.items() if members}
+
+
+def _geometry(told: Any) -> tuple[BaseGeometry, bool]:
+    if not isinstance(told, dict):
+        raise TypeError("it has no geometry")
+    geometry = shape(told)
+    if geometry.is_empty:
+        raise ValueError("its geometry is empty")
+    if not all(math.isfinite(value) for value in geometry.bounds):
+        raise ValueError("its coordinates are no numbers")
+    is_valid = bool(geometry.is_valid)
+    return (geometry if is_valid else repaired(geometry)), is_valid
+
+
+def _id(told: Any) -> UUID:
+    try:
+        return UUID(str(told))
+    except ValueError:
+        return uuid4()
+
+
+def _kind(feature: Json, told: Json) -> Kind:
+    spelled = (told.get(name) for name in ("objectType", "object_type", "type"))
+    for name in (*spelled, feature.get("id")):
+        if name in _KINDS:
+            return name
+        if isinstance(name, str) and name in _OLD_KINDS:
+            return _OLD_KINDS[name]
+    return "annotation"
+
+
+def _class(told: Any) -> AnnotationClass | None:
+    if not told:
+        return None
+    if isinstance(told, str):
+        return AnnotationClass(told)
+    name = told.get("name") or ": ".join(told.get("names") or [])
+    if not name:
+        return None
+    return AnnotationClass(name, _colour(told.get("color", told.get("colorRGB"))) or NO_COLOUR)
+
+
+def _colour(told: Any) -> str | None:
+    """From [r, g, b] or [r, g, b, alpha], or one packed integer."""
+    if isinstance(told, bool) or told is None:
+        return None
+    if isinstance(told, int):
+        return f"#{told & 0xFFFFFF:06x}"
+    if not isinstance(told, list) or len(told) not in (3, 4):
+        raise ValueError("its colour is neither an integer nor three numbers")
+    return "#{:02x}{:02x}{:02x}".format(*(int(value) & 255 for value in told[:3]))
+
+
+def _measurements(told: Any) -> dict[str, float]:
+    pairs = (
+        told.items() if isinstance(told, dict) else [(e["name"], e["value"]) for e in told or []]
+    )
+    return {str(name): _number(value) for name, value in pairs}
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, str):
+        text = value.lower()
+        if text.lstrip("+-") not in _NOT_NUMBERS:
+            raise ValueError(f'"{value}" is no measurement')
+        return -_NOT_NUMBERS[text[1:]] if text.startswith("-") else _NOT_NUMBERS[text.lstrip("+")]
+    return math.nan if value is None else float(value)
+
+
+# Writing -------------------------------------------------------------------------------------
+
+
+def _feature(annotation: Annotation) -> Json:
+    unknown = annotation.unknown
+    geometry = _written(annotation.geometry) | _members(unknown.get("geometry"))
+    if annotation.is_ellipse:
+        geometry["isEllipse"] = True
+    told: Json = {"objectType": annotation.kind}
+    if annotation.name:
+        told["name"] = annotation.name
+    if annotation.colour is not None:
+        told["color"] = rgb_of(annotation.colour)
+    if annotation.shown_as is not None:
+        names = annotation.shown_as.name.split(": ")
+        which = {"name": names[0]} if len(names) == 1 else {"names": names}
+        told["classification"] = which | {"color": rgb_of(annotation.shown_as.colour)}
+    if annotation.is_locked:
+        told["isLocked"] = True
+    if annotation.measurements:
+        told["measurements"] = {n: _spelled(v) for n, v in annotation.measurements.items()}
+    if annotation.metadata:
+        told["metadata"] = dict(annotation.metadata)
+    if annotation.children:
+        told["childObjects"] = [_feature(child) for child in annotation.children]
+    feature: Json = {"type": "Feature", "id": str(annotation.id), "geometry": geometry}
+    if annotation.nucleus is not None:
+        feature["nucleusGeometry"] = _written(annotation.nucleus)
+    feature["properties"] = told | _members(unknown.get("properties"))
+    return feature | _members(unknown.get("feature"))
+
+
+def _members(held: object) -> Json:
+    return held if isinstance(held, dict) else {}
+
+
+def _written(geometry: BaseGeometry) -> Json:
+    """With two decimals, and valid with them."""
+    on_grid = shapely.set_precision(geometry, _GRID_PX)
+    if on_grid.is_empty:
+        raise ValueError("nothing is left of it at a hundredth of a pixel")
+    if on_grid.geom_type == "GeometryCollection":
+        on_grid = repaired(on_grid)
+    told = mapping(on_grid)
+    return {"type": told["type"], "coordinates": _rounded(told["coordinates"])}
+
+
+def _rounded(values: Any) -> Any:
+    if isinstance(values, float | int):
+        return round(float(values), 2)
+    return [_rounded(value) for value in values]
+
+
+def _spelled(value: float) -> float | str:
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    return value
