@@ -1,4 +1,4 @@
-"""Colours as models name them."""
+"""Colours as models and classes name them."""
 
 from __future__ import annotations
 

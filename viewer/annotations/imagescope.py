@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as Xml
 
 import shapely
+from shapely import affinity
 
 from viewer.annotations.annotation import NO_COLOUR, Annotation, AnnotationClass, repaired
 from viewer.annotations.asap import parsed, write_xml
@@ -127,9 +128,9 @@ def _geometry(region: Xml.Element) -> BaseGeometry:
         return shapely.LineString(corners)
     if kind == _ELLIPSE and len(corners) == 2:
         (x0, y0), (x1, y1) = corners
-        unit = shapely.Point(0, 0).buffer(1, quad_segs=_SEGMENTS)
-        scaled = shapely.transform(unit, lambda c: c * (abs(x1 - x0) / 2, abs(y1 - y0) / 2))
-        return shapely.transform(scaled, lambda c: (*c, (x0 + x1) / 2, (y0 + y1) / 2))
+        circle = shapely.Point(0, 0).buffer(1, quad_segs=_SEGMENTS)
+        wide = affinity.scale(circle, abs(x1 - x0) / 2, abs(y1 - y0) / 2, origin=(0, 0))
+        return affinity.translate(wide, (x0 + x1) / 2, (y0 + y1) / 2)
     return shapely.Polygon(corners)
 
 

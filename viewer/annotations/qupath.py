@@ -126,8 +126,8 @@ def _bytes(path: Path) -> Generator[Any]:
             with path.open("rb") as file:
                 if not path.stat().st_size:
                     raise AnnotationFileError(f"{path.name} is empty.")
-                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-                    yield memoryview(mapped)
+                # It is let go of with the last feature that lies in it.
+                yield memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     except (OSError, EOFError, zipfile.BadZipFile) as error:
         raise AnnotationFileError(f"{path.name} cannot be read ({error}).") from error
 
