@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 import shapely
-from shapely.geometry import mapping, shape
+from shapely.geometry import mapping
 
 from viewer.annotations.annotation import NO_COLOUR, Annotation, AnnotationClass, Kind, repaired
 from viewer.annotations.reading import AnnotationFileError, Problem
@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
 Json = dict[str, Any]
+Members = dict[str, msgspec.Raw]
+"""Of a feature, not decoded: the coordinates go to shapely as they are, which is quick."""
+
+_members_of = msgspec.json.Decoder(Members).decode
+_QUOTES = 6
+"""In a geometry that has a type and coordinates and nothing else."""
 
 _GRID_PX = 0.01
 """QuPath keeps two decimals."""
@@ -41,7 +47,7 @@ _OLD_KINDS: dict[str, Kind] = {
 }
 _NOT_NUMBERS = {"nan": math.nan, "infinity": math.inf, "inf": math.inf}
 _IN_FEATURE = {"type", "id", "geometry", "nucleusGeometry", "properties"}
-_IN_GEOMETRY = {"type", "coordinates", "geometries", "isEllipse"}
+_IN_GEOMETRY = {"type", "coordinates", "geometries"}
 _IN_PROPERTIES = {
     "objectType", "object_type", "type", "name", "color", "colorRGB", "classification",
     "isLocked", "measurements", "metadata", "childObjects", "children",
@@ -68,10 +74,7 @@ def read_qupath(path: Path, problems: list[Problem]) -> Iterator[Annotation]:
             raise AnnotationFileError(f"{path.name} is no GeoJSON: {error}.") from error
         for number, each in enumerate(raw, 1):
             try:
-                feature = msgspec.json.decode(each)
-                if not isinstance(feature, dict):
-                    raise TypeError("it is no feature")
-                annotation, was_valid = _annotation(feature)
+                annotation, was_valid = _annotation(_members_of(each))
             except (msgspec.MsgspecError, ValueError, TypeError, KeyError, AttributeError,
                     IndexError, shapely.errors.ShapelyError) as error:  # fmt: skip
                 problems.append(Problem(number, str(error) or type(error).__name__))
@@ -145,53 +148,71 @@ def _features(data: Any) -> list[Any]:
     return top.features if top.features is not None else [bytes(data)]
 
 
-def _annotation(feature: Json) -> tuple[Annotation, bool]:
+def _annotation(feature: Members) -> tuple[Annotation, bool]:
     """The annotation, and whether its geometry was valid as it came."""
     if "geometry" not in feature and "coordinates" in feature:
-        feature = {"type": "Feature", "geometry": feature}
-    geometry, was_valid = _geometry(feature.get("geometry"))
-    told: Json = feature.get("properties") or {}
+        feature = {"geometry": msgspec.Raw(msgspec.json.encode(feature))}
+    geometry, beside, was_valid = _geometry(feature.get("geometry"))
+    told: Json = _decoded(feature.get("properties")) or {}
     nucleus = feature.get("nucleusGeometry")
     children = told.get("childObjects", told.get("children")) or []
+    id_ = _decoded(feature.get("id"))
     return (
         Annotation(
             geometry,
-            _id(feature.get("id")),
-            _kind(feature, told),
+            _id(id_),
+            _kind(id_, told),
             _class(told.get("classification")),
             str(told.get("name") or ""),
             _colour(told.get("color", told.get("colorRGB"))),
             bool(told.get("isLocked", False)),
-            bool(feature["geometry"].get("isEllipse", False)),
+            bool(beside.pop("isEllipse", False)),
             None if nucleus is None else _geometry(nucleus)[0],
             _measurements(told.get("measurements")),
             {str(name): str(value) for name, value in (told.get("metadata") or {}).items()},
-            tuple(_annotation(child)[0] for child in children),
-            _unknown(feature, told),
+            tuple(_annotation(_as_members(child))[0] for child in children),
+            _unknown(feature, told, beside),
         ),
         was_valid,
     )
 
 
-def _unknown(feature: Json, told: Json) -> dict[str, object]:
-    beside = {
-        "feature": {k: v for k, v in feature.items() if k not in _IN_FEATURE},
-        "properties": {k: v for k, v in told.items() if k not in _IN_PROPERTIES},
-        "geometry": {k: v for k, v in feature["geometry"].items() if k not in _IN_GEOMETRY},
-    }
-    return {name: members for name, members in beside.items() if members}
+def _decoded(raw: msgspec.Raw | None) -> Any:
+    return None if raw is None else msgspec.json.decode(raw)
 
 
-def _geometry(told: Any) -> tuple[BaseGeometry, bool]:
-    if not isinstance(told, dict):
-        raise TypeError("it has no geometry")
-    geometry = shape(told)
+def _as_members(told: object) -> Members:
+    return _members_of(msgspec.json.encode(told))
+
+
+def _unknown(feature: Members, told: Json, beside: Json) -> dict[str, object]:
+    unknown: dict[str, object] = {}
+    if not feature.keys() <= _IN_FEATURE:
+        unknown["feature"] = {k: _decoded(v) for k, v in feature.items() if k not in _IN_FEATURE}
+    if not told.keys() <= _IN_PROPERTIES:
+        unknown["properties"] = {k: v for k, v in told.items() if k not in _IN_PROPERTIES}
+    if beside:
+        unknown["geometry"] = beside
+    return unknown
+
+
+def _geometry(raw: msgspec.Raw | None) -> tuple[BaseGeometry, Json, bool]:
+    """The geometry, members of it that are none of its place, and whether it was valid."""
+    text = b"" if raw is None else bytes(raw)
+    if text in (b"", b"null"):
+        raise ValueError("it has no geometry")
+    beside: Json = {}
+    if text.count(b'"') != _QUOTES:
+        told = msgspec.json.decode(text)
+        beside = {k: v for k, v in told.items() if k not in _IN_GEOMETRY}
+    geometry = shapely.from_geojson(text)
     if geometry.is_empty:
         raise ValueError("its geometry is empty")
+    if geometry.is_valid:
+        return geometry, beside, True
     if not all(math.isfinite(value) for value in geometry.bounds):
         raise ValueError("its coordinates are no numbers")
-    is_valid = bool(geometry.is_valid)
-    return (geometry if is_valid else repaired(geometry)), is_valid
+    return repaired(geometry), beside, False
 
 
 def _id(told: Any) -> UUID:
@@ -201,9 +222,10 @@ def _id(told: Any) -> UUID:
         return uuid4()
 
 
-def _kind(feature: Json, told: Json) -> Kind:
+def _kind(id_: Any, told: Json) -> Kind:
+    """By the newest spelling; files of version 0.2 tell it in place of an id."""
     spelled = (told.get(name) for name in ("objectType", "object_type", "type"))
-    for name in (*spelled, feature.get("id")):
+    for name in (*spelled, id_):
         if name in _KINDS:
             return name
         if isinstance(name, str) and name in _OLD_KINDS:
