@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+CLASS_COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
+"""Told apart by the colour-blind; Okabe and Ito 2008."""
+
+
+def class_colour(index: int) -> str:
+    """The colour of a class that has none of its own, by its number."""
+    return CLASS_COLOURS[index % len(CLASS_COLOURS)]
+
 
 def rgb_of(colour: str) -> list[int]:
     """Red, green and blue of "#rrggbb", 0 to 255."""

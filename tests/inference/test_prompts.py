@@ -19,7 +19,7 @@ from viewer.inference.prompter import Prompter, PrompterError
 from viewer.inference.trial import try_model
 from viewer.overlays.clicked_regions import keep_region
 from viewer.overlays.prompt import Prompt
-from viewer.overlays.result_files import ResultFileError
+from viewer.overlays.result_file import ResultFileError
 
 NUCLEI = Path(__file__).parents[2] / "../shared/data/nuclei/bbbc038-brightfield-train.npz"
 FIELD = Box(1000, 1000, 1400, 1400)

@@ -19,7 +19,8 @@ from viewer.overlays.blocks import BlockKey
 from viewer.overlays.cell_files import write_cells
 from viewer.overlays.export import write_objects
 from viewer.overlays.object_map import ObjectMap
-from viewer.overlays.result_files import ResultFileError, read_result_file
+from viewer.overlays.result_file import ResultFileError
+from viewer.overlays.result_files import read_result_file
 from viewer.overlays.vector_map import VectorMap
 from viewer.overlays.vectors import Vectors
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.geometry import Box
-    from viewer.overlays.result_files import ResultFile
+    from viewer.overlays.result_file import ResultFile
     from viewer.overlays.vector_map import VectorMap
     from viewer.ui.slide_pane import SlidePane
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QInputDialog
 
+from viewer.colours import class_colour
 from viewer.overlays.heatmap import Mark, Query
 from viewer.overlays.object_style import histogram
 from viewer.ui.overlays.gallery import GalleryField, travel_to
-from viewer.ui.overlays.shown_heatmap import ShownHeatmap, mark_colour
+from viewer.ui.overlays.shown_heatmap import ShownHeatmap
 from viewer.ui.overlays.shown_objects import MEASURE_COLOURS, ShownObjects
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ class OverlaySettings(QObject):
         names = shown.query.names
         names += [name for name in self._new_classes if name not in names]
         counts = [sum(mark.name == name for mark in shown.query.marks) for name in names]
-        colours = [mark_colour(index) for index in range(len(names))]
+        colours = [class_colour(index) for index in range(len(names))]
         self._dock.query.show_classes(list(zip(names, colours, counts, strict=True)), chosen)
 
     # The gallery -----------------------------------------------------------------------------

@@ -15,12 +15,8 @@ from viewer.inference.judging import engine_model
 from viewer.inference.model_library import add_model, all_models
 from viewer.overlays.clicked_regions import regions_path
 from viewer.overlays.object_map import ObjectMap
-from viewer.overlays.result_files import (
-    RESULT_SUFFIXES,
-    ResultFile,
-    ResultFileError,
-    read_result_file,
-)
+from viewer.overlays.result_file import ResultFile, ResultFileError
+from viewer.overlays.result_files import RESULT_SUFFIXES, read_result_file
 from viewer.overlays.result_store import clear_results
 from viewer.ui.background import Background
 from viewer.ui.overlays.click_segmenting import ClickSegmenting

@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from viewer.canvas.cell_layer import CellLayer
 from viewer.canvas.layer import Stratum
+from viewer.colours import class_colour
 from viewer.overlays.heatmap import (
     Heatmap,
     HeatmapStyle,
@@ -32,15 +33,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-MARK_COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
-"""Told apart by the colour-blind; Okabe and Ito 2008."""
 _PAUSE_MS = 60
 """Between pictures while blocks come in or a slider moves."""
-
-
-def mark_colour(index: int) -> str:
-    """The colour of a few-shot class by its number."""
-    return MARK_COLOURS[index % len(MARK_COLOURS)]
 
 
 class ShownHeatmap(QObject):
@@ -130,7 +124,7 @@ class ShownHeatmap(QObject):
     def legend(self) -> list[tuple[str, str]]:
         """Names and colours of what is shown."""
         if self._origin.task == "embedding":
-            return [(name, mark_colour(i)) for i, name in enumerate(self.query.names)]
+            return [(name, class_colour(i)) for i, name in enumerate(self.query.names)]
         return self._origin.colours
 
     def choices(self) -> list[str]:
