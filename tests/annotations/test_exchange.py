@@ -205,6 +205,22 @@ def test_the_good_is_taken_and_the_bad_told_by_number(tmp_path: Path) -> None:
     assert read[1].geometry.area == pytest.approx(50)
 
 
+def test_open_rings_are_closed_and_it_is_said(tmp_path: Path) -> None:
+    ring = [[0, 0], [10, 0], [10, 10], [0, 10]]
+    far = [[x + 40, y] for x, y in ring]
+    shapes = [
+        _polygon([ring]),
+        {"type": "MultiPolygon", "coordinates": [[ring], [[*far, far[0]]]]},
+        _polygon([ring[:2]]),
+    ]
+    told = {"type": "FeatureCollection", "features": [_feature(shape) for shape in shapes]}
+    (tmp_path / "a.geojson").write_text(json.dumps(told))
+    read, problems = _read(tmp_path / "a.geojson")
+    assert [each.geometry.area for each in read] == [100, 200]
+    assert [(p.number, p.is_repaired) for p in problems] == [(1, True), (2, True), (3, False)]
+    assert problems[0].reason == "its outline was not closed"
+
+
 def test_written_polygons_are_valid_with_two_decimals(tmp_path: Path) -> None:
     # Two corners that meet when they are rounded.
     thin = shapely.Polygon([(0, 0), (10, 0.001), (20, 0), (20, 10), (10, 0.002), (0, 10)])

@@ -52,6 +52,7 @@ def test_geoparquet_says_what_it_is(tmp_path: Path) -> None:
 
 def test_good_features_are_taken_and_bad_ones_told_by_number(tmp_path: Path) -> None:
     square = [[[10, 10], [20, 10], [20, 20], [10, 20], [10, 10]]]
+    another = [[[x + 20, y] for x, y in square[0]]]
     beside = [[[-9, -9], [-8, -9], [-8, -8]]]
     features = [
         {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": square}},
@@ -59,7 +60,7 @@ def test_good_features_are_taken_and_bad_ones_told_by_number(tmp_path: Path) -> 
         {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [[[1, 2]]]}},
         {
             "type": "Feature",
-            "geometry": {"type": "MultiPolygon", "coordinates": [square, square]},
+            "geometry": {"type": "MultiPolygon", "coordinates": [square, another]},
             "properties": {
                 "classification": {"name": "Tumor", "colorRGB": -3670016},
                 "measurements": [{"name": "Area", "value": 3.5}],

@@ -11,7 +11,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QGuiApplication, QImage
 from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
-from ui_steps import CTRL, SHIFT, drop, open_dialog, press, show_slide
+from ui_steps import CTRL, SHIFT, drop, open_dialog, press, settled_picture, show_slide
 
 from viewer.ui.main_window import MainWindow
 
@@ -149,9 +149,7 @@ def test_brightness_changes_the_picture_and_reset_brings_it_back(
     assert slide_window.focusWidget() is dock.brightness.slider
     # The panel takes its room from the slide a moment later.
     qtbot.waitUntil(lambda: canvas.width() < width_px)
-    qtbot.wait(200)
-    qtbot.waitUntil(lambda: canvas.is_sharp)
-    before = canvas.grab().toImage()
+    before = settled_picture(canvas, qtbot)
     qtbot.keyClick(dock.brightness.slider, Qt.Key.Key_PageUp)
     assert canvas.look.brightness == pytest.approx(dock.brightness.box.value())
     assert canvas.look.brightness != 0.0
@@ -159,7 +157,7 @@ def test_brightness_changes_the_picture_and_reset_brings_it_back(
     qtbot.mouseClick(dock.reset_button, Qt.MouseButton.LeftButton)
     assert canvas.look.is_plain
     assert dock.brightness.box.value() == 0.0
-    qtbot.waitUntil(lambda: canvas.is_sharp and canvas.grab().toImage() == before)
+    assert settled_picture(canvas, qtbot) == before
 
 
 def test_the_profile_is_offered_only_where_there_is_one(

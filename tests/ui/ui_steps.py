@@ -5,16 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QImage
 from PySide6.QtWidgets import QApplication, QDialog, QWidget
 from pytestqt.qtbot import QtBot
 
+from viewer.canvas.canvas import SlideCanvas
 from viewer.ui.main_window import MainWindow
 
 NO_MODIFIER = Qt.KeyboardModifier.NoModifier
 CTRL = Qt.KeyboardModifier.ControlModifier
 SHIFT = Qt.KeyboardModifier.ShiftModifier
 ALT = Qt.KeyboardModifier.AltModifier
+_SETTLED_FRAMES = 20
+"""A fifth of a second and more, by pytest-qt's steps."""
 
 
 def show_slide(window: MainWindow, path: Path, qtbot: QtBot) -> None:
@@ -30,6 +33,22 @@ def rest(window: MainWindow, qtbot: QtBot) -> None:
     qtbot.waitUntil(
         lambda: not any(pane.canvas.is_moving for pane in window.panes.panes), timeout=10_000
     )
+
+
+def settled_picture(canvas: SlideCanvas, qtbot: QtBot) -> QImage:
+    """The canvas's picture once it keeps its size and looks the same several frames in a row."""
+    same = 0
+    picture = canvas.grab().toImage()
+
+    def is_settled() -> bool:
+        nonlocal same, picture
+        now = canvas.grab().toImage()
+        same = same + 1 if canvas.is_sharp and now == picture else 0
+        picture = now
+        return same >= _SETTLED_FRAMES
+
+    qtbot.waitUntil(is_settled, timeout=20_000)
+    return picture
 
 
 def press(

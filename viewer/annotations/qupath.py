@@ -33,6 +33,8 @@ _members_of = msgspec.json.Decoder(Members).decode
 _QUOTES = 6
 """In a geometry that has a type and coordinates and nothing else."""
 
+_CORNERS = 3
+"""The fewest of a ring."""
 _GRID_PX = 0.01
 """QuPath keeps two decimals."""
 _KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -74,13 +76,13 @@ def read_qupath(path: Path, problems: list[Problem]) -> Iterator[Annotation]:
             raise AnnotationFileError(f"{path.name} is no GeoJSON: {error}.") from error
         for number, each in enumerate(raw, 1):
             try:
-                annotation, was_valid = _annotation(_members_of(each))
+                annotation, repair = _annotation(_members_of(each))
             except (msgspec.MsgspecError, ValueError, TypeError, KeyError, AttributeError,
                     IndexError, shapely.errors.ShapelyError) as error:  # fmt: skip
                 problems.append(Problem(number, str(error) or type(error).__name__))
                 continue
-            if not was_valid:
-                problems.append(Problem(number, "its edges crossed", is_repaired=True))
+            if repair:
+                problems.append(Problem(number, repair, is_repaired=True))
             yield annotation
 
 
@@ -148,11 +150,11 @@ def _features(data: Any) -> list[Any]:
     return top.features if top.features is not None else [bytes(data)]
 
 
-def _annotation(feature: Members) -> tuple[Annotation, bool]:
-    """The annotation, and whether its geometry was valid as it came."""
+def _annotation(feature: Members) -> tuple[Annotation, str]:
+    """The annotation, and what had to be repaired of its geometry, if anything."""
     if "geometry" not in feature and "coordinates" in feature:
         feature = {"geometry": msgspec.Raw(msgspec.json.encode(feature))}
-    geometry, beside, was_valid = _geometry(feature.get("geometry"))
+    geometry, beside, repair = _geometry(feature.get("geometry"))
     told: Json = _decoded(feature.get("properties")) or {}
     nucleus = feature.get("nucleusGeometry")
     children = told.get("childObjects", told.get("children")) or []
@@ -173,7 +175,7 @@ def _annotation(feature: Members) -> tuple[Annotation, bool]:
             tuple(_annotation(_as_members(child))[0] for child in children),
             _unknown(feature, told, beside),
         ),
-        was_valid,
+        repair,
     )
 
 
@@ -196,8 +198,8 @@ def _unknown(feature: Members, told: Json, beside: Json) -> dict[str, object]:
     return unknown
 
 
-def _geometry(raw: msgspec.Raw | None) -> tuple[BaseGeometry, Json, bool]:
-    """The geometry, members of it that are none of its place, and whether it was valid."""
+def _geometry(raw: msgspec.Raw | None) -> tuple[BaseGeometry, Json, str]:
+    """The geometry, members of it that are none of its place, and what was repaired."""
     text = b"" if raw is None else bytes(raw)
     if text in (b"", b"null"):
         raise ValueError("it has no geometry")
@@ -205,14 +207,44 @@ def _geometry(raw: msgspec.Raw | None) -> tuple[BaseGeometry, Json, bool]:
     if text.count(b'"') != _QUOTES:
         told = msgspec.json.decode(text)
         beside = {k: v for k, v in told.items() if k not in _IN_GEOMETRY}
-    geometry = shapely.from_geojson(text)
+    geometry, repair = _shape(text)
     if geometry.is_empty:
         raise ValueError("its geometry is empty")
     if geometry.is_valid:
-        return geometry, beside, True
+        return geometry, beside, repair
     if not all(math.isfinite(value) for value in geometry.bounds):
         raise ValueError("its coordinates are no numbers")
-    return repaired(geometry), beside, False
+    return repaired(geometry), beside, "its edges crossed"
+
+
+def _shape(text: bytes) -> tuple[BaseGeometry, str]:
+    try:
+        return shapely.from_geojson(text), ""
+    except shapely.errors.ShapelyError:
+        told = msgspec.json.decode(text)
+        closed = _closed(told)
+        if closed == told:
+            raise
+        return shapely.from_geojson(msgspec.json.encode(closed)), "its outline was not closed"
+
+
+def _closed(told: Json) -> Json:
+    """The geometry with the first corner of each ring as its last, too, as the format wants."""
+
+    def close(ring: list[Any]) -> list[Any]:
+        return ring if len(ring) < _CORNERS or ring[0] == ring[-1] else [*ring, ring[0]]
+
+    match told["type"]:
+        case "Polygon":
+            rings = [close(ring) for ring in told["coordinates"]]
+            return told | {"coordinates": rings}
+        case "MultiPolygon":
+            polygons = [[close(ring) for ring in rings] for rings in told["coordinates"]]
+            return told | {"coordinates": polygons}
+        case "GeometryCollection":
+            return told | {"geometries": [_closed(each) for each in told["geometries"]]}
+        case _:
+            return told
 
 
 def _id(told: Any) -> UUID:
