@@ -1,0 +1,1 @@
+"""Agents that read slides: the loop, its policies and tools, and the vision-language client."""
