@@ -1,0 +1,1 @@
+"""Where readers look: learned from their sessions, measured, and proposed for other slides."""
