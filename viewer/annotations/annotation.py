@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 from uuid import UUID, uuid4
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
 Kind = Literal["annotation", "detection", "cell", "tile", "tmaCore", "root"]
 """As QuPath tells objects apart."""
+
+DESCRIPTION = "ANNOTATION_DESCRIPTION"
+"""Where QuPath keeps a description among the metadata."""
+AUTHOR, CREATED, MODIFIED = "Author", "Created", "Modified"
 
 NO_COLOUR = "#c80000"
 """Of a class that tells none; QuPath's default for annotations is red."""
@@ -73,6 +78,46 @@ class Annotation:
     metadata: Mapping[str, str] = field(default_factory=_no_text)
     children: tuple[Annotation, ...] = ()
     unknown: Mapping[str, object] = field(default_factory=_nothing)
+
+    @property
+    def description(self) -> str:
+        return self.metadata.get(DESCRIPTION, "")
+
+    @property
+    def author(self) -> str:
+        return self.metadata.get(AUTHOR, "")
+
+    @property
+    def modified_utc(self) -> str:
+        """ISO 8601; "" where nobody noted it."""
+        return self.metadata.get(MODIFIED, self.metadata.get(CREATED, ""))
+
+    @property
+    def shown_colour(self) -> str:
+        """Its own, else that of its class."""
+        return self.colour or (self.shown_as.colour if self.shown_as else NO_COLOUR)
+
+    @property
+    def class_name(self) -> str:
+        """Empty where it has no class."""
+        return self.shown_as.name if self.shown_as else ""
+
+    def noted(self, key: str, value: str) -> Annotation:
+        """With a piece of metadata; "" removes it."""
+        others = {name: text for name, text in self.metadata.items() if name != key}
+        return replace(self, metadata=others | {key: value} if value else others)
+
+    def signed(self, author: str) -> Annotation:
+        """As it leaves the hand of an author: who drew it, when, and when it was changed."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        told = dict(self.metadata)
+        if CREATED in told:
+            told[MODIFIED] = now
+        else:
+            told[CREATED] = now
+            if author:
+                told[AUTHOR] = author
+        return replace(self, metadata=told)
 
     def area_um2(self, mpp_um: float) -> float:
         return self.geometry.area * mpp_um**2

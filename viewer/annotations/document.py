@@ -1,0 +1,220 @@
+"""All annotations of one slide, and the history of what was done to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from viewer.annotations.bounds_index import BoundsIndex
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from uuid import UUID
+
+    from viewer.annotations.annotation import Annotation
+    from viewer.geometry import Box
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One annotation before and after; None where it was not yet, or is no more."""
+
+    before: Annotation | None
+    after: Annotation | None
+
+    def __post_init__(self) -> None:
+        if self.before is None and self.after is None:
+            raise ValueError("a change of nothing")
+
+    @property
+    def id(self) -> UUID:
+        annotation = self.after or self.before
+        assert annotation is not None
+        return annotation.id
+
+    @property
+    def reversed(self) -> Change:
+        return Change(self.after, self.before)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one act changed; undone and redone as a whole.
+
+    Attributes
+    ----------
+    label
+        What was done, as menus show it, such as "Brush" or "Set class".
+    """
+
+    label: str
+    changes: tuple[Change, ...]
+
+    @property
+    def reversed(self) -> Step:
+        return Step(self.label, tuple(change.reversed for change in reversed(self.changes)))
+
+
+def adding(label: str, annotations: Iterable[Annotation]) -> Step:
+    """The step that adds annotations."""
+    return Step(label, tuple(Change(None, annotation) for annotation in annotations))
+
+
+def removing(label: str, annotations: Iterable[Annotation]) -> Step:
+    """The step that removes annotations."""
+    return Step(label, tuple(Change(annotation, None) for annotation in annotations))
+
+
+def changing(label: str, pairs: Iterable[tuple[Annotation, Annotation]]) -> Step:
+    """The step that puts each second annotation in the place of the first, which has its id."""
+    changes = (Change(before, after) for before, after in pairs if before != after)
+    return Step(label, tuple(changes))
+
+
+class Document:
+    """The annotations of a slide in the order in which they are drawn, the lowest first.
+
+    Annotations are never changed in place: an act puts others in their place, and the history
+    holds just what each act changed. Not safe across threads; belongs to the one that draws.
+    """
+
+    def __init__(self, annotations: Iterable[Annotation] = ()) -> None:
+        self._held: dict[UUID, Annotation] = {}
+        self._index = BoundsIndex()
+        self._undo: list[Step] = []
+        self._redo: list[Step] = []
+        self._listeners: list[Callable[[Step], object]] = []
+        self.is_read_only = False
+        self._fill(annotations)
+
+    # What is there ---------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __iter__(self) -> Iterator[Annotation]:
+        """In the order of drawing."""
+        return (self._held[id_] for id_ in self._index.ordered())
+
+    def __contains__(self, id_: object) -> bool:
+        return id_ in self._held
+
+    def __getitem__(self, id_: UUID) -> Annotation:
+        return self._held[id_]
+
+    def get(self, id_: UUID) -> Annotation | None:
+        return self._held.get(id_)
+
+    def of(self, ids: Iterable[UUID]) -> list[Annotation]:
+        """Those of the ids that are here, in the order of drawing."""
+        found = [id_ for id_ in ids if id_ in self._held]
+        return [self._held[id_] for id_ in sorted(found, key=self._index.place)]
+
+    def inside(self, box: Box) -> list[Annotation]:
+        """Whose bounds meet a level-0 box, in the order of drawing."""
+        return [self._held[id_] for id_ in self._index.inside(box)]
+
+    def place(self, id_: UUID) -> int:
+        """Rank in the order of drawing; also of what was removed, which comes back there."""
+        return self._index.place(id_)
+
+    # What is done ----------------------------------------------------------------------------
+
+    def do(self, step: Step) -> None:
+        """Carries out a step; one that changes nothing leaves no trace.
+
+        Raises
+        ------
+        ValueError
+            Something is not as the step takes it to be: nothing is changed.
+        """
+        if self.is_read_only:
+            raise ReadOnlyError
+        if not step.changes:
+            return
+        for change in step.changes:
+            if self._held.get(change.id) != change.before:
+                raise ValueError(f"{change.id} is not as the step found it")
+        self._undo.append(step)
+        self._redo.clear()
+        self._apply(step)
+
+    def undo(self) -> Step | None:
+        """Takes back the last step and gives what that changed."""
+        return self._turn(self._undo, self._redo)
+
+    def redo(self) -> Step | None:
+        """Does again what was undone last."""
+        return self._turn(self._redo, self._undo)
+
+    @property
+    def undo_label(self) -> str | None:
+        """Of the step that `undo` takes back; None when there is none."""
+        return self._undo[-1].label if self._undo else None
+
+    @property
+    def redo_label(self) -> str | None:
+        return self._redo[-1].label if self._redo else None
+
+    def reset(self, annotations: Iterable[Annotation]) -> None:
+        """Holds these from now on, as those of a file that another window changed; no history."""
+        gone = removing("", list(self))
+        for change in gone.changes:
+            self._put(change)
+        self._index = BoundsIndex()
+        self._undo.clear()
+        self._redo.clear()
+        self._fill(annotations)
+        self._tell(Step("", (*gone.changes, *adding("", self).changes)))
+
+    def listen(self, listener: Callable[[Step], object]) -> Callable[[], None]:
+        """Calls `listener` after each change with what changed, undo and redo too.
+
+        Returns what ends it.
+        """
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    # -----------------------------------------------------------------------------------------
+
+    def _fill(self, annotations: Iterable[Annotation]) -> None:
+        for annotation in annotations:
+            self._held[annotation.id] = annotation
+        self._index.put_all(self._held.values())
+
+    def _turn(self, source: list[Step], target: list[Step]) -> Step | None:
+        if not source or self.is_read_only:
+            return None
+        reversed_ = source.pop().reversed
+        target.append(reversed_)
+        self._apply(reversed_)
+        return reversed_
+
+    def _apply(self, step: Step) -> None:
+        for change in step.changes:
+            self._put(change)
+        self._tell(step)
+
+    def _put(self, change: Change) -> None:
+        if change.after is None:
+            del self._held[change.id]
+            self._index.remove(change.id)
+        else:
+            self._held[change.id] = change.after
+            self._index.put(change.after)
+
+    def _tell(self, step: Step) -> None:
+        for listener in tuple(self._listeners):
+            listener(step)
+
+
+class ReadOnlyError(Exception):
+    """Another window draws on this slide."""
+
+    def __str__(self) -> str:
+        return "Another window draws on this slide: close it there first."
+
+
+def topmost(annotations: Sequence[Annotation]) -> list[Annotation]:
+    """From the top down: what a click finds first."""
+    return list(reversed(annotations))

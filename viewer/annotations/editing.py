@@ -1,0 +1,292 @@
+"""What hands do to shapes: pure functions from geometries to geometries, level-0 pixels."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import shapely
+from shapely import affinity
+from shapely.ops import split as split_geometry
+
+from viewer.annotations.annotation import repaired
+from viewer.geometry import Point
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from numpy.typing import NDArray
+    from shapely.geometry.base import BaseGeometry
+
+    _Edit = Callable[[list[Point]], list[Point]]
+
+_ELLIPSE_SEGMENTS = 16
+"""Of a quarter; 64 corners are round at any size on a screen."""
+_CIRCLE_SEGMENTS = 8
+_RIGHT_ANGLE = 1e-3
+"""How far from 1 the share of the smallest turned rectangle may be that a rectangle fills."""
+
+
+class EmptyShapeError(Exception):
+    """Nothing would be left of a shape."""
+
+    def __str__(self) -> str:
+        return "Nothing would be left of it."
+
+
+# New shapes ----------------------------------------------------------------------------------
+
+
+def rectangle(a: Point, b: Point, angle_deg: float = 0.0) -> shapely.Polygon:
+    """The rectangle with opposite corners `a` and `b` whose sides are turned by an angle."""
+    middle = Point((a.x + b.x) / 2, (a.y + b.y) / 2)
+    upright = [affinity.rotate(shapely.Point(p), -angle_deg, origin=middle) for p in (a, b)]
+    (ax, ay), (bx, by) = (point.coords[0] for point in upright)
+    box = shapely.box(min(ax, bx), min(ay, by), max(ax, bx), max(ay, by))
+    return affinity.rotate(box, angle_deg, origin=middle) if angle_deg else box
+
+
+def ellipse(a: Point, b: Point) -> shapely.Polygon:
+    """The ellipse in the box with opposite corners `a` and `b`; its bounds are that box."""
+    circle = shapely.Point(0, 0).buffer(1.0, quad_segs=_ELLIPSE_SEGMENTS)
+    sized = affinity.scale(circle, abs(b.x - a.x) / 2, abs(b.y - a.y) / 2, origin=(0, 0))
+    return affinity.translate(sized, (a.x + b.x) / 2, (a.y + b.y) / 2)
+
+
+def polygon(corners: Sequence[Point]) -> BaseGeometry:
+    """The region within a line that is drawn round it, crossings mended.
+
+    Raises
+    ------
+    EmptyShapeError
+        The corners enclose nothing.
+    """
+    if len(corners) < 3:
+        raise EmptyShapeError
+    return _region(shapely.Polygon(corners))
+
+
+def brush_mark(places: Sequence[Point], radius: float) -> BaseGeometry:
+    """What a round brush leaves along a line."""
+    line = shapely.LineString(places) if len(places) > 1 else shapely.Point(places[0])
+    return line.buffer(radius, quad_segs=_CIRCLE_SEGMENTS)
+
+
+# Shapes and shapes ---------------------------------------------------------------------------
+
+
+def merged(shapes: Iterable[BaseGeometry]) -> BaseGeometry:
+    """All that any of them covers."""
+    return _kept(shapely.union_all(list(shapes)))
+
+
+def without(shape: BaseGeometry, others: Iterable[BaseGeometry]) -> BaseGeometry:
+    """What the others do not cover. Raises EmptyShapeError."""
+    return _kept(shapely.difference(shape, shapely.union_all(list(others))))
+
+
+def common(shapes: Iterable[BaseGeometry]) -> BaseGeometry:
+    """What all of them cover. Raises EmptyShapeError."""
+    return _kept(shapely.intersection_all(list(shapes)))
+
+
+def split_by(shape: BaseGeometry, line: shapely.LineString) -> list[BaseGeometry]:
+    """The pieces that a line cuts a region into; one where it does not go right through."""
+    pieces = [
+        piece
+        for part in shapely.get_parts(shape).tolist()
+        for piece in split_geometry(part, line).geoms
+    ]
+    return [_kept(piece) for piece in pieces if not piece.is_empty]
+
+
+def parts(shape: BaseGeometry) -> list[BaseGeometry]:
+    """Of a shape of many parts, each by itself."""
+    return shapely.get_parts(shape).tolist()
+
+
+def without_holes(shape: BaseGeometry) -> BaseGeometry:
+    """With its holes filled."""
+    return merged(
+        shapely.Polygon(part.exterior) if isinstance(part, shapely.Polygon) else part
+        for part in parts(shape)
+    )
+
+
+def simplified(shape: BaseGeometry, tolerance: float) -> BaseGeometry:
+    """With fewer corners, none of the old ones farther than `tolerance` from the new edges."""
+    return _kept(shape.simplify(tolerance, preserve_topology=True))
+
+
+def grown(shape: BaseGeometry, distance: float) -> BaseGeometry:
+    """Grown by a distance on all sides; shrunk by a negative one. Raises EmptyShapeError."""
+    return _kept(shape.buffer(distance, quad_segs=_CIRCLE_SEGMENTS))
+
+
+def moved(shape: BaseGeometry, dx: float, dy: float) -> BaseGeometry:
+    return affinity.translate(shape, dx, dy)
+
+
+def turned(shape: BaseGeometry, angle_deg: float) -> BaseGeometry:
+    """Turned clockwise on the slide about the middle of its bounds."""
+    return affinity.rotate(shape, angle_deg, origin="center")
+
+
+# Corners -------------------------------------------------------------------------------------
+
+
+class Corner(NamedTuple):
+    """Which corner of a shape: its part, the ring of that (0 is the outer one), its place there."""
+
+    part: int
+    ring: int
+    index: int
+
+
+def corners_of(shape: BaseGeometry) -> list[tuple[Corner, Point]]:
+    """All corners; the last of a ring, which repeats the first, is left out."""
+    return [
+        (Corner(number, ring, index), Point(x, y))
+        for number, part in enumerate(parts(shape))
+        for ring, (places, _) in enumerate(_rings(part))
+        for index, (x, y) in enumerate(places)
+    ]
+
+
+def with_corner(shape: BaseGeometry, which: Corner, place: Point) -> BaseGeometry:
+    """With a corner in another place; edges that cross then are mended."""
+    return _edited(shape, which, lambda places: _put(places, which.index, place))
+
+
+def with_new_corner(shape: BaseGeometry, after: Corner, place: Point) -> BaseGeometry:
+    """With one more corner behind another."""
+    at = after.index + 1
+    return _edited(shape, after, lambda places: [*places[:at], place, *places[at:]])
+
+
+def without_corner(shape: BaseGeometry, which: Corner) -> BaseGeometry:
+    """With one corner less; a hole of three corners goes. Raises EmptyShapeError."""
+    at = which.index
+    return _edited(shape, which, lambda places: [*places[:at], *places[at + 1 :]])
+
+
+def nearest_edge(shape: BaseGeometry, place: Point) -> tuple[Corner, Point, float]:
+    """The corner that the nearest edge begins at, the nearest point of the edge, its distance."""
+    best: tuple[Corner, Point, float] | None = None
+    for number, part in enumerate(parts(shape)):
+        for ring, (places, is_closed) in enumerate(_rings(part)):
+            line = np.array([*places, places[0]] if is_closed else places, float)
+            index, nearest, distance = _nearest_on(line, place)
+            if best is None or distance < best[2]:
+                best = Corner(number, ring, index), nearest, distance
+    assert best is not None
+    return best
+
+
+def snapped(place: Point, shapes: Iterable[BaseGeometry], reach: float) -> Point:
+    """The nearest point of a border within `reach`, else the place itself."""
+    found = [(distance, at) for _, at, distance in (nearest_edge(s, place) for s in shapes)]
+    distance, nearest = min(found, default=(math.inf, place))
+    return nearest if distance <= reach else place
+
+
+def is_rectangle(shape: BaseGeometry) -> bool:
+    """Whether it has four right angles, turned or not."""
+    if not isinstance(shape, shapely.Polygon) or shape.interiors:
+        return False
+    if len(shape.exterior.coords) != 5:
+        return False
+    around = shape.minimum_rotated_rectangle.area
+    return around > 0 and abs(shape.area / around - 1.0) < _RIGHT_ANGLE
+
+
+# ---------------------------------------------------------------------------------------------
+
+
+def _kept(shape: BaseGeometry) -> BaseGeometry:
+    """As it may stay: valid, of one kind, not empty."""
+    if shape.is_empty:
+        raise EmptyShapeError
+    if shape.is_valid and shape.geom_type != "GeometryCollection":
+        return shape
+    try:
+        return repaired(shape)
+    except ValueError as error:
+        raise EmptyShapeError from error
+
+
+def _region(shape: BaseGeometry) -> BaseGeometry:
+    kept = _kept(shape)
+    if shapely.get_dimensions(kept) < 2:
+        raise EmptyShapeError
+    return kept
+
+
+def _rings(part: BaseGeometry) -> list[tuple[list[Point], bool]]:
+    """Corners of each ring or line of one part, and whether the line is closed."""
+    if isinstance(part, shapely.Polygon):
+        rings = (part.exterior, *part.interiors)
+        return [([Point(x, y) for x, y, *_ in ring.coords][:-1], True) for ring in rings]
+    return [([Point(x, y) for x, y, *_ in part.coords], False)]
+
+
+def _edited(shape: BaseGeometry, which: Corner, edit: _Edit) -> BaseGeometry:
+    before = parts(shape)
+    part = before[which.part]
+    rings = [places for places, _ in _rings(part)]
+    rings[which.ring] = edit(rings[which.ring])
+    others = [*before[: which.part], *before[which.part + 1 :]]
+    match part:
+        case shapely.Polygon():
+            outer, *holes = rings
+            if len(outer) < 3:
+                raise EmptyShapeError
+            new = _region(shapely.Polygon(outer, [hole for hole in holes if len(hole) > 2]))
+        case shapely.LineString():
+            if len(rings[0]) < 2:
+                raise EmptyShapeError
+            new = shapely.LineString(rings[0])
+        case _:
+            new = shapely.Point(rings[0][0]) if rings[0] else None
+    if new is None:
+        if not others:
+            raise EmptyShapeError
+        return _together(others)
+    if not others:
+        return new
+    return _together([*before[: which.part], new, *before[which.part + 1 :]])
+
+
+def _together(pieces: list[BaseGeometry]) -> BaseGeometry:
+    """Parts as one shape, in their order where they do not overlap."""
+    pieces = [piece for each in pieces for piece in parts(each)]
+    match pieces[0]:
+        case _ if len(pieces) == 1:
+            return pieces[0]
+        case shapely.Polygon():
+            joined = shapely.MultiPolygon(pieces)
+        case shapely.LineString():
+            joined = shapely.MultiLineString(pieces)
+        case _:
+            joined = shapely.MultiPoint(pieces)
+    return _kept(joined)
+
+
+def _put(places: list[Point], index: int, place: Point) -> list[Point]:
+    return [*places[:index], place, *places[index + 1 :]]
+
+
+def _nearest_on(line: NDArray[np.float64], place: Point) -> tuple[int, Point, float]:
+    """Of a polyline (n, 2): index of the edge, nearest point, distance."""
+    if len(line) == 1:
+        (x, y) = line[0].tolist()
+        return 0, Point(x, y), math.hypot(x - place.x, y - place.y)
+    starts, along = line[:-1], np.diff(line, axis=0)
+    lengths = np.maximum((along**2).sum(1), 1e-12)
+    share = np.clip(((place - starts) * along).sum(1) / lengths, 0.0, 1.0)
+    nearest = starts + share[:, None] * along
+    distances = np.hypot(*(nearest - place).T)
+    index = int(distances.argmin())
+    x, y = nearest[index].tolist()
+    return index, Point(x, y), float(distances[index])

@@ -1,0 +1,112 @@
+"""The classes that annotations are told apart by, with colours and keys; kept as JSON."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from viewer.annotations.annotation import NO_COLOUR, AnnotationClass
+from viewer.whole_file import whole_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+_COLOUR = re.compile("#[0-9a-f]{6}")
+
+
+class PaletteError(Exception):
+    """A file of classes that cannot be used; `str()` is one sentence."""
+
+
+class PaletteClass(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One class.
+
+    Attributes
+    ----------
+    colour
+        "#rrggbb".
+    key
+        Qt's portable text of the key that gives the class to what is chosen, or "".
+    """
+
+    name: str
+    colour: str
+    key: str = ""
+
+    @property
+    def annotation_class(self) -> AnnotationClass:
+        return AnnotationClass(self.name, self.colour)
+
+
+Palette = tuple[PaletteClass, ...]
+
+DEFAULT_PALETTE: Palette = (
+    PaletteClass("Tumor", "#c80000"),
+    PaletteClass("Stroma", "#96c896"),
+    PaletteClass("Immune cells", "#a05aa0"),
+    PaletteClass("Necrosis", "#323232"),
+    PaletteClass("Other", "#ffc800"),
+    PaletteClass("Region*", "#0000b4"),
+    PaletteClass("Ignore*", "#b4b4b4"),
+    PaletteClass("Positive", "#fa3e3e"),
+    PaletteClass("Negative", "#7070e1"),
+)
+"""Names and colours as QuPath's users know them."""
+
+
+class _Told(msgspec.Struct):
+    """A class in our own file, or in `classifiers/classes.json` of a QuPath project."""
+
+    name: str
+    colour: str = ""
+    key: str = ""
+    color: int | list[int] | None = None
+
+
+class _File(msgspec.Struct):
+    classes: list[_Told] | None = None
+    path_classes: list[_Told] | None = msgspec.field(default=None, name="pathClasses")
+
+
+def read_palette(path: Path) -> Palette:
+    """Reads our own JSON, or the classes of a QuPath project.
+
+    Raises
+    ------
+    PaletteError
+        The file cannot be read, or holds no classes.
+    """
+    try:
+        told = msgspec.json.decode(path.read_bytes(), type=_File)
+    except OSError as error:
+        raise PaletteError(f"{path.name} cannot be read ({error.strerror or error}).") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise PaletteError(f"{path.name} holds no list of classes: {error}.") from error
+    classes = [*(told.classes or ()), *(told.path_classes or ())]
+    named = {each.name: _taken(each) for each in classes if each.name}
+    if not named:
+        raise PaletteError(f"{path.name} holds no classes.")
+    return tuple(named.values())
+
+
+def write_palette(path: Path, palette: Palette) -> None:
+    """Raises OSError; a file that was there is left as it was."""
+    with whole_file(path) as part:
+        text = msgspec.json.encode({"version": 1, "classes": palette})
+        part.write_bytes(msgspec.json.format(text, indent=2))
+
+
+def _taken(told: _Told) -> PaletteClass:
+    colour = told.colour.lower()
+    if not _COLOUR.fullmatch(colour):
+        match told.color:
+            case int() as packed:
+                colour = f"#{packed & 0xFFFFFF:06x}"
+            case [red, green, blue, *_]:
+                colour = f"#{red & 255:02x}{green & 255:02x}{blue & 255:02x}"
+            case _:
+                colour = NO_COLOUR
+    return PaletteClass(told.name, colour, told.key)

@@ -1,0 +1,66 @@
+"""Which annotations the next act is for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from uuid import UUID
+
+    from viewer.annotations.annotation import Annotation
+    from viewer.annotations.document import Document, Step
+
+
+class Selection:
+    """The chosen annotations of a document; what is removed is chosen no more."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._ids: frozenset[UUID] = frozenset()
+        self._listeners: list[Callable[[], object]] = []
+        document.listen(self._follow)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __iter__(self) -> Iterator[UUID]:
+        return iter(self._ids)
+
+    def __contains__(self, id_: object) -> bool:
+        return id_ in self._ids
+
+    @property
+    def annotations(self) -> list[Annotation]:
+        """In the order of drawing."""
+        return self._document.of(self._ids)
+
+    @property
+    def changeable(self) -> list[Annotation]:
+        """Those that are not locked."""
+        return [annotation for annotation in self.annotations if not annotation.is_locked]
+
+    def choose(self, ids: Iterable[UUID]) -> None:
+        """Chooses these and no others."""
+        wanted = frozenset(ids)
+        if wanted != self._ids:
+            self._ids = wanted
+            self._tell()
+
+    def turn(self, id_: UUID) -> None:
+        """Chooses one more, or one less where it was chosen."""
+        self.choose(self._ids ^ {id_})
+
+    def listen(self, listener: Callable[[], object]) -> Callable[[], None]:
+        """Calls `listener` after each change. Returns what ends it."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def _follow(self, step: Step) -> None:
+        gone = {change.id for change in step.changes if change.id not in self._document}
+        if gone & self._ids:
+            self.choose(self._ids - gone)
+
+    def _tell(self) -> None:
+        for listener in tuple(self._listeners):
+            listener()
