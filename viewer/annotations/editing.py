@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
@@ -136,7 +137,8 @@ def turned(shape: BaseGeometry, angle_deg: float) -> BaseGeometry:
 # Corners -------------------------------------------------------------------------------------
 
 
-class Corner(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Corner:
     """Which corner of a shape: its part, the ring of that (0 is the outer one), its place there."""
 
     part: int
@@ -261,16 +263,17 @@ def _edited(shape: BaseGeometry, which: Corner, edit: _Edit) -> BaseGeometry:
 def _together(pieces: list[BaseGeometry]) -> BaseGeometry:
     """Parts as one shape, in their order where they do not overlap."""
     pieces = [piece for each in pieces for piece in parts(each)]
-    match pieces[0]:
-        case _ if len(pieces) == 1:
-            return pieces[0]
-        case shapely.Polygon():
-            joined = shapely.MultiPolygon(pieces)
-        case shapely.LineString():
-            joined = shapely.MultiLineString(pieces)
-        case _:
-            joined = shapely.MultiPoint(pieces)
-    return _kept(joined)
+    if len(pieces) == 1:
+        return pieces[0]
+    join = _JOINED[pieces[0].geom_type]
+    return _kept(join(np.array(pieces, dtype=object)))
+
+
+_JOINED: dict[str, Callable[[Any], BaseGeometry]] = {
+    "Polygon": shapely.multipolygons,
+    "LineString": shapely.multilinestrings,
+    "Point": shapely.multipoints,
+}
 
 
 def _put(places: list[Point], index: int, place: Point) -> list[Point]:
