@@ -55,6 +55,35 @@ def test_what_a_step_found_otherwise_is_not_done() -> None:
     assert document.undo_label == "Draw"
 
 
+def test_the_parts_of_a_stroke_are_undone_as_one() -> None:
+    document = Document()
+    a, b = square(0), square(20)
+    document.do(adding("Draw", [b]))
+    larger, largest = replace(a, name="larger"), replace(a, name="largest")
+    stroke = document.do(adding("Brush", [a]))
+    stroke = document.do(changing("Brush", [(a, larger)]), stroke)
+    document.do(changing("Brush", [(larger, largest)]), stroke)
+    assert list(document) == [b, largest]
+    document.undo()
+    assert list(document) == [b]
+    document.redo()
+    assert list(document) == [b, largest]
+
+
+def test_a_step_joins_no_other_than_the_one_meant() -> None:
+    document = Document()
+    a = square(0)
+    stroke = document.do(adding("Brush", [a]))
+    document.do(adding("Draw", [square(20)]))
+    document.do(changing("Brush", [(a, replace(a, name="larger"))]), stroke)
+    document.undo()
+    assert list(document)[0] == a
+    document.undo()
+    document.do(removing("Brush", [a]), stroke)
+    assert list(document) == []
+    assert document.undo_label is None
+
+
 def test_a_new_step_ends_what_could_be_redone() -> None:
     document = Document()
     document.do(adding("Draw", [square(0)]))

@@ -71,6 +71,16 @@ def changing(label: str, pairs: Iterable[tuple[Annotation, Annotation]]) -> Step
     return Step(label, tuple(changes))
 
 
+def joined(first: Step, then: Step) -> Step:
+    """Two steps as one: of each annotation how it was at first and how it is at last."""
+    changes = {change.id: change for change in first.changes}
+    for change in then.changes:
+        earlier = changes.pop(change.id, change)
+        if earlier.before is not None or change.after is not None:
+            changes[change.id] = Change(earlier.before, change.after)
+    return Step(then.label, tuple(changes.values()))
+
+
 class Document:
     """The annotations of a slide in the order in which they are drawn, the lowest first.
 
@@ -120,8 +130,11 @@ class Document:
 
     # What is done ----------------------------------------------------------------------------
 
-    def do(self, step: Step) -> None:
+    def do(self, step: Step, joining: Step | None = None) -> Step:
         """Carries out a step; one that changes nothing leaves no trace.
+
+        Where `joining` is the last step of the history the two become one, as the parts of a
+        stroke that is kept before it ends. Returns the step as the history has it.
 
         Raises
         ------
@@ -131,13 +144,18 @@ class Document:
         if self.is_read_only:
             raise ReadOnlyError
         if not step.changes:
-            return
+            return step
         for change in step.changes:
             if self._held.get(change.id) != change.before:
                 raise ValueError(f"{change.id} is not as the step found it")
-        self._undo.append(step)
+        kept = step
+        if joining is not None and self._undo and self._undo[-1] is joining:
+            kept = joined(self._undo.pop(), step)
+        if kept.changes:
+            self._undo.append(kept)
         self._redo.clear()
         self._apply(step)
+        return kept
 
     def undo(self) -> Step | None:
         """Takes back the last step and gives what that changed."""

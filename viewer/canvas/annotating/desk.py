@@ -1,0 +1,107 @@
+"""What the tools of one pane work on: its annotations, who draws, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from viewer.annotations.annotation import Annotation
+from viewer.annotations.document import ReadOnlyError, adding, changing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shapely.geometry.base import BaseGeometry
+
+    from viewer.annotations.annotation import AnnotationClass
+    from viewer.annotations.document import Document, Step
+    from viewer.annotations.selection import Selection
+
+
+@dataclass(slots=True)
+class DrawingOptions:
+    """How the tools draw; one object for all panes of a window.
+
+    Attributes
+    ----------
+    avoid_overlap
+        Whether new regions leave out what others cover.
+    snapping
+        Whether corners jump to borders that are near.
+    brush_px
+        Diameter of the brush: logical screen pixels, or level-0 pixels with `brush_on_slide`.
+    wand_sensitivity
+        How unlike a colour may be that the wand still takes, in standard deviations of the colours
+        round the place where it is set down.
+    """
+
+    avoid_overlap: bool = False
+    snapping: bool = False
+    brush_px: float = 50.0
+    brush_on_slide: bool = False
+    wand_sensitivity: float = 2.0
+
+
+class Desk:
+    """The annotations of one slide in one pane, for the tools and for commands.
+
+    Parameters
+    ----------
+    say
+        Shows a sentence for a while.
+    """
+
+    def __init__(
+        self,
+        document: Document,
+        selection: Selection,
+        options: DrawingOptions,
+        say: Callable[[str], object],
+        *,
+        author: str = "",
+        mpp_um: float | None = None,
+    ) -> None:
+        self.document = document
+        self.selection = selection
+        self.options = options
+        self.say = say
+        self.author = author
+        self.mpp_um = mpp_um
+        self.current_class: AnnotationClass | None = None
+        """Of what is drawn next."""
+
+    def do(self, step: Step, joining: Step | None = None) -> Step | None:
+        """Carries out a step, as a part of the step `joining` if that was the last one.
+
+        Returns the step as the history has it; None where nothing was to be done or may be done,
+        which is said.
+        """
+        if not step.changes:
+            return None
+        try:
+            return self.document.do(step, joining)
+        except ReadOnlyError as error:
+            self.say(str(error))
+            return None
+
+    def new(self, geometry: BaseGeometry, *, is_ellipse: bool = False) -> Annotation:
+        """An annotation of the present class by the present author, not yet in the document."""
+        drawn = Annotation(geometry, shown_as=self.current_class, is_ellipse=is_ellipse)
+        return drawn.signed(self.author)
+
+    def reshaped(self, annotation: Annotation, geometry: BaseGeometry) -> Annotation:
+        """The annotation with another shape; an ellipse is none any more."""
+        return replace(annotation, geometry=geometry, is_ellipse=False).signed(self.author)
+
+    def add(self, label: str, *annotations: Annotation, joining: Step | None = None) -> Step | None:
+        """Adds annotations and chooses them."""
+        done = self.do(adding(label, annotations), joining)
+        if done is not None:
+            self.selection.choose(annotation.id for annotation in annotations)
+        return done
+
+    def change(
+        self, label: str, before: Annotation, after: Annotation, joining: Step | None = None
+    ) -> Step | None:
+        """Puts an annotation in the place of another with its id."""
+        return self.do(changing(label, [(before, after)]), joining)
