@@ -31,12 +31,8 @@ class BoundsIndex:
         # Rows without bounds are NaN, which no comparison holds for.
         self._bounds: NDArray[np.float64] = np.full((_FIRST_ROWS, 4), np.nan)
 
-    def put(self, annotation: Annotation) -> None:
-        """Adds an annotation on top, or moves the one with its id."""
-        self._bounds[self._row(annotation.id)] = annotation.geometry.bounds
-
-    def put_all(self, annotations: Collection[Annotation]) -> None:
-        """As `put` for each."""
+    def put(self, annotations: Collection[Annotation]) -> None:
+        """Adds annotations on top, and moves those whose id is here."""
         if not annotations:
             return
         rows = [self._row(annotation.id) for annotation in annotations]

@@ -177,8 +177,7 @@ class Document:
     def reset(self, annotations: Iterable[Annotation]) -> None:
         """Holds these from now on, as those of a file that another window changed; no history."""
         gone = removing("", list(self))
-        for change in gone.changes:
-            self._put(change)
+        self._held.clear()
         self._index = BoundsIndex()
         self._undo.clear()
         self._redo.clear()
@@ -198,7 +197,7 @@ class Document:
     def _fill(self, annotations: Iterable[Annotation]) -> None:
         for annotation in annotations:
             self._held[annotation.id] = annotation
-        self._index.put_all(self._held.values())
+        self._index.put(self._held.values())
 
     def _turn(self, source: list[Step], target: list[Step]) -> Step | None:
         if not source or self.is_read_only:
@@ -209,17 +208,17 @@ class Document:
         return reversed_
 
     def _apply(self, step: Step) -> None:
-        for change in step.changes:
-            self._put(change)
+        self._take(step)
         self._tell(step)
 
-    def _put(self, change: Change) -> None:
-        if change.after is None:
-            del self._held[change.id]
-            self._index.remove(change.id)
-        else:
-            self._held[change.id] = change.after
-            self._index.put(change.after)
+    def _take(self, step: Step) -> None:
+        for change in step.changes:
+            if change.after is None:
+                del self._held[change.id]
+                self._index.remove(change.id)
+            else:
+                self._held[change.id] = change.after
+        self._index.put([change.after for change in step.changes if change.after is not None])
 
     def _tell(self, step: Step) -> None:
         for listener in tuple(self._listeners):

@@ -1,0 +1,391 @@
+"""What is drawn is never lost: killed processes, full disks, damaged files, two windows."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+import shapely
+from hypothesis import given
+from hypothesis import strategies as st
+
+from viewer.annotations.annotation import Annotation, AnnotationClass
+from viewer.annotations.autosave import Autosave, annotations_path, open_annotations
+from viewer.annotations.document import Document, adding, changing, removing
+from viewer.annotations.packing import packed, unpacked
+from viewer.annotations.store import AnnotationStore, AnnotationStoreError, bringing_back
+
+_KILLS = 30
+_AT_ONCE = 5
+
+
+class Desk:
+    """A document that is saved, and what the saving told."""
+
+    def __init__(self, path: Path) -> None:
+        self.opened = open_annotations(path)
+        self.document = Document(self.opened.annotations)
+        self.troubles: list[str] = []
+        self.reloaded: list[list[Annotation]] = []
+        self.taken_over = 0
+        self.autosave = Autosave(
+            self.opened, self.troubles.append, self.reloaded.append, self._take_over
+        )
+        self.document.listen(self.autosave.put)
+
+    def _take_over(self) -> None:
+        self.taken_over += 1
+
+
+@pytest.fixture
+def open_desk(tmp_path: Path) -> Iterator[Callable[..., Desk]]:
+    desks: list[Desk] = []
+
+    def make(path: Path = tmp_path / "a" / "slide.sqlite") -> Desk:
+        desks.append(Desk(path))
+        return desks[-1]
+
+    yield make
+    for desk in desks:
+        desk.autosave.close()
+
+
+def square(x: float, side: float = 10.0, **told: object) -> Annotation:
+    return Annotation(shapely.box(x, 0, x + side, side), **told)  # type: ignore[arg-type]
+
+
+def wait_until(condition: Callable[[], object], timeout_s: float = 15.0) -> None:
+    until = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.02)
+
+
+TEXTS = st.text(max_size=12)
+NUMBERS = st.floats(-1e7, 1e7)
+ANNOTATIONS = st.builds(
+    Annotation,
+    st.tuples(NUMBERS, NUMBERS, st.floats(0.5, 1e4)).map(
+        lambda t: shapely.box(t[0], t[1], t[0] + t[2], t[1] + t[2])
+    ),
+    st.uuids(),
+    st.sampled_from(["annotation", "detection", "cell", "tile", "tmaCore"]),
+    st.none() | st.builds(AnnotationClass, TEXTS, st.just("#00ff00")),
+    TEXTS,
+    st.none() | st.just("#123456"),
+    st.booleans(),
+    st.booleans(),
+    st.none() | st.just(shapely.Point(1, 2).buffer(3)),
+    st.dictionaries(TEXTS, st.floats(allow_nan=False), max_size=3),
+    st.dictionaries(TEXTS, TEXTS, max_size=3),
+    st.just(()) | st.just((square(4),)),
+    st.dictionaries(TEXTS, st.integers() | TEXTS | st.none(), max_size=2),
+)
+
+
+@given(ANNOTATIONS)
+def test_an_annotation_is_kept_with_all_its_digits(annotation: Annotation) -> None:
+    assert unpacked(packed(annotation)) == annotation
+
+
+def test_what_was_done_is_there_again(open_desk: Callable[..., Desk]) -> None:
+    desk = open_desk()
+    a, b, c = square(0, name="a"), square(20), square(40)
+    desk.document.do(adding("Draw", [a, b, c]))
+    desk.document.do(removing("Delete", [a]))
+    desk.document.do(changing("Lock", [(b, replace(b, is_locked=True))]))
+    desk.document.undo()
+    desk.document.undo()
+    assert desk.autosave.close()
+    again = open_desk()
+    assert list(again.document) == [a, b, c]
+    assert again.troubles == []
+
+
+def test_a_version_is_brought_back_as_a_step(open_desk: Callable[..., Desk]) -> None:
+    desk = open_desk()
+    a, b = square(0), square(20)
+    desk.document.do(adding("Draw", [a]))
+    desk.document.do(adding("Draw", [b]))
+    desk.document.do(removing("Delete all", [a, b]))
+    assert desk.autosave.flush()
+    store = AnnotationStore(desk.autosave.path, read_only=True)
+    newest, second, first = store.versions()
+    assert (newest.label, newest.changed, second.changed) == ("Delete all", 2, 1)
+    desk.document.do(bringing_back(desk.document, store.then(newest.number), "Bring back"))
+    assert list(desk.document) == [a, b]
+    desk.document.do(bringing_back(desk.document, store.then(first.number), "Bring back"))
+    assert list(desk.document) == []
+    desk.document.undo()
+    assert list(desk.document) == [a, b]
+    store.close()
+
+
+def test_old_versions_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("viewer.annotations.store._MOST_HISTORY_BYTES", 20_000)
+    desk = Desk(tmp_path / "s.sqlite")
+    circle = Annotation(shapely.Point(0, 0).buffer(100, quad_segs=32))
+    desk.document.do(adding("Draw", [circle]))
+    for number in range(60):
+        (before,) = desk.document
+        moved = replace(before, geometry=shapely.transform(before.geometry, lambda p: p * 1.01))
+        desk.document.do(changing(f"Move {number}", [(before, moved)]))
+    assert desk.autosave.flush()
+    store = AnnotationStore(desk.autosave.path, read_only=True)
+    assert 3 < len(store.versions()) < 40
+    assert store.versions()[0].label == "Move 59"
+    store.close()
+    last = list(desk.document)
+    desk.autosave.close()
+    opened = open_annotations(tmp_path / "s.sqlite")
+    assert opened.annotations == last
+    opened.close()
+
+
+def test_a_second_window_looks_on_and_takes_over(open_desk: Callable[..., Desk]) -> None:
+    first, second = open_desk(), open_desk()
+    assert not first.opened.is_read_only
+    assert second.opened.is_read_only
+    assert "Another window" in second.opened.notice
+    a = square(0)
+    first.document.do(adding("Draw", [a]))
+    wait_until(lambda: second.reloaded)
+    assert second.reloaded[-1] == [a]
+    first.autosave.close()
+    wait_until(lambda: second.taken_over)
+    second.document.reset(second.reloaded[-1])
+    b = square(20)
+    second.document.do(adding("Draw", [b]))
+    second.autosave.close()
+    assert open_desk().opened.annotations == [a, b]
+
+
+_DRAWING = textwrap.dedent(
+    """
+    import os, sys, time
+    from pathlib import Path
+    from uuid import UUID
+    import shapely
+    from viewer.annotations.annotation import Annotation
+    from viewer.annotations.autosave import Autosave, open_annotations
+    from viewer.annotations.document import Document, adding
+    opened = open_annotations(Path(sys.argv[1]))
+    document = Document(opened.annotations)
+    autosave = Autosave(opened, print, print, print)
+    document.listen(autosave.put)
+    for number in range(100_000):
+        shape = shapely.Point(number, 5).buffer(4)
+        document.do(adding("Brush", [Annotation(shape, UUID(int=number))]))
+        if number % 7 == 0:
+            autosave.flush()
+            os.write(1, b"%d\\n" % number)
+        time.sleep(0.001)
+    """
+)
+
+
+def test_kills_lose_nothing_that_was_saved(tmp_path: Path) -> None:
+    places = random.Random(5)
+    for batch in range(_KILLS // _AT_ONCE):
+        running = [
+            subprocess.Popen(
+                [sys.executable, "-c", _DRAWING, str(tmp_path / f"{batch}-{number}.sqlite")],
+                stdout=subprocess.PIPE,
+            )
+            for number in range(_AT_ONCE)
+        ]
+        for number, process in enumerate(running):
+            assert process.stdout is not None
+            process.stdout.readline()
+            time.sleep(places.random() * 0.05)
+            process.send_signal(signal.SIGKILL)
+            saved = [int(line) for line in process.stdout.read().split()[:-1]]
+            process.wait()
+            process.stdout.close()
+            opened = open_annotations(tmp_path / f"{batch}-{number}.sqlite")
+            ids = [annotation.id.int for annotation in opened.annotations]
+            assert ids == list(range(len(ids)))
+            assert len(ids) > max(saved, default=0)
+            assert opened.notice == ""
+            assert not opened.is_read_only
+            opened.close()
+
+
+def test_two_processes_do_not_write_over_each_other(
+    tmp_path: Path, open_desk: Callable[..., Desk]
+) -> None:
+    path = tmp_path / "shared.sqlite"
+    process = subprocess.Popen([sys.executable, "-c", _DRAWING, str(path)], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    second = open_desk(path)
+    assert second.opened.is_read_only
+    wait_until(lambda: second.reloaded)
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    wait_until(lambda: second.taken_over)
+    count = len(second.reloaded[-1])
+    second.document.reset(second.reloaded[-1])
+    second.document.do(adding("Draw", [Annotation(shapely.Point(1, 1), UUID(int=10**9))]))
+    second.autosave.close()
+    assert len(open_desk(path).document) == count + 1
+
+
+def test_a_real_full_disk(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a tiny file system")
+    mounted = tmp_path / "tiny"
+    mounted.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(mounted)]
+    if subprocess.run(mount, check=False).returncode != 0:
+        pytest.skip("mounting a tiny file system is not allowed here")
+    try:
+        desk = Desk(mounted / "s.sqlite")
+        large = [
+            Annotation(shapely.Point(number, 0).buffer(10, quad_segs=64)) for number in range(100)
+        ]
+        for annotation in large:
+            desk.document.do(adding("Draw", [annotation]))
+            time.sleep(0.002)
+        wait_until(lambda: desk.troubles)
+        assert "free some room" in desk.troubles[0]
+        assert not desk.autosave.is_saved
+        subprocess.run(["mount", "-o", "remount,size=8m", str(mounted)], check=True)
+        wait_until(lambda: desk.autosave.is_saved)
+        assert desk.troubles[-1] == ""
+        desk.autosave.close()
+        opened = open_annotations(mounted / "s.sqlite")
+        assert opened.annotations == large
+        opened.close()
+    finally:
+        subprocess.run(["umount", "-l", str(mounted)], check=True)
+
+
+def test_what_the_disk_refused_to_the_end_comes_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    path = tmp_path / "s.sqlite"
+    desk = Desk(path)
+    a, b = square(0), square(20)
+    desk.document.do(adding("Draw", [a]))
+    assert desk.autosave.flush()
+    write = AnnotationStore.write
+
+    def refuse(store: AnnotationStore, steps: object) -> None:
+        if store.path == path:
+            raise sqlite3.OperationalError("database or disk is full")
+        write(store, steps)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as full:
+        full.setattr(AnnotationStore, "write", refuse)
+        desk.document.do(removing("Delete", [a]))
+        desk.document.do(adding("Draw", [b]))
+        desk.autosave.close()
+    opened = open_annotations(path)
+    assert opened.annotations == [b]
+    assert "2 changes" in opened.notice
+    opened.close()
+    opened = open_annotations(path)
+    assert (opened.annotations, opened.notice) == ([b], "")
+    opened.close()
+
+
+def test_a_damaged_file_is_kept_and_what_can_be_read_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    path.write_bytes(b"this is no database, but it is long enough to be taken for one" * 40)
+    opened = open_annotations(path)
+    assert opened.annotations == []
+    assert "damaged" in opened.notice
+    opened.close()
+    (kept,) = tmp_path.glob("s.damaged-*.sqlite")
+    assert kept.read_bytes().startswith(b"this is no database")
+
+
+def test_a_torn_file_gives_what_is_left_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    desk = Desk(path)
+    shapes = [Annotation(shapely.Point(n, 0).buffer(9, quad_segs=16)) for n in range(400)]
+    desk.document.do(adding("Draw", shapes))
+    desk.autosave.close()
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    opened = open_annotations(path)
+    assert opened.notice
+    assert all(annotation in shapes for annotation in opened.annotations)
+    opened.close()
+    again = open_annotations(path)
+    assert again.annotations == opened.annotations
+    assert again.notice == ""
+    again.close()
+
+
+def test_a_file_that_another_program_takes_away_is_written_anew(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    desk = Desk(path)
+    a, b = square(0), square(20)
+    desk.document.do(adding("Draw", [a]))
+    assert desk.autosave.flush()
+    path.unlink()
+    desk.document.do(adding("Draw", [b]))
+    assert desk.autosave.flush()
+    path.rename(tmp_path / "mine.sqlite")
+    path.write_bytes(b"of somebody else")
+    desk.document.do(removing("Delete", [a]))
+    assert desk.autosave.flush()
+    wait_until(lambda: desk.troubles)
+    assert "Another program replaced" in desk.troubles[-1]
+    desk.autosave.close()
+    opened = open_annotations(path)
+    assert opened.annotations == [b]
+    opened.close()
+    (foreign,) = tmp_path.glob("s.foreign-*.sqlite")
+    assert foreign.read_bytes() == b"of somebody else"
+
+
+def test_another_program_that_writes_to_the_file_is_noticed(
+    open_desk: Callable[..., Desk],
+) -> None:
+    desk = open_desk()
+    a, b = square(0), square(20)
+    desk.document.do(adding("Draw", [a, b]))
+    assert desk.autosave.flush()
+    other = sqlite3.connect(desk.autosave.path)
+    other.execute("DELETE FROM annotation WHERE id = ?", (a.id.bytes,))
+    other.commit()
+    other.close()
+    wait_until(lambda: desk.reloaded)
+    assert desk.reloaded[-1] == [b]
+
+
+def test_a_newer_file_is_not_touched(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    newer = sqlite3.connect(path)
+    newer.execute("PRAGMA user_version = 99")
+    newer.close()
+    with pytest.raises(AnnotationStoreError, match="newer Coverslip"):
+        open_annotations(path)
+    with pytest.raises(AnnotationStoreError, match="newer Coverslip"):
+        open_annotations(path)  # the first try let go of the lock
+
+
+def test_the_file_lies_in_the_data_folder_or_beside_the_slide(
+    tmp_path: Path, own_home: Path
+) -> None:
+    slide = tmp_path / "a.svs"
+    assert annotations_path("id", slide).is_relative_to(own_home)
+    assert annotations_path("id", slide, beside=True) == tmp_path / "a.svs.annotations.sqlite"
+    gone = tmp_path / "gone" / "a.svs"
+    assert annotations_path("id", gone, beside=True).is_relative_to(own_home)
