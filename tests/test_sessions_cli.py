@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 from test_cli import coverslip
 
+from viewer.recording.review.report import report_of
+from viewer.recording.review.review import Review
+from viewer.recording.review.review_log import ReviewLog, review_path
+
 LOG = """\
 2024-05-01 10:00:00.000 *** Open slide ***
 filename: case-1.svs,
@@ -59,6 +63,28 @@ def test_every_command_tells_json(session: str, tmp_path: Path) -> None:
     assert json.loads(coverslip("sessions", "list", "--json", folder=tmp_path).stdout) == []
 
 
+def test_reviews_are_told_with_figures_and_agreement(session: str, tmp_path: Path) -> None:
+    folder = tmp_path / "home" / "data" / "sessions" / session
+    items = report_of(folder).items
+    for name in ("r1", "r2"):
+        review = Review(session, name, items, ReviewLog(review_path(folder, name)))
+        review.accept(0, f"Seen by {name}.", 12.0)
+        review.close()
+    told = json.loads(coverslip("sessions", "review", session, "--json", folder=tmp_path).stdout)
+    assert told[0]["verdicts"]["r1"]["text"] == "Seen by r1."
+    assert told[0]["verdicts"]["r2"]["total_seconds"] == 12.0
+    arguments = ("sessions", "review", session, "--stats")
+    figures = json.loads(coverslip(*arguments, "--json", folder=tmp_path).stdout)
+    assert figures["reviewers"]["r1"]["written"] == 1
+    assert figures["reviewers"]["r1"]["writing_s"] == 12.0
+    (agreement,) = figures["agreement"]
+    assert (agreement["first"], agreement["second"]) == ("r1", "r2")
+    assert (agreement["observed"], agreement["kappa"]) == (1.0, None)
+    assert agreement["mean_edit_distance"] == 1.0
+    assert "Seen by r2." in coverslip("sessions", "review", session, folder=tmp_path).stdout
+    assert "mean_edit_distance" in coverslip(*arguments, folder=tmp_path).stdout
+
+
 def test_a_tampered_line_is_named(session: str, tmp_path: Path) -> None:
     log = tmp_path / "home" / "data" / "sessions" / session / "events.jsonl"
     lines = log.read_bytes().split(b"\n")
@@ -78,6 +104,7 @@ def test_a_tampered_line_is_named(session: str, tmp_path: Path) -> None:
         (("export", "-o", ".", "--format", "csv"), "not empty"),
         (("export", "-o", "x", "--format", "yaml"), "do not fit"),
         (("delete", "SESSION"), "--yes"),
+        (("review", "nothing", "--stats"), "no session"),
     ],
 )
 def test_bad_input_gives_one_sentence(

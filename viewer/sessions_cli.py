@@ -14,6 +14,7 @@ from viewer.cli_output import fail, print_json, print_record, print_table
 if TYPE_CHECKING:
     from viewer.recording.export import ExportOptions, Manifest
     from viewer.recording.library import SessionSummary
+    from viewer.recording.review.report import ReviewReport
     from viewer.recording.session import SlideRef
     from viewer.recording.trace import Action
 
@@ -120,6 +121,45 @@ def stats(session: _Id, json: _Json = False) -> None:
 
 
 @sessions_app.command()
+def review(
+    session: _Id,
+    stats: Annotated[
+        bool, typer.Option("--stats", help="Figures and agreement instead of verdicts.")
+    ] = False,
+    json: _Json = False,
+) -> None:
+    """Tell what reviewers decided on a session, how long it took, and how far they agree."""
+    from viewer.recording.review.report import report_of
+    from viewer.recording.session import SessionError
+
+    try:
+        report = report_of(_folder(session))
+    except SessionError as error:
+        fail(str(error))
+    if stats:
+        figures = {name: asdict(figures) for name, figures in report.figures.items()}
+        agreements = [asdict(agreement) for agreement in report.agreements]
+        if json:
+            print_json({"reviewers": figures, "agreement": agreements})
+            return
+        print_record(figures, json=False)
+        for agreement in agreements:
+            pair = f"{agreement.pop('first')}, {agreement.pop('second')}"
+            print_record({pair: agreement}, json=False)
+        return
+    if json:
+        print_json(_review_records(report))
+        return
+    rows = [
+        (str(item.number), item.action.command, review.reviewer, verdict.verdict, verdict.text)
+        for item in report.items
+        for review in report.reviews
+        if (verdict := review.verdicts.get(item.key)) is not None
+    ]
+    print_table(("action", "command", "reviewer", "verdict", "text"), rows)
+
+
+@sessions_app.command()
 def export(
     out: Annotated[Path, typer.Option("-o", "--out", help="A new folder for the dataset.")],
     sessions: Annotated[list[str] | None, typer.Argument(help="Sessions; all by default.")] = None,
@@ -133,6 +173,9 @@ def export(
     images: Annotated[str, typer.Option(help="chat-jsonl: data-url or file.")] = "data-url",
     crop_px: Annotated[int, typer.Option(min=32, max=8192, help="Longest side of crops.")] = 1024,
     detail_px: Annotated[int, typer.Option(min=32, max=4096, help="Side of details.")] = 512,
+    reviewer: Annotated[
+        str, typer.Option(help="Only rationales that this reviewer accepted.")
+    ] = "",
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Sessions at once.")] = 2,
     json: _Json = False,
 ) -> None:
@@ -144,7 +187,7 @@ def export(
 
     asked = {
         "format": format, "mode": mode, "images": images, "crop_px": crop_px,
-        "detail_px": detail_px, "jobs": jobs, "places": slides or [],
+        "detail_px": detail_px, "jobs": jobs, "reviewer": reviewer, "places": slides or [],
     }  # fmt: skip
     try:
         options = msgspec.convert(asked, ExportOptions)
@@ -280,6 +323,25 @@ def _action_record(action: Action) -> dict[str, object]:
         "magnification": action.magnification,
         "dwell_point": list(action.dwell_point),
     }
+
+
+def _review_records(report: ReviewReport) -> list[dict[str, object]]:
+    import msgspec
+
+    return [
+        {
+            "number": item.number,
+            "draft": msgspec.to_builtins(item.draft),
+            "verdicts": {
+                review.reviewer: msgspec.to_builtins(review.verdicts[item.key])
+                | {"total_seconds": review.seconds.get(item.key, 0.0)}
+                for review in report.reviews
+                if item.key in review.verdicts
+            },
+        }
+        | _action_record(item.action)
+        for item in report.items
+    ]
 
 
 def _summary_record(summary: SessionSummary) -> dict[str, object]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from viewer.recording.export.records import Record, action_records
+from viewer.recording.export.records import RATIONALE_COLUMNS, Record, action_records
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Message = dict[str, Any]
 
+PROVENANCE_FILE = "provenance.jsonl"
+
 _LOOK = "This is the thumbnail of a whole slide. Where would you look, and at which magnification?"
 _NEXT = "This is what is on screen at that place, and its cells at high power. Where next?"
 _AGAIN = "This is the thumbnail of a whole slide. You have looked at: {places}. Where next?"
@@ -27,8 +29,8 @@ _DONE = "<done>"
 def write_case(reading: Reading, pictures: ActionPictures, folder: Path) -> None:
     """One case in the layout of the Pathology-CoT dataset, with true boxes and relative paths.
 
-    What the reader did not write is not there: a turn that would hold a rationale is left out,
-    never filled in.
+    What neither the reader wrote nor a reviewer accepted is not there: a turn that would hold a
+    rationale is left out, never filled in. Where a rationale is from stands in boxes.json.
     """
     numbers = range(1, len(reading.actions) + 1)
     (folder / "thumbnail.jpeg").write_bytes(pictures.thumbnail())
@@ -63,8 +65,8 @@ def _case_turns(reading: Reading, records: list[Record]) -> list[Message]:
                 _image(f"cyto_box_{number}.jpeg"),
             )
         )
-        if notes := reading.notes_of(index):
-            turns.append(_turn("assistant", _text(notes)))
+        if words := reading.words_of(index):
+            turns.append(_turn("assistant", _text(words)))
     if reading.conclusion:
         turns.append(_turn("assistant", _text(reading.conclusion)))
     return turns
@@ -77,6 +79,8 @@ def write_chat(
 
     The user shows pictures, the assistant says where the reader looked next. A session with more
     pictures than an example may hold goes on in another line that tells where they had looked.
+    Where rationales are from stands in provenance.jsonl: fine-tuning jobs take no other keys in
+    the conversations.
     """
     per_line = max(1, (options.images_per_example - 1) // 2)
     records = action_records(reading)
@@ -92,14 +96,23 @@ def write_chat(
             crop = shower.shown(f"{index + 1}-crop", pictures.crop(action))
             detail = shower.shown(f"{index + 1}-detail", pictures.detail(action))
             messages.append(_turn("user", crop, detail, _text(_NEXT)))
-            if notes := reading.notes_of(index):
-                messages.append(_answer(notes))
+            if words := reading.words_of(index):
+                messages.append(_answer(words))
                 messages.append(_turn("user", _text("Where next?")))
         is_last = stop == len(records)
         after = reading.conclusion or _DONE if is_last else _place(records[stop])
         messages.append(_answer(after))
         lines.append(msgspec.json.encode({"messages": messages}))
     (folder / "conversations.jsonl").write_bytes(b"\n".join(lines) + b"\n")
+    _write_provenance(records, folder)
+
+
+def _write_provenance(records: list[Record], folder: Path) -> None:
+    """A line a rationale; the file is there without any, so that parts join alike."""
+    names = ("session", "number", *RATIONALE_COLUMNS)
+    told = [{name: record[name] for name in names} for record in records if record["rationale"]]
+    lines = b"".join(msgspec.json.encode(line) + b"\n" for line in told)
+    (folder / PROVENANCE_FILE).write_bytes(lines)
 
 
 def _chat_opening(seen: list[Record], thumbnail: Message) -> Message:

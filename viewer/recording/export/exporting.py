@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from viewer.recording.export.conversations import write_case, write_chat
+from viewer.recording.export.conversations import PROVENANCE_FILE, write_case, write_chat
 from viewer.recording.export.manifest import (
     ExportedSession,
     Manifest,
@@ -21,6 +21,7 @@ from viewer.recording.export.pictures import ActionPictures
 from viewer.recording.export.reading import Reading, load_reading
 from viewer.recording.export.shards import join_shards, write_samples
 from viewer.recording.export.tables import join_tables, write_tables
+from viewer.recording.review.verdicts import reviews_by, verdicts_checksum
 from viewer.recording.session import SessionError, read_header
 from viewer.slides.errors import SlideError, TileError
 from viewer.slides.known_slides import open_known
@@ -99,6 +100,10 @@ def _finished(out: Path, folders: Sequence[Path], options: ExportOptions) -> Man
         return None
     ids = [session.id for session in manifest.sessions]
     is_same = manifest.options == options.key and ids == [folder.name for folder in folders]
+    is_same = is_same and all(
+        session.verdicts_sha256 == _verdicts_sha256(folder, options)
+        for session, folder in zip(manifest.sessions, folders, strict=True)
+    )
     if is_same and not any(session.problem for session in manifest.sessions):
         return manifest
     raise ExportError(f"{out} already holds an export: choose another folder.")
@@ -142,9 +147,12 @@ def _write_part(folder: Path, parts: Path, options: ExportOptions) -> ExportedSe
     """One session, under another name until it is whole."""
     part = parts / folder.name
     try:
-        return msgspec.json.decode((part / _DONE_FILE).read_bytes(), type=ExportedSession)
+        done = msgspec.json.decode((part / _DONE_FILE).read_bytes(), type=ExportedSession)
+        if done.verdicts_sha256 == _verdicts_sha256(folder, options):
+            return done
     except (FileNotFoundError, msgspec.MsgspecError):
-        shutil.rmtree(part, ignore_errors=True)
+        pass
+    shutil.rmtree(part, ignore_errors=True)
     partial = parts / f"{folder.name}.part"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
@@ -158,6 +166,14 @@ def _write_part(folder: Path, parts: Path, options: ExportOptions) -> ExportedSe
     (partial / _DONE_FILE).write_bytes(msgspec.json.encode(session))
     partial.replace(part)
     return session
+
+
+def _verdicts_sha256(folder: Path, options: ExportOptions) -> str:
+    """Of the reviews as they are now; of none where they cannot be read, which is told later."""
+    try:
+        return verdicts_checksum(reviews_by(folder, options.reviewer))
+    except SessionError:
+        return ""
 
 
 class _NoSlideError(Exception):
@@ -193,12 +209,18 @@ def _join(parts: list[Path], out: Path, options: ExportOptions) -> None:
         for part in parts:
             _copy(part, out / part.name)
     else:
-        with (out / "conversations.jsonl").open("wb") as file:
-            for part in parts:
-                with (part / "conversations.jsonl").open("rb") as lines:
-                    shutil.copyfileobj(lines, file)
-                if (part / "images").is_dir():
-                    _copy(part / "images", out / "images")
+        for name in ("conversations.jsonl", PROVENANCE_FILE):
+            _concatenate([part / name for part in parts], out / name)
+        for part in parts:
+            if (part / "images").is_dir():
+                _copy(part / "images", out / "images")
+
+
+def _concatenate(paths: list[Path], target: Path) -> None:
+    with target.open("wb") as file:
+        for path in paths:
+            with path.open("rb") as lines:
+                shutil.copyfileobj(lines, file)
 
 
 def _copy(source: Path, target: Path) -> None:

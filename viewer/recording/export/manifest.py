@@ -30,6 +30,8 @@ class ExportedSession(msgspec.Struct, frozen=True):
     actions: int
     looked_s: float
     problem: str = ""
+    rationales: int = 0
+    verdicts_sha256: str = ""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +57,8 @@ def exported_session(reading: Reading) -> ExportedSession:
     return ExportedSession(
         header.id, header.reader, header.origin, header.slide.identity, len(reading.actions),
         looked_s,
+        rationales=sum(rationale is not None for rationale in reading.rationales),
+        verdicts_sha256=reading.verdicts_checksum,
     )  # fmt: skip
 
 
@@ -118,6 +122,8 @@ def _card(options: ExportOptions, sessions: list[ExportedSession]) -> str:
         f"{hours:.2f} hours looked at, {sum(session.actions for session in good)} actions",
         "- origin: " + ", ".join(f"{count} {origin}" for origin, count in sorted(origins.items())),
         f"- actions by the rules `{options.mode}`",
+        f"- {sum(session.rationales for session in good)} rationales that reviewers accepted; "
+        "none that was rejected, skipped or not reviewed",
         "- slides go by a hash; positions are level-0 pixels unless a name says otherwise",
         "- manifest.json holds the SHA-256 of every file",
         "",

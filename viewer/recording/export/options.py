@@ -41,6 +41,9 @@ class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
         Of webdataset: a shard is closed when it has grown to this.
     places
         Slides and folders of slides to look in, before where they were last open.
+    reviewer
+        Only rationales that this reviewer accepted; "" takes those of all, but none that another
+        reviewer rejected.
     jobs
         Sessions at once.
     """
@@ -56,6 +59,7 @@ class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
     images_per_example: int = 10
     shard_bytes: int = 256 << 20
     places: tuple[Path, ...] = ()
+    reviewer: str = ""
     jobs: int = 2
 
     @property

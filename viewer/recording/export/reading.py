@@ -9,6 +9,9 @@ from viewer.recording.behaviors import actions_of
 from viewer.recording.events import DiagnosisEntered, NoteTaken
 from viewer.recording.log_reader import iter_blocks
 from viewer.recording.reference_rules import reference_actions
+from viewer.recording.review.items import item_key
+from viewer.recording.review.rationales import rationale_of
+from viewer.recording.review.verdicts import reviews_by, verdicts_checksum
 from viewer.recording.session import SessionHeader, read_header
 from viewer.recording.tracing import trace_of
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
     from viewer.recording.export.options import ExportOptions
     from viewer.recording.log_line import LogLine
+    from viewer.recording.review.rationales import Rationale
     from viewer.recording.trace import Action, Trace
 
 
@@ -31,6 +35,10 @@ class Reading:
         (seconds since the start, text), where the reader allowed texts.
     conclusion
         The last diagnosis entered, "" where there is none.
+    rationales
+        Of each action, what reviewers accepted; None where they did not.
+    verdicts_checksum
+        Tells whether reviews changed.
     """
 
     folder: Path
@@ -39,6 +47,8 @@ class Reading:
     actions: list[Action]
     notes: list[tuple[float, str]]
     conclusion: str
+    rationales: list[Rationale | None]
+    verdicts_checksum: str
 
     @property
     def id(self) -> str:
@@ -50,6 +60,11 @@ class Reading:
         is_last = index + 1 == len(self.actions)
         until_s = float("inf") if is_last else self.actions[index + 1].start_s
         return "\n".join(text for at_s, text in self.notes if since_s <= at_s < until_s)
+
+    def words_of(self, index: int) -> str:
+        """What may be said at an action: the accepted rationale, else the reader's own notes."""
+        rationale = self.rationales[index]
+        return rationale.text if rationale is not None else self.notes_of(index)
 
 
 def load_reading(folder: Path, options: ExportOptions) -> Reading:
@@ -70,7 +85,10 @@ def load_reading(folder: Path, options: ExportOptions) -> Reading:
     notes = [(at_s, note.text) for at_s, note in texts if isinstance(note, NoteTaken) and note.text]
     diagnoses = [event.text for _, event in texts if isinstance(event, DiagnosisEntered)]
     conclusion = next((text for text in reversed(diagnoses) if text), "")
-    return Reading(folder, header, trace, actions, notes, conclusion)
+    reviews = reviews_by(folder, options.reviewer)
+    rationales = [rationale_of(item_key(action), reviews) for action in actions]
+    checksum = verdicts_checksum(reviews)
+    return Reading(folder, header, trace, actions, notes, conclusion, rationales, checksum)
 
 
 def _noting_texts(

@@ -8,6 +8,7 @@ from viewer.recording.behaviors import band_of
 
 if TYPE_CHECKING:
     from viewer.recording.export.reading import Reading
+    from viewer.recording.review.rationales import Rationale
 
 Record = dict[str, str | int | float | None]
 
@@ -39,8 +40,19 @@ ACTION_COLUMNS = {
     "dwell_x_px": "most-dwelt point, level-0 pixels",
     "dwell_y_px": "most-dwelt point, level-0 pixels",
     "notes": "what the reader wrote meanwhile, where they allowed texts to be kept",
+    "rationale": "why they looked there, as accepted in review; empty where it was not",
+    "rationale_verdict": "accepted (as drafted or as written) or edited",
+    "rationale_source": "model, typed or dictated",
+    "rationale_model": "that drafted it; empty where it was written without a draft",
+    "rationale_prompt_sha256": "of the prompt of the draft",
+    "rationale_reviewer": "pseudonym of who accepted the text",
+    "rationale_accepted_by": "pseudonyms of all who accepted a text here, parted by semicolons",
+    "rationale_edit_distance": "characters changed from draft to text (Levenshtein)",
+    "rationale_s": "seconds that the reviewer spent on it",
+    "rationale_utc": "when it was accepted, ISO 8601",
 }
 """Columns and what they hold."""
+RATIONALE_COLUMNS = tuple(name for name in ACTION_COLUMNS if name.startswith("rationale"))
 
 
 def action_records(reading: Reading) -> list[Record]:
@@ -77,7 +89,26 @@ def _record(reading: Reading, index: int) -> Record:
         record[f"{name}_fraction"] = side / whole
     record["dwell_x_px"], record["dwell_y_px"] = action.dwell_point
     record["notes"] = reading.notes_of(index) or None
-    return record
+    return record | provenance_of(reading.rationales[index])
+
+
+def provenance_of(rationale: Rationale | None) -> Record:
+    """The columns of `ACTION_COLUMNS` that tell of a rationale; all empty where there is none."""
+    if rationale is None:
+        return dict.fromkeys(RATIONALE_COLUMNS)
+    decision = rationale.decision
+    return {
+        "rationale": rationale.text,
+        "rationale_verdict": decision.verdict,
+        "rationale_source": decision.source,
+        "rationale_model": decision.model or None,
+        "rationale_prompt_sha256": decision.prompt_sha256 or None,
+        "rationale_reviewer": rationale.reviewer,
+        "rationale_accepted_by": ";".join(rationale.reviewers),
+        "rationale_edit_distance": decision.edit_distance,
+        "rationale_s": rationale.seconds,
+        "rationale_utc": decision.at_utc,
+    }
 
 
 def _or_none(value: float) -> float | None:

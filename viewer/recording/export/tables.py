@@ -12,7 +12,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pa_parquet
 
 from viewer.recording.events import Pointer, Viewport
-from viewer.recording.export.records import ACTION_COLUMNS, action_records
+from viewer.recording.export.records import ACTION_COLUMNS, RATIONALE_COLUMNS, action_records
 from viewer.recording.log_reader import iter_blocks
 
 if TYPE_CHECKING:
@@ -53,9 +53,9 @@ SESSION_COLUMNS = {
 }
 COLUMNS = {"sessions": SESSION_COLUMNS, "events": EVENT_COLUMNS, "actions": ACTION_COLUMNS}
 
+_WHOLE = {"number", "wall_ms", "slide_width_px", "slide_height_px", "rationale_edit_distance"}
 _TEXTS = {"session", "reader", "origin", "slide", "command", "kind", "notes", "cause", "payload",
-          "started_utc"}  # fmt: skip
-_WHOLE = {"number", "wall_ms", "slide_width_px", "slide_height_px"}
+          "started_utc", *RATIONALE_COLUMNS} - {*_WHOLE, "rationale_s"}  # fmt: skip
 
 
 def write_tables(reading: Reading, folder: Path) -> None:
