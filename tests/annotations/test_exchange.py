@@ -16,6 +16,7 @@ from hypothesis import strategies as some
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.exchange import FORMATS, read_annotations
+from viewer.annotations.qupath import qupath_text, read_qupath_text
 from viewer.annotations.reading import AnnotationFileError, Problem
 
 SQUARE = [[[0, 0], [10, 0], [10, 10], [0, 10], [0, 0]]]
@@ -300,3 +301,17 @@ def test_files_that_cannot_be_used_are_told_in_a_sentence(
     (tmp_path / name).write_text(text)
     with pytest.raises(AnnotationFileError, match=r"^a\..*\.$"):
         _read(tmp_path / name)
+
+
+def test_text_holds_annotations_as_a_file_does() -> None:
+    square = Annotation(shapely.box(0, 0, 10, 10), name="A", shown_as=AnnotationClass("Tumor"))
+    problems: list[Problem] = []
+    (read,) = read_qupath_text(qupath_text([square]), problems)
+    assert (read.id, read.name, read.shown_as) == (square.id, "A", square.shown_as)
+    assert read.geometry.equals(square.geometry)
+    assert problems == []
+    for text in ("", "centre 5, 7", '{"type":'):
+        with pytest.raises(AnnotationFileError, match="no GeoJSON"):
+            read_qupath_text(text, problems)
+    assert read_qupath_text('{"name": "other"}', problems) == []
+    assert [problem.number for problem in problems] == [1]

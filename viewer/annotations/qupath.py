@@ -6,7 +6,7 @@ import gzip
 import math
 import mmap
 import zipfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, get_args
 from uuid import UUID, uuid4
 
@@ -71,19 +71,33 @@ def read_qupath(path: Path, problems: list[Problem]) -> Iterator[Annotation]:
     """
     with _bytes(path) as data:
         try:
-            raw = _features(data)
+            yield from _each(data, problems)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise AnnotationFileError(f"{path.name} is no GeoJSON: {error}.") from error
-        for number, each in enumerate(raw, 1):
-            try:
-                annotation, repair = _annotation(_members_of(each))
-            except (msgspec.MsgspecError, ValueError, TypeError, KeyError, AttributeError,
-                    IndexError, shapely.errors.ShapelyError) as error:  # fmt: skip
-                problems.append(Problem(number, str(error) or type(error).__name__))
-                continue
-            if repair:
-                problems.append(Problem(number, repair, is_repaired=True))
-            yield annotation
+
+
+def read_qupath_text(text: str, problems: list[Problem]) -> list[Annotation]:
+    """As `read_qupath`, of a text such as the clipboard holds.
+
+    Raises
+    ------
+    AnnotationFileError
+        The text is no GeoJSON.
+    """
+    try:
+        return list(_each(text.encode(errors="replace"), problems))
+    except msgspec.MsgspecError as error:
+        raise AnnotationFileError(f"The text is no GeoJSON: {error}.") from error
+
+
+def qupath_text(annotations: Iterable[Annotation]) -> str:
+    """A FeatureCollection; leaves out what has no place left at a hundredth of a pixel."""
+    features: list[Json] = []
+    for annotation in annotations:
+        with suppress(ValueError):
+            features.append(_feature(annotation))
+    told = {"type": "FeatureCollection", "features": features}
+    return msgspec.json.encode(told).decode()
 
 
 def write_qupath(path: Path, annotations: Iterable[Annotation]) -> list[Problem]:
@@ -148,6 +162,20 @@ def _features(data: Any) -> list[Any]:
         return msgspec.json.decode(data, type=list[msgspec.Raw])
     top = msgspec.json.decode(data, type=_Top)
     return top.features if top.features is not None else [bytes(data)]
+
+
+def _each(data: Any, problems: list[Problem]) -> Iterator[Annotation]:
+    """Raises msgspec's errors where the whole is no GeoJSON."""
+    for number, each in enumerate(_features(data), 1):
+        try:
+            annotation, repair = _annotation(_members_of(each))
+        except (msgspec.MsgspecError, ValueError, TypeError, KeyError, AttributeError,
+                IndexError, shapely.errors.ShapelyError) as error:  # fmt: skip
+            problems.append(Problem(number, str(error) or type(error).__name__))
+            continue
+        if repair:
+            problems.append(Problem(number, repair, is_repaired=True))
+        yield annotation
 
 
 def _annotation(feature: Members) -> tuple[Annotation, str]:

@@ -1,0 +1,132 @@
+"""How many objects lie in a region, how dense, and which share of them is positive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import shapely
+
+from viewer.annotations.statistics import OBJECTS
+from viewer.geometry import Box
+from viewer.overlays.objects import Objects
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from shapely.geometry.base import BaseGeometry
+
+    from viewer.overlays.object_map import ObjectMap
+    from viewer.overlays.object_style import ObjectStyle
+
+_UM2_PER_MM2 = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Positive:
+    """Which objects are positive: those with at least this much of a measurement."""
+
+    measurement: str
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
+class RegionCount:
+    """What was counted in one region.
+
+    Attributes
+    ----------
+    by_class
+        A number for each class of the model, in its order.
+    positive
+        None where nobody asked; objects that lack the measurement are not positive.
+    """
+
+    by_class: tuple[int, ...]
+    area_mm2: float
+    positive: int | None = None
+
+    @property
+    def count(self) -> int:
+        return sum(self.by_class)
+
+    @property
+    def per_mm2(self) -> float:
+        """0.0 in a region without an area."""
+        return self.count / self.area_mm2 if self.area_mm2 else 0.0
+
+    @property
+    def positive_percent(self) -> float | None:
+        """None where nobody asked or nothing was counted."""
+        if self.positive is None or not self.count:
+            return None
+        return 100.0 * self.positive / self.count
+
+    def measurements(self, names: Sequence[str]) -> dict[str, float]:
+        """As an annotation keeps them, by the names of the classes."""
+        told: dict[str, float] = {OBJECTS: self.count}
+        if self.area_mm2:
+            told[f"{OBJECTS} per mm2"] = round(self.per_mm2, 3)
+        if len(names) > 1:
+            pairs = zip(names, self.by_class, strict=True)
+            told |= {f"{OBJECTS}: {name}": count for name, count in pairs}
+        if self.positive is not None:
+            told[f"Positive {OBJECTS.lower()}"] = self.positive
+        if self.positive_percent is not None:
+            told["Positive %"] = round(self.positive_percent, 3)
+        return told
+
+
+def count_in_region(
+    found: ObjectMap,
+    style: ObjectStyle,
+    classes: int,
+    region: BaseGeometry,
+    positive: Positive | None = None,
+) -> RegionCount:
+    """Counts the objects that are shown and whose middle lies in a region.
+
+    Parameters
+    ----------
+    classes
+        How many the model has.
+    region
+        Level-0 pixels.
+    """
+    numbers = np.zeros(classes, np.int64)
+    positives = 0
+    shapely.prepare(region)
+    for _, objects in found.inside(Box(*region.bounds)):
+        inside = _shown_inside(objects, style, region)
+        numbers += np.bincount(objects.classes[inside], minlength=classes)[:classes]
+        if positive is not None:
+            with np.errstate(invalid="ignore"):
+                enough = objects.measured(positive.measurement) >= positive.threshold
+            positives += int((enough & inside).sum())
+    area_mm2 = region.area * found.mpp_um**2 / _UM2_PER_MM2
+    told = positives if positive is not None else None
+    return RegionCount(tuple(numbers.tolist()), area_mm2, told)
+
+
+def shown_inside(found: ObjectMap, style: ObjectStyle, region: BaseGeometry | None) -> Objects:
+    """The objects that are shown and whose middle lies in a region; None is the whole slide."""
+    if region is None:
+        blocks = list(found)
+    else:
+        shapely.prepare(region)
+        blocks = list(found.inside(Box(*region.bounds)))
+    return Objects.joined(
+        [objects.taken(_shown_inside(objects, style, region)) for _, objects in blocks]
+    )
+
+
+def _shown_inside(
+    objects: Objects, style: ObjectStyle, region: BaseGeometry | None
+) -> NDArray[np.bool_]:
+    shown = style.groups(objects) >= 0
+    if region is None or not len(objects):
+        return shown
+    x, y = objects.centroids.astype(np.float64).T
+    return shown & shapely.contains_xy(region, x, y)

@@ -1,0 +1,90 @@
+"""What models found, as annotations that people correct."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import shapely
+
+from viewer.annotations.annotation import Annotation, AnnotationClass, repaired
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from shapely.geometry.base import BaseGeometry
+
+    from viewer.overlays.heatmap import Heatmap
+    from viewer.overlays.objects import Objects
+
+_CORNERS = 3
+
+
+def annotations_of_objects(
+    objects: Objects, classes: Sequence[tuple[str, str]], author: str
+) -> list[Annotation]:
+    """A region an object, with its class and measurements; outlines that cross are repaired.
+
+    Parameters
+    ----------
+    classes
+        Name and colour of each class.
+    author
+        Under whose name they are kept.
+    """
+    named = [AnnotationClass(name, colour) for name, colour in classes]
+    made: list[Annotation] = []
+    for index in range(len(objects)):
+        outline = objects.outline(index)
+        if len(outline) < _CORNERS:
+            continue
+        shape: BaseGeometry = shapely.Polygon(outline)
+        if not shape.is_valid:
+            shape = repaired(shape)
+        measured = {
+            name: round(float(column[index]), 4)
+            for name, column in objects.measurements.items()
+            if np.isfinite(column[index])
+        }
+        which = named[int(objects.classes[index])]
+        made.append(Annotation(shape, shown_as=which, measurements=measured).signed(author))
+    return made
+
+
+def annotations_of_heatmap(
+    heatmap: Heatmap, cell: float, classes: Sequence[tuple[str, str]], author: str
+) -> list[Annotation]:
+    """The painted cells as regions: one a class and patch of cells that touch.
+
+    What the thresholds leave out is not painted and becomes no region.
+
+    Parameters
+    ----------
+    cell
+        Side of a cell, level-0 pixels.
+    classes
+        Name and colour of each class; the first alone where the heatmap shows one value.
+    """
+    painted = heatmap.colours[..., 3] > 0
+    made: list[Annotation] = []
+    for index, (name, colour) in enumerate(classes):
+        if heatmap.classes is None:
+            wanted = painted if index == 0 else np.zeros_like(painted)
+        else:
+            wanted = painted & (heatmap.classes == index)
+        which = AnnotationClass(name, colour)
+        made += [
+            Annotation(patch, shown_as=which).signed(author) for patch in patches(wanted, cell)
+        ]
+    return made
+
+
+def patches(wanted: NDArray[np.bool_], cell: float) -> list[BaseGeometry]:
+    """Regions that cover the wanted cells (rows, columns), one for all that share an edge."""
+    rows, columns = np.nonzero(wanted)
+    if not len(rows):
+        return []
+    x, y = columns * cell, rows * cell
+    squares = shapely.box(x, y, x + cell, y + cell)
+    return shapely.get_parts(shapely.coverage_union_all(squares)).tolist()
