@@ -16,12 +16,13 @@ from viewer import __version__
 from viewer.annotations_cli import annotations_app
 from viewer.cli_output import fail, numbers, print_json
 from viewer.models_cli import models_app, run_model
+from viewer.projects_cli import projects_app
 from viewer.sessions_cli import sessions_app
 
 if TYPE_CHECKING:
     from viewer.slides import SlideSource
 
-_COMMANDS = ("open", "info", "shot", "sessions", "models", "annotations", "run")
+_COMMANDS = ("open", "info", "shot", "sessions", "models", "annotations", "projects", "run")
 
 
 class _OpenByDefault(TyperGroup):
@@ -49,6 +50,7 @@ app = typer.Typer(
 app.add_typer(sessions_app, name="sessions")
 app.add_typer(models_app, name="models")
 app.add_typer(annotations_app, name="annotations")
+app.add_typer(projects_app, name="projects")
 app.command("run")(run_model)
 
 

@@ -1,0 +1,1 @@
+"""Many slides read together: a list with states, classes, forms, and the answers to them."""
