@@ -7,83 +7,22 @@ import json
 import math
 import zipfile
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 import shapely
+from exchange_steps import annotations, boxes, classes, feature, polygon, read
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
-from viewer.annotations.exchange import FORMATS, read_annotations
-from viewer.annotations.qupath import qupath_text, read_qupath_text
+from viewer.annotations.exchange import FORMATS
+from viewer.annotations.qupath import read_qupath_text
+from viewer.annotations.qupath_writing import qupath_text
 from viewer.annotations.reading import AnnotationFileError, Problem
 
-SQUARE = [[[0, 0], [10, 0], [10, 10], [0, 10], [0, 0]]]
 
-
-def _read(path: Path) -> tuple[list[Annotation], list[Problem]]:
-    problems: list[Problem] = []
-    return list(read_annotations(path, problems)), problems
-
-
-def _feature(geometry: object, **properties: object) -> dict[str, object]:
-    return {"type": "Feature", "geometry": geometry, "properties": properties}
-
-
-def _polygon(rings: object = SQUARE, **members: object) -> dict[str, object]:
-    return {"type": "Polygon", "coordinates": rings, **members}
-
-
-_places = some.integers(-100_000, 10_000_000).map(lambda value: value / 100)
-_points = some.tuples(_places, _places)
-_texts = some.text(some.characters(exclude_categories=["Cs", "Cc"]), max_size=12)
-_colours = some.integers(0, 0xFFFFFF).map("#{:06x}".format)
-_classes = some.builds(
-    AnnotationClass, some.lists(_texts.filter(lambda t: t and ":" not in t and t == t.strip()),
-                                min_size=1, max_size=2).map(": ".join), _colours,
-)  # fmt: skip
-
-
-def _boxes() -> some.SearchStrategy[shapely.Polygon]:
-    sides = some.integers(4, 5000)
-
-    def box(corner: tuple[float, float], width: int, height: int, has_hole: bool):
-        x, y = corner
-        whole = shapely.box(x, y, x + width, y + height)
-        hole = shapely.box(x + 1, y + 1, x + 3, y + 3)
-        return whole.difference(hole) if has_hole else whole
-
-    return some.builds(box, _points, sides, sides, some.booleans())
-
-
-_geometries = some.one_of(
-    _points.map(shapely.Point),
-    some.lists(_points, min_size=2, max_size=5, unique=True).map(shapely.LineString),
-    some.lists(_points, min_size=2, max_size=5, unique=True).map(shapely.MultiPoint),
-    _boxes(),
-    _boxes().map(lambda box: shapely.MultiPolygon([box, shapely.box(2e5, 2e5, 2e5 + 9, 2e5 + 9)])),
-)
-_numbers = some.one_of(
-    some.floats(allow_nan=False, width=32), some.sampled_from([math.inf, -math.inf])
-)
-_annotations = some.builds(
-    Annotation,
-    _geometries,
-    some.builds(uuid4),
-    some.sampled_from(["annotation", "detection", "cell", "tile"]),
-    some.none() | _classes,
-    _texts,
-    some.none() | _colours,
-    some.booleans(),
-    some.booleans(),
-    some.none() | _boxes(),
-    some.dictionaries(_texts, _numbers, max_size=3),
-    some.dictionaries(_texts, _texts, max_size=2),
-)
-
-
-@given(drawn=some.lists(_annotations, max_size=4), child=_annotations)
+@given(drawn=some.lists(annotations, max_size=4), child=annotations)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_all_of_an_annotation_comes_back_from_qupaths_geojson(
     drawn: list[Annotation], child: Annotation, tmp_path_factory: pytest.TempPathFactory
@@ -91,9 +30,9 @@ def test_all_of_an_annotation_comes_back_from_qupaths_geojson(
     path = tmp_path_factory.mktemp("qupath") / "a.geojson"
     parent = Annotation(shapely.box(0, 0, 5, 5), children=(child,))
     assert FORMATS["qupath"].write(path, [*drawn, parent]) == []
-    read, problems = _read(path)
+    found, problems = read(path)
     assert problems == []
-    for one, other in zip([*drawn, parent, child], [*read, read[-1].children[0]], strict=True):
+    for one, other in zip([*drawn, parent, child], [*found, found[-1].children[0]], strict=True):
         one_place, other_place = (shapely.normalize(each.geometry) for each in (one, other))
         assert shapely.equals_exact(one_place, other_place, 0.006)
         assert (one.nucleus is None) == (other.nucleus is None)
@@ -103,10 +42,10 @@ def test_all_of_an_annotation_comes_back_from_qupaths_geojson(
         assert dict(one.metadata) == dict(other.metadata)
 
 
-@given(drawn=some.lists(some.builds(Annotation, _boxes(), shown_as=_classes), max_size=4))
+@given(drawn=some.lists(some.builds(Annotation, boxes(), shown_as=classes), max_size=4))
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @pytest.mark.parametrize("name", ["asap", "imagescope"])
-def test_regions_and_classes_come_back_from_xml(
+def test_regions_andclasses_come_back_from_xml(
     drawn: list[Annotation], name: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     colours: dict[str, str] = {}
@@ -122,7 +61,7 @@ def test_regions_and_classes_come_back_from_xml(
     ]
     path = tmp_path_factory.mktemp("xml") / "a.xml"
     lost = FORMATS[name].write(path, drawn)
-    read, problems = _read(path)
+    found, problems = read(path)
     assert problems == []
 
     def told(annotations: list[Annotation]) -> list[tuple[object, ...]]:
@@ -134,28 +73,26 @@ def test_regions_and_classes_come_back_from_xml(
         return sorted((*which, round(area)) for which, area in zip(classes, areas, strict=True))
 
     if name == "asap":
-        assert told(read) == told(drawn)
+        assert told(found) == told(drawn)
         assert len(lost) == sum(bool(each.geometry.interiors) for each in drawn)
     elif not any(a.geometry.intersects(b.geometry) for a in drawn for b in drawn if a is not b):
-        assert told(read) == told(drawn)
+        assert told(found) == told(drawn)
 
 
-def test_older_spellings_are_read(tmp_path: Path) -> None:
+def test_older_spellings_areread(tmp_path: Path) -> None:
     path = tmp_path / "old.json"
-    old = _feature(
-        _polygon(),
+    old = feature(
+        polygon(),
         name="A",
         classification={"name": "Tumor", "colorRGB": -3670016},
         measurements=[{"name": "Area", "value": 3}, {"name": "Bad", "value": "NaN"}],
     ) | {"id": "PathDetectionObject"}
-    names = _feature(
-        _polygon(), object_type="tma_core", color=-16776961,
+    names = feature(
+        polygon(), object_type="tma_core", color=-16776961,
         classification={"names": ["Stroma", "Positive"], "color": [1, 2, 3, 4]},
     )  # fmt: skip
-    path.write_text(
-        json.dumps([old, names, _polygon(), _feature(_polygon(), classification="A: B")])
-    )
-    (first, second, third, fourth), problems = _read(path)
+    path.write_text(json.dumps([old, names, polygon(), feature(polygon(), classification="A: B")]))
+    (first, second, third, fourth), problems = read(path)
     assert problems == []
     assert (first.kind, first.shown_as) == ("detection", AnnotationClass("Tumor", "#c80000"))
     assert first.measurements["Area"] == 3
@@ -168,14 +105,14 @@ def test_older_spellings_are_read(tmp_path: Path) -> None:
 
 
 def test_what_we_do_not_know_survives(tmp_path: Path) -> None:
-    feature = _feature(
-        _polygon(plane={"c": -1, "z": 2, "t": 0}), objectType="annotation", myLab={"a": [1, None]}
+    told = feature(
+        polygon(plane={"c": -1, "z": 2, "t": 0}), objectType="annotation", myLab={"a": [1, None]}
     ) | {"id": str(UUID(int=7)), "bbox": [0, 0, 10, 10]}
     (tmp_path / "a.geojson").write_text(
-        json.dumps({"type": "FeatureCollection", "features": [feature]})
+        json.dumps({"type": "FeatureCollection", "features": [told]})
     )
-    read, _ = _read(tmp_path / "a.geojson")
-    FORMATS["qupath"].write(tmp_path / "b.geojson", read)
+    found, _ = read(tmp_path / "a.geojson")
+    FORMATS["qupath"].write(tmp_path / "b.geojson", found)
     written = json.loads((tmp_path / "b.geojson").read_text())["features"][0]
     assert written["geometry"]["plane"] == {"c": -1, "z": 2, "t": 0}
     assert written["properties"]["myLab"] == {"a": [1, None]}
@@ -186,38 +123,38 @@ def test_what_we_do_not_know_survives(tmp_path: Path) -> None:
 def test_the_good_is_taken_and_the_bad_told_by_number(tmp_path: Path) -> None:
     bow = [[[0, 0], [10, 10], [10, 0], [0, 10], [0, 0]]]
     features = [
-        _feature(_polygon()),
-        _feature(None),
-        _feature(_polygon(bow)),
-        _feature(_polygon([[[0, 0]]])),
+        feature(polygon()),
+        feature(None),
+        feature(polygon(bow)),
+        feature(polygon([[[0, 0]]])),
         3,
-        _feature(_polygon(), color=[1, 2]),
-        _feature(_polygon(), measurements={"A": "many"}),
-        _feature({"type": "Point", "coordinates": [1, 2]}),
-        _feature({"type": "Spiral", "coordinates": [1, 2]}),
+        feature(polygon(), color=[1, 2]),
+        feature(polygon(), measurements={"A": "many"}),
+        feature({"type": "Point", "coordinates": [1, 2]}),
+        feature({"type": "Spiral", "coordinates": [1, 2]}),
     ]
     path = tmp_path / "a.geojson"
     path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
-    read, problems = _read(path)
-    assert len(read) == 3
+    found, problems = read(path)
+    assert len(found) == 3
     assert [p.number for p in problems if not p.is_repaired] == [2, 4, 5, 6, 7, 9]
     assert [p.number for p in problems if p.is_repaired] == [3]
-    assert all(each.geometry.is_valid for each in read)
-    assert read[1].geometry.area == pytest.approx(50)
+    assert all(each.geometry.is_valid for each in found)
+    assert found[1].geometry.area == pytest.approx(50)
 
 
 def test_open_rings_are_closed_and_it_is_said(tmp_path: Path) -> None:
     ring = [[0, 0], [10, 0], [10, 10], [0, 10]]
     far = [[x + 40, y] for x, y in ring]
     shapes = [
-        _polygon([ring]),
+        polygon([ring]),
         {"type": "MultiPolygon", "coordinates": [[ring], [[*far, far[0]]]]},
-        _polygon([ring[:2]]),
+        polygon([ring[:2]]),
     ]
-    told = {"type": "FeatureCollection", "features": [_feature(shape) for shape in shapes]}
+    told = {"type": "FeatureCollection", "features": [feature(shape) for shape in shapes]}
     (tmp_path / "a.geojson").write_text(json.dumps(told))
-    read, problems = _read(tmp_path / "a.geojson")
-    assert [each.geometry.area for each in read] == [100, 200]
+    found, problems = read(tmp_path / "a.geojson")
+    assert [each.geometry.area for each in found] == [100, 200]
     assert [(p.number, p.is_repaired) for p in problems] == [(1, True), (2, True), (3, False)]
     assert problems[0].reason == "its outline was not closed"
 
@@ -231,16 +168,16 @@ def test_written_polygons_are_valid_with_two_decimals(tmp_path: Path) -> None:
     assert told["type"] == "MultiPolygon"
 
 
-def test_packed_files_are_read(tmp_path: Path) -> None:
-    text = json.dumps(_feature(_polygon()))
+def test_packed_files_areread(tmp_path: Path) -> None:
+    text = json.dumps(feature(polygon()))
     (tmp_path / "a.geojson.gz").write_bytes(gzip.compress(text.encode()))
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("inner.geojson", text)
     for name in ("a.geojson.gz", "a.zip"):
-        assert len(_read(tmp_path / name)[0]) == 1
+        assert len(read(tmp_path / name)[0]) == 1
 
 
-def test_asaps_own_words_are_read(tmp_path: Path) -> None:
+def test_asaps_own_words_areread(tmp_path: Path) -> None:
     (tmp_path / "a.xml").write_text(
         """<?xml version="1.0"?><ASAP_Annotations><Annotations>
         <Annotation Name="A 0" Type="Polygon" PartOfGroup="Tumor" Color="#F4FA58"><Coordinates>
@@ -253,14 +190,14 @@ def test_asaps_own_words_are_read(tmp_path: Path) -> None:
         <Group Name="Tumor" PartOfGroup="None" Color="#FF0000"><Attributes/></Group>
         </AnnotationGroups></ASAP_Annotations>"""
     )
-    (region, dot), problems = _read(tmp_path / "a.xml")
+    (region, dot), problems = read(tmp_path / "a.xml")
     assert region.geometry.area == 50
     assert region.shown_as == AnnotationClass("Tumor", "#ff0000")
     assert (dot.geometry.x, dot.colour, dot.name) == (3, "#00ff00", "dot")
     assert [problem.number for problem in problems] == [3]
 
 
-def test_imagescopes_holes_ellipses_and_rulers_are_read(tmp_path: Path) -> None:
+def test_imagescopes_holes_ellipses_and_rulers_areread(tmp_path: Path) -> None:
     def region(kind: int, corners: str, negative: int = 0) -> str:
         vertices = "".join(
             f'<Vertex X="{x}" Y="{y}" Z="0"/>' for x, y in (c.split(",") for c in corners.split())
@@ -275,7 +212,7 @@ def test_imagescopes_holes_ellipses_and_rulers_are_read(tmp_path: Path) -> None:
         f"<Regions>{region(0, '0,0 20,0 20,20 0,20')}{region(0, '5,5 10,5 10,10 5,10', 1)}"
         f"{region(2, '100,100 120,110')}{region(4, '0,0 3,4')}</Regions></Annotation></Annotations>"
     )
-    (square, ellipse, ruler), problems = _read(tmp_path / "a.xml")
+    (square, ellipse, ruler), problems = read(tmp_path / "a.xml")
     assert problems == []
     assert square.geometry.area == 400 - 25
     assert square.shown_as == AnnotationClass("Tumor", "#ff0000")
@@ -300,15 +237,15 @@ def test_files_that_cannot_be_used_are_told_in_a_sentence(
 ) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(AnnotationFileError, match=r"^a\..*\.$"):
-        _read(tmp_path / name)
+        read(tmp_path / name)
 
 
 def test_text_holds_annotations_as_a_file_does() -> None:
     square = Annotation(shapely.box(0, 0, 10, 10), name="A", shown_as=AnnotationClass("Tumor"))
     problems: list[Problem] = []
-    (read,) = read_qupath_text(qupath_text([square]), problems)
-    assert (read.id, read.name, read.shown_as) == (square.id, "A", square.shown_as)
-    assert read.geometry.equals(square.geometry)
+    (found,) = read_qupath_text(qupath_text([square]), problems)
+    assert (found.id, found.name, found.shown_as) == (square.id, "A", square.shown_as)
+    assert found.geometry.equals(square.geometry)
     assert problems == []
     for text in ("", "centre 5, 7", '{"type":'):
         with pytest.raises(AnnotationFileError, match="no GeoJSON"):

@@ -142,3 +142,29 @@ def repaired(geometry: BaseGeometry) -> BaseGeometry:
     most = max(int(shapely.get_dimensions(part)) for part in parts)
     kept = [part for part in parts if shapely.get_dimensions(part) == most]
     return kept[0] if len(kept) == 1 else shapely.union_all(kept)
+
+
+def by_dimension(geometry: BaseGeometry) -> list[BaseGeometry]:
+    """A collection as regions, lines and points apart, in this order; others as they are."""
+    if not isinstance(geometry, shapely.GeometryCollection):
+        return [geometry]
+    parts: list[list[BaseGeometry]] = [[], [], []]
+    for part in _parts_of(geometry):
+        if not part.is_empty:
+            parts[2 - int(shapely.get_dimensions(part))].append(part)
+    regions, lines, points = parts
+    apart: list[BaseGeometry] = []
+    if regions:
+        whole = shapely.MultiPolygon(regions)
+        apart.append(whole if whole.is_valid else shapely.union_all(regions))
+    if lines:
+        apart.append(shapely.MultiLineString(lines))
+    if points:
+        apart.append(shapely.MultiPoint(points))
+    return [each if shapely.get_num_geometries(each) > 1 else _parts_of(each)[0] for each in apart]
+
+
+def _parts_of(geometry: BaseGeometry) -> list[BaseGeometry]:
+    if not hasattr(geometry, "geoms"):
+        return [geometry]
+    return [part for each in shapely.get_parts(geometry).tolist() for part in _parts_of(each)]

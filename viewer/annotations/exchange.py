@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from viewer.annotations.asap import read_asap, write_asap
 from viewer.annotations.imagescope import read_imagescope, write_imagescope
-from viewer.annotations.qupath import read_qupath, write_qupath
+from viewer.annotations.qupath import read_qupath
+from viewer.annotations.qupath_writing import write_qupath
 from viewer.annotations.reading import AnnotationFileError, Problem
 
 if TYPE_CHECKING:

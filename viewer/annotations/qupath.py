@@ -1,42 +1,45 @@
-"""GeoJSON as QuPath writes it, both ways and without loss; older spellings are read."""
+"""GeoJSON as QuPath writes it, read without loss; older spellings are understood."""
 
 from __future__ import annotations
 
-import gzip
+import io
+import json
 import math
-import mmap
-import zipfile
-from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 from uuid import UUID, uuid4
 
 import msgspec
+import numpy as np
 import shapely
-from shapely.geometry import mapping
 
-from viewer.annotations.annotation import NO_COLOUR, Annotation, AnnotationClass, Kind, repaired
+from viewer.annotations.annotation import (
+    NO_COLOUR,
+    Annotation,
+    AnnotationClass,
+    Kind,
+    by_dimension,
+    repaired,
+)
+from viewer.annotations.json_elements import DamagedHeadError, JsonElements, Members, Torn
+from viewer.annotations.packed_files import PieceReader, unpacked
 from viewer.annotations.reading import AnnotationFileError, Problem
-from viewer.colours import rgb_of
-from viewer.whole_file import whole_file
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from shapely.geometry.base import BaseGeometry
 
-Json = dict[str, Any]
-Members = dict[str, msgspec.Raw]
-"""Of a feature, not decoded: the coordinates go to shapely as they are, which is quick."""
 
-_members_of = msgspec.json.Decoder(Members).decode
+Json = dict[str, Any]
+
 _QUOTES = 6
 """In a geometry that has a type and coordinates and nothing else."""
-
 _CORNERS = 3
 """The fewest of a ring."""
-_GRID_PX = 0.01
-"""QuPath keeps two decimals."""
+_MOST_CLASSES = 10_000
+"""That are kept at hand, so that equal ones are one object."""
 _KINDS: tuple[Kind, ...] = get_args(Kind)
 _OLD_KINDS: dict[str, Kind] = {
     "PathAnnotationObject": "annotation",
@@ -47,33 +50,44 @@ _OLD_KINDS: dict[str, Kind] = {
     "tma_core": "tmaCore",
     "PathRootObject": "root",
 }
-_NOT_NUMBERS = {"nan": math.nan, "infinity": math.inf, "inf": math.inf}
+_SPELT_KINDS: dict[str, Kind] = dict(zip(_KINDS, _KINDS, strict=True)) | _OLD_KINDS
+_KIND_KEYS = ("objectType", "object_type", "type")
+_ALONE = frozenset({"geometry", "coordinates", "geometries"})
+"""Members that only a single feature or geometry has."""
 _IN_FEATURE = {"type", "id", "geometry", "nucleusGeometry", "properties"}
 _IN_GEOMETRY = {"type", "coordinates", "geometries"}
+_IN_CLASS = {"name", "names", "color", "colorRGB", "parentClass"}
 _IN_PROPERTIES = {
-    "objectType", "object_type", "type", "name", "color", "colorRGB", "classification",
-    "isLocked", "measurements", "metadata", "childObjects", "children",
+    "name", "color", "classification", "isLocked", "measurements", "metadata",
 }  # fmt: skip
+_BAD = (
+    msgspec.MsgspecError, ValueError, TypeError, KeyError, AttributeError, IndexError,
+    OverflowError, RecursionError, shapely.errors.ShapelyError,
+)  # fmt: skip
 
 
-def read_qupath(path: Path, problems: list[Problem]) -> Iterator[Annotation]:
-    """Reads a file object by object; .gz and .zip are unpacked.
+def read_qupath(
+    path: Path, problems: list[Problem], beside: Json | None = None
+) -> Iterator[Annotation]:
+    """Reads a file object by object, with the memory of a few; .gz and .zip are unpacked.
 
     Parameters
     ----------
     problems
         Takes what was left out or repaired.
+    beside
+        Takes members of the FeatureCollection that are none of the format; whole at the end.
 
     Raises
     ------
     AnnotationFileError
         The file is no GeoJSON at all.
     """
-    with _bytes(path) as data:
-        try:
-            yield from _each(data, problems)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise AnnotationFileError(f"{path.name} is no GeoJSON: {error}.") from error
+    beside = {} if beside is None else beside
+    reader = _Features(problems)
+    with unpacked(path, "json") as pieces:
+        for piece in pieces:
+            yield from _read(path.name, piece, reader, beside)
 
 
 def read_qupath_text(text: str, problems: list[Problem]) -> list[Annotation]:
@@ -84,127 +98,144 @@ def read_qupath_text(text: str, problems: list[Problem]) -> list[Annotation]:
     AnnotationFileError
         The text is no GeoJSON.
     """
+    piece = PieceReader(io.BytesIO(text.encode(errors="replace")))
+    return list(_read("The text", piece, _Features(problems), {}))
+
+
+def _read(name: str, piece: PieceReader, reader: _Features, beside: Json) -> Iterator[Annotation]:
+    elements = JsonElements(piece)
     try:
-        return list(_each(text.encode(errors="replace"), problems))
-    except msgspec.MsgspecError as error:
-        raise AnnotationFileError(f"The text is no GeoJSON: {error}.") from error
+        beside |= elements.array_begins("features", _ALONE)
+    except DamagedHeadError as error:
+        if not elements.next_feature():
+            why = piece.trouble or error
+            raise AnnotationFileError(f"{name} is no GeoJSON: {why}.") from error
+        reader.tell(f"the beginning of the file: {error}")
+    for batch in elements.batches():
+        yield from reader.taken(batch)
+    if piece.trouble:
+        reader.tell(f"what comes behind it cannot be unpacked ({piece.trouble})")
+    beside |= elements.members_behind()
+    for known in ("type", "features"):
+        beside.pop(known, None)
 
 
-def qupath_text(annotations: Iterable[Annotation]) -> str:
-    """A FeatureCollection; leaves out what has no place left at a hundredth of a pixel."""
-    features: list[Json] = []
-    for annotation in annotations:
-        with suppress(ValueError):
-            features.append(_feature(annotation))
-    told = {"type": "FeatureCollection", "features": features}
-    return msgspec.json.encode(told).decode()
+class _Features:
+    """Turns features into annotations; counts them, and notes what is wrong with one."""
 
+    def __init__(self, problems: list[Problem]) -> None:
+        self._problems = problems
+        self._number = 0
+        self._classes: dict[AnnotationClass, AnnotationClass] = {}
 
-def write_qupath(path: Path, annotations: Iterable[Annotation]) -> list[Problem]:
-    """Writes a FeatureCollection that QuPath's strict reader takes; gives what was left out.
+    def tell(self, reason: str, *, is_repaired: bool = False) -> None:
+        self._problems.append(Problem(self._number, reason, is_repaired))
 
-    Raises
-    ------
-    OSError
-        It cannot be written; a file that was there is left as it was.
-    """
-    problems: list[Problem] = []
-    encoder = msgspec.json.Encoder()
-    with whole_file(path) as part, part.open("wb") as file:
-        file.write(b'{"type":"FeatureCollection","features":[')
-        is_first = True
-        for number, annotation in enumerate(annotations, 1):
-            try:
-                feature = _feature(annotation)
-            except ValueError as error:
-                problems.append(Problem(number, str(error)))
+    def taken(self, batch: list[Members | Torn]) -> Iterator[Annotation]:
+        shapes = _quick_shapes(batch)
+        for element, shape in zip(batch, shapes, strict=True):
+            self._number += 1
+            if isinstance(element, Torn):
+                self.tell(element.reason)
                 continue
-            file.write(b"\n" if is_first else b",\n")
-            file.write(encoder.encode(feature))
-            is_first = False
-        file.write(b"\n]}\n")
-    return problems
+            try:
+                yield from self._annotations(element, shape)
+            except _BAD as error:
+                self.tell(str(error) or type(error).__name__)
 
-
-# Reading -------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _bytes(path: Path) -> Generator[Any]:
-    """The text of a file; mapped rather than read, since files of a million objects are large."""
-    try:
-        if path.suffix.lower() == ".gz":
-            yield gzip.decompress(path.read_bytes())
-        elif path.suffix.lower() == ".zip":
-            with zipfile.ZipFile(path) as archive:
-                names = [n for n in archive.namelist() if n.lower().endswith(("json", "geojson"))]
-                if not names:
-                    raise AnnotationFileError(f"{path.name} holds no GeoJSON.")
-                yield archive.read(names[0])
-        else:
-            with path.open("rb") as file:
-                if not path.stat().st_size:
-                    raise AnnotationFileError(f"{path.name} is empty.")
-                # It is let go of with the last feature that lies in it.
-                yield memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    except (OSError, EOFError, zipfile.BadZipFile) as error:
-        raise AnnotationFileError(f"{path.name} cannot be read ({error}).") from error
-
-
-class _Top(msgspec.Struct):
-    type: str | None = None
-    features: list[msgspec.Raw] | None = None
-
-
-def _features(data: Any) -> list[Any]:
-    """The features of a collection, an array, a single feature or a bare geometry."""
-    if bytes(data[:64]).lstrip()[:1] == b"[":
-        return msgspec.json.decode(data, type=list[msgspec.Raw])
-    top = msgspec.json.decode(data, type=_Top)
-    return top.features if top.features is not None else [bytes(data)]
-
-
-def _each(data: Any, problems: list[Problem]) -> Iterator[Annotation]:
-    """Raises msgspec's errors where the whole is no GeoJSON."""
-    for number, each in enumerate(_features(data), 1):
-        try:
-            annotation, repair = _annotation(_members_of(each))
-        except (msgspec.MsgspecError, ValueError, TypeError, KeyError, AttributeError,
-                IndexError, shapely.errors.ShapelyError) as error:  # fmt: skip
-            problems.append(Problem(number, str(error) or type(error).__name__))
-            continue
-        if repair:
-            problems.append(Problem(number, repair, is_repaired=True))
-        yield annotation
-
-
-def _annotation(feature: Members) -> tuple[Annotation, str]:
-    """The annotation, and what had to be repaired of its geometry, if anything."""
-    if "geometry" not in feature and "coordinates" in feature:
-        feature = {"geometry": msgspec.Raw(msgspec.json.encode(feature))}
-    geometry, beside, repair = _geometry(feature.get("geometry"))
-    told: Json = _decoded(feature.get("properties")) or {}
-    nucleus = feature.get("nucleusGeometry")
-    children = told.get("childObjects", told.get("children")) or []
-    id_ = _decoded(feature.get("id"))
-    return (
-        Annotation(
-            geometry,
-            _id(id_),
-            _kind(id_, told),
-            _class(told.get("classification")),
+    def _annotations(self, feature: Members, shape: BaseGeometry | None) -> list[Annotation]:
+        """One, as a rule; more where it mixed dimensions or has no place but children."""
+        if "geometry" not in feature and ("coordinates" in feature or "geometries" in feature):
+            feature = {"geometry": msgspec.Raw(msgspec.json.encode(feature))}
+        told: Json = _decoded(feature.get("properties")) or {}
+        told_id = _decoded(feature.get("id"))
+        id_, is_foreign = _id(told_id)
+        kind, kind_key = _kind(told_id, told)
+        children = self._children(told)
+        place = bytes(feature.get("geometry", b"null"))
+        if place == b"null":
+            if not children or kind != "root":
+                self.tell("it has no geometry")
+            return children
+        beside: Json = {}
+        if shape is None:
+            shape, beside, repair = _geometry(place)
+            if repair:
+                self.tell(repair, is_repaired=True)
+        nucleus, nucleus_beside = self._nucleus(feature.get("nucleusGeometry"))
+        annotation = Annotation(
+            shape,
+            id_,
+            kind,
+            self._class(told.get("classification")),
             str(told.get("name") or ""),
             _colour(told.get("color", told.get("colorRGB"))),
             bool(told.get("isLocked", False)),
             bool(beside.pop("isEllipse", False)),
-            None if nucleus is None else _geometry(nucleus)[0],
+            nucleus,
             _measurements(told.get("measurements")),
-            {str(name): str(value) for name, value in (told.get("metadata") or {}).items()},
-            tuple(_annotation(_as_members(child))[0] for child in children),
-            _unknown(feature, told, beside),
-        ),
-        repair,
+            _metadata(told.get("metadata")),
+            tuple(children),
+            _unknown(feature, told, kind_key, told_id if is_foreign else None)
+            | ({"geometry": beside} if beside else {})
+            | ({"nucleusGeometry": nucleus_beside} if nucleus_beside else {}),
+        )
+        return self._apart(annotation)
+
+    def _apart(self, annotation: Annotation) -> list[Annotation]:
+        first, *others = by_dimension(annotation.geometry)
+        if not others:
+            is_as_it_was = first is annotation.geometry
+            return [annotation if is_as_it_was else replace(annotation, geometry=first)]
+        self.tell("it mixed regions, lines or points, which are now apart", is_repaired=True)
+        return [
+            replace(annotation, geometry=first),
+            *(replace(annotation, geometry=g, id=uuid4(), children=()) for g in others),
+        ]
+
+    def _children(self, told: Json) -> list[Annotation]:
+        taken: list[Annotation] = []
+        for child in told.get("childObjects", told.get("children")) or []:
+            try:
+                taken += self._annotations(_as_members(child), None)
+            except _BAD as error:
+                self.tell(f"an object in it: {error or type(error).__name__}")
+        return taken
+
+    def _nucleus(self, raw: msgspec.Raw | None) -> tuple[BaseGeometry | None, Json]:
+        if raw is None or bytes(raw) == b"null":
+            return None, {}
+        nucleus, beside, repair = _geometry(bytes(raw))
+        if repair:
+            self.tell(f"of its nucleus, {repair}", is_repaired=True)
+        return nucleus, beside
+
+    def _class(self, told: Any) -> AnnotationClass | None:
+        found = _class(told)
+        if found is None or len(self._classes) > _MOST_CLASSES:
+            return found
+        return self._classes.setdefault(found, found)
+
+
+def _quick_shapes(batch: list[Members | Torn]) -> list[BaseGeometry | None]:
+    """The geometries that are as they should be, all at once; None for those to look at."""
+    texts = [
+        None if isinstance(element, Torn) else _plain(element.get("geometry")) for element in batch
+    ]
+    shapes = shapely.from_geojson(np.array(texts, dtype=object), on_invalid="ignore")
+    is_sound = (
+        shapely.is_valid(shapes)
+        & ~shapely.is_empty(shapes)
+        & ~shapely.has_z(shapes)
+        & (shapely.get_type_id(shapes) != shapely.GeometryType.GEOMETRYCOLLECTION)
     )
+    shapes[~is_sound] = None
+    return shapes.tolist()
+
+
+def _plain(raw: msgspec.Raw | None) -> bytes | None:
+    text = b"" if raw is None else bytes(raw)
+    return text if text.count(b'"') == _QUOTES else None
 
 
 def _decoded(raw: msgspec.Raw | None) -> Any:
@@ -212,25 +243,42 @@ def _decoded(raw: msgspec.Raw | None) -> Any:
 
 
 def _as_members(told: object) -> Members:
-    return _members_of(msgspec.json.encode(told))
+    return msgspec.json.decode(msgspec.json.encode(told), type=Members)
 
 
-def _unknown(feature: Members, told: Json, beside: Json) -> dict[str, object]:
+def _unknown(feature: Members, told: Json, kind_key: str, foreign_id: Any) -> dict[str, object]:
     unknown: dict[str, object] = {}
     if not feature.keys() <= _IN_FEATURE:
         unknown["feature"] = {k: _decoded(v) for k, v in feature.items() if k not in _IN_FEATURE}
-    if not told.keys() <= _IN_PROPERTIES:
-        unknown["properties"] = {k: v for k, v in told.items() if k not in _IN_PROPERTIES}
-    if beside:
-        unknown["geometry"] = beside
+    if told.keys() - _IN_PROPERTIES != {kind_key} or foreign_id is not None:
+        known = _IN_PROPERTIES | {kind_key}
+        known.add("childObjects" if "childObjects" in told else "children")
+        if "color" not in told:
+            known.add("colorRGB")
+        kept = {k: v for k, v in told.items() if k not in known}
+        if foreign_id is not None:
+            kept["foreignId"] = foreign_id
+        if kept:
+            unknown["properties"] = kept
+    in_class = told.get("classification")
+    if isinstance(in_class, dict) and (
+        not in_class.keys() <= _IN_CLASS or _has_alpha(in_class.get("color"))
+    ):
+        found = _class(in_class)
+        if found is not None:
+            beside = {k: v for k, v in in_class.items() if k not in _IN_CLASS}
+            if _has_alpha(in_class.get("color")):
+                beside["color"] = in_class["color"]
+            unknown["classification"] = {found.name: beside}
     return unknown
 
 
-def _geometry(raw: msgspec.Raw | None) -> tuple[BaseGeometry, Json, str]:
+def _has_alpha(colour: Any) -> bool:
+    return isinstance(colour, list) and len(colour) == 4
+
+
+def _geometry(text: bytes) -> tuple[BaseGeometry, Json, str]:
     """The geometry, members of it that are none of its place, and what was repaired."""
-    text = b"" if raw is None else bytes(raw)
-    if text in (b"", b"null"):
-        raise ValueError("it has no geometry")
     beside: Json = {}
     if text.count(b'"') != _QUOTES:
         told = msgspec.json.decode(text)
@@ -238,6 +286,8 @@ def _geometry(raw: msgspec.Raw | None) -> tuple[BaseGeometry, Json, str]:
     geometry, repair = _shape(text)
     if geometry.is_empty:
         raise ValueError("its geometry is empty")
+    if geometry.has_z:
+        geometry, repair = shapely.force_2d(geometry), "its third coordinates were dropped"
     if geometry.is_valid:
         return geometry, beside, repair
     if not all(math.isfinite(value) for value in geometry.bounds):
@@ -275,33 +325,42 @@ def _closed(told: Json) -> Json:
             return told
 
 
-def _id(told: Any) -> UUID:
+def _id(told: Any) -> tuple[UUID, bool]:
+    """An id, a new one where what the file tells is none; whether that is then lost."""
     try:
-        return UUID(str(told))
-    except ValueError:
-        return uuid4()
+        return UUID(told), False
+    except (ValueError, AttributeError, TypeError):
+        return uuid4(), told is not None and told not in _OLD_KINDS
 
 
-def _kind(id_: Any, told: Json) -> Kind:
-    """By the newest spelling; files of version 0.2 tell it in place of an id."""
-    spelled = (told.get(name) for name in ("objectType", "object_type", "type"))
-    for name in (*spelled, id_):
-        if name in _KINDS:
-            return name
-        if isinstance(name, str) and name in _OLD_KINDS:
-            return _OLD_KINDS[name]
-    return "annotation"
+def _kind(id_: Any, told: Json) -> tuple[Kind, str]:
+    """By the newest spelling, and its member; files of version 0.2 tell it in place of an id."""
+    for key in _KIND_KEYS:
+        name = told.get(key)
+        if isinstance(name, str) and name in _SPELT_KINDS:
+            return _SPELT_KINDS[name], key
+    if isinstance(id_, str) and id_ in _OLD_KINDS:
+        return _OLD_KINDS[id_], _KIND_KEYS[0]
+    return "annotation", _KIND_KEYS[0]
 
 
 def _class(told: Any) -> AnnotationClass | None:
     if not told:
         return None
     if isinstance(told, str):
-        return AnnotationClass(told)
-    name = told.get("name") or ": ".join(told.get("names") or [])
+        told = {"name": told}
+    names = told.get("names") or _lineage(told)
+    parts = [part.strip() for name in names for part in str(name).split(":")]
+    name = ": ".join(part for part in parts if part)
     if not name:
         return None
     return AnnotationClass(name, _colour(told.get("color", told.get("colorRGB"))) or NO_COLOUR)
+
+
+def _lineage(told: Json) -> list[str]:
+    """Old files tell a derived class by the one that it comes from."""
+    above = told.get("parentClass")
+    return [*(_lineage(above) if isinstance(above, dict) else ()), str(told.get("name") or "")]
 
 
 def _colour(told: Any) -> str | None:
@@ -323,70 +382,15 @@ def _measurements(told: Any) -> dict[str, float]:
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, str):
-        text = value.lower()
-        if text.lstrip("+-") not in _NOT_NUMBERS:
-            raise ValueError(f'"{value}" is no measurement')
-        return -_NOT_NUMBERS[text[1:]] if text.startswith("-") else _NOT_NUMBERS[text.lstrip("+")]
-    return math.nan if value is None else float(value)
+    """Python reads "NaN", "Infinity" and "-inf" in any case as QuPath does."""
+    try:
+        return math.nan if value is None else float(value)
+    except ValueError as error:
+        raise ValueError(f'"{value}" is no measurement') from error
 
 
-# Writing -------------------------------------------------------------------------------------
-
-
-def _feature(annotation: Annotation) -> Json:
-    unknown = annotation.unknown
-    geometry = _written(annotation.geometry) | _members(unknown.get("geometry"))
-    if annotation.is_ellipse:
-        geometry["isEllipse"] = True
-    told: Json = {"objectType": annotation.kind}
-    if annotation.name:
-        told["name"] = annotation.name
-    if annotation.colour is not None:
-        told["color"] = rgb_of(annotation.colour)
-    if annotation.shown_as is not None:
-        names = annotation.shown_as.name.split(": ")
-        which = {"name": names[0]} if len(names) == 1 else {"names": names}
-        told["classification"] = which | {"color": rgb_of(annotation.shown_as.colour)}
-    if annotation.is_locked:
-        told["isLocked"] = True
-    if annotation.measurements:
-        told["measurements"] = {n: _spelled(v) for n, v in annotation.measurements.items()}
-    if annotation.metadata:
-        told["metadata"] = dict(annotation.metadata)
-    if annotation.children:
-        told["childObjects"] = [_feature(child) for child in annotation.children]
-    feature: Json = {"type": "Feature", "id": str(annotation.id), "geometry": geometry}
-    if annotation.nucleus is not None:
-        feature["nucleusGeometry"] = _written(annotation.nucleus)
-    feature["properties"] = told | _members(unknown.get("properties"))
-    return feature | _members(unknown.get("feature"))
-
-
-def _members(held: object) -> Json:
-    return held if isinstance(held, dict) else {}
-
-
-def _written(geometry: BaseGeometry) -> Json:
-    """With two decimals, and valid with them."""
-    on_grid = shapely.set_precision(geometry, _GRID_PX)
-    if on_grid.is_empty:
-        raise ValueError("nothing is left of it at a hundredth of a pixel")
-    if on_grid.geom_type == "GeometryCollection":
-        on_grid = repaired(on_grid)
-    told = mapping(on_grid)
-    return {"type": told["type"], "coordinates": _rounded(told["coordinates"])}
-
-
-def _rounded(values: Any) -> Any:
-    if isinstance(values, float | int):
-        return round(float(values), 2)
-    return [_rounded(value) for value in values]
-
-
-def _spelled(value: float) -> float | str:
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "Infinity" if value > 0 else "-Infinity"
-    return value
+def _metadata(told: Any) -> dict[str, str]:
+    return {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in (told or {}).items()
+    }
