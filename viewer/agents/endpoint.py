@@ -1,0 +1,133 @@
+"""Which vision-language model is asked, where, and what it may cost."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from viewer.agents.errors import AgentError
+from viewer.folders import config_folder
+from viewer.whole_file import whole_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_log = logging.getLogger(__name__)
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+"""Hosts that are this machine."""
+
+Positive = Annotated[float, Meta(gt=0)]
+NotNegative = Annotated[float, Meta(ge=0)]
+
+
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """A model behind a server that speaks the chat completions protocol.
+
+    Attributes
+    ----------
+    base_url
+        Such as "http://127.0.0.1:11434/v1" for Ollama on this machine.
+    model
+        The name by which the server knows it.
+    allowed_hosts
+        The only hosts that anything is sent to; those of this machine by default.
+    picture_side_px
+        The longest side of a picture that is sent; larger ones are made smaller.
+    jpeg_quality
+        1 to 95.
+    most_pictures
+        Of a conversation; the oldest but the thumbnail are left out of what is sent.
+    timeout_s
+        The longest wait in which nothing comes from the server.
+    tries
+        How often a request is sent before it is given up, while the server fails.
+    requests_per_min
+        0 for no limit.
+    streams
+        Whether the answer is taken as it is written.
+    temperature
+        None leaves it to the server.
+    most_answer_tokens
+        Of one answer; None leaves it to the server.
+    price_in, price_out
+        For a million tokens sent and answered, in `currency`.
+    most_cost
+        No more is asked once this was spent; 0 for no limit.
+    """
+
+    base_url: str = "http://127.0.0.1:11434/v1"
+    model: str = ""
+    allowed_hosts: tuple[str, ...] = LOOPBACK
+    picture_side_px: Annotated[int, Meta(ge=64, le=8192)] = 1024
+    jpeg_quality: Annotated[int, Meta(ge=1, le=95)] = 85
+    most_pictures: Annotated[int, Meta(ge=1, le=1000)] = 24
+    timeout_s: Positive = 120.0
+    tries: Annotated[int, Meta(ge=1, le=20)] = 4
+    requests_per_min: NotNegative = 0.0
+    streams: bool = True
+    temperature: float | None = None
+    most_answer_tokens: Annotated[int, Meta(ge=1)] | None = None
+    price_in: NotNegative = 0.0
+    price_out: NotNegative = 0.0
+    most_cost: NotNegative = 0.0
+    currency: str = "USD"
+
+    @property
+    def host(self) -> str:
+        """Where requests go, without port; empty where the address is none."""
+        try:
+            return (urlsplit(self.base_url).hostname or "").casefold()
+        except ValueError:
+            return ""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the server is on this machine."""
+        return self.host in LOOPBACK
+
+    @property
+    def is_encrypted(self) -> bool:
+        return self.base_url.casefold().startswith("https://")
+
+    def check(self) -> None:
+        """Raises AgentError where it cannot be used; the sentence says what to set."""
+        if not self.base_url.casefold().startswith(("http://", "https://")) or not self.host:
+            raise AgentError(
+                f'"{self.base_url}" is no address of a model server: '
+                "give one such as http://127.0.0.1:11434/v1."
+            )
+        if not self.model:
+            raise AgentError("No model is chosen: set its name, as the server knows it.")
+
+    def cost(self, tokens_in: int, tokens_out: int) -> float:
+        """In `currency`."""
+        return (tokens_in * self.price_in + tokens_out * self.price_out) / 1e6
+
+
+def load_endpoint() -> Endpoint:
+    """The one in the settings; the default where there is none or it cannot be read."""
+    path = _path()
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Endpoint)
+    except FileNotFoundError:
+        return Endpoint()
+    except (OSError, msgspec.MsgspecError) as error:
+        _log.warning("%s cannot be read (%s): the defaults are used.", path.name, error)
+        if isinstance(error, msgspec.MsgspecError):
+            path.replace(path.with_suffix(".bad.json"))
+        return Endpoint()
+
+
+def save_endpoint(endpoint: Endpoint) -> None:
+    """Keeps it in the settings; the key is no part of it. Raises OSError."""
+    with whole_file(_path()) as part:
+        part.write_bytes(msgspec.json.format(msgspec.json.encode(endpoint), indent=2))
+
+
+def _path() -> Path:
+    return config_folder() / "endpoint.json"

@@ -1,0 +1,31 @@
+"""What can go wrong with an agent; `str()` of each is one sentence for the user."""
+
+from __future__ import annotations
+
+
+class AgentError(Exception):
+    """The agent cannot go on; the sentence says why and what to do."""
+
+
+class NotPermittedError(AgentError):
+    """Nothing was sent: the user has not allowed this study and host."""
+
+
+class EndpointError(AgentError):
+    """The model's server cannot be reached, or fails time and again."""
+
+
+class RefusedError(AgentError):
+    """The model's server refused the request; asking again would not help."""
+
+
+class BadAnswerError(AgentError):
+    """The model's answer cannot be used; the sentence is also the complaint that it is told."""
+
+
+class MicroscopeError(AgentError):
+    """The microscope cannot do what it was asked for."""
+
+
+class ToolError(AgentError):
+    """A tool gives no result; the model is told the sentence."""

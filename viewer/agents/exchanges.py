@@ -1,0 +1,119 @@
+"""Every exchange with a model, kept beside the session: what was sent, what came back."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from viewer.whole_file import whole_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from viewer.agents.conversation import Encoded, PictureEncoder, Reply, Tool, Turn
+    from viewer.agents.endpoint import Endpoint
+
+EXCHANGES_FILE = "exchanges.jsonl"
+PICTURES_FOLDER = "sent"
+
+
+class ExchangeLog:
+    """Appends a line an exchange; pictures lie beside it once each, named by their SHA-256.
+
+    Parameters
+    ----------
+    folder
+        Of the session; made where it is absent.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def add(
+        self,
+        endpoint: Endpoint,
+        turns: Sequence[Turn],
+        tools: Sequence[Tool],
+        outcome: Reply | str,
+        encoder: PictureEncoder,
+    ) -> None:
+        """Keeps an exchange and returns once it is on the disk.
+
+        Parameters
+        ----------
+        outcome
+            The reply, or one sentence about what went wrong, without the key.
+
+        Raises
+        ------
+        OSError
+            It cannot be written.
+        """
+        line: dict[str, Any] = {
+            "at_utc": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "host": endpoint.host,
+            "model": endpoint.model,
+            "sent": [self._told(turn, encoder) for turn in turns],
+            "tools": [tool.name for tool in tools],
+        }
+        line |= {"error": outcome} if isinstance(outcome, str) else {"reply": outcome}
+        data = msgspec.json.encode(line) + b"\n"
+        path = self.folder / EXCHANGES_FILE
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(handle, "r+b") as file:
+            if _is_torn(path):
+                data = b"\n" + data
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _told(self, turn: Turn, encoder: PictureEncoder) -> dict[str, Any]:
+        told: dict[str, Any] = {"role": turn.role, "text": turn.text}
+        if turn.pictures:
+            told["pictures"] = [
+                {"caption": picture.caption, "file": self._kept(encoder.encoded(picture))}
+                for picture in turn.pictures
+            ]
+        if turn.calls:
+            told["calls"] = turn.calls
+        if turn.call_id:
+            told["call_id"] = turn.call_id
+        return told
+
+    def _kept(self, picture: Encoded) -> str:
+        folder = self.folder / PICTURES_FOLDER
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = folder / f"{picture.sha256}.jpg"
+        if not path.exists():
+            with whole_file(path) as part:
+                part.write_bytes(picture.jpeg)
+        return f"{PICTURES_FOLDER}/{path.name}"
+
+
+def read_exchanges(folder: Path) -> list[dict[str, Any]]:
+    """All whole lines of a session's exchanges; none where there are none. Raises OSError."""
+    try:
+        lines = (folder / EXCHANGES_FILE).read_bytes().splitlines()
+    except FileNotFoundError:
+        return []
+    found: list[dict[str, Any]] = []
+    for line in lines:
+        try:
+            found.append(msgspec.json.decode(line, type=dict[str, Any]))
+        except msgspec.MsgspecError:
+            continue  # cut by a crash
+    return found
+
+
+def _is_torn(path: Path) -> bool:
+    """Whether a crash left half a line at the end."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        if not size:
+            return False
+        file.seek(size - 1)
+        return file.read(1) != b"\n"

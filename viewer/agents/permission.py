@@ -1,0 +1,108 @@
+"""Nothing leaves the machine before the user has said so, once a study and host."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from viewer.agents.errors import NotPermittedError
+from viewer.folders import data_folder
+from viewer.whole_file import whole_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from viewer.agents.endpoint import Endpoint
+
+_log = logging.getLogger(__name__)
+
+
+class Permission(msgspec.Struct, frozen=True):
+    """The user allowed pictures of a study's slides to go to a host.
+
+    Attributes
+    ----------
+    given_utc
+        ISO 8601.
+    """
+
+    study: str
+    host: str
+    given_utc: str
+
+    @classmethod
+    def now(cls, study: str, host: str) -> Permission:
+        """As given at this moment; only where a user just said so."""
+        return cls(study, host, datetime.now(UTC).isoformat(timespec="seconds"))
+
+
+class PermissionBook:
+    """The permissions given on this machine, in one file."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path or data_folder() / "permissions.json"
+
+    def all(self) -> list[Permission]:
+        """None where the file cannot be read: the user is then asked again."""
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=list[Permission])
+        except FileNotFoundError:
+            return []
+        except (OSError, msgspec.MsgspecError) as error:
+            _log.warning("permissions cannot be read (%s): they are asked for again", error)
+            return []
+
+    def find(self, study: str, host: str) -> Permission | None:
+        """The permission of a study and host, None where it was not given."""
+        wanted = (study, host.casefold())
+        return next((each for each in self.all() if (each.study, each.host) == wanted), None)
+
+    def give(self, study: str, host: str) -> Permission:
+        """Keeps what the user said. Raises OSError where it cannot be kept."""
+        given = Permission.now(study, host.casefold())
+        self._save([*self._others(given), given])
+        return given
+
+    def withdraw(self, study: str, host: str) -> None:
+        """Raises OSError where it cannot be written."""
+        self._save(self._others(Permission.now(study, host.casefold())))
+
+    def _others(self, than: Permission) -> list[Permission]:
+        return [each for each in self.all() if (each.study, each.host) != (than.study, than.host)]
+
+    def _save(self, permissions: list[Permission]) -> None:
+        with whole_file(self._path) as part:
+            part.write_bytes(msgspec.json.encode(permissions))
+
+
+def check_permitted(endpoint: Endpoint, study: str, permission: Permission | None) -> None:
+    """Raises NotPermittedError unless the host is allowed and the user agreed for this study."""
+    host = endpoint.host
+    if host not in endpoint.allowed_hosts:
+        raise NotPermittedError(
+            f"Nothing was sent: {host} is not among the allowed hosts; add it in the settings."
+        )
+    if permission is None or (permission.study, permission.host) != (study, host):
+        raise NotPermittedError(
+            f'Nothing was sent: nobody has allowed pictures of the study "{study}" to go to {host}.'
+        )
+
+
+def what_will_be_sent(endpoint: Endpoint, study: str) -> list[str]:
+    """What a user is told before they allow it, a sentence a line."""
+    where = "on this machine" if endpoint.is_local else "on another machine"
+    lines = [
+        f'For the study "{study}", to the model {endpoint.model} at {endpoint.host}, {where}:',
+        f"A picture of the whole slide, at most {endpoint.picture_side_px} pixels a side.",
+        f"Pictures of the fields that the agent looks at, as large, {endpoint.most_pictures} of "
+        "them at most in one request.",
+        "Your question and remarks, the answers so far, and what the bundled models measured.",
+        "Names and descriptions of annotations on the slide, where the agent asks for them.",
+        "Not sent: the file's name, the label, the macro picture, the metadata, your pseudonym.",
+    ]
+    if not endpoint.is_local and not endpoint.is_encrypted:
+        lines.append("The connection is not encrypted: others on the network can read along.")
+    return lines
