@@ -294,16 +294,15 @@ def test_exchanges_that_cannot_be_kept_stop_the_agent(tmp_path: Path) -> None:
 
 
 def test_keys_go_to_the_keyring_or_hold_for_this_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    held: dict[tuple[str, str], str] = {}
+
     class Ring:
         priority = 5
-        held: dict[tuple[str, str], str] = {}
 
     monkeypatch.setattr(keys_module.keyring, "get_keyring", lambda: Ring())
-    monkeypatch.setattr(
-        keys_module.keyring, "set_password", lambda *a: Ring.held.update({a[:2]: a[2]})
-    )
-    monkeypatch.setattr(keys_module.keyring, "get_password", lambda *a: Ring.held.get(a))
-    monkeypatch.setattr(keys_module.keyring, "delete_password", lambda *a: Ring.held.pop(a))
+    monkeypatch.setattr(keys_module.keyring, "set_password", lambda *a: held.update({a[:2]: a[2]}))
+    monkeypatch.setattr(keys_module.keyring, "get_password", lambda *a: held.get(a))
+    monkeypatch.setattr(keys_module.keyring, "delete_password", lambda *a: held.pop(a))
     assert Keys().set("h", KEY) == ""
     assert Keys().key_of("h") == KEY
     Keys().forget("h")

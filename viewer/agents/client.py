@@ -296,8 +296,8 @@ class Client:
             if on_text and gathered.text:
                 on_text(gathered.text)
             return
-        options = {"include_usage": True}
-        stream = await completions.create(**wanted, stream=True, stream_options=options)
+        wanted |= {"stream": True, "stream_options": {"include_usage": True}}
+        stream = await completions.create(**wanted)
         async for chunk in stream:
             if gathered.take_chunk(chunk.to_dict(warnings=False)) and on_text:
                 on_text(gathered.text)
@@ -308,7 +308,9 @@ class Client:
         status, host = error.status_code, self.endpoint.host
         told = self._clean(error.message)
         if status == 429:
-            return _TryAgainError(f"{host} is asked too often.", _asked_pause_s(error.response.headers))
+            return _TryAgainError(
+                f"{host} is asked too often.", _asked_pause_s(error.response.headers)
+            )
         if status >= 500 or status == 408:
             return _TryAgainError(f"{host} failed ({status}: {told}).")
         if status in (401, 403):

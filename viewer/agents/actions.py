@@ -1,0 +1,145 @@
+"""What an agent can do, and what it sees after each thing it did."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from viewer.agents.cancelling import Cancel
+    from viewer.agents.findings import Claim, Visit
+    from viewer.agents.microscope import Field, Microscope
+    from viewer.agents.slide_tools import SlideTools
+    from viewer.geometry import Box
+
+
+@dataclass(frozen=True, slots=True)
+class GoTo:
+    """Look at a box, or at its middle at a magnification; level-0 pixels. Counts as a step."""
+
+    box: Box
+    magnification: float | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AskModel:
+    """Call one of `SlideTools` with arguments that are still to be checked. Counts as a step."""
+
+    tool: str
+    arguments: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Annotate:
+    """Mark what was found in the present region, or in a box of it."""
+
+    label: str
+    text: str
+    box: Box | None = None
+    figures: dict[str, float] = field(default_factory=dict[str, float])
+    author: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Say something that is not about one place."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The conclusion; ends the walk. `choice` is the index of an option."""
+
+    text: str
+    claims: tuple[Claim, ...] = ()
+    choice: int | None = None
+
+
+Action = GoTo | AskModel | Annotate | Note | Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What an agent sees.
+
+    Attributes
+    ----------
+    steps_left
+        At 0 only an answer, notes and annotations are taken.
+    visits
+        The regions gone to so far, the present one last.
+    result
+        What the tool of the last action gave.
+    trouble
+        Why the last action was not done, one sentence; "" where it was.
+    remarks
+        What the user said since the last observation.
+    was_moved
+        Whether the user moved the slide meanwhile.
+    """
+
+    field: Field
+    steps_left: int
+    visits: tuple[Visit, ...] = ()
+    result: object = None
+    trouble: str = ""
+    remarks: tuple[str, ...] = ()
+    was_moved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is asked.
+
+    Attributes
+    ----------
+    options
+        Answers to choose from; empty for a free answer.
+    """
+
+    question: str
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """All that a policy works with.
+
+    Attributes
+    ----------
+    say
+        Shows the user a text as it is being written, whole each time.
+    """
+
+    task: Task
+    microscope: Microscope
+    tools: SlideTools
+    cancel: Cancel
+    say: Callable[[str], object]
+
+
+Walk = Generator[Action, Observation, None]
+
+
+class Policy(Protocol):
+    """How an agent decides."""
+
+    @property
+    def name(self) -> str:
+        """As it stands in sessions, such as "local"."""
+        ...
+
+    def walk(self, scene: Scene, first: Observation) -> Walk:
+        """Yields actions and is sent what is seen after each, until it yields an Answer.
+
+        Raises
+        ------
+        AgentError, AgentCancelledError
+            It cannot go on.
+        """
+        ...

@@ -1,0 +1,122 @@
+"""What an agent acts through: the window's canvas, or none (`viewer.agents.headless`).
+
+The window implements `Microscope` on its canvas and recorder, with the cause "agent". All methods
+are called in the agent's thread and return when the thing is done; pictures are read from the
+slide itself, so they do not depend on what is painted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from viewer.agents.errors import MicroscopeError
+from viewer.geometry import Box, Size
+from viewer.slides.errors import TileError
+from viewer.slides.region import read_region
+
+if TYPE_CHECKING:
+    from viewer.agents.cancelling import Cancel
+    from viewer.agents.findings import Finding
+    from viewer.geometry import Optics
+    from viewer.recording.events import AnyEvent
+    from viewer.slides.source import RgbImage, SlideSource
+
+_LEAST_SIDE = 16.0
+"""Of a box that can be gone to, level-0 pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """What is on screen.
+
+    Attributes
+    ----------
+    box
+        Level-0 pixels; may reach beyond the slide.
+    magnification
+        None where the slide tells no scale.
+    """
+
+    box: Box
+    magnification: float | None
+
+
+class Microscope(Protocol):
+    """One slide, and one who moves it."""
+
+    @property
+    def source(self) -> SlideSource: ...
+
+    @property
+    def optics(self) -> Optics:
+        """The scale in use, also where the user gave it."""
+        ...
+
+    @property
+    def field(self) -> Field:
+        """What is on screen now."""
+        ...
+
+    def go_to(self, box: Box, magnification: float | None = None) -> Field:
+        """Shows a box, or its middle at a magnification; gives what is on screen then.
+
+        Raises
+        ------
+        MicroscopeError
+            It cannot be shown.
+        """
+        ...
+
+    def dwell(self, seconds: float, cancel: Cancel) -> None:
+        """Rests, so that a person can follow and the session shows the field was looked at."""
+        ...
+
+    def annotate(self, finding: Finding) -> None:
+        """Marks a finding on the slide."""
+        ...
+
+    def record(self, event: AnyEvent) -> None:
+        """Takes an event of the agent that moves nothing, such as a note, to the session."""
+        ...
+
+
+def slide_box(source: SlideSource) -> Box:
+    """All of the slide, level-0 pixels."""
+    base = source.levels[0]
+    return Box(0, 0, base.width_px, base.height_px)
+
+
+def on_slide(box: Box, source: SlideSource) -> Box:
+    """The part of a box that lies on the slide.
+
+    Raises
+    ------
+    MicroscopeError
+        There is none, or hardly any.
+    """
+    slide = slide_box(source)
+    inside = box.intersection(slide)
+    if not inside.width >= _LEAST_SIDE or not inside.height >= _LEAST_SIDE:
+        told = ", ".join(f"{value:.0f}" for value in (box.x0, box.y0, box.x1, box.y1))
+        raise MicroscopeError(
+            f"The box {told} does not lie on the slide, which is {slide.width:.0f} x "
+            f"{slide.height:.0f} pixels, or has less than {_LEAST_SIDE:.0f} pixels a side."
+        )
+    return inside
+
+
+def picture_of(source: SlideSource, box: Box, side_px: int) -> RgbImage:
+    """A box of the slide, uint8 (height, width, 3), its longer side `side_px`, never enlarged.
+
+    Raises
+    ------
+    MicroscopeError
+        That part of the slide cannot be read.
+    """
+    scale = min(1.0, side_px / max(box.width, box.height))
+    size = Size(max(1, round(box.width * scale)), max(1, round(box.height * scale)))
+    try:
+        return read_region(source, box, int(size.width), int(size.height))
+    except TileError as error:
+        raise MicroscopeError(f"A part of the slide cannot be read: {error.reason}.") from error

@@ -1,0 +1,190 @@
+"""A reading without any language model: proposals, then what the bundled models measure there."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from statistics import median
+from typing import TYPE_CHECKING, cast
+
+from viewer.agents.actions import Action, Annotate, Answer, AskModel, GoTo, Note, Observation
+from viewer.agents.findings import Claim, box_of, corners
+from viewer.agents.proposals import TissueProposer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from viewer.agents.actions import Scene, Walk
+    from viewer.agents.proposals import Proposer
+    from viewer.geometry import Box
+
+REGIONS = 5
+AUTHOR = "bundled models"
+NUCLEI, DENSITY, SIZE, SOUND = (
+    "Nuclei",
+    "Nuclei per mm2",
+    "Median nucleus um2",
+    "Sound tissue",
+)
+"""Names of figures in findings."""
+_TOOLS = ("count_nuclei", "tissue_quality", "tissue_classes")
+_POOR = 0.7
+"""Share of sound tissue below which a region is said to be of poor quality."""
+_DENSE, _SPARSE = 1.3, 0.7
+"""Times the median of the regions."""
+
+
+@dataclass(slots=True)
+class _Measured:
+    """What the models say of a region."""
+
+    figures: dict[str, float] = field(default_factory=dict[str, float])
+    classes: dict[str, float] = field(default_factory=dict[str, float])
+    troubles: list[str] = field(default_factory=list[str])
+
+
+class LocalPolicy:
+    """Goes to proposed boxes one by one and says in figures what is there.
+
+    Parameters
+    ----------
+    proposer
+        By default tissue and nuclei alone; else a predictor trained on readers.
+    regions
+        How many boxes are gone to.
+    """
+
+    name = "local"
+
+    def __init__(self, proposer: Proposer | None = None, regions: int = REGIONS) -> None:
+        self._proposer = proposer or TissueProposer()
+        self._regions = regions
+
+    def walk(self, scene: Scene, first: Observation) -> Walk:
+        microscope = scene.microscope
+        proposed = self._proposer.propose(microscope.source, microscope.optics, self._regions)
+        measured: dict[int, _Measured] = {}
+        seen = first
+        for count, each in enumerate(proposed, 1):
+            if not seen.steps_left:
+                break
+            why = f"Proposal {count} of {len(proposed)} by {self._proposer.name}."
+            seen = yield GoTo(each.box, each.magnification, why)
+            if seen.trouble:
+                seen = yield Note(f"Proposal {count} was passed over: {seen.trouble}")
+                continue
+            seen = yield from _described(scene, each.box, seen, measured)
+            if seen.was_moved:  # the user showed something of their own
+                seen = yield from _described(scene, box_of(seen.visits[-1].box), seen, measured)
+        yield _conclusion(measured, scene.task.options)
+
+
+Walked = Generator[Action, Observation, Observation]
+
+
+def _described(scene: Scene, box: Box, seen: Observation, measured: dict[int, _Measured]) -> Walked:
+    """Measures a box of the present region and marks what was found; gives what is seen last."""
+    region = seen.visits[-1].region
+    told = _Measured()
+    x0, y0, x1, y1 = corners(box)
+    for tool in _TOOLS:
+        if tool in scene.tools.names and seen.steps_left:
+            seen = yield AskModel(tool, {"x0": x0, "y0": y0, "x1": x1, "y1": y1})
+            if seen.trouble:
+                told.troubles.append(seen.trouble)
+            else:
+                _take(told, tool, cast("dict[str, object]", seen.result))
+    measured[region] = told
+    after = yield Annotate(_label(told), _text(told), box, told.figures, AUTHOR)
+    return after if after.was_moved or not seen.was_moved else seen
+
+
+def _take(told: _Measured, tool: str, result: Mapping[str, object]) -> None:
+    """The result of a tool as figures; the names are those of `SlideTools`."""
+    if tool == "count_nuclei":
+        names = {NUCLEI: "nuclei", DENSITY: "nuclei_per_mm2", SIZE: "median_area_um2"}
+        for name, key in names.items():
+            value = result.get(key)
+            if isinstance(value, int | float):
+                told.figures[name] = float(value)
+        return
+    shares = cast("dict[str, float]", result["shares"])
+    if tool == "tissue_quality":
+        told.figures[SOUND] = shares.get(SOUND, 0.0)
+    else:
+        told.classes = shares
+
+
+def _label(told: _Measured) -> str:
+    if DENSITY not in told.figures:
+        return "Not measured"
+    return f"{told.figures[NUCLEI]:.0f} nuclei, {told.figures[DENSITY]:.0f} per mm2"
+
+
+def _text(told: _Measured) -> str:
+    figures = told.figures
+    sentences: list[str] = []
+    if DENSITY in figures:
+        sentences.append(
+            f"{figures[NUCLEI]:.0f} nuclei were counted, {figures[DENSITY]:.0f} per mm2."
+        )
+    if SIZE in figures:
+        sentences.append(f"The median nucleus has {figures[SIZE]:.0f} um2.")
+    if SOUND in figures:
+        poor = "; judge it with care" if figures[SOUND] < _POOR else ""
+        sentences.append(f"{figures[SOUND]:.0%} of the tissue is sound{poor}.")
+    if told.classes:
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in list(told.classes.items())[:3])
+        sentences.append(f"Tissue: {shares}.")
+    return " ".join([*sentences, *told.troubles]) or "Nothing was measured."
+
+
+def _conclusion(measured: Mapping[int, _Measured], options: Sequence[str]) -> Answer:
+    densities = {
+        region: told.figures[DENSITY]
+        for region, told in measured.items()
+        if DENSITY in told.figures
+    }
+    choice = _choice(measured, options)
+    if not measured:
+        return Answer("No region with tissue was found on the slide.", choice=choice)
+    if not densities:
+        return Answer(f"{_regions(len(measured))} visited; nothing could be measured.")
+    middle = median(densities.values())
+    claims = [
+        Claim(f"{density:.0f} nuclei per mm2, {_against(density, middle)}.", region=region)
+        for region, density in sorted(densities.items(), key=lambda pair: -pair[1])
+    ]
+    poor = [r for r, told in measured.items() if told.figures.get(SOUND, 1.0) < _POOR]
+    claims += [Claim("Much of the tissue is blurred, folded or inked.", region=r) for r in poor]
+    text = (
+        f"{_regions(len(measured))} visited. The median is {middle:.0f} nuclei per mm2; "
+        f"the densest is region {max(densities, key=lambda region: densities[region])}. "
+        "These are counts of models, and no opinion on disease."
+    )
+    return Answer(text, tuple(claims), choice)
+
+
+def _against(density: float, middle: float) -> str:
+    if density >= _DENSE * middle:
+        return "denser than most"
+    return "sparser than most" if density <= _SPARSE * middle else "about as the others"
+
+
+def _regions(count: int) -> str:
+    return "1 region was" if count == 1 else f"{count} regions were"
+
+
+def _choice(measured: Mapping[int, _Measured], options: Sequence[str]) -> int | None:
+    """The option that names the tissue class with the largest share; None where none does."""
+    totals: dict[str, float] = {}
+    for told in measured.values():
+        for name, share in told.classes.items():
+            totals[name.casefold()] = totals.get(name.casefold(), 0.0) + share
+    named = {
+        index: totals[name]
+        for index, option in enumerate(options)
+        for name in totals
+        if name in option.casefold()
+    }
+    return max(named, key=lambda index: named[index]) if named else None
