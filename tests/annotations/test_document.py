@@ -77,7 +77,7 @@ def test_a_step_joins_no_other_than_the_one_meant() -> None:
     document.do(adding("Draw", [square(20)]))
     document.do(changing("Brush", [(a, replace(a, name="larger"))]), stroke)
     document.undo()
-    assert list(document)[0] == a
+    assert next(iter(document)) == a
     document.undo()
     document.do(removing("Brush", [a]), stroke)
     assert list(document) == []

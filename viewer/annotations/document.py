@@ -75,9 +75,9 @@ def joined(first: Step, then: Step) -> Step:
     """Two steps as one: of each annotation how it was at first and how it is at last."""
     changes = {change.id: change for change in first.changes}
     for change in then.changes:
-        earlier = changes.pop(change.id, change)
-        if earlier.before is not None or change.after is not None:
-            changes[change.id] = Change(earlier.before, change.after)
+        before = changes.pop(change.id, change).before
+        if before != change.after:
+            changes[change.id] = Change(before, change.after)
     return Step(then.label, tuple(changes.values()))
 
 
@@ -123,6 +123,10 @@ class Document:
     def inside(self, box: Box) -> list[Annotation]:
         """Whose bounds meet a level-0 box, in the order of drawing."""
         return [self._held[id_] for id_ in self._index.inside(box)]
+
+    def ids_inside(self, box: Box) -> list[UUID]:
+        """As `inside`, where only some of many will be looked at."""
+        return self._index.inside(box)
 
     def place(self, id_: UUID) -> int:
         """Rank in the order of drawing; also of what was removed, which comes back there."""

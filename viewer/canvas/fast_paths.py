@@ -38,12 +38,26 @@ def closed_path(
     steps = np.arange(total) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     is_last = steps == np.repeat(counts, lengths)
     corners = points[np.repeat(begins, lengths) + np.where(is_last, 0, steps)]
-    elements = np.empty(total, _ELEMENT)
-    elements["kind"] = np.where(steps == 0, _MOVE, _LINE)
+    return _path(corners, steps == 0, total - int(lengths[-1]))
+
+
+def open_path(points: NDArray[np.floating[Any]], starts: NDArray[np.int64]) -> QPainterPath:
+    """One path of lines: line i is `points[starts[i]:starts[i + 1]]`."""
+    if not len(points):
+        return QPainterPath()
+    is_start = np.zeros(len(points), bool)
+    is_start[starts[:-1]] = True
+    return _path(points, is_start, int(starts[-2]))
+
+
+def _path(
+    corners: NDArray[np.floating[Any]], is_start: NDArray[np.bool_], last: int
+) -> QPainterPath:
+    """As QDataStream reads it: count, elements, begin of the last line, fill rule (odd-even)."""
+    elements = np.empty(len(corners), _ELEMENT)
+    elements["kind"] = np.where(is_start, _MOVE, _LINE)
     elements["x"], elements["y"] = corners.T
-    # Count, elements, where the last ring begins, fill rule (odd-even).
-    last = total - int(lengths[-1])
-    head, tail = np.array([total], ">i4"), np.array([last, 0], ">i4")
+    head, tail = np.array([len(corners)], ">i4"), np.array([last, 0], ">i4")
     data = QByteArray(head.tobytes() + elements.tobytes() + tail.tobytes())
     path = QPainterPath()
     QDataStream(data, QIODevice.OpenModeFlag.ReadOnly) >> path  # pyright: ignore[reportUnusedExpression]

@@ -1,0 +1,91 @@
+"""How what is being drawn looks on the screen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PySide6.QtGui import QPainterPath
+
+    from viewer.geometry import Point
+
+CASING = QColor(255, 255, 255, 220)
+DARK = QColor(20, 20, 20, 230)
+HANDLE_PX = 4.0
+"""Half the side of a handle."""
+
+
+def paint_stroke(
+    painter: QPainter,
+    path: QPainterPath,
+    colour: QColor,
+    *,
+    is_filled: bool = False,
+    is_dashed: bool = False,
+) -> None:
+    """A line in its colour, cased in white; stands out against any stain."""
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    if is_filled:
+        faint = QColor(colour)
+        faint.setAlphaF(0.25)
+        painter.fillPath(path, faint)
+    painter.strokePath(path, pen(CASING, 4.5))
+    line = pen(colour, 2.0)
+    if is_dashed:
+        line.setCapStyle(Qt.PenCapStyle.FlatCap)
+        line.setDashPattern([4.0, 3.0])
+    painter.strokePath(path, line)
+
+
+def paint_handles(
+    painter: QPainter, places: Sequence[Point], colour: QColor, *, are_round: bool = False
+) -> None:
+    """Squares, or circles, that can be taken hold of."""
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(pen(DARK, 1.0))
+    painter.setBrush(colour)
+    for x, y in places:
+        box = QRectF(x - HANDLE_PX, y - HANDLE_PX, 2 * HANDLE_PX, 2 * HANDLE_PX)
+        if are_round:
+            painter.drawEllipse(box)
+        else:
+            painter.drawRect(box)
+
+
+def paint_circle(painter: QPainter, middle: Point, radius_px: float, colour: QColor) -> None:
+    """The rim of a brush."""
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    for rim, width_px in ((DARK, 3.0), (colour, 1.5)):
+        painter.setPen(pen(rim, width_px))
+        painter.drawEllipse(QPointF(*middle), radius_px, radius_px)
+
+
+def paint_label(painter: QPainter, at: Point, text: str) -> None:
+    """A figure beside what it measures."""
+    font = QFont(painter.font())
+    font.setPixelSize(13)
+    font.setBold(True)
+    painter.setFont(font)
+    metrics = QFontMetricsF(font)
+    width, height = metrics.horizontalAdvance(text) + 14, metrics.height() + 6
+    box = QRectF(at.x + 14, at.y - height - 8, width, height)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(DARK)
+    painter.drawRoundedRect(box, 4, 4)
+    painter.setPen(QColor("white"))
+    painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
+
+
+def pen(colour: QColor, width_px: float) -> QPen:
+    """With round ends and joins."""
+    made = QPen(colour, width_px)
+    made.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
+    made.setCapStyle(Qt.PenCapStyle.RoundCap)
+    return made

@@ -1,0 +1,327 @@
+"""Annotations over the slide: outlines, fill, names; dots where they are too small."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import shapely
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPen
+
+from viewer.canvas.fast_paths import point_list
+from viewer.canvas.shape_paths import Placing, array_of, places_of, shape_path, shapes_path
+from viewer.canvas.sheet import Lattice, Sheet
+from viewer.geometry import Box, Point
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from uuid import UUID
+
+    from numpy.typing import NDArray
+    from shapely.geometry.base import BaseGeometry
+
+    from viewer.annotations.annotation import Annotation
+    from viewer.annotations.document import Document, Step
+    from viewer.annotations.selection import Selection
+    from viewer.canvas.layer import Scene
+    from viewer.canvas.shape_paths import Shapes
+    from viewer.canvas.sheet import Square
+
+OUTLINE_PX = 2.0
+POINT_PX = 5.0
+"""Radius of a point."""
+_CASING = QColor(255, 255, 255, 230)
+"""Round what is chosen: stands out against stains and against every colour of a class."""
+_MARGIN_PX = 10.0
+"""How far what is painted reaches beyond the shapes."""
+_SPECK_PX = 3.0
+"""Smaller shapes are dots."""
+_MOST_BOLD = 150
+"""In a square up to which lines are two pixels wide; Qt strokes only those of one quickly."""
+_AT_ONCE = 200
+"""Shapes painted in one go, which is a few milliseconds."""
+_MOST_NAMES = 150
+_NAMED_PX = 30.0
+"""Smaller shapes show no name."""
+
+
+class _Style(NamedTuple):
+    """What is painted with one pen."""
+
+    is_chosen: bool
+    colour: str
+    is_locked: bool
+
+
+class _Pen(NamedTuple):
+    """How a whole square is painted."""
+
+    is_filled: bool
+    is_bold: bool
+
+
+class AnnotationsLayer:
+    """Paints a document; hears by itself of changes in it and in what is chosen.
+
+    Parameters
+    ----------
+    on_change
+        Called when there is something new to paint.
+    """
+
+    def __init__(
+        self, document: Document, selection: Selection, on_change: Callable[[], object]
+    ) -> None:
+        self._document = document
+        self._selection = selection
+        self._chosen = frozenset(selection)
+        self._on_change = on_change
+        self._sheet = Sheet(self._make)
+        self._is_shown = True
+        self._is_filled = False
+        self._has_names = False
+        self._lifted: frozenset[UUID] = frozenset()
+        self._hovered: UUID | None = None
+        self._ends = (document.listen(self._follow), selection.listen(self._follow_chosen))
+
+    def close(self) -> None:
+        """Listens no more."""
+        for end in self._ends:
+            end()
+
+    @property
+    def is_shown(self) -> bool:
+        return self._is_shown
+
+    @property
+    def is_filled(self) -> bool:
+        return self._is_filled
+
+    @property
+    def has_names(self) -> bool:
+        return self._has_names
+
+    @property
+    def hovered(self) -> UUID | None:
+        """Whose border is drawn boldly, as the hand is near it."""
+        return self._hovered
+
+    def show(self, *, is_shown: bool, is_filled: bool, has_names: bool) -> None:
+        """What is painted of the annotations."""
+        if is_filled != self._is_filled:
+            self._sheet.make_old()
+        self._is_shown, self._is_filled, self._has_names = is_shown, is_filled, has_names
+        self._on_change()
+
+    def hover(self, id_: UUID | None) -> None:
+        if id_ != self._hovered:
+            self._hovered = id_
+            self._on_change()
+
+    def lift(self, ids: Iterable[UUID]) -> None:
+        """Leaves these out: a tool paints them as it changes them."""
+        lifted = frozenset(ids)
+        if lifted != self._lifted:
+            changed, self._lifted = lifted ^ self._lifted, lifted
+            self._make_old(self._document.of(changed))
+
+    def paint(self, painter: QPainter, scene: Scene) -> bool:
+        """Paints what is in view; True while more of it is being made."""
+        if not self._is_shown:
+            return False
+        is_unfinished = self._sheet.paint(painter, scene)
+        hovered = self._document.get(self._hovered) if self._hovered is not None else None
+        if hovered is not None and hovered.id not in self._lifted:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setPen(_pen(QColor(hovered.shown_colour), OUTLINE_PX + 1.5))
+            painter.drawPath(shape_path(hovered.geometry, scene.view))
+        if self._has_names and not scene.is_zooming:
+            self._paint_names(painter, scene)
+        return is_unfinished
+
+    # What changed ----------------------------------------------------------------------------
+
+    def _follow(self, step: Step) -> None:
+        both = [(change.before, change.after) for change in step.changes]
+        self._make_old([each for pair in both for each in pair if each is not None])
+
+    def _follow_chosen(self) -> None:
+        chosen = frozenset(self._selection)
+        changed, self._chosen = chosen ^ self._chosen, chosen
+        self._make_old(self._document.of(changed))
+
+    def _make_old(self, annotations: Sequence[Annotation]) -> None:
+        if len(annotations) > _AT_ONCE:
+            self._sheet.make_old()
+        else:
+            for annotation in annotations:
+                if not annotation.geometry.is_empty:
+                    self._sheet.make_old(Box(*annotation.geometry.bounds), _MARGIN_PX)
+        self._on_change()
+
+    # A square's picture ----------------------------------------------------------------------
+
+    def _make(self, picture: QImage, lattice: Lattice, square: Square) -> Iterator[bool]:
+        """Paints a square, what is chosen on top; yields whether there was something to paint."""
+        ids = self._document.ids_inside(lattice.box(square, _MARGIN_PX))
+        placing = Placing(lattice.transform(square))
+        pen = _Pen(is_filled=self._is_filled, is_bold=len(ids) <= _MOST_BOLD)
+        chosen: list[Annotation] = []
+        for start in range(0, len(ids), _AT_ONCE):
+            held = map(self._document.get, ids[start : start + _AT_ONCE])
+            found = [each for each in held if each and each.id not in self._lifted]
+            chosen += [each for each in found if each.id in self._chosen]
+            others = [each for each in found if each.id not in self._chosen]
+            self._paint_some(picture, others, placing, pen)
+            yield bool(found)
+        for start in range(0, len(chosen), _AT_ONCE):
+            self._paint_some(picture, chosen[start : start + _AT_ONCE], placing, pen)
+            yield True
+
+    def _paint_some(
+        self, picture: QImage, found: list[Annotation], placing: Placing, pen: _Pen
+    ) -> None:
+        by_style: dict[_Style, list[BaseGeometry]] = {}
+        for each in found:
+            by_style.setdefault(self._style(each), []).append(each.geometry)
+        for style, geometries in by_style.items():
+            shapes = array_of(geometries)
+            is_point = shapely.get_dimensions(shapes) == 0
+            is_speck = (_sizes(shapes) < _SPECK_PX * placing.per_px) & ~is_point
+            _paint_specks(picture, shapes[is_speck], style, placing)
+            _paint_outlines(picture, shapes[~is_speck & ~is_point], style, placing, pen)
+            _paint_points(picture, shapes[is_point], style, placing)
+
+    def _style(self, annotation: Annotation) -> _Style:
+        is_chosen = annotation.id in self._chosen
+        return _Style(is_chosen, annotation.shown_colour, annotation.is_locked)
+
+    # Names -----------------------------------------------------------------------------------
+
+    def _paint_names(self, painter: QPainter, scene: Scene) -> None:
+        """At the top of each shape; of the uppermost where they are too many."""
+        found = self._document.inside(scene.view.box)
+        named = [(each, each.name or each.class_name) for each in found]
+        named = [(each, text) for each, text in named if text]
+        if not named:
+            return
+        sizes = _sizes(array_of([each.geometry for each, _ in named])) / scene.view.downsample
+        is_large = [
+            size >= _NAMED_PX or shapely.get_dimensions(each.geometry) == 0
+            for size, (each, _) in zip(sizes.tolist(), named, strict=True)
+        ]
+        large = [pair for pair, is_shown in zip(named, is_large, strict=True) if is_shown]
+        font = QFont(painter.font())
+        font.setPixelSize(12)
+        painter.setFont(font)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        metrics = QFontMetricsF(font)
+        for annotation, text in large[-_MOST_NAMES:]:
+            corners = Box(*annotation.geometry.bounds).corners
+            on_screen = [scene.view.to_screen(corner) for corner in corners]
+            x = sum(corner.x for corner in on_screen) / 4
+            y = min(corner.y for corner in on_screen)
+            _paint_name(painter, metrics, text, Point(x, y), QColor(annotation.shown_colour))
+
+
+def _paint_name(
+    painter: QPainter, metrics: QFontMetricsF, text: str, at: Point, colour: QColor
+) -> None:
+    shown = metrics.elidedText(text, Qt.TextElideMode.ElideRight, 180)
+    width = metrics.horizontalAdvance(shown) + 10
+    box = QRectF(at.x - width / 2, at.y - metrics.height() - 6, width, metrics.height() + 2)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(QColor(20, 20, 20, 190))
+    painter.drawRoundedRect(box, 3, 3)
+    painter.setBrush(colour)
+    painter.drawRect(QRectF(box.left(), box.bottom() - 2, box.width(), 2))
+    painter.setPen(QColor("white"))
+    painter.drawText(box, Qt.AlignmentFlag.AlignCenter, shown)
+
+
+def _paint_outlines(
+    picture: QImage, shapes: Shapes, style: _Style, placing: Placing, pen: _Pen
+) -> None:
+    if not len(shapes):
+        return
+    path = shapes_path(shapes, placing)
+    colour = QColor(style.colour)
+    with QPainter(picture) as painter:
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        if pen.is_filled:
+            faint = QColor(colour)
+            faint.setAlphaF(0.25)
+            areas = shapes[shapely.get_dimensions(shapes) == 2]
+            painter.fillPath(shapes_path(areas, placing), faint)
+        if style.is_chosen:
+            painter.strokePath(path, _pen(_CASING, OUTLINE_PX + 3.0))
+        width_px = OUTLINE_PX if pen.is_bold or style.is_chosen else 1.0
+        line = _pen(colour, width_px)
+        if style.is_locked and pen.is_bold:
+            line.setDashPattern([4.0, 3.0])
+            line.setCapStyle(Qt.PenCapStyle.FlatCap)
+        painter.strokePath(path, line)
+
+
+def _paint_specks(picture: QImage, shapes: Shapes, style: _Style, placing: Placing) -> None:
+    if not len(shapes):
+        return
+    bounds = shapely.bounds(shapes)
+    middles = placing.points((bounds[:, :2] + bounds[:, 2:]) / 2)
+    with QPainter(picture) as painter:
+        if style.is_chosen:
+            painter.setPen(_square_pen(_CASING, 5.0))
+            painter.drawPoints(point_list(middles))
+        painter.setPen(_square_pen(QColor(style.colour), 3.0))
+        painter.drawPoints(point_list(middles))
+
+
+def _paint_points(picture: QImage, shapes: Shapes, style: _Style, placing: Placing) -> None:
+    """Circles of one size on the screen."""
+    places = placing.points(places_of(shapes))
+    if not len(places):
+        return
+    with QPainter(picture) as painter:
+        if len(places) > 10 * _AT_ONCE:
+            painter.setPen(_square_pen(QColor(style.colour), 3.0))
+            painter.drawPoints(point_list(places))
+            return
+        paint_circles(painter, places.tolist(), QColor(style.colour), is_chosen=style.is_chosen)
+
+
+def paint_circles(
+    painter: QPainter, places: Sequence[Sequence[float]], colour: QColor, *, is_chosen: bool
+) -> None:
+    """Points of an annotation, on the screen or in a picture."""
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    faint = QColor(colour)
+    faint.setAlphaF(0.35)
+    middles = [QPointF(x, y) for x, y in places]
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    painter.setPen(_pen(_CASING if is_chosen else QColor(0, 0, 0, 150), OUTLINE_PX + 2.0))
+    for middle in middles:
+        painter.drawEllipse(middle, POINT_PX, POINT_PX)
+    painter.setBrush(faint)
+    painter.setPen(_pen(colour, OUTLINE_PX))
+    for middle in middles:
+        painter.drawEllipse(middle, POINT_PX, POINT_PX)
+
+
+def _sizes(shapes: Shapes) -> NDArray[np.float64]:
+    """(n,) the longer side of the bounds, level-0 pixels."""
+    bounds = shapely.bounds(shapes)
+    return np.maximum(bounds[:, 2] - bounds[:, 0], bounds[:, 3] - bounds[:, 1])
+
+
+def _pen(colour: QColor, width_px: float) -> QPen:
+    pen = QPen(colour, width_px)
+    pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
+    pen.setCapStyle(Qt.PenCapStyle.RoundCap)
+    return pen
+
+
+def _square_pen(colour: QColor, width_px: float) -> QPen:
+    pen = QPen(colour, width_px)
+    pen.setCapStyle(Qt.PenCapStyle.SquareCap)
+    return pen
