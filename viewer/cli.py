@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from viewer import __version__
 from viewer.annotations_cli import annotations_app
 from viewer.cli_output import fail, numbers, print_json
+from viewer.compare_cli import compare_annotations
 from viewer.models_cli import models_app, run_model
 from viewer.projects_cli import projects_app
 from viewer.sessions_cli import sessions_app
@@ -51,6 +52,7 @@ app.add_typer(sessions_app, name="sessions")
 app.add_typer(models_app, name="models")
 app.add_typer(annotations_app, name="annotations")
 app.add_typer(projects_app, name="projects")
+annotations_app.command("compare")(compare_annotations)
 app.command("run")(run_model)
 
 

@@ -1,0 +1,334 @@
+"""Two sets of regions on one slide held against each other, exactly, through areas."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import shapely
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from viewer.annotations.annotation import repaired
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from numpy.typing import NDArray
+    from shapely.geometry.base import BaseGeometry
+
+    from viewer.annotations.annotation import Annotation
+
+    _Shapes = NDArray[np.object_]
+
+NO_CLASS = "No class"
+"""What regions without one are compared as."""
+MATCH_IOU = 0.5
+"""At least as much two outlines share that are taken for one object."""
+_LEAST_DISAGREEMENT_PX2 = 1.0
+"""Slivers below this come of rounding; they count in the figures but are not listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassComparison:
+    """How well two sets agree on one class.
+
+    Areas are in level-0 pixels. A and B stand for what the first and the second set cover, N for
+    the reference. With nothing of the class in either set the shares are NaN.
+
+    Attributes
+    ----------
+    dice
+        2 |A & B| / (|A| + |B|); Dice 1945.
+    iou
+        |A & B| / |A | B|; Jaccard 1912.
+    kappa
+        (p_o - p_e) / (1 - p_e), where p_o is the share of the reference on which both say the
+        same, the class or not the class, and p_e what chance would give with these areas:
+        (|A| |B| + (N - |A|) (N - |B|)) / N^2; Cohen, Educ. Psychol. Meas. 20, 1960. It depends
+        on the reference: much ground that neither marked raises it. NaN where a class fills the
+        reference, or is missing from it, in both.
+    matched
+        Pairs of outlines, one of each set, with an IoU of `MATCH_IOU` or more; none is in two
+        pairs, and better pairs go first.
+    """
+
+    name: str
+    count_a: int
+    count_b: int
+    area_a: float
+    area_b: float
+    area_both: float
+    reference_area: float
+    matched: int
+    mean_matched_iou: float
+
+    @property
+    def dice(self) -> float:
+        return _share(2 * self.area_both, self.area_a + self.area_b)
+
+    @property
+    def iou(self) -> float:
+        return _share(self.area_both, self.area_a + self.area_b - self.area_both)
+
+    @property
+    def kappa(self) -> float:
+        whole = self.reference_area
+        if whole <= 0:
+            return float("nan")
+        a, b = self.area_a / whole, self.area_b / whole
+        observed = 1 - a - b + 2 * self.area_both / whole
+        expected = a * b + (1 - a) * (1 - b)
+        return _share(observed - expected, 1 - expected)
+
+    @property
+    def f1(self) -> float:
+        """2 TP / (2 TP + FP + FN) of outlines."""
+        return _share(2 * self.matched, self.count_a + self.count_b)
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """A region that the sets call otherwise; "" where a set says nothing of it."""
+
+    geometry: BaseGeometry
+    class_a: str
+    class_b: str
+
+    @property
+    def area_px2(self) -> float:
+        return self.geometry.area
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What came of it.
+
+    Attributes
+    ----------
+    classes
+        The classes of both sets, by name.
+    disagreements
+        The largest first.
+    passed_over
+        Points and lines, which have no area, and what lies wholly outside the reference.
+    """
+
+    classes: tuple[ClassComparison, ...]
+    disagreements: tuple[Disagreement, ...]
+    reference: BaseGeometry
+    passed_over: int
+
+    def of(self, name: str) -> ClassComparison | None:
+        return next((each for each in self.classes if each.name == name), None)
+
+
+def compare(
+    first: Iterable[Annotation], second: Iterable[Annotation], reference: BaseGeometry
+) -> Comparison:
+    """Compares two sets of annotations within a reference.
+
+    Parameters
+    ----------
+    reference
+        Where both looked: the whole slide as a box, or the union of the regions that were to be
+        annotated (`regions_of`). What reaches beyond it is cut off.
+    """
+    shapely.prepare(reference)
+    one, passed_a = _by_class(first, reference)
+    other, passed_b = _by_class(second, reference)
+    names = sorted({*one, *other})
+    surplus_a: dict[str, _Shapes] = {}
+    surplus_b: dict[str, _Shapes] = {}
+    classes: list[ClassComparison] = []
+    for name in names:
+        shapes_a, shapes_b = one.get(name, _none()), other.get(name, _none())
+        covered_a, covered_b = _covered(shapes_a), _covered(shapes_b)
+        ious = _matched_ious(shapes_a, shapes_b)
+        classes.append(
+            ClassComparison(
+                name=name,
+                count_a=len(shapes_a),
+                count_b=len(shapes_b),
+                area_a=_area(covered_a),
+                area_b=_area(covered_b),
+                area_both=_common_area(covered_a, covered_b),
+                reference_area=reference.area,
+                matched=len(ious),
+                mean_matched_iou=float(ious.mean()) if len(ious) else float("nan"),
+            )
+        )
+        surplus_a[name] = _without(covered_a, covered_b)
+        surplus_b[name] = _without(covered_b, covered_a)
+    found = [*_confused(surplus_a, surplus_b)]
+    found = [each for each in found if each.area_px2 >= _LEAST_DISAGREEMENT_PX2]
+    found.sort(key=lambda each: each.area_px2, reverse=True)
+    return Comparison(tuple(classes), tuple(found), reference, passed_a + passed_b)
+
+
+def regions_of(annotations: Iterable[Annotation], class_name: str) -> BaseGeometry:
+    """All that the regions of a class cover; empty where there is none."""
+    shapes = [
+        each.geometry
+        for annotation in annotations
+        for each in _flat(annotation)
+        if each.class_name == class_name
+    ]
+    valid = _regions(shapes)
+    return shapely.union_all(valid) if len(valid) else shapely.Polygon()
+
+
+def bounds_of(annotations: Iterable[Annotation]) -> BaseGeometry:
+    """The box round everything, for a slide whose size is not known."""
+    shapes = np.array([annotation.geometry for annotation in annotations], dtype=object)
+    return shapely.box(*shapely.total_bounds(shapes).tolist()) if len(shapes) else shapely.Polygon()
+
+
+# Shapes of a class ---------------------------------------------------------------------------
+
+
+def _by_class(
+    annotations: Iterable[Annotation], reference: BaseGeometry
+) -> tuple[dict[str, _Shapes], int]:
+    """The regions of each class within the reference, and how many others there were."""
+    held: dict[str, list[BaseGeometry]] = {}
+    count = 0
+    for annotation in annotations:
+        for each in _flat(annotation):
+            count += 1
+            held.setdefault(each.class_name or NO_CLASS, []).append(each.geometry)
+    cut = {name: _cut(_regions(shapes), reference) for name, shapes in held.items()}
+    kept = {name: shapes for name, shapes in cut.items() if len(shapes)}
+    return kept, count - sum(len(shapes) for shapes in kept.values())
+
+
+def _flat(annotation: Annotation) -> Iterator[Annotation]:
+    yield annotation
+    for child in annotation.children:
+        yield from _flat(child)
+
+
+def _regions(shapes: list[BaseGeometry]) -> _Shapes:
+    """Those with an area, crossings mended."""
+    held = np.array(shapes, dtype=object)
+    if not len(held):
+        return held
+    held = held[(shapely.get_dimensions(held) == 2) & ~shapely.is_empty(held)]
+    for index in np.flatnonzero(~shapely.is_valid(held)).tolist():
+        held[index] = repaired(held[index])
+    return held[shapely.area(held) > 0] if len(held) else held
+
+
+def _cut(shapes: _Shapes, reference: BaseGeometry) -> _Shapes:
+    if not len(shapes):
+        return shapes
+    inside = shapely.covers(reference, shapes)
+    beyond = np.flatnonzero(~inside)
+    cut = shapely.intersection(shapes[beyond], reference)
+    shapes[beyond] = [repaired(each) if each.area > 0 else each for each in cut.tolist()]
+    return shapes[shapely.area(shapes) > 0]
+
+
+def _covered(shapes: _Shapes) -> _Shapes:
+    """The same ground as parts of which no two overlap.
+
+    Only what touches is united: one union of all takes ten times as long.
+    """
+    if not len(shapes):
+        return shapes
+    pairs = shapely.STRtree(shapes).query(shapes, predicate="intersects")
+    links = coo_matrix((np.ones(pairs.shape[1], bool), tuple(pairs)), (len(shapes), len(shapes)))
+    count, labels = connected_components(links, directed=False)
+    order = np.argsort(labels, kind="stable")
+    groups = np.split(shapes[order], np.searchsorted(labels[order], np.arange(1, count)))
+    united = [each[0] if len(each) == 1 else shapely.union_all(each) for each in groups]
+    parts = shapely.get_parts(np.array(united, dtype=object))
+    return parts[shapely.area(parts) > 0]
+
+
+# Two sets of parts ---------------------------------------------------------------------------
+
+
+def _common_area(a: _Shapes, b: _Shapes) -> float:
+    from_a, from_b = _meeting(a, b)
+    return float(shapely.area(shapely.intersection(a[from_a], b[from_b])).sum())
+
+
+def _without(a: _Shapes, b: _Shapes) -> _Shapes:
+    """What the parts of `b` leave of those of `a`."""
+    from_a, from_b = _meeting(a, b)
+    if not len(from_a):
+        return a
+    touched, groups = np.unique(from_a, return_inverse=True)
+    # Parts do not overlap, so those that meet one shape are one valid shape together.
+    others = shapely.multipolygons(b[from_b], indices=groups)
+    for index in np.flatnonzero(~shapely.is_valid(others)).tolist():  # but for rounding
+        others[index] = repaired(others[index])
+    left = np.delete(a, touched)
+    cut = shapely.get_parts(shapely.difference(a[touched], others))
+    return np.concatenate([left, cut[shapely.area(cut) > 0]])
+
+
+def _meeting(a: _Shapes, b: _Shapes) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Indices of the pairs that meet, ordered by the first."""
+    if not len(a) or not len(b):
+        return np.zeros(0, np.intp), np.zeros(0, np.intp)
+    from_a, from_b = shapely.STRtree(b).query(a, predicate="intersects")
+    order = np.argsort(from_a, kind="stable")
+    return from_a[order], from_b[order]
+
+
+def _matched_ious(a: _Shapes, b: _Shapes) -> NDArray[np.float64]:
+    """IoU of each pair of outlines that are taken for one object, the best pairs first."""
+    from_a, from_b = _meeting(a, b)
+    common = shapely.area(shapely.intersection(a[from_a], b[from_b]))
+    whole = shapely.area(a)[from_a] + shapely.area(b)[from_b] - common
+    ious = common / np.maximum(whole, 1e-12)
+    taken_a, taken_b = np.zeros(len(a), bool), np.zeros(len(b), bool)
+    matched: list[float] = []
+    for pair in np.argsort(-ious, kind="stable").tolist():
+        if ious[pair] < MATCH_IOU:
+            break
+        if not taken_a[from_a[pair]] and not taken_b[from_b[pair]]:
+            taken_a[from_a[pair]] = taken_b[from_b[pair]] = True
+            matched.append(float(ious[pair]))
+    return np.array(matched, np.float64)
+
+
+def _confused(
+    surplus_a: dict[str, _Shapes], surplus_b: dict[str, _Shapes]
+) -> Iterator[Disagreement]:
+    """What one set has of a class and the other has not, by what the other has there instead."""
+    left_a, left_b = dict(surplus_a), dict(surplus_b)
+    for class_a, shapes_a in surplus_a.items():
+        for class_b, shapes_b in surplus_b.items():
+            from_a, from_b = _meeting(shapes_a, shapes_b)
+            if class_a == class_b or not len(from_a):
+                continue
+            both = shapely.intersection(shapes_a[from_a], shapes_b[from_b])
+            yield from _told(both, class_a, class_b)
+            left_a[class_a] = _without(left_a[class_a], shapes_b)
+            left_b[class_b] = _without(left_b[class_b], shapes_a)
+    for name, shapes in left_a.items():
+        yield from _told(shapes, name, "")
+    for name, shapes in left_b.items():
+        yield from _told(shapes, "", name)
+
+
+def _told(shapes: _Shapes, class_a: str, class_b: str) -> Iterator[Disagreement]:
+    parts = shapely.get_parts(shapes)
+    for part in parts[shapely.area(parts) > 0].tolist():
+        yield Disagreement(part, class_a, class_b)
+
+
+def _none() -> _Shapes:
+    return np.zeros(0, object)
+
+
+def _area(shapes: _Shapes) -> float:
+    return float(shapely.area(shapes).sum()) if len(shapes) else 0.0
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole > 0 else float("nan")
