@@ -24,6 +24,7 @@ from viewer.agents.conversation import (
     PictureEncoder,
     Reply,
     Turn,
+    merged,
     on_wire,
     tool_on_wire,
     within_pictures,
@@ -149,7 +150,7 @@ class Client:
         cancel = cancel or Cancel()
         self.endpoint.check()
         check_permitted(self.endpoint, self.study, self._permission)
-        fitting = within_pictures(turns, self.endpoint.most_pictures)
+        fitting = merged(within_pictures(turns, self.endpoint.most_pictures))
         self._encoder.forget_but(turns)
         for attempt in range(1, self.endpoint.tries + 1):
             self._check_cost()

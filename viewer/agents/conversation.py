@@ -156,6 +156,19 @@ def within_pictures(turns: Sequence[Turn], most: int) -> list[Turn]:
     return fitting
 
 
+def merged(turns: Sequence[Turn]) -> list[Turn]:
+    """The turns with those of the user that follow each other as one: many models insist."""
+    found: list[Turn] = []
+    for turn in turns:
+        last = found[-1] if found else None
+        if last is not None and last.role == turn.role == "user":
+            text = "\n".join(filter(None, (last.text, turn.text)))
+            found[-1] = replace(last, text=text, pictures=(*last.pictures, *turn.pictures))
+        else:
+            found.append(turn)
+    return found
+
+
 def on_wire(turn: Turn, encoder: PictureEncoder) -> dict[str, Any]:
     """A turn as a message of the chat completions protocol."""
     message: dict[str, Any] = {"role": turn.role, "content": turn.text}

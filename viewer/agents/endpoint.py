@@ -63,7 +63,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     base_url: str = "http://127.0.0.1:11434/v1"
     model: str = ""
     allowed_hosts: tuple[str, ...] = LOOPBACK
-    picture_side_px: Annotated[int, Meta(ge=64, le=8192)] = 1024
+    picture_side_px: Annotated[int, Meta(ge=256, le=8192)] = 1024
     jpeg_quality: Annotated[int, Meta(ge=1, le=95)] = 85
     most_pictures: Annotated[int, Meta(ge=1, le=1000)] = 24
     timeout_s: Positive = 120.0

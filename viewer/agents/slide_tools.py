@@ -127,10 +127,15 @@ class SlideTools:
         AgentCancelledError
             The user stopped it.
         """
+        checked = self.check(name, arguments)
+        return self._tools[name].run(checked, cancel)
+
+    def check(self, name: str, arguments: str | Mapping[str, object]) -> msgspec.Struct:
+        """The arguments of a call as the tool takes them. Raises ToolError."""
         tool = self._tools.get(name)
         if tool is None:
             raise ToolError(f'There is no tool "{name}": there are {", ".join(self._tools)}.')
-        return tool.run(checked_arguments(name, arguments, tool.arguments), cancel)
+        return checked_arguments(name, arguments, tool.arguments)
 
     def close(self) -> None:
         """Ends the models' processes."""

@@ -1,0 +1,160 @@
+"""The model chooses every crop itself, after GIANT (arXiv 2511.19652)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+from msgspec import Meta
+
+from viewer.agents.actions import Action, Annotate, Answer, AskModel, GoTo, Note
+from viewer.agents.conversation import Tool, Turn, data_field
+from viewer.agents.errors import BadAnswerError, ToolError
+from viewer.agents.policies.answers import FinalAnswer, FourNumbers, Label, Words, calls_of
+from viewer.agents.policies.answers import final_answer as checked_final
+from viewer.agents.policies.dialogue import Dialogue
+from viewer.agents.policies.prompts import ANSWER_NOW, GIANT_SYSTEM, TOOLS_IN_TEXT
+from viewer.agents.slide_tools import BoxArguments, checked_arguments, schema_of
+from viewer.geometry import Box
+
+if TYPE_CHECKING:
+    from viewer.agents.actions import Observation, Scene, Walk
+    from viewer.agents.client import Client
+    from viewer.agents.conversation import Picture, Reply, ToolCall
+
+_MOST_CALLS = 8
+"""Of one answer."""
+
+
+class LookArguments(BoxArguments, forbid_unknown_fields=True):
+    """A box to look at, and why."""
+
+    why: Annotated[str, Meta(max_length=1000)] = ""
+
+
+class MarkArguments(msgspec.Struct, forbid_unknown_fields=True):
+    """What was found, in a few words and in full; where, if not in the whole field."""
+
+    label: Label
+    text: Words
+    box: FourNumbers | None = None
+
+
+class NoteArguments(msgspec.Struct, forbid_unknown_fields=True):
+    """A thought."""
+
+    text: Words
+
+
+_OWN_TOOLS: dict[str, tuple[str, type[msgspec.Struct]]] = {
+    "look": ("Look at a box of the slide.", LookArguments),
+    "mark": ("Mark a finding in the field that is on screen.", MarkArguments),
+    "note": ("Keep a thought.", NoteArguments),
+    "answer": ("Answer the question; ends the reading.", FinalAnswer),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Decision:
+    """What the model wants done: its thought, and a call with the action that it means."""
+
+    thought: str
+    wanted: tuple[tuple[ToolCall, Action], ...]
+
+
+class GiantPolicy:
+    """A model that navigates by tool calls.
+
+    Parameters
+    ----------
+    system
+        What the model is told it is.
+    crop_px
+        Longest side of a crop; None takes the endpoint's.
+    """
+
+    name = "giant"
+
+    def __init__(
+        self, client: Client, system: str = GIANT_SYSTEM, crop_px: int | None = None
+    ) -> None:
+        self._client = client
+        self._system = system
+        self._crop_px = crop_px
+
+    def walk(self, scene: Scene, first: Observation) -> Walk:
+        dialogue = Dialogue(
+            self._client, scene, self._system, 2 * first.steps_left + 4, self._crop_px
+        )
+        dialogue.hear(first)
+        dialogue.add(dialogue.opening())
+        dialogue.add(Turn("user", f"You have {first.steps_left} steps. {TOOLS_IN_TEXT}"))
+        seen = first
+        while True:
+            tools = self._tools(scene, seen.steps_left)
+            decision = dialogue.ask(lambda reply: _decided(reply, scene), tools)
+            if decision.thought:
+                dialogue.hear((yield Note(decision.thought)))
+            pictures: list[Picture] = []
+            for call, action in decision.wanted:
+                seen = yield action
+                dialogue.hear(seen)
+                dialogue.add(_result_turn(call, seen))
+                if (isinstance(action, GoTo) and not seen.trouble) or seen.was_moved:
+                    pictures.append(dialogue.shown_field(seen))
+            left = f"{seen.steps_left} steps are left." if seen.steps_left else ANSWER_NOW
+            dialogue.add(Turn("user", dialogue.news(left), tuple(pictures)))
+
+    def _tools(self, scene: Scene, steps_left: int) -> list[Tool]:
+        own = [
+            Tool(name, about, schema_of(kind))
+            for name, (about, kind) in _OWN_TOOLS.items()
+            if steps_left or name != "look"
+        ]
+        return own + scene.tools.described() if steps_left else own
+
+
+def _decided(reply: Reply, scene: Scene) -> _Decision:
+    """Raises BadAnswerError where a call is missing, unknown or wrong."""
+    calls = calls_of(reply)
+    if not calls:
+        raise BadAnswerError("Call one of the tools.")
+    if len(calls) > _MOST_CALLS:
+        raise BadAnswerError(f"Call at most {_MOST_CALLS} tools at once.")
+    wanted = tuple((call, _action(call, scene)) for call in calls)
+    return _Decision(reply.text.strip() if reply.calls else "", wanted)
+
+
+def _action(call: ToolCall, scene: Scene) -> Action:
+    own = _OWN_TOOLS.get(call.name)
+    try:
+        if own is not None:
+            return _own_action(checked_arguments(call.name, call.arguments, own[1]), scene)
+        scene.tools.check(call.name, call.arguments)
+        return AskModel(call.name, msgspec.json.decode(call.arguments or "{}"))
+    except ToolError as error:
+        raise BadAnswerError(str(error)) from error
+
+
+def _own_action(told: object, scene: Scene) -> Action:
+    match told:
+        case LookArguments():
+            return GoTo(told.box, None, told.why)
+        case MarkArguments():
+            return Annotate(told.label, told.text, None if told.box is None else Box(*told.box))
+        case NoteArguments():
+            return Note(told.text)
+        case FinalAnswer():
+            checked_final(scene.task.options)(told)
+            choice = told.choice - 1 if told.choice and scene.task.options else None
+            return Answer(told.text, tuple(each.claim for each in told.claims), choice)
+        case _:
+            raise AssertionError(told)
+
+
+def _result_turn(call: ToolCall, seen: Observation) -> Turn:
+    told = seen.trouble or seen.result or "done"
+    text = data_field("result", {"tool": call.name, "told": told})
+    # A call that was written as text has no id, and is answered by the user.
+    return Turn("tool", text, call_id=call.id) if call.id else Turn("user", text)
