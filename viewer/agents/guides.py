@@ -51,7 +51,9 @@ def with_guides(picture: RgbImage, slide: Size, boxes: Sequence[Box] = ()) -> Rg
         x0, x1 = (MARGIN_X_PX + x * scale_x for x in (box.x0, box.x1))
         y0, y1 = (_MARGIN_Y_PX + y * scale_y for y in (box.y0, box.y1))
         draw.rectangle((x0, y0, max(x0, x1), max(y0, y1)), outline=_BOX, width=2)
-        draw.text((x0 + 4, y0 + 2), str(number), _BOX, font)
+        left, top, right, bottom = draw.textbbox((x0 + 4, y0 + 2), str(number), font)
+        draw.rectangle((left - 3, top - 2, right + 3, bottom + 2), fill=_BOX)
+        draw.text((x0 + 4, y0 + 2), str(number), "white", font)
     return np.asarray(page)
 
 
