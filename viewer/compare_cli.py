@@ -110,14 +110,14 @@ def _reference(
 
 def _write(out: Path, comparison: Comparison) -> None:
     from viewer.annotations.annotation import Annotation, AnnotationClass
-    from viewer.annotations.qupath import write_qupath
+    from viewer.annotations.exchange import FORMATS
 
     regions = (
         Annotation(each.geometry, shown_as=AnnotationClass(differing(each)))
         for each in comparison.disagreements
     )
     try:
-        write_qupath(out, regions)
+        FORMATS["qupath"].write(out, regions)
     except OSError as error:
         fail(f"{out} cannot be written ({error.strerror or error}): choose another place.")
 

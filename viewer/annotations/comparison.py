@@ -262,7 +262,7 @@ def _without(a: _Shapes, b: _Shapes) -> _Shapes:
         return a
     touched, groups = np.unique(from_a, return_inverse=True)
     # Parts do not overlap, so those that meet one shape are one valid shape together.
-    others = shapely.multipolygons(b[from_b], indices=groups)
+    others = np.asarray(shapely.multipolygons(b[from_b], indices=groups))
     for index in np.flatnonzero(~shapely.is_valid(others)).tolist():  # but for rounding
         others[index] = repaired(others[index])
     left = np.delete(a, touched)
