@@ -40,6 +40,8 @@ class Settings(msgspec.Struct, omit_defaults=True):
         What models run on; "auto" takes the fastest.
     results_gib
         Bound of the kept results of models; those not used for longest go first.
+    snapping, avoid_overlap, brush_px, brush_on_slide
+        How annotations are drawn; see `viewer.canvas.annotating.desk.DrawingOptions`.
     shortcuts
         Command id -> keys in Qt's portable text, only where they differ from the defaults.
     """
@@ -59,6 +61,10 @@ class Settings(msgspec.Struct, omit_defaults=True):
     record_texts: bool = False
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     results_gib: int = 8
+    snapping: bool = False
+    avoid_overlap: bool = False
+    brush_px: float = 50.0
+    brush_on_slide: bool = False
     recent_slides: list[str] = []
     shortcuts: dict[str, list[str]] = {}
 

@@ -15,7 +15,7 @@ from viewer.canvas.layer import Layer, Scene, Stratum
 from viewer.canvas.navigator import Navigator
 from viewer.canvas.overview import Overview
 from viewer.canvas.scale_bar import ScaleBar
-from viewer.canvas.tile_layer import TileLayer
+from viewer.canvas.tile_layer import SURROUND, TileLayer
 from viewer.canvas.tile_picture import tile_picture
 from viewer.geometry import Box, Optics, Point, Size, View
 from viewer.tiles.loader import TileLoader
@@ -355,9 +355,20 @@ class SlideCanvas(QWidget):
         """The cursor of the tool in hand, if any."""
         if self._tool is None:
             self.unsetCursor()
-        else:
-            held = self._is_space_held
-            self.setCursor(Qt.CursorShape.OpenHandCursor if held else self._tool.cursor)
+            return
+        held = self._is_space_held
+        shape = Qt.CursorShape.OpenHandCursor if held else self._tool.cursor
+        if shape is not self.cursor().shape():
+            self.setCursor(shape)
+
+    def picture_around(self, at: Point, side_px: int) -> QImage:
+        """The slide alone as it is on the screen, a square of logical pixels about a position."""
+        picture = QImage(side_px, side_px, QImage.Format.Format_RGB888)
+        picture.fill(SURROUND)
+        with QPainter(picture) as painter:
+            painter.translate(side_px / 2 - at.x, side_px / 2 - at.y)
+            self._tile_layer.paint(painter, self._scene)
+        return picture
 
     def set_scale_bar_visible(self, visible: bool) -> None:
         self._set_layer_visible(self._scale_bar, visible)
@@ -407,6 +418,9 @@ class SlideCanvas(QWidget):
         if event.type() == QEvent.Type.DevicePixelRatioChange:
             self._after_move()
         if self._source is not None and self._tool_takes(event):
+            if isinstance(event, QMouseEvent):
+                self.report_cursor(Point(event.position().x(), event.position().y()))
+            self.show_cursor()
             self.update()
             return True
         if self._source is not None and self._gestures.take(event):
@@ -424,8 +438,7 @@ class SlideCanvas(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
-        ratio = self.devicePixelRatioF()
-        scene = Scene(self.view, self._slide, self._optics, ratio, self._is_zooming)
+        scene = self._scene
         is_unfinished = False
         for stratum, layer in self._layers:
             if self._source is None and stratum is not Stratum.TILES:
@@ -448,6 +461,11 @@ class SlideCanvas(QWidget):
             self.tile_failed.emit(failure)
 
     # -----------------------------------------------------------------------------------------
+
+    @property
+    def _scene(self) -> Scene:
+        ratio = self.devicePixelRatioF()
+        return Scene(self.view, self._slide, self._optics, ratio, self._is_zooming)
 
     def _tool_takes(self, event: QEvent) -> bool:
         """Gives an event to the tool in hand; with Space held the slide moves instead."""

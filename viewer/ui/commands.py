@@ -86,6 +86,8 @@ ORIENTATION = ("&View", "&Orientation")
 DISPLAY = ("&Display",)
 STAIN = ("&Display", "&Stain")
 PANES = ("&Panes",)
+ANNOTATE = ("&Annotate",)
+DRAWING = ("&Annotate", "&Drawing")
 OVERLAYS = ("&Overlays",)
 RECORDING = ("&Recording",)
 PANELS = ("Pane&ls",)
@@ -102,6 +104,11 @@ def magnification_id(magnification: float) -> str:
     return f"view.magnify_{magnification:g}"
 
 
+def tool_id(name: str) -> str:
+    """The command that takes up a drawing tool."""
+    return f"annotate.{name}"
+
+
 def _magnification_command(key: int, magnification: float) -> Command:
     name = f"{magnification:g}x"
     return Command(
@@ -112,6 +119,22 @@ def _magnification_command(key: int, magnification: float) -> Command:
         MAGNIFICATION,
         (str(key),),
         _with_slide,
+    )
+
+
+def _tool_command(
+    name: str, text: str, icon: str, tip: str, key: str, *, separated: bool = False
+) -> Command:
+    return Command(
+        tool_id(name),
+        text,
+        icon,
+        tip,
+        ANNOTATE,
+        (key,),
+        _with_slide,
+        checkable=True,
+        separated=separated,
     )
 
 
@@ -472,6 +495,109 @@ COMMANDS: tuple[Command, ...] = (
         checkable=True,
         separated=True,
     ),
+    _tool_command(
+        "move", "&Move the slide", "mdi6.hand-back-right-outline", "No drawing tool in hand", "M"
+    ),
+    _tool_command(
+        "select",
+        "&Select and edit",
+        "mdi6.cursor-default-outline",
+        "Choose annotations, move them, change their corners; hold S for a moment's use",
+        "S",
+    ),
+    _tool_command(
+        "rectangle",
+        "&Rectangle",
+        "mdi6.rectangle-outline",
+        "Drag a rectangle, with Shift a square",
+        "R",
+        separated=True,
+    ),
+    _tool_command(
+        "ellipse",
+        "&Ellipse",
+        "mdi6.ellipse-outline",
+        "Drag an ellipse, with Shift a circle",
+        "O",
+    ),
+    _tool_command(
+        "polygon",
+        "&Polygon",
+        "mdi6.vector-polygon",
+        "Click the corners of a region, or drag round it by hand",
+        "P",
+    ),
+    _tool_command(
+        "brush",
+        "&Brush",
+        "mdi6.brush",
+        "Paint a region; Alt erases, Shift adds to what is chosen",
+        "B",
+    ),
+    _tool_command(
+        "eraser", "E&raser", "mdi6.eraser", "Take away from a region with the brush", "E"
+    ),
+    _tool_command(
+        "line",
+        "&Line",
+        "mdi6.vector-line",
+        "Drag a line, with Shift in steps of 45 degrees",
+        "L",
+        separated=True,
+    ),
+    _tool_command(
+        "polyline",
+        "Poly&line",
+        "mdi6.vector-polyline",
+        "Click the corners of a line, or draw it by hand",
+        "V",
+    ),
+    Command(
+        "annotate.brush_smaller",
+        "Brush smaller",
+        "mdi6.minus-circle-outline",
+        "Make brush and eraser smaller",
+        DRAWING,
+        ("[",),
+        _with_slide,
+    ),
+    Command(
+        "annotate.brush_larger",
+        "Brush larger",
+        "mdi6.plus-circle-outline",
+        "Make brush and eraser larger",
+        DRAWING,
+        ("]",),
+        _with_slide,
+    ),
+    Command(
+        "annotate.brush_on_slide",
+        "Brush size &kept on the slide",
+        "mdi6.circle-expand",
+        "The brush covers as much of the slide at every zoom, not of the screen",
+        DRAWING,
+        (),
+        checkable=True,
+    ),
+    Command(
+        "annotate.snapping",
+        "&Snap to borders",
+        "mdi6.magnet",
+        "Corners jump to the borders of other annotations that are near",
+        DRAWING,
+        ("Ctrl+Alt+B",),
+        checkable=True,
+        separated=True,
+    ),
+    Command(
+        "annotate.avoid_overlap",
+        "&Avoid overlap",
+        "mdi6.vector-difference",
+        "New regions leave out what others cover",
+        DRAWING,
+        ("Ctrl+Alt+V",),
+        checkable=True,
+    ),
     Command(
         "overlays.on",
         "&Show overlay",
@@ -724,6 +850,25 @@ TOOLBAR: tuple[tuple[str, ...], ...] = (
     ("help.palette", "file.settings"),
 )
 """Groups of command ids, with a line between groups."""
+
+TOOL_NAMES = (
+    "move",
+    "select",
+    "rectangle",
+    "ellipse",
+    "polygon",
+    "brush",
+    "eraser",
+    "line",
+    "polyline",
+)
+"""The tools of which one is in hand."""
+
+DRAWING_BAR: tuple[tuple[str, ...], ...] = (
+    tuple(tool_id(name) for name in TOOL_NAMES),
+    ("annotate.snapping", "annotate.avoid_overlap"),
+)
+"""The bar beside the slide; groups as in TOOLBAR."""
 
 GESTURES: tuple[tuple[str, str], ...] = (
     ("Wheel, pinch", "Zoom about the cursor"),

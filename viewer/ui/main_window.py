@@ -22,12 +22,13 @@ from viewer.inference.bundle import MODEL_FILE
 from viewer.overlays.result_files import RESULT_SUFFIXES
 from viewer.settings import Settings, save_settings
 from viewer.ui.actions import ActionSet
+from viewer.ui.annotations.toolbox import Toolbox
 from viewer.ui.associated_dock import AssociatedDock
 from viewer.ui.background import Background
 from viewer.ui.commands import Situation, merged_bindings
 from viewer.ui.display_dock import DisplayDock
 from viewer.ui.file_commands import FileCommands
-from viewer.ui.menus import build_menus, build_toolbar
+from viewer.ui.menus import build_drawing_bar, build_menus, build_toolbar
 from viewer.ui.overlays.part import OverlaysPart
 from viewer.ui.palette import CommandPalette
 from viewer.ui.properties_dock import PropertiesDock
@@ -96,10 +97,12 @@ class MainWindow(QMainWindow):
         self.recent_menu = QMenu("&Recent slides", self)
         self.menus["File"].insertMenu(self.commands["file.close"], self.recent_menu)
         self.toolbar = build_toolbar(self, self.commands)
+        self.drawing_bar = build_drawing_bar(self, self.commands)
         self.palette_box = CommandPalette(self.commands, self)
         self._view_commands = ViewCommands(self.commands, self.panes, self.say)
         self._file_commands = FileCommands(self, self.commands, self._writer)
         self.overlays = OverlaysPart(self)
+        self.toolbox = Toolbox(self)
         self.recording = RecordingPart(self)
         self._place_docks()
         self._connect()
@@ -187,6 +190,7 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         """Keeps the window's state, frees the slides and ends all threads."""
         self._keep_state()
+        self.toolbox.shut_down()
         self.recording.shut_down()
         self.overlays.shut_down()
         self.panes.shut_down()

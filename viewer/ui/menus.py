@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QMainWindow, QMenu, QMenuBar, QToolBar
 
-from viewer.ui.commands import COMMANDS, TOOLBAR
+from viewer.ui.commands import COMMANDS, DRAWING_BAR, TOOLBAR
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from viewer.ui.actions import ActionSet
 
 MENU_ORDER = (
@@ -18,6 +20,7 @@ MENU_ORDER = (
     "&View",
     "&Display",
     "&Panes",
+    "&Annotate",
     "&Overlays",
     "&Recording",
     "Pane&ls",
@@ -40,11 +43,27 @@ def build_menus(bar: QMenuBar, actions: ActionSet) -> dict[str, QMenu]:
 
 def build_toolbar(window: QMainWindow, actions: ActionSet) -> QToolBar:
     """The bar of the commands used most, under the menus."""
-    bar = QToolBar("Tool bar", window)
-    bar.setObjectName("toolbar")
+    return _filled_bar(QToolBar("Tool bar", window), "toolbar", TOOLBAR, actions, window)
+
+
+def build_drawing_bar(window: QMainWindow, actions: ActionSet) -> QToolBar:
+    """The bar of the drawing tools, at the left."""
+    bar = QToolBar("Drawing tools", window)
+    window.addToolBar(Qt.ToolBarArea.LeftToolBarArea, bar)
+    return _filled_bar(bar, "drawing", DRAWING_BAR, actions, window)
+
+
+def _filled_bar(
+    bar: QToolBar,
+    name: str,
+    groups: Sequence[Sequence[str]],
+    actions: ActionSet,
+    window: QMainWindow,
+) -> QToolBar:
+    bar.setObjectName(name)
     bar.setIconSize(QSize(20, 20))
     bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)
-    for index, group in enumerate(TOOLBAR):
+    for index, group in enumerate(groups):
         if index:
             bar.addSeparator()
         for command_id in group:
@@ -53,7 +72,8 @@ def build_toolbar(window: QMainWindow, actions: ActionSet) -> QToolBar:
             button = bar.widgetForAction(action)
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             button.setAccessibleName(action.iconText())
-    window.addToolBar(bar)
+    if window.toolBarArea(bar) is Qt.ToolBarArea.NoToolBarArea:
+        window.addToolBar(bar)
     return bar
 
 

@@ -22,6 +22,7 @@ class WindowStatusBar(QStatusBar):
         self.trouble = _label("Troubles", self)
         self.trouble.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.cursor_label = _label("Position under the cursor", self)
+        self.drawing = _label("What is being drawn", self)
         self.overlay = _label("Overlay", self)
         self.display = _label("Display", self)
         self.rotation = _label("Rotation", self)
@@ -33,6 +34,7 @@ class WindowStatusBar(QStatusBar):
         self.cursor_label.setMinimumWidth(widest)
         self.addWidget(self.trouble, 1)
         for widget in (
+            self.drawing,
             self.overlay,
             self.cursor_label,
             self.display,
@@ -46,6 +48,10 @@ class WindowStatusBar(QStatusBar):
     def say(self, sentence: str) -> None:
         """Shows a sentence for a while."""
         self.showMessage(sentence, _SAID_MS)
+
+    def show_drawing(self, text: str) -> None:
+        """How large is what is being drawn."""
+        self.drawing.setText(text)
 
     def show_overlay(self, text: str) -> None:
         """What overlays tell of the place under the cursor, or how far they are."""

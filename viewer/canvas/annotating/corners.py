@@ -107,6 +107,12 @@ class CornersTool(DrawingTool):
         if len(self._corners) > 1:
             self._put(shapely.LineString(self._corners))
 
+    def put_down(self) -> None:
+        if len(self._corners) >= self.least:
+            self._finish(self.hand.view if self.hand is not None else None)
+        elif self._corners:
+            self.give_up()
+
     def give_up(self) -> None:
         self._draft.take_back()
         self._clear()

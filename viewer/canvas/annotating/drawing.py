@@ -124,6 +124,10 @@ class DrawingTool(QObject):
     def keep(self) -> None:
         """Puts what is drawn so far into the document; the stroke may go on."""
 
+    def put_down(self) -> None:
+        """Another tool is taken up: what is drawn so far is finished as well as it can be."""
+        self.keep()
+
     def give_up(self) -> None:
         """Forgets the stroke under way."""
 
@@ -157,7 +161,8 @@ class DrawingTool(QObject):
             case QKeyEvent():
                 return self._key(event)
             case QGestureEvent():
-                self._let_go()  # a second finger: the hand moves the slide
+                if self.is_busy and self.is_pressed:
+                    self._let_go()  # a second finger: the hand moves the slide
                 return False
             case _:
                 if event.type() in (QEvent.Type.FocusOut, QEvent.Type.Hide):
@@ -198,7 +203,7 @@ class DrawingTool(QObject):
 
     def _key(self, event: QKeyEvent) -> bool:
         key = Qt.Key(event.key())
-        is_escape = key == Qt.Key.Key_Escape and self.is_busy
+        is_escape = key == Qt.Key.Key_Escape and (self.is_busy or bool(self.desk.selection))
         if not is_escape and not self.wants(key, event.modifiers()):
             return False
         if event.type() == QEvent.Type.ShortcutOverride:
@@ -211,11 +216,14 @@ class DrawingTool(QObject):
         return True
 
     def _let_go(self) -> None:
-        if self.is_busy:
-            self.is_pressed = False
-            self.give_up()
-            self.told.emit("")
-            self.changed.emit()
+        """Gives up what is under way, else lets go of what is chosen."""
+        if not self.is_busy:
+            self.desk.selection.choose([])
+            return
+        self.is_pressed = False
+        self.give_up()
+        self.told.emit("")
+        self.changed.emit()
 
     # What many tools do ----------------------------------------------------------------------
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from viewer.canvas.layer import Scene
 
 _ERASED = QColor(255, 255, 255)
-_SLACK_PX = 0.4
+_SLACK_PX = 0.2
 _LEAST_PX, _MOST_PX = 2.0, 2000.0
 _PER_NOTCH = 1.15
 

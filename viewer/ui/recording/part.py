@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QDialog, QInputDialog
 
-from viewer.recording.events import NoteTaken
+from viewer.recording.events import NoteTaken, ToolChosen
 from viewer.ui.recording.consent_dialog import ConsentDialog
 from viewer.ui.recording.control import RecordingControl, RecordingState
 from viewer.ui.recording.lamp import RecordingLamp
@@ -35,6 +35,9 @@ class RecordingPart(QObject):
         self.control.state_changed.connect(self._on_state)
         self.control.trouble_changed.connect(window.show_trouble)
         self.control.mended.connect(window.say)
+        window.toolbox.tool_chosen.connect(
+            lambda name: self.control.record(ToolChosen(name), window.panes.active)
+        )
 
     def shut_down(self) -> None:
         """Ends replay and sessions."""

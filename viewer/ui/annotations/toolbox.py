@@ -1,0 +1,206 @@
+"""Which drawing tool is in hand, for all panes of a window."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QEvent, QObject, Qt, Signal
+from PySide6.QtGui import QKeyEvent
+
+from viewer.canvas.annotating.corners import PolygonTool, PolylineTool
+from viewer.canvas.annotating.desk import DrawingOptions
+from viewer.canvas.annotating.regions import BrushTool, EraserTool
+from viewer.canvas.annotating.select import SelectTool
+from viewer.canvas.annotating.shapes import EllipseTool, LineTool, RectangleTool
+from viewer.canvas.layer import Stratum
+from viewer.ui.commands import TOOL_NAMES, tool_id
+
+if TYPE_CHECKING:
+    from viewer.canvas.annotating.desk import Desk
+    from viewer.canvas.annotating.drawing import DrawingTool
+    from viewer.canvas.annotations_layer import AnnotationsLayer
+    from viewer.ui.main_window import MainWindow
+    from viewer.ui.slide_pane import SlidePane
+
+MOVE, SELECT = "move", "select"
+_TOOLS: dict[str, type[DrawingTool]] = {
+    tool.name: tool
+    for tool in (
+        SelectTool,
+        RectangleTool,
+        EllipseTool,
+        PolygonTool,
+        BrushTool,
+        EraserTool,
+        LineTool,
+        PolylineTool,
+    )
+}
+_BRUSH_STEP = 1.2
+_HELD_S = 0.35
+"""S held longer than this is for a moment's use."""
+
+
+@dataclass(slots=True)
+class _Place:
+    """What a pane has for drawing."""
+
+    desk: Desk
+    layer: AnnotationsLayer
+    tool: DrawingTool | None = None
+
+
+class Toolbox(QObject):
+    """Gives each pane with annotations a tool of the kind in hand; the slide moves with none."""
+
+    tool_chosen = Signal(str)
+    """The name of the tool that is in hand now, "move" for none."""
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+        settings = window.settings
+        self.options = DrawingOptions(
+            avoid_overlap=settings.avoid_overlap,
+            snapping=settings.snapping,
+            brush_px=settings.brush_px,
+            brush_on_slide=settings.brush_on_slide,
+        )
+        self.name = MOVE
+        self._places: dict[SlidePane, _Place] = {}
+        self._before_select: tuple[str, float] | None = None
+        self._connect()
+
+    def take_desk(self, pane: SlidePane, desk: Desk, layer: AnnotationsLayer) -> None:
+        """The annotations of a pane's slide are there to be drawn."""
+        self.release(pane)
+        self._places[pane] = _Place(desk, layer)
+        pane.canvas.installEventFilter(self)
+        self._take_up(pane)
+
+    def release(self, pane: SlidePane) -> None:
+        """A pane's annotations go; what is being drawn on them is kept."""
+        place = self._places.get(pane)
+        if place is not None:
+            if place.tool is not None:
+                place.tool.keep()
+            self._put_down(pane)
+            pane.canvas.removeEventFilter(self)
+            del self._places[pane]
+
+    def keep_strokes(self) -> None:
+        """What is being drawn comes into the documents."""
+        for place in self._places.values():
+            if place.tool is not None:
+                place.tool.keep()
+
+    def tool_of(self, pane: SlidePane) -> DrawingTool | None:
+        """What is in hand over a pane."""
+        place = self._places.get(pane)
+        return place.tool if place is not None else None
+
+    def choose(self, name: str) -> None:
+        """Takes up a tool by name; "move" puts it down."""
+        click = self._window.commands["overlays.click"]
+        if name != MOVE and click.isChecked():
+            click.trigger()
+        is_other = name != self.name
+        self.name = name
+        for each in TOOL_NAMES:
+            self._window.commands[tool_id(each)].setChecked(each == name)
+        if not is_other:
+            return
+        for pane, place in self._places.items():
+            if place.tool is not None:
+                place.tool.put_down()
+            self._put_down(pane)
+            self._take_up(pane)
+        self._window.status.show_drawing("")
+        if name in _TOOLS:
+            self._window.say(_TOOLS[name].hint)
+        self.tool_chosen.emit(name)
+
+    def shut_down(self) -> None:
+        """Keeps strokes and options."""
+        for pane in list(self._places):
+            self.release(pane)
+        self._keep_options()
+
+    def eventFilter(self, _canvas: QObject, event: QEvent) -> bool:
+        """S let go after a while gives back the tool from before."""
+        if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyRelease:
+            before = self._before_select
+            if event.key() == Qt.Key.Key_S and not event.isAutoRepeat() and before is not None:
+                self._before_select = None
+                if time.monotonic() - before[1] > _HELD_S:
+                    self.choose(before[0])
+        return False
+
+    # -----------------------------------------------------------------------------------------
+
+    def _take_up(self, pane: SlidePane) -> None:
+        kind, place = _TOOLS.get(self.name), self._places[pane]
+        if kind is None:
+            return
+        tool = place.tool = kind(place.desk, self)
+        tool.changed.connect(lambda: self._show(pane))
+        tool.told.connect(self._window.status.show_drawing)
+        pane.canvas.add_layer(tool, Stratum.TOOLS)
+        pane.canvas.set_tool(tool)
+
+    def _put_down(self, pane: SlidePane) -> None:
+        place = self._places[pane]
+        if place.tool is None:
+            return
+        pane.canvas.set_tool(None)
+        pane.canvas.remove_layer(place.tool)
+        place.layer.lift(())
+        place.layer.hover(None)
+        place.tool.deleteLater()
+        place.tool = None
+
+    def _show(self, pane: SlidePane) -> None:
+        place = self._places.get(pane)
+        if place is not None and place.tool is not None:
+            place.layer.lift(place.tool.lifted)
+            place.layer.hover(place.tool.hovered)
+            pane.canvas.update()
+
+    def _select(self) -> None:
+        self._before_select = (self.name, time.monotonic()) if self.name != SELECT else None
+        self.choose(SELECT)
+
+    def _resize_brush(self, factor: float) -> None:
+        tool = self.tool_of(self._window.panes.active)
+        if isinstance(tool, BrushTool):
+            tool.resize(factor)
+
+    def _set_option(self, name: str, *, on: bool) -> None:
+        setattr(self.options, name, on)
+        self._keep_options()
+
+    def _keep_options(self) -> None:
+        self._window.change_settings(
+            avoid_overlap=self.options.avoid_overlap,
+            snapping=self.options.snapping,
+            brush_px=self.options.brush_px,
+            brush_on_slide=self.options.brush_on_slide,
+        )
+
+    def _connect(self) -> None:
+        commands = self._window.commands
+        for name in TOOL_NAMES:
+            act = self._select if name == SELECT else (lambda name=name: self.choose(name))
+            commands.on(tool_id(name), act)
+        commands[tool_id(SELECT)].setAutoRepeat(False)
+        commands[tool_id(MOVE)].setChecked(True)
+        commands["overlays.click"].toggled.connect(lambda on: self.choose(MOVE) if on else None)
+        commands.on("annotate.brush_smaller", lambda: self._resize_brush(1 / _BRUSH_STEP))
+        commands.on("annotate.brush_larger", lambda: self._resize_brush(_BRUSH_STEP))
+        for option in ("snapping", "avoid_overlap", "brush_on_slide"):
+            commands[f"annotate.{option}"].setChecked(getattr(self.options, option))
+            commands.on_toggle(
+                f"annotate.{option}", lambda on, option=option: self._set_option(option, on=on)
+            )
