@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from training.bundles import write_bundle
 from viewer.inference.architectures.slide_models import SLIDE_ARCHITECTURES
 from viewer.inference.bundle import load_bundle
+from viewer.inference.bundle_writing import write_bundle
 from viewer.inference.model_library import BUNDLED
 from viewer.inference.running import run_model
 from viewer.overlays.vector_map import VectorMap

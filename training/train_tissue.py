@@ -16,8 +16,8 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from training.augmentation import varied
-from training.bundles import write_bundle
 from viewer.inference.architectures.tissue_encoder import TissueClassifier, TissueEncoder
+from viewer.inference.bundle_writing import write_bundle
 from viewer.inference.model_library import BUNDLED
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from viewer import __version__
 from viewer.annotations_cli import annotations_app
+from viewer.behaviour_cli import evaluate_behavior, simulate, train_behavior
 from viewer.cli_output import fail, numbers, print_json
 from viewer.compare_cli import compare_annotations
 from viewer.models_cli import models_app, run_model
@@ -23,7 +24,18 @@ from viewer.sessions_cli import sessions_app
 if TYPE_CHECKING:
     from viewer.slides import SlideSource
 
-_COMMANDS = ("open", "info", "shot", "sessions", "models", "annotations", "projects", "run")
+_COMMANDS = (
+    "open",
+    "info",
+    "shot",
+    "sessions",
+    "models",
+    "annotations",
+    "projects",
+    "run",
+    "train",
+    "evaluate",
+)
 
 
 class _OpenByDefault(TyperGroup):
@@ -54,6 +66,13 @@ app.add_typer(annotations_app, name="annotations")
 app.add_typer(projects_app, name="projects")
 annotations_app.command("compare")(compare_annotations)
 app.command("run")(run_model)
+sessions_app.command("simulate")(simulate)
+train_app = typer.Typer(help="Train models on recorded sessions.", no_args_is_help=True)
+train_app.command("behavior")(train_behavior)
+app.add_typer(train_app, name="train")
+evaluate_app = typer.Typer(help="Measure models and agents.", no_args_is_help=True)
+evaluate_app.command("behavior")(evaluate_behavior)
+app.add_typer(evaluate_app, name="evaluate")
 
 
 def _print_version(asked: bool) -> None:

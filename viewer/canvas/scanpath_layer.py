@@ -13,17 +13,6 @@ if TYPE_CHECKING:
     from viewer.canvas.layer import Scene
     from viewer.geometry import Box, Point
 
-BAND_COLOURS = {
-    1.25: "#7c6cf2",
-    2.5: "#3b82f6",
-    5.0: "#06a8b8",
-    10.0: "#22a55a",
-    20.0: "#e08a00",
-    40.0: "#e5484d",
-}
-"""Of magnifications, from violet for the widest look to red for cells."""
-UNKNOWN_COLOUR = "#8a8f98"
-
 
 class ScanpathLayer:
     """Paints boxes with their numbers and colours."""

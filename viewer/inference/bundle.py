@@ -15,7 +15,7 @@ MODEL_FILE = "model.json"
 Colour = Annotated[str, Meta(pattern="^#[0-9a-fA-F]{6}$")]
 Positive = Annotated[float, Meta(gt=0)]
 Triple = tuple[float, float, float]
-Task = Literal["instances", "classification", "embedding", "slide", "prompt"]
+Task = Literal["instances", "classification", "embedding", "attention", "slide", "prompt"]
 
 
 class BundleError(Exception):
@@ -60,7 +60,9 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     task
         "instances": three maps (nucleus, edge, depth) as logits, cut into objects.
         "classification": logits of the classes for each patch. "embedding": a vector for each
-        patch. "slide": logits of the classes for all vectors of a slide, and attention to each.
+        patch. "attention": for each patch and magnification (its classes) the logarithm of how
+        much a reader is expected to look there. "slide": logits of the classes for all vectors of
+        a slide, and attention to each.
         "prompt": the mask of what points and boxes mean.
     mpp_um
         Micrometres per pixel that the model was trained on and is fed.
@@ -73,6 +75,8 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
         Of slide models: what makes the vectors.
     settings
         Numbers for the architecture.
+    origins
+        Of predictors of attention: what kinds of sessions taught it, as `SessionHeader.origin`.
     format
         "safetensors" for a registered architecture, "torchscript", or "onnx".
     sha256
@@ -90,6 +94,7 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     classes: Annotated[tuple[ModelClass, ...], Meta(max_length=256)] = ()
     encoder: EncoderNeed | None = None
     settings: dict[str, Annotated[int, Meta(ge=0, le=65_536)]] = {}
+    origins: tuple[Literal["recorded", "imported", "simulated", "agent"], ...] = ()
     format: Literal["safetensors", "torchscript", "onnx"]
     architecture: str | None = None
     weights: str

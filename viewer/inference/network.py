@@ -50,7 +50,7 @@ class Network:
         shape = (1, 3, 1, 1)
         self._mean = torch.tensor(about.normalisation.mean).view(shape).to(device) * 255
         self._factor = 1 / (torch.tensor(about.normalisation.std).view(shape).to(device) * 255)
-        self._patch_px = about.patch_px
+        self._patch_px, self._stride_px = about.patch_px, about.stride
         self._task, self._classes = about.task, len(about.classes)
 
     def warm_up(self) -> None:
@@ -68,7 +68,8 @@ class Network:
 
         Returns
         -------
-        Logits (n, 3, height, width) of instances, logits (n, classes), or embeddings (n, d).
+        Logits (n, 3, height, width) of instances, logits (n, classes), embeddings (n, d), or
+        attention (n, classes, rows, columns) for each place that the patch fits.
 
         Raises
         ------
@@ -96,11 +97,16 @@ class Network:
         self._check(logits, len(pictures), *pictures[0].shape[:2])
         return logits.float().cpu().numpy()
 
+    def _places(self, side_px: int) -> int:
+        """How many patches lie along a side, a stride apart."""
+        return (side_px - self._patch_px) // self._stride_px + 1
+
     def _check(self, answer: object, count: int, height_px: int, width_px: int) -> None:
         expected: dict[str, tuple[int | str, ...]] = {
             "instances": (count, 3, height_px, width_px),
             "classification": (count, self._classes),
             "embedding": (count, "any"),
+            "attention": (count, self._classes, self._places(height_px), self._places(width_px)),
         }
         wanted = expected[self._task]
         shape = tuple(answer.shape) if isinstance(answer, torch.Tensor) else ()

@@ -57,13 +57,15 @@ def cell_values(
     colours: Sequence[tuple[str, str]],
     judged: Judgement | None = None,
 ) -> tuple[NDArray[np.float32], list[str]]:
-    """(rows, columns, d): probabilities, attention or embeddings; and a name for each of the d."""
+    """(rows, columns, d): probabilities, attention or vectors; and a name for each of the d."""
     classes = [name for name, _ in colours]
     if judged is not None:
         return np.moveaxis(judged.attention, 0, 2), judged.head_names(classes)
     if task == "classification":
         return probabilities(found.values), classes
     values = found.values.astype(np.float32)
+    if task == "attention":
+        return np.exp(values), classes
     if task == "scores":
         return values, classes
     return values, [f"e{index}" for index in range(values.shape[2])]

@@ -125,7 +125,7 @@ def _run(
         raise RunError(
             f"The region lies outside the slide, which is {base.width_px} x {base.height_px} px."
         )
-    scale = mpp_um or _known_mpp_um(source)
+    scale = mpp_um or known_mpp_um(source)
     if scale is None:
         raise RunError(
             f"{path.name} does not tell its pixel size and models are fed a fixed um/px: "
@@ -153,7 +153,8 @@ def _run(
     return run
 
 
-def _known_mpp_um(source: SlideSource) -> float | None:
+def known_mpp_um(source: SlideSource) -> float | None:
+    """Micrometres per level-0 pixel, by the file or as the user has set it."""
     told = source.info.optics.mean_mpp_um
     if told is not None:
         return told

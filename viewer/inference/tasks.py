@@ -52,6 +52,24 @@ class InstanceSteps:
         return objects_of(labelled(maps), region, grid.input_box(key), core, pixel_um)
 
 
+class AttentionSteps:
+    """One picture a block; its answer holds a value for each cell and magnification."""
+
+    def __init__(self, grid: BlockGrid) -> None:
+        self._grid = grid
+
+    def pictures(self, region: RgbImage, key: BlockKey) -> list[RgbImage]:  # noqa: ARG002
+        return [region]
+
+    def result(self, answers: NDArray[np.float32], region: RgbImage, key: BlockKey) -> Vectors:  # noqa: ARG002
+        values = np.moveaxis(answers[0], 0, 2).astype(np.float16)
+        core, slide = self._grid.core_box(key), self._grid.slide
+        step = np.arange(CELLS) * core.width / CELLS
+        values[core.y0 + step >= slide.height] = np.nan
+        values[:, core.x0 + step >= slide.width] = np.nan
+        return Vectors(values)
+
+
 class PatchSteps:
     """A picture for each cell with tissue; its answer is a vector."""
 

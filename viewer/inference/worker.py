@@ -30,7 +30,7 @@ from viewer.inference.messages import (
 from viewer.inference.network import ModelFailedError, Network, choose_device
 from viewer.inference.plan import block_grid
 from viewer.inference.results import no_result
-from viewer.inference.tasks import InstanceSteps, PatchSteps
+from viewer.inference.tasks import AttentionSteps, InstanceSteps, PatchSteps
 from viewer.overlays.blocks import BlockGrid, BlockKey
 from viewer.slides import SlideError, TileError, open_slide
 from viewer.slides.region import read_region
@@ -80,11 +80,7 @@ class Worker:
         self._grid = grid
         self._tissue: TissueMask | None = None
         self._nothing = no_result(model.task).to_bytes()
-        self._steps: TaskSteps = (
-            InstanceSteps(grid, mpp_um)
-            if model.task == "instances"
-            else PatchSteps(grid, model, self._has_tissue)
-        )
+        self._steps = self._steps_of(model, mpp_um)
         self.batch = _FIRST_CUDA_BATCH if network.device.type == "cuda" else 1
         self._asked: queue.SimpleQueue[BlockKey] = queue.SimpleQueue()
         self._read: queue.Queue[_Job] = queue.Queue(_AHEAD * self.batch)
@@ -101,6 +97,15 @@ class Worker:
     def answer(self) -> Answer:
         """The next answer; waits for it."""
         return self._answers.get()
+
+    def _steps_of(self, model: ModelDescription, mpp_um: float) -> TaskSteps:
+        match model.task:
+            case "instances":
+                return InstanceSteps(self._grid, mpp_um)
+            case "attention":
+                return AttentionSteps(self._grid)
+            case _:
+                return PatchSteps(self._grid, model, self._has_tissue)
 
     def _run(self, step: object) -> None:
         try:
@@ -175,12 +180,7 @@ class Worker:
             self._answers.put(Done(*job.key, data, job.read_s, job.forward_s, cut_s))
 
     def _has_tissue(self, box: Box) -> bool:
-        if self._tissue is None:
-            return True
-        cells, (width, height) = self._tissue.cells, self._tissue.cell_px
-        columns = slice(max(0, int(box.x0 / width)), int(box.x1 / width) + 1)
-        rows = slice(max(0, int(box.y0 / height)), int(box.y1 / height) + 1)
-        return bool(cells[rows, columns].any())
+        return self._tissue is None or self._tissue.meets(box)
 
 
 def main() -> None:

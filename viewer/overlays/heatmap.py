@@ -144,6 +144,19 @@ def score_heatmap(found: VectorMap, style: HeatmapStyle) -> Heatmap | None:
     return _of_values(scores, style)
 
 
+def expected_heatmap(found: VectorMap, style: HeatmapStyle) -> Heatmap | None:
+    """Of what predicts where readers look: of all magnifications or one, the most being 1.
+
+    None before anything is known.
+    """
+    if not found.values.shape[2]:
+        return None
+    expected = np.exp(found.values.astype(np.float32))
+    values = expected.sum(-1) if style.shown is None else expected[..., style.shown]
+    most = max(float(np.nanmax(values)), 1e-9)
+    return _of_values((values / most).astype(np.float32), style)
+
+
 def attention_heatmap(judgement: Judgement, style: HeatmapStyle) -> Heatmap:
     """Of a slide model; scores are stretched from their lowest to their highest on the slide."""
     heads = judgement.attention

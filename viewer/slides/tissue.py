@@ -14,6 +14,7 @@ from viewer.slides.region import read_level
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from viewer.geometry import Box
     from viewer.slides.source import Level, RgbImage, SlideSource
 
 _LEAST_SIDE_PX = 700
@@ -38,6 +39,13 @@ class TissueMask:
 
     cells: NDArray[np.bool_]
     cell_px: tuple[float, float]
+
+    def meets(self, box: Box) -> bool:
+        """Whether any tissue lies in a level-0 box, or in the cell that its edge is in."""
+        width, height = self.cell_px
+        columns = slice(max(0, int(box.x0 / width)), int(box.x1 / width) + 1)
+        rows = slice(max(0, int(box.y0 / height)), int(box.y1 / height) + 1)
+        return bool(self.cells[rows, columns].any())
 
 
 def tissue_mask(source: SlideSource) -> TissueMask:

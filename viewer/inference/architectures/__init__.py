@@ -8,6 +8,7 @@ from viewer.inference.architectures.nuclei_unet import NucleiUNet
 from viewer.inference.architectures.tissue_encoder import TissueClassifier, TissueEncoder
 from viewer.inference.architectures.tissue_quality import TissueQuality
 from viewer.inference.architectures.vision_transformer import VisionTransformer
+from viewer.inference.architectures.where_to_look import WhereToLook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,4 +21,5 @@ ARCHITECTURES: Mapping[str, Callable[..., nn.Module]] = {
     "tissue-classifier": TissueClassifier,
     "tissue-quality": TissueQuality,
     "vision-transformer": VisionTransformer,
+    "where-to-look": WhereToLook,
 }

@@ -5,29 +5,28 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Literal, cast, get_args
+from typing import TYPE_CHECKING, Literal
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QMouseEvent
 
 from viewer import __version__
-from viewer.geometry import Point, View
+from viewer.geometry import Point
 from viewer.recording.events import (
-    Cause,
     Click,
     DisplayChanged,
     FocusChanged,
-    Viewport,
     WindowChanged,
 )
 from viewer.recording.recorder import Recorder
 from viewer.recording.session import Consent, Screen, SessionHeader, new_session_id, slide_ref
+from viewer.recording.viewing import viewport
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.canvas.canvas import SlideCanvas
-    from viewer.geometry import Optics
+    from viewer.geometry import View
     from viewer.recording.events import AnyEvent
     from viewer.settings import Settings
     from viewer.tiles.look import Look
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 
 _REST_MS = 120
 """A view that nothing follows for this long is at rest."""
-_CAUSES = frozenset(get_args(Cause))
 _INPUTS = (
     QEvent.Type.MouseMove,
     QEvent.Type.Wheel,
@@ -130,25 +128,6 @@ class PaneRecording(QObject):
             for name, value in asdict(look).items()
         }
         self.recorder.record(DisplayChanged(values))
-
-
-def viewport(view: View, optics: Optics, cause: str, *, at_rest: bool) -> Viewport:
-    """The event of a view; in motion the log has it to a tenth of a pixel."""
-    width, height = view.size.width * view.downsample, view.size.height * view.downsample
-    mpp_um = optics.mean_mpp_um
-    return Viewport(
-        x=view.center.x - width / 2,
-        y=view.center.y - height / 2,
-        width=width,
-        height=height,
-        rotation_deg=view.rotation_deg,
-        mirrored=view.mirrored,
-        downsample=view.downsample,
-        screen_mpp_um=None if mpp_um is None else mpp_um * view.downsample,
-        magnification=optics.magnification(view.downsample),
-        cause=cast("Cause", cause if cause in _CAUSES else "other"),
-        at_rest=at_rest,
-    )
 
 
 def _header(pane: SlidePane, settings: Settings) -> SessionHeader:

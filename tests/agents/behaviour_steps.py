@@ -1,0 +1,70 @@
+"""Slides made for tests of predictors: tissue with dense and loose places."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tifffile
+from PIL import Image
+from scipy import ndimage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+MPP_UM = 1.0
+
+
+def write_slide(path: Path, pixels: NDArray[np.uint8], mpp_um: float = MPP_UM) -> Path:
+    """A tiled TIFF that tells its pixel size."""
+    per_cm = 10_000 / mpp_um
+    tifffile.imwrite(
+        path,
+        pixels,
+        tile=(256, 256),
+        photometric="rgb",
+        compression="jpeg",
+        resolution=(per_cm, per_cm),
+        resolutionunit="CENTIMETER",
+    )
+    return path
+
+
+def painted_tissue(seed: int, width_px: int = 2048, height_px: int = 1536) -> NDArray[np.uint8]:
+    """A pink piece of tissue on glass with nuclei at 1 um/px, some places dense with them."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:height_px, 0:width_px].astype(np.float32)
+    dense = np.full((height_px, width_px), 0.0006, np.float32)
+    for _ in range(4):
+        at = rng.uniform(0.15, 0.85, 2) * (width_px, height_px)
+        radius = rng.uniform(90, 160)
+        dense += 0.010 * np.exp(-((x - at[0]) ** 2 + (y - at[1]) ** 2) / (2 * radius**2))
+    edge = ((x / width_px - 0.5) / 0.44) ** 2 + ((y / height_px - 0.5) / 0.44) ** 2
+    tissue = edge + ndimage.zoom(rng.normal(0, 0.1, (6, 8)), (height_px / 6, width_px / 8)) < 1
+    nuclei = (rng.random(dense.shape) < dense) & tissue
+    blue = np.minimum(ndimage.gaussian_filter(nuclei.astype(np.float32), 2.2) * 28, 1)[..., None]
+    pink = np.array([232, 170, 200], np.float32) + rng.normal(0, 6, (height_px, width_px, 1))
+    picture = np.where(tissue[..., None], pink, np.float32(245))
+    picture = picture * (1 - blue) + np.array([80, 50, 140], np.float32) * blue
+    return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+def tile_mosaic(
+    tiles: list[Path], seed: int, columns: int = 6, rows: int = 5, side_px: int = 1024
+) -> NDArray[np.uint8]:
+    """A slide of real tiles, turned at random, with glass round and between them."""
+    rng = np.random.default_rng(seed)
+    picture = np.full((rows * side_px, columns * side_px, 3), 243, np.uint8)
+    for row in range(rows):
+        for column in range(columns):
+            if rng.random() < 0.2:
+                continue
+            with Image.open(tiles[int(rng.integers(len(tiles)))]) as tile:
+                pixels = np.asarray(tile.convert("RGB").resize((side_px, side_px)))
+            pixels = np.rot90(pixels, int(rng.integers(4)))
+            picture[
+                row * side_px : (row + 1) * side_px, column * side_px : (column + 1) * side_px
+            ] = pixels[:, ::-1] if rng.integers(2) else pixels
+    return picture

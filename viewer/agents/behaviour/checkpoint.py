@@ -1,0 +1,96 @@
+"""The state of a training after each epoch, so that one that was killed goes on where it was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from viewer.whole_file import whole_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import torch
+    from torch import Tensor, nn
+
+_FILE = "checkpoint.safetensors"
+
+
+@dataclass(slots=True)
+class Checkpoint:
+    """What a training needs to go on.
+
+    Attributes
+    ----------
+    epoch
+        How many are done.
+    best_epoch, best_loss, best
+        When the validation loss was lowest, what it was, and the head's weights then.
+    """
+
+    epoch: int
+    best_epoch: int
+    best_loss: float
+    best: dict[str, Tensor]
+
+
+def save_checkpoint(
+    folder: Path,
+    fingerprint: str,
+    checkpoint: Checkpoint,
+    head: nn.Module,
+    optimiser: torch.optim.Optimizer,
+) -> None:
+    """Writes it whole or not at all. Raises OSError."""
+    tensors = {f"head.{name}": value for name, value in head.state_dict().items()}
+    tensors |= {f"best.{name}": value for name, value in checkpoint.best.items()}
+    for index, state in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{index}.{name}": value for name, value in state.items()}
+    about = {
+        "fingerprint": fingerprint,
+        "epoch": str(checkpoint.epoch),
+        "best_epoch": str(checkpoint.best_epoch),
+        "best_loss": repr(checkpoint.best_loss),
+    }
+    with whole_file(folder / _FILE) as part:
+        save_file(
+            {name: value.contiguous().clone() for name, value in tensors.items()}, part, about
+        )
+
+
+def load_checkpoint(
+    folder: Path, fingerprint: str, head: nn.Module, optimiser: torch.optim.Optimizer
+) -> Checkpoint | None:
+    """Takes the state up into head and optimiser; None where there is none of this training."""
+    try:
+        with safe_open(folder / _FILE, "pt") as file:
+            about = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError):
+        return None
+    if about.get("fingerprint") != fingerprint:
+        return None
+    head.load_state_dict(_part(tensors, "head."))
+    states: dict[int, dict[str, Tensor]] = {}
+    for name, value in _part(tensors, "optimiser.").items():
+        index, _, key = name.partition(".")
+        states.setdefault(int(index), {})[key] = value
+    told = optimiser.state_dict()
+    optimiser.load_state_dict({"state": states, "param_groups": told["param_groups"]})
+    return Checkpoint(
+        int(about["epoch"]),
+        int(about["best_epoch"]),
+        float(about["best_loss"]),
+        _part(tensors, "best."),
+    )
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }

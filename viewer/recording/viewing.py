@@ -1,0 +1,31 @@
+"""A view as the event that is recorded of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast, get_args
+
+from viewer.recording.events import Cause, Viewport
+
+if TYPE_CHECKING:
+    from viewer.geometry import Optics, View
+
+_CAUSES = frozenset(get_args(Cause))
+
+
+def viewport(view: View, optics: Optics, cause: str, *, at_rest: bool) -> Viewport:
+    """The event of a view; in motion the log has it to a tenth of a pixel."""
+    width, height = view.size.width * view.downsample, view.size.height * view.downsample
+    mpp_um = optics.mean_mpp_um
+    return Viewport(
+        x=view.center.x - width / 2,
+        y=view.center.y - height / 2,
+        width=width,
+        height=height,
+        rotation_deg=view.rotation_deg,
+        mirrored=view.mirrored,
+        downsample=view.downsample,
+        screen_mpp_um=None if mpp_um is None else mpp_um * view.downsample,
+        magnification=optics.magnification(view.downsample),
+        cause=cast("Cause", cause if cause in _CAUSES else "other"),
+        at_rest=at_rest,
+    )
