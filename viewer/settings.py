@@ -34,6 +34,10 @@ class Settings(msgspec.Struct, omit_defaults=True):
         Pseudonym under which sessions are recorded.
     consent_utc
         When the reader agreed to recording, ISO 8601; empty before.
+    reviewer
+        Pseudonym under which sessions are reviewed.
+    study
+        Whose prompt drafts of rationales are asked for with.
     record_names, record_texts
         Whether sessions may hold names of slides, and texts that the reader types.
     device
@@ -56,6 +60,8 @@ class Settings(msgspec.Struct, omit_defaults=True):
     show_scale_bar: bool = True
     use_icc: bool = True
     reader: str = ""
+    reviewer: str = ""
+    study: str = "default"
     consent_utc: str = ""
     record_names: bool = False
     record_texts: bool = False

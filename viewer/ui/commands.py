@@ -25,6 +25,7 @@ class Situation:
     slides_in_tray: int = 0
     has_icc_profile: bool = False
     is_recording: bool = False
+    is_reviewing: bool = False
 
 
 Predicate = Callable[[Situation], bool]
@@ -40,6 +41,10 @@ def _with_slide(situation: Situation) -> bool:
 
 def _while_recording(situation: Situation) -> bool:
     return situation.is_recording
+
+
+def _while_reviewing(situation: Situation) -> bool:
+    return situation.is_reviewing
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,7 @@ ANNOTATE = ("&Annotate",)
 DRAWING = ("&Annotate", "&Drawing")
 OVERLAYS = ("&Overlays",)
 RECORDING = ("&Recording",)
+REVIEW = ("&Recording", "Re&view of a session")
 PANELS = ("Pane&ls",)
 HELP = ("&Help",)
 
@@ -152,6 +158,43 @@ def _stain_command(key: int, command_id: str, stain: Stain) -> Command:
         _with_slide,
         checkable=True,
     )
+
+
+REVIEW_COMMANDS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
+    (
+        "review.accept",
+        "&Accept",
+        "mdi6.check",
+        "Let the text go out as the rationale of this action",
+        ("Y", "Ctrl+Return"),
+    ),
+    ("review.edit", "&Edit", "mdi6.pencil-outline", "Put the cursor into the text", ("F2",)),
+    ("review.reject", "&Reject", "mdi6.close", "Let no rationale go out for this action", ("N",)),
+    (
+        "review.skip",
+        "&Skip",
+        "mdi6.debug-step-over",
+        "Leave this action without a judgement and go on",
+        ("J",),
+    ),
+    ("review.previous", "&Previous", "mdi6.chevron-left", "Go to the action before", (",",)),
+    ("review.next", "Ne&xt", "mdi6.chevron-right", "Go to the action after", (".",)),
+    ("review.undo", "&Undo verdict", "mdi6.undo", "Take the last verdict back", ("U",)),
+    (
+        "review.redo",
+        "Re&do verdict",
+        "mdi6.redo",
+        "Let the verdict count again that was taken back",
+        ("Shift+U",),
+    ),
+)
+"""Id, text, icon, tip and keys of what is done in a review; the keys work while it is open."""
+
+
+def _review_command(
+    command_id: str, text: str, icon: str, tip: str, shortcuts: tuple[str, ...]
+) -> Command:
+    return Command(command_id, text, icon, tip, REVIEW, shortcuts, _while_reviewing)
 
 
 COMMANDS: tuple[Command, ...] = (
@@ -773,6 +816,16 @@ COMMANDS: tuple[Command, ...] = (
         ("Ctrl+Shift+E",),
         checkable=True,
     ),
+    Command(
+        "panels.review",
+        "Re&view",
+        "mdi6.clipboard-check-outline",
+        "Show the review of a session: why the reader looked where they did, action by action",
+        RECORDING,
+        (),
+        checkable=True,
+    ),
+    *(_review_command(*told) for told in REVIEW_COMMANDS),
     Command(
         "panels.tray",
         "Slide &tray",

@@ -213,8 +213,10 @@ class MainWindow(QMainWindow):
             self.overlays.dock,
             panels.sessions,
             panels.seen,
+            self.recording.review.dock,
         ):
             self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
+        self.tabifyDockWidget(panels.sessions, self.recording.review.dock)
         for name, dock in self._docks.items():
             dock.hide()
             action = self.commands[f"panels.{name}"]
@@ -246,6 +248,7 @@ class MainWindow(QMainWindow):
             "sessions": self.recording.panels.sessions,
             "seen": self.recording.panels.seen,
             "replay": self.recording.panels.replay,
+            "review": self.recording.review.dock,
         }
 
     def _show_dock(self, dock: QDockWidget, *, shown: bool) -> None:
@@ -376,6 +379,7 @@ class MainWindow(QMainWindow):
             slides_in_tray=len(self.tray.model.paths),
             has_icc_profile=source is not None and source.info.icc_profile is not None,
             is_recording=self.recording.control.state is not RecordingState.OFF,
+            is_reviewing=self.recording.review.is_active,
         )
         if situation != self._situation:
             self._situation = situation

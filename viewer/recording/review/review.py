@@ -17,7 +17,9 @@ from viewer.recording.review.entries import (
     Typed,
     Undone,
 )
+from viewer.recording.review.figures import ReviewFigures, figures_of
 from viewer.recording.review.standing import standing_of
+from viewer.recording.review.verdicts import Reviewed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,10 +62,7 @@ class Review:
         self.log = log
         self._now = now
         self._standing = standing_of(log.entries)
-        if not log.entries:
-            self._take(
-                Opened(session=session, reviewer=reviewer, app_version=__version__, at_utc=now())
-            )
+        self._is_new = not log.entries
 
     # How things stand ------------------------------------------------------------------------
 
@@ -102,6 +101,12 @@ class Review:
     def is_done(self) -> bool:
         """Whether no item is open."""
         return None not in self.decisions()
+
+    def figures(self) -> ReviewFigures:
+        """Counts and times, as things stand."""
+        standing = self._standing
+        reviewed = Reviewed(self.reviewer, standing.verdicts(), standing.seconds)
+        return figures_of(reviewed, [item.key for item in self.items])
 
     def resume_index(self) -> int:
         """Where to go on: at the item that was left open last, else at the next open one."""
@@ -208,6 +213,16 @@ class Review:
         return decision
 
     def _take(self, entry: Entry) -> None:
+        if self._is_new:
+            self._is_new = False
+            self.log.append(
+                Opened(
+                    session=self.session,
+                    reviewer=self.reviewer,
+                    app_version=__version__,
+                    at_utc=self._now(),
+                )
+            )
         self.log.append(entry)
         self._standing.apply(entry)
 

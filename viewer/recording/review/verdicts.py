@@ -36,7 +36,7 @@ class Reviewed:
 
 
 def reviews_of(session: Path) -> list[Reviewed]:
-    """The reviews of a session in order of the reviewers' names.
+    """The reviews of a session that hold a verdict, in order of the reviewers' names.
 
     Raises
     ------
@@ -46,8 +46,8 @@ def reviews_of(session: Path) -> list[Reviewed]:
     reviews: list[Reviewed] = []
     for path in _paths(session):
         standing = standing_of(read_entries(path))
-        if standing.reviewer:
-            reviews.append(Reviewed(standing.reviewer, standing.verdicts(), standing.seconds))
+        if verdicts := standing.verdicts():
+            reviews.append(Reviewed(standing.reviewer, verdicts, standing.seconds))
     return sorted(reviews, key=lambda review: review.reviewer)
 
 

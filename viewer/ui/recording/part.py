@@ -12,6 +12,7 @@ from viewer.recording.events import NoteTaken, ToolChosen
 from viewer.ui.recording.consent_dialog import ConsentDialog
 from viewer.ui.recording.control import RecordingControl, RecordingState
 from viewer.ui.recording.lamp import RecordingLamp
+from viewer.ui.recording.review_part import ReviewPart
 from viewer.ui.recording.session_panels import SessionPanels
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class RecordingPart(QObject):
         commands = window.commands
         self.control = RecordingControl(window.panes, lambda: window.settings, self)
         self.panels = SessionPanels(window, self.control)
+        self.review = ReviewPart(window, self.panels)
         self.lamp = RecordingLamp(commands["recording.on"], window.status)
         window.status.addPermanentWidget(self.lamp)
         commands.on_toggle("recording.on", self._switch)
@@ -40,7 +42,8 @@ class RecordingPart(QObject):
         )
 
     def shut_down(self) -> None:
-        """Ends replay and sessions."""
+        """Ends review, replay and sessions."""
+        self.review.shut_down()
         self.panels.shut_down()
         self.control.shut_down()
 

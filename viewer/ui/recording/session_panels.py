@@ -36,6 +36,8 @@ _LIVE_MS = 2000
 class SessionPanels(QObject):
     """Owned by the window's `RecordingPart`; analyses run in threads of its own."""
 
+    deleting = Signal(object)
+    """Folders that are deleted now, and must be let go of."""
     _export_progressed = Signal(int, int)
 
     def __init__(self, window: MainWindow, control: RecordingControl) -> None:
@@ -114,6 +116,7 @@ class SessionPanels(QObject):
         _open(box)
 
     def _delete(self, folders: list[Path]) -> None:
+        self.deleting.emit(folders)
         if self._replayed in folders:
             self._stop_replay()
 

@@ -40,6 +40,8 @@ class SessionsDock(QDockWidget):
     """A list of folders."""
     export_requested = Signal(object)
     """A list of folders."""
+    review_requested = Signal(object)
+    """Folder of a session."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__("Sessions", parent)
@@ -51,12 +53,15 @@ class SessionsDock(QDockWidget):
         self.table.setAlternatingRowColors(True)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.replay = QPushButton("Replay", self)
+        self.review = QPushButton("Review...", self)
+        self.review.setToolTip("Judge or write, action by action, why the reader looked there")
         self.rename = QPushButton("Rename...", self)
         self.delete = QPushButton("Delete...", self)
         self.export = QPushButton("Export...", self)
         buttons = QGridLayout()
-        for index, button in enumerate((self.replay, self.rename, self.delete, self.export)):
-            buttons.addWidget(button, index // 2, index % 2)
+        shown = (self.replay, self.review, self.rename, self.export, self.delete)
+        for index, button in enumerate(shown):
+            buttons.addWidget(button, index // 3, index % 3)
         body = QWidget(self)
         layout = QVBoxLayout(body)
         layout.setContentsMargins(6, 6, 6, 6)
@@ -67,6 +72,7 @@ class SessionsDock(QDockWidget):
         self.table.itemSelectionChanged.connect(self._enable)
         self.table.itemDoubleClicked.connect(lambda *_: self._ask(self.replay_requested))
         self.replay.clicked.connect(lambda: self._ask(self.replay_requested))
+        self.review.clicked.connect(lambda: self._ask(self.review_requested))
         self.rename.clicked.connect(lambda: self._ask(self.rename_requested))
         self.delete.clicked.connect(lambda: self.delete_requested.emit(self.selected()))
         self.export.clicked.connect(lambda: self.export_requested.emit(self.selected()))
@@ -114,6 +120,7 @@ class SessionsDock(QDockWidget):
     def _enable(self) -> None:
         count = len(self.selected())
         self.replay.setEnabled(count == 1)
+        self.review.setEnabled(count == 1)
         self.rename.setEnabled(count == 1)
         self.delete.setEnabled(count > 0)
         self.export.setEnabled(count > 0)

@@ -1,0 +1,220 @@
+"""A recorded session is reviewed in a real window: keys, travel, undo, resume, two reviewers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QWidget
+from pytestqt.qtbot import QtBot
+from test_recording import AGREED, ended_session
+from test_replay import open_sessions, panels, select
+from ui_steps import CTRL, press, rest, show_slide
+
+from viewer.geometry import Box
+from viewer.recording.export import ExportOptions
+from viewer.recording.export.reading import load_reading
+from viewer.recording.review.drafts import add_draft
+from viewer.recording.review.entries import Draft
+from viewer.recording.review.items import items_of
+from viewer.recording.review.review import Review
+from viewer.recording.review.review_log import ReviewLog, review_path
+from viewer.recording.review.verdicts import reviews_of
+from viewer.ui.main_window import MainWindow
+from viewer.ui.recording.review_part import ReviewPart
+
+STAYS = ("view.magnify_5", "view.magnify_10", "view.magnify_20")
+
+
+@pytest.fixture
+def session(
+    make_window: Callable[..., MainWindow], sample_slide: Path, qtbot: QtBot
+) -> tuple[MainWindow, Path]:
+    """A window and the session of three actions that was recorded in it; two have drafts."""
+    window = make_window(AGREED)
+    show_slide(window, sample_slide, qtbot)
+    press(qtbot, window, Qt.Key.Key_R, CTRL)
+    recording = window.recording.control.recording_of
+    qtbot.waitUntil(lambda: recording(window.panes.active) is not None)
+    for command in STAYS:
+        window.commands[command].trigger()
+        rest(window, qtbot)
+        qtbot.wait(1200)
+    folder = ended_session(window, qtbot)
+    keys = [item.key for item in items_of(load_reading(folder, ExportOptions()), {})]
+    assert len(keys) >= 3
+    for number, key in enumerate(keys[:2], start=1):
+        text = f"Draft {number}."
+        add_draft(
+            folder, Draft(item=key, text=text, model="model-1", prompt_sha256="ab", at_utc="1")
+        )
+    return window, folder
+
+
+def part(window: MainWindow) -> ReviewPart:
+    return window.recording.review
+
+
+def start_review(window: MainWindow, qtbot: QtBot) -> ReviewPart:
+    open_sessions(window, qtbot)
+    select(window)
+    qtbot.mouseClick(panels(window).sessions.review, Qt.MouseButton.LeftButton)
+    review = part(window)
+    qtbot.waitUntil(lambda: review.is_active, timeout=10_000)
+    rest(window, qtbot)
+    return review
+
+
+def verdicts(review: ReviewPart) -> list[str]:
+    assert review.review is not None
+    return [decision.verdict if decision else "open" for decision in review.review.decisions()]
+
+
+def hit(qtbot: QtBot, widget: QWidget, key: Qt.Key, modifier: object = None) -> None:
+    qtbot.keyClick(widget, key, modifier or Qt.KeyboardModifier.NoModifier)
+
+
+def test_one_key_each_gives_verdicts_and_travels(
+    session: tuple[MainWindow, Path], qtbot: QtBot
+) -> None:
+    window, folder = session
+    review = start_review(window, qtbot)
+    dock, canvas = review.dock, window.panes.active.canvas
+    assert review.review is not None
+    count = len(review.review.items)
+
+    def is_seen(index: int) -> bool:
+        rest(window, qtbot)
+        assert review.review is not None
+        box = Box(*review.review.items[index].action.box)
+        seen = canvas.view.box
+        return seen.x0 <= box.x0 and seen.x1 >= box.x1 and seen.y0 <= box.y0 and seen.y1 >= box.y1
+
+    assert dock.text.toPlainText() == "Draft 1."
+    assert is_seen(0)
+    hit(qtbot, dock.table, Qt.Key.Key_Y)
+    assert verdicts(review)[0] == "accepted"
+    assert review.current == 1
+    assert is_seen(1)
+
+    hit(qtbot, dock.table, Qt.Key.Key_F2)
+    assert dock.text.hasFocus()
+    qtbot.keyClicks(dock.text, "Yes, no: jump.")
+    assert dock.text.toPlainText() == "Yes, no: jump.", "keys of verdicts write while one types"
+    assert verdicts(review)[1] == "open"
+    hit(qtbot, dock.text, Qt.Key.Key_Return, CTRL)
+    assert verdicts(review)[1] == "edited"
+    assert review.current == 2
+    assert dock.table.hasFocus()
+
+    hit(qtbot, dock.table, Qt.Key.Key_Y)
+    assert verdicts(review)[2] == "open", "without a text there is nothing to accept"
+    hit(qtbot, dock.table, Qt.Key.Key_J)
+    hit(qtbot, dock.table, Qt.Key.Key_Comma)
+    assert verdicts(review)[:3] == ["accepted", "edited", "skipped"]
+    window.panes.active.focus()
+    before = review.current
+    press(qtbot, window, Qt.Key.Key_N)
+    assert verdicts(review)[before] == "rejected", "keys work with the slide in hand too"
+
+    for _ in range(10):
+        hit(qtbot, dock.table, Qt.Key.Key_U)
+    assert verdicts(review) == ["open"] * count
+    assert dock.text.toPlainText() == "Draft 1."
+    for _ in range(10):
+        hit(qtbot, dock.table, Qt.Key.Key_U, Qt.KeyboardModifier.ShiftModifier)
+    assert verdicts(review)[before] == "rejected"
+    assert "rejected" in dock.figures.text()
+    review.close_review()
+    qtbot.waitUntil(lambda: bool(reviews_of(folder)), timeout=10_000)
+
+
+def test_keys_are_the_windows_own_again_when_the_panel_is_closed(
+    session: tuple[MainWindow, Path], qtbot: QtBot
+) -> None:
+    window, _ = session
+    review = start_review(window, qtbot)
+    bare = window.panes.active.canvas.grab().toImage()
+    assert window.commands["review.accept"].isEnabled()
+    review.dock.hide()
+    qtbot.waitUntil(lambda: not window.commands["review.accept"].isEnabled())
+    window.panes.active.focus()
+    press(qtbot, window, Qt.Key.Key_N)
+    assert set(verdicts(review)) == {"open"}
+    assert window.panes.active.canvas.grab().toImage() != bare, "the boxes are gone"
+
+
+def test_a_review_resumes_with_the_text_that_was_typed(
+    session: tuple[MainWindow, Path], qtbot: QtBot
+) -> None:
+    window, folder = session
+    review = start_review(window, qtbot)
+    hit(qtbot, review.dock.table, Qt.Key.Key_Y)
+    hit(qtbot, review.dock.table, Qt.Key.Key_F2)
+    qtbot.keyClicks(review.dock.text, "Half a")
+
+    def kept() -> list[str]:
+        path = review_path(folder, "reader-7")
+        return [line for line in path.read_text().splitlines() if "Half a" in line]
+
+    qtbot.waitUntil(lambda: bool(kept()), timeout=10_000)
+    review.close_review()
+    assert not review.is_active
+    review.start(folder)
+    qtbot.waitUntil(lambda: review.is_active, timeout=10_000)
+    assert review.current == 1
+    assert review.dock.text.toPlainText() == "Half a"
+    assert verdicts(review)[0] == "accepted"
+
+
+def test_a_review_opens_the_slide_it_is_about(
+    session: tuple[MainWindow, Path], qtbot: QtBot
+) -> None:
+    window, folder = session
+    window.commands["file.close"].trigger()
+    qtbot.waitUntil(lambda: window.panes.active.source is None)
+    review = part(window)
+    review.start(folder)
+    qtbot.waitUntil(lambda: review.is_active, timeout=20_000)
+    assert window.panes.active.source is not None
+    window.commands["file.close"].trigger()
+    qtbot.waitUntil(lambda: not review.is_active)
+    assert review.dock.title.text().startswith("Choose a session")
+
+
+def test_two_reviewers_agree_at_the_end(session: tuple[MainWindow, Path], qtbot: QtBot) -> None:
+    window, folder = session
+    review = start_review(window, qtbot)
+    assert review.review is not None
+    items = review.review.items
+    first = Review(folder.name, "r1", items, ReviewLog(review_path(folder, "r1")))
+    for index in range(len(items)):
+        first.accept(index, "Draft 1.", 1.0)
+    first.close()
+    editor = review.dock.reviewer.lineEdit()
+    assert editor is not None
+    editor.selectAll()
+    qtbot.keyClicks(editor, "r2")
+    qtbot.keyClick(editor, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: review.review is not None and review.review.reviewer == "r2")
+    hit(qtbot, review.dock.table, Qt.Key.Key_Y)
+    assert review.dock.agreement.text() == "", "nobody is led by another's verdicts"
+    for _ in items[1:]:
+        hit(qtbot, review.dock.table, Qt.Key.Key_N)
+    qtbot.waitUntil(lambda: "With r1: kappa" in review.dock.agreement.text(), timeout=10_000)
+    assert f"over {len(items)} judged by both, 100% of texts alike" in review.dock.agreement.text()
+
+
+def test_a_session_that_is_deleted_is_let_go_of(
+    session: tuple[MainWindow, Path], qtbot: QtBot
+) -> None:
+    window, folder = session
+    review = start_review(window, qtbot)
+    hit(qtbot, review.dock.table, Qt.Key.Key_Y)
+    panels(window)._delete([folder])
+    qtbot.waitUntil(lambda: not folder.exists(), timeout=10_000)
+    assert not review.is_active
+    qtbot.wait(1500)
+    assert not folder.exists()

@@ -1,0 +1,330 @@
+"""The panel of a review: the actions with their verdicts, and the text of the one in hand."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import qtawesome
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QCheckBox,
+    QComboBox,
+    QDockWidget,
+    QFormLayout,
+    QGridLayout,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QPlainTextEdit,
+    QProgressBar,
+    QPushButton,
+    QTreeWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from viewer.ui.actions import shown_shortcut
+from viewer.ui.commands import REVIEW_COMMANDS
+from viewer.ui.widgets import KeyedTree
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PySide6.QtGui import QAction, QIcon, QKeyEvent
+
+    from viewer.recording.review.entries import Decided
+    from viewer.recording.review.figures import ReviewFigures
+    from viewer.recording.review.items import ReviewItem
+    from viewer.ui.actions import ActionSet
+
+VERDICT_COLOURS = {
+    "open": "#3b82f6",
+    "accepted": "#22a55a",
+    "edited": "#06a8b8",
+    "rejected": "#e5484d",
+    "skipped": "#8a8f98",
+}
+_VERDICT_ICONS = {
+    "open": "mdi6.circle-outline",
+    "accepted": "mdi6.check-circle",
+    "edited": "mdi6.pencil-circle",
+    "rejected": "mdi6.close-circle",
+    "skipped": "mdi6.skip-next-circle",
+}
+_NO_SESSION = "Choose a session in the panel Sessions and press Review."
+_LONGEST_NAME = 64
+_TEXT_HEIGHT_PX = 76
+
+
+def verdict_of(decision: Decided | None) -> str:
+    """The word for it; "open" where there is none."""
+    return "open" if decision is None else decision.verdict
+
+
+class ReviewDock(QDockWidget):
+    """Shows what it is told to, and tells what the user chose; the verdicts are commands."""
+
+    item_chosen = Signal(int)
+    text_typed = Signal()
+    reviewer_chosen = Signal(str)
+    drafts_requested = Signal()
+    prompt_requested = Signal()
+    shown = Signal(bool)
+    """Came into view, or left it."""
+
+    def __init__(self, commands: ActionSet, parent: QWidget) -> None:
+        super().__init__("Review", parent)
+        self.setObjectName("review")
+        self.title = _label(self)
+        self.reviewer = QComboBox(self)
+        self.reviewer.setEditable(True)
+        self.reviewer.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        self.reviewer.setAccessibleName("Reviewer")
+        self.reviewer.setToolTip(
+            "The pseudonym under which you review; each has a review of theirs"
+        )
+        self.progress = QProgressBar(self)
+        self.progress.setFormat("%v of %m")
+        self.table = _ItemTable(self)
+        self.place = _label(self)
+        self.text = TextField(self)
+        self.source = _label(self)
+        self.source.setProperty("dim", True)
+        self.dictated = QCheckBox("Dictated", self)
+        self.dictated.setToolTip(
+            "Tick where you speak the text rather than type it; it is noted so"
+        )
+        self.buttons = {told[0]: CommandButton(commands[told[0]], self) for told in REVIEW_COMMANDS}
+        self.drafts = QPushButton("Draft rationales...", self)
+        self.drafts.setToolTip("Let a vision-language model draft what has no draft yet")
+        self.prompt = QPushButton("Prompt...", self)
+        self.prompt.setToolTip("Change what the model is asked, study by study")
+        self.figures = _label(self)
+        self.figures.setProperty("dim", True)
+        self.agreement = _label(self)
+        self._lay_out()
+        self._connect()
+        self.show_none()
+
+    # What it is told to show -----------------------------------------------------------------
+
+    def show_none(self, told: str = _NO_SESSION) -> None:
+        """Shows no session, but a sentence."""
+        self.title.setText(told)
+        self.table.clear()
+        self.show_text("", "", "")
+        self.figures.clear()
+        self.show_agreement([])
+        self.progress.setRange(0, 1)
+        self.progress.setValue(0)
+        self._enable(enabled=False)
+
+    def show_session(self, title: str, items: Sequence[ReviewItem]) -> None:
+        """Lists the actions of a session."""
+        self.title.setText(title)
+        self.table.show_items(items)
+        self.progress.setRange(0, max(len(items), 1))
+        self._enable(enabled=True)
+
+    def show_reviewers(self, names: Sequence[str], chosen: str) -> None:
+        """Offers reviewers, of whom one is at work."""
+        self.reviewer.blockSignals(True)
+        self.reviewer.clear()
+        self.reviewer.addItems(list(dict.fromkeys([chosen, *names])))
+        self.reviewer.setCurrentText(chosen)
+        self.reviewer.blockSignals(False)
+
+    def show_verdicts(self, decisions: Sequence[Decided | None], current: int) -> None:
+        """Marks each action with its verdict, and selects the one in hand."""
+        self.table.show_verdicts(decisions, current)
+
+    def show_text(self, text: str, place: str, source: str) -> None:
+        """Puts a text into the field, with what it is about and where it is from."""
+        self.text.show_text(text)
+        self.place.setText(place)
+        self.source.setText(source)
+
+    def show_figures(self, figures: ReviewFigures) -> None:
+        """Tells how far the review is and what it costs."""
+        self.progress.setValue(figures.done)
+        self.figures.setText(_told(figures))
+
+    def show_agreement(self, lines: Sequence[str]) -> None:
+        """Tells how far this reviewer agrees with others, a line each."""
+        self.agreement.setText("\n".join(lines))
+        self.agreement.setVisible(bool(lines))
+
+    # -----------------------------------------------------------------------------------------
+
+    def _lay_out(self) -> None:
+        form = QFormLayout()
+        form.addRow("Reviewer:", self.reviewer)
+        form.addRow("Reviewed:", self.progress)
+        below = QHBoxLayout()
+        below.addWidget(self.source, 1)
+        below.addWidget(self.dictated)
+        grid = QGridLayout()
+        for index, button in enumerate(self.buttons.values()):
+            grid.addWidget(button, index // 2, index % 2)
+        asking = QHBoxLayout()
+        asking.addWidget(self.drafts, 1)
+        asking.addWidget(self.prompt)
+        body = QWidget(self)
+        layout = QVBoxLayout(body)
+        layout.setContentsMargins(6, 6, 6, 6)
+        layout.addWidget(self.title)
+        layout.addLayout(form)
+        layout.addWidget(self.table, 1)
+        layout.addWidget(self.place)
+        layout.addWidget(self.text)
+        layout.addLayout(below)
+        layout.addLayout(grid)
+        layout.addWidget(self.figures)
+        layout.addWidget(self.agreement)
+        layout.addLayout(asking)
+        self.setWidget(body)
+        self.setFocusProxy(self.table)
+
+    def _connect(self) -> None:
+        self.table.currentItemChanged.connect(self._on_current)
+        self.text.textChanged.connect(self._on_text)
+        self.text.left.connect(lambda: self.table.setFocus(Qt.FocusReason.OtherFocusReason))
+        self.reviewer.textActivated.connect(self.reviewer_chosen)
+        editor = self.reviewer.lineEdit()
+        if editor is not None:
+            editor.setMaxLength(_LONGEST_NAME)
+            editor.editingFinished.connect(lambda: self.reviewer_chosen.emit(editor.text()))
+        self.drafts.clicked.connect(lambda: self.drafts_requested.emit())
+        self.prompt.clicked.connect(lambda: self.prompt_requested.emit())
+        self.visibilityChanged.connect(self.shown)
+
+    def _on_current(self, row: QTreeWidgetItem | None) -> None:
+        if row is not None and not self.table.is_being_filled:
+            self.item_chosen.emit(self.table.indexOfTopLevelItem(row))
+
+    def _on_text(self) -> None:
+        if not self.text.is_being_filled:
+            self.text_typed.emit()
+
+    def _enable(self, *, enabled: bool) -> None:
+        for widget in (self.table, self.text, self.dictated, self.reviewer, self.drafts):
+            widget.setEnabled(enabled)
+
+
+class _ItemTable(KeyedTree):
+    """A row an action: its verdict's sign, its number and command, and the verdict in words."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.is_being_filled = False
+        self.setAccessibleName("Actions and their verdicts")
+        self.setHeaderLabels(["Action", "Looked", "Verdict"])
+        self.setRootIsDecorated(False)
+        self.setUniformRowHeights(True)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setMinimumHeight(90)
+        self.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        self.header().setStretchLastSection(False)
+        for column in (1, 2):
+            self.header().setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
+
+    def show_items(self, items: Sequence[ReviewItem]) -> None:
+        self.is_being_filled = True
+        self.clear()
+        for item in items:
+            told = f"{item.number}  {item.action.command.strip('<>')}"
+            self.addTopLevelItem(QTreeWidgetItem([told, f"{item.action.dwell_s:.1f} s", ""]))
+        self.is_being_filled = False
+
+    def show_verdicts(self, decisions: Sequence[Decided | None], current: int) -> None:
+        self.is_being_filled = True
+        for index, decision in enumerate(decisions):
+            row = self.topLevelItem(index)
+            if row is not None:
+                verdict = verdict_of(decision)
+                row.setIcon(0, _verdict_icon(verdict))
+                row.setText(2, verdict)
+        row = self.topLevelItem(current)
+        if row is not None:
+            self.setCurrentItem(row)
+            self.scrollToItem(row)
+        self.is_being_filled = False
+
+
+class TextField(QPlainTextEdit):
+    """Where the rationale stands; Escape gives the keyboard back to the list."""
+
+    left = Signal()
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.is_being_filled = False
+        self.setAccessibleName("Rationale")
+        self.setPlaceholderText("Why did the reader look here?")
+        self.setTabChangesFocus(True)
+        self.setFixedHeight(_TEXT_HEIGHT_PX)
+
+    def show_text(self, text: str) -> None:
+        """Replaces the text, unless it is there already with the cursor in it."""
+        if text == self.toPlainText():
+            return
+        self.is_being_filled = True
+        self.setPlainText(text)
+        self.is_being_filled = False
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape:
+            self.left.emit()
+        else:
+            super().keyPressEvent(event)
+
+
+class CommandButton(QPushButton):
+    """A button that runs a command and shows its key."""
+
+    def __init__(self, action: QAction, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._action = action
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.clicked.connect(lambda: action.trigger())
+        action.changed.connect(self._follow)
+        self._follow()
+
+    def _follow(self) -> None:
+        keys = [key.toString() for key in self._action.shortcuts()]
+        shown = f"  ({shown_shortcut(keys[0])})" if keys else ""
+        self.setText(self._action.text().replace("&", "") + shown)
+        self.setIcon(self._action.icon())
+        self.setToolTip(self._action.toolTip())
+        self.setEnabled(self._action.isEnabled())
+
+
+def _verdict_icon(verdict: str) -> QIcon:
+    name, colour = _VERDICT_ICONS[verdict], VERDICT_COLOURS[verdict]
+    return qtawesome.icon(name, color=colour, color_selected="white")
+
+
+def _label(parent: QWidget) -> QLabel:
+    label = QLabel(parent)
+    label.setWordWrap(True)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    return label
+
+
+def _told(figures: ReviewFigures) -> str:
+    counts = {
+        "accepted": figures.accepted,
+        "edited": figures.edited,
+        "written": figures.written,
+        "rejected": figures.rejected,
+        "skipped": figures.skipped,
+    }
+    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    times: list[str] = []
+    if not math.isnan(figures.judging_s):
+        times.append(f"{figures.judging_s:.0f} s a draft")
+    if not math.isnan(figures.writing_s):
+        times.append(f"{figures.writing_s:.0f} s to write one without")
+    return ". ".join(part for part in (told, ", ".join(times)) if part) or "No verdicts yet"
