@@ -9,7 +9,6 @@ import sys
 import tempfile
 from os import environ
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEventLoop, Qt, QTimer
 from PySide6.QtTest import QTest
@@ -22,9 +21,6 @@ from viewer.settings import Settings
 from viewer.tiles.cache import TileCache
 from viewer.ui.main_window import MainWindow
 from viewer.ui.theme import apply_theme, theme_named
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
 _STAYS = ((1100, 700, 5), (700, 500, 20), (600, 700, 40), (900, 1500, 10), (1000, 1700, 20))
@@ -44,7 +40,7 @@ class _Examples:
         self._texts = iter(_TEXTS)
         self.is_done = False
 
-    def draft(self, request: DraftRequest, is_cancelled: Callable[[], bool]) -> DraftAnswer:  # noqa: ARG002
+    def draft(self, request: DraftRequest) -> DraftAnswer:  # noqa: ARG002
         text = next(self._texts, "")
         self.is_done = not text
         return DraftAnswer(text, "example-texts")
@@ -95,11 +91,11 @@ def _review(window: MainWindow, folder: Path) -> None:
     dock = window.recording.review.dock
     QTest.keyClick(dock.table, Qt.Key.Key_Y)
     _wait_ms(800)
-    QTest.keyClick(dock.table, Qt.Key.Key_F2)
+    QTest.keyClick(dock.table, Qt.Key.Key_E)
     QTest.keyClicks(dock.text, "Spindle nuclei in parallel between collagen bundles.")
     QTest.keyClick(dock.text, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
     _wait_ms(800)
-    QTest.keyClick(dock.table, Qt.Key.Key_N)
+    QTest.keyClick(dock.table, Qt.Key.Key_X)
 
 
 def _wait_ms(duration_ms: int) -> None:

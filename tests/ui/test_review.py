@@ -6,23 +6,28 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from model_server import Say, model_server
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QDialogButtonBox, QMessageBox, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 from test_recording import AGREED, ended_session
 from test_replay import open_sessions, panels, select
-from ui_steps import CTRL, press, rest, show_slide
+from ui_steps import CTRL, open_dialog, press, rest, show_slide
 
+from viewer.agents.endpoint import Endpoint, save_endpoint
+from viewer.agents.permission import PermissionBook
 from viewer.geometry import Box
 from viewer.recording.export import ExportOptions
 from viewer.recording.export.reading import load_reading
-from viewer.recording.review.drafts import add_draft
+from viewer.recording.review.drafts import add_draft, read_drafts
 from viewer.recording.review.entries import Draft
 from viewer.recording.review.items import items_of
+from viewer.recording.review.prompts import DEFAULT_PROMPT, load_template
 from viewer.recording.review.review import Review
 from viewer.recording.review.review_log import ReviewLog, review_path
 from viewer.recording.review.verdicts import reviews_of
 from viewer.ui.main_window import MainWindow
+from viewer.ui.recording.prompt_dialog import PromptDialog
 from viewer.ui.recording.review_part import ReviewPart
 
 STAYS = ("view.magnify_5", "view.magnify_10", "view.magnify_20")
@@ -99,10 +104,10 @@ def test_one_key_each_gives_verdicts_and_travels(
     assert review.current == 1
     assert is_seen(1)
 
-    hit(qtbot, dock.table, Qt.Key.Key_F2)
+    hit(qtbot, dock.table, Qt.Key.Key_E)
     assert dock.text.hasFocus()
-    qtbot.keyClicks(dock.text, "Yes, no: jump.")
-    assert dock.text.toPlainText() == "Yes, no: jump.", "keys of verdicts write while one types"
+    qtbot.keyClicks(dock.text, "Yes, exit: jump.")
+    assert dock.text.toPlainText() == "Yes, exit: jump.", "keys of verdicts write while one types"
     assert verdicts(review)[1] == "open"
     hit(qtbot, dock.text, Qt.Key.Key_Return, CTRL)
     assert verdicts(review)[1] == "edited"
@@ -111,12 +116,12 @@ def test_one_key_each_gives_verdicts_and_travels(
 
     hit(qtbot, dock.table, Qt.Key.Key_Y)
     assert verdicts(review)[2] == "open", "without a text there is nothing to accept"
-    hit(qtbot, dock.table, Qt.Key.Key_J)
-    hit(qtbot, dock.table, Qt.Key.Key_Comma)
+    hit(qtbot, dock.table, Qt.Key.Key_G)
+    hit(qtbot, dock.table, Qt.Key.Key_I)
     assert verdicts(review)[:3] == ["accepted", "edited", "skipped"]
     window.panes.active.focus()
     before = review.current
-    press(qtbot, window, Qt.Key.Key_N)
+    press(qtbot, window, Qt.Key.Key_X)
     assert verdicts(review)[before] == "rejected", "keys work with the slide in hand too"
 
     for _ in range(10):
@@ -141,7 +146,7 @@ def test_keys_are_the_windows_own_again_when_the_panel_is_closed(
     review.dock.hide()
     qtbot.waitUntil(lambda: not window.commands["review.accept"].isEnabled())
     window.panes.active.focus()
-    press(qtbot, window, Qt.Key.Key_N)
+    press(qtbot, window, Qt.Key.Key_X)
     assert set(verdicts(review)) == {"open"}
     assert window.panes.active.canvas.grab().toImage() != bare, "the boxes are gone"
 
@@ -202,7 +207,7 @@ def test_two_reviewers_agree_at_the_end(session: tuple[MainWindow, Path], qtbot:
     hit(qtbot, review.dock.table, Qt.Key.Key_Y)
     assert review.dock.agreement.text() == "", "nobody is led by another's verdicts"
     for _ in items[1:]:
-        hit(qtbot, review.dock.table, Qt.Key.Key_N)
+        hit(qtbot, review.dock.table, Qt.Key.Key_X)
     qtbot.waitUntil(lambda: "With r1: kappa" in review.dock.agreement.text(), timeout=10_000)
     assert f"over {len(items)} judged by both, 100% of texts alike" in review.dock.agreement.text()
 
@@ -218,3 +223,53 @@ def test_a_session_that_is_deleted_is_let_go_of(
     assert not review.is_active
     qtbot.wait(1500)
     assert not folder.exists()
+
+
+def test_drafts_are_asked_for_once_permitted(
+    session: tuple[MainWindow, Path], qtbot: QtBot
+) -> None:
+    window, folder = session
+    review = start_review(window, qtbot)
+    assert review.review is not None
+    missing = sum(item.draft is None for item in review.review.items)
+    with model_server([Say("From the server.")] * 9) as server:
+        save_endpoint(Endpoint(base_url=server.url, model="tiny", tries=1))
+        qtbot.mouseClick(review.dock.drafts, Qt.MouseButton.LeftButton)
+        box = open_dialog(window, QMessageBox, qtbot)
+        assert isinstance(box, QMessageBox)
+        assert "Not sent: the file's name, the label" in box.informativeText()
+        box.reject()
+        assert len(read_drafts(folder)) == 2
+        qtbot.mouseClick(review.dock.drafts, Qt.MouseButton.LeftButton)
+        box = open_dialog(window, QMessageBox, qtbot)
+        send = next(b for b in box.findChildren(QPushButton) if b.text() == "Send and draft")
+        qtbot.mouseClick(send, Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(
+            lambda: len(read_drafts(folder)) == len(review.review.items), timeout=20_000
+        )
+        assert len(server.requests) == missing
+    assert PermissionBook().find("default", "127.0.0.1") is not None
+    qtbot.waitUntil(lambda: review.dock.drafts.text() == "Draft rationales...", timeout=10_000)
+    review._choose(2)
+    qtbot.waitUntil(lambda: review.dock.text.toPlainText() == "From the server.", timeout=10_000)
+    assert review.dock.source.text() == "Draft by tiny"
+
+
+def test_a_prompt_is_edited_and_a_wrong_one_refused(
+    session: tuple[MainWindow, Path], qtbot: QtBot
+) -> None:
+    window, _ = session
+    review = start_review(window, qtbot)
+    qtbot.mouseClick(review.dock.prompt, Qt.MouseButton.LeftButton)
+    dialog = open_dialog(window, PromptDialog, qtbot)
+    assert isinstance(dialog, PromptDialog)
+    save = dialog.buttons.button(QDialogButtonBox.StandardButton.Save)
+    assert dialog.text == DEFAULT_PROMPT
+    dialog.studies.setCurrentText("lymph nodes")
+    dialog.field.setPlainText("Look for $organ.")
+    assert not save.isEnabled()
+    assert "$organ" in dialog.problem.text()
+    dialog.field.setPlainText("Describe $command.")
+    qtbot.mouseClick(save, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: load_template("lymph nodes") == "Describe $command.", timeout=10_000)
+    assert window.settings.study == "lymph nodes"

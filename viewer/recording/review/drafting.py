@@ -55,16 +55,22 @@ class DraftError(ReviewError):
     """A model that gives no draft; `str()` is one sentence: what is wrong and what to do."""
 
 
+class DraftCancelledError(Exception):
+    """The user stopped the drafting."""
+
+
 class Drafter(Protocol):
     """A model that drafts rationales."""
 
-    def draft(self, request: DraftRequest, is_cancelled: Callable[[], bool]) -> DraftAnswer:
-        """Answers for one action; may take long, and ends early when `is_cancelled` says so.
+    def draft(self, request: DraftRequest) -> DraftAnswer:
+        """Answers for one action; may take long.
 
         Raises
         ------
         DraftError
             There is no answer, and the next action would fare no better.
+        DraftCancelledError
+            The user stopped it.
         """
         ...
 
@@ -114,8 +120,9 @@ def draft_session(
             if is_cancelled():
                 return done
             prompt = filled(template, item, len(items), reading.header.slide)
-            answer = drafter.draft(_request(item, prompt, pictures), is_cancelled)
-            if is_cancelled():
+            try:
+                answer = drafter.draft(_request(item, prompt, pictures))
+            except DraftCancelledError:
                 return done
             _keep(session, item, prompt, answer)
         progress(len(wanted), len(wanted))

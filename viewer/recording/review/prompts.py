@@ -83,6 +83,14 @@ def check_template(text: str) -> None:
         raise ReviewError(f"The prompt names ${unknown[0]}, which there is not: there are {known}.")
 
 
+def check_study(study: str) -> None:
+    """Raises ReviewError where a study cannot be called so."""
+    if not _STUDY.fullmatch(study) or study.endswith((".", " ")):
+        raise ReviewError(
+            f'"{study}" cannot be the name of a study: use letters, digits, spaces, . _ and -.'
+        )
+
+
 def filled(text: str, item: ReviewItem, count: int, slide: SlideRef) -> Prompt:
     """The prompt for one action; values go in as they are and are not looked at again.
 
@@ -164,10 +172,7 @@ def studies() -> list[str]:
 
 
 def _path(study: str) -> Path:
-    if not _STUDY.fullmatch(study) or study.endswith((".", " ")):
-        raise ReviewError(
-            f'"{study}" cannot be the name of a study: use letters, digits, spaces, . _ and -.'
-        )
+    check_study(study)
     return _folder() / f"{study}.txt"
 
 

@@ -54,6 +54,7 @@ _VERDICT_ICONS = {
     "skipped": "mdi6.skip-next-circle",
 }
 _NO_SESSION = "Choose a session in the panel Sessions and press Review."
+_DRAFT = "Draft rationales..."
 _LONGEST_NAME = 64
 _TEXT_HEIGHT_PX = 76
 
@@ -97,8 +98,7 @@ class ReviewDock(QDockWidget):
             "Tick where you speak the text rather than type it; it is noted so"
         )
         self.buttons = {told[0]: CommandButton(commands[told[0]], self) for told in REVIEW_COMMANDS}
-        self.drafts = QPushButton("Draft rationales...", self)
-        self.drafts.setToolTip("Let a vision-language model draft what has no draft yet")
+        self.drafts = QPushButton(self)
         self.prompt = QPushButton("Prompt...", self)
         self.prompt.setToolTip("Change what the model is asked, study by study")
         self.figures = _label(self)
@@ -106,6 +106,7 @@ class ReviewDock(QDockWidget):
         self.agreement = _label(self)
         self._lay_out()
         self._connect()
+        self.show_drafting(0, 0)
         self.show_none()
 
     # What it is told to show -----------------------------------------------------------------
@@ -150,6 +151,15 @@ class ReviewDock(QDockWidget):
         """Tells how far the review is and what it costs."""
         self.progress.setValue(figures.done)
         self.figures.setText(_told(figures))
+
+    def show_drafting(self, done: int, wanted: int) -> None:
+        """Tells how far a model is; none wanted offers to ask it again."""
+        self.drafts.setText(f"Stop drafting ({done} of {wanted})" if wanted else _DRAFT)
+        self.drafts.setToolTip(
+            "What is drafted by now is kept"
+            if wanted
+            else "Let a vision-language model draft what has no draft yet"
+        )
 
     def show_agreement(self, lines: Sequence[str]) -> None:
         """Tells how far this reviewer agrees with others, a line each."""

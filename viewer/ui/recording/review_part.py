@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -26,6 +26,7 @@ from viewer.recording.review.verdicts import reviews_of
 from viewer.recording.session import SessionError
 from viewer.slides.known_slides import find
 from viewer.ui.background import Background
+from viewer.ui.recording.drafting import Drafting
 from viewer.ui.recording.review_dock import VERDICT_COLOURS, ReviewDock, verdict_of
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.recording.review.agreement import Agreement
+    from viewer.recording.review.entries import Draft
     from viewer.recording.review.items import ReviewItem
     from viewer.recording.session import SessionHeader
     from viewer.ui.main_window import MainWindow
@@ -74,6 +76,7 @@ class ReviewPart(QObject):
         """Its slide is being opened."""
         self._disk = Background("reviews", 1, self)
         self._readers = Background("read reviews", 1, self)
+        self._drafting = Drafting(window)
         self._boxes = NumberedBoxesLayer()
         self._watch = Stopwatch()
         self._keeper = QTimer(self, singleShot=True, interval=_KEEP_TEXT_MS)
@@ -104,6 +107,7 @@ class ReviewPart(QObject):
     def shut_down(self) -> None:
         """Keeps what stands and ends all threads."""
         self._end_review()
+        self._drafting.shut_down()
         self._readers.close()
         self._disk.close(finish=True)
 
@@ -259,6 +263,42 @@ class ReviewPart(QObject):
         review.type(self.current, self.dock.text.toPlainText())
         review.leave(self.current, self._watch.take_s())
 
+    # Drafts ----------------------------------------------------------------------------------
+
+    def _draft(self) -> None:
+        review, session = self.review, self._session
+        if self._drafting.is_running:
+            self._drafting.stop()
+        elif review is not None and session is not None:
+            count = sum(item.draft is None for item in review.items)
+            if count:
+                self._drafting.ask(session.folder, count)
+            else:
+                self._window.say("All actions of this session have a draft.")
+
+    def _on_drafting(self, done: int, wanted: int) -> None:
+        self.dock.show_drafting(done, wanted)
+        self._take_drafts()
+
+    def _on_drafting_ended(self) -> None:
+        self.dock.show_drafting(0, 0)
+        self._take_drafts()
+
+    def _take_drafts(self) -> None:
+        """Reads the drafts anew; what stands in the field is kept where it was typed."""
+        review, session = self.review, self._session
+        if review is None or session is None:
+            return
+
+        def taken(drafts: dict[str, Draft]) -> None:
+            if self.review is not review:
+                return
+            self._keep_text()
+            review.set_items([replace(item, draft=drafts.get(item.key)) for item in review.items])
+            self._show()
+
+        self._readers.run(lambda: read_drafts(session.folder), taken, self._on_refused)
+
     # What is shown ---------------------------------------------------------------------------
 
     def _go_to(self, index: int) -> None:
@@ -382,6 +422,10 @@ class ReviewPart(QObject):
         dock.text_typed.connect(self._on_text_typed)
         dock.reviewer_chosen.connect(self._choose_reviewer)
         dock.shown.connect(self._on_shown)
+        dock.drafts_requested.connect(self._draft)
+        dock.prompt_requested.connect(self._drafting.ask_prompt)
+        self._drafting.progressed.connect(self._on_drafting)
+        self._drafting.ended.connect(self._on_drafting_ended)
         panels.sessions.review_requested.connect(self.start)
         panels.deleting.connect(self._on_deleting)
         self._troubled.connect(window.show_trouble)

@@ -255,7 +255,9 @@ def test_a_torn_last_line_is_cut_off_and_written_over(tmp_path: Path) -> None:
 
 
 def test_a_damaged_line_is_named_and_left_alone(tmp_path: Path) -> None:
-    open_review(tmp_path / "s", ITEMS).close()
+    review = open_review(tmp_path / "s", ITEMS)
+    review.accept(0, "One.", 1.0)
+    review.close()
     path = review_path(tmp_path / "s", "r1")
     damaged = b"{nonsense}\n" + path.read_bytes()
     path.write_bytes(damaged)
