@@ -91,7 +91,7 @@ def _review(window: MainWindow, folder: Path) -> None:
     dock = window.recording.review.dock
     QTest.keyClick(dock.table, Qt.Key.Key_Y)
     _wait_ms(800)
-    QTest.keyClick(dock.table, Qt.Key.Key_E)
+    QTest.keyClick(dock.table, Qt.Key.Key_F2)
     QTest.keyClicks(dock.text, "Spindle nuclei in parallel between collagen bundles.")
     QTest.keyClick(dock.text, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
     _wait_ms(800)

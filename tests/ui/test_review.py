@@ -104,7 +104,7 @@ def test_one_key_each_gives_verdicts_and_travels(
     assert review.current == 1
     assert is_seen(1)
 
-    hit(qtbot, dock.table, Qt.Key.Key_E)
+    hit(qtbot, dock.table, Qt.Key.Key_F2)
     assert dock.text.hasFocus()
     qtbot.keyClicks(dock.text, "Yes, exit: jump.")
     assert dock.text.toPlainText() == "Yes, exit: jump.", "keys of verdicts write while one types"

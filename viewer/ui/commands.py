@@ -168,7 +168,7 @@ REVIEW_COMMANDS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "Let the text go out as the rationale of this action",
         ("Y", "Ctrl+Return"),
     ),
-    ("review.edit", "&Edit", "mdi6.pencil-outline", "Put the cursor into the text", ("E", "F2")),
+    ("review.edit", "&Edit", "mdi6.pencil-outline", "Put the cursor into the text", ("F2",)),
     ("review.reject", "&Reject", "mdi6.close", "Let no rationale go out for this action", ("X",)),
     (
         "review.skip",
