@@ -1,1 +1,1 @@
-"""Annotations in the window."""
+"""What people draw, in the window: list, classes, files, versions."""

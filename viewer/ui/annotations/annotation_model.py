@@ -1,0 +1,545 @@
+"""The annotations of a slide as a tree of classes, quick with a hundred thousand of them."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from dataclasses import dataclass, field
+from datetime import datetime
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import shapely
+from PySide6.QtCore import QAbstractItemModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
+from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
+
+from viewer.annotations import editing
+from viewer.annotations.statistics import NO_CLASS
+from viewer.ui.theme import icon
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from uuid import UUID
+
+    from viewer.annotations.annotation import Annotation
+    from viewer.annotations.document import Document, Step
+
+COLUMNS = ("Name", "Size", "", "Author", "Changed")
+NAME, SIZE, LOCK, AUTHOR, CHANGED = range(len(COLUMNS))
+_TIPS = {
+    NAME: "Its name, else its shape; F2 renames",
+    SIZE: "Area of a region, length of a line",
+    LOCK: "Locked annotations cannot be changed",
+    AUTHOR: "Who drew it",
+    CHANGED: "When it was drawn or last changed",
+}
+_MOST_SINGLE_CHANGES = 500
+"""A step of more changes is shown by filling the list anew."""
+_SWATCH_PX = 12
+_UM2_PER_MM2 = 1e6
+_SMALL_UM2 = 1e4
+_LONG_UM = 1e4
+
+_Index = QModelIndex | QPersistentModelIndex
+_Key = tuple[Any, int]
+"""What rows are sorted by; the order of drawing where that is the same."""
+
+
+@dataclass(slots=True)
+class _Group:
+    """The shown annotations of one class, in ascending order."""
+
+    number: int
+    name: str
+    colour: str
+    keys: list[_Key] = field(default_factory=list[_Key])
+    ids: list[UUID] = field(default_factory=list["UUID"])
+    area: float = 0.0
+    length: float = 0.0
+
+
+class _Place(NamedTuple):
+    """Where an annotation is in the tree, and what it adds to its class."""
+
+    group: _Group
+    key: _Key
+    area: float
+    length: float
+
+
+class AnnotationModel(QAbstractItemModel):
+    """Follows a document; classes are the top rows, annotations their children."""
+
+    renamed = Signal(object, str)
+    """The id of an annotation and the name typed for it."""
+    filled = Signal()
+    """Everything was listed anew; what was chosen and unfolded is to be shown again."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._document: Document | None = None
+        self._mpp_um: float | None = None
+        self._groups: list[_Group] = []
+        self._by_number: dict[int, _Group] = {}
+        self._places: dict[UUID, _Place] = {}
+        self._next_number = 1
+        self._words: list[str] = []
+        self._column = NAME
+        self._is_descending = False
+        self._swatches: dict[str, QIcon] = {}
+        self._lock: QIcon | None = None
+
+    # What it shows ---------------------------------------------------------------------------
+
+    def show_document(self, document: Document | None, mpp_um: float | None) -> None:
+        """Lists a document; None empties the list."""
+        self._document, self._mpp_um = document, mpp_um
+        self._fill()
+
+    def set_filter(self, text: str) -> None:
+        """Lists those that hold all words in their name, class, description or author."""
+        words = text.casefold().split()
+        if words != self._words:
+            self._words = words
+            self._fill()
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        is_descending = order is Qt.SortOrder.DescendingOrder
+        if column < 0 or (column, is_descending) == (self._column, self._is_descending):
+            return
+        self._column, self._is_descending = column, is_descending
+        self._fill()
+
+    def apply(self, step: Step) -> None:
+        """Shows what a step changed."""
+        if len(step.changes) > _MOST_SINGLE_CHANGES:
+            self._fill()
+            return
+        for change in step.changes:
+            self._refresh(change.id)
+
+    def recolour(self) -> None:
+        """Paints the icons anew in the theme's colours."""
+        self._lock = None
+
+    # Who is where ----------------------------------------------------------------------------
+
+    @property
+    def shown_count(self) -> int:
+        """How many annotations pass the filter."""
+        return len(self._places)
+
+    @property
+    def class_names(self) -> list[str]:
+        """Of the top rows; "" for those without a class."""
+        return [group.name for group in self._groups]
+
+    def id_at(self, index: _Index) -> UUID | None:
+        """The annotation of a row; None for a class."""
+        group = self._by_number.get(index.internalId())
+        if not index.isValid() or group is None:
+            return None
+        return group.ids[self._position(group, index.row())]
+
+    def annotation_at(self, index: _Index) -> Annotation | None:
+        id_ = self.id_at(index)
+        return None if id_ is None or self._document is None else self._document.get(id_)
+
+    def ids_of_class(self, index: _Index) -> list[UUID]:
+        """Of a top row, all that is listed below it."""
+        is_class = index.isValid() and index.internalId() == 0
+        return list(self._groups[index.row()].ids) if is_class else []
+
+    def ids_in(self, parent: _Index, first: int, last: int) -> list[UUID]:
+        """Of the rows `first` to `last` of a class."""
+        if not parent.isValid() or parent.row() >= len(self._groups):
+            return []
+        group = self._groups[parent.row()]
+        return [group.ids[self._position(group, row)] for row in range(first, last + 1)]
+
+    def index_of(self, id_: UUID) -> QModelIndex:
+        """Not valid for what is not listed."""
+        place = self._places.get(id_)
+        if place is None:
+            return QModelIndex()
+        at = bisect_left(place.group.keys, place.key)
+        return self.createIndex(self._position(place.group, at), 0, place.group.number)
+
+    def index_of_class(self, name: str) -> QModelIndex:
+        """Not valid for a class that is not listed."""
+        for row, group in enumerate(self._groups):
+            if group.name == name:
+                return self.createIndex(row, 0, 0)
+        return QModelIndex()
+
+    def runs_of(self, ids: Iterable[UUID]) -> list[tuple[QModelIndex, QModelIndex]]:
+        """First and last rows that hold just these annotations, as few as there are."""
+        rows = self._rows_of(set(ids))
+        runs: list[tuple[QModelIndex, QModelIndex]] = []
+        last_column = len(COLUMNS) - 1
+        for number, numbers in rows.items():
+            places = np.sort(np.array(numbers))
+            for run in np.split(places, np.flatnonzero(np.diff(places) > 1) + 1):
+                first, last = int(run[0]), int(run[-1])
+                runs.append(
+                    (
+                        self.createIndex(first, 0, number),
+                        self.createIndex(last, last_column, number),
+                    )
+                )
+        return runs
+
+    def _rows_of(self, ids: set[UUID]) -> dict[int, list[int]]:
+        """By the numbers of the classes."""
+        rows: dict[int, list[int]] = {}
+        if len(ids) > _MOST_SINGLE_CHANGES:
+            for group in self._groups:
+                found = [at for at, id_ in enumerate(group.ids) if id_ in ids]
+                if found:
+                    rows[group.number] = [self._position(group, at) for at in found]
+            return rows
+        for index in map(self.index_of, ids):
+            if index.isValid():
+                rows.setdefault(index.internalId(), []).append(index.row())
+        return rows
+
+    # Qt's questions --------------------------------------------------------------------------
+
+    def columnCount(self, parent: _Index | None = None) -> int:
+        return len(COLUMNS)
+
+    def rowCount(self, parent: _Index | None = None) -> int:
+        if parent is None or not parent.isValid():
+            return len(self._groups)
+        is_class = parent.internalId() == 0 and parent.column() == 0
+        return len(self._groups[parent.row()].ids) if is_class else 0
+
+    def hasChildren(self, parent: _Index | None = None) -> bool:
+        return self.rowCount(parent) > 0
+
+    def index(self, row: int, column: int, parent: _Index | None = None) -> QModelIndex:
+        if row < 0 or not 0 <= column < len(COLUMNS):
+            return QModelIndex()
+        if parent is None or not parent.isValid():
+            return self.createIndex(row, column, 0) if row < len(self._groups) else QModelIndex()
+        if parent.internalId() != 0 or parent.row() >= len(self._groups):
+            return QModelIndex()
+        group = self._groups[parent.row()]
+        return self.createIndex(row, column, group.number) if row < len(group.ids) else QModelIndex()
+
+    def parent(self, index: _Index) -> QModelIndex:  # pyright: ignore[reportIncompatibleMethodOverride]
+        group = self._by_number.get(index.internalId()) if index.isValid() else None
+        return QModelIndex() if group is None else self.createIndex(self._row(group), 0, 0)
+
+    def flags(self, index: _Index) -> Qt.ItemFlag:
+        if not index.isValid():
+            return Qt.ItemFlag.NoItemFlags
+        flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
+        if index.internalId() == 0:
+            return flags
+        flags |= Qt.ItemFlag.ItemNeverHasChildren
+        if index.column() == NAME and self._document is not None:
+            annotation = self.annotation_at(index)
+            if annotation is not None and not (self._document.is_read_only or annotation.is_locked):
+                flags |= Qt.ItemFlag.ItemIsEditable
+        return flags
+
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> Any:
+        if orientation is not Qt.Orientation.Horizontal:
+            return None
+        match role:
+            case Qt.ItemDataRole.DisplayRole:
+                return COLUMNS[section]
+            case Qt.ItemDataRole.ToolTipRole:
+                return _TIPS[section]
+            case Qt.ItemDataRole.DecorationRole if section == LOCK:
+                return self._lock_icon()
+            case _:
+                return None
+
+    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if not index.isValid():
+            return None
+        if role == Qt.ItemDataRole.TextAlignmentRole and index.column() == SIZE:
+            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        if index.internalId() == 0:
+            return self._class_data(self._groups[index.row()], index.column(), role)
+        annotation = self.annotation_at(index)
+        return None if annotation is None else self._data(annotation, index.column(), role)
+
+    def setData(
+        self, index: _Index, value: Any, role: int = Qt.ItemDataRole.EditRole
+    ) -> bool:
+        annotation = self.annotation_at(index)
+        if role != Qt.ItemDataRole.EditRole or annotation is None:
+            return False
+        name = str(value).strip()
+        if name != annotation.name:
+            self.renamed.emit(annotation.id, name)
+        return True
+
+    # -----------------------------------------------------------------------------------------
+
+    def _class_data(self, group: _Group, column: int, role: int) -> Any:
+        match role:
+            case Qt.ItemDataRole.DisplayRole if column == NAME:
+                return f"{group.name or NO_CLASS} ({len(group.ids):,})"
+            case Qt.ItemDataRole.DisplayRole if column == SIZE:
+                return shown_size(group.area, group.length, self._mpp_um)
+            case Qt.ItemDataRole.DecorationRole if column == NAME:
+                return self._swatch(group.colour)
+            case _:
+                return None
+
+    def _data(self, annotation: Annotation, column: int, role: int) -> Any:
+        match role:
+            case Qt.ItemDataRole.DisplayRole:
+                return self._text(annotation, column)
+            case Qt.ItemDataRole.EditRole if column == NAME:
+                return annotation.name
+            case Qt.ItemDataRole.DecorationRole if column == NAME:
+                return self._swatch(annotation.shown_colour)
+            case Qt.ItemDataRole.DecorationRole if column == LOCK and annotation.is_locked:
+                return self._lock_icon()
+            case Qt.ItemDataRole.ToolTipRole:
+                return annotation.description or annotation.name or None
+            case Qt.ItemDataRole.AccessibleTextRole if column == LOCK:
+                return "Locked" if annotation.is_locked else "Not locked"
+            case _:
+                return None
+
+    def _text(self, annotation: Annotation, column: int) -> str:
+        match column:
+            case 0:
+                return annotation.name or kind_of(annotation)
+            case 1:
+                shape = annotation.geometry
+                return shown_size(shape.area, shape.length, self._mpp_um)
+            case 3:
+                return annotation.author
+            case 4:
+                return shown_moment(annotation.modified_utc)
+            case _:
+                return ""
+
+    def _swatch(self, colour: str) -> QIcon:
+        found = self._swatches.get(colour)
+        if found is None:
+            found = self._swatches[colour] = swatch(colour)
+        return found
+
+    def _lock_icon(self) -> QIcon:
+        if self._lock is None:
+            self._lock = icon("mdi6.lock-outline")
+        return self._lock
+
+    # Keeping the tree ------------------------------------------------------------------------
+
+    def _fill(self) -> None:
+        self.beginResetModel()
+        self._groups.clear()
+        self._by_number.clear()
+        self._places.clear()
+        wanted = list(self._document or ())
+        if self._words:
+            wanted = [each for each in wanted if self._passes(each)]
+        shapes = np.array([each.geometry for each in wanted], dtype=object)
+        areas, lengths = shapely.area(shapes).tolist(), shapely.length(shapes).tolist()
+        key_of = self._key
+        grouped: dict[str, tuple[_Group, list[tuple[_Key, UUID]]]] = {}
+        for annotation, area, length in zip(wanted, areas, lengths, strict=True):
+            name = annotation.class_name
+            if name not in grouped:
+                grouped[name] = self._new_group(annotation), []
+            group, rows = grouped[name]
+            key, id_ = key_of(annotation, area, length), annotation.id
+            self._places[id_] = _Place(group, key, area, length)
+            group.area += area
+            group.length += length
+            rows.append((key, id_))
+        for group, rows in grouped.values():
+            rows.sort(key=itemgetter(0))
+            group.keys = [key for key, _ in rows]
+            group.ids = [id_ for _, id_ in rows]
+        self._groups = sorted((group for group, _ in grouped.values()), key=_class_order)
+        self.endResetModel()
+        self.filled.emit()
+
+    def _refresh(self, id_: UUID) -> None:
+        """Brings one row to how its annotation is now."""
+        before = self._places.get(id_)
+        annotation = None if self._document is None else self._document.get(id_)
+        if annotation is not None and not self._passes(annotation):
+            annotation = None
+        if before is not None and annotation is not None:
+            shape = annotation.geometry
+            key = self._key(annotation, shape.area, shape.length)
+            if before.group.name == annotation.class_name and before.key == key:
+                self._change(id_, before, annotation)
+                return
+        if before is not None:
+            self._take_out(id_, before)
+        if annotation is not None:
+            self._put_in(annotation)
+
+    def _change(self, id_: UUID, before: _Place, annotation: Annotation) -> None:
+        shape, group = annotation.geometry, before.group
+        self._places[id_] = _Place(group, before.key, shape.area, shape.length)
+        group.area += shape.area - before.area
+        group.length += shape.length - before.length
+        group.colour = annotation.shown_as.colour if annotation.shown_as else group.colour
+        index = self.index_of(id_)
+        self.dataChanged.emit(index, index.siblingAtColumn(len(COLUMNS) - 1))
+        self._tell_group(group)
+
+    def _take_out(self, id_: UUID, place: _Place) -> None:
+        group = place.group
+        at = bisect_left(group.keys, place.key)
+        row, group_row = self._position(group, at), self._row(group)
+        self.beginRemoveRows(self.createIndex(group_row, 0, 0), row, row)
+        del group.keys[at], group.ids[at], self._places[id_]
+        group.area -= place.area
+        group.length -= place.length
+        self.endRemoveRows()
+        if group.ids:
+            self._tell_group(group)
+            return
+        self.beginRemoveRows(QModelIndex(), group_row, group_row)
+        del self._groups[group_row], self._by_number[group.number]
+        self.endRemoveRows()
+
+    def _put_in(self, annotation: Annotation) -> None:
+        group = next((g for g in self._groups if g.name == annotation.class_name), None)
+        if group is None:
+            group = self._new_group(annotation)
+            row = bisect_left([_class_order(g) for g in self._groups], _class_order(group))
+            self.beginInsertRows(QModelIndex(), row, row)
+            insort(self._groups, group, key=_class_order)
+            self.endInsertRows()
+        shape = annotation.geometry
+        key = self._key(annotation, shape.area, shape.length)
+        at = bisect_left(group.keys, key)
+        row = len(group.ids) - at if self._is_descending else at
+        self.beginInsertRows(self.createIndex(self._row(group), 0, 0), row, row)
+        group.keys.insert(at, key)
+        group.ids.insert(at, annotation.id)
+        self._places[annotation.id] = _Place(group, key, shape.area, shape.length)
+        group.area += shape.area
+        group.length += shape.length
+        self.endInsertRows()
+        self._tell_group(group)
+
+    def _tell_group(self, group: _Group) -> None:
+        index = self.createIndex(self._row(group), 0, 0)
+        self.dataChanged.emit(index, index.siblingAtColumn(len(COLUMNS) - 1))
+
+    def _new_group(self, annotation: Annotation) -> _Group:
+        which = annotation.shown_as
+        colour = which.colour if which else annotation.shown_colour
+        group = _Group(self._next_number, annotation.class_name, colour)
+        self._next_number += 1
+        self._by_number[group.number] = group
+        return group
+
+    def _row(self, group: _Group) -> int:
+        return self._groups.index(group)
+
+    def _position(self, group: _Group, at: int) -> int:
+        """A row from a place in ascending order, and the other way round."""
+        return len(group.ids) - 1 - at if self._is_descending else at
+
+    def _key(self, annotation: Annotation, area: float, length: float) -> _Key:
+        assert self._document is not None
+        place = self._document.place(annotation.id)
+        match self._column:
+            case 1:
+                return (area, length), place
+            case 2:
+                return annotation.is_locked, place
+            case 3:
+                return annotation.author.casefold(), place
+            case 4:
+                return annotation.modified_utc, place
+            case _:
+                return annotation.name.casefold(), place
+
+    def _passes(self, annotation: Annotation) -> bool:
+        if not self._words:
+            return True
+        told = (
+            annotation.name,
+            annotation.class_name or NO_CLASS,
+            annotation.description,
+            annotation.author,
+        )
+        text = " ".join(told).casefold()
+        return all(word in text for word in self._words)
+
+
+def kind_of(annotation: Annotation) -> str:
+    """The shape in a word."""
+    if annotation.is_ellipse:
+        return "Ellipse"
+    if editing.is_rectangle(annotation.geometry):
+        return "Rectangle"
+    match annotation.geometry.geom_type:
+        case "LineString" | "LinearRing":
+            return "Line"
+        case "Polygon":
+            return "Polygon"
+        case "MultiPolygon":
+            return f"{len(editing.parts(annotation.geometry))} polygons"
+        case "Point":
+            return "Point"
+        case "MultiPoint":
+            return f"{len(editing.parts(annotation.geometry))} points"
+        case "MultiLineString":
+            return "Lines"
+        case other:
+            return other
+
+
+def shown_size(area: float, length: float, mpp_um: float | None) -> str:
+    """An area, else a length, from level-0 pixels; "" of points."""
+    if mpp_um is None:
+        return f"{area:,.0f} px²" if area else f"{length:,.0f} px" if length else ""
+    area_um2, length_um = area * mpp_um**2, length * mpp_um
+    if area:
+        is_small = area_um2 < _SMALL_UM2
+        return f"{area_um2:,.0f} µm²" if is_small else f"{area_um2 / _UM2_PER_MM2:,.3f} mm²"
+    if not length:
+        return ""
+    return f"{length_um:,.1f} µm" if length_um < _LONG_UM else f"{length_um / 1000:,.2f} mm"
+
+
+def shown_moment(utc: str) -> str:
+    """A time of ISO 8601 as the clock here shows it; what cannot be read is shown as it is."""
+    try:
+        return datetime.fromisoformat(utc).astimezone().strftime("%Y-%m-%d %H:%M")
+    except ValueError:
+        return utc
+
+
+def swatch(colour: str) -> QIcon:
+    """A small square of a colour."""
+    picture = QPixmap(_SWATCH_PX, _SWATCH_PX)
+    picture.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(picture)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(QColor(128, 128, 128))
+    painter.setBrush(QColor(colour))
+    painter.drawRoundedRect(1, 1, _SWATCH_PX - 2, _SWATCH_PX - 2, 2, 2)
+    painter.end()
+    return QIcon(picture)
+
+
+def first_words(names: Sequence[str], most: int = 3) -> str:
+    """Names in a sentence, the rest as a number."""
+    told = ", ".join(names[:most])
+    return told if len(names) <= most else f"{told} and {len(names) - most} more"
+
+
+def _class_order(group: _Group) -> tuple[bool, str, str]:
+    return not group.name, group.name.casefold(), group.name
