@@ -44,15 +44,15 @@ class PaletteClass(msgspec.Struct, frozen=True, omit_defaults=True):
 Palette = tuple[PaletteClass, ...]
 
 DEFAULT_PALETTE: Palette = (
-    PaletteClass("Tumor", "#c80000"),
-    PaletteClass("Stroma", "#96c896"),
-    PaletteClass("Immune cells", "#a05aa0"),
-    PaletteClass("Necrosis", "#323232"),
-    PaletteClass("Other", "#ffc800"),
-    PaletteClass("Region*", "#0000b4"),
-    PaletteClass("Ignore*", "#b4b4b4"),
-    PaletteClass("Positive", "#fa3e3e"),
-    PaletteClass("Negative", "#7070e1"),
+    PaletteClass("Tumor", "#c80000", "Ctrl+1"),
+    PaletteClass("Stroma", "#96c896", "Ctrl+2"),
+    PaletteClass("Immune cells", "#a05aa0", "Ctrl+3"),
+    PaletteClass("Necrosis", "#323232", "Ctrl+4"),
+    PaletteClass("Other", "#ffc800", "Ctrl+5"),
+    PaletteClass("Region*", "#0000b4", "Ctrl+6"),
+    PaletteClass("Ignore*", "#b4b4b4", "Ctrl+7"),
+    PaletteClass("Positive", "#fa3e3e", "Ctrl+8"),
+    PaletteClass("Negative", "#7070e1", "Ctrl+9"),
 )
 """Names and colours as QuPath's users know them."""
 

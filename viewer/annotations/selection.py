@@ -19,7 +19,11 @@ class Selection:
         self._document = document
         self._ids: frozenset[UUID] = frozenset()
         self._listeners: list[Callable[[], object]] = []
-        document.listen(self._follow)
+        self._end = document.listen(self._follow)
+
+    def close(self) -> None:
+        """Follows the document no more."""
+        self._end()
 
     def __len__(self) -> int:
         return len(self._ids)

@@ -26,6 +26,10 @@ class Situation:
     has_icc_profile: bool = False
     is_recording: bool = False
     is_reviewing: bool = False
+    can_annotate: bool = False
+    annotations_chosen: int = 0
+    can_undo: bool = False
+    can_redo: bool = False
 
 
 Predicate = Callable[[Situation], bool]
@@ -45,6 +49,18 @@ def _while_recording(situation: Situation) -> bool:
 
 def _while_reviewing(situation: Situation) -> bool:
     return situation.is_reviewing
+
+
+def _annotating(situation: Situation) -> bool:
+    return situation.can_annotate
+
+
+def _with_chosen(situation: Situation) -> bool:
+    return situation.can_annotate and situation.annotations_chosen > 0
+
+
+def _with_two_chosen(situation: Situation) -> bool:
+    return situation.can_annotate and situation.annotations_chosen > 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +110,8 @@ PANES = ("&Panes",)
 ANNOTATE = ("&Annotate",)
 DRAWING = ("&Annotate", "&Drawing")
 OVERLAYS = ("&Overlays",)
+ANNOTATE = ("&Annotate",)
+SHAPES = ("&Annotate", "S&hapes")
 RECORDING = ("&Recording",)
 REVIEW = ("&Recording", "Re&view of a session")
 PANELS = ("Pane&ls",)
@@ -263,6 +281,70 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("file.quit", "&Quit", "mdi6.exit-to-app", "Close Coverslip", FILE, ("Ctrl+Q",)),
     Command(
+        "edit.undo",
+        "&Undo",
+        "mdi6.undo",
+        "Take back what was last done to the annotations",
+        EDIT,
+        ("Ctrl+Z",),
+        lambda s: s.can_undo,
+    ),
+    Command(
+        "edit.redo",
+        "&Redo",
+        "mdi6.redo",
+        "Do again what was taken back",
+        EDIT,
+        ("Ctrl+Shift+Z", "Ctrl+Y"),
+        lambda s: s.can_redo,
+    ),
+    Command(
+        "edit.delete",
+        "&Delete annotations",
+        "mdi6.trash-can-outline",
+        "Remove the chosen annotations; locked ones stay",
+        EDIT,
+        ("Del", "Backspace"),
+        _with_chosen,
+        separated=True,
+    ),
+    Command(
+        "edit.copy",
+        "Copy &annotations",
+        "mdi6.vector-square",
+        "Copy the chosen annotations as GeoJSON, also for other slides and tools",
+        EDIT,
+        ("Ctrl+Alt+C",),
+        lambda s: s.annotations_chosen > 0,
+    ),
+    Command(
+        "edit.paste",
+        "&Paste annotations",
+        "mdi6.content-paste",
+        "Add the annotations on the clipboard to this slide",
+        EDIT,
+        ("Ctrl+V",),
+        _annotating,
+    ),
+    Command(
+        "edit.duplicate",
+        "Dupl&icate annotations",
+        "mdi6.content-duplicate",
+        "Make the chosen annotations once more, a little beside",
+        EDIT,
+        ("Ctrl+J",),
+        _with_chosen,
+    ),
+    Command(
+        "edit.select_all",
+        "&Select all annotations",
+        "mdi6.select-all",
+        "Choose all annotations of the slide",
+        EDIT,
+        ("Ctrl+Alt+A",),
+        _with_slide,
+    ),
+    Command(
         "edit.copy_picture",
         "&Copy picture of view",
         "mdi6.content-copy",
@@ -270,6 +352,7 @@ COMMANDS: tuple[Command, ...] = (
         EDIT,
         ("Ctrl+C",),
         _with_slide,
+        separated=True,
     ),
     Command(
         "edit.copy_coordinates",
@@ -761,6 +844,217 @@ COMMANDS: tuple[Command, ...] = (
         checkable=True,
     ),
     Command(
+        "annotate.merge",
+        "&Merge",
+        "mdi6.vector-union",
+        "Make the chosen annotations one",
+        SHAPES,
+        ("Ctrl+Alt+M",),
+        _with_two_chosen,
+    ),
+    Command(
+        "annotate.subtract",
+        "S&ubtract",
+        "mdi6.vector-difference-ba",
+        "Cut the upper chosen regions out of the lowest",
+        SHAPES,
+        ("Ctrl+Alt+U",),
+        _with_two_chosen,
+    ),
+    Command(
+        "annotate.intersect",
+        "&Intersect",
+        "mdi6.vector-intersection",
+        "Keep what the chosen regions have in common",
+        SHAPES,
+        ("Ctrl+Alt+X",),
+        _with_two_chosen,
+    ),
+    Command(
+        "annotate.split",
+        "Sp&lit along line",
+        "mdi6.box-cutter",
+        "Cut the chosen regions along the chosen line",
+        SHAPES,
+        ("Ctrl+Alt+L",),
+        _with_two_chosen,
+    ),
+    Command(
+        "annotate.fill_holes",
+        "Fill &holes",
+        "mdi6.circle-slice-8",
+        "Close the holes of the chosen regions",
+        SHAPES,
+        ("Ctrl+Alt+H",),
+        _with_chosen,
+    ),
+    Command(
+        "annotate.simplify",
+        "Simpli&fy...",
+        "mdi6.vector-polyline-minus",
+        "Take corners away that hardly change the outline",
+        SHAPES,
+        (),
+        _with_chosen,
+    ),
+    Command(
+        "annotate.grow",
+        "&Grow or shrink...",
+        "mdi6.arrow-expand-all",
+        "Move the border outward or inward by micrometres",
+        SHAPES,
+        ("Ctrl+Alt+G",),
+        _with_chosen,
+    ),
+    Command(
+        "annotate.lock",
+        "L&ock or unlock",
+        "mdi6.lock-outline",
+        "Keep the chosen annotations from being changed, or no longer",
+        ANNOTATE,
+        ("Ctrl+K",),
+        _with_chosen,
+        separated=True,
+    ),
+    Command(
+        "annotate.whole_slide",
+        "&Whole slide",
+        "mdi6.rectangle-outline",
+        "Annotate the whole slide with one rectangle",
+        ANNOTATE,
+        ("Ctrl+Shift+A",),
+        _annotating,
+    ),
+    Command(
+        "annotate.classes",
+        "&Classes...",
+        "mdi6.tag-multiple-outline",
+        "Names, colours and keys of the classes",
+        ANNOTATE,
+        (),
+    ),
+    Command(
+        "annotate.bookmark",
+        "&Bookmark this view",
+        "mdi6.bookmark-plus-outline",
+        "Keep this view to come back to",
+        ANNOTATE,
+        ("Ctrl+D",),
+        _annotating,
+        separated=True,
+    ),
+    Command(
+        "annotate.note",
+        "Stick a &note here...",
+        "mdi6.note-plus-outline",
+        "Write a note and leave it in the middle of the view",
+        ANNOTATE,
+        ("Ctrl+Alt+N",),
+        _annotating,
+    ),
+    Command(
+        "annotate.shown",
+        "Show &annotations",
+        "mdi6.eye-outline",
+        "Show the annotations over the slide",
+        ANNOTATE,
+        ("A",),
+        checkable=True,
+        separated=True,
+    ),
+    Command(
+        "annotate.filled",
+        "&Fill annotations",
+        "mdi6.format-color-fill",
+        "Fill the annotations faintly",
+        ANNOTATE,
+        ("Ctrl+Shift+F",),
+        checkable=True,
+    ),
+    Command(
+        "annotate.names",
+        "Show na&mes",
+        "mdi6.format-text",
+        "Write the names beside the annotations",
+        ANNOTATE,
+        ("N",),
+        checkable=True,
+    ),
+    Command(
+        "annotate.count",
+        "Co&unt objects inside...",
+        "mdi6.counter",
+        "Count the objects of the overlay in the chosen regions, and the positive ones",
+        ANNOTATE,
+        ("Ctrl+Alt+O",),
+        _with_chosen,
+        separated=True,
+    ),
+    Command(
+        "annotate.from_overlay",
+        "&Regions from overlay",
+        "mdi6.shape-plus",
+        "Make regions of the objects or of the colours that the overlay shows",
+        ANNOTATE,
+        ("Ctrl+Alt+R",),
+        _annotating,
+    ),
+    Command(
+        "annotate.run_model",
+        "Run mo&del on chosen regions",
+        "mdi6.play-network-outline",
+        "Let the model of the overlay work through the chosen regions",
+        ANNOTATE,
+        (),
+        lambda s: s.annotations_chosen > 0,
+    ),
+    Command(
+        "annotate.statistics",
+        "&Statistics...",
+        "mdi6.chart-bar",
+        "Count, area and length of each class",
+        ANNOTATE,
+        (),
+        _with_slide,
+    ),
+    Command(
+        "annotate.import",
+        "&Import annotations...",
+        "mdi6.import",
+        "Add the annotations of a file",
+        ANNOTATE,
+        ("Ctrl+Shift+I",),
+        _annotating,
+        separated=True,
+    ),
+    Command(
+        "annotate.export",
+        "E&xport annotations...",
+        "mdi6.export",
+        "Write the annotations to a file",
+        ANNOTATE,
+        ("Ctrl+Shift+X",),
+        _with_slide,
+    ),
+    Command(
+        "annotate.versions",
+        "&Versions...",
+        "mdi6.backup-restore",
+        "Go back to how the annotations were",
+        ANNOTATE,
+        (),
+        _annotating,
+    ),
+    Command(
+        "panels.annotations",
+        "Annotations pane&l",
+        "mdi6.format-list-bulleted-square",
+        "Show the list of annotations",
+        ANNOTATE,
+        ("Ctrl+Shift+G",),
+        checkable=True,
+    ),
+    Command(
         "recording.on",
         "&Record my reading",
         "mdi6.record-circle-outline",
@@ -898,6 +1192,7 @@ TOOLBAR: tuple[tuple[str, ...], ...] = (
     ("view.rotate_left", "view.rotate_right", "view.flip_horizontally", "view.flip_vertically"),
     ("panes.add", "panes.link"),
     ("panels.tray", "panels.display", "panels.properties", "panels.associated"),
+    ("edit.undo", "edit.redo", "panels.annotations"),
     ("overlays.on", "overlays.click", "panels.overlays"),
     ("recording.on", "panels.sessions", "panels.seen"),
     ("help.palette", "file.settings"),

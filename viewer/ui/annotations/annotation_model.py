@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import shapely
-from PySide6.QtCore import QAbstractItemModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
+from PySide6.QtCore import (
+    QAbstractItemModel,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    Qt,
+    Signal,
+)
 from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
 
 from viewer.annotations import editing
@@ -225,7 +232,9 @@ class AnnotationModel(QAbstractItemModel):
         if parent.internalId() != 0 or parent.row() >= len(self._groups):
             return QModelIndex()
         group = self._groups[parent.row()]
-        return self.createIndex(row, column, group.number) if row < len(group.ids) else QModelIndex()
+        return (
+            self.createIndex(row, column, group.number) if row < len(group.ids) else QModelIndex()
+        )
 
     def parent(self, index: _Index) -> QModelIndex:  # pyright: ignore[reportIncompatibleMethodOverride]
         group = self._by_number.get(index.internalId()) if index.isValid() else None
@@ -269,9 +278,7 @@ class AnnotationModel(QAbstractItemModel):
         annotation = self.annotation_at(index)
         return None if annotation is None else self._data(annotation, index.column(), role)
 
-    def setData(
-        self, index: _Index, value: Any, role: int = Qt.ItemDataRole.EditRole
-    ) -> bool:
+    def setData(self, index: _Index, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:
         annotation = self.annotation_at(index)
         if role != Qt.ItemDataRole.EditRole or annotation is None:
             return False

@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QTimer
+from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QFileDialog
 
 from viewer.geometry import Size
@@ -47,6 +47,9 @@ Overlays = dict[str, Overlay]
 class OverlaysPart(QObject):
     """Owned by the window; `shut_down` ends the engines."""
 
+    figures_changed = Signal()
+    """What is found or shown in the active pane is other than it was."""
+
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
         self._window = window
@@ -80,6 +83,10 @@ class OverlaysPart(QObject):
         """The overlay of the chosen model or file that is on in a pane."""
         bundle = self.dock.models.chosen()
         return self._runs.get(pane, {}).get(bundle.key) if bundle is not None else None
+
+    def all_of(self, pane: SlidePane) -> list[Overlay]:
+        """The overlays that are on in a pane."""
+        return list(self._runs.get(pane, {}).values())
 
     @property
     def active(self) -> Overlay | None:
@@ -227,12 +234,14 @@ class OverlaysPart(QObject):
             self._settings.show_figures(run)
         if run is not None and run.progress.total:
             self._tell_value(run.pane, None)
+        self.figures_changed.emit()
 
     def _show_active(self) -> None:
         pane = self._window.panes.active
         self._window.commands["overlays.on"].setChecked(self.active is not None)
         self.dock.models.show_on(set(self._runs.get(pane, {})))
         self._settings.show(self.active, self._why_not(pane))
+        self.figures_changed.emit()
 
     def _why_not(self, pane: SlidePane) -> str:
         if pane.source is None:

@@ -1,0 +1,63 @@
+"""Views to come back to and notes on the slide, kept as annotations of two classes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import shapely
+
+from viewer.annotations.annotation import DESCRIPTION, Annotation, AnnotationClass
+from viewer.geometry import Point, Size, View
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+BOOKMARK = AnnotationClass("Bookmark", "#ff9f1c")
+NOTE = AnnotationClass("Note", "#ffe27a")
+_VIEW = "View"
+
+
+class _KeptView(msgspec.Struct):
+    """As JSON in the metadata."""
+
+    x: float
+    y: float
+    downsample: float
+    rotation_deg: float = 0.0
+    mirrored: bool = False
+
+
+def bookmark(view: View, name: str, author: str) -> Annotation:
+    """A point in the middle of a view, which keeps the view."""
+    x, y = view.center
+    kept = _KeptView(x, y, view.downsample, view.rotation_deg, view.mirrored)
+    point = Annotation(shapely.Point(x, y), shown_as=BOOKMARK, name=name)
+    return point.noted(_VIEW, msgspec.json.encode(kept).decode()).signed(author)
+
+
+def note(place: Point, text: str, author: str) -> Annotation:
+    """A point with something written of it."""
+    point = Annotation(shapely.Point(place.x, place.y), shown_as=NOTE)
+    return point.noted(DESCRIPTION, text).signed(author)
+
+
+def kept_view(annotation: Annotation, size: Size) -> View | None:
+    """The view of a bookmark at a screen of `size`; None of anything else, or if damaged."""
+    told = annotation.metadata.get(_VIEW)
+    if not told:
+        return None
+    try:
+        kept = msgspec.json.decode(told, type=_KeptView)
+    except msgspec.MsgspecError:
+        return None
+    if kept.downsample <= 0:
+        return None
+    return View(Point(kept.x, kept.y), kept.downsample, size, kept.rotation_deg, kept.mirrored)
+
+
+def next_name(held: Iterable[Annotation]) -> str:
+    """The name of the next bookmark: "View 1", "View 2", and so on."""
+    names = {each.name for each in held if each.class_name == BOOKMARK.name}
+    numbers = range(1, len(names) + 2)
+    return next(name for name in (f"View {n}" for n in numbers) if name not in names)

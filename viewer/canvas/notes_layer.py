@@ -1,0 +1,84 @@
+"""A small sign at each annotation that something is written of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QPointF, QRectF
+from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen
+
+from viewer.geometry import Point
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from uuid import UUID
+
+    from viewer.annotations.document import Document, Step
+    from viewer.canvas.layer import Scene
+
+_WIDTH_PX, _HEIGHT_PX, _FOLD_PX = 13.0, 15.0, 4.5
+_BESIDE_PX = 5.0
+_PAPER, _INK = QColor("#ffe27a"), QColor("#5c4700")
+_MOST_SIGNS = 500
+"""On one screen; more would hide the tissue."""
+
+
+class NotesLayer:
+    """Paints a sheet of paper at the upper right of what has a description."""
+
+    def __init__(self, document: Document, on_change: Callable[[], object]) -> None:
+        self._document = document
+        self._on_change = on_change
+        self._noted: dict[UUID, Point] = {}
+        self._is_shown = True
+        for annotation in document:
+            self._take(annotation.id)
+        self._end = document.listen(self._follow)
+
+    def close(self) -> None:
+        """Listens no more."""
+        self._end()
+
+    def set_shown(self, *, shown: bool) -> None:
+        if shown != self._is_shown:
+            self._is_shown = shown
+            self._on_change()
+
+    def paint(self, painter: QPainter, scene: Scene) -> None:
+        """Paints the signs of what is in view."""
+        if not self._is_shown or not self._noted:
+            return
+        box = scene.view.box
+        places = [place for place in self._noted.values() if box.contains(place)]
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for place in places[:_MOST_SIGNS]:
+            _paint_sheet(painter, QPointF(*scene.view.to_screen(place)))
+
+    def _follow(self, step: Step) -> None:
+        for change in step.changes:
+            self._take(change.id)
+
+    def _take(self, id_: UUID) -> None:
+        annotation = self._document.get(id_)
+        if annotation is not None and annotation.description:
+            _, y0, x1, _ = annotation.geometry.bounds
+            self._noted[id_] = Point(x1, y0)
+        else:
+            self._noted.pop(id_, None)
+
+
+def _paint_sheet(painter: QPainter, at: QPointF) -> None:
+    """A sheet with a folded corner and two lines of writing, beside a place."""
+    x, y = at.x() + _BESIDE_PX, at.y() - _BESIDE_PX - _HEIGHT_PX
+    sheet = QRectF(x, y, _WIDTH_PX, _HEIGHT_PX)
+    outline = QPainterPath(sheet.topLeft())
+    outline.lineTo(sheet.right() - _FOLD_PX, sheet.top())
+    outline.lineTo(sheet.right(), sheet.top() + _FOLD_PX)
+    outline.lineTo(sheet.bottomRight())
+    outline.lineTo(sheet.bottomLeft())
+    outline.closeSubpath()
+    painter.setPen(QPen(_INK, 1.2))
+    painter.setBrush(_PAPER)
+    painter.drawPath(outline)
+    for line in (7.0, 10.5):
+        painter.drawLine(QPointF(x + 3, y + line), QPointF(x + _WIDTH_PX - 3, y + line))

@@ -1,0 +1,102 @@
+"""The classes of a window: read when it opens, kept when they change, each with its key."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtGui import QKeySequence, QShortcut
+
+from viewer.annotations.palette import (
+    DEFAULT_PALETTE,
+    Palette,
+    PaletteClass,
+    PaletteError,
+    read_palette,
+    write_palette,
+)
+from viewer.folders import data_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from PySide6.QtWidgets import QWidget
+
+    from viewer.ui.background import Background
+
+_log = logging.getLogger(__name__)
+_FILE = "classes.json"
+
+
+class ClassPalette(QObject):
+    """Owned by the part; the file in the data folder holds what was chosen last.
+
+    Parameters
+    ----------
+    disk
+        Reads and writes the file.
+    """
+
+    changed = Signal()
+    key_pressed = Signal(object)
+    """The PaletteClass whose key was pressed."""
+    troubled = Signal(str)
+
+    def __init__(self, window: QWidget, disk: Background, parent: QObject) -> None:
+        super().__init__(parent)
+        self.classes: Palette = DEFAULT_PALETTE
+        self._window = window
+        self._disk = disk
+        self._path: Path = data_folder() / _FILE
+        self._shortcuts: list[QShortcut] = []
+        self._bind()
+        disk.run(lambda: _kept(self._path), self._on_read)
+
+    def named(self, name: str) -> PaletteClass | None:
+        return next((each for each in self.classes if each.name == name), None)
+
+    def use(self, classes: Palette) -> None:
+        """Takes classes into use and keeps them."""
+        if classes == self.classes:
+            return
+        self._show(classes)
+        path = self._path
+        self._disk.run(
+            lambda: write_palette(path, classes),
+            lambda _: None,
+            lambda error: self.troubled.emit(f"The classes cannot be kept ({error})."),
+        )
+
+    def _on_read(self, classes: Palette | None) -> None:
+        if classes is not None:
+            self._show(classes)
+
+    def _show(self, classes: Palette) -> None:
+        self.classes = classes
+        self._bind()
+        self.changed.emit()
+
+    def _bind(self) -> None:
+        for shortcut in self._shortcuts:
+            shortcut.setEnabled(False)
+            shortcut.deleteLater()
+        self._shortcuts = []
+        for each in self.classes:
+            if not each.key:
+                continue
+            shortcut = QShortcut(QKeySequence(each.key), self._window)
+            shortcut.setContext(Qt.ShortcutContext.WindowShortcut)
+            shortcut.activated.connect(lambda each=each: self.key_pressed.emit(each))
+            self._shortcuts.append(shortcut)
+
+
+def _kept(path: Path) -> Palette | None:
+    """None where nothing was kept; a file that is damaged is left as it is and told in the log."""
+    if not path.exists():
+        return None
+    try:
+        return read_palette(path)
+    except PaletteError as error:
+        _log.warning("%s The usual classes are used.", error)
+        return None

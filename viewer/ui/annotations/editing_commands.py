@@ -1,0 +1,293 @@
+"""What the Edit and Annotate menus do to the chosen annotations of the active pane."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject
+from PySide6.QtGui import QGuiApplication
+
+from viewer.annotations import acts, editing
+from viewer.annotations.acts import ActError
+from viewer.annotations.annotation import DESCRIPTION
+from viewer.annotations.document import changing, removing
+from viewer.annotations.qupath import qupath_text, read_qupath_text
+from viewer.annotations.reading import AnnotationFileError, Problem
+from viewer.ui.annotations.simple_dialogs import DistanceDialog, open_dialog
+from viewer.ui.background import Background
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from uuid import UUID
+
+    from shapely.geometry.base import BaseGeometry
+
+    from viewer.annotations.annotation import Annotation, AnnotationClass
+    from viewer.annotations.document import Step
+    from viewer.ui.annotations.pane_annotations import PaneAnnotations
+    from viewer.ui.main_window import MainWindow
+
+_AT_ONCE = 300
+"""Annotations that are edited without a thread: quicker than the eye."""
+_SIMPLIFY_UM, _GROW_UM = 1.0, 10.0
+_LOCKED = "Locked annotations stay as they are (Ctrl+K unlocks)."
+
+
+class EditingCommands(QObject):
+    """Owned by the part; `shut_down` ends its thread.
+
+    Parameters
+    ----------
+    active
+        The annotations of the active pane; None where it has none.
+    """
+
+    def __init__(
+        self,
+        window: MainWindow,
+        active: Callable[[], PaneAnnotations | None],
+        parent: QObject,
+    ) -> None:
+        super().__init__(parent)
+        self._window = window
+        self._active = active
+        self._background = Background("edit annotations", 1, self)
+        commands = window.commands
+        commands.on("edit.undo", lambda: self._turn(back=True))
+        commands.on("edit.redo", lambda: self._turn(back=False))
+        commands.on("edit.delete", self._delete)
+        commands.on("edit.copy", self._copy)
+        commands.on("edit.paste", self._paste)
+        commands.on("edit.duplicate", self._duplicate)
+        commands.on("edit.select_all", self._select_all)
+        commands.on("annotate.merge", lambda: self._act(acts.merge))
+        commands.on("annotate.subtract", lambda: self._act(acts.subtract))
+        commands.on("annotate.intersect", lambda: self._act(acts.intersect))
+        commands.on("annotate.split", lambda: self._act(acts.split))
+        commands.on("annotate.fill_holes", self._fill_holes)
+        commands.on("annotate.simplify", self._ask_simplify)
+        commands.on("annotate.grow", self._ask_grow)
+        commands.on("annotate.lock", self._lock)
+        commands.on("annotate.whole_slide", self._whole_slide)
+
+    def shut_down(self) -> None:
+        self._background.close(finish=True)
+
+    # What the list asks for ------------------------------------------------------------------
+
+    def set_class(self, which: AnnotationClass | None) -> None:
+        """Of what is chosen, and of what is drawn next."""
+        active = self._active()
+        if active is None:
+            return
+        active.desk.current_class = which
+        chosen = self._changeable(active)
+        if chosen:
+            active.do(acts.set_class(chosen, which, active.author))
+            name = which.name if which else "no class"
+            self._window.say(f"{_many(len(chosen))} of {name} now.")
+        elif not active.chosen:
+            self._window.say(f"New annotations: {which.name if which else 'no class'}.")
+
+    def rename(self, id_: UUID, name: str) -> None:
+        self._change("Rename", id_, lambda before: replace(before, name=name))
+
+    def describe(self, id_: UUID, text: str) -> None:
+        self._change("Description", id_, lambda before: before.noted(DESCRIPTION, text))
+
+    def _change(self, label: str, id_: UUID, edit: Callable[[Annotation], Annotation]) -> None:
+        active = self._active()
+        before = active.document.get(id_) if active is not None else None
+        if active is None or before is None:
+            return
+        if before.is_locked:
+            self._window.say(_LOCKED)
+            return
+        active.do(changing(label, [(before, edit(before).signed(active.author))]))
+
+    # History ---------------------------------------------------------------------------------
+
+    def _turn(self, *, back: bool) -> None:
+        active = self._active()
+        if active is None:
+            return
+        document = active.document
+        step = document.undo() if back else document.redo()
+        if step is not None and step.label:
+            self._window.say(f"{'Undone' if back else 'Done again'}: {step.label}.")
+
+    # Edit ------------------------------------------------------------------------------------
+
+    def _delete(self) -> None:
+        active = self._active()
+        chosen = self._changeable(active) if active is not None else []
+        if active is not None and chosen and active.do(removing("Delete", chosen)):
+            self._window.say(f"{_many(len(chosen))} removed.")
+
+    def _copy(self) -> None:
+        active = self._active()
+        chosen = active.chosen if active is not None else []
+        if chosen:
+            self._background.run(
+                lambda: qupath_text(chosen), lambda text: self._on_copied(text, len(chosen))
+            )
+
+    def _on_copied(self, text: str, count: int) -> None:
+        QGuiApplication.clipboard().setText(text)
+        self._window.say(f"{_many(count)} copied as GeoJSON.")
+
+    def _paste(self) -> None:
+        active = self._active()
+        text = QGuiApplication.clipboard().text()
+        if active is None:
+            return
+        if not text.strip():
+            self._window.say("There are no annotations on the clipboard.")
+            return
+        problems: list[Problem] = []
+        self._background.run(
+            lambda: read_qupath_text(text, problems),
+            lambda read: self._on_pasted(active, read, problems),
+            self._on_not_pasted,
+        )
+
+    def _on_pasted(
+        self, active: PaneAnnotations, read: list[Annotation], problems: list[Problem]
+    ) -> None:
+        if active is not self._active():
+            return
+        left_out = sum(not problem.is_repaired for problem in problems)
+        if not read:
+            self._window.say("There are no annotations on the clipboard.")
+            return
+        step = acts.paste(read, active.pane.canvas.slide_box, active.author)
+        if active.do(step):
+            active.selection.choose(change.id for change in step.changes)
+            told = f" {left_out} could not be read." if left_out else ""
+            self._window.say(f"{_many(len(read))} pasted.{told}")
+
+    def _on_not_pasted(self, error: Exception) -> None:
+        known = isinstance(error, AnnotationFileError)
+        self._window.say("There are no annotations on the clipboard." if known else str(error))
+
+    def _duplicate(self) -> None:
+        active = self._active()
+        if active is not None and active.chosen:
+            step = acts.duplicate(active.chosen, active.author)
+            if active.do(step):
+                active.selection.choose(change.id for change in step.changes)
+
+    def _select_all(self) -> None:
+        active = self._active()
+        if active is not None:
+            active.selection.choose(annotation.id for annotation in active.document)
+            self._window.say(f"{_many(len(active.selection))} chosen.")
+
+    # Shapes ----------------------------------------------------------------------------------
+
+    def _act(self, act: Callable[[list[Annotation], str], Step]) -> None:
+        active = self._active()
+        chosen = self._changeable(active) if active is not None else []
+        if active is not None and chosen:
+            self._carry_out(active, len(chosen), lambda: act(chosen, active.author))
+
+    def _reshape(self, label: str, edit: Callable[[BaseGeometry], BaseGeometry]) -> None:
+        active = self._active()
+        chosen = self._changeable(active) if active is not None else []
+        if active is not None and chosen:
+            self._carry_out(
+                active, len(chosen), lambda: acts.reshape(label, chosen, edit, active.author)
+            )
+
+    def _fill_holes(self) -> None:
+        self._reshape("Fill holes", editing.without_holes)
+
+    def _ask_simplify(self) -> None:
+        self._ask_distance(
+            "Simplify",
+            "How far may the border move? The more, the fewer corners stay.",
+            _SIMPLIFY_UM,
+            0.1,
+            lambda px: self._reshape("Simplify", lambda shape: editing.simplified(shape, px)),
+        )
+
+    def _ask_grow(self) -> None:
+        self._ask_distance(
+            "Grow or shrink",
+            "How far does the border move outward? A negative distance shrinks.",
+            _GROW_UM,
+            -10_000.0,
+            lambda px: self._reshape("Grow or shrink", lambda shape: editing.grown(shape, px)),
+        )
+
+    def _ask_distance(
+        self,
+        title: str,
+        sentence: str,
+        value: float,
+        low: float,
+        take: Callable[[float], object],
+    ) -> None:
+        active = self._active()
+        if active is None:
+            return
+        mpp_um = active.mpp_um
+        dialog = DistanceDialog(title, sentence, value, low, self._window, is_um=mpp_um is not None)
+        dialog.accepted.connect(lambda: take(dialog.box.value() / (mpp_um or 1.0)))
+        open_dialog(dialog)
+
+    def _lock(self) -> None:
+        active = self._active()
+        if active is None or not active.chosen:
+            return
+        locked = not all(annotation.is_locked for annotation in active.chosen)
+        if active.do(acts.set_locked(active.chosen, locked=locked)):
+            self._window.say(f"{_many(len(active.chosen))} {'locked' if locked else 'unlocked'}.")
+
+    def _whole_slide(self) -> None:
+        active = self._active()
+        if active is not None:
+            slide = active.pane.canvas.slide_box
+            step = acts.whole_slide(slide, active.desk.current_class, active.author)
+            if active.do(step):
+                active.selection.choose(change.id for change in step.changes)
+
+    # -----------------------------------------------------------------------------------------
+
+    def _changeable(self, active: PaneAnnotations) -> list[Annotation]:
+        chosen = active.selection.changeable
+        if len(chosen) < len(active.selection):
+            self._window.say(_LOCKED)
+        return chosen
+
+    def _carry_out(self, active: PaneAnnotations, count: int, make: Callable[[], Step]) -> None:
+        """Does what `make` works out, in a thread where that takes long."""
+        if count <= _AT_ONCE:
+            try:
+                self._do(active, make())
+            except ActError as error:
+                self._window.say(str(error))
+            return
+        self._window.say(f"Working on {_many(count)}...")
+        self._background.run(make, lambda step: self._do(active, step), self._on_not_done)
+
+    def _do(self, active: PaneAnnotations, step: Step) -> None:
+        try:
+            done = active.do(step)
+        except ValueError:
+            self._window.say("The annotations were changed meanwhile: please try again.")
+            return
+        if done:
+            document = active.document
+            active.selection.choose(c.id for c in step.changes if c.id in document)
+            self._window.say(f"{step.label}: done.")
+        elif not step.changes:
+            self._window.say(f"{step.label}: nothing to be changed.")
+
+    def _on_not_done(self, error: Exception) -> None:
+        self._window.say(str(error))
+
+
+def _many(count: int) -> str:
+    return "1 annotation" if count == 1 else f"{count:,} annotations"

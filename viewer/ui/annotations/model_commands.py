@@ -1,0 +1,293 @@
+"""Annotations and models: count objects in regions, make regions of overlays, run on regions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import shapely
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from viewer.annotations.acts import is_region
+from viewer.annotations.document import adding, changing
+from viewer.colours import class_colour
+from viewer.geometry import Box
+from viewer.overlays.counting import RegionCount, count_in_region, shown_inside
+from viewer.overlays.object_map import ObjectMap
+from viewer.overlays.object_style import Histogram, histogram
+from viewer.overlays.to_annotations import annotations_of_heatmap, annotations_of_objects
+from viewer.ui.annotations.annotation_model import shown_size
+from viewer.ui.annotations.simple_dialogs import CountDialog, open_dialog
+from viewer.ui.background import Background, Task
+from viewer.ui.overlays.shown_heatmap import ShownHeatmap
+from viewer.ui.overlays.shown_objects import ShownObjects
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from viewer.annotations.annotation import Annotation
+    from viewer.overlays.counting import Positive
+    from viewer.ui.annotations.pane_annotations import PaneAnnotations
+    from viewer.ui.main_window import MainWindow
+    from viewer.ui.overlays.overlay import Overlay
+
+_PAUSE_MS = 200
+_MOST_LIVE = 200
+"""Regions that are counted as soon as they are chosen."""
+_NO_OBJECTS = "Turn on a model that finds objects first, in the Overlays panel (Ctrl+Shift+D)."
+
+
+class ModelCommands(QObject):
+    """Owned by the part; `shut_down` ends its thread."""
+
+    figures_changed = Signal(object)
+    """Lines that tell of what is chosen."""
+
+    def __init__(
+        self,
+        window: MainWindow,
+        active: Callable[[], PaneAnnotations | None],
+        parent: QObject,
+    ) -> None:
+        super().__init__(parent)
+        self._window = window
+        self._active = active
+        self._background = Background("count objects", 1, self)
+        self._counting: Task | None = None
+        self._pause = QTimer(self, singleShot=True, interval=_PAUSE_MS)
+        self._pause.timeout.connect(self._show_figures)
+        window.commands.on("annotate.count", self.ask_count)
+        window.commands.on("annotate.from_overlay", self._from_overlay)
+        window.commands.on("annotate.run_model", self._run_model)
+        window.overlays.figures_changed.connect(self.touch)
+
+    def shut_down(self) -> None:
+        self._pause.stop()
+        self._background.close(finish=True)
+
+    def touch(self) -> None:
+        """What is chosen, drawn or found may be other than it was."""
+        if not self._pause.isActive():
+            self._pause.start()
+
+    # Figures of what is chosen ---------------------------------------------------------------
+
+    def _show_figures(self) -> None:
+        active = self._active()
+        if self._counting is not None:
+            self._counting.cancel()
+            self._counting = None
+        if active is None:
+            self.figures_changed.emit([])
+            return
+        chosen = active.chosen
+        lines = _size_lines(chosen, active.mpp_um) if chosen else _total_line(active)
+        regions = [each for each in chosen if is_region(each)]
+        overlay = self._objects_overlay()
+        if overlay is None or not regions or len(regions) > _MOST_LIVE:
+            self.figures_changed.emit(lines)
+            return
+        count = _counter(overlay, None)
+        name = overlay.origin.name
+        self._counting = self._background.run(
+            lambda: [count(region) for region in regions],
+            lambda counts: self.figures_changed.emit([*lines, _count_line(name, counts)]),
+        )
+
+    # Counting --------------------------------------------------------------------------------
+
+    def ask_count(self) -> None:
+        """Asks what is positive, and counts in the chosen regions."""
+        active, overlay = self._active(), self._objects_overlay()
+        regions = _regions(active)
+        if active is None or not regions:
+            self._window.say("Choose a region first.")
+            return
+        if overlay is None or not isinstance(overlay.shown, ShownObjects):
+            self._window.say(_NO_OBJECTS)
+            return
+        found, names = overlay.found, overlay.shown.measurements
+        assert isinstance(found, ObjectMap)
+
+        def spreads() -> dict[str, Histogram]:
+            made = {name: histogram(found, name) for name in names}
+            return {name: spread for name, spread in made.items() if spread is not None}
+
+        self._background.run(
+            spreads, lambda spread: self._open_count(active, overlay, names, spread)
+        )
+
+    def _open_count(
+        self,
+        active: PaneAnnotations,
+        overlay: Overlay,
+        names: list[str],
+        spread: dict[str, Histogram],
+    ) -> None:
+        regions = len(_regions(active))
+        dialog = CountDialog(regions, overlay.origin.name, names, spread, self._window)
+        dialog.accepted.connect(lambda: self._count(active, overlay, dialog.positive))
+        open_dialog(dialog)
+
+    def _count(self, active: PaneAnnotations, overlay: Overlay, positive: Positive | None) -> None:
+        regions = [each for each in _regions(active) if not each.is_locked]
+        if not regions:
+            self._window.say("Locked annotations stay as they are (Ctrl+K unlocks).")
+            return
+        count = _counter(overlay, positive)
+        self._window.say("Counting...")
+        self._background.run(
+            lambda: [count(region) for region in regions],
+            lambda counts: self._keep(active, overlay, regions, counts),
+        )
+
+    def _keep(
+        self,
+        active: PaneAnnotations,
+        overlay: Overlay,
+        regions: list[Annotation],
+        counts: list[RegionCount],
+    ) -> None:
+        names = [name for name, _ in overlay.origin.colours]
+        document = active.document
+        pairs = [
+            (document[before.id], _measured(document[before.id], count, names))
+            for before, count in zip(regions, counts, strict=True)
+            if before.id in document
+        ]
+        if active.do(changing("Count objects", pairs)):
+            self._window.say(f"{_count_line(overlay.origin.name, counts)}. Kept with the regions.")
+
+    # From models to annotations --------------------------------------------------------------
+
+    def _from_overlay(self) -> None:
+        """Of what is shown, in the chosen regions if there are any."""
+        active, overlay = self._active(), self._window.overlays.active
+        if active is None or overlay is None:
+            self._window.say("Turn on an overlay first, in the Overlays panel (Ctrl+Shift+D).")
+            return
+        work = _made_of(overlay, _regions(active), active.author)
+        if work is None:
+            self._window.say(f"{overlay.origin.name} shows nothing yet.")
+            return
+        name = overlay.origin.name
+        self._window.say(f"Making regions of {name}...")
+        self._background.run(work, lambda made: self._add(active, name, made))
+
+    def _add(self, active: PaneAnnotations, name: str, made: list[Annotation]) -> None:
+        if active is not self._active():
+            return
+        if not made:
+            self._window.say(f"{name} shows nothing there.")
+        elif active.do(adding(f"Regions from {name}", made)):
+            active.selection.choose(annotation.id for annotation in made)
+            self._window.say(f"{len(made):,} regions were made of {name}; Ctrl+Z takes them back.")
+
+    def _run_model(self) -> None:
+        active, overlay = self._active(), self._window.overlays.active
+        regions = _regions(active)
+        if overlay is None or not overlay.can_run:
+            self._window.say("Turn on a model first, in the Overlays panel (Ctrl+Shift+D).")
+            return
+        if not regions:
+            self._window.say("Choose a region first.")
+            return
+        for region in regions:
+            overlay.run_over(Box(*region.geometry.bounds))
+        told = "the chosen region" if len(regions) == 1 else f"{len(regions):,} chosen regions"
+        self._window.say(f"{overlay.origin.name} works through {told}.")
+
+    # -----------------------------------------------------------------------------------------
+
+    def _objects_overlay(self) -> Overlay | None:
+        """The chosen overlay if it holds objects, else any that does."""
+        active = self._active()
+        if active is None:
+            return None
+        overlays = self._window.overlays
+        chosen = overlays.run_of(active.pane)
+        candidates = ([chosen] if chosen is not None else []) + overlays.all_of(active.pane)
+        return next((each for each in candidates if isinstance(each.found, ObjectMap)), None)
+
+
+def _regions(active: PaneAnnotations | None) -> list[Annotation]:
+    return [each for each in active.chosen if is_region(each)] if active is not None else []
+
+
+def _counter(overlay: Overlay, positive: Positive | None) -> Callable[[Annotation], RegionCount]:
+    """What counts in a region, in a thread."""
+    found, shown, classes = overlay.found, overlay.shown, len(overlay.origin.colours)
+    assert isinstance(found, ObjectMap)
+    assert isinstance(shown, ShownObjects)
+    style = shown.style
+    return lambda region: count_in_region(found, style, classes, region.geometry, positive)
+
+
+def _measured(annotation: Annotation, count: RegionCount, names: Sequence[str]) -> Annotation:
+    return replace(
+        annotation, measurements=dict(annotation.measurements) | count.measurements(names)
+    )
+
+
+def _made_of(
+    overlay: Overlay, regions: list[Annotation], author: str
+) -> Callable[[], list[Annotation]] | None:
+    """What makes the regions, in a thread; None while nothing is shown."""
+    found, shown, colours = overlay.found, overlay.shown, overlay.origin.colours
+    wanted = shapely.union_all([each.geometry for each in regions]) if regions else None
+    if isinstance(found, ObjectMap) and isinstance(shown, ShownObjects):
+        style = shown.style
+        return lambda: annotations_of_objects(shown_inside(found, style, wanted), colours, author)
+    if not isinstance(shown, ShownHeatmap) or shown.heatmap is None:
+        return None
+    heatmap, cell = shown.heatmap, shown.found.cell
+    classes = shown.legend() if heatmap.classes is not None else [_of_one_value(overlay, shown)]
+
+    def work() -> list[Annotation]:
+        made = annotations_of_heatmap(heatmap, cell, classes, author)
+        if wanted is None:
+            return made
+        shapely.prepare(wanted)
+        return [each for each in made if wanted.intersects(each.geometry)]
+
+    return work
+
+
+def _of_one_value(overlay: Overlay, shown: ShownHeatmap) -> tuple[str, str]:
+    """Name and colour of what a heatmap of one value shows."""
+    which, colours = shown.style.shown, overlay.origin.colours
+    if which is not None and which < len(colours):
+        return colours[which]
+    return overlay.origin.name, class_colour(0)
+
+
+def _total_line(active: PaneAnnotations) -> list[str]:
+    count = len(active.document)
+    return ["1 annotation" if count == 1 else f"{count:,} annotations"] if count else []
+
+
+def _size_lines(chosen: Sequence[Annotation], mpp_um: float | None) -> list[str]:
+    shapes = np.array([each.geometry for each in chosen], dtype=object)
+    area, length = float(shapely.area(shapes).sum()), float(shapely.length(shapes).sum())
+    sizes = [shown_size(area, 0.0, mpp_um)] if area else []
+    if length:
+        sizes.append(f"{'perimeter' if area else 'length'} {shown_size(0.0, length, mpp_um)}")
+    head = "1 chosen" if len(chosen) == 1 else f"{len(chosen):,} chosen"
+    lines = [": ".join([head, ", ".join(sizes)]) if sizes else head]
+    if len(chosen) == 1 and chosen[0].measurements:
+        told = [f"{name} {value:,.6g}" for name, value in chosen[0].measurements.items()]
+        lines.append("Kept: " + "; ".join(told))
+    return lines
+
+
+def _count_line(name: str, counts: Sequence[RegionCount]) -> str:
+    total, area_mm2 = sum(each.count for each in counts), sum(each.area_mm2 for each in counts)
+    line = f"{name}: {total:,} objects"
+    if area_mm2:
+        line += f", {total / area_mm2:,.0f} per mm²"
+    if counts and counts[0].positive is not None:
+        positive = sum(each.positive or 0 for each in counts)
+        line += f", {positive:,} positive"
+        line += f" ({positive / total:.1%})" if total else ""
+    return line

@@ -1,0 +1,107 @@
+"""What one pane shows of its slide's annotations: what is chosen in it, its desk and layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from viewer.annotations.bookmarks import kept_view
+from viewer.annotations.selection import Selection
+from viewer.canvas.annotating.desk import Desk
+from viewer.canvas.annotations_layer import AnnotationsLayer
+from viewer.canvas.layer import Stratum
+from viewer.canvas.notes_layer import NotesLayer
+from viewer.geometry import Box
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from viewer.annotations.annotation import Annotation
+    from viewer.annotations.document import Document, Step
+    from viewer.canvas.annotating.desk import DrawingOptions
+    from viewer.ui.annotations.slide_annotations import SlideAnnotations
+    from viewer.ui.slide_pane import SlidePane
+
+_TRAVEL_MARGIN = 1.3
+"""The field is so much larger than what is travelled to."""
+_NEAREST_MPP_UM = 0.25
+"""As near as small things are travelled to: 40x."""
+
+
+class PaneAnnotations:
+    """There from the opening of the slide's annotations until the slide leaves the pane."""
+
+    def __init__(
+        self,
+        pane: SlidePane,
+        slide: SlideAnnotations,
+        options: DrawingOptions,
+        say: Callable[[str], object],
+        author: str,
+    ) -> None:
+        self.pane = pane
+        self.slide = slide
+        canvas = pane.canvas
+        self.selection = Selection(slide.document)
+        self.desk = Desk(
+            slide.document,
+            self.selection,
+            options,
+            say,
+            author=author,
+            mpp_um=canvas.optics.mean_mpp_um,
+        )
+        self.layer = AnnotationsLayer(slide.document, self.selection, canvas.update)
+        self.notes = NotesLayer(slide.document, canvas.update)
+        canvas.add_layer(self.layer, Stratum.ANNOTATIONS)
+        canvas.add_layer(self.notes, Stratum.ANNOTATIONS)
+
+    @property
+    def document(self) -> Document:
+        return self.slide.document
+
+    @property
+    def chosen(self) -> list[Annotation]:
+        """In the order of drawing."""
+        return self.selection.annotations
+
+    @property
+    def author(self) -> str:
+        return self.desk.author
+
+    @property
+    def mpp_um(self) -> float | None:
+        return self.pane.canvas.optics.mean_mpp_um
+
+    def do(self, step: Step) -> bool:
+        """Carries out a step; False where nothing was to be done or may be done."""
+        return self.desk.do(step) is not None
+
+    def show(self, *, is_shown: bool, is_filled: bool, has_names: bool) -> None:
+        """What is painted."""
+        self.layer.show(is_shown=is_shown, is_filled=is_filled, has_names=has_names)
+        self.notes.set_shown(shown=is_shown)
+
+    def travel(self, annotations: Iterable[Annotation]) -> None:
+        """Shows annotations as large as they fit."""
+        wanted = list(annotations)
+        if not wanted:
+            return
+        canvas = self.pane.canvas
+        kept = kept_view(wanted[0], canvas.view.size) if len(wanted) == 1 else None
+        if kept is not None:
+            canvas.show_view(kept, animated=True)
+            return
+        bounds = [annotation.geometry.bounds for annotation in wanted]
+        x0, y0, x1, y1 = (list(each) for each in zip(*bounds, strict=True))
+        box = Box(min(x0), min(y0), max(x1), max(y1))
+        field = Box.around(box.center, box.width * _TRAVEL_MARGIN, box.height * _TRAVEL_MARGIN)
+        nearest = _NEAREST_MPP_UM / (self.mpp_um or _NEAREST_MPP_UM)
+        canvas.go_to(box.center, max(canvas.view.showing(field).downsample, nearest))
+
+    def close(self) -> None:
+        """Takes the layers off the canvas."""
+        canvas = self.pane.canvas
+        for layer in (self.layer, self.notes):
+            canvas.remove_layer(layer)
+            layer.close()
+        self.selection.close()

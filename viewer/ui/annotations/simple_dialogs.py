@@ -1,0 +1,171 @@
+"""Small dialogs of annotations: numbers, what is positive, problems to read and copy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QFontDatabase
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QLabel,
+    QPlainTextEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from viewer.overlays.counting import Positive
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from viewer.overlays.object_style import Histogram
+
+_MOST_LINES = 5000
+
+
+class DistanceDialog(QDialog):
+    """Asks for a length in micrometres, in pixels where the scale is unknown."""
+
+    def __init__(
+        self,
+        title: str,
+        sentence: str,
+        value: float,
+        low: float,
+        parent: QWidget,
+        *,
+        is_um: bool,
+    ) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(title)
+        self.box = QDoubleSpinBox(self)
+        self.box.setRange(low, 10_000.0)
+        self.box.setDecimals(1)
+        self.box.setSuffix(" µm" if is_um else " px")
+        self.box.setValue(value)
+        self.box.setAccessibleName(title)
+        told = QLabel(sentence, self)
+        told.setWordWrap(True)
+        layout = QVBoxLayout(self)
+        layout.addWidget(told)
+        layout.addWidget(self.box)
+        layout.addWidget(_ok_cancel(self))
+        self.box.selectAll()
+
+
+class CountDialog(QDialog):
+    """Asks which objects are positive; by default none is looked at."""
+
+    def __init__(
+        self,
+        regions: int,
+        overlay: str,
+        measurements: Sequence[str],
+        spread: dict[str, Histogram],
+        parent: QWidget,
+    ) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Count objects")
+        self._spread = spread
+        many = "the chosen region" if regions == 1 else f"each of {regions:,} chosen regions"
+        told = QLabel(
+            f"Counts the objects of {overlay} whose middle lies in {many}. The numbers are kept"
+            " with the regions and exported with them.",
+            self,
+        )
+        told.setWordWrap(True)
+        told.setTextFormat(Qt.TextFormat.PlainText)
+        self.is_asked = QCheckBox("Count &positive objects, such as Ki-67", self)
+        self.is_asked.setEnabled(bool(measurements))
+        self.measurement = QComboBox(self)
+        self.measurement.addItems(list(measurements))
+        self.threshold = QDoubleSpinBox(self)
+        self.threshold.setRange(-1e9, 1e9)
+        self.threshold.setDecimals(3)
+        form = QFormLayout()
+        form.addRow("&Measurement:", self.measurement)
+        form.addRow("At &least:", self.threshold)
+        layout = QVBoxLayout(self)
+        layout.addWidget(told)
+        layout.addWidget(self.is_asked)
+        layout.addLayout(form)
+        layout.addWidget(_ok_cancel(self))
+        self.is_asked.toggled.connect(self._show_asked)
+        self.measurement.currentTextChanged.connect(self._propose)
+        likely = [name for name in measurements if "DAB" in name or "OD" in name]
+        self.measurement.setCurrentText(likely[0] if likely else "")
+        self._propose(self.measurement.currentText())
+        self._show_asked(asked=False)
+
+    @property
+    def positive(self) -> Positive | None:
+        """What was asked for."""
+        if not self.is_asked.isChecked():
+            return None
+        return Positive(self.measurement.currentText(), self.threshold.value())
+
+    def _show_asked(self, asked: bool) -> None:
+        self.measurement.setEnabled(asked)
+        self.threshold.setEnabled(asked)
+
+    def _propose(self, name: str) -> None:
+        """Between the ends of what was measured."""
+        spread = self._spread.get(name)
+        if spread is not None:
+            low, high = float(spread.edges[0]), float(spread.edges[-1])
+            self.threshold.setValue((low + high) / 2)
+            self.threshold.setSingleStep((high - low) / 50)
+
+
+class ProblemsDialog(QDialog):
+    """What of a file is not as it was, a line each, to read and to copy."""
+
+    def __init__(self, title: str, sentence: str, lines: Sequence[str], parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(title)
+        told = QLabel(sentence, self)
+        told.setWordWrap(True)
+        told.setTextFormat(Qt.TextFormat.PlainText)
+        shown = list(lines[:_MOST_LINES])
+        if len(lines) > _MOST_LINES:
+            shown.append(f"and {len(lines) - _MOST_LINES:,} more")
+        self.text = QPlainTextEdit("\n".join(shown), self)
+        self.text.setReadOnly(True)
+        self.text.setAccessibleName("Problems")
+        self.text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
+        self.copy = QPushButton("&Copy all", self)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
+        buttons.addButton(self.copy, QDialogButtonBox.ButtonRole.ActionRole)
+        buttons.rejected.connect(self.reject)
+        self.copy.clicked.connect(self._copy)
+        layout = QVBoxLayout(self)
+        layout.addWidget(told)
+        layout.addWidget(self.text, 1)
+        layout.addWidget(buttons)
+        self.resize(560, 320)
+
+    def _copy(self) -> None:
+        self.text.selectAll()
+        self.text.copy()
+
+
+def open_dialog(dialog: QDialog) -> None:
+    """Shows a dialog over its window without waiting; it goes when it is closed."""
+    dialog.finished.connect(dialog.deleteLater)
+    dialog.open()
+
+
+def _ok_cancel(dialog: QDialog) -> QDialogButtonBox:
+    buttons = QDialogButtonBox(
+        QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel, dialog
+    )
+    buttons.accepted.connect(dialog.accept)
+    buttons.rejected.connect(dialog.reject)
+    return buttons
