@@ -46,6 +46,8 @@ class Settings(msgspec.Struct, omit_defaults=True):
         Bound of the kept results of models; those not used for longest go first.
     snapping, avoid_overlap, brush_px, brush_on_slide
         How annotations are drawn; see `viewer.canvas.annotating.desk.DrawingOptions`.
+    annotations_beside
+        Whether annotations lie beside their slide instead of in the data folder.
     shortcuts
         Command id -> keys in Qt's portable text, only where they differ from the defaults.
     """
@@ -71,6 +73,7 @@ class Settings(msgspec.Struct, omit_defaults=True):
     avoid_overlap: bool = False
     brush_px: float = 50.0
     brush_on_slide: bool = False
+    annotations_beside: bool = False
     recent_slides: list[str] = []
     shortcuts: dict[str, list[str]] = {}
 
@@ -150,6 +153,12 @@ CHOICES: tuple[Choice, ...] = (
         1,
         1024,
         1,
+    ),
+    Choice(
+        "annotations_beside",
+        "Annotations beside slides",
+        "Keep annotations in a file beside the slide, where its folder can be written to;"
+        " for slides opened next",
     ),
     Choice("reader", "Reader", "The pseudonym under which your readings are recorded"),
     Choice("record_names", "Record slide names", "Sessions may hold the names of slide files"),

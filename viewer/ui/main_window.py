@@ -17,11 +17,14 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from viewer.annotations.sniffing import contents
 from viewer.folders import config_folder
 from viewer.inference.bundle import MODEL_FILE
 from viewer.overlays.result_files import RESULT_SUFFIXES
 from viewer.settings import Settings, save_settings
 from viewer.ui.actions import ActionSet
+from viewer.ui.annotations.files import READ_SUFFIXES
+from viewer.ui.annotations.part import AnnotationsPart
 from viewer.ui.annotations.toolbox import Toolbox
 from viewer.ui.associated_dock import AssociatedDock
 from viewer.ui.background import Background
@@ -104,6 +107,12 @@ class MainWindow(QMainWindow):
         self.overlays = OverlaysPart(self)
         self.toolbox = Toolbox(self)
         self.recording = RecordingPart(self)
+        self.annotations = AnnotationsPart(self)
+        layout.insertWidget(1, self.annotations.banner)
+        self.annotations.opened.connect(
+            lambda each: self.toolbox.take_desk(each.pane, each.desk, each.layer)
+        )
+        self.annotations.closing.connect(lambda each: self.toolbox.release(each.pane))
         self._place_docks()
         self._connect()
         for pane in self.panes.panes:
@@ -190,6 +199,7 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         """Keeps the window's state, frees the slides and ends all threads."""
         self._keep_state()
+        self.annotations.shut_down()
         self.toolbox.shut_down()
         self.recording.shut_down()
         self.overlays.shut_down()
@@ -210,6 +220,7 @@ class MainWindow(QMainWindow):
             self.display,
             self.properties,
             self.associated,
+            self.annotations.dock,
             self.overlays.dock,
             panels.sessions,
             panels.seen,
@@ -230,10 +241,11 @@ class MainWindow(QMainWindow):
                 self.display,
                 self.properties,
                 self.associated,
+                self.annotations.dock,
                 self.overlays.dock,
                 panels.sessions,
             ],
-            [170, 300, 300, 300, 300, 340],
+            [170, 300, 300, 300, 340, 300, 340],
             Qt.Orientation.Horizontal,
         )
 
@@ -244,6 +256,7 @@ class MainWindow(QMainWindow):
             "display": self.display,
             "properties": self.properties,
             "associated": self.associated,
+            "annotations": self.annotations.dock,
             "overlays": self.overlays.dock,
             "sessions": self.recording.panels.sessions,
             "seen": self.recording.panels.seen,
@@ -259,11 +272,12 @@ class MainWindow(QMainWindow):
                     self.display,
                     self.properties,
                     self.associated,
+                    self.annotations.dock,
                     self.overlays.dock,
                     self.recording.panels.sessions,
                     self.recording.panels.seen,
                 ],
-                [200, 300, 300, 300, 180, 440],
+                [200, 300, 300, 400, 300, 180, 440],
                 Qt.Orientation.Vertical,
             )
             dock.raise_()
@@ -316,6 +330,8 @@ class MainWindow(QMainWindow):
             self.overlays.take_model(path)
         for path in [path for path, kind in paths if kind == "results"]:
             self.overlays.take_results(path, pane)
+        for path in [path for path, kind in paths if kind == "annotations"]:
+            self.annotations.files.take(path, pane)
         if folders:
             self.tray.show_folder(folders[0])
         elif len(slides) > 1:
@@ -378,6 +394,10 @@ class MainWindow(QMainWindow):
             panes=len(self.panes.panes),
             slides_in_tray=len(self.tray.model.paths),
             has_icc_profile=source is not None and source.info.icc_profile is not None,
+            can_annotate=self.annotations.can_annotate,
+            annotations_chosen=self.annotations.chosen_count,
+            can_undo=self.annotations.can_undo,
+            can_redo=self.annotations.can_redo,
             is_recording=self.recording.control.state is not RecordingState.OFF,
             is_reviewing=self.recording.review.is_active,
         )
@@ -400,6 +420,7 @@ class MainWindow(QMainWindow):
         self.commands["view.dark_theme"].setChecked(theme_named(settings.theme) is DARK)
         self.commands["view.scale_bar"].setChecked(settings.show_scale_bar)
         self._show_recent()
+        self.annotations.apply_settings()
         for pane in self.panes.panes:
             self._apply_settings_to(pane)
 
@@ -467,8 +488,10 @@ class MainWindow(QMainWindow):
 
 
 def _kind(path: Path) -> str:
+    suffix = path.suffix.lower()
     if not path.is_dir():
-        suffix = path.suffix.lower()
+        if suffix in READ_SUFFIXES and contents(path).has_annotations:
+            return "annotations"
         return "model" if suffix == ".zip" else "results" if suffix in RESULT_SUFFIXES else "slide"
     return "model" if (path / MODEL_FILE).is_file() else "folder"
 

@@ -272,17 +272,16 @@ class AnnotationsDock(QDockWidget):
             if self.model.rowCount(index) <= _MOST_UNFOLDED:
                 self.tree.expand(index)
 
-    def _unfold_new(self, parent: object) -> None:
+    def _unfold_new(self, parent: QModelIndex) -> None:
         """A class unfolds with the first annotation that comes into it."""
-        is_first = isinstance(parent, QModelIndex) and parent.isValid()
-        if is_first and self.model.rowCount(parent) == 1:
+        if parent.isValid() and self.model.rowCount(parent) == 1:
             self.tree.expand(parent)
 
     def _on_selected(self) -> None:
         if self._is_showing:
             return
         ids: set[UUID] = set()
-        for run in self.tree.selectionModel().selection():
+        for run in self.tree.selectionModel().selection().toList():
             if run.parent().isValid():
                 ids.update(self.model.ids_in(run.parent(), run.top(), run.bottom()))
             else:

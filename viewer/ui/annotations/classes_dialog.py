@@ -191,6 +191,17 @@ class ClassesDialog(QDialog):
     def tell(self, sentence: str) -> None:
         self.message.setText(sentence)
 
+    def take(self, classes: Palette) -> None:
+        """Shows the classes of a file; keys that commands have are left out."""
+        free = tuple(
+            msgspec.structs.replace(each, key="")
+            if each.key and owner_of(self._bindings, each.key, "") is not None
+            else each
+            for each in classes
+        )
+        self.model.replace(free)
+        self.tell(f"{len(free)} classes were read.")
+
     def set_colour(self, colour: str) -> None:
         """Of the chosen class, "#rrggbb"."""
         row = self._row()

@@ -12,9 +12,11 @@ from viewer.annotations import acts, editing
 from viewer.annotations.acts import ActError
 from viewer.annotations.annotation import DESCRIPTION
 from viewer.annotations.document import changing, removing
-from viewer.annotations.qupath import qupath_text, read_qupath_text
+from viewer.annotations.qupath import read_qupath_text
+from viewer.annotations.qupath_writing import qupath_text
 from viewer.annotations.reading import AnnotationFileError, Problem
 from viewer.ui.annotations.simple_dialogs import DistanceDialog, open_dialog
+from viewer.ui.annotations.wording import LOCKED, many
 from viewer.ui.background import Background
 
 if TYPE_CHECKING:
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
 _AT_ONCE = 300
 """Annotations that are edited without a thread: quicker than the eye."""
 _SIMPLIFY_UM, _GROW_UM = 1.0, 10.0
-_LOCKED = "Locked annotations stay as they are (Ctrl+K unlocks)."
 
 
 class EditingCommands(QObject):
@@ -86,7 +87,7 @@ class EditingCommands(QObject):
         if chosen:
             active.do(acts.set_class(chosen, which, active.author))
             name = which.name if which else "no class"
-            self._window.say(f"{_many(len(chosen))} of {name} now.")
+            self._window.say(f"{many(len(chosen))} of {name} now.")
         elif not active.chosen:
             self._window.say(f"New annotations: {which.name if which else 'no class'}.")
 
@@ -102,7 +103,7 @@ class EditingCommands(QObject):
         if active is None or before is None:
             return
         if before.is_locked:
-            self._window.say(_LOCKED)
+            self._window.say(LOCKED)
             return
         active.do(changing(label, [(before, edit(before).signed(active.author))]))
 
@@ -123,7 +124,7 @@ class EditingCommands(QObject):
         active = self._active()
         chosen = self._changeable(active) if active is not None else []
         if active is not None and chosen and active.do(removing("Delete", chosen)):
-            self._window.say(f"{_many(len(chosen))} removed.")
+            self._window.say(f"{many(len(chosen))} removed.")
 
     def _copy(self) -> None:
         active = self._active()
@@ -135,7 +136,7 @@ class EditingCommands(QObject):
 
     def _on_copied(self, text: str, count: int) -> None:
         QGuiApplication.clipboard().setText(text)
-        self._window.say(f"{_many(count)} copied as GeoJSON.")
+        self._window.say(f"{many(count)} copied as GeoJSON.")
 
     def _paste(self) -> None:
         active = self._active()
@@ -165,7 +166,7 @@ class EditingCommands(QObject):
         if active.do(step):
             active.selection.choose(change.id for change in step.changes)
             told = f" {left_out} could not be read." if left_out else ""
-            self._window.say(f"{_many(len(read))} pasted.{told}")
+            self._window.say(f"{many(len(read))} pasted.{told}")
 
     def _on_not_pasted(self, error: Exception) -> None:
         known = isinstance(error, AnnotationFileError)
@@ -182,7 +183,7 @@ class EditingCommands(QObject):
         active = self._active()
         if active is not None:
             active.selection.choose(annotation.id for annotation in active.document)
-            self._window.say(f"{_many(len(active.selection))} chosen.")
+            self._window.say(f"{many(len(active.selection))} chosen.")
 
     # Shapes ----------------------------------------------------------------------------------
 
@@ -243,7 +244,7 @@ class EditingCommands(QObject):
             return
         locked = not all(annotation.is_locked for annotation in active.chosen)
         if active.do(acts.set_locked(active.chosen, locked=locked)):
-            self._window.say(f"{_many(len(active.chosen))} {'locked' if locked else 'unlocked'}.")
+            self._window.say(f"{many(len(active.chosen))} {'locked' if locked else 'unlocked'}.")
 
     def _whole_slide(self) -> None:
         active = self._active()
@@ -258,7 +259,7 @@ class EditingCommands(QObject):
     def _changeable(self, active: PaneAnnotations) -> list[Annotation]:
         chosen = active.selection.changeable
         if len(chosen) < len(active.selection):
-            self._window.say(_LOCKED)
+            self._window.say(LOCKED)
         return chosen
 
     def _carry_out(self, active: PaneAnnotations, count: int, make: Callable[[], Step]) -> None:
@@ -269,7 +270,7 @@ class EditingCommands(QObject):
             except ActError as error:
                 self._window.say(str(error))
             return
-        self._window.say(f"Working on {_many(count)}...")
+        self._window.say(f"Working on {many(count)}...")
         self._background.run(make, lambda step: self._do(active, step), self._on_not_done)
 
     def _do(self, active: PaneAnnotations, step: Step) -> None:
@@ -287,7 +288,3 @@ class EditingCommands(QObject):
 
     def _on_not_done(self, error: Exception) -> None:
         self._window.say(str(error))
-
-
-def _many(count: int) -> str:
-    return "1 annotation" if count == 1 else f"{count:,} annotations"

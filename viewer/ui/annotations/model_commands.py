@@ -19,6 +19,7 @@ from viewer.overlays.object_style import Histogram, histogram
 from viewer.overlays.to_annotations import annotations_of_heatmap, annotations_of_objects
 from viewer.ui.annotations.annotation_model import shown_size
 from viewer.ui.annotations.simple_dialogs import CountDialog, open_dialog
+from viewer.ui.annotations.wording import LOCKED, many
 from viewer.ui.background import Background, Task
 from viewer.ui.overlays.shown_heatmap import ShownHeatmap
 from viewer.ui.overlays.shown_objects import ShownObjects
@@ -133,7 +134,7 @@ class ModelCommands(QObject):
     def _count(self, active: PaneAnnotations, overlay: Overlay, positive: Positive | None) -> None:
         regions = [each for each in _regions(active) if not each.is_locked]
         if not regions:
-            self._window.say("Locked annotations stay as they are (Ctrl+K unlocks).")
+            self._window.say(LOCKED)
             return
         count = _counter(overlay, positive)
         self._window.say("Counting...")
@@ -264,7 +265,7 @@ def _of_one_value(overlay: Overlay, shown: ShownHeatmap) -> tuple[str, str]:
 
 def _total_line(active: PaneAnnotations) -> list[str]:
     count = len(active.document)
-    return ["1 annotation" if count == 1 else f"{count:,} annotations"] if count else []
+    return [many(count)] if count else []
 
 
 def _size_lines(chosen: Sequence[Annotation], mpp_um: float | None) -> list[str]:

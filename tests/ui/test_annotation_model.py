@@ -1,0 +1,169 @@
+"""The tree of annotations follows the document, also with a hundred thousand of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import shapely
+from PySide6.QtCore import QModelIndex, Qt
+from PySide6.QtTest import QAbstractItemModelTester
+from pytestqt.qtbot import QtBot
+
+from viewer.annotations.annotation import Annotation, AnnotationClass
+from viewer.annotations.document import Document, adding, changing, removing
+from viewer.ui.annotations.annotation_model import (
+    AUTHOR,
+    LOCK,
+    NAME,
+    SIZE,
+    AnnotationModel,
+    shown_size,
+)
+
+TUMOUR, STROMA = AnnotationClass("Tumor", "#c80000"), AnnotationClass("Stroma", "#96c896")
+
+
+def _square(side: float, which: AnnotationClass | None = TUMOUR, name: str = "") -> Annotation:
+    return Annotation(shapely.box(0, 0, side, side), shown_as=which, name=name)
+
+
+@pytest.fixture
+def model(qtbot: QtBot) -> AnnotationModel:
+    """Watched by Qt's own tester, which complains of any inconsistent signal."""
+    made = AnnotationModel()
+    QAbstractItemModelTester(made, QAbstractItemModelTester.FailureReportingMode.Fatal, made)
+    return made
+
+
+def _shown(model: AnnotationModel) -> dict[str, list[str]]:
+    rows: dict[str, list[str]] = {}
+    for row in range(model.rowCount()):
+        parent = model.index(row, 0)
+        children = [model.index(child, 0, parent) for child in range(model.rowCount(parent))]
+        rows[model.data(parent)] = [model.data(child) for child in children]
+    return rows
+
+
+def _follow(model: AnnotationModel, held: Sequence[Annotation]) -> Document:
+    document = Document(held)
+    model.show_document(document, mpp_um=0.5)
+    document.listen(model.apply)
+    return document
+
+
+def test_classes_hold_their_annotations_with_counts_and_totals(model: AnnotationModel) -> None:
+    _follow(model, [_square(20, None), _square(20, name="b"), _square(40, STROMA), _square(10)])
+    assert _shown(model) == {
+        "Stroma (1)": ["Rectangle"],
+        "Tumor (2)": ["Rectangle", "b"],
+        "No class (1)": ["Rectangle"],
+    }
+    tumour = model.index_of_class("Tumor")
+    assert model.data(tumour.siblingAtColumn(SIZE)) == "125 µm²"
+    assert not model.data(tumour, Qt.ItemDataRole.DecorationRole).isNull()
+
+
+def test_the_tree_follows_what_is_done_and_undone(model: AnnotationModel) -> None:
+    a, b = _square(20, name="a"), _square(20, name="b")
+    document = _follow(model, [a])
+    document.do(adding("Add", [b, _square(20, STROMA, "c")]))
+    assert _shown(model) == {"Stroma (1)": ["c"], "Tumor (2)": ["a", "b"]}
+    document.do(changing("Set class", [(b, replace(b, shown_as=STROMA))]))
+    assert _shown(model) == {"Stroma (2)": ["b", "c"], "Tumor (1)": ["a"]}
+    document.do(changing("Rename", [(a, replace(a, name="z"))]))
+    document.do(removing("Delete", [document[b.id]]))
+    assert _shown(model) == {"Stroma (1)": ["c"], "Tumor (1)": ["z"]}
+    for _ in range(4):
+        document.undo()
+    assert _shown(model) == {"Tumor (1)": ["a"]}
+    for _ in range(4):
+        document.redo()
+    assert _shown(model) == {"Stroma (1)": ["c"], "Tumor (1)": ["z"]}
+
+
+@pytest.mark.parametrize("column", [NAME, SIZE, LOCK, AUTHOR])
+def test_new_rows_come_in_order_both_ways(model: AnnotationModel, column: int) -> None:
+    document = _follow(model, [_square(side, name=str(side)) for side in (3, 1, 2)])
+    for order in (Qt.SortOrder.AscendingOrder, Qt.SortOrder.DescendingOrder):
+        model.sort(column, order)
+        added = [_square(side, name=str(side)) for side in (9, 0.5, 2.5)]
+        document.do(adding("Add", added))
+        incremental = _shown(model)
+        model.show_document(document, 0.5)
+        assert _shown(model) == incremental
+        for each in document:
+            assert model.annotation_at(model.index_of(each.id)) == each
+        document.undo()
+    if column == SIZE:
+        assert _shown(model)["Tumor (3)"] == ["3", "2", "1"]
+
+
+def test_the_filter_finds_by_all_words_and_new_ones_must_pass_it(model: AnnotationModel) -> None:
+    document = _follow(model, [_square(5, name="Margin left"), _square(5, STROMA, "Vessel")])
+    model.set_filter("tumor MARGIN")
+    assert _shown(model) == {"Tumor (1)": ["Margin left"]}
+    document.do(adding("Add", [_square(5, name="margin right"), _square(5, name="other")]))
+    assert _shown(model) == {"Tumor (2)": ["Margin left", "margin right"]}
+    found = next(each for each in document if each.name == "margin right")
+    document.do(changing("Rename", [(found, replace(found, name="x"))]))
+    assert _shown(model) == {"Tumor (1)": ["Margin left"]}
+    model.set_filter("")
+    assert model.shown_count == 4
+
+
+def test_a_hundred_thousand_are_listed_found_and_changed(model: AnnotationModel) -> None:
+    classes = [AnnotationClass(name) for name in "ABCDE"]
+    zeros, sides = np.zeros(100_000), np.arange(1.0, 100_001.0)
+    squares = shapely.box(zeros, zeros, sides, zeros + 1)
+    held = [
+        Annotation(shape, shown_as=classes[at % 5], name=f"n{at}")
+        for at, shape in enumerate(squares.tolist())
+    ]
+    document = Document(held)
+    plain = AnnotationModel()
+    plain.show_document(document, 0.5)
+    document.listen(plain.apply)
+    parents = [plain.index(row, 0) for row in range(plain.rowCount())]
+    assert [plain.rowCount(parent) for parent in parents] == [20_000] * 5
+    plain.sort(SIZE, Qt.SortOrder.DescendingOrder)
+    assert plain.id_at(plain.index(0, 0, plain.index(4, 0))) == held[-1].id
+    document.do(changing("Rename", [(held[7], replace(held[7], name="seven"))]))
+    assert plain.data(plain.index_of(held[7].id)) == "seven"
+    runs = plain.runs_of([each.id for each in held])
+    assert [(first.row(), last.row()) for first, last in runs] == [(0, 19_999)] * 5
+    document.do(removing("Delete", list(document)[:60_000]))
+    assert plain.shown_count == 40_000
+    document.undo()
+    assert plain.shown_count == 100_000
+    plain.set_filter("seven")
+    assert plain.rowCount(plain.index(0, 0)) == 1
+
+
+def test_only_names_of_unlocked_annotations_are_edited(model: AnnotationModel) -> None:
+    free, locked = _square(5, name="a"), replace(_square(5, name="b"), is_locked=True)
+    document = _follow(model, [free, locked])
+    told: list[tuple[object, str]] = []
+    model.renamed.connect(lambda id_, name: told.append((id_, name)))
+    editable = Qt.ItemFlag.ItemIsEditable
+    assert model.flags(model.index_of(free.id)) & editable
+    assert not model.flags(model.index_of(locked.id)) & editable
+    assert not model.flags(model.index_of(free.id).siblingAtColumn(SIZE)) & editable
+    assert model.setData(model.index_of(free.id), " new ")
+    assert model.setData(model.index_of(free.id), "a")
+    assert told == [(free.id, "new")]
+    document.is_read_only = True
+    assert not model.flags(model.index_of(free.id)) & editable
+    model.show_document(None, None)
+    assert model.rowCount(QModelIndex()) == 0
+
+
+def test_sizes_are_told_in_units_that_read_well() -> None:
+    assert shown_size(400, 80, 0.5) == "100 µm²"
+    assert shown_size(4e6, 8000, 0.5) == "1.000 mm²"
+    assert shown_size(0, 300, 0.5) == "150.0 µm"
+    assert shown_size(0, 60_000, 0.5) == "30.00 mm"
+    assert shown_size(0, 0, 0.5) == ""
+    assert shown_size(400, 80, None) == "400 px²"

@@ -1,0 +1,110 @@
+"""Keeps the panel's list in step with the active pane, both ways."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QPoint, Qt
+from PySide6.QtWidgets import QMenu
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from viewer.annotations.document import Step
+    from viewer.ui.annotations.annotations_dock import AnnotationsDock
+    from viewer.ui.annotations.part import AnnotationsPart
+    from viewer.ui.main_window import MainWindow
+
+_MENU = ("annotate.lock", "edit.duplicate", "edit.copy", "annotate.count", "edit.delete")
+
+
+class Listing(QObject):
+    """Does nothing while the panel is hidden."""
+
+    def __init__(self, window: MainWindow, part: AnnotationsPart, dock: AnnotationsDock) -> None:
+        super().__init__(part)
+        self._window = window
+        self._part = part
+        self._dock = dock
+        dock.shown.connect(self.show)
+        dock.chosen_changed.connect(self._choose)
+        dock.travelled.connect(self._travel)
+        dock.described.connect(part.editing.describe)
+        dock.model.renamed.connect(part.editing.rename)
+        dock.model.filled.connect(self.show_chosen)
+        dock.menu_requested.connect(self._open_menu)
+
+    def show(self) -> None:
+        """Lists the annotations of the active pane."""
+        active = self._part.active
+        if self._dock.isHidden():
+            self._dock.model.show_document(None, None)
+            return
+        if active is None:
+            self._dock.model.show_document(None, None)
+            is_open = self._window.panes.active.source is not None
+            self._dock.show_notice("" if is_open else "Open a slide to draw on it.")
+        else:
+            self._dock.model.show_document(active.document, active.mpp_um)
+            self._dock.show_notice(_notice(active.document.is_read_only, len(active.document)))
+        self.show_chosen()
+
+    def follow(self, step: Step) -> None:
+        """Shows what a step of the active pane's document changed."""
+        active = self._part.active
+        if active is None or self._dock.isHidden():
+            return
+        if not step.label:
+            self.show()
+            return
+        self._dock.model.apply(step)
+        self._dock.show_notice(_notice(active.document.is_read_only, len(active.document)))
+        if any(change.id in active.selection for change in step.changes):
+            self.show_chosen()
+
+    def show_chosen(self) -> None:
+        """Selects what is chosen in the active pane."""
+        active = self._part.active
+        if active is None or self._dock.isHidden():
+            self._dock.show_chosen((), None, can_describe=False)
+            return
+        chosen = active.selection
+        one = active.chosen[0] if len(chosen) == 1 else None
+        self._dock.show_chosen(
+            chosen,
+            None if one is None else (one.id, one.description),
+            can_describe=self._part.can_annotate and one is not None and not one.is_locked,
+        )
+
+    def _choose(self, ids: set[UUID]) -> None:
+        if self._part.active is not None:
+            self._part.active.selection.choose(ids)
+
+    def _travel(self) -> None:
+        active = self._part.active
+        if active is not None:
+            active.travel(active.chosen)
+
+    def _open_menu(self, at: QPoint) -> None:
+        menu = QMenu(self._dock)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        commands = self._window.commands
+        has_chosen = self._part.chosen_count > 0
+        travel = menu.addAction("&Go there", self._travel)
+        rename = menu.addAction("Re&name", self._dock.rename)
+        travel.setEnabled(has_chosen)
+        rename.setEnabled(has_chosen and self._part.can_annotate)
+        classes = menu.addMenu("Set &class")
+        classes.setEnabled(has_chosen and self._part.can_annotate)
+        self._part.classes.fill_menu(classes)
+        menu.addMenu(self._window.menus["Shapes"])
+        menu.addSeparator()
+        for name in _MENU:
+            menu.addAction(commands[name])
+        menu.popup(at)
+
+
+def _notice(is_read_only: bool, count: int) -> str:
+    if is_read_only:
+        return "Another window draws on this slide: nothing can be changed here."
+    return "" if count else "Nothing is drawn yet: take a tool from the Annotate menu."

@@ -1,0 +1,67 @@
+"""Bookmarks and sticky notes: points that keep a view, or what somebody wrote there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QInputDialog
+
+from viewer.annotations.bookmarks import bookmark, next_name, note
+from viewer.annotations.document import adding
+from viewer.recording.events import Bookmarked, NoteTaken
+from viewer.ui.annotations.simple_dialogs import open_dialog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from viewer.ui.annotations.pane_annotations import PaneAnnotations
+    from viewer.ui.main_window import MainWindow
+
+
+class NoteCommands(QObject):
+    """Owned by the part."""
+
+    def __init__(
+        self,
+        window: MainWindow,
+        active: Callable[[], PaneAnnotations | None],
+        parent: QObject,
+    ) -> None:
+        super().__init__(parent)
+        self._window = window
+        self._active = active
+        window.commands.on("annotate.bookmark", self._bookmark)
+        window.commands.on("annotate.note", self._ask_note)
+
+    def _bookmark(self) -> None:
+        active = self._active()
+        if active is None:
+            return
+        view = active.pane.canvas.view
+        made = bookmark(view, next_name(active.document), active.author)
+        if not active.do(adding("Bookmark", [made])):
+            return
+        active.selection.choose([made.id])
+        event = Bookmarked(round(view.center.x, 1), round(view.center.y, 1), made.name)
+        self._window.recording.control.record(event, active.pane)
+        self._window.say(f"Bookmarked as {made.name}: double click it in the list to come back.")
+
+    def _ask_note(self) -> None:
+        active = self._active()
+        if active is None:
+            return
+        place = active.pane.canvas.view.center
+        dialog = QInputDialog(self._window)
+        dialog.setWindowTitle("Sticky note")
+        dialog.setLabelText("What is to be known here?")
+        dialog.setOption(QInputDialog.InputDialogOption.UsePlainTextEditForTextInput)
+
+        def stick(text: str) -> None:
+            text = text.strip()
+            if not text or not active.do(adding("Sticky note", [note(place, text, active.author)])):
+                return
+            self._window.recording.control.record(NoteTaken(len(text), text), active.pane)
+
+        dialog.textValueSelected.connect(stick)
+        open_dialog(dialog)

@@ -1,0 +1,92 @@
+"""The table of classes: how many, how large, how many objects inside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QFileDialog,
+    QHeaderView,
+    QLabel,
+    QPushButton,
+    QTreeWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from viewer.annotations.statistics import cells, columns
+from viewer.ui.annotations.annotation_model import swatch
+from viewer.ui.annotations.simple_dialogs import open_dialog
+from viewer.ui.widgets import KeyedTree
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from viewer.annotations.statistics import ClassFigures
+
+_DECIMALS = {2: 3, 3: 1}
+"""Of areas and lengths."""
+
+
+class StatisticsDialog(QDialog):
+    """Copied by Ctrl+C, written as CSV."""
+
+    export_requested = Signal(object)
+    """The Path to write to."""
+
+    def __init__(
+        self, figures: Sequence[ClassFigures], mpp_um: float | None, name: str, parent: QWidget
+    ) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Statistics")
+        self._name = name
+        told = QLabel(
+            "Lengths are perimeters of regions and lengths of lines. Objects are those counted"
+            " with Count objects.",
+            self,
+        )
+        told.setWordWrap(True)
+        self.table = KeyedTree(self)
+        self.table.setAccessibleName("Statistics of each class")
+        self.table.setHeaderLabels([each.replace("mm2", "mm²") for each in columns(mpp_um)])
+        self.table.setRootIsDecorated(False)
+        self.table.setAlternatingRowColors(True)
+        for each in figures:
+            self.table.addTopLevelItem(_row(each, mpp_um))
+        header = self.table.header()
+        header.setStretchLastSection(False)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        self.export = QPushButton("&Export CSV...", self)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
+        buttons.addButton(self.export, QDialogButtonBox.ButtonRole.ActionRole)
+        buttons.rejected.connect(self.reject)
+        self.export.clicked.connect(self._ask_where)
+        layout = QVBoxLayout(self)
+        layout.addWidget(self.table, 1)
+        layout.addWidget(told)
+        layout.addWidget(buttons)
+        self.resize(560, 320)
+
+    def _ask_where(self) -> None:
+        dialog = QFileDialog(self, "Export statistics", f"{self._name} classes.csv", "CSV (*.csv)")
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix("csv")
+        dialog.fileSelected.connect(lambda name: self.export_requested.emit(Path(name)))
+        open_dialog(dialog)
+
+
+def _row(figures: ClassFigures, mpp_um: float | None) -> QTreeWidgetItem:
+    told = [
+        f"{value:,.{_DECIMALS.get(at, 0)}f}" if isinstance(value, int | float) else value
+        for at, value in enumerate(cells(figures, mpp_um))
+    ]
+    row = QTreeWidgetItem(told)
+    row.setIcon(0, swatch(figures.colour))
+    for column in range(1, row.columnCount()):
+        row.setTextAlignment(column, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+    return row

@@ -1,0 +1,132 @@
+"""Tables of the annotations: figures of each class, and the versions to go back to."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject
+
+from viewer.annotations.statistics import class_figures, write_statistics
+from viewer.annotations.store import AnnotationStore, bringing_back
+from viewer.ui.annotations.annotation_model import shown_moment
+from viewer.ui.annotations.simple_dialogs import open_dialog
+from viewer.ui.annotations.statistics_dialog import StatisticsDialog
+from viewer.ui.annotations.versions_dialog import VersionsDialog
+from viewer.ui.background import Background
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from uuid import UUID
+
+    from viewer.annotations.annotation import Annotation
+    from viewer.annotations.statistics import ClassFigures
+    from viewer.annotations.store import Version
+    from viewer.ui.annotations.pane_annotations import PaneAnnotations
+    from viewer.ui.annotations.slide_annotations import SlideAnnotations
+    from viewer.ui.main_window import MainWindow
+
+
+class TableCommands(QObject):
+    """Owned by the part; `shut_down` ends its thread."""
+
+    def __init__(
+        self,
+        window: MainWindow,
+        active: Callable[[], PaneAnnotations | None],
+        parent: QObject,
+    ) -> None:
+        super().__init__(parent)
+        self._window = window
+        self._active = active
+        self._background = Background("annotation tables", 1, self)
+        window.commands.on("annotate.statistics", self.show_statistics)
+        window.commands.on("annotate.versions", self.show_versions)
+
+    def shut_down(self) -> None:
+        self._background.close(finish=True)
+
+    # Statistics ------------------------------------------------------------------------------
+
+    def show_statistics(self) -> None:
+        """Counts in a thread and opens the table."""
+        active = self._active()
+        if active is None:
+            self._window.say("Open a slide first.")
+            return
+        held = list(active.document)
+        mpp_um, path = active.mpp_um, active.pane.path
+        name = path.stem if path is not None else "slide"
+        self._background.run(
+            lambda: class_figures(held), lambda figures: self._open(figures, mpp_um, name)
+        )
+
+    def _open(self, figures: list[ClassFigures], mpp_um: float | None, name: str) -> None:
+        dialog = StatisticsDialog(figures, mpp_um, name, self._window)
+        dialog.export_requested.connect(lambda path: self._write(path, figures, mpp_um))
+        open_dialog(dialog)
+
+    def _write(self, path: Path, figures: list[ClassFigures], mpp_um: float | None) -> None:
+        self._background.run(
+            lambda: write_statistics(path, figures, mpp_um),
+            lambda _: self._window.say(f"Wrote {path.name}."),
+            lambda error: self._window.show_trouble(f"{path.name} cannot be written ({error})."),
+        )
+
+    # Versions --------------------------------------------------------------------------------
+
+    def show_versions(self) -> None:
+        """Reads what was done from the file, once all is in it, and lists it."""
+        active = self._active()
+        if active is None:
+            return
+        slide = active.slide
+        self._background.run(
+            lambda: _versions(slide),
+            lambda versions: self._open_versions(active, versions),
+            self._on_failed,
+        )
+
+    def _open_versions(self, active: PaneAnnotations, versions: list[Version]) -> None:
+        dialog = VersionsDialog(versions, self._window)
+        dialog.bring_back_requested.connect(lambda version: self._bring_back(active, version))
+        open_dialog(dialog)
+
+    def _bring_back(self, active: PaneAnnotations, version: Version) -> None:
+        slide = active.slide
+        self._background.run(
+            lambda: _then(slide, version.number),
+            lambda then: self._on_then(active, version, then),
+            self._on_failed,
+        )
+
+    def _on_then(
+        self, active: PaneAnnotations, version: Version, then: dict[UUID, Annotation | None]
+    ) -> None:
+        if active is not self._active():
+            return
+        step = bringing_back(active.document, then, "Bring back")
+        if not step.changes:
+            self._window.say("The annotations are as they were then.")
+        elif active.do(step):
+            moment = shown_moment(version.at_utc)
+            self._window.say(
+                f"The annotations are as before {version.label.lower()} of {moment};"
+                " Ctrl+Z takes that back."
+            )
+
+    def _on_failed(self, error: Exception) -> None:
+        self._window.show_trouble(f"The versions cannot be read ({error}).")
+
+
+def _versions(slide: SlideAnnotations) -> list[Version]:
+    slide.flush()
+    with closing(AnnotationStore(slide.path, read_only=True)) as store:
+        return store.versions()
+
+
+def _then(slide: SlideAnnotations, number: int) -> dict[UUID, Annotation | None]:
+    slide.flush()
+    with closing(AnnotationStore(slide.path, read_only=True)) as store:
+        return store.then(number)
