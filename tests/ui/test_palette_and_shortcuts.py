@@ -121,9 +121,9 @@ def test_a_key_in_use_is_told_and_can_be_taken(table: ShortcutTable, qtbot: QtBo
 
 def test_keys_can_be_added_cleared_and_put_back(table: ShortcutTable, qtbot: QtBot) -> None:
     table.choose("view.go_to")
-    qtbot.keyClick(table.keys, Qt.Key.Key_J, CTRL)
+    qtbot.keyClick(table.keys, Qt.Key.Key_U, CTRL)
     qtbot.mouseClick(table.add_button, Qt.MouseButton.LeftButton)
-    assert table.bindings["view.go_to"] == ("Ctrl+G", "Ctrl+J")
+    assert table.bindings["view.go_to"] == ("Ctrl+G", "Ctrl+U")
     qtbot.mouseClick(table.clear_button, Qt.MouseButton.LeftButton)
     assert table.bindings["view.go_to"] == ()
     qtbot.mouseClick(table.default_button, Qt.MouseButton.LeftButton)
@@ -144,20 +144,20 @@ def test_a_rebound_key_works_at_once_and_after_a_restart(
     press(qtbot, slide_window, Qt.Key.Key_Comma, CTRL)
     dialog = open_dialog(slide_window, SettingsDialog, qtbot)
     assert isinstance(dialog, SettingsDialog)
-    give(dialog.keys, qtbot, "view.rotate_right", Qt.Key.Key_J)
+    give(dialog.keys, qtbot, "view.rotate_right", Qt.Key.Key_U)
     dialog.accept()
     qtbot.waitUntil(lambda: not dialog.isVisible())
     slide_window.activateWindow()
     slide_window.panes.active.focus()
-    press(qtbot, slide_window, Qt.Key.Key_J, CTRL)
+    press(qtbot, slide_window, Qt.Key.Key_U, CTRL)
     press(qtbot, slide_window, Qt.Key.Key_BracketRight, CTRL)
     rest(slide_window, qtbot)
     assert slide_window.panes.active.canvas.view.rotation_deg == pytest.approx(15.0)
-    assert "Ctrl+J" in slide_window.commands["view.rotate_right"].toolTip()
+    assert "Ctrl+U" in slide_window.commands["view.rotate_right"].toolTip()
     slide_window.close()
-    assert load_settings(config_folder()).shortcuts == {"view.rotate_right": ["Ctrl+J"]}
+    assert load_settings(config_folder()).shortcuts == {"view.rotate_right": ["Ctrl+U"]}
     again = make_window()
-    assert again.commands["view.rotate_right"].shortcut().toString() == "Ctrl+J"
+    assert again.commands["view.rotate_right"].shortcut().toString() == "Ctrl+U"
 
 
 def test_the_sheet_lists_every_key(window: MainWindow, qtbot: QtBot) -> None:
