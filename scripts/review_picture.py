@@ -16,7 +16,12 @@ from PySide6.QtWidgets import QApplication
 
 from viewer.geometry import Point
 from viewer.recording.library import Library
-from viewer.recording.review.drafting import DraftAnswer, DraftRequest, draft_session
+from viewer.recording.review.drafting import (
+    DraftAnswer,
+    DraftCancelledError,
+    DraftRequest,
+    draft_session,
+)
 from viewer.settings import Settings
 from viewer.tiles.cache import TileCache
 from viewer.ui.main_window import MainWindow
@@ -34,16 +39,15 @@ _TEXTS = (
 
 
 class _Examples:
-    """Answers with the example texts, then says no more."""
+    """Answers with the example texts, then stops."""
 
     def __init__(self) -> None:
         self._texts = iter(_TEXTS)
-        self.is_done = False
 
     def draft(self, request: DraftRequest) -> DraftAnswer:  # noqa: ARG002
-        text = next(self._texts, "")
-        self.is_done = not text
-        return DraftAnswer(text, "example-texts")
+        for text in self._texts:
+            return DraftAnswer(text, "example-texts")
+        raise DraftCancelledError
 
 
 def main() -> None:
@@ -66,8 +70,7 @@ def main() -> None:
     _wait_ms(2500)
     _record(window)
     folder = Library().summaries()[0].folder
-    examples = _Examples()
-    draft_session(folder, examples, "$number", is_cancelled=lambda: examples.is_done)
+    draft_session(folder, _Examples(), "$number")
     _review(window, folder)
     _wait_ms(2500)
     window.grab().save(str(out))

@@ -87,7 +87,6 @@ class ReviewDock(QDockWidget):
             "The pseudonym under which you review; each has a review of theirs"
         )
         self.progress = QProgressBar(self)
-        self.progress.setFormat("%v of %m")
         self.table = _ItemTable(self)
         self.place = _label(self)
         self.text = TextField(self)
@@ -119,12 +118,14 @@ class ReviewDock(QDockWidget):
         self.figures.clear()
         self.show_agreement([])
         self.progress.setRange(0, 1)
-        self.progress.setValue(0)
+        self.progress.setFormat("")
+        self.progress.reset()
         self._enable(enabled=False)
 
     def show_session(self, title: str, items: Sequence[ReviewItem]) -> None:
         """Lists the actions of a session."""
         self.title.setText(title)
+        self.progress.setFormat("%v of %m")
         self.table.show_items(items)
         self.progress.setRange(0, max(len(items), 1))
         self._enable(enabled=True)
