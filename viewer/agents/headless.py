@@ -50,6 +50,7 @@ class HeadlessMicroscope:
         self.source = source
         self.optics = optics
         self._skipped_ns = 0
+        self._started_s = time.monotonic()
         whole = slide_box(source)
         self._view = View(whole.center, 1.0, size).showing(whole)
         header = _header(source, optics, agent, size)
@@ -62,6 +63,11 @@ class HeadlessMicroscope:
     def folder(self) -> Path:
         """Of the session."""
         return self.recorder.folder
+
+    @property
+    def elapsed_s(self) -> float:
+        """Real time since the session began, without what `dwell` set forward."""
+        return time.monotonic() - self._started_s
 
     @property
     def field(self) -> Field:

@@ -69,6 +69,8 @@ class Outcome:
     ----------
     failure
         One sentence; "" where nothing failed.
+    error
+        What ended the walk, where it is of a known kind.
     """
 
     task: Task
@@ -80,6 +82,7 @@ class Outcome:
     answer: GroundedAnswer | None = None
     steps: int = 0
     failure: str = ""
+    error: AgentError | None = None
 
 
 class AgentRun:
@@ -172,6 +175,7 @@ class AgentRun:
         except AgentCancelledError:
             self._end(AgentState.CANCELLED)
         except AgentError as error:
+            self.outcome.error = error
             self._fail(str(error))
         except Exception as error:
             _log.exception("an agent stopped")

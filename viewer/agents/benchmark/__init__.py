@@ -1,0 +1,1 @@
+"""Agents measured on questions about slides."""

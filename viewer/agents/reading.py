@@ -1,0 +1,159 @@
+"""One slide read from beginning to end without a window: for scripts and benchmarks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from viewer.agents.headless import HeadlessMicroscope
+from viewer.agents.instruments import Instruments
+from viewer.agents.loop import MOST_STEPS, AgentRun
+from viewer.agents.report_draft import DRAFT
+from viewer.agents.slide_tools import SlideTools
+from viewer.geometry import Optics
+from viewer.overlays.marks_file import load_marks
+from viewer.slides import open_slide
+from viewer.slides.calibration import remembered_mpp_um
+from viewer.whole_file import whole_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from viewer.agents.actions import Policy, Task
+    from viewer.agents.agent_events import AgentEvent
+    from viewer.agents.client import Spending
+    from viewer.agents.loop import Outcome
+    from viewer.annotations.annotation import Annotation
+    from viewer.slides.source import SlideSource
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingOptions:
+    """How a slide is read.
+
+    Attributes
+    ----------
+    mpp_um
+        Micrometres per level-0 pixel, where the file does not tell.
+    tissue_model
+        Name of a model of tissue classes that fits the organ.
+    """
+
+    most_steps: int = MOST_STEPS
+    mpp_um: float | None = None
+    device: str = "auto"
+    tissue_model: str | None = None
+    annotations: Sequence[Annotation] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SlideReading:
+    """What came of it.
+
+    Attributes
+    ----------
+    session
+        The session's folder.
+    """
+
+    outcome: Outcome
+    session: Path
+    identity: str
+    elapsed_s: float = field(default=0.0)
+
+
+def read_slide(
+    slide: Path,
+    sessions: Path,
+    task: Task,
+    policy_for: Callable[[Path], Policy],
+    options: ReadingOptions = ReadingOptions(),
+    on_event: Callable[[AgentEvent], object] = lambda _: None,
+) -> SlideReading:
+    """Walks a slide with a policy and records it as a session.
+
+    Parameters
+    ----------
+    sessions
+        The session gets a folder in it.
+    policy_for
+        Makes the policy, given the session's folder.
+
+    Raises
+    ------
+    SlideError
+        The slide cannot be opened.
+    """
+    source = open_slide(slide)
+    try:
+        optics = _optics(source, options.mpp_um)
+        identity = source.info.identity
+        instruments = Instruments(slide, source, optics.mean_mpp_um, options.device)
+        tools = SlideTools(
+            source,
+            instruments,
+            lambda: options.annotations,
+            load_marks(identity),
+            options.tissue_model,
+        )
+        microscope = HeadlessMicroscope(source, optics, sessions, "agent")
+        try:
+            policy = policy_for(microscope.folder)
+            run = AgentRun(
+                policy, microscope, tools, task, most_steps=options.most_steps, on_event=on_event
+            )
+            outcome = run.run()
+            elapsed_s = microscope.elapsed_s
+        finally:
+            tools.close()
+            microscope.close()
+    finally:
+        source.close()
+    return SlideReading(outcome, microscope.folder, identity, elapsed_s)
+
+
+def findings_record(reading: SlideReading, spending: Spending | None) -> dict[str, Any]:
+    """What findings.json holds."""
+    outcome = reading.outcome
+    return {
+        "notice": f"{DRAFT}.",
+        "slide": reading.identity,
+        "session": reading.session.name,
+        "policy": outcome.policy,
+        "question": outcome.task.question,
+        "options": outcome.task.options,
+        "state": outcome.state.value,
+        "failure": outcome.failure,
+        "steps": outcome.steps,
+        "elapsed_s": round(reading.elapsed_s, 3),
+        "spending": spending,
+        "answer": outcome.answer,
+        "findings": outcome.findings,
+        "visits": outcome.visits,
+        "notes": outcome.notes,
+        "schema_version": 1,
+    }
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file whole or not at all. Raises OSError."""
+    with whole_file(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def write_findings(path: Path, reading: SlideReading, spending: Spending | None) -> None:
+    """Writes findings.json. Raises OSError."""
+    record = msgspec.json.encode(findings_record(reading, spending))
+    write_text(path, msgspec.json.format(record, indent=2).decode() + "\n")
+
+
+def _optics(source: SlideSource, mpp_um: float | None) -> Optics:
+    optics = source.info.optics
+    if mpp_um is not None:
+        return Optics((mpp_um, mpp_um), optics.objective_power)
+    if optics.mpp_um is None:
+        return Optics(remembered_mpp_um(source.info.identity), optics.objective_power)
+    return optics

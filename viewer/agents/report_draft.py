@@ -1,0 +1,136 @@
+"""A draft of a report, filled from a walk or by a model, and written as safe Markdown."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from viewer.agents.conversation import Turn, data_field
+from viewer.agents.errors import BadAnswerError
+from viewer.agents.policies.answers import json_text
+from viewer.agents.policies.prompts import system_text
+from viewer.agents.report_template import (
+    NumberField,
+    ReportTemplate,
+    TextField,
+    Value,
+    checked_values,
+    schema_text,
+)
+
+if TYPE_CHECKING:
+    from viewer.agents.cancelling import Cancel
+    from viewer.agents.client import Client
+    from viewer.agents.conversation import Reply
+    from viewer.agents.loop import Outcome
+
+DRAFT = "Draft for research, not for diagnosis"
+_SYSTEM = (
+    "You fill in a structured report from the findings of a reading of a slide. Use only what the "
+    "findings say; where they say nothing, give null."
+)
+_SPECIAL = re.compile(r"([\\`*_\[\]<>#|!~&])")
+_LINE_BEGIN = re.compile(r"^(\s*)([-+=]|\d+[.)])", re.MULTILINE)
+_ADDRESS = re.compile(r"(?i)\b(https?|ftp|mailto|www)([:.])")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A report to be looked through by a person.
+
+    Attributes
+    ----------
+    values
+        By the fields' ids; None where there is none.
+    """
+
+    template: ReportTemplate
+    values: dict[str, Value]
+    outcome: Outcome
+    author: str
+
+
+def draft_from_walk(outcome: Outcome, template: ReportTemplate) -> Draft:
+    """What can be filled without a model: figures of findings, and the answer."""
+    values: dict[str, Value] = {}
+    for field in template.fields:
+        values[field.id] = None
+        if isinstance(field, NumberField) and field.figure:
+            known = [f.figures[field.figure] for f in outcome.findings if field.figure in f.figures]
+            values[field.id] = max(known, default=None)
+        elif isinstance(field, TextField) and field.from_answer and outcome.answer:
+            values[field.id] = outcome.answer.text[: field.most_chars]
+    return Draft(template, values, outcome, outcome.policy)
+
+
+def draft_by_model(
+    client: Client, outcome: Outcome, template: ReportTemplate, cancel: Cancel | None = None
+) -> Draft:
+    """A model fills the template from what the walk found; raises as `Client.ask_checked`."""
+    findings = {
+        "findings": [msgspec.to_builtins(finding) for finding in outcome.findings],
+        "answer": msgspec.to_builtins(outcome.answer),
+        "notes": outcome.notes,
+    }
+    asked = (
+        f"{data_field('reading', findings)}\nFill in these fields:\n{schema_text(template)}\n"
+        "Answer with one JSON object of id to value and nothing else."
+    )
+
+    def check(reply: Reply) -> dict[str, Value]:
+        try:
+            told = msgspec.json.decode(json_text(reply.text).encode(), type=dict[str, object])
+        except msgspec.MsgspecError as error:
+            raise BadAnswerError(f"It is not the JSON object asked for: {error}.") from error
+        return checked_values(template, told)
+
+    turns = [Turn("system", system_text(_SYSTEM)), Turn("user", asked)]
+    values, _ = client.ask_checked(turns, check, cancel=cancel)
+    return Draft(template, values, outcome, client.endpoint.model)
+
+
+def markdown(draft: Draft) -> str:
+    """The draft as Markdown; texts of models stay plain, whatever is in them."""
+    outcome = draft.outcome
+    lines = [f"# {plain(draft.template.title)}", "", f"**{DRAFT}.**", ""]
+    lines += [f"Question: {plain(outcome.task.question)}", ""]
+    lines += [f"Read by the agent {plain(outcome.policy)}, filled in by {plain(draft.author)}.", ""]
+    for field in draft.template.fields:
+        lines += [f"## {plain(field.label)}", "", _told(field, draft.values.get(field.id)), ""]
+    if outcome.findings:
+        lines += ["## Regions", ""]
+        for finding in outcome.findings:
+            place = ", ".join(f"{value:.0f}" for value in finding.box)
+            lines.append(
+                f"- Region {finding.region} (box {place}): "
+                f"{plain(finding.label)}. {plain(finding.text)}"
+            )
+        lines.append("")
+    if outcome.answer and outcome.answer.claims:
+        lines += ["## Statements", ""]
+        lines += [f"- {plain(claim.line)}" for claim in outcome.answer.claims]
+        lines.append("")
+    if outcome.failure:
+        lines += [f"The reading ended early: {plain(outcome.failure)}", ""]
+    return "\n".join([*lines, "---", "", f"{DRAFT}.", ""])
+
+
+def plain(text: str) -> str:
+    """Text in which nothing is Markdown, HTML, a link or a hidden character any more."""
+    kept = "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf"))
+    line = " ".join(kept.split())
+    escaped = _SPECIAL.sub(r"\\\1", line)
+    escaped = _LINE_BEGIN.sub(r"\1\\\2", escaped)
+    return _ADDRESS.sub(r"\1\\\2", escaped)
+
+
+def _told(field: object, value: Value) -> str:
+    if value is None:
+        return "(nothing)"
+    if isinstance(field, NumberField):
+        return f"{value:g} {plain(field.unit)}".strip() if isinstance(value, float) else "(nothing)"
+    return plain(str(value))
