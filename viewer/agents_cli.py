@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,14 +12,13 @@ import typer
 from viewer.cli_output import fail, print_record, print_table
 
 if TYPE_CHECKING:
-    from viewer.agents.actions import Policy
     from viewer.agents.agent_events import AgentEvent
     from viewer.agents.benchmark.results import Result
     from viewer.agents.benchmark.scores import Figure, Scores
-    from viewer.agents.client import Client, Spending
+    from viewer.agents.client import Spending
     from viewer.agents.endpoint import Endpoint
     from viewer.agents.permission import Permission
-    from viewer.agents.proposals import Proposer
+    from viewer.agents.policy_choice import PolicyChoice
     from viewer.agents.reading import ReadingOptions, SlideReading
     from viewer.agents.report_draft import Draft
     from viewer.agents.report_template import ReportTemplate
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 KEY_VARIABLE = "COVERSLIP_MODEL_KEY"
 """Holds the key of the model's server for one run, where there is no keyring."""
-_POLICIES = ("local", "predictor", "giant")
 _EXIT_FAILED = 1
 
 _Policy = Annotated[
@@ -59,57 +57,12 @@ _System = Annotated[
 _Predictor = Annotated[
     str | None, typer.Option(help="Predictor that proposes; tissue and nuclei by default.")
 ]
-_Tissue = Annotated[
-    str | None, typer.Option(help="Model of tissue classes that fits the organ.")
-]
+_Tissue = Annotated[str | None, typer.Option(help="Model of tissue classes that fits the organ.")]
 _Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 _Mpp = Annotated[
     float | None, typer.Option(help="um per pixel of a file that tells none.", min=0.001)
 ]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """How policies are made, from the options."""
-
-    policy: str
-    regions: int
-    crop_px: int | None
-    system: str | None
-    predictor: str | None
-    endpoint: Endpoint | None
-    study: str
-    permission: Permission | None
-    key: str | None
-
-    def client(self, session: Path, spending: Spending) -> Client:
-        from viewer.agents.client import Client
-        from viewer.agents.exchanges import ExchangeLog
-
-        assert self.endpoint is not None
-        return Client(
-            self.endpoint,
-            self.study,
-            self.permission,
-            key=self.key,
-            log=ExchangeLog(session),
-            spending=spending,
-        )
-
-    def make(self, session: Path, spending: Spending) -> Policy:
-        from viewer.agents.policies.giant import GiantPolicy
-        from viewer.agents.policies.local import LocalPolicy
-        from viewer.agents.policies.predictor import PredictorPolicy
-        from viewer.agents.policies.prompts import GIANT_SYSTEM, PREDICTOR_SYSTEM
-
-        if self.policy == "local":
-            return LocalPolicy(_proposer(self.predictor), self.regions)
-        client = self.client(session, spending)
-        if self.policy == "giant":
-            return GiantPolicy(client, self.system or GIANT_SYSTEM, self.crop_px)
-        system = self.system or PREDICTOR_SYSTEM
-        return PredictorPolicy(client, _proposer(self.predictor), self.regions, system)
 
 
 def run_agent(
@@ -157,12 +110,12 @@ def run_agent(
         wanted = _wanted(
             policy, regions, crop, system, predictor, url, model, study, permit, ask_key
         )
-        options = _options(steps, mpp, device, tissue, annotations)
+        options = _options(policy, steps, mpp, device, tissue, annotations)
         out.mkdir(parents=True, exist_ok=True)
         task = Task(question, tuple(option or ()))
         tell = _quiet if json else _tell
         reading = read_slide(
-            slide, out, task, lambda session: wanted.make(session, spending), options, tell
+            slide, out, task, lambda session: wanted.made(session, spending), options, tell
         )
         draft = _drafted(reading, wanted, spending, chosen)
         write_findings(out / "findings.json", reading, spending)
@@ -188,9 +141,7 @@ def evaluate_agent(
     positive: Annotated[
         str, typer.Option(help="The answer that counts as positive, for precision and recall.")
     ] = "",
-    limit: Annotated[
-        int, typer.Option(help="Ask only so many; 0 asks all.", min=0)
-    ] = 0,
+    limit: Annotated[int, typer.Option(help="Ask only so many; 0 asks all.", min=0)] = 0,
     url: _Url = None,
     model: _Model = None,
     study: _Study = "default",
@@ -222,8 +173,8 @@ def evaluate_agent(
             slides=slides or questions.absolute().parent,
             policy=policy,
             model=wanted.endpoint.model if wanted.endpoint else "",
-            policy_for=wanted.make,
-            options=_options(steps, mpp, device, tissue, None),
+            policy_for=wanted.made,
+            options=_options(policy, steps, mpp, device, tissue, None),
         )
         results = run_benchmark(bench, out, _quiet_result if json else _tell_result)
         scores = _all_scores(results, positive)
@@ -253,27 +204,34 @@ def _wanted(
     study: str,
     permit: bool,
     ask_key: bool,
-) -> _Wanted:
+) -> PolicyChoice:
     from viewer.agents.errors import AgentError
+    from viewer.agents.policy_choice import POLICIES, PolicyChoice
 
-    if policy not in _POLICIES:
-        fail(f'There is no policy "{policy}": there are {", ".join(_POLICIES)}.')
+    if policy not in POLICIES:
+        fail(f'There is no policy "{policy}": there are {", ".join(POLICIES)}.')
     prompt = None
     if system is not None:
         try:
             prompt = system.read_text(encoding="utf-8")
         except (OSError, UnicodeError) as error:
             raise AgentError(f"{system} cannot be read ({error}).") from error
-    _proposer(predictor)  # a predictor that is not there is told before anything begins
+    proposer = None
+    if predictor is not None:
+        from viewer.agents.trained_proposals import trained_proposer  # brings torch
+
+        proposer = trained_proposer(predictor)
+    choice = PolicyChoice(policy, regions, crop_px, prompt, proposer)
     if policy == "local":
-        return _Wanted(
-            policy, regions, crop_px, prompt, predictor, None, study, None, None
-        )
+        return choice
     endpoint = _endpoint(url, model)
     permission = _permission(endpoint, study, permit=permit)
-    key = _key(endpoint, ask=ask_key)
-    return _Wanted(
-        policy, regions, crop_px, prompt, predictor, endpoint, study, permission, key
+    return replace(
+        choice,
+        endpoint=endpoint,
+        study=study,
+        permission=permission,
+        key=_key(endpoint, ask=ask_key),
     )
 
 
@@ -318,16 +276,13 @@ def _key(endpoint: Endpoint, *, ask: bool) -> str | None:
     return keys.key_of(endpoint.host) or os.environ.get(KEY_VARIABLE) or None
 
 
-def _proposer(name: str | None) -> Proposer | None:
-    if name is None:
-        return None
-    from viewer.agents.proposals import trained_proposer
-
-    return trained_proposer(name)
-
-
 def _options(
-    steps: int, mpp_um: float | None, device: str, tissue: str | None, annotations: Path | None
+    policy: str,
+    steps: int,
+    mpp_um: float | None,
+    device: str,
+    tissue: str | None,
+    annotations: Path | None,
 ) -> ReadingOptions:
     from viewer.agents.errors import AgentError
     from viewer.agents.reading import ReadingOptions
@@ -340,7 +295,7 @@ def _options(
         except BundleError as error:
             raise AgentError(str(error)) from error
     read = _annotations(annotations) if annotations else ()
-    return ReadingOptions(steps, mpp_um, device, tissue, read)
+    return ReadingOptions(steps, f"agent-{policy}", mpp_um, device, tissue, read)
 
 
 def _annotations(path: Path) -> list[Annotation]:
@@ -358,7 +313,7 @@ def _annotations(path: Path) -> list[Annotation]:
 
 
 def _drafted(
-    reading: SlideReading, wanted: _Wanted, spending: Spending, template: ReportTemplate
+    reading: SlideReading, wanted: PolicyChoice, spending: Spending, template: ReportTemplate
 ) -> Draft:
     """By the model where there is one and it answers, else from the walk alone."""
     from viewer.agents.errors import AgentError
@@ -398,11 +353,12 @@ def _tell_end(reading: SlideReading, spending: Spending, out: Path, *, json: boo
     from viewer.agents.report_draft import DRAFT
 
     outcome = reading.outcome
+    claims = [claim.line for claim in outcome.answer.claims] if outcome.answer else []
     print_record(
         {
             "state": outcome.state.value,
             "answer": outcome.answer.text if outcome.answer else outcome.failure,
-            "claims": [claim.line for claim in outcome.answer.claims] if outcome.answer else [],
+            "claims": claims if json else "\n".join(claims),
             "regions": len(outcome.visits),
             "steps": outcome.steps,
             "tokens": spending.tokens_in + spending.tokens_out,
@@ -465,7 +421,9 @@ def _print_scores(scores: dict[str, Scores]) -> None:
     detection = scores["all"].detection
     if detection is not None:
         told = [(name, _told(getattr(detection, name))) for name in ("precision", "recall")]
-        print_table((f'"{detection.positive}"', ""), [*told, ("accuracy", _told(detection.accuracy))])
+        print_table(
+            (f'"{detection.positive}"', ""), [*told, ("accuracy", _told(detection.accuracy))]
+        )
 
 
 def _told(figure: Figure | None) -> str:

@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from viewer import __version__
+from viewer.agents_cli import evaluate_agent, run_agent
 from viewer.annotations_cli import annotations_app
 from viewer.behaviour_cli import evaluate_behavior, simulate, train_behavior
 from viewer.cli_output import fail, numbers, print_json
@@ -35,6 +36,7 @@ _COMMANDS = (
     "run",
     "train",
     "evaluate",
+    "agent",
 )
 
 
@@ -72,7 +74,9 @@ train_app.command("behavior")(train_behavior)
 app.add_typer(train_app, name="train")
 evaluate_app = typer.Typer(help="Measure models and agents.", no_args_is_help=True)
 evaluate_app.command("behavior")(evaluate_behavior)
+evaluate_app.command("agent")(evaluate_agent)
 app.add_typer(evaluate_app, name="evaluate")
+app.command("agent")(run_agent)
 
 
 def _print_version(asked: bool) -> None:

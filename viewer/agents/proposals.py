@@ -65,8 +65,8 @@ class Proposer(Protocol):
 
         Raises
         ------
-        MicroscopeError
-            The slide cannot be read.
+        AgentError
+            The slide cannot be read, or there is nothing to propose by.
         """
         ...
 

@@ -36,6 +36,8 @@ class ReadingOptions:
 
     Attributes
     ----------
+    agent
+        Stands in the session where a reader's pseudonym stands.
     mpp_um
         Micrometres per level-0 pixel, where the file does not tell.
     tissue_model
@@ -43,6 +45,7 @@ class ReadingOptions:
     """
 
     most_steps: int = MOST_STEPS
+    agent: str = "agent"
     mpp_um: float | None = None
     device: str = "auto"
     tissue_model: str | None = None
@@ -99,7 +102,7 @@ def read_slide(
             load_marks(identity),
             options.tissue_model,
         )
-        microscope = HeadlessMicroscope(source, optics, sessions, "agent")
+        microscope = HeadlessMicroscope(source, optics, sessions, options.agent)
         try:
             policy = policy_for(microscope.folder)
             run = AgentRun(

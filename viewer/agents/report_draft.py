@@ -34,7 +34,7 @@ _SYSTEM = (
     "findings say; where they say nothing, give null."
 )
 _SPECIAL = re.compile(r"([\\`*_\[\]<>#|!~&])")
-_LINE_BEGIN = re.compile(r"^(\s*)([-+=]|\d+[.)])", re.MULTILINE)
+_LIST_BEGIN = re.compile(r"^(\d*)([-+=.)])")
 _ADDRESS = re.compile(r"(?i)\b(https?|ftp|mailto|www)([:.])")
 
 
@@ -124,7 +124,7 @@ def plain(text: str) -> str:
     kept = "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf"))
     line = " ".join(kept.split())
     escaped = _SPECIAL.sub(r"\\\1", line)
-    escaped = _LINE_BEGIN.sub(r"\1\\\2", escaped)
+    escaped = _LIST_BEGIN.sub(r"\1\\\2", escaped)
     return _ADDRESS.sub(r"\1\\\2", escaped)
 
 

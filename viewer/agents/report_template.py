@@ -68,7 +68,10 @@ DEFAULT_TEMPLATE = ReportTemplate(
     fields=(
         TextField(id="summary", label="Summary", from_answer=True),
         NumberField(
-            id="densest", label="Densest region", unit="nuclei per mm2", figure="Nuclei per mm2"
+            id="densest",
+            label="Nuclei in the densest region",
+            unit="per mm2",
+            figure="Nuclei per mm2",
         ),
         ChoiceField(
             id="quality",

@@ -1,0 +1,110 @@
+"""`coverslip agent` and `coverslip evaluate agent` as a researcher runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from model_server import Say, model_server, texts_of
+from typer.testing import CliRunner
+
+from viewer.agents.exchanges import read_exchanges
+from viewer.agents_cli import evaluate_agent, run_agent
+from viewer.recording.log_reader import verify
+from viewer.recording.tracing import load_trace
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+KEY = "sk-of-a-run-0123456789"
+LOOK = ("look", {"x0": 500, "y0": 600, "x1": 1000, "y1": 900})
+
+
+def coverslip(*arguments: object, key: str = "") -> subprocess.CompletedProcess[str]:
+    environment = os.environ | ({"COVERSLIP_MODEL_KEY": key} if key else {})
+    return subprocess.run(
+        [sys.executable, str(REPOSITORY / "app.py"), *map(str, arguments)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+
+
+def test_a_model_reads_a_slide_only_once_it_is_permitted(
+    sample_slide: Path, tmp_path: Path, own_home: Path
+) -> None:
+    out = tmp_path / "out"
+    final = {"text": "A <b>gland</b>.", "claims": [{"text": "Gland", "region": 1}]}
+    report = {"summary": "A gland.", "densest": None, "quality": "good"}
+    script = [Say(calls=(LOOK,)), Say(calls=(("answer", final),)), Say(json.dumps(report))]
+    with model_server(script) as server:
+        command = (
+            "agent", sample_slide, "-o", out, "--policy", "giant", "--url", server.url,
+            "--model", "tiny", "--study", "glands", "--question", "What is it?", "--json",
+        )  # fmt: skip
+        refused = coverslip(*command, key=KEY)
+        assert refused.returncode == 2
+        assert "Add --permit" in refused.stderr
+        assert "A picture of the whole slide" in refused.stderr
+        assert server.requests == []
+        done = coverslip(*command, "--permit", key=KEY)
+        assert done.returncode == 0, done.stderr
+        assert server.keys == [f"Bearer {KEY}"] * 3
+        assert "What is it?" in texts_of(server.requests[0])
+    told = json.loads(done.stdout)
+    assert told["answer"] == final["text"]
+    assert told["claims"] == ["Gland (region 1)"]
+    session = Path(told["session"])
+    assert verify(session).is_good
+    assert set(load_trace(session).causes) == {"agent"}
+    assert len(read_exchanges(session)) == 3
+    findings = json.loads((out / "findings.json").read_text())
+    assert findings["answer"]["claims"][0]["region"] == 1
+    assert findings["session"] == session.name
+    assert "A gland." in (out / "report.md").read_text()
+    for path in (*out.rglob("*"), *own_home.rglob("*")):
+        assert path.is_dir() or KEY.encode() not in path.read_bytes(), path
+    shown = coverslip("sessions", "show", session, "--json")
+    assert json.loads(shown.stdout)["origin"] == "agent"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("agent", "SLIDE", "-o", "OUT", "--policy", "oracle"), 'no policy "oracle"'),
+        (("agent", "absent.svs", "-o", "OUT"), "absent.svs"),
+        (("agent", "SLIDE", "-o", "OUT", "--policy", "giant"), "No model is chosen"),
+        (
+            ("agent", "SLIDE", "-o", "OUT", "--policy", "giant", "--model", "m", "--url", "x"),
+            "no address",
+        ),
+        (
+            ("agent", "SLIDE", "-o", "OUT", "--policy", "giant", "--model", "m", "--permit",
+             "--url", "https://model.example/v1"),
+            "not among the allowed hosts",
+        ),
+        (("agent", "SLIDE", "-o", "OUT", "--predictor", "none"), 'no predictor "none"'),
+        (("agent", "SLIDE", "-o", "OUT", "--tissue", "none"), 'no model "none"'),
+        (("agent", "SLIDE", "-o", "OUT", "--template", "absent.json"), "cannot be read"),
+        (("agent", "SLIDE", "-o", "OUT", "--annotations", "absent.json"), "cannot be read"),
+        (("evaluate", "agent", "--questions", "absent.json", "-o", "OUT"), "cannot be read"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_sentence(
+    sample_slide: Path, tmp_path: Path, arguments: tuple[str, ...], sentence: str
+) -> None:
+    places = {"SLIDE": str(sample_slide), "OUT": str(tmp_path / "out")}
+    app = typer.Typer()
+    app.command("agent")(run_agent)
+    evaluate = typer.Typer()
+    evaluate.callback()(lambda: None)
+    evaluate.command("agent")(evaluate_agent)
+    app.add_typer(evaluate, name="evaluate")
+    told = CliRunner().invoke(app, [places.get(each, each) for each in arguments])
+    assert told.exit_code == 2
+    assert sentence in told.stderr
+    assert not (tmp_path / "out" / "results.jsonl").exists()

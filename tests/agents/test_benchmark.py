@@ -1,0 +1,233 @@
+"""The benchmark: shapes of questions, figures, and a run that a kill does not undo."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from model_server import Answer, Fail, Say, model_server
+from test_client import endpoint
+
+from viewer.agents.benchmark.harness import Bench, run_benchmark
+from viewer.agents.benchmark.questions import Question, load_questions, option_index
+from viewer.agents.benchmark.results import RESULTS_FILE, Result
+from viewer.agents.benchmark.scores import scores_of
+from viewer.agents.errors import AgentError, EndpointError
+from viewer.agents.permission import Permission
+from viewer.agents.policy_choice import PolicyChoice
+from viewer.agents.reading import ReadingOptions
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+OPTIONS = ("Tumour", "No tumour")
+
+
+def test_multipathqa_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "MultiPathQA.csv"
+    path.write_text(
+        "benchmark_name,benchmark_id,image_path,answer,options,metric_type,file_id,prompt\n"
+        "tcga_slidebench,q1,a.svs,2,\"['2', '3', '4', '5']\",accuracy,f,What pattern?\n"
+        "gtex,q2,b.svs,Brain,\"['Skin', 'Brain']\",balanced_accuracy,f,Which organ? {options}\n"
+        "panda,q3,c.tiff,4,,balanced_accuracy,f,Which ISUP grade?\n"
+    )
+    one, two, three = load_questions(path)
+    assert one == Question(
+        "q1", "a.svs", "What pattern?", ("2", "3", "4", "5"), "3", "tcga_slidebench"
+    )
+    assert (two.answer, two.text) == ("Brain", "Which organ? Skin; Brain")
+    assert (three.options, three.answer) == ((), "4")
+
+
+def test_pathmmu_is_read(tmp_path: Path) -> None:
+    row = {
+        "No": 1,
+        "img": "x.jpg",
+        "question": "What is it?",
+        "options": ["A) Gland", "B) Vessel"],
+        "answer": "B) Vessel",
+    }
+    path = tmp_path / "data.json"
+    path.write_text(json.dumps({"PubMed": {"test": [row]}, "Atlas": {"test": [row]}}))
+    one, two = load_questions(path)
+    assert (one.slide, one.options, one.answer) == ("x.jpg", ("Gland", "Vessel"), "Vessel")
+    assert (one.task, two.task) == ("PubMed/test", "Atlas/test")
+    assert one.id != two.id
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("q.json", "[]", "holds no questions"),
+        ("q.json", "{oops", "cannot be understood"),
+        ("q.jsonl", '{"question": "?", "slide": "a.svs"}', "Question 1 .* answer is missing"),
+        (
+            "q.jsonl",
+            '{"question": "?", "slide": "a", "options": ["x", "y"], "answer": "z"}',
+            "none of its options",
+        ),
+        ("q.csv", "question,answer\n?,x\n", "slide or its text"),
+        ("absent.csv", "", "cannot be read"),
+    ],
+)
+def test_bad_questions_are_one_sentence(tmp_path: Path, name: str, text: str, words: str) -> None:
+    path = tmp_path / name
+    if text:
+        path.write_text(text)
+    with pytest.raises(AgentError, match=words):
+        load_questions(path)
+
+
+def test_an_option_is_told_by_words_letter_or_number() -> None:
+    options = ("Yes", "No", "4")
+    assert option_index(" no ", options) == 1
+    assert option_index("B", options) == option_index("(B)", options) == 1
+    assert option_index("A) Yes", options) == 0
+    assert option_index("4", options) == 2
+    assert option_index("1", options) == 0
+    assert option_index("perhaps", options) is None
+
+
+def result(answer: str, given: str | None, **more: Any) -> Result:
+    told = {"id": "x", "slide": "s", "task": ""} | more
+    return Result(answer=answer, given=given, is_right=answer == given, **told)
+
+
+def test_figures_are_those_of_the_definitions() -> None:
+    results = [
+        *(result("pos", "pos") for _ in range(8)),
+        *(result("pos", None) for _ in range(2)),
+        *(result("neg", "pos") for _ in range(3)),
+        *(result("neg", "neg", steps=10, tokens_in=7, cost=0.5) for _ in range(1)),
+    ]
+    scores = scores_of(results, "pos")
+    assert scores.accuracy.value == pytest.approx(9 / 14, abs=1e-4)
+    assert scores.balanced_accuracy.value == pytest.approx((0.8 + 0.25) / 2)
+    assert scores.failed == 2
+    assert (scores.tokens_in, scores.cost) == (7, 0.5)
+    assert scores.detection is not None
+    assert scores.detection.precision.value == pytest.approx(8 / 11, abs=1e-4)
+    assert scores.detection.recall.value == pytest.approx(0.8)
+    assert scores.detection.accuracy.value == pytest.approx(9 / 14, abs=1e-4)
+    for figure in (scores.accuracy, scores.balanced_accuracy, scores.detection.precision):
+        assert 0 <= figure.low < figure.value < figure.high <= 1
+    certain = scores_of([result("a", "a")] * 5)
+    assert (certain.accuracy.low, certain.accuracy.high) == (1.0, 1.0)
+    none = scores_of([result("neg", "neg")] * 3, "pos").detection
+    assert none is not None
+    assert none.precision is none.recall is None
+
+
+def questions(slide: Path, count: int) -> list[Question]:
+    return [
+        Question(f"q{i}", slide.name, f"Question {i}?", OPTIONS, OPTIONS[i % 2])
+        for i in range(count)
+    ]
+
+
+def always_tumour(_: dict[str, Any]) -> Answer:
+    return Say(calls=(("answer", {"text": "Tumour.", "choice": 1}),), tokens=(50, 5))
+
+
+def giant(server: Any, slide: Path, count: int) -> Bench:
+    to = endpoint(server, tries=1, price_in=10.0)
+    choice = PolicyChoice(
+        "giant", endpoint=to, study="bench", permission=Permission.now("bench", to.host)
+    )
+    return Bench(
+        questions(slide, count), slide.parent, "giant", "tiny", choice.made, ReadingOptions(5)
+    )
+
+
+def test_a_run_is_taken_up_where_the_server_failed(sample_slide: Path, tmp_path: Path) -> None:
+    asked = 0
+
+    def fails_at_third(body: dict[str, Any]) -> Answer:
+        nonlocal asked
+        asked += 1
+        return Fail(500) if asked == 3 else always_tumour(body)
+
+    with model_server(fails_at_third) as server:
+        bench = giant(server, sample_slide, 5)
+        with pytest.raises(EndpointError):
+            run_benchmark(bench, tmp_path)
+        with (tmp_path / RESULTS_FILE).open("ab") as file:
+            file.write(b'{"line":"result","id":"q2","sl')  # as a kill would leave it
+        results = run_benchmark(bench, tmp_path)
+        assert len(server.requests) == 6
+        other = Bench(bench.questions[:4], sample_slide.parent, "giant", "tiny", bench.policy_for)
+        with pytest.raises(AgentError, match="another policy, model or questions"):
+            run_benchmark(other, tmp_path)
+    assert [each.id for each in results] == [f"q{i}" for i in range(5)]
+    assert [each.is_right for each in results] == [True, False, True, False, True]
+    assert results[0].cost == pytest.approx(50 * 10e-6)
+    assert (tmp_path / "sessions" / results[0].session / "exchanges.jsonl").is_file()
+    lines = (tmp_path / RESULTS_FILE).read_text().splitlines()
+    assert len(lines) == 6
+    assert all(json.loads(line) for line in lines)
+
+
+def test_a_slide_that_is_not_there_counts_as_wrong(sample_slide: Path, tmp_path: Path) -> None:
+    spoilt = tmp_path / "spoilt.svs"
+    spoilt.write_bytes(b"no slide")
+    asked = [
+        Question("a", "absent.svs", "?", OPTIONS, "Tumour"),
+        Question("b", "spoilt.svs", "?", OPTIONS, "Tumour"),
+        Question("c", f"deep/er/{sample_slide.name}", "?", OPTIONS, "Tumour"),
+    ]
+    shutil.copyfile(sample_slide, tmp_path / sample_slide.name)
+    with model_server(always_tumour) as server:
+        bench = giant(server, sample_slide, 1)
+        told = Bench(asked, tmp_path, "giant", "tiny", bench.policy_for)
+        results = run_benchmark(told, tmp_path / "out")
+    assert [each.is_right for each in results] == [False, False, True]
+    assert "not found" in results[0].failure
+    assert "spoilt.svs" in results[1].failure
+
+
+def test_kill_9_loses_no_answer(sample_slide: Path, tmp_path: Path, own_home: Path) -> None:
+    asked = [
+        {"id": each.id, "slide": each.slide, "question": each.text}
+        | {"options": each.options, "answer": each.answer}
+        for each in questions(sample_slide, 4)
+    ]
+    (tmp_path / "q.json").write_text(json.dumps(asked))
+
+    def slow_at_third(body: dict[str, Any]) -> Answer:
+        is_third = len(server.requests) == 3
+        return Say("wait " * 9, pause_s=60) if is_third else always_tumour(body)
+
+    with model_server(slow_at_third) as server:
+        command = [
+            sys.executable, str(REPOSITORY / "app.py"), "evaluate", "agent",
+            "--questions", str(tmp_path / "q.json"), "--slides", str(sample_slide.parent),
+            "-o", str(tmp_path / "out"), "--policy", "giant", "--url", server.url,
+            "--model", "tiny", "--permit", "--positive", "Tumour", "--json",
+        ]  # fmt: skip
+        first = subprocess.Popen(
+            command, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        end_s = time.monotonic() + 60
+        while len(server.requests) < 3:
+            assert time.monotonic() < end_s
+            assert first.poll() is None
+            time.sleep(0.05)
+        os.kill(first.pid, signal.SIGKILL)
+        first.wait()
+        second = subprocess.run(command, env=os.environ, capture_output=True, text=True, timeout=90)
+    assert second.returncode == 0, second.stderr
+    scores = json.loads(second.stdout)["all"]
+    assert scores["questions"] == 4
+    assert scores["accuracy"]["value"] == 0.5
+    assert scores["detection"]["recall"]["value"] == 1.0
+    assert scores["detection"]["precision"]["value"] == 0.5
+    assert json.loads((tmp_path / "out" / "scores.json").read_text())["all"] == scores
+    lines = (tmp_path / "out" / RESULTS_FILE).read_text().splitlines()
+    assert [json.loads(line).get("id") for line in lines[1:]] == ["q0", "q1", "q2", "q3"]
+    assert len(server.requests) == 5

@@ -1,0 +1,81 @@
+"""Which policy is to read, and all that it needs: chosen once, made anew for each session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from viewer.agents.client import Client, Spending
+from viewer.agents.exchanges import ExchangeLog
+from viewer.agents.policies.giant import GiantPolicy
+from viewer.agents.policies.local import REGIONS, LocalPolicy
+from viewer.agents.policies.predictor import PredictorPolicy
+from viewer.agents.policies.prompts import GIANT_SYSTEM, PREDICTOR_SYSTEM
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from viewer.agents.actions import Policy
+    from viewer.agents.endpoint import Endpoint
+    from viewer.agents.permission import Permission
+    from viewer.agents.proposals import Proposer
+
+POLICIES = ("local", "predictor", "giant")
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyChoice:
+    """A policy and its parameters.
+
+    Attributes
+    ----------
+    policy
+        One of `POLICIES`.
+    regions
+        Proposals that are gone to; not for giant.
+    crop_px
+        Longest side of what giant sees; None takes the endpoint's.
+    system
+        What the model is told it is; None takes the policy's own.
+    proposer
+        None takes tissue and nuclei alone.
+    endpoint, permission
+        Needed by all but local.
+    key
+        Of the endpoint; held in memory only and never shown.
+    """
+
+    policy: str = "local"
+    regions: int = REGIONS
+    crop_px: int | None = None
+    system: str | None = None
+    proposer: Proposer | None = None
+    endpoint: Endpoint | None = None
+    study: str = ""
+    permission: Permission | None = None
+    key: str | None = None
+
+    def __repr__(self) -> str:
+        return f"PolicyChoice({self.policy})"  # a key has no place in a log or report
+
+    def client(self, session: Path, spending: Spending) -> Client:
+        """Asks the chosen model; its exchanges are kept in the session's folder."""
+        assert self.endpoint is not None
+        return Client(
+            self.endpoint,
+            self.study,
+            self.permission,
+            key=self.key,
+            log=ExchangeLog(session),
+            spending=spending,
+        )
+
+    def made(self, session: Path, spending: Spending) -> Policy:
+        """The policy for one session, which counts what it spends."""
+        if self.policy == "local":
+            return LocalPolicy(self.proposer, self.regions)
+        client = self.client(session, spending)
+        if self.policy == "giant":
+            return GiantPolicy(client, self.system or GIANT_SYSTEM, self.crop_px)
+        system = self.system or PREDICTOR_SYSTEM
+        return PredictorPolicy(client, self.proposer, self.regions, system)

@@ -1,0 +1,51 @@
+"""Boxes from a predictor that was trained on how readers look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from viewer.agents.behaviour.predictor import Predictor, PredictorError, find_predictor
+from viewer.agents.errors import AgentError
+from viewer.inference.bundle import BundleError
+from viewer.slides.errors import TileError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from viewer.agents.behaviour.proposing import Proposal
+    from viewer.geometry import Optics
+    from viewer.slides.source import SlideSource
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedProposer:
+    """A predictor as a `Proposer`."""
+
+    predictor: Predictor
+
+    @property
+    def name(self) -> str:
+        return f"the predictor {self.predictor.bundle.name}"
+
+    def propose(self, source: SlideSource, optics: Optics, count: int) -> Sequence[Proposal]:
+        try:
+            return self.predictor.proposals(source, count, optics.mean_mpp_um)
+        except PredictorError as error:
+            raise AgentError(str(error)) from error
+        except TileError as error:
+            raise AgentError(f"A part of the slide cannot be read: {error.reason}.") from error
+
+
+def trained_proposer(name: str = "") -> TrainedProposer:
+    """The predictor of a name, by default the one that was added last.
+
+    Raises
+    ------
+    AgentError
+        There is none; the sentence says how to make one.
+    """
+    try:
+        return TrainedProposer(find_predictor(name))
+    except BundleError as error:
+        raise AgentError(str(error)) from error
