@@ -23,6 +23,8 @@ class Situation:
     can_go_forward: bool = False
     panes: int = 1
     slides_in_tray: int = 0
+    has_project: bool = False
+    slides_in_project: int = 0
     has_icc_profile: bool = False
     is_recording: bool = False
     is_reviewing: bool = False
@@ -41,6 +43,16 @@ def _always(_: Situation) -> bool:
 
 def _with_slide(situation: Situation) -> bool:
     return situation.has_slide
+
+
+def _with_project(situation: Situation) -> bool:
+    return situation.has_project
+
+
+def _with_list(situation: Situation) -> bool:
+    """The project's list comes before the tray."""
+    count = situation.slides_in_project if situation.has_project else situation.slides_in_tray
+    return count > 0
 
 
 def _while_recording(situation: Situation) -> bool:
@@ -100,6 +112,7 @@ class Command:
 
 
 FILE = ("&File",)
+PROJECT = ("&File", "Pro&ject")
 EDIT = ("&Edit",)
 VIEW = ("&View",)
 MAGNIFICATION = ("&View", "&Magnification")
@@ -243,22 +256,84 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "file.next",
-        "&Next slide in tray",
+        "&Next slide",
         "mdi6.page-next-outline",
-        "Open the next slide of the tray",
+        "Open the next slide of the project, or of the tray where no project is open",
         FILE,
         ("PgDown",),
-        lambda s: s.slides_in_tray > 0,
+        _with_list,
         separated=True,
     ),
     Command(
         "file.previous",
-        "&Previous slide in tray",
+        "&Previous slide",
         "mdi6.page-previous-outline",
-        "Open the previous slide of the tray",
+        "Open the previous slide of the project, or of the tray where no project is open",
         FILE,
         ("PgUp",),
-        lambda s: s.slides_in_tray > 0,
+        _with_list,
+    ),
+    Command(
+        "project.create",
+        "&New project...",
+        "mdi6.folder-star-outline",
+        "Make a folder a project: a list of slides with states, classes and questions",
+        PROJECT,
+    ),
+    Command(
+        "project.open",
+        "&Open project...",
+        "mdi6.folder-open-outline",
+        "Open a project by its project.json",
+        PROJECT,
+        ("Ctrl+Alt+P",),
+    ),
+    Command(
+        "project.close",
+        "&Close project",
+        "mdi6.folder-remove-outline",
+        "Close the project; the slides stay open",
+        PROJECT,
+        (),
+        _with_project,
+    ),
+    Command(
+        "project.add",
+        "&Add slides...",
+        "mdi6.image-plus",
+        "Add slides to the project",
+        PROJECT,
+        (),
+        _with_project,
+        separated=True,
+    ),
+    Command(
+        "project.find",
+        "&Find missing slides...",
+        "mdi6.file-search-outline",
+        "Look in a folder for slides of the project that were moved",
+        PROJECT,
+        (),
+        _with_project,
+    ),
+    Command(
+        "project.next_state",
+        "Change &state",
+        "mdi6.circle-half-full",
+        "To do, in work, done, and round again, of the slide on screen",
+        PROJECT,
+        ("F7",),
+        _with_project,
+        separated=True,
+    ),
+    Command(
+        "project.finish",
+        "&Done, next slide to do",
+        "mdi6.check-circle",
+        "Mark the slide as done and open the next one that is to do",
+        PROJECT,
+        ("F8",),
+        _with_project,
     ),
     Command(
         "file.save_picture",
@@ -1127,6 +1202,15 @@ COMMANDS: tuple[Command, ...] = (
         "Show the tray of thumbnails",
         PANELS,
         ("Ctrl+T",),
+        checkable=True,
+    ),
+    Command(
+        "panels.project",
+        "&Project",
+        "mdi6.clipboard-list-outline",
+        "Show the slides of the project and how far they are",
+        PANELS,
+        ("Ctrl+Shift+T",),
         checkable=True,
     ),
     Command(

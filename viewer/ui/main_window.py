@@ -21,6 +21,7 @@ from viewer.annotations.sniffing import contents
 from viewer.folders import config_folder
 from viewer.inference.bundle import MODEL_FILE
 from viewer.overlays.result_files import RESULT_SUFFIXES
+from viewer.projects.project_file import is_project
 from viewer.settings import Settings, save_settings
 from viewer.ui.actions import ActionSet
 from viewer.ui.annotations.files import READ_SUFFIXES
@@ -34,6 +35,7 @@ from viewer.ui.file_commands import FileCommands
 from viewer.ui.menus import build_drawing_bar, build_menus, build_toolbar
 from viewer.ui.overlays.part import OverlaysPart
 from viewer.ui.palette import CommandPalette
+from viewer.ui.projects.part import ProjectsPart
 from viewer.ui.properties_dock import PropertiesDock
 from viewer.ui.recent import with_recent
 from viewer.ui.recording.control import RecordingState
@@ -113,6 +115,7 @@ class MainWindow(QMainWindow):
             lambda each: self.toolbox.take_desk(each.pane, each.desk, each.layer)
         )
         self.annotations.closing.connect(lambda each: self.toolbox.release(each.pane))
+        self.projects = ProjectsPart(self)
         self._place_docks()
         self._connect()
         for pane in self.panes.panes:
@@ -124,7 +127,7 @@ class MainWindow(QMainWindow):
     # What others ask of the window -----------------------------------------------------------
 
     def open_paths(self, paths: Sequence[Path], pane: SlidePane | None = None) -> None:
-        """Opens slides, folders and models.
+        """Opens slides, folders, projects and models.
 
         A folder with a model in it is added to the models and turned on. Another folder, or the
         slides if there are several, fill the tray; the first slide opens in `pane`, by default
@@ -201,6 +204,7 @@ class MainWindow(QMainWindow):
         self._keep_state()
         self.annotations.shut_down()
         self.toolbox.shut_down()
+        self.projects.shut_down()
         self.recording.shut_down()
         self.overlays.shut_down()
         self.panes.shut_down()
@@ -214,6 +218,8 @@ class MainWindow(QMainWindow):
 
     def _place_docks(self) -> None:
         self.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, self.tray)
+        self.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, self.projects.dock)
+        self.tabifyDockWidget(self.tray, self.projects.dock)
         panels = self.recording.panels
         self.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, panels.replay)
         for dock in (
@@ -253,6 +259,7 @@ class MainWindow(QMainWindow):
     def _docks(self) -> dict[str, QDockWidget]:
         return {
             "tray": self.tray,
+            "project": self.projects.dock,
             "display": self.display,
             "properties": self.properties,
             "associated": self.associated,
@@ -288,8 +295,8 @@ class MainWindow(QMainWindow):
     def _connect(self) -> None:
         commands = self.commands
         QApplication.styleHints().colorSchemeChanged.connect(self._on_desktop_theme)
-        commands.on("file.next", lambda: self.tray.step(1))
-        commands.on("file.previous", lambda: self.tray.step(-1))
+        commands.on("file.next", lambda: self._step_slide(1))
+        commands.on("file.previous", lambda: self._step_slide(-1))
         commands.on("help.palette", lambda: self.palette_box.open_over(self))
         commands.on_toggle("view.full_screen", self._set_full_screen)
         commands.on_toggle("view.overview", lambda shown: self.change_settings(show_overview=shown))
@@ -309,6 +316,10 @@ class MainWindow(QMainWindow):
         self.display.look_edited.connect(lambda look: self.panes.active.canvas.set_look(look))
         self.status.magnification.zoom_requested.connect(self._zoom_to)
         self.status.magnification.left.connect(lambda: self.panes.active.focus())
+
+    def _step_slide(self, step: int) -> None:
+        """The project's list comes before the tray."""
+        (self.projects if self.projects.opened.is_open else self.tray).step(step)
 
     def _connect_pane(self, pane: SlidePane) -> None:
         pane.slide_changed.connect(self._on_slide_changed)
@@ -332,6 +343,8 @@ class MainWindow(QMainWindow):
             self.overlays.take_results(path, pane)
         for path in [path for path, kind in paths if kind == "annotations"]:
             self.annotations.files.take(path, pane)
+        for path in [path for path, kind in paths if kind == "project"]:
+            self.projects.open(path)
         if folders:
             self.tray.show_folder(folders[0])
         elif len(slides) > 1:
@@ -393,6 +406,8 @@ class MainWindow(QMainWindow):
             can_go_forward=source is not None and pane.canvas.can_go_forward,
             panes=len(self.panes.panes),
             slides_in_tray=len(self.tray.model.paths),
+            has_project=self.projects.opened.is_open,
+            slides_in_project=self.projects.slide_count,
             has_icc_profile=source is not None and source.info.icc_profile is not None,
             can_annotate=self.annotations.can_annotate,
             annotations_chosen=self.annotations.chosen_count,
@@ -489,6 +504,8 @@ class MainWindow(QMainWindow):
 
 def _kind(path: Path) -> str:
     suffix = path.suffix.lower()
+    if is_project(path):
+        return "project"
     if not path.is_dir():
         if suffix in READ_SUFFIXES and contents(path).has_annotations:
             return "annotations"

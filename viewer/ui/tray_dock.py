@@ -20,7 +20,8 @@ from PySide6.QtWidgets import (
 from viewer.slides.tray import slides_in
 from viewer.ui.background import Background, Task
 from viewer.ui.theme import current_theme
-from viewer.ui.tray_model import PICTURE_SIZE, TrayModel
+from viewer.ui.thumbnails import PICTURE_SIZE
+from viewer.ui.tray_model import TrayModel
 from viewer.ui.widgets import KeyedList
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ class TrayDock(QDockWidget):
         self.folder_failed.emit(sentence)
 
     def _show(self, paths: Sequence[Path], caption: str) -> None:
-        self.model.set_device_pixel_ratio(self.devicePixelRatioF())
+        self.model.thumbnails.set_device_pixel_ratio(self.devicePixelRatioF())
         self.model.set_paths(paths)
         self._tell(caption)
         self.slides_changed.emit(len(paths))

@@ -1,0 +1,241 @@
+"""Projects in the window: opened, travelled, changed, mended."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from project_steps import make_slide
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFileDialog
+from pytestqt.qtbot import QtBot
+from ui_steps import CTRL, SHIFT, drop, open_dialog, press
+
+from viewer.annotations.palette import PaletteClass
+from viewer.projects.finding import project_slides
+from viewer.projects.project import Project, changing_slide
+from viewer.projects.project_file import change_project, create_project, read_project
+from viewer.ui.main_window import MainWindow
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """A project of three slides."""
+    folder = tmp_path / "study"
+    for number in (1, 2, 3):
+        make_slide(folder / "slides" / f"{number}.png", number)
+    slides = tuple(project_slides([folder / "slides"], folder, []))
+    create_project(folder, Project(title="Margins", slides=slides))
+    return folder
+
+
+def open_project(window: MainWindow, folder: Path, qtbot: QtBot) -> None:
+    with qtbot.waitSignal(window.projects.opened.switched, timeout=10_000):
+        window.open_paths([folder])
+
+
+def states(folder: Path) -> list[str]:
+    return [slide.state for slide in read_project(folder).slides]
+
+
+def test_a_dropped_project_is_shown_and_travelled_by_key(
+    window: MainWindow, study: Path, qtbot: QtBot
+) -> None:
+    with qtbot.waitSignal(window.projects.opened.switched, timeout=10_000):
+        drop(window, [study / "project.json"])
+    dock = window.projects.dock
+    assert dock.isVisible()
+    assert dock.title.text() == "Margins"
+    assert dock.told.text() == "0 of 3 done"
+    pane = window.panes.active
+    for name in ("1.png", "2.png", "3.png"):
+        with qtbot.waitSignal(pane.opened, timeout=20_000):
+            press(qtbot, window, Qt.Key.Key_PageDown)
+        assert pane.path == study / "slides" / name
+        assert dock.chosen()[0].name == name
+    press(qtbot, window, Qt.Key.Key_PageDown)
+    assert window.status.currentMessage() == "This is the last slide of the list."
+    with qtbot.waitSignal(pane.opened, timeout=20_000):
+        press(qtbot, window, Qt.Key.Key_PageUp)
+    assert pane.path == study / "slides" / "2.png"
+    qtbot.waitUntil(lambda: states(study) == ["in work"] * 3, timeout=10_000)
+    assert dock.told.text() == "0 of 3 done, 3 in work"
+
+
+def test_done_slides_by_key_and_the_next_to_do(
+    window: MainWindow, study: Path, qtbot: QtBot
+) -> None:
+    open_project(window, study, qtbot)
+    pane = window.panes.active
+    with qtbot.waitSignal(pane.opened, timeout=20_000):
+        press(qtbot, window, Qt.Key.Key_PageDown)
+    with qtbot.waitSignal(pane.opened, timeout=20_000):
+        press(qtbot, window, Qt.Key.Key_F8)
+    assert pane.path == study / "slides" / "2.png"
+    press(qtbot, window, Qt.Key.Key_F7)
+    qtbot.waitUntil(lambda: states(study) == ["done", "done", "to do"], timeout=10_000)
+    press(qtbot, window, Qt.Key.Key_F7)
+    qtbot.waitUntil(lambda: states(study) == ["done", "to do", "to do"], timeout=10_000)
+    # One that is done stays so when it is opened again.
+    with qtbot.waitSignal(pane.opened, timeout=20_000):
+        press(qtbot, window, Qt.Key.Key_PageUp)
+    assert window.projects.opened.project.slides[0].state == "done"
+
+
+def test_the_list_is_filtered_and_keeps_the_open_slide(
+    window: MainWindow, study: Path, qtbot: QtBot
+) -> None:
+    first, second, _ = read_project(study).slides
+    change_project(study, changing_slide(first.identity, state="done"))
+    change_project(study, changing_slide(second.identity, assignee="Anna"))
+    open_project(window, study, qtbot)
+    dock = window.projects.dock
+
+    def shown(data: str) -> list[str]:
+        dock.filter.setCurrentIndex(dock.filter.findData(data))
+        return [slide.name for slide in dock.model.slides]
+
+    assert shown("done") == ["1.png"]
+    assert shown("assigned to Anna") == ["2.png"]
+    assert shown("to do") == ["2.png", "3.png"]
+    pane = window.panes.active
+    for name in ("2.png", "3.png"):
+        with qtbot.waitSignal(pane.opened, timeout=20_000):
+            press(qtbot, window, Qt.Key.Key_PageDown)
+        assert pane.path == study / "slides" / name
+    assert [slide.name for slide in dock.model.slides] == ["3.png"]
+
+
+def test_what_is_typed_goes_to_its_slide(window: MainWindow, study: Path, qtbot: QtBot) -> None:
+    open_project(window, study, qtbot)
+    dock = window.projects.dock
+    at = dock.view.visualRect(dock.model.index(0)).center()
+    qtbot.mouseClick(dock.view.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    dock.note.setFocus()
+    qtbot.keyClicks(dock.note, "deeper level")
+    dock.assignee.setFocus()
+    qtbot.keyClicks(dock.assignee, "Anna")
+    # Away by key, without leaving the field first.
+    dock.view.setCurrentIndex(dock.model.index(1))
+    assert dock.assignee.text() == ""
+    dock.state.setFocus()
+    qtbot.keyClick(dock.state, Qt.Key.Key_End)
+    dock.state.activated.emit(dock.state.currentIndex())
+
+    def kept() -> bool:
+        first, second, _ = read_project(study).slides
+        return (first.note, first.assignee, second.state, second.assignee) == (
+            "deeper level", "Anna", "done", "",
+        )  # fmt: skip
+
+    qtbot.waitUntil(kept, timeout=10_000)
+
+
+def test_slides_are_dropped_on_the_list_and_removed(
+    window: MainWindow, study: Path, qtbot: QtBot
+) -> None:
+    open_project(window, study, qtbot)
+    dock = window.projects.dock
+    new = make_slide(study.parent / "new.png", 9)
+    bad = study.parent / "bad.svs"
+    bad.write_text("no slide")
+    drop(dock, [new, study / "slides" / "1.png", bad])
+    qtbot.waitUntil(lambda: len(read_project(study).slides) == 4, timeout=10_000)
+    assert read_project(study).slides[3].path == "../new.png"
+    assert "bad.svs" in window.banner.sentence.text()
+    dock.view.setCurrentIndex(dock.model.index(3))
+    qtbot.mouseClick(dock.remove, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: len(read_project(study).slides) == 3, timeout=10_000)
+    assert new.exists()
+
+
+def test_missing_slides_are_shown_passed_over_and_found(
+    window: MainWindow, study: Path, tmp_path_factory: pytest.TempPathFactory, qtbot: QtBot
+) -> None:
+    archive = tmp_path_factory.mktemp("archive")
+    shutil.move(study / "slides" / "2.png", archive / "old.png")
+    shutil.move(study / "slides" / "3.png", study / "renamed.png")
+    open_project(window, study, qtbot)
+    opened, dock = window.projects.opened, window.projects.dock
+    # That which lies near is found unasked.
+    qtbot.waitUntil(lambda: read_project(study).slides[2].path == "renamed.png", timeout=10_000)
+    qtbot.waitUntil(lambda: len(opened.missing) == 1 and not opened.is_searching, timeout=10_000)
+    assert dock.told.text() == "0 of 3 done, 1 missing"
+    second = dock.model.index(1)
+    assert "Missing" in second.data(Qt.ItemDataRole.AccessibleTextRole)
+    dock.view.setCurrentIndex(second)
+    qtbot.keyClick(dock.view, Qt.Key.Key_Return)
+    assert "is missing" in window.status.currentMessage()
+    pane = window.panes.active
+    pane.focus()
+    dock.view.setCurrentIndex(dock.model.index(0))
+    for name in ("1.png", "renamed.png"):
+        with qtbot.waitSignal(pane.opened, timeout=20_000):
+            press(qtbot, window, Qt.Key.Key_PageDown)
+        assert pane.path is not None
+        assert pane.path.name == name
+    assert dock.find.isVisible()
+    qtbot.mouseClick(dock.find, Qt.MouseButton.LeftButton)
+    dialog = open_dialog(window, QFileDialog, qtbot)
+    assert isinstance(dialog, QFileDialog)
+    dialog.fileSelected.emit(str(archive))
+    dialog.reject()
+    qtbot.waitUntil(lambda: not opened.missing, timeout=10_000)
+    qtbot.waitUntil(
+        lambda: read_project(study).slides[1].path == (archive / "old.png").as_posix(),
+        timeout=10_000,
+    )
+    assert not dock.find.isVisible()
+
+
+def test_what_others_write_is_shown_and_kept(window: MainWindow, study: Path, qtbot: QtBot) -> None:
+    open_project(window, study, qtbot)
+    first, second, _ = read_project(study).slides
+    change_project(study, changing_slide(first.identity, assignee="Béla"))
+    window.projects.opened.change(changing_slide(second.identity, note="mine"))
+    qtbot.waitUntil(
+        lambda: window.projects.opened.project.slides[0].assignee == "Béla", timeout=10_000
+    )
+    change_project(study, changing_slide(first.identity, assignee="Cecil"))
+    qtbot.waitUntil(
+        lambda: window.projects.opened.project.slides[0].assignee == "Cecil", timeout=10_000
+    )
+    assert read_project(study).slides[1].note == "mine"
+
+
+def test_a_new_project_by_the_menu(window: MainWindow, tmp_path: Path, qtbot: QtBot) -> None:
+    press(qtbot, window, Qt.Key.Key_T, CTRL | SHIFT)
+    dock = window.projects.dock
+    assert dock.isVisible()
+    qtbot.mouseClick(dock.create_button, Qt.MouseButton.LeftButton)
+    dialog = open_dialog(window, QFileDialog, qtbot)
+    assert isinstance(dialog, QFileDialog)
+    (tmp_path / "fresh").mkdir()
+    with qtbot.waitSignal(window.projects.opened.switched, timeout=10_000):
+        dialog.fileSelected.emit(str(tmp_path / "fresh"))
+        dialog.reject()
+    assert read_project(tmp_path / "fresh").title == "fresh"
+    window.commands["project.close"].trigger()
+    assert not window.projects.opened.is_open
+    assert dock.create_button.isVisible()
+
+
+def test_a_damaged_project_is_one_sentence(window: MainWindow, study: Path, qtbot: QtBot) -> None:
+    (study / "project.json").write_text('{"format": "coverslip pro')
+    window.open_paths([study])
+    qtbot.waitUntil(lambda: "is damaged" in window.banner.sentence.text(), timeout=10_000)
+    assert not window.projects.opened.is_open
+    assert (study / "project.damaged.json").exists()
+
+
+def test_the_projects_classes_are_told(window: MainWindow, study: Path, qtbot: QtBot) -> None:
+    classes = (PaletteClass("Margin", "#112233"),)
+    told: list[object] = []
+    window.projects.palette_changed.connect(told.append)
+    shutil.rmtree(study)
+    create_project(study, Project(palette=classes))
+    open_project(window, study, qtbot)
+    assert window.projects.palette == classes
+    window.commands["project.close"].trigger()
+    assert told == [classes, ()]

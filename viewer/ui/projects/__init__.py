@@ -1,0 +1,1 @@
+"""Projects in the window: their slides, their questions, and annotators compared."""

@@ -1,0 +1,260 @@
+"""The project that is open in a window: shown at once, written in threads, kept up to date."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from viewer.projects.finding import (
+    MOST_OPENED,
+    MOST_OPENED_UNASKED,
+    find_slides,
+    missing_slides,
+    neighbourhood,
+    project_slides,
+    taking_places,
+)
+from viewer.projects.project import Project, adding_slides, slide_path
+from viewer.projects.project_file import (
+    ProjectError,
+    change_project,
+    create_project,
+    modified_ns,
+    project_folder,
+    read_project,
+)
+from viewer.ui.background import Background
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from viewer.projects.project import Change, ProjectSlide
+
+_log = logging.getLogger(__name__)
+_LOOK_MS = 3000
+"""How often the file is looked at: shared folders do not tell of changes."""
+
+
+class OpenProject(QObject):
+    """Owned by the window's part; `shut_down` writes what is left."""
+
+    changed = Signal()
+    """The project, or what is missing of it, is another."""
+    switched = Signal()
+    """Another project is open, or none."""
+    said = Signal(str)
+    troubled = Signal(str)
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self.folder: Path | None = None
+        self.project = Project()
+        self.missing: frozenset[str] = frozenset()
+        """Identities of slides that do not lie where they should."""
+        self.is_searching = False
+        self._seen_ns = 0
+        self._unwritten = 0
+        self._disk = Background("project", 1, self)
+        self._search = Background("find slides", 1, self)
+        self._look = QTimer(self, interval=_LOOK_MS)
+        self._look.timeout.connect(self._look_at_file)
+
+    @property
+    def is_open(self) -> bool:
+        return self.folder is not None
+
+    def path_of(self, slide: ProjectSlide) -> Path:
+        """Where a slide of the open project should lie."""
+        assert self.folder is not None
+        return slide_path(slide, self.folder)
+
+    def open(self, path: Path) -> None:
+        """Opens the project of a folder, or of its project.json."""
+        folder = project_folder(path.absolute())
+        self._disk.run(
+            lambda: (modified_ns(folder), read_project(folder)),
+            lambda read: self._on_opened(folder, *read),
+            self._on_failed,
+        )
+
+    def create(self, folder: Path) -> None:
+        """Makes a project in a folder, named after it, and opens it."""
+        self._disk.run(
+            lambda: create_project(folder, Project(title=folder.name)),
+            lambda _: self.open(folder),
+            self._on_failed,
+        )
+
+    def close(self) -> None:
+        """What was changed is still written."""
+        self._look.stop()
+        self._search.cancel_waiting()
+        self.folder = None
+        self.project, self.missing = Project(), frozenset()
+        self.is_searching = False
+        self.switched.emit()
+        self.changed.emit()
+
+    def change(self, change: Change) -> None:
+        """Changes the project: shown at once, then in the file over what others changed there."""
+        folder = self.folder
+        if folder is None:
+            return
+        self._show(change(self.project))
+        self._unwritten += 1
+        self._disk.run(
+            lambda: (change_project(folder, change), modified_ns(folder)),
+            lambda written: self._on_written(folder, *written),
+            lambda error: self._on_not_written(folder, error),
+        )
+
+    def add(self, paths: Sequence[Path]) -> None:
+        """Adds slides, and those in folders; each is opened once for its identity."""
+        folder = self.folder
+        if folder is None:
+            return
+        refused: list[str] = []
+        self.said.emit("Looking at the slides...")
+        self._search.run(
+            lambda: list(project_slides(paths, folder, refused)),
+            lambda slides: self._on_looked_at(folder, slides, refused),
+            self._on_failed,
+        )
+
+    def find_in(self, place: Path) -> None:
+        """Looks for all missing slides in a folder and the folders in it."""
+        if self.missing:
+            self._find((place,), MOST_OPENED, is_asked=True)
+
+    def look_for_missing(self) -> None:
+        """Sees which slides are missing, and looks for them near the project."""
+        folder, project = self.folder, self.project
+        if folder is not None:
+            self._search.run(
+                lambda: missing_slides(project, folder),
+                lambda missing: self._on_missing(folder, missing),
+            )
+
+    def shut_down(self) -> None:
+        """Writes what is left to write."""
+        self._look.stop()
+        self._search.close()
+        self._disk.close(finish=True)
+
+    # -----------------------------------------------------------------------------------------
+
+    def _show(self, project: Project) -> None:
+        if project != self.project:
+            self.project = project
+            self.changed.emit()
+
+    def _on_opened(self, folder: Path, seen_ns: int, project: Project) -> None:
+        self.folder, self.project, self._seen_ns = folder, project, seen_ns
+        self.missing, self._unwritten = frozenset(), 0
+        self._look.start()
+        self.switched.emit()
+        self.changed.emit()
+        self.look_for_missing()
+
+    def _on_written(self, folder: Path, project: Project, seen_ns: int) -> None:
+        if folder != self.folder:
+            return
+        self._unwritten = max(0, self._unwritten - 1)
+        self._seen_ns = seen_ns
+        if not self._unwritten:
+            self._show(project)
+
+    def _on_not_written(self, folder: Path, error: Exception) -> None:
+        """What is shown is again what is in the file, if that can be read."""
+        self._on_failed(error)
+        if folder == self.folder:
+            self._unwritten = max(0, self._unwritten - 1)
+            self._disk.run(
+                lambda: read_project(folder),
+                lambda project: self._show(project) if folder == self.folder else None,
+                lambda error: _log.warning("%s", error),
+            )
+
+    def _look_at_file(self) -> None:
+        folder, seen_ns = self.folder, self._seen_ns
+        if folder is None or self._unwritten:
+            return
+
+        def look() -> tuple[int, Project] | None:
+            now_ns = modified_ns(folder)
+            return (now_ns, read_project(folder)) if now_ns not in (0, seen_ns) else None
+
+        self._disk.run(look, lambda read: self._on_read_again(folder, read), self._on_unreadable)
+
+    def _on_read_again(self, folder: Path, read: tuple[int, Project] | None) -> None:
+        if read is not None and folder == self.folder and not self._unwritten:
+            self._seen_ns = read[0]
+            self._show(read[1])
+
+    def _on_unreadable(self, error: Exception) -> None:
+        """Told once, and not every time the file is looked at."""
+        self._look.stop()
+        self._on_failed(error)
+
+    def _on_looked_at(self, folder: Path, slides: list[ProjectSlide], refused: list[str]) -> None:
+        if folder != self.folder:
+            return
+        before = len(self.project.slides)
+        self.change(adding_slides(slides))
+        count = len(self.project.slides) - before
+        self.said.emit(f"{_slides(count)} {'was' if count == 1 else 'were'} added to the project.")
+        if refused:
+            more = f" And {len(refused) - 1} more." if len(refused) > 1 else ""
+            self.troubled.emit(refused[0] + more)
+
+    def _on_missing(self, folder: Path, missing: list[ProjectSlide]) -> None:
+        if folder != self.folder:
+            return
+        self._set_missing(frozenset(slide.identity for slide in missing))
+        if missing:
+            self._find(neighbourhood(folder), MOST_OPENED_UNASKED, is_asked=False)
+
+    def _find(self, places: tuple[Path, ...], most: int, *, is_asked: bool) -> None:
+        folder = self.folder
+        assert folder is not None
+        wanted = [slide for slide in self.project.slides if slide.identity in self.missing]
+        self.is_searching = True
+        self.changed.emit()
+        self._search.run(
+            lambda: find_slides(
+                wanted, places, most_opened=most, is_wanted=lambda: self.folder == folder
+            ),
+            lambda found: self._on_found(folder, found, is_asked=is_asked),
+            self._on_failed,
+        )
+
+    def _on_found(self, folder: Path, found: dict[str, Path], *, is_asked: bool) -> None:
+        if folder != self.folder:
+            return
+        self.is_searching = False
+        if found:
+            self.change(taking_places(found, folder))
+        self._set_missing(self.missing - found.keys())
+        if found:
+            count = len(found)
+            were = "was" if count == 1 else "were"
+            self.said.emit(f"{_slides(count)} that had been moved {were} found.")
+        elif is_asked:
+            self.said.emit("None of the missing slides is there.")
+
+    def _set_missing(self, missing: frozenset[str]) -> None:
+        self.missing = missing
+        self.changed.emit()
+
+    def _on_failed(self, error: Exception) -> None:
+        self.is_searching = False
+        if not isinstance(error, ProjectError):
+            _log.error("the project cannot be used", exc_info=error)
+        self.troubled.emit(str(error))
+
+
+def _slides(count: int) -> str:
+    return "1 slide" if count == 1 else f"{count:,} slides"

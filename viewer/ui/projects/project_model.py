@@ -1,0 +1,176 @@
+"""The slides of a project as rows, filtered; how a row is painted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, QRect, QSize, Qt
+from PySide6.QtGui import QColor, QPainter
+from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
+
+from viewer.ui.theme import current_theme, icon
+from viewer.ui.thumbnails import Thumbnails
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from PySide6.QtWidgets import QWidget
+
+    from viewer.projects.project import ProjectSlide
+    from viewer.ui.projects.open_project import OpenProject
+
+PICTURE_SIZE = QSize(76, 56)
+_MARGIN_PX = 6
+_ICON_PX = 15
+MISSING = "missing"
+STATE_NAMES = {"to do": "To do", "in work": "In work", "done": "Done", MISSING: "Missing"}
+STATE_ICONS = {
+    "to do": "mdi6.circle-outline",
+    "in work": "mdi6.circle-half-full",
+    "done": "mdi6.check-circle",
+    MISSING: "mdi6.file-question-outline",
+}
+
+_Index = QModelIndex | QPersistentModelIndex
+
+
+class ProjectModel(QAbstractListModel):
+    """A row a slide that the filter lets through; the open slide is always there."""
+
+    SLIDE_ROLE = Qt.ItemDataRole.UserRole
+
+    def __init__(self, opened: OpenProject, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.slides: list[ProjectSlide] = []
+        self.current = ""
+        """Identity of the slide in the active pane."""
+        self.thumbnails = Thumbnails(self, PICTURE_SIZE)
+        self._opened = opened
+        self._is_shown: Callable[[ProjectSlide], bool] = lambda _: True
+        self.thumbnails.changed.connect(self._on_picture)
+
+    def set_filter(self, is_shown: Callable[[ProjectSlide], bool]) -> None:
+        self._is_shown = is_shown
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Shows the project as it is now; rows that stay keep their selection."""
+        slides = [
+            slide
+            for slide in self._opened.project.slides
+            if self._is_shown(slide) or slide.identity == self.current
+        ]
+        same = [slide.identity for slide in slides] == [slide.identity for slide in self.slides]
+        if same:
+            self.slides = slides
+            if slides:
+                self.dataChanged.emit(self.index(0), self.index(len(slides) - 1))
+            return
+        self.beginResetModel()
+        self.slides = slides
+        self.endResetModel()
+
+    def row_of(self, identity: str) -> int:
+        """-1 where it is not shown."""
+        rows = (row for row, slide in enumerate(self.slides) if slide.identity == identity)
+        return next(rows, -1)
+
+    def state_of(self, slide: ProjectSlide) -> str:
+        """As rows show it: a missing slide is just that."""
+        return MISSING if slide.identity in self._opened.missing else slide.state
+
+    def rowCount(self, parent: _Index | None = None) -> int:
+        return 0 if parent is not None and parent.isValid() else len(self.slides)
+
+    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        if not index.isValid():
+            return None
+        slide = self.slides[index.row()]
+        match role:
+            case Qt.ItemDataRole.DisplayRole:
+                return slide.shown_name
+            case Qt.ItemDataRole.ToolTipRole:
+                reason = self.thumbnails.reason(self._opened.path_of(slide))
+                lines = (str(self._opened.path_of(slide)), reason, slide.note)
+                return "\n".join(filter(None, lines))
+            case Qt.ItemDataRole.AccessibleTextRole:
+                words = (slide.shown_name, STATE_NAMES[self.state_of(slide)], slide.assignee)
+                return ", ".join(filter(None, words))
+            case Qt.ItemDataRole.DecorationRole:
+                if slide.identity in self._opened.missing:
+                    return self.thumbnails.sign(STATE_ICONS[MISSING])
+                return self.thumbnails.picture(self._opened.path_of(slide))
+            case self.SLIDE_ROLE:
+                return slide
+            case _:
+                return None
+
+    def _on_picture(self, path: Path) -> None:
+        for row, slide in enumerate(self.slides):
+            if self._opened.path_of(slide) == path:
+                self.dataChanged.emit(self.index(row), self.index(row))
+
+
+class SlideRowDelegate(QStyledItemDelegate):
+    """The picture at the left; name, state and assignee, and the note beside it."""
+
+    def sizeHint(self, _option: QStyleOptionViewItem, _index: _Index) -> QSize:
+        return PICTURE_SIZE + QSize(3 * _MARGIN_PX, 2 * _MARGIN_PX)
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
+        theme, model = current_theme(), index.model()
+        assert isinstance(model, ProjectModel)
+        slide: ProjectSlide = index.data(ProjectModel.SLIDE_ROLE)
+        rect: QRect = option.rect.adjusted(2, 1, -2, -1)
+        is_selected = bool(option.state & QStyle.StateFlag.State_Selected)
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        if is_selected or option.state & QStyle.StateFlag.State_MouseOver:
+            painter.setPen(QColor(theme.accent if is_selected else theme.border))
+            painter.setBrush(QColor(theme.panel))
+            painter.drawRoundedRect(rect, 4, 4)
+        picture = index.data(Qt.ItemDataRole.DecorationRole)
+        size = picture.deviceIndependentSize().toSize()
+        place = QRect(rect.left() + _MARGIN_PX, rect.top(), PICTURE_SIZE.width(), rect.height())
+        painter.drawPixmap(place.center() - QRect(0, 0, *size.toTuple()).center(), picture)
+        left = place.right() + 2 * _MARGIN_PX
+        text = QRect(left, rect.top(), rect.right() - left - _MARGIN_PX, rect.height())
+        self._paint_text(painter, option, text, slide, model)
+        painter.restore()
+
+    def _paint_text(
+        self,
+        painter: QPainter,
+        option: QStyleOptionViewItem,
+        text: QRect,
+        slide: ProjectSlide,
+        model: ProjectModel,
+    ) -> None:
+        theme, state = current_theme(), model.state_of(slide)
+        height = option.fontMetrics.height()
+        lines = 3 if slide.note else 2
+        top = text.top() + (text.height() - lines * height) // 2
+        line = QRect(text.left(), top, text.width(), height)
+        font = option.font
+        font.setBold(slide.identity == model.current)
+        painter.setFont(font)
+        painter.setPen(QColor(theme.text))
+        _draw(painter, line, slide.shown_name, Qt.TextElideMode.ElideMiddle)
+        font.setBold(False)
+        painter.setFont(font)
+        painter.setPen(QColor(theme.dim_text))
+        line.translate(0, height)
+        sign = icon(STATE_ICONS[state]).pixmap(_ICON_PX, _ICON_PX)
+        painter.drawPixmap(line.left(), line.top() + (height - _ICON_PX) // 2, sign)
+        words = " - ".join(filter(None, (STATE_NAMES[state], slide.assignee)))
+        _draw(painter, line.adjusted(_ICON_PX + 5, 0, 0, 0), words, Qt.TextElideMode.ElideRight)
+        if slide.note:
+            line.translate(0, height)
+            first = slide.note.partition("\n")[0]
+            _draw(painter, line, first, Qt.TextElideMode.ElideRight)
+
+
+def _draw(painter: QPainter, line: QRect, text: str, elide: Qt.TextElideMode) -> None:
+    shown = painter.fontMetrics().elidedText(text, elide, line.width())
+    painter.drawText(line, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, shown)
