@@ -71,11 +71,11 @@ def test_done_slides_by_key_and_the_next_to_do(
     with qtbot.waitSignal(pane.opened, timeout=20_000):
         press(qtbot, window, Qt.Key.Key_PageDown)
     with qtbot.waitSignal(pane.opened, timeout=20_000):
-        press(qtbot, window, Qt.Key.Key_F8)
+        press(qtbot, window, Qt.Key.Key_F7)
     assert pane.path == study / "slides" / "2.png"
-    press(qtbot, window, Qt.Key.Key_F7)
+    press(qtbot, window, Qt.Key.Key_F7, SHIFT)
     qtbot.waitUntil(lambda: states(study) == ["done", "done", "to do"], timeout=10_000)
-    press(qtbot, window, Qt.Key.Key_F7)
+    press(qtbot, window, Qt.Key.Key_F7, SHIFT)
     qtbot.waitUntil(lambda: states(study) == ["done", "to do", "to do"], timeout=10_000)
     # One that is done stays so when it is opened again.
     with qtbot.waitSignal(pane.opened, timeout=20_000):
@@ -175,8 +175,8 @@ def test_missing_slides_are_shown_passed_over_and_found(
             press(qtbot, window, Qt.Key.Key_PageDown)
         assert pane.path is not None
         assert pane.path.name == name
-    assert dock.find.isVisible()
-    qtbot.mouseClick(dock.find, Qt.MouseButton.LeftButton)
+    assert dock.find_missing.isVisible()
+    qtbot.mouseClick(dock.find_missing, Qt.MouseButton.LeftButton)
     dialog = open_dialog(window, QFileDialog, qtbot)
     assert isinstance(dialog, QFileDialog)
     dialog.fileSelected.emit(str(archive))
@@ -186,7 +186,7 @@ def test_missing_slides_are_shown_passed_over_and_found(
         lambda: read_project(study).slides[1].path == (archive / "old.png").as_posix(),
         timeout=10_000,
     )
-    assert not dock.find.isVisible()
+    assert not dock.find_missing.isVisible()
 
 
 def test_what_others_write_is_shown_and_kept(window: MainWindow, study: Path, qtbot: QtBot) -> None:

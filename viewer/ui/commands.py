@@ -322,7 +322,7 @@ COMMANDS: tuple[Command, ...] = (
         "mdi6.circle-half-full",
         "To do, in work, done, and round again, of the slide on screen",
         PROJECT,
-        ("F7",),
+        ("Shift+F7",),
         _with_project,
         separated=True,
     ),
@@ -332,7 +332,7 @@ COMMANDS: tuple[Command, ...] = (
         "mdi6.check-circle",
         "Mark the slide as done and open the next one that is to do",
         PROJECT,
-        ("F8",),
+        ("F7",),
         _with_project,
     ),
     Command(

@@ -90,9 +90,9 @@ class ProjectDock(QDockWidget):
         chosen = self.chosen()
         self.model.refresh()
         self._choose(chosen[0].identity if chosen else self.model.current)
-        self.find.setVisible(bool(opened.missing))
-        self.find.setEnabled(not opened.is_searching)
-        self.find.setText("Looking..." if opened.is_searching else "Find...")
+        self.find_missing.setVisible(bool(opened.missing))
+        self.find_missing.setEnabled(not opened.is_searching)
+        self.find_missing.setText("Looking..." if opened.is_searching else "Find...")
         self._show_details()
 
     def mark(self, identity: str) -> None:
@@ -193,13 +193,13 @@ class ProjectDock(QDockWidget):
         self.add.setToolTip("Add slides; files and folders can be dropped here too")
         self.remove = QPushButton("Remove", self)
         self.remove.setToolTip("Take the chosen slides off the list; their files stay")
-        self.find = QPushButton("Find...", self)
-        self.find.setToolTip("Look for the missing slides in a folder")
+        self.find_missing = QPushButton("Find...", self)
+        self.find_missing.setToolTip("Look for the missing slides in a folder")
         self.add.clicked.connect(self.add_requested)
         self.remove.clicked.connect(
             lambda: self.remove_requested.emit([slide.identity for slide in self.chosen()])
         )
-        self.find.clicked.connect(self.find_requested)
+        self.find_missing.clicked.connect(self.find_requested)
 
     def _welcome(self) -> QWidget:
         told = QLabel(
@@ -226,7 +226,7 @@ class ProjectDock(QDockWidget):
         details.addRow("Assigned to:", self.assignee)
         details.addRow("Note:", self.note)
         buttons = QHBoxLayout()
-        for button in (self.add, self.remove, self.find):
+        for button in (self.add, self.remove, self.find_missing):
             buttons.addWidget(button)
         page = QWidget(self)
         layout = QVBoxLayout(page)
