@@ -1,26 +1,47 @@
-"""`coverslip annotations`: convert, check and count annotations of other tools."""
+"""`coverslip annotations`: convert, check and count annotations; masks and tiles of them."""
 
 from __future__ import annotations
 
 import sys
+from hashlib import file_digest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from viewer.cli_output import fail, print_json, print_record, print_table
+from viewer.cli_output import fail, numbers, print_json, print_record, print_table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.reading import Problem
+    from viewer.slides import SlideSource
 
 _EXIT_NOT_SOUND = 1
 _MOST_TOLD = 20
+_MOST_SIDE_PX = 4_000_000
 
 annotations_app = typer.Typer(help="Annotations and the files they are in.", no_args_is_help=True)
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-_File = Annotated[Path, typer.Argument(help="GeoJSON of QuPath, XML of ASAP or ImageScope.")]
+_File = Annotated[
+    Path, typer.Argument(help="GeoJSON, COCO JSON, XML of ASAP or ImageScope, CSV, or a mask.")
+]
+_Image = Annotated[
+    str | None, typer.Option(help="Of a COCO file of several pictures, the one that is meant.")
+]
+_Mpp = Annotated[
+    float | None,
+    typer.Option(help="um per pixel of what is written; the slide's own by default.", min=0.001),
+]
+_SlideMpp = Annotated[
+    float | None,
+    typer.Option(help="um per level-0 pixel, where the slide does not tell.", min=0.001),
+]
+_Instances = Annotated[
+    bool, typer.Option("--instances", help="A value for each annotation, not for each class.")
+]
 
 
 @annotations_app.command()
@@ -28,28 +49,38 @@ def convert(
     file: _File,
     out: Annotated[Path, typer.Argument(help="Where to write.")],
     to: Annotated[
-        str | None, typer.Option(help="qupath, asap or imagescope; by the name of OUT by default.")
+        str | None,
+        typer.Option(help="qupath, asap, imagescope, csv or coco; by the name of OUT by default."),
     ] = None,
+    image: _Image = None,
     json: _Json = False,
 ) -> None:
     """Write annotations in another tool's format; what it cannot hold is told."""
-    from viewer.annotations.exchange import FORMATS, read_annotations
+    from viewer.annotations.exchange import FORMATS, WRITABLE, format_for, format_of
+    from viewer.annotations.qupath import read_qupath
+    from viewer.annotations.qupath_writing import write_qupath
     from viewer.annotations.reading import AnnotationFileError
 
-    wanted = to or ("qupath" if out.suffix.lower() in (".geojson", ".json") else "")
-    if wanted not in FORMATS:
-        fail(f"Say with --to which format {out.name} is to have: {', '.join(FORMATS)}.")
+    wanted = FORMATS.get(to or "") if to else format_for(out)
+    if wanted is None and not to and out.suffix.lower() in FORMATS["mask"].suffixes:
+        fail(f"{out.name} is to be a mask: use coverslip annotations mask, which takes the slide.")
+    if wanted is None or wanted.write is None:
+        fail(f"Say with --to which format {out.name} is to have: {', '.join(WRITABLE)}.")
     problems: list[Problem] = []
     count = 0
 
-    def counted():
+    def counted(annotations: Iterable[Annotation]) -> Iterator[Annotation]:
         nonlocal count
-        for annotation in read_annotations(file, problems):
+        for annotation in annotations:
             count += 1
             yield annotation
 
     try:
-        lost = FORMATS[wanted].write(out, counted())
+        if wanted is FORMATS["qupath"] and format_of(file) is wanted:
+            beside: dict[str, object] = {}
+            lost = write_qupath(out, counted(read_qupath(file, problems, beside)), beside)
+        else:
+            lost = wanted.write(out, counted(_annotations(file, problems, image)))
     except AnnotationFileError as error:
         fail(str(error))
     except OSError as error:
@@ -57,19 +88,19 @@ def convert(
     _tell(problems)
     _tell(lost, "not written of")
     record: dict[str, object] = {
-        "annotations": count, "format": FORMATS[wanted].name, "out": str(out),
+        "annotations": count, "format": wanted.name, "out": str(out),
         "problems": len(problems), "lost": len(lost),
     }  # fmt: skip
     print_record(record, json=json)
 
 
 @annotations_app.command()
-def validate(file: _File, json: _Json = False) -> None:
+def validate(file: _File, image: _Image = None, json: _Json = False) -> None:
     """Tell what of a file cannot be read, or had to be repaired; exit code 1 if anything."""
     from viewer.annotations.exchange import format_of
 
     problems: list[Problem] = []
-    annotations = _read(file, problems)
+    annotations = _read(file, problems, image)
     if json:
         told = [
             {"number": each.number, "reason": each.reason, "repaired": each.is_repaired}
@@ -90,11 +121,12 @@ def stats(
     mpp: Annotated[
         float, typer.Option(help="um per level-0 pixel; without it, pixels.", min=0.001)
     ] = 1.0,
+    image: _Image = None,
     json: _Json = False,
 ) -> None:
     """Count annotations and add up their areas and lengths, class by class."""
     problems: list[Problem] = []
-    annotations = _read(file, problems)
+    annotations = _read(file, problems, image)
     _tell(problems)
     unit = "px" if mpp == 1.0 else "um"
     rows: dict[str, list[float]] = {}
@@ -114,12 +146,133 @@ def stats(
     print_table(columns, lines)
 
 
-def _read(file: Path, problems: list[Problem]) -> list[Annotation]:
-    from viewer.annotations.exchange import read_annotations
+@annotations_app.command()
+def mask(
+    file: _File,
+    slide: Annotated[Path | None, typer.Argument(help="The slide that they lie on.")] = None,
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="The mask: .png, or .ome.tif with a pyramid.")
+    ] = Path("mask.ome.tif"),
+    size: Annotated[
+        str | None, typer.Option(help="WxH of level 0 in pixels, where the slide is not at hand.")
+    ] = None,
+    mpp: _Mpp = None,
+    slide_mpp: _SlideMpp = None,
+    instances: _Instances = False,
+    image: _Image = None,
+    json: _Json = False,
+) -> None:
+    """Paint annotations as a label mask, with a legend beside it."""
+    from viewer.annotations.label_masks import MaskError, MaskPlace, write_mask
+
+    if (slide is None) == (size is None):
+        fail("Give the slide that the annotations lie on, or its size with --size.")
+    own_mpp = None if slide_mpp is None else (slide_mpp, slide_mpp)
+    if slide is not None:
+        source = _opened(slide)
+        level, info = source.levels[0], source.info
+        source.close()
+        slide_px = level.width_px, level.height_px
+        place = MaskPlace(slide_px, own_mpp or info.optics.mpp_um, mpp, slide.name, info.identity)
+    else:
+        advice = "--size takes WxH in pixels, such as 100000x80000."
+        width, height = numbers(size or "", 2, advice, "x")
+        if not (1 <= width <= _MOST_SIDE_PX and 1 <= height <= _MOST_SIDE_PX):
+            fail(advice)
+        place = MaskPlace((int(width), int(height)), own_mpp, mpp)
+    problems: list[Problem] = []
+    annotations = _read(file, problems, image)
+    _tell(problems)
+    try:
+        legend, lost = write_mask(out, annotations, place, by_instance=instances)
+    except MaskError as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"{out} cannot be written ({error.strerror or error}): choose another place.")
+    _tell(lost, "not painted of")
+    record: dict[str, object] = {
+        "out": str(out), "size": f"{legend.size_px[0]} x {legend.size_px[1]}", "of": legend.of,
+        "values": legend.label_count, "lost": len(lost),
+    }  # fmt: skip
+    print_record(record, json=json)
+
+
+@annotations_app.command()
+def tiles(
+    file: _File,
+    slide: Annotated[Path, typer.Argument(help="The slide that they lie on.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="A new folder, or one to go on with.")],
+    mpp: _Mpp = None,
+    slide_mpp: _SlideMpp = None,
+    tile: Annotated[int, typer.Option(help="Side of a tile, pixels.", min=8, max=8192)] = 256,
+    stride: Annotated[
+        int | None, typer.Option(help="From tile to tile, pixels; the side by default.", min=1)
+    ] = None,
+    least: Annotated[
+        float,
+        typer.Option(help="Share of a tile that must be annotated; 0: all tiles.", min=0, max=1),
+    ] = 0.05,
+    threads: Annotated[int, typer.Option(help="Threads that read.", min=1, max=64)] = 4,
+    instances: _Instances = False,
+    image: _Image = None,
+    json: _Json = False,
+) -> None:
+    """Cut the slide to tiles with masks, for training; goes on where it was stopped."""
+    from viewer.annotations.label_masks import MaskError
+    from viewer.annotations.training_tiles import (
+        AnnotationsOrigin,
+        TileOptions,
+        TilesError,
+        cut_tiles,
+    )
+
+    problems: list[Problem] = []
+    annotations = _read(file, problems, image)
+    _tell(problems)
+    options = TileOptions(mpp, tile, stride, least, instances, slide_mpp, threads)
+    source = _opened(slide)
+    try:
+        with file.open("rb") as content:
+            origin = AnnotationsOrigin(file.name, file_digest(content, "sha256").hexdigest())
+        report = cut_tiles(source, annotations, out, options, origin)
+    except (TilesError, MaskError) as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"{out} cannot be written ({error.strerror or error}): choose another place.")
+    finally:
+        source.close()
+    _tell(report.problems, "not cut of")
+    record: dict[str, object] = {
+        "out": str(out), "tiles": report.tiles, "of them there already": report.kept,
+        "lost": len(report.problems),
+    }  # fmt: skip
+    print_record(record, json=json)
+
+
+def _opened(slide: Path) -> SlideSource:
+    from viewer.slides import SlideError, open_slide
+
+    try:
+        return open_slide(slide)
+    except SlideError as error:
+        fail(str(error))
+
+
+def _annotations(file: Path, problems: list[Problem], image: str | None) -> Iterator[Annotation]:
+    from viewer.annotations.coco import read_coco
+    from viewer.annotations.exchange import FORMATS, format_of
+
+    kind = format_of(file)
+    if kind is FORMATS["coco"]:
+        return read_coco(file, problems, image)
+    return kind.read(file, problems)
+
+
+def _read(file: Path, problems: list[Problem], image: str | None) -> list[Annotation]:
     from viewer.annotations.reading import AnnotationFileError
 
     try:
-        return list(read_annotations(file, problems))
+        return list(_annotations(file, problems, image))
     except AnnotationFileError as error:
         fail(str(error))
 

@@ -148,11 +148,10 @@ def by_dimension(geometry: BaseGeometry) -> list[BaseGeometry]:
     """A collection as regions, lines and points apart, in this order; others as they are."""
     if not isinstance(geometry, shapely.GeometryCollection):
         return [geometry]
-    parts: list[list[BaseGeometry]] = [[], [], []]
-    for part in _parts_of(geometry):
-        if not part.is_empty:
-            parts[2 - int(shapely.get_dimensions(part))].append(part)
-    regions, lines, points = parts
+    parts = [part for part in _parts_of(geometry) if not part.is_empty]
+    regions = [part for part in parts if isinstance(part, shapely.Polygon)]
+    lines = [part for part in parts if isinstance(part, shapely.LineString)]
+    points = [part for part in parts if isinstance(part, shapely.Point)]
     apart: list[BaseGeometry] = []
     if regions:
         whole = shapely.MultiPolygon(regions)

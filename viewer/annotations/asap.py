@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as Xml
 
 import shapely
 
-from viewer.annotations.annotation import Annotation, AnnotationClass, repaired
+from viewer.annotations.annotation import Annotation, AnnotationClass, by_dimension, repaired
+from viewer.annotations.losses import each_alone
 from viewer.annotations.reading import AnnotationFileError, Problem
-from viewer.whole_file import whole_file
+from viewer.annotations.xml_files import parsed, write_xml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
 _DEFAULT_COLOUR = "#f4fa58"
 _NO_GROUP = "None"
+_DEPTHS = {"ASAP_Annotations": 0, "Annotations": 1, "AnnotationGroups": 1}
 
 
 def read_asap(path: Path, problems: list[Problem]) -> Iterator[Annotation]:
@@ -29,12 +33,11 @@ def read_asap(path: Path, problems: list[Problem]) -> Iterator[Annotation]:
     AnnotationFileError
         The file is no XML of ASAP.
     """
-    root = parsed(path)
+    root = parsed(path, problems, _DEPTHS, ("Annotation", "Group"))
     if root.find("Annotations") is None:
         raise AnnotationFileError(f"{path.name} is no XML of ASAP: it has no Annotations in it.")
     groups = {
-        group.get("Name", ""): group.get("Color", _DEFAULT_COLOUR).lower()
-        for group in root.iterfind("AnnotationGroups/Group")
+        group.get("Name", ""): _colour(group) for group in root.iterfind("AnnotationGroups/Group")
     }
     for number, each in enumerate(root.iterfind("Annotations/Annotation"), 1):
         try:
@@ -45,10 +48,11 @@ def read_asap(path: Path, problems: list[Problem]) -> Iterator[Annotation]:
         except (ValueError, TypeError, shapely.errors.ShapelyError) as error:
             problems.append(Problem(number, str(error)))
             continue
-        colour = each.get("Color", _DEFAULT_COLOUR).lower()
+        colour = _colour(each)
         group = each.get("PartOfGroup", _NO_GROUP)
         in_class = None if group == _NO_GROUP else AnnotationClass(group, groups.get(group, colour))
-        own = None if in_class is not None and colour == in_class.colour else colour
+        usual = _DEFAULT_COLOUR if in_class is None else in_class.colour
+        own = None if colour == usual else colour
         yield Annotation(geometry, shown_as=in_class, name=each.get("Name", ""), colour=own)
 
 
@@ -64,12 +68,18 @@ def write_asap(path: Path, annotations: Iterable[Annotation]) -> list[Problem]:
     root = Xml.Element("ASAP_Annotations")
     listed, groups = Xml.SubElement(root, "Annotations"), Xml.SubElement(root, "AnnotationGroups")
     classes: dict[str, str] = {}
-    for number, annotation in enumerate(annotations, 1):
+    for number, annotation in each_alone(annotations, problems, ("name", "colour")):
         in_class = annotation.shown_as
+        if in_class is not None and in_class.name == _NO_GROUP:
+            problems.append(Problem(number, 'its class "None", which here stands for no class'))
+            in_class = None
         if in_class is not None:
             classes.setdefault(in_class.name, in_class.colour)
         colour = annotation.colour or (in_class.colour if in_class else _DEFAULT_COLOUR)
-        for part in shapely.get_parts(annotation.geometry).tolist():
+        parts = _parts(annotation.geometry)
+        if len(parts) > 1:
+            problems.append(Problem(number, "that its parts belong together"))
+        for part in parts:
             kind, corners = _kind_and_corners(part)
             if getattr(part, "interiors", ()):
                 problems.append(Problem(number, "its holes, which this format has not"))
@@ -88,6 +98,11 @@ def write_asap(path: Path, annotations: Iterable[Annotation]) -> list[Problem]:
         Xml.SubElement(Xml.SubElement(groups, "Group", told), "Attributes")
     write_xml(path, root)
     return problems
+
+
+def _colour(told: Xml.Element) -> str:
+    colour = told.get("Color", "").lower()
+    return colour if re.fullmatch("#[0-9a-f]{6}", colour) else _DEFAULT_COLOUR
 
 
 def _geometry(told: Xml.Element) -> BaseGeometry:
@@ -109,28 +124,25 @@ def _geometry(told: Xml.Element) -> BaseGeometry:
     return geometry
 
 
+def _parts(geometry: BaseGeometry) -> list[BaseGeometry]:
+    """As the format takes them: several points are one annotation, other parts are each one."""
+    return [
+        whole
+        for each in by_dimension(geometry)
+        for whole in ([each] if isinstance(each, shapely.MultiPoint) else shapely.get_parts(each))
+        if not whole.is_empty and all(math.isfinite(value) for value in whole.bounds)
+    ]
+
+
 def _kind_and_corners(part: BaseGeometry) -> tuple[str, list[tuple[float, float]]]:
     match part:
         case shapely.Point():
             return "Dot", [(part.x, part.y)]
+        case shapely.MultiPoint():
+            return "PointSet", [(point.x, point.y) for point in part.geoms]
         case shapely.LineString():
             return "Measurement", [(x, y) for x, y, *_ in part.coords]
         case shapely.Polygon():
             return "Polygon", [(x, y) for x, y, *_ in part.exterior.coords][:-1]
         case _:
             raise TypeError(f"{part.geom_type} has no place in this format")
-
-
-def parsed(path: Path) -> Xml.Element:
-    """The root of an XML file. Raises AnnotationFileError."""
-    try:
-        return Xml.parse(path).getroot()  # noqa: S314 - expat refuses expanding entities since 2.4.1
-    except (OSError, Xml.ParseError, ValueError) as error:
-        raise AnnotationFileError(f"{path.name} is no XML that can be read ({error}).") from error
-
-
-def write_xml(path: Path, root: Xml.Element) -> None:
-    """Raises OSError; a file that was there is left as it was."""
-    Xml.indent(root)
-    with whole_file(path) as part:
-        Xml.ElementTree(root).write(part, encoding="utf-8", xml_declaration=True)

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from viewer.annotations.asap import read_asap, write_asap
+from viewer.annotations.boxes_csv import read_csv, write_csv
+from viewer.annotations.coco import is_coco, read_coco, write_coco
 from viewer.annotations.imagescope import read_imagescope, write_imagescope
+from viewer.annotations.packed_files import unpacked
 from viewer.annotations.qupath import read_qupath
 from viewer.annotations.qupath_writing import write_qupath
 from viewer.annotations.reading import AnnotationFileError, Problem
@@ -18,16 +21,30 @@ if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
 
 _HEAD_BYTES = 4096
+_PACKINGS = (".gz", ".zip")
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How a format is read and written; the first of `suffixes` is the usual one."""
+    """How a format is read and written; the first of `suffixes` is the usual one.
+
+    Attributes
+    ----------
+    write
+        None where more is needed to write it than annotations.
+    """
 
     name: str
     suffixes: tuple[str, ...]
     read: Callable[[Path, list[Problem]], Iterator[Annotation]]
-    write: Callable[[Path, Iterable[Annotation]], list[Problem]]
+    write: Callable[[Path, Iterable[Annotation]], list[Problem]] | None
+
+
+def _read_mask(path: Path, problems: list[Problem]) -> Iterator[Annotation]:
+    # With it comes tifffile, which other formats do without.
+    from viewer.annotations.mask_reading import read_mask
+
+    return read_mask(path, problems)
 
 
 FORMATS = {
@@ -36,7 +53,11 @@ FORMATS = {
     ),
     "asap": Format("ASAP XML", (".xml",), read_asap, write_asap),
     "imagescope": Format("ImageScope XML", (".xml",), read_imagescope, write_imagescope),
+    "csv": Format("CSV of boxes", (".csv", ".tsv"), read_csv, write_csv),
+    "coco": Format("COCO JSON", (".json",), read_coco, write_coco),
+    "mask": Format("label mask", (".png", ".tif", ".tiff"), _read_mask, None),
 }
+WRITABLE = tuple(name for name, each in FORMATS.items() if each.write is not None)
 
 
 def format_of(path: Path) -> Format:
@@ -47,20 +68,34 @@ def format_of(path: Path) -> Format:
     AnnotationFileError
         It cannot be read, or is of none of the formats.
     """
-    suffix = path.suffix.lower()
-    try:
-        with path.open("rb") as file:
-            head = file.read(_HEAD_BYTES)
-    except OSError as error:
-        raise AnnotationFileError(f"{path} cannot be read ({error.strerror or error}).") from error
+    suffix = _suffix(path)
+    if suffix in (".csv", ".tsv"):
+        return FORMATS["csv"]
+    if suffix in FORMATS["mask"].suffixes:
+        return FORMATS["mask"]
     if suffix == ".xml":
-        return FORMATS["asap" if b"<ASAP_Annotations" in head else "imagescope"]
+        return FORMATS["asap" if b"<ASAP_Annotations" in _head(path) else "imagescope"]
     if suffix in FORMATS["qupath"].suffixes:
-        return FORMATS["qupath"]
+        return FORMATS["coco" if is_coco(_head(path)) else "qupath"]
     raise AnnotationFileError(
         f"{path.name} is of no known format: known are "
         f"{', '.join(each.name for each in FORMATS.values())}."
     )
+
+
+def format_for(path: Path) -> Format | None:
+    """What a file of this name is to be written as; None where the name does not tell.
+
+    ".xml" is of two formats; ".json" is QuPath's unless it ends in ".coco.json".
+    """
+    name = path.name.lower()
+    for packing in _PACKINGS:
+        name = name.removesuffix(packing)
+    if name.endswith((".coco.json", ".coco")):
+        return FORMATS["coco"]
+    if name.endswith((".geojson", ".json")):
+        return FORMATS["qupath"]
+    return FORMATS["csv"] if name.endswith(".csv") else None
 
 
 def read_annotations(path: Path, problems: list[Problem]) -> Iterator[Annotation]:
@@ -72,3 +107,17 @@ def read_annotations(path: Path, problems: list[Problem]) -> Iterator[Annotation
         The file cannot be used at all.
     """
     return format_of(path).read(path, problems)
+
+
+def _suffix(path: Path) -> str:
+    """Of what is packed, where it tells; ".zip" and ".gz" alone are GeoJSON."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] in _PACKINGS:
+        inner = suffixes[-2] if len(suffixes) > 1 else ""
+        return inner if inner in (".csv", ".tsv", ".json", ".geojson") else suffixes[-1]
+    return suffixes[-1] if suffixes else ""
+
+
+def _head(path: Path) -> bytes:
+    with unpacked(path, "json") as pieces:
+        return pieces[0](_HEAD_BYTES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as Xml
 
@@ -10,8 +11,9 @@ import shapely
 from shapely import affinity
 
 from viewer.annotations.annotation import NO_COLOUR, Annotation, AnnotationClass, repaired
-from viewer.annotations.asap import parsed, write_xml
+from viewer.annotations.losses import each_alone
 from viewer.annotations.reading import AnnotationFileError, Problem
+from viewer.annotations.xml_files import parsed, write_xml
 from viewer.colours import rgb_of
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
 _POLYGON, _ELLIPSE, _LINES = "0", "2", ("3", "4")
+_DEPTHS = {"Annotations": 0, "Annotation": 1, "Regions": 2}
 _SEGMENTS = 16
 """Of a quarter of an ellipse that the file tells by two corners."""
 
@@ -33,7 +36,7 @@ def read_imagescope(path: Path, problems: list[Problem]) -> Iterator[Annotation]
     AnnotationFileError
         The file is no XML of ImageScope.
     """
-    root = parsed(path)
+    root = parsed(path, problems, _DEPTHS, ("Region",))
     if root.tag != "Annotations":
         raise AnnotationFileError(
             f"{path.name} is no XML of ImageScope: it begins with {root.tag}."
@@ -43,7 +46,8 @@ def read_imagescope(path: Path, problems: list[Problem]) -> Iterator[Annotation]
         colour = _colour(layer.get("LineColor"))
         name = layer.get("Name", "")
         in_class = AnnotationClass(name, colour) if name else None
-        yield from _layer(layer, in_class, None if in_class else colour, numbers, problems)
+        own = None if in_class or colour == NO_COLOUR else colour
+        yield from _layer(layer, in_class, own, numbers, problems)
 
 
 def write_imagescope(path: Path, annotations: Iterable[Annotation]) -> list[Problem]:
@@ -56,33 +60,54 @@ def write_imagescope(path: Path, annotations: Iterable[Annotation]) -> list[Prob
     """
     problems: list[Problem] = []
     root = Xml.Element("Annotations")
-    layers: dict[str, Xml.Element] = {}
+    layers: dict[AnnotationClass, Xml.Element] = {}
     ids = itertools.count(1)
-    for number, annotation in enumerate(annotations, 1):
-        in_class = annotation.shown_as or AnnotationClass("", annotation.colour or NO_COLOUR)
-        if in_class.name not in layers:
-            told = {
-                "Id": str(len(layers) + 1), "Name": in_class.name, "Type": "4", "Visible": "1",
-                "LineColor": str(_packed(in_class.colour)),
-            }  # fmt: skip
-            layer = Xml.SubElement(root, "Annotation", told)
-            Xml.SubElement(layer, "Attributes")
-            layers[in_class.name] = Xml.SubElement(layer, "Regions")
-        for part in shapely.get_parts(annotation.geometry).tolist():
-            if isinstance(part, shapely.Polygon):
-                rings = [(part.exterior, "0"), *((hole, "1") for hole in part.interiors)]
-                for ring, negative in rings:
-                    corners = list(ring.coords)[:-1]
-                    _region(
-                        layers[in_class.name], ids, _POLYGON, annotation.name, corners, negative
-                    )
-            elif isinstance(part, shapely.LineString):
-                corners = list(part.coords)
-                _region(layers[in_class.name], ids, _LINES[1], annotation.name, corners, "0")
-            else:
+    for number, annotation in each_alone(annotations, problems, ("name", "colour")):
+        in_class = annotation.shown_as or AnnotationClass("", annotation.shown_colour)
+        if annotation.shown_as is not None and annotation.colour is not None:
+            problems.append(Problem(number, "its own colour, which this format has not"))
+        if in_class not in layers:
+            layers[in_class] = _new_layer(root, in_class, len(layers) + 1)
+        parts = shapely.get_parts(annotation.geometry).tolist()
+        if len(parts) > 1:
+            problems.append(Problem(number, "that its parts belong together"))
+        for part in parts:
+            if not _write_part(layers[in_class], ids, annotation.name, part):
                 problems.append(Problem(number, "a point, which this format has not"))
     write_xml(path, root)
     return problems
+
+
+def _new_layer(root: Xml.Element, in_class: AnnotationClass, number: int) -> Xml.Element:
+    """The holder of its regions."""
+    told = {
+        "Id": str(number), "Name": in_class.name, "Type": "4", "Visible": "1",
+        "LineColor": str(_packed(in_class.colour)),
+    }  # fmt: skip
+    layer = Xml.SubElement(root, "Annotation", told)
+    Xml.SubElement(layer, "Attributes")
+    return Xml.SubElement(layer, "Regions")
+
+
+def _write_part(regions: Xml.Element, ids: Iterator[int], name: str, part: BaseGeometry) -> bool:
+    """Whether the format has a place for it."""
+    if isinstance(part, shapely.Polygon):
+        for ring, negative in [(part.exterior, "0"), *((hole, "1") for hole in part.interiors)]:
+            _region(regions, ids, _POLYGON, name, list(ring.coords)[:-1], negative)
+        return True
+    if isinstance(part, shapely.LineString):
+        _region(regions, ids, _LINES[1], name, list(part.coords), "0")
+        return True
+    return False
+
+
+@dataclass(slots=True)
+class _Drawn:
+    """A region with the holes that belong to it."""
+
+    geometry: BaseGeometry
+    name: str
+    holes: list[BaseGeometry] = field(default_factory=list)
 
 
 def _layer(
@@ -92,8 +117,8 @@ def _layer(
     numbers: Iterator[int],
     problems: list[Problem],
 ) -> Iterator[Annotation]:
-    regions: list[tuple[BaseGeometry, str]] = []
-    holes: list[BaseGeometry] = []
+    drawn: list[_Drawn] = []
+    early: list[tuple[int, BaseGeometry]] = []
     for region in layer.iterfind("Regions/Region"):
         number = next(numbers)
         try:
@@ -104,16 +129,28 @@ def _layer(
         except (ValueError, TypeError, shapely.errors.ShapelyError) as error:
             problems.append(Problem(number, str(error)))
             continue
-        if region.get("NegativeROA") == "1":
-            holes.append(geometry)
-        else:
-            regions.append((geometry, region.get("Text", "")))
-    for geometry, name in regions:
-        inside = [hole for hole in holes if geometry.contains(hole.representative_point())]
-        if inside:
-            geometry = geometry.difference(shapely.union_all(inside))
+        if region.get("NegativeROA") != "1":
+            drawn.append(_Drawn(geometry, region.get("Text", "")))
+        elif not _cut(geometry, reversed(drawn)):
+            early.append((number, geometry))
+    for number, hole in early:
+        if not _cut(hole, iter(drawn)):
+            problems.append(Problem(number, "a hole that lies in no region"))
+    for each in drawn:
+        geometry = each.geometry
+        if each.holes:
+            geometry = geometry.difference(shapely.union_all(each.holes))
         if not geometry.is_empty:
-            yield Annotation(geometry, shown_as=in_class, name=name, colour=colour)
+            yield Annotation(geometry, shown_as=in_class, name=each.name, colour=colour)
+
+
+def _cut(hole: BaseGeometry, regions: Iterator[_Drawn]) -> bool:
+    """Gives the hole to the first region that it lies in; whether there is one."""
+    inside = hole.representative_point()
+    found = next((each for each in regions if each.geometry.contains(inside)), None)
+    if found is not None:
+        found.holes.append(hole)
+    return found is not None
 
 
 def _geometry(region: Xml.Element) -> BaseGeometry:

@@ -1,0 +1,60 @@
+"""Grey PNG files written row by row, so that a large picture is never held whole.
+
+PNG (Portable Network Graphics) Specification, third edition, W3C 2025: chunks of a length, a name,
+data and a checksum; rows each begin with the number of their filter.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_GREY = 0
+_UP = 2
+"""Filter: a row holds the difference to the row above, which is nearly all zeros in a mask."""
+
+
+def write_grey_png(
+    file: IO[bytes], size: tuple[int, int], strips: Iterable[NDArray[Any]], mpp_um: float | None
+) -> None:
+    """Writes uint8 or uint16 strips, each (rows, width), from the top.
+
+    Raises
+    ------
+    OSError
+        It cannot be written.
+    """
+    file.write(_SIGNATURE)
+    packer = zlib.compressobj(level=6)
+    above = np.zeros(0, np.uint8)
+    for strip in strips:
+        rows = np.ascontiguousarray(strip.astype(strip.dtype.newbyteorder(">"))).view(np.uint8)
+        if not len(above):
+            header = struct.pack(">IIBBBBB", *size, 8 * strip.itemsize, _GREY, 0, 0, 0)
+            _chunk(file, b"IHDR", header)
+            if mpp_um:
+                per_metre = round(1e6 / mpp_um)
+                _chunk(file, b"pHYs", struct.pack(">IIB", per_metre, per_metre, 1))
+            above = np.zeros(rows.shape[1], np.uint8)
+        differences = np.diff(rows, axis=0, prepend=above[None])
+        above = rows[-1]
+        filtered = np.concatenate([np.full((len(rows), 1), _UP, np.uint8), differences], axis=1)
+        packed = packer.compress(filtered.tobytes())
+        if packed:
+            _chunk(file, b"IDAT", packed)
+    _chunk(file, b"IDAT", packer.flush())
+    _chunk(file, b"IEND", b"")
+
+
+def _chunk(file: IO[bytes], name: bytes, data: bytes) -> None:
+    checksum = zlib.crc32(name + data)
+    file.write(struct.pack(">I", len(data)) + name + data + struct.pack(">I", checksum))
