@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as Xml
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
 _STRIP_PX = 256
-_MOST_STRIP_BYTES = 1 << 31
+_MOST_STRIP_BYTES = 1 << 30
 _PNG_HEADER = struct.Struct(">8s4x4sIIBB")
 _GREY, _PALETTE = 0, 3
 
@@ -157,6 +158,10 @@ class _Strips:
                 raise AnnotationFileError(
                     f"{self._path.name} is a picture in colour, not a label mask of whole numbers."
                 )
+            if not len(page.dataoffsets) == len(page.databytecounts) == math.prod(page.chunked):
+                raise AnnotationFileError(
+                    f"{self._path.name} is damaged: its pieces do not make up its size."
+                )
             rows = _rows_at_once(page)
             if page.imagewidth * rows * page.dtype.itemsize > _MOST_STRIP_BYTES:
                 raise AnnotationFileError(
@@ -179,10 +184,11 @@ class _Strips:
                     file.filehandle.seek(offset)
                     data = file.filehandle.read(size) if size else None
                     segment, (_, _, y, x, _), _ = page.decode(data, index)
+                    if segment is None:
+                        continue
+                    piece = segment.reshape(segment.shape[-3:-1])
                 except Exception as error:  # a spoilt file can make a parser fail in any way
                     self._problems.append(Problem(index + 1, f"a tile of the mask ({error})"))
-                    continue
-                if segment is None:
                     continue
                 while y >= top + rows:
                     yield top, strip
@@ -190,7 +196,6 @@ class _Strips:
                     strip = np.zeros(
                         (min(rows, page.imagelength - top), page.imagewidth), page.dtype
                     )
-                piece = segment.reshape(segment.shape[-3:-1])
                 part = strip[y - top :, x:]
                 height, width = min(len(part), len(piece)), min(part.shape[1], piece.shape[1])
                 part[:height, :width] = piece[:height, :width]

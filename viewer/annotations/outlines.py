@@ -22,18 +22,27 @@ def outlines_of(labels: NDArray[Any]) -> tuple[Shapes, NDArray[Any]]:
     labels
         (height, width); the polygons are in its pixels, the top left corner at 0, 0.
     """
+    rows, columns = (np.flatnonzero(labels.any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return np.zeros(0, object), np.zeros(0, labels.dtype)
+    top, left = int(rows[0]), int(columns[0])
+    labels = labels[top : rows[-1] + 1, left : columns[-1] + 1]
     padded = np.pad(labels, 1)
     differs_above = padded[:-1, 1:-1] != padded[1:, 1:-1]
     differs_left = padded[1:-1, :-1] != padded[1:-1, 1:]
-    is_corner = _touches(differs_above, 1) & _touches(differs_left, 0)
-    across = _segments(differs_above, is_corner)
-    down = _segments(differs_left.T, is_corner.T)[:, :, ::-1]
-    if not len(across):
-        return np.zeros(0, object), np.zeros(0, labels.dtype)
-    lines = shapely.linestrings(np.concatenate([across, down]).astype(float))
-    faces = shapely.get_parts(shapely.polygonize(np.asarray(lines)))
-    inside = np.floor(shapely.get_coordinates(shapely.point_on_surface(faces))).astype(int)
-    values = labels[inside[:, 1], inside[:, 0]]
+    is_corner = _touches(differs_above, 1)
+    is_corner &= _touches(differs_left, 0)
+    across = _pairs(
+        differs_above & is_corner[:, :-1], differs_above & is_corner[:, 1:], (0, 1), by_column=False
+    )
+    down = _pairs(
+        differs_left & is_corner[:-1], differs_left & is_corner[1:], (1, 0), by_column=True
+    )
+    corners = np.concatenate([across, down]) + np.array((left, top))
+    faces = shapely.get_parts(shapely.polygonize(np.asarray(shapely.linestrings(corners))))
+    inside = shapely.get_coordinates(shapely.point_on_surface(faces)) - np.array((left, top))
+    x, y = np.floor(inside).astype(int).T
+    values = labels[y, x]
     return faces[values != 0], values[values != 0]
 
 
@@ -48,8 +57,22 @@ def _touches(edges: NDArray[np.bool_], axis: int) -> NDArray[np.bool_]:
     return np.concatenate([none, edges], axis) | np.concatenate([edges, none], axis)
 
 
-def _segments(edges: NDArray[np.bool_], is_corner: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """(n, 2, 2) begin and end, x and y, of edges between corners in a row."""
-    rows, begins = np.nonzero(edges & is_corner[:, :-1])
-    _, ends = np.nonzero(edges & is_corner[:, 1:])
-    return np.stack([np.stack([begins, rows], 1), np.stack([ends + 1, rows], 1)], 1)
+def _pairs(
+    begins: NDArray[np.bool_],
+    ends: NDArray[np.bool_],
+    step: tuple[int, int],
+    *,
+    by_column: bool,
+) -> NDArray[np.float64]:
+    """(n, 2, 2) begin and end, x and y, of the edges that run from corner to corner.
+
+    In a row, or in a column, they begin and end in turn; an end lies a step behind its pixel.
+    """
+    found: list[NDArray[np.float64]] = []
+    for marks, (down, right) in ((begins, (0, 0)), (ends, step)):
+        row, column = np.divmod(np.flatnonzero(marks), marks.shape[1])
+        if by_column:
+            order = np.argsort(column, kind="stable")
+            row, column = row[order], column[order]
+        found.append(np.stack([column + right, row + down], 1).astype(np.float64))
+    return np.stack(found, 1)

@@ -117,7 +117,8 @@ def cut_tiles(
     level = source.levels[0]
     own = options.slide_mpp_um
     place = MaskPlace(
-        (level.width_px, level.height_px), (own, own) if own else source.info.optics.mpp_um, options.mpp_um,
+        (level.width_px, level.height_px),
+        (own, own) if own else source.info.optics.mpp_um, options.mpp_um,
         source.path.name, source.info.identity,
     )  # fmt: skip
     problems: list[Problem] = []
