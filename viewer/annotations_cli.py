@@ -56,16 +56,16 @@ def convert(
     json: _Json = False,
 ) -> None:
     """Write annotations in another tool's format; what it cannot hold is told."""
-    from viewer.annotations.exchange import FORMATS, WRITABLE, format_for, format_of
+    from viewer.annotations.exchange import FORMATS, MASK, format_for, format_of
     from viewer.annotations.qupath import read_qupath
     from viewer.annotations.qupath_writing import write_qupath
     from viewer.annotations.reading import AnnotationFileError
 
     wanted = FORMATS.get(to or "") if to else format_for(out)
-    if wanted is None and not to and out.suffix.lower() in FORMATS["mask"].suffixes:
+    if wanted is None and not to and out.suffix.lower() in MASK.suffixes:
         fail(f"{out.name} is to be a mask: use coverslip annotations mask, which takes the slide.")
-    if wanted is None or wanted.write is None:
-        fail(f"Say with --to which format {out.name} is to have: {', '.join(WRITABLE)}.")
+    if wanted is None:
+        fail(f"Say with --to which format {out.name} is to have: {', '.join(FORMATS)}.")
     problems: list[Problem] = []
     count = 0
 

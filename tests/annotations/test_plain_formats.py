@@ -361,9 +361,7 @@ def test_spoilt_files_raise_nothing_else(
         Annotation(shapely.box(n, 0, n + 5, 5.5), name="é", shown_as=AnnotationClass("Tumor"))
         for n in range(4)
     ]
-    write = FORMATS[name].write
-    assert write is not None
-    write(path, drawn)
+    FORMATS[name].write(path, drawn)
     whole = bytearray(path.read_bytes())
     for _ in range(data.draw(some.integers(1, 3))):
         at = data.draw(some.integers(0, len(whole) - 1))

@@ -25,19 +25,19 @@ _PACKINGS = (".gz", ".zip")
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
-    """How a format is read and written; the first of `suffixes` is the usual one.
-
-    Attributes
-    ----------
-    write
-        None where more is needed to write it than annotations.
-    """
+class ReadFormat:
+    """How a format is read; the first of `suffixes` is the usual one."""
 
     name: str
     suffixes: tuple[str, ...]
     read: Callable[[Path, list[Problem]], Iterator[Annotation]]
-    write: Callable[[Path, Iterable[Annotation]], list[Problem]] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Format(ReadFormat):
+    """How a format is read and written."""
+
+    write: Callable[[Path, Iterable[Annotation]], list[Problem]]
 
 
 def _read_mask(path: Path, problems: list[Problem]) -> Iterator[Annotation]:
@@ -54,13 +54,13 @@ FORMATS = {
     "asap": Format("ASAP XML", (".xml",), read_asap, write_asap),
     "imagescope": Format("ImageScope XML", (".xml",), read_imagescope, write_imagescope),
     "csv": Format("CSV of boxes", (".csv", ".tsv"), read_csv, write_csv),
-    "coco": Format("COCO JSON", (".json",), read_coco, write_coco),
-    "mask": Format("label mask", (".png", ".tif", ".tiff"), _read_mask, None),
+    "coco": Format("COCO JSON", (".coco.json", ".json"), read_coco, write_coco),
 }
-WRITABLE = tuple(name for name, each in FORMATS.items() if each.write is not None)
+MASK = ReadFormat("label mask", (".png", ".tif", ".tiff"), _read_mask)
+"""To write one takes more than annotations: see `label_masks`."""
 
 
-def format_of(path: Path) -> Format:
+def format_of(path: Path) -> ReadFormat:
     """The format of a file that is there.
 
     Raises
@@ -71,15 +71,15 @@ def format_of(path: Path) -> Format:
     suffix = _suffix(path)
     if suffix in (".csv", ".tsv"):
         return FORMATS["csv"]
-    if suffix in FORMATS["mask"].suffixes:
-        return FORMATS["mask"]
+    if suffix in MASK.suffixes:
+        return MASK
     if suffix == ".xml":
         return FORMATS["asap" if b"<ASAP_Annotations" in _head(path) else "imagescope"]
     if suffix in FORMATS["qupath"].suffixes:
         return FORMATS["coco" if is_coco(_head(path)) else "qupath"]
     raise AnnotationFileError(
         f"{path.name} is of no known format: known are "
-        f"{', '.join(each.name for each in FORMATS.values())}."
+        f"{', '.join(each.name for each in (*FORMATS.values(), MASK))}."
     )
 
 
