@@ -229,13 +229,20 @@ def test_a_damaged_project_is_one_sentence(window: MainWindow, study: Path, qtbo
     assert (study / "project.damaged.json").exists()
 
 
-def test_the_projects_classes_are_told(window: MainWindow, study: Path, qtbot: QtBot) -> None:
-    classes = (PaletteClass("Margin", "#112233"),)
-    told: list[object] = []
-    window.projects.palette_changed.connect(told.append)
-    shutil.rmtree(study)
-    create_project(study, Project(palette=classes))
+def test_the_projects_classes_are_used_while_it_is_open(
+    window: MainWindow, study: Path, qtbot: QtBot
+) -> None:
+    palette = window.annotations.classes.palette
+    own = palette.classes
     open_project(window, study, qtbot)
-    assert window.projects.palette == classes
+    assert palette.classes == own
+    window.commands["project.take_classes"].trigger()
+    qtbot.waitUntil(lambda: read_project(study).palette == own, timeout=10_000)
+    # Changed in the editor of classes, they go to the project, and to it alone.
+    changed = (PaletteClass("Margin", "#112233", "Ctrl+Alt+Shift+M"), *own)
+    palette.use(changed)
+    qtbot.waitUntil(lambda: read_project(study).palette == changed, timeout=10_000)
     window.commands["project.close"].trigger()
-    assert told == [classes, ()]
+    assert palette.classes == own
+    open_project(window, study, qtbot)
+    assert palette.classes == changed

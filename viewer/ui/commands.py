@@ -317,6 +317,15 @@ COMMANDS: tuple[Command, ...] = (
         _with_project,
     ),
     Command(
+        "project.take_classes",
+        "&Keep classes in project",
+        "mdi6.tag-plus-outline",
+        "Make the classes in use those of the project, for all who work on it",
+        PROJECT,
+        (),
+        _with_project,
+    ),
+    Command(
         "project.next_state",
         "Change &state",
         "mdi6.circle-half-full",

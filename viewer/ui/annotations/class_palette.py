@@ -19,6 +19,7 @@ from viewer.annotations.palette import (
 from viewer.folders import data_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from PySide6.QtWidgets import QWidget
@@ -49,6 +50,8 @@ class ClassPalette(QObject):
         self._window = window
         self._disk = disk
         self._path: Path = data_folder() / _FILE
+        self._own: Palette = DEFAULT_PALETTE
+        self._keep_lent: Callable[[Palette], object] | None = None
         self._shortcuts: list[QShortcut] = []
         self._bind()
         disk.run(lambda: _kept(self._path), self._on_read)
@@ -61,6 +64,10 @@ class ClassPalette(QObject):
         if classes == self.classes:
             return
         self._show(classes)
+        if self._keep_lent is not None:
+            self._keep_lent(classes)
+            return
+        self._own = classes
         path = self._path
         self._disk.run(
             lambda: write_palette(path, classes),
@@ -68,9 +75,23 @@ class ClassPalette(QObject):
             lambda error: self.troubled.emit(f"The classes cannot be kept ({error})."),
         )
 
+    def lend(self, classes: Palette, keep: Callable[[Palette], object]) -> None:
+        """Uses the classes of a project; changes of them go to `keep`, not to the file."""
+        self._keep_lent = keep
+        if classes != self.classes:
+            self._show(classes)
+
+    def take_back(self) -> None:
+        """Uses the user's own classes again."""
+        self._keep_lent = None
+        if self.classes != self._own:
+            self._show(self._own)
+
     def _on_read(self, classes: Palette | None) -> None:
         if classes is not None:
-            self._show(classes)
+            self._own = classes
+            if self._keep_lent is None:
+                self._show(classes)
 
     def _show(self, classes: Palette) -> None:
         self.classes = classes

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Qt, Signal
+import msgspec
+from PySide6.QtCore import QObject, Qt
 from PySide6.QtWidgets import QDialog, QFileDialog
 
 from viewer.projects.finding import taking_places
@@ -36,22 +37,13 @@ _WIDTH_PX = 280
 class ProjectsPart(QObject):
     """Owned by the window; `shut_down` writes what is left."""
 
-    palette_changed = Signal(object)
-    """The Palette that the open project asks for; an empty one where it asks for none."""
-
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
         self._window = window
-        self._palette: Palette = ()
         self._sorter = Background("look at paths", 1, self)
         self.opened = OpenProject(self)
         self.dock = ProjectDock(self.opened, window)
         self._connect()
-
-    @property
-    def palette(self) -> Palette:
-        """Classes of the open project; empty where it has none of its own."""
-        return self._palette
 
     @property
     def slide_count(self) -> int:
@@ -92,6 +84,15 @@ class ProjectsPart(QObject):
             lambda: next((path for path in paths if is_project(path)), None),
             lambda project: self.open(project) if project else self.opened.add(paths),
         )
+
+    def _keep_classes(self, palette: Palette) -> None:
+        self.opened.change(lambda project: msgspec.structs.replace(project, palette=palette))
+
+    def _take_classes(self) -> None:
+        """The classes in use become those of the project."""
+        classes = self._window.annotations.classes.palette.classes
+        self._keep_classes(classes)
+        self._window.say(f"The project has {len(classes)} classes of its own now.")
 
     def _targets(self) -> list[ProjectSlide]:
         """The slide in the active pane, else those that are chosen in the list."""
@@ -178,10 +179,11 @@ class ProjectsPart(QObject):
         self._mark_active()
 
     def _on_changed(self) -> None:
-        palette = self.opened.project.palette
-        if palette != self._palette:
-            self._palette = palette
-            self.palette_changed.emit(palette)
+        classes = self._window.annotations.classes.palette
+        if self.opened.project.palette:
+            classes.lend(self.opened.project.palette, self._keep_classes)
+        else:
+            classes.take_back()
         self._window.update_situation()
 
     def _on_slide(self, pane: SlidePane) -> None:
@@ -216,6 +218,7 @@ class ProjectsPart(QObject):
         commands.on("project.close", self.opened.close)
         commands.on("project.add", self._ask_slides)
         commands.on("project.find", self._ask_where)
+        commands.on("project.take_classes", self._take_classes)
         commands.on("project.next_state", self._cycle_state)
         commands.on("project.finish", self._finish)
         dock.create_requested.connect(self._ask_create)
