@@ -13,23 +13,33 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+from agent_steps import bench
 from behaviour_steps import painted_tissue, write_slide
+from model_server import Say, model_server
 from safetensors.torch import load_file
+from test_client import client
 
+from viewer.agents.actions import Task
 from viewer.agents.behaviour.evaluating import evaluate_predictor
 from viewer.agents.behaviour.fitting import TrainingOptions
 from viewer.agents.behaviour.predictor import Predictor, box_sizes_um, find_predictor
 from viewer.agents.behaviour.readings import BehaviourError, session_folders
 from viewer.agents.behaviour.simulating import simulate_session
 from viewer.agents.behaviour.training import train_predictor
+from viewer.agents.loop import AgentRun
+from viewer.agents.policies.predictor import PredictorPolicy
+from viewer.agents.trained_proposals import trained_proposer
+from viewer.geometry import Box
 from viewer.inference.bundle import BundleError, load_bundle
 from viewer.inference.model_library import BUNDLED, add_model
 from viewer.inference.running import run_model
 from viewer.inference.trial import try_model
 from viewer.overlays.heatmap import HeatmapStyle, expected_heatmap
 from viewer.overlays.vector_map import VectorMap
+from viewer.recording.behaviors import actions_of
 from viewer.recording.log_reader import verify
 from viewer.recording.session import read_header, write_header
+from viewer.recording.tracing import load_trace
 from viewer.slides import open_slide
 
 QUICK = TrainingOptions(epochs=25, patience=25, variants=2, seed=1)
@@ -199,3 +209,32 @@ def test_a_training_that_was_killed_ends_as_if_it_had_not_been(
     resumed = load_file(out / "weights.safetensors")
     for name, value in load_file(whole / "weights.safetensors").items():
         assert torch.equal(value, resumed[name]), name
+
+
+def test_an_agent_goes_where_the_predictor_says_and_its_walk_replays(
+    study: Study, tmp_path: Path
+) -> None:
+    add_model(study.model)
+    proposer = trained_proposer("where to look")
+    slide = study.slides / "6.tif"
+    script = [
+        Say("Tissue."),
+        Say('{"label": "Dense", "text": "Many nuclei."}'),
+        Say('{"label": "Loose", "text": "Few nuclei."}'),
+        Say('{"text": "It is painted.", "claims": [{"text": "Dense", "region": 1}]}'),
+    ]
+    with model_server(script) as server, bench(slide, tmp_path) as at:
+        wanted = proposer.propose(at.microscope.source, at.microscope.optics, 2)
+        policy = PredictorPolicy(client(server, at.session), proposer, regions=2)
+        outcome = AgentRun(policy, at.microscope, at.tools, Task("What is it?")).run()
+        session = at.session
+    assert outcome.failure == ""
+    assert [visit.magnification for visit in outcome.visits] == pytest.approx(
+        [each.magnification for each in wanted]
+    )
+    middles = [each.box.center for each in wanted]
+    looked_at = [Box(*action.box).center for action in actions_of(load_trace(session))]
+    gone_to = [Box(*visit.box).center for visit in outcome.visits]
+    np.testing.assert_allclose(gone_to, middles, atol=0.2)
+    np.testing.assert_allclose(looked_at[-2:], middles, atol=0.2)
+    assert read_header(session).origin == "agent"
