@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks import big_slide
 from benchmarks.report import Figure, print_table, write_json
 
-_NAMES = ("decode", "paint", "browse", "scale", "recording", "overlays")
+_NAMES = ("decode", "paint", "browse", "scale", "recording", "overlays", "exchange")
 _SAMPLE = Path(__file__).resolve().parent.parent / "resources/slides/CMU-1-Small-Region.svs"
 _RESULTS = Path(__file__).resolve().parent / "results" / "latest.json"
 
@@ -38,6 +38,10 @@ def _measure(name: str) -> list[Figure]:
         from benchmarks import recording
 
         return recording.run(_SAMPLE)
+    if name == "exchange":
+        from benchmarks import annotation_files
+
+        return annotation_files.run()
     main_slide = big_slide.ensure(big_slide.MAIN)
     match name:
         case "decode":

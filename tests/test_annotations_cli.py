@@ -52,3 +52,42 @@ def test_bad_input_is_one_sentence(tmp_path: Path) -> None:
         assert done.stderr.strip().endswith(".")
         assert "Traceback" not in done.stderr
         assert not (tmp_path / "b.geojson").exists()
+
+
+def test_a_mask_and_its_way_back(tmp_path: Path, sample_slide: Path) -> None:
+    _write(tmp_path / "a.geojson", {"type": "Polygon", "coordinates": _SQUARE})
+    done = coverslip(
+        "annotations", "mask", "a.geojson", sample_slide, "-o", "m.ome.tif", "--json",
+        folder=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["size"] == "2220 x 2967"
+    back = coverslip("annotations", "stats", "m.ome.tif", "--json", folder=tmp_path)
+    assert json.loads(back.stdout)[0] == {
+        "class": "Tumor", "count": 1, "area px2": 400.0, "length px": 80.0,
+    }  # fmt: skip
+
+
+def test_tiles_for_training(tmp_path: Path, sample_slide: Path) -> None:
+    ring = [[[0, 0], [900, 0], [900, 900], [0, 900], [0, 0]]]
+    _write(tmp_path / "a.geojson", {"type": "Polygon", "coordinates": ring})
+    arguments = ("annotations", "tiles", "a.geojson", sample_slide, "-o", "t", "--json")
+    first, again = (coverslip(*arguments, folder=tmp_path) for _ in range(2))
+    assert first.returncode == 0, first.stderr
+    assert json.loads(first.stdout)["tiles"] == 16
+    assert json.loads(again.stdout)["of them there already"] == 16
+    assert len(list((tmp_path / "t" / "images").iterdir())) == 16
+
+
+def test_formats_are_told_by_names(tmp_path: Path) -> None:
+    _write(tmp_path / "a.geojson", {"type": "Polygon", "coordinates": _SQUARE})
+    for name in ("a.csv", "a.coco.json", "b.geojson.gz"):
+        done = coverslip("annotations", "convert", "a.geojson", name, folder=tmp_path)
+        assert done.returncode == 0, done.stderr
+        told = coverslip("annotations", "stats", name, "--json", folder=tmp_path)
+        assert json.loads(told.stdout)[0]["area px2"] == 400.0
+    for out, words in (("a.xml", "--to"), ("a.png", "annotations mask")):
+        done = coverslip("annotations", "convert", "a.geojson", out, folder=tmp_path)
+        assert (done.returncode, words in done.stderr) == (2, True)
+    done = coverslip("annotations", "mask", "a.geojson", "-o", "a.png", folder=tmp_path)
+    assert "--size" in done.stderr

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import shapely
 import tifffile
-from conftest import REPOSITORY
 from exchange_steps import read
 from hypothesis import given, settings
 from hypothesis import strategies as some
@@ -32,6 +31,7 @@ from viewer.annotations.training_tiles import (
 )
 from viewer.slides import open_slide
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 TUMOR, STROMA = AnnotationClass("Tumor", "#c80000"), AnnotationClass("Stroma", "#00c800")
 RING = shapely.Point(60, 50).buffer(40).difference(shapely.Point(60, 50).buffer(15))
 

@@ -1,0 +1,110 @@
+"""A million objects as GeoJSON, read and written in processes of their own: time and memory.
+
+The yardstick is Python's own `json` on the same file in the same run, which makes no shapes of the
+coordinates and checks nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.report import Figure
+
+_COUNT = 1_000_000
+_CORNERS = 16
+_MOST_S = 20.0
+_MOST_MIB = 256.0
+"""While a file of any length is read; what is kept of it is the reader's own."""
+
+_START = """
+import json, resource, sys, time
+from pathlib import Path
+from viewer.annotations.annotation import Annotation
+from viewer.annotations.qupath import read_qupath
+from viewer.annotations.qupath_writing import write_qupath
+path, out = Path(sys.argv[1]), Path(sys.argv[2])
+problems = []
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+before = peak()
+start, start_cpu = time.perf_counter(), time.process_time()
+"""
+_TASKS = {
+    "read one by one": "count = sum(1 for _ in read_qupath(path, problems))",
+    "read and keep": "count = len(list(read_qupath(path, problems)))",
+    "read and write": "count = 0 * len(write_qupath(out, read_qupath(path, problems)))",
+    "json.load": "count = len(json.loads(path.read_bytes())['features'])",
+    "json.load and dump": "out.write_text(json.dumps(json.loads(path.read_bytes()))); count = 0",
+}
+_END = """
+cpu_s = time.process_time() - start_cpu
+print(json.dumps([time.perf_counter() - start, cpu_s, peak() - before, count, len(problems)]))
+"""
+
+
+def run() -> list[Figure]:
+    """All figures; the files go to a temporary folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        path, out = Path(folder) / "million.geojson", Path(folder) / "out.geojson"
+        _write_objects(path)
+        took = {name: _in_own_process(task, path, out) for name, task in _TASKS.items()}
+        size_mb = path.stat().st_size / 1e6
+    figures = [Figure("exchange", f"GeoJSON of {_COUNT:,} objects", size_mb, "MB")]
+    for name, (seconds, cpu_s, grown_mib) in took.items():
+        is_ours = name.startswith("read")
+        target_s = _MOST_S if name in ("read one by one", "read and keep") else None
+        target_mib = _MOST_MIB if is_ours and name != "read and keep" else None
+        figures.append(Figure("exchange", name, seconds, "s", target_s))
+        figures.append(Figure("exchange", f"{name}: time of the processor", cpu_s, "s"))
+        figures.append(Figure("exchange", f"{name}: memory", grown_mib, "MiB", target_mib))
+    for ours, theirs in (("read and keep", "json.load"), ("read and write", "json.load and dump")):
+        ratio = took[ours][1] / took[theirs][1]
+        figures.append(Figure("exchange", f"{ours}, against {theirs}", ratio, "x", 2.0))
+    return figures
+
+
+def _in_own_process(task: str, path: Path, out: Path) -> tuple[float, float, float]:
+    """Seconds, those of the processor, and MiB that the process grew by at most."""
+    done = subprocess.run(
+        [sys.executable, "-c", _START + task + _END, str(path), str(out)],
+        capture_output=True, text=True, check=True, cwd=Path(__file__).resolve().parent.parent,
+    )  # fmt: skip
+    seconds, cpu_s, grown_mib, count, problems = json.loads(done.stdout)
+    if count not in (0, _COUNT) or problems:
+        raise RuntimeError(f"{count:,} objects were read, {problems} were bad")
+    return seconds, cpu_s, grown_mib
+
+
+def _write_objects(path: Path) -> None:
+    """Nuclei as a detector finds them, with a class, two measurements and an id."""
+    draw = random.Random(5)  # noqa: S311 - no secret
+    turns = [2 * math.pi * corner / _CORNERS for corner in range(_CORNERS)]
+    with path.open("w") as file:
+        file.write('{"type": "FeatureCollection", "features": [')
+        for number in range(_COUNT):
+            file.write(",\n" if number else "\n")
+            file.write(json.dumps(_object(draw, turns)))
+        file.write("]}")
+
+
+def _object(draw: random.Random, turns: list[float]) -> dict[str, object]:
+    x, y, radius = draw.uniform(0, 1e5), draw.uniform(0, 8e4), draw.uniform(4, 12)
+    ring = [[round(x + radius * math.cos(a), 2), round(y + radius * math.sin(a), 2)] for a in turns]
+    bits = f"{draw.getrandbits(128):032x}"
+    name = draw.choice(["Tumor", "Stroma", "Lymphocyte"])
+    return {
+        "type": "Feature",
+        "id": f"{bits[:8]}-{bits[8:12]}-{bits[12:16]}-{bits[16:20]}-{bits[20:]}",
+        "geometry": {"type": "Polygon", "coordinates": [[*ring, ring[0]]]},
+        "properties": {
+            "objectType": "detection",
+            "classification": {"name": name, "color": [200, 0, 0]},
+            "measurements": {"Area um^2": round(radius**2 * 0.8, 2), "Circularity": 0.97},
+        },
+    }
