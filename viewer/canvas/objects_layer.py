@@ -34,7 +34,7 @@ _MOST_CELLS = 4096
 """Along a side of the density picture."""
 _MOST_PATHS = 512
 """Blocks whose outlines and dots are kept ready to paint."""
-_MAKING_S = 0.004
+_MAKING_S = 0.003
 """Of a frame, for making what is painted."""
 _FULL_PER_MM2 = 6000.0
 """Density that is painted in full colour; densely packed lymphocytes have about as many."""
@@ -55,6 +55,7 @@ class ObjectsLayer:
         self._paths = _Made(self._outlines)
         self._dots = _Made(self._middles)
         self._density: QImage | None = None
+        self._is_density_old = True
         self._density_left: dict[BlockKey, None] = {}
         self._cells = _CELLS_PER_BLOCK
 
@@ -71,8 +72,7 @@ class ObjectsLayer:
         self._colours = [QColor(colour) for colour in colours] or self._class_colours
         self._paths.make_old()
         self._dots.make_old()
-        if self._map is not None:
-            self._density_left = dict.fromkeys(key for key, objects in self._map if len(objects))
+        self._is_density_old = True
 
     def refresh(self, key: BlockKey) -> None:
         """The objects of a block changed."""
@@ -177,7 +177,10 @@ class ObjectsLayer:
         assert self._map is not None
         if self._density is None:
             self._density = self._empty_density()
-            self._density_left = dict.fromkeys(key for key, objects in self._map if len(objects))
+            self._is_density_old = True
+        if self._is_density_old:
+            self._density_left = dict.fromkeys(self._map.with_objects)
+            self._is_density_old = False
         while self._density_left and budget.is_left():
             key = next(iter(self._density_left))
             del self._density_left[key]

@@ -37,6 +37,7 @@ class ObjectMap:
         self.mpp_um = mpp_um
         self._same = _SAME_UM / mpp_um
         self._blocks: dict[BlockKey, Objects] = {}
+        self._filled: dict[BlockKey, None] = {}
         self.count = 0
 
     def __contains__(self, key: BlockKey) -> bool:
@@ -50,6 +51,11 @@ class ObjectMap:
         """The blocks that are known, empty ones among them."""
         return set(self._blocks)
 
+    @property
+    def with_objects(self) -> list[BlockKey]:
+        """The blocks that are not empty."""
+        return list(self._filled)
+
     def add(self, key: BlockKey, objects: Objects) -> Objects:
         """Takes what a model found in a block, and gives what is kept of it."""
         before = self._blocks.get(key)
@@ -57,14 +63,14 @@ class ObjectMap:
             self.count -= len(before)
             del self._blocks[key]
         kept = objects.taken(~self._is_known(key, objects))
-        self._blocks[key] = kept
+        self._keep(key, kept)
         self.count += len(kept)
         return kept
 
     def put(self, key: BlockKey, objects: Objects) -> None:
         """Takes all objects of a block as they are, such as those of a file."""
         self.count += len(objects) - len(self._blocks.get(key, ()))
-        self._blocks[key] = objects
+        self._keep(key, objects)
 
     def of_block(self, key: BlockKey) -> Objects | None:
         return self._blocks.get(key)
@@ -78,6 +84,13 @@ class ObjectMap:
 
     def all_objects(self) -> Objects:
         return Objects.joined([self._blocks[key] for key in sorted(self._blocks)])
+
+    def _keep(self, key: BlockKey, objects: Objects) -> None:
+        self._blocks[key] = objects
+        if len(objects):
+            self._filled[key] = None
+        else:
+            self._filled.pop(key, None)
 
     def _is_known(self, key: BlockKey, objects: Objects) -> NDArray[np.bool_]:
         """(n,) whether a neighbour has the same object."""
