@@ -20,7 +20,11 @@ from viewer.geometry import Box, Point
 from viewer.inference.model_library import BUNDLED, find_model
 from viewer.inference.running import run_model
 from viewer.overlays.object_map import ObjectMap
+from viewer.overlays.result_at import ResultAt
 from viewer.overlays.result_store import results_folder
+from viewer.recording.events import AnyEvent, OverlayChanged, ResultViewed
+from viewer.recording.log_reader import read_lines
+from viewer.settings import Settings
 from viewer.slides import open_slide
 from viewer.slides.region import read_region
 from viewer.ui.main_window import MainWindow
@@ -333,7 +337,8 @@ def test_results_dropped_on_the_slide_are_shown_until_another_slide_comes(
     dock = slide_window.overlays.dock
     assert dock.models.models()[0].name == "scores.csv"
     assert not dock.run.isEnabled()
-    assert overlay.shown.value_at(Point(7 * 256 + 9, 10 * 256 + 9)) == "scores.csv 0.85"
+    told = overlay.shown.result_at(Point(7 * 256 + 9, 10 * 256 + 9))
+    assert told == ResultAt("scores.csv 0.85", Box(1792, 2560, 2048, 2816))
     pane.close_slide()
     assert "scores.csv" not in [each.name for each in dock.models.models()]
 
@@ -411,3 +416,51 @@ def run_known(window: MainWindow, point: Point) -> bool:
     assert isinstance(run.shown, ShownHeatmap)
     here = Box(point.x, point.y, point.x, point.y)
     return bool(run.shown.found.cells_in(here).any())
+
+
+def _logged(window: MainWindow) -> list[AnyEvent]:
+    recording = window.recording.control.recording_of(window.panes.active)
+    assert recording is not None
+    folder = recording.recorder.folder
+    is_begun = (folder / "events.jsonl").exists()
+    return [line.event for line in read_lines(folder)] if is_begun else []
+
+
+def test_the_log_tells_what_was_on_and_which_results_were_looked_at(
+    make_window: Callable[[Settings], MainWindow], sample_slide: Path, qtbot: QtBot
+) -> None:
+    window = make_window(Settings(reader="r", consent_utc="2026-11-24T08:00:00+00:00"))
+    show_slide(window, sample_slide, qtbot)
+    run = _shown(window, qtbot)
+    qtbot.waitUntil(lambda: not run.progress.is_busy, timeout=_PATIENCE_MS)
+    control, canvas = window.recording.control, window.panes.active.canvas
+    press(qtbot, window, Qt.Key.Key_R, CTRL)
+    qtbot.waitUntil(lambda: control.recording_of(window.panes.active) is not None)
+
+    def of(kind: type[AnyEvent]) -> list[AnyEvent]:
+        return [event for event in _logged(window) if isinstance(event, kind)]
+
+    assert isinstance(run.found, ObjectMap)
+    middle = next(
+        Point(*place)
+        for _, objects in run.found.inside(canvas.view.box)
+        for place in objects.centroids.tolist()
+        if canvas.view.box.grown(-20).contains(Point(*place))
+    )
+    at = canvas.view.to_screen(middle)
+    qtbot.mouseMove(canvas, QPoint(round(at.x), round(at.y)))
+    qtbot.waitUntil(lambda: bool(of(ResultViewed)), timeout=10_000)
+    (viewed,) = of(ResultViewed)
+    assert isinstance(viewed, ResultViewed)
+    assert viewed.overlay == "Nuclei"
+    assert viewed.item.startswith("Nucleus, Area um2 ")
+    assert Box(*viewed.box).contains(middle)
+    window.overlays.dock.opacity.setValue(60)
+    window.overlays.dock.opacity.setValue(40)
+    qtbot.waitUntil(lambda: len(of(OverlayChanged)) == 2, timeout=10_000)
+    press(qtbot, window, Qt.Key.Key_D)
+    press(qtbot, window, Qt.Key.Key_D)
+    press(qtbot, window, Qt.Key.Key_D, SHIFT)
+    wanted = [(True, 1.0), (True, 0.4), (False, 0.4), (True, 0.4), (False, 0.4)]
+    qtbot.waitUntil(lambda: len(of(OverlayChanged)) == len(wanted), timeout=10_000)
+    assert of(OverlayChanged) == [OverlayChanged("Nuclei", *told) for told in wanted]

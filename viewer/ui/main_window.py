@@ -34,6 +34,7 @@ from viewer.ui.display_dock import DisplayDock
 from viewer.ui.file_commands import FileCommands
 from viewer.ui.menus import build_drawing_bar, build_menus, build_toolbar
 from viewer.ui.overlays.part import OverlaysPart
+from viewer.ui.overlays.recorded_overlays import RecordedOverlays
 from viewer.ui.palette import CommandPalette
 from viewer.ui.projects.part import ProjectsPart
 from viewer.ui.properties_dock import PropertiesDock
@@ -116,6 +117,7 @@ class MainWindow(QMainWindow):
         )
         self.annotations.closing.connect(lambda each: self.toolbox.release(each.pane))
         self.projects = ProjectsPart(self)
+        RecordedOverlays(self.overlays, self.recording.control, lambda: self.settings, self)
         self._place_docks()
         self._connect()
         for pane in self.panes.panes:

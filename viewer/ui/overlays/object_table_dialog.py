@@ -146,6 +146,7 @@ class ObjectTableDialog(QDialog):
             return
         row, canvas = int(table.rows[index.row()]), self._overlay.pane.canvas
         self._shown.point_out(table.objects, row)
+        self._overlay.viewed.emit(self._shown.result_of(table.objects, row))
         x, y = table.objects.centroids[row].tolist()
         nearest = _MPP_SHOWN_UM / self._overlay.mpp_um
         canvas.go_to(Point(x, y), min(canvas.view.downsample, nearest))

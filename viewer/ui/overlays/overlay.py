@@ -58,6 +58,10 @@ class Overlay(QObject):
     """It cannot go on; one sentence."""
     troubled = Signal(str)
     """Something is missing; it goes on."""
+    look_changed = Signal()
+    """It was shown or hidden, or is more or less clear."""
+    viewed = Signal(object)
+    """The reader went to a ResultAt."""
 
     def __init__(
         self, pane: SlidePane, origin: Origin, found: ObjectMap | VectorMap, parent: QObject
@@ -110,6 +114,7 @@ class Overlay(QObject):
     def set_opacity(self, opacity: float) -> None:
         self.shown.layer.opacity = opacity
         self.pane.canvas.update()
+        self.look_changed.emit()
 
     def shut_down(self) -> None:
         self.shown.shut_down()

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QInputDialog
 from viewer.colours import class_colour
 from viewer.overlays.heatmap import Mark, Query
 from viewer.overlays.object_style import histogram
+from viewer.overlays.result_at import ResultAt
 from viewer.ui.overlays.gallery import GalleryField, travel_to
 from viewer.ui.overlays.shown_heatmap import ShownHeatmap
 from viewer.ui.overlays.shown_objects import MEASURE_COLOURS, ShownObjects
@@ -184,6 +185,7 @@ class OverlaySettings(QObject):
     def _travel(self, field: GalleryField) -> None:
         if (run := self._active()) is not None:
             travel_to(run.pane.canvas, field.box)
+            run.viewed.emit(ResultAt(field.text, field.box))
 
     def _shown_heatmap(self) -> ShownHeatmap | None:
         run = self._active()

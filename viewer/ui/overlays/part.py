@@ -49,6 +49,10 @@ class OverlaysPart(QObject):
 
     figures_changed = Signal()
     """What is found or shown in the active pane is other than it was."""
+    began = Signal(object)
+    """An Overlay is on."""
+    pointed_at = Signal(object, object)
+    """The Overlay and its ResultAt under the cursor, or None and None where there is none."""
 
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
@@ -78,6 +82,10 @@ class OverlaysPart(QObject):
         self._clicks.shut_down()
         for gallery in (self.dock.gallery, self.dock.elsewhere):
             gallery.close_reading()
+
+    def overlays_of(self, pane: SlidePane) -> list[Overlay]:
+        """All that are on in a pane."""
+        return list(self._runs.get(pane, {}).values())
 
     def run_of(self, pane: SlidePane) -> Overlay | None:
         """The overlay of the chosen model or file that is on in a pane."""
@@ -150,11 +158,13 @@ class OverlaysPart(QObject):
         run.troubled.connect(self._window.say)
         run.failed.connect(lambda sentence: self._on_failed(run, sentence))
         self._runs.setdefault(pane, {})[origin.key] = run
+        self.began.emit(run)
 
     def _end(self, pane: SlidePane, key: str) -> None:
         run = self._runs.get(pane, {}).pop(key, None)
         if run is not None:
             run.shut_down()
+            run.look_changed.emit()
             run.deleteLater()
 
     def _end_all(self, pane: SlidePane) -> None:
@@ -180,6 +190,8 @@ class OverlaysPart(QObject):
             run.set_visible(visible=not is_any)
         if not is_any:
             self._restack(self._window.panes.active)
+        for run in runs:
+            run.look_changed.emit()
 
     def _restack(self, pane: SlidePane) -> None:
         """Paints the overlays in the order of the list, the first on top."""
@@ -325,8 +337,12 @@ class OverlaysPart(QObject):
         if pane is not self._window.panes.active:
             return
         runs = list(self._runs.get(pane, {}).values())
-        values = [run.shown.value_at(point) for run in runs] if point is not None else []
-        self._window.status.show_overlay("; ".join(filter(None, values)) or self._progress(runs))
+        shown = [run for run in runs if point is not None and run.is_visible]
+        results = [(run, run.shown.result_at(point)) for run in shown if point is not None]
+        known = [(run, result) for run, result in results if result is not None]
+        told = "; ".join(result.text for _, result in known)
+        self._window.status.show_overlay(told or self._progress(runs))
+        self.pointed_at.emit(*(known[0] if known else (None, None)))
 
     def _progress(self, runs: list[Overlay]) -> str:
         going = [run for run in runs if run.progress.total > run.progress.done]

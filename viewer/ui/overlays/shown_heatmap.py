@@ -20,6 +20,7 @@ from viewer.overlays.heatmap import (
     score_heatmap,
 )
 from viewer.overlays.marks_file import load_marks, save_marks
+from viewer.overlays.result_at import ResultAt
 from viewer.ui.background import Background, Task
 
 if TYPE_CHECKING:
@@ -107,19 +108,22 @@ class ShownHeatmap(QObject):
                 lines.append(f"{name}: {count:,} fields, {count * area_mm2:.2f} mm2")
         return lines
 
-    def value_at(self, point: Point) -> str:
-        """The value or class at a level-0 point; empty where nothing is known."""
+    def result_at(self, point: Point) -> ResultAt | None:
+        """The value or class at a level-0 point; None where nothing is known."""
         heatmap, cell = self.heatmap, self.found.cell
         row, column = int(point.y // cell), int(point.x // cell)
         if heatmap is None or not (0 <= row < self.found.rows and 0 <= column < self.found.columns):
-            return ""
+            return None
         value = float(heatmap.values[row, column])
         if math.isnan(value):
-            return ""
-        if heatmap.classes is None:
-            return f"{self._origin.name} {value:.2f}"
-        index = int(heatmap.classes[row, column])
-        return f"{self.legend()[index][0]} {value:.2f}" if index >= 0 else ""
+            return None
+        name = self._origin.name
+        if heatmap.classes is not None:
+            index = int(heatmap.classes[row, column])
+            if index < 0:
+                return None
+            name = self.legend()[index][0]
+        return ResultAt(f"{name} {value:.2f}", self.found.cell_box(row, column))
 
     def legend(self) -> list[tuple[str, str]]:
         """Names and colours of what is shown."""

@@ -13,6 +13,7 @@ from viewer.canvas.objects_layer import ObjectsLayer
 from viewer.geometry import Box
 from viewer.overlays.heatmap import gradient
 from viewer.overlays.object_style import STEPS, ObjectStyle
+from viewer.overlays.result_at import ResultAt
 
 if TYPE_CHECKING:
     from viewer.canvas.canvas import SlideCanvas
@@ -77,8 +78,8 @@ class ShownObjects(QObject):
                 return list(objects.measurements)
         return []
 
-    def value_at(self, point: Point) -> str:
-        """What is measured of the object at a level-0 point; empty beside objects."""
+    def result_at(self, point: Point) -> ResultAt | None:
+        """The object at a level-0 point; None beside objects."""
         near = Box(point.x, point.y, point.x, point.y).grown(_REACH_UM / self.found.mpp_um)
         for _, objects in self.found.inside(near):
             if not len(objects):
@@ -87,11 +88,15 @@ class ShownObjects(QObject):
             for index in np.argsort(np.hypot(*offsets.T))[:3].tolist():
                 outline = shapely.Polygon(objects.outline(index))
                 if outline.contains(shapely.Point(point.x, point.y)):
-                    told = [
-                        f"{n} {values[index]:.3g}" for n, values in objects.measurements.items()
-                    ]
-                    return ", ".join([self._names[int(objects.classes[index])], *told])
-        return ""
+                    return self.result_of(objects, index)
+        return None
+
+    def result_of(self, objects: Objects, index: int) -> ResultAt:
+        """An object with what is measured of it."""
+        told = [f"{name} {values[index]:.3g}" for name, values in objects.measurements.items()]
+        text = ", ".join([self._names[int(objects.classes[index])], *told])
+        outline = objects.outline(index)
+        return ResultAt(text, Box(*outline.min(0).tolist(), *outline.max(0).tolist()))
 
     def lines(self) -> list[str]:
         """What the panel tells."""

@@ -47,6 +47,8 @@ class RecordingControl(QObject):
     """The new RecordingState."""
     trouble_changed = Signal(str)
     """One sentence when a log cannot be written; "" when all can."""
+    began = Signal(object)
+    """A PaneRecording."""
     sessions_changed = Signal()
     """A session began or ended, or was mended."""
     mended = Signal(str)
@@ -126,6 +128,7 @@ class RecordingControl(QObject):
         if self.state is RecordingState.PAUSED:
             recording.recorder.pause()
         self._recordings[pane] = recording
+        self.began.emit(recording)
         self.sessions_changed.emit()
 
     def _end(self, pane: SlidePane) -> None:

@@ -71,6 +71,11 @@ class PaneRecording(QObject):
         self._on_look(canvas.look)
         self._record_rest()
 
+    @property
+    def identity(self) -> str:
+        """Of the slide that is read."""
+        return self.recorder.header.slide.identity
+
     def record(self, event: AnyEvent) -> None:
         """Takes an event that is not the canvas's."""
         self.recorder.note_input()
