@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import shapely
 import tifffile
 from test_cli import coverslip
 
@@ -54,6 +55,27 @@ def test_a_run_writes_what_it_counts_and_keeps_it(sample_slide: Path, tmp_path: 
     assert mask.max() <= told["objects"]
 
 
+def test_what_was_drawn_is_worked_through_and_no_more(sample_slide: Path, tmp_path: Path) -> None:
+    corners = [[1100, 1100], [1400, 1100], [1100, 1400], [1100, 1100]]
+    shape = {"type": "Polygon", "coordinates": [corners]}
+    drawn = [{"type": "Feature", "geometry": shape, "properties": {}}]
+    (tmp_path / "drawn.geojson").write_text(
+        json.dumps({"type": "FeatureCollection", "features": drawn})
+    )
+    arguments = ("run", "nuclei", str(sample_slide), "--json")
+    told = coverslip(*arguments, "--within", "drawn.geojson", "-o", "o.geojson", folder=tmp_path)
+    inside = json.loads(told.stdout)
+    whole = json.loads(
+        coverslip(*arguments, "--region", "1100,1100,300,300", folder=tmp_path).stdout
+    )
+    assert inside["region"] == whole["region"] == [1100, 1100, 300, 300]
+    assert 0.2 * whole["objects"] < inside["objects"] < 0.8 * whole["objects"]
+    features = json.loads((tmp_path / "o.geojson").read_text())["features"]
+    polygon = shapely.Polygon(corners)
+    middles = [shapely.geometry.shape(each["geometry"]).centroid for each in features]
+    assert all(polygon.distance(middle) < 1.0 for middle in middles)
+
+
 def test_cells_are_counted_and_written(sample_slide: Path, tmp_path: Path) -> None:
     arguments = ("run", "colorectal tissue", str(sample_slide), "--region", REGION, "--json")
     told = json.loads(coverslip(*arguments, "-o", "c.csv", folder=tmp_path).stdout)
@@ -76,6 +98,9 @@ def test_a_shot_shows_the_overlay(sample_slide: Path, tmp_path: Path) -> None:
         (("run", "nuclei", "absent.svs"), "absent.svs"),
         (("run", "nuclei", "SLIDE", "--region", "1,2"), "--region takes"),
         (("run", "nuclei", "SLIDE", "--region", "9999,0,10,10"), "outside the slide"),
+        (("run", "nuclei", "SLIDE", "--within", "absent.geojson"), "absent.geojson"),
+        (("run", "nuclei", "SLIDE", "--within", "SLIDE"), "is of no known format"),
+        (("run", "nuclei", "SLIDE", "--within", "a", "--region", REGION), "give one of them"),
         (("run", "nuclei", "SLIDE", "-o", "o.doc"), "does not tell its format"),
         (("run", "tissue likeness", "SLIDE", "-o", "o.geojson"), "does not tell its format"),
         (("run", "nuclei", "SLIDE", "--device", "abacus", "--region", REGION), "abacus"),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from viewer.inference.bundle import ModelBundle
     from viewer.inference.engine import Progress
     from viewer.inference.running import ModelRun
+    from viewer.overlays.area import Area
 
 models_app = typer.Typer(help="Models that find things on slides.", no_args_is_help=True)
 
@@ -111,6 +112,10 @@ def run_model(
     region: Annotated[
         str | None, typer.Option(help="X,Y,W,H in level-0 pixels; the whole slide by default.")
     ] = None,
+    within: Annotated[
+        Path | None,
+        typer.Option(help="Annotations whose areas are worked through: GeoJSON, ASAP, ImageScope."),
+    ] = None,
     mpp: Annotated[
         float | None, typer.Option(help="um per pixel of a file that tells none.", min=0.001)
     ] = None,
@@ -126,7 +131,6 @@ def run_model(
     json: _Json = False,
 ) -> None:
     """Run a model over a slide as the window does, and keep what it finds for the window."""
-    from viewer.geometry import Box
     from viewer.inference import running
     from viewer.inference.bundle import BundleError
     from viewer.inference.model_library import find_model
@@ -134,23 +138,53 @@ def run_model(
     from viewer.overlays.export import FORMATS, check_name
     from viewer.slides import SlideError
 
-    box = None
-    if region is not None:
-        advice = "--region takes X,Y,W,H in level-0 pixels, such as 1000,800,512,512."
-        x, y, width, height = numbers(region, 4, advice)
-        box = Box(x, y, x + width, y + height)
+    area = _asked_area(region, within)
     try:
         bundle = find_model(model)
         formats = FORMATS if bundle.description.task == "instances" else CELL_FORMATS
         if out is not None and (complaint := check_name(out, formats)):
             fail(complaint)
         with _progress() as show:
-            run = running.run_model(slide, bundle, box, mpp, device, show)
+            run = running.run_model(slide, bundle, area, mpp, device, show)
     except (SlideError, BundleError, running.RunError) as error:
         fail(str(error))
     for sentence in run.troubles:
         typer.echo(sentence, err=True)
     _tell(run, bundle, out, json=json)
+
+
+def _asked_area(region: str | None, within: Path | None) -> Area | None:
+    """A box or the areas of a file; None for the whole slide."""
+    from viewer.geometry import Box
+
+    if region is not None and within is not None:
+        fail("--region and --within both say where: give one of them.")
+    if within is not None:
+        return _areas_of(within)
+    if region is None:
+        return None
+    advice = "--region takes X,Y,W,H in level-0 pixels, such as 1000,800,512,512."
+    x, y, width, height = numbers(region, 4, advice)
+    return Box(x, y, x + width, y + height)
+
+
+def _areas_of(file: Path) -> Area:
+    import shapely
+
+    from viewer.annotations.exchange import read_annotations
+    from viewer.annotations.reading import AnnotationFileError, Problem
+
+    problems: list[Problem] = []
+    try:
+        shapes = [annotation.geometry for annotation in read_annotations(file, problems)]
+    except AnnotationFileError as error:
+        fail(str(error))
+    for problem in problems:
+        typer.echo(str(problem), err=True)
+    areas = [shape for shape in shapes if shape.area > 0]
+    if not areas:
+        fail(f"{file.name} holds no area: draw a polygon, a rectangle or an ellipse.")
+    return shapely.union_all(areas)
 
 
 def _tell(run: ModelRun, bundle: ModelBundle, out: Path | None, *, json: bool) -> None:
@@ -185,7 +219,7 @@ def _write(run: ModelRun, bundle: ModelBundle, out: Path) -> None:
         write_objects(out, run.objects(), bundle.colours, run.box, run.mpp_um)
     else:
         values, names = run.cell_values(bundle)
-        write_cells(out, run.found, values, names, run.box)
+        write_cells(out, run.found, values, names, run.area)
 
 
 def _counts(run: ModelRun, bundle: ModelBundle) -> dict[str, object]:
@@ -196,7 +230,7 @@ def _counts(run: ModelRun, bundle: ModelBundle) -> dict[str, object]:
         objects = run.objects()
         counts = {name: int((objects.classes == i).sum()) for i, name in enumerate(names)}
         return {"objects": len(objects), "classes": counts}
-    inside = run.found.cells_in(run.box)
+    inside = run.found.cells_in(run.area)
     told: dict[str, object] = {"cells": int(inside.sum())}
     if bundle.description.task == "classification" and inside.any():
         likeliest = run.cell_values(bundle)[0][inside].argmax(-1)

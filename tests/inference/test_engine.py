@@ -125,6 +125,18 @@ def test_a_block_that_ends_the_process_twice_is_left_out(start: Start) -> None:
     assert heard.final == []
 
 
+def test_a_process_that_always_ends_is_not_started_for_ever(start: Start) -> None:
+    engine, grid, heard = start()
+    engine.run(whole(grid))
+    for _ in range(4):
+        process = _process(engine, heard)
+        os.kill(process, signal.SIGKILL)
+        heard.wait(lambda process=process: engine.process_id != process)
+    heard.wait(lambda: heard.final)
+    assert heard.final == ["The model's process ends again and again before it finds anything."]
+    assert engine.process_id is None
+
+
 @pytest.mark.parametrize(("module", "told"), [(Raises(), "failed"), (Nonsense(), "not finite")])
 def test_a_model_that_fails_says_so_and_stops(start: Start, module: nn.Module, told: str) -> None:
     engine, grid, heard = start(module)

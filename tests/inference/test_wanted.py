@@ -15,7 +15,7 @@ def _all(wanted: WantedBlocks) -> list[BlockKey]:
 
 def test_the_field_then_its_ring_then_the_rest() -> None:
     wanted = WantedBlocks(GRID)
-    wanted.want(Box(0, 0, 1000, 1000))
+    wanted.want(GRID.covering(Box(0, 0, 1000, 1000)))
     wanted.look_at(Box(410, 410, 590, 590))
     order = _all(wanted)
     assert set(order[:4]) == {(4, 4), (4, 5), (5, 4), (5, 5)}
@@ -36,7 +36,7 @@ def test_a_moved_field_forgets_the_one_before() -> None:
 
 def test_what_is_known_is_not_asked_again() -> None:
     wanted = WantedBlocks(GRID, done=[BlockKey(0, 0)])
-    wanted.want(Box(0, 0, 300, 100))
+    wanted.want(GRID.covering(Box(0, 0, 300, 100)))
     assert (wanted.whole_done, wanted.whole_count) == (1, 3)
     assert _all(wanted) == [(1, 0), (2, 0)]
     wanted.settle(BlockKey(1, 0))
@@ -45,7 +45,7 @@ def test_what_is_known_is_not_asked_again() -> None:
 
 def test_what_a_dead_process_had_comes_first_again() -> None:
     wanted = WantedBlocks(GRID)
-    wanted.want(Box(0, 0, 1000, 100))
+    wanted.want(GRID.covering(Box(0, 0, 1000, 100)))
     taken = [wanted.take(), wanted.take()]
     wanted.give_back_all()
     assert wanted.under_way == 0
@@ -54,7 +54,7 @@ def test_what_a_dead_process_had_comes_first_again() -> None:
 
 def test_stop_leaves_what_is_looked_at() -> None:
     wanted = WantedBlocks(GRID)
-    wanted.want(Box(0, 0, 1000, 1000))
+    wanted.want(GRID.covering(Box(0, 0, 1000, 1000)))
     wanted.look_at(Box(10, 10, 90, 90))
     wanted.stop()
     assert len(_all(wanted)) == 4
@@ -73,7 +73,7 @@ def test_a_large_slide_on_screen_is_quickly_ordered() -> None:
 def test_what_goes_on_is_told() -> None:
     wanted = WantedBlocks(GRID)
     assert wanted.is_idle
-    wanted.want(Box(0, 0, 150, 50))
+    wanted.want(GRID.covering(Box(0, 0, 150, 50)))
     assert not wanted.is_idle
     for _ in range(2):
         key = wanted.take()

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+import shapely
 from PIL import Image
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QInputDialog, QLabel
@@ -19,6 +20,7 @@ from ui_steps import CTRL, SHIFT, drop, press, show_slide
 from viewer.geometry import Box, Point
 from viewer.inference.model_library import BUNDLED, find_model
 from viewer.inference.running import run_model
+from viewer.overlays.area import blocks_of
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.result_at import ResultAt
 from viewer.overlays.result_store import results_folder
@@ -105,6 +107,41 @@ def test_the_whole_slide_runs_and_stops(slide_window: MainWindow, qtbot: QtBot) 
     qtbot.mouseClick(dock.stop, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: run.progress.total == 0 and not dock.stop.isEnabled())
     assert run.found.count > 0
+
+
+def test_models_rest_while_paused(slide_window: MainWindow, qtbot: QtBot) -> None:
+    run = _shown(slide_window, qtbot)
+    dock = slide_window.overlays.dock
+    dock.show()
+    qtbot.waitUntil(dock.pause.isEnabled)
+    qtbot.mouseClick(dock.run, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(dock.pause, Qt.MouseButton.LeftButton)
+    assert slide_window.commands["overlays.pause"].isChecked()
+    qtbot.waitUntil(lambda: "paused" in dock.progress.text())
+    assert "Paused." in dock.figures.text()
+    # What was in hand is still finished.
+    done = -1
+    while done != run.progress.done:
+        done = run.progress.done
+        qtbot.wait(1500)
+    assert done < run.progress.total
+    qtbot.mouseClick(dock.pause, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: run.progress.done > done, timeout=_PATIENCE_MS)
+    assert "paused" not in dock.progress.text()
+
+
+def test_what_was_drawn_is_worked_through(slide_window: MainWindow, qtbot: QtBot) -> None:
+    pane = slide_window.panes.active
+    qtbot.waitUntil(lambda: slide_window.overlays.dock.models.chosen() is not None)
+    pane.canvas.go_to(Point(1900, 2700), 0.25, animated=False)
+    drawn = shapely.Point(1000, 1000).buffer(60)
+    slide_window.overlays.commands.run_over(drawn)
+    run = slide_window.overlays.run_of(pane)
+    assert run is not None
+    qtbot.waitUntil(lambda: run.progress.total > 0)
+    qtbot.waitUntil(lambda: run.progress.done == run.progress.total, timeout=_PATIENCE_MS)
+    assert isinstance(run.found, ObjectMap)
+    assert set(blocks_of(run.found.grid, drawn)) <= run.found.done
 
 
 def test_a_field_is_finished_although_one_looks_elsewhere(
@@ -228,6 +265,18 @@ def test_fields_like_this_one_are_found_and_travelled_to(
     box = item.data(Qt.ItemDataRole.UserRole).box
     assert canvas.view.center != before
     assert canvas.view.center.x == pytest.approx(box.center.x, abs=2)
+
+
+def test_fields_like_what_was_drawn_are_found(slide_window: MainWindow, qtbot: QtBot) -> None:
+    _, shown = _heatmap(slide_window, "Tissue likeness", qtbot)
+    slide_window.panes.active.canvas.go_to(Point(1300, 1300), 1.0, animated=False)
+    qtbot.waitUntil(lambda: run_known(slide_window, Point(1300, 1300)), timeout=_PATIENCE_MS)
+    drawn = shapely.Polygon([(1200, 1200), (1400, 1200), (1300, 1420)])
+    slide_window.overlays.settings.find_similar(drawn)
+    qtbot.waitUntil(lambda: shown.heatmap is not None)
+    assert shown.heatmap is not None
+    liked = shown.heatmap.values[shown.found.cells_in(drawn)]
+    assert liked.mean() > np.nanmean(shown.heatmap.values)
 
 
 def test_marks_paint_the_slide_and_are_there_again(

@@ -24,6 +24,7 @@ from viewer.inference.messages import (
 )
 from viewer.inference.results import decode_result
 from viewer.inference.wanted import WantedBlocks
+from viewer.overlays.area import blocks_of
 from viewer.overlays.blocks import BlockKey
 from viewer.overlays.objects import ObjectsError
 from viewer.overlays.result_store import (
@@ -41,12 +42,15 @@ if TYPE_CHECKING:
     from viewer.inference.bundle import ModelBundle, Task
     from viewer.inference.messages import Answer
     from viewer.inference.results import Result
+    from viewer.overlays.area import Area
     from viewer.overlays.blocks import BlockGrid
 
 _log = logging.getLogger(__name__)
 
 _MOST_DEATHS = 2
 """After as many deaths of the process with a block under way the block is given up."""
+_MOST_FRUITLESS = 4
+"""After as many processes in a row that ended before they had told of any block, no more begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +128,14 @@ class Engine:
         self._task: Task = bundle.description.task
         self._listener = listener
         self._changed = threading.Condition()
+        self._grid = grid
         self._wanted = WantedBlocks(grid)
         self._process: subprocess.Popen[bytes] | None = None
         self._depth = 0
         self._is_paused = False
         self._is_closed = False
         self._deaths: Counter[BlockKey] = Counter()
+        self._fruitless = 0
         self._store: ResultStore | None = None
         self._run_started_s = 0.0
         self._run_computed = 0
@@ -144,10 +150,11 @@ class Engine:
             self._changed.notify_all()
         self._tell_progress()
 
-    def run(self, box: Box) -> None:
-        """Computes all of a level-0 box."""
+    def run(self, area: Area) -> None:
+        """Computes all of an area, once what is on screen is known."""
+        keys = blocks_of(self._grid, area)
         with self._changed:
-            self._wanted.want(box)
+            self._wanted.want(keys)
             self._run_started_s, self._run_computed = time.monotonic(), 0
             self._changed.notify_all()
         self._tell_progress()
@@ -273,6 +280,12 @@ class Engine:
                 self._changed.wait()
 
     def _after_death(self) -> None:
+        self._fruitless += 1
+        if self._fruitless >= _MOST_FRUITLESS:
+            self._is_closed = True
+            sentence = "The model's process ends again and again before it finds anything."
+            self._listener.on_trouble(sentence, is_final=True)
+            return
         for key in self._wanted.give_back_all():
             self._deaths[key] += 1
             if self._deaths[key] >= _MOST_DEATHS:
@@ -310,6 +323,7 @@ class Engine:
                 self._take_block(answer)
 
     def _take_block(self, done: Done) -> None:
+        self._fruitless = 0
         key = BlockKey(done.column, done.row)
         before = self.timing
         self.timing = Timing(

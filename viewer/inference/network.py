@@ -23,6 +23,15 @@ class ModelFailedError(Exception):
     """A model that raised or answered nonsense; `str()` is one sentence."""
 
 
+class DeviceFullError(Exception):
+    """The device has no room for so many pictures at a time."""
+
+
+NO_ROOM = (
+    "The device has too little memory for a single field of this model: choose another device."
+)
+
+
 def choose_device(wanted: str = "auto") -> torch.device:
     """The device by name, or the fastest that is here."""
     if wanted != "auto":
@@ -61,7 +70,10 @@ class Network:
         ModelFailedError
             The model does not work.
         """
-        self.answers([np.full((self._patch_px, self._patch_px, 3), 200, np.uint8)])
+        try:
+            self.answers([np.full((self._patch_px, self._patch_px, 3), 200, np.uint8)])
+        except DeviceFullError:
+            raise ModelFailedError(NO_ROOM) from None
 
     def answers(self, pictures: Sequence[RgbImage]) -> NDArray[np.float32]:
         """What the model says of n pictures, uint8 (height, width, 3).
@@ -75,7 +87,7 @@ class Network:
         ------
         ModelFailedError
             The model raised, or gave another shape or numbers that are not finite.
-        torch.OutOfMemoryError
+        DeviceFullError
             The batch is too large for the device.
         """
         batch = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
@@ -90,9 +102,9 @@ class Network:
                     memory_format=torch.channels_last
                 )
                 logits = self._module(batch)
-        except torch.OutOfMemoryError:
-            raise
         except Exception as error:  # a model may raise anything
+            if _is_device_full(error):
+                raise DeviceFullError(first_line(error)) from error
             raise ModelFailedError(f"The model {self._name} failed: {first_line(error)}") from error
         self._check(logits, len(pictures), *pictures[0].shape[:2])
         return logits.float().cpu().numpy()
@@ -100,6 +112,16 @@ class Network:
     def _places(self, side_px: int) -> int:
         """How many patches lie along a side, a stride apart."""
         return (side_px - self._patch_px) // self._stride_px + 1
+
+    def free_memory(self) -> None:
+        """Gives back what the device keeps for later."""
+        match self.device.type:
+            case "cuda":
+                torch.cuda.empty_cache()
+            case "mps":
+                torch.mps.empty_cache()
+            case _:
+                pass
 
     def _check(self, answer: object, count: int, height_px: int, width_px: int) -> None:
         expected: dict[str, tuple[int | str, ...]] = {
@@ -122,3 +144,13 @@ class Network:
             raise ModelFailedError(
                 f"The model {self._name} answered with numbers that are not finite."
             )
+
+
+_FULL = ("out of memory", "can't allocate memory", "not enough memory", "failed to allocate")
+"""As CUDA and MPS, the CPU on Linux and on Windows, and ONNX say it; scripts tell only the text."""
+
+
+def _is_device_full(error: Exception) -> bool:
+    told = str(error).lower()
+    is_told = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return is_told or any(words in told for words in _FULL)

@@ -13,6 +13,7 @@ from viewer.inference.judging import JudgingError, engine_model, judge_slide
 from viewer.inference.model_library import all_models
 from viewer.inference.plan import block_grid
 from viewer.inference.results import add_result, cell_values, empty_map
+from viewer.overlays.area import bounds_of, holds, part_within
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.vector_map import VectorMap
 from viewer.slides import open_slide
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from viewer.inference.bundle import ModelBundle
     from viewer.inference.results import Result
+    from viewer.overlays.area import Area
     from viewer.overlays.blocks import BlockKey
     from viewer.overlays.judgement import Judgement
     from viewer.overlays.objects import Objects
@@ -45,8 +47,8 @@ class ModelRun:
     ----------
     found
         Everything known of the slide, also from earlier runs.
-    box
-        What was asked for, level-0 pixels.
+    area
+        What was asked for.
     mpp_um
         Micrometres per level-0 pixel.
     judged
@@ -56,19 +58,23 @@ class ModelRun:
     """
 
     found: ObjectMap | VectorMap
-    box: Box
+    area: Area
     mpp_um: float
     judged: Judgement | None = None
     device: str = ""
     elapsed_s: float = 0.0
     troubles: list[str] = field(default_factory=list[str])
 
+    @property
+    def box(self) -> Box:
+        """Round what was asked for, level-0 pixels."""
+        return bounds_of(self.area)
+
     def objects(self) -> Objects:
         """Those whose middle lies in what was asked for; of models that find objects."""
         assert isinstance(self.found, ObjectMap)
-        found, box = self.found.all_objects(), self.box
-        x, y = found.centroids[:, 0], found.centroids[:, 1]
-        return found.taken((x >= box.x0) & (x < box.x1) & (y >= box.y0) & (y < box.y1))
+        found = self.found.all_objects()
+        return found.taken(holds(self.area, found.centroids[:, 0], found.centroids[:, 1]))
 
     def cell_values(self, bundle: ModelBundle) -> tuple[NDArray[np.float32], list[str]]:
         """(rows, columns, d) of models that tell of cells, and a name for each of the d."""
@@ -79,12 +85,12 @@ class ModelRun:
 def run_model(
     path: Path,
     bundle: ModelBundle,
-    box: Box | None = None,
+    area: Area | None = None,
     mpp_um: float | None = None,
     device: str = "auto",
     on_progress: Callable[[Progress], None] | None = None,
 ) -> ModelRun:
-    """Computes a level-0 box of a slide, by default all of it, and keeps the results.
+    """Computes an area of a slide, by default all of it, and keeps the results.
 
     Parameters
     ----------
@@ -104,7 +110,7 @@ def run_model(
     """
     source = open_slide(path)
     try:
-        return _run(path, source, bundle, box, mpp_um, device, on_progress)
+        return _run(path, source, bundle, area, mpp_um, device, on_progress)
     finally:
         source.close()
 
@@ -113,15 +119,15 @@ def _run(
     path: Path,
     source: SlideSource,
     bundle: ModelBundle,
-    box: Box | None,
+    area: Area | None,
     mpp_um: float | None,
     device: str,
     on_progress: Callable[[Progress], None] | None,
 ) -> ModelRun:
     base = source.levels[0]
     slide = Box(0, 0, base.width_px, base.height_px)
-    asked = slide if box is None else box.intersection(slide)
-    if asked.width <= 0 or asked.height <= 0:
+    asked = slide if area is None else part_within(area, slide)
+    if bounds_of(asked).is_empty:
         raise RunError(
             f"The region lies outside the slide, which is {base.width_px} x {base.height_px} px."
         )

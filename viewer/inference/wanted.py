@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from viewer.geometry import Box
     from viewer.overlays.blocks import BlockGrid, BlockKey
@@ -56,9 +56,8 @@ class WantedBlocks:
             ring = self._grid.touching(field.grown(self._grid.side), 2 * _MOST_IN_FIELD)
             self._field.extend(key for key in ring if key not in shown)
 
-    def want(self, box: Box) -> None:
-        """Wants all of a level-0 box, after what is looked at; instead of what was before."""
-        keys = self._grid.covering(box)
+    def want(self, keys: Sequence[BlockKey]) -> None:
+        """Wants all these, after what is looked at; instead of what was before."""
         self._whole = deque(keys)
         self._whole_left = set(keys) - self._settled
         self.whole_count = len(keys)

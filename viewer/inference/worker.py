@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import torch
 
+from viewer.inference.batches import Batches
 from viewer.inference.bundle import BundleError, ModelDescription, load_bundle
 from viewer.inference.messages import (
     Compute,
@@ -76,7 +77,7 @@ class Worker:
         mpp_um: float,
     ) -> None:
         self._source = source
-        self._network = network
+        self._batches = Batches(network)
         self._grid = grid
         self._tissue: TissueMask | None = None
         self._nothing = no_result(model.task).to_bytes()
@@ -150,19 +151,7 @@ class Worker:
 
     def _compute(self, jobs: list[_Job]) -> None:
         started = time.perf_counter()
-        try:
-            answers = self._network.answers([each for job in jobs for each in job.pictures])
-        except torch.OutOfMemoryError:
-            if len(jobs) == 1:
-                raise ModelFailedError(
-                    "The device has too little memory for a single field of this model: "
-                    "choose another device."
-                ) from None
-            torch.cuda.empty_cache()
-            self.batch = max(1, len(jobs) // 2)
-            self._compute(jobs[: self.batch])
-            self._compute(jobs[self.batch :])
-            return
+        answers = self._batches.answers([each for job in jobs for each in job.pictures])
         forward_s = (time.perf_counter() - started) / len(jobs)
         at = 0
         for job in jobs:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from viewer.geometry import Box
+    from viewer.overlays.area import Area
     from viewer.overlays.vector_map import VectorMap
 
 _TILE_PX = 256
@@ -32,9 +32,9 @@ CELL_FORMATS = {
 
 
 def write_cells(
-    path: Path, found: VectorMap, values: NDArray[np.float32], names: Sequence[str], box: Box
+    path: Path, found: VectorMap, values: NDArray[np.float32], names: Sequence[str], area: Area
 ) -> None:
-    """Writes the known cells whose middle lies in a level-0 box.
+    """Writes the known cells whose middle lies in an area; to a heatmap, all that are known.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def write_cells(
 
         write_ome_zarr(path, values, names, found.cell * found.mpp_um)
         return
-    rows, columns = np.nonzero(found.cells_in(box))
+    rows, columns = np.nonzero(found.cells_in(area))
     corners = np.stack([columns, rows], 1) * found.cell
     header = ["X px", "Y px", "Side px", *names]
     side = np.full(len(rows), found.cell)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.geometry import Box
+    from viewer.overlays.area import Area
     from viewer.overlays.judgement import Judgement
     from viewer.overlays.vector_map import VectorMap
 
@@ -67,7 +68,7 @@ class Mark:
 class Query:
     """What is asked of embeddings: where is it like this, or like which of these."""
 
-    like: Box | None = None
+    like: Area | None = None
     marks: tuple[Mark, ...] = ()
 
     @property

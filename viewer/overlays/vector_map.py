@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from viewer.geometry import Box
+from viewer.overlays.area import bounds_of, holds, is_nowhere, middle_of
 from viewer.overlays.vectors import CELLS, Vectors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from viewer.overlays.area import Area
     from viewer.overlays.blocks import BlockGrid, BlockKey
 
 
@@ -68,16 +71,27 @@ class VectorMap:
         side = self.cell
         return Box(column * side, row * side, (column + 1) * side, (row + 1) * side)
 
-    def cells_in(self, box: Box) -> NDArray[np.bool_]:
-        """(rows, columns) the known cells whose middle lies in a level-0 box.
+    def cells_in(self, area: Area) -> NDArray[np.bool_]:
+        """(rows, columns) the known cells whose middle lies in an area.
 
-        In a box smaller than a cell, the one cell at its middle.
+        In an area smaller than a cell, the one cell at its middle.
         """
-        x = (np.arange(self.columns) + 0.5) * self.cell
-        y = (np.arange(self.rows) + 0.5) * self.cell
-        inside = ((y >= box.y0) & (y < box.y1))[:, None] & ((x >= box.x0) & (x < box.x1))[None]
+        inside = np.zeros((self.rows, self.columns), bool)
+        box = bounds_of(area)
+        if is_nowhere(area):
+            return inside
+        columns = self._range(box.x0, box.x1, self.columns)
+        rows = self._range(box.y0, box.y1, self.rows)
+        x, y = (np.arange(axis.start, axis.stop) + 0.5 for axis in (columns, rows))
+        x, y = np.meshgrid(x * self.cell, y * self.cell)
+        inside[rows, columns] = holds(area, x.ravel(), y.ravel()).reshape(x.shape)
         if not inside.any():
-            column, row = (int(value // self.cell) for value in box.center)
+            column, row = (int(value // self.cell) for value in middle_of(area))
             if 0 <= row < self.rows and 0 <= column < self.columns:
                 inside[row, column] = True
         return inside & self.known
+
+    def _range(self, low: float, high: float, count: int) -> slice:
+        """The cells that an axis of a box meets."""
+        first, last = math.floor(low / self.cell), math.ceil(high / self.cell)
+        return slice(min(max(0, first), count), min(max(0, last), count))

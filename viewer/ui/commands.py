@@ -884,6 +884,16 @@ COMMANDS: tuple[Command, ...] = (
         _with_slide,
     ),
     Command(
+        "overlays.pause",
+        "Pa&use models",
+        "mdi6.pause-box-outline",
+        "Models rest until pressed again; what was found stays",
+        OVERLAYS,
+        (),
+        _with_slide,
+        checkable=True,
+    ),
+    Command(
         "overlays.stop",
         "S&top",
         "mdi6.stop-circle-outline",

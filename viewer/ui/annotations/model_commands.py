@@ -12,7 +12,6 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from viewer.annotations.acts import is_region
 from viewer.annotations.document import adding, changing
 from viewer.colours import class_colour
-from viewer.geometry import Box
 from viewer.overlays.counting import RegionCount, count_in_region, shown_inside
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.object_style import Histogram, histogram
@@ -194,8 +193,7 @@ class ModelCommands(QObject):
         if not regions:
             self._window.say("Choose a region first.")
             return
-        for region in regions:
-            overlay.run_over(Box(*region.geometry.bounds))
+        overlay.run_over(shapely.union_all([region.geometry for region in regions]))
         told = "the chosen region" if len(regions) == 1 else f"{len(regions):,} chosen regions"
         self._window.say(f"{overlay.origin.name} works through {told}.")
 

@@ -15,7 +15,7 @@ from viewer.ui.overlays.shown_objects import ShownObjects
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from viewer.geometry import Box
+    from viewer.overlays.area import Area
     from viewer.overlays.result_file import ResultFile
     from viewer.overlays.vector_map import VectorMap
     from viewer.ui.slide_pane import SlidePane
@@ -90,8 +90,11 @@ class Overlay(QObject):
         """Whether there is more to find."""
         return False
 
-    def run_over(self, box: Box) -> None:
-        """Finds what there is in a level-0 box."""
+    def run_over(self, area: Area) -> None:
+        """Finds what there is in an area."""
+
+    def set_paused(self, *, paused: bool) -> None:
+        """Finds nothing more until it is called again."""
 
     def stop(self) -> None:
         """No more of the whole slide."""

@@ -9,14 +9,15 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from viewer.inference.engine import Engine, Progress
 from viewer.inference.plan import block_grid
 from viewer.inference.results import add_result, empty_map
+from viewer.overlays.area import part_within
 from viewer.ui.overlays.overlay import Overlay
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from viewer.geometry import Box
     from viewer.inference.bundle import ModelBundle
     from viewer.inference.results import Result
+    from viewer.overlays.area import Area
     from viewer.overlays.blocks import BlockKey
     from viewer.ui.slide_pane import SlidePane
 
@@ -63,9 +64,13 @@ class OverlayRun(Overlay):
         self._engine = Engine(path, self.identity, grid, mpp_um, fed, _Relay(self), device)
         self._look()
 
-    def run_over(self, box: Box) -> None:
-        """Works through a level-0 box, after what is looked at."""
-        self._engine.run(box.intersection(self.pane.canvas.slide_box))
+    def run_over(self, area: Area) -> None:
+        """Works through an area, after what is looked at."""
+        self._engine.run(part_within(area, self.pane.canvas.slide_box))
+
+    def set_paused(self, *, paused: bool) -> None:
+        """What the model has in hand is still finished."""
+        self._engine.set_paused(paused=paused)
 
     def stop(self) -> None:
         """No more of the whole slide; what is looked at goes on."""

@@ -19,6 +19,7 @@ from viewer.ui.overlays.shown_objects import MEASURE_COLOURS, ShownObjects
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from viewer.overlays.area import Area
     from viewer.overlays.heatmap import HeatmapStyle
     from viewer.overlays.object_style import ObjectStyle
     from viewer.ui.main_window import MainWindow
@@ -45,13 +46,13 @@ class OverlaySettings(QObject):
         dock.objects.filled_changed.connect(self._set_filled)
         dock.objects.style_changed.connect(self._set_object_style)
         dock.heatmap.style_changed.connect(self._set_style)
-        dock.query.similar_requested.connect(self._find_similar)
+        dock.query.similar_requested.connect(self.find_similar)
         dock.query.class_requested.connect(self._ask_class)
         dock.query.mark_requested.connect(self._mark)
         dock.query.unmark_requested.connect(self._unmark)
         dock.query.clear_requested.connect(self._clear)
         dock.gallery.travel_requested.connect(self._travel)
-        window.commands.on("overlays.find_similar", self._find_similar)
+        window.commands.on("overlays.find_similar", self.find_similar)
         window.commands.on("overlays.fill", dock.objects.filled.click)
 
     def show(self, run: Overlay | None, why_not: str) -> None:
@@ -75,7 +76,7 @@ class OverlaySettings(QObject):
         if run.device:
             lines.append(f"Working on: {run.device}")
         if run.progress.is_busy:
-            lines.append("Computing...")
+            lines.append("Paused." if self._dock.pause.isChecked() else "Computing...")
         self._dock.show_figures(lines, run.progress)
         if isinstance(run.shown, ShownObjects) and self._dock.objects.measurement.count() == 1:
             self._show_objects(run, run.shown)  # the first objects came
@@ -114,14 +115,15 @@ class OverlaySettings(QObject):
 
     # Likeness and few-shot classes -----------------------------------------------------------
 
-    def _find_similar(self) -> None:
-        """Asks what is like the field of view, over what is known so far and what comes."""
+    def find_similar(self, area: Area | None = None) -> None:
+        """Asks what is like an area, by default the field of view, of what is known and comes."""
         run, shown = self._active(), self._shown_heatmap()
         if run is None or shown is None or run.origin.task != "embedding":
             self._window.say("Turn on the model Tissue likeness first, in the Overlays panel.")
             return
         canvas = run.pane.canvas
-        shown.set_query(replace(shown.query, like=canvas.view.box.intersection(canvas.slide_box)))
+        like = canvas.view.box.intersection(canvas.slide_box) if area is None else area
+        shown.set_query(replace(shown.query, like=like))
         self._dock.show()
 
     def _ask_class(self) -> None:

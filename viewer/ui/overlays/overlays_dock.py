@@ -33,6 +33,7 @@ class OverlaysDock(QDockWidget):
     """Shows and edits the overlays of the active pane; the part does the work."""
 
     run_requested = Signal()
+    pause_requested = Signal()
     stop_requested = Signal()
     add_requested = Signal()
     export_requested = Signal()
@@ -60,7 +61,11 @@ class OverlaysDock(QDockWidget):
         self.progress.setAccessibleName("Progress over the slide")
         self.run = QPushButton("Whole slide", self)
         self.run.setToolTip("Work through the whole slide, where you look first")
+        self.pause = QPushButton("Pause", self)
+        self.pause.setCheckable(True)
+        self.pause.setToolTip("Models rest until pressed again")
         self.stop = QPushButton("Stop", self)
+        self.stop.setToolTip("No more of the whole slide; what was found stays")
         self.table = QPushButton("Table...", self)
         self.table.setToolTip("List the objects that are shown, sort them, and go to one")
         self.export = QPushButton("Export...", self)
@@ -74,6 +79,7 @@ class OverlaysDock(QDockWidget):
         self._lay_out()
         self.setFocusProxy(self.models)
         self.run.clicked.connect(self.run_requested)
+        self.pause.clicked.connect(self.pause_requested)
         self.stop.clicked.connect(self.stop_requested)
         self.add.clicked.connect(self.add_requested)
         self.table.clicked.connect(self.table_requested)
@@ -91,6 +97,7 @@ class OverlaysDock(QDockWidget):
             self.opacity.setValue(round(100 * opacity))
         self._can_run = can_run
         self.run.setEnabled(can_run)
+        self.pause.setEnabled(can_run)
         self.export.setEnabled(bool(task))
         self.table.setVisible(task == "instances")
         if task != "embedding":
@@ -117,7 +124,8 @@ class OverlaysDock(QDockWidget):
         if progress.total:
             self.progress.setRange(0, progress.total)
             self.progress.setValue(progress.done)
-            self.progress.setFormat(shown_progress(progress))
+            paused = self.pause.isChecked()
+            self.progress.setFormat(shown_progress(progress, is_paused=paused))
 
     def _lay_out(self) -> None:
         self.settings = QWidget(self)
@@ -129,7 +137,7 @@ class OverlaysDock(QDockWidget):
         for page in (self.query, self.objects, self.heatmap):
             inner.addWidget(page)
         buttons, more = QHBoxLayout(), QHBoxLayout()
-        for button in (self.run, self.stop):
+        for button in (self.run, self.pause, self.stop):
             buttons.addWidget(button)
         for button in (self.table, self.export, self.add):
             more.addWidget(button)
@@ -153,9 +161,11 @@ class OverlaysDock(QDockWidget):
         self.setWidget(scroll)
 
 
-def shown_progress(progress: Progress) -> str:
+def shown_progress(progress: Progress, *, is_paused: bool = False) -> str:
     """Share, rate and time left, as far as they are known."""
     share = f"{progress.done / progress.total:.0%}"
+    if is_paused:
+        return f"{share}, paused"
     if progress.left_s is None or progress.done == progress.total:
         return share
     return f"{share}, {progress.blocks_per_s:.1f} fields/s, {shown_time(progress.left_s)} left"

@@ -14,16 +14,14 @@ from viewer.inference.bundle import BundleError, ModelBundle
 from viewer.inference.judging import engine_model
 from viewer.inference.model_library import add_model, all_models
 from viewer.overlays.clicked_regions import regions_path
-from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.result_file import ResultFile, ResultFileError
 from viewer.overlays.result_files import RESULT_SUFFIXES, read_result_file
 from viewer.overlays.result_store import clear_results
 from viewer.ui.background import Background
 from viewer.ui.overlays.click_segmenting import ClickSegmenting
 from viewer.ui.overlays.elsewhere_search import ElsewhereSearch
-from viewer.ui.overlays.exporting import ask_export
-from viewer.ui.overlays.object_table_dialog import ObjectTableDialog
 from viewer.ui.overlays.overlay import FileOverlay, Overlay
+from viewer.ui.overlays.overlay_commands import OverlayCommands
 from viewer.ui.overlays.overlay_run import OverlayRun
 from viewer.ui.overlays.overlay_settings import OverlaySettings
 from viewer.ui.overlays.overlays_dock import OverlaysDock, shown_progress
@@ -61,12 +59,13 @@ class OverlaysPart(QObject):
         self._runs: dict[SlidePane, Overlays] = {}
         self._files: dict[SlidePane, list[ResultFile]] = {}
         self.dock = OverlaysDock(window)
-        self._settings = OverlaySettings(window, self.dock, lambda: self.active, self)
+        self.commands = OverlayCommands(window, self, self._background)
+        self.settings = OverlaySettings(window, self.dock, lambda: self.active, self)
         self._elsewhere = ElsewhereSearch(window, self.dock, lambda: self.active, self)
         self._clicks = ClickSegmenting(window, self)
         self._clicks.kept.connect(self.take_results)
         self._figures = QTimer(self, singleShot=True, interval=_FIGURES_MS)
-        self._figures.timeout.connect(self._show_figures)
+        self._figures.timeout.connect(self.show_figures)
         self._connect()
         self._background.run(all_models, self._show_models)
         keep_bytes = window.settings.results_gib << 30
@@ -82,10 +81,6 @@ class OverlaysPart(QObject):
         self._clicks.shut_down()
         for gallery in (self.dock.gallery, self.dock.elsewhere):
             gallery.close_reading()
-
-    def overlays_of(self, pane: SlidePane) -> list[Overlay]:
-        """All that are on in a pane."""
-        return list(self._runs.get(pane, {}).values())
 
     def run_of(self, pane: SlidePane) -> Overlay | None:
         """The overlay of the chosen model or file that is on in a pane."""
@@ -122,7 +117,8 @@ class OverlaysPart(QObject):
 
     # Turning on and off ----------------------------------------------------------------------
 
-    def _switch_chosen(self, on: bool) -> None:
+    def switch_chosen(self, on: bool) -> None:
+        """Turns the chosen model on or off in the active pane."""
         bundle = self.dock.models.chosen()
         if bundle is not None:
             self._switch(bundle, on)
@@ -154,6 +150,7 @@ class OverlaysPart(QObject):
             run = OverlayRun(pane, pane.path, origin, fed, self._window.settings.device, self)
         else:
             raise TypeError(f"{origin} is neither a model nor a file")
+        run.set_paused(paused=self.commands.is_paused)
         run.changed.connect(lambda: self._on_run_changed(run))
         run.troubled.connect(self._window.say)
         run.failed.connect(lambda sentence: self._on_failed(run, sentence))
@@ -240,10 +237,11 @@ class OverlaysPart(QObject):
         if run.pane is self._window.panes.active and not self._figures.isActive():
             self._figures.start()
 
-    def _show_figures(self) -> None:
+    def show_figures(self) -> None:
+        """What was found, and how far it is, as it is now."""
         run = self.active
         if run is not None:
-            self._settings.show_figures(run)
+            self.settings.show_figures(run)
         if run is not None and run.progress.total:
             self._tell_value(run.pane, None)
         self.figures_changed.emit()
@@ -252,7 +250,7 @@ class OverlaysPart(QObject):
         pane = self._window.panes.active
         self._window.commands["overlays.on"].setChecked(self.active is not None)
         self.dock.models.show_on(set(self._runs.get(pane, {})))
-        self._settings.show(self.active, self._why_not(pane))
+        self.settings.show(self.active, self._why_not(pane))
         self.figures_changed.emit()
 
     def _why_not(self, pane: SlidePane) -> str:
@@ -313,25 +311,6 @@ class OverlaysPart(QObject):
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
-    def _show_table(self) -> None:
-        run = self.active
-        if run is not None and isinstance(run.found, ObjectMap):
-            ObjectTableDialog(run, self._window).show()
-        else:
-            self._window.say("Turn on a model that finds objects first, in the Overlays panel.")
-
-    def _export(self) -> None:
-        if self.active is not None:
-            ask_export(self._window, self._background, self.active)
-
-    def _clear_results(self) -> None:
-        """Of all slides; what is shown stays until its slide is closed."""
-        self._background.run(
-            clear_results,
-            lambda freed: self._window.say(f"Kept results were removed: {freed / 1e6:,.0f} MB."),
-            lambda error: self._window.show_trouble(f"Results cannot be removed ({error})."),
-        )
-
     def _tell_value(self, pane: SlidePane, point: Point | None) -> None:
         """Tells what the overlays have under the cursor, else how far a run over the slide is."""
         if pane is not self._window.panes.active:
@@ -346,43 +325,25 @@ class OverlaysPart(QObject):
 
     def _progress(self, runs: list[Overlay]) -> str:
         going = [run for run in runs if run.progress.total > run.progress.done]
-        return "; ".join(f"{run.origin.name} {shown_progress(run.progress)}" for run in going)
+        paused = self.commands.is_paused
+        return "; ".join(
+            f"{run.origin.name} {shown_progress(run.progress, is_paused=paused)}" for run in going
+        )
 
     def _watch(self, pane: SlidePane) -> None:
         pane.slide_changed.connect(self._on_slide_changed)
         pane.canvas.cursor_moved.connect(lambda point: self._tell_value(pane, point))
 
-    def _run_slide(self) -> None:
-        if (run := self.active) is not None:
-            run.run_over(run.pane.canvas.slide_box)
-
-    def _run_field(self) -> None:
-        if (run := self.active) is not None:
-            run.run_over(run.pane.canvas.view.box)
-
-    def _stop(self) -> None:
-        if self.active is not None:
-            self.active.stop()
-
     def _connect(self) -> None:
         window, dock, commands = self._window, self.dock, self._window.commands
-        commands.on_toggle("overlays.on", self._switch_chosen)
+        commands.on_toggle("overlays.on", self.switch_chosen)
         commands.on("overlays.blink", self._blink)
-        commands.on("overlays.run_slide", self._run_slide)
-        commands.on("overlays.run_field", self._run_field)
-        commands.on("overlays.stop", self._stop)
         commands.on("overlays.add_model", self._ask_model)
-        commands.on("overlays.table", self._show_table)
         commands.on("overlays.import_results", self._ask_results)
-        commands.on("overlays.clear_results", self._clear_results)
         dock.models.switched.connect(self._switch)
         dock.models.chosen_changed.connect(self._show_active)
         dock.models.order_changed.connect(lambda: self._restack(window.panes.active))
-        dock.run_requested.connect(self._run_slide)
-        dock.stop_requested.connect(self._stop)
         dock.add_requested.connect(self._ask_model)
-        dock.table_requested.connect(self._show_table)
-        dock.export_requested.connect(self._export)
         window.panes.active_changed.connect(lambda _: self._show_active())
         window.panes.panes_changed.connect(self._on_panes_changed)
         for pane in window.panes.panes:

@@ -60,7 +60,7 @@ class RecordedOverlays(QObject):
 
     def _on_recording(self, recording: PaneRecording) -> None:
         """What is on already belongs to the reading from its beginning."""
-        for overlay in self._overlays.overlays_of(recording.pane):
+        for overlay in self._overlays.all_of(recording.pane):
             self._told.pop(overlay, None)
             self._tell(overlay)
 
@@ -70,7 +70,7 @@ class RecordedOverlays(QObject):
             self._fade.start()  # a slider tells every step of its way
         else:
             self._tell(overlay)
-        if overlay not in self._overlays.overlays_of(overlay.pane):
+        if overlay not in self._overlays.all_of(overlay.pane):
             self._told.pop(overlay, None)
 
     def _tell_all(self) -> None:
