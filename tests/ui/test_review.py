@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from viewer.agents.permission import PermissionBook
 from viewer.geometry import Box
 from viewer.recording.export import ExportOptions
 from viewer.recording.export.reading import load_reading
+from viewer.recording.library import sessions_folder
 from viewer.recording.review.drafts import add_draft, read_drafts
 from viewer.recording.review.entries import Draft
 from viewer.recording.review.items import items_of
@@ -35,11 +37,27 @@ STAYS = ("view.magnify_5", "view.magnify_10", "view.magnify_20")
 
 @pytest.fixture
 def session(
-    make_window: Callable[..., MainWindow], sample_slide: Path, qtbot: QtBot
+    make_window: Callable[..., MainWindow],
+    sample_slide: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    qtbot: QtBot,
 ) -> tuple[MainWindow, Path]:
-    """A window and the session of three actions that was recorded in it; two have drafts."""
+    """A window and a session of three actions that was recorded in one; two have drafts.
+
+    It is recorded once, and copied for each further test.
+    """
     window = make_window(AGREED)
     show_slide(window, sample_slide, qtbot)
+    kept = tmp_path_factory.getbasetemp() / "recorded-for-review"
+    if kept.exists():
+        (recorded,) = kept.iterdir()
+        return window, Path(shutil.copytree(recorded, sessions_folder() / recorded.name))
+    folder = record(window, qtbot)
+    shutil.copytree(folder, kept / folder.name)
+    return window, folder
+
+
+def record(window: MainWindow, qtbot: QtBot) -> Path:
     press(qtbot, window, Qt.Key.Key_R, CTRL)
     recording = window.recording.control.recording_of
     qtbot.waitUntil(lambda: recording(window.panes.active) is not None)
@@ -55,7 +73,7 @@ def session(
         add_draft(
             folder, Draft(item=key, text=text, model="model-1", prompt_sha256="ab", at_utc="1")
         )
-    return window, folder
+    return folder
 
 
 def part(window: MainWindow) -> ReviewPart:
@@ -149,6 +167,20 @@ def test_keys_are_the_windows_own_again_when_the_panel_is_closed(
     press(qtbot, window, Qt.Key.Key_X)
     assert set(verdicts(review)) == {"open"}
     assert window.panes.active.canvas.grab().toImage() != bare, "the boxes are gone"
+
+
+def test_behind_another_tab_a_review_waits(session: tuple[MainWindow, Path], qtbot: QtBot) -> None:
+    window, _ = session
+    review = start_review(window, qtbot)
+    panels(window).sessions.raise_()
+    qtbot.waitUntil(lambda: not window.commands["review.accept"].isEnabled())
+    window.panes.active.focus()
+    press(qtbot, window, Qt.Key.Key_Y)
+    assert set(verdicts(review)) == {"open"}
+    review.dock.raise_()
+    qtbot.waitUntil(lambda: window.commands["review.accept"].isEnabled())
+    press(qtbot, window, Qt.Key.Key_Y)
+    assert verdicts(review)[0] == "accepted"
 
 
 def test_a_review_resumes_with_the_text_that_was_typed(
@@ -250,6 +282,7 @@ def test_drafts_are_asked_for_once_permitted(
         assert len(server.requests) == missing
     assert PermissionBook().find("default", "127.0.0.1") is not None
     qtbot.waitUntil(lambda: review.dock.drafts.text() == "Draft rationales...", timeout=10_000)
+    assert f"{missing} rationales were drafted" in window.status.currentMessage()
     review._choose(2)
     qtbot.waitUntil(lambda: review.dock.text.toPlainText() == "From the server.", timeout=10_000)
     assert review.dock.source.text() == "Draft by tiny"

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from viewer.agents.cancelling import AgentCancelledError
-from viewer.agents.client import Client
+from viewer.agents.client import Client, Spending
 from viewer.agents.conversation import Picture, Turn
 from viewer.agents.errors import AgentError
 from viewer.agents.exchanges import ExchangeLog
@@ -33,6 +33,11 @@ class ModelDrafter:
     def __init__(self, client: Client, cancel: Cancel) -> None:
         self._client = client
         self._cancel = cancel
+
+    @property
+    def spending(self) -> Spending:
+        """Requests, tokens and cost so far."""
+        return self._client.spending
 
     def draft(self, request: DraftRequest) -> DraftAnswer:
         """The model's answer to the prompt and the three pictures.

@@ -24,6 +24,7 @@ from viewer.ui.recording.prompt_dialog import PromptDialog
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from viewer.agents.client import Spending
     from viewer.ui.main_window import MainWindow
 
 _log = logging.getLogger(__name__)
@@ -121,23 +122,24 @@ class Drafting(QObject):
             return
         cancel = self._cancel = Cancel()
 
-        def drafted() -> int:
+        def drafted() -> str:
             key = self._keys.key_of(endpoint.host)
             drafter = session_drafter(session, endpoint, study, permission, key, cancel)
-            return draft_session(
+            count = draft_session(
                 session,
                 drafter,
                 load_template(study),
                 progress=self.progressed.emit,
                 is_cancelled=lambda: cancel.is_set,
             )
+            return _told(count, drafter.spending, endpoint)
 
         self._window.say(f"{endpoint.model} drafts rationales.")
         self._work.run(drafted, self._on_drafted, self._on_failed)
 
-    def _on_drafted(self, count: int) -> None:
+    def _on_drafted(self, told: str) -> None:
         self._end()
-        self._window.say(f"{count} rationales were drafted: none goes out before you accept it.")
+        self._window.say(told)
 
     def _on_failed(self, error: Exception) -> None:
         self._end()
@@ -165,3 +167,12 @@ class Drafting(QObject):
             lambda _: self._window.say(f'The prompt of the study "{study}" is kept.'),
             self._on_refused,
         )
+
+
+def _told(count: int, spending: Spending, endpoint: Endpoint) -> str:
+    tokens = spending.tokens_in + spending.tokens_out
+    cost = f", {spending.cost:.2f} {endpoint.currency}" if spending.cost else ""
+    return (
+        f"{count} rationales were drafted ({tokens:,} tokens{cost}): none goes out before you "
+        "accept it."
+    )

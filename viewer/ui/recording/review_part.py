@@ -78,6 +78,8 @@ class ReviewPart(QObject):
         self._readers = Background("read reviews", 1, self)
         self._drafting = Drafting(window)
         self._boxes = NumberedBoxesLayer()
+        self._is_shown = False
+        """Whether the panel is in view: behind another tab it is not, though Qt says visible."""
         self._watch = Stopwatch()
         self._keeper = QTimer(self, singleShot=True, interval=_KEEP_TEXT_MS)
         self._keeper.timeout.connect(self._keep_text)
@@ -86,7 +88,7 @@ class ReviewPart(QObject):
     @property
     def is_active(self) -> bool:
         """Whether verdicts can be given now."""
-        return self.review is not None and self.dock.isVisible()
+        return self.review is not None and self._is_shown
 
     def start(self, folder: Path) -> None:
         """Opens a session's slide where needed, and its review where it stopped."""
@@ -378,6 +380,7 @@ class ReviewPart(QObject):
         self._watch.touch()
 
     def _on_shown(self, shown: bool) -> None:
+        self._is_shown = shown
         if not shown:
             self._watch.hold()
             self._keep_text()
