@@ -9,14 +9,21 @@ import pytest
 from model_server import Fail, ModelServer, Say, Script, Stall, model_server, pictures_of, texts_of
 from test_export import read_slide
 
+from viewer.agents.behaviour.simulating import simulate_session
 from viewer.agents.cancelling import Cancel
 from viewer.agents.drafting import DRAFTING_FOLDER, ModelDrafter, session_drafter
 from viewer.agents.endpoint import Endpoint
 from viewer.agents.exchanges import read_exchanges
 from viewer.agents.permission import Permission
+from viewer.recording.export import ExportOptions, export_sessions
 from viewer.recording.review.drafting import DraftError, draft_session
 from viewer.recording.review.drafts import read_drafts
 from viewer.recording.review.prompts import DEFAULT_PROMPT
+from viewer.recording.review.report import report_of
+from viewer.recording.review.review import Review
+from viewer.recording.review.review_log import ReviewLog, review_path
+from viewer.slides import open_slide
+from viewer.slides.known_slides import remember
 
 
 @pytest.fixture
@@ -79,3 +86,26 @@ def test_a_stop_ends_a_request_that_hangs(session: Path) -> None:
         )
     assert made == 1
     assert [draft.text for draft in read_drafts(session).values()] == ["One."]
+
+
+def test_from_a_simulated_reader_to_a_dataset(tmp_path: Path, sample_slide: Path) -> None:
+    source = open_slide(sample_slide)
+    remember(source.info.identity, sample_slide)
+    session = simulate_session(source, "drill", 1, tmp_path / "sessions")
+    source.close()
+    with model_server(lambda body: Say(f"Draft for {texts_of(body)}")) as server:
+        made = draft_session(session, drafter(session, server, Cancel(), agreed=True), "$number.")
+    assert made >= 4
+    items = report_of(session).items
+    review = Review(session.name, "r1", items, ReviewLog(review_path(session, "r1")))
+    for index in range(1, len(items)):
+        review.accept(index, review.text(index), 2.0)
+    review.reject(0, 1.0)
+    assert review.close()
+    options = ExportOptions(format="pathology-cot")
+    manifest = export_sessions([session], tmp_path / "out", options)
+    (exported,) = manifest.sessions
+    assert (exported.origin, exported.rationales) == ("simulated", len(items) - 1)
+    told = (tmp_path / "out" / session.name / "conversation.json").read_text()
+    assert "Draft for 1." not in told
+    assert "Draft for 2." in told

@@ -297,6 +297,62 @@ def test_a_folder_that_vanishes_comes_back_with_all_lines(tmp_path: Path) -> Non
     assert [verdict.text for verdict in verdicts.values()] == ["Before.", "Meanwhile."]
 
 
+AWAY = textwrap.dedent(
+    """
+    import os, shutil, sys, time
+    from pathlib import Path
+    from review_steps import item, open_review
+    session = Path(sys.argv[1])
+    review = open_review(session, [item(1, "Draft."), item(2, "Draft.")])
+    review.accept(0, "Before.", 1.0)
+    review.log.flush()
+    (session / "reviews").rename(session / "elsewhere")
+    review.accept(1, "Meanwhile.", 1.0)
+    while True:
+        time.sleep(0.5)
+        os.write(1, b"x\\n")
+    """
+)
+
+
+def test_a_review_killed_while_its_folder_is_away_has_all_lines(tmp_path: Path) -> None:
+    here = Path(__file__).parent
+    environment = {
+        **os.environ,
+        "PYTHONPATH": f"{here}{os.pathsep}{here.parent.parent}",
+        "TMPDIR": str(tmp_path),
+    }
+    session = tmp_path / "s"
+    with subprocess.Popen(
+        [sys.executable, "-c", AWAY, str(session)], stdout=subprocess.PIPE, env=environment
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        child.send_signal(signal.SIGKILL)
+    (session / "elsewhere").rename(session / "reviews")
+    for _ in range(2):
+        again = subprocess.run(
+            [sys.executable, "-c", TOLD, str(session)],
+            capture_output=True, text=True, env=environment, check=True,
+        )  # fmt: skip
+        assert again.stdout.split() == ["Before.", "Meanwhile."]
+    verdicts = standing_of(read_entries(review_path(session, "r1"))).verdicts()
+    assert [verdict.text for verdict in verdicts.values()] == ["Before.", "Meanwhile."]
+    assert not list(tmp_path.glob("coverslip-review-*"))
+
+
+TOLD = textwrap.dedent(
+    """
+    import sys
+    from pathlib import Path
+    from review_steps import item, open_review
+    review = open_review(Path(sys.argv[1]), [item(1, "Draft."), item(2, "Draft.")])
+    print(*(decision.text for decision in review.decisions() if decision))
+    assert review.close()
+    """
+)
+
+
 def test_a_stopwatch_leaves_out_what_was_idle() -> None:
     now = [0.0]
     watch = Stopwatch(lambda: now[0])

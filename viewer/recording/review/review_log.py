@@ -10,6 +10,7 @@ from urllib.parse import quote
 import msgspec
 from filelock import FileLock, Timeout
 
+from viewer.recording.review import rescue
 from viewer.recording.review.entries import (
     REVIEW_SCHEMA_VERSION,
     Entry,
@@ -72,6 +73,8 @@ class ReviewLog:
 
     A line is on the disk (fsync) as soon as the disk takes it. All lines are kept in memory too:
     they are few, since a person makes them, and a file that vanished is written anew whole.
+    What cannot be written waits in the temporary folder too, and is taken in when the review is
+    opened again after a crash.
 
     Parameters
     ----------
@@ -96,10 +99,13 @@ class ReviewLog:
         try:
             self.entries, self._good_bytes = _checked(path)
             self._lines = path.read_bytes()[: self._good_bytes] if self._good_bytes else b""
+            rescued = rescue.kept(path, self._good_bytes)
+            self.entries += _decoded(rescued, path)
         except (OSError, ReviewError):
             self._lock.release()
             raise
-        self._pending: list[bytes] = []
+        self._pending: list[bytes] = [rescued] if rescued else []
+        self._has_rescue = bool(rescued)
         self._trouble = ""
         self._closing = False
         self._changed = threading.Condition()
@@ -151,7 +157,11 @@ class ReviewLog:
                 f"The review cannot be written to {self._path.parent} ({reason}): make room or "
                 "bring the folder back; what you do is kept until then."
             )
+            self._has_rescue = rescue.keep(self._path, self._good_bytes, data)
             return False
+        if self._has_rescue:
+            rescue.forget(self._path)
+            self._has_rescue = False
         self._lines += data
         self._good_bytes = len(self._lines)
         self._tell("")
@@ -182,6 +192,15 @@ class ReviewLog:
         if told != self._trouble:
             self._trouble = told
             self._on_trouble(told)
+
+
+def _decoded(rescued: bytes, path: Path) -> list[Entry]:
+    try:
+        return [_decoder.decode(line) for line in rescued.split(b"\n")[:-1]]
+    except msgspec.MsgspecError as error:
+        raise ReviewError(
+            f"{rescue.rescue_path(path)}, with the end of a review, is damaged: move it away."
+        ) from error
 
 
 def _locked(path: Path) -> FileLock:

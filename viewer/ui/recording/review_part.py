@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from viewer.canvas.layer import Stratum
-from viewer.canvas.numbered_boxes_layer import NumberedBoxesLayer
-from viewer.geometry import Box, Size, View
 from viewer.recording.export.options import ExportOptions
 from viewer.recording.export.reading import load_reading
 from viewer.recording.log_reader import is_being_recorded
@@ -27,6 +24,7 @@ from viewer.recording.session import SessionError
 from viewer.slides.known_slides import find
 from viewer.ui.background import Background
 from viewer.ui.recording.drafting import Drafting
+from viewer.ui.recording.review_canvas import ReviewCanvas
 from viewer.ui.recording.review_dock import VERDICT_COLOURS, ReviewDock, verdict_of
 
 if TYPE_CHECKING:
@@ -44,8 +42,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _KEEP_TEXT_MS = 400
 """After the last key the text is kept: within a second of any of them."""
-_MARGIN = 1.25
-"""How much more than the box is on screen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +65,6 @@ class ReviewPart(QObject):
         self._window = window
         self.dock = ReviewDock(window.commands, window)
         self.review: Review | None = None
-        self.pane: SlidePane | None = None
         self.current = 0
         self._session: _Session | None = None
         self._waiting: _Session | None = None
@@ -77,13 +72,18 @@ class ReviewPart(QObject):
         self._disk = Background("reviews", 1, self)
         self._readers = Background("read reviews", 1, self)
         self._drafting = Drafting(window)
-        self._boxes = NumberedBoxesLayer()
+        self._canvas = ReviewCanvas()
         self._is_shown = False
         """Whether the panel is in view: behind another tab it is not, though Qt says visible."""
         self._watch = Stopwatch()
         self._keeper = QTimer(self, singleShot=True, interval=_KEEP_TEXT_MS)
         self._keeper.timeout.connect(self._keep_text)
         self._connect(panels)
+
+    @property
+    def pane(self) -> SlidePane | None:
+        """That the review travels on."""
+        return self._canvas.pane
 
     @property
     def is_active(self) -> bool:
@@ -99,10 +99,8 @@ class ReviewPart(QObject):
         self._end_review()
         self._session = self._waiting = None
         if self.pane is not None:
-            self.pane.canvas.remove_layer(self._boxes)
             self.pane.view_changed.disconnect(self._on_view_changed)
-            self.pane = None
-        self._boxes.clear()
+        self._canvas.leave()
         self.dock.show_none()
         self._window.update_situation()
 
@@ -131,8 +129,8 @@ class ReviewPart(QObject):
 
     def _begin(self, session: _Session, pane: SlidePane) -> None:
         self.close_review()
-        self._session, self.pane = session, pane
-        pane.canvas.add_layer(self._boxes, Stratum.TOOLS)
+        self._session = session
+        self._canvas.enter(pane)
         pane.view_changed.connect(self._on_view_changed)
         header = session.header
         title = header.title or f"{header.reader}, {header.started_utc[:16].replace('T', ' ')}"
@@ -189,7 +187,10 @@ class ReviewPart(QObject):
 
     def _on_closed(self, is_whole: bool) -> None:
         if not is_whole:
-            self._window.say("The end of the review could not be written: make room on the disk.")
+            self._window.say(
+                "The end of the review could not be written; it waits in the temporary folder and "
+                "is taken in when the review is opened again."
+            )
 
     # What the reviewer does ------------------------------------------------------------------
 
@@ -310,16 +311,7 @@ class ReviewPart(QObject):
         self.current = index
         self._watch.touch()
         self._show()
-        canvas = self.pane.canvas
-        box = Box(*review.items[index].action.box)
-        screen = Size(max(canvas.width(), 1), max(canvas.height(), 1))
-        downsample = _MARGIN * max(box.width / screen.width, box.height / screen.height)
-        now = canvas.destination
-        view = View(
-            box.center, max(downsample, 1e-3), screen, now.rotation_deg, canvas.view.mirrored
-        )
-        # As a replay it is another's way, and no part of a reading that is recorded meanwhile.
-        canvas.show_view(view, animated=True, cause="replay")
+        self._canvas.travel_to(review.items[index].action)
 
     def _show(self) -> None:
         review = self.review
@@ -334,19 +326,11 @@ class ReviewPart(QObject):
 
     def _show_boxes(self) -> None:
         """Over the slide while the panel is in view."""
-        if self.pane is None:
+        if self.review is None or not self._is_shown:
+            self._canvas.show([], [], -1)
             return
-        self._boxes.clear()
-        if self.is_active and self.review is not None:
-            decisions = self.review.decisions()
-            self._boxes.show_boxes(
-                [
-                    (Box(*item.action.box), VERDICT_COLOURS[verdict_of(decision)])
-                    for item, decision in zip(self.review.items, decisions, strict=True)
-                ],
-                self.current,
-            )
-        self.pane.canvas.update()
+        colours = [VERDICT_COLOURS[verdict_of(each)] for each in self.review.decisions()]
+        self._canvas.show([item.action for item in self.review.items], colours, self.current)
 
     def _tell_agreement(self, review: Review) -> None:
         """With each other reviewer; only at the end, so that nobody is led by another."""

@@ -1,0 +1,65 @@
+"""Where the lines of a review wait, also through a crash, while its own folder takes none."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from viewer.whole_file import whole_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def rescue_path(review: Path) -> Path:
+    """In the temporary folder, which is often on another disk."""
+    name = hashlib.blake2b(str(review.absolute()).encode(), digest_size=12).hexdigest()
+    return Path(tempfile.gettempdir()) / f"coverslip-review-{name}.jsonl"
+
+
+def keep(review: Path, begin_bytes: int, lines: bytes) -> bool:
+    """Keeps lines that belong behind so many bytes of the review; whether that was possible."""
+    try:
+        with whole_file(rescue_path(review)) as part:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+            with os.fdopen(os.open(part, flags, 0o600), "wb") as file:
+                file.write(b"%d\n" % begin_bytes + lines)
+                file.flush()
+                os.fsync(file.fileno())
+    except OSError:
+        return False
+    return True
+
+
+def kept(review: Path, begin_bytes: int) -> bytes:
+    """The lines that belong behind a review of so many bytes; none where there are none.
+
+    What was written home before a crash came is not taken in again: it begins elsewhere.
+    """
+    path = rescue_path(review)
+    try:
+        if not _is_mine(path):
+            return b""
+        begin, _, lines = path.read_bytes().partition(b"\n")
+        return lines if int(begin) == begin_bytes else b""
+    except (OSError, ValueError):
+        return b""
+
+
+def forget(review: Path) -> None:
+    """The lines are home."""
+    try:
+        if _is_mine(rescue_path(review)):
+            rescue_path(review).unlink(missing_ok=True)
+    except OSError:
+        return  # it begins elsewhere by now, and is not taken in
+
+
+def _is_mine(path: Path) -> bool:
+    """Others can write to the temporary folder."""
+    told = path.lstat()
+    get_user: Callable[[], int] | None = getattr(os, "getuid", None)
+    return get_user is None or told.st_uid == get_user()
