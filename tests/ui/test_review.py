@@ -85,14 +85,16 @@ def start_review(window: MainWindow, qtbot: QtBot) -> ReviewPart:
     select(window)
     qtbot.mouseClick(panels(window).sessions.review, Qt.MouseButton.LeftButton)
     review = part(window)
-    qtbot.waitUntil(lambda: review.is_active, timeout=10_000)
+    qtbot.waitUntil(lambda: review.reviewing.is_active, timeout=10_000)
     rest(window, qtbot)
     return review
 
 
 def verdicts(review: ReviewPart) -> list[str]:
-    assert review.review is not None
-    return [decision.verdict if decision else "open" for decision in review.review.decisions()]
+    assert review.reviewing.review is not None
+    return [
+        decision.verdict if decision else "open" for decision in review.reviewing.review.decisions()
+    ]
 
 
 def hit(qtbot: QtBot, widget: QWidget, key: Qt.Key, modifier: object = None) -> None:
@@ -105,13 +107,13 @@ def test_one_key_each_gives_verdicts_and_travels(
     window, folder = session
     review = start_review(window, qtbot)
     dock, canvas = review.dock, window.panes.active.canvas
-    assert review.review is not None
-    count = len(review.review.items)
+    assert review.reviewing.review is not None
+    count = len(review.reviewing.review.items)
 
     def is_seen(index: int) -> bool:
         rest(window, qtbot)
-        assert review.review is not None
-        box = Box(*review.review.items[index].action.box)
+        assert review.reviewing.review is not None
+        box = Box(*review.reviewing.review.items[index].action.box)
         seen = canvas.view.box
         return seen.x0 <= box.x0 and seen.x1 >= box.x1 and seen.y0 <= box.y0 and seen.y1 >= box.y1
 
@@ -119,7 +121,7 @@ def test_one_key_each_gives_verdicts_and_travels(
     assert is_seen(0)
     hit(qtbot, dock.table, Qt.Key.Key_Y)
     assert verdicts(review)[0] == "accepted"
-    assert review.current == 1
+    assert review.reviewing.current == 1
     assert is_seen(1)
 
     hit(qtbot, dock.table, Qt.Key.Key_F2)
@@ -129,7 +131,7 @@ def test_one_key_each_gives_verdicts_and_travels(
     assert verdicts(review)[1] == "open"
     hit(qtbot, dock.text, Qt.Key.Key_Return, CTRL)
     assert verdicts(review)[1] == "edited"
-    assert review.current == 2
+    assert review.reviewing.current == 2
     assert dock.table.hasFocus()
 
     hit(qtbot, dock.table, Qt.Key.Key_Y)
@@ -138,7 +140,7 @@ def test_one_key_each_gives_verdicts_and_travels(
     hit(qtbot, dock.table, Qt.Key.Key_I)
     assert verdicts(review)[:3] == ["accepted", "edited", "skipped"]
     window.panes.active.focus()
-    before = review.current
+    before = review.reviewing.current
     press(qtbot, window, Qt.Key.Key_X)
     assert verdicts(review)[before] == "rejected", "keys work with the slide in hand too"
 
@@ -198,10 +200,10 @@ def test_a_review_resumes_with_the_text_that_was_typed(
 
     qtbot.waitUntil(lambda: bool(kept()), timeout=10_000)
     review.close_review()
-    assert not review.is_active
+    assert not review.reviewing.is_active
     review.start(folder)
-    qtbot.waitUntil(lambda: review.is_active, timeout=10_000)
-    assert review.current == 1
+    qtbot.waitUntil(lambda: review.reviewing.is_active, timeout=10_000)
+    assert review.reviewing.current == 1
     assert review.dock.text.toPlainText() == "Half a"
     assert verdicts(review)[0] == "accepted"
 
@@ -214,18 +216,18 @@ def test_a_review_opens_the_slide_it_is_about(
     qtbot.waitUntil(lambda: window.panes.active.source is None)
     review = part(window)
     review.start(folder)
-    qtbot.waitUntil(lambda: review.is_active, timeout=20_000)
+    qtbot.waitUntil(lambda: review.reviewing.is_active, timeout=20_000)
     assert window.panes.active.source is not None
     window.commands["file.close"].trigger()
-    qtbot.waitUntil(lambda: not review.is_active)
+    qtbot.waitUntil(lambda: not review.reviewing.is_active)
     assert review.dock.title.text().startswith("Choose a session")
 
 
 def test_two_reviewers_agree_at_the_end(session: tuple[MainWindow, Path], qtbot: QtBot) -> None:
     window, folder = session
     review = start_review(window, qtbot)
-    assert review.review is not None
-    items = review.review.items
+    assert review.reviewing.review is not None
+    items = review.reviewing.review.items
     first = Review(folder.name, "r1", items, ReviewLog(review_path(folder, "r1")))
     for index in range(len(items)):
         first.accept(index, "Draft 1.", 1.0)
@@ -235,7 +237,9 @@ def test_two_reviewers_agree_at_the_end(session: tuple[MainWindow, Path], qtbot:
     editor.selectAll()
     qtbot.keyClicks(editor, "r2")
     qtbot.keyClick(editor, Qt.Key.Key_Return)
-    qtbot.waitUntil(lambda: review.review is not None and review.review.reviewer == "r2")
+    qtbot.waitUntil(
+        lambda: review.reviewing.review is not None and review.reviewing.review.reviewer == "r2"
+    )
     hit(qtbot, review.dock.table, Qt.Key.Key_Y)
     assert review.dock.agreement.text() == "", "nobody is led by another's verdicts"
     for _ in items[1:]:
@@ -252,7 +256,7 @@ def test_a_session_that_is_deleted_is_let_go_of(
     hit(qtbot, review.dock.table, Qt.Key.Key_Y)
     panels(window)._delete([folder])
     qtbot.waitUntil(lambda: not folder.exists(), timeout=10_000)
-    assert not review.is_active
+    assert not review.reviewing.is_active
     qtbot.wait(1500)
     assert not folder.exists()
 
@@ -262,8 +266,8 @@ def test_drafts_are_asked_for_once_permitted(
 ) -> None:
     window, folder = session
     review = start_review(window, qtbot)
-    assert review.review is not None
-    missing = sum(item.draft is None for item in review.review.items)
+    assert review.reviewing.review is not None
+    missing = sum(item.draft is None for item in review.reviewing.review.items)
     with model_server([Say("From the server.")] * 9) as server:
         save_endpoint(Endpoint(base_url=server.url, model="tiny", tries=1))
         qtbot.mouseClick(review.dock.drafts, Qt.MouseButton.LeftButton)
@@ -277,13 +281,13 @@ def test_drafts_are_asked_for_once_permitted(
         send = next(b for b in box.findChildren(QPushButton) if b.text() == "Send and draft")
         qtbot.mouseClick(send, Qt.MouseButton.LeftButton)
         qtbot.waitUntil(
-            lambda: len(read_drafts(folder)) == len(review.review.items), timeout=20_000
+            lambda: len(read_drafts(folder)) == len(review.reviewing.review.items), timeout=20_000
         )
         assert len(server.requests) == missing
     assert PermissionBook().find("default", "127.0.0.1") is not None
     qtbot.waitUntil(lambda: review.dock.drafts.text() == "Draft rationales...", timeout=10_000)
     assert f"{missing} rationales were drafted" in window.status.currentMessage()
-    review._choose(2)
+    review.reviewing.choose(2)
     qtbot.waitUntil(lambda: review.dock.text.toPlainText() == "From the server.", timeout=10_000)
     assert review.dock.source.text() == "Draft by tiny"
 

@@ -416,7 +416,7 @@ class MainWindow(QMainWindow):
             can_undo=self.annotations.can_undo,
             can_redo=self.annotations.can_redo,
             is_recording=self.recording.control.state is not RecordingState.OFF,
-            is_reviewing=self.recording.review.is_active,
+            is_reviewing=self.recording.review.reviewing.is_active,
         )
         if situation != self._situation:
             self._situation = situation

@@ -1,0 +1,248 @@
+"""A review at work: keys give verdicts, the slide travels from action to action."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from viewer.recording.review.entries import ReviewError
+from viewer.recording.review.stopwatch import Stopwatch
+from viewer.ui.recording.review_canvas import ReviewCanvas
+from viewer.ui.recording.review_dock import VERDICT_COLOURS, ReviewDock, verdict_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from viewer.recording.review.entries import Draft
+    from viewer.recording.review.items import ReviewItem
+    from viewer.recording.review.review import Review
+    from viewer.ui.actions import ActionSet
+    from viewer.ui.slide_pane import SlidePane
+
+_KEEP_TEXT_MS = 400
+"""After the last key the text is kept: within a second of any of them."""
+
+
+class Reviewing(QObject):
+    """Stands between one review at a time, the panel and the slide.
+
+    Parameters
+    ----------
+    say
+        Tells the user a sentence.
+    """
+
+    finished = Signal()
+    """The last open action got its verdict."""
+    reopened = Signal()
+    """A verdict was taken back, or given again."""
+    availability_changed = Signal()
+    """Verdicts can be given from now on, or no longer."""
+
+    def __init__(
+        self, dock: ReviewDock, commands: ActionSet, say: Callable[[str], object], parent: QObject
+    ) -> None:
+        super().__init__(parent)
+        self.review: Review | None = None
+        self.current = 0
+        self._dock = dock
+        self._say = say
+        self._canvas = ReviewCanvas()
+        self._is_shown = False
+        """Whether the panel is in view: behind another tab it is not, though Qt says visible."""
+        self._watch = Stopwatch()
+        self._keeper = QTimer(self, singleShot=True, interval=_KEEP_TEXT_MS)
+        self._keeper.timeout.connect(self._keep_text)
+        self._connect(commands)
+
+    @property
+    def pane(self) -> SlidePane | None:
+        """That the review travels on."""
+        return self._canvas.pane
+
+    @property
+    def is_active(self) -> bool:
+        """Whether verdicts can be given now."""
+        return self.review is not None and self._is_shown
+
+    def enter(self, pane: SlidePane) -> None:
+        """Works on this pane from now on."""
+        self.leave()
+        self._canvas.enter(pane)
+        pane.view_changed.connect(self._on_view_changed)
+
+    def leave(self) -> None:
+        """Works on no pane."""
+        if self.pane is not None:
+            self.pane.view_changed.disconnect(self._on_view_changed)
+        self._canvas.leave()
+
+    def begin(self, review: Review) -> None:
+        """Goes on with a review where it stopped."""
+        self.review = review
+        self._watch = Stopwatch()
+        self.availability_changed.emit()
+        self._go_to(review.resume_index())
+        self._dock.table.setFocus()
+
+    def end(self, *, keep: bool = True) -> Review | None:
+        """Lets go of the review, with what stands in the field if it is kept."""
+        review, self.review = self.review, None
+        self._keeper.stop()
+        if review is not None:
+            if keep:
+                self._leave(review)
+            self.availability_changed.emit()
+        return review
+
+    def take_drafts(self, drafts: Mapping[str, Draft]) -> None:
+        """Shows drafts that were made meanwhile; what was typed stays in the field."""
+        review = self.review
+        if review is not None:
+            self._keep_text()
+            review.set_items([replace(item, draft=drafts.get(item.key)) for item in review.items])
+            self._show()
+
+    def choose(self, index: int) -> None:
+        """Goes to another action."""
+        if self.review is not None and index != self.current:
+            self._leave(self.review)
+            self._go_to(index)
+
+    # Verdicts --------------------------------------------------------------------------------
+
+    def _accept(self) -> None:
+        review = self.review
+        if review is None:
+            return
+        by = "dictated" if self._dock.dictated.isChecked() else "typed"
+        text, seconds = self._dock.text.toPlainText(), self._watch.take_s()
+        try:
+            review.accept(self.current, text, seconds, by)
+        except ReviewError as error:
+            review.leave(self.current, seconds)
+            self._say(str(error))
+            return
+        self._go_on(review)
+
+    def _reject(self) -> None:
+        if self.review is not None:
+            self.review.reject(self.current, self._watch.take_s())
+            self._go_on(self.review)
+
+    def _skip(self) -> None:
+        if self.review is not None:
+            self.review.skip(self.current, self._watch.take_s())
+            self._go_on(self.review)
+
+    def _go_on(self, review: Review) -> None:
+        self._keeper.stop()
+        if review.is_done:
+            self._say(f"All {len(review.items)} actions are reviewed.")
+            self.finished.emit()
+        self._dock.table.setFocus()
+        self._go_to(review.next_open(self.current))
+
+    def _step(self, direction: int) -> None:
+        if self.review is not None:
+            self.choose((self.current + direction) % len(self.review.items))
+
+    def _undo(self) -> None:
+        self._take_back(lambda review: review.undo(), "There is no verdict to take back.")
+
+    def _redo(self) -> None:
+        self._take_back(lambda review: review.redo(), "No verdict was taken back.")
+
+    def _take_back(self, step: Callable[[Review], int | None], nothing: str) -> None:
+        if self.review is None:
+            return
+        self._leave(self.review)
+        index = step(self.review)
+        if index is None:
+            self._say(nothing)
+        else:
+            self.reopened.emit()
+            self._go_to(index)
+
+    def _edit(self) -> None:
+        if self.review is not None:
+            self._dock.text.setFocus()
+            self._dock.text.selectAll()
+
+    def _keep_text(self) -> None:
+        if self.review is not None:
+            self.review.type(self.current, self._dock.text.toPlainText())
+
+    def _leave(self, review: Review) -> None:
+        self._keeper.stop()
+        review.type(self.current, self._dock.text.toPlainText())
+        review.leave(self.current, self._watch.take_s())
+
+    # What is shown ---------------------------------------------------------------------------
+
+    def _go_to(self, index: int) -> None:
+        if self.review is not None:
+            self.current = index
+            self._watch.touch()
+            self._show()
+            self._canvas.travel_to(self.review.items[index].action)
+
+    def _show(self) -> None:
+        review = self.review
+        if review is None:
+            return
+        item = review.items[self.current]
+        self._dock.show_text(review.text(self.current), _place(item), _source(item))
+        self._dock.show_verdicts(review.decisions(), self.current)
+        self._dock.show_figures(review.figures())
+        self._dock.dictated.setVisible(item.draft is None)
+        self._show_boxes()
+
+    def _show_boxes(self) -> None:
+        """Over the slide while the panel is in view."""
+        if self.review is None or not self._is_shown:
+            self._canvas.show([], [], -1)
+            return
+        colours = [VERDICT_COLOURS[verdict_of(each)] for each in self.review.decisions()]
+        self._canvas.show([item.action for item in self.review.items], colours, self.current)
+
+    # What others tell ------------------------------------------------------------------------
+
+    def _on_text_typed(self) -> None:
+        self._watch.touch()
+        self._keeper.start()
+
+    def _on_view_changed(self, _pane: SlidePane, _cause: str) -> None:
+        self._watch.touch()
+
+    def _on_shown(self, shown: bool) -> None:
+        self._is_shown = shown
+        if not shown:
+            self._watch.hold()
+            self._keep_text()
+        self._show_boxes()
+        self.availability_changed.emit()
+
+    def _connect(self, commands: ActionSet) -> None:
+        commands.on("review.accept", self._accept)
+        commands.on("review.edit", self._edit)
+        commands.on("review.reject", self._reject)
+        commands.on("review.skip", self._skip)
+        commands.on("review.previous", lambda: self._step(-1))
+        commands.on("review.next", lambda: self._step(1))
+        commands.on("review.undo", self._undo)
+        commands.on("review.redo", self._redo)
+        self._dock.item_chosen.connect(self.choose)
+        self._dock.text_typed.connect(self._on_text_typed)
+        self._dock.shown.connect(self._on_shown)
+
+
+def _place(item: ReviewItem) -> str:
+    told = f"{item.number}: {item.action.command.strip('<>')}, {item.action.dwell_s:.1f} s"
+    return f"{told}. Note: {item.note}" if item.note else told
+
+
+def _source(item: ReviewItem) -> str:
+    return "No draft: write it yourself" if item.draft is None else f"Draft by {item.draft.model}"
