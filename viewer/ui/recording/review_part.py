@@ -140,6 +140,8 @@ class ReviewPart(QObject):
             self._disk.run(review.close, lambda _: None)
             return
         self._window.change_settings(reviewer=review.reviewer)
+        if review.reviewer not in session.reviewers:
+            session.reviewers.append(review.reviewer)
         self.dock.show_reviewers(session.reviewers, review.reviewer)
         self.dock.show_agreement([])
         self.reviewing.begin(review)
