@@ -118,7 +118,7 @@ def run_agent(
             slide, out, task, lambda session: wanted.made(session, spending), options, tell
         )
         draft = _drafted(reading, wanted, spending, chosen)
-        write_findings(out / "findings.json", reading, spending)
+        write_findings(out / "findings.json", reading, spending, wanted.model)
         write_text(out / "report.md", markdown(draft))
     except (SlideError, AgentError) as error:
         fail(str(error))
@@ -172,9 +172,10 @@ def evaluate_agent(
             questions=asked,
             slides=slides or questions.absolute().parent,
             policy=policy,
-            model=wanted.endpoint.model if wanted.endpoint else "",
+            model=wanted.model,
             policy_for=wanted.made,
             options=_options(policy, steps, mpp, device, tissue, None),
+            most_cost=wanted.endpoint.most_cost if wanted.endpoint else 0.0,
         )
         results = run_benchmark(bench, out, _quiet_result if json else _tell_result)
         scores = _all_scores(results, positive)

@@ -75,6 +75,7 @@ class ModelServer:
         self.script = script
         self.requests: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
+        self.headers: list[dict[str, str]] = []
         self.times_s: list[float] = []
         self._lock = threading.Lock()
         owner = self
@@ -92,10 +93,11 @@ class ModelServer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._http.server_port}/v1"
 
-    def next_answer(self, body: dict[str, Any], key: str | None) -> Answer:
+    def next_answer(self, body: dict[str, Any], headers: dict[str, str]) -> Answer:
         with self._lock:
             self.requests.append(body)
-            self.keys.append(key)
+            self.keys.append(headers.get("authorization"))
+            self.headers.append(headers)
             self.times_s.append(time.monotonic())
             if callable(self.script):
                 return self.script(body)
@@ -146,7 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         length = int(self.headers["Content-Length"])
         body = json.loads(self.rfile.read(length))
-        answer = self.server_of.next_answer(body, self.headers.get("Authorization"))
+        answer = self.server_of.next_answer(body, {k.lower(): v for k, v in self.headers.items()})
         try:
             match answer:
                 case Fail():

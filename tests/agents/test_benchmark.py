@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,16 @@ def test_a_run_is_taken_up_where_the_server_failed(sample_slide: Path, tmp_path:
     lines = (tmp_path / RESULTS_FILE).read_text().splitlines()
     assert len(lines) == 6
     assert all(json.loads(line) for line in lines)
+
+
+def test_the_limit_of_cost_holds_for_all_questions_together(
+    sample_slide: Path, tmp_path: Path
+) -> None:
+    with model_server(always_tumour) as server:
+        bench = replace(giant(server, sample_slide, 5), most_cost=0.0009)
+        with pytest.raises(AgentError, match="limit of cost"):
+            run_benchmark(bench, tmp_path)
+        assert len(server.requests) == 2  # 0.0005 each
 
 
 def test_a_slide_that_is_not_there_counts_as_wrong(sample_slide: Path, tmp_path: Path) -> None:

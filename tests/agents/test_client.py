@@ -216,6 +216,18 @@ def test_nothing_is_sent_without_permission_for_study_and_host() -> None:
         assert server.requests == []
 
 
+def test_what_is_for_this_machine_goes_through_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    with model_server([Say("stolen")]) as proxy, model_server([Say("well")]) as server:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url.removesuffix("/v1"))
+        monkeypatch.setenv("http_proxy", proxy.url.removesuffix("/v1"))
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.setenv("OPENAI_ORG_ID", "org-secret")
+        assert client(server).ask(QUESTION).text == "well"
+        assert proxy.requests == []
+        assert "org-secret" not in str(server.headers)
+
+
 def test_permissions_are_kept_by_study_and_host() -> None:
     book = PermissionBook()
     assert book.find("s", "model.example") is None

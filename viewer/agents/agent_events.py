@@ -1,4 +1,4 @@
-"""What an agent tells whoever shows it, as it happens; called back in the agent's thread."""
+"""What an agent tells whoever shows it, as it happens."""
 
 from __future__ import annotations
 

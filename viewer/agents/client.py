@@ -266,7 +266,14 @@ class Client:
             base_url=self.endpoint.base_url,
             timeout=timeout,
             max_retries=0,
-            http_client=openai.DefaultAsyncHttpxClient(timeout=timeout, follow_redirects=False),
+            # Who the user is elsewhere, by their environment, is not this server's to know.
+            default_headers={"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()},
+            http_client=openai.DefaultAsyncHttpxClient(
+                timeout=timeout,
+                follow_redirects=False,
+                # A proxy would see what is meant for this machine alone.
+                trust_env=not self.endpoint.is_local,
+            ),
         )
 
     def _wanted(self, turns: Sequence[Turn], tools: Sequence[Tool]) -> dict[str, Any]:

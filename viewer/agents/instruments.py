@@ -12,6 +12,7 @@ from viewer.inference.model_library import find_model
 from viewer.inference.plan import block_grid
 from viewer.inference.results import add_result, empty_map
 from viewer.overlays.object_map import ObjectMap
+from viewer.overlays.objects import Objects
 from viewer.overlays.vector_map import VectorMap
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from viewer.inference.bundle import ModelBundle
     from viewer.inference.results import Result
     from viewer.overlays.blocks import BlockKey
-    from viewer.overlays.objects import Objects
     from viewer.slides.source import SlideSource
 
 _MOST_BLOCKS = 96
@@ -62,15 +62,13 @@ class Instruments:
         AgentCancelledError
             The user stopped it.
         """
-        found = self._computed(model, box, cancel)
-        assert isinstance(found, ObjectMap)
-        objects = found.all_objects()
+        objects = self._computed(model, box, cancel).objects(box)
         x, y = objects.centroids[:, 0], objects.centroids[:, 1]
         return objects.taken((x >= box.x0) & (x < box.x1) & (y >= box.y0) & (y < box.y1))
 
     def cells_of(self, model: str, box: Box, cancel: Cancel) -> VectorMap:
         """What is known of the slide's cells once all in a level-0 box are; raises the same."""
-        found = self._computed(model, box, cancel)
+        found = self._computed(model, box, cancel).found
         assert isinstance(found, VectorMap)
         return found
 
@@ -87,12 +85,12 @@ class Instruments:
             running.engine.close()
         self._running.clear()
 
-    def _computed(self, model: str, box: Box, cancel: Cancel) -> ObjectMap | VectorMap:
+    def _computed(self, model: str, box: Box, cancel: Cancel) -> _Running:
         if model not in self._running:
             self._running[model] = self._started(model)
         running = self._running[model]
         running.compute(box, cancel)
-        return running.found
+        return running
 
     def _started(self, model: str) -> _Running:
         if self.mpp_um is None:
@@ -140,6 +138,12 @@ class _Running:
                 self._changed.wait(_PATIENCE_S)
             if self._failure:
                 raise ToolError(self._failure)
+
+    def objects(self, box: Box) -> Objects:
+        """Those of the blocks that a level-0 box meets; others may be on their way meanwhile."""
+        assert isinstance(self.found, ObjectMap)
+        with self._changed:
+            return Objects.joined([objects for _, objects in self.found.inside(box)])
 
     def on_block(self, key: BlockKey, result: Result) -> None:
         with self._changed:

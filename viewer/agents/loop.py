@@ -5,8 +5,9 @@
     run.pause(); run.resume(); run.take_over(); run.hand_back(); run.remark("..."); run.cancel()
     run.outcome          # what came of it, from the beginning on
 
-All methods may be called from any thread and return at once. `on_event` is called in the agent's
-thread with the frozen dataclasses of `viewer.agents.agent_events`.
+All methods may be called from any thread and return at once. `on_event` is called with the frozen
+dataclasses of `viewer.agents.agent_events` in the agent's thread; `StateChanged` also in the thread
+that pauses, resumes, takes over or hands back.
 """
 
 from __future__ import annotations
@@ -145,7 +146,8 @@ class AgentRun:
 
     def hand_back(self) -> None:
         """The agent goes on and is told what the user shows now."""
-        self._was_moved = True
+        with self._gate:
+            self._was_moved = self._was_moved or self.outcome.state is AgentState.TAKEN_OVER
         self._turn(AgentState.RUNNING, AgentState.TAKEN_OVER)
 
     def remark(self, text: str) -> None:

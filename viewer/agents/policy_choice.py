@@ -58,6 +58,11 @@ class PolicyChoice:
     def __repr__(self) -> str:
         return f"PolicyChoice({self.policy})"  # a key has no place in a log or report
 
+    @property
+    def model(self) -> str:
+        """The language model; "" where none is asked."""
+        return "" if self.endpoint is None else self.endpoint.model
+
     def client(self, session: Path, spending: Spending) -> Client:
         """Asks the chosen model; its exchanges are kept in the session's folder."""
         assert self.endpoint is not None

@@ -118,14 +118,15 @@ def read_slide(
     return SlideReading(outcome, microscope.folder, identity, elapsed_s)
 
 
-def findings_record(reading: SlideReading, spending: Spending | None) -> dict[str, Any]:
-    """What findings.json holds."""
+def findings_record(reading: SlideReading, spending: Spending | None, model: str) -> dict[str, Any]:
+    """What findings.json holds; `model` is the language model, "" where there was none."""
     outcome = reading.outcome
     return {
         "notice": f"{DRAFT}.",
         "slide": reading.identity,
         "session": reading.session.name,
         "policy": outcome.policy,
+        "model": model,
         "question": outcome.task.question,
         "options": outcome.task.options,
         "state": outcome.state.value,
@@ -147,9 +148,11 @@ def write_text(path: Path, text: str) -> None:
         part.write_text(text, encoding="utf-8")
 
 
-def write_findings(path: Path, reading: SlideReading, spending: Spending | None) -> None:
+def write_findings(
+    path: Path, reading: SlideReading, spending: Spending | None = None, model: str = ""
+) -> None:
     """Writes findings.json. Raises OSError."""
-    record = msgspec.json.encode(findings_record(reading, spending))
+    record = msgspec.json.encode(findings_record(reading, spending, model))
     write_text(path, msgspec.json.format(record, indent=2).decode() + "\n")
 
 

@@ -36,6 +36,8 @@ class Bench:
         Makes the policy for a session's folder, which counts what it spends.
     slides
         Where slides lie that the questions name without a folder.
+    most_cost
+        Of all questions together; 0 for no limit.
     """
 
     questions: Sequence[Question]
@@ -44,6 +46,7 @@ class Bench:
     model: str
     policy_for: Callable[[Path, Spending], Policy]
     options: ReadingOptions = field(default_factory=ReadingOptions)
+    most_cost: float = 0.0
 
 
 def run_benchmark(
@@ -74,10 +77,17 @@ def run_benchmark(
     places = _Places(bench.slides)
     for question in bench.questions:
         if question.id not in kept.done:
+            _check_cost(bench, kept.results)
             kept.add(_result(bench, question, places.path(question.slide), folder))
             on_result(kept.results[-1], len(kept.results), len(bench.questions))
     order = {question.id: index for index, question in enumerate(bench.questions)}
     return sorted(kept.results, key=lambda result: order[result.id])
+
+
+def _check_cost(bench: Bench, results: Sequence[Result]) -> None:
+    spent = sum(result.cost for result in results)
+    if bench.most_cost and spent >= bench.most_cost:
+        raise AgentError(f"The limit of cost is reached ({spent:.2f} of {bench.most_cost:g}).")
 
 
 def _result(bench: Bench, question: Question, slide: Path | None, folder: Path) -> Result:
