@@ -266,8 +266,6 @@ class Client:
             base_url=self.endpoint.base_url,
             timeout=timeout,
             max_retries=0,
-            # Who the user is elsewhere, by their environment, is not this server's to know.
-            default_headers={"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()},
             http_client=openai.DefaultAsyncHttpxClient(
                 timeout=timeout,
                 follow_redirects=False,
@@ -281,6 +279,11 @@ class Client:
         wanted: dict[str, Any] = {
             "model": endpoint.model,
             "messages": [on_wire(turn, self._encoder) for turn in turns],
+            # Who the user is elsewhere, by their environment, is not this server's to know.
+            "extra_headers": {
+                "OpenAI-Organization": openai.Omit(),
+                "OpenAI-Project": openai.Omit(),
+            },
         }
         if tools:
             wanted["tools"] = [tool_on_wire(tool) for tool in tools]
