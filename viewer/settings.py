@@ -37,7 +37,7 @@ class Settings(msgspec.Struct, omit_defaults=True):
     reviewer
         Pseudonym under which sessions are reviewed.
     study
-        Whose prompt drafts of rationales are asked for with.
+        Under which prompts and permissions to send pictures are kept.
     record_names, record_texts
         Whether sessions may hold names of slides, and texts that the reader types.
     device
@@ -63,10 +63,10 @@ class Settings(msgspec.Struct, omit_defaults=True):
     use_icc: bool = True
     reader: str = ""
     reviewer: str = ""
-    study: str = "default"
     consent_utc: str = ""
     record_names: bool = False
     record_texts: bool = False
+    study: str = "default"
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     results_gib: int = 8
     snapping: bool = False

@@ -293,7 +293,9 @@ class AgentRun:
             was_moved, self._was_moved = self._was_moved, False
         shown = self._microscope.field
         if was_moved:
-            self.outcome.visits.append(visit_of(len(self.outcome.visits) + 1, shown))
+            visit = visit_of(len(self.outcome.visits) + 1, shown)
+            self.outcome.visits.append(visit)
+            self._on_event(Moved(visit, "Shown by you."))
         return Observation(
             field=shown,
             steps_left=max(0, self._most_steps - self.outcome.steps),

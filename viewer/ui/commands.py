@@ -127,6 +127,7 @@ ANNOTATE = ("&Annotate",)
 SHAPES = ("&Annotate", "S&hapes")
 RECORDING = ("&Recording",)
 REVIEW = ("&Recording", "Re&view of a session")
+AGENT = ("A&gent",)
 PANELS = ("Pane&ls",)
 HELP = ("&Help",)
 
@@ -1215,6 +1216,57 @@ COMMANDS: tuple[Command, ...] = (
     ),
     *(_review_command(*told) for told in REVIEW_COMMANDS),
     Command(
+        "agent.start",
+        "&Start agent",
+        "mdi6.robot-outline",
+        "Let an agent read the slide before your eyes, as the Agent panel says",
+        AGENT,
+        (),
+        _with_slide,
+    ),
+    Command(
+        "agent.pause",
+        "&Pause, go on or hand back",
+        "mdi6.pause-circle-outline",
+        "Hold the agent, let it go on, or give it the slide back after you moved it",
+        AGENT,
+        ("F8",),
+    ),
+    Command(
+        "agent.stop",
+        "S&top agent",
+        "mdi6.stop-circle-outline",
+        "End the agent's reading; what it found stays",
+        AGENT,
+    ),
+    Command(
+        "agent.ask",
+        "&Ask about this field...",
+        "mdi6.comment-question-outline",
+        "Put a question about what is in view to the vision-language model",
+        AGENT,
+        ("Ctrl+Shift+K",),
+        _with_slide,
+        separated=True,
+    ),
+    Command(
+        "agent.model",
+        "&Vision-language model...",
+        "mdi6.brain",
+        "Choose the model, its address, its key and what it may cost",
+        AGENT,
+    ),
+    Command(
+        "panels.agent",
+        "A&gent panel",
+        "mdi6.robot-outline",
+        "Show the panel of agents: what they are asked, what they do, what they answer",
+        AGENT,
+        ("Ctrl+Shift+G",),
+        checkable=True,
+        separated=True,
+    ),
+    Command(
         "panels.tray",
         "Slide &tray",
         "mdi6.view-grid-outline",
@@ -1298,6 +1350,7 @@ TOOLBAR: tuple[tuple[str, ...], ...] = (
     ("edit.undo", "edit.redo", "panels.annotations"),
     ("overlays.on", "overlays.click", "panels.overlays"),
     ("recording.on", "panels.sessions", "panels.seen"),
+    ("panels.agent",),
     ("help.palette", "file.settings"),
 )
 """Groups of command ids, with a line between groups."""

@@ -24,6 +24,7 @@ from viewer.overlays.result_files import RESULT_SUFFIXES
 from viewer.projects.project_file import is_project
 from viewer.settings import Settings, save_settings
 from viewer.ui.actions import ActionSet
+from viewer.ui.agents.part import AgentsPart
 from viewer.ui.annotations.files import READ_SUFFIXES
 from viewer.ui.annotations.part import AnnotationsPart
 from viewer.ui.annotations.toolbox import Toolbox
@@ -118,6 +119,7 @@ class MainWindow(QMainWindow):
         self.annotations.closing.connect(lambda each: self.toolbox.release(each.pane))
         self.projects = ProjectsPart(self)
         RecordedOverlays(self.overlays, self.recording.control, lambda: self.settings, self)
+        self.agents = AgentsPart(self)
         self._place_docks()
         self._connect()
         for pane in self.panes.panes:
@@ -207,6 +209,7 @@ class MainWindow(QMainWindow):
         self.annotations.shut_down()
         self.toolbox.shut_down()
         self.projects.shut_down()
+        self.agents.shut_down()
         self.recording.shut_down()
         self.overlays.shut_down()
         self.panes.shut_down()
@@ -230,6 +233,7 @@ class MainWindow(QMainWindow):
             self.associated,
             self.annotations.dock,
             self.overlays.dock,
+            self.agents.dock,
             panels.sessions,
             panels.seen,
             self.recording.review.dock,
@@ -267,6 +271,7 @@ class MainWindow(QMainWindow):
             "associated": self.associated,
             "annotations": self.annotations.dock,
             "overlays": self.overlays.dock,
+            "agent": self.agents.dock,
             "sessions": self.recording.panels.sessions,
             "seen": self.recording.panels.seen,
             "replay": self.recording.panels.replay,

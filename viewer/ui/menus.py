@@ -23,6 +23,7 @@ MENU_ORDER = (
     "&Annotate",
     "&Overlays",
     "&Recording",
+    "A&gent",
     "Pane&ls",
     "&Help",
 )

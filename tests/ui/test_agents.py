@@ -1,0 +1,196 @@
+"""Agents in the window: a walk before the user's eyes, questions, permission, the model's key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from model_server import Fail, Say, model_server, pictures_of, texts_of
+from PySide6.QtCore import QPoint, Qt, QUrl
+from PySide6.QtWidgets import QDialogButtonBox
+from pytestqt.qtbot import QtBot
+from test_recording import AGREED, ended_session
+from ui_steps import CTRL, SHIFT, open_dialog, press, show_slide
+
+from viewer.agents.agent_events import AgentState
+from viewer.agents.endpoint import Endpoint, load_endpoint, save_endpoint
+from viewer.agents.permission import PermissionBook
+from viewer.recording.events import QuestionAsked, Viewport
+from viewer.recording.log_reader import read_lines
+from viewer.ui.agents.agent_dock import AgentDock
+from viewer.ui.agents.endpoint_dialog import EndpointDialog
+from viewer.ui.agents.permission_dialog import PermissionDialog
+from viewer.ui.main_window import MainWindow
+
+_LONG_MS = 90_000
+
+
+def show_agent(window: MainWindow, qtbot: QtBot) -> AgentDock:
+    press(qtbot, window, Qt.Key.Key_G, CTRL | SHIFT)
+    dock = window.agents.dock
+    qtbot.waitUntil(dock.isVisible)
+    return dock
+
+
+def choose(dock: AgentDock, policy: str) -> None:
+    dock.how.setCurrentIndex(dock.how.findData(policy))
+
+
+def lines(dock: AgentDock) -> list[str]:
+    return [dock.log.item(row).text() for row in range(dock.log.count())]
+
+
+def state(window: MainWindow) -> AgentState | None:
+    return None if window.agents.walk is None else window.agents.walk.state
+
+
+def test_an_agent_without_a_language_model_reads_the_slide(
+    make_window: Callable[..., MainWindow], sample_slide: Path, qtbot: QtBot
+) -> None:
+    window = make_window(AGREED)
+    show_slide(window, sample_slide, qtbot)
+    press(qtbot, window, Qt.Key.Key_R, CTRL)
+    recording_of = window.recording.control.recording_of
+    qtbot.waitUntil(lambda: recording_of(window.panes.active) is not None)
+    dock = show_agent(window, qtbot)
+    qtbot.keyClicks(dock.question, "Where is it densest?")
+    dock.steps.setValue(3)
+    qtbot.mouseClick(dock.start, Qt.MouseButton.LeftButton)
+    assert not dock.start.isEnabled()
+    qtbot.waitUntil(lambda: state(window) is AgentState.FINISHED, timeout=_LONG_MS)
+    qtbot.waitUntil(lambda: dock.start.isEnabled())
+    assert any(line.startswith("Region 1 at ") for line in lines(dock))
+    assert any("nuclei per mm2" in line for line in lines(dock))
+    assert "densest is region" in dock.answer.toPlainText()
+    canvas = window.panes.active.canvas
+    window.commands["view.home"].trigger()
+    qtbot.waitUntil(lambda: not canvas.is_moving)
+    before = canvas.view.center
+    dock.answer.anchorClicked.emit(QUrl("claim-0"))
+    qtbot.waitUntil(lambda: canvas.view.center != before and not canvas.is_moving)
+    events = [line.event for line in read_lines(ended_session(window, qtbot))]
+    assert any(isinstance(event, Viewport) and event.cause == "agent" for event in events)
+    assert any(
+        isinstance(event, QuestionAsked) and event.text == "Where is it densest?"
+        for event in events
+    )
+
+
+def test_the_user_takes_the_slide_and_hands_it_back(slide_window: MainWindow, qtbot: QtBot) -> None:
+    dock = show_agent(slide_window, qtbot)
+    qtbot.mouseClick(dock.start, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: any("Region 1" in line for line in lines(dock)), timeout=_LONG_MS)
+    canvas = slide_window.panes.active.canvas
+    qtbot.mousePress(canvas, Qt.MouseButton.LeftButton, pos=QPoint(200, 300))
+    qtbot.mouseMove(canvas, QPoint(260, 340))
+    qtbot.mouseRelease(canvas, Qt.MouseButton.LeftButton, pos=QPoint(260, 340))
+    qtbot.waitUntil(lambda: state(slide_window) is AgentState.TAKEN_OVER)
+    qtbot.waitUntil(lambda: dock.pause.text() == "Hand back")
+    qtbot.keyClicks(dock.remark, "look here too")
+    qtbot.keyClick(dock.remark, Qt.Key.Key_Return)
+    assert "You: look here too" in lines(dock)
+    press(qtbot, slide_window, Qt.Key.Key_F8)
+    qtbot.waitUntil(lambda: state(slide_window) is AgentState.RUNNING)
+    qtbot.waitUntil(lambda: any("Region 2" in line for line in lines(dock)), timeout=_LONG_MS)
+    qtbot.mouseClick(dock.stop, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: state(slide_window) is AgentState.CANCELLED, timeout=_LONG_MS)
+    qtbot.waitUntil(lambda: "was stopped" in dock.state.text())
+
+
+def test_another_slide_ends_the_walk(
+    slide_window: MainWindow, shared_slide: Callable[[str], Path], qtbot: QtBot
+) -> None:
+    dock = show_agent(slide_window, qtbot)
+    qtbot.mouseClick(dock.start, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: dock.log.count() > 0, timeout=_LONG_MS)
+    slide_window.commands["file.close"].trigger()
+    assert slide_window.agents.walk is None
+    assert dock.log.count() == 0
+    assert not dock.start.isEnabled()
+
+
+def endpoint_of(url: str) -> Endpoint:
+    return Endpoint(base_url=url, model="test-model", tries=1, price_in=10.0, price_out=30.0)
+
+
+def test_nothing_is_sent_before_the_user_allows_it(slide_window: MainWindow, qtbot: QtBot) -> None:
+    answer = "Keratin lies at [100, 200, 300, 400] and <b>nothing</b> else."
+    with model_server([Say(answer), Say("As before.")]) as server:
+        save_endpoint(endpoint_of(server.url))
+        press(qtbot, slide_window, Qt.Key.Key_K, CTRL | SHIFT)
+        panel = slide_window.agents.ask
+        qtbot.waitUntil(panel.isVisible)
+        qtbot.keyClicks(panel.question, "What is this?")
+        qtbot.mouseClick(panel.ask, Qt.MouseButton.LeftButton)
+        refused = open_dialog(slide_window, PermissionDialog, qtbot)
+        refused.reject()
+        qtbot.waitUntil(lambda: not refused.isVisible())
+        assert server.requests == []
+        qtbot.mouseClick(panel.ask, Qt.MouseButton.LeftButton)
+        dialog = open_dialog(slide_window, PermissionDialog, qtbot)
+        assert isinstance(dialog, PermissionDialog)
+        assert not dialog.allow.isEnabled()
+        dialog.understood.click()
+        qtbot.mouseClick(dialog.allow, Qt.MouseButton.LeftButton)
+        shown = panel.answers.toPlainText
+        qtbot.waitUntil(lambda: answer in shown(), timeout=_LONG_MS)
+        assert PermissionBook().find("default", "127.0.0.1") is not None
+        assert len(pictures_of(server.requests[0])) == 2
+        assert "What is this?" in texts_of(server.requests[0])
+        canvas = slide_window.panes.active.canvas
+        panel.answers.anchorClicked.emit(QUrl("place-0"))
+        qtbot.waitUntil(lambda: not canvas.is_moving)
+        assert canvas.view.center == pytest.approx((200, 300), abs=1)
+        qtbot.keyClicks(panel.question, "Are you sure?")
+        qtbot.mouseClick(panel.ask, Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(lambda: "As before." in shown(), timeout=_LONG_MS)
+        assert answer in texts_of(server.requests[1], "assistant")
+
+
+def test_an_answer_that_does_not_come_is_one_sentence(
+    slide_window: MainWindow, qtbot: QtBot
+) -> None:
+    with model_server([Fail(401, "bad key")]) as server:
+        save_endpoint(endpoint_of(server.url))
+        PermissionBook().give("default", "127.0.0.1")
+        press(qtbot, slide_window, Qt.Key.Key_K, CTRL | SHIFT)
+        panel = slide_window.agents.ask
+        qtbot.keyClicks(panel.question, "What is this?")
+        qtbot.mouseClick(panel.ask, Qt.MouseButton.LeftButton)
+        shown = panel.answers.toPlainText
+        qtbot.waitUntil(lambda: "does not accept the key" in shown(), timeout=_LONG_MS)
+        qtbot.waitUntil(lambda: not panel.stop.isEnabled())
+
+
+def test_a_language_model_chooses_where_to_look(slide_window: MainWindow, qtbot: QtBot) -> None:
+    look = {"x0": 800, "y0": 900, "x1": 1300, "y1": 1300, "why": "dense"}
+    told = {"text": "Keratin.", "claims": [{"text": "Dense.", "region": 1}]}
+    script = [Say(calls=(("look", look),)), Say(calls=(("answer", told),))]
+    with model_server(script) as server:
+        save_endpoint(endpoint_of(server.url))
+        PermissionBook().give("default", "127.0.0.1")
+        dock = show_agent(slide_window, qtbot)
+        choose(dock, "giant")
+        qtbot.mouseClick(dock.start, Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(lambda: state(slide_window) is AgentState.FINISHED, timeout=_LONG_MS)
+        qtbot.waitUntil(lambda: "Keratin." in dock.answer.toPlainText())
+        assert "Dense. (region 1)" in dock.answer.toPlainText()
+        assert "tokens in" in dock.note.text()
+        center = slide_window.panes.active.canvas.view.center
+        assert center == pytest.approx((1050, 1100), abs=2)
+
+
+def test_the_model_is_chosen_in_a_dialog(slide_window: MainWindow, qtbot: QtBot) -> None:
+    slide_window.commands["agent.model"].trigger()
+    dialog = open_dialog(slide_window, EndpointDialog, qtbot)
+    assert isinstance(dialog, EndpointDialog)
+    ok = dialog.findChild(QDialogButtonBox).button(QDialogButtonBox.StandardButton.Ok)
+    dialog.base_url.setText("https://models.example.org/v1")
+    dialog.model.setText("path-vlm")
+    qtbot.mouseClick(ok, Qt.MouseButton.LeftButton)
+    assert "allowed hosts" in dialog.complaint.text()
+    dialog.hosts.setText("models.example.org")
+    qtbot.mouseClick(ok, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: load_endpoint().model == "path-vlm")
+    assert "models.example.org" in load_endpoint().allowed_hosts

@@ -1,0 +1,1 @@
+"""Agents in the window: the walk on the canvas, questions, the model's endpoint, permission."""

@@ -1,0 +1,314 @@
+"""The panel of agents: what is asked, the walk step by step, the answer with its places."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QSize, Qt, QUrl, Signal
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDockWidget,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QListWidget,
+    QListWidgetItem,
+    QPlainTextEdit,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QSpinBox,
+    QTabWidget,
+    QTextBrowser,
+    QVBoxLayout,
+    QWidget,
+)
+
+from viewer.agents.agent_events import (
+    AgentEvent,
+    AgentState,
+    Failed,
+    Finished,
+    Found,
+    Measured,
+    Moved,
+    Said,
+    StateChanged,
+    Step,
+)
+from viewer.agents.findings import box_of
+from viewer.agents.loop import MOST_STEPS
+from viewer.ui.theme import icon
+
+if TYPE_CHECKING:
+    from viewer.agents.client import Spending
+    from viewer.agents.findings import GroundedAnswer
+    from viewer.geometry import Box
+
+DRAFT = "Draft for research, not for diagnosis."
+POLICIES = (
+    ("Bundled models, no language model", "local"),
+    ("Where readers look, then language model", "predictor"),
+    ("Language model chooses every field", "giant"),
+)
+_STATES = {
+    AgentState.RUNNING: "The agent reads the slide.",
+    AgentState.PAUSED: "The agent pauses.",
+    AgentState.TAKEN_OVER: "You have the slide; hand it back for the agent to go on.",
+    AgentState.FINISHED: "The agent has answered.",
+    AgentState.CANCELLED: "The agent was stopped; what it found stays.",
+    AgentState.FAILED: "The agent cannot go on.",
+}
+_PLACE = Qt.ItemDataRole.UserRole
+
+
+class AgentDock(QDockWidget):
+    """Shows one walk; the part does the work."""
+
+    start_requested = Signal()
+    pause_requested = Signal()
+    """Pause, go on or hand back, whichever the state allows."""
+    stop_requested = Signal()
+    remark_given = Signal(str)
+    place_chosen = Signal(object)
+    """A level-0 Box to travel to."""
+    endpoint_requested = Signal()
+    report_requested = Signal()
+
+    def __init__(self, ask: QWidget, parent: QWidget) -> None:
+        super().__init__("Agent", parent)
+        self.setObjectName("agent")
+        self.question = QPlainTextEdit(self)
+        self.question.setPlaceholderText("What is to be found out? Empty: what there is to see.")
+        self.question.setAccessibleName("Question to the agent")
+        self.question.setTabChangesFocus(True)
+        self.question.setFixedHeight(58)
+        self.how = QComboBox(self)
+        for text, policy in POLICIES:
+            self.how.addItem(text, policy)
+        self.steps = QSpinBox(self)
+        self.steps.setRange(3, 500)
+        self.steps.setValue(MOST_STEPS)
+        self.steps.setToolTip("Moves and measurements until the agent has to answer")
+        self.start = QPushButton("Start", self)
+        self.pause = QPushButton("Pause", self)
+        self.stop = QPushButton("Stop", self)
+        self.state = QLabel(self)
+        self.progress = QProgressBar(self)
+        self.progress.setAccessibleName("Steps of the agent")
+        self.log = QListWidget(self)
+        self.log.setAccessibleName("What the agent did")
+        self.log.setWordWrap(True)
+        self.log.setIconSize(QSize(16, 16))
+        self.log.setVerticalScrollMode(QListWidget.ScrollMode.ScrollPerPixel)
+        self.log.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.remark = QLineEdit(self)
+        self.remark.setPlaceholderText("Tell the agent something, such as a correction")
+        self.answer = QTextBrowser(self)
+        self.answer.setAccessibleName("Answer of the agent")
+        self.answer.setOpenLinks(False)
+        self.endpoint = QPushButton("Model...", self)
+        self.endpoint.setToolTip("Choose the vision-language model, its address and its key")
+        self.report = QPushButton("Report...", self)
+        self.report.setToolTip("Write a draft report of what the agent found")
+        self.note = QLabel(DRAFT, self)
+        for label in (self.state, self.note):
+            label.setWordWrap(True)
+            label.setTextFormat(Qt.TextFormat.PlainText)
+        self.tabs = QTabWidget(self)
+        self._ask = ask
+        self._places: dict[str, Box] = {}
+        self._growing: QListWidgetItem | None = None
+        self._lay_out(ask)
+        self._connect()
+        self.clear()
+        self.show_state(None)
+
+    def clear(self) -> None:
+        """Forgets the walk that is shown."""
+        self.log.clear()
+        self.answer.clear()
+        self.answer.hide()
+        self._places.clear()
+        self._growing = None
+        self.progress.hide()
+
+    def show_state(self, state: AgentState | None, *, can_start: bool = True) -> None:
+        """Enables what can be done now; None where nothing was started yet."""
+        is_going = state is not None and not state.is_over
+        self.start.setEnabled(can_start and not is_going)
+        self.stop.setEnabled(is_going)
+        self.pause.setEnabled(is_going)
+        words = {AgentState.PAUSED: "Go on", AgentState.TAKEN_OVER: "Hand back"}
+        self.pause.setText(words.get(state, "Pause") if state is not None else "Pause")
+        self.remark.setVisible(is_going)
+        self.report.setEnabled(state is not None and state.is_over)
+        self.state.setText(_STATES[state] if state is not None else "")
+        self.state.setVisible(state is not None)
+        for editor in (self.question, self.how, self.steps):
+            editor.setEnabled(not is_going)
+
+    def show_asking(self) -> None:
+        """Turns to the questions."""
+        self.tabs.setCurrentWidget(self._ask)
+        self._ask.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+    def show_preparing(self) -> None:
+        """Between the press of the button and the first step."""
+        self.state.setText("The agent is made ready.")
+        self.state.show()
+
+    def show_spending(self, spending: Spending, currency: str) -> None:
+        """Tokens and cost so far, where a language model was asked."""
+        if spending.requests:
+            cost = f", {spending.cost:.3f} {currency}" if spending.cost else ""
+            tokens = f"{spending.tokens_in:,} tokens in, {spending.tokens_out:,} out"
+            self.note.setText(f"{spending.requests} requests: {tokens}{cost}. {DRAFT}")
+        else:
+            self.note.setText(DRAFT)
+
+    def show_event(self, event: AgentEvent) -> None:
+        """Adds what happened to the log, with a place to travel to where it has one."""
+        match event:
+            case StateChanged(state):
+                self.show_state(state)
+            case Step(number, most):
+                self.progress.show()
+                self.progress.setRange(0, most)
+                self.progress.setValue(number)
+                self.progress.setFormat(f"Step {number} of at most {most}")
+                self.state.setText(_STATES[AgentState.RUNNING])
+            case Said(text, is_done):
+                self._say(text, is_done=is_done)
+            case Moved(visit, why):
+                where = f" at {visit.magnification:.3g}x" if visit.magnification else ""
+                told = f"Region {visit.region}{where}. {why}"
+                self._add(told, "mdi6.crosshairs", box_of(visit.box))
+            case Measured(tool, _, result):
+                self._add(_measured(tool, result), "mdi6.ruler")
+            case Found(finding):
+                told = f"{finding.label}. {finding.text}"
+                self._add(told, "mdi6.map-marker-outline", box_of(finding.box))
+            case Finished(answer):
+                self._show_answer(answer)
+            case Failed(sentence):
+                self._add(sentence, "mdi6.alert-outline")
+
+    # -----------------------------------------------------------------------------------------
+
+    def _say(self, text: str, *, is_done: bool) -> None:
+        if self._growing is None:
+            self._growing = self._add(text, "mdi6.comment-text-outline")
+        else:
+            self._growing.setText(text)
+            self.log.scrollToBottom()
+        if is_done:
+            self._growing = None
+
+    def _add(self, text: str, icon_name: str, box: Box | None = None) -> QListWidgetItem:
+        item = QListWidgetItem(icon(icon_name), text, self.log)
+        if box is not None:
+            item.setData(_PLACE, box)
+            item.setToolTip("Click to go there")
+        self.log.scrollToBottom()
+        return item
+
+    def _show_answer(self, answer: GroundedAnswer) -> None:
+        lines = [f"<p><b>{html.escape(answer.text)}</b></p>"]
+        for index, claim in enumerate(answer.claims):
+            text = html.escape(claim.line)
+            if claim.box is not None:
+                self._places[f"claim-{index}"] = box_of(claim.box)
+                text = f'<a href="claim-{index}">{text}</a>'
+            doubt = f" <i>{html.escape(claim.doubt)}</i>" if claim.doubt else ""
+            lines.append(f"<p>\u2022 {text}{doubt}</p>")
+        self.answer.setHtml("".join(lines))
+        self.answer.show()
+
+    def _travel(self, item: QListWidgetItem) -> None:
+        box = item.data(_PLACE)
+        if box is not None:
+            self.place_chosen.emit(box)
+
+    def _follow(self, link: QUrl) -> None:
+        box = self._places.get(link.toString())
+        if box is not None:
+            self.place_chosen.emit(box)
+
+    def _give_remark(self) -> None:
+        text = self.remark.text().strip()
+        if text:
+            self.remark_given.emit(text)
+            self._add(f"You: {text}", "mdi6.account-outline")
+            self.remark.clear()
+
+    def _connect(self) -> None:
+        self.start.clicked.connect(self.start_requested)
+        self.pause.clicked.connect(self.pause_requested)
+        self.stop.clicked.connect(self.stop_requested)
+        self.endpoint.clicked.connect(self.endpoint_requested)
+        self.report.clicked.connect(self.report_requested)
+        self.remark.returnPressed.connect(self._give_remark)
+        self.log.itemClicked.connect(self._travel)
+        self.log.itemActivated.connect(self._travel)
+        self.answer.anchorClicked.connect(self._follow)
+
+    def _lay_out(self, ask: QWidget) -> None:
+        form = QFormLayout()
+        form.addRow("How:", self.how)
+        form.addRow("Steps at most:", self.steps)
+        buttons = QHBoxLayout()
+        for button in (self.start, self.pause, self.stop):
+            buttons.addWidget(button)
+        walk = QWidget(self)
+        layout = QVBoxLayout(walk)
+        layout.setContentsMargins(6, 6, 6, 6)
+        layout.addWidget(self.question)
+        layout.addLayout(form)
+        layout.addLayout(buttons)
+        layout.addWidget(self.state)
+        layout.addWidget(self.progress)
+        layout.addWidget(self.log, 3)
+        layout.addWidget(self.remark)
+        layout.addWidget(self.answer, 2)
+        self.tabs.addTab(walk, "Walk")
+        self.tabs.addTab(ask, "Ask")
+        foot = QHBoxLayout()
+        foot.addWidget(self.note, 1)
+        foot.addWidget(self.endpoint)
+        foot.addWidget(self.report)
+        body = QWidget(self)
+        whole = QVBoxLayout(body)
+        whole.setContentsMargins(6, 6, 6, 6)
+        whole.addWidget(self.tabs, 1)
+        whole.addLayout(foot)
+        self.how.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.how.setMinimumContentsLength(12)
+        self.setWidget(body)
+        self.setFocusProxy(self.question)
+
+
+def _measured(tool: str, result: object) -> str:
+    name = tool.replace("_", " ").capitalize()
+    if not isinstance(result, dict):
+        return f"{name}: {result}"
+    told = [_figure(key, value) for key, value in result.items()]
+    return f"{name}: {', '.join(filter(None, told))}."
+
+
+def _figure(name: str, value: object) -> str:
+    """A figure with its name; empty for what is none, such as an explanation to a model."""
+    words = name.replace("_", " ")
+    match value:
+        case bool() | str():
+            return ""
+        case int() | float():
+            return f"{words} {value:,.4g}"
+        case dict():
+            return ", ".join(filter(None, (_figure(str(key), each) for key, each in value.items())))
+        case list() | tuple():
+            return f"{len(value)} {words}"
+        case _:
+            return ""

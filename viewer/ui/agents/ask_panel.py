@@ -1,0 +1,157 @@
+"""Questions about what is in view: the answer as it is written, its places as links."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QUrl, Signal
+from PySide6.QtGui import QTextCursor
+from PySide6.QtWidgets import (
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QPlainTextEdit,
+    QPushButton,
+    QTextBrowser,
+    QVBoxLayout,
+    QWidget,
+)
+
+from viewer.agents.findings import box_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from viewer.agents.grounding import Reference
+
+ABOUT = (
+    ("The field in view", "view"),
+    ("The chosen region", "region"),
+    ("The whole slide", "slide"),
+)
+
+
+class AskPanel(QWidget):
+    """Shows questions and answers of one slide; the part does the work."""
+
+    asked = Signal(str, str)
+    """The question, and what it is about: "view", "region" or "slide"."""
+    stop_requested = Signal()
+    place_chosen = Signal(object)
+    """A level-0 Box to travel to."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.about = QComboBox(self)
+        for text, about in ABOUT:
+            self.about.addItem(text, about)
+        self.question = QPlainTextEdit(self)
+        self.question.setPlaceholderText("What do you want to know about it?")
+        self.question.setAccessibleName("Question about the slide")
+        self.question.setTabChangesFocus(True)
+        self.question.setFixedHeight(58)
+        self.ask = QPushButton("Ask", self)
+        self.stop = QPushButton("Stop", self)
+        self.answers = QTextBrowser(self)
+        self.answers.setAccessibleName("Answers")
+        self.answers.setOpenLinks(False)
+        self.answers.setPlaceholderText(
+            "Answers stand here, places in them as links. They are drafts for research."
+        )
+        self._places: dict[str, object] = {}
+        self._begin_of_answer: int | None = None
+        form = QFormLayout()
+        form.addRow("About:", self.about)
+        buttons = QHBoxLayout()
+        buttons.addStretch(1)
+        buttons.addWidget(self.ask)
+        buttons.addWidget(self.stop)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 6, 6, 6)
+        layout.addLayout(form)
+        layout.addWidget(self.question)
+        layout.addLayout(buttons)
+        layout.addWidget(self.answers, 1)
+        self.ask.clicked.connect(self._ask)
+        self.stop.clicked.connect(self.stop_requested)
+        self.question.textChanged.connect(self._enable)
+        self.answers.anchorClicked.connect(self._follow)
+        self._is_busy = False
+        self._has_slide = False
+        self.setFocusProxy(self.question)
+        self._enable()
+
+    def show_slide(self, *, has_slide: bool) -> None:
+        """Forgets what was said of another slide."""
+        self._has_slide = has_slide
+        self.answers.clear()
+        self._places.clear()
+        self._begin_of_answer = None
+        self._is_busy = False
+        self._enable()
+
+    def begin(self, question: str) -> None:
+        """Shows a question that was sent off."""
+        self._is_busy = True
+        self._enable()
+        self._append(f"<p><b>{html.escape(question)}</b></p><p>...</p>")
+        self._begin_of_answer = self.answers.document().lastBlock().position()
+        self.question.clear()
+
+    def show_text(self, text: str, references: Sequence[Reference] = ()) -> None:
+        """Shows the answer so far in the place of what was shown of it before."""
+        if self._begin_of_answer is None:
+            return
+        cursor = QTextCursor(self.answers.document())
+        cursor.setPosition(self._begin_of_answer)
+        cursor.movePosition(QTextCursor.MoveOperation.End, QTextCursor.MoveMode.KeepAnchor)
+        cursor.insertHtml(self._linked(text, references))
+        bar = self.answers.verticalScrollBar()
+        bar.setValue(bar.maximum())
+
+    def end(self, text: str, references: Sequence[Reference] = ()) -> None:
+        """Shows the whole answer, or why there is none."""
+        self.show_text(text, references)
+        self._begin_of_answer = None
+        self._is_busy = False
+        self._enable()
+
+    # -----------------------------------------------------------------------------------------
+
+    def _linked(self, text: str, references: Sequence[Reference]) -> str:
+        """As HTML in which nothing of the text is markup."""
+        pieces: list[str] = []
+        at = 0
+        for reference in references:
+            if reference.begin < at:
+                continue
+            key = f"place-{len(self._places)}"
+            self._places[key] = box_of(reference.box)
+            words = html.escape(text[reference.begin : reference.end])
+            pieces += [html.escape(text[at : reference.begin]), f'<a href="{key}">{words}</a>']
+            at = reference.end
+        pieces.append(html.escape(text[at:]))
+        return "".join(pieces).replace("\n", "<br>")
+
+    def _append(self, shown: str) -> None:
+        cursor = QTextCursor(self.answers.document())
+        cursor.movePosition(QTextCursor.MoveOperation.End)
+        if not self.answers.document().isEmpty():
+            cursor.insertBlock()
+        cursor.insertHtml(shown)
+
+    def _ask(self) -> None:
+        question = self.question.toPlainText().strip()
+        if question:
+            self.asked.emit(question, self.about.currentData())
+
+    def _enable(self) -> None:
+        has_question = bool(self.question.toPlainText().strip())
+        self.ask.setEnabled(self._has_slide and has_question and not self._is_busy)
+        self.stop.setEnabled(self._is_busy)
+
+    def _follow(self, link: QUrl) -> None:
+        box = self._places.get(link.toString())
+        if box is not None:
+            self.place_chosen.emit(box)

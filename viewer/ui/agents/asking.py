@@ -1,0 +1,134 @@
+"""Puts the user's questions about what is in view to the model, and shows the answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
+
+from viewer.agents.asking import Asked, ask_about
+from viewer.agents.cancelling import AgentCancelledError, Cancel
+from viewer.agents.grounding import references_in
+from viewer.geometry import Box
+from viewer.recording.events import QuestionAnswered, QuestionAsked
+from viewer.slides import open_slide
+from viewer.ui.background import Background
+
+if TYPE_CHECKING:
+    from viewer.agents.client import Client
+    from viewer.ui.agents.ask_panel import AskPanel
+    from viewer.ui.agents.language_model import LanguageModel
+    from viewer.ui.main_window import MainWindow
+    from viewer.ui.slide_pane import SlidePane
+
+_SHOW_MS = 60
+"""Between two showings of an answer that is being written."""
+
+
+class FieldQuestions(QObject):
+    """One question at a time; what was said of a slide goes with the next question about it."""
+
+    _text_came = Signal(str)
+
+    def __init__(
+        self, window: MainWindow, panel: AskPanel, model: LanguageModel, parent: QObject
+    ) -> None:
+        super().__init__(parent)
+        self._window, self._panel, self._model = window, panel, model
+        self._cancel: Cancel | None = None
+        self._before: list[Asked] = []
+        self._shown_of = ""
+        self._text = ""
+        self._show = QTimer(self, singleShot=True, interval=_SHOW_MS)
+        self._show.timeout.connect(lambda: panel.show_text(self._text))
+        self._background = Background("question", 1, self)
+        self._text_came.connect(self._on_text, Qt.ConnectionType.QueuedConnection)
+        panel.asked.connect(self._ask)
+        panel.stop_requested.connect(self.stop)
+
+    def show_slide(self) -> None:
+        """Forgets what was said of another slide than the active one."""
+        source = self._window.panes.active.source
+        identity = "" if source is None else source.info.identity
+        if identity != self._shown_of:
+            self.stop()
+            self._before = []
+            self._shown_of = identity
+            self._panel.show_slide(has_slide=source is not None)
+
+    def stop(self) -> None:
+        """Gives up the answer that is being written."""
+        if self._cancel is not None:
+            self._cancel.set()
+
+    def shut_down(self) -> None:
+        self.stop()
+        self._background.close()
+
+    # -----------------------------------------------------------------------------------------
+
+    def _ask(self, question: str, about: str) -> None:
+        pane = self._window.panes.active
+        box = self._box(pane, about)
+        if box is not None:
+            self._model.client(lambda client: self._send(client, pane, box, question))
+
+    def _box(self, pane: SlidePane, about: str) -> Box | None:
+        if pane.source is None:
+            return None
+        match about:
+            case "slide":
+                return pane.canvas.slide_box
+            case "region":
+                here = self._window.annotations.of(pane)
+                chosen = [] if here is None else here.chosen
+                if not chosen:
+                    self._window.say("Choose a region on the slide first.")
+                    return None
+                return Box(*chosen[-1].geometry.bounds)
+            case _:
+                return pane.canvas.view.box
+
+    def _send(self, client: Client, pane: SlidePane, box: Box, question: str) -> None:
+        path, optics = pane.path, pane.canvas.optics
+        if path is None or self._cancel is not None:
+            return
+        cancel = self._cancel = Cancel()
+        before = tuple(self._before)
+        slide = pane.canvas.slide_box
+        self._text = ""
+        self._panel.begin(question)
+        control = self._window.recording.control
+        control.record(QuestionAsked("field", question), pane)
+
+        def work() -> Asked:
+            source = open_slide(path)
+            try:
+                told = self._text_came.emit
+                return ask_about(
+                    client, source, optics, box, question, before, on_text=told, cancel=cancel
+                )
+            finally:
+                source.close()
+
+        def done(asked: Asked) -> None:
+            self._before.append(asked)
+            self._finish(asked.answer, slide)
+            control.record(QuestionAnswered("field", asked.answer), pane)
+
+        self._background.run(work, done, self._on_failed)
+
+    def _on_text(self, text: str) -> None:
+        self._text = text
+        if self._cancel is not None and not self._show.isActive():
+            self._show.start()
+
+    def _on_failed(self, error: Exception) -> None:
+        was_stopped = isinstance(error, AgentCancelledError)
+        self._finish(f"{self._text}\n(stopped)" if was_stopped else str(error), None)
+
+    def _finish(self, text: str, slide: Box | None) -> None:
+        self._cancel = None
+        self._show.stop()
+        references = [] if slide is None else references_in(text, (), slide)
+        self._panel.end(text, references)

@@ -1,0 +1,138 @@
+"""Which vision-language model is asked: address, name, key, and what it may cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QLabel,
+    QLineEdit,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from viewer.agents.endpoint import LOOPBACK, Endpoint
+from viewer.agents.errors import AgentError
+from viewer.agents.keys import NO_KEYRING
+
+if TYPE_CHECKING:
+    from viewer.agents.keys import Keys
+
+_TOLD = (
+    "Any server that speaks the chat completions protocol: Ollama, vLLM or llama.cpp on this "
+    "machine, or a vendor's. Nothing is sent before you allow it for a study."
+)
+
+
+class EndpointDialog(QDialog):
+    """Edits a copy; `endpoint` is what the user chose, `key` what was typed ("": as it was)."""
+
+    def __init__(self, endpoint: Endpoint, keys: Keys, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Vision-language model")
+        self._before = endpoint
+        told = QLabel(_TOLD, self)
+        told.setWordWrap(True)
+        told.setTextFormat(Qt.TextFormat.PlainText)
+        self.base_url = QLineEdit(endpoint.base_url, self)
+        self.base_url.setPlaceholderText(Endpoint().base_url)
+        self.model = QLineEdit(endpoint.model, self)
+        self.model.setPlaceholderText("as the server knows it, such as qwen2.5vl:7b")
+        others = [host for host in endpoint.allowed_hosts if host not in LOOPBACK]
+        self.hosts = QLineEdit(", ".join(others), self)
+        self.hosts.setPlaceholderText("none but this machine")
+        self.hosts.setToolTip("Hosts beside this machine that pictures may ever be sent to")
+        self._key = QLineEdit(self)
+        self._key.setEchoMode(QLineEdit.EchoMode.Password)
+        has_key = keys.key_of(endpoint.host) is not None
+        self._key.setPlaceholderText("kept; type to change it" if has_key else "none")
+        self._key.setToolTip(
+            "Goes to the system's keyring" if keys.are_kept else NO_KEYRING,
+        )
+        self.side_px = QSpinBox(self)
+        self.side_px.setRange(64, 8192)
+        self.side_px.setSingleStep(128)
+        self.side_px.setSuffix(" px")
+        self.side_px.setValue(endpoint.picture_side_px)
+        self.timeout_s = _amount(self, endpoint.timeout_s, "", " s", 1.0, 3600.0, 0)
+        self.price_in = _amount(self, endpoint.price_in, "not counted", "", 0.0, 1e5, 2)
+        self.price_out = _amount(self, endpoint.price_out, "not counted", "", 0.0, 1e5, 2)
+        self.most_cost = _amount(self, endpoint.most_cost, "no limit", "", 0.0, 1e5, 2)
+        self.complaint = QLabel(self)
+        self.complaint.setWordWrap(True)
+        self.complaint.setTextFormat(Qt.TextFormat.PlainText)
+        self.complaint.hide()
+        form = QFormLayout()
+        form.addRow("Address:", self.base_url)
+        form.addRow("Model:", self.model)
+        form.addRow("Key:", self._key)
+        form.addRow("Allowed hosts:", self.hosts)
+        form.addRow("Largest picture:", self.side_px)
+        form.addRow("Longest wait:", self.timeout_s)
+        form.addRow(f"Price of 1M tokens in ({endpoint.currency}):", self.price_in)
+        form.addRow(f"Price of 1M tokens out ({endpoint.currency}):", self.price_out)
+        form.addRow(f"Spend at most ({endpoint.currency}):", self.most_cost)
+        buttons = QDialogButtonBox(
+            QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel, self
+        )
+        buttons.accepted.connect(self._accept_if_sound)
+        buttons.rejected.connect(self.reject)
+        layout = QVBoxLayout(self)
+        layout.addWidget(told)
+        layout.addLayout(form)
+        layout.addWidget(self.complaint)
+        layout.addWidget(buttons)
+        self.setMinimumWidth(520)
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """What the dialog shows now."""
+        others = [host.strip().casefold() for host in self.hosts.text().split(",")]
+        return msgspec.structs.replace(
+            self._before,
+            base_url=self.base_url.text().strip() or Endpoint().base_url,
+            model=self.model.text().strip(),
+            allowed_hosts=(*LOOPBACK, *(host for host in others if host)),
+            picture_side_px=self.side_px.value(),
+            timeout_s=self.timeout_s.value(),
+            price_in=self.price_in.value(),
+            price_out=self.price_out.value(),
+            most_cost=self.most_cost.value(),
+        )
+
+    @property
+    def key(self) -> str:
+        """What was typed; empty where the key is to stay as it was."""
+        return self._key.text().strip()
+
+    def _accept_if_sound(self) -> None:
+        try:
+            endpoint = self.endpoint
+            endpoint.check()
+            if endpoint.host not in endpoint.allowed_hosts:
+                raise AgentError(f"Add {endpoint.host} to the allowed hosts to use this address.")
+        except AgentError as error:
+            self.complaint.setText(str(error))
+            self.complaint.show()
+            return
+        self.accept()
+
+
+def _amount(
+    parent: QWidget, value: float, at_none: str, suffix: str, low: float, high: float, decimals: int
+) -> QDoubleSpinBox:
+    box = QDoubleSpinBox(parent)
+    box.setRange(low, high)
+    box.setDecimals(decimals)
+    box.setSuffix(suffix)
+    if at_none:
+        box.setSpecialValueText(at_none)
+    box.setValue(value)
+    return box

@@ -1,0 +1,140 @@
+"""The vision-language model that the user chose: settings, key, and permission for the study."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject
+
+from viewer.agents.client import Client, Spending
+from viewer.agents.endpoint import Endpoint, load_endpoint, save_endpoint
+from viewer.agents.errors import AgentError
+from viewer.agents.exchanges import ExchangeLog
+from viewer.agents.keys import Keys
+from viewer.agents.permission import PermissionBook
+from viewer.folders import data_folder
+from viewer.recording.session import new_session_id
+from viewer.ui.agents.endpoint_dialog import EndpointDialog
+from viewer.ui.agents.permission_dialog import PermissionDialog
+from viewer.ui.background import Background
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from viewer.agents.permission import Permission
+    from viewer.ui.main_window import MainWindow
+
+
+class LanguageModel(QObject):
+    """Gives clients to those who want to ask; asks the user for what is missing first.
+
+    Files and the keyring are read and written off the window's thread.
+    """
+
+    def __init__(self, window: MainWindow, parent: QObject) -> None:
+        super().__init__(parent)
+        self._window = window
+        self._keys = Keys()
+        self._background = Background("language model", 1, self)
+        self.spending = Spending()
+
+    def client(self, use: Callable[[Client], object]) -> None:
+        """Gives `use` a client as soon as the user has chosen a model and allowed it.
+
+        It is never called where they do not.
+        """
+        study = self._window.settings.study
+        self._background.run(
+            lambda: _known(study),
+            lambda known: self._checked(known[0], known[1], study, use),
+            self._on_failed,
+        )
+
+    def choose(self) -> None:
+        """Lets the user choose the model."""
+        self._choose(lambda: None)
+
+    def shut_down(self) -> None:
+        self._background.close(finish=True)
+
+    # -----------------------------------------------------------------------------------------
+
+    def _checked(
+        self,
+        endpoint: Endpoint,
+        permission: Permission | None,
+        study: str,
+        use: Callable[[Client], object],
+    ) -> None:
+        try:
+            endpoint.check()
+        except AgentError as error:
+            self._window.say(str(error))
+            self._choose(lambda: self.client(use))
+            return
+        if permission is None:
+            self._ask_permission(endpoint, study, use)
+        else:
+            self._give(endpoint, permission, study, use)
+
+    def _ask_permission(
+        self, endpoint: Endpoint, study: str, use: Callable[[Client], object]
+    ) -> None:
+        dialog = PermissionDialog(endpoint, study, self._window)
+        dialog.accepted.connect(
+            lambda: self._background.run(
+                lambda: PermissionBook().give(study, endpoint.host),
+                lambda permission: self._give(endpoint, permission, study, use),
+                self._on_failed,
+            )
+        )
+        dialog.rejected.connect(lambda: self._window.say("Nothing was sent."))
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def _give(
+        self,
+        endpoint: Endpoint,
+        permission: Permission,
+        study: str,
+        use: Callable[[Client], object],
+    ) -> None:
+        spending, keys = self.spending, self._keys
+
+        def made() -> Client:
+            log = ExchangeLog(data_folder() / "exchanges" / new_session_id(datetime.now(UTC)))
+            key = keys.key_of(endpoint.host)
+            return Client(endpoint, study, permission, key=key, log=log, spending=spending)
+
+        self._background.run(made, use, self._on_failed)
+
+    def _choose(self, chosen: Callable[[], object]) -> None:
+        self._background.run(load_endpoint, lambda now: self._show(now, chosen), self._on_failed)
+
+    def _show(self, endpoint: Endpoint, chosen: Callable[[], object]) -> None:
+        dialog = EndpointDialog(endpoint, self._keys, self._window)
+        dialog.accepted.connect(lambda: self._keep(dialog.endpoint, dialog.key, chosen))
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def _keep(self, endpoint: Endpoint, key: str, chosen: Callable[[], object]) -> None:
+        keys = self._keys
+
+        def keep() -> str:
+            save_endpoint(endpoint)
+            return keys.set(endpoint.host, key) if key else ""
+
+        def kept(told: str) -> None:
+            self._window.say(told or f"The model is {endpoint.model} at {endpoint.host}.")
+            chosen()
+
+        self._background.run(keep, kept, self._on_failed)
+
+    def _on_failed(self, error: Exception) -> None:
+        self._window.show_trouble(str(error))
+
+
+def _known(study: str) -> tuple[Endpoint, Permission | None]:
+    endpoint = load_endpoint()
+    return endpoint, PermissionBook().find(study, endpoint.host)

@@ -1,0 +1,162 @@
+"""One agent at work on a pane: its own slide, its tools, its thread; told in the window's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Qt, Signal
+
+from viewer.agents.agent_events import AgentState
+from viewer.agents.instruments import Instruments
+from viewer.agents.loop import AgentRun
+from viewer.agents.slide_tools import SlideTools
+from viewer.slides import open_slide
+from viewer.ui.agents.canvas_microscope import CanvasMicroscope
+from viewer.ui.background import Background
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from viewer.agents.actions import Policy, Task
+    from viewer.agents.findings import Finding
+    from viewer.agents.loop import Outcome
+    from viewer.annotations.annotation import Annotation
+    from viewer.recording.events import AnyEvent
+    from viewer.slides.source import SlideSource
+    from viewer.ui.slide_pane import SlidePane
+
+
+class AgentWalk(QObject):
+    """From `start` to `close`; the agent rests whenever the user moves the slide.
+
+    Parameters
+    ----------
+    policy
+        Made in a thread, since it may load a model.
+    annotations
+        Gives those that are on the slide now.
+    mark, record
+        Take a Finding and an event of the agent.
+    """
+
+    happened = Signal(object)
+    """An AgentEvent."""
+    failed = Signal(str)
+    """The agent could not be made ready; one sentence."""
+
+    _told = Signal(object)
+
+    def __init__(
+        self,
+        pane: SlidePane,
+        policy: Callable[[], Policy],
+        task: Task,
+        most_steps: int,
+        device: str,
+        annotations: Callable[[], Sequence[Annotation]],
+        mark: Callable[[Finding], object],
+        record: Callable[[AnyEvent], object],
+        parent: QObject,
+    ) -> None:
+        super().__init__(parent)
+        assert pane.path is not None
+        self.pane = pane
+        self._path = pane.path
+        self._policy = policy
+        self._task = task
+        self._most_steps = most_steps
+        self._device = device
+        self._annotations, self._mark, self._record = annotations, mark, record
+        self._run: AgentRun | None = None
+        self._microscope: CanvasMicroscope | None = None
+        self._tools: SlideTools | None = None
+        self._source: SlideSource | None = None
+        self._background = Background("agent", 1, self)
+        self._told.connect(self.happened, Qt.ConnectionType.QueuedConnection)
+
+    @property
+    def state(self) -> AgentState | None:
+        """None while the agent is made ready."""
+        return None if self._run is None else self._run.state
+
+    @property
+    def outcome(self) -> Outcome | None:
+        return None if self._run is None else self._run.outcome
+
+    def start(self) -> None:
+        """Opens the slide for the agent, then lets it walk."""
+        self._background.run(
+            lambda: (open_slide(self._path), self._policy()),
+            lambda made: self._begin(*made),
+            lambda error: self.failed.emit(str(error)),
+            lambda made: made[0].close(),
+        )
+
+    def pause_or_go_on(self) -> None:
+        """Whichever the state allows; hands the slide back where the user has it."""
+        if self._run is None:
+            return
+        match self._run.state:
+            case AgentState.PAUSED:
+                self._run.resume()
+            case AgentState.TAKEN_OVER:
+                self._run.hand_back()
+            case _:
+                self._run.pause()
+
+    def remark(self, text: str) -> None:
+        """Tells the agent something; it reads it before its next action."""
+        if self._run is not None:
+            self._run.remark(text)
+
+    def stop(self) -> None:
+        """Ends the walk; what was found stays."""
+        if self._run is not None:
+            self._run.cancel()
+
+    def close(self) -> None:
+        """Ends the walk and its processes, for good; returns at once."""
+        self._background.run(self._freeing(), lambda _: self.deleteLater())
+
+    def shut_down(self) -> None:
+        """As `close`, and waits for it."""
+        self.close()
+        self._background.close(finish=True)
+
+    def _freeing(self) -> Callable[[], None]:
+        run, tools, source = self._run, self._tools, self._source
+        if run is not None:
+            run.cancel()
+        if self._microscope is not None:
+            self._microscope.close()
+            self._microscope = None
+
+        def free() -> None:
+            if run is not None:
+                run.join()
+            if tools is not None:
+                tools.close()
+            if source is not None:
+                source.close()
+
+        return free
+
+    def _begin(self, source: SlideSource, policy: Policy) -> None:
+        canvas = self.pane.canvas
+        self._source = source
+        self._microscope = CanvasMicroscope(canvas, source, self._mark, self._record, self)
+        mpp_um = canvas.optics.mean_mpp_um
+        instruments = Instruments(self._path, source, mpp_um, self._device)
+        ask_window = self._microscope.ask_window
+        tools = SlideTools(source, instruments, lambda: ask_window(self._annotations))
+        self._tools = tools
+        self._run = AgentRun(
+            policy,
+            self._microscope,
+            tools,
+            self._task,
+            most_steps=self._most_steps,
+            on_event=self._told.emit,
+        )
+        self._microscope.hands_on.connect(self._run.take_over)
+        self._run.start()
