@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from model_server import Fail, Say, model_server, pictures_of, texts_of
 from PySide6.QtCore import QPoint, Qt, QUrl
-from PySide6.QtWidgets import QDialogButtonBox
+from PySide6.QtWidgets import QDialogButtonBox, QFileDialog
 from pytestqt.qtbot import QtBot
 from test_recording import AGREED, ended_session
 from ui_steps import CTRL, SHIFT, open_dialog, press, show_slide
@@ -21,13 +21,14 @@ from viewer.recording.log_reader import read_lines
 from viewer.ui.agents.agent_dock import AgentDock
 from viewer.ui.agents.endpoint_dialog import EndpointDialog
 from viewer.ui.agents.permission_dialog import PermissionDialog
+from viewer.ui.agents.report_dialog import ReportDialog
 from viewer.ui.main_window import MainWindow
 
 _LONG_MS = 90_000
 
 
 def show_agent(window: MainWindow, qtbot: QtBot) -> AgentDock:
-    press(qtbot, window, Qt.Key.Key_G, CTRL | SHIFT)
+    press(qtbot, window, Qt.Key.Key_J, CTRL | SHIFT)
     dock = window.agents.dock
     qtbot.waitUntil(dock.isVisible)
     return dock
@@ -194,3 +195,47 @@ def test_the_model_is_chosen_in_a_dialog(slide_window: MainWindow, qtbot: QtBot)
     qtbot.mouseClick(ok, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: load_endpoint().model == "path-vlm")
     assert "models.example.org" in load_endpoint().allowed_hosts
+
+
+def test_a_walk_becomes_annotations_and_a_report(
+    slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    told = {"text": "Keratin, see <b>there</b>."}
+    mark = {"label": "Keratin pearl", "text": "Whorls."}
+    look = {"x0": 800, "y0": 900, "x1": 1300, "y1": 1300}
+    script = [
+        Say(calls=(("look", look),)),
+        Say(calls=(("mark", mark),)),
+        Say(calls=(("answer", told),)),
+    ]
+    with model_server(script) as server:
+        save_endpoint(endpoint_of(server.url))
+        PermissionBook().give("default", "127.0.0.1")
+        pane = slide_window.panes.active
+        qtbot.waitUntil(lambda: slide_window.annotations.of(pane) is not None)
+        dock = show_agent(slide_window, qtbot)
+        choose(dock, "giant")
+        qtbot.mouseClick(dock.start, Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(lambda: state(slide_window) is AgentState.FINISHED, timeout=_LONG_MS)
+        qtbot.waitUntil(lambda: dock.report.isEnabled())
+    here = slide_window.annotations.of(pane)
+    assert here is not None
+    (found,) = here.document
+    assert (found.name, found.class_name) == ("Keratin pearl", "Agent's finding")
+    assert found.description == "Whorls."
+    here.document.undo()
+    assert len(here.document) == 0
+    qtbot.mouseClick(dock.report, Qt.MouseButton.LeftButton)
+    dialog = open_dialog(slide_window, ReportDialog, qtbot)
+    assert isinstance(dialog, ReportDialog)
+    assert "Draft for research" in dialog.preview.toPlainText()
+    assert "see <b>there</b>" in dialog.preview.toPlainText()
+    for name in ("report.pdf", "report.md"):
+        dialog.save.click()
+        chooser = open_dialog(slide_window, QFileDialog, qtbot)
+        assert isinstance(chooser, QFileDialog)
+        chooser.fileSelected.emit(str(tmp_path / name))
+        chooser.reject()
+        qtbot.waitUntil((tmp_path / name).exists, timeout=_LONG_MS)
+    assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
+    assert "Keratin pearl" in (tmp_path / "report.md").read_text("utf-8")

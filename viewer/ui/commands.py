@@ -1262,7 +1262,7 @@ COMMANDS: tuple[Command, ...] = (
         "mdi6.robot-outline",
         "Show the panel of agents: what they are asked, what they do, what they answer",
         AGENT,
-        ("Ctrl+Shift+G",),
+        ("Ctrl+Shift+J",),
         checkable=True,
         separated=True,
     ),

@@ -43,6 +43,8 @@ from viewer.agents.loop import MOST_STEPS
 from viewer.ui.theme import icon
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from viewer.agents.client import Spending
     from viewer.agents.findings import GroundedAnswer
     from viewer.geometry import Box
@@ -88,6 +90,8 @@ class AgentDock(QDockWidget):
         self.how = QComboBox(self)
         for text, policy in POLICIES:
             self.how.addItem(text, policy)
+        self.regions_by = QComboBox(self)
+        self.regions_by.setToolTip("What proposes the regions that the agent goes to")
         self.steps = QSpinBox(self)
         self.steps.setRange(3, 500)
         self.steps.setValue(MOST_STEPS)
@@ -124,6 +128,7 @@ class AgentDock(QDockWidget):
         self._lay_out(ask)
         self._connect()
         self.clear()
+        self.show_predictors([])
         self.show_state(None)
 
     def clear(self) -> None:
@@ -134,6 +139,15 @@ class AgentDock(QDockWidget):
         self._places.clear()
         self._growing = None
         self.progress.hide()
+
+    def show_predictors(self, names: Sequence[str]) -> None:
+        """Offers what was trained on how readers look, beside tissue and nuclei alone."""
+        chosen = self.regions_by.currentData()
+        self.regions_by.clear()
+        self.regions_by.addItem("Tissue and nuclei", "")
+        for name in names:
+            self.regions_by.addItem(name, name)
+        self.regions_by.setCurrentIndex(max(0, self.regions_by.findData(chosen)))
 
     def show_state(self, state: AgentState | None, *, can_start: bool = True) -> None:
         """Enables what can be done now; None where nothing was started yet."""
@@ -149,6 +163,7 @@ class AgentDock(QDockWidget):
         self.state.setVisible(state is not None)
         for editor in (self.question, self.how, self.steps):
             editor.setEnabled(not is_going)
+        self.regions_by.setEnabled(not is_going and self.how.currentData() != "giant")
 
     def show_asking(self) -> None:
         """Turns to the questions."""
@@ -246,6 +261,9 @@ class AgentDock(QDockWidget):
 
     def _connect(self) -> None:
         self.start.clicked.connect(self.start_requested)
+        self.how.currentIndexChanged.connect(
+            lambda _: self.regions_by.setEnabled(self.how.currentData() != "giant")
+        )
         self.pause.clicked.connect(self.pause_requested)
         self.stop.clicked.connect(self.stop_requested)
         self.endpoint.clicked.connect(self.endpoint_requested)
@@ -258,6 +276,7 @@ class AgentDock(QDockWidget):
     def _lay_out(self, ask: QWidget) -> None:
         form = QFormLayout()
         form.addRow("How:", self.how)
+        form.addRow("Regions by:", self.regions_by)
         form.addRow("Steps at most:", self.steps)
         buttons = QHBoxLayout()
         for button in (self.start, self.pause, self.stop):
@@ -284,8 +303,9 @@ class AgentDock(QDockWidget):
         whole.setContentsMargins(6, 6, 6, 6)
         whole.addWidget(self.tabs, 1)
         whole.addLayout(foot)
-        self.how.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.how.setMinimumContentsLength(12)
+        for box in (self.how, self.regions_by):
+            box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+            box.setMinimumContentsLength(12)
         self.setWidget(body)
         self.setFocusProxy(self.question)
 

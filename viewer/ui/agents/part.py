@@ -11,16 +11,20 @@ from viewer.agents.agent_events import AgentState, Found, Moved, StateChanged
 from viewer.agents.policies.giant import GiantPolicy
 from viewer.agents.policies.local import LocalPolicy
 from viewer.agents.policies.predictor import PredictorPolicy
+from viewer.agents.trained_proposals import trained_proposer
 from viewer.annotations.document import adding
 from viewer.canvas.layer import Stratum
 from viewer.canvas.scanpath_layer import ScanpathLayer
 from viewer.geometry import Box
+from viewer.inference.model_library import all_models
 from viewer.ui.agents.agent_dock import AgentDock
 from viewer.ui.agents.ask_panel import AskPanel
 from viewer.ui.agents.asking import FieldQuestions
 from viewer.ui.agents.finding_annotations import finding_annotation
 from viewer.ui.agents.language_model import LanguageModel
+from viewer.ui.agents.report_dialog import ReportDialog
 from viewer.ui.agents.walking import AgentWalk
+from viewer.ui.background import Background
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from viewer.agents.agent_events import AgentEvent
     from viewer.agents.client import Client
     from viewer.agents.findings import Finding
+    from viewer.agents.proposals import Proposer
     from viewer.annotations.annotation import Annotation
     from viewer.recording.events import AnyEvent
     from viewer.ui.main_window import MainWindow
@@ -49,12 +54,14 @@ class AgentsPart(QObject):
         self._client: Client | None = None
         self._regions = ScanpathLayer()
         self._boxes: list[Box] = []
+        self._background = Background("agents' files", 1, self)
         self.ask = AskPanel()
         self.dock = AgentDock(self.ask, window)
         self.model = LanguageModel(window, self)
         self.questions = FieldQuestions(window, self.ask, self.model, self)
         self._connect()
         self._follow()
+        self._background.run(_predictors, self.dock.show_predictors)
 
     @property
     def walk(self) -> AgentWalk | None:
@@ -68,6 +75,7 @@ class AgentsPart(QObject):
             self._walk = None
         self.questions.shut_down()
         self.model.shut_down()
+        self._background.close(finish=True)
 
     # The walk --------------------------------------------------------------------------------
 
@@ -76,16 +84,21 @@ class AgentsPart(QObject):
         if pane.source is None:
             self._window.say("Open a slide first.")
             return
-        how = self.dock.how.currentData()
-        if how == _WITHOUT_MODEL:
-            self._begin(pane, LocalPolicy, None)
-            return
+        how, predictor = self.dock.how.currentData(), self.dock.regions_by.currentData()
+
+        def proposer() -> Proposer | None:
+            return trained_proposer(predictor) if predictor else None
 
         def begin(client: Client) -> None:
-            make = GiantPolicy if how == "giant" else PredictorPolicy
-            self._begin(pane, lambda: make(client), client)
+            if how == "giant":
+                self._begin(pane, lambda: GiantPolicy(client), client)
+            else:
+                self._begin(pane, lambda: PredictorPolicy(client, proposer()), client)
 
-        self.model.client(begin)
+        if how == _WITHOUT_MODEL:
+            self._begin(pane, lambda: LocalPolicy(proposer()), None)
+        else:
+            self.model.client(begin)
 
     def _begin(self, pane: SlidePane, policy: Callable[[], Policy], client: Client | None) -> None:
         self._end()
@@ -163,6 +176,16 @@ class AgentsPart(QObject):
             canvas = pane.canvas
             canvas.show_view(canvas.destination.showing(box), animated=True, cause="go-to")
 
+    def _report(self) -> None:
+        if self._walk is None or self._walk.outcome is None:
+            return
+        window = self._window
+        dialog = ReportDialog(
+            self._walk.outcome, self._background, window.say, window.show_trouble, window
+        )
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
     # The window ------------------------------------------------------------------------------
 
     def _on_slide_changed(self, pane: SlidePane) -> None:
@@ -212,6 +235,7 @@ class AgentsPart(QObject):
         dock.stop_requested.connect(self._stop)
         dock.remark_given.connect(self._remark)
         dock.place_chosen.connect(self._travel)
+        dock.report_requested.connect(self._report)
         dock.endpoint_requested.connect(self.model.choose)
         self.ask.place_chosen.connect(self._travel)
         window.panes.active_changed.connect(lambda _: self._follow())
@@ -227,3 +251,9 @@ class AgentsPart(QObject):
         if not self.dock.isVisible():
             self._window.commands["panels.agent"].trigger()
         self.dock.show_asking()
+
+
+def _predictors() -> list[str]:
+    """Names of what was trained on how readers look."""
+    models = all_models()
+    return [each.name for each in models if each.description.task == "attention"]
