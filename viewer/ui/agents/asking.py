@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
-from viewer.agents.asking import Asked, ask_about
+from viewer.agents.asking import FieldTalk, Told
 from viewer.agents.cancelling import AgentCancelledError, Cancel
-from viewer.agents.grounding import references_in
 from viewer.geometry import Box
 from viewer.recording.events import QuestionAnswered, QuestionAsked
 from viewer.slides import open_slide
 from viewer.ui.background import Background
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from viewer.agents.client import Client
+    from viewer.agents.endpoint import Endpoint
+    from viewer.agents.grounding import Reference
+    from viewer.geometry import Optics
+    from viewer.slides.source import SlideSource
     from viewer.ui.agents.ask_panel import AskPanel
     from viewer.ui.agents.language_model import LanguageModel
     from viewer.ui.main_window import MainWindow
@@ -23,6 +30,15 @@ if TYPE_CHECKING:
 
 _SHOW_MS = 60
 """Between two showings of an answer that is being written."""
+
+
+@dataclass(slots=True)
+class _Conversation:
+    """With one model about one slide, which is opened for it alone; used in the worker thread."""
+
+    talk: FieldTalk
+    source: SlideSource
+    endpoint: Endpoint
 
 
 class FieldQuestions(QObject):
@@ -36,7 +52,7 @@ class FieldQuestions(QObject):
         super().__init__(parent)
         self._window, self._panel, self._model = window, panel, model
         self._cancel: Cancel | None = None
-        self._before: list[Asked] = []
+        self._conversation: _Conversation | None = None
         self._shown_of = ""
         self._text = ""
         self._show = QTimer(self, singleShot=True, interval=_SHOW_MS)
@@ -52,7 +68,7 @@ class FieldQuestions(QObject):
         identity = "" if source is None else source.info.identity
         if identity != self._shown_of:
             self.stop()
-            self._before = []
+            self._background.run(self._forget, lambda _: None)
             self._shown_of = identity
             self._panel.show_slide(has_slide=source is not None)
 
@@ -63,7 +79,8 @@ class FieldQuestions(QObject):
 
     def shut_down(self) -> None:
         self.stop()
-        self._background.close()
+        self._background.run(self._forget, lambda _: None)
+        self._background.close(finish=True)
 
     # -----------------------------------------------------------------------------------------
 
@@ -94,29 +111,41 @@ class FieldQuestions(QObject):
         if path is None or self._cancel is not None:
             return
         cancel = self._cancel = Cancel()
-        before = tuple(self._before)
-        slide = pane.canvas.slide_box
+        magnification = optics.magnification(box.width / max(pane.canvas.width(), 1))
         self._text = ""
         self._panel.begin(question)
         control = self._window.recording.control
         control.record(QuestionAsked("field", question), pane)
 
-        def work() -> Asked:
-            source = open_slide(path)
-            try:
-                told = self._text_came.emit
-                return ask_about(
-                    client, source, optics, box, question, before, on_text=told, cancel=cancel
-                )
-            finally:
-                source.close()
+        def work() -> Told:
+            talk = self._talk(client, path, optics)
+            told = self._text_came.emit
+            return talk.ask(question, box, magnification=magnification, on_text=told, cancel=cancel)
 
-        def done(asked: Asked) -> None:
-            self._before.append(asked)
-            self._finish(asked.answer, slide)
-            control.record(QuestionAnswered("field", asked.answer), pane)
+        def done(told: Told) -> None:
+            self._finish(told.text, told.references)
+            control.record(QuestionAnswered("field", told.text), pane)
 
         self._background.run(work, done, self._on_failed)
+
+    # In the worker thread --------------------------------------------------------------------
+
+    def _talk(self, client: Client, path: Path, optics: Optics) -> FieldTalk:
+        """The conversation so far, begun anew with another model."""
+        now = self._conversation
+        if now is None or now.endpoint != client.endpoint:
+            self._forget()
+            source = open_slide(path)
+            now = _Conversation(FieldTalk(client, source, optics), source, client.endpoint)
+            self._conversation = now
+        return now.talk
+
+    def _forget(self) -> None:
+        if self._conversation is not None:
+            self._conversation.source.close()
+            self._conversation = None
+
+    # In the window's thread ------------------------------------------------------------------
 
     def _on_text(self, text: str) -> None:
         self._text = text
@@ -125,10 +154,9 @@ class FieldQuestions(QObject):
 
     def _on_failed(self, error: Exception) -> None:
         was_stopped = isinstance(error, AgentCancelledError)
-        self._finish(f"{self._text}\n(stopped)" if was_stopped else str(error), None)
+        self._finish(f"{self._text}\n(stopped)" if was_stopped else str(error), ())
 
-    def _finish(self, text: str, slide: Box | None) -> None:
+    def _finish(self, text: str, references: Sequence[Reference]) -> None:
         self._cancel = None
         self._show.stop()
-        references = [] if slide is None else references_in(text, (), slide)
         self._panel.end(text, references)
