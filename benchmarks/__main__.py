@@ -10,7 +10,16 @@ from pathlib import Path
 from benchmarks import big_slide
 from benchmarks.report import Figure, print_table, write_json
 
-_NAMES = ("decode", "paint", "browse", "scale", "recording", "overlays", "exchange")
+_NAMES = (
+    "decode",
+    "paint",
+    "browse",
+    "scale",
+    "recording",
+    "overlays",
+    "exchange",
+    "draw",
+)
 _SAMPLE = Path(__file__).resolve().parent.parent / "resources/slides/CMU-1-Small-Region.svs"
 _RESULTS = Path(__file__).resolve().parent / "results" / "latest.json"
 
@@ -52,6 +61,10 @@ def _measure(name: str) -> list[Figure]:
                 *decode.run(main_slide, name="JPEG", target=6.0),
                 *decode.run(jpeg2000, name="JPEG 2000", target=1.3),
             ]
+        case "draw":
+            from benchmarks import draw
+
+            return draw.run(main_slide)
         case "overlays":
             from benchmarks import overlays
 

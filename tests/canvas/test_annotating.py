@@ -24,17 +24,20 @@ from annotating_steps import (
     mouse,
 )
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
-from PySide6.QtGui import QFocusEvent, QImage, QWheelEvent
+from PySide6.QtGui import QFocusEvent, QImage, QPointingDevice, QTabletEvent, QWheelEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QGestureEvent
 from pytestqt.qtbot import QtBot
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import adding
 from viewer.canvas.annotating.corners import PolygonTool, PolylineTool
+from viewer.canvas.annotating.measuring import AngleTool, RulerTool
+from viewer.canvas.annotating.points import PointsTool
 from viewer.canvas.annotating.regions import BrushTool, EraserTool
 from viewer.canvas.annotating.select import SelectTool
 from viewer.canvas.annotating.shapes import EllipseTool, LineTool, RectangleTool
+from viewer.canvas.annotating.wand import WandTool
 from viewer.canvas.canvas import SlideCanvas
 from viewer.geometry import Point
 from viewer.slides import open_slide
@@ -509,3 +512,132 @@ def test_escape_gives_up_a_drag_then_lets_go(bench: Bench) -> None:
     assert bench.only() == region
     QTest.keyClick(bench.canvas, Qt.Key.Key_Escape)
     assert set(bench.selection) == set()
+
+
+# The wand, points and measures -----------------------------------------------------------------
+
+
+def test_the_wand_takes_tissue_and_a_drag_takes_more(view_bench: Bench, qtbot: QtBot) -> None:
+    bench = view_bench
+    bench.canvas.go_to(Point(1100, 1250), 1.2, animated=False)
+    qtbot.waitUntil(lambda: bench.canvas.is_sharp, timeout=20_000)
+    bench.take(WandTool(bench.desk, bench.canvas.picture_around))
+    start = bench.screen(Point(1250, 1150))
+    click(bench.canvas, start)
+    once = bench.only().geometry
+    circle_area = math.pi * (75 * 1.2) ** 2
+    assert 0.02 * circle_area < once.area < circle_area
+    assert once.distance(shapely.Point(1250, 1150)) < 20
+    bench.document.undo()
+    drag(bench.canvas, line(start, start + QPoint(40, -60)))
+    assert bench.only().geometry.area > 1.2 * once.area
+    assert undone(bench) == []
+
+
+def test_the_wand_sees_the_slide_without_what_is_drawn_on_it(bench: Bench, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: bench.canvas.is_sharp, timeout=20_000)
+    before = bench.canvas.picture_around(Point(310, 240), 149)
+    square(bench)
+    bench.picture()
+    assert bench.canvas.picture_around(Point(310, 240), 149) == before
+
+
+def test_the_wheel_sets_how_much_the_wand_takes(bench: Bench) -> None:
+    bench.take(WandTool(bench.desk, bench.canvas.picture_around))
+    before = bench.options.wand_sensitivity
+    wheel(bench, A, 2, CTRL)
+    assert bench.options.wand_sensitivity > before
+
+
+def test_points_are_counted_in_one_annotation(view_bench: Bench) -> None:
+    bench = view_bench
+    bench.take(PointsTool(bench.desk))
+    for place in (A, B, QPoint(300, 300)):
+        click(bench.canvas, place)
+    assert len(bench.only().geometry.geoms) == 3
+    assert bench.told[-1] == "Points: 3"
+    click(bench.canvas, B, ALT)
+    assert len(shapely.get_parts(bench.only().geometry)) == 2
+    for _ in range(4):
+        bench.document.undo()
+    assert len(bench.document) == 0
+
+
+def test_a_ruler_measures_in_um_and_is_kept_by_enter(view_bench: Bench) -> None:
+    bench = view_bench
+    tool = bench.take(RulerTool(bench.desk))
+    drag(bench.canvas, line(A, A + QPoint(120, 90)))
+    assert len(bench.document) == 0
+    length_um = 150 * bench.canvas.view.downsample * (bench.desk.mpp_um or 0)
+    assert f"{length_um:,.1f} µm" in bench.told[-1]
+    QTest.keyClick(bench.canvas, Qt.Key.Key_Return)
+    assert bench.only().measurements["Length um"] == pytest.approx(length_um)
+    assert bench.only().geometry.length * (bench.desk.mpp_um or 0) == pytest.approx(length_um)
+    click(bench.canvas, A)
+    click(bench.canvas, B)
+    assert tool.is_busy
+    QTest.keyClick(bench.canvas, Qt.Key.Key_Escape)
+    assert not tool.is_busy
+    assert len(bench.document) == 1
+    assert undone(bench) == []
+
+
+def test_an_angle_is_measured(view_bench: Bench) -> None:
+    bench = view_bench
+    bench.take(AngleTool(bench.desk))
+    corner = QPoint(300, 300)
+    for place in (corner + QPoint(100, 0), corner, corner - QPoint(0, 100)):
+        click(bench.canvas, place)
+    assert "90.0°" in bench.told[-1]
+    QTest.keyClick(bench.canvas, Qt.Key.Key_Enter)
+    assert bench.only().measurements["Angle deg"] == pytest.approx(90)
+
+
+def test_lengths_are_in_pixels_where_the_slide_tells_no_scale(bench: Bench) -> None:
+    bench.desk.mpp_um = None
+    bench.take(RulerTool(bench.desk))
+    drag(bench.canvas, line(A, A + QPoint(100, 0)))
+    assert "200.0 px" in bench.told[-1]
+
+
+# Pens and fingers ------------------------------------------------------------------------------
+
+
+def pen(bench: Bench, kind: QEvent.Type, at: QPoint, pressure: float) -> None:
+    """A pen's event and the mouse's that Qt makes of it where it is not taken."""
+    device = QPointingDevice.primaryPointingDevice()
+    left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
+    held = none if kind == QEvent.Type.TabletRelease else left
+    place = QPointF(at)
+    event = QTabletEvent(kind, device, place, place, pressure, 0, 0, 0, 0, 0, NONE, left, held)
+    QApplication.sendEvent(bench.canvas, event)
+    assert not event.isAccepted() or kind == QEvent.Type.TabletMove
+    kinds = {
+        QEvent.Type.TabletPress: QEvent.Type.MouseButtonPress,
+        QEvent.Type.TabletMove: QEvent.Type.MouseMove,
+        QEvent.Type.TabletRelease: QEvent.Type.MouseButtonRelease,
+    }
+    mouse(bench.canvas, kinds[kind], at)
+
+
+def test_the_pressure_of_a_pen_scales_the_brush(bench: Bench) -> None:
+    bench.options.brush_px = 80
+    bench.take(BrushTool(bench.desk))
+    areas: list[float] = []
+    for pressure in (0.5, 1.0):
+        pen(bench, QEvent.Type.TabletPress, A, pressure)
+        pen(bench, QEvent.Type.TabletMove, A + QPoint(60, 0), pressure)
+        pen(bench, QEvent.Type.TabletRelease, A + QPoint(60, 0), 0.0)
+        areas.append(bench.only().geometry.area)
+        bench.document.undo()
+    assert areas[1] > 2 * areas[0]
+
+
+def test_a_second_finger_gives_up_the_stroke_and_moves_the_slide(bench: Bench) -> None:
+    tool = bench.take(BrushTool(bench.desk))
+    begin(bench.canvas, line(A, A + QPoint(30, 0)))
+    assert tool.is_busy
+    bench.canvas.event(QGestureEvent([]))  # Qt sends one without gestures to nobody
+    assert not tool.is_busy
+    end(bench.canvas, A)
+    assert len(bench.document) == 0

@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 OUTLINE_PX = 2.0
 POINT_PX = 5.0
 """Radius of a point."""
-_CASING = QColor(255, 255, 255, 230)
-"""Round what is chosen: stands out against stains and against every colour of a class."""
+_CASING = QColor(255, 255, 255, 110)
+"""Round each line, which else is lost in tissue of its own colour."""
+_CHOSEN = QColor(255, 225, 0, 240)
+"""Round what is chosen; no stain has this yellow."""
 _MARGIN_PX = 10.0
 """How far what is painted reaches beyond the shapes."""
 _SPECK_PX = 3.0
@@ -255,7 +257,9 @@ def _paint_outlines(
             areas = shapes[shapely.get_dimensions(shapes) == 2]
             painter.fillPath(shapes_path(areas, placing), faint)
         if style.is_chosen:
-            painter.strokePath(path, _pen(_CASING, OUTLINE_PX + 3.0))
+            painter.strokePath(path, _pen(_CHOSEN, OUTLINE_PX + 4.0))
+        elif pen.is_bold:
+            painter.strokePath(path, _pen(_CASING, OUTLINE_PX + 2.0))
         width_px = OUTLINE_PX if pen.is_bold or style.is_chosen else 1.0
         line = _pen(colour, width_px)
         if style.is_locked and pen.is_bold:
@@ -271,7 +275,7 @@ def _paint_specks(picture: QImage, shapes: Shapes, style: _Style, placing: Placi
     middles = placing.points((bounds[:, :2] + bounds[:, 2:]) / 2)
     with QPainter(picture) as painter:
         if style.is_chosen:
-            painter.setPen(_square_pen(_CASING, 5.0))
+            painter.setPen(_square_pen(_CHOSEN, 5.0))
             painter.drawPoints(point_list(middles))
         painter.setPen(_square_pen(QColor(style.colour), 3.0))
         painter.drawPoints(point_list(middles))
@@ -299,7 +303,8 @@ def paint_circles(
     faint.setAlphaF(0.35)
     middles = [QPointF(x, y) for x, y in places]
     painter.setBrush(Qt.BrushStyle.NoBrush)
-    painter.setPen(_pen(_CASING if is_chosen else QColor(0, 0, 0, 150), OUTLINE_PX + 2.0))
+    rim = _pen(_CHOSEN, OUTLINE_PX + 4.0) if is_chosen else _pen(_CASING, OUTLINE_PX + 2.0)
+    painter.setPen(rim)
     for middle in middles:
         painter.drawEllipse(middle, POINT_PX, POINT_PX)
     painter.setBrush(faint)

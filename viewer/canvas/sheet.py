@@ -27,6 +27,8 @@ SIDE_PX = 512
 _MOST_SQUARES = 128
 _MAKING_S = 0.005
 """Of a frame, for making pictures."""
+_HURRY_S = 0.025
+"""Of a frame that follows a change, which otherwise would be seen a moment late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,7 @@ class Sheet:
         self._behind: tuple[Lattice, dict[Square, QImage | None]] | None = None
         self._making: tuple[Square, QImage, Iterator[bool]] | None = None
         self._has_content = False
+        self._hurries = False
 
     def forget(self) -> None:
         """Everything changed at once."""
@@ -109,6 +112,7 @@ class Sheet:
         if box is None:
             touched = set(self._held)
         else:
+            self._hurries = True
             touched = {
                 square for square in self._held if _meet(lattice.box(square, margin_px), box)
             }
@@ -150,7 +154,8 @@ class Sheet:
 
     def _make_some(self, lattice: Lattice, wanted: list[Square]) -> list[Square]:
         """Makes squares until the frame's time is used up; gives those that are left."""
-        until_s = time.thread_time() + _MAKING_S
+        until_s = time.thread_time() + (_HURRY_S if self._hurries else _MAKING_S)
+        self._hurries = False
         left = list(wanted)
         if self._making is not None and self._making[0] not in left:
             self._making = None

@@ -749,6 +749,20 @@ COMMANDS: tuple[Command, ...] = (
         "eraser", "E&raser", "mdi6.eraser", "Take away from a region with the brush", "E"
     ),
     _tool_command(
+        "wand",
+        "&Wand",
+        "mdi6.auto-fix",
+        "Take the tissue that looks alike; Alt takes away, Shift adds to what is chosen",
+        "W",
+    ),
+    _tool_command(
+        "points",
+        "P&oints",
+        "mdi6.dots-hexagon",
+        "Count by clicking; Alt takes a point away",
+        ".",
+    ),
+    _tool_command(
         "line",
         "&Line",
         "mdi6.vector-line",
@@ -762,6 +776,20 @@ COMMANDS: tuple[Command, ...] = (
         "mdi6.vector-polyline",
         "Click the corners of a line, or draw it by hand",
         "V",
+    ),
+    _tool_command(
+        "ruler",
+        "R&uler",
+        "mdi6.ruler",
+        "Measure a distance; Enter keeps it as a line",
+        "Shift+L",
+    ),
+    _tool_command(
+        "angle",
+        "An&gle",
+        "mdi6.angle-acute",
+        "Measure an angle; Enter keeps it as a line",
+        "Shift+V",
     ),
     Command(
         "annotate.brush_smaller",
@@ -1363,8 +1391,12 @@ TOOL_NAMES = (
     "polygon",
     "brush",
     "eraser",
+    "wand",
+    "points",
     "line",
     "polyline",
+    "ruler",
+    "angle",
 )
 """The tools of which one is in hand."""
 

@@ -6,18 +6,20 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
 import shapely
 from PySide6.QtCore import Qt
 
 from viewer.annotations.editing import EmptyShapeError, polygon, simplified
 from viewer.canvas.annotating.draft import Draft
 from viewer.canvas.annotating.drawing import DRAG_PX, DrawingTool, Hand
+from viewer.canvas.annotating.live import LivePicture
 from viewer.canvas.annotating.strokes import CASING, paint_handles, paint_stroke
 from viewer.canvas.shape_paths import shape_path
 
 if TYPE_CHECKING:
     from PySide6.QtCore import QObject
-    from PySide6.QtGui import QPainter
+    from PySide6.QtGui import QPainter, QPainterPath
     from shapely.geometry.base import BaseGeometry
 
     from viewer.annotations.annotation import Annotation
@@ -50,6 +52,7 @@ class CornersTool(DrawingTool):
         self._is_dragged = False
         self._new: Annotation | None = None
         self._draft = Draft(desk, self.label)
+        self._live = LivePicture()
 
     def closed(self, corners: list[Point]) -> BaseGeometry:
         """The finished shape. Raises EmptyShapeError."""
@@ -66,8 +69,9 @@ class CornersTool(DrawingTool):
             return
         if not self._corners:
             self._new, self._draft = None, Draft(self.desk, self.label)
+            self._live.clear()
         self._runs.append(len(self._corners))
-        self._corners.append(at)
+        self._append(at)
         self._pressed, self._is_dragged = hand.screen, False
         self._show(hand)
 
@@ -78,7 +82,7 @@ class CornersTool(DrawingTool):
             self._is_dragged |= math.dist(self._pressed, hand.screen) >= DRAG_PX
             at = self.snapped(hand)
             if self._is_dragged and math.dist(self._corners[-1], at) >= hand.reach(_FREEHAND_PX):
-                self._corners.append(at)
+                self._append(at)
         self._show(hand)
 
     def release(self, hand: Hand) -> None:
@@ -98,6 +102,7 @@ class CornersTool(DrawingTool):
             self._finish(view)
             return
         del self._corners[self._runs.pop() :]
+        self._live.clear()
         if not self._corners:
             self._draft.take_back()
             self.told.emit("")
@@ -121,15 +126,24 @@ class CornersTool(DrawingTool):
         if not self._corners:
             return
         view, colour = scene.view, self.colour
-        line = self._so_far()
-        if len(line) > 1:
-            paint_stroke(painter, shape_path(shapely.LineString(line), view), colour)
+        if len(self._corners) > 1:
+            self._live.paint(painter, scene, _line(self._corners), self._paint_path)
+        if self.hand is not None and not self.is_pressed:
+            rubber = _line([self._corners[-1], self.hand.at])
+            paint_stroke(painter, shape_path(rubber, view), colour)
         ends = [view.to_screen(self._corners[index]) for index in self._runs]
         paint_handles(painter, ends[1:], colour)
         closes = self.hand is not None and self._closes(self.hand)
         paint_handles(painter, ends[:1], CASING if closes else colour, are_round=True)
 
     # -----------------------------------------------------------------------------------------
+
+    def _paint_path(self, painter: QPainter, path: QPainterPath) -> None:
+        paint_stroke(painter, path, self.colour)
+
+    def _append(self, place: Point) -> None:
+        self._corners.append(place)
+        self._live.touch(_line([*self._corners[-3:], place]))
 
     def _closes(self, hand: Hand) -> bool:
         return False
@@ -144,9 +158,9 @@ class CornersTool(DrawingTool):
         if self._new is not None:
             self.lifted = frozenset({self._new.id})
         line = self._so_far()
-        shape = shapely.LineString(line) if len(line) > 1 else None
-        if len(line) > self.least - 1 and self.least > 2:
-            shape = shapely.Polygon(line)
+        shape = _line(line) if len(line) > 1 else None
+        if shape is not None and len(line) >= self.least > 2:
+            shape = shapely.Polygon(np.array(line))
         self.told.emit(f"{self.label}: {self.measured(shape)}" if shape is not None else "")
         self.changed.emit()
 
@@ -181,16 +195,18 @@ class CornersTool(DrawingTool):
         self._new, self.lifted = None, frozenset()
 
 
+def _line(places: list[Point]) -> shapely.LineString:
+    """Quicker than shapely's own way for long lists."""
+    return shapely.LineString(np.array(places))
+
+
 class PolygonTool(CornersTool):
     """A region, by corners or by hand."""
 
     name = "polygon"
     label = "Polygon"
     least = 3
-    hint = (
-        "Click corners, or drag to draw by hand. Double click, Enter or the first corner closes, "
-        "Backspace takes back, Esc gives up."
-    )
+    hint = "Click corners, or drag. Double click closes, Backspace takes back."
 
     def closed(self, corners: list[Point]) -> BaseGeometry:
         return polygon(corners)
@@ -208,7 +224,4 @@ class PolylineTool(CornersTool):
     name = "polyline"
     label = "Polyline"
     least = 2
-    hint = (
-        "Click corners, or drag to draw by hand. Double click or Enter ends, "
-        "Backspace takes back, Esc gives up."
-    )
+    hint = "Click corners, or drag. Double click ends it, Backspace takes back."

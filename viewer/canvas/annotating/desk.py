@@ -6,15 +6,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from viewer.annotations.annotation import Annotation
-from viewer.annotations.document import ReadOnlyError, adding, changing
+from viewer.annotations.document import Change, ReadOnlyError, Step, adding, changing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from uuid import UUID
 
     from shapely.geometry.base import BaseGeometry
 
     from viewer.annotations.annotation import AnnotationClass
-    from viewer.annotations.document import Document, Step
+    from viewer.annotations.document import Document
     from viewer.annotations.selection import Selection
 
 
@@ -99,6 +100,12 @@ class Desk:
         if done is not None:
             self.selection.choose(annotation.id for annotation in annotations)
         return done
+
+    def put(self, label: str, wanted: Mapping[UUID, Annotation | None]) -> Step | None:
+        """Puts each annotation in the place of the one with its id; None removes it."""
+        pairs = [(self.document.get(id_), after) for id_, after in wanted.items()]
+        changes = tuple(Change(now, after) for now, after in pairs if now != after)
+        return self.do(Step(label, changes))
 
     def change(
         self, label: str, before: Annotation, after: Annotation, joining: Step | None = None

@@ -95,9 +95,20 @@ class FrameGrips(Grips):
             corners = Box(*shape.bounds).corners
         else:
             corners = [Point(x, y) for x, y in shapely.get_coordinates(shape)[:4].tolist()]
-        self._corner, self._along, _, self._across = np.array(corners)
-        self._along = self._along - self._corner
-        self._across = self._across - self._corner
+        self._corner, along, _, across = np.array(corners)
+        self._along, self._across = along - self._corner, across - self._corner
+        self._up = -self._across
+        """From the middle to the handle that turns it, as the screen last showed it."""
+
+    @property
+    def can_turn(self) -> bool:
+        return not self._is_ellipse
+
+    @property
+    def stalk(self) -> tuple[float, float]:
+        """Where the frame is nearest to the handle that turns it."""
+        x, y = (self._middle + self._up / 2).tolist()
+        return x, y
 
     @property
     def _middle(self) -> NDArray[np.float64]:
@@ -127,12 +138,15 @@ class FrameGrips(Grips):
         return shapely.Polygon([a, b, c, d])
 
     def _turner(self, view: View) -> NDArray[np.float64]:
-        outward = -self._across / max(float(np.hypot(*self._across)), 1e-9)
-        return self._corner + self._along / 2 + outward * _TURN_PX * view.downsample
+        """Above that side of the frame which is uppermost on the screen."""
+        sides = (self._along, -self._along, self._across, -self._across)
+        self._up = min(sides, key=lambda up: view.to_screen(Point(*(self._middle + up))).y)
+        outward = self._up / max(float(np.hypot(*self._up)), 1e-9)
+        return self._middle + self._up / 2 + outward * _TURN_PX * view.downsample
 
     def _turned(self, place: Point, *, is_even: bool) -> BaseGeometry:
         x, y = (np.array(place) - self._middle).tolist()
-        up_x, up_y = (-self._across).tolist()
+        up_x, up_y = self._up.tolist()
         turn = math.degrees(math.atan2(y, x) - math.atan2(up_y, up_x))
         if is_even:
             upright = math.degrees(math.atan2(-up_x, up_y)) % 90.0

@@ -13,23 +13,23 @@ from PySide6.QtGui import QColor
 from viewer.annotations.editing import EmptyShapeError, brush_mark, merged, simplified, without
 from viewer.canvas.annotating.draft import Draft
 from viewer.canvas.annotating.drawing import DrawingTool, Hand
+from viewer.canvas.annotating.live import LivePicture
 from viewer.canvas.annotating.measures import length_text
 from viewer.canvas.annotating.strokes import paint_circle, paint_stroke
-from viewer.canvas.shape_paths import shape_path
 from viewer.geometry import Box, Point
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from PySide6.QtCore import QObject
-    from PySide6.QtGui import QPainter
+    from PySide6.QtGui import QPainter, QPainterPath
     from shapely.geometry.base import BaseGeometry
 
     from viewer.annotations.annotation import Annotation
     from viewer.canvas.annotating.desk import Desk
     from viewer.canvas.layer import Scene
 
-_ERASED = QColor(255, 255, 255)
+_ERASED = QColor(40, 40, 40)
 _SLACK_PX = 0.2
 _LEAST_PX, _MOST_PX = 2.0, 2000.0
 _PER_NOTCH = 1.15
@@ -53,6 +53,7 @@ class RegionTool(DrawingTool):
         self._is_erasing = False
         self._new: Annotation | None = None
         self._draft = Draft(desk, self.label)
+        self._live = LivePicture()
 
     @abstractmethod
     def mark(self, last: Hand, now: Hand) -> BaseGeometry | None:
@@ -75,6 +76,7 @@ class RegionTool(DrawingTool):
             return
         self._new, self._draft = None, Draft(self.desk, self._label)
         self._painted, self._last = shapely.Polygon(), hand
+        self._live.clear()
         self._go_to(hand)
 
     def move(self, hand: Hand) -> None:
@@ -104,11 +106,13 @@ class RegionTool(DrawingTool):
 
     def paint(self, painter: QPainter, scene: Scene) -> None:
         if self._painted is not None and not self._painted.is_empty:
-            colour = _ERASED if self._is_erasing else self._stroke_colour
-            path = shape_path(self._painted, scene.view)
-            paint_stroke(painter, path, colour, is_filled=True, is_dashed=self._is_erasing)
+            self._live.paint(painter, scene, self._painted, self._paint_path)
 
     # -----------------------------------------------------------------------------------------
+
+    def _paint_path(self, painter: QPainter, path: QPainterPath) -> None:
+        colour = _ERASED if self._is_erasing else self._stroke_colour
+        paint_stroke(painter, path, colour, is_filled=True)
 
     @property
     def _label(self) -> str:
@@ -124,6 +128,7 @@ class RegionTool(DrawingTool):
         region = self.mark(self._last, hand)
         if region is not None:
             self._painted = shapely.union(self._painted, region)
+            self._live.touch(region)
         self._last = hand
         self.told.emit(f"{self._label}: {self.measured(self._painted)}")
 
@@ -178,10 +183,7 @@ class BrushTool(RegionTool):
 
     name = "brush"
     label = "Brush"
-    hint = (
-        "Paint a region. Inside what is chosen, or with Shift, it grows; Alt erases. "
-        "[ and ] or Ctrl and wheel change the size."
-    )
+    hint = "Paint a region. Shift adds to what is chosen, Alt erases, [ and ] resize."
 
     def radius(self, hand: Hand) -> float:
         """In level-0 pixels; a pen's pressure scales it."""
@@ -223,4 +225,4 @@ class EraserTool(BrushTool):
     name = "eraser"
     label = "Erase"
     erases = True
-    hint = "Erase from what is chosen, or from what you begin on. [ and ] change the size."
+    hint = "Erase from what is chosen, or from what you begin on. [ and ] resize."

@@ -20,8 +20,8 @@ from viewer.annotations.editing import (
 )
 from viewer.canvas.annotating.draft import Draft
 from viewer.canvas.annotating.drawing import DRAG_PX, DrawingTool, Hand
-from viewer.canvas.annotating.grips import CornerGrips, Grips, grips_of
-from viewer.canvas.annotating.strokes import paint_handles, paint_stroke
+from viewer.canvas.annotating.grips import CornerGrips, FrameGrips, Grips, grips_of
+from viewer.canvas.annotating.strokes import paint_handles, paint_line, paint_stroke
 from viewer.canvas.shape_paths import Placing, array_of, shapes_path
 from viewer.geometry import Box, Point
 
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 _GRIP_PX = 8.0
 """How near a grip has to be to be taken."""
 _BORDER_PX = 6.0
-_GAP_PX = 7.0
-"""Corners are shown from this distance between them, on the average."""
+_GAP_PX = 9.0
+"""Nearer to the one before a corner shows no handle; it can be taken all the same."""
 _BAND = QColor("#1f6fd0")
 
 
@@ -56,10 +56,7 @@ class SelectTool(DrawingTool):
 
     name = "select"
     cursor = Qt.CursorShape.ArrowCursor
-    hint = (
-        "Click to choose, Shift adds, drag to move. Double click on an edge makes a corner, "
-        "Alt and click or Delete removes it."
-    )
+    hint = "Click to choose, drag to move. Double click an edge for a corner."
 
     def __init__(self, desk: Desk, parent: QObject | None = None) -> None:
         super().__init__(desk, parent)
@@ -275,18 +272,22 @@ class SelectTool(DrawingTool):
         places = grips.places(view)
         if not len(places):
             return
-        shape = annotation.geometry
-        gap_px = shape.length / len(places) / view.downsample
-        if grips.are_corners and shape.length and gap_px < _GAP_PX:
-            return
-        box = view.box.grown(_GRIP_PX * view.downsample)
-        points = [Point(x, y) for x, y in places.tolist()]
-        on_screen = [view.to_screen(point) for point in points if box.contains(point)]
-        paint_handles(painter, on_screen, QColor("white"))
+        on_screen = [view.to_screen(Point(x, y)) for x, y in places.tolist()]
+        width, height = view.size
+        shown: list[Point] = []
+        for x, y in on_screen:
+            is_apart = not shown or math.dist(shown[-1], (x, y)) >= _GAP_PX
+            if is_apart and 0 <= x <= width and 0 <= y <= height:
+                shown.append(Point(x, y))
+        if isinstance(grips, FrameGrips) and grips.can_turn:
+            stalk = [on_screen[-1], view.to_screen(Point(*grips.stalk))]
+            paint_line(painter, stalk, QColor(annotation.shown_colour))
+            paint_handles(painter, [shown.pop()], QColor("white"), are_round=True)
+        paint_handles(painter, shown, QColor("white"))
         grip = self._grip or (self._grip_at(self.hand) if self.hand is not None else None)
-        if grip is not None and grip.number < len(points):
+        if grip is not None and grip.number < len(on_screen):
             colour = QColor(annotation.shown_colour)
-            paint_handles(painter, [view.to_screen(points[grip.number])], colour)
+            paint_handles(painter, [on_screen[grip.number]], colour)
 
     def _say_locked(self) -> None:
         self.desk.say("It is locked: unlock it first.")

@@ -42,6 +42,14 @@ def paint_stroke(
     painter.strokePath(path, line)
 
 
+def paint_line(painter: QPainter, places: Sequence[Point], colour: QColor) -> None:
+    """A thin line from the first to the last place."""
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    for line, width_px in ((CASING, 3.0), (colour, 1.0)):
+        painter.setPen(pen(line, width_px))
+        painter.drawLine(QPointF(*places[0]), QPointF(*places[-1]))
+
+
 def paint_handles(
     painter: QPainter, places: Sequence[Point], colour: QColor, *, are_round: bool = False
 ) -> None:

@@ -11,9 +11,12 @@ from PySide6.QtGui import QKeyEvent
 
 from viewer.canvas.annotating.corners import PolygonTool, PolylineTool
 from viewer.canvas.annotating.desk import DrawingOptions
+from viewer.canvas.annotating.measuring import AngleTool, RulerTool
+from viewer.canvas.annotating.points import PointsTool
 from viewer.canvas.annotating.regions import BrushTool, EraserTool
 from viewer.canvas.annotating.select import SelectTool
 from viewer.canvas.annotating.shapes import EllipseTool, LineTool, RectangleTool
+from viewer.canvas.annotating.wand import WandTool
 from viewer.canvas.layer import Stratum
 from viewer.ui.commands import TOOL_NAMES, tool_id
 
@@ -34,8 +37,12 @@ _TOOLS: dict[str, type[DrawingTool]] = {
         PolygonTool,
         BrushTool,
         EraserTool,
+        WandTool,
+        PointsTool,
         LineTool,
         PolylineTool,
+        RulerTool,
+        AngleTool,
     )
 }
 _BRUSH_STEP = 1.2
@@ -144,7 +151,11 @@ class Toolbox(QObject):
         kind, place = _TOOLS.get(self.name), self._places[pane]
         if kind is None:
             return
-        tool = place.tool = kind(place.desk, self)
+        if kind is WandTool:
+            tool = WandTool(place.desk, pane.canvas.picture_around, self)
+        else:
+            tool = kind(place.desk, self)
+        place.tool = tool
         tool.changed.connect(lambda: self._show(pane))
         tool.told.connect(self._window.status.show_drawing)
         pane.canvas.add_layer(tool, Stratum.TOOLS)

@@ -1,0 +1,81 @@
+"""The region of like colour round a place, for the wand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import shapely
+from scipy import ndimage
+from skimage import measure
+
+from viewer.annotations.editing import EmptyShapeError, merged
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from shapely.geometry.base import BaseGeometry
+
+_SMOOTHING_PX = 2.0
+"""Stain varies from nucleus to nucleus; what is meant is the tissue."""
+_NEAR_PX = 12
+"""Half the side of the square whose colours tell how much the tissue varies."""
+_LEAST_SPREAD, _MOST_SPREAD = 2.0, 24.0
+"""Of 255; glass hardly varies, a border between two tissues does too much."""
+
+
+def wand_region(picture: NDArray[np.uint8], sensitivity: float) -> BaseGeometry:
+    """What hangs together with the middle of a picture and looks like it.
+
+    A place belongs to it whose smoothed colour lies within `sensitivity` standard deviations of the
+    colour in the middle; the deviation is that of the colours near the middle. Holes are filled,
+    and the region keeps within the circle in the picture, so that no straight border is made up.
+
+    Parameters
+    ----------
+    picture
+        (side, side, 3) uint8, an odd number of pixels a side.
+
+    Returns
+    -------
+    BaseGeometry
+        A polygon in pixels of the picture, whose corner is (0, 0); x to the right, y down.
+
+    Raises
+    ------
+    EmptyShapeError
+        Nothing but a speck looks like it.
+    """
+    middle = len(picture) // 2
+    plain = picture.astype(np.float32)
+    sigmas = (_SMOOTHING_PX, _SMOOTHING_PX, 0)
+    smooth = np.asarray(ndimage.gaussian_filter(plain, sigmas, truncate=3.0), np.float32)
+    nearby = slice(middle - _NEAR_PX, middle + _NEAR_PX + 1)
+    near = smooth[nearby, nearby].reshape(-1, 3)
+    spread = np.clip(np.sqrt(near.var(0).sum()), _LEAST_SPREAD, _MOST_SPREAD)
+    meant, reach = smooth[middle, middle], sensitivity * spread
+    rows, columns = np.ogrid[: len(picture), : len(picture)]
+    is_within = (rows - middle) ** 2 + (columns - middle) ** 2 < middle**2
+    is_alike = (_distance(smooth, meant) <= reach) & is_within
+    labels = np.asarray(measure.label(is_alike, connectivity=1))
+    found = labels == labels[middle, middle]
+    # Smoothing took the rim away: what is alike there by itself comes back.
+    rim = ndimage.binary_dilation(found, iterations=round(2 * _SMOOTHING_PX))
+    found |= rim & (_distance(plain, meant) <= reach) & is_within
+    mask = np.asarray(ndimage.binary_fill_holes(found), bool)
+    opened = np.asarray(ndimage.binary_opening(mask), bool)
+    return _outlined(opened if opened[middle, middle] else mask)
+
+
+def _distance(picture: NDArray[np.float32], colour: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(side, side) between each pixel's colour and another."""
+    return np.sqrt(((picture - colour) ** 2).sum(2))
+
+
+def _outlined(mask: NDArray[np.bool_]) -> BaseGeometry:
+    """The border through the middle of the edge between the pixels in and out."""
+    rings = measure.find_contours(np.pad(mask, 1).astype(np.float32), 0.5)
+    # Padding moved all by one pixel; the middle of pixel 0 lies at 0.5.
+    outer = [shapely.Polygon(ring[:, ::-1] - 0.5) for ring in rings if len(ring) > 3]
+    if not outer:
+        raise EmptyShapeError
+    return merged([max(outer, key=lambda ring: ring.area)])
