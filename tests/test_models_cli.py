@@ -28,6 +28,9 @@ def test_models_are_listed_checked_and_added(tmp_path: Path) -> None:
     (own / "model.json").write_text(text)
     checked = coverslip("models", "check", "own", "--json", folder=tmp_path)
     assert json.loads(checked.stdout)["name"] == "Ours"
+    packed = shutil.make_archive(str(tmp_path / "packed"), "zip", own)
+    checked = coverslip("models", "check", packed, "--json", folder=tmp_path)
+    assert json.loads(checked.stdout)["name"] == "Ours"
     assert coverslip("models", "add", "own", folder=tmp_path).returncode == 0
     listed = json.loads(coverslip("models", "list", "--json", folder=tmp_path).stdout)
     assert [model["name"] for model in listed] == [
@@ -105,6 +108,7 @@ def test_a_shot_shows_the_overlay(sample_slide: Path, tmp_path: Path) -> None:
         (("run", "tissue likeness", "SLIDE", "-o", "o.geojson"), "does not tell its format"),
         (("run", "nuclei", "SLIDE", "--device", "abacus", "--region", REGION), "abacus"),
         (("models", "check", "."), "holds no model.json"),
+        (("models", "check", "absent"), "holds no model.json"),
         (("models", "add", "."), "holds no model.json"),
         (("shot", "SLIDE", "--overlay", "unheard-of", "-o", "o.png"), "There is no model"),
     ],

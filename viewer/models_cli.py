@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 models_app = typer.Typer(help="Models that find things on slides.", no_args_is_help=True)
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-_Folder = Annotated[Path, typer.Argument(help="The folder that holds model.json.")]
+_Model = Annotated[Path, typer.Argument(help="The folder of a model, or a zip file of it.")]
 
 
 @models_app.command("list")
@@ -38,23 +38,25 @@ def list_models(json: _Json = False) -> None:
 
 
 @models_app.command()
-def check(model: _Folder, json: _Json = False) -> None:
+def check(model: _Model, json: _Json = False) -> None:
     """Load a model and let it work once, without adding it."""
     from viewer.inference.bundle import BundleError, load_bundle
+    from viewer.inference.model_library import folder_of
     from viewer.inference.network import ModelFailedError
     from viewer.inference.trial import try_model
 
     try:
-        bundle = load_bundle(model)
-        try_model(bundle)
+        with folder_of(model) as folder:
+            bundle = load_bundle(folder)
+            try_model(bundle)
     except (BundleError, ModelFailedError) as error:
         fail(str(error))
-    print_record(_record(bundle), json=json)
+    print_record(_record(bundle) | {"folder": str(model)}, json=json)
 
 
 @models_app.command()
 def add(
-    model: Annotated[Path, typer.Argument(help="The folder of a model, or a zip file of it.")],
+    model: _Model,
     json: _Json = False,
 ) -> None:
     """Check a model and copy it to the models at hand."""

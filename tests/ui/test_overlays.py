@@ -119,6 +119,7 @@ def test_models_rest_while_paused(slide_window: MainWindow, qtbot: QtBot) -> Non
     assert slide_window.commands["overlays.pause"].isChecked()
     qtbot.waitUntil(lambda: "paused" in dock.progress.text())
     assert "Paused." in dock.figures.text()
+    assert dock.pause.text() == "Resume"
     # What was in hand is still finished.
     done = -1
     while done != run.progress.done:

@@ -7,7 +7,9 @@ import re
 import shutil
 import tempfile
 import zipfile
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from viewer.folders import data_folder
 from viewer.inference.bundle import (
@@ -17,6 +19,9 @@ from viewer.inference.bundle import (
     check_weights,
     load_bundle,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 _log = logging.getLogger(__name__)
 
@@ -78,11 +83,25 @@ def add_model(path: Path) -> ModelBundle:
     BundleError
         It cannot be used.
     """
-    if path.is_dir():
-        return _added(path)
+    with folder_of(path) as folder:
+        return _added(folder)
+
+
+@contextmanager
+def folder_of(path: Path) -> Generator[Path]:
+    """The folder of a model, unpacked for as long as it is needed where it comes as a zip file.
+
+    Raises
+    ------
+    BundleError
+        The zip file cannot be used.
+    """
+    if path.is_dir() or not path.exists():
+        yield path
+        return
     with tempfile.TemporaryDirectory(dir=models_folder(), prefix=".") as folder:
         _unpack(path, Path(folder))
-        return _added(Path(folder))
+        yield Path(folder)
 
 
 def _added(folder: Path) -> ModelBundle:

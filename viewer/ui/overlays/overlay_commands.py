@@ -60,7 +60,7 @@ class OverlayCommands(QObject):
         self.run_over(self._window.panes.active.canvas.view.box)
 
     def _set_paused(self, paused: bool) -> None:
-        self._part.dock.pause.setChecked(paused)
+        self._part.dock.show_paused(paused=paused)
         for pane in self._window.panes.panes:
             for overlay in self._part.all_of(pane):
                 overlay.set_paused(paused=paused)

@@ -107,6 +107,11 @@ class OverlaysDock(QDockWidget):
             self.progress.hide()
             self.stop.setEnabled(False)
 
+    def show_paused(self, *, paused: bool) -> None:
+        """Whether models rest."""
+        self.pause.setChecked(paused)
+        self.pause.setText("Resume" if paused else "Pause")
+
     def show_elsewhere(self, fields: list[GalleryField]) -> None:
         """Shows the best fields of other slides; none hides the place for them."""
         self.elsewhere_label.setVisible(bool(fields))
