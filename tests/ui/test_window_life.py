@@ -168,3 +168,7 @@ def test_writing_is_finished_before_the_end(tmp_path: Path, qtbot: QtBot) -> Non
         background.run(lambda path=path: path.write_text("kept"), lambda _: None)
     background.close(finish=True)
     assert len(list(tmp_path.iterdir())) == 20
+
+
+def test_hidden_panels_take_no_room(window: MainWindow) -> None:
+    assert (window.width(), window.height()) == (1000, 700)

@@ -222,6 +222,9 @@ class MainWindow(QMainWindow):
     # -----------------------------------------------------------------------------------------
 
     def _place_docks(self) -> None:
+        # Hidden before they have a place, or the window would grow to hold them all.
+        for dock in self._docks.values():
+            dock.hide()
         self.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, self.tray)
         self.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, self.projects.dock)
         self.tabifyDockWidget(self.tray, self.projects.dock)
@@ -241,7 +244,6 @@ class MainWindow(QMainWindow):
             self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
         self.tabifyDockWidget(panels.sessions, self.recording.review.dock)
         for name, dock in self._docks.items():
-            dock.hide()
             action = self.commands[f"panels.{name}"]
             dock.toggleViewAction().toggled.connect(action.setChecked)
             self.commands.on_toggle(
