@@ -11,9 +11,10 @@ from test_export import read_slide
 
 from viewer.agents.behaviour.simulating import simulate_session
 from viewer.agents.cancelling import Cancel
-from viewer.agents.drafting import DRAFTING_FOLDER, ModelDrafter, session_drafter
+from viewer.agents.client import Client
+from viewer.agents.drafting import DRAFTING_FOLDER, ModelDrafter
 from viewer.agents.endpoint import Endpoint
-from viewer.agents.exchanges import read_exchanges
+from viewer.agents.exchanges import ExchangeLog, read_exchanges
 from viewer.agents.permission import Permission
 from viewer.recording.export import ExportOptions, export_sessions
 from viewer.recording.review.drafting import DraftError, draft_session
@@ -35,7 +36,8 @@ def session(tmp_path: Path, sample_slide: Path) -> Path:
 def drafter(session: Path, server: ModelServer, cancel: Cancel, *, agreed: bool) -> ModelDrafter:
     endpoint = Endpoint(base_url=server.url, model="tiny", timeout_s=20.0, tries=1)
     permission = Permission.now("default", endpoint.host) if agreed else None
-    return session_drafter(session, endpoint, "default", permission, None, cancel)
+    log = ExchangeLog(session / DRAFTING_FOLDER)
+    return ModelDrafter(Client(endpoint, "default", permission, log=log), cancel)
 
 
 def test_each_action_is_asked_for_with_three_pictures_and_kept(session: Path) -> None:

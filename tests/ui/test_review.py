@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 from model_server import Say, model_server
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialogButtonBox, QMessageBox, QPushButton, QWidget
+from PySide6.QtWidgets import QDialogButtonBox, QWidget
 from pytestqt.qtbot import QtBot
 from test_recording import AGREED, ended_session
 from test_replay import open_sessions, panels, select
 from ui_steps import CTRL, open_dialog, press, rest, show_slide
 
+from viewer.agents.drafting import DRAFTING_FOLDER
 from viewer.agents.endpoint import Endpoint, save_endpoint
+from viewer.agents.exchanges import read_exchanges
 from viewer.agents.permission import PermissionBook
 from viewer.geometry import Box
 from viewer.recording.export import ExportOptions
@@ -28,6 +30,7 @@ from viewer.recording.review.prompts import DEFAULT_PROMPT, load_template
 from viewer.recording.review.review import Review
 from viewer.recording.review.review_log import ReviewLog, review_path
 from viewer.recording.review.verdicts import reviews_of
+from viewer.ui.agents.permission_dialog import PermissionDialog
 from viewer.ui.main_window import MainWindow
 from viewer.ui.recording.prompt_dialog import PromptDialog
 from viewer.ui.recording.review_part import ReviewPart
@@ -271,19 +274,19 @@ def test_drafts_are_asked_for_once_permitted(
     with model_server([Say("From the server.")] * 9) as server:
         save_endpoint(Endpoint(base_url=server.url, model="tiny", tries=1))
         qtbot.mouseClick(review.dock.drafts, Qt.MouseButton.LeftButton)
-        box = open_dialog(window, QMessageBox, qtbot)
-        assert isinstance(box, QMessageBox)
-        assert "Not sent: the file's name, the label" in box.informativeText()
-        box.reject()
+        dialog = open_dialog(window, PermissionDialog, qtbot)
+        dialog.reject()
         assert len(read_drafts(folder)) == 2
         qtbot.mouseClick(review.dock.drafts, Qt.MouseButton.LeftButton)
-        box = open_dialog(window, QMessageBox, qtbot)
-        send = next(b for b in box.findChildren(QPushButton) if b.text() == "Send and draft")
-        qtbot.mouseClick(send, Qt.MouseButton.LeftButton)
+        dialog = open_dialog(window, PermissionDialog, qtbot)
+        assert isinstance(dialog, PermissionDialog)
+        dialog.understood.setChecked(True)
+        qtbot.mouseClick(dialog.allow, Qt.MouseButton.LeftButton)
         qtbot.waitUntil(
             lambda: len(read_drafts(folder)) == len(review.reviewing.review.items), timeout=20_000
         )
         assert len(server.requests) == missing
+    assert len(read_exchanges(folder / DRAFTING_FOLDER)) == missing
     assert PermissionBook().find("default", "127.0.0.1") is not None
     qtbot.waitUntil(lambda: review.dock.drafts.text() == "Draft rationales...", timeout=10_000)
     assert f"{missing} rationales were drafted" in window.status.currentMessage()

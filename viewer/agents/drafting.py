@@ -9,18 +9,13 @@ import numpy as np
 from PIL import Image
 
 from viewer.agents.cancelling import AgentCancelledError
-from viewer.agents.client import Client, Spending
 from viewer.agents.conversation import Picture, Turn
 from viewer.agents.errors import AgentError
-from viewer.agents.exchanges import ExchangeLog
 from viewer.recording.review.drafting import DraftAnswer, DraftCancelledError, DraftError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from viewer.agents.cancelling import Cancel
-    from viewer.agents.endpoint import Endpoint
-    from viewer.agents.permission import Permission
+    from viewer.agents.client import Client
     from viewer.recording.review.drafting import DraftRequest
 
 DRAFTING_FOLDER = "drafting"
@@ -33,11 +28,6 @@ class ModelDrafter:
     def __init__(self, client: Client, cancel: Cancel) -> None:
         self._client = client
         self._cancel = cancel
-
-    @property
-    def spending(self) -> Spending:
-        """Requests, tokens and cost so far."""
-        return self._client.spending
 
     def draft(self, request: DraftRequest) -> DraftAnswer:
         """The model's answer to the prompt and the three pictures.
@@ -62,19 +52,6 @@ class ModelDrafter:
         except AgentError as error:
             raise DraftError(str(error)) from error
         return DraftAnswer(reply.text, self._client.endpoint.model)
-
-
-def session_drafter(
-    session: Path,
-    endpoint: Endpoint,
-    study: str,
-    permission: Permission | None,
-    key: str | None,
-    cancel: Cancel,
-) -> ModelDrafter:
-    """A drafter whose exchanges are kept in the session's folder."""
-    log = ExchangeLog(session / DRAFTING_FOLDER)
-    return ModelDrafter(Client(endpoint, study, permission, key=key, log=log), cancel)
 
 
 def _picture(jpeg: bytes, caption: str) -> Picture:

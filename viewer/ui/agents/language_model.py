@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -21,9 +22,19 @@ from viewer.ui.background import Background
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from viewer.agents.permission import Permission
     from viewer.ui.main_window import MainWindow
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """Who wants a client, and where its exchanges are kept; None makes a folder of its own."""
+
+    study: str
+    use: Callable[[Client], object]
+    keep_in: Path | None
 
 
 class LanguageModel(QObject):
@@ -39,17 +50,17 @@ class LanguageModel(QObject):
         self._background = Background("language model", 1, self)
         self.spending = Spending()
 
-    def client(self, use: Callable[[Client], object]) -> None:
+    def client(self, use: Callable[[Client], object], keep_in: Path | None = None) -> None:
         """Gives `use` a client as soon as the user has chosen a model and allowed it.
 
         It is never called where they do not.
+
+        Parameters
+        ----------
+        keep_in
+            Where the exchanges are kept; by default in a folder of their own.
         """
-        study = self._window.settings.study
-        self._background.run(
-            lambda: _known(study),
-            lambda known: self._checked(known[0], known[1], study, use),
-            self._on_failed,
-        )
+        self._grant(_Wish(self._window.settings.study, use, keep_in))
 
     def choose(self) -> None:
         """Lets the user choose the model."""
@@ -60,32 +71,31 @@ class LanguageModel(QObject):
 
     # -----------------------------------------------------------------------------------------
 
-    def _checked(
-        self,
-        endpoint: Endpoint,
-        permission: Permission | None,
-        study: str,
-        use: Callable[[Client], object],
-    ) -> None:
+    def _grant(self, wish: _Wish) -> None:
+        self._background.run(
+            lambda: _known(wish.study),
+            lambda known: self._checked(known[0], known[1], wish),
+            self._on_failed,
+        )
+
+    def _checked(self, endpoint: Endpoint, permission: Permission | None, wish: _Wish) -> None:
         try:
             endpoint.check()
         except AgentError as error:
             self._window.say(str(error))
-            self._choose(lambda: self.client(use))
+            self._choose(lambda: self._grant(wish))
             return
         if permission is None:
-            self._ask_permission(endpoint, study, use)
+            self._ask_permission(endpoint, wish)
         else:
-            self._give(endpoint, permission, study, use)
+            self._give(endpoint, permission, wish)
 
-    def _ask_permission(
-        self, endpoint: Endpoint, study: str, use: Callable[[Client], object]
-    ) -> None:
-        dialog = PermissionDialog(endpoint, study, self._window)
+    def _ask_permission(self, endpoint: Endpoint, wish: _Wish) -> None:
+        dialog = PermissionDialog(endpoint, wish.study, self._window)
         dialog.accepted.connect(
             lambda: self._background.run(
-                lambda: PermissionBook().give(study, endpoint.host),
-                lambda permission: self._give(endpoint, permission, study, use),
+                lambda: PermissionBook().give(wish.study, endpoint.host),
+                lambda permission: self._give(endpoint, permission, wish),
                 self._on_failed,
             )
         )
@@ -93,21 +103,16 @@ class LanguageModel(QObject):
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
-    def _give(
-        self,
-        endpoint: Endpoint,
-        permission: Permission,
-        study: str,
-        use: Callable[[Client], object],
-    ) -> None:
+    def _give(self, endpoint: Endpoint, permission: Permission, wish: _Wish) -> None:
         spending, keys = self.spending, self._keys
 
         def made() -> Client:
-            log = ExchangeLog(data_folder() / "exchanges" / new_session_id(datetime.now(UTC)))
+            own = data_folder() / "exchanges" / new_session_id(datetime.now(UTC))
+            log = ExchangeLog(wish.keep_in or own)
             key = keys.key_of(endpoint.host)
-            return Client(endpoint, study, permission, key=key, log=log, spending=spending)
+            return Client(endpoint, wish.study, permission, key=key, log=log, spending=spending)
 
-        self._background.run(made, use, self._on_failed)
+        self._background.run(made, wish.use, self._on_failed)
 
     def _choose(self, chosen: Callable[[], object]) -> None:
         self._background.run(load_endpoint, lambda now: self._show(now, chosen), self._on_failed)

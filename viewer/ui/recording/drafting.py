@@ -1,19 +1,15 @@
-"""Drafting in one window: asks before anything is sent, runs in a thread, can be stopped."""
+"""Drafting in one window: by the model that the user chose, in a thread, and can be stopped."""
 
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Qt, Signal
-from PySide6.QtWidgets import QMessageBox
+from PySide6.QtCore import QObject, Signal
 
 from viewer.agents.cancelling import Cancel
-from viewer.agents.drafting import session_drafter
-from viewer.agents.endpoint import Endpoint, load_endpoint
-from viewer.agents.errors import AgentError
-from viewer.agents.keys import Keys
-from viewer.agents.permission import Permission, PermissionBook, what_will_be_sent
+from viewer.agents.drafting import DRAFTING_FOLDER, ModelDrafter
 from viewer.recording.review.drafting import draft_session
 from viewer.recording.review.prompts import load_template, save_template, studies
 from viewer.recording.session import SessionError
@@ -24,11 +20,11 @@ from viewer.ui.recording.prompt_dialog import PromptDialog
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from viewer.agents.client import Spending
+    from viewer.agents.client import Client, Spending
     from viewer.ui.main_window import MainWindow
 
 _log = logging.getLogger(__name__)
-_TOLD = (AgentError, SessionError, SlideError, TileError)
+_TOLD = (SessionError, SlideError, TileError)
 """Errors that are a sentence for the user."""
 
 
@@ -42,32 +38,19 @@ class Drafting(QObject):
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
         self._window = window
-        self._keys = Keys()
         self._work = Background("draft rationales", 1, self)
-        self._disk = Background("prompts and permissions", 1, self)
+        self._disk = Background("prompts", 1, self)
         self._cancel: Cancel | None = None
 
     @property
     def is_running(self) -> bool:
         return self._cancel is not None
 
-    def ask(self, session: Path, count: int) -> None:
-        """Drafts for `count` actions of a session, once the user has allowed it for the study."""
-        study = self._window.settings.study
-
-        def known() -> tuple[Endpoint, Permission | None]:
-            endpoint = load_endpoint()
-            endpoint.check()
-            return endpoint, PermissionBook().find(study, endpoint.host)
-
-        def on_known(found: tuple[Endpoint, Permission | None]) -> None:
-            endpoint, permission = found
-            if permission is None:
-                self._ask_permission(session, endpoint, study, count)
-            else:
-                self._start(session, endpoint, study, permission)
-
-        self._disk.run(known, on_known, self._on_refused)
+    def ask(self, session: Path) -> None:
+        """Drafts for a session, once the user has chosen a model and allowed it for the study."""
+        self._window.agents.model.client(
+            lambda client: self._start(session, client), session / DRAFTING_FOLDER
+        )
 
     def stop(self) -> None:
         """Ends the drafting; what is drafted is kept."""
@@ -90,51 +73,23 @@ class Drafting(QObject):
 
     # -----------------------------------------------------------------------------------------
 
-    def _ask_permission(self, session: Path, endpoint: Endpoint, study: str, count: int) -> None:
-        box = QMessageBox(self._window)
-        box.setIcon(QMessageBox.Icon.Question)
-        box.setWindowTitle("Before anything is sent")
-        box.setTextFormat(Qt.TextFormat.PlainText)
-        box.setText(f"Let {endpoint.model} draft rationales for {count} actions?")
-        lines = [
-            *what_will_be_sent(endpoint, study),
-            f"Now: for each of the {count} actions the slide with its box, the box, and its cells, "
-            "with the prompt of the study.",
-            "Your answer holds for this study and this host.",
-        ]
-        box.setInformativeText("\n\n".join(lines))
-        send = box.addButton("Send and draft", QMessageBox.ButtonRole.AcceptRole)
-        cancel = box.addButton(QMessageBox.StandardButton.Cancel)
-        box.setDefaultButton(cancel)
-        send.clicked.connect(lambda: self._on_permitted(session, endpoint, study))
-        box.finished.connect(box.deleteLater)
-        box.open()
-
-    def _on_permitted(self, session: Path, endpoint: Endpoint, study: str) -> None:
-        self._disk.run(
-            lambda: PermissionBook().give(study, endpoint.host),
-            lambda permission: self._start(session, endpoint, study, permission),
-            self._on_refused,
-        )
-
-    def _start(self, session: Path, endpoint: Endpoint, study: str, permission: Permission) -> None:
+    def _start(self, session: Path, client: Client) -> None:
         if self._cancel is not None:
             return
         cancel = self._cancel = Cancel()
+        before = replace(client.spending)
 
         def drafted() -> str:
-            key = self._keys.key_of(endpoint.host)
-            drafter = session_drafter(session, endpoint, study, permission, key, cancel)
             count = draft_session(
                 session,
-                drafter,
-                load_template(study),
+                ModelDrafter(client, cancel),
+                load_template(client.study),
                 progress=self.progressed.emit,
                 is_cancelled=lambda: cancel.is_set,
             )
-            return _told(count, drafter.spending, endpoint)
+            return _told(count, before, client)
 
-        self._window.say(f"{endpoint.model} drafts rationales.")
+        self._window.say(f"{client.endpoint.model} drafts rationales.")
         self._work.run(drafted, self._on_drafted, self._on_failed)
 
     def _on_drafted(self, told: str) -> None:
@@ -169,10 +124,12 @@ class Drafting(QObject):
         )
 
 
-def _told(count: int, spending: Spending, endpoint: Endpoint) -> str:
-    tokens = spending.tokens_in + spending.tokens_out
-    cost = f", {spending.cost:.2f} {endpoint.currency}" if spending.cost else ""
+def _told(count: int, before: Spending, client: Client) -> str:
+    now = client.spending
+    tokens = now.tokens_in + now.tokens_out - before.tokens_in - before.tokens_out
+    cost = now.cost - before.cost
+    spent = f", {cost:.2f} {client.endpoint.currency}" if cost else ""
     return (
-        f"{count} rationales were drafted ({tokens:,} tokens{cost}): none goes out before you "
+        f"{count} rationales were drafted ({tokens:,} tokens{spent}): none goes out before you "
         "accept it."
     )

@@ -190,9 +190,8 @@ class ReviewPart(QObject):
         if self._drafting.is_running:
             self._drafting.stop()
         elif review is not None and session is not None:
-            count = sum(item.draft is None for item in review.items)
-            if count:
-                self._drafting.ask(session.folder, count)
+            if any(item.draft is None for item in review.items):
+                self._drafting.ask(session.folder)
             else:
                 self._window.say("All actions of this session have a draft.")
 
