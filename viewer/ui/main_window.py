@@ -10,7 +10,6 @@ import msgspec
 from PySide6.QtCore import QByteArray, QEvent, QSettings, Qt
 from PySide6.QtWidgets import (
     QApplication,
-    QDockWidget,
     QMainWindow,
     QMenu,
     QVBoxLayout,
@@ -32,6 +31,7 @@ from viewer.ui.associated_dock import AssociatedDock
 from viewer.ui.background import Background
 from viewer.ui.commands import Situation, merged_bindings
 from viewer.ui.display_dock import DisplayDock
+from viewer.ui.docks import BOTTOM, LEFT, RIGHT, DockGroup, WindowDocks
 from viewer.ui.file_commands import FileCommands
 from viewer.ui.menus import build_drawing_bar, build_menus, build_toolbar
 from viewer.ui.overlays.part import OverlaysPart
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _TITLE = "Coverslip"
-_STATE_VERSION = 1
+_STATE_VERSION = 2
 _FIRST_SIZE = (1280, 820)
 
 
@@ -120,7 +120,7 @@ class MainWindow(QMainWindow):
         self.projects = ProjectsPart(self)
         RecordedOverlays(self.overlays, self.recording.control, lambda: self.settings, self)
         self.agents = AgentsPart(self)
-        self._place_docks()
+        self._docks = self._placed_docks()
         self._connect()
         for pane in self.panes.panes:
             self._connect_pane(pane)
@@ -221,85 +221,35 @@ class MainWindow(QMainWindow):
 
     # -----------------------------------------------------------------------------------------
 
-    def _place_docks(self) -> None:
-        # Hidden before they have a place, or the window would grow to hold them all.
-        for dock in self._docks.values():
-            dock.hide()
-        self.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, self.tray)
-        self.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, self.projects.dock)
-        self.tabifyDockWidget(self.tray, self.projects.dock)
+    def _placed_docks(self) -> WindowDocks:
         panels = self.recording.panels
-        self.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, panels.replay)
-        for dock in (
-            self.display,
-            self.properties,
-            self.associated,
-            self.annotations.dock,
-            self.overlays.dock,
-            self.agents.dock,
-            panels.sessions,
-            panels.seen,
-            self.recording.review.dock,
-        ):
-            self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
-        self.tabifyDockWidget(panels.sessions, self.recording.review.dock)
-        for name, dock in self._docks.items():
-            action = self.commands[f"panels.{name}"]
-            dock.toggleViewAction().toggled.connect(action.setChecked)
-            self.commands.on_toggle(
-                f"panels.{name}", lambda shown, dock=dock: self._show_dock(dock, shown=shown)
-            )
-        self.resizeDocks(
-            [
-                self.tray,
-                self.display,
-                self.properties,
-                self.associated,
-                self.annotations.dock,
-                self.overlays.dock,
-                panels.sessions,
-            ],
-            [170, 300, 300, 300, 340, 300, 340],
-            Qt.Orientation.Horizontal,
-        )
-
-    @property
-    def _docks(self) -> dict[str, QDockWidget]:
-        return {
-            "tray": self.tray,
-            "project": self.projects.dock,
-            "display": self.display,
-            "properties": self.properties,
-            "associated": self.associated,
-            "annotations": self.annotations.dock,
-            "overlays": self.overlays.dock,
-            "agent": self.agents.dock,
-            "sessions": self.recording.panels.sessions,
-            "seen": self.recording.panels.seen,
-            "replay": self.recording.panels.replay,
-            "review": self.recording.review.dock,
-        }
-
-    def _show_dock(self, dock: QDockWidget, *, shown: bool) -> None:
-        dock.setVisible(shown)
-        if shown:
-            self.resizeDocks(
-                [
-                    self.display,
-                    self.properties,
-                    self.associated,
-                    self.annotations.dock,
-                    self.overlays.dock,
-                    self.recording.panels.sessions,
-                    self.recording.panels.seen,
-                ],
-                [200, 300, 300, 400, 300, 180, 440],
-                Qt.Orientation.Vertical,
-            )
-            dock.raise_()
-            dock.setFocus(Qt.FocusReason.ShortcutFocusReason)
-        else:
-            self.panes.active.focus()
+        groups = [
+            DockGroup(LEFT, {"tray": self.tray, "project": self.projects.dock}, 170),
+            DockGroup(BOTTOM, {"replay": panels.replay}),
+            DockGroup(
+                RIGHT,
+                {
+                    "display": self.display,
+                    "properties": self.properties,
+                    "associated": self.associated,
+                },
+                300,
+                220,
+            ),
+            DockGroup(
+                RIGHT,
+                {
+                    "annotations": self.annotations.dock,
+                    "overlays": self.overlays.dock,
+                    "agent": self.agents.dock,
+                    "review": self.recording.review.dock,
+                },
+                340,
+                420,
+            ),
+            DockGroup(RIGHT, {"sessions": panels.sessions, "seen": panels.seen}, 340, 440),
+        ]
+        return WindowDocks(self, self.commands, groups, lambda: self.panes.active.focus())
 
     def _connect(self) -> None:
         commands = self.commands
@@ -507,8 +457,7 @@ class MainWindow(QMainWindow):
             self.restoreGeometry(geometry)
         if isinstance(docks, QByteArray):
             self.restoreState(docks, _STATE_VERSION)
-        for name, dock in self._docks.items():
-            self.commands[f"panels.{name}"].setChecked(not dock.isHidden())
+        self._docks.check(self.commands)
 
 
 def _kind(path: Path) -> str:

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QPlainTextEdit,
     QProgressBar,
     QPushButton,
+    QScrollArea,
     QSizePolicy,
     QSpinBox,
     QTabWidget,
@@ -292,7 +293,11 @@ class AgentDock(QDockWidget):
         layout.addWidget(self.log, 3)
         layout.addWidget(self.remark)
         layout.addWidget(self.answer, 2)
-        self.tabs.addTab(walk, "Walk")
+        area = QScrollArea(self)
+        area.setWidget(walk)
+        area.setWidgetResizable(True)
+        area.setFrameShape(QScrollArea.Shape.NoFrame)
+        self.tabs.addTab(area, "Walk")
         self.tabs.addTab(ask, "Ask")
         foot = QHBoxLayout()
         foot.addWidget(self.note, 1)
