@@ -177,7 +177,7 @@ def test_keys_are_the_windows_own_again_when_the_panel_is_closed(
 def test_behind_another_tab_a_review_waits(session: tuple[MainWindow, Path], qtbot: QtBot) -> None:
     window, _ = session
     review = start_review(window, qtbot)
-    panels(window).sessions.raise_()
+    window.commands["panels.overlays"].trigger()
     qtbot.waitUntil(lambda: not window.commands["review.accept"].isEnabled())
     window.panes.active.focus()
     press(qtbot, window, Qt.Key.Key_Y)
