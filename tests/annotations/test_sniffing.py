@@ -57,4 +57,9 @@ def test_xml_holds_annotations_and_tables_of_scores_hold_none(tmp_path: Path) ->
     csv.write_text("x,y,score\n0,0,0.5\n")
     assert contents(xml).has_annotations
     assert not contents(csv).has_annotations
+    for header in ("x,y,width,height,class,name", "Xmin;Ymin;Xmax;Ymax", '"x","y","label"'):
+        csv.write_text(f"{header}\n1,2,3,4,A,b\n")
+        assert contents(csv).has_annotations
+    csv.write_text("name,age\na,3\n")
+    assert not contents(csv).has_annotations
     assert not contents(tmp_path / "absent.geojson").has_annotations

@@ -12,13 +12,13 @@ from viewer.annotations import editing
 from viewer.annotations.annotation import CREATED, MODIFIED, Annotation, AnnotationClass
 from viewer.annotations.document import Change, Step, adding, changing, removing
 from viewer.annotations.editing import EmptyShapeError
+from viewer.geometry import Box
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from shapely.geometry.base import BaseGeometry
 
-    from viewer.geometry import Box
 
 _SHIFT_SHARE = 0.02
 """Of its larger side by which a duplicate lies beside what it was made from."""
@@ -183,14 +183,14 @@ def duplicate(chosen: Sequence[Annotation], author: str) -> Step:
 def paste(pasted: Sequence[Annotation], slide: Box, author: str) -> Step:
     """Annotations from elsewhere with ids of their own, brought onto the slide.
 
-    What would lie beside the slide is moved to its middle, all by the same way.
+    What would lie beside the slide altogether is moved to its middle, all by the same way.
     """
     shapes = [each.geometry for each in pasted]
     if not shapes:
         return Step("Paste", ())
     x0, y0, x1, y1 = shapely.total_bounds(shapes).tolist()
     dx = dy = 0.0
-    if x1 > slide.x1 or y1 > slide.y1 or x0 < slide.x0 or y0 < slide.y0:
+    if not Box(x0, y0, x1, y1).intersects(slide):
         dx, dy = slide.center.x - (x0 + x1) / 2, slide.center.y - (y0 + y1) / 2
     return adding("Paste", [_moved(each, dx, dy, author) for each in pasted])
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import mmap
 import re
-import zipfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from viewer.annotations.exchange import FORMATS, format_of
+from viewer.annotations.packed_files import unpacked
 from viewer.annotations.reading import AnnotationFileError
 
 if TYPE_CHECKING:
@@ -30,12 +29,22 @@ _DETECTIONS = (
 )
 
 
+_PIECE_BYTES = 1 << 14
+_MOST_UNPACKED_BYTES = 256 << 20
+_X_NAMES = {"x", "x_px", "x0", "xmin", "x_min", "minx", "left", "centroid_x"}
+_X1_NAMES = {"x1", "x2", "xmax", "x_max", "maxx", "right"}
+_CLASS_NAMES = {"class", "label", "category", "classification", "class_name", "name"}
+
+
 @dataclass(frozen=True, slots=True)
 class Contents:
     """What a file holds; neither where it tells nothing of its objects."""
 
     has_annotations: bool
     has_detections: bool
+
+
+_NOTHING = Contents(has_annotations=False, has_detections=False)
 
 
 def contents(path: Path) -> Contents:
@@ -45,16 +54,30 @@ def contents(path: Path) -> Contents:
     read holds neither.
     """
     try:
-        is_qupath = format_of(path) is FORMATS["qupath"]
+        which = format_of(path)
     except AnnotationFileError:
-        return Contents(has_annotations=False, has_detections=False)
-    if not is_qupath:
+        return _NOTHING
+    if which is FORMATS["csv"]:
+        return Contents(_is_of_boxes(path), has_detections=False)
+    if which is not FORMATS["qupath"]:
         return Contents(has_annotations=True, has_detections=False)
     try:
         with _bytes(path) as data:
             return Contents(_holds(data, _ANNOTATIONS), _holds(data, _DETECTIONS))
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile):
-        return Contents(has_annotations=False, has_detections=False)
+    except (OSError, ValueError, AnnotationFileError):
+        return _NOTHING
+
+
+def _is_of_boxes(path: Path) -> bool:
+    """Whether the header of a table names places and classes, rather than scores of tiles."""
+    try:
+        with unpacked(path, ".csv") as readers:
+            head = readers[0](_PIECE_BYTES)
+    except AnnotationFileError:
+        return False
+    line = head.split(b"\n", 1)[0].decode(errors="replace").casefold()
+    names = {name.strip(' "\r') for name in re.split("[,;\t]", line)}
+    return bool(names & _X_NAMES and names & (_CLASS_NAMES | _X1_NAMES))
 
 
 def _holds(data: bytes | mmap.mmap, patterns: Iterable[re.Pattern[bytes]]) -> bool:
@@ -63,13 +86,10 @@ def _holds(data: bytes | mmap.mmap, patterns: Iterable[re.Pattern[bytes]]) -> bo
 
 @contextmanager
 def _bytes(path: Path) -> Generator[bytes | mmap.mmap]:
-    """All of a file, unpacked; mapped where it is not packed."""
-    if path.suffix.lower() == ".gz":
-        yield gzip.decompress(path.read_bytes())
-    elif path.suffix.lower() == ".zip":
-        with zipfile.ZipFile(path) as archive:
-            names = [n for n in archive.namelist() if n.lower().endswith(("json", "geojson"))]
-            yield archive.read(names[0]) if names else b""
+    """All of a file, mapped; of a packed one its beginning."""
+    if path.suffix.lower() in (".gz", ".zip"):
+        with unpacked(path, "json") as readers:
+            yield readers[0](_MOST_UNPACKED_BYTES)
     else:
         with (
             path.open("rb") as file,

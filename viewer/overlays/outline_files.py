@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,8 +39,12 @@ class Outlines:
 
 
 def geojson_outlines(path: Path) -> Outlines:
-    """The polygons of a file of QuPath's dialect. Raises AnnotationFileError."""
+    """The polygons of a file of QuPath's dialect. Raises AnnotationFileError.
+
+    Where a file holds detections they alone are taken: what was drawn beside them is annotations.
+    """
     problems: list[Problem] = []
+    is_detected: list[bool] = []
     found = Outlines([], [], {}, [], [])
     for taken, annotation in enumerate(read_qupath(path, problems), 1):
         parts = [
@@ -55,9 +60,14 @@ def geojson_outlines(path: Path) -> Outlines:
         name = which.name if which is not None else "No class"
         if which is not None:
             found.colours[name] = which.colour
+        is_detected += [annotation.kind != "annotation"] * len(parts)
         found.polygons += parts
         found.names += [name] * len(parts)
         found.measurements += [dict(annotation.measurements)] * len(parts)
+    if any(is_detected):
+        found.polygons = list(compress(found.polygons, is_detected))
+        found.names = list(compress(found.names, is_detected))
+        found.measurements = list(compress(found.measurements, is_detected))
     gone = [problem for problem in problems if not problem.is_repaired]
     found.left_out += [f"number {each.number} ({each.reason})" for each in gone]
     return found

@@ -24,7 +24,7 @@ from viewer.projects.project_file import is_project
 from viewer.settings import Settings, save_settings
 from viewer.ui.actions import ActionSet
 from viewer.ui.agents.part import AgentsPart
-from viewer.ui.annotations.files import READ_SUFFIXES
+from viewer.ui.annotations.files import DROPPED_SUFFIXES
 from viewer.ui.annotations.part import AnnotationsPart
 from viewer.ui.annotations.toolbox import Toolbox
 from viewer.ui.associated_dock import AssociatedDock
@@ -465,7 +465,7 @@ def _kind(path: Path) -> str:
     if is_project(path):
         return "project"
     if not path.is_dir():
-        if suffix in READ_SUFFIXES and contents(path).has_annotations:
+        if suffix in DROPPED_SUFFIXES and contents(path).has_annotations:
             return "annotations"
         return "model" if suffix == ".zip" else "results" if suffix in RESULT_SUFFIXES else "slide"
     return "model" if (path / MODEL_FILE).is_file() else "folder"

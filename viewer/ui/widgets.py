@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
+    QComboBox,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -76,6 +77,22 @@ class KeyedList(QListView):
             Qt.Key.Key_PageDown,
         )
         return keeps_key(event, travel=not page) or super().event(event)
+
+
+class LetteredCombo(QComboBox):
+    """A list that a letter takes the first entry of, although letters are keys of tools too."""
+
+    def event(self, event: QEvent) -> bool:
+        is_letter = (
+            event.type() == QEvent.Type.ShortcutOverride
+            and isinstance(event, QKeyEvent)
+            and event.text().isalnum()
+            and not event.modifiers() & Qt.KeyboardModifier.ControlModifier
+        )
+        if is_letter:
+            event.accept()
+            return True
+        return super().event(event)
 
 
 class IconButton(QToolButton):

@@ -21,11 +21,12 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
 
 from viewer.annotations import editing
+from viewer.annotations.bookmarks import NOTE
 from viewer.annotations.statistics import NO_CLASS
 from viewer.ui.theme import icon
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
     from uuid import UUID
 
     from viewer.annotations.annotation import Annotation
@@ -42,6 +43,7 @@ _TIPS = {
 }
 _MOST_SINGLE_CHANGES = 500
 """A step of more changes is shown by filling the list anew."""
+_MOST_LETTERS = 60
 _SWATCH_PX = 12
 _UM2_PER_MM2 = 1e6
 _SMALL_UM2 = 1e4
@@ -320,7 +322,7 @@ class AnnotationModel(QAbstractItemModel):
     def _text(self, annotation: Annotation, column: int) -> str:
         match column:
             case 0:
-                return annotation.name or kind_of(annotation)
+                return annotation.name or _first_line(annotation) or kind_of(annotation)
             case 1:
                 shape = annotation.geometry
                 return shown_size(shape.area, shape.length, self._mpp_um)
@@ -508,6 +510,12 @@ def kind_of(annotation: Annotation) -> str:
             return other
 
 
+def _first_line(annotation: Annotation) -> str:
+    """Of a sticky note, which has no other name."""
+    text = annotation.description if annotation.class_name == NOTE.name else ""
+    return text.split("\n", 1)[0][:_MOST_LETTERS]
+
+
 def shown_size(area: float, length: float, mpp_um: float | None) -> str:
     """An area, else a length, from level-0 pixels; "" of points."""
     if mpp_um is None:
@@ -524,7 +532,7 @@ def shown_size(area: float, length: float, mpp_um: float | None) -> str:
 def shown_moment(utc: str) -> str:
     """A time of ISO 8601 as the clock here shows it; what cannot be read is shown as it is."""
     try:
-        return datetime.fromisoformat(utc).astimezone().strftime("%Y-%m-%d %H:%M")
+        return datetime.fromisoformat(utc).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     except ValueError:
         return utc
 
@@ -540,12 +548,6 @@ def swatch(colour: str) -> QIcon:
     painter.drawRoundedRect(1, 1, _SWATCH_PX - 2, _SWATCH_PX - 2, 2, 2)
     painter.end()
     return QIcon(picture)
-
-
-def first_words(names: Sequence[str], most: int = 3) -> str:
-    """Names in a sentence, the rest as a number."""
-    told = ", ".join(names[:most])
-    return told if len(names) <= most else f"{told} and {len(names) - most} more"
 
 
 def _class_order(group: _Group) -> tuple[bool, str, str]:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from PySide6.QtGui import QFocusEvent, QKeyEvent
 
     from viewer.annotations.annotation import AnnotationClass
+    from viewer.annotations.document import Step
     from viewer.annotations.palette import Palette
 
 _TYPING_MS = 250
@@ -184,6 +185,14 @@ class AnnotationsDock(QDockWidget):
         self._described_id = described[0] if described else None
         self.description.setEnabled(described is not None)
         self.description.setReadOnly(not can_describe)
+
+    def apply(self, step: Step) -> None:
+        """Brings the list up to a step; rows that go on the way choose nothing else."""
+        before, self._is_showing = self._is_showing, True
+        try:
+            self.model.apply(step)
+        finally:
+            self._is_showing = before
 
     def show_figures(self, lines: list[str]) -> None:
         """Of what is chosen, else of all."""

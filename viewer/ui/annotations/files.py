@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QFileDialog
 
 from viewer.annotations.acts import taken_in
-from viewer.annotations.exchange import FORMATS, read_annotations
+from viewer.annotations.exchange import FORMATS, MASK, read_annotations
 from viewer.annotations.reading import AnnotationFileError, Problem
 from viewer.ui.annotations.simple_dialogs import ProblemsDialog, open_dialog
 from viewer.ui.annotations.wording import many
@@ -30,7 +30,8 @@ _log = logging.getLogger(__name__)
 _DETECTIONS = ("detection", "cell", "tile")
 _MOST_CHOSEN = 1000
 """What came from a file is chosen up to this number."""
-READ_SUFFIXES = (".geojson", ".json", ".xml", ".csv", ".gz", ".zip")
+DROPPED_SUFFIXES = frozenset(end for each in FORMATS.values() for end in each.suffixes)
+"""Of files that may hold annotations; pictures are slides when they are dropped."""
 
 
 class AnnotationFiles(QObject):
@@ -85,9 +86,10 @@ class AnnotationFiles(QObject):
         pane = self._window.panes.active
         dialog = QFileDialog(self._window, "Import annotations", _folder(pane))
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        names = ", ".join(each.name for each in FORMATS.values())
-        ends = " ".join(f"*{end}" for end in READ_SUFFIXES)
-        dialog.setNameFilters([f"{names} ({ends})", "All files (*)"])
+        formats = (*FORMATS.values(), MASK)
+        names = ", ".join(each.name for each in formats)
+        ends = dict.fromkeys(f"*{end}" for each in formats for end in each.suffixes)
+        dialog.setNameFilters([f"{names} ({' '.join(ends)})", "All files (*)"])
         dialog.setOption(QFileDialog.Option.HideNameFilterDetails)
         dialog.fileSelected.connect(lambda name: self.take(Path(name), pane))
         open_dialog(dialog)
@@ -134,7 +136,8 @@ class AnnotationFiles(QObject):
             step = taken_in(f"Import {path.name}", drawn, active.document.__contains__)
             if not active.do(step):
                 return
-            told.append(f"{many(len(drawn))} of {path.name} added; Ctrl+Z takes them back.")
+            taken_back = "it" if len(drawn) == 1 else "them"
+            told.append(f"{many(len(drawn))} of {path.name} added; Ctrl+Z takes {taken_back} back.")
             beside = _beside(drawn, active)
             if beside:
                 told.append(f"{beside:,} lie beside this slide; the file may be of another.")

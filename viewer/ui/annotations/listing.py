@@ -46,8 +46,14 @@ class Listing(QObject):
             self._dock.show_notice("" if is_open else "Open a slide to draw on it.")
         else:
             self._dock.model.show_document(active.document, active.mpp_um)
-            self._dock.show_notice(_notice(active.document.is_read_only, len(active.document)))
+            self.show_notice()
         self.show_chosen()
+
+    def show_notice(self) -> None:
+        """Whether the active pane's slide can be drawn on, and where to begin."""
+        active = self._part.active
+        if active is not None:
+            self._dock.show_notice(_notice(active.document.is_read_only, len(active.document)))
 
     def follow(self, step: Step) -> None:
         """Shows what a step of the active pane's document changed."""
@@ -57,10 +63,9 @@ class Listing(QObject):
         if not step.label:
             self.show()
             return
-        self._dock.model.apply(step)
-        self._dock.show_notice(_notice(active.document.is_read_only, len(active.document)))
-        if any(change.id in active.selection for change in step.changes):
-            self.show_chosen()
+        self._dock.apply(step)
+        self.show_notice()
+        self.show_chosen()
 
     def show_chosen(self) -> None:
         """Selects what is chosen in the active pane."""
@@ -69,7 +74,7 @@ class Listing(QObject):
             self._dock.show_chosen((), None, can_describe=False)
             return
         chosen = active.selection
-        one = active.chosen[0] if len(chosen) == 1 else None
+        one = next(iter(active.chosen), None) if len(chosen) == 1 else None
         self._dock.show_chosen(
             chosen,
             None if one is None else (one.id, one.description),

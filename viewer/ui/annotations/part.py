@@ -139,7 +139,7 @@ class AnnotationsPart(QObject):
         slide = SlideAnnotations(path, self._disk, lambda: self._window.settings.reader, self)
         slide.opened.connect(lambda: self._on_opened(slide))
         slide.failed.connect(self._window.show_trouble)
-        slide.trouble_changed.connect(self._show_notice)
+        slide.trouble_changed.connect(self._on_file_changed)
         slide.stepped.connect(lambda step: self._on_step(slide, step))
         return slide
 
@@ -187,6 +187,12 @@ class AnnotationsPart(QObject):
             self._listing.follow(step)
             self.models.touch()
             self._show_history()
+
+    def _on_file_changed(self) -> None:
+        """A file cannot be written, or can again; a slide may be drawn on now."""
+        self._show_notice()
+        self._listing.show_notice()
+        self._window.update_situation()
 
     def _on_chosen(self, each: PaneAnnotations) -> None:
         if each is self.active:

@@ -52,7 +52,7 @@ class StatisticsDialog(QDialog):
         told.setWordWrap(True)
         self.table = KeyedTree(self)
         self.table.setAccessibleName("Statistics of each class")
-        self.table.setHeaderLabels([each.replace("mm2", "mm²") for each in columns(mpp_um)])
+        self.table.setHeaderLabels([_signs(each) for each in columns(mpp_um)])
         self.table.setRootIsDecorated(False)
         self.table.setAlternatingRowColors(True)
         for each in figures:
@@ -78,6 +78,11 @@ class StatisticsDialog(QDialog):
         dialog.setDefaultSuffix("csv")
         dialog.fileSelected.connect(lambda name: self.export_requested.emit(Path(name)))
         open_dialog(dialog)
+
+
+def _signs(column: str) -> str:
+    """As people write units; files have them in plain letters."""
+    return column.replace("mm2", "mm²").replace("um", "µm").replace("px2", "px²")
 
 
 def _row(figures: ClassFigures, mpp_um: float | None) -> QTreeWidgetItem:

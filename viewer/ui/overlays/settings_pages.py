@@ -10,7 +10,6 @@ from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent, QPixmap
 from PySide6.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -24,6 +23,7 @@ from superqt import QLabeledDoubleRangeSlider
 
 from viewer.overlays.heatmap import COLOUR_MAPS, HeatmapStyle, gradient
 from viewer.overlays.object_style import ObjectStyle
+from viewer.ui.widgets import LetteredCombo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,7 @@ class ObjectsPage(QWidget):
         self.classes = QListWidget(self)
         self.classes.setAccessibleName("Classes")
         self.classes.setToolTip("Uncheck a class to leave it out")
-        self.measurement = QComboBox(self)
+        self.measurement = LetteredCombo(self)
         self.measurement.setAccessibleName("Colour by")
         self.bars = HistogramBars(self)
         self.range = QLabeledDoubleRangeSlider(Qt.Orientation.Horizontal, self)
@@ -122,9 +122,9 @@ class HeatmapPage(QWidget):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._style = HeatmapStyle()
-        self.shown = QComboBox(self)
+        self.shown = LetteredCombo(self)
         self.shown.setAccessibleName("Class")
-        self.colour_map = QComboBox(self)
+        self.colour_map = LetteredCombo(self)
         self.colour_map.addItems([name.capitalize() for name in COLOUR_MAPS])
         self.colour_map.setAccessibleName("Colours")
         self.range = QLabeledDoubleRangeSlider(Qt.Orientation.Horizontal, self)
