@@ -188,10 +188,10 @@ def test_cancel_ends_what_is_under_way(answer: object) -> None:
 def test_requests_keep_to_the_rate() -> None:
     with model_server([Say("a")] * 3) as server:
         asked = client(server, requests_per_min=300)
+        started_s = time.monotonic()
         for _ in range(3):
             asked.ask(QUESTION)
-        gaps = np.diff(server.times_s)
-    assert (gaps > 0.15).all()
+    assert time.monotonic() - started_s >= 2 * 60 / 300
 
 
 def test_the_limit_of_cost_holds() -> None:
