@@ -39,6 +39,7 @@ def test_models_are_listed_checked_and_added(tmp_path: Path) -> None:
         "Osteosarcoma",
         "Tissue likeness",
         "Tissue quality",
+        "Where to look",
         "Ours",
     ]
     assert "Ours" in coverslip("models", "list", folder=tmp_path).stdout

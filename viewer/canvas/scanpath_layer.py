@@ -15,9 +15,16 @@ if TYPE_CHECKING:
 
 
 class ScanpathLayer:
-    """Paints boxes with their numbers and colours."""
+    """Paints boxes with their numbers and colours.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    joined
+        Whether the way from box to box is painted.
+    """
+
+    def __init__(self, *, joined: bool = True) -> None:
+        self._is_joined = joined
         self._boxes: list[tuple[Box, QColor]] = []
 
     def clear(self) -> None:
@@ -34,7 +41,8 @@ class ScanpathLayer:
         seen = scene.view.box
         middles = [_on_screen(scene, box.center) for box, _ in self._boxes]
         painter.setPen(QPen(QColor(20, 20, 20, 150), 1.5))
-        painter.drawPolyline(QPolygonF(middles))
+        if self._is_joined:
+            painter.drawPolyline(QPolygonF(middles))
         font = QFont(painter.font())
         font.setPixelSize(12)
         font.setBold(True)

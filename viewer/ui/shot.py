@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QApplication
 
 from viewer.canvas.canvas import SlideCanvas
 from viewer.canvas.cell_layer import CellLayer
+from viewer.canvas.expected_layer import ExpectedLayer
 from viewer.canvas.layer import Stratum
 from viewer.canvas.objects_layer import ObjectsLayer
 from viewer.geometry import Point, Size, View
@@ -19,6 +20,7 @@ from viewer.inference.running import run_model
 from viewer.overlays.heatmap import HeatmapStyle, attention_heatmap, class_heatmap
 from viewer.overlays.object_map import ObjectMap
 from viewer.tiles.cache import TileCache
+from viewer.ui.overlays.shown_expected import boxes_of, expected_picture
 from viewer.ui.slide_pane import opened_slide
 from viewer.ui.view_picture import write_picture
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from viewer.canvas.layer import Layer
     from viewer.inference.bundle import ModelBundle
+    from viewer.overlays.vector_map import VectorMap
 
 _CACHE_BYTES = 512 << 20
 _PATIENCE_S = 120.0
@@ -123,16 +126,29 @@ def _overlay(path: Path, model: ModelBundle, canvas: SlideCanvas) -> tuple[Layer
     heatmap = None
     if run.judged is not None:
         heatmap = attention_heatmap(run.judged, HeatmapStyle(as_percentiles=True))
+    elif model.task == "attention":
+        return _expected(run.found, model), Stratum.HEATMAPS
     elif model.task == "classification":
         colours = [colour for _, colour in model.colours]
         heatmap = class_heatmap(run.found, HeatmapStyle(), colours)
     if heatmap is None:
         raise ShotError(
-            f"{model.name} paints nothing by itself: choose a model of objects, classes or slides."
+            f"{model.name} paints nothing by itself: choose a model of objects, classes, slides or "
+            "attention."
         )
     cells = CellLayer()
     cells.show_colours(heatmap.colours, run.found.cell, smooth=heatmap.classes is None)
     return cells, Stratum.HEATMAPS
+
+
+def _expected(found: VectorMap, model: ModelBundle) -> Layer:
+    """Where readers would look in the field, as the window shows it."""
+    layer = ExpectedLayer()
+    picture = expected_picture(found, HeatmapStyle(as_percentiles=True), model)
+    if picture is not None:
+        layer.show_colours(picture.colours, found.cell)
+        layer.show_boxes(boxes_of(picture))
+    return layer
 
 
 def _wait_until_sharp(canvas: SlideCanvas) -> None:

@@ -38,7 +38,7 @@ class Cells:
     Attributes
     ----------
     embedded
-        float16 (123, rows + 6, columns + 6): three cells beyond the slide on each side.
+        float16 (127, rows + 6, columns + 6): three cells beyond the slide on each side.
     known
         (rows, columns) whether the cell lies on the slide, in a block of cells with tissue.
     """

@@ -13,6 +13,7 @@ from viewer.agents.behaviour.readings import headers_of
 from viewer.agents.behaviour.saliency import (
     auc_judd,
     cc,
+    covered_share,
     kl,
     nss,
     recall_by_cover,
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 PREDICTOR = "predictor"
 MAPS = (PREDICTOR, *BASELINES)
-LOWER_IS_BETTER = ("KL", "KL bands")
 _RESAMPLES = 2000
 _CONFIDENCE = 0.95
 
@@ -110,13 +110,14 @@ def evaluate_predictor(
     rng = np.random.default_rng(seed)
     draws = rng.integers(len(measured), size=(_RESAMPLES, len(measured)))
     names = list(measured[0][0][PREDICTOR])
-    figures: dict[str, dict[str, Figure]] = {}
-    ahead: dict[str, dict[str, Figure]] = {}
-    for each in MAPS:
-        told = [name for name in names if name in measured[0][0][each]]
-        figures[each] = {name: _figure(_values(measured, each, name), draws) for name in told}
-        if each != PREDICTOR:
-            ahead[each] = {name: _figure(_lead(measured, each, name), draws) for name in told}
+    figures = {
+        each: {name: _figure(_values(measured, each, name), draws) for name in names}
+        for each in MAPS
+    }
+    ahead = {
+        each: {name: _figure(_lead(measured, each, name), draws) for name in names}
+        for each in BASELINES
+    }
     sessions = sum(len(slide) for slide in measured)
     return Evaluation(len(measured), sessions, figures, ahead, left_out)
 
@@ -128,21 +129,21 @@ def _measured(
     expected = predictor.expected(slide.source, slide.mpp_um)
     shares = np.nan_to_num(expected.shares)
     maps = {PREDICTOR: shares.sum(0), **baseline_maps(slide, seed)}
-    on_slide = _on_slide(slide)
     proposed = {
         name: proposals(expected if name == PREDICTOR else _as_expected(each, expected), max(ks))
         for name, each in maps.items()
     }
+    known = slide.known
     told: list[dict[str, dict[str, float]]] = []
     for reading in slide.readings:
-        true = reading.seconds.sum(0)[on_slide]
+        true = reading.seconds.sum(0)[known]
         if true.sum() <= 0:
             continue
-        fixations = _fixations(reading, slide, on_slide)
+        fixations = _fixations(reading, slide)
         boxes = [each.box for each in reading.boxes]
         by_map: dict[str, dict[str, float]] = {}
         for name, each in maps.items():
-            flat = each[on_slide]
+            flat = each[known]
             by_map[name] = {
                 "NSS": nss(flat, fixations),
                 "AUC-Judd": auc_judd(flat, fixations),
@@ -153,7 +154,9 @@ def _measured(
                 first = [proposal.box for proposal in proposed[name][:k]]
                 by_map[name][f"recall@{k} IoU"] = recall_by_overlap(boxes, first)
                 by_map[name][f"recall@{k} cover"] = recall_by_cover(boxes, first)
-        by_map[PREDICTOR] |= _of_bands(shares[:, on_slide], reading.seconds[:, on_slide])
+                by_map[name][f"area@{k}"] = covered_share(slide.grid.slide, first)
+            spread = shares[:, known] if name == PREDICTOR else _evenly(flat, len(shares))
+            by_map[name] |= _of_bands(spread, reading.seconds[:, known])
         told.append(by_map)
     return told
 
@@ -166,6 +169,11 @@ def _of_bands(told: NDArray[np.float32], true: NDArray[np.float32]) -> dict[str,
     """
     spreads = [values.sum(1) / max(float(values.sum()), 1e-12) for values in (told, true)]
     return {"KL bands": kl(told, true), "bands": float(np.minimum(*spreads).sum())}
+
+
+def _evenly(values: NDArray[np.float32], bands: int) -> NDArray[np.float32]:
+    """A baseline over magnifications, of which it knows nothing."""
+    return np.tile(values / bands, (bands, 1)).astype(np.float32)
 
 
 def _as_expected(values: NDArray[np.float32], expected: ExpectedAttention) -> ExpectedAttention:
@@ -181,18 +189,12 @@ def _as_expected(values: NDArray[np.float32], expected: ExpectedAttention) -> Ex
     )
 
 
-def _on_slide(slide: SlideRead) -> NDArray[np.bool_]:
-    rows, columns = slide.known.shape
-    size, cell = slide.grid.slide, slide.cell_px
-    inside_y = np.arange(rows) * cell < size.height
-    return inside_y[:, None] & (np.arange(columns) * cell < size.width)
-
-
-def _fixations(reading: Reading, slide: SlideRead, on_slide: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Where each action stayed longest, as indices of the cells on the slide."""
-    number = np.full(on_slide.shape, -1, np.intp)
-    number[on_slide] = np.arange(int(on_slide.sum()))
-    rows, columns = on_slide.shape
+def _fixations(reading: Reading, slide: SlideRead) -> NDArray[np.intp]:
+    """Where each action stayed longest, as indices among the known cells."""
+    known = slide.known
+    number = np.full(known.shape, -1, np.intp)
+    number[known] = np.arange(int(known.sum()))
+    rows, columns = known.shape
     found: list[int] = []
     for each in reading.boxes:
         row, column = (
@@ -214,7 +216,7 @@ def _values(
 def _lead(
     measured: Sequence[Sequence[Mapping[str, Mapping[str, float]]]], baseline: str, name: str
 ) -> list[NDArray[np.float64]]:
-    sign = -1 if name in LOWER_IS_BETTER else 1
+    sign = -1 if name.startswith(("KL", "area")) else 1
     ours, theirs = _values(measured, PREDICTOR, name), _values(measured, baseline, name)
     return [sign * (a - b) for a, b in zip(ours, theirs, strict=True)]
 

@@ -34,7 +34,7 @@ class Example:
     Attributes
     ----------
     variants
-        float16 (v, 123, rows + 6, columns + 6): the slide as it is, then in other stains.
+        float16 (v, 127, rows + 6, columns + 6): the slide as it is, then in other stains.
     known
         (rows, columns).
     shares

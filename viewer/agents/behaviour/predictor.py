@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from viewer.agents.behaviour.proposing import Proposal
     from viewer.geometry import Size
     from viewer.inference.bundle import ModelBundle
+    from viewer.overlays.vector_map import VectorMap
     from viewer.slides.source import SlideSource
 
 
@@ -134,6 +135,16 @@ def expected_attention(
     shares = (powers / max(float(np.nansum(powers)), 1e-12)).astype(np.float32)
     box_px = tuple((width / mpp_um, height / mpp_um) for width, height in box_um)
     return ExpectedAttention(shares, magnifications, box_px, cell_px, slide)
+
+
+def expected_of(
+    found: VectorMap, bundle: ModelBundle, box_um: list[tuple[float, float]]
+) -> ExpectedAttention:
+    """Of what the engine has found so far, as if that were all of the slide."""
+    told = np.moveaxis(found.values.astype(np.float32), 2, 0)
+    return expected_attention(
+        told, magnifications_of(bundle), box_um, found.cell, found.grid.slide, found.mpp_um
+    )
 
 
 def magnifications_of(bundle: ModelBundle) -> tuple[float | None, ...]:

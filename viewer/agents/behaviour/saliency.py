@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from viewer.agents.behaviour.proposing import overlap
+from viewer.geometry import Box
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from viewer.geometry import Box
+    from viewer.geometry import Size
 
     Map = NDArray[np.floating]
 
@@ -97,16 +98,22 @@ def recall_by_cover(boxes: Sequence[Box], proposed: Sequence[Box], least: float 
     return float(np.mean([_covered(box, proposed) >= least for box in boxes]))
 
 
+def covered_share(slide: Size, boxes: Sequence[Box]) -> float:
+    """The share of the slide that lies in boxes: what recall by cover was paid for with."""
+    whole = Box(0, 0, slide.width, slide.height)
+    return _covered(whole, boxes, 128)
+
+
 def _distribution(values: Map) -> NDArray[np.float64]:
     flat = np.maximum(np.nan_to_num(np.asarray(values, np.float64).ravel()), 0)
     total = flat.sum()
     return flat / total if total > 0 else np.full(len(flat), 1 / len(flat))
 
 
-def _covered(box: Box, proposed: Sequence[Box]) -> float:
-    steps = (np.arange(16) + 0.5) / 16
+def _covered(box: Box, proposed: Sequence[Box], points: int = 16) -> float:
+    steps = (np.arange(points) + 0.5) / points
     x, y = box.x0 + steps * box.width, (box.y0 + steps * box.height)[:, None]
-    inside = np.zeros((16, 16), bool)
+    inside = np.zeros((points, points), bool)
     for each in proposed:
         inside |= (x >= each.x0) & (x < each.x1) & (y >= each.y0) & (y < each.y1)
     return float(inside.mean())

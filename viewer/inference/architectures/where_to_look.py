@@ -20,8 +20,14 @@ MARGIN_CELLS = 4
 """Cells round those that it answers for: one for the encoder's reach, three for the head's."""
 _SCALES = 3
 _REACH_CELLS = 3
-CHANNELS = 3 + sum(WIDTHS[:_SCALES])
-"""Of a cell: its mean colour, and the mean of each channel at the encoder's three finer scales."""
+_COLOURS = 7
+CHANNELS = _COLOURS + sum(WIDTHS[:_SCALES])
+"""Of a cell: its colours, and the mean of each channel at the encoder's three finer scales."""
+_MEAN, _STD = 0.6, 0.25
+"""What the encoder's pictures were normalised by."""
+_STAINS = ((0.650, 0.704, 0.286), (0.072, 0.990, 0.105), (0.268, 0.570, 0.776))
+"""Optical density of haematoxylin, eosin and a rest in red, green and blue; Ruifrok and Johnston
+2001."""
 
 
 class FoldedBlock(nn.Module):
@@ -47,22 +53,47 @@ class FoldedBlock(nn.Module):
         self.skip.load_state_dict(block.skip.state_dict())
 
 
-class CellEncoder(nn.Module):
-    """(n, 3, h, w) normalised RGB -> (n, 123, h / 16, w / 16), the embedding of each cell.
+class StainAmounts(nn.Module):
+    """(n, 3, h, w) normalised RGB -> (n, 7, h / 16, w / 16), the colours of each cell.
 
-    The three finer scales of the tissue encoder, averaged over each cell instead of over a whole
-    patch. They see no further than 14 pixels beyond their cell.
+    Its mean red, green and blue, the mean of its three stains by colour deconvolution, and the
+    deviation of its haematoxylin, which nuclei make.
+    """
+
+    unmix: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        stains = torch.tensor(_STAINS)
+        unmix = torch.linalg.inv(stains / stains.norm(dim=1, keepdim=True)).T
+        self.register_buffer("unmix", unmix[..., None, None].contiguous(), persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        density = -torch.log10((x * _STD + _MEAN).clamp(1 / 256, 1.0))
+        stains = nn.functional.conv2d(density, self.unmix)
+        means = nn.functional.avg_pool2d(stains, CELL_PX)
+        squares = nn.functional.avg_pool2d(stains[:, :1] ** 2, CELL_PX)
+        deviation = (squares - means[:, :1] ** 2).clamp(min=0).sqrt()
+        return torch.cat([nn.functional.avg_pool2d(x, CELL_PX), means, deviation], 1)
+
+
+class CellEncoder(nn.Module):
+    """(n, 3, h, w) normalised RGB -> (n, 127, h / 16, w / 16), the embedding of each cell.
+
+    Its colours, and the three finer scales of the tissue encoder, averaged over each cell instead
+    of over a whole patch. They see no further than 14 pixels beyond their cell.
     """
 
     def __init__(self) -> None:
         super().__init__()
+        self.colours = StainAmounts()
         self.stem = FoldedBlock(3, WIDTHS[0])
         self.down = nn.ModuleList(
             FoldedBlock(WIDTHS[scale], WIDTHS[scale + 1]) for scale in range(_SCALES - 1)
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        pooled = [nn.functional.avg_pool2d(x, CELL_PX)]
+        pooled = [self.colours(x)]
         x = self.stem(x)
         pooled.append(nn.functional.avg_pool2d(x, CELL_PX))
         for scale, block in enumerate(self.down, 1):
@@ -82,7 +113,7 @@ class CellEncoder(nn.Module):
 
 
 class AttentionHead(nn.Module):
-    """(n, 123, rows + 6, columns + 6) -> (n, bands, rows, columns) logits.
+    """(n, 127, rows + 6, columns + 6) -> (n, bands, rows, columns) logits.
 
     Nothing is padded: each answer has seen the seven by seven cells about its own.
     """

@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, Signal
 from viewer.inference.engine import Progress
 from viewer.overlays.object_map import ObjectMap
 from viewer.ui.overlays.shown_attention import ShownAttention
+from viewer.ui.overlays.shown_expected import ShownExpected
 from viewer.ui.overlays.shown_heatmap import ShownHeatmap
 from viewer.ui.overlays.shown_objects import ShownObjects
 
@@ -80,7 +81,8 @@ class Overlay(QObject):
         if isinstance(found, ObjectMap):
             self.shown = ShownObjects(canvas, found, origin, self)
         else:
-            kind = ShownAttention if origin.task == "slide" else ShownHeatmap
+            kinds = {"slide": ShownAttention, "attention": ShownExpected}
+            kind = kinds.get(origin.task, ShownHeatmap)
             self.shown = kind(canvas, found, origin, self.identity, self)
         self.shown.changed.connect(self.changed)
         canvas.add_layer(self.shown.layer, self.shown.stratum)

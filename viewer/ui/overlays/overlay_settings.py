@@ -13,7 +13,7 @@ from viewer.overlays.heatmap import Mark, Query
 from viewer.overlays.object_style import histogram
 from viewer.overlays.result_at import ResultAt
 from viewer.ui.overlays.gallery import GalleryField, travel_to
-from viewer.ui.overlays.shown_heatmap import ShownHeatmap
+from viewer.ui.overlays.shown_heatmap import LIKELIEST_CLASS, ShownHeatmap
 from viewer.ui.overlays.shown_objects import MEASURE_COLOURS, ShownObjects
 
 if TYPE_CHECKING:
@@ -67,7 +67,10 @@ class OverlaySettings(QObject):
                 self._show_objects(run, run.shown)
                 self._dock.objects.filled.setChecked(run.shown.layer.is_filled)
             case ShownHeatmap():
-                self._dock.heatmap.show_style(run.shown.style, run.shown.choices())
+                names, whole = run.shown.choices(), run.shown.whole
+                is_value = not names or whole != LIKELIEST_CLASS
+                page = self._dock.heatmap
+                page.show_style(run.shown.style, names, whole, is_value=is_value)
                 self._show_marks(run.shown)
         self.show_figures(run)
 

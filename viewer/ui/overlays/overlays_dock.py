@@ -91,7 +91,9 @@ class OverlaysDock(QDockWidget):
         """Shows what can be set of an overlay that is on; an empty task shows nothing."""
         self.settings.setVisible(bool(task))
         self.objects.setVisible(task == "instances")
-        self.heatmap.setVisible(task in ("classification", "embedding", "slide", "scores"))
+        self.heatmap.setVisible(
+            task in ("classification", "embedding", "attention", "slide", "scores")
+        )
         self.query.setVisible(task == "embedding")
         with QSignalBlocker(self.opacity):
             self.opacity.setValue(round(100 * opacity))

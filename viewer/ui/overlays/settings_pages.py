@@ -122,6 +122,7 @@ class HeatmapPage(QWidget):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._style = HeatmapStyle()
+        self._is_whole_value = True
         self.shown = LetteredCombo(self)
         self.shown.setAccessibleName("Class")
         self.colour_map = LetteredCombo(self)
@@ -147,12 +148,25 @@ class HeatmapPage(QWidget):
         self.range.valueChanged.connect(lambda _: self._tell())
         self.percentiles.clicked.connect(lambda _: self._tell())
 
-    def show_style(self, style: HeatmapStyle, names: Sequence[str]) -> None:
-        """Shows a style; names of classes, none where there is only one value."""
+    def show_style(
+        self, style: HeatmapStyle, names: Sequence[str], whole: str, *, is_value: bool
+    ) -> None:
+        """Shows a style.
+
+        Parameters
+        ----------
+        names
+            Of classes; none where there is only one value.
+        whole
+            What is shown where no class is chosen.
+        is_value
+            Whether that is a value, and not a class.
+        """
         self._style = style
+        self._is_whole_value = is_value
         with QSignalBlocker(self.shown), QSignalBlocker(self.range):
             self.shown.clear()
-            self.shown.addItem("Likeliest class", None)
+            self.shown.addItem(whole, None)
             for index, name in enumerate(names):
                 self.shown.addItem(name, index)
             self.shown.setCurrentIndex(0 if style.shown is None else style.shown + 1)
@@ -161,7 +175,7 @@ class HeatmapPage(QWidget):
         self.colour_map.setCurrentIndex(COLOUR_MAPS.index(style.colour_map))
         self.percentiles.setChecked(style.as_percentiles)
         self.legend.show_map(style.colour_map)
-        self._enable(is_value=style.shown is not None or not names)
+        self._enable()
 
     def _tell(self) -> None:
         low, high = self.range.value()
@@ -174,10 +188,11 @@ class HeatmapPage(QWidget):
             as_percentiles=self.percentiles.isChecked(),
         )
         self.legend.show_map(self._style.colour_map)
-        self._enable(is_value=self._style.shown is not None or self.shown.count() == 1)
+        self._enable()
         self.style_changed.emit(self._style)
 
-    def _enable(self, *, is_value: bool) -> None:
+    def _enable(self) -> None:
+        is_value = self._style.shown is not None or self._is_whole_value
         for widget in (self.colour_map, self.percentiles, self.legend):
             widget.setEnabled(is_value)
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+LIKELIEST_CLASS = "Likeliest class"
 _PAUSE_MS = 60
 """Between pictures while blocks come in or a slider moves."""
 
@@ -42,6 +43,8 @@ class ShownHeatmap(QObject):
     """Makes the picture anew, off the window's thread, whenever what it shows changed."""
 
     stratum = Stratum.HEATMAPS
+    whole = LIKELIEST_CLASS
+    """What is shown where no class is chosen."""
     changed = Signal()
 
     def __init__(
@@ -56,7 +59,7 @@ class ShownHeatmap(QObject):
         self.found = found
         self.style = HeatmapStyle()
         self.heatmap: Heatmap | None = None
-        self.layer = CellLayer()
+        self.layer: CellLayer = CellLayer()
         self._canvas = canvas
         self._origin = origin
         self._identity = identity

@@ -1,0 +1,67 @@
+"""A predictor of where readers look, dropped on the window."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import msgspec
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QImage
+from pytestqt.qtbot import QtBot
+from ui_steps import drop, press
+
+from viewer.inference.model_library import BUNDLED, find_model
+from viewer.ui.main_window import MainWindow
+from viewer.ui.overlays.shown_expected import ExpectedPicture, ShownExpected
+from viewer.ui.shot import Shot, take_shot
+
+_PATIENCE_MS = 60_000
+
+
+def test_a_dropped_predictor_shows_a_heatmap_and_boxes(
+    slide_window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    folder = tmp_path / "mine"
+    shutil.copytree(BUNDLED / "where-to-look", folder)
+    about = msgspec.json.decode((folder / "model.json").read_bytes())
+    about["name"] = "Mine"
+    (folder / "model.json").write_bytes(msgspec.json.encode(about))
+    pane = slide_window.panes.active
+    before = pane.canvas.grab().toImage()
+    drop(slide_window, [folder])
+    qtbot.waitUntil(lambda: slide_window.overlays.run_of(pane) is not None, timeout=_PATIENCE_MS)
+    run = slide_window.overlays.run_of(pane)
+    assert run is not None
+    assert run.origin.name == "Mine"
+    shown = run.shown
+    assert isinstance(shown, ShownExpected)
+    qtbot.waitUntil(
+        lambda: not run.progress.is_busy and isinstance(shown.heatmap, ExpectedPicture),
+        timeout=_PATIENCE_MS,
+    )
+    dock = slide_window.overlays.dock
+    qtbot.waitUntil(lambda: "Time by magnification" in dock.figures.text())
+    picture = shown.heatmap
+    assert isinstance(picture, ExpectedPicture)
+    assert picture.proposals
+    assert pane.canvas.grab().toImage() != before
+    page = dock.heatmap
+    assert page.shown.itemText(0) == "All magnifications"
+    assert [page.shown.itemText(i) for i in range(1, page.shown.count())][-2:] == ["20x", "40x"]
+    assert page.colour_map.isEnabled()
+    page.shown.setCurrentIndex(page.shown.count() - 1)
+    page.shown.activated.emit(page.shown.count() - 1)
+    qtbot.waitUntil(lambda: shown.style.shown == page.shown.count() - 2)
+    assert page.colour_map.isEnabled()
+    slide_window.panes.active.focus()
+    press(qtbot, slide_window, Qt.Key.Key_D)
+    assert not run.is_visible
+
+
+def test_a_picture_shows_where_to_look(qtbot: QtBot, tmp_path: Path, sample_slide: Path) -> None:
+    whole = Shot(None, None, None, (300, 400))
+    take_shot(sample_slide, whole, tmp_path / "plain.png")
+    told = Shot(None, None, None, (300, 400), model=find_model("where-to-look"))
+    take_shot(sample_slide, told, tmp_path / "told.png")
+    assert QImage(str(tmp_path / "plain.png")) != QImage(str(tmp_path / "told.png"))
