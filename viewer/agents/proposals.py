@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 FIELD_UM = 500.0
 """Side of a proposed box; a high-power field is about as wide."""
+_LEAST_SIDE_PX = 256.0
+"""Of a box on a slide that was scanned so coarsely that `FIELD_UM` would show nothing."""
 _OF_SLIDE = 0.35
 """A box is at most this share of the slide's shorter side."""
 _SIDE_WITHOUT_SCALE = 8
@@ -93,7 +95,7 @@ class TissueProposer:
         shorter = min(slide.width, slide.height)
         mpp_um = optics.mean_mpp_um
         side = shorter / _SIDE_WITHOUT_SCALE if mpp_um is None else FIELD_UM / mpp_um
-        side = min(side, shorter * _OF_SLIDE)
+        side = min(max(side, _LEAST_SIDE_PX), shorter * _OF_SLIDE)
         picture = picture_of(source, slide, _PICTURE_PX)
         tissue = _tissue(source, picture)
         scale = picture.shape[1] / slide.width
