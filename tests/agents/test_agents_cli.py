@@ -70,6 +70,11 @@ def test_a_model_reads_a_slide_only_once_it_is_permitted(
         assert path.is_dir() or KEY.encode() not in path.read_bytes(), path
     shown = coverslip("sessions", "show", session, "--json")
     assert json.loads(shown.stdout)["origin"] == "agent"
+    exported = coverslip(
+        "sessions", "export", session, "-o", tmp_path / "dataset", "--slides", sample_slide.parent
+    )
+    assert exported.returncode == 0, exported.stderr
+    assert list((tmp_path / "dataset").rglob("*.parquet"))
 
 
 @pytest.mark.parametrize(
