@@ -12,7 +12,7 @@ from PySide6.QtCore import QItemSelectionModel, QPoint, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication, QInputDialog, QLineEdit, QMenu
 from pytestqt.qtbot import QtBot
-from ui_steps import ALT, CTRL, SHIFT, drop, open_dialog, press, rest, show_slide
+from ui_steps import ALT, CTRL, SHIFT, back_to_slide, drop, open_dialog, press, rest, show_slide
 
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import adding
@@ -67,13 +67,6 @@ def _draw(
     active = window.annotations.active
     assert active is not None
     return list(active.document)[-1]
-
-
-def _back(window: MainWindow, qtbot: QtBot) -> None:
-    """From a dialog to the slide."""
-    window.activateWindow()
-    qtbot.waitUntil(window.isActiveWindow)
-    window.panes.active.focus()
 
 
 def _saved(window: MainWindow, qtbot: QtBot) -> None:
@@ -445,7 +438,7 @@ def test_classes_are_edited_kept_and_follow_what_is_drawn(
     dialog.accept()
     (drawn,) = _active(listed, qtbot).document
     assert (drawn.class_name, drawn.shown_colour) == ("Carcinoma", "#123456")
-    _back(listed, qtbot)
+    back_to_slide(listed, qtbot)
     press(qtbot, listed, Qt.Key.Key_Z, CTRL)
     press(qtbot, listed, Qt.Key.Key_2, CTRL)
     press(qtbot, listed, Qt.Key.Key_1, CTRL)
@@ -494,7 +487,7 @@ def test_an_earlier_version_is_brought_back_and_that_is_undone(
     dialog.table.selectRow(1)
     qtbot.mouseClick(dialog.bring_back, LEFT)
     qtbot.waitUntil(lambda: [each.id for each in active.document] == [first.id])
-    _back(listed, qtbot)
+    back_to_slide(listed, qtbot)
     press(qtbot, listed, Qt.Key.Key_Z, CTRL)
     assert len(active.document) == 0
 

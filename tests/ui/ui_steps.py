@@ -35,6 +35,13 @@ def rest(window: MainWindow, qtbot: QtBot) -> None:
     )
 
 
+def back_to_slide(window: MainWindow, qtbot: QtBot) -> None:
+    """From a dialog that closed to the slide."""
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    window.panes.active.focus()
+
+
 def settled_picture(canvas: SlideCanvas, qtbot: QtBot) -> QImage:
     """The canvas's picture once it keeps its size and looks the same several frames in a row."""
     same = 0
