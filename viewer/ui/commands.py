@@ -1313,6 +1313,15 @@ COMMANDS: tuple[Command, ...] = (
         checkable=True,
     ),
     Command(
+        "panels.questions",
+        "&Questions",
+        "mdi6.form-select",
+        "Answer the questions of a form for the slide on screen",
+        PANELS,
+        ("Ctrl+Shift+Q",),
+        checkable=True,
+    ),
+    Command(
         "panels.display",
         "&Brightness and contrast",
         "mdi6.brightness-6",

@@ -21,6 +21,7 @@ from viewer.projects.project_file import is_project
 from viewer.ui.background import Background
 from viewer.ui.projects.open_project import OpenProject
 from viewer.ui.projects.project_dock import ProjectDock
+from viewer.ui.projects.questions_part import QuestionsPart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +44,7 @@ class ProjectsPart(QObject):
         self._sorter = Background("look at paths", 1, self)
         self.opened = OpenProject(self)
         self.dock = ProjectDock(self.opened, window)
+        self.questions = QuestionsPart(window, self.opened)
         self._connect()
 
     @property
@@ -64,6 +66,7 @@ class ProjectsPart(QObject):
     def shut_down(self) -> None:
         """Writes what is left and ends the threads."""
         self._sorter.close()
+        self.questions.shut_down()
         self.dock.shut_down()
         self.opened.shut_down()
 

@@ -1,0 +1,176 @@
+"""The panel of questions: a form, filled in for the slide on screen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDockWidget,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from viewer.projects.forms import is_answered
+from viewer.ui.projects.question_fields import QuestionField, field_for
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from viewer.projects.forms import Answer, Form
+
+_NO_FORM = "Open a project with questions, or load a form from a JSON file."
+_NO_SLIDE = "Open a slide to answer the questions for it."
+
+
+class QuestionsDock(QDockWidget):
+    """Shows one form at a time; answers go out as they are given."""
+
+    answered = Signal(str, str, object)
+    """Form id, question id, Answer."""
+    form_chosen = Signal()
+    """Another form is on screen, or the panel came into view."""
+    load_requested = Signal()
+    export_requested = Signal()
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__("Questions", parent)
+        self.setObjectName("questions")
+        self.fields: dict[str, QuestionField] = {}
+        self._forms: dict[str, Form] = {}
+        self._answers: Mapping[str, Mapping[str, Answer]] = {}
+        self._made_for: Form | None = None
+        self._is_shown = False
+        self.forms = QComboBox(self)
+        self.forms.setAccessibleName("Form")
+        self.forms.currentIndexChanged.connect(lambda _: self._show_form())
+        self.who = QLabel(self)
+        self.told = QLabel(self)
+        for label in (self.who, self.told):
+            label.setTextFormat(Qt.TextFormat.PlainText)
+            label.setProperty("dim", "true")
+            label.setWordWrap(True)
+        self._area = QScrollArea(self)
+        self._area.setWidgetResizable(True)
+        self._area.setFrameShape(QFrame.Shape.NoFrame)
+        self._area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.load = QPushButton("Load form...", self)
+        self.load.setToolTip("Read questions from a JSON file; into the project where one is open")
+        self.export = QPushButton("Export answers...", self)
+        self.export.setToolTip("Write the answers of all readers to a CSV file")
+        self.load.clicked.connect(self.load_requested)
+        self.export.clicked.connect(self.export_requested)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.load)
+        buttons.addWidget(self.export)
+        body = QWidget(self)
+        layout = QVBoxLayout(body)
+        layout.setContentsMargins(6, 6, 6, 6)
+        for widget in (self.forms, self.who):
+            layout.addWidget(widget)
+        layout.addWidget(self._area, 1)
+        layout.addWidget(self.told)
+        layout.addLayout(buttons)
+        self.setWidget(body)
+        self.setFocusProxy(self._area)
+        self.visibilityChanged.connect(lambda visible: visible and self.form_chosen.emit())
+        self.show_forms([])
+
+    @property
+    def form(self) -> Form | None:
+        """The form on screen."""
+        return self._forms.get(self.forms.currentData() or "")
+
+    def show_forms(self, forms: Sequence[Form]) -> None:
+        """Offers these forms; the one on screen stays there where it is among them."""
+        chosen = self.forms.currentData()
+        if list(self._forms.values()) == list(forms) and self._is_shown:
+            return
+        self._is_shown = True
+        self._forms = {form.id: form for form in forms}
+        with QSignalBlocker(self.forms):
+            self.forms.clear()
+            for form in forms:
+                self.forms.addItem(form.shown_title, form.id)
+            self.forms.setCurrentIndex(max(0, self.forms.findData(chosen)) if forms else -1)
+        self.forms.setVisible(len(forms) > 1)
+        self._show_form()
+
+    def show_answers(
+        self, who: str, answers: Mapping[str, Mapping[str, Answer]], *, can_answer: bool
+    ) -> None:
+        """Shows what was answered for a slide; `who` tells the slide and the reader."""
+        self._answers = answers
+        self.who.setText(who if can_answer else _NO_SLIDE)
+        self._area.setEnabled(can_answer)
+        given = answers.get(self.form.id, {}) if self.form is not None else {}
+        for id_, field in self.fields.items():
+            field.show_answer(given.get(id_))
+        self.tell_progress(answers)
+
+    def tell_progress(self, answers: Mapping[str, Mapping[str, Answer]], trouble: str = "") -> None:
+        """How many questions are answered, or why answers are not kept."""
+        form = self.form
+        self._answers = answers
+        if form is None or trouble:
+            self.told.setText(trouble)
+            return
+        given = answers.get(form.id, {})
+        count = sum(is_answered(given.get(question.id)) for question in form.questions)
+        left = [q for q in form.questions if q.required and not is_answered(given.get(q.id))]
+        told = f"{count} of {len(form.questions)} answered"
+        self.told.setText(f"{told}, {len(left)} required (*) left" if left else f"{told}.")
+
+    def finish(self) -> None:
+        """Gives what is still being typed."""
+        for field in self.fields.values():
+            field.finish()
+
+    def _show_form(self) -> None:
+        form = self.form
+        self.finish()
+        if form != self._made_for or form is None:
+            self._make_fields(form)
+        given = self._answers.get(form.id, {}) if form is not None else {}
+        for id_, field in self.fields.items():
+            field.show_answer(given.get(id_))
+        self.tell_progress(self._answers)
+        self.form_chosen.emit()
+
+    def _make_fields(self, form: Form | None) -> None:
+        self._made_for = form
+        self.fields = {}
+        page = QWidget(self._area)
+        layout = QVBoxLayout(page)
+        layout.setContentsMargins(2, 0, 8, 0)
+        if form is None:
+            told = QLabel(_NO_FORM, page)
+            told.setWordWrap(True)
+            told.setProperty("dim", "true")
+            layout.addWidget(told)
+        else:
+            title = QLabel(form.shown_title, page)
+            title.setTextFormat(Qt.TextFormat.PlainText)
+            title.setWordWrap(True)
+            font = title.font()
+            font.setPointSizeF(font.pointSizeF() * 1.15)
+            title.setFont(font)
+            layout.addWidget(title)
+            for question in form.questions:
+                self._add_field(form.id, field_for(question, page), layout)
+        layout.addStretch(1)
+        self._area.setWidget(page)
+        self.export.setEnabled(form is not None)
+
+    def _add_field(self, form_id: str, field: QuestionField, layout: QVBoxLayout) -> None:
+        self.fields[field.question.id] = field
+        layout.addWidget(field)
+        field.answered.connect(
+            lambda answer, id_=field.question.id: self.answered.emit(form_id, id_, answer)
+        )
