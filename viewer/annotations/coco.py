@@ -17,7 +17,7 @@ from shapely.ops import split
 
 from viewer.annotations.annotation import NO_COLOUR, Annotation, AnnotationClass, repaired
 from viewer.annotations.coco_runs import region_of_runs
-from viewer.annotations.json_elements import JsonElements, Torn
+from viewer.annotations.json_elements import JsonElements, Torn, as_members
 from viewer.annotations.losses import each_alone
 from viewer.annotations.packed_files import packed, unpacked
 from viewer.annotations.reading import AnnotationFileError, Problem
@@ -165,7 +165,7 @@ def _salvaged(data: bytes) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {name: [] for name in _LISTS}
     for begin in _BEGINNING.finditer(data):
         rest = BytesIO(data[begin.end() - 1 :])
-        elements = JsonElements(rest.read)
+        elements = JsonElements(rest.read, as_members)
         elements.array_begins("", frozenset())
         for batch in elements.batches():
             found[begin[1].decode()] += [

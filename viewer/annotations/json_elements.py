@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 import numpy as np
@@ -67,17 +67,23 @@ def as_members(text: bytes) -> Members:
             raise ValueError("it is no JSON that can be read") from error
 
 
+_T = TypeVar("_T")
+
+
 @dataclass(slots=True)
-class JsonElements:
+class JsonElements(Generic[_T]):
     """Text of a file with a place in it: first its head, then the objects of its array.
 
     Parameters
     ----------
     read
         Gives at most so many bytes, none at the end of the file.
+    decode
+        Makes of an object what is given; raises ValueError where it is no JSON object.
     """
 
     read: Callable[[int], bytes]
+    decode: Callable[[bytes], _T]
     _text: bytes = b""
     _is_all: bool = False
     _is_array: bool = field(default=False, init=False)
@@ -128,7 +134,7 @@ class JsonElements:
             self._text = self._text[-_FEATURE_BYTES:]
             self._fill(_PIECE_BYTES)
 
-    def batches(self) -> Iterator[list[Members | Torn]]:
+    def batches(self) -> Iterator[list[_T | Torn]]:
         """The elements, some hundreds at a time; never raises."""
         size = _PIECE_BYTES
         self._fill(size)
@@ -188,16 +194,16 @@ class JsonElements:
             return {}
         raise DamagedHeadError("its beginning is no JSON")
 
-    def _batch(self) -> list[Members | Torn]:
+    def _batch(self) -> list[_T | Torn]:
         """What is whole in the text; the text then begins behind it."""
-        batch: list[Members | Torn] = []
+        batch: list[_T | Torn] = []
         text, at = self._text, 0
         spans = _objects_in(text).tolist()
         for index, (start, end) in enumerate(spans):
             if text[at:start].strip(_BETWEEN) and self._passed(text, at, start, batch):
                 return batch
             try:
-                batch.append(as_members(text[start:end]))
+                batch.append(self.decode(text[start:end]))
             except ValueError as error:
                 batch.append(Torn(str(error)))
                 if not _goes_on(text, spans, index):
@@ -208,7 +214,7 @@ class JsonElements:
         self._text = text[at:]
         return batch
 
-    def _passed(self, text: bytes, at: int, stop: int, batch: list[Members | Torn]) -> bool:
+    def _passed(self, text: bytes, at: int, stop: int, batch: list[_T | Torn]) -> bool:
         """Takes note of what is no object between two; whether the array ends there."""
         between = text[at:stop].decode("latin-1")
         place = 0
@@ -227,9 +233,9 @@ class JsonElements:
                 batch.append(Torn("it is no JSON that can be read"))
                 return False
 
-    def _leftover(self) -> Iterator[list[Members | Torn]]:
+    def _leftover(self) -> Iterator[list[_T | Torn]]:
         """What remains at the end of the file: the end of the array, or what is torn."""
-        batch: list[Members | Torn] = []
+        batch: list[_T | Torn] = []
         opened = self._text.find(b"{")
         stop = len(self._text) if opened < 0 else opened
         if self._text[:stop].strip(_BETWEEN) and self._passed(self._text, 0, stop, batch):
@@ -240,7 +246,9 @@ class JsonElements:
             yield [Torn("the file ends or is damaged in the middle of it")]
             self._text = self._text[opened + 1 :]
             if self.next_feature():
-                yield from JsonElements(lambda _: b"", self._text, _is_all=True).batches()
+                yield from JsonElements(
+                    lambda _: b"", self.decode, self._text, _is_all=True
+                ).batches()
         elif self._is_array and not self._has_ended:
             yield [Torn("the file breaks off here")]
 
