@@ -12,7 +12,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 def main() -> None:
-    """Writes window.png, as a first start shows it, replay.png and overlays.png."""
+    """Writes window.png, as a first start shows it, and those of the other scripts."""
     with tempfile.TemporaryDirectory() as folder:
         hidden = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
         environment = {key: value for key, value in os.environ.items() if key not in hidden}
@@ -26,7 +26,7 @@ def main() -> None:
         )
         picture = REPOSITORY / "docs" / "pictures" / "window.png"
         picture.write_bytes((Path(folder) / "coverslip-window.png").read_bytes())
-        for name in ("replay", "overlays"):
+        for name in ("replay", "overlays", "annotating"):
             environment["COVERSLIP_HOME"] = str(Path(folder) / name)
             subprocess.run(  # noqa: S603 - our own program
                 [sys.executable, str(REPOSITORY / "scripts" / f"{name}_picture.py")],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+import shapely
 from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen
 
@@ -24,7 +26,7 @@ _MOST_SIGNS = 500
 
 
 class NotesLayer:
-    """Paints a sheet of paper at the upper right of what has a description."""
+    """Paints a sheet of paper at the upper right corner of what has a description."""
 
     def __init__(self, document: Document, on_change: Callable[[], object]) -> None:
         self._document = document
@@ -61,8 +63,9 @@ class NotesLayer:
     def _take(self, id_: UUID) -> None:
         annotation = self._document.get(id_)
         if annotation is not None and annotation.description:
-            _, y0, x1, _ = annotation.geometry.bounds
-            self._noted[id_] = Point(x1, y0)
+            corners = shapely.get_coordinates(annotation.geometry)
+            x, y = corners[np.argmax(corners[:, 0] - corners[:, 1])].tolist()
+            self._noted[id_] = Point(x, y)
         else:
             self._noted.pop(id_, None)
 
