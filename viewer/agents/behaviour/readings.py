@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from viewer.geometry import Box, Point
-from viewer.recording.attention import attention_maps
+from viewer.recording.attention import attention_maps, band_indices
 from viewer.recording.behaviors import BANDS, actions_of, band_of
 from viewer.recording.library import Library
 from viewer.recording.session import HEADER_FILE, SessionError, read_header
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.recording.session import SessionHeader
+    from viewer.recording.trace import Trace
 
 _READERS = ("recorded", "imported")
 
@@ -59,7 +60,9 @@ class Reading:
     Attributes
     ----------
     seconds
-        float32 (len(BANDS), rows, columns), looked at; exact shares of cells.
+        float32 (len(BANDS), rows, columns). A second is spread over the cells that were on screen,
+        so that a glance at the whole slide does not outweigh minutes at its cells: the sum of a
+        band is the time that was spent there.
     boxes
         Of its actions, without overviews that hold more than half of the slide.
     """
@@ -169,7 +172,7 @@ def reading_of(
         trace = load_trace(folder)
     except SessionError as error:
         raise BehaviourError(str(error)) from error
-    maps = attention_maps(trace, slide, cell_px).seconds[: len(BANDS)]
+    maps = _spread(trace, attention_maps(trace, slide, cell_px).seconds[: len(BANDS)])
     seconds = np.zeros((len(BANDS), *shape), np.float32)
     rows, columns = min(shape[0], maps.shape[1]), min(shape[1], maps.shape[2])
     seconds[:, :rows, :columns] = maps[:, :rows, :columns]
@@ -204,7 +207,17 @@ def told_origins(headers: Iterable[SessionHeader]) -> str:
         {header.reader.partition(":")[2] for header in headers if header.origin == "simulated"}
     )
     named = f" ({', '.join(policies)})" if policies and any(policies) else ""
-    return f"{len(headers)} sessions of {' and '.join(kinds)}{named}"
+    counted = "1 session" if len(headers) == 1 else f"{len(headers)} sessions"
+    return f"{counted} of {' and '.join(kinds)}{named}"
+
+
+def _spread(trace: Trace, maps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Each band's map scaled to the time spent at it; its fields are about equally wide."""
+    bands = band_indices(trace.magnification)
+    spent_s = np.bincount(bands, weights=trace.looked_s(), minlength=len(BANDS) + 1)[: len(BANDS)]
+    totals = maps.sum((1, 2), dtype=np.float64)
+    scale = np.divide(spent_s, totals, out=np.zeros(len(BANDS)), where=totals > 0)
+    return (maps * scale[:, None, None]).astype(np.float32)
 
 
 def _kind(header: SessionHeader) -> str:
