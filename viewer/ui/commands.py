@@ -1169,6 +1169,15 @@ COMMANDS: tuple[Command, ...] = (
         _annotating,
     ),
     Command(
+        "panels.comparison",
+        "Com&pare annotations",
+        "mdi6.compare",
+        "Compare the annotations of two readers, or with those of a file",
+        ANNOTATE,
+        (),
+        checkable=True,
+    ),
+    Command(
         "panels.annotations",
         "Annotations pane&l",
         "mdi6.format-list-bulleted-square",

@@ -247,7 +247,15 @@ class MainWindow(QMainWindow):
                 340,
                 420,
             ),
-            DockGroup(RIGHT, {"questions": self.projects.questions.dock}, 340, 420),
+            DockGroup(
+                RIGHT,
+                {
+                    "questions": self.projects.questions.dock,
+                    "comparison": self.projects.comparison.dock,
+                },
+                340,
+                420,
+            ),
             DockGroup(RIGHT, {"sessions": panels.sessions, "seen": panels.seen}, 340, 440),
         ]
         return WindowDocks(self, self.commands, groups, lambda: self.panes.active.focus())

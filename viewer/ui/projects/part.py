@@ -19,6 +19,7 @@ from viewer.projects.project import (
 )
 from viewer.projects.project_file import is_project
 from viewer.ui.background import Background
+from viewer.ui.projects.comparison_part import ComparisonPart
 from viewer.ui.projects.open_project import OpenProject
 from viewer.ui.projects.project_dock import ProjectDock
 from viewer.ui.projects.questions_part import QuestionsPart
@@ -45,6 +46,7 @@ class ProjectsPart(QObject):
         self.opened = OpenProject(self)
         self.dock = ProjectDock(self.opened, window)
         self.questions = QuestionsPart(window, self.opened)
+        self.comparison = ComparisonPart(window)
         self._connect()
 
     @property
@@ -67,6 +69,7 @@ class ProjectsPart(QObject):
         """Writes what is left and ends the threads."""
         self._sorter.close()
         self.questions.shut_down()
+        self.comparison.shut_down()
         self.dock.shut_down()
         self.opened.shut_down()
 

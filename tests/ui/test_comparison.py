@@ -1,0 +1,104 @@
+"""Two readers' annotations compared in the window."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import shapely
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFileDialog
+from pytestqt.qtbot import QtBot
+from ui_steps import open_dialog, show_slide
+
+from viewer.annotations.annotation import Annotation, AnnotationClass
+from viewer.annotations.document import adding
+from viewer.ui.main_window import MainWindow
+
+
+def region(name: str, author: str, *box: float) -> Annotation:
+    return Annotation(shapely.box(*box), shown_as=AnnotationClass(name)).noted("Author", author)
+
+
+def draw(window: MainWindow, qtbot: QtBot, *annotations: Annotation) -> None:
+    qtbot.waitUntil(lambda: window.annotations.can_annotate, timeout=10_000)
+    assert window.annotations.active is not None
+    window.annotations.active.document.do(adding("Draw", annotations))
+
+
+def figures(window: MainWindow) -> dict[str, list[str]]:
+    table = window.projects.comparison.dock.classes
+    rows = [table.topLevelItem(row) for row in range(table.topLevelItemCount())]
+    return {row.text(0): [row.text(c) for c in range(1, 7)] for row in rows if row is not None}
+
+
+def test_two_authors_on_one_slide(slide_window: MainWindow, qtbot: QtBot) -> None:
+    draw(
+        slide_window,
+        qtbot,
+        region("Tumor", "Anna", 400, 400, 800, 800),
+        region("Tumor", "Béla", 400, 400, 800, 600),
+        region("Stroma", "Béla", 400, 600, 800, 800),
+    )
+    slide_window.commands["panels.comparison"].trigger()
+    part = slide_window.projects.comparison
+    dock, canvas = part.dock, slide_window.panes.active.canvas
+    dock.a.setCurrentText("On this slide, by Anna")
+    dock.b.setCurrentText("On this slide, by Béla")
+    qtbot.mouseClick(dock.compare, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: "Tumor" in figures(slide_window), timeout=10_000)
+    assert figures(slide_window)["Tumor"][:4] == ["1", "1", "0.67", "0.50"]
+    assert figures(slide_window)["Stroma"][2] == "0.00"
+    (only,) = dock.model.rows
+    assert (only.class_a, only.class_b, only.area_px2) == ("Tumor", "Stroma", 80_000)
+    # A click travels there, and the region is drawn.
+    before = canvas.grab().toImage()
+    at = dock.regions.visualRect(dock.model.index(0, 0)).center()
+    qtbot.mouseClick(dock.regions.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    qtbot.waitUntil(lambda: not canvas.is_moving, timeout=10_000)
+    assert canvas.view.center == (600, 700)
+    assert canvas.grab().toImage() != before
+    layers = (part._all, part._one)
+    assert all(canvas.has_layer(layer) for layer in layers)
+    slide_window.commands["panels.comparison"].trigger()
+    qtbot.waitUntil(lambda: not any(canvas.has_layer(layer) for layer in layers), timeout=5000)
+
+
+def test_a_file_within_the_regions_of_a_class(
+    slide_window: MainWindow, tmp_path: Path, sample_slide: Path, qtbot: QtBot
+) -> None:
+    ring = [[0, 0], [100, 0], [100, 50], [0, 50], [0, 0]]
+    told = {"classification": {"name": "Tumor", "color": [200, 0, 0]}}
+    feature = {
+        "type": "Feature", "geometry": {"type": "Polygon", "coordinates": [ring]},
+        "properties": told,
+    }  # fmt: skip
+    (tmp_path / "b.geojson").write_text(json.dumps(feature))
+    (tmp_path / "bad.geojson").write_text("{")
+    draw(
+        slide_window,
+        qtbot,
+        region("Tumor", "", 0, 0, 100, 100),
+        region("Region", "", 0, 0, 200, 100),
+    )
+    slide_window.commands["panels.comparison"].trigger()
+    dock = slide_window.projects.comparison.dock
+    for name in ("bad.geojson", "b.geojson"):
+        qtbot.mouseClick(dock.add_file, Qt.MouseButton.LeftButton)
+        dialog = open_dialog(slide_window, QFileDialog, qtbot)
+        assert isinstance(dialog, QFileDialog)
+        dialog.fileSelected.emit(str(tmp_path / name))
+        dialog.reject()
+        assert dock.b.currentText() == name
+        dock.reference.setCurrentText("Regions of Region")
+        qtbot.mouseClick(dock.compare, Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(lambda: dock.told.text() != "Comparing...", timeout=10_000)
+        if name == "bad.geojson":
+            assert "bad.geojson" in dock.told.text()
+    assert figures(slide_window) == {"Tumor": ["1", "1", "0.67", "0.50", "0.50", "1.00"]}
+    # Another slide: nothing of it is left on screen.
+    show_slide(slide_window, sample_slide, qtbot)
+    dock.a.setCurrentIndex(0)
+    dock.b.setCurrentIndex(0)
+    qtbot.mouseClick(dock.compare, Qt.MouseButton.LeftButton)
+    assert dock.told.text() == "Choose two different sets."

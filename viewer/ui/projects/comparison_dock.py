@@ -1,0 +1,213 @@
+"""The panel of a comparison: whose annotations, how well they agree, and where they do not."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QComboBox,
+    QDockWidget,
+    QFormLayout,
+    QHeaderView,
+    QLabel,
+    QPushButton,
+    QTableView,
+    QTreeWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from viewer.ui.widgets import KeyedTree
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from viewer.annotations.comparison import ClassComparison, Comparison, Disagreement
+
+_COLUMNS = ("Class", "A", "B", "Dice", "IoU", "Kappa", "F1")
+_TIPS = (
+    "Class of the regions",
+    "Regions of A",
+    "Regions of B",
+    "Twice the common area over the sum of both",
+    "Common area over the area of either",
+    "Cohen's kappa: agreement beyond chance, over the reference",
+    "Outlines of A and B that share half of what either covers",
+)
+
+_Index = QModelIndex | QPersistentModelIndex
+
+
+class DisagreementModel(QAbstractTableModel):
+    """A row a region, the largest first; made as they are scrolled to, since there may be many."""
+
+    COLUMNS = ("A says", "B says", "Area")
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.rows: Sequence[Disagreement] = ()
+        self._mpp_um: float | None = None
+
+    def show_rows(self, rows: Sequence[Disagreement], mpp_um: float | None) -> None:
+        self.beginResetModel()
+        self.rows, self._mpp_um = rows, mpp_um
+        self.endResetModel()
+
+    def rowCount(self, parent: _Index | None = None) -> int:
+        return 0 if parent is not None and parent.isValid() else len(self.rows)
+
+    def columnCount(self, parent: _Index | None = None) -> int:
+        return 0 if parent is not None and parent.isValid() else len(self.COLUMNS)
+
+    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        if role == Qt.ItemDataRole.TextAlignmentRole and index.column() == 2:
+            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        if role != Qt.ItemDataRole.DisplayRole:
+            return None
+        row = self.rows[index.row()]
+        texts = (row.class_a or "nothing", row.class_b or "nothing", self._area(row))
+        return texts[index.column()]
+
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> object:
+        if role != Qt.ItemDataRole.DisplayRole:
+            return None
+        return self.COLUMNS[section] if orientation is Qt.Orientation.Horizontal else section + 1
+
+    def _area(self, row: Disagreement) -> str:
+        if self._mpp_um is None:
+            return f"{row.area_px2:,.0f} px\u00b2"
+        um2 = row.area_px2 * self._mpp_um**2
+        return f"{um2 / 1e6:.3f} mm\u00b2" if um2 >= 1e5 else f"{um2:,.0f} \u00b5m\u00b2"
+
+
+class ComparisonDock(QDockWidget):
+    """Asks for a comparison and shows what came of it."""
+
+    compare_requested = Signal()
+    """The user wants the chosen sets compared, within the chosen reference."""
+    file_requested = Signal()
+    """Another file is to be offered as a set."""
+    travel_requested = Signal(object)
+    """A Disagreement."""
+    shown_changed = Signal(bool)
+    """Whether the panel is in view: what it draws goes with it."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__("Compare annotations", parent)
+        self.setObjectName("comparison")
+        self.a, self.b, self.reference = QComboBox(self), QComboBox(self), QComboBox(self)
+        for box, name in ((self.a, "A"), (self.b, "B"), (self.reference, "Reference")):
+            box.setAccessibleName(name)
+            box.setMinimumContentsLength(12)
+            box.setSizeAdjustPolicy(
+                QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+            )
+        self.reference.setToolTip("The ground that both looked at; kappa depends on it")
+        self.add_file = QPushButton("Add file...", self)
+        self.add_file.setToolTip("Offer the annotations of a file for comparison")
+        self.compare = QPushButton("Compare", self)
+        self.told = QLabel(self)
+        self.told.setWordWrap(True)
+        self.told.setTextFormat(Qt.TextFormat.PlainText)
+        self.told.setProperty("dim", "true")
+        self.classes = self._class_table()
+        self.model = DisagreementModel(self)
+        self.regions = self._region_table()
+        form = QFormLayout()
+        form.addRow("A:", self.a)
+        form.addRow("B:", self.b)
+        form.addRow("Within:", self.reference)
+        form.addRow(self.add_file, self.compare)
+        body = QWidget(self)
+        layout = QVBoxLayout(body)
+        layout.setContentsMargins(6, 6, 6, 6)
+        layout.addLayout(form)
+        layout.addWidget(self.told)
+        layout.addWidget(self.classes, 1)
+        layout.addWidget(self.regions, 2)
+        self.setWidget(body)
+        self.setFocusProxy(self.b)
+        self.add_file.clicked.connect(self.file_requested)
+        self.compare.clicked.connect(self.compare_requested)
+        self.visibilityChanged.connect(self.shown_changed)
+        self.show_sets([], [])
+
+    def show_sets(self, sets: Sequence[tuple[str, object]], classes: Sequence[str]) -> None:
+        """Offers sets by name and what they stand for, and classes whose regions may bound."""
+        for box, first in ((self.a, 0), (self.b, 1)):
+            _refill(box, sets, first)
+        within = [("Whole slide", ""), *((f"Regions of {name}", name) for name in classes)]
+        _refill(self.reference, within, 0)
+        self.compare.setEnabled(len(sets) > 1)
+        if len(sets) < 2:
+            self.say("Open a slide and add a file, or let two readers annotate it.")
+
+    def say(self, told: str) -> None:
+        self.told.setText(told)
+
+    def show_comparison(self, comparison: Comparison | None, mpp_um: float | None) -> None:
+        """Shows figures and regions; None shows none."""
+        self.classes.clear()
+        self.model.show_rows(comparison.disagreements if comparison else (), mpp_um)
+        if comparison is None:
+            return
+        for each in comparison.classes:
+            self.classes.addTopLevelItem(_row(each))
+        count = len(comparison.disagreements)
+        passed = f" {comparison.passed_over:,} without an area." if comparison.passed_over else ""
+        self.say(f"They differ in {count:,} regions; a click travels.{passed}")
+
+    def _class_table(self) -> KeyedTree:
+        table = KeyedTree(self)
+        table.setAccessibleName("Agreement by class")
+        table.setHeaderLabels(list(_COLUMNS))
+        table.setRootIsDecorated(False)
+        header = table.header()
+        header.setStretchLastSection(False)
+        header.setMinimumSectionSize(24)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        for column, tip in enumerate(_TIPS):
+            table.headerItem().setToolTip(column, tip)
+        return table
+
+    def _region_table(self) -> QTableView:
+        table = QTableView(self)
+        table.setModel(self.model)
+        table.setAccessibleName("Regions where they differ")
+        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        table.verticalHeader().setDefaultSectionSize(22)
+        header = table.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        table.selectionModel().currentRowChanged.connect(
+            lambda now, _: now.isValid() and self.travel_requested.emit(self.model.rows[now.row()])
+        )
+        return table
+
+
+def _refill(box: QComboBox, entries: Sequence[tuple[str, object]], first: int) -> None:
+    chosen = box.currentData()
+    box.clear()
+    for name, data in entries:
+        box.addItem(name, data)
+    found = next((row for row, (_, data) in enumerate(entries) if data == chosen), -1)
+    box.setCurrentIndex(found if found >= 0 else min(first, len(entries) - 1))
+
+
+def _row(each: ClassComparison) -> QTreeWidgetItem:
+    figures = (each.dice, each.iou, each.kappa, each.f1)
+    counts = (f"{each.count_a:,}", f"{each.count_b:,}")
+    row = QTreeWidgetItem([each.name, *counts, *(_shown(value) for value in figures)])
+    for column in range(1, len(_COLUMNS)):
+        row.setTextAlignment(column, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+    return row
+
+
+def _shown(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.2f}"
