@@ -88,7 +88,7 @@ def test_the_slide_moves_with_no_tool_and_is_drawn_on_with_one(
     drag(canvas, line(A, B))
     assert canvas.view.center == moved
     assert len(annotations(drawing).document) == 1
-    assert "µm²" not in drawing.status.drawing.text()
+    assert "m²" not in drawing.status.drawing.text()
     press(qtbot, drawing, Qt.Key.Key_Z, CTRL)
     assert len(annotations(drawing).document) == 0
 
@@ -96,7 +96,7 @@ def test_the_slide_moves_with_no_tool_and_is_drawn_on_with_one(
 def test_the_measure_is_told_while_drawing(drawing: MainWindow, qtbot: QtBot) -> None:
     press(qtbot, drawing, Qt.Key.Key_R)
     begin(canvas_of(drawing), line(A, B))
-    assert "µm²" in drawing.status.drawing.text()
+    assert "m²" in drawing.status.drawing.text()
     press(qtbot, drawing, Qt.Key.Key_Escape)
     assert drawing.status.drawing.text() == ""
     end(canvas_of(drawing), B)

@@ -188,9 +188,13 @@ def nearest_edge(shape: BaseGeometry, place: Point) -> tuple[Corner, Point, floa
 
 def snapped(place: Point, shapes: Iterable[BaseGeometry], reach: float) -> Point:
     """The nearest point of a border within `reach`, else the place itself."""
-    found = [(distance, at) for _, at, distance in (nearest_edge(s, place) for s in shapes)]
-    distance, nearest = min(found, default=(math.inf, place))
-    return nearest if distance <= reach else place
+    borders = np.array([shape.boundary if shape.area > 0 else shape for shape in shapes], object)
+    if not len(borders):
+        return place
+    ways = shapely.shortest_line(borders, shapely.Point(place))
+    nearest = ways[int(shapely.length(ways).argmin())]
+    (x, y), _ = nearest.coords
+    return Point(x, y) if nearest.length <= reach else place
 
 
 def is_rectangle(shape: BaseGeometry) -> bool:

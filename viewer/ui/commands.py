@@ -1429,6 +1429,12 @@ GESTURES: tuple[tuple[str, str], ...] = (
     ("Drag", "Move the slide; let go in motion and it glides"),
     ("Double click", "Zoom in about the cursor"),
     ("Arrow keys", "Move the slide"),
+    ("Space, held", "Move the slide while a drawing tool is in hand"),
+    ("S, held", "Choose and edit for a moment, then the tool from before"),
+    ("Ctrl and wheel", "Size of the brush, sensitivity of the wand"),
+    ("Shift or Alt with brush and wand", "Add to what is chosen; take away"),
+    ("Double click on an edge, Alt and click on a corner", "Add a corner; remove it"),
+    ("Enter, Backspace, Esc", "Finish a polygon, take back its last corner, give up a stroke"),
     ("Click or drag on the overview map", "Travel there"),
     ("Drop a file or a folder on the window", "Open it"),
 )

@@ -71,6 +71,7 @@ class DragTool(DrawingTool):
         if self._new is not None:
             self.choose(self._new.id)
         self._from = self._shape = None
+        self.lifted = frozenset()
         self.told.emit("")
         self.changed.emit()
 
@@ -86,10 +87,12 @@ class DragTool(DrawingTool):
         if self._new is None:
             self._new = self.desk.new(region)
         self._new = replace(self._new, geometry=region, is_ellipse=is_ellipse)
+        self.lifted = frozenset({self._new.id})
         self._draft.put({self._new.id: self._new})
 
     def give_up(self) -> None:
         self._from = self._shape = None
+        self.lifted = frozenset()
         self._draft.take_back()
 
     def is_ellipse(self, region: BaseGeometry) -> bool:
