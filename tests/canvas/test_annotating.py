@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from pytestqt.qtbot import QtBot
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import adding
 from viewer.canvas.annotating.corners import PolygonTool, PolylineTool
+from viewer.canvas.annotating.drawing import DrawingTool
 from viewer.canvas.annotating.measuring import AngleTool, RulerTool
 from viewer.canvas.annotating.points import PointsTool
 from viewer.canvas.annotating.regions import BrushTool, EraserTool
@@ -641,3 +643,75 @@ def test_a_second_finger_gives_up_the_stroke_and_moves_the_slide(bench: Bench) -
     assert not tool.is_busy
     end(bench.canvas, A)
     assert len(bench.document) == 0
+
+
+# Anything in any order -------------------------------------------------------------------------
+
+TOOLS: list[Callable[[Bench], DrawingTool]] = [
+    lambda bench: SelectTool(bench.desk),
+    lambda bench: RectangleTool(bench.desk),
+    lambda bench: EllipseTool(bench.desk),
+    lambda bench: PolygonTool(bench.desk),
+    lambda bench: PolylineTool(bench.desk),
+    lambda bench: BrushTool(bench.desk),
+    lambda bench: EraserTool(bench.desk),
+    lambda bench: WandTool(bench.desk, bench.canvas.picture_around),
+    lambda bench: PointsTool(bench.desk),
+    lambda bench: RulerTool(bench.desk),
+    lambda bench: AngleTool(bench.desk),
+]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_hands_do_is_undone_to_the_beginning(bench: Bench, seed: int) -> None:
+    """Strokes of all tools, broken off, undone and redone within, in no order."""
+    chance = random.Random(seed)
+    first = [square(bench), square(bench, QPoint(60, 60), QPoint(150, 140), is_locked=True)]
+    tool = bench.take(SelectTool(bench.desk))
+
+    def place() -> QPoint:
+        return QPoint(chance.randrange(20, 620), chance.randrange(20, 460))
+
+    def act() -> None:
+        nonlocal tool
+        match chance.randrange(12):
+            case 0 | 1:
+                tool.put_down()
+                bench.canvas.remove_layer(tool)
+                tool = bench.take(chance.choice(TOOLS)(bench))
+            case 2 | 3 | 4:
+                drag(bench.canvas, line(place(), place(), 5), chance.choice([NONE, SHIFT, ALT]))
+            case 5:
+                click(bench.canvas, place(), chance.choice([NONE, SHIFT, ALT]))
+            case 6:
+                double_click(bench.canvas, place())
+            case 7:
+                begin(bench.canvas, line(place(), place(), 4))
+                chance.choice([tool.keep, tool.give_up, bench.document.undo])()
+                end(bench.canvas, place())
+            case 8:
+                keys = [Qt.Key.Key_Escape, Qt.Key.Key_Return, Qt.Key.Key_Backspace]
+                QTest.keyClick(bench.canvas, chance.choice(keys))
+            case 9:
+                bench.document.undo()
+            case 10:
+                bench.document.redo()
+            case _:
+                bench.options.avoid_overlap = chance.random() < 0.3
+                bench.options.snapping = chance.random() < 0.3
+                bench.canvas.repaint()
+
+    most = 0
+    for _ in range(120):
+        act()
+        most = max(most, len(bench.document))
+        assert bench.document.get(first[1].id) in (None, first[1])  # it is locked
+        assert all(each.geometry.is_valid and not each.geometry.is_empty for each in bench.document)
+    assert most > 3
+    tool.put_down()
+    while bench.document.undo() is not None:
+        pass
+    assert len(bench.document) == 0
+    while bench.document.redo() is not None:
+        pass
+    assert bench.picture() == bench.picture()
