@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Literal
 
 import shapely
 from PySide6.QtCore import QEventLoop, QTimer
@@ -16,7 +17,7 @@ from viewer.settings import Settings
 from viewer.tiles.cache import TileCache
 from viewer.ui.annotations.classes_dialog import ClassesDialog
 from viewer.ui.main_window import MainWindow
-from viewer.ui.theme import DARK, LIGHT, apply_theme
+from viewer.ui.theme import apply_theme, theme_named
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
 _PICTURES = _REPOSITORY / "docs" / "pictures"
@@ -43,10 +44,10 @@ _DRAWN = (
 def main() -> None:
     """Drives a real window, as an annotator would; with a folder, writes there."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else _PICTURES
-    theme = LIGHT if "light" in sys.argv[2:] else DARK
+    name: Literal["dark", "light"] = "light" if "light" in sys.argv[2:] else "dark"
     app = QApplication([])
-    apply_theme(app, theme)
-    window = MainWindow(Settings(reader="ada", theme=theme.name), TileCache(256 << 20))
+    apply_theme(app, theme_named(name))
+    window = MainWindow(Settings(reader="ada", theme=name), TileCache(256 << 20))
     window.resize(1280, 820)
     window.show()
     window.open_paths([_REPOSITORY / "resources" / "slides" / "CMU-1-Small-Region.svs"])

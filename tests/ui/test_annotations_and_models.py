@@ -33,8 +33,10 @@ def _active(window: MainWindow, qtbot: QtBot) -> PaneAnnotations:
     return active
 
 
-def _region(active: PaneAnnotations, *bounds: float) -> Annotation:
-    drawn = Annotation(shapely.box(*bounds), shown_as=AnnotationClass("Tumor"))
+def _region(
+    active: PaneAnnotations, x0: float, y0: float, x1: float, y1: float
+) -> Annotation:
+    drawn = Annotation(shapely.box(x0, y0, x1, y1), shown_as=AnnotationClass("Tumor"))
     active.do(adding("Rectangle", [drawn]))
     active.selection.choose([drawn.id])
     return drawn
@@ -156,9 +158,10 @@ def test_a_model_runs_on_the_chosen_region(slide_window: MainWindow, qtbot: QtBo
     assert isinstance(run, OverlayRun)
     region = _region(active, 900, 1400, 1300, 1800)
     slide_window.commands["annotate.run_model"].trigger()
-    assert isinstance(run.found, ObjectMap)
-    wanted = set(run.found.grid.covering(Box(*region.geometry.bounds)))
-    qtbot.waitUntil(lambda: wanted <= run.found.done, timeout=_PATIENCE_MS)
+    found = run.found
+    assert isinstance(found, ObjectMap)
+    wanted = set(found.grid.covering(Box(*region.geometry.bounds)))
+    qtbot.waitUntil(lambda: wanted <= found.done, timeout=_PATIENCE_MS)
 
 
 def test_without_an_overlay_each_command_says_what_to_do(

@@ -12,8 +12,9 @@ from PySide6.QtWidgets import QFileDialog
 
 from viewer.annotations.acts import taken_in
 from viewer.annotations.exchange import FORMATS, MASK, read_annotations
+from viewer.annotations.label_masks import MaskError, MaskPlace, write_mask
 from viewer.annotations.reading import AnnotationFileError, Problem
-from viewer.ui.annotations.simple_dialogs import ProblemsDialog, open_dialog
+from viewer.ui.annotations.simple_dialogs import DistanceDialog, ProblemsDialog, open_dialog
 from viewer.ui.annotations.wording import many
 from viewer.ui.background import Background
 
@@ -21,13 +22,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from viewer.annotations.annotation import Annotation
-    from viewer.annotations.exchange import Format
+    from viewer.annotations.exchange import Format, ReadFormat
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
     from viewer.ui.main_window import MainWindow
     from viewer.ui.slide_pane import SlidePane
 
 _log = logging.getLogger(__name__)
 _DETECTIONS = ("detection", "cell", "tile")
+_MASK_ENDS = (".ome.tif", ".png")
+_MASK_UM = 1.0
+"""Of a pixel of a mask, unless another size is asked for: fine enough for regions."""
 _MOST_CHOSEN = 1000
 """What came from a file is chosen up to this number."""
 DROPPED_SUFFIXES = frozenset(end for each in FORMATS.values() for end in each.suffixes)
@@ -80,6 +84,26 @@ class AnnotationFiles(QObject):
             lambda error: self._on_not_written(path, error),
         )
 
+    def write_label_mask(self, path: Path, mpp_um: float | None, active: PaneAnnotations) -> None:
+        """Writes the regions as a mask of classes; without a scale at that of the slide."""
+        source, optics = active.pane.source, active.pane.canvas.optics
+        if source is None:
+            return
+        base, annotations = source.levels[0], list(active.document)
+        place = MaskPlace(
+            (base.width_px, base.height_px),
+            optics.mpp_um,
+            mpp_um,
+            source.path.name,
+            source.info.identity,
+        )
+        self._window.say(f"Writing {path.name}...")
+        self._background.run(
+            lambda: write_mask(path, annotations, place)[1],
+            lambda lost: self._on_written(path, len(annotations) - len(lost), MASK, lost),
+            lambda error: self._on_not_written(path, error),
+        )
+
     # -----------------------------------------------------------------------------------------
 
     def _ask_file(self) -> None:
@@ -103,22 +127,47 @@ class AnnotationFiles(QObject):
             self._window.say("There are no annotations to write yet.")
             return
         formats = list(FORMATS.values())
-        filters = [f"{each.name} (*{each.suffixes[0]})" for each in formats]
+        ends = [*(each.suffixes[0] for each in formats), *_MASK_ENDS]
+        filters = [f"{each.name} (*{end})" for each, end in zip(formats, ends, strict=False)]
+        filters += [f"Label mask (*{end})" for end in _MASK_ENDS]
         dialog = QFileDialog(self._window, "Export annotations", _folder(pane))
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setNameFilters(filters)
-        dialog.setDefaultSuffix(formats[0].suffixes[0].removeprefix("."))
-        dialog.filterSelected.connect(
-            lambda chosen: dialog.setDefaultSuffix(
-                formats[filters.index(chosen)].suffixes[0].removeprefix(".")
-            )
+        stem = pane.path.stem
+
+        def show_name(chosen: str) -> None:
+            """The usual end of the chosen format."""
+            end = ends[filters.index(chosen)]
+            dialog.setDefaultSuffix(end.removeprefix("."))
+            dialog.selectFile(f"{stem}{end}")
+
+        def take(name: str) -> None:
+            at = filters.index(dialog.selectedNameFilter())
+            if at < len(formats):
+                self.write(Path(name), formats[at], active)
+            else:
+                self._ask_mask_scale(Path(name), active)
+
+        show_name(filters[0])
+        dialog.filterSelected.connect(show_name)
+        dialog.fileSelected.connect(take)
+        open_dialog(dialog)
+
+    def _ask_mask_scale(self, path: Path, active: PaneAnnotations) -> None:
+        mpp_um = active.mpp_um
+        if mpp_um is None:
+            self.write_label_mask(path, None, active)
+            return
+        dialog = DistanceDialog(
+            "Label mask",
+            "How large is a pixel of the mask?",
+            max(_MASK_UM, mpp_um),
+            mpp_um,
+            self._window,
+            is_um=True,
         )
-        dialog.selectFile(f"{pane.path.stem}{formats[0].suffixes[0]}")
-        dialog.fileSelected.connect(
-            lambda name: self.write(
-                Path(name), formats[filters.index(dialog.selectedNameFilter())], active
-            )
-        )
+        dialog.box.setDecimals(3)
+        dialog.accepted.connect(lambda: self.write_label_mask(path, dialog.box.value(), active))
         open_dialog(dialog)
 
     def _add(
@@ -155,13 +204,16 @@ class AnnotationFiles(QObject):
             _log.error("a file of annotations could not be read", exc_info=error)
         self._window.show_trouble(str(error))
 
-    def _on_written(self, path: Path, count: int, which: Format, lost: list[Problem]) -> None:
+    def _on_written(self, path: Path, count: int, which: ReadFormat, lost: list[Problem]) -> None:
         told = f"{many(count)} written to {path.name} ({which.name})."
         self._window.say(told)
         if lost:
             self._show_problems(f"Export {path.name}", told, lost)
 
     def _on_not_written(self, path: Path, error: Exception) -> None:
+        if isinstance(error, MaskError):
+            self._window.show_trouble(str(error))
+            return
         reason = getattr(error, "strerror", None) or str(error)
         if not isinstance(error, OSError):
             _log.error("annotations could not be written", exc_info=error)
