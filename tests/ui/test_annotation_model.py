@@ -20,8 +20,8 @@ from viewer.ui.annotations.annotation_model import (
     NAME,
     SIZE,
     AnnotationModel,
-    shown_size,
 )
+from viewer.ui.annotations.shown import shown_size
 
 TUMOUR, STROMA = AnnotationClass("Tumor", "#c80000"), AnnotationClass("Stroma", "#96c896")
 

@@ -33,9 +33,7 @@ def _active(window: MainWindow, qtbot: QtBot) -> PaneAnnotations:
     return active
 
 
-def _region(
-    active: PaneAnnotations, x0: float, y0: float, x1: float, y1: float
-) -> Annotation:
+def _region(active: PaneAnnotations, x0: float, y0: float, x1: float, y1: float) -> Annotation:
     drawn = Annotation(shapely.box(x0, y0, x1, y1), shown_as=AnnotationClass("Tumor"))
     active.do(adding("Rectangle", [drawn]))
     active.selection.choose([drawn.id])

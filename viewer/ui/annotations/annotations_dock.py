@@ -35,8 +35,8 @@ from viewer.ui.annotations.annotation_model import (
     NAME,
     SIZE,
     AnnotationModel,
-    swatch,
 )
+from viewer.ui.annotations.shown import swatch
 from viewer.ui.widgets import keeps_key
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from viewer.annotations.acts import recolour_class
 from viewer.annotations.document import Step
 from viewer.annotations.palette import PaletteError, read_palette, write_palette
 from viewer.ui.actions import shown_shortcut
-from viewer.ui.annotations.annotation_model import swatch
 from viewer.ui.annotations.class_palette import ClassPalette
 from viewer.ui.annotations.classes_dialog import ClassesDialog
+from viewer.ui.annotations.shown import swatch
 from viewer.ui.annotations.simple_dialogs import open_dialog
 from viewer.ui.background import Background
 from viewer.ui.commands import merged_bindings

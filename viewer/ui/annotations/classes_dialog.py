@@ -28,7 +28,7 @@ from PySide6.QtWidgets import (
 from viewer.annotations.palette import Palette, PaletteClass
 from viewer.colours import class_colour
 from viewer.ui.actions import shown_shortcut
-from viewer.ui.annotations.annotation_model import swatch
+from viewer.ui.annotations.shown import swatch
 from viewer.ui.commands import COMMANDS_BY_ID, Bindings
 from viewer.ui.shortcuts import owner_of
 

@@ -16,7 +16,7 @@ from viewer.overlays.counting import RegionCount, count_in_region, shown_inside
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.object_style import Histogram, histogram
 from viewer.overlays.to_annotations import annotations_of_heatmap, annotations_of_objects
-from viewer.ui.annotations.annotation_model import shown_size
+from viewer.ui.annotations.shown import shown_size
 from viewer.ui.annotations.simple_dialogs import CountDialog, open_dialog
 from viewer.ui.annotations.wording import LOCKED, many
 from viewer.ui.background import Background, Task

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from viewer.recording.events import AnnotationChanged
-from viewer.ui.annotations.annotation_model import kind_of
+from viewer.ui.annotations.shown import kind_of
 
 if TYPE_CHECKING:
     from viewer.annotations.document import Change, Step

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.annotations.statistics import cells, columns
-from viewer.ui.annotations.annotation_model import swatch
+from viewer.ui.annotations.shown import swatch
 from viewer.ui.annotations.simple_dialogs import open_dialog
 from viewer.ui.widgets import KeyedTree
 

@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject
 
 from viewer.annotations.statistics import class_figures, write_statistics
 from viewer.annotations.store import AnnotationStore, bringing_back
-from viewer.ui.annotations.annotation_model import shown_moment
+from viewer.ui.annotations.shown import shown_moment
 from viewer.ui.annotations.simple_dialogs import open_dialog
 from viewer.ui.annotations.statistics_dialog import StatisticsDialog
 from viewer.ui.annotations.versions_dialog import VersionsDialog

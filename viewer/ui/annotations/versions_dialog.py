@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.ui.annotations.annotation_model import shown_moment
+from viewer.ui.annotations.shown import shown_moment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
