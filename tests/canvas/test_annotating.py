@@ -135,9 +135,12 @@ def test_a_line_keeps_to_steps_with_shift(view_bench: Bench) -> None:
     assert undone(bench) == []
 
 
-def test_a_click_draws_no_rectangle(bench: Bench) -> None:
-    bench.take(RectangleTool(bench.desk))
-    click(bench.canvas, A)
+def test_a_click_or_a_drag_without_width_draws_no_rectangle(bench: Bench) -> None:
+    for tool in (RectangleTool(bench.desk), EllipseTool(bench.desk)):
+        bench.take(tool)
+        click(bench.canvas, A)
+        drag(bench.canvas, line(A, A + QPoint(0, 120)))
+        drag(bench.canvas, line(A, A + QPoint(120, 0)))
     assert len(bench.document) == 0
 
 

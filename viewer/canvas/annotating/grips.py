@@ -10,7 +10,13 @@ import numpy as np
 import shapely
 from shapely import affinity
 
-from viewer.annotations.editing import corners_of, ellipse, is_rectangle, with_corner
+from viewer.annotations.editing import (
+    EmptyShapeError,
+    corners_of,
+    ellipse,
+    is_rectangle,
+    with_corner,
+)
 from viewer.geometry import Box, Point
 
 if TYPE_CHECKING:
@@ -133,9 +139,10 @@ class FrameGrips(Grips):
         (s0, s1), (t0, t1) = np.sort(edges, axis=1).tolist()
         shares = np.array([[s0, t0], [s1, t0], [s1, t1], [s0, t1]])
         a, b, c, d = (self._corner + shares @ axes.T).tolist()
-        if self._is_ellipse:
-            return ellipse(Point(*a), Point(*c))
-        return shapely.Polygon([a, b, c, d])
+        shape = ellipse(Point(*a), Point(*c)) if self._is_ellipse else shapely.Polygon([a, b, c, d])
+        if not shape.is_valid:  # without any width
+            raise EmptyShapeError
+        return shape
 
     def _turner(self, view: View) -> NDArray[np.float64]:
         """Above that side of the frame which is uppermost on the screen."""

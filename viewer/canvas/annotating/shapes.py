@@ -57,12 +57,12 @@ class DragTool(DrawingTool):
     def move(self, hand: Hand) -> None:
         if self._from is None:
             return
-        end = self.snapped(hand)
-        if math.dist(self._from, end) < hand.reach(DRAG_PX):
-            self._shape = None
-        else:
-            self._shape = self.shape(self._from, end, hand.view, is_even=hand.shift)
-            self.told.emit(f"{self.label}: {self._figures(self._shape, hand.view)}")
+        end, self._shape = self.snapped(hand), None
+        if math.dist(self._from, end) >= hand.reach(DRAG_PX):
+            shape = self.shape(self._from, end, hand.view, is_even=hand.shift)
+            if shape.is_valid:  # a region without any width is not
+                self._shape = shape
+                self.told.emit(f"{self.label}: {self.measured(shape)}")
         self.changed.emit()
 
     def release(self, hand: Hand) -> None:
@@ -102,9 +102,6 @@ class DragTool(DrawingTool):
     def paint(self, painter: QPainter, scene: Scene) -> None:
         if self._shape is not None:
             paint_stroke(painter, shape_path(self._shape, scene.view), self.colour)
-
-    def _figures(self, shape: BaseGeometry, view: View) -> str:
-        return self.measured(shape)
 
 
 class RectangleTool(DragTool):
