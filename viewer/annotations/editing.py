@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _ELLIPSE_SEGMENTS = 16
 """Of a quarter; 64 corners are round at any size on a screen."""
 _CIRCLE_SEGMENTS = 8
+_PER_PX = 1024.0
 _RIGHT_ANGLE = 1e-3
 """How far from 1 the share of the smallest turned rectangle may be that a rectangle fills."""
 
@@ -65,7 +66,7 @@ def polygon(corners: Sequence[Point]) -> BaseGeometry:
     """
     if len(corners) < 3:
         raise EmptyShapeError
-    return _region(shapely.Polygon(corners))
+    return _region(shapely.Polygon(_on_grid(corners)))
 
 
 def brush_mark(places: Sequence[Point], radius: float) -> BaseGeometry:
@@ -217,9 +218,12 @@ def _kept(shape: BaseGeometry) -> BaseGeometry:
     if shape.is_valid and shape.geom_type != "GeometryCollection":
         return shape
     try:
-        return repaired(shape)
+        mended = repaired(shape)
     except ValueError as error:
         raise EmptyShapeError from error
+    if mended.is_empty:
+        raise EmptyShapeError
+    return mended
 
 
 def _region(shape: BaseGeometry) -> BaseGeometry:
@@ -237,22 +241,28 @@ def _rings(part: BaseGeometry) -> list[tuple[list[Point], bool]]:
     return [([Point(x, y) for x, y, *_ in part.coords], False)]
 
 
+def _on_grid(places: Sequence[Point]) -> NDArray[np.float64]:
+    """(n, 2) to a thousandth of a pixel: geometry fails with corners that hardly differ."""
+    return np.round(np.asarray(places, float) * _PER_PX) / _PER_PX
+
+
 def _edited(shape: BaseGeometry, which: Corner, edit: _Edit) -> BaseGeometry:
     before = parts(shape)
     part = before[which.part]
     rings = [places for places, _ in _rings(part)]
     rings[which.ring] = edit(rings[which.ring])
+    on_grid = [_on_grid(places) for places in rings if places]
     others = [*before[: which.part], *before[which.part + 1 :]]
     match part:
         case shapely.Polygon():
-            outer, *holes = rings
+            outer, *holes = on_grid
             if len(outer) < 3:
                 raise EmptyShapeError
             new = _region(shapely.Polygon(outer, [hole for hole in holes if len(hole) > 2]))
         case shapely.LineString():
             if len(rings[0]) < 2:
                 raise EmptyShapeError
-            new = shapely.LineString(rings[0])
+            new = shapely.LineString(on_grid[0])
         case _:
             new = shapely.Point(rings[0][0]) if rings[0] else None
     if new is None:
