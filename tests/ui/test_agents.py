@@ -16,8 +16,11 @@ from ui_steps import CTRL, SHIFT, open_dialog, press, show_slide
 from viewer.agents.agent_events import AgentState
 from viewer.agents.endpoint import Endpoint, load_endpoint, save_endpoint
 from viewer.agents.permission import PermissionBook
-from viewer.recording.events import QuestionAsked, Viewport
-from viewer.recording.log_reader import read_lines
+from viewer.recording.events import QuestionAsked
+from viewer.recording.library import Library
+from viewer.recording.log_reader import read_lines, verify
+from viewer.recording.session import read_header
+from viewer.recording.tracing import load_trace
 from viewer.ui.agents.agent_dock import AgentDock
 from viewer.ui.agents.endpoint_dialog import EndpointDialog
 from viewer.ui.agents.permission_dialog import PermissionDialog
@@ -70,12 +73,19 @@ def test_an_agent_without_a_language_model_reads_the_slide(
     before = canvas.view.center
     dock.answer.anchorClicked.emit(QUrl("claim-0"))
     qtbot.waitUntil(lambda: canvas.view.center != before and not canvas.is_moving)
-    events = [line.event for line in read_lines(ended_session(window, qtbot))]
-    assert any(isinstance(event, Viewport) and event.cause == "agent" for event in events)
-    assert any(
-        isinstance(event, QuestionAsked) and event.text == "Where is it densest?"
-        for event in events
-    )
+    # The agent left a session of its own, and does not count as the user's reading.
+    mine = ended_session(window, qtbot)
+    folder = Library().folder
+    (agents,) = [f for f in folder.iterdir() if read_header(f).origin == "agent"]
+    assert read_header(agents).reader == "agent-local"
+    assert verify(agents).is_good
+    asked = [line.event for line in read_lines(agents) if isinstance(line.event, QuestionAsked)]
+    assert [event.text for event in asked] == ["Where is it densest?"]
+    trace, own = load_trace(agents), load_trace(mine)
+    assert set(trace.causes) == {"agent"}
+    assert trace.looked_s().sum() > 1.0
+    assert "agent" in own.causes
+    assert own.looked_s()[own.causes == "agent"].sum() == 0.0
 
 
 def test_the_user_takes_the_slide_and_hands_it_back(slide_window: MainWindow, qtbot: QtBot) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 Entry = tuple[int, int, AnyEvent]
 """Elapsed nanoseconds, wall milliseconds, event."""
 
+_log = logging.getLogger(__name__)
 _SIGNIFICANT_DIGITS = 4
 
 
@@ -57,7 +59,12 @@ class EventWriter:
             if self._lost:
                 lines.append(self._line(elapsed_ns, wall_ms, EventsLost(self._lost)))
                 self._lost = 0
-            lines.append(self._line(elapsed_ns, wall_ms, self._written(event)))
+            try:
+                lines.append(self._line(elapsed_ns, wall_ms, self._written(event)))
+            except (TypeError, ValueError, OverflowError):
+                # A mistake of ours in one event must not end the session.
+                _log.exception("an event cannot be written")
+                self._lost += 1
         if lines:
             self._file.append(b"".join(lines))
 

@@ -9,6 +9,7 @@ import numpy as np
 from viewer.geometry import Point, Size, View
 from viewer.recording.events import FocusChanged, IdleChanged, PauseChanged, Viewport
 from viewer.recording.log_reader import iter_blocks
+from viewer.recording.session import SessionHeader, read_header
 from viewer.recording.trace import FloatArray, Trace
 
 if TYPE_CHECKING:
@@ -32,12 +33,18 @@ def load_trace(folder: Path, until_s: float = 0.0) -> Trace:
     SessionError
         The log cannot be read.
     """
-    return trace_of(iter_blocks(folder), until_s)
+    return trace_of(iter_blocks(folder), read_header(folder), until_s)
 
 
-def trace_of(blocks: Iterable[list[LogLine]], until_s: float = 0.0) -> Trace:
-    """The views of a log and the spans in which nobody looked; `until_s` as in `load_trace`."""
-    columns = _Columns(until_s)
+def trace_of(blocks: Iterable[list[LogLine]], header: SessionHeader, until_s: float = 0.0) -> Trace:
+    """The views of a log and the spans in which its reader did not look.
+
+    Parameters
+    ----------
+    until_s
+        As in `load_trace`.
+    """
+    columns = _Columns(until_s, header)
     for lines in blocks:
         columns.add(lines)
     return columns.trace()
@@ -46,8 +53,9 @@ def trace_of(blocks: Iterable[list[LogLine]], until_s: float = 0.0) -> Trace:
 class _Columns:
     """Collects block by block, so that a long log is never in memory as objects at once."""
 
-    def __init__(self, until_s: float) -> None:
+    def __init__(self, until_s: float, header: SessionHeader) -> None:
         self._until_s = until_s
+        self._of_others = {"replay"} if header.origin == "agent" else {"replay", "agent"}
         self._parts: list[FloatArray] = []
         self._causes: list[str] = []
         self._away = _AwaySpans()
@@ -72,7 +80,8 @@ class _Columns:
                     )
                 )
                 self._causes.append(event.cause)
-                self._away.set_replayed(line.elapsed_ns / 1e9, is_replayed=event.cause == "replay")
+                is_others = event.cause in self._of_others
+                self._away.set_others(line.elapsed_ns / 1e9, is_others=is_others)
             elif isinstance(event, (FocusChanged, IdleChanged, PauseChanged)):
                 self._away.add(line.elapsed_ns / 1e9, event)
         if lines:
@@ -104,7 +113,7 @@ class _Columns:
 class _AwaySpans:
     """Puts idle, unfocused and paused together: away is where any of them is.
 
-    A replay that ran meanwhile is another's reading, and away too.
+    A replay that ran meanwhile, or an agent that read, is another's reading, and away too.
     """
 
     def __init__(self) -> None:
@@ -120,8 +129,8 @@ class _AwaySpans:
         elif not begins and kind in self._open:
             self._close(self._open.pop(kind), at_s)
 
-    def set_replayed(self, at_s: float, *, is_replayed: bool) -> None:
-        if is_replayed:
+    def set_others(self, at_s: float, *, is_others: bool) -> None:
+        if is_others:
             self._open.setdefault(Viewport, at_s)
         elif Viewport in self._open:
             self._close(self._open.pop(Viewport), at_s)

@@ -77,7 +77,7 @@ def load_reading(folder: Path, options: ExportOptions) -> Reading:
     """
     header = read_header(folder)
     texts: list[tuple[float, NoteTaken | DiagnosisEntered]] = []
-    trace = trace_of(_noting_texts(iter_blocks(folder), texts))
+    trace = trace_of(_noting_texts(iter_blocks(folder), texts), header)
     if options.mode == "reference":
         actions = reference_actions(trace)
     else:

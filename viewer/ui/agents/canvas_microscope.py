@@ -13,6 +13,7 @@ from viewer.agents.microscope import Field, on_slide
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from viewer.agents.agent_session import AgentSession
     from viewer.agents.cancelling import Cancel
     from viewer.agents.findings import Finding
     from viewer.canvas.canvas import SlideCanvas
@@ -32,8 +33,10 @@ class CanvasMicroscope(QObject):
     ----------
     source
         Of the same slide, opened for the agent alone, so that closing the pane harms no read.
-    mark, record
-        Take a Finding and an event in the window's thread.
+    session
+        Records the walk, apart from what the user records; closed by its owner.
+    mark
+        Takes a Finding in the window's thread.
     """
 
     hands_on = Signal()
@@ -45,15 +48,16 @@ class CanvasMicroscope(QObject):
         self,
         canvas: SlideCanvas,
         source: SlideSource,
+        session: AgentSession,
         mark: Callable[[Finding], object],
-        record: Callable[[AnyEvent], object],
         parent: QObject,
     ) -> None:
         super().__init__(parent)
         self.source = source
         self.optics: Optics = canvas.optics
         self._canvas = canvas
-        self._mark, self._record = mark, record
+        self._session = session
+        self._mark = mark
         self._is_closed = threading.Event()
         self._asked.connect(self._answer, Qt.ConnectionType.QueuedConnection)
         canvas.view_changed.connect(self._on_view)
@@ -74,16 +78,20 @@ class CanvasMicroscope(QObject):
         self.ask_window(lambda: self._travel(inside, magnification))
         while self.ask_window(lambda: self._canvas.is_moving):
             self._is_closed.wait(_LOOK_S)
+        self._session.show(self.ask_window(lambda: self._canvas.view))
         return self.field
 
     def dwell(self, seconds: float, cancel: Cancel) -> None:
         cancel.wait(seconds)
+        # A long computation that follows is idle time, this rest is not.
+        self._session.recorder.note_input()
 
     def annotate(self, finding: Finding) -> None:
+        self._session.find(finding)
         self.ask_window(lambda: self._mark(finding))
 
     def record(self, event: AnyEvent) -> None:
-        self.ask_window(lambda: self._record(event))
+        self._session.record(event)
 
     def ask_window(self, work: Callable[[], Any]) -> Any:
         """What `work` gives in the window's thread. Raises AgentCancelledError once closed."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 
 from viewer.agents.actions import Task
-from viewer.agents.agent_events import AgentState, Found, Moved, StateChanged
+from viewer.agents.agent_events import AgentState, Moved, StateChanged
 from viewer.agents.policies.giant import GiantPolicy
 from viewer.agents.policies.local import LocalPolicy
 from viewer.agents.policies.predictor import PredictorPolicy
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from viewer.agents.findings import Finding
     from viewer.agents.proposals import Proposer
     from viewer.annotations.annotation import Annotation
-    from viewer.recording.events import AnyEvent
     from viewer.ui.main_window import MainWindow
     from viewer.ui.slide_pane import SlidePane
 
@@ -114,7 +113,6 @@ class AgentsPart(QObject):
             self._window.settings.device,
             lambda: self._annotations(pane),
             lambda finding: self._mark(finding, pane),
-            lambda event: self._record(event, pane),
             self,
         )
         walk.happened.connect(self._on_event)
@@ -148,8 +146,10 @@ class AgentsPart(QObject):
                 self._regions.show_boxes([(box, _COLOUR) for box in self._boxes])
                 if self._walk is not None:
                     self._walk.pane.canvas.update()
-            case StateChanged() | Found():
+            case StateChanged(state):
                 self._enable()
+                if state.is_over:
+                    self._window.recording.control.sessions_changed.emit()
             case _:
                 pass
 
@@ -161,9 +161,6 @@ class AgentsPart(QObject):
         here = self._window.annotations.of(pane)
         if here is not None:
             here.do(adding("Agent's finding", [finding_annotation(finding)]))
-
-    def _record(self, event: AnyEvent, pane: SlidePane) -> None:
-        self._window.recording.control.record(event, pane)
 
     def _annotations(self, pane: SlidePane) -> Sequence[Annotation]:
         here = self._window.annotations.of(pane)

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, Signal
 
-from viewer.agents.agent_events import AgentState
+from viewer.agents.agent_events import AgentState, StateChanged
+from viewer.agents.agent_session import AgentSession
 from viewer.agents.instruments import Instruments
 from viewer.agents.loop import AgentRun
 from viewer.agents.slide_tools import SlideTools
+from viewer.overlays.marks_file import load_marks
+from viewer.recording.library import sessions_folder
 from viewer.slides import open_slide
 from viewer.ui.agents.canvas_microscope import CanvasMicroscope
 from viewer.ui.background import Background
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from viewer.agents.actions import Policy, Task
+    from viewer.agents.agent_events import AgentEvent
     from viewer.agents.findings import Finding
     from viewer.agents.loop import Outcome
     from viewer.annotations.annotation import Annotation
-    from viewer.recording.events import AnyEvent
+    from viewer.overlays.heatmap import Mark
     from viewer.slides.source import SlideSource
     from viewer.ui.slide_pane import SlidePane
 
@@ -35,8 +41,8 @@ class AgentWalk(QObject):
         Made in a thread, since it may load a model.
     annotations
         Gives those that are on the slide now.
-    mark, record
-        Take a Finding and an event of the agent.
+    mark
+        Takes a Finding of the agent.
     """
 
     happened = Signal(object)
@@ -55,7 +61,6 @@ class AgentWalk(QObject):
         device: str,
         annotations: Callable[[], Sequence[Annotation]],
         mark: Callable[[Finding], object],
-        record: Callable[[AnyEvent], object],
         parent: QObject,
     ) -> None:
         super().__init__(parent)
@@ -66,7 +71,8 @@ class AgentWalk(QObject):
         self._task = task
         self._most_steps = most_steps
         self._device = device
-        self._annotations, self._mark, self._record = annotations, mark, record
+        self._annotations, self._mark = annotations, mark
+        self._session: AgentSession | None = None
         self._run: AgentRun | None = None
         self._microscope: CanvasMicroscope | None = None
         self._tools: SlideTools | None = None
@@ -86,10 +92,10 @@ class AgentWalk(QObject):
     def start(self) -> None:
         """Opens the slide for the agent, then lets it walk."""
         self._background.run(
-            lambda: (open_slide(self._path), self._policy()),
-            lambda made: self._begin(*made),
+            self._prepared,
+            self._begin,
             lambda error: self.failed.emit(str(error)),
-            lambda made: made[0].close(),
+            lambda made: made.source.close(),
         )
 
     def pause_or_go_on(self) -> None:
@@ -124,7 +130,7 @@ class AgentWalk(QObject):
         self._background.close(finish=True)
 
     def _freeing(self) -> Callable[[], None]:
-        run, tools, source = self._run, self._tools, self._source
+        run, tools, session, source = self._run, self._tools, self._session, self._source
         if run is not None:
             run.cancel()
         if self._microscope is not None:
@@ -136,27 +142,67 @@ class AgentWalk(QObject):
                 run.join()
             if tools is not None:
                 tools.close()
+            if session is not None:
+                session.close()
             if source is not None:
                 source.close()
 
         return free
 
-    def _begin(self, source: SlideSource, policy: Policy) -> None:
+    def _prepared(self) -> _Prepared:
+        """In a thread: opens the slide, loads what the policy needs."""
+        source = open_slide(self._path)
+        try:
+            marks = load_marks(source.info.identity)
+            return _Prepared(source, self._policy(), marks, sessions_folder())
+        except BaseException:
+            source.close()
+            raise
+
+    def _begin(self, made: _Prepared) -> None:
         canvas = self.pane.canvas
-        self._source = source
-        self._microscope = CanvasMicroscope(canvas, source, self._mark, self._record, self)
+        self._source = made.source
+        agent = f"agent-{made.policy.name}"
+        self._session = session = AgentSession(
+            made.source, canvas.optics, made.sessions, agent, canvas.view.size
+        )
+        self._microscope = CanvasMicroscope(canvas, made.source, session, self._mark, self)
         mpp_um = canvas.optics.mean_mpp_um
-        instruments = Instruments(self._path, source, mpp_um, self._device)
+        instruments = Instruments(self._path, made.source, mpp_um, self._device)
         ask_window = self._microscope.ask_window
-        tools = SlideTools(source, instruments, lambda: ask_window(self._annotations))
-        self._tools = tools
+        self._tools = SlideTools(
+            made.source, instruments, lambda: ask_window(self._annotations), made.marks
+        )
         self._run = AgentRun(
-            policy,
+            made.policy,
             self._microscope,
-            tools,
+            self._tools,
             self._task,
             most_steps=self._most_steps,
-            on_event=self._told.emit,
+            on_event=self._on_event,
         )
         self._microscope.hands_on.connect(self._run.take_over)
         self._run.start()
+
+    def _on_event(self, event: AgentEvent) -> None:
+        """In the agent's thread, or in the window's where a button did it."""
+        if isinstance(event, StateChanged) and self._session is not None:
+            recorder = self._session.recorder
+            match event.state:
+                case AgentState.PAUSED | AgentState.TAKEN_OVER:
+                    recorder.pause()
+                case AgentState.RUNNING:
+                    recorder.resume()
+                case AgentState.FINISHED | AgentState.CANCELLED | AgentState.FAILED:
+                    self._session.close()
+        self._told.emit(event)
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What a walk needs and takes time to make."""
+
+    source: SlideSource
+    policy: Policy
+    marks: tuple[Mark, ...]
+    sessions: Path
