@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -534,3 +536,19 @@ def test_bookmarks_bring_back_the_view_and_notes_say_what_was_written(
     qtbot.keyClick(dock.tree, Qt.Key.Key_Return)
     rest(listed, qtbot)
     assert canvas.view == before
+
+
+@pytest.mark.slow
+def test_a_file_that_cannot_be_written_is_told_until_it_can(
+    listed: MainWindow, qtbot: QtBot
+) -> None:
+    active, banner = _active(listed, qtbot), listed.annotations.banner
+    with closing(sqlite3.connect(active.slide.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        _draw(listed, qtbot)
+        qtbot.waitUntil(banner.isVisible, timeout=30_000)
+        assert "cannot be saved" in banner.sentence.text()
+        assert not listed.annotations.is_saved
+        other.execute("ROLLBACK")
+    _saved(listed, qtbot)
+    qtbot.waitUntil(lambda: not banner.isVisible(), timeout=10_000)
