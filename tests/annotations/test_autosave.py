@@ -11,6 +11,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
@@ -389,3 +390,11 @@ def test_the_file_lies_in_the_data_folder_or_beside_the_slide(
     assert annotations_path("id", slide, beside=True) == tmp_path / "a.svs.annotations.sqlite"
     gone = tmp_path / "gone" / "a.svs"
     assert annotations_path("id", gone, beside=True).is_relative_to(own_home)
+
+
+def test_the_place_of_a_new_row_is_found_without_a_look_at_all_others(tmp_path: Path) -> None:
+    path = tmp_path / "slide.sqlite"
+    AnnotationStore(path).close()
+    with closing(sqlite3.connect(path)) as database:
+        plan = database.execute("EXPLAIN QUERY PLAN SELECT MAX(place) FROM annotation").fetchall()
+    assert "annotation_place" in str(plan)

@@ -30,11 +30,13 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS annotation (
     id BLOB PRIMARY KEY, place INTEGER NOT NULL, body BLOB
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS annotation_place ON annotation (place);
 CREATE TABLE IF NOT EXISTS step (
     number INTEGER PRIMARY KEY AUTOINCREMENT, at_utc TEXT NOT NULL, author TEXT NOT NULL,
     label TEXT NOT NULL, changed INTEGER NOT NULL, before BLOB NOT NULL
 );
 """
+# Without the index each new row would look through all others for the highest place.
 # A removed annotation keeps its row, without a body, for its place in the order of drawing.
 # `before` of a step: what each annotation was that it changed, as compressed MessagePack.
 
