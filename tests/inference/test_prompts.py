@@ -11,15 +11,13 @@ import torch
 from inference_steps import make_bundle
 from torch import nn
 
-from viewer.geometry import Box, Point, Size
+from viewer.geometry import Box, Point
 from viewer.inference.bundle import load_bundle
 from viewer.inference.click_mask import click_mask
 from viewer.inference.network import ModelFailedError
 from viewer.inference.prompter import Prompter, PrompterError
 from viewer.inference.trial import try_model
-from viewer.overlays.clicked_regions import keep_region
 from viewer.overlays.prompt import Prompt
-from viewer.overlays.result_file import ResultFileError
 
 NUCLEI = Path(__file__).parents[2] / "../shared/data/nuclei/bbbc038-brightfield-train.npz"
 FIELD = Box(1000, 1000, 1400, 1400)
@@ -154,18 +152,3 @@ def test_a_prompt_is_shown_with_what_lies_round_it() -> None:
     assert pixels == [(100, 120, 1), (0, 0, 0), (0, 0, 2), (20, 40, 3)]
     assert told.without_last().outside == ()
     assert Prompt(inside=(Point(1, 1),)).without_last().is_empty
-
-
-def test_kept_regions_add_up_and_a_damaged_file_is_left_as_it_is(tmp_path: Path) -> None:
-    path, size = tmp_path / "regions" / "r.geojson", Size(1000, 1000)
-    square = [Point(0, 0), Point(10, 0), Point(10, 10), Point(0, 10)]
-    assert keep_region(path, [square], size, 0.5).count == 1
-    moved = [Point(p.x + 50, p.y + 50) for p in square]
-    found = keep_region(path, [moved], size, 0.5)
-    assert found.count == 2
-    assert found.all_objects().measurements["Area um2"].tolist() == [25.0, 25.0]
-    path.write_bytes(path.read_bytes()[:50])
-    damaged = path.read_bytes()
-    with pytest.raises(ResultFileError):
-        keep_region(path, [square], size, 0.5)
-    assert path.read_bytes() == damaged

@@ -174,7 +174,7 @@ class CornersTool(DrawingTool):
             if len(self._corners) > 2 * len(self._runs):  # drawn by hand
                 shape = simplified(shape, slack)
             if shape.area > 0:
-                shape = self.spared(shape)
+                shape = self.desk.spared(shape)
         except EmptyShapeError as error:
             self.desk.say(str(error))
             self.give_up()

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import Change, ReadOnlyError, Step, adding, changing
+from viewer.annotations.editing import without
+from viewer.geometry import Box
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from uuid import UUID
 
     from shapely.geometry.base import BaseGeometry
@@ -89,6 +91,21 @@ class Desk:
         """An annotation of the present class by the present author, not yet in the document."""
         drawn = Annotation(geometry, shown_as=self.current_class, is_ellipse=is_ellipse)
         return drawn.signed(self.author)
+
+    def spared(self, region: BaseGeometry, own: Iterable[Annotation] = ()) -> BaseGeometry:
+        """A region without what others cover, where overlap is to be avoided.
+
+        Raises EmptyShapeError.
+        """
+        if not self.options.avoid_overlap:
+            return region
+        left_out = {annotation.id for annotation in own} | set(self.selection)
+        others = [
+            each.geometry
+            for each in self.document.inside(Box(*region.bounds))
+            if each.id not in left_out and each.geometry.area > 0
+        ]
+        return without(region, others) if others else region
 
     def reshaped(self, annotation: Annotation, geometry: BaseGeometry) -> Annotation:
         """The annotation with another shape; an ellipse is none any more."""

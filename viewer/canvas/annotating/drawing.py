@@ -10,18 +10,16 @@ from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QTabletEvent, QWheelEv
 from PySide6.QtWidgets import QGestureEvent
 
 from viewer.annotations.annotation import NO_COLOUR
-from viewer.annotations.editing import snapped, without
+from viewer.annotations.editing import snapped
 from viewer.canvas.annotating.measures import area_text, length_text
 from viewer.geometry import Box, Point
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from uuid import UUID
 
     from PySide6.QtGui import QPainter
     from shapely.geometry.base import BaseGeometry
 
-    from viewer.annotations.annotation import Annotation
     from viewer.canvas.annotating.desk import Desk
     from viewer.canvas.layer import Scene
     from viewer.geometry import View
@@ -235,21 +233,6 @@ class DrawingTool(QObject):
         near = self.desk.document.inside(Box.around(hand.at, 2 * reach, 2 * reach))
         shapes = [each.geometry for each in near if each.geometry.length > 0]
         return snapped(hand.at, shapes, reach)
-
-    def spared(self, region: BaseGeometry, own: Iterable[Annotation] = ()) -> BaseGeometry:
-        """A region without what others cover, where overlap is to be avoided.
-
-        Raises EmptyShapeError.
-        """
-        if not self.desk.options.avoid_overlap:
-            return region
-        left_out = {annotation.id for annotation in own} | set(self.desk.selection)
-        others = [
-            each.geometry
-            for each in self.desk.document.inside(Box(*region.bounds))
-            if each.id not in left_out and each.geometry.area > 0
-        ]
-        return without(region, others) if others else region
 
     def measured(self, shape: BaseGeometry) -> str:
         """Area of a region, length of a line, in the slide's units."""

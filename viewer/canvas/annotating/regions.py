@@ -158,7 +158,7 @@ class RegionTool(DrawingTool):
         if self._is_erasing:
             touched = [each for each in self._targets if each.geometry.intersects(painted)]
             return {each.id: self._without(each, painted) for each in touched}
-        free = self.spared(painted, self._targets)
+        free = self.desk.spared(painted, self._targets)
         if self._targets:
             target = self._targets[0]
             return {target.id: desk.reshaped(target, merged([target.geometry, free]))}

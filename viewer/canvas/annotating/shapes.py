@@ -79,7 +79,7 @@ class DragTool(DrawingTool):
         if self._shape is None or self._shape.is_empty:
             return
         try:
-            region = self.spared(self._shape) if self._shape.area > 0 else self._shape
+            region = self.desk.spared(self._shape) if self._shape.area > 0 else self._shape
         except EmptyShapeError:
             self.desk.say("All of it is covered by others, which are not to be overlapped.")
             return

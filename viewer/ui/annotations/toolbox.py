@@ -76,6 +76,7 @@ class Toolbox(QObject):
             brush_on_slide=settings.brush_on_slide,
         )
         self.name = MOVE
+        self._click = window.commands["overlays.click"]
         self._places: dict[SlidePane, _Place] = {}
         self._before_select: tuple[str, float] | None = None
         self._connect()
@@ -110,24 +111,9 @@ class Toolbox(QObject):
 
     def choose(self, name: str) -> None:
         """Takes up a tool by name; "move" puts it down."""
-        click = self._window.commands["overlays.click"]
-        if name != MOVE and click.isChecked():
-            click.trigger()
-        is_other = name != self.name
-        self.name = name
-        for each in TOOL_NAMES:
-            self._window.commands[tool_id(each)].setChecked(each == name)
-        if not is_other:
-            return
-        for pane, place in self._places.items():
-            if place.tool is not None:
-                place.tool.put_down()
-            self._put_down(pane)
-            self._take_up(pane)
-        self._window.status.show_drawing("")
-        if name in _TOOLS:
-            self._window.say(_TOOLS[name].hint)
-        self.tool_chosen.emit(name)
+        if self._click.isChecked():
+            self._click.trigger()
+        self._change(name)
 
     def shut_down(self) -> None:
         """Keeps strokes and options."""
@@ -146,6 +132,33 @@ class Toolbox(QObject):
         return False
 
     # -----------------------------------------------------------------------------------------
+
+    def _change(self, name: str) -> None:
+        is_other = name != self.name
+        self.name = name
+        self._show_checked()
+        if not is_other:
+            return
+        for pane, place in self._places.items():
+            if place.tool is not None:
+                place.tool.put_down()
+            self._put_down(pane)
+            self._take_up(pane)
+        self._window.status.show_drawing("")
+        if name in _TOOLS:
+            self._window.say(_TOOLS[name].hint)
+        self.tool_chosen.emit(name)
+
+    def _show_checked(self) -> None:
+        for each in TOOL_NAMES:
+            is_in_hand = each == self.name and not self._click.isChecked()
+            self._window.commands[tool_id(each)].setChecked(is_in_hand)
+
+    def _on_click_to_segment(self, is_on: bool) -> None:
+        """Only one of the two has the mouse."""
+        if is_on:
+            self._change(MOVE)
+        self._show_checked()
 
     def _take_up(self, pane: SlidePane) -> None:
         kind, place = _TOOLS.get(self.name), self._places[pane]
@@ -207,7 +220,7 @@ class Toolbox(QObject):
             commands.on(tool_id(name), act)
         commands[tool_id(SELECT)].setAutoRepeat(False)
         commands[tool_id(MOVE)].setChecked(True)
-        commands["overlays.click"].toggled.connect(lambda on: self.choose(MOVE) if on else None)
+        self._click.toggled.connect(self._on_click_to_segment)
         commands.on("annotate.brush_smaller", lambda: self._resize_brush(1 / _BRUSH_STEP))
         commands.on("annotate.brush_larger", lambda: self._resize_brush(_BRUSH_STEP))
         for option in ("snapping", "avoid_overlap", "brush_on_slide"):

@@ -5,19 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import shapely
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject
 
+from viewer.annotations.annotation import repaired
+from viewer.annotations.editing import EmptyShapeError
 from viewer.canvas.click_tool import ClickTool
 from viewer.canvas.layer import Stratum
-from viewer.geometry import Size
 from viewer.inference.prompter import SIDE_PX, Prompter, Ring
-from viewer.overlays.clicked_regions import keep_region, regions_path
 from viewer.slides.region import read_region
 from viewer.ui.background import Background, Task
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from viewer.inference.bundle import ModelBundle
     from viewer.overlays.prompt import Prompt
     from viewer.ui.main_window import MainWindow
@@ -28,9 +26,6 @@ _HINT = "Click what you mean, or draw a box. Shift adds, Alt leaves out, Enter k
 
 class ClickSegmenting(QObject):
     """Owned by the part; `shut_down` ends the process that outlines."""
-
-    kept = Signal(object, object)
-    """The Path of the regions of a slide, and the SlidePane that shows it."""
 
     def __init__(self, window: MainWindow, parent: QObject) -> None:
         super().__init__(parent)
@@ -49,7 +44,9 @@ class ClickSegmenting(QObject):
     def use_model(self, model: ModelBundle | None) -> None:
         """Outlines by this model from now on; None by colour."""
         self._model = model
-        self._window.commands["overlays.click"].setChecked(model is not None)
+        click = self._window.commands["overlays.click"]
+        if click.isChecked() != (model is not None):
+            click.trigger()
 
     def forget(self, pane: SlidePane) -> None:
         """The slide of a pane changed."""
@@ -118,21 +115,27 @@ class ClickSegmenting(QObject):
             self._window.say(f"{area_um2:,.1f} um2. Enter keeps it, Shift adds, Alt leaves out.")
 
     def _keep(self) -> None:
+        """The outline becomes an annotation of the present class, and is chosen."""
         pane, rings = self._pane, [ring for ring in self.tool.rings if len(ring) > 2]
-        if pane is None or pane.source is None or not rings:
+        if pane is None or not rings:
             return
-        box, path = pane.canvas.slide_box, regions_path(pane.source.info.identity)
-        size, mpp_um = Size(box.width, box.height), pane.canvas.optics.mean_mpp_um or 1.0
+        annotations = self._window.annotations.of(pane)
+        if annotations is None:
+            self._window.say("The annotations of this slide are not open: nothing can be kept.")
+            return
+        desk = annotations.desk
+        try:
+            outline = repaired(shapely.MultiPolygon([shapely.Polygon(ring) for ring in rings]))
+            region = desk.spared(outline)
+        except (EmptyShapeError, ValueError) as error:
+            self._window.say(str(error))
+            return
+        drawn = desk.new(region)
+        if desk.add("Click to segment", drawn) is None:
+            return
         self.tool.clear()
         pane.canvas.update()
-        self._background.run(
-            lambda: keep_region(path, rings, size, mpp_um),
-            lambda _: self.kept.emit(path, pane),
-            lambda error: self._on_not_kept(error, path),
-        )
+        self._window.say(f"Kept as {drawn.class_name or 'a region'}; Ctrl+Z takes it back.")
 
     def _on_failed(self, error: Exception) -> None:
         self._window.show_trouble(str(error))
-
-    def _on_not_kept(self, error: Exception, path: Path) -> None:
-        self._window.show_trouble(f"The region cannot be kept in {path} ({error}).")

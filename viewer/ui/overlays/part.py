@@ -63,7 +63,6 @@ class OverlaysPart(QObject):
         self.settings = OverlaySettings(window, self.dock, lambda: self.active, self)
         self._elsewhere = ElsewhereSearch(window, self.dock, lambda: self.active, self)
         self._clicks = ClickSegmenting(window, self)
-        self._clicks.kept.connect(self.take_results)
         self._figures = QTimer(self, singleShot=True, interval=_FIGURES_MS)
         self._figures.timeout.connect(self.show_figures)
         self._connect()
