@@ -46,6 +46,8 @@ class Settings(msgspec.Struct, omit_defaults=True):
         Bound of the kept results of models; those not used for longest go first.
     snapping, avoid_overlap, brush_px, brush_on_slide
         How annotations are drawn; see `viewer.canvas.annotating.desk.DrawingOptions`.
+    back_to_moving
+        Whether the mouse moves the slide again after a rectangle, ellipse, line or polygon.
     annotations_beside
         Whether annotations lie beside their slide instead of in the data folder.
     shortcuts
@@ -73,6 +75,7 @@ class Settings(msgspec.Struct, omit_defaults=True):
     avoid_overlap: bool = False
     brush_px: float = 50.0
     brush_on_slide: bool = False
+    back_to_moving: bool = False
     annotations_beside: bool = False
     recent_slides: list[str] = []
     shortcuts: dict[str, list[str]] = {}
@@ -153,6 +156,12 @@ CHOICES: tuple[Choice, ...] = (
         1,
         1024,
         1,
+    ),
+    Choice(
+        "back_to_moving",
+        "Back to moving after a shape",
+        "After a rectangle, ellipse, line, polygon or polyline the mouse moves the slide again,"
+        " as in QuPath; brush, wand and points stay in hand",
     ),
     Choice(
         "annotations_beside",

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from annotating_steps import begin, click, drag, end, hover, line
-from PySide6.QtCore import QPoint, Qt
+from annotating_steps import begin, click, double_click, drag, end, hover, line, mouse
+from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
@@ -140,6 +140,69 @@ def test_s_held_is_for_a_moment(drawing: MainWindow, qtbot: QtBot) -> None:
     assert drawing.toolbox.name == "brush"
     press(qtbot, drawing, Qt.Key.Key_S)
     assert drawing.toolbox.name == "select"
+
+
+@pytest.mark.parametrize(
+    ("key", "is_back"),
+    [
+        (Qt.Key.Key_R, True),
+        (Qt.Key.Key_O, True),
+        (Qt.Key.Key_L, True),
+        (Qt.Key.Key_P, True),
+        (Qt.Key.Key_V, True),
+        (Qt.Key.Key_B, False),
+        (Qt.Key.Key_W, False),
+        (Qt.Key.Key_Period, False),
+    ],
+)
+def test_after_a_shape_the_mouse_moves_the_slide_again_where_asked(
+    drawing: MainWindow, qtbot: QtBot, key: Qt.Key, is_back: bool
+) -> None:
+    press(qtbot, drawing, key)
+    drag(canvas_of(drawing), [*line(A, B), *line(B, QPoint(340, 420))])
+    assert drawing.toolbox.name == KEYS[key]
+    count = len(annotations(drawing).document)
+    assert count == 1
+    drawing.change_settings(back_to_moving=True)
+    click(canvas_of(drawing), QPoint(600, 100))  # no shape, but for brush, wand and points
+    press(qtbot, drawing, Qt.Key.Key_Escape)
+    assert drawing.toolbox.name == KEYS[key]
+    drag(canvas_of(drawing), [*line(A, B), *line(B, QPoint(340, 420))])
+    assert drawing.toolbox.name == ("move" if is_back else KEYS[key])
+    assert (len(annotations(drawing).document) == count + 1) or not is_back
+
+
+def test_the_click_that_closes_a_polygon_neither_moves_nor_zooms_the_slide(
+    drawing: MainWindow, qtbot: QtBot
+) -> None:
+    drawing.change_settings(back_to_moving=True)
+    canvas = canvas_of(drawing)
+    before = canvas.view
+    press(qtbot, drawing, Qt.Key.Key_P)
+    for place in (A, B, QPoint(300, 400)):
+        click(canvas, place)
+    begin(canvas, [A, B])
+    end(canvas, B)
+    assert drawing.toolbox.name == "move"
+    mouse(canvas, QEvent.Type.MouseButtonDblClick, A)
+    end(canvas, A)
+    assert len(annotations(drawing).document) == 1
+    assert not canvas.is_moving
+    assert canvas.view == before
+    double_click(canvas, A)
+    qtbot.waitUntil(lambda: canvas.view.downsample < before.downsample)
+
+
+def test_a_shape_that_another_tool_finishes_leaves_that_tool_in_hand(
+    drawing: MainWindow, qtbot: QtBot
+) -> None:
+    drawing.change_settings(back_to_moving=True)
+    press(qtbot, drawing, Qt.Key.Key_P)
+    for place in (A, B, QPoint(300, 400)):
+        click(canvas_of(drawing), place)
+    press(qtbot, drawing, Qt.Key.Key_B)
+    assert len(annotations(drawing).document) == 1
+    assert drawing.toolbox.name == "brush"
 
 
 def test_the_size_of_the_brush_and_the_options_are_kept(

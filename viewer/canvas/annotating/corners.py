@@ -183,6 +183,7 @@ class CornersTool(DrawingTool):
             if self._new is not None:
                 self.choose(self._new.id)
             self._clear()
+            self.finished.emit()
         self.told.emit("")
         self.changed.emit()
 

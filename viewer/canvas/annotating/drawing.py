@@ -79,6 +79,8 @@ class DrawingTool(QObject):
     """There is something new to paint."""
     told = Signal(str)
     """What is being drawn measures so much; "" when nothing is."""
+    finished = Signal()
+    """A shape of its own was drawn to its end."""
 
     def __init__(self, desk: Desk, parent: QObject | None = None) -> None:
         super().__init__(parent)

@@ -74,6 +74,8 @@ class DragTool(DrawingTool):
         self.lifted = frozenset()
         self.told.emit("")
         self.changed.emit()
+        if self._new is not None:
+            self.finished.emit()
 
     def keep(self) -> None:
         if self._shape is None or self._shape.is_empty:

@@ -79,6 +79,7 @@ class Toolbox(QObject):
         self._click = window.commands["overlays.click"]
         self._places: dict[SlidePane, _Place] = {}
         self._before_select: tuple[str, float] | None = None
+        self._has_just_moved_back = False
         self._connect()
 
     def take_desk(self, pane: SlidePane, desk: Desk, layer: AnnotationsLayer) -> None:
@@ -122,13 +123,21 @@ class Toolbox(QObject):
         self._keep_options()
 
     def eventFilter(self, _canvas: QObject, event: QEvent) -> bool:
-        """S let go after a while gives back the tool from before."""
+        """S let go after a while gives back the tool from before.
+
+        A click that finished a shape is no half of a double click on the slide.
+        """
         if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyRelease:
             before = self._before_select
             if event.key() == Qt.Key.Key_S and not event.isAutoRepeat() and before is not None:
                 self._before_select = None
                 if time.monotonic() - before[1] > _HELD_S:
                     self.choose(before[0])
+        elif event.type() == QEvent.Type.MouseButtonPress:
+            self._has_just_moved_back = False
+        elif event.type() == QEvent.Type.MouseButtonDblClick and self._has_just_moved_back:
+            self._has_just_moved_back = False
+            return True
         return False
 
     # -----------------------------------------------------------------------------------------
@@ -171,6 +180,7 @@ class Toolbox(QObject):
         place.tool = tool
         tool.changed.connect(lambda: self._show(pane))
         tool.told.connect(self._window.status.show_drawing)
+        tool.finished.connect(lambda: self._on_finished(tool))
         pane.canvas.add_layer(tool, Stratum.TOOLS)
         pane.canvas.set_tool(tool)
 
@@ -191,6 +201,12 @@ class Toolbox(QObject):
             place.layer.lift(place.tool.lifted)
             place.layer.hover(place.tool.hovered)
             pane.canvas.update()
+
+    def _on_finished(self, tool: DrawingTool) -> None:
+        """Back to moving, unless it was another tool that put this one down."""
+        if self._window.settings.back_to_moving and tool.name == self.name:
+            self._has_just_moved_back = True
+            self.choose(MOVE)
 
     def _select(self) -> None:
         self._before_select = (self.name, time.monotonic()) if self.name != SELECT else None
