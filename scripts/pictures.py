@@ -26,7 +26,7 @@ def main() -> None:
         )
         picture = REPOSITORY / "docs" / "pictures" / "window.png"
         picture.write_bytes((Path(folder) / "coverslip-window.png").read_bytes())
-        for name in ("replay", "overlays", "annotating", "projects"):
+        for name in ("replay", "overlays", "annotating", "projects", "review", "agent"):
             environment["COVERSLIP_HOME"] = str(Path(folder) / name)
             subprocess.run(  # noqa: S603 - our own program
                 [sys.executable, str(REPOSITORY / "scripts" / f"{name}_picture.py")],

@@ -52,9 +52,9 @@ if TYPE_CHECKING:
 
 DRAFT = "Draft for research, not for diagnosis."
 POLICIES = (
-    ("Bundled models, no language model", "local"),
-    ("Where readers look, then language model", "predictor"),
-    ("Language model chooses every field", "giant"),
+    ("Bundled models only", "local"),
+    ("Proposals, language model", "predictor"),
+    ("Language model leads", "giant"),
 )
 _STATES = {
     AgentState.RUNNING: "The agent reads the slide.",
@@ -91,6 +91,10 @@ class AgentDock(QDockWidget):
         self.how = QComboBox(self)
         for text, policy in POLICIES:
             self.how.addItem(text, policy)
+        self.how.setToolTip(
+            "Without a language model; with one that judges proposed regions; or with one that "
+            "chooses every field itself"
+        )
         self.regions_by = QComboBox(self)
         self.regions_by.setToolTip("What proposes the regions that the agent goes to")
         self.steps = QSpinBox(self)

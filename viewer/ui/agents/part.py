@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 
 from viewer.agents.actions import Task
-from viewer.agents.agent_events import AgentState, Moved, StateChanged
+from viewer.agents.agent_events import AgentState, Found, Moved, StateChanged
 from viewer.agents.policies.giant import GiantPolicy
 from viewer.agents.policies.local import LocalPolicy
 from viewer.agents.policies.predictor import PredictorPolicy
@@ -143,15 +143,22 @@ class AgentsPart(QObject):
         match event:
             case Moved(visit, _):
                 self._boxes.append(Box(*visit.box))
-                self._regions.show_boxes([(box, _COLOUR) for box in self._boxes])
-                if self._walk is not None:
-                    self._walk.pane.canvas.update()
+                self._paint_regions()
+            case Found(finding):
+                # What was found is outlined as an annotation: its number belongs there.
+                self._boxes[finding.region - 1] = Box(*finding.box)
+                self._paint_regions()
             case StateChanged(state):
                 self._enable()
                 if state.is_over:
                     self._window.recording.control.sessions_changed.emit()
             case _:
                 pass
+
+    def _paint_regions(self) -> None:
+        self._regions.show_boxes([(box, _COLOUR) for box in self._boxes])
+        if self._walk is not None:
+            self._walk.pane.canvas.update()
 
     def _on_failed(self, sentence: str) -> None:
         self._end()

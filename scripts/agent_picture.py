@@ -1,0 +1,50 @@
+"""Lets the agent without a language model read the bundled slide: docs/pictures/agent.png."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from PySide6.QtCore import QEventLoop, QTimer
+from PySide6.QtWidgets import QApplication
+
+from viewer.settings import Settings
+from viewer.tiles.cache import TileCache
+from viewer.ui.main_window import MainWindow
+from viewer.ui.theme import DARK, apply_theme
+
+_REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def main() -> None:
+    """Drives a real window; takes another place for the picture if given."""
+    out = Path(sys.argv[1]) if len(sys.argv) > 1 else _REPOSITORY / "docs/pictures/agent.png"
+    app = QApplication([])
+    apply_theme(app, DARK)
+    window = MainWindow(Settings(), TileCache(256 << 20))
+    window.resize(1280, 820)
+    window.show()
+    window.open_paths([_REPOSITORY / "resources" / "slides" / "CMU-1-Small-Region.svs"])
+    _wait_ms(2500)
+    window.commands["panels.agent"].trigger()
+    dock = window.agents.dock
+    dock.question.setPlainText("Where is the tissue densest?")
+    dock.start.click()
+    while not (
+        window.agents.walk and window.agents.walk.state and window.agents.walk.state.is_over
+    ):
+        _wait_ms(200)
+    window.commands["view.fit"].trigger()
+    _wait_ms(2500)
+    window.grab().save(str(out))
+    window.close()
+
+
+def _wait_ms(duration_ms: int) -> None:
+    loop = QEventLoop()
+    QTimer.singleShot(duration_ms, loop.quit)
+    loop.exec()
+
+
+if __name__ == "__main__":
+    main()
