@@ -20,7 +20,7 @@ from viewer.overlays.clicked_regions import regions_path
 from viewer.overlays.geojson import write_geojson
 from viewer.overlays.objects import Objects
 from viewer.slides import open_slide
-from viewer.ui.commands import TOOL_NAMES, tool_id
+from viewer.ui.commands.annotating import TOOL_NAMES, tool_id
 from viewer.ui.main_window import MainWindow
 
 _PATIENCE_MS = 30_000

@@ -20,7 +20,7 @@ from viewer.recording.library import Library
 from viewer.recording.log_reader import read_lines
 from viewer.settings import Settings
 from viewer.ui.annotations.pane_annotations import PaneAnnotations
-from viewer.ui.commands import TOOL_NAMES, tool_id
+from viewer.ui.commands.annotating import TOOL_NAMES, tool_id
 from viewer.ui.main_window import MainWindow
 
 A, B = QPoint(300, 200), QPoint(450, 320)

@@ -13,7 +13,8 @@ from ui_steps import ALT, CTRL, open_dialog, press, rest
 
 from viewer.folders import config_folder
 from viewer.settings import load_settings
-from viewer.ui.commands import COMMANDS, TOOL_NAMES, TOOLBAR, default_bindings, tool_id
+from viewer.ui.commands import COMMANDS, TOOLBAR, default_bindings
+from viewer.ui.commands.annotating import TOOL_NAMES, tool_id
 from viewer.ui.key_sheet import KeySheet
 from viewer.ui.main_window import MainWindow
 from viewer.ui.matching import match_score

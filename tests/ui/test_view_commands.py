@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 from ui_steps import ALT, CTRL, SHIFT, open_dialog, press, rest, show_slide
 
-from viewer.ui.commands import MAGNIFICATIONS
+from viewer.ui.commands.views import MAGNIFICATIONS
 from viewer.ui.go_to_dialog import GoToDialog
 from viewer.ui.main_window import MainWindow
 from viewer.ui.pixel_size_dialog import PixelSizeDialog

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction, QKeySequence
 
-from viewer.ui.commands import COMMANDS, Bindings, Command, Situation
+from viewer.ui.commands import COMMANDS
 from viewer.ui.theme import icon
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from PySide6.QtWidgets import QWidget
+
+    from viewer.ui.commands.command import Bindings, Command, Situation
 
 
 def shown_shortcut(shortcut: str) -> str:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from html import escape
+from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QTextBrowser, QVBoxLayout, QWidget
 
 from viewer.ui.actions import shown_shortcut
-from viewer.ui.commands import COMMANDS, GESTURES, Bindings
+from viewer.ui.commands import COMMANDS, GESTURES
+
+if TYPE_CHECKING:
+    from viewer.ui.commands.command import Bindings
 
 
 class KeySheet(QDialog):

@@ -29,7 +29,8 @@ from viewer.ui.annotations.part import AnnotationsPart
 from viewer.ui.annotations.toolbox import Toolbox
 from viewer.ui.associated_dock import AssociatedDock
 from viewer.ui.background import Background
-from viewer.ui.commands import Situation, merged_bindings
+from viewer.ui.commands import merged_bindings
+from viewer.ui.commands.command import Situation
 from viewer.ui.display_dock import DisplayDock
 from viewer.ui.docks import BOTTOM, LEFT, RIGHT, DockGroup, WindowDocks
 from viewer.ui.file_commands import FileCommands

@@ -16,11 +16,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.ui.commands import COMMANDS, Command
+from viewer.ui.commands import COMMANDS
 from viewer.ui.matching import match_score
 
 if TYPE_CHECKING:
     from viewer.ui.actions import ActionSet
+    from viewer.ui.commands.command import Command
 
 _WIDTH_PX = 560
 _HEIGHT_PX = 380

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import (
@@ -19,8 +21,11 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.ui.actions import shown_shortcut
-from viewer.ui.commands import COMMANDS, COMMANDS_BY_ID, Bindings, default_bindings, merged_bindings
+from viewer.ui.commands import COMMANDS, COMMANDS_BY_ID, default_bindings, merged_bindings
 from viewer.ui.matching import match_score
+
+if TYPE_CHECKING:
+    from viewer.ui.commands.command import Bindings
 
 _FIXED_KEYS = {
     "Left": "moves the slide",

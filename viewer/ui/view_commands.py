@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from viewer.tiles.look import Look
-from viewer.ui.commands import MAGNIFICATIONS, STAIN_COMMANDS, magnification_id
+from viewer.ui.commands.views import MAGNIFICATIONS, STAIN_COMMANDS, magnification_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -29,11 +29,13 @@ from viewer.annotations.palette import Palette, PaletteClass
 from viewer.colours import class_colour
 from viewer.ui.actions import shown_shortcut
 from viewer.ui.annotations.shown import swatch
-from viewer.ui.commands import COMMANDS_BY_ID, Bindings
+from viewer.ui.commands import COMMANDS_BY_ID
 from viewer.ui.shortcuts import owner_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from viewer.ui.commands.command import Bindings
 
 _Index = QModelIndex | QPersistentModelIndex
 _NAME, _KEY = 0, 1

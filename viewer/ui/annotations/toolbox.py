@@ -18,7 +18,7 @@ from viewer.canvas.annotating.select import SelectTool
 from viewer.canvas.annotating.shapes import EllipseTool, LineTool, RectangleTool
 from viewer.canvas.annotating.wand import WandTool
 from viewer.canvas.layer import Stratum
-from viewer.ui.commands import TOOL_NAMES, tool_id
+from viewer.ui.commands.annotating import TOOL_NAMES, tool_id
 
 if TYPE_CHECKING:
     from viewer.canvas.annotating.desk import Desk

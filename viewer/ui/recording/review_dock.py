@@ -26,7 +26,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.ui.actions import shown_shortcut
-from viewer.ui.commands import REVIEW_COMMANDS
+from viewer.ui.commands.recording import REVIEW_COMMANDS
 from viewer.ui.widgets import KeyedTree
 
 if TYPE_CHECKING:

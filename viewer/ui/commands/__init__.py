@@ -1,0 +1,82 @@
+"""Every command of the window, described once; menus, tool bar, keys and palette read it here.
+
+A file a menu; viewer/ui/actions.py makes Qt's actions from the descriptions.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from viewer.ui.commands.agents import AGENT_COMMANDS
+from viewer.ui.commands.annotating import ANNOTATE_COMMANDS, TOOL_NAMES, tool_id
+from viewer.ui.commands.editing import EDIT_COMMANDS
+from viewer.ui.commands.files import FILE_COMMANDS
+from viewer.ui.commands.overlays import OVERLAY_COMMANDS
+from viewer.ui.commands.panels import PANEL_COMMANDS
+from viewer.ui.commands.recording import RECORDING_COMMANDS
+from viewer.ui.commands.views import VIEW_COMMANDS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from viewer.ui.commands.command import Bindings, Command
+
+COMMANDS: tuple[Command, ...] = (
+    *FILE_COMMANDS,
+    *EDIT_COMMANDS,
+    *VIEW_COMMANDS,
+    *ANNOTATE_COMMANDS,
+    *OVERLAY_COMMANDS,
+    *RECORDING_COMMANDS,
+    *AGENT_COMMANDS,
+    *PANEL_COMMANDS,
+)
+
+COMMANDS_BY_ID: Mapping[str, Command] = {command.id: command for command in COMMANDS}
+
+TOOLBAR: tuple[tuple[str, ...], ...] = (
+    ("file.open", "file.open_folder"),
+    ("view.home", "view.back", "view.forward"),
+    ("view.zoom_out", "view.zoom_in", "view.fit"),
+    ("view.rotate_left", "view.rotate_right", "view.flip_horizontally", "view.flip_vertically"),
+    ("panes.add", "panes.link"),
+    ("panels.tray", "panels.display", "panels.properties", "panels.associated"),
+    ("edit.undo", "edit.redo", "panels.annotations"),
+    ("overlays.on", "overlays.click", "panels.overlays"),
+    ("recording.on", "panels.sessions", "panels.seen"),
+    ("panels.agent",),
+    ("help.palette", "file.settings"),
+)
+"""Groups of command ids, with a line between groups."""
+
+DRAWING_BAR: tuple[tuple[str, ...], ...] = (
+    tuple(tool_id(name) for name in TOOL_NAMES),
+    ("annotate.snapping", "annotate.avoid_overlap"),
+)
+"""The bar beside the slide; groups as in TOOLBAR."""
+
+GESTURES: tuple[tuple[str, str], ...] = (
+    ("Wheel, pinch", "Zoom about the cursor"),
+    ("Drag", "Move the slide; let go in motion and it glides"),
+    ("Double click", "Zoom in about the cursor"),
+    ("Arrow keys", "Move the slide"),
+    ("Space, held", "Move the slide while a drawing tool is in hand"),
+    ("S, held", "Choose and edit for a moment, then the tool from before"),
+    ("Ctrl and wheel", "Size of the brush, sensitivity of the wand"),
+    ("Shift or Alt with brush and wand", "Add to what is chosen; take away"),
+    ("Double click on an edge, Alt and click on a corner", "Add a corner; remove it"),
+    ("Enter, Backspace, Esc", "Finish a polygon, take back its last corner, give up a stroke"),
+    ("Click or drag on the overview map", "Travel there"),
+    ("Drop a file or a folder on the window", "Open it"),
+)
+"""What mouse and arrow keys do on the slide; fixed, so not in COMMANDS."""
+
+
+def default_bindings() -> dict[str, tuple[str, ...]]:
+    return {command.id: command.shortcuts for command in COMMANDS}
+
+
+def merged_bindings(changes: Bindings) -> dict[str, tuple[str, ...]]:
+    """The defaults with the user's changes laid over; changes for unknown commands are ignored."""
+    known = {id_: tuple(keys) for id_, keys in changes.items() if id_ in COMMANDS_BY_ID}
+    return default_bindings() | known
