@@ -168,6 +168,7 @@ def test_the_bundled_models_are_sound_and_small() -> None:
         "slide",
         "embedding",
         "classification",
+        "attention",
     ]
     for bundle in bundled:
         try_model(bundle)
