@@ -78,6 +78,7 @@ class Settings(msgspec.Struct, omit_defaults=True):
     back_to_moving: bool = False
     annotations_beside: bool = False
     recent_slides: list[str] = []
+    recent_projects: list[str] = []
     shortcuts: dict[str, list[str]] = {}
 
     def cache_limit_bytes(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,32 @@ def test_a_dropped_project_is_shown_and_travelled_by_key(
     assert pane.path == study / "slides" / "2.png"
     qtbot.waitUntil(lambda: states(study) == ["in work"] * 3, timeout=10_000)
     assert dock.told.text() == "0 of 3 done, 3 in work"
+
+
+def test_recent_projects_are_in_the_menu_and_none_opens_by_itself(
+    make_window: Callable[[], MainWindow], study: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    first = make_window()
+    assert not first.projects.recent.menu.isEnabled()
+    create_project(tmp_path / "A & B", Project())
+    open_project(first, tmp_path / "A & B", qtbot)
+    open_project(first, study, qtbot)
+    first.close()
+    again = make_window()
+    assert not again.projects.opened.is_open
+    menu = again.projects.recent.menu
+    assert menu.menuAction() in again.menus["Project"].actions()
+    names = [action.text() for action in menu.actions() if not action.isSeparator()]
+    assert names == ["study", "A && B", "&Forget these"]
+    with qtbot.waitSignal(again.projects.opened.switched, timeout=10_000):
+        menu.actions()[1].trigger()
+    assert again.projects.opened.folder == tmp_path / "A & B"
+    assert menu.actions()[0].text() == "A && B"
+    shutil.rmtree(study)
+    menu.actions()[1].trigger()
+    qtbot.waitUntil(lambda: "study" in again.banner.sentence.text(), timeout=10_000)
+    menu.actions()[-1].trigger()
+    assert (again.settings.recent_projects, menu.isEnabled()) == ([], False)
 
 
 def test_done_slides_by_key_and_the_next_to_do(

@@ -1,4 +1,4 @@
-"""The slides opened last, newest first."""
+"""What was opened last, slides or projects, newest first."""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ from viewer.ui.projects.comparison_part import ComparisonPart
 from viewer.ui.projects.open_project import OpenProject
 from viewer.ui.projects.project_dock import ProjectDock
 from viewer.ui.projects.questions_part import QuestionsPart
+from viewer.ui.projects.recent_projects import RecentProjects
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +48,7 @@ class ProjectsPart(QObject):
         self.dock = ProjectDock(self.opened, window)
         self.questions = QuestionsPart(window, self.opened)
         self.comparison = ComparisonPart(window)
+        self.recent = RecentProjects(window, self.open, self)
         self._connect()
 
     @property
@@ -173,7 +175,8 @@ class ProjectsPart(QObject):
     # What happens round it -------------------------------------------------------------------
 
     def _on_switched(self) -> None:
-        if self.opened.is_open:
+        if self.opened.folder is not None:
+            self.recent.note(self.opened.folder)
             self.dock.model.thumbnails.set_device_pixel_ratio(self.dock.devicePixelRatioF())
             self.dock.show()
             self.dock.raise_()

@@ -1,0 +1,54 @@
+"""The projects opened last, in the menu; none is opened by itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QMenu
+
+from viewer.ui.recent import with_recent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from viewer.ui.main_window import MainWindow
+
+
+class RecentProjects(QObject):
+    """Owned by the part."""
+
+    def __init__(
+        self, window: MainWindow, open_project: Callable[[Path], object], parent: QObject
+    ) -> None:
+        super().__init__(parent)
+        self._window = window
+        self._open = open_project
+        self.menu = QMenu("&Recent projects", window)
+        self.menu.setToolTipsVisible(True)
+        above = window.menus["Project"]
+        above.insertMenu(window.commands["project.close"], self.menu)
+        above.aboutToShow.connect(self._show)
+        self._show()
+
+    def note(self, folder: Path) -> None:
+        """A project was opened."""
+        recent = with_recent(self._window.settings.recent_projects, folder)
+        self._window.change_settings(recent_projects=recent)
+        self._show()
+
+    def _show(self) -> None:
+        names = self._window.settings.recent_projects
+        self.menu.clear()
+        self.menu.setEnabled(bool(names))
+        for name in names:
+            action = self.menu.addAction(Path(name).name.replace("&", "&&"))
+            action.setToolTip(name)
+            action.triggered.connect(lambda _=False, name=name: self._open(Path(name)))
+        self.menu.addSeparator()
+        self.menu.addAction("&Forget these").triggered.connect(self._forget)
+
+    def _forget(self) -> None:
+        self._window.change_settings(recent_projects=[])
+        self._show()
