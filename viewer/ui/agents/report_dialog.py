@@ -85,6 +85,8 @@ class ReportDialog(QDialog):
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
         buttons.addButton(self.other, QDialogButtonBox.ButtonRole.ActionRole)
         self.save = buttons.addButton("Save...", QDialogButtonBox.ButtonRole.ActionRole)
+        self.save.setDefault(True)
+        self.other.setAutoDefault(False)
         self.save.clicked.connect(self._ask_place)
         buttons.rejected.connect(self.reject)
         layout = QVBoxLayout(self)
