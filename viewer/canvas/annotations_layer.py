@@ -145,21 +145,28 @@ class AnnotationsLayer:
     # What changed ----------------------------------------------------------------------------
 
     def _follow(self, step: Step) -> None:
+        if len(step.changes) > _AT_ONCE:
+            self._make_all_old()
+            return
         both = [(change.before, change.after) for change in step.changes]
         self._make_old([each for pair in both for each in pair if each is not None])
 
     def _follow_chosen(self) -> None:
         chosen = frozenset(self._selection)
         changed, self._chosen = chosen ^ self._chosen, chosen
-        self._make_old(self._document.of(changed))
+        if len(changed) > _AT_ONCE:
+            self._make_all_old()
+        else:
+            self._make_old(self._document.of(changed))
 
     def _make_old(self, annotations: Sequence[Annotation]) -> None:
-        if len(annotations) > _AT_ONCE:
-            self._sheet.make_old()
-        else:
-            for annotation in annotations:
-                if not annotation.geometry.is_empty:
-                    self._sheet.make_old(Box(*annotation.geometry.bounds), _MARGIN_PX)
+        for annotation in annotations:
+            if not annotation.geometry.is_empty:
+                self._sheet.make_old(Box(*annotation.geometry.bounds), _MARGIN_PX)
+        self._on_change()
+
+    def _make_all_old(self) -> None:
+        self._sheet.make_old()
         self._on_change()
 
     # A square's picture ----------------------------------------------------------------------
