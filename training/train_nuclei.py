@@ -1,7 +1,8 @@
 """Trains the nuclei model: python -m training.train_nuclei DATA -o WEIGHTS --minutes 60.
 
 Kept are the moving averages of the weights. The shipped weights are the mean of two runs, the
-second going on from the first (--start).
+second going on from the first (--start). Training and its figures look once at a field; the
+shipped model looks twice with the same weights (`beginnings` in model.json).
 """
 
 from __future__ import annotations

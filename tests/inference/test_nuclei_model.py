@@ -8,10 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from viewer.geometry import Box
-from viewer.inference.model_library import find_model
+from viewer.inference.architectures.nuclei_unet import NucleiUNet
+from viewer.inference.model_library import BUNDLED, find_model
 from viewer.inference.running import RunError, run_model
 from viewer.overlays.objects import Objects
 from viewer.slides import open_slide
@@ -81,3 +84,39 @@ def test_a_picture_without_scale_is_asked_for_it(sample_slide: Path, tmp_path: P
 def test_a_region_beyond_the_slide_is_told(sample_slide: Path) -> None:
     with pytest.raises(RunError, match="2220 x 2967"):
         run_model(sample_slide, find_model("nuclei"), Box(5000, 0, 6000, 100))
+
+
+def _nucleus_map(beginnings: int, picture: np.ndarray) -> np.ndarray:
+    """(h, w) probabilities that the bundled weights give a field."""
+    network = NucleiUNet(beginnings=beginnings).eval()
+    network.load_state_dict(load_file(BUNDLED / "nuclei" / "weights.safetensors"))
+    x = torch.from_numpy((picture / 255 - 0.6) / 0.25).permute(2, 0, 1)[None].float()
+    with torch.inference_mode():
+        return torch.sigmoid(network(x))[0, 0].numpy()
+
+
+def test_two_beginnings_hang_less_on_where_a_field_begins(sample_slide: Path) -> None:
+    width, height, (dx, dy) = 320, 256, (3, 6)
+    here = _field(sample_slide, Box(900, 900, 900 + width, 900 + height))
+    there = _field(sample_slide, Box(900 + dx, 900 + dy, 900 + dx + width, 900 + dy + height))
+    apart = {}
+    for beginnings in (1, 2):
+        a, b = (_nucleus_map(beginnings, picture) for picture in (here, there))
+        inner = np.abs(a[dy:, dx:] - b[:-dy, :-dx])[48:-48, 48:-48]
+        apart[beginnings] = float(inner.mean())
+    assert apart[2] < 0.85 * apart[1]
+
+
+def test_each_beginning_answers_for_the_same_places(sample_slide: Path) -> None:
+    picture = _field(sample_slide, Box(900, 900, 1220, 1156))
+    one, two = (_nucleus_map(beginnings, picture) for beginnings in (1, 2))
+    assert two.shape == one.shape == (256, 320)
+    in_place = np.abs(two - one).mean()
+    for step, axis in ((2, 0), (-2, 0), (2, 1), (-2, 1)):
+        assert in_place < np.abs(two - np.roll(one, step, axis)).mean()
+
+
+@pytest.mark.parametrize("beginnings", [0, 3])
+def test_beginnings_that_are_not_known_are_refused(beginnings: int) -> None:
+    with pytest.raises(ValueError, match="from 1 to 2"):
+        NucleiUNet(beginnings=beginnings)

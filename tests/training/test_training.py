@@ -98,13 +98,13 @@ def test_the_bundled_model_keeps_its_figures(shared_slide: Callable[[str], Path]
     own, classical = ways.values()
     held, pink = sets.values()
     model = score(held, own)
-    assert model.f1 >= 0.79
-    assert model.pq >= 0.60
+    assert model.f1 >= 0.805
+    assert model.pq >= 0.622
     assert model.f1 > score(held, classical).f1 + 0.15
-    assert score(pink, own).f1 >= 0.55
+    assert score(pink, own).f1 >= 0.641
 
 
 @pytest.mark.slow
 def test_the_bundled_model_does_not_hang_on_where_a_field_begins(sample_slide: Path) -> None:
     network = Network(load_bundle(BUNDLED / "nuclei"), torch.device("cpu"))
-    assert agreement(network, sample_slide) > 0.7
+    assert agreement(network, sample_slide) > 0.83

@@ -7,6 +7,10 @@ from itertools import pairwise
 import torch
 from torch import nn
 
+_STRIDE = 16
+_BEGINS_PX = ((0, 0), (7, 9))
+"""Odd steps apart, left and up, so that no level thins out both looks at the same places."""
+
 
 class ResidualBlock(nn.Module):
     """Two 3 x 3 convolutions beside a 1 x 1 one."""
@@ -31,22 +35,53 @@ class NucleiUNet(nn.Module):
     """(n, 3, h, w) normalised RGB, h and w multiples of 16 -> (n, 3, h, w) logits.
 
     The maps are: inside a nucleus, on its edge, depth (0 at the edge to 1 in the middle).
+
+    Parameters
+    ----------
+    beginnings
+        How many times the coarse levels look, each time from a picture that begins elsewhere;
+        their mean goes on to the finest level, which looks once. What pooling makes of a picture
+        hangs on where it begins (Zhang 2019), the mean much less. The weights are the same.
     """
 
-    def __init__(self, widths: tuple[int, ...] = (24, 32, 64, 96, 128)) -> None:
+    def __init__(
+        self, widths: tuple[int, ...] = (24, 32, 64, 96, 128), beginnings: int = 1
+    ) -> None:
         super().__init__()
         steps = list(pairwise(widths))
         self.stem = ResidualBlock(3, widths[0])
         self.down = nn.ModuleList(ResidualBlock(a, b) for a, b in steps)
         self.up = nn.ModuleList(ResidualBlock(a + b, a) for a, b in steps)
         self.head = nn.Conv2d(widths[0], 3, 1)
+        self._begins_px = _BEGINS_PX[:beginnings]
+        if len(self._begins_px) != max(beginnings, 1):
+            raise ValueError(f"beginnings is a number from 1 to {len(_BEGINS_PX)}")
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        skips = [self.stem(x)]
+        fine = self.stem(x)
+        first, *others = (self._begun(fine, *begin_px) for begin_px in self._begins_px)
+        coarse = sum(others, first) / len(self._begins_px)
+        return self.head(self.up[0](torch.cat([coarse, fine], 1)))
+
+    def _begun(self, fine: torch.Tensor, left_px: int, top_px: int) -> torch.Tensor:
+        """What the coarse levels see where the picture begins so much farther left and up."""
+        if not left_px and not top_px:
+            return self._coarse(fine)
+        height, width = fine.shape[2:]
+        edges = (left_px, -left_px % _STRIDE, top_px, -top_px % _STRIDE)
+        seen = self._coarse(nn.functional.pad(fine, edges, mode="reflect"))
+        return seen[:, :, top_px : top_px + height, left_px : left_px + width]
+
+    def _coarse(self, fine: torch.Tensor) -> torch.Tensor:
+        """All levels below the finest, back at its size."""
+        skips = [fine]
         for block in self.down:
             skips.append(block(nn.functional.max_pool2d(skips[-1], 2)))
-        x = skips.pop()
-        for block in reversed(self.up):
-            x = nn.functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
-            x = block(torch.cat([x, skips.pop()], 1))
-        return self.head(x)
+        x = _doubled(skips.pop())
+        for block in reversed(self.up[1:]):
+            x = _doubled(block(torch.cat([x, skips.pop()], 1)))
+        return x
+
+
+def _doubled(x: torch.Tensor) -> torch.Tensor:
+    return nn.functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
