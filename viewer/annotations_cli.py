@@ -56,7 +56,7 @@ def convert(
     json: _Json = False,
 ) -> None:
     """Write annotations in another tool's format; what it cannot hold is told."""
-    from viewer.annotations.exchange import FORMATS, MASK, format_for, format_of
+    from viewer.annotations.exchange import FORMATS, MASK, format_for, format_of, read_annotations
     from viewer.annotations.qupath import read_qupath
     from viewer.annotations.qupath_writing import write_qupath
     from viewer.annotations.reading import AnnotationFileError
@@ -80,7 +80,7 @@ def convert(
             beside: dict[str, object] = {}
             lost = write_qupath(out, counted(read_qupath(file, problems, beside)), beside)
         else:
-            lost = wanted.write(out, counted(_annotations(file, problems, image)))
+            lost = wanted.write(out, counted(read_annotations(file, problems, image)))
     except AnnotationFileError as error:
         fail(str(error))
     except OSError as error:
@@ -258,21 +258,12 @@ def _opened(slide: Path) -> SlideSource:
         fail(str(error))
 
 
-def _annotations(file: Path, problems: list[Problem], image: str | None) -> Iterator[Annotation]:
-    from viewer.annotations.coco import read_coco
-    from viewer.annotations.exchange import FORMATS, format_of
-
-    kind = format_of(file)
-    if kind is FORMATS["coco"]:
-        return read_coco(file, problems, image)
-    return kind.read(file, problems)
-
-
 def _read(file: Path, problems: list[Problem], image: str | None) -> list[Annotation]:
+    from viewer.annotations.exchange import read_annotations
     from viewer.annotations.reading import AnnotationFileError
 
     try:
-        return list(_annotations(file, problems, image))
+        return list(read_annotations(file, problems, image))
     except AnnotationFileError as error:
         fail(str(error))
 

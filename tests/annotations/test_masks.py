@@ -6,6 +6,7 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from viewer.annotations.training_tiles import (
     TileOptions,
     TilesError,
     cut_tiles,
+    origin_of_drawn,
 )
 from viewer.slides import open_slide
 
@@ -258,6 +260,35 @@ def test_a_large_mask_is_never_held_whole(tmp_path: Path) -> None:
     assert grown_kib < 20_000 * 20_000 / 1024 / 2
 
 
+@pytest.mark.parametrize("name", ["m.png", "m.ome.tif"])
+def test_a_mask_tells_how_far_it_is_and_can_be_stopped(tmp_path: Path, name: str) -> None:
+    drawn = [Annotation(shapely.box(0, 0, 2000, 2000), shown_as=TUMOR)]
+    place, told = MaskPlace((4000, 3000)), list[float]()
+    write_mask(tmp_path / name, drawn, place, tell=told.append)
+    assert told == sorted(told)
+    assert 0.5 < told[-1] < 1
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(share: float) -> None:
+        if share > 0.5:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        write_mask(tmp_path / name, [], place, tell=stop)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_what_is_drawn_has_a_checksum_of_what_counts_for_tiles() -> None:
+    square = Annotation(shapely.box(0, 0, 9, 9), shown_as=TUMOR)
+    first = origin_of_drawn([square], "a").sha256
+    assert origin_of_drawn([replace(square, name="n")], "a").sha256 == first
+    assert origin_of_drawn([replace(square, shown_as=STROMA)], "a").sha256 != first
+    assert origin_of_drawn([replace(square, geometry=RING)], "a").sha256 != first
+
+
 def _origin() -> AnnotationsOrigin:
     return AnnotationsOrigin("a.geojson", "0" * 64)
 
@@ -269,9 +300,11 @@ def test_tiles_are_cut_with_masks_and_provenance(tmp_path: Path, sample_slide: P
         Annotation(shapely.box(300, 300, 700, 1300), shown_as=STROMA),
     ]
     options = TileOptions(mpp_um=1.0, tile_px=128, stride_px=64, least_share=0.5)
-    done: list[int] = []
+    done: list[float] = []
     report = cut_tiles(source, drawn, tmp_path / "t", options, _origin(), done.append)
-    assert report.tiles == len(done) > 20
+    assert report.tiles > 20
+    assert done == sorted(done)
+    assert 0 < done[-1] < 1
     assert report.kept == 0
     with (tmp_path / "t" / "manifest.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -310,8 +343,11 @@ def test_tiles_go_on_where_they_were_stopped(tmp_path: Path, sample_slide: Path)
     class StoppedError(Exception):
         pass
 
-    def stop(count: int) -> None:
-        if count == 10:
+    told: list[float] = []
+
+    def stop(share: float) -> None:
+        told.append(share)
+        if len(told) == 10:
             raise StoppedError
 
     with pytest.raises(StoppedError):

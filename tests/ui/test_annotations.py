@@ -360,23 +360,6 @@ def test_annotations_are_written_and_read_again_by_drop_as_one_step(
     assert len(active.document) == 0
 
 
-def test_a_label_mask_is_written_at_a_scale_and_read_again(
-    listed: MainWindow, tmp_path: Path, qtbot: QtBot
-) -> None:
-    drawn = _draw(listed, qtbot)
-    press(qtbot, listed, Qt.Key.Key_1, CTRL)
-    active, files = _active(listed, qtbot), listed.annotations.files
-    path = tmp_path / "classes.png"
-    files.write_label_mask(path, 2.0, active)
-    qtbot.waitUntil(lambda: "written to classes.png" in listed.status.currentMessage())
-    files.take(path, listed.panes.active)
-    qtbot.waitUntil(lambda: len(active.document) == 2, timeout=10_000)
-    read = list(active.document)[1]
-    assert read.class_name == "Tumor"
-    overlap = read.geometry.intersection(drawn.geometry).area
-    assert overlap / read.geometry.union(drawn.geometry).area > 0.9
-
-
 def _feature(kind: str, coordinates: object) -> dict[str, object]:
     return {
         "type": "Feature",

@@ -52,6 +52,20 @@ class CocoImage:
     height_px: int = 0
 
 
+class SeveralPicturesError(AnnotationFileError):
+    """It has to be said which of a file's pictures is meant.
+
+    Attributes
+    ----------
+    pictures
+        Names of files, as the file tells them.
+    """
+
+    def __init__(self, sentence: str, pictures: list[str]) -> None:
+        super().__init__(sentence)
+        self.pictures = pictures
+
+
 def is_coco(head: bytes) -> bool:
     """Whether JSON that begins like this is COCO's."""
     first = re.match(rb'[\s\xef\xbb\xbf]*\{\s*"([^"\\]*)"', head)
@@ -197,7 +211,8 @@ def _chosen(name: str, images: list[Any], wanted: str | None) -> Any:
         return next(iter(known.values()), None)
     listed = ", ".join(list(known)[:5]) + (", ..." if len(known) > 5 else "")
     what = "annotations of several pictures" if wanted is None else f"no picture {wanted}"
-    raise AnnotationFileError(f"{name} holds {what}: say which is meant, of {listed}.")
+    sentence = f"{name} holds {what}: say which is meant, of {listed}."
+    raise SeveralPicturesError(sentence, list(known))
 
 
 def _base(file_name: str) -> str:

@@ -98,15 +98,25 @@ def format_for(path: Path) -> Format | None:
     return FORMATS["csv"] if name.endswith(".csv") else None
 
 
-def read_annotations(path: Path, problems: list[Problem]) -> Iterator[Annotation]:
+def read_annotations(
+    path: Path, problems: list[Problem], image: str | None = None
+) -> Iterator[Annotation]:
     """Reads a file of any known format, thing by thing; what is wrong goes to `problems`.
+
+    Parameters
+    ----------
+    image
+        Of a COCO file of several pictures, the one that is meant.
 
     Raises
     ------
     AnnotationFileError
         The file cannot be used at all.
     """
-    return format_of(path).read(path, problems)
+    which = format_of(path)
+    if which is FORMATS["coco"]:
+        return read_coco(path, problems, image)
+    return which.read(path, problems)
 
 
 def _suffix(path: Path) -> str:

@@ -19,7 +19,7 @@ from viewer.annotations.reading import Problem
 from viewer.whole_file import whole_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -132,14 +132,24 @@ def labelled(
     return Labelled(regions, values, labels)
 
 
+def _unheard(_: float) -> None:
+    """Nobody wants to know how far it is."""
+
+
 def write_mask(
     path: Path,
     annotations: Iterable[Annotation],
     place: MaskPlace,
     *,
     by_instance: bool = False,
+    tell: Callable[[float], None] = _unheard,
 ) -> tuple[Legend, list[Problem]]:
     """Writes a PNG, or an OME-TIFF with a pyramid, and the legend beside it, strip by strip.
+
+    Parameters
+    ----------
+    tell
+        Is called with the share that is done; what it raises stops all.
 
     Raises
     ------
@@ -166,18 +176,19 @@ def write_mask(
     with whole_file(legend_path(path)) as legend_part, whole_file(path) as part:
         legend_part.write_bytes(text_of(legend))
         if suffix == ".png":
-            _write_png(part, told, legend)
+            _write_png(part, told, legend, tell)
         else:
-            _write_tiff(part, told, legend)
+            _write_tiff(part, told, legend, tell)
     return legend, problems
 
 
-def _write_png(part: Path, told: Labelled, legend: Legend) -> None:
+def _write_png(part: Path, told: Labelled, legend: Legend, tell: Callable[[float], None]) -> None:
     painter = told.painter()
     width, height = legend.size_px
 
     def strips() -> Iterator[NDArray[Any]]:
         for top in range(0, height, _STRIP_PX):
+            tell(top / height)
             size = width, min(_STRIP_PX, height - top)
             yield painter.painted(0, top, size, legend.scale, told.dtype)
 
@@ -185,7 +196,7 @@ def _write_png(part: Path, told: Labelled, legend: Legend) -> None:
         write_grey_png(file, legend.size_px, strips(), legend.mpp_um[0] if legend.mpp_um else None)
 
 
-def _write_tiff(part: Path, told: Labelled, legend: Legend) -> None:
+def _write_tiff(part: Path, told: Labelled, legend: Legend, tell: Callable[[float], None]) -> None:
     painter = told.painter()
     width, height = legend.size_px
     halvings = max(0, math.ceil(math.log2(max(width, height) / _COARSEST_PX)))
@@ -193,6 +204,7 @@ def _write_tiff(part: Path, told: Labelled, legend: Legend) -> None:
         "dtype": told.dtype, "tile": (_TILE_PX, _TILE_PX), "compression": "zlib",
         "photometric": "minisblack",
     }  # fmt: skip
+    whole, begun = sum(0.25**level for level in range(halvings + 1)), 0.0
     is_big = width * height * told.dtype.itemsize > 1 << 31
     with tifffile.TiffWriter(part, ome=True, bigtiff=is_big) as writer:
         for level in range(halvings + 1):
@@ -203,16 +215,26 @@ def _write_tiff(part: Path, told: Labelled, legend: Legend) -> None:
             )
             first = {"subifds": halvings, "metadata": _ome_of(legend)}
             of_level: dict[str, Any] = common | ({"subfiletype": 1} if level else first)
-            tiles = _tiles(painter, size, scale, told.dtype)
+            share = 0.25**level / whole
+            tiles = _tiles(
+                painter, size, scale, told.dtype,
+                lambda part, begun=begun, share=share: tell(begun + part * share),
+            )  # fmt: skip
             writer.write(tiles, shape=(size[1], size[0]), **of_level)
+            begun += share
 
 
 def _tiles(
-    painter: LabelPainter, size: tuple[int, int], scale: tuple[float, float], dtype: np.dtype[Any]
+    painter: LabelPainter,
+    size: tuple[int, int],
+    scale: tuple[float, float],
+    dtype: np.dtype[Any],
+    tell: Callable[[float], None],
 ) -> Iterator[NDArray[Any]]:
     """Row by row, all of full size as TIFF wants them; a row of tiles is painted at once."""
     columns = math.ceil(size[0] / _TILE_PX)
     for top in range(0, size[1], _TILE_PX):
+        tell(top / size[1])
         strip = painter.painted(0, top, (columns * _TILE_PX, _TILE_PX), scale, dtype)
         strip[size[1] - top :] = 0
         strip[:, size[0] :] = 0

@@ -7,6 +7,7 @@ import math
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import imagecodecs
@@ -81,6 +82,16 @@ class AnnotationsOrigin:
     sha256: str
 
 
+def origin_of_drawn(annotations: Iterable[Annotation], name: str) -> AnnotationsOrigin:
+    """Of annotations that are in no file: the checksum of their ids, classes and shapes."""
+    digest = sha256()
+    for annotation in annotations:
+        digest.update(annotation.id.bytes)
+        digest.update(f"{annotation.class_name}\0".encode())
+        digest.update(annotation.geometry.wkb)
+    return AnnotationsOrigin(name, digest.hexdigest())
+
+
 @dataclass(frozen=True, slots=True)
 class TilesReport:
     """How many tiles there are, how many of them were there already, and what went wrong."""
@@ -96,14 +107,15 @@ def cut_tiles(
     folder: Path,
     options: TileOptions,
     origin: AnnotationsOrigin,
-    tell: Callable[[int], None] | None = None,
+    tell: Callable[[float], None] | None = None,
 ) -> TilesReport:
     """Writes pairs of PNG files, a legend and a table of the pairs; goes on where it was stopped.
 
     Parameters
     ----------
     tell
-        Is called with the number of tiles that are done.
+        Is called tile by tile with the share of the slide that is done; what it raises stops all,
+        and the folder is one to go on with.
 
     Raises
     ------
@@ -130,7 +142,9 @@ def cut_tiles(
     cutter = _Cutter(source, folder, told, told.painter(), place, options)
     rows: list[dict[str, object]] = []
     kept = 0
-    for tile in _in_threads(cutter.cut, cutter.places(), options.threads):
+    for (_, top), tile in _in_threads(cutter.cut, cutter.places(), options.threads):
+        if tell is not None:
+            tell(top / place.size_px[1])
         if tile is None:
             continue
         if isinstance(tile, Problem):
@@ -138,8 +152,6 @@ def cut_tiles(
             continue
         kept += tile.was_there
         rows.append(tile.row)
-        if tell is not None:
-            tell(len(rows))
     _write_manifest(folder / MANIFEST, rows, place, origin)
     return TilesReport(len(rows), kept, problems)
 
@@ -219,17 +231,19 @@ def _in_threads(
     work: Callable[[tuple[int, int]], _Tile | Problem | None],
     places: Iterator[tuple[int, int]],
     threads: int,
-) -> Iterator[_Tile | Problem | None]:
-    """In order, and never many ahead of the oldest that is not done."""
-    waiting: deque[Future[_Tile | Problem | None]] = deque()
+) -> Iterator[tuple[tuple[int, int], _Tile | Problem | None]]:
+    """Each place and what came of it, in order, never many ahead of the oldest not done."""
+    waiting: deque[tuple[tuple[int, int], Future[_Tile | Problem | None]]] = deque()
     with ThreadPoolExecutor(threads, "tiles") as pool:
         try:
             for at in places:
-                waiting.append(pool.submit(work, at))
+                waiting.append((at, pool.submit(work, at)))
                 if len(waiting) >= threads * _AHEAD:
-                    yield waiting.popleft().result()
+                    begun, task = waiting.popleft()
+                    yield begun, task.result()
             while waiting:
-                yield waiting.popleft().result()
+                begun, task = waiting.popleft()
+                yield begun, task.result()
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import shapely
 from PySide6.QtCore import QObject
-from PySide6.QtWidgets import QFileDialog
+from PySide6.QtWidgets import QFileDialog, QInputDialog
 
 from viewer.annotations.acts import taken_in
+from viewer.annotations.coco import SeveralPicturesError
 from viewer.annotations.exchange import FORMATS, MASK, read_annotations
-from viewer.annotations.label_masks import MaskError, MaskPlace, write_mask
 from viewer.annotations.reading import AnnotationFileError, Problem
-from viewer.ui.annotations.simple_dialogs import DistanceDialog, ProblemsDialog, open_dialog
+from viewer.ui.annotations.file_reports import tell_not_written, tell_problems
+from viewer.ui.annotations.simple_dialogs import open_dialog
 from viewer.ui.annotations.wording import many
 from viewer.ui.background import Background
 
@@ -24,14 +25,13 @@ if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.exchange import Format, ReadFormat
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
+    from viewer.ui.annotations.training_files import TrainingFiles
     from viewer.ui.main_window import MainWindow
     from viewer.ui.slide_pane import SlidePane
 
 _log = logging.getLogger(__name__)
 _DETECTIONS = ("detection", "cell", "tile")
 _MASK_ENDS = (".ome.tif", ".png")
-_MASK_UM = 1.0
-"""Of a pixel of a mask, unless another size is asked for: fine enough for regions."""
 _MOST_CHOSEN = 1000
 """What came from a file is chosen up to this number."""
 DROPPED_SUFFIXES = frozenset(end for each in FORMATS.values() for end in each.suffixes)
@@ -45,11 +45,13 @@ class AnnotationFiles(QObject):
         self,
         window: MainWindow,
         of: Callable[[SlidePane], PaneAnnotations | None],
+        training: TrainingFiles,
         parent: QObject,
     ) -> None:
         super().__init__(parent)
         self._window = window
         self._of = of
+        self._training = training
         self._background = Background("annotation files", 1, self)
         window.commands.on("annotate.import", self._ask_file)
         window.commands.on("annotate.export", self._ask_where)
@@ -57,10 +59,11 @@ class AnnotationFiles(QObject):
     def shut_down(self) -> None:
         self._background.close(finish=True)
 
-    def take(self, path: Path, pane: SlidePane) -> None:
+    def take(self, path: Path, pane: SlidePane, picture: str | None = None) -> None:
         """Adds the annotations of a file to the slide of a pane, in one step.
 
-        Detections in it become an overlay. What is not as it should be is listed.
+        Detections in it become an overlay. What is not as it should be is listed. Of a file of
+        several pictures it is asked which is meant, unless that is told.
         """
         active = self._of(pane)
         if active is None:
@@ -69,9 +72,9 @@ class AnnotationFiles(QObject):
         problems: list[Problem] = []
         self._window.say(f"Reading {path.name}...")
         self._background.run(
-            lambda: _read(path, problems),
+            lambda: _read(path, problems, picture),
             lambda read: self._add(active, path, read, problems),
-            self._on_not_read,
+            lambda error: self._on_not_read(path, pane, error),
         )
 
     def write(self, path: Path, which: Format, active: PaneAnnotations) -> None:
@@ -81,27 +84,7 @@ class AnnotationFiles(QObject):
         self._background.run(
             lambda: which.write(path, annotations),
             lambda lost: self._on_written(path, len(annotations), which, lost),
-            lambda error: self._on_not_written(path, error),
-        )
-
-    def write_label_mask(self, path: Path, mpp_um: float | None, active: PaneAnnotations) -> None:
-        """Writes the regions as a mask of classes; without a scale at that of the slide."""
-        source, optics = active.pane.source, active.pane.canvas.optics
-        if source is None:
-            return
-        base, annotations = source.levels[0], list(active.document)
-        place = MaskPlace(
-            (base.width_px, base.height_px),
-            optics.mpp_um,
-            mpp_um,
-            source.path.name,
-            source.info.identity,
-        )
-        self._window.say(f"Writing {path.name}...")
-        self._background.run(
-            lambda: write_mask(path, annotations, place)[1],
-            lambda lost: self._on_written(path, len(annotations) - len(lost), MASK, lost),
-            lambda error: self._on_not_written(path, error),
+            lambda error: tell_not_written(self._window, path.name, error),
         )
 
     # -----------------------------------------------------------------------------------------
@@ -146,28 +129,11 @@ class AnnotationFiles(QObject):
             if at < len(formats):
                 self.write(Path(name), formats[at], active)
             else:
-                self._ask_mask_scale(Path(name), active)
+                self._training.ask_mask(Path(name), active)
 
         show_name(filters[0])
         dialog.filterSelected.connect(show_name)
         dialog.fileSelected.connect(take)
-        open_dialog(dialog)
-
-    def _ask_mask_scale(self, path: Path, active: PaneAnnotations) -> None:
-        mpp_um = active.mpp_um
-        if mpp_um is None:
-            self.write_label_mask(path, None, active)
-            return
-        dialog = DistanceDialog(
-            "Label mask",
-            "How large is a pixel of the mask?",
-            max(_MASK_UM, mpp_um),
-            mpp_um,
-            self._window,
-            is_um=True,
-        )
-        dialog.box.setDecimals(3)
-        dialog.accepted.connect(lambda: self.write_label_mask(path, dialog.box.value(), active))
         open_dialog(dialog)
 
     def _add(
@@ -197,43 +163,38 @@ class AnnotationFiles(QObject):
             self._window.overlays.take_results(path, active.pane)
         self._window.say(" ".join(told) or f"{path.name} holds no annotations.")
         if problems:
-            self._show_problems(f"Import {path.name}", " ".join(told), problems)
+            tell_problems(self._window, f"Import {path.name}", " ".join(told), problems)
 
-    def _on_not_read(self, error: Exception) -> None:
+    def _on_not_read(self, path: Path, pane: SlidePane, error: Exception) -> None:
+        if isinstance(error, SeveralPicturesError):
+            self._ask_picture(path, pane, error.pictures)
+            return
         if not isinstance(error, AnnotationFileError):
             _log.error("a file of annotations could not be read", exc_info=error)
         self._window.show_trouble(str(error))
+
+    def _ask_picture(self, path: Path, pane: SlidePane, pictures: list[str]) -> None:
+        """The one that is named like the slide is proposed."""
+        dialog = QInputDialog(self._window)
+        dialog.setWindowTitle(f"Import {path.name}")
+        dialog.setLabelText(f"It holds {len(pictures):,} pictures. Which of them is this slide?")
+        dialog.setComboBoxItems(pictures)
+        stem = pane.path.stem.casefold() if pane.path is not None else ""
+        alike = [name for name in pictures if stem and stem in name.casefold()]
+        dialog.setTextValue((alike or pictures)[0])
+        dialog.textValueSelected.connect(lambda picture: self.take(path, pane, picture))
+        open_dialog(dialog)
 
     def _on_written(self, path: Path, count: int, which: ReadFormat, lost: list[Problem]) -> None:
         told = f"{many(count)} written to {path.name} ({which.name})."
         self._window.say(told)
         if lost:
-            self._show_problems(f"Export {path.name}", told, lost)
-
-    def _on_not_written(self, path: Path, error: Exception) -> None:
-        if isinstance(error, MaskError):
-            self._window.show_trouble(str(error))
-            return
-        reason = getattr(error, "strerror", None) or str(error)
-        if not isinstance(error, OSError):
-            _log.error("annotations could not be written", exc_info=error)
-        self._window.show_trouble(
-            f"{path.name} cannot be written ({reason}): choose another place."
-        )
-
-    def _show_problems(self, title: str, told: str, problems: list[Problem]) -> None:
-        gone = sum(not problem.is_repaired for problem in problems)
-        mended = len(problems) - gone
-        parts = [f"{gone:,} left out"] if gone else []
-        parts += [f"{mended:,} repaired"] if mended else []
-        sentence = f"{told} Not as in the file: {', '.join(parts)}.".strip()
-        lines = [str(problem) for problem in problems]
-        open_dialog(ProblemsDialog(title, sentence, lines, self._window))
+            tell_problems(self._window, f"Export {path.name}", told, lost)
 
 
-def _read(path: Path, problems: list[Problem]) -> tuple[list[Annotation], int]:
+def _read(path: Path, problems: list[Problem], picture: str | None) -> tuple[list[Annotation], int]:
     """What was drawn, and how many detections the file holds beside."""
-    read = list(read_annotations(path, problems))
+    read = list(read_annotations(path, problems, picture))
     drawn = [each for each in read if each.kind not in _DETECTIONS]
     return drawn, len(read) - len(drawn)
 

@@ -18,6 +18,7 @@ from viewer.ui.annotations.pane_annotations import PaneAnnotations
 from viewer.ui.annotations.recorded import record_step
 from viewer.ui.annotations.slide_annotations import SlideAnnotations
 from viewer.ui.annotations.table_commands import TableCommands
+from viewer.ui.annotations.training_files import TrainingFiles
 from viewer.ui.background import Background
 from viewer.ui.widgets import NoticeBar
 
@@ -55,7 +56,8 @@ class AnnotationsPart(QObject):
         self.dock = AnnotationsDock(window)
         self.editing = EditingCommands(window, lambda: self.active, self)
         self.models = ModelCommands(window, lambda: self.active, self)
-        self.files = AnnotationFiles(window, self.of, self)
+        self.training = TrainingFiles(window, lambda: self.active, self)
+        self.files = AnnotationFiles(window, self.of, self.training, self)
         self.classes = ClassCommands(window, lambda: self.active, self.editing, self.dock, self)
         self._notes = NoteCommands(window, lambda: self.active, self)
         self._tables = TableCommands(window, lambda: self.active, self)
@@ -68,7 +70,8 @@ class AnnotationsPart(QObject):
         self.dock.description.finish()
         for pane in list(self._identities):
             self._leave(pane)
-        for part in (self.editing, self.models, self.files, self.classes, self._tables):
+        parts = self.editing, self.models, self.files, self.training, self.classes, self._tables
+        for part in parts:
             part.shut_down()
         self._disk.close(finish=True)
 

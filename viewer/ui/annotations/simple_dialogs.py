@@ -56,7 +56,7 @@ class DistanceDialog(QDialog):
         layout = QVBoxLayout(self)
         layout.addWidget(told)
         layout.addWidget(self.box)
-        layout.addWidget(_ok_cancel(self))
+        layout.addWidget(ok_cancel(self))
         self.box.selectAll()
 
 
@@ -96,7 +96,7 @@ class CountDialog(QDialog):
         layout.addWidget(told)
         layout.addWidget(self.is_asked)
         layout.addLayout(form)
-        layout.addWidget(_ok_cancel(self))
+        layout.addWidget(ok_cancel(self))
         self.is_asked.toggled.connect(self._show_asked)
         self.measurement.currentTextChanged.connect(self._propose)
         likely = [name for name in measurements if "DAB" in name or "OD" in name]
@@ -162,7 +162,8 @@ def open_dialog(dialog: QDialog) -> None:
     dialog.open()
 
 
-def _ok_cancel(dialog: QDialog) -> QDialogButtonBox:
+def ok_cancel(dialog: QDialog) -> QDialogButtonBox:
+    """The buttons at the foot of a dialog."""
     buttons = QDialogButtonBox(
         QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel, dialog
     )

@@ -373,6 +373,15 @@ ANNOTATE_COMMANDS: tuple[Command, ...] = (
         with_slide,
     ),
     Command(
+        "annotate.export_tiles",
+        "Export training &tiles...",
+        "mdi6.view-grid-plus-outline",
+        "Cut the annotated parts of the slide to pairs of picture and mask",
+        ANNOTATE,
+        (),
+        with_slide,
+    ),
+    Command(
         "annotate.versions",
         "&Versions...",
         "mdi6.backup-restore",

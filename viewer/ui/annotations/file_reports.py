@@ -1,0 +1,41 @@
+"""What is told of files of annotations that were not read or written as they should."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from viewer.annotations.label_masks import MaskError
+from viewer.annotations.training_tiles import TilesError
+from viewer.slides import SlideError
+from viewer.ui.annotations.simple_dialogs import ProblemsDialog, open_dialog
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from viewer.annotations.reading import Problem
+    from viewer.ui.main_window import MainWindow
+
+_log = logging.getLogger(__name__)
+
+
+def tell_problems(window: MainWindow, title: str, told: str, problems: Sequence[Problem]) -> None:
+    """Lists what was left out or repaired."""
+    gone = sum(not problem.is_repaired for problem in problems)
+    mended = len(problems) - gone
+    parts = [f"{gone:,} left out"] if gone else []
+    parts += [f"{mended:,} repaired"] if mended else []
+    sentence = f"{told} Not as in the file: {', '.join(parts)}.".strip()
+    lines = [str(problem) for problem in problems]
+    open_dialog(ProblemsDialog(title, sentence, lines, window))
+
+
+def tell_not_written(window: MainWindow, name: str, error: Exception) -> None:
+    """One sentence on why a file, or a folder, is not there."""
+    if isinstance(error, MaskError | TilesError | SlideError):
+        window.show_trouble(str(error))
+        return
+    reason = getattr(error, "strerror", None) or str(error)
+    if not isinstance(error, OSError):
+        _log.error("annotations could not be written", exc_info=error)
+    window.show_trouble(f"{name} cannot be written ({reason}): choose another place.")

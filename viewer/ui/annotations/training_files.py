@@ -1,0 +1,183 @@
+"""Label masks and tiles for training, written in the background while the window stays free."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QFileDialog
+
+from viewer.annotations.label_masks import MaskPlace, write_mask
+from viewer.annotations.training_tiles import TileOptions, cut_tiles, origin_of_drawn
+from viewer.slides import open_slide
+from viewer.ui.annotations.file_reports import tell_not_written, tell_problems
+from viewer.ui.annotations.long_task import LongTask, StoppedError
+from viewer.ui.annotations.simple_dialogs import open_dialog
+from viewer.ui.annotations.training_dialogs import MaskDialog, TilesDialog
+from viewer.ui.annotations.wording import many
+from viewer.ui.background import Background
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from viewer.annotations.annotation import Annotation
+    from viewer.annotations.reading import Problem
+    from viewer.annotations.training_tiles import TilesReport
+    from viewer.ui.annotations.pane_annotations import PaneAnnotations
+    from viewer.ui.main_window import MainWindow
+
+_Made = TypeVar("_Made")
+_MAKE_TILES = "Training tiles"
+
+
+class TrainingFiles(QObject):
+    """Owned by the part; `shut_down` stops what is being written.
+
+    Parts of a mask are removed then; tiles are gone on with when they are asked for again.
+    """
+
+    def __init__(
+        self,
+        window: MainWindow,
+        active: Callable[[], PaneAnnotations | None],
+        parent: QObject,
+    ) -> None:
+        super().__init__(parent)
+        self._window = window
+        self._active = active
+        self._background = Background("masks and tiles", 1, self)
+        self.tasks: list[LongTask] = []
+        window.commands.on("annotate.export_tiles", self.ask_tiles)
+
+    def shut_down(self) -> None:
+        for task in self.tasks:
+            task.stop()
+        self._background.close(finish=True)
+
+    def ask_mask(self, path: Path, active: PaneAnnotations) -> None:
+        """Asks how fine a mask is to be, and writes it."""
+        dialog = MaskDialog(path, active.mpp_um, self._window)
+        dialog.accepted.connect(
+            lambda: self.write_mask(path, dialog.mpp_um, active, by_instance=dialog.by_instance)
+        )
+        open_dialog(dialog)
+
+    def ask_tiles(self) -> None:
+        """Asks what tiles are to be like, then where to put them."""
+        active = self._active()
+        if active is None:
+            self._window.say("Open a slide first: annotations belong to one.")
+            return
+        dialog = TilesDialog(active.mpp_um, self._window)
+        dialog.accepted.connect(lambda: self._ask_folder(active, self._options(active, dialog)))
+        open_dialog(dialog)
+
+    def write_mask(
+        self, path: Path, mpp_um: float | None, active: PaneAnnotations, *, by_instance: bool
+    ) -> None:
+        """Writes the regions as a mask; without a scale at that of the slide."""
+        source, optics = active.pane.source, active.pane.canvas.optics
+        if source is None:
+            return
+        base, annotations = source.levels[0], list(active.document)
+        name, identity = source.path.name, source.info.identity
+        slide_px = base.width_px, base.height_px
+        place = MaskPlace(slide_px, optics.mpp_um, mpp_um, name, identity)
+
+        def write(tell: Callable[[float], None]) -> list[Problem]:
+            return write_mask(path, annotations, place, by_instance=by_instance, tell=tell)[1]
+
+        def told(lost: list[Problem]) -> None:
+            sentence = f"{many(len(annotations) - len(lost))} written to {path.name} (label mask)."
+            self._tell(f"Export {path.name}", sentence, lost)
+
+        self._run("Label mask", path, write, told)
+
+    def cut_tiles(self, folder: Path, options: TileOptions, active: PaneAnnotations) -> None:
+        """Cuts tiles into a folder, or goes on with those that are there."""
+        slide, annotations = active.pane.path, list(active.document)
+        if slide is None:
+            return
+
+        def cut(tell: Callable[[float], None]) -> TilesReport:
+            return _cut(slide, annotations, folder, options, tell)
+
+        def told(report: TilesReport) -> None:
+            sentence = f"{report.tiles:,} tiles with masks are in {folder}."
+            if not report.tiles:
+                sentence = "No tile is annotated enough: ask for a smaller share, or annotate more."
+            self._tell(_MAKE_TILES, sentence, report.problems)
+
+        self._run(_MAKE_TILES, folder, cut, told)
+
+    # -----------------------------------------------------------------------------------------
+
+    def _options(self, active: PaneAnnotations, dialog: TilesDialog) -> TileOptions:
+        return TileOptions(
+            mpp_um=dialog.mpp_um,
+            tile_px=dialog.side.value(),
+            stride_px=dialog.side.value() - dialog.overlap.value(),
+            least_share=dialog.least.value() / 100,
+            by_instance=dialog.by_instance,
+            slide_mpp_um=active.mpp_um,
+        )
+
+    def _ask_folder(self, active: PaneAnnotations, options: TileOptions) -> None:
+        path = active.pane.path
+        if path is None:
+            return
+        own = f"{path.stem} tiles"
+        dialog = QFileDialog(self._window, f'Where to make "{own}"', str(path.parent))
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+        dialog.fileSelected.connect(lambda name: self.cut_tiles(Path(name) / own, options, active))
+        open_dialog(dialog)
+
+    def _run(
+        self,
+        title: str,
+        path: Path,
+        work: Callable[[Callable[[float], None]], _Made],
+        done: Callable[[_Made], object],
+    ) -> None:
+        task = LongTask(title, f"Writing {path.name}...", self._window)
+        self.tasks.append(task)
+
+        def finish() -> None:
+            self.tasks.remove(task)
+            task.finish()
+
+        def on_done(result: _Made) -> None:
+            finish()
+            done(result)
+
+        def on_failed(error: Exception) -> None:
+            finish()
+            if isinstance(error, StoppedError):
+                self._window.say(f"{path.name} was not finished.")
+            else:
+                tell_not_written(self._window, path.name, error)
+
+        self._background.run(lambda: work(task.tell), on_done, on_failed)
+
+    def _tell(self, title: str, sentence: str, problems: list[Problem]) -> None:
+        self._window.say(sentence)
+        if problems:
+            tell_problems(self._window, title, sentence, problems)
+
+
+def _cut(
+    slide: Path,
+    annotations: list[Annotation],
+    folder: Path,
+    options: TileOptions,
+    tell: Callable[[float], None],
+) -> TilesReport:
+    """For worker threads; the slide is opened anew, for the pane may leave it meanwhile."""
+    source = open_slide(slide)
+    try:
+        origin = origin_of_drawn(annotations, f"drawn on {slide.name}")
+        return cut_tiles(source, annotations, folder, options, origin, tell)
+    finally:
+        source.close()
