@@ -35,6 +35,7 @@ def test_figures_and_disagreements(folder: Path, sample_slide: Path) -> None:
     told = json.loads(done.stdout)
     tumor = next(each for each in told["classes"] if each["class"] == "Tumor")
     assert tumor["dice"] == pytest.approx(2 / 3)
+    assert told["mean_dice"] == pytest.approx(2 / 9)  # of Region, Stroma and Tumor
     assert tumor["area_b"] == pytest.approx(5000 * 0.499**2)
     assert (told["reference"], told["unit"]) == ("slide", "um2")
     pairs = [(each["a"], each["b"]) for each in told["disagreements"]]
@@ -54,6 +55,7 @@ def test_the_reference_may_be_a_region(folder: Path) -> None:
     # Half of Tumor is agreed on: p_o 0.75, p_e 0.5 * 0.25 + 0.5 * 0.75 = 0.5.
     assert "0.500" in done.stdout
     assert "A Tumor, B Stroma: 1,250 um2" in done.stdout
+    assert "Mean Dice of the classes: " in done.stdout
 
 
 def test_bad_input_is_one_sentence(folder: Path) -> None:

@@ -137,6 +137,7 @@ def _record(comparison: Comparison, told: str, mpp_um: float | None) -> dict[str
         "reference": told,
         "reference_area": comparison.reference.area * scale,
         "passed_over": comparison.passed_over,
+        "mean_dice": None if math.isnan(comparison.mean_dice) else comparison.mean_dice,
         "classes": [_class_record(each, scale) for each in comparison.classes],
         "disagreements": [
             {
@@ -184,6 +185,8 @@ def _print(comparison: Comparison, told: str, mpp_um: float | None) -> None:
         for each in comparison.classes
     ]
     print_table(columns, rows)
+    if not math.isnan(comparison.mean_dice):
+        typer.echo(f"Mean Dice of the classes: {comparison.mean_dice:.3f}.")
     typer.echo(f"Reference of kappa: {told}, {comparison.reference.area * scale:,.0f} {unit}.")
     if comparison.passed_over:
         typer.echo(f"Passed over: {comparison.passed_over:,} without an area or outside it.")

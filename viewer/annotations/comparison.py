@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -119,6 +120,12 @@ class Comparison:
     disagreements: tuple[Disagreement, ...]
     reference: BaseGeometry
     passed_over: int
+
+    @property
+    def mean_dice(self) -> float:
+        """Of the classes, each as much as any other whatever its area; NaN without any."""
+        dices = [each.dice for each in self.classes if not math.isnan(each.dice)]
+        return _share(sum(dices), len(dices))
 
     def of(self, name: str) -> ClassComparison | None:
         return next((each for each in self.classes if each.name == name), None)

@@ -160,7 +160,9 @@ class ComparisonDock(QDockWidget):
             self.classes.addTopLevelItem(_row(each))
         count = len(comparison.disagreements)
         passed = f" {comparison.passed_over:,} without an area." if comparison.passed_over else ""
-        self.say(f"They differ in {count:,} regions; a click travels.{passed}")
+        mean = comparison.mean_dice
+        overall = "" if math.isnan(mean) else f"Mean Dice of the classes {mean:.2f}. "
+        self.say(f"{overall}They differ in {count:,} regions; a click travels.{passed}")
 
     def _class_table(self) -> KeyedTree:
         table = KeyedTree(self)
