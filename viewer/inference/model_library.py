@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import shutil
+import sysconfig
 import tempfile
 import zipfile
 from contextlib import contextmanager
@@ -27,7 +28,9 @@ _log = logging.getLogger(__name__)
 
 _MOST_BYTES = 16 << 30
 """Of the weights in a zip file."""
-BUNDLED = Path(__file__).resolve().parents[2] / "resources" / "models"
+_IN_TREE = Path(__file__).resolve().parents[2] / "resources" / "models"
+_INSTALLED = Path(sysconfig.get_path("data")) / "share" / "coverslip" / "models"
+BUNDLED = _IN_TREE if _IN_TREE.is_dir() else _INSTALLED
 
 
 def models_folder() -> Path:
