@@ -167,3 +167,10 @@ def test_sizes_are_told_in_units_that_read_well() -> None:
     assert shown_size(0, 60_000, 0.5) == "30.00 mm"
     assert shown_size(0, 0, 0.5) == ""
     assert shown_size(400, 80, None) == "400 px²"
+
+
+def test_what_files_and_models_say_is_no_markup_in_tips(model: AnnotationModel) -> None:
+    _follow(model, [_square(10, name='<img src="x.png"> & <b>bold</b>')])
+    tip = model.data(model.index(0, 0, model.index(0, 0)), Qt.ItemDataRole.ToolTipRole)
+    assert "&lt;img src=&quot;x.png&quot;&gt; &amp; &lt;b&gt;bold" in tip
+    assert "<img" not in tip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+
 from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
@@ -46,6 +48,11 @@ def keeps_key(event: QEvent, *, travel: bool = True) -> bool:
         event.accept()
         return True
     return False
+
+
+def plain_tip(text: str) -> str:
+    """Text of a slide, file or model as a tool tip, in which nothing is markup."""
+    return f'<p style="white-space: pre-wrap">{html.escape(text)}</p>' if text else ""
 
 
 class KeyedTree(QTreeWidget):

@@ -21,6 +21,7 @@ from PySide6.QtCore import (
 from viewer.annotations.statistics import NO_CLASS
 from viewer.ui.annotations.shown import first_line, kind_of, shown_moment, shown_size, swatch
 from viewer.ui.theme import icon
+from viewer.ui.widgets import plain_tip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -307,7 +308,7 @@ class AnnotationModel(QAbstractItemModel):
             case Qt.ItemDataRole.DecorationRole if column == LOCK and annotation.is_locked:
                 return self._lock_icon()
             case Qt.ItemDataRole.ToolTipRole:
-                return annotation.description or annotation.name or None
+                return plain_tip(annotation.description or annotation.name) or None
             case Qt.ItemDataRole.AccessibleTextRole if column == LOCK:
                 return "Locked" if annotation.is_locked else "Not locked"
             case _:

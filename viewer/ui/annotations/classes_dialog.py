@@ -165,6 +165,7 @@ class ClassesDialog(QDialog):
         self.keys.setClearButtonEnabled(True)
         self.keys.setAccessibleName("Key of the chosen class")
         self.message = QLabel(self)
+        self.message.setTextFormat(Qt.TextFormat.PlainText)
         self.message.setWordWrap(True)
         self.add = QPushButton("&Add", self)
         self.rename = QPushButton("Re&name", self)

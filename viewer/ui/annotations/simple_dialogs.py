@@ -52,6 +52,7 @@ class DistanceDialog(QDialog):
         self.box.setValue(value)
         self.box.setAccessibleName(title)
         told = QLabel(sentence, self)
+        told.setTextFormat(Qt.TextFormat.PlainText)
         told.setWordWrap(True)
         layout = QVBoxLayout(self)
         layout.addWidget(told)
@@ -131,8 +132,8 @@ class ProblemsDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle(title)
         told = QLabel(sentence, self)
-        told.setWordWrap(True)
         told.setTextFormat(Qt.TextFormat.PlainText)
+        told.setWordWrap(True)
         shown = list(lines[:_MOST_LINES])
         if len(lines) > _MOST_LINES:
             shown.append(f"and {len(lines) - _MOST_LINES:,} more")

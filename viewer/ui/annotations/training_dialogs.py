@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
@@ -40,6 +41,7 @@ class ScaleDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle(title)
         told = QLabel(sentence, self)
+        told.setTextFormat(Qt.TextFormat.PlainText)
         told.setWordWrap(True)
         self.scale = QDoubleSpinBox(self)
         self.scale.setDecimals(3)

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from viewer.ui.theme import current_theme, icon
 from viewer.ui.thumbnails import Thumbnails
+from viewer.ui.widgets import plain_tip
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,7 +94,7 @@ class ProjectModel(QAbstractListModel):
             case Qt.ItemDataRole.ToolTipRole:
                 reason = self.thumbnails.reason(self._opened.path_of(slide))
                 lines = (str(self._opened.path_of(slide)), reason, slide.note)
-                return "\n".join(filter(None, lines))
+                return plain_tip("\n".join(filter(None, lines)))
             case Qt.ItemDataRole.AccessibleTextRole:
                 words = (slide.shown_name, STATE_NAMES[self.state_of(slide)], slide.assignee)
                 return ", ".join(filter(None, words))

@@ -197,7 +197,9 @@ class NumberField(TypedField):
         self.text.setBuddy(self.edit)
         row = QHBoxLayout()
         row.addWidget(self.edit, 1)
-        row.addWidget(QLabel(question.unit, self))
+        unit = QLabel(question.unit, self)
+        unit.setTextFormat(Qt.TextFormat.PlainText)
+        row.addWidget(unit)
         self._layout.addLayout(row)
         self._layout.addWidget(self.complaint)
 
