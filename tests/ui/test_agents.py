@@ -250,3 +250,11 @@ def test_a_walk_becomes_annotations_and_a_report(
         qtbot.waitUntil((tmp_path / name).exists, timeout=_LONG_MS)
     assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
     assert "Keratin pearl" in (tmp_path / "report.md").read_text("utf-8")
+
+
+def test_what_was_trained_on_readers_is_offered_for_proposals(
+    slide_window: MainWindow, qtbot: QtBot
+) -> None:
+    regions_by = slide_window.agents.dock.regions_by
+    qtbot.waitUntil(lambda: regions_by.findData("Where to look") > 0)
+    assert regions_by.currentData() == ""

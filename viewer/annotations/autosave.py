@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import sqlite3
 import threading
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
@@ -17,7 +15,7 @@ from filelock import FileLock, Timeout
 from viewer.annotations.document import adding
 from viewer.annotations.spill import spill, take_spilled
 from viewer.annotations.store import AnnotationStore, AnnotationStoreError, Stamped, salvaged
-from viewer.folders import data_folder
+from viewer.folders import data_folder, name_of_slide
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +40,7 @@ def annotations_path(identity: str, slide: Path | None = None, *, beside: bool =
     """
     if beside and slide is not None and os.access(slide.parent, os.W_OK):
         return slide.with_name(f"{slide.name}.annotations.sqlite")
-    name = hashlib.blake2b(identity.encode(), digest_size=12).hexdigest()
+    name = name_of_slide(identity)
     return data_folder() / "annotations" / f"{name}.sqlite"
 
 
@@ -137,9 +135,8 @@ class Autosave:
 
     def put(self, step: Step, author: str = "") -> None:
         """Takes a step that was done; returns at once."""
-        stamped = Stamped(step, datetime.now(UTC).isoformat(timespec="milliseconds"), author)
         with self._change:
-            self._waiting.append(stamped)
+            self._waiting.append(Stamped.now(step, author))
             self._change.notify_all()
 
     @property
@@ -295,8 +292,7 @@ def _mended(path: Path, lock: FileLock, error: Exception) -> OpenedAnnotations:
     _log.error("%s is damaged: %s", path, error)
     annotations, beside = salvaged(path)
     store = AnnotationStore(path)
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    store.write([Stamped(adding("Recover", annotations), now)])
+    store.write([Stamped.now(adding("Recover", annotations))])
     notice = (
         f"The file of this slide's annotations was damaged: {len(annotations)} could be read;"
         f" the damaged file is kept as {beside}."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from viewer.annotations.bounds_index import BoundsIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
     from uuid import UUID
 
     from viewer.annotations.annotation import Annotation
@@ -234,8 +234,3 @@ class ReadOnlyError(Exception):
 
     def __str__(self) -> str:
         return "Another window draws on this slide: close it there first."
-
-
-def topmost(annotations: Sequence[Annotation]) -> list[Annotation]:
-    """From the top down: what a click finds first."""
-    return list(reversed(annotations))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,8 +39,7 @@ def take_spilled(store: AnnotationStore) -> int:
     changes = [
         Change(held.get(id_), after) for id_, after in found if after is not None or id_ in held
     ]
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    store.write([Stamped(Step("Recover", tuple(changes)), now)])
+    store.write([Stamped.now(Step("Recover", tuple(changes)))])
     for end in ("", "-wal", "-shm"):
         place.with_name(place.name + end).unlink(missing_ok=True)
     return len(changes)

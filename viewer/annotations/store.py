@@ -8,6 +8,7 @@ import sqlite3
 import time
 import zlib
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -55,6 +56,11 @@ class Stamped:
     step: Step
     at_utc: str
     author: str = ""
+
+    @classmethod
+    def now(cls, step: Step, author: str = "") -> Stamped:
+        """Done at this moment."""
+        return cls(step, datetime.now(UTC).isoformat(timespec="milliseconds"), author)
 
 
 @dataclass(frozen=True, slots=True)

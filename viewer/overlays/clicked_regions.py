@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
-from viewer.folders import data_folder
+from viewer.folders import data_folder, name_of_slide
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -13,5 +12,5 @@ if TYPE_CHECKING:
 
 def regions_path(identity: str) -> Path:
     """The GeoJSON file of a slide; it need not exist, and nothing is added to it any more."""
-    name = hashlib.blake2b(identity.encode(), digest_size=12).hexdigest()
+    name = name_of_slide(identity)
     return data_folder() / "regions" / name / "Pointed out.geojson"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from viewer.folders import data_folder
+from viewer.folders import data_folder, name_of_slide
 from viewer.geometry import Box
 from viewer.overlays.heatmap import Mark
 from viewer.whole_file import whole_file
@@ -52,5 +51,5 @@ def save_marks(identity: str, marks: Sequence[Mark]) -> None:
 
 
 def _path(identity: str) -> Path:
-    name = hashlib.blake2b(identity.encode(), digest_size=12).hexdigest()
+    name = name_of_slide(identity)
     return data_folder() / "marks" / f"{name}.json"

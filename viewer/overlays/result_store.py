@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from viewer.folders import cache_folder
+from viewer.folders import cache_folder, name_of_slide
 from viewer.overlays.blocks import BlockGrid, BlockKey
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def result_path(identity: str, model: str, mpp_um: float) -> Path:
         folder = results_folder()
     except OSError as error:
         raise _not_kept(error) from error
-    slide = hashlib.blake2b(identity.encode(), digest_size=12).hexdigest()
+    slide = name_of_slide(identity)
     rest = hashlib.blake2b(f"2\n{model}\n{mpp_um:.5f}".encode(), digest_size=12).hexdigest()
     return folder / slide / f"{rest}.sqlite"
 

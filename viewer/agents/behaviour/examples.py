@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 from viewer.agents.behaviour.cells import embedded_cells
 from viewer.agents.behaviour.readings import shares_of
+from viewer.folders import name_of_slide
 from viewer.whole_file import whole_file
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def example_of(
     shares = shares_of(slide.readings, slide.known)
     if shares is None:
         return None
-    name = hashlib.blake2b(slide.identity.encode(), digest_size=12).hexdigest()
+    name = name_of_slide(slide.identity)
     path = kept / f"{name}.safetensors"
     cells = _kept(path, (variants, *_padded(slide.known.shape)))
     if cells is None:

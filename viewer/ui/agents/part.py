@@ -16,7 +16,6 @@ from viewer.annotations.document import adding
 from viewer.canvas.layer import Stratum
 from viewer.canvas.scanpath_layer import ScanpathLayer
 from viewer.geometry import Box
-from viewer.inference.model_library import all_models
 from viewer.ui.agents.agent_dock import AgentDock
 from viewer.ui.agents.ask_panel import AskPanel
 from viewer.ui.agents.asking import FieldQuestions
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from viewer.agents.findings import Finding
     from viewer.agents.proposals import Proposer
     from viewer.annotations.annotation import Annotation
+    from viewer.inference.bundle import ModelBundle
     from viewer.ui.main_window import MainWindow
     from viewer.ui.slide_pane import SlidePane
 
@@ -60,7 +60,6 @@ class AgentsPart(QObject):
         self.questions = FieldQuestions(window, self.ask, self.model, self)
         self._connect()
         self._follow()
-        self._background.run(_predictors, self.dock.show_predictors)
 
     @property
     def walk(self) -> AgentWalk | None:
@@ -173,6 +172,9 @@ class AgentsPart(QObject):
         here = self._window.annotations.of(pane)
         return () if here is None else list(here.document)
 
+    def _show_predictors(self, models: Sequence[ModelBundle]) -> None:
+        self.dock.show_predictors([each.name for each in models if each.task == "attention"])
+
     def _travel(self, box: Box) -> None:
         walk = self._walk
         pane = self._window.panes.active if walk is None else walk.pane
@@ -242,6 +244,7 @@ class AgentsPart(QObject):
         dock.report_requested.connect(self._report)
         dock.endpoint_requested.connect(self.model.choose)
         self.ask.place_chosen.connect(self._travel)
+        window.overlays.models_changed.connect(self._show_predictors)
         window.panes.active_changed.connect(lambda _: self._follow())
         window.panes.panes_changed.connect(self._on_panes_changed)
         window.panes.pane_added.connect(self._watch)
@@ -255,9 +258,3 @@ class AgentsPart(QObject):
         if not self.dock.isVisible():
             self._window.commands["panels.agent"].trigger()
         self.dock.show_asking()
-
-
-def _predictors() -> list[str]:
-    """Names of what was trained on how readers look."""
-    models = all_models()
-    return [each.name for each in models if each.description.task == "attention"]

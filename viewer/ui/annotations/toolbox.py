@@ -99,12 +99,6 @@ class Toolbox(QObject):
             pane.canvas.removeEventFilter(self)
             del self._places[pane]
 
-    def keep_strokes(self) -> None:
-        """What is being drawn comes into the documents."""
-        for place in self._places.values():
-            if place.tool is not None:
-                place.tool.keep()
-
     def tool_of(self, pane: SlidePane) -> DrawingTool | None:
         """What is in hand over a pane."""
         place = self._places.get(pane)

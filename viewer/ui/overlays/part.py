@@ -49,6 +49,8 @@ class OverlaysPart(QObject):
     """What is found or shown in the active pane is other than it was."""
     began = Signal(object)
     """An Overlay is on."""
+    models_changed = Signal(object)
+    """All ModelBundles at hand."""
     pointed_at = Signal(object, object)
     """The Overlay and its ResultAt under the cursor, or None and None where there is none."""
 
@@ -278,11 +280,13 @@ class OverlaysPart(QObject):
 
     def _show_models(self, models: list[ModelBundle]) -> None:
         self.dock.models.show_models(self._listed(models))
+        self.models_changed.emit(models)
         self._show_active()
 
     def _on_added(self, added: tuple[ModelBundle, list[ModelBundle]]) -> None:
         bundle, models = added
         self.dock.models.show_models(self._listed(models), bundle.key)
+        self.models_changed.emit(models)
         self.dock.show()
         self._window.say(f"The model {bundle.description.name} was added.")
         if self._window.panes.active.source is not None:
