@@ -28,8 +28,8 @@ _START = """
 import json, sys, time
 from pathlib import Path
 from viewer.annotations.annotation import Annotation
-from viewer.annotations.qupath import read_qupath
-from viewer.annotations.qupath_writing import write_qupath
+from viewer.annotations.formats.qupath import read_qupath
+from viewer.annotations.formats.qupath_writing import write_qupath
 path, out = Path(sys.argv[1]), Path(sys.argv[2])
 problems = []
 def status(name):  # of Linux; getrusage would tell what the process inherited

@@ -22,14 +22,14 @@ from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import Document
 from viewer.annotations.palette import DEFAULT_PALETTE
 from viewer.annotations.selection import Selection
-from viewer.canvas.annotating.corners import PolygonTool
-from viewer.canvas.annotating.desk import Desk, DrawingOptions
-from viewer.canvas.annotating.regions import BrushTool
-from viewer.canvas.annotating.select import SelectTool
-from viewer.canvas.annotating.wand import WandTool
+from viewer.canvas.annotating.brush_tool import BrushTool
+from viewer.canvas.annotating.edit_context import DrawingOptions, EditContext
+from viewer.canvas.annotating.polygon_tool import PolygonTool
+from viewer.canvas.annotating.select_tool import SelectTool
+from viewer.canvas.annotating.wand_tool import WandTool
 from viewer.canvas.annotations_layer import AnnotationsLayer
 from viewer.canvas.canvas import SlideCanvas
-from viewer.canvas.layer import Stratum
+from viewer.canvas.layer import LayerOrder
 from viewer.geometry import Point
 from viewer.slides import open_slide
 from viewer.tiles.cache import TileCache
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from viewer.canvas.annotating.drawing import DrawingTool
+    from viewer.canvas.annotating.drawing_tool import DrawingTool
 
 _CACHE_BYTES = 512 << 20
 _FEW, _MANY = 10_000, 100_000
@@ -69,11 +69,11 @@ class _Bench:
         self.side_px = source.levels[0].width_px
         self.document = Document(_strewn(self.side_px, count))
         self.selection = Selection(self.document)
-        self.desk = Desk(
+        self.desk = EditContext(
             self.document, self.selection, DrawingOptions(), print, mpp_um=0.25, author="benchmark"
         )
         self.layer = AnnotationsLayer(self.document, self.selection, self.canvas.update)
-        self.canvas.add_layer(self.layer, Stratum.ANNOTATIONS)
+        self.canvas.add_layer(self.layer, LayerOrder.ANNOTATIONS)
         self.tool: DrawingTool | None = None
         spare_standing_objects()  # as the program does
 
@@ -85,7 +85,7 @@ class _Bench:
         tool.changed.connect(lambda: self.layer.lift(tool.lifted))
         tool.changed.connect(lambda: self.layer.hover(tool.hovered))
         self.canvas.set_tool(tool)
-        self.canvas.add_layer(tool, Stratum.TOOLS)
+        self.canvas.add_layer(tool, LayerOrder.TOOLS)
 
     def show(self, place: Point, downsample: float) -> None:
         """Goes there and waits until all is painted."""

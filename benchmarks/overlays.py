@@ -21,7 +21,7 @@ from PySide6.QtWidgets import QApplication
 from benchmarks import browse
 from benchmarks.report import Figure
 from viewer.canvas.canvas import SlideCanvas
-from viewer.canvas.layer import Stratum
+from viewer.canvas.layer import LayerOrder
 from viewer.canvas.objects_layer import ObjectsLayer
 from viewer.geometry import Box, Point
 from viewer.inference.engine import Engine
@@ -31,8 +31,8 @@ from viewer.overlays.heatmap import gradient
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.object_style import STEPS, ObjectStyle
 from viewer.overlays.objects import Objects
+from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.overlays.result_store import ResultStore, result_path
-from viewer.overlays.vector_map import VectorMap
 from viewer.slides import open_slide
 from viewer.tiles.cache import TileCache
 from viewer.ui.collector import spare_standing_objects
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from viewer.inference.engine import Progress
     from viewer.overlays.blocks import BlockGrid, BlockKey
-    from viewer.overlays.vectors import Vectors
+    from viewer.overlays.patch_features import PatchFeatures
 
 _MIB = 1 << 20
 _OBJECTS = 1_000_000
@@ -107,7 +107,7 @@ class OverlaidCanvas(QObject):
         self._found = ObjectMap(grid, mpp_um)
         self._layer = ObjectsLayer()
         self._layer.show_map(self._found, [colour for _, colour in bundle.colours])
-        canvas.add_layer(self._layer, Stratum.OBJECTS)
+        canvas.add_layer(self._layer, LayerOrder.OBJECTS)
         self._came.connect(self._take)
         self._engine = Engine(slide, identity, grid, mpp_um, bundle, self)
         self._engine.run(canvas.slide_box)
@@ -188,14 +188,14 @@ class _Memory:
     def __init__(self, grid: BlockGrid, mpp_um: float) -> None:
         self.engine: Engine | None = None
         self.ended = threading.Event()
-        self._found = VectorMap(grid, mpp_um)
+        self._found = PatchFeatureMap(grid, mpp_um)
         self._seen: list[tuple[float, float]] = []
 
     def at(self, share: float) -> float:
         """MiB when as much of the slide was done."""
         return min(self._seen, key=lambda seen: abs(seen[0] - share))[1]
 
-    def on_block(self, key: BlockKey, vectors: Vectors) -> None:
+    def on_block(self, key: BlockKey, vectors: PatchFeatures) -> None:
         self._found.add(key, vectors)
 
     def on_progress(self, progress: Progress) -> None:
@@ -287,7 +287,7 @@ def _frames(slide: Path, objects: ObjectMap) -> list[Figure]:
     canvas.set_source(source, source.info.optics)
     layer = ObjectsLayer()
     layer.show_map(objects, ["#ffd60a"])
-    canvas.add_layer(layer, Stratum.OBJECTS)
+    canvas.add_layer(layer, LayerOrder.OBJECTS)
     figures: list[Figure] = []
     side = source.levels[0].width_px
     QApplication.processEvents()

@@ -21,7 +21,7 @@ from viewer.recording.export import ExportOptions, export_sessions
 from viewer.recording.log_line import CHAIN_START, encode_line
 from viewer.recording.recorder import Recorder
 from viewer.recording.session import EVENTS_FILE, SessionHeader, SlideRef, write_header
-from viewer.recording.tracing import load_trace
+from viewer.recording.trace_loading import load_trace
 from viewer.slides.known_slides import remember
 from viewer.slides.opener import open_slide
 

@@ -15,11 +15,11 @@ from PySide6.QtWidgets import QApplication, QCheckBox, QLineEdit, QPlainTextEdit
 
 from viewer.annotations.annotation import AUTHOR, Annotation, AnnotationClass
 from viewer.annotations.document import adding
-from viewer.projects.finding import project_slides
-from viewer.projects.forms import read_forms
-from viewer.projects.project import Project
-from viewer.projects.project_file import create_project
 from viewer.settings import Settings
+from viewer.studies.finding import project_slides
+from viewer.studies.forms import read_forms
+from viewer.studies.project import Project
+from viewer.studies.project_file import create_project
 from viewer.tiles.cache import TileCache
 from viewer.ui.main_window import MainWindow
 from viewer.ui.theme import DARK, apply_theme

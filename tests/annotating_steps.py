@@ -12,11 +12,11 @@ from PySide6.QtWidgets import QApplication
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import Document
 from viewer.annotations.selection import Selection
-from viewer.canvas.annotating.desk import Desk, DrawingOptions
-from viewer.canvas.annotating.drawing import DrawingTool
+from viewer.canvas.annotating.drawing_tool import DrawingTool
+from viewer.canvas.annotating.edit_context import DrawingOptions, EditContext
 from viewer.canvas.annotations_layer import AnnotationsLayer
 from viewer.canvas.canvas import SlideCanvas
-from viewer.canvas.layer import Stratum
+from viewer.canvas.layer import LayerOrder
 from viewer.geometry import Point
 
 LEFT = Qt.MouseButton.LeftButton
@@ -37,11 +37,11 @@ class Bench:
         self.told: list[str] = []
         self.options = DrawingOptions()
         mpp_um = canvas.optics.mean_mpp_um
-        self.desk = Desk(
+        self.desk = EditContext(
             self.document, self.selection, self.options, self.said.append, author="A", mpp_um=mpp_um
         )
         self.layer = AnnotationsLayer(self.document, self.selection, canvas.update)
-        canvas.add_layer(self.layer, Stratum.ANNOTATIONS)
+        canvas.add_layer(self.layer, LayerOrder.ANNOTATIONS)
         self.tool: DrawingTool | None = None
 
     def take(self, tool: DrawingTool) -> DrawingTool:
@@ -49,7 +49,7 @@ class Bench:
         tool.setParent(self.canvas)  # not to be collected by a reading thread
         tool.changed.connect(self._follow)
         tool.told.connect(self.told.append)
-        self.canvas.add_layer(tool, Stratum.TOOLS)
+        self.canvas.add_layer(tool, LayerOrder.TOOLS)
         self.canvas.set_tool(tool)
         return tool
 

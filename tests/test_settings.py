@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from viewer.crash_report import crash_report
 from viewer.logs import configure_logging, last_lines
-from viewer.report import crash_report
 from viewer.settings import CHOICES, Settings, load_settings, save_settings
 
 

@@ -18,7 +18,7 @@ from viewer.inference.bundle import load_bundle
 from viewer.inference.bundle_writing import write_bundle
 from viewer.inference.model_library import BUNDLED
 from viewer.inference.running import run_model
-from viewer.overlays.vector_map import VectorMap
+from viewer.overlays.patch_feature_map import PatchFeatureMap
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -66,7 +66,7 @@ def _bags(folder: Path) -> tuple[list[Tensor], Tensor]:
     bags: list[Tensor] = []
     for file in files:
         found = run_model(file, encoder, mpp_um=TILE_UM).found
-        assert isinstance(found, VectorMap)
+        assert isinstance(found, PatchFeatureMap)
         bags.append(torch.from_numpy(found.values[found.known].astype(np.float32)))
     names = list(CLASSES)
     return bags, torch.tensor([names.index(file.parent.name) for file in files])

@@ -19,11 +19,11 @@ import tifffile
 import torch
 from PIL import Image
 
-from viewer.agents.behaviour.evaluating import evaluate_predictor
-from viewer.agents.behaviour.fitting import TrainingOptions
-from viewer.agents.behaviour.predictor import Predictor
-from viewer.agents.behaviour.simulating import POLICIES, PolicyParameters, simulate_session
-from viewer.agents.behaviour.training import train_predictor
+from viewer.attention.evaluating import evaluate_predictor
+from viewer.attention.fitting import TrainingOptions
+from viewer.attention.predictor import Predictor
+from viewer.attention.simulating import POLICIES, PolicyParameters, simulate_session
+from viewer.attention.training import train_predictor
 from viewer.inference.bundle import MODEL_FILE, load_bundle
 from viewer.inference.bundle_writing import WEIGHTS
 from viewer.inference.model_library import BUNDLED
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import NDArray
 
-    from viewer.agents.behaviour.evaluating import Evaluation
+    from viewer.attention.evaluating import Evaluation
 
 TAUGHT, HELD_BACK = 16, 6
 ROWS, COLUMNS, SIDE_PX = 3, 4, 1024

@@ -45,7 +45,7 @@ class Settings(msgspec.Struct, omit_defaults=True):
     results_gib
         Bound of the kept results of models; those not used for longest go first.
     snapping, avoid_overlap, brush_px, brush_on_slide
-        How annotations are drawn; see `viewer.canvas.annotating.desk.DrawingOptions`.
+        How annotations are drawn; see `viewer.canvas.annotating.edit_context.DrawingOptions`.
     back_to_moving
         Whether the mouse moves the slide again after a rectangle, ellipse, line or polygon.
     annotations_beside

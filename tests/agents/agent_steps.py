@@ -11,7 +11,7 @@ from pathlib import Path
 
 from viewer.agents.agent_events import AgentEvent
 from viewer.agents.headless import HeadlessMicroscope
-from viewer.agents.instruments import Instruments
+from viewer.agents.slide_models import SlideModels
 from viewer.agents.slide_tools import SlideTools
 from viewer.slides import open_slide
 
@@ -24,7 +24,7 @@ class Bench:
 
     microscope: HeadlessMicroscope
     tools: SlideTools
-    instruments: Instruments
+    instruments: SlideModels
 
     @property
     def session(self) -> Path:
@@ -37,7 +37,7 @@ def bench(slide: Path, sessions: Path, **tools: object) -> Iterator[Bench]:
     source = open_slide(slide)
     optics = source.info.optics
     microscope = HeadlessMicroscope(source, optics, sessions, "agent-test")
-    instruments = Instruments(slide, source, optics.mean_mpp_um, "cpu")
+    instruments = SlideModels(slide, source, optics.mean_mpp_um, "cpu")
     made = SlideTools(source, instruments, **tools)
     try:
         yield Bench(microscope, made, instruments)

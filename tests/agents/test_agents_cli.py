@@ -14,9 +14,9 @@ from model_server import Say, model_server, texts_of
 from typer.testing import CliRunner
 
 from viewer.agents.exchanges import read_exchanges
-from viewer.agents_cli import evaluate_agent, run_agent
+from viewer.cli.agents import evaluate_agent, run_agent
 from viewer.recording.log_reader import verify
-from viewer.recording.tracing import load_trace
+from viewer.recording.trace_loading import load_trace
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 KEY = "sk-of-a-run-0123456789"

@@ -8,7 +8,7 @@ import pytest
 from model_server import Fail, Say, model_server, pictures_of, texts_of
 from test_client import client
 
-from viewer.agents.asking import FieldTalk
+from viewer.agents.asking import FieldChat
 from viewer.agents.errors import MicroscopeError, RefusedError
 from viewer.geometry import Box
 from viewer.slides import open_slide
@@ -26,7 +26,7 @@ def test_a_talk_shows_fields_and_links_what_is_named(sample_slide: Path, tmp_pat
     source = open_slide(sample_slide)
     heard: list[str] = []
     with model_server(script) as server:
-        talk = FieldTalk(client(server, tmp_path), source, source.info.optics)
+        talk = FieldChat(client(server, tmp_path), source, source.info.optics)
         first = talk.ask("What is it?", A, magnification=20.0, on_text=heard.append)
         with pytest.raises(RefusedError):
             talk.ask("And here?", B)

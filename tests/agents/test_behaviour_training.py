@@ -20,26 +20,26 @@ from safetensors.torch import load_file
 from test_client import client
 
 from viewer.agents.actions import Task
-from viewer.agents.behaviour.evaluating import evaluate_predictor
-from viewer.agents.behaviour.fitting import TrainingOptions
-from viewer.agents.behaviour.predictor import Predictor, box_sizes_um, find_predictor
-from viewer.agents.behaviour.readings import BehaviourError, session_folders
-from viewer.agents.behaviour.simulating import simulate_session
-from viewer.agents.behaviour.training import train_predictor
 from viewer.agents.loop import AgentRun
 from viewer.agents.policies.predictor import PredictorPolicy
 from viewer.agents.trained_proposals import trained_proposer
+from viewer.attention.evaluating import evaluate_predictor
+from viewer.attention.fitting import TrainingOptions
+from viewer.attention.predictor import Predictor, box_sizes_um, find_predictor
+from viewer.attention.readings import BehaviourError, session_folders
+from viewer.attention.simulating import simulate_session
+from viewer.attention.training import train_predictor
 from viewer.geometry import Box
 from viewer.inference.bundle import BundleError, load_bundle
+from viewer.inference.model_check import try_model
 from viewer.inference.model_library import BUNDLED, add_model
 from viewer.inference.running import run_model
-from viewer.inference.trial import try_model
 from viewer.overlays.heatmap import HeatmapStyle, expected_heatmap
-from viewer.overlays.vector_map import VectorMap
+from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.recording.behaviors import actions_of
 from viewer.recording.log_reader import verify
 from viewer.recording.session import read_header, write_header
-from viewer.recording.tracing import load_trace
+from viewer.recording.trace_loading import load_trace
 from viewer.slides import open_slide
 
 QUICK = TrainingOptions(epochs=25, patience=25, variants=2, seed=1)
@@ -119,7 +119,7 @@ def test_the_engine_answers_as_the_predictor_does(study: Study) -> None:
     try_model(bundle)
     path = study.slides / "5.tif"
     run = run_model(path, bundle)
-    assert isinstance(run.found, VectorMap)
+    assert isinstance(run.found, PatchFeatureMap)
     source = open_slide(path)
     expected = Predictor(bundle).expected(source)
     source.close()

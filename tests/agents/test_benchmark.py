@@ -17,7 +17,7 @@ import pytest
 from model_server import Answer, Fail, Say, model_server
 from test_client import endpoint
 
-from viewer.agents.benchmark.harness import Bench, run_benchmark
+from viewer.agents.benchmark.harness import BenchmarkRun, run_benchmark
 from viewer.agents.benchmark.questions import Question, load_questions, option_index
 from viewer.agents.benchmark.results import RESULTS_FILE, Result
 from viewer.agents.benchmark.scores import scores_of
@@ -136,12 +136,12 @@ def always_tumour(_: dict[str, Any]) -> Answer:
     return Say(calls=(("answer", {"text": "Tumour.", "choice": 1}),), tokens=(50, 5))
 
 
-def giant(server: Any, slide: Path, count: int) -> Bench:
+def giant(server: Any, slide: Path, count: int) -> BenchmarkRun:
     to = endpoint(server, tries=1, price_in=10.0)
     choice = PolicyChoice(
         "giant", endpoint=to, study="bench", permission=Permission.now("bench", to.host)
     )
-    return Bench(
+    return BenchmarkRun(
         questions(slide, count), slide.parent, "giant", "tiny", choice.made, ReadingOptions(5)
     )
 
@@ -162,7 +162,9 @@ def test_a_run_is_taken_up_where_the_server_failed(sample_slide: Path, tmp_path:
             file.write(b'{"line":"result","id":"q2","sl')  # as a kill would leave it
         results = run_benchmark(bench, tmp_path)
         assert len(server.requests) == 6
-        other = Bench(bench.questions[:4], sample_slide.parent, "giant", "tiny", bench.policy_for)
+        other = BenchmarkRun(
+            bench.questions[:4], sample_slide.parent, "giant", "tiny", bench.policy_for
+        )
         with pytest.raises(AgentError, match="another policy, model or questions"):
             run_benchmark(other, tmp_path)
     assert [each.id for each in results] == [f"q{i}" for i in range(5)]
@@ -195,7 +197,7 @@ def test_a_slide_that_is_not_there_counts_as_wrong(sample_slide: Path, tmp_path:
     shutil.copyfile(sample_slide, tmp_path / sample_slide.name)
     with model_server(always_tumour) as server:
         bench = giant(server, sample_slide, 1)
-        told = Bench(asked, tmp_path, "giant", "tiny", bench.policy_for)
+        told = BenchmarkRun(asked, tmp_path, "giant", "tiny", bench.policy_for)
         results = run_benchmark(told, tmp_path / "out")
     assert [each.is_right for each in results] == [False, False, True]
     assert "not found" in results[0].failure

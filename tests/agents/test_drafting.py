@@ -9,13 +9,13 @@ import pytest
 from model_server import Fail, ModelServer, Say, Script, Stall, model_server, pictures_of, texts_of
 from test_export import read_slide
 
-from viewer.agents.behaviour.simulating import simulate_session
 from viewer.agents.cancelling import Cancel
 from viewer.agents.client import Client
 from viewer.agents.drafting import DRAFTING_FOLDER, ModelDrafter
 from viewer.agents.endpoint import Endpoint
 from viewer.agents.exchanges import ExchangeLog, read_exchanges
 from viewer.agents.permission import Permission
+from viewer.attention.simulating import simulate_session
 from viewer.recording.export import ExportOptions, export_sessions
 from viewer.recording.review.drafting import DraftError, draft_session
 from viewer.recording.review.drafts import read_drafts

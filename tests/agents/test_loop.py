@@ -11,7 +11,7 @@ from agent_steps import PATIENCE_S, Heard, bench
 from viewer.agents.actions import (
     Annotate,
     Answer,
-    AskModel,
+    CallTool,
     GoTo,
     Note,
     Observation,
@@ -45,7 +45,7 @@ from viewer.recording.events import (
 from viewer.recording.log_reader import read_lines, verify
 from viewer.recording.replay import ReplayClock
 from viewer.recording.session import read_header
-from viewer.recording.tracing import load_trace
+from viewer.recording.trace_loading import load_trace
 
 A, B = Box(400, 400, 900, 800), Box(1000, 1500, 1400, 1800)
 
@@ -75,7 +75,7 @@ def test_a_walk_becomes_a_session_that_replays(sample_slide: Path, tmp_path: Pat
     def script(_: list[Observation]) -> Walk:
         yield GoTo(A, None, "It is dark.")
         yield Annotate("A gland", "A gland lies here.", Box(500, 500, 600, 600), {"n": 1.0}, "me")
-        yield AskModel("measure", {"x0": 400, "y0": 400, "x1": 900, "y1": 800})
+        yield CallTool("measure", {"x0": 400, "y0": 400, "x1": 900, "y1": 800})
         yield GoTo(B, 10.0)
         yield Note("All was seen.")
         yield Answer("It is a gland.", (Claim("Gland", region=1), Claim("Vessel", (0, 0, 50, 50))))
@@ -120,9 +120,9 @@ def test_what_cannot_be_done_is_told_and_the_walk_goes_on(
     def script(_: list[Observation]) -> Walk:
         yield Annotate("early", "before any region")
         yield GoTo(Box(90_000, 0, 91_000, 500))
-        yield AskModel("delete_files", {})
-        yield AskModel("measure", {"x0": 1, "y0": "two"})
-        yield AskModel("measure", {"x0": 10, "y0": 10, "x1": 5, "y1": 5})
+        yield CallTool("delete_files", {})
+        yield CallTool("measure", {"x0": 1, "y0": "two"})
+        yield CallTool("measure", {"x0": 10, "y0": 10, "x1": 5, "y1": 5})
         yield Answer("Nothing.")
 
     policy = Scripted(script)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from viewer.agents.behaviour.proposing import (
+from viewer.attention.proposing import (
     ExpectedAttention,
     field_px,
     overlap,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from viewer.agents.behaviour.readings import (
+from viewer.attention.readings import (
     BehaviourError,
     headers_of,
     located,
@@ -16,10 +16,10 @@ from viewer.agents.behaviour.readings import (
     shares_of,
     told_origins,
 )
-from viewer.agents.behaviour.simulating import simulate_session
+from viewer.attention.simulating import simulate_session
 from viewer.recording.behaviors import BANDS
 from viewer.recording.session import read_header
-from viewer.recording.tracing import load_trace
+from viewer.recording.trace_loading import load_trace
 from viewer.slides import open_slide
 from viewer.slides.known_slides import remember
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from viewer.agents.behaviour.evaluating import Figure, _figure
-from viewer.agents.behaviour.saliency import (
+from viewer.attention.evaluating import Figure, _figure
+from viewer.attention.saliency import (
     auc_judd,
     cc,
     covered_share,

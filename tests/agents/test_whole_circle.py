@@ -22,7 +22,7 @@ from viewer.recording.review.prompts import DEFAULT_PROMPT
 from viewer.recording.review.report import report_of
 from viewer.recording.review.review import Review
 from viewer.recording.review.review_log import ReviewLog, review_path
-from viewer.recording.tracing import load_trace
+from viewer.recording.trace_loading import load_trace
 
 _TAUGHT = 4
 

@@ -10,8 +10,8 @@ import shapely
 from hypothesis import strategies as some
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
-from viewer.annotations.exchange import read_annotations
-from viewer.annotations.reading import Problem
+from viewer.annotations.formats.exchange import read_annotations
+from viewer.annotations.formats.problems import Problem
 
 SQUARE = [[[0, 0], [10, 0], [10, 10], [0, 10], [0, 0]]]
 

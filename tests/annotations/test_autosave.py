@@ -22,10 +22,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
-from viewer.annotations.autosave import Autosave, annotations_path, open_annotations
 from viewer.annotations.document import Document, adding, changing, removing
-from viewer.annotations.packing import packed, unpacked
-from viewer.annotations.store import AnnotationStore, AnnotationStoreError, bringing_back
+from viewer.annotations.storage.autosave import Autosave, annotations_path, open_annotations
+from viewer.annotations.storage.packing import packed, unpacked
+from viewer.annotations.storage.store import AnnotationStore, AnnotationStoreError, bringing_back
 
 _KILLS = 30
 _AT_ONCE = 5
@@ -134,7 +134,7 @@ def test_a_version_is_brought_back_as_a_step(open_desk: Callable[..., Desk]) -> 
 
 
 def test_old_versions_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("viewer.annotations.store._MOST_HISTORY_BYTES", 20_000)
+    monkeypatch.setattr("viewer.annotations.storage.store._MOST_HISTORY_BYTES", 20_000)
     desk = Desk(tmp_path / "s.sqlite")
     circle = Annotation(shapely.Point(0, 0).buffer(100, quad_segs=32))
     desk.document.do(adding("Draw", [circle]))
@@ -179,7 +179,7 @@ _DRAWING = textwrap.dedent(
     from uuid import UUID
     import shapely
     from viewer.annotations.annotation import Annotation
-    from viewer.annotations.autosave import Autosave, open_annotations
+    from viewer.annotations.storage.autosave import Autosave, open_annotations
     from viewer.annotations.document import Document, adding
     opened = open_annotations(Path(sys.argv[1]))
     document = Document(opened.annotations)

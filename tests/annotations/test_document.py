@@ -14,8 +14,8 @@ from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import (
     Change,
     Document,
+    Edit,
     ReadOnlyError,
-    Step,
     adding,
     changing,
     removing,
@@ -113,7 +113,7 @@ def test_what_is_read_only_takes_nothing() -> None:
 
 
 def test_listeners_hear_of_each_change_until_they_end() -> None:
-    document, heard = Document(), list[Step]()
+    document, heard = Document(), list[Edit]()
     end = document.listen(heard.append)
     document.do(adding("Draw", [square(0)]))
     document.undo()
@@ -168,7 +168,7 @@ def test_any_sequence_of_acts_returns_to_each_state(
                 for id_ in ids
                 if (before := document.get(id_)) != (after := put(act, id_, number))
             ]
-            document.do(Step(act, tuple(changes)))
+            document.do(Edit(act, tuple(changes)))
             if changes:
                 states.append(state(document))
                 ahead.clear()

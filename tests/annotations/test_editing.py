@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from viewer.annotations import editing
-from viewer.annotations.editing import Corner, EmptyShapeError
+from viewer.annotations.editing import EmptyShapeError, Vertex
 from viewer.geometry import Point
 
 SQUARE = shapely.box(0, 0, 100, 100)
@@ -99,19 +99,19 @@ def test_a_corner_dragged_over_an_edge_leaves_a_valid_region() -> None:
 
 def test_the_last_corner_of_a_hole_takes_the_hole_away() -> None:
     triangle = shapely.Polygon(SQUARE.exterior.coords, [[(40, 40), (60, 40), (60, 60)]])
-    assert editing.without_corner(triangle, Corner(0, 1, 0)).equals(SQUARE)
+    assert editing.without_corner(triangle, Vertex(0, 1, 0)).equals(SQUARE)
     with pytest.raises(EmptyShapeError):
-        editing.without_corner(shapely.Polygon([(0, 0), (9, 0), (9, 9)]), Corner(0, 0, 0))
+        editing.without_corner(shapely.Polygon([(0, 0), (9, 0), (9, 9)]), Vertex(0, 0, 0))
 
 
 def test_corners_of_lines_and_points() -> None:
     line = shapely.LineString([(0, 0), (10, 0)])
-    assert editing.with_corner(line, Corner(0, 0, 1), Point(10, 10)).length == pytest.approx(
+    assert editing.with_corner(line, Vertex(0, 0, 1), Point(10, 10)).length == pytest.approx(
         200**0.5
     )
     points = shapely.MultiPoint([(0, 0), (5, 5)])
-    assert editing.without_corner(points, Corner(0, 0, 0)).equals(shapely.Point(5, 5))
-    assert editing.with_corner(points, Corner(1, 0, 0), Point(6, 6)).bounds == (0, 0, 6, 6)
+    assert editing.without_corner(points, Vertex(0, 0, 0)).equals(shapely.Point(5, 5))
+    assert editing.with_corner(points, Vertex(1, 0, 0), Point(6, 6)).bounds == (0, 0, 6, 6)
 
 
 def test_a_place_near_a_border_lies_on_it() -> None:

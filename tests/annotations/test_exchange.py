@@ -16,10 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
-from viewer.annotations.exchange import FORMATS
-from viewer.annotations.qupath import read_qupath_text
-from viewer.annotations.qupath_writing import qupath_text
-from viewer.annotations.reading import AnnotationFileError, Problem
+from viewer.annotations.formats.exchange import FORMATS
+from viewer.annotations.formats.problems import AnnotationFileError, Problem
+from viewer.annotations.formats.qupath import read_qupath_text
+from viewer.annotations.formats.qupath_writing import qupath_text
 
 
 @given(drawn=some.lists(annotations, max_size=4), child=annotations)

@@ -19,12 +19,12 @@ from hypothesis import strategies as some
 from PIL import Image
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
-from viewer.annotations.label_masks import MaskError, MaskPlace, write_mask
-from viewer.annotations.label_strips import LabelPainter
-from viewer.annotations.mask_reading import read_mask
-from viewer.annotations.outlines import outlines_of
-from viewer.annotations.reading import AnnotationFileError, Problem
-from viewer.annotations.training_tiles import (
+from viewer.annotations.formats.problems import AnnotationFileError, Problem
+from viewer.annotations.masks.label_masks import MaskError, MaskPlace, write_mask
+from viewer.annotations.masks.label_strips import LabelPainter
+from viewer.annotations.masks.mask_reading import read_mask
+from viewer.annotations.masks.outlines import outlines_of
+from viewer.annotations.masks.training_tiles import (
     AnnotationsOrigin,
     TileOptions,
     TilesError,
@@ -236,8 +236,8 @@ import sys
 from pathlib import Path
 import shapely
 from viewer.annotations.annotation import Annotation
-from viewer.annotations.label_masks import MaskPlace, write_mask
-from viewer.annotations.mask_reading import read_mask
+from viewer.annotations.masks.label_masks import MaskPlace, write_mask
+from viewer.annotations.masks.mask_reading import read_mask
 path = Path(sys.argv[1])
 drawn = [Annotation(shapely.Point(x, 3000).buffer(900)) for x in range(1000, 20_000, 2000)]
 def status(name):

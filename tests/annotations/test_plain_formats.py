@@ -25,10 +25,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
-from viewer.annotations.coco import CocoImage, read_coco, without_holes, write_coco
-from viewer.annotations.coco_runs import region_of_runs
-from viewer.annotations.exchange import FORMATS, format_for, format_of
-from viewer.annotations.reading import AnnotationFileError, Problem
+from viewer.annotations.formats.coco import CocoImage, read_coco, without_holes, write_coco
+from viewer.annotations.formats.coco_runs import region_of_runs
+from viewer.annotations.formats.exchange import FORMATS, format_for, format_of
+from viewer.annotations.formats.problems import AnnotationFileError, Problem
 
 _quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 _names = texts.map(str.strip)

@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
-from viewer.annotations.qupath import read_qupath
-from viewer.annotations.qupath_writing import write_qupath
-from viewer.annotations.reading import AnnotationFileError, Problem
+from viewer.annotations.formats.problems import AnnotationFileError, Problem
+from viewer.annotations.formats.qupath import read_qupath
+from viewer.annotations.formats.qupath_writing import write_qupath
 
 A, B, C = (str(UUID(int=n)) for n in (1, 2, 3))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from viewer.annotations.sniffing import Contents, contents
+from viewer.annotations.formats.sniffing import Contents, contents
 
 SQUARE = {"type": "Polygon", "coordinates": [[[0, 0], [9, 0], [9, 9], [0, 9], [0, 0]]]}
 DRAWN, FOUND = {"objectType": "annotation"}, {"objectType": "cell"}

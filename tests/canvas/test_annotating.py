@@ -32,14 +32,14 @@ from pytestqt.qtbot import QtBot
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import adding
-from viewer.canvas.annotating.corners import PolygonTool, PolylineTool
-from viewer.canvas.annotating.drawing import DrawingTool
-from viewer.canvas.annotating.measuring import AngleTool, RulerTool
-from viewer.canvas.annotating.points import PointsTool
-from viewer.canvas.annotating.regions import BrushTool, EraserTool
-from viewer.canvas.annotating.select import SelectTool
-from viewer.canvas.annotating.shapes import EllipseTool, LineTool, RectangleTool
-from viewer.canvas.annotating.wand import WandTool
+from viewer.canvas.annotating.brush_tool import BrushTool, EraserTool
+from viewer.canvas.annotating.drawing_tool import DrawingTool
+from viewer.canvas.annotating.points_tool import PointsTool
+from viewer.canvas.annotating.polygon_tool import PolygonTool, PolylineTool
+from viewer.canvas.annotating.ruler_tool import AngleTool, RulerTool
+from viewer.canvas.annotating.select_tool import SelectTool
+from viewer.canvas.annotating.shape_tools import EllipseTool, LineTool, RectangleTool
+from viewer.canvas.annotating.wand_tool import WandTool
 from viewer.canvas.canvas import SlideCanvas
 from viewer.geometry import Point
 from viewer.slides import open_slide

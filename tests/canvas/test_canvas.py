@@ -21,7 +21,7 @@ from viewer.geometry import Box, Optics, Point, Size, View
 from viewer.slides import TileError, open_slide
 from viewer.slides.source import Level, SlideInfo
 from viewer.tiles.cache import TileCache
-from viewer.tiles.look import Look, Stain
+from viewer.tiles.display import DisplaySettings, Stain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -184,10 +184,10 @@ class TestPixels:
     def test_a_look_changes_what_is_shown_and_back(self, canvas: SlideCanvas, qtbot: QtBot) -> None:
         show(canvas, qtbot, center=Point(1000, 1500), downsample=1.0)
         before = pixels(canvas)
-        canvas.set_look(Look(stain=Stain.HAEMATOXYLIN))
+        canvas.set_look(DisplaySettings(stain=Stain.HAEMATOXYLIN))
         wait_sharp(qtbot, canvas)
         assert not np.array_equal(before, pixels(canvas))
-        canvas.set_look(Look())
+        canvas.set_look(DisplaySettings())
         wait_sharp(qtbot, canvas)
         assert np.array_equal(before, pixels(canvas))
 

@@ -14,7 +14,7 @@ from viewer.inference.batches import Batches
 from viewer.inference.bundle import ModelBundle, load_bundle
 from viewer.inference.network import ModelFailedError, Network
 from viewer.inference.running import RunError, run_model
-from viewer.overlays.vector_map import VectorMap
+from viewer.overlays.patch_feature_map import PatchFeatureMap
 
 FIELD = Box(900, 900, 1300, 1300)
 
@@ -47,8 +47,8 @@ def test_a_slide_is_finished_on_a_device_with_little_memory(
         run_model(sample_slide, _bright(tmp_path / str(most), most), FIELD).found
         for most in (1000, 5)
     )
-    assert isinstance(wide, VectorMap)
-    assert isinstance(narrow, VectorMap)
+    assert isinstance(wide, PatchFeatureMap)
+    assert isinstance(narrow, PatchFeatureMap)
     assert wide.count == narrow.count > 30
     np.testing.assert_allclose(wide.values, narrow.values, atol=1e-3)
 

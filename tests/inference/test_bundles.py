@@ -16,6 +16,7 @@ from inference_steps import Channels, Narrow, Nonsense, Raises, make_bundle
 from safetensors.torch import save_file
 
 from viewer.inference.bundle import BundleError, load_bundle
+from viewer.inference.model_check import try_model
 from viewer.inference.model_library import (
     BUNDLED,
     add_model,
@@ -24,7 +25,6 @@ from viewer.inference.model_library import (
     models_folder,
 )
 from viewer.inference.network import ModelFailedError, Network
-from viewer.inference.trial import try_model
 
 CPU = torch.device("cpu")
 

@@ -14,9 +14,9 @@ from torch import nn
 from viewer.geometry import Box, Point
 from viewer.inference.bundle import load_bundle
 from viewer.inference.click_mask import click_mask
+from viewer.inference.model_check import try_model
 from viewer.inference.network import ModelFailedError
 from viewer.inference.prompter import Prompter, PrompterError
-from viewer.inference.trial import try_model
 from viewer.overlays.prompt import Prompt
 
 NUCLEI = Path(__file__).parents[2] / "../shared/data/nuclei/bbbc038-brightfield-train.npz"

@@ -14,15 +14,15 @@ from torch import nn
 from viewer.geometry import Box, Size
 from viewer.inference.architectures.slide_models import SLIDE_ARCHITECTURES
 from viewer.inference.bundle import BundleError, load_bundle
-from viewer.inference.judging import JudgingError, engine_model, judge_slide
 from viewer.inference.model_library import BUNDLED, all_models
 from viewer.inference.network import ModelFailedError
 from viewer.inference.running import run_model
 from viewer.inference.slide_head import SlideHead
+from viewer.inference.slide_inference import JudgingError, engine_model, predict_slide
 from viewer.overlays.blocks import BlockGrid, BlockKey
 from viewer.overlays.heatmap import HeatmapStyle, attention_heatmap
-from viewer.overlays.vector_map import VectorMap
-from viewer.overlays.vectors import Vectors
+from viewer.overlays.patch_feature_map import PatchFeatureMap
+from viewer.overlays.patch_features import PatchFeatures
 
 ENCODER = {"name": "Any", "sha256": "0" * 64, "length": 6}
 GRID = BlockGrid(Size(800, 800), 1.0, 100, 0)
@@ -47,12 +47,12 @@ def _slide_bundle(folder: Path, module: nn.Module, **changes: object) -> Path:
     return make_bundle(folder, module, **told)
 
 
-def _embedded() -> VectorMap:
-    found = VectorMap(GRID, 0.5)
+def _embedded() -> PatchFeatureMap:
+    found = PatchFeatureMap(GRID, 0.5)
     values = np.zeros((4, 4, 6), np.float16)
     values[1, 2, 0] = 3
     values[3, 3] = np.nan
-    found.add(BlockKey(1, 1), Vectors(values))
+    found.add(BlockKey(1, 1), PatchFeatures(values))
     return found
 
 
@@ -99,7 +99,7 @@ def test_r2t_tells_patches_apart_by_their_neighbours() -> None:
 
 def test_a_slide_is_judged_in_a_process_of_its_own(tmp_path: Path) -> None:
     bundle = load_bundle(_slide_bundle(tmp_path / "m", FirstNumber()))
-    judged = judge_slide(bundle, _embedded())
+    judged = predict_slide(bundle, _embedded())
     assert judged.likeliest == 1
     assert judged.chances[1] == pytest.approx(1 / (1 + np.exp(-3)))
     assert judged.count == 15
@@ -111,16 +111,16 @@ def test_a_slide_is_judged_in_a_process_of_its_own(tmp_path: Path) -> None:
 
 def test_only_the_cells_that_were_asked_for_are_judged(tmp_path: Path) -> None:
     bundle, found = load_bundle(_slide_bundle(tmp_path / "m", FirstNumber())), _embedded()
-    judged = judge_slide(bundle, found, found.cells_in(Box(100, 100, 150, 200)))
+    judged = predict_slide(bundle, found, found.cells_in(Box(100, 100, 150, 200)))
     assert (judged.count, judged.likeliest) == (8, 0)
     with pytest.raises(JudgingError, match="no tissue"):
-        judge_slide(bundle, found, found.cells_in(Box(0, 0, 10, 10)))
+        predict_slide(bundle, found, found.cells_in(Box(0, 0, 10, 10)))
 
 
 def test_wrong_answers_and_weights_are_told_in_a_sentence(tmp_path: Path) -> None:
     narrow = load_bundle(_slide_bundle(tmp_path / "n", Narrow()))
     with pytest.raises(JudgingError, match="answered with"):
-        judge_slide(narrow, _embedded())
+        predict_slide(narrow, _embedded())
     with pytest.raises(ModelFailedError):
         SlideHead(narrow).warm_up()
     with pytest.raises(BundleError, match="encoder"):

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from viewer.geometry import Box, Size
-from viewer.inference.wanted import WantedBlocks
+from viewer.inference.block_queue import BlockQueue
 from viewer.overlays.blocks import BlockGrid, BlockKey
 
 GRID = BlockGrid(Size(1000, 1000), 1.0, 100, 10)
 
 
-def _all(wanted: WantedBlocks) -> list[BlockKey]:
+def _all(wanted: BlockQueue) -> list[BlockKey]:
     return list(iter(wanted.take, None))
 
 
 def test_the_field_then_its_ring_then_the_rest() -> None:
-    wanted = WantedBlocks(GRID)
+    wanted = BlockQueue(GRID)
     wanted.want(GRID.covering(Box(0, 0, 1000, 1000)))
     wanted.look_at(Box(410, 410, 590, 590))
     order = _all(wanted)
@@ -24,7 +24,7 @@ def test_the_field_then_its_ring_then_the_rest() -> None:
 
 
 def test_a_moved_field_forgets_the_one_before() -> None:
-    wanted = WantedBlocks(GRID)
+    wanted = BlockQueue(GRID)
     wanted.look_at(Box(0, 0, 90, 90))
     first = wanted.take()
     wanted.look_at(Box(900, 900, 990, 990))
@@ -35,7 +35,7 @@ def test_a_moved_field_forgets_the_one_before() -> None:
 
 
 def test_what_is_known_is_not_asked_again() -> None:
-    wanted = WantedBlocks(GRID, done=[BlockKey(0, 0)])
+    wanted = BlockQueue(GRID, done=[BlockKey(0, 0)])
     wanted.want(GRID.covering(Box(0, 0, 300, 100)))
     assert (wanted.whole_done, wanted.whole_count) == (1, 3)
     assert _all(wanted) == [(1, 0), (2, 0)]
@@ -44,7 +44,7 @@ def test_what_is_known_is_not_asked_again() -> None:
 
 
 def test_what_a_dead_process_had_comes_first_again() -> None:
-    wanted = WantedBlocks(GRID)
+    wanted = BlockQueue(GRID)
     wanted.want(GRID.covering(Box(0, 0, 1000, 100)))
     taken = [wanted.take(), wanted.take()]
     wanted.give_back_all()
@@ -53,7 +53,7 @@ def test_what_a_dead_process_had_comes_first_again() -> None:
 
 
 def test_stop_leaves_what_is_looked_at() -> None:
-    wanted = WantedBlocks(GRID)
+    wanted = BlockQueue(GRID)
     wanted.want(GRID.covering(Box(0, 0, 1000, 1000)))
     wanted.look_at(Box(10, 10, 90, 90))
     wanted.stop()
@@ -63,7 +63,7 @@ def test_stop_leaves_what_is_looked_at() -> None:
 
 def test_a_large_slide_on_screen_is_quickly_ordered() -> None:
     large = BlockGrid(Size(1_000_000, 1_000_000), 1.0, 500, 10)
-    wanted = WantedBlocks(large)
+    wanted = BlockQueue(large)
     wanted.look_at(Box(0, 0, 1_000_000, 1_000_000))
     order = _all(wanted)
     assert len(order) == 1024
@@ -71,7 +71,7 @@ def test_a_large_slide_on_screen_is_quickly_ordered() -> None:
 
 
 def test_what_goes_on_is_told() -> None:
-    wanted = WantedBlocks(GRID)
+    wanted = BlockQueue(GRID)
     assert wanted.is_idle
     wanted.want(GRID.covering(Box(0, 0, 150, 50)))
     assert not wanted.is_idle

@@ -11,8 +11,8 @@ from hypothesis import strategies as some
 from viewer.geometry import Box, Size
 from viewer.overlays.area import Area, blocks_of, bounds_of, holds, middle_of, part_within
 from viewer.overlays.blocks import BlockGrid, BlockKey
-from viewer.overlays.vector_map import VectorMap
-from viewer.overlays.vectors import CELLS, Vectors
+from viewer.overlays.patch_feature_map import PatchFeatureMap
+from viewer.overlays.patch_features import CELLS, PatchFeatures
 
 GRID = BlockGrid(Size(1000, 1000), 1.0, 100, 10)
 CORNER = shapely.Polygon([(0, 0), (350, 0), (0, 350)])
@@ -21,10 +21,10 @@ RING = shapely.Point(500, 500).buffer(300) - shapely.Point(500, 500).buffer(200)
 _places = some.floats(0, 999)
 
 
-def _known() -> VectorMap:
-    found = VectorMap(GRID, 0.5)
+def _known() -> PatchFeatureMap:
+    found = PatchFeatureMap(GRID, 0.5)
     for key in GRID.covering(Box(0, 0, 1000, 1000)):
-        found.add(key, Vectors(np.ones((CELLS, CELLS, 1), np.float16)))
+        found.add(key, PatchFeatures(np.ones((CELLS, CELLS, 1), np.float16)))
     return found
 
 

@@ -10,8 +10,8 @@ import pytest
 from viewer.geometry import Size
 from viewer.overlays.blocks import BlockGrid, BlockKey
 from viewer.overlays.elsewhere import similar_elsewhere
+from viewer.overlays.patch_features import PatchFeatures
 from viewer.overlays.result_store import ResultStore, StoreAbout, result_path
-from viewer.overlays.vectors import Vectors
 
 GRID = BlockGrid(Size(1000, 700), 2.0, 100, 0)
 
@@ -29,7 +29,7 @@ def _embed(identity: str, model: str, place: tuple[int, int], direction: np.ndar
     rng = np.random.default_rng(1)
     values = rng.normal(0, 0.1, (4, 4, 8)).astype(np.float16)
     values[place] += direction.astype(np.float16)
-    store.put(BlockKey(2, 1), Vectors(values).to_bytes())
+    store.put(BlockKey(2, 1), PatchFeatures(values).to_bytes())
     store.close()
     return path
 

@@ -13,8 +13,8 @@ import tifffile
 from overlay_steps import squares
 
 from viewer.geometry import Box
-from viewer.overlays.export import check_name, write_objects
-from viewer.overlays.masks import MaskError, label_mask
+from viewer.overlays.files.export import check_name, write_objects
+from viewer.overlays.files.masks import MaskError, label_mask
 from viewer.overlays.objects import Objects
 
 CLASSES = [("Nucleus", "#ff8000")]

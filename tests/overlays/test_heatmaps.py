@@ -17,9 +17,11 @@ from overlay_steps import GRID
 from viewer.folders import data_folder
 from viewer.geometry import Box
 from viewer.overlays.blocks import BlockKey
-from viewer.overlays.cell_files import write_cells
+from viewer.overlays.files.marks_file import load_marks, save_marks
+from viewer.overlays.files.patch_files import write_cells
 from viewer.overlays.heatmap import HeatmapStyle, Mark, Query, class_heatmap, query_heatmap
-from viewer.overlays.marks_file import load_marks, save_marks
+from viewer.overlays.patch_feature_map import PatchFeatureMap
+from viewer.overlays.patch_features import CELLS, PatchFeatures, VectorsError
 from viewer.overlays.scoring import (
     best_cells,
     nearest_prototype,
@@ -27,23 +29,21 @@ from viewer.overlays.scoring import (
     probabilities,
     similarity,
 )
-from viewer.overlays.vector_map import VectorMap
-from viewer.overlays.vectors import CELLS, Vectors, VectorsError
 
 SLIDE = Box(0, 0, 1000, 700)
 COLOURS = ["#ff0000", "#00ff00"]
 
 
-def _block(*values: float, empty: bool = False) -> Vectors:
+def _block(*values: float, empty: bool = False) -> PatchFeatures:
     block = np.full((CELLS, CELLS, len(values)), values, np.float16)
     if empty:
         block[0, 0] = np.nan
-    return Vectors(block)
+    return PatchFeatures(block)
 
 
-def _map() -> VectorMap:
+def _map() -> PatchFeatureMap:
     """Left of it the first direction, right of it the second, a gap in the corner."""
-    found = VectorMap(GRID, 0.5)
+    found = PatchFeatureMap(GRID, 0.5)
     found.add(BlockKey(0, 0), _block(4, 0, empty=True))
     found.add(BlockKey(1, 0), _block(0, 4))
     return found
@@ -52,20 +52,20 @@ def _map() -> VectorMap:
 @given(st.lists(st.floats(-1000, 1000, width=16), min_size=1, max_size=5))
 def test_bytes_give_the_same_vectors(values: list[float]) -> None:
     block = _block(*values, empty=True)
-    again = Vectors.from_bytes(block.to_bytes())
+    again = PatchFeatures.from_bytes(block.to_bytes())
     assert np.array_equal(again.values, block.values, equal_nan=True)
 
 
 @given(st.binary(max_size=300))
 def test_bytes_that_are_no_vectors_are_told(data: bytes) -> None:
     with pytest.raises(VectorsError):
-        Vectors.from_bytes(data)
+        PatchFeatures.from_bytes(data)
 
 
 def test_pickled_arrays_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "evil.npy", np.array([{"a": 1}], object), allow_pickle=True)
     with pytest.raises(VectorsError):
-        Vectors.from_bytes((tmp_path / "evil.npy").read_bytes())
+        PatchFeatures.from_bytes((tmp_path / "evil.npy").read_bytes())
 
 
 def test_the_map_counts_cells_with_tissue() -> None:
@@ -73,7 +73,7 @@ def test_the_map_counts_cells_with_tissue() -> None:
     assert found.count == 31
     found.add(BlockKey(0, 0), _block(1, 1))
     assert found.count == 32
-    found.add(BlockKey(3, 0), Vectors.none())
+    found.add(BlockKey(3, 0), PatchFeatures.none())
     assert found.count == 32
     assert found.cells_in(Box(0, 0, 100, 100)).sum() == 4
     assert found.cells_in(Box(61, 61, 63, 63)).sum() == 1
@@ -142,7 +142,7 @@ def test_one_class_is_shown_by_value() -> None:
 
 def test_a_query_needs_something_known() -> None:
     style = HeatmapStyle()
-    assert query_heatmap(VectorMap(GRID, 0.5), style, Query(like=SLIDE), COLOURS) is None
+    assert query_heatmap(PatchFeatureMap(GRID, 0.5), style, Query(like=SLIDE), COLOURS) is None
     assert query_heatmap(_map(), style, Query(), COLOURS) is None
     assert query_heatmap(_map(), style, Query(like=Box(800, 500, 900, 600)), COLOURS) is None
     marks = (Mark(Box(60, 60, 90, 90), "a"), Mark(Box(260, 60, 290, 90), "b"))

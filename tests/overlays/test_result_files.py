@@ -16,13 +16,13 @@ from overlay_steps import GRID, squares
 
 from viewer.geometry import Box, Size
 from viewer.overlays.blocks import BlockKey
-from viewer.overlays.cell_files import write_cells
-from viewer.overlays.export import write_objects
+from viewer.overlays.files.export import write_objects
+from viewer.overlays.files.patch_files import write_cells
+from viewer.overlays.files.result_file import ResultFileError
+from viewer.overlays.files.result_files import read_result_file
 from viewer.overlays.object_map import ObjectMap
-from viewer.overlays.result_file import ResultFileError
-from viewer.overlays.result_files import read_result_file
-from viewer.overlays.vector_map import VectorMap
-from viewer.overlays.vectors import Vectors
+from viewer.overlays.patch_feature_map import PatchFeatureMap
+from viewer.overlays.patch_features import PatchFeatures
 
 SLIDE = Size(1000, 700)
 CLASSES = [("Nucleus", "#00aa00")]
@@ -85,7 +85,7 @@ def test_scores_of_tiles_are_laid_where_the_tiles_are(tmp_path: Path) -> None:
     path = tmp_path / "scores.csv"
     path.write_text("x,y,score\n" + "\n".join(f"{x},{y},{s}" for x, y, s in rows))
     told = read_result_file(path, SLIDE, 0.5)
-    assert isinstance(told.found, VectorMap)
+    assert isinstance(told.found, PatchFeatureMap)
     assert (told.found.cell, told.found.count) == (64.0, 35)
     assert told.found.values[3, 6, 0] == pytest.approx(0.6, abs=1e-3)
     assert [name for name, _ in told.colours] == ["score"]
@@ -97,19 +97,19 @@ def test_attention_scores_of_clam_are_read(tmp_path: Path) -> None:
         file["coords"] = places
         file["attention_scores"] = np.linspace(-3, 4, 12)[:, None]
     told = read_result_file(tmp_path / "slide.h5", SLIDE, 0.5)
-    assert isinstance(told.found, VectorMap)
+    assert isinstance(told.found, PatchFeatureMap)
     assert told.found.values[2, 3, 0] == 4.0
 
 
 def test_our_own_table_of_cells_is_read(tmp_path: Path) -> None:
-    found = VectorMap(GRID, 0.5)
+    found = PatchFeatureMap(GRID, 0.5)
     values = np.full((4, 4, 2), np.nan, np.float16)
     values[1, 2] = 0.25, 0.75
-    found.add(BlockKey(1, 0), Vectors(values))
+    found.add(BlockKey(1, 0), PatchFeatures(values))
     wide = found.values.astype(np.float32)
     write_cells(tmp_path / "c.csv", found, wide, ["A", "B"], Box(0, 0, *SLIDE))
     told = read_result_file(tmp_path / "c.csv", SLIDE, 0.5)
-    assert isinstance(told.found, VectorMap)
+    assert isinstance(told.found, PatchFeatureMap)
     assert told.found.values[1, 6].tolist() == [0.25, 0.75]
 
 
@@ -137,7 +137,7 @@ def test_heatmaps_are_pyramids_in_tiff_and_zarr(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     values = rng.random((600, 520, 2)).astype(np.float32)
     values[:100] = np.nan
-    found = VectorMap(GRID, 0.5)
+    found = PatchFeatureMap(GRID, 0.5)
     for name in ("h.tif", "h.zarr", "h.zarr"):  # the second takes the place of the first
         write_cells(tmp_path / name, found, values, ["A", "B"], Box(0, 0, *SLIDE))
     with tifffile.TiffFile(tmp_path / "h.tif") as tiff:

@@ -12,7 +12,7 @@ from viewer.recording.events import Pointer
 from viewer.recording.importers import ImportOptions, import_log
 from viewer.recording.log_reader import read_lines, verify
 from viewer.recording.session import SessionError, SlideRef, read_header
-from viewer.recording.tracing import load_trace
+from viewer.recording.trace_loading import load_trace
 
 QUPATH = (
     "Timestamp\tX\tY\tWidth\tHeight\tCanvas width\tCanvas height\tDownsample factor\tRotation\t"

@@ -31,7 +31,7 @@ from viewer.recording.events import (
 from viewer.recording.log_reader import read_lines, verify
 from viewer.recording.recorder import Recorder
 from viewer.recording.session import read_header
-from viewer.recording.tracing import load_trace
+from viewer.recording.trace_loading import load_trace
 
 numbers = st.floats(-1e6, 1e6)
 texts = st.text(max_size=20)

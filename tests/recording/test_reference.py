@@ -11,7 +11,7 @@ from viewer.recording.log_reader import verify
 from viewer.recording.reference_rules import reference_actions
 from viewer.recording.session import SessionError, read_header
 from viewer.recording.trace import Action
-from viewer.recording.tracing import load_trace
+from viewer.recording.trace_loading import load_trace
 
 OPENED = (
     "2025-03-01 10:00:00.000 INFO *** Open slide *** filename: Smith_John.svs, 40000x30000 [40x]\n"

@@ -36,7 +36,7 @@ from viewer.recording.review.rationales import rationale_of
 from viewer.recording.review.report import report_of
 from viewer.recording.review.review import Review
 from viewer.recording.review.review_log import ReviewLog, read_entries, review_path
-from viewer.recording.review.standing import Standing, standing_of
+from viewer.recording.review.review_state import ReviewState, standing_of
 from viewer.recording.review.stopwatch import IDLE_S, Stopwatch
 from viewer.recording.review.verdicts import Reviewed, reviews_of, verdicts_checksum
 from viewer.recording.session import SlideRef
@@ -195,7 +195,7 @@ def test_undo_redo_and_resume_hold_what_counts(
 def test_undoing_nothing_changes_nothing(kinds: list[str]) -> None:
     decoder = msgspec.json.Decoder(Entry)
     lines = [decoder.decode(f'{{"type":"{kind}","at_utc":""}}') for kind in kinds]
-    assert standing_of(lines) == Standing()
+    assert standing_of(lines) == ReviewState()
 
 
 # Never lost ------------------------------------------------------------------------------------

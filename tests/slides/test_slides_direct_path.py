@@ -14,9 +14,9 @@ import tifffile
 from openslide import OpenSlide
 
 from viewer.slides import TileError, open_slide
-from viewer.slides.openslide_source import open_with_openslide
-from viewer.slides.referee import open_refereed
-from viewer.slides.tiff_source import TiffSource, open_tiled_tiff
+from viewer.slides.readers.openslide import open_with_openslide
+from viewer.slides.readers.tiff import TiffSource, open_tiled_tiff
+from viewer.slides.verification import open_verified
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,7 +101,7 @@ def test_jpeg_2000_in_ycbcr_is_openslides(tmp_path: Path, sample_slide: Path) ->
         description="Aperio Image Library v11.2.1\r\n256x256 (256x256) J2K/YUV16 Q=70",
         metadata=None,
     )
-    source = open_refereed(path)
+    source = open_verified(path)
     assert source is not None
     with OpenSlide(path) as slide:
         np.testing.assert_array_equal(
@@ -113,7 +113,7 @@ def test_jpeg_2000_in_ycbcr_is_openslides(tmp_path: Path, sample_slide: Path) ->
 
 def test_ycbcr_jpeg_of_generic_tiff_is_openslides(tmp_path: Path, sample_slide: Path) -> None:
     path = write_jpeg_tiff(tmp_path / "plain.tif", tissue(sample_slide))
-    source = open_refereed(path)
+    source = open_verified(path)
     assert isinstance(source, TiffSource)
     grid = source.levels[0]
     with OpenSlide(path) as slide:
@@ -135,7 +135,7 @@ def test_the_referee_prefers_openslide_where_they_differ(
         return np.ascontiguousarray(decode(*args, **kwargs)[..., ::-1])
 
     monkeypatch.setattr(imagecodecs, "jpeg8_decode", swapped)
-    source = open_refereed(sample_slide)
+    source = open_verified(sample_slide)
     assert source is not None
     assert source.info.reader == "OpenSlide (aperio)"
     source.close()
@@ -199,7 +199,7 @@ def test_sparse_tiles_are_background(tmp_path: Path, sample_slide: Path) -> None
         counts = list(page.databytecounts)
         counts[0] = 0
         page.tags["TileByteCounts"].overwrite(counts)
-    source = open_refereed(path)
+    source = open_verified(path)
     assert isinstance(source, TiffSource)
     assert (source.read_tile(0, 0, 0) == 255).all()
     assert not (source.read_tile(0, 1, 1) == 255).all()
@@ -295,7 +295,7 @@ def test_closed_sources_say_so(sample_slide: Path) -> None:
 
 
 def test_closing_while_reading_frees_the_file(sample_slide: Path) -> None:
-    source = open_refereed(sample_slide)
+    source = open_verified(sample_slide)
     assert source is not None
     grid = source.levels[0]
     unexpected: list[Exception] = []

@@ -10,7 +10,7 @@ import tifffile
 from PIL import Image
 
 from viewer.slides import DamagedSlideError, UnsupportedSlideError, image_source, open_slide
-from viewer.slides.rgb_from import rgb_from
+from viewer.slides.readers.rgb_from import rgb_from
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from viewer.slides.tiff_directory import TiffDirectoryError, read_directories
+from viewer.slides.readers.tiff_directory import TiffDirectoryError, read_directories
 
 _PICTURE = np.random.default_rng(0).integers(0, 255, (300, 500, 3)).astype(np.uint8)
 

@@ -18,7 +18,7 @@ from viewer.canvas.canvas import SlideCanvas
 from viewer.geometry import Point
 from viewer.slides import open_slide
 from viewer.tiles.cache import TileCache
-from viewer.tiles.look import Look
+from viewer.tiles.display import DisplaySettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,7 +73,7 @@ def _wander(canvas: SlideCanvas, chance: random.Random) -> None:
         case 3:
             chance.choice((canvas.back, canvas.forward, canvas.home, canvas.flip_vertically))()
         case 4:
-            canvas.set_look(Look(brightness=chance.uniform(-0.3, 0.3)))
+            canvas.set_look(DisplaySettings(brightness=chance.uniform(-0.3, 0.3)))
         case 5:
             canvas.resize(chance.randrange(300, 1000), chance.randrange(300, 800))
         case _:

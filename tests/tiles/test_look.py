@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import ImageCms
 
-from viewer.tiles.look import Look, LookTransform, Stain
+from viewer.tiles.display import DisplaySettings, DisplayTransform, Stain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,31 +50,31 @@ def srgb() -> bytes:
 
 
 def test_plain_look_returns_its_input(tissue: RgbImage) -> None:
-    assert Look().is_plain
-    assert LookTransform(Look()).apply(tissue) is tissue
+    assert DisplaySettings().is_plain
+    assert DisplayTransform(DisplaySettings()).apply(tissue) is tissue
 
 
 @pytest.mark.parametrize(
     "look",
     [
-        Look(brightness=0.1),
-        Look(contrast=1.5),
-        Look(gamma=2.0),
-        Look(stain=Stain.EOSIN),
-        Look(icc=True),
+        DisplaySettings(brightness=0.1),
+        DisplaySettings(contrast=1.5),
+        DisplaySettings(gamma=2.0),
+        DisplaySettings(stain=Stain.EOSIN),
+        DisplaySettings(icc=True),
     ],
 )
-def test_any_change_makes_a_look_not_plain(look: Look) -> None:
+def test_any_change_makes_a_look_not_plain(look: DisplaySettings) -> None:
     assert not look.is_plain
 
 
 def test_brightness_adds_a_share_of_white() -> None:
-    shown = LookTransform(Look(brightness=0.2)).apply(grey_ramp())
+    shown = DisplayTransform(DisplaySettings(brightness=0.2)).apply(grey_ramp())
     np.testing.assert_array_equal(shown[0, :, 0], np.minimum(np.arange(256) + 51, 255))
 
 
 def test_contrast_turns_about_middle_grey() -> None:
-    shown = LookTransform(Look(contrast=2.0)).apply(grey_ramp())[0, :, 1].astype(int)
+    shown = DisplayTransform(DisplaySettings(contrast=2.0)).apply(grey_ramp())[0, :, 1].astype(int)
     assert shown[0] == 0
     assert shown[255] == 255
     assert shown[127] == 126
@@ -83,7 +83,7 @@ def test_contrast_turns_about_middle_grey() -> None:
 
 
 def test_gamma_lightens_the_middle_and_keeps_the_ends() -> None:
-    shown = LookTransform(Look(gamma=2.0)).apply(grey_ramp())[0, :, 2].astype(int)
+    shown = DisplayTransform(DisplaySettings(gamma=2.0)).apply(grey_ramp())[0, :, 2].astype(int)
     assert (shown[0], shown[255]) == (0, 255)
     assert shown[64] == round(255 * (64 / 255) ** 0.5)
     assert np.all(np.diff(shown) >= 0)
@@ -101,7 +101,7 @@ def test_gamma_lightens_the_middle_and_keeps_the_ends() -> None:
 def test_a_stain_is_seen_alone(
     stain: Stain, vector: NDArray[np.float64], other: NDArray[np.float64]
 ) -> None:
-    transform = LookTransform(Look(stain=stain))
+    transform = DisplayTransform(DisplaySettings(stain=stain))
     alone = stained((0.6, vector))
     np.testing.assert_allclose(transform.apply(alone).astype(int), alone, atol=2)
     both = stained((0.6, vector), (0.3, other))
@@ -111,7 +111,7 @@ def test_a_stain_is_seen_alone(
 
 def test_glass_stays_white_and_black_stays_dark() -> None:
     ends = np.array([[[255, 255, 255], [0, 0, 0]]], dtype=np.uint8)
-    shown = LookTransform(Look(stain=Stain.HAEMATOXYLIN)).apply(ends)
+    shown = DisplayTransform(DisplaySettings(stain=Stain.HAEMATOXYLIN)).apply(ends)
     assert shown[0, 0].tolist() == [255, 255, 255]
     assert shown[0, 1].max() < 100
 
@@ -121,7 +121,7 @@ def test_stains_of_real_tissue_make_up_its_optical_density(tissue: RgbImage) -> 
         return -np.log10(np.maximum(rgb, 1) / 255.0)
 
     both = sum(
-        density(LookTransform(Look(stain=stain)).apply(tissue))
+        density(DisplayTransform(DisplaySettings(stain=stain)).apply(tissue))
         for stain in (Stain.HAEMATOXYLIN, Stain.EOSIN)
     )
     # What the two stains do not explain is small in a slide that has no third one.
@@ -130,13 +130,13 @@ def test_stains_of_real_tissue_make_up_its_optical_density(tissue: RgbImage) -> 
 
 def test_levels_of_a_stain_equal_levels_after_it(tissue: RgbImage) -> None:
     levels = {"brightness": 0.1, "contrast": 1.4, "gamma": 0.8}
-    at_once = LookTransform(Look(stain=Stain.EOSIN, **levels)).apply(tissue)
-    stain = LookTransform(Look(stain=Stain.EOSIN)).apply(tissue)
-    np.testing.assert_array_equal(at_once, LookTransform(Look(**levels)).apply(stain))
+    at_once = DisplayTransform(DisplaySettings(stain=Stain.EOSIN, **levels)).apply(tissue)
+    stain = DisplayTransform(DisplaySettings(stain=Stain.EOSIN)).apply(tissue)
+    np.testing.assert_array_equal(at_once, DisplayTransform(DisplaySettings(**levels)).apply(stain))
 
 
 def test_profile_takes_adobe_rgb_to_srgb() -> None:
-    transform = LookTransform(Look(icc=True), adobe_rgb())
+    transform = DisplayTransform(DisplaySettings(icc=True), adobe_rgb())
     rgb = np.array([[[255, 255, 255], [0, 0, 0], [128, 128, 128], [150, 100, 100]]], dtype=np.uint8)
     shown = transform.apply(rgb)[0].astype(int)
     assert transform.icc_error is None
@@ -153,15 +153,15 @@ def test_profile_takes_adobe_rgb_to_srgb() -> None:
 
 
 def test_profile_is_used_only_when_asked_for(tissue: RgbImage) -> None:
-    assert LookTransform(Look(icc=False), adobe_rgb()).apply(tissue) is tissue
+    assert DisplayTransform(DisplaySettings(icc=False), adobe_rgb()).apply(tissue) is tissue
 
 
 def test_profile_that_changes_nothing_costs_nothing(tissue: RgbImage) -> None:
-    assert LookTransform(Look(icc=True), srgb()).apply(tissue) is tissue
+    assert DisplayTransform(DisplaySettings(icc=True), srgb()).apply(tissue) is tissue
 
 
 def test_slide_without_profile_is_shown_as_it_is(tissue: RgbImage) -> None:
-    transform = LookTransform(Look(icc=True), None)
+    transform = DisplayTransform(DisplaySettings(icc=True), None)
     assert transform.icc_error is None
     assert transform.apply(tissue) is tissue
 
@@ -172,7 +172,7 @@ def test_broken_profile_is_told_in_one_sentence(
 ) -> None:
     broken = b"?" * 10 + adobe_rgb()[10:length] if length else b"no profile"
     with caplog.at_level(logging.WARNING):
-        transform = LookTransform(Look(icc=True), broken)
+        transform = DisplayTransform(DisplaySettings(icc=True), broken)
     assert transform.icc_error is not None
     assert transform.icc_error.endswith("its colours are shown as they are stored.")
     assert transform.icc_error in caplog.text
@@ -181,12 +181,12 @@ def test_broken_profile_is_told_in_one_sentence(
 
 def test_profile_of_another_colour_space_is_refused() -> None:
     lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
-    assert LookTransform(Look(icc=True), lab).icc_error is not None
+    assert DisplayTransform(DisplaySettings(icc=True), lab).icc_error is not None
 
 
 def test_many_threads_see_the_same_colours(tissue: RgbImage) -> None:
-    for look in (Look(icc=True, gamma=1.2), Look(stain=Stain.DAB)):
-        transform = LookTransform(look, adobe_rgb())
+    for look in (DisplaySettings(icc=True, gamma=1.2), DisplaySettings(stain=Stain.DAB)):
+        transform = DisplayTransform(look, adobe_rgb())
         expected = transform.apply(tissue)
         with ThreadPoolExecutor(8) as pool:
             for shown in pool.map(transform.apply, [tissue] * 64):
@@ -194,11 +194,11 @@ def test_many_threads_see_the_same_colours(tissue: RgbImage) -> None:
 
 
 def test_tiles_of_any_shape_keep_it(tissue: RgbImage) -> None:
-    transform = LookTransform(Look(stain=Stain.HAEMATOXYLIN, icc=True), adobe_rgb())
+    transform = DisplayTransform(DisplaySettings(stain=Stain.HAEMATOXYLIN, icc=True), adobe_rgb())
     for shape in ((1, 1), (7, 31), (256, 3)):
         part = tissue[: shape[0], : shape[1]]
         shown = transform.apply(part)
         assert shown.shape == (*shape, 3)
         assert shown.dtype == np.uint8
-    levels_only = LookTransform(Look(icc=True, contrast=2.0), adobe_rgb())
+    levels_only = DisplayTransform(DisplaySettings(icc=True, contrast=2.0), adobe_rgb())
     assert levels_only.apply(tissue[:7, :31]).shape == (7, 31, 3)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from viewer.geometry import Box, Point, Size, View
 from viewer.slides.source import Level
 from viewer.tiles.cache import TileKey
-from viewer.tiles.plan import Motion, cover, level_for, plan, tiles_in, visible_tiles
+from viewer.tiles.plan import Motion, best_available_tiles, level_for, plan, tiles_in, visible_tiles
 
 SIDE = 65_536
 LEVELS = tuple(Level(SIDE >> k, SIDE >> k, float(2**k), 256, 256) for k in range(8))
@@ -96,17 +96,19 @@ def test_zooming_out_prepares_the_coarser_level() -> None:
 def test_cover_paints_the_best_at_hand() -> None:
     view = View(Point(4096, 4096), 1.0, Size(512, 512))
     visible = visible_tiles(LEVELS, 0, view)
-    nothing, has_hole = cover(LEVELS, visible, lambda key: False)
+    nothing, has_hole = best_available_tiles(LEVELS, visible, lambda key: False)
     assert nothing == []
     assert has_hole
 
     top = len(LEVELS) - 1
-    coarsest, has_hole = cover(LEVELS, visible, lambda key: key.level == top)
+    coarsest, has_hole = best_available_tiles(LEVELS, visible, lambda key: key.level == top)
     assert {key.level for key in coarsest} == {top}
     assert not has_hole
 
     here = visible[0]
-    mixed, has_hole = cover(LEVELS, visible, lambda key: key == here or key.level == 3)
+    mixed, has_hole = best_available_tiles(
+        LEVELS, visible, lambda key: key == here or key.level == 3
+    )
     assert mixed[-1] == here
     assert {key.level for key in mixed} == {0, 3}
     assert not has_hole
@@ -115,7 +117,7 @@ def test_cover_paints_the_best_at_hand() -> None:
 def test_cover_after_zooming_out_paints_finer_tiles_over_the_coarse() -> None:
     view = View(Point(4096, 4096), 2.0, Size(512, 512))
     visible = visible_tiles(LEVELS, 1, view)
-    keys, has_hole = cover(LEVELS, visible, lambda key: key.level in (0, 7))
+    keys, has_hole = best_available_tiles(LEVELS, visible, lambda key: key.level in (0, 7))
     order = [key.level for key in keys]
     assert order == sorted(order, reverse=True)
     assert {0, 7} == set(order)
@@ -126,7 +128,7 @@ def test_cover_after_zooming_out_paints_finer_tiles_over_the_coarse() -> None:
 def test_cover_has_no_hole_when_the_coarsest_level_is_there(view: View, at_hand: set[int]) -> None:
     at_hand = at_hand | {7}
     visible = plan(LEVELS, view).visible
-    keys, has_hole = cover(LEVELS, visible, lambda key: key.level in at_hand)
+    keys, has_hole = best_available_tiles(LEVELS, visible, lambda key: key.level in at_hand)
     assert not has_hole
     assert {key.level for key in keys} <= at_hand
 
@@ -142,5 +144,5 @@ def test_levels_that_do_not_divide_evenly() -> None:
     view = View(Point(2221, 1783), 1.0, Size(4443, 3567))
     visible = visible_tiles(levels, 0, view)
     assert len(visible) == levels[0].columns * levels[0].rows
-    _, has_hole = cover(levels, visible, lambda key: key.level == 1)
+    _, has_hole = best_available_tiles(levels, visible, lambda key: key.level == 1)
     assert not has_hole

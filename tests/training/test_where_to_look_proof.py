@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from training import train_where_to_look as recipe
-from viewer.agents.behaviour.simulating import POLICIES
+from viewer.attention.simulating import POLICIES
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 

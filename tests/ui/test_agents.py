@@ -20,7 +20,7 @@ from viewer.recording.events import QuestionAsked
 from viewer.recording.library import Library
 from viewer.recording.log_reader import read_lines, verify
 from viewer.recording.session import read_header
-from viewer.recording.tracing import load_trace
+from viewer.recording.trace_loading import load_trace
 from viewer.ui.agents.agent_dock import AgentDock
 from viewer.ui.agents.endpoint_dialog import EndpointDialog
 from viewer.ui.agents.permission_dialog import PermissionDialog

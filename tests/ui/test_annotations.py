@@ -18,7 +18,7 @@ from ui_steps import ALT, CTRL, SHIFT, back_to_slide, drop, open_dialog, press, 
 
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import adding
-from viewer.annotations.exchange import FORMATS
+from viewer.annotations.formats.exchange import FORMATS
 from viewer.annotations.palette import read_palette
 from viewer.folders import data_folder
 from viewer.ui.annotations.classes_dialog import ClassesDialog

@@ -13,8 +13,8 @@ from ui_steps import ALT, CTRL, back_to_slide, drop, open_dialog, press
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import adding
-from viewer.annotations.exchange import FORMATS
-from viewer.annotations.qupath import read_qupath
+from viewer.annotations.formats.exchange import FORMATS
+from viewer.annotations.formats.qupath import read_qupath
 from viewer.geometry import Box
 from viewer.overlays.object_map import ObjectMap
 from viewer.recording.events import AnnotationChanged, Bookmarked

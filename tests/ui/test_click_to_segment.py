@@ -17,7 +17,7 @@ from viewer.annotations.annotation import AnnotationClass
 from viewer.geometry import Point
 from viewer.inference.model_library import all_models
 from viewer.overlays.clicked_regions import regions_path
-from viewer.overlays.geojson import write_geojson
+from viewer.overlays.files.geojson import write_geojson
 from viewer.overlays.objects import Objects
 from viewer.slides import open_slide
 from viewer.ui.commands.annotating import TOOL_NAMES, tool_id

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 from ui_steps import CTRL, SHIFT, press, show_slide
 
-from viewer.canvas.annotating.regions import BrushTool
+from viewer.canvas.annotating.brush_tool import BrushTool
 from viewer.canvas.canvas import SlideCanvas
 from viewer.recording.events import AnnotationChanged, ToolChosen
 from viewer.recording.library import Library

@@ -13,9 +13,9 @@ from pathlib import Path
 import annotating_steps
 import pytest
 
-from viewer.annotations.autosave import annotations_path, open_annotations
-from viewer.annotations.exchange import FORMATS, read_annotations
-from viewer.annotations.reading import Problem
+from viewer.annotations.formats.exchange import FORMATS, read_annotations
+from viewer.annotations.formats.problems import Problem
+from viewer.annotations.storage.autosave import annotations_path, open_annotations
 from viewer.slides import open_slide
 
 _PROGRAM = Path(__file__).with_name("annotator_process.py")

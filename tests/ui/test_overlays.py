@@ -30,11 +30,11 @@ from viewer.settings import Settings
 from viewer.slides import open_slide
 from viewer.slides.region import read_region
 from viewer.ui.main_window import MainWindow
+from viewer.ui.overlays.attention_presenter import AttentionPresenter
+from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
 from viewer.ui.overlays.object_table_dialog import ObjectTableDialog
+from viewer.ui.overlays.objects_presenter import ObjectsPresenter
 from viewer.ui.overlays.overlay_run import OverlayRun
-from viewer.ui.overlays.shown_attention import ShownAttention
-from viewer.ui.overlays.shown_heatmap import ShownHeatmap
-from viewer.ui.overlays.shown_objects import ShownObjects
 
 _PATIENCE_MS = 60_000
 
@@ -53,7 +53,7 @@ def _shown(window: MainWindow, qtbot: QtBot) -> OverlayRun:
 
 
 def _count_in_view(run: OverlayRun) -> int:
-    assert isinstance(run.shown, ShownObjects)
+    assert isinstance(run.shown, ObjectsPresenter)
     return run.shown.count_in(run.pane.canvas.view.box)
 
 
@@ -207,21 +207,21 @@ def _choose(window: MainWindow, name: str, qtbot: QtBot) -> None:
     press(qtbot, models, Qt.Key.Key_Space)
 
 
-def _heatmap(window: MainWindow, name: str, qtbot: QtBot) -> tuple[OverlayRun, ShownHeatmap]:
+def _heatmap(window: MainWindow, name: str, qtbot: QtBot) -> tuple[OverlayRun, HeatmapPresenter]:
     _choose(window, name, qtbot)
     run = window.overlays.run_of(window.panes.active)
     assert run is not None
-    assert isinstance(run.shown, ShownHeatmap)
+    assert isinstance(run.shown, HeatmapPresenter)
     qtbot.waitUntil(lambda: run.found.count > 20, timeout=_PATIENCE_MS)
     return run, run.shown
 
 
-def _painted(shown: ShownHeatmap) -> int:
+def _painted(shown: HeatmapPresenter) -> int:
     heatmap = shown.heatmap
     return 0 if heatmap is None else int((heatmap.colours[..., 3] > 0).sum())
 
 
-def _classes(shown: ShownHeatmap) -> set[int]:
+def _classes(shown: HeatmapPresenter) -> set[int]:
     heatmap = shown.heatmap
     if heatmap is None or heatmap.classes is None:
         return set()
@@ -330,7 +330,7 @@ def test_nuclei_are_coloured_by_area_and_told_under_the_cursor(
     box = dock.objects.measurement
     box.setFocus()
     press(qtbot, box, Qt.Key.Key_A)  # a list takes the first entry of that letter: Area um2
-    assert isinstance(run.shown, ShownObjects)
+    assert isinstance(run.shown, ObjectsPresenter)
     assert run.shown.style.measurement == "Area um2"
     assert dock.objects.bars.isVisible()
     by_area = _picture(slide_window)
@@ -359,7 +359,7 @@ def test_a_slide_model_tells_its_judgement_and_where_it_looked(
     slide_window: MainWindow, qtbot: QtBot
 ) -> None:
     run, shown = _heatmap(slide_window, "Osteosarcoma", qtbot)
-    assert isinstance(shown, ShownAttention)
+    assert isinstance(shown, AttentionPresenter)
     qtbot.waitUntil(lambda: shown.judgement is not None, timeout=_PATIENCE_MS)
     qtbot.waitUntil(lambda: _painted(shown) > 10)
     dock = slide_window.overlays.dock
@@ -381,7 +381,7 @@ def test_results_dropped_on_the_slide_are_shown_until_another_slide_comes(
     qtbot.waitUntil(lambda: slide_window.overlays.run_of(pane) is not None)
     overlay = slide_window.overlays.run_of(pane)
     assert overlay is not None
-    assert isinstance(overlay.shown, ShownHeatmap)
+    assert isinstance(overlay.shown, HeatmapPresenter)
     qtbot.waitUntil(lambda: overlay.shown.heatmap is not None)
     assert _painted(overlay.shown) == len(tiles)
     dock = slide_window.overlays.dock
@@ -463,7 +463,7 @@ def run_known(window: MainWindow, point: Point) -> bool:
     """Whether the overlay knows the field at a point."""
     run = window.overlays.run_of(window.panes.active)
     assert run is not None
-    assert isinstance(run.shown, ShownHeatmap)
+    assert isinstance(run.shown, HeatmapPresenter)
     here = Box(point.x, point.y, point.x, point.y)
     return bool(run.shown.found.cells_in(here).any())
 

@@ -14,9 +14,9 @@ from pytestqt.qtbot import QtBot
 from ui_steps import CTRL, SHIFT, drop, open_dialog, press
 
 from viewer.annotations.palette import PaletteClass
-from viewer.projects.finding import project_slides
-from viewer.projects.project import Project, changing_slide
-from viewer.projects.project_file import change_project, create_project, read_project
+from viewer.studies.finding import project_slides
+from viewer.studies.project import Project, changing_slide
+from viewer.studies.project_file import change_project, create_project, read_project
 from viewer.ui.main_window import MainWindow
 
 

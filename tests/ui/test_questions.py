@@ -17,15 +17,15 @@ from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 from ui_steps import CTRL, SHIFT, open_dialog, press, show_slide
 
-from viewer.projects.answers import all_answers
-from viewer.projects.finding import project_slides
-from viewer.projects.forms import read_forms
-from viewer.projects.project import Project
-from viewer.projects.project_file import create_project, read_project
 from viewer.recording.events import DiagnosisEntered, QuestionAnswered, QuestionAsked
 from viewer.recording.library import Library
 from viewer.recording.log_reader import read_lines
 from viewer.settings import Settings
+from viewer.studies.answers import all_answers
+from viewer.studies.finding import project_slides
+from viewer.studies.forms import read_forms
+from viewer.studies.project import Project
+from viewer.studies.project_file import create_project, read_project
 from viewer.ui.main_window import MainWindow
 from viewer.ui.projects.question_fields import (
     ChoiceField,

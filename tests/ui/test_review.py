@@ -33,7 +33,7 @@ from viewer.recording.review.verdicts import reviews_of
 from viewer.ui.agents.permission_dialog import PermissionDialog
 from viewer.ui.main_window import MainWindow
 from viewer.ui.recording.prompt_dialog import PromptDialog
-from viewer.ui.recording.review_part import ReviewPart
+from viewer.ui.recording.review_controller import ReviewController
 
 STAYS = ("view.magnify_5", "view.magnify_10", "view.magnify_20")
 
@@ -79,11 +79,11 @@ def record(window: MainWindow, qtbot: QtBot) -> Path:
     return folder
 
 
-def part(window: MainWindow) -> ReviewPart:
+def part(window: MainWindow) -> ReviewController:
     return window.recording.review
 
 
-def start_review(window: MainWindow, qtbot: QtBot) -> ReviewPart:
+def start_review(window: MainWindow, qtbot: QtBot) -> ReviewController:
     open_sessions(window, qtbot)
     select(window)
     qtbot.mouseClick(panels(window).sessions.review, Qt.MouseButton.LeftButton)
@@ -93,7 +93,7 @@ def start_review(window: MainWindow, qtbot: QtBot) -> ReviewPart:
     return review
 
 
-def verdicts(review: ReviewPart) -> list[str]:
+def verdicts(review: ReviewController) -> list[str]:
     assert review.reviewing.review is not None
     return [
         decision.verdict if decision else "open" for decision in review.reviewing.review.decisions()

@@ -16,7 +16,7 @@ from ui_steps import open_dialog
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import adding
-from viewer.annotations.training_tiles import TileOptions
+from viewer.annotations.masks.training_tiles import TileOptions
 from viewer.ui.annotations.training_dialogs import MaskDialog, TilesDialog
 from viewer.ui.main_window import MainWindow
 

@@ -13,7 +13,7 @@ from ui_steps import drop, press
 
 from viewer.inference.model_library import BUNDLED, find_model
 from viewer.ui.main_window import MainWindow
-from viewer.ui.overlays.shown_expected import ExpectedPicture, ShownExpected
+from viewer.ui.overlays.expected_presenter import ExpectedPicture, ExpectedPresenter
 from viewer.ui.shot import Shot, take_shot
 
 _PATIENCE_MS = 60_000
@@ -35,7 +35,7 @@ def test_a_dropped_predictor_shows_a_heatmap_and_boxes(
     assert run is not None
     assert run.origin.name == "Mine"
     shown = run.shown
-    assert isinstance(shown, ShownExpected)
+    assert isinstance(shown, ExpectedPresenter)
     qtbot.waitUntil(
         lambda: not run.progress.is_busy and isinstance(shown.heatmap, ExpectedPicture),
         timeout=_PATIENCE_MS,

@@ -14,7 +14,7 @@ from ui_steps import CTRL, SHIFT, open_dialog, press, show_slide
 
 from viewer.folders import config_folder
 from viewer.settings import load_settings
-from viewer.ui.background import Background
+from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.crash_dialog import CrashWatch
 from viewer.ui.main_window import MainWindow
 from viewer.ui.recent import MOST_RECENT, with_recent
@@ -144,7 +144,7 @@ def test_an_unexpected_error_shows_one_report_and_the_window_goes_on(
 
 
 def test_background_work_is_delivered_here_and_late_results_are_dropped(qtbot: QtBot) -> None:
-    background = Background("test", 1)
+    background = BackgroundRunner("test", 1)
     go = threading.Event()
     done: list[object] = []
     dropped: list[object] = []
@@ -162,7 +162,7 @@ def test_background_work_is_delivered_here_and_late_results_are_dropped(qtbot: Q
 
 
 def test_writing_is_finished_before_the_end(tmp_path: Path, qtbot: QtBot) -> None:
-    background = Background("test", 1)
+    background = BackgroundRunner("test", 1)
     for number in range(20):
         path = tmp_path / str(number)
         background.run(lambda path=path: path.write_text("kept"), lambda _: None)

@@ -26,7 +26,7 @@ class GoTo:
 
 
 @dataclass(frozen=True, slots=True)
-class AskModel:
+class CallTool:
     """Call one of `SlideTools` with arguments that are still to be checked. Counts as a step."""
 
     tool: str
@@ -60,7 +60,7 @@ class Answer:
     choice: int | None = None
 
 
-Action = GoTo | AskModel | Annotate | Note | Answer
+Action = GoTo | CallTool | Annotate | Note | Answer
 
 
 @dataclass(frozen=True, slots=True)

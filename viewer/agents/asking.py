@@ -45,7 +45,7 @@ class Told:
     references: list[Reference]
 
 
-class FieldTalk:
+class FieldChat:
     """One conversation about one slide; each field that is asked about becomes a region."""
 
     def __init__(

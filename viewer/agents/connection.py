@@ -14,7 +14,7 @@ from viewer.agents.cancelling import AgentCancelledError
 from viewer.agents.conversation import PictureEncoder, on_wire, tool_on_wire
 from viewer.agents.errors import RefusedError
 from viewer.agents.keys import scrubbed
-from viewer.agents.wire import DamagedAnswerError, Gathered
+from viewer.agents.response_parsing import DamagedAnswerError, StreamedReply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -95,7 +95,7 @@ class Connection:
         on_text: Callable[[str], object] | None,
     ) -> Reply:
         started_s = time.monotonic()
-        gathered = Gathered()
+        gathered = StreamedReply()
         endpoint = self.endpoint
         whole_s = endpoint.timeout_s * _WHOLE_ANSWER
         try:
@@ -158,7 +158,7 @@ class Connection:
         self,
         server: openai.AsyncOpenAI,
         wanted: dict[str, Any],
-        gathered: Gathered,
+        gathered: StreamedReply,
         on_text: Callable[[str], object] | None,
     ) -> None:
         completions = server.chat.completions

@@ -21,7 +21,7 @@ from viewer.agents.actions import (
     Action,
     Annotate,
     Answer,
-    AskModel,
+    CallTool,
     GoTo,
     Note,
     Observation,
@@ -214,7 +214,7 @@ class AgentRun:
             result = self._do(action)
         except (MicroscopeError, ToolError) as error:
             trouble = str(error)
-            if isinstance(action, AskModel):
+            if isinstance(action, CallTool):
                 self._on_event(Measured(action.tool, action.arguments, trouble))
         self._pass_gate()
         return self._observed(result, trouble)
@@ -224,7 +224,7 @@ class AgentRun:
             case GoTo():
                 self._count_step()
                 self._go_to(action)
-            case AskModel():
+            case CallTool():
                 self._count_step()
                 result = self._tools.call(action.tool, action.arguments, self._cancel)
                 self._on_event(Measured(action.tool, action.arguments, result))

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from viewer.agents.headless import HeadlessMicroscope
-from viewer.agents.instruments import Instruments
 from viewer.agents.loop import MOST_STEPS, AgentRun
 from viewer.agents.report_draft import DRAFT
+from viewer.agents.slide_models import SlideModels
 from viewer.agents.slide_tools import SlideTools
 from viewer.geometry import Optics
-from viewer.overlays.marks_file import load_marks
+from viewer.overlays.files.marks_file import load_marks
 from viewer.slides import open_slide
 from viewer.slides.calibration import remembered_mpp_um
 from viewer.whole_file import whole_file
@@ -94,7 +94,7 @@ def read_slide(
     try:
         optics = _optics(source, options.mpp_um)
         identity = source.info.identity
-        instruments = Instruments(slide, source, optics.mean_mpp_um, options.device)
+        instruments = SlideModels(slide, source, optics.mean_mpp_um, options.device)
         tools = SlideTools(
             source,
             instruments,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from viewer.agents.cancelling import Cancel
-    from viewer.agents.instruments import Instruments
+    from viewer.agents.slide_models import SlideModels
     from viewer.annotations.annotation import Annotation
     from viewer.overlays.heatmap import Mark
     from viewer.slides.source import SlideSource
@@ -87,7 +87,7 @@ class SlideTools:
     def __init__(
         self,
         source: SlideSource,
-        instruments: Instruments,
+        instruments: SlideModels,
         annotations: Callable[[], Sequence[Annotation]] = lambda: (),
         marks: Sequence[Mark] = (),
         tissue_model: str | None = None,

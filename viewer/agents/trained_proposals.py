@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from viewer.agents.behaviour.predictor import Predictor, PredictorError, find_predictor
 from viewer.agents.errors import AgentError
+from viewer.attention.predictor import Predictor, PredictorError, find_predictor
 from viewer.inference.bundle import BundleError
 from viewer.slides.errors import TileError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from viewer.agents.behaviour.proposing import Proposal
+    from viewer.attention.proposing import Proposal
     from viewer.geometry import Optics
     from viewer.slides.source import SlideSource
 

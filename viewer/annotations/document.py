@@ -38,7 +38,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Edit:
     """What one act changed; undone and redone as a whole.
 
     Attributes
@@ -51,34 +51,34 @@ class Step:
     changes: tuple[Change, ...]
 
     @property
-    def reversed(self) -> Step:
-        return Step(self.label, tuple(change.reversed for change in reversed(self.changes)))
+    def reversed(self) -> Edit:
+        return Edit(self.label, tuple(change.reversed for change in reversed(self.changes)))
 
 
-def adding(label: str, annotations: Iterable[Annotation]) -> Step:
+def adding(label: str, annotations: Iterable[Annotation]) -> Edit:
     """The step that adds annotations."""
-    return Step(label, tuple(Change(None, annotation) for annotation in annotations))
+    return Edit(label, tuple(Change(None, annotation) for annotation in annotations))
 
 
-def removing(label: str, annotations: Iterable[Annotation]) -> Step:
+def removing(label: str, annotations: Iterable[Annotation]) -> Edit:
     """The step that removes annotations."""
-    return Step(label, tuple(Change(annotation, None) for annotation in annotations))
+    return Edit(label, tuple(Change(annotation, None) for annotation in annotations))
 
 
-def changing(label: str, pairs: Iterable[tuple[Annotation, Annotation]]) -> Step:
+def changing(label: str, pairs: Iterable[tuple[Annotation, Annotation]]) -> Edit:
     """The step that puts each second annotation in the place of the first, which has its id."""
     changes = (Change(before, after) for before, after in pairs if before != after)
-    return Step(label, tuple(changes))
+    return Edit(label, tuple(changes))
 
 
-def joined(first: Step, then: Step) -> Step:
+def joined(first: Edit, then: Edit) -> Edit:
     """Two steps as one: of each annotation how it was at first and how it is at last."""
     changes = {change.id: change for change in first.changes}
     for change in then.changes:
         before = changes.pop(change.id, change).before
         if before != change.after:
             changes[change.id] = Change(before, change.after)
-    return Step(then.label, tuple(changes.values()))
+    return Edit(then.label, tuple(changes.values()))
 
 
 class Document:
@@ -91,9 +91,9 @@ class Document:
     def __init__(self, annotations: Iterable[Annotation] = ()) -> None:
         self._held: dict[UUID, Annotation] = {}
         self._index = BoundsIndex()
-        self._undo: list[Step] = []
-        self._redo: list[Step] = []
-        self._listeners: list[Callable[[Step], object]] = []
+        self._undo: list[Edit] = []
+        self._redo: list[Edit] = []
+        self._listeners: list[Callable[[Edit], object]] = []
         self.is_read_only = False
         self._fill(annotations)
 
@@ -134,7 +134,7 @@ class Document:
 
     # What is done ----------------------------------------------------------------------------
 
-    def do(self, step: Step, joining: Step | None = None) -> Step:
+    def do(self, step: Edit, joining: Edit | None = None) -> Edit:
         """Carries out a step; one that changes nothing leaves no trace.
 
         Where `joining` is the last step of the history the two become one, as the parts of a
@@ -161,11 +161,11 @@ class Document:
         self._apply(step)
         return kept
 
-    def undo(self) -> Step | None:
+    def undo(self) -> Edit | None:
         """Takes back the last step and gives what that changed."""
         return self._turn(self._undo, self._redo)
 
-    def redo(self) -> Step | None:
+    def redo(self) -> Edit | None:
         """Does again what was undone last."""
         return self._turn(self._redo, self._undo)
 
@@ -186,9 +186,9 @@ class Document:
         self._undo.clear()
         self._redo.clear()
         self._fill(annotations)
-        self._tell(Step("", (*gone.changes, *adding("", self).changes)))
+        self._tell(Edit("", (*gone.changes, *adding("", self).changes)))
 
-    def listen(self, listener: Callable[[Step], object]) -> Callable[[], None]:
+    def listen(self, listener: Callable[[Edit], object]) -> Callable[[], None]:
         """Calls `listener` after each change with what changed, undo and redo too.
 
         Returns what ends it.
@@ -203,7 +203,7 @@ class Document:
             self._held[annotation.id] = annotation
         self._index.put(self._held.values())
 
-    def _turn(self, source: list[Step], target: list[Step]) -> Step | None:
+    def _turn(self, source: list[Edit], target: list[Edit]) -> Edit | None:
         if not source or self.is_read_only:
             return None
         reversed_ = source.pop().reversed
@@ -211,11 +211,11 @@ class Document:
         self._apply(reversed_)
         return reversed_
 
-    def _apply(self, step: Step) -> None:
+    def _apply(self, step: Edit) -> None:
         self._take(step)
         self._tell(step)
 
-    def _take(self, step: Step) -> None:
+    def _take(self, step: Edit) -> None:
         for change in step.changes:
             if change.after is None:
                 del self._held[change.id]
@@ -224,7 +224,7 @@ class Document:
                 self._held[change.id] = change.after
         self._index.put([change.after for change in step.changes if change.after is not None])
 
-    def _tell(self, step: Step) -> None:
+    def _tell(self, step: Edit) -> None:
         for listener in tuple(self._listeners):
             listener(step)
 

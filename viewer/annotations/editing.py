@@ -139,7 +139,7 @@ def turned(shape: BaseGeometry, angle_deg: float) -> BaseGeometry:
 
 
 @dataclass(frozen=True, slots=True)
-class Corner:
+class Vertex:
     """Which corner of a shape: its part, the ring of that (0 is the outer one), its place there."""
 
     part: int
@@ -147,42 +147,42 @@ class Corner:
     index: int
 
 
-def corners_of(shape: BaseGeometry) -> list[tuple[Corner, Point]]:
+def corners_of(shape: BaseGeometry) -> list[tuple[Vertex, Point]]:
     """All corners; the last of a ring, which repeats the first, is left out."""
     return [
-        (Corner(number, ring, index), Point(x, y))
+        (Vertex(number, ring, index), Point(x, y))
         for number, part in enumerate(parts(shape))
         for ring, (places, _) in enumerate(_rings(part))
         for index, (x, y) in enumerate(places)
     ]
 
 
-def with_corner(shape: BaseGeometry, which: Corner, place: Point) -> BaseGeometry:
+def with_corner(shape: BaseGeometry, which: Vertex, place: Point) -> BaseGeometry:
     """With a corner in another place; edges that cross then are mended."""
     return _edited(shape, which, lambda places: _put(places, which.index, place))
 
 
-def with_new_corner(shape: BaseGeometry, after: Corner, place: Point) -> BaseGeometry:
+def with_new_corner(shape: BaseGeometry, after: Vertex, place: Point) -> BaseGeometry:
     """With one more corner behind another."""
     at = after.index + 1
     return _edited(shape, after, lambda places: [*places[:at], place, *places[at:]])
 
 
-def without_corner(shape: BaseGeometry, which: Corner) -> BaseGeometry:
+def without_corner(shape: BaseGeometry, which: Vertex) -> BaseGeometry:
     """With one corner less; a hole of three corners goes. Raises EmptyShapeError."""
     at = which.index
     return _edited(shape, which, lambda places: [*places[:at], *places[at + 1 :]])
 
 
-def nearest_edge(shape: BaseGeometry, place: Point) -> tuple[Corner, Point, float]:
+def nearest_edge(shape: BaseGeometry, place: Point) -> tuple[Vertex, Point, float]:
     """The corner that the nearest edge begins at, the nearest point of the edge, its distance."""
-    best: tuple[Corner, Point, float] | None = None
+    best: tuple[Vertex, Point, float] | None = None
     for number, part in enumerate(parts(shape)):
         for ring, (places, is_closed) in enumerate(_rings(part)):
             line = np.array([*places, places[0]] if is_closed else places, float)
             index, nearest, distance = _nearest_on(line, place)
             if best is None or distance < best[2]:
-                best = Corner(number, ring, index), nearest, distance
+                best = Vertex(number, ring, index), nearest, distance
     assert best is not None
     return best
 
@@ -246,7 +246,7 @@ def _on_grid(places: Sequence[Point]) -> NDArray[np.float64]:
     return np.round(np.asarray(places, float) * _PER_PX) / _PER_PX
 
 
-def _edited(shape: BaseGeometry, which: Corner, edit: _Edit) -> BaseGeometry:
+def _edited(shape: BaseGeometry, which: Vertex, edit: _Edit) -> BaseGeometry:
     before = parts(shape)
     part = before[which.part]
     rings = [places for places, _ in _rings(part)]

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from viewer.annotations.annotation import Annotation
-    from viewer.annotations.document import Document, Step
+    from viewer.annotations.document import Document, Edit
 
 
 class Selection:
@@ -60,7 +60,7 @@ class Selection:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
-    def _follow(self, step: Step) -> None:
+    def _follow(self, step: Edit) -> None:
         gone = {change.id for change in step.changes if change.id not in self._document}
         if gone & self._ids:
             self.choose(self._ids - gone)

@@ -10,8 +10,8 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPen
 
 from viewer.canvas.fast_paths import point_list
+from viewer.canvas.raster_cache import RasterCache, RasterGrid
 from viewer.canvas.shape_paths import Placing, array_of, places_of, shape_path, shapes_path
-from viewer.canvas.sheet import Lattice, Sheet
 from viewer.geometry import Box, Point
 
 if TYPE_CHECKING:
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
     from viewer.annotations.annotation import Annotation
-    from viewer.annotations.document import Document, Step
+    from viewer.annotations.document import Document, Edit
     from viewer.annotations.selection import Selection
     from viewer.canvas.layer import Scene
+    from viewer.canvas.raster_cache import Square
     from viewer.canvas.shape_paths import Shapes
-    from viewer.canvas.sheet import Square
 
 OUTLINE_PX = 2.0
 POINT_PX = 5.0
@@ -79,7 +79,7 @@ class AnnotationsLayer:
         self._selection = selection
         self._chosen = frozenset(selection)
         self._on_change = on_change
-        self._sheet = Sheet(self._make)
+        self._sheet = RasterCache(self._make)
         self._is_shown = True
         self._is_filled = False
         self._has_names = False
@@ -144,7 +144,7 @@ class AnnotationsLayer:
 
     # What changed ----------------------------------------------------------------------------
 
-    def _follow(self, step: Step) -> None:
+    def _follow(self, step: Edit) -> None:
         if len(step.changes) > _AT_ONCE:
             self._make_all_old()
             return
@@ -171,7 +171,7 @@ class AnnotationsLayer:
 
     # A square's picture ----------------------------------------------------------------------
 
-    def _make(self, picture: QImage, lattice: Lattice, square: Square) -> Iterator[bool]:
+    def _make(self, picture: QImage, lattice: RasterGrid, square: Square) -> Iterator[bool]:
         """Paints a square, what is chosen on top; yields whether there was something to paint."""
         ids = self._document.ids_inside(lattice.box(square, _MARGIN_PX))
         placing = Placing(lattice.transform(square))

@@ -11,15 +11,15 @@ from PySide6.QtGui import QImage, QKeyEvent, QMouseEvent, QPainter
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from viewer.canvas.gestures import Gestures
-from viewer.canvas.layer import Layer, Scene, Stratum
+from viewer.canvas.layer import Layer, LayerOrder, Scene
 from viewer.canvas.navigator import Navigator
 from viewer.canvas.overview import Overview
 from viewer.canvas.scale_bar import ScaleBar
 from viewer.canvas.tile_layer import SURROUND, TileLayer
 from viewer.canvas.tile_picture import tile_picture
 from viewer.geometry import Box, Optics, Point, Size, View
+from viewer.tiles.display import DisplaySettings, DisplayTransform
 from viewer.tiles.loader import TileLoader
-from viewer.tiles.look import Look, LookTransform
 from viewer.tiles.plan import Motion, TilePlan, coarsest_tiles, level_for, plan, visible_tiles
 
 if TYPE_CHECKING:
@@ -79,16 +79,16 @@ class SlideCanvas(QWidget):
         self._source: SlideSource | None = None
         self._slide = Box(0.0, 0.0, 1.0, 1.0)
         self._optics = Optics()
-        self._look = Look()
+        self._look = DisplaySettings()
         self._navigator = Navigator(time.monotonic)
         self._gestures = Gestures(self, self._navigator)
         self._tile_layer = TileLayer()
         self._scale_bar = ScaleBar()
         self._overview = Overview()
-        self._layers: list[tuple[Stratum, Layer]] = []
-        self.add_layer(self._tile_layer, Stratum.TILES)
-        self.add_layer(self._scale_bar, Stratum.FURNITURE)
-        self.add_layer(self._overview, Stratum.FURNITURE)
+        self._layers: list[tuple[LayerOrder, Layer]] = []
+        self.add_layer(self._tile_layer, LayerOrder.TILES)
+        self.add_layer(self._scale_bar, LayerOrder.HUD)
+        self.add_layer(self._overview, LayerOrder.HUD)
         self.is_finished = True
         """Whether the last frame had all that belongs in it."""
         self._tool: Tool | None = None
@@ -176,10 +176,10 @@ class SlideCanvas(QWidget):
         self.update()
 
     @property
-    def look(self) -> Look:
+    def look(self) -> DisplaySettings:
         return self._look
 
-    def set_look(self, look: Look) -> None:
+    def set_look(self, look: DisplaySettings) -> None:
         """Shows the pixels another way; the old look stays on screen until the new one is there."""
         if look == self._look:
             return
@@ -330,7 +330,7 @@ class SlideCanvas(QWidget):
 
     # Layers and settings ---------------------------------------------------------------------
 
-    def add_layer(self, layer: Layer, stratum: Stratum) -> None:
+    def add_layer(self, layer: Layer, stratum: LayerOrder) -> None:
         """Paints a layer above those of the same and lower strata."""
         self._layers.append((stratum, layer))
         self._layers.sort(key=lambda entry: entry[0])
@@ -441,7 +441,7 @@ class SlideCanvas(QWidget):
         scene = self._scene
         is_unfinished = False
         for stratum, layer in self._layers:
-            if self._source is None and stratum is not Stratum.TILES:
+            if self._source is None and stratum is not LayerOrder.TILES:
                 continue
             painter.save()
             is_unfinished |= bool(layer.paint(painter, scene))
@@ -495,13 +495,13 @@ class SlideCanvas(QWidget):
 
     def _set_layer_visible(self, layer: Layer, visible: bool) -> None:
         if visible and not self.has_layer(layer):
-            self.add_layer(layer, Stratum.FURNITURE)
+            self.add_layer(layer, LayerOrder.HUD)
         elif not visible:
             self.remove_layer(layer)
 
     def _prepare(self) -> Callable[[RgbImage], tuple[QImage, int]]:
         assert self._source is not None
-        return tile_picture(LookTransform(self._look, self._source.info.icc_profile))
+        return tile_picture(DisplayTransform(self._look, self._source.info.icc_profile))
 
     def _tick(self) -> None:
         if not self._navigator.tick():

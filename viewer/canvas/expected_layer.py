@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from viewer.canvas.cell_layer import CellLayer
+from viewer.canvas.patch_layer import PatchLayer
 from viewer.canvas.scanpath_layer import ScanpathLayer
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from viewer.geometry import Box
 
 
-class ExpectedLayer(CellLayer):
+class ExpectedLayer(PatchLayer):
     """Paints the heatmap and the boxes over it, which stay opaque."""
 
     def __init__(self) -> None:

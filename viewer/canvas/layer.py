@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from viewer.geometry import Box, Optics, View
 
 
-class Stratum(IntEnum):
+class LayerOrder(IntEnum):
     """The order in which layers are painted, the lowest first."""
 
     TILES = 0
@@ -20,7 +20,7 @@ class Stratum(IntEnum):
     OBJECTS = 2
     ANNOTATIONS = 3
     TOOLS = 4
-    FURNITURE = 5
+    HUD = 5
 
 
 @dataclass(frozen=True, slots=True)

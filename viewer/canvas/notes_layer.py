@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
-    from viewer.annotations.document import Document, Step
+    from viewer.annotations.document import Document, Edit
     from viewer.canvas.layer import Scene
 
 _WIDTH_PX, _HEIGHT_PX, _FOLD_PX = 13.0, 15.0, 4.5
@@ -56,7 +56,7 @@ class NotesLayer:
         for place in places[:_MOST_SIGNS]:
             _paint_sheet(painter, QPointF(*scene.view.to_screen(place)))
 
-    def _follow(self, step: Step) -> None:
+    def _follow(self, step: Edit) -> None:
         for change in step.changes:
             self._take(change.id)
 

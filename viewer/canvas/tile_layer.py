@@ -17,7 +17,7 @@ from PySide6.QtCore import QPoint, QRect, Qt
 from PySide6.QtGui import QBrush, QColor, QImage, QPainter, QPixmap, QRegion, QTransform
 
 from viewer.geometry import Box, Point, Size, View
-from viewer.tiles.plan import cover, level_for, visible_tiles
+from viewer.tiles.plan import best_available_tiles, level_for, visible_tiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -163,7 +163,7 @@ class TileLayer:
         # What arrives while this runs, and lies beside `dirty`, stays owed.
         still = self._owed - self._arrived
         self._owed = {key for key in visible if key in still or not loader.has(key)}
-        keys, self.has_hole = cover(levels, visible, loader.has)
+        keys, self.has_hole = best_available_tiles(levels, visible, loader.has)
         tiles = [
             (grid.rect(levels[key.level].tile_box(key.column, key.row)), tile.picture)
             for key in keys

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from viewer.slides.source import RgbImage
-    from viewer.tiles.look import LookTransform
+    from viewer.tiles.display import DisplayTransform
 
 
 def rgb_to_qimage(rgb: RgbImage) -> QImage:
@@ -22,7 +22,7 @@ def rgb_to_qimage(rgb: RgbImage) -> QImage:
     return borrowed.convertToFormat(QImage.Format.Format_RGB32)
 
 
-def tile_picture(transform: LookTransform) -> Callable[[RgbImage], tuple[QImage, int]]:
+def tile_picture(transform: DisplayTransform) -> Callable[[RgbImage], tuple[QImage, int]]:
     """The loader's `prepare`: the look applied, as a QImage, with its bytes."""
 
     def prepare(rgb: RgbImage) -> tuple[QImage, int]:

@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Protocol
 
+from viewer.inference.block_queue import BlockQueue
 from viewer.inference.messages import (
     Compute,
     Done,
@@ -23,17 +24,16 @@ from viewer.inference.messages import (
     send,
 )
 from viewer.inference.results import decode_result
-from viewer.inference.wanted import WantedBlocks
 from viewer.overlays.area import blocks_of
 from viewer.overlays.blocks import BlockKey
 from viewer.overlays.objects import ObjectsError
+from viewer.overlays.patch_features import VectorsError
 from viewer.overlays.result_store import (
     ResultStore,
     ResultStoreError,
     StoreAbout,
     result_path,
 )
-from viewer.overlays.vectors import VectorsError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -129,7 +129,7 @@ class Engine:
         self._listener = listener
         self._changed = threading.Condition()
         self._grid = grid
-        self._wanted = WantedBlocks(grid)
+        self._wanted = BlockQueue(grid)
         self._process: subprocess.Popen[bytes] | None = None
         self._depth = 0
         self._is_paused = False

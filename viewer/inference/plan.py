@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from viewer.geometry import Size
 from viewer.overlays.blocks import BlockGrid
-from viewer.overlays.vectors import CELLS
+from viewer.overlays.patch_features import CELLS
 
 if TYPE_CHECKING:
     from viewer.inference.bundle import ModelDescription

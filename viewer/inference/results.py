@@ -8,9 +8,9 @@ import numpy as np
 
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.objects import Objects
+from viewer.overlays.patch_feature_map import PatchFeatureMap
+from viewer.overlays.patch_features import PatchFeatures
 from viewer.overlays.scoring import probabilities
-from viewer.overlays.vector_map import VectorMap
-from viewer.overlays.vectors import Vectors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 
     from viewer.inference.bundle import Task
     from viewer.overlays.blocks import BlockGrid, BlockKey
-    from viewer.overlays.judgement import Judgement
+    from viewer.overlays.slide_prediction import SlidePrediction
 
-    Result = Objects | Vectors
-    ResultMap = ObjectMap | VectorMap
+    Result = Objects | PatchFeatures
+    ResultMap = ObjectMap | PatchFeatureMap
 
 
 def no_result(task: Task) -> Result:
     """What is kept of a block without tissue."""
-    return Objects.none() if task == "instances" else Vectors.none()
+    return Objects.none() if task == "instances" else PatchFeatures.none()
 
 
 def decode_result(task: Task, data: bytes) -> Result:
     """Raises ObjectsError or VectorsError where the bytes are damaged."""
-    return Objects.from_bytes(data) if task == "instances" else Vectors.from_bytes(data)
+    return Objects.from_bytes(data) if task == "instances" else PatchFeatures.from_bytes(data)
 
 
 def empty_map(task: Task, grid: BlockGrid, mpp_um: float) -> ResultMap:
     """For the results of a slide; micrometres per level-0 pixel."""
-    return ObjectMap(grid, mpp_um) if task == "instances" else VectorMap(grid, mpp_um)
+    return ObjectMap(grid, mpp_um) if task == "instances" else PatchFeatureMap(grid, mpp_um)
 
 
 def add_result(found: ResultMap, key: BlockKey, result: Result) -> None:
@@ -45,17 +45,17 @@ def add_result(found: ResultMap, key: BlockKey, result: Result) -> None:
     match found, result:
         case ObjectMap(), Objects():
             found.add(key, result)
-        case VectorMap(), Vectors():
+        case PatchFeatureMap(), PatchFeatures():
             found.add(key, result)
         case _:
             raise TypeError(f"{type(result).__name__} does not belong in {type(found).__name__}")
 
 
 def cell_values(
-    found: VectorMap,
+    found: PatchFeatureMap,
     task: str,
     colours: Sequence[tuple[str, str]],
-    judged: Judgement | None = None,
+    judged: SlidePrediction | None = None,
 ) -> tuple[NDArray[np.float32], list[str]]:
     """(rows, columns, d): probabilities, attention or vectors; and a name for each of the d."""
     classes = [name for name, _ in colours]

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from viewer.geometry import Box
 from viewer.inference.engine import Engine, Progress
-from viewer.inference.judging import JudgingError, engine_model, judge_slide
 from viewer.inference.model_library import all_models
 from viewer.inference.plan import block_grid
 from viewer.inference.results import add_result, cell_values, empty_map
+from viewer.inference.slide_inference import JudgingError, engine_model, predict_slide
 from viewer.overlays.area import bounds_of, holds, part_within
 from viewer.overlays.object_map import ObjectMap
-from viewer.overlays.vector_map import VectorMap
+from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.slides import open_slide
 from viewer.slides.calibration import remembered_mpp_um
 
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from viewer.inference.results import Result
     from viewer.overlays.area import Area
     from viewer.overlays.blocks import BlockKey
-    from viewer.overlays.judgement import Judgement
     from viewer.overlays.objects import Objects
+    from viewer.overlays.slide_prediction import SlidePrediction
     from viewer.slides.source import SlideSource
 
 
@@ -57,10 +57,10 @@ class ModelRun:
         Sentences about what is missing, such as unreadable tiles.
     """
 
-    found: ObjectMap | VectorMap
+    found: ObjectMap | PatchFeatureMap
     area: Area
     mpp_um: float
-    judged: Judgement | None = None
+    judged: SlidePrediction | None = None
     device: str = ""
     elapsed_s: float = 0.0
     troubles: list[str] = field(default_factory=list[str])
@@ -78,7 +78,7 @@ class ModelRun:
 
     def cell_values(self, bundle: ModelBundle) -> tuple[NDArray[np.float32], list[str]]:
         """(rows, columns, d) of models that tell of cells, and a name for each of the d."""
-        assert isinstance(self.found, VectorMap)
+        assert isinstance(self.found, PatchFeatureMap)
         return cell_values(self.found, bundle.task, bundle.colours, self.judged)
 
 
@@ -150,9 +150,9 @@ def _run(
         engine.close()
     if listener.failure:
         raise RunError(listener.failure)
-    if fed is not bundle and isinstance(run.found, VectorMap):
+    if fed is not bundle and isinstance(run.found, PatchFeatureMap):
         try:
-            run.judged = judge_slide(bundle, run.found, run.found.cells_in(asked))
+            run.judged = predict_slide(bundle, run.found, run.found.cells_in(asked))
         except JudgingError as error:
             raise RunError(str(error)) from error
     run.elapsed_s = time.monotonic() - started_s

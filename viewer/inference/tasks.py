@@ -8,7 +8,7 @@ import numpy as np
 
 from viewer.geometry import Box
 from viewer.inference.instances import labelled, objects_of
-from viewer.overlays.vectors import CELLS, Vectors
+from viewer.overlays.patch_features import CELLS, PatchFeatures
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,13 +61,18 @@ class AttentionSteps:
     def pictures(self, region: RgbImage, key: BlockKey) -> list[RgbImage]:  # noqa: ARG002
         return [region]
 
-    def result(self, answers: NDArray[np.float32], region: RgbImage, key: BlockKey) -> Vectors:  # noqa: ARG002
+    def result(
+        self,
+        answers: NDArray[np.float32],
+        region: RgbImage,  # noqa: ARG002
+        key: BlockKey,
+    ) -> PatchFeatures:
         values = np.moveaxis(answers[0], 0, 2).astype(np.float16)
         core, slide = self._grid.core_box(key), self._grid.slide
         step = np.arange(CELLS) * core.width / CELLS
         values[core.y0 + step >= slide.height] = np.nan
         values[:, core.x0 + step >= slide.width] = np.nan
-        return Vectors(values)
+        return PatchFeatures(values)
 
 
 class PatchSteps:
@@ -87,14 +92,19 @@ class PatchSteps:
             for row, column in self._cells(key)
         ]
 
-    def result(self, answers: NDArray[np.float32], region: RgbImage, key: BlockKey) -> Vectors:  # noqa: ARG002
+    def result(
+        self,
+        answers: NDArray[np.float32],
+        region: RgbImage,  # noqa: ARG002
+        key: BlockKey,
+    ) -> PatchFeatures:
         cells = self._cells(key)
         if not cells:
-            return Vectors.none()
+            return PatchFeatures.none()
         values = np.full((CELLS, CELLS, answers.shape[1]), np.nan, np.float16)
         for (row, column), answer in zip(cells, answers, strict=True):
             values[row, column] = np.clip(answer, -65_000, 65_000)
-        return Vectors(values)
+        return PatchFeatures(values)
 
     def _cells(self, key: BlockKey) -> list[tuple[int, int]]:
         core = self._grid.core_box(key)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from viewer.overlays.patch_feature_map import PatchFeatureMap
+from viewer.overlays.patch_features import PatchFeatures, VectorsError
 from viewer.overlays.result_store import read_about, read_store, results_folder
 from viewer.overlays.scoring import best_cells, likeness
-from viewer.overlays.vector_map import VectorMap
-from viewer.overlays.vectors import Vectors, VectorsError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,15 +63,15 @@ def similar_elsewhere(
     return sorted(found, key=lambda field: -field.likeness)[:count]
 
 
-def _embedded(path: Path) -> VectorMap | None:
+def _embedded(path: Path) -> PatchFeatureMap | None:
     held = read_store(path)
     if held is None:
         return None
     about, blocks = held
-    known = VectorMap(about.grid, about.mpp_um)
+    known = PatchFeatureMap(about.grid, about.mpp_um)
     for key, data in blocks:
         try:
-            known.add(key, Vectors.from_bytes(data))
+            known.add(key, PatchFeatures.from_bytes(data))
         except (VectorsError, ValueError, IndexError):
             continue  # the model makes it again when the slide is opened
     return known if known.count else None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from cmap import Colormap
 
-from viewer.colours import rgb_of
+from viewer.colors import rgb_of
 from viewer.overlays.scoring import (
     best_cells,
     nearest_prototype,
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from viewer.geometry import Box
     from viewer.overlays.area import Area
-    from viewer.overlays.judgement import Judgement
-    from viewer.overlays.vector_map import VectorMap
+    from viewer.overlays.patch_feature_map import PatchFeatureMap
+    from viewer.overlays.slide_prediction import SlidePrediction
 
     Rgba = NDArray[np.uint8]
 
@@ -100,7 +100,7 @@ class Heatmap:
 
 
 def class_heatmap(
-    found: VectorMap, style: HeatmapStyle, class_colours: Sequence[str]
+    found: PatchFeatureMap, style: HeatmapStyle, class_colours: Sequence[str]
 ) -> Heatmap | None:
     """Of a classification; None before anything is known."""
     if not found.values.shape[2]:
@@ -114,7 +114,7 @@ def class_heatmap(
 
 
 def query_heatmap(
-    found: VectorMap, style: HeatmapStyle, query: Query, class_colours: Sequence[str]
+    found: PatchFeatureMap, style: HeatmapStyle, query: Query, class_colours: Sequence[str]
 ) -> Heatmap | None:
     """Of embeddings; None while nothing is asked or nothing is known where it was marked."""
     if not found.values.shape[2]:
@@ -134,7 +134,7 @@ def query_heatmap(
     return _of_classes(classes, clarity, style, class_colours)
 
 
-def score_heatmap(found: VectorMap, style: HeatmapStyle) -> Heatmap | None:
+def score_heatmap(found: PatchFeatureMap, style: HeatmapStyle) -> Heatmap | None:
     """Of scores from a file; those beyond 0 to 1 are stretched from the lowest to the highest."""
     if not found.values.shape[2]:
         return None
@@ -145,7 +145,7 @@ def score_heatmap(found: VectorMap, style: HeatmapStyle) -> Heatmap | None:
     return _of_values(scores, style)
 
 
-def expected_heatmap(found: VectorMap, style: HeatmapStyle) -> Heatmap | None:
+def expected_heatmap(found: PatchFeatureMap, style: HeatmapStyle) -> Heatmap | None:
     """Of what predicts where readers look: of all magnifications or one, the most being 1.
 
     None before anything is known.
@@ -158,7 +158,7 @@ def expected_heatmap(found: VectorMap, style: HeatmapStyle) -> Heatmap | None:
     return _of_values((values / most).astype(np.float32), style)
 
 
-def attention_heatmap(judgement: Judgement, style: HeatmapStyle) -> Heatmap:
+def attention_heatmap(judgement: SlidePrediction, style: HeatmapStyle) -> Heatmap:
     """Of a slide model; scores are stretched from their lowest to their highest on the slide."""
     heads = judgement.attention
     scores = heads[

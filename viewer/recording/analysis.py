@@ -11,7 +11,7 @@ from viewer.recording.comparison import Comparison, compare
 from viewer.recording.coverage import CoverageMap, coverage_of
 from viewer.recording.session import SessionHeader, read_header
 from viewer.recording.statistics import Statistics, statistics_of
-from viewer.recording.tracing import load_trace
+from viewer.recording.trace_loading import load_trace
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -179,7 +179,7 @@ class IdleChanged(Event, frozen=True, tag="idle"):
 
 
 class DisplayChanged(Event, frozen=True, tag="display"):
-    """The look of the pixels changed; keys and values as `viewer.tiles.look.Look` names them."""
+    """The look of the pixels changed; keys and values as `viewer.tiles.display.Look` names them."""
 
     look: dict[str, str | float | bool]
 

@@ -16,10 +16,10 @@ from viewer.slides.errors import (
     SlideNotFoundError,
     UnsupportedSlideError,
 )
-from viewer.slides.image_source import open_image
-from viewer.slides.referee import open_refereed
+from viewer.slides.readers.image import open_image
+from viewer.slides.readers.tiff import open_tiled_tiff
 from viewer.slides.source import SlideSource
-from viewer.slides.tiff_source import open_tiled_tiff
+from viewer.slides.verification import open_verified
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ Raises SlideError where it is of the kind but cannot be opened, OSError where it
 """
 
 READERS: tuple[Reader, ...] = (
-    open_refereed,
+    open_verified,
     open_tiled_tiff,
     open_image,
 )

@@ -124,7 +124,7 @@ def plan(
     )
 
 
-def cover(
+def best_available_tiles(
     levels: Sequence[Level], visible: Sequence[TileKey], has: Callable[[TileKey], bool]
 ) -> tuple[list[TileKey], bool]:
     """The best tiles at hand to paint, coarsest first, and whether any visible tile has a hole.

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.ui.background import Background, Task
+from viewer.ui.background_runner import BackgroundRunner, Task
 from viewer.ui.images import fitted, to_image
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class AssociatedDock(QDockWidget):
         super().__init__("Label and macro", parent)
         self.setObjectName("associated")
         self._source: SlideSource | None = None
-        self._background = Background("pictures beside the slide", 1, self)
+        self._background = BackgroundRunner("pictures beside the slide", 1, self)
         self._tasks: list[Task] = []
         self.pictures: dict[str, PictureView] = {}
         self.show_label_button = QPushButton("&Show label", self)

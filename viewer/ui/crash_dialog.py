@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.report import crash_report
+from viewer.crash_report import crash_report
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -20,7 +20,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.tiles.look import BRIGHTNESS_RANGE, CONTRAST_RANGE, GAMMA_RANGE, Look, Stain
+from viewer.tiles.display import (
+    BRIGHTNESS_RANGE,
+    CONTRAST_RANGE,
+    GAMMA_RANGE,
+    DisplaySettings,
+    Stain,
+)
 from viewer.ui.widgets import IconButton
 
 if TYPE_CHECKING:
@@ -38,7 +44,7 @@ class DisplayDock(QDockWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Brightness and contrast", parent)
         self.setObjectName("display")
-        self._look = Look()
+        self._look = DisplaySettings()
         self.brightness = LookSlider("&Brightness", BRIGHTNESS_RANGE, 0.0, self)
         self.contrast = LookSlider("&Contrast", CONTRAST_RANGE, 1.0, self, logarithmic=True)
         self.gamma = LookSlider("&Gamma", GAMMA_RANGE, 1.0, self, logarithmic=True)
@@ -63,10 +69,10 @@ class DisplayDock(QDockWidget):
         self.reset_button.clicked.connect(self._reset)
         self.show_look(None, has_profile=False)
 
-    def show_look(self, look: Look | None, *, has_profile: bool) -> None:
+    def show_look(self, look: DisplaySettings | None, *, has_profile: bool) -> None:
         """Shows the look of the active slide; None where there is no slide."""
         self._body.setEnabled(look is not None)
-        self._look = look or Look()
+        self._look = look or DisplaySettings()
         self.brightness.show_value(self._look.brightness)
         self.contrast.show_value(self._look.contrast)
         self.gamma.show_value(self._look.gamma)
@@ -81,7 +87,7 @@ class DisplayDock(QDockWidget):
 
     def _reset(self) -> None:
         """All but the colour profile, which is no adjustment."""
-        self.look_edited.emit(Look(icc=self._look.icc))
+        self.look_edited.emit(DisplaySettings(icc=self._look.icc))
 
     def _lay_out(self) -> None:
         grid = QGridLayout()

@@ -21,7 +21,7 @@ from viewer.ui.view_picture import PICTURE_FILTER, view_location, view_picture, 
 
 if TYPE_CHECKING:
     from viewer.ui.actions import ActionSet
-    from viewer.ui.background import Background
+    from viewer.ui.background_runner import BackgroundRunner
     from viewer.ui.main_window import MainWindow
     from viewer.ui.slide_pane import SlidePane
 
@@ -34,7 +34,7 @@ class FileCommands:
     No dialog blocks: each opens over the window and calls back when it is accepted.
     """
 
-    def __init__(self, window: MainWindow, actions: ActionSet, writer: Background) -> None:
+    def __init__(self, window: MainWindow, actions: ActionSet, writer: BackgroundRunner) -> None:
         self._window = window
         self._writer = writer
         actions.on("file.open", self.ask_for_slides)

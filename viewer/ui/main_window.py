@@ -16,33 +16,33 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.annotations.sniffing import contents
+from viewer.annotations.formats.sniffing import contents
 from viewer.folders import config_folder
 from viewer.inference.bundle import MODEL_FILE
-from viewer.overlays.result_files import RESULT_SUFFIXES
-from viewer.projects.project_file import is_project
+from viewer.overlays.files.result_files import RESULT_SUFFIXES
 from viewer.settings import Settings, save_settings
+from viewer.studies.project_file import is_project
 from viewer.ui.actions import ActionSet
-from viewer.ui.agents.part import AgentsPart
+from viewer.ui.agents.controller import AgentsController
+from viewer.ui.annotations.controller import AnnotationsController
 from viewer.ui.annotations.files import DROPPED_SUFFIXES
-from viewer.ui.annotations.part import AnnotationsPart
 from viewer.ui.annotations.toolbox import Toolbox
 from viewer.ui.associated_dock import AssociatedDock
-from viewer.ui.background import Background
+from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.commands import merged_bindings
 from viewer.ui.commands.command import Situation
 from viewer.ui.display_dock import DisplayDock
 from viewer.ui.docks import BOTTOM, LEFT, RIGHT, DockGroup, WindowDocks
 from viewer.ui.file_commands import FileCommands
 from viewer.ui.menus import build_drawing_bar, build_menus, build_toolbar
-from viewer.ui.overlays.part import OverlaysPart
+from viewer.ui.overlays.controller import OverlaysController
 from viewer.ui.overlays.recorded_overlays import RecordedOverlays
 from viewer.ui.palette import CommandPalette
-from viewer.ui.projects.part import ProjectsPart
+from viewer.ui.projects.controller import ProjectsController
 from viewer.ui.properties_dock import PropertiesDock
 from viewer.ui.recent import with_recent
 from viewer.ui.recording.control import RecordingState
-from viewer.ui.recording.part import RecordingPart
+from viewer.ui.recording.controller import RecordingController
 from viewer.ui.split_view import SplitView
 from viewer.ui.status_bar import WindowStatusBar
 from viewer.ui.theme import DARK, apply_theme, theme_named
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QImage, QKeyEvent
 
     from viewer.tiles.cache import TileCache
-    from viewer.tiles.look import Look
+    from viewer.tiles.display import DisplaySettings
     from viewer.ui.slide_pane import SlidePane
 
 _log = logging.getLogger(__name__)
@@ -81,8 +81,8 @@ class MainWindow(QMainWindow):
         self.settings = settings
         self._cache = cache
         self._situation: Situation | None = None
-        self._writer = Background("write file", 1, self)
-        self._sorter = Background("look at paths", 2, self)
+        self._writer = BackgroundRunner("write file", 1, self)
+        self._sorter = BackgroundRunner("look at paths", 2, self)
         self.setAcceptDrops(True)
         self.setDockNestingEnabled(True)
         self.panes = SplitView(cache, self)
@@ -109,18 +109,18 @@ class MainWindow(QMainWindow):
         self.palette_box = CommandPalette(self.commands, self)
         self._view_commands = ViewCommands(self.commands, self.panes, self.say)
         self._file_commands = FileCommands(self, self.commands, self._writer)
-        self.overlays = OverlaysPart(self)
+        self.overlays = OverlaysController(self)
         self.toolbox = Toolbox(self)
-        self.recording = RecordingPart(self)
-        self.annotations = AnnotationsPart(self)
+        self.recording = RecordingController(self)
+        self.annotations = AnnotationsController(self)
         layout.insertWidget(1, self.annotations.banner)
         self.annotations.opened.connect(
             lambda each: self.toolbox.take_desk(each.pane, each.desk, each.layer)
         )
         self.annotations.closing.connect(lambda each: self.toolbox.release(each.pane))
-        self.projects = ProjectsPart(self)
+        self.projects = ProjectsController(self)
         RecordedOverlays(self.overlays, self.recording.control, lambda: self.settings, self)
-        self.agents = AgentsPart(self)
+        self.agents = AgentsController(self)
         self._docks = self._placed_docks()
         self._connect()
         for pane in self.panes.panes:
@@ -152,7 +152,7 @@ class MainWindow(QMainWindow):
         """Shows a sentence in the status bar for a while."""
         self.status.say(sentence)
 
-    def show_trouble(self, sentence: str) -> None:
+    def show_error(self, sentence: str) -> None:
         """Shows a lasting trouble in a red banner over the panes; "" takes it away."""
         self.banner.hide()
         if sentence:
@@ -353,7 +353,7 @@ class MainWindow(QMainWindow):
         if pane is self.panes.active:
             self.status.show_pane(pane)
 
-    def _on_look_changed(self, pane: SlidePane, _look: Look) -> None:
+    def _on_look_changed(self, pane: SlidePane, _look: DisplaySettings) -> None:
         if pane is self.panes.active:
             self._show_look(pane)
             self.status.show_pane(pane)

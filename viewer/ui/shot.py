@@ -11,16 +11,16 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
 from viewer.canvas.canvas import SlideCanvas
-from viewer.canvas.cell_layer import CellLayer
 from viewer.canvas.expected_layer import ExpectedLayer
-from viewer.canvas.layer import Stratum
+from viewer.canvas.layer import LayerOrder
 from viewer.canvas.objects_layer import ObjectsLayer
+from viewer.canvas.patch_layer import PatchLayer
 from viewer.geometry import Point, Size, View
 from viewer.inference.running import run_model
 from viewer.overlays.heatmap import HeatmapStyle, attention_heatmap, class_heatmap
 from viewer.overlays.object_map import ObjectMap
 from viewer.tiles.cache import TileCache
-from viewer.ui.overlays.shown_expected import boxes_of, expected_picture
+from viewer.ui.overlays.expected_presenter import boxes_of, expected_picture
 from viewer.ui.slide_pane import opened_slide
 from viewer.ui.view_picture import write_picture
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from viewer.canvas.layer import Layer
     from viewer.inference.bundle import ModelBundle
-    from viewer.overlays.vector_map import VectorMap
+    from viewer.overlays.patch_feature_map import PatchFeatureMap
 
 _CACHE_BYTES = 512 << 20
 _PATIENCE_S = 120.0
@@ -115,19 +115,19 @@ def _view(canvas: SlideCanvas, shot: Shot) -> View:
     )
 
 
-def _overlay(path: Path, model: ModelBundle, canvas: SlideCanvas) -> tuple[Layer, Stratum]:
+def _overlay(path: Path, model: ModelBundle, canvas: SlideCanvas) -> tuple[Layer, LayerOrder]:
     """What the model finds in the field, computed here and now."""
     field = canvas.view.box.intersection(canvas.slide_box)
     run = run_model(path, model, field, canvas.optics.mean_mpp_um)
     if isinstance(run.found, ObjectMap):
         objects = ObjectsLayer()
         objects.show_map(run.found, [colour for _, colour in model.colours])
-        return objects, Stratum.OBJECTS
+        return objects, LayerOrder.OBJECTS
     heatmap = None
     if run.judged is not None:
         heatmap = attention_heatmap(run.judged, HeatmapStyle(as_percentiles=True))
     elif model.task == "attention":
-        return _expected(run.found, model), Stratum.HEATMAPS
+        return _expected(run.found, model), LayerOrder.HEATMAPS
     elif model.task == "classification":
         colours = [colour for _, colour in model.colours]
         heatmap = class_heatmap(run.found, HeatmapStyle(), colours)
@@ -136,12 +136,12 @@ def _overlay(path: Path, model: ModelBundle, canvas: SlideCanvas) -> tuple[Layer
             f"{model.name} paints nothing by itself: choose a model of objects, classes, slides or "
             "attention."
         )
-    cells = CellLayer()
+    cells = PatchLayer()
     cells.show_colours(heatmap.colours, run.found.cell, smooth=heatmap.classes is None)
-    return cells, Stratum.HEATMAPS
+    return cells, LayerOrder.HEATMAPS
 
 
-def _expected(found: VectorMap, model: ModelBundle) -> Layer:
+def _expected(found: PatchFeatureMap, model: ModelBundle) -> Layer:
     """Where readers would look in the field, as the window shows it."""
     layer = ExpectedLayer()
     picture = expected_picture(found, HeatmapStyle(as_percentiles=True), model)

@@ -21,8 +21,8 @@ from viewer.slides.calibration import remembered_mpp_um
 from viewer.slides.errors import SlideError
 from viewer.slides.known_slides import remember
 from viewer.slides.opener import open_slide
-from viewer.tiles.look import Look
-from viewer.ui.background import Background, Task
+from viewer.tiles.display import DisplaySettings
+from viewer.ui.background_runner import BackgroundRunner, Task
 from viewer.ui.message_page import MessagePage
 from viewer.ui.widgets import IconButton, NoticeBar
 
@@ -123,7 +123,7 @@ class SlidePane(QFrame):
         self.path: Path | None = None
         self._opening_path: Path | None = None
         self._task: Task | None = None
-        self._background = Background("open slide", _OPENING_THREADS, self)
+        self._background = BackgroundRunner("open slide", _OPENING_THREADS, self)
         self._patience = QTimer(self, singleShot=True, interval=_PATIENCE_MS)
         self._patience.timeout.connect(self._say_still_waiting)
         self.canvas = SlideCanvas(cache, self)
@@ -245,7 +245,7 @@ class SlidePane(QFrame):
         self._stack.setCurrentWidget(self.canvas)
         self.canvas.clear()
         has_profile = slide.source.info.icc_profile is not None
-        self.canvas.set_look(Look(icc=self.uses_icc and has_profile))
+        self.canvas.set_look(DisplaySettings(icc=self.uses_icc and has_profile))
         self.canvas.set_source(slide.source, slide.optics)
         if self._is_active:
             self.focus()

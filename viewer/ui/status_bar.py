@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QSizePolicy, QStatusBar, QWidget
 
 from viewer.geometry import Optics, Point, View
-from viewer.tiles.look import Look
+from viewer.tiles.display import DisplaySettings
 from viewer.ui.magnification_box import MagnificationBox
 from viewer.ui.slide_pane import PaneStatus, SlidePane
 
@@ -98,10 +98,10 @@ def shown_turn(view: View) -> str:
     return " ".join(parts)
 
 
-def shown_look(look: Look) -> str:
+def shown_look(look: DisplaySettings) -> str:
     """Whether the pixels are the file's own, corrected by its profile, or adjusted."""
     name = "ICC" if look.icc else "raw"
-    adjusted = look != Look(icc=look.icc)
+    adjusted = look != DisplaySettings(icc=look.icc)
     return f"Display: {name}, adjusted" if adjusted else f"Display: {name}"
 
 

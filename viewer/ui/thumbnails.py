@@ -11,7 +11,7 @@ from PySide6.QtGui import QPainter, QPixmap
 from viewer.slides.errors import SlideError, TileError
 from viewer.slides.opener import open_slide
 from viewer.slides.tray import thumbnail
-from viewer.ui.background import Background
+from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.images import fitted, to_image
 from viewer.ui.theme import icon
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from PySide6.QtGui import QImage
 
-    from viewer.ui.background import Task
+    from viewer.ui.background_runner import Task
 
 PICTURE_SIZE = QSize(132, 100)
 _MOST_PICTURES = 300
@@ -43,7 +43,7 @@ class Thumbnails(QObject):
         self._reasons: dict[Path, str] = {}
         self._wishes: OrderedDict[Path, Task] = OrderedDict()
         self._ratio = 1.0
-        self._background = Background("thumbnails", _THREADS, self)
+        self._background = BackgroundRunner("thumbnails", _THREADS, self)
 
     def set_device_pixel_ratio(self, ratio: float) -> None:
         """Makes thumbnails as fine as the screen; call it before they are asked for."""

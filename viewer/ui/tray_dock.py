@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.slides.tray import slides_in
-from viewer.ui.background import Background, Task
+from viewer.ui.background_runner import BackgroundRunner, Task
 from viewer.ui.theme import current_theme
 from viewer.ui.thumbnails import PICTURE_SIZE
 from viewer.ui.tray_model import TrayModel
@@ -50,7 +50,7 @@ class TrayDock(QDockWidget):
         self.setObjectName("tray")
         self.folder: Path | None = None
         self._task: Task | None = None
-        self._background = Background("list folder", 2, self)
+        self._background = BackgroundRunner("list folder", 2, self)
         self.model = TrayModel(self)
         self.view = KeyedList(self)
         self.view.setModel(self.model)

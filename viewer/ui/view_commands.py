@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from viewer.tiles.look import Look
+from viewer.tiles.display import DisplaySettings
 from viewer.ui.commands.views import MAGNIFICATIONS, STAIN_COMMANDS, magnification_id
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class ViewCommands:
         actions.on("panes.previous", lambda: panes.step_active(-1))
         actions.on_toggle("panes.link", panes.set_linked)
 
-    def show_look(self, look: Look) -> None:
+    def show_look(self, look: DisplaySettings) -> None:
         """Checks the commands that are in force."""
         for command_id, stain in STAIN_COMMANDS.items():
             self._actions[command_id].setChecked(stain is look.stain)
@@ -86,4 +86,4 @@ class ViewCommands:
         self.show_look(self._canvas.look)
 
     def _reset_look(self) -> None:
-        self._canvas.set_look(Look(icc=self._canvas.look.icc))
+        self._canvas.set_look(DisplaySettings(icc=self._canvas.look.icc))

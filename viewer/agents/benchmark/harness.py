@@ -27,7 +27,7 @@ _STOPPERS = (EndpointError, NotPermittedError, RefusedError)
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class BenchmarkRun:
     """What is measured.
 
     Attributes
@@ -50,7 +50,9 @@ class Bench:
 
 
 def run_benchmark(
-    bench: Bench, folder: Path, on_result: Callable[[Result, int, int], object] = lambda *_: None
+    bench: BenchmarkRun,
+    folder: Path,
+    on_result: Callable[[Result, int, int], object] = lambda *_: None,
 ) -> list[Result]:
     """Asks what has not been asked, and gives the results of all questions.
 
@@ -84,13 +86,13 @@ def run_benchmark(
     return sorted(kept.results, key=lambda result: order[result.id])
 
 
-def _check_cost(bench: Bench, results: Sequence[Result]) -> None:
+def _check_cost(bench: BenchmarkRun, results: Sequence[Result]) -> None:
     spent = sum(result.cost for result in results)
     if bench.most_cost and spent >= bench.most_cost:
         raise AgentError(f"The limit of cost is reached ({spent:.2f} of {bench.most_cost:g}).")
 
 
-def _result(bench: Bench, question: Question, slide: Path | None, folder: Path) -> Result:
+def _result(bench: BenchmarkRun, question: Question, slide: Path | None, folder: Path) -> Result:
     spending = Spending()
     if slide is None:
         return _scored(question, None, spending, "The slide was not found.")

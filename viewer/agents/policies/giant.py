@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from msgspec import Meta
 
-from viewer.agents.actions import Action, Annotate, Answer, AskModel, GoTo, Note
+from viewer.agents.actions import Action, Annotate, Answer, CallTool, GoTo, Note
 from viewer.agents.conversation import Tool, Turn, data_field
 from viewer.agents.errors import BadAnswerError, ToolError
 from viewer.agents.policies.answers import FinalAnswer, FourNumbers, Label, Words, calls_of
@@ -132,7 +132,7 @@ def _action(call: ToolCall, scene: Scene) -> Action:
         if own is not None:
             return _own_action(checked_arguments(call.name, call.arguments, own[1]), scene)
         scene.tools.check(call.name, call.arguments)
-        return AskModel(call.name, msgspec.json.decode(call.arguments or "{}"))
+        return CallTool(call.name, msgspec.json.decode(call.arguments or "{}"))
     except ToolError as error:
         raise BadAnswerError(str(error)) from error
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, cast
 
-from viewer.agents.actions import Action, Annotate, Answer, AskModel, GoTo, Note, Observation
+from viewer.agents.actions import Action, Annotate, Answer, CallTool, GoTo, Note, Observation
 from viewer.agents.findings import Claim, box_of, corners
 from viewer.agents.proposals import TissueProposer
 
@@ -89,7 +89,7 @@ def _described(scene: Scene, box: Box, seen: Observation, measured: dict[int, _M
     x0, y0, x1, y1 = corners(box)
     for tool in _TOOLS:
         if tool in scene.tools.names and seen.steps_left:
-            seen = yield AskModel(tool, {"x0": x0, "y0": y0, "x1": x1, "y1": y1})
+            seen = yield CallTool(tool, {"x0": x0, "y0": y0, "x1": x1, "y1": y1})
             if seen.trouble:
                 told.troubles.append(seen.trouble)
             else:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from viewer.agents.actions import Action, Annotate, Answer, AskModel, GoTo, Note
+from viewer.agents.actions import Action, Annotate, Answer, CallTool, GoTo, Note
 from viewer.agents.conversation import Turn, data_field
 from viewer.agents.errors import BadAnswerError
 from viewer.agents.findings import corners
@@ -95,7 +95,7 @@ class PredictorPolicy:
         dialogue.hear(seen)
         if self._measures and seen.steps_left:
             x0, y0, x1, y1 = corners(box)
-            seen = yield AskModel("count_nuclei", {"x0": x0, "y0": y0, "x1": x1, "y1": y1})
+            seen = yield CallTool("count_nuclei", {"x0": x0, "y0": y0, "x1": x1, "y1": y1})
             dialogue.hear(seen)
             measured = data_field("measured", seen.trouble or seen.result)
         text = dialogue.news(measured, REGION.format(region=region))

@@ -13,7 +13,7 @@ from viewer.recording.review.items import item_key
 from viewer.recording.review.rationales import rationale_of
 from viewer.recording.review.verdicts import reviews_by, verdicts_checksum
 from viewer.recording.session import SessionHeader, read_header
-from viewer.recording.tracing import trace_of
+from viewer.recording.trace_loading import trace_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

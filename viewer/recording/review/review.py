@@ -18,7 +18,7 @@ from viewer.recording.review.entries import (
     Undone,
 )
 from viewer.recording.review.figures import ReviewFigures, figures_of
-from viewer.recording.review.standing import standing_of
+from viewer.recording.review.review_state import standing_of
 from viewer.recording.review.verdicts import Reviewed
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import msgspec
 from filelock import FileLock, Timeout
 
-from viewer.recording.review import rescue
+from viewer.recording.review import fallback
 from viewer.recording.review.entries import (
     REVIEW_SCHEMA_VERSION,
     Entry,
@@ -99,7 +99,7 @@ class ReviewLog:
         try:
             self.entries, self._good_bytes = _checked(path)
             self._lines = path.read_bytes()[: self._good_bytes] if self._good_bytes else b""
-            rescued = rescue.kept(path, self._good_bytes)
+            rescued = fallback.kept(path, self._good_bytes)
             self.entries += _decoded(rescued, path)
         except (OSError, ReviewError):
             self._lock.release()
@@ -157,10 +157,10 @@ class ReviewLog:
                 f"The review cannot be written to {self._path.parent} ({reason}): make room or "
                 "bring the folder back; what you do is kept until then."
             )
-            self._has_rescue = rescue.keep(self._path, self._good_bytes, data)
+            self._has_rescue = fallback.keep(self._path, self._good_bytes, data)
             return False
         if self._has_rescue:
-            rescue.forget(self._path)
+            fallback.forget(self._path)
             self._has_rescue = False
         self._lines += data
         self._good_bytes = len(self._lines)
@@ -199,7 +199,7 @@ def _decoded(rescued: bytes, path: Path) -> list[Entry]:
         return [_decoder.decode(line) for line in rescued.split(b"\n")[:-1]]
     except msgspec.MsgspecError as error:
         raise ReviewError(
-            f"{rescue.rescue_path(path)}, with the end of a review, is damaged: move it away."
+            f"{fallback.rescue_path(path)}, with the end of a review, is damaged: move it away."
         ) from error
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.recording.review.review_log import REVIEWS_FOLDER, read_entries
-from viewer.recording.review.standing import standing_of
+from viewer.recording.review.review_state import standing_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
-from viewer.agents.asking import FieldTalk, Told
+from viewer.agents.asking import FieldChat, Told
 from viewer.agents.cancelling import AgentCancelledError, Cancel
 from viewer.geometry import Box
 from viewer.recording.events import QuestionAnswered, QuestionAsked
 from viewer.slides import open_slide
-from viewer.ui.background import Background
+from viewer.ui.background_runner import BackgroundRunner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,7 @@ _SHOW_MS = 60
 class _Conversation:
     """With one model about one slide, which is opened for it alone; used in the worker thread."""
 
-    talk: FieldTalk
+    talk: FieldChat
     source: SlideSource
     endpoint: Endpoint
 
@@ -57,7 +57,7 @@ class FieldQuestions(QObject):
         self._text = ""
         self._show = QTimer(self, singleShot=True, interval=_SHOW_MS)
         self._show.timeout.connect(lambda: panel.show_text(self._text))
-        self._background = Background("question", 1, self)
+        self._background = BackgroundRunner("question", 1, self)
         self._text_came.connect(self._on_text, Qt.ConnectionType.QueuedConnection)
         panel.asked.connect(self._ask)
         panel.stop_requested.connect(self.stop)
@@ -130,13 +130,13 @@ class FieldQuestions(QObject):
 
     # In the worker thread --------------------------------------------------------------------
 
-    def _talk(self, client: Client, path: Path, optics: Optics) -> FieldTalk:
+    def _talk(self, client: Client, path: Path, optics: Optics) -> FieldChat:
         """The conversation so far, begun anew with another model."""
         now = self._conversation
         if now is None or now.endpoint != client.endpoint:
             self._forget()
             source = open_slide(path)
-            now = _Conversation(FieldTalk(client, source, optics), source, client.endpoint)
+            now = _Conversation(FieldChat(client, source, optics), source, client.endpoint)
             self._conversation = now
         return now.talk
 

@@ -18,7 +18,7 @@ from viewer.folders import data_folder
 from viewer.recording.session import new_session_id
 from viewer.ui.agents.endpoint_dialog import EndpointDialog
 from viewer.ui.agents.permission_dialog import PermissionDialog
-from viewer.ui.background import Background
+from viewer.ui.background_runner import BackgroundRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +47,7 @@ class LanguageModel(QObject):
         super().__init__(parent)
         self._window = window
         self._keys = Keys()
-        self._background = Background("language model", 1, self)
+        self._background = BackgroundRunner("language model", 1, self)
         self.spending = Spending()
 
     def client(self, use: Callable[[Client], object], keep_in: Path | None = None) -> None:
@@ -137,7 +137,7 @@ class LanguageModel(QObject):
         self._background.run(keep, kept, self._on_failed)
 
     def _on_failed(self, error: Exception) -> None:
-        self._window.show_trouble(str(error))
+        self._window.show_error(str(error))
 
 
 def _known(study: str) -> tuple[Endpoint, Permission | None]:

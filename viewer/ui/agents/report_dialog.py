@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from viewer.agents.loop import Outcome
-    from viewer.ui.background import Background
+    from viewer.ui.background_runner import BackgroundRunner
 
 _NOTHING = "(nothing)"
 _DPI = 150
@@ -60,7 +60,7 @@ class ReportDialog(QDialog):
     def __init__(
         self,
         outcome: Outcome,
-        background: Background,
+        background: BackgroundRunner,
         say: Callable[[str], object],
         tell_trouble: Callable[[str], object],
         parent: QWidget,

@@ -9,14 +9,14 @@ from PySide6.QtCore import QObject, Qt, Signal
 
 from viewer.agents.agent_events import AgentState, StateChanged
 from viewer.agents.agent_session import AgentSession
-from viewer.agents.instruments import Instruments
 from viewer.agents.loop import AgentRun
+from viewer.agents.slide_models import SlideModels
 from viewer.agents.slide_tools import SlideTools
-from viewer.overlays.marks_file import load_marks
+from viewer.overlays.files.marks_file import load_marks
 from viewer.recording.library import sessions_folder
 from viewer.slides import open_slide
 from viewer.ui.agents.canvas_microscope import CanvasMicroscope
-from viewer.ui.background import Background
+from viewer.ui.background_runner import BackgroundRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -77,7 +77,7 @@ class AgentWalk(QObject):
         self._microscope: CanvasMicroscope | None = None
         self._tools: SlideTools | None = None
         self._source: SlideSource | None = None
-        self._background = Background("agent", 1, self)
+        self._background = BackgroundRunner("agent", 1, self)
         self._told.connect(self.happened, Qt.ConnectionType.QueuedConnection)
 
     @property
@@ -168,7 +168,7 @@ class AgentWalk(QObject):
         )
         self._microscope = CanvasMicroscope(canvas, made.source, session, self._mark, self)
         mpp_um = canvas.optics.mean_mpp_um
-        instruments = Instruments(self._path, made.source, mpp_um, self._device)
+        instruments = SlideModels(self._path, made.source, mpp_um, self._device)
         ask_window = self._microscope.ask_window
         self._tools = SlideTools(
             made.source, instruments, lambda: ask_window(self._annotations), made.marks

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from PySide6.QtGui import QIcon
 
     from viewer.annotations.annotation import Annotation
-    from viewer.annotations.document import Document, Step
+    from viewer.annotations.document import Document, Edit
 
 COLUMNS = ("Name", "Size", "", "Author", "Changed")
 NAME, SIZE, LOCK, AUTHOR, CHANGED = range(len(COLUMNS))
@@ -114,7 +114,7 @@ class AnnotationModel(QAbstractItemModel):
         self._column, self._is_descending = column, is_descending
         self._fill()
 
-    def apply(self, step: Step) -> None:
+    def apply(self, step: Edit) -> None:
         """Shows what a step changed."""
         if len(step.changes) > _MOST_SINGLE_CHANGES:
             self._fill()

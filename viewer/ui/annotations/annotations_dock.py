@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from PySide6.QtGui import QFocusEvent, QKeyEvent
 
     from viewer.annotations.annotation import AnnotationClass
-    from viewer.annotations.document import Step
+    from viewer.annotations.document import Edit
     from viewer.annotations.palette import Palette
 
 _TYPING_MS = 250
@@ -186,7 +186,7 @@ class AnnotationsDock(QDockWidget):
         self.description.setEnabled(described is not None)
         self.description.setReadOnly(not can_describe)
 
-    def apply(self, step: Step) -> None:
+    def apply(self, step: Edit) -> None:
         """Brings the list up to a step; rows that go on the way choose nothing else."""
         before, self._is_showing = self._is_showing, True
         try:

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QMenu
 
-from viewer.annotations.acts import recolour_class
-from viewer.annotations.document import Step
+from viewer.annotations.document import Edit
+from viewer.annotations.operations import recolour_class
 from viewer.annotations.palette import PaletteError, read_palette, write_palette
 from viewer.ui.actions import shown_shortcut
 from viewer.ui.annotations.class_palette import ClassPalette
 from viewer.ui.annotations.classes_dialog import ClassesDialog
 from viewer.ui.annotations.shown import swatch
 from viewer.ui.annotations.simple_dialogs import open_dialog
-from viewer.ui.background import Background
+from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.commands import merged_bindings
 
 if TYPE_CHECKING:
@@ -46,13 +46,13 @@ class ClassCommands(QObject):
         self._active = active
         self._editing = editing
         self._dock = dock
-        self._disk = Background("classes", 1, self)
+        self._disk = BackgroundRunner("classes", 1, self)
         self.current: AnnotationClass | None = None
         """Of what is drawn next, in panes opened from now on."""
         self.palette = ClassPalette(window, self._disk, self)
         self.palette.changed.connect(self.show_current)
         self.palette.key_pressed.connect(lambda each: self.give(each.annotation_class))
-        self.palette.troubled.connect(window.show_trouble)
+        self.palette.troubled.connect(window.show_error)
         self._menu = QMenu("Set &class", window)
         self._menu.aboutToShow.connect(self._fill_own_menu)
         window.menus["Annotate"].insertMenu(window.commands["annotate.lock"], self._menu)
@@ -128,7 +128,7 @@ class ClassCommands(QObject):
                 self.current = active.desk.current_class = now
         held = list(active.document)
         steps = [recolour_class(held, now, was) for was, now in changed]
-        active.do(Step("Change classes", tuple(c for step in steps for c in step.changes)))
+        active.do(Edit("Change classes", tuple(c for step in steps for c in step.changes)))
         self.show_current()
 
     def _read(self, path: Path, dialog: ClassesDialog) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from PySide6.QtWidgets import QWidget
 
-    from viewer.ui.background import Background
+    from viewer.ui.background_runner import BackgroundRunner
 
 _log = logging.getLogger(__name__)
 _FILE = "classes.json"
@@ -44,7 +44,7 @@ class ClassPalette(QObject):
     """The PaletteClass whose key was pressed."""
     troubled = Signal(str)
 
-    def __init__(self, window: QWidget, disk: Background, parent: QObject) -> None:
+    def __init__(self, window: QWidget, disk: BackgroundRunner, parent: QObject) -> None:
         super().__init__(parent)
         self.classes: Palette = DEFAULT_PALETTE
         self._window = window

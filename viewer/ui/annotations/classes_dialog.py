@@ -26,7 +26,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.annotations.palette import Palette, PaletteClass
-from viewer.colours import class_colour
+from viewer.colors import class_colour
 from viewer.ui.actions import shown_shortcut
 from viewer.ui.annotations.shown import swatch
 from viewer.ui.commands import COMMANDS_BY_ID

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QGuiApplication
 
-from viewer.annotations import acts, editing
-from viewer.annotations.acts import ActError
+from viewer.annotations import editing, operations
 from viewer.annotations.annotation import DESCRIPTION
 from viewer.annotations.document import changing, removing
-from viewer.annotations.qupath import read_qupath_text
-from viewer.annotations.qupath_writing import qupath_text
-from viewer.annotations.reading import AnnotationFileError, Problem
+from viewer.annotations.formats.problems import AnnotationFileError, Problem
+from viewer.annotations.formats.qupath import read_qupath_text
+from viewer.annotations.formats.qupath_writing import qupath_text
+from viewer.annotations.operations import ActError
 from viewer.ui.annotations.simple_dialogs import DistanceDialog, open_dialog
 from viewer.ui.annotations.wording import LOCKED, many
-from viewer.ui.background import Background
+from viewer.ui.background_runner import BackgroundRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
     from viewer.annotations.annotation import Annotation, AnnotationClass
-    from viewer.annotations.document import Step
+    from viewer.annotations.document import Edit
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
     from viewer.ui.main_window import MainWindow
 
@@ -53,7 +53,7 @@ class EditingCommands(QObject):
         super().__init__(parent)
         self._window = window
         self._active = active
-        self._background = Background("edit annotations", 1, self)
+        self._background = BackgroundRunner("edit annotations", 1, self)
         commands = window.commands
         commands.on("edit.undo", lambda: self._turn(back=True))
         commands.on("edit.redo", lambda: self._turn(back=False))
@@ -62,10 +62,10 @@ class EditingCommands(QObject):
         commands.on("edit.paste", self._paste)
         commands.on("edit.duplicate", self._duplicate)
         commands.on("edit.select_all", self._select_all)
-        commands.on("annotate.merge", lambda: self._act(acts.merge))
-        commands.on("annotate.subtract", lambda: self._act(acts.subtract))
-        commands.on("annotate.intersect", lambda: self._act(acts.intersect))
-        commands.on("annotate.split", lambda: self._act(acts.split))
+        commands.on("annotate.merge", lambda: self._act(operations.merge))
+        commands.on("annotate.subtract", lambda: self._act(operations.subtract))
+        commands.on("annotate.intersect", lambda: self._act(operations.intersect))
+        commands.on("annotate.split", lambda: self._act(operations.split))
         commands.on("annotate.fill_holes", self._fill_holes)
         commands.on("annotate.simplify", self._ask_simplify)
         commands.on("annotate.grow", self._ask_grow)
@@ -85,7 +85,7 @@ class EditingCommands(QObject):
         active.desk.current_class = which
         chosen = self._changeable(active)
         if chosen:
-            active.do(acts.set_class(chosen, which, active.author))
+            active.do(operations.set_class(chosen, which, active.author))
             name = which.name if which else "no class"
             self._window.say(f"{many(len(chosen))} of {name} now.")
         elif not active.chosen:
@@ -162,7 +162,7 @@ class EditingCommands(QObject):
         if not read:
             self._window.say("There are no annotations on the clipboard.")
             return
-        step = acts.paste(read, active.pane.canvas.slide_box, active.author)
+        step = operations.paste(read, active.pane.canvas.slide_box, active.author)
         if active.do(step):
             active.selection.choose(change.id for change in step.changes)
             told = f" {left_out} could not be read." if left_out else ""
@@ -175,7 +175,7 @@ class EditingCommands(QObject):
     def _duplicate(self) -> None:
         active = self._active()
         if active is not None and active.chosen:
-            step = acts.duplicate(active.chosen, active.author)
+            step = operations.duplicate(active.chosen, active.author)
             if active.do(step):
                 active.selection.choose(change.id for change in step.changes)
 
@@ -187,7 +187,7 @@ class EditingCommands(QObject):
 
     # Shapes ----------------------------------------------------------------------------------
 
-    def _act(self, act: Callable[[list[Annotation], str], Step]) -> None:
+    def _act(self, act: Callable[[list[Annotation], str], Edit]) -> None:
         active = self._active()
         chosen = self._changeable(active) if active is not None else []
         if active is not None and chosen:
@@ -198,7 +198,7 @@ class EditingCommands(QObject):
         chosen = self._changeable(active) if active is not None else []
         if active is not None and chosen:
             self._carry_out(
-                active, len(chosen), lambda: acts.reshape(label, chosen, edit, active.author)
+                active, len(chosen), lambda: operations.reshape(label, chosen, edit, active.author)
             )
 
     def _fill_holes(self) -> None:
@@ -243,14 +243,14 @@ class EditingCommands(QObject):
         if active is None or not active.chosen:
             return
         locked = not all(annotation.is_locked for annotation in active.chosen)
-        if active.do(acts.set_locked(active.chosen, locked=locked)):
+        if active.do(operations.set_locked(active.chosen, locked=locked)):
             self._window.say(f"{many(len(active.chosen))} {'locked' if locked else 'unlocked'}.")
 
     def _whole_slide(self) -> None:
         active = self._active()
         if active is not None:
             slide = active.pane.canvas.slide_box
-            step = acts.whole_slide(slide, active.desk.current_class, active.author)
+            step = operations.whole_slide(slide, active.desk.current_class, active.author)
             if active.do(step):
                 active.selection.choose(change.id for change in step.changes)
 
@@ -262,7 +262,7 @@ class EditingCommands(QObject):
             self._window.say(LOCKED)
         return chosen
 
-    def _carry_out(self, active: PaneAnnotations, count: int, make: Callable[[], Step]) -> None:
+    def _carry_out(self, active: PaneAnnotations, count: int, make: Callable[[], Edit]) -> None:
         """Does what `make` works out, in a thread where that takes long."""
         if count <= _AT_ONCE:
             try:
@@ -273,7 +273,7 @@ class EditingCommands(QObject):
         self._window.say(f"Working on {many(count)}...")
         self._background.run(make, lambda step: self._do(active, step), self._on_not_done)
 
-    def _do(self, active: PaneAnnotations, step: Step) -> None:
+    def _do(self, active: PaneAnnotations, step: Edit) -> None:
         try:
             done = active.do(step)
         except ValueError:

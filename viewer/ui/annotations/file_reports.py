@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from viewer.annotations.label_masks import MaskError
-from viewer.annotations.training_tiles import TilesError
+from viewer.annotations.masks.label_masks import MaskError
+from viewer.annotations.masks.training_tiles import TilesError
 from viewer.slides import SlideError
 from viewer.ui.annotations.simple_dialogs import ProblemsDialog, open_dialog
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from viewer.annotations.reading import Problem
+    from viewer.annotations.formats.problems import Problem
     from viewer.ui.main_window import MainWindow
 
 _log = logging.getLogger(__name__)
@@ -33,9 +33,9 @@ def tell_problems(window: MainWindow, title: str, told: str, problems: Sequence[
 def tell_not_written(window: MainWindow, name: str, error: Exception) -> None:
     """One sentence on why a file, or a folder, is not there."""
     if isinstance(error, MaskError | TilesError | SlideError):
-        window.show_trouble(str(error))
+        window.show_error(str(error))
         return
     reason = getattr(error, "strerror", None) or str(error)
     if not isinstance(error, OSError):
         _log.error("annotations could not be written", exc_info=error)
-    window.show_trouble(f"{name} cannot be written ({reason}): choose another place.")
+    window.show_error(f"{name} cannot be written ({reason}): choose another place.")

@@ -10,20 +10,20 @@ import shapely
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QFileDialog, QInputDialog
 
-from viewer.annotations.acts import taken_in
-from viewer.annotations.coco import SeveralPicturesError
-from viewer.annotations.exchange import FORMATS, MASK, read_annotations
-from viewer.annotations.reading import AnnotationFileError, Problem
+from viewer.annotations.formats.coco import SeveralPicturesError
+from viewer.annotations.formats.exchange import FORMATS, MASK, read_annotations
+from viewer.annotations.formats.problems import AnnotationFileError, Problem
+from viewer.annotations.operations import taken_in
 from viewer.ui.annotations.file_reports import tell_not_written, tell_problems
 from viewer.ui.annotations.simple_dialogs import open_dialog
 from viewer.ui.annotations.wording import many
-from viewer.ui.background import Background
+from viewer.ui.background_runner import BackgroundRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from viewer.annotations.annotation import Annotation
-    from viewer.annotations.exchange import Format, ReadFormat
+    from viewer.annotations.formats.exchange import Format, ReadFormat
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
     from viewer.ui.annotations.training_files import TrainingFiles
     from viewer.ui.main_window import MainWindow
@@ -52,7 +52,7 @@ class AnnotationFiles(QObject):
         self._window = window
         self._of = of
         self._training = training
-        self._background = Background("annotation files", 1, self)
+        self._background = BackgroundRunner("annotation files", 1, self)
         window.commands.on("annotate.import", self._ask_file)
         window.commands.on("annotate.export", self._ask_where)
 
@@ -171,7 +171,7 @@ class AnnotationFiles(QObject):
             return
         if not isinstance(error, AnnotationFileError):
             _log.error("a file of annotations could not be read", exc_info=error)
-        self._window.show_trouble(str(error))
+        self._window.show_error(str(error))
 
     def _ask_picture(self, path: Path, pane: SlidePane, pictures: list[str]) -> None:
         """The one that is named like the slide is proposed."""

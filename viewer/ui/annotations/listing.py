@@ -10,9 +10,9 @@ from PySide6.QtWidgets import QMenu
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from viewer.annotations.document import Step
+    from viewer.annotations.document import Edit
     from viewer.ui.annotations.annotations_dock import AnnotationsDock
-    from viewer.ui.annotations.part import AnnotationsPart
+    from viewer.ui.annotations.controller import AnnotationsController
     from viewer.ui.main_window import MainWindow
 
 _MENU = ("annotate.lock", "edit.duplicate", "edit.copy", "annotate.count", "edit.delete")
@@ -21,7 +21,9 @@ _MENU = ("annotate.lock", "edit.duplicate", "edit.copy", "annotate.count", "edit
 class Listing(QObject):
     """Does nothing while the panel is hidden."""
 
-    def __init__(self, window: MainWindow, part: AnnotationsPart, dock: AnnotationsDock) -> None:
+    def __init__(
+        self, window: MainWindow, part: AnnotationsController, dock: AnnotationsDock
+    ) -> None:
         super().__init__(part)
         self._window = window
         self._part = part
@@ -55,7 +57,7 @@ class Listing(QObject):
         if active is not None:
             self._dock.show_notice(_notice(active.document.is_read_only, len(active.document)))
 
-    def follow(self, step: Step) -> None:
+    def follow(self, step: Edit) -> None:
         """Shows what a step of the active pane's document changed."""
         active = self._part.active
         if active is None or self._dock.isHidden():

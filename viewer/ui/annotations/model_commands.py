@@ -9,9 +9,9 @@ import numpy as np
 import shapely
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from viewer.annotations.acts import is_region
 from viewer.annotations.document import adding, changing
-from viewer.colours import class_colour
+from viewer.annotations.operations import is_region
+from viewer.colors import class_colour
 from viewer.overlays.counting import RegionCount, count_in_region, shown_inside
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.object_style import Histogram, histogram
@@ -19,9 +19,9 @@ from viewer.overlays.to_annotations import annotations_of_heatmap, annotations_o
 from viewer.ui.annotations.shown import shown_size
 from viewer.ui.annotations.simple_dialogs import CountDialog, open_dialog
 from viewer.ui.annotations.wording import LOCKED, many
-from viewer.ui.background import Background, Task
-from viewer.ui.overlays.shown_heatmap import ShownHeatmap
-from viewer.ui.overlays.shown_objects import ShownObjects
+from viewer.ui.background_runner import BackgroundRunner, Task
+from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
+from viewer.ui.overlays.objects_presenter import ObjectsPresenter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,7 +53,7 @@ class ModelCommands(QObject):
         super().__init__(parent)
         self._window = window
         self._active = active
-        self._background = Background("count objects", 1, self)
+        self._background = BackgroundRunner("count objects", 1, self)
         self._counting: Task | None = None
         self._pause = QTimer(self, singleShot=True, interval=_PAUSE_MS)
         self._pause.timeout.connect(self._show_figures)
@@ -104,7 +104,7 @@ class ModelCommands(QObject):
         if active is None or not regions:
             self._window.say("Choose a region first.")
             return
-        if overlay is None or not isinstance(overlay.shown, ShownObjects):
+        if overlay is None or not isinstance(overlay.shown, ObjectsPresenter):
             self._window.say(_NO_OBJECTS)
             return
         found, names = overlay.found, overlay.shown.measurements
@@ -218,7 +218,7 @@ def _counter(overlay: Overlay, positive: Positive | None) -> Callable[[Annotatio
     """What counts in a region, in a thread."""
     found, shown, classes = overlay.found, overlay.shown, len(overlay.origin.colours)
     assert isinstance(found, ObjectMap)
-    assert isinstance(shown, ShownObjects)
+    assert isinstance(shown, ObjectsPresenter)
     style = shown.style
     return lambda region: count_in_region(found, style, classes, region.geometry, positive)
 
@@ -235,10 +235,10 @@ def _made_of(
     """What makes the regions, in a thread; None while nothing is shown."""
     found, shown, colours = overlay.found, overlay.shown, overlay.origin.colours
     wanted = shapely.union_all([each.geometry for each in regions]) if regions else None
-    if isinstance(found, ObjectMap) and isinstance(shown, ShownObjects):
+    if isinstance(found, ObjectMap) and isinstance(shown, ObjectsPresenter):
         style = shown.style
         return lambda: annotations_of_objects(shown_inside(found, style, wanted), colours, author)
-    if not isinstance(shown, ShownHeatmap) or shown.heatmap is None:
+    if not isinstance(shown, HeatmapPresenter) or shown.heatmap is None:
         return None
     heatmap, cell = shown.heatmap, shown.found.cell
     classes = shown.legend() if heatmap.classes is not None else [_of_one_value(overlay, shown)]
@@ -253,7 +253,7 @@ def _made_of(
     return work
 
 
-def _of_one_value(overlay: Overlay, shown: ShownHeatmap) -> tuple[str, str]:
+def _of_one_value(overlay: Overlay, shown: HeatmapPresenter) -> tuple[str, str]:
     """Name and colour of what a heatmap of one value shows."""
     which, colours = shown.style.shown, overlay.origin.colours
     if which is not None and which < len(colours):

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from viewer.annotations.bookmarks import kept_view
 from viewer.annotations.selection import Selection
-from viewer.canvas.annotating.desk import Desk
+from viewer.canvas.annotating.edit_context import EditContext
 from viewer.canvas.annotations_layer import AnnotationsLayer
-from viewer.canvas.layer import Stratum
+from viewer.canvas.layer import LayerOrder
 from viewer.canvas.notes_layer import NotesLayer
 from viewer.geometry import Box
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from viewer.annotations.annotation import Annotation
-    from viewer.annotations.document import Document, Step
-    from viewer.canvas.annotating.desk import DrawingOptions
+    from viewer.annotations.document import Document, Edit
+    from viewer.canvas.annotating.edit_context import DrawingOptions
     from viewer.ui.annotations.slide_annotations import SlideAnnotations
     from viewer.ui.slide_pane import SlidePane
 
@@ -42,7 +42,7 @@ class PaneAnnotations:
         self.slide = slide
         canvas = pane.canvas
         self.selection = Selection(slide.document)
-        self.desk = Desk(
+        self.desk = EditContext(
             slide.document,
             self.selection,
             options,
@@ -52,8 +52,8 @@ class PaneAnnotations:
         )
         self.layer = AnnotationsLayer(slide.document, self.selection, canvas.update)
         self.notes = NotesLayer(slide.document, canvas.update)
-        canvas.add_layer(self.layer, Stratum.ANNOTATIONS)
-        canvas.add_layer(self.notes, Stratum.ANNOTATIONS)
+        canvas.add_layer(self.layer, LayerOrder.ANNOTATIONS)
+        canvas.add_layer(self.notes, LayerOrder.ANNOTATIONS)
 
     @property
     def document(self) -> Document:
@@ -72,7 +72,7 @@ class PaneAnnotations:
     def mpp_um(self) -> float | None:
         return self.pane.canvas.optics.mean_mpp_um
 
-    def do(self, step: Step) -> bool:
+    def do(self, step: Edit) -> bool:
         """Carries out a step; False where nothing was to be done or may be done."""
         return self.desk.do(step) is not None
 

@@ -8,7 +8,7 @@ from viewer.recording.events import AnnotationChanged
 from viewer.ui.annotations.shown import kind_of
 
 if TYPE_CHECKING:
-    from viewer.annotations.document import Change, Step
+    from viewer.annotations.document import Change, Edit
     from viewer.ui.recording.control import RecordingControl
     from viewer.ui.slide_pane import SlidePane
 
@@ -16,7 +16,7 @@ _MOST = 500
 """Of one step; an import of a million regions would drown a reading."""
 
 
-def record_step(step: Step, control: RecordingControl, pane: SlidePane) -> None:
+def record_step(step: Edit, control: RecordingControl, pane: SlidePane) -> None:
     """Tells the recording of a pane what a step changed; nothing while nobody records."""
     if control.recording_of(pane) is None:
         return

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from viewer.annotations.autosave import Autosave, OpenedAnnotations, open_annotations
 from viewer.annotations.document import Document
+from viewer.annotations.storage.autosave import Autosave, OpenedAnnotations, open_annotations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from viewer.annotations.annotation import Annotation
-    from viewer.annotations.document import Step
-    from viewer.ui.background import Background, Task
+    from viewer.annotations.document import Edit
+    from viewer.ui.background_runner import BackgroundRunner, Task
 
 
 class SlideAnnotations(QObject):
@@ -44,7 +44,7 @@ class SlideAnnotations(QObject):
     _taken_over = Signal()
 
     def __init__(
-        self, path: Path, disk: Background, author: Callable[[], str], parent: QObject
+        self, path: Path, disk: BackgroundRunner, author: Callable[[], str], parent: QObject
     ) -> None:
         super().__init__(parent)
         self.path = path
@@ -97,7 +97,7 @@ class SlideAnnotations(QObject):
     def _on_failed(self, error: Exception) -> None:
         self.failed.emit(str(error))
 
-    def _on_step(self, step: Step) -> None:
+    def _on_step(self, step: Edit) -> None:
         if self._autosave is not None and not self._is_reloading:
             self._autosave.put(step, self._author())
         self.stepped.emit(step)

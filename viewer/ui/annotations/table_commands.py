@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 
 from viewer.annotations.statistics import class_figures, write_statistics
-from viewer.annotations.store import AnnotationStore, bringing_back
+from viewer.annotations.storage.store import AnnotationStore, bringing_back
 from viewer.ui.annotations.shown import shown_moment
 from viewer.ui.annotations.simple_dialogs import open_dialog
 from viewer.ui.annotations.statistics_dialog import StatisticsDialog
 from viewer.ui.annotations.versions_dialog import VersionsDialog
-from viewer.ui.background import Background
+from viewer.ui.background_runner import BackgroundRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.statistics import ClassFigures
-    from viewer.annotations.store import Version
+    from viewer.annotations.storage.store import Version
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
     from viewer.ui.annotations.slide_annotations import SlideAnnotations
     from viewer.ui.main_window import MainWindow
@@ -40,7 +40,7 @@ class TableCommands(QObject):
         super().__init__(parent)
         self._window = window
         self._active = active
-        self._background = Background("annotation tables", 1, self)
+        self._background = BackgroundRunner("annotation tables", 1, self)
         window.commands.on("annotate.statistics", self.show_statistics)
         window.commands.on("annotate.versions", self.show_versions)
 
@@ -71,7 +71,7 @@ class TableCommands(QObject):
         self._background.run(
             lambda: write_statistics(path, figures, mpp_um),
             lambda _: self._window.say(f"Wrote {path.name}."),
-            lambda error: self._window.show_trouble(f"{path.name} cannot be written ({error})."),
+            lambda error: self._window.show_error(f"{path.name} cannot be written ({error})."),
         )
 
     # Versions --------------------------------------------------------------------------------
@@ -117,7 +117,7 @@ class TableCommands(QObject):
             )
 
     def _on_failed(self, error: Exception) -> None:
-        self._window.show_trouble(f"The versions cannot be read ({error}).")
+        self._window.show_error(f"The versions cannot be read ({error}).")
 
 
 def _versions(slide: SlideAnnotations) -> list[Version]:

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 
-from viewer.canvas.annotating.corners import PolygonTool, PolylineTool
-from viewer.canvas.annotating.desk import DrawingOptions
-from viewer.canvas.annotating.measuring import AngleTool, RulerTool
-from viewer.canvas.annotating.points import PointsTool
-from viewer.canvas.annotating.regions import BrushTool, EraserTool
-from viewer.canvas.annotating.select import SelectTool
-from viewer.canvas.annotating.shapes import EllipseTool, LineTool, RectangleTool
-from viewer.canvas.annotating.wand import WandTool
-from viewer.canvas.layer import Stratum
+from viewer.canvas.annotating.brush_tool import BrushTool, EraserTool
+from viewer.canvas.annotating.edit_context import DrawingOptions
+from viewer.canvas.annotating.points_tool import PointsTool
+from viewer.canvas.annotating.polygon_tool import PolygonTool, PolylineTool
+from viewer.canvas.annotating.ruler_tool import AngleTool, RulerTool
+from viewer.canvas.annotating.select_tool import SelectTool
+from viewer.canvas.annotating.shape_tools import EllipseTool, LineTool, RectangleTool
+from viewer.canvas.annotating.wand_tool import WandTool
+from viewer.canvas.layer import LayerOrder
 from viewer.ui.commands.annotating import TOOL_NAMES, tool_id
 
 if TYPE_CHECKING:
-    from viewer.canvas.annotating.desk import Desk
-    from viewer.canvas.annotating.drawing import DrawingTool
+    from viewer.canvas.annotating.drawing_tool import DrawingTool
+    from viewer.canvas.annotating.edit_context import EditContext
     from viewer.canvas.annotations_layer import AnnotationsLayer
     from viewer.ui.main_window import MainWindow
     from viewer.ui.slide_pane import SlidePane
@@ -54,7 +54,7 @@ _HELD_S = 0.35
 class _Place:
     """What a pane has for drawing."""
 
-    desk: Desk
+    desk: EditContext
     layer: AnnotationsLayer
     tool: DrawingTool | None = None
 
@@ -82,7 +82,7 @@ class Toolbox(QObject):
         self._has_just_moved_back = False
         self._connect()
 
-    def take_desk(self, pane: SlidePane, desk: Desk, layer: AnnotationsLayer) -> None:
+    def take_desk(self, pane: SlidePane, desk: EditContext, layer: AnnotationsLayer) -> None:
         """The annotations of a pane's slide are there to be drawn."""
         self.release(pane)
         self._places[pane] = _Place(desk, layer)
@@ -175,7 +175,7 @@ class Toolbox(QObject):
         tool.changed.connect(lambda: self._show(pane))
         tool.told.connect(self._window.status.show_drawing)
         tool.finished.connect(lambda: self._on_finished(tool))
-        pane.canvas.add_layer(tool, Stratum.TOOLS)
+        pane.canvas.add_layer(tool, LayerOrder.TOOLS)
         pane.canvas.set_tool(tool)
 
     def _put_down(self, pane: SlidePane) -> None:

@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, TypeVar
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QFileDialog
 
-from viewer.annotations.label_masks import MaskPlace, write_mask
-from viewer.annotations.training_tiles import TileOptions, cut_tiles, origin_of_drawn
+from viewer.annotations.masks.label_masks import MaskPlace, write_mask
+from viewer.annotations.masks.training_tiles import TileOptions, cut_tiles, origin_of_drawn
 from viewer.slides import open_slide
 from viewer.ui.annotations.file_reports import tell_not_written, tell_problems
 from viewer.ui.annotations.long_task import LongTask, StoppedError
 from viewer.ui.annotations.simple_dialogs import open_dialog
 from viewer.ui.annotations.training_dialogs import MaskDialog, TilesDialog
 from viewer.ui.annotations.wording import many
-from viewer.ui.background import Background
+from viewer.ui.background_runner import BackgroundRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from viewer.annotations.annotation import Annotation
-    from viewer.annotations.reading import Problem
-    from viewer.annotations.training_tiles import TilesReport
+    from viewer.annotations.formats.problems import Problem
+    from viewer.annotations.masks.training_tiles import TilesReport
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
     from viewer.ui.main_window import MainWindow
 
@@ -46,7 +46,7 @@ class TrainingFiles(QObject):
         super().__init__(parent)
         self._window = window
         self._active = active
-        self._background = Background("masks and tiles", 1, self)
+        self._background = BackgroundRunner("masks and tiles", 1, self)
         self.tasks: list[LongTask] = []
         window.commands.on("annotate.export_tiles", self.ask_tiles)
 

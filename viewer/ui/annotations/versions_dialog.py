@@ -22,7 +22,7 @@ from viewer.ui.annotations.shown import shown_moment
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from viewer.annotations.store import Version
+    from viewer.annotations.storage.store import Version
 
 _Index = QModelIndex | QPersistentModelIndex
 _COLUMNS = ("When", "What was done", "Annotations", "Author")

@@ -10,10 +10,10 @@ from PySide6.QtCore import QObject
 from viewer.annotations.annotation import repaired
 from viewer.annotations.editing import EmptyShapeError
 from viewer.canvas.click_tool import ClickTool
-from viewer.canvas.layer import Stratum
+from viewer.canvas.layer import LayerOrder
 from viewer.inference.prompter import SIDE_PX, Prompter, Ring
 from viewer.slides.region import read_region
-from viewer.ui.background import Background, Task
+from viewer.ui.background_runner import BackgroundRunner, Task
 
 if TYPE_CHECKING:
     from viewer.inference.bundle import ModelBundle
@@ -34,7 +34,7 @@ class ClickSegmenting(QObject):
         self._model: ModelBundle | None = None
         self._prompter = Prompter()
         self._task: Task | None = None
-        self._background = Background("click to segment", 1, self)
+        self._background = BackgroundRunner("click to segment", 1, self)
         self.tool = ClickTool(self)
         self.tool.prompted.connect(self._outline)
         self.tool.kept.connect(self._keep)
@@ -72,7 +72,7 @@ class ClickSegmenting(QObject):
     def _take_up(self, pane: SlidePane) -> None:
         self._pane = pane
         pane.canvas.set_tool(self.tool)
-        pane.canvas.add_layer(self.tool, Stratum.TOOLS)
+        pane.canvas.add_layer(self.tool, LayerOrder.TOOLS)
 
     def _take_away(self) -> None:
         self.tool.clear()
@@ -138,4 +138,4 @@ class ClickSegmenting(QObject):
         self._window.say(f"Kept as {drawn.class_name or 'a region'}; Ctrl+Z takes it back.")
 
     def _on_failed(self, error: Exception) -> None:
-        self._window.show_trouble(str(error))
+        self._window.show_error(str(error))

@@ -10,9 +10,9 @@ from PySide6.QtCore import QObject, Qt
 from viewer.overlays.elsewhere import FieldElsewhere, similar_elsewhere
 from viewer.overlays.scoring import typical
 from viewer.slides.known_slides import find
-from viewer.ui.background import Background
+from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.overlays.gallery import GalleryField, travel_to
-from viewer.ui.overlays.shown_heatmap import ShownHeatmap
+from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,7 @@ class ElsewhereSearch(QObject):
         self._window = window
         self._dock = dock
         self._active = active
-        self._background = Background("search", 1, self)
+        self._background = BackgroundRunner("search", 1, self)
         dock.query.everywhere_requested.connect(self._search)
         dock.elsewhere.travel_requested.connect(self._travel)
 
@@ -46,7 +46,7 @@ class ElsewhereSearch(QObject):
 
     def _search(self) -> None:
         overlay = self._active()
-        if overlay is None or not isinstance(overlay.shown, ShownHeatmap):
+        if overlay is None or not isinstance(overlay.shown, HeatmapPresenter):
             return
         canvas, shown, found = overlay.pane.canvas, overlay.shown, overlay.shown.found
         like = shown.query.like or canvas.view.box.intersection(canvas.slide_box)

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import QFileDialog
 
 from viewer.inference.results import cell_values
-from viewer.overlays.cell_files import CELL_FORMATS, write_cells
-from viewer.overlays.export import FORMATS, check_name, write_objects
+from viewer.overlays.files.export import FORMATS, check_name, write_objects
+from viewer.overlays.files.patch_files import CELL_FORMATS, write_cells
 from viewer.overlays.object_map import ObjectMap
-from viewer.ui.overlays.shown_attention import ShownAttention
+from viewer.ui.overlays.attention_presenter import AttentionPresenter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from viewer.ui.background import Background
+    from viewer.ui.background_runner import BackgroundRunner
     from viewer.ui.main_window import MainWindow
     from viewer.ui.overlays.overlay import Overlay
 
 
-def ask_export(window: MainWindow, background: Background, run: Overlay) -> None:
+def ask_export(window: MainWindow, background: BackgroundRunner, run: Overlay) -> None:
     """Opens the dialog."""
     formats = FORMATS if isinstance(run.found, ObjectMap) else CELL_FORMATS
     dialog = QFileDialog(window, "Export")
@@ -35,16 +35,16 @@ def ask_export(window: MainWindow, background: Background, run: Overlay) -> None
     dialog.open()
 
 
-def export_run(window: MainWindow, background: Background, run: Overlay, path: Path) -> None:
+def export_run(window: MainWindow, background: BackgroundRunner, run: Overlay, path: Path) -> None:
     """Writes all that is known of the slide; says so, or what is wrong."""
     formats = FORMATS if isinstance(run.found, ObjectMap) else CELL_FORMATS
     if complaint := check_name(path, formats):
-        window.show_trouble(complaint)
+        window.show_error(complaint)
         return
     background.run(
         _work(run, path),
         lambda count: window.say(f"{count:,} results were written to {path.name}."),
-        lambda error: window.show_trouble(f"{path.name} cannot be written ({error})."),
+        lambda error: window.show_error(f"{path.name} cannot be written ({error})."),
     )
 
 
@@ -60,7 +60,7 @@ def _work(run: Overlay, path: Path) -> Callable[[], int]:
 
         return write
 
-    judged = run.shown.judgement if isinstance(run.shown, ShownAttention) else None
+    judged = run.shown.judgement if isinstance(run.shown, AttentionPresenter) else None
 
     def write_map() -> int:
         values, names = cell_values(found, run.origin.task, run.origin.colours, judged)

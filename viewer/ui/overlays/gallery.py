@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QListView, QListWidget, QListWidgetItem, QWidget
 
 from viewer.slides import open_slide
 from viewer.slides.region import read_region
-from viewer.ui.background import Background
+from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.images import to_image
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Gallery(QListWidget):
         self.setResizeMode(QListView.ResizeMode.Adjust)
         self.setMovement(QListView.Movement.Static)
         self.setSpacing(3)
-        self._background = Background("gallery", 1, self)
+        self._background = BackgroundRunner("gallery", 1, self)
         self._fields: list[GalleryField] = []
         self.hide()
         self.itemActivated.connect(self._travel)

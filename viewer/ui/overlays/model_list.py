@@ -12,7 +12,7 @@ from viewer.ui.widgets import keeps_key
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from viewer.ui.overlays.overlay import Origin
+    from viewer.ui.overlays.overlay import OverlaySource
 
 _ROW_PX = 24
 _MOST_ROWS = 6
@@ -39,7 +39,7 @@ class ModelList(QListWidget):
     def event(self, event: QEvent) -> bool:
         return keeps_key(event) or super().event(event)
 
-    def show_models(self, models: Sequence[Origin], chosen: str = "") -> None:
+    def show_models(self, models: Sequence[OverlaySource], chosen: str = "") -> None:
         """Lists models; `chosen` is the key of the one to select, by default as it was."""
         before = self.chosen()
         wanted = chosen or (before.key if before is not None else "")
@@ -58,7 +58,7 @@ class ModelList(QListWidget):
         self.setFixedHeight(rows * _ROW_PX + 2 * self.frameWidth())
         self.chosen_changed.emit()
 
-    def models(self) -> list[Origin]:
+    def models(self) -> list[OverlaySource]:
         """In the order of the list."""
         return [
             self.item(row).data(Qt.ItemDataRole.UserRole)
@@ -66,7 +66,7 @@ class ModelList(QListWidget):
             if self.item(row).data(Qt.ItemDataRole.UserRole) is not None
         ]
 
-    def chosen(self) -> Origin | None:
+    def chosen(self) -> OverlaySource | None:
         item = self.currentItem()
         return None if item is None else item.data(Qt.ItemDataRole.UserRole)
 
@@ -81,7 +81,7 @@ class ModelList(QListWidget):
             for row, origin in enumerate(self.models()):
                 self.item(row).setCheckState(_state(origin.key in keys))
 
-    def _is_on(self, origin: Origin) -> bool:
+    def _is_on(self, origin: OverlaySource) -> bool:
         row = [each.key for each in self.models()].index(origin.key)
         return self.item(row).checkState() is Qt.CheckState.Checked
 

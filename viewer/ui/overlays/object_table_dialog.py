@@ -17,8 +17,8 @@ from PySide6.QtWidgets import QAbstractItemView, QDialog, QLabel, QTableView, QV
 from viewer.geometry import Point
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.object_table import FIXED_COLUMNS, ObjectTable, object_table
-from viewer.ui.background import Background
-from viewer.ui.overlays.shown_objects import ShownObjects
+from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.overlays.objects_presenter import ObjectsPresenter
 
 if TYPE_CHECKING:
     from viewer.ui.overlays.overlay import Overlay
@@ -80,7 +80,7 @@ class ObjectTableDialog(QDialog):
     def __init__(self, overlay: Overlay, parent: QWidget) -> None:
         super().__init__(parent)
         assert isinstance(overlay.found, ObjectMap)
-        assert isinstance(overlay.shown, ShownObjects)
+        assert isinstance(overlay.shown, ObjectsPresenter)
         self._overlay, self._found, self._shown = overlay, overlay.found, overlay.shown
         self._column, self._is_descending = len(FIXED_COLUMNS), True
         self.setWindowTitle(f"{overlay.origin.name}: objects")
@@ -101,7 +101,7 @@ class ObjectTableDialog(QDialog):
         layout = QVBoxLayout(self)
         layout.addWidget(self.count)
         layout.addWidget(self.view)
-        self._background = Background("object table", 1, self)
+        self._background = BackgroundRunner("object table", 1, self)
         self._pause = QTimer(self, singleShot=True, interval=_PAUSE_MS)
         self._pause.timeout.connect(self._rebuild)
         overlay.changed.connect(self._touch)

@@ -8,21 +8,21 @@ from PySide6.QtCore import QObject, Signal
 
 from viewer.inference.engine import Progress
 from viewer.overlays.object_map import ObjectMap
-from viewer.ui.overlays.shown_attention import ShownAttention
-from viewer.ui.overlays.shown_expected import ShownExpected
-from viewer.ui.overlays.shown_heatmap import ShownHeatmap
-from viewer.ui.overlays.shown_objects import ShownObjects
+from viewer.ui.overlays.attention_presenter import AttentionPresenter
+from viewer.ui.overlays.expected_presenter import ExpectedPresenter
+from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
+from viewer.ui.overlays.objects_presenter import ObjectsPresenter
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.overlays.area import Area
-    from viewer.overlays.result_file import ResultFile
-    from viewer.overlays.vector_map import VectorMap
+    from viewer.overlays.files.result_file import ResultFile
+    from viewer.overlays.patch_feature_map import PatchFeatureMap
     from viewer.ui.slide_pane import SlidePane
 
 
-class Origin(Protocol):
+class OverlaySource(Protocol):
     """Where results come from: a model, or a file."""
 
     @property
@@ -65,7 +65,11 @@ class Overlay(QObject):
     """The reader went to a ResultAt."""
 
     def __init__(
-        self, pane: SlidePane, origin: Origin, found: ObjectMap | VectorMap, parent: QObject
+        self,
+        pane: SlidePane,
+        origin: OverlaySource,
+        found: ObjectMap | PatchFeatureMap,
+        parent: QObject,
     ) -> None:
         super().__init__(parent)
         source, canvas = pane.source, pane.canvas
@@ -77,12 +81,12 @@ class Overlay(QObject):
         self.found = found
         self.device = ""
         self.progress = Progress(0, 0, 0.0, None, is_busy=False)
-        self.shown: ShownObjects | ShownHeatmap
+        self.shown: ObjectsPresenter | HeatmapPresenter
         if isinstance(found, ObjectMap):
-            self.shown = ShownObjects(canvas, found, origin, self)
+            self.shown = ObjectsPresenter(canvas, found, origin, self)
         else:
-            kinds = {"slide": ShownAttention, "attention": ShownExpected}
-            kind = kinds.get(origin.task, ShownHeatmap)
+            kinds = {"slide": AttentionPresenter, "attention": ExpectedPresenter}
+            kind = kinds.get(origin.task, HeatmapPresenter)
             self.shown = kind(canvas, found, origin, self.identity, self)
         self.shown.changed.connect(self.changed)
         canvas.add_layer(self.shown.layer, self.shown.stratum)

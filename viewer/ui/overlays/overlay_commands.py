@@ -13,15 +13,17 @@ from viewer.ui.overlays.object_table_dialog import ObjectTableDialog
 
 if TYPE_CHECKING:
     from viewer.overlays.area import Area
-    from viewer.ui.background import Background
+    from viewer.ui.background_runner import BackgroundRunner
     from viewer.ui.main_window import MainWindow
-    from viewer.ui.overlays.part import OverlaysPart
+    from viewer.ui.overlays.controller import OverlaysController
 
 
 class OverlayCommands(QObject):
     """Owned by the part; acts on the overlay of the chosen model in the active pane."""
 
-    def __init__(self, window: MainWindow, part: OverlaysPart, background: Background) -> None:
+    def __init__(
+        self, window: MainWindow, part: OverlaysController, background: BackgroundRunner
+    ) -> None:
         super().__init__(part)
         self._window = window
         self._part = part
@@ -86,5 +88,5 @@ class OverlayCommands(QObject):
         self._background.run(
             clear_results,
             lambda freed: self._window.say(f"Kept results were removed: {freed / 1e6:,.0f} MB."),
-            lambda error: self._window.show_trouble(f"Results cannot be removed ({error})."),
+            lambda error: self._window.show_error(f"Results cannot be removed ({error})."),
         )

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QInputDialog
 
-from viewer.colours import class_colour
+from viewer.colors import class_colour
 from viewer.overlays.heatmap import Mark, Query
 from viewer.overlays.object_style import histogram
 from viewer.overlays.result_at import ResultAt
 from viewer.ui.overlays.gallery import GalleryField, travel_to
-from viewer.ui.overlays.shown_heatmap import LIKELIEST_CLASS, ShownHeatmap
-from viewer.ui.overlays.shown_objects import MEASURE_COLOURS, ShownObjects
+from viewer.ui.overlays.heatmap_presenter import LIKELIEST_CLASS, HeatmapPresenter
+from viewer.ui.overlays.objects_presenter import MEASURE_COLOURS, ObjectsPresenter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,10 +63,10 @@ class OverlaySettings(QObject):
             return
         self._dock.show_settings(run.origin.task, run.opacity, can_run=run.can_run)
         match run.shown:
-            case ShownObjects():
+            case ObjectsPresenter():
                 self._show_objects(run, run.shown)
                 self._dock.objects.filled.setChecked(run.shown.layer.is_filled)
-            case ShownHeatmap():
+            case HeatmapPresenter():
                 names, whole = run.shown.choices(), run.shown.whole
                 is_value = not names or whole != LIKELIEST_CLASS
                 page = self._dock.heatmap
@@ -81,9 +81,9 @@ class OverlaySettings(QObject):
         if run.progress.is_busy:
             lines.append("Paused." if self._dock.pause.isChecked() else "Computing...")
         self._dock.show_figures(lines, run.progress)
-        if isinstance(run.shown, ShownObjects) and self._dock.objects.measurement.count() == 1:
+        if isinstance(run.shown, ObjectsPresenter) and self._dock.objects.measurement.count() == 1:
             self._show_objects(run, run.shown)  # the first objects came
-        if isinstance(run.shown, ShownHeatmap):
+        if isinstance(run.shown, HeatmapPresenter):
             self._show_gallery(run, run.shown)
         else:
             self._dock.gallery.show_fields(None, [])
@@ -95,18 +95,18 @@ class OverlaySettings(QObject):
             run.set_opacity(opacity)
 
     def _set_filled(self, filled: bool) -> None:
-        if (run := self._active()) is not None and isinstance(run.shown, ShownObjects):
+        if (run := self._active()) is not None and isinstance(run.shown, ObjectsPresenter):
             run.shown.set_filled(filled=filled)
 
     def _set_object_style(self, style: ObjectStyle) -> None:
         run = self._active()
-        if run is not None and isinstance(run.shown, ShownObjects):
+        if run is not None and isinstance(run.shown, ObjectsPresenter):
             is_other = style.measurement != run.shown.style.measurement
             run.shown.set_style(style)
             if is_other:
                 self._show_objects(run, run.shown)
 
-    def _show_objects(self, run: Overlay, shown: ShownObjects) -> None:
+    def _show_objects(self, run: Overlay, shown: ObjectsPresenter) -> None:
         page, style = self._dock.objects, shown.style
         page.show_style(style, run.origin.colours, shown.measurements)
         if style.measurement is not None:
@@ -166,7 +166,7 @@ class OverlaySettings(QObject):
             shown.set_query(Query())
             self._show_marks(shown)
 
-    def _show_marks(self, shown: ShownHeatmap, chosen: str = "") -> None:
+    def _show_marks(self, shown: HeatmapPresenter, chosen: str = "") -> None:
         names = shown.query.names
         names += [name for name in self._new_classes if name not in names]
         counts = [sum(mark.name == name for mark in shown.query.marks) for name in names]
@@ -175,7 +175,7 @@ class OverlaySettings(QObject):
 
     # The gallery -----------------------------------------------------------------------------
 
-    def _show_gallery(self, run: Overlay, shown: ShownHeatmap) -> None:
+    def _show_gallery(self, run: Overlay, shown: HeatmapPresenter) -> None:
         heatmap = shown.heatmap
         is_value = heatmap is not None and heatmap.classes is None
         if heatmap is None or not is_value:
@@ -192,6 +192,6 @@ class OverlaySettings(QObject):
             travel_to(run.pane.canvas, field.box)
             run.viewed.emit(ResultAt(field.text, field.box))
 
-    def _shown_heatmap(self) -> ShownHeatmap | None:
+    def _shown_heatmap(self) -> HeatmapPresenter | None:
         run = self._active()
-        return run.shown if run is not None and isinstance(run.shown, ShownHeatmap) else None
+        return run.shown if run is not None and isinstance(run.shown, HeatmapPresenter) else None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer
 
-from viewer.overlays.result_file import ResultFile
+from viewer.overlays.files.result_file import ResultFile
 from viewer.recording.events import OverlayChanged, ResultViewed
 
 if TYPE_CHECKING:
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from viewer.overlays.result_at import ResultAt
     from viewer.settings import Settings
+    from viewer.ui.overlays.controller import OverlaysController
     from viewer.ui.overlays.overlay import Overlay
-    from viewer.ui.overlays.part import OverlaysPart
     from viewer.ui.recording.control import RecordingControl
     from viewer.ui.recording.pane_recording import PaneRecording
 
@@ -34,7 +34,7 @@ class RecordedOverlays(QObject):
 
     def __init__(
         self,
-        overlays: OverlaysPart,
+        overlays: OverlaysController,
         control: RecordingControl,
         settings: Callable[[], Settings],
         parent: QObject,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from viewer.projects.finding import (
+from viewer.studies.finding import (
     MOST_OPENED,
     MOST_OPENED_UNASKED,
     find_slides,
@@ -16,8 +16,8 @@ from viewer.projects.finding import (
     project_slides,
     taking_places,
 )
-from viewer.projects.project import Project, adding_slides, slide_path
-from viewer.projects.project_file import (
+from viewer.studies.project import Project, adding_slides, slide_path
+from viewer.studies.project_file import (
     ProjectError,
     change_project,
     create_project,
@@ -25,13 +25,13 @@ from viewer.projects.project_file import (
     project_folder,
     read_project,
 )
-from viewer.ui.background import Background
+from viewer.ui.background_runner import BackgroundRunner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from viewer.projects.project import Change, ProjectSlide
+    from viewer.studies.project import Change, ProjectSlide
 
 _log = logging.getLogger(__name__)
 _LOOK_MS = 3000
@@ -57,8 +57,8 @@ class OpenProject(QObject):
         self.is_searching = False
         self._seen_ns = 0
         self._unwritten = 0
-        self._disk = Background("project", 1, self)
-        self._search = Background("find slides", 1, self)
+        self._disk = BackgroundRunner("project", 1, self)
+        self._search = BackgroundRunner("find slides", 1, self)
         self._look = QTimer(self, interval=_LOOK_MS)
         self._look.timeout.connect(self._look_at_file)
 

@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.projects.project import STATES
+from viewer.studies.project import STATES
 from viewer.ui.projects.project_model import (
     MISSING,
     STATE_ICONS,
@@ -35,7 +35,7 @@ from viewer.ui.widgets import KeyedList
 if TYPE_CHECKING:
     from PySide6.QtGui import QDragEnterEvent, QDropEvent
 
-    from viewer.projects.project import ProjectSlide
+    from viewer.studies.project import ProjectSlide
     from viewer.ui.projects.open_project import OpenProject
 
 _ASSIGNED = "assigned to "

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from PySide6.QtWidgets import QWidget
 
-    from viewer.projects.project import ProjectSlide
+    from viewer.studies.project import ProjectSlide
     from viewer.ui.projects.open_project import OpenProject
 
 PICTURE_SIZE = QSize(76, 56)

@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 from viewer.ui.widgets import IconButton
 
 if TYPE_CHECKING:
-    from viewer.projects.forms import Answer, Question
+    from viewer.studies.forms import Answer, Question
 
 _MOST_BUTTONS = 6
 """A choice of more options is a list."""

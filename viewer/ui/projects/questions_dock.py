@@ -17,13 +17,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.projects.forms import is_answered
+from viewer.studies.forms import is_answered
 from viewer.ui.projects.question_fields import QuestionField, field_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from viewer.projects.forms import Answer, Form
+    from viewer.studies.forms import Answer, Form
 
 _NO_FORM = "Open a project with questions, or load a form from a JSON file."
 _NO_SLIDE = "Open a slide to answer the questions for it."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QEvent, QObject, Signal
 
 from viewer.recording.library import Library
-from viewer.ui.background import Background
+from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.recording.pane_recording import PaneRecording
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class RecordingControl(QObject):
         self._folder: Path | None = None
         self._recordings: dict[SlidePane, PaneRecording] = {}
         self._troubles: dict[PaneRecording, str] = {}
-        self._disk = Background("recordings", 1, self)
+        self._disk = BackgroundRunner("recordings", 1, self)
         for pane in panes.panes:
             self._watch(pane)
         panes.pane_added.connect(self._watch)

@@ -14,7 +14,7 @@ from viewer.recording.review.drafting import draft_session
 from viewer.recording.review.prompts import load_template, save_template, studies
 from viewer.recording.session import SessionError
 from viewer.slides.errors import SlideError, TileError
-from viewer.ui.background import Background
+from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.recording.prompt_dialog import PromptDialog
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ class Drafting(QObject):
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
         self._window = window
-        self._work = Background("draft rationales", 1, self)
-        self._disk = Background("prompts", 1, self)
+        self._work = BackgroundRunner("draft rationales", 1, self)
+        self._disk = BackgroundRunner("prompts", 1, self)
         self._cancel: Cancel | None = None
 
     @property

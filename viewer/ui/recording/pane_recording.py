@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from viewer.geometry import View
     from viewer.recording.events import AnyEvent
     from viewer.settings import Settings
-    from viewer.tiles.look import Look
+    from viewer.tiles.display import DisplaySettings
     from viewer.ui.slide_pane import SlidePane
 
 _REST_MS = 120
@@ -127,7 +127,7 @@ class PaneRecording(QObject):
         if point is not None:
             self.recorder.record_pointer(point.x, point.y)
 
-    def _on_look(self, look: Look) -> None:
+    def _on_look(self, look: DisplaySettings) -> None:
         values = {
             name: value.name.lower() if isinstance(value, Enum) else value
             for name, value in asdict(look).items()

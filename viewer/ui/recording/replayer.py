@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from viewer.canvas.layer import Stratum
+from viewer.canvas.layer import LayerOrder
 from viewer.canvas.outline_layer import OutlineLayer
 from viewer.geometry import Point, Size
 from viewer.recording.replay import ReplayClock, recorded_view
@@ -47,7 +47,7 @@ class Replayer(QObject):
         self.clock = ReplayClock(analysis.trace)
         self._shown_index = -1
         pane.view_changed.connect(self._on_view_changed)
-        pane.canvas.add_layer(self._frame, Stratum.TOOLS)
+        pane.canvas.add_layer(self._frame, LayerOrder.TOOLS)
         self.set_follow(follow=True)
         self._show()
 

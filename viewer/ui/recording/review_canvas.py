@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from viewer.canvas.layer import Stratum
+from viewer.canvas.layer import LayerOrder
 from viewer.canvas.numbered_boxes_layer import NumberedBoxesLayer
 from viewer.geometry import Box, Size, View
 
@@ -30,7 +30,7 @@ class ReviewCanvas:
         """Paints on this pane from now on."""
         self.leave()
         self.pane = pane
-        pane.canvas.add_layer(self._boxes, Stratum.TOOLS)
+        pane.canvas.add_layer(self._boxes, LayerOrder.TOOLS)
 
     def leave(self) -> None:
         """Paints nowhere."""

@@ -8,7 +8,7 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QHelpEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from viewer.colours import BAND_COLOURS, UNKNOWN_COLOUR
+from viewer.colors import BAND_COLOURS, UNKNOWN_COLOUR
 from viewer.recording.behaviors import band_of
 
 if TYPE_CHECKING:

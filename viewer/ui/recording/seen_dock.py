@@ -18,9 +18,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.canvas.cell_layer import CellLayer
-from viewer.canvas.layer import Stratum
+from viewer.canvas.layer import LayerOrder
 from viewer.canvas.outline_layer import OutlineLayer
+from viewer.canvas.patch_layer import PatchLayer
 from viewer.canvas.scanpath_layer import ScanpathLayer
 from viewer.geometry import Box
 from viewer.recording.behaviors import BANDS
@@ -48,12 +48,12 @@ class SeenDock(QDockWidget):
         self.setObjectName("seen")
         self._analysis: Analysis | None = None
         self._canvas: SlideCanvas | None = None
-        self._heat, self._scanpath = CellLayer(), ScanpathLayer()
+        self._heat, self._scanpath = PatchLayer(), ScanpathLayer()
         self._unseen = OutlineLayer("#e5484d")
         self._layers = (
-            (self._heat, Stratum.HEATMAPS),
-            (self._unseen, Stratum.OBJECTS),
-            (self._scanpath, Stratum.TOOLS),
+            (self._heat, LayerOrder.HEATMAPS),
+            (self._unseen, LayerOrder.OBJECTS),
+            (self._scanpath, LayerOrder.TOOLS),
         )
         self.title = QLabel(self)
         self.title.setWordWrap(True)

@@ -14,7 +14,7 @@ from viewer.recording.library import Library, SessionSummary
 from viewer.recording.session import SessionError, read_header
 from viewer.slides.known_slides import find
 from viewer.slides.tissue import TissueMask, tissue_mask
-from viewer.ui.background import Background
+from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.recording.export_dialog import ExportDialog
 from viewer.ui.recording.replay_dock import ReplayDock
 from viewer.ui.recording.replayer import Replayer
@@ -44,8 +44,8 @@ class SessionPanels(QObject):
         super().__init__(window)
         self._window = window
         self._control = control
-        self._readers = Background("read sessions", 2, self)
-        self._exporter = Background("export sessions", 1, self)
+        self._readers = BackgroundRunner("read sessions", 2, self)
+        self._exporter = BackgroundRunner("export sessions", 1, self)
         self._replayer = Replayer(self)
         self.sessions = SessionsDock(window)
         self.replay = ReplayDock(self._replayer, window)

@@ -1,0 +1,148 @@
+"""ASAP's XML: polygons, points, rectangles and lines in groups."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as Xml
+
+import shapely
+
+from viewer.annotations.annotation import Annotation, AnnotationClass, by_dimension, repaired
+from viewer.annotations.formats.export_warnings import each_alone
+from viewer.annotations.formats.problems import AnnotationFileError, Problem
+from viewer.annotations.formats.xml_files import parsed, write_xml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from shapely.geometry.base import BaseGeometry
+
+_DEFAULT_COLOUR = "#f4fa58"
+_NO_GROUP = "None"
+_DEPTHS = {"ASAP_Annotations": 0, "Annotations": 1, "AnnotationGroups": 1}
+
+
+def read_asap(path: Path, problems: list[Problem]) -> Iterator[Annotation]:
+    """Reads a file; a group becomes the class of what belongs to it.
+
+    Raises
+    ------
+    AnnotationFileError
+        The file is no XML of ASAP.
+    """
+    root = parsed(path, problems, _DEPTHS, ("Annotation", "Group"))
+    if root.find("Annotations") is None:
+        raise AnnotationFileError(f"{path.name} is no XML of ASAP: it has no Annotations in it.")
+    groups = {
+        group.get("Name", ""): _colour(group) for group in root.iterfind("AnnotationGroups/Group")
+    }
+    for number, each in enumerate(root.iterfind("Annotations/Annotation"), 1):
+        try:
+            geometry = _geometry(each)
+            if not geometry.is_valid:
+                geometry = repaired(geometry)
+                problems.append(Problem(number, "its edges crossed", is_repaired=True))
+        except (ValueError, TypeError, shapely.errors.ShapelyError) as error:
+            problems.append(Problem(number, str(error)))
+            continue
+        colour = _colour(each)
+        group = each.get("PartOfGroup", _NO_GROUP)
+        in_class = None if group == _NO_GROUP else AnnotationClass(group, groups.get(group, colour))
+        usual = _DEFAULT_COLOUR if in_class is None else in_class.colour
+        own = None if colour == usual else colour
+        yield Annotation(geometry, shown_as=in_class, name=each.get("Name", ""), colour=own)
+
+
+def write_asap(path: Path, annotations: Iterable[Annotation]) -> list[Problem]:
+    """Writes what the format can hold; gives what it cannot, such as holes.
+
+    Raises
+    ------
+    OSError
+        It cannot be written; a file that was there is left as it was.
+    """
+    problems: list[Problem] = []
+    root = Xml.Element("ASAP_Annotations")
+    listed, groups = Xml.SubElement(root, "Annotations"), Xml.SubElement(root, "AnnotationGroups")
+    classes: dict[str, str] = {}
+    for number, annotation in each_alone(annotations, problems, ("name", "colour")):
+        in_class = annotation.shown_as
+        if in_class is not None and in_class.name == _NO_GROUP:
+            problems.append(Problem(number, 'its class "None", which here stands for no class'))
+            in_class = None
+        if in_class is not None:
+            classes.setdefault(in_class.name, in_class.colour)
+        colour = annotation.colour or (in_class.colour if in_class else _DEFAULT_COLOUR)
+        parts = _parts(annotation.geometry)
+        if len(parts) > 1:
+            problems.append(Problem(number, "that its parts belong together"))
+        for part in parts:
+            kind, corners = _kind_and_corners(part)
+            if getattr(part, "interiors", ()):
+                problems.append(Problem(number, "its holes, which this format has not"))
+            told = {
+                "Name": annotation.name or f"Annotation {number}",
+                "Type": kind,
+                "PartOfGroup": in_class.name if in_class else _NO_GROUP,
+                "Color": colour.upper(),
+            }
+            places = Xml.SubElement(Xml.SubElement(listed, "Annotation", told), "Coordinates")
+            for order, (x, y) in enumerate(corners):
+                where = {"Order": str(order), "X": f"{x:.2f}", "Y": f"{y:.2f}"}
+                Xml.SubElement(places, "Coordinate", where)
+    for name, colour in classes.items():
+        told = {"Name": name, "PartOfGroup": _NO_GROUP, "Color": colour.upper()}
+        Xml.SubElement(Xml.SubElement(groups, "Group", told), "Attributes")
+    write_xml(path, root)
+    return problems
+
+
+def _colour(told: Xml.Element) -> str:
+    colour = told.get("Color", "").lower()
+    return colour if re.fullmatch("#[0-9a-f]{6}", colour) else _DEFAULT_COLOUR
+
+
+def _geometry(told: Xml.Element) -> BaseGeometry:
+    placed = sorted(told.iterfind("Coordinates/Coordinate"), key=lambda c: int(c.get("Order", 0)))
+    corners = [(float(c.get("X", "nan")), float(c.get("Y", "nan"))) for c in placed]
+    if not corners:
+        raise ValueError("it has no coordinates")
+    match told.get("Type", "Polygon"):
+        case "Dot":
+            geometry: BaseGeometry = shapely.Point(corners[0])
+        case "PointSet":
+            geometry = shapely.MultiPoint(corners)
+        case "Measurement":
+            geometry = shapely.LineString(corners)
+        case _:
+            geometry = shapely.Polygon(corners)
+    if not all(value == value and abs(value) < 1e9 for value in geometry.bounds):
+        raise ValueError("its coordinates are no numbers")
+    return geometry
+
+
+def _parts(geometry: BaseGeometry) -> list[BaseGeometry]:
+    """As the format takes them: several points are one annotation, other parts are each one."""
+    return [
+        whole
+        for each in by_dimension(geometry)
+        for whole in ([each] if isinstance(each, shapely.MultiPoint) else shapely.get_parts(each))
+        if not whole.is_empty and all(math.isfinite(value) for value in whole.bounds)
+    ]
+
+
+def _kind_and_corners(part: BaseGeometry) -> tuple[str, list[tuple[float, float]]]:
+    match part:
+        case shapely.Point():
+            return "Dot", [(part.x, part.y)]
+        case shapely.MultiPoint():
+            return "PointSet", [(point.x, point.y) for point in part.geoms]
+        case shapely.LineString():
+            return "Measurement", [(x, y) for x, y, *_ in part.coords]
+        case shapely.Polygon():
+            return "Polygon", [(x, y) for x, y, *_ in part.exterior.coords][:-1]
+        case _:
+            raise TypeError(f"{part.geom_type} has no place in this format")

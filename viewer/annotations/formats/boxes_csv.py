@@ -1,0 +1,263 @@
+"""Tables of boxes and points with a class and a name, as detectors write and read them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import shapely
+
+from viewer.annotations.annotation import Annotation, AnnotationClass
+from viewer.annotations.formats.export_warnings import each_alone
+from viewer.annotations.formats.packed_files import packed, unpacked
+from viewer.annotations.formats.problems import AnnotationFileError, Problem
+from viewer.colors import class_colour
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from shapely.geometry.base import BaseGeometry
+
+    from viewer.annotations.formats.packed_files import PieceReader
+
+_HEADER = ("x", "y", "width", "height", "class", "name")
+_SPELLINGS: dict[str, str] = {
+    "x0": "x0", "xmin": "x0", "x_min": "x0", "minx": "x0", "left": "x0",
+    "y0": "y0", "ymin": "y0", "y_min": "y0", "miny": "y0", "top": "y0",
+    "x2": "x1", "xmax": "x1", "x_max": "x1", "maxx": "x1", "right": "x1",
+    "y2": "y1", "ymax": "y1", "y_max": "y1", "maxy": "y1", "bottom": "y1",
+    "x": "x", "y": "y", "x_px": "x", "y_px": "y", "centroid_x": "x", "centroid_y": "y",
+    "width": "width", "w": "width", "height": "height", "h": "height",
+    "class": "class", "label": "class", "category": "class", "classification": "class",
+    "class_name": "class", "name": "name", "description": "name", "text": "name",
+}  # fmt: skip
+_CORNERS = ("x0", "y0", "x1", "y1")
+_SIDES = ("x", "y", "width", "height")
+_BARE: dict[bool, dict[str, int]] = {
+    False: {"x": 0, "y": 1, "class": 2},
+    True: {"x0": 0, "y0": 1, "x1": 2, "y1": 3, "class": 4, "name": 5},
+}
+"""Without a header: points of three columns, boxes of more."""
+_PIECE_BYTES = 1 << 16
+_MOST_PX = 1e9
+
+
+def read_csv(path: Path, problems: list[Problem]) -> Iterator[Annotation]:
+    """Reads a table row by row; columns are known by their header, or by their number.
+
+    Further columns become measurements where they hold numbers, notes otherwise.
+
+    Raises
+    ------
+    AnnotationFileError
+        The file has no columns of places.
+    """
+    with unpacked(path, ".csv") as pieces:
+        for piece in pieces:
+            yield from _rows(path.name, piece, problems)
+
+
+def write_csv(path: Path, annotations: Iterable[Annotation]) -> list[Problem]:
+    """Writes x, y, width, height, class, name; a point has neither width nor height.
+
+    Of other shapes the box around them is written, and told.
+
+    Raises
+    ------
+    OSError
+        It cannot be written; a file that was there is left as it was.
+    """
+    problems: list[Problem] = []
+    with (
+        packed(path, ".csv") as file,
+        io.TextIOWrapper(
+            cast("Any", file), "utf-8", errors="replace", newline="", write_through=True
+        ) as text,
+    ):
+        writer = csv.writer(text)
+        writer.writerow(_HEADER)
+        for number, annotation in each_alone(annotations, problems, ("name",)):
+            for part in _points_apart(annotation.geometry, number, problems):
+                if part.is_empty or not all(math.isfinite(value) for value in part.bounds):
+                    problems.append(Problem(number, "it has no place"))
+                    continue
+                writer.writerow((*_place(part), annotation.class_name, annotation.name))
+    return problems
+
+
+def _points_apart(
+    geometry: BaseGeometry, number: int, problems: list[Problem]
+) -> Sequence[BaseGeometry]:
+    if isinstance(geometry, shapely.MultiPoint):
+        problems.append(Problem(number, "that its points belong together"))
+        return shapely.get_parts(geometry).tolist()
+    if not isinstance(geometry, shapely.Point) and not geometry.equals(geometry.envelope):
+        problems.append(Problem(number, "its outline, of which only the box around it is kept"))
+    return [geometry]
+
+
+def _place(geometry: BaseGeometry) -> tuple[object, ...]:
+    if isinstance(geometry, shapely.Point):
+        return _plain(geometry.x), _plain(geometry.y), "", ""
+    x0, y0, x1, y1 = geometry.bounds
+    return _plain(x0), _plain(y0), _plain(x1 - x0), _plain(y1 - y0)
+
+
+def _plain(value: float) -> float | int:
+    rounded = round(value, 2)
+    return int(rounded) if rounded == int(rounded) else rounded
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Where the columns are: those of the format by its words, others by theirs."""
+
+    known: Mapping[str, int]
+    others: Mapping[str, int]
+
+
+def _rows(name: str, piece: PieceReader, problems: list[Problem]) -> Iterator[Annotation]:
+    lines = _lines(piece)
+    first = next(lines, "")
+    rows = csv.reader(_with_first(first, lines), delimiter=_delimiter(first))
+    columns: _Columns | None = None
+    classes: dict[str, AnnotationClass] = {}
+    number = 0
+    while True:
+        try:
+            row = next(rows, None)
+        except csv.Error as error:
+            number += 1
+            problems.append(Problem(number, str(error)))
+            continue
+        if row is None:
+            break
+        if not any(cell.strip() for cell in row):
+            continue
+        if columns is None:
+            columns, is_header = _columns(name, row)
+            if is_header:
+                continue
+        number += 1
+        try:
+            yield _annotation(row, columns, classes, number, problems)
+        except (ValueError, IndexError) as error:
+            problems.append(Problem(number, str(error)))
+    if columns is None:
+        raise AnnotationFileError(f"{name} is no table: it has no rows.")
+    if piece.trouble:
+        problems.append(Problem(number, f"what comes behind it cannot be read ({piece.trouble})"))
+
+
+def _with_first(first: str, others: Iterator[str]) -> Iterator[str]:
+    yield first
+    yield from others
+
+
+def _lines(piece: PieceReader) -> Iterator[str]:
+    rest = b""
+    is_first = True
+    while more := piece(_PIECE_BYTES):
+        *whole, rest = (rest + more).split(b"\n")
+        for line in whole:
+            yield line.removeprefix(b"\xef\xbb\xbf" if is_first else b"").decode(errors="replace")
+            is_first = False
+    if rest:
+        yield rest.removeprefix(b"\xef\xbb\xbf" if is_first else b"").decode(errors="replace")
+
+
+def _delimiter(line: str) -> str:
+    return max(",;\t", key=line.count)
+
+
+def _columns(name: str, row: list[str]) -> tuple[_Columns, bool]:
+    """Where the columns are, and whether this row is the header. Raises AnnotationFileError."""
+    words = [cell.strip().strip('"').lower().replace(" ", "_") for cell in row]
+    if "x2" in words:
+        words = [{"x1": "x0", "y1": "y0"}.get(word, word) for word in words]
+    known: dict[str, int] = {}
+    others: dict[str, int] = {}
+    for index, word in enumerate(words):
+        spelt = _SPELLINGS.get(word, word if word in _CORNERS else "")
+        if spelt and spelt not in known:
+            known[spelt] = index
+        elif word:
+            others[row[index].strip()] = index
+    if all(word in known for word in _CORNERS) or ("x" in known and "y" in known):
+        return _Columns(known, others), True
+    try:
+        [float(cell) for cell in row[:2]]
+    except ValueError:
+        advice = "let its header name x0,y0,x1,y1 or x,y,width,height or x,y"
+        raise AnnotationFileError(f"{name} has no columns of places: {advice}.") from None
+    is_box = len(row) > 3
+    return _Columns(_BARE[is_box], {}), False
+
+
+def _annotation(
+    row: list[str],
+    columns: _Columns,
+    classes: dict[str, AnnotationClass],
+    number: int,
+    problems: list[Problem],
+) -> Annotation:
+    def cell(word: str) -> str:
+        index = columns.known.get(word, len(row))
+        return row[index].strip() if index < len(row) else ""
+
+    class_name = cell("class")
+    if class_name and class_name not in classes:
+        classes[class_name] = AnnotationClass(class_name, class_colour(len(classes)))
+    numbers, notes = _others(row, columns.others)
+    geometry, repair = _shape(cell)
+    if repair:
+        problems.append(Problem(number, repair, is_repaired=True))
+    return Annotation(
+        geometry,
+        shown_as=classes.get(class_name),
+        name=cell("name"),
+        measurements=numbers,
+        metadata=notes,
+    )
+
+
+def _shape(cell: Any) -> tuple[BaseGeometry, str]:
+    if cell("x0"):
+        x0, y0, x1, y1 = (_number(cell(word), word) for word in _CORNERS)
+    else:
+        x0, y0 = _number(cell("x"), "x"), _number(cell("y"), "y")
+        if not cell("width") and not cell("height"):
+            return shapely.Point(x0, y0), ""
+        x1, y1 = x0 + _number(cell("width"), "width"), y0 + _number(cell("height"), "height")
+    if x0 == x1 or y0 == y1:
+        raise ValueError("it has no area")
+    box = shapely.box(min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
+    return box, "" if x0 < x1 and y0 < y1 else "its corners were the wrong way round"
+
+
+def _number(text: str, what: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise ValueError(f'its {what} is no number ("{text[:20]}")') from None
+    if not abs(value) < _MOST_PX:
+        raise ValueError(f"its {what} is no place on a slide")
+    return value
+
+
+def _others(row: list[str], others: Mapping[str, int]) -> tuple[dict[str, float], dict[str, str]]:
+    numbers: dict[str, float] = {}
+    notes: dict[str, str] = {}
+    for name, index in others.items():
+        text = row[index].strip() if index < len(row) else ""
+        if not text:
+            continue
+        try:
+            numbers[name] = float(text)
+        except ValueError:
+            notes[name] = text
+    return numbers, notes

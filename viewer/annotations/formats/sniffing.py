@@ -1,0 +1,98 @@
+"""What a file that may be of annotations holds: what people drew, what a model found, or both."""
+
+from __future__ import annotations
+
+import mmap
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from viewer.annotations.formats.exchange import FORMATS, format_of
+from viewer.annotations.formats.packed_files import unpacked
+from viewer.annotations.formats.problems import AnnotationFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+    from pathlib import Path
+
+# One pattern a spelling: each begins with letters of its own, which makes the search quick.
+_ANNOTATIONS = (
+    re.compile(rb'"objectType"\s*:\s*"annotation"'),
+    re.compile(rb'"object_type"\s*:\s*"annotation"'),
+    re.compile(rb"PathAnnotationObject"),
+)
+_DETECTIONS = (
+    re.compile(rb'"objectType"\s*:\s*"(?:detection|cell|tile)"'),
+    re.compile(rb'"object_type"\s*:\s*"(?:detection|cell|tile)"'),
+    re.compile(rb"Path(?:Detection|Cell|Tile)Object"),
+)
+
+
+_PIECE_BYTES = 1 << 14
+_MOST_UNPACKED_BYTES = 256 << 20
+_X_NAMES = {"x", "x_px", "x0", "xmin", "x_min", "minx", "left", "centroid_x"}
+_X1_NAMES = {"x1", "x2", "xmax", "x_max", "maxx", "right"}
+_CLASS_NAMES = {"class", "label", "category", "classification", "class_name", "name"}
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a file holds; neither where it tells nothing of its objects."""
+
+    has_annotations: bool
+    has_detections: bool
+
+
+_NOTHING = Contents(has_annotations=False, has_detections=False)
+
+
+def contents(path: Path) -> Contents:
+    """By the format and by what the file says of its objects.
+
+    Files of other viewers than QuPath hold annotations; GeoJSON may hold both. What cannot be
+    read holds neither.
+    """
+    try:
+        which = format_of(path)
+    except AnnotationFileError:
+        return _NOTHING
+    if which is FORMATS["csv"]:
+        return Contents(_is_of_boxes(path), has_detections=False)
+    if which is not FORMATS["qupath"]:
+        return Contents(has_annotations=True, has_detections=False)
+    try:
+        with _bytes(path) as data:
+            return Contents(_holds(data, _ANNOTATIONS), _holds(data, _DETECTIONS))
+    except (OSError, ValueError, AnnotationFileError):
+        return _NOTHING
+
+
+def _is_of_boxes(path: Path) -> bool:
+    """Whether the header of a table names places and classes, rather than scores of tiles."""
+    try:
+        with unpacked(path, ".csv") as readers:
+            head = readers[0](_PIECE_BYTES)
+    except AnnotationFileError:
+        return False
+    line = head.split(b"\n", 1)[0].decode(errors="replace").casefold()
+    names = {name.strip(' "\r') for name in re.split("[,;\t]", line)}
+    return bool(names & _X_NAMES and names & (_CLASS_NAMES | _X1_NAMES))
+
+
+def _holds(data: bytes | mmap.mmap, patterns: Iterable[re.Pattern[bytes]]) -> bool:
+    return any(pattern.search(data) for pattern in patterns)
+
+
+@contextmanager
+def _bytes(path: Path) -> Generator[bytes | mmap.mmap]:
+    """All of a file, mapped; of a packed one its beginning."""
+    if path.suffix.lower() in (".gz", ".zip"):
+        with unpacked(path, "json") as readers:
+            yield readers[0](_MOST_UNPACKED_BYTES)
+    else:
+        with (
+            path.open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+        ):
+            yield mapped

@@ -1,0 +1,1 @@
+"""Label masks, their outlines, and training tiles made of them."""

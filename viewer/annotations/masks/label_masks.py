@@ -1,0 +1,255 @@
+"""Annotations as label masks: pictures whose values are classes or single regions."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import shapely
+import tifffile
+
+from viewer.annotations.formats.export_warnings import each_alone
+from viewer.annotations.formats.problems import Problem
+from viewer.annotations.masks.label_strips import LabelPainter
+from viewer.annotations.masks.mask_legend import Label, Legend, legend_path, text_of
+from viewer.annotations.masks.png_strips import write_grey_png
+from viewer.whole_file import whole_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from shapely.geometry.base import BaseGeometry
+
+    from viewer.annotations.annotation import Annotation
+
+MASK_SUFFIXES = (".png", ".tif", ".tiff")
+MOST_PNG_PX = 1 << 29
+"""Readers hold a PNG whole."""
+_TILE_PX = 512
+_STRIP_PX = 256
+_COARSEST_PX = 1024
+_MOST_LABELS_IN_TIFF = 10_000
+"""More are only in the legend beside."""
+
+
+class MaskError(Exception):
+    """A mask that cannot be made as asked; `str()` is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class MaskPlace:
+    """The slide that a mask lies on, and how fine it is to be.
+
+    Attributes
+    ----------
+    slide_px
+        Width and height at level 0.
+    slide_mpp_um
+        Of level 0, in x and y; None where unknown.
+    mpp_um
+        Of the mask; that of level 0 by default.
+    """
+
+    slide_px: tuple[int, int]
+    slide_mpp_um: tuple[float, float] | None = None
+    mpp_um: float | None = None
+    slide: str = ""
+    slide_identity: str = ""
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Level-0 pixels per pixel of the mask. Raises MaskError."""
+        if self.mpp_um is None:
+            return 1.0, 1.0
+        if self.slide_mpp_um is None:
+            raise MaskError(
+                "It is not known how large a pixel of the slide is: tell its um per pixel, or "
+                "make the mask without a scale, a pixel for each of the slide's."
+            )
+        return self.mpp_um / self.slide_mpp_um[0], self.mpp_um / self.slide_mpp_um[1]
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        x, y = self.scale
+        return max(1, math.ceil(self.slide_px[0] / x)), max(1, math.ceil(self.slide_px[1] / y))
+
+    @property
+    def pixel_um(self) -> tuple[float, float] | None:
+        if self.mpp_um is not None:
+            return self.mpp_um, self.mpp_um
+        return self.slide_mpp_um
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Regions with the values that they have in a mask."""
+
+    regions: list[BaseGeometry]
+    values: list[int]
+    labels: list[Label]
+
+    def painter(self) -> LabelPainter:
+        return LabelPainter(self.regions, self.values)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.min_scalar_type(len(self.labels))
+
+
+def labelled(
+    annotations: Iterable[Annotation], problems: list[Problem], *, by_instance: bool = False
+) -> Labelled:
+    """Gives each class a value, or each annotation; lines and points have no area and are told."""
+    regions: list[BaseGeometry] = []
+    values: list[int] = []
+    labels: list[Label] = []
+    known: dict[str, int] = {}
+    for number, annotation in each_alone(annotations, [], ()):
+        geometry = annotation.geometry
+        if not isinstance(geometry, shapely.Polygon | shapely.MultiPolygon) or geometry.is_empty:
+            problems.append(Problem(number, f"a {geometry.geom_type} has no area"))
+            continue
+        which = annotation.shown_as
+        key = str(len(labels)) if by_instance else annotation.class_name
+        if key not in known:
+            known[key] = len(labels) + 1
+            labels.append(
+                Label(
+                    known[key],
+                    annotation.class_name,
+                    which.colour if which else "",
+                    str(annotation.id) if by_instance else "",
+                    annotation.name if by_instance else "",
+                )
+            )
+        regions.append(geometry)
+        values.append(known[key])
+    return Labelled(regions, values, labels)
+
+
+def _unheard(_: float) -> None:
+    """Nobody wants to know how far it is."""
+
+
+def write_mask(
+    path: Path,
+    annotations: Iterable[Annotation],
+    place: MaskPlace,
+    *,
+    by_instance: bool = False,
+    tell: Callable[[float], None] = _unheard,
+) -> tuple[Legend, list[Problem]]:
+    """Writes a PNG, or an OME-TIFF with a pyramid, and the legend beside it, strip by strip.
+
+    Parameters
+    ----------
+    tell
+        Is called with the share that is done; what it raises stops all.
+
+    Raises
+    ------
+    MaskError
+        The name tells no format, or the mask does not fit it.
+    OSError
+        It cannot be written; files that were there are left as they were.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in MASK_SUFFIXES:
+        raise MaskError(f"{path.name} does not tell its format: let it end in .png or .ome.tif.")
+    problems: list[Problem] = []
+    told = labelled(annotations, problems, by_instance=by_instance)
+    width, height = place.size_px
+    legend = Legend(
+        "instances" if by_instance else "classes", (width, height), place.scale, place.pixel_um,
+        place.slide, place.slide_identity, place.slide_px, len(told.labels), told.labels,
+    )  # fmt: skip
+    if suffix == ".png" and (width * height > MOST_PNG_PX or len(told.labels) > 0xFFFF):
+        raise MaskError(
+            f"A mask of {width} x {height} pixels and {len(told.labels)} values is too large for a "
+            "PNG: choose a name that ends in .ome.tif, or a coarser scale."
+        )
+    with whole_file(legend_path(path)) as legend_part, whole_file(path) as part:
+        legend_part.write_bytes(text_of(legend))
+        if suffix == ".png":
+            _write_png(part, told, legend, tell)
+        else:
+            _write_tiff(part, told, legend, tell)
+    return legend, problems
+
+
+def _write_png(part: Path, told: Labelled, legend: Legend, tell: Callable[[float], None]) -> None:
+    painter = told.painter()
+    width, height = legend.size_px
+
+    def strips() -> Iterator[NDArray[Any]]:
+        for top in range(0, height, _STRIP_PX):
+            tell(top / height)
+            size = width, min(_STRIP_PX, height - top)
+            yield painter.painted(0, top, size, legend.scale, told.dtype)
+
+    with part.open("wb") as file:
+        write_grey_png(file, legend.size_px, strips(), legend.mpp_um[0] if legend.mpp_um else None)
+
+
+def _write_tiff(part: Path, told: Labelled, legend: Legend, tell: Callable[[float], None]) -> None:
+    painter = told.painter()
+    width, height = legend.size_px
+    halvings = max(0, math.ceil(math.log2(max(width, height) / _COARSEST_PX)))
+    common: dict[str, Any] = {
+        "dtype": told.dtype, "tile": (_TILE_PX, _TILE_PX), "compression": "zlib",
+        "photometric": "minisblack",
+    }  # fmt: skip
+    whole, begun = sum(0.25**level for level in range(halvings + 1)), 0.0
+    is_big = width * height * told.dtype.itemsize > 1 << 31
+    with tifffile.TiffWriter(part, ome=True, bigtiff=is_big) as writer:
+        for level in range(halvings + 1):
+            size = max(1, width >> level), max(1, height >> level)
+            scale = (
+                legend.scale[0] * width / size[0],
+                legend.scale[1] * height / size[1],
+            )
+            first = {"subifds": halvings, "metadata": _ome_of(legend)}
+            of_level: dict[str, Any] = common | ({"subfiletype": 1} if level else first)
+            share = 0.25**level / whole
+            tiles = _tiles(
+                painter, size, scale, told.dtype,
+                lambda part, begun=begun, share=share: tell(begun + part * share),
+            )  # fmt: skip
+            writer.write(tiles, shape=(size[1], size[0]), **of_level)
+            begun += share
+
+
+def _tiles(
+    painter: LabelPainter,
+    size: tuple[int, int],
+    scale: tuple[float, float],
+    dtype: np.dtype[Any],
+    tell: Callable[[float], None],
+) -> Iterator[NDArray[Any]]:
+    """Row by row, all of full size as TIFF wants them; a row of tiles is painted at once."""
+    columns = math.ceil(size[0] / _TILE_PX)
+    for top in range(0, size[1], _TILE_PX):
+        tell(top / size[1])
+        strip = painter.painted(0, top, (columns * _TILE_PX, _TILE_PX), scale, dtype)
+        strip[size[1] - top :] = 0
+        strip[:, size[0] :] = 0
+        for column in range(columns):
+            yield np.ascontiguousarray(strip[:, column * _TILE_PX : (column + 1) * _TILE_PX])
+
+
+def _ome_of(legend: Legend) -> dict[str, Any]:
+    """What the OME-XML tells: the scale, and the legend as its description."""
+    if legend.label_count > _MOST_LABELS_IN_TIFF:
+        legend = msgspec.structs.replace(legend, labels=[])
+    told: dict[str, Any] = {"axes": "YX", "Description": msgspec.json.encode(legend).decode()}
+    if legend.mpp_um:
+        told |= {
+            "PhysicalSizeX": legend.mpp_um[0], "PhysicalSizeXUnit": "µm",
+            "PhysicalSizeY": legend.mpp_um[1], "PhysicalSizeYUnit": "µm",
+        }  # fmt: skip
+    return told

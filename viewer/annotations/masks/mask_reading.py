@@ -1,0 +1,244 @@
+"""Label masks read back as regions, strip by strip."""
+
+from __future__ import annotations
+
+import math
+import struct
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as Xml
+
+import imagecodecs
+import numpy as np
+import shapely
+import tifffile
+from PIL import Image
+
+from viewer.annotations.annotation import Annotation, AnnotationClass
+from viewer.annotations.formats.problems import AnnotationFileError, Problem
+from viewer.annotations.masks.label_masks import MOST_PNG_PX
+from viewer.annotations.masks.mask_legend import Label, Legend, legend_beside, legend_of
+from viewer.annotations.masks.outlines import joined, outlines_of
+from viewer.colors import class_colour
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from uuid import UUID
+
+    from numpy.typing import NDArray
+    from shapely.geometry.base import BaseGeometry
+
+_STRIP_PX = 256
+_MOST_STRIP_BYTES = 1 << 30
+_PNG_HEADER = struct.Struct(">8s4x4sIIBB")
+_GREY, _PALETTE = 0, 3
+
+
+def read_mask(
+    path: Path, problems: list[Problem], *, by_instance: bool | None = None
+) -> Iterator[Annotation]:
+    """Regions of a mask in level-0 pixels, by the legend beside it or in it.
+
+    Without a legend a pixel is taken for one of the slide, and that is told.
+
+    Parameters
+    ----------
+    by_instance
+        Whether each value is one region; otherwise the areas of a value are regions of a class.
+        As the legend says by default, else by classes up to 8 bits and by instances above.
+
+    Raises
+    ------
+    AnnotationFileError
+        It is no mask that can be read.
+    """
+    strips = _Strips(path, problems)
+    legend = legend_beside(path)
+    if legend is None or legend.size_px != strips.size_px:
+        legend = strips.own_legend
+    if legend is None:
+        reason = "its scale: it has no legend, so a pixel of it is taken for one of the slide"
+        problems.append(Problem(0, reason, is_repaired=True))
+    if by_instance is None:
+        by_instance = strips.is_wide if legend is None else legend.of == "instances"
+    regions = _Regions(legend, by_instance)
+    for top, labels in strips.each():
+        yield from regions.taken(top, labels)
+    yield from regions.rest()
+
+
+class _Regions:
+    """Puts together what the edges of strips cut."""
+
+    def __init__(self, legend: Legend | None, by_instance: bool) -> None:
+        self._labels: dict[int, Label] = (
+            {label.value: label for label in legend.labels} if legend else {}
+        )
+        self._scale = np.array(legend.scale if legend else (1.0, 1.0))
+        self._by_instance = by_instance
+        self._cut: dict[int, list[BaseGeometry]] = {}
+
+    def taken(self, top: int, labels: NDArray[Any]) -> Iterator[Annotation]:
+        shapes, values = outlines_of(labels)
+        if not len(shapes):
+            return
+        bounds = shapely.bounds(shapes)
+        is_cut = (bounds[:, 1] == 0) | (bounds[:, 3] == len(labels)) | self._by_instance
+        moved = shapely.transform(shapes, lambda places: places + np.array((0, top)))
+        for shape, value, cut in zip(moved, values.tolist(), is_cut.tolist(), strict=True):
+            if cut:
+                self._cut.setdefault(value, []).append(shape)
+            else:
+                yield self._annotation(shape, value)
+
+    def rest(self) -> Iterator[Annotation]:
+        for value, shapes in self._cut.items():
+            whole = joined(shapes)
+            if self._by_instance:
+                yield self._annotation(whole, value)
+            else:
+                for part in shapely.get_parts(whole).tolist():
+                    yield self._annotation(part, value)
+
+    def _annotation(self, shape: BaseGeometry, value: int) -> Annotation:
+        place = shapely.transform(shapely.simplify(shape, 0.0), lambda p: p * self._scale)
+        label = self._labels.get(value)
+        if label is None:
+            which = AnnotationClass(f"Label {value}", class_colour(value - 1))
+            if self._by_instance:
+                return Annotation(place, name=str(value))
+            return Annotation(place, shown_as=which)
+        id_: UUID | None = label.annotation_id
+        told = Annotation(place, shown_as=label.shown_as, name=label.name)
+        return (
+            told if id_ is None else Annotation(place, id_, shown_as=told.shown_as, name=told.name)
+        )
+
+
+class _Strips:
+    """The rows of a mask, some hundreds at a time; each strip uint8 to uint32 (rows, width)."""
+
+    def __init__(self, path: Path, problems: list[Problem]) -> None:
+        self._path = path
+        self._problems = problems
+        self.own_legend: Legend | None = None
+        try:
+            if path.suffix.lower() == ".png":
+                self._png = _png_header(path)
+                width, height, bits, _ = self._png
+                self.size_px, self.is_wide = (width, height), bits > 8
+            else:
+                self._look_at_tiff()
+        except AnnotationFileError:
+            raise
+        except Exception as error:  # a spoilt file can make a parser fail in any way
+            raise self._unreadable(error) from error
+
+    def each(self) -> Iterator[tuple[int, NDArray[Any]]]:
+        """The first row of each strip, and the strip."""
+        if self._path.suffix.lower() != ".png":
+            yield from self._tiff_strips()
+            return
+        try:
+            labels = _png_labels(self._path, self._png)
+        except Exception as error:  # a spoilt file can make a parser fail in any way
+            raise self._unreadable(error) from error
+        for top in range(0, len(labels), _STRIP_PX):
+            yield top, labels[top : top + _STRIP_PX]
+
+    def _unreadable(self, error: Exception) -> AnnotationFileError:
+        return AnnotationFileError(
+            f"{self._path.name} is no label mask that can be read ({error})."
+        )
+
+    def _look_at_tiff(self) -> None:
+        with tifffile.TiffFile(self._path) as file:
+            page = file.pages.first
+            if page.ndim != 2 or page.dtype is None or page.dtype.kind not in "ui":
+                raise AnnotationFileError(
+                    f"{self._path.name} is a picture in colour, not a label mask of whole numbers."
+                )
+            if not len(page.dataoffsets) == len(page.databytecounts) == math.prod(page.chunked):
+                raise AnnotationFileError(
+                    f"{self._path.name} is damaged: its pieces do not make up its size."
+                )
+            rows = _rows_at_once(page)
+            if page.imagewidth * rows * page.dtype.itemsize > _MOST_STRIP_BYTES:
+                raise AnnotationFileError(
+                    f"{self._path.name} is stored in pieces that are too large: save it in tiles."
+                )
+            self.size_px = page.imagewidth, page.imagelength
+            self.is_wide = page.dtype.itemsize > 1
+            self.own_legend = _legend_in(file.ome_metadata or page.description)
+
+    def _tiff_strips(self) -> Iterator[tuple[int, NDArray[Any]]]:
+        with tifffile.TiffFile(self._path) as file:
+            page: Any = file.pages.first
+            rows = _rows_at_once(page)
+            strip = np.zeros((min(rows, page.imagelength), page.imagewidth), page.dtype)
+            top = 0
+            for index, (offset, size) in enumerate(
+                zip(page.dataoffsets, page.databytecounts, strict=True)
+            ):
+                try:
+                    file.filehandle.seek(offset)
+                    data = file.filehandle.read(size) if size else None
+                    segment, (_, _, y, x, _), _ = page.decode(data, index)
+                    if segment is None:
+                        continue
+                    piece = segment.reshape(segment.shape[-3:-1])
+                except Exception as error:  # a spoilt file can make a parser fail in any way
+                    self._problems.append(Problem(index + 1, f"a tile of the mask ({error})"))
+                    continue
+                while y >= top + rows:
+                    yield top, strip
+                    top += rows
+                    strip = np.zeros(
+                        (min(rows, page.imagelength - top), page.imagewidth), page.dtype
+                    )
+                part = strip[y - top :, x:]
+                height, width = min(len(part), len(piece)), min(part.shape[1], piece.shape[1])
+                part[:height, :width] = piece[:height, :width]
+            yield top, strip
+
+
+def _rows_at_once(page: Any) -> int:
+    if page.is_tiled:
+        return page.tilelength
+    rows = max(1, page.rowsperstrip)
+    return rows * max(1, _STRIP_PX // rows)
+
+
+def _legend_in(description: str) -> Legend | None:
+    try:
+        root = Xml.fromstring(description)  # noqa: S314 - expat refuses expanding entities
+    except (Xml.ParseError, ValueError):
+        return legend_of(description)
+    for told in root.iter():
+        if told.tag.endswith("}Description") and told.text:
+            return legend_of(told.text)
+    return None
+
+
+def _png_header(path: Path) -> tuple[int, int, int, int]:
+    """Width, height, bits and kind of colour. Raises AnnotationFileError and OSError."""
+    with path.open("rb") as file:
+        head = file.read(_PNG_HEADER.size)
+    if len(head) < _PNG_HEADER.size:
+        raise AnnotationFileError(f"{path.name} is no PNG: it is too short.")
+    signature, name, width, height, bits, colour = _PNG_HEADER.unpack(head)
+    if signature != b"\x89PNG\r\n\x1a\n" or name != b"IHDR":
+        raise AnnotationFileError(f"{path.name} is no PNG.")
+    if colour not in (_GREY, _PALETTE):
+        raise AnnotationFileError(f"{path.name} is a picture in colour, not a label mask.")
+    if width * height > MOST_PNG_PX:
+        raise AnnotationFileError(f"{path.name} is too large for a PNG mask: use an OME-TIFF.")
+    return width, height, bits, colour
+
+
+def _png_labels(path: Path, header: tuple[int, int, int, int]) -> NDArray[Any]:
+    if header[3] == _PALETTE:
+        with Image.open(path) as picture:
+            return np.asarray(picture)
+    labels = np.asarray(imagecodecs.png_decode(path.read_bytes()))
+    return labels.reshape(labels.shape[:2])

@@ -1,0 +1,300 @@
+"""Fields of a slide with their label masks, as folders that networks are trained from."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import imagecodecs
+import msgspec
+import numpy as np
+
+from viewer import __version__
+from viewer.annotations.formats.problems import Problem
+from viewer.annotations.masks.label_masks import MaskError, MaskPlace, labelled
+from viewer.annotations.masks.mask_legend import Legend, text_of
+from viewer.geometry import Box
+from viewer.slides.errors import TileError
+from viewer.slides.region import read_region
+from viewer.whole_file import whole_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from viewer.annotations.annotation import Annotation
+    from viewer.annotations.masks.label_masks import Labelled
+    from viewer.annotations.masks.label_strips import LabelPainter
+    from viewer.slides.source import SlideSource
+
+MANIFEST, SETTINGS, LEGEND = "manifest.csv", "tiles.json", "legend.json"
+IMAGES, MASKS = "images", "masks"
+_AHEAD = 4
+"""Tiles in work for each thread."""
+_COLUMNS: tuple[str, ...] = (
+    "image", "mask", "x0_px", "y0_px", "x1_px", "y1_px", "tile_px", "mpp_um_x", "mpp_um_y",
+    "annotated_share", "classes", "slide", "slide_identity", "annotations", "annotations_sha256",
+    "made_with",
+)  # fmt: skip
+
+
+class TilesError(Exception):
+    """Tiles that cannot be made as asked; `str()` is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class TileOptions:
+    """What is cut.
+
+    Attributes
+    ----------
+    mpp_um
+        Of a pixel of the tiles; that of level 0 by default.
+    stride_px
+        From one tile to the next; the side of a tile by default.
+    least_share
+        The part of a tile that must be annotated, 0 to 1; with 0 all of the slide is cut.
+    slide_mpp_um
+        Of level 0, where it is known better than the slide tells.
+    """
+
+    mpp_um: float | None = None
+    tile_px: int = 256
+    stride_px: int | None = None
+    least_share: float = 0.05
+    by_instance: bool = False
+    slide_mpp_um: float | None = None
+    threads: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotationsOrigin:
+    """The file that the annotations are from."""
+
+    name: str
+    sha256: str
+
+
+def origin_of_drawn(annotations: Iterable[Annotation], name: str) -> AnnotationsOrigin:
+    """Of annotations that are in no file: the checksum of their ids, classes and shapes."""
+    digest = sha256()
+    for annotation in annotations:
+        digest.update(annotation.id.bytes)
+        digest.update(f"{annotation.class_name}\0".encode())
+        digest.update(annotation.geometry.wkb)
+    return AnnotationsOrigin(name, digest.hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
+class TilesReport:
+    """How many tiles there are, how many of them were there already, and what went wrong."""
+
+    tiles: int
+    kept: int
+    problems: list[Problem]
+
+
+def cut_tiles(
+    source: SlideSource,
+    annotations: Iterable[Annotation],
+    folder: Path,
+    options: TileOptions,
+    origin: AnnotationsOrigin,
+    tell: Callable[[float], None] | None = None,
+) -> TilesReport:
+    """Writes pairs of PNG files, a legend and a table of the pairs; goes on where it was stopped.
+
+    Parameters
+    ----------
+    tell
+        Is called tile by tile with the share of the slide that is done; what it raises stops all,
+        and the folder is one to go on with.
+
+    Raises
+    ------
+    TilesError
+        The folder holds something else, or tiles that were cut otherwise.
+    MaskError
+        The scale is not known.
+    OSError
+        Something cannot be written.
+    """
+    level = source.levels[0]
+    own = options.slide_mpp_um
+    place = MaskPlace(
+        (level.width_px, level.height_px),
+        (own, own) if own else source.info.optics.mpp_um, options.mpp_um,
+        source.path.name, source.info.identity,
+    )  # fmt: skip
+    problems: list[Problem] = []
+    told = labelled(annotations, problems, by_instance=options.by_instance)
+    if len(told.labels) > 0xFFFF:
+        raise MaskError("More than 65,535 values do not fit a PNG: cut tiles by class.")
+    _begin(folder, options, place, origin)
+    _write_legend(folder, told, place, by_instance=options.by_instance)
+    cutter = _Cutter(source, folder, told, told.painter(), place, options)
+    rows: list[dict[str, object]] = []
+    kept = 0
+    for (_, top), tile in _in_threads(cutter.cut, cutter.places(), options.threads):
+        if tell is not None:
+            tell(top / place.size_px[1])
+        if tile is None:
+            continue
+        if isinstance(tile, Problem):
+            problems.append(tile)
+            continue
+        kept += tile.was_there
+        rows.append(tile.row)
+    _write_manifest(folder / MANIFEST, rows, place, origin)
+    return TilesReport(len(rows), kept, problems)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tile:
+    row: dict[str, object]
+    was_there: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Cutter:
+    source: SlideSource
+    folder: Path
+    told: Labelled
+    painter: LabelPainter
+    place: MaskPlace
+    options: TileOptions
+
+    def places(self) -> Iterator[tuple[int, int]]:
+        """The left and top of the tiles in pixels of their scale; the last ends at the edge."""
+        width, height = self.place.size_px
+        side, stride = self.options.tile_px, self.options.stride_px or self.options.tile_px
+        for top in _starts(height, side, stride):
+            for left in _starts(width, side, stride):
+                if self.options.least_share == 0 or self.painter.touched(self._bounds(left, top)):
+                    yield left, top
+
+    def cut(self, at: tuple[int, int]) -> _Tile | Problem | None:
+        """None where too little of it is annotated."""
+        left, top = at
+        side = self.options.tile_px
+        mask = self.painter.painted(left, top, (side, side), self.place.scale, self.told.dtype)
+        share = np.count_nonzero(mask) / mask.size
+        if share < self.options.least_share:
+            return None
+        name = f"{self.source.path.stem}_{left}_{top}.png"
+        image_path, mask_path = self.folder / IMAGES / name, self.folder / MASKS / name
+        was_there = image_path.exists() and mask_path.exists()
+        x0, y0, x1, y1 = self._bounds(left, top)
+        if not was_there:
+            try:
+                image = read_region(self.source, Box(x0, y0, x1, y1), side, side)
+            except TileError as error:
+                return Problem(0, f"the tile at {x0:.0f}, {y0:.0f}: {error}")
+            _write_png(image_path, image)
+            _write_png(mask_path, mask)
+        row: dict[str, object] = {
+            "image": f"{IMAGES}/{name}", "mask": f"{MASKS}/{name}",
+            "x0_px": round(x0, 2), "y0_px": round(y0, 2), "x1_px": round(x1, 2),
+            "y1_px": round(y1, 2), "tile_px": side, "annotated_share": round(share, 4),
+            "classes": self._shares(mask),
+        }  # fmt: skip
+        return _Tile(row, was_there)
+
+    def _bounds(self, left: int, top: int) -> tuple[float, float, float, float]:
+        (x, y), side = self.place.scale, self.options.tile_px
+        return left * x, top * y, (left + side) * x, (top + side) * y
+
+    def _shares(self, mask: NDArray[Any]) -> str:
+        """Such as "Stroma=0.25;Tumor=0.5"."""
+        shares: dict[str, float] = {}
+        for value, count in zip(*np.unique(mask, return_counts=True), strict=True):
+            if value:
+                name = self.told.labels[int(value) - 1].class_name or "No class"
+                shares[name] = shares.get(name, 0.0) + int(count) / mask.size
+        return ";".join(f"{name}={share:.4g}" for name, share in sorted(shares.items()))
+
+
+def _starts(length: int, side: int, stride: int) -> list[int]:
+    last = max(0, length - side)
+    starts = list(range(0, last + 1, stride))
+    return starts if starts[-1] == last else [*starts, last]
+
+
+def _in_threads(
+    work: Callable[[tuple[int, int]], _Tile | Problem | None],
+    places: Iterator[tuple[int, int]],
+    threads: int,
+) -> Iterator[tuple[tuple[int, int], _Tile | Problem | None]]:
+    """Each place and what came of it, in order, never many ahead of the oldest not done."""
+    waiting: deque[tuple[tuple[int, int], Future[_Tile | Problem | None]]] = deque()
+    with ThreadPoolExecutor(threads, "tiles") as pool:
+        try:
+            for at in places:
+                waiting.append((at, pool.submit(work, at)))
+                if len(waiting) >= threads * _AHEAD:
+                    begun, task = waiting.popleft()
+                    yield begun, task.result()
+            while waiting:
+                begun, task = waiting.popleft()
+                yield begun, task.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _begin(folder: Path, options: TileOptions, place: MaskPlace, origin: AnnotationsOrigin) -> None:
+    """Makes the folder, or sees that it is one to go on with. Raises TilesError, OSError."""
+    told = asdict(options) | {"slide": place.slide_identity, "annotations": origin.sha256}
+    del told["threads"]
+    text = msgspec.json.format(msgspec.json.encode(told), indent=1)
+    settings = folder / SETTINGS
+    if settings.exists():
+        if settings.read_bytes() != text:
+            raise TilesError(
+                f"{folder} holds tiles of another slide, other annotations or other settings: "
+                "choose another folder."
+            )
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise TilesError(f"{folder} is not empty: choose a new folder for the tiles.")
+    for inner in (IMAGES, MASKS):
+        (folder / inner).mkdir(parents=True, exist_ok=True)
+    if not settings.exists():
+        with whole_file(settings) as part:
+            part.write_bytes(text)
+
+
+def _write_legend(folder: Path, told: Labelled, place: MaskPlace, *, by_instance: bool) -> None:
+    legend = Legend(
+        "instances" if by_instance else "classes", place.size_px, place.scale, place.pixel_um,
+        place.slide, place.slide_identity, place.slide_px, len(told.labels), told.labels,
+    )  # fmt: skip
+    with whole_file(folder / LEGEND) as part:
+        part.write_bytes(text_of(legend))
+
+
+def _write_manifest(
+    path: Path, rows: list[dict[str, object]], place: MaskPlace, origin: AnnotationsOrigin
+) -> None:
+    x, y = place.pixel_um or (math.nan, math.nan)
+    common: dict[str, object] = {
+        "mpp_um_x": "" if math.isnan(x) else f"{x:.6g}",
+        "mpp_um_y": "" if math.isnan(y) else f"{y:.6g}",
+        "slide": place.slide, "slide_identity": place.slide_identity, "annotations": origin.name,
+        "annotations_sha256": origin.sha256, "made_with": f"Coverslip {__version__}",
+    }  # fmt: skip
+    with whole_file(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, _COLUMNS)
+        writer.writeheader()
+        writer.writerows(row | common for row in rows)
+
+
+def _write_png(path: Path, pixels: NDArray[Any]) -> None:
+    data = imagecodecs.png_encode(np.ascontiguousarray(pixels), level=6)
+    with whole_file(path) as part:
+        part.write_bytes(data)

@@ -1,0 +1,268 @@
+"""What menus do to chosen annotations: each act gives the step that carries it out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import shapely
+
+from viewer.annotations import editing
+from viewer.annotations.annotation import CREATED, MODIFIED, Annotation, AnnotationClass
+from viewer.annotations.document import Change, Edit, adding, changing, removing
+from viewer.annotations.editing import EmptyShapeError
+from viewer.geometry import Box
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from shapely.geometry.base import BaseGeometry
+
+
+_SHIFT_SHARE = 0.02
+"""Of its larger side by which a duplicate lies beside what it was made from."""
+
+
+class ActError(Exception):
+    """An act that what is chosen does not allow; `str()` is one sentence."""
+
+
+def is_region(annotation: Annotation) -> bool:
+    """Whether it covers an area."""
+    return int(shapely.get_dimensions(annotation.geometry)) == 2
+
+
+def is_line(annotation: Annotation) -> bool:
+    """Whether it is a line or lines."""
+    return int(shapely.get_dimensions(annotation.geometry)) == 1
+
+
+# Shapes and shapes ---------------------------------------------------------------------------
+
+
+def merge(chosen: Sequence[Annotation], author: str) -> Edit:
+    """One annotation, the lowest, in the place of all of one kind of shape.
+
+    Raises
+    ------
+    ActError
+        Fewer than two, or regions together with lines or points.
+    """
+    first, *others = _at_least_two(chosen, "merge")
+    if len({int(shapely.get_dimensions(each.geometry)) for each in chosen}) > 1:
+        raise ActError("Only regions with regions, lines with lines or points with points merge.")
+    shape = editing.merged(each.geometry for each in chosen)
+    return _with_removals("Merge", first, shape, others, author)
+
+
+def subtract(chosen: Sequence[Annotation], author: str) -> Edit:
+    """The lowest region without what the others cover; the others stay.
+
+    Raises
+    ------
+    ActError
+        Fewer than two regions, or nothing would be left.
+    """
+    first, *others = _at_least_two(_regions(chosen), "subtract")
+    shape = _tried(lambda: editing.without(first.geometry, (each.geometry for each in others)))
+    return changing("Subtract", [(first, _reshaped(first, shape, author))])
+
+
+def intersect(chosen: Sequence[Annotation], author: str) -> Edit:
+    """The lowest region becomes what all of them cover; the others go.
+
+    Raises
+    ------
+    ActError
+        Fewer than two regions, or they have nothing in common.
+    """
+    first, *others = _at_least_two(_regions(chosen), "intersect")
+    shape = _tried(lambda: _area(editing.common(each.geometry for each in chosen)))
+    return _with_removals("Intersect", first, shape, others, author)
+
+
+def split(chosen: Sequence[Annotation], author: str) -> Edit:
+    """Regions in pieces along the chosen lines, which go.
+
+    Raises
+    ------
+    ActError
+        Not a region and a line, or no line goes right through a region.
+    """
+    lines = [each for each in chosen if is_line(each)]
+    regions = _regions(chosen)
+    if not lines or not regions:
+        raise ActError("Choose a region and a line that goes right through it.")
+    cuts = [
+        part
+        for line in lines
+        for part in editing.parts(line.geometry)
+        if isinstance(part, shapely.LineString)
+    ]
+    changes: list[Change] = []
+    for region in regions:
+        pieces = editing.parts(region.geometry)
+        before = len(pieces)
+        for cut in cuts:
+            pieces = [part for piece in pieces for part in editing.split_by(piece, cut)]
+        if len(pieces) == before:
+            continue
+        largest, *rest = sorted(pieces, key=lambda piece: -piece.area)
+        changes.append(Change(region, _reshaped(region, largest, author)))
+        changes += [Change(None, _new(region, piece, author)) for piece in rest]
+    if not changes:
+        raise ActError("The line does not go right through a chosen region: draw it longer.")
+    return Edit("Split", (*changes, *removing("", lines).changes))
+
+
+def reshape(
+    label: str,
+    chosen: Iterable[Annotation],
+    edit: Callable[[BaseGeometry], BaseGeometry],
+    author: str,
+) -> Edit:
+    """Each with the shape that `edit` makes of its own.
+
+    Raises
+    ------
+    ActError
+        Nothing would be left of one.
+    """
+    pairs = [(each, _tried(lambda each=each: edit(each.geometry))) for each in chosen]
+    return changing(
+        label,
+        [
+            (each, each if shape.equals(each.geometry) else _reshaped(each, shape, author))
+            for each, shape in pairs
+        ],
+    )
+
+
+# What is said of them ------------------------------------------------------------------------
+
+
+def set_class(chosen: Iterable[Annotation], which: AnnotationClass | None, author: str) -> Edit:
+    """All of one class; None takes theirs away."""
+    return changing(
+        "Set class",
+        [
+            (each, each if each.shown_as == which else replace(each, shown_as=which).signed(author))
+            for each in chosen
+        ],
+    )
+
+
+def set_locked(chosen: Iterable[Annotation], *, locked: bool) -> Edit:
+    """All locked, or none."""
+    label = "Lock" if locked else "Unlock"
+    return changing(label, [(each, replace(each, is_locked=locked)) for each in chosen])
+
+
+def recolour_class(held: Iterable[Annotation], which: AnnotationClass, name: str) -> Edit:
+    """Those of the class `name` are of the class `which` instead: another name or colour of it."""
+    return changing(
+        "Change class",
+        [(each, replace(each, shown_as=which)) for each in held if each.class_name == name],
+    )
+
+
+# More of them --------------------------------------------------------------------------------
+
+
+def duplicate(chosen: Sequence[Annotation], author: str) -> Edit:
+    """The same once more, a little beside."""
+    size = max((_side(each) for each in chosen), default=0.0)
+    shift = max(1.0, size * _SHIFT_SHARE)
+    return adding(
+        "Duplicate",
+        [_moved(each, shift, shift, author) for each in chosen],
+    )
+
+
+def paste(pasted: Sequence[Annotation], slide: Box, author: str) -> Edit:
+    """Annotations from elsewhere with ids of their own, brought onto the slide.
+
+    What would lie beside the slide altogether is moved to its middle, all by the same way.
+    """
+    shapes = [each.geometry for each in pasted]
+    if not shapes:
+        return Edit("Paste", ())
+    x0, y0, x1, y1 = shapely.total_bounds(shapes).tolist()
+    dx = dy = 0.0
+    if not Box(x0, y0, x1, y1).intersects(slide):
+        dx, dy = slide.center.x - (x0 + x1) / 2, slide.center.y - (y0 + y1) / 2
+    return adding("Paste", [_moved(each, dx, dy, author) for each in pasted])
+
+
+def whole_slide(slide: Box, which: AnnotationClass | None, author: str) -> Edit:
+    """One rectangle over all of the slide, locked so that it is not dragged by accident."""
+    shape = shapely.box(slide.x0, slide.y0, slide.x1, slide.y1)
+    whole = Annotation(shape, shown_as=which, name="Whole slide", is_locked=True)
+    return adding("Whole slide", [whole.signed(author)])
+
+
+def taken_in(label: str, read: Iterable[Annotation], known: Callable[[object], bool]) -> Edit:
+    """What a file holds, in one step; an id that is known already is given anew."""
+    seen: set[object] = set()
+    taken: list[Annotation] = []
+    for each in read:
+        if each.id in seen or known(each.id):
+            each = replace(each, id=uuid4())
+        seen.add(each.id)
+        taken.append(each)
+    return adding(label, taken)
+
+
+# ---------------------------------------------------------------------------------------------
+
+
+def _at_least_two(chosen: Sequence[Annotation], what: str) -> Sequence[Annotation]:
+    if len(chosen) < 2:
+        raise ActError(f"Choose two or more regions to {what} (Shift and click adds one).")
+    return chosen
+
+
+def _regions(chosen: Iterable[Annotation]) -> list[Annotation]:
+    return [each for each in chosen if is_region(each)]
+
+
+def _area(shape: BaseGeometry) -> BaseGeometry:
+    if int(shapely.get_dimensions(shape)) < 2:
+        raise EmptyShapeError
+    return shape
+
+
+def _tried(edit: Callable[[], BaseGeometry]) -> BaseGeometry:
+    try:
+        return edit()
+    except EmptyShapeError as error:
+        raise ActError(str(error)) from error
+
+
+def _reshaped(annotation: Annotation, shape: BaseGeometry, author: str) -> Annotation:
+    return replace(annotation, geometry=shape, is_ellipse=False).signed(author)
+
+
+def _new(annotation: Annotation, shape: BaseGeometry, author: str) -> Annotation:
+    """Another with the same said of it, made now."""
+    told = {k: text for k, text in annotation.metadata.items() if k not in (CREATED, MODIFIED)}
+    other = replace(annotation, geometry=shape, id=uuid4(), is_locked=False, metadata=told)
+    return replace(other, is_ellipse=False).signed(author)
+
+
+def _moved(annotation: Annotation, dx: float, dy: float, author: str) -> Annotation:
+    other = _new(annotation, editing.moved(annotation.geometry, dx, dy), author)
+    return replace(other, is_ellipse=annotation.is_ellipse)
+
+
+def _with_removals(
+    label: str, first: Annotation, shape: BaseGeometry, others: Iterable[Annotation], author: str
+) -> Edit:
+    change = Change(first, _reshaped(first, shape, author))
+    return Edit(label, (change, *removing("", others).changes))
+
+
+def _side(annotation: Annotation) -> float:
+    x0, y0, x1, y1 = annotation.geometry.bounds
+    return max(x1 - x0, y1 - y0)

@@ -1,0 +1,1 @@
+"""How annotations are kept between two openings of a slide."""

@@ -1,0 +1,305 @@
+"""Keeps what is drawn: a thread that writes each step to the slide's file within a second."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from viewer.annotations.document import adding
+from viewer.annotations.storage.fallback import spill, take_spilled
+from viewer.annotations.storage.store import (
+    AnnotationStore,
+    AnnotationStoreError,
+    Stamped,
+    salvaged,
+)
+from viewer.folders import data_folder, name_of_slide
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from viewer.annotations.annotation import Annotation
+    from viewer.annotations.document import Edit
+
+_log = logging.getLogger(__name__)
+
+_GATHER_S = 0.05
+"""Steps that come in a row share a transaction."""
+_LOOK_S = 1.0
+"""How often others' changes of the file are looked for, and a refused write is tried again."""
+_CLOSE_WAIT_S = 10.0
+
+
+def annotations_path(identity: str, slide: Path | None = None, *, beside: bool = False) -> Path:
+    """The file of a slide; it need not exist.
+
+    With `beside`, next to the slide, unless its folder cannot be written to.
+    """
+    if beside and slide is not None and os.access(slide.parent, os.W_OK):
+        return slide.with_name(f"{slide.name}.annotations.sqlite")
+    name = name_of_slide(identity)
+    return data_folder() / "annotations" / f"{name}.sqlite"
+
+
+@dataclass(slots=True)
+class OpenedAnnotations:
+    """What a slide's file held, and the file itself for `Autosave`.
+
+    Attributes
+    ----------
+    lock
+        None where another window has it: then nothing can be changed here.
+    notice
+        What the user should know, in a sentence; "" where all is well.
+    """
+
+    annotations: list[Annotation]
+    store: AnnotationStore
+    lock: FileLock | None
+    notice: str = ""
+
+    @property
+    def is_read_only(self) -> bool:
+        return self.lock is None
+
+    def close(self) -> None:
+        """Lets go of a file that is not wanted after all."""
+        self.store.close()
+        if self.lock is not None:
+            self.lock.release()
+
+
+def open_annotations(path: Path) -> OpenedAnnotations:
+    """Opens a slide's file, made when absent; waits for the disk.
+
+    What can be read of a damaged file goes to a new one, and the damaged one is kept.
+
+    Raises
+    ------
+    AnnotationStoreError
+        It cannot be opened; one sentence says why.
+    """
+    try:
+        lock = _locked(path)
+    except OSError as error:
+        raise AnnotationStoreError(
+            f"The annotations in {path} cannot be opened ({error}): check that its folder can be"
+            " written to."
+        ) from error
+    try:
+        if lock is None:
+            store = _store_of_another(path)
+            notice = "Another window draws on this slide: what it draws is shown, not changed."
+            return OpenedAnnotations(store.annotations()[0], store, None, notice)
+        return _opened(path, lock)
+    except BaseException:
+        if lock is not None:
+            lock.release()
+        raise
+
+
+class Autosave:
+    """Writes steps in a thread of its own.
+
+    Parameters
+    ----------
+    on_trouble
+        One sentence while steps cannot be written, "" when they can again; from the thread.
+    on_reloaded
+        All annotations, when another window or program changed the file; from the thread.
+    on_taken_over
+        The window that drew on the slide is gone, and this one may; from the thread.
+    """
+
+    def __init__(
+        self,
+        opened: OpenedAnnotations,
+        on_trouble: Callable[[str], object],
+        on_reloaded: Callable[[list[Annotation]], object],
+        on_taken_over: Callable[[], object],
+    ) -> None:
+        self.path = opened.store.path
+        self._store, self._lock = opened.store, opened.lock
+        self._on_trouble = on_trouble
+        self._on_reloaded = on_reloaded
+        self._on_taken_over = on_taken_over
+        self._waiting: list[Stamped] = []
+        self._change = threading.Condition()
+        self._is_closing = False
+        self._trouble = ""
+        self._thread = threading.Thread(target=self._serve, name="autosave", daemon=True)
+        self._thread.start()
+
+    def put(self, step: Edit, author: str = "") -> None:
+        """Takes a step that was done; returns at once."""
+        with self._change:
+            self._waiting.append(Stamped.now(step, author))
+            self._change.notify_all()
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether all that was put is on the disk."""
+        with self._change:
+            return not self._waiting
+
+    def flush(self, timeout_s: float = _CLOSE_WAIT_S) -> bool:
+        """Waits until all that was put is on the disk; False when that takes too long."""
+        with self._change:
+            return self._change.wait_for(lambda: not self._waiting, timeout_s)
+
+    def close(self) -> bool:
+        """Writes what is left and lets go of the file; False when it could not be written."""
+        with self._change:
+            self._is_closing = True
+            self._change.notify_all()
+        self._thread.join(_CLOSE_WAIT_S)
+        return self.is_saved
+
+    # In the thread ---------------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        try:
+            while self._turn():
+                pass
+        finally:
+            self._store.close()
+            if self._lock is not None:
+                self._lock.release()
+
+    def _turn(self) -> bool:
+        """Writes what waits or looks what others did; False at the end."""
+        with self._change:
+            self._change.wait_for(lambda: self._waiting or self._is_closing, _LOOK_S)
+            is_closing, has_work = self._is_closing, bool(self._waiting)
+        if self._lock is None:
+            self._look()
+            return not is_closing
+        if not has_work:
+            self._look()
+            return not is_closing
+        if not is_closing:
+            time.sleep(_GATHER_S)
+        if self._write():
+            return True
+        if is_closing:
+            self._spill()
+            return False
+        time.sleep(_LOOK_S)
+        return True
+
+    def _write(self) -> bool:
+        with self._change:
+            steps = tuple(self._waiting)
+        try:
+            beside = self._store.put_back() if self._store.was_replaced else None
+            self._store.write(steps)
+        except (sqlite3.Error, OSError) as error:
+            self._tell(
+                f"Annotations cannot be saved in {self.path.parent} ({error}): free some room or"
+                " bring the drive back, and keep this window open until then."
+            )
+            return False
+        with self._change:
+            del self._waiting[: len(steps)]
+            self._change.notify_all()
+        replaced = f"Another program replaced the file of annotations: its file is {beside}."
+        self._tell("" if beside is None else replaced)
+        return True
+
+    def _spill(self) -> None:
+        """At the end of a window whose disk is still full."""
+        try:
+            spill(self.path, self._waiting)
+        except (sqlite3.Error, OSError) as error:
+            _log.error("annotations of %s are lost: %s", self.path, error)
+            return
+        with self._change:
+            self._waiting.clear()
+
+    def _look(self) -> None:
+        """What another window or program did to the file meanwhile."""
+        try:
+            if self._lock is None:
+                self._take_over()
+            if self._lock is not None and self._store.was_replaced:
+                self._store.put_back()
+            elif self._store.was_changed:
+                self._on_reloaded(self._store.annotations()[0])
+        except (sqlite3.Error, OSError) as error:
+            _log.warning("looking at %s failed: %s", self.path, error)
+
+    def _take_over(self) -> None:
+        lock = _locked(self.path)
+        if lock is None:
+            return
+        store = AnnotationStore(self.path)
+        self._store.close()
+        self._store, self._lock = store, lock
+        self._on_reloaded(store.annotations()[0])
+        self._on_taken_over()
+
+    def _tell(self, trouble: str) -> None:
+        if trouble != self._trouble:
+            self._trouble = trouble
+            self._on_trouble(trouble)
+
+
+def _locked(path: Path) -> FileLock | None:
+    """The right to write; None where another window has it. It ends with the process."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path.with_name(f"{path.name}.lock"), thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return None
+    return lock
+
+
+def _store_of_another(path: Path) -> AnnotationStore:
+    """Of a window that may be making the file this very moment."""
+    until = time.monotonic() + _LOOK_S
+    while True:
+        try:
+            return AnnotationStore(path, read_only=True)
+        except (AnnotationStoreError, sqlite3.OperationalError) as error:
+            if time.monotonic() > until:
+                raise AnnotationStoreError(
+                    f"The annotations in {path} cannot be opened ({error}): close the other window."
+                ) from error
+        time.sleep(0.02)
+
+
+def _opened(path: Path, lock: FileLock) -> OpenedAnnotations:
+    try:
+        store = AnnotationStore(path)
+        annotations, lost = store.annotations()
+    except sqlite3.DatabaseError as error:
+        return _mended(path, lock, error)
+    spilled = take_spilled(store)
+    if spilled:
+        annotations, lost = store.annotations()
+    notices = [
+        f"{lost} annotations of this slide cannot be understood; they are kept." if lost else "",
+        f"{spilled} changes that the disk refused last time are here again." if spilled else "",
+    ]
+    return OpenedAnnotations(annotations, store, lock, " ".join(filter(None, notices)))
+
+
+def _mended(path: Path, lock: FileLock, error: Exception) -> OpenedAnnotations:
+    _log.error("%s is damaged: %s", path, error)
+    annotations, beside = salvaged(path)
+    store = AnnotationStore(path)
+    store.write([Stamped.now(adding("Recover", annotations))])
+    notice = (
+        f"The file of this slide's annotations was damaged: {len(annotations)} could be read;"
+        f" the damaged file is kept as {beside}."
+    )
+    return OpenedAnnotations(annotations, store, lock, notice)

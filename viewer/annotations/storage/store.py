@@ -1,0 +1,310 @@
+"""The file that keeps a slide's annotations: SQLite, a transaction a write, with its versions."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import time
+import zlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import msgspec
+
+from viewer.annotations.document import Change, Edit
+from viewer.annotations.storage.packing import packed, unpacked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from viewer.annotations.annotation import Annotation
+    from viewer.annotations.document import Document
+
+_VERSION = 1
+_MOST_HISTORY_BYTES = 256 << 20
+"""Of what versions take; beyond it the oldest are forgotten."""
+_TABLES = """
+CREATE TABLE IF NOT EXISTS annotation (
+    id BLOB PRIMARY KEY, place INTEGER NOT NULL, body BLOB
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS annotation_place ON annotation (place);
+CREATE TABLE IF NOT EXISTS step (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, at_utc TEXT NOT NULL, author TEXT NOT NULL,
+    label TEXT NOT NULL, changed INTEGER NOT NULL, before BLOB NOT NULL
+);
+"""
+# Without the index each new row would look through all others for the highest place.
+# A removed annotation keeps its row, without a body, for its place in the order of drawing.
+# `before` of a step: what each annotation was that it changed, as compressed MessagePack.
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_before = msgspec.msgpack.Decoder(list[tuple[bytes, bytes | None]]).decode
+
+
+class AnnotationStoreError(Exception):
+    """A file of annotations that cannot be opened; `str()` is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamped:
+    """A step with when it was done (ISO 8601) and by whom."""
+
+    step: Edit
+    at_utc: str
+    author: str = ""
+
+    @classmethod
+    def now(cls, step: Edit, author: str = "") -> Stamped:
+        """Done at this moment."""
+        return cls(step, datetime.now(UTC).isoformat(timespec="milliseconds"), author)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """The annotations as they were before a step.
+
+    Attributes
+    ----------
+    changed
+        How many annotations the step changed.
+    """
+
+    number: int
+    at_utc: str
+    author: str
+    label: str
+    changed: int
+
+
+class AnnotationStore:
+    """One open file; used by one thread at a time.
+
+    Raises
+    ------
+    AnnotationStoreError
+        A newer Coverslip made the file, or it cannot be made.
+    sqlite3.DatabaseError
+        It is damaged.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self.path = path
+        try:
+            if not read_only:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            self._database = _connected(path, read_only=read_only)
+        except (OSError, sqlite3.OperationalError) as error:
+            raise AnnotationStoreError(
+                f"The annotations in {path} cannot be opened ({error}): check the drive."
+            ) from error
+        try:
+            (version,) = self._database.execute("PRAGMA user_version").fetchone()
+            if version > _VERSION:
+                raise AnnotationStoreError(
+                    f"The annotations in {path} were made by a newer Coverslip: update this one."
+                )
+            if not read_only:
+                self._database.executescript(_TABLES)
+                self._database.execute(f"PRAGMA user_version = {_VERSION}")
+            total = self._database.execute("SELECT SUM(LENGTH(before)) FROM step").fetchone()
+            self._history_bytes = total[0] or 0
+        except BaseException:
+            self._database.close()
+            raise
+        self._file = _file_id(path)
+        self._seen = self._data_version()
+
+    def close(self) -> None:
+        self._database.close()
+
+    def annotations(self) -> tuple[list[Annotation], int]:
+        """All annotations in the order of drawing, and how many could not be understood."""
+        found: list[Annotation] = []
+        lost = 0
+        rows = self._database.execute(
+            "SELECT body FROM annotation WHERE body IS NOT NULL ORDER BY place"
+        )
+        for (body,) in rows:
+            try:
+                found.append(unpacked(body))
+            except ValueError:
+                lost += 1
+        return found, lost
+
+    def write(self, steps: Sequence[Stamped]) -> None:
+        """Keeps steps, all or none.
+
+        Raises
+        ------
+        sqlite3.Error
+            The disk is full, or gone: nothing is changed.
+        """
+        added = 0
+        with self._transaction() as database:
+            for stamped in steps:
+                for change in stamped.step.changes:
+                    body = None if change.after is None else packed(change.after)
+                    database.execute(
+                        "INSERT INTO annotation VALUES "
+                        "(?, (SELECT COALESCE(MAX(place), 0) + 1 FROM annotation), ?) "
+                        "ON CONFLICT (id) DO UPDATE SET body = excluded.body",
+                        (change.id.bytes, body),
+                    )
+                before = _before(stamped.step)
+                added += len(before)
+                database.execute(
+                    "INSERT INTO step (at_utc, author, label, changed, before) "
+                    "VALUES (?, ?, ?, ?, ?)",
+                    (
+                        stamped.at_utc,
+                        stamped.author,
+                        stamped.step.label,
+                        len(stamped.step.changes),
+                        before,
+                    ),
+                )
+            self._forget_oldest(database, self._history_bytes + added)
+        total = self._database.execute("SELECT SUM(LENGTH(before)) FROM step").fetchone()
+        self._history_bytes = total[0] or 0
+
+    def changed(self) -> list[tuple[UUID, Annotation | None]]:
+        """Everything that was ever put, in the order of drawing; None where it was removed."""
+        rows = self._database.execute("SELECT id, body FROM annotation ORDER BY place")
+        return [(UUID(bytes=id_), body and unpacked(body)) for id_, body in rows]
+
+    def versions(self) -> list[Version]:
+        """What can be brought back, the newest first."""
+        rows = self._database.execute(
+            "SELECT number, at_utc, author, label, changed FROM step ORDER BY number DESC"
+        )
+        return [Version(*row) for row in rows]
+
+    def then(self, number: int) -> dict[UUID, Annotation | None]:
+        """What was otherwise before a version's step: annotations as they were, None if absent."""
+        found: dict[UUID, Annotation | None] = {}
+        rows = self._database.execute(
+            "SELECT before FROM step WHERE number >= ? ORDER BY number", (number,)
+        )
+        for (raw,) in rows:
+            for id_, body in _decode_before(zlib.decompress(raw)):
+                found.setdefault(UUID(bytes=id_), None if body is None else unpacked(body))
+        return found
+
+    # Others at the file ----------------------------------------------------------------------
+
+    @property
+    def was_changed(self) -> bool:
+        """Whether another program wrote to the file since this was last asked."""
+        seen, self._seen = self._seen, self._data_version()
+        return seen != self._seen
+
+    @property
+    def was_replaced(self) -> bool:
+        """Whether another file, or none, is where this one was."""
+        return _file_id(self.path) != self._file
+
+    def put_back(self) -> Path | None:
+        """Writes all anew to where it was; what took its place is kept beside, and told.
+
+        Raises
+        ------
+        OSError, sqlite3.Error
+            It cannot be written.
+        """
+        beside = _set_aside(self.path, "foreign")
+        copy = _connected(self.path, read_only=False)
+        self._database.backup(copy)
+        self._database.close()
+        self._database = copy
+        self._file, self._seen = _file_id(self.path), self._data_version()
+        return beside
+
+    # -----------------------------------------------------------------------------------------
+
+    def _data_version(self) -> int:
+        return self._database.execute("PRAGMA data_version").fetchone()[0]
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._database
+            self._database.execute("COMMIT")
+        except BaseException:
+            # After a full disk SQLite may have rolled back by itself.
+            with contextlib.suppress(sqlite3.Error):
+                self._database.execute("ROLLBACK")
+            raise
+
+    @staticmethod
+    def _forget_oldest(database: sqlite3.Connection, total_bytes: int) -> None:
+        while total_bytes > _MOST_HISTORY_BYTES:
+            oldest = database.execute(
+                "SELECT number, LENGTH(before) FROM step ORDER BY number LIMIT 1"
+            ).fetchone()
+            if oldest is None:
+                return
+            database.execute("DELETE FROM step WHERE number = ?", oldest[:1])
+            total_bytes -= oldest[1]
+
+
+def bringing_back(document: Document, then: dict[UUID, Annotation | None], label: str) -> Edit:
+    """The step that makes a document as it was, from `AnnotationStore.then`."""
+    pairs = ((document.get(id_), before) for id_, before in then.items())
+    return Edit(label, tuple(Change(now, before) for now, before in pairs if now != before))
+
+
+def salvaged(path: Path) -> tuple[list[Annotation], Path | None]:
+    """What can still be read of a damaged file, which is set aside; where it lies now."""
+    found: list[Annotation] = []
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(_raw(path)) as database:
+        for (body,) in database.execute("SELECT body FROM annotation WHERE body IS NOT NULL"):
+            with contextlib.suppress(ValueError):
+                found.append(unpacked(body))
+    return found, _set_aside(path, "damaged")
+
+
+def _connected(path: Path, *, read_only: bool) -> sqlite3.Connection:
+    database = _raw(path, read_only=read_only)
+    if not read_only:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+    return database
+
+
+def _raw(path: Path, *, read_only: bool = True) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
+    # Handed from the thread that opens to the one that writes.
+    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5)
+
+
+def _before(step: Edit) -> bytes:
+    told = [
+        (change.id.bytes, None if change.before is None else packed(change.before))
+        for change in step.changes
+    ]
+    return zlib.compress(_encode(told), 1)
+
+
+def _file_id(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _set_aside(path: Path, why: str) -> Path | None:
+    """Renames a file out of the way; its journals, which are of no use without it, go."""
+    for end in ("-wal", "-shm"):
+        path.with_name(path.name + end).unlink(missing_ok=True)
+    beside = path.with_name(f"{path.stem}.{why}-{time.strftime('%Y%m%d-%H%M%S')}{path.suffix}")
+    try:
+        os.replace(path, beside)
+    except FileNotFoundError:
+        return None
+    return beside

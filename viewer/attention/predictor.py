@@ -1,0 +1,175 @@
+"""A trained predictor at work on an open slide, without a window."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+
+from viewer.attention.patches import embedded_cells, known_cells
+from viewer.attention.proposing import ExpectedAttention, proposals
+from viewer.inference.architectures.where_to_look import WhereToLook
+from viewer.inference.bundle import BundleError
+from viewer.inference.loading import load_module
+from viewer.inference.model_library import all_models
+from viewer.inference.plan import block_grid
+from viewer.inference.running import known_mpp_um
+from viewer.overlays.patch_features import CELLS
+from viewer.slides.tissue import tissue_mask
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from viewer.attention.proposing import Proposal
+    from viewer.geometry import Size
+    from viewer.inference.bundle import ModelBundle
+    from viewer.overlays.patch_feature_map import PatchFeatureMap
+    from viewer.slides.source import SlideSource
+
+
+class PredictorError(Exception):
+    """A slide that cannot be predicted on; `str()` is one sentence."""
+
+
+class Predictor:
+    """Reads a slide's low magnification and tells where readers would look.
+
+    Raises
+    ------
+    BundleError
+        The bundle is no predictor, or its weights do not fit.
+    """
+
+    def __init__(self, bundle: ModelBundle) -> None:
+        if bundle.task != "attention":
+            raise BundleError(
+                f"{bundle.name} does not tell where to look: its task is {bundle.task}, not "
+                "attention."
+            )
+        module = load_module(bundle, torch.device("cpu"))
+        if not isinstance(module, WhereToLook):
+            raise BundleError(f"{bundle.name} is not of the architecture where-to-look.")
+        self.bundle = bundle
+        self._module = module
+        self.magnifications = magnifications_of(bundle)
+        self._box_um = [(float(w), float(h)) for w, h in module.box_um]
+
+    def expected(self, source: SlideSource, mpp_um: float | None = None) -> ExpectedAttention:
+        """How attention is expected to spread over a slide; takes seconds, so for a thread.
+
+        Parameters
+        ----------
+        mpp_um
+            Micrometres per level-0 pixel, where the file does not tell.
+
+        Raises
+        ------
+        PredictorError
+            The slide tells no scale.
+        TileError
+            It cannot be read.
+        """
+        scale = mpp_um or known_mpp_um(source)
+        if scale is None:
+            raise PredictorError(
+                f"{source.path.name} does not tell its pixel size, and a predictor is fed a fixed "
+                "um/px: set it in the window first."
+            )
+        about = self.bundle.description
+        grid = block_grid(source, about, scale)
+        known = known_cells(grid, tissue_mask(source))
+        cells = embedded_cells(source, grid, known, self._module.encoder, about.normalisation)
+        with torch.inference_mode():
+            told = self._module.judged(torch.from_numpy(cells)[None].float())[0].numpy()
+        told[:, ~known] = np.nan
+        return expected_attention(
+            told, self.magnifications, self._box_um, grid.side / CELLS, grid.slide, scale
+        )
+
+    def proposals(
+        self, source: SlideSource, k: int = 8, mpp_um: float | None = None
+    ) -> list[Proposal]:
+        """The fields that are worth going to, the best first; raises as `expected` does."""
+        return proposals(self.expected(source, mpp_um), k)
+
+
+def find_predictor(name: str = "") -> Predictor:
+    """A predictor among the models at hand, by name; without one the last that was added.
+
+    Raises
+    ------
+    BundleError
+        There is none.
+    """
+    bundles = [bundle for bundle in all_models() if bundle.task == "attention"]
+    for bundle in reversed(bundles):
+        if name.casefold() in ("", bundle.name.casefold(), bundle.folder.name.casefold()):
+            return Predictor(bundle)
+    wanted = f'no predictor "{name}"' if name else "no predictor of where to look"
+    raise BundleError(
+        f"There is {wanted}: make one with `coverslip train behavior` and add it with "
+        "`coverslip models add`."
+    )
+
+
+def expected_attention(
+    told: NDArray[np.floating],
+    magnifications: tuple[float | None, ...],
+    box_um: list[tuple[float, float]],
+    cell_px: float,
+    slide: Size,
+    mpp_um: float,
+) -> ExpectedAttention:
+    """Shares that add up to 1, from logits (bands, rows, columns) with NaN where unknown.
+
+    Parameters
+    ----------
+    box_um
+        Width and height of the usual box of each band.
+    mpp_um
+        Micrometres per level-0 pixel.
+    """
+    powers = np.exp(told.astype(np.float64) - np.nanmax(told, initial=-np.inf))
+    shares = (powers / max(float(np.nansum(powers)), 1e-12)).astype(np.float32)
+    box_px = tuple((width / mpp_um, height / mpp_um) for width, height in box_um)
+    return ExpectedAttention(shares, magnifications, box_px, cell_px, slide)
+
+
+def expected_of(
+    found: PatchFeatureMap, bundle: ModelBundle, box_um: list[tuple[float, float]]
+) -> ExpectedAttention:
+    """Of what the engine has found so far, as if that were all of the slide."""
+    told = np.moveaxis(found.values.astype(np.float32), 2, 0)
+    return expected_attention(
+        told, magnifications_of(bundle), box_um, found.cell, found.grid.slide, found.mpp_um
+    )
+
+
+def magnifications_of(bundle: ModelBundle) -> tuple[float | None, ...]:
+    """Of the bands of a predictor: its classes are named "10x" and so on."""
+    return tuple(_magnification(name) for name, _ in bundle.colours)
+
+
+def box_sizes_um(bundle: ModelBundle) -> list[tuple[float, float]]:
+    """Width and height of each band's usual box, out of the weights' file alone.
+
+    Raises
+    ------
+    BundleError
+        The file has none.
+    """
+    try:
+        with safe_open(bundle.weights_path, "np") as weights:
+            sizes = weights.get_tensor("box_um")
+    except (OSError, SafetensorError) as error:
+        raise BundleError(f"The weights of {bundle.name} tell no sizes of boxes.") from error
+    return [(float(width), float(height)) for width, height in sizes]
+
+
+def _magnification(name: str) -> float | None:
+    try:
+        return float(name.removesuffix("x"))
+    except ValueError:
+        return None

@@ -1,0 +1,124 @@
+"""Slides with their readings, as cells: what training and evaluation work on."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from viewer.attention.patches import known_cells
+from viewer.attention.readings import BehaviourError, located, reading_of
+from viewer.inference.plan import block_grid
+from viewer.inference.running import known_mpp_um
+from viewer.overlays.patch_features import CELLS
+from viewer.slides import SlideError, TileError, open_slide
+from viewer.slides.tissue import tissue_mask
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from viewer.attention.readings import Reading
+    from viewer.inference.bundle import ModelDescription
+    from viewer.overlays.blocks import BlockGrid
+    from viewer.recording.session import SessionHeader
+    from viewer.slides.source import SlideSource
+    from viewer.slides.tissue import TissueMask
+
+
+@dataclass(frozen=True, slots=True)
+class SlideRead:
+    """A slide that was read, open.
+
+    Attributes
+    ----------
+    mpp_um
+        Micrometres per level-0 pixel.
+    known
+        (rows, columns) the cells that a predictor answers for.
+    """
+
+    identity: str
+    source: SlideSource
+    mpp_um: float
+    grid: BlockGrid
+    tissue: TissueMask
+    known: NDArray[np.bool_]
+    readings: list[Reading]
+
+    @property
+    def cell_px(self) -> float:
+        """Side of a cell, level-0 pixels."""
+        return self.grid.side / CELLS
+
+
+def slides_read(
+    headers: Mapping[Path, SessionHeader],
+    places: Sequence[Path],
+    about: ModelDescription,
+    missing: list[str],
+) -> Generator[SlideRead]:
+    """One slide after the other, each closed when the next is asked for.
+
+    Parameters
+    ----------
+    about
+        Of the predictor: it tells the cells.
+    missing
+        Takes a sentence for each slide that is left out.
+
+    Raises
+    ------
+    BehaviourError
+        A session cannot be read.
+    """
+    by_slide: defaultdict[str, list[Path]] = defaultdict(list)
+    for folder, header in headers.items():
+        by_slide[header.slide.identity].append(folder)
+    paths = located(by_slide, places)
+    for identity, folders in sorted(by_slide.items()):
+        name = next((headers[each].slide.name for each in folders if headers[each].slide.name), "")
+        told = name or f"The slide {identity[:12]}"
+        if identity not in paths:
+            missing.append(f"{told} was not found: tell where it lies with --slides.")
+            continue
+        try:
+            source = open_slide(paths[identity])
+        except SlideError as error:
+            missing.append(str(error))
+            continue
+        try:
+            yield _slide_read(source, [(each, headers[each]) for each in folders], about)
+        except (TileError, _NoScaleError) as error:
+            missing.append(f"{told} was left out: {error}")
+        finally:
+            source.close()
+
+
+class _NoScaleError(Exception):
+    """A slide without a pixel size."""
+
+
+def _slide_read(
+    source: SlideSource, sessions: list[tuple[Path, SessionHeader]], about: ModelDescription
+) -> SlideRead:
+    scale = known_mpp_um(source)
+    told = (header.slide.optics.mean_mpp_um for _, header in sessions)
+    scale = scale or next((mpp_um for mpp_um in told if mpp_um), None)
+    if scale is None:
+        raise _NoScaleError("it does not tell its pixel size; set it in the window.")
+    grid = block_grid(source, about, scale)
+    tissue = tissue_mask(source)
+    known = known_cells(grid, tissue)
+    readings = [
+        reading_of(folder, header, grid.side / CELLS, known.shape) for folder, header in sessions
+    ]
+    return SlideRead(source.info.identity, source, scale, grid, tissue, known, readings)
+
+
+def none_left(missing: Sequence[str]) -> BehaviourError:
+    """The error where no slide could be used."""
+    return BehaviourError(missing[0] if missing else "There are no slides to work on.")

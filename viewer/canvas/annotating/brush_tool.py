@@ -1,0 +1,228 @@
+"""Regions that are painted: brush and eraser."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
+
+import shapely
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor
+
+from viewer.annotations.editing import EmptyShapeError, brush_mark, merged, simplified, without
+from viewer.canvas.annotating.drawing_tool import DrawingTool, PointerState
+from viewer.canvas.annotating.measures import length_text
+from viewer.canvas.annotating.stroke_preview import StrokePreview
+from viewer.canvas.annotating.stroke_transaction import StrokeTransaction
+from viewer.canvas.annotating.strokes import paint_circle, paint_stroke
+from viewer.geometry import Box, Point
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from PySide6.QtCore import QObject
+    from PySide6.QtGui import QPainter, QPainterPath
+    from shapely.geometry.base import BaseGeometry
+
+    from viewer.annotations.annotation import Annotation
+    from viewer.canvas.annotating.edit_context import EditContext
+    from viewer.canvas.layer import Scene
+
+_ERASED = QColor(40, 40, 40)
+_SLACK_PX = 0.2
+_LEAST_PX, _MOST_PX = 2.0, 2000.0
+_PER_NOTCH = 1.15
+
+
+class RegionTool(DrawingTool):
+    """Each place of a stroke adds a region; Alt takes it away instead.
+
+    A stroke adds to what is chosen where it begins inside it, or with Shift; else it makes a new
+    region.
+    """
+
+    label: ClassVar[str]
+    erases: ClassVar[bool] = False
+
+    def __init__(self, desk: EditContext, parent: QObject | None = None) -> None:
+        super().__init__(desk, parent)
+        self._painted: BaseGeometry | None = None
+        self._last: PointerState | None = None
+        self._targets: list[Annotation] = []
+        self._is_erasing = False
+        self._new: Annotation | None = None
+        self._draft = StrokeTransaction(desk, self.label)
+        self._live = StrokePreview()
+
+    @abstractmethod
+    def mark(self, last: PointerState, now: PointerState) -> BaseGeometry | None:
+        """The region, level 0, of a movement; from a place to itself at the beginning."""
+
+    @property
+    def is_busy(self) -> bool:
+        return self._painted is not None
+
+    @property
+    def targets(self) -> list[UUID]:
+        """What the stroke under way changes; empty for a new region."""
+        return [target.id for target in self._targets]
+
+    def press(self, hand: PointerState) -> None:
+        self._is_erasing = self.erases or hand.alt
+        self._targets = self._erased(hand) if self._is_erasing else self._added_to(hand)
+        if self._is_erasing and not self._targets:
+            self.desk.say("There is nothing to erase here that is not locked.")
+            return
+        self._new, self._draft = None, StrokeTransaction(self.desk, self._label)
+        self._painted, self._last = shapely.Polygon(), hand
+        self._live.clear()
+        self._go_to(hand)
+
+    def move(self, hand: PointerState) -> None:
+        if self._painted is not None:
+            self._go_to(hand)
+        self.changed.emit()
+
+    def release(self, hand: PointerState) -> None:
+        if self._painted is None:
+            return
+        self.keep()
+        self.choose(*([self._new.id] if self._new is not None else self.targets))
+        self._clear()
+
+    def keep(self) -> None:
+        if self._painted is None or self._painted.is_empty or self._last is None:
+            return
+        painted = simplified(self._painted, self._last.reach(_SLACK_PX))
+        try:
+            self._draft.put(self._wanted(painted))
+        except EmptyShapeError:
+            self.desk.say("All of it is covered by others, which are not to be overlapped.")
+
+    def give_up(self) -> None:
+        self._draft.take_back()
+        self._clear()
+
+    def paint(self, painter: QPainter, scene: Scene) -> None:
+        if self._painted is not None and not self._painted.is_empty:
+            self._live.paint(painter, scene, self._painted, self._paint_path)
+
+    # -----------------------------------------------------------------------------------------
+
+    def _paint_path(self, painter: QPainter, path: QPainterPath) -> None:
+        colour = _ERASED if self._is_erasing else self._stroke_colour
+        paint_stroke(painter, path, colour, is_filled=True)
+
+    @property
+    def _label(self) -> str:
+        return "Erase" if self._is_erasing else self.label
+
+    @property
+    def _stroke_colour(self) -> QColor:
+        return QColor(self._targets[0].shown_colour) if self._targets else self.colour
+
+    def _go_to(self, hand: PointerState) -> None:
+        assert self._painted is not None
+        assert self._last is not None
+        region = self.mark(self._last, hand)
+        if region is not None:
+            self._painted = shapely.union(self._painted, region)
+            self._live.touch(region)
+        self._last = hand
+        self.told.emit(f"{self._label}: {self.measured(self._painted)}")
+
+    def _added_to(self, hand: PointerState) -> list[Annotation]:
+        chosen = [each for each in self.desk.selection.changeable if each.geometry.area > 0]
+        if hand.shift:
+            return chosen[-1:]
+        at = shapely.Point(hand.at)
+        return [each for each in chosen if each.geometry.covers(at)][-1:]
+
+    def _erased(self, hand: PointerState) -> list[Annotation]:
+        """What is chosen, else the uppermost under the hand."""
+        chosen = [each for each in self.desk.selection.changeable if each.geometry.area > 0]
+        if chosen:
+            return chosen
+        at = shapely.Point(hand.at)
+        under = [
+            each
+            for each in self.desk.document.inside(Box.around(hand.at, 0, 0))
+            if not each.is_locked and each.geometry.area > 0 and each.geometry.covers(at)
+        ]
+        return under[-1:]
+
+    def _wanted(self, painted: BaseGeometry) -> dict[UUID, Annotation | None]:
+        """What the document is to hold. Raises EmptyShapeError where nothing may be added."""
+        desk = self.desk
+        if self._is_erasing:
+            touched = [each for each in self._targets if each.geometry.intersects(painted)]
+            return {each.id: self._without(each, painted) for each in touched}
+        free = self.desk.spared(painted, self._targets)
+        if self._targets:
+            target = self._targets[0]
+            return {target.id: desk.reshaped(target, merged([target.geometry, free]))}
+        self._new = replace(self._new or desk.new(free), geometry=free)
+        return {self._new.id: self._new}
+
+    def _without(self, annotation: Annotation, painted: BaseGeometry) -> Annotation | None:
+        try:
+            return self.desk.reshaped(annotation, without(annotation.geometry, [painted]))
+        except EmptyShapeError:
+            return None
+
+    def _clear(self) -> None:
+        self._painted = self._last = self._new = None
+        self._targets = []
+        self.told.emit("")
+        self.changed.emit()
+
+
+class BrushTool(RegionTool):
+    """Round; its size stays the same on the screen or on the slide."""
+
+    name = "brush"
+    label = "Brush"
+    hint = "Paint a region. Shift adds to what is chosen, Alt erases, [ and ] resize."
+
+    def radius(self, hand: PointerState) -> float:
+        """In level-0 pixels; a pen's pressure scales it."""
+        options = self.desk.options
+        diameter = options.brush_px if options.brush_on_slide else hand.reach(options.brush_px)
+        return diameter / 2 * hand.pressure
+
+    def mark(self, last: PointerState, now: PointerState) -> BaseGeometry | None:
+        places = [last.at] if last.at == now.at else [last.at, now.at]
+        return brush_mark(places, self.radius(now))
+
+    def wheel(self, hand: PointerState, notches: float) -> bool:
+        self.resize(_PER_NOTCH**notches)
+        return True
+
+    def resize(self, factor: float) -> None:
+        """Makes the brush larger or smaller."""
+        options = self.desk.options
+        options.brush_px = min(max(options.brush_px * factor, _LEAST_PX), _MOST_PX)
+        if self.hand is not None:
+            diameter = 2 * self.radius(self.hand)
+            self.told.emit(f"Brush: {length_text(diameter, self.desk.mpp_um)} wide")
+        self.changed.emit()
+
+    def paint(self, painter: QPainter, scene: Scene) -> None:
+        super().paint(painter, scene)
+        if self.hand is None:
+            return
+        is_erasing = self.erases or bool(self.hand.keys & Qt.KeyboardModifier.AltModifier)
+        now = replace(self.hand, view=scene.view)
+        radius_px = self.radius(now) / scene.view.downsample
+        rim = _ERASED if is_erasing else self.colour
+        paint_circle(painter, Point(*self.hand.screen), radius_px, rim)
+
+
+class EraserTool(BrushTool):
+    """A brush that takes away from what is chosen, else from what it is set down on."""
+
+    name = "eraser"
+    label = "Erase"
+    erases = True
+    hint = "Erase from what is chosen, or from what you begin on. [ and ] resize."

@@ -1,0 +1,254 @@
+"""What all tools that draw have in common: where the hand is, and that no stroke is lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
+from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QTabletEvent, QWheelEvent
+from PySide6.QtWidgets import QGestureEvent
+
+from viewer.annotations.annotation import NO_COLOUR
+from viewer.annotations.editing import snapped
+from viewer.canvas.annotating.measures import area_text, length_text
+from viewer.geometry import Box, Point
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from PySide6.QtGui import QPainter
+    from shapely.geometry.base import BaseGeometry
+
+    from viewer.canvas.annotating.edit_context import EditContext
+    from viewer.canvas.layer import Scene
+    from viewer.geometry import View
+
+DRAG_PX = 4.0
+"""A press that moves less is a click."""
+SNAP_PX = 10.0
+_PAUSE_MS = 1000
+"""A hand that rests this long has the stroke so far kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class PointerState:
+    """Where the hand is and what it holds down.
+
+    Attributes
+    ----------
+    at
+        Level-0 pixels.
+    screen
+        Logical pixels of the canvas.
+    pressure
+        Of a pen, from 0 to 1; 1 for a mouse.
+    """
+
+    at: Point
+    screen: Point
+    view: View
+    keys: Qt.KeyboardModifier
+    pressure: float = 1.0
+
+    @property
+    def shift(self) -> bool:
+        return bool(self.keys & Qt.KeyboardModifier.ShiftModifier)
+
+    @property
+    def alt(self) -> bool:
+        return bool(self.keys & Qt.KeyboardModifier.AltModifier)
+
+    def reach(self, length_px: float) -> float:
+        """A length on the screen in level-0 pixels."""
+        return length_px * self.view.downsample
+
+
+class DrawingTool(QObject):
+    """Turns mouse, pen and keys into calls; a subclass says what they do.
+
+    Also the layer that paints what is being drawn.
+    """
+
+    name: ClassVar[str]
+    cursor: Qt.CursorShape = Qt.CursorShape.CrossCursor
+    hint: ClassVar[str] = ""
+    """What to do with it, one sentence for the status bar."""
+
+    changed = Signal()
+    """There is something new to paint."""
+    told = Signal(str)
+    """What is being drawn measures so much; "" when nothing is."""
+    finished = Signal()
+    """A shape of its own was drawn to its end."""
+
+    def __init__(self, desk: EditContext, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.desk = desk
+        self.hand: PointerState | None = None
+        """Where the hand was last; None off the canvas."""
+        self.is_pressed = False
+        self.lifted: frozenset[UUID] = frozenset()
+        """What the tool paints itself while it changes it."""
+        self.hovered: UUID | None = None
+        """What a press would take."""
+        self._pressure = 1.0
+        self._pause = QTimer(self, singleShot=True, interval=_PAUSE_MS)
+        self._pause.timeout.connect(self.keep)
+
+    # For subclasses --------------------------------------------------------------------------
+
+    def press(self, hand: PointerState) -> None:
+        """The left button, or the pen, went down."""
+
+    def move(self, hand: PointerState) -> None:
+        """The hand moved, pressed or not."""
+
+    def release(self, hand: PointerState) -> None:
+        """The left button came up."""
+
+    def double_click(self, hand: PointerState) -> None:
+        """Two clicks in a row; the first came as a press and a release."""
+
+    def wheel(self, hand: PointerState, notches: float) -> bool:
+        """The wheel with Ctrl; False leaves it to the canvas."""
+        return False
+
+    def wants(self, key: Qt.Key, keys: Qt.KeyboardModifier) -> bool:
+        """Whether a key is for the tool now, although it may also be a command's."""
+        return False
+
+    def key(self, key: Qt.Key) -> None:
+        """A key that was wanted."""
+
+    def keep(self) -> None:
+        """Puts what is drawn so far into the document; the stroke may go on."""
+
+    def put_down(self) -> None:
+        """Another tool is taken up: what is drawn so far is finished as well as it can be."""
+        self.keep()
+
+    def give_up(self) -> None:
+        """Forgets the stroke under way."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a stroke is under way."""
+        return False
+
+    def paint(self, painter: QPainter, scene: Scene) -> None:
+        """What is being drawn."""
+
+    # Qt's events -----------------------------------------------------------------------------
+
+    def take(self, event: QEvent, view: View) -> bool:
+        """As `Tool` asks for."""
+        match event:
+            case QTabletEvent():
+                # Not taken: the mouse event that Qt makes of it comes next, with this pressure.
+                is_up = event.type() == QEvent.Type.TabletRelease
+                self._pressure = 1.0 if is_up else max(event.pressure(), 0.05)
+                return False
+            case QMouseEvent():
+                return self._mouse(event, view)
+            case QWheelEvent() if event.modifiers() & Qt.KeyboardModifier.ControlModifier:
+                at = Point(event.position().x(), event.position().y())
+                hand = PointerState(view.to_slide(at), at, view, event.modifiers())
+                taken = self.wheel(hand, event.angleDelta().y() / 120)
+                if taken:
+                    event.accept()
+                return taken
+            case QKeyEvent():
+                return self._key(event)
+            case QGestureEvent():
+                if self.is_busy and self.is_pressed:
+                    self._let_go()  # a second finger: the hand moves the slide
+                return False
+            case _:
+                if event.type() in (QEvent.Type.FocusOut, QEvent.Type.Hide):
+                    self.keep()
+                elif event.type() == QEvent.Type.Leave:
+                    self.hand = None
+                    self.changed.emit()
+                return False
+
+    def _mouse(self, event: QMouseEvent, view: View) -> bool:
+        at = Point(event.position().x(), event.position().y())
+        hand = PointerState(view.to_slide(at), at, view, event.modifiers(), self._pressure)
+        self.hand = hand
+        is_left = event.button() is Qt.MouseButton.LeftButton
+        match event.type():
+            case QEvent.Type.MouseButtonPress if is_left:
+                self.is_pressed = True
+                self.press(hand)
+            case QEvent.Type.MouseButtonDblClick if is_left:
+                self.double_click(hand)
+            case QEvent.Type.MouseMove:
+                if self.is_pressed and not event.buttons() & Qt.MouseButton.LeftButton:
+                    self._release(hand)  # it came up while the slide was being moved
+                self.move(hand)
+                if not self.is_pressed and event.buttons():
+                    return False
+            case QEvent.Type.MouseButtonRelease if is_left and self.is_pressed:
+                self._release(hand)
+            case _:
+                return False
+        if self.is_busy:
+            self._pause.start()
+        return True
+
+    def _release(self, hand: PointerState) -> None:
+        self.is_pressed = False
+        self.release(hand)
+
+    def _key(self, event: QKeyEvent) -> bool:
+        key = Qt.Key(event.key())
+        is_escape = key == Qt.Key.Key_Escape and (self.is_busy or bool(self.desk.selection))
+        if not is_escape and not self.wants(key, event.modifiers()):
+            return False
+        if event.type() == QEvent.Type.ShortcutOverride:
+            event.accept()
+        elif event.type() == QEvent.Type.KeyPress:
+            if is_escape:
+                self._let_go()
+            else:
+                self.key(key)
+        return True
+
+    def _let_go(self) -> None:
+        """Gives up what is under way, else lets go of what is chosen."""
+        if not self.is_busy:
+            self.desk.selection.choose([])
+            return
+        self.is_pressed = False
+        self.give_up()
+        self.told.emit("")
+        self.changed.emit()
+
+    # What many tools do ----------------------------------------------------------------------
+
+    def snapped(self, hand: PointerState) -> Point:
+        """The nearest border within reach where snapping is on, else where the hand is."""
+        if not self.desk.options.snapping:
+            return hand.at
+        reach = hand.reach(SNAP_PX)
+        near = self.desk.document.inside(Box.around(hand.at, 2 * reach, 2 * reach))
+        shapes = [each.geometry for each in near if each.geometry.length > 0]
+        return snapped(hand.at, shapes, reach)
+
+    def measured(self, shape: BaseGeometry) -> str:
+        """Area of a region, length of a line, in the slide's units."""
+        mpp_um = self.desk.mpp_um
+        if shape.area > 0:
+            return area_text(shape.area, mpp_um)
+        return length_text(shape.length, mpp_um)
+
+    def choose(self, *ids: UUID) -> None:
+        """What was drawn is chosen, where it came into the document."""
+        self.desk.selection.choose(id_ for id_ in ids if id_ in self.desk.document)
+
+    @property
+    def colour(self) -> QColor:
+        """Of what is drawn next."""
+        shown_as = self.desk.current_class
+        return QColor(shown_as.colour if shown_as is not None else NO_COLOUR)

@@ -1,0 +1,131 @@
+"""What the tools of one pane work on: its annotations, who draws, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from viewer.annotations.annotation import Annotation
+from viewer.annotations.document import Change, Edit, ReadOnlyError, adding, changing
+from viewer.annotations.editing import without
+from viewer.geometry import Box
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from uuid import UUID
+
+    from shapely.geometry.base import BaseGeometry
+
+    from viewer.annotations.annotation import AnnotationClass
+    from viewer.annotations.document import Document
+    from viewer.annotations.selection import Selection
+
+
+@dataclass(slots=True)
+class DrawingOptions:
+    """How the tools draw; one object for all panes of a window.
+
+    Attributes
+    ----------
+    avoid_overlap
+        Whether new regions leave out what others cover.
+    snapping
+        Whether corners jump to borders that are near.
+    brush_px
+        Diameter of the brush: logical screen pixels, or level-0 pixels with `brush_on_slide`.
+    wand_sensitivity
+        How unlike a colour may be that the wand still takes, in standard deviations of the colours
+        round the place where it is set down.
+    """
+
+    avoid_overlap: bool = False
+    snapping: bool = False
+    brush_px: float = 50.0
+    brush_on_slide: bool = False
+    wand_sensitivity: float = 2.0
+
+
+class EditContext:
+    """The annotations of one slide in one pane, for the tools and for commands.
+
+    Parameters
+    ----------
+    say
+        Shows a sentence for a while.
+    """
+
+    def __init__(
+        self,
+        document: Document,
+        selection: Selection,
+        options: DrawingOptions,
+        say: Callable[[str], object],
+        *,
+        author: str = "",
+        mpp_um: float | None = None,
+    ) -> None:
+        self.document = document
+        self.selection = selection
+        self.options = options
+        self.say = say
+        self.author = author
+        self.mpp_um = mpp_um
+        self.current_class: AnnotationClass | None = None
+        """Of what is drawn next."""
+
+    def do(self, step: Edit, joining: Edit | None = None) -> Edit | None:
+        """Carries out a step, as a part of the step `joining` if that was the last one.
+
+        Returns the step as the history has it; None where nothing was to be done or may be done,
+        which is said.
+        """
+        if not step.changes:
+            return None
+        try:
+            return self.document.do(step, joining)
+        except ReadOnlyError as error:
+            self.say(str(error))
+            return None
+
+    def new(self, geometry: BaseGeometry, *, is_ellipse: bool = False) -> Annotation:
+        """An annotation of the present class by the present author, not yet in the document."""
+        drawn = Annotation(geometry, shown_as=self.current_class, is_ellipse=is_ellipse)
+        return drawn.signed(self.author)
+
+    def spared(self, region: BaseGeometry, own: Iterable[Annotation] = ()) -> BaseGeometry:
+        """A region without what others cover, where overlap is to be avoided.
+
+        Raises EmptyShapeError.
+        """
+        if not self.options.avoid_overlap:
+            return region
+        left_out = {annotation.id for annotation in own} | set(self.selection)
+        others = [
+            each.geometry
+            for each in self.document.inside(Box(*region.bounds))
+            if each.id not in left_out and each.geometry.area > 0
+        ]
+        return without(region, others) if others else region
+
+    def reshaped(self, annotation: Annotation, geometry: BaseGeometry) -> Annotation:
+        """The annotation with another shape; an ellipse is none any more."""
+        return replace(annotation, geometry=geometry, is_ellipse=False).signed(self.author)
+
+    def add(self, label: str, *annotations: Annotation, joining: Edit | None = None) -> Edit | None:
+        """Adds annotations and chooses them."""
+        done = self.do(adding(label, annotations), joining)
+        if done is not None:
+            self.selection.choose(annotation.id for annotation in annotations)
+        return done
+
+    def put(self, label: str, wanted: Mapping[UUID, Annotation | None]) -> Edit | None:
+        """Puts each annotation in the place of the one with its id; None removes it."""
+        pairs = [(self.document.get(id_), after) for id_, after in wanted.items()]
+        changes = tuple(Change(now, after) for now, after in pairs if now != after)
+        return self.do(Edit(label, changes))
+
+    def change(
+        self, label: str, before: Annotation, after: Annotation, joining: Edit | None = None
+    ) -> Edit | None:
+        """Puts an annotation in the place of another with its id."""
+        return self.do(changing(label, [(before, after)]), joining)

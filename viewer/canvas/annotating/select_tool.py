@@ -1,0 +1,305 @@
+"""Chooses annotations, moves them, and changes their corners."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
+
+import shapely
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QColor, QPainterPath
+
+from viewer.annotations.editing import (
+    EmptyShapeError,
+    moved,
+    nearest_edge,
+    with_new_corner,
+    without_corner,
+)
+from viewer.canvas.annotating.drawing_tool import DRAG_PX, DrawingTool, PointerState
+from viewer.canvas.annotating.handles import CornerGrips, FrameGrips, Grips, grips_of
+from viewer.canvas.annotating.stroke_transaction import StrokeTransaction
+from viewer.canvas.annotating.strokes import paint_handles, paint_line, paint_stroke
+from viewer.canvas.shape_paths import Placing, array_of, shapes_path
+from viewer.geometry import Box, Point
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from PySide6.QtCore import QObject
+    from PySide6.QtGui import QPainter
+
+    from viewer.annotations.annotation import Annotation
+    from viewer.canvas.annotating.edit_context import EditContext
+    from viewer.canvas.layer import Scene
+
+_GRIP_PX = 8.0
+"""How near a grip has to be to be taken."""
+_BORDER_PX = 6.0
+_GAP_PX = 9.0
+"""Nearer to the one before a corner shows no handle; it can be taken all the same."""
+_BAND = QColor("#1f6fd0")
+
+
+class _Grip(NamedTuple):
+    """One grip of the annotation that is chosen alone."""
+
+    annotation: Annotation
+    grips: Grips
+    number: int
+
+
+class SelectTool(DrawingTool):
+    """A click chooses, a drag moves, grips reshape; a drag from nothing chooses what it frames."""
+
+    name = "select"
+    cursor = Qt.CursorShape.ArrowCursor
+    hint = "Click to choose, drag to move. Double click an edge for a corner."
+
+    def __init__(self, desk: EditContext, parent: QObject | None = None) -> None:
+        super().__init__(desk, parent)
+        self._pressed: PointerState | None = None
+        self._grip: _Grip | None = None
+        self._is_banding = False
+        self._changing: dict[UUID, Annotation] = {}
+        """As they are while they are being dragged."""
+        self._grips: tuple[Annotation, Grips] | None = None
+        self._draft = StrokeTransaction(desk, "Move")
+
+    @property
+    def is_busy(self) -> bool:
+        return self._pressed is not None
+
+    def press(self, hand: PointerState) -> None:
+        grip = self._grip_at(hand)
+        if grip is not None and hand.alt and grip.grips.are_corners:
+            self._remove_corner(grip)
+            return
+        self._pressed, self._grip = hand, grip
+        self._draft = StrokeTransaction(self.desk, grip.grips.label if grip is not None else "Move")
+        if grip is not None:
+            return
+        under, selection = self._under(hand), self.desk.selection
+        if under is None:
+            self._is_banding = True
+        elif hand.shift:
+            selection.turn(under.id)
+        elif under.id not in selection:
+            selection.choose([under.id])
+
+    def move(self, hand: PointerState) -> None:
+        if self._pressed is None:
+            self._hover(hand)
+        elif not self._is_banding and self._is_dragged(hand):
+            self._change(self._pressed, hand)
+        self.changed.emit()
+
+    def release(self, hand: PointerState) -> None:
+        pressed = self._pressed
+        if pressed is None:
+            return
+        if self._is_banding:
+            self._choose_framed(pressed, hand)
+        elif self._is_dragged(hand):
+            self._change(pressed, hand)
+            self.keep()
+        elif self._grip is None and not hand.shift:
+            under = self._under(pressed)
+            self.desk.selection.choose([under.id] if under is not None else [])
+        self._clear()
+
+    def double_click(self, hand: PointerState) -> None:
+        """On an edge of what is chosen alone: one more corner."""
+        alone = self._alone()
+        if alone is None or alone.geometry.length == 0:
+            return
+        edge, place, distance = nearest_edge(alone.geometry, hand.at)
+        if distance > hand.reach(_BORDER_PX):
+            return
+        if alone.is_locked:
+            self._say_locked()
+            return
+        shape = with_new_corner(alone.geometry, edge, place)
+        self.desk.change("Add corner", alone, self.desk.reshaped(alone, shape))
+
+    def wants(self, key: Qt.Key, keys: Qt.KeyboardModifier) -> bool:
+        """Delete is for the corner under the hand; without one it is a command's."""
+        if key not in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace) or self.hand is None:
+            return False
+        grip = self._grip_at(self.hand)
+        return grip is not None and grip.grips.are_corners
+
+    def key(self, key: Qt.Key) -> None:
+        grip = self._grip_at(self.hand) if self.hand is not None else None
+        if grip is not None:
+            self._remove_corner(grip)
+
+    def keep(self) -> None:
+        changing = {id_: each.signed(self.desk.author) for id_, each in self._changing.items()}
+        if changing:
+            self._draft.put(changing)
+
+    def give_up(self) -> None:
+        self._draft.take_back()
+        self._clear()
+
+    def paint(self, painter: QPainter, scene: Scene) -> None:
+        view = scene.view
+        if self._changing:
+            changing = sorted(self._changing.values(), key=lambda each: each.shown_colour)
+            for colour, some in groupby(changing, key=lambda each: each.shown_colour):
+                shapes = array_of([each.geometry for each in some])
+                paint_stroke(painter, shapes_path(shapes, Placing.of(view)), QColor(colour))
+        self._paint_grips(painter, scene)
+        if self._is_banding and self._pressed is not None and self.hand is not None:
+            a, b = view.to_screen(self._pressed.at), self.hand.screen
+            path = QPainterPath()
+            path.addRect(QRectF(min(a.x, b.x), min(a.y, b.y), abs(b.x - a.x), abs(b.y - a.y)))
+            paint_stroke(painter, path, _BAND, is_filled=True, is_dashed=True)
+
+    # -----------------------------------------------------------------------------------------
+
+    def _hover(self, hand: PointerState) -> None:
+        grip = self._grip_at(hand)
+        under = self._under(hand) if grip is None else None
+        self.hovered = under.id if under is not None else None
+        if grip is not None:
+            self.cursor = Qt.CursorShape.PointingHandCursor
+        elif under is not None and under.id in self.desk.selection and not under.is_locked:
+            self.cursor = Qt.CursorShape.SizeAllCursor
+        else:
+            self.cursor = Qt.CursorShape.ArrowCursor
+
+    def _is_dragged(self, hand: PointerState) -> bool:
+        pressed = self._pressed
+        far = pressed is not None and math.dist(pressed.screen, hand.screen) >= DRAG_PX
+        return bool(self._changing) or far
+
+    def _under(self, hand: PointerState) -> Annotation | None:
+        """The nearest border within reach, else the smallest region that holds the place."""
+        reach = hand.reach(_BORDER_PX)
+        near = self.desk.document.inside(Box.around(hand.at, 2 * reach, 2 * reach))
+        at = shapely.Point(hand.at)
+        borders: list[tuple[float, int]] = []
+        holding: list[tuple[float, int]] = []
+        for place, annotation in enumerate(near):
+            shape = annotation.geometry
+            distance = (shape.boundary if shape.area > 0 else shape).distance(at)
+            if distance <= reach:
+                borders.append((distance, -place))
+            elif shape.area > 0 and shape.covers(at):
+                holding.append((shape.area, -place))
+        best = min(borders or holding, default=None)
+        return near[-best[1]] if best is not None else None
+
+    def _alone(self) -> Annotation | None:
+        """What is chosen, where it is one."""
+        chosen = self.desk.selection
+        return chosen.annotations[0] if len(chosen) == 1 else None
+
+    def _grips_now(self) -> tuple[Annotation, Grips] | None:
+        alone = self._alone()
+        if alone is None or alone.is_locked:
+            return None
+        alone = self._changing.get(alone.id, alone)
+        if self._grips is None or self._grips[0] is not alone:
+            self._grips = alone, grips_of(alone)
+        return self._grips
+
+    def _grip_at(self, hand: PointerState) -> _Grip | None:
+        now = self._grips_now()
+        if now is None:
+            return None
+        annotation, grips = now
+        number = grips.nearest(hand.at, hand.view, _GRIP_PX)
+        return None if number is None else _Grip(annotation, grips, number)
+
+    def _change(self, pressed: PointerState, hand: PointerState) -> None:
+        if self._grip is not None:
+            annotation, grips, number = self._grip
+            place = self.snapped(hand) if grips.are_corners else hand.at
+            try:
+                shape = grips.dragged(number, place, is_even=hand.shift)
+            except EmptyShapeError:
+                return
+            changed = replace(annotation, geometry=shape)
+            self._changing = {annotation.id: changed}
+            self.told.emit(self.measured(shape) if shape.length > 0 else "")
+        else:
+            dx, dy = hand.at.x - pressed.at.x, hand.at.y - pressed.at.y
+            chosen = self.desk.selection.changeable
+            self._changing = {each.id: _moved(each, dx, dy) for each in chosen}
+            if not chosen and len(self.desk.selection):
+                self._say_locked()
+        self.lifted = frozenset(self._changing)
+
+    def _remove_corner(self, grip: _Grip) -> None:
+        if not isinstance(grip.grips, CornerGrips):
+            return
+        try:
+            shape = without_corner(grip.annotation.geometry, grip.grips.corners[grip.number])
+        except EmptyShapeError:
+            self.desk.say("Fewer corners would leave nothing: delete it instead.")
+            return
+        after = self.desk.reshaped(grip.annotation, shape)
+        self.desk.change("Remove corner", grip.annotation, after)
+        self.changed.emit()
+
+    def _choose_framed(self, pressed: PointerState, hand: PointerState) -> None:
+        """Those that lie within the band as a whole; a click on nothing chooses nothing."""
+        selection = self.desk.selection
+        kept = set(selection) if hand.shift else set()
+        if math.dist(pressed.screen, hand.screen) < DRAG_PX:
+            selection.choose(kept)
+            return
+        a, b = hand.view.to_screen(pressed.at), hand.screen
+        corners = [hand.view.to_slide(Point(x, y)) for x, y in Box.enclosing([a, b]).corners]
+        band = shapely.Polygon(corners)
+        near = self.desk.document.inside(Box.enclosing(corners))
+        within = shapely.covers(band, array_of([each.geometry for each in near]))
+        selection.choose(
+            kept | {each.id for each, is_in in zip(near, within, strict=True) if is_in}
+        )
+
+    def _paint_grips(self, painter: QPainter, scene: Scene) -> None:
+        now = self._grips_now()
+        if now is None:
+            return
+        annotation, grips = now
+        view = scene.view
+        places = grips.places(view)
+        if not len(places):
+            return
+        on_screen = [view.to_screen(Point(x, y)) for x, y in places.tolist()]
+        width, height = view.size
+        shown: list[Point] = []
+        for x, y in on_screen:
+            is_apart = not shown or math.dist(shown[-1], (x, y)) >= _GAP_PX
+            if is_apart and 0 <= x <= width and 0 <= y <= height:
+                shown.append(Point(x, y))
+        if isinstance(grips, FrameGrips) and grips.can_turn:
+            stalk = [on_screen[-1], view.to_screen(Point(*grips.stalk))]
+            paint_line(painter, stalk, QColor(annotation.shown_colour))
+            paint_handles(painter, [shown.pop()], QColor("white"), are_round=True)
+        paint_handles(painter, shown, QColor("white"))
+        grip = self._grip or (self._grip_at(self.hand) if self.hand is not None else None)
+        if grip is not None and grip.number < len(on_screen):
+            colour = QColor(annotation.shown_colour)
+            paint_handles(painter, [on_screen[grip.number]], colour)
+
+    def _say_locked(self) -> None:
+        self.desk.say("It is locked: unlock it first.")
+
+    def _clear(self) -> None:
+        self._pressed = self._grip = None
+        self._is_banding = False
+        self._changing, self.lifted = {}, frozenset()
+        self.told.emit("")
+        self.changed.emit()
+
+
+def _moved(annotation: Annotation, dx: float, dy: float) -> Annotation:
+    nucleus = moved(annotation.nucleus, dx, dy) if annotation.nucleus is not None else None
+    return replace(annotation, geometry=moved(annotation.geometry, dx, dy), nucleus=nucleus)

@@ -1,0 +1,70 @@
+"""A coarse grid of colours over the slide: heatmaps, masks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PySide6.QtCore import QRectF
+from PySide6.QtGui import QImage, QPainter, QTransform
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from viewer.canvas.layer import Scene
+
+_HEAT = np.array([[0, 60, 180, 255, 230], [0, 70, 200, 210, 40], [255, 220, 60, 0, 20]], np.float64)
+"""Red, green and blue of the stops 0, 1/4, 1/2, 3/4, 1: blue over green and yellow to red."""
+
+
+class PatchLayer:
+    """Paints cells of `cell_px` level-0 pixels, smoothly enlarged unless told otherwise."""
+
+    def __init__(self) -> None:
+        self.opacity = 0.55
+        self._image: QImage | None = None
+        self._cell_px = 1.0
+        self._is_smooth = True
+
+    def clear(self) -> None:
+        """Paints nothing."""
+        self._image = None
+
+    def show_colours(self, rgba: NDArray[np.uint8], cell_px: float, *, smooth: bool = True) -> None:
+        """Paints uint8 (rows, columns, 4)."""
+        rgba = np.ascontiguousarray(rgba)
+        height, width = rgba.shape[:2]
+        image = QImage(rgba.data, width, height, 4 * width, QImage.Format.Format_RGBA8888)
+        self._image = image.convertToFormat(QImage.Format.Format_ARGB32_Premultiplied)
+        self._cell_px = cell_px
+        self._is_smooth = smooth
+
+    def show_heat(self, values: NDArray[np.float32], cell_px: float) -> None:
+        """Paints values of 0 and more, (rows, columns); 0 is clear, the largest is red.
+
+        By the logarithm, or one long stay would hide all else.
+        """
+        most = float(values.max(initial=0.0))
+        if most <= 0:
+            self.clear()
+            return
+        level = np.log1p(values * (50.0 / most)) / np.log1p(50.0)
+        stops = np.linspace(0.0, 1.0, _HEAT.shape[1])
+        rgba = np.empty((*values.shape, 4), np.uint8)
+        for channel in range(3):
+            rgba[..., channel] = np.interp(level, stops, _HEAT[channel])
+        rgba[..., 3] = np.clip(level * 1.3, 0.0, 1.0) * 255
+        self.show_colours(rgba, cell_px)
+
+    def paint(self, painter: QPainter, scene: Scene) -> None:
+        """Paints the grid where the slide is."""
+        if self._image is None:
+            return
+        painter.setTransform(QTransform(*scene.view.transform), combine=True)
+        slide = scene.slide
+        painter.setClipRect(QRectF(slide.x0, slide.y0, slide.width, slide.height))
+        painter.setOpacity(self.opacity)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self._is_smooth)
+        width, height = self._image.width(), self._image.height()
+        target = QRectF(0.0, 0.0, width * self._cell_px, height * self._cell_px)
+        painter.drawImage(target, self._image, QRectF(self._image.rect()))

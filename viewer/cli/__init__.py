@@ -1,0 +1,226 @@
+"""The command line: open a window, tell of a slide, take a picture of one.
+
+Qt and the readers are imported by the commands that need them, so that the others are quick.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path  # noqa: TC003 - typer reads the annotations
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from viewer import __version__
+from viewer.cli.agents import evaluate_agent, run_agent
+from viewer.cli.annotations import annotations_app
+from viewer.cli.behavior import evaluate_behavior, simulate, train_behavior
+from viewer.cli.compare import compare_annotations
+from viewer.cli.models import models_app, run_model
+from viewer.cli.output import fail, numbers, print_json
+from viewer.cli.projects import projects_app
+from viewer.cli.sessions import sessions_app
+
+if TYPE_CHECKING:
+    from viewer.slides import SlideSource
+
+_COMMANDS = (
+    "open",
+    "info",
+    "shot",
+    "sessions",
+    "models",
+    "annotations",
+    "projects",
+    "run",
+    "train",
+    "evaluate",
+    "agent",
+)
+
+
+class _OpenByDefault(TyperGroup):
+    """`coverslip SLIDE` is `coverslip open SLIDE`; a slide named "info" is written ./info."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        own = ("--version", "--help", "--log-level", "--install-completion", "--show-completion")
+        index = 0
+        while index < len(args) and args[index].split("=")[0] in own:
+            index += 2 if args[index] == "--log-level" else 1
+        if index >= len(args):
+            if "--help" not in args and "--version" not in args:
+                args = [*args, "open"]
+        elif args[index] not in _COMMANDS:
+            args = [*args[:index], "open", *args[index:]]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=_OpenByDefault,
+    help="Coverslip, a whole-slide viewer: coverslip [SLIDE ...] opens the window.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(sessions_app, name="sessions")
+app.add_typer(models_app, name="models")
+app.add_typer(annotations_app, name="annotations")
+app.add_typer(projects_app, name="projects")
+annotations_app.command("compare")(compare_annotations)
+app.command("run")(run_model)
+sessions_app.command("simulate")(simulate)
+train_app = typer.Typer(help="Train models on recorded sessions.", no_args_is_help=True)
+train_app.command("behavior")(train_behavior)
+app.add_typer(train_app, name="train")
+evaluate_app = typer.Typer(help="Measure models and agents.", no_args_is_help=True)
+evaluate_app.command("behavior")(evaluate_behavior)
+evaluate_app.command("agent")(evaluate_agent)
+app.add_typer(evaluate_app, name="evaluate")
+app.command("agent")(run_agent)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"Coverslip {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Tell the version."),
+    ] = False,
+    log_level: Annotated[
+        str, typer.Option(help="What is logged: debug, info, warning or error.")
+    ] = "info",
+) -> None:
+    from viewer.logs import LEVELS, configure_logging
+
+    if log_level not in LEVELS:
+        fail(f'"{log_level}" is no log level: use one of {", ".join(LEVELS)}.')
+    configure_logging(log_level)
+
+
+@app.command("open")
+def open_window(
+    slides: Annotated[
+        list[Path] | None, typer.Argument(help="Slides, or a folder of them.")
+    ] = None,
+) -> None:
+    """Open the window, with slides or with a folder of slides as a tray."""
+    from viewer.ui.application import run
+
+    raise typer.Exit(run(slides or []))
+
+
+@app.command()
+def info(
+    slide: Annotated[Path, typer.Argument(help="The slide.")],
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Tell what is known of a slide."""
+    from viewer.slides import SlideError, open_slide
+
+    try:
+        source = open_slide(slide)
+    except SlideError as error:
+        fail(str(error))
+    try:
+        about = _about(source)
+    finally:
+        source.close()
+    if json:
+        print_json(about)
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(show_header=False, box=None)
+    for name, value in about.items():
+        if name == "properties":
+            continue
+        lines = value if isinstance(value, list) else [value]
+        table.add_row(name, Text("\n".join(map(str, lines))))
+    Console().print(table)
+
+
+@app.command()
+def shot(
+    slide: Annotated[Path, typer.Argument(help="The slide.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The picture: PNG, JPEG or TIFF.")],
+    center: Annotated[
+        str | None, typer.Option(help="X,Y in level-0 pixels; the slide's middle by default.")
+    ] = None,
+    mag: Annotated[float | None, typer.Option(help="Magnification, such as 20.", min=0.001)] = None,
+    downsample: Annotated[
+        float | None, typer.Option(help="Slide pixels per picture pixel.", min=0.001)
+    ] = None,
+    size: Annotated[str, typer.Option(help="WxH of the picture in pixels.")] = "1280x800",
+    rotate: Annotated[float, typer.Option(help="Degrees, clockwise.")] = 0.0,
+    flip: Annotated[bool, typer.Option("--flip", help="Mirror left to right.")] = False,
+    furniture: Annotated[
+        bool, typer.Option("--furniture", help="Paint scale bar and overview map too.")
+    ] = False,
+    overlay: Annotated[
+        str | None,
+        typer.Option(help="A model, such as nuclei: what it finds in the field is painted too."),
+    ] = None,
+) -> None:
+    """Paint a field of a slide to a picture, as the window would show it."""
+    if mag is not None and downsample is not None:
+        fail("--mag and --downsample say the same thing: give one of them.")
+    advice = "--center takes X,Y in pixels, such as 1200,800."
+    middle = numbers(center, 2, advice) if center else None
+    width, height = numbers(size, 2, "--size takes WxH in pixels, such as 1280x800.", "x")
+    if not (1 <= width <= 16_384 and 1 <= height <= 16_384):
+        fail("--size takes a width and a height from 1 to 16384 pixels.")
+    os.environ["QT_QPA_PLATFORM"] = "offscreen"
+    os.environ["QT_SCALE_FACTOR"] = "1"
+    from viewer.geometry import Point
+    from viewer.inference.bundle import BundleError
+    from viewer.inference.model_library import find_model
+    from viewer.inference.running import RunError
+    from viewer.slides import SlideError
+    from viewer.ui.shot import Shot, ShotError, take_shot
+    from viewer.ui.view_picture import PictureError
+
+    at = Point(*middle) if middle else None
+    try:
+        model = find_model(overlay) if overlay else None
+        what = Shot(at, mag, downsample, (int(width), int(height)), rotate, flip, furniture, model)
+        failures = take_shot(slide, what, out)
+    except (SlideError, ShotError, PictureError, BundleError, RunError) as error:
+        fail(str(error))
+    for sentence in failures:
+        typer.echo(sentence, err=True)
+
+
+def main() -> None:
+    """The entry point of `coverslip` and of app.py."""
+    app(prog_name="coverslip")
+
+
+def _about(source: SlideSource) -> dict[str, object]:
+    info = source.info
+    optics = info.optics
+    return {
+        "path": str(source.path),
+        "vendor": info.vendor,
+        "reader": info.reader,
+        "identity": info.identity,
+        "width_px": source.levels[0].width_px,
+        "height_px": source.levels[0].height_px,
+        "mpp_um": list(optics.mpp_um) if optics.mpp_um else None,
+        "objective_power": optics.objective_power,
+        "levels": [
+            f"{level.width_px} x {level.height_px}, downsample {level.downsample:g}, "
+            f"tiles {level.tile_width_px} x {level.tile_height_px}"
+            + ("" if level.stored_tiles_per_tile == 1 else ", made here")
+            for level in source.levels
+        ],
+        "associated": list(info.associated),
+        "icc_profile_bytes": len(info.icc_profile) if info.icc_profile else 0,
+        "properties": dict(info.properties),
+    }

@@ -1,0 +1,178 @@
+"""What the commands of agents have in common: their options, and the policy made from them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from viewer.cli.output import fail
+
+if TYPE_CHECKING:
+    from viewer.agents.endpoint import Endpoint
+    from viewer.agents.permission import Permission
+    from viewer.agents.policy_choice import PolicyChoice
+    from viewer.agents.reading import ReadingOptions
+    from viewer.annotations.annotation import Annotation
+
+KEY_VARIABLE = "COVERSLIP_MODEL_KEY"
+"""Holds the key of the model's server for one run, where there is no keyring."""
+
+PolicyOption = Annotated[
+    str,
+    typer.Option(
+        help="local: no language model. predictor: proposals, then a model reasons. "
+        "giant: the model chooses every crop."
+    ),
+]
+UrlOption = Annotated[
+    str | None, typer.Option(help="Address of the model's server; by default as in the settings.")
+]
+ModelOption = Annotated[str | None, typer.Option(help="The model, as its server knows it.")]
+StudyOption = Annotated[
+    str, typer.Option(help="What the permission to send pictures is given for.")
+]
+PermitOption = Annotated[
+    bool, typer.Option("--permit", help="Allow pictures of this study's slides to be sent.")
+]
+AskKeyOption = Annotated[
+    bool, typer.Option("--ask-key", help="Ask for the server's key; it goes to the keyring.")
+]
+StepsOption = Annotated[int, typer.Option(help="Moves and measurements at most.", min=1, max=1000)]
+RegionsOption = Annotated[int, typer.Option(help="Proposals that are gone to.", min=1, max=50)]
+CropOption = Annotated[
+    int | None, typer.Option(help="Longest side of a crop that giant sees, pixels.", min=64)
+]
+SystemOption = Annotated[
+    Path | None, typer.Option(help="A text file: what the model is told that it is.")
+]
+PredictorOption = Annotated[
+    str | None, typer.Option(help="Predictor that proposes; tissue and nuclei by default.")
+]
+TissueOption = Annotated[
+    str | None, typer.Option(help="Model of tissue classes that fits the organ.")
+]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+MppOption = Annotated[
+    float | None, typer.Option(help="um per pixel of a file that tells none.", min=0.001)
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def wanted_policy(
+    policy: str,
+    regions: int,
+    crop_px: int | None,
+    system: Path | None,
+    predictor: str | None,
+    url: str | None,
+    model: str | None,
+    study: str,
+    permit: bool,
+    ask_key: bool,
+) -> PolicyChoice:
+    from viewer.agents.errors import AgentError
+    from viewer.agents.policy_choice import POLICIES, PolicyChoice
+
+    if policy not in POLICIES:
+        fail(f'There is no policy "{policy}": there are {", ".join(POLICIES)}.')
+    prompt = None
+    if system is not None:
+        try:
+            prompt = system.read_text(encoding="utf-8")
+        except (OSError, UnicodeError) as error:
+            raise AgentError(f"{system} cannot be read ({error}).") from error
+    proposer = None
+    if predictor is not None:
+        from viewer.agents.trained_proposals import trained_proposer  # brings torch
+
+        proposer = trained_proposer(predictor)
+    choice = PolicyChoice(policy, regions, crop_px, prompt, proposer)
+    if policy == "local":
+        return choice
+    endpoint = _endpoint(url, model)
+    permission = _permission(endpoint, study, permit=permit)
+    return replace(
+        choice,
+        endpoint=endpoint,
+        study=study,
+        permission=permission,
+        key=_key(endpoint, ask=ask_key),
+    )
+
+
+def _endpoint(url: str | None, model: str | None) -> Endpoint:
+    import msgspec
+
+    from viewer.agents.endpoint import load_endpoint
+
+    endpoint = load_endpoint()
+    if url is not None:
+        endpoint = msgspec.structs.replace(endpoint, base_url=url)
+    if model is not None:
+        endpoint = msgspec.structs.replace(endpoint, model=model)
+    endpoint.check()
+    return endpoint
+
+
+def _permission(endpoint: Endpoint, study: str, *, permit: bool) -> Permission:
+    """The permission that was given before, or is given now with --permit."""
+    from viewer.agents.permission import PermissionBook, check_permitted, what_will_be_sent
+
+    book = PermissionBook()
+    known = book.find(study, endpoint.host)
+    if known is None and not permit:
+        for line in what_will_be_sent(endpoint, study):
+            typer.echo(line, err=True)
+        fail("Nothing was sent. Add --permit to allow it, once for this study and host.")
+    given = known or book.give(study, endpoint.host)
+    check_permitted(endpoint, study, given)
+    return given
+
+
+def _key(endpoint: Endpoint, *, ask: bool) -> str | None:
+    """From the keyring, or for this run only from the environment; never shown."""
+    from viewer.agents.keys import Keys
+
+    keys = Keys()
+    if ask:
+        told = keys.set(endpoint.host, typer.prompt("Key", hide_input=True, err=True))
+        if told:
+            typer.echo(told, err=True)
+    return keys.key_of(endpoint.host) or os.environ.get(KEY_VARIABLE) or None
+
+
+def reading_options(
+    policy: str,
+    steps: int,
+    mpp_um: float | None,
+    device: str,
+    tissue: str | None,
+    annotations: Path | None,
+) -> ReadingOptions:
+    from viewer.agents.errors import AgentError
+    from viewer.agents.reading import ReadingOptions
+    from viewer.inference.bundle import BundleError
+    from viewer.inference.model_library import find_model
+
+    if tissue is not None:
+        try:
+            find_model(tissue)
+        except BundleError as error:
+            raise AgentError(str(error)) from error
+    read = _annotations(annotations) if annotations else ()
+    return ReadingOptions(steps, f"agent-{policy}", mpp_um, device, tissue, read)
+
+
+def _annotations(path: Path) -> list[Annotation]:
+    from viewer.agents.errors import AgentError
+    from viewer.annotations.formats.exchange import read_annotations
+    from viewer.annotations.formats.problems import AnnotationFileError
+
+    try:
+        return list(read_annotations(path, []))
+    except AnnotationFileError as error:
+        raise AgentError(str(error)) from error

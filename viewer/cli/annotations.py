@@ -1,0 +1,282 @@
+"""`coverslip annotations`: convert, check and count annotations; masks and tiles of them."""
+
+from __future__ import annotations
+
+import sys
+from hashlib import file_digest
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from viewer.cli.output import fail, numbers, print_json, print_record, print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from viewer.annotations.annotation import Annotation
+    from viewer.annotations.formats.problems import Problem
+    from viewer.slides import SlideSource
+
+_EXIT_NOT_SOUND = 1
+_MOST_TOLD = 20
+_MOST_SIDE_PX = 4_000_000
+
+annotations_app = typer.Typer(help="Annotations and the files they are in.", no_args_is_help=True)
+
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_File = Annotated[
+    Path, typer.Argument(help="GeoJSON, COCO JSON, XML of ASAP or ImageScope, CSV, or a mask.")
+]
+_Image = Annotated[
+    str | None, typer.Option(help="Of a COCO file of several pictures, the one that is meant.")
+]
+_Mpp = Annotated[
+    float | None,
+    typer.Option(help="um per pixel of what is written; the slide's own by default.", min=0.001),
+]
+_SlideMpp = Annotated[
+    float | None,
+    typer.Option(help="um per level-0 pixel, where the slide does not tell.", min=0.001),
+]
+_Instances = Annotated[
+    bool, typer.Option("--instances", help="A value for each annotation, not for each class.")
+]
+
+
+@annotations_app.command()
+def convert(
+    file: _File,
+    out: Annotated[Path, typer.Argument(help="Where to write.")],
+    to: Annotated[
+        str | None,
+        typer.Option(help="qupath, asap, imagescope, csv or coco; by the name of OUT by default."),
+    ] = None,
+    image: _Image = None,
+    json: _Json = False,
+) -> None:
+    """Write annotations in another tool's format; what it cannot hold is told."""
+    from viewer.annotations.formats.exchange import (
+        FORMATS,
+        MASK,
+        format_for,
+        format_of,
+        read_annotations,
+    )
+    from viewer.annotations.formats.problems import AnnotationFileError
+    from viewer.annotations.formats.qupath import read_qupath
+    from viewer.annotations.formats.qupath_writing import write_qupath
+
+    wanted = FORMATS.get(to or "") if to else format_for(out)
+    if wanted is None and not to and out.suffix.lower() in MASK.suffixes:
+        fail(f"{out.name} is to be a mask: use coverslip annotations mask, which takes the slide.")
+    if wanted is None:
+        fail(f"Say with --to which format {out.name} is to have: {', '.join(FORMATS)}.")
+    problems: list[Problem] = []
+    count = 0
+
+    def counted(annotations: Iterable[Annotation]) -> Iterator[Annotation]:
+        nonlocal count
+        for annotation in annotations:
+            count += 1
+            yield annotation
+
+    try:
+        if wanted is FORMATS["qupath"] and format_of(file) is wanted:
+            beside: dict[str, object] = {}
+            lost = write_qupath(out, counted(read_qupath(file, problems, beside)), beside)
+        else:
+            lost = wanted.write(out, counted(read_annotations(file, problems, image)))
+    except AnnotationFileError as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"{out} cannot be written ({error.strerror or error}): choose another place.")
+    _tell(problems)
+    _tell(lost, "not written of")
+    record: dict[str, object] = {
+        "annotations": count, "format": wanted.name, "out": str(out),
+        "problems": len(problems), "lost": len(lost),
+    }  # fmt: skip
+    print_record(record, json=json)
+
+
+@annotations_app.command()
+def validate(file: _File, image: _Image = None, json: _Json = False) -> None:
+    """Tell what of a file cannot be read, or had to be repaired; exit code 1 if anything."""
+    from viewer.annotations.formats.exchange import format_of
+
+    problems: list[Problem] = []
+    annotations = _read(file, problems, image)
+    if json:
+        told = [
+            {"number": each.number, "reason": each.reason, "repaired": each.is_repaired}
+            for each in problems
+        ]
+        print_json({"annotations": len(annotations), "problems": told})
+    else:
+        for problem in problems:
+            typer.echo(str(problem))
+        typer.echo(f"{len(annotations)} annotations of {format_of(file).name} can be used.")
+    if problems:
+        sys.exit(_EXIT_NOT_SOUND)
+
+
+@annotations_app.command()
+def stats(
+    file: _File,
+    mpp: Annotated[
+        float, typer.Option(help="um per level-0 pixel; without it, pixels.", min=0.001)
+    ] = 1.0,
+    image: _Image = None,
+    json: _Json = False,
+) -> None:
+    """Count annotations and add up their areas and lengths, class by class."""
+    problems: list[Problem] = []
+    annotations = _read(file, problems, image)
+    _tell(problems)
+    unit = "px" if mpp == 1.0 else "um"
+    rows: dict[str, list[float]] = {}
+    for annotation in annotations:
+        name = annotation.shown_as.name if annotation.shown_as else "No class"
+        row = rows.setdefault(name, [0, 0.0, 0.0])
+        row[0] += 1
+        row[1] += annotation.area_um2(mpp)
+        row[2] += annotation.length_um(mpp)
+    columns = ("class", "count", f"area {unit}2", f"length {unit}")
+    if json:
+        print_json([dict(zip(columns, (name, *row), strict=True)) for name, row in rows.items()])
+        return
+    lines = [
+        (name, f"{row[0]:,}", f"{row[1]:,.1f}", f"{row[2]:,.1f}") for name, row in rows.items()
+    ]
+    print_table(columns, lines)
+
+
+@annotations_app.command()
+def mask(
+    file: _File,
+    slide: Annotated[Path | None, typer.Argument(help="The slide that they lie on.")] = None,
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="The mask: .png, or .ome.tif with a pyramid.")
+    ] = Path("mask.ome.tif"),
+    size: Annotated[
+        str | None, typer.Option(help="WxH of level 0 in pixels, where the slide is not at hand.")
+    ] = None,
+    mpp: _Mpp = None,
+    slide_mpp: _SlideMpp = None,
+    instances: _Instances = False,
+    image: _Image = None,
+    json: _Json = False,
+) -> None:
+    """Paint annotations as a label mask, with a legend beside it."""
+    from viewer.annotations.masks.label_masks import MaskError, MaskPlace, write_mask
+
+    if (slide is None) == (size is None):
+        fail("Give the slide that the annotations lie on, or its size with --size.")
+    own_mpp = None if slide_mpp is None else (slide_mpp, slide_mpp)
+    if slide is not None:
+        source = _opened(slide)
+        level, info = source.levels[0], source.info
+        source.close()
+        slide_px = level.width_px, level.height_px
+        place = MaskPlace(slide_px, own_mpp or info.optics.mpp_um, mpp, slide.name, info.identity)
+    else:
+        advice = "--size takes WxH in pixels, such as 100000x80000."
+        width, height = numbers(size or "", 2, advice, "x")
+        if not (1 <= width <= _MOST_SIDE_PX and 1 <= height <= _MOST_SIDE_PX):
+            fail(advice)
+        place = MaskPlace((int(width), int(height)), own_mpp, mpp)
+    problems: list[Problem] = []
+    annotations = _read(file, problems, image)
+    _tell(problems)
+    try:
+        legend, lost = write_mask(out, annotations, place, by_instance=instances)
+    except MaskError as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"{out} cannot be written ({error.strerror or error}): choose another place.")
+    _tell(lost, "not painted of")
+    record: dict[str, object] = {
+        "out": str(out), "size": f"{legend.size_px[0]} x {legend.size_px[1]}", "of": legend.of,
+        "values": legend.label_count, "lost": len(lost),
+    }  # fmt: skip
+    print_record(record, json=json)
+
+
+@annotations_app.command()
+def tiles(
+    file: _File,
+    slide: Annotated[Path, typer.Argument(help="The slide that they lie on.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="A new folder, or one to go on with.")],
+    mpp: _Mpp = None,
+    slide_mpp: _SlideMpp = None,
+    tile: Annotated[int, typer.Option(help="Side of a tile, pixels.", min=8, max=8192)] = 256,
+    stride: Annotated[
+        int | None, typer.Option(help="From tile to tile, pixels; the side by default.", min=1)
+    ] = None,
+    least: Annotated[
+        float,
+        typer.Option(help="Share of a tile that must be annotated; 0: all tiles.", min=0, max=1),
+    ] = 0.05,
+    threads: Annotated[int, typer.Option(help="Threads that read.", min=1, max=64)] = 4,
+    instances: _Instances = False,
+    image: _Image = None,
+    json: _Json = False,
+) -> None:
+    """Cut the slide to tiles with masks, for training; goes on where it was stopped."""
+    from viewer.annotations.masks.label_masks import MaskError
+    from viewer.annotations.masks.training_tiles import (
+        AnnotationsOrigin,
+        TileOptions,
+        TilesError,
+        cut_tiles,
+    )
+
+    problems: list[Problem] = []
+    annotations = _read(file, problems, image)
+    _tell(problems)
+    options = TileOptions(mpp, tile, stride, least, instances, slide_mpp, threads)
+    source = _opened(slide)
+    try:
+        with file.open("rb") as content:
+            origin = AnnotationsOrigin(file.name, file_digest(content, "sha256").hexdigest())
+        report = cut_tiles(source, annotations, out, options, origin)
+    except (TilesError, MaskError) as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"{out} cannot be written ({error.strerror or error}): choose another place.")
+    finally:
+        source.close()
+    _tell(report.problems, "not cut of")
+    record: dict[str, object] = {
+        "out": str(out), "tiles": report.tiles, "of them there already": report.kept,
+        "lost": len(report.problems),
+    }  # fmt: skip
+    print_record(record, json=json)
+
+
+def _opened(slide: Path) -> SlideSource:
+    from viewer.slides import SlideError, open_slide
+
+    try:
+        return open_slide(slide)
+    except SlideError as error:
+        fail(str(error))
+
+
+def _read(file: Path, problems: list[Problem], image: str | None) -> list[Annotation]:
+    from viewer.annotations.formats.exchange import read_annotations
+    from viewer.annotations.formats.problems import AnnotationFileError
+
+    try:
+        return list(read_annotations(file, problems, image))
+    except AnnotationFileError as error:
+        fail(str(error))
+
+
+def _tell(problems: list[Problem], what: str = "") -> None:
+    for problem in problems[:_MOST_TOLD]:
+        text = f"{what} number {problem.number}: {problem.reason}" if what else str(problem)
+        typer.echo(text, err=True)
+    if len(problems) > _MOST_TOLD:
+        typer.echo(f"and {len(problems) - _MOST_TOLD} more", err=True)

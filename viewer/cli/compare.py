@@ -1,0 +1,203 @@
+"""`coverslip annotations compare`: how well two sets of annotations agree."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path  # noqa: TC003 - typer reads the annotations
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from viewer.cli.output import fail, print_json, print_table
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
+
+    from viewer.annotations.annotation import Annotation
+    from viewer.annotations.comparison import ClassComparison, Comparison, Disagreement
+
+_MOST_TOLD = 10
+
+
+def compare_annotations(
+    a: Annotated[Path, typer.Argument(help="Annotations of the one.", metavar="A")],
+    b: Annotated[Path, typer.Argument(help="Annotations of the other.", metavar="B")],
+    slide: Annotated[
+        Path | None, typer.Option(help="The slide: its size is the reference, its scale is used.")
+    ] = None,
+    within: Annotated[
+        str | None,
+        typer.Option(help="A class, such as Region*, whose regions are the reference."),
+    ] = None,
+    mpp: Annotated[float | None, typer.Option(help="um per level-0 pixel.", min=0.001)] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="GeoJSON of where they differ.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Tell how well two files agree: overlap, kappa, matched outlines, where they differ.
+
+    Kappa needs a reference, the ground that both looked at: the slide, the regions of a class, or
+    without either the box round all annotations.
+    """
+    from viewer.annotations.comparison import compare
+
+    first, second = _read(a), _read(b)
+    slide_box, slide_mpp_um = _slide(slide) if slide is not None else (None, None)
+    reference, told = _reference(first, second, slide_box, within)
+    if within:
+        first = [each for each in first if each.class_name != within]
+        second = [each for each in second if each.class_name != within]
+    comparison = compare(first, second, reference)
+    mpp_um = mpp or slide_mpp_um
+    if out is not None:
+        _write(out, comparison)
+    if json:
+        print_json(_record(comparison, told, mpp_um))
+    else:
+        _print(comparison, told, mpp_um)
+
+
+def _read(path: Path) -> list[Annotation]:
+    from viewer.annotations.formats.exchange import read_annotations
+    from viewer.annotations.formats.problems import AnnotationFileError, Problem
+
+    problems: list[Problem] = []
+    try:
+        annotations = list(read_annotations(path, problems))
+    except AnnotationFileError as error:
+        fail(str(error))
+    for problem in problems[:_MOST_TOLD]:
+        typer.echo(f"{path.name}: {problem}", err=True)
+    if len(problems) > _MOST_TOLD:
+        typer.echo(f"{path.name}: and {len(problems) - _MOST_TOLD} more", err=True)
+    return annotations
+
+
+def _slide(path: Path) -> tuple[BaseGeometry, float | None]:
+    import shapely
+
+    from viewer.slides import SlideError, open_slide
+
+    try:
+        source = open_slide(path)
+    except SlideError as error:
+        fail(str(error))
+    try:
+        base = source.levels[0]
+        return shapely.box(0, 0, base.width_px, base.height_px), source.info.optics.mean_mpp_um
+    finally:
+        source.close()
+
+
+def _reference(
+    first: list[Annotation],
+    second: list[Annotation],
+    slide_box: BaseGeometry | None,
+    within: str | None,
+) -> tuple[BaseGeometry, str]:
+    from viewer.annotations.comparison import bounds_of, regions_of
+
+    if within:
+        region = regions_of([*first, *second], within)
+        if region.is_empty:
+            fail(f"Neither file has a region of the class {within}: name another one.")
+        return region, f"regions of {within}"
+    if slide_box is not None:
+        return slide_box, "slide"
+    return bounds_of([*first, *second]), "box round all annotations"
+
+
+def _write(out: Path, comparison: Comparison) -> None:
+    from viewer.annotations.annotation import Annotation, AnnotationClass
+    from viewer.annotations.formats.exchange import FORMATS
+
+    regions = (
+        Annotation(each.geometry, shown_as=AnnotationClass(differing(each)))
+        for each in comparison.disagreements
+    )
+    try:
+        FORMATS["qupath"].write(out, regions)
+    except OSError as error:
+        fail(f"{out} cannot be written ({error.strerror or error}): choose another place.")
+
+
+def differing(disagreement: Disagreement) -> str:
+    """What the two call it, such as "A Tumor, B Stroma" or "only A Tumor"."""
+    a, b = disagreement.class_a, disagreement.class_b
+    if a and b:
+        return f"A {a}, B {b}"
+    return f"only A {a}" if a else f"only B {b}"
+
+
+def _record(comparison: Comparison, told: str, mpp_um: float | None) -> dict[str, object]:
+    scale = (mpp_um or 1.0) ** 2
+    return {
+        "unit": "um2" if mpp_um else "px2",
+        "reference": told,
+        "reference_area": comparison.reference.area * scale,
+        "passed_over": comparison.passed_over,
+        "mean_dice": None if math.isnan(comparison.mean_dice) else comparison.mean_dice,
+        "classes": [_class_record(each, scale) for each in comparison.classes],
+        "disagreements": [
+            {
+                "a": each.class_a,
+                "b": each.class_b,
+                "area": each.area_px2 * scale,
+                "box_px": list(each.geometry.bounds),
+            }
+            for each in comparison.disagreements
+        ],
+    }
+
+
+def _class_record(each: ClassComparison, scale: float) -> dict[str, object]:
+    figures = {
+        "dice": each.dice, "iou": each.iou, "kappa": each.kappa, "f1": each.f1,
+        "mean_matched_iou": each.mean_matched_iou,
+    }  # fmt: skip
+    return {
+        "class": each.name,
+        "count_a": each.count_a,
+        "count_b": each.count_b,
+        "matched": each.matched,
+        "area_a": each.area_a * scale,
+        "area_b": each.area_b * scale,
+        "area_both": each.area_both * scale,
+        **{name: None if math.isnan(value) else value for name, value in figures.items()},
+    }
+
+
+def _print(comparison: Comparison, told: str, mpp_um: float | None) -> None:
+    unit, scale = ("um2", mpp_um**2) if mpp_um else ("px2", 1.0)
+    columns = (
+        "class", "A", "B", f"area A {unit}", f"area B {unit}", "Dice", "IoU", "kappa", "F1",
+    )  # fmt: skip
+    rows = [
+        (
+            each.name,
+            f"{each.count_a:,}",
+            f"{each.count_b:,}",
+            f"{each.area_a * scale:,.0f}",
+            f"{each.area_b * scale:,.0f}",
+            *(_shown(value) for value in (each.dice, each.iou, each.kappa, each.f1)),
+        )
+        for each in comparison.classes
+    ]
+    print_table(columns, rows)
+    if not math.isnan(comparison.mean_dice):
+        typer.echo(f"Mean Dice of the classes: {comparison.mean_dice:.3f}.")
+    typer.echo(f"Reference of kappa: {told}, {comparison.reference.area * scale:,.0f} {unit}.")
+    if comparison.passed_over:
+        typer.echo(f"Passed over: {comparison.passed_over:,} without an area or outside it.")
+    for each in comparison.disagreements[:_MOST_TOLD]:
+        x, y = each.geometry.representative_point().coords[0]
+        area = each.area_px2 * scale
+        typer.echo(f"{differing(each)}: {area:,.0f} {unit} at {x:.0f}, {y:.0f}")
+    more = len(comparison.disagreements) - _MOST_TOLD
+    if more > 0:
+        typer.echo(f"and {more:,} smaller ones")
+
+
+def _shown(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.3f}"

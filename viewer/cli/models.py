@@ -1,0 +1,275 @@
+"""`coverslip models` and `coverslip run`: the models at hand, and one at work on a slide."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from viewer.cli.output import fail, numbers, print_json, print_record, print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from viewer.inference.bundle import ModelBundle
+    from viewer.inference.engine import Progress
+    from viewer.inference.running import ModelRun
+    from viewer.overlays.area import Area
+
+models_app = typer.Typer(help="Models that find things on slides.", no_args_is_help=True)
+
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_Model = Annotated[Path, typer.Argument(help="The folder of a model, or a zip file of it.")]
+
+
+@models_app.command("list")
+def list_models(json: _Json = False) -> None:
+    """List the models at hand."""
+    from viewer.inference.model_library import all_models
+
+    records = [_record(bundle) for bundle in all_models()]
+    if json:
+        print_json(records)
+        return
+    columns = ("name", "version", "task", "mpp_um", "licence")
+    print_table(columns, [tuple(str(record[name]) for name in columns) for record in records])
+
+
+@models_app.command()
+def check(model: _Model, json: _Json = False) -> None:
+    """Load a model and let it work once, without adding it."""
+    from viewer.inference.bundle import BundleError, load_bundle
+    from viewer.inference.model_check import try_model
+    from viewer.inference.model_library import folder_of
+    from viewer.inference.network import ModelFailedError
+
+    try:
+        with folder_of(model) as folder:
+            bundle = load_bundle(folder)
+            try_model(bundle)
+    except (BundleError, ModelFailedError) as error:
+        fail(str(error))
+    print_record(_record(bundle) | {"folder": str(model)}, json=json)
+
+
+@models_app.command()
+def add(
+    model: _Model,
+    json: _Json = False,
+) -> None:
+    """Check a model and copy it to the models at hand."""
+    from viewer.inference.bundle import BundleError
+    from viewer.inference.model_library import add_model
+
+    try:
+        bundle = add_model(model)
+    except BundleError as error:
+        fail(str(error))
+    print_record(_record(bundle), json=json)
+
+
+@models_app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="The encoder, such as phikon-v2; see --list.")] = "",
+    token: Annotated[
+        str | None,
+        typer.Option(
+            help="Your token of the hub, for encoders that ask for one.", envvar="HF_TOKEN"
+        ),
+    ] = None,
+    merge: Annotated[
+        int,
+        typer.Option(help="Patches to merge in each block: quicker, a little less exact.", min=0),
+    ] = 0,
+    show: Annotated[bool, typer.Option("--list", help="List the encoders that are known.")] = False,
+    json: _Json = False,
+) -> None:
+    """Download an encoder of another laboratory once; it works offline afterwards."""
+    from viewer.inference.bundle import BundleError
+    from viewer.inference.encoders import KNOWN_ENCODERS, fetch_encoder
+
+    if show or not name:
+        columns = ("name", "repository", "token", "licence")
+        rows = [
+            (key, known.repository, "needed" if known.is_gated else "", known.licence)
+            for key, known in KNOWN_ENCODERS.items()
+        ]
+        print_table(columns, rows)
+        return
+    known = KNOWN_ENCODERS.get(name.casefold())
+    if known is None:
+        fail(f'There is no encoder "{name}"; known are {", ".join(KNOWN_ENCODERS)}.')
+    try:
+        bundle = fetch_encoder(known, token, merge)
+    except BundleError as error:
+        fail(str(error))
+    print_record(_record(bundle), json=json)
+
+
+def run_model(
+    model: Annotated[str, typer.Argument(help="Name of a model, such as nuclei, or its folder.")],
+    slide: Annotated[Path, typer.Argument(help="The slide, or a picture of a field.")],
+    region: Annotated[
+        str | None, typer.Option(help="X,Y,W,H in level-0 pixels; the whole slide by default.")
+    ] = None,
+    within: Annotated[
+        Path | None,
+        typer.Option(help="Annotations whose areas are worked through: GeoJSON, ASAP, ImageScope."),
+    ] = None,
+    mpp: Annotated[
+        float | None, typer.Option(help="um per pixel of a file that tells none.", min=0.001)
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--out",
+            help="Objects: .geojson, .csv, mask .png or .tif. Cells: .csv, .parquet, .tif.",
+        ),
+    ] = None,
+    json: _Json = False,
+) -> None:
+    """Run a model over a slide as the window does, and keep what it finds for the window."""
+    from viewer.inference import running
+    from viewer.inference.bundle import BundleError
+    from viewer.inference.model_library import find_model
+    from viewer.overlays.files.export import FORMATS, check_name
+    from viewer.overlays.files.patch_files import CELL_FORMATS
+    from viewer.slides import SlideError
+
+    area = _asked_area(region, within)
+    try:
+        bundle = find_model(model)
+        formats = FORMATS if bundle.description.task == "instances" else CELL_FORMATS
+        if out is not None and (complaint := check_name(out, formats)):
+            fail(complaint)
+        with _progress() as show:
+            run = running.run_model(slide, bundle, area, mpp, device, show)
+    except (SlideError, BundleError, running.RunError) as error:
+        fail(str(error))
+    for sentence in run.troubles:
+        typer.echo(sentence, err=True)
+    _tell(run, bundle, out, json=json)
+
+
+def _asked_area(region: str | None, within: Path | None) -> Area | None:
+    """A box or the areas of a file; None for the whole slide."""
+    from viewer.geometry import Box
+
+    if region is not None and within is not None:
+        fail("--region and --within both say where: give one of them.")
+    if within is not None:
+        return _areas_of(within)
+    if region is None:
+        return None
+    advice = "--region takes X,Y,W,H in level-0 pixels, such as 1000,800,512,512."
+    x, y, width, height = numbers(region, 4, advice)
+    return Box(x, y, x + width, y + height)
+
+
+def _areas_of(file: Path) -> Area:
+    import shapely
+
+    from viewer.annotations.formats.exchange import read_annotations
+    from viewer.annotations.formats.problems import AnnotationFileError, Problem
+
+    problems: list[Problem] = []
+    try:
+        shapes = [annotation.geometry for annotation in read_annotations(file, problems)]
+    except AnnotationFileError as error:
+        fail(str(error))
+    for problem in problems:
+        typer.echo(str(problem), err=True)
+    areas = [shape for shape in shapes if shape.area > 0]
+    if not areas:
+        fail(f"{file.name} holds no area: draw a polygon, a rectangle or an ellipse.")
+    return shapely.union_all(areas)
+
+
+def _tell(run: ModelRun, bundle: ModelBundle, out: Path | None, *, json: bool) -> None:
+    from viewer.overlays.files.masks import MaskError
+
+    if out is not None:
+        try:
+            _write(run, bundle, out)
+        except MaskError as error:
+            fail(str(error))
+        except OSError as error:
+            fail(f"{out} cannot be written ({error.strerror or error}): choose another place.")
+    record: dict[str, object] = {
+        "model": bundle.description.name,
+        "version": bundle.description.version,
+        "device": run.device or "kept results",
+        "region": [run.box.x0, run.box.y0, run.box.width, run.box.height],
+        "mpp_um": run.mpp_um,
+        **_counts(run, bundle),
+        "elapsed_s": round(run.elapsed_s, 2),
+        "out": str(out) if out else None,
+    }
+    print_record(record, json=json)
+
+
+def _write(run: ModelRun, bundle: ModelBundle, out: Path) -> None:
+    from viewer.overlays.files.export import write_objects
+    from viewer.overlays.files.patch_files import write_cells
+    from viewer.overlays.object_map import ObjectMap
+
+    if isinstance(run.found, ObjectMap):
+        write_objects(out, run.objects(), bundle.colours, run.box, run.mpp_um)
+    else:
+        values, names = run.cell_values(bundle)
+        write_cells(out, run.found, values, names, run.area)
+
+
+def _counts(run: ModelRun, bundle: ModelBundle) -> dict[str, object]:
+    from viewer.overlays.object_map import ObjectMap
+
+    names = [name for name, _ in bundle.colours]
+    if isinstance(run.found, ObjectMap):
+        objects = run.objects()
+        counts = {name: int((objects.classes == i).sum()) for i, name in enumerate(names)}
+        return {"objects": len(objects), "classes": counts}
+    inside = run.found.cells_in(run.area)
+    told: dict[str, object] = {"cells": int(inside.sum())}
+    if bundle.description.task == "classification" and inside.any():
+        likeliest = run.cell_values(bundle)[0][inside].argmax(-1)
+        told["classes"] = {name: int((likeliest == i).sum()) for i, name in enumerate(names)}
+    if run.judged is not None:
+        chances = zip(names, run.judged.chances.tolist(), strict=True)
+        told["chances"] = {name: round(chance, 4) for name, chance in chances}
+    return told
+
+
+@contextmanager
+def _progress() -> Generator[Callable[[Progress], None]]:
+    """A bar on stderr, where it can be seen."""
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (BarColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", rate="", total=None)
+
+        def show(progress: Progress) -> None:
+            rate = f"{progress.done}/{progress.total}, {progress.blocks_per_s:.1f} fields/s"
+            bar.update(task, total=progress.total or None, completed=progress.done, rate=rate)
+
+        yield show
+
+
+def _record(bundle: ModelBundle) -> dict[str, object]:
+    about = bundle.description
+    return {
+        "name": about.name,
+        "version": about.version,
+        "task": about.task,
+        "mpp_um": about.mpp_um,
+        "classes": [name for name, _ in bundle.colours],
+        "licence": about.licence,
+        "citation": about.citation,
+        "folder": str(bundle.folder),
+    }

@@ -1,0 +1,237 @@
+"""`coverslip projects`: make projects, list and check their slides, export answers."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from viewer.cli.output import fail, print_json, print_record, print_table
+
+if TYPE_CHECKING:
+    from viewer.annotations.palette import Palette
+    from viewer.studies.forms import Form
+    from viewer.studies.project import Project, ProjectSlide
+
+_EXIT_NOT_SOUND = 1
+
+projects_app = typer.Typer(help="Projects: slides that are read together.", no_args_is_help=True)
+
+_Folder = Annotated[Path, typer.Argument(help="The project's folder, or its project.json.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_Slides = Annotated[list[Path] | None, typer.Argument(help="Slides, or folders of slides.")]
+_Forms = Annotated[Path | None, typer.Option(help="A JSON file with questions for each slide.")]
+_Palette = Annotated[
+    Path | None, typer.Option(help="A JSON file with classes, ours or QuPath's classes.json.")
+]
+
+
+@projects_app.command()
+def create(
+    folder: _Folder,
+    slides: _Slides = None,
+    title: Annotated[str, typer.Option(help="The project's name.")] = "",
+    forms: _Forms = None,
+    palette: _Palette = None,
+    json: _Json = False,
+) -> None:
+    """Make a project, with slides, questions and classes."""
+    from viewer.studies.project import Project
+    from viewer.studies.project_file import ProjectError, create_project, project_folder
+
+    told_forms, told_palette = _read_forms(forms), _read_palette(palette)
+    place = project_folder(folder).absolute()
+    project = Project(title=title or place.name, palette=told_palette, forms=told_forms)
+    try:
+        project = create_project(place, project)
+    except ProjectError as error:
+        fail(str(error))
+    _add(place, slides or [], (), (), json=json)
+
+
+@projects_app.command()
+def add(
+    project: _Folder,
+    slides: _Slides = None,
+    forms: _Forms = None,
+    palette: _Palette = None,
+    json: _Json = False,
+) -> None:
+    """Add slides, questions or classes; exit code 1 where a slide does not open."""
+    from viewer.studies.project_file import project_folder
+
+    told_forms, told_palette = _read_forms(forms), _read_palette(palette)
+    place = project_folder(project).absolute()
+    _add(place, slides or [], told_forms, told_palette, json=json)
+
+
+@projects_app.command("list")
+def list_slides(
+    project: _Folder,
+    state: Annotated[
+        str | None, typer.Option(help='Only slides that are "to do", "in work" or "done".')
+    ] = None,
+    json: _Json = False,
+) -> None:
+    """List the slides of a project."""
+    from viewer.studies.project import STATES
+
+    if state is not None and state not in STATES:
+        fail(f'"{state}" is no state of a slide: use one of {", ".join(STATES)}.')
+    _, held = _read(project)
+    slides = [slide for slide in held.slides if state in (None, slide.state)]
+    if json:
+        print_json({"title": held.title, "slides": [_record(slide) for slide in slides]})
+        return
+    rows = [(s.shown_name, s.state, s.assignee, s.note, s.path) for s in slides]
+    print_table(("slide", "state", "assignee", "note", "path"), rows)
+    typer.echo(f"{held.count('done')} of {len(held.slides)} slides are done.")
+
+
+@projects_app.command()
+def check(
+    project: _Folder,
+    look_in: Annotated[
+        list[Path] | None, typer.Option(help="Folders in which moved slides are looked for.")
+    ] = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Note in the project where slides were found.")
+    ] = False,
+    json: _Json = False,
+) -> None:
+    """Tell which slides are missing and where they lie now; exit code 1 if any stays missing."""
+    from viewer.studies.finding import (
+        find_slides,
+        missing_slides,
+        neighbourhood,
+        taking_places,
+    )
+    from viewer.studies.project_file import ProjectError, change_project
+
+    place, held = _read(project)
+    missing = missing_slides(held, place)
+    found = find_slides(missing, (*(look_in or ()), *neighbourhood(place))) if missing else {}
+    if repair and found:
+        try:
+            change_project(place, taking_places(found, place))
+        except ProjectError as error:
+            fail(str(error))
+    lost = [slide for slide in missing if slide.identity not in found]
+    if json:
+        told = {
+            slide.identity: str(found[slide.identity]) for slide in missing if slide not in lost
+        }
+        print_json(
+            {
+                "slides": len(held.slides),
+                "found": told,
+                "missing": [_record(slide) for slide in lost],
+                "repaired": repair,
+            }
+        )
+    else:
+        for slide in missing:
+            where = found.get(slide.identity)
+            typer.echo(f"{slide.shown_name}: {f'lies at {where}' if where else 'is missing'}")
+        typer.echo(f"{len(held.slides) - len(missing)} of {len(held.slides)} slides lie in place.")
+    if lost or (found and not repair):
+        sys.exit(_EXIT_NOT_SOUND)
+
+
+@projects_app.command()
+def answers(
+    project: _Folder,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="The CSV file.")] = None,
+    json: _Json = False,
+) -> None:
+    """Export the answers of all readers, a line an answer."""
+    from viewer.studies.answers import COLUMNS, all_answers, answer_rows, write_answers
+
+    place, held = _read(project)
+    try:
+        given = all_answers(place)
+        if out is not None:
+            write_answers(out, held, given)
+    except OSError as error:
+        fail(f"{error.filename or place} cannot be used ({error.strerror or error}).")
+    if out is not None:
+        print_record({"answers": len(given), "out": str(out)}, json=json)
+        return
+    rows = list(answer_rows(held, given))
+    if json:
+        print_json([dict(zip(COLUMNS, row, strict=True)) for row in rows])
+        return
+    shown = [(row[0], row[2], row[3], row[4], row[6]) for row in rows]
+    print_table(("slide", "reader", "form", "question", "answer"), shown)
+
+
+# ---------------------------------------------------------------------------------------------
+
+
+def _add(
+    folder: Path, paths: list[Path], forms: tuple[Form, ...], palette: Palette, *, json: bool
+) -> None:
+    import msgspec
+
+    from viewer.studies.finding import project_slides
+    from viewer.studies.project import adding_forms, adding_slides
+    from viewer.studies.project_file import ProjectError, change_project, read_project
+
+    refused: list[str] = []
+    try:
+        before = read_project(folder)
+        new = list(project_slides(paths, folder, refused))
+
+        def change(project: Project) -> Project:
+            project = adding_forms(forms)(adding_slides(new)(project))
+            return msgspec.structs.replace(project, palette=palette) if palette else project
+
+        after = change_project(folder, change)
+    except ProjectError as error:
+        fail(str(error))
+    for sentence in refused:
+        typer.echo(sentence, err=True)
+    record: dict[str, object] = {
+        "project": str(folder), "slides": len(after.slides),
+        "added": len(after.slides) - len(before.slides), "refused": len(refused),
+        "classes": len(after.palette), "forms": len(after.forms),
+    }  # fmt: skip
+    print_record(record, json=json)
+    if refused:
+        sys.exit(_EXIT_NOT_SOUND)
+
+
+def _read(path: Path) -> tuple[Path, Project]:
+    from viewer.studies.project_file import ProjectError, project_folder, read_project
+
+    folder = project_folder(path).absolute()
+    try:
+        return folder, read_project(folder)
+    except ProjectError as error:
+        fail(str(error))
+
+
+def _read_forms(path: Path | None) -> tuple[Form, ...]:
+    from viewer.studies.forms import FormError, read_forms
+
+    try:
+        return read_forms(path) if path is not None else ()
+    except FormError as error:
+        fail(str(error))
+
+
+def _read_palette(path: Path | None) -> Palette:
+    from viewer.annotations.palette import PaletteError, read_palette
+
+    try:
+        return read_palette(path) if path is not None else ()
+    except PaletteError as error:
+        fail(str(error))
+
+
+def _record(slide: ProjectSlide) -> dict[str, object]:
+    import msgspec
+
+    return msgspec.to_builtins(slide)

@@ -1,0 +1,57 @@
+"""Objects as a file, in the format that its name asks for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from viewer.overlays.files.geojson import write_geojson
+from viewer.overlays.files.geoparquet import write_geoparquet
+from viewer.overlays.files.tables import write_csv
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from viewer.geometry import Box
+    from viewer.overlays.objects import Objects
+
+FORMATS = {
+    "GeoJSON, for QuPath": (".geojson", ".json"),
+    "CSV table": (".csv",),
+    "GeoParquet": (".parquet", ".geoparquet"),
+    "Label mask": (".tif", ".tiff", ".png"),
+}
+
+
+def check_name(path: Path, formats: Mapping[str, tuple[str, ...]] = FORMATS) -> str:
+    """What is wrong with the name of a file to export to; empty when nothing is."""
+    known = [suffix for suffixes in formats.values() for suffix in suffixes]
+    if path.suffix.lower() in known:
+        return ""
+    return f"{path.name} does not tell its format: let it end in {', '.join(known)}."
+
+
+def write_objects(
+    path: Path, objects: Objects, classes: Sequence[tuple[str, str]], box: Box, mpp_um: float
+) -> None:
+    """Writes objects of a level-0 box; name and colour of each class.
+
+    Raises
+    ------
+    MaskError
+        They do not fit the format.
+    OSError
+        The file cannot be written; one that was there is left as it was.
+    """
+    match path.suffix.lower():
+        case ".csv":
+            write_csv(path, objects, classes, mpp_um)
+        case ".parquet" | ".geoparquet":
+            write_geoparquet(path, objects, classes)
+        case ".tif" | ".tiff" | ".png":
+            # With it comes skimage, which the window starts without.
+            from viewer.overlays.files.masks import write_mask
+
+            write_mask(path, objects, box, mpp_um)
+        case _:
+            write_geojson(path, objects, classes)

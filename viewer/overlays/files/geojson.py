@@ -1,0 +1,54 @@
+"""Objects as GeoJSON that QuPath opens and writes: detections with class and measurements."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from viewer.colors import rgb_of
+from viewer.whole_file import whole_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from viewer.overlays.objects import Objects
+
+
+def write_geojson(path: Path, objects: Objects, classes: Sequence[tuple[str, str]]) -> None:
+    """Writes a FeatureCollection.
+
+    Parameters
+    ----------
+    classes
+        Name and colour ("#rrggbb") of each class.
+
+    Raises
+    ------
+    OSError
+        It cannot be written; a file that was there is left as it was.
+    """
+    with whole_file(path) as part, part.open("wb") as file:
+        file.write(b'{"type":"FeatureCollection","features":[')
+        for index in range(len(objects)):
+            file.write(b",\n" if index else b"\n")
+            file.write(msgspec.json.encode(_feature(objects, index, classes)))
+        file.write(b"\n]}\n")
+
+
+def _feature(objects: Objects, index: int, classes: Sequence[tuple[str, str]]) -> object:
+    name, colour = classes[int(objects.classes[index])]
+    ring = [[round(x, 2), round(y, 2)] for x, y in objects.outline(index).tolist()]
+    return {
+        "type": "Feature",
+        "geometry": {"type": "Polygon", "coordinates": [[*ring, ring[0]]]},
+        "properties": {
+            "objectType": "detection",
+            "classification": {"name": name, "color": rgb_of(colour)},
+            "measurements": {
+                what: round(float(column[index]), 4)
+                for what, column in objects.measurements.items()
+            },
+        },
+    }

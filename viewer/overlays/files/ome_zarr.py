@@ -1,0 +1,76 @@
+"""Scores of cells as OME-Zarr 0.5: a multiscale picture with a channel a class."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import zarr
+
+from viewer.overlays.files.patch_files import pyramid
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+_CHUNK_PX = 256
+
+
+def write_ome_zarr(
+    path: Path, values: NDArray[np.float32], names: Sequence[str], um: float
+) -> None:
+    """Writes a folder; (rows, columns, d) of cells `um` micrometres wide, NaN where unknown.
+
+    Raises
+    ------
+    OSError
+        It cannot be written; a folder that was there is left as it was.
+    """
+    levels = pyramid(np.moveaxis(values.astype(np.float32), 2, 0))
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as folder:
+        whole = Path(folder) / path.name
+        group = zarr.open_group(str(whole), mode="w", zarr_format=3)
+        group.attrs["ome"] = _about(path.stem, names, um, [level.shape for level in levels])
+        for index, level in enumerate(levels):
+            array = group.create_array(
+                str(index),
+                shape=level.shape,
+                chunks=(1, min(_CHUNK_PX, level.shape[1]), min(_CHUNK_PX, level.shape[2])),
+                dtype="float32",
+                fill_value=float("nan"),
+                dimension_names=("c", "y", "x"),
+            )
+            array[:] = level
+        if path.is_dir():
+            shutil.move(path, Path(folder) / "before")
+        whole.rename(path)
+
+
+def _about(
+    name: str, names: Sequence[str], um: float, shapes: Sequence[tuple[int, ...]]
+) -> dict[str, Any]:
+    space = {"type": "space", "unit": "micrometer"}
+    return {
+        "version": "0.5",
+        "multiscales": [
+            {
+                "name": name,
+                "axes": [{"name": "c", "type": "channel"}]
+                + [{"name": axis, **space} for axis in ("y", "x")],
+                "datasets": [
+                    {
+                        "path": str(index),
+                        "coordinateTransformations": [
+                            {"type": "scale", "scale": [1.0, um * 2**index, um * 2**index]}
+                        ],
+                    }
+                    for index in range(len(shapes))
+                ],
+            }
+        ],
+        "omero": {"channels": [{"label": name} for name in names]},
+    }

@@ -1,0 +1,146 @@
+"""Outlines from files: GeoJSON of QuPath's dialect, GeoParquet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import compress
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import shapely
+
+from viewer.annotations.formats.problems import Problem
+from viewer.annotations.formats.qupath import read_qupath
+from viewer.colors import class_colour
+from viewer.overlays.blocks import BlockGrid, BlockKey
+from viewer.overlays.files.result_file import ResultFile, ResultFileError, troubles_of
+from viewer.overlays.object_map import ObjectMap
+from viewer.overlays.objects import Objects
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from viewer.geometry import Size
+
+_BLOCK_PX = 2048
+
+
+@dataclass(slots=True)
+class Outlines:
+    """Polygons with the name of a class, its colour if told, and measurements."""
+
+    polygons: list[Any]
+    names: list[str]
+    colours: dict[str, str]
+    measurements: list[dict[str, float]]
+    left_out: list[str]
+
+
+def geojson_outlines(path: Path) -> Outlines:
+    """The polygons of a file of QuPath's dialect. Raises AnnotationFileError.
+
+    Where a file holds detections they alone are taken: what was drawn beside them is annotations.
+    """
+    problems: list[Problem] = []
+    is_detected: list[bool] = []
+    found = Outlines([], [], {}, [], [])
+    for taken, annotation in enumerate(read_qupath(path, problems), 1):
+        parts = [
+            part
+            for part in shapely.get_parts(annotation.geometry).tolist()
+            if isinstance(part, shapely.Polygon)
+        ]
+        if not parts:
+            number = taken + sum(not problem.is_repaired for problem in problems)
+            problems.append(Problem(number, f"{annotation.geometry.geom_type} is no outline"))
+            continue
+        which = annotation.shown_as
+        name = which.name if which is not None else "No class"
+        if which is not None:
+            found.colours[name] = which.colour
+        is_detected += [annotation.kind != "annotation"] * len(parts)
+        found.polygons += parts
+        found.names += [name] * len(parts)
+        found.measurements += [dict(annotation.measurements)] * len(parts)
+    if any(is_detected):
+        found.polygons = list(compress(found.polygons, is_detected))
+        found.names = list(compress(found.names, is_detected))
+        found.measurements = list(compress(found.measurements, is_detected))
+    gone = [problem for problem in problems if not problem.is_repaired]
+    found.left_out += [f"number {each.number} ({each.reason})" for each in gone]
+    return found
+
+
+def parquet_outlines(table: pa.Table) -> Outlines:
+    polygons = shapely.from_wkb(table.column("geometry").to_pylist(), on_invalid="ignore")
+    is_outline = shapely.get_type_id(polygons) == shapely.GeometryType.POLYGON
+    names = table.column("class").to_pylist() if "class" in table.column_names else []
+    numbers = [
+        field.name
+        for field in table.schema
+        if pa.types.is_floating(field.type) and field.name not in ("x_px", "y_px")
+    ]
+    columns = {name: table.column(name).to_pylist() for name in numbers}
+    rows = np.flatnonzero(is_outline).tolist()
+    return Outlines(
+        [polygons[row] for row in rows],
+        [str(names[row]) if names else "No class" for row in rows],
+        {},
+        [{n: c[row] for n, c in columns.items() if c[row] is not None} for row in rows],
+        [f"number {row + 1} (no outline)" for row in np.flatnonzero(~is_outline).tolist()],
+    )
+
+
+def of_outlines(path: Path, told: Outlines, slide: Size, mpp_um: float) -> ResultFile:
+    if not told.polygons:
+        why = f": {told.left_out[0]}" if told.left_out else ""
+        raise ResultFileError(f"{path.name} holds no outlines{why}.")
+    names = list(dict.fromkeys(told.names))
+    if len(names) > np.iinfo(np.uint8).max:
+        raise ResultFileError(f"{path.name} holds more than 255 classes.")
+    objects = _objects(told, names)
+    x, y = objects.centroids[:, 0], objects.centroids[:, 1]
+    inside = (x >= 0) & (y >= 0) & (x < slide.width) & (y < slide.height)
+    if not inside.any():
+        raise ResultFileError(
+            f"{path.name} holds outlines beside this slide; it may be of another."
+        )
+    troubles = troubles_of(path, told.left_out, int((~inside).sum()))
+    found = _in_blocks(objects.taken(inside), BlockGrid(slide, 1.0, _BLOCK_PX, 64), mpp_um)
+    colours = [
+        (name, told.colours.get(name, class_colour(index))) for index, name in enumerate(names)
+    ]
+    return ResultFile(path, found, colours, troubles)
+
+
+def _objects(told: Outlines, names: Sequence[str]) -> Objects:
+    polygons = np.array(told.polygons, dtype=object)
+    rings = shapely.get_exterior_ring(polygons)
+    points, owners = shapely.get_coordinates(rings, return_index=True)
+    # Rings repeat their first corner at the end.
+    is_last = np.append(owners[1:] != owners[:-1], True)
+    counts = np.bincount(owners[~is_last], minlength=len(polygons))
+    middles = shapely.get_coordinates(shapely.centroid(polygons))
+    measured = list(dict.fromkeys(name for each in told.measurements for name in each))
+    return Objects(
+        points[~is_last].astype(np.float32),
+        np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        middles.astype(np.float32),
+        np.array([names.index(name) for name in told.names], np.uint8),
+        {
+            name: np.array([each.get(name, np.nan) for each in told.measurements], np.float32)
+            for name in measured
+        },
+    )
+
+
+def _in_blocks(objects: Objects, grid: BlockGrid, mpp_um: float) -> ObjectMap:
+    found = ObjectMap(grid, mpp_um)
+    places = (objects.centroids // grid.side).astype(int)
+    keys = places[:, 1] * grid.columns + places[:, 0]
+    for key in np.unique(keys).tolist():
+        block = BlockKey(key % grid.columns, key // grid.columns)
+        found.put(block, objects.taken(keys == key))
+    return found

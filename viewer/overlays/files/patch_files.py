@@ -1,0 +1,126 @@
+"""Scores of cells as files: a table, or a TIFF with a page for each class."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import tifffile
+
+from viewer.whole_file import whole_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from viewer.overlays.area import Area
+    from viewer.overlays.patch_feature_map import PatchFeatureMap
+
+_TILE_PX = 256
+
+CELL_FORMATS = {
+    "CSV table": (".csv",),
+    "Parquet table": (".parquet",),
+    "Heatmap, OME-TIFF": (".tif", ".tiff"),
+    "Heatmap, OME-Zarr": (".zarr",),
+}
+
+
+def write_cells(
+    path: Path,
+    found: PatchFeatureMap,
+    values: NDArray[np.float32],
+    names: Sequence[str],
+    area: Area,
+) -> None:
+    """Writes the known cells whose middle lies in an area; to a heatmap, all that are known.
+
+    Parameters
+    ----------
+    values
+        (rows, columns, d), such as probabilities; a name for each of the d.
+
+    Raises
+    ------
+    OSError
+        It cannot be written; a file that was there is left as it was.
+    """
+    suffix = path.suffix.lower()
+    if suffix in (".tif", ".tiff"):
+        _write_heatmap(path, found, values, names)
+        return
+    if suffix == ".zarr":
+        # With it comes zarr, which the window starts without.
+        from viewer.overlays.files.ome_zarr import write_ome_zarr
+
+        write_ome_zarr(path, values, names, found.cell * found.mpp_um)
+        return
+    rows, columns = np.nonzero(found.cells_in(area))
+    corners = np.stack([columns, rows], 1) * found.cell
+    header = ["X px", "Y px", "Side px", *names]
+    side = np.full(len(rows), found.cell)
+    table = np.column_stack([corners, side, values[rows, columns]])
+    with whole_file(path) as part:
+        if suffix == ".parquet":
+            pq.write_table(pa.table(list(table.T), names=header), part)
+            return
+        with part.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(header)
+            writer.writerows([f"{value:.6g}" for value in line] for line in table.tolist())
+
+
+def _write_heatmap(
+    path: Path, found: PatchFeatureMap, values: NDArray[np.float32], names: Sequence[str]
+) -> None:
+    """OME-TIFF, float32, a channel a class, a pixel a cell; NaN where nothing is known."""
+    um = found.cell * found.mpp_um
+    base, *coarser = pyramid(np.moveaxis(values.astype(np.float32), 2, 0))
+    with whole_file(path) as part, tifffile.TiffWriter(part, ome=True) as tiff:
+        tiff.write(
+            base,
+            photometric="minisblack",
+            compression="zlib",
+            tile=(_TILE_PX, _TILE_PX) if coarser else None,
+            subifds=len(coarser),
+            resolution=(1e4 / um, 1e4 / um),
+            resolutionunit="CENTIMETER",
+            metadata={
+                "axes": "CYX",
+                "Channel": {"Name": list(names)},
+                "PhysicalSizeX": um,
+                "PhysicalSizeY": um,
+            },
+        )
+        for level in coarser:
+            tiff.write(
+                level,
+                photometric="minisblack",
+                compression="zlib",
+                tile=(_TILE_PX, _TILE_PX),
+                subfiletype=1,
+            )
+
+
+def pyramid(values: NDArray[np.float32], least_px: int = 256) -> list[NDArray[np.float32]]:
+    """(channels, rows, columns) and its means over 2 x 2, until it is small; NaN is left out."""
+    levels = [values]
+    while max(levels[-1].shape[1:]) > least_px:
+        levels.append(_halved(levels[-1]))
+    return levels
+
+
+def _halved(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    _, rows, columns = values.shape
+    even = np.pad(
+        values, ((0, 0), (0, rows % 2), (0, columns % 2)), constant_values=np.float32(np.nan)
+    )
+    quarters = even.reshape(len(values), (rows + 1) // 2, 2, (columns + 1) // 2, 2)
+    known = ~np.isnan(quarters)
+    sums, counts = np.where(known, quarters, 0).sum((2, 4)), known.sum((2, 4))
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan).astype(np.float32)

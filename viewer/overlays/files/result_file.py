@@ -1,0 +1,69 @@
+"""What a file told of a slide: outlines or scores that were made elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from viewer.overlays.object_map import ObjectMap
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from viewer.overlays.patch_feature_map import PatchFeatureMap
+
+
+class ResultFileError(Exception):
+    """A file without results for this slide; `str()` is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFile:
+    """What a file told.
+
+    Attributes
+    ----------
+    found
+        Outlines, or vectors of scores.
+    colours
+        Name and colour of each class or score.
+    troubles
+        What is missing, a sentence each.
+    """
+
+    path: Path
+    found: ObjectMap | PatchFeatureMap
+    colours: list[tuple[str, str]]
+    troubles: list[str]
+
+    @property
+    def key(self) -> str:
+        return f"file {self.path}"
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def about(self) -> str:
+        return "Read from a file, for this slide alone."
+
+    @property
+    def place(self) -> Path:
+        return self.path
+
+    @property
+    def task(self) -> Literal["instances", "scores"]:
+        return "instances" if isinstance(self.found, ObjectMap) else "scores"
+
+
+def troubles_of(path: Path, left_out: Sequence[str], beside: int) -> list[str]:
+    """Sentences about what is left out: unreadable things, and things beside the slide."""
+    troubles: list[str] = []
+    if left_out:
+        shown = ", ".join(left_out[:3]) + (", ..." if len(left_out) > 3 else "")
+        troubles.append(f"{len(left_out)} of {path.name} are left out: {shown}.")
+    if beside:
+        troubles.append(f"{beside} of {path.name} lie beside the slide and are left out.")
+    return troubles

@@ -1,0 +1,52 @@
+"""Results made elsewhere, read for the slide that is open: outlines, or scores of tiles."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from viewer.annotations.formats.problems import AnnotationFileError
+from viewer.overlays.files.outline_files import geojson_outlines, of_outlines, parquet_outlines
+from viewer.overlays.files.result_file import ResultFile, ResultFileError
+from viewer.overlays.files.tile_scores import of_table, read_csv, read_hdf
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from viewer.geometry import Size
+
+RESULT_SUFFIXES = (".geojson", ".json", ".csv", ".h5", ".hdf5", ".parquet", ".geoparquet")
+
+
+def read_result_file(path: Path, slide: Size, mpp_um: float) -> ResultFile:
+    """Reads GeoJSON, GeoParquet, a CSV of x, y and scores, or CLAM's attention scores (.h5).
+
+    Parameters
+    ----------
+    slide, mpp_um
+        Size in level-0 pixels, and micrometres per level-0 pixel.
+
+    Raises
+    ------
+    ResultFileError
+        One sentence says what is wrong and what to do.
+    """
+    try:
+        match path.suffix.lower():
+            case ".csv":
+                return of_table(path, read_csv(path), slide, mpp_um)
+            case ".h5" | ".hdf5":
+                return of_table(path, read_hdf(path), slide, mpp_um)
+            case ".parquet" | ".geoparquet":
+                table = pq.read_table(path)
+                if "geometry" not in table.column_names:
+                    return of_table(path, table, slide, mpp_um)
+                return of_outlines(path, parquet_outlines(table), slide, mpp_um)
+            case _:
+                return of_outlines(path, geojson_outlines(path), slide, mpp_um)
+    except AnnotationFileError as error:
+        raise ResultFileError(str(error)) from error
+    except (OSError, pa.ArrowException) as error:
+        raise ResultFileError(f"{path.name} cannot be read: {error}.") from error

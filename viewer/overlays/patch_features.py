@@ -1,0 +1,60 @@
+"""A vector for each cell of a block: class scores or embeddings of its patch."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CELLS = 4
+"""Cells along a side of a block."""
+
+
+class VectorsError(Exception):
+    """Bytes that hold no vectors; `str()` is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class PatchFeatures:
+    """What a model says of the patches of a block.
+
+    Attributes
+    ----------
+    values
+        float16 (rows, columns, d), NaN in cells without tissue; d is 0 where no cell has any.
+    """
+
+    values: NDArray[np.float16]
+
+    @classmethod
+    def none(cls) -> PatchFeatures:
+        """A block without tissue."""
+        return cls(np.zeros((CELLS, CELLS, 0), np.float16))
+
+    def to_bytes(self) -> bytes:
+        """As a .npy file."""
+        sink = io.BytesIO()
+        np.save(sink, self.values, allow_pickle=False)
+        return sink.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> PatchFeatures:
+        """The inverse of `to_bytes`.
+
+        Raises
+        ------
+        VectorsError
+            The bytes are damaged.
+        """
+        try:
+            values = np.load(io.BytesIO(data), allow_pickle=False)
+        except (ValueError, EOFError, OSError, SyntaxError, TypeError) as error:
+            raise VectorsError(f"These scores are damaged ({error}).") from error
+        if not isinstance(values, np.ndarray) or values.shape[:-1] != (CELLS, CELLS):
+            raise VectorsError("These scores are damaged: they have another shape.")
+        return cls(values.astype(np.float16))

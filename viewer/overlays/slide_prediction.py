@@ -1,0 +1,39 @@
+"""What a slide model says of a slide, and which cells it looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class SlidePrediction:
+    """The answer of a slide model.
+
+    Attributes
+    ----------
+    chances
+        (classes,) probabilities.
+    attention
+        float32 (heads, rows, columns) before the softmax, NaN in cells that it was not given; one
+        head, or one for each class.
+    count
+        Cells that it was given.
+    """
+
+    chances: NDArray[np.float32]
+    attention: NDArray[np.float32]
+    count: int
+
+    @property
+    def likeliest(self) -> int:
+        """The class of highest probability."""
+        return int(self.chances.argmax())
+
+    def head_names(self, classes: list[str]) -> list[str]:
+        """What each head of attention is for."""
+        return classes if len(self.attention) == len(classes) else ["Attention"]

@@ -1,0 +1,92 @@
+"""What a review has come to: its lines taken together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from viewer.recording.review.entries import Decided, Looked, Opened, Redone, Typed, Undone
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from viewer.recording.review.entries import Entry
+
+
+@dataclass(slots=True)
+class ReviewState:
+    """The verdicts that count, and all else that is needed to go on where one stopped.
+
+    Attributes
+    ----------
+    decisions
+        Verdicts in order of time; of several on one item the last counts.
+    undone
+        Verdicts that were undone and can be redone, the last undone last.
+    typed
+        Texts of items that wait for a verdict.
+    seconds
+        Spent on each item.
+    last_item
+        That the reviewer was at.
+    """
+
+    reviewer: str = ""
+    decisions: list[Decided] = field(default_factory=list)
+    undone: list[Decided] = field(default_factory=list)
+    typed: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    last_item: str = ""
+
+    def apply(self, entry: Entry) -> None:
+        """Takes the next line; an undo or redo of nothing changes nothing."""
+        if isinstance(entry, Opened):
+            self.reviewer = entry.reviewer
+        elif isinstance(entry, Undone):
+            self._undo()
+        elif isinstance(entry, Redone):
+            self._redo()
+        else:
+            self.last_item = entry.item
+            if isinstance(entry, Typed):
+                self.typed[entry.item] = entry.text
+            else:
+                self._add_seconds(entry)
+                if isinstance(entry, Decided):
+                    self.undone.clear()
+                    self._decide(entry)
+
+    def verdicts(self) -> dict[str, Decided]:
+        """The verdict that counts for each decided item."""
+        return {decision.item: decision for decision in self.decisions}
+
+    def _add_seconds(self, entry: Decided | Looked) -> None:
+        self.seconds[entry.item] = self.seconds.get(entry.item, 0.0) + entry.seconds
+
+    def _decide(self, decision: Decided) -> None:
+        self.decisions.append(decision)
+        self.typed.pop(decision.item, None)
+
+    def _undo(self) -> None:
+        if not self.decisions:
+            return
+        decision = self.decisions.pop()
+        self.undone.append(decision)
+        self.last_item = decision.item
+        self.typed.pop(decision.item, None)
+        if decision.text and decision.item not in self.verdicts():
+            self.typed[decision.item] = decision.text
+
+    def _redo(self) -> None:
+        if self.undone:
+            decision = self.undone.pop()
+            self.last_item = decision.item
+            self._decide(decision)
+
+
+def standing_of(entries: Iterable[Entry]) -> ReviewState:
+    """The standing after all these lines."""
+    standing = ReviewState()
+    for entry in entries:
+        standing.apply(entry)
+    return standing

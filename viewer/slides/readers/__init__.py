@@ -1,0 +1,1 @@
+"""The readers of slide files, a module each."""

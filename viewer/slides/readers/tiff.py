@@ -1,0 +1,230 @@
+"""The direct path for tiled TIFF: the tile's bytes from the file, straight to its decoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from tifffile import TiffFile, TiffPage
+
+from viewer.slides.content_hash import content_hash
+from viewer.slides.errors import DamagedSlideError, TileError
+from viewer.slides.readers.shared_file import SharedFile
+from viewer.slides.readers.tiff_metadata import icc_profile, tiff_optics, tiff_properties
+from viewer.slides.readers.tile_decoders import Decoder, any_decoder
+from viewer.slides.source import Level, RgbImage, SlideInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from viewer.slides.readers.tiff_directory import Directory
+
+_TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLevel:
+    """Where the tiles of a level lie in the file, and what decodes them.
+
+    Attributes
+    ----------
+    offsets, byte_counts
+        Per tile, row by row; a tile of no bytes is background.
+    """
+
+    level: Level
+    columns: int
+    offsets: NDArray[np.int64]
+    byte_counts: NDArray[np.int64]
+    decode: Decoder
+
+    @classmethod
+    def of_page(cls, page: TiffPage | Directory, downsample: float, decode: Decoder) -> StoredLevel:
+        level = Level(
+            page.imagewidth, page.imagelength, downsample, page.tilewidth, page.tilelength
+        )
+        offsets = np.asarray(page.dataoffsets, np.int64)
+        byte_counts = np.asarray(page.databytecounts, np.int64)
+        if len(offsets) < level.columns * level.rows or len(byte_counts) != len(offsets):
+            raise ValueError("the list of its tiles is too short")
+        return cls(level, level.columns, offsets, byte_counts, decode)
+
+
+def is_tiff(path: Path) -> bool:
+    """Whether the file begins like a TIFF or BigTIFF. Raises OSError."""
+    with path.open("rb") as file:
+        return file.read(4) in _TIFF_MAGIC
+
+
+def open_tiled_tiff(path: Path) -> TiffSource | None:
+    """A tiled 8-bit TIFF, OME-TIFF among them, without OpenSlide; None for other files.
+
+    Raises
+    ------
+    DamagedSlideError
+        The file begins like a TIFF, but its directories cannot be read.
+    OSError
+        The file cannot be read.
+    """
+    if not is_tiff(path):
+        return None
+    try:
+        with TiffFile(path) as tiff:
+            pages = [level.keyframe.aspage() for level in tiff.series[0].levels]
+            stored = _stored_levels(pages)
+            if stored is None:
+                return None
+            info = SlideInfo(
+                vendor="ome-tiff" if tiff.is_ome else "tiff",
+                reader="direct TIFF",
+                identity=content_hash(path),
+                optics=tiff_optics(tiff),
+                icc_profile=icc_profile(pages[0]),
+                properties=tiff_properties(tiff),
+            )
+    except OSError:
+        raise
+    except Exception as error:  # a spoilt file can make the parser fail in any way
+        sentence = (
+            f"{path.name} is a TIFF file whose directory is damaged or cut short; copy it again "
+            "from where it came."
+        )
+        raise DamagedSlideError(path, sentence) from error
+    return TiffSource(path, stored, info)
+
+
+class TiffSource:
+    """A tiled TIFF read without OpenSlide.
+
+    Parameters
+    ----------
+    info
+        What the slide says of itself, from whoever knows.
+    sparse_tile
+        Gives level, column, row where the file stores no tile; None means white.
+    read_associated
+        Gives the pictures that `info.associated` names.
+    close_helpers
+        Called once on close.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        stored: Sequence[StoredLevel],
+        info: SlideInfo,
+        *,
+        sparse_tile: Callable[[int, int, int], RgbImage] | None = None,
+        read_associated: Callable[[str], RgbImage] | None = None,
+        close_helpers: Callable[[], None] | None = None,
+    ) -> None:
+        self._path = path
+        self._stored = tuple(stored)
+        self._levels = tuple(level.level for level in stored)
+        self._info = info
+        self._file: SharedFile | None = SharedFile(path)
+        self._sparse_tile = sparse_tile or self._white
+        self._read_associated = read_associated
+        self._close_helpers = close_helpers
+
+    @property
+    def path(self) -> Path:
+        return self._path
+
+    @property
+    def info(self) -> SlideInfo:
+        return self._info
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        return self._levels
+
+    def read_tile(self, level: int, column: int, row: int) -> RgbImage:
+        stored = self._stored[level]
+        index = row * stored.columns + column
+        size = stored.byte_counts.item(index)
+        if size == 0:
+            return self._sparse_tile(level, column, row)
+        file = self._file
+        if file is None:
+            raise TileError(level, column, row, "the slide has been closed")
+        try:
+            data = file.read(stored.offsets.item(index), size)
+        except OSError as error:
+            raise TileError(level, column, row, f"the file cannot be read ({error})") from error
+        if len(data) != size:
+            raise TileError(level, column, row, "the file ends before the tile does")
+        try:
+            image = stored.decode(data)
+        except Exception as error:  # decoders of many libraries, fed with whatever the file holds
+            raise TileError(level, column, row, f"its data is damaged ({error})") from error
+        width, height = stored.level.tile_size_px(column, row)
+        if image.shape == (height, width, 3) and image.dtype == np.uint8:
+            return image
+        if not _holds(image, width, height):
+            raise TileError(level, column, row, f"its data is of the wrong size {image.shape}")
+        return np.ascontiguousarray(image[:height, :width])
+
+    def stored_tiles_from_the_middle(self, level: int, count: int) -> list[tuple[int, int]]:
+        """Columns and rows of the `count` tiles nearest the middle of a level that hold data."""
+        stored = self._stored[level]
+        grid = stored.level
+        has_data = stored.byte_counts[: grid.columns * grid.rows].reshape(grid.rows, -1) > 0
+        # A level may have a quarter of a million tiles, and what is wanted lies in the middle.
+        reach = 4
+        while True:
+            top, left = max(grid.rows // 2 - reach, 0), max(grid.columns // 2 - reach, 0)
+            part = has_data[top : grid.rows // 2 + reach, left : grid.columns // 2 + reach]
+            rows, columns = np.nonzero(part)
+            rows, columns = rows + top, columns + left
+            distance = np.hypot(columns - (grid.columns - 1) / 2, rows - (grid.rows - 1) / 2)
+            is_whole = reach > max(grid.rows, grid.columns)
+            if is_whole or np.count_nonzero(distance < reach - 1) >= count:
+                break
+            reach *= 4
+        nearest = np.argsort(distance, kind="stable")[:count]
+        return [(int(columns[i]), int(rows[i])) for i in nearest]
+
+    def read_associated(self, name: str) -> RgbImage:
+        if self._read_associated is None:
+            raise DamagedSlideError(self._path, f"{self._path.name} has no picture named {name}.")
+        return self._read_associated(name)
+
+    def close(self) -> None:
+        # Reads under way hold the file; it closes when the last of them lets go.
+        self._file = None
+        if self._close_helpers is not None:
+            self._close_helpers()
+
+    def _white(self, level: int, column: int, row: int) -> RgbImage:
+        width, height = self._levels[level].tile_size_px(column, row)
+        return np.full((height, width, 3), 255, np.uint8)
+
+
+def _holds(image: NDArray[np.generic], width: int, height: int) -> bool:
+    """Whether a decoded tile is 8-bit RGB of at least this size."""
+    return (
+        image.dtype == np.uint8
+        and image.ndim == 3
+        and image.shape[0] >= height
+        and image.shape[1] >= width
+        and image.shape[2] == 3
+    )
+
+
+def _stored_levels(pages: Sequence[TiffPage]) -> list[StoredLevel] | None:
+    """None where a page is not tiled or of a coding that tiles here cannot have."""
+    stored: list[StoredLevel] = []
+    width, height = pages[0].imagewidth, pages[0].imagelength
+    for page in pages:
+        decode = any_decoder(page) if page.is_tiled else None
+        if decode is None:
+            return None
+        # The mean of both sides, as OpenSlide has it, since levels are rounded to whole pixels.
+        downsample = (width / page.imagewidth + height / page.imagelength) / 2
+        stored.append(StoredLevel.of_page(page, downsample, decode))
+    return stored

@@ -1,0 +1,119 @@
+"""From the bytes of one tile of a TIFF to its pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import imagecodecs
+import numpy as np
+from tifffile import COMPRESSION, PHOTOMETRIC, TIFF, TiffPage
+
+from viewer.slides.source import RgbImage
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from viewer.slides.readers.tiff_directory import Directory
+
+Decoder = Callable[[bytes], RgbImage]
+"""Gives uint8 (tile height, tile width, 3). Raises any Exception on bytes that are no tile."""
+
+_END_OF_JPEG = b"\xff\xd9"
+
+
+def direct_decoder(page: TiffPage | Directory) -> Decoder | None:
+    """For the codings of nearly all slides, 8-bit RGB in JPEG or JPEG 2000; None for others."""
+    if not _is_8_bit(page) or page.samplesperpixel != 3:
+        return None
+    photometric = PHOTOMETRIC(page.photometric)
+    match page.compression:
+        case COMPRESSION.JPEG if photometric == PHOTOMETRIC.RGB:
+            return _jpeg_decoder(page.jpegtables, "RGB")
+        case COMPRESSION.JPEG if photometric == PHOTOMETRIC.YCBCR:
+            return _jpeg_decoder(page.jpegtables, "YCBCR")
+        case COMPRESSION.APERIO_JP2000_YCBC:
+            return _jpeg2000_ycbcr
+        case COMPRESSION.APERIO_JP2000_RGB | COMPRESSION.JPEG2000:
+            return imagecodecs.jpeg2k_decode
+        case _:
+            return None
+
+
+def any_decoder(page: TiffPage) -> Decoder | None:
+    """For all 8-bit grey and RGB tiles that tifffile can decode; None for others."""
+    if direct := direct_decoder(page):
+        return direct
+    if not _is_8_bit(page) or page.compression not in TIFF.DECOMPRESSORS:
+        return None
+    match (PHOTOMETRIC(page.photometric), page.samplesperpixel):
+        case (PHOTOMETRIC.MINISBLACK | PHOTOMETRIC.MINISWHITE, 1):
+            pass
+        case (PHOTOMETRIC.RGB | PHOTOMETRIC.YCBCR, 3 | 4):
+            pass
+        case _:
+            return None
+
+    def decode(data: bytes) -> RgbImage:
+        pixels = page.decode(data, 0, jpegtables=page.jpegtables)[0]
+        if pixels is None:
+            raise ValueError("there are no pixels")
+        image: RgbImage = pixels[0]
+        if page.photometric == PHOTOMETRIC.MINISWHITE:
+            image = 255 - image
+        if image.shape[2] == 1:
+            return np.repeat(image, 3, axis=2)
+        return image[..., :3]
+
+    return decode
+
+
+def _is_8_bit(page: TiffPage | Directory) -> bool:
+    return page.dtype == np.uint8 and page.planarconfig == 1 and page.imagedepth == 1
+
+
+def _jpeg_decoder(tables: bytes | None, colorspace: str) -> Decoder:
+    decode_jpeg = imagecodecs.jpeg8_decode
+
+    def decode(data: bytes) -> RgbImage:
+        # libjpeg fills the rest of a cut tile with grey and only warns.
+        if _END_OF_JPEG not in data[-16:]:
+            raise ValueError("its JPEG data is cut short")
+        # A JFIF header says YCbCr whatever the TIFF's tags claim.
+        space = "YCBCR" if data[6:10] == b"JFIF" else colorspace
+        return decode_jpeg(data, tables=tables, colorspace=space, outcolorspace="RGB")
+
+    return decode
+
+
+_CHROMA = np.arange(-128, 128)
+
+
+def _added(thousandths: int) -> NDArray[np.int16]:
+    """What a chroma value of 0 to 255 adds to red or blue; halves are rounded away from zero."""
+    size = (np.abs(_CHROMA) * thousandths + 500) // 1000
+    return (np.sign(_CHROMA) * size).astype(np.int16)
+
+
+def _added_to_green(factor: float) -> NDArray[np.int32]:
+    """What a chroma value of 0 to 255 adds to green, with 16 bits of fraction."""
+    return np.round(factor * 65536 * _CHROMA).astype(np.int32)
+
+
+# ITU-R BT.601, rounded as OpenSlide does, so that the pixels are the same to the last bit.
+_RED_BY_CR = _added(1402)
+_BLUE_BY_CB = _added(1772)
+_GREEN_BY_CR = _added_to_green(-0.71414)
+_GREEN_BY_CB = _added_to_green(-0.34414) + (1 << 15)
+
+
+def _jpeg2000_ycbcr(data: bytes) -> RgbImage:
+    ycbcr = imagecodecs.jpeg2k_decode(data)
+    luma = ycbcr[..., 0].astype(np.int16)
+    cb, cr = ycbcr[..., 1], ycbcr[..., 2]
+    green = ((_GREEN_BY_CB[cb] + _GREEN_BY_CR[cr]) >> 16).astype(np.int16)
+    rgb = np.empty(ycbcr.shape, np.uint8)
+    rgb[..., 0] = np.clip(luma + _RED_BY_CR[cr], 0, 255)
+    rgb[..., 1] = np.clip(luma + green, 0, 255)
+    rgb[..., 2] = np.clip(luma + _BLUE_BY_CB[cb], 0, 255)
+    return rgb

@@ -1,0 +1,149 @@
+"""Slides that were moved are found again by what they are, not by where they lay."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from viewer.slides.errors import SlideError
+from viewer.slides.known_slides import find
+from viewer.slides.opener import open_slide
+from viewer.slides.tray import SUFFIXES, slides_in
+from viewer.studies.project import ProjectSlide, slide_path, stored_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from viewer.studies.project import Change, Project
+
+_log = logging.getLogger(__name__)
+_DEPTH = 4
+"""Folders within folders that are searched."""
+MOST_OPENED = 5000
+"""Slides that a search opens at most: a drive of a hospital holds millions."""
+MOST_OPENED_UNASKED = 300
+
+
+def identity_of(path: Path) -> str:
+    """What a slide is told by. Raises SlideError where it does not open."""
+    source = open_slide(path)
+    try:
+        return source.info.identity
+    finally:
+        source.close()
+
+
+def project_slides(
+    paths: Iterable[Path], folder: Path, refused: list[str]
+) -> Iterator[ProjectSlide]:
+    """Slides, and those in folders, as a project in `folder` lists them.
+
+    What does not open goes to `refused`, a sentence each.
+    """
+    for path in paths:
+        try:
+            slides = slides_in(path) if path.is_dir() else [path]
+        except OSError as error:
+            refused.append(f"{path} cannot be read ({error.strerror or error}).")
+            continue
+        for slide in slides:
+            try:
+                identity = identity_of(slide)
+            except SlideError as error:
+                refused.append(str(error))
+                continue
+            yield ProjectSlide(identity=identity, path=stored_path(slide, folder), name=slide.name)
+
+
+def missing_slides(project: Project, folder: Path) -> list[ProjectSlide]:
+    """Those that do not lie where the project takes them to be."""
+    return [slide for slide in project.slides if not slide_path(slide, folder).exists()]
+
+
+def find_slides(
+    wanted: Sequence[ProjectSlide],
+    places: Sequence[Path],
+    *,
+    most_opened: int = MOST_OPENED,
+    is_wanted: Callable[[], bool] = lambda: True,
+) -> dict[str, Path]:
+    """Where slides lie now, by identity.
+
+    First where each was open last on this machine, then in folders and those in them, files of
+    the same name first.
+
+    Parameters
+    ----------
+    is_wanted
+        Asked between slides; False gives up.
+    """
+    found: dict[str, Path] = {}
+    for slide in wanted:
+        known = find(slide.identity)
+        if known is not None and _identity(known) == slide.identity:
+            found[slide.identity] = known
+    names = {_file_name(slide).casefold() for slide in wanted if slide.identity not in found}
+    left = {slide.identity for slide in wanted} - found.keys()
+    candidates = sorted(_files(places), key=lambda path: path.name.casefold() not in names)
+    for path in candidates[:most_opened]:
+        if not left or not is_wanted():
+            break
+        identity = _identity(path)
+        if identity in left:
+            found[identity] = path
+            left.discard(identity)
+    return found
+
+
+def neighbourhood(folder: Path) -> tuple[Path, ...]:
+    """Where moved slides of a project are looked for unasked."""
+    folder = folder.absolute()
+    return (folder, folder.parent)
+
+
+def taking_places(places: Mapping[str, Path], folder: Path) -> Change:
+    """The change that notes where slides were found."""
+
+    def change(project: Project) -> Project:
+        slides = tuple(
+            msgspec.structs.replace(slide, path=stored_path(places[slide.identity], folder))
+            if slide.identity in places
+            else slide
+            for slide in project.slides
+        )
+        return msgspec.structs.replace(project, slides=slides)
+
+    return change
+
+
+def _files(places: Sequence[Path]) -> list[Path]:
+    """Each file once, those of the first place first; folders that cannot be read hold none."""
+    files: dict[Path, None] = {}
+    for place in places:
+        depth = len(place.parts) + _DEPTH
+        for name, folders, _ in os.walk(place):
+            folder = Path(name)
+            folders[:] = sorted(each for each in folders if not each.startswith("."))
+            if len(folder.parts) >= depth:
+                folders.clear()
+            try:
+                files.update(dict.fromkeys(slides_in(folder)))
+            except OSError as error:
+                _log.info("Passed over while looking for slides: %s", error)
+    return [path for path in files if path.suffix.lower() in SUFFIXES]
+
+
+def _identity(path: Path) -> str:
+    try:
+        return identity_of(path)
+    except SlideError as error:
+        _log.info("Passed over while looking for slides: %s", error)
+        return ""
+
+
+def _file_name(slide: ProjectSlide) -> str:
+    return slide.path.rpartition("/")[2]

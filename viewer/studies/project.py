@@ -1,0 +1,150 @@
+"""A project as data: its slides, how far they are, its classes and forms."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Literal, get_args
+
+import msgspec
+
+from viewer.annotations.palette import PaletteClass  # noqa: TC001 - msgspec reads the types
+from viewer.studies.forms import Form  # noqa: TC001
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+PROJECT_FILE = "project.json"
+FORMAT = "coverslip project"
+VERSION = 1
+"""Raised when the meaning of something written changes."""
+
+SlideState = Literal["to do", "in work", "done"]
+STATES: tuple[SlideState, ...] = get_args(SlideState)
+
+
+class ProjectSlide(msgspec.Struct, frozen=True, kw_only=True):
+    """One slide of a project.
+
+    Attributes
+    ----------
+    identity
+        What the slide is told by wherever it lies (`SlideInfo.identity`).
+    path
+        With slashes; from the project's folder where the slide lies in or beside it.
+    """
+
+    identity: str
+    path: str
+    name: str = ""
+    state: SlideState = "to do"
+    assignee: str = ""
+    note: str = ""
+
+    @property
+    def shown_name(self) -> str:
+        return self.name or PurePosixPath(self.path).name or self.identity[:8]
+
+
+class Project(msgspec.Struct, frozen=True, kw_only=True):
+    """What project.json holds, but for members that other versions wrote."""
+
+    format: Literal["coverslip project"] = FORMAT
+    version: int = VERSION
+    title: str = ""
+    slides: tuple[ProjectSlide, ...] = ()
+    palette: tuple[PaletteClass, ...] = ()
+    forms: tuple[Form, ...] = ()
+
+    def slide(self, identity: str) -> ProjectSlide | None:
+        return next((each for each in self.slides if each.identity == identity), None)
+
+    def count(self, state: SlideState) -> int:
+        return sum(slide.state == state for slide in self.slides)
+
+    def form(self, form_id: str) -> Form | None:
+        return next((each for each in self.forms if each.id == form_id), None)
+
+
+Change = Callable[[Project], Project]
+"""What one act makes of a project; applied to what is in the file at that moment."""
+
+
+def adding_slides(slides: Iterable[ProjectSlide]) -> Change:
+    """Adds slides at the end; those that are there already stay as they are."""
+    new = tuple(slides)
+
+    def change(project: Project) -> Project:
+        held = {slide.identity: slide for slide in project.slides}
+        for slide in new:
+            held.setdefault(slide.identity, slide)
+        return msgspec.structs.replace(project, slides=tuple(held.values()))
+
+    return change
+
+
+def removing_slides(identities: Iterable[str]) -> Change:
+    """Takes slides off the list; their files are left alone."""
+    gone = frozenset(identities)
+
+    def change(project: Project) -> Project:
+        kept = tuple(slide for slide in project.slides if slide.identity not in gone)
+        return msgspec.structs.replace(project, slides=kept)
+
+    return change
+
+
+def changing_slide(identity: str, **changes: str) -> Change:
+    """Changes members of one slide; of one that was taken off meanwhile, nothing."""
+
+    def change(project: Project) -> Project:
+        slides = tuple(
+            msgspec.structs.replace(slide, **changes) if slide.identity == identity else slide
+            for slide in project.slides
+        )
+        return msgspec.structs.replace(project, slides=slides)
+
+    return change
+
+
+def beginning_slide(identity: str) -> Change:
+    """A slide to do is in work from now on; one that is done stays done."""
+
+    def change(project: Project) -> Project:
+        slide = project.slide(identity)
+        if slide is None or slide.state != "to do":
+            return project
+        return changing_slide(identity, state="in work")(project)
+
+    return change
+
+
+def adding_forms(forms: Iterable[Form]) -> Change:
+    """Adds forms; one whose id is there already takes its place."""
+    new = tuple(forms)
+
+    def change(project: Project) -> Project:
+        held = {form.id: form for form in (*project.forms, *new)}
+        return msgspec.structs.replace(project, forms=tuple(held.values()))
+
+    return change
+
+
+def stored_path(slide: Path, folder: Path) -> str:
+    """A slide's path as the project keeps it.
+
+    From the project's folder where the slide lies in it or beside it, so that both can be moved
+    together; whole otherwise.
+    """
+    slide, folder = Path(os.path.abspath(slide)), Path(os.path.abspath(folder))
+    if slide.is_relative_to(folder):
+        return slide.relative_to(folder).as_posix()
+    if folder.parent != folder and slide.is_relative_to(folder.parent):
+        return f"../{slide.relative_to(folder.parent).as_posix()}"
+    return slide.as_posix()
+
+
+def slide_path(slide: ProjectSlide, folder: Path) -> Path:
+    """Where a slide of the project in `folder` should lie."""
+    return Path(os.path.normpath(folder.absolute() / slide.path))

@@ -1,0 +1,207 @@
+"""project.json: read with care, written whole, changed by several people at once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import msgspec
+from filelock import FileLock, Timeout
+
+from viewer.studies.project import FORMAT, PROJECT_FILE, VERSION, Project
+from viewer.whole_file import whole_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from viewer.studies.project import Change
+
+_LOCK_FILE = ".project.lock"
+_LOCK_WAIT_S = 10.0
+_PREVIOUS, _DAMAGED = "project.previous.json", "project.damaged.json"
+
+_Raw = dict[str, object]
+
+
+class ProjectError(Exception):
+    """A project that cannot be used as asked; `str()` is one sentence."""
+
+
+def project_folder(path: Path) -> Path:
+    """Of a project's folder or its project.json, the folder."""
+    return path.parent if path.name == PROJECT_FILE else path
+
+
+def is_project(path: Path) -> bool:
+    """Whether a path is a project's folder or its file; asks the disk."""
+    return (project_folder(path) / PROJECT_FILE).is_file()
+
+
+def create_project(folder: Path, project: Project) -> Project:
+    """Makes a project in a folder, which is made where it is missing.
+
+    Raises
+    ------
+    ProjectError
+        There is a project already, or the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    with _Locked(folder):
+        if (folder / PROJECT_FILE).exists():
+            raise ProjectError(f"There is a project in {folder} already: open it instead.")
+        _write(folder, msgspec.to_builtins(project))
+    return project
+
+
+def read_project(folder: Path) -> Project:
+    """Reads the project of a folder.
+
+    Raises
+    ------
+    ProjectError
+        There is none, or its file is damaged or foreign; then a copy of it is kept beside it.
+    """
+    return _taken(folder, _read(folder))
+
+
+def change_project(folder: Path, change: Change) -> Project:
+    """Applies a change to what is in the file now, writes it, and gives what was written.
+
+    Nobody else writes meanwhile. Members that this version does not know stay as they are, of
+    the project and of each slide.
+
+    Raises
+    ------
+    ProjectError
+        As `read_project`; or the file cannot be written, and is then as it was.
+    """
+    with _Locked(folder):
+        raw = _read(folder)
+        before = _taken(folder, raw)
+        after = change(before)
+        if after != before:
+            _write(folder, _merged(raw, after))
+    return after
+
+
+def modified_ns(folder: Path) -> int:
+    """When the file was written last; 0 where it cannot be told. Asks the disk."""
+    try:
+        return (folder / PROJECT_FILE).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+# ---------------------------------------------------------------------------------------------
+
+
+class _Locked:
+    """Holds a project's lock; waits a while for others to be done."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = FileLock(folder / _LOCK_FILE, timeout=_LOCK_WAIT_S)
+
+    def __enter__(self) -> None:
+        try:
+            self._lock.acquire()
+        except Timeout as error:
+            raise ProjectError(
+                f"Somebody else is writing the project in {self._folder.name}: try again."
+            ) from error
+        except FileNotFoundError as error:
+            raise ProjectError(f"There is no project in {self._folder}.") from error
+        except OSError as error:
+            raise _unwritable(self._folder, error) from error
+        except NotImplementedError as error:
+            raise ProjectError(
+                f"The drive of {self._folder} cannot lock files: copy the project to another one."
+            ) from error
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def _read(folder: Path) -> _Raw:
+    path = folder / PROJECT_FILE
+    try:
+        data = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ProjectError(f"There is no project in {folder}: make one there first.") from error
+    except OSError as error:
+        reason = error.strerror or error
+        raise ProjectError(f"{path} cannot be read ({reason}): see that you may.") from error
+    try:
+        return msgspec.json.decode(data, type=_Raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise _damaged(folder, f"is damaged ({_short(error)})") from error
+
+
+def _taken(folder: Path, raw: _Raw) -> Project:
+    if raw.get("format") != FORMAT:
+        raise _damaged(folder, "is none of Coverslip's projects")
+    version = raw.get("version")
+    if isinstance(version, int) and version > VERSION:
+        raise ProjectError(f"The project in {folder} is of a newer Coverslip: update yours.")
+    try:
+        return msgspec.convert(raw, Project)
+    except msgspec.ValidationError as error:
+        raise _damaged(folder, f"is damaged ({_short(error)})") from error
+
+
+def _damaged(folder: Path, what: str) -> ProjectError:
+    """Keeps a copy, so that nothing that is tried afterwards can cost anything."""
+    told = f"The {PROJECT_FILE} in {folder} {what}"
+    try:
+        shutil.copy2(folder / PROJECT_FILE, folder / _DAMAGED)
+        told += f"; a copy is kept as {_DAMAGED}"
+    except OSError:
+        told += "; no copy of it can be kept"
+    if (folder / _PREVIOUS).exists():
+        return ProjectError(f"{told}: rename {_PREVIOUS} to {PROJECT_FILE} to go on from there.")
+    return ProjectError(f"{told}: bring back the file as it was.")
+
+
+def _short(error: Exception) -> str:
+    return str(error).replace("`", "").removeprefix("JSON is malformed: ")
+
+
+def _merged(raw: _Raw, project: Project) -> _Raw:
+    """What this version knows over all that is in the file."""
+    told: _Raw = msgspec.to_builtins(project)
+    for name, key in (("slides", "identity"), ("palette", "name"), ("forms", "id")):
+        told[name] = _merged_list(raw.get(name), told[name], key)
+    return raw | told
+
+
+def _merged_list(before: object, after: object, key: str) -> list[_Raw]:
+    assert isinstance(after, list | tuple)
+    there = before if isinstance(before, list) else []
+    held = {each.get(key): each for each in there if isinstance(each, dict)}
+    return [held.get(each[key], {}) | each for each in after]
+
+
+def _write(folder: Path, told: _Raw) -> None:
+    path = folder / PROJECT_FILE
+    try:
+        if path.exists():
+            with whole_file(folder / _PREVIOUS) as part:
+                shutil.copyfile(path, part)
+        with whole_file(path) as part, part.open("wb") as file:
+            file.write(msgspec.json.format(msgspec.json.encode(told), indent=2) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> ProjectError:
+    reason = error.strerror or str(error)
+    return ProjectError(
+        f"The project in {folder} cannot be written ({reason}): see that there is room and that "
+        "you may write there."
+    )

@@ -1,0 +1,260 @@
+"""Agents of one window: the panel, the walk under way, questions, permission and the model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject
+
+from viewer.agents.actions import Task
+from viewer.agents.agent_events import AgentState, Found, Moved, StateChanged
+from viewer.agents.policies.giant import GiantPolicy
+from viewer.agents.policies.local import LocalPolicy
+from viewer.agents.policies.predictor import PredictorPolicy
+from viewer.agents.trained_proposals import trained_proposer
+from viewer.annotations.document import adding
+from viewer.canvas.layer import LayerOrder
+from viewer.canvas.scanpath_layer import ScanpathLayer
+from viewer.geometry import Box
+from viewer.ui.agents.agent_dock import AgentDock
+from viewer.ui.agents.ask_panel import AskPanel
+from viewer.ui.agents.asking import FieldQuestions
+from viewer.ui.agents.finding_annotations import finding_annotation
+from viewer.ui.agents.language_model import LanguageModel
+from viewer.ui.agents.report_dialog import ReportDialog
+from viewer.ui.agents.walking import AgentWalk
+from viewer.ui.background_runner import BackgroundRunner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from viewer.agents.actions import Policy
+    from viewer.agents.agent_events import AgentEvent
+    from viewer.agents.client import Client
+    from viewer.agents.findings import Finding
+    from viewer.agents.proposals import Proposer
+    from viewer.annotations.annotation import Annotation
+    from viewer.inference.bundle import ModelBundle
+    from viewer.ui.main_window import MainWindow
+    from viewer.ui.slide_pane import SlidePane
+
+_ANYTHING = "What is there to see on this slide?"
+_COLOUR = "#7c6cf2"
+_WITHOUT_MODEL = "local"
+
+
+class AgentsController(QObject):
+    """Owned by the window; `shut_down` ends the agent."""
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+        self._walk: AgentWalk | None = None
+        self._client: Client | None = None
+        self._regions = ScanpathLayer()
+        self._boxes: list[Box] = []
+        self._background = BackgroundRunner("agents' files", 1, self)
+        self.ask = AskPanel()
+        self.dock = AgentDock(self.ask, window)
+        self.model = LanguageModel(window, self)
+        self.questions = FieldQuestions(window, self.ask, self.model, self)
+        self._connect()
+        self._follow()
+
+    @property
+    def walk(self) -> AgentWalk | None:
+        """The one under way, or the last one while its slide is open."""
+        return self._walk
+
+    def shut_down(self) -> None:
+        """Ends the agent and its processes."""
+        if self._walk is not None:
+            self._walk.shut_down()
+            self._walk = None
+        self.questions.shut_down()
+        self.model.shut_down()
+        self._background.close(finish=True)
+
+    # The walk --------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        pane = self._window.panes.active
+        if pane.source is None:
+            self._window.say("Open a slide first.")
+            return
+        how, predictor = self.dock.how.currentData(), self.dock.regions_by.currentData()
+
+        def proposer() -> Proposer | None:
+            return trained_proposer(predictor) if predictor else None
+
+        def begin(client: Client) -> None:
+            if how == "giant":
+                self._begin(pane, lambda: GiantPolicy(client), client)
+            else:
+                self._begin(pane, lambda: PredictorPolicy(client, proposer()), client)
+
+        if how == _WITHOUT_MODEL:
+            self._begin(pane, lambda: LocalPolicy(proposer()), None)
+        else:
+            self.model.client(begin)
+
+    def _begin(self, pane: SlidePane, policy: Callable[[], Policy], client: Client | None) -> None:
+        self._end()
+        if pane.source is None:
+            return
+        self._client = client
+        question = self.dock.question.toPlainText().strip() or _ANYTHING
+        self._walk = walk = AgentWalk(
+            pane,
+            policy,
+            Task(question),
+            self.dock.steps.value(),
+            self._window.settings.device,
+            lambda: self._annotations(pane),
+            lambda finding: self._mark(finding, pane),
+            self,
+        )
+        walk.happened.connect(self._on_event)
+        walk.failed.connect(self._on_failed)
+        pane.canvas.add_layer(self._regions, LayerOrder.TOOLS)
+        self.dock.clear()
+        self.dock.show_state(AgentState.RUNNING)
+        self.dock.show_preparing()
+        walk.start()
+
+    def _end(self) -> None:
+        """No walk is shown any more."""
+        if self._walk is None:
+            return
+        self._walk.happened.disconnect(self._on_event)
+        self._walk.pane.canvas.remove_layer(self._regions)
+        self._walk.close()
+        self._walk = None
+        self._boxes = []
+        self._regions.clear()
+        self.dock.clear()
+        self.dock.show_state(None, can_start=self._window.panes.active.source is not None)
+
+    def _on_event(self, event: AgentEvent) -> None:
+        self.dock.show_event(event)
+        if self._client is not None:
+            self.dock.show_spending(self._client.spending, self._client.endpoint.currency)
+        match event:
+            case Moved(visit, _):
+                self._boxes.append(Box(*visit.box))
+                self._paint_regions()
+            case Found(finding):
+                # What was found is outlined as an annotation: its number belongs there.
+                self._boxes[finding.region - 1] = Box(*finding.box)
+                self._paint_regions()
+            case StateChanged(state):
+                self._enable()
+                if state.is_over:
+                    self._window.recording.control.sessions_changed.emit()
+            case _:
+                pass
+
+    def _paint_regions(self) -> None:
+        self._regions.show_boxes([(box, _COLOUR) for box in self._boxes])
+        if self._walk is not None:
+            self._walk.pane.canvas.update()
+
+    def _on_failed(self, sentence: str) -> None:
+        self._end()
+        self._window.show_error(sentence)
+
+    def _mark(self, finding: Finding, pane: SlidePane) -> None:
+        here = self._window.annotations.of(pane)
+        if here is not None:
+            here.do(adding("Agent's finding", [finding_annotation(finding)]))
+
+    def _annotations(self, pane: SlidePane) -> Sequence[Annotation]:
+        here = self._window.annotations.of(pane)
+        return () if here is None else list(here.document)
+
+    def _show_predictors(self, models: Sequence[ModelBundle]) -> None:
+        self.dock.show_predictors([each.name for each in models if each.task == "attention"])
+
+    def _travel(self, box: Box) -> None:
+        walk = self._walk
+        pane = self._window.panes.active if walk is None else walk.pane
+        if pane.source is not None:
+            canvas = pane.canvas
+            canvas.show_view(canvas.destination.showing(box), animated=True, cause="go-to")
+
+    def _report(self) -> None:
+        if self._walk is None or self._walk.outcome is None:
+            return
+        window = self._window
+        dialog = ReportDialog(
+            self._walk.outcome, self._background, window.say, window.show_error, window
+        )
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    # The window ------------------------------------------------------------------------------
+
+    def _on_slide_changed(self, pane: SlidePane) -> None:
+        if self._walk is not None and pane is self._walk.pane:
+            self._end()
+        self._follow()
+
+    def _on_panes_changed(self) -> None:
+        if self._walk is not None and self._walk.pane not in self._window.panes.panes:
+            self._end()
+
+    def _follow(self) -> None:
+        """Shows what can be done on the active pane."""
+        has_slide = self._window.panes.active.source is not None
+        if self._walk is None:
+            self.dock.show_state(None, can_start=has_slide)
+        self.questions.show_slide()
+        self._enable()
+
+    def _enable(self) -> None:
+        state = None if self._walk is None else self._walk.state
+        is_going = state is not None and not state.is_over
+        self._window.commands["agent.pause"].setEnabled(is_going)
+        self._window.commands["agent.stop"].setEnabled(is_going)
+
+    def _pause(self) -> None:
+        if self._walk is not None:
+            self._walk.pause_or_go_on()
+
+    def _stop(self) -> None:
+        if self._walk is not None:
+            self._walk.stop()
+
+    def _remark(self, text: str) -> None:
+        if self._walk is not None:
+            self._walk.remark(text)
+
+    def _connect(self) -> None:
+        window, dock, commands = self._window, self.dock, self._window.commands
+        commands.on("agent.start", self._start)
+        commands.on("agent.pause", self._pause)
+        commands.on("agent.stop", self._stop)
+        commands.on("agent.ask", self._show_asking)
+        commands.on("agent.model", self.model.choose)
+        dock.start_requested.connect(self._start)
+        dock.pause_requested.connect(self._pause)
+        dock.stop_requested.connect(self._stop)
+        dock.remark_given.connect(self._remark)
+        dock.place_chosen.connect(self._travel)
+        dock.report_requested.connect(self._report)
+        dock.endpoint_requested.connect(self.model.choose)
+        self.ask.place_chosen.connect(self._travel)
+        window.overlays.models_changed.connect(self._show_predictors)
+        window.panes.active_changed.connect(lambda _: self._follow())
+        window.panes.panes_changed.connect(self._on_panes_changed)
+        window.panes.pane_added.connect(self._watch)
+        for pane in window.panes.panes:
+            self._watch(pane)
+
+    def _watch(self, pane: SlidePane) -> None:
+        pane.slide_changed.connect(self._on_slide_changed)
+
+    def _show_asking(self) -> None:
+        if not self.dock.isVisible():
+            self._window.commands["panels.agent"].trigger()
+        self.dock.show_asking()

@@ -1,0 +1,270 @@
+"""All of annotating in one window: documents, panel, commands and files put together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+
+from viewer.annotations.storage.autosave import annotations_path
+from viewer.ui.annotations.annotations_dock import AnnotationsDock
+from viewer.ui.annotations.class_commands import ClassCommands
+from viewer.ui.annotations.editing_commands import EditingCommands
+from viewer.ui.annotations.files import AnnotationFiles
+from viewer.ui.annotations.listing import Listing
+from viewer.ui.annotations.model_commands import ModelCommands
+from viewer.ui.annotations.notes import NoteCommands
+from viewer.ui.annotations.pane_annotations import PaneAnnotations
+from viewer.ui.annotations.recorded import record_step
+from viewer.ui.annotations.slide_annotations import SlideAnnotations
+from viewer.ui.annotations.table_commands import TableCommands
+from viewer.ui.annotations.training_files import TrainingFiles
+from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.widgets import NoticeBar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from viewer.annotations.document import Edit
+    from viewer.ui.main_window import MainWindow
+    from viewer.ui.slide_pane import SlidePane
+
+_SHOWN = ("annotate.shown", "annotate.filled", "annotate.names")
+
+
+class AnnotationsController(QObject):
+    """Owned by the window; `shut_down` writes what is left.
+
+    Panes that show the same slide share its document; each has what is chosen for itself.
+    """
+
+    opened = Signal(object)
+    """A PaneAnnotations: a pane's slide can be drawn on from now on."""
+    closing = Signal(object)
+    """A PaneAnnotations whose slide leaves the pane."""
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+        self._disk = BackgroundRunner("annotations", 1, self)
+        self._slides: dict[str, SlideAnnotations] = {}
+        self._identities: dict[SlidePane, str] = {}
+        self._panes: dict[SlidePane, PaneAnnotations] = {}
+        self._ends: dict[SlidePane, list[Callable[[], None]]] = {}
+        self.banner = NoticeBar(window)
+        self.dock = AnnotationsDock(window)
+        self.editing = EditingCommands(window, lambda: self.active, self)
+        self.models = ModelCommands(window, lambda: self.active, self)
+        self.training = TrainingFiles(window, lambda: self.active, self)
+        self.files = AnnotationFiles(window, self.of, self.training, self)
+        self.classes = ClassCommands(window, lambda: self.active, self.editing, self.dock, self)
+        self._notes = NoteCommands(window, lambda: self.active, self)
+        self._tables = TableCommands(window, lambda: self.active, self)
+        self._listing = Listing(window, self, self.dock)
+        self._connect()
+        self._listing.show()
+
+    def shut_down(self) -> None:
+        """Takes what is being written, and waits for the disk."""
+        self.dock.description.finish()
+        for pane in list(self._identities):
+            self._leave(pane)
+        parts = self.editing, self.models, self.files, self.training, self.classes, self._tables
+        for part in parts:
+            part.shut_down()
+        self._disk.close(finish=True)
+
+    def of(self, pane: SlidePane) -> PaneAnnotations | None:
+        """None before the annotations of the pane's slide are there."""
+        return self._panes.get(pane)
+
+    @property
+    def active(self) -> PaneAnnotations | None:
+        """Of the active pane."""
+        return self._panes.get(self._window.panes.active)
+
+    @property
+    def can_annotate(self) -> bool:
+        """Whether the active pane's slide can be drawn on."""
+        return self.active is not None and not self.active.document.is_read_only
+
+    @property
+    def chosen_count(self) -> int:
+        """How many annotations are chosen in the active pane."""
+        return len(self.active.selection) if self.active is not None else 0
+
+    @property
+    def can_undo(self) -> bool:
+        return self.can_annotate and self.active is not None and self._label(back=True) is not None
+
+    @property
+    def can_redo(self) -> bool:
+        return self.can_annotate and self.active is not None and self._label(back=False) is not None
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether all that was drawn is on the disk."""
+        return all(slide.is_saved for slide in self._slides.values())
+
+    def apply_settings(self) -> None:
+        """The reader may have another name."""
+        for each in self._panes.values():
+            each.desk.author = self._window.settings.reader
+
+    # Slides come and go ----------------------------------------------------------------------
+
+    def _on_slide_changed(self, pane: SlidePane) -> None:
+        self._leave(pane)
+        if pane.source is not None:
+            self._join(pane, pane.source.info.identity)
+        self._show_active()
+
+    def _on_panes_changed(self) -> None:
+        for pane in [pane for pane in self._identities if pane not in self._window.panes.panes]:
+            self._leave(pane)
+        self._show_active()
+
+    def _join(self, pane: SlidePane, identity: str) -> None:
+        """Shares the document of a slide, which is opened if nobody has it yet."""
+        self._identities[pane] = identity
+        slide = self._slides.get(identity)
+        if slide is None:
+            slide = self._slides[identity] = self._new_slide(self._path(pane, identity))
+        if slide.is_open:
+            self._begin(pane, slide)
+
+    def _path(self, pane: SlidePane, identity: str) -> Path:
+        beside = self._window.settings.annotations_beside
+        return annotations_path(identity, pane.path, beside=beside)
+
+    def _new_slide(self, path: Path) -> SlideAnnotations:
+        slide = SlideAnnotations(path, self._disk, lambda: self._window.settings.reader, self)
+        slide.opened.connect(lambda: self._on_opened(slide))
+        slide.failed.connect(self._window.show_error)
+        slide.trouble_changed.connect(self._on_file_changed)
+        slide.stepped.connect(lambda step: self._on_step(slide, step))
+        return slide
+
+    def _on_opened(self, slide: SlideAnnotations) -> None:
+        for pane, identity in self._identities.items():
+            if self._slides.get(identity) is slide:
+                self._begin(pane, slide)
+        self._show_active()
+
+    def _begin(self, pane: SlidePane, slide: SlideAnnotations) -> None:
+        author = self._window.settings.reader
+        each = PaneAnnotations(pane, slide, self._window.toolbox.options, self._window.say, author)
+        each.desk.current_class = self.classes.current
+        self._panes[pane] = each
+        self._ends[pane] = [each.selection.listen(lambda: self._on_chosen(each))]
+        each.show(**self._shown())
+        self.opened.emit(each)
+
+    def _leave(self, pane: SlidePane) -> None:
+        each = self._panes.get(pane)
+        if each is not None:
+            if each is self.active:
+                self.dock.description.finish()
+            self.closing.emit(each)
+            for end in self._ends.pop(pane):
+                end()
+            each.close()
+            del self._panes[pane]
+        identity = self._identities.pop(pane, None)
+        if identity is not None and identity not in self._identities.values():
+            slide = self._slides.pop(identity)
+            slide.leave()
+            slide.deleteLater()
+            self._show_notice()
+
+    # What happens to them --------------------------------------------------------------------
+
+    def _on_step(self, slide: SlideAnnotations, step: Edit) -> None:
+        active = self.active
+        showing = [each for each in self._panes.values() if each.slide is slide]
+        if showing and step.label:
+            acting = active if active in showing and active is not None else showing[0]
+            record_step(step, self._window.recording.control, acting.pane)
+        if active is not None and active.slide is slide:
+            self._listing.follow(step)
+            self.models.touch()
+            self._show_history()
+
+    def _on_file_changed(self) -> None:
+        """A file cannot be written, or can again; a slide may be drawn on now."""
+        self._show_notice()
+        self._listing.show_notice()
+        self._window.update_situation()
+
+    def _on_chosen(self, each: PaneAnnotations) -> None:
+        if each is self.active:
+            self._listing.show_chosen()
+            self.models.touch()
+            self._window.update_situation()
+
+    def _show_active(self) -> None:
+        self._listing.show()
+        self.classes.show_current()
+        self.models.touch()
+        self._show_notice()
+        self._show_history()
+
+    def _show_history(self) -> None:
+        """Undo and redo tell what they would do."""
+        for command, word, back in (("edit.undo", "&Undo", True), ("edit.redo", "&Redo", False)):
+            label = self._label(back=back)
+            told = f"{word} {label}".replace("&&", "&") if label else word
+            self._window.commands[command].setText(told)
+        self._window.update_situation()
+
+    def _label(self, *, back: bool) -> str | None:
+        if self.active is None:
+            return None
+        document = self.active.document
+        label = document.undo_label if back else document.redo_label
+        return None if label is None else label.replace("&", "&&").lower() or "change"
+
+    def _show_notice(self) -> None:
+        """Troubles of any slide come before what is to be known of the one in the active pane."""
+        trouble = next((s.trouble for s in self._slides.values() if s.trouble), "")
+        active = self.active
+        notice = active.slide.notice if active is not None else ""
+        told = (trouble, "error") if trouble else (notice, "warning")
+        if not told[0]:
+            self.banner.hide()
+        elif told[0] != self.banner.sentence.text() or self.banner.isHidden():
+            self.banner.tell(*told)
+
+    def _shown(self) -> dict[str, bool]:
+        """What the check marks of the menu say is painted."""
+        shown, filled, names = (self._window.commands[name].isChecked() for name in _SHOWN)
+        return {"is_shown": shown, "is_filled": filled, "has_names": names}
+
+    def _show_all(self) -> None:
+        for each in self._panes.values():
+            each.show(**self._shown())
+
+    def _on_view_changed(self, pane: SlidePane, cause: str) -> None:
+        each = self._panes.get(pane)
+        if cause == "optics" and each is not None:
+            each.desk.mpp_um = each.mpp_um
+            if each is self.active:
+                self._listing.show()
+                self.models.touch()
+
+    def _watch(self, pane: SlidePane) -> None:
+        pane.slide_changed.connect(self._on_slide_changed)
+        pane.view_changed.connect(self._on_view_changed)
+
+    def _connect(self) -> None:
+        window = self._window
+        window.commands["annotate.shown"].setChecked(True)
+        for name in _SHOWN:
+            window.commands.on(name, self._show_all)
+        self.models.figures_changed.connect(self.dock.show_figures)
+        window.panes.active_changed.connect(lambda _: self._show_active())
+        window.panes.panes_changed.connect(self._on_panes_changed)
+        window.panes.pane_added.connect(self._watch)
+        for pane in window.panes.panes:
+            self._watch(pane)

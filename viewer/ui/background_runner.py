@@ -1,0 +1,148 @@
+"""Work in threads whose results come back to the thread that asked."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, Qt, Signal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_log = logging.getLogger(__name__)
+_CLOSE_WAIT_S = 0.2
+"""For reads, which a dead drive can hold for ever and nobody waits for any more."""
+_FINISH_WAIT_S = 10.0
+"""For writes."""
+
+
+class Task:
+    """One piece of work under way; `cancel` makes its result unwanted."""
+
+    def __init__(
+        self,
+        work: Callable[[], Any],
+        done: Callable[[Any], object],
+        failed: Callable[[Exception], object],
+        dropped: Callable[[Any], object],
+    ) -> None:
+        self.work = work
+        self.done = done
+        self.failed = failed
+        self.dropped = dropped
+        self.cancelled = False
+        self.result: Any = None
+        self.error: Exception | None = None
+
+    def cancel(self) -> None:
+        """Neither `done` nor `failed` will run; a result that still comes goes to `dropped`."""
+        self.cancelled = True
+
+
+class BackgroundRunner(QObject):
+    """A few threads that start when there is work and end when there is none.
+
+    The threads are daemons: a read that a dead network drive holds for ever cannot keep the
+    program from ending. `done` and `failed` run in the thread that owns this object.
+    """
+
+    _arrived = Signal(object)
+
+    def __init__(self, name: str, threads: int, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._name = name
+        self._limit = threads
+        self._lock = threading.Lock()
+        self._waiting: deque[Task] = deque()
+        self._running: set[threading.Thread] = set()
+        self._closed = False
+        self._arrived.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
+
+    def run(
+        self,
+        work: Callable[[], Any],
+        done: Callable[[Any], object],
+        failed: Callable[[Exception], object] | None = None,
+        dropped: Callable[[Any], object] | None = None,
+    ) -> Task:
+        """Runs `work` in a thread, then `done(result)` or `failed(error)` here.
+
+        `dropped(result)` runs in either thread when the task was cancelled in the meantime, and
+        is the place to close what was opened.
+        """
+        task = Task(work, done, failed or _log_error, dropped or _forget)
+        with self._lock:
+            if self._closed:
+                task.cancel()
+                return task
+            self._waiting.append(task)
+            if len(self._running) < self._limit:
+                thread = threading.Thread(target=self._serve, name=self._name, daemon=True)
+                self._running.add(thread)
+                thread.start()
+        return task
+
+    def cancel_waiting(self) -> None:
+        """Drops what no thread has begun."""
+        with self._lock:
+            for task in self._waiting:
+                task.cancel()
+            self._waiting.clear()
+
+    def close(self, *, finish: bool = False) -> None:
+        """Takes no more work and waits a moment for the threads to end.
+
+        What has not begun is dropped, unless `finish` asks to carry it out, as for writing files.
+        Neither `done` nor `failed` runs any more.
+        """
+        if not finish:
+            self.cancel_waiting()
+        with self._lock:
+            self._closed = True
+            threads = list(self._running)
+        until = time.monotonic() + (_FINISH_WAIT_S if finish else _CLOSE_WAIT_S)
+        for thread in threads:
+            thread.join(max(0.0, until - time.monotonic()))
+
+    def _serve(self) -> None:
+        me = threading.current_thread()
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    self._running.discard(me)
+                    return
+                task = self._waiting.popleft()
+            self._perform(task)
+
+    def _perform(self, task: Task) -> None:
+        try:
+            task.result = task.work()
+        except Exception as error:  # told to `failed`, which knows what to say of it
+            task.error = error
+        with self._lock:
+            wanted = not self._closed and not task.cancelled
+            if wanted:
+                self._arrived.emit(task)
+        if not wanted and task.error is None:
+            task.dropped(task.result)
+
+    def _deliver(self, task: Task) -> None:
+        if task.cancelled or self._closed:
+            if task.error is None:
+                task.dropped(task.result)
+        elif task.error is not None:
+            task.failed(task.error)
+        else:
+            task.done(task.result)
+
+
+def _log_error(error: Exception) -> None:
+    _log.error("work in the background failed", exc_info=error)
+
+
+def _forget(_: object) -> None:
+    pass

@@ -1,0 +1,98 @@
+"""What a slide model says of a slide, and its attention as a heatmap."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QTimer
+
+from viewer.inference.bundle import ModelBundle
+from viewer.inference.slide_inference import predict_slide
+from viewer.overlays.heatmap import Heatmap, HeatmapStyle, attention_heatmap
+from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from PySide6.QtCore import QObject
+
+    from viewer.canvas.canvas import SlideCanvas
+    from viewer.overlays.blocks import BlockKey
+    from viewer.overlays.patch_feature_map import PatchFeatureMap
+    from viewer.overlays.slide_prediction import SlidePrediction
+    from viewer.ui.overlays.overlay import OverlaySource
+
+_log = logging.getLogger(__name__)
+
+_PAUSE_MS = 2500
+"""Between answers while blocks come in: each costs a process."""
+
+
+class AttentionPresenter(HeatmapPresenter):
+    """Asks the slide model again, in a thread, as more of the slide becomes known."""
+
+    def __init__(
+        self,
+        canvas: SlideCanvas,
+        found: PatchFeatureMap,
+        origin: OverlaySource,
+        identity: str,
+        parent: QObject,
+    ) -> None:
+        super().__init__(canvas, found, origin, identity, parent)
+        self.style = HeatmapStyle(as_percentiles=True)
+        self.judgement: SlidePrediction | None = None
+        self._trouble = ""
+        self._asked = -1
+        self._judging = BackgroundRunner("slide model", 1, self)
+        self._pause = QTimer(self, singleShot=True, interval=_PAUSE_MS)
+        self._pause.timeout.connect(self._ask)
+        self._is_asking = False
+
+    def refresh(self, key: BlockKey) -> None:
+        if not self._is_asking and not self._pause.isActive():
+            self._pause.start()
+
+    def lines(self) -> list[str]:
+        judged = self.judgement
+        if judged is None:
+            return [self._trouble or "The slide model answers once some fields are known."]
+        order = judged.chances.argsort()[::-1].tolist()
+        names = [name for name, _ in self._origin.colours]
+        told = [f"{names[index]}: {judged.chances[index]:.0%}" for index in order]
+        return [*told, f"Judged by {judged.count:,} fields so far."]
+
+    def choices(self) -> list[str]:
+        judged = self.judgement
+        return super().choices() if judged is not None and len(judged.attention) > 1 else []
+
+    def shut_down(self) -> None:
+        self._pause.stop()
+        self._judging.close()
+        super().shut_down()
+
+    def _ask(self) -> None:
+        if self._asked == self.found.count or not self.found.count:
+            return
+        self._is_asking, self._asked = True, self.found.count
+        bundle, found = self._origin, self.found
+        assert isinstance(bundle, ModelBundle)
+        self._judging.run(lambda: predict_slide(bundle, found), self._take, self._on_no_answer)
+
+    def _take(self, judgement: SlidePrediction) -> None:
+        self._is_asking = False
+        self.judgement = judgement
+        self._touch()
+        self._pause.start()
+
+    def _on_no_answer(self, error: Exception) -> None:
+        self._is_asking = False
+        self._trouble = str(error)
+        _log.warning("the slide model gave no answer (%s)", error)
+        self.changed.emit()
+
+    def _work(self) -> Callable[[], Heatmap | None]:
+        judgement, style = self.judgement, self.style
+        return lambda: None if judgement is None else attention_heatmap(judgement, style)

@@ -1,0 +1,116 @@
+"""Where readers are expected to look: a heatmap by magnification, and boxes to go to."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+from viewer.attention.predictor import box_sizes_um, expected_of
+from viewer.attention.proposing import Proposal, proposals
+from viewer.canvas.expected_layer import ExpectedLayer
+from viewer.colors import BAND_COLOURS, UNKNOWN_COLOUR
+from viewer.inference.bundle import BundleError, ModelBundle
+from viewer.overlays.heatmap import Heatmap, HeatmapStyle, expected_heatmap
+from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from PySide6.QtCore import QObject
+
+    from viewer.canvas.canvas import SlideCanvas
+    from viewer.geometry import Box
+    from viewer.overlays.patch_feature_map import PatchFeatureMap
+    from viewer.ui.overlays.overlay import OverlaySource
+
+_log = logging.getLogger(__name__)
+
+_BOXES = 8
+_LEAST_SHARE = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedPicture(Heatmap):
+    """A heatmap with what follows from the values under it.
+
+    Attributes
+    ----------
+    proposals
+        The best fields of what is known so far.
+    band_shares
+        Name of each magnification and its share of the expected time.
+    """
+
+    proposals: tuple[Proposal, ...]
+    band_shares: tuple[tuple[str, float], ...]
+
+
+class ExpectedPresenter(HeatmapPresenter):
+    """The heatmap by rank, since a few places get most of the time."""
+
+    whole = "All magnifications"
+
+    def __init__(
+        self,
+        canvas: SlideCanvas,
+        found: PatchFeatureMap,
+        origin: OverlaySource,
+        identity: str,
+        parent: QObject,
+    ) -> None:
+        super().__init__(canvas, found, origin, identity, parent)
+        self.layer = self._expected_layer = ExpectedLayer()
+        self.style = HeatmapStyle(as_percentiles=True)
+
+    def lines(self) -> list[str]:
+        lines = super().lines()
+        heatmap = self.heatmap
+        if isinstance(heatmap, ExpectedPicture):
+            told = [f"{name} {share:.0%}" for name, share in heatmap.band_shares]
+            lines.append(f"Time by magnification: {', '.join(told)}")
+            lines.append(f"Boxes: the {len(heatmap.proposals)} fields to go to first")
+        return lines
+
+    def _work(self) -> Callable[[], Heatmap | None]:
+        found, style, bundle = self.found, self.style, self._origin
+        assert isinstance(bundle, ModelBundle)
+        return lambda: expected_picture(found, style, bundle)
+
+    def _show(self, heatmap: Heatmap | None) -> None:
+        if isinstance(heatmap, ExpectedPicture):
+            self._expected_layer.show_boxes(boxes_of(heatmap))
+        super()._show(heatmap)
+
+
+def expected_picture(
+    found: PatchFeatureMap, style: HeatmapStyle, bundle: ModelBundle
+) -> ExpectedPicture | None:
+    """The heatmap of a predictor with its boxes; None before anything is known."""
+    heatmap = expected_heatmap(found, style)
+    if heatmap is None:
+        return None
+    try:
+        expected = expected_of(found, bundle, box_sizes_um(bundle))
+    except BundleError as error:
+        _log.warning("no boxes are shown (%s)", error)
+        best, shares = [], []
+    else:
+        best = proposals(expected, _BOXES)
+        shares = expected.band_shares().tolist()
+    names = [name for name, _ in bundle.colours]
+    told = [(name, share) for name, share in zip(names, shares, strict=False)]
+    values = {each.name: getattr(heatmap, each.name) for each in fields(Heatmap)}
+    return ExpectedPicture(
+        **values,
+        proposals=tuple(best),
+        band_shares=tuple((name, share) for name, share in told if share >= _LEAST_SHARE),
+    )
+
+
+def boxes_of(picture: ExpectedPicture) -> list[tuple[Box, str]]:
+    """The boxes with the colours of their magnifications."""
+    return [
+        (each.box, BAND_COLOURS.get(each.magnification or 0.0, UNKNOWN_COLOUR))
+        for each in picture.proposals
+    ]

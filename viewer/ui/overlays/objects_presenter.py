@@ -1,0 +1,115 @@
+"""Objects of a run on the canvas."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import shapely
+from PySide6.QtCore import QObject, Signal
+
+from viewer.canvas.layer import LayerOrder
+from viewer.canvas.objects_layer import ObjectsLayer
+from viewer.geometry import Box
+from viewer.overlays.heatmap import gradient
+from viewer.overlays.object_style import STEPS, ObjectStyle
+from viewer.overlays.result_at import ResultAt
+
+if TYPE_CHECKING:
+    from viewer.canvas.canvas import SlideCanvas
+    from viewer.geometry import Point
+    from viewer.overlays.blocks import BlockKey
+    from viewer.overlays.object_map import ObjectMap
+    from viewer.overlays.objects import Objects
+    from viewer.ui.overlays.overlay import OverlaySource
+
+# The low end of the map is as dark as nuclei are.
+MEASURE_COLOURS = gradient("viridis", STEPS, 0.35)
+_REACH_UM = 30.0
+"""No nucleus under the cursor has its middle farther away."""
+
+
+class ObjectsPresenter(QObject):
+    """Keeps the outlines on the canvas up to date with what is found."""
+
+    stratum = LayerOrder.OBJECTS
+    changed = Signal()
+
+    def __init__(
+        self, canvas: SlideCanvas, found: ObjectMap, origin: OverlaySource, parent: QObject
+    ) -> None:
+        super().__init__(parent)
+        self.found = found
+        self.style = ObjectStyle()
+        self.layer = ObjectsLayer()
+        self.layer.show_map(found, [colour for _, colour in origin.colours])
+        self._canvas = canvas
+        self._names = [name for name, _ in origin.colours]
+
+    def refresh(self, key: BlockKey) -> None:
+        """The objects of a block changed."""
+        self.layer.refresh(key)
+        if self._canvas.view.box.intersects(self.found.grid.input_box(key)):
+            self._canvas.update()
+
+    def refresh_all(self) -> None:
+        """Everything may have changed; the layer makes its pictures when it paints."""
+
+    def set_filled(self, *, filled: bool) -> None:
+        self.layer.is_filled = filled
+        self._canvas.update()
+
+    def set_style(self, style: ObjectStyle) -> None:
+        """Colours by class or measurement, and what is left out."""
+        self.style = style
+        self.layer.set_style(style, MEASURE_COLOURS if style.measurement else ())
+        self._canvas.update()
+
+    def point_out(self, objects: Objects, index: int) -> None:
+        """Draws one object boldly, so that it is found among the others."""
+        self.layer.pointed_out = objects.outline(index)
+        self._canvas.update()
+
+    @property
+    def measurements(self) -> list[str]:
+        """The names of what is measured, once objects are known."""
+        for _, objects in self.found:
+            if len(objects):
+                return list(objects.measurements)
+        return []
+
+    def result_at(self, point: Point) -> ResultAt | None:
+        """The object at a level-0 point; None beside objects."""
+        near = Box(point.x, point.y, point.x, point.y).grown(_REACH_UM / self.found.mpp_um)
+        for _, objects in self.found.inside(near):
+            if not len(objects):
+                continue
+            offsets = objects.centroids - (point.x, point.y)
+            for index in np.argsort(np.hypot(*offsets.T))[:3].tolist():
+                outline = shapely.Polygon(objects.outline(index))
+                if outline.contains(shapely.Point(point.x, point.y)):
+                    return self.result_of(objects, index)
+        return None
+
+    def result_of(self, objects: Objects, index: int) -> ResultAt:
+        """An object with what is measured of it."""
+        told = [f"{name} {values[index]:.3g}" for name, values in objects.measurements.items()]
+        text = ", ".join([self._names[int(objects.classes[index])], *told])
+        outline = objects.outline(index)
+        return ResultAt(text, Box(*outline.min(0).tolist(), *outline.max(0).tolist()))
+
+    def lines(self) -> list[str]:
+        """What the panel tells."""
+        count = self.count_in(self._canvas.view.box)
+        return [f"{count:,} in view, {self.found.count:,} on the slide so far"]
+
+    def count_in(self, box: Box) -> int:
+        """Objects whose middle is in a level-0 box."""
+        count = 0
+        for _, objects in self.found.inside(box):
+            x, y = objects.centroids[:, 0], objects.centroids[:, 1]
+            count += int(((x >= box.x0) & (x < box.x1) & (y >= box.y0) & (y < box.y1)).sum())
+        return count
+
+    def shut_down(self) -> None:
+        """Nothing of it goes on by itself."""

@@ -1,0 +1,218 @@
+"""Two sets of annotations of the slide on screen compared, and their differences drawn."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import shapely
+from PySide6.QtCore import QObject, Qt
+from PySide6.QtWidgets import QFileDialog
+
+from viewer.annotations.comparison import compare, regions_of
+from viewer.annotations.formats.exchange import read_annotations
+from viewer.annotations.formats.problems import AnnotationFileError
+from viewer.canvas.layer import LayerOrder
+from viewer.canvas.outline_layer import OutlineLayer
+from viewer.geometry import Box
+from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.projects.comparison_dock import ComparisonDock
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
+
+    from viewer.annotations.annotation import Annotation
+    from viewer.annotations.comparison import Comparison, Disagreement
+    from viewer.annotations.formats.problems import Problem
+    from viewer.canvas.canvas import SlideCanvas
+    from viewer.ui.main_window import MainWindow
+    from viewer.ui.slide_pane import SlidePane
+
+_log = logging.getLogger(__name__)
+_ALL_COLOUR, _ONE_COLOUR = "#e5484d", "#ffd60a"
+_MOST_DRAWN = 2000
+"""The largest; more would hold up each frame."""
+_ROUND = 2.0
+"""The field is so much larger than what is travelled to."""
+_NEAREST_MPP_UM = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class _Set:
+    """What is compared: a file, or what is drawn on the slide, of one author or of all."""
+
+    path: Path | None = None
+    author: str | None = None
+
+
+class ComparisonController(QObject):
+    """Owned by the window's part; `shut_down` ends its threads."""
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+        self._background = BackgroundRunner("compare annotations", 1, self)
+        self._files: list[Path] = []
+        self._classes: set[str] = set()
+        self._identity = ""
+        self._canvas: SlideCanvas | None = None
+        self._all = OutlineLayer(_ALL_COLOUR)
+        self._one = OutlineLayer(_ONE_COLOUR, width_px=3.0, fill=0.0)
+        self.dock = ComparisonDock(window)
+        self.dock.compare_requested.connect(self.compare)
+        self.dock.file_requested.connect(self._ask_file)
+        self.dock.travel_requested.connect(self._travel)
+        self.dock.shown_changed.connect(self._on_shown)
+        window.panes.active_changed.connect(lambda _: self._refresh())
+        window.annotations.opened.connect(lambda _: self._refresh())
+        for pane in window.panes.panes:
+            self._watch(pane)
+        window.panes.pane_added.connect(self._watch)
+
+    def shut_down(self) -> None:
+        self._background.close()
+
+    def add_file(self, path: Path) -> None:
+        """Offers a file as the second set, and reads its classes for the reference."""
+        if path not in self._files:
+            self._files.append(path)
+        self._refresh()
+        row = next(
+            (r for r in range(self.dock.b.count()) if self.dock.b.itemData(r) == _Set(path)), -1
+        )
+        self.dock.b.setCurrentIndex(row)
+
+    def compare(self) -> None:
+        """Compares the chosen sets within the chosen reference, in a thread."""
+        pane = self._window.panes.active
+        if pane.source is None:
+            return
+        one, other = self.dock.a.currentData(), self.dock.b.currentData()
+        if one == other:
+            self.dock.say("Choose two different sets.")
+            return
+        within, slide_box = self.dock.reference.currentData(), pane.canvas.slide_box
+        drawn = self._drawn()
+        identity = pane.source.info.identity
+
+        def work() -> tuple[Comparison, set[str], int]:
+            problems: list[Problem] = []
+            first, second = _read(one, drawn, problems), _read(other, drawn, problems)
+            classes = {each.class_name for each in (*first, *second)} - {""}
+            reference: BaseGeometry = shapely.box(
+                slide_box.x0, slide_box.y0, slide_box.x1, slide_box.y1
+            )
+            if within:
+                reference = regions_of([*first, *second], within)
+                first = [each for each in first if each.class_name != within]
+                second = [each for each in second if each.class_name != within]
+            return compare(first, second, reference), classes, len(problems)
+
+        self.dock.say("Comparing...")
+        self.dock.compare.setEnabled(False)
+        self._background.run(work, lambda found: self._on_compared(identity, *found), self._failed)
+
+    # -----------------------------------------------------------------------------------------
+
+    def _drawn(self) -> list[Annotation]:
+        active = self._window.annotations.active
+        return list(active.document) if active is not None else []
+
+    def _refresh(self) -> None:
+        """Offers what can be compared on the slide in the active pane."""
+        pane = self._window.panes.active
+        identity = pane.source.info.identity if pane.source is not None else ""
+        if identity != self._identity:
+            self._identity, self._classes = identity, set()
+            self._show(None)
+        drawn = self._drawn()
+        sets: list[tuple[str, object]] = []
+        if identity:
+            sets.append(("On this slide, all", _Set()))
+            authors = sorted({each.author for each in drawn} - {""})
+            sets += [(f"On this slide, by {name}", _Set(author=name)) for name in authors]
+            sets += [(path.name, _Set(path)) for path in self._files]
+        classes = self._classes | {each.class_name for each in drawn} - {""}
+        self.dock.show_sets(sets, sorted(classes))
+
+    def _on_compared(
+        self, identity: str, comparison: Comparison, classes: set[str], problems: int
+    ) -> None:
+        self.dock.compare.setEnabled(True)
+        if identity != self._identity:
+            return
+        self._classes = classes
+        self._refresh()
+        self._show(comparison)
+        if problems:
+            self._window.say(f"{problems:,} things of the files were repaired or left out.")
+
+    def _failed(self, error: Exception) -> None:
+        self.dock.compare.setEnabled(True)
+        if not isinstance(error, AnnotationFileError):
+            _log.error("annotations cannot be compared", exc_info=error)
+        self.dock.say(str(error))
+
+    def _show(self, comparison: Comparison | None) -> None:
+        canvas = self._window.panes.active.canvas
+        self.dock.show_comparison(comparison, canvas.optics.mean_mpp_um)
+        self._all.clear()
+        self._one.clear()
+        if comparison is not None:
+            self._all.show_regions(_polygons(comparison.disagreements[:_MOST_DRAWN]))
+        self._draw_on(canvas if comparison is not None and self.dock.isVisible() else None)
+
+    def _draw_on(self, canvas: SlideCanvas | None) -> None:
+        for layer in (self._all, self._one):
+            if self._canvas is not None:
+                self._canvas.remove_layer(layer)
+            if canvas is not None:
+                canvas.add_layer(layer, LayerOrder.TOOLS)
+        self._canvas = canvas
+
+    def _on_shown(self, is_shown: bool) -> None:
+        if not is_shown:
+            self._draw_on(None)
+            return
+        self._refresh()
+        if self.dock.model.rows:
+            self._draw_on(self._window.panes.active.canvas)
+
+    def _travel(self, disagreement: Disagreement) -> None:
+        canvas = self._window.panes.active.canvas
+        self._one.show_regions(_polygons([disagreement]))
+        x0, y0, x1, y1 = disagreement.geometry.bounds
+        box = Box(x0, y0, x1, y1)
+        field = Box.around(box.center, box.width * _ROUND, box.height * _ROUND)
+        nearest = _NEAREST_MPP_UM / (canvas.optics.mean_mpp_um or _NEAREST_MPP_UM)
+        canvas.go_to(box.center, max(canvas.view.showing(field).downsample, nearest))
+        canvas.update()
+
+    def _ask_file(self) -> None:
+        path = self._window.panes.active.path
+        dialog = QFileDialog(
+            self._window, "Annotations to compare", str(path.parent if path else "")
+        )
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.fileSelected.connect(lambda name: self.add_file(Path(name)))
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()
+
+    def _watch(self, pane: SlidePane) -> None:
+        pane.slide_changed.connect(lambda _: self._refresh())
+
+
+def _read(wanted: _Set, drawn: list[Annotation], problems: list[Problem]) -> list[Annotation]:
+    """For worker threads. Raises AnnotationFileError."""
+    if wanted.path is not None:
+        return list(read_annotations(wanted.path, problems))
+    if wanted.author is not None:
+        return [each for each in drawn if each.author == wanted.author]
+    return drawn
+
+
+def _polygons(disagreements: tuple[Disagreement, ...] | list[Disagreement]) -> shapely.MultiPolygon:
+    parts = shapely.get_parts([each.geometry for each in disagreements]).tolist()
+    return shapely.MultiPolygon([part for part in parts if isinstance(part, shapely.Polygon)])

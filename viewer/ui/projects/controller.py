@@ -1,0 +1,255 @@
+"""All of projects in one window: commands, panels, and the slides that are opened put together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from PySide6.QtCore import QObject, Qt
+from PySide6.QtWidgets import QDialog, QFileDialog
+
+from viewer.studies.finding import taking_places
+from viewer.studies.project import (
+    PROJECT_FILE,
+    STATES,
+    beginning_slide,
+    changing_slide,
+    removing_slides,
+)
+from viewer.studies.project_file import is_project
+from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.projects.comparison_controller import ComparisonController
+from viewer.ui.projects.open_project import OpenProject
+from viewer.ui.projects.project_dock import ProjectDock
+from viewer.ui.projects.questions_controller import QuestionsController
+from viewer.ui.projects.recent_projects import RecentProjects
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from viewer.annotations.palette import Palette
+    from viewer.studies.project import ProjectSlide, SlideState
+    from viewer.ui.main_window import MainWindow
+    from viewer.ui.slide_pane import SlidePane
+
+
+_WIDTH_PX = 280
+
+
+class ProjectsController(QObject):
+    """Owned by the window; `shut_down` writes what is left."""
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+        self._sorter = BackgroundRunner("look at paths", 1, self)
+        self.opened = OpenProject(self)
+        self.dock = ProjectDock(self.opened, window)
+        self.questions = QuestionsController(window, self.opened)
+        self.comparison = ComparisonController(window)
+        self.recent = RecentProjects(window, self.open, self)
+        self._connect()
+
+    @property
+    def slide_count(self) -> int:
+        return len(self.opened.project.slides)
+
+    def open(self, path: Path) -> None:
+        """Opens a project by its folder or its project.json, and shows its panel."""
+        self.opened.open(path)
+
+    def step(self, step: int) -> None:
+        """Opens the next slide of the list, or the one before."""
+        slide = self.dock.neighbour(step)
+        if slide is not None:
+            self._open_slide(slide)
+        else:
+            self._window.say(f"This is the {'last' if step > 0 else 'first'} slide of the list.")
+
+    def shut_down(self) -> None:
+        """Writes what is left and ends the threads."""
+        self._sorter.close()
+        self.questions.shut_down()
+        self.comparison.shut_down()
+        self.dock.shut_down()
+        self.opened.shut_down()
+
+    # What the user asks for ------------------------------------------------------------------
+
+    def _open_slide(self, slide: ProjectSlide) -> None:
+        if slide.identity in self.opened.missing:
+            self._window.say(f"{slide.shown_name} is missing: press Find... to look for it.")
+        else:
+            self._window.open_slide(self.opened.path_of(slide))
+
+    def _edit(self, identity: str, changes: dict[str, str]) -> None:
+        self.opened.change(changing_slide(identity, **changes))
+
+    def _take_paths(self, paths: Sequence[Path]) -> None:
+        """Slides are added; a project among what was dropped is opened instead."""
+        self._sorter.run(
+            lambda: next((path for path in paths if is_project(path)), None),
+            lambda project: self.open(project) if project else self.opened.add(paths),
+        )
+
+    def _keep_classes(self, palette: Palette) -> None:
+        self.opened.change(lambda project: msgspec.structs.replace(project, palette=palette))
+
+    def _take_classes(self) -> None:
+        """The classes in use become those of the project."""
+        classes = self._window.annotations.classes.palette.classes
+        self._keep_classes(classes)
+        self._window.say(f"The project has {len(classes)} classes of its own now.")
+
+    def _targets(self) -> list[ProjectSlide]:
+        """The slide in the active pane, else those that are chosen in the list."""
+        source = self._window.panes.active.source
+        slide = self.opened.project.slide(source.info.identity) if source is not None else None
+        return [slide] if slide is not None else self.dock.chosen()
+
+    def _set_state(self, state: SlideState) -> bool:
+        targets = self._targets()
+        for slide in targets:
+            self.opened.change(changing_slide(slide.identity, state=state))
+        return bool(targets)
+
+    def _cycle_state(self) -> None:
+        targets = self._targets()
+        if targets:
+            following = STATES[(STATES.index(targets[0].state) + 1) % len(STATES)]
+            self._set_state(following)
+            self._window.say(f"{targets[0].shown_name}: {following}.")
+
+    def _finish(self) -> None:
+        """The slide is done; the next one that is to do comes."""
+        if not self._set_state("done"):
+            self._window.say("This slide is none of the project's.")
+            return
+        slides = self.opened.project.slides
+        at = next((n for n, s in enumerate(slides) if s.identity == self.dock.model.current), 0)
+        following = [*slides[at + 1 :], *slides[:at]]
+        left = [
+            s for s in following if s.state == "to do" and s.identity not in self.opened.missing
+        ]
+        if left:
+            self._open_slide(left[0])
+        else:
+            self._window.say("No slide is left to do.")
+
+    def _ask_folder(self, title: str) -> QFileDialog:
+        dialog = QFileDialog(self._window, title, self._start_folder())
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+        return dialog
+
+    def _start_folder(self) -> str:
+        if self.opened.folder is not None:
+            return str(self.opened.folder)
+        path = self._window.panes.active.path
+        return str(path.parent if path is not None else Path.home())
+
+    def _ask_create(self) -> None:
+        dialog = self._ask_folder("Folder for the new project")
+        dialog.fileSelected.connect(lambda name: self.opened.create(Path(name)))
+        _open(dialog)
+
+    def _ask_open(self) -> None:
+        dialog = QFileDialog(self._window, "Open project", self._start_folder())
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.setNameFilter(f"Projects ({PROJECT_FILE})")
+        dialog.fileSelected.connect(lambda name: self.open(Path(name)))
+        _open(dialog)
+
+    def _ask_slides(self) -> None:
+        dialog = QFileDialog(self._window, "Add slides to the project", self._start_folder())
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
+        dialog.filesSelected.connect(lambda names: self.opened.add([Path(name) for name in names]))
+        _open(dialog)
+
+    def _ask_where(self) -> None:
+        dialog = self._ask_folder("Where the missing slides may be")
+        dialog.fileSelected.connect(lambda name: self.opened.find_in(Path(name)))
+        _open(dialog)
+
+    # What happens round it -------------------------------------------------------------------
+
+    def _on_switched(self) -> None:
+        if self.opened.folder is not None:
+            self.recent.note(self.opened.folder)
+            self.dock.model.thumbnails.set_device_pixel_ratio(self.dock.devicePixelRatioF())
+            self.dock.show()
+            self.dock.raise_()
+            self._window.resizeDocks([self.dock], [_WIDTH_PX], Qt.Orientation.Horizontal)
+            title = self.opened.project.title or "The project"
+            self._window.say(f"{title}: {self.slide_count:,} slides.")
+            for pane in self._window.panes.panes:
+                self._on_slide(pane)
+        self._mark_active()
+
+    def _on_changed(self) -> None:
+        classes = self._window.annotations.classes.palette
+        if self.opened.project.palette:
+            classes.lend(self.opened.project.palette, self._keep_classes)
+        else:
+            classes.take_back()
+        self._window.update_situation()
+
+    def _on_slide(self, pane: SlidePane) -> None:
+        """A slide of the project that is opened is in work; one that was missing is found."""
+        if pane.source is not None and pane.path is not None and self.opened.folder is not None:
+            identity = pane.source.info.identity
+            if self.opened.project.slide(identity) is not None:
+                self.opened.change(beginning_slide(identity))
+                if identity in self.opened.missing:
+                    self.opened.change(taking_places({identity: pane.path}, self.opened.folder))
+                    self.opened.look_for_missing()
+        self._mark_active()
+
+    def _mark_active(self) -> None:
+        source = self._window.panes.active.source
+        self.dock.mark(source.info.identity if source is not None else "")
+
+    def _on_not_opened(self, path: Path, _sentence: str) -> None:
+        """A slide of the project that does not open may have been moved."""
+        slides = self.opened.project.slides
+        if self.opened.is_open and any(self.opened.path_of(slide) == path for slide in slides):
+            self.opened.look_for_missing()
+
+    def _watch(self, pane: SlidePane) -> None:
+        pane.slide_changed.connect(self._on_slide)
+        pane.failed.connect(self._on_not_opened)
+
+    def _connect(self) -> None:
+        window, dock, commands = self._window, self.dock, self._window.commands
+        commands.on("project.create", self._ask_create)
+        commands.on("project.open", self._ask_open)
+        commands.on("project.close", self.opened.close)
+        commands.on("project.add", self._ask_slides)
+        commands.on("project.find", self._ask_where)
+        commands.on("project.take_classes", self._take_classes)
+        commands.on("project.next_state", self._cycle_state)
+        commands.on("project.finish", self._finish)
+        dock.create_requested.connect(self._ask_create)
+        dock.open_requested.connect(self._ask_open)
+        dock.add_requested.connect(self._ask_slides)
+        dock.find_requested.connect(self._ask_where)
+        dock.slide_requested.connect(self._open_slide)
+        dock.edited.connect(self._edit)
+        dock.paths_dropped.connect(self._take_paths)
+        dock.remove_requested.connect(
+            lambda identities: self.opened.change(removing_slides(identities))
+        )
+        self.opened.said.connect(window.say)
+        self.opened.troubled.connect(window.show_error)
+        self.opened.switched.connect(self._on_switched)
+        self.opened.changed.connect(self._on_changed)
+        window.panes.active_changed.connect(lambda _: self._mark_active())
+        for pane in window.panes.panes:
+            self._watch(pane)
+        window.panes.pane_added.connect(self._watch)
+
+
+def _open(dialog: QDialog) -> None:
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    dialog.open()

@@ -1,0 +1,284 @@
+"""Questions in a window: forms, answers that are kept as they are given, what is recorded."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Qt, QTimer
+from PySide6.QtWidgets import QDialog, QFileDialog
+
+from viewer.folders import data_folder
+from viewer.recording.events import DiagnosisEntered, QuestionAnswered, QuestionAsked
+from viewer.studies.answers import (
+    NO_READER,
+    AnswerFile,
+    all_answers,
+    keep_answers,
+    read_answers,
+    shown_answer,
+    write_answers,
+)
+from viewer.studies.forms import FormError, read_forms
+from viewer.studies.project import Project, adding_forms
+from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.projects.questions_dock import QuestionsDock
+from viewer.ui.recording.control import RecordingState
+
+if TYPE_CHECKING:
+    from viewer.studies.answers import AnswerRecord
+    from viewer.studies.forms import Answer, Form
+    from viewer.ui.main_window import MainWindow
+    from viewer.ui.projects.open_project import OpenProject
+    from viewer.ui.slide_pane import SlidePane
+
+_log = logging.getLogger(__name__)
+_RETRY_MS = 2000
+
+_Answers = dict[str, dict[str, "Answer"]]
+
+
+class QuestionsController(QObject):
+    """Owned by the window's part; `shut_down` writes what is left.
+
+    Without a project, forms come from a file and answers go to the data folder.
+    """
+
+    def __init__(self, window: MainWindow, opened: OpenProject) -> None:
+        super().__init__(window)
+        self._window = window
+        self._opened = opened
+        self._disk = BackgroundRunner("answers", 1, self)
+        self._loaded: tuple[Form, ...] = ()
+        self._sheet: AnswerFile | None = None
+        self._pane: SlidePane | None = None
+        self._answers: _Answers = {}
+        self._has_read = False
+        self._unkept: list[tuple[AnswerFile, AnswerRecord]] = []
+        """What is not on the disk yet, in the order of answering."""
+        self._is_writing = False
+        self._asked: set[tuple[str, str]] = set()
+        self._retry = QTimer(self, interval=_RETRY_MS, singleShot=True)
+        self._retry.timeout.connect(self._write)
+        self.dock = QuestionsDock(window)
+        self._connect()
+
+    def shut_down(self) -> None:
+        """Takes what is being typed and waits until it is on the disk."""
+        self.dock.finish()
+        self._retry.stop()
+        left = list(self._unkept)
+        if left:
+            self._disk.run(lambda: _write(left), lambda _: None)
+        self._disk.close(finish=True)
+
+    @property
+    def forms(self) -> tuple[Form, ...]:
+        """Of the project, then those of files."""
+        held = {form.id: form for form in (*self._loaded, *self._opened.project.forms)}
+        return tuple(held.values())
+
+    def load(self, path: Path) -> None:
+        """Reads forms from a file, into the project where one is open."""
+        self._disk.run(lambda: read_forms(path), self._on_loaded, self._on_bad_form)
+
+    def export(self, path: Path) -> None:
+        """Writes the answers of all readers to a CSV file."""
+        self.dock.finish()
+        folder, project = self._folder(), self._opened.project
+        if not self._opened.is_open:
+            project = Project(forms=self.forms)
+        self._disk.run(
+            lambda: write_answers(path, project, all_answers(folder)),
+            lambda count: self._window.say(f"{count:,} answers were written to {path.name}."),
+            lambda error: self._window.show_error(f"{path.name} cannot be written ({error})."),
+        )
+
+    # Forms and slides come and go ------------------------------------------------------------
+
+    def _refresh(self) -> None:
+        """Shows the forms for the slide in the active pane, with what was answered so far."""
+        self.dock.show_forms(self.forms)
+        pane = self._window.panes.active
+        sheet = self._sheet_for(pane)
+        if sheet == self._sheet and pane is self._pane:
+            return
+        self.dock.finish()
+        self._sheet, self._pane = sheet, pane
+        self._answers, self._has_read = {}, False
+        self._show()
+        if sheet is not None:
+            self._disk.run(
+                lambda: read_answers(sheet),
+                lambda answers: self._on_read(sheet, answers),
+                lambda error: self._on_unreadable(sheet, error),
+            )
+
+    def _sheet_for(self, pane: SlidePane) -> AnswerFile | None:
+        if pane.source is None or pane.path is None:
+            return None
+        reader = self._window.settings.reader or NO_READER
+        return AnswerFile(self._folder(), reader, pane.source.info.identity, pane.path.name)
+
+    def _folder(self) -> Path:
+        return self._opened.folder or data_folder()
+
+    def _on_read(self, sheet: AnswerFile, answers: _Answers) -> None:
+        if sheet == self._sheet:
+            self._answers, self._has_read = answers, True
+            self._show()
+            self._ask()
+
+    def _on_unreadable(self, sheet: AnswerFile, error: Exception) -> None:
+        _log.error("answers cannot be read", exc_info=error)
+        if sheet == self._sheet:
+            self._window.show_error(f"The answers for this slide cannot be read ({error}).")
+
+    def _show(self) -> None:
+        sheet = self._sheet
+        who = f"{sheet.slide}, answered as {sheet.reader}" if sheet is not None else ""
+        self.dock.show_answers(who, self._answers, can_answer=self._has_read)
+
+    # Answers ---------------------------------------------------------------------------------
+
+    def _take(self, form_id: str, question_id: str, answer: Answer) -> None:
+        sheet = self._sheet
+        if sheet is None or not self._has_read:
+            return
+        self._answers.setdefault(form_id, {})[question_id] = answer
+        self._unkept.append((sheet, sheet.given(form_id, question_id, answer)))
+        if not self._retry.isActive():
+            self.dock.tell_progress(self._answers)
+            self._write()
+        self._record(sheet, form_id, question_id, answer)
+
+    def _write(self) -> None:
+        """All that waits, in one go; what comes meanwhile waits for the next."""
+        if self._is_writing or not self._unkept:
+            return
+        self._is_writing = True
+        waiting = list(self._unkept)
+        self._disk.run(
+            lambda: _write(waiting), lambda _: self._on_kept(len(waiting)), self._on_not_kept
+        )
+
+    def _on_kept(self, count: int) -> None:
+        self._is_writing = False
+        del self._unkept[:count]
+        self.dock.tell_progress(self._answers)
+        self._write()
+
+    def _on_not_kept(self, error: Exception) -> None:
+        self._is_writing = False
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        self.dock.tell_progress(
+            self._answers,
+            f"The answers cannot be written ({reason}): make room; they are kept until then.",
+        )
+        self._retry.start()
+
+    # Recording -------------------------------------------------------------------------------
+
+    def _ask(self) -> None:
+        """A form in view puts its questions, once a slide and recording."""
+        form, sheet, pane = self.dock.form, self._sheet, self._pane
+        if form is None or sheet is None or pane is None or not self.dock.isVisible():
+            return
+        if not self._has_read or self._window.recording.control.recording_of(pane) is None:
+            return
+        key = (sheet.identity, form.id)
+        if key not in self._asked:
+            self._asked.add(key)
+            for question in form.questions:
+                asked = QuestionAsked(f"{form.id}.{question.id}", question.text)
+                self._window.recording.control.record(asked, pane)
+
+    def _record(self, sheet: AnswerFile, form_id: str, question_id: str, answer: Answer) -> None:
+        """The recorder leaves texts out where the reader did not allow them."""
+        pane = self._pane
+        form = next((each for each in self.forms if each.id == form_id), None)
+        question = form.question(question_id) if form is not None else None
+        if pane is None or pane.source is None or question is None:
+            return
+        if pane.source.info.identity != sheet.identity:
+            return  # the slide has left, and its recording with it
+        told, control = shown_answer(answer), self._window.recording.control
+        control.record(QuestionAnswered(f"{form_id}.{question_id}", told), pane)
+        if question.is_diagnosis:
+            control.record(DiagnosisEntered(len(told), told), pane)
+
+    def _on_recording(self, state: RecordingState) -> None:
+        if state is RecordingState.OFF:
+            self._asked.clear()
+        else:
+            self._ask()
+
+    # Dialogs and signals ---------------------------------------------------------------------
+
+    def _ask_form(self) -> None:
+        dialog = QFileDialog(self._window, "Load form", str(self._folder()))
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.setNameFilter("Forms (*.json)")
+        dialog.fileSelected.connect(lambda name: self.load(Path(name)))
+        _open(dialog)
+
+    def _ask_where(self) -> None:
+        dialog = QFileDialog(self._window, "Export answers", str(self._folder()))
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setNameFilter("Tables (*.csv)")
+        dialog.setDefaultSuffix("csv")
+        dialog.selectFile("answers.csv")
+        dialog.fileSelected.connect(lambda name: self.export(Path(name)))
+        _open(dialog)
+
+    def _on_loaded(self, forms: tuple[Form, ...]) -> None:
+        if self._opened.is_open:
+            self._opened.change(adding_forms(forms))
+        else:
+            self._loaded = forms
+        self._refresh()
+        self._window.say(f"The form {forms[0].shown_title} was loaded.")
+
+    def _on_bad_form(self, error: Exception) -> None:
+        if not isinstance(error, FormError):
+            _log.error("a form cannot be read", exc_info=error)
+        self._window.show_error(str(error))
+
+    def _on_slide_changed(self, pane: SlidePane) -> None:
+        if pane is self._window.panes.active:
+            self._refresh()
+
+    def _watch(self, pane: SlidePane) -> None:
+        pane.slide_changed.connect(self._on_slide_changed)
+
+    def _connect(self) -> None:
+        window, dock = self._window, self.dock
+        dock.answered.connect(self._take)
+        dock.form_chosen.connect(self._ask)
+        dock.load_requested.connect(self._ask_form)
+        dock.export_requested.connect(self._ask_where)
+        dock.visibilityChanged.connect(lambda visible: visible and self._refresh())
+        self._opened.switched.connect(self._refresh)
+        self._opened.changed.connect(self._refresh)
+        control = window.recording.control
+        control.state_changed.connect(self._on_recording)
+        control.sessions_changed.connect(self._ask)
+        window.panes.active_changed.connect(lambda _: self._refresh())
+        for pane in window.panes.panes:
+            self._watch(pane)
+        window.panes.pane_added.connect(self._watch)
+
+
+def _write(waiting: list[tuple[AnswerFile, AnswerRecord]]) -> None:
+    """A file a sheet, each in the order in which it was answered."""
+    by_sheet: dict[AnswerFile, list[AnswerRecord]] = {}
+    for sheet, given in waiting:
+        by_sheet.setdefault(sheet, []).append(given)
+    for sheet, given in by_sheet.items():
+        keep_answers(sheet, given)
+
+
+def _open(dialog: QDialog) -> None:
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    dialog.open()

@@ -1,0 +1,99 @@
+"""All of recording in one window: commands, lamp, banner and panels put together."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QDialog, QInputDialog
+
+from viewer.recording.events import NoteTaken, ToolChosen
+from viewer.ui.recording.consent_dialog import ConsentDialog
+from viewer.ui.recording.control import RecordingControl, RecordingState
+from viewer.ui.recording.lamp import RecordingLamp
+from viewer.ui.recording.review_controller import ReviewController
+from viewer.ui.recording.session_panels import SessionPanels
+
+if TYPE_CHECKING:
+    from viewer.ui.main_window import MainWindow
+
+
+class RecordingController(QObject):
+    """Owned by the window; `shut_down` ends the sessions."""
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+        commands = window.commands
+        self.control = RecordingControl(window.panes, lambda: window.settings, self)
+        self.panels = SessionPanels(window, self.control)
+        self.review = ReviewController(window, self.panels)
+        self.lamp = RecordingLamp(commands["recording.on"], window.status)
+        window.status.addPermanentWidget(self.lamp)
+        commands.on_toggle("recording.on", self._switch)
+        commands.on_toggle("recording.pause", lambda paused: self.control.set_paused(paused=paused))
+        commands.on("recording.note", self._ask_note)
+        self.control.state_changed.connect(self._on_state)
+        self.control.trouble_changed.connect(window.show_error)
+        self.control.mended.connect(window.say)
+        window.toolbox.tool_chosen.connect(
+            lambda name: self.control.record(ToolChosen(name), window.panes.active)
+        )
+
+    def shut_down(self) -> None:
+        """Ends review, replay and sessions."""
+        self.review.shut_down()
+        self.panels.shut_down()
+        self.control.shut_down()
+
+    def _switch(self, on: bool) -> None:
+        if not on:
+            self.control.stop()
+        elif self._window.settings.consent_utc and self._window.settings.reader:
+            self.control.start()
+        else:
+            self._window.commands["recording.on"].setChecked(False)
+            self._ask_consent()
+
+    def _ask_consent(self) -> None:
+        dialog = ConsentDialog(self._window.settings.reader, self._window)
+        dialog.accepted.connect(lambda: self._on_consent(dialog))
+        _open(dialog)
+
+    def _on_consent(self, dialog: ConsentDialog) -> None:
+        self._window.change_settings(
+            reader=dialog.reader.text().strip(),
+            consent_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+            record_names=dialog.names.isChecked(),
+            record_texts=dialog.texts.isChecked(),
+        )
+        self.control.start()
+
+    def _ask_note(self) -> None:
+        pane = self._window.panes.active
+        dialog = QInputDialog(self._window)
+        dialog.setWindowTitle("Note")
+        kept = self._window.settings.record_texts
+        dialog.setLabelText(
+            "What do you see here?"
+            if kept
+            else "What do you see here? (Only its length is kept: the settings allow no texts.)"
+        )
+        dialog.setOption(QInputDialog.InputDialogOption.UsePlainTextEditForTextInput)
+        dialog.textValueSelected.connect(
+            lambda text: self.control.record(NoteTaken(len(text), text), pane)
+        )
+        _open(dialog)
+
+    def _on_state(self, state: RecordingState) -> None:
+        self.lamp.show_state(state)
+        commands = self._window.commands
+        commands["recording.on"].setChecked(state is not RecordingState.OFF)
+        commands["recording.pause"].setChecked(state is RecordingState.PAUSED)
+        self._window.update_situation()
+
+
+def _open(dialog: QDialog) -> None:
+    dialog.finished.connect(dialog.deleteLater)
+    dialog.open()

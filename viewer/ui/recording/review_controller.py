@@ -1,0 +1,281 @@
+"""Reviews in one window: finds session and slide, opens and closes reviews, asks for drafts."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+
+from viewer.recording.export.options import ExportOptions
+from viewer.recording.export.reading import load_reading
+from viewer.recording.log_reader import is_being_recorded
+from viewer.recording.review.drafts import read_drafts
+from viewer.recording.review.entries import ReviewError
+from viewer.recording.review.items import items_of
+from viewer.recording.review.report import report_of
+from viewer.recording.review.review import Review
+from viewer.recording.review.review_log import ReviewLog, review_path
+from viewer.recording.review.verdicts import reviews_of
+from viewer.recording.session import SessionError
+from viewer.slides.known_slides import find
+from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.recording.drafting import Drafting
+from viewer.ui.recording.review_dock import ReviewDock
+from viewer.ui.recording.reviewing import Reviewing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from viewer.recording.review.agreement import Agreement
+    from viewer.recording.review.entries import Draft
+    from viewer.recording.review.items import ReviewItem
+    from viewer.recording.session import SessionHeader
+    from viewer.ui.main_window import MainWindow
+    from viewer.ui.recording.session_panels import SessionPanels
+    from viewer.ui.slide_pane import SlidePane
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """A session that is made ready for review."""
+
+    folder: Path
+    header: SessionHeader
+    items: list[ReviewItem]
+    reviewers: list[str]
+    slide: Path | None
+
+
+class ReviewController(QObject):
+    """Owned by the window's `RecordingPart`; one review at a time."""
+
+    _troubled = Signal(str)
+
+    def __init__(self, window: MainWindow, panels: SessionPanels) -> None:
+        super().__init__(window)
+        self._window = window
+        self.dock = ReviewDock(window.commands, window)
+        self.reviewing = Reviewing(self.dock, window.commands, window.say, self)
+        self._drafting = Drafting(window)
+        self._session: _Session | None = None
+        self._waiting: _Session | None = None
+        """Its slide is being opened."""
+        self._disk = BackgroundRunner("reviews", 1, self)
+        self._readers = BackgroundRunner("read reviews", 1, self)
+        self._connect(panels)
+
+    def start(self, folder: Path) -> None:
+        """Opens a session's slide where needed, and its review where it stopped."""
+        self._readers.run(lambda: _loaded(folder), self._on_loaded, self._on_refused)
+
+    def close_review(self, *, keep: bool = True) -> None:
+        """Lets go of session and slide; what stands in the field is kept."""
+        self._end_review(keep=keep)
+        self._session = self._waiting = None
+        self.reviewing.leave()
+        self.dock.show_none()
+
+    def shut_down(self) -> None:
+        """Keeps what stands and ends all threads."""
+        self._end_review()
+        self._drafting.shut_down()
+        self._readers.close()
+        self._disk.close(finish=True)
+
+    # From a folder to a review on a pane -----------------------------------------------------
+
+    def _on_loaded(self, session: _Session) -> None:
+        identity = session.header.slide.identity
+        pane = next((p for p in self._window.panes.panes if _identity(p) == identity), None)
+        if not session.items:
+            self._window.say("This session holds no actions: there is nothing to review.")
+        elif pane is not None:
+            self._window.panes.activate(pane)
+            self._begin(session, pane)
+        elif session.slide is not None:
+            self._waiting = session
+            self._window.panes.active.open(session.slide)
+        else:
+            self._window.say("The slide of this session is not found: open it, then review.")
+
+    def _begin(self, session: _Session, pane: SlidePane) -> None:
+        self.close_review()
+        self._session = session
+        self.reviewing.enter(pane)
+        header = session.header
+        title = header.title or f"{header.reader}, {header.started_utc[:16].replace('T', ' ')}"
+        self.dock.show_session(title, session.items)
+        self.dock.show()
+        self.dock.raise_()
+        settings = self._window.settings
+        reviewer = settings.reviewer or settings.reader or f"reviewer-{os.urandom(2).hex()}"
+        self._open_review(session, reviewer)
+
+    def _choose_reviewer(self, name: str) -> None:
+        session, review = self._session, self.reviewing.review
+        name = name.strip()
+        if session is not None and name and not (review and review.reviewer == name):
+            self._end_review()
+            self._open_review(session, name)
+
+    def _open_review(self, session: _Session, reviewer: str) -> None:
+        def opened() -> Review:
+            log = ReviewLog(review_path(session.folder, reviewer), self._troubled.emit)
+            return Review(session.folder.name, reviewer, session.items, log)
+
+        self._disk.run(
+            opened,
+            lambda review: self._on_opened(review, session),
+            self._on_refused,
+            lambda review: review.close(),
+        )
+
+    def _on_opened(self, review: Review, session: _Session) -> None:
+        if session is not self._session or self.reviewing.review is not None:
+            self._disk.run(review.close, lambda _: None)
+            return
+        self._window.change_settings(reviewer=review.reviewer)
+        if review.reviewer not in session.reviewers:
+            session.reviewers.append(review.reviewer)
+        self.dock.show_reviewers(session.reviewers, review.reviewer)
+        self.dock.show_agreement([])
+        self.reviewing.begin(review)
+        self._take_drafts()
+        if review.is_done:
+            self._tell_agreement()
+
+    def _end_review(self, *, keep: bool = True) -> None:
+        review = self.reviewing.end(keep=keep)
+        if review is not None:
+            self._disk.run(review.close, self._on_closed if keep else lambda _: None)
+
+    def _on_closed(self, is_whole: bool) -> None:
+        if not is_whole:
+            self._window.say(
+                "The end of the review could not be written; it waits in the temporary folder and "
+                "is taken in when the review is opened again."
+            )
+
+    def _tell_agreement(self) -> None:
+        """With each other reviewer; only at the end, so that nobody is led by another."""
+        session, review = self._session, self.reviewing.review
+        if session is None or review is None:
+            return
+
+        def agreements() -> list[Agreement]:
+            review.log.flush()
+            return [
+                agreement
+                for agreement in report_of(session.folder).agreements
+                if review.reviewer in (agreement.first, agreement.second)
+            ]
+
+        def told(found: list[Agreement]) -> None:
+            if self.reviewing.review is review and review.is_done:
+                self.dock.show_agreement(
+                    [_agreement_line(agreement, review.reviewer) for agreement in found]
+                )
+
+        self._readers.run(agreements, told, self._on_refused)
+
+    # Drafts ----------------------------------------------------------------------------------
+
+    def _draft(self) -> None:
+        review, session = self.reviewing.review, self._session
+        if self._drafting.is_running:
+            self._drafting.stop()
+        elif review is not None and session is not None:
+            if any(item.draft is None for item in review.items):
+                self._drafting.ask(session.folder)
+            else:
+                self._window.say("All actions of this session have a draft.")
+
+    def _on_drafting(self, done: int, wanted: int) -> None:
+        self.dock.show_drafting(done, wanted)
+        self._take_drafts()
+
+    def _take_drafts(self) -> None:
+        session = self._session
+        if session is None:
+            return
+
+        def taken(drafts: dict[str, Draft]) -> None:
+            if session is self._session:
+                self.reviewing.take_drafts(drafts)
+
+        self._readers.run(lambda: read_drafts(session.folder), taken, self._on_refused)
+
+    # What others tell ------------------------------------------------------------------------
+
+    def _on_slide_changed(self, pane: SlidePane) -> None:
+        waiting = self._waiting
+        if waiting is not None and _identity(pane) == waiting.header.slide.identity:
+            self._begin(waiting, pane)
+        elif pane is self.reviewing.pane:
+            self.close_review()
+
+    def _on_panes_changed(self) -> None:
+        pane = self.reviewing.pane
+        if pane is not None and pane not in self._window.panes.panes:
+            self.close_review()
+
+    def _on_deleting(self, folders: list[Path]) -> None:
+        if self._session is not None and self._session.folder in folders:
+            self._drafting.stop()
+            self.close_review(keep=False)
+
+    def _on_refused(self, error: Exception) -> None:
+        if not isinstance(error, SessionError):
+            _log.error("a review failed", exc_info=error)
+        self._window.say(str(error))
+
+    def _connect(self, panels: SessionPanels) -> None:
+        window, dock = self._window, self.dock
+        self.reviewing.availability_changed.connect(window.update_situation)
+        self.reviewing.finished.connect(self._tell_agreement)
+        self.reviewing.reopened.connect(lambda: dock.show_agreement([]))
+        dock.reviewer_chosen.connect(self._choose_reviewer)
+        dock.drafts_requested.connect(self._draft)
+        dock.prompt_requested.connect(self._drafting.ask_prompt)
+        self._drafting.progressed.connect(self._on_drafting)
+        self._drafting.ended.connect(lambda: self._on_drafting(0, 0))
+        panels.sessions.review_requested.connect(self.start)
+        panels.deleting.connect(self._on_deleting)
+        self._troubled.connect(window.show_error)
+        window.panes.panes_changed.connect(self._on_panes_changed)
+        for pane in window.panes.panes:
+            pane.slide_changed.connect(self._on_slide_changed)
+        window.panes.pane_added.connect(
+            lambda pane: pane.slide_changed.connect(self._on_slide_changed)
+        )
+
+
+def _loaded(folder: Path) -> _Session:
+    if is_being_recorded(folder):
+        raise ReviewError("This session is still being recorded: stop the recording first.")
+    reading = load_reading(folder, ExportOptions())
+    return _Session(
+        folder=folder,
+        header=reading.header,
+        items=items_of(reading, read_drafts(folder)),
+        reviewers=[review.reviewer for review in reviews_of(folder)],
+        slide=find(reading.header.slide.identity),
+    )
+
+
+def _identity(pane: SlidePane) -> str:
+    return pane.source.info.identity if pane.source is not None else ""
+
+
+def _agreement_line(agreement: Agreement, reviewer: str) -> str:
+    other = agreement.second if agreement.first == reviewer else agreement.first
+    kappa = "unknown" if agreement.kappa != agreement.kappa else f"{agreement.kappa:.2f}"
+    told = f"With {other}: kappa {kappa} over {agreement.judged} judged by both"
+    if agreement.both_accepted:
+        told += f", {agreement.identical_share:.0%} of texts alike"
+    return told
