@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 from scipy import ndimage
+from shapely import MultiPoint
 from skimage.segmentation import find_boundaries
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 _FOLDS = 5
 _LARGE_PX = 600
 _PINK_RED = 185
+_WHOLE_SOLIDITY = 0.9
+"""An object less convex than this is taken for several nuclei that touch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +31,15 @@ class NucleiSet:
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int32]
+    patients: NDArray[np.int64] | None = None
+    """The patient of each field, where it is known."""
 
     def __len__(self) -> int:
         return len(self.images)
 
     def chosen(self, indices: NDArray[np.int64]) -> NucleiSet:
-        return NucleiSet(self.images[indices], self.labels[indices])
+        patients = None if self.patients is None else self.patients[indices]
+        return NucleiSet(self.images[indices], self.labels[indices], patients)
 
 
 def load_bbbc038(path: Path) -> NucleiSet:
@@ -43,13 +49,40 @@ def load_bbbc038(path: Path) -> NucleiSet:
 
 
 def load_tnbc(path: Path) -> NucleiSet:
-    """The H&E fields of TNBC (Naylor et al. 2018), halved to 0.5 um/px; for measuring only."""
+    """Return the H&E fields of TNBC (Naylor et al. 2018, CC BY 4.0), halved to 0.5 um/px.
+
+    Their objects are the connected parts of a binary mask, so that touching nuclei may be one.
+    """
     with np.load(path) as kept:
         halves = [
             np.asarray(Image.fromarray(image).resize((256, 256), Image.Resampling.BOX))
             for image in kept["images"]
         ]
-        return NucleiSet(np.stack(halves), kept["instances"][:, ::2, ::2].astype(np.int32))
+        labels = kept["instances"][:, ::2, ::2].astype(np.int32)
+        return NucleiSet(np.stack(halves), labels, kept["patients"])
+
+
+def split_patients(fields: NucleiSet, held: set[int]) -> tuple[NucleiSet, NucleiSet]:
+    """Return the fields of all other patients, and those of the `held` ones."""
+    assert fields.patients is not None
+    is_held = np.isin(fields.patients, list(held))
+    return fields.chosen(np.flatnonzero(~is_held)), fields.chosen(np.flatnonzero(is_held))
+
+
+def merged_pixels(labels: Labels) -> NDArray[np.bool_]:
+    """Return (h, w): the pixels of objects that are probably several nuclei, by their solidity."""
+    merged = np.zeros(labels.shape, bool)
+    for number, place in enumerate(ndimage.find_objects(labels), 1):
+        if place is None:
+            continue
+        inside = labels[place] == number
+        rows, columns = np.nonzero(inside)
+        corners = np.concatenate(
+            [np.stack([columns + dx, rows + dy], 1) for dx in (0, 1) for dy in (0, 1)]
+        )
+        if inside.sum() < _WHOLE_SOLIDITY * MultiPoint(corners).convex_hull.area:
+            merged[place] |= inside
+    return merged
 
 
 def split(fields: NucleiSet, fold: int = 0) -> tuple[NucleiSet, NucleiSet]:
