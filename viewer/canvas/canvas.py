@@ -11,9 +11,11 @@ from PySide6.QtGui import QImage, QKeyEvent, QMouseEvent, QPainter
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from viewer.canvas.gestures import Gestures
+from viewer.canvas.input_widget import InputWidget
 from viewer.canvas.layer import Layer, LayerOrder, Scene
 from viewer.canvas.navigator import Navigator
 from viewer.canvas.overview import Overview
+from viewer.canvas.qt_guard import failures, guarded
 from viewer.canvas.scale_bar import ScaleBar
 from viewer.canvas.tile_layer import SURROUND, TileLayer
 from viewer.canvas.tile_picture import tile_picture
@@ -37,7 +39,7 @@ _ZOOM_REST_MS = 100
 _STALL_S = 3.0
 
 
-class SlideCanvas(QWidget):
+class SlideCanvas(InputWidget):
     """One view of one slide.
 
     Parameters
@@ -408,13 +410,15 @@ class SlideCanvas(QWidget):
 
     # Qt's events -----------------------------------------------------------------------------
 
+    @guarded(QSize())
     def sizeHint(self) -> QSize:
         return QSize(960, 640)
 
+    @guarded(QSize())
     def minimumSizeHint(self) -> QSize:
         return QSize(160, 120)
 
-    def event(self, event: QEvent) -> bool:
+    def handle_event(self, event: QEvent) -> bool:
         if event.type() == QEvent.Type.DevicePixelRatioChange:
             self._after_move()
         if self._source is not None and self._tool_takes(event):
@@ -428,14 +432,16 @@ class SlideCanvas(QWidget):
             return True
         if event.type() == QEvent.Type.Leave:
             self.cursor_moved.emit(None)
-        return super().event(event)
+        return False
 
+    @guarded()
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         if self._source is not None:
             self._navigator.resize(self._size())
             self._after_move()
 
+    @guarded()
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         scene = self._scene
@@ -443,13 +449,25 @@ class SlideCanvas(QWidget):
         for stratum, layer in self._layers:
             if self._source is None and stratum is not LayerOrder.TILES:
                 continue
-            painter.save()
-            is_unfinished |= bool(layer.paint(painter, scene))
-            painter.restore()
+            is_unfinished |= self._paint_layer(layer, painter, scene)
         painter.end()
         self.is_finished = not is_unfinished
         if is_unfinished and not self._arrival_timer.isActive():
             self._arrival_timer.start()
+
+    def _paint_layer(self, layer: Layer, painter: QPainter, scene: Scene) -> bool:
+        """Paint one layer; one that fails leaves the others on screen."""
+        painter.save()
+        try:
+            return bool(layer.paint(painter, scene))
+        except Exception as error:
+            failures.report(f"{type(layer).__name__}.paint", error)
+            painter.end()  # whatever it saved, clipped or turned
+            painter.begin(self)
+            painter.save()
+            return False
+        finally:
+            painter.restore()
 
     def report_cursor(self, screen: Point) -> None:
         """Tells what lies under the cursor; gestures call it."""

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from viewer.canvas.qt_guard import guarded
 from viewer.ui.background_runner import BackgroundRunner, Task
 from viewer.ui.images import fitted, to_image
 
@@ -155,6 +156,7 @@ class PictureView(QWidget):
         self._picture.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._picture.setText(reason)
 
+    @guarded(False)
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if watched is self._picture and event.type() == QEvent.Type.Resize:
             self._fit()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QStringListModel, Qt, Signal
 from PySide6.QtWidgets import QComboBox, QCompleter, QLineEdit, QWidget
 
+from viewer.canvas.qt_guard import guarded
 from viewer.geometry import Optics
 from viewer.ui.commands.views import MAGNIFICATIONS
 
@@ -91,6 +92,7 @@ class MagnificationBox(QComboBox):
         if not (self.line.hasFocus() and self.line.isModified()):
             self._show()
 
+    @guarded()
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             # Not passed on: the list would then choose its current entry instead.
@@ -101,6 +103,7 @@ class MagnificationBox(QComboBox):
         else:
             super().keyPressEvent(event)
 
+    @guarded()
     def focusOutEvent(self, event: QFocusEvent) -> None:
         super().focusOutEvent(event)
         if event.reason() != Qt.FocusReason.PopupFocusReason:

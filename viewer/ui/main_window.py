@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.annotations.formats.sniffing import contents
+from viewer.canvas.qt_guard import failures, guarded
 from viewer.folders import config_folder
 from viewer.inference.bundle import MODEL_FILE
 from viewer.overlays.files.result_files import RESULT_SUFFIXES
@@ -125,6 +126,8 @@ class MainWindow(QMainWindow):
         self._connect()
         for pane in self.panes.panes:
             self._connect_pane(pane)
+        self._failed_places: set[str] = set()
+        failures.failed.connect(self._on_handler_failed, Qt.ConnectionType.QueuedConnection)
         self._restore_state()
         self._apply_settings()
         self._show_active()
@@ -175,12 +178,20 @@ class MainWindow(QMainWindow):
             self._apply_theme()
         self._apply_settings()
 
+    def _on_handler_failed(self, place: str, sentence: str) -> None:
+        """Say once what failed: a paint fails again with each frame."""
+        if place not in self._failed_places:
+            self._failed_places.add(place)
+            self.say(sentence)
+
     # Qt's events -----------------------------------------------------------------------------
 
+    @guarded()
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if _dropped_paths(event):
             event.acceptProposedAction()
 
+    @guarded()
     def dropEvent(self, event: QDropEvent) -> None:
         paths = _dropped_paths(event)
         if not paths:
@@ -190,6 +201,7 @@ class MainWindow(QMainWindow):
         self.panes.activate(pane)
         self.open_paths(paths, pane)
 
+    @guarded()
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Escape leaves the full screen when nothing else wants it."""
         if event.key() == Qt.Key.Key_Escape and self.isFullScreen():
@@ -197,6 +209,7 @@ class MainWindow(QMainWindow):
         else:
             super().keyPressEvent(event)
 
+    @guarded()
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() == QEvent.Type.PaletteChange:
@@ -204,20 +217,25 @@ class MainWindow(QMainWindow):
         elif event.type() == QEvent.Type.WindowStateChange:
             self.commands["view.full_screen"].setChecked(self.isFullScreen())
 
+    @guarded()
     def closeEvent(self, event: QCloseEvent) -> None:
         """Keeps the window's state, frees the slides and ends all threads."""
-        self._keep_state()
-        self.annotations.shut_down()
-        self.toolbox.shut_down()
-        self.projects.shut_down()
-        self.agents.shut_down()
-        self.recording.shut_down()
-        self.overlays.shut_down()
-        self.panes.shut_down()
-        self.tray.shut_down()
-        self.associated.shut_down()
-        self._sorter.close()
-        self._writer.close(finish=True)
+        steps = (
+            self._keep_state,
+            self.annotations.shut_down,
+            self.toolbox.shut_down,
+            self.projects.shut_down,
+            self.agents.shut_down,
+            self.recording.shut_down,
+            self.overlays.shut_down,
+            self.panes.shut_down,
+            self.tray.shut_down,
+            self.associated.shut_down,
+            self._sorter.close,
+            lambda: self._writer.close(finish=True),
+        )
+        for step in steps:  # one that fails must not keep the others from saving
+            guarded()(step)()
         super().closeEvent(event)
 
     # -----------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from viewer.canvas.qt_guard import guarded
 from viewer.ui.theme import icon
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ class MessagePage(QWidget):
         if self._icon_name == "mdi6.microscope":
             self._recent.setVisible(bool(paths))
 
+    @guarded()
     def changeEvent(self, event: QEvent) -> None:
         if event.type() == QEvent.Type.PaletteChange and self._icon_name:
             self.picture.setPixmap(icon(self._icon_name).pixmap(_ICON_SIZE))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QEvent, QObject, QPoint, Qt
 from PySide6.QtGui import QAction, QHideEvent, QKeyEvent
 from PySide6.QtWidgets import (
+    QApplication,
     QDialog,
     QHeaderView,
     QLineEdit,
@@ -16,6 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from viewer.canvas.qt_guard import guarded
 from viewer.ui.commands import COMMANDS
 from viewer.ui.matching import match_score
 
@@ -70,6 +72,7 @@ class CommandPalette(QDialog):
         self.show()
         self.box.setFocus()
 
+    @guarded()
     def hideEvent(self, event: QHideEvent) -> None:
         """Runs the chosen command once the palette is gone, so dialogs open over the window."""
         super().hideEvent(event)
@@ -77,6 +80,7 @@ class CommandPalette(QDialog):
         if chosen is not None:
             chosen.trigger()
 
+    @guarded(False)
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Up and Down move in the list while the typing goes to the box."""
         if (
@@ -85,7 +89,7 @@ class CommandPalette(QDialog):
             and event.type() == QEvent.Type.KeyPress
             and event.key() in _LIST_KEYS
         ):
-            self.list.event(event)
+            QApplication.sendEvent(self.list, event)
             return True
         return super().eventFilter(watched, event)
 

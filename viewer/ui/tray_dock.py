@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from viewer.canvas.qt_guard import guarded
 from viewer.slides.tray import slides_in
 from viewer.ui.background_runner import BackgroundRunner, Task
 from viewer.ui.theme import current_theme
@@ -151,11 +152,13 @@ class TrayDock(QDockWidget):
 class _ThumbnailDelegate(QStyledItemDelegate):
     """The picture, the name under it, and the reason where there is no picture."""
 
+    @guarded(QSize())
     def sizeHint(
         self, _option: QStyleOptionViewItem, _index: QModelIndex | QPersistentModelIndex
     ) -> QSize:
         return PICTURE_SIZE + QSize(2 * _MARGIN_PX, 2 * _MARGIN_PX + _TEXT_HEIGHT_PX)
 
+    @guarded()
     def paint(
         self,
         painter: QPainter,

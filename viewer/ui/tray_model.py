@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, Qt
 from PySide6.QtGui import QColor
 
+from viewer.canvas.qt_guard import guarded
 from viewer.ui.theme import current_theme
 from viewer.ui.thumbnails import Thumbnails
 
@@ -44,9 +45,11 @@ class TrayModel(QAbstractListModel):
     def shut_down(self) -> None:
         self.thumbnails.shut_down()
 
+    @guarded(0)
     def rowCount(self, parent: _Index | None = None) -> int:
         return 0 if parent is not None and parent.isValid() else len(self.paths)
 
+    @guarded()
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         if not index.isValid():
             return None

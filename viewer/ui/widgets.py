@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import html
+from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
 from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QComboBox,
@@ -19,7 +20,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from viewer.canvas.qt_guard import guarded
 from viewer.ui.theme import icon
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 _TRAVEL_KEYS = (
     Qt.Key.Key_Home,
@@ -31,23 +36,44 @@ _TRAVEL_KEYS = (
 )
 
 
-def keeps_key(event: QEvent, *, travel: bool = True) -> bool:
-    """Whether a list in focus wants this key for itself rather than for the window's commands.
+class KeyKeeper(QObject):
+    """Keeps keys for a list in focus that are shortcuts of the window's commands too.
 
-    Call it from `event()` and return True where it does. Covers copying and, with `travel`, the
-    keys that move in a list.
+    A filter: Qt has no handler of its own for the event that asks. Copying is kept always.
+
+    Parameters
+    ----------
+    travel
+        The keys that move in a list and are kept, when pressed alone.
     """
-    if event.type() != QEvent.Type.ShortcutOverride or not isinstance(event, QKeyEvent):
-        return False
-    moves = (
-        travel
-        and event.key() in _TRAVEL_KEYS
-        and event.modifiers() == Qt.KeyboardModifier.NoModifier
-    )
-    if moves or event.matches(QKeySequence.StandardKey.Copy):
+
+    def __init__(self, widget: QWidget, travel: Container[int] = _TRAVEL_KEYS) -> None:
+        super().__init__(widget)
+        self._travel = travel
+        widget.installEventFilter(self)
+
+    @guarded(False)
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() != QEvent.Type.ShortcutOverride or not isinstance(event, QKeyEvent):
+            return False
+        if not self.wants(event):
+            return False
         event.accept()
         return True
-    return False
+
+    def wants(self, event: QKeyEvent) -> bool:
+        """Whether a key is for the widget."""
+        is_plain = event.modifiers() == Qt.KeyboardModifier.NoModifier
+        travels = is_plain and event.key() in self._travel
+        return travels or event.matches(QKeySequence.StandardKey.Copy)
+
+
+class LetterKeeper(KeyKeeper):
+    """Keeps letters and digits, which choose an entry of a list."""
+
+    def wants(self, event: QKeyEvent) -> bool:
+        is_command = event.modifiers() & Qt.KeyboardModifier.ControlModifier
+        return event.text().isalnum() and not is_command
 
 
 def plain_tip(text: str) -> str:
@@ -58,9 +84,11 @@ def plain_tip(text: str) -> str:
 class KeyedTree(QTreeWidget):
     """A tree that keeps its own keys while it has the focus, and copies its rows as text."""
 
-    def event(self, event: QEvent) -> bool:
-        return keeps_key(event) or super().event(event)
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        KeyKeeper(self)
 
+    @guarded()
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.matches(QKeySequence.StandardKey.Copy):
             self.copy_rows()
@@ -78,28 +106,18 @@ class KeyedTree(QTreeWidget):
 class KeyedList(QListView):
     """A list that keeps Home and End for itself; page keys stay with the window."""
 
-    def event(self, event: QEvent) -> bool:
-        page = isinstance(event, QKeyEvent) and event.key() in (
-            Qt.Key.Key_PageUp,
-            Qt.Key.Key_PageDown,
-        )
-        return keeps_key(event, travel=not page) or super().event(event)
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        pages = (Qt.Key.Key_PageUp, Qt.Key.Key_PageDown)
+        KeyKeeper(self, [key for key in _TRAVEL_KEYS if key not in pages])
 
 
 class LetteredCombo(QComboBox):
     """A list that a letter takes the first entry of, although letters are keys of tools too."""
 
-    def event(self, event: QEvent) -> bool:
-        is_letter = (
-            event.type() == QEvent.Type.ShortcutOverride
-            and isinstance(event, QKeyEvent)
-            and event.text().isalnum()
-            and not event.modifiers() & Qt.KeyboardModifier.ControlModifier
-        )
-        if is_letter:
-            event.accept()
-            return True
-        return super().event(event)
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        LetterKeeper(self)
 
 
 class IconButton(QToolButton):
@@ -114,6 +132,7 @@ class IconButton(QToolButton):
         self.setAccessibleName(name)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
 
+    @guarded()
     def changeEvent(self, event: QEvent) -> None:
         if event.type() == QEvent.Type.PaletteChange:
             self.setIcon(icon(self._icon_name))

@@ -274,15 +274,17 @@ class SelectTool(DrawingTool):
             return
         on_screen = [view.to_screen(Point(x, y)) for x, y in places.tolist()]
         width, height = view.size
+        squares = on_screen
+        if isinstance(grips, FrameGrips) and grips.can_turn:
+            *squares, turning = on_screen
+            stalk = [turning, view.to_screen(Point(*grips.stalk))]
+            paint_line(painter, stalk, QColor(annotation.shown_colour))
+            paint_handles(painter, [turning], QColor("white"), are_round=True)
         shown: list[Point] = []
-        for x, y in on_screen:
+        for x, y in squares:
             is_apart = not shown or math.dist(shown[-1], (x, y)) >= _GAP_PX
             if is_apart and 0 <= x <= width and 0 <= y <= height:
                 shown.append(Point(x, y))
-        if isinstance(grips, FrameGrips) and grips.can_turn:
-            stalk = [on_screen[-1], view.to_screen(Point(*grips.stalk))]
-            paint_line(painter, stalk, QColor(annotation.shown_colour))
-            paint_handles(painter, [shown.pop()], QColor("white"), are_round=True)
         paint_handles(painter, shown, QColor("white"))
         grip = self._grip or (self._grip_at(self.hand) if self.hand is not None else None)
         if grip is not None and grip.number < len(on_screen):

@@ -19,6 +19,7 @@ from PySide6.QtCore import (
 )
 
 from viewer.annotations.statistics import NO_CLASS
+from viewer.canvas.qt_guard import guarded
 from viewer.ui.annotations.shown import first_line, kind_of, shown_moment, shown_size, swatch
 from viewer.ui.theme import icon
 from viewer.ui.widgets import plain_tip
@@ -107,6 +108,7 @@ class AnnotationModel(QAbstractItemModel):
             self._words = words
             self._fill()
 
+    @guarded()
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
         is_descending = order is Qt.SortOrder.DescendingOrder
         if column < 0 or (column, is_descending) == (self._column, self._is_descending):
@@ -209,18 +211,22 @@ class AnnotationModel(QAbstractItemModel):
 
     # Qt's questions --------------------------------------------------------------------------
 
+    @guarded(0)
     def columnCount(self, parent: _Index | None = None) -> int:
         return len(COLUMNS)
 
+    @guarded(0)
     def rowCount(self, parent: _Index | None = None) -> int:
         if parent is None or not parent.isValid():
             return len(self._groups)
         is_class = parent.internalId() == 0 and parent.column() == 0
         return len(self._groups[parent.row()].ids) if is_class else 0
 
+    @guarded(False)
     def hasChildren(self, parent: _Index | None = None) -> bool:
         return self.rowCount(parent) > 0
 
+    @guarded(QModelIndex())
     def index(self, row: int, column: int, parent: _Index | None = None) -> QModelIndex:
         if row < 0 or not 0 <= column < len(COLUMNS):
             return QModelIndex()
@@ -233,10 +239,12 @@ class AnnotationModel(QAbstractItemModel):
             self.createIndex(row, column, group.number) if row < len(group.ids) else QModelIndex()
         )
 
+    @guarded(QModelIndex())
     def parent(self, index: _Index) -> QModelIndex:  # pyright: ignore[reportIncompatibleMethodOverride]
         group = self._by_number.get(index.internalId()) if index.isValid() else None
         return QModelIndex() if group is None else self.createIndex(self._row(group), 0, 0)
 
+    @guarded(Qt.ItemFlag.NoItemFlags)
     def flags(self, index: _Index) -> Qt.ItemFlag:
         if not index.isValid():
             return Qt.ItemFlag.NoItemFlags
@@ -250,6 +258,7 @@ class AnnotationModel(QAbstractItemModel):
                 flags |= Qt.ItemFlag.ItemIsEditable
         return flags
 
+    @guarded()
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
     ) -> Any:
@@ -265,6 +274,7 @@ class AnnotationModel(QAbstractItemModel):
             case _:
                 return None
 
+    @guarded()
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if not index.isValid():
             return None
@@ -275,6 +285,7 @@ class AnnotationModel(QAbstractItemModel):
         annotation = self.annotation_at(index)
         return None if annotation is None else self._data(annotation, index.column(), role)
 
+    @guarded(False)
     def setData(self, index: _Index, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:
         annotation = self.annotation_at(index)
         if role != Qt.ItemDataRole.EditRole or annotation is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import (
-    QEvent,
     QItemSelection,
     QItemSelectionModel,
     QModelIndex,
@@ -30,6 +29,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from viewer.canvas.qt_guard import guarded
 from viewer.ui.annotations.annotation_model import (
     LOCK,
     NAME,
@@ -37,7 +37,7 @@ from viewer.ui.annotations.annotation_model import (
     AnnotationModel,
 )
 from viewer.ui.annotations.shown import swatch
-from viewer.ui.widgets import keeps_key
+from viewer.ui.widgets import KeyKeeper
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,9 +61,11 @@ class AnnotationTree(QTreeView):
 
     travelled = Signal()
 
-    def event(self, event: QEvent) -> bool:
-        return keeps_key(event) or super().event(event)
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        KeyKeeper(self)
 
+    @guarded()
     def keyPressEvent(self, event: QKeyEvent) -> None:
         is_enter = event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
         if is_enter and self.state() is not QAbstractItemView.State.EditingState:
@@ -95,6 +97,7 @@ class DescriptionEdit(QPlainTextEdit):
             self._before = text
             self.written.emit(text)
 
+    @guarded()
     def focusOutEvent(self, event: QFocusEvent) -> None:
         super().focusOutEvent(event)
         if event.reason() is not Qt.FocusReason.PopupFocusReason:

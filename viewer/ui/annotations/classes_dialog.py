@@ -26,6 +26,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.annotations.palette import Palette, PaletteClass
+from viewer.canvas.qt_guard import guarded
 from viewer.colors import class_colour
 from viewer.ui.actions import shown_shortcut
 from viewer.ui.annotations.shown import swatch
@@ -80,16 +81,20 @@ class ClassesModel(QAbstractTableModel):
         self.was = [each.name if each.name in known else "" for each in classes]
         self.endResetModel()
 
+    @guarded(0)
     def rowCount(self, parent: _Index | None = None) -> int:
         return 0 if parent is not None and parent.isValid() else len(self.rows)
 
+    @guarded(0)
     def columnCount(self, parent: _Index | None = None) -> int:
         return 3
 
+    @guarded(Qt.ItemFlag.NoItemFlags)
     def flags(self, index: _Index) -> Qt.ItemFlag:
         flags = super().flags(index)
         return flags | Qt.ItemFlag.ItemIsEditable if index.column() == _NAME else flags
 
+    @guarded()
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
     ) -> Any:
@@ -97,6 +102,7 @@ class ClassesModel(QAbstractTableModel):
             return None
         return ("Class", "Key", "On this slide")[section]
 
+    @guarded()
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         each = self.rows[index.row()]
         match role, index.column():
@@ -114,6 +120,7 @@ class ClassesModel(QAbstractTableModel):
             case _:
                 return None
 
+    @guarded(False)
     def setData(self, index: _Index, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:
         name = str(value).strip()
         others = [each.name for row, each in enumerate(self.rows) if row != index.row()]

@@ -18,6 +18,7 @@ from viewer.canvas.annotating.select_tool import SelectTool
 from viewer.canvas.annotating.shape_tools import EllipseTool, LineTool, RectangleTool
 from viewer.canvas.annotating.wand_tool import WandTool
 from viewer.canvas.layer import LayerOrder
+from viewer.canvas.qt_guard import guarded
 from viewer.ui.commands.annotating import TOOL_NAMES, tool_id
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ class Toolbox(QObject):
             self.release(pane)
         self._keep_options()
 
+    @guarded(False)
     def eventFilter(self, _canvas: QObject, event: QEvent) -> bool:
         """S let go after a while gives back the tool from before.
 

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from viewer.canvas.qt_guard import guarded
 from viewer.ui.annotations.shown import shown_moment
 
 if TYPE_CHECKING:
@@ -35,12 +36,15 @@ class VersionsModel(QAbstractTableModel):
         super().__init__(parent)
         self.versions = versions
 
+    @guarded(0)
     def rowCount(self, parent: _Index | None = None) -> int:
         return 0 if parent is not None and parent.isValid() else len(self.versions)
 
+    @guarded(0)
     def columnCount(self, parent: _Index | None = None) -> int:
         return len(_COLUMNS)
 
+    @guarded()
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
     ) -> Any:
@@ -48,6 +52,7 @@ class VersionsModel(QAbstractTableModel):
             return None
         return _COLUMNS[section]
 
+    @guarded()
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if role == Qt.ItemDataRole.TextAlignmentRole and index.column() == 2:
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)

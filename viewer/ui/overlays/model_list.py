@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QSignalBlocker, Qt, Signal
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, QWidget
 
-from viewer.ui.widgets import keeps_key
+from viewer.ui.widgets import KeyKeeper
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +28,7 @@ class ModelList(QListWidget):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
+        KeyKeeper(self)
         self.setAccessibleName("Models")
         self.setToolTip("Check a model to see what it finds; drag to change what lies on top")
         self.setDragDropMode(QAbstractItemView.DragDropMode.InternalMove)
@@ -35,9 +36,6 @@ class ModelList(QListWidget):
         self.itemChanged.connect(self._on_item_changed)
         self.currentRowChanged.connect(lambda _: self.chosen_changed.emit())
         self.model().rowsMoved.connect(lambda *_: self.order_changed.emit())
-
-    def event(self, event: QEvent) -> bool:
-        return keeps_key(event) or super().event(event)
 
     def show_models(self, models: Sequence[OverlaySource], chosen: str = "") -> None:
         """Lists models; `chosen` is the key of the one to select, by default as it was."""

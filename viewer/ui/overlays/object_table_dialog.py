@@ -14,6 +14,7 @@ from PySide6.QtCore import (
 )
 from PySide6.QtWidgets import QAbstractItemView, QDialog, QLabel, QTableView, QVBoxLayout, QWidget
 
+from viewer.canvas.qt_guard import guarded
 from viewer.geometry import Point
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.object_table import FIXED_COLUMNS, ObjectTable, object_table
@@ -43,14 +44,17 @@ class ObjectTableModel(QAbstractTableModel):
         self.table = table
         self.endResetModel()
 
+    @guarded(0)
     def rowCount(self, parent: _Index | None = None) -> int:
         is_root = parent is None or not parent.isValid()
         return len(self.table.rows) if self.table is not None and is_root else 0
 
+    @guarded(0)
     def columnCount(self, parent: _Index | None = None) -> int:
         is_root = parent is None or not parent.isValid()
         return len(self.table.columns) if self.table is not None and is_root else 0
 
+    @guarded()
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if self.table is None or not index.isValid():
             return None
@@ -61,6 +65,7 @@ class ObjectTableModel(QAbstractTableModel):
         value = self.table.cell(index.row(), index.column())
         return value if isinstance(value, str) else f"{value:,.{_DECIMALS}f}"
 
+    @guarded()
     def headerData(
         self,
         section: int,
@@ -109,6 +114,7 @@ class ObjectTableDialog(QDialog):
         self.view.selectionModel().currentRowChanged.connect(self._travel)
         self._rebuild()
 
+    @guarded()
     def done(self, result: int) -> None:
         self._pause.stop()
         self._background.close()

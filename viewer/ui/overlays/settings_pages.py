@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 )
 from superqt import QLabeledDoubleRangeSlider
 
+from viewer.canvas.qt_guard import guarded
 from viewer.overlays.heatmap import COLOUR_MAPS, HeatmapStyle, gradient
 from viewer.overlays.object_style import ObjectStyle
 from viewer.ui.widgets import LetteredCombo
@@ -274,6 +275,7 @@ class Legend(QWidget):
         self._colours = gradient(name)
         self.update()
 
+    @guarded()
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setOpacity(1.0 if self.isEnabled() else 0.3)
@@ -306,6 +308,7 @@ class HistogramBars(QWidget):
         self._values, self._colours = values, colours
         self.update()
 
+    @guarded()
     def paintEvent(self, event: QPaintEvent) -> None:
         if self._values is None or not self._colours:
             return

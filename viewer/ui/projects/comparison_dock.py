@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from viewer.canvas.qt_guard import guarded
 from viewer.ui.widgets import KeyedTree
 
 if TYPE_CHECKING:
@@ -56,12 +57,15 @@ class DisagreementModel(QAbstractTableModel):
         self.rows, self._mpp_um = rows, mpp_um
         self.endResetModel()
 
+    @guarded(0)
     def rowCount(self, parent: _Index | None = None) -> int:
         return 0 if parent is not None and parent.isValid() else len(self.rows)
 
+    @guarded(0)
     def columnCount(self, parent: _Index | None = None) -> int:
         return 0 if parent is not None and parent.isValid() else len(self.COLUMNS)
 
+    @guarded()
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         if role == Qt.ItemDataRole.TextAlignmentRole and index.column() == 2:
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
@@ -71,6 +75,7 @@ class DisagreementModel(QAbstractTableModel):
         texts = (row.class_a or "nothing", row.class_b or "nothing", self._area(row))
         return texts[index.column()]
 
+    @guarded()
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
     ) -> object:

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from viewer.canvas.qt_guard import guarded
 from viewer.studies.project import STATES
 from viewer.ui.projects.project_model import (
     MISSING,
@@ -122,6 +123,7 @@ class ProjectDock(QDockWidget):
     def shut_down(self) -> None:
         self.model.thumbnails.shut_down()
 
+    @guarded()
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() == QEvent.Type.PaletteChange:
@@ -130,10 +132,12 @@ class ProjectDock(QDockWidget):
 
     # Drops -----------------------------------------------------------------------------------
 
+    @guarded()
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if event.mimeData().hasUrls() and self._opened.is_open:
             event.acceptProposedAction()
 
+    @guarded()
     def dropEvent(self, event: QDropEvent) -> None:
         urls = event.mimeData().urls()
         paths = [Path(url.toLocalFile()) for url in urls if url.isLocalFile()]

@@ -8,6 +8,7 @@ from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelInde
 from PySide6.QtGui import QColor, QPainter
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
+from viewer.canvas.qt_guard import guarded
 from viewer.ui.theme import current_theme, icon
 from viewer.ui.thumbnails import Thumbnails
 from viewer.ui.widgets import plain_tip
@@ -81,9 +82,11 @@ class ProjectModel(QAbstractListModel):
         """As rows show it: a missing slide is just that."""
         return MISSING if slide.identity in self._opened.missing else slide.state
 
+    @guarded(0)
     def rowCount(self, parent: _Index | None = None) -> int:
         return 0 if parent is not None and parent.isValid() else len(self.slides)
 
+    @guarded()
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         if not index.isValid():
             return None
@@ -116,9 +119,11 @@ class ProjectModel(QAbstractListModel):
 class SlideRowDelegate(QStyledItemDelegate):
     """The picture at the left; name, state and assignee, and the note beside it."""
 
+    @guarded(QSize())
     def sizeHint(self, _option: QStyleOptionViewItem, _index: _Index) -> QSize:
         return PICTURE_SIZE + QSize(3 * _MARGIN_PX, 2 * _MARGIN_PX)
 
+    @guarded()
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
         theme, model = current_theme(), index.model()
         assert isinstance(model, ProjectModel)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QObject, Signal
 
+from viewer.canvas.qt_guard import guarded
 from viewer.recording.library import Library
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.recording.pane_recording import PaneRecording
@@ -104,6 +105,7 @@ class RecordingControl(QObject):
         self.stop()
         self._disk.close(finish=True)
 
+    @guarded(False)
     def eventFilter(self, _window: QObject, event: QEvent) -> bool:
         """The window gained or lost the keyboard."""
         if event.type() in (QEvent.Type.WindowActivate, QEvent.Type.WindowDeactivate):

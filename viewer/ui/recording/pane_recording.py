@@ -11,6 +11,7 @@ from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QMouseEvent
 
 from viewer import __version__
+from viewer.canvas.qt_guard import guarded
 from viewer.geometry import Point
 from viewer.recording.events import (
     Click,
@@ -98,6 +99,7 @@ class PaneRecording(QObject):
         self.deleteLater()
         return self.recorder
 
+    @guarded(False)
     def eventFilter(self, _canvas: QObject, event: QEvent) -> bool:
         kind = event.type()
         if kind == QEvent.Type.MouseButtonPress and isinstance(event, QMouseEvent):

@@ -25,6 +25,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from viewer.canvas.qt_guard import guarded
 from viewer.ui.actions import shown_shortcut
 from viewer.ui.commands.recording import REVIEW_COMMANDS
 from viewer.ui.widgets import KeyedTree
@@ -285,6 +286,7 @@ class TextField(QPlainTextEdit):
         self.setPlainText(text)
         self.is_being_filled = False
 
+    @guarded()
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape:
             self.left.emit()

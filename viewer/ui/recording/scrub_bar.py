@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QHelpEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
+from viewer.canvas.qt_guard import guarded
 from viewer.colors import BAND_COLOURS, UNKNOWN_COLOUR
 from viewer.recording.behaviors import band_of
 
@@ -35,6 +36,7 @@ class ScrubBar(QWidget):
         self._away: list[tuple[float, float]] = []
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setMouseTracking(True)
+        self.installEventFilter(self)
         self.setAccessibleName("Time of the session")
 
     def show_session(self, trace: Trace | None, actions: list[Action]) -> None:
@@ -56,9 +58,11 @@ class ScrubBar(QWidget):
         length_s = max(self._end_s - self._begin_s, 1e-9)
         return (at_s - self._begin_s) / length_s * (self.width() - 1)
 
+    @guarded(QSize())
     def sizeHint(self) -> QSize:
         return QSize(400, _HEIGHT_PX)
 
+    @guarded()
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         ground = QRectF(0, 6, self.width(), _HEIGHT_PX - 12)
@@ -84,22 +88,28 @@ class ScrubBar(QWidget):
         span = QRectF(x0, ground.y(), max(x1 - x0 - 1, 2), ground.height())
         painter.fillRect(span, colour)
 
+    @guarded()
     def mousePressEvent(self, event: QMouseEvent) -> None:
         if event.button() == Qt.MouseButton.LeftButton:
             self._seek(event.position().x())
 
+    @guarded()
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         if event.buttons() & Qt.MouseButton.LeftButton:
             self._seek(event.position().x())
 
-    def event(self, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
-            at_s = self._time_at(event.pos().x())
-            under = [action for action in self._actions if action.start_s <= at_s <= action.end_s]
-            told = f"{shown_time(at_s - self._begin_s)}  {under[0].command if under else ''}"
-            QToolTip.showText(event.globalPos(), told.strip(), self)
-            return True
-        return super().event(event)
+    @guarded(False)
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Show the time and the action under the mouse; Qt has no handler for tooltips."""
+        if watched is not self or not isinstance(event, QHelpEvent):
+            return False
+        if event.type() != QEvent.Type.ToolTip:
+            return False
+        at_s = self._time_at(event.pos().x())
+        under = [action for action in self._actions if action.start_s <= at_s <= action.end_s]
+        text = f"{shown_time(at_s - self._begin_s)}  {under[0].command if under else ''}"
+        QToolTip.showText(event.globalPos(), text.strip(), self)
+        return True
 
     def _seek(self, x: float) -> None:
         if self._end_s > self._begin_s:
