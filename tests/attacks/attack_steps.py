@@ -1,0 +1,69 @@
+"""Runs code inside the confinement and tells how it fared."""
+
+from __future__ import annotations
+
+import json
+import os
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+from viewer.processes.confinement.launching import confinement_gap, launch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+can_confine = confinement_gap() is None
+
+_PROLOGUE = """
+import ctypes, errno, json, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+
+def name_of(error):
+    return errno.errorcode.get(error, str(error))
+
+def call(function, *arguments):
+    "Call a function of libc, and return the name of its error or its value."
+    ctypes.set_errno(0)
+    value = getattr(libc, function)(*arguments)
+    return name_of(ctypes.get_errno()) if value == -1 else value
+
+def attempt(function, *arguments):
+    try:
+        return repr(function(*arguments))
+    except OSError as error:
+        return name_of(error.errno)
+
+def tell(value):
+    os.write({fd}, json.dumps(value).encode())
+"""
+
+
+def run_confined(
+    code: str,
+    *,
+    readable_paths: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+    timeout_s: float = 30,
+) -> Any:
+    """What the code handed to `tell`, run by a child that was launched and confined as all are.
+
+    The standard library's timeit has a `main` that runs code which it is given.
+    """
+    reading, writing = os.pipe()
+    body = _PROLOGUE.replace("{fd}", str(writing)) + textwrap.dedent(code)
+    child = launch(
+        "timeit",
+        ["-n1", "-r1", f"exec({body!r}, {{'__name__': 'attack'}})"],
+        readable_paths=readable_paths,
+        inherited_fds=[writing],
+        environment=environment,
+    )
+    os.close(writing)
+    try:
+        with os.fdopen(reading, "rb") as pipe:
+            child.popen.wait(timeout_s)
+            data = pipe.read()
+    finally:
+        status = child.close()
+    assert data, f"the child said nothing ({status}): {child.last_words()}"
+    return json.loads(data)
