@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from viewer.processes.channel import inherit
 from viewer.processes.confinement import readable
 
 if TYPE_CHECKING:
@@ -149,10 +150,10 @@ def launch(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            pass_fds=inherited_fds,
             cwd=folder,
             env=child_environment(folder) | dict(environment or {}),
             start_new_session=True,  # without a terminal it can type into
+            **inherit(*inherited_fds),
         )
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
