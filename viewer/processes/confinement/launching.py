@@ -145,7 +145,7 @@ def launch(
         orders += [f"device={path}" for path in devices]
         orders += ["ioctl=any"] if devices else []
     try:
-        popen = subprocess.Popen(  # noqa: S603 - our own interpreter and entry
+        popen: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603 - our own interpreter and entry
             [sys.executable, *_OPTIONS, str(_ENTRY), *orders, "--", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
