@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from viewer.processes.channel import inherit
 from viewer.processes.confinement import readable
@@ -145,8 +145,9 @@ def launch(
         orders += [f"device={path}" for path in devices]
         orders += ["ioctl=any"] if devices else []
     try:
-        popen: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603 - our own interpreter and entry
-            [sys.executable, *_OPTIONS, str(_ENTRY), *orders, "--", *arguments],
+        command = [sys.executable, *_OPTIONS, str(_ENTRY), *orders, "--", *arguments]
+        popen: Any = subprocess.Popen(  # noqa: S603 - our own interpreter and entry
+            command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
