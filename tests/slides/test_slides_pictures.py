@@ -9,7 +9,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from viewer.slides import DamagedSlideError, UnsupportedSlideError, image_source, open_slide
+from viewer.slides import DamagedSlideError, UnsupportedSlideError, open_slide
+from viewer.slides.readers import image as image_reader
 from viewer.slides.readers.rgb_from import rgb_from
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def test_resolution_that_is_for_a_printer(tmp_path: Path, dpi: int) -> None:
 
 def test_too_large_without_a_pyramid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The header alone decides, before any pixel is decoded."""
-    monkeypatch.setattr(image_source, "MOST_BYTES", 100_000)
+    monkeypatch.setattr(image_reader, "MOST_BYTES", 100_000)
     Image.fromarray(picture()).save(tmp_path / "large.png")
     tifffile.imwrite(tmp_path / "large.tif", picture(), photometric="rgb")
     for name in ("large.png", "large.tif"):
