@@ -106,3 +106,22 @@ def test_without_a_display_the_window_is_painted_to_a_file(
     picture = np.asarray(Image.open(tmp_path / "coverslip-window.png").convert("RGB")).astype(int)
     pink = (picture[..., 0] > picture[..., 1] + 40) & (picture[..., 2] > picture[..., 1])
     assert pink.mean() > 0.02, "the tissue is not in the picture"
+
+
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        (("infoo", "slide.svs"), '"coverslip info"'),
+        (("modles", "list"), '"coverslip models"'),
+        (("zzz",), "--help"),
+        (("gone.svs",), "gone.svs"),
+    ],
+)
+def test_a_first_word_that_is_nothing_never_opens_a_window(
+    tmp_path: Path, words: tuple[str, ...], advice: str
+) -> None:
+    ended = coverslip(*words, folder=tmp_path)
+    assert ended.returncode == 2
+    assert advice in ended.stderr
+    assert len(ended.stderr.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []

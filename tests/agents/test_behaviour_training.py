@@ -26,7 +26,7 @@ from viewer.agents.trained_proposals import trained_proposer
 from viewer.attention.evaluating import evaluate_predictor
 from viewer.attention.fitting import TrainingOptions
 from viewer.attention.predictor import Predictor, box_sizes_um, find_predictor
-from viewer.attention.readings import BehaviourError, session_folders
+from viewer.attention.readings import BehaviorError, session_folders
 from viewer.attention.simulating import simulate_session
 from viewer.attention.training import train_predictor
 from viewer.geometry import Box
@@ -161,7 +161,7 @@ def test_people_and_programs_are_not_mixed_unasked(study: Study, tmp_path: Path)
     header = msgspec.structs.replace(read_header(folders[0]), origin="recorded", reader="R1")
     write_header(person, header)
     (person / "events.jsonl").write_bytes((folders[0] / "events.jsonl").read_bytes())
-    with pytest.raises(BehaviourError, match=r"1 of readers and .* not mixed"):
+    with pytest.raises(BehaviorError, match=r"1 of readers and .* not mixed"):
         train_predictor([person, *folders], tmp_path / "model", QUICK, [study.slides])
     assert not (tmp_path / "model").exists()
     mixed = TrainingOptions(epochs=1, variants=1, may_mix=True)
@@ -170,14 +170,14 @@ def test_people_and_programs_are_not_mixed_unasked(study: Study, tmp_path: Path)
 
 
 def test_what_cannot_be_trained_on_is_told(study: Study, tmp_path: Path) -> None:
-    with pytest.raises(BehaviourError, match="no sessions"):
+    with pytest.raises(BehaviorError, match="no sessions"):
         train_predictor([], tmp_path / "model", QUICK)
-    with pytest.raises(BehaviourError, match="was not found"):
+    with pytest.raises(BehaviorError, match="was not found"):
         train_predictor(sorted(study.taught.iterdir()), tmp_path / "model", QUICK)
     one = [study.slides / "0.tif"]
-    with pytest.raises(BehaviourError, match="one slide alone"):
+    with pytest.raises(BehaviorError, match="one slide alone"):
         train_predictor(sorted(study.taught.iterdir()), tmp_path / "model", QUICK, one)
-    with pytest.raises(BehaviourError, match="holds a model already"):
+    with pytest.raises(BehaviorError, match="holds a model already"):
         train_predictor(sorted(study.taught.iterdir()), study.model, QUICK, [study.slides])
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from viewer.attention.readings import (
-    BehaviourError,
+    BehaviorError,
     headers_of,
     located,
     reading_of,
@@ -64,10 +64,10 @@ def test_sessions_are_found_by_folder_library_and_id(session: Path, tmp_path: Pa
     library = tmp_path / "library"
     assert session_folders([str(session)]) == [session]
     assert session_folders([str(library), str(session)]) == [session]
-    with pytest.raises(BehaviourError, match="no sessions in"):
+    with pytest.raises(BehaviorError, match="no sessions in"):
         session_folders([str(tmp_path)])
     assert session_folders([]) == []
-    with pytest.raises(BehaviourError, match="There are no sessions"):
+    with pytest.raises(BehaviorError, match="There are no sessions"):
         headers_of([])
     headers = headers_of([session])
     assert told_origins(headers.values()) == "1 session of simulated readers (drill)"

@@ -8,7 +8,7 @@ import shapely
 from viewer.annotations import operations
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import Document, Edit
-from viewer.annotations.operations import ActError
+from viewer.annotations.operations import OperationError
 from viewer.geometry import Box
 
 TUMOUR = AnnotationClass("Tumor", "#c80000")
@@ -37,9 +37,9 @@ def test_regions_merge_into_the_lowest_and_come_back_on_undo() -> None:
 
 def test_a_region_does_not_merge_with_a_line() -> None:
     line = Annotation(shapely.LineString([(0, 0), (5, 5)]))
-    with pytest.raises(ActError, match="Only regions"):
+    with pytest.raises(OperationError, match="Only regions"):
         operations.merge([_square(0, 0), line], "")
-    with pytest.raises(ActError, match="two or more"):
+    with pytest.raises(OperationError, match="two or more"):
         operations.merge([_square(0, 0)], "")
 
 
@@ -56,12 +56,12 @@ def test_subtract_leaves_the_others_and_intersect_takes_them() -> None:
 def test_nothing_left_is_an_error_and_no_step(act: type) -> None:
     covered, apart = _square(10, 10, 20), _square(500, 500)
     others = [_square(0, 0)] if act is operations.subtract else [apart]
-    with pytest.raises(ActError, match="Nothing would be left"):
+    with pytest.raises(OperationError, match="Nothing would be left"):
         act([covered, *others], "")
 
 
 def test_squares_that_share_only_an_edge_have_no_region_in_common() -> None:
-    with pytest.raises(ActError):
+    with pytest.raises(OperationError):
         operations.intersect([_square(0, 0), _square(100, 0)], "")
 
 
@@ -76,7 +76,7 @@ def test_a_line_splits_the_regions_that_it_goes_through() -> None:
     assert document[square.id].geometry.area == pytest.approx(7000)
     assert len({piece.id for piece in pieces}) == 2
     short = Annotation(shapely.LineString([(30, 10), (30, 50)]))
-    with pytest.raises(ActError, match="right through"):
+    with pytest.raises(OperationError, match="right through"):
         operations.split([square, short], "")
 
 

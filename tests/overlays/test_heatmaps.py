@@ -21,7 +21,7 @@ from viewer.overlays.files.marks_file import load_marks, save_marks
 from viewer.overlays.files.patch_files import write_cells
 from viewer.overlays.heatmap import HeatmapStyle, Mark, Query, class_heatmap, query_heatmap
 from viewer.overlays.patch_feature_map import PatchFeatureMap
-from viewer.overlays.patch_features import CELLS, PatchFeatures, VectorsError
+from viewer.overlays.patch_features import CELLS, PatchFeatures, PatchFeaturesError
 from viewer.overlays.scoring import (
     best_cells,
     nearest_prototype,
@@ -58,13 +58,13 @@ def test_bytes_give_the_same_vectors(values: list[float]) -> None:
 
 @given(st.binary(max_size=300))
 def test_bytes_that_are_no_vectors_are_told(data: bytes) -> None:
-    with pytest.raises(VectorsError):
+    with pytest.raises(PatchFeaturesError):
         PatchFeatures.from_bytes(data)
 
 
 def test_pickled_arrays_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "evil.npy", np.array([{"a": 1}], object), allow_pickle=True)
-    with pytest.raises(VectorsError):
+    with pytest.raises(PatchFeaturesError):
         PatchFeatures.from_bytes((tmp_path / "evil.npy").read_bytes())
 
 

@@ -6,11 +6,13 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from viewer.errors import CoverslipError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 
-class AgentCancelledError(Exception):
+class AgentCancelledError(CoverslipError):
     """The user stopped the agent."""
 
 

@@ -15,6 +15,7 @@ from viewer.agents.conversation import PictureEncoder, on_wire, tool_on_wire
 from viewer.agents.errors import RefusedError
 from viewer.agents.keys import scrubbed
 from viewer.agents.response_parsing import DamagedAnswerError, StreamedReply
+from viewer.errors import CoverslipError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +33,7 @@ _NO_KEY = "none"
 LONGEST_PAUSE_S = 60.0
 
 
-class TryAgainError(Exception):
+class TryAgainError(CoverslipError):
     """The server failed in a way that may pass.
 
     Attributes

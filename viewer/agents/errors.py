@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from viewer.errors import CoverslipError
 
-class AgentError(Exception):
+
+class AgentError(CoverslipError):
     """The agent cannot go on; the sentence says why and what to do."""
 
 

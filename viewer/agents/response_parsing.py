@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 
 from viewer.agents.conversation import Reply, ToolCall
+from viewer.errors import CoverslipError
 
 
-class DamagedAnswerError(Exception):
+class DamagedAnswerError(CoverslipError):
     """What came is not of the protocol; such as half a JSON text."""
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from viewer.annotations.bounds_index import BoundsIndex
+from viewer.errors import CoverslipError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -229,7 +230,7 @@ class Document:
             listener(step)
 
 
-class ReadOnlyError(Exception):
+class ReadOnlyError(CoverslipError):
     """Another window draws on this slide."""
 
     def __str__(self) -> str:

@@ -12,6 +12,7 @@ from shapely import affinity
 from shapely.ops import split as split_geometry
 
 from viewer.annotations.annotation import repaired
+from viewer.errors import CoverslipError
 from viewer.geometry import Point
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _RIGHT_ANGLE = 1e-3
 """How far from 1 the share of the smallest turned rectangle may be that a rectangle fills."""
 
 
-class EmptyShapeError(Exception):
+class EmptyShapeError(CoverslipError):
     """Nothing would be left of a shape."""
 
     def __str__(self) -> str:

@@ -12,6 +12,7 @@ from viewer.annotations import editing
 from viewer.annotations.annotation import CREATED, MODIFIED, Annotation, AnnotationClass
 from viewer.annotations.document import Change, Edit, adding, changing, removing
 from viewer.annotations.editing import EmptyShapeError
+from viewer.errors import CoverslipError
 from viewer.geometry import Box
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _SHIFT_SHARE = 0.02
 """Of its larger side by which a duplicate lies beside what it was made from."""
 
 
-class ActError(Exception):
+class OperationError(CoverslipError):
     """An act that what is chosen does not allow; `str()` is one sentence."""
 
 
@@ -46,12 +47,14 @@ def merge(chosen: Sequence[Annotation], author: str) -> Edit:
 
     Raises
     ------
-    ActError
+    OperationError
         Fewer than two, or regions together with lines or points.
     """
     first, *others = _at_least_two(chosen, "merge")
     if len({int(shapely.get_dimensions(each.geometry)) for each in chosen}) > 1:
-        raise ActError("Only regions with regions, lines with lines or points with points merge.")
+        raise OperationError(
+            "Only regions with regions, lines with lines or points with points merge."
+        )
     shape = editing.merged(each.geometry for each in chosen)
     return _with_removals("Merge", first, shape, others, author)
 
@@ -61,7 +64,7 @@ def subtract(chosen: Sequence[Annotation], author: str) -> Edit:
 
     Raises
     ------
-    ActError
+    OperationError
         Fewer than two regions, or nothing would be left.
     """
     first, *others = _at_least_two(_regions(chosen), "subtract")
@@ -74,7 +77,7 @@ def intersect(chosen: Sequence[Annotation], author: str) -> Edit:
 
     Raises
     ------
-    ActError
+    OperationError
         Fewer than two regions, or they have nothing in common.
     """
     first, *others = _at_least_two(_regions(chosen), "intersect")
@@ -87,13 +90,13 @@ def split(chosen: Sequence[Annotation], author: str) -> Edit:
 
     Raises
     ------
-    ActError
+    OperationError
         Not a region and a line, or no line goes right through a region.
     """
     lines = [each for each in chosen if is_line(each)]
     regions = _regions(chosen)
     if not lines or not regions:
-        raise ActError("Choose a region and a line that goes right through it.")
+        raise OperationError("Choose a region and a line that goes right through it.")
     cuts = [
         part
         for line in lines
@@ -112,7 +115,7 @@ def split(chosen: Sequence[Annotation], author: str) -> Edit:
         changes.append(Change(region, _reshaped(region, largest, author)))
         changes += [Change(None, _new(region, piece, author)) for piece in rest]
     if not changes:
-        raise ActError("The line does not go right through a chosen region: draw it longer.")
+        raise OperationError("The line does not go right through a chosen region: draw it longer.")
     return Edit("Split", (*changes, *removing("", lines).changes))
 
 
@@ -126,7 +129,7 @@ def reshape(
 
     Raises
     ------
-    ActError
+    OperationError
         Nothing would be left of one.
     """
     pairs = [(each, _tried(lambda each=each: edit(each.geometry))) for each in chosen]
@@ -219,7 +222,7 @@ def taken_in(label: str, read: Iterable[Annotation], known: Callable[[object], b
 
 def _at_least_two(chosen: Sequence[Annotation], what: str) -> Sequence[Annotation]:
     if len(chosen) < 2:
-        raise ActError(f"Choose two or more regions to {what} (Shift and click adds one).")
+        raise OperationError(f"Choose two or more regions to {what} (Shift and click adds one).")
     return chosen
 
 
@@ -237,7 +240,7 @@ def _tried(edit: Callable[[], BaseGeometry]) -> BaseGeometry:
     try:
         return edit()
     except EmptyShapeError as error:
-        raise ActError(str(error)) from error
+        raise OperationError(str(error)) from error
 
 
 def _reshaped(annotation: Annotation, shape: BaseGeometry, author: str) -> Annotation:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.annotations.annotation import NO_COLOUR, AnnotationClass
+from viewer.errors import CoverslipError
 from viewer.whole_file import whole_file
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _COLOUR = re.compile("#[0-9a-f]{6}")
 
 
-class PaletteError(Exception):
+class PaletteError(CoverslipError):
     """A file of classes that cannot be used; `str()` is one sentence."""
 
 

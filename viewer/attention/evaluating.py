@@ -90,7 +90,7 @@ def evaluate_predictor(
 
     Raises
     ------
-    BehaviourError
+    BehaviorError
         The sessions or slides cannot be used.
     """
     headers = headers_of(folders, may_mix=may_mix)

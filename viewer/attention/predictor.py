@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 
 from viewer.attention.patches import embedded_cells, known_cells
 from viewer.attention.proposing import ExpectedAttention, proposals
+from viewer.errors import CoverslipError
 from viewer.inference.architectures.where_to_look import WhereToLook
 from viewer.inference.bundle import BundleError
 from viewer.inference.loading import load_module
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from viewer.slides.source import SlideSource
 
 
-class PredictorError(Exception):
+class PredictorError(CoverslipError):
     """A slide that cannot be predicted on; `str()` is one sentence."""
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from viewer.errors import CoverslipError
 from viewer.geometry import Box, Point
 from viewer.recording.attention import attention_maps, band_indices
 from viewer.recording.behaviors import BANDS, actions_of, band_of
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 _READERS = ("recorded", "imported")
 
 
-class BehaviourError(Exception):
+class BehaviorError(CoverslipError):
     """Sessions or slides that cannot be used; `str()` is one sentence: what to do."""
 
 
@@ -77,7 +78,7 @@ def session_folders(names: Sequence[str]) -> list[Path]:
 
     Raises
     ------
-    BehaviourError
+    BehaviorError
         A name leads to no session.
     """
     if not names:
@@ -88,13 +89,13 @@ def session_folders(names: Sequence[str]) -> list[Path]:
         if path.is_dir() and not (path / HEADER_FILE).exists():
             inside = sorted(each.parent for each in path.glob(f"*/{HEADER_FILE}"))
             if not inside:
-                raise BehaviourError(f"There are no sessions in {path}: give a folder that has.")
+                raise BehaviorError(f"There are no sessions in {path}: give a folder that has.")
             found += inside
             continue
         try:
             found.append(Library().find(name))
         except SessionError as error:
-            raise BehaviourError(str(error)) from error
+            raise BehaviorError(str(error)) from error
     return list(dict.fromkeys(found))
 
 
@@ -108,21 +109,19 @@ def headers_of(folders: Iterable[Path], *, may_mix: bool = False) -> dict[Path, 
 
     Raises
     ------
-    BehaviourError
+    BehaviorError
         They are mixed, a session cannot be read, or there is none.
     """
     try:
         headers = {folder: read_header(folder) for folder in folders}
     except SessionError as error:
-        raise BehaviourError(str(error)) from error
+        raise BehaviorError(str(error)) from error
     if not headers:
-        raise BehaviourError(
-            "There are no sessions: record some, or `coverslip sessions simulate`."
-        )
+        raise BehaviorError("There are no sessions: record some, or `coverslip sessions simulate`.")
     kinds = Counter(_kind(header) for header in headers.values())
     if len(kinds) > 1 and not may_mix:
         told = " and ".join(f"{count} of {kind}" for kind, count in kinds.items())
-        raise BehaviourError(
+        raise BehaviorError(
             f"These sessions are {told}, which are not mixed: choose those of one kind, or add "
             "--mix if you mean it."
         )
@@ -164,14 +163,14 @@ def reading_of(
 
     Raises
     ------
-    BehaviourError
+    BehaviorError
         The session cannot be read.
     """
     slide = header.slide.size
     try:
         trace = load_trace(folder)
     except SessionError as error:
-        raise BehaviourError(str(error)) from error
+        raise BehaviorError(str(error)) from error
     maps = _spread(trace, attention_maps(trace, slide, cell_px).seconds[: len(BANDS)])
     seconds = np.zeros((len(BANDS), *shape), np.float32)
     rows, columns = min(shape[0], maps.shape[1]), min(shape[1], maps.shape[2])

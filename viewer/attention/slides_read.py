@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from viewer.attention.patches import known_cells
-from viewer.attention.readings import BehaviourError, located, reading_of
+from viewer.attention.readings import BehaviorError, located, reading_of
+from viewer.errors import CoverslipError
 from viewer.inference.plan import block_grid
 from viewer.inference.running import known_mpp_um
 from viewer.overlays.patch_features import CELLS
@@ -72,7 +73,7 @@ def slides_read(
 
     Raises
     ------
-    BehaviourError
+    BehaviorError
         A session cannot be read.
     """
     by_slide: defaultdict[str, list[Path]] = defaultdict(list)
@@ -98,7 +99,7 @@ def slides_read(
             source.close()
 
 
-class _NoScaleError(Exception):
+class _NoScaleError(CoverslipError):
     """A slide without a pixel size."""
 
 
@@ -119,6 +120,6 @@ def _slide_read(
     return SlideRead(source.info.identity, source, scale, grid, tissue, known, readings)
 
 
-def none_left(missing: Sequence[str]) -> BehaviourError:
+def none_left(missing: Sequence[str]) -> BehaviorError:
     """The error where no slide could be used."""
-    return BehaviourError(missing[0] if missing else "There are no slides to work on.")
+    return BehaviorError(missing[0] if missing else "There are no slides to work on.")

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from viewer.attention.examples import Example, example_of
 from viewer.attention.fitting import TrainingOptions, fit
 from viewer.attention.proposing import field_px
-from viewer.attention.readings import BehaviourError, headers_of, told_origins
+from viewer.attention.readings import BehaviorError, headers_of, told_origins
 from viewer.attention.slides_read import none_left, slides_read
 from viewer.colors import BAND_COLOURS
 from viewer.inference.architectures.where_to_look import CELL_PX, MARGIN_CELLS, WhereToLook
@@ -90,7 +90,7 @@ def train_predictor(
 
     Raises
     ------
-    BehaviourError
+    BehaviorError
         The sessions or slides cannot be used.
     BundleError
         The encoder is not sound.
@@ -99,7 +99,7 @@ def train_predictor(
     """
     headers = headers_of(folders, may_mix=options.may_mix)
     if (out / WEIGHTS).exists():
-        raise BehaviourError(f"{out} holds a model already: choose another folder.")
+        raise BehaviorError(f"{out} holds a model already: choose another folder.")
     work = out.with_name(f"{out.name}.training")
     work.mkdir(parents=True, exist_ok=True)
     about = description()
@@ -110,7 +110,7 @@ def train_predictor(
     if not examples:
         raise none_left(left_out)
     if len(examples) < 2:
-        raise BehaviourError(
+        raise BehaviorError(
             "Readings of one slide alone cannot be trained on: one more is needed to judge it by."
         )
     taught, held = _split(examples, options)

@@ -5,8 +5,9 @@ Qt and the readers are imported by the commands that need them, so that the othe
 
 from __future__ import annotations
 
+import difflib
 import os
-from pathlib import Path  # noqa: TC003 - typer reads the annotations
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -25,23 +26,13 @@ from viewer.cli.sessions import sessions_app
 if TYPE_CHECKING:
     from viewer.slides import SlideSource
 
-_COMMANDS = (
-    "open",
-    "info",
-    "shot",
-    "sessions",
-    "models",
-    "annotations",
-    "projects",
-    "run",
-    "train",
-    "evaluate",
-    "agent",
-)
-
 
 class _OpenByDefault(TyperGroup):
-    """`coverslip SLIDE` is `coverslip open SLIDE`; a slide named "info" is written ./info."""
+    """Let `coverslip SLIDE` be `coverslip open SLIDE`; a slide named "info" is written ./info.
+
+    A first word that is neither a command nor a file, folder or address ends with exit code 2 and
+    the nearest command, so that a mistyped command never opens a window on a slide of that name.
+    """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         own = ("--version", "--help", "--log-level", "--install-completion", "--show-completion")
@@ -51,9 +42,19 @@ class _OpenByDefault(TyperGroup):
         if index >= len(args):
             if "--help" not in args and "--version" not in args:
                 args = [*args, "open"]
-        elif args[index] not in _COMMANDS:
+        elif args[index] not in self.commands:
+            self._refuse_unknown(args[index])
             args = [*args[:index], "open", *args[index:]]
         return super().parse_args(ctx, args)
+
+    def _refuse_unknown(self, word: str) -> None:
+        """End with exit code 2 unless `word` is an option or names something that can be opened."""
+        if word.startswith("-") or "://" in word or os.path.lexists(word):
+            return
+        nearest = difflib.get_close_matches(word, self.commands, n=1)
+        advice = f'Did you mean "coverslip {nearest[0]}"?' if nearest else "See coverslip --help."
+        what = "file, folder or address" if Path(word).suffix else "command, file or folder"
+        fail(f'There is no {what} "{word}". {advice}')
 
 
 app = typer.Typer(

@@ -104,7 +104,7 @@ def train_behavior(
 ) -> None:
     """Train a predictor of where readers look; interrupted, the same command goes on."""
     from viewer.attention.fitting import TrainingOptions
-    from viewer.attention.readings import BehaviourError, session_folders
+    from viewer.attention.readings import BehaviorError, session_folders
     from viewer.attention.training import train_predictor
     from viewer.inference.bundle import BundleError
 
@@ -121,7 +121,7 @@ def train_behavior(
         folders = session_folders(sessions or [])
         with _bar() as (on_slide, on_epoch):
             training = train_predictor(folders, out, options, _checked(slides), on_slide, on_epoch)
-    except (BehaviourError, BundleError, OSError) as error:
+    except (BehaviorError, BundleError, OSError) as error:
         fail(str(error))
     for sentence in training.left_out:
         typer.echo(sentence, err=True)
@@ -143,7 +143,7 @@ def evaluate_behavior(
     """Measure a predictor on sessions that it was not trained on, beside simple baselines."""
     from viewer.attention.evaluating import evaluate_predictor
     from viewer.attention.predictor import Predictor
-    from viewer.attention.readings import BehaviourError, session_folders
+    from viewer.attention.readings import BehaviorError, session_folders
     from viewer.inference.bundle import BundleError
     from viewer.inference.model_library import find_model
 
@@ -160,7 +160,7 @@ def evaluate_behavior(
             seed=seed,
             may_mix=mix,
         )
-    except (BehaviourError, BundleError) as error:
+    except (BehaviorError, BundleError) as error:
         fail(str(error))
     for sentence in evaluation.left_out:
         typer.echo(sentence, err=True)

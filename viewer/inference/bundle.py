@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from viewer.errors import CoverslipError
+
 MODEL_FILE = "model.json"
 
 Colour = Annotated[str, Meta(pattern="^#[0-9a-fA-F]{6}$")]
@@ -18,7 +20,7 @@ Triple = tuple[float, float, float]
 Task = Literal["instances", "classification", "embedding", "attention", "slide", "prompt"]
 
 
-class BundleError(Exception):
+class BundleError(CoverslipError):
     """A model that cannot be used; `str()` is one sentence: what is wrong and what to do."""
 
 

@@ -27,7 +27,7 @@ from viewer.inference.results import decode_result
 from viewer.overlays.area import blocks_of
 from viewer.overlays.blocks import BlockKey
 from viewer.overlays.objects import ObjectsError
-from viewer.overlays.patch_features import VectorsError
+from viewer.overlays.patch_features import PatchFeaturesError
 from viewer.overlays.result_store import (
     ResultStore,
     ResultStoreError,
@@ -214,7 +214,7 @@ class Engine:
                 return
             try:
                 result = decode_result(self._task, data)
-            except (ObjectsError, VectorsError) as error:
+            except (ObjectsError, PatchFeaturesError) as error:
                 _log.warning("a block is made again (%s)", error)
                 continue
             with self._changed:

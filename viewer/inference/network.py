@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from viewer.errors import CoverslipError
 from viewer.inference.loading import first_line, load_module
 
 if TYPE_CHECKING:
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
     from viewer.slides.source import RgbImage
 
 
-class ModelFailedError(Exception):
+class ModelFailedError(CoverslipError):
     """A model that raised or answered nonsense; `str()` is one sentence."""
 
 
-class DeviceFullError(Exception):
+class DeviceFullError(CoverslipError):
     """The device has no room for so many pictures at a time."""
 
 

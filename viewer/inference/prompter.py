@@ -7,6 +7,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
+from viewer.errors import CoverslipError
 from viewer.geometry import Point
 from viewer.inference.engine import worker_environment
 from viewer.inference.messages import Outlined, Refused, Segment, receive_answer, send
@@ -23,7 +24,7 @@ SIDE_PX = 512
 Ring = list[Point]
 
 
-class PrompterError(Exception):
+class PrompterError(CoverslipError):
     """Nothing could be outlined; `str()` is one sentence."""
 
 

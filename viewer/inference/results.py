@@ -31,7 +31,7 @@ def no_result(task: Task) -> Result:
 
 
 def decode_result(task: Task, data: bytes) -> Result:
-    """Raises ObjectsError or VectorsError where the bytes are damaged."""
+    """Raises ObjectsError or PatchFeaturesError where the bytes are damaged."""
     return Objects.from_bytes(data) if task == "instances" else PatchFeatures.from_bytes(data)
 
 

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from viewer.errors import CoverslipError
 from viewer.geometry import Box
 from viewer.inference.engine import Engine, Progress
 from viewer.inference.model_library import all_models
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from viewer.slides.source import SlideSource
 
 
-class RunError(Exception):
+class RunError(CoverslipError):
     """A run that cannot begin or go on; `str()` is one sentence."""
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from viewer.errors import CoverslipError
 from viewer.inference.bundle import BundleError
 from viewer.inference.engine import worker_environment
 from viewer.inference.messages import Judge, Judged, Refused, receive_answer, send
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 _PATIENCE_S = 600.0
 
 
-class JudgingError(Exception):
+class JudgingError(CoverslipError):
     """A slide model that gave no answer; `str()` is one sentence."""
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from viewer.overlays.patch_feature_map import PatchFeatureMap
-from viewer.overlays.patch_features import PatchFeatures, VectorsError
+from viewer.overlays.patch_features import PatchFeatures, PatchFeaturesError
 from viewer.overlays.result_store import read_about, read_store, results_folder
 from viewer.overlays.scoring import best_cells, likeness
 
@@ -72,6 +72,6 @@ def _embedded(path: Path) -> PatchFeatureMap | None:
     for key, data in blocks:
         try:
             known.add(key, PatchFeatures.from_bytes(data))
-        except (VectorsError, ValueError, IndexError):
+        except (PatchFeaturesError, ValueError, IndexError):
             continue  # the model makes it again when the slide is opened
     return known if known.count else None

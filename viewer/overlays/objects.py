@@ -9,13 +9,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from viewer.errors import CoverslipError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 FloatColumn = NDArray[np.float32]
 
 
-class ObjectsError(Exception):
+class ObjectsError(CoverslipError):
     """Bytes that hold no objects; `str()` is one sentence."""
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from viewer.errors import CoverslipError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -15,7 +17,7 @@ CELLS = 4
 """Cells along a side of a block."""
 
 
-class VectorsError(Exception):
+class PatchFeaturesError(CoverslipError):
     """Bytes that hold no vectors; `str()` is one sentence."""
 
 
@@ -48,13 +50,13 @@ class PatchFeatures:
 
         Raises
         ------
-        VectorsError
+        PatchFeaturesError
             The bytes are damaged.
         """
         try:
             values = np.load(io.BytesIO(data), allow_pickle=False)
         except (ValueError, EOFError, OSError, SyntaxError, TypeError) as error:
-            raise VectorsError(f"These scores are damaged ({error}).") from error
+            raise PatchFeaturesError(f"These scores are damaged ({error}).") from error
         if not isinstance(values, np.ndarray) or values.shape[:-1] != (CELLS, CELLS):
-            raise VectorsError("These scores are damaged: they have another shape.")
+            raise PatchFeaturesError("These scores are damaged: they have another shape.")
         return cls(values.astype(np.float16))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from viewer.errors import CoverslipError
 from viewer.folders import cache_folder, name_of_slide
 from viewer.overlays.blocks import BlockGrid, BlockKey
 
@@ -30,7 +31,7 @@ CREATE TABLE IF NOT EXISTS blocks (
 """
 
 
-class ResultStoreError(Exception):
+class ResultStoreError(CoverslipError):
     """Results that cannot be kept or read; `str()` is one sentence."""
 
 

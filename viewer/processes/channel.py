@@ -25,6 +25,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
+from viewer.errors import CoverslipError
+
 if TYPE_CHECKING:
     from typing import Protocol
 
@@ -45,7 +47,7 @@ _LENGTH = struct.Struct("<Q")
 _encoder = msgspec.msgpack.Encoder()
 
 
-class ChannelError(Exception):
+class ChannelError(CoverslipError):
     """The other side sent what is no message; it cannot be trusted to go on."""
 
 

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 import numpy as np
 
+from viewer.errors import CoverslipError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -24,7 +26,7 @@ PixelType = Literal["uint8", "uint16", "int16", "uint32", "int32", "float32"]
 _PAGE = mmap.PAGESIZE
 
 
-class PixelsError(Exception):
+class PixelsError(CoverslipError):
     """Pixels that are not where, or not as many as, their message says."""
 
 

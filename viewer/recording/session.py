@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from viewer.errors import CoverslipError
 from viewer.geometry import Optics, Size
 from viewer.recording.events import SCHEMA_VERSION
 
@@ -126,7 +127,7 @@ def slide_ref(source: SlideSource, optics: Optics, name: str | None) -> SlideRef
     )
 
 
-class SessionError(Exception):
+class SessionError(CoverslipError):
     """A session that cannot be used; `str()` is one sentence: what is wrong and what to do."""
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from viewer.errors import CoverslipError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-class SlideError(Exception):
+class SlideError(CoverslipError):
     """A slide that cannot be used; `str()` is one sentence: what is wrong and what to do."""
 
     def __init__(self, path: Path, sentence: str) -> None:
@@ -40,7 +42,7 @@ class IncompleteSlideError(SlideError):
     """A slide of several files of which some are missing."""
 
 
-class TileError(Exception):
+class TileError(CoverslipError):
     """One tile that cannot be read; the slide's other tiles may still be good.
 
     `str()` is one sentence with the reason.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from viewer.errors import CoverslipError
 from viewer.studies.json_locations import line_of, line_of_byte
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ Answer = str | float | tuple[str, ...] | None
 answer back."""
 
 
-class FormError(Exception):
+class FormError(CoverslipError):
     """Forms that cannot be used; `str()` is one sentence with the line of the mistake."""
 
 

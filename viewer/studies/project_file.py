@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from filelock import FileLock, Timeout
 
+from viewer.errors import CoverslipError
 from viewer.studies.project import FORMAT, PROJECT_FILE, VERSION, Project
 from viewer.whole_file import whole_file
 
@@ -24,7 +25,7 @@ _PREVIOUS, _DAMAGED = "project.previous.json", "project.damaged.json"
 _Raw = dict[str, object]
 
 
-class ProjectError(Exception):
+class ProjectError(CoverslipError):
     """A project that cannot be used as asked; `str()` is one sentence."""
 
 

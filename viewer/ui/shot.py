@@ -15,6 +15,7 @@ from viewer.canvas.expected_layer import ExpectedLayer
 from viewer.canvas.layer import LayerOrder
 from viewer.canvas.objects_layer import ObjectsLayer
 from viewer.canvas.patch_layer import PatchLayer
+from viewer.errors import CoverslipError
 from viewer.geometry import Point, Size, View
 from viewer.inference.running import run_model
 from viewer.overlays.heatmap import HeatmapStyle, attention_heatmap, class_heatmap
@@ -35,7 +36,7 @@ _CACHE_BYTES = 512 << 20
 _PATIENCE_S = 120.0
 
 
-class ShotError(Exception):
+class ShotError(CoverslipError):
     """A picture that cannot be taken as asked; `str()` is one sentence."""
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtGui import QImage, QImageWriter
 
+from viewer.errors import CoverslipError
 from viewer.ui.magnification_box import shown_zoom
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ PICTURE_FILTER = "PNG picture (*.png);;JPEG picture (*.jpg *.jpeg);;TIFF picture
 _JPEG_QUALITY = 95
 
 
-class PictureError(Exception):
+class PictureError(CoverslipError):
     """A picture that cannot be written; `str()` is one sentence."""
 
 

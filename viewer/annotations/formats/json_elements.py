@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import msgspec
 import numpy as np
 
+from viewer.errors import CoverslipError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -43,7 +45,7 @@ class Torn:
     reason: str
 
 
-class DamagedHeadError(Exception):
+class DamagedHeadError(CoverslipError):
     """What comes before the array cannot be read."""
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from viewer.errors import CoverslipError
 
-class AnnotationFileError(Exception):
+
+class AnnotationFileError(CoverslipError):
     """A file that cannot be used at all; `str()` is one sentence."""
 
 

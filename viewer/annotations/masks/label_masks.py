@@ -16,6 +16,7 @@ from viewer.annotations.formats.problems import Problem
 from viewer.annotations.masks.label_strips import LabelPainter
 from viewer.annotations.masks.mask_legend import Label, Legend, legend_path, text_of
 from viewer.annotations.masks.png_strips import write_grey_png
+from viewer.errors import CoverslipError
 from viewer.whole_file import whole_file
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ _MOST_LABELS_IN_TIFF = 10_000
 """More are only in the legend beside."""
 
 
-class MaskError(Exception):
+class MaskError(CoverslipError):
     """A mask that cannot be made as asked; `str()` is one sentence."""
 
 

@@ -18,6 +18,7 @@ from viewer import __version__
 from viewer.annotations.formats.problems import Problem
 from viewer.annotations.masks.label_masks import MaskError, MaskPlace, labelled
 from viewer.annotations.masks.mask_legend import Legend, text_of
+from viewer.errors import CoverslipError
 from viewer.geometry import Box
 from viewer.slides.errors import TileError
 from viewer.slides.region import read_region
@@ -45,7 +46,7 @@ _COLUMNS: tuple[str, ...] = (
 )  # fmt: skip
 
 
-class TilesError(Exception):
+class TilesError(CoverslipError):
     """Tiles that cannot be made as asked; `str()` is one sentence."""
 
 

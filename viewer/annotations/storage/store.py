@@ -16,6 +16,7 @@ import msgspec
 
 from viewer.annotations.document import Change, Edit
 from viewer.annotations.storage.packing import packed, unpacked
+from viewer.errors import CoverslipError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,7 +46,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode_before = msgspec.msgpack.Decoder(list[tuple[bytes, bytes | None]]).decode
 
 
-class AnnotationStoreError(Exception):
+class AnnotationStoreError(CoverslipError):
     """A file of annotations that cannot be opened; `str()` is one sentence."""
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import tifffile
 from skimage.draw import polygon2mask
 
+from viewer.errors import CoverslipError
 from viewer.whole_file import whole_file
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _MOST_TIFF_PX = 1 << 31
 """A side of 65,536 pixels at most; more does not fit what most readers of masks hold."""
 
 
-class MaskError(Exception):
+class MaskError(CoverslipError):
     """A mask that cannot be written as asked; `str()` is one sentence."""
 
 

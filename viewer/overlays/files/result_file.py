@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from viewer.errors import CoverslipError
 from viewer.overlays.object_map import ObjectMap
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from viewer.overlays.patch_feature_map import PatchFeatureMap
 
 
-class ResultFileError(Exception):
+class ResultFileError(CoverslipError):
     """A file without results for this slide; `str()` is one sentence."""
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from viewer.errors import CoverslipError
 from viewer.recording.export.conversations import PROVENANCE_FILE, write_case, write_chat
 from viewer.recording.export.manifest import (
     ExportedSession,
@@ -176,7 +177,7 @@ def _verdicts_sha256(folder: Path, options: ExportOptions) -> str:
         return ""
 
 
-class _NoSlideError(Exception):
+class _NoSlideError(CoverslipError):
     """The slide of a session is not found."""
 
 

@@ -7,11 +7,13 @@ from typing import Literal, get_args
 
 import msgspec
 
+from viewer.errors import CoverslipError
+
 Format = Literal["pathology-cot", "chat-jsonl", "parquet", "webdataset", "csv"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 
-class ExportError(Exception):
+class ExportError(CoverslipError):
     """An export that cannot be made; `str()` is one sentence: what is wrong and what to do."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from viewer.errors import CoverslipError
 from viewer.recording.export.options import ExportOptions
 from viewer.recording.export.pictures import ActionPictures
 from viewer.recording.export.reading import load_reading
@@ -55,7 +56,7 @@ class DraftError(ReviewError):
     """A model that gives no draft; `str()` is one sentence: what is wrong and what to do."""
 
 
-class DraftCancelledError(Exception):
+class DraftCancelledError(CoverslipError):
     """The user stopped the drafting."""
 
 

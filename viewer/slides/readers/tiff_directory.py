@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from viewer.errors import CoverslipError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -41,7 +43,7 @@ _DEPTH = 32997
 _UNSIGNED = 1
 
 
-class TiffDirectoryError(Exception):
+class TiffDirectoryError(CoverslipError):
     """Bytes that are no directory of a TIFF."""
 
 

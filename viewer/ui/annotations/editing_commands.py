@@ -14,7 +14,7 @@ from viewer.annotations.document import changing, removing
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.formats.qupath import read_qupath_text
 from viewer.annotations.formats.qupath_writing import qupath_text
-from viewer.annotations.operations import ActError
+from viewer.annotations.operations import OperationError
 from viewer.ui.annotations.simple_dialogs import DistanceDialog, open_dialog
 from viewer.ui.annotations.wording import LOCKED, many
 from viewer.ui.background_runner import BackgroundRunner
@@ -267,7 +267,7 @@ class EditingCommands(QObject):
         if count <= _AT_ONCE:
             try:
                 self._do(active, make())
-            except ActError as error:
+            except OperationError as error:
                 self._window.say(str(error))
             return
         self._window.say(f"Working on {many(count)}...")

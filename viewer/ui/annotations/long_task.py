@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QProgressDialog
 
+from viewer.errors import CoverslipError
+
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
 
@@ -16,7 +18,7 @@ _PATIENCE_MS = 600
 """Work that is done sooner shows no progress."""
 
 
-class StoppedError(Exception):
+class StoppedError(CoverslipError):
     """The user, or the end of the window, stopped it."""
 
 
