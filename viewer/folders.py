@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 
@@ -29,11 +28,6 @@ def cache_folder() -> Path:
 def log_folder() -> Path:
     """Rotating logs; made when absent."""
     return _made(_own("log") or platformdirs.user_log_path(_APP, appauthor=False))
-
-
-def name_of_slide(identity: str) -> str:
-    """Under which something of a slide is kept; tells nothing of the slide."""
-    return hashlib.blake2b(identity.encode(), digest_size=12).hexdigest()
 
 
 def _own(kind: str) -> Path | None:

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 from viewer.attention.patches import embedded_cells
 from viewer.attention.readings import shares_of
-from viewer.folders import name_of_slide
+from viewer.slides.slide_key import file_name_of
 from viewer.whole_file import whole_file
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def example_of(
     shares = shares_of(slide.readings, slide.known)
     if shares is None:
         return None
-    name = name_of_slide(slide.identity)
+    name = file_name_of(slide.identity)
     path = kept / f"{name}.safetensors"
     cells = _kept(path, (variants, *_padded(slide.known.shape)))
     if cells is None:

@@ -139,9 +139,14 @@ def located(identities: Iterable[str], places: Sequence[Path]) -> dict[str, Path
             source = open_slide(path)
         except SlideError:
             continue
-        if source.info.identity in wanted:
-            found.setdefault(source.info.identity, path)
-        source.close()
+        try:
+            for identity in wanted:
+                if source.info.is_called(identity):
+                    found.setdefault(identity, path)
+        except SlideError:
+            continue
+        finally:
+            source.close()
     for identity in wanted - found.keys():
         known = find(identity)
         if known is not None:

@@ -80,7 +80,7 @@ def slides_read(
     for folder, header in headers.items():
         by_slide[header.slide.identity].append(folder)
     paths = located(by_slide, places)
-    for identity, folders in sorted(by_slide.items()):
+    for identity, folders in _together(by_slide, paths).items():
         name = next((headers[each].slide.name for each in folders if headers[each].slide.name), "")
         told = name or f"The slide {identity[:12]}"
         if identity not in paths:
@@ -97,6 +97,16 @@ def slides_read(
             missing.append(f"{told} was left out: {error}")
         finally:
             source.close()
+
+
+def _together(
+    by_slide: Mapping[str, list[Path]], paths: Mapping[str, Path]
+) -> dict[str, list[Path]]:
+    """The sessions of each slide, also where some of them know it by a name of version 0.1."""
+    joined: dict[Path | str, tuple[str, list[Path]]] = {}
+    for identity, folders in sorted(by_slide.items()):
+        joined.setdefault(paths.get(identity, identity), (identity, []))[1].extend(folders)
+    return dict(joined.values())
 
 
 class _NoScaleError(CoverslipError):

@@ -56,6 +56,8 @@ class SlideCanvas(InputWidget):
     """The level-0 Point under the cursor; None when the cursor left."""
     tile_failed = Signal(str)
     """Why a tile cannot be read, when it fails and when the cursor rests on it; "" off it."""
+    file_changed = Signal(str)
+    """A sentence: the file is no longer the one that was opened, and no more of it is shown."""
     stalled = Signal(float)
     """Seconds that a read has taken so far when that is long; 0.0 when reads come again."""
     sharp_changed = Signal(bool)
@@ -98,6 +100,7 @@ class SlideCanvas(InputWidget):
         self._is_sharp = False
         self._is_stalled = False
         self._hovered_failure = ""
+        self._has_told_change = False
         # Filled by the workers, emptied on the GUI thread; one queued signal for many tiles.
         self._arrivals: deque[TileKey] = deque()
         self._has_announced = False
@@ -138,6 +141,7 @@ class SlideCanvas(InputWidget):
         self.clear()
         base = source.levels[0]
         self._source = source
+        self._has_told_change = False
         self._optics = optics
         self._slide = Box(0.0, 0.0, base.width_px, base.height_px)
         self._loader = TileLoader(
@@ -596,6 +600,9 @@ class SlideCanvas(InputWidget):
                 self._overview.forget_map()
             if key in loader.failures:
                 self.tile_failed.emit(loader.failures[key])
+        if loader.change and not self._has_told_change:
+            self._has_told_change = True
+            self.file_changed.emit(loader.change)
         self._update_sharp()
         if self._is_sharp:
             self.update()

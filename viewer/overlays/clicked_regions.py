@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from viewer.folders import data_folder, name_of_slide
+from viewer.folders import data_folder
+from viewer.slides.slide_key import file_name_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -12,5 +13,5 @@ if TYPE_CHECKING:
 
 def regions_path(identity: str) -> Path:
     """The GeoJSON file of a slide; it need not exist, and nothing is added to it any more."""
-    name = name_of_slide(identity)
+    name = file_name_of(identity)
     return data_folder() / "regions" / name / "Pointed out.geojson"

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.errors import CoverslipError
-from viewer.folders import cache_folder, name_of_slide
+from viewer.folders import cache_folder
 from viewer.overlays.blocks import BlockGrid, BlockKey
+from viewer.slides.slide_key import file_name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +55,7 @@ def result_path(identity: str, model: str, mpp_um: float) -> Path:
         folder = results_folder()
     except OSError as error:
         raise _not_kept(error) from error
-    slide = name_of_slide(identity)
+    slide = file_name_of(identity)
     rest = hashlib.blake2b(f"2\n{model}\n{mpp_um:.5f}".encode(), digest_size=12).hexdigest()
     return folder / slide / f"{rest}.sqlite"
 

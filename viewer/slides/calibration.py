@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from viewer.folders import data_folder
+from viewer.slides.slide_key import file_name_of
 from viewer.whole_file import whole_file
 
 if TYPE_CHECKING:
@@ -80,8 +80,7 @@ def forget(identity: str) -> None:
 
 def _path(identity: str) -> Path:
     """A file of its own for each slide: two windows that write can lose nothing of each other."""
-    name = hashlib.blake2b(identity.encode(), digest_size=20).hexdigest()
-    return data_folder() / "pixel-sizes" / f"{name}.json"
+    return data_folder() / "pixel-sizes" / f"{file_name_of(identity)}.json"
 
 
 def _set_aside(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from viewer.slides.byte_lru import ByteLru
-from viewer.slides.errors import TileError
+from viewer.slides.errors import SlideChangedError, SlideError, TileError
 from viewer.slides.level_store import LevelStore
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.slides.source import Level, RgbImage, SlideInfo, SlideSource
+
+_log = logging.getLogger(__name__)
 
 WIDEST_STEP = 2.5
 COARSEST_SIDE_PX = 512
@@ -63,7 +66,9 @@ class DerivedLevels:
         self._plan = plan
         self._levels = tuple(origin.level for origin in plan)
         self._memory = ByteLru[_Place](_MEMORY_BYTES)
-        self._store = LevelStore.of_slide(source.info.identity)
+        self._found_store: LevelStore | None = None
+        self._has_looked_for_store = False
+        self._store_lock = threading.Lock()
         self._turns = _Turns()
         self._closed = False
 
@@ -106,7 +111,7 @@ class DerivedLevels:
             if image is not None:
                 return image, True
             is_dear = origin.level.stored_tiles_per_tile >= KEPT_ON_DISK_FROM
-            store = self._store if is_dear else None
+            store = self._store() if is_dear else None
             image = store.get(origin.level, column, row) if store else None
             is_sound = True
             if image is None:
@@ -118,9 +123,26 @@ class DerivedLevels:
                 self._memory.put(place, image)
             return image, is_sound
 
+    def _store(self) -> LevelStore | None:
+        """The slide's files in the cache; its identity is read only once one is wanted."""
+        with self._store_lock:
+            if not self._has_looked_for_store:
+                try:
+                    identity = self._source.info.identity
+                except SlideChangedError:
+                    raise
+                except SlideError as error:
+                    _log.warning("Tiles that are made are not kept (%s)", error)
+                    identity = ""
+                self._found_store = LevelStore.of_slide(identity) if identity else None
+                self._has_looked_for_store = True
+            return self._found_store
+
     def _stored(self, stored: int, place: _Place) -> RgbImage:
         try:
             return self._source.read_tile(stored, place[1], place[2])
+        except SlideChangedError:
+            raise
         except TileError as error:
             raise TileError(*place, error.reason) from error
 
@@ -147,6 +169,8 @@ class DerivedLevels:
                     part[:], part_is_sound = self._read(below)
                     tiles_read += 1
                     is_sound = is_sound and part_is_sound
+                except SlideChangedError:
+                    raise
                 except TileError as error:
                     errors.append(error)
                     _hatch(part)

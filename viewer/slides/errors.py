@@ -54,3 +54,17 @@ class TileError(CoverslipError):
         self.column = column
         self.row = row
         self.reason = reason
+
+
+class SlideChangedError(SlideError, TileError):
+    """The file is no longer the one that was opened, so nothing more of it is shown."""
+
+    def __init__(self, path: Path) -> None:
+        sentence = (
+            f"{path.name} was changed on the disk while it was open: open it again to see it as it "
+            "is now."
+        )
+        Exception.__init__(self, sentence)
+        self.path = path
+        self.level, self.column, self.row = -1, -1, -1
+        self.reason = sentence

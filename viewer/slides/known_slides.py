@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 from pathlib import Path
@@ -12,7 +11,10 @@ import msgspec
 
 from viewer.folders import data_folder
 from viewer.slides.errors import SlideError
+from viewer.slides.former_names import former_file_name
+from viewer.slides.identity import former_names_of
 from viewer.slides.opener import open_slide
+from viewer.slides.slide_key import file_name_of
 from viewer.slides.tray import slides_in
 from viewer.whole_file import whole_file
 
@@ -32,30 +34,35 @@ class _KnownSlide(msgspec.Struct):
 def remember(identity: str, path: Path) -> None:
     """Keeps where a slide lies; a later place takes the place of an earlier one.
 
+    Sessions of version 0.1 know it by another name: it is found by that too.
+
     Raises
     ------
     OSError
         It cannot be written.
     """
-    target = _path(identity)
-    target.parent.mkdir(mode=0o700, exist_ok=True)
-    with whole_file(target) as part:
-        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(msgspec.json.encode(_KnownSlide(identity, str(path.absolute()))))
+    for name in (identity, *former_names_of(identity)):
+        target = _path(name)
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        with whole_file(target) as part:
+            handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(handle, "wb") as file:
+                file.write(msgspec.json.encode(_KnownSlide(name, str(path.absolute()))))
 
 
 def find(identity: str) -> Path | None:
     """Where the slide lay when it was last open, if there is still a file; `open_known` looks."""
-    try:
-        known = msgspec.json.decode(_path(identity).read_bytes(), type=_KnownSlide)
-    except FileNotFoundError:
-        return None
-    except (OSError, msgspec.MsgspecError) as error:
-        _log.warning("Where a slide lay is not known any more (%s)", error)
-        return None
-    path = Path(known.path)
-    return path if path.exists() else None
+    for file in (_path(identity), _former_path(identity)):
+        try:
+            known = msgspec.json.decode(file.read_bytes(), type=_KnownSlide)
+        except FileNotFoundError:
+            continue
+        except (OSError, msgspec.MsgspecError) as error:
+            _log.warning("Where a slide lay is not known any more (%s)", error)
+            continue
+        if (path := Path(known.path)).exists():
+            return path
+    return None
 
 
 def open_known(identity: str, places: tuple[Path, ...] = ()) -> SlideSource | None:
@@ -72,7 +79,12 @@ def open_known(identity: str, places: tuple[Path, ...] = ()) -> SlideSource | No
         except SlideError as error:
             _log.info("Passed over while looking for a slide: %s", error)
             continue
-        if source.info.identity == identity:
+        try:
+            is_it = source.info.is_called(identity)
+        except SlideError as error:
+            _log.info("Passed over while looking for a slide: %s", error)
+            is_it = False
+        if is_it:
             return source
         source.close()
     return None
@@ -87,5 +99,9 @@ def _candidates(identity: str, places: tuple[Path, ...]) -> list[Path]:
 
 
 def _path(identity: str) -> Path:
-    name = hashlib.blake2b(identity.encode(), digest_size=20).hexdigest()
-    return data_folder() / "known-slides" / f"{name}.json"
+    return data_folder() / "known-slides" / f"{file_name_of(identity)}.json"
+
+
+def _former_path(identity: str) -> Path:
+    """Where version 0.1 kept it."""
+    return data_folder() / "known-slides" / f"{former_file_name(identity, 20)}.json"

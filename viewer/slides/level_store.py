@@ -13,6 +13,7 @@ import imagecodecs
 import numpy as np
 
 from viewer.folders import cache_folder
+from viewer.slides.slide_key import file_name_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +35,7 @@ class LevelStore:
 
     def __init__(self, folder: Path, identity: str, most_bytes: int = MOST_BYTES) -> None:
         self._all = folder
-        self._own = folder / identity
+        self._own = folder / file_name_of(identity)
         self._most_bytes = most_bytes
         self._bytes: int | None = None
         self._is_full = False

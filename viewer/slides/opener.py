@@ -16,6 +16,8 @@ from viewer.slides.errors import (
     SlideNotFoundError,
     UnsupportedSlideError,
 )
+from viewer.slides.file_version import FileVersion
+from viewer.slides.guarded_source import GuardedSource
 from viewer.slides.readers.image import open_image
 from viewer.slides.readers.tiff import open_tiled_tiff
 from viewer.slides.source import SlideSource
@@ -47,7 +49,12 @@ def open_slide(path: Path) -> SlideSource:
     """
     try:
         _check_file(path)
-        return with_fine_steps(_first_source(path))
+        version = FileVersion(path)
+        stored = GuardedSource(_first_source(path), version)
+        version.check()
+        source = with_fine_steps(stored)
+        # Tiles that are made here are kept in memory and on the disk: they too are of this file.
+        return source if source is stored else GuardedSource(source, version)
     except OSError as error:
         raise _access_error(path, error) from error
 

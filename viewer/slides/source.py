@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from viewer.slides.identity import SlideIdentity
+
 RgbImage = NDArray[np.uint8]
 """uint8, shape (height, width, 3), sRGB or the slide's own RGB, C-contiguous."""
 
@@ -69,23 +71,51 @@ class SlideInfo:
 
     Attributes
     ----------
-    identity
-        Stable under renaming and copying: OpenSlide's quickhash, else a hash of the content.
     reader
         Which reader serves the pixels, for the properties panel and for bug reports.
     associated
         Names of the small pictures beside the tissue, such as label, macro, thumbnail.
     properties
         Everything the file tells, by OpenSlide's names where OpenSlide reads it.
+    naming
+        What the slide is called; `open_slide` sees to it.
     """
 
     vendor: str
     reader: str
-    identity: str
     optics: Optics
     associated: tuple[str, ...] = ()
     icc_profile: bytes | None = None
     properties: Mapping[str, str] = field(default_factory=dict[str, str])
+    naming: SlideIdentity | None = field(default=None, compare=False)
+
+    @property
+    def identity(self) -> str:
+        """The content key: the one name under which anything of the slide is kept.
+
+        Read from the file at the first call, so for worker threads until then.
+
+        Raises
+        ------
+        SlideError
+            The file cannot be read any more, or is no longer the one that was opened.
+        """
+        return "" if self.naming is None else self.naming.key
+
+    def learn_identity(self) -> None:
+        """Read what the slide is called, so that nobody waits for it later; for worker threads.
+
+        Raises SlideError as `identity` does.
+        """
+        if self.naming is not None:
+            self.naming.learn()
+
+    def is_called(self, name: str) -> bool:
+        """Return whether an identity, which version 0.1 may have written, is this slide's.
+
+        Raises SlideError as `identity` does.
+        """
+        return self.naming is not None and self.naming.is_called(name)
 
 
 class SlideSource(Protocol):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from viewer.slides.slide_key import file_name_of
 from viewer.studies.forms import is_answered
 from viewer.whole_file import whole_file
 
@@ -59,8 +59,7 @@ class AnswerFile:
     def path(self) -> Path:
         """A reader's name may hold anything, and an identity be long: neither is a file's name."""
         reader = quote(self.reader or NO_READER, safe=" ").replace(".", "%2E")[:120]
-        slide = hashlib.blake2b(self.identity.encode(), digest_size=16).hexdigest()
-        return self.folder / ANSWERS_FOLDER / reader / f"{slide}{_SUFFIX}"
+        return self.folder / ANSWERS_FOLDER / reader / f"{file_name_of(self.identity)}{_SUFFIX}"
 
     def given(self, form: str, question: str, answer: Answer) -> AnswerRecord:
         """An answer given now."""

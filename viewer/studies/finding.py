@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.slides.errors import SlideError
+from viewer.slides.identity import former_names_of, same_slide
 from viewer.slides.known_slides import find
 from viewer.slides.opener import open_slide
 from viewer.slides.tray import SUFFIXES, slides_in
@@ -32,6 +33,7 @@ def identity_of(path: Path) -> str:
     """What a slide is told by. Raises SlideError where it does not open."""
     source = open_slide(path)
     try:
+        source.info.learn_identity()  # a project may know it by a name of version 0.1
         return source.info.identity
     finally:
         source.close()
@@ -84,7 +86,7 @@ def find_slides(
     found: dict[str, Path] = {}
     for slide in wanted:
         known = find(slide.identity)
-        if known is not None and _identity(known) == slide.identity:
+        if known is not None and same_slide(_identity(known), slide.identity):
             found[slide.identity] = known
     names = {_file_name(slide).casefold() for slide in wanted if slide.identity not in found}
     left = {slide.identity for slide in wanted} - found.keys()
@@ -93,9 +95,10 @@ def find_slides(
         if not left or not is_wanted():
             break
         identity = _identity(path)
-        if identity in left:
-            found[identity] = path
-            left.discard(identity)
+        for name in (identity, *former_names_of(identity)):
+            if name in left:
+                found[name] = path
+                left.discard(name)
     return found
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import msgspec
 
 from viewer.annotations.palette import PaletteClass  # noqa: TC001 - msgspec reads the types
+from viewer.slides.identity import former_names_of, same_slide
 from viewer.studies.forms import Form  # noqa: TC001
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     forms: tuple[Form, ...] = ()
 
     def slide(self, identity: str) -> ProjectSlide | None:
-        return next((each for each in self.slides if each.identity == identity), None)
+        """The slide of this identity; the project may know it by one of version 0.1."""
+        return next((each for each in self.slides if same_slide(each.identity, identity)), None)
 
     def count(self, state: SlideState) -> int:
         return sum(slide.state == state for slide in self.slides)
@@ -78,7 +80,8 @@ def adding_slides(slides: Iterable[ProjectSlide]) -> Change:
     def change(project: Project) -> Project:
         held = {slide.identity: slide for slide in project.slides}
         for slide in new:
-            held.setdefault(slide.identity, slide)
+            if not any(name in held for name in former_names_of(slide.identity)):
+                held.setdefault(slide.identity, slide)
         return msgspec.structs.replace(project, slides=tuple(held.values()))
 
     return change

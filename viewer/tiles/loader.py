@@ -8,7 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from viewer.slides.errors import TileError
+from viewer.slides.errors import SlideChangedError, TileError
 from viewer.tiles.cache import CachedTile, TileCache, TileKey
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ class TileLoader(Generic[Picture]):
     ) -> None:
         self.source = source
         self.failures: dict[TileKey, str] = {}
+        self.change = ""
+        """A sentence once the file was found to be another than the one that was opened."""
         self.decoded_count = 0
         self._token = next(_tokens)
         self._prepare = prepare
@@ -205,6 +207,9 @@ class TileLoader(Generic[Picture]):
     ) -> None:
         try:
             picture, size_bytes = prepare(self.source.read_tile(*key))
+        except SlideChangedError as error:
+            self.change = self.failures[key] = str(error)
+            return
         except TileError as error:
             self.failures[key] = str(error)
             return

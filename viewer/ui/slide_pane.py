@@ -51,6 +51,44 @@ class OpenedSlide:
     optics: Optics
 
 
+def opened_slide(path: Path) -> OpenedSlide:
+    """Open a slide and look up its remembered scale; for worker threads.
+
+    Raises
+    ------
+    SlideError
+        One sentence says why it does not open.
+    """
+    source = open_slide(path)
+    try:
+        return recognized(source)
+    except SlideError:
+        source.close()
+        raise
+
+
+def recognized(source: SlideSource) -> OpenedSlide:
+    """Learn which slide it is, and what was kept of it; for worker threads.
+
+    Raises
+    ------
+    SlideError
+        The file cannot be read any more, or is no longer the one that was opened.
+    """
+    info = source.info
+    info.learn_identity()
+    optics = info.optics
+    if optics.mpp_um is None:
+        mpp_um = remembered_mpp_um(info.identity)
+        if mpp_um is not None:
+            optics = replace(optics, mpp_um=mpp_um)
+    try:
+        remember(info.identity, source.path)
+    except OSError as error:
+        _log.warning("Where the slide lies cannot be remembered (%s)", error)
+    return OpenedSlide(source, optics)
+
+
 @dataclass(frozen=True, slots=True)
 class PaneStatus:
     """What the status bar tells of a pane.
@@ -69,27 +107,6 @@ class PaneStatus:
     tile_error: str = ""
     stalled_s: float = 0.0
     is_sharp: bool = False
-
-
-def opened_slide(path: Path) -> OpenedSlide:
-    """Opens a slide and looks up its remembered scale; for worker threads.
-
-    Raises
-    ------
-    SlideError
-        One sentence says why it does not open.
-    """
-    source = open_slide(path)
-    optics = source.info.optics
-    if optics.mpp_um is None:
-        mpp_um = remembered_mpp_um(source.info.identity)
-        if mpp_um is not None:
-            optics = replace(optics, mpp_um=mpp_um)
-    try:
-        remember(source.info.identity, path)
-    except OSError as error:
-        _log.warning("Where the slide lies cannot be remembered (%s)", error)
-    return OpenedSlide(source, optics)
 
 
 class SlidePane(QFrame):
@@ -122,7 +139,9 @@ class SlidePane(QFrame):
         self._is_active = False
         self.path: Path | None = None
         self._opening_path: Path | None = None
+        self._is_recognized = False
         self._task: Task | None = None
+        self._recognition: Task | None = None
         self._background = BackgroundRunner("open slide", _OPENING_THREADS, self)
         self._patience = QTimer(self, singleShot=True, interval=_PATIENCE_MS)
         self._patience.timeout.connect(self._say_still_waiting)
@@ -144,18 +163,19 @@ class SlidePane(QFrame):
 
     @property
     def source(self) -> SlideSource | None:
-        return self.canvas.source
+        """The slide, once its identity is known; the canvas shows it a moment earlier."""
+        return self.canvas.source if self._is_recognized else None
 
     @property
     def is_opening(self) -> bool:
-        return self._task is not None
+        return self._task is not None or self._recognition is not None
 
     def open(self, path: Path) -> None:
         """Opens a slide in a thread; an earlier opening under way is given up."""
         self._give_up_opening()
         self._opening_path = path
         self.notice.hide()
-        if self.source is None:
+        if self.canvas.source is None:
             if self.isAncestorOf(self.window().focusWidget() or self.window()):
                 # Before its button hides, or the focus would wander off to another pane.
                 self.page.setFocus(Qt.FocusReason.OtherFocusReason)
@@ -163,13 +183,13 @@ class SlidePane(QFrame):
             self._stack.setCurrentWidget(self.page)
         self._patience.start()
         self._task = self._background.run(
-            lambda: opened_slide(path), self._on_opened, self._on_failed, _close_late
+            lambda: open_slide(path), self._on_opened, self._on_failed, _close_late
         )
 
     def close_slide(self) -> None:
         """Frees the slide; the pane welcomes the next."""
         self._give_up_opening()
-        self.path = None
+        self._forget_slide()
         self.canvas.clear()
         self.notice.hide()
         self.scale_hint.hide()
@@ -182,6 +202,7 @@ class SlidePane(QFrame):
     def shut_down(self) -> None:
         """Ends threads and frees the slide, for good."""
         self._give_up_opening()
+        self._forget_slide()
         self._background.close()
         self.canvas.clear()
 
@@ -210,6 +231,7 @@ class SlidePane(QFrame):
         canvas.view_changed.connect(self._on_view_changed)
         canvas.cursor_moved.connect(lambda at: self._change_status(cursor=at))
         canvas.tile_failed.connect(lambda sentence: self._change_status(tile_error=sentence))
+        canvas.file_changed.connect(self._on_file_changed)
         canvas.stalled.connect(lambda seconds: self._change_status(stalled_s=seconds))
         canvas.sharp_changed.connect(lambda sharp: self._change_status(is_sharp=sharp))
         self._header.closed.connect(lambda: self.close_requested.emit(self))
@@ -234,31 +256,65 @@ class SlidePane(QFrame):
             self._task.cancel()
             self._task = None
 
-    def _on_opened(self, slide: OpenedSlide) -> None:
+    def _forget_slide(self) -> None:
+        self.path = None
+        self._is_recognized = False
+        if self._recognition is not None:
+            self._recognition.cancel()
+            self._recognition = None
+
+    def _on_opened(self, source: SlideSource) -> None:
+        """Shows the slide; all who keep something of it hear of it once it is recognized."""
         path = self._opening_path
         assert path is not None
         self._patience.stop()
         self._task = None
-        self.path = path
+        if self._is_recognized:
+            # What is drawn and computed belongs to the slide that leaves: it goes before it.
+            self._forget_slide()
+            self.slide_changed.emit(self)
+        self._forget_slide()
         self.notice.hide()
+        self.scale_hint.hide()
         self._set_status(PaneStatus())
         self._stack.setCurrentWidget(self.canvas)
         self.canvas.clear()
-        has_profile = slide.source.info.icc_profile is not None
+        has_profile = source.info.icc_profile is not None
         self.canvas.set_look(DisplaySettings(icc=self.uses_icc and has_profile))
-        self.canvas.set_source(slide.source, slide.optics)
+        self.canvas.set_source(source, source.info.optics)
+        self._header.set_name(path.name)
+        self._recognition = self._background.run(
+            lambda: recognized(source),
+            lambda slide: self._on_recognized(path, slide),
+            self._on_not_recognized,
+        )
+
+    def _on_recognized(self, path: Path, slide: OpenedSlide) -> None:
+        self._recognition = None
+        self._is_recognized = True
+        self.path = path
+        if slide.optics != self.canvas.optics:
+            self.canvas.set_optics(slide.optics)
         if self._is_active:
             self.focus()
-        self.scale_hint.hide()
         if slide.optics.mpp_um is None:
             self.scale_hint.tell(
                 "This slide does not tell its pixel size, so lengths are shown in pixels.",
                 "warning",
                 "Set pixel size...",
             )
-        self._header.set_name(path.name)
         self.opened.emit(path)
         self.slide_changed.emit(self)
+
+    def _on_not_recognized(self, error: Exception) -> None:
+        """The file was replaced, or its drive is gone, since it was opened a moment ago."""
+        self._recognition = None
+        self.canvas.clear()
+        self._on_failed(error)
+
+    def _on_file_changed(self, sentence: str) -> None:
+        self._opening_path = self.path
+        self.notice.tell(sentence, "error", "Open again")
 
     def _on_failed(self, error: Exception) -> None:
         path = self._opening_path
@@ -270,7 +326,8 @@ class SlidePane(QFrame):
         else:
             _log.error("opening %s failed", path, exc_info=error)
             sentence = f"{path.name} cannot be read ({error}): check that it is a whole slide."
-        if self.source is None:
+        if self.canvas.source is None:
+            self._stack.setCurrentWidget(self.page)
             self.page.fail(path.name, sentence)
         else:
             self.notice.tell(sentence, "error", "Try again")
@@ -284,7 +341,7 @@ class SlidePane(QFrame):
         path = self._opening_path
         assert path is not None
         sentence = f"Still waiting for the drive that holds {path.name}..."
-        if self.source is None:
+        if self.canvas.source is None:
             self.page.still_waiting(sentence)
         else:
             self.notice.tell(sentence, "warning")
@@ -312,5 +369,5 @@ class _PaneHeader(QFrame):
         self._name.setToolTip(name)
 
 
-def _close_late(slide: OpenedSlide) -> None:
-    slide.source.close()
+def _close_late(source: SlideSource) -> None:
+    source.close()

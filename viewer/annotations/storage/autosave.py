@@ -20,7 +20,8 @@ from viewer.annotations.storage.store import (
     Stamped,
     salvaged,
 )
-from viewer.folders import data_folder, name_of_slide
+from viewer.folders import data_folder
+from viewer.slides.slide_key import file_name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +46,7 @@ def annotations_path(identity: str, slide: Path | None = None, *, beside: bool =
     """
     if beside and slide is not None and os.access(slide.parent, os.W_OK):
         return slide.with_name(f"{slide.name}.annotations.sqlite")
-    name = name_of_slide(identity)
+    name = file_name_of(identity)
     return data_folder() / "annotations" / f"{name}.sqlite"
 
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from viewer.folders import data_folder, name_of_slide
+from viewer.folders import data_folder
 from viewer.geometry import Box
 from viewer.overlays.heatmap import Mark
+from viewer.slides.slide_key import file_name_of
 from viewer.whole_file import whole_file
 
 if TYPE_CHECKING:
@@ -51,5 +52,5 @@ def save_marks(identity: str, marks: Sequence[Mark]) -> None:
 
 
 def _path(identity: str) -> Path:
-    name = name_of_slide(identity)
+    name = file_name_of(identity)
     return data_folder() / "marks" / f"{name}.json"

@@ -11,7 +11,6 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from tifffile import PHOTOMETRIC, TiffFile, TiffPage
 
 from viewer.geometry import Optics
-from viewer.slides.content_hash import content_hash
 from viewer.slides.errors import (
     DamagedSlideError,
     SlideError,
@@ -70,7 +69,6 @@ def open_image(path: Path) -> ImageSource | None:
         info = SlideInfo(
             vendor=kind.lower(),
             reader=f"{kind} in memory",
-            identity=content_hash(path),
             optics=Optics(),
             icc_profile=_rgb_profile(image),
             properties={"image.format": kind, "image.mode": image.mode},
@@ -123,7 +121,6 @@ def _open_tiff(path: Path) -> ImageSource:
             info = SlideInfo(
                 vendor="ome-tiff" if tiff.is_ome else "tiff",
                 reader="TIFF in memory",
-                identity=content_hash(path),
                 optics=tiff_optics(tiff),
                 icc_profile=icc_profile(page),
                 properties=tiff_properties(tiff),

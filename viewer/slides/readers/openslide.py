@@ -10,7 +10,6 @@ import numpy as np
 from openslide import OpenSlide, OpenSlideError, OpenSlideUnsupportedFormatError, lowlevel
 
 from viewer.geometry import Optics
-from viewer.slides.content_hash import content_hash
 from viewer.slides.errors import DamagedSlideError, TileError
 from viewer.slides.readers.openslide_messages import as_slide_error
 from viewer.slides.resolution import believable_mpp_um
@@ -54,7 +53,7 @@ class OpenSlideSource:
     def __init__(self, path: Path, slide: OpenSlide) -> None:
         self._path = path
         self._levels = _levels(slide)
-        self._info = _info(path, slide)
+        self._info = _info(slide)
         self._background = _background(slide.properties)
         self._lock = threading.Lock()
         self._handle: lowlevel._OpenSlide | None = lowlevel.open(path)  # pyright: ignore[reportPrivateUsage]
@@ -212,13 +211,12 @@ def _background(properties: Mapping[str, str]) -> RgbImage:
     )
 
 
-def _info(path: Path, slide: OpenSlide) -> SlideInfo:
+def _info(slide: OpenSlide) -> SlideInfo:
     properties = dict(slide.properties)
     vendor = properties.get("openslide.vendor", "unknown")
     return SlideInfo(
         vendor=vendor,
         reader=f"OpenSlide ({vendor})",
-        identity=properties.get("openslide.quickhash-1") or content_hash(path),
         optics=_optics(properties, vendor),
         associated=tuple(slide.associated_images),
         icc_profile=lowlevel.read_icc_profile(slide._osr),  # pyright: ignore[reportPrivateUsage]

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tifffile import TiffFile, TiffPage
 
-from viewer.slides.content_hash import content_hash
 from viewer.slides.errors import DamagedSlideError, TileError
 from viewer.slides.readers.shared_file import SharedFile
 from viewer.slides.readers.tiff_metadata import icc_profile, tiff_optics, tiff_properties
@@ -81,7 +80,6 @@ def open_tiled_tiff(path: Path) -> TiffSource | None:
             info = SlideInfo(
                 vendor="ome-tiff" if tiff.is_ome else "tiff",
                 reader="direct TIFF",
-                identity=content_hash(path),
                 optics=tiff_optics(tiff),
                 icc_profile=icc_profile(pages[0]),
                 properties=tiff_properties(tiff),

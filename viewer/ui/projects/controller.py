@@ -198,8 +198,9 @@ class ProjectsController(QObject):
     def _on_slide(self, pane: SlidePane) -> None:
         """A slide of the project that is opened is in work; one that was missing is found."""
         if pane.source is not None and pane.path is not None and self.opened.folder is not None:
-            identity = pane.source.info.identity
-            if self.opened.project.slide(identity) is not None:
+            slide = self.opened.project.slide(pane.source.info.identity)
+            if slide is not None:
+                identity = slide.identity
                 self.opened.change(beginning_slide(identity))
                 if identity in self.opened.missing:
                     self.opened.change(taking_places({identity: pane.path}, self.opened.folder))
@@ -208,7 +209,8 @@ class ProjectsController(QObject):
 
     def _mark_active(self) -> None:
         source = self._window.panes.active.source
-        self.dock.mark(source.info.identity if source is not None else "")
+        slide = self.opened.project.slide(source.info.identity) if source is not None else None
+        self.dock.mark(slide.identity if slide is not None else "")
 
     def _on_not_opened(self, path: Path, _sentence: str) -> None:
         """A slide of the project that does not open may have been moved."""

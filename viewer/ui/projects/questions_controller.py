@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QDialog, QFileDialog
 
 from viewer.folders import data_folder
 from viewer.recording.events import DiagnosisEntered, QuestionAnswered, QuestionAsked
+from viewer.slides.identity import same_slide
 from viewer.studies.answers import (
     NO_READER,
     AnswerFile,
@@ -119,7 +120,11 @@ class QuestionsController(QObject):
         if pane.source is None or pane.path is None:
             return None
         reader = self._window.settings.reader or NO_READER
-        return AnswerFile(self._folder(), reader, pane.source.info.identity, pane.path.name)
+        identity = pane.source.info.identity
+        slide = self._opened.project.slide(identity)
+        # The project's own name for it, so that answers to one slide stay together.
+        identity = slide.identity if slide is not None else identity
+        return AnswerFile(self._folder(), reader, identity, pane.path.name)
 
     def _folder(self) -> Path:
         return self._opened.folder or data_folder()
@@ -201,7 +206,7 @@ class QuestionsController(QObject):
         question = form.question(question_id) if form is not None else None
         if pane is None or pane.source is None or question is None:
             return
-        if pane.source.info.identity != sheet.identity:
+        if not same_slide(pane.source.info.identity, sheet.identity):
             return  # the slide has left, and its recording with it
         told, control = shown_answer(answer), self._window.recording.control
         control.record(QuestionAnswered(f"{form_id}.{question_id}", told), pane)

@@ -20,6 +20,7 @@ from viewer.recording.review.review import Review
 from viewer.recording.review.review_log import ReviewLog, review_path
 from viewer.recording.review.verdicts import reviews_of
 from viewer.recording.session import SessionError
+from viewer.slides.identity import same_slide
 from viewer.slides.known_slides import find
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.recording.drafting import Drafting
@@ -91,7 +92,9 @@ class ReviewController(QObject):
 
     def _on_loaded(self, session: _Session) -> None:
         identity = session.header.slide.identity
-        pane = next((p for p in self._window.panes.panes if _identity(p) == identity), None)
+        pane = next(
+            (p for p in self._window.panes.panes if same_slide(_identity(p), identity)), None
+        )
         if not session.items:
             self._window.say("This session holds no actions: there is nothing to review.")
         elif pane is not None:
@@ -214,7 +217,7 @@ class ReviewController(QObject):
 
     def _on_slide_changed(self, pane: SlidePane) -> None:
         waiting = self._waiting
-        if waiting is not None and _identity(pane) == waiting.header.slide.identity:
+        if waiting is not None and same_slide(_identity(pane), waiting.header.slide.identity):
             self._begin(waiting, pane)
         elif pane is self.reviewing.pane:
             self.close_review()

@@ -12,6 +12,7 @@ from viewer.recording.analysis import Analysis, analyse
 from viewer.recording.export import ExportError, Manifest, export_sessions
 from viewer.recording.library import Library, SessionSummary
 from viewer.recording.session import SessionError, read_header
+from viewer.slides.identity import same_slide
 from viewer.slides.known_slides import find
 from viewer.slides.tissue import TissueMask, tissue_mask
 from viewer.ui.background_runner import BackgroundRunner
@@ -87,7 +88,9 @@ class SessionPanels(QObject):
         self._offer_others()
 
     def _fill_in(self, folder: Path, identity: str) -> None:
-        tissue = self._tissues.get(identity)
+        tissue = next(
+            (mask for known, mask in self._tissues.items() if same_slide(known, identity)), None
+        )
 
         def filled(analysis: Analysis) -> None:
             seen = None if analysis.coverage is None else analysis.coverage.share(10.0)
@@ -176,7 +179,9 @@ class SessionPanels(QObject):
             self._window.say("This session holds no views: there is nothing to replay.")
             return
         identity = analysis.header.slide.identity
-        pane = next((p for p in self._window.panes.panes if _identity(p) == identity), None)
+        pane = next(
+            (p for p in self._window.panes.panes if same_slide(_identity(p), identity)), None
+        )
         if pane is not None:
             self._window.panes.activate(pane)
             self._load(analysis, pane)
@@ -202,7 +207,7 @@ class SessionPanels(QObject):
 
     def _on_slide_changed(self, pane: SlidePane) -> None:
         waiting = self._waiting
-        if waiting is not None and _identity(pane) == waiting.header.slide.identity:
+        if waiting is not None and same_slide(_identity(pane), waiting.header.slide.identity):
             self._load(waiting, pane)
         elif self._replayer.pane is pane:
             self._stop_replay()
@@ -248,7 +253,9 @@ class SessionPanels(QObject):
     def _on_analysed(self, analysis: Analysis, pane: SlidePane, *, is_live: bool) -> None:
         self._is_analysing = False
         wanted = self._replayed if not is_live else analysis.folder
-        if wanted == analysis.folder and _identity(pane) == analysis.header.slide.identity:
+        if wanted == analysis.folder and same_slide(
+            _identity(pane), analysis.header.slide.identity
+        ):
             header = analysis.header
             started = header.started_utc[:16].replace("T", " ")
             title = "This reading, up to now" if is_live else f"{header.reader}, {started} UTC"
@@ -296,7 +303,7 @@ class SessionPanels(QObject):
                 summary
                 for summary in self._summaries
                 if summary.header is not None
-                and summary.header.slide.identity == identity
+                and same_slide(summary.header.slide.identity, identity)
                 and summary.folder != own
             ]
         )

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from viewer.slides.identity import same_slide
 from viewer.ui.recording.scrub_bar import shown_time
 from viewer.ui.widgets import KeyedTree
 
@@ -88,7 +89,7 @@ class SessionsDock(QDockWidget):
             row.setData(0, _FOLDER, session.folder)
             row.setToolTip(0, session.problem or session.id)
             header = session.header
-            if header is not None and identity and header.slide.identity == identity:
+            if header is not None and same_slide(header.slide.identity, identity):
                 font = row.font(0)
                 font.setBold(True)
                 row.setFont(0, font)

@@ -1,0 +1,68 @@
+"""A slide that is never shown under the name of another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from viewer.slides.errors import SlideError, TileError
+from viewer.slides.identity import SlideIdentity
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from viewer.slides.file_version import FileVersion
+    from viewer.slides.source import Level, RgbImage, SlideInfo, SlideSource
+
+
+class GuardedSource:
+    """Looks at the file after every read, and knows the slide's identity.
+
+    After, since a look before could not see a file that is overwritten during the read.
+    """
+
+    def __init__(self, source: SlideSource, version: FileVersion) -> None:
+        self._source = source
+        self._version = version
+        info = source.info
+        if info.naming is None:
+            info = replace(info, naming=SlideIdentity(version, info.properties))
+        self._info = info
+
+    @property
+    def path(self) -> Path:
+        return self._source.path
+
+    @property
+    def info(self) -> SlideInfo:
+        return self._info
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        return self._source.levels
+
+    @property
+    def inner(self) -> SlideSource:
+        """The reader itself, for tests and for saying which one it is."""
+        return self._source
+
+    def read_tile(self, level: int, column: int, row: int) -> RgbImage:
+        try:
+            image = self._source.read_tile(level, column, row)
+        except TileError:
+            self._version.check()
+            raise
+        self._version.check()
+        return image
+
+    def read_associated(self, name: str) -> RgbImage:
+        try:
+            image = self._source.read_associated(name)
+        except SlideError:
+            self._version.check()
+            raise
+        self._version.check()
+        return image
+
+    def close(self) -> None:
+        self._source.close()

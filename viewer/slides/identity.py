@@ -1,0 +1,126 @@
+"""What a slide is called, found out when it is first asked for."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from viewer.slides.errors import SlideAccessError
+from viewer.slides.former_names import former_names, has_former_home, take_over
+from viewer.slides.slide_key import is_slide_key, slide_key
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from viewer.slides.file_version import FileVersion
+
+_former_names_by_key: dict[str, tuple[str, ...]] = {}
+"""Of the slides that this process opened. A name of version 0.1 can stand for several slides."""
+_lock = threading.Lock()
+
+
+class SlideIdentity:
+    """The content key of an open slide, and the names that version 0.1 gave it.
+
+    Both are read from the file when they are first asked for, so that the first picture does not
+    wait for them; may be used by many threads.
+    """
+
+    def __init__(self, version: FileVersion, properties: Mapping[str, str]) -> None:
+        self._version = version
+        self._properties = properties
+        self._key = ""
+        self._former: tuple[str, ...] | None = None
+        self._lock = threading.RLock()
+
+    @property
+    def key(self) -> str:
+        """The content key; what version 0.1 kept of the slide is there under it from now on.
+
+        Raises
+        ------
+        SlideError
+            The file cannot be read any more, or is no longer the one that was opened.
+        """
+        with self._lock:
+            if not self._key:
+                path = self._version.path
+                try:
+                    key = slide_key(path)
+                    self._version.check()
+                    if has_former_home():
+                        take_over(key, self.former_names)
+                        _note(key, self.former_names)
+                except OSError as error:
+                    raise _unreadable(self._version, error) from error
+                self._key = key
+            return self._key
+
+    @property
+    def former_names(self) -> tuple[str, ...]:
+        """What version 0.1 called the slide; it looked at less, so other slides can be called so.
+
+        Raises
+        ------
+        SlideError
+            The file cannot be read any more.
+        """
+        with self._lock:
+            if self._former is None:
+                try:
+                    self._former = former_names(self._version.path, self._properties)
+                except OSError as error:
+                    raise _unreadable(self._version, error) from error
+            return self._former
+
+    def learn(self) -> None:
+        """Read all names now; for worker threads, so that nobody waits for the disk later.
+
+        Raises
+        ------
+        SlideError
+            The file cannot be read any more.
+        """
+        _note(self.key, self.former_names)
+
+    def is_called(self, name: str) -> bool:
+        """Return whether a name, written by this version or an earlier one, means this slide.
+
+        Raises
+        ------
+        SlideError
+            The file cannot be read any more.
+        """
+        if is_slide_key(name):
+            return name == self.key
+        return name in self.former_names
+
+
+def same_slide(first: str, second: str) -> bool:
+    """Return whether two names mean the same slide; one of them may be of version 0.1.
+
+    Of slides that were not opened in this process only equal names are known to be the same.
+    """
+    if first == second:
+        return bool(first)
+    return second in former_names_of(first) or first in former_names_of(second)
+
+
+def former_names_of(key: str) -> tuple[str, ...]:
+    """Return what version 0.1 called a slide; () where it was not opened in this process."""
+    with _lock:
+        return _former_names_by_key.get(key, ())
+
+
+def _note(key: str, names: tuple[str, ...]) -> None:
+    with _lock:
+        _former_names_by_key[key] = names
+
+
+def _unreadable(version: FileVersion, error: OSError) -> SlideAccessError:
+    name = version.path.name
+    return SlideAccessError(
+        version.path,
+        f"{name} cannot be read ({error.strerror or error}): check that its drive or network share "
+        "is connected and try again.",
+    )

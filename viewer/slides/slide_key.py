@@ -1,0 +1,268 @@
+"""The content key: the one name under which anything of a slide is kept.
+
+It is the same for a slide that was moved, copied or renamed, and another for a file that differs in
+its size, in any tag or header, or in a tile that was looked at. Reading all of a slide of many
+gigabytes would take minutes, so at most 4 MiB are read: all of a small file, else all directories
+of a TIFF, tiles of each of them, both ends, and places spread over the file.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections import deque
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from viewer.slides.slide_files import dicom_series, slide_files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MOST_BYTES = 4 << 20
+"""What is read of a slide at most."""
+
+_PREFIX = "s1-"
+"""Says how the key was made; another way would have another prefix."""
+_WHOLE_BYTES = 3 << 20
+"""A file of this size or less is read as a whole."""
+_END_BYTES = 1 << 16
+_SAMPLES = 96
+_SAMPLE_BYTES = 1 << 13
+_TILES = 96
+_TILE_BYTES = 1 << 12
+_DIRECTORY_BYTES = 2 << 20
+"""For directories and what their tags hold; tiles, ends and samples have the rest."""
+_VALUE_BYTES = 1 << 19
+"""Of the value of one tag; of a longer one its beginning, middle and end."""
+_LIST_BYTES = 1 << 15
+"""The same for the lists of tiles, which can be longer than all the rest."""
+_MOST_DIRECTORIES = 4096
+_BLOCK_BYTES = 1 << 12
+
+_OFFSET_TAGS = {273: 279, 324: 325}
+"""Where strips and tiles lie, and the tag that has their sizes."""
+_DIRECTORY_TAGS = frozenset((330, 34665, 34853, 40965))
+"""Directories within directories: SubIFDs, EXIF, GPS, interoperability."""
+_VALUE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4,
+                16: 8, 17: 8, 18: 8}  # fmt: skip
+
+
+def slide_key(path: Path) -> str:
+    """Return the content key of a slide, which is also a safe name for files; for worker threads.
+
+    Raises
+    ------
+    OSError
+        A file of the slide cannot be read.
+    """
+    files = slide_files(path)
+    digest = blake2b(digest_size=20, person=b"coverslip slide")
+    if len(files) == 1:
+        with _Part(files[0], MOST_BYTES) as part:
+            for data in _outline(part):
+                digest.update(data)
+    else:
+        for entry in _manifest(path, files):
+            digest.update(entry)
+    return f"{_PREFIX}{digest.hexdigest()}"
+
+
+def is_slide_key(name: str) -> bool:
+    """Return whether a name is a content key, and not one of an earlier version or import."""
+    digits = name.removeprefix(_PREFIX)
+    return digits != name and len(digits) == 40 and set(digits) <= set("0123456789abcdef")
+
+
+def file_name_of(identity: str) -> str:
+    """Return the name, without a suffix, under which something of a slide is kept.
+
+    A content key is such a name. Other names stand in sessions and projects that come from
+    elsewhere: they can hold anything.
+    """
+    if is_slide_key(identity):
+        return identity
+    return blake2b(identity.encode(), digest_size=16).hexdigest()
+
+
+class _Part:
+    """A file of which a bounded number of bytes is read."""
+
+    def __init__(self, path: Path, most_bytes: int) -> None:
+        self._fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        self.left_bytes = most_bytes
+        self.size_bytes = os.lseek(self._fd, 0, os.SEEK_END)
+        self._block_at, self._block = -1, b""
+
+    def __enter__(self) -> _Part:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fd)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return the bytes there; fewer at the end of the file or of what may be read."""
+        size = min(size, self.left_bytes, self.size_bytes - offset)
+        if offset < 0 or size <= 0:
+            return b""
+        self.left_bytes -= size
+        os.lseek(self._fd, offset, os.SEEK_SET)
+        return os.read(self._fd, size)
+
+    def read_near(self, offset: int, size: int) -> bytes:
+        """Return the same, in blocks: values of tags lie side by side."""
+        start = offset - self._block_at
+        if self._block_at < 0 or start < 0 or start + size > len(self._block):
+            if size > _BLOCK_BYTES:
+                return self.read(offset, size)
+            self._block_at, start = offset, 0
+            self._block = self.read(offset, _BLOCK_BYTES)
+        return self._block[start : start + size]
+
+
+def _outline(part: _Part) -> Iterator[bytes]:
+    """Yield what tells one file from another, in a fixed order."""
+    size = part.size_bytes
+    yield size.to_bytes(8, "little")
+    if size <= _WHOLE_BYTES:
+        yield part.read(0, size)
+        return
+    yield from _directories(part)
+    yield part.read(0, _END_BYTES)
+    yield part.read(size - _END_BYTES, _END_BYTES)
+    for index in range(_SAMPLES):
+        yield part.read(size * (index + 1) // (_SAMPLES + 1), _SAMPLE_BYTES)
+
+
+def _manifest(path: Path, files: tuple[Path, ...]) -> list[bytes]:
+    """Return an entry for each file: its name, its size, its ends and some of its middle.
+
+    The main file is renamed with the folder of its data, and DICOM files can have any names: those
+    names are left out.
+    """
+    has_names = dicom_series(path) is None
+    most_bytes = (MOST_BYTES - (1 << 18)) // len(files)
+    entries: list[bytes] = []
+    for file in files:
+        name = file.name if has_names and file != path else ""
+        digest = blake2b(name.encode("utf-8", "surrogateescape"), digest_size=20)
+        with _Part(file, most_bytes) as part:
+            size, piece = part.size_bytes, max(1, most_bytes // 4)
+            digest.update(size.to_bytes(8, "little"))
+            for offset in (0, (size - piece) // 2, max(piece, size - piece)):
+                digest.update(part.read(max(0, offset), piece))
+        entries.append(digest.digest())
+    return sorted(entries)
+
+
+# Directories of a TIFF --------------------------------------------------------------------------
+
+
+def _directories(part: _Part) -> Iterator[bytes]:
+    """Yield all directories of a TIFF with the values of their tags, then tiles of each of them.
+
+    Nothing here is trusted: what is no directory ends the walk, the rest of the file still counts.
+    """
+    head = part.read(0, 16)
+    order = {b"II": "<", b"MM": ">"}.get(head[:2], "")
+    version = struct.unpack_from(f"{order}H", head, 2)[0] if order and len(head) == 16 else 0
+    if version not in (42, 43):
+        return
+    kept, part.left_bytes = part.left_bytes - _DIRECTORY_BYTES, _DIRECTORY_BYTES
+    walk = _Walk(part, order, is_big=version == 43, head=head)
+    yield from walk.entries()
+    part.left_bytes += kept
+    lists = walk.lists
+    for offsets, counts in lists:
+        for tile in range(max(1, _TILES // len(lists))):
+            yield walk.tile(offsets, counts, tile / max(1, _TILES // len(lists)))
+
+
+_List = tuple[int, int, int]
+"""A list of numbers in the file: where it is, how many there are, bytes each."""
+
+
+class _Walk:
+    """Through directories, the chain of them and those within them."""
+
+    def __init__(self, part: _Part, order: str, *, is_big: bool, head: bytes) -> None:
+        self._part = part
+        # Hamamatsu's NDPI of more than 4 GiB: 8 bytes for offsets in a classic TIFF.
+        self._is_long = not is_big and part.size_bytes >= 1 << 32
+        self._order = order
+        self._count = f"{order}Q" if is_big else f"{order}H"
+        self._word = f"{order}Q" if is_big else f"{order}I"
+        self._next = f"{order}Q" if is_big or self._is_long else f"{order}I"
+        self._entry_size = 20 if is_big else 12
+        self._first = struct.unpack_from(self._next, head, 8 if is_big else 4)[0]
+        self.lists: list[tuple[_List, _List]] = []
+
+    def entries(self) -> Iterator[bytes]:
+        waiting, seen = deque([self._first]), set[int]()
+        while waiting and len(seen) < _MOST_DIRECTORIES:
+            at = waiting.popleft()
+            if at == 0 or at in seen:
+                continue
+            seen.add(at)
+            try:
+                yield from self._directory(at, waiting)
+            except struct.error:
+                continue  # cut short: what is no directory has no values
+
+    def tile(self, offsets: _List, counts: _List, share: float) -> bytes:
+        """Return the middle of the tile that lies at a share of 0 to 1 of the list."""
+        index = int(share * min(offsets[1], counts[1]))
+        offset, size = self._number(offsets, index), self._number(counts, index)
+        taken = min(size, _TILE_BYTES)
+        return self._part.read(offset + (size - taken) // 2, taken)
+
+    def _number(self, numbers: _List, index: int) -> int:
+        at, _, size = numbers
+        order = "little" if self._order == "<" else "big"
+        return int.from_bytes(self._part.read_near(at + index * size, size), order)
+
+    def _directory(self, at: int, waiting: deque[int]) -> Iterator[bytes]:
+        part, word = self._part, struct.calcsize(self._word)
+        head = struct.calcsize(self._count)
+        (count,) = struct.unpack(self._count, part.read_near(at, head))
+        tail = struct.calcsize(self._next) + (4 * count if self._is_long else 0)
+        size = count * self._entry_size
+        block = part.read_near(at + head, size + tail)
+        yield block
+        if len(block) < size:
+            return
+        lists: dict[int, _List] = {}
+        for index in range(count):
+            start = index * self._entry_size
+            code, kind, length = struct.unpack_from(
+                f"{self._word[0]}HH{self._word[1]}", block, start
+            )
+            each = _VALUE_SIZES.get(kind, 1)
+            value_at = at + head + start + 4 + word
+            if each * length > word:
+                (value_at,) = struct.unpack_from(self._word, block, start + 4 + word)
+                if self._is_long and len(block) == size + tail:
+                    high = struct.unpack_from(f"{self._order}I", block, size + 8 + 4 * index)[0]
+                    value_at += high << 32
+                is_list = code in _OFFSET_TAGS or code in _OFFSET_TAGS.values()
+                yield from self._value(
+                    value_at, each * length, _LIST_BYTES if is_list else _VALUE_BYTES
+                )
+            lists[code] = (value_at, length, each)
+            if code in _DIRECTORY_TAGS:
+                numbers = range(min(length, _MOST_DIRECTORIES))
+                waiting.extend(self._number(lists[code], number) for number in numbers)
+        for offsets, counts in _OFFSET_TAGS.items():
+            if offsets in lists and counts in lists and lists[offsets][1]:
+                self.lists.append((lists[offsets], lists[counts]))
+        if len(block) >= size + struct.calcsize(self._next):
+            waiting.append(struct.unpack_from(self._next, block, size)[0])
+
+    def _value(self, at: int, size: int, most_bytes: int) -> Iterator[bytes]:
+        if size <= most_bytes:
+            yield self._part.read_near(at, size)
+            return
+        piece = most_bytes // 3
+        for offset in (0, (size - piece) // 2, size - piece):
+            yield self._part.read(at + offset, piece)
