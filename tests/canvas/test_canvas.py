@@ -277,7 +277,7 @@ class SpoiltSource:
     """A grey slide of which one tile cannot be read, whose reads can be held up."""
 
     path = Path("spoilt.svs")
-    info = SlideInfo("test", "test", "spoilt", Optics())
+    info = SlideInfo("test", "test", Optics())
     levels = (Level(1024, 1024, 1.0, 256, 256), Level(256, 256, 4.0, 256, 256))
 
     def __init__(self) -> None:

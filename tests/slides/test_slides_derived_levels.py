@@ -16,7 +16,18 @@ from viewer.geometry import Optics
 from viewer.slides import Level, RgbImage, SlideInfo, TileError, open_slide
 from viewer.slides.byte_lru import ByteLru
 from viewer.slides.derived_levels import DerivedLevels, halved, with_fine_steps
+from viewer.slides.identity import SlideIdentity
 from viewer.slides.level_store import LevelStore
+
+KEY = f"s1-{'a' * 40}"
+
+
+class KnownName(SlideIdentity):
+    """Of a slide that is no file."""
+
+    def __init__(self) -> None:
+        self._key, self._former = KEY, ()
+        self._lock = threading.RLock()
 
 
 class ArraySource:
@@ -24,7 +35,7 @@ class ArraySource:
 
     def __init__(self, *pictures: RgbImage, tile: tuple[int, int] = (64, 48)) -> None:
         self.path = Path("array")
-        self.info = SlideInfo("array", "array", "array-identity", Optics())
+        self.info = SlideInfo("array", "array", Optics(), naming=KnownName())
         width = pictures[0].shape[1]
         self.levels = tuple(
             Level(p.shape[1], p.shape[0], width / p.shape[1], *tile) for p in pictures
@@ -168,7 +179,7 @@ def test_spoilt_files_on_disk_are_made_again() -> None:
     _, first = derived(noise(2600, 2400))
     coarsest = len(first.levels) - 1
     expected = whole(first, coarsest)
-    files = list((cache_folder() / "levels" / "array-identity").iterdir())
+    files = list((cache_folder() / "levels" / KEY).iterdir())
     assert files
     for file in files:
         file.write_bytes(file.read_bytes()[:20])
@@ -201,9 +212,7 @@ def test_lost_tiles_are_not_kept_on_disk() -> None:
     base, source = derived(noise(2600, 2400))
     base.lost.add((0, 0, 0))
     source.read_tile(3, 0, 0)
-    assert (
-        LevelStore(cache_folder() / "levels", "array-identity").get(source.levels[3], 0, 0) is None
-    )
+    assert LevelStore(cache_folder() / "levels", KEY).get(source.levels[3], 0, 0) is None
 
 
 def test_when_all_is_lost_the_tile_is_an_error() -> None:

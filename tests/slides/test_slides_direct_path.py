@@ -266,9 +266,8 @@ def test_a_slide_truncated_while_open(tmp_path: Path, sample_slide: Path) -> Non
     last = source.levels[0].columns - 1, source.levels[0].rows - 1
     source.read_tile(0, *last)
     os.truncate(path, 500_000)
-    with pytest.raises(TileError, match="the file ends before the tile does"):
+    with pytest.raises(TileError, match="was changed on the disk"):
         source.read_tile(0, *last)
-    assert source.read_tile(0, 0, 0).shape == (240, 240, 3)
     source.close()
 
 

@@ -33,8 +33,8 @@ _ANSWERING = textwrap.dedent(
     """
     import os, sys
     from pathlib import Path
-    from viewer.studies.answers import Sheet, keep_answers
-    sheet = Sheet(Path(sys.argv[1]), "reader-1", "identity", "a.svs")
+    from viewer.studies.answers import AnswerFile, keep_answers
+    sheet = AnswerFile(Path(sys.argv[1]), "reader-1", "identity", "a.svs")
     number = 0
     while True:
         text = "x" * 3000

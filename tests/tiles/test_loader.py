@@ -27,7 +27,7 @@ class GatedSource:
     """Tiles of one colour a level; every read waits for the gate."""
 
     path = Path("gated.svs")
-    info = SlideInfo("test", "test", "gated", Optics())
+    info = SlideInfo("test", "test", Optics())
     levels = LEVELS
 
     def __init__(self) -> None:

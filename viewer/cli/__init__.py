@@ -129,6 +129,8 @@ def info(
         fail(str(error))
     try:
         about = _about(source)
+    except SlideError as error:
+        fail(str(error))
     finally:
         source.close()
     if json:

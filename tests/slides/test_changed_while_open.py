@@ -1,0 +1,163 @@
+"""A file that is replaced, overwritten or cut while it is open is never shown under its name."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from viewer.folders import cache_folder
+from viewer.slides import SlideSource, TileError, open_slide
+from viewer.slides.errors import SlideChangedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def gray(value: int, side: int = 1024) -> np.ndarray:
+    return np.full((side, side, 3), value, np.uint8)
+
+
+def tiled(path: Path, value: int) -> None:
+    tifffile.imwrite(path, gray(value), tile=(256, 256), photometric="rgb")
+
+
+def png(path: Path, value: int) -> None:
+    Image.fromarray(gray(value)).save(path, format="PNG")
+
+
+def striped(path: Path, value: int) -> None:
+    tifffile.imwrite(path, gray(value), photometric="rgb", rowsperstrip=16)
+
+
+def replaced(path: Path, write: Callable[[Path, int], None]) -> None:
+    other = path.with_name("other")
+    write(other, 50)
+    other.replace(path)
+
+
+def overwritten(path: Path, write: Callable[[Path, int], None]) -> None:
+    other = path.with_name("other")
+    write(other, 50)
+    with path.open("r+b") as file:
+        file.write(other.read_bytes())
+        file.truncate()
+
+
+def cut(path: Path, write: Callable[[Path, int], None]) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+@pytest.mark.parametrize("change", [replaced, overwritten, cut])
+@pytest.mark.parametrize("write", [tiled, png, striped])
+def test_every_reader_notices_on_the_next_read(
+    tmp_path: Path,
+    write: Callable[[Path, int], None],
+    change: Callable[[Path, Callable[[Path, int], None]], None],
+) -> None:
+    path = tmp_path / "slide.tif"
+    write(path, 200)
+    source = open_slide(path)
+    top = len(source.levels) - 1
+    assert (source.read_tile(0, 0, 0) == 200).all()
+    assert (source.read_tile(top, 0, 0) == 200).all()
+    change(path, write)
+    for place in ((0, 1, 1), (0, 0, 0), (top, 0, 0)):
+        with pytest.raises(SlideChangedError, match=r"slide\.tif was changed on the disk while"):
+            source.read_tile(*place)
+    source.close()
+
+
+@pytest.mark.parametrize("change", [replaced, cut])
+def test_openslide_and_the_direct_path_notice(
+    tmp_path: Path,
+    sample_slide: Path,
+    shared_slide: Callable[[str], Path],
+    change: Callable[[Path, Callable[[Path, int], None]], None],
+) -> None:
+    for name in (sample_slide, shared_slide("slides/test3-DAPI-2-387.ndpi")):
+        path = tmp_path / name.name
+        shutil.copyfile(name, path)
+        source = open_slide(path)
+        source.read_tile(0, 0, 0)
+        change(path, tiled)
+        with pytest.raises(SlideChangedError):
+            source.read_tile(0, 1, 0)
+        for picture in source.info.associated:
+            with pytest.raises(SlideChangedError):
+                source.read_associated(picture)
+        source.close()
+
+
+def test_one_file_of_several_counts(tmp_path: Path, shared_slide: Callable[[str], Path]) -> None:
+    folder = tmp_path / "dicom"
+    shutil.copytree(shared_slide("dicom-folder"), folder)
+    files = sorted(folder.rglob("*.dcm"))
+    source = open_slide(files[0])
+    source.read_tile(0, 0, 0)
+    with files[-1].open("ab") as file:
+        file.write(b"\0")
+    with pytest.raises(SlideChangedError):
+        source.read_tile(0, 0, 0)
+    source.close()
+
+
+def test_a_slide_that_was_moved_while_open_did_not_change(
+    tmp_path: Path, sample_slide: Path
+) -> None:
+    path = tmp_path / "slide.svs"
+    shutil.copyfile(sample_slide, path)
+    source = open_slide(path)
+    expected = source.read_tile(0, 0, 0)
+    path.rename(tmp_path / "moved.svs")
+    np.testing.assert_array_equal(source.read_tile(0, 0, 0), expected)
+    source.close()
+
+
+def test_the_identity_is_never_that_of_the_other_file(tmp_path: Path) -> None:
+    path = tmp_path / "slide.tif"
+    tiled(path, 200)
+    source = open_slide(path)
+    replaced(path, tiled)
+    with pytest.raises(SlideChangedError):
+        _ = source.info.identity
+    source.close()
+
+
+def _overview(source: SlideSource) -> int:
+    top = len(source.levels) - 1
+    return int(source.read_tile(top, 0, 0).mean())
+
+
+def test_slides_that_differ_in_one_tag_share_no_cache(tmp_path: Path) -> None:
+    """Same size, same ends, same smallest level: version 0.1 took them for one slide."""
+    paths = [tmp_path / f"{value}.tif" for value in (200, 50)]
+    for path, value in zip(paths, (200, 50), strict=True):
+        picture = gray(value, 16_384)
+        picture[:300] = picture[-300:] = 128
+        tifffile.imwrite(path, picture, tile=(256, 256), photometric="rgb", compression="zlib")
+    seen = []
+    for path in paths:
+        source = open_slide(path)
+        seen.append(_overview(source))
+        source.close()
+    assert seen[0] - seen[1] > 100
+    assert len(list((cache_folder() / "levels").iterdir())) == 2
+
+
+def test_tiles_made_of_a_changed_file_are_not_kept(tmp_path: Path) -> None:
+    path = tmp_path / "slide.tif"
+    tifffile.imwrite(path, gray(200, 8192), tile=(256, 256), photometric="rgb", compression="zlib")
+    source = open_slide(path)
+    _ = source.info.identity
+    replaced(path, tiled)
+    with pytest.raises(TileError):
+        _overview(source)
+    source.close()
+    assert not list((cache_folder() / "levels").glob("*/*"))

@@ -1,0 +1,176 @@
+"""The content key: found again after a move, and shared by no two files that differ."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import struct
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import tifffile
+
+from viewer.slides import open_slide
+from viewer.slides.former_names import former_names
+from viewer.slides.slide_key import MOST_BYTES, is_slide_key, slide_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def big_slide(path: Path, *, pages: int = 5, description: str = "a slide") -> Path:
+    """More than is read as a whole: uncompressed, so that tiles of other pixels are as long."""
+    rng = np.random.default_rng(3)
+    with tifffile.TiffWriter(path, bigtiff=path.stem.startswith("big")) as out:
+        for page in range(pages):
+            side = 2048 >> page
+            out.write(
+                rng.integers(0, 255, (side, side, 3), np.uint8),
+                tile=(256, 256),
+                photometric="rgb",
+                subfiletype=int(page > 0),
+                description=description if page == 0 else None,
+                resolution=(20_000 + page, 20_000),
+                resolutionunit="CENTIMETER",
+                iccprofile=b"\x07" * 3_000_000 if page == 1 else None,
+                metadata=None,
+            )
+    return path
+
+
+@pytest.mark.parametrize("name", ["classic.tif", "big.tif"])
+def test_any_tag_of_any_directory_counts(tmp_path: Path, name: str) -> None:
+    path = big_slide(tmp_path / name)
+    before = slide_key(path)
+    assert is_slide_key(before)
+    whole = path.read_bytes()
+    keys = {before}
+    with tifffile.TiffFile(path) as tiff:
+        places = [
+            (page.index, tag.code, tag.valueoffset, tag.valuebytecount)
+            for page in tiff.pages
+            for tag in page.aspage().tags
+        ]
+    for _, code, offset, size in places:
+        changed = bytearray(whole)
+        at = offset + (size // 2 if code == 34675 else size - 1)
+        changed[at] ^= 1
+        path.write_bytes(changed)
+        keys.add(slide_key(path))
+    assert len(keys) == len(places) + 1
+
+
+def test_tiles_of_each_level_count(tmp_path: Path) -> None:
+    path = big_slide(tmp_path / "levels.tif")
+    whole = path.read_bytes()
+    with tifffile.TiffFile(path) as tiff:
+        tiles = [
+            (page.aspage().dataoffsets[0], sum(page.aspage().databytecounts)) for page in tiff.pages
+        ]
+    keys = {slide_key(path)}
+    for start, size in tiles:
+        changed = bytearray(whole)
+        changed[start : start + size] = bytes(255 - byte for byte in whole[start : start + size])
+        path.write_bytes(changed)
+        keys.add(slide_key(path))
+    assert len(keys) == len(tiles) + 1
+
+
+def test_moved_renamed_and_copied_slides_keep_their_key(tmp_path: Path, sample_slide: Path) -> None:
+    copy = tmp_path / "in" / "S-12 Ä.svs"
+    copy.parent.mkdir()
+    shutil.copyfile(sample_slide, copy)
+    os.utime(copy, (1, 1))
+    assert slide_key(copy) == slide_key(sample_slide)
+    big = big_slide(tmp_path / "a.tif")
+    key = slide_key(big)
+    assert slide_key(big.rename(tmp_path / "in" / "b.tif")) == key
+
+
+def test_it_reads_little_and_is_quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = big_slide(tmp_path / "a.tif")
+    read, taken = os.read, []
+
+    def counted(fd: int, size: int) -> bytes:
+        data = read(fd, size)
+        taken.append(len(data))
+        return data
+
+    monkeypatch.setattr(os, "read", counted)
+    times_s = []
+    for _ in range(5):
+        started_s = time.process_time()
+        slide_key(path)
+        times_s.append(time.process_time() - started_s)
+    assert sum(taken) <= 5 * MOST_BYTES
+    assert min(times_s) < 0.02  # 10 ms, on a machine that does nothing else
+
+
+def test_a_slide_of_several_files_is_all_of_them(
+    tmp_path: Path, shared_slide: Callable[[str], Path]
+) -> None:
+    source = shared_slide("dicom-folder")
+    folder = tmp_path / "dicom"
+    shutil.copytree(source, folder)
+    files = sorted(path for path in folder.rglob("*.dcm"))
+    key = slide_key(files[0])
+    assert {slide_key(path) for path in files} == {key}
+    renamed = files[0].rename(files[0].with_name("zz.dcm"))
+    assert slide_key(renamed) == key
+    files[-1].unlink()
+    assert slide_key(renamed) != key
+
+
+def mirax(folder: Path, name: str) -> Path:
+    """What matters of a MIRAX slide here: its files."""
+    data = folder / name
+    data.mkdir(parents=True)
+    (data / "Slidedat.ini").write_text("[GENERAL]\nSLIDE_ID = 1\n")
+    for number in range(3):
+        (data / f"Data{number:04}.dat").write_bytes(bytes([number]) * 2_000_000)
+    path = folder / f"{name}.mrxs"
+    path.write_bytes(b"\xff\xd8 a small picture")
+    return path
+
+
+def test_mirax_is_its_folder_and_not_its_name(tmp_path: Path) -> None:
+    path = mirax(tmp_path / "one", "A")
+    key = slide_key(path)
+    assert slide_key(mirax(tmp_path / "two", "B")) == key
+    with (path.with_suffix("") / "Data0001.dat").open("r+b") as file:
+        file.write(struct.pack("<I", 99))
+    assert slide_key(path) != key
+
+
+def test_what_is_no_tiff_or_a_torn_one_has_a_key(tmp_path: Path) -> None:
+    noise = np.random.default_rng(1).integers(0, 255, 5_000_000, np.uint8).tobytes()
+    keys = set()
+    heads = (
+        b"",
+        b"II*\0\x08\0\0\0\xff\xff",
+        b"MM\0+\0\x08" + b"\xff" * 20,
+        b"II*\0\xff\xff\xff\x7f",
+    )
+    for number, head in enumerate(heads):
+        path = tmp_path / f"{number}.bin"
+        path.write_bytes(head + noise)
+        keys.add(slide_key(path))
+    path = big_slide(tmp_path / "torn.tif")
+    path.write_bytes(path.read_bytes()[:4_000_000])
+    keys.add(slide_key(path))
+    assert len(keys) == 5
+
+
+def test_former_names_are_those_of_version_0_1(
+    tmp_path: Path, sample_slide: Path, shared_slide: Callable[[str], Path]
+) -> None:
+    # OpenSlide's quickhash, without OpenSlide.
+    quickhash = open_slide(sample_slide).info.properties["openslide.quickhash-1"]
+    assert quickhash in former_names(sample_slide, {})
+    openslide = pytest.importorskip("openslide")
+    boxes = shared_slide("slides/boxes.tiff")
+    with openslide.OpenSlide(boxes) as slide:
+        assert slide.properties["openslide.quickhash-1"] in former_names(boxes, {})
