@@ -1,0 +1,49 @@
+"""Models on slides for scripts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from viewer.geometry import Box
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from viewer.inference.running import ModelRun
+
+
+def run_model(
+    model: str | PathLike[str],
+    slide: str | PathLike[str],
+    box: Box | tuple[float, float, float, float] | None = None,
+    mpp_um: float | None = None,
+    device: str = "auto",
+) -> ModelRun:
+    """Run a model over a slide and keep its results as the window does.
+
+    Parameters
+    ----------
+    model
+        A name such as "nuclei", or a folder that holds a model.
+    box
+        x0, y0, x1, y1 in level-0 pixels; None takes the whole slide.
+    mpp_um
+        Micrometers per level-0 pixel, where the slide does not say.
+    device
+        "auto", "cpu", "cuda" or "mps".
+
+    Returns
+    -------
+    The run; `objects()` holds outlines and measurements of models that find objects.
+
+    Raises
+    ------
+    CoverslipError
+        There is no such model or slide, or the run cannot go on.
+    """
+    from viewer.inference import running
+    from viewer.inference.model_library import find_model
+
+    area = None if box is None else box if isinstance(box, Box) else Box(*box)
+    return running.run_model(Path(slide), find_model(str(model)), area, mpp_um, device)

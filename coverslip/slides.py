@@ -1,0 +1,133 @@
+"""Slides for scripts: open one, read its tiles, read a region at a µm/px."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import viewer.slides
+from viewer.errors import CoverslipError
+from viewer.geometry import Box
+from viewer.slides import region
+from viewer.slides.calibration import remembered_mpp_um
+
+if TYPE_CHECKING:
+    from os import PathLike
+    from types import TracebackType
+
+    from viewer.slides import Level, RgbImage, SlideInfo, SlideSource
+
+
+class Slide:
+    """An open slide, to be used in a `with` statement or closed by hand.
+
+    Tiles can be read from any thread. `source` is what the packages under `viewer` take.
+    """
+
+    def __init__(self, source: SlideSource) -> None:
+        self.source = source
+
+    @property
+    def path(self) -> Path:
+        """The file or folder that was opened."""
+        return self.source.path
+
+    @property
+    def info(self) -> SlideInfo:
+        """What the slide says of itself; `info.optics.mpp_um` is an (x, y) pair or None."""
+        return self.source.info
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """The resolutions, from the finest (level 0) to the coarsest."""
+        return self.source.levels
+
+    def read_tile(self, level: int, column: int, row: int) -> RgbImage:
+        """Return a tile as displayed, whatever the file holds: uint8 (height, width, 3).
+
+        Tiles at the right and lower edge are cut to the image.
+
+        Raises
+        ------
+        CoverslipError
+            The slide has no such tile, or it cannot be read.
+        """
+        if not 0 <= level < len(self.levels):
+            raise CoverslipError(f"There is no level {level}: the slide has {len(self.levels)}.")
+        grid = self.levels[level]
+        if not (0 <= column < grid.columns and 0 <= row < grid.rows):
+            raise CoverslipError(
+                f"There is no tile ({column}, {row}): level {level} has {grid.columns} columns "
+                f"and {grid.rows} rows."
+            )
+        return self.source.read_tile(level, column, row)
+
+    def close(self) -> None:
+        """Close the files and the reader of the slide."""
+        self.source.close()
+
+    def __enter__(self) -> Slide:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_slide(path: str | PathLike[str]) -> Slide:
+    """Open a slide or a picture.
+
+    Raises
+    ------
+    CoverslipError
+        It cannot be opened; the reason is one sentence.
+    """
+    return Slide(viewer.slides.open_slide(Path(path)))
+
+
+def read_region(
+    slide: Slide, box: Box | tuple[float, float, float, float], mpp_um: float | None = None
+) -> RgbImage:
+    """Read a part of a slide at any scale.
+
+    Parameters
+    ----------
+    box
+        x0, y0, x1, y1 in level-0 pixels.
+    mpp_um
+        Micrometers per pixel of the result; None reads level-0 pixels as they are.
+
+    Returns
+    -------
+    uint8 (height, width, 3); what lies beyond the slide is filled as models see it.
+
+    Raises
+    ------
+    CoverslipError
+        The pixel size is unknown, the box is empty, or a tile cannot be read.
+    """
+    wanted = box if isinstance(box, Box) else Box(*box)
+    if not (wanted.width > 0 and wanted.height > 0):
+        raise CoverslipError("The box is empty: give x0 < x1 and y0 < y1 in level-0 pixels.")
+    scale_x, scale_y = _scale(slide, mpp_um)
+    width_px = max(1, round(wanted.width * scale_x))
+    height_px = max(1, round(wanted.height * scale_y))
+    return region.read_region(slide.source, wanted, width_px, height_px)
+
+
+def _scale(slide: Slide, mpp_um: float | None) -> tuple[float, float]:
+    """Return pixels of the result per level-0 pixel, across and down."""
+    if mpp_um is None:
+        return 1.0, 1.0
+    if not mpp_um > 0:
+        raise CoverslipError("mpp_um is micrometers per pixel: give a number above 0.")
+    own_um = slide.info.optics.mpp_um or remembered_mpp_um(slide.info.identity)
+    if own_um is None:
+        raise CoverslipError(
+            f"The pixel size of {slide.path.name} is unknown: leave out mpp_um to read pixels."
+        )
+    return own_um[0] / mpp_um, own_um[1] / mpp_um
