@@ -99,6 +99,14 @@ install_system_packages() {
     rm -f "$log"
 }
 
+# A screen for the tests that start the window on one; they are skipped where it is absent.
+install_test_screen() {
+    command -v Xvfb >/dev/null || ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ] ||
+        { apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
+            apt-get -qq install -y --no-install-recommends xvfb; } >/dev/null 2>&1 ||
+        say "Without Xvfb the tests of the window on a screen are skipped."
+}
+
 make_venv() {
     python=$(find_python)
     if [ -z "$python" ]; then
@@ -141,4 +149,5 @@ install_python_packages && packages_work || {
     make_venv
     install_python_packages
 }
+case $extras in *dev*) install_test_screen ;; esac
 echo "$now" >"$stamp"

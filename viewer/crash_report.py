@@ -36,15 +36,25 @@ def crash_report(
 
     Slides and folders are named after patients at times: their names are left out.
     """
-    lines = [
+    return _report([*traceback.format_exception(kind, error, trace), *_log_lines()])
+
+
+def native_crash_report(trace: str) -> str:
+    """Return the report of a crash in a library, whose stacks `faulthandler` wrote as `trace`."""
+    return _report([*trace.splitlines(), *_log_lines()])
+
+
+def _log_lines() -> list[str]:
+    return ["Newest log lines:", *last_lines(_LOG_LINES)]
+
+
+def _report(lines: list[str]) -> str:
+    head = [
         f"Coverslip {__version__}, Python {sys.version.split()[0]}, {platform.platform()}",
         ", ".join(f"{name} {_version(name)}" for name in _LIBRARIES),
         "",
-        *traceback.format_exception(kind, error, trace),
-        "Newest log lines:",
-        *last_lines(_LOG_LINES),
     ]
-    text = "\n".join(line.rstrip("\n") for line in lines)
+    text = "\n".join(line.rstrip("\n") for line in [*head, *lines])
     return "\n".join(_without_names(line) for line in text.split("\n"))
 
 

@@ -108,11 +108,15 @@ def open_window(
     slides: Annotated[
         list[Path] | None, typer.Argument(help="Slides, or a folder of them.")
     ] = None,
+    reset_window: Annotated[
+        bool,
+        typer.Option("--reset-window", help="Start with the default window size and panels."),
+    ] = False,
 ) -> None:
     """Open the window, with slides or with a folder of slides as a tray."""
     from viewer.ui.application import run
 
-    raise typer.Exit(run(slides or []))
+    raise typer.Exit(run(slides or [], reset_window=reset_window))
 
 
 @app.command()

@@ -13,22 +13,31 @@ from PySide6.QtWidgets import QApplication
 
 from viewer.folders import config_folder
 from viewer.settings import load_settings
+from viewer.start_guard import StartGuard
 from viewer.tiles.cache import TileCache
 from viewer.ui.collector import Collector
 from viewer.ui.crash_dialog import CrashWatch
 from viewer.ui.main_window import MainWindow
 from viewer.ui.theme import apply_theme, theme_named
+from viewer.ui.window_state import forget_window_state, when_drawn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _PATIENCE_S = 30.0
+_NOT_DRAWN = "The last start showed no window, so this one has the default size and panels."
 _PICTURE_SIZE_PX = (1280, 800)
 WINDOW_PICTURE = Path("coverslip-window.png")
 
 
-def run(paths: list[Path]) -> int:
-    """Opens the window with slides or folders; gives the exit code when it is closed."""
+def run(paths: list[Path], *, reset_window: bool = False) -> int:
+    """Open the window with slides or folders; return the exit code when it is closed.
+
+    Parameters
+    ----------
+    reset_window
+        Forget the place, size and panels of the last time.
+    """
     has_display = _has_display()
     if not has_display:
         os.environ["QT_QPA_PLATFORM"] = "offscreen"
@@ -38,20 +47,35 @@ def run(paths: list[Path]) -> int:
     apply_theme(application, theme_named(settings.theme))
     watch = CrashWatch()
     watch.install()
+    guard = StartGuard(os.getpid())
+    crash_trace = guard.take_trace()
+    guard.keep_traces()
+    last_start_drew = guard.begin()
+    if reset_window or not last_start_drew:
+        forget_window_state()
     window = MainWindow(settings, TileCache(settings.cache_limit_bytes()))
     outcomes: list[object] = []
     pane = window.panes.active
     pane.opened.connect(outcomes.append)
     pane.failed.connect(lambda path, _sentence: outcomes.append(path))
+    when_drawn(window, guard.drawn)
     window.show()
+    if not last_start_drew:
+        window.say(_NOT_DRAWN)
+    if crash_trace:
+        watch.show_trace(crash_trace)
     Collector(lambda: any(each.canvas.is_moving for each in window.panes.panes), window)
     window.open_paths(paths)
     try:
         if has_display:
-            return application.exec()
-        return _paint_window(window, lambda: not paths or bool(outcomes))
+            code = application.exec()
+        else:
+            code = _paint_window(window, lambda: not paths or bool(outcomes))
+        guard.drawn()
+        return code
     finally:
         window.close()
+        guard.end()
         watch.remove()
 
 

@@ -19,25 +19,30 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.crash_report import crash_report
+from viewer.crash_report import crash_report, native_crash_report
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+_UNEXPECTED = (
+    "Coverslip met an error it did not expect. You can go on working; if it happens "
+    "again, copy this report and send it to us. The names of slides are left out of it."
+)
+_CRASHED = (
+    "Coverslip crashed the last time. What you drew and recorded is saved up to that moment. "
+    "If it happens again, copy this report and send it to us. "
+    "The names of slides are left out of it."
+)
 _log = logging.getLogger(__name__)
 
 
 class CrashDialog(QDialog):
     """Shows the report of one failure, and of those that follow while it is open."""
 
-    def __init__(self, report: str, parent: QWidget | None = None) -> None:
+    def __init__(self, sentence_text: str, report: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Something went wrong")
-        sentence = QLabel(
-            "Coverslip met an error it did not expect. You can go on working; if it happens "
-            "again, copy this report and send it to us. The names of slides are left out of it.",
-            self,
-        )
+        sentence = QLabel(sentence_text, self)
         sentence.setWordWrap(True)
         self.report = QPlainTextEdit(report, self)
         self.report.setAccessibleName("Error report")
@@ -64,7 +69,7 @@ class CrashWatch(QObject):
     `install` and `remove` set and restore `sys.excepthook` and `threading.excepthook`.
     """
 
-    _caught = Signal(str)
+    _caught = Signal(str, str)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -76,6 +81,10 @@ class CrashWatch(QObject):
         sys.excepthook = self._on_exception
         threading.excepthook = self._on_thread_exception
 
+    def show_trace(self, trace: str) -> None:
+        """Offer the trace of a native crash of the last time, once the window is up."""
+        self._caught.emit(_CRASHED, native_crash_report(trace))
+
     def remove(self) -> None:
         sys.excepthook, threading.excepthook = self._before
 
@@ -86,17 +95,17 @@ class CrashWatch(QObject):
             QGuiApplication.quit()
             return
         _log.critical("unexpected error", exc_info=(kind, error, trace))
-        self._caught.emit(crash_report(kind, error, trace))
+        self._caught.emit(_UNEXPECTED, crash_report(kind, error, trace))
 
     def _on_thread_exception(self, args: threading.ExceptHookArgs) -> None:
         if args.exc_value is not None and args.exc_type is not SystemExit:
             self._on_exception(args.exc_type, args.exc_value, args.exc_traceback)
 
-    def _show(self, report: str) -> None:
+    def _show(self, sentence: str, report: str) -> None:
         if self.dialog is not None:
             self.dialog.report.appendPlainText(f"\n{'-' * 40}\n{report}")
             return
-        dialog = CrashDialog(report, QApplication.activeWindow())
+        dialog = CrashDialog(sentence, report, QApplication.activeWindow())
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.finished.connect(self._on_closed)
         self.dialog = dialog

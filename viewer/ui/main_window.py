@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
-from PySide6.QtCore import QByteArray, QEvent, QSettings, Qt
+from PySide6.QtCore import QEvent, Qt
 from PySide6.QtWidgets import (
     QApplication,
     QMainWindow,
@@ -50,6 +50,7 @@ from viewer.ui.theme import DARK, apply_theme, theme_named
 from viewer.ui.tray_dock import TrayDock
 from viewer.ui.view_commands import ViewCommands
 from viewer.ui.widgets import NoticeBar
+from viewer.ui.window_state import restore_window_state, save_window_state
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,8 +63,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _TITLE = "Coverslip"
-_STATE_VERSION = 2
-_FIRST_SIZE = (1280, 820)
 
 
 class MainWindow(QMainWindow):
@@ -221,7 +220,7 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         """Keeps the window's state, frees the slides and ends all threads."""
         steps = (
-            self._keep_state,
+            lambda: save_window_state(self),
             self.annotations.shut_down,
             self.toolbox.shut_down,
             self.projects.shut_down,
@@ -470,22 +469,11 @@ class MainWindow(QMainWindow):
         else:
             self.showNormal()
 
-    def _keep_state(self) -> None:
-        state = _window_state()
-        state.setValue("geometry", self.saveGeometry())
-        state.setValue("docks", self.saveState(_STATE_VERSION))
-        state.sync()
-
     def _restore_state(self) -> None:
-        """The place and docks of the last time; a spoilt file gives the defaults."""
-        self.resize(*_FIRST_SIZE)
-        state = _window_state()
-        geometry, docks = state.value("geometry"), state.value("docks")
-        if isinstance(geometry, QByteArray):
-            self.restoreGeometry(geometry)
-        if isinstance(docks, QByteArray):
-            self.restoreState(docks, _STATE_VERSION)
+        closed = restore_window_state(self)
         self._docks.check(self.commands)
+        if closed:
+            self.say(f"Closed for want of room on this screen: {', '.join(closed)}.")
 
 
 def _kind(path: Path) -> str:
@@ -497,10 +485,6 @@ def _kind(path: Path) -> str:
             return "annotations"
         return "model" if suffix == ".zip" else "results" if suffix in RESULT_SUFFIXES else "slide"
     return "model" if (path / MODEL_FILE).is_file() else "folder"
-
-
-def _window_state() -> QSettings:
-    return QSettings(str(config_folder() / "window.ini"), QSettings.Format.IniFormat)
 
 
 def _dropped_paths(event: QDropEvent) -> list[Path]:

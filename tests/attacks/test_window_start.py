@@ -1,0 +1,220 @@
+"""A start always ends in a window that rests, whatever the last one left; on a screen of X11."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+from PySide6.QtWidgets import QPlainTextEdit
+from pytestqt.qtbot import QtBot
+
+from viewer.folders import config_folder, log_folder
+from viewer.start_guard import LAST_CRASH, StartGuard
+from viewer.ui.crash_dialog import CrashDialog, CrashWatch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+WINDOW_PROCESS = Path(__file__).with_name("window_process.py")
+START_S = 60.0
+REST_S = 1.5
+ALL_PANELS = [
+    "panels.tray",
+    "panels.display",
+    "panels.annotations",
+    "panels.questions",
+    "panels.sessions",
+    "panels.replay",
+]
+
+needs_screen = pytest.mark.skipif(
+    shutil.which("Xvfb") is None, reason="Xvfb is not here: install xvfb to test on a screen"
+)
+
+
+@contextmanager
+def screen(width_px: int, height_px: int) -> Iterator[dict[str, str]]:
+    """Start an X server of this size; give the environment of programs on it."""
+    reading, writing = os.pipe()
+    server = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(writing), "-screen", "0", f"{width_px}x{height_px}x24"],
+        pass_fds=[writing],
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(writing)
+    try:
+        with open(reading) as number:
+            display = number.readline().strip()
+        assert display
+        yield {**os.environ, "DISPLAY": f":{display}", "QT_QPA_PLATFORM": "xcb"}
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def use_window(screen_size: tuple[int, int], *steps: str) -> str:
+    """Start the window, do these steps and close it; return what it printed."""
+    with screen(*screen_size) as environment:
+        done = subprocess.run(
+            [sys.executable, WINDOW_PROCESS, *steps, "close"],
+            env=environment,
+            cwd=REPOSITORY,
+            timeout=START_S,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    return done.stdout
+
+
+@contextmanager
+def started(screen_size: tuple[int, int], *arguments: str) -> Iterator[psutil.Process]:
+    """Start `coverslip` as a user does, until it has drawn its window."""
+    with screen(*screen_size) as environment:
+        command = [sys.executable, "app.py", *arguments]
+        with subprocess.Popen(command, env=environment, cwd=REPOSITORY) as process:
+            try:
+                wait_for_window(process)
+                yield psutil.Process(process.pid)
+            finally:
+                process.kill()
+
+
+def wait_for_window(process: subprocess.Popen[bytes]) -> None:
+    starting = config_folder() / "starting"
+    until_s = time.monotonic() + START_S
+    while not starting.exists() or starting.read_text() != str(process.pid):
+        assert time.monotonic() < until_s, "the start was never noted"
+        assert process.poll() is None
+        time.sleep(0.05)
+    while starting.exists():
+        assert time.monotonic() < until_s, "no window was drawn"
+        assert process.poll() is None
+        time.sleep(0.05)
+
+
+def assert_rests(process: psutil.Process) -> None:
+    before = sum(process.cpu_times()[:2])
+    time.sleep(REST_S)
+    assert sum(process.cpu_times()[:2]) - before < REST_S / 2
+
+
+def sizes_px(printed: str) -> dict[str, tuple[int, int]]:
+    parts = [line.split("|") for line in printed.splitlines()]
+    return {title: (int(width), int(height)) for title, width, height in parts}
+
+
+@needs_screen
+@pytest.mark.parametrize(
+    ("smaller", "filling", "panels"),
+    [
+        ((1366, 768), "maximize", ["panels.overlays"]),
+        ((1366, 768), "full_screen", ALL_PANELS),
+        ((800, 600), "maximize", ALL_PANELS),
+    ],
+)
+def test_a_filled_window_starts_on_a_smaller_screen(
+    smaller: tuple[int, int], filling: str, panels: list[str]
+) -> None:
+    use_window((1600, 1000), filling, *panels)
+    with started(smaller) as process:
+        assert_rests(process)
+
+
+@needs_screen
+def test_the_first_window_fits_the_screen() -> None:
+    x, y, width, height = map(int, use_window((1366, 768), "geometry").split())
+    assert x >= 0
+    assert y >= 24, "a title bar has no room"
+    assert x + width <= 1366
+    assert y + height <= 768
+
+
+@needs_screen
+def test_the_panels_come_back_at_their_size_on_the_same_screen() -> None:
+    panels = ["panels.overlays", "panels.sessions", "panels.tray"]
+    before = sizes_px(use_window((1600, 1000), "maximize", *panels, "sizes"))
+    assert len(before) == len(panels)
+    after = sizes_px(use_window((1600, 1000), "sizes"))
+    assert after.keys() == before.keys()
+    for title, (width_px, height_px) in before.items():
+        assert after[title][0] == width_px
+        # Without a window manager the window leaves room for a frame.
+        assert abs(after[title][1] - height_px) <= 40
+
+
+@needs_screen
+def test_after_a_start_without_a_window_the_next_has_the_default() -> None:
+    use_window((1600, 1000), "panels.overlays")
+    state = config_folder() / "window.ini"
+    assert state.exists()
+    with screen(1366, 768) as environment:
+        process = subprocess.Popen([sys.executable, "app.py"], env=environment, cwd=REPOSITORY)
+        while not (config_folder() / "starting").exists():
+            time.sleep(0.01)
+        process.kill()  # before it draws, as a user does who waits in vain
+        process.wait()
+    with started((1366, 768)):
+        assert not state.exists()
+    use_window((1366, 768), "geometry")
+    assert state.exists()
+
+
+@needs_screen
+def test_reset_window_forgets_the_saved_state(sample_slide: Path) -> None:
+    use_window((1600, 1000), "maximize", *ALL_PANELS)
+    with started((1366, 768), str(sample_slide), "--reset-window"):
+        assert not (config_folder() / "window.ini").exists()
+
+
+@needs_screen
+def test_a_native_crash_leaves_a_trace(qtbot: QtBot) -> None:
+    with started((1366, 768)) as process:
+        process.send_signal(signal.SIGSEGV)
+        process.wait(START_S)
+    guard = StartGuard(os.getpid())
+    trace = guard.take_trace()
+    assert "Segmentation fault" in trace
+    assert "application.py" in trace
+    assert (log_folder() / LAST_CRASH).read_text() == trace
+    assert guard.take_trace() == "", "it is offered once"
+    watch = CrashWatch()
+    watch.show_trace(trace)
+    qtbot.waitUntil(lambda: watch.dialog is not None)
+    assert isinstance(watch.dialog, CrashDialog)
+    report = watch.dialog.findChild(QPlainTextEdit)
+    assert report is not None
+    assert "Segmentation fault" in report.toPlainText()
+    assert str(REPOSITORY) not in report.toPlainText(), "folders of the user stay out of it"
+    watch.dialog.reject()
+
+
+def test_a_start_that_ends_well_leaves_nothing() -> None:
+    guard = StartGuard(os.getpid())
+    assert guard.begin()
+    guard.drawn()
+    assert guard.begin()
+    guard.drawn()
+    assert list(config_folder().iterdir()) == []
+
+
+def test_another_window_that_is_starting_is_no_failure() -> None:
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        assert StartGuard(other.pid).begin()
+        assert StartGuard(os.getpid()).begin()
+        StartGuard(other.pid).begin()
+    finally:
+        other.kill()
+        other.wait()
+    assert not StartGuard(os.getpid()).begin(), "the other ended without a window"
