@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 import psutil
 
+from viewer.atomic_write import atomic_write_bytes
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -208,13 +210,8 @@ def save_settings(settings: Settings, folder: Path) -> None:
         The folder cannot be written.
     """
     path = folder / _FILE
-    partial = path.with_suffix(".part")
     told = _unknown_keys(path) | msgspec.to_builtins(settings)
-    with partial.open("wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(told), indent=2))
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    atomic_write_bytes(path, msgspec.json.format(msgspec.json.encode(told), indent=2))
 
 
 def _unknown_keys(path: Path) -> dict[str, object]:

@@ -10,8 +10,8 @@ import msgspec
 from msgspec import Meta
 
 from viewer.agents.errors import AgentError
+from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import config_folder
-from viewer.whole_file import whole_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,8 +125,7 @@ def load_endpoint() -> Endpoint:
 
 def save_endpoint(endpoint: Endpoint) -> None:
     """Keeps it in the settings; the key is no part of it. Raises OSError."""
-    with whole_file(_path()) as part:
-        part.write_bytes(msgspec.json.format(msgspec.json.encode(endpoint), indent=2))
+    atomic_write_bytes(_path(), msgspec.json.format(msgspec.json.encode(endpoint), indent=2))
 
 
 def _path() -> Path:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from viewer.whole_file import whole_file
+from viewer.atomic_write import atomic_write_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,8 +89,7 @@ class ExchangeLog:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = folder / f"{picture.sha256}.jpg"
         if not path.exists():
-            with whole_file(path) as part:
-                part.write_bytes(picture.jpeg)
+            atomic_write_bytes(path, picture.jpeg)
         return f"{PICTURES_FOLDER}/{path.name}"
 
 

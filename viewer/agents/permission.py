@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.agents.errors import NotPermittedError
+from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
-from viewer.whole_file import whole_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,8 +74,7 @@ class PermissionBook:
         return [each for each in self.all() if (each.study, each.host) != (than.study, than.host)]
 
     def _save(self, permissions: list[Permission]) -> None:
-        with whole_file(self._path) as part:
-            part.write_bytes(msgspec.json.encode(permissions))
+        atomic_write_bytes(self._path, msgspec.json.encode(permissions))
 
 
 def check_permitted(endpoint: Endpoint, study: str, permission: Permission | None) -> None:

@@ -12,11 +12,11 @@ from viewer.agents.loop import MOST_STEPS, AgentRun
 from viewer.agents.report_draft import DRAFT
 from viewer.agents.slide_models import SlideModels
 from viewer.agents.slide_tools import SlideTools
+from viewer.atomic_write import atomic_write_bytes
 from viewer.geometry import Optics
 from viewer.overlays.files.marks_file import load_marks
 from viewer.slides import open_slide
 from viewer.slides.calibration import remembered_mpp_um
-from viewer.whole_file import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -144,8 +144,7 @@ def findings_record(reading: SlideReading, spending: Spending | None, model: str
 
 def write_text(path: Path, text: str) -> None:
     """Writes a file whole or not at all. Raises OSError."""
-    with whole_file(path) as part:
-        part.write_text(text, encoding="utf-8")
+    atomic_write_bytes(path, text.encode())
 
 
 def write_findings(

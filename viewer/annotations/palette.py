@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.annotations.annotation import NO_COLOUR, AnnotationClass
+from viewer.atomic_write import atomic_write_bytes
 from viewer.errors import CoverslipError
-from viewer.whole_file import whole_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,9 +95,8 @@ def read_palette(path: Path) -> Palette:
 
 def write_palette(path: Path, palette: Palette) -> None:
     """Raises OSError; a file that was there is left as it was."""
-    with whole_file(path) as part:
-        text = msgspec.json.encode({"version": 1, "classes": palette})
-        part.write_bytes(msgspec.json.format(text, indent=2))
+    text = msgspec.json.encode({"version": 1, "classes": palette})
+    atomic_write_bytes(path, msgspec.json.format(text, indent=2))
 
 
 def _taken(told: _Told) -> PaletteClass:

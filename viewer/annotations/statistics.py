@@ -10,7 +10,7 @@ import numpy as np
 import shapely
 
 from viewer.annotations.annotation import NO_COLOUR
-from viewer.whole_file import whole_file
+from viewer.atomic_write import atomic_write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -53,7 +53,7 @@ def class_figures(annotations: Iterable[Annotation]) -> list[ClassFigures]:
 
 def write_statistics(path: Path, figures: Sequence[ClassFigures], mpp_um: float | None) -> None:
     """Writes a CSV with a row a class. Raises OSError; a file that was there is left as it was."""
-    with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write_text(path) as file:
         writer = csv.writer(file)
         writer.writerow(columns(mpp_um))
         writer.writerows(cells(each, mpp_um) for each in figures)

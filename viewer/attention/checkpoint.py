@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
-from viewer.whole_file import whole_file
+from viewer.atomic_write import atomic_write_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,10 +55,8 @@ def save_checkpoint(
         "best_epoch": str(checkpoint.best_epoch),
         "best_loss": repr(checkpoint.best_loss),
     }
-    with whole_file(folder / _FILE) as part:
-        save_file(
-            {name: value.contiguous().clone() for name, value in tensors.items()}, part, about
-        )
+    whole = {name: value.contiguous().clone() for name, value in tensors.items()}
+    atomic_write_bytes(folder / _FILE, save(whole, about))
 
 
 def load_checkpoint(

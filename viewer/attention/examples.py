@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
+from viewer.atomic_write import atomic_write_bytes
 from viewer.attention.patches import embedded_cells
 from viewer.attention.readings import shares_of
 from viewer.slides.slide_key import file_name_of
-from viewer.whole_file import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,8 +89,7 @@ def example_of(
                 for variant in range(variants)
             ]
         )
-        with whole_file(path) as part:
-            save_file({"cells": cells}, part)
+        atomic_write_bytes(path, save({"cells": cells}))
     boxes = [
         (each.band, each.box.width * slide.mpp_um, each.box.height * slide.mpp_um)
         for reading in slide.readings

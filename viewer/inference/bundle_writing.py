@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from safetensors.torch import save_file
+from safetensors.torch import save
 
+from viewer.atomic_write import atomic_write_bytes
 from viewer.inference.bundle import MODEL_FILE, ModelDescription, file_sha256, load_bundle
-from viewer.whole_file import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,12 +33,10 @@ def write_bundle(
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / WEIGHTS
-    with whole_file(path) as part:
-        save_file({name: value.contiguous() for name, value in weights.items()}, part)
+    atomic_write_bytes(path, save({n: value.contiguous() for n, value in weights.items()}))
     told = {"format": "safetensors", "weights": WEIGHTS, "sha256": file_sha256(path), **about}
     data = msgspec.json.format(
         msgspec.json.encode(msgspec.convert(told, ModelDescription)), indent=2
     )
-    with whole_file(folder / MODEL_FILE) as part:
-        part.write_bytes(data + b"\n")
+    atomic_write_bytes(folder / MODEL_FILE, data + b"\n")
     return load_bundle(folder)

@@ -79,8 +79,11 @@ class Library:
         Raises
         ------
         SessionError
-            There is none, or several begin so.
+            There is none, or several begin so; an empty name, as that of a variable that is not
+            set, is that of none.
         """
+        if not name.strip():
+            raise SessionError("The name of a session is empty: give its id.")
         path = Path(name)
         if (path / HEADER_FILE).is_file():
             return path

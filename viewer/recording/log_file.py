@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
+from viewer.atomic_write import atomic_write_bytes
 from viewer.recording.session import EVENTS_FILE, SessionHeader, write_header
 
 if TYPE_CHECKING:
@@ -127,16 +128,8 @@ class LogFile:
         self._lock.release()
         self._lock.acquire(timeout=0)
         write_header(folder, self._header)
-        partial = self._path.with_suffix(".part")
-        fd = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
-        try:
-            _write_all(fd, content, self._write)
-            os.fsync(fd)
-            partial.replace(self._path)
-        except OSError:
-            os.close(fd)
-            raise
-        self._take_fd(fd)
+        atomic_write_bytes(self._path, content, mode=0o600)
+        self._take_fd(os.open(self._path, os.O_RDWR))
 
     def _take_fd(self, fd: int) -> None:
         if self._fd is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from viewer.atomic_write import atomic_write_bytes
 from viewer.errors import CoverslipError
 from viewer.geometry import Optics, Size
 from viewer.recording.events import SCHEMA_VERSION
@@ -144,14 +145,8 @@ def write_header(folder: Path, header: SessionHeader) -> None:
     OSError
         The folder cannot be written.
     """
-    partial = folder / (HEADER_FILE + ".part")
     data = msgspec.json.format(msgspec.json.encode(header), indent=2)
-    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(folder / HEADER_FILE)
+    atomic_write_bytes(folder / HEADER_FILE, data, mode=0o600)
 
 
 def read_header(folder: Path) -> SessionHeader:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
 from viewer.slides.slide_key import file_name_of
-from viewer.whole_file import whole_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,8 +69,7 @@ def remember_mpp_um(identity: str, mpp_um: tuple[float, float]) -> None:
         raise ValueError(f"{mpp_um} um is no pixel size")
     path = _path(identity)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as part:
-        part.write_bytes(msgspec.json.encode(_PixelSize(identity, x_um, y_um)))
+    atomic_write_bytes(path, msgspec.json.encode(_PixelSize(identity, x_um, y_um)))
 
 
 def forget(identity: str) -> None:

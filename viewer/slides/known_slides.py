@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
 from viewer.slides.errors import SlideError
 from viewer.slides.former_names import former_file_name
@@ -16,7 +16,6 @@ from viewer.slides.identity import former_names_of
 from viewer.slides.opener import open_slide
 from viewer.slides.slide_key import file_name_of
 from viewer.slides.tray import slides_in
-from viewer.whole_file import whole_file
 
 if TYPE_CHECKING:
     from viewer.slides.source import SlideSource
@@ -44,10 +43,8 @@ def remember(identity: str, path: Path) -> None:
     for name in (identity, *former_names_of(identity)):
         target = _path(name)
         target.parent.mkdir(mode=0o700, exist_ok=True)
-        with whole_file(target) as part:
-            handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(handle, "wb") as file:
-                file.write(msgspec.json.encode(_KnownSlide(name, str(path.absolute()))))
+        known = msgspec.json.encode(_KnownSlide(name, str(path.absolute())))
+        atomic_write_bytes(target, known, mode=0o600)
 
 
 def find(identity: str) -> Path | None:

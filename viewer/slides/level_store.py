@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import imagecodecs
 import numpy as np
 
+from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import cache_folder
 from viewer.slides.slide_key import file_name_of
 
@@ -68,17 +69,13 @@ class LevelStore:
     def put(self, level: Level, column: int, row: int, image: RgbImage) -> None:
         data = imagecodecs.jpeg8_encode(image, level=_JPEG_QUALITY, subsampling="444")
         path = self._path(level, column, row)
-        part = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
         try:
             if not self._make_room(len(data)):
                 return
             self._own.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(data)
-            part.replace(path)
+            atomic_write_bytes(path, data, synced=False)
         except OSError as error:
             _log.warning("%s cannot be kept (%s)", path, error)
-            with contextlib.suppress(OSError):
-                part.unlink()
 
     def _path(self, level: Level, column: int, row: int) -> Path:
         # The name holds all that shapes the tile, so another way to cut levels finds no old ones.

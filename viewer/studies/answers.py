@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 import msgspec
 
+from viewer.atomic_write import atomic_write_text
 from viewer.slides.slide_key import file_name_of
 from viewer.studies.forms import is_answered
-from viewer.whole_file import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -140,7 +140,7 @@ def answer_rows(project: Project, given: Iterable[AnswerRecord]) -> Iterator[tup
 def write_answers(path: Path, project: Project, given: Iterable[AnswerRecord]) -> int:
     """Writes a CSV file and gives the number of answers; raises OSError."""
     count = 0
-    with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write_text(path) as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         for row in answer_rows(project, given):

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from typing import TYPE_CHECKING
 
 import msgspec
 from filelock import FileLock, Timeout
 
+from viewer.atomic_write import atomic_write_bytes
 from viewer.errors import CoverslipError
 from viewer.studies.project import FORMAT, PROJECT_FILE, VERSION, Project
-from viewer.whole_file import whole_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -190,12 +189,9 @@ def _write(folder: Path, told: _Raw) -> None:
     path = folder / PROJECT_FILE
     try:
         if path.exists():
-            with whole_file(folder / _PREVIOUS) as part:
-                shutil.copyfile(path, part)
-        with whole_file(path) as part, part.open("wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(told), indent=2) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+            atomic_write_bytes(folder / _PREVIOUS, path.read_bytes())
+        text = msgspec.json.format(msgspec.json.encode(told), indent=2)
+        atomic_write_bytes(path, text + b"\n")
     except OSError as error:
         raise _unwritable(folder, error) from error
 

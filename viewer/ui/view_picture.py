@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import QBuffer, QIODevice
 from PySide6.QtGui import QImage, QImageWriter
 
+from viewer.atomic_write import atomic_write_bytes, unwritable
 from viewer.errors import CoverslipError
 from viewer.ui.magnification_box import shown_zoom
 
@@ -35,23 +37,20 @@ def write_picture(image: QImage, path: Path) -> None:
     PictureError
         Nothing was written; a file that was there before is as it was.
     """
-    partial = path.with_name(f".{path.name}.part")
     kind = path.suffix.lower().removeprefix(".") or "png"
-    writer = QImageWriter(str(partial), kind.encode())
+    # Qt's own writers do not notice that a disk is full.
+    buffer = QBuffer()
+    buffer.open(QIODevice.OpenModeFlag.ReadWrite)
+    writer = QImageWriter(buffer, kind.encode())
     if kind in ("jpg", "jpeg"):
         writer.setQuality(_JPEG_QUALITY)
     if not writer.write(image):
-        partial.unlink(missing_ok=True)
         reason = writer.errorString()
         raise PictureError(f"{path.name} cannot be written ({reason}): choose another place.")
     try:
-        partial.replace(path)
+        atomic_write_bytes(path, buffer.data().data())
     except OSError as error:
-        partial.unlink(missing_ok=True)
-        reason = error.strerror or str(error)
-        raise PictureError(
-            f"{path.name} cannot be written ({reason}): choose another place."
-        ) from error
+        raise PictureError(unwritable(path, error)) from error
 
 
 def view_location(canvas: SlideCanvas) -> str:

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import IO, TYPE_CHECKING, cast
 
 from viewer.annotations.formats.problems import AnnotationFileError
-from viewer.whole_file import whole_file
+from viewer.atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -82,16 +82,16 @@ def packed(path: Path, suffix: str) -> Generator[IO[bytes]]:
     OSError
         It cannot be written.
     """
-    with whole_file(path) as part, ExitStack() as stack:
+    with atomic_write(path) as file, ExitStack() as stack:
         match path.suffix.lower():
             case ".gz":
-                zipped = gzip.open(part, "wb", compresslevel=_QUICK)  # noqa: SIM115 - the stack closes it
+                zipped = gzip.GzipFile("", "wb", _QUICK, file)
                 yield cast("IO[bytes]", stack.enter_context(zipped))
             case ".zip":
                 archive = stack.enter_context(
-                    zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=_QUICK)
+                    zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=_QUICK)
                 )
                 inner = path.stem if path.stem.lower().endswith(suffix) else f"{path.stem}{suffix}"
                 yield stack.enter_context(archive.open(inner, "w", force_zip64=True))
             case _:
-                yield stack.enter_context(part.open("wb"))
+                yield file

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as Xml
 
 from viewer.annotations.formats.packed_files import unpacked
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
-from viewer.whole_file import whole_file
+from viewer.atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,5 +99,5 @@ def write_xml(path: Path, root: Xml.Element) -> None:
     Xml.indent(root)
     for element in root.iter():
         element.attrib = {name: plain(value) for name, value in element.attrib.items()}
-    with whole_file(path) as part:
-        Xml.ElementTree(root).write(part, encoding="utf-8", xml_declaration=True)
+    with atomic_write(path) as file:
+        Xml.ElementTree(root).write(file, encoding="utf-8", xml_declaration=True)

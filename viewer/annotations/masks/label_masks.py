@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
+from xml.sax.saxutils import escape
 
 import msgspec
 import numpy as np
@@ -16,8 +17,8 @@ from viewer.annotations.formats.problems import Problem
 from viewer.annotations.masks.label_strips import LabelPainter
 from viewer.annotations.masks.mask_legend import Label, Legend, legend_path, text_of
 from viewer.annotations.masks.png_strips import write_grey_png
+from viewer.atomic_write import atomic_write
 from viewer.errors import CoverslipError
-from viewer.whole_file import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -93,6 +94,8 @@ class Labelled:
     regions: list[BaseGeometry]
     values: list[int]
     labels: list[Label]
+    numbers: list[int]
+    """Of the annotations, counted from 1, one a region."""
 
     def painter(self) -> LabelPainter:
         return LabelPainter(self.regions, self.values)
@@ -108,6 +111,7 @@ def labelled(
     """Gives each class a value, or each annotation; lines and points have no area and are told."""
     regions: list[BaseGeometry] = []
     values: list[int] = []
+    numbers: list[int] = []
     labels: list[Label] = []
     known: dict[str, int] = {}
     for number, annotation in each_alone(annotations, [], ()):
@@ -130,7 +134,8 @@ def labelled(
             )
         regions.append(geometry)
         values.append(known[key])
-    return Labelled(regions, values, labels)
+        numbers.append(number)
+    return Labelled(regions, values, labels, numbers)
 
 
 def _unheard(_: float) -> None:
@@ -151,6 +156,11 @@ def write_mask(
     ----------
     tell
         Is called with the share that is done; what it raises stops all.
+
+    Returns
+    -------
+    tuple
+        The legend of the values that pixels have, and what is not in the mask.
 
     Raises
     ------
@@ -174,16 +184,57 @@ def write_mask(
             f"A mask of {width} x {height} pixels and {len(told.labels)} values is too large for a "
             "PNG: choose a name that ends in .ome.tif, or a coarser scale."
         )
-    with whole_file(legend_path(path)) as legend_part, whole_file(path) as part:
-        legend_part.write_bytes(text_of(legend))
+    has_value = np.zeros(len(told.labels) + 1, bool)
+    with atomic_write(legend_path(path)) as legend_file, atomic_write(path) as file:
         if suffix == ".png":
-            _write_png(part, told, legend, tell)
+            _write_png(file, told, legend, has_value, tell)
         else:
-            _write_tiff(part, told, legend, tell)
-    return legend, problems
+            _write_tiff(file, told, legend, has_value, tell)
+        if not has_value[1:].all():
+            legend = _of_what_is_there(legend, has_value)
+            if suffix != ".png":
+                _replace_legend(file, legend)
+        legend_file.write(text_of(legend))
+    return legend, problems + _not_there(told, has_value)
 
 
-def _write_png(part: Path, told: Labelled, legend: Legend, tell: Callable[[float], None]) -> None:
+def _of_what_is_there(legend: Legend, has_value: NDArray[np.bool_]) -> Legend:
+    labels = [label for label in legend.labels if has_value[label.value]]
+    return msgspec.structs.replace(legend, labels=labels, label_count=len(labels))
+
+
+def _not_there(told: Labelled, has_value: NDArray[np.bool_]) -> list[Problem]:
+    """A problem a value that no pixel has; named by the first annotation that was to have it."""
+    first = dict(zip(reversed(told.values), reversed(told.numbers), strict=True))
+    return [
+        Problem(
+            first[label.value],
+            f"no pixel shows {f'the class {label.class_name}' if not label.id else 'it'}: it lies "
+            "outside the slide, is smaller than a pixel or is hidden by smaller ones",
+        )
+        for label in told.labels
+        if not has_value[label.value]
+    ]
+
+
+def _replace_legend(file: IO[bytes], legend: Legend) -> None:
+    """In the OME-XML of a mask, whose legend was written before it was painted."""
+    file.seek(0)
+    with tifffile.TiffFile(file, mode="r+") as tiff:
+        tag = tiff.pages.first.tags["ImageDescription"]
+        description = escape(_ome_of(legend)["Description"], {'"': "&quot;"})
+        before, _, rest = tag.value.partition("<Description>")
+        _, _, behind = rest.partition("</Description>")
+        tag.overwrite(f"{before}<Description>{description}</Description>{behind}".encode())
+
+
+def _write_png(
+    file: IO[bytes],
+    told: Labelled,
+    legend: Legend,
+    has_value: NDArray[np.bool_],
+    tell: Callable[[float], None],
+) -> None:
     painter = told.painter()
     width, height = legend.size_px
 
@@ -191,13 +242,20 @@ def _write_png(part: Path, told: Labelled, legend: Legend, tell: Callable[[float
         for top in range(0, height, _STRIP_PX):
             tell(top / height)
             size = width, min(_STRIP_PX, height - top)
-            yield painter.painted(0, top, size, legend.scale, told.dtype)
+            strip = painter.painted(0, top, size, legend.scale, told.dtype)
+            has_value[strip[strip > 0]] = True
+            yield strip
 
-    with part.open("wb") as file:
-        write_grey_png(file, legend.size_px, strips(), legend.mpp_um[0] if legend.mpp_um else None)
+    write_grey_png(file, legend.size_px, strips(), legend.mpp_um[0] if legend.mpp_um else None)
 
 
-def _write_tiff(part: Path, told: Labelled, legend: Legend, tell: Callable[[float], None]) -> None:
+def _write_tiff(
+    file: IO[bytes],
+    told: Labelled,
+    legend: Legend,
+    has_value: NDArray[np.bool_],
+    tell: Callable[[float], None],
+) -> None:
     painter = told.painter()
     width, height = legend.size_px
     halvings = max(0, math.ceil(math.log2(max(width, height) / _COARSEST_PX)))
@@ -207,7 +265,7 @@ def _write_tiff(part: Path, told: Labelled, legend: Legend, tell: Callable[[floa
     }  # fmt: skip
     whole, begun = sum(0.25**level for level in range(halvings + 1)), 0.0
     is_big = width * height * told.dtype.itemsize > 1 << 31
-    with tifffile.TiffWriter(part, ome=True, bigtiff=is_big) as writer:
+    with tifffile.TiffWriter(file, ome=True, bigtiff=is_big) as writer:
         for level in range(halvings + 1):
             size = max(1, width >> level), max(1, height >> level)
             scale = (
@@ -218,7 +276,7 @@ def _write_tiff(part: Path, told: Labelled, legend: Legend, tell: Callable[[floa
             of_level: dict[str, Any] = common | ({"subfiletype": 1} if level else first)
             share = 0.25**level / whole
             tiles = _tiles(
-                painter, size, scale, told.dtype,
+                painter, size, scale, told.dtype, None if level else has_value,
                 lambda part, begun=begun, share=share: tell(begun + part * share),
             )  # fmt: skip
             writer.write(tiles, shape=(size[1], size[0]), **of_level)
@@ -230,6 +288,7 @@ def _tiles(
     size: tuple[int, int],
     scale: tuple[float, float],
     dtype: np.dtype[Any],
+    has_value: NDArray[np.bool_] | None,
     tell: Callable[[float], None],
 ) -> Iterator[NDArray[Any]]:
     """Row by row, all of full size as TIFF wants them; a row of tiles is painted at once."""
@@ -239,6 +298,8 @@ def _tiles(
         strip = painter.painted(0, top, (columns * _TILE_PX, _TILE_PX), scale, dtype)
         strip[size[1] - top :] = 0
         strip[:, size[0] :] = 0
+        if has_value is not None:
+            has_value[strip[strip > 0]] = True
         for column in range(columns):
             yield np.ascontiguousarray(strip[:, column * _TILE_PX : (column + 1) * _TILE_PX])
 

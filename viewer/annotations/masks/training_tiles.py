@@ -18,11 +18,11 @@ from viewer import __version__
 from viewer.annotations.formats.problems import Problem
 from viewer.annotations.masks.label_masks import MaskError, MaskPlace, labelled
 from viewer.annotations.masks.mask_legend import Legend, text_of
+from viewer.atomic_write import atomic_write_bytes, atomic_write_text
 from viewer.errors import CoverslipError
 from viewer.geometry import Box
 from viewer.slides.errors import TileError
 from viewer.slides.region import read_region
-from viewer.whole_file import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -266,8 +266,7 @@ def _begin(folder: Path, options: TileOptions, place: MaskPlace, origin: Annotat
     for inner in (IMAGES, MASKS):
         (folder / inner).mkdir(parents=True, exist_ok=True)
     if not settings.exists():
-        with whole_file(settings) as part:
-            part.write_bytes(text)
+        atomic_write_bytes(settings, text)
 
 
 def _write_legend(folder: Path, told: Labelled, place: MaskPlace, *, by_instance: bool) -> None:
@@ -275,8 +274,7 @@ def _write_legend(folder: Path, told: Labelled, place: MaskPlace, *, by_instance
         "instances" if by_instance else "classes", place.size_px, place.scale, place.pixel_um,
         place.slide, place.slide_identity, place.slide_px, len(told.labels), told.labels,
     )  # fmt: skip
-    with whole_file(folder / LEGEND) as part:
-        part.write_bytes(text_of(legend))
+    atomic_write_bytes(folder / LEGEND, text_of(legend))
 
 
 def _write_manifest(
@@ -289,7 +287,7 @@ def _write_manifest(
         "slide": place.slide, "slide_identity": place.slide_identity, "annotations": origin.name,
         "annotations_sha256": origin.sha256, "made_with": f"Coverslip {__version__}",
     }  # fmt: skip
-    with whole_file(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+    with atomic_write_text(path) as file:
         writer = csv.DictWriter(file, _COLUMNS)
         writer.writeheader()
         writer.writerows(row | common for row in rows)
@@ -297,5 +295,4 @@ def _write_manifest(
 
 def _write_png(path: Path, pixels: NDArray[Any]) -> None:
     data = imagecodecs.png_encode(np.ascontiguousarray(pixels), level=6)
-    with whole_file(path) as part:
-        part.write_bytes(data)
+    atomic_write_bytes(path, data)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from viewer.atomic_write import atomic_write
 from viewer.colors import rgb_of
-from viewer.whole_file import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ def write_geojson(path: Path, objects: Objects, classes: Sequence[tuple[str, str
     OSError
         It cannot be written; a file that was there is left as it was.
     """
-    with whole_file(path) as part, part.open("wb") as file:
+    with atomic_write(path) as file:
         file.write(b'{"type":"FeatureCollection","features":[')
         for index in range(len(objects)):
             file.write(b",\n" if index else b"\n")

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
 
-from viewer.whole_file import whole_file
+from viewer.atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,8 +45,8 @@ def write_geoparquet(path: Path, objects: Objects, classes: Sequence[tuple[str, 
         **{name: pa.array(values) for name, values in objects.measurements.items()},
     }
     table = pa.table(columns).replace_schema_metadata({"geo": msgspec.json.encode(_ABOUT)})
-    with whole_file(path) as part:
-        pq.write_table(table, part)
+    with atomic_write(path) as file:
+        pq.write_table(table, file)
 
 
 def polygons(objects: Objects) -> NDArray[np.object_]:

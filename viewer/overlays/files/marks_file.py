@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
 from viewer.geometry import Box
 from viewer.overlays.heatmap import Mark
 from viewer.slides.slide_key import file_name_of
-from viewer.whole_file import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,8 +47,7 @@ def save_marks(identity: str, marks: Sequence[Mark]) -> None:
     kept = [
         _Kept(mark.name, (mark.box.x0, mark.box.y0, mark.box.x1, mark.box.y1)) for mark in marks
     ]
-    with whole_file(path) as part:
-        part.write_bytes(msgspec.json.encode(kept))
+    atomic_write_bytes(path, msgspec.json.encode(kept))
 
 
 def _path(identity: str) -> Path:

@@ -9,8 +9,8 @@ import numpy as np
 import tifffile
 from skimage.draw import polygon2mask
 
+from viewer.atomic_write import atomic_write, atomic_write_bytes
 from viewer.errors import CoverslipError
-from viewer.whole_file import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,14 +54,13 @@ def write_mask(path: Path, objects: Objects, box: Box, mpp_um: float) -> None:
         if width * height > _MOST_PNG_PX or len(objects) > _MOST_PNG_OBJECTS:
             raise MaskError("The mask is too large for a PNG: choose a .tif file or a region.")
         data = imagecodecs.png_encode(label_mask(objects, box).astype(np.uint16), level=3)
-        with whole_file(path) as part:
-            part.write_bytes(data)
+        atomic_write_bytes(path, data)
         return
     if width * height > _MOST_TIFF_PX:
         raise MaskError("The mask is too large: choose a region of fewer than 2 gigapixels.")
-    with whole_file(path) as part:
+    with atomic_write(path) as file:
         tifffile.imwrite(
-            part,
+            file,
             _tiles(objects, box),
             shape=(height, width),
             dtype=np.uint32,

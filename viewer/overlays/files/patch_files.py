@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import tifffile
 
-from viewer.whole_file import whole_file
+from viewer.atomic_write import atomic_write, atomic_write_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,14 +65,14 @@ def write_cells(
     header = ["X px", "Y px", "Side px", *names]
     side = np.full(len(rows), found.cell)
     table = np.column_stack([corners, side, values[rows, columns]])
-    with whole_file(path) as part:
-        if suffix == ".parquet":
-            pq.write_table(pa.table(list(table.T), names=header), part)
-            return
-        with part.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(header)
-            writer.writerows([f"{value:.6g}" for value in line] for line in table.tolist())
+    if suffix == ".parquet":
+        with atomic_write(path) as file:
+            pq.write_table(pa.table(list(table.T), names=header), file)
+        return
+    with atomic_write_text(path) as text:
+        writer = csv.writer(text)
+        writer.writerow(header)
+        writer.writerows([f"{value:.6g}" for value in line] for line in table.tolist())
 
 
 def _write_heatmap(
@@ -81,7 +81,7 @@ def _write_heatmap(
     """OME-TIFF, float32, a channel a class, a pixel a cell; NaN where nothing is known."""
     um = found.cell * found.mpp_um
     base, *coarser = pyramid(np.moveaxis(values.astype(np.float32), 2, 0))
-    with whole_file(path) as part, tifffile.TiffWriter(part, ome=True) as tiff:
+    with atomic_write(path) as file, tifffile.TiffWriter(file, ome=True) as tiff:
         tiff.write(
             base,
             photometric="minisblack",

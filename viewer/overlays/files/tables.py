@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from typing import TYPE_CHECKING
 
-from viewer.whole_file import whole_file
+from viewer.atomic_write import atomic_write_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ def write_csv(
         It cannot be written; a file that was there is left as it was.
     """
     names = list(objects.measurements)
-    with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write_text(path) as file:
         writer = csv.writer(file)
         writer.writerow(["Number", "Class", "X px", "Y px", "X um", "Y um", *names])
         for index, (x, y) in enumerate(objects.centroids.tolist()):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from viewer.atomic_write import atomic_write
 from viewer.errors import CoverslipError
 from viewer.recording.export.conversations import PROVENANCE_FILE, write_case, write_chat
 from viewer.recording.export.manifest import (
@@ -218,7 +219,7 @@ def _join(parts: list[Path], out: Path, options: ExportOptions) -> None:
 
 
 def _concatenate(paths: list[Path], target: Path) -> None:
-    with target.open("wb") as file:
+    with atomic_write(target) as file:
         for path in paths:
             with path.open("rb") as lines:
                 shutil.copyfileobj(lines, file)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer import __version__
+from viewer.atomic_write import atomic_write_bytes
 from viewer.recording.export.options import ExportError, ExportOptions
 from viewer.recording.export.tables import COLUMNS
 
@@ -64,7 +65,7 @@ def exported_session(reading: Reading) -> ExportedSession:
 
 def write_manifest(out: Path, options: ExportOptions, sessions: list[ExportedSession]) -> Manifest:
     """Writes the card, then the manifest: the last file, so that it stands for a whole export."""
-    (out / CARD_FILE).write_text(_card(options, sessions), encoding="utf-8")
+    atomic_write_bytes(out / CARD_FILE, _card(options, sessions).encode())
     paths = sorted(path for path in out.rglob("*") if path.is_file())
     manifest = Manifest(
         format=options.format,
@@ -79,9 +80,7 @@ def write_manifest(out: Path, options: ExportOptions, sessions: list[ExportedSes
         },
     )
     data = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
-    part = out / ".parts" / MANIFEST_FILE
-    part.write_bytes(data)
-    part.replace(out / MANIFEST_FILE)
+    atomic_write_bytes(out / MANIFEST_FILE, data)
     return manifest
 
 

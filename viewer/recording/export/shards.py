@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from viewer.atomic_write import atomic_write
 from viewer.recording.export.records import action_records
 
 if TYPE_CHECKING:
@@ -29,21 +30,21 @@ def write_samples(reading: Reading, pictures: ActionPictures, folder: Path) -> N
 
 def join_shards(parts: list[Path], out: Path, shard_bytes: int) -> None:
     """Packs the samples of many sessions into shards; a sample is never torn apart."""
-    shard, size = -1, shard_bytes
-    tar: tarfile.TarFile | None = None
-    try:
-        for sample in _samples(parts):
-            if tar is None or size >= shard_bytes:
-                if tar is not None:
-                    tar.close()
-                shard, size = shard + 1, 0
-                tar = tarfile.open(out / f"shard-{shard:06d}.tar", "w")  # noqa: SIM115
-            for path in sample:
+    shards: list[list[Path]] = []
+    size = shard_bytes
+    for sample in _samples(parts):
+        if size >= shard_bytes:
+            shards.append([])
+            size = 0
+        shards[-1] += sample
+        size += sum(path.stat().st_size for path in sample)
+    for number, paths in enumerate(shards):
+        with (
+            atomic_write(out / f"shard-{number:06d}.tar") as file,
+            tarfile.open(fileobj=file, mode="w") as tar,
+        ):
+            for path in paths:
                 tar.add(path, path.name, filter=_anonymous)
-                size += path.stat().st_size
-    finally:
-        if tar is not None:
-            tar.close()
 
 
 def _samples(parts: list[Path]) -> list[list[Path]]:

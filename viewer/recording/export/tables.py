@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pa_parquet
 
+from viewer.atomic_write import atomic_write
 from viewer.recording.events import Pointer, Viewport
 from viewer.recording.export.records import ACTION_COLUMNS, RATIONALE_COLUMNS, action_records
 from viewer.recording.log_reader import iter_blocks
@@ -71,12 +72,10 @@ def write_tables(reading: Reading, folder: Path) -> None:
 def join_tables(parts: list[Path], out: Path, *, as_csv: bool) -> None:
     """The tables of many sessions one behind the other, without holding them in memory."""
     for name in COLUMNS:
-        if as_csv:
-            with pa_csv.CSVWriter(out / f"{name}.csv", _schema(name)) as writer:
-                _copy(parts, name, writer.write_batch)
-        else:
-            with pa_parquet.ParquetWriter(out / f"{name}.parquet", _schema(name)) as writer:
-                _copy(parts, name, writer.write_batch)
+        make = pa_csv.CSVWriter if as_csv else pa_parquet.ParquetWriter
+        path = out / (f"{name}.csv" if as_csv else f"{name}.parquet")
+        with atomic_write(path) as file, make(file, _schema(name)) as writer:
+            _copy(parts, name, writer.write_batch)
 
 
 def _copy(parts: list[Path], name: str, write) -> None:

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from viewer.whole_file import whole_file
+from viewer.atomic_write import atomic_write_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,12 +23,7 @@ def rescue_path(review: Path) -> Path:
 def keep(review: Path, begin_bytes: int, lines: bytes) -> bool:
     """Keeps lines that belong behind so many bytes of the review; whether that was possible."""
     try:
-        with whole_file(rescue_path(review)) as part:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
-            with os.fdopen(os.open(part, flags, 0o600), "wb") as file:
-                file.write(b"%d\n" % begin_bytes + lines)
-                file.flush()
-                os.fsync(file.fileno())
+        atomic_write_bytes(rescue_path(review), b"%d\n" % begin_bytes + lines, mode=0o600)
     except OSError:
         return False
     return True

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from string import Template
 from typing import TYPE_CHECKING
 
+from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import config_folder
 from viewer.recording.review.entries import ReviewError
-from viewer.whole_file import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -159,8 +159,7 @@ def save_template(study: str, text: str) -> None:
             path.unlink(missing_ok=True)
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as part:
-            part.write_text(text, encoding="utf-8")
+        atomic_write_bytes(path, text.encode())
     except OSError as error:
         raise ReviewError(f"{path} cannot be written: {error.strerror}.") from error
 

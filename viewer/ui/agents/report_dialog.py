@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QMarginsF, Qt
+from PySide6.QtCore import QBuffer, QIODevice, QMarginsF, Qt
 from PySide6.QtGui import QPageLayout, QPageSize, QPdfWriter, QTextDocument
 from PySide6.QtWidgets import (
     QComboBox,
@@ -33,7 +33,7 @@ from viewer.agents.report_template import (
     Value,
     load_template,
 )
-from viewer.whole_file import whole_file
+from viewer.atomic_write import atomic_write_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -190,17 +190,16 @@ class ReportDialog(QDialog):
 
 
 def _write(path: Path, draft: Draft) -> None:
-    text = markdown(draft)
-    with whole_file(path) as part:
-        if path.suffix.lower() == ".pdf":
-            _write_pdf(part, text)
-        else:
-            part.write_text(text, encoding="utf-8")
-
-
-def _write_pdf(path: Path, text: str) -> None:
     """Raises OSError."""
-    writer = QPdfWriter(str(path))
+    text = markdown(draft)
+    is_pdf = path.suffix.lower() == ".pdf"
+    atomic_write_bytes(path, _pdf(text) if is_pdf else text.encode())
+
+
+def _pdf(text: str) -> bytes:
+    buffer = QBuffer()
+    buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+    writer = QPdfWriter(buffer)
     writer.setResolution(_DPI)
     writer.setPageSize(QPageSize(QPageSize.PageSizeId.A4))
     margins = QMarginsF(_MARGIN_MM, _MARGIN_MM, _MARGIN_MM, _MARGIN_MM)
@@ -208,8 +207,7 @@ def _write_pdf(path: Path, text: str) -> None:
     document = QTextDocument()
     document.setMarkdown(text)
     document.print_(writer)
-    if not path.exists() or not path.stat().st_size:
-        raise OSError(f"{path.parent} cannot be written to")
+    return bytes(buffer.data().data())
 
 
 def _as_number(text: str) -> float | None:

@@ -1,0 +1,214 @@
+"""The one way to write a file: it is there whole, or what was there before is untouched.
+
+Exports, settings and records of a session are written beside their target, synced to the disk,
+verified in size and only then renamed. Links are followed; devices and pipes, which cannot be
+replaced, are written to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+import shutil
+import stat
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from secrets import token_hex
+from typing import IO, TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+_BUFFER_BYTES = 1 << 20
+_MOST_HELD_BYTES = 64 << 20
+"""Of what goes to a pipe, before it is put on the disk."""
+_NAME_CHARACTERS = 32
+"""Of the target's name in that of its unfinished file: names have a longest length."""
+_USUAL_MODE = 0o666
+_MOST_LINKS = 8
+_UNSYNCABLE = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
+"""What file systems say that have no way to wait for the disk."""
+
+
+class ShortFileError(OSError):
+    """Fewer bytes are on the disk than were written."""
+
+    def __init__(self, written_bytes: int, found_bytes: int) -> None:
+        super().__init__(
+            errno.EIO, f"only {found_bytes:,} of {written_bytes:,} bytes reached the disk"
+        )
+
+
+@contextmanager
+def atomic_write(
+    path: Path, *, mode: int | None = None, synced: bool = True
+) -> Generator[IO[bytes]]:
+    """Give a binary file to write to, which takes the place of `path` at the end of the block.
+
+    When the block raises, `path` is left as it was and nothing remains beside it. The file can
+    be read and sought in; its `name` is the path of the unfinished file, for libraries that
+    write to paths alone.
+
+    Parameters
+    ----------
+    mode
+        Permissions of a new file; by default those of the file that it replaces, else the usual.
+    synced
+        Whether to wait until the disk has the bytes; only caches do without.
+
+    Raises
+    ------
+    OSError
+        It cannot be written, such as on a full disk.
+    """
+    target = _target_of(path)
+    if target is None:
+        with _through(path) as file:
+            yield file
+        return
+    unfinished = target.with_name(f".{target.name[:_NAME_CHARACTERS]}-{token_hex(6)}.part")
+    handle = os.open(
+        unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, _USUAL_MODE if mode is None else mode
+    )
+    try:
+        os.close(handle)
+        raw = _Measured(unfinished, "r+b")
+        with io.BufferedRandom(raw, _BUFFER_BYTES) as file:
+            yield file
+            file.flush()
+            _verify(raw)
+            if mode is None:
+                _keep_mode(target, raw.fileno())
+            if synced:
+                _sync(raw.fileno())
+                _verify(raw)
+        os.replace(unfinished, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
+        raise
+    if synced:
+        _sync_folder(target.parent)
+
+
+def atomic_write_bytes(
+    path: Path,
+    data: bytes | bytearray | memoryview,
+    *,
+    mode: int | None = None,
+    synced: bool = True,
+) -> None:
+    """Write a file whole or not at all, as `atomic_write` does. Raises OSError."""
+    with atomic_write(path, mode=mode, synced=synced) as file:
+        file.write(data)
+
+
+@contextmanager
+def atomic_write_text(path: Path) -> Generator[TextIO]:
+    """Give a text file (UTF-8, line ends as written), as `atomic_write` gives a binary one."""
+    with atomic_write(path) as file:
+        text = io.TextIOWrapper(file, "utf-8", errors="replace", newline="")
+        try:
+            yield text
+            text.flush()
+        finally:
+            # Only the block's own file may be closed, after it has been verified.
+            with contextlib.suppress(OSError, ValueError):
+                text.detach()
+
+
+def unwritable(path: Path, error: OSError) -> str:
+    """Return the sentence that says why a file was not written, and what to do."""
+    reason = error.strerror or str(error)
+    return f"{path.name or path} cannot be written ({reason}): choose another place."
+
+
+class _Measured(io.FileIO):
+    """Knows how many bytes the file must have."""
+
+    expected_bytes = 0
+
+    def write(self, data: Any) -> int:
+        count = super().write(data)
+        self.expected_bytes = max(self.expected_bytes, self.tell())
+        return count
+
+    def truncate(self, size: int | None = None) -> int:
+        self.expected_bytes = super().truncate(size)
+        return self.expected_bytes
+
+
+def _verify(file: _Measured) -> None:
+    found = os.fstat(file.fileno()).st_size
+    if found < file.expected_bytes:
+        raise ShortFileError(file.expected_bytes, found)
+
+
+def _target_of(path: Path) -> Path | None:
+    """The file to replace, links followed; None for what has to be written to in place."""
+    if _descriptor_of(path) is not None:
+        return None
+    target = Path(os.path.realpath(path))
+    try:
+        found = target.lstat()
+    except FileNotFoundError:
+        return target
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
+    if stat.S_ISLNK(found.st_mode):
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+    if not stat.S_ISREG(found.st_mode):
+        return None
+    if not os.access(target, os.W_OK):
+        raise PermissionError(errno.EACCES, "it is protected against writing", str(path))
+    return target
+
+
+@contextmanager
+def _through(path: Path) -> Generator[IO[bytes]]:
+    """Hold what is written until it is whole, then send it to a device, pipe or open file."""
+    with tempfile.SpooledTemporaryFile(_MOST_HELD_BYTES) as held:
+        yield held
+        held.seek(0)
+        descriptor = _descriptor_of(path)
+        # A copy of an open file shares its place: what is printed later goes on behind it.
+        with path.open("wb") if descriptor is None else os.fdopen(os.dup(descriptor), "wb") as file:
+            shutil.copyfileobj(held, file, _BUFFER_BYTES)
+            file.flush()
+
+
+def _descriptor_of(path: Path) -> int | None:
+    """The number of the open file of this process that a path such as /dev/stdout names."""
+    for _ in range(_MOST_LINKS):
+        if os.path.realpath(path.parent) == f"/proc/{os.getpid()}/fd" and path.name.isdecimal():
+            return int(path.name)
+        if not path.is_symlink():
+            return None
+        path = path.parent / os.readlink(path)
+    return None
+
+
+def _keep_mode(target: Path, handle: int) -> None:
+    with contextlib.suppress(OSError):
+        os.chmod(handle, stat.S_IMODE(target.stat().st_mode))
+
+
+def _sync(handle: int) -> None:
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _UNSYNCABLE:
+            raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """So that the new name outlives a loss of power; not every file system can."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
