@@ -17,7 +17,7 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
-from typing import IO, TYPE_CHECKING, Any, TextIO
+from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -109,15 +109,20 @@ def atomic_write_bytes(
 @contextmanager
 def atomic_write_text(path: Path) -> Generator[TextIO]:
     """Give a text file (UTF-8, line ends as written), as `atomic_write` gives a binary one."""
-    with atomic_write(path) as file:
-        text = io.TextIOWrapper(file, "utf-8", errors="replace", newline="")
-        try:
-            yield text
-            text.flush()
-        finally:
-            # Only the block's own file may be closed, after it has been verified.
-            with contextlib.suppress(OSError, ValueError):
-                text.detach()
+    with atomic_write(path) as file, as_text(file) as text:
+        yield text
+
+
+@contextmanager
+def as_text(file: IO[bytes]) -> Generator[TextIO]:
+    """Give a text file (UTF-8, line ends as written) over a binary one, which stays open."""
+    text = io.TextIOWrapper(cast("Any", file), "utf-8", errors="replace", newline="")
+    try:
+        yield text
+        text.flush()
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            text.detach()
 
 
 def unwritable(path: Path, error: OSError) -> str:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import csv
-import io
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import shapely
 
@@ -14,6 +13,7 @@ from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.formats.export_warnings import each_alone
 from viewer.annotations.formats.packed_files import packed, unpacked
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
+from viewer.atomic_write import as_text
 from viewer.colors import class_colour
 
 if TYPE_CHECKING:
@@ -72,12 +72,7 @@ def write_csv(path: Path, annotations: Iterable[Annotation]) -> list[Problem]:
         It cannot be written; a file that was there is left as it was.
     """
     problems: list[Problem] = []
-    with (
-        packed(path, ".csv") as file,
-        io.TextIOWrapper(
-            cast("Any", file), "utf-8", errors="replace", newline="", write_through=True
-        ) as text,
-    ):
+    with packed(path, ".csv") as file, as_text(file) as text:
         writer = csv.writer(text)
         writer.writerow(_HEADER)
         for number, annotation in each_alone(annotations, problems, ("name",)):
