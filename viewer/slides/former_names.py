@@ -13,8 +13,8 @@ import shutil
 from hashlib import blake2b, sha256
 from typing import TYPE_CHECKING
 
+from viewer.atomic_write import atomic_write
 from viewer.folders import data_folder
-from viewer.whole_file import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -114,8 +114,8 @@ def _copy(old: Path, new: Path) -> None:
         log = old.with_name(f"{old.name}-wal")
         if log.exists():  # before the database itself, which is complete only with it
             shutil.copyfile(log, new.with_name(f"{new.name}-wal"))
-        with whole_file(new) as part:
-            shutil.copyfile(old, part)
+        with atomic_write(new) as file, old.open("rb") as kept:
+            shutil.copyfileobj(kept, file)
     except OSError as error:
         _log.warning("%s of an earlier version cannot be taken over (%s)", old, error)
 
