@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,9 +13,9 @@ from PIL import Image
 from viewer.slides.byte_lru import ByteLru
 from viewer.slides.errors import SlideChangedError, SlideError, TileError
 from viewer.slides.level_store import LevelStore
+from viewer.slides.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from pathlib import Path
 
     from viewer.slides.source import Level, RgbImage, SlideInfo, SlideSource
@@ -69,7 +68,7 @@ class DerivedLevels:
         self._found_store: LevelStore | None = None
         self._has_looked_for_store = False
         self._store_lock = threading.Lock()
-        self._turns = _Turns()
+        self._turns = Turns[_Place]()
         self._closed = False
 
     @property
@@ -212,27 +211,3 @@ def _hatch(part: RgbImage) -> None:
     """Draws the sign for what cannot be read: dark diagonals on grey."""
     rows, columns = np.indices(part.shape[:2])
     part[:] = np.where((rows + columns) % 32 < 8, 120, 190)[..., np.newaxis]
-
-
-class _Turns:
-    """One lock a tile, for as long as somebody makes it or waits for it."""
-
-    def __init__(self) -> None:
-        self._guard = threading.Lock()
-        self._locks: dict[_Place, tuple[threading.Lock, int]] = {}
-
-    @contextmanager
-    def turn(self, place: _Place) -> Generator[None]:
-        with self._guard:
-            lock, users = self._locks.get(place) or (threading.Lock(), 0)
-            self._locks[place] = (lock, users + 1)
-        try:
-            with lock:
-                yield
-        finally:
-            with self._guard:
-                lock, users = self._locks[place]
-                if users == 1:
-                    del self._locks[place]
-                else:
-                    self._locks[place] = (lock, users - 1)

@@ -42,6 +42,10 @@ class IncompleteSlideError(SlideError):
     """A slide of several files of which some are missing."""
 
 
+class NoSuchImageError(SlideError):
+    """The file holds images, but not the one asked for."""
+
+
 class TileError(CoverslipError):
     """One tile that cannot be read; the slide's other tiles may still be good.
 

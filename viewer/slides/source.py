@@ -66,6 +66,17 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageEntry:
+    """One of the images that a file holds; `open_slide(path, image=index)` opens it."""
+
+    index: int
+    name: str
+    width_px: int
+    height_px: int
+    levels: int
+
+
+@dataclass(frozen=True, slots=True)
 class SlideInfo:
     """What a slide says of itself.
 
@@ -79,6 +90,12 @@ class SlideInfo:
         Everything the file tells, by OpenSlide's names where OpenSlide reads it.
     naming
         What the slide is called; `open_slide` sees to it.
+    notes
+        Sentences on what is not shown, shown stretched, or to be doubted.
+    images
+        All images of the file where it holds several, and `image`, the index of the open one.
+    display_range
+        The stored values that are shown as black and white, where pixels are stretched to 8 bits.
     """
 
     vendor: str
@@ -87,6 +104,10 @@ class SlideInfo:
     associated: tuple[str, ...] = ()
     icc_profile: bytes | None = None
     properties: Mapping[str, str] = field(default_factory=dict[str, str])
+    notes: tuple[str, ...] = ()
+    images: tuple[ImageEntry, ...] = ()
+    image: int = 0
+    display_range: tuple[float, float] | None = None
     naming: SlideIdentity | None = field(default=None, compare=False)
 
     @property

@@ -1,0 +1,98 @@
+"""Any window of an image that is stored in chunks, with the decoded chunks kept a while."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from viewer.slides.readers.turning import UPRIGHT, stored_box, upright, upright_size
+
+if TYPE_CHECKING:
+    from viewer.slides.byte_lru import ByteLru
+    from viewer.slides.source import RgbImage
+    from viewer.slides.turns import Turns
+
+KEPT_BYTES = 128 << 20
+"""Of decoded chunks for a slide; at least the chunks of one row of tiles should fit."""
+
+
+class RgbChunks(Protocol):
+    """Tiles or strips of an image, as it is stored."""
+
+    width_px: int
+    height_px: int
+    chunk_width_px: int
+    chunk_height_px: int
+
+    def read_rgb(self, column: int, row: int) -> RgbImage:
+        """Return one chunk, cut at the image's edges."""
+        ...
+
+
+class ChunkWindows:
+    """Reads windows of an upright image from chunks.
+
+    Parameters
+    ----------
+    key
+        Tells the images apart that share `kept` and `turns`.
+    orientation
+        How the stored image is to be turned, 1 to 8 as in TIFF and EXIF.
+    """
+
+    def __init__(
+        self,
+        chunks: RgbChunks,
+        key: int,
+        kept: ByteLru[tuple[int, int, int]],
+        turns: Turns[tuple[int, int, int]],
+        orientation: int = UPRIGHT,
+    ) -> None:
+        self._chunks = chunks
+        self._key = key
+        self._kept = kept
+        self._turns = turns
+        self._orientation = orientation
+        self.size_px = upright_size(orientation, chunks.width_px, chunks.height_px)
+
+    def read(self, left: int, top: int, width: int, height: int) -> RgbImage:
+        """Return a window that lies within the upright image, uint8 (height, width, 3).
+
+        Raises
+        ------
+        ChunkError
+            A chunk in it cannot be read.
+        """
+        chunks = self._chunks
+        x, y, stored_width, stored_height = stored_box(
+            self._orientation, (chunks.width_px, chunks.height_px), (left, top, width, height)
+        )
+        canvas = np.empty((stored_height, stored_width, 3), np.uint8)
+        for row in _touched(y, stored_height, chunks.chunk_height_px):
+            for column in _touched(x, stored_width, chunks.chunk_width_px):
+                chunk = self._chunk(column, row)
+                chunk_left, chunk_top = column * chunks.chunk_width_px, row * chunks.chunk_height_px
+                x0, y0 = max(chunk_left, x), max(chunk_top, y)
+                x1 = min(chunk_left + chunk.shape[1], x + stored_width)
+                y1 = min(chunk_top + chunk.shape[0], y + stored_height)
+                canvas[y0 - y : y1 - y, x0 - x : x1 - x] = chunk[
+                    y0 - chunk_top : y1 - chunk_top, x0 - chunk_left : x1 - chunk_left
+                ]
+        return np.ascontiguousarray(upright(self._orientation, canvas))
+
+    def _chunk(self, column: int, row: int) -> RgbImage:
+        place = (self._key, column, row)
+        image = self._kept.get(place)
+        if image is not None:
+            return image
+        with self._turns.turn(place):
+            image = self._kept.get(place)
+            if image is None:
+                image = self._chunks.read_rgb(column, row)
+                self._kept.put(place, image)
+            return image
+
+
+def _touched(start: int, length: int, step: int) -> range:
+    return range(start // step, (start + length - 1) // step + 1)

@@ -1,0 +1,220 @@
+"""Samples of any kind as 8-bit RGB for the screen: ranges, palettes, inks, transparency."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from PIL import Image, ImageCms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from viewer.slides.source import RgbImage
+
+_TABLE_BITS = 16
+_ROWS_AT_ONCE = 512
+_FULL_SCALE_BITS = (8, 10, 12, 14, 16, 32)
+
+
+class ColorModel(Enum):
+    """What the first samples of a pixel are."""
+
+    GRAY = 1
+    RGB = 3
+    CMYK = 4
+    PALETTE = 0
+
+    @property
+    def samples(self) -> int:
+        return max(self.value, 1)
+
+
+class DisplayRange(NamedTuple):
+    """The stored values that are shown as black and as white."""
+
+    black: float
+    white: float
+
+
+@dataclass(frozen=True)
+class SampleColors:
+    """How the samples of one image become RGB; see `rgb`.
+
+    Attributes
+    ----------
+    range
+        Shown as black to white; None where the samples are 8-bit colors already.
+    is_inverted
+        Whether 0 is white.
+    alpha
+        The index of the sample that holds opacity, if one does.
+    is_premultiplied
+        Whether colors are stored multiplied by opacity ("associated alpha").
+    full_scale
+        The sample that means full opacity or full ink.
+    palette
+        uint8 (entries, 3), for `ColorModel.PALETTE`.
+    cmyk_profile
+        An ICC profile that says what the inks look like; without one they are multiplied.
+    """
+
+    model: ColorModel
+    range: DisplayRange | None = None
+    is_inverted: bool = False
+    alpha: int | None = None
+    is_premultiplied: bool = False
+    full_scale: float = 255.0
+    palette: NDArray[np.uint8] | None = None
+    cmyk_profile: bytes | None = None
+    _tables: dict[str, NDArray[np.uint8]] = field(
+        default_factory=dict[str, Any], compare=False, repr=False
+    )
+
+    def rgb(self, samples: NDArray[Any]) -> RgbImage:
+        """Return uint8 (height, width, 3) for samples (height, width, samples), on white glass."""
+        if self._is_plain(samples):
+            return np.ascontiguousarray(samples)
+        rgb = np.empty((*samples.shape[:2], 3), np.uint8)
+        # In strips: the floats of a large tile would take eight times its memory.
+        for top in range(0, len(samples), _ROWS_AT_ONCE):
+            strip = samples[top : top + _ROWS_AT_ONCE]
+            color = self._color(strip)
+            rgb[top : top + _ROWS_AT_ONCE] = (
+                color if self.alpha is None else self._on_white(color, strip[..., self.alpha])
+            )
+        return rgb
+
+    def _is_plain(self, samples: NDArray[Any]) -> bool:
+        return (
+            self.model is ColorModel.RGB
+            and samples.dtype == np.uint8
+            and samples.shape[2] == 3
+            and self.range is None
+            and not self.is_inverted
+        )
+
+    def _color(self, samples: NDArray[Any]) -> RgbImage:
+        match self.model:
+            case ColorModel.PALETTE:
+                assert self.palette is not None
+                last = len(self.palette) - 1
+                return self.palette[np.clip(samples[..., 0].astype(np.intp), 0, last)]
+            case ColorModel.CMYK:
+                return self._printed(self._scaled(samples[..., :4]))
+            case ColorModel.GRAY:
+                return self._scaled(samples[..., :1])  # broadcast to three channels
+            case ColorModel.RGB:
+                return self._scaled(samples[..., :3])
+
+    def _scaled(self, samples: NDArray[Any]) -> NDArray[np.uint8]:
+        """Return the samples from the range's black to its white as 0 to 255."""
+        shown = self.range
+        if samples.dtype.kind == "b":
+            scaled = samples.astype(np.uint8) * np.uint8(255)
+        elif shown is None:
+            scaled = samples.astype(np.uint8, copy=False)
+        elif samples.dtype.kind == "u" and samples.dtype.itemsize * 8 <= _TABLE_BITS:
+            scaled = self._table(samples.dtype, shown)[samples]
+        else:
+            scaled = _stretched(samples, shown)
+        return 255 - scaled if self.is_inverted else scaled
+
+    def _table(self, dtype: np.dtype[Any], shown: DisplayRange) -> NDArray[np.uint8]:
+        table = self._tables.get(dtype.str)
+        if table is None:
+            values = np.arange(1 << (8 * dtype.itemsize), dtype=np.float64)
+            table = self._tables[dtype.str] = _stretched(values, shown)
+        return table
+
+    def _printed(self, inks: NDArray[np.uint8]) -> RgbImage:
+        if self.cmyk_profile is not None:
+            return through_cmyk_profile(inks, self.cmyk_profile)
+        paper = 255 - inks.astype(np.uint16)
+        return ((paper[..., :3] * paper[..., 3:] + 127) // 255).astype(np.uint8)
+
+    def _on_white(self, color: RgbImage, alpha: NDArray[Any]) -> RgbImage:
+        scale = self.full_scale or 1.0
+        if alpha.dtype == np.uint8 and scale == 255:
+            opacity = alpha[..., np.newaxis].astype(np.uint16)
+        else:
+            share = np.clip(np.nan_to_num(alpha.astype(np.float64)) / scale, 0, 1)
+            opacity = np.rint(share * 255)[..., np.newaxis].astype(np.uint16)
+        if self.is_premultiplied:
+            return np.minimum(color + (255 - opacity), 255).astype(np.uint8)
+        return ((color * opacity + 255 * (255 - opacity) + 127) // 255).astype(np.uint8)
+
+
+def display_range(
+    chunks: Iterable[NDArray[Any]], model: ColorModel, bits: int
+) -> DisplayRange | None:
+    """Return what to show as black and white, None where samples are shown as they are.
+
+    Colors keep their balance: integers are shown up to the full scale of the fewest usual bits
+    that hold them (12-bit cameras store 12 in 16), floats from 0 to 1 or to 255 where they fit.
+    Gray values are stretched from the smallest to the largest. Either is a choice for looking at
+    the image and measures nothing.
+
+    Parameters
+    ----------
+    chunks
+        Samples of color without alpha, (height, width, samples).
+    bits
+        Bits per sample that the file declares.
+    """
+    low, high, kind = np.inf, -np.inf, "u"
+    for chunk in chunks:
+        kind = chunk.dtype.kind
+        if kind == "b" or (kind == "u" and bits <= 8):
+            break
+        values = chunk[np.isfinite(chunk)] if kind == "f" else chunk
+        if values.size:
+            low, high = min(low, float(values.min())), max(high, float(values.max()))
+    if kind == "b" or (kind == "u" and bits == 8):
+        return None
+    if kind == "u" and bits < 8:
+        return DisplayRange(0.0, float((1 << bits) - 1))
+    if not low <= high:
+        return DisplayRange(0.0, 1.0)
+    if model is ColorModel.GRAY:
+        return DisplayRange(low, high if high > low else low + 1)
+    if kind == "f" and low >= 0 and high <= 255:
+        return DisplayRange(0.0, 1.0 if high <= 1 else 255.0)
+    if kind == "u":
+        fewest = next((n for n in (*_FULL_SCALE_BITS, bits) if n <= bits and high < 1 << n), bits)
+        return DisplayRange(0.0, float((1 << fewest) - 1))
+    return DisplayRange(low, high if high > low else low + 1)
+
+
+def through_cmyk_profile(inks: NDArray[np.uint8], profile: bytes) -> RgbImage:
+    """Return sRGB, uint8 (height, width, 3), for inks (height, width, 4), 255 for full ink."""
+    transform = ImageCms.buildTransform(
+        ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+        ImageCms.createProfile("sRGB"),  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+        "CMYK",
+        "RGB",
+        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        flags=ImageCms.Flags.NOCACHE,
+    )
+    image = Image.fromarray(np.ascontiguousarray(inks), mode="CMYK")
+    shown = ImageCms.applyTransform(image, transform)
+    assert shown is not None  # only in-place transforms give nothing
+    return np.asarray(shown)
+
+
+def is_profile_of(profile: bytes | None, color_space: bytes) -> bool:
+    """Return whether an ICC profile is for this color space, such as b"RGB " or b"CMYK"."""
+    return profile is not None and profile[16:20] == color_space
+
+
+def _stretched(values: NDArray[Any], shown: DisplayRange) -> NDArray[np.uint8]:
+    numbers = values.astype(np.float64)
+    if values.dtype.kind == "f":
+        numbers = np.nan_to_num(numbers, nan=shown.black, posinf=shown.white, neginf=shown.black)
+    scaled = (numbers - shown.black) * (255 / ((shown.white - shown.black) or 1.0))
+    return (np.clip(scaled, 0, 255) + 0.5).astype(np.uint8)

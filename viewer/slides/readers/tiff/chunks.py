@@ -1,0 +1,230 @@
+"""The tiles or strips of one page of a TIFF, from the file to arrays of samples."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import imagecodecs
+import numpy as np
+from tifffile import COMPRESSION, PHOTOMETRIC, TIFF, TiffPage
+
+from viewer.slides.readers.tiff.errors import ChunkError, read_exactly
+from viewer.slides.readers.tiff.jpeg_color import is_ycbcr, joined, read_jpeg_header
+from viewer.slides.readers.tiff.rows import RowAccess, row_access
+from viewer.slides.readers.tiff.ycbcr import YCbCr, subsampling, unpack_subsampled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from viewer.slides.shared_file import SharedFile
+
+_JPEG = (COMPRESSION.JPEG, COMPRESSION.ALT_JPEG, COMPRESSION.JPEG_LOSSY)
+_JPEG2000_YCBCR = 33003
+_OWN_COLORS = frozenset((6, 50001, 50002, 34927))
+"""Old JPEG, WebP, JPEG XL: their decoders give RGB whatever the tag says."""
+_END_OF_JPEG = b"\xff\xd9"
+_PADDING_BYTES = 64
+
+
+
+
+class PageChunks:
+    """Reads the tiles or strips of a page, from any thread.
+
+    Attributes
+    ----------
+    width_px, height_px
+        Of the page as it is stored, before it is turned.
+    chunk_width_px, chunk_height_px
+        Of its tiles or strips.
+    gives_rgb
+        Whether decoding turns YCbCr into RGB already.
+    """
+
+    def __init__(self, page: TiffPage, file: SharedFile) -> None:
+        self._page = page
+        self._file = file
+        self._jpegtables: bytes | None = page.jpegtables
+        self._tables_header = read_jpeg_header(page.jpegtables or b"")
+        self.width_px, self.height_px = page.imagewidth, page.imagelength
+        self._rows: RowAccess | None = row_access(page, file)
+        if page.is_tiled:
+            self.chunk_width_px, self.chunk_height_px = page.tilewidth, page.tilelength
+        else:
+            self.chunk_width_px = page.imagewidth
+            self.chunk_height_px = min(page.rowsperstrip or page.imagelength, page.imagelength)
+        self.columns = math.ceil(self.width_px / self.chunk_width_px)
+        self.rows = math.ceil(self.height_px / self.chunk_height_px)
+        self._depth = max(1, math.ceil(page.imagedepth / max(page.tiledepth, 1)))
+        self._planes = page.samplesperpixel if page.planarconfig == 2 else 1
+        self._offsets = np.asarray(page.dataoffsets, np.int64)
+        self._byte_counts = np.asarray(page.databytecounts, np.int64)
+        if self._rows is None and not len(self._byte_counts):
+            raise ChunkError("the list of its tiles is empty")
+        photometric = page.photometric
+        self._is_ycbcr = photometric == PHOTOMETRIC.YCBCR or page.compression == _JPEG2000_YCBCR
+        self._ycbcr = YCbCr(*_ycbcr_tags(page))
+        self._decode = self._decoder()
+
+    @property
+    def chunk_bytes(self) -> int:
+        """Decoded bytes of one chunk with all samples, as RGB or as stored, whichever is more."""
+        item = self._page.dtype.itemsize if self._page.dtype is not None else 1
+        samples = max(self._page.samplesperpixel * item, 3)
+        return self.chunk_width_px * self.chunk_height_px * samples
+
+    def read(self, column: int, row: int) -> NDArray[Any] | None:
+        """Return a tile or strip, (height, width, samples), cut at the image's edges.
+
+        None means that the file stores nothing there.
+
+        Raises
+        ------
+        ChunkError
+            It cannot be read or decoded.
+        """
+        width = min(self.chunk_width_px, self.width_px - column * self.chunk_width_px)
+        height = min(self.chunk_height_px, self.height_px - row * self.chunk_height_px)
+        planes = [self._plane(plane, column, row, width, height) for plane in range(self._planes)]
+        known = next((part for part in planes if part is not None), None)
+        if known is None:
+            return None
+        if len(planes) == 1:
+            return known
+        samples = np.concatenate(
+            [np.zeros_like(known) if part is None else part for part in planes], axis=2
+        )
+        return self._as_rgb(samples) if self._is_ycbcr and samples.shape[2] >= 3 else samples
+
+    def _plane(
+        self, plane: int, column: int, row: int, width: int, height: int
+    ) -> NDArray[Any] | None:
+        per_plane = self.columns * self.rows * self._depth
+        index = plane * per_plane + row * self.columns + column
+        try:
+            data = self._bytes(index)
+            if data is None:
+                return None
+            image = self._decode(data, index)
+        except ChunkError:
+            raise
+        except Exception as error:  # decoders of many libraries, fed with whatever the file holds
+            raise ChunkError(f"its data is damaged ({error})") from error
+        if image.shape[0] < height or image.shape[1] < width:
+            raise ChunkError(f"its data is of the wrong size {image.shape}")
+        return image[:height, :width]
+
+    def _bytes(self, index: int) -> bytes | None:
+        if self._rows is not None:
+            return self._rows.read(index)
+        if index >= min(len(self._offsets), len(self._byte_counts)):
+            raise ChunkError("the file's list of tiles ends before it")
+        offset, size = self._offsets.item(index), self._byte_counts.item(index)
+        if size == 0 or offset == 0:
+            return None
+        return read_exactly(self._file, offset, size)
+
+    def _decoder(self) -> Callable[[bytes, int], NDArray[Any]]:
+        page = self._page
+        if page.compression in _JPEG:
+            return self._jpeg
+        if page.photometric == PHOTOMETRIC.YCBCR and page.compression not in TIFF.IMAGE_COMPRESSIONS:
+            return self._packed_ycbcr if self._planes == 1 else self._other
+        return self._other
+
+    def _jpeg(self, data: bytes, _index: int) -> NDArray[Any]:
+        # libjpeg fills the rest of a cut tile with gray and only warns.
+        if _END_OF_JPEG not in data[-_PADDING_BYTES:]:
+            raise ChunkError("its JPEG data is cut short")
+        page, tables = self._page, self._jpegtables
+        header = joined(self._tables_header, read_jpeg_header(data))
+        components = len(header.component_ids)
+        if header.is_lossless or header.precision_bits > 8:
+            image = imagecodecs.jpeg_decode(data, bitspersample=page.bitspersample, tables=tables)
+        elif components == 3:
+            space = "YCBCR" if is_ycbcr(header, page.photometric == PHOTOMETRIC.RGB) else "RGB"
+            image = imagecodecs.jpeg8_decode(
+                data, tables=tables, colorspace=space, outcolorspace="RGB"
+            )
+        elif components == 4:
+            image = self._jpeg_of_four(data, header.adobe_transform)
+        else:
+            image = imagecodecs.jpeg8_decode(data, tables=tables)
+        return image[..., np.newaxis] if image.ndim == 2 else image
+
+    def _jpeg_of_four(self, data: bytes, adobe: int | None) -> NDArray[Any]:
+        is_ycck = adobe == 2
+        image = imagecodecs.jpeg8_decode(
+            data,
+            tables=self._jpegtables,
+            colorspace="YCCK" if is_ycck else "CMYK",
+            outcolorspace="CMYK",
+        )
+        return self._as_rgb(image) if self._is_ycbcr and not is_ycck else image
+
+    def _packed_ycbcr(self, data: bytes, index: int) -> NDArray[Any]:
+        """Decode YCbCr of a codec that knows no colors, subsampled or not."""
+        page = self._page
+        if page.compression != COMPRESSION.NONE:
+            data = TIFF.DECOMPRESSORS[page.compression](data)
+        height = self.chunk_height_px
+        if not page.is_tiled:
+            row = index % self.rows
+            height = min(height, self.height_px - row * self.chunk_height_px)
+        tag = page.tags.valueof(530)
+        across, down = subsampling(tag, len(data), height, self.chunk_width_px)
+        if (across, down) == (1, 1):
+            pixels = self._unpredicted(data, height)
+        else:
+            pixels = unpack_subsampled(data, height, self.chunk_width_px, across, down)
+        return self._as_rgb(pixels)
+
+    def _unpredicted(self, data: bytes, height: int) -> NDArray[np.uint8]:
+        count = self._page.samplesperpixel
+        flat = np.frombuffer(data, np.uint8, height * self.chunk_width_px * count)
+        pixels = flat.reshape(height, self.chunk_width_px, count)
+        return np.cumsum(pixels, axis=1, dtype=np.uint8) if self._page.predictor == 2 else pixels
+
+    def _other(self, data: bytes, index: int) -> NDArray[Any]:
+        page = self._page
+        image: NDArray[Any] | None = page.decode(data, index, jpegtables=self._jpegtables)[0]
+        if image is None:
+            raise ChunkError("there are no pixels")
+        image = image[0]
+        wants_rgb = (
+            self._is_ycbcr
+            and image.shape[2] >= 3
+            and image.dtype == np.uint8
+            and page.compression not in _OWN_COLORS
+        )
+        return self._as_rgb(image) if wants_rgb else image
+
+    def _as_rgb(self, ycbcr: NDArray[Any]) -> NDArray[Any]:
+        rgb = self._ycbcr.rgb(ycbcr)
+        extra = ycbcr[..., 3:]
+        return np.concatenate([rgb, extra], axis=2) if extra.shape[2] else rgb
+
+
+def _ycbcr_tags(page: TiffPage) -> tuple[tuple[float, ...], ...]:
+    """Return YCbCrCoefficients and ReferenceBlackWhite, or nothing where they are not usable."""
+    weights = _rationals(page.tags.valueof(529), 3) or (0.299, 0.587, 0.114)
+    reference = _rationals(page.tags.valueof(532), 6)
+    if reference is None or any(reference[i] >= reference[i + 1] for i in (0, 2, 4)):
+        return (weights,)
+    return weights, reference
+
+
+def _rationals(value: Any, count: int) -> tuple[float, ...] | None:
+    if not isinstance(value, tuple) or len(value) not in (count, 2 * count):
+        return None
+    try:
+        if len(value) == count:
+            numbers = tuple(float(part) for part in value)
+        else:
+            numbers = tuple(value[i] / value[i + 1] for i in range(0, 2 * count, 2))
+    except (ZeroDivisionError, TypeError, ValueError):
+        return None
+    return numbers if all(math.isfinite(number) for number in numbers) else None

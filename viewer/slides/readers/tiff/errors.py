@@ -1,0 +1,29 @@
+"""What can go wrong with one tile or strip, and the reading that notices a file cut short."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from viewer.slides.shared_file import SharedFile
+
+
+class ChunkError(Exception):
+    """One tile or strip that cannot be read; `str()` says why."""
+
+
+def read_exactly(file: SharedFile, offset: int, size: int) -> bytes:
+    """Return `size` bytes at `offset`.
+
+    Raises
+    ------
+    ChunkError
+        The file cannot be read, or ends before.
+    """
+    try:
+        data = file.read(offset, size)
+    except OSError as error:
+        raise ChunkError(f"the file cannot be read ({error})") from error
+    if len(data) != size:
+        raise ChunkError("the file ends before the tile does")
+    return data

@@ -1,0 +1,319 @@
+"""Which directories of a TIFF make up which image, and which of its levels."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from tifffile import TiffPage
+
+from viewer.geometry import Optics
+from viewer.slides.readers.tiff.errors import ChunkError
+from viewer.slides.readers.tiff.metadata import tiff_optics
+from viewer.slides.readers.tiff.ome import OmeImage, ome_images
+from viewer.slides.readers.tiff.same_content import Window, shows_the_same
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tifffile import TiffFile
+
+    from viewer.slides.shared_file import SharedFile
+
+_log = logging.getLogger(__name__)
+
+MOST_DIRECTORIES = 4000
+_REDUCED, _MASK = 1, 4
+"""Bits of the tag NewSubfileType."""
+
+_ASPECT_TOLERANCE = 0.01
+_COLOR_NAMES = (("red", "green", "blue"), ("r", "g", "b"))
+_PRIMARIES = (0xFF0000, 0x00FF00, 0x0000FF)
+
+
+@dataclass(frozen=True, slots=True)
+class TiffLevel:
+    """One level of an image: a page, or a page for each color that is kept as a channel."""
+
+    pages: tuple[TiffPage, ...]
+
+    @property
+    def page(self) -> TiffPage:
+        return self.pages[0]
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        return self.page.imagewidth, self.page.imagelength
+
+    @property
+    def area(self) -> int:
+        return self.page.imagewidth * self.page.imagelength
+
+
+@dataclass(frozen=True, slots=True)
+class TiffImage:
+    """One image of the file.
+
+    Attributes
+    ----------
+    levels
+        From the finest on.
+    directory
+        Where it first stands in the file, for the order of images.
+    hidden
+        What of it is not shown, as sentences.
+    """
+
+    name: str
+    levels: tuple[TiffLevel, ...]
+    optics: Optics
+    directory: int
+    hidden: tuple[str, ...] = ()
+    ome: OmeImage | None = None
+    planes: int = 1
+
+
+def tiff_images(tiff: TiffFile, file: SharedFile) -> list[TiffImage]:
+    """Return the images of a file in the order of the file; a level is no image of its own.
+
+    Levels are found in SubIFDs, in later or earlier pages, and in other OME images: whatever has
+    the same shape and shows the same.
+
+    Raises
+    ------
+    ChunkError
+        No directory holds an image that can be read.
+    """
+    pages, damage = _pages(tiff)
+    described = ome_images(tiff.ome_metadata, len(pages)) if tiff.is_ome else []
+    images, used = _described(tiff, pages, described)
+    images += _undescribed(tiff, [page for page in pages if page and page.index not in used])
+    if not images:
+        raise ChunkError("none of its directories holds an image")
+    joined = _with_levels(images, file)
+    if damage:
+        first, *others = joined
+        joined = [replace(first, hidden=(*first.hidden, damage)), *others]
+    return sorted(joined, key=lambda image: image.directory)
+
+
+def _pages(tiff: TiffFile) -> tuple[list[TiffPage | None], str]:
+    """Return the chain of directories, None for those without an image, and what was left out."""
+    pages: list[TiffPage | None] = []
+    damage = ""
+    tiff.pages.useframes = False
+    while len(pages) < MOST_DIRECTORIES:
+        try:
+            page = tiff.pages[len(pages)]
+        except IndexError:
+            break
+        except Exception as error:  # a spoilt directory can make the parser fail in any way
+            _log.info("directory %d cannot be read (%r)", len(pages), error)
+            damage = f"Directory {len(pages)} and those after it are damaged and left out."
+            break
+        whole = page.aspage()
+        pages.append(whole if _is_image(whole) else None)
+    return pages, damage
+
+
+def _is_image(page: TiffPage) -> bool:
+    return (
+        page.imagewidth > 0
+        and page.imagelength > 0
+        and len(page.dataoffsets) > 0
+        and not page.subfiletype & _MASK
+    )
+
+
+def _subimages(page: TiffPage) -> list[TiffPage]:
+    """Return the images of a page's SubIFDs; damaged ones are left out."""
+    if not page.subifds:
+        return []
+    found: list[TiffPage] = []
+    for index in range(len(page.subifds)):
+        try:
+            assert page.pages is not None
+            below = page.pages[index].aspage()
+        except Exception as error:  # as above
+            _log.info("a SubIFD of directory %s cannot be read (%r)", page.index, error)
+            continue
+        if _is_image(below):
+            found.append(below)
+    return found
+
+
+def _described(
+    tiff: TiffFile, pages: Sequence[TiffPage | None], described: Iterable[OmeImage]
+) -> tuple[list[TiffImage], set[int]]:
+    """Return the images that OME-XML tells of, and the directories that they take."""
+    images: list[TiffImage] = []
+    used: set[int] = set()
+    for ome in described:
+        used.update(ome.planes.values())
+        first = ome.planes.get((0, 0, 0), min(ome.planes.values(), default=-1))
+        page = pages[first] if 0 <= first < len(pages) else None
+        if page is None:
+            continue
+        channels = _color_channels(ome, page)
+        tops = [page]
+        if channels:
+            others = [pages[ome.planes[0, c, 0]] for c in range(1, channels) if (0, c, 0) in ome.planes]
+            if len(others) == channels - 1 and all(_alike(page, other) for other in others):
+                tops += [other for other in others if other is not None]
+        optics = ome.optics if ome.optics.mpp_um else tiff_optics(tiff, page, ome.optics)
+        levels = _levels(tops)
+        hidden = _hidden_planes(ome, page, shown_channels=len(tops))
+        planes = ome.size_z * ome.size_t
+        images.append(TiffImage(ome.name, levels, optics, first, hidden, ome, planes))
+    return images, used
+
+
+def _color_channels(ome: OmeImage, page: TiffPage) -> int:
+    """Return how many channels in pages of their own are colors of one image: 3, 4 or none."""
+    if ome.size_c not in (3, 4) or page.samplesperpixel != 1 or page.bitspersample != 8:
+        return 0
+    names = tuple(channel.name.strip().casefold() for channel in ome.channels)
+    colors = tuple(channel.color for channel in ome.channels)
+    has_alpha = ome.size_c == 4 and len(names) == 4 and names[3] in ("alpha", "a")
+    if ome.size_c == 4 and not has_alpha:
+        return 0
+    is_named = names[:3] in _COLOR_NAMES
+    is_unnamed = not any(names) or all(name.startswith("channel") for name in names[:3])
+    is_colored = colors[:3] == _PRIMARIES or not any(color for color in colors[:3])
+    return ome.size_c if is_named or (is_unnamed and is_colored) else 0
+
+
+def _alike(page: TiffPage, other: TiffPage | None) -> bool:
+    return other is not None and (
+        (other.imagewidth, other.imagelength, other.dtype, other.samplesperpixel)
+        == (page.imagewidth, page.imagelength, page.dtype, page.samplesperpixel)
+        and (other.is_tiled, other.tilewidth, other.tilelength, other.rowsperstrip)
+        == (page.is_tiled, page.tilewidth, page.tilelength, page.rowsperstrip)
+    )
+
+
+def _levels(tops: Sequence[TiffPage]) -> tuple[TiffLevel, ...]:
+    """Return the level of these pages and those in their SubIFDs, the finest first."""
+    below = [_subimages(page) for page in tops]
+    count = min(len(pages) for pages in below)
+    levels = [TiffLevel(tuple(tops))]
+    levels += [TiffLevel(tuple(pages[index] for pages in below)) for index in range(count)]
+    levels.sort(key=lambda level: -level.area)
+    finest = levels[0]
+    kept = [finest]
+    for level in levels[1:]:
+        if level.area < kept[-1].area and _is_reduced(finest, level, 5 * _ASPECT_TOLERANCE):
+            kept.append(level)
+    return tuple(kept)
+
+
+def _hidden_planes(ome: OmeImage, page: TiffPage, shown_channels: int) -> tuple[str, ...]:
+    """Return sentences on the channels, planes and times that are not shown."""
+    parts: list[str] = []
+    if shown_channels < ome.size_c:
+        name = ome.channels[0].name if ome.channels else ""
+        parts.append(f"channel {f'{name} ' if name else ''}(1 of {ome.size_c})")
+    if ome.size_z > 1:
+        parts.append(f"plane 1 of {ome.size_z}")
+    if ome.size_t > 1:
+        parts.append(f"time point 1 of {ome.size_t}")
+    sentences = [f"Shown: {', '.join(parts)}."] if parts else []
+    if ome.elsewhere:
+        count = len(ome.elsewhere)
+        sentences.append(
+            f"More of this image lies in {ome.elsewhere[0]}"
+            + (f" and {count - 1} other files" if count > 1 else "")
+            + ", which is not read."
+        )
+    return tuple(sentences)
+
+
+def _undescribed(tiff: TiffFile, pages: Sequence[TiffPage]) -> list[TiffImage]:
+    """Return plain pages as images; pages alike are planes of one, of which the first is shown."""
+    images: list[TiffImage] = []
+    channels = 3 if _is_imagej_color(tiff, pages) else 1
+    rest = list(pages)
+    while rest:
+        first = rest[0]
+        alike = [page for page in rest if _alike(first, page)] if not first.subfiletype & 1 else [first]
+        rest = [page for page in rest if page not in alike]
+        tops = alike[:channels] if len(alike) % channels == 0 and channels > 1 else alike[:1]
+        planes = len(alike) // len(tops)
+        hidden = (f"Shown: plane 1 of {planes}.",) if planes > 1 else ()
+        name = _name_of(first)
+        optics = tiff_optics(tiff, first, Optics())
+        levels = _levels(tops)
+        images.append(TiffImage(name, levels, optics, first.index, hidden, planes=planes))
+    return images
+
+
+def _is_imagej_color(tiff: TiffFile, pages: Sequence[TiffPage]) -> bool:
+    """Return whether ImageJ keeps red, green and blue as three channels of 8 bits."""
+    about = tiff.imagej_metadata if tiff.is_imagej else None
+    if not about or about.get("channels") != 3 or not pages:
+        return False
+    return pages[0].bitspersample == 8 and pages[0].samplesperpixel == 1
+
+
+def _name_of(page: TiffPage) -> str:
+    """Return "label", "macro" and the like where the page's description says so."""
+    text = page.description.casefold() if len(page.description) < 4096 else ""
+    for name in ("label", "macro", "overview", "thumbnail"):
+        if name in text.split("\n")[-1]:
+            return name
+    return ""
+
+
+def _with_levels(images: Sequence[TiffImage], file: SharedFile) -> list[TiffImage]:
+    """Join images that are levels of a larger one to it."""
+    by_size = sorted(images, key=lambda image: -image.levels[0].area)
+    joined: list[TiffImage] = []
+    for image in by_size:
+        for index, larger in enumerate(joined):
+            if _is_level_of(larger, image, file):
+                levels = sorted((*larger.levels, *image.levels), key=lambda level: -level.area)
+                joined[index] = replace(
+                    larger,
+                    levels=tuple(levels),
+                    directory=min(larger.directory, image.directory),
+                    optics=larger.optics,
+                )
+                break
+        else:
+            joined.append(image)
+    return joined
+
+
+def _is_level_of(larger: TiffImage, image: TiffImage, file: SharedFile) -> bool:
+    finest, level = larger.levels[0], image.levels[0]
+    if any(known.size_px == level.size_px for known in larger.levels):
+        return False
+    if len(finest.pages) != len(level.pages) or larger.planes != image.planes:
+        return False
+    is_flagged = bool(level.page.subfiletype & _REDUCED)
+    tolerance = 5 * _ASPECT_TOLERANCE if is_flagged else _ASPECT_TOLERANCE
+    if not _is_reduced(finest, level, tolerance):
+        return False
+    # The nearest finer level is the cheapest to compare with.
+    nearest = min(
+        (known for known in larger.levels if known.area > level.area), key=lambda known: known.area
+    )
+    return is_flagged or shows_the_same(_window(nearest, file), _window(level, file))
+
+
+def _window(level: TiffLevel, file: SharedFile) -> Window:
+    return Window(level.page, file)
+
+
+def _is_reduced(finest: TiffLevel, level: TiffLevel, tolerance: float) -> bool:
+    """Return whether the shapes fit as levels of one image, with samples of the same kind."""
+    page, reduced = finest.page, level.page
+    if (page.dtype, page.samplesperpixel) != (reduced.dtype, reduced.samplesperpixel):
+        return False
+    across = page.imagewidth / reduced.imagewidth
+    down = page.imagelength / reduced.imagelength
+    if min(across, down) <= 1.0:
+        return False
+    slack = max(tolerance, 2 / min(level.size_px))
+    return abs(across - down) <= slack * max(across, down)

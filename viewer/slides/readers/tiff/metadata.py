@@ -1,0 +1,109 @@
+"""Pixel size, objective and other facts that the tags of a TIFF tell."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from viewer.geometry import Optics
+from viewer.slides.readers.tiff.ome import length_um, positive
+from viewer.slides.resolution import believable_mpp_um
+
+if TYPE_CHECKING:
+    from tifffile import TiffFile, TiffPage
+
+_UM_PER_RESOLUTION_UNIT = {2: 25_400.0, 3: 10_000.0}  # inch, centimeter
+_LONGEST_PROPERTY = 100_000
+_LONGEST_DESCRIPTION = 1 << 20
+_MPP = re.compile(r"\bMPP(?:_?X)?\s*[=:]\s*([\d.,]+)", re.IGNORECASE)
+_MPP_Y = re.compile(r"\bMPP_?Y\s*[=:]\s*([\d.,]+)", re.IGNORECASE)
+_POWER = re.compile(
+    r"\b(?:AppMag|ObjectivePower|Objective\s*Power|Magnification)\s*[=:]\s*([\d.,]+)\s*x?",
+    re.IGNORECASE,
+)
+_IMAGEJ_UNIT = re.compile(r"^unit=(.+)$", re.MULTILINE)
+
+
+def tiff_optics(tiff: TiffFile, page: TiffPage, known: Optics) -> Optics:
+    """Return the scale of a page by its description, else by ImageJ, else by resolution tags.
+
+    Parameters
+    ----------
+    known
+        What other metadata tell already.
+    """
+    texts = [page.description[:_LONGEST_DESCRIPTION]]
+    first = tiff.pages[0].aspage()
+    if first is not page and not tiff.is_ome:
+        texts.append(first.description[:_LONGEST_DESCRIPTION])
+    power = known.objective_power
+    mpp_um = known.mpp_um
+    for text in texts:
+        power = power or _number(_POWER, text)
+        x_um = _number(_MPP, text)
+        if mpp_um is None and x_um is not None:
+            mpp_um = (x_um, _number(_MPP_Y, text) or x_um)
+    mpp_um = mpp_um or _imagej_mpp_um(page) or resolution_mpp_um(page)
+    return Optics(mpp_um, power)
+
+
+def resolution_mpp_um(page: TiffPage) -> tuple[float, float] | None:
+    """Return the size of pixels that the resolution tags tell; None where they are a printer's."""
+    sizes = raw_resolution_um(page)
+    return None if sizes is None else believable_mpp_um(*sizes)
+
+
+def raw_resolution_um(page: TiffPage) -> tuple[float, float] | None:
+    """Return what the resolution tags say, believable or not."""
+    unit = page.tags.valueof(296, 2)
+    um = _UM_PER_RESOLUTION_UNIT.get(int(unit) if isinstance(unit, int) else 2)
+    per_unit = _per_unit(page)
+    if um is None or per_unit is None:
+        return None
+    return um / per_unit[0], um / per_unit[1]
+
+
+def tiff_properties(page: TiffPage) -> dict[str, str]:
+    """Return the tags that are numbers or text, as text."""
+    return {
+        f"tiff.{tag.name}": str(tag.value)[:_LONGEST_PROPERTY]
+        for tag in page.tags
+        if isinstance(tag.value, (int, float, str))
+    }
+
+
+def icc_profile(page: TiffPage) -> bytes | None:
+    value: Any = page.tags.valueof(34675)
+    return bytes(value) if isinstance(value, bytes) and len(value) > 128 else None
+
+
+def _imagej_mpp_um(page: TiffPage) -> tuple[float, float] | None:
+    if not page.description.startswith("ImageJ="):
+        return None
+    unit = _IMAGEJ_UNIT.search(page.description)
+    per_unit = _per_unit(page)
+    if unit is None or per_unit is None:
+        return None
+    name = unit[1].strip().replace("\\u00B5", "µ").replace("\\u00b5", "µ")
+    x_um, y_um = (length_um(1 / count, name) for count in per_unit)
+    return None if x_um is None or y_um is None else (x_um, y_um)
+
+
+def _per_unit(page: TiffPage) -> tuple[float, float] | None:
+    """Return the pixels per resolution unit in x and y."""
+    found: list[float] = []
+    for code in (282, 283):
+        value = page.tags.valueof(code)
+        try:
+            count = value[0] / value[1] if isinstance(value, tuple) else float(value)
+        except (ZeroDivisionError, TypeError, ValueError, IndexError):
+            return None
+        if not 0 < count < float("inf"):
+            return None
+        found.append(count)
+    return found[0], found[1]
+
+
+def _number(pattern: re.Pattern[str], text: str) -> float | None:
+    match = pattern.search(text)
+    return positive(match[1].rstrip(".,")) if match else None

@@ -1,0 +1,223 @@
+"""What the OME-XML of an OME-TIFF says of its images."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+from viewer.geometry import Optics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    Element = ElementTree.Element
+
+_UM_PER_UNIT = {
+    "pm": 1e-6,
+    "Å": 1e-4,
+    "nm": 1e-3,
+    "µm": 1.0,  # micro sign, the schema's default
+    "μm": 1.0,  # Greek mu
+    "um": 1.0,
+    "micron": 1.0,
+    "microns": 1.0,
+    "micrometer": 1.0,
+    "mm": 1e3,
+    "cm": 1e4,
+    "dm": 1e5,
+    "m": 1e6,
+    "dam": 1e7,
+    "hm": 1e8,
+    "km": 1e9,
+    "fm": 1e-9,
+    "am": 1e-12,
+    "thou": 25.4,
+    "mil": 25.4,
+    "li": 25_400.0 / 12,
+    "in": 25_400.0,
+    "inch": 25_400.0,
+    "ft": 304_800.0,
+    "yd": 914_400.0,
+}
+"""Of the OME schema's UnitsLength; those of the stars, and "pixel", are left out."""
+
+_AXES = "ZCT"
+
+
+def length_um(value: float, unit: str) -> float | None:
+    """Return a length in micrometers; None for a unit that is not known as one of length."""
+    um = _UM_PER_UNIT.get(unit.strip())
+    return None if um is None or not value > 0 else value * um
+
+
+@dataclass(frozen=True, slots=True)
+class OmeChannel:
+    """One channel: its name, samples per pixel, and its display color as 0xRRGGBB if told."""
+
+    name: str
+    samples: int
+    color: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class OmeImage:
+    """One Image of the XML.
+
+    Attributes
+    ----------
+    planes
+        (z, channel, time) -> index of the directory in this file's chain.
+    elsewhere
+        Names of other files that hold planes of this image.
+    """
+
+    name: str
+    optics: Optics
+    size_z: int
+    size_c: int
+    size_t: int
+    channels: tuple[OmeChannel, ...]
+    planes: dict[tuple[int, int, int], int]
+    elsewhere: tuple[str, ...]
+    attributes: dict[str, str]
+
+
+def ome_images(xml: str | None, directories: int) -> list[OmeImage]:
+    """Return the images that the XML describes, in its order; none where it is not usable.
+
+    Parameters
+    ----------
+    directories
+        How many directories the file's chain has.
+    """
+    # OME-XML has no document type; one could define entities that expand without end.
+    if xml is None or "<!DOCTYPE" in xml:
+        return []
+    try:
+        root = ElementTree.fromstring(xml)  # noqa: S314 - see above
+    except ElementTree.ParseError:
+        return []
+    powers = dict(_objective_powers(root))
+    images: list[OmeImage] = []
+    for element in root.iterfind("{*}Image"):
+        pixels = element.find("{*}Pixels")
+        if pixels is not None:
+            images.append(_image(element, pixels, powers, root.get("UUID"), directories))
+    return images
+
+
+def _image(
+    element: Element,
+    pixels: Element,
+    powers: dict[str, float],
+    file_uuid: str | None,
+    directories: int,
+) -> OmeImage:
+    sizes = {axis: _count(pixels.get(f"Size{axis}")) for axis in _AXES}
+    channels = tuple(_channel(channel) for channel in pixels.iterfind("{*}Channel"))
+    samples = channels[0].samples if channels else 1
+    # SizeC counts samples, planes count channels.
+    planes_of = sizes | {"C": max(sizes["C"] // samples, 1)}
+    planes, elsewhere = _planes(pixels, planes_of, file_uuid, directories)
+    settings = element.find("{*}ObjectiveSettings")
+    power = powers.get(settings.get("ID", "")) if settings is not None else None
+    if power is None and settings is None and len(powers) == 1:
+        (power,) = powers.values()
+    return OmeImage(
+        name=element.get("Name", ""),
+        optics=Optics(_pixel_size_um(pixels), power),
+        size_z=sizes["Z"],
+        size_c=planes_of["C"],
+        size_t=sizes["T"],
+        channels=channels,
+        planes=planes,
+        elsewhere=tuple(sorted(elsewhere)),
+        attributes=dict(pixels.attrib),
+    )
+
+
+def _objective_powers(root: Element) -> Iterator[tuple[str, float]]:
+    for objective in root.iterfind("{*}Instrument/{*}Objective"):
+        power = positive(objective.get("NominalMagnification")) or positive(
+            objective.get("CalibratedMagnification")
+        )
+        if power is not None:
+            yield objective.get("ID", ""), power
+
+
+def _channel(element: Element) -> OmeChannel:
+    color = element.get("Color")
+    try:
+        # A signed 32-bit integer of red, green, blue and alpha.
+        rgb = None if color is None else (int(color) & 0xFFFFFFFF) >> 8
+    except ValueError:
+        rgb = None
+    return OmeChannel(element.get("Name", ""), _count(element.get("SamplesPerPixel")), rgb)
+
+
+def _pixel_size_um(pixels: Element) -> tuple[float, float] | None:
+    sizes: list[float | None] = []
+    for axis in "XY":
+        value = positive(pixels.get(f"PhysicalSize{axis}"))
+        unit = pixels.get(f"PhysicalSize{axis}Unit", "µm")
+        sizes.append(None if value is None else length_um(value, unit))
+    x_um, y_um = sizes
+    # One side alone is taken for both: microscopes have square pixels.
+    x_um, y_um = x_um or y_um, y_um or x_um
+    return None if x_um is None or y_um is None else (x_um, y_um)
+
+
+def _planes(
+    pixels: Element, sizes: dict[str, int], file_uuid: str | None, directories: int
+) -> tuple[dict[tuple[int, int, int], int], set[str]]:
+    """Return the planes that lie in this file, and the names of other files with planes."""
+    order = [axis for axis in pixels.get("DimensionOrder", "XYZCT").upper() if axis in _AXES]
+    order += [axis for axis in _AXES if axis not in order]
+    planes: dict[tuple[int, int, int], int] = {}
+    elsewhere: set[str] = set()
+    every = math.prod(sizes.values())
+    data = list(pixels.iterfind("{*}TiffData"))
+    for element in data:
+        uuid = element.find("{*}UUID")
+        if uuid is not None and file_uuid is not None and uuid.text != file_uuid:
+            elsewhere.add(uuid.get("FileName", "another file"))
+            continue
+        first_ifd = _number(element.get("IFD"), 0)
+        only = 1 if element.get("IFD") is not None else every
+        count = _number(element.get("PlaneCount", element.get("NumPlanes")), only)
+        start = {axis: _number(element.get(f"First{axis}"), 0) for axis in _AXES}
+        at = start[order[0]] + sizes[order[0]] * (
+            start[order[1]] + sizes[order[1]] * start[order[2]]
+        )
+        for step in range(min(count, every - at, directories - first_ifd)):
+            place: dict[str, int] = {}
+            rest = at + step
+            for axis in order:
+                rest, place[axis] = divmod(rest, sizes[axis])
+            planes.setdefault((place["Z"], place["C"], place["T"]), first_ifd + step)
+    return planes, elsewhere
+
+
+def _count(text: str | None) -> int:
+    return max(_number(text, 1), 1)
+
+
+def _number(text: str | None, default: int) -> int:
+    try:
+        return max(int(text), 0) if text is not None else default
+    except ValueError:
+        return default
+
+
+def positive(text: str | None) -> float | None:
+    """Return a positive number of a text such as "0.25" or "0,25"; None for anything else."""
+    if text is None or not re.fullmatch(r"\s*[\d.,eE+-]+\s*", text):
+        return None
+    try:
+        value = float(text.replace(",", "."))
+    except ValueError:
+        return None
+    return value if 0 < value < math.inf else None

@@ -1,0 +1,222 @@
+"""Strips so large that they are read a few rows at a time."""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from tifffile import COMPRESSION, PHOTOMETRIC, TiffPage
+
+from viewer.slides.readers.tiff.errors import ChunkError, read_exactly
+
+if TYPE_CHECKING:
+    from viewer.slides.shared_file import SharedFile
+
+LARGE_STRIP_BYTES = 16 << 20
+"""Decoded strips from this size on are read in parts, where their codec allows."""
+
+_PART_BYTES = 4 << 20
+_DEFLATE = (COMPRESSION.ADOBE_DEFLATE, COMPRESSION.DEFLATE)
+_INPUT_BYTES = 1 << 14
+_MOST_SNAPSHOTS = 256
+"""Of a decompressor's state, about 50 KB each."""
+
+
+class StripRows(Protocol):
+    """Gives uncompressed bytes of rows within one strip."""
+
+    def read(self, strip: int, first_row: int, rows: int) -> bytes | None:
+        """Return rows counted from the strip's top; None where the file stores no strip."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StripGrid:
+    """The strips of one page.
+
+    Attributes
+    ----------
+    row_bytes
+        Of one row, uncompressed.
+    offsets, byte_counts
+        Of each strip in the file.
+    """
+
+    height_px: int
+    strip_rows: int
+    row_bytes: int
+    offsets: tuple[int, ...]
+    byte_counts: tuple[int, ...]
+
+    @property
+    def strips_per_plane(self) -> int:
+        return -(-self.height_px // self.strip_rows)
+
+    def rows_of(self, strip: int) -> int:
+        """Return the rows that a strip holds."""
+        top = strip % self.strips_per_plane * self.strip_rows
+        return min(self.strip_rows, self.height_px - top)
+
+
+class RowAccess:
+    """Presents large strips as many small ones without compression.
+
+    Parameters
+    ----------
+    part_rows
+        Of a small strip.
+    """
+
+    def __init__(self, grid: StripGrid, source: StripRows, part_rows: int) -> None:
+        self._grid = grid
+        self._source = source
+        self._part_rows = part_rows
+
+    def read(self, part: int) -> bytes | None:
+        """Return the bytes of a part, None where the file stores nothing there.
+
+        Raises
+        ------
+        ChunkError
+            They cannot be read.
+        """
+        grid = self._grid
+        parts_per_plane = -(-grid.height_px // self._part_rows)
+        plane, part = divmod(part, parts_per_plane)
+        row, end = part * self._part_rows, min((part + 1) * self._part_rows, grid.height_px)
+        pieces: list[bytes] = []
+        while row < end:
+            strip, first = divmod(row, grid.strip_rows)
+            rows = min(end - row, grid.strip_rows - first)
+            piece = self._source.read(plane * grid.strips_per_plane + strip, first, rows)
+            if piece is None:
+                return None
+            pieces.append(piece)
+            row += rows
+        return b"".join(pieces)
+
+
+def row_access(page: TiffPage, file: SharedFile) -> RowAccess | None:
+    """Cut the page's strips into parts of a few rows, where they are large and their codec allows.
+
+    The page is changed to speak of the parts as if they were its strips, so that tifffile decodes
+    them like any others.
+    """
+    if page.is_tiled or page.imagedepth > 1 or page.photometric == PHOTOMETRIC.YCBCR:
+        return None
+    source_type = _source_type(page.compression)
+    if source_type is None or not isinstance(page.bitspersample, int):
+        return None
+    samples = page.samplesperpixel if page.planarconfig == 1 else 1
+    row_bytes = -(-page.imagewidth * samples * page.bitspersample // 8)
+    strip_rows = min(page.rowsperstrip or page.imagelength, page.imagelength)
+    if strip_rows * row_bytes < LARGE_STRIP_BYTES:
+        return None
+    grid = StripGrid(
+        page.imagelength,
+        strip_rows,
+        row_bytes,
+        tuple(page.dataoffsets),
+        tuple(page.databytecounts),
+    )
+    part_rows = max(1, _PART_BYTES // row_bytes)
+    page.rowsperstrip = part_rows
+    page.compression = COMPRESSION.NONE
+    return RowAccess(grid, source_type(grid, file), part_rows)
+
+
+def _source_type(compression: int) -> type[_StoredRows | _DeflatedRows] | None:
+    if compression == COMPRESSION.NONE:
+        return _StoredRows
+    return _DeflatedRows if compression in _DEFLATE else None
+
+
+class _StoredRows:
+    """Rows that lie in the file as they are."""
+
+    def __init__(self, grid: StripGrid, file: SharedFile) -> None:
+        self._grid = grid
+        self._file = file
+
+    def read(self, strip: int, first_row: int, rows: int) -> bytes | None:
+        grid = self._grid
+        if grid.offsets[strip] == 0 or grid.byte_counts[strip] == 0:
+            return None
+        offset = grid.offsets[strip] + first_row * grid.row_bytes
+        return read_exactly(self._file, offset, rows * grid.row_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Position:
+    """Where decompression stands in a strip: the row that comes next, and the unread input."""
+
+    row: int
+    state: zlib._Decompress
+    input_at: int
+
+
+class _DeflatedRows:
+    """Rows of deflated strips, with states of the decompressor kept to go back to."""
+
+    def __init__(self, grid: StripGrid, file: SharedFile) -> None:
+        self._grid = grid
+        self._file = file
+        self._lock = threading.Lock()
+        self._cursors: dict[int, _Position] = {}
+        self._snapshots: dict[tuple[int, int], _Position] = {}
+        strips = len(grid.offsets)
+        rows = strips * grid.strip_rows
+        self._snapshot_rows = max(-(-rows // _MOST_SNAPSHOTS), _PART_BYTES // grid.row_bytes, 1)
+
+    def read(self, strip: int, first_row: int, rows: int) -> bytes | None:
+        if self._grid.offsets[strip] == 0 or self._grid.byte_counts[strip] == 0:
+            return None
+        with self._lock:
+            position = self._start(strip, first_row)
+            while position.row < first_row:
+                step = self._snapshot_rows - position.row % self._snapshot_rows
+                _, position = self._inflate(strip, position, min(step, first_row - position.row))
+            data, position = self._inflate(strip, position, rows)
+            self._cursors[strip] = position
+            return data
+
+    def _start(self, strip: int, row: int) -> _Position:
+        """Return the nearest known position at or before a row."""
+        known = [_Position(0, zlib.decompressobj(), 0)]
+        known += [kept for (of, at), kept in self._snapshots.items() if of == strip and at <= row]
+        cursor = self._cursors.pop(strip, None)
+        if cursor is not None and cursor.row <= row:
+            known.append(cursor)
+        best = max(known, key=lambda position: position.row)
+        # A snapshot stays as it is; what goes on is a copy.
+        return best if best is cursor else _Position(best.row, best.state.copy(), best.input_at)
+
+    def _inflate(self, strip: int, position: _Position, rows: int) -> tuple[bytes, _Position]:
+        wanted = rows * self._grid.row_bytes
+        state, at = position.state, position.input_at
+        pieces: list[bytes] = []
+        while wanted:
+            size = min(_INPUT_BYTES, self._grid.byte_counts[strip] - at)
+            # Without input left there may still be output that did not fit last time.
+            data = read_exactly(self._file, self._grid.offsets[strip] + at, size) if size else b""
+            try:
+                piece = state.decompress(data, wanted)
+            except zlib.error as error:
+                raise ChunkError(f"its data is damaged ({error})") from error
+            at += size - len(state.unconsumed_tail)
+            if not piece and (state.eof or not size):
+                raise ChunkError("its compressed data ends too soon")
+            pieces.append(piece)
+            wanted -= len(piece)
+        reached = _Position(position.row + rows, state, at)
+        self._keep(strip, reached)
+        return b"".join(pieces), reached
+
+    def _keep(self, strip: int, position: _Position) -> None:
+        place = (strip, position.row // self._snapshot_rows)
+        key = (strip, position.row)
+        if any(of == strip and at // self._snapshot_rows == place[1] for of, at in self._snapshots):
+            return
+        self._snapshots[key] = _Position(position.row, position.state.copy(), position.input_at)

@@ -1,0 +1,125 @@
+"""Whether a smaller page shows the same as a larger one, so that it may be a level of it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from viewer.slides.readers.tiff.chunks import PageChunks
+from viewer.slides.readers.tiff.errors import ChunkError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from tifffile import TiffPage
+
+    from viewer.slides.shared_file import SharedFile
+
+_GRID = 4
+_TRIALS = 3
+_SIDE_PX = 32
+_MOST_SIDE_PX = 1024
+_MOST_CHUNK_BYTES = 64 << 20
+
+
+class Window:
+    """Reads gray windows of a page for comparisons."""
+
+    def __init__(self, page: TiffPage, file: SharedFile) -> None:
+        self._chunks = PageChunks(page, file)
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        return self._chunks.width_px, self._chunks.height_px
+
+    @property
+    def is_expensive(self) -> bool:
+        """Whether a single tile or strip takes long to decode."""
+        return self._chunks.chunk_bytes > _MOST_CHUNK_BYTES
+
+    def read(self, x_px: int, y_px: int, width_px: int, height_px: int) -> NDArray[np.float32]:
+        """Return the means of the first samples; gaps are 0.
+
+        Raises
+        ------
+        ChunkError
+            A tile or strip in the window is damaged.
+        """
+        chunks = self._chunks
+        canvas = np.zeros((height_px, width_px), np.float32)
+        for row in range(y_px // chunks.chunk_height_px, _end(y_px, height_px, chunks.chunk_height_px)):
+            for column in range(
+                x_px // chunks.chunk_width_px, _end(x_px, width_px, chunks.chunk_width_px)
+            ):
+                samples = chunks.read(column, row)
+                if samples is not None:
+                    left = column * chunks.chunk_width_px - x_px
+                    top = row * chunks.chunk_height_px - y_px
+                    _paste(canvas, samples, left, top)
+        return canvas
+
+
+def _end(start: int, length: int, step: int) -> int:
+    return (start + length - 1) // step + 1
+
+
+def _paste(canvas: NDArray[np.float32], samples: NDArray[Any], left: int, top: int) -> None:
+    gray = samples[..., :3].astype(np.float32).mean(axis=2)
+    x0, y0 = max(left, 0), max(top, 0)
+    x1 = min(left + gray.shape[1], canvas.shape[1])
+    y1 = min(top + gray.shape[0], canvas.shape[0])
+    if x1 > x0 and y1 > y0:
+        canvas[y0:y1, x0:x1] = gray[y0 - top : y1 - top, x0 - left : x1 - left]
+
+
+def shows_the_same(larger: Window, smaller: Window) -> bool:
+    """Return whether windows of the smaller page are those of the larger one, reduced.
+
+    Windows with the most structure are compared, since all slides are alike where there is glass.
+    """
+    if larger.is_expensive or smaller.is_expensive:
+        return False
+    factor = larger.size_px[0] / smaller.size_px[0]
+    try:
+        places = _places_with_structure(smaller, factor)
+        return all(_agree(larger, smaller, place, factor) for place in places)
+    except ChunkError:
+        return False
+
+
+def _places_with_structure(smaller: Window, factor: float) -> list[tuple[int, int, int]]:
+    """Return the x, y and side of the windows with the largest deviation."""
+    width, height = smaller.size_px
+    side = max(4, min(_SIDE_PX, width, height, math.floor(_MOST_SIDE_PX / factor)))
+    found: list[tuple[float, tuple[int, int, int]]] = []
+    for row in range(_GRID):
+        for column in range(_GRID):
+            x = round((width - side) * (column + 0.5) / _GRID)
+            y = round((height - side) * (row + 0.5) / _GRID)
+            window = smaller.read(x, y, min(side, width), min(side, height))
+            found.append((float(window.std()), (x, y, side)))
+    found.sort(key=lambda item: -item[0])
+    return [place for _, place in found[:_TRIALS]]
+
+
+def _agree(larger: Window, smaller: Window, place: tuple[int, int, int], factor: float) -> bool:
+    x, y, side = place
+    width = min(side, smaller.size_px[0] - x)
+    height = min(side, smaller.size_px[1] - y)
+    reduced = smaller.read(x, y, width, height)
+    left, top = math.floor(x * factor), math.floor(y * factor)
+    across = min(math.ceil(width * factor), larger.size_px[0] - left)
+    down = min(math.ceil(height * factor), larger.size_px[1] - top)
+    window = Image.fromarray(larger.read(left, top, across, down))
+    box = np.asarray(window.resize((width, height), Image.Resampling.BOX))
+    nearest = np.asarray(window)[
+        np.minimum(np.arange(height) * factor, down - 1).astype(int)[:, np.newaxis],
+        np.minimum(np.arange(width) * factor, across - 1).astype(int),
+    ]
+    # Levels are made by averaging or by leaving out pixels.
+    difference = min(float(np.abs(reduced - other).mean()) for other in (box, nearest))
+    deviation = float(np.abs(reduced - reduced.mean()).mean())
+    scale = max(float(reduced.max()), 1.0)
+    return difference <= 0.5 * deviation + 0.03 * scale

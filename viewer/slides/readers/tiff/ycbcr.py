@@ -1,0 +1,83 @@
+"""YCbCr of TIFFs whose codec leaves it alone: subsampled blocks, and the way to RGB."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from viewer.slides.source import RgbImage
+
+_BT_601 = (0.299, 0.587, 0.114)
+_FULL_RANGE = (0.0, 255.0, 128.0, 255.0, 128.0, 255.0)
+
+
+@dataclass(frozen=True, slots=True)
+class YCbCr:
+    """How luma and chroma stand for RGB.
+
+    Attributes
+    ----------
+    luma_weights
+        The tag YCbCrCoefficients: shares of red, green and blue in luma.
+    reference
+        The tag ReferenceBlackWhite: codes of black and white for Y, Cb and Cr.
+    """
+
+    luma_weights: tuple[float, ...] = _BT_601
+    reference: tuple[float, ...] = _FULL_RANGE
+
+    def rgb(self, pixels: NDArray[np.uint8]) -> RgbImage:
+        """Return uint8 (height, width, 3) for YCbCr of the same shape."""
+        red_weight, green_weight, blue_weight = self.luma_weights
+        black_y, white_y, black_cb, white_cb, black_cr, white_cr = self.reference
+        luma = (pixels[..., 0].astype(np.float32) - black_y) * (255 / (white_y - black_y))
+        cb = (pixels[..., 1].astype(np.float32) - black_cb) * (127 / (white_cb - black_cb))
+        cr = (pixels[..., 2].astype(np.float32) - black_cr) * (127 / (white_cr - black_cr))
+        red = luma + cr * (2 - 2 * red_weight)
+        blue = luma + cb * (2 - 2 * blue_weight)
+        green = (luma - red_weight * red - blue_weight * blue) / green_weight
+        rgb = np.stack([red, green, blue], axis=-1)
+        return np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
+
+
+def unpack_subsampled(
+    data: bytes | NDArray[np.uint8], height_px: int, width_px: int, across: int, down: int
+) -> NDArray[np.uint8]:
+    """Return YCbCr, uint8 (height_px, width_px, 3), of data units as TIFF 6 orders them.
+
+    A unit is `across` x `down` samples of luma, then one of Cb and one of Cr.
+
+    Raises
+    ------
+    ValueError
+        The data is too short.
+    """
+    columns, rows = -(-width_px // across), -(-height_px // down)
+    unit = across * down + 2
+    flat = np.frombuffer(data, np.uint8)
+    if flat.size < rows * columns * unit:
+        raise ValueError(f"{flat.size} bytes are too few for {rows * columns} units of YCbCr")
+    units = flat[: rows * columns * unit].reshape(rows, columns, unit)
+    luma = units[..., :-2].reshape(rows, columns, down, across).transpose(0, 2, 1, 3)
+    image = np.empty((rows * down, columns * across, 3), np.uint8)
+    image[..., 0] = luma.reshape(rows * down, columns * across)
+    for channel in (1, 2):
+        chroma = units[..., across * down - 1 + channel]
+        image[..., channel] = chroma.repeat(down, axis=0).repeat(across, axis=1)
+    return image[:height_px, :width_px]
+
+
+def subsampling(tag: Any, byte_count: int, height_px: int, width_px: int) -> tuple[int, int]:
+    """Return the subsampling across and down.
+
+    Where the tag is missing its default is 2 x 2, but writers that leave it out mostly mean 1 x 1:
+    the length of the data decides.
+    """
+    if isinstance(tag, tuple) and len(tag) == 2 and all(side in (1, 2, 4) for side in tag):
+        return tag
+    return (1, 1) if byte_count >= height_px * width_px * 3 else (2, 2)
