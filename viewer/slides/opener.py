@@ -10,6 +10,7 @@ from viewer.slides.derived_levels import with_fine_steps
 from viewer.slides.errors import (
     DamagedSlideError,
     IncompleteSlideError,
+    NoSuchImageError,
     SlideAccessError,
     SlideError,
     SlideIsFolderError,
@@ -19,28 +20,43 @@ from viewer.slides.errors import (
 from viewer.slides.file_version import FileVersion
 from viewer.slides.guarded_source import GuardedSource
 from viewer.slides.readers.image import open_image
-from viewer.slides.readers.tiff import open_tiled_tiff
-from viewer.slides.source import SlideSource
+from viewer.slides.readers.tiff.source import open_tiff
+from viewer.slides.source import SlideSource, with_note
 from viewer.slides.verification import open_verified
 
 _log = logging.getLogger(__name__)
 
-Reader = Callable[[Path], SlideSource | None]
+Reader = Callable[[Path, int | None], SlideSource | None]
 """Opens a file, or gives None where it is not of the reader's kind.
 
-Raises SlideError where it is of the kind but cannot be opened, OSError where it cannot be read.
+The number is that of an image of the file, None for the one that matters most. Raises SlideError
+where the file is of the kind but cannot be opened, OSError where it cannot be read.
 """
 
+
+def _open_vendor_slide(path: Path, image: int | None) -> SlideSource | None:
+    source = open_verified(path)
+    if source is not None and image not in (None, 0):
+        source.close()
+        raise NoSuchImageError(path, f"{path.name} has no image {image}: it holds one, number 0.")
+    return source
+
+
 READERS: tuple[Reader, ...] = (
-    open_verified,
-    open_tiled_tiff,
+    _open_vendor_slide,
+    open_tiff,
     open_image,
 )
 """Asked in this order; the first that gives a source wins."""
 
 
-def open_slide(path: Path) -> SlideSource:
-    """Opens a slide or picture of any known kind.
+def open_slide(path: Path, image: int | None = None) -> SlideSource:
+    """Open a slide or image of any known kind.
+
+    Parameters
+    ----------
+    image
+        Which image of a file that holds several, counted from 0; None for the largest.
 
     Raises
     ------
@@ -50,7 +66,7 @@ def open_slide(path: Path) -> SlideSource:
     try:
         _check_file(path)
         version = FileVersion(path)
-        stored = GuardedSource(_first_source(path), version)
+        stored = GuardedSource(_first_source(path, image), version)
         version.check()
         source = with_fine_steps(stored)
         # Tiles that are made here are kept in memory and on the disk: they too are of this file.
@@ -59,12 +75,14 @@ def open_slide(path: Path) -> SlideSource:
         raise _access_error(path, error) from error
 
 
-def _first_source(path: Path) -> SlideSource:
-    """By the first reader that opens the file, else the first reader's complaint."""
+def _first_source(path: Path, image: int | None) -> SlideSource:
+    """Open the file by the first reader that can, else raise the first reader's complaint."""
     complaint: SlideError | None = None
     for reader in READERS:
         try:
-            source = reader(path)
+            source = reader(path, image)
+        except NoSuchImageError:
+            raise
         except SlideError as error:
             complaint = complaint or error
         except OSError:
@@ -78,8 +96,11 @@ def _first_source(path: Path) -> SlideSource:
             )
             complaint.__cause__ = error
         else:
-            if source is not None:
+            if source is None:
+                continue
+            if complaint is None:
                 return source
+            return with_note(source, f"Read as a plain {source.info.vendor} file: {complaint}")
     raise complaint or UnsupportedSlideError(
         path,
         f"{path.name} is neither a slide nor a picture that can be read here: its content is of "
@@ -98,6 +119,8 @@ def _check_file(path: Path) -> None:
         raise DamagedSlideError(path, f"{path.name} is empty; copy it again from where it came.")
     with path.open("rb"):
         pass  # tells at once whether we may read it; OpenSlide would not say why it fails
+    if path.suffix.lower() == ".vsi":
+        _refuse_vsi(path)
     data_folder = path.with_suffix("")
     if path.suffix.lower() == ".mrxs" and not (data_folder / "Slidedat.ini").is_file():
         raise IncompleteSlideError(
@@ -105,6 +128,22 @@ def _check_file(path: Path) -> None:
             f"The data of {path.name} is missing: copy its folder {data_folder.name}, with "
             "Slidedat.ini and the .dat files, to the same place.",
         )
+
+
+def _refuse_vsi(path: Path) -> None:
+    """Refuse a .vsi, which itself holds a photograph of the slide's glass, never its pixels."""
+    data_folder = path.with_name(f"_{path.stem}_")
+    if not data_folder.is_dir():
+        raise IncompleteSlideError(
+            path,
+            f"The data of {path.name} is missing: copy its folder {data_folder.name}, with the "
+            ".ets files, to the same place.",
+        )
+    raise UnsupportedSlideError(
+        path,
+        f"{path.name} keeps its pixels in {data_folder.name} as Olympus .ets files, which cannot "
+        "be read; export the slide as OME-TIFF, for example with QuPath.",
+    )
 
 
 def _access_error(path: Path, error: OSError) -> SlideError:

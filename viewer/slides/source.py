@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -178,3 +178,19 @@ class SlideSource(Protocol):
     def close(self) -> None:
         """Frees files. Calls of `read_tile` that are under way may then raise TileError."""
         ...
+
+
+def with_note(source: SlideSource, note: str) -> SlideSource:
+    """Return the source with one more of `info.notes`, before the others."""
+    return _NotedSource(source, note)
+
+
+class _NotedSource:
+    """A source that is not what its file asks for, and says so."""
+
+    def __init__(self, source: SlideSource, note: str) -> None:
+        self._source = source
+        self.info: SlideInfo = replace(source.info, notes=(note, *source.info.notes))
+        self.path, self.levels = source.path, source.levels
+        self.read_tile, self.read_associated = source.read_tile, source.read_associated
+        self.close = source.close

@@ -7,13 +7,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from openslide import OpenSlide
 from tifffile import COMPRESSION
 
 from viewer.slides.errors import TileError
 from viewer.slides.readers.openslide import OpenSlideSource, open_with_openslide
-from viewer.slides.readers.tiff import StoredLevel, TiffSource, is_tiff
+from viewer.slides.readers.tiff.source import is_tiff
 from viewer.slides.readers.tiff_directory import read_directories
 from viewer.slides.readers.tile_decoders import direct_decoder
+from viewer.slides.readers.vendor_tiff import StoredLevel, VendorTiffSource
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_PLAIN_GRIDS = ("aperio", "generic-tiff")
+_PLAIN_TIFF = "generic-tiff"
+_PLAIN_GRIDS = ("aperio",)
 """Vendors whose levels are plain grids of tiles: no overlap, no offsets between regions."""
 
 _MOST_TRIALS = 4
@@ -34,8 +37,11 @@ _BLUR_PX = 8
 _BLUR_TOLERANCE = 4.0
 
 
-def open_verified(path: Path) -> OpenSlideSource | TiffSource | None:
-    """What OpenSlide reads, by the quickest reader that gives the same; None for other files.
+def open_verified(path: Path) -> OpenSlideSource | VendorTiffSource | None:
+    """Open a vendor's slide by the quickest reader that gives what OpenSlide gives.
+
+    None for files that OpenSlide does not read, and for plain TIFF: of its colors, levels and
+    bits OpenSlide knows less than `readers.tiff`.
 
     Raises
     ------
@@ -44,6 +50,8 @@ def open_verified(path: Path) -> OpenSlideSource | TiffSource | None:
     OSError
         The file cannot be read.
     """
+    if is_tiff(path) and OpenSlide.detect_format(path) == _PLAIN_TIFF:
+        return None
     reference = open_with_openslide(path)
     if reference is None or reference.info.vendor not in _PLAIN_GRIDS or not is_tiff(path):
         return reference
@@ -56,7 +64,7 @@ def open_verified(path: Path) -> OpenSlideSource | TiffSource | None:
     return direct
 
 
-def _direct(reference: OpenSlideSource) -> TiffSource | None:
+def _direct(reference: OpenSlideSource) -> VendorTiffSource | None:
     """The direct path to the levels that OpenSlide sees; None where it cannot be had."""
     path = reference.path
     stored: list[StoredLevel] = []
@@ -89,7 +97,7 @@ def _direct(reference: OpenSlideSource) -> TiffSource | None:
             *grid.tile_size_px(column, row),
         )
 
-    return TiffSource(
+    return VendorTiffSource(
         path,
         stored,
         replace(reference.info, reader=f"direct {' and '.join(sorted(codings))} TIFF"),
@@ -99,7 +107,7 @@ def _direct(reference: OpenSlideSource) -> TiffSource | None:
     )
 
 
-def _agree(direct: TiffSource, reference: OpenSlideSource, level: int) -> bool:
+def _agree(direct: VendorTiffSource, reference: OpenSlideSource, level: int) -> bool:
     """Whether a real tile from the middle of the level is the same both ways."""
     for column, row in direct.stored_tiles_from_the_middle(level, _MOST_TRIALS):
         grid = direct.levels[level]

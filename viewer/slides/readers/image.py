@@ -1,4 +1,4 @@
-"""Pictures that are no pyramid: PNG, JPEG, BMP, WebP and small TIFF, decoded once to memory."""
+"""Single images without a pyramid: PNG, JPEG, JPEG 2000, GIF, BMP and WebP, decoded to memory."""
 
 from __future__ import annotations
 
@@ -6,21 +6,30 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import imagecodecs
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
-from tifffile import PHOTOMETRIC, TiffFile, TiffPage
+from PIL import Image, UnidentifiedImageError
 
 from viewer.geometry import Optics
+from viewer.slides.byte_lru import ByteLru
 from viewer.slides.errors import (
     DamagedSlideError,
-    SlideError,
+    NoSuchImageError,
     TileError,
     UnsupportedSlideError,
 )
-from viewer.slides.readers.rgb_from import rgb_from
-from viewer.slides.readers.tiff import is_tiff
-from viewer.slides.readers.tiff_metadata import icc_profile, tiff_optics, tiff_properties
+from viewer.slides.readers.chunk_windows import KEPT_BYTES, ChunkWindows
+from viewer.slides.readers.sample_colors import (
+    ColorModel,
+    DisplayRange,
+    SampleColors,
+    display_range,
+    is_profile_of,
+    through_cmyk_profile,
+)
+from viewer.slides.readers.turning import UPRIGHT, is_orientation
 from viewer.slides.source import Level, RgbImage, SlideInfo
+from viewer.slides.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -28,63 +37,82 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from viewer.slides.readers.chunk_windows import RgbChunks
+
 MOST_BYTES = 1_200_000_000
-"""Of decoded pixels that are held in memory for a picture without a pyramid."""
+"""Of decoded pixels that are held in memory for an image without a pyramid."""
 
 _TILE_PX = 256
-_FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
-_PLAIN_MODES = ("1", "L", "LA", "RGB", "RGBA", "I", "I;16", "I;16B", "F")
+_CHUNK_PX = 512
+_FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "JPEG2000")
+_EXIF_ORIENTATION = 274
+_PNG_BIT_DEPTH_AT = 24
+_DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L")
+_COLOR_MODELS = {1: ColorModel.GRAY, 2: ColorModel.GRAY, 3: ColorModel.RGB, 4: ColorModel.RGB}
 _pillow_limit_lock = threading.Lock()
 
 
-def open_image(path: Path) -> ImageSource | None:
-    """The picture, whole in memory; None where the file is no picture.
+def open_image(path: Path, image: int | None = None) -> ImageSource | None:
+    """Open a single image, decoded to memory; None where the file is none.
 
     Raises
     ------
     SlideError
-        The picture is damaged, or too large for a file without a pyramid.
+        The image is damaged, or too large for a file without a pyramid.
     OSError
         The file cannot be read.
     """
-    if is_tiff(path):
-        return _open_tiff(path)
     try:
         with _without_pillow_limit():
-            image = Image.open(path, formats=_FORMATS)
+            picture = Image.open(path, formats=_FORMATS)
     except UnidentifiedImageError:
         return None
     except (OSError, SyntaxError, ValueError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # of the system; Pillow's own carry no number
         raise _damaged(path, error) from error
-    with image:
-        _check_size(path, image.width * image.height * max(3, len(image.getbands())))
-        kind = image.format or "picture"
-        try:
-            pixels = _rgb_of_pillow(image)
-        except (OSError, SyntaxError, ValueError) as error:
-            raise _damaged(path, error) from error
-        # Resolution tags of such pictures are meant for printers: they are no pixel size.
-        info = SlideInfo(
-            vendor=kind.lower(),
-            reader=f"{kind} in memory",
-            optics=Optics(),
-            icc_profile=_rgb_profile(image),
-            properties={"image.format": kind, "image.mode": image.mode},
-        )
-    return ImageSource(path, pixels, info)
+    if image not in (None, 0):
+        raise NoSuchImageError(path, f"{path.name} has no image {image}: it holds one, number 0.")
+    _check_size(path, picture)
+    try:
+        chunks = _chunks(path, picture)
+    except (OSError, SyntaxError, ValueError, RuntimeError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise _damaged(path, error) from error
+    kind = picture.format or "image"
+    profile = picture.info.get("icc_profile")
+    shown = chunks.colors.range if isinstance(chunks, _ArrayChunks) else None
+    # Resolution tags of such images are meant for printers: they are no pixel size.
+    info = SlideInfo(
+        vendor=kind.lower(),
+        reader=f"{kind} in memory",
+        optics=Optics(),
+        icc_profile=profile if isinstance(profile, bytes) and _fits(picture, profile) else None,
+        properties={"image.format": kind, "image.mode": picture.mode},
+        notes=tuple(_notes(picture, shown)),
+        display_range=shown,
+    )
+    return ImageSource(path, chunks, _orientation(picture), info)
 
 
 class ImageSource:
-    """A picture in memory, cut into tiles; `pixels` is uint8 (height, width, 3)."""
+    """An image in memory, cut into tiles.
 
-    def __init__(self, path: Path, pixels: RgbImage, info: SlideInfo) -> None:
+    Parameters
+    ----------
+    orientation
+        How the stored image is to be turned, 1 to 8.
+    """
+
+    def __init__(self, path: Path, chunks: RgbChunks, orientation: int, info: SlideInfo) -> None:
         self._path = path
-        self._pixels: RgbImage | None = pixels
         self._info = info
-        height, width = pixels.shape[:2]
-        self._levels = (Level(width, height, 1.0, _TILE_PX, _TILE_PX),)
+        self._kept = ByteLru[tuple[int, int, int]](KEPT_BYTES)
+        turns = Turns[tuple[int, int, int]]()
+        windows = ChunkWindows(chunks, 0, self._kept, turns, orientation)
+        self._windows: ChunkWindows | None = windows
+        self._levels = (Level(*windows.size_px, 1.0, _TILE_PX, _TILE_PX),)
 
     @property
     def path(self) -> Path:
@@ -99,79 +127,151 @@ class ImageSource:
         return self._levels
 
     def read_tile(self, level: int, column: int, row: int) -> RgbImage:
-        pixels = self._pixels
-        if pixels is None:
+        windows = self._windows
+        if windows is None:
             raise TileError(level, column, row, "the slide has been closed")
-        x_px, y_px = column * _TILE_PX, row * _TILE_PX
-        return pixels[y_px : y_px + _TILE_PX, x_px : x_px + _TILE_PX].copy()
+        size = self._levels[level].tile_size_px(column, row)
+        return windows.read(column * _TILE_PX, row * _TILE_PX, *size)
 
     def read_associated(self, name: str) -> RgbImage:
         raise UnsupportedSlideError(self._path, f"{self._path.name} has no picture named {name}.")
 
     def close(self) -> None:
-        self._pixels = None
+        self._windows = None
+        self._kept.clear()
 
 
-def _open_tiff(path: Path) -> ImageSource:
-    try:
-        with TiffFile(path) as tiff:
-            page = tiff.series[0].keyframe.aspage()
-            _check_size(path, max(page.nbytes, page.imagewidth * page.imagelength * 3))
-            pixels = _rgb_of_tiff(path, page)
-            info = SlideInfo(
-                vendor="ome-tiff" if tiff.is_ome else "tiff",
-                reader="TIFF in memory",
-                optics=tiff_optics(tiff),
-                icc_profile=icc_profile(page),
-                properties=tiff_properties(tiff),
-            )
-    except (SlideError, OSError):
-        raise
-    except Exception as error:  # a spoilt file can make the parser fail in any way
-        raise _damaged(path, error) from error
-    return ImageSource(path, pixels, info)
+class _MemoryChunks:
+    """An image that is whole in memory, in squares."""
+
+    def __init__(self, width_px: int, height_px: int) -> None:
+        self.width_px, self.height_px = width_px, height_px
+        self.chunk_width_px = self.chunk_height_px = _CHUNK_PX
+
+    def _box(self, column: int, row: int) -> tuple[int, int, int, int]:
+        left, top = column * _CHUNK_PX, row * _CHUNK_PX
+        right = min(left + _CHUNK_PX, self.width_px)
+        return left, top, right, min(top + _CHUNK_PX, self.height_px)
 
 
-def _rgb_of_tiff(path: Path, page: TiffPage) -> RgbImage:
-    """The first plane as uint8 (height, width, 3)."""
-    photometric = page.photometric
-    is_jpeg = page.compression in (6, 7)
-    if photometric == PHOTOMETRIC.SEPARATED or (photometric == PHOTOMETRIC.YCBCR and not is_jpeg):
-        with _without_pillow_limit():
-            image = Image.open(path, formats=("TIFF",))
-        with image:
-            return _rgb_of_pillow(image)
-    pixels: NDArray[Any] = page.asarray()
-    if photometric == PHOTOMETRIC.PALETTE and page.colormap is not None:
-        return rgb_from(np.moveaxis(page.colormap[:, pixels], 0, -1) // 257)
-    if page.planarconfig == 2:
-        pixels = np.moveaxis(pixels, 0, -1)
-    if page.imagedepth > 1:
-        pixels = pixels[0]
-    if photometric == PHOTOMETRIC.MINISWHITE:
-        return 255 - rgb_from(pixels)
-    return rgb_from(pixels)
+class _PillowChunks(_MemoryChunks):
+    """8-bit images of any mode; Pillow's own memory is the store."""
+
+    def __init__(self, picture: Image.Image) -> None:
+        super().__init__(*picture.size)
+        self._picture = picture
+        profile = picture.info.get("icc_profile")
+        self._cmyk_profile = profile if _is_cmyk(picture, profile) else None
+        self._has_alpha = "transparency" in picture.info or picture.mode in (
+            "LA",
+            "PA",
+            "RGBA",
+            "La",
+            "RGBa",
+        )
+
+    def read_rgb(self, column: int, row: int) -> RgbImage:
+        part = self._picture.crop(self._box(column, row))
+        if self._cmyk_profile is not None:
+            return through_cmyk_profile(np.asarray(part), self._cmyk_profile)
+        if self._has_alpha:
+            part.info = self._picture.info
+            return _ON_WHITE.rgb(np.asarray(part.convert("RGBA")))
+        return np.array(part.convert("RGB"))
 
 
-def _rgb_of_pillow(image: Image.Image) -> RgbImage:
-    upright = ImageOps.exif_transpose(image)
-    if "transparency" in upright.info:
-        upright = upright.convert("RGBA")
-    elif upright.mode not in _PLAIN_MODES:
-        upright = upright.convert("RGB")
-    return rgb_from(np.asarray(upright))
+class _ArrayChunks(_MemoryChunks):
+    """Images of more than 8 bits; samples (height, width, samples)."""
+
+    def __init__(self, samples: NDArray[Any], colors: SampleColors) -> None:
+        super().__init__(samples.shape[1], samples.shape[0])
+        self._samples = samples
+        self.colors = colors
+
+    def read_rgb(self, column: int, row: int) -> RgbImage:
+        left, top, right, bottom = self._box(column, row)
+        return self.colors.rgb(self._samples[top:bottom, left:right])
 
 
-def _rgb_profile(image: Image.Image) -> bytes | None:
-    """The ICC profile, where it tells about RGB and so still fits what was made of the picture."""
-    profile = image.info.get("icc_profile")
-    is_rgb = isinstance(profile, bytes) and profile[16:20] == b"RGB "
-    return profile if is_rgb else None
+_ON_WHITE = SampleColors(ColorModel.RGB, alpha=3)
+
+
+def _chunks(path: Path, picture: Image.Image) -> _PillowChunks | _ArrayChunks:
+    """Decode an image. Raises what the decoders raise."""
+    deep = _deep_samples(path, picture)
+    if deep is None:
+        picture.load()
+        if picture.mode not in _DEEP_MODES:
+            return _PillowChunks(picture)
+        deep = np.asarray(picture)
+    samples = deep[..., np.newaxis] if deep.ndim == 2 else deep
+    model = _COLOR_MODELS.get(samples.shape[2], ColorModel.GRAY)
+    bits = 8 * samples.dtype.itemsize
+    strips = (
+        samples[top : top + _CHUNK_PX, :, : model.samples]
+        for top in range(0, len(samples), _CHUNK_PX)
+    )
+    shown = display_range(strips, model, bits)
+    full = float((1 << bits) - 1) if samples.dtype.kind == "u" else 1.0
+    alpha = samples.shape[2] - 1 if samples.shape[2] in (2, 4) else None
+    return _ArrayChunks(samples, SampleColors(model, shown, alpha=alpha, full_scale=full))
+
+
+def _deep_samples(path: Path, picture: Image.Image) -> NDArray[Any] | None:
+    """Return samples of PNG and JPEG 2000 with more than 8 bits, which Pillow would cut down."""
+    if picture.format == "PNG":
+        with path.open("rb") as file:
+            head = file.read(_PNG_BIT_DEPTH_AT + 1)
+        if head[_PNG_BIT_DEPTH_AT] == 16 and "transparency" not in picture.info:
+            return imagecodecs.png_decode(path.read_bytes())
+    is_deep = picture.mode == "I;16" or (
+        picture.mode in ("RGB", "RGBA", "L", "LA") and picture.format == "JPEG2000"
+    )
+    if is_deep and picture.format == "JPEG2000" and _jpeg2000_bits(path) > 8:
+        return imagecodecs.jpeg2k_decode(path.read_bytes())
+    return None
+
+
+def _jpeg2000_bits(path: Path) -> int:
+    """Return the bits of the first component, by the codestream's marker SIZ."""
+    with path.open("rb") as file:
+        head = file.read(1 << 16)
+    at = head.find(b"\xff\x4f\xff\x51")
+    return (head[at + 42] & 0x7F) + 1 if 0 <= at < len(head) - 42 else 8
+
+
+def _orientation(picture: Image.Image) -> int:
+    value = picture.getexif().get(_EXIF_ORIENTATION)
+    return value if isinstance(value, int) and is_orientation(value) else UPRIGHT
+
+
+def _is_cmyk(picture: Image.Image, profile: object) -> bool:
+    return picture.mode == "CMYK" and isinstance(profile, bytes) and is_profile_of(profile, b"CMYK")
+
+
+def _fits(picture: Image.Image, profile: bytes) -> bool:
+    """Return whether a profile tells of RGB and so still fits what is made of the image."""
+    return is_profile_of(profile, b"RGB ") and picture.mode not in ("CMYK", "LAB")
+
+
+def _notes(picture: Image.Image, shown: DisplayRange | None) -> Generator[str]:
+    frames = getattr(picture, "n_frames", 1)
+    if frames > 1:
+        yield f"Shown: frame 1 of {frames}."
+    if picture.mode == "CMYK":
+        has_profile = _is_cmyk(picture, picture.info.get("icc_profile"))
+        yield (
+            "CMYK is shown through its ICC profile."
+            if has_profile
+            else "CMYK without an ICC profile: its colors are an approximation."
+        )
+    if shown is not None and shown != (0.0, 65535.0):
+        yield f"Stretched for display: values from {shown.black:,.6g} to {shown.white:,.6g}."
 
 
 @contextmanager
 def _without_pillow_limit() -> Generator[None]:
-    """Pillow refuses at a size of its own, for all of the program; ours is checked here."""
+    """Lift Pillow's limit of pixels, which holds for all of the program; ours is checked here."""
     with _pillow_limit_lock:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
@@ -180,11 +280,14 @@ def _without_pillow_limit() -> Generator[None]:
             Image.MAX_IMAGE_PIXELS = limit
 
 
-def _check_size(path: Path, size_bytes: int) -> None:
-    if size_bytes > MOST_BYTES:
+def _check_size(path: Path, picture: Image.Image) -> None:
+    bands = len(picture.getbands())
+    pixels = picture.width * picture.height
+    # Pillow keeps colors in four bytes.
+    if pixels * (4 if bands > 1 else 1) > MOST_BYTES:
         raise UnsupportedSlideError(
             path,
-            f"{path.name} is a single picture of {size_bytes / 1e9:.1f} GB of pixels without a "
+            f"{path.name} is a single image of {pixels * 3 / 1e9:.1f} GB of pixels without a "
             "pyramid, too large to hold in memory; convert it once to a pyramidal TIFF, for "
             "example with `vips tiffsave IN OUT.tif --tile --pyramid --compression jpeg`.",
         )
@@ -193,6 +296,6 @@ def _check_size(path: Path, size_bytes: int) -> None:
 def _damaged(path: Path, error: Exception) -> DamagedSlideError:
     return DamagedSlideError(
         path,
-        f"{path.name} is a picture that cannot be decoded ({error}); it may be damaged or cut "
+        f"{path.name} is an image that cannot be decoded ({error}); it may be damaged or cut "
         "short, so copy it again from where it came.",
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import imagecodecs
 import numpy as np
-from tifffile import COMPRESSION, PHOTOMETRIC, TIFF, TiffPage
+from tifffile import COMPRESSION, PHOTOMETRIC
 
 from viewer.slides.source import RgbImage
 
@@ -22,7 +22,7 @@ Decoder = Callable[[bytes], RgbImage]
 _END_OF_JPEG = b"\xff\xd9"
 
 
-def direct_decoder(page: TiffPage | Directory) -> Decoder | None:
+def direct_decoder(page: Directory) -> Decoder | None:
     """For the codings of nearly all slides, 8-bit RGB in JPEG or JPEG 2000; None for others."""
     if not _is_8_bit(page) or page.samplesperpixel != 3:
         return None
@@ -40,35 +40,7 @@ def direct_decoder(page: TiffPage | Directory) -> Decoder | None:
             return None
 
 
-def any_decoder(page: TiffPage) -> Decoder | None:
-    """For all 8-bit grey and RGB tiles that tifffile can decode; None for others."""
-    if direct := direct_decoder(page):
-        return direct
-    if not _is_8_bit(page) or page.compression not in TIFF.DECOMPRESSORS:
-        return None
-    match (PHOTOMETRIC(page.photometric), page.samplesperpixel):
-        case (PHOTOMETRIC.MINISBLACK | PHOTOMETRIC.MINISWHITE, 1):
-            pass
-        case (PHOTOMETRIC.RGB | PHOTOMETRIC.YCBCR, 3 | 4):
-            pass
-        case _:
-            return None
-
-    def decode(data: bytes) -> RgbImage:
-        pixels = page.decode(data, 0, jpegtables=page.jpegtables)[0]
-        if pixels is None:
-            raise ValueError("there are no pixels")
-        image: RgbImage = pixels[0]
-        if page.photometric == PHOTOMETRIC.MINISWHITE:
-            image = 255 - image
-        if image.shape[2] == 1:
-            return np.repeat(image, 3, axis=2)
-        return image[..., :3]
-
-    return decode
-
-
-def _is_8_bit(page: TiffPage | Directory) -> bool:
+def _is_8_bit(page: Directory) -> bool:
     return page.dtype == np.uint8 and page.planarconfig == 1 and page.imagedepth == 1
 
 

@@ -11,6 +11,7 @@ from tifffile import COMPRESSION, PHOTOMETRIC, TIFF, TiffPage
 
 from viewer.slides.readers.tiff.errors import ChunkError, read_exactly
 from viewer.slides.readers.tiff.jpeg_color import is_ycbcr, joined, read_jpeg_header
+from viewer.slides.readers.tiff.page_tags import bits_per_sample, numbers, rationals
 from viewer.slides.readers.tiff.rows import RowAccess, row_access
 from viewer.slides.readers.tiff.ycbcr import YCbCr, subsampling, unpack_subsampled
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from viewer.slides.shared_file import SharedFile
+    from viewer.slides.readers.shared_file import SharedFile
 
 _JPEG = (COMPRESSION.JPEG, COMPRESSION.ALT_JPEG, COMPRESSION.JPEG_LOSSY)
 _JPEG2000_YCBCR = 33003
@@ -27,8 +28,6 @@ _OWN_COLORS = frozenset((6, 50001, 50002, 34927))
 """Old JPEG, WebP, JPEG XL: their decoders give RGB whatever the tag says."""
 _END_OF_JPEG = b"\xff\xd9"
 _PADDING_BYTES = 64
-
-
 
 
 class PageChunks:
@@ -131,7 +130,10 @@ class PageChunks:
         page = self._page
         if page.compression in _JPEG:
             return self._jpeg
-        if page.photometric == PHOTOMETRIC.YCBCR and page.compression not in TIFF.IMAGE_COMPRESSIONS:
+        if (
+            page.photometric == PHOTOMETRIC.YCBCR
+            and page.compression not in TIFF.IMAGE_COMPRESSIONS
+        ):
             return self._packed_ycbcr if self._planes == 1 else self._other
         return self._other
 
@@ -143,7 +145,9 @@ class PageChunks:
         header = joined(self._tables_header, read_jpeg_header(data))
         components = len(header.component_ids)
         if header.is_lossless or header.precision_bits > 8:
-            image = imagecodecs.jpeg_decode(data, bitspersample=page.bitspersample, tables=tables)
+            image = imagecodecs.jpeg_decode(
+                data, bitspersample=bits_per_sample(page), tables=tables
+            )
         elif components == 3:
             space = "YCBCR" if is_ycbcr(header, page.photometric == PHOTOMETRIC.RGB) else "RGB"
             image = imagecodecs.jpeg8_decode(
@@ -174,7 +178,7 @@ class PageChunks:
         if not page.is_tiled:
             row = index % self.rows
             height = min(height, self.height_px - row * self.chunk_height_px)
-        tag = page.tags.valueof(530)
+        tag = numbers(page, 530)
         across, down = subsampling(tag, len(data), height, self.chunk_width_px)
         if (across, down) == (1, 1):
             pixels = self._unpredicted(data, height)
@@ -190,10 +194,10 @@ class PageChunks:
 
     def _other(self, data: bytes, index: int) -> NDArray[Any]:
         page = self._page
-        image: NDArray[Any] | None = page.decode(data, index, jpegtables=self._jpegtables)[0]
-        if image is None:
+        decoded: NDArray[Any] | None = page.decode(data, index, jpegtables=self._jpegtables)[0]
+        if decoded is None:
             raise ChunkError("there are no pixels")
-        image = image[0]
+        image = decoded[0]
         wants_rgb = (
             self._is_ycbcr
             and image.shape[2] >= 3
@@ -210,21 +214,8 @@ class PageChunks:
 
 def _ycbcr_tags(page: TiffPage) -> tuple[tuple[float, ...], ...]:
     """Return YCbCrCoefficients and ReferenceBlackWhite, or nothing where they are not usable."""
-    weights = _rationals(page.tags.valueof(529), 3) or (0.299, 0.587, 0.114)
-    reference = _rationals(page.tags.valueof(532), 6)
+    weights = rationals(page, 529, 3) or (0.299, 0.587, 0.114)
+    reference = rationals(page, 532, 6)
     if reference is None or any(reference[i] >= reference[i + 1] for i in (0, 2, 4)):
         return (weights,)
     return weights, reference
-
-
-def _rationals(value: Any, count: int) -> tuple[float, ...] | None:
-    if not isinstance(value, tuple) or len(value) not in (count, 2 * count):
-        return None
-    try:
-        if len(value) == count:
-            numbers = tuple(float(part) for part in value)
-        else:
-            numbers = tuple(value[i] / value[i + 1] for i in range(0, 2 * count, 2))
-    except (ZeroDivisionError, TypeError, ValueError):
-        return None
-    return numbers if all(math.isfinite(number) for number in numbers) else None

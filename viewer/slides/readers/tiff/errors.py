@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from viewer.slides.shared_file import SharedFile
+    from viewer.slides.readers.shared_file import SharedFile
 
 
 class ChunkError(Exception):

@@ -6,8 +6,6 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tifffile import TiffPage
-
 from viewer.geometry import Optics
 from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.tiff.metadata import tiff_optics
@@ -17,9 +15,9 @@ from viewer.slides.readers.tiff.same_content import Window, shows_the_same
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from tifffile import TiffFile
+    from tifffile import TiffFile, TiffPage
 
-    from viewer.slides.shared_file import SharedFile
+    from viewer.slides.readers.shared_file import SharedFile
 
 _log = logging.getLogger(__name__)
 
@@ -158,12 +156,14 @@ def _described(
         channels = _color_channels(ome, page)
         tops = [page]
         if channels:
-            others = [pages[ome.planes[0, c, 0]] for c in range(1, channels) if (0, c, 0) in ome.planes]
+            others = [
+                pages[ome.planes[0, c, 0]] for c in range(1, channels) if (0, c, 0) in ome.planes
+            ]
             if len(others) == channels - 1 and all(_alike(page, other) for other in others):
                 tops += [other for other in others if other is not None]
         optics = ome.optics if ome.optics.mpp_um else tiff_optics(tiff, page, ome.optics)
         levels = _levels(tops)
-        hidden = _hidden_planes(ome, page, shown_channels=len(tops))
+        hidden = _hidden_planes(ome, len(tops))
         planes = ome.size_z * ome.size_t
         images.append(TiffImage(ome.name, levels, optics, first, hidden, ome, planes))
     return images, used
@@ -208,7 +208,7 @@ def _levels(tops: Sequence[TiffPage]) -> tuple[TiffLevel, ...]:
     return tuple(kept)
 
 
-def _hidden_planes(ome: OmeImage, page: TiffPage, shown_channels: int) -> tuple[str, ...]:
+def _hidden_planes(ome: OmeImage, shown_channels: int) -> tuple[str, ...]:
     """Return sentences on the channels, planes and times that are not shown."""
     parts: list[str] = []
     if shown_channels < ome.size_c:
@@ -236,7 +236,9 @@ def _undescribed(tiff: TiffFile, pages: Sequence[TiffPage]) -> list[TiffImage]:
     rest = list(pages)
     while rest:
         first = rest[0]
-        alike = [page for page in rest if _alike(first, page)] if not first.subfiletype & 1 else [first]
+        alike = (
+            [page for page in rest if _alike(first, page)] if not first.subfiletype & 1 else [first]
+        )
         rest = [page for page in rest if page not in alike]
         tops = alike[:channels] if len(alike) % channels == 0 and channels > 1 else alike[:1]
         planes = len(alike) // len(tops)

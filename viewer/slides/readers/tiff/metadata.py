@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from viewer.geometry import Optics
 from viewer.slides.readers.tiff.ome import length_um, positive
+from viewer.slides.readers.tiff.page_tags import rationals
 from viewer.slides.resolution import believable_mpp_um
 
 if TYPE_CHECKING:
@@ -91,17 +92,10 @@ def _imagej_mpp_um(page: TiffPage) -> tuple[float, float] | None:
 
 def _per_unit(page: TiffPage) -> tuple[float, float] | None:
     """Return the pixels per resolution unit in x and y."""
-    found: list[float] = []
-    for code in (282, 283):
-        value = page.tags.valueof(code)
-        try:
-            count = value[0] / value[1] if isinstance(value, tuple) else float(value)
-        except (ZeroDivisionError, TypeError, ValueError, IndexError):
-            return None
-        if not 0 < count < float("inf"):
-            return None
-        found.append(count)
-    return found[0], found[1]
+    x, y = rationals(page, 282, 1), rationals(page, 283, 1)
+    if x is None or y is None or not x[0] > 0 or not y[0] > 0:
+        return None
+    return x[0], y[0]
 
 
 def _number(pattern: re.Pattern[str], text: str) -> float | None:

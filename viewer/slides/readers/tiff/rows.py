@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Protocol
 from tifffile import COMPRESSION, PHOTOMETRIC, TiffPage
 
 from viewer.slides.readers.tiff.errors import ChunkError, read_exactly
+from viewer.slides.readers.tiff.page_tags import bits_per_sample
 
 if TYPE_CHECKING:
-    from viewer.slides.shared_file import SharedFile
+    from viewer.slides.readers.shared_file import SharedFile
 
 LARGE_STRIP_BYTES = 16 << 20
 """Decoded strips from this size on are read in parts, where their codec allows."""
@@ -107,10 +108,10 @@ def row_access(page: TiffPage, file: SharedFile) -> RowAccess | None:
     if page.is_tiled or page.imagedepth > 1 or page.photometric == PHOTOMETRIC.YCBCR:
         return None
     source_type = _source_type(page.compression)
-    if source_type is None or not isinstance(page.bitspersample, int):
+    if source_type is None:
         return None
     samples = page.samplesperpixel if page.planarconfig == 1 else 1
-    row_bytes = -(-page.imagewidth * samples * page.bitspersample // 8)
+    row_bytes = -(-page.imagewidth * samples * bits_per_sample(page) // 8)
     strip_rows = min(page.rowsperstrip or page.imagelength, page.imagelength)
     if strip_rows * row_bytes < LARGE_STRIP_BYTES:
         return None
@@ -148,12 +149,23 @@ class _StoredRows:
         return read_exactly(self._file, offset, rows * grid.row_bytes)
 
 
+class _Decompressor(Protocol):
+    """What `zlib.decompressobj` gives."""
+
+    @property
+    def unconsumed_tail(self) -> bytes: ...
+    @property
+    def eof(self) -> bool: ...
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+    def copy(self) -> _Decompressor: ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Position:
     """Where decompression stands in a strip: the row that comes next, and the unread input."""
 
     row: int
-    state: zlib._Decompress
+    state: _Decompressor
     input_at: int
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from tifffile import TiffPage
 
-    from viewer.slides.shared_file import SharedFile
+    from viewer.slides.readers.shared_file import SharedFile
 
 _GRID = 4
 _TRIALS = 3
@@ -49,7 +49,9 @@ class Window:
         """
         chunks = self._chunks
         canvas = np.zeros((height_px, width_px), np.float32)
-        for row in range(y_px // chunks.chunk_height_px, _end(y_px, height_px, chunks.chunk_height_px)):
+        for row in range(
+            y_px // chunks.chunk_height_px, _end(y_px, height_px, chunks.chunk_height_px)
+        ):
             for column in range(
                 x_px // chunks.chunk_width_px, _end(x_px, width_px, chunks.chunk_width_px)
             ):

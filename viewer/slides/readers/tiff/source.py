@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-from tifffile import TiffFile
+from tifffile import TIFF, TiffFile
 
 from viewer.slides.byte_lru import ByteLru
 from viewer.slides.content_hash import content_hash
@@ -19,20 +18,27 @@ from viewer.slides.errors import (
     UnsupportedSlideError,
 )
 from viewer.slides.readers.chunk_windows import KEPT_BYTES, ChunkWindows
-from viewer.slides.readers.tiff.chunks import PageChunks
+from viewer.slides.readers.sample_colors import ColorModel
+from viewer.slides.readers.shared_file import SharedFile
+from viewer.slides.readers.tiff.doubts import scale_doubt
 from viewer.slides.readers.tiff.errors import ChunkError
-from viewer.slides.readers.tiff.layout import TiffImage, TiffLevel, tiff_images
+from viewer.slides.readers.tiff.layout import TiffImage, tiff_images
 from viewer.slides.readers.tiff.level import LevelChunks
 from viewer.slides.readers.tiff.metadata import icc_profile, tiff_properties
-from viewer.slides.readers.tiff.page_colors import colors_of, stretch_note
-from viewer.slides.readers.tiff.doubts import scale_doubt
-from viewer.slides.readers.turning import UPRIGHT, is_orientation
-from viewer.slides.shared_file import SharedFile
+from viewer.slides.readers.tiff.page_colors import (
+    WHOLE_LEVEL_PX,
+    PageColors,
+    page_colors,
+    stretch_note,
+    with_likely_alpha,
+    with_range,
+)
+from viewer.slides.readers.turning import UPRIGHT
 from viewer.slides.source import ImageEntry, Level, RgbImage, SlideInfo
 from viewer.slides.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 _log = logging.getLogger(__name__)
@@ -43,6 +49,7 @@ _STORED_TILE_PX = range(128, 2049)
 
 _OWN_TILE_PX = 256
 _MOST_CHUNK_BYTES = 1_200_000_000
+_MOST_ASSOCIATED_PX = 64 << 20
 _ASSOCIATED = ("label", "macro", "overview", "thumbnail")
 
 
@@ -92,31 +99,60 @@ def _source(path: Path, tiff: TiffFile, file: SharedFile, wanted: int | None) ->
     largest = max(range(len(images)), key=lambda index: images[index].levels[0].area)
     chosen = largest if wanted is None else wanted
     image = images[chosen]
-    levels = _readable_levels(path, image, file)
     page = image.levels[0].page
+    if page.compression not in TIFF.DECOMPRESSORS:
+        raise UnsupportedSlideError(path, _unknown_compression(path, page.compression))
+    levels, colors = _shown_levels(path, image, file)
+    notes = (
+        *image.hidden,
+        *colors.notes,
+        stretch_note(page, colors.samples),
+        scale_doubt(page, image.optics),
+    )
     identity = content_hash(path)
-    shown = levels[0].colors
-    notes = [*image.hidden, *shown.notes]
-    notes += [text for text in (stretch_note(page, shown.samples.range), scale_doubt(page, image.optics)) if text]
+    beside = {name: other for other in images if (name := _associated_name(other, image))}
+    shown = colors.samples.range
     info = SlideInfo(
         vendor="ome-tiff" if tiff.is_ome else "tiff",
         reader="direct TIFF",
         identity=identity if chosen == largest else f"{identity}-image{chosen}",
         optics=image.optics,
-        associated=tuple(dict.fromkeys(n for n in map(_associated_name, images) if n)),
-        icc_profile=icc_profile(page) if shown.takes_rgb_profile else None,
-        properties=tiff_properties(page)
-        | ({f"ome.{name}": value for name, value in image.ome.attributes.items()} if image.ome else {}),
-        notes=tuple(notes),
+        associated=tuple(beside),
+        icc_profile=None if colors.samples.model is ColorModel.CMYK else icc_profile(page),
+        properties=tiff_properties(page) | _ome_properties(image),
+        notes=tuple(note for note in notes if note),
         images=entries if len(entries) > 1 else (),
         image=chosen,
-        display_range=None if shown.samples.range is None else tuple(shown.samples.range),
+        display_range=shown,
     )
-    beside = {
-        name: other for other in images if (name := _associated_name(other)) and other is not image
-    }
-    info = replace(info, associated=tuple(beside))
     return TiffSource(path, file, levels, info, beside)
+
+
+def _shown_levels(
+    path: Path, image: TiffImage, file: SharedFile
+) -> tuple[list[LevelChunks], PageColors]:
+    """Return the chunks of each level with the colors of all.
+
+    Raises
+    ------
+    UnsupportedSlideError
+        A single tile or strip is too large to hold in memory.
+    """
+    levels = [LevelChunks(level.pages, file) for level in image.levels]
+    for level in levels:
+        if level.chunk_bytes > _MOST_CHUNK_BYTES:
+            raise UnsupportedSlideError(path, _too_large(path, level.chunk_bytes))
+    page = image.levels[0].page
+    finest, coarsest = levels[0], levels[-1]
+    colors = page_colors(image.levels[0].pages)
+    colors = with_likely_alpha(colors, coarsest, image.levels[-1].page)
+    is_small = finest.width_px * finest.height_px <= WHOLE_LEVEL_PX
+    samples = with_range(colors.samples, finest if is_small else coarsest, page)
+    for stored, level in zip(image.levels, levels, strict=True):
+        own = page_colors(stored.pages).samples
+        # Levels may be coded each in its own way, but what is stretched is stretched alike.
+        level.colors = samples if own.model is samples.model else replace(own, range=samples.range)
+    return levels, replace(colors, samples=samples)
 
 
 def _entry(index: int, image: TiffImage) -> ImageEntry:
@@ -129,6 +165,128 @@ def _no_such_image(path: Path, wanted: int, count: int) -> str:
     return f"{path.name} has no image {wanted}: it holds {held}."
 
 
-def _associated_name(image: TiffImage) -> str:
+def _associated_name(image: TiffImage, shown: TiffImage) -> str:
     name = image.name.strip().casefold().removesuffix(" image")
-    return name if name in _ASSOCIATED else ""
+    return name if name in _ASSOCIATED and image is not shown else ""
+
+
+def _ome_properties(image: TiffImage) -> dict[str, str]:
+    if image.ome is None:
+        return {}
+    return {f"ome.{name}": value for name, value in image.ome.attributes.items()}
+
+
+def _unknown_compression(path: Path, compression: int) -> str:
+    return (
+        f"{path.name} is a TIFF whose tiles are compressed in a way that cannot be read here "
+        f"(TIFF compression {int(compression)}); convert it to a pyramidal TIFF with JPEG tiles."
+    )
+
+
+def _too_large(path: Path, size_bytes: int) -> str:
+    return (
+        f"{path.name} is stored in one piece of {size_bytes / 1e9:.1f} GB of pixels, too large to "
+        "hold in memory; convert it once to a pyramidal TIFF, for example with "
+        "`vips tiffsave IN OUT.tif --tile --pyramid --compression jpeg`."
+    )
+
+
+class TiffSource:
+    """A TIFF of any layout; tiles of a useful size come straight from the file."""
+
+    def __init__(
+        self,
+        path: Path,
+        file: SharedFile,
+        levels: Sequence[LevelChunks],
+        info: SlideInfo,
+        beside: Mapping[str, TiffImage],
+    ) -> None:
+        self._path = path
+        self._file: SharedFile | None = file
+        self._chunks = tuple(levels)
+        self._info = info
+        self._beside = beside
+        most = max(level.chunk_bytes for level in levels)
+        self._kept = ByteLru[tuple[int, int, int]](max(KEPT_BYTES, most))
+        turns = Turns[tuple[int, int, int]]()
+        self._windows = tuple(
+            ChunkWindows(level, index, self._kept, turns, level.orientation)
+            for index, level in enumerate(levels)
+        )
+        self._levels = tuple(_levels(levels, [window.size_px for window in self._windows]))
+
+    @property
+    def path(self) -> Path:
+        return self._path
+
+    @property
+    def info(self) -> SlideInfo:
+        return self._info
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        return self._levels
+
+    def read_tile(self, level: int, column: int, row: int) -> RgbImage:
+        grid, chunks = self._levels[level], self._chunks[level]
+        if self._file is None:
+            raise TileError(level, column, row, "the slide has been closed")
+        try:
+            if _is_direct(chunks):
+                return chunks.read_rgb(column, row)
+            left, top = column * grid.tile_width_px, row * grid.tile_height_px
+            return self._windows[level].read(left, top, *grid.tile_size_px(column, row))
+        except ChunkError as error:
+            raise TileError(level, column, row, str(error)) from error
+
+    def read_associated(self, name: str) -> RgbImage:
+        image = self._beside.get(name)
+        if image is None or self._file is None:
+            raise DamagedSlideError(self._path, f"{self._path.name} has no picture named {name}.")
+        try:
+            levels, _ = _shown_levels(self._path, image, self._file)
+            width, height = image.levels[0].size_px
+            if width * height > _MOST_ASSOCIATED_PX:
+                raise ChunkError("it is too large")
+            return _whole(levels[0])
+        except ChunkError as error:
+            raise DamagedSlideError(
+                self._path,
+                f"The {name} picture of {self._path.name} cannot be read ({error}); "
+                "the slide itself may still be good.",
+            ) from error
+
+    def close(self) -> None:
+        # Reads under way hold the file; it closes when the last of them lets go.
+        self._file = None
+        self._kept.clear()
+
+
+def _whole(level: LevelChunks) -> RgbImage:
+    kept = ByteLru[tuple[int, int, int]](KEPT_BYTES)
+    windows = ChunkWindows(level, 0, kept, Turns[tuple[int, int, int]](), level.orientation)
+    return windows.read(0, 0, *windows.size_px)
+
+
+def _is_direct(chunks: LevelChunks) -> bool:
+    return (
+        chunks.orientation == UPRIGHT
+        and chunks.chunk_width_px in _STORED_TILE_PX
+        and chunks.chunk_height_px in _STORED_TILE_PX
+    )
+
+
+def _levels(chunks: Sequence[LevelChunks], sizes: Sequence[tuple[int, int]]) -> list[Level]:
+    width, height = sizes[0]
+    levels: list[Level] = []
+    for level, (level_width, level_height) in zip(chunks, sizes, strict=True):
+        tile = (
+            (level.chunk_width_px, level.chunk_height_px)
+            if _is_direct(level)
+            else (_OWN_TILE_PX, _OWN_TILE_PX)
+        )
+        # The mean of both sides, as OpenSlide has it, since levels are rounded to whole pixels.
+        downsample = (width / level_width + height / level_height) / 2
+        levels.append(Level(level_width, level_height, downsample, *tile))
+    return levels

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -72,12 +72,14 @@ def unpack_subsampled(
     return image[:height_px, :width_px]
 
 
-def subsampling(tag: Any, byte_count: int, height_px: int, width_px: int) -> tuple[int, int]:
+def subsampling(
+    tag: tuple[float, ...], byte_count: int, height_px: int, width_px: int
+) -> tuple[int, int]:
     """Return the subsampling across and down.
 
     Where the tag is missing its default is 2 x 2, but writers that leave it out mostly mean 1 x 1:
     the length of the data decides.
     """
-    if isinstance(tag, tuple) and len(tag) == 2 and all(side in (1, 2, 4) for side in tag):
-        return tag
+    if len(tag) == 2 and all(side in (1, 2, 4) for side in tag):
+        return int(tag[0]), int(tag[1])
     return (1, 1) if byte_count >= height_px * width_px * 3 else (2, 2)

@@ -6,12 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tifffile import TiffFile, TiffPage
 
 from viewer.slides.errors import DamagedSlideError, TileError
 from viewer.slides.readers.shared_file import SharedFile
-from viewer.slides.readers.tiff_metadata import icc_profile, tiff_optics, tiff_properties
-from viewer.slides.readers.tile_decoders import Decoder, any_decoder
 from viewer.slides.source import Level, RgbImage, SlideInfo
 
 if TYPE_CHECKING:
@@ -21,8 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.slides.readers.tiff_directory import Directory
-
-_TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+    from viewer.slides.readers.tile_decoders import Decoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +38,7 @@ class StoredLevel:
     decode: Decoder
 
     @classmethod
-    def of_page(cls, page: TiffPage | Directory, downsample: float, decode: Decoder) -> StoredLevel:
+    def of_page(cls, page: Directory, downsample: float, decode: Decoder) -> StoredLevel:
         level = Level(
             page.imagewidth, page.imagelength, downsample, page.tilewidth, page.tilelength
         )
@@ -53,49 +49,7 @@ class StoredLevel:
         return cls(level, level.columns, offsets, byte_counts, decode)
 
 
-def is_tiff(path: Path) -> bool:
-    """Whether the file begins like a TIFF or BigTIFF. Raises OSError."""
-    with path.open("rb") as file:
-        return file.read(4) in _TIFF_MAGIC
-
-
-def open_tiled_tiff(path: Path) -> TiffSource | None:
-    """A tiled 8-bit TIFF, OME-TIFF among them, without OpenSlide; None for other files.
-
-    Raises
-    ------
-    DamagedSlideError
-        The file begins like a TIFF, but its directories cannot be read.
-    OSError
-        The file cannot be read.
-    """
-    if not is_tiff(path):
-        return None
-    try:
-        with TiffFile(path) as tiff:
-            pages = [level.keyframe.aspage() for level in tiff.series[0].levels]
-            stored = _stored_levels(pages)
-            if stored is None:
-                return None
-            info = SlideInfo(
-                vendor="ome-tiff" if tiff.is_ome else "tiff",
-                reader="direct TIFF",
-                optics=tiff_optics(tiff),
-                icc_profile=icc_profile(pages[0]),
-                properties=tiff_properties(tiff),
-            )
-    except OSError:
-        raise
-    except Exception as error:  # a spoilt file can make the parser fail in any way
-        sentence = (
-            f"{path.name} is a TIFF file whose directory is damaged or cut short; copy it again "
-            "from where it came."
-        )
-        raise DamagedSlideError(path, sentence) from error
-    return TiffSource(path, stored, info)
-
-
-class TiffSource:
+class VendorTiffSource:
     """A tiled TIFF read without OpenSlide.
 
     Parameters
@@ -212,17 +166,3 @@ def _holds(image: NDArray[np.generic], width: int, height: int) -> bool:
         and image.shape[1] >= width
         and image.shape[2] == 3
     )
-
-
-def _stored_levels(pages: Sequence[TiffPage]) -> list[StoredLevel] | None:
-    """None where a page is not tiled or of a coding that tiles here cannot have."""
-    stored: list[StoredLevel] = []
-    width, height = pages[0].imagewidth, pages[0].imagelength
-    for page in pages:
-        decode = any_decoder(page) if page.is_tiled else None
-        if decode is None:
-            return None
-        # The mean of both sides, as OpenSlide has it, since levels are rounded to whole pixels.
-        downsample = (width / page.imagewidth + height / page.imagelength) / 2
-        stored.append(StoredLevel.of_page(page, downsample, decode))
-    return stored

@@ -1,0 +1,94 @@
+"""One level of a TIFF: chunks of one page, or of several that hold a color each, as RGB."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from viewer.slides.readers.tiff.chunks import PageChunks
+from viewer.slides.readers.tiff.errors import ChunkError
+from viewer.slides.readers.turning import UPRIGHT, is_orientation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+    from tifffile import TiffPage
+
+    from viewer.slides.readers.sample_colors import SampleColors
+    from viewer.slides.readers.shared_file import SharedFile
+    from viewer.slides.source import RgbImage
+
+_CLEAR_GLASS = 255
+_ORIENTATION = 274
+
+
+class LevelChunks:
+    """Chunks of a level, as stored or as RGB; fulfils `RgbChunks`.
+
+    Attributes
+    ----------
+    orientation
+        How the page is to be turned, 1 to 8.
+    colors
+        How samples become RGB; set before `read_rgb`.
+    """
+
+    def __init__(self, pages: Sequence[TiffPage], file: SharedFile) -> None:
+        self._pages = tuple(PageChunks(page, file) for page in pages)
+        first = self._pages[0]
+        self.width_px, self.height_px = first.width_px, first.height_px
+        self.chunk_width_px, self.chunk_height_px = first.chunk_width_px, first.chunk_height_px
+        self.columns, self.rows = first.columns, first.rows
+        self.chunk_bytes = sum(page.chunk_bytes for page in self._pages)
+        self.colors: SampleColors | None = None
+        told = pages[0].tags.valueof(_ORIENTATION)
+        self.orientation: int = told if is_orientation(told) else UPRIGHT
+
+    def read(self, column: int, row: int) -> NDArray[Any] | None:
+        """Return a chunk's samples of all pages, (height, width, samples); None for a gap.
+
+        Raises
+        ------
+        ChunkError
+            A part cannot be read.
+        """
+        if len(self._pages) == 1:
+            return self._pages[0].read(column, row)
+        parts = [page.read(column, row) for page in self._pages]
+        known = next((part for part in parts if part is not None), None)
+        if known is None:
+            return None
+        return np.concatenate(
+            [np.zeros_like(known) if part is None else part for part in parts], axis=2
+        )
+
+    def read_rgb(self, column: int, row: int) -> RgbImage:
+        """Return a chunk as it is shown, uint8 (height, width, 3); a gap is clear glass.
+
+        Raises
+        ------
+        ChunkError
+            It cannot be read.
+        """
+        samples = self.read(column, row)
+        if samples is None:
+            width = min(self.chunk_width_px, self.width_px - column * self.chunk_width_px)
+            height = min(self.chunk_height_px, self.height_px - row * self.chunk_height_px)
+            return np.full((height, width, 3), _CLEAR_GLASS, np.uint8)
+        assert self.colors is not None
+        return self.colors.rgb(samples)
+
+    def spread(self, most: int) -> Iterator[NDArray[Any]]:
+        """Give up to `most` chunks spread over the level; gaps and unreadable ones are left out."""
+        count = self.columns * self.rows
+        step = max(1.0, count / most)
+        for number in range(min(count, most)):
+            row, column = divmod(int(number * step), self.columns)
+            try:
+                samples = self.read(column, row)
+            except ChunkError:
+                continue
+            if samples is not None:
+                yield samples

@@ -1,0 +1,225 @@
+"""What the samples of a TIFF page are, by its tags, and how they are shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tifffile import EXTRASAMPLE, PHOTOMETRIC, TiffPage
+
+from viewer.slides.readers.sample_colors import (
+    ColorModel,
+    DisplayRange,
+    SampleColors,
+    display_range,
+    is_profile_of,
+)
+from viewer.slides.readers.tiff.metadata import icc_profile
+from viewer.slides.readers.tiff.page_tags import bits_per_sample
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from viewer.slides.readers.tiff.level import LevelChunks
+
+_MOST_CHUNKS = 64
+WHOLE_LEVEL_PX = 4 << 20
+"""Levels up to this size are looked through whole for their darkest and brightest value."""
+
+_INK_SET, _CMYK_INKS = 332, 1
+_PHOTOMETRICS_OF_COLOR = (PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR)
+
+
+@dataclass(frozen=True)
+class PageColors:
+    """How a page is shown, and what is to be said of it."""
+
+    samples: SampleColors
+    notes: tuple[str, ...] = ()
+
+
+def page_colors(pages: tuple[TiffPage, ...]) -> PageColors:
+    """Return how the samples of a page, or of a page for each color, are shown.
+
+    The display range is still open; see `with_range`.
+    """
+    page = pages[0]
+    count = page.samplesperpixel if len(pages) == 1 else len(pages)
+    scale = _full_scale(page)
+    if page.photometric == PHOTOMETRIC.PALETTE and page.colormap is not None:
+        return PageColors(SampleColors(ColorModel.PALETTE, palette=_palette(page.colormap)))
+    is_cmyk = page.tags.valueof(_INK_SET, _CMYK_INKS) == _CMYK_INKS
+    if page.photometric == PHOTOMETRIC.SEPARATED and count >= 4 and is_cmyk:
+        return _cmyk(page, count, scale)
+    return (_gray if _is_gray(page, pages, count) else _rgb)(page, pages, count, scale)
+
+
+def _is_gray(page: TiffPage, pages: tuple[TiffPage, ...], count: int) -> bool:
+    if len(pages) > 1:
+        return False
+    if page.photometric in _PHOTOMETRICS_OF_COLOR:
+        return count < 3
+    # Color that is kept as three or four samples under the name of gray.
+    return not (page.photometric == PHOTOMETRIC.MINISBLACK and count in (3, 4))
+
+
+def _rgb(page: TiffPage, pages: tuple[TiffPage, ...], count: int, scale: float) -> PageColors:
+    alpha, is_premultiplied, notes = None, False, ()
+    if len(pages) == 4:
+        alpha = 3
+    elif count > 3:
+        is_gray = page.photometric == PHOTOMETRIC.MINISBLACK
+        kind = _extra_kind(page, count - 3 if not is_gray else 1)
+        if kind is not EXTRASAMPLE.UNSPECIFIED:
+            alpha, is_premultiplied = 3, kind is EXTRASAMPLE.ASSOCALPHA
+        notes = _extra_note(count - (4 if alpha is not None else 3))
+    model = SampleColors(
+        ColorModel.RGB, alpha=alpha, is_premultiplied=is_premultiplied, full_scale=scale
+    )
+    return PageColors(model, notes)
+
+
+def _gray(page: TiffPage, _pages: tuple[TiffPage, ...], count: int, scale: float) -> PageColors:
+    alpha, is_premultiplied, notes = None, False, ()
+    if count > 1:
+        kind = _extra_kind(page, count - 1)
+        if count == 2 and kind is not EXTRASAMPLE.UNSPECIFIED:
+            alpha, is_premultiplied = 1, kind is EXTRASAMPLE.ASSOCALPHA
+        else:
+            notes = (f"Shown: channel 1 of {count}.",)
+    model = SampleColors(
+        ColorModel.GRAY,
+        is_inverted=page.photometric == PHOTOMETRIC.MINISWHITE,
+        alpha=alpha,
+        is_premultiplied=is_premultiplied,
+        full_scale=scale,
+    )
+    if page.photometric in (PHOTOMETRIC.CIELAB, PHOTOMETRIC.ICCLAB, PHOTOMETRIC.ITULAB):
+        notes = ("Its colors are L*a*b*: only the lightness L* is shown.",)
+    elif page.photometric == PHOTOMETRIC.SEPARATED:
+        notes = (f"Shown: ink 1 of {count}, which are not those of CMYK.",)
+    return PageColors(model, notes)
+
+
+def _cmyk(page: TiffPage, count: int, scale: float) -> PageColors:
+    profile = icc_profile(page)
+    kind = _extra_kind(page, count - 4) if count > 4 else EXTRASAMPLE.UNSPECIFIED
+    has_alpha = kind is not EXTRASAMPLE.UNSPECIFIED
+    inks = None if page.dtype == np.uint8 else DisplayRange(0.0, scale)
+    model = SampleColors(
+        ColorModel.CMYK,
+        range=inks,
+        alpha=4 if has_alpha else None,
+        is_premultiplied=kind is EXTRASAMPLE.ASSOCALPHA,
+        full_scale=scale,
+        cmyk_profile=profile if is_profile_of(profile, b"CMYK") else None,
+    )
+    note = (
+        "CMYK is shown through its ICC profile."
+        if model.cmyk_profile
+        else "CMYK without an ICC profile: its colors are an approximation."
+    )
+    return PageColors(model, (note, *_extra_note(count - (5 if has_alpha else 4))))
+
+
+def with_likely_alpha(colors: PageColors, level: LevelChunks, page: TiffPage) -> PageColors:
+    """Return the colors with the fourth sample as opacity, where gray RGBA does not tell.
+
+    Under the name of gray all samples but the first are of unspecified meaning; one that is full
+    somewhere is opacity.
+    """
+    is_open = page.photometric == PHOTOMETRIC.MINISBLACK and page.samplesperpixel == 4
+    if (
+        not is_open
+        or colors.samples.model is not ColorModel.RGB
+        or colors.samples.alpha is not None
+    ):
+        return colors
+    scale = colors.samples.full_scale
+    if any(chunk[..., 3].max() == scale for chunk in level.spread(_MOST_CHUNKS)):
+        return PageColors(replace(colors.samples, alpha=3))
+    return colors
+
+
+def with_range(colors: SampleColors, level: LevelChunks, page: TiffPage) -> SampleColors:
+    """Return the colors with the display range of the image, found in this level."""
+    if colors.range is not None or colors.model is ColorModel.PALETTE or _is_8_bit(page):
+        return colors
+    told = _imagej_range(page) if colors.model is ColorModel.GRAY else None
+    if told is not None:
+        return replace(colors, range=told)
+    is_small = level.width_px * level.height_px <= WHOLE_LEVEL_PX
+    chunks = level.spread(level.columns * level.rows if is_small else _MOST_CHUNKS)
+    samples = colors.model.samples
+    parts = (chunk[..., :samples] for chunk in chunks)
+    shown = display_range(parts, colors.model, bits_per_sample(page))
+    return replace(colors, range=shown)
+
+
+def stretch_note(page: TiffPage, shown: SampleColors) -> str:
+    """Return a sentence where values are shown stretched; empty where they are not."""
+    if shown.range is None or shown.model is ColorModel.CMYK:
+        return ""
+    black, white = shown.range
+    if (black, white) == (0.0, _full_scale(page)) and page.dtype is not None:
+        return ""
+    kind = "floating-point" if page.dtype is not None and page.dtype.kind == "f" else ""
+    kind = kind or f"{bits_per_sample(page)}-bit"
+    return f"Stretched for display: {kind} values from {black:,.6g} to {white:,.6g}."
+
+
+def _is_8_bit(page: TiffPage) -> bool:
+    return page.dtype == np.uint8 and page.bitspersample == 8
+
+
+def _full_scale(page: TiffPage) -> float:
+    if page.dtype is None or page.dtype.kind == "f":
+        return 1.0
+    if page.dtype.kind == "b":
+        return 1.0
+    return float((1 << (bits_per_sample(page) - (page.dtype.kind == "i"))) - 1)
+
+
+def _palette(colormap: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return uint8 (entries, 3); some writers fill the 16-bit map with 8-bit values."""
+    table = np.moveaxis(colormap, 0, -1)
+    if table.max(initial=0) > 255:
+        table = table >> 8
+    return table.astype(np.uint8)
+
+
+def _extra_kind(page: TiffPage, count: int) -> EXTRASAMPLE:
+    """Return what the first sample after the colors is."""
+    kinds = tuple(page.extrasamples)[-count:] if count else ()
+    try:
+        return EXTRASAMPLE(kinds[0]) if kinds else EXTRASAMPLE.UNSPECIFIED
+    except ValueError:
+        return EXTRASAMPLE.UNSPECIFIED
+
+
+def _extra_note(count: int) -> tuple[str, ...]:
+    if count <= 0:
+        return ()
+    return (
+        ("One more sample is not shown.",)
+        if count == 1
+        else (f"{count} more samples are not shown.",)
+    )
+
+
+def _imagej_range(page: TiffPage) -> DisplayRange | None:
+    """Return the display range that ImageJ has written, if any."""
+    if not page.description.startswith("ImageJ="):
+        return None
+    found: dict[str, float] = {}
+    for line in page.description.splitlines():
+        name, _, value = line.partition("=")
+        if name in ("min", "max"):
+            try:
+                found[name] = float(value)
+            except ValueError:
+                return None
+    if len(found) < 2 or not found["min"] < found["max"]:
+        return None
+    return DisplayRange(found["min"], found["max"])

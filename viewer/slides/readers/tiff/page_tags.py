@@ -1,0 +1,33 @@
+"""Values of a page's tags as numbers, whatever a file has put there."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from tifffile import TiffPage
+
+
+def numbers(page: TiffPage, code: int) -> tuple[float, ...]:
+    """Return the numbers of a tag; nothing where it is missing or holds none."""
+    value: Any = page.tags.valueof(code)
+    values = cast("tuple[Any, ...]", value if isinstance(value, tuple) else (value,))
+    if not all(isinstance(part, (int, float)) for part in values):
+        return ()
+    return tuple(float(part) for part in values)
+
+
+def rationals(page: TiffPage, code: int, count: int) -> tuple[float, ...] | None:
+    """Return the `count` fractions of a tag; None where they are not all finite numbers."""
+    values = numbers(page, code)
+    if len(values) == 2 * count and all(values[1::2]):
+        values = tuple(over / under for over, under in zip(values[::2], values[1::2], strict=True))
+    is_usable = len(values) == count and all(math.isfinite(value) for value in values)
+    return values if is_usable else None
+
+
+def bits_per_sample(page: TiffPage) -> int:
+    """Return the bits of a sample; the most where samples differ, such as 5, 6, 5."""
+    bits: Any = page.bitspersample
+    return max(cast("tuple[int, ...]", bits)) if isinstance(bits, tuple) else int(bits)
