@@ -1,8 +1,9 @@
-"""Reading slides: one protocol, OpenSlide for every format, a direct path for tiled TIFF."""
+"""Reading slides: one protocol, OpenSlide for vendors' formats, own readers for TIFF and images."""
 
 from viewer.slides.errors import (
     DamagedSlideError,
     IncompleteSlideError,
+    NoSuchImageError,
     SlideAccessError,
     SlideError,
     SlideIsFolderError,
@@ -17,6 +18,7 @@ __all__ = [
     "DamagedSlideError",
     "IncompleteSlideError",
     "Level",
+    "NoSuchImageError",
     "RgbImage",
     "SlideAccessError",
     "SlideError",

@@ -1,0 +1,303 @@
+"""Levels of a TIFF wherever they stand, other images beside, and how large a pixel is."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+from tiff_steps import assert_shows, gray, picture, whole
+
+from viewer.slides import NoSuchImageError, SlideError, open_slide
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from viewer.slides import RgbImage
+
+TILED: dict[str, Any] = {"tile": (128, 128), "photometric": "rgb", "compression": "deflate"}
+
+
+def large() -> RgbImage:
+    return np.asarray(Image.fromarray(picture()).resize((1280, 960), Image.Resampling.BICUBIC))
+
+
+def reduced(factor: int, resample: Image.Resampling = Image.Resampling.BOX) -> RgbImage:
+    size = (1280 // factor, 960 // factor)
+    return np.asarray(Image.fromarray(large()).resize(size, resample))
+
+
+def stored_levels(path: Path) -> list[tuple[int, int]]:
+    """Sizes of the levels that are not made by the viewer."""
+    source = open_slide(path)
+    sizes = [(g.width_px, g.height_px) for g in source.levels if g.stored_tiles_per_tile == 1]
+    source.close()
+    return sizes
+
+
+SIZES = [(1280, 960), (640, 480), (320, 240)]
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+@pytest.mark.parametrize("flagged", [False, True])
+def test_pages_in_any_order(tmp_path: Path, order: tuple[int, ...], flagged: bool) -> None:
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as out:
+        for level in order:
+            kind = 1 if flagged and level else 0
+            out.write(reduced(1 << level), subfiletype=kind, metadata=None, **TILED)
+    assert stored_levels(path) == SIZES
+    assert_shows(path, large())
+    source = open_slide(path)
+    np.testing.assert_array_equal(whole(source, 1), reduced(2))
+    assert source.info.notes == ()
+    source.close()
+
+
+@pytest.mark.parametrize(
+    "resample", [Image.Resampling.NEAREST, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS]
+)
+def test_levels_made_in_any_way(tmp_path: Path, resample: Image.Resampling) -> None:
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as out:
+        for level in range(3):
+            out.write(reduced(1 << level, resample), metadata=None, **TILED)
+    assert stored_levels(path) == SIZES
+
+
+def test_sub_ifds_and_ome_series(tmp_path: Path) -> None:
+    below, series = tmp_path / "below.ome.tif", tmp_path / "series.ome.tif"
+    with tifffile.TiffWriter(below, ome=True) as out:
+        out.write(large(), subifds=2, metadata={"axes": "YXS"}, **TILED)
+        for level in (1, 2):
+            out.write(reduced(1 << level), subfiletype=1, **TILED)
+    with tifffile.TiffWriter(series, ome=True) as out:
+        for level in (2, 0, 1):
+            out.write(reduced(1 << level), metadata={"axes": "YXS"}, **TILED)
+    for path in (below, series):
+        assert stored_levels(path) == SIZES
+        assert_shows(path, large())
+
+
+def test_a_smaller_image_of_something_else_is_no_level(tmp_path: Path) -> None:
+    other = np.ascontiguousarray(255 - reduced(2)[::-1])
+    noise = np.random.default_rng(1).integers(0, 256, (240, 320, 3)).astype(np.uint8)
+    for name, options in (("plain.tif", {"metadata": None}), ("two.ome.tif", {"metadata": {}})):
+        path = tmp_path / name
+        with tifffile.TiffWriter(path, ome=name.endswith(".ome.tif")) as out:
+            out.write(other, **TILED, **options)
+            out.write(large(), **TILED, **options)
+            out.write(noise, **TILED, **options)
+        assert stored_levels(path)[0] == (1280, 960)
+        source = open_slide(path)
+        assert [(e.width_px, e.height_px) for e in source.info.images] == [
+            (640, 480),
+            (1280, 960),
+            (320, 240),
+        ]
+        assert source.info.image == 1
+        source.close()
+        first = open_slide(path, image=0)
+        np.testing.assert_array_equal(whole(first), other)
+        assert first.info.image == 0
+        assert first.info.identity != source.info.identity
+        first.close()
+        last = open_slide(path, image=2)
+        np.testing.assert_array_equal(whole(last), noise)
+        last.close()
+        for image in (3, -1):
+            with pytest.raises(NoSuchImageError, match="3 images, numbered 0 to 2"):
+                open_slide(path, image=image)
+
+
+def test_named_images_are_shown_beside(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.tif"
+    label = np.full((90, 200, 3), (10, 200, 30), np.uint8)
+    with tifffile.TiffWriter(path, ome=True) as out:
+        out.write(label, metadata={"Name": "Label Image"}, photometric="rgb")
+        out.write(large(), metadata={"Name": "slide"}, **TILED)
+    source = open_slide(path)
+    assert source.info.associated == ("label",)
+    np.testing.assert_array_equal(source.read_associated("label"), label)
+    assert [entry.name for entry in source.info.images] == ["Label Image", "slide"]
+    with pytest.raises(SlideError):
+        source.read_associated("macro")
+    source.close()
+
+
+def test_planes_in_the_order_of_the_xml(tmp_path: Path) -> None:
+    """TiffData may put the first plane last in the file."""
+    planes = [picture()[..., channel] for channel in (2, 1, 0)]
+    names = ("Red", "Green", "Blue")
+    channels = "".join(f'<Channel ID="C:{i}" Name="{name}"/>' for i, name in enumerate(names))
+    places = "".join(f'<TiffData IFD="{2 - c}" FirstC="{c}" PlaneCount="1"/>' for c in range(3))
+    xml = (
+        '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">'
+        '<Image ID="Image:0" Name="x"><Pixels ID="P" DimensionOrder="XYCZT" Type="uint8" '
+        f'SizeX="420" SizeY="300" SizeZ="1" SizeC="3" SizeT="1">{channels}{places}'
+        "</Pixels></Image></OME>"
+    )
+    path = tmp_path / "a.ome.tif"
+    with tifffile.TiffWriter(path) as out:
+        for index, plane in enumerate(planes):
+            out.write(
+                plane,
+                photometric="minisblack",
+                tile=(128, 128),
+                metadata=None,
+                description=xml if index == 0 else None,
+            )
+    assert assert_shows(path, picture()) == ()
+
+
+def test_color_in_channels_has_levels_too(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.tif"
+    options: dict[str, Any] = {**TILED, "photometric": "minisblack"}
+    names = {"axes": "CYX", "Channel": {"Name": ["R", "G", "B"]}}
+    with tifffile.TiffWriter(path, ome=True) as out:
+        out.write(np.moveaxis(large(), 2, 0), subifds=1, metadata=names, **options)
+        out.write(np.moveaxis(reduced(2), 2, 0), subfiletype=1, **options)
+    assert stored_levels(path)[:2] == SIZES[:2]
+    source = open_slide(path)
+    np.testing.assert_array_equal(whole(source, 0), large())
+    np.testing.assert_array_equal(whole(source, 1), reduced(2))
+    source.close()
+
+
+def test_what_is_not_shown_is_said(tmp_path: Path) -> None:
+    planes = np.stack([picture()[..., 0]] * 12).reshape(2, 3, 2, 300, 420)
+    path = tmp_path / "a.ome.tif"
+    about = {"axes": "TZCYX", "Channel": {"Name": ["DAPI", "Cy5"]}}
+    tifffile.imwrite(path, planes, photometric="minisblack", metadata=about)
+    notes = assert_shows(path, gray(picture()[..., 0]))
+    assert notes == ("Shown: channel DAPI (1 of 2), plane 1 of 3, time point 1 of 2.",)
+    pages = tmp_path / "pages.tif"
+    tifffile.imwrite(pages, planes[0, :, 0], photometric="minisblack", metadata=None)
+    assert assert_shows(pages, gray(picture()[..., 0])) == ("Shown: plane 1 of 3.",)
+
+
+def test_imagej_keeps_color_in_channels_and_its_range(tmp_path: Path) -> None:
+    path = tmp_path / "rgb.tif"
+    tifffile.imwrite(path, np.moveaxis(picture(), 2, 0), imagej=True, metadata={"axes": "CYX"})
+    assert_shows(path, picture())
+    deep = picture()[..., 0].astype(np.uint16) * 10
+    path = tmp_path / "deep.tif"
+    tifffile.imwrite(path, deep, imagej=True, metadata={"min": 100.0, "max": 2100.0})
+    expected = np.clip((deep.astype(float) - 100) * 255 / 2000, 0, 255)
+    assert_shows(path, gray(np.rint(expected).astype(np.uint8)), 1)
+
+
+def mpp_um(path: Path) -> tuple[float, float] | None:
+    source = open_slide(path)
+    source.close()
+    return source.info.optics.mpp_um
+
+
+@pytest.mark.parametrize(
+    ("value", "unit"),
+    [
+        (0.25, "µm"),
+        (250.0, "nm"),
+        (0.00025, "mm"),
+        (2.5e-5, "cm"),
+        (2.5e-7, "m"),
+        (250_000.0, "pm"),
+        (2500.0, "Å"),
+        (0.25 / 25_400, "in"),
+        (0.25 / 25.4, "thou"),
+    ],
+)
+def test_units_of_ome_xml(tmp_path: Path, value: float, unit: str) -> None:
+    path = tmp_path / "a.ome.tif"
+    about: dict[str, Any] = {"axes": "YXS"}
+    for axis in "XY":
+        about |= {f"PhysicalSize{axis}": value, f"PhysicalSize{axis}Unit": unit}
+    tifffile.imwrite(path, picture(), photometric="rgb", metadata=about)
+    assert mpp_um(path) == pytest.approx((0.25, 0.25), rel=1e-4)
+
+
+def test_a_unit_that_is_no_length_leaves_it_to_the_tags(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.tif"
+    about = {"axes": "YXS", "PhysicalSizeX": 3, "PhysicalSizeXUnit": "pixel"}
+    tifffile.imwrite(
+        path, picture(), photometric="rgb", metadata=about, resolution=(2e4, 2e4), resolutionunit=3
+    )
+    assert mpp_um(path) == pytest.approx((0.5, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("unit", "per_unit", "expected"),
+    [(3, 40_000, 0.25), (2, 101_600, 0.25), (3, 1000, None), (2, 300, None), (1, 40_000, None)],
+)
+def test_resolution_tags(tmp_path: Path, unit: int, per_unit: int, expected: float | None) -> None:
+    path = tmp_path / "a.tif"
+    resolution = (per_unit, per_unit)
+    tifffile.imwrite(path, picture(), photometric="rgb", resolution=resolution, resolutionunit=unit)
+    found = mpp_um(path)
+    assert found == (None if expected is None else pytest.approx((expected, expected)))
+
+
+@pytest.mark.parametrize(
+    ("unit", "per_unit"),
+    [("micron", 4.0), ("um", 4.0), ("\\u00B5m", 4.0), ("mm", 4000.0), ("nm", 0.004)],
+)
+def test_units_of_imagej(tmp_path: Path, unit: str, per_unit: float) -> None:
+    path = tmp_path / "a.tif"
+    resolution = (per_unit, per_unit)
+    tifffile.imwrite(
+        path, picture()[..., 0], imagej=True, resolution=resolution, metadata={"unit": unit}
+    )
+    assert mpp_um(path) == pytest.approx((0.25, 0.25), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("text", "size_um", "power"),
+    [
+        ("Scanner Image |AppMag = 40|MPP = 0.257", 0.257, 40),
+        ("MPP=0,5;AppMag=20x", 0.5, 20),
+        ("anything else", None, None),
+        ("MPP = 0|AppMag = x", None, None),
+    ],
+)
+def test_the_description_tells(
+    tmp_path: Path, text: str, size_um: float | None, power: float | None
+) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, picture(), photometric="rgb", description=text, metadata=None)
+    source = open_slide(path)
+    source.close()
+    assert source.info.optics.mpp_um == (None if size_um is None else (size_um, size_um))
+    assert source.info.optics.objective_power == power
+    assert source.info.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "dots_per_cm", "expected"),
+    [
+        ("AppMag = 40", 40_000, ""),
+        ("AppMag = 40", 4_000, "Doubtful pixel size: 2.5 µm per pixel"),
+        ("AppMag = 40|MPP = 0.0257", 0, "Doubtful pixel size: 0.0257 µm per pixel"),
+        ("AppMag = 40", 28.35, "Pixel size unknown: 353 µm per pixel"),
+        ("", 4_000, ""),
+    ],
+)
+def test_a_size_that_the_objective_does_not_allow(
+    tmp_path: Path, text: str, dots_per_cm: float, expected: str
+) -> None:
+    path = tmp_path / "a.tif"
+    options: dict[str, Any] = {"resolution": (dots_per_cm, dots_per_cm), "resolutionunit": 3}
+    tifffile.imwrite(
+        path,
+        picture(),
+        photometric="rgb",
+        description=text,
+        metadata=None,
+        **(options if dots_per_cm else {}),
+    )
+    source = open_slide(path)
+    source.close()
+    assert len(source.info.notes) == (1 if expected else 0)
+    assert all(note.startswith(expected) for note in source.info.notes)
