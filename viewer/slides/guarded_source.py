@@ -26,7 +26,7 @@ class GuardedSource:
         self._version = version
         info = source.info
         if info.naming is None:
-            info = replace(info, naming=SlideIdentity(version, info.properties))
+            info = replace(info, naming=SlideIdentity(version, info.properties, info.part))
         self._info = info
 
     @property

@@ -24,10 +24,16 @@ class SlideIdentity:
 
     Both are read from the file when they are first asked for, so that the first picture does not
     wait for them; may be used by many threads.
+
+    Parameters
+    ----------
+    part
+        Which image of a file with several, where it is not the one that the file opens with.
     """
 
-    def __init__(self, version: FileVersion, properties: Mapping[str, str]) -> None:
+    def __init__(self, version: FileVersion, properties: Mapping[str, str], part: str = "") -> None:
         self._version = version
+        self._part = part
         self._properties = properties
         self._key = ""
         self._former: tuple[str, ...] | None = None
@@ -46,7 +52,7 @@ class SlideIdentity:
             if not self._key:
                 path = self._version.path
                 try:
-                    key = slide_key(path)
+                    key = slide_key(path, self._part)
                     self._version.check()
                     if has_former_home():
                         take_over(key, self.former_names)
@@ -68,7 +74,10 @@ class SlideIdentity:
         with self._lock:
             if self._former is None:
                 try:
-                    self._former = former_names(self._version.path, self._properties)
+                    # Version 0.1 knew no images but the first.
+                    self._former = (
+                        () if self._part else former_names(self._version.path, self._properties)
+                    )
                 except OSError as error:
                     raise _unreadable(self._version, error) from error
             return self._former

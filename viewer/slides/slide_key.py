@@ -49,8 +49,13 @@ _VALUE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11:
                 16: 8, 17: 8, 18: 8}  # fmt: skip
 
 
-def slide_key(path: Path) -> str:
+def slide_key(path: Path, image: str = "") -> str:
     """Return the content key of a slide, which is also a safe name for files; for worker threads.
+
+    Parameters
+    ----------
+    image
+        Which image of a file with several; empty for the one that the file opens with.
 
     Raises
     ------
@@ -66,6 +71,7 @@ def slide_key(path: Path) -> str:
     else:
         for entry in _manifest(path, files):
             digest.update(entry)
+    digest.update(image.encode())
     return f"{_PREFIX}{digest.hexdigest()}"
 
 

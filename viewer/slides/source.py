@@ -94,6 +94,8 @@ class SlideInfo:
         Sentences on what is not shown, shown stretched, or to be doubted.
     images
         All images of the file where it holds several, and `image`, the index of the open one.
+    part
+        Tells an image from the one that the file opens with; empty for that one.
     display_range
         The stored values that are shown as black and white, where pixels are stretched to 8 bits.
     """
@@ -107,6 +109,7 @@ class SlideInfo:
     notes: tuple[str, ...] = ()
     images: tuple[ImageEntry, ...] = ()
     image: int = 0
+    part: str = ""
     display_range: tuple[float, float] | None = None
     naming: SlideIdentity | None = field(default=None, compare=False)
 

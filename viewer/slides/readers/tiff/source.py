@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from tifffile import TIFF, TiffFile
 
 from viewer.slides.byte_lru import ByteLru
-from viewer.slides.content_hash import content_hash
 from viewer.slides.errors import (
     DamagedSlideError,
     NoSuchImageError,
@@ -109,13 +108,11 @@ def _source(path: Path, tiff: TiffFile, file: SharedFile, wanted: int | None) ->
         stretch_note(page, colors.samples),
         scale_doubt(page, image.optics),
     )
-    identity = content_hash(path)
     beside = {name: other for other in images if (name := _associated_name(other, image))}
     shown = colors.samples.range
     info = SlideInfo(
         vendor="ome-tiff" if tiff.is_ome else "tiff",
         reader="direct TIFF",
-        identity=identity if chosen == largest else f"{identity}-image{chosen}",
         optics=image.optics,
         associated=tuple(beside),
         icc_profile=None if colors.samples.model is ColorModel.CMYK else icc_profile(page),
@@ -123,6 +120,7 @@ def _source(path: Path, tiff: TiffFile, file: SharedFile, wanted: int | None) ->
         notes=tuple(note for note in notes if note),
         images=entries if len(entries) > 1 else (),
         image=chosen,
+        part="" if chosen == largest else f"image {chosen}",
         display_range=shown,
     )
     return TiffSource(path, file, levels, info, beside)
