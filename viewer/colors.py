@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 CLASS_COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
-"""Told apart by the colour-blind; Okabe and Ito 2008."""
+"""Colors that color-blind readers can tell apart; Okabe and Ito 2008."""
 
 BAND_COLOURS = {
     1.25: "#7c6cf2",

@@ -16,7 +16,7 @@ def config_folder() -> Path:
 
 
 def data_folder() -> Path:
-    """What the user told us and wants kept, such as pixel sizes; made when absent."""
+    """What the user entered and wants kept, such as pixel sizes; made when absent."""
     return _made(_own("data") or platformdirs.user_data_path(_APP, appauthor=False))
 
 

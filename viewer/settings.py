@@ -210,8 +210,8 @@ def save_settings(settings: Settings, folder: Path) -> None:
         The folder cannot be written.
     """
     path = folder / _FILE
-    told = _unknown_keys(path) | msgspec.to_builtins(settings)
-    atomic_write_bytes(path, msgspec.json.format(msgspec.json.encode(told), indent=2))
+    values = _unknown_keys(path) | msgspec.to_builtins(settings)
+    atomic_write_bytes(path, msgspec.json.format(msgspec.json.encode(values), indent=2))
 
 
 def _unknown_keys(path: Path) -> dict[str, object]:

@@ -92,13 +92,13 @@ def test_a_file_within_the_regions_of_a_class(
         assert dock.b.currentText() == name
         dock.reference.setCurrentText("Regions of Region")
         qtbot.mouseClick(dock.compare, Qt.MouseButton.LeftButton)
-        qtbot.waitUntil(lambda: dock.told.text() != "Comparing...", timeout=10_000)
+        qtbot.waitUntil(lambda: dock.summary.text() != "Comparing...", timeout=10_000)
         if name == "bad.geojson":
-            assert "bad.geojson" in dock.told.text()
+            assert "bad.geojson" in dock.summary.text()
     assert figures(slide_window) == {"Tumor": ["1", "1", "0.67", "0.50", "0.50", "1.00"]}
     # Another slide: nothing of it is left on screen.
     show_slide(slide_window, sample_slide, qtbot)
     dock.a.setCurrentIndex(0)
     dock.b.setCurrentIndex(0)
     qtbot.mouseClick(dock.compare, Qt.MouseButton.LeftButton)
-    assert dock.told.text() == "Choose two different sets."
+    assert dock.summary.text() == "Choose two different sets."

@@ -48,7 +48,7 @@ def test_a_dropped_project_is_shown_and_travelled_by_key(
     dock = window.projects.dock
     assert dock.isVisible()
     assert dock.title.text() == "Margins"
-    assert dock.told.text() == "0 of 3 done"
+    assert dock.summary.text() == "0 of 3 done"
     pane = window.panes.active
     for name in ("1.png", "2.png", "3.png"):
         with qtbot.waitSignal(pane.opened, timeout=20_000):
@@ -61,7 +61,7 @@ def test_a_dropped_project_is_shown_and_travelled_by_key(
         press(qtbot, window, Qt.Key.Key_PageUp)
     assert pane.path == study / "slides" / "2.png"
     qtbot.waitUntil(lambda: states(study) == ["in work"] * 3, timeout=10_000)
-    assert dock.told.text() == "0 of 3 done, 3 in work"
+    assert dock.summary.text() == "0 of 3 done, 3 in work"
 
 
 def test_recent_projects_are_in_the_menu_and_none_opens_by_itself(
@@ -188,7 +188,7 @@ def test_missing_slides_are_shown_passed_over_and_found(
     # That which lies near is found unasked.
     qtbot.waitUntil(lambda: read_project(study).slides[2].path == "renamed.png", timeout=10_000)
     qtbot.waitUntil(lambda: len(opened.missing) == 1 and not opened.is_searching, timeout=10_000)
-    assert dock.told.text() == "0 of 3 done, 1 missing"
+    assert dock.summary.text() == "0 of 3 done, 1 missing"
     second = dock.model.index(1)
     assert "Missing" in second.data(Qt.ItemDataRole.AccessibleTextRole)
     dock.view.setCurrentIndex(second)

@@ -90,13 +90,13 @@ def test_answers_are_kept_within_a_second_and_come_back(
     asked: MainWindow, study: Path, qtbot: QtBot
 ) -> None:
     dock = asked.projects.questions.dock
-    assert dock.told.text() == "0 of 4 answered, 1 required (*) left"
+    assert dock.progress.text() == "0 of 4 answered, 1 required (*) left"
     fill(dock, qtbot)
     expected = {
         "pattern": "4", "features": ["cribriform"], "share": 35.0, "conclusion": "free margin",
     }  # fmt: skip
     qtbot.waitUntil(lambda: kept(study) == expected, timeout=5000)
-    assert dock.told.text() == "4 of 4 answered."
+    assert dock.progress.text() == "4 of 4 answered."
     show_slide(asked, study / "2.png", qtbot)
     qtbot.waitUntil(lambda: dock.who.text().startswith("2.png"), timeout=5000)
     pattern, features, share, conclusion = fields(dock)
@@ -156,10 +156,10 @@ def test_a_folder_that_cannot_be_written_is_told_and_written_later(
     dock = asked.projects.questions.dock
     (study / "answers").write_text("in the way")
     fill(dock, qtbot)
-    qtbot.waitUntil(lambda: "cannot be written" in dock.told.text(), timeout=5000)
+    qtbot.waitUntil(lambda: "cannot be written" in dock.progress.text(), timeout=5000)
     (study / "answers").unlink()
     qtbot.waitUntil(lambda: (study / "answers").is_dir() and len(kept(study)) == 4, timeout=10_000)
-    qtbot.waitUntil(lambda: dock.told.text() == "4 of 4 answered.", timeout=5000)
+    qtbot.waitUntil(lambda: dock.progress.text() == "4 of 4 answered.", timeout=5000)
 
 
 @pytest.mark.parametrize("may_keep_texts", [True, False])
@@ -172,7 +172,7 @@ def test_questions_and_answers_reach_the_recorder(
     qtbot.waitUntil(lambda: control.recording_of(pane) is not None, timeout=10_000)
     fill(asked.projects.questions.dock, qtbot)
     dock = asked.projects.questions.dock
-    qtbot.waitUntil(lambda: dock.told.text() == "4 of 4 answered.", timeout=5000)
+    qtbot.waitUntil(lambda: dock.progress.text() == "4 of 4 answered.", timeout=5000)
     with qtbot.waitSignal(control.sessions_changed, timeout=10_000):
         asked.commands["recording.on"].trigger()
     events = [line.event for line in read_lines(Library().summaries()[0].folder)]

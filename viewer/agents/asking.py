@@ -1,8 +1,8 @@
 """Questions of a user about what they look at: a conversation beside the slide.
 
     talk = FieldTalk(client, source, optics)
-    told = talk.ask("What are these cells?", box, on_text=show, cancel=cancel)
-    told.references   # places that the answer names, for links
+    answer = talk.ask("What are these cells?", box, on_text=show, cancel=cancel)
+    answer.references   # places that the answer names, for links
 
 Waits for answers, so it belongs in a worker thread; used by one thread at a time.
 """
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 TALK_SYSTEM = (
     "You answer questions about a slide of tissue for research. You see the whole slide once, with "
     "axes in level-0 pixels, and each field that is asked about. Answer briefly and plainly; say "
-    "so where something cannot be told. Name places as boxes [x0, y0, x1, y1] in level-0 pixels, "
-    "or as region numbers."
+    "so where something cannot be determined. Name places as boxes [x0, y0, x1, y1] in level-0 "
+    "pixels, or as region numbers."
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class FieldAnswer:
     """An answer, plain text, and the places on the slide that it names."""
 
     text: str
@@ -66,7 +66,7 @@ class FieldChat:
         on_text: Callable[[str], object] | None = None,
         cancel: Cancel | None = None,
         data: object = None,
-    ) -> Told:
+    ) -> FieldAnswer:
         """The model's answer about a field.
 
         Parameters
@@ -74,7 +74,7 @@ class FieldChat:
         field
             Level-0 pixels.
         data
-            What else is known of the field, such as counts; told to the model as data.
+            What else is known of the field, such as counts; given to the model as data.
 
         Raises
         ------
@@ -85,7 +85,9 @@ class FieldChat:
         asked = [*self._turns, turn]
         reply = self._client.ask(asked, on_text=on_text, cancel=cancel)
         self._turns = [*asked, Turn("assistant", reply.text)]
-        return Told(reply.text, references_in(reply.text, self.visits, slide_box(self._source)))
+        return FieldAnswer(
+            reply.text, references_in(reply.text, self.visits, slide_box(self._source))
+        )
 
     def _question(
         self, question: str, field: Box, magnification: float | None, data: object

@@ -206,11 +206,11 @@ class Client:
 
 
 def complaints(reply: Reply, complaint: str) -> list[Turn]:
-    """What the model is told of an answer that cannot be used; every call has to be answered."""
-    told = f"Your answer cannot be used: {complaint} Answer again."
+    """Return the complaint about an answer that cannot be used; every call has to be answered."""
+    message = f"Your answer cannot be used: {complaint} Answer again."
     if reply.calls:
-        return [Turn("tool", told, call_id=call.id) for call in reply.calls]
-    return [Turn("user", told)]
+        return [Turn("tool", message, call_id=call.id) for call in reply.calls]
+    return [Turn("user", message)]
 
 
 def _pause_s(attempt: int) -> float:

@@ -114,12 +114,12 @@ class Connection:
             cut = f"{endpoint.host} cannot be reached or cut the connection ({reason})."
             raise TryAgainError(cut) from None
         except (DamagedAnswerError, ValueError) as error:
-            told = self._clean(str(error))
-            damaged = f"The answer of {endpoint.host} is damaged: {told}."
+            message = self._clean(str(error))
+            damaged = f"The answer of {endpoint.host} is damaged: {message}."
             raise TryAgainError(damaged) from None
         except openai.OpenAIError as error:
-            told = self._clean(str(error))
-            raise TryAgainError(f"{endpoint.host} failed in its answer: {told}.") from None
+            message = self._clean(str(error))
+            raise TryAgainError(f"{endpoint.host} failed in its answer: {message}.") from None
 
     def _connected(self) -> openai.AsyncOpenAI:
         timeout = openai.Timeout(self.endpoint.timeout_s, connect=_CONNECT_S)
@@ -177,13 +177,13 @@ class Connection:
 
     def _of_status(self, error: openai.APIStatusError) -> Exception:
         status, host = error.status_code, self.endpoint.host
-        told = self._clean(error.message)
+        message = self._clean(error.message)
         if status == 429:
             return TryAgainError(
                 f"{host} is asked too often.", _asked_pause_s(error.response.headers)
             )
         if status >= 500 or status == 408:
-            return TryAgainError(f"{host} failed ({status}: {told}).")
+            return TryAgainError(f"{host} failed ({status}: {message}).")
         if status in (401, 403):
             return RefusedError(
                 f"{host} does not accept the key ({status}): set the right one in the settings."
@@ -193,7 +193,7 @@ class Connection:
                 f"{host} sends on to another address ({status}), which is not followed: "
                 "set the address that it means."
             )
-        return RefusedError(f"{host} refused the request ({status}: {told}).")
+        return RefusedError(f"{host} refused the request ({status}: {message}).")
 
     def _without_key(self, reply: Reply) -> Reply:
         calls = tuple(

@@ -213,5 +213,5 @@ def data_field(kind: str, value: object) -> str:
     The value is written as JSON without angle brackets, so that nothing in it can look like the
     field's end.
     """
-    told = msgspec.json.encode(value).decode().replace("<", "\\u003c").replace(">", "\\u003e")
-    return f'<data kind="{kind}">{told}</data>'
+    payload = msgspec.json.encode(value).decode().replace("<", "\\u003c").replace(">", "\\u003e")
+    return f'<data kind="{kind}">{payload}</data>'

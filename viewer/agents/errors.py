@@ -22,7 +22,7 @@ class RefusedError(AgentError):
 
 
 class BadAnswerError(AgentError):
-    """The model's answer cannot be used; the sentence is also the complaint that it is told."""
+    """The model's answer cannot be used; the sentence is also the complaint sent to it."""
 
 
 class MicroscopeError(AgentError):
@@ -30,4 +30,4 @@ class MicroscopeError(AgentError):
 
 
 class ToolError(AgentError):
-    """A tool gives no result; the model is told the sentence."""
+    """A tool gives no result; the sentence is sent to the model."""

@@ -57,7 +57,7 @@ class ExchangeLog:
             "at_utc": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "host": endpoint.host,
             "model": endpoint.model,
-            "sent": [self._told(turn, encoder) for turn in turns],
+            "sent": [self._turn_record(turn, encoder) for turn in turns],
             "tools": [tool.name for tool in tools],
         }
         line |= {"error": outcome} if isinstance(outcome, str) else {"reply": outcome}
@@ -71,18 +71,18 @@ class ExchangeLog:
             file.flush()
             os.fsync(file.fileno())
 
-    def _told(self, turn: Turn, encoder: PictureEncoder) -> dict[str, Any]:
-        told: dict[str, Any] = {"role": turn.role, "text": turn.text}
+    def _turn_record(self, turn: Turn, encoder: PictureEncoder) -> dict[str, Any]:
+        record: dict[str, Any] = {"role": turn.role, "text": turn.text}
         if turn.pictures:
-            told["pictures"] = [
+            record["pictures"] = [
                 {"caption": picture.caption, "file": self._kept(encoder.encoded(picture))}
                 for picture in turn.pictures
             ]
         if turn.calls:
-            told["calls"] = turn.calls
+            record["calls"] = turn.calls
         if turn.call_id:
-            told["call_id"] = turn.call_id
-        return told
+            record["call_id"] = turn.call_id
+        return record
 
     def _kept(self, picture: Encoded) -> str:
         folder = self.folder / PICTURES_FOLDER

@@ -114,6 +114,6 @@ def visit_of(region: int, field: Field) -> Visit:
     return Visit(region, corners(field.box), field.magnification)
 
 
-def box_of(told: Corners) -> Box:
+def box_of(corners: Corners) -> Box:
     """The box of four corners."""
-    return Box(*told)
+    return Box(*corners)

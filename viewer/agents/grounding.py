@@ -86,10 +86,10 @@ def _grounded(claim: Claim, visits: Sequence[Visit], slide: Box) -> GroundedClai
     return GroundedClaim(text=claim.text, box=visit.box, region=visit.region)
 
 
-def _checked(told: tuple[float, ...], slide: Box) -> Corners | None:
+def _checked(sides: tuple[float, ...], slide: Box) -> Corners | None:
     """The part of a box on the slide; None where that is less than half of it."""
-    x0, y0, x1, y1 = told
-    if not all(map(math.isfinite, told)) or x1 <= x0 or y1 <= y0:
+    x0, y0, x1, y1 = sides
+    if not all(map(math.isfinite, sides)) or x1 <= x0 or y1 <= y0:
         return None
     box = box_of((x0, y0, x1, y1))
     inside = box.intersection(slide)
@@ -98,9 +98,9 @@ def _checked(told: tuple[float, ...], slide: Box) -> Corners | None:
     return corners(inside)
 
 
-def _shown_in(told: Corners, visits: Sequence[Visit]) -> int | None:
+def _shown_in(corners: Corners, visits: Sequence[Visit]) -> int | None:
     """The region that shows most of a box, if it is at least half of it; of equals the closest."""
-    box = box_of(told)
+    box = box_of(corners)
 
     def seen(visit: Visit) -> tuple[float, float]:
         field = box_of(visit.box)

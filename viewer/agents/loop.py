@@ -145,7 +145,7 @@ class AgentRun:
         self._turn(AgentState.TAKEN_OVER, AgentState.RUNNING, AgentState.PAUSED)
 
     def hand_back(self) -> None:
-        """The agent goes on and is told what the user shows now."""
+        """Let the agent go on from what the user shows now."""
         with self._gate:
             self._was_moved = self._was_moved or self.outcome.state is AgentState.TAKEN_OVER
         self._turn(AgentState.RUNNING, AgentState.TAKEN_OVER)

@@ -98,9 +98,9 @@ def on_slide(box: Box, source: SlideSource) -> Box:
     slide = slide_box(source)
     inside = box.intersection(slide)
     if not inside.width >= _LEAST_SIDE or not inside.height >= _LEAST_SIDE:
-        told = ", ".join(f"{value:.0f}" for value in (box.x0, box.y0, box.x1, box.y1))
+        sides = ", ".join(f"{value:.0f}" for value in (box.x0, box.y0, box.x1, box.y1))
         raise MicroscopeError(
-            f"The box {told} does not lie on the slide, which is {slide.width:.0f} x "
+            f"The box {sides} does not lie on the slide, which is {slide.width:.0f} x "
             f"{slide.height:.0f} pixels, or has less than {_LEAST_SIDE:.0f} pixels a side."
         )
     return inside

@@ -91,7 +91,7 @@ def check_permitted(endpoint: Endpoint, study: str, permission: Permission | Non
 
 
 def what_will_be_sent(endpoint: Endpoint, study: str) -> list[str]:
-    """What a user is told before they allow it, a sentence a line."""
+    """Return what a user reads before allowing it, a sentence a line."""
     where = "on this machine" if endpoint.is_local else "on another machine"
     lines = [
         f'For the study "{study}", to the model {endpoint.model} at {endpoint.host}, {where}:',

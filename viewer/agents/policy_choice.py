@@ -36,7 +36,7 @@ class PolicyChoice:
     crop_px
         Longest side of what giant sees; None takes the endpoint's.
     system
-        What the model is told it is; None takes the policy's own.
+        The role given to the model; None takes the policy's own.
     proposer
         None takes tissue and nuclei alone.
     endpoint, permission

@@ -83,10 +83,10 @@ def draft_by_model(
 
     def check(reply: Reply) -> dict[str, Value]:
         try:
-            told = msgspec.json.decode(json_text(reply.text).encode(), type=dict[str, object])
+            values = msgspec.json.decode(json_text(reply.text).encode(), type=dict[str, object])
         except msgspec.MsgspecError as error:
             raise BadAnswerError(f"It is not the JSON object asked for: {error}.") from error
-        return checked_values(template, told)
+        return checked_values(template, values)
 
     turns = [Turn("system", system_text(_SYSTEM)), Turn("user", asked)]
     values, _ = client.ask_checked(turns, check, cancel=cancel)
@@ -100,7 +100,12 @@ def markdown(draft: Draft) -> str:
     lines += [f"Question: {plain(outcome.task.question)}", ""]
     lines += [f"Read by the agent {plain(outcome.policy)}, filled in by {plain(draft.author)}.", ""]
     for field in draft.template.fields:
-        lines += [f"## {plain(field.label)}", "", _told(field, draft.values.get(field.id)), ""]
+        lines += [
+            f"## {plain(field.label)}",
+            "",
+            _value_text(field, draft.values.get(field.id)),
+            "",
+        ]
     if outcome.findings:
         lines += ["## Regions", ""]
         for finding in outcome.findings:
@@ -128,7 +133,7 @@ def plain(text: str) -> str:
     return _ADDRESS.sub(r"\1\\\2", escaped)
 
 
-def _told(field: object, value: Value) -> str:
+def _value_text(field: object, value: Value) -> str:
     if value is None:
         return "(nothing)"
     if isinstance(field, NumberField):

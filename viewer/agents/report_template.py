@@ -98,7 +98,7 @@ def load_template(path: Path) -> ReportTemplate:
     return template
 
 
-def checked_values(template: ReportTemplate, told: Mapping[str, object]) -> dict[str, Value]:
+def checked_values(template: ReportTemplate, values: Mapping[str, object]) -> dict[str, Value]:
     """A value for each field, None where there is none.
 
     Raises
@@ -106,10 +106,10 @@ def checked_values(template: ReportTemplate, told: Mapping[str, object]) -> dict
     BadAnswerError
         A value does not fit its field; the sentence is for the model.
     """
-    unknown = set(told) - {field.id for field in template.fields}
+    unknown = set(values) - {field.id for field in template.fields}
     if unknown:
         raise BadAnswerError(f"There is no field {', '.join(sorted(unknown))}.")
-    return {field.id: _checked(field, told.get(field.id)) for field in template.fields}
+    return {field.id: _checked(field, values.get(field.id)) for field in template.fields}
 
 
 def schema_text(template: ReportTemplate) -> str:

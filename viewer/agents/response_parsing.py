@@ -75,25 +75,25 @@ class StreamedReply:
     def take_whole(self, text: str) -> None:
         """The body of an answer that is not streamed. Raises DamagedAnswerError."""
         try:
-            told = msgspec.json.decode(text.encode(), type=_Completion)
+            completion = msgspec.json.decode(text.encode(), type=_Completion)
         except (msgspec.MsgspecError, UnicodeError) as error:
             raise DamagedAnswerError(str(error)) from error
-        if not told.choices or told.choices[0].message is None:
+        if not completion.choices or completion.choices[0].message is None:
             raise DamagedAnswerError("it holds no message")
-        self._take(told.choices[0], told.choices[0].message, told.usage)
+        self._take(completion.choices[0], completion.choices[0].message, completion.usage)
 
     def take_chunk(self, chunk: object) -> bool:
         """A piece of a stream; whether text came with it. Raises DamagedAnswerError."""
         try:
-            told = msgspec.convert(chunk, _Chunk)
+            part = msgspec.convert(chunk, _Chunk)
         except msgspec.ValidationError as error:
             raise DamagedAnswerError(str(error)) from error
-        if not told.choices:
-            self.usage = told.usage or self.usage
+        if not part.choices:
+            self.usage = part.usage or self.usage
             return False
-        choice = told.choices[0]
+        choice = part.choices[0]
         delta = choice.delta or _Message()
-        self._take(choice, delta, told.usage)
+        self._take(choice, delta, part.usage)
         return bool(delta.content)
 
     def reply(self, elapsed_s: float, price: tuple[float, float]) -> Reply:

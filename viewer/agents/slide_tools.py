@@ -104,7 +104,7 @@ class SlideTools:
         return tuple(self._tools)
 
     def described(self) -> list[Tool]:
-        """As a model is told of them."""
+        """Return them as they are described to a model."""
         return [
             Tool(name, tool.description, schema_of(tool.arguments))
             for name, tool in self._tools.items()
@@ -177,9 +177,9 @@ class SlideTools:
             )
         return tools
 
-    def _box(self, told: BoxArguments) -> Box:
+    def _box(self, arguments: BoxArguments) -> Box:
         try:
-            return on_slide(told.box, self._source)
+            return on_slide(arguments.box, self._source)
         except MicroscopeError as error:
             raise ToolError(str(error)) from error
 
@@ -189,8 +189,8 @@ class SlideTools:
             raise ToolError("The slide does not tell its pixel size: nothing can be measured.")
         return mpp_um
 
-    def _nuclei(self, told: BoxArguments, cancel: Cancel) -> dict[str, object]:
-        box, mpp_um = self._box(told), self._mpp_um()
+    def _nuclei(self, arguments: BoxArguments, cancel: Cancel) -> dict[str, object]:
+        box, mpp_um = self._box(arguments), self._mpp_um()
         objects = self._instruments.objects_in(NUCLEI, box, cancel)
         area_mm2 = box.width * box.height * mpp_um**2 / 1e6
         areas = objects.measured(_AREA)
@@ -204,12 +204,12 @@ class SlideTools:
             result["largest_area_um2"] = round(float(np.nanmax(areas)), 1)
         return result
 
-    def _quality(self, told: BoxArguments, cancel: Cancel) -> dict[str, object]:
-        return self._class_shares(QUALITY, self._box(told), cancel)
+    def _quality(self, arguments: BoxArguments, cancel: Cancel) -> dict[str, object]:
+        return self._class_shares(QUALITY, self._box(arguments), cancel)
 
-    def _classes(self, told: BoxArguments, cancel: Cancel) -> dict[str, object]:
+    def _classes(self, arguments: BoxArguments, cancel: Cancel) -> dict[str, object]:
         assert self._tissue_model is not None
-        return self._class_shares(self._tissue_model, self._box(told), cancel)
+        return self._class_shares(self._tissue_model, self._box(arguments), cancel)
 
     def _class_shares(self, model: str, box: Box, cancel: Cancel) -> dict[str, object]:
         found = self._instruments.cells_of(model, box, cancel)
@@ -222,8 +222,8 @@ class SlideTools:
         shares = np.bincount(likeliest, minlength=len(names)) / len(likeliest)
         return {"shares": _shares(names, shares.tolist()), "about": bundle.about}
 
-    def _similar(self, told: SimilarArguments, cancel: Cancel) -> dict[str, object]:
-        box = self._box(told)
+    def _similar(self, arguments: SimilarArguments, cancel: Cancel) -> dict[str, object]:
+        box = self._box(arguments)
         # A part of the slide about the box: all of a large slide would take hours.
         part = on_slide(box.grown(max(box.width, box.height) * 2), self._source)
         try:
@@ -234,7 +234,7 @@ class SlideTools:
         if not marked.any():
             raise ToolError("There is no tissue in the box that others could be like.")
         values = np.where(marked, np.nan, similarity(found.values, marked)).astype(np.float32)
-        best = best_cells(values, told.count, apart=2)
+        best = best_cells(values, arguments.count, apart=2)
         return {
             "regions": [
                 {
@@ -246,8 +246,8 @@ class SlideTools:
             "searched": corners(part),
         }
 
-    def _class_map(self, told: BoxArguments, cancel: Cancel) -> dict[str, object]:
-        box = self._box(told)
+    def _class_map(self, arguments: BoxArguments, cancel: Cancel) -> dict[str, object]:
+        box = self._box(arguments)
         for mark in self._marks:
             self._instruments.cells_of(LIKENESS, mark.box, cancel)
         found = self._instruments.cells_of(LIKENESS, box, cancel)
@@ -264,8 +264,8 @@ class SlideTools:
         clear = round(float(clarity[inside].mean()), 3)
         return {"shares": _shares(names, shares.tolist()), "mean_clarity": clear}
 
-    def _measure(self, told: BoxArguments, _cancel: Cancel) -> dict[str, object]:
-        box, mpp_um = self._box(told), self._mpp_um()
+    def _measure(self, arguments: BoxArguments, _cancel: Cancel) -> dict[str, object]:
+        box, mpp_um = self._box(arguments), self._mpp_um()
         width_um, height_um = box.width * mpp_um, box.height * mpp_um
         return {
             "width_um": round(width_um, 1),
@@ -274,7 +274,7 @@ class SlideTools:
             "area_mm2": round(width_um * height_um / 1e6, 4),
         }
 
-    def _read_annotations(self, _told: NoArguments, _cancel: Cancel) -> dict[str, object]:
+    def _read_annotations(self, _arguments: NoArguments, _cancel: Cancel) -> dict[str, object]:
         annotations = self._annotations()
         return {
             "count": len(annotations),
@@ -307,8 +307,8 @@ def _inlined(part: Any, components: Mapping[str, Any]) -> Any:
         return part
     if "$ref" in part:
         return _inlined(components[part["$ref"]], components)
-    told = {name: _inlined(value, components) for name, value in part.items() if name != "title"}
-    return told | {"additionalProperties": False} if told.get("type") == "object" else told
+    schema = {name: _inlined(value, components) for name, value in part.items() if name != "title"}
+    return schema | {"additionalProperties": False} if schema.get("type") == "object" else schema
 
 
 def _shares(names: Sequence[str], shares: Sequence[float]) -> dict[str, float]:

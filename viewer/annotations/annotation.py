@@ -62,7 +62,7 @@ class Annotation:
     measurements
         Name with unit to number.
     unknown
-        What the file told beside: by "feature", "properties" and "geometry".
+        Other fields of the file: by "feature", "properties" and "geometry".
     """
 
     geometry: BaseGeometry
@@ -110,14 +110,14 @@ class Annotation:
     def signed(self, author: str) -> Annotation:
         """As it leaves the hand of an author: who drew it, when, and when it was changed."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        told = dict(self.metadata)
-        if CREATED in told:
-            told[MODIFIED] = now
+        metadata = dict(self.metadata)
+        if CREATED in metadata:
+            metadata[MODIFIED] = now
         else:
-            told[CREATED] = now
+            metadata[CREATED] = now
             if author:
-                told[AUTHOR] = author
-        return replace(self, metadata=told)
+                metadata[AUTHOR] = author
+        return replace(self, metadata=metadata)
 
     def area_um2(self, mpp_um: float) -> float:
         return self.geometry.area * mpp_um**2

@@ -44,11 +44,11 @@ def note(place: Point, text: str, author: str) -> Annotation:
 
 def kept_view(annotation: Annotation, size: Size) -> View | None:
     """The view of a bookmark at a screen of `size`; None of anything else, or if damaged."""
-    told = annotation.metadata.get(_VIEW)
-    if not told:
+    text = annotation.metadata.get(_VIEW)
+    if not text:
         return None
     try:
-        kept = msgspec.json.decode(told, type=_KeptView)
+        kept = msgspec.json.decode(text, type=_KeptView)
     except msgspec.MsgspecError:
         return None
     if kept.downsample <= 0:

@@ -314,16 +314,16 @@ def _confused(
             if class_a == class_b or not len(from_a):
                 continue
             both = shapely.intersection(shapes_a[from_a], shapes_b[from_b])
-            yield from _told(both, class_a, class_b)
+            yield from _disagreements(both, class_a, class_b)
             left_a[class_a] = _without(left_a[class_a], shapes_b)
             left_b[class_b] = _without(left_b[class_b], shapes_a)
     for name, shapes in left_a.items():
-        yield from _told(shapes, name, "")
+        yield from _disagreements(shapes, name, "")
     for name, shapes in left_b.items():
-        yield from _told(shapes, "", name)
+        yield from _disagreements(shapes, "", name)
 
 
-def _told(shapes: _Shapes, class_a: str, class_b: str) -> Iterator[Disagreement]:
+def _disagreements(shapes: _Shapes, class_a: str, class_b: str) -> Iterator[Disagreement]:
     parts = shapely.get_parts(shapes)
     for part in parts[shapely.area(parts) > 0].tolist():
         yield Disagreement(part, class_a, class_b)

@@ -249,8 +249,8 @@ def _reshaped(annotation: Annotation, shape: BaseGeometry, author: str) -> Annot
 
 def _new(annotation: Annotation, shape: BaseGeometry, author: str) -> Annotation:
     """Another with the same said of it, made now."""
-    told = {k: text for k, text in annotation.metadata.items() if k not in (CREATED, MODIFIED)}
-    other = replace(annotation, geometry=shape, id=uuid4(), is_locked=False, metadata=told)
+    metadata = {k: text for k, text in annotation.metadata.items() if k not in (CREATED, MODIFIED)}
+    other = replace(annotation, geometry=shape, id=uuid4(), is_locked=False, metadata=metadata)
     return replace(other, is_ellipse=False).signed(author)
 
 

@@ -1,4 +1,4 @@
-"""The classes that annotations are told apart by, with colours and keys; kept as JSON."""
+"""The classes of annotations, with colors and keys; kept as JSON."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ DEFAULT_PALETTE: Palette = (
 """Names and colours as QuPath's users know them."""
 
 
-class _Told(msgspec.Struct):
+class _StoredClass(msgspec.Struct):
     """A class in our own file, or in `classifiers/classes.json` of a QuPath project."""
 
     name: str
@@ -68,8 +68,8 @@ class _Told(msgspec.Struct):
 
 
 class _File(msgspec.Struct):
-    classes: list[_Told] | None = None
-    path_classes: list[_Told] | None = msgspec.field(default=None, name="pathClasses")
+    classes: list[_StoredClass] | None = None
+    path_classes: list[_StoredClass] | None = msgspec.field(default=None, name="pathClasses")
 
 
 def read_palette(path: Path) -> Palette:
@@ -81,12 +81,12 @@ def read_palette(path: Path) -> Palette:
         The file cannot be read, or holds no classes.
     """
     try:
-        told = msgspec.json.decode(path.read_bytes(), type=_File)
+        document = msgspec.json.decode(path.read_bytes(), type=_File)
     except OSError as error:
         raise PaletteError(f"{path.name} cannot be read ({error.strerror or error}).") from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise PaletteError(f"{path.name} holds no list of classes: {error}.") from error
-    classes = [*(told.classes or ()), *(told.path_classes or ())]
+    classes = [*(document.classes or ()), *(document.path_classes or ())]
     named = {each.name: _taken(each) for each in classes if each.name}
     if not named:
         raise PaletteError(f"{path.name} holds no classes.")
@@ -99,14 +99,14 @@ def write_palette(path: Path, palette: Palette) -> None:
     atomic_write_bytes(path, msgspec.json.format(text, indent=2))
 
 
-def _taken(told: _Told) -> PaletteClass:
-    colour = told.colour.lower()
+def _taken(kept: _StoredClass) -> PaletteClass:
+    colour = kept.colour.lower()
     if not _COLOUR.fullmatch(colour):
-        match told.color:
+        match kept.color:
             case int() as packed:
                 colour = f"#{packed & 0xFFFFFF:06x}"
             case [red, green, blue, *_]:
                 colour = f"#{red & 255:02x}{green & 255:02x}{blue & 255:02x}"
             case _:
                 colour = NO_COLOUR
-    return PaletteClass(told.name, colour, told.key)
+    return PaletteClass(kept.name, colour, kept.key)

@@ -76,8 +76,8 @@ def load_checkpoint(
     for name, value in _part(tensors, "optimiser.").items():
         index, _, key = name.partition(".")
         states.setdefault(int(index), {})[key] = value
-    told = optimiser.state_dict()
-    optimiser.load_state_dict({"state": states, "param_groups": told["param_groups"]})
+    state = optimiser.state_dict()
+    optimiser.load_state_dict({"state": states, "param_groups": state["param_groups"]})
     return Checkpoint(
         int(about["epoch"]),
         int(about["best_epoch"]),

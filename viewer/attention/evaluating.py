@@ -98,12 +98,12 @@ def evaluate_predictor(
     measured: list[list[dict[str, dict[str, float]]]] = []
     for slide in slides_read(headers, places, predictor.bundle.description, left_out):
         try:
-            told = _measured(predictor, slide, ks, seed + len(measured))
+            measures = _measured(predictor, slide, ks, seed + len(measured))
         except TileError as error:
             left_out.append(str(error))
             continue
-        if told:
-            measured.append(told)
+        if measures:
+            measured.append(measures)
             on_slide(len(measured))
     if not measured:
         raise none_left(left_out)
@@ -134,7 +134,7 @@ def _measured(
         for name, each in maps.items()
     }
     known = slide.known
-    told: list[dict[str, dict[str, float]]] = []
+    figures: list[dict[str, dict[str, float]]] = []
     for reading in slide.readings:
         true = reading.seconds.sum(0)[known]
         if true.sum() <= 0:
@@ -157,18 +157,18 @@ def _measured(
                 by_map[name][f"area@{k}"] = covered_share(slide.grid.slide, first)
             spread = shares[:, known] if name == PREDICTOR else _evenly(flat, len(shares))
             by_map[name] |= _of_bands(spread, reading.seconds[:, known])
-        told.append(by_map)
-    return told
+        figures.append(by_map)
+    return figures
 
 
-def _of_bands(told: NDArray[np.float32], true: NDArray[np.float32]) -> dict[str, float]:
-    """How well places and magnifications together, and the magnifications alone, are told.
+def _of_bands(expected: NDArray[np.float32], true: NDArray[np.float32]) -> dict[str, float]:
+    """How well places and magnifications together, and the magnifications alone, are predicted.
 
     "KL bands" is the divergence over bands and cells; "bands" the common part of the two spreads
     over magnifications, 1 less their total variation.
     """
-    spreads = [values.sum(1) / max(float(values.sum()), 1e-12) for values in (told, true)]
-    return {"KL bands": kl(told, true), "bands": float(np.minimum(*spreads).sum())}
+    spreads = [values.sum(1) / max(float(values.sum()), 1e-12) for values in (expected, true)]
+    return {"KL bands": kl(expected, true), "bands": float(np.minimum(*spreads).sum())}
 
 
 def _evenly(values: NDArray[np.float32], bands: int) -> NDArray[np.float32]:
@@ -210,7 +210,7 @@ def _values(
     measured: Sequence[Sequence[Mapping[str, Mapping[str, float]]]], map_name: str, name: str
 ) -> list[NDArray[np.float64]]:
     """For each slide the values of its sessions."""
-    return [np.array([told[map_name][name] for told in slide]) for slide in measured]
+    return [np.array([figures[map_name][name] for figures in slide]) for slide in measured]
 
 
 def _lead(

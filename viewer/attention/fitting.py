@@ -110,8 +110,8 @@ def _epoch(
         example = taught[index]
         variant, turns = int(rng.integers(len(example.variants))), int(rng.integers(4))
         cells, known, shares = turned(example, variant, turns, mirrored=bool(rng.integers(2)))
-        told = model.judged(torch.from_numpy(cells)[None].float())[0]
-        loss = divergence(told, torch.from_numpy(shares), torch.from_numpy(known))
+        expected = model.judged(torch.from_numpy(cells)[None].float())[0]
+        loss = divergence(expected, torch.from_numpy(shares), torch.from_numpy(known))
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.head.parameters(), 1.0)
@@ -134,8 +134,8 @@ def _validated(model: WhereToLook, held: list[Example]) -> float:
     return float(torch.stack(losses).mean())
 
 
-def divergence(told: torch.Tensor, shares: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
-    """The Kullback-Leibler divergence of the told spread from the true one, nats.
+def divergence(expected: torch.Tensor, shares: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """The Kullback-Leibler divergence of the predicted spread from the true one, nats.
 
     Parameters
     ----------
@@ -146,6 +146,6 @@ def divergence(told: torch.Tensor, shares: torch.Tensor, known: torch.Tensor) ->
     known
         (rows, columns) bool.
     """
-    spread = torch.log_softmax(told[:, known].flatten(), 0)
+    spread = torch.log_softmax(expected[:, known].flatten(), 0)
     true = shares[:, known].flatten()
     return (torch.xlogy(true, true) - true * spread).sum()

@@ -83,10 +83,10 @@ class Predictor:
         known = known_cells(grid, tissue_mask(source))
         cells = embedded_cells(source, grid, known, self._module.encoder, about.normalisation)
         with torch.inference_mode():
-            told = self._module.judged(torch.from_numpy(cells)[None].float())[0].numpy()
-        told[:, ~known] = np.nan
+            logits = self._module.judged(torch.from_numpy(cells)[None].float())[0].numpy()
+        logits[:, ~known] = np.nan
         return expected_attention(
-            told, self.magnifications, self._box_um, grid.side / CELLS, grid.slide, scale
+            logits, self.magnifications, self._box_um, grid.side / CELLS, grid.slide, scale
         )
 
     def proposals(
@@ -116,7 +116,7 @@ def find_predictor(name: str = "") -> Predictor:
 
 
 def expected_attention(
-    told: NDArray[np.floating],
+    logits: NDArray[np.floating],
     magnifications: tuple[float | None, ...],
     box_um: list[tuple[float, float]],
     cell_px: float,
@@ -132,7 +132,7 @@ def expected_attention(
     mpp_um
         Micrometres per level-0 pixel.
     """
-    powers = np.exp(told.astype(np.float64) - np.nanmax(told, initial=-np.inf))
+    powers = np.exp(logits.astype(np.float64) - np.nanmax(logits, initial=-np.inf))
     shares = (powers / max(float(np.nansum(powers)), 1e-12)).astype(np.float32)
     box_px = tuple((width / mpp_um, height / mpp_um) for width, height in box_um)
     return ExpectedAttention(shares, magnifications, box_px, cell_px, slide)
@@ -142,9 +142,9 @@ def expected_of(
     found: PatchFeatureMap, bundle: ModelBundle, box_um: list[tuple[float, float]]
 ) -> ExpectedAttention:
     """Of what the engine has found so far, as if that were all of the slide."""
-    told = np.moveaxis(found.values.astype(np.float32), 2, 0)
+    logits = np.moveaxis(found.values.astype(np.float32), 2, 0)
     return expected_attention(
-        told, magnifications_of(bundle), box_um, found.cell, found.grid.slide, found.mpp_um
+        logits, magnifications_of(bundle), box_um, found.cell, found.grid.slide, found.mpp_um
     )
 
 

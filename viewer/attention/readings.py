@@ -120,10 +120,10 @@ def headers_of(folders: Iterable[Path], *, may_mix: bool = False) -> dict[Path, 
         raise BehaviorError("There are no sessions: record some, or `coverslip sessions simulate`.")
     kinds = Counter(_kind(header) for header in headers.values())
     if len(kinds) > 1 and not may_mix:
-        told = " and ".join(f"{count} of {kind}" for kind, count in kinds.items())
+        kinds_text = " and ".join(f"{count} of {kind}" for kind, count in kinds.items())
         raise BehaviorError(
-            f"These sessions are {told}, which are not mixed: choose those of one kind, or add "
-            "--mix if you mean it."
+            f"These sessions are {kinds_text}, which are not mixed: choose those of one kind, or "
+            "add --mix if you mean it."
         )
     return headers
 
@@ -203,7 +203,7 @@ def shares_of(readings: Iterable[Reading], known: NDArray[np.bool_]) -> NDArray[
     return np.mean(parts, axis=0).astype(np.float32) if parts else None
 
 
-def told_origins(headers: Iterable[SessionHeader]) -> str:
+def origins_text(headers: Iterable[SessionHeader]) -> str:
     """Whose sessions they are, in a few words: "5 sessions of simulated readers (drill)"."""
     headers = list(headers)
     kinds = sorted({_kind(header) for header in headers})

@@ -27,7 +27,7 @@ _EPSILON = 2.2204e-16
 _UNIFORM = 0.01
 
 
-def nss(told: Map, fixations: NDArray[np.intp]) -> float:
+def nss(expected: Map, fixations: NDArray[np.intp]) -> float:
     """Normalized scanpath saliency: the mean at the fixations after the map was standardised.
 
     NSS = 1/N sum_i (P(i) - mean(P)) / std(P) over the N fixations (Peters et al. 2005); 0 is
@@ -35,19 +35,19 @@ def nss(told: Map, fixations: NDArray[np.intp]) -> float:
     """
     if not len(fixations):
         return float("nan")
-    flat = np.asarray(told, np.float64).ravel()
+    flat = np.asarray(expected, np.float64).ravel()
     deviation = flat.std()
     return float(((flat[fixations] - flat.mean()) / deviation).mean()) if deviation > 0 else 0.0
 
 
-def auc_judd(told: Map, fixations: NDArray[np.intp]) -> float:
+def auc_judd(expected: Map, fixations: NDArray[np.intp]) -> float:
     """Area under the curve of hits against false alarms, one threshold at each fixation's value.
 
     Hits are the share of fixations at or above the threshold, false alarms the share of the other
     cells (Judd et al. 2009). Ties count half, which is what the jitter of the original gives on
     average. 0.5 is chance; nan without fixations or without other cells.
     """
-    flat = np.asarray(told, np.float64).ravel()
+    flat = np.asarray(expected, np.float64).ravel()
     is_fixated = np.zeros(len(flat), bool)
     is_fixated[fixations] = True
     hits, others = flat[is_fixated], flat[~is_fixated]
@@ -59,21 +59,21 @@ def auc_judd(told: Map, fixations: NDArray[np.intp]) -> float:
     return float(((below + equal / 2) / len(others)).mean())
 
 
-def cc(told: Map, true: Map) -> float:
+def cc(expected: Map, true: Map) -> float:
     """Pearson's correlation of two maps: cov(P, Q) / (std(P) std(Q)); 0 where one is constant."""
-    a, b = (np.asarray(each, np.float64).ravel() for each in (told, true))
+    a, b = (np.asarray(each, np.float64).ravel() for each in (expected, true))
     spread = a.std() * b.std()
     return float(((a - a.mean()) * (b - b.mean())).mean() / spread) if spread > 0 else 0.0
 
 
-def kl(told: Map, true: Map) -> float:
+def kl(expected: Map, true: Map) -> float:
     """Kullback-Leibler divergence of a map from the true one, nats; 0 is best.
 
-    KL(P, Q) = sum_i Q_i log(e + Q_i / (e + P_i)) with both as distributions. The told map is mixed
-    with 1 % of uniform before, whatever made it: a single empty cell would else count for more
+    KL(P, Q) = sum_i Q_i log(e + Q_i / (e + P_i)) with both as distributions. The predicted map is
+    mixed with 1 % of uniform before, whatever made it: a single empty cell would else count for more
     than all others together.
     """
-    p, q = (_distribution(each) for each in (told, true))
+    p, q = (_distribution(each) for each in (expected, true))
     p = (1 - _UNIFORM) * p + _UNIFORM / len(p)
     return float((q * np.log(_EPSILON + q / (_EPSILON + p))).sum())
 
@@ -91,7 +91,7 @@ def recall_by_overlap(boxes: Sequence[Box], proposed: Sequence[Box], least: floa
 def recall_by_cover(boxes: Sequence[Box], proposed: Sequence[Box], least: float = 0.5) -> float:
     """The share of the reader's boxes whose area lies to at least `least` in all proposals.
 
-    The area is told on a lattice of 16 x 16 points in each box. nan without boxes.
+    The area is measured on a grid of 16 x 16 points in each box. nan without boxes.
     """
     if not boxes:
         return float("nan")

@@ -57,7 +57,7 @@ _RANDOM_MAGNIFICATIONS = (5.0, 10.0, 20.0, 40.0)
 
 @dataclass(frozen=True, slots=True)
 class PolicyParameters:
-    """What a policy can be told.
+    """The settings of a policy.
 
     Attributes
     ----------
@@ -118,8 +118,8 @@ def simulate_session(
             f"{source.path.name} does not tell its pixel size: give it with --mpp, or set it in "
             "the window."
         )
-    told = source.info.optics
-    optics = told if told.mpp_um is not None else Optics((scale, scale), told.objective_power)
+    stated = source.info.optics
+    optics = stated if stated.mpp_um is not None else Optics((scale, scale), stated.objective_power)
     simulation = _Simulation(source, optics, scale, np.random.default_rng(seed), parameters)
     looks: dict[PolicyName, Callable[[], Iterator[_Look]]] = {
         "scan": simulation.scan,

@@ -82,9 +82,9 @@ def slides_read(
     paths = located(by_slide, places)
     for identity, folders in _together(by_slide, paths).items():
         name = next((headers[each].slide.name for each in folders if headers[each].slide.name), "")
-        told = name or f"The slide {identity[:12]}"
+        label = name or f"The slide {identity[:12]}"
         if identity not in paths:
-            missing.append(f"{told} was not found: tell where it lies with --slides.")
+            missing.append(f"{label} was not found: tell where it lies with --slides.")
             continue
         try:
             source = open_slide(paths[identity])
@@ -94,7 +94,7 @@ def slides_read(
         try:
             yield _slide_read(source, [(each, headers[each]) for each in folders], about)
         except (TileError, _NoScaleError) as error:
-            missing.append(f"{told} was left out: {error}")
+            missing.append(f"{label} was left out: {error}")
         finally:
             source.close()
 
@@ -117,8 +117,8 @@ def _slide_read(
     source: SlideSource, sessions: list[tuple[Path, SessionHeader]], about: ModelDescription
 ) -> SlideRead:
     scale = known_mpp_um(source)
-    told = (header.slide.optics.mean_mpp_um for _, header in sessions)
-    scale = scale or next((mpp_um for mpp_um in told if mpp_um), None)
+    recorded_um = (header.slide.optics.mean_mpp_um for _, header in sessions)
+    scale = scale or next((mpp_um for mpp_um in recorded_um if mpp_um), None)
     if scale is None:
         raise _NoScaleError("it does not tell its pixel size; set it in the window.")
     grid = block_grid(source, about, scale)

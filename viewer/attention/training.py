@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from viewer.attention.examples import Example, example_of
 from viewer.attention.fitting import TrainingOptions, fit
 from viewer.attention.proposing import field_px
-from viewer.attention.readings import BehaviorError, headers_of, told_origins
+from viewer.attention.readings import BehaviorError, headers_of, origins_text
 from viewer.attention.slides_read import none_left, slides_read
 from viewer.colors import BAND_COLOURS
 from viewer.inference.architectures.where_to_look import CELL_PX, MARGIN_CELLS, WhereToLook
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 MPP_UM = 4.0
 _LEAST_BOXES = 3
-"""Of a band, from which its usual size is told."""
+"""Of a band, from which its usual size is known."""
 
 
 @dataclass(slots=True)
@@ -86,7 +86,7 @@ def train_predictor(
     places
         Slides, and folders of slides.
     on_slide, on_epoch
-        Told how far it is.
+        Called with how far it is.
 
     Raises
     ------
@@ -234,21 +234,21 @@ def _written(
     examples: list[Example],
     options: TrainingOptions,
 ) -> ModelBundle:
-    told = description()
-    whose = told_origins(headers.values())
+    settings = description()
+    whose = origins_text(headers.values())
     return write_bundle(
         out,
         model.state_dict(),
         {
             "name": options.name,
             "version": options.version,
-            "task": told.task,
-            "mpp_um": told.mpp_um,
-            "patch_px": told.patch_px,
-            "stride_px": told.stride_px,
+            "task": settings.task,
+            "mpp_um": settings.mpp_um,
+            "patch_px": settings.patch_px,
+            "stride_px": settings.stride_px,
             "normalisation": {
-                "mean": told.normalisation.mean,
-                "std": told.normalisation.std,
+                "mean": settings.normalisation.mean,
+                "std": settings.normalisation.std,
             },
             "classes": [{"name": f"{band:g}x", "colour": BAND_COLOURS[band]} for band in BANDS],
             "architecture": "where-to-look",

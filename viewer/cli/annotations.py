@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from viewer.slides import SlideSource
 
 _EXIT_NOT_SOUND = 1
-_MOST_TOLD = 20
+_MAX_SHOWN = 20
 _MOST_SIDE_PX = 4_000_000
 
 annotations_app = typer.Typer(help="Annotations and the files they are in.", no_args_is_help=True)
@@ -55,7 +55,7 @@ def convert(
     image: _Image = None,
     json: _Json = False,
 ) -> None:
-    """Write annotations in another tool's format; what it cannot hold is told."""
+    """Write annotations in another tool's format; what it cannot hold is reported."""
     from viewer.annotations.formats.exchange import (
         FORMATS,
         MASK,
@@ -108,11 +108,11 @@ def validate(file: _File, image: _Image = None, json: _Json = False) -> None:
     problems: list[Problem] = []
     annotations = _read(file, problems, image)
     if json:
-        told = [
+        records = [
             {"number": each.number, "reason": each.reason, "repaired": each.is_repaired}
             for each in problems
         ]
-        print_json({"annotations": len(annotations), "problems": told})
+        print_json({"annotations": len(annotations), "problems": records})
     else:
         for problem in problems:
             typer.echo(str(problem))
@@ -275,8 +275,8 @@ def _read(file: Path, problems: list[Problem], image: str | None) -> list[Annota
 
 
 def _tell(problems: list[Problem], what: str = "") -> None:
-    for problem in problems[:_MOST_TOLD]:
+    for problem in problems[:_MAX_SHOWN]:
         text = f"{what} number {problem.number}: {problem.reason}" if what else str(problem)
         typer.echo(text, err=True)
-    if len(problems) > _MOST_TOLD:
-        typer.echo(f"and {len(problems) - _MOST_TOLD} more", err=True)
+    if len(problems) > _MAX_SHOWN:
+        typer.echo(f"and {len(problems) - _MAX_SHOWN} more", err=True)

@@ -212,14 +212,14 @@ def _print_evaluation(evaluation: Evaluation, about: str) -> None:
     typer.echo(f"{about}\n{evaluation.sessions} sessions on {evaluation.slides} slides.")
     names = list(next(iter(evaluation.figures.values())))
     rows = [
-        (each, *(_shown(told[name]) if name in told else "" for name in names))
-        for each, told in evaluation.figures.items()
+        (each, *(_shown(figures[name]) if name in figures else "" for name in names))
+        for each, figures in evaluation.figures.items()
     ]
     print_table(("map", *names), rows)
     typer.echo("By how much the predictor is better:")
     rows = [
-        (each, *(_shown(told[name]) if name in told else "" for name in names))
-        for each, told in evaluation.ahead.items()
+        (each, *(_shown(figures[name]) if name in figures else "" for name in names))
+        for each, figures in evaluation.ahead.items()
     ]
     print_table(("than", *names), rows)
 
@@ -242,8 +242,8 @@ def _bar() -> Generator[tuple[Callable[[int], None], Callable[[EpochDone], None]
             bar.update(task, description=f"Reading slides: {count}")
 
         def on_epoch(done: EpochDone) -> None:
-            told = f"Epoch {done.epoch}: {done.loss:.3f}, held back {done.validation_loss:.3f}"
+            status = f"Epoch {done.epoch}: {done.loss:.3f}, held back {done.validation_loss:.3f}"
             best = f", best at {done.best_epoch}"
-            bar.update(task, description=told + best, total=done.epochs, completed=done.epoch)
+            bar.update(task, description=status + best, total=done.epochs, completed=done.epoch)
 
         yield on_slide, on_epoch

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.comparison import ClassComparison, Comparison, Disagreement
 
-_MOST_TOLD = 10
+_MAX_SHOWN = 10
 
 
 def compare_annotations(
@@ -44,7 +44,7 @@ def compare_annotations(
 
     first, second = _read(a), _read(b)
     slide_box, slide_mpp_um = _slide(slide) if slide is not None else (None, None)
-    reference, told = _reference(first, second, slide_box, within)
+    reference, reference_name = _reference(first, second, slide_box, within)
     if within:
         first = [each for each in first if each.class_name != within]
         second = [each for each in second if each.class_name != within]
@@ -53,9 +53,9 @@ def compare_annotations(
     if out is not None:
         _write(out, comparison)
     if json:
-        print_json(_record(comparison, told, mpp_um))
+        print_json(_record(comparison, reference_name, mpp_um))
     else:
-        _print(comparison, told, mpp_um)
+        _print(comparison, reference_name, mpp_um)
 
 
 def _read(path: Path) -> list[Annotation]:
@@ -67,10 +67,10 @@ def _read(path: Path) -> list[Annotation]:
         annotations = list(read_annotations(path, problems))
     except AnnotationFileError as error:
         fail(str(error))
-    for problem in problems[:_MOST_TOLD]:
+    for problem in problems[:_MAX_SHOWN]:
         typer.echo(f"{path.name}: {problem}", err=True)
-    if len(problems) > _MOST_TOLD:
-        typer.echo(f"{path.name}: and {len(problems) - _MOST_TOLD} more", err=True)
+    if len(problems) > _MAX_SHOWN:
+        typer.echo(f"{path.name}: and {len(problems) - _MAX_SHOWN} more", err=True)
     return annotations
 
 
@@ -130,11 +130,11 @@ def differing(disagreement: Disagreement) -> str:
     return f"only A {a}" if a else f"only B {b}"
 
 
-def _record(comparison: Comparison, told: str, mpp_um: float | None) -> dict[str, object]:
+def _record(comparison: Comparison, reference_name: str, mpp_um: float | None) -> dict[str, object]:
     scale = (mpp_um or 1.0) ** 2
     return {
         "unit": "um2" if mpp_um else "px2",
-        "reference": told,
+        "reference": reference_name,
         "reference_area": comparison.reference.area * scale,
         "passed_over": comparison.passed_over,
         "mean_dice": None if math.isnan(comparison.mean_dice) else comparison.mean_dice,
@@ -168,7 +168,7 @@ def _class_record(each: ClassComparison, scale: float) -> dict[str, object]:
     }
 
 
-def _print(comparison: Comparison, told: str, mpp_um: float | None) -> None:
+def _print(comparison: Comparison, reference_name: str, mpp_um: float | None) -> None:
     unit, scale = ("um2", mpp_um**2) if mpp_um else ("px2", 1.0)
     columns = (
         "class", "A", "B", f"area A {unit}", f"area B {unit}", "Dice", "IoU", "kappa", "F1",
@@ -187,14 +187,16 @@ def _print(comparison: Comparison, told: str, mpp_um: float | None) -> None:
     print_table(columns, rows)
     if not math.isnan(comparison.mean_dice):
         typer.echo(f"Mean Dice of the classes: {comparison.mean_dice:.3f}.")
-    typer.echo(f"Reference of kappa: {told}, {comparison.reference.area * scale:,.0f} {unit}.")
+    typer.echo(
+        f"Reference of kappa: {reference_name}, {comparison.reference.area * scale:,.0f} {unit}."
+    )
     if comparison.passed_over:
         typer.echo(f"Passed over: {comparison.passed_over:,} without an area or outside it.")
-    for each in comparison.disagreements[:_MOST_TOLD]:
+    for each in comparison.disagreements[:_MAX_SHOWN]:
         x, y = each.geometry.representative_point().coords[0]
         area = each.area_px2 * scale
         typer.echo(f"{differing(each)}: {area:,.0f} {unit} at {x:.0f}, {y:.0f}")
-    more = len(comparison.disagreements) - _MOST_TOLD
+    more = len(comparison.disagreements) - _MAX_SHOWN
     if more > 0:
         typer.echo(f"and {more:,} smaller ones")
 

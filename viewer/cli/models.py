@@ -233,14 +233,14 @@ def _counts(run: ModelRun, bundle: ModelBundle) -> dict[str, object]:
         counts = {name: int((objects.classes == i).sum()) for i, name in enumerate(names)}
         return {"objects": len(objects), "classes": counts}
     inside = run.found.cells_in(run.area)
-    told: dict[str, object] = {"cells": int(inside.sum())}
+    result: dict[str, object] = {"cells": int(inside.sum())}
     if bundle.description.task == "classification" and inside.any():
         likeliest = run.cell_values(bundle)[0][inside].argmax(-1)
-        told["classes"] = {name: int((likeliest == i).sum()) for i, name in enumerate(names)}
+        result["classes"] = {name: int((likeliest == i).sum()) for i, name in enumerate(names)}
     if run.judged is not None:
         chances = zip(names, run.judged.chances.tolist(), strict=True)
-        told["chances"] = {name: round(chance, 4) for name, chance in chances}
-    return told
+        result["chances"] = {name: round(chance, 4) for name, chance in chances}
+    return result
 
 
 @contextmanager

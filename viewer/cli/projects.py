@@ -41,9 +41,9 @@ def create(
     from viewer.studies.project import Project
     from viewer.studies.project_file import ProjectError, create_project, project_folder
 
-    told_forms, told_palette = _read_forms(forms), _read_palette(palette)
+    given_forms, given_palette = _read_forms(forms), _read_palette(palette)
     place = project_folder(folder).absolute()
-    project = Project(title=title or place.name, palette=told_palette, forms=told_forms)
+    project = Project(title=title or place.name, palette=given_palette, forms=given_forms)
     try:
         project = create_project(place, project)
     except ProjectError as error:
@@ -62,9 +62,9 @@ def add(
     """Add slides, questions or classes; exit code 1 where a slide does not open."""
     from viewer.studies.project_file import project_folder
 
-    told_forms, told_palette = _read_forms(forms), _read_palette(palette)
+    given_forms, given_palette = _read_forms(forms), _read_palette(palette)
     place = project_folder(project).absolute()
-    _add(place, slides or [], told_forms, told_palette, json=json)
+    _add(place, slides or [], given_forms, given_palette, json=json)
 
 
 @projects_app.command("list")
@@ -120,13 +120,13 @@ def check(
             fail(str(error))
     lost = [slide for slide in missing if slide.identity not in found]
     if json:
-        told = {
+        counts = {
             slide.identity: str(found[slide.identity]) for slide in missing if slide not in lost
         }
         print_json(
             {
                 "slides": len(held.slides),
-                "found": told,
+                "found": counts,
                 "missing": [_record(slide) for slide in lost],
                 "repaired": repair,
             }

@@ -66,17 +66,17 @@ class RegionCount:
 
     def measurements(self, names: Sequence[str]) -> dict[str, float]:
         """As an annotation keeps them, by the names of the classes."""
-        told: dict[str, float] = {OBJECTS: self.count}
+        values: dict[str, float] = {OBJECTS: self.count}
         if self.area_mm2:
-            told[f"{OBJECTS} per mm2"] = round(self.per_mm2, 3)
+            values[f"{OBJECTS} per mm2"] = round(self.per_mm2, 3)
         if len(names) > 1:
             pairs = zip(names, self.by_class, strict=True)
-            told |= {f"{OBJECTS}: {name}": count for name, count in pairs}
+            values |= {f"{OBJECTS}: {name}": count for name, count in pairs}
         if self.positive is not None:
-            told[f"Positive {OBJECTS.lower()}"] = self.positive
+            values[f"Positive {OBJECTS.lower()}"] = self.positive
         if self.positive_percent is not None:
-            told["Positive %"] = round(self.positive_percent, 3)
-        return told
+            values["Positive %"] = round(self.positive_percent, 3)
+        return values
 
 
 def count_in_region(
@@ -106,8 +106,8 @@ def count_in_region(
                 enough = objects.measured(positive.measurement) >= positive.threshold
             positives += int((enough & inside).sum())
     area_mm2 = region.area * found.mpp_um**2 / _UM2_PER_MM2
-    told = positives if positive is not None else None
-    return RegionCount(tuple(numbers.tolist()), area_mm2, told)
+    positive_count = positives if positive is not None else None
+    return RegionCount(tuple(numbers.tolist()), area_mm2, positive_count)
 
 
 def shown_inside(found: ObjectMap, style: ObjectStyle, region: BaseGeometry | None) -> Objects:

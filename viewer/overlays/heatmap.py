@@ -79,7 +79,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Heatmap:
-    """What is painted and told.
+    """A painted heatmap and its legend.
 
     Attributes
     ----------

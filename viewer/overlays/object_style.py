@@ -1,4 +1,4 @@
-"""How objects are told apart: by class, or by a measurement; and which are left out."""
+"""How objects are colored: by class, or by a measurement; and which are left out."""
 
 from __future__ import annotations
 

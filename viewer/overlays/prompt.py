@@ -45,8 +45,8 @@ class Prompt:
 
         1 inside, 0 outside, 2 and 3 the first and last corner of the box: as SAM's exports take it.
         """
-        told = [(point, 1) for point in self.inside] + [(point, 0) for point in self.outside]
+        points = [(point, 1) for point in self.inside] + [(point, 0) for point in self.outside]
         if self.box is not None:
-            told += [(self.box.corners[0], 2), (self.box.corners[2], 3)]
+            points += [(self.box.corners[0], 2), (self.box.corners[2], 3)]
         scale = side_px / field.width
-        return [((p.x - field.x0) * scale, (p.y - field.y0) * scale, kind) for p, kind in told]
+        return [((p.x - field.x0) * scale, (p.y - field.y0) * scale, kind) for p, kind in points]

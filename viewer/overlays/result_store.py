@@ -153,10 +153,10 @@ class ResultStore:
             self._database.execute("PRAGMA synchronous=NORMAL")
             self._database.executescript(_SCHEMA)
             if self._about is not None:
-                told = msgspec.json.encode(self._about).decode()
+                about = msgspec.json.encode(self._about).decode()
                 with self._database:
                     self._database.execute("DELETE FROM about")
-                    self._database.execute("INSERT INTO about VALUES (?)", (told,))
+                    self._database.execute("INSERT INTO about VALUES (?)", (about,))
             self.path.touch()
         except sqlite3.Error:
             self._database.close()
@@ -167,21 +167,21 @@ def read_store(path: Path) -> tuple[StoreAbout, list[tuple[BlockKey, bytes]]] | 
     """What a file of results holds, without changing it; None where it cannot be read."""
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
-            (told,) = database.execute("SELECT told FROM about").fetchone()
+            (about,) = database.execute("SELECT told FROM about").fetchone()
             rows = database.execute("SELECT block_column, block_row, result FROM blocks")
             blocks = [(BlockKey(column, row), data) for column, row, data in rows]
-        return msgspec.json.decode(told, type=StoreAbout), blocks
+        return msgspec.json.decode(about, type=StoreAbout), blocks
     except (sqlite3.Error, msgspec.MsgspecError, TypeError, ValueError) as error:
         _log.info("%s is passed over (%s)", path, error)
         return None
 
 
 def read_about(path: Path) -> StoreAbout | None:
-    """What a file of results belongs to; None where it cannot be told."""
+    """What a file of results belongs to; None where it is unknown."""
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
-            (told,) = database.execute("SELECT told FROM about").fetchone()
-        return msgspec.json.decode(told, type=StoreAbout)
+            (about,) = database.execute("SELECT told FROM about").fetchone()
+        return msgspec.json.decode(about, type=StoreAbout)
     except (sqlite3.Error, msgspec.MsgspecError, TypeError, ValueError):
         return None
 

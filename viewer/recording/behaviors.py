@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from viewer.geometry import Size
 
 BANDS = (1.25, 2.5, 5.0, 10.0, 20.0, 40.0)
-"""Magnifications that are told apart; a view belongs to the nearest by ratio."""
+"""Magnifications that are distinguished; a view belongs to the nearest by ratio."""
 
 Box = tuple[float, float, float, float]
 

@@ -214,7 +214,7 @@ class Recorder:
     def _write(self) -> None:
         file = self._open_file(self.folder, self.header)
         writer = EventWriter(file, may_keep_texts=self.header.consent.texts)
-        told = ""
+        trouble = ""
         synced_ns = time.monotonic_ns()
         is_last = False
         while not is_last:
@@ -225,7 +225,7 @@ class Recorder:
                 synced_ns = now_ns
                 file.retry()
                 file.sync()
-            if file.trouble != told:
-                told = file.trouble
-                self._on_trouble(told)
+            if file.trouble != trouble:
+                trouble = file.trouble
+                self._on_trouble(trouble)
         file.close()

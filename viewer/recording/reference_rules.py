@@ -1,7 +1,7 @@
 """The behaviours of the AI Session Recorder of Pathology-CoT, by its published rules.
 
 Source: arXiv 2510.04587 and the rules of its released recorder. Kept to the number, with its
-choices: no pauses are cut out, a box is guessed from centres, only 5x and 10x are told apart.
+choices: no pauses are cut out, a box is guessed from centres, only 5x and 10x are distinguished.
 Where exactness hangs on it (a run of pans that adds up to just 2 s), the arithmetic is the
 recorder's: gaps in whole microseconds, added up as floating-point seconds in order.
 """

@@ -64,10 +64,10 @@ class AnswerFile:
     def given(self, form: str, question: str, answer: Answer) -> AnswerRecord:
         """An answer given now."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        told = list(answer) if isinstance(answer, tuple) else answer
+        value = list(answer) if isinstance(answer, tuple) else answer
         return AnswerRecord(
             at_utc=now, reader=self.reader or NO_READER, identity=self.identity,
-            slide=self.slide, form=form, question=question, answer=told,
+            slide=self.slide, form=form, question=question, answer=value,
         )  # fmt: skip
 
 

@@ -30,7 +30,7 @@ MOST_OPENED_UNASKED = 300
 
 
 def identity_of(path: Path) -> str:
-    """What a slide is told by. Raises SlideError where it does not open."""
+    """Return the key that names a slide. Raises SlideError where it does not open."""
     source = open_slide(path)
     try:
         source.info.learn_identity()  # a project may know it by a name of version 0.1

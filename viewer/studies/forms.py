@@ -135,14 +135,14 @@ def read_forms(path: Path) -> tuple[Form, ...]:
 
 
 def parse_forms(text: str, name: str) -> tuple[Form, ...]:
-    """As `read_forms`, of text; `name` is told in errors."""
+    """As `read_forms`, of text; `name` stands in errors."""
     try:
-        told = msgspec.json.decode(text.encode())
+        document = msgspec.json.decode(text.encode())
     except msgspec.DecodeError as error:
         line, what = line_of_byte(text, str(error))
         raise FormError(f"{name}, line {line}: this is no JSON ({what}).") from error
-    at: JsonPath = ("forms",) if isinstance(told, dict) and "forms" in told else ()
-    forms = told["forms"] if at else [told]
+    at: JsonPath = ("forms",) if isinstance(document, dict) and "forms" in document else ()
+    forms = document["forms"] if at else [document]
     try:
         taken = msgspec.convert(forms, tuple[Form, ...])
     except msgspec.ValidationError as error:
@@ -155,9 +155,9 @@ def parse_forms(text: str, name: str) -> tuple[Form, ...]:
     return taken
 
 
-def _path_of(told: str) -> tuple[str, JsonPath]:
+def _path_of(message: str) -> tuple[str, JsonPath]:
     """A sentence of msgspec, and its "... - at `$[0].questions[1].kind`" as a path."""
-    what, _, place = told.partition(" - at `$")
+    what, _, place = message.partition(" - at `$")
     path: list[str | int] = []
     for part in place.rstrip("`").replace("[", ".").replace("]", "").split("."):
         if part == "...":
@@ -178,10 +178,10 @@ def _unknown(forms: list[dict[str, object]]) -> Iterator[tuple[JsonPath, str]]:
 
 
 def _unknown_of(
-    where: JsonPath, told: dict[str, object], kind: type[msgspec.Struct]
+    where: JsonPath, fields: dict[str, object], kind: type[msgspec.Struct]
 ) -> Iterator[tuple[JsonPath, str]]:
     known = kind.__struct_fields__
-    for name in told:
+    for name in fields:
         if name not in known:
             yield (*where, name), f'"{name}" is not known here; known are {", ".join(known)}'
 

@@ -31,7 +31,7 @@ class ProjectSlide(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     identity
-        What the slide is told by wherever it lies (`SlideInfo.identity`).
+        The key that names the slide wherever it lies (`SlideInfo.identity`).
     path
         With slashes; from the project's folder where the slide lies in or beside it.
     """

@@ -89,7 +89,7 @@ def change_project(folder: Path, change: Change) -> Project:
 
 
 def modified_ns(folder: Path) -> int:
-    """When the file was written last; 0 where it cannot be told. Asks the disk."""
+    """When the file was written last; 0 where it is unknown. Asks the disk."""
     try:
         return (folder / PROJECT_FILE).stat().st_mtime_ns
     except OSError:
@@ -155,15 +155,15 @@ def _taken(folder: Path, raw: _Raw) -> Project:
 
 def _damaged(folder: Path, what: str) -> ProjectError:
     """Keeps a copy, so that nothing that is tried afterwards can cost anything."""
-    told = f"The {PROJECT_FILE} in {folder} {what}"
+    problem = f"The {PROJECT_FILE} in {folder} {what}"
     try:
         shutil.copy2(folder / PROJECT_FILE, folder / _DAMAGED)
-        told += f"; a copy is kept as {_DAMAGED}"
+        problem += f"; a copy is kept as {_DAMAGED}"
     except OSError:
-        told += "; no copy of it can be kept"
+        problem += "; no copy of it can be kept"
     if (folder / _PREVIOUS).exists():
-        return ProjectError(f"{told}: rename {_PREVIOUS} to {PROJECT_FILE} to go on from there.")
-    return ProjectError(f"{told}: bring back the file as it was.")
+        return ProjectError(f"{problem}: rename {_PREVIOUS} to {PROJECT_FILE} to go on from there.")
+    return ProjectError(f"{problem}: bring back the file as it was.")
 
 
 def _short(error: Exception) -> str:
@@ -172,10 +172,10 @@ def _short(error: Exception) -> str:
 
 def _merged(raw: _Raw, project: Project) -> _Raw:
     """What this version knows over all that is in the file."""
-    told: _Raw = msgspec.to_builtins(project)
+    fields: _Raw = msgspec.to_builtins(project)
     for name, key in (("slides", "identity"), ("palette", "name"), ("forms", "id")):
-        told[name] = _merged_list(raw.get(name), told[name], key)
-    return raw | told
+        fields[name] = _merged_list(raw.get(name), fields[name], key)
+    return raw | fields
 
 
 def _merged_list(before: object, after: object, key: str) -> list[_Raw]:
@@ -185,12 +185,12 @@ def _merged_list(before: object, after: object, key: str) -> list[_Raw]:
     return [held.get(each[key], {}) | each for each in after]
 
 
-def _write(folder: Path, told: _Raw) -> None:
+def _write(folder: Path, fields: _Raw) -> None:
     path = folder / PROJECT_FILE
     try:
         if path.exists():
             atomic_write_bytes(folder / _PREVIOUS, path.read_bytes())
-        text = msgspec.json.format(msgspec.json.encode(told), indent=2)
+        text = msgspec.json.format(msgspec.json.encode(fields), indent=2)
         atomic_write_bytes(path, text + b"\n")
     except OSError as error:
         raise _unwritable(folder, error) from error

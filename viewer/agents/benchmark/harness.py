@@ -147,8 +147,8 @@ def _given(question: Question, reading: SlideReading) -> str | None:
 
 def _is_same(given: str, question: Question) -> bool:
     """Options are the same by their words; a free answer has to hold the words of the right one."""
-    told, right = _words(given), _words(question.answer)
-    return told == right if question.options else f" {right} " in f" {told} "
+    answer, right = _words(given), _words(question.answer)
+    return answer == right if question.options else f" {right} " in f" {answer} "
 
 
 def _words(text: str) -> str:

@@ -77,7 +77,7 @@ def load_questions(path: Path) -> list[Question]:
     return questions
 
 
-def option_index(told: str, options: tuple[str, ...], *, by_number: bool = False) -> int | None:
+def option_index(answer: str, options: tuple[str, ...], *, by_number: bool = False) -> int | None:
     """Which option a text means: by its words, its letter, or its number from 1.
 
     Parameters
@@ -85,7 +85,7 @@ def option_index(told: str, options: tuple[str, ...], *, by_number: bool = False
     by_number
         Whether digits are a number even where they are also an option's words.
     """
-    text = told.strip()
+    text = answer.strip()
     number = int(text) - 1 if text.isdecimal() else None
     if by_number and number is not None and 0 <= number < len(options):
         return number
@@ -154,18 +154,18 @@ def _first(row: Mapping[str, Any], keys: tuple[str, ...]) -> object:
     return next((row[key] for key in keys if row.get(key) not in (None, "")), None)
 
 
-def _options(told: object) -> tuple[str, ...]:
+def _options(value: object) -> tuple[str, ...]:
     """From a list, or from the text of one in JSON or Python; letters before them are left out."""
-    if isinstance(told, str) and told.strip():
+    if isinstance(value, str) and value.strip():
         try:
-            told = ast.literal_eval(told)
+            value = ast.literal_eval(value)
         except (ValueError, SyntaxError):
-            told = [part.strip() for part in str(told).split("|")]
-    if isinstance(told, dict):
-        told = list(told.values())
-    if not isinstance(told, list | tuple):
+            value = [part.strip() for part in str(value).split("|")]
+    if isinstance(value, dict):
+        value = list(value.values())
+    if not isinstance(value, list | tuple):
         return ()
-    options = [str(each).strip() for each in told]
+    options = [str(each).strip() for each in value]
     lettered = [_LETTERED.match(option) for option in options]
     return tuple(
         match[2].strip() if match and all(lettered) else option
@@ -174,8 +174,8 @@ def _options(told: object) -> tuple[str, ...]:
 
 
 def _with_own_id(question: Question) -> Question:
-    told = "\n".join((question.task, question.slide, question.text, *question.options))
-    digest = hashlib.blake2b(told.encode(), digest_size=8).hexdigest()
+    identifying = "\n".join((question.task, question.slide, question.text, *question.options))
+    digest = hashlib.blake2b(identifying.encode(), digest_size=8).hexdigest()
     return Question(
         digest, question.slide, question.text, question.options, question.answer, question.task
     )

@@ -107,15 +107,15 @@ class ResultsFile:
         about: RunAbout | None = None
         for line in whole.splitlines():
             try:
-                told = msgspec.json.decode(line, type=RunAbout | Result)
+                record = msgspec.json.decode(line, type=RunAbout | Result)
             except msgspec.MsgspecError as error:
                 raise AgentError(
                     f"{self.path} is damaged ({error}): begin in a new folder."
                 ) from error
-            if isinstance(told, RunAbout):
-                about = told
+            if isinstance(record, RunAbout):
+                about = record
             else:
-                self.results.append(told)
+                self.results.append(record)
         return about
 
     def _append(self, line: RunAbout | Result) -> None:

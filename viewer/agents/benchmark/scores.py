@@ -97,22 +97,22 @@ def scores_of(results: Sequence[Result], positive: str = "") -> Scores:
 def _detection(results: Sequence[Result], positive: str) -> Detection:
     wanted = positive.casefold()
     is_so = np.array([result.answer.casefold() == wanted for result in results])
-    told = np.array([(result.given or "").casefold() == wanted for result in results])
+    predicted = np.array([(result.given or "").casefold() == wanted for result in results])
 
     def precision(chosen: NDArray[np.intp]) -> float:
-        called = told[chosen]
+        called = predicted[chosen]
         return float(is_so[chosen][called].mean()) if called.any() else np.nan
 
     def recall(chosen: NDArray[np.intp]) -> float:
         there = is_so[chosen]
-        return float(told[chosen][there].mean()) if there.any() else np.nan
+        return float(predicted[chosen][there].mean()) if there.any() else np.nan
 
     count = len(results)
     return Detection(
         positive,
-        _figure(count, precision) if told.any() else None,
+        _figure(count, precision) if predicted.any() else None,
         _figure(count, recall) if is_so.any() else None,
-        _figure(count, lambda chosen: float((is_so == told)[chosen].mean())),
+        _figure(count, lambda chosen: float((is_so == predicted)[chosen].mean())),
     )
 
 

@@ -83,10 +83,10 @@ def json_text(text: str) -> str:
 def final_answer(options: Sequence[str]) -> Callable[[FinalAnswer], FinalAnswer]:
     """A check that an option was chosen where there are any."""
 
-    def check(told: FinalAnswer) -> FinalAnswer:
-        if options and not (told.choice and 1 <= told.choice <= len(options)):
+    def check(answer: FinalAnswer) -> FinalAnswer:
+        if options and not (answer.choice and 1 <= answer.choice <= len(options)):
             raise BadAnswerError(f"`choice` has to be a number from 1 to {len(options)}.")
-        return told
+        return answer
 
     return check
 
@@ -101,7 +101,7 @@ def calls_of(reply: Reply) -> tuple[ToolCall, ...]:
     if reply.calls:
         return reply.calls
     try:
-        told = msgspec.json.decode(json_text(reply.text).encode(), type=_TextCall)
+        call = msgspec.json.decode(json_text(reply.text).encode(), type=_TextCall)
     except msgspec.MsgspecError:
         return ()
-    return (ToolCall("", told.tool, msgspec.json.encode(told.arguments).decode()),)
+    return (ToolCall("", call.tool, msgspec.json.encode(call.arguments).decode()),)

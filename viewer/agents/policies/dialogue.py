@@ -28,7 +28,7 @@ class Dialogue:
     Parameters
     ----------
     system
-        What the model is told it is; the rule about data is added.
+        The role given to the model; the rule about data is added.
     most_requests
         After which the agent is ended, whatever it does.
     crop_px

@@ -69,7 +69,7 @@ class GiantPolicy:
     Parameters
     ----------
     system
-        What the model is told it is.
+        The role given to the model.
     crop_px
         Longest side of a crop; None takes the endpoint's.
     """
@@ -137,24 +137,24 @@ def _action(call: ToolCall, scene: Scene) -> Action:
         raise BadAnswerError(str(error)) from error
 
 
-def _own_action(told: object, scene: Scene) -> Action:
-    match told:
+def _own_action(reply: object, scene: Scene) -> Action:
+    match reply:
         case LookArguments():
-            return GoTo(told.box, None, told.why)
+            return GoTo(reply.box, None, reply.why)
         case MarkArguments():
-            return Annotate(told.label, told.text, None if told.box is None else Box(*told.box))
+            return Annotate(reply.label, reply.text, None if reply.box is None else Box(*reply.box))
         case NoteArguments():
-            return Note(told.text)
+            return Note(reply.text)
         case FinalAnswer():
-            checked_final(scene.task.options)(told)
-            choice = told.choice - 1 if told.choice and scene.task.options else None
-            return Answer(told.text, tuple(each.claim for each in told.claims), choice)
+            checked_final(scene.task.options)(reply)
+            choice = reply.choice - 1 if reply.choice and scene.task.options else None
+            return Answer(reply.text, tuple(each.claim for each in reply.claims), choice)
         case _:
-            raise AssertionError(told)
+            raise AssertionError(reply)
 
 
 def _result_turn(call: ToolCall, seen: Observation) -> Turn:
-    told = seen.trouble or seen.result or "done"
-    text = data_field("result", {"tool": call.name, "told": told})
+    outcome = seen.trouble or seen.result or "done"
+    text = data_field("result", {"tool": call.name, "told": outcome})
     # A call that was written as text has no id, and is answered by the user.
     return Turn("tool", text, call_id=call.id) if call.id else Turn("user", text)

@@ -85,44 +85,46 @@ Walked = Generator[Action, Observation, Observation]
 def _described(scene: Scene, box: Box, seen: Observation, measured: dict[int, _Measured]) -> Walked:
     """Measures a box of the present region and marks what was found; gives what is seen last."""
     region = seen.visits[-1].region
-    told = _Measured()
+    measurement = _Measured()
     x0, y0, x1, y1 = corners(box)
     for tool in _TOOLS:
         if tool in scene.tools.names and seen.steps_left:
             seen = yield CallTool(tool, {"x0": x0, "y0": y0, "x1": x1, "y1": y1})
             if seen.trouble:
-                told.troubles.append(seen.trouble)
+                measurement.troubles.append(seen.trouble)
             else:
-                _take(told, tool, cast("dict[str, object]", seen.result))
-    measured[region] = told
-    after = yield Annotate(_label(told), _text(told), box, told.figures, AUTHOR)
+                _take(measurement, tool, cast("dict[str, object]", seen.result))
+    measured[region] = measurement
+    after = yield Annotate(
+        _label(measurement), _text(measurement), box, measurement.figures, AUTHOR
+    )
     return after if after.was_moved or not seen.was_moved else seen
 
 
-def _take(told: _Measured, tool: str, result: Mapping[str, object]) -> None:
+def _take(measurement: _Measured, tool: str, result: Mapping[str, object]) -> None:
     """The result of a tool as figures; the names are those of `SlideTools`."""
     if tool == "count_nuclei":
         names = {NUCLEI: "nuclei", DENSITY: "nuclei_per_mm2", SIZE: "median_area_um2"}
         for name, key in names.items():
             value = result.get(key)
             if isinstance(value, int | float):
-                told.figures[name] = float(value)
+                measurement.figures[name] = float(value)
         return
     shares = cast("dict[str, float]", result["shares"])
     if tool == "tissue_quality":
-        told.figures[SOUND] = shares.get(SOUND, 0.0)
+        measurement.figures[SOUND] = shares.get(SOUND, 0.0)
     else:
-        told.classes = shares
+        measurement.classes = shares
 
 
-def _label(told: _Measured) -> str:
-    if DENSITY not in told.figures:
+def _label(measurement: _Measured) -> str:
+    if DENSITY not in measurement.figures:
         return "Not measured"
-    return f"{told.figures[NUCLEI]:.0f} nuclei, {told.figures[DENSITY]:.0f} per mm2"
+    return f"{measurement.figures[NUCLEI]:.0f} nuclei, {measurement.figures[DENSITY]:.0f} per mm2"
 
 
-def _text(told: _Measured) -> str:
-    figures = told.figures
+def _text(measurement: _Measured) -> str:
+    figures = measurement.figures
     sentences: list[str] = []
     if DENSITY in figures:
         sentences.append(
@@ -133,17 +135,19 @@ def _text(told: _Measured) -> str:
     if SOUND in figures:
         poor = "; judge it with care" if figures[SOUND] < _POOR else ""
         sentences.append(f"{figures[SOUND]:.0%} of the tissue is sound{poor}.")
-    if told.classes:
-        shares = ", ".join(f"{name} {share:.0%}" for name, share in list(told.classes.items())[:3])
+    if measurement.classes:
+        shares = ", ".join(
+            f"{name} {share:.0%}" for name, share in list(measurement.classes.items())[:3]
+        )
         sentences.append(f"Tissue: {shares}.")
-    return " ".join([*sentences, *told.troubles]) or "Nothing was measured."
+    return " ".join([*sentences, *measurement.troubles]) or "Nothing was measured."
 
 
 def _conclusion(measured: Mapping[int, _Measured], options: Sequence[str]) -> Answer:
     densities = {
-        region: told.figures[DENSITY]
-        for region, told in measured.items()
-        if DENSITY in told.figures
+        region: measurement.figures[DENSITY]
+        for region, measurement in measured.items()
+        if DENSITY in measurement.figures
     }
     choice = _choice(measured, options)
     if not measured:
@@ -155,7 +159,7 @@ def _conclusion(measured: Mapping[int, _Measured], options: Sequence[str]) -> An
         Claim(f"{density:.0f} nuclei per mm2, {_against(density, middle)}.", region=region)
         for region, density in sorted(densities.items(), key=lambda pair: -pair[1])
     ]
-    poor = [r for r, told in measured.items() if told.figures.get(SOUND, 1.0) < _POOR]
+    poor = [r for r, measurement in measured.items() if measurement.figures.get(SOUND, 1.0) < _POOR]
     claims += [Claim("Much of the tissue is blurred, folded or inked.", region=r) for r in poor]
     text = (
         f"{_regions(len(measured))} visited. The median is {middle:.0f} nuclei per mm2; "
@@ -178,8 +182,8 @@ def _regions(count: int) -> str:
 def _choice(measured: Mapping[int, _Measured], options: Sequence[str]) -> int | None:
     """The option that names the tissue class with the largest share; None where none does."""
     totals: dict[str, float] = {}
-    for told in measured.values():
-        for name, share in told.classes.items():
+    for measurement in measured.values():
+        for name, share in measurement.classes.items():
             totals[name.casefold()] = totals.get(name.casefold(), 0.0) + share
     named = {
         index: totals[name]

@@ -47,7 +47,7 @@ class PredictorPolicy:
     proposer
         A predictor trained on readers; tissue and nuclei alone where there is none.
     measures
-        Whether the model is also told how many nuclei were counted in each region.
+        Whether the model also gets how many nuclei were counted in each region.
     """
 
     name = "predictor"
@@ -108,9 +108,9 @@ class PredictorPolicy:
         options = scene.task.options
         asked = CONCLUDE.format(choice=CHOICE if options else NO_CHOICE)
         dialogue.add(Turn("user", dialogue.news(asked)))
-        told = dialogue.ask(_final(options))
-        choice = told.choice - 1 if told.choice and options else None
-        return Answer(told.text, tuple(each.claim for each in told.claims), choice)
+        reply = dialogue.ask(_final(options))
+        choice = reply.choice - 1 if reply.choice and options else None
+        return Answer(reply.text, tuple(each.claim for each in reply.claims), choice)
 
 
 def _words(reply: Reply) -> str:

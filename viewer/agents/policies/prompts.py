@@ -1,4 +1,4 @@
-"""What vision-language models are told. Nothing of a slide, file or annotation goes in here."""
+"""Instructions to vision-language models; nothing of a slide, file or annotation goes in here."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GIANT_SYSTEM = (
 PREDICTOR_SYSTEM = (
     "You read a whole-slide image of tissue for research, region by region. The regions were "
     "proposed from where readers look. Say what is seen, plainly and briefly; say so where "
-    "something cannot be told."
+    "something cannot be determined."
 )
 
 IMPRESSION = "This is the whole slide with the proposed regions. Give a first impression in words."

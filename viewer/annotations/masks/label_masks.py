@@ -108,7 +108,7 @@ class Labelled:
 def labelled(
     annotations: Iterable[Annotation], problems: list[Problem], *, by_instance: bool = False
 ) -> Labelled:
-    """Gives each class a value, or each annotation; lines and points have no area and are told."""
+    """Gives each class a value, or each annotation; lines and points have no area."""
     regions: list[BaseGeometry] = []
     values: list[int] = []
     numbers: list[int] = []
@@ -173,29 +173,29 @@ def write_mask(
     if suffix not in MASK_SUFFIXES:
         raise MaskError(f"{path.name} does not tell its format: let it end in .png or .ome.tif.")
     problems: list[Problem] = []
-    told = labelled(annotations, problems, by_instance=by_instance)
+    painting = labelled(annotations, problems, by_instance=by_instance)
     width, height = place.size_px
     legend = Legend(
         "instances" if by_instance else "classes", (width, height), place.scale, place.pixel_um,
-        place.slide, place.slide_identity, place.slide_px, len(told.labels), told.labels,
+        place.slide, place.slide_identity, place.slide_px, len(painting.labels), painting.labels,
     )  # fmt: skip
-    if suffix == ".png" and (width * height > MOST_PNG_PX or len(told.labels) > 0xFFFF):
+    if suffix == ".png" and (width * height > MOST_PNG_PX or len(painting.labels) > 0xFFFF):
         raise MaskError(
-            f"A mask of {width} x {height} pixels and {len(told.labels)} values is too large for a "
-            "PNG: choose a name that ends in .ome.tif, or a coarser scale."
+            f"A mask of {width} x {height} pixels and {len(painting.labels)} values is too large "
+            "for a PNG: choose a name that ends in .ome.tif, or a coarser scale."
         )
-    has_value = np.zeros(len(told.labels) + 1, bool)
+    has_value = np.zeros(len(painting.labels) + 1, bool)
     with atomic_write(legend_path(path)) as legend_file, atomic_write(path) as file:
         if suffix == ".png":
-            _write_png(file, told, legend, has_value, tell)
+            _write_png(file, painting, legend, has_value, tell)
         else:
-            _write_tiff(file, told, legend, has_value, tell)
+            _write_tiff(file, painting, legend, has_value, tell)
         if not has_value[1:].all():
             legend = _of_what_is_there(legend, has_value)
             if suffix != ".png":
                 _replace_legend(file, legend)
         legend_file.write(text_of(legend))
-    return legend, problems + _not_there(told, has_value)
+    return legend, problems + _not_there(painting, has_value)
 
 
 def _of_what_is_there(legend: Legend, has_value: NDArray[np.bool_]) -> Legend:
@@ -203,16 +203,16 @@ def _of_what_is_there(legend: Legend, has_value: NDArray[np.bool_]) -> Legend:
     return msgspec.structs.replace(legend, labels=labels, label_count=len(labels))
 
 
-def _not_there(told: Labelled, has_value: NDArray[np.bool_]) -> list[Problem]:
+def _not_there(painting: Labelled, has_value: NDArray[np.bool_]) -> list[Problem]:
     """A problem a value that no pixel has; named by the first annotation that was to have it."""
-    first = dict(zip(reversed(told.values), reversed(told.numbers), strict=True))
+    first = dict(zip(reversed(painting.values), reversed(painting.numbers), strict=True))
     return [
         Problem(
             first[label.value],
             f"no pixel shows {f'the class {label.class_name}' if not label.id else 'it'}: it lies "
             "outside the slide, is smaller than a pixel or is hidden by smaller ones",
         )
-        for label in told.labels
+        for label in painting.labels
         if not has_value[label.value]
     ]
 
@@ -230,19 +230,19 @@ def _replace_legend(file: IO[bytes], legend: Legend) -> None:
 
 def _write_png(
     file: IO[bytes],
-    told: Labelled,
+    painting: Labelled,
     legend: Legend,
     has_value: NDArray[np.bool_],
     tell: Callable[[float], None],
 ) -> None:
-    painter = told.painter()
+    painter = painting.painter()
     width, height = legend.size_px
 
     def strips() -> Iterator[NDArray[Any]]:
         for top in range(0, height, _STRIP_PX):
             tell(top / height)
             size = width, min(_STRIP_PX, height - top)
-            strip = painter.painted(0, top, size, legend.scale, told.dtype)
+            strip = painter.painted(0, top, size, legend.scale, painting.dtype)
             has_value[strip[strip > 0]] = True
             yield strip
 
@@ -251,20 +251,20 @@ def _write_png(
 
 def _write_tiff(
     file: IO[bytes],
-    told: Labelled,
+    painting: Labelled,
     legend: Legend,
     has_value: NDArray[np.bool_],
     tell: Callable[[float], None],
 ) -> None:
-    painter = told.painter()
+    painter = painting.painter()
     width, height = legend.size_px
     halvings = max(0, math.ceil(math.log2(max(width, height) / _COARSEST_PX)))
     common: dict[str, Any] = {
-        "dtype": told.dtype, "tile": (_TILE_PX, _TILE_PX), "compression": "zlib",
+        "dtype": painting.dtype, "tile": (_TILE_PX, _TILE_PX), "compression": "zlib",
         "photometric": "minisblack",
     }  # fmt: skip
     whole, begun = sum(0.25**level for level in range(halvings + 1)), 0.0
-    is_big = width * height * told.dtype.itemsize > 1 << 31
+    is_big = width * height * painting.dtype.itemsize > 1 << 31
     with tifffile.TiffWriter(file, ome=True, bigtiff=is_big) as writer:
         for level in range(halvings + 1):
             size = max(1, width >> level), max(1, height >> level)
@@ -276,7 +276,7 @@ def _write_tiff(
             of_level: dict[str, Any] = common | ({"subfiletype": 1} if level else first)
             share = 0.25**level / whole
             tiles = _tiles(
-                painter, size, scale, told.dtype, None if level else has_value,
+                painter, size, scale, painting.dtype, None if level else has_value,
                 lambda part, begun=begun, share=share: tell(begun + part * share),
             )  # fmt: skip
             writer.write(tiles, shape=(size[1], size[0]), **of_level)
@@ -308,10 +308,10 @@ def _ome_of(legend: Legend) -> dict[str, Any]:
     """What the OME-XML tells: the scale, and the legend as its description."""
     if legend.label_count > _MOST_LABELS_IN_TIFF:
         legend = msgspec.structs.replace(legend, labels=[])
-    told: dict[str, Any] = {"axes": "YX", "Description": msgspec.json.encode(legend).decode()}
+    metadata: dict[str, Any] = {"axes": "YX", "Description": msgspec.json.encode(legend).decode()}
     if legend.mpp_um:
-        told |= {
+        metadata |= {
             "PhysicalSizeX": legend.mpp_um[0], "PhysicalSizeXUnit": "µm",
             "PhysicalSizeY": legend.mpp_um[1], "PhysicalSizeYUnit": "µm",
         }  # fmt: skip
-    return told
+    return metadata

@@ -39,7 +39,7 @@ def read_mask(
 ) -> Iterator[Annotation]:
     """Regions of a mask in level-0 pixels, by the legend beside it or in it.
 
-    Without a legend a pixel is taken for one of the slide, and that is told.
+    Without a legend a pixel is taken for one of the slide, and that is reported.
 
     Parameters
     ----------
@@ -109,9 +109,11 @@ class _Regions:
                 return Annotation(place, name=str(value))
             return Annotation(place, shown_as=which)
         id_: UUID | None = label.annotation_id
-        told = Annotation(place, shown_as=label.shown_as, name=label.name)
+        annotation = Annotation(place, shown_as=label.shown_as, name=label.name)
         return (
-            told if id_ is None else Annotation(place, id_, shown_as=told.shown_as, name=told.name)
+            annotation
+            if id_ is None
+            else Annotation(place, id_, shown_as=annotation.shown_as, name=annotation.name)
         )
 
 
@@ -214,9 +216,9 @@ def _legend_in(description: str) -> Legend | None:
         root = Xml.fromstring(description)  # noqa: S314 - expat refuses expanding entities
     except (Xml.ParseError, ValueError):
         return legend_of(description)
-    for told in root.iter():
-        if told.tag.endswith("}Description") and told.text:
-            return legend_of(told.text)
+    for element in root.iter():
+        if element.tag.endswith("}Description") and element.text:
+            return legend_of(element.text)
     return None
 
 

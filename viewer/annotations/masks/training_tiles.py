@@ -135,12 +135,12 @@ def cut_tiles(
         source.path.name, source.info.identity,
     )  # fmt: skip
     problems: list[Problem] = []
-    told = labelled(annotations, problems, by_instance=options.by_instance)
-    if len(told.labels) > 0xFFFF:
+    painting = labelled(annotations, problems, by_instance=options.by_instance)
+    if len(painting.labels) > 0xFFFF:
         raise MaskError("More than 65,535 values do not fit a PNG: cut tiles by class.")
     _begin(folder, options, place, origin)
-    _write_legend(folder, told, place, by_instance=options.by_instance)
-    cutter = _Cutter(source, folder, told, told.painter(), place, options)
+    _write_legend(folder, painting, place, by_instance=options.by_instance)
+    cutter = _Cutter(source, folder, painting, painting.painter(), place, options)
     rows: list[dict[str, object]] = []
     kept = 0
     for (_, top), tile in _in_threads(cutter.cut, cutter.places(), options.threads):
@@ -167,7 +167,7 @@ class _Tile:
 class _Cutter:
     source: SlideSource
     folder: Path
-    told: Labelled
+    painting: Labelled
     painter: LabelPainter
     place: MaskPlace
     options: TileOptions
@@ -185,7 +185,7 @@ class _Cutter:
         """None where too little of it is annotated."""
         left, top = at
         side = self.options.tile_px
-        mask = self.painter.painted(left, top, (side, side), self.place.scale, self.told.dtype)
+        mask = self.painter.painted(left, top, (side, side), self.place.scale, self.painting.dtype)
         share = np.count_nonzero(mask) / mask.size
         if share < self.options.least_share:
             return None
@@ -217,7 +217,7 @@ class _Cutter:
         shares: dict[str, float] = {}
         for value, count in zip(*np.unique(mask, return_counts=True), strict=True):
             if value:
-                name = self.told.labels[int(value) - 1].class_name or "No class"
+                name = self.painting.labels[int(value) - 1].class_name or "No class"
                 shares[name] = shares.get(name, 0.0) + int(count) / mask.size
         return ";".join(f"{name}={share:.4g}" for name, share in sorted(shares.items()))
 
@@ -251,9 +251,9 @@ def _in_threads(
 
 def _begin(folder: Path, options: TileOptions, place: MaskPlace, origin: AnnotationsOrigin) -> None:
     """Makes the folder, or sees that it is one to go on with. Raises TilesError, OSError."""
-    told = asdict(options) | {"slide": place.slide_identity, "annotations": origin.sha256}
-    del told["threads"]
-    text = msgspec.json.format(msgspec.json.encode(told), indent=1)
+    record = asdict(options) | {"slide": place.slide_identity, "annotations": origin.sha256}
+    del record["threads"]
+    text = msgspec.json.format(msgspec.json.encode(record), indent=1)
     settings = folder / SETTINGS
     if settings.exists():
         if settings.read_bytes() != text:
@@ -269,10 +269,10 @@ def _begin(folder: Path, options: TileOptions, place: MaskPlace, origin: Annotat
         atomic_write_bytes(settings, text)
 
 
-def _write_legend(folder: Path, told: Labelled, place: MaskPlace, *, by_instance: bool) -> None:
+def _write_legend(folder: Path, painting: Labelled, place: MaskPlace, *, by_instance: bool) -> None:
     legend = Legend(
         "instances" if by_instance else "classes", place.size_px, place.scale, place.pixel_um,
-        place.slide, place.slide_identity, place.slide_px, len(told.labels), told.labels,
+        place.slide, place.slide_identity, place.slide_px, len(painting.labels), painting.labels,
     )  # fmt: skip
     atomic_write_bytes(folder / LEGEND, text_of(legend))
 

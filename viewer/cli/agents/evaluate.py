@@ -132,8 +132,8 @@ def _print_scores(scores: dict[str, Scores]) -> None:
             (
                 task,
                 str(each.questions),
-                _told(each.accuracy),
-                _told(each.balanced_accuracy),
+                _figure_text(each.accuracy),
+                _figure_text(each.balanced_accuracy),
                 f"{each.mean_steps:.1f}",
                 str(each.tokens_in + each.tokens_out),
                 f"{each.cost:.4f}",
@@ -144,13 +144,16 @@ def _print_scores(scores: dict[str, Scores]) -> None:
     print_table(columns, rows)
     detection = scores["all"].detection
     if detection is not None:
-        told = [(name, _told(getattr(detection, name))) for name in ("precision", "recall")]
+        detection_rows = [
+            (name, _figure_text(getattr(detection, name))) for name in ("precision", "recall")
+        ]
         print_table(
-            (f'"{detection.positive}"', ""), [*told, ("accuracy", _told(detection.accuracy))]
+            (f'"{detection.positive}"', ""),
+            [*detection_rows, ("accuracy", _figure_text(detection.accuracy))],
         )
 
 
-def _told(figure: Figure | None) -> str:
+def _figure_text(figure: Figure | None) -> str:
     if figure is None:
         return "not defined"
     return f"{figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f})"

@@ -47,7 +47,7 @@ CropOption = Annotated[
     int | None, typer.Option(help="Longest side of a crop that giant sees, pixels.", min=64)
 ]
 SystemOption = Annotated[
-    Path | None, typer.Option(help="A text file: what the model is told that it is.")
+    Path | None, typer.Option(help="A text file: the role given to the model.")
 ]
 PredictorOption = Annotated[
     str | None, typer.Option(help="Predictor that proposes; tissue and nuclei by default.")
@@ -139,9 +139,9 @@ def _key(endpoint: Endpoint, *, ask: bool) -> str | None:
 
     keys = Keys()
     if ask:
-        told = keys.set(endpoint.host, typer.prompt("Key", hide_input=True, err=True))
-        if told:
-            typer.echo(told, err=True)
+        problem = keys.set(endpoint.host, typer.prompt("Key", hide_input=True, err=True))
+        if problem:
+            typer.echo(problem, err=True)
     return keys.key_of(endpoint.host) or os.environ.get(KEY_VARIABLE) or None
 
 

@@ -29,7 +29,7 @@ _BLOCK_PX = 2048
 
 @dataclass(slots=True)
 class Outlines:
-    """Polygons with the name of a class, its colour if told, and measurements."""
+    """Polygons with the name of a class, its color if given, and measurements."""
 
     polygons: list[Any]
     names: list[str]
@@ -93,44 +93,44 @@ def parquet_outlines(table: pa.Table) -> Outlines:
     )
 
 
-def of_outlines(path: Path, told: Outlines, slide: Size, mpp_um: float) -> ResultFile:
-    if not told.polygons:
-        why = f": {told.left_out[0]}" if told.left_out else ""
+def of_outlines(path: Path, outlines: Outlines, slide: Size, mpp_um: float) -> ResultFile:
+    if not outlines.polygons:
+        why = f": {outlines.left_out[0]}" if outlines.left_out else ""
         raise ResultFileError(f"{path.name} holds no outlines{why}.")
-    names = list(dict.fromkeys(told.names))
+    names = list(dict.fromkeys(outlines.names))
     if len(names) > np.iinfo(np.uint8).max:
         raise ResultFileError(f"{path.name} holds more than 255 classes.")
-    objects = _objects(told, names)
+    objects = _objects(outlines, names)
     x, y = objects.centroids[:, 0], objects.centroids[:, 1]
     inside = (x >= 0) & (y >= 0) & (x < slide.width) & (y < slide.height)
     if not inside.any():
         raise ResultFileError(
             f"{path.name} holds outlines beside this slide; it may be of another."
         )
-    troubles = troubles_of(path, told.left_out, int((~inside).sum()))
+    troubles = troubles_of(path, outlines.left_out, int((~inside).sum()))
     found = _in_blocks(objects.taken(inside), BlockGrid(slide, 1.0, _BLOCK_PX, 64), mpp_um)
     colours = [
-        (name, told.colours.get(name, class_colour(index))) for index, name in enumerate(names)
+        (name, outlines.colours.get(name, class_colour(index))) for index, name in enumerate(names)
     ]
     return ResultFile(path, found, colours, troubles)
 
 
-def _objects(told: Outlines, names: Sequence[str]) -> Objects:
-    polygons = np.array(told.polygons, dtype=object)
+def _objects(outlines: Outlines, names: Sequence[str]) -> Objects:
+    polygons = np.array(outlines.polygons, dtype=object)
     rings = shapely.get_exterior_ring(polygons)
     points, owners = shapely.get_coordinates(rings, return_index=True)
     # Rings repeat their first corner at the end.
     is_last = np.append(owners[1:] != owners[:-1], True)
     counts = np.bincount(owners[~is_last], minlength=len(polygons))
     middles = shapely.get_coordinates(shapely.centroid(polygons))
-    measured = list(dict.fromkeys(name for each in told.measurements for name in each))
+    measured = list(dict.fromkeys(name for each in outlines.measurements for name in each))
     return Objects(
         points[~is_last].astype(np.float32),
         np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
         middles.astype(np.float32),
-        np.array([names.index(name) for name in told.names], np.uint8),
+        np.array([names.index(name) for name in outlines.names], np.uint8),
         {
-            name: np.array([each.get(name, np.nan) for each in told.measurements], np.float32)
+            name: np.array([each.get(name, np.nan) for each in outlines.measurements], np.float32)
             for name in measured
         },
     )

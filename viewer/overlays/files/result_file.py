@@ -1,4 +1,4 @@
-"""What a file told of a slide: outlines or scores that were made elsewhere."""
+"""The content of a result file: outlines or scores that were made elsewhere."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ResultFileError(CoverslipError):
 
 @dataclass(frozen=True, slots=True)
 class ResultFile:
-    """What a file told.
+    """What a result file holds.
 
     Attributes
     ----------

@@ -110,8 +110,8 @@ def write_chat(
 def _write_provenance(records: list[Record], folder: Path) -> None:
     """A line a rationale; the file is there without any, so that parts join alike."""
     names = ("session", "number", *RATIONALE_COLUMNS)
-    told = [{name: record[name] for name in names} for record in records if record["rationale"]]
-    lines = b"".join(msgspec.json.encode(line) + b"\n" for line in told)
+    entries = [{name: record[name] for name in names} for record in records if record["rationale"]]
+    lines = b"".join(msgspec.json.encode(line) + b"\n" for line in entries)
     (folder / PROVENANCE_FILE).write_bytes(lines)
 
 

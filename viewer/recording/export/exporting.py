@@ -46,7 +46,7 @@ def export_sessions(
 ) -> Manifest:
     """Writes a dataset of sessions to a folder of its own.
 
-    A session that cannot be exported is left out and told of in the manifest; the others are
+    A session that cannot be exported is left out and named in the manifest; the others are
     not harmed. What an interrupted export of the same options finished is not done again.
 
     Parameters
@@ -92,8 +92,8 @@ def _check_origins(folders: Sequence[Path]) -> None:
             continue
         kinds.add("readers'" if origin in _READERS else origin)
     if len(kinds) > 1:
-        told = " and ".join(sorted(kinds))
-        raise ExportError(f"{told} sessions are not mixed in one dataset: export them apart.")
+        kinds_text = " and ".join(sorted(kinds))
+        raise ExportError(f"{kinds_text} sessions are not mixed in one dataset: export them apart.")
 
 
 def _finished(out: Path, folders: Sequence[Path], options: ExportOptions) -> Manifest | None:
@@ -171,7 +171,7 @@ def _write_part(folder: Path, parts: Path, options: ExportOptions) -> ExportedSe
 
 
 def _verdicts_sha256(folder: Path, options: ExportOptions) -> str:
-    """Of the reviews as they are now; of none where they cannot be read, which is told later."""
+    """Return the checksum of the reviews as they are now; of none where they cannot be read."""
     try:
         return verdicts_checksum(reviews_by(folder, options.reviewer))
     except SessionError:

@@ -138,7 +138,7 @@ def _card(options: ExportOptions, sessions: list[ExportedSession]) -> str:
     else:
         for name, columns in COLUMNS.items():
             lines += [f"## {name}", "", "| column | holds |", "| --- | --- |"]
-            lines += [f"| {column} | {told} |" for column, told in columns.items()]
+            lines += [f"| {column} | {description} |" for column, description in columns.items()]
             lines.append("")
     problems = [session for session in sessions if session.problem]
     if problems:

@@ -71,5 +71,5 @@ class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def key(self) -> str:
         """Tells whether what an interrupted export left can be gone on with."""
-        told = msgspec.structs.asdict(self)
-        return msgspec.json.encode({**told, "places": None, "jobs": None}).decode()
+        options = msgspec.structs.asdict(self)
+        return msgspec.json.encode({**options, "places": None, "jobs": None}).decode()

@@ -94,8 +94,8 @@ def _schema(name: str) -> pa.Schema:
     """Each column tells in its metadata what it holds."""
     return pa.schema(
         [
-            pa.field(column, _type(column), metadata={"description": told})
-            for column, told in COLUMNS[name].items()
+            pa.field(column, _type(column), metadata={"description": description})
+            for column, description in COLUMNS[name].items()
         ]
     )
 

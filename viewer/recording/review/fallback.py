@@ -55,6 +55,6 @@ def forget(review: Path) -> None:
 
 def _is_mine(path: Path) -> bool:
     """Others can write to the temporary folder."""
-    told = path.lstat()
+    status = path.lstat()
     get_user: Callable[[], int] | None = getattr(os, "getuid", None)
-    return get_user is None or told.st_uid == get_user()
+    return get_user is None or status.st_uid == get_user()

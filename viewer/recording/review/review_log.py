@@ -91,7 +91,7 @@ class ReviewLog:
     """
 
     def __init__(
-        self, path: Path, on_trouble: Callable[[str], object] = lambda _told: None
+        self, path: Path, on_trouble: Callable[[str], object] = lambda _sentence: None
     ) -> None:
         self._path = path
         self._on_trouble = on_trouble
@@ -188,10 +188,10 @@ class ReviewLog:
         finally:
             os.close(fd)
 
-    def _tell(self, told: str) -> None:
-        if told != self._trouble:
-            self._trouble = told
-            self._on_trouble(told)
+    def _tell(self, sentence: str) -> None:
+        if sentence != self._trouble:
+            self._trouble = sentence
+            self._on_trouble(sentence)
 
 
 def _decoded(rescued: bytes, path: Path) -> list[Entry]:

@@ -60,8 +60,8 @@ def verdicts_checksum(reviews: Sequence[Reviewed]) -> str:
     """SHA-256 over all verdicts that count, "" where there are none: tells whether any changed."""
     if not any(review.verdicts for review in reviews):
         return ""
-    told = [(review.reviewer, sorted(review.verdicts.items())) for review in reviews]
-    return hashlib.sha256(msgspec.json.encode(told)).hexdigest()
+    verdicts = [(review.reviewer, sorted(review.verdicts.items())) for review in reviews]
+    return hashlib.sha256(msgspec.json.encode(verdicts)).hexdigest()
 
 
 def _paths(session: Path) -> list[Path]:

@@ -204,13 +204,13 @@ class AgentDock(QDockWidget):
                 self._say(text, is_done=is_done)
             case Moved(visit, why):
                 where = f" at {visit.magnification:.3g}x" if visit.magnification else ""
-                told = f"Region {visit.region}{where}. {why}"
-                self._add(told, "mdi6.crosshairs", box_of(visit.box))
+                line = f"Region {visit.region}{where}. {why}"
+                self._add(line, "mdi6.crosshairs", box_of(visit.box))
             case Measured(tool, _, result):
                 self._add(_measured(tool, result), "mdi6.ruler")
             case Found(finding):
-                told = f"{finding.label}. {finding.text}"
-                self._add(told, "mdi6.map-marker-outline", box_of(finding.box))
+                line = f"{finding.label}. {finding.text}"
+                self._add(line, "mdi6.map-marker-outline", box_of(finding.box))
             case Finished(answer):
                 self._show_answer(answer)
             case Failed(sentence):
@@ -323,8 +323,8 @@ def _measured(tool: str, result: object) -> str:
     name = tool.replace("_", " ").capitalize()
     if not isinstance(result, dict):
         return f"{name}: {result}"
-    told = [_figure(key, value) for key, value in result.items()]
-    return f"{name}: {', '.join(filter(None, told))}."
+    figures = [_figure(key, value) for key, value in result.items()]
+    return f"{name}: {', '.join(filter(None, figures))}."
 
 
 def _figure(name: str, value: object) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
-from viewer.agents.asking import FieldChat, Told
+from viewer.agents.asking import FieldAnswer, FieldChat
 from viewer.agents.cancelling import AgentCancelledError, Cancel
 from viewer.geometry import Box
 from viewer.recording.events import QuestionAnswered, QuestionAsked
@@ -117,14 +117,16 @@ class FieldQuestions(QObject):
         control = self._window.recording.control
         control.record(QuestionAsked("field", question), pane)
 
-        def work() -> Told:
+        def work() -> FieldAnswer:
             talk = self._talk(client, path, optics)
-            told = self._text_came.emit
-            return talk.ask(question, box, magnification=magnification, on_text=told, cancel=cancel)
+            on_text = self._text_came.emit
+            return talk.ask(
+                question, box, magnification=magnification, on_text=on_text, cancel=cancel
+            )
 
-        def done(told: Told) -> None:
-            self._finish(told.text, told.references)
-            control.record(QuestionAnswered("field", told.text), pane)
+        def done(answer: FieldAnswer) -> None:
+            self._finish(answer.text, answer.references)
+            control.record(QuestionAnswered("field", answer.text), pane)
 
         self._background.run(work, done, self._on_failed)
 

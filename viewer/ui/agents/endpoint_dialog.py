@@ -25,7 +25,7 @@ from viewer.agents.keys import NO_KEYRING
 if TYPE_CHECKING:
     from viewer.agents.keys import Keys
 
-_TOLD = (
+_NOTICE = (
     "Any server that speaks the chat completions protocol: Ollama, vLLM or llama.cpp on this "
     "machine, or a vendor's. Nothing is sent before you allow it for a study."
 )
@@ -38,9 +38,9 @@ class EndpointDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Vision-language model")
         self._before = endpoint
-        told = QLabel(_TOLD, self)
-        told.setWordWrap(True)
-        told.setTextFormat(Qt.TextFormat.PlainText)
+        notice = QLabel(_NOTICE, self)
+        notice.setWordWrap(True)
+        notice.setTextFormat(Qt.TextFormat.PlainText)
         self.base_url = QLineEdit(endpoint.base_url, self)
         self.base_url.setPlaceholderText(Endpoint().base_url)
         self.model = QLineEdit(endpoint.model, self)
@@ -85,7 +85,7 @@ class EndpointDialog(QDialog):
         buttons.accepted.connect(self._accept_if_sound)
         buttons.rejected.connect(self.reject)
         layout = QVBoxLayout(self)
-        layout.addWidget(told)
+        layout.addWidget(notice)
         layout.addLayout(form)
         layout.addWidget(self.complaint)
         layout.addWidget(buttons)

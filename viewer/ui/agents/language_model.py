@@ -130,8 +130,8 @@ class LanguageModel(QObject):
             save_endpoint(endpoint)
             return keys.set(endpoint.host, key) if key else ""
 
-        def kept(told: str) -> None:
-            self._window.say(told or f"The model is {endpoint.model} at {endpoint.host}.")
+        def kept(problem: str) -> None:
+            self._window.say(problem or f"The model is {endpoint.model} at {endpoint.host}.")
             chosen()
 
         self._background.run(keep, kept, self._on_failed)

@@ -1,4 +1,4 @@
-"""One agent at work on a pane: its own slide, its tools, its thread; told in the window's."""
+"""One agent at work on a pane, in a thread of its own; its events arrive in the window's."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class AgentWalk(QObject):
     failed = Signal(str)
     """The agent could not be made ready; one sentence."""
 
-    _told = Signal(object)
+    _happened = Signal(object)
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class AgentWalk(QObject):
         self._tools: SlideTools | None = None
         self._source: SlideSource | None = None
         self._background = BackgroundRunner("agent", 1, self)
-        self._told.connect(self.happened, Qt.ConnectionType.QueuedConnection)
+        self._happened.connect(self.happened, Qt.ConnectionType.QueuedConnection)
 
     @property
     def state(self) -> AgentState | None:
@@ -195,7 +195,7 @@ class AgentWalk(QObject):
                     recorder.resume()
                 case AgentState.FINISHED | AgentState.CANCELLED | AgentState.FAILED:
                     self._session.close()
-        self._told.emit(event)
+        self._happened.emit(event)
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,5 +110,5 @@ RECORDING_COMMANDS: tuple[Command, ...] = (
         (),
         checkable=True,
     ),
-    *(_review_command(*told) for told in REVIEW_COMMANDS),
+    *(_review_command(*command) for command in REVIEW_COMMANDS),
 )

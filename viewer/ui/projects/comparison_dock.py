@@ -116,10 +116,10 @@ class ComparisonDock(QDockWidget):
         self.add_file = QPushButton("Add file...", self)
         self.add_file.setToolTip("Offer the annotations of a file for comparison")
         self.compare = QPushButton("Compare", self)
-        self.told = QLabel(self)
-        self.told.setWordWrap(True)
-        self.told.setTextFormat(Qt.TextFormat.PlainText)
-        self.told.setProperty("dim", "true")
+        self.summary = QLabel(self)
+        self.summary.setWordWrap(True)
+        self.summary.setTextFormat(Qt.TextFormat.PlainText)
+        self.summary.setProperty("dim", "true")
         self.classes = self._class_table()
         self.model = DisagreementModel(self)
         self.regions = self._region_table()
@@ -132,7 +132,7 @@ class ComparisonDock(QDockWidget):
         layout = QVBoxLayout(body)
         layout.setContentsMargins(6, 6, 6, 6)
         layout.addLayout(form)
-        layout.addWidget(self.told)
+        layout.addWidget(self.summary)
         layout.addWidget(self.classes, 1)
         layout.addWidget(self.regions, 2)
         self.setWidget(body)
@@ -152,8 +152,8 @@ class ComparisonDock(QDockWidget):
         if len(sets) < 2:
             self.say("Open a slide and add a file, or let two readers annotate it.")
 
-    def say(self, told: str) -> None:
-        self.told.setText(told)
+    def say(self, summary: str) -> None:
+        self.summary.setText(summary)
 
     def show_comparison(self, comparison: Comparison | None, mpp_um: float | None) -> None:
         """Shows figures and regions; None shows none."""

@@ -195,7 +195,7 @@ class OpenProject(QObject):
             self._show(read[1])
 
     def _on_unreadable(self, error: Exception) -> None:
-        """Told once, and not every time the file is looked at."""
+        """Say it once, not every time the file is read."""
         self._look.stop()
         self._on_failed(error)
 

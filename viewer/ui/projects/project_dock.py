@@ -86,7 +86,7 @@ class ProjectDock(QDockWidget):
         self.title.setText(project.title or (opened.folder.name if opened.folder else ""))
         self.progress.setMaximum(max(1, len(project.slides)))
         self.progress.setValue(project.count("done"))
-        self.told.setText(self._progress_told())
+        self.summary.setText(self._progress_text())
         self._refresh_filters()
         chosen = self.chosen()
         self.model.refresh()
@@ -157,8 +157,8 @@ class ProjectDock(QDockWidget):
         self.progress.setTextVisible(False)
         self.progress.setFixedHeight(6)
         self.progress.setAccessibleName("Slides done")
-        self.told = QLabel(self)
-        self.told.setProperty("dim", "true")
+        self.summary = QLabel(self)
+        self.summary.setProperty("dim", "true")
         self.filter = QComboBox(self)
         self.filter.setAccessibleName("Slides shown")
         self.filter.setToolTip("Which slides are listed, and travelled through by key")
@@ -206,20 +206,20 @@ class ProjectDock(QDockWidget):
         self.find_missing.clicked.connect(self.find_requested)
 
     def _welcome(self) -> QWidget:
-        told = QLabel(
+        notice = QLabel(
             "A project is a folder with a list of slides that are read together: who reads "
             "which, how far they are, and the questions to answer.",
             self,
         )
-        told.setWordWrap(True)
-        told.setProperty("dim", "true")
+        notice.setWordWrap(True)
+        notice.setProperty("dim", "true")
         self.create_button = QPushButton("New project...", self)
         self.open_button = QPushButton("Open project...", self)
         self.create_button.clicked.connect(self.create_requested)
         self.open_button.clicked.connect(self.open_requested)
         page = QWidget(self)
         layout = QVBoxLayout(page)
-        for widget in (told, self.create_button, self.open_button):
+        for widget in (notice, self.create_button, self.open_button):
             layout.addWidget(widget)
         layout.addStretch(1)
         return page
@@ -235,7 +235,7 @@ class ProjectDock(QDockWidget):
         page = QWidget(self)
         layout = QVBoxLayout(page)
         layout.setContentsMargins(6, 6, 6, 6)
-        for widget in (self.title, self.progress, self.told, self.filter):
+        for widget in (self.title, self.progress, self.summary, self.filter):
             layout.addWidget(widget)
         layout.addWidget(self.view, 1)
         layout.addLayout(details)
@@ -244,12 +244,12 @@ class ProjectDock(QDockWidget):
 
     # -----------------------------------------------------------------------------------------
 
-    def _progress_told(self) -> str:
+    def _progress_text(self) -> str:
         project, missing = self._opened.project, len(self._opened.missing)
-        told = f"{project.count('done')} of {len(project.slides)} done"
+        text = f"{project.count('done')} of {len(project.slides)} done"
         if in_work := project.count("in work"):
-            told += f", {in_work} in work"
-        return f"{told}, {missing} missing" if missing else told
+            text += f", {in_work} in work"
+        return f"{text}, {missing} missing" if missing else text
 
     def _refresh_filters(self) -> None:
         """All, the states, and the people that slides are assigned to."""

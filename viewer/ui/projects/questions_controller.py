@@ -208,10 +208,10 @@ class QuestionsController(QObject):
             return
         if not same_slide(pane.source.info.identity, sheet.identity):
             return  # the slide has left, and its recording with it
-        told, control = shown_answer(answer), self._window.recording.control
-        control.record(QuestionAnswered(f"{form_id}.{question_id}", told), pane)
+        text, control = shown_answer(answer), self._window.recording.control
+        control.record(QuestionAnswered(f"{form_id}.{question_id}", text), pane)
         if question.is_diagnosis:
-            control.record(DiagnosisEntered(len(told), told), pane)
+            control.record(DiagnosisEntered(len(text), text), pane)
 
     def _on_recording(self, state: RecordingState) -> None:
         if state is RecordingState.OFF:

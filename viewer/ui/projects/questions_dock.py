@@ -51,8 +51,8 @@ class QuestionsDock(QDockWidget):
         self.forms.setAccessibleName("Form")
         self.forms.currentIndexChanged.connect(lambda _: self._show_form())
         self.who = QLabel(self)
-        self.told = QLabel(self)
-        for label in (self.who, self.told):
+        self.progress = QLabel(self)
+        for label in (self.who, self.progress):
             label.setTextFormat(Qt.TextFormat.PlainText)
             label.setProperty("dim", "true")
             label.setWordWrap(True)
@@ -75,7 +75,7 @@ class QuestionsDock(QDockWidget):
         for widget in (self.forms, self.who):
             layout.addWidget(widget)
         layout.addWidget(self._area, 1)
-        layout.addWidget(self.told)
+        layout.addWidget(self.progress)
         layout.addLayout(buttons)
         self.setWidget(body)
         self.setFocusProxy(self._area)
@@ -119,13 +119,15 @@ class QuestionsDock(QDockWidget):
         form = self.form
         self._answers = answers
         if form is None or trouble:
-            self.told.setText(trouble)
+            self.progress.setText(trouble)
             return
         given = answers.get(form.id, {})
         count = sum(is_answered(given.get(question.id)) for question in form.questions)
         left = [q for q in form.questions if q.required and not is_answered(given.get(q.id))]
-        told = f"{count} of {len(form.questions)} answered"
-        self.told.setText(f"{told}, {len(left)} required (*) left" if left else f"{told}.")
+        progress = f"{count} of {len(form.questions)} answered"
+        self.progress.setText(
+            f"{progress}, {len(left)} required (*) left" if left else f"{progress}."
+        )
 
     def finish(self) -> None:
         """Gives what is still being typed."""
@@ -150,10 +152,10 @@ class QuestionsDock(QDockWidget):
         layout = QVBoxLayout(page)
         layout.setContentsMargins(2, 0, 8, 0)
         if form is None:
-            told = QLabel(_NO_FORM, page)
-            told.setWordWrap(True)
-            told.setProperty("dim", "true")
-            layout.addWidget(told)
+            notice = QLabel(_NO_FORM, page)
+            notice.setWordWrap(True)
+            notice.setProperty("dim", "true")
+            layout.addWidget(notice)
         else:
             title = QLabel(form.shown_title, page)
             title.setTextFormat(Qt.TextFormat.PlainText)
