@@ -70,8 +70,8 @@ def kl(expected: Map, true: Map) -> float:
     """Kullback-Leibler divergence of a map from the true one, nats; 0 is best.
 
     KL(P, Q) = sum_i Q_i log(e + Q_i / (e + P_i)) with both as distributions. The predicted map is
-    mixed with 1 % of uniform before, whatever made it: a single empty cell would else count for more
-    than all others together.
+    mixed with 1 % of uniform before, whatever made it: a single empty cell would else count for
+    more than all others together.
     """
     p, q = (_distribution(each) for each in (expected, true))
     p = (1 - _UNIFORM) * p + _UNIFORM / len(p)
