@@ -263,6 +263,11 @@ class SlideCanvas(InputWidget):
         self._navigator.travel(view.resized(self._size()), cause, animated=animated)
         self._after_move()
 
+    def show_any_view(self, view: View) -> None:
+        """Take a view at once, however far out or in, and beside the slide if so asked."""
+        self._navigator.is_limited = False
+        self.show_view(view)
+
     def follow_view(self, view: View, cause: str = "link") -> None:
         """Takes the view of a linked canvas or of a replay, with no way back."""
         self._navigator.set_view(view.resized(self._size()), cause)

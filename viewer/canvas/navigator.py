@@ -51,6 +51,8 @@ class Navigator:
         self._last_gesture_s = -math.inf
         self._shows_all = True
         self.kinetic = True
+        self.is_limited = True
+        """Whether the middle stays on the slide and the zoom within reason, as for a reader."""
         self.cause = "open"
 
     @property
@@ -242,6 +244,8 @@ class Navigator:
 
     def _clamped(self, view: View) -> View:
         """Keeps the middle of the screen on the slide and the zoom within reason."""
+        if not self.is_limited:
+            return view
         slide = self._slide
         center = Point(
             min(max(view.center.x, slide.x0), slide.x1), min(max(view.center.y, slide.y0), slide.y1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -19,12 +19,19 @@ from viewer.cli.annotations import annotations_app
 from viewer.cli.behavior import evaluate_behavior, simulate, train_behavior
 from viewer.cli.compare import compare_annotations
 from viewer.cli.models import models_app, run_model
-from viewer.cli.output import fail, numbers, print_json
+from viewer.cli.output import (
+    EXIT_INCOMPLETE,
+    ImageNumber,
+    fail,
+    numbers,
+    print_json,
+    print_table,
+)
 from viewer.cli.projects import projects_app
 from viewer.cli.sessions import sessions_app
 
-if TYPE_CHECKING:
-    from viewer.slides import SlideSource
+_MOST_FAILURES = 10
+"""Sentences about unreadable tiles that `shot` prints."""
 
 
 class _OpenByDefault(TyperGroup):
@@ -112,45 +119,40 @@ def open_window(
         bool,
         typer.Option("--reset-window", help="Start with the default window size and panels."),
     ] = False,
+    image: ImageNumber = None,
 ) -> None:
     """Open the window, with slides or with a folder of slides as a tray."""
+    if image is not None:
+        _check_image(slides or [], image)
     from viewer.ui.application import run
 
-    raise typer.Exit(run(slides or [], reset_window=reset_window))
+    raise typer.Exit(run(slides or [], reset_window=reset_window, image=image))
 
 
 @app.command()
 def info(
     slide: Annotated[Path, typer.Argument(help="The slide.")],
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    image: ImageNumber = None,
 ) -> None:
     """Tell what is known of a slide."""
+    from viewer.cli.slide_about import about_lines, about_slide
     from viewer.slides import SlideError, open_slide
 
     try:
-        source = open_slide(slide)
+        source = open_slide(slide, image)
     except SlideError as error:
         fail(str(error))
     try:
-        about = _about(source)
+        about, lines = about_slide(source), about_lines(source)
     except SlideError as error:
         fail(str(error))
     finally:
         source.close()
     if json:
         print_json(about)
-        return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(show_header=False, box=None)
-    for name, value in about.items():
-        if name == "properties":
-            continue
-        lines = value if isinstance(value, list) else [value]
-        table.add_row(name, Text("\n".join(map(str, lines))))
-    Console().print(table)
+    else:
+        print_table((), lines)
 
 
 @app.command()
@@ -174,8 +176,12 @@ def shot(
         str | None,
         typer.Option(help="A model, such as nuclei: what it finds in the field is painted too."),
     ] = None,
+    image: ImageNumber = None,
 ) -> None:
-    """Paint a field of a slide to a picture, as the window would show it."""
+    """Paint a field of a slide to a picture, as the window would show it.
+
+    Exit code 1 where tiles in the field cannot be read; they are hatched.
+    """
     if mag is not None and downsample is not None:
         fail("--mag and --downsample say the same thing: give one of them.")
     advice = "--center takes X,Y in pixels, such as 1200,800."
@@ -197,37 +203,30 @@ def shot(
     try:
         model = find_model(overlay) if overlay else None
         what = Shot(at, mag, downsample, (int(width), int(height)), rotate, flip, furniture, model)
-        failures = take_shot(slide, what, out)
+        failures = take_shot(slide, what, out, image)
     except (SlideError, ShotError, PictureError, BundleError, RunError) as error:
         fail(str(error))
-    for sentence in failures:
-        typer.echo(sentence, err=True)
+    if failures:
+        count = len(failures)
+        tiles = "1 tile of the field" if count == 1 else f"{count:,} tiles of the field"
+        typer.echo(f"{tiles} cannot be read and {'is' if count == 1 else 'are'} hatched:", err=True)
+        for sentence in failures[:_MOST_FAILURES]:
+            typer.echo(sentence, err=True)
+        raise typer.Exit(EXIT_INCOMPLETE)
+
+
+def _check_image(slides: list[Path], image: int) -> None:
+    """End the command where the one slide has no such image, before there is a window."""
+    from viewer.slides import SlideError, open_slide
+
+    if len(slides) != 1:
+        fail("--image says which image of one slide to open: give one slide.")
+    try:
+        open_slide(slides[0], image).close()
+    except SlideError as error:
+        fail(str(error))
 
 
 def main() -> None:
     """The entry point of `coverslip` and of app.py."""
     app(prog_name="coverslip")
-
-
-def _about(source: SlideSource) -> dict[str, object]:
-    info = source.info
-    optics = info.optics
-    return {
-        "path": str(source.path),
-        "vendor": info.vendor,
-        "reader": info.reader,
-        "identity": info.identity,
-        "width_px": source.levels[0].width_px,
-        "height_px": source.levels[0].height_px,
-        "mpp_um": list(optics.mpp_um) if optics.mpp_um else None,
-        "objective_power": optics.objective_power,
-        "levels": [
-            f"{level.width_px} x {level.height_px}, downsample {level.downsample:g}, "
-            f"tiles {level.tile_width_px} x {level.tile_height_px}"
-            + ("" if level.stored_tiles_per_tile == 1 else ", made here")
-            for level in source.levels
-        ],
-        "associated": list(info.associated),
-        "icc_profile_bytes": len(info.icc_profile) if info.icc_profile else 0,
-        "properties": dict(info.properties),
-    }

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+EXIT_INCOMPLETE = 1
 EXIT_BAD_INPUT = 2
+
+ImageNumber = Annotated[
+    int | None,
+    typer.Option(
+        "--image",
+        help="Which image of a file with several, from 0 as `info` lists them; else the largest.",
+    ),
+]
 
 
 def print_json(value: object) -> None:

@@ -30,13 +30,15 @@ _PICTURE_SIZE_PX = (1280, 800)
 WINDOW_PICTURE = Path("coverslip-window.png")
 
 
-def run(paths: list[Path], *, reset_window: bool = False) -> int:
+def run(paths: list[Path], *, reset_window: bool = False, image: int | None = None) -> int:
     """Open the window with slides or folders; return the exit code when it is closed.
 
     Parameters
     ----------
     reset_window
         Forget the place, size and panels of the last time.
+    image
+        Which image of the one slide to open.
     """
     has_display = _has_display()
     if not has_display:
@@ -65,7 +67,10 @@ def run(paths: list[Path], *, reset_window: bool = False) -> int:
     if crash_trace:
         watch.show_trace(crash_trace)
     Collector(lambda: any(each.canvas.is_moving for each in window.panes.panes), window)
-    window.open_paths(paths)
+    if image is None:
+        window.open_paths(paths)
+    else:
+        window.open_slide(paths[0], image)
     try:
         if has_display:
             code = application.exec()

@@ -146,9 +146,9 @@ class MainWindow(QMainWindow):
             lambda sorted_paths: self._open_sorted(sorted_paths, target),
         )
 
-    def open_slide(self, path: Path) -> None:
-        """Opens one slide in the active pane."""
-        self.panes.active.open(path.absolute())
+    def open_slide(self, path: Path, image: int | None = None) -> None:
+        """Open one slide in the active pane, or one image of a file that holds several."""
+        self.panes.active.open(path.absolute(), image)
 
     def say(self, sentence: str) -> None:
         """Shows a sentence in the status bar for a while."""

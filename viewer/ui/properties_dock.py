@@ -122,6 +122,11 @@ def _rows(source: SlideSource, optics: Optics, path: Path | None) -> Iterable[tu
     yield "Vendor", info.vendor
     yield "Reader", info.reader
     yield "Identity", info.identity
+    for entry in info.images:
+        size = f"{entry.name} {entry.width_px} x {entry.height_px} px".strip()
+        yield f"Image {entry.index}", size + (", shown" if entry.index == info.image else "")
+    for note in info.notes:
+        yield "Note", note
     profile = info.icc_profile
     yield "Colour profile", "none" if profile is None else f"ICC, {len(profile)} bytes"
     yield "Pictures beside the slide", ", ".join(info.associated) or "none"

@@ -68,7 +68,7 @@ class Shot:
     model: ModelBundle | None = None
 
 
-def take_shot(path: Path, shot: Shot, out: Path) -> list[str]:
+def take_shot(path: Path, shot: Shot, out: Path, image: int | None = None) -> list[str]:
     """Paints a field of a slide to a file once it is sharp; gives the tiles that failed.
 
     Raises
@@ -77,14 +77,14 @@ def take_shot(path: Path, shot: Shot, out: Path) -> list[str]:
         One sentence says why there is no picture.
     """
     QApplication.instance() or QApplication([])
-    slide = opened_slide(path)
+    slide = opened_slide(path, image)
     canvas = SlideCanvas(TileCache[QImage](_CACHE_BYTES))
     try:
         canvas.resize(*shot.size_px)
         canvas.set_scale_bar_visible(shot.furniture)
         canvas.set_overview_visible(shot.furniture)
         canvas.set_source(slide.source, slide.optics)
-        canvas.show_view(_view(canvas, shot))
+        canvas.show_any_view(_view(canvas, shot))
         if shot.model is not None:
             canvas.add_layer(*_overlay(path, shot.model, canvas))
         _wait_until_sharp(canvas)

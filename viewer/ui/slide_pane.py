@@ -23,6 +23,7 @@ from viewer.slides.known_slides import remember
 from viewer.slides.opener import open_slide
 from viewer.tiles.display import DisplaySettings
 from viewer.ui.background_runner import BackgroundRunner, Task
+from viewer.ui.image_bar import ImageBar
 from viewer.ui.message_page import MessagePage
 from viewer.ui.widgets import IconButton, NoticeBar
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from PySide6.QtGui import QImage
 
     from viewer.geometry import Optics, Point, View
-    from viewer.slides.source import SlideSource
+    from viewer.slides.source import SlideInfo, SlideSource
     from viewer.tiles.cache import TileCache
 
 _log = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ class OpenedSlide:
     optics: Optics
 
 
-def opened_slide(path: Path) -> OpenedSlide:
+def opened_slide(path: Path, image: int | None = None) -> OpenedSlide:
     """Open a slide and look up its remembered scale; for worker threads.
 
     Raises
@@ -59,7 +60,7 @@ def opened_slide(path: Path) -> OpenedSlide:
     SlideError
         One sentence says why it does not open.
     """
-    source = open_slide(path)
+    source = open_slide(path, image)
     try:
         return recognized(source)
     except SlideError:
@@ -139,6 +140,7 @@ class SlidePane(QFrame):
         self._is_active = False
         self.path: Path | None = None
         self._opening_path: Path | None = None
+        self._opening_image: int | None = None
         self._is_recognized = False
         self._task: Task | None = None
         self._recognition: Task | None = None
@@ -149,13 +151,22 @@ class SlidePane(QFrame):
         self.page = MessagePage(self)
         self.notice = NoticeBar(self)
         self.scale_hint = NoticeBar(self)
+        self.slide_notes = NoticeBar(self)
+        """What of the slide is not shown, shown stretched, or doubtful."""
+        self.image_bar = ImageBar(self)
         self._header = _PaneHeader(self)
         self._stack = QStackedWidget(self)
         self._stack.addWidget(self.page)
         self._stack.addWidget(self.canvas)
         self._layout = QVBoxLayout(self)
         self._layout.setSpacing(0)
-        for widget in (self._header, self.notice, self.scale_hint):
+        for widget in (
+            self._header,
+            self.notice,
+            self.scale_hint,
+            self.slide_notes,
+            self.image_bar,
+        ):
             self._layout.addWidget(widget)
         self._layout.addWidget(self._stack, 1)
         self._connect()
@@ -170,10 +181,17 @@ class SlidePane(QFrame):
     def is_opening(self) -> bool:
         return self._task is not None or self._recognition is not None
 
-    def open(self, path: Path) -> None:
-        """Opens a slide in a thread; an earlier opening under way is given up."""
+    def open(self, path: Path, image: int | None = None) -> None:
+        """Open a slide in a thread; an earlier opening under way is given up.
+
+        Parameters
+        ----------
+        image
+            Which image of a file that holds several; None for the largest.
+        """
         self._give_up_opening()
         self._opening_path = path
+        self._opening_image = image
         self.notice.hide()
         if self.canvas.source is None:
             if self.isAncestorOf(self.window().focusWidget() or self.window()):
@@ -183,7 +201,7 @@ class SlidePane(QFrame):
             self._stack.setCurrentWidget(self.page)
         self._patience.start()
         self._task = self._background.run(
-            lambda: open_slide(path), self._on_opened, self._on_failed, _close_late
+            lambda: open_slide(path, image), self._on_opened, self._on_failed, _close_late
         )
 
     def close_slide(self) -> None:
@@ -192,7 +210,7 @@ class SlidePane(QFrame):
         self._forget_slide()
         self.canvas.clear()
         self.notice.hide()
-        self.scale_hint.hide()
+        self._show_notes(None)
         self.page.welcome()
         self._stack.setCurrentWidget(self.page)
         self._set_status(PaneStatus())
@@ -237,6 +255,7 @@ class SlidePane(QFrame):
         self._header.closed.connect(lambda: self.close_requested.emit(self))
         self.scale_hint.acted.connect(lambda: self.pixel_size_requested.emit(self))
         self.notice.acted.connect(self._retry)
+        self.image_bar.chosen.connect(self._open_image)
         self.page.retry_requested.connect(self._retry)
 
     def _on_view_changed(self, _view: View, cause: str) -> None:
@@ -255,6 +274,18 @@ class SlidePane(QFrame):
         if self._task is not None:
             self._task.cancel()
             self._task = None
+
+    def _show_notes(self, info: SlideInfo | None) -> None:
+        """Say what is to be known of a slide before it is read; None says nothing."""
+        self.scale_hint.hide()
+        self.slide_notes.hide()
+        self.image_bar.show_images(info)
+        if info is not None and info.notes:
+            self.slide_notes.tell(" ".join(info.notes))
+
+    def _open_image(self, image: int) -> None:
+        if self.path is not None:
+            self.open(self.path, image)
 
     def _forget_slide(self) -> None:
         self.path = None
@@ -275,7 +306,7 @@ class SlidePane(QFrame):
             self.slide_changed.emit(self)
         self._forget_slide()
         self.notice.hide()
-        self.scale_hint.hide()
+        self._show_notes(source.info)
         self._set_status(PaneStatus())
         self._stack.setCurrentWidget(self.canvas)
         self.canvas.clear()
@@ -335,7 +366,7 @@ class SlidePane(QFrame):
 
     def _retry(self) -> None:
         if self._opening_path is not None:
-            self.open(self._opening_path)
+            self.open(self._opening_path, self._opening_image)
 
     def _say_still_waiting(self) -> None:
         path = self._opening_path

@@ -1,0 +1,59 @@
+"""The window says what of a slide is not shown, and opens its other images by one click."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from PySide6.QtCore import Qt
+from pytestqt.qtbot import QtBot
+from ui_steps import show_slide
+
+from viewer.ui.main_window import MainWindow
+
+
+def _two_images(path: Path) -> Path:
+    with tifffile.TiffWriter(path, ome=True) as out:
+        for name, value, shape in (("R&D", 60, (200, 300)), ("section", 160, (600, 500))):
+            pixels = np.full((*shape, 3), value, np.uint8)
+            out.write(pixels, photometric="rgb", metadata={"Name": name}, tile=(128, 128))
+    return path
+
+
+def test_stretched_and_hidden_channels_are_said(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path, sample_slide: Path
+) -> None:
+    path = tmp_path / "a.ome.tif"
+    planes = np.zeros((2, 300, 400), np.uint16)
+    planes[:, 50:100] = 900
+    about = {"axes": "CYX", "Channel": {"Name": ["DAPI", "Cy5"]}}
+    tifffile.imwrite(path, planes, photometric="minisblack", metadata=about)
+    show_slide(window, path, qtbot)
+    pane = window.panes.active
+    assert pane.slide_notes.isVisible()
+    assert pane.slide_notes.sentence.text() == (
+        "Shown: channel DAPI (1 of 2). Stretched for display: 16-bit values from 0 to 900."
+    )
+    assert not pane.image_bar.isVisible()
+    show_slide(window, sample_slide, qtbot)
+    assert not pane.slide_notes.isVisible()
+
+
+def test_one_click_opens_another_image(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    path = _two_images(tmp_path / "two.ome.tif")
+    show_slide(window, path, qtbot)
+    pane = window.panes.active
+    assert pane.source is not None
+    section = pane.source.info.identity
+    assert pane.image_bar.isVisible()
+    spot_button, section_button = pane.image_bar.buttons
+    assert section_button.isChecked()
+    assert spot_button.text() == "R&&D"
+    with qtbot.waitSignal(pane.opened, timeout=20_000):
+        qtbot.mouseClick(spot_button, Qt.MouseButton.LeftButton)
+    assert pane.source is not None
+    assert pane.source.levels[0].width_px == 300
+    assert pane.source.info.identity != section
+    assert pane.image_bar.buttons[0].isChecked()
+    assert not pane.image_bar.buttons[1].isChecked()
