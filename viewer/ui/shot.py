@@ -89,11 +89,11 @@ def take_shot(path: Path, shot: Shot, out: Path, image: int | None = None) -> li
             canvas.add_layer(*_overlay(path, shot.model, canvas))
         _wait_until_sharp(canvas)
         failures = list(canvas.loader.failures.values()) if canvas.loader else []
-        image = QImage(canvas.size(), QImage.Format.Format_RGB32)
-        canvas.render(image)
+        picture = QImage(canvas.size(), QImage.Format.Format_RGB32)
+        canvas.render(picture)
         while not canvas.is_finished:
-            canvas.render(image)
-        write_picture(image, out)
+            canvas.render(picture)
+        write_picture(picture, out)
         return failures
     finally:
         canvas.clear()
