@@ -172,6 +172,12 @@ def shot(
     furniture: Annotated[
         bool, typer.Option("--furniture", help="Paint scale bar and overview map too.")
     ] = False,
+    display: Annotated[
+        str,
+        typer.Option(
+            help="icc: by the slide's color profile, as the window opens it; raw: as stored."
+        ),
+    ] = "icc",
     overlay: Annotated[
         str | None,
         typer.Option(help="A model, such as nuclei: what it finds in the field is painted too."),
@@ -184,6 +190,8 @@ def shot(
     """
     if mag is not None and downsample is not None:
         fail("--mag and --downsample say the same thing: give one of them.")
+    if display not in ("icc", "raw"):
+        fail(f'--display takes icc or raw, not "{display}".')
     advice = "--center takes X,Y in pixels, such as 1200,800."
     middle = numbers(center, 2, advice) if center else None
     width, height = numbers(size, 2, "--size takes WxH in pixels, such as 1280x800.", "x")
@@ -202,8 +210,10 @@ def shot(
     at = Point(*middle) if middle else None
     try:
         model = find_model(overlay) if overlay else None
-        what = Shot(at, mag, downsample, (int(width), int(height)), rotate, flip, furniture, model)
-        failures = take_shot(slide, what, out, image)
+        side = (int(width), int(height))
+        uses_icc = display == "icc"
+        what = Shot(at, mag, downsample, side, rotate, flip, furniture, model, uses_icc)
+        failures = take_shot(slide, what, out, image, lambda note: typer.echo(note, err=True))
     except (SlideError, ShotError, PictureError, BundleError, RunError) as error:
         fail(str(error))
     if failures:

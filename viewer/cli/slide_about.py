@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from viewer.tiles.color_profile import profile_problem
+
 if TYPE_CHECKING:
     from viewer.slides import Level, SlideSource
 
@@ -37,6 +39,7 @@ def about_slide(source: SlideSource) -> dict[str, object]:
         "display_range": list(info.display_range) if info.display_range else None,
         "associated": list(info.associated),
         "icc_profile_bytes": len(info.icc_profile) if info.icc_profile else 0,
+        "icc_profile_problem": profile_problem(info.icc_profile),
         "properties": dict(info.properties),
     }
 

@@ -7,21 +7,17 @@ shown only: whoever measures or analyses takes the pixels from the slide.
 
 from __future__ import annotations
 
-import io
-import logging
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+
+from viewer.tiles.color_profile import ColorProfile, ColorProfileError, color_profile, is_usable
 
 if TYPE_CHECKING:
-    from viewer.slides.source import RgbImage
-
-_log = logging.getLogger(__name__)
+    from viewer.slides.source import RgbImage, SlideInfo
 
 FloatArray = NDArray[np.float32]
 
@@ -97,15 +93,15 @@ class DisplayTransform:
     def _displayed(self, rgb: RgbImage) -> RgbImage:
         """Profile and levels, which treat each pixel by its colour alone."""
         if self._icc is not None:
-            rgb = _through_icc(self._icc, rgb)
+            rgb = self._icc.to_srgb(rgb)
         return rgb if self._levels is None else np.take(self._levels, rgb)
 
-    def _icc_transform(self, profile: bytes) -> ImageCms.ImageCmsTransform | None:
-        transform = _icc_to_srgb(profile)
-        if isinstance(transform, str):
-            self.icc_error = transform
+    def _icc_transform(self, profile: bytes) -> ColorProfile | None:
+        found = color_profile(profile)
+        if isinstance(found, ColorProfileError):
+            self.icc_error = str(found)
             return None
-        return transform
+        return found if found.changes_colors else None
 
     def _stain_tables(self, stain: Stain) -> tuple[FloatArray, RgbImage]:
         """Weights from optical density to a step of the colour table, and that table.
@@ -114,10 +110,26 @@ class DisplayTransform:
         """
         stain_set, index = _STAINS[stain]
         vectors = _stain_matrix(stain_set)
-        weights = np.linalg.inv(vectors)[:, index] * (_STAIN_STEPS - 1) / _MAX_AMOUNT
-        amounts = np.linspace(0.0, _MAX_AMOUNT, _STAIN_STEPS)
+        per_density = np.linalg.inv(vectors)[:, index]
+        # No pixel has more of it, so that nothing is cut off.
+        most = float(np.maximum(per_density, 0).sum() * _OPTICAL_DENSITY.max())
+        weights = per_density * (_STAIN_STEPS - 1) / most
+        amounts = np.linspace(0.0, most, _STAIN_STEPS)
         colours = np.rint(255.0 * 10.0 ** -np.outer(amounts, vectors[index])).astype(np.uint8)
         return weights.astype(np.float32), self._displayed(colours[np.newaxis])[0]
+
+
+def default_display(info: SlideInfo, *, uses_icc: bool = True) -> DisplaySettings:
+    """Return how a slide is shown before anybody adjusts it: by its profile, if it can be used."""
+    return DisplaySettings(icc=uses_icc and is_usable(info.icc_profile))
+
+
+def displayed(info: SlideInfo, rgb: RgbImage, *, uses_icc: bool = True) -> RgbImage:
+    """Return pixels of a slide as they are shown before anybody adjusts it.
+
+    For all that is painted beside the canvas: thumbnails, label, macro, galleries.
+    """
+    return DisplayTransform(default_display(info, uses_icc=uses_icc), info.icc_profile).apply(rgb)
 
 
 def _level_table(look: DisplaySettings) -> RgbImage | None:
@@ -144,10 +156,8 @@ _STAINS = {
     Stain.DAB: (_H_AND_DAB, 1),
 }
 
-# The darkest pixel, 1 of 255 in each channel, has an optical density of 2.4 a channel.
-_MAX_AMOUNT = 3.0
-# So fine that neighbouring steps differ by less than one grey level.
-_STAIN_STEPS = 2048
+# So fine that neighboring steps differ by less than one gray level.
+_STAIN_STEPS = 4096
 _OPTICAL_DENSITY: FloatArray = -np.log10(np.maximum(np.arange(256), 1) / 255.0).astype(np.float32)
 
 
@@ -156,48 +166,3 @@ def _stain_matrix(stain_set: tuple[tuple[float, ...], ...]) -> NDArray[np.float6
     first, second = (np.array(vector) / np.linalg.norm(vector) for vector in stain_set)
     residual = np.cross(first, second)
     return np.stack([first, second, residual / np.linalg.norm(residual)])
-
-
-@lru_cache(maxsize=8)
-def _icc_to_srgb(profile: bytes) -> ImageCms.ImageCmsTransform | str | None:
-    """The transform of a profile; None where it changes nothing, a sentence where it is broken.
-
-    Relative colorimetric: the scanner's white becomes the screen's white, and colours that the
-    screen can show stay true to each other. Without the one-pixel cache of Little CMS a
-    transform may be shared by threads.
-    """
-    try:
-        transform = ImageCms.buildTransform(
-            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-            ImageCms.createProfile("sRGB"),  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
-            "RGB",
-            "RGB",
-            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-            flags=ImageCms.Flags.NOCACHE,
-        )
-    except (ImageCms.PyCMSError, OSError, ValueError) as error:
-        reason = str(error).strip().rstrip(".") or "no reason given"
-        sentence = (
-            f"The slide's colour profile cannot be used ({reason}); "
-            "its colours are shown as they are stored."
-        )
-        _log.warning(sentence)
-        return sentence
-    shown = _through_icc(transform, _COLOUR_GRID)
-    changes = np.abs(shown.astype(np.int16) - _COLOUR_GRID)
-    return transform if int(changes.max()) > 1 else None
-
-
-def _colour_grid() -> RgbImage:
-    """17 steps of each channel, uint8 (17, 289, 3)."""
-    steps = np.linspace(0, 255, 17).astype(np.uint8)
-    return np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(17, 289, 3)
-
-
-_COLOUR_GRID = _colour_grid()
-
-
-def _through_icc(transform: ImageCms.ImageCmsTransform, rgb: RgbImage) -> RgbImage:
-    picture = Image.fromarray(rgb)
-    ImageCms.applyTransform(picture, transform, inPlace=True)
-    return np.asarray(picture)

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.canvas.qt_guard import guarded
+from viewer.tiles.display import displayed
 from viewer.ui.background_runner import BackgroundRunner, Task
 from viewer.ui.images import fitted, to_image
 
@@ -38,6 +39,8 @@ class AssociatedDock(QDockWidget):
         super().__init__("Label and macro", parent)
         self.setObjectName("associated")
         self._source: SlideSource | None = None
+        self.uses_icc = True
+        """Whether pictures are shown by the slide's color profile, as the slide is."""
         self._background = BackgroundRunner("pictures beside the slide", 1, self)
         self._tasks: list[Task] = []
         self.pictures: dict[str, PictureView] = {}
@@ -111,7 +114,7 @@ class AssociatedDock(QDockWidget):
 
     def _read_missing(self) -> None:
         """Reads what is to be seen and was not read yet; only while the dock is open."""
-        source = self._source
+        source, uses_icc = self._source, self.uses_icc
         if source is None:
             return
         for name, picture in self.pictures.items():
@@ -120,7 +123,7 @@ class AssociatedDock(QDockWidget):
             picture.is_asked = True
             self._tasks.append(
                 self._background.run(
-                    lambda name=name: fitted(to_image(source.read_associated(name)), _KEPT_SIZE),
+                    lambda name=name: _picture(source, name, uses_icc=uses_icc),
                     picture.show_image,
                     lambda error, picture=picture: picture.show_reason(str(error)),
                 )
@@ -174,6 +177,12 @@ class PictureView(QWidget):
         if self._picture.height() != height:
             self._picture.setFixedHeight(height)
         self._picture.setPixmap(pixmap)
+
+
+def _picture(source: SlideSource, name: str, *, uses_icc: bool) -> QImage:
+    """Reads a picture; for worker threads."""
+    pixels = displayed(source.info, source.read_associated(name), uses_icc=uses_icc)
+    return fitted(to_image(pixels), _KEPT_SIZE)
 
 
 def _place(name: str) -> int:

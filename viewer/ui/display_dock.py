@@ -55,6 +55,10 @@ class DisplayDock(QDockWidget):
             self.stain.addItem(stain.value, stain)
         self.icc = QCheckBox("Scanner colour &profile (ICC)", self)
         self.icc.setToolTip("Correct the colours with the profile that the scanner wrote")
+        self.profile_problem = QLabel(self)
+        self.profile_problem.setWordWrap(True)
+        self.profile_problem.setTextFormat(Qt.TextFormat.PlainText)
+        self.profile_problem.setProperty("notice", "warning")
         self.reset_button = QPushButton("&Reset", self)
         self.reset_button.setToolTip("Show the slide as it came")
         self._body = QWidget(self)
@@ -69,7 +73,9 @@ class DisplayDock(QDockWidget):
         self.reset_button.clicked.connect(self._reset)
         self.show_look(None, has_profile=False)
 
-    def show_look(self, look: DisplaySettings | None, *, has_profile: bool) -> None:
+    def show_look(
+        self, look: DisplaySettings | None, *, has_profile: bool, profile_problem: str = ""
+    ) -> None:
         """Shows the look of the active slide; None where there is no slide."""
         self._body.setEnabled(look is not None)
         self._look = look or DisplaySettings()
@@ -80,6 +86,9 @@ class DisplayDock(QDockWidget):
             self.stain.setCurrentIndex(list(Stain).index(self._look.stain))
         self.icc.setChecked(self._look.icc)
         self.icc.setVisible(has_profile)
+        self.icc.setEnabled(not profile_problem)
+        self.profile_problem.setText(profile_problem)
+        self.profile_problem.setVisible(bool(profile_problem))
 
     def _edit(self, **changes: object) -> None:
         self._look = replace(self._look, **changes)
@@ -99,7 +108,8 @@ class DisplayDock(QDockWidget):
         grid.addWidget(label, 3, 0)
         grid.addWidget(self.stain, 3, 1, 1, 3)
         grid.addWidget(self.icc, 4, 0, 1, 4)
-        grid.addWidget(self.reset_button, 5, 0, 1, 4, Qt.AlignmentFlag.AlignRight)
+        grid.addWidget(self.profile_problem, 5, 0, 1, 4)
+        grid.addWidget(self.reset_button, 6, 0, 1, 4, Qt.AlignmentFlag.AlignRight)
         layout = QVBoxLayout(self._body)
         layout.addLayout(grid)
         layout.addStretch()

@@ -379,7 +379,11 @@ class MainWindow(QMainWindow):
         source = pane.source
         look = pane.canvas.look
         has_profile = source is not None and source.info.icc_profile is not None
-        self.display.show_look(look if source is not None else None, has_profile=has_profile)
+        self.display.show_look(
+            look if source is not None else None,
+            has_profile=has_profile,
+            profile_problem=pane.profile_problem,
+        )
         self._view_commands.show_look(look)
 
     def update_situation(self) -> None:
@@ -394,7 +398,9 @@ class MainWindow(QMainWindow):
             slides_in_tray=len(self.tray.model.paths),
             has_project=self.projects.opened.is_open,
             slides_in_project=self.projects.slide_count,
-            has_icc_profile=source is not None and source.info.icc_profile is not None,
+            has_icc_profile=source is not None
+            and source.info.icc_profile is not None
+            and not pane.profile_problem,
             can_annotate=self.annotations.can_annotate,
             annotations_chosen=self.annotations.chosen_count,
             can_undo=self.annotations.can_undo,
@@ -415,6 +421,9 @@ class MainWindow(QMainWindow):
 
     def _apply_settings(self) -> None:
         settings = self.settings
+        self.associated.uses_icc = settings.use_icc
+        for model in (self.tray.model, self.projects.dock.model):
+            model.thumbnails.set_uses_icc(uses_icc=settings.use_icc)
         self._cache.limit_bytes = settings.cache_limit_bytes()
         self.commands.bind(merged_bindings(settings.shortcuts))
         self.commands["view.overview"].setChecked(settings.show_overview)

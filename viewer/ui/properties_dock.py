@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.geometry import Optics
+from viewer.tiles.color_profile import profile_problem
 from viewer.ui.widgets import KeyedTree
 
 if TYPE_CHECKING:
@@ -128,6 +129,10 @@ def _rows(source: SlideSource, optics: Optics, path: Path | None) -> Iterable[tu
     for note in info.notes:
         yield "Note", note
     profile = info.icc_profile
-    yield "Colour profile", "none" if profile is None else f"ICC, {len(profile)} bytes"
+    problem = profile_problem(profile)
+    yield (
+        "Color profile",
+        "none" if profile is None else f"ICC, {len(profile)} bytes" + (problem and f": {problem}"),
+    )
     yield "Pictures beside the slide", ", ".join(info.associated) or "none"
     yield from sorted(info.properties.items())

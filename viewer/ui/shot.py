@@ -21,11 +21,14 @@ from viewer.inference.running import run_model
 from viewer.overlays.heatmap import HeatmapStyle, attention_heatmap, class_heatmap
 from viewer.overlays.object_map import ObjectMap
 from viewer.tiles.cache import TileCache
+from viewer.tiles.color_profile import profile_problem
+from viewer.tiles.display import default_display
 from viewer.ui.overlays.expected_presenter import boxes_of, expected_picture
 from viewer.ui.slide_pane import opened_slide
 from viewer.ui.view_picture import write_picture
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from viewer.canvas.layer import Layer
@@ -54,6 +57,8 @@ class Shot:
         Of the picture.
     furniture
         Whether scale bar and overview map are painted.
+    uses_icc
+        Whether the slide's color profile is used, where it has one, or its pixels are as stored.
     model
         What it finds in the field is painted too.
     """
@@ -66,10 +71,22 @@ class Shot:
     mirrored: bool = False
     furniture: bool = False
     model: ModelBundle | None = None
+    uses_icc: bool = True
 
 
-def take_shot(path: Path, shot: Shot, out: Path, image: int | None = None) -> list[str]:
+def take_shot(
+    path: Path,
+    shot: Shot,
+    out: Path,
+    image: int | None = None,
+    on_note: Callable[[str], object] = lambda _: None,
+) -> list[str]:
     """Paints a field of a slide to a file once it is sharp; gives the tiles that failed.
+
+    Parameters
+    ----------
+    on_note
+        Takes a sentence on what of the display is not as asked, such as an unusable profile.
 
     Raises
     ------
@@ -83,12 +100,16 @@ def take_shot(path: Path, shot: Shot, out: Path, image: int | None = None) -> li
         canvas.resize(*shot.size_px)
         canvas.set_scale_bar_visible(shot.furniture)
         canvas.set_overview_visible(shot.furniture)
+        info = slide.source.info
+        canvas.set_look(default_display(info, uses_icc=shot.uses_icc))
         canvas.set_source(slide.source, slide.optics)
         canvas.show_any_view(_view(canvas, shot))
         if shot.model is not None:
             canvas.add_layer(*_overlay(path, shot.model, canvas))
         _wait_until_sharp(canvas)
         failures = list(canvas.loader.failures.values()) if canvas.loader else []
+        if shot.uses_icc and (problem := profile_problem(info.icc_profile)):
+            on_note(problem)
         picture = QImage(canvas.size(), QImage.Format.Format_RGB32)
         canvas.render(picture)
         while not canvas.is_finished:

@@ -21,8 +21,11 @@ from viewer.slides.calibration import remembered_mpp_um
 from viewer.slides.errors import SlideError
 from viewer.slides.known_slides import remember
 from viewer.slides.opener import open_slide
-from viewer.tiles.display import DisplaySettings
+from viewer.tiles.color_profile import profile_problem
+from viewer.tiles.display import default_display
+from viewer.tiles.kept_display import load_display
 from viewer.ui.background_runner import BackgroundRunner, Task
+from viewer.ui.display_keeper import DisplayKeeper
 from viewer.ui.image_bar import ImageBar
 from viewer.ui.message_page import MessagePage
 from viewer.ui.widgets import IconButton, NoticeBar
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from viewer.geometry import Optics, Point, View
     from viewer.slides.source import SlideInfo, SlideSource
     from viewer.tiles.cache import TileCache
+    from viewer.tiles.display import DisplaySettings
 
 _log = logging.getLogger(__name__)
 _PATIENCE_MS = 3000
@@ -50,6 +54,8 @@ class OpenedSlide:
 
     source: SlideSource
     optics: Optics
+    display: DisplaySettings | None = None
+    """How it was adjusted when it was last open."""
 
 
 def opened_slide(path: Path, image: int | None = None) -> OpenedSlide:
@@ -87,7 +93,7 @@ def recognized(source: SlideSource) -> OpenedSlide:
         remember(info.identity, source.path)
     except OSError as error:
         _log.warning("Where the slide lies cannot be remembered (%s)", error)
-    return OpenedSlide(source, optics)
+    return OpenedSlide(source, optics, load_display(info.identity))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +147,8 @@ class SlidePane(QFrame):
         self.path: Path | None = None
         self._opening_path: Path | None = None
         self._opening_image: int | None = None
+        self.profile_problem = ""
+        """Why the slide's color profile cannot be used, in a sentence, else empty."""
         self._is_recognized = False
         self._task: Task | None = None
         self._recognition: Task | None = None
@@ -148,12 +156,14 @@ class SlidePane(QFrame):
         self._patience = QTimer(self, singleShot=True, interval=_PATIENCE_MS)
         self._patience.timeout.connect(self._say_still_waiting)
         self.canvas = SlideCanvas(cache, self)
+        self._display_keeper = DisplayKeeper(self)
         self.page = MessagePage(self)
         self.notice = NoticeBar(self)
         self.scale_hint = NoticeBar(self)
         self.slide_notes = NoticeBar(self)
         """What of the slide is not shown, shown stretched, or doubtful."""
         self.image_bar = ImageBar(self)
+        self.color_hint = NoticeBar(self)
         self._header = _PaneHeader(self)
         self._stack = QStackedWidget(self)
         self._stack.addWidget(self.page)
@@ -163,6 +173,7 @@ class SlidePane(QFrame):
         for widget in (
             self._header,
             self.notice,
+            self.color_hint,
             self.scale_hint,
             self.slide_notes,
             self.image_bar,
@@ -201,7 +212,7 @@ class SlidePane(QFrame):
             self._stack.setCurrentWidget(self.page)
         self._patience.start()
         self._task = self._background.run(
-            lambda: open_slide(path, image), self._on_opened, self._on_failed, _close_late
+            lambda: _opened(path, image), self._on_opened, self._on_failed, _close_late
         )
 
     def close_slide(self) -> None:
@@ -221,6 +232,7 @@ class SlidePane(QFrame):
         """Ends threads and frees the slide, for good."""
         self._give_up_opening()
         self._forget_slide()
+        self._display_keeper.shut_down()
         self._background.close()
         self.canvas.clear()
 
@@ -249,6 +261,7 @@ class SlidePane(QFrame):
         canvas.view_changed.connect(self._on_view_changed)
         canvas.cursor_moved.connect(lambda at: self._change_status(cursor=at))
         canvas.tile_failed.connect(lambda sentence: self._change_status(tile_error=sentence))
+        canvas.look_changed.connect(self._on_look_changed)
         canvas.file_changed.connect(self._on_file_changed)
         canvas.stalled.connect(lambda seconds: self._change_status(stalled_s=seconds))
         canvas.sharp_changed.connect(lambda sharp: self._change_status(is_sharp=sharp))
@@ -288,7 +301,9 @@ class SlidePane(QFrame):
             self.open(self.path, image)
 
     def _forget_slide(self) -> None:
+        self._display_keeper.flush()
         self.path = None
+        self.color_hint.hide()
         self._is_recognized = False
         if self._recognition is not None:
             self._recognition.cancel()
@@ -310,8 +325,8 @@ class SlidePane(QFrame):
         self._set_status(PaneStatus())
         self._stack.setCurrentWidget(self.canvas)
         self.canvas.clear()
-        has_profile = source.info.icc_profile is not None
-        self.canvas.set_look(DisplaySettings(icc=self.uses_icc and has_profile))
+        self.profile_problem = profile_problem(source.info.icc_profile)
+        self.canvas.set_look(default_display(source.info, uses_icc=self.uses_icc))
         self.canvas.set_source(source, source.info.optics)
         self._header.set_name(path.name)
         self._recognition = self._background.run(
@@ -326,8 +341,13 @@ class SlidePane(QFrame):
         self.path = path
         if slide.optics != self.canvas.optics:
             self.canvas.set_optics(slide.optics)
+        if slide.display is not None:
+            can_use_icc = slide.display.icc and not self.profile_problem
+            self.canvas.set_look(replace(slide.display, icc=can_use_icc))
         if self._is_active:
             self.focus()
+        if self.profile_problem:
+            self.color_hint.tell(self.profile_problem, "warning")
         if slide.optics.mpp_um is None:
             self.scale_hint.tell(
                 "This slide does not tell its pixel size, so lengths are shown in pixels.",
@@ -342,6 +362,10 @@ class SlidePane(QFrame):
         self._recognition = None
         self.canvas.clear()
         self._on_failed(error)
+
+    def _on_look_changed(self, look: DisplaySettings) -> None:
+        if self.source is not None:
+            self._display_keeper.note(self.source.info, look, uses_icc=self.uses_icc)
 
     def _on_file_changed(self, sentence: str) -> None:
         self._opening_path = self.path
@@ -398,6 +422,13 @@ class _PaneHeader(QFrame):
     def set_name(self, name: str) -> None:
         self._name.setText(name)
         self._name.setToolTip(name)
+
+
+def _opened(path: Path, image: int | None) -> SlideSource:
+    """Opens a slide and makes its color profile ready, which can take long; for worker threads."""
+    source = open_slide(path, image)
+    profile_problem(source.info.icc_profile)
+    return source
 
 
 def _close_late(source: SlideSource) -> None:

@@ -64,7 +64,9 @@ class WindowStatusBar(QStatusBar):
         optics = canvas.optics if has_slide else Optics()
         self.magnification.show_zoom(canvas.view.downsample if has_slide else None, optics)
         self.rotation.setText(shown_turn(canvas.view) if has_slide else "")
-        self.display.setText(shown_look(canvas.look) if has_slide else "")
+        problem = pane.profile_problem if has_slide else ""
+        self.display.setText(shown_look(canvas.look, problem) if has_slide else "")
+        self.display.setToolTip(problem)
         self.show_status(pane.status if has_slide else PaneStatus(is_sharp=True), optics)
 
     def show_status(self, status: PaneStatus, optics: Optics) -> None:
@@ -98,11 +100,12 @@ def shown_turn(view: View) -> str:
     return " ".join(parts)
 
 
-def shown_look(look: DisplaySettings) -> str:
+def shown_look(look: DisplaySettings, profile_problem: str = "") -> str:
     """Whether the pixels are the file's own, corrected by its profile, or adjusted."""
-    name = "ICC" if look.icc else "raw"
-    adjusted = look != DisplaySettings(icc=look.icc)
-    return f"Display: {name}, adjusted" if adjusted else f"Display: {name}"
+    parts = ["raw, unusable ICC profile" if profile_problem else "ICC" if look.icc else "raw"]
+    if look != DisplaySettings(icc=look.icc):
+        parts.append("adjusted")
+    return f"Display: {', '.join(parts)}"
 
 
 def _label(name: str, parent: QWidget) -> QLabel:

@@ -11,6 +11,7 @@ from PySide6.QtGui import QPainter, QPixmap
 from viewer.slides.errors import SlideError, TileError
 from viewer.slides.opener import open_slide
 from viewer.slides.tray import thumbnail
+from viewer.tiles.display import displayed
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.images import fitted, to_image
 from viewer.ui.theme import icon
@@ -43,11 +44,18 @@ class Thumbnails(QObject):
         self._reasons: dict[Path, str] = {}
         self._wishes: OrderedDict[Path, Task] = OrderedDict()
         self._ratio = 1.0
+        self._uses_icc = True
         self._background = BackgroundRunner("thumbnails", _THREADS, self)
 
     def set_device_pixel_ratio(self, ratio: float) -> None:
         """Makes thumbnails as fine as the screen; call it before they are asked for."""
         self._ratio = ratio
+
+    def set_uses_icc(self, *, uses_icc: bool) -> None:
+        """Shows slides by their color profiles, as panes do, or as they are stored."""
+        if uses_icc != self._uses_icc:
+            self._uses_icc = uses_icc
+            self._pictures.clear()
 
     def reason(self, path: Path) -> str:
         """Why the slide has no thumbnail; empty while none is known."""
@@ -90,9 +98,9 @@ class Thumbnails(QObject):
         while len(self._wishes) >= _MOST_WAITING:
             _, task = self._wishes.popitem(last=False)
             task.cancel()
-        size = self._size * self._ratio
+        size, uses_icc = self._size * self._ratio, self._uses_icc
         self._wishes[path] = self._background.run(
-            lambda: _thumbnail(path, size),
+            lambda: _thumbnail(path, size, uses_icc=uses_icc),
             lambda image: self._on_made(path, image),
             lambda error: self._on_failed(path, error),
         )
@@ -113,10 +121,11 @@ class Thumbnails(QObject):
         self.changed.emit(path)
 
 
-def _thumbnail(path: Path, size: QSize) -> QImage:
+def _thumbnail(path: Path, size: QSize, *, uses_icc: bool) -> QImage:
     """The whole slide, fitted to `size`; raises SlideError and is for worker threads."""
     source = open_slide(path)
     try:
-        return fitted(to_image(thumbnail(source, max(size.width(), size.height()))), size)
+        pixels = thumbnail(source, max(size.width(), size.height()))
+        return fitted(to_image(displayed(source.info, pixels, uses_icc=uses_icc)), size)
     finally:
         source.close()

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QListView, QListWidget, QListWidgetItem, QWidget
 
 from viewer.slides import open_slide
 from viewer.slides.region import read_region
+from viewer.tiles.display import displayed
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.images import to_image
 
@@ -98,9 +99,14 @@ class Gallery(QListWidget):
 def _picture(source: SlideSource | None, field: GalleryField) -> QImage:
     if field.slide is not None:
         with closing(open_slide(field.slide)) as other:
-            return to_image(read_region(other, field.box, _SIDE_PX, _SIDE_PX)).copy()
+            return _field_picture(other, field)
     assert source is not None
-    return to_image(read_region(source, field.box, _SIDE_PX, _SIDE_PX)).copy()
+    return _field_picture(source, field)
+
+
+def _field_picture(source: SlideSource, field: GalleryField) -> QImage:
+    pixels = read_region(source, field.box, _SIDE_PX, _SIDE_PX)
+    return to_image(displayed(source.info, pixels)).copy()
 
 
 def travel_to(canvas: SlideCanvas, box: Box) -> None:

@@ -1,0 +1,88 @@
+"""How each slide was adjusted, kept from one opening to the next."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from viewer.folders import data_folder
+from viewer.slides.slide_key import file_name_of
+from viewer.tiles.display import (
+    BRIGHTNESS_RANGE,
+    CONTRAST_RANGE,
+    GAMMA_RANGE,
+    DisplaySettings,
+    Stain,
+)
+from viewer.whole_file import whole_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_log = logging.getLogger(__name__)
+
+
+class _Kept(msgspec.Struct):
+    """The members of `DisplaySettings`; the stain by the name that code gives it."""
+
+    brightness: float = 0.0
+    contrast: float = 1.0
+    gamma: float = 1.0
+    stain: str = Stain.NONE.name
+    icc: bool = False
+
+
+def load_display(identity: str) -> DisplaySettings | None:
+    """Return how a slide was adjusted; None where it was not, or that cannot be read.
+
+    A file that cannot be understood is kept aside with the suffix ".bad".
+    """
+    path = _path(identity)
+    try:
+        kept = msgspec.json.decode(path.read_bytes(), type=_Kept)
+        return DisplaySettings(
+            _within(kept.brightness, BRIGHTNESS_RANGE),
+            _within(kept.contrast, CONTRAST_RANGE),
+            _within(kept.gamma, GAMMA_RANGE),
+            Stain[kept.stain],
+            kept.icc,
+        )
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        _log.warning("How a slide was adjusted cannot be read (%s)", error)
+        return None
+    except (msgspec.MsgspecError, ValueError, KeyError) as error:
+        _log.warning("%s is damaged and kept aside (%s)", path, error)
+        path.replace(path.with_suffix(".bad"))
+        return None
+
+
+def save_display(identity: str, display: DisplaySettings, default: DisplaySettings) -> None:
+    """Keep how a slide is adjusted; nothing is kept where it is shown as it opens by itself.
+
+    Raises
+    ------
+    OSError
+        It cannot be written.
+    """
+    path = _path(identity)
+    if display == default:
+        path.unlink(missing_ok=True)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as part:
+        part.write_bytes(msgspec.json.encode(asdict(display) | {"stain": display.stain.name}))
+
+
+def _within(value: float, limits: tuple[float, float]) -> float:
+    if not limits[0] <= value <= limits[1]:
+        raise ValueError(f"{value} is not from {limits[0]} to {limits[1]}")
+    return value
+
+
+def _path(identity: str) -> Path:
+    return data_folder() / "display" / f"{file_name_of(identity)}.json"
