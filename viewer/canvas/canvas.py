@@ -17,7 +17,8 @@ from viewer.canvas.navigator import Navigator
 from viewer.canvas.overview import Overview
 from viewer.canvas.qt_guard import failures, guarded
 from viewer.canvas.scale_bar import ScaleBar
-from viewer.canvas.tile_layer import SURROUND, TileLayer
+from viewer.canvas.stored_pixels import StoredPixels, square_of
+from viewer.canvas.tile_layer import TileLayer
 from viewer.canvas.tile_picture import tile_picture
 from viewer.geometry import Box, Optics, Point, Size, View
 from viewer.tiles.display import DisplaySettings, DisplayTransform
@@ -87,6 +88,7 @@ class SlideCanvas(InputWidget):
         self._navigator = Navigator(time.monotonic)
         self._gestures = Gestures(self, self._navigator)
         self._tile_layer = TileLayer()
+        self._stored_pixels: StoredPixels | None = None
         self._scale_bar = ScaleBar()
         self._overview = Overview()
         self._layers: list[tuple[LayerOrder, Layer]] = []
@@ -161,6 +163,9 @@ class SlideCanvas(InputWidget):
         self._is_zooming = False
         loader, source = self._loader, self._source
         self._loader = self._source = None
+        if self._stored_pixels is not None:
+            self._stored_pixels.close()
+            self._stored_pixels = None
         self._tile_layer.set_loader(None)
         self._overview.set_loader(None)
         self._arrivals.clear()
@@ -372,14 +377,17 @@ class SlideCanvas(InputWidget):
         if shape is not self.cursor().shape():
             self.setCursor(shape)
 
-    def picture_around(self, at: Point, side_px: int) -> QImage:
-        """The slide alone as it is on the screen, a square of logical pixels about a position."""
-        picture = QImage(side_px, side_px, QImage.Format.Format_RGB888)
-        picture.fill(SURROUND)
-        with QPainter(picture) as painter:
-            painter.translate(side_px / 2 - at.x, side_px / 2 - at.y)
-            self._tile_layer.paint(painter, self._scene)
-        return picture
+    def picture_around(self, at: Point, side_px: int) -> QImage | None:
+        """The slide alone at the screen's zoom, a square of logical pixels about a position.
+
+        Its pixels are those of the slide, whatever the display does to them; None while they are
+        being read.
+        """
+        if self._source is None or self._look.is_plain:
+            return square_of(self._tile_layer, self._scene, at, side_px)
+        if self._stored_pixels is None:
+            self._stored_pixels = StoredPixels(self._source)
+        return self._stored_pixels.square(self._scene, at, side_px)
 
     def set_scale_bar_visible(self, visible: bool) -> None:
         self._set_layer_visible(self._scale_bar, visible)

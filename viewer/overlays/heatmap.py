@@ -199,7 +199,7 @@ def _table(name: str) -> Rgba:
     return np.round(Colormap(name).lut(256) * 255).astype(np.uint8)
 
 
-def gradient(name: str, steps: int = 11, low: float = 0.0) -> list[str]:
+def gradient(name: str, steps: int, low: float = 0.0) -> list[str]:
     """Colours of a map from a share `low` of it to its high end, "#rrggbb"."""
     places = np.linspace(255 * low, 255, steps).round().astype(int)
     return [f"#{r:02x}{g:02x}{b:02x}" for r, g, b, _ in _table(name)[places].tolist()]

@@ -60,7 +60,7 @@ def color_profile(profile: bytes) -> ColorProfile | ColorProfileError:
     try:
         return ColorProfile(profile)
     except ColorProfileError as error:
-        _log.warning("%s", error)
+        _log.info("%s", error)  # it is said in the window
         return error
 
 

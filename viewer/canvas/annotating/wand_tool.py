@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from viewer.canvas.annotating.edit_context import EditContext
     from viewer.geometry import Point
 
-    Look = Callable[[Point, int], QImage]
+    Look = Callable[[Point, int], QImage | None]
 
 _SIDE_PX = 149
 """Of the square on the screen in which it looks; odd, so that the hand is on a pixel."""
@@ -34,12 +34,15 @@ _STEP_PX = 3.0
 
 
 class WandTool(RegionTool):
-    """Sees what is on the screen, so it takes nuclei near and whole tissues from afar.
+    """Sees the slide at the screen's zoom, so it takes nuclei near and whole tissues from afar.
+
+    Brightness, stains and color profile change nothing of what it takes.
 
     Parameters
     ----------
     look
-        Gives the slide on the screen about a position, (side, side) logical pixels.
+        Gives the slide's own pixels about a position on the screen, (side, side) logical pixels;
+        None while they are being read.
     """
 
     name = "wand"
@@ -54,10 +57,11 @@ class WandTool(RegionTool):
         away = np.hypot(now.screen.x - last.screen.x, now.screen.y - last.screen.y)
         if last is not now and away < _STEP_PX:
             return None
+        picture = self._look(now.screen, _SIDE_PX)
+        if picture is None:
+            return None
         try:
-            region = wand_region(
-                _pixels(self._look(now.screen, _SIDE_PX)), self.desk.options.wand_sensitivity
-            )
+            region = wand_region(_pixels(picture), self.desk.options.wand_sensitivity)
         except EmptyShapeError:
             return None
         # From the picture to the slide: its middle is the hand.

@@ -6,8 +6,8 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent, QPixmap
+from PySide6.QtCore import QRect, QSignalBlocker, Qt, Signal
+from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QPixmap
 from PySide6.QtWidgets import (
     QCheckBox,
     QFormLayout,
@@ -268,21 +268,22 @@ class Legend(QWidget):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self._colours: list[str] = []
+        self._ramp = QImage()
         self.setFixedHeight(30)
 
     def show_map(self, name: str) -> None:
-        self._colours = gradient(name)
+        """Shows all colors of the map that a heatmap is painted with, and no others."""
+        colours = gradient(name, 256)
+        self._ramp = QImage(len(colours), 1, QImage.Format.Format_RGB32)
+        for index, colour in enumerate(colours):
+            self._ramp.setPixelColor(index, 0, QColor(colour))
         self.update()
 
     @guarded()
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setOpacity(1.0 if self.isEnabled() else 0.3)
-        ramp = QLinearGradient(0, 0, self.width(), 0)
-        for index, colour in enumerate(self._colours):
-            ramp.setColorAt(index / max(1, len(self._colours) - 1), QColor(colour))
-        painter.fillRect(0, 0, self.width(), 12, ramp)
+        painter.drawImage(QRect(0, 0, self.width(), 12), self._ramp)
         painter.setPen(self.palette().windowText().color())
         box = self.rect().adjusted(0, 14, 0, 0)
         aligned = (

@@ -13,7 +13,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import ImageCms
 
-from viewer.tiles.display import DisplaySettings, DisplayTransform, Stain
+from viewer.geometry import Optics
+from viewer.slides import SlideInfo
+from viewer.tiles.color_profile import profile_problem
+from viewer.tiles.display import DisplaySettings, DisplayTransform, Stain, default_display
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +46,14 @@ def stained(*amounts: tuple[float, NDArray[np.float64]]) -> RgbImage:
 
 def adobe_rgb() -> bytes:
     return imagecodecs.cms_profile("adobergb")
+
+
+def profile_for(space: str) -> bytes:
+    if space == "Lab":
+        return ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    profile = bytearray(adobe_rgb())
+    profile[16:20] = {"gray": b"GRAY", "CMYK": b"CMYK"}[space]
+    return bytes(profile)
 
 
 def srgb() -> bytes:
@@ -128,6 +139,22 @@ def test_stains_of_real_tissue_make_up_its_optical_density(tissue: RgbImage) -> 
     assert np.mean(np.abs(both - density(tissue))) < 0.1 * np.mean(density(tissue))
 
 
+@pytest.mark.parametrize("stain", [each for each in Stain if each is not Stain.NONE])
+def test_no_amount_of_a_stain_is_cut_off(stain: Stain) -> None:
+    """The darkest colors that a pixel can have are shown as dark as they are."""
+    stain_set = {Stain.DAB: (HAEMATOXYLIN, DAB), Stain.HAEMATOXYLIN_WITH_DAB: (HAEMATOXYLIN, DAB)}
+    first, second = (v / np.linalg.norm(v) for v in stain_set.get(stain, (HAEMATOXYLIN, EOSIN)))
+    across = np.cross(first, second)
+    vectors = np.stack([first, second, across / np.linalg.norm(across)])
+    index = 0 if stain in (Stain.HAEMATOXYLIN, Stain.HAEMATOXYLIN_WITH_DAB) else 1
+    dark = np.array([[[1, 1, 1], [1, 1, 255], [255, 1, 1], [1, 255, 1], [9, 2, 40]]], np.uint8)
+    amounts = (-np.log10(dark[0] / 255.0) @ np.linalg.inv(vectors))[:, index]
+    expected = 255 * 10.0 ** -np.outer(np.maximum(amounts, 0), vectors[index])
+    shown = DisplayTransform(DisplaySettings(stain=stain)).apply(dark)[0]
+    np.testing.assert_allclose(shown, expected, atol=1.01)
+    assert amounts.max() > 3  # where version 0.1 cut off
+
+
 def test_levels_of_a_stain_equal_levels_after_it(tissue: RgbImage) -> None:
     levels = {"brightness": 0.1, "contrast": 1.4, "gamma": 0.8}
     at_once = DisplayTransform(DisplaySettings(stain=Stain.EOSIN, **levels)).apply(tissue)
@@ -171,17 +198,29 @@ def test_broken_profile_is_told_in_one_sentence(
     length: int, tissue: RgbImage, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken = b"?" * 10 + adobe_rgb()[10:length] if length else b"no profile"
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO):
         transform = DisplayTransform(DisplaySettings(icc=True), broken)
     assert transform.icc_error is not None
-    assert transform.icc_error.endswith("its colours are shown as they are stored.")
+    assert transform.icc_error.endswith("its colors are shown as stored.")
     assert transform.icc_error in caplog.text
     assert transform.apply(tissue) is tissue
 
 
-def test_profile_of_another_colour_space_is_refused() -> None:
-    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
-    assert DisplayTransform(DisplaySettings(icc=True), lab).icc_error is not None
+@pytest.mark.parametrize("space", ["gray", "CMYK", "Lab"])
+def test_profile_of_another_color_space_is_refused_and_not_said_to_be_used(space: str) -> None:
+    profile = profile_for(space)
+    problem = profile_problem(profile)
+    assert f"it is for {space}, and the slide's pixels are RGB" in problem
+    assert DisplayTransform(DisplaySettings(icc=True), profile).icc_error == problem
+    info = SlideInfo("test", "test", Optics(), icc_profile=profile)
+    assert not default_display(info).icc
+
+
+def test_a_slide_opens_by_its_profile_if_it_can_be_used() -> None:
+    info = SlideInfo("test", "test", Optics(), icc_profile=adobe_rgb())
+    assert default_display(info).icc
+    assert not default_display(info, uses_icc=False).icc
+    assert not default_display(SlideInfo("test", "test", Optics())).icc
 
 
 def test_many_threads_see_the_same_colours(tissue: RgbImage) -> None:
