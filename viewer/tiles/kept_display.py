@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
 from viewer.slides.slide_key import file_name_of
 from viewer.tiles.display import (
@@ -17,7 +18,6 @@ from viewer.tiles.display import (
     DisplaySettings,
     Stain,
 )
-from viewer.whole_file import whole_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,8 +74,8 @@ def save_display(identity: str, display: DisplaySettings, default: DisplaySettin
         path.unlink(missing_ok=True)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as part:
-        part.write_bytes(msgspec.json.encode(asdict(display) | {"stain": display.stain.name}))
+    kept = asdict(display) | {"stain": display.stain.name}
+    atomic_write_bytes(path, msgspec.json.encode(kept))
 
 
 def _within(value: float, limits: tuple[float, float]) -> float:

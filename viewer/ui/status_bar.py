@@ -65,7 +65,8 @@ class WindowStatusBar(QStatusBar):
         self.magnification.show_zoom(canvas.view.downsample if has_slide else None, optics)
         self.rotation.setText(shown_turn(canvas.view) if has_slide else "")
         problem = pane.profile_problem if has_slide else ""
-        self.display.setText(shown_look(canvas.look, problem) if has_slide else "")
+        shown = pane.source.info.display_range if pane.source is not None else None
+        self.display.setText(shown_look(canvas.look, problem, shown) if has_slide else "")
         self.display.setToolTip(problem)
         self.show_status(pane.status if has_slide else PaneStatus(is_sharp=True), optics)
 
@@ -100,9 +101,19 @@ def shown_turn(view: View) -> str:
     return " ".join(parts)
 
 
-def shown_look(look: DisplaySettings, profile_problem: str = "") -> str:
-    """Whether the pixels are the file's own, corrected by its profile, or adjusted."""
-    parts = ["raw, unusable ICC profile" if profile_problem else "ICC" if look.icc else "raw"]
+def shown_look(
+    look: DisplaySettings,
+    profile_problem: str = "",
+    display_range: tuple[float, float] | None = None,
+) -> str:
+    """Whether the pixels are the file's own, stretched, corrected by its profile, or adjusted."""
+    parts = ["ICC"] if look.icc else []
+    if display_range is not None:
+        parts.append("stretched {:,.6g} to {:,.6g}".format(*display_range))
+    if profile_problem:
+        parts.append("unusable ICC profile")
+    if not look.icc and display_range is None:
+        parts.insert(0, "raw")
     if look != DisplaySettings(icc=look.icc):
         parts.append("adjusted")
     return f"Display: {', '.join(parts)}"

@@ -226,3 +226,13 @@ def test_the_legend_has_the_colors_of_the_map_and_no_others(qtbot: QtBot) -> Non
         known = np.round(np.array(Colormap(name).lut(256))[:, :3] * 255).astype(int)
         assert shown == [tuple(color) for color in known.tolist()]
     assert known[0].tolist() == [0, 0, 4]  # as matplotlib has it
+
+
+def test_a_stretched_image_is_not_called_raw(
+    tmp_path: Path, window: MainWindow, qtbot: QtBot
+) -> None:
+    path = tmp_path / "12 bit.tif"
+    ramp = np.tile(np.arange(512, dtype=np.uint16) * 8, (512, 1))
+    tifffile.imwrite(path, ramp, tile=(256, 256))
+    show_slide(window, path, qtbot)
+    assert window.status.display.text() == "Display: stretched 0 to 4,088"
