@@ -174,3 +174,39 @@ def test_the_study_goes_on(
     window.projects.opened.add([former / "study" / "1.png"])
     qtbot.waitUntil(lambda: "0 slides were added" in window.status.currentMessage(), timeout=10_000)
     assert window.projects.slide_count == 2
+
+
+def test_kept_results_are_listed_as_made_by_an_earlier_version(former: Path, moved: Path) -> None:
+    told = coverslip("models", "results", moved, "--json", folder=former)
+    assert told.returncode == 0, told.stderr
+    (kept,) = json.loads(told.stdout)
+    assert kept["model"] == "Nuclei 2"
+    assert kept["tiles"] == 4
+    assert kept["made_by"] == "an earlier version"
+    want = json.loads((former / "want" / "results.json").read_text())
+    assert kept["objects"] >= want["nuclei"] > 0
+    plain = coverslip("models", "results", moved, folder=former)
+    assert "Nuclei 2: 4 tiles" in plain.stdout
+    assert "made by an earlier version: run the model again." in plain.stdout
+
+
+def test_earlier_results_are_said_in_the_window(
+    former: Path, moved: Path, make_window: Callable[..., MainWindow], qtbot: QtBot
+) -> None:
+    window = make_window()
+    show_slide(window, moved, qtbot)
+    window.overlays.dock.show()
+    label = window.overlays.dock.earlier
+    qtbot.waitUntil(label.isVisible, timeout=10_000)
+    assert label.text().startswith("Not shown: Nuclei 2: 4 tiles, ")
+    assert "made by an earlier version" in label.text()
+
+
+def test_kept_results_are_never_shown_as_current(former: Path, moved: Path) -> None:
+    """What 0.1 kept says nothing of the normalization and steps that made it: it is made anew."""
+    region = ",".join(
+        map(str, json.loads((former / "want" / "results.json").read_text())["region"])
+    )
+    told = coverslip("run", "nuclei", moved, "--region", region, "--json", folder=former)
+    assert told.returncode == 0, told.stderr
+    assert json.loads(told.stdout)["device"] != "kept results"

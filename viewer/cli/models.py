@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from viewer.inference.engine import Progress
     from viewer.inference.running import ModelRun
     from viewer.overlays.area import Area
+    from viewer.overlays.earlier_results import EarlierResults
+    from viewer.slides import SlideSource
 
 models_app = typer.Typer(help="Models that find things on slides.", no_args_is_help=True)
 
@@ -106,6 +108,51 @@ def fetch(
     except BundleError as error:
         fail(str(error))
     print_record(_record(bundle), json=json)
+
+
+@models_app.command("results")
+def list_results(
+    slide: Annotated[Path, typer.Argument(help="The slide.")], json: _Json = False
+) -> None:
+    """List what earlier versions of Coverslip found on a slide; it is not used any more."""
+    from viewer.slides import SlideError, open_slide
+
+    try:
+        source = open_slide(slide)
+        try:
+            found = _earlier(source)
+        finally:
+            source.close()
+    except SlideError as error:
+        fail(str(error))
+    if json:
+        print_json(
+            [
+                {
+                    "model": each.model,
+                    "mpp_um": each.mpp_um,
+                    "tiles": each.tiles,
+                    "objects": each.objects,
+                    "made_by": "an earlier version",
+                    "file": str(each.path),
+                }
+                for each in found
+            ]
+        )
+        return
+    for each in found:
+        typer.echo(f"{each.sentence}: run the model again.")
+    if not found:
+        typer.echo("Earlier versions kept no results of this slide.")
+
+
+def _earlier(source: SlideSource) -> list[EarlierResults]:
+    from viewer.inference.bundle import STEPS_VERSION
+    from viewer.overlays.earlier_results import earlier_results
+
+    naming = source.info.naming
+    names = () if naming is None else naming.former_names
+    return earlier_results(source.info.identity, names, STEPS_VERSION)
 
 
 def run_model(

@@ -11,8 +11,15 @@ import msgspec
 from msgspec import Meta
 
 from viewer.errors import CoverslipError
+from viewer.slides.tissue import TISSUE_VERSION
 
 MODEL_FILE = "model.json"
+STEPS_VERSION = 1
+"""Of all that the program does between a slide's pixels and a model's results. Raised with every
+change of it that changes numbers: what was kept before is then no longer shown as current."""
+
+_WORDS = ("licence", "citation", "about", "origins", "schema_version", "weights")
+"""What model.json says without deciding any number; the weights are told by their checksum."""
 
 Colour = Annotated[str, Meta(pattern="^#[0-9a-fA-F]{6}$")]
 Positive = Annotated[float, Meta(gt=0)]
@@ -127,6 +134,10 @@ class ModelBundle(msgspec.Struct, frozen=True):
         return self.description.task
 
     @property
+    def version(self) -> str:
+        return self.description.version
+
+    @property
     def about(self) -> str:
         return self.description.about
 
@@ -140,10 +151,20 @@ class ModelBundle(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """Tells results of different models, versions and weights apart."""
+        """Tells results apart that differ in anything that decides their numbers.
+
+        That is the whole of model.json but for its words, and the version of the program's own
+        steps: how it reads, lays patches, cuts objects and tells tissue.
+        """
         about = self.description
-        settings = "".join(f" {name}={value}" for name, value in sorted(about.settings.items()))
-        return f"{about.name} {about.version} {about.sha256}{settings}"
+        card = msgspec.to_builtins(about)
+        for words in _WORDS:
+            del card[words]
+        card["classes"] = [each.name for each in about.classes]
+        card["sha256"] = about.sha256.lower()
+        told = msgspec.json.encode([STEPS_VERSION, TISSUE_VERSION, card], order="sorted")
+        digest = hashlib.blake2b(told, digest_size=12).hexdigest()
+        return f"{about.name} {about.version} {digest}"
 
     @property
     def colours(self) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Protocol
 
 from viewer.inference.block_queue import BlockQueue
+from viewer.inference.bundle import STEPS_VERSION
 from viewer.inference.messages import (
     Compute,
     Done,
@@ -124,7 +125,7 @@ class Engine:
         self._start = Start(
             str(slide), str(bundle.folder), mpp_um, device, max(1, (os.cpu_count() or 2) - 1)
         )
-        self._about = StoreAbout(str(slide), identity, bundle.key, mpp_um, grid)
+        self._about = StoreAbout(str(slide), identity, bundle.key, mpp_um, grid, STEPS_VERSION)
         self._task: Task = bundle.description.task
         self._listener = listener
         self._changed = threading.Condition()

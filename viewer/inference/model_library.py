@@ -51,12 +51,23 @@ def all_models() -> list[ModelBundle]:
                     here.append(load_bundle(folder))
                 except BundleError as error:
                     _log.warning("A model is passed over: %s", error)
+        here.sort(key=lambda bundle: version_order(bundle.description.version), reverse=True)
+        here.sort(key=lambda bundle: bundle.description.name.casefold())
         found += sorted(here, key=lambda bundle: bundle.description.task != "instances")
     return found
 
 
+def version_order(version: str) -> tuple[tuple[int, int, str], ...]:
+    """Return what versions sort by, the newest last: 2 before 10, 2.0rc1 before 2.0."""
+    parts = re.findall(r"\d+|[a-z]+", version.casefold())
+    words = [(1, int(part), "") if part.isdecimal() else (0, 0, part) for part in parts]
+    return (*words, (1, -1, ""))
+
+
 def find_model(name: str) -> ModelBundle:
-    """A model by its name (of the folder or in full) or by the path of its folder.
+    """Find a model by its name (of the folder or in full) or by the path of its folder.
+
+    Of several versions of one name it is the newest, unless the name is that of a folder.
 
     Raises
     ------
@@ -64,8 +75,12 @@ def find_model(name: str) -> ModelBundle:
         There is none.
     """
     models = all_models()
+    wanted = name.casefold()
+    named = [each for each in models if each.description.name.casefold() == wanted]
+    if named:
+        return max(named, key=lambda each: version_order(each.description.version))
     for bundle in models:
-        if name.casefold() in (bundle.description.name.casefold(), bundle.folder.name.casefold()):
+        if bundle.folder.name.casefold() == wanted:
             return bundle
     if Path(name).is_dir():
         return load_bundle(Path(name))

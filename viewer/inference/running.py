@@ -7,6 +7,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from viewer.errors import CoverslipError
 from viewer.geometry import Box
 from viewer.inference.engine import Engine, Progress
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from viewer.inference.bundle import ModelBundle
@@ -78,9 +79,14 @@ class ModelRun:
         return found.taken(holds(self.area, found.centroids[:, 0], found.centroids[:, 1]))
 
     def cell_values(self, bundle: ModelBundle) -> tuple[NDArray[np.float32], list[str]]:
-        """(rows, columns, d) of models that tell of cells, and a name for each of the d."""
+        """(rows, columns, d) of models that tell of cells, and a name for each of the d.
+
+        NaN beyond what was asked for: earlier runs may have found more of the slide.
+        """
         assert isinstance(self.found, PatchFeatureMap)
-        return cell_values(self.found, bundle.task, bundle.colours, self.judged)
+        values, names = cell_values(self.found, bundle.task, bundle.colours, self.judged)
+        asked = self.found.cells_in(self.area)
+        return np.where(asked[..., np.newaxis], values, np.float32(np.nan)), names
 
 
 def run_model(

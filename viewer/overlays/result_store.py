@@ -71,6 +71,8 @@ class StoreAbout(msgspec.Struct, frozen=True):
         `ModelBundle.key`.
     mpp_um
         Micrometres per level-0 pixel.
+    steps_version
+        Of the program's steps that made them; 0 in version 0.1.
     """
 
     slide: str
@@ -78,6 +80,7 @@ class StoreAbout(msgspec.Struct, frozen=True):
     model: str
     mpp_um: float
     grid: BlockGrid
+    steps_version: int = 0
 
 
 class ResultStore:

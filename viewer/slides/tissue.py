@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from viewer.geometry import Box
     from viewer.slides.source import Level, RgbImage, SlideSource
 
+TISSUE_VERSION = 1
+"""Raised when other parts of a slide count as tissue: models leave out the rest."""
+
 _LEAST_SIDE_PX = 700
 """Of the level that is looked at, in its longer side; where the slide has as much."""
 _MOST_CELLS = 256

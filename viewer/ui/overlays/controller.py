@@ -10,13 +10,15 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QFileDialog
 
 from viewer.geometry import Size
-from viewer.inference.bundle import BundleError, ModelBundle
+from viewer.inference.bundle import STEPS_VERSION, BundleError, ModelBundle
 from viewer.inference.model_library import add_model, all_models
 from viewer.inference.slide_inference import engine_model
 from viewer.overlays.clicked_regions import regions_path
+from viewer.overlays.earlier_results import earlier_results
 from viewer.overlays.files.result_file import ResultFile, ResultFileError
 from viewer.overlays.files.result_files import RESULT_SUFFIXES, read_result_file
 from viewer.overlays.result_store import clear_results
+from viewer.slides.identity import former_names_of
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.overlays.click_segmenting import ClickSegmenting
 from viewer.ui.overlays.elsewhere_search import ElsewhereSearch
@@ -28,6 +30,8 @@ from viewer.ui.overlays.overlays_dock import OverlaysDock, shown_progress
 
 if TYPE_CHECKING:
     from viewer.geometry import Point
+    from viewer.overlays.earlier_results import EarlierResults
+    from viewer.slides.source import SlideSource
     from viewer.ui.main_window import MainWindow
     from viewer.ui.overlays.overlay import OverlaySource
     from viewer.ui.slide_pane import SlidePane
@@ -37,6 +41,9 @@ _log = logging.getLogger(__name__)
 _FIGURES_MS = 100
 """A slide that is opened again brings thousands of blocks at once; counting anew for each of them
 would hold up the window."""
+
+_SAME_SCALE = 1e-6
+"""A pixel size that differs by a smaller share is the same."""
 
 Overlays = dict[str, Overlay]
 """By the key of where they come from."""
@@ -209,10 +216,46 @@ class OverlaysController(QObject):
         self._forget_files(pane)
         self._clicks.forget(pane)
         self._show_pointed_out(pane)
+        if pane is self._window.panes.active:
+            self._show_earlier()
         if pane.source is not None and not self._why_not(pane):
             for bundle in bundles:
                 self._begin(pane, bundle)
         self._show_active()
+
+    def _on_view_changed(self, pane: SlidePane, cause: str) -> None:
+        """A new pixel size ends what was made with the former: sizes and places would be wrong."""
+        if cause != "optics":
+            return
+        mpp_um = pane.canvas.optics.mean_mpp_um
+        ended = [
+            run
+            for run in self._runs.get(pane, {}).values()
+            if mpp_um is None or abs(run.mpp_um / mpp_um - 1) > _SAME_SCALE
+        ]
+        for run in ended:
+            self._end(pane, run.origin.key)
+        if ended:
+            names = " and ".join(run.origin.name for run in ended)
+            self._window.say(f"The pixel size changed: {names} ended. Turn it on again.")
+        self._show_active()
+
+    def _show_earlier(self) -> None:
+        """Says what earlier versions kept of the slide in the active pane."""
+        source = self._window.panes.active.source
+        if source is None:
+            self.dock.show_earlier(())
+            return
+        identity = source.info.identity
+        names = former_names_of(identity)
+        self._background.run(
+            lambda: earlier_results(identity, names, STEPS_VERSION),
+            lambda found: self._on_earlier(source, found),
+        )
+
+    def _on_earlier(self, source: SlideSource, found: list[EarlierResults]) -> None:
+        if self._window.panes.active.source is source:
+            self.dock.show_earlier([each.sentence for each in found])
 
     def _on_panes_changed(self) -> None:
         for pane in [pane for pane in self._runs if pane not in self._window.panes.panes]:
@@ -335,6 +378,7 @@ class OverlaysController(QObject):
 
     def _watch(self, pane: SlidePane) -> None:
         pane.slide_changed.connect(self._on_slide_changed)
+        pane.canvas.view_changed.connect(lambda _, cause: self._on_view_changed(pane, cause))
         pane.canvas.cursor_moved.connect(lambda point: self._tell_value(pane, point))
 
     def _connect(self) -> None:
@@ -349,6 +393,7 @@ class OverlaysController(QObject):
         dock.add_requested.connect(self._ask_model)
         window.panes.active_changed.connect(lambda _: self._show_active())
         window.panes.panes_changed.connect(self._on_panes_changed)
+        window.panes.active_changed.connect(lambda _: self._show_earlier())
         for pane in window.panes.panes:
             self._watch(pane)
         window.panes.pane_added.connect(self._watch)

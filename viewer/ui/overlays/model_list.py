@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, QWidget
 
+from viewer.inference.bundle import ModelBundle
 from viewer.ui.widgets import KeyKeeper
 
 if TYPE_CHECKING:
@@ -44,11 +46,16 @@ class ModelList(QListWidget):
         on = {origin.key for origin in self.models() if self._is_on(origin)}
         with QSignalBlocker(self):
             self.clear()
+            counts = Counter(origin.name for origin in models)
             for origin in models:
-                item = QListWidgetItem(origin.name, self)
+                version = origin.version if isinstance(origin, ModelBundle) else ""
+                is_one_of_several = bool(version) and counts[origin.name] > 1
+                text = f"{origin.name} {version}" if is_one_of_several else origin.name
+                item = QListWidgetItem(text, self)
                 item.setData(Qt.ItemDataRole.UserRole, origin)
                 item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
-                item.setToolTip(f"{origin.about}\n{origin.place}")
+                told = [f"Version {version}"] if version else []
+                item.setToolTip("\n".join([*told, origin.about, str(origin.place)]))
                 item.setCheckState(_state(origin.key in on))
                 if origin.key == wanted or self.currentItem() is None:
                     self.setCurrentItem(item)

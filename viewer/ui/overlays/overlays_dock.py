@@ -24,6 +24,8 @@ from viewer.ui.overlays.settings_pages import HeatmapPage, ObjectsPage, QueryPag
 from viewer.ui.recording.scrub_bar import shown_time
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from viewer.inference.engine import Progress
 
 NOT_FOR_DIAGNOSIS = "For research use, not for diagnosis."
@@ -44,6 +46,11 @@ class OverlaysDock(QDockWidget):
         super().__init__("Overlays", parent)
         self.setObjectName("overlays")
         self.models = ModelList(self)
+        self.earlier = QLabel(self)
+        self.earlier.setTextFormat(Qt.TextFormat.PlainText)
+        self.earlier.setWordWrap(True)
+        self.earlier.setProperty("dim", "true")
+        self.earlier.hide()
         self.objects = ObjectsPage(self)
         self.heatmap = HeatmapPage(self)
         self.query = QueryPage(self)
@@ -86,6 +93,12 @@ class OverlaysDock(QDockWidget):
         self.export.clicked.connect(self.export_requested)
         self.opacity.valueChanged.connect(lambda value: self.opacity_changed.emit(value / 100))
         self.show_settings("")
+
+    def show_earlier(self, sentences: Sequence[str]) -> None:
+        """Lists kept results that are not shown, since an earlier version made them."""
+        told = "; ".join(sentences)
+        self.earlier.setText(f"Not shown: {told}. Run the model again." if told else "")
+        self.earlier.setVisible(bool(told))
 
     def show_settings(self, task: str, opacity: float = 1.0, *, can_run: bool = False) -> None:
         """Shows what can be set of an overlay that is on; an empty task shows nothing."""
@@ -151,6 +164,7 @@ class OverlaysDock(QDockWidget):
         body = QWidget(self)
         layout = QVBoxLayout(body)
         layout.addWidget(self.models)
+        layout.addWidget(self.earlier)
         layout.addWidget(self.settings)
         layout.addWidget(self.figures)
         layout.addWidget(self.progress)

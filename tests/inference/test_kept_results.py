@@ -1,0 +1,75 @@
+"""Kept results belong to all that made them: another card, another region, another version."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from inference_steps import make_bundle
+from test_cli import coverslip
+
+from viewer.inference.bundle import load_bundle
+from viewer.inference.model_library import all_models, find_model, models_folder, version_order
+
+REGION = "900,1300,384,320"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"normalisation": {"mean": [0.5, 0.5, 0.5], "std": [0.2, 0.2, 0.2]}},
+        {"mpp_um": 0.25},
+        {"patch_px": 320},
+        {"margin_px": 48},
+        {"stride_px": 64},
+        {"version": "2"},
+        {"settings": {"beginnings": 2}},
+        {"name": "Darker"},
+    ],
+)
+def test_all_that_decides_numbers_is_in_the_key(tmp_path: Path, changes: dict[str, object]) -> None:
+    plain = load_bundle(make_bundle(tmp_path / "a"))
+    changed = load_bundle(make_bundle(tmp_path / "b", **changes))
+    assert changed.key != plain.key
+
+
+def test_words_and_colors_are_not_in_the_key(tmp_path: Path) -> None:
+    plain = make_bundle(tmp_path / "a")
+    about = json.loads((plain / "model.json").read_text())
+    key = load_bundle(plain).key
+    about |= {"about": "Something else.", "citation": "Us", "licence": "MIT"}
+    for each in about["classes"]:
+        each["colour"] = "#123456"
+    (plain / "model.json").write_text(json.dumps(about))
+    assert load_bundle(plain).key == key
+
+
+def test_versions_are_compared_as_versions() -> None:
+    ordered = ["1", "1.9", "1.10", "2.0rc1", "2.0", "2.0.1", "10"]
+    assert sorted(ordered, key=version_order) == ordered
+
+
+def test_the_newest_version_runs() -> None:
+    for version in ("1", "10", "2"):
+        make_bundle(models_folder() / f"dark-{version}", version=version)
+    assert find_model("dark").version == "10"
+    assert find_model("dark-2").version == "2"
+    listed = [each.version for each in all_models() if each.name == "Dark"]
+    assert listed == ["10", "2", "1"]
+
+
+def test_a_region_is_the_region_whatever_ran_before(tmp_path: Path, sample_slide: Path) -> None:
+    heat: list[np.ndarray] = []
+    region = ("run", "tissue-likeness", sample_slide, "--region", REGION, "-o", "heat.tif")
+    for command in (region, region[:3], region):
+        told = coverslip(*command, "--json", folder=tmp_path)
+        assert told.returncode == 0, told.stderr
+        if command is region:
+            heat.append(tifffile.imread(tmp_path / "heat.tif"))
+            cells = json.loads(told.stdout)["cells"]
+            known = np.isfinite(heat[-1].reshape(-1, *heat[-1].shape[-2:])[0])
+            assert int(known.sum()) == cells
+    np.testing.assert_array_equal(heat[0], heat[1])
