@@ -93,6 +93,13 @@ class AnnotationsLayer:
             end()
 
     @property
+    def shown_name(self) -> str:
+        """As `Layer` asks for."""
+        if not self._is_shown or not len(self._document):
+            return ""
+        return "filled annotations" if self._is_filled else "annotations"
+
+    @property
     def is_shown(self) -> bool:
         return self._is_shown
 

@@ -68,6 +68,9 @@ class SlideCanvas(InputWidget):
     history_changed = Signal()
     """There may now be a view to go back or forward to."""
 
+    layers_changed = Signal(object)
+    """The names of the layers that now paint something over the slide, a frozenset of str."""
+
     _tiles_arrived = Signal()
 
     def __init__(
@@ -95,6 +98,8 @@ class SlideCanvas(InputWidget):
         self.add_layer(self._tile_layer, LayerOrder.TILES)
         self.add_layer(self._scale_bar, LayerOrder.HUD)
         self.add_layer(self._overview, LayerOrder.HUD)
+        self.shown_layers: frozenset[str] = frozenset()
+        """Names of the layers that the last frame had over the slide."""
         self.is_finished = True
         """Whether the last frame had all that belongs in it."""
         self._tool: Tool | None = None
@@ -174,6 +179,7 @@ class SlideCanvas(InputWidget):
         if source is not None:
             source.close()
         self._set_sharp(sharp=False)
+        self._note_layers()
         self.update()
 
     @property
@@ -468,9 +474,18 @@ class SlideCanvas(InputWidget):
                 continue
             is_unfinished |= self._paint_layer(layer, painter, scene)
         painter.end()
+        self._note_layers()
         self.is_finished = not is_unfinished
         if is_unfinished and not self._arrival_timer.isActive():
             self._arrival_timer.start()
+
+    def _note_layers(self) -> None:
+        """Tell what was painted over the slide, where that is another set than before."""
+        names = (getattr(layer, "shown_name", "") for _, layer in self._layers)
+        shown = frozenset(name for name in names if name) if self._source else frozenset[str]()
+        if shown != self.shown_layers:
+            self.shown_layers = shown
+            self.layers_changed.emit(shown)
 
     def _paint_layer(self, layer: Layer, painter: QPainter, scene: Scene) -> bool:
         """Paint one layer; one that fails leaves the others on screen."""

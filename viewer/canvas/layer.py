@@ -45,7 +45,11 @@ class Scene:
 
 
 class Layer(Protocol):
-    """One layer of the canvas; paints in logical screen pixels."""
+    """One layer of the canvas; paints in logical screen pixels.
+
+    A layer that a recording is to tell of has an attribute `shown_name`: what it shows at this
+    moment, "" while it paints nothing.
+    """
 
     def paint(self, painter: QPainter, scene: Scene) -> bool | None:
         """True when there is more to paint in the next frame."""

@@ -19,9 +19,15 @@ _CHIP_HEIGHT_PX = 17.0
 class NumberedBoxesLayer:
     """Paints boxes in their colours; the one in hand thick and last, the others thin."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "") -> None:
+        self._name = name
         self._boxes: list[tuple[Box, QColor]] = []
         self._current = -1
+
+    @property
+    def shown_name(self) -> str:
+        """As `Layer` asks for."""
+        return self._name if self._boxes else ""
 
     def clear(self) -> None:
         """Paints nothing."""

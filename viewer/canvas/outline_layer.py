@@ -16,12 +16,20 @@ if TYPE_CHECKING:
 class OutlineLayer:
     """Fills regions faintly and draws their outlines, dashed and as wide at any zoom."""
 
-    def __init__(self, colour: str, *, width_px: float = 2.0, fill: float = 0.15) -> None:
+    def __init__(
+        self, colour: str, *, width_px: float = 2.0, fill: float = 0.15, name: str = ""
+    ) -> None:
+        self._name = name
         self._pen = QPen(QColor(colour), width_px, Qt.PenStyle.DashLine)
         self._pen.setCosmetic(True)
         self._fill = QColor(colour)
         self._fill.setAlphaF(fill)
         self._path = QPainterPath()
+
+    @property
+    def shown_name(self) -> str:
+        """As `Layer` asks for."""
+        return "" if self._path.isEmpty() else self._name
 
     def clear(self) -> None:
         """Paints nothing."""

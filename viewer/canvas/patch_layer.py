@@ -20,11 +20,17 @@ _HEAT = np.array([[0, 60, 180, 255, 230], [0, 70, 200, 210, 40], [255, 220, 60, 
 class PatchLayer:
     """Paints cells of `cell_px` level-0 pixels, smoothly enlarged unless told otherwise."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "") -> None:
+        self._name = name
         self.opacity = 0.55
         self._image: QImage | None = None
         self._cell_px = 1.0
         self._is_smooth = True
+
+    @property
+    def shown_name(self) -> str:
+        """As `Layer` asks for."""
+        return self._name if self._image is not None else ""
 
     def clear(self) -> None:
         """Paints nothing."""

@@ -23,9 +23,15 @@ class ScanpathLayer:
         Whether the way from box to box is painted.
     """
 
-    def __init__(self, *, joined: bool = True) -> None:
+    def __init__(self, *, joined: bool = True, name: str = "") -> None:
+        self._name = name
         self._is_joined = joined
         self._boxes: list[tuple[Box, QColor]] = []
+
+    @property
+    def shown_name(self) -> str:
+        """As `Layer` asks for."""
+        return self._name if self._boxes else ""
 
     def clear(self) -> None:
         """Paints nothing."""

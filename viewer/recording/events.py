@@ -163,13 +163,22 @@ class DiagnosisEntered(Event, frozen=True, tag="diagnosis"):
 
 
 class FocusChanged(Event, frozen=True, tag="focus"):
-    """The window gained or lost the keyboard."""
+    """The window, with its panels and dialogs, gained or lost the keyboard."""
 
     gained: bool
 
 
+class PlaceChanged(Event, frozen=True, tag="place"):
+    """The reader works in another part of the window; the slide stays on screen beside it.
+
+    Logs from before version 0.2 have none; dialogs were logged there as a loss of the keyboard.
+    """
+
+    where: Literal["slide", "panel", "dialog"]
+
+
 class IdleChanged(Event, frozen=True, tag="idle"):
-    """No input came for a while (begins) or came again (ends).
+    """No input came to the program for a while (begins) or came again (ends).
 
     The event that begins is written when the wait is over; `since_s` tells how long before.
     """
@@ -220,6 +229,7 @@ AnyEvent = (
     | QuestionAnswered
     | DiagnosisEntered
     | FocusChanged
+    | PlaceChanged
     | IdleChanged
     | DisplayChanged
     | WindowChanged

@@ -220,6 +220,7 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         """Keeps the window's state, frees the slides and ends all threads."""
         steps = (
+            self.panes.finish,
             lambda: save_window_state(self),
             self.annotations.shut_down,
             self.toolbox.shut_down,
@@ -308,6 +309,7 @@ class MainWindow(QMainWindow):
         (self.projects if self.projects.opened.is_open else self.tray).step(step)
 
     def _connect_pane(self, pane: SlidePane) -> None:
+        pane.slide_closing.connect(self.toolbox.finish)
         pane.slide_changed.connect(self._on_slide_changed)
         pane.opened.connect(self._on_opened)
         pane.view_changed.connect(lambda which, _: self._on_view_changed(which))

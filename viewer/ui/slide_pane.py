@@ -125,6 +125,10 @@ class SlidePane(QFrame):
 
     slide_changed = Signal(object)
     """This pane, after a slide was opened or closed."""
+    slide_closing = Signal(object)
+    """This pane, whose slide is about to leave: what is unfinished on it is finished now."""
+    slide_leaving = Signal(object)
+    """This pane, right after `slide_closing`: slide and view are there for the last time."""
     opened = Signal(object)
     """The Path of a slide that opened."""
     failed = Signal(object, str)
@@ -218,6 +222,7 @@ class SlidePane(QFrame):
     def close_slide(self) -> None:
         """Frees the slide; the pane welcomes the next."""
         self._give_up_opening()
+        self._take_leave()
         self._forget_slide()
         self.canvas.clear()
         self.notice.hide()
@@ -231,6 +236,7 @@ class SlidePane(QFrame):
     def shut_down(self) -> None:
         """Ends threads and frees the slide, for good."""
         self._give_up_opening()
+        self._take_leave()
         self._forget_slide()
         self._display_keeper.shut_down()
         self._background.close()
@@ -282,6 +288,12 @@ class SlidePane(QFrame):
             self.status = status
             self.status_changed.emit(self)
 
+    def _take_leave(self) -> None:
+        """Tell that the slide, if there is one, leaves; nothing of it has changed yet."""
+        if self.source is not None:
+            self.slide_closing.emit(self)
+            self.slide_leaving.emit(self)
+
     def _give_up_opening(self) -> None:
         self._patience.stop()
         if self._task is not None:
@@ -317,6 +329,7 @@ class SlidePane(QFrame):
         self._task = None
         if self._is_recognized:
             # What is drawn and computed belongs to the slide that leaves: it goes before it.
+            self._take_leave()
             self._forget_slide()
             self.slide_changed.emit(self)
         self._forget_slide()

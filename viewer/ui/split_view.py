@@ -86,6 +86,12 @@ class SplitView(QWidget):
         self._mark_active()
         self.panes_changed.emit()
 
+    def finish(self) -> None:
+        """What is unfinished on any slide is finished: the window is about to close."""
+        for pane in self.panes:
+            if pane.source is not None:
+                pane.slide_closing.emit(pane)
+
     def activate(self, pane: SlidePane) -> None:
         """Makes the pane the one that commands act on and gives it the keyboard."""
         self._set_active(pane)

@@ -72,6 +72,8 @@ class EditContext:
         self.mpp_um = mpp_um
         self.current_class: AnnotationClass | None = None
         """Of what is drawn next."""
+        self.is_editing = False
+        """Whether the step that the document is told of comes from here."""
 
     def do(self, step: Edit, joining: Edit | None = None) -> Edit | None:
         """Carries out a step, as a part of the step `joining` if that was the last one.
@@ -81,11 +83,14 @@ class EditContext:
         """
         if not step.changes:
             return None
+        self.is_editing = True
         try:
             return self.document.do(step, joining)
         except ReadOnlyError as error:
             self.say(str(error))
             return None
+        finally:
+            self.is_editing = False
 
     def new(self, geometry: BaseGeometry, *, is_ellipse: bool = False) -> Annotation:
         """An annotation of the present class by the present author, not yet in the document."""

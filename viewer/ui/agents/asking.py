@@ -114,8 +114,9 @@ class FieldQuestions(QObject):
         magnification = optics.magnification(box.width / max(pane.canvas.width(), 1))
         self._text = ""
         self._panel.begin(question)
-        control = self._window.recording.control
-        control.record(QuestionAsked("field", question), pane)
+        recording = self._window.recording.control.recording_of(pane)
+        if recording is not None:
+            recording.record(QuestionAsked("field", question))
 
         def work() -> FieldAnswer:
             talk = self._talk(client, path, optics)
@@ -126,7 +127,8 @@ class FieldQuestions(QObject):
 
         def done(answer: FieldAnswer) -> None:
             self._finish(answer.text, answer.references)
-            control.record(QuestionAnswered("field", answer.text), pane)
+            if recording is not None:
+                recording.record(QuestionAnswered("field", answer.text))
 
         self._background.run(work, done, self._on_failed)
 

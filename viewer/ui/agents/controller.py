@@ -51,7 +51,7 @@ class AgentsController(QObject):
         self._window = window
         self._walk: AgentWalk | None = None
         self._client: Client | None = None
-        self._regions = ScanpathLayer()
+        self._regions = ScanpathLayer(name="regions of the agent")
         self._boxes: list[Box] = []
         self._background = BackgroundRunner("agents' files", 1, self)
         self.ask = AskPanel()

@@ -184,8 +184,9 @@ class AnnotationsController(QObject):
         active = self.active
         showing = [each for each in self._panes.values() if each.slide is slide]
         if showing and step.label:
-            acting = active if active in showing and active is not None else showing[0]
-            record_step(step, self._window.recording.control, acting.pane)
+            drawing = [each for each in showing if each.desk.is_editing]
+            acting = drawing or [each for each in showing if each is active] or showing
+            record_step(step, self._window.recording.control, acting[0].pane)
         if active is not None and active.slide is slide:
             self._listing.follow(step)
             self.models.touch()
@@ -253,7 +254,14 @@ class AnnotationsController(QObject):
                 self._listing.show()
                 self.models.touch()
 
+    def _finish(self, pane: SlidePane) -> None:
+        """What is being typed of a slide that leaves belongs to it."""
+        if pane is self._window.panes.active:
+            self.dock.description.finish()
+
     def _watch(self, pane: SlidePane) -> None:
+        pane.slide_closing.connect(self._finish)
+        pane.slide_leaving.connect(self._leave)
         pane.slide_changed.connect(self._on_slide_changed)
         pane.view_changed.connect(self._on_view_changed)
 

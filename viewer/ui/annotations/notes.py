@@ -11,6 +11,7 @@ from viewer.annotations.bookmarks import bookmark, next_name, note
 from viewer.annotations.document import adding
 from viewer.recording.events import Bookmarked, NoteTaken
 from viewer.ui.annotations.simple_dialogs import open_dialog
+from viewer.ui.slide_dialogs import finish_with_slide
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,4 +65,5 @@ class NoteCommands(QObject):
             self._window.recording.control.record(NoteTaken(len(text), text), active.pane)
 
         dialog.textValueSelected.connect(stick)
+        finish_with_slide(dialog, active.pane)
         open_dialog(dialog)

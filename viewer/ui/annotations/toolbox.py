@@ -90,12 +90,20 @@ class Toolbox(QObject):
         pane.canvas.installEventFilter(self)
         self._take_up(pane)
 
+    def finish(self, pane: SlidePane) -> None:
+        """The pane's slide leaves: what is being drawn is finished on it as well as it can be."""
+        tool = self.tool_of(pane)
+        if tool is not None:
+            is_busy = tool.is_busy
+            tool.put_down()
+            if is_busy or pane is self._window.panes.active:
+                self._window.status.show_drawing("")
+
     def release(self, pane: SlidePane) -> None:
         """A pane's annotations go; what is being drawn on them is kept."""
         place = self._places.get(pane)
         if place is not None:
-            if place.tool is not None:
-                place.tool.keep()
+            self.finish(pane)
             self._put_down(pane)
             pane.canvas.removeEventFilter(self)
             del self._places[pane]

@@ -58,7 +58,7 @@ class ComparisonController(QObject):
         self._classes: set[str] = set()
         self._identity = ""
         self._canvas: SlideCanvas | None = None
-        self._all = OutlineLayer(_ALL_COLOUR)
+        self._all = OutlineLayer(_ALL_COLOUR, name="disagreements")
         self._one = OutlineLayer(_ONE_COLOUR, width_px=3.0, fill=0.0)
         self.dock = ComparisonDock(window)
         self.dock.compare_requested.connect(self.compare)

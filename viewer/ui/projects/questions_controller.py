@@ -190,28 +190,32 @@ class QuestionsController(QObject):
         form, sheet, pane = self.dock.form, self._sheet, self._pane
         if form is None or sheet is None or pane is None or not self.dock.isVisible():
             return
-        if not self._has_read or self._window.recording.control.recording_of(pane) is None:
+        recording = self._window.recording.control.recording_of(pane)
+        if not self._has_read or recording is None:
+            return
+        if not same_slide(recording.identity, sheet.identity):
             return
         key = (sheet.identity, form.id)
         if key not in self._asked:
             self._asked.add(key)
             for question in form.questions:
                 asked = QuestionAsked(f"{form.id}.{question.id}", question.text)
-                self._window.recording.control.record(asked, pane)
+                recording.record(asked)
 
     def _record(self, sheet: AnswerFile, form_id: str, question_id: str, answer: Answer) -> None:
         """The recorder leaves texts out where the reader did not allow them."""
         pane = self._pane
         form = next((each for each in self.forms if each.id == form_id), None)
         question = form.question(question_id) if form is not None else None
-        if pane is None or pane.source is None or question is None:
+        if pane is None or question is None:
             return
-        if not same_slide(pane.source.info.identity, sheet.identity):
+        recording = self._window.recording.control.recording_of(pane)
+        if recording is None or not same_slide(recording.identity, sheet.identity):
             return  # the slide has left, and its recording with it
-        text, control = shown_answer(answer), self._window.recording.control
-        control.record(QuestionAnswered(f"{form_id}.{question_id}", text), pane)
+        text = shown_answer(answer)
+        recording.record(QuestionAnswered(f"{form_id}.{question_id}", text))
         if question.is_diagnosis:
-            control.record(DiagnosisEntered(len(text), text), pane)
+            recording.record(DiagnosisEntered(len(text), text))
 
     def _on_recording(self, state: RecordingState) -> None:
         if state is RecordingState.OFF:

@@ -6,12 +6,12 @@ import logging
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QObject, Signal
+from PySide6.QtCore import QObject, Signal
 
-from viewer.canvas.qt_guard import guarded
 from viewer.recording.library import Library
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.recording.pane_recording import PaneRecording
+from viewer.ui.recording.presence import Presence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from viewer.recording.events import AnyEvent
     from viewer.settings import Settings
+    from viewer.ui.recording.presence import Place
     from viewer.ui.slide_pane import SlidePane
     from viewer.ui.split_view import SplitView
 
@@ -52,6 +53,8 @@ class RecordingControl(QObject):
     """A PaneRecording."""
     sessions_changed = Signal()
     """A session began or ended, or was mended."""
+    place_changed = Signal(object)
+    """The Place in the program where the keyboard is now."""
     mended = Signal(str)
     """What was mended after a crash, one sentence."""
 
@@ -67,12 +70,16 @@ class RecordingControl(QObject):
         for pane in panes.panes:
             self._watch(pane)
         panes.pane_added.connect(self._watch)
-        panes.window().installEventFilter(self)
+        self._presence = Presence(panes, self)
+        self._presence.input_came.connect(self._on_input)
+        self._presence.place_changed.connect(self._on_place)
+        self._presence.place_changed.connect(self.place_changed)
         self._disk.run(_recovered, self._on_recovered, self._on_no_folder)
 
     def start(self) -> None:
         """Records every slide that is open, and those opened from now on."""
         if self.state is RecordingState.OFF:
+            self._presence.start()
             self._set_state(RecordingState.ON)
             for pane in self._panes.panes:
                 self._begin(pane)
@@ -81,6 +88,7 @@ class RecordingControl(QObject):
         """Ends all sessions."""
         for pane in list(self._recordings):
             self._end(pane)
+        self._presence.stop()
         self._set_state(RecordingState.OFF)
 
     def set_paused(self, *, paused: bool) -> None:
@@ -88,16 +96,30 @@ class RecordingControl(QObject):
         if self.state is RecordingState.OFF:
             return
         for recording in self._recordings.values():
-            (recording.recorder.pause if paused else recording.recorder.resume)()
+            (recording.pause if paused else recording.resume)()
         self._set_state(RecordingState.PAUSED if paused else RecordingState.ON)
 
     def record(self, event: AnyEvent, pane: SlidePane) -> None:
-        """Takes an event of a pane that its canvas does not tell."""
+        """Takes an event that happens on a pane's slide at this moment.
+
+        What ends later than it begins, such as a question and its answer, keeps what
+        `recording_of` gives at its beginning: the pane may show another slide by then.
+        """
         if pane in self._recordings:
             self._recordings[pane].record(event)
 
+    def record_everywhere(self, event: AnyEvent) -> None:
+        """Takes an event of the whole window."""
+        for recording in self._recordings.values():
+            recording.record(event)
+
+    def note_view(self, pane: SlidePane) -> None:
+        """A replay or an agent let go of a pane's view, which is the reader's from now on."""
+        if pane in self._recordings:
+            self._recordings[pane].note_view()
+
     def recording_of(self, pane: SlidePane) -> PaneRecording | None:
-        """What is being recorded of a pane."""
+        """What is being recorded of a pane; it takes nothing more once the slide has left."""
         return self._recordings.get(pane)
 
     def shut_down(self) -> None:
@@ -105,15 +127,16 @@ class RecordingControl(QObject):
         self.stop()
         self._disk.close(finish=True)
 
-    @guarded(False)
-    def eventFilter(self, _window: QObject, event: QEvent) -> bool:
-        """The window gained or lost the keyboard."""
-        if event.type() in (QEvent.Type.WindowActivate, QEvent.Type.WindowDeactivate):
-            for recording in self._recordings.values():
-                recording.set_focused(focused=event.type() == QEvent.Type.WindowActivate)
-        return False
+    def _on_input(self) -> None:
+        for recording in self._recordings.values():
+            recording.recorder.note_input()
+
+    def _on_place(self, place: Place) -> None:
+        for recording in self._recordings.values():
+            recording.set_place(place)
 
     def _watch(self, pane: SlidePane) -> None:
+        pane.slide_leaving.connect(self._end)
         pane.slide_changed.connect(self._on_slide_changed)
         pane.destroyed.connect(lambda: self._recordings.pop(pane, None))
 
@@ -125,10 +148,11 @@ class RecordingControl(QObject):
     def _begin(self, pane: SlidePane) -> None:
         if pane.source is None or self._folder is None:
             return
-        recording = PaneRecording(pane, self._folder, self._settings())
+        place = self._presence.place
+        recording = PaneRecording(pane, self._folder, self._settings(), place)
         recording.troubled.connect(lambda told: self._on_trouble(recording, told))
         if self.state is RecordingState.PAUSED:
-            recording.recorder.pause()
+            recording.pause()
         self._recordings[pane] = recording
         self.began.emit(recording)
         self.sessions_changed.emit()

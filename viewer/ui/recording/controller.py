@@ -14,6 +14,7 @@ from viewer.ui.recording.control import RecordingControl, RecordingState
 from viewer.ui.recording.lamp import RecordingLamp
 from viewer.ui.recording.review_controller import ReviewController
 from viewer.ui.recording.session_panels import SessionPanels
+from viewer.ui.slide_dialogs import finish_with_slide
 
 if TYPE_CHECKING:
     from viewer.ui.main_window import MainWindow
@@ -37,8 +38,10 @@ class RecordingController(QObject):
         self.control.state_changed.connect(self._on_state)
         self.control.trouble_changed.connect(window.show_error)
         self.control.mended.connect(window.say)
+        self.control.place_changed.connect(self.review.reviewing.set_place)
+        self.panels.let_go.connect(self.control.note_view)
         window.toolbox.tool_chosen.connect(
-            lambda name: self.control.record(ToolChosen(name), window.panes.active)
+            lambda name: self.control.record_everywhere(ToolChosen(name))
         )
 
     def shut_down(self) -> None:
@@ -72,6 +75,9 @@ class RecordingController(QObject):
 
     def _ask_note(self) -> None:
         pane = self._window.panes.active
+        recording = self.control.recording_of(pane)
+        if recording is None:
+            return
         dialog = QInputDialog(self._window)
         dialog.setWindowTitle("Note")
         kept = self._window.settings.record_texts
@@ -82,8 +88,9 @@ class RecordingController(QObject):
         )
         dialog.setOption(QInputDialog.InputDialogOption.UsePlainTextEditForTextInput)
         dialog.textValueSelected.connect(
-            lambda text: self.control.record(NoteTaken(len(text), text), pane)
+            lambda text: text.strip() and recording.record(NoteTaken(len(text), text))
         )
+        finish_with_slide(dialog, pane)
         _open(dialog)
 
     def _on_state(self, state: RecordingState) -> None:

@@ -31,6 +31,7 @@ _TOLD = (SessionError, SlideError, TileError)
 class Drafting(QObject):
     """Owned by the window's `ReviewPart`; one session at a time."""
 
+    began = Signal()
     progressed = Signal(int, int)
     """Drafts made, and wanted."""
     ended = Signal()
@@ -77,6 +78,7 @@ class Drafting(QObject):
         if self._cancel is not None:
             return
         cancel = self._cancel = Cancel()
+        self.began.emit()
         before = replace(client.spending)
 
         def drafted() -> str:

@@ -17,6 +17,8 @@ from viewer.recording.events import (
     Click,
     DisplayChanged,
     FocusChanged,
+    OverlayChanged,
+    PlaceChanged,
     WindowChanged,
 )
 from viewer.recording.recorder import Recorder
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from viewer.recording.events import AnyEvent
     from viewer.settings import Settings
     from viewer.tiles.display import DisplaySettings
+    from viewer.ui.recording.presence import Place
     from viewer.ui.slide_pane import SlidePane
 
 _REST_MS = 120
@@ -55,7 +58,9 @@ class PaneRecording(QObject):
     troubled = Signal(str)
     """One sentence when the log cannot be written, "" when it can again; from the writer."""
 
-    def __init__(self, pane: SlidePane, sessions: Path, settings: Settings) -> None:
+    def __init__(
+        self, pane: SlidePane, sessions: Path, settings: Settings, place: Place = "slide"
+    ) -> None:
         super().__init__(pane)
         self.pane = pane
         canvas = pane.canvas
@@ -63,14 +68,18 @@ class PaneRecording(QObject):
         self.recorder = Recorder(sessions / header.id, header, on_trouble=self.troubled.emit)
         self._canvas = canvas
         self._cause = "open"
+        self._layers: frozenset[str] = frozenset()
+        self._place: Place = place
         self._rest = QTimer(self, interval=_REST_MS, singleShot=True)
         self._rest.timeout.connect(self._record_rest)
         canvas.view_changed.connect(self._on_view)
         canvas.cursor_moved.connect(self._on_cursor)
         canvas.look_changed.connect(self._on_look)
+        canvas.layers_changed.connect(self._on_layers)
         canvas.installEventFilter(self)
-        self._on_look(canvas.look)
-        self._record_rest()
+        if place == "elsewhere":
+            self.recorder.record(FocusChanged(gained=False))
+        self._record_state()
 
     @property
     def identity(self) -> str:
@@ -82,20 +91,39 @@ class PaneRecording(QObject):
         self.recorder.note_input()
         self.recorder.record(event)
 
-    def set_focused(self, *, focused: bool) -> None:
-        """The window gained or lost the keyboard."""
-        self.recorder.record(FocusChanged(gained=focused))
+    def set_place(self, place: Place) -> None:
+        """The reader works in another part of the window, or not in the window at all."""
+        before, self._place = self._place, place
+        if (place == "elsewhere") != (before == "elsewhere"):
+            self.recorder.record(FocusChanged(gained=place != "elsewhere"))
+        if place != "elsewhere" and place != before:
+            self.recorder.record(PlaceChanged(place))
+
+    def pause(self) -> None:
+        """Record nothing until `resume`."""
+        self._settle()
+        self.recorder.pause()
+
+    def resume(self) -> None:
+        """Record again, first of all what is on screen: any of it may have changed meanwhile."""
+        self.recorder.resume()
+        self.recorder.record(FocusChanged(gained=self._place != "elsewhere"))
+        self._record_state()
+
+    def note_view(self) -> None:
+        """Record the view as the reader's own: a replay or an agent let go of it."""
+        self._cause = "other"
+        self._record_rest()
 
     def end(self) -> Recorder:
         """Listens no more; the caller closes the recorder where it may wait for a disk."""
-        if self._rest.isActive():
-            self._record_rest()
-        self._rest.stop()
+        self._settle()
         canvas = self._canvas
         canvas.removeEventFilter(self)
         canvas.view_changed.disconnect(self._on_view)
         canvas.cursor_moved.disconnect(self._on_cursor)
         canvas.look_changed.disconnect(self._on_look)
+        canvas.layers_changed.disconnect(self._on_layers)
         self.deleteLater()
         return self.recorder
 
@@ -114,6 +142,32 @@ class PaneRecording(QObject):
             size, ratio = self._canvas.size(), self._canvas.devicePixelRatioF()
             self.recorder.record(WindowChanged(size.width(), size.height(), ratio))
         return False
+
+    def _settle(self) -> None:
+        """The last view of a movement is recorded now rather than when it has rested."""
+        if self._rest.isActive():
+            self._record_rest()
+        self._rest.stop()
+
+    def _record_state(self) -> None:
+        """Record all that is on screen: size, look, layers, who has the keyboard, the view."""
+        canvas = self._canvas
+        ratio = canvas.devicePixelRatioF()
+        self.recorder.record(WindowChanged(canvas.width(), canvas.height(), ratio))
+        self._on_look(canvas.look)
+        for name in sorted(self._layers | canvas.shown_layers):
+            self.recorder.record(OverlayChanged(name, shown=name in canvas.shown_layers))
+        self._layers = canvas.shown_layers
+        if self._place != "elsewhere":
+            self.recorder.record(PlaceChanged(self._place))
+        self._record_rest()
+
+    def _on_layers(self, shown: frozenset[str]) -> None:
+        if self.recorder.is_paused:
+            return
+        for name in sorted(shown ^ self._layers):
+            self.recorder.record(OverlayChanged(name, shown=name in shown))
+        self._layers = shown
 
     def _on_view(self, view: View, cause: str) -> None:
         self._cause = cause

@@ -27,6 +27,8 @@ class Replayer(QObject):
     """Seconds since the session began."""
     playing_changed = Signal(bool)
     follow_changed = Signal(bool)
+    let_go = Signal(object)
+    """The SlidePane whose view is the user's again."""
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
@@ -35,7 +37,7 @@ class Replayer(QObject):
         self.pane: SlidePane | None = None
         self.follows = True
         self._shown_index = -1
-        self._frame = OutlineLayer("#2f9bff", fill=0.08)
+        self._frame = OutlineLayer("#2f9bff", fill=0.08, name="field of the replay")
         self._timer = QTimer(self, interval=_FRAME_MS)
         self._timer.timeout.connect(self._tick)
         self._ticked_s = 0.0
@@ -54,11 +56,14 @@ class Replayer(QObject):
     def unload(self) -> None:
         """Lets go of the session and the canvas."""
         self.set_playing(playing=False)
-        if self.pane is not None:
-            self.pane.view_changed.disconnect(self._on_view_changed)
-            self.pane.canvas.remove_layer(self._frame)
+        pane = self.pane
+        if pane is not None:
+            pane.view_changed.disconnect(self._on_view_changed)
+            pane.canvas.remove_layer(self._frame)
         self.analysis = self.clock = self.pane = None
         self._frame.clear()
+        if pane is not None:
+            self.let_go.emit(pane)
 
     def set_playing(self, *, playing: bool) -> None:
         """Plays or pauses."""
@@ -92,6 +97,8 @@ class Replayer(QObject):
         if follow != self.follows:
             self.follows = follow
             self.follow_changed.emit(follow)
+            if not follow and self.pane is not None:
+                self.let_go.emit(self.pane)
         self._shown_index = -1
         self._show()
 

@@ -24,7 +24,7 @@ class ReviewCanvas:
 
     def __init__(self) -> None:
         self.pane: SlidePane | None = None
-        self._boxes = NumberedBoxesLayer()
+        self._boxes = NumberedBoxesLayer("review")
 
     def enter(self, pane: SlidePane) -> None:
         """Paints on this pane from now on."""

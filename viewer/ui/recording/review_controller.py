@@ -60,6 +60,7 @@ class ReviewController(QObject):
     def __init__(self, window: MainWindow, panels: SessionPanels) -> None:
         super().__init__(window)
         self._window = window
+        self._panels = panels
         self.dock = ReviewDock(window.commands, window)
         self.reviewing = Reviewing(self.dock, window.commands, window.say, self)
         self._drafting = Drafting(window)
@@ -78,7 +79,11 @@ class ReviewController(QObject):
         """Lets go of session and slide; what stands in the field is kept."""
         self._end_review(keep=keep)
         self._session = self._waiting = None
+        pane = self.reviewing.pane
         self.reviewing.leave()
+        self._panels.show_reviewed(None)
+        if pane is not None:
+            self._panels.let_go.emit(pane)
         self.dock.show_none()
 
     def shut_down(self) -> None:
@@ -110,6 +115,7 @@ class ReviewController(QObject):
         self.close_review()
         self._session = session
         self.reviewing.enter(pane)
+        self._panels.show_reviewed((session.folder, pane))
         header = session.header
         title = header.title or f"{header.reader}, {header.started_utc[:16].replace('T', ' ')}"
         self.dock.show_session(title, session.items)
@@ -219,8 +225,12 @@ class ReviewController(QObject):
         waiting = self._waiting
         if waiting is not None and same_slide(_identity(pane), waiting.header.slide.identity):
             self._begin(waiting, pane)
-        elif pane is self.reviewing.pane:
+
+    def _on_slide_leaving(self, pane: SlidePane) -> None:
+        if pane is self.reviewing.pane:
+            waiting = self._waiting
             self.close_review()
+            self._waiting = waiting
 
     def _on_panes_changed(self) -> None:
         pane = self.reviewing.pane
@@ -245,17 +255,21 @@ class ReviewController(QObject):
         dock.reviewer_chosen.connect(self._choose_reviewer)
         dock.drafts_requested.connect(self._draft)
         dock.prompt_requested.connect(self._drafting.ask_prompt)
+        self._drafting.began.connect(lambda: self.reviewing.set_drafting(running=True))
         self._drafting.progressed.connect(self._on_drafting)
         self._drafting.ended.connect(lambda: self._on_drafting(0, 0))
+        self._drafting.ended.connect(lambda: self.reviewing.set_drafting(running=False))
         panels.sessions.review_requested.connect(self.start)
         panels.deleting.connect(self._on_deleting)
         self._troubled.connect(window.show_error)
         window.panes.panes_changed.connect(self._on_panes_changed)
         for pane in window.panes.panes:
-            pane.slide_changed.connect(self._on_slide_changed)
-        window.panes.pane_added.connect(
-            lambda pane: pane.slide_changed.connect(self._on_slide_changed)
-        )
+            self._watch(pane)
+        window.panes.pane_added.connect(self._watch)
+
+    def _watch(self, pane: SlidePane) -> None:
+        pane.slide_leaving.connect(self._on_slide_leaving)
+        pane.slide_changed.connect(self._on_slide_changed)
 
 
 def _loaded(folder: Path) -> _Session:

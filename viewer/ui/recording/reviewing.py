@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from viewer.recording.review.items import ReviewItem
     from viewer.recording.review.review import Review
     from viewer.ui.actions import ActionSet
+    from viewer.ui.recording.presence import Place
     from viewer.ui.slide_pane import SlidePane
 
 _KEEP_TEXT_MS = 400
@@ -53,6 +54,7 @@ class Reviewing(QObject):
         self._is_shown = False
         """Whether the panel is in view: behind another tab it is not, though Qt says visible."""
         self._watch = Stopwatch()
+        self._is_drafting = False
         self._keeper = QTimer(self, singleShot=True, interval=_KEEP_TEXT_MS)
         self._keeper.timeout.connect(self._keep_text)
         self._connect(commands)
@@ -102,8 +104,24 @@ class Reviewing(QObject):
         review = self.review
         if review is not None:
             self._keep_text()
+            item = review.items[self.current]
+            if item.draft is None and item.key in drafts:
+                self._watch.take_s()  # what was before the draft is no time of judging it
             review.set_items([replace(item, draft=drafts.get(item.key)) for item in review.items])
             self._show()
+
+    def set_drafting(self, *, running: bool) -> None:
+        """A model drafts from now on, or no longer; waiting for it is no time at work."""
+        if self.review is not None and self.review.items[self.current].draft is None:
+            self._watch.take_s()
+        self._is_drafting = running
+
+    def set_place(self, place: Place) -> None:
+        """The reviewer works in another part of the window; time in dialogs does not count."""
+        if place in ("dialog", "elsewhere"):
+            self._watch.hold()
+        elif self.review is not None and self._is_shown:
+            self._watch.touch()
 
     def choose(self, index: int) -> None:
         """Goes to another action."""
@@ -118,7 +136,7 @@ class Reviewing(QObject):
         if review is None:
             return
         by = "dictated" if self._dock.dictated.isChecked() else "typed"
-        text, seconds = self._dock.text.toPlainText(), self._watch.take_s()
+        text, seconds = self._dock.text.toPlainText(), self._seconds()
         try:
             review.accept(self.current, text, seconds, by)
         except ReviewError as error:
@@ -129,12 +147,12 @@ class Reviewing(QObject):
 
     def _reject(self) -> None:
         if self.review is not None:
-            self.review.reject(self.current, self._watch.take_s())
+            self.review.reject(self.current, self._seconds())
             self._go_on(self.review)
 
     def _skip(self) -> None:
         if self.review is not None:
-            self.review.skip(self.current, self._watch.take_s())
+            self.review.skip(self.current, self._seconds())
             self._go_on(self.review)
 
     def _go_on(self, review: Review) -> None:
@@ -178,7 +196,15 @@ class Reviewing(QObject):
     def _leave(self, review: Review) -> None:
         self._keeper.stop()
         review.type(self.current, self._dock.text.toPlainText())
-        review.leave(self.current, self._watch.take_s())
+        review.leave(self.current, self._seconds())
+
+    def _seconds(self) -> float:
+        """Seconds at work on the present action; waiting for its draft is none."""
+        seconds = self._watch.take_s()
+        if self.review is None:
+            return 0.0
+        waits = self._is_drafting and self.review.items[self.current].draft is None
+        return 0.0 if waits else seconds
 
     # What is shown ---------------------------------------------------------------------------
 

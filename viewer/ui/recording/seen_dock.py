@@ -48,8 +48,8 @@ class SeenDock(QDockWidget):
         self.setObjectName("seen")
         self._analysis: Analysis | None = None
         self._canvas: SlideCanvas | None = None
-        self._heat, self._scanpath = PatchLayer(), ScanpathLayer()
-        self._unseen = OutlineLayer("#e5484d")
+        self._heat, self._scanpath = PatchLayer("time heatmap"), ScanpathLayer(name="scanpath")
+        self._unseen = OutlineLayer("#e5484d", name="unseen tissue")
         self._layers = (
             (self._heat, LayerOrder.HEATMAPS),
             (self._unseen, LayerOrder.OBJECTS),
@@ -99,6 +99,11 @@ class SeenDock(QDockWidget):
         )
         self.show_sessions([])
         self.show_analysis(None, None, "")
+
+    @property
+    def canvas(self) -> SlideCanvas | None:
+        """That the session is shown on."""
+        return self._canvas
 
     def show_sessions(self, sessions: list[SessionSummary]) -> None:
         """Offers the other sessions on the same slide for comparison."""

@@ -39,6 +39,8 @@ class SessionPanels(QObject):
 
     deleting = Signal(object)
     """Folders that are deleted now, and must be let go of."""
+    let_go = Signal(object)
+    """The SlidePane whose view a replay lets go of."""
     _export_progressed = Signal(int, int)
 
     def __init__(self, window: MainWindow, control: RecordingControl) -> None:
@@ -48,6 +50,7 @@ class SessionPanels(QObject):
         self._readers = BackgroundRunner("read sessions", 2, self)
         self._exporter = BackgroundRunner("export sessions", 1, self)
         self._replayer = Replayer(self)
+        self._replayer.let_go.connect(self.let_go)
         self.sessions = SessionsDock(window)
         self.replay = ReplayDock(self._replayer, window)
         self.seen = SeenDock(window)
@@ -56,6 +59,7 @@ class SessionPanels(QObject):
         self._waiting: Analysis | None = None
         """The session whose slide is being opened."""
         self._replayed: Path | None = None
+        self._reviewed: tuple[Path, SlidePane] | None = None
         self._other: Path | None = None
         self._is_analysing = False
         self._is_stale = False
@@ -201,16 +205,27 @@ class SessionPanels(QObject):
         self.refresh_seen()
 
     def _stop_replay(self) -> None:
+        """Take away all that belongs to the replay, what was seen of it too."""
         self._replayed = None
         self.replay.unload()
+        self._clear_seen()
         self.refresh_seen()
+
+    def _end_hidden_replay(self) -> None:
+        """A replay without its panel could not be stopped any more."""
+        if self.replay.isHidden() and self._replayed is not None:
+            self._stop_replay()
+
+    def _on_slide_leaving(self, pane: SlidePane) -> None:
+        if self._replayer.pane is pane:
+            self._stop_replay()
+        if self.seen.canvas is pane.canvas:
+            self._clear_seen()
 
     def _on_slide_changed(self, pane: SlidePane) -> None:
         waiting = self._waiting
         if waiting is not None and same_slide(_identity(pane), waiting.header.slide.identity):
             self._load(waiting, pane)
-        elif self._replayer.pane is pane:
-            self._stop_replay()
         self.refresh()
         self.refresh_seen()
 
@@ -220,19 +235,44 @@ class SessionPanels(QObject):
 
     # What was seen ---------------------------------------------------------------------------
 
+    def show_reviewed(self, session: tuple[Path, SlidePane] | None) -> None:
+        """What was seen is of the session under review, on its pane; None as before."""
+        if session is not None and self._replayed not in (None, session[0]):
+            self._stop_replay()
+        if session != self._reviewed:
+            self._reviewed = session
+            self._clear_seen()
+            self.refresh_seen()
+
+    def _clear_seen(self) -> None:
+        self._live.stop()
+        self.seen.show_analysis(None, None, "")
+
+    def _seen_session(self) -> tuple[Path | None, SlidePane, bool]:
+        """Whose reading is shown: the replay's, else the review's, else the one under way.
+
+        Gives its folder, the pane, and whether it is still being recorded.
+        """
+        if self._replayed is not None and self._replayer.pane is not None:
+            return self._replayed, self._replayer.pane, False
+        if self._reviewed is not None:
+            return *self._reviewed, False
+        pane = self._window.panes.active
+        recording = self._control.recording_of(pane)
+        return (recording.recorder.folder if recording else None), pane, True
+
     def refresh_seen(self) -> None:
-        """Computes what was seen anew, if the panel is open: of the replay, else of the reading."""
+        """Computes what was seen anew, if the panel is open."""
+        if self.seen.isHidden():
+            self._clear_seen()
         if not self.seen.isVisible():
             self._live.stop()
             return
-        pane = self._replayer.pane or self._window.panes.active
+        folder, pane, is_live = self._seen_session()
         recording = self._control.recording_of(pane)
-        folder = self._replayed or (recording.recorder.folder if recording else None)
         if folder is None or pane.source is None:
-            self._live.stop()
-            self.seen.show_analysis(None, None, "")
+            self._clear_seen()
             return
-        is_live = self._replayed is None
         if is_live and not self._live.isActive():
             self._live.start()
         elif not is_live:
@@ -252,10 +292,8 @@ class SessionPanels(QObject):
 
     def _on_analysed(self, analysis: Analysis, pane: SlidePane, *, is_live: bool) -> None:
         self._is_analysing = False
-        wanted = self._replayed if not is_live else analysis.folder
-        if wanted == analysis.folder and same_slide(
-            _identity(pane), analysis.header.slide.identity
-        ):
+        is_same_slide = same_slide(_identity(pane), analysis.header.slide.identity)
+        if self._seen_session()[0] == analysis.folder and is_same_slide:
             header = analysis.header
             started = header.started_utc[:16].replace("T", " ")
             title = "This reading, up to now" if is_live else f"{header.reader}, {started} UTC"
@@ -295,9 +333,7 @@ class SessionPanels(QObject):
 
     def _offer_others(self) -> None:
         identity = self._identity
-        pane = self._window.panes.active
-        recording = self._control.recording_of(pane)
-        own = self._replayed or (recording.recorder.folder if recording else None)
+        own = self._seen_session()[0]
         self.seen.show_sessions(
             [
                 summary
@@ -317,6 +353,10 @@ class SessionPanels(QObject):
         sessions.rename_requested.connect(self._ask_name)
         sessions.delete_requested.connect(self._ask_delete)
         sessions.export_requested.connect(self._ask_export)
+        # Later: a panel that is taken out of its frame is hidden for an instant.
+        self.replay.visibilityChanged.connect(
+            lambda _: QTimer.singleShot(0, self, self._end_hidden_replay)
+        )
         self.seen.visibilityChanged.connect(lambda _: (self.refresh(), self.refresh_seen()))
         self.seen.compare_requested.connect(self._on_compare)
         self._control.sessions_changed.connect(self.refresh)
@@ -327,10 +367,12 @@ class SessionPanels(QObject):
         window.panes.panes_changed.connect(self._on_panes_changed)
         window.panes.active_changed.connect(lambda _: self.refresh_seen())
         for pane in window.panes.panes:
-            pane.slide_changed.connect(self._on_slide_changed)
-        window.panes.pane_added.connect(
-            lambda pane: pane.slide_changed.connect(self._on_slide_changed)
-        )
+            self._watch(pane)
+        window.panes.pane_added.connect(self._watch)
+
+    def _watch(self, pane: SlidePane) -> None:
+        pane.slide_leaving.connect(self._on_slide_leaving)
+        pane.slide_changed.connect(self._on_slide_changed)
 
     @property
     def _identity(self) -> str:
