@@ -328,3 +328,38 @@ def test_jpeg_of_12_bits(tmp_path: Path) -> None:
     decoded = imagecodecs.jpeg_decode(data, bitspersample=12).astype(float)
     low, high = decoded.min(), decoded.max()
     assert_shows(path, gray(np.rint((decoded - low) * 255 / (high - low)).astype(np.uint8)), 1)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_overviews_of_wide_strips_are_made_in_one_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, orientation: int
+) -> None:
+    wide = np.tile(picture(), (3, 6, 1))
+    tags = [(274, "H", 1, orientation, True)]
+    path = write(tmp_path / "a.tif", wide, rowsperstrip=50, compression="deflate", extratags=tags)
+    with tifffile.TiffFile(path) as tiff:
+        torn_at = tiff.pages[0].aspage().dataoffsets[5]
+    with path.open("r+b") as file:
+        file.seek(torn_at)
+        file.write(b"torn torn torn")
+    monkeypatch.setattr("viewer.slides.readers.tiff.overview._LARGE_PX", 1000)
+    source = open_slide(path)
+    reduced = np.asarray(Image.fromarray(wide).reduce(8))
+    if orientation == 6:
+        reduced = np.rot90(reduced, -1)
+    index = next(i for i, g in enumerate(source.levels) if g.downsample == pytest.approx(8, 0.01))
+    assert source.levels[index].stored_tiles_per_tile == 64
+    grid = source.levels[index]
+    rows = [
+        np.hstack([source.read_tile(index, c, r) for c in range(grid.columns)])
+        for r in range(grid.rows)
+    ]
+    made = np.vstack(rows)
+    upright = np.rot90(made) if orientation == 6 else made
+    expected = np.rot90(reduced) if orientation == 6 else reduced
+    torn = slice(250 // 8, -(-300 // 8))
+    np.testing.assert_array_equal(np.delete(upright, torn, 0), np.delete(expected, torn, 0))
+    inside = upright[torn][1:-1]
+    assert set(np.unique(inside)) <= set(range(120, 191))
+    assert len(np.unique(inside)) > 1
+    source.close()

@@ -12,6 +12,7 @@ from PIL import Image
 
 from viewer.slides.byte_lru import ByteLru
 from viewer.slides.errors import SlideChangedError, SlideError, TileError
+from viewer.slides.hatching import hatch
 from viewer.slides.level_store import LevelStore
 from viewer.slides.turns import Turns
 
@@ -172,7 +173,7 @@ class DerivedLevels:
                     raise
                 except TileError as error:
                     errors.append(error)
-                    _hatch(part)
+                    hatch(part)
         if not tiles_read:
             raise TileError(*place, errors[0].reason) from errors[0]
         return halved(canvas), is_sound and not errors
@@ -205,9 +206,3 @@ def _half_of(level: Level) -> Level:
         downsample=level.downsample * 2,
         stored_tiles_per_tile=level.stored_tiles_per_tile * 4,
     )
-
-
-def _hatch(part: RgbImage) -> None:
-    """Draws the sign for what cannot be read: dark diagonals on grey."""
-    rows, columns = np.indices(part.shape[:2])
-    part[:] = np.where((rows + columns) % 32 < 8, 120, 190)[..., np.newaxis]

@@ -24,6 +24,7 @@ from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.tiff.layout import TiffImage, tiff_images
 from viewer.slides.readers.tiff.level import LevelChunks
 from viewer.slides.readers.tiff.metadata import icc_profile, tiff_properties
+from viewer.slides.readers.tiff.overview import StripOverview, needs_overview
 from viewer.slides.readers.tiff.page_colors import (
     WHOLE_LEVEL_PX,
     PageColors,
@@ -123,7 +124,7 @@ def _source(path: Path, tiff: TiffFile, file: SharedFile, wanted: int | None) ->
         part="" if chosen == largest else f"image {chosen}",
         display_range=shown,
     )
-    return TiffSource(path, file, levels, info, beside)
+    return TiffSource(path, file, _with_overview(levels), info, beside)
 
 
 def _shown_levels(
@@ -151,6 +152,18 @@ def _shown_levels(
         # Levels may be coded each in its own way, but what is stretched is stretched alike.
         level.colors = samples if own.model is samples.model else replace(own, range=samples.range)
     return levels, replace(colors, samples=samples)
+
+
+def _with_overview(levels: list[LevelChunks]) -> list[LevelChunks | StripOverview]:
+    """Return the levels, with one made here where tiles of wide strips could not be halved."""
+    if not needs_overview(levels):
+        return [*levels]
+    overview = StripOverview(levels[0])
+    return [
+        levels[0],
+        overview,
+        *(level for level in levels[1:] if level.width_px < overview.width_px),
+    ]
 
 
 def _entry(index: int, image: TiffImage) -> ImageEntry:
@@ -196,7 +209,7 @@ class TiffSource:
         self,
         path: Path,
         file: SharedFile,
-        levels: Sequence[LevelChunks],
+        levels: Sequence[LevelChunks | StripOverview],
         info: SlideInfo,
         beside: Mapping[str, TiffImage],
     ) -> None:
@@ -267,7 +280,7 @@ def _whole(level: LevelChunks) -> RgbImage:
     return windows.read(0, 0, *windows.size_px)
 
 
-def _is_direct(chunks: LevelChunks) -> bool:
+def _is_direct(chunks: LevelChunks | StripOverview) -> bool:
     return (
         chunks.orientation == UPRIGHT
         and chunks.chunk_width_px in _STORED_TILE_PX
@@ -275,7 +288,9 @@ def _is_direct(chunks: LevelChunks) -> bool:
     )
 
 
-def _levels(chunks: Sequence[LevelChunks], sizes: Sequence[tuple[int, int]]) -> list[Level]:
+def _levels(
+    chunks: Sequence[LevelChunks | StripOverview], sizes: Sequence[tuple[int, int]]
+) -> list[Level]:
     width, height = sizes[0]
     levels: list[Level] = []
     for level, (level_width, level_height) in zip(chunks, sizes, strict=True):
@@ -286,5 +301,6 @@ def _levels(chunks: Sequence[LevelChunks], sizes: Sequence[tuple[int, int]]) -> 
         )
         # The mean of both sides, as OpenSlide has it, since levels are rounded to whole pixels.
         downsample = (width / level_width + height / level_height) / 2
-        levels.append(Level(level_width, level_height, downsample, *tile))
+        made_of = level.factor**2 if isinstance(level, StripOverview) else 1
+        levels.append(Level(level_width, level_height, downsample, *tile, made_of))
     return levels
