@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from viewer.agents.errors import MicroscopeError
 from viewer.geometry import Box, Size
 from viewer.slides.errors import TileError
-from viewer.slides.region import read_region
+from viewer.slides.region import Beyond, read_region
 
 if TYPE_CHECKING:
     from viewer.agents.cancelling import Cancel
@@ -117,6 +117,6 @@ def picture_of(source: SlideSource, box: Box, side_px: int) -> RgbImage:
     scale = min(1.0, side_px / max(box.width, box.height))
     size = Size(max(1, round(box.width * scale)), max(1, round(box.height * scale)))
     try:
-        return read_region(source, box, int(size.width), int(size.height))
+        return read_region(source, box, int(size.width), int(size.height), Beyond.WHITE)
     except TileError as error:
         raise MicroscopeError(f"A part of the slide cannot be read: {error.reason}.") from error

@@ -34,7 +34,7 @@ from viewer.inference.results import no_result
 from viewer.inference.tasks import AttentionSteps, InstanceSteps, PatchSteps
 from viewer.overlays.blocks import BlockGrid, BlockKey
 from viewer.slides import SlideError, TileError, open_slide
-from viewer.slides.region import read_region
+from viewer.slides.region import Beyond, read_region
 from viewer.slides.tissue import TissueMask, tissue_mask
 
 if TYPE_CHECKING:
@@ -129,7 +129,9 @@ class Worker:
             side_px = self._grid.input_px
             started = time.perf_counter()
             try:
-                region = read_region(self._source, self._grid.input_box(key), side_px, side_px)
+                region = read_region(
+                    self._source, self._grid.input_box(key), side_px, side_px, Beyond.WHITE
+                )
             except TileError as error:
                 self._answers.put(Unreadable(key.column, key.row, str(error)))
                 continue

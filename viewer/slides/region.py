@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from enum import Enum
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from viewer.geometry import Box
     from viewer.slides.source import Level, RgbImage, SlideSource
 
@@ -16,8 +19,23 @@ _SLACK = 1.01
 """A level this much coarser than asked for still counts as fine enough: rounding, not blur."""
 
 
-def read_region(source: SlideSource, box: Box, width_px: int, height_px: int) -> RgbImage:
-    """A box of the slide, uint8 (height_px, width_px, 3); what lies beyond the slide is white.
+class Beyond(Enum):
+    """What a region holds where it reaches beyond the slide."""
+
+    REFLECTION = "reflection"
+    """The slide mirrored at its edge: what models are fed, since no tissue ends in white."""
+    WHITE = "white"
+    """Clear glass: what people and language models look at."""
+
+
+def read_region(
+    source: SlideSource,
+    box: Box,
+    width_px: int,
+    height_px: int,
+    beyond: Beyond = Beyond.REFLECTION,
+) -> RgbImage:
+    """Return a box of the slide as uint8 (height_px, width_px, 3).
 
     Read from the nearest finer level and averaged down; enlarged where the slide has no more.
 
@@ -25,6 +43,8 @@ def read_region(source: SlideSource, box: Box, width_px: int, height_px: int) ->
     ----------
     box
         Level-0 pixels.
+    beyond
+        What lies outside of the slide.
 
     Raises
     ------
@@ -38,8 +58,9 @@ def read_region(source: SlideSource, box: Box, width_px: int, height_px: int) ->
     k_y = source.levels[0].height_px / source.levels[index].height_px
     x0, y0, x1, y1 = box.x0 / k_x, box.y0 / k_y, box.x1 / k_x, box.y1 / k_y
     left, top = math.floor(x0), math.floor(y0)
-    pixels = _read_pixels(source, index, left, top, math.ceil(x1) - left, math.ceil(y1) - top)
-    picture = Image.fromarray(pixels)
+    width, height = math.ceil(x1) - left, math.ceil(y1) - top
+    read = _read_reflected if beyond is Beyond.REFLECTION else _read_pixels
+    picture = Image.fromarray(read(source, index, left, top, width, height))
     part = (x0 - left, y0 - top, x1 - left, y1 - top)
     is_smaller = width_px < x1 - x0
     resample = Image.Resampling.BOX if is_smaller else Image.Resampling.BICUBIC
@@ -67,6 +88,26 @@ def _read_pixels(
         for column in _touched(left, width, level.tile_width_px, level.columns):
             _paste(picture, source.read_tile(index, column, row), level, column, row, left, top)
     return picture
+
+
+def _read_reflected(
+    source: SlideSource, index: int, left: int, top: int, width: int, height: int
+) -> RgbImage:
+    level = source.levels[index]
+    columns = _reflected(left, width, level.width_px)
+    rows = _reflected(top, height, level.height_px)
+    x, y = int(columns.min()), int(rows.min())
+    part = _read_pixels(source, index, x, y, int(columns.max()) - x + 1, int(rows.max()) - y + 1)
+    if (x, y) == (left, top) and part.shape[:2] == (height, width):
+        return part  # all of it lies within the slide
+    return part[(rows - y)[:, np.newaxis], columns - x]
+
+
+def _reflected(start: int, length: int, size: int) -> NDArray[np.intp]:
+    """Return which pixels of a side of `size` stand at start, start + 1, ...; edges come once."""
+    period = max(2 * (size - 1), 1)
+    place = np.arange(start, start + length) % period
+    return np.minimum(place, period - place).astype(np.intp)
 
 
 def _touched(start: int, length: int, tile: int, count: int) -> range:

@@ -22,7 +22,7 @@ from viewer.atomic_write import atomic_write_bytes, atomic_write_text
 from viewer.errors import CoverslipError
 from viewer.geometry import Box
 from viewer.slides.errors import TileError
-from viewer.slides.region import read_region
+from viewer.slides.region import Beyond, read_region
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -195,7 +195,9 @@ class _Cutter:
         x0, y0, x1, y1 = self._bounds(left, top)
         if not was_there:
             try:
-                image = read_region(self.source, Box(x0, y0, x1, y1), side, side)
+                # The mask is empty beyond the slide, so there must be no tissue either.
+                box = Box(x0, y0, x1, y1)
+                image = read_region(self.source, box, side, side, Beyond.WHITE)
             except TileError as error:
                 return Problem(0, f"the tile at {x0:.0f}, {y0:.0f}: {error}")
             _write_png(image_path, image)

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from viewer.geometry import Box, Point
-from viewer.slides.region import read_region
+from viewer.slides.region import Beyond, read_region
 from viewer.slides.tray import thumbnail
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class ActionPictures:
         downsample = max(downsample, box.height / self._options.crop_px)
         width_px = max(1, round(box.width / downsample))
         height_px = max(1, round(box.height / downsample))
-        return self._jpeg(read_region(self._source, box, width_px, height_px))
+        return self._jpeg(read_region(self._source, box, width_px, height_px, Beyond.WHITE))
 
     def detail(self, action: Action) -> bytes:
         """A square about the most-dwelt point at the detail magnification, as JPEG.
@@ -70,7 +70,7 @@ class ActionPictures:
             self._reading.header.slide.optics.downsample(self._options.detail_magnification) or 1.0
         )
         box = Box.around(Point(*action.dwell_point), side_px * downsample, side_px * downsample)
-        return self._jpeg(read_region(self._source, box, side_px, side_px))
+        return self._jpeg(read_region(self._source, box, side_px, side_px, Beyond.WHITE))
 
     def _jpeg(self, pixels: RgbImage) -> bytes:
         buffer = io.BytesIO()

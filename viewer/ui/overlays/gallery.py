@@ -11,7 +11,7 @@ from PySide6.QtGui import QIcon, QPixmap
 from PySide6.QtWidgets import QListView, QListWidget, QListWidgetItem, QWidget
 
 from viewer.slides import open_slide
-from viewer.slides.region import read_region
+from viewer.slides.region import Beyond, read_region
 from viewer.tiles.display import displayed
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.images import to_image
@@ -50,7 +50,7 @@ class Gallery(QListWidget):
         super().__init__(parent)
         self.setAccessibleName(name)
         self.setViewMode(QListView.ViewMode.IconMode)
-        self.setIconSize(QSize(_SIDE_PX, _SIDE_PX))
+        self.setIconSize(QSize(_SIDE_PX, _SIDE_PX, Beyond.WHITE))
         self.setResizeMode(QListView.ResizeMode.Adjust)
         self.setMovement(QListView.Movement.Static)
         self.setSpacing(3)
@@ -105,7 +105,7 @@ def _picture(source: SlideSource | None, field: GalleryField) -> QImage:
 
 
 def _field_picture(source: SlideSource, field: GalleryField) -> QImage:
-    pixels = read_region(source, field.box, _SIDE_PX, _SIDE_PX)
+    pixels = read_region(source, field.box, _SIDE_PX, _SIDE_PX, Beyond.WHITE)
     return to_image(displayed(source.info, pixels)).copy()
 
 
