@@ -50,7 +50,7 @@ class Gallery(QListWidget):
         super().__init__(parent)
         self.setAccessibleName(name)
         self.setViewMode(QListView.ViewMode.IconMode)
-        self.setIconSize(QSize(_SIDE_PX, _SIDE_PX, Beyond.WHITE))
+        self.setIconSize(QSize(_SIDE_PX, _SIDE_PX))
         self.setResizeMode(QListView.ResizeMode.Adjust)
         self.setMovement(QListView.Movement.Static)
         self.setSpacing(3)
