@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPoint, QRect, Qt
+from PySide6.QtCore import QPoint, QRect, QRectF, Qt
 from PySide6.QtGui import QBrush, QColor, QImage, QPainter, QPixmap, QRegion, QTransform
 
 from viewer.geometry import Box, Point, Size, View
@@ -190,9 +190,12 @@ class TileLayer:
             if not slide.contains(upright):
                 # The last tiles of a coarse level reach past the slide, by less than a pixel of it.
                 painter.setClipRect(slide, Qt.ClipOperation.IntersectClip)
-            for rect, picture in tiles:
-                if rect.intersects(upright):
-                    _paint_tile(painter, rect, picture, turn)
+            near = [tile for tile in tiles if tile[0].intersects(upright)]
+            if grid.view.rotation_deg % 90.0:
+                for rect, picture in near:
+                    _paint_edges(painter, rect, picture)
+            for rect, picture in near:
+                _paint_tile(painter, rect, picture, turn)
             _paint_unreadable(painter, (rect for rect in unreadable if rect.intersects(upright)))
         painter.end()
 
@@ -207,6 +210,22 @@ def _paint_tile(painter: QPainter, rect: QRect, picture: QImage, turn: QTransfor
     painter.resetTransform()
     painter.drawImage(turn.mapRect(rect), picture.transformed(only_turn))
     painter.setTransform(turn)
+
+
+def _paint_edges(painter: QPainter, rect: QRect, picture: QImage) -> None:
+    """Paints a tile's outermost pixels a little beyond it.
+
+    At a free angle Qt leaves pixels between neighbors to neither: what lies beneath shows there.
+    """
+    left, top, width, height = rect.x(), rect.y(), rect.width(), rect.height()
+    across, down = picture.width(), picture.height()
+    for target, source in (
+        (QRectF(left - 1, top - 1, width + 2, 2), QRectF(0, 0, across, 1)),
+        (QRectF(left - 1, top + height - 1, width + 2, 2), QRectF(0, down - 1, across, 1)),
+        (QRectF(left - 1, top - 1, 2, height + 2), QRectF(0, 0, 1, down)),
+        (QRectF(left + width - 1, top - 1, 2, height + 2), QRectF(across - 1, 0, 1, down)),
+    ):
+        painter.drawImage(target, picture, source)
 
 
 def _paint_unreadable(painter: QPainter, rects: Iterable[QRect]) -> None:
