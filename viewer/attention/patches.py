@@ -94,8 +94,8 @@ def embedded_cells(
         if not near.any():
             continue
         box = _cells_box(grid, row - reach, column - reach, height, width)
-        sides = ((side + 2 * _RING) * CELL_PX for side in (width, height))
-        picture = vary(read_region(source, box, *sides))
+        wide, high = ((side + 2 * _RING) * CELL_PX for side in (width, height))
+        picture = vary(read_region(source, box, wide, high))
         with torch.inference_mode():
             x = torch.from_numpy(picture.astype(np.float32)).permute(2, 0, 1)[None]
             x = ((x / 255 - mean) / std).contiguous(memory_format=torch.channels_last)

@@ -76,15 +76,28 @@ def open_known(identity: str, places: tuple[Path, ...] = ()) -> SlideSource | No
         except SlideError as error:
             _log.info("Passed over while looking for a slide: %s", error)
             continue
-        try:
-            is_it = source.info.is_called(identity)
-        except SlideError as error:
-            _log.info("Passed over while looking for a slide: %s", error)
-            is_it = False
-        if is_it:
+        if _is_called(source, identity):
             return source
+        others = [each.index for each in source.info.images if each.index != source.info.image]
         source.close()
+        for image in others:
+            try:
+                source = open_slide(path, image)
+            except SlideError as error:
+                _log.info("Passed over while looking for a slide: %s", error)
+                continue
+            if _is_called(source, identity):
+                return source
+            source.close()
     return None
+
+
+def _is_called(source: SlideSource, identity: str) -> bool:
+    try:
+        return source.info.is_called(identity)
+    except SlideError as error:
+        _log.info("Passed over while looking for a slide: %s", error)
+        return False
 
 
 def _candidates(identity: str, places: tuple[Path, ...]) -> list[Path]:

@@ -1,0 +1,71 @@
+"""Which reader a file goes to, and what is said where the best one cannot read it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import tifffile
+from tiff_steps import assert_shows, picture, whole
+
+from viewer.slides import IncompleteSlideError, UnsupportedSlideError, open_slide
+from viewer.slides.known_slides import open_known
+from viewer.slides.tray import slides_in
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_APERIO = "Aperio Image Library v11.2.1\r\n420x300 (128x128) |AppMag = 20|MPP = 0.5"
+
+
+def test_a_vendors_slide_in_a_codec_that_openslide_lacks(tmp_path: Path) -> None:
+    """It is read all the same, and said how."""
+    path = tmp_path / "lzma.svs"
+    tifffile.imwrite(
+        path,
+        picture(),
+        photometric="rgb",
+        tile=(128, 128),
+        compression="lzma",
+        description=_APERIO,
+        metadata=None,
+    )
+    (note,) = assert_shows(path, picture())
+    assert note.startswith("Read as a plain tiff file: lzma.svs")
+    assert "34925" in note
+
+
+def test_plain_tiff_is_not_openslides(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, picture(), photometric="rgb", tile=(128, 128))
+    source = open_slide(path)
+    assert source.info.reader == "direct TIFF"
+    source.close()
+
+
+def test_a_vsi_without_its_folder_names_it(tmp_path: Path) -> None:
+    """The file itself is a TIFF: the photograph of the glass with its label."""
+    path = tmp_path / "Slide 7.vsi"
+    tifffile.imwrite(path, picture(), photometric="rgb")
+    with pytest.raises(IncompleteSlideError, match="copy its folder _Slide 7_"):
+        open_slide(path)
+    (tmp_path / "_Slide 7_").mkdir()
+    with pytest.raises(UnsupportedSlideError, match="_Slide 7_"):
+        open_slide(path)
+    assert slides_in(tmp_path) == [path]
+
+
+def test_another_image_is_found_by_its_identity(tmp_path: Path) -> None:
+    path = tmp_path / "two.ome.tif"
+    small = np.full((100, 150, 3), 90, np.uint8)
+    with tifffile.TiffWriter(path, ome=True) as out:
+        out.write(picture(), photometric="rgb", metadata={"Name": "a"})
+        out.write(small, photometric="rgb", metadata={"Name": "b"})
+    second = open_slide(path, image=1)
+    identity = second.info.identity
+    second.close()
+    found = open_known(identity, (path,))
+    assert found is not None
+    np.testing.assert_array_equal(whole(found), small)
+    found.close()
