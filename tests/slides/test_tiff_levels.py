@@ -183,11 +183,29 @@ def test_imagej_keeps_color_in_channels_and_its_range(tmp_path: Path) -> None:
     path = tmp_path / "rgb.tif"
     tifffile.imwrite(path, np.moveaxis(picture(), 2, 0), imagej=True, metadata={"axes": "CYX"})
     assert_shows(path, picture())
+    two = np.stack([picture()[..., :2]] * 3).transpose(0, 3, 1, 2)
+    path = tmp_path / "two.tif"
+    tifffile.imwrite(path, np.ascontiguousarray(two), imagej=True, metadata={"axes": "ZCYX"})
+    notes = assert_shows(path, gray(picture()[..., 0]))
+    assert notes == ("Shown: channel 1 of 2, plane 1 of 3.",)
     deep = picture()[..., 0].astype(np.uint16) * 10
     path = tmp_path / "deep.tif"
     tifffile.imwrite(path, deep, imagej=True, metadata={"min": 100.0, "max": 2100.0})
     expected = np.clip((deep.astype(float) - 100) * 255 / 2000, 0, 255)
     assert_shows(path, gray(np.rint(expected).astype(np.uint8)), 1)
+
+
+def test_levels_are_turned_as_the_finest_is(tmp_path: Path) -> None:
+    """Some writers give the orientation with the first page alone."""
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as out:
+        tag = (274, "H", 1, 6, True)
+        out.write(large(), subifds=1, metadata=None, extratags=[tag], **TILED)
+        out.write(reduced(2), subfiletype=1, metadata=None, **TILED)
+    source = open_slide(path)
+    np.testing.assert_array_equal(whole(source, 0), np.rot90(large(), -1))
+    np.testing.assert_array_equal(whole(source, 1), np.rot90(reduced(2), -1))
+    source.close()
 
 
 def mpp_um(path: Path) -> tuple[float, float] | None:
@@ -258,6 +276,8 @@ def test_units_of_imagej(tmp_path: Path, unit: str, per_unit: float) -> None:
     [
         ("Scanner Image |AppMag = 40|MPP = 0.257", 0.257, 40),
         ("MPP=0,5;AppMag=20x", 0.5, 20),
+        ('{"mpp": 0.25, "objective_power": 40}', 0.25, 40),
+        ("mpp-x: 0.3\nmpp-y: 0.3\nMagnification: 40", 0.3, 40),
         ("anything else", None, None),
         ("MPP = 0|AppMag = x", None, None),
     ],

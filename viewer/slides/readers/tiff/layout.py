@@ -210,23 +210,27 @@ def _levels(tops: Sequence[TiffPage]) -> tuple[TiffLevel, ...]:
 
 def _hidden_planes(ome: OmeImage, shown_channels: int) -> tuple[str, ...]:
     """Return sentences on the channels, planes and times that are not shown."""
-    parts: list[str] = []
-    if shown_channels < ome.size_c:
-        name = ome.channels[0].name if ome.channels else ""
-        parts.append(f"channel {f'{name} ' if name else ''}(1 of {ome.size_c})")
-    if ome.size_z > 1:
-        parts.append(f"plane 1 of {ome.size_z}")
-    if ome.size_t > 1:
-        parts.append(f"time point 1 of {ome.size_t}")
-    sentences = [f"Shown: {', '.join(parts)}."] if parts else []
+    name = ome.channels[0].name if ome.channels else ""
+    channels = ome.size_c if shown_channels < ome.size_c else 1
+    sentences = _shown(channels, ome.size_z, ome.size_t, name)
     if ome.elsewhere:
         count = len(ome.elsewhere)
-        sentences.append(
-            f"More of this image lies in {ome.elsewhere[0]}"
-            + (f" and {count - 1} other files" if count > 1 else "")
-            + ", which is not read."
-        )
-    return tuple(sentences)
+        others = f" and {count - 1} other files" if count > 1 else ""
+        sentences += (f"More of this image lies in {ome.elsewhere[0]}{others}, which is not read.",)
+    return sentences
+
+
+def _shown(channels: int, planes: int, times: int, channel_name: str = "") -> tuple[str, ...]:
+    """Return a sentence on what is shown of several channels, planes and times."""
+    parts: list[str] = []
+    if channels > 1:
+        name = f"{channel_name} " if channel_name else ""
+        parts.append(f"channel {name}(1 of {channels})" if name else f"channel 1 of {channels}")
+    if planes > 1:
+        parts.append(f"plane 1 of {planes}")
+    if times > 1:
+        parts.append(f"time point 1 of {times}")
+    return (f"Shown: {', '.join(parts)}.",) if parts else ()
 
 
 def _undescribed(tiff: TiffFile, pages: Sequence[TiffPage]) -> list[TiffImage]:
@@ -236,18 +240,32 @@ def _undescribed(tiff: TiffFile, pages: Sequence[TiffPage]) -> list[TiffImage]:
     rest = list(pages)
     while rest:
         first = rest[0]
-        alike = (
-            [page for page in rest if _alike(first, page)] if not first.subfiletype & 1 else [first]
-        )
-        rest = [page for page in rest if page not in alike]
+        is_reduced = bool(first.subfiletype & _REDUCED)
+        alike = [first] if is_reduced else [page for page in rest if _alike(first, page)]
+        taken = {page.index for page in alike}
+        rest = [page for page in rest if page.index not in taken]
         tops = alike[:channels] if len(alike) % channels == 0 and channels > 1 else alike[:1]
         planes = len(alike) // len(tops)
-        hidden = (f"Shown: plane 1 of {planes}.",) if planes > 1 else ()
+        hidden = _imagej_planes(tiff, len(tops)) or _shown(1, planes, 1)
         name = _name_of(first)
         optics = tiff_optics(tiff, first, Optics())
         levels = _levels(tops)
         images.append(TiffImage(name, levels, optics, first.index, hidden, planes=planes))
     return images
+
+
+def _imagej_planes(tiff: TiffFile, shown_channels: int) -> tuple[str, ...]:
+    """Return what ImageJ's description says is not shown; it may tell of one page as of many."""
+    about = tiff.imagej_metadata if tiff.is_imagej else None
+    if not about:
+        return ()
+    counts = [about.get(axis, 1) for axis in ("channels", "slices", "frames")]
+    if not all(isinstance(count, int) for count in counts):
+        return ()
+    channels, planes, times = counts
+    if channels * planes * times == 1:
+        planes = about.get("images", 1)
+    return _shown(channels if shown_channels == 1 else 1, planes, times)
 
 
 def _is_imagej_color(tiff: TiffFile, pages: Sequence[TiffPage]) -> bool:

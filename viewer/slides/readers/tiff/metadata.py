@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 _UM_PER_RESOLUTION_UNIT = {2: 25_400.0, 3: 10_000.0}  # inch, centimeter
 _LONGEST_PROPERTY = 100_000
 _LONGEST_DESCRIPTION = 1 << 20
-_MPP = re.compile(r"\bMPP(?:_?X)?\s*[=:]\s*([\d.,]+)", re.IGNORECASE)
-_MPP_Y = re.compile(r"\bMPP_?Y\s*[=:]\s*([\d.,]+)", re.IGNORECASE)
+_IS = r"[\"']?\s*[=:]\s*[\[(\"']?\s*([\d.,]+)"
+"""As in "MPP = 0.25", "mpp: 0.25" and JSON."""
+
+_MPP = re.compile(rf"\bMPP(?:[_-]?X)?{_IS}", re.IGNORECASE)
+_MPP_Y = re.compile(rf"\bMPP[_-]?Y{_IS}", re.IGNORECASE)
 _POWER = re.compile(
-    r"\b(?:AppMag|ObjectivePower|Objective\s*Power|Magnification)\s*[=:]\s*([\d.,]+)\s*x?",
-    re.IGNORECASE,
+    rf"\b(?:AppMag|Objective[\s_-]*Power|(?:Nominal)?Magnification){_IS}", re.IGNORECASE
 )
 _IMAGEJ_UNIT = re.compile(r"^unit=(.+)$", re.MULTILINE)
 

@@ -148,6 +148,8 @@ def _shown_levels(
     is_small = finest.width_px * finest.height_px <= WHOLE_LEVEL_PX
     samples = with_range(colors.samples, finest if is_small else coarsest, page)
     for stored, level in zip(image.levels, levels, strict=True):
+        # Shapes have shown that levels lie as the finest does, whether their own tag says so.
+        level.orientation = finest.orientation
         own = page_colors(stored.pages).samples
         # Levels may be coded each in its own way, but what is stretched is stretched alike.
         level.colors = samples if own.model is samples.model else replace(own, range=samples.range)
