@@ -136,9 +136,9 @@ def test_the_good_is_taken_and_the_bad_told_by_number(tmp_path: Path) -> None:
     path = tmp_path / "a.geojson"
     path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
     found, problems = read(path)
-    assert len(found) == 3
-    assert [p.number for p in problems if not p.is_repaired] == [2, 4, 5, 6, 7, 9]
-    assert [p.number for p in problems if p.is_repaired] == [3]
+    assert len(found) == 5
+    assert [p.number for p in problems if not p.is_repaired] == [2, 4, 5, 9]
+    assert [p.number for p in problems if p.is_repaired] == [3, 6, 7]
     assert all(each.geometry.is_valid for each in found)
     assert found[1].geometry.area == pytest.approx(50)
 

@@ -146,7 +146,9 @@ def test_more_of_the_older_spellings(tmp_path: Path) -> None:
 
 
 def test_a_bad_child_costs_only_itself(tmp_path: Path) -> None:
-    told = [feature(polygon(), childObjects=[feature(polygon(), color=[1]), feature(polygon())])]
+    told = [
+        feature(polygon(), childObjects=[feature({"type": "Point"}), feature(polygon(), color=[1])])
+    ]
     (tmp_path / "a.json").write_text(json.dumps(told))
     (parent,), problems = read(tmp_path / "a.json")
     assert len(parent.children) == 1

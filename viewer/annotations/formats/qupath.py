@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import json
-import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from uuid import UUID, uuid4
 
 import msgspec
@@ -14,13 +12,13 @@ import numpy as np
 import shapely
 
 from viewer.annotations.annotation import (
-    NO_COLOUR,
     Annotation,
     AnnotationClass,
     Kind,
     by_dimension,
     repaired,
 )
+from viewer.annotations.formats.foreign_values import MOST_PX, parsed_text, place_of
 from viewer.annotations.formats.json_elements import (
     DamagedHeadError,
     JsonElements,
@@ -28,36 +26,29 @@ from viewer.annotations.formats.json_elements import (
     Torn,
     as_members,
 )
+from viewer.annotations.formats.loose_geometry import loose_geometry
 from viewer.annotations.formats.packed_files import PieceReader, unpacked
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
+from viewer.annotations.formats.qupath_attributes import Attributes, id_of, kind_of
+from viewer.plain_text import shown_line, shown_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from shapely.geometry.base import BaseGeometry
 
 
 Json = dict[str, Any]
+_T = TypeVar("_T")
+
+_NO_NUMBERS: Mapping[str, float] = {}
+_NO_TEXTS: Mapping[str, str] = {}
 
 _QUOTES = 6
 """In a geometry that has a type and coordinates and nothing else."""
-_CORNERS = 3
-"""The fewest of a ring."""
 _MOST_CLASSES = 10_000
 """That are kept at hand, so that equal ones are one object."""
-_KINDS: tuple[Kind, ...] = get_args(Kind)
-_OLD_KINDS: dict[str, Kind] = {
-    "PathAnnotationObject": "annotation",
-    "PathDetectionObject": "detection",
-    "PathCellObject": "cell",
-    "PathTileObject": "tile",
-    "TMACoreObject": "tmaCore",
-    "tma_core": "tmaCore",
-    "PathRootObject": "root",
-}
-_SPELT_KINDS: dict[str, Kind] = dict(zip(_KINDS, _KINDS, strict=True)) | _OLD_KINDS
-_KIND_KEYS = ("objectType", "object_type", "type")
 _ALONE = frozenset({"geometry", "coordinates", "geometries"})
 """Members that only a single feature or geometry has."""
 _IN_FEATURE = {"type", "id", "geometry", "nucleusGeometry", "properties"}
@@ -75,7 +66,7 @@ _BAD = (
 class _UsualProperties(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     kind: Kind = msgspec.field(name="objectType", default="annotation")
     name: str = ""
-    colour: tuple[int, int, int] | None = msgspec.field(name="color", default=None)
+    color: msgspec.Raw = msgspec.Raw(b"null")
     in_class: msgspec.Raw = msgspec.field(name="classification", default=msgspec.Raw(b"null"))
     is_locked: bool = msgspec.field(name="isLocked", default=False)
     measurements: dict[str, float] = {}
@@ -163,6 +154,8 @@ class _Features:
         self._number = 0
         self._classes: dict[AnnotationClass, AnnotationClass] = {}
         self._spelt_classes: dict[bytes, AnnotationClass | None] = {b"null": None}
+        self._spelt_colors: dict[bytes, str | None] = {b"null": None}
+        self._plain_names: set[str] = set()
 
     def tell(self, reason: str, *, is_repaired: bool = False) -> None:
         self._problems.append(Problem(self._number, reason, is_repaired))
@@ -184,67 +177,126 @@ class _Features:
                 else:
                     yield from self._annotations(_as_members(element), shape)
             except _BAD as error:
-                self.tell(str(error) or type(error).__name__)
+                self.tell(_said(error))
 
     def _usual(self, feature: _UsualFeature, shape: BaseGeometry) -> Annotation | None:
-        """None where its class tells more than a class holds."""
+        """None where an attribute is not spelled as usual, or says more than we hold."""
         told = feature.properties
-        spelt = bytes(told.in_class)
-        if spelt not in self._spelt_classes:
-            in_class = msgspec.json.decode(spelt)
-            if _beside_class(in_class) or len(self._spelt_classes) > _MOST_CLASSES:
+        spelt, spelt_color = bytes(told.in_class), bytes(told.color)
+        if spelt not in self._spelt_classes and not self._knows_class(spelt):
+            return None
+        if spelt_color not in self._spelt_colors and not self._knows_color(spelt_color):
+            return None
+        if not self._plain_names.issuperset(told.measurements):
+            if not all(name == shown_line(name) for name in told.measurements):
                 return None
-            self._spelt_classes[spelt] = self._class(in_class)
+            if len(self._plain_names) < _MOST_CLASSES:
+                self._plain_names.update(told.measurements)
         return Annotation(
             shape,
             feature.id,
             told.kind,
             self._spelt_classes[spelt],
-            told.name,
-            None if told.colour is None else _colour(list(told.colour)),
+            shown_line(told.name),
+            self._spelt_colors[spelt_color],
             told.is_locked,
-            measurements=told.measurements,
-            metadata=told.metadata,
+            measurements=told.measurements or _NO_NUMBERS,
+            metadata={name: shown_text(text) for name, text in told.metadata.items()}
+            if told.metadata
+            else _NO_TEXTS,
         )
+
+    def _knows_class(self, spelt: bytes) -> bool:
+        in_class = msgspec.json.decode(spelt)
+        if isinstance(in_class, list) or _beside_class(in_class):
+            return False
+        return self._learn(spelt, self._spelt_classes, lambda read: read.class_(in_class))
+
+    def _knows_color(self, spelt: bytes) -> bool:
+        color = msgspec.json.decode(spelt)
+        return self._learn(spelt, self._spelt_colors, lambda read: read.color(color))
+
+    def _learn(
+        self, spelt: bytes, known: dict[bytes, _T], read: Callable[[Attributes], _T]
+    ) -> bool:
+        """Whether there is nothing to tell of this spelling, which is then known."""
+        trouble: list[str] = []
+        found = read(Attributes(trouble.append))
+        if trouble or len(known) > _MOST_CLASSES:
+            return False
+        known[spelt] = found
+        return True
+
+    def _mend(self, reason: str) -> None:
+        self.tell(reason, is_repaired=True)
 
     def _annotations(self, feature: Members, shape: BaseGeometry | None) -> list[Annotation]:
         """One, as a rule; more where it mixed dimensions or has no place but children."""
+        if "features" in feature and "geometry" not in feature:
+            return self._collection(feature)
         if "geometry" not in feature and ("coordinates" in feature or "geometries" in feature):
             feature = {"geometry": msgspec.Raw(msgspec.json.encode(feature))}
-        told: Json = _decoded(feature.get("properties")) or {}
+        read = Attributes(self._mend)
+        told = read.properties(_decoded(feature.get("properties")))
+        if isinstance(told.get("classification"), str):
+            told = told | {"classification": parsed_text(told["classification"])}
         told_id = _decoded(feature.get("id"))
-        id_, is_foreign = _id(told_id)
-        kind, kind_key = _kind(told_id, told)
+        id_, is_foreign = id_of(told_id)
+        kind, kind_key = kind_of(told_id, told)
         children = self._children(told)
-        place = bytes(feature.get("geometry", b"null"))
-        if place == b"null":
-            if not children or kind != "root":
-                self.tell("it has no geometry")
-            return children
         beside: Json = {}
         if shape is None:
-            shape, beside, repair = _geometry(place)
-            if repair:
-                self.tell(repair, is_repaired=True)
+            place = _decoded(feature.get("geometry"))
+            if place is None and "bbox" not in feature:
+                if not children or kind != "root":
+                    self.tell("it has no geometry")
+                return children
+            try:
+                shape, beside = self._geometry(place)
+            except _BAD as error:
+                shape = self._box(feature, error)
         nucleus, nucleus_beside = self._nucleus(feature.get("nucleusGeometry"))
         annotation = Annotation(
             shape,
             id_,
             kind,
-            self._class(told.get("classification")),
-            str(told.get("name") or ""),
-            _colour(told.get("color", told.get("colorRGB"))),
-            bool(told.get("isLocked", False)),
-            bool(beside.pop("isEllipse", False)),
+            self._class(read, told.get("classification")),
+            read.name(told.get("name")),
+            read.color(told.get("color", told.get("colorRGB"))),
+            read.flag(told.get("isLocked"), "lock"),
+            read.flag(beside.pop("isEllipse", False), "mark of an ellipse"),
             nucleus,
-            _measurements(told.get("measurements")),
-            _metadata(told.get("metadata")),
+            read.measurements(told.get("measurements")),
+            read.metadata(told.get("metadata")),
             tuple(children),
             _unknown(feature, told, kind_key, told_id if is_foreign else None)
             | ({"geometry": beside} if beside else {})
             | ({"nucleusGeometry": nucleus_beside} if nucleus_beside else {}),
         )
         return self._apart(annotation)
+
+    def _collection(self, feature: Members) -> list[Annotation]:
+        """Of a FeatureCollection in the place of a feature."""
+        found: list[Annotation] = []
+        inner = _decoded(feature["features"])
+        for each in inner if isinstance(inner, list) else [inner]:
+            try:
+                found += self._annotations(_as_members(each), None)
+            except _BAD as error:
+                self.tell(f"a feature in it: {_said(error)}")
+        return found
+
+    def _box(self, feature: Members, error: Exception) -> BaseGeometry:
+        """The box that a feature tells beside its geometry, where that is of no use."""
+        box = _decoded(feature.get("bbox"))
+        if not isinstance(box, list) or len(box) not in (4, 6):
+            raise error
+        half = len(box) // 2
+        x0, y0, x1, y1 = (place_of(value) for value in (*box[:2], *box[half : half + 2]))
+        if x0 == x1 or y0 == y1:
+            raise error
+        self._mend(f"{_said(error)}, so the box around it was taken")
+        return shapely.box(min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
 
     def _apart(self, annotation: Annotation) -> list[Annotation]:
         first, *others = by_dimension(annotation.geometry)
@@ -259,23 +311,44 @@ class _Features:
 
     def _children(self, told: Json) -> list[Annotation]:
         taken: list[Annotation] = []
-        for child in told.get("childObjects", told.get("children")) or []:
+        inner = parsed_text(told.get("childObjects", told.get("children")))
+        if isinstance(inner, dict):
+            inner = [inner]
+        for child in inner if isinstance(inner, list) else []:
             try:
                 taken += self._annotations(_as_members(child), None)
             except _BAD as error:
-                self.tell(f"an object in it: {error or type(error).__name__}")
+                self.tell(f"an object in it: {_said(error)}")
         return taken
 
     def _nucleus(self, raw: msgspec.Raw | None) -> tuple[BaseGeometry | None, Json]:
-        if raw is None or bytes(raw) == b"null":
+        told = _decoded(raw)
+        if told is None:
             return None, {}
-        nucleus, beside, repair = _geometry(bytes(raw))
-        if repair:
-            self.tell(f"of its nucleus, {repair}", is_repaired=True)
-        return nucleus, beside
+        try:
+            return self._geometry(told, "of its nucleus, ")
+        except _BAD as error:
+            self._mend(f"its nucleus was left out: {_said(error)}")
+            return None, {}
 
-    def _class(self, told: Any) -> AnnotationClass | None:
-        found = _class(told)
+    def _geometry(self, told: Any, of: str = "") -> tuple[BaseGeometry, Json]:
+        """The geometry, and members of it that are none of its place."""
+        told = parsed_text(told)
+        beside: Json = {}
+        if isinstance(told, dict):
+            beside = {k: v for k, v in told.items() if k not in _IN_GEOMETRY}
+            if "coordinates" not in told and "geometries" not in told:
+                beside.pop("geometry", None)
+        geometry = loose_geometry(told, lambda reason: self._mend(of + reason))
+        if geometry.is_empty:
+            raise ValueError("its geometry is empty")
+        if not geometry.is_valid:
+            self._mend(f"{of}its edges crossed")
+            geometry = repaired(geometry)
+        return geometry, beside
+
+    def _class(self, read: Attributes, told: Any) -> AnnotationClass | None:
+        found = read.class_(told)
         if found is None or len(self._classes) > _MOST_CLASSES:
             return found
         return self._classes.setdefault(found, found)
@@ -290,6 +363,7 @@ def _quick_shapes(batch: list[_UsualFeature | Members | Torn]) -> list[BaseGeome
         & ~shapely.is_empty(shapes)
         & ~shapely.has_z(shapes)
         & (shapely.get_type_id(shapes) != shapely.GeometryType.GEOMETRYCOLLECTION)
+        & (np.abs(shapely.bounds(shapes)) < MOST_PX).all(1)
     )
     shapes[~is_sound] = None
     return shapes.tolist()
@@ -328,7 +402,7 @@ def _unknown(feature: Members, told: Json, kind_key: str, foreign_id: Any) -> di
             unknown["properties"] = kept
     in_class = told.get("classification")
     beside = _beside_class(in_class)
-    found = _class(in_class) if beside else None
+    found = Attributes(lambda _: None).class_(in_class) if beside else None
     if found is not None:
         unknown["classification"] = {found.name: beside}
     return unknown
@@ -348,120 +422,6 @@ def _has_alpha(colour: Any) -> bool:
     return isinstance(colour, list) and len(colour) == 4
 
 
-def _geometry(text: bytes) -> tuple[BaseGeometry, Json, str]:
-    """The geometry, members of it that are none of its place, and what was repaired."""
-    beside: Json = {}
-    if text.count(b'"') != _QUOTES:
-        told = msgspec.json.decode(text)
-        beside = {k: v for k, v in told.items() if k not in _IN_GEOMETRY}
-    geometry, repair = _shape(text)
-    if geometry.is_empty:
-        raise ValueError("its geometry is empty")
-    if geometry.has_z:
-        geometry, repair = shapely.force_2d(geometry), "its third coordinates were dropped"
-    if geometry.is_valid:
-        return geometry, beside, repair
-    if not all(math.isfinite(value) for value in geometry.bounds):
-        raise ValueError("its coordinates are no numbers")
-    return repaired(geometry), beside, "its edges crossed"
-
-
-def _shape(text: bytes) -> tuple[BaseGeometry, str]:
-    try:
-        return shapely.from_geojson(text), ""
-    except shapely.errors.ShapelyError:
-        told = msgspec.json.decode(text)
-        closed = _closed(told)
-        if closed == told:
-            raise
-        return shapely.from_geojson(msgspec.json.encode(closed)), "its outline was not closed"
-
-
-def _closed(told: Json) -> Json:
-    """The geometry with the first corner of each ring as its last, too, as the format wants."""
-
-    def close(ring: list[Any]) -> list[Any]:
-        return ring if len(ring) < _CORNERS or ring[0] == ring[-1] else [*ring, ring[0]]
-
-    match told["type"]:
-        case "Polygon":
-            rings = [close(ring) for ring in told["coordinates"]]
-            return told | {"coordinates": rings}
-        case "MultiPolygon":
-            polygons = [[close(ring) for ring in rings] for rings in told["coordinates"]]
-            return told | {"coordinates": polygons}
-        case "GeometryCollection":
-            return told | {"geometries": [_closed(each) for each in told["geometries"]]}
-        case _:
-            return told
-
-
-def _id(told: Any) -> tuple[UUID, bool]:
-    """An id, a new one where what the file tells is none; whether that is then lost."""
-    try:
-        return UUID(told), False
-    except (ValueError, AttributeError, TypeError):
-        return uuid4(), told is not None and told not in _OLD_KINDS
-
-
-def _kind(id_: Any, told: Json) -> tuple[Kind, str]:
-    """By the newest spelling, and its member; files of version 0.2 tell it in place of an id."""
-    for key in _KIND_KEYS:
-        name = told.get(key)
-        if isinstance(name, str) and name in _SPELT_KINDS:
-            return _SPELT_KINDS[name], key
-    if isinstance(id_, str) and id_ in _OLD_KINDS:
-        return _OLD_KINDS[id_], _KIND_KEYS[0]
-    return "annotation", _KIND_KEYS[0]
-
-
-def _class(told: Any) -> AnnotationClass | None:
-    if not told:
-        return None
-    if isinstance(told, str):
-        told = {"name": told}
-    names = told.get("names") or _lineage(told)
-    parts = [part.strip() for name in names for part in str(name).split(":")]
-    name = ": ".join(part for part in parts if part)
-    if not name:
-        return None
-    return AnnotationClass(name, _colour(told.get("color", told.get("colorRGB"))) or NO_COLOUR)
-
-
-def _lineage(told: Json) -> list[str]:
-    """Old files tell a derived class by the one that it comes from."""
-    above = told.get("parentClass")
-    return [*(_lineage(above) if isinstance(above, dict) else ()), str(told.get("name") or "")]
-
-
-def _colour(told: Any) -> str | None:
-    """From [r, g, b] or [r, g, b, alpha], or one packed integer."""
-    if isinstance(told, bool) or told is None:
-        return None
-    if isinstance(told, int):
-        return f"#{told & 0xFFFFFF:06x}"
-    if not isinstance(told, list) or len(told) not in (3, 4):
-        raise ValueError("its colour is neither an integer nor three numbers")
-    return "#{:02x}{:02x}{:02x}".format(*(int(value) & 255 for value in told[:3]))
-
-
-def _measurements(told: Any) -> dict[str, float]:
-    pairs = (
-        told.items() if isinstance(told, dict) else [(e["name"], e["value"]) for e in told or []]
-    )
-    return {str(name): _number(value) for name, value in pairs}
-
-
-def _number(value: Any) -> float:
-    """Python reads "NaN", "Infinity" and "-inf" in any case as QuPath does."""
-    try:
-        return math.nan if value is None else float(value)
-    except ValueError as error:
-        raise ValueError(f'"{value}" is no measurement') from error
-
-
-def _metadata(told: Any) -> dict[str, str]:
-    return {
-        name: value if isinstance(value, str) else json.dumps(value)
-        for name, value in (told or {}).items()
-    }
+def _said(error: BaseException) -> str:
+    """In the words of those who read it: our own, or that it cannot be read."""
+    return str(error) if type(error) is ValueError and str(error) else "it cannot be read"

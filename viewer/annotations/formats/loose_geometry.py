@@ -1,0 +1,272 @@
+"""Geometries as GeoJSON should not have them: what is sound in them is kept, the rest is named.
+
+Shapely refuses a geometry as a whole for one bad number. Here each ring and part stands alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import shapely
+from shapely.geometry import mapping
+
+from viewer.annotations.formats.foreign_values import parsed_text, place_of, quoted
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
+
+Tell = Callable[[str], object]
+Corner = tuple[float, float]
+
+_NAMES = {
+    name.lower(): name
+    for name in (
+        "Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon",
+        "GeometryCollection", "LinearRing",
+    )
+}  # fmt: skip
+_KINDS_BY_DEPTH = ("Point", "MultiPoint", "Polygon", "MultiPolygon")
+_MOST_DEPTH = 32
+_MOST_BAD_SHARE = 0.1
+"""Of the corners of a ring: with more of them bad it is no shape any more."""
+
+
+def loose_geometry(told: Any, tell: Tell) -> BaseGeometry:
+    """Return the geometry of an object of GeoJSON, or of its coordinates alone.
+
+    Parameters
+    ----------
+    tell
+        Takes what was left out or repaired.
+
+    Raises
+    ------
+    ValueError
+        Nothing of it is a place, or it is of no known type.
+    """
+    return _geometry(told, tell, 0)
+
+
+def polygon_of(rings: list[list[Corner]], tell: Tell) -> shapely.Polygon:
+    """Return the region within the first ring and without the others.
+
+    Raises
+    ------
+    ValueError
+        The first ring has fewer than three corners.
+    """
+    outline, *holes = rings
+    if len(set(outline)) < 3:
+        raise ValueError("its outline has fewer than three corners")
+    sound: list[list[Corner]] = []
+    for hole in holes:
+        if len(set(hole)) < 3:
+            tell("a hole of fewer than three corners was left out")
+        else:
+            sound.append(hole)
+    if outline[0] != outline[-1]:
+        tell("its outline was not closed")
+    return shapely.Polygon(outline, sound)
+
+
+def corners_of(told: Any, tell: Tell) -> list[Corner]:
+    """Return the places of a list; a few bad ones among many are left out and told.
+
+    Raises
+    ------
+    ValueError
+        Most of them are no places.
+    """
+    told = parsed_text(told)
+    if not isinstance(told, list | tuple):
+        raise ValueError(f"{quoted(told)} is no list of places")
+    corners: list[Corner] = []
+    trouble: list[str] = []
+    has_more = False
+    for each in told:
+        try:
+            corner, has_third = _corner(each)
+        except ValueError as error:
+            trouble.append(str(error))
+            continue
+        has_more = has_more or has_third
+        corners.append(corner)
+    if trouble and (not corners or len(trouble) > max(1, _MOST_BAD_SHARE * len(told))):
+        raise ValueError(f"its coordinates are no numbers: {trouble[0]}")
+    if trouble:
+        tell(f"{len(trouble)} of its {len(told)} corners were left out: {trouble[0]}")
+    if has_more:
+        tell("its third coordinates were dropped")
+    return corners
+
+
+def _corner(told: Any) -> tuple[Corner, bool]:
+    told = parsed_text(told)
+    if isinstance(told, dict):
+        lowered = {str(key).lower(): value for key, value in told.items()}
+        told = [lowered.get("x"), lowered.get("y")]
+    if isinstance(told, str):
+        told = told.replace(";", " ").split() if " " in told or ";" in told else told.split(",")
+    if not isinstance(told, list | tuple) or len(told) < 2:
+        raise ValueError(f"{quoted(told)} is no place")
+    return (place_of(told[0]), place_of(told[1])), len(told) > 2
+
+
+def _geometry(told: Any, tell: Tell, depth: int) -> BaseGeometry:
+    if depth > _MOST_DEPTH:
+        raise ValueError("it is nested too deep")
+    told = _unwrapped(told)
+    if isinstance(told, list):
+        return _of_coordinates("", told, tell)
+    if not isinstance(told, dict):
+        raise ValueError(f"{quoted(told)} is no geometry")
+    if isinstance(told.get("geometry"), dict | str) and "coordinates" not in told:
+        return _geometry(told["geometry"], tell, depth + 1)
+    named = told.get("type") or ""
+    kind = _NAMES.get(str(named).strip().lower(), "")
+    if named and not kind:
+        raise ValueError(f"its type {quoted(named)} is none of a geometry")
+    parts = parsed_text(told.get("geometries"))
+    if isinstance(parts, list) and (kind == "GeometryCollection" or "coordinates" not in told):
+        return _collection(parts, tell, depth)
+    if "coordinates" not in told:
+        raise ValueError("it has no coordinates")
+    return _of_coordinates(kind, parsed_text(told["coordinates"]), tell)
+
+
+def _unwrapped(told: Any) -> Any:
+    """What a text holds: JSON, or well-known text."""
+    told = parsed_text(told)
+    if not isinstance(told, str):
+        return list(told) if isinstance(told, tuple) else told
+    try:
+        return mapping(shapely.from_wkt(told.strip()))
+    except (shapely.errors.ShapelyError, ValueError):
+        raise ValueError(f"{quoted(told)} is no geometry") from None
+
+
+def _collection(told: list[Any], tell: Tell, depth: int) -> BaseGeometry:
+    parts: list[BaseGeometry] = []
+    for number, each in enumerate(told, 1):
+        try:
+            part = _geometry(each, tell, depth + 1)
+        except ValueError as error:
+            tell(f"part {number} of {len(told)} was left out: {error}")
+        else:
+            parts.append(part)
+    if not parts:
+        raise ValueError("none of its parts is a place")
+    return parts[0] if len(parts) == 1 else shapely.GeometryCollection(parts)
+
+
+def _of_coordinates(kind: str, told: Any, tell: Tell) -> BaseGeometry:
+    """By the depth of the lists, which tells more than the name of the kind."""
+    if isinstance(told, dict) or _depth(told) == 0:
+        told, depth = [told], 0
+    else:
+        depth = _depth(told)
+    if isinstance(told, tuple):
+        told = list(told)
+    if depth <= 1 and kind in ("", "Point"):
+        return shapely.Point(_corner(told if depth else told[0])[0])
+    if depth <= 1:
+        tell(f"a {kind} of one place")
+        return shapely.Point(_corner(told if depth else told[0])[0])
+    if not kind:
+        kind = _KINDS_BY_DEPTH[min(depth, 4) - 1]
+        tell(f"it has no type and was taken for a {kind}")
+    if kind in ("Point", "MultiPoint"):
+        flat = _flattened(told, depth - 2)
+        corners = corners_of(flat, tell)
+        return shapely.Point(corners[0]) if len(corners) == 1 else shapely.MultiPoint(corners)
+    if kind in ("LineString", "LinearRing", "MultiLineString"):
+        lines = _flattened(told, depth - 3) if depth >= 3 else [told]
+        return _united(_each(lines, lambda each: _line(each, tell), tell))
+    if depth == 2:
+        told, depth = [told], 3
+        tell("its list of corners lay one level too high")
+    if depth == 3 and kind == "MultiPolygon":
+        tell("its lists lay one level too high")
+    if depth >= 4 and kind == "Polygon":
+        tell("it holds several polygons")
+    polygons = [told] if depth == 3 else _flattened(told, depth - 4)
+    return _united(_each(polygons, lambda each: _polygon(each, tell), tell))
+
+
+def _depth(told: Any) -> int:
+    """Of the first list that goes down to numbers."""
+    told = parsed_text(told)
+    if not isinstance(told, list | tuple):
+        return 0
+    return 1 + max((_depth(each) for each in told[:_MOST_LOOKED_AT]), default=0)
+
+
+_MOST_LOOKED_AT = 3
+
+
+def _flattened(told: Any, levels: int) -> list[Any]:
+    for _ in range(max(0, levels)):
+        told = [
+            inner for each in told for inner in (each if isinstance(each, list | tuple) else [each])
+        ]
+    return list(told)
+
+
+def _each(told: list[Any], read: Callable[[Any], BaseGeometry], tell: Tell) -> list[BaseGeometry]:
+    parts: list[BaseGeometry] = []
+    trouble = ""
+    for number, each in enumerate(told, 1):
+        try:
+            part = read(each)
+        except ValueError as error:
+            if len(told) > 1:
+                tell(f"part {number} of {len(told)} was left out: {error}")
+            trouble = str(error)
+        else:
+            parts.append(part)
+    if not parts:
+        raise ValueError(trouble or "its geometry is empty")
+    return parts
+
+
+def _united(parts: list[BaseGeometry]) -> BaseGeometry:
+    if len(parts) == 1:
+        return parts[0]
+    regions = [part for part in parts if isinstance(part, shapely.Polygon)]
+    lines = [part for part in parts if isinstance(part, shapely.LineString)]
+    if len(regions) == len(parts):
+        return shapely.MultiPolygon(regions)
+    if len(lines) == len(parts):
+        return shapely.MultiLineString(lines)
+    return shapely.GeometryCollection(parts)
+
+
+def _line(told: Any, tell: Tell) -> BaseGeometry:
+    corners = corners_of(told, tell)
+    if len(corners) > 1:
+        return shapely.LineString(corners)
+    tell("a line of one corner, which is a point now")
+    return _of_few(corners)
+
+
+def _polygon(told: Any, tell: Tell) -> BaseGeometry:
+    told = parsed_text(told)
+    if not isinstance(told, list | tuple) or not told:
+        raise ValueError("its geometry is empty")
+    outline = corners_of(told[0], tell)
+    rings = [outline]
+    for number, each in enumerate(told[1:], 1):
+        try:
+            rings.append(corners_of(each, tell))
+        except ValueError as error:
+            tell(f"hole {number} was left out: {error}")
+    return polygon_of(rings, tell)
+
+
+def _of_few(corners: list[Corner]) -> BaseGeometry:
+    """Of one or two places."""
+    apart = list(dict.fromkeys(corners))
+    if not apart:
+        raise ValueError("its geometry is empty")
+    return shapely.Point(apart[0]) if len(apart) == 1 else shapely.LineString(apart)
