@@ -36,7 +36,7 @@ class Bench:
         self.said: list[str] = []
         self.told: list[str] = []
         self.options = DrawingOptions()
-        mpp_um = canvas.optics.mean_mpp_um
+        mpp_um = canvas.optics.mpp_um
         self.desk = EditContext(
             self.document, self.selection, self.options, self.said.append, author="A", mpp_um=mpp_um
         )

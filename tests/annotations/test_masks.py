@@ -42,6 +42,26 @@ def _labels(path: Path) -> np.ndarray:
     return tifffile.imread(path) if path.suffix == ".tif" else np.asarray(Image.open(path))
 
 
+@pytest.mark.parametrize("by_instance", [False, True])
+def test_a_mask_tells_which_regions_it_does_not_hold(tmp_path: Path, by_instance: bool) -> None:
+    """Also where other regions of the class are on the slide."""
+    held = [
+        Annotation(shapely.box(10, 10, 30, 30), shown_as=TUMOR),
+        Annotation(shapely.box(200, 10, 230, 30), shown_as=TUMOR),
+        Annotation(shapely.box(90, 50, 130, 70), shown_as=TUMOR),
+        Annotation(shapely.box(60.6, 60.6, 60.9, 60.9), shown_as=TUMOR),
+        Annotation(shapely.box(0, 0, 100, 100), shown_as=STROMA),
+    ]
+    place = MaskPlace((100, 100))
+    _, problems = write_mask(tmp_path / "mask.png", held, place, by_instance=by_instance)
+    assert [(each.number, each.is_repaired) for each in problems] == [
+        (2, False), (3, True), (4, False),
+    ]  # fmt: skip
+    assert "outside the slide" in problems[0].reason
+    assert "edge of the slide" in problems[1].reason
+    assert "smaller than a pixel" in problems[2].reason
+
+
 _corners = some.tuples(some.floats(-5, 45), some.floats(-5, 45))
 
 

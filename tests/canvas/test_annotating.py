@@ -32,6 +32,7 @@ from pytestqt.qtbot import QtBot
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import adding
+from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.canvas.annotating.brush_tool import BrushTool, EraserTool
 from viewer.canvas.annotating.drawing_tool import DrawingTool
 from viewer.canvas.annotating.points_tool import PointsTool
@@ -573,11 +574,11 @@ def test_a_ruler_measures_in_um_and_is_kept_by_enter(view_bench: Bench) -> None:
     tool = bench.take(RulerTool(bench.desk))
     drag(bench.canvas, line(A, A + QPoint(120, 90)))
     assert len(bench.document) == 0
-    length_um = 150 * bench.canvas.view.downsample * (bench.desk.mpp_um or 0)
+    length_um = 150 * bench.canvas.view.downsample * bench.desk.calibration.mean_pixel
     assert f"{length_um:,.1f} µm" in bench.told[-1]
     QTest.keyClick(bench.canvas, Qt.Key.Key_Return)
     assert bench.only().measurements["Length um"] == pytest.approx(length_um)
-    assert bench.only().geometry.length * (bench.desk.mpp_um or 0) == pytest.approx(length_um)
+    assert bench.only().length_um(bench.canvas.optics.mpp_um or 0) == pytest.approx(length_um)
     click(bench.canvas, A)
     click(bench.canvas, B)
     assert tool.is_busy
@@ -599,7 +600,7 @@ def test_an_angle_is_measured(view_bench: Bench) -> None:
 
 
 def test_lengths_are_in_pixels_where_the_slide_tells_no_scale(bench: Bench) -> None:
-    bench.desk.mpp_um = None
+    bench.desk.calibration = PixelCalibration()
     bench.take(RulerTool(bench.desk))
     drag(bench.canvas, line(A, A + QPoint(100, 0)))
     assert "200.0 px" in bench.told[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -21,7 +22,6 @@ from viewer.ui.annotations.annotation_model import (
     SIZE,
     AnnotationModel,
 )
-from viewer.ui.annotations.shown import shown_size
 
 TUMOUR, STROMA = AnnotationClass("Tumor", "#c80000"), AnnotationClass("Stroma", "#96c896")
 
@@ -62,7 +62,7 @@ def test_classes_hold_their_annotations_with_counts_and_totals(model: Annotation
         "No class (1)": ["Rectangle"],
     }
     tumour = model.index_of_class("Tumor")
-    assert model.data(tumour.siblingAtColumn(SIZE)) == "125 µm²"
+    assert model.data(tumour.siblingAtColumn(SIZE)) == "125.0 µm²"
     assert not model.data(tumour, Qt.ItemDataRole.DecorationRole).isNull()
 
 
@@ -160,13 +160,21 @@ def test_only_names_of_unlocked_annotations_are_edited(model: AnnotationModel) -
     assert model.rowCount(QModelIndex()) == 0
 
 
-def test_sizes_are_told_in_units_that_read_well() -> None:
-    assert shown_size(400, 80, 0.5) == "100 µm²"
-    assert shown_size(4e6, 8000, 0.5) == "1.000 mm²"
-    assert shown_size(0, 300, 0.5) == "150.0 µm"
-    assert shown_size(0, 60_000, 0.5) == "30.00 mm"
-    assert shown_size(0, 0, 0.5) == ""
-    assert shown_size(400, 80, None) == "400 px²"
+def test_the_size_of_a_class_is_nothing_again_once_its_regions_are_gone(
+    model: AnnotationModel,
+) -> None:
+    """A running sum of floats ended at "-0 µm²"."""
+    point = Annotation(shapely.Point(5, 5), shown_as=TUMOUR)
+    document = _follow(model, [point])
+    chance = random.Random(3)
+    drawn = [_square(chance.uniform(0.1, 900.0)) for _ in range(60)]
+    for each in drawn:
+        document.do(adding("Rectangle", [each]))
+    chance.shuffle(drawn)
+    for each in drawn:
+        document.do(removing("Delete", [each]))
+    size = model.index_of_class("Tumor").siblingAtColumn(SIZE)
+    assert model.data(size) == ""
 
 
 def test_what_files_and_models_say_is_no_markup_in_tips(model: AnnotationModel) -> None:

@@ -9,10 +9,14 @@ from uuid import UUID, uuid4
 
 import shapely
 
+from viewer.annotations.pixel_calibration import PixelCalibration
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from shapely.geometry.base import BaseGeometry
+
+    from viewer.annotations.pixel_calibration import MicronsPerPixel
 
 Kind = Literal["annotation", "detection", "cell", "tile", "tmaCore", "root"]
 """As QuPath tells objects apart."""
@@ -119,12 +123,13 @@ class Annotation:
                 metadata[AUTHOR] = author
         return replace(self, metadata=metadata)
 
-    def area_um2(self, mpp_um: float) -> float:
-        return self.geometry.area * mpp_um**2
+    def area_um2(self, mpp_um: MicronsPerPixel) -> float:
+        """Return the area at a pixel size in um, of square pixels or in x and y."""
+        return PixelCalibration.of(mpp_um).area_of(self.geometry)
 
-    def length_um(self, mpp_um: float) -> float:
-        """Perimeter of a region, length of a line."""
-        return self.geometry.length * mpp_um
+    def length_um(self, mpp_um: MicronsPerPixel) -> float:
+        """Return the perimeter of a region or the length of a line, at a pixel size in um."""
+        return PixelCalibration.of(mpp_um).length_of(self.geometry)
 
 
 def repaired(geometry: BaseGeometry) -> BaseGeometry:

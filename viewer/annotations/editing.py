@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from shapely import affinity
 from shapely.ops import split as split_geometry
 
 from viewer.annotations.annotation import repaired
+from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.errors import CoverslipError
 from viewer.geometry import Point
 
@@ -23,9 +25,12 @@ if TYPE_CHECKING:
 
     _Edit = Callable[[list[Point]], list[Point]]
 
-_ELLIPSE_SEGMENTS = 16
-"""Of a quarter; 64 corners are round at any size on a screen."""
-_CIRCLE_SEGMENTS = 8
+_ELLIPSE_SEGMENTS = 32
+"""Of a quarter; the area of 128 corners is within a twentieth of a percent of the ellipse's."""
+_CIRCLE_SEGMENTS = 16
+_SQUARE = PixelCalibration()
+_SLIVER_PX = 0.005
+"""Regions less than about twice as wide are what rounding leaves: no file holds them."""
 _PER_PX = 1024.0
 _RIGHT_ANGLE = 1e-3
 """How far from 1 the share of the smallest turned rectangle may be that a rectangle fills."""
@@ -36,6 +41,13 @@ class EmptyShapeError(CoverslipError):
 
     def __str__(self) -> str:
         return "Nothing would be left of it."
+
+
+class TooThinError(EmptyShapeError):
+    """A shape is thinner than a screen pixel."""
+
+    def __str__(self) -> str:
+        return "Thinner than a screen pixel: nothing was drawn. Zoom in to draw it."
 
 
 # New shapes ----------------------------------------------------------------------------------
@@ -70,18 +82,23 @@ def polygon(corners: Sequence[Point]) -> BaseGeometry:
     return _region(shapely.Polygon(_on_grid(corners)))
 
 
-def brush_mark(places: Sequence[Point], radius: float) -> BaseGeometry:
-    """What a round brush leaves along a line."""
+def brush_mark(
+    places: Sequence[Point], radius: float, calibration: PixelCalibration = _SQUARE
+) -> BaseGeometry:
+    """Return what a round brush leaves along a line; its radius is in the calibration's unit."""
     line = shapely.LineString(places) if len(places) > 1 else shapely.Point(places[0])
-    return line.buffer(radius, quad_segs=_CIRCLE_SEGMENTS)
+    return grown(line, radius, calibration)
 
 
 # Shapes and shapes ---------------------------------------------------------------------------
 
 
 def merged(shapes: Iterable[BaseGeometry]) -> BaseGeometry:
-    """All that any of them covers."""
-    return _kept(shapely.union_all(list(shapes)))
+    """Return all that any of them covers; lines and points as they are, in one shape."""
+    pieces = [part for shape in shapes for part in parts(shape)]
+    if pieces and max(int(shapely.get_dimensions(each)) for each in pieces) < 2:
+        return _together(pieces)
+    return _kept(shapely.union_all(pieces))
 
 
 def without(shape: BaseGeometry, others: Iterable[BaseGeometry]) -> BaseGeometry:
@@ -95,13 +112,21 @@ def common(shapes: Iterable[BaseGeometry]) -> BaseGeometry:
 
 
 def split_by(shape: BaseGeometry, line: shapely.LineString) -> list[BaseGeometry]:
-    """The pieces that a line cuts a region into; one where it does not go right through."""
-    pieces = [
-        piece
-        for part in shapely.get_parts(shape).tolist()
-        for piece in split_geometry(part, line).geoms
-    ]
-    return [_kept(piece) for piece in pieces if not piece.is_empty]
+    """Return the pieces that a line cuts a region into; one where it does not go right through.
+
+    Together they cover what the region does.
+    """
+    pieces: list[BaseGeometry] = []
+    for part in parts(shape):
+        cut = [piece for piece in split_geometry(part, line).geoms if not piece.is_empty]
+        # Rings that touch themselves can lose pieces on the way.
+        lost = part.difference(shapely.union_all(cut))
+        pieces += [*cut, *(piece for piece in parts(lost) if isinstance(piece, shapely.Polygon))]
+    kept: list[BaseGeometry] = []
+    for piece in pieces:
+        with suppress(EmptyShapeError):
+            kept.append(_kept(piece))
+    return kept
 
 
 def parts(shape: BaseGeometry) -> list[BaseGeometry]:
@@ -110,25 +135,53 @@ def parts(shape: BaseGeometry) -> list[BaseGeometry]:
 
 
 def without_holes(shape: BaseGeometry) -> BaseGeometry:
-    """With its holes filled."""
+    """Return the shape with its holes filled; what has none, such as a line, as it is."""
+    pieces = parts(shape)
+    if not any(isinstance(part, shapely.Polygon) and part.interiors for part in pieces):
+        return shape
     return merged(
         shapely.Polygon(part.exterior) if isinstance(part, shapely.Polygon) else part
-        for part in parts(shape)
+        for part in pieces
     )
 
 
-def simplified(shape: BaseGeometry, tolerance: float) -> BaseGeometry:
-    """With fewer corners, none of the old ones farther than `tolerance` from the new edges."""
-    return _kept(shape.simplify(tolerance, preserve_topology=True))
+def grown(
+    shape: BaseGeometry, distance: float, calibration: PixelCalibration = _SQUARE
+) -> BaseGeometry:
+    """Return the shape grown on all sides, or shrunk by a negative distance.
+
+    The distance is in the calibration's unit. Raises EmptyShapeError.
+    """
+    if calibration.has_square_pixels:
+        px = distance / calibration.mean_pixel
+        return _kept(shape.buffer(px, quad_segs=_CIRCLE_SEGMENTS))
+    in_units = calibration.to_units(shape).buffer(distance, quad_segs=_CIRCLE_SEGMENTS)
+    return _kept(calibration.to_pixels(in_units))
 
 
-def grown(shape: BaseGeometry, distance: float) -> BaseGeometry:
-    """Grown by a distance on all sides; shrunk by a negative one. Raises EmptyShapeError."""
-    return _kept(shape.buffer(distance, quad_segs=_CIRCLE_SEGMENTS))
+def wide_parts(shape: BaseGeometry, least_px: float) -> BaseGeometry:
+    """Return the parts of a new shape that are at least so wide somewhere, or so long if lines.
+
+    Raises
+    ------
+    TooThinError
+        There are none.
+    """
+    pieces = parts(shape)
+    kept = [piece for piece in pieces if _is_wide(piece, least_px)]
+    if not kept:
+        raise TooThinError
+    return shape if len(kept) == len(pieces) else _together(kept)
 
 
 def moved(shape: BaseGeometry, dx: float, dy: float) -> BaseGeometry:
-    return affinity.translate(shape, dx, dy)
+    """Return the shape in another place, valid there too: rounding can make borders cross."""
+    return mended(affinity.translate(shape, dx, dy))
+
+
+def mended(shape: BaseGeometry) -> BaseGeometry:
+    """Return the shape itself where it is valid, else the same place without crossing borders."""
+    return shape if shape.is_valid else _kept(shape)
 
 
 def turned(shape: BaseGeometry, angle_deg: float) -> BaseGeometry:
@@ -216,15 +269,41 @@ def _kept(shape: BaseGeometry) -> BaseGeometry:
     """As it may stay: valid, of one kind, not empty."""
     if shape.is_empty:
         raise EmptyShapeError
-    if shape.is_valid and shape.geom_type != "GeometryCollection":
-        return shape
-    try:
-        mended = repaired(shape)
-    except ValueError as error:
-        raise EmptyShapeError from error
-    if mended.is_empty:
+    if not shape.is_valid or shape.geom_type == "GeometryCollection":
+        try:
+            shape = repaired(shape)
+        except ValueError as error:
+            raise EmptyShapeError from error
+    return _without_slivers(shape)
+
+
+def _without_slivers(shape: BaseGeometry) -> BaseGeometry:
+    """Without regions that have no width but for rounding. Raises EmptyShapeError."""
+    if shape.is_empty:
         raise EmptyShapeError
-    return mended
+    if int(shapely.get_dimensions(shape)) < 2:
+        return shape
+    pieces = shapely.get_parts(shape)
+    is_solid = shapely.area(pieces) > _SLIVER_PX * shapely.length(pieces)
+    if is_solid.all():
+        return shape
+    if not is_solid.any():
+        raise EmptyShapeError
+    return _together(pieces[is_solid].tolist())
+
+
+def _is_wide(part: BaseGeometry, least_px: float) -> bool:
+    match int(shapely.get_dimensions(part)):
+        case 0:
+            return True
+        case 1:
+            return part.length >= least_px
+        case _:
+            # The widest circle inside has at least the radius area / perimeter.
+            if not part.is_valid:
+                return False
+            half = least_px / 2 * (1 - 1e-3)  # a shape just as wide keeps something
+            return part.area > half * part.length or not part.buffer(-half).is_empty
 
 
 def _region(shape: BaseGeometry) -> BaseGeometry:

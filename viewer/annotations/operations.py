@@ -73,15 +73,16 @@ def subtract(chosen: Sequence[Annotation], author: str) -> Edit:
 
 
 def intersect(chosen: Sequence[Annotation], author: str) -> Edit:
-    """The lowest region becomes what all of them cover; the others go.
+    """The lowest region becomes what all of them cover; the other regions go.
 
     Raises
     ------
     OperationError
         Fewer than two regions, or they have nothing in common.
     """
-    first, *others = _at_least_two(_regions(chosen), "intersect")
-    shape = _tried(lambda: _area(editing.common(each.geometry for each in chosen)))
+    regions = _at_least_two(_regions(chosen), "intersect")
+    first, *others = regions
+    shape = _tried(lambda: _area(editing.common(each.geometry for each in regions)))
     return _with_removals("Intersect", first, shape, others, author)
 
 
@@ -105,11 +106,12 @@ def split(chosen: Sequence[Annotation], author: str) -> Edit:
     ]
     changes: list[Change] = []
     for region in regions:
-        pieces = editing.parts(region.geometry)
-        before = len(pieces)
+        pieces, is_cut = editing.parts(region.geometry), False
         for cut in cuts:
-            pieces = [part for piece in pieces for part in editing.split_by(piece, cut)]
-        if len(pieces) == before:
+            halves = [editing.split_by(piece, cut) for piece in pieces]
+            is_cut |= any(len(each) > 1 for each in halves)
+            pieces = [part for each in halves for part in each]
+        if not is_cut:
             continue
         largest, *rest = sorted(pieces, key=lambda piece: -piece.area)
         changes.append(Change(region, _reshaped(region, largest, author)))
@@ -136,7 +138,7 @@ def reshape(
     return changing(
         label,
         [
-            (each, each if shape.equals(each.geometry) else _reshaped(each, shape, author))
+            (each, each if shape == each.geometry else _reshaped(each, shape, author))
             for each, shape in pairs
         ],
     )

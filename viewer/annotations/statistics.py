@@ -10,6 +10,7 @@ import numpy as np
 import shapely
 
 from viewer.annotations.annotation import NO_COLOUR
+from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.atomic_write import atomic_write_text
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.annotations.annotation import Annotation
+    from viewer.annotations.pixel_calibration import MicronsPerPixel
 
+_UM2_PER_MM2 = 1e6
 NO_CLASS = "No class"
 OBJECTS = "Objects"
 """The measurement that tells how many objects lie inside."""
@@ -31,6 +34,8 @@ class ClassFigures:
     ----------
     area, length
         Level-0 pixels (squared), without those of points; regions count with their perimeter.
+    length_um
+        By the pixel size along each axis; None where that was not given.
     objects
         How many objects of an overlay were counted inside; None where nobody counted.
     """
@@ -41,39 +46,53 @@ class ClassFigures:
     area: float
     length: float
     objects: int | None = None
+    length_um: float | None = None
 
 
-def class_figures(annotations: Iterable[Annotation]) -> list[ClassFigures]:
-    """By the names of the classes; those without a class last."""
+def class_figures(
+    annotations: Iterable[Annotation], mpp_um: MicronsPerPixel | None = None
+) -> list[ClassFigures]:
+    """Return the figures by the names of the classes; those without a class come last."""
     grouped: dict[str, list[Annotation]] = {}
     for annotation in annotations:
         grouped.setdefault(annotation.class_name, []).append(annotation)
-    return [_figures(name, grouped[name]) for name in sorted(grouped, key=lambda n: (not n, n))]
+    calibration = PixelCalibration.of(mpp_um)
+    return [
+        _figures(name, grouped[name], calibration)
+        for name in sorted(grouped, key=lambda n: (not n, n))
+    ]
 
 
-def write_statistics(path: Path, figures: Sequence[ClassFigures], mpp_um: float | None) -> None:
-    """Writes a CSV with a row a class. Raises OSError; a file that was there is left as it was."""
+def write_statistics(
+    path: Path, figures: Sequence[ClassFigures], mpp_um: MicronsPerPixel | None
+) -> None:
+    """Write a CSV with a row a class. Raises OSError; a file that was there is left as it was."""
     with atomic_write_text(path) as file:
         writer = csv.writer(file)
         writer.writerow(columns(mpp_um))
         writer.writerows(cells(each, mpp_um) for each in figures)
 
 
-def columns(mpp_um: float | None) -> tuple[str, ...]:
+def columns(mpp_um: MicronsPerPixel | None) -> tuple[str, ...]:
     """Names with units; pixels where the scale is unknown."""
     area, length = ("Area mm2", "Length um") if mpp_um else ("Area px2", "Length px")
     return "Class", "Count", area, length, OBJECTS
 
 
-def cells(figures: ClassFigures, mpp_um: float | None) -> tuple[str | int | float, ...]:
-    """One row of the table; "" where nothing is known."""
-    area = figures.area * mpp_um**2 / 1e6 if mpp_um else figures.area
-    length = figures.length * (mpp_um or 1.0)
+def cells(figures: ClassFigures, mpp_um: MicronsPerPixel | None) -> tuple[str | int | float, ...]:
+    """Return one row of the table; "" where nothing is known."""
+    calibration = PixelCalibration.of(mpp_um)
+    area = figures.area * calibration.mean_pixel**2 / (_UM2_PER_MM2 if mpp_um else 1.0)
+    length = figures.length_um
+    if length is None or not mpp_um:
+        length = figures.length * calibration.mean_pixel
     objects = "" if figures.objects is None else figures.objects
-    return figures.name, figures.count, round(area, 6), round(length, 2), objects
+    return figures.name, figures.count, round(area, 9), round(length, 3), objects
 
 
-def _figures(name: str, annotations: Sequence[Annotation]) -> ClassFigures:
+def _figures(
+    name: str, annotations: Sequence[Annotation], calibration: PixelCalibration
+) -> ClassFigures:
     shapes = np.array([each.geometry for each in annotations], dtype=object)
     counted = [each.measurements[OBJECTS] for each in annotations if OBJECTS in each.measurements]
     which = annotations[0].shown_as
@@ -84,4 +103,5 @@ def _figures(name: str, annotations: Sequence[Annotation]) -> ClassFigures:
         float(shapely.area(shapes).sum()),
         float(shapely.length(shapes).sum()),
         round(sum(counted)) if counted else None,
+        float(calibration.lengths(shapes).sum()) if calibration.unit == "um" else None,
     )

@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QRectF, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QImage, QKeyEvent, QMouseEvent, QPainter
+from PySide6.QtGui import QImage, QPainter
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from viewer.canvas.gestures import Gestures
@@ -20,6 +20,7 @@ from viewer.canvas.scale_bar import ScaleBar
 from viewer.canvas.stored_pixels import StoredPixels, square_of
 from viewer.canvas.tile_layer import TileLayer
 from viewer.canvas.tile_picture import tile_picture
+from viewer.canvas.tool_input import ToolInput
 from viewer.geometry import Box, Optics, Point, Size, View
 from viewer.tiles.display import DisplaySettings, DisplayTransform
 from viewer.tiles.loader import TileLoader
@@ -90,6 +91,7 @@ class SlideCanvas(InputWidget):
         self._look = DisplaySettings()
         self._navigator = Navigator(time.monotonic)
         self._gestures = Gestures(self, self._navigator)
+        self._tool_input = ToolInput(self, self._gestures)
         self._tile_layer = TileLayer()
         self._stored_pixels: StoredPixels | None = None
         self._scale_bar = ScaleBar()
@@ -102,8 +104,6 @@ class SlideCanvas(InputWidget):
         """Names of the layers that the last frame had over the slide."""
         self.is_finished = True
         """Whether the last frame had all that belongs in it."""
-        self._tool: Tool | None = None
-        self._is_space_held = False
         self._is_sharp = False
         self._is_stalled = False
         self._hovered_failure = ""
@@ -369,19 +369,12 @@ class SlideCanvas(InputWidget):
 
     def set_tool(self, tool: Tool | None) -> None:
         """Hands the left mouse button to a tool; None gives it back."""
-        self._tool = tool
-        self.show_cursor()
+        self._tool_input.set_tool(tool)
         self.update()
 
     def show_cursor(self) -> None:
         """The cursor of the tool in hand, if any."""
-        if self._tool is None:
-            self.unsetCursor()
-            return
-        held = self._is_space_held
-        shape = Qt.CursorShape.OpenHandCursor if held else self._tool.cursor
-        if shape is not self.cursor().shape():
-            self.setCursor(shape)
+        self._tool_input.show_cursor()
 
     def picture_around(self, at: Point, side_px: int) -> QImage | None:
         """The slide alone at the screen's zoom, a square of logical pixels about a position.
@@ -444,10 +437,8 @@ class SlideCanvas(InputWidget):
     def handle_event(self, event: QEvent) -> bool:
         if event.type() == QEvent.Type.DevicePixelRatioChange:
             self._after_move()
-        if self._source is not None and self._tool_takes(event):
-            if isinstance(event, QMouseEvent):
-                self.report_cursor(Point(event.position().x(), event.position().y()))
-            self.show_cursor()
+        self._tool_input.note_pointer(event)
+        if self._source is not None and self._tool_input.handle_event(event):
             self.update()
             return True
         if self._source is not None and self._gestures.take(event):
@@ -517,29 +508,6 @@ class SlideCanvas(InputWidget):
         ratio = self.devicePixelRatioF()
         return Scene(self.view, self._slide, self._optics, ratio, self._is_zooming)
 
-    def _tool_takes(self, event: QEvent) -> bool:
-        """Gives an event to the tool in hand; with Space held the slide moves instead."""
-        if self._tool is None:
-            return False
-        if isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Space:
-            if event.type() == QEvent.Type.ShortcutOverride:
-                event.accept()
-            elif not event.isAutoRepeat():
-                self._is_space_held = event.type() == QEvent.Type.KeyPress
-                self.show_cursor()
-            return True
-        if event.type() == QEvent.Type.FocusOut:
-            self._is_space_held = False
-            self.show_cursor()
-        if self._is_space_held:
-            return False
-        if isinstance(event, QMouseEvent) and event.type() == QEvent.Type.MouseButtonPress:
-            at = Point(event.position().x(), event.position().y())
-            if self.overview_point(at) is not None:
-                return False
-            self.setFocus(Qt.FocusReason.MouseFocusReason)
-        return self._tool.take(event, self.view)
-
     def _size(self) -> Size:
         return Size(max(self.width(), 1), max(self.height(), 1))
 
@@ -574,6 +542,7 @@ class SlideCanvas(InputWidget):
         self.update()
         self.view_changed.emit(self.view, self._navigator.cause)
         self.history_changed.emit()
+        self._tool_input.follow_view()
 
     def _note_zoom(self) -> None:
         """A change of zoom that soon follows another is painted in haste, and finished at rest."""

@@ -59,6 +59,10 @@ class ClickTool(QObject):
             case _:
                 return False
 
+    def follow(self, screen: Point, view: View) -> None:
+        if self._pressed is not None:
+            self._dragged = view.to_slide(screen)
+
     def paint(self, painter: QPainter, scene: Scene) -> None:
         """Paints points, the box and the outline."""
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)

@@ -68,6 +68,16 @@ class Gestures:
             case _:
                 return False
 
+    def grab(self, at: Point) -> None:
+        """Take hold of the slide at a screen position, as a press does."""
+        self._navigator.stop()
+        self._grabbed = QPointF(*at)
+
+    def let_go(self) -> None:
+        """Let go of the slide where it is, without a glide."""
+        self._navigator.stop()
+        self._grabbed = None
+
     # -----------------------------------------------------------------------------------------
 
     def _wheel(self, event: QWheelEvent) -> bool:
@@ -117,7 +127,8 @@ class Gestures:
 
     def _move(self, event: QMouseEvent) -> bool:
         at = event.position()
-        self._canvas.report_cursor(_point(at))
+        if self._grabbed is None:
+            self._canvas.report_cursor(_point(at))
         if self._travels_on_map:
             target = self._canvas.overview_point(_point(at), nearest=True)
             if target is not None:

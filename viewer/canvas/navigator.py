@@ -146,7 +146,8 @@ class Navigator:
         Without a position, about the middle of where the present movement ends, so that a key
         that pans and one that zooms add up.
         """
-        downsample = self._clamped_downsample(self.destination.downsample / factor)
+        destination = self.destination
+        downsample = self._clamped_downsample(destination, destination.downsample / factor)
         view = self._view if anchor is not None else self.destination
         target = self._clamped(view.zoomed(downsample, anchor))
         self._begin_gesture()
@@ -250,12 +251,13 @@ class Navigator:
         center = Point(
             min(max(view.center.x, slide.x0), slide.x1), min(max(view.center.y, slide.y0), slide.y1)
         )
-        downsample = self._clamped_downsample(view.downsample)
+        downsample = self._clamped_downsample(view, view.downsample)
         if center == view.center and downsample == view.downsample:
             return view
         return replace(view, center=center, downsample=downsample)
 
-    def _clamped_downsample(self, downsample: float) -> float:
-        whole = self._view.showing(self._slide).downsample
+    def _clamped_downsample(self, view: View, downsample: float) -> float:
+        """Return the nearest downsample that a view with the turn of `view` may have."""
+        whole = view.showing(self._slide).downsample
         farthest = max(whole / _SMALLEST_SLIDE_SHARE, 1.0)
         return min(max(downsample, 1.0 / _LARGEST_PIXEL_PX), farthest)

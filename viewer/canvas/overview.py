@@ -95,10 +95,11 @@ class Overview:
 
     def _paint_field(self, painter: QPainter, place: QRectF, scene: Scene) -> None:
         slide = scene.slide
-        scale = place.width() / slide.width
+        # A thin slide's map is wider than its scale makes it, so each axis has its own.
+        across, down = place.width() / slide.width, place.height() / slide.height
         field = QPolygonF(
             [
-                QPointF(place.x() + (x - slide.x0) * scale, place.y() + (y - slide.y0) * scale)
+                QPointF(place.x() + (x - slide.x0) * across, place.y() + (y - slide.y0) * down)
                 for x, y in scene.view.field
             ]
         )

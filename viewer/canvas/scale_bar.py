@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen
 
+from viewer.annotations.pixel_calibration import PixelCalibration
+
 if TYPE_CHECKING:
     from viewer.canvas.layer import Scene
 
@@ -34,12 +36,12 @@ class ScaleBar:
 
     def paint(self, painter: QPainter, scene: Scene) -> None:
         """Paints bar and length."""
-        mpp_um = scene.optics.mean_mpp_um
-        unit = "px" if mpp_um is None else "um"
-        per_screen_px = scene.view.downsample * (mpp_um or 1.0)
+        calibration = PixelCalibration(scene.optics.mpp_um)
+        # Pixels may be oblong and the view turned: what counts is the way across the screen.
+        per_screen_px = calibration.length(*scene.view.slide_delta(1.0, 0.0))
         length = round_length(_LONGEST_PX * per_screen_px)
         bar_px = length / per_screen_px
-        text = length_text(length, unit)
+        text = length_text(length, calibration.unit)
 
         font = QFont(painter.font())
         font.setPixelSize(13)

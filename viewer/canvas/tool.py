@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from PySide6.QtCore import QEvent, Qt
 
-    from viewer.geometry import View
+    from viewer.geometry import Point, View
 
 
 class Tool(Protocol):
@@ -18,4 +18,8 @@ class Tool(Protocol):
 
     def take(self, event: QEvent, view: View) -> bool:
         """Handles an event of the canvas; True when it is not to go any further."""
+        ...
+
+    def follow(self, screen: Point, view: View) -> None:
+        """Take note that the view changed under the mouse at a screen position (logical px)."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from hashlib import file_digest
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _EXIT_NOT_SOUND = 1
 _MAX_SHOWN = 20
+_LEAST_MPP_UM = 0.001
 _MOST_SIDE_PX = 4_000_000
 
 annotations_app = typer.Typer(help="Annotations and the files they are in.", no_args_is_help=True)
@@ -36,8 +38,8 @@ _Mpp = Annotated[
     typer.Option(help="um per pixel of what is written; the slide's own by default.", min=0.001),
 ]
 _SlideMpp = Annotated[
-    float | None,
-    typer.Option(help="um per level-0 pixel, where the slide does not tell.", min=0.001),
+    str | None,
+    typer.Option(help="um per level-0 pixel, where the slide does not tell; X,Y if not square."),
 ]
 _Instances = Annotated[
     bool, typer.Option("--instances", help="A value for each annotation, not for each class.")
@@ -125,23 +127,27 @@ def validate(file: _File, image: _Image = None, json: _Json = False) -> None:
 def stats(
     file: _File,
     mpp: Annotated[
-        float, typer.Option(help="um per level-0 pixel; without it, pixels.", min=0.001)
-    ] = 1.0,
+        str | None,
+        typer.Option(help="um per level-0 pixel, X,Y if not square; without it, pixels."),
+    ] = None,
     image: _Image = None,
     json: _Json = False,
 ) -> None:
     """Count annotations and add up their areas and lengths, class by class."""
+    from viewer.annotations.pixel_calibration import PixelCalibration
+
     problems: list[Problem] = []
     annotations = _read(file, problems, image)
     _tell(problems)
-    unit = "px" if mpp == 1.0 else "um"
+    calibration = PixelCalibration(_pixel_size("--mpp", mpp))
+    unit = calibration.unit
     rows: dict[str, list[float]] = {}
     for annotation in annotations:
         name = annotation.shown_as.name if annotation.shown_as else "No class"
         row = rows.setdefault(name, [0, 0.0, 0.0])
         row[0] += 1
-        row[1] += annotation.area_um2(mpp)
-        row[2] += annotation.length_um(mpp)
+        row[1] += calibration.area_of(annotation.geometry)
+        row[2] += calibration.length_of(annotation.geometry)
     columns = ("class", "count", f"area {unit}2", f"length {unit}")
     if json:
         print_json([dict(zip(columns, (name, *row), strict=True)) for name, row in rows.items()])
@@ -173,7 +179,7 @@ def mask(
 
     if (slide is None) == (size is None):
         fail("Give the slide that the annotations lie on, or its size with --size.")
-    own_mpp = None if slide_mpp is None else (slide_mpp, slide_mpp)
+    own_mpp = _pixel_size("--slide-mpp", slide_mpp)
     if slide is not None:
         source = _opened(slide)
         level, info = source.levels[0], source.info
@@ -195,10 +201,11 @@ def mask(
         fail(str(error))
     except OSError as error:
         fail(f"{out} cannot be written ({error.strerror or error}): choose another place.")
-    _tell(lost, "not painted of")
+    _tell([each for each in lost if not each.is_repaired], "not painted of")
+    _tell([each for each in lost if each.is_repaired], "painted in part of")
     record: dict[str, object] = {
         "out": str(out), "size": f"{legend.size_px[0]} x {legend.size_px[1]}", "of": legend.of,
-        "values": legend.label_count, "lost": len(lost),
+        "values": legend.label_count, "lost": sum(not problem.is_repaired for problem in lost),
     }  # fmt: skip
     print_record(record, json=json)
 
@@ -235,7 +242,8 @@ def tiles(
     problems: list[Problem] = []
     annotations = _read(file, problems, image)
     _tell(problems)
-    options = TileOptions(mpp, tile, stride, least, instances, slide_mpp, threads)
+    own_mpp = _pixel_size("--slide-mpp", slide_mpp)
+    options = TileOptions(mpp, tile, stride, least, instances, own_mpp, threads)
     source = _opened(slide)
     try:
         with file.open("rb") as content:
@@ -247,12 +255,24 @@ def tiles(
         fail(f"{out} cannot be written ({error.strerror or error}): choose another place.")
     finally:
         source.close()
-    _tell(report.problems, "not cut of")
+    _tell([each for each in report.problems if not each.is_repaired], "not cut of")
+    _tell([each for each in report.problems if each.is_repaired], "cut in part of")
     record: dict[str, object] = {
         "out": str(out), "tiles": report.tiles, "of them there already": report.kept,
-        "lost": len(report.problems),
+        "lost": sum(not problem.is_repaired for problem in report.problems),
     }  # fmt: skip
     print_record(record, json=json)
+
+
+def _pixel_size(option: str, text: str | None) -> tuple[float, float] | None:
+    """Return um per pixel in x and y from "0.25" or "0.25,0.5"."""
+    if text is None:
+        return None
+    advice = f"{option} takes um per pixel, such as 0.25, or 0.25,0.5 where pixels are not square."
+    x, y = numbers(text if "," in text else f"{text},{text}", 2, advice)
+    if not (_LEAST_MPP_UM <= x < math.inf and _LEAST_MPP_UM <= y < math.inf):
+        fail(advice)
+    return x, y
 
 
 def _opened(slide: Path) -> SlideSource:

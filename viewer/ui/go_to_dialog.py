@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from PySide6.QtCore import QSignalBlocker
 from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
@@ -16,6 +17,7 @@ from viewer.geometry import Optics, Point
 
 _PIXELS = "Pixels"
 _MICROMETRES = "Micrometres"
+_DECIMALS, _DECIMALS_UM = 1, 3
 
 
 class GoToDialog(QDialog):
@@ -35,10 +37,11 @@ class GoToDialog(QDialog):
             self.unit.addItem(_MICROMETRES)
         self.x_box = _coordinate_box("x", self)
         self.y_box = _coordinate_box("y", self)
-        self._show_range()
-        self.x_box.setValue(start.x)
-        self.y_box.setValue(start.y)
-        self.unit.currentTextChanged.connect(self._change_unit)
+        self._point = start
+        self._show_point()
+        self.x_box.valueChanged.connect(lambda value: self._type(x=value / self._unit()[0]))
+        self.y_box.valueChanged.connect(lambda value: self._type(y=value / self._unit()[1]))
+        self.unit.currentTextChanged.connect(lambda _: self._show_point())
         form = QFormLayout(self)
         form.addRow("&Unit:", self.unit)
         form.addRow("&x:", self.x_box)
@@ -58,9 +61,11 @@ class GoToDialog(QDialog):
 
     @property
     def point(self) -> Point:
-        """The position asked for, in level-0 pixels."""
-        unit_x, unit_y = self._unit()
-        return Point(self.x_box.value() / unit_x, self.y_box.value() / unit_y)
+        """The position asked for, in level-0 pixels.
+
+        As it was given or typed, not as the boxes round it after a change of unit.
+        """
+        return self._point
 
     def _unit(self) -> tuple[float, float]:
         """What one level-0 pixel is in the unit shown, in x and y."""
@@ -68,26 +73,25 @@ class GoToDialog(QDialog):
             return self._mpp_um
         return 1.0, 1.0
 
-    def _show_range(self) -> None:
-        for box, size_px, unit in zip(
-            (self.x_box, self.y_box), self._size_px, self._unit(), strict=True
-        ):
-            box.setRange(0.0, size_px * unit)
+    def _type(self, *, x: float | None = None, y: float | None = None) -> None:
+        before = self._point
+        self._point = Point(before.x if x is None else x, before.y if y is None else y)
 
-    def _change_unit(self, text: str) -> None:
-        in_um = text == _MICROMETRES and self._mpp_um is not None
-        mpp_x_um, mpp_y_um = self._mpp_um or (1.0, 1.0)
-        x = self.x_box.value() * mpp_x_um if in_um else self.x_box.value() / mpp_x_um
-        y = self.y_box.value() * mpp_y_um if in_um else self.y_box.value() / mpp_y_um
-        self._show_range()
-        self.x_box.setValue(x)
-        self.y_box.setValue(y)
+    def _show_point(self) -> None:
+        """Show the position in the unit that is chosen."""
+        boxes = (self.x_box, self.y_box)
+        for box, at, size_px, unit in zip(
+            boxes, self._point, self._size_px, self._unit(), strict=True
+        ):
+            with QSignalBlocker(box):
+                box.setDecimals(_DECIMALS if unit == 1.0 else _DECIMALS_UM)
+                box.setRange(0.0, size_px * unit)
+                box.setValue(at * unit)
 
 
 def _coordinate_box(name: str, parent: QWidget) -> QDoubleSpinBox:
     box = QDoubleSpinBox(parent)
     box.setAccessibleName(name)
-    box.setDecimals(1)
     box.setSingleStep(100.0)
     box.setGroupSeparatorShown(False)
     return box

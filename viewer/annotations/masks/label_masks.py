@@ -35,6 +35,8 @@ MOST_PNG_PX = 1 << 29
 _TILE_PX = 512
 _STRIP_PX = 256
 _COARSEST_PX = 1024
+_EDGE_PX = 0.5
+"""A border less far beyond the slide is at its edge."""
 _MOST_LABELS_IN_TIFF = 10_000
 """More are only in the legend beside."""
 
@@ -106,9 +108,18 @@ class Labelled:
 
 
 def labelled(
-    annotations: Iterable[Annotation], problems: list[Problem], *, by_instance: bool = False
+    annotations: Iterable[Annotation],
+    problems: list[Problem],
+    place: MaskPlace,
+    *,
+    by_instance: bool = False,
 ) -> Labelled:
-    """Gives each class a value, or each annotation; lines and points have no area."""
+    """Give each class a value, or each annotation.
+
+    What leaves no pixel is told: lines and points, regions off the slide, and those in which no
+    middle of a pixel lies; so is what the edge of the slide cuts.
+    """
+    slide = shapely.box(0, 0, *place.slide_px)
     regions: list[BaseGeometry] = []
     values: list[int] = []
     numbers: list[int] = []
@@ -119,6 +130,12 @@ def labelled(
         if not isinstance(geometry, shapely.Polygon | shapely.MultiPolygon) or geometry.is_empty:
             problems.append(Problem(number, f"a {geometry.geom_type} has no area"))
             continue
+        trouble = _trouble_on(geometry, slide, place.scale)
+        if trouble is not None:
+            problems.append(Problem(number, trouble))
+            continue
+        if not shapely.box(*geometry.bounds).within(slide.buffer(_EDGE_PX)):
+            problems.append(Problem(number, "the edge of the slide cuts it", is_repaired=True))
         which = annotation.shown_as
         key = str(len(labels)) if by_instance else annotation.class_name
         if key not in known:
@@ -136,6 +153,23 @@ def labelled(
         values.append(known[key])
         numbers.append(number)
     return Labelled(regions, values, labels, numbers)
+
+
+def _trouble_on(
+    geometry: BaseGeometry, slide: BaseGeometry, scale: tuple[float, float]
+) -> str | None:
+    """Return why a region leaves no pixel in a mask; None if it leaves one."""
+    on_slide = shapely.clip_by_rect(geometry, *slide.bounds)
+    if on_slide.area == 0:
+        return "no pixel shows it: it lies outside the slide"
+    # A region holds a circle of the radius area / perimeter, and that a pixel's middle.
+    if geometry.area / geometry.length > max(scale):
+        return None
+    x0, y0, x1, y1 = on_slide.bounds
+    left, top = math.floor(x0 / scale[0]), math.floor(y0 / scale[1])
+    size = math.ceil(x1 / scale[0]) - left, math.ceil(y1 / scale[1]) - top
+    alone = LabelPainter([geometry], [1]).painted(left, top, size, scale, np.uint8)
+    return None if alone.any() else "no pixel shows it: it is smaller than a pixel"
 
 
 def _unheard(_: float) -> None:
@@ -173,7 +207,7 @@ def write_mask(
     if suffix not in MASK_SUFFIXES:
         raise MaskError(f"{path.name} does not tell its format: let it end in .png or .ome.tif.")
     problems: list[Problem] = []
-    painting = labelled(annotations, problems, by_instance=by_instance)
+    painting = labelled(annotations, problems, place, by_instance=by_instance)
     width, height = place.size_px
     legend = Legend(
         "instances" if by_instance else "classes", (width, height), place.scale, place.pixel_um,

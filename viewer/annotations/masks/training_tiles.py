@@ -18,6 +18,7 @@ from viewer import __version__
 from viewer.annotations.formats.problems import Problem
 from viewer.annotations.masks.label_masks import MaskError, MaskPlace, labelled
 from viewer.annotations.masks.mask_legend import Legend, text_of
+from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.atomic_write import atomic_write_bytes, atomic_write_text
 from viewer.errors import CoverslipError
 from viewer.geometry import Box
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.masks.label_masks import Labelled
     from viewer.annotations.masks.label_strips import LabelPainter
+    from viewer.annotations.pixel_calibration import MicronsPerPixel
     from viewer.slides.source import SlideSource
 
 MANIFEST, SETTINGS, LEGEND = "manifest.csv", "tiles.json", "legend.json"
@@ -71,7 +73,7 @@ class TileOptions:
     stride_px: int | None = None
     least_share: float = 0.05
     by_instance: bool = False
-    slide_mpp_um: float | None = None
+    slide_mpp_um: MicronsPerPixel | None = None
     threads: int = 4
 
 
@@ -128,14 +130,14 @@ def cut_tiles(
         Something cannot be written.
     """
     level = source.levels[0]
-    own = options.slide_mpp_um
+    own = PixelCalibration.of(options.slide_mpp_um).mpp_um
     place = MaskPlace(
         (level.width_px, level.height_px),
-        (own, own) if own else source.info.optics.mpp_um, options.mpp_um,
+        own or source.info.optics.mpp_um, options.mpp_um,
         source.path.name, source.info.identity,
     )  # fmt: skip
     problems: list[Problem] = []
-    painting = labelled(annotations, problems, by_instance=options.by_instance)
+    painting = labelled(annotations, problems, place, by_instance=options.by_instance)
     if len(painting.labels) > 0xFFFF:
         raise MaskError("More than 65,535 values do not fit a PNG: cut tiles by class.")
     _begin(folder, options, place, origin)

@@ -10,12 +10,22 @@ import shapely
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
 
-from viewer.annotations.editing import EmptyShapeError, brush_mark, merged, simplified, without
+from viewer.annotations.editing import (
+    EmptyShapeError,
+    TooThinError,
+    brush_mark,
+    ellipse,
+    merged,
+    wide_parts,
+    without,
+)
+from viewer.annotations.simplifying import simplified
 from viewer.canvas.annotating.drawing_tool import DrawingTool, PointerState
-from viewer.canvas.annotating.measures import length_text
+from viewer.canvas.annotating.edit_context import HIDDEN
 from viewer.canvas.annotating.stroke_preview import StrokePreview
 from viewer.canvas.annotating.stroke_transaction import StrokeTransaction
-from viewer.canvas.annotating.strokes import paint_circle, paint_stroke
+from viewer.canvas.annotating.strokes import paint_rim, paint_stroke
+from viewer.canvas.shape_paths import shape_path
 from viewer.geometry import Box, Point
 
 if TYPE_CHECKING:
@@ -30,7 +40,8 @@ if TYPE_CHECKING:
     from viewer.canvas.layer import Scene
 
 _ERASED = QColor(40, 40, 40)
-_SLACK_PX = 0.2
+_SLACK_PX = 0.05
+"""How far the border of a stroke may move when corners are left out."""
 _LEAST_PX, _MOST_PX = 2.0, 2000.0
 _PER_NOTCH = 1.15
 
@@ -72,7 +83,8 @@ class RegionTool(DrawingTool):
         self._is_erasing = self.erases or hand.alt
         self._targets = self._erased(hand) if self._is_erasing else self._added_to(hand)
         if self._is_erasing and not self._targets:
-            self.desk.say("There is nothing to erase here that is not locked.")
+            nothing = "There is nothing to erase here that is not locked."
+            self.desk.say(HIDDEN if self.desk.is_hidden else nothing)
             return
         self._new, self._draft = None, StrokeTransaction(self.desk, self._label)
         self._painted, self._last = shapely.Polygon(), hand
@@ -97,6 +109,8 @@ class RegionTool(DrawingTool):
         painted = simplified(self._painted, self._last.reach(_SLACK_PX))
         try:
             self._draft.put(self._wanted(painted))
+        except TooThinError as error:
+            self.desk.say(str(error))
         except EmptyShapeError:
             self.desk.say("All of it is covered by others, which are not to be overlapped.")
 
@@ -133,15 +147,17 @@ class RegionTool(DrawingTool):
         self.told.emit(f"{self._label}: {self.measured(self._painted)}")
 
     def _added_to(self, hand: PointerState) -> list[Annotation]:
-        chosen = [each for each in self.desk.selection.changeable if each.geometry.area > 0]
+        chosen = [each for each in self.desk.changeable if each.geometry.area > 0]
         if hand.shift:
             return chosen[-1:]
         at = shapely.Point(hand.at)
         return [each for each in chosen if each.geometry.covers(at)][-1:]
 
     def _erased(self, hand: PointerState) -> list[Annotation]:
-        """What is chosen, else the uppermost under the hand."""
-        chosen = [each for each in self.desk.selection.changeable if each.geometry.area > 0]
+        """What is chosen, else the uppermost under the hand; nothing that is hidden."""
+        if self.desk.is_hidden:
+            return []
+        chosen = [each for each in self.desk.changeable if each.geometry.area > 0]
         if chosen:
             return chosen
         at = shapely.Point(hand.at)
@@ -162,6 +178,8 @@ class RegionTool(DrawingTool):
         if self._targets:
             target = self._targets[0]
             return {target.id: desk.reshaped(target, merged([target.geometry, free]))}
+        if self._last is not None:
+            free = wide_parts(free, self._last.reach(1.0))
         self._new = replace(self._new or desk.new(free), geometry=free)
         return {self._new.id: self._new}
 
@@ -186,14 +204,14 @@ class BrushTool(RegionTool):
     hint = "Paint a region. Shift adds to what is chosen, Alt erases, [ and ] resize."
 
     def radius(self, hand: PointerState) -> float:
-        """In level-0 pixels; a pen's pressure scales it."""
+        """In the slide's unit (um, else px); a pen's pressure scales it."""
         options = self.desk.options
         diameter = options.brush_px if options.brush_on_slide else hand.reach(options.brush_px)
-        return diameter / 2 * hand.pressure
+        return diameter * self.desk.calibration.mean_pixel / 2 * hand.pressure
 
     def mark(self, last: PointerState, now: PointerState) -> BaseGeometry | None:
         places = [last.at] if last.at == now.at else [last.at, now.at]
-        return brush_mark(places, self.radius(now))
+        return brush_mark(places, self.radius(now), self.desk.calibration)
 
     def wheel(self, hand: PointerState, notches: float) -> bool:
         self.resize(_PER_NOTCH**notches)
@@ -204,8 +222,8 @@ class BrushTool(RegionTool):
         options = self.desk.options
         options.brush_px = min(max(options.brush_px * factor, _LEAST_PX), _MOST_PX)
         if self.hand is not None:
-            diameter = 2 * self.radius(self.hand)
-            self.told.emit(f"Brush: {length_text(diameter, self.desk.mpp_um)} wide")
+            width = self.desk.calibration.length_text(2 * self.radius(self.hand))
+            self.told.emit(f"Brush: {width} wide")
         self.changed.emit()
 
     def paint(self, painter: QPainter, scene: Scene) -> None:
@@ -213,10 +231,14 @@ class BrushTool(RegionTool):
         if self.hand is None:
             return
         is_erasing = self.erases or bool(self.hand.keys & Qt.KeyboardModifier.AltModifier)
-        now = replace(self.hand, view=scene.view)
-        radius_px = self.radius(now) / scene.view.downsample
-        rim = _ERASED if is_erasing else self.colour
-        paint_circle(painter, Point(*self.hand.screen), radius_px, rim)
+        at = scene.view.to_slide(self.hand.screen)
+        radius = self.radius(replace(self.hand, view=scene.view))
+        x, y = self.desk.calibration.pixel
+        rim = ellipse(
+            Point(at.x - radius / x, at.y - radius / y), Point(at.x + radius / x, at.y + radius / y)
+        )
+        colour = _ERASED if is_erasing else self.colour
+        paint_rim(painter, shape_path(rim, scene.view), colour)
 
 
 class EraserTool(BrushTool):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
@@ -11,7 +11,6 @@ from PySide6.QtWidgets import QGestureEvent
 
 from viewer.annotations.annotation import NO_COLOUR
 from viewer.annotations.editing import snapped
-from viewer.canvas.annotating.measures import area_text, length_text
 from viewer.geometry import Box, Point
 
 if TYPE_CHECKING:
@@ -107,8 +106,9 @@ class DrawingTool(QObject):
     def release(self, hand: PointerState) -> None:
         """The left button came up."""
 
-    def double_click(self, hand: PointerState) -> None:
-        """Two clicks in a row; the first came as a press and a release."""
+    def second_press(self, hand: PointerState) -> None:
+        """The button went down again soon after a click: a press, unless it is a double click."""
+        self.press(hand)
 
     def wheel(self, hand: PointerState, notches: float) -> bool:
         """The wheel with Ctrl; False leaves it to the canvas."""
@@ -123,6 +123,23 @@ class DrawingTool(QObject):
 
     def keep(self) -> None:
         """Puts what is drawn so far into the document; the stroke may go on."""
+
+    @property
+    def can_step_back(self) -> bool:
+        """Whether undo takes back a part of what is under way, not what was done before."""
+        return self.is_busy
+
+    def step_back(self) -> None:
+        """Take back the last part of what is under way."""
+        self._let_go()
+
+    @property
+    def can_step_forward(self) -> bool:
+        """Whether redo brings back a part of what is under way."""
+        return False
+
+    def step_forward(self) -> None:
+        """Bring back the part that was taken back last."""
 
     def put_down(self) -> None:
         """Another tool is taken up: what is drawn so far is finished as well as it can be."""
@@ -172,6 +189,13 @@ class DrawingTool(QObject):
                     self.changed.emit()
                 return False
 
+    def follow(self, screen: Point, view: View) -> None:
+        """As `Tool` asks for: the slide moved under the hand."""
+        if self.hand is None or (screen, view) == (self.hand.screen, self.hand.view):
+            return
+        self.hand = replace(self.hand, at=view.to_slide(screen), screen=screen, view=view)
+        self.move(self.hand)
+
     def _mouse(self, event: QMouseEvent, view: View) -> bool:
         at = Point(event.position().x(), event.position().y())
         hand = PointerState(view.to_slide(at), at, view, event.modifiers(), self._pressure)
@@ -182,7 +206,8 @@ class DrawingTool(QObject):
                 self.is_pressed = True
                 self.press(hand)
             case QEvent.Type.MouseButtonDblClick if is_left:
-                self.double_click(hand)
+                self.is_pressed = True
+                self.second_press(hand)
             case QEvent.Type.MouseMove:
                 if self.is_pressed and not event.buttons() & Qt.MouseButton.LeftButton:
                     self._release(hand)  # it came up while the slide was being moved
@@ -229,7 +254,7 @@ class DrawingTool(QObject):
 
     def snapped(self, hand: PointerState) -> Point:
         """The nearest border within reach where snapping is on, else where the hand is."""
-        if not self.desk.options.snapping:
+        if not self.desk.options.snapping or self.desk.is_hidden:
             return hand.at
         reach = hand.reach(SNAP_PX)
         near = self.desk.document.inside(Box.around(hand.at, 2 * reach, 2 * reach))
@@ -238,10 +263,10 @@ class DrawingTool(QObject):
 
     def measured(self, shape: BaseGeometry) -> str:
         """Area of a region, length of a line, in the slide's units."""
-        mpp_um = self.desk.mpp_um
+        calibration = self.desk.calibration
         if shape.area > 0:
-            return area_text(shape.area, mpp_um)
-        return length_text(shape.length, mpp_um)
+            return calibration.area_text(calibration.area_of(shape))
+        return calibration.length_text(calibration.length_of(shape))
 
     def choose(self, *ids: UUID) -> None:
         """What was drawn is chosen, where it came into the document."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import Change, Edit, ReadOnlyError, adding, changing
 from viewer.annotations.editing import without
+from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.geometry import Box
 
 if TYPE_CHECKING:
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
 
     from viewer.annotations.annotation import AnnotationClass
     from viewer.annotations.document import Document
+    from viewer.annotations.pixel_calibration import MicronsPerPixel
     from viewer.annotations.selection import Selection
+
+
+HIDDEN = "Annotations are hidden: show them first (A)."
 
 
 @dataclass(slots=True)
@@ -52,6 +57,10 @@ class EditContext:
     ----------
     say
         Shows a sentence for a while.
+    mpp_um
+        µm per level-0 pixel; None where unknown.
+    show
+        Shows hidden annotations again.
     """
 
     def __init__(
@@ -62,14 +71,18 @@ class EditContext:
         say: Callable[[str], object],
         *,
         author: str = "",
-        mpp_um: float | None = None,
+        mpp_um: MicronsPerPixel | None = None,
+        show: Callable[[], object] = lambda: None,
     ) -> None:
         self.document = document
         self.selection = selection
         self.options = options
         self.say = say
         self.author = author
-        self.mpp_um = mpp_um
+        self.calibration = PixelCalibration.of(mpp_um)
+        self.is_hidden = False
+        """Whether annotations are not shown: nothing unseen is chosen or changed."""
+        self._show = show
         self.current_class: AnnotationClass | None = None
         """Of what is drawn next."""
         self.is_editing = False
@@ -85,12 +98,20 @@ class EditContext:
             return None
         self.is_editing = True
         try:
-            return self.document.do(step, joining)
+            done = self.document.do(step, joining)
         except ReadOnlyError as error:
             self.say(str(error))
             return None
         finally:
             self.is_editing = False
+        if self.is_hidden and any(change.before is None for change in step.changes):
+            self._show()
+        return done
+
+    @property
+    def changeable(self) -> list[Annotation]:
+        """What is chosen, shown and not locked, in the order of drawing."""
+        return [] if self.is_hidden else self.selection.changeable
 
     def new(self, geometry: BaseGeometry, *, is_ellipse: bool = False) -> Annotation:
         """An annotation of the present class by the present author, not yet in the document."""

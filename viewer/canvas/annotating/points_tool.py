@@ -10,6 +10,7 @@ import shapely
 
 from viewer.annotations.editing import corners_of, without_corner
 from viewer.canvas.annotating.drawing_tool import DrawingTool, PointerState
+from viewer.canvas.annotating.edit_context import HIDDEN
 
 if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
@@ -41,6 +42,8 @@ class PointsTool(DrawingTool):
         self._tell(1)
 
     def _take_away(self, hand: PointerState) -> None:
+        if self.desk.is_hidden:
+            self.desk.say(HIDDEN)
         for points in self._chosen():
             near = [
                 (math.dist(place, hand.at), corner) for corner, place in corners_of(points.geometry)
@@ -57,7 +60,7 @@ class PointsTool(DrawingTool):
 
     def _chosen(self) -> list[Annotation]:
         """The points that one more belongs to; the uppermost of several."""
-        chosen = self.desk.selection.changeable
+        chosen = self.desk.changeable
         return [each for each in chosen if shapely.get_dimensions(each.geometry) == 0][-1:]
 
     def _tell(self, count: int) -> None:

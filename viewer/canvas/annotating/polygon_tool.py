@@ -10,7 +10,8 @@ import numpy as np
 import shapely
 from PySide6.QtCore import Qt
 
-from viewer.annotations.editing import EmptyShapeError, polygon, simplified
+from viewer.annotations.editing import EmptyShapeError, polygon, wide_parts
+from viewer.annotations.simplifying import simplified
 from viewer.canvas.annotating.drawing_tool import DRAG_PX, DrawingTool, PointerState
 from viewer.canvas.annotating.stroke_preview import StrokePreview
 from viewer.canvas.annotating.stroke_transaction import StrokeTransaction
@@ -48,6 +49,8 @@ class CornersTool(DrawingTool):
         self._corners: list[Point] = []
         self._runs: list[int] = []
         """Where each press began among the corners."""
+        self._taken_back: list[list[Point]] = []
+        """Corners of each press that was taken back, the last one last."""
         self._pressed: Point | None = None
         self._is_dragged = False
         self._new: Annotation | None = None
@@ -70,16 +73,17 @@ class CornersTool(DrawingTool):
         if not self._corners:
             self._new, self._draft = None, StrokeTransaction(self.desk, self.label)
             self._live.clear()
+        self._taken_back = []
         self._runs.append(len(self._corners))
         self._append(at)
-        self._pressed, self._is_dragged = hand.screen, False
+        self._pressed, self._is_dragged = hand.at, False
         self._show(hand)
 
     def move(self, hand: PointerState) -> None:
         if not self._corners:
             return
         if self.is_pressed and self._pressed is not None:
-            self._is_dragged |= math.dist(self._pressed, hand.screen) >= DRAG_PX
+            self._is_dragged |= math.dist(self._pressed, hand.at) >= hand.reach(DRAG_PX)
             at = self.snapped(hand)
             if self._is_dragged and math.dist(self._corners[-1], at) >= hand.reach(_FREEHAND_PX):
                 self._append(at)
@@ -89,28 +93,41 @@ class CornersTool(DrawingTool):
         if self._is_dragged and len(self._runs) == 1:
             self._finish(hand.view)
 
-    def double_click(self, hand: PointerState) -> None:
-        if self._corners:
+    def second_press(self, hand: PointerState) -> None:
+        if len(self._corners) >= self.least:
             self._finish(hand.view)
+        else:
+            self.press(hand)
 
     def wants(self, key: Qt.Key, keys: Qt.KeyboardModifier) -> bool:
         return self.is_busy and key in _KEYS
 
     def key(self, key: Qt.Key) -> None:
-        if key != Qt.Key.Key_Backspace:
-            view = self.hand.view if self.hand is not None else None
-            self._finish(view)
-            return
-        del self._corners[self._runs.pop() :]
-        self._live.clear()
-        if not self._corners:
-            self._draft.take_back()
-            self.told.emit("")
-        self.changed.emit()
+        if key == Qt.Key.Key_Backspace:
+            self.step_back()
+        else:
+            self._finish(self.hand.view if self.hand is not None else None)
+
+    def step_back(self) -> None:
+        start = self._runs.pop()
+        self._taken_back.append(self._corners[start:])
+        del self._corners[start:]
+        self._show_changed()
+
+    @property
+    def can_step_forward(self) -> bool:
+        return self.is_busy and bool(self._taken_back)
+
+    def step_forward(self) -> None:
+        self._runs.append(len(self._corners))
+        self._corners += self._taken_back.pop()
+        self._show_changed()
 
     def keep(self) -> None:
         if len(self._corners) > 1:
             self._put(shapely.LineString(self._corners))
+        elif self._corners:
+            self._draft.take_back()
 
     def put_down(self) -> None:
         if len(self._corners) >= self.least:
@@ -148,6 +165,20 @@ class CornersTool(DrawingTool):
     def _closes(self, hand: PointerState) -> bool:
         return False
 
+    def _show_changed(self) -> None:
+        """Corners were taken back or brought back: what is kept of them follows."""
+        self._live.clear()
+        if not self._corners:
+            self._draft.take_back()
+        elif self._draft.is_kept:
+            self.keep()
+        if self.hand is not None and self._corners:
+            self._show(self.hand)
+            return
+        self.lifted = frozenset()
+        self.told.emit("")
+        self.changed.emit()
+
     def _so_far(self) -> list[Point]:
         """With where the hand is."""
         if self.hand is None or self.is_pressed:
@@ -165,16 +196,17 @@ class CornersTool(DrawingTool):
         self.changed.emit()
 
     def _finish(self, view: View | None) -> None:
-        slack = _SLACK_PX * view.downsample if view is not None else 0.0
+        per_px = view.downsample if view is not None else 0.0
         corners = [a for a, b in zip(self._corners, [None, *self._corners], strict=False) if a != b]
         try:
             if len(corners) < self.least:
                 raise EmptyShapeError
             shape = self.closed(corners)
             if len(self._corners) > 2 * len(self._runs):  # drawn by hand
-                shape = simplified(shape, slack)
+                shape = simplified(shape, _SLACK_PX * per_px)
             if shape.area > 0:
                 shape = self.desk.spared(shape)
+            shape = wide_parts(shape, per_px)
         except EmptyShapeError as error:
             self.desk.say(str(error))
             self.give_up()
@@ -192,7 +224,7 @@ class CornersTool(DrawingTool):
         self._draft.put({self._new.id: self._new})
 
     def _clear(self) -> None:
-        self._corners, self._runs = [], []
+        self._corners, self._runs, self._taken_back = [], [], []
         self._new, self.lifted = None, frozenset()
 
 

@@ -11,7 +11,6 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QPainterPath
 
 from viewer.canvas.annotating.drawing_tool import DRAG_PX, DrawingTool, PointerState
-from viewer.canvas.annotating.measures import angle_deg, length_text
 from viewer.canvas.annotating.shape_tools import evenly_turned
 from viewer.canvas.annotating.strokes import paint_handles, paint_label, paint_stroke
 from viewer.canvas.shape_paths import shape_path
@@ -39,7 +38,7 @@ class MeasuringTool(DrawingTool):
     def __init__(self, desk: EditContext, parent: QObject | None = None) -> None:
         super().__init__(desk, parent)
         self.places: list[Point] = []
-        self._pressed: Point | None = None
+        self._pressed: PointerState | None = None
 
     def figure(self, places: list[Point]) -> str:
         """What is measured, as the label shows it; "" before it can be."""
@@ -60,8 +59,10 @@ class MeasuringTool(DrawingTool):
     def press(self, hand: PointerState) -> None:
         if self.is_complete:
             self.places = []
-        self._pressed = hand.screen
-        self.places.append(self._place(hand))
+        self._pressed = hand
+        place = self._place(hand)
+        if not self.places or math.dist(self.places[-1], place) >= hand.reach(1.0):
+            self.places.append(place)
         self._show()
 
     def move(self, hand: PointerState) -> None:
@@ -69,7 +70,8 @@ class MeasuringTool(DrawingTool):
             self._show()
 
     def release(self, hand: PointerState) -> None:
-        is_drag = self._pressed is not None and math.dist(self._pressed, hand.screen) >= DRAG_PX
+        pressed = self._pressed
+        is_drag = pressed is not None and math.dist(pressed.at, hand.at) >= hand.reach(DRAG_PX)
         if is_drag and not self.is_complete:
             self.places.append(self._place(hand))
         self._pressed = None
@@ -81,11 +83,15 @@ class MeasuringTool(DrawingTool):
 
     def key(self, key: Qt.Key) -> None:
         if key == Qt.Key.Key_Backspace:
-            self.places.pop()
-        else:
-            drawn = self.desk.new(shapely.LineString(self.places))
-            self.desk.add(self.label, replace(drawn, measurements=self.measurements()))
-            self.places = []
+            self.step_back()
+            return
+        drawn = self.desk.new(shapely.LineString(self.places))
+        self.desk.add(self.label, replace(drawn, measurements=self.measurements()))
+        self.places = []
+        self._show()
+
+    def step_back(self) -> None:
+        self.places.pop()
         self._show()
 
     def give_up(self) -> None:
@@ -111,7 +117,7 @@ class MeasuringTool(DrawingTool):
 
     def _place(self, hand: PointerState) -> Point:
         if hand.shift and self.places:
-            return evenly_turned(self.places[-1], hand.at, hand.view)
+            return evenly_turned(self.places[-1], hand.at, hand.view, self.desk.calibration)
         return self.snapped(hand)
 
     def _line(self) -> list[Point]:
@@ -138,13 +144,12 @@ class RulerTool(MeasuringTool):
     def figure(self, places: list[Point]) -> str:
         if len(places) < 2:
             return ""
-        return length_text(math.dist(*places), self.desk.mpp_um)
+        calibration = self.desk.calibration
+        return calibration.length_text(calibration.distance(*places))
 
     def measurements(self) -> dict[str, float]:
-        length_px = math.dist(*self.places)
-        if self.desk.mpp_um is None:
-            return {"Length px": length_px}
-        return {"Length um": length_px * self.desk.mpp_um}
+        calibration = self.desk.calibration
+        return {f"Length {calibration.unit}": calibration.distance(*self.places)}
 
     def decorate(self, painter: QPainter, places: list[Point]) -> None:
         """Ticks across both ends."""
@@ -167,10 +172,10 @@ class AngleTool(MeasuringTool):
     hint = "Click one end, the corner, the other end. Enter keeps it."
 
     def figure(self, places: list[Point]) -> str:
-        return f"{angle_deg(*places):.1f}°" if len(places) == 3 else ""
+        return f"{self._angle_deg(places):.1f}°" if len(places) == 3 else ""
 
     def measurements(self) -> dict[str, float]:
-        return {"Angle deg": angle_deg(*self.places)}
+        return {"Angle deg": self._angle_deg(self.places)}
 
     def decorate(self, painter: QPainter, places: list[Point]) -> None:
         """An arc in the corner."""
@@ -185,3 +190,7 @@ class AngleTool(MeasuringTool):
         path.arcMoveTo(x, y, side, side, first)
         path.arcTo(x, y, side, side, first, sweep)
         paint_stroke(painter, path, _COLOUR)
+
+    def _angle_deg(self, places: list[Point]) -> float:
+        end, corner, other = places
+        return self.desk.calibration.angle_deg(end, corner, other)

@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, NamedTuple
 import shapely
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QPainterPath
+from shapely import affinity
 
 from viewer.annotations.editing import (
     EmptyShapeError,
-    moved,
+    mended,
     nearest_edge,
+    wide_parts,
     with_new_corner,
     without_corner,
 )
 from viewer.canvas.annotating.drawing_tool import DRAG_PX, DrawingTool, PointerState
+from viewer.canvas.annotating.edit_context import HIDDEN
 from viewer.canvas.annotating.handles import CornerGrips, FrameGrips, Grips, grips_of
 from viewer.canvas.annotating.stroke_transaction import StrokeTransaction
 from viewer.canvas.annotating.strokes import paint_handles, paint_line, paint_stroke
@@ -62,9 +65,11 @@ class SelectTool(DrawingTool):
         super().__init__(desk, parent)
         self._pressed: PointerState | None = None
         self._grip: _Grip | None = None
+        self._is_second_press = False
         self._is_banding = False
         self._changing: dict[UUID, Annotation] = {}
         """As they are while they are being dragged."""
+        self._is_too_thin = False
         self._grips: tuple[Annotation, Grips] | None = None
         self._draft = StrokeTransaction(desk, "Move")
 
@@ -73,6 +78,10 @@ class SelectTool(DrawingTool):
         return self._pressed is not None
 
     def press(self, hand: PointerState) -> None:
+        self._is_second_press = False
+        if self.desk.is_hidden:
+            self.desk.say(HIDDEN)
+            return
         grip = self._grip_at(hand)
         if grip is not None and hand.alt and grip.grips.are_corners:
             self._remove_corner(grip)
@@ -105,24 +114,19 @@ class SelectTool(DrawingTool):
         elif self._is_dragged(hand):
             self._change(pressed, hand)
             self.keep()
+            if self._is_too_thin:
+                self.desk.say("Left as it was: it would be thinner than a screen pixel.")
+        elif self._is_second_press and self._add_corner(pressed):
+            pass
         elif self._grip is None and not hand.shift:
             under = self._under(pressed)
             self.desk.selection.choose([under.id] if under is not None else [])
         self._clear()
 
-    def double_click(self, hand: PointerState) -> None:
-        """On an edge of what is chosen alone: one more corner."""
-        alone = self._alone()
-        if alone is None or alone.geometry.length == 0:
-            return
-        edge, place, distance = nearest_edge(alone.geometry, hand.at)
-        if distance > hand.reach(_BORDER_PX):
-            return
-        if alone.is_locked:
-            self._say_locked()
-            return
-        shape = with_new_corner(alone.geometry, edge, place)
-        self.desk.change("Add corner", alone, self.desk.reshaped(alone, shape))
+    def second_press(self, hand: PointerState) -> None:
+        """Without a drag it is a double click, which adds a corner."""
+        self.press(hand)
+        self._is_second_press = self._pressed is not None
 
     def wants(self, key: Qt.Key, keys: Qt.KeyboardModifier) -> bool:
         """Delete is for the corner under the hand; without one it is a command's."""
@@ -137,9 +141,15 @@ class SelectTool(DrawingTool):
             self._remove_corner(grip)
 
     def keep(self) -> None:
-        changing = {id_: each.signed(self.desk.author) for id_, each in self._changing.items()}
+        author = self.desk.author
+        changing = {
+            id_: replace(each, geometry=mended(each.geometry)).signed(author)
+            for id_, each in self._changing.items()
+        }
         if changing:
             self._draft.put(changing)
+        elif self.is_busy:
+            self._draft.take_back()
 
     def give_up(self) -> None:
         self._draft.take_back()
@@ -174,11 +184,13 @@ class SelectTool(DrawingTool):
 
     def _is_dragged(self, hand: PointerState) -> bool:
         pressed = self._pressed
-        far = pressed is not None and math.dist(pressed.screen, hand.screen) >= DRAG_PX
+        far = pressed is not None and math.dist(pressed.at, hand.at) >= hand.reach(DRAG_PX)
         return bool(self._changing) or far
 
     def _under(self, hand: PointerState) -> Annotation | None:
         """The nearest border within reach, else the smallest region that holds the place."""
+        if self.desk.is_hidden:
+            return None
         reach = hand.reach(_BORDER_PX)
         near = self.desk.document.inside(Box.around(hand.at, 2 * reach, 2 * reach))
         at = shapely.Point(hand.at)
@@ -201,7 +213,7 @@ class SelectTool(DrawingTool):
 
     def _grips_now(self) -> tuple[Annotation, Grips] | None:
         alone = self._alone()
-        if alone is None or alone.is_locked:
+        if alone is None or alone.is_locked or self.desk.is_hidden:
             return None
         alone = self._changing.get(alone.id, alone)
         if self._grips is None or self._grips[0] is not alone:
@@ -222,18 +234,39 @@ class SelectTool(DrawingTool):
             place = self.snapped(hand) if grips.are_corners else hand.at
             try:
                 shape = grips.dragged(number, place, is_even=hand.shift)
+                wide_parts(shape, hand.reach(1.0))
             except EmptyShapeError:
+                self._is_too_thin = True
+                self._changing, self.lifted = {}, frozenset()
+                self.told.emit("")
                 return
+            self._is_too_thin = False
             changed = replace(annotation, geometry=shape)
             self._changing = {annotation.id: changed}
             self.told.emit(self.measured(shape) if shape.length > 0 else "")
         else:
             dx, dy = hand.at.x - pressed.at.x, hand.at.y - pressed.at.y
-            chosen = self.desk.selection.changeable
+            chosen = self.desk.changeable
             self._changing = {each.id: _moved(each, dx, dy) for each in chosen}
             if not chosen and len(self.desk.selection):
                 self._say_locked()
         self.lifted = frozenset(self._changing)
+
+    def _add_corner(self, hand: PointerState) -> bool:
+        """Add a corner on the edge under the hand of what is chosen alone; False off its edges."""
+        alone = self._alone()
+        is_on_corner = self._grip is not None and self._grip.grips.are_corners
+        if alone is None or alone.geometry.length == 0 or is_on_corner:
+            return False
+        edge, place, distance = nearest_edge(alone.geometry, hand.at)
+        if distance > hand.reach(_BORDER_PX):
+            return False
+        if alone.is_locked:
+            self._say_locked()
+        else:
+            shape = with_new_corner(alone.geometry, edge, place)
+            self.desk.change("Add corner", alone, self.desk.reshaped(alone, shape))
+        return True
 
     def _remove_corner(self, grip: _Grip) -> None:
         if not isinstance(grip.grips, CornerGrips):
@@ -269,26 +302,23 @@ class SelectTool(DrawingTool):
             return
         annotation, grips = now
         view = scene.view
-        places = grips.places(view)
-        if not len(places):
-            return
-        on_screen = [view.to_screen(Point(x, y)) for x, y in places.tolist()]
-        width, height = view.size
-        squares = on_screen
+        on_screen = [view.to_screen(Point(x, y)) for x, y in grips.places(view).tolist()]
+        colour = QColor(annotation.shown_colour)
+        field = Box(0, 0, *view.size)
         if isinstance(grips, FrameGrips) and grips.can_turn:
-            *squares, turning = on_screen
-            stalk = [turning, view.to_screen(Point(*grips.stalk))]
-            paint_line(painter, stalk, QColor(annotation.shown_colour))
-            paint_handles(painter, [turning], QColor("white"), are_round=True)
+            *frame, turner = on_screen
+            paint_line(painter, [turner, view.to_screen(Point(*grips.stalk))], colour)
+            paint_handles(painter, [turner], QColor("white"), are_round=True)
+        else:
+            frame = on_screen
         shown: list[Point] = []
-        for x, y in squares:
-            is_apart = not shown or math.dist(shown[-1], (x, y)) >= _GAP_PX
-            if is_apart and 0 <= x <= width and 0 <= y <= height:
-                shown.append(Point(x, y))
+        for place in frame:
+            is_apart = not shown or math.dist(shown[-1], place) >= _GAP_PX
+            if is_apart and field.contains(place):
+                shown.append(place)
         paint_handles(painter, shown, QColor("white"))
         grip = self._grip or (self._grip_at(self.hand) if self.hand is not None else None)
         if grip is not None and grip.number < len(on_screen):
-            colour = QColor(annotation.shown_colour)
             paint_handles(painter, [on_screen[grip.number]], colour)
 
     def _say_locked(self) -> None:
@@ -296,12 +326,17 @@ class SelectTool(DrawingTool):
 
     def _clear(self) -> None:
         self._pressed = self._grip = None
-        self._is_banding = False
+        self._is_banding = self._is_too_thin = self._is_second_press = False
         self._changing, self.lifted = {}, frozenset()
         self.told.emit("")
         self.changed.emit()
 
 
 def _moved(annotation: Annotation, dx: float, dy: float) -> Annotation:
-    nucleus = moved(annotation.nucleus, dx, dy) if annotation.nucleus is not None else None
-    return replace(annotation, geometry=moved(annotation.geometry, dx, dy), nucleus=nucleus)
+    """As the hand drags it; mended once it is kept."""
+    nucleus = annotation.nucleus
+    if nucleus is not None:
+        nucleus = affinity.translate(nucleus, dx, dy)
+    return replace(
+        annotation, geometry=affinity.translate(annotation.geometry, dx, dy), nucleus=nucleus
+    )

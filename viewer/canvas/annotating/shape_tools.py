@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, ClassVar
 import shapely
 from shapely import affinity
 
-from viewer.annotations.editing import EmptyShapeError, ellipse
+from viewer.annotations.editing import EmptyShapeError, TooThinError, ellipse, wide_parts
 from viewer.canvas.annotating.drawing_tool import DRAG_PX, DrawingTool, PointerState
 from viewer.canvas.annotating.stroke_transaction import StrokeTransaction
 from viewer.canvas.annotating.strokes import paint_stroke
 from viewer.canvas.shape_paths import shape_path
-from viewer.geometry import Point
+from viewer.geometry import Box, Point
 
 if TYPE_CHECKING:
     from PySide6.QtCore import QObject
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
     from viewer.annotations.annotation import Annotation
+    from viewer.annotations.pixel_calibration import PixelCalibration
     from viewer.canvas.annotating.edit_context import EditContext
     from viewer.canvas.layer import Scene
     from viewer.geometry import View
@@ -38,6 +39,7 @@ class DragTool(DrawingTool):
     def __init__(self, desk: EditContext, parent: QObject | None = None) -> None:
         super().__init__(desk, parent)
         self._from: Point | None = None
+        self._was_dragged = False
         self._shape: BaseGeometry | None = None
         self._new: Annotation | None = None
         self._draft = StrokeTransaction(desk, self.label)
@@ -51,23 +53,24 @@ class DragTool(DrawingTool):
         return self._from is not None
 
     def press(self, hand: PointerState) -> None:
-        self._from, self._shape = self.snapped(hand), None
+        self._from, self._shape, self._was_dragged = self.snapped(hand), None, False
         self._new, self._draft = None, StrokeTransaction(self.desk, self.label)
 
     def move(self, hand: PointerState) -> None:
         if self._from is None:
             return
-        end, self._shape = self.snapped(hand), None
-        if math.dist(self._from, end) >= hand.reach(DRAG_PX):
-            shape = self.shape(self._from, end, hand.view, is_even=hand.shift)
-            if shape.is_valid:  # a region without any width is not
-                self._shape = shape
-                self.told.emit(f"{self.label}: {self.measured(shape)}")
+        self._shape = self._drawn(self._from, self.snapped(hand), hand)
+        measure = self.measured(self._shape) if self._shape is not None else ""
+        self.told.emit(f"{self.label}: {measure}" if measure else "")
         self.changed.emit()
 
     def release(self, hand: PointerState) -> None:
+        if self._from is None:
+            return
         self.move(hand)
         self.keep()
+        if self._shape is None and self._was_dragged:
+            self.desk.say(str(TooThinError()))
         if self._new is not None:
             self.choose(self._new.id)
         self._from = self._shape = None
@@ -78,11 +81,17 @@ class DragTool(DrawingTool):
             self.finished.emit()
 
     def keep(self) -> None:
-        if self._shape is None or self._shape.is_empty:
+        if self._from is None:
+            return
+        if self._shape is None:
+            self._take_back()
             return
         try:
-            region = self.desk.spared(self._shape) if self._shape.area > 0 else self._shape
+            region = self._shape
+            if region.area > 0 and self.hand is not None:
+                region = wide_parts(self.desk.spared(region), self.hand.reach(1.0))
         except EmptyShapeError:
+            self._take_back()
             self.desk.say("All of it is covered by others, which are not to be overlapped.")
             return
         is_ellipse = self.is_ellipse(region)
@@ -94,8 +103,7 @@ class DragTool(DrawingTool):
 
     def give_up(self) -> None:
         self._from = self._shape = None
-        self.lifted = frozenset()
-        self._draft.take_back()
+        self._take_back()
 
     def is_ellipse(self, region: BaseGeometry) -> bool:
         """Whether a region is as upright an ellipse as it was drawn."""
@@ -104,6 +112,23 @@ class DragTool(DrawingTool):
     def paint(self, painter: QPainter, scene: Scene) -> None:
         if self._shape is not None:
             paint_stroke(painter, shape_path(self._shape, scene.view), self.colour)
+
+    def _drawn(self, start: Point, end: Point, hand: PointerState) -> BaseGeometry | None:
+        """Return the shape under the hand; None where it is a click or thinner than a pixel."""
+        if math.dist(start, end) < hand.reach(DRAG_PX):
+            return None
+        self._was_dragged = True
+        try:
+            return wide_parts(
+                self.shape(start, end, hand.view, is_even=hand.shift), hand.reach(1.0)
+            )
+        except EmptyShapeError:
+            return None
+
+    def _take_back(self) -> None:
+        """What was kept of the stroke is no longer what the hand draws."""
+        self._new, self.lifted = None, frozenset()
+        self._draft.take_back()
 
 
 class RectangleTool(DragTool):
@@ -114,7 +139,7 @@ class RectangleTool(DragTool):
     hint = "Drag from corner to corner. Shift draws a square."
 
     def shape(self, start: Point, end: Point, view: View, *, is_even: bool) -> BaseGeometry:
-        corners = _screen_box(start, end, view, is_even=is_even)
+        corners = _screen_box(start, end, view, self.desk.calibration, is_even=is_even)
         if view.rotation_deg % 90.0 == 0.0:
             xs, ys = zip(*corners, strict=True)
             return shapely.box(min(xs), min(ys), max(xs), max(ys))
@@ -129,8 +154,15 @@ class EllipseTool(DragTool):
     hint = "Drag from corner to corner of its box. Shift draws a circle."
 
     def shape(self, start: Point, end: Point, view: View, *, is_even: bool) -> BaseGeometry:
-        a, b, c, d = _screen_box(start, end, view, is_even=is_even)
-        self._is_upright = view.rotation_deg % 90.0 == 0.0
+        calibration = self.desk.calibration
+        a, b, c, d = _screen_box(start, end, view, calibration, is_even=is_even)
+        # A circle in um lies along the slide's axes, however the view is turned.
+        self._is_upright = is_even or view.rotation_deg % 90.0 == 0.0
+        if is_even:
+            middle, width = Box.enclosing([a, c]).center, calibration.distance(a, b)
+            across, down = (width / side for side in calibration.pixel)
+            a, _, c, _ = Box.around(middle, across, down).corners
+            return ellipse(a, c)
         if self._is_upright:
             return ellipse(a, c)
         unit = ellipse(Point(0, 0), Point(1, 1))
@@ -150,24 +182,37 @@ class LineTool(DragTool):
     hint = "Drag from end to end. Shift keeps to steps of 45 degrees."
 
     def shape(self, start: Point, end: Point, view: View, *, is_even: bool) -> BaseGeometry:
-        return shapely.LineString([start, evenly_turned(start, end, view) if is_even else end])
+        if is_even:
+            end = evenly_turned(start, end, view, self.desk.calibration)
+        return shapely.LineString([start, end])
 
 
-def evenly_turned(start: Point, end: Point, view: View) -> Point:
-    """The end of a line at the nearest step of 45 degrees on the screen."""
-    a, b = view.to_screen(start), view.to_screen(end)
-    length = math.dist(a, b)
-    step = round(math.degrees(math.atan2(b.y - a.y, b.x - a.x)) / _STEP_DEG)
-    angle = math.radians(step * _STEP_DEG)
-    return view.to_slide(Point(a.x + length * math.cos(angle), a.y + length * math.sin(angle)))
+def evenly_turned(start: Point, end: Point, view: View, calibration: PixelCalibration) -> Point:
+    """Return the end of a line at the nearest step of 45 degrees from the screen's horizontal.
+
+    Angle and length are those on the slide, as they are measured.
+    """
+    x, y = calibration.pixel
+    across = view.slide_delta(1.0, 0.0)
+    level_deg = math.degrees(math.atan2(across.y * y, across.x * x))
+    dx, dy = (end.x - start.x) * x, (end.y - start.y) * y
+    steps = round((math.degrees(math.atan2(dy, dx)) - level_deg) / _STEP_DEG)
+    angle = math.radians(level_deg + steps * _STEP_DEG)
+    length = math.hypot(dx, dy)
+    return Point(start.x + length * math.cos(angle) / x, start.y + length * math.sin(angle) / y)
 
 
-def _screen_box(start: Point, end: Point, view: View, *, is_even: bool) -> list[Point]:
-    """The level-0 corners of a box that is upright on the screen."""
+def _screen_box(
+    start: Point, end: Point, view: View, calibration: PixelCalibration, *, is_even: bool
+) -> list[Point]:
+    """Return the level-0 corners of a box that is upright on the screen; even sides in um."""
     a, b = view.to_screen(start), view.to_screen(end)
     width, height = b.x - a.x, b.y - a.y
     if is_even:
-        side = max(abs(width), abs(height))
-        width, height = math.copysign(side, width), math.copysign(side, height)
+        # How long a screen pixel is on the slide, across the screen and down.
+        across = calibration.length(*view.slide_delta(1.0, 0.0))
+        down = calibration.length(*view.slide_delta(0.0, 1.0))
+        side = max(abs(width) * across, abs(height) * down)
+        width, height = math.copysign(side / across, width), math.copysign(side / down, height)
     places = (a.x, a.y), (a.x + width, a.y), (a.x + width, a.y + height), (a.x, a.y + height)
     return [view.to_slide(Point(x, y)) for x, y in places]

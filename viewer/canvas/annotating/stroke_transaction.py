@@ -23,6 +23,11 @@ class StrokeTransaction:
         self._step: Edit | None = None
         self._found: dict[UUID, Annotation | None] = {}
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether something of the stroke came to the document."""
+        return self._step is not None
+
     def put(self, wanted: Mapping[UUID, Annotation | None]) -> bool:
         """Brings the document to this, and what was put before and is not wanted, back.
 

@@ -65,13 +65,11 @@ def paint_handles(
             painter.drawRect(box)
 
 
-def paint_circle(painter: QPainter, middle: Point, radius_px: float, colour: QColor) -> None:
+def paint_rim(painter: QPainter, path: QPainterPath, colour: QColor) -> None:
     """The rim of a brush."""
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.setBrush(Qt.BrushStyle.NoBrush)
     for rim, width_px in ((DARK, 3.0), (colour, 1.5)):
-        painter.setPen(pen(rim, width_px))
-        painter.drawEllipse(QPointF(*middle), radius_px, radius_px)
+        painter.strokePath(path, pen(rim, width_px))
 
 
 def paint_label(painter: QPainter, at: Point, text: str) -> None:

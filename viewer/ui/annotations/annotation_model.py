@@ -8,7 +8,6 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import shapely
 from PySide6.QtCore import (
     QAbstractItemModel,
     QModelIndex,
@@ -18,9 +17,10 @@ from PySide6.QtCore import (
     Signal,
 )
 
+from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.annotations.statistics import NO_CLASS
 from viewer.canvas.qt_guard import guarded
-from viewer.ui.annotations.shown import first_line, kind_of, shown_moment, shown_size, swatch
+from viewer.ui.annotations.shown import first_line, kind_of, shown_moment, swatch
 from viewer.ui.theme import icon
 from viewer.ui.widgets import plain_tip
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.document import Document, Edit
+    from viewer.annotations.pixel_calibration import MicronsPerPixel
 
 COLUMNS = ("Name", "Size", "", "Author", "Changed")
 NAME, SIZE, LOCK, AUTHOR, CHANGED = range(len(COLUMNS))
@@ -45,9 +46,28 @@ _TIPS = {
 _MOST_SINGLE_CHANGES = 500
 """A step of more changes is shown by filling the list anew."""
 
+_PER_UNIT = 1_000_000
+
 _Index = QModelIndex | QPersistentModelIndex
 _Key = tuple[Any, int]
 """What rows are sorted by; the order of drawing where that is the same."""
+
+
+class _Size(NamedTuple):
+    """Area and length in millionths of the unit: whole numbers, whose sums end where they began."""
+
+    area: int = 0
+    length: int = 0
+
+    @classmethod
+    def of(cls, area: float, length: float) -> _Size:
+        return cls(round(area * _PER_UNIT), round(length * _PER_UNIT))
+
+    def plus(self, other: _Size) -> _Size:
+        return _Size(self.area + other.area, self.length + other.length)
+
+    def minus(self, other: _Size) -> _Size:
+        return _Size(self.area - other.area, self.length - other.length)
 
 
 @dataclass(slots=True)
@@ -59,8 +79,7 @@ class _Group:
     colour: str
     keys: list[_Key] = field(default_factory=list[_Key])
     ids: list[UUID] = field(default_factory=list["UUID"])
-    area: float = 0.0
-    length: float = 0.0
+    size: _Size = field(default_factory=_Size)
 
 
 class _Place(NamedTuple):
@@ -68,8 +87,7 @@ class _Place(NamedTuple):
 
     group: _Group
     key: _Key
-    area: float
-    length: float
+    size: _Size
 
 
 class AnnotationModel(QAbstractItemModel):
@@ -83,7 +101,7 @@ class AnnotationModel(QAbstractItemModel):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._document: Document | None = None
-        self._mpp_um: float | None = None
+        self._calibration = PixelCalibration()
         self._groups: list[_Group] = []
         self._by_number: dict[int, _Group] = {}
         self._places: dict[UUID, _Place] = {}
@@ -96,9 +114,11 @@ class AnnotationModel(QAbstractItemModel):
 
     # What it shows ---------------------------------------------------------------------------
 
-    def show_document(self, document: Document | None, mpp_um: float | None) -> None:
+    def show_document(
+        self, document: Document | None, mpp_um: MicronsPerPixel | None = None
+    ) -> None:
         """Lists a document; None empties the list."""
-        self._document, self._mpp_um = document, mpp_um
+        self._document, self._calibration = document, PixelCalibration.of(mpp_um)
         self._fill()
 
     def set_filter(self, text: str) -> None:
@@ -302,7 +322,7 @@ class AnnotationModel(QAbstractItemModel):
             case Qt.ItemDataRole.DisplayRole if column == NAME:
                 return f"{group.name or NO_CLASS} ({len(group.ids):,})"
             case Qt.ItemDataRole.DisplayRole if column == SIZE:
-                return shown_size(group.area, group.length, self._mpp_um)
+                return self._size_text(group.size)
             case Qt.ItemDataRole.DecorationRole if column == NAME:
                 return self._swatch(group.colour)
             case _:
@@ -330,8 +350,7 @@ class AnnotationModel(QAbstractItemModel):
             case 0:
                 return annotation.name or first_line(annotation) or kind_of(annotation)
             case 1:
-                shape = annotation.geometry
-                return shown_size(shape.area, shape.length, self._mpp_um)
+                return self._size_text(self._size(annotation))
             case 3:
                 return annotation.author
             case 4:
@@ -361,7 +380,8 @@ class AnnotationModel(QAbstractItemModel):
         if self._words:
             wanted = [each for each in wanted if self._passes(each)]
         shapes = np.array([each.geometry for each in wanted], dtype=object)
-        areas, lengths = shapely.area(shapes).tolist(), shapely.length(shapes).tolist()
+        areas = self._calibration.areas(shapes).tolist()
+        lengths = self._calibration.lengths(shapes).tolist()
         key_of = self._key
         grouped: dict[str, tuple[_Group, list[tuple[_Key, UUID]]]] = {}
         for annotation, area, length in zip(wanted, areas, lengths, strict=True):
@@ -369,10 +389,10 @@ class AnnotationModel(QAbstractItemModel):
             if name not in grouped:
                 grouped[name] = self._new_group(annotation), []
             group, rows = grouped[name]
-            key, id_ = key_of(annotation, area, length), annotation.id
-            self._places[id_] = _Place(group, key, area, length)
-            group.area += area
-            group.length += length
+            size = _Size.of(area, length)
+            key, id_ = key_of(annotation, size), annotation.id
+            self._places[id_] = _Place(group, key, size)
+            group.size = group.size.plus(size)
             rows.append((key, id_))
         for group, rows in grouped.values():
             rows.sort(key=itemgetter(0))
@@ -389,8 +409,7 @@ class AnnotationModel(QAbstractItemModel):
         if annotation is not None and not self._passes(annotation):
             annotation = None
         if before is not None and annotation is not None:
-            shape = annotation.geometry
-            key = self._key(annotation, shape.area, shape.length)
+            key = self._key(annotation, self._size(annotation))
             if before.group.name == annotation.class_name and before.key == key:
                 self._change(id_, before, annotation)
                 return
@@ -400,10 +419,9 @@ class AnnotationModel(QAbstractItemModel):
             self._put_in(annotation)
 
     def _change(self, id_: UUID, before: _Place, annotation: Annotation) -> None:
-        shape, group = annotation.geometry, before.group
-        self._places[id_] = _Place(group, before.key, shape.area, shape.length)
-        group.area += shape.area - before.area
-        group.length += shape.length - before.length
+        size, group = self._size(annotation), before.group
+        self._places[id_] = _Place(group, before.key, size)
+        group.size = group.size.minus(before.size).plus(size)
         group.colour = annotation.shown_as.colour if annotation.shown_as else group.colour
         index = self.index_of(id_)
         self.dataChanged.emit(index, index.siblingAtColumn(len(COLUMNS) - 1))
@@ -415,8 +433,7 @@ class AnnotationModel(QAbstractItemModel):
         row, group_row = self._position(group, at), self._row(group)
         self.beginRemoveRows(self.createIndex(group_row, 0, 0), row, row)
         del group.keys[at], group.ids[at], self._places[id_]
-        group.area -= place.area
-        group.length -= place.length
+        group.size = group.size.minus(place.size)
         self.endRemoveRows()
         if group.ids:
             self._tell_group(group)
@@ -433,16 +450,15 @@ class AnnotationModel(QAbstractItemModel):
             self.beginInsertRows(QModelIndex(), row, row)
             insort(self._groups, group, key=_class_order)
             self.endInsertRows()
-        shape = annotation.geometry
-        key = self._key(annotation, shape.area, shape.length)
+        size = self._size(annotation)
+        key = self._key(annotation, size)
         at = bisect_left(group.keys, key)
         row = len(group.ids) - at if self._is_descending else at
         self.beginInsertRows(self.createIndex(self._row(group), 0, 0), row, row)
         group.keys.insert(at, key)
         group.ids.insert(at, annotation.id)
-        self._places[annotation.id] = _Place(group, key, shape.area, shape.length)
-        group.area += shape.area
-        group.length += shape.length
+        self._places[annotation.id] = _Place(group, key, size)
+        group.size = group.size.plus(size)
         self.endInsertRows()
         self._tell_group(group)
 
@@ -465,12 +481,19 @@ class AnnotationModel(QAbstractItemModel):
         """A row from a place in ascending order, and the other way round."""
         return len(group.ids) - 1 - at if self._is_descending else at
 
-    def _key(self, annotation: Annotation, area: float, length: float) -> _Key:
+    def _size(self, annotation: Annotation) -> _Size:
+        calibration, shape = self._calibration, annotation.geometry
+        return _Size.of(calibration.area_of(shape), calibration.length_of(shape))
+
+    def _size_text(self, size: _Size) -> str:
+        return self._calibration.size_text(size.area / _PER_UNIT, size.length / _PER_UNIT)
+
+    def _key(self, annotation: Annotation, size: _Size) -> _Key:
         assert self._document is not None
         place = self._document.place(annotation.id)
         match self._column:
             case 1:
-                return (area, length), place
+                return size, place
             case 2:
                 return annotation.is_locked, place
             case 3:

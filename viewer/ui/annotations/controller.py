@@ -96,11 +96,11 @@ class AnnotationsController(QObject):
 
     @property
     def can_undo(self) -> bool:
-        return self.can_annotate and self.active is not None and self._label(back=True) is not None
+        return self.can_annotate and self._label(back=True) is not None
 
     @property
     def can_redo(self) -> bool:
-        return self.can_annotate and self.active is not None and self._label(back=False) is not None
+        return self.can_annotate and self._label(back=False) is not None
 
     @property
     def is_saved(self) -> bool:
@@ -154,7 +154,9 @@ class AnnotationsController(QObject):
 
     def _begin(self, pane: SlidePane, slide: SlideAnnotations) -> None:
         author = self._window.settings.reader
-        each = PaneAnnotations(pane, slide, self._window.toolbox.options, self._window.say, author)
+        each = PaneAnnotations(
+            pane, slide, self._window.toolbox.options, self._window.say, author, self._show_again
+        )
         each.desk.current_class = self.classes.current
         self._panes[pane] = each
         self._ends[pane] = [each.selection.listen(lambda: self._on_chosen(each))]
@@ -222,6 +224,9 @@ class AnnotationsController(QObject):
     def _label(self, *, back: bool) -> str | None:
         if self.active is None:
             return None
+        tool = self._window.toolbox.tool_of(self.active.pane)
+        if tool is not None and (tool.can_step_back if back else tool.can_step_forward):
+            return "last step of the stroke"
         document = self.active.document
         label = document.undo_label if back else document.redo_label
         return None if label is None else label.replace("&", "&&").lower() or "change"
@@ -242,6 +247,12 @@ class AnnotationsController(QObject):
         shown, filled, names = (self._window.commands[name].isChecked() for name in _SHOWN)
         return {"is_shown": shown, "is_filled": filled, "has_names": names}
 
+    def _show_again(self) -> None:
+        """Something new came to hidden annotations: it is not to vanish at once."""
+        self._window.commands["annotate.shown"].setChecked(True)
+        self._show_all()
+        self._window.say("Annotations are shown again.")
+
     def _show_all(self) -> None:
         for each in self._panes.values():
             each.show(**self._shown())
@@ -249,7 +260,7 @@ class AnnotationsController(QObject):
     def _on_view_changed(self, pane: SlidePane, cause: str) -> None:
         each = self._panes.get(pane)
         if cause == "optics" and each is not None:
-            each.desk.mpp_um = each.mpp_um
+            each.calibrate()
             if each is self.active:
                 self._listing.show()
                 self.models.touch()
@@ -270,6 +281,9 @@ class AnnotationsController(QObject):
         window.commands["annotate.shown"].setChecked(True)
         for name in _SHOWN:
             window.commands.on(name, self._show_all)
+        self.dock.count.clicked.connect(self.models.ask_count)
+        self.dock.statistics.clicked.connect(self._tables.show_statistics)
+        window.toolbox.stroke_changed.connect(self._show_history)
         self.models.figures_changed.connect(self.dock.show_figures)
         window.panes.active_changed.connect(lambda _: self._show_active())
         window.panes.panes_changed.connect(self._on_panes_changed)

@@ -10,11 +10,13 @@ from PySide6.QtGui import QGuiApplication
 
 from viewer.annotations import editing, operations
 from viewer.annotations.annotation import DESCRIPTION
-from viewer.annotations.document import changing, removing
+from viewer.annotations.document import ReadOnlyError, changing, removing
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.formats.qupath import read_qupath_text
 from viewer.annotations.formats.qupath_writing import qupath_text
 from viewer.annotations.operations import OperationError
+from viewer.annotations.simplifying import simplified
+from viewer.canvas.annotating.edit_context import HIDDEN
 from viewer.ui.annotations.simple_dialogs import DistanceDialog, open_dialog
 from viewer.ui.annotations.wording import LOCKED, many
 from viewer.ui.background_runner import BackgroundRunner
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from viewer.annotations.annotation import Annotation, AnnotationClass
     from viewer.annotations.document import Edit
+    from viewer.annotations.pixel_calibration import PixelCalibration
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
     from viewer.ui.main_window import MainWindow
 
@@ -85,9 +88,10 @@ class EditingCommands(QObject):
         active.desk.current_class = which
         chosen = self._changeable(active)
         if chosen:
-            active.do(operations.set_class(chosen, which, active.author))
+            edit = operations.set_class(chosen, which, active.author)
             name = which.name if which else "no class"
-            self._window.say(f"{many(len(chosen))} of {name} now.")
+            if active.do(edit) or not edit.changes:
+                self._window.say(f"{many(len(chosen))} of {name} now.")
         elif not active.chosen:
             self._window.say(f"New annotations: {which.name if which else 'no class'}.")
 
@@ -112,6 +116,13 @@ class EditingCommands(QObject):
     def _turn(self, *, back: bool) -> None:
         active = self._active()
         if active is None:
+            return
+        tool = self._window.toolbox.tool_of(active.pane)
+        if tool is not None and back and tool.can_step_back:
+            tool.step_back()
+            return
+        if tool is not None and not back and tool.can_step_forward:
+            tool.step_forward()
             return
         document = active.document
         step = document.undo() if back else document.redo()
@@ -174,14 +185,17 @@ class EditingCommands(QObject):
 
     def _duplicate(self) -> None:
         active = self._active()
-        if active is not None and active.chosen:
-            step = operations.duplicate(active.chosen, active.author)
+        chosen = self._shown(active) if active is not None else []
+        if active is not None and chosen:
+            step = operations.duplicate(chosen, active.author)
             if active.do(step):
                 active.selection.choose(change.id for change in step.changes)
 
     def _select_all(self) -> None:
         active = self._active()
-        if active is not None:
+        if active is not None and active.desk.is_hidden:
+            self._window.say(HIDDEN)
+        elif active is not None:
             active.selection.choose(annotation.id for annotation in active.document)
             self._window.say(f"{many(len(active.selection))} chosen.")
 
@@ -206,45 +220,52 @@ class EditingCommands(QObject):
 
     def _ask_simplify(self) -> None:
         self._ask_distance(
-            "Simplify",
             "How far may the border move? The more, the fewer corners stay.",
             _SIMPLIFY_UM,
             0.1,
-            lambda px: self._reshape("Simplify", lambda shape: editing.simplified(shape, px)),
+            "Simplify",
+            simplified,
         )
 
     def _ask_grow(self) -> None:
         self._ask_distance(
-            "Grow or shrink",
             "How far does the border move outward? A negative distance shrinks.",
             _GROW_UM,
             -10_000.0,
-            lambda px: self._reshape("Grow or shrink", lambda shape: editing.grown(shape, px)),
+            "Grow or shrink",
+            editing.grown,
         )
 
     def _ask_distance(
         self,
-        title: str,
         sentence: str,
         value: float,
         low: float,
-        take: Callable[[float], object],
+        label: str,
+        edit: Callable[[BaseGeometry, float, PixelCalibration], BaseGeometry],
     ) -> None:
         active = self._active()
-        if active is None:
+        if active is None or not self._changeable(active):
             return
-        mpp_um = active.mpp_um
-        dialog = DistanceDialog(title, sentence, value, low, self._window, is_um=mpp_um is not None)
-        dialog.accepted.connect(lambda: take(dialog.box.value() / (mpp_um or 1.0)))
+        calibration = active.calibration
+        is_um = calibration.unit == "um"
+        dialog = DistanceDialog(label, sentence, value, low, self._window, is_um=is_um)
+
+        def reshape() -> None:
+            distance = dialog.box.value()
+            self._reshape(label, lambda shape: edit(shape, distance, calibration))
+
+        dialog.accepted.connect(reshape)
         open_dialog(dialog)
 
     def _lock(self) -> None:
         active = self._active()
-        if active is None or not active.chosen:
+        chosen = self._shown(active) if active is not None else []
+        if active is None or not chosen:
             return
-        locked = not all(annotation.is_locked for annotation in active.chosen)
-        if active.do(operations.set_locked(active.chosen, locked=locked)):
-            self._window.say(f"{many(len(active.chosen))} {'locked' if locked else 'unlocked'}.")
+        locked = not all(annotation.is_locked for annotation in chosen)
+        if active.do(operations.set_locked(chosen, locked=locked)):
+            self._window.say(f"{many(len(chosen))} {'locked' if locked else 'unlocked'}.")
 
     def _whole_slide(self) -> None:
         active = self._active()
@@ -256,11 +277,23 @@ class EditingCommands(QObject):
 
     # -----------------------------------------------------------------------------------------
 
-    def _changeable(self, active: PaneAnnotations) -> list[Annotation]:
-        chosen = active.selection.changeable
-        if len(chosen) < len(active.selection):
-            self._window.say(LOCKED)
+    def _shown(self, active: PaneAnnotations) -> list[Annotation]:
+        """Return what is chosen; none where it is hidden or not ours to change, which is said."""
+        chosen = active.chosen
+        if chosen and active.document.is_read_only:
+            self._window.say(str(ReadOnlyError()))
+            return []
+        if chosen and active.desk.is_hidden:
+            self._window.say(HIDDEN)
+            return []
         return chosen
+
+    def _changeable(self, active: PaneAnnotations) -> list[Annotation]:
+        chosen = self._shown(active)
+        unlocked = [each for each in chosen if not each.is_locked]
+        if len(unlocked) < len(chosen):
+            self._window.say(LOCKED)
+        return unlocked
 
     def _carry_out(self, active: PaneAnnotations, count: int, make: Callable[[], Edit]) -> None:
         """Does what `make` works out, in a thread where that takes long."""

@@ -40,14 +40,14 @@ class Listing(QObject):
         """Lists the annotations of the active pane."""
         active = self._part.active
         if self._dock.isHidden():
-            self._dock.model.show_document(None, None)
+            self._dock.model.show_document(None)
             return
         if active is None:
-            self._dock.model.show_document(None, None)
+            self._dock.model.show_document(None)
             is_open = self._window.panes.active.source is not None
             self._dock.show_notice("" if is_open else "Open a slide to draw on it.")
         else:
-            self._dock.model.show_document(active.document, active.mpp_um)
+            self._dock.model.show_document(active.document, active.calibration.mpp_um)
             self.show_notice()
         self.show_chosen()
 

@@ -9,14 +9,13 @@ import numpy as np
 import shapely
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from viewer.annotations.document import adding, changing
+from viewer.annotations.document import ReadOnlyError, adding, changing
 from viewer.annotations.operations import is_region
 from viewer.colors import class_colour
 from viewer.overlays.counting import RegionCount, count_in_region, shown_inside
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.object_style import Histogram, histogram
 from viewer.overlays.to_annotations import annotations_of_heatmap, annotations_of_objects
-from viewer.ui.annotations.shown import shown_size
 from viewer.ui.annotations.simple_dialogs import CountDialog, open_dialog
 from viewer.ui.annotations.wording import LOCKED, many
 from viewer.ui.background_runner import BackgroundRunner, Task
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from viewer.annotations.annotation import Annotation
+    from viewer.annotations.pixel_calibration import PixelCalibration
     from viewer.overlays.counting import Positive
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
     from viewer.ui.main_window import MainWindow
@@ -82,7 +82,7 @@ class ModelCommands(QObject):
             self.figures_changed.emit([])
             return
         chosen = active.chosen
-        lines = _size_lines(chosen, active.mpp_um) if chosen else _total_line(active)
+        lines = _size_lines(chosen, active.calibration) if chosen else _total_line(active)
         regions = [each for each in chosen if is_region(each)]
         overlay = self._objects_overlay()
         if overlay is None or not regions or len(regions) > _MOST_LIVE:
@@ -103,6 +103,9 @@ class ModelCommands(QObject):
         regions = _regions(active)
         if active is None or not regions:
             self._window.say("Choose a region first.")
+            return
+        if active.document.is_read_only:
+            self._window.say(str(ReadOnlyError()))
             return
         if overlay is None or not isinstance(overlay.shown, ObjectsPresenter):
             self._window.say(_NO_OBJECTS)
@@ -266,12 +269,12 @@ def _total_line(active: PaneAnnotations) -> list[str]:
     return [many(count)] if count else []
 
 
-def _size_lines(chosen: Sequence[Annotation], mpp_um: float | None) -> list[str]:
+def _size_lines(chosen: Sequence[Annotation], calibration: PixelCalibration) -> list[str]:
     shapes = np.array([each.geometry for each in chosen], dtype=object)
-    area, length = float(shapely.area(shapes).sum()), float(shapely.length(shapes).sum())
-    sizes = [shown_size(area, 0.0, mpp_um)] if area else []
+    area, length = float(calibration.areas(shapes).sum()), float(calibration.lengths(shapes).sum())
+    sizes = [calibration.area_text(area)] if area else []
     if length:
-        sizes.append(f"{'perimeter' if area else 'length'} {shown_size(0.0, length, mpp_um)}")
+        sizes.append(f"{'perimeter' if area else 'length'} {calibration.length_text(length)}")
     head = "1 chosen" if len(chosen) == 1 else f"{len(chosen):,} chosen"
     lines = [": ".join([head, ", ".join(sizes)]) if sizes else head]
     if len(chosen) == 1 and chosen[0].measurements:

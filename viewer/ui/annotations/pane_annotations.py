@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from viewer.annotations.bookmarks import kept_view
+from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.annotations.selection import Selection
 from viewer.canvas.annotating.edit_context import EditContext
 from viewer.canvas.annotations_layer import AnnotationsLayer
@@ -37,6 +38,7 @@ class PaneAnnotations:
         options: DrawingOptions,
         say: Callable[[str], object],
         author: str,
+        show_again: Callable[[], object],
     ) -> None:
         self.pane = pane
         self.slide = slide
@@ -48,7 +50,8 @@ class PaneAnnotations:
             options,
             say,
             author=author,
-            mpp_um=canvas.optics.mean_mpp_um,
+            mpp_um=canvas.optics.mpp_um,
+            show=show_again,
         )
         self.layer = AnnotationsLayer(slide.document, self.selection, canvas.update)
         self.notes = NotesLayer(slide.document, canvas.update)
@@ -70,7 +73,17 @@ class PaneAnnotations:
 
     @property
     def mpp_um(self) -> float | None:
+        """µm per level-0 pixel, the mean of both axes; None where unknown."""
         return self.pane.canvas.optics.mean_mpp_um
+
+    @property
+    def calibration(self) -> PixelCalibration:
+        """How lengths and areas on the slide are measured."""
+        return self.desk.calibration
+
+    def calibrate(self) -> None:
+        """Measure by the pixel size that the slide has now."""
+        self.desk.calibration = PixelCalibration.of(self.pane.canvas.optics.mpp_um)
 
     def do(self, step: Edit) -> bool:
         """Carries out a step; False where nothing was to be done or may be done."""
@@ -78,6 +91,7 @@ class PaneAnnotations:
 
     def show(self, *, is_shown: bool, is_filled: bool, has_names: bool) -> None:
         """What is painted."""
+        self.desk.is_hidden = not is_shown
         self.layer.show(is_shown=is_shown, is_filled=is_filled, has_names=has_names)
         self.notes.set_shown(shown=is_shown)
 

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
 _MOST_LETTERS = 60
 _SWATCH_PX = 12
-_UM2_PER_MM2 = 1e6
-_SMALL_UM2 = 1e4
-_LONG_UM = 1e4
 
 
 def kind_of(annotation: Annotation) -> str:
@@ -48,19 +45,6 @@ def first_line(annotation: Annotation) -> str:
     """Of a sticky note, which has no other name."""
     text = annotation.description if annotation.class_name == NOTE.name else ""
     return text.split("\n", 1)[0][:_MOST_LETTERS]
-
-
-def shown_size(area: float, length: float, mpp_um: float | None) -> str:
-    """An area, else a length, from level-0 pixels; "" of points."""
-    if mpp_um is None:
-        return f"{area:,.0f} px²" if area else f"{length:,.0f} px" if length else ""
-    area_um2, length_um = area * mpp_um**2, length * mpp_um
-    if area:
-        is_small = area_um2 < _SMALL_UM2
-        return f"{area_um2:,.0f} µm²" if is_small else f"{area_um2 / _UM2_PER_MM2:,.3f} mm²"
-    if not length:
-        return ""
-    return f"{length_um:,.1f} µm" if length_um < _LONG_UM else f"{length_um / 1000:,.2f} mm"
 
 
 def shown_moment(utc: str) -> str:

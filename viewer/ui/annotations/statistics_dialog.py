@@ -26,10 +26,12 @@ from viewer.ui.widgets import KeyedTree
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from viewer.annotations.pixel_calibration import MicronsPerPixel
     from viewer.annotations.statistics import ClassFigures
 
-_DECIMALS = {2: 3, 3: 1}
-"""Of areas and lengths."""
+_DECIMALS = {2: 6, 3: 1}
+"""Of areas in mm² and lengths."""
+_DECIMALS_PX = {3: 1}
 
 
 class StatisticsDialog(QDialog):
@@ -39,7 +41,11 @@ class StatisticsDialog(QDialog):
     """The Path to write to."""
 
     def __init__(
-        self, figures: Sequence[ClassFigures], mpp_um: float | None, name: str, parent: QWidget
+        self,
+        figures: Sequence[ClassFigures],
+        mpp_um: MicronsPerPixel | None,
+        name: str,
+        parent: QWidget,
     ) -> None:
         super().__init__(parent)
         self.setWindowTitle("Statistics")
@@ -85,9 +91,10 @@ def _signs(column: str) -> str:
     return column.replace("mm2", "mm²").replace("um", "µm").replace("px2", "px²")
 
 
-def _row(figures: ClassFigures, mpp_um: float | None) -> QTreeWidgetItem:
+def _row(figures: ClassFigures, mpp_um: MicronsPerPixel | None) -> QTreeWidgetItem:
+    decimals = _DECIMALS if mpp_um else _DECIMALS_PX
     told = [
-        f"{value:,.{_DECIMALS.get(at, 0)}f}" if isinstance(value, int | float) else value
+        f"{value:,.{decimals.get(at, 0)}f}" if isinstance(value, int | float) else value
         for at, value in enumerate(cells(figures, mpp_um))
     ]
     row = QTreeWidgetItem(told)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from viewer.annotations.annotation import Annotation
+    from viewer.annotations.pixel_calibration import MicronsPerPixel
     from viewer.annotations.statistics import ClassFigures
     from viewer.annotations.storage.store import Version
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
@@ -56,18 +57,20 @@ class TableCommands(QObject):
             self._window.say("Open a slide first.")
             return
         held = list(active.document)
-        mpp_um, path = active.mpp_um, active.pane.path
+        mpp_um, path = active.calibration.mpp_um, active.pane.path
         name = path.stem if path is not None else "slide"
         self._background.run(
-            lambda: class_figures(held), lambda figures: self._open(figures, mpp_um, name)
+            lambda: class_figures(held, mpp_um), lambda figures: self._open(figures, mpp_um, name)
         )
 
-    def _open(self, figures: list[ClassFigures], mpp_um: float | None, name: str) -> None:
+    def _open(self, figures: list[ClassFigures], mpp_um: MicronsPerPixel | None, name: str) -> None:
         dialog = StatisticsDialog(figures, mpp_um, name, self._window)
         dialog.export_requested.connect(lambda path: self._write(path, figures, mpp_um))
         open_dialog(dialog)
 
-    def _write(self, path: Path, figures: list[ClassFigures], mpp_um: float | None) -> None:
+    def _write(
+        self, path: Path, figures: list[ClassFigures], mpp_um: MicronsPerPixel | None
+    ) -> None:
         self._background.run(
             lambda: write_statistics(path, figures, mpp_um),
             lambda _: self._window.say(f"Wrote {path.name}."),

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QObject, Qt, Signal
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtGui import QKeyEvent, QMouseEvent
+from PySide6.QtWidgets import QApplication
 
 from viewer.canvas.annotating.brush_tool import BrushTool, EraserTool
 from viewer.canvas.annotating.edit_context import DrawingOptions
@@ -65,6 +66,8 @@ class Toolbox(QObject):
 
     tool_chosen = Signal(str)
     """The name of the tool that is in hand now, "move" for none."""
+    stroke_changed = Signal()
+    """Undo or redo is now for the stroke under way, or no longer."""
 
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
@@ -81,6 +84,7 @@ class Toolbox(QObject):
         self._places: dict[SlidePane, _Place] = {}
         self._before_select: tuple[str, float] | None = None
         self._has_just_moved_back = False
+        self._can_step = (False, False)
         self._connect()
 
     def take_desk(self, pane: SlidePane, desk: EditContext, layer: AnnotationsLayer) -> None:
@@ -126,10 +130,11 @@ class Toolbox(QObject):
         self._keep_options()
 
     @guarded(False)
-    def eventFilter(self, _canvas: QObject, event: QEvent) -> bool:
+    def eventFilter(self, canvas: QObject, event: QEvent) -> bool:
         """S let go after a while gives back the tool from before.
 
-        A click that finished a shape is no half of a double click on the slide.
+        A press soon after the click that finished a shape is a press on the slide, and no second
+        half of a double click.
         """
         if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyRelease:
             before = self._before_select
@@ -141,6 +146,8 @@ class Toolbox(QObject):
             self._has_just_moved_back = False
         elif event.type() == QEvent.Type.MouseButtonDblClick and self._has_just_moved_back:
             self._has_just_moved_back = False
+            assert isinstance(event, QMouseEvent)
+            QApplication.sendEvent(canvas, _as_press(event))
             return True
         return False
 
@@ -198,6 +205,7 @@ class Toolbox(QObject):
         place.layer.hover(None)
         place.tool.deleteLater()
         place.tool = None
+        self._show_steps()
 
     def _show(self, pane: SlidePane) -> None:
         place = self._places.get(pane)
@@ -205,6 +213,16 @@ class Toolbox(QObject):
             place.layer.lift(place.tool.lifted)
             place.layer.hover(place.tool.hovered)
             pane.canvas.update()
+        self._show_steps()
+
+    def _show_steps(self) -> None:
+        tool = self.tool_of(self._window.panes.active)
+        can_step = (False, False)
+        if tool is not None:
+            can_step = tool.can_step_back, tool.can_step_forward
+        if can_step != self._can_step:
+            self._can_step = can_step
+            self.stroke_changed.emit()
 
     def _on_finished(self, tool: DrawingTool) -> None:
         """Back to moving, unless it was another tool that put this one down."""
@@ -248,3 +266,14 @@ class Toolbox(QObject):
             commands.on_toggle(
                 f"annotate.{option}", lambda on, option=option: self._set_option(option, on=on)
             )
+
+
+def _as_press(event: QMouseEvent) -> QMouseEvent:
+    return QMouseEvent(
+        QEvent.Type.MouseButtonPress,
+        event.position(),
+        event.globalPosition(),
+        event.button(),
+        event.buttons(),
+        event.modifiers(),
+    )

@@ -89,7 +89,8 @@ class TrainingFiles(QObject):
             return write_mask(path, annotations, place, by_instance=by_instance, tell=tell)[1]
 
         def told(lost: list[Problem]) -> None:
-            sentence = f"{many(len(annotations) - len(lost))} written to {path.name} (label mask)."
+            gone = sum(not problem.is_repaired for problem in lost)
+            sentence = f"{many(len(annotations) - gone)} written to {path.name} (label mask)."
             self._tell(f"Export {path.name}", sentence, lost)
 
         self._run("Label mask", path, write, told)
@@ -120,7 +121,7 @@ class TrainingFiles(QObject):
             stride_px=dialog.side.value() - dialog.overlap.value(),
             least_share=dialog.least.value() / 100,
             by_instance=dialog.by_instance,
-            slide_mpp_um=active.mpp_um,
+            slide_mpp_um=active.calibration.mpp_um,
         )
 
     def _ask_folder(self, active: PaneAnnotations, options: TileOptions) -> None:

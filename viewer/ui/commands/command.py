@@ -63,11 +63,12 @@ def annotating(situation: Situation) -> bool:
 
 
 def with_chosen(situation: Situation) -> bool:
-    return situation.can_annotate and situation.annotations_chosen > 0
+    """Also where another window draws on the slide: the command says so, a dead key would not."""
+    return situation.annotations_chosen > 0
 
 
 def with_two_chosen(situation: Situation) -> bool:
-    return situation.can_annotate and situation.annotations_chosen > 1
+    return situation.annotations_chosen > 1
 
 
 @dataclass(frozen=True, slots=True)

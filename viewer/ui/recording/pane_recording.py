@@ -70,6 +70,7 @@ class PaneRecording(QObject):
         self._cause = "open"
         self._layers: frozenset[str] = frozenset()
         self._place: Place = place
+        self._has_mouse_moved = False
         self._rest = QTimer(self, interval=_REST_MS, singleShot=True)
         self._rest.timeout.connect(self._record_rest)
         canvas.view_changed.connect(self._on_view)
@@ -137,6 +138,7 @@ class PaneRecording(QObject):
             if button is not None:
                 self.record(Click(round(point.x, 1), round(point.y, 1), button))
         elif kind in _INPUTS:
+            self._has_mouse_moved |= kind == QEvent.Type.MouseMove
             self.recorder.note_input()
         elif kind == QEvent.Type.Resize:
             size, ratio = self._canvas.size(), self._canvas.devicePixelRatioF()
@@ -180,7 +182,9 @@ class PaneRecording(QObject):
         self.recorder.record_view(shown)
 
     def _on_cursor(self, point: Point | None) -> None:
-        if point is not None:
+        # The slide may also move under a mouse at rest, as in a replay: no input of the reader's.
+        if point is not None and self._has_mouse_moved:
+            self._has_mouse_moved = False
             self.recorder.record_pointer(point.x, point.y)
 
     def _on_look(self, look: DisplaySettings) -> None:
