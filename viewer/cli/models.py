@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from viewer.cli.output import fail, numbers, print_json, print_record, print_table
+from viewer.cli.output import (
+    ImageNumber,
+    fail,
+    numbers,
+    print_json,
+    print_record,
+    print_table,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -178,6 +185,7 @@ def run_model(
         ),
     ] = None,
     json: _Json = False,
+    image: ImageNumber = None,
 ) -> None:
     """Run a model over a slide as the window does, and keep what it finds for the window."""
     from viewer.inference import running
@@ -194,7 +202,7 @@ def run_model(
         if out is not None and (complaint := check_name(out, formats)):
             fail(complaint)
         with _progress() as show:
-            run = running.run_model(slide, bundle, area, mpp, device, show)
+            run = running.run_model(slide, bundle, area, mpp, device, show, image)
     except (SlideError, BundleError, running.RunError) as error:
         fail(str(error))
     for sentence in run.troubles:

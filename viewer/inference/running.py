@@ -96,6 +96,7 @@ def run_model(
     mpp_um: float | None = None,
     device: str = "auto",
     on_progress: Callable[[Progress], None] | None = None,
+    image: int | None = None,
 ) -> ModelRun:
     """Computes an area of a slide, by default all of it, and keeps the results.
 
@@ -105,6 +106,8 @@ def run_model(
         Micrometres per level-0 pixel, where the file does not tell.
     on_progress
         Called in threads of the engine.
+    image
+        Which image of a file that holds several; None for the largest.
 
     Raises
     ------
@@ -115,7 +118,7 @@ def run_model(
     RunError
         One sentence says why there is no result.
     """
-    source = open_slide(path)
+    source = open_slide(path, image)
     try:
         return _run(path, source, bundle, area, mpp_um, device, on_progress)
     finally:

@@ -10,7 +10,7 @@ import msgspec
 
 from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
-from viewer.slides.errors import SlideError
+from viewer.slides.errors import SlideChangedError, SlideError
 from viewer.slides.former_names import former_file_name
 from viewer.slides.identity import former_names_of
 from viewer.slides.opener import open_slide
@@ -72,23 +72,41 @@ def open_known(identity: str, places: tuple[Path, ...] = ()) -> SlideSource | No
     """
     for path in _candidates(identity, places):
         try:
-            source = open_slide(path)
+            source = _image_called(path, identity)
         except SlideError as error:
             _log.info("Passed over while looking for a slide: %s", error)
             continue
+        if source is not None:
+            return source
+    return None
+
+
+def open_same(path: Path, identity: str) -> SlideSource:
+    """Open a slide that is open already once more: of a file with several images the same one.
+
+    Raises
+    ------
+    SlideError
+        It cannot be opened, or the file is no longer the one that was opened.
+    """
+    source = _image_called(path, identity)
+    if source is None:
+        raise SlideChangedError(path)
+    return source
+
+
+def _image_called(path: Path, identity: str) -> SlideSource | None:
+    """Return the image of a file that has this identity. Raises SlideError."""
+    source = open_slide(path)
+    if _is_called(source, identity):
+        return source
+    others = [entry.index for entry in source.info.images if entry.index != source.info.image]
+    source.close()
+    for image in others:
+        source = open_slide(path, image)
         if _is_called(source, identity):
             return source
-        others = [each.index for each in source.info.images if each.index != source.info.image]
         source.close()
-        for image in others:
-            try:
-                source = open_slide(path, image)
-            except SlideError as error:
-                _log.info("Passed over while looking for a slide: %s", error)
-                continue
-            if _is_called(source, identity):
-                return source
-            source.close()
     return None
 
 

@@ -105,7 +105,7 @@ def take_shot(
         canvas.set_source(slide.source, slide.optics)
         canvas.show_any_view(_view(canvas, shot))
         if shot.model is not None:
-            canvas.add_layer(*_overlay(path, shot.model, canvas))
+            canvas.add_layer(*_overlay(path, shot.model, canvas, image))
         _wait_until_sharp(canvas)
         failures = list(canvas.loader.failures.values()) if canvas.loader else []
         if shot.uses_icc and (problem := profile_problem(info.icc_profile)):
@@ -137,10 +137,12 @@ def _view(canvas: SlideCanvas, shot: Shot) -> View:
     )
 
 
-def _overlay(path: Path, model: ModelBundle, canvas: SlideCanvas) -> tuple[Layer, LayerOrder]:
+def _overlay(
+    path: Path, model: ModelBundle, canvas: SlideCanvas, image: int | None
+) -> tuple[Layer, LayerOrder]:
     """What the model finds in the field, computed here and now."""
     field = canvas.view.box.intersection(canvas.slide_box)
-    run = run_model(path, model, field, canvas.optics.mean_mpp_um)
+    run = run_model(path, model, field, canvas.optics.mean_mpp_um, image=image)
     if isinstance(run.found, ObjectMap):
         objects = ObjectsLayer()
         objects.show_map(run.found, [colour for _, colour in model.colours])

@@ -11,7 +11,7 @@ from viewer.agents.asking import FieldAnswer, FieldChat
 from viewer.agents.cancelling import AgentCancelledError, Cancel
 from viewer.geometry import Box
 from viewer.recording.events import QuestionAnswered, QuestionAsked
-from viewer.slides import open_slide
+from viewer.slides.known_slides import open_same
 from viewer.ui.background_runner import BackgroundRunner
 
 if TYPE_CHECKING:
@@ -107,9 +107,10 @@ class FieldQuestions(QObject):
                 return pane.canvas.view.box
 
     def _send(self, client: Client, pane: SlidePane, box: Box, question: str) -> None:
-        path, optics = pane.path, pane.canvas.optics
-        if path is None or self._cancel is not None:
+        source, optics = pane.source, pane.canvas.optics
+        if source is None or self._cancel is not None:
             return
+        path, identity = source.path, source.info.identity
         cancel = self._cancel = Cancel()
         magnification = optics.magnification(box.width / max(pane.canvas.width(), 1))
         self._text = ""
@@ -119,7 +120,7 @@ class FieldQuestions(QObject):
             recording.record(QuestionAsked("field", question))
 
         def work() -> FieldAnswer:
-            talk = self._talk(client, path, optics)
+            talk = self._talk(client, path, identity, optics)
             on_text = self._text_came.emit
             return talk.ask(
                 question, box, magnification=magnification, on_text=on_text, cancel=cancel
@@ -134,12 +135,12 @@ class FieldQuestions(QObject):
 
     # In the worker thread --------------------------------------------------------------------
 
-    def _talk(self, client: Client, path: Path, optics: Optics) -> FieldChat:
+    def _talk(self, client: Client, path: Path, identity: str, optics: Optics) -> FieldChat:
         """The conversation so far, begun anew with another model."""
         now = self._conversation
         if now is None or now.endpoint != client.endpoint:
             self._forget()
-            source = open_slide(path)
+            source = open_same(path, identity)
             now = _Conversation(FieldChat(client, source, optics), source, client.endpoint)
             self._conversation = now
         return now.talk

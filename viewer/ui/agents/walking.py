@@ -14,7 +14,7 @@ from viewer.agents.slide_models import SlideModels
 from viewer.agents.slide_tools import SlideTools
 from viewer.overlays.files.marks_file import load_marks
 from viewer.recording.library import sessions_folder
-from viewer.slides import open_slide
+from viewer.slides.known_slides import open_same
 from viewer.ui.agents.canvas_microscope import CanvasMicroscope
 from viewer.ui.background_runner import BackgroundRunner
 
@@ -65,8 +65,9 @@ class AgentWalk(QObject):
     ) -> None:
         super().__init__(parent)
         assert pane.path is not None
+        assert pane.source is not None
         self.pane = pane
-        self._path = pane.path
+        self._path, self._identity = pane.path, pane.source.info.identity
         self._policy = policy
         self._task = task
         self._most_steps = most_steps
@@ -151,7 +152,7 @@ class AgentWalk(QObject):
 
     def _prepared(self) -> _Prepared:
         """In a thread: opens the slide, loads what the policy needs."""
-        source = open_slide(self._path)
+        source = open_same(self._path, self._identity)
         try:
             marks = load_marks(source.info.identity)
             return _Prepared(source, self._policy(), marks, sessions_folder())

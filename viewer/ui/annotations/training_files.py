@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QFileDialog
 
 from viewer.annotations.masks.label_masks import MaskPlace, write_mask
 from viewer.annotations.masks.training_tiles import TileOptions, cut_tiles, origin_of_drawn
-from viewer.slides import open_slide
+from viewer.slides.known_slides import open_same
 from viewer.ui.annotations.file_reports import tell_not_written, tell_problems
 from viewer.ui.annotations.long_task import LongTask, StoppedError
 from viewer.ui.annotations.simple_dialogs import open_dialog
@@ -97,12 +97,13 @@ class TrainingFiles(QObject):
 
     def cut_tiles(self, folder: Path, options: TileOptions, active: PaneAnnotations) -> None:
         """Cuts tiles into a folder, or goes on with those that are there."""
-        slide, annotations = active.pane.path, list(active.document)
-        if slide is None:
+        source, annotations = active.pane.source, list(active.document)
+        if source is None:
             return
+        slide, identity = source.path, source.info.identity
 
         def cut(tell: Callable[[float], None]) -> TilesReport:
-            return _cut(slide, annotations, folder, options, tell)
+            return _cut(slide, identity, annotations, folder, options, tell)
 
         def told(report: TilesReport) -> None:
             sentence = f"{report.tiles:,} tiles with masks are in {folder}."
@@ -170,13 +171,14 @@ class TrainingFiles(QObject):
 
 def _cut(
     slide: Path,
+    identity: str,
     annotations: list[Annotation],
     folder: Path,
     options: TileOptions,
     tell: Callable[[float], None],
 ) -> TilesReport:
     """For worker threads; the slide is opened anew, for the pane may leave it meanwhile."""
-    source = open_slide(slide)
+    source = open_same(slide, identity)
     try:
         origin = origin_of_drawn(annotations, f"drawn on {slide.name}")
         return cut_tiles(source, annotations, folder, options, origin, tell)
