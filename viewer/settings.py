@@ -50,6 +50,8 @@ class Settings(msgspec.Struct, omit_defaults=True):
         How annotations are drawn; see `viewer.canvas.annotating.edit_context.DrawingOptions`.
     back_to_moving
         Whether the mouse moves the slide again after a rectangle, ellipse, line or polygon.
+    unconfined_models
+        Whether TorchScripts may run where the system cannot confine them.
     annotations_beside
         Whether annotations lie beside their slide instead of in the data folder.
     shortcuts
@@ -79,6 +81,7 @@ class Settings(msgspec.Struct, omit_defaults=True):
     brush_on_slide: bool = False
     back_to_moving: bool = False
     annotations_beside: bool = False
+    unconfined_models: bool = False
     recent_slides: list[str] = []
     recent_projects: list[str] = []
     shortcuts: dict[str, list[str]] = {}
@@ -171,6 +174,12 @@ CHOICES: tuple[Choice, ...] = (
         "Annotations beside slides",
         "Keep annotations in a file beside the slide, where its folder can be written to;"
         " for slides opened next",
+    ),
+    Choice(
+        "unconfined_models",
+        "Run TorchScripts unconfined",
+        "Where the system cannot confine models, run those that are programs all the same;"
+        " they could read and write your files",
     ),
     Choice("reader", "Reader", "The pseudonym under which your readings are recorded"),
     Choice("record_names", "Record slide names", "Sessions may hold the names of slide files"),

@@ -6,15 +6,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from viewer.inference.network import NO_ROOM, DeviceFullError, ModelFailedError
+from viewer.inference.errors import DeviceFullError, ModelFailedError
+from viewer.inference.network import NO_ROOM
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from viewer.inference.network import Network
     from viewer.slides.source import RgbImage
+
+
+_MOST_ON_CPU = 64
+"""Images at a time: more are no faster there, and each batch tells that the model is at work."""
 
 
 class Batches:
@@ -23,12 +28,14 @@ class Batches:
     Attributes
     ----------
     most
-        Pictures at a time; None until the device was ever full.
+        Images at a time; None until the device was ever full.
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, on_batch: Callable[[], None] = lambda: None) -> None:
         self.most: int | None = None
         self._network = network
+        self._on_batch = on_batch
+        self._most_at_first = _MOST_ON_CPU if network.device.type == "cpu" else 1 << 20
 
     def answers(self, pictures: Sequence[RgbImage]) -> NDArray[np.float32]:
         """As `Network.answers`.
@@ -41,7 +48,7 @@ class Batches:
         parts: list[NDArray[np.float32]] = []
         at = 0
         while at < len(pictures):
-            part = pictures[at : at + (self.most or len(pictures))]
+            part = pictures[at : at + (self.most or self._most_at_first)]
             try:
                 parts.append(self._network.answers(part))
             except DeviceFullError:
@@ -51,4 +58,5 @@ class Batches:
                 self.most = len(part) // 2
             else:
                 at += len(part)
+                self._on_batch()
         return np.concatenate(parts)

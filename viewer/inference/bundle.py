@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import re
+import stat
 from pathlib import Path, PurePath
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from viewer.errors import CoverslipError
 from viewer.slides.tissue import TISSUE_VERSION
+
+if TYPE_CHECKING:
+    from io import BufferedReader
 
 MODEL_FILE = "model.json"
 STEPS_VERSION = 1
@@ -120,10 +124,17 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelBundle(msgspec.Struct, frozen=True):
-    """A description and the folder that it came from."""
+    """A description and the folder that it came from.
+
+    Attributes
+    ----------
+    weights_at
+        Where the weights are if not in the folder, as in the model process, which has no folder.
+    """
 
     folder: Path
     description: ModelDescription
+    weights_at: Path | None = None
 
     @property
     def name(self) -> str:
@@ -147,7 +158,7 @@ class ModelBundle(msgspec.Struct, frozen=True):
 
     @property
     def weights_path(self) -> Path:
-        return self.folder / self.description.weights
+        return self.weights_at or self.folder / self.description.weights
 
     @property
     def key(self) -> str:
@@ -199,15 +210,24 @@ def load_bundle(folder: Path) -> ModelBundle:
     return ModelBundle(folder, description)
 
 
-def check_weights(bundle: ModelBundle) -> None:
-    """Compares the weights with the checksum. Raises BundleError."""
+def open_weights(bundle: ModelBundle) -> BufferedReader:
+    """Open the file of the weights. Raises BundleError where it cannot be read or is no file."""
     try:
-        digest = file_sha256(bundle.weights_path)
+        path = bundle.weights_path
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise OSError("it is not a regular file")
+        return path.open("rb")
     except OSError as error:
         raise BundleError(
             f"The weights {bundle.description.weights} of {bundle.description.name} cannot be "
             f"read ({error.strerror or error}); copy the whole folder again."
         ) from error
+
+
+def check_weights(bundle: ModelBundle) -> None:
+    """Compares the weights with the checksum. Raises BundleError."""
+    with open_weights(bundle) as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != bundle.description.sha256.lower():
         raise BundleError(
             f"The weights of {bundle.description.name} are not those that {MODEL_FILE} names: "

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import logging
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from viewer.inference.block_queue import BlockQueue
-from viewer.inference.bundle import STEPS_VERSION
-from viewer.inference.messages import (
-    Compute,
-    Done,
-    Ready,
-    Refused,
-    Start,
-    Unreadable,
-    receive_answer,
-    send,
-)
-from viewer.inference.results import decode_result
+from viewer.inference.block_reading import BlockReader
+from viewer.inference.bundle import STEPS_VERSION, BundleError
+from viewer.inference.errors import ModelFailedError, ModelProcessError
+from viewer.inference.messages import Blocks, Compute, Done, Refused
+from viewer.inference.model_process import ModelProcess, thread_count
+from viewer.inference.results import decode_result, no_result
 from viewer.overlays.area import blocks_of
 from viewer.overlays.blocks import BlockKey
 from viewer.overlays.objects import ObjectsError
@@ -35,6 +26,8 @@ from viewer.overlays.result_store import (
     StoreAbout,
     result_path,
 )
+from viewer.processes.shared_pixels import hand_over
+from viewer.slides import SlideError, TileError, open_slide
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,6 +38,8 @@ if TYPE_CHECKING:
     from viewer.inference.results import Result
     from viewer.overlays.area import Area
     from viewer.overlays.blocks import BlockGrid
+    from viewer.processes.shared_pixels import SharedPixels
+    from viewer.slides.source import SlideSource
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +47,10 @@ _MOST_DEATHS = 2
 """After as many deaths of the process with a block under way the block is given up."""
 _MOST_FRUITLESS = 4
 """After as many processes in a row that ended before they had told of any block, no more begin."""
+_BATCHES_AHEAD = 3
+"""One is read, one computed and one cut at any time."""
+_MOST_PIXEL_BYTES = 512 << 20
+"""Of the blocks that are under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,16 +121,22 @@ class Engine:
         listener: EngineListener,
         device: str = "auto",
     ) -> None:
-        self._start = Start(
-            str(slide), str(bundle.folder), mpp_um, device, max(1, (os.cpu_count() or 2) - 1)
-        )
+        self._slide = slide
+        self._bundle = bundle
+        self._mpp_um = mpp_um
+        self._device = device
         self._about = StoreAbout(str(slide), identity, bundle.key, mpp_um, grid, STEPS_VERSION)
         self._task: Task = bundle.description.task
         self._listener = listener
         self._changed = threading.Condition()
         self._grid = grid
         self._wanted = BlockQueue(grid)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ModelProcess | None = None
+        self._source: SlideSource | None = None
+        self._reader: BlockReader | None = None
+        self._shared: SharedPixels | None = None
+        self._free_slots: list[int] = []
+        self._sent: dict[BlockKey, tuple[int, float]] = {}
         self._depth = 0
         self._is_paused = False
         self._is_closed = False
@@ -201,6 +206,8 @@ class Engine:
         finally:
             if self._store is not None:
                 self._store.close()
+            if self._source is not None:
+                self._source.close()
 
     def _load_known(self) -> None:
         try:
@@ -237,36 +244,67 @@ class Engine:
                     self._changed.wait(0.5)
 
     def _serve_process(self) -> None:
-        """Feeds one process until it ends."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "viewer.inference.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=worker_environment(),
-        )
+        """Feed one process until it ends."""
+        process = ModelProcess(uses_cuda=self._device != "cpu")
         with self._changed:
             self._process, self._depth = process, 1
+            self._free_slots, self._sent = [], {}
             if self._is_closed:
                 process.kill()
-        assert process.stdin is not None
-        assert process.stdout is not None
-        reader = threading.Thread(target=self._read, args=(process.stdout,), name="engine answers")
-        reader.start()
+        answers = threading.Thread(target=self._read, args=(process,), name="engine answers")
+        answers.start()
         try:
-            send(process.stdin, self._start)
-            send(process.stdin, Compute(*self._first))
-            while (key := self._next()) is not None:
-                send(process.stdin, Compute(*key))
-        except (OSError, ValueError) as error:
-            _log.info("the model's process takes no more (%s)", error)
-        process.kill()
-        process.wait()
-        reader.join()
-        process.stdin.close()
+            self._feed(process)
+        except ModelProcessError as error:
+            _log.info("the model process takes no more (%s)", error)
+        except SlideError as error:
+            self._give_up(str(error))
+        finally:
+            process.kill()
+            answers.join()
+            process.close()
+            if self._shared is not None:
+                self._shared.close()
+            with self._changed:
+                self._process = self._shared = None
+                if not self._is_closed:
+                    self._after_death(process.stopped)
+
+    def _feed(self, process: ModelProcess) -> None:
+        """Read blocks and hand them over, never more than keep the process busy."""
+        if self._reader is None:
+            self._source = open_slide(self._slide)
+            self._reader = BlockReader(self._source, self._grid, self._task)
+        key: BlockKey | None = self._first
+        while key is not None:
+            patches = self._reader.patches(key)
+            if patches is None:
+                self._take_result(Done(*key, no_result(self._task).to_bytes()), 0.0)
+            else:
+                started_s = time.perf_counter()
+                try:
+                    region = self._reader.read(key)
+                except TileError as error:
+                    self._settle(key)
+                    self._listener.on_trouble(str(error), is_final=False)
+                else:
+                    read_s = time.perf_counter() - started_s
+                    slot = self._slot_for(key, read_s)
+                    if slot is None:
+                        return
+                    process.send(Compute(*key, hand_over(region, self._shared, slot), patches))
+            key = self._next()
+
+    def _slot_for(self, key: BlockKey, read_s: float) -> int | None:
+        """A free slot once the model is loaded; None when the process is no more."""
         with self._changed:
-            self._process = None
-            if not self._is_closed:
-                self._after_death()
+            while not self._free_slots:
+                if self._is_closed or self._depth == 0:
+                    return None
+                self._changed.wait()
+            slot = self._free_slots.pop()
+            self._sent[key] = slot, read_s
+            return slot
 
     def _next(self) -> BlockKey | None:
         """The next block once the process has room for it; None when the process is no more."""
@@ -280,13 +318,16 @@ class Engine:
                         return key
                 self._changed.wait()
 
-    def _after_death(self) -> None:
+    def _after_death(self, stopped: str) -> None:
+        """Begin again what was under way, with the lock held; `stopped` says why we ended it."""
         self._fruitless += 1
-        if self._fruitless >= _MOST_FRUITLESS:
+        if self._fruitless >= _MOST_FRUITLESS or (stopped and self._fruitless > 1):
             self._is_closed = True
             sentence = "The model's process ends again and again before it finds anything."
-            self._listener.on_trouble(sentence, is_final=True)
+            self._listener.on_trouble(stopped or sentence, is_final=True)
             return
+        if stopped:
+            self._listener.on_trouble(stopped, is_final=False)
         for key in self._wanted.give_back_all():
             self._deaths[key] += 1
             if self._deaths[key] >= _MOST_DEATHS:
@@ -297,38 +338,67 @@ class Engine:
 
     # The thread that reads answers ------------------------------------------------------------
 
-    def _read(self, answers: IO[bytes]) -> None:
-        with answers as pipe:
-            while (answer := receive_answer(pipe)) is not None:
-                self._take(answer)
+    def _read(self, process: ModelProcess) -> None:
+        try:
+            self._begin(process)
+            while True:
+                self._take(process.receive())
+        except ModelProcessError as error:
+            _log.info("no more answers (%s)", error)
+        except (BundleError, ModelFailedError) as error:
+            self._give_up(str(error))
+        except Exception as error:
+            _log.exception("the engine stopped")
+            self._give_up(f"The overlay stopped ({error}).")
         with self._changed:
             self._depth = 0
             self._changed.notify_all()
 
+    def _begin(self, process: ModelProcess) -> None:
+        """Have the model loaded and tell it of the grid; from then on blocks are taken."""
+        ready = process.load(self._bundle, self._device, thread_count())
+        grid, side_px = self._grid, self._grid.input_px
+        block_bytes = 3 * side_px * side_px
+        depth = min(_BATCHES_AHEAD * ready.batch, max(2, _MOST_PIXEL_BYTES // block_bytes))
+        shared = process.shared_slots(block_bytes, depth)
+        count, size = (depth, 0) if shared is None else (shared.slot_count, shared.slot_bytes)
+        layout = (grid.slide, grid.downsample, grid.core_px, grid.margin_px)
+        process.post(Blocks(*layout, self._mpp_um, size, count))
+        self._listener.on_ready(ready.device)
+        with self._changed:
+            self._shared, self._depth, self._free_slots = shared, count, list(range(count))
+            self._changed.notify_all()
+
     def _take(self, answer: Answer) -> None:
         match answer:
-            case Ready(device, depth):
-                with self._changed:
-                    self._depth = depth
-                    self._changed.notify_all()
-                self._listener.on_ready(device)
-            case Refused(sentence):
-                with self._changed:
-                    self._is_closed = True
-                    self._changed.notify_all()
-                self._listener.on_trouble(sentence, is_final=True)
-            case Unreadable(column, row, sentence):
-                self._settle(BlockKey(column, row))
-                self._listener.on_trouble(sentence, is_final=False)
             case Done():
-                self._take_block(answer)
+                with self._changed:
+                    slot, read_s = self._sent.pop(BlockKey(answer.column, answer.row), (-1, 0.0))
+                    self._free_slots.append(slot)
+                if slot < 0:
+                    raise ModelFailedError("The model answered for a block that nobody asked for.")
+                self._fruitless = 0
+                self._take_result(answer, read_s)
+            case Refused(sentence):
+                raise ModelFailedError(sentence)
+            case _:
+                raise ModelFailedError("The model gave an answer that nobody asked for.")
 
-    def _take_block(self, done: Done) -> None:
-        self._fruitless = 0
+    def _give_up(self, sentence: str) -> None:
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+        self._listener.on_trouble(sentence, is_final=True)
+
+    def _take_result(self, done: Done, read_s: float) -> None:
         key = BlockKey(done.column, done.row)
+        try:
+            result = decode_result(self._task, done.result)
+        except (ObjectsError, PatchFeaturesError) as error:
+            raise ModelFailedError(f"The model gave no result ({error}).") from error
         before = self.timing
         self.timing = Timing(
-            before.read_s + done.read_s,
+            before.read_s + read_s,
             before.forward_s + done.forward_s,
             before.cut_s + done.cut_s,
             before.blocks + (done.forward_s > 0),
@@ -339,7 +409,7 @@ class Engine:
             except ResultStoreError as error:
                 self._store = None
                 self._listener.on_trouble(str(error), is_final=False)
-        self._listener.on_block(key, decode_result(self._task, done.result))
+        self._listener.on_block(key, result)
         self._settle(key)
 
     def _settle(self, key: BlockKey) -> None:
@@ -357,8 +427,3 @@ class Engine:
             left_s = (total - done) / rate if rate else None
             busy = not self._wanted.is_idle
         self._listener.on_progress(Progress(done, total, rate, left_s, busy))
-
-
-def worker_environment() -> dict[str, str]:
-    """Ours, without what would make numeric libraries start threads of their own."""
-    return {**os.environ, "OPENBLAS_NUM_THREADS": "1"}

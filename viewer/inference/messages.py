@@ -1,42 +1,81 @@
-"""What the window's process and the model's process say to each other over two pipes."""
+"""What the model process is asked and what it answers; pixels go beside, in shared memory."""
 
 from __future__ import annotations
 
-import struct
-from typing import TYPE_CHECKING
-
 import msgspec
 
-if TYPE_CHECKING:
-    from typing import IO
-
-_LENGTH = struct.Struct("<I")
+from viewer.inference.bundle import ModelDescription  # noqa: TC001 - read by msgspec
+from viewer.processes.shared_pixels import Tile  # noqa: TC001 - read by msgspec
 
 
-class Start(msgspec.Struct, frozen=True, tag=True):
-    """Which model works on which slide; the first message, sent once."""
+class Load(msgspec.Struct, frozen=True, tag=True):
+    """Which model to load; its weights follow as `Weights`, then `Loaded`."""
 
-    slide: str
-    model: str
-    mpp_um: float
+    description: ModelDescription
+    weights_bytes: int
     device: str
     threads: int
 
 
+class Weights(msgspec.Struct, frozen=True, tag=True):
+    """The next part of the weights."""
+
+    data: bytes
+
+
+class Loaded(msgspec.Struct, frozen=True, tag=True):
+    """All weights were sent; answered by Ready or Refused."""
+
+
+class TryOut(msgspec.Struct, frozen=True, tag=True):
+    """Asks the model to work once; answered by Ready or Refused."""
+
+
+class Blocks(msgspec.Struct, frozen=True, tag=True):
+    """The grid over the slide and how the shared memory is cut into slots; before any Compute."""
+
+    slide_px: tuple[float, float]
+    downsample: float
+    core_px: int
+    margin_px: int
+    mpp_um: float
+    slot_bytes: int
+    slot_count: int
+
+
 class Compute(msgspec.Struct, frozen=True, tag=True):
-    """Asks for a block."""
+    """Asks for a block whose pixels lie in a slot; answered by Done or Refused.
+
+    `patches` are the rows and columns of those patches of the block that hold tissue.
+    """
 
     column: int
     row: int
+    tile: Tile
+    patches: list[tuple[int, int]]
 
 
 class Judge(msgspec.Struct, frozen=True, tag=True):
-    """Asks a slide model about vectors, float32 (count, length); sent instead of Start."""
+    """Asks a slide model about features, float16 (count, length); answered by Judged or Refused."""
 
-    model: str
-    vectors: bytes
+    features: bytes
     count: int
-    threads: int
+
+
+class Segment(msgspec.Struct, frozen=True, tag=True):
+    """Asks for the outline of what is pointed at in an image; answered by Outlined or Refused.
+
+    `points` as of `Prompt.in_pixels`. Without a loaded model the outline is made by color.
+    """
+
+    tile: Tile
+    points: list[tuple[float, float, int]]
+
+
+class Outlined(msgspec.Struct, frozen=True, tag=True):
+    """Rings in pixels, the largest first."""
+
+    rings: list[list[tuple[float, float]]]
 
 
 class Judged(msgspec.Struct, frozen=True, tag=True):
@@ -46,35 +85,25 @@ class Judged(msgspec.Struct, frozen=True, tag=True):
     attention: bytes
 
 
-class Segment(msgspec.Struct, frozen=True, tag=True):
-    """Asks for the outline of what is pointed at in a picture, uint8 (side, side, 3).
-
-    `model` is the folder of a model, or empty; `told` as of `Prompt.in_pixels`.
-    """
-
-    model: str
-    side: int
-    pixels: bytes
-    told: list[tuple[float, float, int]]
-
-
-class Outlined(msgspec.Struct, frozen=True, tag=True):
-    """Rings in pixels, the largest first."""
-
-    rings: list[list[tuple[float, float]]]
+class Alive(msgspec.Struct, frozen=True, tag=True):
+    """Something was achieved; more is to come."""
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):
-    """The model is loaded and has worked once; `depth` blocks at a time keep it busy."""
+    """The model is loaded or has worked once; `batch` blocks at a time suit the device."""
 
     device: str
-    depth: int
+    batch: int
 
 
 class Refused(msgspec.Struct, frozen=True, tag=True):
-    """The model or slide cannot be used at all; one sentence says why."""
+    """There is no answer; one sentence says why.
+
+    `is_failure` where the model was loaded and failed at work.
+    """
 
     sentence: str
+    is_failure: bool = False
 
 
 class Done(msgspec.Struct, frozen=True, tag=True):
@@ -83,50 +112,12 @@ class Done(msgspec.Struct, frozen=True, tag=True):
     column: int
     row: int
     result: bytes
-    read_s: float = 0.0
     forward_s: float = 0.0
     cut_s: float = 0.0
 
 
-class Unreadable(msgspec.Struct, frozen=True, tag=True):
-    """A block whose pixels cannot be read; one sentence says why."""
+Request = Load | Weights | Loaded | TryOut | Blocks | Compute | Judge | Segment
+Answer = Alive | Ready | Refused | Done | Judged | Outlined
 
-    column: int
-    row: int
-    sentence: str
-
-
-Request = Start | Compute | Judge | Segment
-Answer = Ready | Refused | Done | Unreadable | Judged | Outlined
-
-_requests = msgspec.msgpack.Decoder(Request)
-_answers = msgspec.msgpack.Decoder(Answer)
-_encoder = msgspec.msgpack.Encoder()
-
-
-def send(pipe: IO[bytes], message: Request | Answer) -> None:
-    """Raises OSError and ValueError where the other side is gone."""
-    data = _encoder.encode(message)
-    pipe.write(_LENGTH.pack(len(data)) + data)
-    pipe.flush()
-
-
-def receive_request(pipe: IO[bytes]) -> Request | None:
-    """The next message, None at the end."""
-    data = _frame(pipe)
-    return None if data is None else _requests.decode(data)
-
-
-def receive_answer(pipe: IO[bytes]) -> Answer | None:
-    """The next message, None at the end."""
-    data = _frame(pipe)
-    return None if data is None else _answers.decode(data)
-
-
-def _frame(pipe: IO[bytes]) -> bytes | None:
-    head = pipe.read(_LENGTH.size)
-    if len(head) < _LENGTH.size:
-        return None
-    (length,) = _LENGTH.unpack(head)
-    data = pipe.read(length)
-    return data if len(data) == length else None
+REQUESTS: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
+ANSWERS: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)

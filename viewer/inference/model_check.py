@@ -1,31 +1,31 @@
-"""A model is loaded and works once, to see whether it can."""
+"""A model is loaded and works once, in a process of its own, to see whether it can."""
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
-from viewer.inference.network import Network, choose_device
-from viewer.inference.prompt_model import PromptModel
-from viewer.inference.slide_head import SlideHead
+from viewer.inference.bundle import BundleError
+from viewer.inference.errors import ModelProcessError
+from viewer.inference.model_process import ModelProcess, thread_count
 
 if TYPE_CHECKING:
     from viewer.inference.bundle import ModelBundle
 
 
 def try_model(bundle: ModelBundle) -> None:
-    """Feeds a model once, on the CPU.
+    """Feed a model once, on the CPU.
 
     Raises
     ------
     BundleError
-        The weights do not fit what model.json says.
+        The weights do not fit what model.json says, or the process ended.
     ModelFailedError
         The model does not work.
     """
-    match bundle.task:
-        case "slide":
-            SlideHead(bundle).warm_up()
-        case "prompt":
-            PromptModel(bundle).warm_up()
-        case _:
-            Network(bundle, choose_device("cpu")).warm_up()
+    try:
+        with closing(ModelProcess(uses_cuda=False)) as process:
+            process.load(bundle, "cpu", thread_count())
+            process.try_out()
+    except ModelProcessError as error:
+        raise BundleError(f"{bundle.name} cannot be used: {error}") from error

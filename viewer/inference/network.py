@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from viewer.errors import CoverslipError
+from viewer.inference.errors import DeviceFullError, ModelFailedError
 from viewer.inference.loading import first_line, load_module
 
 if TYPE_CHECKING:
@@ -20,14 +20,8 @@ if TYPE_CHECKING:
     from viewer.slides.source import RgbImage
 
 
-class ModelFailedError(CoverslipError):
-    """A model that raised or answered nonsense; `str()` is one sentence."""
-
-
-class DeviceFullError(CoverslipError):
-    """The device has no room for so many pictures at a time."""
-
-
+_CUDA_BATCH = 16
+"""Blocks."""
 NO_ROOM = (
     "The device has too little memory for a single field of this model: choose another device."
 )
@@ -62,6 +56,11 @@ class Network:
         self._factor = 1 / (torch.tensor(about.normalisation.std).view(shape).to(device) * 255)
         self._patch_px, self._stride_px = about.patch_px, about.stride
         self._task, self._classes = about.task, len(about.classes)
+
+    @property
+    def batch(self) -> int:
+        """How many blocks at a time suit the device."""
+        return _CUDA_BATCH if self.device.type == "cuda" else 1
 
     def warm_up(self) -> None:
         """Feeds one grey picture, so that the first real one is not the slow one.

@@ -38,7 +38,7 @@ class OnnxModule(nn.Module):
         providers = [each for each in wanted if each in known] + ["CPUExecutionProvider"]
         try:
             self._session: Any = onnxruntime.InferenceSession(
-                str(bundle.weights_path), options, providers=providers
+                bundle.weights_path.read_bytes(), options, providers=providers
             )
         except Exception as error:  # onnxruntime's errors have no common base
             first = str(error).splitlines()[0]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from viewer.inference.errors import ModelFailedError
 from viewer.inference.loading import first_line, load_module
-from viewer.inference.network import ModelFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 from typing import TYPE_CHECKING
 
 from viewer.errors import CoverslipError
 from viewer.geometry import Point
-from viewer.inference.engine import worker_environment
-from viewer.inference.messages import Outlined, Refused, Segment, receive_answer, send
+from viewer.inference.bundle import BundleError
+from viewer.inference.errors import ModelFailedError, ModelProcessError
+from viewer.inference.messages import Outlined, Refused, Segment
+from viewer.inference.model_process import ModelProcess, thread_count
+from viewer.processes.shared_pixels import hand_over
 
 if TYPE_CHECKING:
     from viewer.geometry import Box
@@ -33,20 +34,21 @@ class Prompter:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ModelProcess | None = None
+        self._model = ""
         self._is_closed = False
 
     def outline(
         self, picture: RgbImage, field: Box, prompt: Prompt, model: ModelBundle | None = None
     ) -> list[Ring]:
-        """Rings in level-0 pixels, the largest first; none where nothing was found.
+        """Return rings in level-0 pixels, the largest first; none where nothing was found.
 
         Parameters
         ----------
         picture, field
             uint8 (side, side, 3), and the level-0 box that it shows.
         model
-            A model of the task "prompt"; None outlines by colour.
+            A model of the task "prompt"; None outlines by color.
 
         Raises
         ------
@@ -54,16 +56,21 @@ class Prompter:
             One sentence says why there is no outline.
         """
         side = len(picture)
-        folder = "" if model is None else str(model.folder)
-        request = Segment(folder, side, picture.tobytes(), prompt.in_pixels(field, side))
-        process = self._running()
-        assert process.stdin is not None
-        assert process.stdout is not None
         try:
-            send(process.stdin, request)
-            answer = receive_answer(process.stdout)
-        except (OSError, ValueError):
-            answer = None
+            process = self._running(model)
+            shared = process.shared_slots(picture.nbytes, 1)
+            try:
+                tile = hand_over(picture, shared)
+            finally:
+                if shared is not None:
+                    shared.close()
+            answer = process.ask(Segment(tile, prompt.in_pixels(field, side)))
+        except (BundleError, ModelFailedError) as error:
+            self._end()
+            raise PrompterError(str(error)) from error
+        except ModelProcessError as error:
+            self._end()
+            raise PrompterError(f"{error} Point again.") from error
         scale = field.width / side
         match answer:
             case Outlined(rings):
@@ -75,30 +82,32 @@ class Prompter:
                 raise PrompterError(sentence)
             case _:
                 self._end()
-                raise PrompterError("The process that outlines ended; point again.")
+                raise PrompterError("The process that outlines gave no answer; point again.")
 
     def close(self) -> None:
-        """Ends the process for good."""
+        """End the process for good."""
         with self._lock:
             self._is_closed = True
         self._end()
 
-    def _running(self) -> subprocess.Popen[bytes]:
+    def _running(self, model: ModelBundle | None) -> ModelProcess:
+        """Return a process that holds the model and no other."""
+        key = "" if model is None else model.key
+        if self._process is not None and self._model != key:
+            self._end()
         with self._lock:
             if self._is_closed:
                 raise PrompterError("The window is closing.")
-            if self._process is None:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-m", "viewer.inference.prompt_worker"],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    env=worker_environment(),
-                )
-            return self._process
+            if self._process is not None:
+                return self._process
+            process = ModelProcess(with_torch=model is not None, uses_cuda=False)
+            self._process, self._model = process, key
+        if model is not None:
+            process.load(model, "cpu", thread_count())
+        return process
 
     def _end(self) -> None:
         with self._lock:
             process, self._process = self._process, None
         if process is not None:
-            process.kill()
-            process.wait()
+            process.close()

@@ -1,18 +1,14 @@
-"""A slide model at work on vectors; `python -m viewer.inference.slide_head` for one answer."""
+"""A slide model at work on the features of a slide's patches."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from viewer.inference.bundle import BundleError, load_bundle
+from viewer.inference.errors import ModelFailedError
 from viewer.inference.loading import first_line, load_module
-from viewer.inference.messages import Judge, Judged, Refused, receive_request, send
-from viewer.inference.network import ModelFailedError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,24 +69,3 @@ class SlideHead:
                 f"The model {self._name} answered with numbers that are not finite."
             )
         return told
-
-
-def main() -> None:
-    """Answers one request over stdin and stdout."""
-    requests, answers = sys.stdin.buffer, sys.stdout.buffer
-    sys.stdout = sys.stderr  # a library that prints must not speak between the messages
-    request = receive_request(requests)
-    if not isinstance(request, Judge):
-        return
-    torch.set_num_threads(request.threads)
-    vectors = np.frombuffer(request.vectors, np.float32).reshape(request.count, -1)
-    try:
-        logits, attention = SlideHead(load_bundle(Path(request.model))).judge(vectors.copy())
-    except (BundleError, ModelFailedError) as error:
-        send(answers, Refused(str(error)))
-        return
-    send(answers, Judged(logits.tolist(), attention.astype(np.float32).tobytes()))
-
-
-if __name__ == "__main__":
-    main()

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import io
-import os
-import subprocess
-import sys
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from viewer.errors import CoverslipError
 from viewer.inference.bundle import BundleError
-from viewer.inference.engine import worker_environment
-from viewer.inference.messages import Judge, Judged, Refused, receive_answer, send
+from viewer.inference.errors import ModelFailedError, ModelProcessError
+from viewer.inference.messages import Judge, Judged, Refused
+from viewer.inference.model_process import ModelProcess, thread_count
 from viewer.overlays.slide_prediction import SlidePrediction
 
 if TYPE_CHECKING:
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
 
     from viewer.inference.bundle import ModelBundle
     from viewer.overlays.patch_feature_map import PatchFeatureMap
-
-_PATIENCE_S = 600.0
 
 
 class JudgingError(CoverslipError):
@@ -66,48 +62,37 @@ def predict_slide(
     need = bundle.description.encoder
     assert need is not None
     cells = found.known if among is None else found.known & among
-    vectors = found.values[cells].astype(np.float32)
-    if not len(vectors):
+    features = found.values[cells]
+    if not len(features):
         raise JudgingError("There is no tissue to judge.")
-    if vectors.shape[1] != need.length:
+    if features.shape[1] != need.length:
         raise JudgingError(
             f"{bundle.description.name} judges vectors of {need.length} numbers; these have "
-            f"{vectors.shape[1]}."
+            f"{features.shape[1]}."
         )
-    answer = _answer(
-        Judge(
-            str(bundle.folder), vectors.tobytes(), len(vectors), max(1, (os.cpu_count() or 2) - 1)
-        )
-    )
+    answer = _answer(bundle, Judge(features.astype(np.float16).tobytes(), len(features)))
     logits = np.array(answer.logits)
+    heads = len(answer.attention) // (4 * len(features))
+    if logits.shape != (len(bundle.colours),) or len(answer.attention) != 4 * heads * len(features):
+        raise JudgingError(f"{bundle.name} gave an answer of another shape.")
     powers = np.exp(logits - logits.max())
-    scores = np.frombuffer(answer.attention, np.float32).reshape(-1, len(vectors))
+    scores = np.frombuffer(answer.attention, np.float32).reshape(heads, len(features))
     attention = np.full((len(scores), *cells.shape), np.nan, np.float32)
     attention[:, cells] = scores
-    return SlidePrediction((powers / powers.sum()).astype(np.float32), attention, len(vectors))
+    return SlidePrediction((powers / powers.sum()).astype(np.float32), attention, len(features))
 
 
-def _answer(request: Judge) -> Judged:
-    told = io.BytesIO()
-    send(told, request)
+def _answer(bundle: ModelBundle, request: Judge) -> Judged:
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "viewer.inference.slide_head"],
-            input=told.getvalue(),
-            stdout=subprocess.PIPE,
-            env=worker_environment(),
-            timeout=_PATIENCE_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise JudgingError(f"The slide model gave no answer ({error}).") from error
-    answer = receive_answer(io.BytesIO(done.stdout))
+        with closing(ModelProcess(uses_cuda=False)) as process:
+            process.load(bundle, "cpu", thread_count())
+            answer = process.ask(request)
+    except (BundleError, ModelFailedError, ModelProcessError) as error:
+        raise JudgingError(str(error)) from error
     match answer:
         case Judged():
             return answer
         case Refused(sentence):
             raise JudgingError(sentence)
         case _:
-            raise JudgingError(
-                f"The slide model's process ended without an answer ({done.returncode})."
-            )
+            raise JudgingError("The slide model gave no answer.")

@@ -11,10 +11,9 @@ from viewer.inference.instances import labelled, objects_of
 from viewer.overlays.patch_features import CELLS, PatchFeatures
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
+    from viewer.inference.block_reading import Patches
     from viewer.inference.bundle import ModelDescription
     from viewer.inference.results import Result
     from viewer.overlays.blocks import BlockGrid, BlockKey
@@ -23,28 +22,36 @@ if TYPE_CHECKING:
 
 
 class TaskSteps(Protocol):
-    """The steps before and after the model."""
+    """The steps before and after the model. `patches` are those of a block that hold tissue."""
 
-    def pictures(self, region: RgbImage, key: BlockKey) -> list[RgbImage]:
-        """What the model is fed for a block; `region` is the block with its margin."""
+    def images(self, region: RgbImage, patches: Patches) -> list[RgbImage]:
+        """Return what the model is fed for a block; `region` is the block with its margin."""
         ...
 
-    def result(self, answers: NDArray[np.float32], region: RgbImage, key: BlockKey) -> Result:
-        """What is kept of its answers, one for each picture."""
+    def result(
+        self, answers: NDArray[np.float32], region: RgbImage, key: BlockKey, patches: Patches
+    ) -> Result:
+        """Return what is kept of its answers, one for each image."""
         ...
 
 
 class InstanceSteps:
-    """One picture a block; its maps are cut into objects."""
+    """One image a block; its maps are cut into objects."""
 
     def __init__(self, grid: BlockGrid, mpp_um: float) -> None:
         self._grid = grid
         self._mpp_um = mpp_um
 
-    def pictures(self, region: RgbImage, key: BlockKey) -> list[RgbImage]:  # noqa: ARG002
+    def images(self, region: RgbImage, patches: Patches) -> list[RgbImage]:  # noqa: ARG002
         return [region]
 
-    def result(self, answers: NDArray[np.float32], region: RgbImage, key: BlockKey) -> Objects:
+    def result(
+        self,
+        answers: NDArray[np.float32],
+        region: RgbImage,
+        key: BlockKey,
+        patches: Patches,  # noqa: ARG002
+    ) -> Objects:
         grid = self._grid
         maps = 1 / (1 + np.exp(-answers[0]))
         core = grid.core_box(key).intersection(Box(0, 0, *grid.slide))
@@ -53,12 +60,12 @@ class InstanceSteps:
 
 
 class AttentionSteps:
-    """One picture a block; its answer holds a value for each cell and magnification."""
+    """One image a block; its answer holds a value for each patch and magnification."""
 
     def __init__(self, grid: BlockGrid) -> None:
         self._grid = grid
 
-    def pictures(self, region: RgbImage, key: BlockKey) -> list[RgbImage]:  # noqa: ARG002
+    def images(self, region: RgbImage, patches: Patches) -> list[RgbImage]:  # noqa: ARG002
         return [region]
 
     def result(
@@ -66,6 +73,7 @@ class AttentionSteps:
         answers: NDArray[np.float32],
         region: RgbImage,  # noqa: ARG002
         key: BlockKey,
+        patches: Patches,  # noqa: ARG002
     ) -> PatchFeatures:
         values = np.moveaxis(answers[0], 0, 2).astype(np.float16)
         core, slide = self._grid.core_box(key), self._grid.slide
@@ -76,48 +84,26 @@ class AttentionSteps:
 
 
 class PatchSteps:
-    """A picture for each cell with tissue; its answer is a vector."""
+    """An image for each patch with tissue; its answer is a vector."""
 
-    def __init__(
-        self, grid: BlockGrid, model: ModelDescription, has_tissue: Callable[[Box], bool]
-    ) -> None:
-        self._grid = grid
+    def __init__(self, model: ModelDescription) -> None:
         self._patch_px, self._stride_px = model.patch_px, model.stride
-        self._has_tissue = has_tissue
 
-    def pictures(self, region: RgbImage, key: BlockKey) -> list[RgbImage]:
+    def images(self, region: RgbImage, patches: Patches) -> list[RgbImage]:
         side, step = self._patch_px, self._stride_px
         return [
             region[row * step : row * step + side, column * step : column * step + side]
-            for row, column in self._cells(key)
+            for row, column in patches
         ]
 
     def result(
         self,
         answers: NDArray[np.float32],
         region: RgbImage,  # noqa: ARG002
-        key: BlockKey,
+        key: BlockKey,  # noqa: ARG002
+        patches: Patches,
     ) -> PatchFeatures:
-        cells = self._cells(key)
-        if not cells:
-            return PatchFeatures.none()
         values = np.full((CELLS, CELLS, answers.shape[1]), np.nan, np.float16)
-        for (row, column), answer in zip(cells, answers, strict=True):
+        for (row, column), answer in zip(patches, answers, strict=True):
             values[row, column] = np.clip(answer, -65_000, 65_000)
         return PatchFeatures(values)
-
-    def _cells(self, key: BlockKey) -> list[tuple[int, int]]:
-        core = self._grid.core_box(key)
-        side = core.width / CELLS
-        slide = self._grid.slide
-
-        def box(row: int, column: int) -> Box:
-            x, y = core.x0 + column * side, core.y0 + row * side
-            return Box(x, y, x + side, y + side)
-
-        every = [(row, column) for row in range(CELLS) for column in range(CELLS)]
-        return [
-            cell
-            for cell in every
-            if (at := box(*cell)).x0 < slide.width and at.y0 < slide.height and self._has_tissue(at)
-        ]

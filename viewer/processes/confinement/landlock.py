@@ -9,6 +9,8 @@ import ctypes
 import os
 import stat
 
+from viewer.errors import CoverslipError
+
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION_FLAG = 1
 _PATH_BENEATH = 1
@@ -25,7 +27,7 @@ _BIND_TCP, _CONNECT_TCP = 1, 2
 _ABSTRACT_SOCKETS, _SIGNALS = 1, 2
 
 
-class LandlockError(Exception):
+class LandlockError(CoverslipError):
     """Landlock refused a rule; `str()` is one sentence."""
 
 

@@ -10,6 +10,7 @@ import errno
 import os
 import struct
 
+from viewer.errors import CoverslipError
 from viewer.processes.confinement.syscalls import ABSENT, ALWAYS, CHECKED, Numbers
 
 _SET_SECCOMP, _GET_SECCOMP, _MODE_FILTER = 22, 21, 2
@@ -45,7 +46,7 @@ Check = tuple[int, int, tuple[int, ...]]
 """Number of an argument, mask, and the values of which the masked argument has to have one."""
 
 
-class SeccompError(Exception):
+class SeccompError(CoverslipError):
     """The filter cannot be set; `str()` is one sentence."""
 
 
