@@ -40,7 +40,9 @@ def start(sample_slide: Path, tmp_path: Path) -> Iterator[Start]:
     for engine in engines:
         engine.close()
     children = psutil.Process().children(recursive=True)
-    assert not [child for child in children if "main=viewer.inference.model_main" in child.cmdline()]
+    assert not [
+        child for child in children if "main=viewer.inference.model_main" in child.cmdline()
+    ]
 
 
 def _process(engine: Engine, heard: Heard) -> int:

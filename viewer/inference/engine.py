@@ -13,7 +13,7 @@ from viewer.inference.block_queue import BlockQueue
 from viewer.inference.block_reading import BlockReader
 from viewer.inference.bundle import STEPS_VERSION, BundleError
 from viewer.inference.errors import ModelFailedError, ModelProcessError
-from viewer.inference.messages import Blocks, Compute, Done, Refused
+from viewer.inference.messages import Blocks, Compute, Done, Ready, Refused, TryOut
 from viewer.inference.model_process import ModelProcess, thread_count
 from viewer.inference.results import decode_result, no_result
 from viewer.overlays.area import blocks_of
@@ -138,6 +138,7 @@ class Engine:
         self._free_slots: list[int] = []
         self._sent: dict[BlockKey, tuple[int, float]] = {}
         self._depth = 0
+        self._is_loaded = self._is_proven = False
         self._is_paused = False
         self._is_closed = False
         self._deaths: Counter[BlockKey] = Counter()
@@ -249,6 +250,7 @@ class Engine:
         with self._changed:
             self._process, self._depth = process, 1
             self._free_slots, self._sent = [], {}
+            self._is_loaded = self._is_proven = False
             if self._is_closed:
                 process.kill()
         answers = threading.Thread(target=self._read, args=(process,), name="engine answers")
@@ -279,6 +281,8 @@ class Engine:
         while key is not None:
             patches = self._reader.patches(key)
             if patches is None:
+                if not self._wait_until_proven(process):
+                    return
                 self._take_result(Done(*key, no_result(self._task).to_bytes()), 0.0)
             else:
                 started_s = time.perf_counter()
@@ -295,11 +299,32 @@ class Engine:
                     process.send(Compute(*key, hand_over(region, self._shared, slot), patches))
             key = self._next()
 
+    def _wait_until_proven(self, process: ModelProcess) -> bool:
+        """Wait until the model has worked once, so that glass is not told of one that fails.
+
+        Return False where the process is no more.
+        """
+        with self._changed:
+            while not self._is_loaded and not self._is_over:
+                self._changed.wait()
+            has_work = bool(self._sent)
+        if not has_work and not self._is_proven and not self._is_over:
+            process.send(TryOut())
+        with self._changed:
+            while not self._is_proven and not self._is_over:
+                self._changed.wait()
+            return not self._is_over
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether the process takes no more."""
+        return self._is_closed or self._depth == 0
+
     def _slot_for(self, key: BlockKey, read_s: float) -> int | None:
         """A free slot once the model is loaded; None when the process is no more."""
         with self._changed:
             while not self._free_slots:
-                if self._is_closed or self._depth == 0:
+                if self._is_over:
                     return None
                 self._changed.wait()
             slot = self._free_slots.pop()
@@ -310,7 +335,7 @@ class Engine:
         """The next block once the process has room for it; None when the process is no more."""
         with self._changed:
             while True:
-                if self._is_closed or self._depth == 0:
+                if self._is_over:
                     return None
                 if not self._is_paused and self._wanted.under_way < self._depth:
                     key = self._wanted.take()
@@ -367,6 +392,7 @@ class Engine:
         self._listener.on_ready(ready.device)
         with self._changed:
             self._shared, self._depth, self._free_slots = shared, count, list(range(count))
+            self._is_loaded = True
             self._changed.notify_all()
 
     def _take(self, answer: Answer) -> None:
@@ -375,10 +401,16 @@ class Engine:
                 with self._changed:
                     slot, read_s = self._sent.pop(BlockKey(answer.column, answer.row), (-1, 0.0))
                     self._free_slots.append(slot)
+                    self._is_proven = True
+                    self._changed.notify_all()
                 if slot < 0:
                     raise ModelFailedError("The model answered for a block that nobody asked for.")
                 self._fruitless = 0
                 self._take_result(answer, read_s)
+            case Ready():
+                with self._changed:
+                    self._is_proven = True
+                    self._changed.notify_all()
             case Refused(sentence):
                 raise ModelFailedError(sentence)
             case _:

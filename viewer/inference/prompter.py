@@ -69,8 +69,10 @@ class Prompter:
             self._end()
             raise PrompterError(str(error)) from error
         except ModelProcessError as error:
+            stopped = self._process.stopped if self._process is not None else ""
             self._end()
-            raise PrompterError(f"{error} Point again.") from error
+            ended = "The process that outlines ended; point again."
+            raise PrompterError(stopped or ended) from error
         scale = field.width / side
         match answer:
             case Outlined(rings):
