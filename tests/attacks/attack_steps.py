@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import textwrap
 from typing import TYPE_CHECKING, Any
 
@@ -67,3 +68,23 @@ def run_confined(
         status = child.close()
     assert data, f"the child said nothing ({status}): {child.last_words()}"
     return json.loads(data)
+
+
+_WITHOUT_LANDLOCK = """
+import ctypes, os, struct, sys
+libc = ctypes.CDLL(None)
+parts = [(32, 0, 0, 0), (21, 0, 1, 444), (6, 0, 0, 0x50026), (6, 0, 0, 0x7FFF0000)]
+code = b"".join(struct.pack("=HBBI", *part) for part in parts)
+class Program(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
+libc.prctl(38, *(ctypes.c_ulong(v) for v in (1, 0, 0, 0)))
+program = Program(4, code)
+zero = ctypes.c_ulong(0)
+assert libc.prctl(22, ctypes.c_ulong(2), ctypes.byref(program), zero, zero) == 0
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def without_landlock() -> tuple[str, ...]:
+    """A command before a command: runs it as on a kernel that has no Landlock."""
+    return (sys.executable, "-c", _WITHOUT_LANDLOCK)

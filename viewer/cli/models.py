@@ -30,6 +30,14 @@ if TYPE_CHECKING:
 models_app = typer.Typer(help="Models that find things on slides.", no_args_is_help=True)
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_Unconfined = Annotated[
+    bool,
+    typer.Option(
+        "--unconfined",
+        help="Run a TorchScript even where this system cannot confine it; it could read and write "
+        "your files.",
+    ),
+]
 _Model = Annotated[Path, typer.Argument(help="The folder of a model, or a zip file of it.")]
 
 
@@ -47,13 +55,16 @@ def list_models(json: _Json = False) -> None:
 
 
 @models_app.command()
-def check(model: _Model, json: _Json = False) -> None:
+def check(model: _Model, unconfined: _Unconfined = False, json: _Json = False) -> None:
     """Load a model and let it work once, without adding it."""
     from viewer.inference.bundle import BundleError, load_bundle
+    from viewer.inference.confinement_policy import allow_unconfined
+    from viewer.inference.errors import ModelFailedError
     from viewer.inference.model_check import try_model
     from viewer.inference.model_library import folder_of
-    from viewer.inference.network import ModelFailedError
 
+    if unconfined:
+        allow_unconfined()
     try:
         with folder_of(model) as folder:
             bundle = load_bundle(folder)
@@ -184,17 +195,21 @@ def run_model(
             help="Objects: .geojson, .csv, mask .png or .tif. Cells: .csv, .parquet, .tif.",
         ),
     ] = None,
+    unconfined: _Unconfined = False,
     json: _Json = False,
     image: ImageNumber = None,
 ) -> None:
     """Run a model over a slide as the window does, and keep what it finds for the window."""
     from viewer.inference import running
     from viewer.inference.bundle import BundleError
+    from viewer.inference.confinement_policy import allow_unconfined
     from viewer.inference.model_library import find_model
     from viewer.overlays.files.export import FORMATS, check_name
     from viewer.overlays.files.patch_files import CELL_FORMATS
     from viewer.slides import SlideError
 
+    if unconfined:
+        allow_unconfined()
     area = _asked_area(region, within)
     try:
         bundle = find_model(model)

@@ -37,9 +37,14 @@ def load_module(bundle: ModelBundle, device: torch.device) -> torch.nn.Module:
     return module.eval().to(device)
 
 
+_SCRIPT_FAILED = "The following operation failed in the TorchScript interpreter"
+
+
 def first_line(error: Exception) -> str:
     """What an error of a model says, short enough for a sentence."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if lines and lines[0].startswith(_SCRIPT_FAILED):
+        lines = lines[-1:]  # after the place in its program comes what went wrong
     return (" ".join(lines[:2]) if lines else type(error).__name__)[:300]
 
 
