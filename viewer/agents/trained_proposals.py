@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from viewer.agents.errors import AgentError
 from viewer.attention.predictor import Predictor, PredictorError, find_predictor
 from viewer.inference.bundle import BundleError
+from viewer.inference.errors import ModelFailedError, ModelProcessError
 from viewer.slides.errors import TileError
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class TrainedProposer:
     def propose(self, source: SlideSource, optics: Optics, count: int) -> Sequence[Proposal]:
         try:
             return self.predictor.proposals(source, count, optics.mean_mpp_um)
-        except PredictorError as error:
+        except (PredictorError, BundleError, ModelFailedError, ModelProcessError) as error:
             raise AgentError(str(error)) from error
         except TileError as error:
             raise AgentError(f"A part of the slide cannot be read: {error.reason}.") from error

@@ -5,20 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from safetensors import SafetensorError, safe_open
 
-from viewer.attention.patches import embedded_cells, known_cells
 from viewer.attention.proposing import ExpectedAttention, proposals
 from viewer.errors import CoverslipError
-from viewer.inference.architectures.where_to_look import WhereToLook
+from viewer.geometry import Box
+from viewer.inference.block_computing import compute_blocks
+from viewer.inference.block_reading import BlockReader
 from viewer.inference.bundle import BundleError
-from viewer.inference.loading import load_module
 from viewer.inference.model_library import all_models
 from viewer.inference.plan import block_grid
+from viewer.inference.results import add_result
 from viewer.inference.running import known_mpp_um
-from viewer.overlays.patch_features import CELLS
-from viewer.slides.tissue import tissue_mask
+from viewer.overlays.patch_feature_map import PatchFeatureMap
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from viewer.attention.proposing import Proposal
     from viewer.geometry import Size
     from viewer.inference.bundle import ModelBundle
-    from viewer.overlays.patch_feature_map import PatchFeatureMap
     from viewer.slides.source import SlideSource
 
 
@@ -49,13 +47,11 @@ class Predictor:
                 f"{bundle.name} does not tell where to look: its task is {bundle.task}, not "
                 "attention."
             )
-        module = load_module(bundle, torch.device("cpu"))
-        if not isinstance(module, WhereToLook):
+        if bundle.description.architecture != "where-to-look":
             raise BundleError(f"{bundle.name} is not of the architecture where-to-look.")
         self.bundle = bundle
-        self._module = module
         self.magnifications = magnifications_of(bundle)
-        self._box_um = [(float(w), float(h)) for w, h in module.box_um]
+        self._box_um = box_sizes_um(bundle)
 
     def expected(self, source: SlideSource, mpp_um: float | None = None) -> ExpectedAttention:
         """How attention is expected to spread over a slide; takes seconds, so for a thread.
@@ -71,6 +67,8 @@ class Predictor:
             The slide tells no scale.
         TileError
             It cannot be read.
+        BundleError, ModelFailedError, ModelProcessError
+            The predictor does not work.
         """
         scale = mpp_um or known_mpp_um(source)
         if scale is None:
@@ -78,16 +76,13 @@ class Predictor:
                 f"{source.path.name} does not tell its pixel size, and a predictor is fed a fixed "
                 "um/px: set it in the window first."
             )
-        about = self.bundle.description
-        grid = block_grid(source, about, scale)
-        known = known_cells(grid, tissue_mask(source))
-        cells = embedded_cells(source, grid, known, self._module.encoder, about.normalisation)
-        with torch.inference_mode():
-            logits = self._module.judged(torch.from_numpy(cells)[None].float())[0].numpy()
-        logits[:, ~known] = np.nan
-        return expected_attention(
-            logits, self.magnifications, self._box_um, grid.side / CELLS, grid.slide, scale
-        )
+        grid = block_grid(source, self.bundle.description, scale)
+        found = PatchFeatureMap(grid, scale)
+        reader = BlockReader(source, grid, self.bundle.task)
+        keys = grid.covering(Box(0, 0, *grid.slide))
+        for key, result in compute_blocks(self.bundle, grid, scale, reader, keys):
+            add_result(found, key, result)
+        return expected_of(found, self.bundle, self._box_um)
 
     def proposals(
         self, source: SlideSource, k: int = 8, mpp_um: float | None = None

@@ -14,8 +14,9 @@ from viewer.inference.block_reading import BlockReader
 from viewer.inference.bundle import STEPS_VERSION, BundleError
 from viewer.inference.errors import ModelFailedError, ModelProcessError
 from viewer.inference.messages import Blocks, Compute, Done, Ready, Refused, TryOut
-from viewer.inference.model_process import ModelProcess, thread_count
+from viewer.inference.model_process import thread_count
 from viewer.inference.results import decode_result, no_result
+from viewer.inference.spare_process import take_model_process
 from viewer.overlays.area import blocks_of
 from viewer.overlays.blocks import BlockKey
 from viewer.overlays.objects import ObjectsError
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from viewer.geometry import Box
     from viewer.inference.bundle import ModelBundle, Task
     from viewer.inference.messages import Answer
+    from viewer.inference.model_process import ModelProcess
     from viewer.inference.results import Result
     from viewer.overlays.area import Area
     from viewer.overlays.blocks import BlockGrid
@@ -246,7 +248,7 @@ class Engine:
 
     def _serve_process(self) -> None:
         """Feed one process until it ends."""
-        process = ModelProcess(uses_cuda=self._device != "cpu")
+        process = take_model_process(uses_cuda=self._device != "cpu")
         with self._changed:
             self._process, self._depth = process, 1
             self._free_slots, self._sent = [], {}

@@ -78,6 +78,7 @@ class ModelProcess:
         self._lock = threading.Lock()
         self._outstanding = 0
         self._progress_s = time.monotonic()
+        self.uses_cuda = uses_cuda
         self.stopped = ""
         self._ended = threading.Event()
         try:
@@ -95,6 +96,10 @@ class ModelProcess:
     @property
     def pid(self) -> int:
         return self._child.pid
+
+    def is_running(self) -> bool:
+        """Return whether the process has not ended."""
+        return self._child.is_running()
 
     def shared_slots(self, slot_bytes: int, most: int) -> SharedPixels | None:
         """Return the shared memory in slots of a size, as many as fit; None where there is none."""

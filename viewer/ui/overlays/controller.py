@@ -13,6 +13,7 @@ from viewer.geometry import Size
 from viewer.inference.bundle import STEPS_VERSION, BundleError, ModelBundle
 from viewer.inference.model_library import add_model, all_models
 from viewer.inference.slide_inference import engine_model
+from viewer.inference.spare_process import prepare_model_process
 from viewer.overlays.clicked_regions import regions_path
 from viewer.overlays.earlier_results import earlier_results
 from viewer.overlays.files.result_file import ResultFile, ResultFileError
@@ -222,6 +223,12 @@ class OverlaysController(QObject):
             for bundle in bundles:
                 self._begin(pane, bundle)
         self._show_active()
+        self._prepare(self.dock.isVisible())
+
+    def _prepare(self, is_visible: bool) -> None:
+        """Have a model process ready while the panel that turns models on is seen."""
+        if is_visible and not self._why_not(self._window.panes.active):
+            prepare_model_process()
 
     def _on_view_changed(self, pane: SlidePane, cause: str) -> None:
         """A new pixel size ends what was made with the former: sizes and places would be wrong."""
@@ -325,6 +332,7 @@ class OverlaysController(QObject):
         self.dock.models.show_models(self._listed(models))
         self.models_changed.emit(models)
         self._show_active()
+        self._prepare(self.dock.isVisible())
 
     def _on_added(self, added: tuple[ModelBundle, list[ModelBundle]]) -> None:
         bundle, models = added
@@ -391,6 +399,7 @@ class OverlaysController(QObject):
         dock.models.chosen_changed.connect(self._show_active)
         dock.models.order_changed.connect(lambda: self._restack(window.panes.active))
         dock.add_requested.connect(self._ask_model)
+        dock.visibilityChanged.connect(self._prepare)
         window.panes.active_changed.connect(lambda _: self._show_active())
         window.panes.panes_changed.connect(self._on_panes_changed)
         window.panes.active_changed.connect(lambda _: self._show_earlier())
