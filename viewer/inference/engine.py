@@ -348,7 +348,7 @@ class Engine:
     def _after_death(self, stopped: str) -> None:
         """Begin again what was under way, with the lock held; `stopped` says why we ended it."""
         self._fruitless += 1
-        if self._fruitless >= _MOST_FRUITLESS or (stopped and self._fruitless > 1):
+        if self._fruitless >= _MOST_FRUITLESS or (stopped and not self._is_proven):
             self._is_closed = True
             sentence = "The model's process ends again and again before it finds anything."
             self._listener.on_trouble(stopped or sentence, is_final=True)
@@ -401,12 +401,13 @@ class Engine:
         match answer:
             case Done():
                 with self._changed:
-                    slot, read_s = self._sent.pop(BlockKey(answer.column, answer.row), (-1, 0.0))
+                    sent = self._sent.pop(BlockKey(answer.column, answer.row), None)
+                    if sent is None:
+                        raise ModelFailedError("The model answered for what nobody asked for.")
+                    slot, read_s = sent
                     self._free_slots.append(slot)
                     self._is_proven = True
                     self._changed.notify_all()
-                if slot < 0:
-                    raise ModelFailedError("The model answered for a block that nobody asked for.")
                 self._fruitless = 0
                 self._take_result(answer, read_s)
             case Ready():
