@@ -195,6 +195,21 @@ def test_imagej_keeps_color_in_channels_and_its_range(tmp_path: Path) -> None:
     assert_shows(path, gray(np.rint(expected).astype(np.uint8)), 1)
 
 
+@pytest.mark.parametrize("compression", [None, "deflate"])
+def test_a_level_beside_a_huge_strip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compression: str | None
+) -> None:
+    """The strip is looked at twice: for whether both show the same, and to be shown."""
+    monkeypatch.setattr("viewer.slides.readers.tiff.rows.LARGE_STRIP_BYTES", 1 << 20)
+    path = tmp_path / "a.tif"
+    options: dict[str, Any] = {"photometric": "rgb", "metadata": None, "compression": compression}
+    with tifffile.TiffWriter(path) as out:
+        out.write(reduced(2), **options)
+        out.write(large(), rowsperstrip=960, **options)
+    assert stored_levels(path)[:2] == SIZES[:2]
+    assert_shows(path, large())
+
+
 def test_levels_are_turned_as_the_finest_is(tmp_path: Path) -> None:
     """Some writers give the orientation with the first page alone."""
     path = tmp_path / "a.tif"

@@ -12,7 +12,7 @@ from tifffile import COMPRESSION, PHOTOMETRIC, TIFF, TiffPage
 from viewer.slides.readers.tiff.errors import ChunkError, read_exactly
 from viewer.slides.readers.tiff.jpeg_color import is_ycbcr, joined, read_jpeg_header
 from viewer.slides.readers.tiff.page_tags import bits_per_sample, numbers, rationals
-from viewer.slides.readers.tiff.rows import RowAccess, row_access
+from viewer.slides.readers.tiff.rows import RowAccess, in_parts
 from viewer.slides.readers.tiff.ycbcr import YCbCr, subsampling, unpack_subsampled
 
 if TYPE_CHECKING:
@@ -44,12 +44,15 @@ class PageChunks:
     """
 
     def __init__(self, page: TiffPage, file: SharedFile) -> None:
+        self._rows: RowAccess | None = None
+        parted = in_parts(page, file)
+        if parted is not None:
+            page, self._rows = parted
         self._page = page
         self._file = file
         self._jpegtables: bytes | None = page.jpegtables
         self._tables_header = read_jpeg_header(page.jpegtables or b"")
         self.width_px, self.height_px = page.imagewidth, page.imagelength
-        self._rows: RowAccess | None = row_access(page, file)
         if page.is_tiled:
             self.chunk_width_px, self.chunk_height_px = page.tilewidth, page.tilelength
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 import zlib
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ LARGE_STRIP_BYTES = 16 << 20
 """Decoded strips from this size on are read in parts, where their codec allows."""
 
 _PART_BYTES = 4 << 20
+_HANGS_ON_STRIPS = ("decode", "chunks", "chunked", "hash")
+"""What tifffile works out once for a page."""
+
 _DEFLATE = (COMPRESSION.ADOBE_DEFLATE, COMPRESSION.DEFLATE)
 _INPUT_BYTES = 1 << 14
 _MOST_SNAPSHOTS = 256
@@ -99,11 +103,11 @@ class RowAccess:
         return b"".join(pieces)
 
 
-def row_access(page: TiffPage, file: SharedFile) -> RowAccess | None:
+def in_parts(page: TiffPage, file: SharedFile) -> tuple[TiffPage, RowAccess] | None:
     """Cut the page's strips into parts of a few rows, where they are large and their codec allows.
 
-    The page is changed to speak of the parts as if they were its strips, so that tifffile decodes
-    them like any others.
+    The page that is returned speaks of the parts as if they were its strips, so that tifffile
+    decodes them like any others.
     """
     if page.is_tiled or page.imagedepth > 1 or page.photometric == PHOTOMETRIC.YCBCR:
         return None
@@ -123,9 +127,12 @@ def row_access(page: TiffPage, file: SharedFile) -> RowAccess | None:
         tuple(page.databytecounts),
     )
     part_rows = max(1, _PART_BYTES // row_bytes)
-    page.rowsperstrip = part_rows
-    page.compression = COMPRESSION.NONE
-    return RowAccess(grid, source_type(grid, file), part_rows)
+    parted = copy.copy(page)
+    for known in _HANGS_ON_STRIPS:
+        parted.__dict__.pop(known, None)
+    parted.rowsperstrip = part_rows
+    parted.compression = COMPRESSION.NONE
+    return parted, RowAccess(grid, source_type(grid, file), part_rows)
 
 
 def _source_type(compression: int) -> type[_StoredRows | _DeflatedRows] | None:
