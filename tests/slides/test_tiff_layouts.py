@@ -167,7 +167,7 @@ def test_cmyk(tmp_path: Path, layout: str) -> None:
             tile = (128, 128) if layout == "tiles" else None
             write(path, inks, photometric="separated", tile=tile, compression="lzw")
     notes = assert_shows(path, printed(inks), 1)
-    assert notes == ("CMYK without an ICC profile: its colors are an approximation.",)
+    assert notes == ("CMYK without a usable ICC profile: its colors are an approximation.",)
 
 
 @pytest.mark.parametrize("tile", [None, (128, 128)])

@@ -167,6 +167,27 @@ def test_color_in_channels_has_levels_too(tmp_path: Path) -> None:
     source.close()
 
 
+def test_color_in_channels_of_16_bits_and_with_opacity(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.tif"
+    alpha = np.full((300, 420, 1), 255, np.uint8)
+    alpha[200:] = 0
+    rgba = np.concatenate([picture(), alpha], 2).astype(np.uint16) * 257
+    names = {"axes": "CYX", "Channel": {"Name": ["Red", "Green", "Blue", "Alpha"]}}
+    tifffile.imwrite(path, np.moveaxis(rgba, 2, 0), photometric="minisblack", metadata=names)
+    expected = picture()
+    expected[200:] = 255
+    assert assert_shows(path, expected, 1) == ()
+
+
+def test_channels_of_stains_are_no_colors(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.tif"
+    names = {"axes": "CYX", "Channel": {"Name": ["DAPI", "FITC", "Cy5"]}}
+    planes = np.moveaxis(picture(), 2, 0)
+    tifffile.imwrite(path, planes, photometric="minisblack", metadata=names)
+    notes = assert_shows(path, gray(picture()[..., 0]))
+    assert notes == ("Shown: channel DAPI (1 of 3).",)
+
+
 def test_what_is_not_shown_is_said(tmp_path: Path) -> None:
     planes = np.stack([picture()[..., 0]] * 12).reshape(2, 3, 2, 300, 420)
     path = tmp_path / "a.ome.tif"

@@ -20,12 +20,14 @@ from viewer.slides.errors import (
 )
 from viewer.slides.readers.chunk_windows import KEPT_BYTES, ChunkWindows
 from viewer.slides.readers.sample_colors import (
+    CMYK_APPROXIMATED,
+    CMYK_THROUGH_PROFILE,
     ColorModel,
     DisplayRange,
     SampleColors,
     display_range,
-    is_profile_of,
     through_cmyk_profile,
+    usable_cmyk_profile,
 )
 from viewer.slides.readers.turning import UPRIGHT, is_orientation
 from viewer.slides.source import Level, RgbImage, SlideInfo
@@ -88,7 +90,7 @@ def open_image(path: Path, image: int | None = None) -> ImageSource | None:
         vendor=kind.lower(),
         reader=f"{kind} in memory",
         optics=Optics(),
-        icc_profile=profile if isinstance(profile, bytes) and _fits(picture, profile) else None,
+        icc_profile=profile if isinstance(profile, bytes) and _fits(picture) else None,
         properties={"image.format": kind, "image.mode": picture.mode},
         notes=tuple(_notes(picture, shown)),
         display_range=shown,
@@ -160,8 +162,7 @@ class _PillowChunks(_MemoryChunks):
     def __init__(self, picture: Image.Image) -> None:
         super().__init__(*picture.size)
         self._picture = picture
-        profile = picture.info.get("icc_profile")
-        self._cmyk_profile = profile if _is_cmyk(picture, profile) else None
+        self._cmyk_profile = _cmyk_profile(picture)
         self._has_alpha = "transparency" in picture.info or picture.mode in (
             "LA",
             "PA",
@@ -218,18 +219,21 @@ def _chunks(path: Path, picture: Image.Image) -> _PillowChunks | _ArrayChunks:
 
 
 def _deep_samples(path: Path, picture: Image.Image) -> NDArray[Any] | None:
-    """Return samples of PNG and JPEG 2000 with more than 8 bits, which Pillow would cut down."""
+    """Return the samples of images with more than 8 bits that Pillow would cut down."""
+    if not _is_deep(path, picture):
+        return None
+    decode = imagecodecs.png_decode if picture.format == "PNG" else imagecodecs.jpeg2k_decode
+    return decode(path.read_bytes())
+
+
+def _is_deep(path: Path, picture: Image.Image) -> bool:
+    """Return whether it is a PNG or JPEG 2000 of more than 8 bits."""
     if picture.format == "PNG":
         with path.open("rb") as file:
             head = file.read(_PNG_BIT_DEPTH_AT + 1)
-        if head[_PNG_BIT_DEPTH_AT] == 16 and "transparency" not in picture.info:
-            return imagecodecs.png_decode(path.read_bytes())
-    is_deep = picture.mode == "I;16" or (
-        picture.mode in ("RGB", "RGBA", "L", "LA") and picture.format == "JPEG2000"
-    )
-    if is_deep and picture.format == "JPEG2000" and _jpeg2000_bits(path) > 8:
-        return imagecodecs.jpeg2k_decode(path.read_bytes())
-    return None
+        return head[_PNG_BIT_DEPTH_AT] == 16 and "transparency" not in picture.info
+    is_whole = picture.mode in ("RGB", "RGBA", "I;16", "L", "LA")
+    return picture.format == "JPEG2000" and is_whole and _jpeg2000_bits(path) > 8
 
 
 def _jpeg2000_bits(path: Path) -> int:
@@ -245,13 +249,17 @@ def _orientation(picture: Image.Image) -> int:
     return value if isinstance(value, int) and is_orientation(value) else UPRIGHT
 
 
-def _is_cmyk(picture: Image.Image, profile: object) -> bool:
-    return picture.mode == "CMYK" and isinstance(profile, bytes) and is_profile_of(profile, b"CMYK")
+def _cmyk_profile(picture: Image.Image) -> bytes | None:
+    return usable_cmyk_profile(picture.info.get("icc_profile")) if picture.mode == "CMYK" else None
 
 
-def _fits(picture: Image.Image, profile: bytes) -> bool:
-    """Return whether a profile tells of RGB and so still fits what is made of the image."""
-    return is_profile_of(profile, b"RGB ") and picture.mode not in ("CMYK", "LAB")
+def _fits(picture: Image.Image) -> bool:
+    """Return whether a profile still speaks of the colors that are made of the image.
+
+    One that is for other colors than the image has is handed on all the same: whoever shows it
+    says that it cannot be used.
+    """
+    return picture.mode not in ("CMYK", "LAB")
 
 
 def _notes(picture: Image.Image, shown: DisplayRange | None) -> Generator[str]:
@@ -259,12 +267,8 @@ def _notes(picture: Image.Image, shown: DisplayRange | None) -> Generator[str]:
     if frames > 1:
         yield f"Shown: frame 1 of {frames}."
     if picture.mode == "CMYK":
-        has_profile = _is_cmyk(picture, picture.info.get("icc_profile"))
-        yield (
-            "CMYK is shown through its ICC profile."
-            if has_profile
-            else "CMYK without an ICC profile: its colors are an approximation."
-        )
+        has_profile = _cmyk_profile(picture) is not None
+        yield CMYK_THROUGH_PROFILE if has_profile else CMYK_APPROXIMATED
     if shown is not None and shown != (0.0, 65535.0):
         yield f"Stretched for display: values from {shown.black:,.6g} to {shown.white:,.6g}."
 
@@ -281,16 +285,24 @@ def _without_pillow_limit() -> Generator[None]:
 
 
 def _check_size(path: Path, picture: Image.Image) -> None:
-    bands = len(picture.getbands())
     pixels = picture.width * picture.height
-    # Pillow keeps colors in four bytes.
-    if pixels * (4 if bands > 1 else 1) > MOST_BYTES:
+    if pixels * _bytes_per_pixel(path, picture) > MOST_BYTES:
         raise UnsupportedSlideError(
             path,
             f"{path.name} is a single image of {pixels * 3 / 1e9:.1f} GB of pixels without a "
             "pyramid, too large to hold in memory; convert it once to a pyramidal TIFF, for "
             "example with `vips tiffsave IN OUT.tif --tile --pyramid --compression jpeg`.",
         )
+
+
+def _bytes_per_pixel(path: Path, picture: Image.Image) -> int:
+    """Return the memory that a decoded pixel takes."""
+    bands = len(picture.getbands())
+    if _is_deep(path, picture):
+        return 2 * bands
+    if bands == 1:
+        return 4 if picture.mode in ("I", "F") else 1
+    return 4  # Pillow keeps colors so
 
 
 def _damaged(path: Path, error: Exception) -> DamagedSlideError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.slides.source import RgbImage
+
+CMYK_THROUGH_PROFILE = "CMYK is shown through its ICC profile."
+CMYK_APPROXIMATED = "CMYK without a usable ICC profile: its colors are an approximation."
 
 _TABLE_BITS = 16
 _ROWS_AT_ONCE = 512
@@ -191,25 +195,43 @@ def display_range(
     return DisplayRange(low, high if high > low else low + 1)
 
 
+def usable_cmyk_profile(profile: object) -> bytes | None:
+    """Return the ICC profile if it says what CMYK inks look like, else None."""
+    if not isinstance(profile, bytes) or profile[16:20] != b"CMYK":
+        return None
+    return None if _cmyk_transform(profile) is None else profile
+
+
 def through_cmyk_profile(inks: NDArray[np.uint8], profile: bytes) -> RgbImage:
-    """Return sRGB, uint8 (height, width, 3), for inks (height, width, 4), 255 for full ink."""
-    transform = ImageCms.buildTransform(
-        ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-        ImageCms.createProfile("sRGB"),  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
-        "CMYK",
-        "RGB",
-        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-        flags=ImageCms.Flags.NOCACHE,
-    )
+    """Return sRGB, uint8 (height, width, 3), for inks (height, width, 4), 255 for full ink.
+
+    Parameters
+    ----------
+    profile
+        One that `usable_cmyk_profile` gives.
+    """
+    transform = _cmyk_transform(profile)
+    assert transform is not None
     image = Image.fromarray(np.ascontiguousarray(inks), mode="CMYK")
     shown = ImageCms.applyTransform(image, transform)
     assert shown is not None  # only in-place transforms give nothing
     return np.asarray(shown)
 
 
-def is_profile_of(profile: bytes | None, color_space: bytes) -> bool:
-    """Return whether an ICC profile is for this color space, such as b"RGB " or b"CMYK"."""
-    return profile is not None and profile[16:20] == color_space
+@lru_cache(maxsize=8)
+def _cmyk_transform(profile: bytes) -> ImageCms.ImageCmsTransform | None:
+    """Return the way to sRGB, which threads may share; None for a broken profile."""
+    try:
+        return ImageCms.buildTransform(
+            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+            ImageCms.createProfile("sRGB"),  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+            "CMYK",
+            "RGB",
+            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            flags=ImageCms.Flags.NOCACHE,
+        )
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return None
 
 
 def _stretched(values: NDArray[Any], shown: DisplayRange) -> NDArray[np.uint8]:

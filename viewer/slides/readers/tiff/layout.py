@@ -171,7 +171,7 @@ def _described(
 
 def _color_channels(ome: OmeImage, page: TiffPage) -> int:
     """Return how many channels in pages of their own are colors of one image: 3, 4 or none."""
-    if ome.size_c not in (3, 4) or page.samplesperpixel != 1 or page.bitspersample != 8:
+    if ome.size_c not in (3, 4) or page.samplesperpixel != 1:
         return 0
     names = tuple(channel.name.strip().casefold() for channel in ome.channels)
     colors = tuple(channel.color for channel in ome.channels)
@@ -179,9 +179,12 @@ def _color_channels(ome: OmeImage, page: TiffPage) -> int:
     if ome.size_c == 4 and not has_alpha:
         return 0
     is_named = names[:3] in _COLOR_NAMES
+    if is_named or page.bitspersample != 8:
+        return ome.size_c if is_named else 0
     is_unnamed = not any(names) or all(name.startswith("channel") for name in names[:3])
-    is_colored = colors[:3] == _PRIMARIES or not any(color for color in colors[:3])
-    return ome.size_c if is_named or (is_unnamed and is_colored) else 0
+    has_no_colors = not any(color for color in colors[:3])
+    is_color = colors[:3] == _PRIMARIES or (is_unnamed and has_no_colors)
+    return ome.size_c if is_color else 0
 
 
 def _alike(page: TiffPage, other: TiffPage | None) -> bool:

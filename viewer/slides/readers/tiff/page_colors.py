@@ -9,11 +9,13 @@ import numpy as np
 from tifffile import EXTRASAMPLE, PHOTOMETRIC, TiffPage
 
 from viewer.slides.readers.sample_colors import (
+    CMYK_APPROXIMATED,
+    CMYK_THROUGH_PROFILE,
     ColorModel,
     DisplayRange,
     SampleColors,
     display_range,
-    is_profile_of,
+    usable_cmyk_profile,
 )
 from viewer.slides.readers.tiff.metadata import icc_profile
 from viewer.slides.readers.tiff.page_tags import bits_per_sample
@@ -103,7 +105,7 @@ def _gray(page: TiffPage, _pages: tuple[TiffPage, ...], count: int, scale: float
 
 
 def _cmyk(page: TiffPage, count: int, scale: float) -> PageColors:
-    profile = icc_profile(page)
+    profile = usable_cmyk_profile(icc_profile(page))
     kind = _extra_kind(page, count - 4) if count > 4 else EXTRASAMPLE.UNSPECIFIED
     has_alpha = kind is not EXTRASAMPLE.UNSPECIFIED
     inks = None if page.dtype == np.uint8 else DisplayRange(0.0, scale)
@@ -113,13 +115,9 @@ def _cmyk(page: TiffPage, count: int, scale: float) -> PageColors:
         alpha=4 if has_alpha else None,
         is_premultiplied=kind is EXTRASAMPLE.ASSOCALPHA,
         full_scale=scale,
-        cmyk_profile=profile if is_profile_of(profile, b"CMYK") else None,
+        cmyk_profile=profile,
     )
-    note = (
-        "CMYK is shown through its ICC profile."
-        if model.cmyk_profile
-        else "CMYK without an ICC profile: its colors are an approximation."
-    )
+    note = CMYK_THROUGH_PROFILE if profile else CMYK_APPROXIMATED
     return PageColors(model, (note, *_extra_note(count - (5 if has_alpha else 4))))
 
 
