@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
 
 import shapely
@@ -17,6 +17,7 @@ from viewer.geometry import Box
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from uuid import UUID
 
     from shapely.geometry.base import BaseGeometry
 
@@ -207,16 +208,43 @@ def whole_slide(slide: Box, which: AnnotationClass | None, author: str) -> Edit:
     return adding("Whole slide", [whole.signed(author)])
 
 
-def taken_in(label: str, read: Iterable[Annotation], known: Callable[[object], bool]) -> Edit:
-    """What a file holds, in one step; an id that is known already is given anew."""
-    seen: set[object] = set()
-    taken: list[Annotation] = []
+Known = Literal["replace", "both", "skip"]
+"""What is done with annotations of a file whose ids are on the slide already."""
+
+
+def taken_in(
+    label: str,
+    read: Iterable[Annotation],
+    known: Callable[[UUID], bool],
+    answer: Known = "both",
+    get: Callable[[UUID], Annotation | None] = lambda _: None,
+) -> Edit:
+    """Return the edit that adds what a file holds.
+
+    Parameters
+    ----------
+    known
+        Whether the slide has an annotation of this id.
+    answer
+        What becomes of those: the file's take their place, are added under new ids, or are left.
+    get
+        Gives the slide's annotation of an id; needed to replace.
+    """
+    seen: set[UUID] = set()
+    changes: list[Change] = []
     for each in read:
-        if each.id in seen or known(each.id):
+        before = None
+        is_twice = each.id in seen
+        if known(each.id) and not is_twice:
+            if answer == "skip":
+                continue
+            before = get(each.id) if answer == "replace" else None
+        if is_twice or (known(each.id) and before is None):
             each = replace(each, id=uuid4())
         seen.add(each.id)
-        taken.append(each)
-    return adding(label, taken)
+        if before != each:
+            changes.append(Change(before, each))
+    return Edit(label, tuple(changes))
 
 
 # ---------------------------------------------------------------------------------------------

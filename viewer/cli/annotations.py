@@ -103,6 +103,45 @@ def convert(
 
 
 @annotations_app.command()
+def export(
+    slide: Annotated[Path, typer.Argument(help="The slide.")],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="Where to write; its ending tells the format.")
+    ],
+    to: Annotated[
+        str | None,
+        typer.Option(help="qupath, asap, imagescope, csv or coco; by the name of OUT by default."),
+    ] = None,
+    json: _Json = False,
+) -> None:
+    """Write the annotations that are kept of a slide; an empty file where there are none."""
+    from viewer.annotations.formats.coco import CocoImage
+    from viewer.annotations.formats.exchange import FORMATS, format_for, write_as
+    from viewer.annotations.storage.autosave import kept_annotations
+    from viewer.annotations.storage.store import AnnotationStoreError
+
+    wanted = FORMATS.get(to or "") if to else format_for(out)
+    if wanted is None:
+        fail(f"Say with --to which format {out.name} is to have: {', '.join(FORMATS)}.")
+    source = _opened(slide)
+    level, identity = source.levels[0], source.info.identity
+    source.close()
+    try:
+        annotations = kept_annotations(identity, slide)
+        image = CocoImage(slide.name, level.width_px, level.height_px)
+        lost = write_as(out, wanted, annotations, image)
+    except AnnotationStoreError as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"{out} cannot be written ({error.strerror or error}): choose another place.")
+    _tell(lost, "not written of")
+    record: dict[str, object] = {
+        "annotations": len(annotations), "format": wanted.name, "out": str(out), "lost": len(lost),
+    }  # fmt: skip
+    print_record(record, json=json)
+
+
+@annotations_app.command()
 def validate(file: _File, image: _Image = None, json: _Json = False) -> None:
     """Tell what of a file cannot be read, or had to be repaired; exit code 1 if anything."""
     from viewer.annotations.formats.exchange import format_of

@@ -34,6 +34,7 @@ from viewer.ui.commands import merged_bindings
 from viewer.ui.commands.command import Situation
 from viewer.ui.display_dock import DisplayDock
 from viewer.ui.docks import BOTTOM, LEFT, RIGHT, DockGroup, WindowDocks
+from viewer.ui.dropped_files import DroppedFiles
 from viewer.ui.file_commands import FileCommands
 from viewer.ui.menus import build_drawing_bar, build_menus, build_toolbar
 from viewer.ui.overlays.controller import OverlaysController
@@ -118,6 +119,7 @@ class MainWindow(QMainWindow):
             lambda each: self.toolbox.take_desk(each.pane, each.desk, each.layer)
         )
         self.annotations.closing.connect(lambda each: self.toolbox.release(each.pane))
+        self._dropped = DroppedFiles(self)
         self.projects = ProjectsController(self)
         RecordedOverlays(self.overlays, self.recording.control, lambda: self.settings, self)
         self.agents = AgentsController(self)
@@ -327,10 +329,6 @@ class MainWindow(QMainWindow):
         slides = [path.absolute() for path, kind in paths if kind == "slide"]
         for path in [path for path, kind in paths if kind == "model"]:
             self.overlays.take_model(path)
-        for path in [path for path, kind in paths if kind == "results"]:
-            self.overlays.take_results(path, pane)
-        for path in [path for path, kind in paths if kind == "annotations"]:
-            self.annotations.files.take(path, pane)
         for path in [path for path, kind in paths if kind == "project"]:
             self.projects.open(path)
         if folders:
@@ -341,6 +339,8 @@ class MainWindow(QMainWindow):
             self.tray.show()
         if slides and pane in self.panes.panes:
             pane.open(slides[0])
+        files = [each for each in paths if each[1] in ("annotations", "results")]
+        self._dropped.take(files, slides, pane)
 
     # What the panes tell ---------------------------------------------------------------------
 

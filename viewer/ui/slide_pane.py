@@ -193,6 +193,11 @@ class SlidePane(QFrame):
         return self.canvas.source if self._is_recognized else None
 
     @property
+    def opening_path(self) -> Path | None:
+        """Of the slide that is being opened."""
+        return self._opening_path if self.is_opening else None
+
+    @property
     def is_opening(self) -> bool:
         return self._task is not None or self._recognition is not None
 

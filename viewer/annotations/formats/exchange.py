@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from viewer.annotations.formats.asap import read_asap, write_asap
 from viewer.annotations.formats.boxes_csv import read_csv, write_csv
-from viewer.annotations.formats.coco import is_coco, read_coco, write_coco
+from viewer.annotations.formats.coco import CocoImage, is_coco, read_coco, write_coco
 from viewer.annotations.formats.imagescope import read_imagescope, write_imagescope
 from viewer.annotations.formats.packed_files import unpacked
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
@@ -117,6 +117,21 @@ def read_annotations(
     if which is FORMATS["coco"]:
         return read_coco(path, problems, image)
     return which.read(path, problems)
+
+
+def write_as(
+    path: Path, which: Format, annotations: Iterable[Annotation], image: CocoImage
+) -> list[Problem]:
+    """Write annotations of a slide; COCO is told the slide's name and size.
+
+    Raises
+    ------
+    OSError
+        It cannot be written; a file that was there is left as it was.
+    """
+    if which is FORMATS["coco"]:
+        return write_coco(path, annotations, image)
+    return which.write(path, annotations)
 
 
 def _suffix(path: Path) -> str:

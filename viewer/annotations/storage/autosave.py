@@ -7,6 +7,7 @@ import os
 import sqlite3
 import threading
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ from viewer.slides.slide_key import file_name_of
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from uuid import UUID
 
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.document import Edit
@@ -48,6 +50,32 @@ def annotations_path(identity: str, slide: Path | None = None, *, beside: bool =
         return slide.with_name(f"{slide.name}.annotations.sqlite")
     name = file_name_of(identity)
     return data_folder() / "annotations" / f"{name}.sqlite"
+
+
+def kept_annotations(identity: str, slide: Path) -> list[Annotation]:
+    """Return what is kept of a slide, beside it or in the data folder; [] where nothing is.
+
+    Nothing is locked or changed: a window may be drawing on the slide.
+
+    Raises
+    ------
+    AnnotationStoreError
+        A file is there and cannot be read; one sentence says why.
+    """
+    found: dict[UUID, Annotation] = {}
+    paths = {annotations_path(identity, slide, beside=beside): None for beside in (False, True)}
+    for path in paths:
+        if not path.exists():
+            continue
+        try:
+            with closing(AnnotationStore(path, read_only=True)) as store:
+                found.update((each.id, each) for each in store.annotations()[0])
+        except sqlite3.DatabaseError as error:
+            raise AnnotationStoreError(
+                f"The annotations in {path} are damaged ({error}): open the slide in the window "
+                "once, which saves what can be read."
+            ) from error
+    return list(found.values())
 
 
 @dataclass(slots=True)

@@ -5,15 +5,19 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QMessageBox, QPushButton
+
 from viewer.annotations.masks.label_masks import MaskError
 from viewer.annotations.masks.training_tiles import TilesError
 from viewer.slides import SlideError
 from viewer.ui.annotations.simple_dialogs import ProblemsDialog, open_dialog
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from viewer.annotations.formats.problems import Problem
+    from viewer.annotations.operations import Known
     from viewer.ui.main_window import MainWindow
 
 _log = logging.getLogger(__name__)
@@ -28,6 +32,29 @@ def tell_problems(window: MainWindow, title: str, told: str, problems: Sequence[
     sentence = f"{told} Not as in the file: {', '.join(parts)}.".strip()
     lines = [str(problem) for problem in problems]
     open_dialog(ProblemsDialog(title, sentence, lines, window))
+
+
+def ask_known(
+    window: MainWindow, name: str, known: int, total: int, answered: Callable[[Known], object]
+) -> None:
+    """Ask what is done with annotations of a file that the slide has already."""
+    box = QMessageBox(window)
+    box.setIcon(QMessageBox.Icon.Question)
+    box.setWindowTitle(f"Import {name}")
+    box.setTextFormat(Qt.TextFormat.PlainText)
+    box.setText(f"{known:,} of the {total:,} annotations of {name} are on this slide already.")
+    box.setInformativeText("Replace them by the file's, keep both, or skip them?")
+
+    def offer(text: str, answer: Known) -> QPushButton:
+        button = box.addButton(text, QMessageBox.ButtonRole.AcceptRole)
+        button.clicked.connect(lambda: answered(answer))
+        return button
+
+    offer("&Replace", "replace")
+    offer("Keep &both", "both")
+    box.setDefaultButton(offer("&Skip", "skip"))
+    box.addButton(QMessageBox.StandardButton.Cancel)
+    open_dialog(box)
 
 
 def tell_not_written(window: MainWindow, name: str, error: Exception) -> None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import shapely
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QInputDialog
 
-from viewer.annotations.formats.coco import SeveralPicturesError
-from viewer.annotations.formats.exchange import FORMATS, MASK, read_annotations
+from viewer.annotations.formats.coco import CocoImage, SeveralPicturesError
+from viewer.annotations.formats.exchange import FORMATS, MASK, read_annotations, write_as
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.operations import taken_in
-from viewer.ui.annotations.file_reports import tell_not_written, tell_problems
+from viewer.ui.annotations.file_reports import ask_known, tell_not_written, tell_problems
 from viewer.ui.annotations.simple_dialogs import open_dialog
 from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.formats.exchange import Format, ReadFormat
+    from viewer.annotations.operations import Known
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
     from viewer.ui.annotations.training_files import TrainingFiles
     from viewer.ui.main_window import MainWindow
@@ -40,6 +42,9 @@ DROPPED_SUFFIXES = frozenset(end for each in FORMATS.values() for end in each.su
 
 class AnnotationFiles(QObject):
     """Owned by the part; `shut_down` carries out what was asked for."""
+
+    missed = Signal(object, object)
+    """A file that was read when its slide had left, and the path of that slide."""
 
     def __init__(
         self,
@@ -70,19 +75,23 @@ class AnnotationFiles(QObject):
             self._window.say("Open a slide first: annotations belong to one.")
             return
         problems: list[Problem] = []
+        slide = pane.path
         self._window.say(f"Reading {path.name}...")
         self._background.run(
             lambda: _read(path, problems, picture),
-            lambda read: self._add(active, path, read, problems),
+            lambda read: self._add(active, path, read, problems, slide),
             lambda error: self._on_not_read(path, pane, error),
         )
 
     def write(self, path: Path, which: Format, active: PaneAnnotations) -> None:
         """Writes all annotations of a slide; tells what the format cannot hold."""
         annotations = list(active.document)
+        slide = active.pane.canvas.slide_box
+        name = active.pane.path.name if active.pane.path is not None else ""
+        image = CocoImage(name, round(slide.width), round(slide.height))
         self._window.say(f"Writing {path.name}...")
         self._background.run(
-            lambda: which.write(path, annotations),
+            lambda: write_as(path, which, annotations, image),
             lambda lost: self._on_written(path, len(annotations), which, lost),
             lambda error: tell_not_written(self._window, path.name, error),
         )
@@ -142,17 +151,66 @@ class AnnotationFiles(QObject):
         path: Path,
         read: tuple[list[Annotation], int],
         problems: list[Problem],
+        slide: Path | None,
+    ) -> None:
+        if self._of(active.pane) is not active:
+            if slide is not None:
+                self.missed.emit(path, slide)
+            return
+        drawn = self._with_own_colors(read[0], active)
+        known = sum(each.id in active.document for each in drawn)
+        if not known:
+            self._put(active, path, (drawn, read[1]), problems, "both")
+            return
+
+        def put(answer: Known) -> None:
+            if self._of(active.pane) is active:
+                self._put(active, path, (drawn, read[1]), problems, answer)
+
+        ask_known(self._window, path.name, known, len(drawn), put)
+
+    def _with_own_colors(
+        self, drawn: list[Annotation], active: PaneAnnotations
+    ) -> list[Annotation]:
+        """Classes that are known here keep their color, whatever the file says."""
+        known = {each.shown_as.name: each.shown_as for each in active.document if each.shown_as}
+        palette = self._window.annotations.classes.palette
+        for each in drawn:
+            name = each.class_name
+            own = palette.named(name) if name and name not in known else None
+            if own is not None:
+                known[name] = own.annotation_class
+        return [
+            replace(each, shown_as=known[each.class_name]) if each.class_name in known else each
+            for each in drawn
+        ]
+
+    def _put(
+        self,
+        active: PaneAnnotations,
+        path: Path,
+        read: tuple[list[Annotation], int],
+        problems: list[Problem],
+        answer: Known,
     ) -> None:
         drawn, found_count = read
-        if self._of(active.pane) is not active:
-            return
+        slide = active.pane.path
+        assert slide is not None
         told: list[str] = []
-        if drawn:
-            step = taken_in(f"Import {path.name}", drawn, active.document.__contains__)
+        document = active.document
+        step = taken_in(f"Import {path.name}", drawn, document.__contains__, answer, document.get)
+        if step.changes:
             if not active.do(step):
                 return
-            taken_back = "it" if len(drawn) == 1 else "them"
-            told.append(f"{many(len(drawn))} of {path.name} added; Ctrl+Z takes {taken_back} back.")
+            added = sum(change.before is None for change in step.changes)
+            replaced = len(step.changes) - added
+            done = [f"{many(added)} of {path.name} added to {slide.name}"] if added else []
+            done += [f"{many(replaced)} of {slide.name} replaced by {path.name}"] * bool(replaced)
+            taken_back = "it" if len(step.changes) == 1 else "them"
+            told.append(f"{', '.join(done)}; Ctrl+Z takes {taken_back} back.")
+        elif drawn:
+            told.append(f"{slide.name} has all of {path.name} already.")
+        if step.changes:
             beside = _beside(drawn, active)
             if beside:
                 told.append(f"{beside:,} lie beside this slide; the file may be of another.")

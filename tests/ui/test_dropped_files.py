@@ -1,0 +1,150 @@
+"""A file that is dropped lands on the slide that it is for, and what is there already is asked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import pytest
+import tifffile
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QMessageBox, QPushButton
+from pytestqt.qtbot import QtBot
+from typer.testing import CliRunner
+from ui_steps import CTRL, drop, press, show_slide
+
+from viewer.cli import app
+from viewer.ui.dropped_files import named_slides
+from viewer.ui.main_window import MainWindow
+
+
+def make_slide(path: Path, shade: int) -> Path:
+    pixels = np.full((600, 800, 3), 235, np.uint8)
+    pixels[100:400, 200:500] = (shade, 90, 160)
+    tifffile.imwrite(path, pixels, tile=(256, 256), photometric="rgb", compression="deflate")
+    return path
+
+
+def make_geojson(path: Path, name: str = "Tumor", color: tuple[int, int, int] = (1, 2, 3)) -> Path:
+    ring = [[10, 10], [60, 10], [60, 60], [10, 60], [10, 10]]
+    properties = {
+        "objectType": "annotation", "classification": {"name": name, "color": list(color)}
+    }  # fmt: skip
+    feature = {
+        "type": "Feature", "id": str(uuid4()), "properties": properties,
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+    }  # fmt: skip
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    return path
+
+
+def count(window: MainWindow) -> int:
+    active = window.annotations.active
+    return -1 if active is None else len(active.document)
+
+
+@pytest.mark.parametrize(
+    ("file", "named"),
+    [
+        ("T.geojson", ["T.svs"]),
+        ("T.svs.geojson", ["T.svs"]),
+        ("t_2.coco.json", ["T_2.tiff"]),
+        ("T_2 annotations.csv", ["T_2.tiff"]),
+        ("U.geojson", []),
+        ("Tumor.geojson", []),
+    ],
+)
+def test_a_file_names_a_slide(file: str, named: list[str]) -> None:
+    slides = [Path("T.svs"), Path("T_2.tiff")]
+    assert [slide.name for slide in named_slides(Path(file), slides)] == named
+
+
+def test_a_file_dropped_with_a_slide_lands_on_it(
+    slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    window = slide_window
+    qtbot.waitUntil(lambda: count(window) == 0)
+    before = window.annotations.active.document
+    slide, file = make_slide(tmp_path / "T.tif", 180), make_geojson(tmp_path / "T.geojson")
+    drop(window, [slide, file])
+    qtbot.waitUntil(lambda: window.panes.active.path == slide, timeout=20_000)
+    qtbot.waitUntil(lambda: count(window) == 1, timeout=10_000)
+    assert "T.tif" in window.status.currentMessage()
+    assert len(before) == 0
+    press(qtbot, window, Qt.Key.Key_Z, CTRL)
+    assert count(window) == 0
+
+
+def test_a_table_of_the_second_slide_waits_for_it(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    first, second = make_slide(tmp_path / "A.tif", 180), make_slide(tmp_path / "B.tif", 120)
+    table = tmp_path / "B.csv"
+    table.write_text("x,y,width,height,class\n10,10,40,40,Tumor\n")
+    window.open_paths([first, second, table])
+    qtbot.waitUntil(lambda: count(window) == 0, timeout=20_000)
+    qtbot.wait(200)
+    assert count(window) == 0
+    show_slide(window, second, qtbot)
+    qtbot.waitUntil(lambda: count(window) == 1, timeout=10_000)
+
+
+def test_what_is_unclear_is_asked(window: MainWindow, tmp_path: Path, qtbot: QtBot) -> None:
+    first, second = make_slide(tmp_path / "A.tif", 180), make_slide(tmp_path / "B.tif", 120)
+    window.open_paths([first, second, make_geojson(tmp_path / "regions.geojson")])
+    qtbot.waitUntil(lambda: "Which slide" in _asked(window), timeout=10_000)
+    assert "regions.geojson" in _asked(window)
+
+
+def _asked(window: MainWindow) -> str:
+    from PySide6.QtWidgets import QInputDialog
+
+    dialogs = [each for each in window.findChildren(QInputDialog) if each.isVisible()]
+    return dialogs[-1].labelText() if dialogs else ""
+
+
+def test_the_same_file_again_is_asked_and_classes_keep_their_color(
+    slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    window = slide_window
+    qtbot.waitUntil(lambda: count(window) == 0)
+    file = make_geojson(tmp_path / "regions.geojson")
+    window.open_paths([file])
+    qtbot.waitUntil(lambda: count(window) == 1, timeout=10_000)
+    (annotation,) = window.annotations.active.document
+    assert annotation.shown_as.colour == "#c80000"
+    for text, expected in (("&Skip", 1), ("&Replace", 1), ("Keep &both", 2)):
+        window.open_paths([file])
+        qtbot.waitUntil(lambda: _box(window) is not None, timeout=10_000)
+        box = _box(window)
+        (button,) = [each for each in box.findChildren(QPushButton) if each.text() == text]
+        qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(lambda: _box(window) is None)
+        qtbot.wait(50)
+        assert count(window) == expected
+
+
+def _box(window: MainWindow) -> QMessageBox | None:
+    boxes = [each for each in window.findChildren(QMessageBox) if each.isVisible()]
+    return boxes[-1] if boxes else None
+
+
+def test_what_is_kept_of_a_slide_is_exported(
+    slide_window: MainWindow, sample_slide: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    window, out = slide_window, tmp_path / "out.geojson"
+    arguments = ["annotations", "export", str(sample_slide), "-o", str(out)]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert json.loads(out.read_text())["features"] == []
+    window.open_paths([make_geojson(tmp_path / "regions.geojson")])
+    qtbot.waitUntil(lambda: count(window) == 1 and window.annotations.is_saved, timeout=10_000)
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert len(json.loads(out.read_text())["features"]) == 1
+    coco = tmp_path / "out.coco.json"
+    assert CliRunner().invoke(app, [*arguments[:-1], str(coco)]).exit_code == 0
+    (image,) = json.loads(coco.read_text())["images"]
+    assert (image["width"], image["height"]) == (2220, 2967)
+    assert image["file_name"] == sample_slide.name
