@@ -221,6 +221,8 @@ def test_statistics_of_a_known_session() -> None:
     assert figures.band_s[5.0] == pytest.approx(4)
     assert figures.path_px == pytest.approx(3000)
     assert figures.path_um == pytest.approx(1500)
+    oblong = statistics_of(trace, actions_of(trace), (0.25, 0.5))
+    assert oblong.path_um == pytest.approx(1500)  # straight down
     assert 0 < figures.scanning_share < 1
 
 

@@ -266,7 +266,8 @@ class SlideTools:
 
     def _measure(self, arguments: BoxArguments, _cancel: Cancel) -> dict[str, object]:
         box, mpp_um = self._box(arguments), self._mpp_um()
-        width_um, height_um = box.width * mpp_um, box.height * mpp_um
+        x_um, y_um = self._source.info.optics.mpp_um or (mpp_um, mpp_um)
+        width_um, height_um = box.width * x_um, box.height * y_um
         return {
             "width_um": round(width_um, 1),
             "height_um": round(height_um, 1),

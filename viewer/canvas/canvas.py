@@ -117,7 +117,7 @@ class SlideCanvas(InputWidget):
         # Tiles that arrive in a row share a frame; each frame painted is time taken from decoding.
         self._arrival_timer = QTimer(self, interval=_FRAME_MS, singleShot=True)
         self._arrival_timer.timeout.connect(self.update)
-        # Runs from the last change of zoom or turn until the picture is painted with all finish.
+        # Runs from the last change of zoom or turn until layers paint with all finish.
         self._zoom_timer = QTimer(self, interval=_ZOOM_REST_MS, singleShot=True)
         self._zoom_timer.timeout.connect(self._finish_frame)
         self._is_zooming = False
@@ -545,7 +545,7 @@ class SlideCanvas(InputWidget):
         self._tool_input.follow_view()
 
     def _note_zoom(self) -> None:
-        """A change of zoom that soon follows another is painted in haste, and finished at rest."""
+        """After a change of zoom that soon follows another, layers leave their finish for later."""
         zoom = (self.view.downsample, self.view.rotation_deg, self.view.mirrored)
         if zoom != self._painted_zoom:
             self._is_zooming = self._zoom_timer.isActive()
@@ -554,9 +554,7 @@ class SlideCanvas(InputWidget):
 
     def _finish_frame(self) -> None:
         self._is_zooming = False
-        if self._tile_layer.is_rough:
-            self._tile_layer.repaint_all()
-            self.update()
+        self.update()
         self._update_sharp()
 
     def _request(self) -> None:

@@ -1,7 +1,8 @@
 """Paints the slide's tiles into a frame that is kept between paints.
 
-A pan moves the frame's pixels and paints only the strip that came in; a tile that arrives paints
-only its own place. So a frame costs what changed, not what is on screen.
+A pan paints only the strip that came in; a tile that arrives paints only its own place. So a frame
+costs what changed, not what is on screen. While the zoom changes nothing can be kept: then tiles go
+straight to the screen, as smooth as at rest; Qt paints large ones with all cores.
 
 Tiles are laid on a grid of whole device pixels, upright, before the view's turn is applied:
 neighbours share their rounded edge, so there are no seams, and the grid does not depend on the
@@ -13,14 +14,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPoint, QRect, QRectF, Qt
+from PySide6.QtCore import QPoint, QRect, QSize, Qt
 from PySide6.QtGui import QBrush, QColor, QImage, QPainter, QPixmap, QRegion, QTransform
 
+from viewer.canvas.tile_picture import TilePicture
 from viewer.geometry import Box, Point, Size, View
 from viewer.tiles.plan import best_available_tiles, level_for, visible_tiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from viewer.canvas.layer import Scene
     from viewer.tiles.cache import TileKey
@@ -67,6 +69,11 @@ class _Grid:
         return QRect(left - self.shift[0], top - self.shift[1], right - left, bottom - top)
 
     @property
+    def whole(self) -> QRect:
+        """All of the view, in device pixels."""
+        return QRect(0, 0, self.width_px, self.height_px)
+
+    @property
     def transform(self) -> QTransform:
         """Upright device pixels to pixels of the frame."""
         across, down = _upright(self.width_px, self.height_px, self.view)
@@ -85,15 +92,13 @@ class TileLayer:
 
     def __init__(self) -> None:
         self._loader: TileLoader[QImage] | None = None
-        self._frame = QPixmap()
+        self._frame = _Frame()
         self._grid: _Grid | None = None
         self._arrived: set[TileKey] = set()
         # Of the wanted level, not at hand when the frame was painted. A tile can be at hand before
         # its arrival is told here, and the canvas then counts as sharp already.
         self._owed: set[TileKey] = set()
         self.has_hole = False
-        self.is_rough = False
-        """Whether the frame was painted in haste, with the nearest pixels."""
 
     def set_loader(self, loader: TileLoader[QImage] | None) -> None:
         """Shows another slide; None shows nothing."""
@@ -103,7 +108,6 @@ class TileLayer:
     def repaint_all(self) -> None:
         """The next paint starts from nothing."""
         self._grid = None
-        self.is_rough = False
         self._arrived.clear()
         self._owed.clear()
 
@@ -113,119 +117,167 @@ class TileLayer:
 
     def paint(self, painter: QPainter, scene: Scene) -> None:
         """Brings the frame up to date and paints it."""
-        if self._loader is None:
+        loader = self._loader
+        if loader is None:
             painter.fillRect(QRect(0, 0, *map(round, scene.view.size)), SURROUND)
             return
-        grid = _Grid.of(scene.view, scene.device_pixel_ratio)
-        dirty = self._move_frame(grid)
-        self._arrived |= {key for key in self._owed if self._loader.has(key)}
-        dirty += self._arrivals(grid)
-        self._grid = grid
-        if not dirty.isEmpty():
-            is_whole = dirty == QRegion(QRect(0, 0, grid.width_px, grid.height_px))
-            if is_whole:
-                self.is_rough = scene.is_zooming
-            self._paint_frame(grid, scene, dirty, self._loader)
+        ratio = scene.device_pixel_ratio
+        painter.scale(1 / ratio, 1 / ratio)  # device pixels from here on
+        grid = _Grid.of(scene.view, ratio)
+        if scene.is_zooming:
+            self._paint_straight(painter, grid, scene, loader)
+        else:
+            self._paint_frame(grid, scene, loader)
+            self._frame.show(painter)
         self._arrived.clear()
-        self._frame.setDevicePixelRatio(scene.device_pixel_ratio)
-        painter.drawPixmap(0, 0, self._frame)
+
+    def _paint_straight(
+        self, painter: QPainter, grid: _Grid, scene: Scene, loader: TileLoader[QImage]
+    ) -> None:
+        """Paints all tiles on the screen; nothing of it is left in the frame."""
+        self.repaint_all()
+        what = self._tiles(grid, scene, loader)
+        _paint_place(painter, painter.worldTransform(), grid.whole, grid, what)
+
+    def _paint_frame(self, grid: _Grid, scene: Scene, loader: TileLoader[QImage]) -> None:
+        """Brings the frame up to date."""
+        dirty = self._move_frame(grid)
+        self._arrived |= {key for key in self._owed if loader.has(key)}
+        dirty += self._arrivals(grid, loader)
+        self._grid = grid
+        if dirty.isEmpty():
+            return
+        what = self._tiles(grid, scene, loader)
+        with QPainter(self._frame.picture) as painter:
+            for place in _places(dirty):
+                for part, shift in self._frame.parts(place):
+                    base = QTransform.fromTranslate(shift.x(), shift.y())
+                    _paint_place(painter, base, part.translated(-shift), grid, what)
 
     def _move_frame(self, grid: _Grid) -> QRegion:
-        """Shifts what the frame holds already; gives the places that it does not hold."""
-        whole = QRect(0, 0, grid.width_px, grid.height_px)
+        """Keeps what the frame holds already; gives the places that it does not hold."""
         moved = grid.moved_from(self._grid) if self._grid is not None else None
         if moved is None:
-            if self._frame.size() != whole.size():
-                self._frame = QPixmap(whole.size())
-            return QRegion(whole)
+            self._frame.begin(grid.whole.size())
+            return QRegion(grid.whole)
         if moved.isNull():
             return QRegion()
-        self._frame.setDevicePixelRatio(1.0)
-        self._frame.scroll(moved.x(), moved.y(), whole)
-        return QRegion(whole) - QRegion(whole.translated(moved))
+        self._frame.move(moved)
+        return QRegion(grid.whole) - QRegion(grid.whole.translated(moved))
 
-    def _arrivals(self, grid: _Grid) -> QRegion:
-        assert self._loader is not None
-        levels = self._loader.source.levels
-        whole = QRect(0, 0, grid.width_px, grid.height_px)
+    def _arrivals(self, grid: _Grid, loader: TileLoader[QImage]) -> QRegion:
+        levels = loader.source.levels
         region = QRegion()
         for key in self._arrived:
             box = levels[key.level].tile_box(key.column, key.row)
-            region += _outline(grid, grid.rect(box)).intersected(whole)
+            region += _outline(grid, grid.rect(box)).intersected(grid.whole)
         return region
 
-    def _paint_frame(
-        self, grid: _Grid, scene: Scene, dirty: QRegion, loader: TileLoader[QImage]
-    ) -> None:
+    def _tiles(self, grid: _Grid, scene: Scene, loader: TileLoader[QImage]) -> _Tiles:
+        """The best tiles at hand for all of the view."""
         levels = loader.source.levels
         wanted = level_for(levels, scene.view.downsample / scene.device_pixel_ratio)
         visible = visible_tiles(levels, wanted, scene.view)
-        # What arrives while this runs, and lies beside `dirty`, stays owed.
+        # What arrives while this runs, and lies beside what is painted, stays owed.
         still = self._owed - self._arrived
         self._owed = {key for key in visible if key in still or not loader.has(key)}
         keys, self.has_hole = best_available_tiles(levels, visible, loader.has)
-        tiles = [
-            (grid.rect(levels[key.level].tile_box(key.column, key.row)), tile.picture)
-            for key in keys
-            if (tile := loader.tile(key)) is not None
-        ]
-        unreadable = [
-            grid.rect(levels[key.level].tile_box(key.column, key.row))
-            for key in visible
-            if key in loader.failures
-        ]
-        self._frame.setDevicePixelRatio(1.0)
-        painter = QPainter(self._frame)
-        smooth = QPainter.RenderHint.SmoothPixmapTransform
-        painter.setRenderHint(smooth, on=not self.is_rough)
-        turn = grid.transform
-        slide = grid.rect(scene.slide)
-        for place in _places(dirty):
-            painter.resetTransform()
-            painter.setClipRect(place)
-            painter.fillRect(place, SURROUND)
-            painter.setTransform(turn)
-            upright = turn.inverted()[0].mapRect(place).adjusted(-1, -1, 1, 1)
-            painter.fillRect(slide.intersected(upright), _UNLOADED)
-            if not slide.contains(upright):
-                # The last tiles of a coarse level reach past the slide, by less than a pixel of it.
-                painter.setClipRect(slide, Qt.ClipOperation.IntersectClip)
-            near = [tile for tile in tiles if tile[0].intersects(upright)]
-            if grid.view.rotation_deg % 90.0:
-                for rect, picture in near:
-                    _paint_edges(painter, rect, picture)
-            for rect, picture in near:
-                _paint_tile(painter, rect, picture, turn)
-            _paint_unreadable(painter, (rect for rect in unreadable if rect.intersects(upright)))
-        painter.end()
+        return _Tiles(
+            grid.rect(scene.slide),
+            [
+                (grid.rect(levels[key.level].tile_box(key.column, key.row)), tile.picture)
+                for key in keys
+                if (tile := loader.tile(key)) is not None
+            ],
+            [
+                grid.rect(levels[key.level].tile_box(key.column, key.row))
+                for key in visible
+                if key in loader.failures
+            ],
+        )
 
 
-def _paint_tile(painter: QPainter, rect: QRect, picture: QImage, turn: QTransform) -> None:
+class _Frame:
+    """A picture that is moved without moving its pixels.
+
+    What leaves on one side is where the strip on the other side comes in, as on a torus.
+    """
+
+    def __init__(self) -> None:
+        self.picture = QPixmap()
+        self._x = self._y = 0
+        """Where the upper left corner of what is shown lies in the picture."""
+
+    def begin(self, size: QSize) -> None:
+        """Take up another size; what is held counts no more."""
+        if self.picture.size() != size:
+            self.picture = QPixmap(size)
+        self._x = self._y = 0
+
+    def move(self, by: QPoint) -> None:
+        """Show all that is held at another place."""
+        self._x = (self._x - by.x()) % self.picture.width()
+        self._y = (self._y - by.y()) % self.picture.height()
+
+    def parts(self, place: QRect) -> Iterator[tuple[QRect, QPoint]]:
+        """Yield the rectangles of the picture that hold a place, each with its way from there."""
+        width, height = self.picture.width(), self.picture.height()
+        for y in (self._y, self._y - height):
+            for x in (self._x, self._x - width):
+                part = place.translated(x, y).intersected(self.picture.rect())
+                if not part.isEmpty():
+                    yield part, QPoint(x, y)
+
+    def show(self, painter: QPainter) -> None:
+        """Paint what is held where it belongs."""
+        for part, shift in self.parts(self.picture.rect()):
+            painter.drawPixmap(part.topLeft() - shift, self.picture, part)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tiles:
+    """What to paint, in upright device pixels: tiles over each other, on the slide."""
+
+    slide: QRect
+    tiles: list[tuple[QRect, QImage]]
+    unreadable: list[QRect]
+
+
+def _paint_place(
+    painter: QPainter, base: QTransform, place: QRect, grid: _Grid, what: _Tiles
+) -> None:
+    """Paints a rectangle of the view, which `base` brings to where it is painted."""
+    painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+    painter.setTransform(base)
+    painter.setClipRect(place)
+    painter.fillRect(place, SURROUND)
+    turn = grid.transform
+    upright = turn.inverted()[0].mapRect(place).adjusted(-1, -1, 1, 1)
+    painter.setTransform(turn * base)
+    painter.fillRect(what.slide.intersected(upright), _UNLOADED)
+    if not what.slide.contains(upright):
+        # The last tiles of a coarse level reach past the slide, by less than a pixel of it.
+        painter.setClipRect(what.slide, Qt.ClipOperation.IntersectClip)
+    for rect, picture in what.tiles:
+        if rect.intersects(upright):
+            _paint_tile(painter, rect, picture, turn, base)
+    _paint_unreadable(painter, (rect for rect in what.unreadable if rect.intersects(upright)))
+
+
+def _paint_tile(
+    painter: QPainter, rect: QRect, picture: QImage, turn: QTransform, base: QTransform
+) -> None:
     """Paints a tile; under a quarter turn or a flip to the pixel, which Qt alone is one off in."""
+    if isinstance(picture, TilePicture):
+        picture = picture.sized_for(rect.width())
     across, down = turn.m11(), turn.m12()
     if (across, down, turn.m22()) == (1.0, 0.0, 1.0) or across * down != 0.0:
         painter.drawImage(rect, picture)
         return
     only_turn = QTransform(across, down, turn.m21(), turn.m22(), 0.0, 0.0)
-    painter.resetTransform()
+    painter.setTransform(base)
     painter.drawImage(turn.mapRect(rect), picture.transformed(only_turn))
-    painter.setTransform(turn)
-
-
-def _paint_edges(painter: QPainter, rect: QRect, picture: QImage) -> None:
-    """Paints a tile's outermost pixels a little beyond it.
-
-    At a free angle Qt leaves pixels between neighbors to neither: what lies beneath shows there.
-    """
-    left, top, width, height = rect.x(), rect.y(), rect.width(), rect.height()
-    across, down = picture.width(), picture.height()
-    for target, source in (
-        (QRectF(left - 1, top - 1, width + 2, 2), QRectF(0, 0, across, 1)),
-        (QRectF(left - 1, top + height - 1, width + 2, 2), QRectF(0, down - 1, across, 1)),
-        (QRectF(left - 1, top - 1, 2, height + 2), QRectF(0, 0, 1, down)),
-        (QRectF(left + width - 1, top - 1, 2, height + 2), QRectF(across - 1, 0, 1, down)),
-    ):
-        painter.drawImage(target, picture, source)
+    painter.setTransform(turn * base)
 
 
 def _paint_unreadable(painter: QPainter, rects: Iterable[QRect]) -> None:

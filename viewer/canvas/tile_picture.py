@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 
 if TYPE_CHECKING:
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
 
     from viewer.slides.source import RgbImage
     from viewer.tiles.display import DisplayTransform
+
+
+_SHARP_STRETCH = 1.1
+"""A copy is still sharp when it is stretched by this little."""
 
 
 def rgb_to_qimage(rgb: RgbImage) -> QImage:
@@ -22,11 +27,40 @@ def rgb_to_qimage(rgb: RgbImage) -> QImage:
     return borrowed.convertToFormat(QImage.Format.Format_RGB32)
 
 
+class TilePicture(QImage):
+    """A tile with copies of half and a quarter of its size, for views that shrink it.
+
+    Painted from the tile itself, pixels between would be left out, and up to sixteen times as many
+    read: on a large screen that takes longer than a frame has.
+    """
+
+    def __init__(self, full: QImage) -> None:
+        super().__init__(full)
+        self._half = _halved(full)
+        self._quarter = _halved(self._half)
+
+    def sized_for(self, width_px: int) -> QImage:
+        """Return the smallest of the three that is sharp in a place so wide."""
+        for copy in (self._quarter, self._half):
+            if width_px <= _SHARP_STRETCH * copy.width():
+                return copy
+        return self
+
+    def total_bytes(self) -> int:
+        """Return the memory of all three."""
+        return sum(each.sizeInBytes() for each in (self, self._half, self._quarter))
+
+
+def _halved(image: QImage) -> QImage:
+    width, height = max(image.width() // 2, 1), max(image.height() // 2, 1)
+    return image.scaled(width, height, mode=Qt.TransformationMode.SmoothTransformation)
+
+
 def tile_picture(transform: DisplayTransform) -> Callable[[RgbImage], tuple[QImage, int]]:
     """The loader's `prepare`: the look applied, as a QImage, with its bytes."""
 
     def prepare(rgb: RgbImage) -> tuple[QImage, int]:
-        picture = rgb_to_qimage(transform.apply(rgb))
-        return picture, picture.sizeInBytes()
+        picture = TilePicture(rgb_to_qimage(transform.apply(rgb)))
+        return picture, picture.total_bytes()
 
     return prepare

@@ -114,7 +114,7 @@ def stats(session: _Id, json: _Json = False) -> None:
     except SessionError as error:
         fail(str(error))
     actions = actions_of(trace, slide=slide.size)
-    figures = statistics_of(trace, actions, slide.optics.mean_mpp_um)
+    figures = statistics_of(trace, actions, slide.optics.mpp_um)
     record = asdict(figures)
     record["band_s"] = {f"{band:g}x": seconds for band, seconds in figures.band_s.items()}
     print_record(record, json=json)

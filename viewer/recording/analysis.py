@@ -73,6 +73,6 @@ def analyse(
         actions=actions,
         attention=attention_maps(trace, slide),
         coverage=coverage_of(trace, tissue) if tissue is not None else None,
-        statistics=statistics_of(trace, actions, header.slide.optics.mean_mpp_um),
+        statistics=statistics_of(trace, actions, header.slide.optics.mpp_um),
         comparison=compare(trace, load_trace(other), slide) if other is not None else None,
     )

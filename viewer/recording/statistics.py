@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.recording.attention import band_indices
 from viewer.recording.behaviors import BANDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from viewer.annotations.pixel_calibration import MicronsPerPixel
     from viewer.recording.trace import Action, FloatArray, Trace
 
 _ZOOM_OCTAVES = 0.5
@@ -54,16 +56,17 @@ class Statistics:
 
 
 def statistics_of(
-    trace: Trace, actions: Sequence[Action], mean_mpp_um: float | None = None
+    trace: Trace, actions: Sequence[Action], mpp_um: MicronsPerPixel | None = None
 ) -> Statistics:
-    """The figures of a trace and the actions made of it."""
+    """Return the figures of a trace and the actions made of it; `mpp_um` is of the slide."""
     looked_s = trace.looked_s()
     total_s = float(looked_s.sum())
     bands = band_indices(trace.magnification)
     by_band = np.bincount(bands, weights=looked_s, minlength=len(BANDS) + 1)
     zooms_in, zooms_out = _zoom_moves(trace)
-    steps_px = np.linalg.norm(np.diff(trace.centers, axis=0), axis=1)
-    path_px = float(steps_px.sum())
+    steps = np.diff(trace.centers, axis=0)
+    path_px = float(np.linalg.norm(steps, axis=1).sum())
+    pixel_um = PixelCalibration.of(mpp_um).pixel
     is_known = ~np.isnan(trace.magnification) & (looked_s > 0)
     mean = math.nan
     if is_known.any():
@@ -77,7 +80,7 @@ def statistics_of(
         zooms_in=zooms_in,
         zooms_out=zooms_out,
         path_px=path_px,
-        path_um=None if mean_mpp_um is None else path_px * mean_mpp_um,
+        path_um=None if mpp_um is None else float(np.linalg.norm(steps * pixel_um, axis=1).sum()),
         scanning_share=_scanning_share(trace),
         mean_magnification=mean,
     )

@@ -1,0 +1,89 @@
+"""What is kept between paints is what painting anew would give, and motion is as smooth as rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PySide6.QtGui import QImage
+from pytestqt.qtbot import QtBot
+from skimage.metrics import structural_similarity
+
+from viewer.canvas.canvas import SlideCanvas
+from viewer.canvas.tile_picture import TilePicture, tile_picture
+from viewer.geometry import Point, View
+from viewer.slides import open_slide
+from viewer.tiles.cache import TileCache
+from viewer.tiles.display import DisplaySettings, DisplayTransform
+
+_MOVES = ((22, 9), (-130, 70), (0, -301), (333, 0), (-5, -5), (601, 20), (-40, 399), (7, -500))
+
+
+@pytest.fixture
+def canvas(qtbot: QtBot, sample_slide: Path) -> Iterator[SlideCanvas]:
+    made = SlideCanvas(TileCache[QImage](256 << 20))
+    qtbot.addWidget(made)
+    made.resize(600, 400)
+    made.show()
+    source = open_slide(sample_slide)
+    made.set_source(source, source.info.optics)
+    qtbot.waitUntil(lambda: made.is_sharp, timeout=20_000)
+    yield made
+    made.clear()
+
+
+def _show(canvas: SlideCanvas, view: View, qtbot: QtBot) -> None:
+    canvas.show_view(view)
+    qtbot.waitUntil(lambda: canvas.is_sharp, timeout=20_000)
+
+
+def _picture(canvas: SlideCanvas) -> NDArray[np.uint8]:
+    image = canvas.grab().toImage().convertToFormat(QImage.Format.Format_RGB888)
+    rows = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), -1)
+    return rows[:, : image.width() * 3].reshape(image.height(), image.width(), 3).copy()
+
+
+@pytest.mark.parametrize(("turn", "mirrored"), [(0.0, False), (90.0, False), (270.0, True)])
+def test_a_frame_that_was_moved_is_as_if_painted_anew(
+    canvas: SlideCanvas, qtbot: QtBot, turn: float, mirrored: bool
+) -> None:
+    """Farther than the frame is wide, too, and over the slide's edge."""
+    view = replace(canvas.view, center=Point(1100, 1400), downsample=1.4)
+    _show(canvas, replace(view, rotation_deg=turn, mirrored=mirrored), qtbot)
+    for dx, dy in _MOVES:
+        _show(canvas, canvas.view.panned(dx, dy), qtbot)
+        moved = _picture(canvas)
+        canvas.reload_failed_tiles()  # forgets the frame
+        anew = _picture(canvas)
+        assert np.abs(moved.astype(int) - anew).max() <= 1  # Qt rounds by where a strip begins
+
+
+@pytest.mark.parametrize("downsample", [0.6, 1.4, 2.7])
+def test_a_zoom_in_motion_is_as_smooth_as_at_rest(
+    canvas: SlideCanvas, qtbot: QtBot, downsample: float
+) -> None:
+    view = replace(canvas.view, center=Point(1100, 1400), downsample=downsample)
+    _show(canvas, view, qtbot)
+    for factor in (1.05, 1.1):  # the second one soon after the first
+        canvas.follow_view(replace(view, downsample=downsample * factor))
+    assert not canvas.is_sharp
+    moving = _picture(canvas)
+    qtbot.waitUntil(lambda: canvas.is_sharp, timeout=20_000)
+    rest = _picture(canvas)
+    assert structural_similarity(moving, rest, channel_axis=2) >= 0.98
+
+
+def test_a_tile_is_painted_from_the_smallest_copy_that_is_sharp() -> None:
+    stripes = np.zeros((256, 256, 3), np.uint8)
+    stripes[:, ::2] = 255
+    picture, size_bytes = tile_picture(DisplayTransform(DisplaySettings()))(stripes)
+    assert isinstance(picture, TilePicture)
+    widths = [picture.sized_for(width_px).width() for width_px in (256, 141, 140, 72, 70, 10)]
+    assert widths == [256, 256, 128, 128, 64, 64]
+    assert size_bytes == (256**2 + 128**2 + 64**2) * 4
+    # No stripe is left out: black and white give grey.
+    assert abs(picture.sized_for(128).pixelColor(64, 64).red() - 128) <= 1
