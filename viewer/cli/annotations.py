@@ -6,11 +6,13 @@ import math
 import sys
 from hashlib import file_digest
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from viewer.cli.output import fail, numbers, print_json, print_record, print_table
+from viewer.atomic_write import unwritable
+from viewer.cli.output import fail, numbers, print_json, print_record, print_table, say
+from viewer.plain_text import shown_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -88,11 +90,12 @@ def convert(
             beside: dict[str, object] = {}
             lost = write_qupath(out, counted(read_qupath(file, problems, beside)), beside)
         else:
-            lost = wanted.write(out, counted(read_annotations(file, problems, image)))
+            read = read_annotations(file, problems, image, takes_namesakes=True)
+            lost = wanted.write(out, counted(read))
     except AnnotationFileError as error:
         fail(str(error))
     except OSError as error:
-        fail(f"{out} cannot be written ({error.strerror or error}): choose another place.")
+        fail(unwritable(out, error))
     _tell(problems)
     _tell(lost, "not written of")
     record: dict[str, object] = {
@@ -100,6 +103,8 @@ def convert(
         "problems": len(problems), "lost": len(lost),
     }  # fmt: skip
     print_record(record, json=json)
+    if not count:
+        nothing_found(file)
 
 
 @annotations_app.command()
@@ -156,7 +161,7 @@ def validate(file: _File, image: _Image = None, json: _Json = False) -> None:
         print_json({"annotations": len(annotations), "problems": records})
     else:
         for problem in problems:
-            typer.echo(str(problem))
+            typer.echo(shown_line(str(problem)))
         typer.echo(f"{len(annotations)} annotations of {format_of(file).name} can be used.")
     if problems:
         sys.exit(_EXIT_NOT_SOUND)
@@ -239,7 +244,7 @@ def mask(
     except MaskError as error:
         fail(str(error))
     except OSError as error:
-        fail(f"{out} cannot be written ({error.strerror or error}): choose another place.")
+        fail(unwritable(out, error))
     _tell([each for each in lost if not each.is_repaired], "not painted of")
     _tell([each for each in lost if each.is_repaired], "painted in part of")
     record: dict[str, object] = {
@@ -291,7 +296,7 @@ def tiles(
     except (TilesError, MaskError) as error:
         fail(str(error))
     except OSError as error:
-        fail(f"{out} cannot be written ({error.strerror or error}): choose another place.")
+        fail(unwritable(out, error))
     finally:
         source.close()
     _tell([each for each in report.problems if not each.is_repaired], "not cut of")
@@ -314,6 +319,12 @@ def _pixel_size(option: str, text: str | None) -> tuple[float, float] | None:
     return x, y
 
 
+def nothing_found(file: Path) -> NoReturn:
+    """Says that a file holds no annotations, with exit code 1."""
+    say(f"{file.name} holds no annotations that can be used.")
+    sys.exit(_EXIT_NOT_SOUND)
+
+
 def _opened(slide: Path) -> SlideSource:
     from viewer.slides import SlideError, open_slide
 
@@ -328,7 +339,7 @@ def _read(file: Path, problems: list[Problem], image: str | None) -> list[Annota
     from viewer.annotations.formats.problems import AnnotationFileError
 
     try:
-        return list(read_annotations(file, problems, image))
+        return list(read_annotations(file, problems, image, takes_namesakes=True))
     except AnnotationFileError as error:
         fail(str(error))
 
@@ -336,6 +347,6 @@ def _read(file: Path, problems: list[Problem], image: str | None) -> list[Annota
 def _tell(problems: list[Problem], what: str = "") -> None:
     for problem in problems[:_MAX_SHOWN]:
         text = f"{what} number {problem.number}: {problem.reason}" if what else str(problem)
-        typer.echo(text, err=True)
+        say(text)
     if len(problems) > _MAX_SHOWN:
         typer.echo(f"and {len(problems) - _MAX_SHOWN} more", err=True)

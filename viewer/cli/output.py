@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
+
+from viewer.plain_text import shown_line, shown_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 EXIT_INCOMPLETE = 1
 EXIT_BAD_INPUT = 2
+_STEERING = re.compile("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Characters that JSON may hold as they are and a terminal would obey."""
 
 ImageNumber = Annotated[
     int | None,
@@ -25,7 +30,8 @@ ImageNumber = Annotated[
 def print_json(value: object) -> None:
     import msgspec
 
-    typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    typer.echo(_STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def print_record(record: Mapping[str, object], *, json: bool) -> None:
@@ -43,13 +49,18 @@ def print_table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
 
     table = Table(*columns, show_header=bool(columns), box=None)
     for row in rows:
-        table.add_row(*(Text(cell, overflow="fold") for cell in row))
+        table.add_row(*(Text(shown_text(cell), overflow="fold") for cell in row))
     Console().print(table)
+
+
+def say(sentence: str) -> None:
+    """Prints a sentence to stderr; what it quotes of files steers no terminal."""
+    typer.echo(shown_line(sentence), err=True)
 
 
 def fail(sentence: str) -> NoReturn:
     """Says what is wrong and ends the command."""
-    typer.echo(sentence, err=True)
+    say(sentence)
     sys.exit(EXIT_BAD_INPUT)
 
 

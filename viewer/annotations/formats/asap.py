@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as Xml
 
@@ -11,13 +10,23 @@ import shapely
 
 from viewer.annotations.annotation import Annotation, AnnotationClass, by_dimension, repaired
 from viewer.annotations.formats.export_warnings import each_alone
+from viewer.annotations.formats.foreign_values import color_of
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.formats.xml_files import parsed, write_xml
+from viewer.annotations.formats.xml_places import (
+    box_of,
+    corners_in,
+    line_of,
+    points_of,
+    region_of,
+)
+from viewer.plain_text import shown_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from lxml.etree import _Element
     from shapely.geometry.base import BaseGeometry
 
 _DEFAULT_COLOUR = "#f4fa58"
@@ -36,24 +45,50 @@ def read_asap(path: Path, problems: list[Problem]) -> Iterator[Annotation]:
     root = parsed(path, problems, _DEPTHS, ("Annotation", "Group"))
     if root.find("Annotations") is None:
         raise AnnotationFileError(f"{path.name} is no XML of ASAP: it has no Annotations in it.")
-    groups = {
-        group.get("Name", ""): _colour(group) for group in root.iterfind("AnnotationGroups/Group")
-    }
+    colors, parents = _groups(root)
     for number, each in enumerate(root.iterfind("Annotations/Annotation"), 1):
+
+        def tell(reason: str, number: int = number) -> None:
+            problems.append(Problem(number, reason, is_repaired=True))
+
         try:
-            geometry = _geometry(each)
+            geometry = _geometry(each, tell)
             if not geometry.is_valid:
                 geometry = repaired(geometry)
-                problems.append(Problem(number, "its edges crossed", is_repaired=True))
-        except (ValueError, TypeError, shapely.errors.ShapelyError) as error:
+                tell("its edges crossed")
+        except (ValueError, shapely.errors.ShapelyError) as error:
             problems.append(Problem(number, str(error)))
             continue
-        colour = _colour(each)
+        color = _color(each, tell)
         group = each.get("PartOfGroup", _NO_GROUP)
-        in_class = None if group == _NO_GROUP else AnnotationClass(group, groups.get(group, colour))
+        lineage = _lineage(group, parents)
+        in_class = None
+        if lineage:
+            in_class = AnnotationClass(shown_line(": ".join(lineage)), colors.get(group) or color)
         usual = _DEFAULT_COLOUR if in_class is None else in_class.colour
-        own = None if colour == usual else colour
-        yield Annotation(geometry, shown_as=in_class, name=each.get("Name", ""), colour=own)
+        own = None if color == usual else color
+        name = shown_line(each.get("Name", ""))
+        yield Annotation(geometry, shown_as=in_class, name=name, colour=own)
+
+
+def _groups(root: _Element) -> tuple[dict[str, str], dict[str, str]]:
+    """The color of each group, and the group around it."""
+    colors: dict[str, str] = {}
+    parents: dict[str, str] = {}
+    for group in root.iterfind("AnnotationGroups/Group"):
+        name = group.get("Name", "")
+        colors[name] = _color(group, lambda _: None)
+        parents[name] = group.get("PartOfGroup", _NO_GROUP)
+    return colors, parents
+
+
+def _lineage(group: str, parents: dict[str, str]) -> list[str]:
+    """A group and those around it, the outermost first; groups in a ring end it."""
+    names: list[str] = []
+    while group and group != _NO_GROUP and group not in names:
+        names.insert(0, group)
+        group = parents.get(group, _NO_GROUP)
+    return names
 
 
 def write_asap(path: Path, annotations: Iterable[Annotation]) -> list[Problem]:
@@ -100,28 +135,29 @@ def write_asap(path: Path, annotations: Iterable[Annotation]) -> list[Problem]:
     return problems
 
 
-def _colour(told: Xml.Element) -> str:
-    colour = told.get("Color", "").lower()
-    return colour if re.fullmatch("#[0-9a-f]{6}", colour) else _DEFAULT_COLOUR
+def _color(told: _Element, tell: Callable[[str], object]) -> str:
+    try:
+        return color_of(told.get("Color", ""))[0] or _DEFAULT_COLOUR
+    except ValueError as error:
+        tell(f"its color was not read: {error}")
+        return _DEFAULT_COLOUR
 
 
-def _geometry(told: Xml.Element) -> BaseGeometry:
-    placed = sorted(told.iterfind("Coordinates/Coordinate"), key=lambda c: int(c.get("Order", 0)))
-    corners = [(float(c.get("X", "nan")), float(c.get("Y", "nan"))) for c in placed]
-    if not corners:
-        raise ValueError("it has no coordinates")
-    match told.get("Type", "Polygon"):
-        case "Dot":
-            geometry: BaseGeometry = shapely.Point(corners[0])
-        case "PointSet":
-            geometry = shapely.MultiPoint(corners)
-        case "Measurement":
-            geometry = shapely.LineString(corners)
+def _geometry(told: _Element, tell: Callable[[str], object]) -> BaseGeometry:
+    corners = corners_in(told.iterfind("Coordinates/Coordinate"), tell, "Order")
+    match told.get("Type", "Polygon").strip().lower():
+        case "dot":
+            if len(corners) > 1:
+                tell("a dot of several places")
+            return points_of(corners)
+        case "pointset":
+            return points_of(corners)
+        case "measurement":
+            return line_of(corners, tell)
+        case "rectangle" if len(corners) == 2:
+            return box_of(corners)
         case _:
-            geometry = shapely.Polygon(corners)
-    if not all(value == value and abs(value) < 1e9 for value in geometry.bounds):
-        raise ValueError("its coordinates are no numbers")
-    return geometry
+            return region_of(corners)
 
 
 def _parts(geometry: BaseGeometry) -> list[BaseGeometry]:

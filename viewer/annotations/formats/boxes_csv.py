@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,13 @@ import shapely
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.formats.export_warnings import each_alone
+from viewer.annotations.formats.foreign_values import number_of, place_of
 from viewer.annotations.formats.packed_files import packed, unpacked
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.atomic_write import as_text
+from viewer.cell_text import bare_cell, text_cell
 from viewer.colors import class_colour
+from viewer.plain_text import shown_line, shown_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -43,7 +47,7 @@ _BARE: dict[bool, dict[str, int]] = {
 }
 """Without a header: points of three columns, boxes of more."""
 _PIECE_BYTES = 1 << 16
-_MOST_PX = 1e9
+_LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
 def read_csv(path: Path, problems: list[Problem]) -> Iterator[Annotation]:
@@ -56,7 +60,7 @@ def read_csv(path: Path, problems: list[Problem]) -> Iterator[Annotation]:
     AnnotationFileError
         The file has no columns of places.
     """
-    with unpacked(path, ".csv") as pieces:
+    with unpacked(path, (".csv", ".tsv", ".txt")) as pieces:
         for piece in pieces:
             yield from _rows(path.name, piece, problems)
 
@@ -80,7 +84,9 @@ def write_csv(path: Path, annotations: Iterable[Annotation]) -> list[Problem]:
                 if part.is_empty or not all(math.isfinite(value) for value in part.bounds):
                     problems.append(Problem(number, "it has no place"))
                     continue
-                writer.writerow((*_place(part), annotation.class_name, annotation.name))
+                writer.writerow(
+                    (*_place(part), text_cell(annotation.class_name), text_cell(annotation.name))
+                )
     return problems
 
 
@@ -155,18 +161,29 @@ def _with_first(first: str, others: Iterator[str]) -> Iterator[str]:
 
 def _lines(piece: PieceReader) -> Iterator[str]:
     rest = b""
-    is_first = True
     while more := piece(_PIECE_BYTES):
-        *whole, rest = (rest + more).split(b"\n")
+        # A piece may end between the two characters that end a line.
+        whole = _LINE_END.split(rest + more)
+        rest = whole.pop()
+        if not rest and more.endswith(b"\r") and whole:
+            rest = whole.pop() + b"\r"
         for line in whole:
-            yield line.removeprefix(b"\xef\xbb\xbf" if is_first else b"").decode(errors="replace")
-            is_first = False
-    if rest:
-        yield rest.removeprefix(b"\xef\xbb\xbf" if is_first else b"").decode(errors="replace")
+            yield _decoded(line)
+    for line in _LINE_END.split(rest.removesuffix(b"\r")) if rest else ():
+        yield _decoded(line)
+
+
+def _decoded(line: bytes) -> str:
+    """As UTF-8, else as Windows writes in the West."""
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return line.decode("cp1252", "replace")
 
 
 def _delimiter(line: str) -> str:
-    return max(",;\t", key=line.count)
+    """Semicolons and tabs divide cells where there are any: commas may then be in numbers."""
+    return next((mark for mark in ";\t" if mark in line), ",")
 
 
 def _columns(name: str, row: list[str]) -> tuple[_Columns, bool]:
@@ -185,7 +202,7 @@ def _columns(name: str, row: list[str]) -> tuple[_Columns, bool]:
     if all(word in known for word in _CORNERS) or ("x" in known and "y" in known):
         return _Columns(known, others), True
     try:
-        [float(cell) for cell in row[:2]]
+        [number_of(cell) for cell in row[:2]]
     except ValueError:
         advice = "let its header name x0,y0,x1,y1 or x,y,width,height or x,y"
         raise AnnotationFileError(f"{name} has no columns of places: {advice}.") from None
@@ -204,7 +221,7 @@ def _annotation(
         index = columns.known.get(word, len(row))
         return row[index].strip() if index < len(row) else ""
 
-    class_name = cell("class")
+    class_name = shown_line(bare_cell(cell("class")))
     if class_name and class_name not in classes:
         classes[class_name] = AnnotationClass(class_name, class_colour(len(classes)))
     numbers, notes = _others(row, columns.others)
@@ -214,7 +231,7 @@ def _annotation(
     return Annotation(
         geometry,
         shown_as=classes.get(class_name),
-        name=cell("name"),
+        name=shown_line(bare_cell(cell("name"))),
         measurements=numbers,
         metadata=notes,
     )
@@ -236,12 +253,9 @@ def _shape(cell: Any) -> tuple[BaseGeometry, str]:
 
 def _number(text: str, what: str) -> float:
     try:
-        value = float(text)
-    except ValueError:
-        raise ValueError(f'its {what} is no number ("{text[:20]}")') from None
-    if not abs(value) < _MOST_PX:
-        raise ValueError(f"its {what} is no place on a slide")
-    return value
+        return place_of(text)
+    except ValueError as error:
+        raise ValueError(f"its {what}: {error}") from None
 
 
 def _others(row: list[str], others: Mapping[str, int]) -> tuple[dict[str, float], dict[str, str]]:
@@ -252,7 +266,7 @@ def _others(row: list[str], others: Mapping[str, int]) -> tuple[dict[str, float]
         if not text:
             continue
         try:
-            numbers[name] = float(text)
+            numbers[name] = number_of(text)
         except ValueError:
-            notes[name] = text
+            notes[name] = shown_text(bare_cell(text))
     return numbers, notes

@@ -7,7 +7,6 @@ import math
 import re
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
@@ -16,18 +15,20 @@ import shapely
 from shapely.ops import split
 
 from viewer.annotations.annotation import NO_COLOUR, Annotation, AnnotationClass, repaired
-from viewer.annotations.formats.coco_runs import region_of_runs
+from viewer.annotations.formats.coco_pictures import CocoPictures, key_of
+from viewer.annotations.formats.coco_shapes import shape_of
 from viewer.annotations.formats.export_warnings import each_alone
+from viewer.annotations.formats.foreign_values import as_text, color_of, number_of, parsed_text
 from viewer.annotations.formats.json_elements import JsonElements, Torn, as_members
 from viewer.annotations.formats.packed_files import packed, unpacked
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.colors import class_colour, rgb_of
+from viewer.plain_text import shown_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from shapely.geometry.base import BaseGeometry
 
 Json = dict[str, Any]
 
@@ -35,6 +36,7 @@ NO_CATEGORY = "No class"
 """Stands for no class, since COCO wants a category of each annotation; its id is 0."""
 _LISTS = ("images", "categories", "annotations")
 _BEGINNING = re.compile(rb'"(images|categories|annotations)"\s*:\s*\[')
+_SHAPES = (b'"bbox"', b'"segmentation"', b'"keypoints"', b'"category_id"')
 _SEEN = 2
 """COCO's mark of a point that is not hidden."""
 _BAD = (
@@ -52,39 +54,30 @@ class CocoImage:
     height_px: int = 0
 
 
-class SeveralPicturesError(AnnotationFileError):
-    """It has to be said which of a file's pictures is meant.
-
-    Attributes
-    ----------
-    pictures
-        Names of files, as the file tells them.
-    """
-
-    def __init__(self, sentence: str, pictures: list[str]) -> None:
-        super().__init__(sentence)
-        self.pictures = pictures
-
-
 def is_coco(head: bytes) -> bool:
     """Whether JSON that begins like this is COCO's."""
     first = re.match(rb'[\s\xef\xbb\xbf]*\{\s*"([^"\\]*)"', head)
     if first is not None and first[1] in (b"type", b"features"):
         return False
+    if re.match(rb"\s*\[", head):
+        return b'"image_id"' in head and any(name in head for name in _SHAPES)
     return _BEGINNING.search(head) is not None or (
         first is not None and first[1] in (b"info", b"licenses")
     )
 
 
 def read_coco(
-    path: Path, problems: list[Problem], image: str | None = None
+    path: Path, problems: list[Problem], image: str | None = None, *, takes_namesakes: bool = False
 ) -> Iterator[Annotation]:
     """Reads the annotations of one picture.
 
     Parameters
     ----------
     image
-        Its file's name, or the name without folder or ending; needed where there are several.
+        Its file's name, the name without folder or ending, or its id; needed where there are
+        several.
+    takes_namesakes
+        Whether several pictures of one name are all taken, which is told, instead of asked for.
 
     Raises
     ------
@@ -94,17 +87,25 @@ def read_coco(
     with unpacked(path, "json") as pieces:
         data = b"".join(iter(lambda: pieces[0](1 << 20), b""))
     lists = _lists(path.name, data, problems)
-    chosen = _chosen(path.name, lists["images"], image)
+    pictures = CocoPictures(lists["images"], lists["annotations"])
+    chosen = pictures.chosen(path.name, image, problems, takes_namesakes=takes_namesakes)
     classes = _classes(lists["categories"])
     for number, told in enumerate(lists["annotations"], 1):
         try:
             if isinstance(told, Torn):
                 raise ValueError(told.reason)
-            if chosen is not None and told.get("image_id") != chosen:
-                continue
+            id_ = key_of(told.get("image_id"))
+            if chosen is not None and id_ not in chosen:
+                if id_ in pictures.ids:
+                    continue
+                reason = f"it lies on the picture {id_ or '(none)'}, which the file does not list"
+                if len(pictures.ids) > 1:
+                    raise ValueError(reason)
+                problems.append(Problem(number, reason, is_repaired=True))
             yield _annotation(told, classes, number, problems)
         except _BAD as error:
-            problems.append(Problem(number, str(error) or type(error).__name__))
+            said = str(error) if type(error) is ValueError and str(error) else "it cannot be read"
+            problems.append(Problem(number, said))
 
 
 def write_coco(
@@ -163,6 +164,10 @@ def _lists(name: str, data: bytes, problems: list[Problem]) -> dict[str, list[An
             raise AnnotationFileError(f"{name} is no COCO JSON: {error}.") from error
         problems.append(Problem(0, f"parts of the file, which is damaged: {error}"))
         return found
+    if isinstance(told, list):
+        told = {"annotations": told}
+    if isinstance(told, dict):
+        told = {name: _as_list(parsed_text(value)) for name, value in told.items()}
     if not isinstance(told, dict) or not isinstance(told.get("annotations"), list):
         raise AnnotationFileError(f"{name} is no COCO JSON: it has no list of annotations.")
     lists: dict[str, list[Any]] = {}
@@ -195,74 +200,66 @@ def _whole(members: dict[str, msgspec.Raw]) -> Json | Torn:
         return Torn(str(error))
 
 
-def _chosen(name: str, images: list[Any], wanted: str | None) -> Any:
-    """The id of the picture; None where the file tells of none."""
-    known = {
-        str(image.get("file_name", "")): image.get("id")
-        for image in images
-        if not isinstance(image, Torn)
-    }
-    if wanted is not None:
-        for alike in (str, _base, _stem):
-            for file_name, id_ in known.items():
-                if alike(file_name) == alike(wanted):
-                    return id_
-    if wanted is None and len(known) <= 1:
-        return next(iter(known.values()), None)
-    listed = ", ".join(list(known)[:5]) + (", ..." if len(known) > 5 else "")
-    what = "annotations of several pictures" if wanted is None else f"no picture {wanted}"
-    sentence = f"{name} holds {what}: say which is meant, of {listed}."
-    raise SeveralPicturesError(sentence, list(known))
+def _as_list(told: Any) -> Any:
+    """The values of an object that stands for a list, by their ids."""
+    if isinstance(told, dict) and told and all(isinstance(each, dict) for each in told.values()):
+        return [{"id": id_} | each for id_, each in told.items()]
+    return told
 
 
-def _base(file_name: str) -> str:
-    return PurePosixPath(PureWindowsPath(file_name).as_posix()).name
-
-
-def _stem(file_name: str) -> str:
-    return _base(file_name).split(".")[0]
-
-
-def _classes(categories: list[Any]) -> dict[Any, AnnotationClass | None]:
-    classes: dict[Any, AnnotationClass | None] = {}
+def _classes(categories: list[Any]) -> dict[str, AnnotationClass | None]:
+    classes: dict[str, AnnotationClass | None] = {}
     for index, each in enumerate(categories):
-        if isinstance(each, Torn) or not isinstance(each.get("id"), int | str):
+        if isinstance(each, Torn) or not key_of(each.get("id")):
             continue
-        name = str(each.get("name") or f"Category {each['id']}")
-        colour = _colour(each.get("color")) or class_colour(index)
-        is_none = each["id"] == 0 and name == NO_CATEGORY
-        classes[each["id"]] = None if is_none else AnnotationClass(name, colour)
+        id_ = key_of(each["id"])
+        name = shown_line(as_text(each.get("name") or f"Category {id_}"))
+        color = _color(each.get("color"), None) or class_colour(index)
+        is_none = id_ == "0" and name == NO_CATEGORY
+        classes[id_] = None if is_none else AnnotationClass(name, color)
     return classes
 
 
-def _colour(told: Any) -> str | None:
-    if isinstance(told, list) and len(told) >= 3 and all(isinstance(v, int) for v in told[:3]):
-        return "#{:02x}{:02x}{:02x}".format(*(value & 255 for value in told[:3]))
-    return None
+def _color(told: Any, tell: Callable[[str], object] | None) -> str | None:
+    try:
+        return color_of(told)[0]
+    except ValueError as error:
+        if tell is not None:
+            tell(f"its color was not read: {error}")
+        return None
 
 
 def _annotation(
-    told: Json, classes: dict[Any, AnnotationClass | None], number: int, problems: list[Problem]
+    told: Json, classes: dict[str, AnnotationClass | None], number: int, problems: list[Problem]
 ) -> Annotation:
-    geometry = _shape(told)
-    if geometry.is_empty or not all(math.isfinite(value) for value in geometry.bounds):
-        raise ValueError("its coordinates are no numbers")
+    def tell(reason: str) -> None:
+        problems.append(Problem(number, reason, is_repaired=True))
+
+    geometry = shape_of(told, tell)
+    if geometry.is_empty:
+        raise ValueError("its geometry is empty")
     if not geometry.is_valid:
         geometry = repaired(geometry)
-        problems.append(Problem(number, "its edges crossed", is_repaired=True))
-    category = told.get("category_id")
-    if category is not None and category not in classes:
-        classes[category] = AnnotationClass(f"Category {category}", class_colour(len(classes)))
-    said = told.get("attributes")
+        tell("its edges crossed")
+    category = key_of(told.get("category_id"))
+    if category and category not in classes:
+        name = shown_line(as_text(told.get("category") or f"Category {category}"))
+        classes[category] = AnnotationClass(name, class_colour(len(classes)))
+    said = parsed_text(told.get("attributes"))
     said = said if isinstance(said, dict) else {}
-    score = told.get("score")
+    numbers: dict[str, float] = {}
+    if told.get("score") is not None:
+        try:
+            numbers["Score"] = number_of(told["score"])
+        except ValueError as error:
+            tell(f"its score was not read: {error}")
     return Annotation(
         geometry,
         _id(said.get("uuid")),
         shown_as=classes.get(category),
-        name=str(said.get("name") or ""),
-        colour=_colour(said.get("color")),
-        measurements={} if score is None else {"Score": float(score)},
+        name=shown_line(as_text(said.get("name") or "")),
+        colour=_color(said.get("color"), tell),
+        measurements=numbers,
     )
 
 
@@ -271,43 +268,6 @@ def _id(told: Any) -> UUID:
         return UUID(told)
     except (ValueError, AttributeError, TypeError):
         return uuid4()
-
-
-def _shape(told: Json) -> BaseGeometry:
-    outline = told.get("segmentation")
-    if isinstance(outline, dict):
-        return region_of_runs(outline)
-    if outline:
-        return _joined([_ring(flat) for flat in outline])
-    if told.get("keypoints"):
-        flat = told["keypoints"]
-        seen = [
-            (float(x), float(y))
-            for x, y, mark in zip(flat[::3], flat[1::3], flat[2::3], strict=True)
-            if mark
-        ]
-        return shapely.Point(seen[0]) if len(seen) == 1 else shapely.MultiPoint(seen)
-    x, y, width, height = (float(value) for value in told["bbox"])
-    if width <= 0 or height <= 0:
-        raise ValueError("its box has no area")
-    return shapely.box(x, y, x + width, y + height)
-
-
-def _ring(flat: list[Any]) -> shapely.Polygon:
-    if len(flat) < 6 or len(flat) % 2:
-        raise ValueError("its outline has fewer than three corners")
-    return shapely.Polygon(
-        [(float(x), float(y)) for x, y in zip(flat[::2], flat[1::2], strict=True)]
-    )
-
-
-def _joined(parts: list[shapely.Polygon]) -> BaseGeometry:
-    if len(parts) == 1:
-        return parts[0]
-    whole = shapely.MultiPolygon(parts)
-    if whole.is_valid or not all(part.is_valid for part in parts):
-        return whole
-    return shapely.union_all(parts)
 
 
 # Writing -------------------------------------------------------------------------------------

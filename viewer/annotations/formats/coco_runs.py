@@ -34,8 +34,8 @@ def region_of_runs(told: dict[str, Any]) -> BaseGeometry:
     counts = told["counts"]
     lengths = _unpacked(counts) if isinstance(counts, str) else [int(count) for count in counts]
     runs = np.array(lengths, np.int64)
-    if height < 1 or width < 1 or (runs < 0).any() or runs.sum() != height * width:
-        raise ValueError("its runs do not fill the mask")
+    if height < 1 or width < 1 or (runs < 0).any() or runs.sum() > height * width:
+        raise ValueError("its runs do not fit the mask")
     stops = np.cumsum(runs)[1::2]
     starts = stops - runs[1::2]
     is_some = stops > starts

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from viewer.annotations.formats.asap import read_asap, write_asap
 from viewer.annotations.formats.boxes_csv import read_csv, write_csv
 from viewer.annotations.formats.coco import CocoImage, is_coco, read_coco, write_coco
 from viewer.annotations.formats.imagescope import read_imagescope, write_imagescope
-from viewer.annotations.formats.packed_files import unpacked
+from viewer.annotations.formats.packed_files import inner_names, unpacked
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.formats.qupath import read_qupath
 from viewer.annotations.formats.qupath_writing import write_qupath
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _HEAD_BYTES = 4096
 _PACKINGS = (".gz", ".zip")
+_TABLES = (".csv", ".tsv", ".txt")
+_PACKED = (".geojson", ".json", ".xml", *_TABLES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ FORMATS = {
     ),
     "asap": Format("ASAP XML", (".xml",), read_asap, write_asap),
     "imagescope": Format("ImageScope XML", (".xml",), read_imagescope, write_imagescope),
-    "csv": Format("CSV of boxes", (".csv", ".tsv"), read_csv, write_csv),
+    "csv": Format("CSV of boxes", (".csv", ".tsv", ".txt"), read_csv, write_csv),
     "coco": Format("COCO JSON", (".coco.json", ".json"), read_coco, write_coco),
 }
 MASK = ReadFormat("label mask", (".png", ".tif", ".tiff"), _read_mask)
@@ -61,7 +64,7 @@ MASK = ReadFormat("label mask", (".png", ".tif", ".tiff"), _read_mask)
 
 
 def format_of(path: Path) -> ReadFormat:
-    """The format of a file that is there.
+    """The format of a file that is there, by its content and, where that is not enough, its name.
 
     Raises
     ------
@@ -69,14 +72,17 @@ def format_of(path: Path) -> ReadFormat:
         It cannot be read, or is of none of the formats.
     """
     suffix = _suffix(path)
-    if suffix in (".csv", ".tsv"):
-        return FORMATS["csv"]
     if suffix in MASK.suffixes:
         return MASK
+    head = _head(path).lstrip()
+    if head.startswith(b"<"):
+        return FORMATS["asap" if b"<ASAP_Annotations" in head else "imagescope"]
+    if suffix in _TABLES:
+        return FORMATS["csv"]
     if suffix == ".xml":
-        return FORMATS["asap" if b"<ASAP_Annotations" in _head(path) else "imagescope"]
-    if suffix in FORMATS["qupath"].suffixes:
-        return FORMATS["coco" if is_coco(_head(path)) else "qupath"]
+        return FORMATS["asap" if b"<ASAP_Annotations" in head else "imagescope"]
+    if head.startswith((b"{", b"[")) or suffix in FORMATS["qupath"].suffixes:
+        return FORMATS["coco" if is_coco(head) else "qupath"]
     raise AnnotationFileError(
         f"{path.name} is of no known format: known are "
         f"{', '.join(each.name for each in (*FORMATS.values(), MASK))}."
@@ -99,7 +105,7 @@ def format_for(path: Path) -> Format | None:
 
 
 def read_annotations(
-    path: Path, problems: list[Problem], image: str | None = None
+    path: Path, problems: list[Problem], image: str | None = None, *, takes_namesakes: bool = False
 ) -> Iterator[Annotation]:
     """Reads a file of any known format, thing by thing; what is wrong goes to `problems`.
 
@@ -107,6 +113,8 @@ def read_annotations(
     ----------
     image
         Of a COCO file of several pictures, the one that is meant.
+    takes_namesakes
+        Whether the objects of all pictures of that name are taken, where nobody can be asked.
 
     Raises
     ------
@@ -115,8 +123,22 @@ def read_annotations(
     """
     which = format_of(path)
     if which is FORMATS["coco"]:
-        return read_coco(path, problems, image)
-    return which.read(path, problems)
+        read = read_coco(path, problems, image, takes_namesakes=takes_namesakes)
+    else:
+        read = which.read(path, problems)
+    return _with_own_ids(read, problems)
+
+
+def _with_own_ids(read: Iterator[Annotation], problems: list[Problem]) -> Iterator[Annotation]:
+    """Gives a new id to what has that of another: one of the two would be lost later."""
+    seen: set[int] = set()
+    for number, annotation in enumerate(read, 1):
+        if annotation.id.int in seen:
+            reason = "it has the id of another and got a new one"
+            problems.append(Problem(number, reason, is_repaired=True))
+            annotation = replace(annotation, id=uuid4())
+        seen.add(annotation.id.int)
+        yield annotation
 
 
 def write_as(
@@ -139,10 +161,17 @@ def _suffix(path: Path) -> str:
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] in _PACKINGS:
         inner = suffixes[-2] if len(suffixes) > 1 else ""
-        return inner if inner in (".csv", ".tsv", ".json", ".geojson") else suffixes[-1]
+        if inner in _PACKED:
+            return inner
+        names = [name.lower() for name in inner_names(path)]
+        packed = [end for end in _PACKED if any(name.endswith(end) for name in names)]
+        return packed[0] if packed else suffixes[-1]
     return suffixes[-1] if suffixes else ""
 
 
 def _head(path: Path) -> bytes:
-    with unpacked(path, "json") as pieces:
-        return pieces[0](_HEAD_BYTES)
+    with unpacked(path, _PACKED) as pieces:
+        head = b""
+        while len(head) < _HEAD_BYTES and (more := pieces[0](_HEAD_BYTES)):
+            head += more
+        return head

@@ -3,33 +3,41 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as Xml
 
+import numpy as np
 import shapely
-from shapely import affinity
 
 from viewer.annotations.annotation import NO_COLOUR, Annotation, AnnotationClass, repaired
 from viewer.annotations.formats.export_warnings import each_alone
+from viewer.annotations.formats.foreign_values import color_of, flag_of
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.formats.xml_files import parsed, write_xml
+from viewer.annotations.formats.xml_places import (
+    box_of,
+    corners_in,
+    ellipse_of,
+    line_of,
+    points_of,
+    region_of,
+)
 from viewer.colors import rgb_of
+from viewer.plain_text import shown_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from lxml.etree import _Element
     from shapely.geometry.base import BaseGeometry
 
-_POLYGON, _ELLIPSE, _LINES = "0", "2", ("3", "4")
+_POLYGON, _RULER = "0", "4"
 _DEPTHS = {"Annotations": 0, "Annotation": 1, "Regions": 2}
-_SEGMENTS = 16
-"""Of a quarter of an ellipse that the file tells by two corners."""
 
 
 def read_imagescope(path: Path, problems: list[Problem]) -> Iterator[Annotation]:
-    """Reads a file; holes (NegativeROA) are cut out of the region that they lie in.
+    """Reads a file, also HALO's; holes (NegativeROA) are cut out of all that they touch.
 
     Raises
     ------
@@ -43,11 +51,19 @@ def read_imagescope(path: Path, problems: list[Problem]) -> Iterator[Annotation]
         )
     numbers = itertools.count(1)
     for layer in root.iterfind("Annotation"):
-        colour = _colour(layer.get("LineColor"))
-        name = layer.get("Name", "")
-        in_class = AnnotationClass(name, colour) if name else None
-        own = None if in_class or colour == NO_COLOUR else colour
+        color = _color(layer.get("LineColor"))
+        name = shown_line(layer.get("Name", "").strip() or _description(layer))
+        in_class = AnnotationClass(name, color) if name else None
+        own = None if in_class or color == NO_COLOUR else color
         yield from _layer(layer, in_class, own, numbers, problems)
+
+
+def _description(element: _Element) -> str:
+    """What stands in an attribute called description, of a layer or a region."""
+    for each in element.iterfind("Attributes/Attribute"):
+        if each.get("Name", "").strip().lower() == "description":
+            return each.get("Value", "").strip()
+    return ""
 
 
 def write_imagescope(path: Path, annotations: Iterable[Annotation]) -> list[Problem]:
@@ -96,79 +112,94 @@ def _write_part(regions: Xml.Element, ids: Iterator[int], name: str, part: BaseG
             _region(regions, ids, _POLYGON, name, list(ring.coords)[:-1], negative)
         return True
     if isinstance(part, shapely.LineString):
-        _region(regions, ids, _LINES[1], name, list(part.coords), "0")
+        _region(regions, ids, _RULER, name, list(part.coords), "0")
         return True
     return False
 
 
-@dataclass(slots=True)
-class _Drawn:
-    """A region with the holes that belong to it."""
-
-    geometry: BaseGeometry
-    name: str
-    holes: list[BaseGeometry] = field(default_factory=list)
-
-
 def _layer(
-    layer: Xml.Element,
+    layer: _Element,
     in_class: AnnotationClass | None,
-    colour: str | None,
+    color: str | None,
     numbers: Iterator[int],
     problems: list[Problem],
 ) -> Iterator[Annotation]:
-    drawn: list[_Drawn] = []
-    early: list[tuple[int, BaseGeometry]] = []
+    drawn: list[tuple[BaseGeometry, str]] = []
+    holes: list[tuple[int, BaseGeometry]] = []
     for region in layer.iterfind("Regions/Region"):
         number = next(numbers)
+
+        def tell(reason: str, number: int = number) -> None:
+            problems.append(Problem(number, reason, is_repaired=True))
+
         try:
-            geometry = _geometry(region)
+            geometry = _geometry(region, tell)
             if not geometry.is_valid:
                 geometry = repaired(geometry)
-                problems.append(Problem(number, "its edges crossed", is_repaired=True))
-        except (ValueError, TypeError, shapely.errors.ShapelyError) as error:
+                tell("its edges crossed")
+        except (ValueError, shapely.errors.ShapelyError) as error:
             problems.append(Problem(number, str(error)))
             continue
-        if region.get("NegativeROA") != "1":
-            drawn.append(_Drawn(geometry, region.get("Text", "")))
-        elif not _cut(geometry, reversed(drawn)):
-            early.append((number, geometry))
-    for number, hole in early:
-        if not _cut(hole, iter(drawn)):
+        if _is_negative(region):
+            holes.append((number, geometry))
+        else:
+            text = region.get("Text", "").strip() or _description(region)
+            drawn.append((geometry, shown_line(text)))
+    for geometry, name in _without(drawn, holes, problems):
+        yield Annotation(geometry, shown_as=in_class, name=name, colour=color)
+
+
+def _without(
+    drawn: list[tuple[BaseGeometry, str]],
+    holes: list[tuple[int, BaseGeometry]],
+    problems: list[Problem],
+) -> Iterator[tuple[BaseGeometry, str]]:
+    """The regions of a layer, each without all negative regions that it touches."""
+    shapes = np.array([geometry for geometry, _ in drawn], dtype=object)
+    touching: dict[int, list[BaseGeometry]] = {}
+    tree = shapely.STRtree(shapes)
+    for number, hole in holes:
+        found = [
+            index
+            for index in tree.query(hole, predicate="intersects").tolist()
+            if drawn[index][0].area
+        ]
+        if not found:
             problems.append(Problem(number, "a hole that lies in no region"))
-    for each in drawn:
-        geometry = each.geometry
-        if each.holes:
-            geometry = geometry.difference(shapely.union_all(each.holes))
+        for index in found:
+            touching.setdefault(index, []).append(hole)
+    for index, (geometry, name) in enumerate(drawn):
+        if index in touching:
+            geometry = geometry.difference(shapely.union_all(touching[index]))
         if not geometry.is_empty:
-            yield Annotation(geometry, shown_as=in_class, name=each.name, colour=colour)
+            yield geometry, name
 
 
-def _cut(hole: BaseGeometry, regions: Iterator[_Drawn]) -> bool:
-    """Gives the hole to the first region that it lies in; whether there is one."""
-    inside = hole.representative_point()
-    found = next((each for each in regions if each.geometry.contains(inside)), None)
-    if found is not None:
-        found.holes.append(hole)
-    return found is not None
+def _is_negative(region: _Element) -> bool:
+    try:
+        return flag_of(region.get("NegativeROA"))
+    except ValueError:
+        return False
 
 
-def _geometry(region: Xml.Element) -> BaseGeometry:
-    corners = [
-        (float(vertex.get("X", "nan")), float(vertex.get("Y", "nan")))
-        for vertex in region.iterfind("Vertices/Vertex")
-    ]
-    if not all(value == value and abs(value) < 1e9 for corner in corners for value in corner):
-        raise ValueError("its coordinates are no numbers")
-    kind = region.get("Type", _POLYGON)
-    if kind in _LINES:
-        return shapely.LineString(corners)
-    if kind == _ELLIPSE and len(corners) == 2:
-        (x0, y0), (x1, y1) = corners
-        circle = shapely.Point(0, 0).buffer(1, quad_segs=_SEGMENTS)
-        wide = affinity.scale(circle, abs(x1 - x0) / 2, abs(y1 - y0) / 2, origin=(0, 0))
-        return affinity.translate(wide, (x0 + x1) / 2, (y0 + y1) / 2)
-    return shapely.Polygon(corners)
+def _geometry(region: _Element, tell: Callable[[str], object]) -> BaseGeometry:
+    """By the type: numbers are ImageScope's, words HALO's, which calls its corners V."""
+    places = [*region.iterfind("Vertices/Vertex"), *region.iterfind("Vertices/V")]
+    corners = corners_in(places, tell)
+    match region.get("Type", _POLYGON).strip().lower():
+        case "1" | "rectangle" if len(corners) == 2:
+            return box_of(corners)
+        case "2" | "ellipse" if len(corners) == 2:
+            return ellipse_of(corners)
+        case "3" | "4" | "arrow" | "ruler" | "line" | "polyline" | "freehandline":
+            return line_of(corners, tell)
+        case "5" | "counter" | "pin" | "point" | "points" | "text":
+            return points_of(corners)
+        case _ if len(set(corners)) == 1:
+            tell("a region of one place, which is a point now")
+            return points_of(corners[:1])
+        case _:
+            return region_of(corners)
 
 
 def _region(
@@ -188,12 +219,16 @@ def _region(
         Xml.SubElement(vertices, "Vertex", {"X": f"{x:.2f}", "Y": f"{y:.2f}", "Z": "0"})
 
 
-def _colour(told: str | None) -> str:
-    """From a decimal integer in the order 0xBBGGRR."""
+def _color(told: str | None) -> str:
+    """From a decimal integer in the order 0xBBGGRR; other spellings as they are."""
+    text = (told or "").strip()
     try:
-        value = int(told or "")
-    except ValueError:
-        return NO_COLOUR
+        value = int(float(text))
+    except (ValueError, OverflowError):
+        try:
+            return color_of(text)[0] or NO_COLOUR
+        except ValueError:
+            return NO_COLOUR
     return f"#{value & 255:02x}{value >> 8 & 255:02x}{value >> 16 & 255:02x}"
 
 

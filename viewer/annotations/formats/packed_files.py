@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import zipfile
 import zlib
@@ -16,28 +17,68 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TORN = (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError)
+_MARK_BYTES = 64
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+)  # fmt: skip
+_GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
 _QUICK = 6
 """Of gzip's levels; the next better one takes half as long again."""
 
 
 class PieceReader:
-    """Gives a file piece by piece; a torn packing ends it early."""
+    """Gives a file piece by piece, text as UTF-8; a torn packing ends it early."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
+        self._begin: bytes | None = None
+        self._decoder: codecs.IncrementalDecoder | None = None
         self.trouble = ""
 
     def __call__(self, size: int) -> bytes:
         """At most so many bytes, none at the end or where nothing more can be unpacked."""
+        if self._begin is None:
+            self._begin = self._read(_MARK_BYTES)
+            encoding = encoding_of(self._begin)
+            if encoding is not None:
+                self._decoder = codecs.getincrementaldecoder(encoding)("replace")
+        if self._decoder is None:
+            piece, self._begin = self._begin[:size], self._begin[size:]
+            return piece if len(piece) == size else piece + self._read(size - len(piece))
+        # A character of UTF-16 takes up to three bytes of UTF-8, where it took two.
+        while True:
+            data = self._begin or self._read(max(2, size // 2))
+            self._begin = b""
+            text = self._decoder.decode(data, final=not data)
+            if text or not data:
+                self._begin = b""
+                return text.removeprefix("\ufeff").encode("utf-8", "replace")
+
+    def _read(self, size: int) -> bytes:
         try:
             return self._file.read(size)
         except _TORN as error:
-            self.trouble = str(error) or type(error).__name__
+            self.trouble = str(error) or "it is torn"
             return b""
 
 
+def encoding_of(begin: bytes) -> str | None:
+    """Return the encoding of a text by its first bytes; None for UTF-8 and what is no text."""
+    for mark, encoding in _MARKS:
+        if begin.startswith(mark):
+            return encoding
+    # Without a mark: every other byte of plain text is zero.
+    if len(begin) >= 4 and begin[0] and not begin[1] and begin[2] and not begin[3]:
+        return "utf-16-le"
+    if len(begin) >= 4 and not begin[0] and begin[1] and not begin[2] and begin[3]:
+        return "utf-16-be"
+    return None
+
+
 @contextmanager
-def unpacked(path: Path, suffix: str) -> Generator[list[PieceReader]]:
+def unpacked(path: Path, suffix: str | tuple[str, ...]) -> Generator[list[PieceReader]]:
     """The content of a file; that of a .zip is each file in it of this suffix.
 
     Raises
@@ -53,24 +94,35 @@ def unpacked(path: Path, suffix: str) -> Generator[list[PieceReader]]:
         yield [PieceReader(file) for file in files]
 
 
-def _opened(path: Path, suffix: str, stack: ExitStack) -> list[IO[bytes]]:
+def _opened(path: Path, suffix: str | tuple[str, ...], stack: ExitStack) -> list[IO[bytes]]:
     if not path.stat().st_size:
         raise AnnotationFileError(f"{path.name} is empty.")
-    match path.suffix.lower():
-        case ".gz":
-            return [cast("IO[bytes]", stack.enter_context(gzip.open(path)))]
-        case ".zip":
-            archive = stack.enter_context(zipfile.ZipFile(path))
-            names = [
-                name
-                for name in archive.namelist()
-                if name.lower().endswith(suffix) and not name.startswith("__MACOSX/")
-            ]
-            if not names:
-                raise AnnotationFileError(f"{path.name} holds no file that ends in {suffix}.")
-            return [stack.enter_context(archive.open(name)) for name in names]
-        case _:
-            return [stack.enter_context(path.open("rb"))]
+    with path.open("rb") as file:
+        begin = file.read(len(_ZIP))
+    if begin.startswith(_GZIP):
+        return [cast("IO[bytes]", stack.enter_context(gzip.open(path)))]
+    if not begin.startswith(_ZIP) and path.suffix.lower() != ".zip":
+        return [stack.enter_context(path.open("rb"))]
+    archive = stack.enter_context(zipfile.ZipFile(path))
+    names = [
+        name
+        for name in archive.namelist()
+        if name.lower().endswith(suffix) and not name.startswith("__MACOSX/")
+    ]
+    if not names:
+        raise AnnotationFileError(f"{path.name} holds no file of annotations.")
+    return [stack.enter_context(archive.open(name)) for name in names]
+
+
+def inner_names(path: Path) -> list[str]:
+    """Return the names of the files in a .zip; none where it is no .zip. Raises OSError."""
+    if not zipfile.is_zipfile(path):
+        return []
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
+    except zipfile.BadZipFile:
+        return []
 
 
 @contextmanager

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as Xml
+
+from lxml import etree  # pyright: ignore[reportAttributeAccessIssue] - it has no stubs
 
 from viewer.annotations.formats.packed_files import unpacked
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
@@ -16,12 +19,18 @@ if TYPE_CHECKING:
 _PIECE_BYTES = 1 << 20
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """XML 1.0 has no place for these characters, not even escaped."""
+_DECLARED = re.compile(rb"""^\s*<\?xml[^>]*?encoding\s*=\s*["']([\w.:-]+)""")
+_LEGACY = "windows-1252"
+_BARE_AMPERSAND = re.compile(rb"&(?!(?:amp|lt|gt|quot|apos|#\d+|#x[\da-fA-F]+);)")
+_BAD = (etree.XMLSyntaxError, ValueError, LookupError)
 
 
 def parsed(
     path: Path, problems: list[Problem], depths: dict[str, int], records: tuple[str, ...]
-) -> Xml.Element:
-    """The root of a file; of a damaged one, of what in it is sound.
+) -> etree._Element:
+    """Return the root of a file, without namespaces; of a damaged one, of what in it is sound.
+
+    Nothing is fetched and no entity is expanded.
 
     Parameters
     ----------
@@ -36,32 +45,74 @@ def parsed(
         It cannot be read, or nothing in it is sound.
     """
     with unpacked(path, ".xml") as pieces:
-        data = b"".join(iter(lambda: pieces[0](_PIECE_BYTES), b""))
+        data = b"".join(iter(lambda: pieces[0](_PIECE_BYTES), b"")).lstrip()
     try:
-        return Xml.fromstring(data)  # noqa: S314 - expat refuses expanding entities since 2.4.1
-    except (Xml.ParseError, ValueError, LookupError) as error:
-        root = _salvaged(data, depths, records)
+        root = _strict(data, _encoding_of(data))
+    except _BAD as error:
+        root = _mended(data, depths, records)
         if root is None:
             raise AnnotationFileError(
-                f"{path.name} is no XML that can be read ({error})."
+                f"{path.name} is no XML that can be read ({_said(error)})."
             ) from error
-        problems.append(Problem(0, f"parts of the file, which is damaged ({error})"))
-        return root
+        problems.append(Problem(0, f"parts of the file, which is damaged ({_said(error)})"))
+    for element in root.iter(etree.Element):
+        if element.tag[:1] == "{":
+            element.tag = etree.QName(element).localname
+    return root
 
 
-def _salvaged(data: bytes, depths: dict[str, int], records: tuple[str, ...]) -> Xml.Element | None:
+def _strict(data: bytes, encoding: str | None) -> etree._Element:
+    return etree.fromstring(data, _parser(encoding, recover=False))
+
+
+def _parser(encoding: str | None, *, recover: bool) -> etree.XMLParser:
+    return etree.XMLParser(
+        encoding=encoding, recover=recover, resolve_entities=False, no_network=True,
+        huge_tree=False, load_dtd=False, remove_comments=True, remove_pis=True,
+    )  # fmt: skip
+
+
+def _mended(data: bytes, depths: dict[str, int], records: tuple[str, ...]) -> etree._Element | None:
+    """With bare ampersands escaped, else record by record, else what the parser makes of it."""
+    encoding = _encoding_of(data)
+    with contextlib.suppress(*_BAD):
+        return _strict(_BARE_AMPERSAND.sub(b"&amp;", data), encoding)
+    root = _salvaged(data, depths, records)
+    if root is None:
+        with contextlib.suppress(*_BAD):
+            root = etree.fromstring(data, _parser(encoding, recover=True))
+    return root if root is not None and any(True for _ in root.iter(*records)) else None
+
+
+def _encoding_of(data: bytes) -> str | None:
+    """What overrides the declaration: text that came as UTF-16 is UTF-8 by now."""
+    declared = _DECLARED.match(data)
+    name = declared[1].decode().lower() if declared else "utf-8"
+    if name not in ("utf-8", "utf8") and not name.startswith(("utf-16", "utf16", "ucs", "utf-32")):
+        return None
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        is_torn_end = error.start >= len(data) - 3
+        return "utf-8" if is_torn_end else _LEGACY
+    return "utf-8"
+
+
+def _salvaged(
+    data: bytes, depths: dict[str, int], records: tuple[str, ...]
+) -> etree._Element | None:
     """Records one by one, each in the holder that was opened last before it."""
     whole, opening = "|".join(records), "|".join(depths)
     inside = rf"(?:(?!<(?:{whole})\b).)*?"
     pattern = rf"<(?P<record>{whole})\b{inside}</(?P=record)>|<(?:{opening})\b[^<>]*>"
-    path: list[Xml.Element] = []
-    root: Xml.Element | None = None
+    path: list[etree._Element] = []
+    root: etree._Element | None = None
     has_records = False
     for found in re.finditer(pattern.encode(), data, re.DOTALL):
         text = found[0] if found["record"] else found[0].rstrip(b"/>") + b"/>"
         try:
-            element = Xml.fromstring(text)  # noqa: S314 - as above
-        except (Xml.ParseError, ValueError):
+            element = _strict(text, "utf-8")
+        except _BAD:
             continue
         if not found["record"]:
             path = _opened(path, element, depths)
@@ -73,20 +124,24 @@ def _salvaged(data: bytes, depths: dict[str, int], records: tuple[str, ...]) -> 
 
 
 def _opened(
-    path: list[Xml.Element], element: Xml.Element, depths: dict[str, int]
-) -> list[Xml.Element]:
+    path: list[etree._Element], element: etree._Element, depths: dict[str, int]
+) -> list[etree._Element]:
     """The way to a holder; those around it that are missing are made."""
     path = path[: depths[element.tag]]
     while len(path) < depths[element.tag]:
         missing = next(tag for tag, depth in depths.items() if depth == len(path))
-        path = _hung(path, Xml.Element(missing))
+        path = _hung(path, etree.Element(missing))
     return _hung(path, element)
 
 
-def _hung(path: list[Xml.Element], element: Xml.Element) -> list[Xml.Element]:
+def _hung(path: list[etree._Element], element: etree._Element) -> list[etree._Element]:
     if path:
         path[-1].append(element)
     return [*path, element]
+
+
+def _said(error: Exception) -> str:
+    return str(error).split(" (<string>")[0]
 
 
 def plain(text: str) -> str:

@@ -11,7 +11,8 @@ import shapely
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QInputDialog
 
-from viewer.annotations.formats.coco import CocoImage, SeveralPicturesError
+from viewer.annotations.formats.coco import CocoImage
+from viewer.annotations.formats.coco_pictures import SeveralPicturesError
 from viewer.annotations.formats.exchange import FORMATS, MASK, read_annotations, write_as
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.operations import taken_in

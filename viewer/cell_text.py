@@ -1,0 +1,23 @@
+"""Text in the cells of tables, so that no spreadsheet takes it for a formula.
+
+A text that begins with = + - @, a tab or a return gets an apostrophe before it, which reading takes
+off again. Numbers are no texts and stay as they are.
+"""
+
+from __future__ import annotations
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def text_cell(text: str) -> str:
+    """Return a text as it is written to a cell."""
+    return f"'{text}" if text.startswith(_FORMULA) or _is_escaped(text) else text
+
+
+def bare_cell(text: str) -> str:
+    """Return the text that `text_cell` was given."""
+    return text[1:] if _is_escaped(text) else text
+
+
+def _is_escaped(text: str) -> bool:
+    return text.startswith("'") and text[1:].startswith((*_FORMULA, "'"))
