@@ -12,6 +12,7 @@ import shapely
 from viewer.annotations.annotation import NO_COLOUR
 from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.atomic_write import atomic_write_text
+from viewer.cell_text import text_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -70,7 +71,9 @@ def write_statistics(
     with atomic_write_text(path) as file:
         writer = csv.writer(file)
         writer.writerow(columns(mpp_um))
-        writer.writerows(cells(each, mpp_um) for each in figures)
+        for each in figures:
+            name, *numbers = cells(each, mpp_um)
+            writer.writerow([text_cell(str(name)), *numbers])
 
 
 def columns(mpp_um: MicronsPerPixel | None) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from viewer.cli.output import fail, print_json, print_record, print_table
+from viewer.cli.output import fail, print_json, print_record, print_table, say
 
 if TYPE_CHECKING:
     from viewer.recording.export import ExportOptions, Manifest
@@ -247,9 +247,13 @@ def import_sessions(
         keep_names=keep_names,
     )
     try:
-        ids = import_log(log, sessions_folder(), options)
+        skipped: list[str] = []
+        ids = import_log(log, sessions_folder(), options, skipped)
     except SessionError as error:
         fail(str(error))
+    if skipped:
+        rows = "1 row was" if len(skipped) == 1 else f"{len(skipped):,} rows were"
+        say(f"{rows} left out, the first: {skipped[0]}.")
     if json:
         print_json({"id": ids[0], "ids": ids})
     else:

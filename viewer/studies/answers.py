@@ -12,6 +12,7 @@ from urllib.parse import quote
 import msgspec
 
 from viewer.atomic_write import atomic_write_text
+from viewer.cell_text import text_cell
 from viewer.slides.slide_key import file_name_of
 from viewer.studies.forms import is_answered
 
@@ -144,9 +145,17 @@ def write_answers(path: Path, project: Project, given: Iterable[AnswerRecord]) -
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         for row in answer_rows(project, given):
-            writer.writerow(row)
+            writer.writerow(each if _is_number(each) else text_cell(each) for each in row)
             count += 1
     return count
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def shown_answer(answer: Answer) -> str:

@@ -20,6 +20,7 @@ from viewer.annotations.masks.label_masks import MaskError, MaskPlace, labelled
 from viewer.annotations.masks.mask_legend import Legend, text_of
 from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.atomic_write import atomic_write_bytes, atomic_write_text
+from viewer.cell_text import text_cell
 from viewer.errors import CoverslipError
 from viewer.geometry import Box
 from viewer.slides.errors import TileError
@@ -294,7 +295,11 @@ def _write_manifest(
     with atomic_write_text(path) as file:
         writer = csv.DictWriter(file, _COLUMNS)
         writer.writeheader()
-        writer.writerows(row | common for row in rows)
+        for row in rows:
+            cells = row | common
+            writer.writerow(
+                {n: text_cell(v) if isinstance(v, str) else v for n, v in cells.items()}
+            )
 
 
 def _write_png(path: Path, pixels: NDArray[Any]) -> None:

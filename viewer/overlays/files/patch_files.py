@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import tifffile
 
 from viewer.atomic_write import atomic_write, atomic_write_text
+from viewer.cell_text import text_cell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +72,7 @@ def write_cells(
         return
     with atomic_write_text(path) as text:
         writer = csv.writer(text)
-        writer.writerow(header)
+        writer.writerow(map(text_cell, header))
         writer.writerows([f"{value:.6g}" for value in line] for line in table.tolist())
 
 

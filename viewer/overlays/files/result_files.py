@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from viewer.annotations.formats.problems import AnnotationFileError
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from viewer.geometry import Size
 
+_log = logging.getLogger(__name__)
 RESULT_SUFFIXES = (".geojson", ".json", ".csv", ".h5", ".hdf5", ".parquet", ".geoparquet")
 
 
@@ -48,5 +49,12 @@ def read_result_file(path: Path, slide: Size, mpp_um: float) -> ResultFile:
                 return of_outlines(path, geojson_outlines(path), slide, mpp_um)
     except AnnotationFileError as error:
         raise ResultFileError(str(error)) from error
-    except (OSError, pa.ArrowException) as error:
-        raise ResultFileError(f"{path.name} cannot be read: {error}.") from error
+    except ResultFileError:
+        raise
+    except FileNotFoundError as error:
+        raise ResultFileError(f"{path.name} is not there any more.") from error
+    except Exception as error:  # a spoilt file can make a parser fail in any way
+        _log.info("%s cannot be read", path, exc_info=error)
+        raise ResultFileError(
+            f"{path.name} cannot be read: the file is damaged, cut short or of another kind."
+        ) from error

@@ -6,6 +6,7 @@ import csv
 from typing import TYPE_CHECKING
 
 from viewer.atomic_write import atomic_write_text
+from viewer.cell_text import text_cell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,8 +28,9 @@ def write_csv(
     names = list(objects.measurements)
     with atomic_write_text(path) as file:
         writer = csv.writer(file)
-        writer.writerow(["Number", "Class", "X px", "Y px", "X um", "Y um", *names])
+        writer.writerow(["Number", "Class", "X px", "Y px", "X um", "Y um", *map(text_cell, names)])
         for index, (x, y) in enumerate(objects.centroids.tolist()):
             measured = [f"{objects.measurements[name][index]:.4f}" for name in names]
             place = [f"{v:.2f}" for v in (x, y, x * mpp_um, y * mpp_um)]
-            writer.writerow([index + 1, classes[objects.classes[index]][0], *place, *measured])
+            class_name = classes[objects.classes[index]][0]
+            writer.writerow([index + 1, text_cell(class_name), *place, *measured])

@@ -6,10 +6,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from viewer.annotations.formats.packed_files import unpacked
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.recording.events import Viewport
+
+_PIECE_BYTES = 1 << 20
 
 
 @dataclass(slots=True)
@@ -46,14 +50,22 @@ class ForeignSession:
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     window_px: tuple[float, float] | None = None
     views: list[ForeignView] = field(default_factory=list[ForeignView])
+    skipped: list[str] = field(default_factory=list[str])
+    """Why each row that was left out could not be read."""
 
 
 def text_of(path: Path) -> str:
-    """The text of a log; bytes that are no UTF-8 are replaced, since only ASCII is looked for.
+    """Return the text of a log in UTF-8 or UTF-16, packed or not, with the line ends of any system.
+
+    Bytes that are none of it are replaced, since only ASCII is looked for.
 
     Raises
     ------
     OSError
         The file cannot be read.
+    AnnotationFileError
+        It is empty or cannot be unpacked.
     """
-    return path.read_bytes().decode("utf-8-sig", errors="replace")
+    with unpacked(path, "") as pieces:
+        data = b"".join(iter(lambda: pieces[0](_PIECE_BYTES), b""))
+    return data.decode("utf-8-sig", errors="replace").replace("\r\n", "\n").replace("\r", "\n")

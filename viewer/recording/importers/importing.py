@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer import __version__
+from viewer.annotations.formats.problems import AnnotationFileError
 from viewer.recording.events import AnyEvent, Pointer, SlideClosed, SlideOpened
 from viewer.recording.importers.foreign import ForeignSession, ForeignView, text_of
 from viewer.recording.importers.reference_log import looks_like_reference, reference_sessions
@@ -63,8 +64,18 @@ class ImportOptions:
     keep_names: bool = False
 
 
-def import_log(path: Path, library: Path, options: ImportOptions = ImportOptions()) -> list[str]:
+def import_log(
+    path: Path,
+    library: Path,
+    options: ImportOptions = ImportOptions(),
+    skipped: list[str] | None = None,
+) -> list[str]:
     """Makes sessions of a log: the reference recorder's, QuPath's view tracking, or a table.
+
+    Parameters
+    ----------
+    skipped
+        Takes why each row that was left out could not be read.
 
     Returns
     -------
@@ -80,9 +91,18 @@ def import_log(path: Path, library: Path, options: ImportOptions = ImportOptions
         text = text_of(path)
     except OSError as error:
         raise SessionError(f"{path.name} cannot be read: {error.strerror}.") from error
-    found = [session for session in _sessions(text, options) if session.views]
+    except AnnotationFileError as error:
+        raise SessionError(str(error)) from error
+    read = _sessions(text, options)
+    left_out = [reason for session in read for reason in session.skipped]
+    found = [session for session in read if session.views]
     if not found:
-        raise SessionError(f"{path.name} holds no views: check that it is the log of a viewer.")
+        why = f" ({left_out[0]})" if left_out else ""
+        raise SessionError(
+            f"{path.name} holds no views{why}: check that it is the log of a viewer."
+        )
+    if skipped is not None:
+        skipped += left_out
     made: list[Path] = []
     try:
         for session in found:

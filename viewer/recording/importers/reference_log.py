@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime
 
+from viewer.annotations.formats.foreign_values import number_of, place_of
 from viewer.recording.events import Viewport
 from viewer.recording.importers.foreign import ForeignSession, ForeignView
 
-_STAMP = re.compile(r"(\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}\.\d{3})")
+_STAMP = re.compile(r"(\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}[.,]\d{3})")
 _NAME = re.compile(r"filename: ([^,]+)")
 _SIZE = re.compile(r"(\d+)x(\d+) \[")
+_NUMBER = r"(-?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][-+]?\d+)?)"
 _SHOWN = re.compile(
-    r"\[x1:(-?\d+), y1:(-?\d+), x2:(-?\d+), y2:(-?\d+)\].*currentZoom: (\d+\.?\d*|\.\d+)"
+    rf"\[x1:\s*{_NUMBER}, y1:\s*{_NUMBER}, x2:\s*{_NUMBER}, y2:\s*{_NUMBER}\]"
+    rf".*currentZoom:\s*{_NUMBER}"
 )
 _OPEN_MARK = "*** Open slide ***"
 _SHOW_MARK = "*** showImage ***"
@@ -40,8 +44,11 @@ def reference_sessions(text: str) -> list[ForeignSession]:
                 current = sessions.setdefault(key, ForeignSession(key, size_px))
         elif current is not None and _SHOW_MARK in line:
             shown = _SHOWN.search(line)
-            if shown is not None:
-                current.views.append(_view(stamp, shown))
+            view = None if shown is None else _view(stamp, shown)
+            if view is None:
+                current.skipped.append(f"the view at {stamp} has no box or no zoom")
+            else:
+                current.views.append(view)
     found = [session for session in sessions.values() if session.views]
     for session in found:
         session.views.sort(key=lambda view: view.at_ns)
@@ -61,10 +68,16 @@ def _records(text: str) -> list[tuple[str, str]]:
     return records
 
 
-def _view(stamp: str, shown: re.Match[str]) -> ForeignView:
-    x0, y0, x1, y1 = (float(shown[group]) for group in range(1, 5))
-    zoom = float(shown[5])
-    at = datetime.strptime(stamp, "%Y-%m-%d %H:%M:%S.%f").replace(tzinfo=UTC)
+def _view(stamp: str, shown: re.Match[str]) -> ForeignView | None:
+    """None where the numbers are no view."""
+    try:
+        x0, y0, x1, y1 = (place_of(shown[group]) for group in range(1, 5))
+        zoom = number_of(shown[5])
+        at = datetime.strptime(stamp.replace(",", "."), "%Y-%m-%d %H:%M:%S.%f").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    if x1 <= x0 or y1 <= y0 or not 0 < zoom < math.inf:
+        return None
     view = Viewport(
         x=x0,
         y=y0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import math
 from collections.abc import Iterable, Mapping
@@ -10,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from viewer.annotations.formats.foreign_values import MOST_PX, number_of
 from viewer.recording.events import Viewport
 from viewer.recording.importers.foreign import ForeignSession, ForeignView
 from viewer.recording.session import SessionError
@@ -50,13 +52,13 @@ def qupath_session(text: str) -> ForeignSession:
     SessionError
         A row cannot be understood.
     """
-    rows = list(csv.DictReader(text.splitlines(), delimiter="\t"))
+    rows = _dict_rows(text, "\t")
     session = ForeignSession("")
-    session.views = _views(rows, _QUPATH, "ms", rotation_unit_deg=math.degrees(1.0))
-    widths = [_number(row, "Canvas width") for row in rows[:1]]
-    heights = [_number(row, "Canvas height") for row in rows[:1]]
-    if widths and heights and widths[0] and heights[0]:
-        session.window_px = (widths[0], heights[0])
+    _take_views(session, rows, _QUPATH, "ms", rotation_unit_deg=math.degrees(1.0))
+    with contextlib.suppress(ValueError):
+        width, height = (_number(rows[0], f"Canvas {side}") for side in ("width", "height"))
+        if width and height:
+            session.window_px = (width, height)
     return session
 
 
@@ -82,51 +84,62 @@ def table_session(text: str, columns: Mapping[str, str], time_unit: str) -> Fore
         )
     if time_unit not in TIME_UNITS:
         raise SessionError(f'"{time_unit}" is no unit of time: use {", ".join(TIME_UNITS)}.')
-    rows = _json_rows(text) if text.lstrip().startswith("{") else _csv_rows(text)
+    session = ForeignSession("")
+    is_json = text.lstrip().startswith("{")
+    rows = _json_rows(text, session.skipped) if is_json else _csv_rows(text)
     names = {name: name for name in COLUMNS} | dict(columns)
-    present = set(rows[0]) if rows else set[str]()
+    present = {str(name) for name in rows[0]} if rows else set[str]()
     missing = [names[name] for name in _NEEDED if names[name] not in present]
     if missing:
         raise SessionError(
             f'The log has no column "{missing[0]}": name its columns, for example '
             f"--columns time=T,x=LEFT,y=TOP,width=W,height=H (it has {', '.join(sorted(present))})."
         )
-    session = ForeignSession("")
-    session.views = _views(rows, names, time_unit, rotation_unit_deg=1.0)
+    _take_views(session, rows, names, time_unit, rotation_unit_deg=1.0)
     return session
 
 
 def _csv_rows(text: str) -> list[Row]:
     header = text.partition("\n")[0]
-    delimiter = max(",;\t", key=header.count)
-    return list(csv.DictReader(text.splitlines(), delimiter=delimiter))
+    # Semicolons and tabs divide cells where there are any: commas may then be in numbers.
+    delimiter = next((mark for mark in ";\t" if mark in header), ",")
+    return _dict_rows(text, delimiter)
 
 
-def _json_rows(text: str) -> list[Row]:
+def _dict_rows(text: str, delimiter: str) -> list[Row]:
+    try:
+        return list(csv.DictReader(text.split("\n"), delimiter=delimiter, skipinitialspace=True))
+    except csv.Error as error:
+        raise SessionError(f"The log is no table that can be read ({error}).") from error
+
+
+def _json_rows(text: str, skipped: list[str]) -> list[Row]:
     rows: list[Row] = []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
         try:
             rows.append(msgspec.json.decode(line, type=dict[str, Any]))
-        except msgspec.MsgspecError as error:
-            raise SessionError(f"Line {number} of the log is no JSON object ({error}).") from error
+        except (msgspec.MsgspecError, UnicodeError):
+            skipped.append(f"line {number} is no JSON object")
     return rows
 
 
-def _views(
-    rows: Iterable[Row], names: Mapping[str, str], time_unit: str, rotation_unit_deg: float
-) -> list[ForeignView]:
-    views: list[ForeignView] = []
+def _take_views(
+    session: ForeignSession,
+    rows: Iterable[Row],
+    names: Mapping[str, str],
+    time_unit: str,
+    rotation_unit_deg: float,
+) -> None:
+    """Take the views of all rows that can be read; those that cannot are noted."""
     for number, row in enumerate(rows, 2):
         try:
-            views.append(_view_of(row, names, time_unit, rotation_unit_deg))
-        except (ValueError, TypeError, KeyError) as error:
-            raise SessionError(
-                f"Row {number} of the log cannot be understood ({error}): mend or remove it."
-            ) from error
-    views.sort(key=lambda view: view.at_ns)
-    return views
+            session.views.append(_view_of(row, names, time_unit, rotation_unit_deg))
+        except (ValueError, TypeError, KeyError, OverflowError) as error:
+            reason = str(error) if type(error) is ValueError else "it breaks off"
+            session.skipped.append(f"row {number}: {reason}")
+    session.views.sort(key=lambda view: view.at_ns)
 
 
 def _view_of(
@@ -138,6 +151,8 @@ def _view_of(
     x, y, width, height = (value(name) for name in ("x", "y", "width", "height"))
     if x is None or y is None or width is None or height is None:
         raise ValueError("x, y, width or height is empty")
+    if not (width > 0 and height > 0 and max(abs(x), abs(y), width, height) < MOST_PX):
+        raise ValueError("its view has no area on a slide")
     view = Viewport(
         x=x,
         y=y,
@@ -160,7 +175,7 @@ def _number(row: Row, name: str) -> float | None:
     value = row.get(name)
     if value is None or value == "":
         return None
-    number = float(value)
+    number = number_of(value)
     if not math.isfinite(number):
         return None
     return number
@@ -171,4 +186,4 @@ def _time_ns(value: Any, unit: str) -> int:
         at = datetime.fromisoformat(str(value))
         at = at if at.tzinfo else at.replace(tzinfo=UTC)
         return round(at.timestamp() * 1_000_000) * 1000
-    return round(float(value) * _NS_PER[unit])
+    return round(number_of(value) * _NS_PER[unit])

@@ -1,0 +1,79 @@
+"""Logs of other viewers with rows that are torn, spelled otherwise or encoded otherwise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from viewer.recording.events import Viewport
+from viewer.recording.importers import ImportOptions, import_log
+from viewer.recording.log_reader import iter_blocks
+from viewer.recording.session import SessionError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEAD = "Timestamp\tX\tY\tWidth\tHeight\tCanvas width\tCanvas height\tDownsample factor\tRotation"
+ROW = "{}\t{}\t100\t800\t600\t800\t600\t1.0\t0.0"
+SHOWN = (
+    "2025-03-01 10:00:0{}{}000 INFO *** showImage *** "
+    "[x1:{}, y1:0, x2:1000, y2:800] currentZoom: {}"
+)
+OPENED = "2025-03-01 10:00:00.000 INFO *** Open slide *** filename: a.svs, 10000x8000 [20x]"
+
+
+def views(
+    folder: Path, content: bytes, name: str, **options: object
+) -> tuple[list[Viewport], list[str]]:
+    path = folder / name
+    path.write_bytes(content)
+    skipped: list[str] = []
+    (session,) = import_log(path, folder / "library", ImportOptions(**options), skipped)  # pyright: ignore[reportArgumentType]
+    lines = [line for block in iter_blocks(folder / "library" / session) for line in block]
+    return [line.event for line in lines if isinstance(line.event, Viewport)], skipped
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_bad_rows_are_left_out_and_counted(tmp_path: Path, encoding: str, end: str) -> None:
+    rows = [HEAD, ROW.format(0, 0), ROW.format(5, "x"), ROW.format("1500,5", "200,5"), "5000\t60"]
+    found, skipped = views(tmp_path, end.join(rows).encode(encoding), "a.tsv")
+    assert [view.x for view in found] == [0, 200.5]
+    assert len(skipped) == 2
+    assert skipped[0].startswith("row 3")
+
+
+def test_places_outside_any_slide_are_left_out(tmp_path: Path) -> None:
+    rows = [HEAD, ROW.format(0, 0), ROW.format(5, 1e308)]
+    found, skipped = views(tmp_path, "\n".join(rows).encode(), "a.tsv")
+    assert len(found) == len(skipped) == 1
+
+
+def test_stamps_with_a_comma_and_numbers_with_one(tmp_path: Path) -> None:
+    lines = [
+        OPENED, SHOWN.format(1, ".", "0", "2,5"), SHOWN.format(2, ",", "-0.5", "10"),
+        SHOWN.format(3, ",", "10,25", "4e1"), SHOWN.format(4, ",", "torn", "1"),
+    ]  # fmt: skip
+    found, skipped = views(tmp_path, "\n".join(lines).encode(), "a.log")
+    assert [view.magnification for view in found] == [2.5, 10, 40]
+    assert [view.x for view in found] == [0, -0.5, 10.25]
+    assert len(skipped) == 1
+
+
+def test_semicolons_divide_numbers_with_commas(tmp_path: Path) -> None:
+    table = "time;x;y;width;height\n0;0,5;0;800;600\n1,5;10,5;0;800;600\n"
+    found, skipped = views(tmp_path, table.encode(), "a.csv")
+    assert [view.x for view in found] == [0.5, 10.5]
+    assert skipped == []
+
+
+def test_torn_lines_of_json_are_left_out(tmp_path: Path) -> None:
+    line = '{"time": 1, "x": 0, "y": 0, "width": 8, "height": 6}'
+    found, skipped = views(tmp_path, f"{line}\n{line[:30]}\n{line}\n".encode(), "a.jsonl")
+    assert (len(found), skipped) == (2, ["line 2 is no JSON object"])
+
+
+def test_a_log_without_a_single_view_says_why(tmp_path: Path) -> None:
+    with pytest.raises(SessionError, match=r"holds no views \(row 2"):
+        views(tmp_path, f"{HEAD}\ntorn".encode(), "a.tsv")
