@@ -128,6 +128,21 @@ def test_named_images_are_shown_beside(tmp_path: Path) -> None:
     source.close()
 
 
+def test_pages_that_are_named_in_their_description(tmp_path: Path) -> None:
+    path = tmp_path / "a.qptiff"
+    label = np.full((90, 200, 3), (10, 200, 30), np.uint8)
+    with tifffile.TiffWriter(path) as out:
+        out.write(large(), metadata=None, **TILED)
+        out.write(reduced(4), metadata=None, photometric="rgb")
+        text = "<QPI><ImageType>Label</ImageType></QPI>"
+        out.write(label, metadata=None, photometric="rgb", description=text)
+    source = open_slide(path)
+    assert source.info.associated == ("label",)
+    np.testing.assert_array_equal(source.read_associated("label"), label)
+    assert stored_levels(path) == [(1280, 960), (320, 240)]
+    source.close()
+
+
 def test_planes_in_the_order_of_the_xml(tmp_path: Path) -> None:
     """TiffData may put the first plane last in the file."""
     planes = [picture()[..., channel] for channel in (2, 1, 0)]

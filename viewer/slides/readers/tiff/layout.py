@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,11 @@ MOST_DIRECTORIES = 4000
 _REDUCED, _MASK = 1, 4
 """Bits of the tag NewSubfileType."""
 
+_BESIDE = ("label", "macro", "overview", "thumbnail")
+_IMAGE_TYPE = re.compile(r"<ImageType>\s*(\w+)")
+"""As PerkinElmer's QPTIFF tells it."""
+
+_LONGEST_DESCRIPTION = 1 << 16
 _ASPECT_TOLERANCE = 0.01
 _COLOR_NAMES = (("red", "green", "blue"), ("r", "g", "b"))
 _PRIMARIES = (0xFF0000, 0x00FF00, 0x0000FF)
@@ -281,11 +287,10 @@ def _is_imagej_color(tiff: TiffFile, pages: Sequence[TiffPage]) -> bool:
 
 def _name_of(page: TiffPage) -> str:
     """Return "label", "macro" and the like where the page's description says so."""
-    text = page.description.casefold() if len(page.description) < 4096 else ""
-    for name in ("label", "macro", "overview", "thumbnail"):
-        if name in text.split("\n")[-1]:
-            return name
-    return ""
+    text = page.description[:_LONGEST_DESCRIPTION]
+    typed = _IMAGE_TYPE.search(text)
+    told = (typed[1] if typed else text.strip().split("\n")[-1]).casefold()
+    return next((name for name in _BESIDE if name in told), "")
 
 
 def _with_levels(images: Sequence[TiffImage], file: SharedFile) -> list[TiffImage]:
