@@ -47,7 +47,7 @@ class BlockReader:
         return read_region(self._source, self._grid.input_box(key), side_px, side_px)
 
     def _tissue_patches(self, key: BlockKey) -> Patches:
-        core, slide = self._grid.core_box(key), self._grid.slide
+        core = self._grid.core_box(key)
         side = core.width / CELLS
 
         def box(row: int, column: int) -> Box:
@@ -58,9 +58,7 @@ class BlockReader:
         return [
             patch
             for patch in every
-            if (at := box(*patch)).x0 < slide.width
-            and at.y0 < slide.height
-            and self._has_tissue(at)
+            if self._grid.is_on_slide((at := box(*patch)).x0, at.y0) and self._has_tissue(at)
         ]
 
     def _has_tissue(self, box: Box) -> bool:

@@ -28,7 +28,8 @@ from viewer.overlays.result_store import (
     result_path,
 )
 from viewer.processes.shared_pixels import hand_over
-from viewer.slides import SlideError, TileError, open_slide
+from viewer.slides import SlideError, TileError
+from viewer.slides.known_slides import open_same
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -277,7 +278,7 @@ class Engine:
     def _feed(self, process: ModelProcess) -> None:
         """Read blocks and hand them over, never more than keep the process busy."""
         if self._reader is None:
-            self._source = open_slide(self._slide)
+            self._source = open_same(self._slide, self._about.identity)
             self._reader = BlockReader(self._source, self._grid, self._task)
         key: BlockKey | None = self._first
         while key is not None:

@@ -16,7 +16,7 @@ from viewer.overlays.objects import Objects
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from viewer.geometry import Box
+    from viewer.geometry import Box, Size
     from viewer.slides.source import RgbImage
 
 _LEAST_PROBABILITY = 0.4
@@ -57,6 +57,21 @@ def labelled(maps: NDArray[np.float32]) -> NDArray[np.int32]:
     is_small[0] = False
     labels[is_small[labels]] = 0
     return labels
+
+
+def clear_outside(labels: NDArray[np.int32], box: Box, slide: Size) -> None:
+    """Clear objects, in place, where a block reaches beyond the slide.
+
+    Parameters
+    ----------
+    box, slide
+        What `labels` cover, and the slide's size; level-0 pixels.
+    """
+    height, width = labels.shape
+    x = box.x0 + (np.arange(width) + 0.5) * box.width / width
+    y = box.y0 + (np.arange(height) + 0.5) * box.height / height
+    labels[(y < 0) | (y >= slide.height)] = 0
+    labels[:, (x < 0) | (x >= slide.width)] = 0
 
 
 def _pieces(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:

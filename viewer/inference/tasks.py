@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from viewer.geometry import Box
-from viewer.inference.instances import labelled, objects_of
+from viewer.inference.instances import clear_outside, labelled, objects_of
 from viewer.overlays.patch_features import CELLS, PatchFeatures
 
 if TYPE_CHECKING:
@@ -56,7 +56,11 @@ class InstanceSteps:
         maps = 1 / (1 + np.exp(-answers[0]))
         core = grid.core_box(key).intersection(Box(0, 0, *grid.slide))
         pixel_um = grid.downsample * self._mpp_um
-        return objects_of(labelled(maps), region, grid.input_box(key), core, pixel_um)
+        labels = labelled(maps)
+        box = grid.input_box(key)
+        # Beyond the slide the model saw it mirrored: what it found there is not there.
+        clear_outside(labels, box, grid.slide)
+        return objects_of(labels, region, box, core, pixel_um)
 
 
 class AttentionSteps:
@@ -76,10 +80,10 @@ class AttentionSteps:
         patches: Patches,  # noqa: ARG002
     ) -> PatchFeatures:
         values = np.moveaxis(answers[0], 0, 2).astype(np.float16)
-        core, slide = self._grid.core_box(key), self._grid.slide
+        core, grid = self._grid.core_box(key), self._grid
         step = np.arange(CELLS) * core.width / CELLS
-        values[core.y0 + step >= slide.height] = np.nan
-        values[:, core.x0 + step >= slide.width] = np.nan
+        values[[not grid.is_on_slide(0, core.y0 + each) for each in step]] = np.nan
+        values[:, [not grid.is_on_slide(core.x0 + each, 0) for each in step]] = np.nan
         return PatchFeatures(values)
 
 

@@ -58,6 +58,14 @@ class BlockGrid:
     def rows(self) -> int:
         return max(1, math.ceil(self.slide.height / self.side))
 
+    def is_on_slide(self, x: float, y: float) -> bool:
+        """Return whether a patch that begins at a level-0 place has something of the slide.
+
+        Less than half a pixel that the model is fed is nothing but rounding.
+        """
+        slack = self.downsample / 2
+        return x < self.slide.width - slack and y < self.slide.height - slack
+
     def core_box(self, key: BlockKey) -> Box:
         """Level-0 pixels; may reach beyond the slide."""
         x, y = key.column * self.side, key.row * self.side
