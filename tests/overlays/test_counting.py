@@ -9,9 +9,9 @@ import pytest
 import shapely
 
 from viewer.annotations.document import Document, adding
-from viewer.geometry import Size
+from viewer.geometry import Box, Size
 from viewer.overlays.blocks import BlockGrid, BlockKey
-from viewer.overlays.counting import Positive, count_in_region, shown_inside
+from viewer.overlays.counting import Positive, analyzed_share, count_in_region, shown_inside
 from viewer.overlays.heatmap import Heatmap
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.object_style import ObjectStyle
@@ -109,3 +109,20 @@ def test_a_ring_of_cells_has_a_hole() -> None:
     assert ring.area == pytest.approx(32)
     assert len(ring.interiors) == 1
     assert patches(np.zeros((3, 3), bool), 2.0) == []
+
+
+def test_a_count_of_a_part_names_its_share_and_is_dense_as_the_part(found: ObjectMap) -> None:
+    region = shapely.box(0, 0, 1000, 100)  # four blocks wide, of which two are known
+    part = count_in_region(found, ObjectStyle(), 2, region, is_whole=False)
+    assert part.count == 4
+    assert part.share == pytest.approx(512 / 1000)
+    assert part.per_mm2 == pytest.approx(4 / (512 * 100 * 0.25 / 1e6))
+    whole = count_in_region(found, ObjectStyle(), 2, region)
+    assert (whole.share, whole.per_mm2) == (1.0, pytest.approx(4 / (1000 * 100 * 0.25 / 1e6)))
+
+
+def test_the_share_is_of_the_slide_not_of_blocks_beyond_it(found: ObjectMap) -> None:
+    assert analyzed_share(found, Box(0, 0, 512, 256)) == 1.0
+    assert analyzed_share(found, Box(0, 0, 5000, 5000)) == pytest.approx(2 * 256**2 / 1000**2)
+    assert analyzed_share(found, shapely.Point(300, 100).buffer(50)) == 1.0
+    assert analyzed_share(found, shapely.box(600, 600, 700, 700)) == 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from pytestqt.qtbot import QtBot
 from ui_steps import ALT, CTRL, back_to_slide, drop, open_dialog, press
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
-from viewer.annotations.document import adding
+from viewer.annotations.document import adding, changing
 from viewer.annotations.formats.exchange import FORMATS
 from viewer.annotations.formats.qupath import read_qupath
 from viewer.geometry import Box
@@ -102,6 +103,27 @@ def test_positive_cells_are_counted_kept_and_exported(
     back_to_slide(with_cells, qtbot)
     press(qtbot, with_cells, Qt.Key.Key_Z, CTRL)
     assert not active.document[region.id].measurements
+
+
+def test_a_count_is_outdated_once_its_region_is_reshaped(
+    with_cells: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    active, dock = _active(with_cells, qtbot), with_cells.annotations.dock
+    region = _region(active, 0, 0, 400, 400)
+    with_cells.panes.active.focus()
+    press(qtbot, with_cells, Qt.Key.Key_O, CTRL | ALT)
+    open_dialog(with_cells, CountDialog, qtbot).accept()
+    qtbot.waitUntil(lambda: bool(active.document[region.id].measurements), timeout=10_000)
+    qtbot.waitUntil(lambda: "Kept: Objects 6" in dock.figures.text(), timeout=10_000)
+    counted = active.document[region.id]
+    wider = replace(counted, geometry=shapely.box(0, 0, 600, 400))
+    active.do(changing("Reshape", [(counted, wider)]))
+    qtbot.waitUntil(lambda: "Outdated, of another shape" in dock.figures.text(), timeout=10_000)
+    path = tmp_path / "reshaped.geojson"
+    with_cells.annotations.files.write(path, FORMATS["qupath"], active)
+    qtbot.waitUntil(path.exists, timeout=10_000)
+    (read,) = read_qupath(path, [])
+    assert "Objects" not in read.measurements
 
 
 def test_objects_in_a_region_become_annotations_in_one_step(

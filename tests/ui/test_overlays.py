@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from contextlib import closing
@@ -31,6 +32,7 @@ from viewer.slides import open_slide
 from viewer.slides.region import read_region
 from viewer.ui.main_window import MainWindow
 from viewer.ui.overlays.attention_presenter import AttentionPresenter
+from viewer.ui.overlays.exporting import export_run
 from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
 from viewer.ui.overlays.object_table_dialog import ObjectTableDialog
 from viewer.ui.overlays.objects_presenter import ObjectsPresenter
@@ -514,3 +516,37 @@ def test_the_log_tells_what_was_on_and_which_results_were_looked_at(
     wanted = [(True, 1.0), (True, 0.4), (False, 0.4), (True, 0.4), (False, 0.4)]
     qtbot.waitUntil(lambda: len(of(OverlayChanged)) == len(wanted), timeout=10_000)
     assert of(OverlayChanged) == [OverlayChanged("Nuclei", *told) for told in wanted]
+
+
+def test_a_new_pixel_size_ends_what_was_made_with_the_former(
+    slide_window: MainWindow, qtbot: QtBot
+) -> None:
+    _shown(slide_window, qtbot)
+    pane = slide_window.panes.active
+    pane.set_mpp_um(0.25)
+    assert slide_window.overlays.run_of(pane) is None
+    assert "The pixel size changed: Nuclei ended." in slide_window.status.currentMessage()
+    assert not slide_window.commands["overlays.on"].isChecked()
+    press(qtbot, slide_window, Qt.Key.Key_D, SHIFT)
+    again = slide_window.overlays.run_of(pane)
+    assert again is not None
+    assert again.mpp_um == 0.25
+
+
+def test_an_export_of_a_part_says_so(
+    slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    run = _shown(slide_window, qtbot)
+    qtbot.waitUntil(lambda: not run.progress.is_busy, timeout=_PATIENCE_MS)
+    slide_window.commands["overlays.pause"].setChecked(True)
+    path = tmp_path / "part.geojson"
+    export_run(slide_window, slide_window.overlays._background, run, path)
+    qtbot.waitUntil(path.exists, timeout=10_000)
+    qtbot.waitUntil(lambda: "were written" in slide_window.status.currentMessage())
+    assert "% of the slide were written" in slide_window.status.currentMessage()
+    about = json.loads(path.read_text())["coverslip"]
+    assert 0 < about["share"] < 1
+    assert about["model"] == "Nuclei"
+    assert about["version"] == run.origin.version
+    base = run.pane.source.levels[0]
+    assert about["region_px"] == [0, 0, base.width_px, base.height_px]

@@ -283,15 +283,26 @@ def _tell(run: ModelRun, bundle: ModelBundle, out: Path | None, *, json: bool) -
 
 
 def _write(run: ModelRun, bundle: ModelBundle, out: Path) -> None:
+    from viewer.overlays.counting import analyzed_share
     from viewer.overlays.files.export import write_objects
     from viewer.overlays.files.patch_files import write_cells
     from viewer.overlays.object_map import ObjectMap
+    from viewer.overlays.result_card import ResultCard
 
+    card = ResultCard(
+        model=bundle.name,
+        version=bundle.version,
+        slide=run.identity,
+        mpp_um=run.mpp_um,
+        region_px=(run.box.x0, run.box.y0, run.box.width, run.box.height),
+        share=round(analyzed_share(run.found, run.area), 6),
+        device=run.device,
+    )
     if isinstance(run.found, ObjectMap):
-        write_objects(out, run.objects(), bundle.colours, run.box, run.mpp_um)
+        write_objects(out, run.objects(), bundle.colours, run.box, run.mpp_um, card)
     else:
         values, names = run.cell_values(bundle)
-        write_cells(out, run.found, values, names, run.area)
+        write_cells(out, run.found, values, names, run.area, card)
 
 
 def _counts(run: ModelRun, bundle: ModelBundle) -> dict[str, object]:

@@ -66,6 +66,8 @@ class ModelRun:
     device: str = ""
     elapsed_s: float = 0.0
     troubles: list[str] = field(default_factory=list[str])
+    identity: str = ""
+    """Content key of the slide."""
 
     @property
     def box(self) -> Box:
@@ -150,6 +152,7 @@ def _run(
     fed = engine_model(bundle, all_models())
     grid = block_grid(source, fed.description, scale)
     run = ModelRun(empty_map(fed.description.task, grid, scale), asked, scale)
+    run.identity = source.info.identity
     listener = _Listener(run, on_progress)
     started_s = time.monotonic()
     engine = Engine(path.absolute(), source.info.identity, grid, scale, fed, listener, device)

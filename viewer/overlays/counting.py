@@ -10,6 +10,7 @@ import shapely
 
 from viewer.annotations.statistics import OBJECTS
 from viewer.geometry import Box
+from viewer.overlays.area import blocks_of, part_within
 from viewer.overlays.objects import Objects
 
 if TYPE_CHECKING:
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from shapely.geometry.base import BaseGeometry
 
+    from viewer.overlays.area import Area
     from viewer.overlays.object_map import ObjectMap
     from viewer.overlays.object_style import ObjectStyle
+    from viewer.overlays.patch_feature_map import PatchFeatureMap
 
 _UM2_PER_MM2 = 1e6
 
@@ -42,11 +45,14 @@ class RegionCount:
         A number for each class of the model, in its order.
     positive
         None where nobody asked; objects that lack the measurement are not positive.
+    share
+        Of the region that was analyzed, 0 to 1.
     """
 
     by_class: tuple[int, ...]
     area_mm2: float
     positive: int | None = None
+    share: float = 1.0
 
     @property
     def count(self) -> int:
@@ -54,8 +60,9 @@ class RegionCount:
 
     @property
     def per_mm2(self) -> float:
-        """0.0 in a region without an area."""
-        return self.count / self.area_mm2 if self.area_mm2 else 0.0
+        """Of what was analyzed; 0.0 in a region without an area, or of which nothing was."""
+        analyzed_mm2 = self.area_mm2 * self.share
+        return self.count / analyzed_mm2 if analyzed_mm2 else 0.0
 
     @property
     def positive_percent(self) -> float | None:
@@ -85,8 +92,10 @@ def count_in_region(
     classes: int,
     region: BaseGeometry,
     positive: Positive | None = None,
+    *,
+    is_whole: bool = True,
 ) -> RegionCount:
-    """Counts the objects that are shown and whose middle lies in a region.
+    """Count the objects that are shown and whose middle lies in a region.
 
     Parameters
     ----------
@@ -94,6 +103,8 @@ def count_in_region(
         How many the model has.
     region
         Level-0 pixels.
+    is_whole
+        Whether everything is known that there is, as of a file; else blocks may be missing.
     """
     numbers = np.zeros(classes, np.int64)
     positives = 0
@@ -107,7 +118,26 @@ def count_in_region(
             positives += int((enough & inside).sum())
     area_mm2 = region.area * found.mpp_um**2 / _UM2_PER_MM2
     positive_count = positives if positive is not None else None
-    return RegionCount(tuple(numbers.tolist()), area_mm2, positive_count)
+    share = 1.0 if is_whole else analyzed_share(found, region)
+    return RegionCount(tuple(numbers.tolist()), area_mm2, positive_count, share)
+
+
+def analyzed_share(found: ObjectMap | PatchFeatureMap, area: Area) -> float:
+    """Return the share of an area whose blocks are known, 0 to 1."""
+    grid = found.grid
+    part = part_within(area, Box(0, 0, grid.slide.width, grid.slide.height))
+    shape = _polygon(part) if isinstance(part, Box) else part
+    done = found.done
+    missing = [key for key in blocks_of(grid, part) if key not in done]
+    if not missing or not shape.area:
+        return 1.0
+    cores = np.array([_polygon(grid.core_box(key)) for key in missing])
+    unknown = shapely.area(shapely.intersection(cores, shape)).sum()
+    return max(0.0, 1.0 - float(unknown) / float(shape.area))
+
+
+def _polygon(box: Box) -> BaseGeometry:
+    return shapely.box(box.x0, box.y0, box.x1, box.y1)
 
 
 def shown_inside(found: ObjectMap, style: ObjectStyle, region: BaseGeometry | None) -> Objects:

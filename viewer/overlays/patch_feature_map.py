@@ -33,6 +33,8 @@ class PatchFeatureMap:
         self.rows, self.columns = grid.rows * CELLS, grid.columns * CELLS
         self._values = np.full((self.rows, self.columns, 0), np.nan, np.float16)
         self.count = 0
+        self.done: set[BlockKey] = set()
+        """The blocks that are known, those without tissue among them."""
 
     @property
     def cell(self) -> float:
@@ -53,6 +55,7 @@ class PatchFeatureMap:
 
     def add(self, key: BlockKey, vectors: PatchFeatures) -> None:
         """Takes what a model said of a block."""
+        self.done.add(key)
         length = vectors.values.shape[2]
         if not length:
             return

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from viewer.overlays.files.geojson import write_geojson
 from viewer.overlays.files.geoparquet import write_geoparquet
 from viewer.overlays.files.tables import write_csv
+from viewer.overlays.result_card import write_card
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from viewer.geometry import Box
     from viewer.overlays.objects import Objects
+    from viewer.overlays.result_card import ResultCard
 
 FORMATS = {
     "GeoJSON, for QuPath": (".geojson", ".json"),
@@ -32,9 +34,14 @@ def check_name(path: Path, formats: Mapping[str, tuple[str, ...]] = FORMATS) -> 
 
 
 def write_objects(
-    path: Path, objects: Objects, classes: Sequence[tuple[str, str]], box: Box, mpp_um: float
+    path: Path,
+    objects: Objects,
+    classes: Sequence[tuple[str, str]],
+    box: Box,
+    mpp_um: float,
+    card: ResultCard | None = None,
 ) -> None:
-    """Writes objects of a level-0 box; name and colour of each class.
+    """Writes objects of a level-0 box; name and colour of each class, and what made them.
 
     Raises
     ------
@@ -54,4 +61,7 @@ def write_objects(
 
             write_mask(path, objects, box, mpp_um)
         case _:
-            write_geojson(path, objects, classes)
+            write_geojson(path, objects, classes, card)
+            return
+    if card is not None:
+        write_card(path, card)

@@ -14,15 +14,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.overlays.objects import Objects
+    from viewer.overlays.result_card import ResultCard
 
 
-def write_geojson(path: Path, objects: Objects, classes: Sequence[tuple[str, str]]) -> None:
+def write_geojson(
+    path: Path,
+    objects: Objects,
+    classes: Sequence[tuple[str, str]],
+    card: ResultCard | None = None,
+) -> None:
     """Writes a FeatureCollection.
 
     Parameters
     ----------
     classes
         Name and colour ("#rrggbb") of each class.
+    card
+        What the objects were made of; a member "coverslip" of the collection.
 
     Raises
     ------
@@ -30,7 +38,8 @@ def write_geojson(path: Path, objects: Objects, classes: Sequence[tuple[str, str
         It cannot be written; a file that was there is left as it was.
     """
     with atomic_write(path) as file:
-        file.write(b'{"type":"FeatureCollection","features":[')
+        about = b"" if card is None else b'"coverslip":' + msgspec.json.encode(card) + b","
+        file.write(b'{"type":"FeatureCollection",' + about + b'"features":[')
         for index in range(len(objects)):
             file.write(b",\n" if index else b"\n")
             file.write(msgspec.json.encode(_feature(objects, index, classes)))

@@ -12,6 +12,7 @@ import tifffile
 
 from viewer.atomic_write import atomic_write, atomic_write_text
 from viewer.cell_text import text_cell
+from viewer.overlays.result_card import write_card
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from viewer.overlays.area import Area
     from viewer.overlays.patch_feature_map import PatchFeatureMap
+    from viewer.overlays.result_card import ResultCard
 
 _TILE_PX = 256
 
@@ -38,6 +40,7 @@ def write_cells(
     values: NDArray[np.float32],
     names: Sequence[str],
     area: Area,
+    card: ResultCard | None = None,
 ) -> None:
     """Writes the known cells whose middle lies in an area; to a heatmap, all that are known.
 
@@ -45,12 +48,26 @@ def write_cells(
     ----------
     values
         (rows, columns, d), such as probabilities; a name for each of the d.
+    card
+        What the cells were made of; written beside the file.
 
     Raises
     ------
     OSError
         It cannot be written; a file that was there is left as it was.
     """
+    _write_values(path, found, values, names, area)
+    if card is not None:
+        write_card(path, card)
+
+
+def _write_values(
+    path: Path,
+    found: PatchFeatureMap,
+    values: NDArray[np.float32],
+    names: Sequence[str],
+    area: Area,
+) -> None:
     suffix = path.suffix.lower()
     if suffix in (".tif", ".tiff"):
         _write_heatmap(path, found, values, names)

@@ -11,6 +11,7 @@ import shapely
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QInputDialog
 
+from viewer.annotations.counted import current
 from viewer.annotations.formats.coco import CocoImage
 from viewer.annotations.formats.coco_pictures import SeveralPicturesError
 from viewer.annotations.formats.exchange import FORMATS, MASK, read_annotations, write_as
@@ -86,7 +87,7 @@ class AnnotationFiles(QObject):
 
     def write(self, path: Path, which: Format, active: PaneAnnotations) -> None:
         """Writes all annotations of a slide; tells what the format cannot hold."""
-        annotations = list(active.document)
+        annotations = [current(each) for each in active.document]
         slide = active.pane.canvas.slide_box
         name = active.pane.path.name if active.pane.path is not None else ""
         image = CocoImage(name, round(slide.width), round(slide.height))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from viewer.annotations.counted import is_outdated, with_count
 from viewer.annotations.document import ReadOnlyError, adding, changing
 from viewer.annotations.operations import is_region
 from viewer.colors import class_colour
+from viewer.inference.bundle import ModelBundle
 from viewer.overlays.counting import RegionCount, count_in_region, shown_inside
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.object_style import Histogram, histogram
@@ -155,7 +156,7 @@ class ModelCommands(QObject):
         names = [name for name, _ in overlay.origin.colours]
         document = active.document
         pairs = [
-            (document[before.id], _measured(document[before.id], count, names))
+            (document[before.id], _measured(document[before.id], count, names, overlay))
             for before, count in zip(regions, counts, strict=True)
             if before.id in document
         ]
@@ -222,14 +223,19 @@ def _counter(overlay: Overlay, positive: Positive | None) -> Callable[[Annotatio
     found, shown, classes = overlay.found, overlay.shown, len(overlay.origin.colours)
     assert isinstance(found, ObjectMap)
     assert isinstance(shown, ObjectsPresenter)
-    style = shown.style
-    return lambda region: count_in_region(found, style, classes, region.geometry, positive)
-
-
-def _measured(annotation: Annotation, count: RegionCount, names: Sequence[str]) -> Annotation:
-    return replace(
-        annotation, measurements=dict(annotation.measurements) | count.measurements(names)
+    style, is_whole = shown.style, not overlay.can_run
+    return lambda region: count_in_region(
+        found, style, classes, region.geometry, positive, is_whole=is_whole
     )
+
+
+def _measured(
+    annotation: Annotation, count: RegionCount, names: Sequence[str], overlay: Overlay
+) -> Annotation:
+    origin = overlay.origin
+    version = f" {origin.version}" if isinstance(origin, ModelBundle) else ""
+    model = f"{origin.name}{version} at {overlay.mpp_um:.4g} µm/px"
+    return with_count(annotation, count.measurements(names), model, count.share)
 
 
 def _made_of(
@@ -279,15 +285,19 @@ def _size_lines(chosen: Sequence[Annotation], calibration: PixelCalibration) -> 
     lines = [": ".join([head, ", ".join(sizes)]) if sizes else head]
     if len(chosen) == 1 and chosen[0].measurements:
         told = [f"{name} {value:,.6g}" for name, value in chosen[0].measurements.items()]
-        lines.append("Kept: " + "; ".join(told))
+        state = "Outdated, of another shape" if is_outdated(chosen[0]) else "Kept"
+        lines.append(f"{state}: " + "; ".join(told))
     return lines
 
 
 def _count_line(name: str, counts: Sequence[RegionCount]) -> str:
     total, area_mm2 = sum(each.count for each in counts), sum(each.area_mm2 for each in counts)
     line = f"{name}: {total:,} objects"
-    if area_mm2:
-        line += f", {total / area_mm2:,.0f} per mm²"
+    analyzed_mm2 = sum(each.area_mm2 * each.share for each in counts)
+    if analyzed_mm2:
+        line += f", {total / analyzed_mm2:,.0f} per mm²"
+    if area_mm2 and analyzed_mm2 < (1 - 1e-6) * area_mm2:
+        line += f" ({100 * analyzed_mm2 / area_mm2:.3g} % of the region analyzed)"
     if counts and counts[0].positive is not None:
         positive = sum(each.positive or 0 for each in counts)
         line += f", {positive:,} positive"

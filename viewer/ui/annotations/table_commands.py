@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
 
+from viewer.annotations.counted import current
 from viewer.annotations.statistics import class_figures, write_statistics
 from viewer.annotations.storage.store import AnnotationStore, bringing_back
 from viewer.ui.annotations.shown import shown_moment
@@ -60,7 +61,8 @@ class TableCommands(QObject):
         mpp_um, path = active.calibration.mpp_um, active.pane.path
         name = path.stem if path is not None else "slide"
         self._background.run(
-            lambda: class_figures(held, mpp_um), lambda figures: self._open(figures, mpp_um, name)
+            lambda: class_figures([current(each) for each in held], mpp_um),
+            lambda figures: self._open(figures, mpp_um, name),
         )
 
     def _open(self, figures: list[ClassFigures], mpp_um: MicronsPerPixel | None, name: str) -> None:

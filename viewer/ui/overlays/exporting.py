@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QFileDialog
 
+from viewer.inference.bundle import ModelBundle
 from viewer.inference.results import cell_values
+from viewer.overlays.counting import analyzed_share
 from viewer.overlays.files.export import FORMATS, check_name, write_objects
 from viewer.overlays.files.patch_files import CELL_FORMATS, write_cells
 from viewer.overlays.object_map import ObjectMap
+from viewer.overlays.result_card import ResultCard
 from viewer.ui.overlays.attention_presenter import AttentionPresenter
 
 if TYPE_CHECKING:
@@ -41,21 +44,45 @@ def export_run(window: MainWindow, background: BackgroundRunner, run: Overlay, p
     if complaint := check_name(path, formats):
         window.show_error(complaint)
         return
+    card = _card(run)
     background.run(
-        _work(run, path),
-        lambda count: window.say(f"{count:,} results were written to {path.name}."),
+        _work(run, path, card),
+        lambda count: window.say(_written(count, path, card)),
         lambda error: window.show_error(f"{path.name} cannot be written ({error})."),
     )
 
 
-def _work(run: Overlay, path: Path) -> Callable[[], int]:
+def _written(count: int, path: Path, card: ResultCard | None) -> str:
+    if card is None or card.is_whole:
+        return f"{count:,} results were written to {path.name}."
+    part = f"{100 * card.share:.3g} % of the slide"
+    return f"{count:,} results of {part} were written to {path.name}: the rest was not analyzed."
+
+
+def _card(run: Overlay) -> ResultCard | None:
+    """What a model's results are made of at this moment; None of results of a file."""
+    if not run.can_run or not isinstance(run.origin, ModelBundle):
+        return None
+    box = run.pane.canvas.slide_box
+    return ResultCard(
+        model=run.origin.name,
+        version=run.origin.version,
+        slide=run.identity,
+        mpp_um=run.mpp_um,
+        region_px=(box.x0, box.y0, box.width, box.height),
+        share=round(analyzed_share(run.found, box), 6),
+        device=run.device,
+    )
+
+
+def _work(run: Overlay, path: Path, card: ResultCard | None) -> Callable[[], int]:
     box, mpp_um, colours = run.pane.canvas.slide_box, run.mpp_um, run.origin.colours
     found = run.found
     if isinstance(found, ObjectMap):
         objects = found.all_objects()
 
         def write() -> int:
-            write_objects(path, objects, colours, box, mpp_um)
+            write_objects(path, objects, colours, box, mpp_um, card)
             return len(objects)
 
         return write
@@ -64,7 +91,7 @@ def _work(run: Overlay, path: Path) -> Callable[[], int]:
 
     def write_map() -> int:
         values, names = cell_values(found, run.origin.task, run.origin.colours, judged)
-        write_cells(path, found, values, names, box)
+        write_cells(path, found, values, names, box, card)
         return found.count
 
     return write_map

@@ -1,0 +1,82 @@
+"""Counts of objects that regions keep, and whether they are still those of the region's shape."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from viewer.annotations.statistics import OBJECTS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from shapely.geometry.base import BaseGeometry
+
+    from viewer.annotations.annotation import Annotation
+
+COUNTED = "Counted"
+"""Metadata that says what a count was made of: model, scale, share of the region, its shape."""
+ANALYZED = "Analyzed %"
+_PLACE = re.compile(r"on ([\d.]+) px² around (-?[\d.]+), (-?[\d.]+)")
+_SAME_AREA, _SAME_PLACE_PX = 1e-3, 1.0
+"""Files round coordinates; a region that differs by less has not been reshaped."""
+
+
+def with_count(
+    annotation: Annotation, counts: Mapping[str, float], model: str, share: float
+) -> Annotation:
+    """Return the annotation with a count in place of an earlier one.
+
+    Parameters
+    ----------
+    model
+        Name, version and scale of what found the objects.
+    share
+        Of the region that was analyzed, 0 to 1.
+    """
+    kept = without_count(annotation)
+    numbers = dict(kept.measurements) | dict(counts)
+    if share < 1:
+        numbers[ANALYZED] = round(100 * share, 2)
+    about = f"{model}, {100 * share:.3g} % analyzed, {_place(annotation.geometry)}"
+    return replace(kept, measurements=numbers, metadata=dict(kept.metadata) | {COUNTED: about})
+
+
+def without_count(annotation: Annotation) -> Annotation:
+    """Return the annotation without what was counted in it."""
+    numbers = {
+        name: value for name, value in annotation.measurements.items() if not _is_count(name)
+    }
+    metadata = {name: text for name, text in annotation.metadata.items() if name != COUNTED}
+    return replace(annotation, measurements=numbers, metadata=metadata)
+
+
+def is_outdated(annotation: Annotation) -> bool:
+    """Return whether the region was reshaped or moved since its objects were counted."""
+    if COUNTED not in annotation.metadata:
+        return False
+    found = _PLACE.search(annotation.metadata[COUNTED])
+    if found is None:
+        return False
+    area, x, y = map(float, found.groups())
+    geometry = annotation.geometry
+    middle = geometry.centroid
+    is_same_area = abs(geometry.area - area) <= max(_SAME_AREA * area, 1.0)
+    is_same_place = max(abs(middle.x - x), abs(middle.y - y)) <= _SAME_PLACE_PX
+    return not (is_same_area and is_same_place)
+
+
+def current(annotation: Annotation) -> Annotation:
+    """Return the annotation as it may be exported: without a count that is outdated."""
+    return without_count(annotation) if is_outdated(annotation) else annotation
+
+
+def _is_count(name: str) -> bool:
+    is_of_objects = name == OBJECTS or name.startswith((f"{OBJECTS} per ", f"{OBJECTS}: "))
+    return is_of_objects or name in (ANALYZED, f"Positive {OBJECTS.lower()}", "Positive %")
+
+
+def _place(geometry: BaseGeometry) -> str:
+    middle = geometry.centroid
+    return f"on {geometry.area:.1f} px² around {middle.x:.1f}, {middle.y:.1f}"

@@ -1,0 +1,55 @@
+"""What exported results were made of, so that a part is never taken for the whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from viewer.atomic_write import atomic_write_bytes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class ResultCard(msgspec.Struct, frozen=True, kw_only=True):
+    """Stands in a GeoJSON file under "coverslip", beside other files as NAME.about.json.
+
+    Attributes
+    ----------
+    slide
+        Content key of the slide.
+    mpp_um
+        Micrometers per level-0 pixel that the model was fed by.
+    region_px
+        Left, top, width and height of what was asked for, level-0 pixels.
+    share
+        Of the region that was analyzed, 0 to 1.
+    """
+
+    model: str
+    version: str
+    slide: str
+    mpp_um: float
+    region_px: tuple[float, float, float, float]
+    share: float
+    device: str = ""
+
+    @property
+    def is_whole(self) -> bool:
+        return self.share > 1 - 1e-6
+
+    @property
+    def share_text(self) -> str:
+        """Such as "23 % of the region"."""
+        return f"{100 * self.share:.3g} % of the region"
+
+
+def card_path(path: Path) -> Path:
+    """Return where the card of an exported file lies that has no place for it."""
+    return path.with_name(f"{path.name}.about.json")
+
+
+def write_card(path: Path, card: ResultCard) -> None:
+    """Write the card beside an exported file; raises OSError."""
+    atomic_write_bytes(card_path(path), msgspec.json.format(msgspec.json.encode(card), indent=2))
