@@ -537,7 +537,6 @@ def test_an_export_of_a_part_says_so(
     slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
 ) -> None:
     run = _shown(slide_window, qtbot)
-    qtbot.waitUntil(lambda: not run.progress.is_busy, timeout=_PATIENCE_MS)
     slide_window.commands["overlays.pause"].setChecked(True)
     path = tmp_path / "part.geojson"
     export_run(slide_window, slide_window.overlays._background, run, path)
