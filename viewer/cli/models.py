@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from viewer.overlays.earlier_results import EarlierResults
     from viewer.slides import SlideSource
 
+_LEAST_CHANCE = 0.5
+"""A label is there with at least this."""
+
 models_app = typer.Typer(help="Models that find things on slides.", no_args_is_help=True)
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -316,7 +319,15 @@ def _counts(run: ModelRun, bundle: ModelBundle) -> dict[str, object]:
     inside = run.found.cells_in(run.area)
     result: dict[str, object] = {"cells": int(inside.sum())}
     if bundle.description.task == "classification" and inside.any():
-        likeliest = run.cell_values(bundle)[0][inside].argmax(-1)
+        values = run.cell_values(bundle)[0][inside]
+        if bundle.description.head == "regression":
+            means = values[(values == values).all(1)].mean(0).tolist()
+            return result | {"means": dict(zip(names, means, strict=True))}
+        likeliest = values.argmax(-1)
+        if bundle.description.head in ("sigmoid", "logit") or len(names) == 1:
+            # Labels that do not exclude each other are each there or not.
+            above = (values >= _LEAST_CHANCE).sum(0).tolist()
+            return result | {"classes": dict(zip(names, above, strict=True))}
         result["classes"] = {name: int((likeliest == i).sum()) for i, name in enumerate(names)}
     if run.judged is not None:
         chances = zip(names, run.judged.chances.tolist(), strict=True)

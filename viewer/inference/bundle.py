@@ -22,12 +22,15 @@ STEPS_VERSION = 2
 """Of all that the program does between a slide's pixels and a model's results. Raised with every
 change of it that changes numbers: what was kept before is then no longer shown as current."""
 
+_MOST_NORM = 3.0
+"""Mean and deviation of values from 0 to 1 are smaller."""
 _WORDS = ("licence", "citation", "about", "origins", "schema_version", "weights")
 """What model.json says without deciding any number; the weights are told by their checksum."""
 
 Colour = Annotated[str, Meta(pattern="^#[0-9a-fA-F]{6}$")]
 Positive = Annotated[float, Meta(gt=0)]
 Triple = tuple[float, float, float]
+Head = Literal["softmax", "sigmoid", "probabilities", "logit", "regression"]
 Task = Literal["instances", "classification", "embedding", "attention", "slide", "prompt"]
 
 
@@ -84,6 +87,10 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
         context; both in pixels of `mpp_um`.
     stride_px
         From one patch to the next, for what is told patch by patch; the patch's side by default.
+    head
+        What the answers of a classification are: "softmax": logits of classes that exclude each
+        other; "sigmoid": logits of labels that do not; "probabilities": as they are; "logit": one
+        logit of one class; "regression": values as they are.
     encoder
         Of slide models: what makes the vectors.
     settings
@@ -105,6 +112,7 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     stride_px: Annotated[int, Meta(ge=16)] | None = None
     normalisation: Normalisation = Normalisation()
     classes: Annotated[tuple[ModelClass, ...], Meta(max_length=256)] = ()
+    head: Head = "softmax"
     encoder: EncoderNeed | None = None
     settings: dict[str, Annotated[int, Meta(ge=0, le=65_536)]] = {}
     origins: tuple[Literal["recorded", "imported", "simulated", "agent"], ...] = ()
@@ -263,5 +271,15 @@ def _check(description: ModelDescription, folder: Path) -> None:
         refuse("slide models are safetensors or torchscript")
     if any(value <= 0 for value in description.normalisation.std):
         refuse("std of normalisation has to be above 0")
+    norms = (*description.normalisation.mean, *description.normalisation.std)
+    if max(map(abs, norms)) > _MOST_NORM:
+        refuse(
+            "mean and std of normalisation are for values of 0 to 1; divide those of 0 to 255 "
+            "by 255"
+        )
+    if description.head != "softmax" and description.task != "classification":
+        refuse('head belongs to models of the task "classification"')
+    if description.head == "logit" and len(description.classes) != 1:
+        refuse('head "logit" has one class, the one that the logit is of')
     if description.format == "safetensors" and not description.architecture:
         refuse("safetensors need the name of an architecture")

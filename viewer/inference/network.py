@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from viewer.inference.errors import DeviceFullError, ModelFailedError
+from viewer.inference.heads import head_complaint
 from viewer.inference.loading import first_line, load_module
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from viewer.inference.bundle import ModelBundle
+    from viewer.inference.bundle import Head, ModelBundle
     from viewer.slides.source import RgbImage
 
 
@@ -56,6 +57,7 @@ class Network:
         self._factor = 1 / (torch.tensor(about.normalisation.std).view(shape).to(device) * 255)
         self._patch_px, self._stride_px = about.patch_px, about.stride
         self._task, self._classes = about.task, len(about.classes)
+        self._head: Head = about.head
 
     @property
     def batch(self) -> int:
@@ -63,7 +65,7 @@ class Network:
         return _CUDA_BATCH if self.device.type == "cuda" else 1
 
     def warm_up(self) -> None:
-        """Feeds one grey picture, so that the first real one is not the slow one.
+        """Feed noise, so that the first real image is not the slow one, and see what comes back.
 
         Raises
         ------
@@ -71,9 +73,18 @@ class Network:
             The model does not work.
         """
         try:
-            self.answers([np.full((self._patch_px, self._patch_px, 3), 200, np.uint8)])
+            answers = self.answers(self._probes())
         except DeviceFullError:
             raise ModelFailedError(NO_ROOM) from None
+        if self._task == "classification" and (complaint := head_complaint(self._head, answers)):
+            raise ModelFailedError(f"The model {self._name} {complaint}.")
+
+    def _probes(self) -> list[RgbImage]:
+        """Two images of noise where the head is to be seen, else one."""
+        noise = np.random.default_rng(0)
+        shape = (self._patch_px, self._patch_px, 3)
+        count = 2 if self._task == "classification" else 1
+        return [noise.integers(0, 256, shape, np.uint8) for _ in range(count)]
 
     def answers(self, pictures: Sequence[RgbImage]) -> NDArray[np.float32]:
         """What the model says of n pictures, uint8 (height, width, 3).

@@ -10,14 +10,14 @@ from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.objects import Objects
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.overlays.patch_features import PatchFeatures
-from viewer.overlays.scoring import probabilities
+from viewer.overlays.scoring import head_values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from viewer.inference.bundle import Task
+    from viewer.inference.bundle import Head, Task
     from viewer.overlays.blocks import BlockGrid, BlockKey
     from viewer.overlays.slide_prediction import SlidePrediction
 
@@ -35,9 +35,9 @@ def decode_result(task: Task, data: bytes) -> Result:
     return Objects.from_bytes(data) if task == "instances" else PatchFeatures.from_bytes(data)
 
 
-def empty_map(task: Task, grid: BlockGrid, mpp_um: float) -> ResultMap:
+def empty_map(task: Task, grid: BlockGrid, mpp_um: float, head: Head = "softmax") -> ResultMap:
     """For the results of a slide; micrometres per level-0 pixel."""
-    return ObjectMap(grid, mpp_um) if task == "instances" else PatchFeatureMap(grid, mpp_um)
+    return ObjectMap(grid, mpp_um) if task == "instances" else PatchFeatureMap(grid, mpp_um, head)
 
 
 def add_result(found: ResultMap, key: BlockKey, result: Result) -> None:
@@ -62,7 +62,7 @@ def cell_values(
     if judged is not None:
         return np.moveaxis(judged.attention, 0, 2), judged.head_names(classes)
     if task == "classification":
-        return probabilities(found.values), classes
+        return head_values(found.values, found.head), classes
     values = found.values.astype(np.float32)
     if task == "attention":
         return np.exp(values), classes

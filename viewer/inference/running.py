@@ -151,7 +151,7 @@ def _run(
         )
     fed = engine_model(bundle, all_models())
     grid = block_grid(source, fed.description, scale)
-    run = ModelRun(empty_map(fed.description.task, grid, scale), asked, scale)
+    run = ModelRun(empty_map(fed.description.task, grid, scale, fed.description.head), asked, scale)
     run.identity = source.info.identity
     listener = _Listener(run, on_progress)
     started_s = time.monotonic()

@@ -12,9 +12,9 @@ from cmap import Colormap
 from viewer.colors import rgb_of
 from viewer.overlays.scoring import (
     best_cells,
+    head_values,
     nearest_prototype,
     percentiles,
-    probabilities,
     similarity,
 )
 
@@ -105,9 +105,11 @@ def class_heatmap(
     """Of a classification; None before anything is known."""
     if not found.values.shape[2]:
         return None
-    chances = probabilities(found.values)
-    if style.shown is not None:
-        return _of_values(chances[..., style.shown], style)
+    chances = head_values(found.values, found.head)
+    if found.head == "regression":
+        return score_heatmap(found, style)
+    if style.shown is not None or chances.shape[2] == 1:
+        return _of_values(chances[..., style.shown or 0], style)
     known = found.known
     classes = np.where(known, np.where(known[..., None], chances, 0).argmax(-1), -1)
     return _of_classes(classes.astype(np.int16), chances.max(-1), style, class_colours)

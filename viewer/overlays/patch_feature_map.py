@@ -25,10 +25,13 @@ class PatchFeatureMap:
     ----------
     mpp_um
         Micrometres per level-0 pixel.
+    head
+        What the values of a classification are, as `ModelDescription.head`.
     """
 
-    def __init__(self, grid: BlockGrid, mpp_um: float) -> None:
+    def __init__(self, grid: BlockGrid, mpp_um: float, head: str = "softmax") -> None:
         self.grid = grid
+        self.head = head
         self.mpp_um = mpp_um
         self.rows, self.columns = grid.rows * CELLS, grid.columns * CELLS
         self._values = np.full((self.rows, self.columns, 0), np.nan, np.float16)

@@ -23,6 +23,25 @@ def probabilities(logits: NDArray[np.float16]) -> Field:
     return powers / powers.sum(-1, keepdims=True)
 
 
+def head_values(values: NDArray[np.float16], head: str) -> Field:
+    """Return what a classifier's kept answers say, (rows, columns, classes) float32.
+
+    Parameters
+    ----------
+    head
+        As `ModelDescription.head`.
+    """
+    match head:
+        case "softmax":
+            return probabilities(values)
+        case "sigmoid" | "logit":
+            with np.errstate(over="ignore"):
+                chances = 1 / (1 + np.exp(-values.astype(np.float32)))
+            return chances.astype(np.float32)
+        case _:
+            return values.astype(np.float32)
+
+
 def similarity(vectors: NDArray[np.float16], marked: NDArray[np.bool_]) -> Field:
     """(rows, columns) cosine similarity with the mean of the marked cells, after centring.
 

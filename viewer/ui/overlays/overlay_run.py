@@ -53,7 +53,9 @@ class OverlayRun(Overlay):
         assert source is not None
         assert mpp_um is not None
         grid = block_grid(source, fed.description, mpp_um)
-        super().__init__(pane, bundle, empty_map(fed.description.task, grid, mpp_um), parent)
+        about = fed.description
+        found = empty_map(about.task, grid, mpp_um, about.head)
+        super().__init__(pane, bundle, found, parent)
         self._settle = QTimer(self, singleShot=True, interval=_SETTLE_MS)
         self._settle.timeout.connect(self._look)
         canvas.view_changed.connect(self._on_view)
