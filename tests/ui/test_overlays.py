@@ -543,6 +543,14 @@ def test_an_export_of_a_part_says_so(
     qtbot.waitUntil(path.exists, timeout=10_000)
     qtbot.waitUntil(lambda: "were written" in slide_window.status.currentMessage())
     assert "% of the slide were written" in slide_window.status.currentMessage()
+    assert "colors" not in slide_window.status.currentMessage()
+    table = tmp_path / "part.csv"
+    export_run(slide_window, slide_window.overlays._background, run, table)
+    qtbot.waitUntil(
+        lambda: "This format keeps no colors." in slide_window.status.currentMessage(),
+        timeout=10_000,
+    )
+    assert (tmp_path / "part.csv.about.json").exists()
     about = json.loads(path.read_text())["coverslip"]
     assert 0 < about["share"] < 1
     assert about["model"] == "Nuclei"

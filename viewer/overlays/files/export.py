@@ -33,6 +33,11 @@ def check_name(path: Path, formats: Mapping[str, tuple[str, ...]] = FORMATS) -> 
     return f"{path.name} does not tell its format: let it end in {', '.join(known)}."
 
 
+def drops_colors(path: Path) -> bool:
+    """Return whether the format of an export has no place for the colors of classes."""
+    return path.suffix.lower() not in (".geojson", ".json")
+
+
 def write_objects(
     path: Path,
     objects: Objects,

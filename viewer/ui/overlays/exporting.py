@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QFileDialog
 from viewer.inference.bundle import ModelBundle
 from viewer.inference.results import cell_values
 from viewer.overlays.counting import analyzed_share
-from viewer.overlays.files.export import FORMATS, check_name, write_objects
+from viewer.overlays.files.export import FORMATS, check_name, drops_colors, write_objects
 from viewer.overlays.files.patch_files import CELL_FORMATS, write_cells
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.result_card import ResultCard
@@ -53,10 +53,14 @@ def export_run(window: MainWindow, background: BackgroundRunner, run: Overlay, p
 
 
 def _written(count: int, path: Path, card: ResultCard | None) -> str:
+    colors = " This format keeps no colors." if drops_colors(path) else ""
     if card is None or card.is_whole:
-        return f"{count:,} results were written to {path.name}."
+        return f"{count:,} results were written to {path.name}.{colors}"
     part = f"{100 * card.share:.3g} % of the slide"
-    return f"{count:,} results of {part} were written to {path.name}: the rest was not analyzed."
+    return (
+        f"{count:,} results of {part} were written to {path.name}: the rest was not analyzed."
+        f"{colors}"
+    )
 
 
 def _card(run: Overlay) -> ResultCard | None:
