@@ -37,6 +37,14 @@ def test_what_is_wrong_is_told_by_number(tmp_path: Path) -> None:
     assert json.loads(told.stdout) == [
         {"class": "Tumor", "count": 1, "area um2": 100.0, "length um": 40.0}
     ]
+    oblong = ("annotations", "stats", "a.geojson", "--json", "--mpp")
+    told = coverslip(*oblong, "0.25,0.5", folder=tmp_path)
+    assert json.loads(told.stdout) == [
+        {"class": "Tumor", "count": 1, "area um2": 50.0, "length um": 30.0}
+    ]
+    for wrong in ("0", "a", "0.25,0.5,1", "nan"):
+        done = coverslip(*oblong, wrong, folder=tmp_path)
+        assert (done.returncode, "0.25,0.5 where pixels are not square" in done.stderr) == (2, True)
 
 
 def test_bad_input_is_one_sentence(tmp_path: Path) -> None:

@@ -84,7 +84,9 @@ def test_tiles_that_were_cancelled_are_gone_on_with(
     options = TileOptions(tile_px=16, threads=1)
     training.cut_tiles(folder, options, annotations(drawn))
     (task,) = training.tasks
-    qtbot.waitUntil(lambda: task.dialog.isVisible() and task.dialog.value() > 0, timeout=20_000)
+    qtbot.waitUntil(
+        lambda: task.dialog.isVisible() and any(folder.glob("images/*.png")), timeout=20_000
+    )
     (cancel,) = task.dialog.findChildren(QPushButton)
     qtbot.mouseClick(cancel, Qt.MouseButton.LeftButton)
     _said(drawn, qtbot, "tiles was not finished")
