@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import shapely
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFileDialog, QInputDialog, QPushButton
+from PySide6.QtWidgets import QFileDialog, QInputDialog, QMessageBox, QPushButton
 from pytestqt.qtbot import QtBot
 from test_drawing import annotations, wait_for_annotations
 from ui_steps import open_dialog
@@ -51,6 +51,10 @@ def test_a_mask_is_written_as_asked_and_read_again(
     _said(drawn, qtbot, "2 annotations written to regions.ome.tif")
     assert drawn.annotations.training.tasks == []
     drawn.annotations.files.take(path, drawn.panes.active)
+    box = open_dialog(drawn, QMessageBox, qtbot)  # both are known already
+    assert isinstance(box, QMessageBox)
+    (both,) = [each for each in box.buttons() if "both" in each.text()]
+    both.click()
     qtbot.waitUntil(lambda: len(document) == 4, timeout=20_000)
     read = list(document)[2].geometry
     assert read.intersection(REGION).area / read.union(REGION).area > 0.95
