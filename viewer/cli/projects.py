@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from viewer.cli.output import fail, print_json, print_record, print_table
+from viewer.cli.output import fail, print_json, print_record, print_table, say
 
 if TYPE_CHECKING:
     from viewer.annotations.palette import Palette
@@ -35,6 +35,12 @@ def create(
     title: Annotated[str, typer.Option(help="The project's name.")] = "",
     forms: _Forms = None,
     palette: _Palette = None,
+    qupath: Annotated[
+        Path | None, typer.Option("--from", help="A project of QuPath (.qpproj) to take over.")
+    ] = None,
+    look_in: Annotated[
+        list[Path] | None, typer.Option(help="Folders in which its moved slides are looked for.")
+    ] = None,
     json: _Json = False,
 ) -> None:
     """Make a project, with slides, questions and classes."""
@@ -43,6 +49,9 @@ def create(
 
     given_forms, given_palette = _read_forms(forms), _read_palette(palette)
     place = project_folder(folder).absolute()
+    if qupath is not None:
+        _take_over(qupath, look_in or [], place, title, given_forms, given_palette, json=json)
+        return
     project = Project(title=title or place.name, palette=given_palette, forms=given_forms)
     try:
         project = create_project(place, project)
@@ -168,6 +177,52 @@ def answers(
 
 
 # ---------------------------------------------------------------------------------------------
+
+
+def _take_over(
+    qupath: Path,
+    look_in: list[Path],
+    folder: Path,
+    title: str,
+    forms: tuple[Form, ...],
+    palette: Palette,
+    *,
+    json: bool,
+) -> None:
+    """Makes a project of QuPath's; says what was left out, with exit code 1 where all was."""
+    from viewer.studies.project import Project
+    from viewer.studies.project_file import ProjectError, create_project
+    from viewer.studies.qupath_project import QuPathProjectError, read_qupath_project
+    from viewer.studies.qupath_takeover import EXPORT_SCRIPT, taken_over
+
+    try:
+        read = read_qupath_project(qupath, look_in)
+        taken = taken_over(read, folder)
+        if taken.slides:
+            project = Project(
+                title=title or read.title,
+                slides=taken.slides,
+                palette=palette or read.palette,
+                forms=forms,
+            )
+            create_project(folder, project)
+    except (QuPathProjectError, ProjectError) as error:
+        fail(str(error))
+    for sentence in taken.left_out:
+        say(sentence)
+    if read.unread:
+        say(
+            f"The objects of {read.unread:,} images are in QuPath's own data.qpdata, which is not "
+            f"read: run {EXPORT_SCRIPT} in QuPath, which writes them as GeoJSON."
+        )
+    record: dict[str, object] = {
+        "project": str(folder), "slides": len(taken.slides), "added": len(taken.slides),
+        "refused": len(read.images) - len(taken.slides), "annotations": taken.annotations,
+        "classes": len(palette or read.palette), "forms": len(forms),
+    }  # fmt: skip
+    print_record(record, json=json)
+    if not taken.slides:
+        sys.exit(_EXIT_NOT_SOUND)
 
 
 def _add(

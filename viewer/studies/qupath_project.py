@@ -1,0 +1,233 @@
+"""Projects of QuPath (project.qpproj): which of their images lie where on this machine.
+
+Only addresses of local files are followed. QuPath keeps whole addresses, and the project's own as
+it was when it was saved: an image that is not at its address is looked for at the same place as
+seen from the project.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from viewer.annotations.formats.foreign_values import as_text
+from viewer.annotations.palette import PaletteError, read_palette
+from viewer.errors import CoverslipError
+from viewer.plain_text import shown_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from viewer.annotations.palette import Palette
+
+SUFFIX = ".qpproj"
+_GEOJSON = (".geojson", ".json", ".geojson.gz", ".json.gz", ".geojson.zip", ".zip")
+_DRIVE = re.compile(r"/?([A-Za-z]):(/.*)")
+
+
+class QuPathProjectError(CoverslipError):
+    """A project file that cannot be used; `str()` is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuPathImage:
+    """An image of a project.
+
+    Attributes
+    ----------
+    address
+        As the project has it.
+    path
+        Where the file lies here; None where it is not found or not to be opened.
+    reason
+        Why there is no path; empty where there is one.
+    note
+        Description and metadata, a line each.
+    annotations
+        GeoJSON beside the project that is named like the image.
+    """
+
+    name: str
+    address: str
+    path: Path | None
+    reason: str = ""
+    note: str = ""
+    annotations: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QuPathProject:
+    """What of a project can be used here.
+
+    Attributes
+    ----------
+    unread
+        Images whose objects are only in QuPath's own `data.qpdata`.
+    """
+
+    title: str
+    images: tuple[QuPathImage, ...]
+    palette: Palette
+    unread: int
+
+
+def read_qupath_project(path: Path, look_in: Iterable[Path] = ()) -> QuPathProject:
+    """Read a project file.
+
+    Parameters
+    ----------
+    look_in
+        Folders in which images are looked for that are not where the project has them.
+
+    Raises
+    ------
+    QuPathProjectError
+        It cannot be read, or is no project of QuPath.
+    """
+    try:
+        told = msgspec.json.decode(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
+    except OSError as error:
+        raise QuPathProjectError(f"{path.name} cannot be read ({error.strerror}).") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise QuPathProjectError(f"{path.name} is damaged: it is no JSON.") from error
+    listed = told.get("images") if isinstance(told, dict) else None
+    if not isinstance(listed, list):
+        raise QuPathProjectError(f"{path.name} is no project of QuPath: it lists no images.")
+    folder = path.absolute().parent
+    former = _local(told.get("uri"))
+    places = _Places(folder, posixpath.dirname(former) if former else "", tuple(look_in))
+    images = tuple(_image(each, number, places) for number, each in enumerate(listed, 1))
+    try:
+        palette = read_palette(folder / "classifiers" / "classes.json")
+    except PaletteError:
+        palette = ()
+    unread = sum(1 for _ in (folder / "data").glob("*/data.qpdata"))
+    return QuPathProject(folder.name, images, palette, unread)
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where the project lies, where it lay when it was saved, and where else to look."""
+
+    folder: Path
+    former: str
+    look_in: tuple[Path, ...]
+
+    def found(self, address: str) -> Path | None:
+        """The file of a local address, with slashes: as it is, else re-based, else by name."""
+        name = posixpath.basename(address)
+        tried = [Path(address)]
+        if self.former:
+            here, there = _without_drive(address), _without_drive(self.former)
+            if here is not None and there is not None and here[0] == there[0]:
+                tried.append(self.folder / posixpath.relpath(here[1], there[1]))
+        elif not posixpath.isabs(address):
+            tried.append(self.folder / address)
+        tried += [folder / name for folder in self.look_in]
+        for path in tried:
+            try:
+                if path.exists():
+                    return path.resolve()
+            except OSError:
+                continue
+        return None
+
+    def beside(self, name: str, file_name: str) -> Path | None:
+        """GeoJSON by the image's name, or by that of its file."""
+        stems = dict.fromkeys((name, file_name, Path(name).stem, Path(file_name).stem))
+        for stem in stems:
+            if not stem or "/" in stem or "\\" in stem:
+                continue
+            for suffix in _GEOJSON:
+                path = self.folder / f"{stem}{suffix}"
+                if path.is_file():
+                    return path
+        return None
+
+
+def _image(told: Any, number: int, places: _Places) -> QuPathImage:
+    told = told if isinstance(told, dict) else {}
+    builder = told.get("serverBuilder")
+    builder = builder if isinstance(builder, dict) else {}
+    server = builder.get("metadata")
+    server_name = server.get("name") if isinstance(server, dict) else None
+    name = shown_line(as_text(told.get("imageName") or server_name or f"Image {number}"))
+    note = _note(told)
+    kind = builder.get("builderType")
+    if kind != "uri":
+        what = f'"{shown_line(as_text(kind))}"' if kind else "unknown"
+        inner = builder.get("builder")
+        address = as_text(inner.get("uri", "")) if isinstance(inner, dict) else ""
+        reason = f"QuPath changes it as it reads it ({what}), so it is not the slide as it is"
+        return QuPathImage(name, shown_line(address), None, reason, note)
+    address = shown_line(as_text(builder.get("uri") or ""))
+    series = _series(builder.get("args"))
+    if series:
+        reason = f"it is image {series + 1} within its file; the first alone can be opened"
+        return QuPathImage(name, address, None, reason, note)
+    local = _local(builder.get("uri"))
+    if local is None:
+        scheme = urlsplit(address).scheme if "://" in address or ":" in address else ""
+        what = f"it lies on another server ({scheme})" if scheme else "it has no address"
+        return QuPathImage(name, address, None, f"{what}, and addresses are not followed", note)
+    path = places.found(local)
+    if path is None:
+        reason = f"{posixpath.basename(local)} is not found: name its folder with --look-in"
+        return QuPathImage(name, address, None, reason, note)
+    beside = places.beside(name, posixpath.basename(local))
+    return QuPathImage(name, address, path, "", note, beside)
+
+
+def _note(told: dict[str, Any]) -> str:
+    lines: list[str] = []
+    if told.get("description"):
+        lines.append(shown_line(as_text(told["description"])))
+    metadata, tags = told.get("metadata"), told.get("tags")
+    if isinstance(metadata, dict):
+        lines += [shown_line(f"{key}: {as_text(value)}") for key, value in metadata.items()]
+    if isinstance(tags, list) and tags:
+        lines.append(shown_line("Tags: " + ", ".join(as_text(tag) for tag in tags)))
+    return "\n".join(lines)
+
+
+def _series(args: Any) -> int:
+    """The number of the image within its file, from 0."""
+    listed = [str(each) for each in args] if isinstance(args, list) else []
+    for index, each in enumerate(listed):
+        value = each.partition("=")[2]
+        if each == "--series" and index + 1 < len(listed):
+            value = listed[index + 1]
+        if each.startswith("--series") and value.isdecimal():
+            return int(value)
+    return 0
+
+
+def _local(address: Any) -> str | None:
+    """The path of a file: address, or of a bare path, with slashes; None for all others."""
+    if not isinstance(address, str) or not address.strip():
+        return None
+    text = address.strip()
+    if not text.lower().startswith("file:"):
+        plain = text.replace("\\", "/")
+        is_path = plain.startswith("/") or _DRIVE.fullmatch(plain) or ":" not in plain
+        return plain if is_path else None
+    rest = unquote(text[5:], errors="replace").replace("\\", "/")
+    if rest.startswith("//"):
+        host, slash, tail = rest[2:].partition("/")
+        rest = slash + tail if host.lower() in ("", "localhost") else rest
+    if found := _DRIVE.fullmatch(rest):
+        return f"{found[1].upper()}:{found[2]}"
+    return rest or None
+
+
+def _without_drive(path: str) -> tuple[str, str] | None:
+    """The drive, and the path on it; None for a path that is not whole."""
+    if found := _DRIVE.fullmatch(path):
+        return found[1].upper(), posixpath.normpath(found[2])
+    return ("", posixpath.normpath(path)) if path.startswith("/") else None

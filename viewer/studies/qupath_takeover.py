@@ -1,0 +1,103 @@
+"""From a project of QuPath to slides and annotations of ours."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from viewer.annotations.document import adding
+from viewer.annotations.formats.exchange import read_annotations
+from viewer.annotations.formats.problems import AnnotationFileError, Problem
+from viewer.annotations.storage.autosave import (
+    annotations_path,
+    kept_annotations,
+    open_annotations,
+)
+from viewer.annotations.storage.store import AnnotationStoreError, Stamped
+from viewer.slides.errors import SlideError
+from viewer.studies.finding import identity_of
+from viewer.studies.project import ProjectSlide, stored_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from viewer.studies.qupath_project import QuPathImage, QuPathProject
+
+EXPORT_SCRIPT = "resources/qupath/export_annotations.groovy"
+
+
+@dataclass(frozen=True, slots=True)
+class TakenOver:
+    """What became of a project.
+
+    Attributes
+    ----------
+    annotations
+        Objects that were added to the slides.
+    left_out
+        A sentence for each image or object that was not taken, or not as it was.
+    """
+
+    slides: tuple[ProjectSlide, ...]
+    annotations: int
+    left_out: list[str]
+
+
+def taken_over(project: QuPathProject, folder: Path) -> TakenOver:
+    """Open the images of a project once, and add what was drawn on them to their annotations."""
+    slides: dict[str, ProjectSlide] = {}
+    left_out: list[str] = []
+    count = 0
+    for image in project.images:
+        if image.path is None:
+            left_out.append(f"{image.name} was left out: {image.reason}.")
+            continue
+        try:
+            identity = identity_of(image.path)
+        except SlideError as error:
+            left_out.append(f"{image.name} was left out: {error}")
+            continue
+        if identity in slides:
+            left_out.append(f"{image.name} was left out: its slide is in the project already.")
+            continue
+        slides[identity] = ProjectSlide(
+            identity=identity,
+            path=stored_path(image.path, folder),
+            name=image.name,
+            note=image.note,
+        )
+        count += _add_annotations(image, identity, left_out)
+    return TakenOver(tuple(slides.values()), count, left_out)
+
+
+def _add_annotations(image: QuPathImage, identity: str, left_out: list[str]) -> int:
+    """How many were new."""
+    if image.annotations is None or image.path is None:
+        return 0
+    problems: list[Problem] = []
+    try:
+        known = {each.id for each in kept_annotations(identity, image.path)}
+        read = [
+            each for each in read_annotations(image.annotations, problems) if each.id not in known
+        ]
+        left_out += [f"{image.annotations.name}, {problem}." for problem in problems]
+        if not read:
+            return 0
+        opened = open_annotations(annotations_path(identity, image.path))
+        try:
+            if opened.is_read_only:
+                left_out.append(
+                    f"{image.annotations.name} was left out: a window draws on its slide."
+                )
+                return 0
+            opened.store.write([Stamped.now(adding("Import from QuPath", read))])
+        finally:
+            opened.close()
+    except (AnnotationFileError, AnnotationStoreError) as error:
+        left_out.append(str(error))
+        return 0
+    except sqlite3.Error as error:
+        left_out.append(f"The annotations of {image.name} cannot be saved ({error}).")
+        return 0
+    return len(read)
