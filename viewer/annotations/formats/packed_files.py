@@ -90,7 +90,8 @@ def unpacked(path: Path, suffix: str | tuple[str, ...]) -> Generator[list[PieceR
         try:
             files = _opened(path, suffix, stack)
         except _TORN as error:
-            raise AnnotationFileError(f"{path.name} cannot be read ({error}).") from error
+            reason = getattr(error, "strerror", None) or error
+            raise AnnotationFileError(f"{path.name} cannot be read ({reason}).") from error
         yield [PieceReader(file) for file in files]
 
 

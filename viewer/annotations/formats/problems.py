@@ -18,7 +18,7 @@ class Problem:
     Attributes
     ----------
     number
-        Counted from 1 in the order of the file.
+        Counted from 1 in the order of the file; 0 for what is said of the file as a whole.
     is_repaired
         Whether it was taken, repaired; otherwise it was left out.
     """
@@ -28,6 +28,5 @@ class Problem:
     is_repaired: bool = False
 
     def __str__(self) -> str:
-        return (
-            f"{'repaired' if self.is_repaired else 'left out'} number {self.number}: {self.reason}"
-        )
+        what = "repaired" if self.is_repaired else "left out"
+        return f"{what} number {self.number}: {self.reason}" if self.number else self.reason
