@@ -70,11 +70,9 @@ def atomic_write(
             yield file
         return
     unfinished = target.with_name(f".{target.name[:_NAME_CHARACTERS]}-{token_hex(6)}.part")
-    handle = os.open(
-        unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, _USUAL_MODE if mode is None else mode
-    )
     try:
-        os.close(handle)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
+        os.close(os.open(unfinished, flags, _USUAL_MODE if mode is None else mode))
         raw = _Measured(unfinished, "r+b")
         with io.BufferedRandom(raw, _BUFFER_BYTES) as file:
             yield file
@@ -86,9 +84,11 @@ def atomic_write(
                 _sync(raw.fileno())
                 _verify(raw)
         os.replace(unfinished, target)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             unfinished.unlink()
+        if isinstance(error, OSError):
+            error.filename = str(path)  # messages name what was to be written
         raise
     if synced:
         _sync_folder(target.parent)
