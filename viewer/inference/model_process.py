@@ -6,6 +6,7 @@ It is given bytes and gives numbers; it knows neither the slide nor any path of 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
 import time
@@ -35,6 +36,8 @@ from viewer.processes.shared_pixels import SharedPixels
 if TYPE_CHECKING:
     from viewer.inference.bundle import ModelBundle
     from viewer.inference.messages import Answer, Request
+
+_log = logging.getLogger(__name__)
 
 MAIN = "viewer.inference.model_main"
 SHARED_BYTES = 1 << 30
@@ -203,6 +206,8 @@ class ModelProcess:
             return self.stopped
         with contextlib.suppress(Exception):
             self._child.popen.wait(1.0)
+        if words := self._child.last_words():
+            _log.warning("Last words of the model process: %s", words)
         return "The model process ended without an answer."
 
     def _watch(self) -> None:
