@@ -57,3 +57,16 @@ def test_one_click_opens_another_image(window: MainWindow, qtbot: QtBot, tmp_pat
     assert pane.source.info.identity != section
     assert pane.image_bar.buttons[0].isChecked()
     assert not pane.image_bar.buttons[1].isChecked()
+
+
+def test_a_doubtful_pixel_size_is_a_warning(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.tif"
+    pixels = np.full((300, 400, 3), 200, np.uint8)
+    text = "AppMag = 40|MPP = 2.5"
+    tifffile.imwrite(path, pixels, photometric="rgb", description=text, metadata=None)
+    show_slide(window, path, qtbot)
+    notes = window.panes.active.slide_notes
+    assert notes.sentence.text().startswith("Doubtful pixel size: 2.5 µm per pixel")
+    assert notes.property("notice") == "warning"

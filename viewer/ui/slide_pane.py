@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _PATIENCE_MS = 3000
+_DOUBTS = ("Doubtful", "Pixel size unknown", "Read as a plain")
+"""Notes of a slide that begin so are warnings."""
 _ACTIVE_EDGE_PX = 2
 """Room for the border that marks the active pane (see the theme's style sheet)."""
 _OPENING_THREADS = 8
@@ -311,7 +313,8 @@ class SlidePane(QFrame):
         self.slide_notes.hide()
         self.image_bar.show_images(info)
         if info is not None and info.notes:
-            self.slide_notes.tell(" ".join(info.notes))
+            is_doubtful = any(note.startswith(_DOUBTS) for note in info.notes)
+            self.slide_notes.tell(" ".join(info.notes), "warning" if is_doubtful else "info")
 
     def _open_image(self, image: int) -> None:
         if self.path is not None:
