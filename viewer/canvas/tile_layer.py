@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPoint, QRect, QSize, Qt
+from PySide6.QtCore import QPoint, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QBrush, QColor, QImage, QPainter, QPixmap, QRegion, QTransform
 
 from viewer.canvas.tile_picture import TilePicture
@@ -258,9 +258,12 @@ def _paint_place(
     if not what.slide.contains(upright):
         # The last tiles of a coarse level reach past the slide, by less than a pixel of it.
         painter.setClipRect(what.slide, Qt.ClipOperation.IntersectClip)
-    for rect, picture in what.tiles:
-        if rect.intersects(upright):
-            _paint_tile(painter, rect, picture, turn, base)
+    tiles = [(rect, _sized(rect, image)) for rect, image in what.tiles if rect.intersects(upright)]
+    if grid.view.rotation_deg % 90.0:
+        for rect, picture in tiles:
+            _paint_edges(painter, rect, picture)
+    for rect, picture in tiles:
+        _paint_tile(painter, rect, picture, turn, base)
     _paint_unreadable(painter, (rect for rect in what.unreadable if rect.intersects(upright)))
 
 
@@ -268,8 +271,6 @@ def _paint_tile(
     painter: QPainter, rect: QRect, picture: QImage, turn: QTransform, base: QTransform
 ) -> None:
     """Paints a tile; under a quarter turn or a flip to the pixel, which Qt alone is one off in."""
-    if isinstance(picture, TilePicture):
-        picture = picture.sized_for(rect.width())
     across, down = turn.m11(), turn.m12()
     if (across, down, turn.m22()) == (1.0, 0.0, 1.0) or across * down != 0.0:
         painter.drawImage(rect, picture)
@@ -278,6 +279,26 @@ def _paint_tile(
     painter.setTransform(base)
     painter.drawImage(turn.mapRect(rect), picture.transformed(only_turn))
     painter.setTransform(turn * base)
+
+
+def _sized(rect: QRect, picture: QImage) -> QImage:
+    return picture.sized_for(rect.width()) if isinstance(picture, TilePicture) else picture
+
+
+def _paint_edges(painter: QPainter, rect: QRect, picture: QImage) -> None:
+    """Paints a tile's outermost pixels a little beyond it.
+
+    At a free angle Qt leaves pixels between neighbors to neither: what lies beneath shows there.
+    """
+    left, top, width, height = rect.x(), rect.y(), rect.width(), rect.height()
+    across, down = picture.width(), picture.height()
+    for target, source in (
+        (QRectF(left - 1, top - 1, width + 2, 2), QRectF(0, 0, across, 1)),
+        (QRectF(left - 1, top + height - 1, width + 2, 2), QRectF(0, down - 1, across, 1)),
+        (QRectF(left - 1, top - 1, 2, height + 2), QRectF(0, 0, 1, down)),
+        (QRectF(left + width - 1, top - 1, 2, height + 2), QRectF(across - 1, 0, 1, down)),
+    ):
+        painter.drawImage(target, picture, source)
 
 
 def _paint_unreadable(painter: QPainter, rects: Iterable[QRect]) -> None:
