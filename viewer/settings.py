@@ -54,6 +54,8 @@ class Settings(msgspec.Struct, omit_defaults=True):
         Whether TorchScripts may run where the system cannot confine them.
     annotations_beside
         Whether annotations lie beside their slide instead of in the data folder.
+    trusted_folders
+        Slides below these folders are read without a process of their own.
     shortcuts
         Command id -> keys in Qt's portable text, only where they differ from the defaults.
     """
@@ -84,6 +86,7 @@ class Settings(msgspec.Struct, omit_defaults=True):
     unconfined_models: bool = False
     recent_slides: list[str] = []
     recent_projects: list[str] = []
+    trusted_folders: list[str] = []
     shortcuts: dict[str, list[str]] = {}
 
     def cache_limit_bytes(self) -> int:

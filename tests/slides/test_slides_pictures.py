@@ -10,6 +10,7 @@ import tifffile
 from PIL import Image
 
 from viewer.slides import DamagedSlideError, UnsupportedSlideError, open_slide
+from viewer.slides.opener import open_here
 from viewer.slides.readers import image as image_reader
 from viewer.slides.readers.sample_colors import ColorModel, SampleColors, display_range
 
@@ -161,7 +162,7 @@ def test_too_large_without_a_pyramid(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(image_reader, "MOST_BYTES", 100_000)
     Image.fromarray(picture()).save(tmp_path / "large.png")
     with pytest.raises(UnsupportedSlideError, match="vips tiffsave"):
-        open_slide(tmp_path / "large.png")
+        open_here(tmp_path / "large.png")
 
 
 def test_a_huge_header_is_refused_without_memory(tmp_path: Path) -> None:

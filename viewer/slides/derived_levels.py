@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from viewer.slides.byte_lru import ByteLru
-from viewer.slides.errors import SlideChangedError, SlideError, TileError
+from viewer.slides.errors import SlideError, SlideLostError, TileError
 from viewer.slides.hatching import hatch
 from viewer.slides.level_store import LevelStore
 from viewer.slides.turns import Turns
@@ -129,7 +129,7 @@ class DerivedLevels:
             if not self._has_looked_for_store:
                 try:
                     identity = self._source.info.identity
-                except SlideChangedError:
+                except SlideLostError:
                     raise
                 except SlideError as error:
                     _log.warning("Tiles that are made are not kept (%s)", error)
@@ -141,7 +141,7 @@ class DerivedLevels:
     def _stored(self, stored: int, place: _Place) -> RgbImage:
         try:
             return self._source.read_tile(stored, place[1], place[2])
-        except SlideChangedError:
+        except SlideLostError:
             raise
         except TileError as error:
             raise TileError(*place, error.reason) from error
@@ -169,7 +169,7 @@ class DerivedLevels:
                     part[:], part_is_sound = self._read(below)
                     tiles_read += 1
                     is_sound = is_sound and part_is_sound
-                except SlideChangedError:
+                except SlideLostError:
                     raise
                 except TileError as error:
                     errors.append(error)

@@ -60,15 +60,50 @@ class TileError(CoverslipError):
         self.reason = reason
 
 
-class SlideChangedError(SlideError, TileError):
-    """The file is no longer the one that was opened, so nothing more of it is shown."""
+class SlideLostError(SlideError, TileError):
+    """Nothing more of a slide that is open can be read; `str()` is one sentence."""
 
-    def __init__(self, path: Path) -> None:
-        sentence = (
-            f"{path.name} was changed on the disk while it was open: open it again to see it as it "
-            "is now."
-        )
+    def __init__(self, path: Path, sentence: str) -> None:
         Exception.__init__(self, sentence)
         self.path = path
         self.level, self.column, self.row = -1, -1, -1
         self.reason = sentence
+
+
+class SlideChangedError(SlideLostError):
+    """The file is no longer the one that was opened, so nothing more of it is shown."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            path,
+            f"{path.name} was changed on the disk while it was open: open it again to see it as it "
+            "is now.",
+        )
+
+
+def too_large_tiles(path: Path, width_px: int, height_px: int) -> str:
+    """Return the sentence on a slide that is stored in tiles too large to be read one by one."""
+    return (
+        f"{path.name} is stored in tiles of {width_px:,} x {height_px:,} pixels, too large to be "
+        "read one by one; convert it once to a pyramidal TIFF, for example with "
+        "`vips tiffsave IN OUT.tif --tile --pyramid --compression jpeg`."
+    )
+
+
+def slide_error(kind: str, path: Path, sentence: str) -> SlideError:
+    """Return an error of the class of that name, as it was raised in another process."""
+    return _BY_NAME.get(kind, SlideError)(path, sentence)
+
+
+_BY_NAME = {
+    each.__name__: each
+    for each in (
+        DamagedSlideError,
+        IncompleteSlideError,
+        NoSuchImageError,
+        SlideAccessError,
+        SlideIsFolderError,
+        SlideNotFoundError,
+        UnsupportedSlideError,
+    )
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from viewer.slides.errors import (
 )
 from viewer.slides.file_version import FileVersion
 from viewer.slides.guarded_source import GuardedSource
+from viewer.slides.reader_process.source import open_isolated
+from viewer.slides.reader_process.trust import reads_in_this_process
 from viewer.slides.readers.image import open_image
 from viewer.slides.readers.tiff.source import open_tiff
 from viewer.slides.source import SlideSource, with_note
@@ -51,7 +54,9 @@ READERS: tuple[Reader, ...] = (
 
 
 def open_slide(path: Path, image: int | None = None) -> SlideSource:
-    """Open a slide or image of any known kind.
+    """Open a slide or image of any known kind, in a process of its own.
+
+    Slides in folders that the settings name as trusted are read in this process.
 
     Parameters
     ----------
@@ -66,11 +71,29 @@ def open_slide(path: Path, image: int | None = None) -> SlideSource:
     try:
         _check_file(path)
         version = FileVersion(path)
-        stored = GuardedSource(_first_source(path, image), version)
+        if reads_in_this_process(path):
+            opened = open_here(path, image)
+        else:
+            opened = open_isolated(path, image)
+        stored = GuardedSource(opened, version)
         version.check()
         source = with_fine_steps(stored)
         # Tiles that are made here are kept in memory and on the disk: they too are of this file.
         return source if source is stored else GuardedSource(source, version)
+    except OSError as error:
+        raise _access_error(path, error) from error
+
+
+def open_here(path: Path, image: int | None = None) -> SlideSource:
+    """Open a slide in this process, with the levels that the file stores and no others.
+
+    Raises
+    ------
+    SlideError
+        It cannot be opened; `str()` of the error is one sentence for the user.
+    """
+    try:
+        return _first_source(path, image)
     except OSError as error:
         raise _access_error(path, error) from error
 
@@ -115,7 +138,12 @@ def _check_file(path: Path) -> None:
             path,
             f"{path.name or path} is a folder; open a slide in it (of a DICOM slide, any file).",
         )
-    if path.stat().st_size == 0:
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise UnsupportedSlideError(
+            path, f"{path.name} is a device or a pipe, no file; choose a slide."
+        )
+    if status.st_size == 0:
         raise DamagedSlideError(path, f"{path.name} is empty; copy it again from where it came.")
     with path.open("rb"):
         pass  # tells at once whether we may read it; OpenSlide would not say why it fails

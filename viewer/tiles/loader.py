@@ -8,7 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from viewer.slides.errors import SlideChangedError, TileError
+from viewer.slides.errors import SlideLostError, TileError
 from viewer.tiles.cache import CachedTile, TileCache, TileKey
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ class TileLoader(Generic[Picture]):
     ) -> None:
         try:
             picture, size_bytes = prepare(self.source.read_tile(*key))
-        except SlideChangedError as error:
+        except SlideLostError as error:
             self.change = self.failures[key] = str(error)
             return
         except TileError as error:

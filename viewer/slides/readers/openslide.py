@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from ctypes import POINTER, c_uint32
 from typing import TYPE_CHECKING
@@ -10,7 +11,12 @@ import numpy as np
 from openslide import OpenSlide, OpenSlideError, OpenSlideUnsupportedFormatError, lowlevel
 
 from viewer.geometry import Optics
-from viewer.slides.errors import DamagedSlideError, TileError
+from viewer.slides.errors import (
+    DamagedSlideError,
+    TileError,
+    UnsupportedSlideError,
+    too_large_tiles,
+)
 from viewer.slides.readers.openslide_messages import as_slide_error
 from viewer.slides.resolution import believable_mpp_um
 from viewer.slides.source import Level, RgbImage, SlideInfo
@@ -23,6 +29,8 @@ _STORED_TILE_PX = range(128, 2049)
 """Tile sides of a file worth taking over; others (strips of NDPI, 64 px) are bad units of work."""
 
 _OWN_TILE_PX = 256
+MAX_STORED_TILE_PX = 1 << 26
+"""Pixels of one tile of a file, 8192 x 8192; OpenSlide takes four bytes for each."""
 
 
 def open_with_openslide(path: Path) -> OpenSlideSource | None:
@@ -52,6 +60,7 @@ class OpenSlideSource:
 
     def __init__(self, path: Path, slide: OpenSlide) -> None:
         self._path = path
+        _check_stored_tiles(path, slide.properties)
         self._levels = _levels(slide)
         self._info = _info(slide)
         self._background = _background(slide.properties)
@@ -192,6 +201,16 @@ def _levels(slide: OpenSlide) -> tuple[Level, ...]:
             zip(slide.level_dimensions, slide.level_downsamples, strict=True)
         )
     )
+
+
+def _check_stored_tiles(path: Path, properties: Mapping[str, str]) -> None:
+    """Refuse a slide of tiles that OpenSlide would take gigabytes to decode one of."""
+    for name, value in properties.items():
+        if re.fullmatch(r"openslide\.level\[\d+\]\.tile-width", name):
+            width = int(value)
+            height = int(properties.get(name.replace("-width", "-height"), 0))
+            if width * height > MAX_STORED_TILE_PX:
+                raise UnsupportedSlideError(path, too_large_tiles(path, width, height))
 
 
 def _tile_size_px(properties: Mapping[str, str], level: int) -> tuple[int, int]:

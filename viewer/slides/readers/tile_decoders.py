@@ -9,6 +9,7 @@ import imagecodecs
 import numpy as np
 from tifffile import COMPRESSION, PHOTOMETRIC
 
+from viewer.slides.readers.jpeg_tiles import JpegDecoder
 from viewer.slides.source import RgbImage
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 Decoder = Callable[[bytes], RgbImage]
 """Gives uint8 (tile height, tile width, 3). Raises any Exception on bytes that are no tile."""
 
-_END_OF_JPEG = b"\xff\xd9"
-
 
 def direct_decoder(page: Directory) -> Decoder | None:
     """For the codings of nearly all slides, 8-bit RGB in JPEG or JPEG 2000; None for others."""
@@ -29,9 +28,9 @@ def direct_decoder(page: Directory) -> Decoder | None:
     photometric = PHOTOMETRIC(page.photometric)
     match page.compression:
         case COMPRESSION.JPEG if photometric == PHOTOMETRIC.RGB:
-            return _jpeg_decoder(page.jpegtables, "RGB")
+            return JpegDecoder(page.jpegtables, is_rgb=True)
         case COMPRESSION.JPEG if photometric == PHOTOMETRIC.YCBCR:
-            return _jpeg_decoder(page.jpegtables, "YCBCR")
+            return JpegDecoder(page.jpegtables, is_rgb=False)
         case COMPRESSION.APERIO_JP2000_YCBC:
             return _jpeg2000_ycbcr
         case COMPRESSION.APERIO_JP2000_RGB | COMPRESSION.JPEG2000:
@@ -42,20 +41,6 @@ def direct_decoder(page: Directory) -> Decoder | None:
 
 def _is_8_bit(page: Directory) -> bool:
     return page.dtype == np.uint8 and page.planarconfig == 1 and page.imagedepth == 1
-
-
-def _jpeg_decoder(tables: bytes | None, colorspace: str) -> Decoder:
-    decode_jpeg = imagecodecs.jpeg8_decode
-
-    def decode(data: bytes) -> RgbImage:
-        # libjpeg fills the rest of a cut tile with grey and only warns.
-        if _END_OF_JPEG not in data[-16:]:
-            raise ValueError("its JPEG data is cut short")
-        # A JFIF header says YCbCr whatever the TIFF's tags claim.
-        space = "YCBCR" if data[6:10] == b"JFIF" else colorspace
-        return decode_jpeg(data, tables=tables, colorspace=space, outcolorspace="RGB")
-
-    return decode
 
 
 _CHROMA = np.arange(-128, 128)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from viewer.slides.errors import DamagedSlideError, TileError
+from viewer.slides.readers.jpeg_tiles import DirectTiles, JpegDecoder
 from viewer.slides.readers.shared_file import SharedFile
 from viewer.slides.source import Level, RgbImage, SlideInfo
 
@@ -94,6 +95,16 @@ class VendorTiffSource:
     @property
     def levels(self) -> tuple[Level, ...]:
         return self._levels
+
+    @property
+    def direct_tiles(self) -> list[DirectTiles | None]:
+        """Where the tiles of each level lie that are JPEG; None for levels of other codings."""
+        return [
+            DirectTiles(stored.offsets.tobytes(), stored.byte_counts.tobytes(), stored.decode)
+            if isinstance(stored.decode, JpegDecoder)
+            else None
+            for stored in self._stored
+        ]
 
     def read_tile(self, level: int, column: int, row: int) -> RgbImage:
         stored = self._stored[level]

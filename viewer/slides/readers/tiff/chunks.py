@@ -9,6 +9,7 @@ import imagecodecs
 import numpy as np
 from tifffile import COMPRESSION, PHOTOMETRIC, TIFF, TiffPage
 
+from viewer.slides.readers.jpeg_tiles import DirectTiles, JpegDecoder
 from viewer.slides.readers.tiff.errors import ChunkError, read_exactly
 from viewer.slides.readers.tiff.jpeg_color import is_ycbcr, joined, read_jpeg_header
 from viewer.slides.readers.tiff.page_tags import bits_per_sample, numbers, rationals
@@ -77,6 +78,24 @@ class PageChunks:
         item = self._page.dtype.itemsize if self._page.dtype is not None else 1
         samples = max(self._page.samplesperpixel * item, 3)
         return self.chunk_width_px * self.chunk_height_px * samples
+
+    @property
+    def direct_tiles(self) -> DirectTiles | None:
+        """Where the tiles lie, if they are JPEG of three components of 8 bits each."""
+        page = self._page
+        is_plain = (
+            page.is_tiled
+            and page.compression == COMPRESSION.JPEG
+            and page.dtype == np.uint8
+            and page.samplesperpixel == 3
+            and self._planes == self._depth == 1
+            and page.photometric in (PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR)
+        )
+        if not is_plain or len(self._offsets) != len(self._byte_counts):
+            return None
+        is_rgb = page.photometric == PHOTOMETRIC.RGB
+        decoder = JpegDecoder(self._jpegtables, is_rgb, goes_by_markers=True)
+        return DirectTiles(self._offsets.tobytes(), self._byte_counts.tobytes(), decoder)
 
     def read(self, column: int, row: int) -> NDArray[Any] | None:
         """Return a tile or strip, (height, width, samples), cut at the image's edges.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from viewer.slides.readers.sample_colors import ColorModel
 from viewer.slides.readers.tiff.chunks import PageChunks
 from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.turning import UPRIGHT, is_orientation
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from tifffile import TiffPage
 
+    from viewer.slides.readers.jpeg_tiles import DirectTiles
     from viewer.slides.readers.sample_colors import SampleColors
     from viewer.slides.readers.shared_file import SharedFile
     from viewer.slides.source import RgbImage
@@ -45,6 +47,15 @@ class LevelChunks:
         self.colors: SampleColors | None = None
         told = pages[0].tags.valueof(_ORIENTATION)
         self.orientation: int = told if is_orientation(told) else UPRIGHT
+
+    @property
+    def direct_tiles(self) -> DirectTiles | None:
+        """Where the tiles lie, if they are JPEG whose pixels are shown as they are decoded."""
+        colors = self.colors
+        if colors is None or colors.model is not ColorModel.RGB or len(self._pages) != 1:
+            return None
+        is_as_decoded = colors.range is None and colors.alpha is None and not colors.is_inverted
+        return self._pages[0].direct_tiles if is_as_decoded else None
 
     def read(self, column: int, row: int) -> NDArray[Any] | None:
         """Return a chunk's samples of all pages, (height, width, samples); None for a gap.

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from viewer.slides.readers.jpeg_tiles import DirectTiles
+
 _log = logging.getLogger(__name__)
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -240,6 +242,11 @@ class TiffSource:
     @property
     def levels(self) -> tuple[Level, ...]:
         return self._levels
+
+    @property
+    def direct_tiles(self) -> list[DirectTiles | None]:
+        """Where the tiles of each level lie that are plain JPEG; None for other levels."""
+        return [level.direct_tiles if _is_direct(level) else None for level in self._chunks]
 
     def read_tile(self, level: int, column: int, row: int) -> RgbImage:
         grid, chunks = self._levels[level], self._chunks[level]

@@ -1,0 +1,142 @@
+"""The process that reads one slide for the window.
+
+It starts before it is known which slide that will be, loads its readers while there is one thread,
+then gives up all files but the slide's, and only then opens it and starts its threads.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from viewer.processes.channel import Channel, ChannelError, inherited_channel
+from viewer.processes.confinement.inside import narrow
+from viewer.processes.shared_pixels import PixelsError, SharedPixels, hand_over
+from viewer.slides.errors import SlideError, TileError
+from viewer.slides.opener import open_here
+from viewer.slides.reader_process.messages import (
+    Answer,
+    Opened,
+    OpenSlide,
+    ReadPicture,
+    ReadTile,
+    Refused,
+    Request,
+    Unreadable,
+)
+from viewer.slides.readers.tiff.source import TiffSource
+from viewer.slides.readers.vendor_tiff import VendorTiffSource
+
+if TYPE_CHECKING:
+    from viewer.slides.source import RgbImage, SlideSource
+
+_LONGEST_REASON = 2000
+_LIFE_SIGN_S = 30
+_WITHOUT_LIFE_SIGN_S = 300
+
+_opens = msgspec.msgpack.Decoder(OpenSlide)
+_requests = msgspec.msgpack.Decoder(Request)
+
+
+def main(arguments: list[str]) -> None:
+    """Serve one slide; the arguments are descriptors and sizes, as `ReaderProcess` gives them.
+
+    The first descriptor is the channel for opening; of the others each is a lane: a channel with
+    a slot of the shared pixels, served by a thread of its own.
+    """
+    pixels_descriptor, slot_bytes, control_descriptor, *lanes = map(int, arguments)
+    control = inherited_channel(control_descriptor, _opens)
+    shared = None
+    if pixels_descriptor >= 0:
+        shared = SharedPixels(pixels_descriptor, slot_bytes, len(lanes))
+    try:
+        order = control.receive()
+        narrow(order.files, instead_of=["/"])
+        try:
+            source = open_here(Path(order.path), order.image)
+            opened = _opened(source)
+        except SlideError as error:
+            control.send(Refused(type(error).__name__, str(error)[:_LONGEST_REASON]))
+            return
+        for slot, descriptor in enumerate(lanes):
+            lane = inherited_channel(descriptor, _requests)
+            arguments_of_lane = (source, lane, shared, slot)
+            threading.Thread(target=_serve, args=arguments_of_lane, daemon=True).start()
+        control.send(opened)
+    except ChannelError:
+        return
+    _outlive_nobody(control)
+
+
+def _outlive_nobody(control: Channel[OpenSlide]) -> None:
+    """Wait for the end of the window, and end with it, whatever the threads are stuck in."""
+    while True:
+        if hasattr(signal, "alarm"):
+            # Ends the process if a decoder holds Python's lock for ever and nobody is left to see.
+            signal.alarm(_WITHOUT_LIFE_SIGN_S)
+        if select.select([control], [], [], _LIFE_SIGN_S)[0]:
+            os._exit(0)  # the window says nothing more here, so this is its end
+
+
+def _serve(
+    source: SlideSource, lane: Channel[Request], shared: SharedPixels | None, slot: int
+) -> None:
+    """Answer requests one after the other."""
+    while True:
+        try:
+            request = lane.receive()
+            lane.send(_answer(source, request, shared, slot))
+        except ChannelError:
+            os._exit(0)
+
+
+def _answer(
+    source: SlideSource, request: Request, shared: SharedPixels | None, slot: int
+) -> Answer:
+    try:
+        return hand_over(_pixels(source, request), shared, slot)
+    except TileError as error:
+        return Unreadable(error.reason[:_LONGEST_REASON])
+    except SlideError as error:
+        return Refused(type(error).__name__, str(error)[:_LONGEST_REASON])
+    except PixelsError as error:
+        return Unreadable(f"it is too large ({error})")
+    except MemoryError:
+        return Unreadable("it needs more memory than a reader may take")
+    except Exception as error:  # a spoilt file can make a decoder fail in any way
+        return Unreadable(f"its data is damaged ({error})"[:_LONGEST_REASON])
+
+
+def _pixels(source: SlideSource, request: Request) -> RgbImage:
+    match request:
+        case ReadTile(level, column, row):
+            return source.read_tile(level, column, row)
+        case ReadPicture(name):
+            return source.read_associated(name)
+
+
+def _opened(source: SlideSource) -> Opened:
+    info = source.info
+    has_direct_tiles = isinstance(source, TiffSource | VendorTiffSource)
+    direct = source.direct_tiles if has_direct_tiles else [None] * len(source.levels)
+    return Opened(
+        info.vendor,
+        info.reader,
+        info.optics,
+        info.associated,
+        info.icc_profile,
+        dict(info.properties),
+        info.notes,
+        info.images,
+        info.image,
+        info.part,
+        info.display_range,
+        source.levels,
+        tuple(direct),
+    )

@@ -1,0 +1,77 @@
+"""What the window and the reader of a slide say to each other."""
+
+from __future__ import annotations
+
+import msgspec
+
+from viewer.geometry import Optics
+from viewer.processes.shared_pixels import Tile
+from viewer.slides.readers.jpeg_tiles import DirectTiles
+from viewer.slides.source import ImageEntry, Level
+
+
+class OpenSlide(msgspec.Struct, frozen=True, tag=True):
+    """Asks to open a slide; the first message, sent once.
+
+    `files` are all that may be read from then on: files, and folders with what they hold.
+    """
+
+    path: str
+    image: int | None
+    files: list[str]
+
+
+class ReadTile(msgspec.Struct, frozen=True, tag=True):
+    """Asks for a tile of a stored level."""
+
+    level: int
+    column: int
+    row: int
+
+
+class ReadPicture(msgspec.Struct, frozen=True, tag=True):
+    """Asks for one of the associated images."""
+
+    name: str
+
+
+class Opened(msgspec.Struct, frozen=True, tag=True):
+    """What is known of the slide; the names are those of `SlideInfo`.
+
+    `direct` has an entry a level, None where the tiles are to be asked for.
+    """
+
+    vendor: str
+    reader: str
+    optics: Optics
+    associated: tuple[str, ...]
+    icc_profile: bytes | None
+    properties: dict[str, str]
+    notes: tuple[str, ...]
+    images: tuple[ImageEntry, ...]
+    image: int
+    part: str
+    display_range: tuple[float, float] | None
+    levels: tuple[Level, ...]
+    direct: tuple[DirectTiles | None, ...]
+
+
+class Refused(msgspec.Struct, frozen=True, tag=True):
+    """The slide cannot be opened, or a picture not read.
+
+    `kind` is the name of a class of `viewer.slides.errors`.
+    """
+
+    kind: str
+    sentence: str
+
+
+class Unreadable(msgspec.Struct, frozen=True, tag=True):
+    """A tile that cannot be read."""
+
+    reason: str
+
+
+Request = ReadTile | ReadPicture
+OpenAnswer = Opened | Refused
+Answer = Tile | Refused | Unreadable

@@ -1,0 +1,182 @@
+"""The processes that read slides: one an open slide, a bounded number, one warm in reserve."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+from collections import Counter, OrderedDict
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING
+
+from viewer.slides.reader_process.process import PATIENCE_S, ReaderProcess
+from viewer.slides.reader_process.readable import readable_of
+from viewer.slides.reader_process.reader import SlideReader
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+_log = logging.getLogger(__name__)
+
+MAX_PROCESSES = 8
+
+_Version = tuple[str, int | None, int, int, int, int]
+"""Path, image, device, inode, bytes and time of change; sources of the same share a process."""
+
+
+class ReaderPool:
+    """Gives a process to each slide that is read.
+
+    When there are too many, that of the slide read least recently ends, and starts again at need.
+    All methods may be called from any thread.
+    """
+
+    def __init__(
+        self,
+        max_processes: int = MAX_PROCESSES,
+        lanes: int | None = None,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self._max_processes = max_processes
+        self._lanes = lanes or os.cpu_count() or 1
+        self._patience_s = patience_s
+        self._changed = threading.Condition()
+        self._processes: OrderedDict[SlideReader, ReaderProcess] = OrderedDict()
+        self._in_use: Counter[SlideReader] = Counter()
+        self._spare: ReaderProcess | None = None
+        self._keeps_spare = False
+        self._open_lock = threading.Lock()
+        self._open: dict[_Version, tuple[SlideReader, int]] = {}
+
+    def reader_of(self, path: Path, image: int | None = None) -> SlideReader:
+        """Return the reader of a slide, which all who open the same file share.
+
+        Give it back with `give_back`. Raises SlideError and OSError.
+        """
+        version = _version_of(path, image)
+        with self._open_lock:
+            if known := self._open.get(version):
+                self._open[version] = (known[0], known[1] + 1)
+                return known[0]
+        reader = SlideReader(self, path, image, readable_of(path))
+        with self._open_lock:
+            other, users = self._open.get(version, (reader, 0))
+            self._open[version] = (other, users + 1)
+        if other is not reader:  # opened at the same time
+            reader.close()
+        return other
+
+    def give_back(self, reader: SlideReader) -> None:
+        """End the reader when nobody uses it any more."""
+        with self._open_lock:
+            for version, (known, users) in self._open.items():
+                if known is reader:
+                    if users > 1:
+                        self._open[version] = (known, users - 1)
+                        return
+                    del self._open[version]
+                    break
+        reader.close()
+
+    def keep_spare(self) -> None:
+        """Have a process ready for the next slide, from now on."""
+        self._keeps_spare = True
+        self.refill()
+
+    def refill(self) -> None:
+        """Start the process in reserve if one is wanted and there is none."""
+        with self._changed:
+            if not self._keeps_spare or (self._spare is not None and self._spare.is_running()):
+                return
+            try:
+                self._spare = self._new()
+            except OSError as error:
+                _log.warning("No reader can be started in reserve (%s)", error)
+
+    def start(self, owner: SlideReader) -> ReaderProcess:
+        """Return a process for a slide that has none; called within `using`. Raises OSError."""
+        with self._changed:
+            process, self._spare = self._spare, None
+            if process is None or not process.is_running():
+                process = self._new()
+            self._processes.pop(owner, None)
+            ended: list[ReaderProcess] = []
+            while len(self._processes) >= self._max_processes:
+                idle = next(other for other in self._processes if other not in self._in_use)
+                ended.append(self._processes.pop(idle))
+            self._processes[owner] = process
+        for other in ended:
+            other.end()
+        return process
+
+    @contextmanager
+    def using(self, owner: SlideReader) -> Generator[None]:
+        """Hold a place among the processes while a slide is being read.
+
+        A process whose slide is being read is never ended for another's. So when too many slides
+        are read at the same moment, the rest waits here.
+        """
+        with self._changed:
+            self._changed.wait_for(
+                lambda: owner in self._in_use or len(self._in_use) < self._max_processes
+            )
+            self._in_use[owner] += 1
+            if owner in self._processes:
+                self._processes.move_to_end(owner)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._in_use[owner] -= 1
+                if not self._in_use[owner]:
+                    del self._in_use[owner]
+                    self._changed.notify_all()
+
+    def forget(self, owner: SlideReader) -> None:
+        """Hold no process for a slide any more."""
+        with self._changed:
+            process = self._processes.pop(owner, None)
+        if process is not None:
+            process.end()
+
+    def pids(self) -> list[int]:
+        """Return the processes that run for slides, the one read least recently first."""
+        with self._changed:
+            return [each.pid for each in self._processes.values() if each.is_running()]
+
+    def close(self) -> None:
+        """End all processes."""
+        with self._changed:
+            processes = [*self._processes.values()]
+            if self._spare is not None:
+                processes.append(self._spare)
+            self._processes.clear()
+            self._spare, self._keeps_spare = None, False
+        for process in processes:
+            process.end()
+
+    def _new(self) -> ReaderProcess:
+        return ReaderProcess(self._lanes, self._patience_s)
+
+
+@cache
+def reader_pool() -> ReaderPool:
+    """Return the pool of this program; its processes end with it."""
+    pool = ReaderPool()
+    atexit.register(pool.close)
+    return pool
+
+
+def _version_of(path: Path, image: int | None) -> _Version:
+    status = path.stat()
+    return (
+        os.path.realpath(path),
+        image,
+        status.st_dev,
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+    )

@@ -1,0 +1,240 @@
+"""One child that reads one slide: started, asked, watched, ended."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import signal
+import subprocess
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+import psutil
+
+from viewer.processes.channel import (
+    Channel,
+    ChannelClosedError,
+    ChannelError,
+    ChannelTimeoutError,
+    open_channel,
+)
+from viewer.processes.confinement.launching import launch
+from viewer.processes.shared_pixels import PixelsError, SharedPixels, Tile, take_over
+from viewer.slides.errors import slide_error
+from viewer.slides.reader_process.messages import (
+    Answer,
+    OpenAnswer,
+    Opened,
+    OpenSlide,
+    Refused,
+    Request,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from socket import socket
+
+    from viewer.processes.confinement.launching import ChildProcess
+    from viewer.slides.source import RgbImage
+
+_log = logging.getLogger(__name__)
+
+PATIENCE_S = 60.0
+"""A reader that gives no answer for so long is ended."""
+MAX_TILE_BYTES = 64 << 20
+"""Of a tile or associated image; the memory is taken only where it is needed."""
+
+_MAX_LANES = 4
+_DEATH_S = 5.0
+"""A process that closed its channel is gone by then."""
+_KEPT_SLOT_BYTES = 4 << 20
+_MAX_ANSWER_BYTES = 256 << 20
+_GIB = 1 << 30
+_MAX_MEMORY_BYTES = 8 * _GIB
+_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+"""Numeric libraries start threads at import otherwise, and a thread keeps the rights it had."""
+
+_open_answers = msgspec.msgpack.Decoder(OpenAnswer)
+_answers = msgspec.msgpack.Decoder(Answer)
+
+
+class ReaderEndedError(Exception):
+    """The process is gone; `str()` is a clause that says why.
+
+    Attributes
+    ----------
+    was_wanted
+        Whether this side ended it to make room or because the slide was closed.
+    """
+
+    def __init__(self, reason: str, *, was_wanted: bool = False, is_stuck: bool = False) -> None:
+        super().__init__(reason)
+        self.was_wanted = was_wanted
+        self.is_stuck = is_stuck
+
+
+class UnreadableTileError(Exception):
+    """The reader says that a tile cannot be read; `str()` is its reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Lane:
+    """A channel to one thread of the child, and the slot that this thread writes to."""
+
+    channel: Channel[Answer]
+    slot: int
+
+
+class ReaderProcess:
+    """A child that waits for a slide, then reads it in as many threads as there are lanes.
+
+    All methods may be called from any thread.
+
+    Raises
+    ------
+    OSError
+        No process can be started.
+    """
+
+    def __init__(self, lanes: int = 2, patience_s: float = PATIENCE_S) -> None:
+        self._patience_s = patience_s
+        self._lock = threading.Lock()
+        self._was_wanted = False
+        self._is_over = False
+        lanes = max(1, min(lanes, _MAX_LANES))
+        self._shared = SharedPixels.create(MAX_TILE_BYTES, lanes)
+        self._control, control_end = open_channel(_open_answers, _MAX_ANSWER_BYTES)
+        child_ends = [control_end]
+        self._lanes: queue.LifoQueue[_Lane] = queue.LifoQueue()
+        self._all_lanes: list[_Lane] = []
+        for slot in range(lanes):
+            channel, child_end = open_channel(_answers, _MAX_ANSWER_BYTES)
+            child_ends.append(child_end)
+            self._all_lanes.append(_Lane(channel, slot))
+            self._lanes.put(self._all_lanes[-1])
+        self._child = self._launched(child_ends)
+        _bound_memory(self._child.pid)
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    def is_running(self) -> bool:
+        """Return whether the process can be asked."""
+        return not self._is_over and self._child.is_running()
+
+    def open(self, path: Path, image: int | None, files: list[str]) -> Opened:
+        """Open the slide; from then on the child can read `files` and nothing else.
+
+        Raises
+        ------
+        SlideError
+            The slide cannot be opened.
+        ReaderEndedError
+            The process crashed or was ended.
+        """
+        try:
+            self._control.send(OpenSlide(str(path.absolute()), image, files))
+            answer = self._control.receive(self._patience_s)
+        except ChannelError as error:
+            raise self._ended(error) from error
+        if isinstance(answer, Refused):
+            self.end()
+            raise slide_error(answer.kind, path, answer.sentence)
+        return answer
+
+    def read(self, request: Request, path: Path) -> RgbImage:
+        """Return the pixels that the request asks for, uint8 (height, width, 3).
+
+        Raises
+        ------
+        UnreadableTileError
+            The tile cannot be read.
+        SlideError
+            The associated image cannot be read.
+        ReaderEndedError
+            The process crashed or was ended.
+        """
+        lane = self._lanes.get()
+        try:
+            lane.channel.send(request)
+            answer = lane.channel.receive(self._patience_s)
+            if isinstance(answer, Tile):
+                return self._pixels(answer, lane.slot)
+        except (ChannelError, PixelsError) as error:
+            raise self._ended(error) from error
+        finally:
+            self._lanes.put(lane)
+        if isinstance(answer, Refused):
+            raise slide_error(answer.kind, path, answer.sentence)
+        raise UnreadableTileError(answer.reason)
+
+    def end(self, *, was_wanted: bool = True) -> None:
+        """End the process; reads under way raise ReaderEndedError."""
+        with self._lock:
+            if self._is_over:
+                return
+            self._is_over, self._was_wanted = True, was_wanted
+        self._child.close()
+        self._control.close()
+        for lane in self._all_lanes:
+            lane.channel.close()
+        if self._shared is not None:
+            self._shared.close()
+
+    def _launched(self, child_ends: list[socket]) -> ChildProcess:
+        shared = self._shared
+        descriptors = [end.fileno() for end in child_ends]
+        pixels, slot_bytes = (shared.descriptor, shared.slot_bytes) if shared else (-1, 0)
+        try:
+            return launch(
+                "viewer.slides.reader_process.host",
+                [str(number) for number in (pixels, slot_bytes, *descriptors)],
+                readable_paths=["/"],  # until it is told its slide
+                inherited_fds=[*descriptors, pixels] if shared else descriptors,
+                environment=_ENVIRONMENT,
+            )
+        finally:
+            for end in child_ends:
+                end.close()
+
+    def _pixels(self, tile: Tile, slot: int) -> RgbImage:
+        if tile.dtype != "uint8" or tile.channels != 3:
+            raise PixelsError(f"{tile.channels} channels of {tile.dtype}")
+        pixels = take_over(tile, self._shared, slot)
+        if pixels.nbytes > _KEPT_SLOT_BYTES and self._shared is not None:
+            self._shared.free(slot, _KEPT_SLOT_BYTES)
+        return pixels
+
+    def _ended(self, error: Exception) -> ReaderEndedError:
+        """End what is left of the process and say why it ended."""
+        if self._is_over:
+            return ReaderEndedError("the reader was ended", was_wanted=self._was_wanted)
+        status = None
+        if isinstance(error, ChannelClosedError):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                status = self._child.popen.wait(_DEATH_S)
+        words = self._child.last_words()
+        self.end(was_wanted=False)
+        if isinstance(error, ChannelTimeoutError):
+            reason = f"the reader made no progress for {self._patience_s:.0f} s and was stopped"
+        elif status is None:
+            reason = f"the reader sent what cannot be understood ({error})"
+        elif status < 0:
+            reason = f"the reader crashed ({signal.strsignal(-status) or -status})"
+        else:
+            reason = f"the reader ended with code {status}"
+        _log.warning("Reader process %d: %s. %s", self.pid, reason, words)
+        return ReaderEndedError(reason, is_stuck=isinstance(error, ChannelTimeoutError))
+
+
+def _bound_memory(pid: int) -> None:
+    """Let a reader take half of the machine's memory, 8 GiB at most; beyond that its calls fail."""
+    with contextlib.suppress(ImportError, AttributeError, OSError):
+        import resource  # of POSIX; `prlimit` of Linux
+
+        most = max(2 * _GIB, min(_MAX_MEMORY_BYTES, psutil.virtual_memory().total // 2))
+        resource.prlimit(pid, resource.RLIMIT_DATA, (most, most))

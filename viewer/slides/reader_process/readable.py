@@ -1,0 +1,35 @@
+"""What the reader of a slide may read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_WITH_FOLDER = (".dcm", ".vms", ".vmu", ".vmf", ".bif", ".afi", ".zvi")
+_DICOM_MAGIC = b"DICM"
+
+
+def readable_of(path: Path) -> list[str]:
+    """Return the files of a slide, and the folders of one whose files only its reader can tell.
+
+    Of MIRAX these are the file and the folder of its data; of Hamamatsu VMS and DICOM, which refer
+    to their neighbors, the folder that they lie in; of all others the file alone.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    """
+    path = path.absolute()
+    if path.suffix.lower() == ".mrxs":
+        return [str(path), str(path.with_suffix(""))]
+    if path.suffix.lower() in _WITH_FOLDER or _is_dicom(path):
+        return [str(path.parent)]
+    return [str(path)]
+
+
+def _is_dicom(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(132)[128:] == _DICOM_MAGIC

@@ -1,0 +1,186 @@
+"""A slide's reader that outlives its processes: started at need, and again after a crash."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from viewer.slides.errors import (
+    DamagedSlideError,
+    SlideAccessError,
+    SlideChangedError,
+    SlideError,
+    SlideLostError,
+    TileError,
+)
+from viewer.slides.reader_process.messages import ReadPicture, ReadTile
+from viewer.slides.reader_process.process import ReaderEndedError, UnreadableTileError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from viewer.slides.reader_process.messages import Opened, Request
+    from viewer.slides.reader_process.pool import ReaderPool
+    from viewer.slides.reader_process.process import ReaderProcess
+    from viewer.slides.source import RgbImage
+
+_MAX_DEATHS_IN_A_ROW = 8
+"""After so many processes that ended before they had read anything, no more are started."""
+
+
+class SlideReader:
+    """Reads one slide through processes of a pool.
+
+    What ends a process is tried once more, alone in a new one: so the tile that did it is told from
+    the ones that were only being read at the same time. A tile that ends that one too is given up.
+
+    Raises
+    ------
+    SlideError
+        The slide cannot be opened; one sentence says why.
+    """
+
+    def __init__(self, pool: ReaderPool, path: Path, image: int | None, files: list[str]) -> None:
+        self.path = path
+        self._pool = pool
+        self._image = image
+        self._files = files
+        self._lock = threading.Lock()
+        self._turns = _Turns()
+        self._given_up: dict[Request, str] = {}
+        self._deaths_in_a_row = 0
+        self._is_closed = False
+        self._process: ReaderProcess | None = None
+        with pool.using(self):
+            self.opened = self._open()
+
+    def read_tile(self, level: int, column: int, row: int) -> RgbImage:
+        """Return a tile of a stored level, uint8 (height, width, 3). Raises TileError."""
+        try:
+            return self._read(ReadTile(level, column, row))
+        except SlideLostError:
+            raise
+        except (UnreadableTileError, SlideError) as error:
+            raise TileError(level, column, row, str(error)) from error
+
+    def read_associated(self, name: str) -> RgbImage:
+        """Return an associated image, uint8 (height, width, 3). Raises SlideError."""
+        try:
+            return self._read(ReadPicture(name))
+        except UnreadableTileError as error:
+            sentence = (
+                f"The {name} image of {self.path.name} cannot be read: {error}; the slide itself "
+                "may still be good."
+            )
+            raise DamagedSlideError(self.path, sentence) from error
+
+    def close(self) -> None:
+        """End the process; reads under way raise an error."""
+        self._is_closed = True
+        process = self._process
+        if process is not None:
+            process.end()
+        self._pool.forget(self)
+
+    def _read(self, request: Request) -> RgbImage:
+        if reason := self._given_up.get(request):
+            raise UnreadableTileError(reason)
+        has_ended_one = False
+        while True:
+            with self._turns.turn(alone=has_ended_one), self._pool.using(self):
+                process = self._running()
+                try:
+                    image = process.read(request, self.path)
+                except ReaderEndedError as error:
+                    if error.was_wanted:
+                        continue  # the slide was closed, or the process had just made room
+                    self._deaths_in_a_row += 1
+                    if error.is_stuck:
+                        raise UnreadableTileError(str(error)) from error
+                    if has_ended_one:
+                        self._given_up[request] = str(error)
+                        raise UnreadableTileError(str(error)) from error
+                    has_ended_one = True
+                else:
+                    self._deaths_in_a_row = 0
+                    return image
+
+    def _running(self) -> ReaderProcess:
+        """Return the process that is to be asked, a new one where the last has ended."""
+        process = self._process
+        if process is not None and process.is_running():
+            return process
+        with self._lock:
+            if self._process is None or not self._process.is_running():
+                if self._deaths_in_a_row >= _MAX_DEATHS_IN_A_ROW:
+                    raise SlideLostError(
+                        self.path,
+                        f"{self.path.name} cannot be read on: its reader crashed again and again. "
+                        "The file may be damaged; copy it again from where it came.",
+                    )
+                if self._open() != self.opened:
+                    raise SlideChangedError(self.path)
+            assert self._process is not None
+            return self._process
+
+    def _open(self) -> Opened:
+        """Open the slide in a new process."""
+        if self._is_closed:
+            raise UnreadableTileError("the slide has been closed")
+        try:
+            self._process = self._pool.start(self)
+            opened = self._process.open(self.path, self._image, self._files)
+        except ReaderEndedError as error:
+            self._deaths_in_a_row += 1
+            self._pool.forget(self)
+            raise DamagedSlideError(
+                self.path,
+                f"{self.path.name} cannot be opened: {error}. The file may be damaged; copy it "
+                "again from where it came.",
+            ) from error
+        except OSError as error:
+            raise SlideAccessError(
+                self.path,
+                f"{self.path.name} cannot be opened, because no process can be started to read it "
+                f"({error.strerror or error}); close other programs and try again.",
+            ) from error
+        except SlideError:
+            self._pool.forget(self)
+            raise
+        if self._is_closed:
+            self._process.end()
+        self._pool.refill()
+        return opened
+
+
+class _Turns:
+    """Many readers at once, or one alone, who waits for the others and goes before new ones."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._active = 0
+        self._has_one_alone = False
+        self._waiting_alone = 0
+
+    @contextmanager
+    def turn(self, *, alone: bool) -> Generator[None]:
+        with self._changed:
+            if alone:
+                self._waiting_alone += 1
+                self._changed.wait_for(lambda: not self._active and not self._has_one_alone)
+                self._waiting_alone -= 1
+                self._has_one_alone = True
+            else:
+                self._changed.wait_for(lambda: not self._has_one_alone and not self._waiting_alone)
+                self._active += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                if alone:
+                    self._has_one_alone = False
+                else:
+                    self._active -= 1
+                self._changed.notify_all()

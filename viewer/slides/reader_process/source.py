@@ -1,0 +1,214 @@
+"""A slide that is read by a process of its own, except for its plain JPEG tiles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import zip_longest
+from math import inf
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from viewer.slides.errors import (
+    DamagedSlideError,
+    SlideAccessError,
+    TileError,
+    UnsupportedSlideError,
+    too_large_tiles,
+)
+from viewer.slides.reader_process.pool import reader_pool
+from viewer.slides.reader_process.process import MAX_TILE_BYTES
+from viewer.slides.readers.jpeg_tiles import (
+    DirectTiles,
+    JpegDecoder,
+    holds_no_frame,
+    is_baseline_of_size,
+)
+from viewer.slides.readers.shared_file import SharedFile
+from viewer.slides.source import Level, RgbImage, SlideInfo
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from viewer.slides.reader_process.messages import Opened
+    from viewer.slides.reader_process.pool import ReaderPool
+    from viewer.slides.reader_process.reader import SlideReader
+
+_MAX_LEVELS = 100
+_MAX_SIDE_PX = 1 << 31
+_MAX_TABLES_BYTES = 1 << 16
+_MAX_JPEG_BYTES = 32 << 20
+"""A tile of more bytes is left to the reader."""
+
+
+def open_isolated(
+    path: Path, image: int | None = None, pool: ReaderPool | None = None
+) -> IsolatedSource:
+    """Open a slide in a process of its own.
+
+    Raises
+    ------
+    SlideError
+        It cannot be opened; `str()` of the error is one sentence for the user.
+    """
+    pool = pool or reader_pool()
+    try:
+        reader = pool.reader_of(path, image)
+    except OSError as error:
+        raise SlideAccessError(
+            path, f"{path.name} cannot be read ({error.strerror or error}); check its drive."
+        ) from error
+    try:
+        return IsolatedSource(path, reader, pool)
+    except BaseException:
+        pool.give_back(reader)
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class _JpegLevel:
+    """Where the JPEG tiles of a level lie; int64 arrays, row by row."""
+
+    offsets: NDArray[np.int64]
+    byte_counts: NDArray[np.int64]
+    decode: JpegDecoder
+
+
+class IsolatedSource:
+    """A slide whose real source lives in another process.
+
+    What that process says of the slide is checked like a foreign file. Tiles of baseline JPEG are
+    read and decoded here, after their size has been held against the level's; all others come
+    from the process.
+    """
+
+    def __init__(self, path: Path, reader: SlideReader, pool: ReaderPool) -> None:
+        opened = reader.opened
+        self._path = path
+        self._pool = pool
+        self._reader = reader
+        self._levels = opened.levels
+        _check_levels(path, self._levels)
+        self._info = _info(opened)
+        self._jpeg = [
+            _jpeg_level(direct, level)
+            for direct, level in zip_longest(opened.direct[: len(self._levels)], self._levels)
+        ]
+        self._file = SharedFile(path) if any(self._jpeg) else None
+        self._is_closed = False
+
+    @property
+    def path(self) -> Path:
+        return self._path
+
+    @property
+    def info(self) -> SlideInfo:
+        return self._info
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        return self._levels
+
+    def read_tile(self, level: int, column: int, row: int) -> RgbImage:
+        if self._is_closed:
+            raise TileError(level, column, row, "the slide has been closed")
+        width, height = self._levels[level].tile_size_px(column, row)
+        image = self._decoded_here(level, column, row)
+        if image is None:
+            image = self._reader.read_tile(level, column, row)
+        if image.shape[0] < height or image.shape[1] < width:
+            raise TileError(level, column, row, f"its data is of the wrong size {image.shape}")
+        if image.shape[:2] == (height, width):
+            return image
+        return np.ascontiguousarray(image[:height, :width])
+
+    def read_associated(self, name: str) -> RgbImage:
+        if self._is_closed:
+            raise SlideAccessError(self._path, f"{self._path.name} has been closed.")
+        return self._reader.read_associated(name)
+
+    def close(self) -> None:
+        if not self._is_closed:
+            self._is_closed = True
+            self._file = None
+            self._pool.give_back(self._reader)
+
+    def _decoded_here(self, level: int, column: int, row: int) -> RgbImage | None:
+        """Return a tile that is plain JPEG; None for one that the process has to read."""
+        file, jpeg = self._file, self._jpeg[level]
+        if file is None or jpeg is None:
+            return None
+        grid = self._levels[level]
+        index = row * grid.columns + column
+        offset, size = jpeg.offsets.item(index), jpeg.byte_counts.item(index)
+        if not 0 < size <= _MAX_JPEG_BYTES or offset <= 0:
+            return None
+        try:
+            data = file.read(offset, size)
+        except OSError as error:
+            raise TileError(level, column, row, f"the file cannot be read ({error})") from error
+        if len(data) != size:
+            raise TileError(level, column, row, "the file ends before the tile does")
+        if not is_baseline_of_size(data, grid.tile_width_px, grid.tile_height_px):
+            return None
+        try:
+            return jpeg.decode(data)
+        except Exception as error:  # the decoder's own class of error, or one of its wrapper
+            raise TileError(level, column, row, f"its data is damaged ({error})") from error
+
+
+def _check_levels(path: Path, levels: tuple[Level, ...]) -> None:
+    """Refuse sizes that cannot be, and tiles too large to be handed over. Raises SlideError."""
+    if not 0 < len(levels) <= _MAX_LEVELS:
+        raise DamagedSlideError(
+            path,
+            f"{path.name} says that it has {len(levels)} levels; the file is damaged, so copy it "
+            "again from where it came.",
+        )
+    for level in levels:
+        sides = (level.width_px, level.height_px, level.tile_width_px, level.tile_height_px)
+        if not all(0 < side < _MAX_SIDE_PX for side in sides) or not 0 < level.downsample < inf:
+            raise DamagedSlideError(
+                path,
+                f"{path.name} says that it has {level.width_px:,} x {level.height_px:,} pixels in "
+                f"tiles of {level.tile_width_px:,} x {level.tile_height_px:,}, which cannot be; "
+                "the file is damaged, so copy it again from where it came.",
+            )
+        width, height = level.tile_size_px(0, 0)
+        if width * height * 3 > MAX_TILE_BYTES:
+            raise UnsupportedSlideError(path, too_large_tiles(path, width, height))
+
+
+def _info(opened: Opened) -> SlideInfo:
+    return SlideInfo(
+        vendor=opened.vendor,
+        reader=opened.reader,
+        optics=opened.optics,
+        associated=opened.associated,
+        icc_profile=opened.icc_profile,
+        properties=opened.properties,
+        notes=opened.notes,
+        images=opened.images,
+        image=opened.image,
+        part=opened.part,
+        display_range=opened.display_range,
+    )
+
+
+def _jpeg_level(direct: DirectTiles | None, level: Level) -> _JpegLevel | None:
+    """Return what is needed to read a level here; None where the process has to."""
+    if direct is None:
+        return None
+    tables = direct.decoder.tables
+    if len(tables or b"") > _MAX_TABLES_BYTES or not holds_no_frame(tables):
+        return None
+    count = level.columns * level.rows
+    if len(direct.offsets) != len(direct.byte_counts) or len(direct.offsets) < 8 * count:
+        return None
+    return _JpegLevel(
+        np.frombuffer(direct.offsets, np.int64, count),
+        np.frombuffer(direct.byte_counts, np.int64, count),
+        direct.decoder,
+    )

@@ -1,0 +1,120 @@
+"""Tiles of baseline JPEG, the only coding of foreign files that the window decodes itself."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import imagecodecs
+import msgspec
+
+from viewer.slides.readers.tiff.jpeg_color import is_ycbcr, joined, read_jpeg_header
+
+if TYPE_CHECKING:
+    from viewer.slides.source import RgbImage
+
+_END_OF_JPEG = b"\xff\xd9"
+_PADDING_BYTES = 64
+_SCAN, _BASELINE, _HUFFMAN_TABLES = 0xDA, 0xC0, 0xC4
+_OTHER_FRAMES = frozenset(range(0xC1, 0xD0)) - {_HUFFMAN_TABLES, 0xC8, 0xCC}
+_MAX_MARKERS = 64
+_FRAME = struct.Struct(">BHHB")
+
+
+class DirectTiles(msgspec.Struct, frozen=True):
+    """Where the JPEG tiles of a level lie in the file, and how their colors are coded.
+
+    Attributes
+    ----------
+    offsets, byte_counts
+        int64, row by row; a tile of no bytes is not stored.
+    decoder
+        Turns the bytes of a tile into pixels.
+    """
+
+    offsets: bytes
+    byte_counts: bytes
+    decoder: JpegDecoder
+
+
+@dataclass(frozen=True, slots=True)
+class JpegDecoder:
+    """Turns the bytes of a JPEG tile into uint8 (height, width, 3).
+
+    Attributes
+    ----------
+    tables
+        What the tiles of the level share: a JPEG without a picture, or None.
+    is_rgb
+        Whether the file's tags say RGB of the tiles, against YCbCr.
+    goes_by_markers
+        Whether the markers of a tile decide on its colors where they say anything. Otherwise only
+        JFIF does, as OpenSlide has it.
+    """
+
+    tables: bytes | None
+    is_rgb: bool
+    goes_by_markers: bool = False
+
+    def __call__(self, data: bytes) -> RgbImage:
+        """Decode a tile. Raises any Exception on bytes that are no tile."""
+        # libjpeg fills the rest of a cut tile with gray and only warns.
+        if _END_OF_JPEG not in data[-_PADDING_BYTES:]:
+            raise ValueError("its JPEG data is cut short")
+        space = "YCBCR" if self._is_ycbcr(data) else "RGB"
+        return imagecodecs.jpeg8_decode(
+            data, tables=self.tables, colorspace=space, outcolorspace="RGB"
+        )
+
+    def _is_ycbcr(self, data: bytes) -> bool:
+        if self.goes_by_markers:
+            header = joined(read_jpeg_header(self.tables or b""), read_jpeg_header(data))
+            return is_ycbcr(header, self.is_rgb)
+        # A JFIF header says YCbCr whatever the TIFF's tags claim.
+        return data[6:10] == b"JFIF" or not self.is_rgb
+
+
+def is_baseline_of_size(data: bytes, width_px: int, height_px: int) -> bool:
+    """Return whether a JPEG is of the baseline kind, 8-bit, three components and this size.
+
+    Only markers are read: what this says no to (progressive, arithmetic or 12-bit coding, a size
+    that is not the file's tile size) never reaches a decoder in the window.
+    """
+    if data[:2] != b"\xff\xd8":
+        return False
+    at = 2
+    for _ in range(_MAX_MARKERS):
+        head = data[at : at + 4]
+        if len(head) < 4 or head[0] != 0xFF:
+            return False
+        marker = head[1]
+        if marker == 0xFF:  # filling
+            at += 1
+            continue
+        if marker == _BASELINE:
+            if len(data) < at + 4 + _FRAME.size:
+                return False
+            return _FRAME.unpack_from(data, at + 4) == (8, height_px, width_px, 3)
+        if marker in _OTHER_FRAMES or marker == _SCAN:
+            return False
+        at += 2 + int.from_bytes(head[2:], "big")
+    return False
+
+
+def holds_no_frame(tables: bytes | None) -> bool:
+    """Return whether shared tables are tables only, without a picture of their own."""
+    if tables is None:
+        return True
+    at = 2
+    while at + 4 <= len(tables) and tables[at] == 0xFF:
+        marker = tables[at + 1]
+        if marker == 0xFF:
+            at += 1
+            continue
+        if marker == 0xD9:
+            return True
+        if marker in _OTHER_FRAMES or marker in (_BASELINE, _SCAN):
+            return False
+        at += 2 + int.from_bytes(tables[at + 2 : at + 4], "big")
+    return tables[at : at + 2] in (b"", b"\xff\xd9")
