@@ -248,7 +248,7 @@ def test_what_crashes_each_process_is_given_up_and_the_rest_is_read(
 
 def test_a_read_without_progress_is_ended_and_others_go_on(sample_slide: Path) -> None:
     with (
-        closing(ReaderPool(lanes=2, patience_s=1.0)) as pool,
+        closing(ReaderPool(lanes=2, patience_s=8)) as pool,
         closing(open_isolated(sample_slide, pool=pool)) as source,
     ):
         os.kill(pool.pids()[0], signal.SIGSTOP)
