@@ -92,10 +92,10 @@ class _SlowDrive:
         self.go = threading.Event()
         self.opened: list[SlideSource] = []
 
-    def open(self, path: Path) -> SlideSource:
+    def open(self, path: Path, image: int | None = None) -> SlideSource:
         if path == self._slow:
             self.go.wait(30)
-        source = open_slide(path)
+        source = open_slide(path, image)
         if path == self._slow:
             self.opened.append(source)
         return source

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QApplication
 
 from viewer.folders import config_folder
 from viewer.settings import load_settings
+from viewer.slides.reader_process.pool import reader_pool
 from viewer.start_guard import StartGuard
 from viewer.tiles.cache import TileCache
 from viewer.ui.collector import Collector
@@ -40,6 +41,7 @@ def run(paths: list[Path], *, reset_window: bool = False, image: int | None = No
     image
         Which image of the one slide to open.
     """
+    reader_pool().keep_spare()  # it loads its readers while the window is made
     has_display = _has_display()
     if not has_display:
         os.environ["QT_QPA_PLATFORM"] = "offscreen"
@@ -80,6 +82,7 @@ def run(paths: list[Path], *, reset_window: bool = False, image: int | None = No
         return code
     finally:
         window.close()
+        reader_pool().close()
         guard.end()
         watch.remove()
 
