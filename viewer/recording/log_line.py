@@ -10,7 +10,7 @@ from base64 import urlsafe_b64encode
 
 import msgspec
 
-from viewer.recording.events import AnyEvent
+from viewer.recording.events import AnyEvent  # noqa: TC001 - msgspec reads the annotations
 
 CHAIN_START = ""
 """What the chain of the first line hashes in place of a line before it."""

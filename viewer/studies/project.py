@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import msgspec
 
-from viewer.annotations.palette import PaletteClass
+from viewer.annotations.palette import PaletteClass  # noqa: TC001 - msgspec reads the types
 from viewer.slides.identity import former_names_of, same_slide
-from viewer.studies.forms import Form
+from viewer.studies.forms import Form  # noqa: TC001
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

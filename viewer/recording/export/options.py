@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - msgspec reads the annotations
 from typing import Literal, get_args
 
 import msgspec

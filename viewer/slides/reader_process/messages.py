@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from viewer.geometry import Optics
+from viewer.geometry import Optics  # noqa: TC001 - read by msgspec
 from viewer.processes.shared_pixels import Tile
-from viewer.slides.readers.jpeg_tiles import DirectTiles
-from viewer.slides.source import ImageEntry, Level
+from viewer.slides.readers.jpeg_tiles import DirectTiles  # noqa: TC001 - read by msgspec
+from viewer.slides.source import ImageEntry, Level  # noqa: TC001 - read by msgspec
 
 
 class OpenSlide(msgspec.Struct, frozen=True, tag=True):
