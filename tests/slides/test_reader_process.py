@@ -244,7 +244,7 @@ def test_the_process_in_reserve_is_taken_and_replaced(pool: ReaderPool, sample_s
     spare = psutil.Process().children()[0].pid
     with closing(open_isolated(sample_slide, pool=pool)):
         assert pool.pids() == [spare]
-        assert len(psutil.Process().children()) == 2
+        wait_for(lambda: len(psutil.Process().children()) == 2)
 
 
 def test_a_reserve_that_died_is_not_taken(pool: ReaderPool, sample_slide: Path) -> None:

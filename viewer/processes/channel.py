@@ -44,6 +44,9 @@ MAX_FRAME_BYTES = 1 << 30
 """A longer frame is refused before any memory is taken for it."""
 
 _LENGTH = struct.Struct("<Q")
+_READ_BYTES = 4096
+"""Most messages come whole, with their length, in one read of so many."""
+_MAX_READ_BYTES = 1 << 20
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -82,6 +85,7 @@ class Channel(Generic[Incoming]):
         self._decoder = decoder
         self._max_frame_bytes = max_frame_bytes
         self._send_lock = threading.Lock()
+        self._early = b""
 
     def fileno(self) -> int:
         """Return the descriptor of this end."""
@@ -124,24 +128,32 @@ class Channel(Generic[Incoming]):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
-    def _bytes(self, size: int, deadline_s: float | None) -> bytearray:
-        # Grown as it comes: a length alone takes no memory.
-        data = bytearray(min(size, 1 << 20))
-        filled = 0
-        while filled < size:
-            if filled == len(data):
-                data.extend(bytes(min(size - filled, len(data))))
-            if deadline_s is not None:
-                self._wait(deadline_s)
-            try:
-                with memoryview(data) as view:
-                    count = self._socket.recv_into(view[filled:])
-            except OSError as error:
-                raise ChannelClosedError(f"nothing could be received ({error})") from error
-            if count == 0:
-                raise ChannelClosedError("the other side has ended")
-            filled += count
-        return data
+    def _bytes(self, size: int, deadline_s: float | None) -> bytes:
+        """Return the next bytes; what came beyond them waits for the next call."""
+        if not self._early and 0 < size <= _READ_BYTES:
+            self._early = self._some(_READ_BYTES, deadline_s)
+        if len(self._early) >= size:
+            data, self._early = self._early[:size], self._early[size:]
+            return data
+        parts, missing, self._early = [self._early], size - len(self._early), b""
+        while missing:
+            # Grown as it comes: a length alone takes no memory.
+            part = self._some(min(missing, _MAX_READ_BYTES), deadline_s)
+            parts.append(part)
+            missing -= len(part)
+        return b"".join(parts)
+
+    def _some(self, most: int, deadline_s: float | None) -> bytes:
+        """Wait for bytes and return what is there, `most` of it."""
+        if deadline_s is not None:
+            self._wait(deadline_s)
+        try:
+            part = self._socket.recv(most)
+        except OSError as error:
+            raise ChannelClosedError(f"nothing could be received ({error})") from error
+        if not part:
+            raise ChannelClosedError("the other side has ended")
+        return part
 
     def _wait(self, deadline_s: float) -> None:
         remaining_s = max(0.0, deadline_s - time.monotonic())

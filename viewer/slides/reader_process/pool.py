@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 MAX_PROCESSES = 8
+_REFILL_AFTER_S = 1.0
 
 _Version = tuple[str, int | None, int, int, int, int]
 """Path, image, device, inode, bytes and time of change; sources of the same share a process."""
@@ -95,6 +96,13 @@ class ReaderPool:
                 self._spare = self._new()
             except OSError as error:
                 _log.warning("No reader can be started in reserve (%s)", error)
+
+    def refill_soon(self) -> None:
+        """Start the process in reserve a little later, when the first tiles have been read."""
+        if self._keeps_spare:
+            timer = threading.Timer(_REFILL_AFTER_S, self.refill)
+            timer.daemon = True
+            timer.start()
 
     def start(self, owner: SlideReader) -> ReaderProcess:
         """Return a process for a slide that has none; called within `using`. Raises OSError."""

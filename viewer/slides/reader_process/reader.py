@@ -151,7 +151,7 @@ class SlideReader:
             raise
         if self._is_closed:
             self._process.end()
-        self._pool.refill()
+        self._pool.refill_soon()
         return opened
 
 
