@@ -184,6 +184,11 @@ CHOICES: tuple[Choice, ...] = (
         "Where the system cannot confine models, run those that are programs all the same;"
         " they could read and write your files",
     ),
+    Choice(
+        "trusted_folders",
+        "Trusted folders",
+        "Slides in these folders are read without a process of their own; separate several by ;",
+    ),
     Choice("reader", "Reader", "The pseudonym under which your readings are recorded"),
     Choice("record_names", "Record slide names", "Sessions may hold the names of slide files"),
     Choice("record_texts", "Record texts", "Sessions may hold the notes that you type"),

@@ -75,6 +75,9 @@ class SettingsDialog(QDialog):
             editor = line = QLineEdit(value, parent)
             line.setMaxLength(64)
             self._values[choice.field] = line.text
+        elif isinstance(value, list):
+            editor = folders = QLineEdit("; ".join(value), parent)
+            self._values[choice.field] = lambda: _parts(folders.text())
         else:
             editor = spin = QDoubleSpinBox(parent)
             spin.setRange(choice.low, choice.high)
@@ -88,3 +91,8 @@ class SettingsDialog(QDialog):
         editor.setToolTip(choice.tip)
         editor.setAccessibleName(choice.label)
         return editor
+
+
+def _parts(text: str) -> list[str]:
+    """Return what stands between semicolons."""
+    return [part.strip() for part in text.split(";") if part.strip()]
