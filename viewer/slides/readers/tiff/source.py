@@ -246,7 +246,10 @@ class TiffSource:
     @property
     def direct_tiles(self) -> list[DirectTiles | None]:
         """Where the tiles of each level lie that are plain JPEG; None for other levels."""
-        return [level.direct_tiles if _is_direct(level) else None for level in self._chunks]
+        return [
+            level.direct_tiles if isinstance(level, LevelChunks) and _is_direct(level) else None
+            for level in self._chunks
+        ]
 
     def read_tile(self, level: int, column: int, row: int) -> RgbImage:
         grid, chunks = self._levels[level], self._chunks[level]
