@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -23,6 +24,7 @@ class _PixelSize(msgspec.Struct, forbid_unknown_fields=False):
     identity: str
     x_um: float
     y_um: float
+    typed_utc: str = ""
 
 
 def remembered_mpp_um(identity: str) -> tuple[float, float] | None:
@@ -54,6 +56,15 @@ def remembered_mpp_um(identity: str) -> tuple[float, float] | None:
     return kept.x_um, kept.y_um
 
 
+def typed_on(identity: str) -> str:
+    """Return the day on which the user typed the pixel size of a slide, ISO 8601; "" if unknown."""
+    try:
+        kept = msgspec.json.decode(_path(identity).read_bytes(), type=_PixelSize)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return ""
+    return kept.typed_utc[:10]
+
+
 def remember_mpp_um(identity: str, mpp_um: tuple[float, float]) -> None:
     """Keeps what the user told, until `forget`.
 
@@ -67,9 +78,10 @@ def remember_mpp_um(identity: str, mpp_um: tuple[float, float]) -> None:
     x_um, y_um = mpp_um
     if not _is_size(x_um) or not _is_size(y_um):
         raise ValueError(f"{mpp_um} um is no pixel size")
+    now_utc = datetime.now(UTC).isoformat(timespec="seconds")
     path = _path(identity)
     path.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write_bytes(path, msgspec.json.encode(_PixelSize(identity, x_um, y_um)))
+    atomic_write_bytes(path, msgspec.json.encode(_PixelSize(identity, x_um, y_um, now_utc)))
 
 
 def forget(identity: str) -> None:

@@ -73,7 +73,9 @@ class FileCommands:
         source = pane.source
         if source is None:
             return
-        dialog = PixelSizeDialog(source.path.name, pane.canvas.optics, self._window)
+        dialog = PixelSizeDialog(
+            source.path.name, pane.canvas.optics, self._window, pane.mpp_origin
+        )
 
         def take() -> None:
             if pane.source is not source:

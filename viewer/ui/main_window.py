@@ -349,7 +349,7 @@ class MainWindow(QMainWindow):
         pane = self.panes.active
         source = pane.source
         self.setWindowTitle(f"{pane.path.name} - {_TITLE}" if pane.path else _TITLE)
-        self.properties.show_slide(source, pane.canvas.optics, pane.path)
+        self.properties.show_slide(source, pane.canvas.optics, pane.path, pane.mpp_origin)
         self.associated.show_slide(source)
         self.status.show_pane(pane)
         self._show_look(pane)

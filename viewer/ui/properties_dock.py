@@ -70,11 +70,20 @@ class PropertiesDock(QDockWidget):
         self.setFocusProxy(self.filter)
         self.show_slide(None, Optics(), None)
 
-    def show_slide(self, source: SlideSource | None, optics: Optics, path: Path | None) -> None:
-        """Lists a slide, with the scale that is in use; None empties the table."""
+    def show_slide(
+        self,
+        source: SlideSource | None,
+        optics: Optics,
+        path: Path | None,
+        mpp_origin: str = "",
+    ) -> None:
+        """Lists a slide, with the scale that is in use; None empties the table.
+
+        `mpp_origin` says where the pixel size comes from.
+        """
         self.table.clear()
         if source is not None:
-            for name, value in _rows(source, optics, path):
+            for name, value in _rows(source, optics, path, mpp_origin):
                 row = QTreeWidgetItem([name, value])
                 row.setToolTip(0, name)
                 row.setToolTip(1, value)
@@ -103,7 +112,9 @@ class PropertiesDock(QDockWidget):
             self.table.copy_rows()
 
 
-def _rows(source: SlideSource, optics: Optics, path: Path | None) -> Iterable[tuple[str, str]]:
+def _rows(
+    source: SlideSource, optics: Optics, path: Path | None, mpp_origin: str
+) -> Iterable[tuple[str, str]]:
     info = source.info
     base = source.levels[0]
     yield "File", str(path or source.path)
@@ -112,8 +123,8 @@ def _rows(source: SlideSource, optics: Optics, path: Path | None) -> Iterable[tu
         yield "Pixel size", "unknown"
     else:
         x_um, y_um = optics.mpp_um
-        told = "" if info.optics.mpp_um is not None else ", as you told"
-        yield "Pixel size", f"{x_um:.4g} x {y_um:.4g} µm{told}"
+        origin = f", {mpp_origin}" if mpp_origin else ""
+        yield "Pixel size", f"{x_um:.4g} x {y_um:.4g} µm{origin}"
         width_mm, height_mm = base.width_px * x_um / 1000, base.height_px * y_um / 1000
         yield "Extent", f"{width_mm:.2f} x {height_mm:.2f} mm"
     power = optics.objective_power

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer, Signal
@@ -17,7 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.canvas.canvas import SlideCanvas
-from viewer.slides.calibration import remembered_mpp_um
+from viewer.slides.calibration import remembered_mpp_um, typed_on
 from viewer.slides.errors import SlideError
 from viewer.slides.known_slides import remember
 from viewer.slides.opener import open_slide
@@ -58,6 +59,8 @@ class OpenedSlide:
     optics: Optics
     display: DisplaySettings | None = None
     """How it was adjusted when it was last open."""
+    mpp_origin: str = ""
+    """Where the pixel size comes from: "from the file", "typed by you on ...", "" for none."""
 
 
 def opened_slide(path: Path, image: int | None = None) -> OpenedSlide:
@@ -87,15 +90,18 @@ def recognized(source: SlideSource) -> OpenedSlide:
     info = source.info
     info.learn_identity()
     optics = info.optics
+    origin = "from the file" if optics.mpp_um is not None else ""
     if optics.mpp_um is None:
         mpp_um = remembered_mpp_um(info.identity)
         if mpp_um is not None:
             optics = replace(optics, mpp_um=mpp_um)
+            day = typed_on(info.identity)
+            origin = f"typed by you on {day}" if day else "typed by you"
     try:
         remember(info.identity, source.path)
     except OSError as error:
         _log.warning("Where the slide lies cannot be remembered (%s)", error)
-    return OpenedSlide(source, optics, load_display(info.identity))
+    return OpenedSlide(source, optics, load_display(info.identity), origin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +157,8 @@ class SlidePane(QFrame):
         """Whether slides with a colour profile open corrected by it."""
         self._is_active = False
         self.path: Path | None = None
+        self.mpp_origin = ""
+        """Where the pixel size of the slide comes from, as `OpenedSlide` says it."""
         self._opening_path: Path | None = None
         self._opening_image: int | None = None
         self.profile_problem = ""
@@ -251,6 +259,7 @@ class SlidePane(QFrame):
 
     def set_mpp_um(self, mpp_um: float) -> None:
         """Takes a pixel size that the user told, in micrometres per level-0 pixel."""
+        self.mpp_origin = f"typed by you on {datetime.now(UTC).date().isoformat()}"
         self.canvas.set_optics(replace(self.canvas.optics, mpp_um=(mpp_um, mpp_um)))
         self.scale_hint.hide()
 
@@ -360,6 +369,7 @@ class SlidePane(QFrame):
         self._recognition = None
         self._is_recognized = True
         self.path = path
+        self.mpp_origin = slide.mpp_origin
         if slide.optics != self.canvas.optics:
             self.canvas.set_optics(slide.optics)
         if slide.display is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sqlite3
 import threading
 import time
@@ -106,9 +107,10 @@ class OpenedAnnotations:
             self.lock.release()
 
 
-def open_annotations(path: Path) -> OpenedAnnotations:
+def open_annotations(path: Path, former: Path | None = None) -> OpenedAnnotations:
     """Opens a slide's file, made when absent; waits for the disk.
 
+    What is kept in the `former` place, from before the setting was changed, is taken along.
     What can be read of a damaged file goes to a new one, and the damaged one is kept.
 
     Raises
@@ -128,7 +130,13 @@ def open_annotations(path: Path) -> OpenedAnnotations:
             store = _store_of_another(path)
             notice = "Another window draws on this slide: what it draws is shown, not changed."
             return OpenedAnnotations(store.annotations()[0], store, None, notice)
-        return _opened(path, lock)
+        if former is None or former == path or not former.exists():
+            return _opened(path, lock)
+        was_there = path.exists()
+        notice = _take_along(path, former, is_new=not was_there)
+        opened = _opened(path, lock)
+        opened.notice = opened.notice or notice
+        return opened
     except BaseException:
         if lock is not None:
             lock.release()
@@ -279,6 +287,38 @@ class Autosave:
         if trouble != self._trouble:
             self._trouble = trouble
             self._on_trouble(trouble)
+
+
+def _take_along(path: Path, former: Path, *, is_new: bool) -> str:
+    """Bring the annotations of a former place to the present one; the notice that says so.
+
+    With nothing in the present place the whole file moves, with its versions. Else what the
+    present file lacks is added to it, and the former file is set aside under another name, or
+    what is deleted here would come back.
+    """
+    lock = _locked(former)
+    if lock is None:
+        return f"Another window draws on annotations of this slide in {former.parent}."
+    try:
+        with closing(AnnotationStore(former)) as store:
+            kept = store.annotations()[0]
+        if is_new:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(former, path)
+        else:
+            with closing(AnnotationStore(path)) as store:
+                known = {each.id for each in store.annotations()[0]}
+                missing = [each for each in kept if each.id not in known]
+                if missing:
+                    step = adding(f"Taken along from {former.parent.name}", missing)
+                    store.write([Stamped.now(step)])
+            former.replace(former.with_name(f"{former.name}.moved"))
+    except (OSError, sqlite3.Error, AnnotationStoreError) as error:
+        _log.warning("annotations in %s could not be taken along", former, exc_info=error)
+        return f"More annotations of this slide are in {former}, which cannot be used ({error})."
+    finally:
+        lock.release()
+    return f"The annotations that were kept in {former.parent} are kept in {path.parent} now."
 
 
 def _locked(path: Path) -> FileLock | None:

@@ -24,7 +24,6 @@ from viewer.ui.widgets import NoticeBar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from viewer.annotations.document import Edit
     from viewer.ui.main_window import MainWindow
@@ -130,16 +129,18 @@ class AnnotationsController(QObject):
         self._identities[pane] = identity
         slide = self._slides.get(identity)
         if slide is None:
-            slide = self._slides[identity] = self._new_slide(self._path(pane, identity))
+            slide = self._slides[identity] = self._new_slide(pane, identity)
         if slide.is_open:
             self._begin(pane, slide)
 
-    def _path(self, pane: SlidePane, identity: str) -> Path:
+    def _new_slide(self, pane: SlidePane, identity: str) -> SlideAnnotations:
         beside = self._window.settings.annotations_beside
-        return annotations_path(identity, pane.path, beside=beside)
-
-    def _new_slide(self, path: Path) -> SlideAnnotations:
-        slide = SlideAnnotations(path, self._disk, lambda: self._window.settings.reader, self)
+        path, former = (
+            annotations_path(identity, pane.path, beside=each) for each in (beside, not beside)
+        )
+        slide = SlideAnnotations(
+            path, self._disk, lambda: self._window.settings.reader, self, former
+        )
         slide.opened.connect(lambda: self._on_opened(slide))
         slide.failed.connect(self._window.show_error)
         slide.trouble_changed.connect(self._on_file_changed)

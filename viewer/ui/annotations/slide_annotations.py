@@ -28,6 +28,8 @@ class SlideAnnotations(QObject):
         file let go of.
     author
         Who draws at this moment.
+    former
+        Where the slide's annotations are kept with the other setting of their place.
     """
 
     opened = Signal()
@@ -44,7 +46,12 @@ class SlideAnnotations(QObject):
     _taken_over = Signal()
 
     def __init__(
-        self, path: Path, disk: BackgroundRunner, author: Callable[[], str], parent: QObject
+        self,
+        path: Path,
+        disk: BackgroundRunner,
+        author: Callable[[], str],
+        parent: QObject,
+        former: Path | None = None,
     ) -> None:
         super().__init__(parent)
         self.path = path
@@ -63,7 +70,7 @@ class SlideAnnotations(QObject):
         self._taken_over.connect(self._on_taken_over)
         self.document.listen(self._on_step)
         self._task: Task = disk.run(
-            lambda: open_annotations(path), self._on_opened, self._on_failed, _let_go
+            lambda: open_annotations(path, former), self._on_opened, self._on_failed, _let_go
         )
 
     @property
