@@ -91,3 +91,32 @@ def test_what_is_wrong_with_a_table_is_told(
 ) -> None:
     with pytest.raises(SessionError, match=sentence):
         imported(tmp_path, text, **options)
+
+
+def _table(path: Path, times_s: list[float]) -> Path:
+    rows = [f"{at},{100 * n},0,1000,800,2" for n, at in enumerate(times_s)]
+    path.write_text("\n".join(["time,x,y,width,height,downsample", *rows]))
+    return path
+
+
+def test_a_clock_that_was_set_back_leaves_the_order_and_no_hour(tmp_path: Path) -> None:
+    log = _table(tmp_path / "log.csv", [0, 1, 2, 3 - 3600, 4 - 3600, 5 - 3600])
+    notes: list[str] = []
+    (session,) = import_log(log, tmp_path / "sessions", notes=notes)
+    trace = load_trace(tmp_path / "sessions" / session)
+    assert trace.boxes[:, 0].tolist() == [0, 100, 200, 300, 400, 500]
+    assert trace.looked_s().sum() == pytest.approx(4.0)
+    assert "set back" in notes[0]
+    (again,) = import_log(log, tmp_path / "sessions", notes=notes)
+    assert again == session
+    assert "already" in notes[-1]
+    assert len([each for each in (tmp_path / "sessions").iterdir() if each.is_dir()]) == 1
+
+
+def test_a_long_gap_is_not_looked_at(tmp_path: Path) -> None:
+    log = _table(tmp_path / "log.csv", [0, 1, 2, 3602, 3603])
+    notes: list[str] = []
+    (session,) = import_log(log, tmp_path / "sessions", notes=notes)
+    trace = load_trace(tmp_path / "sessions" / session)
+    assert trace.looked_s().sum() == pytest.approx(3.0)
+    assert "gap" in notes[0]

@@ -246,16 +246,19 @@ def import_sessions(
         time_unit=time_unit,
         keep_names=keep_names,
     )
+    notes: list[str] = []
     try:
         skipped: list[str] = []
-        ids = import_log(log, sessions_folder(), options, skipped)
+        ids = import_log(log, sessions_folder(), options, skipped, notes)
     except SessionError as error:
         fail(str(error))
     if skipped:
         rows = "1 row was" if len(skipped) == 1 else f"{len(skipped):,} rows were"
         say(f"{rows} left out, the first: {skipped[0]}.")
+    for note in notes:
+        say(note)
     if json:
-        print_json({"id": ids[0], "ids": ids})
+        print_json({"id": ids[0], "ids": ids, "notes": notes})
     else:
         for session_id in ids:
             typer.echo(session_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from viewer.annotations.formats.packed_files import unpacked
@@ -52,6 +53,61 @@ class ForeignSession:
     views: list[ForeignView] = field(default_factory=list[ForeignView])
     skipped: list[str] = field(default_factory=list[str])
     """Why each row that was left out could not be read."""
+
+
+GAP_S = 60.0
+"""A longer time between two views counts as away: no log tells whether anybody looked (ours)."""
+
+
+def put_in_order(session: ForeignSession) -> tuple[list[tuple[int, int]], list[str]]:
+    """Make the times of the views never fall; the order of the file holds, not that of its clock.
+
+    Returns
+    -------
+    list of (int, int)
+        Spans of nanoseconds that are too long to count as looked at.
+    list of str
+        Sentences on what was found.
+    """
+    jumps = 0
+    away: list[tuple[int, int]] = []
+    ordered: list[ForeignView] = []
+    for part in _parts(session.views):
+        shift_ns = max(0, ordered[-1].at_ns - part[0].at_ns) if ordered else 0
+        jumps += shift_ns > 0
+        for seen in part:
+            seen.at_ns += shift_ns
+        ordered += part
+    session.views = ordered
+    for before, seen in pairwise(ordered):
+        if seen.at_ns - before.at_ns > GAP_S * 1e9:
+            away.append((before.at_ns, seen.at_ns))
+    notes: list[str] = []
+    if jumps:
+        times = "once" if jumps == 1 else f"{jumps} times"
+        notes.append(
+            f"The clock of the log was set back {times}: the order of the file holds, and no time "
+            "is counted there."
+        )
+    if away:
+        spans = "1 gap" if len(away) == 1 else f"{len(away)} gaps"
+        notes.append(f"{spans} of more than {GAP_S:g} s between views: not counted as looked at.")
+    return away, notes
+
+
+def _parts(views: list[ForeignView]) -> list[list[ForeignView]]:
+    """Cut where the clock fell by more than `GAP_S`; sort what is less out of order."""
+    parts: list[list[ForeignView]] = []
+    latest_ns = 0
+    for seen in views:
+        if not parts or seen.at_ns < latest_ns - GAP_S * 1e9:
+            parts.append([])
+            latest_ns = seen.at_ns
+        parts[-1].append(seen)
+        latest_ns = max(latest_ns, seen.at_ns)
+    for part in parts:
+        part.sort(key=lambda view: view.at_ns)
+    return parts
 
 
 def text_of(path: Path) -> str:

@@ -6,14 +6,15 @@ import hashlib
 import os
 import shutil
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from viewer import __version__
 from viewer.annotations.formats.problems import AnnotationFileError
-from viewer.recording.events import AnyEvent, Pointer, SlideClosed, SlideOpened
-from viewer.recording.importers.foreign import ForeignSession, ForeignView, text_of
+from viewer.recording.events import AnyEvent, IdleChanged, Pointer, SlideClosed, SlideOpened
+from viewer.recording.importers.foreign import ForeignSession, ForeignView, put_in_order, text_of
 from viewer.recording.importers.reference_log import looks_like_reference, reference_sessions
 from viewer.recording.importers.table_log import (
     looks_like_qupath,
@@ -24,6 +25,7 @@ from viewer.recording.log_line import CHAIN_START, encode_line
 from viewer.recording.session import (
     EVENTS_FILE,
     Consent,
+    Repair,
     Screen,
     SessionError,
     SessionHeader,
@@ -69,18 +71,23 @@ def import_log(
     library: Path,
     options: ImportOptions = ImportOptions(),
     skipped: list[str] | None = None,
+    notes: list[str] | None = None,
 ) -> list[str]:
     """Makes sessions of a log: the reference recorder's, QuPath's view tracking, or a table.
+
+    A log that was imported before is not imported again.
 
     Parameters
     ----------
     skipped
         Takes why each row that was left out could not be read.
+    notes
+        Takes sentences on what was found in the log, such as a clock that was set back.
 
     Returns
     -------
     list of str
-        The ids of the new sessions, one a slide.
+        The ids of the sessions, one a slide.
 
     Raises
     ------
@@ -103,15 +110,34 @@ def import_log(
         )
     if skipped is not None:
         skipped += left_out
+    ids: list[str] = []
     made: list[Path] = []
+    told = notes if notes is not None else []
     try:
         for session in found:
-            made.append(_write(session, path, library, options))
+            digest = _digest(text, session, options)
+            known = sorted(library.glob(f"*Z-{digest}"))
+            if known:
+                told.append(f"{path.name} is imported already, as {known[0].name}.")
+                ids.append(known[0].name)
+                continue
+            away, found_notes = put_in_order(session)
+            told += found_notes
+            header = _header(session, path, options, digest, found_notes)
+            made.append(_write(session, header, away, library))
+            ids.append(header.id)
     except OSError as error:
         for folder in made:
             shutil.rmtree(folder, ignore_errors=True)
         raise SessionError(f"{library} cannot be written: {error.strerror}.") from error
-    return [folder.name for folder in made]
+    return ids
+
+
+def _digest(text: str, session: ForeignSession, options: ImportOptions) -> str:
+    """8 characters that stand for a log and the slide in it; the end of the session's id."""
+    slide = options.slide.identity if options.slide is not None else ""
+    told = "\0".join((text, session.slide_name, slide, str(options.keep_names)))
+    return hashlib.blake2b(told.encode(), digest_size=4).hexdigest()
 
 
 def _sessions(text: str, options: ImportOptions) -> list[ForeignSession]:
@@ -123,16 +149,17 @@ def _sessions(text: str, options: ImportOptions) -> list[ForeignSession]:
     return [table_session(text, options.columns, options.time_unit)]
 
 
-def _write(session: ForeignSession, path: Path, library: Path, options: ImportOptions) -> Path:
+def _write(
+    session: ForeignSession, header: SessionHeader, away: list[tuple[int, int]], library: Path
+) -> Path:
     """Writes a session under another name first, so that a crash leaves all of it or nothing."""
-    header = _header(session, path, options)
     folder = library / header.id
     partial = library / f".{header.id}.part"
     partial.mkdir(parents=True, mode=0o700)
     handle = os.open(partial / EVENTS_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "wb") as file:
         chain = CHAIN_START
-        for number, (elapsed_ns, wall_ms, event) in enumerate(_entries(session, header)):
+        for number, (elapsed_ns, wall_ms, event) in enumerate(_entries(session, header, away)):
             line, chain = encode_line(number, elapsed_ns, wall_ms, event, chain)
             file.write(line)
         file.flush()
@@ -142,7 +169,10 @@ def _write(session: ForeignSession, path: Path, library: Path, options: ImportOp
     return folder
 
 
-def _entries(session: ForeignSession, header: SessionHeader) -> list[Entry]:
+def _entries(
+    session: ForeignSession, header: SessionHeader, away: list[tuple[int, int]]
+) -> list[Entry]:
+    begins, ends = {begin for begin, _ in away}, {end for _, end in away}
     first_ns, last_ns = session.views[0].at_ns, session.views[-1].at_ns
     slide = header.slide
     events: list[tuple[int, AnyEvent]] = [
@@ -150,7 +180,13 @@ def _entries(session: ForeignSession, header: SessionHeader) -> list[Entry]:
     ]
     for seen in session.views:
         at_ns = seen.at_ns - first_ns
+        if seen.at_ns in ends:
+            ends.discard(seen.at_ns)
+            events.append((at_ns, IdleChanged(begins=False)))
         events.append((at_ns, _scaled(seen, header)))
+        if seen.at_ns in begins:
+            begins.discard(seen.at_ns)
+            events.append((at_ns, IdleChanged(begins=True)))
         if seen.pointer is not None:
             events.append((at_ns, Pointer(*seen.pointer)))
     events.append((last_ns - first_ns, SlideClosed()))
@@ -170,7 +206,10 @@ def _scaled(seen: ForeignView, header: SessionHeader) -> AnyEvent:
     )
 
 
-def _header(session: ForeignSession, path: Path, options: ImportOptions) -> SessionHeader:
+def _header(
+    session: ForeignSession, path: Path, options: ImportOptions, digest: str, notes: list[str]
+) -> SessionHeader:
+    now_utc = datetime.now(UTC).isoformat(timespec="seconds")
     screen = None
     if session.window_px is not None:
         width_px, height_px = session.window_px
@@ -181,7 +220,7 @@ def _header(session: ForeignSession, path: Path, options: ImportOptions) -> Sess
             window_height_px=height_px,
         )
     return SessionHeader(
-        id=new_session_id(session.started),
+        id=f"{new_session_id(session.started).split('-')[0]}-{digest}",
         slide=options.slide or _unknown_slide(session, options),
         started_utc=session.started.isoformat(timespec="milliseconds"),
         utc_offset_min=0,
@@ -191,6 +230,7 @@ def _header(session: ForeignSession, path: Path, options: ImportOptions) -> Sess
         consent=Consent(names=options.keep_names),
         origin="imported",
         imported_from=path.name if options.keep_names else None,
+        repairs=tuple(Repair(at_utc=now_utc, note=note) for note in notes),
     )
 
 

@@ -51,7 +51,6 @@ def reference_sessions(text: str) -> list[ForeignSession]:
                 current.views.append(view)
     found = [session for session in sessions.values() if session.views]
     for session in found:
-        session.views.sort(key=lambda view: view.at_ns)
         session.started = datetime.fromtimestamp(session.views[0].at_ns / 1e9, UTC)
     return found
 

@@ -139,7 +139,6 @@ def _take_views(
         except (ValueError, TypeError, KeyError, OverflowError) as error:
             reason = str(error) if type(error) is ValueError else "it breaks off"
             session.skipped.append(f"row {number}: {reason}")
-    session.views.sort(key=lambda view: view.at_ns)
 
 
 def _view_of(
