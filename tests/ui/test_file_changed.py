@@ -11,6 +11,7 @@ from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 from ui_steps import show_slide
 
+from viewer.geometry import Point
 from viewer.ui.main_window import MainWindow
 
 
@@ -30,7 +31,10 @@ def test_it_is_said_and_opened_again(window: MainWindow, tmp_path: Path, qtbot: 
     assert before is not None
     identity = before.info.identity
     shutil.move(other, path)
-    pane.canvas.zoom_by(0.125)  # tiles that were not read yet
+    for x, y in ((150, 150), (1900, 150), (1900, 1900), (150, 1900), (1000, 1000)):
+        # Some tiles there were not read ahead.
+        pane.canvas.go_to(Point(x, y), 1.0, animated=False)
+        qtbot.waitUntil(lambda: pane.canvas.is_sharp, timeout=10_000)
     qtbot.waitUntil(pane.notice.isVisible, timeout=10_000)
     assert "S-1.tif was changed on the disk while it was open" in pane.notice.sentence.text()
     qtbot.waitUntil(lambda: pane.canvas.is_sharp, timeout=10_000)
