@@ -1,4 +1,12 @@
-"""Where on a slide there is tissue."""
+"""Where on a slide there is tissue, and where there is surely none.
+
+Two questions with two answers. `tissue_mask` is precise: areas, coverage and quality rest on it.
+`candidate_mask` is generous: it leaves out only what is surely glass, padding or ink, so that a
+model which skips the rest misses nothing.
+
+Both start from what the slide's own glass looks like (its bright, flat, neutral colors), never from
+a threshold over all pixels, which a black edge or a stroke of ink would move.
+"""
 
 from __future__ import annotations
 
@@ -9,23 +17,31 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageFilter
 
+from viewer.slides.glass import Overview, empty_cells, overview_classes
 from viewer.slides.region import read_level
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.geometry import Box
-    from viewer.slides.source import Level, RgbImage, SlideSource
+    from viewer.slides.source import Level, SlideSource
 
-TISSUE_VERSION = 1
-"""Raised when other parts of a slide count as tissue: models leave out the rest."""
-
-_LEAST_SIDE_PX = 700
+TISSUE_VERSION = 2
+"""Of the rules that tell tissue. To be counted up whenever they change, since kept results of a model
+hang on which blocks it looked at."""
+_MIN_SIDE_PX = 700
 """Of the level that is looked at, in its longer side; where the slide has as much."""
-_MOST_CELLS = 256
+_MAX_CELLS = 256
+_MIN_CELL_PX = 6
+"""Pixels of that level: fewer say too little of what a cell holds."""
 _SMOOTH_CELLS = 2
-_GLASS_OD = 0.05
-"""Optical density below which nothing counts as tissue, whatever the threshold says."""
+_MARGIN_UM = 120.0
+"""Glass this near to something else is looked at too: a fat cell, seen from inside, is white."""
+_USUAL_MPP_UM = 0.5
+_SPECK_SHARE, _MIN_AROUND = 0.15, 4
+"""A cell that differs from glass by little counts only among others like it: noise does not."""
+_TISSUE_SHARE = 0.3
+"""Of the pixels of a cell that is tissue; of fat, a third is membranes once it is smoothed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +60,7 @@ class TissueMask:
     cell_px: tuple[float, float]
 
     def meets(self, box: Box) -> bool:
-        """Whether any tissue lies in a level-0 box, or in the cell that its edge is in."""
+        """Return whether any tissue lies in a level-0 box, or in the cell that its edge is in."""
         width, height = self.cell_px
         columns = slice(max(0, int(box.x0 / width)), int(box.x1 / width) + 1)
         rows = slice(max(0, int(box.y0 / height)), int(box.y1 / height) + 1)
@@ -52,48 +68,63 @@ class TissueMask:
 
 
 def tissue_mask(source: SlideSource) -> TissueMask:
-    """Tissue of a slide, from its low magnification; reads tiles, so for worker threads.
-
-    Otsu's threshold on the optical density (Otsu 1979), smoothed over a cell. Fluorescence, whose
-    ground is dark, is told by its dark median, and its light then counts in place of its density.
+    """Find the tissue of a slide from its low magnification; reads tiles, so for worker threads.
 
     Raises
     ------
     TileError
         The level cannot be read.
     """
+    overview, rows, columns = _overview(source)
+    shares = _cell_means(overview.is_tissue.astype(np.float32), rows, columns)
+    return _mask(source, _smooth(shares > _TISSUE_SHARE))
+
+
+def candidate_mask(source: SlideSource) -> TissueMask:
+    """Find all that may be tissue: only what is surely glass, padding or ink is left out.
+
+    Raises
+    ------
+    TileError
+        The level cannot be read.
+    """
+    overview, rows, columns = _overview(source)
+    is_candidate = ~empty_cells(overview, lambda plane: _cell_means(plane, rows, columns))
+    has_tissue = _cell_means(overview.is_tissue.astype(np.float32), rows, columns) > _SPECK_SHARE
+    is_candidate &= has_tissue | (_around(is_candidate) >= _MIN_AROUND)
+    base = source.levels[0]
+    mpp_um = source.info.optics.mean_mpp_um or _USUAL_MPP_UM
+    cell_um = max(base.width_px / columns, base.height_px / rows) * mpp_um
+    margin = max(1, math.ceil(_MARGIN_UM / cell_um))
+    return _mask(source, _grown(is_candidate, margin))
+
+
+def _overview(source: SlideSource) -> tuple[Overview, int, int]:
+    """Return the classes of the pixels of a coarse level, and the rows and columns of the grid."""
     index = _level_for(source.levels)
     level = source.levels[index]
-    picture = read_level(source, index)
-    density = _density(picture)
     rows, columns = _grid_shape(level)
-    means = _cell_means(density, rows, columns)
-    threshold = max(_otsu(means), _GLASS_OD)
-    is_tissue = _smooth(means > threshold)
+    return overview_classes(read_level(source, index)), rows, columns
+
+
+def _mask(source: SlideSource, cells: NDArray[np.bool_]) -> TissueMask:
     base = source.levels[0]
-    return TissueMask(is_tissue, (base.width_px / columns, base.height_px / rows))
+    rows, columns = cells.shape
+    return TissueMask(cells, (base.width_px / columns, base.height_px / rows))
 
 
 def _level_for(levels: tuple[Level, ...]) -> int:
-    """The coarsest level that is still large enough, never one that takes long to make."""
+    """Return the coarsest level that is still large enough, never one that takes long to make."""
     enough = [
         index
         for index, level in enumerate(levels)
-        if max(level.width_px, level.height_px) >= _LEAST_SIDE_PX
+        if max(level.width_px, level.height_px) >= _MIN_SIDE_PX
     ]
     return enough[-1] if enough else 0
 
 
-def _density(picture: RgbImage) -> NDArray[np.float32]:
-    light = picture.astype(np.float32).mean(2)
-    if np.median(light) < 64:
-        return light / 255.0
-    glass = max(float(np.percentile(light, 99)), 1.0)
-    return np.clip(np.log10(glass / np.maximum(light, 1.0)), 0.0, 2.0)
-
-
 def _grid_shape(level: Level) -> tuple[int, int]:
-    cell = max(level.width_px, level.height_px) / _MOST_CELLS
+    cell = max(max(level.width_px, level.height_px) / _MAX_CELLS, _MIN_CELL_PX)
     return max(1, math.ceil(level.height_px / cell)), max(1, math.ceil(level.width_px / cell))
 
 
@@ -108,22 +139,23 @@ def _cell_means(values: NDArray[np.float32], rows: int, columns: int) -> NDArray
 
 
 def _smooth(cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Fills gaps between fibres and drops lone specks: tissue is where a third round it is."""
+    """Fill gaps between fibers and drop lone specks: tissue is where a third around it is."""
     image = Image.fromarray(cells.astype(np.uint8) * 255)
     return np.asarray(image.filter(ImageFilter.BoxBlur(_SMOOTH_CELLS))) > 85
 
 
+def _grown(cells: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
+    """Return the cells and all within `radius` cells of one."""
+    return _around(cells, radius) > 0
+
+
+def _around(cells: NDArray[np.bool_], radius: int = 1) -> NDArray[np.int64]:
+    """Return how many cells within `radius` of each are set, itself among them."""
+    counts = np.pad(cells.astype(np.int64), ((radius + 1, radius), (radius + 1, radius)))
+    sums = counts.cumsum(0).cumsum(1)
+    side = 2 * radius + 1
+    return sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+
+
 def _starts(length: int, parts: int) -> NDArray[np.intp]:
     return np.array([length * part // parts for part in range(parts)], np.intp)
-
-
-def _otsu(values: NDArray[np.float32]) -> float:
-    """The threshold that parts the values with the least variance within the parts."""
-    counts, edges = np.histogram(values, bins=256)
-    middles = (edges[:-1] + edges[1:]) / 2
-    below = np.cumsum(counts)
-    above = below[-1] - below
-    sums = np.cumsum(counts * middles)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        between = below * above * (sums / below - (sums[-1] - sums) / above) ** 2
-    return float(edges[1:][int(np.argmax(np.nan_to_num(between)))])

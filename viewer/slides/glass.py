@@ -1,0 +1,216 @@
+"""What the pixels of an overview are: glass, padding, ink, or tissue.
+
+The glass of a slide is known by its own colors: bright or gray, nearly neutral, and flat, often in
+more than one shade where a scanner put several areas side by side. Padding is pure black or pure
+white without any noise. Ink has hues that no stain has, or is dark, neutral and flat.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from viewer.slides.source import RgbImage
+
+    Plane = NDArray[np.float32]
+    Mask = NDArray[np.bool_]
+    Shade = tuple[NDArray[np.float32], float]
+    """A color (3,) and the noise round it."""
+
+_WHITE, _BLACK = 254, 4
+_PADDING_STD = 1.0
+_FLAT_STD = 4.0
+"""Of 5 x 5 pixels of glass, in gray values: noise and compression."""
+_INK_STD = 12.0
+_DARK_LIGHT = 64.0
+"""Median of what is no padding, below which a slide is fluorescence: its ground is dark."""
+_MIN_GLASS_LIGHT = 150.0
+_MIN_GLASS_SHARE = 0.002
+"""Of the pixels, for a shade to count as one of glass."""
+_MAX_NEUTRAL = 10.0
+"""Largest minus smallest channel of glass; more only where it is tinted, never toward pink."""
+_MAX_TINTED = 28.0
+_MAX_PINK = 6.0
+_SAME_HUE = 2.0
+"""Largest tint between two shades of glass on one slide, gray values."""
+_MIN_TOLERANCE = 4.0
+_SIGMAS = 3.5
+_TISSUE_DENSITY = 0.02
+"""Optical density beyond the glass's that is tissue where it is not textured."""
+_EMPTY_OTHER_SHARE = 0.02
+_EMPTY_TINT = 1.6
+"""Mean difference of a cell's channels from those of glass that noise does not explain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The pixels (height, width, 3), and the classes of them, each (height, width).
+
+    Attributes
+    ----------
+    is_excluded
+        Padding and ink.
+    shades
+        The colors of glass and the noise of each, brightest first.
+    is_dark_ground
+        Whether the slide is fluorescence.
+    """
+
+    pixels: Plane
+    is_glass: Mask
+    is_excluded: Mask
+    is_tissue: Mask
+    shades: tuple[Shade, ...] = ()
+    is_dark_ground: bool = False
+
+
+def overview_classes(picture: RgbImage) -> Overview:
+    """Tell glass, padding, ink and tissue in a picture of low magnification."""
+    pixels = picture.astype(np.float32)
+    light = pixels.mean(2)
+    deviation = _local_std(light)
+    padding = _padding(picture, deviation)
+    rest = light[~padding]
+    if not rest.size:
+        return Overview(pixels, ~padding, padding, ~padding)
+    has_bright = float((rest > _MIN_GLASS_LIGHT).mean()) > 0.01
+    if float(np.median(rest)) < _DARK_LIGHT and not has_bright:
+        return _fluorescence(pixels)
+    ink = _ink(pixels, deviation) & ~padding
+    shades = _glass_shades(pixels, light, deviation, padding | ink)
+    excluded = padding | ink
+    is_glass = np.zeros(light.shape, bool)
+    for shade in shades:
+        is_glass |= _near(pixels, shade)
+    is_tissue = ~is_glass & ~excluded & _is_dense(pixels, shades)
+    return Overview(pixels, is_glass & ~excluded, excluded, is_tissue, tuple(shades))
+
+
+def empty_cells(overview: Overview, mean: Callable[[Plane], Plane]) -> Mask:
+    """Return the cells that are surely empty: glass, padding or ink, and nothing else.
+
+    Parameters
+    ----------
+    mean
+        The means of a plane's pixels over the cells of a grid.
+    """
+    other = mean((~(overview.is_glass | overview.is_excluded)).astype(np.float32))
+    excluded = mean(overview.is_excluded.astype(np.float32))
+    share = np.maximum(1 - excluded, 1e-6)
+    left = (~overview.is_excluded).astype(np.float32)
+    colors = np.stack([mean(overview.pixels[..., i] * left) / share for i in range(3)], -1)
+    tint = np.full(other.shape, 0.0 if overview.is_dark_ground else np.inf, np.float32)
+    for color, _ in overview.shades:
+        tint = np.minimum(tint, _tint(colors - color))
+    is_glass = (other <= _EMPTY_OTHER_SHARE * share) & (tint <= _EMPTY_TINT)
+    return is_glass | (excluded >= 1 - _EMPTY_OTHER_SHARE)
+
+
+def _padding(picture: RgbImage, deviation: Plane) -> Mask:
+    """Pure black or white without noise; none where it is the only thing on the slide."""
+    is_black, is_white = picture.max(2) <= _BLACK, picture.min(2) >= _WHITE
+    return (is_black | is_white) & (deviation <= _PADDING_STD)
+
+
+def _fluorescence(pixels: Plane) -> Overview:
+    """Light on a dark ground: what is brighter than the ground's own noise."""
+    strongest = pixels.max(2)
+    low = strongest[strongest <= np.median(strongest)]
+    ground = float(np.percentile(low, 20))
+    noise = float(1.4826 * np.median(np.abs(low - np.median(low))))
+    is_ground = strongest <= ground + max(_MIN_TOLERANCE / 2, _SIGMAS * noise)
+    nothing = np.zeros(is_ground.shape, bool)
+    return Overview(pixels, is_ground, nothing, ~is_ground, is_dark_ground=True)
+
+
+def _ink(pixels: Plane, deviation: Plane) -> Mask:
+    """Pen on glass: green, blue, red or black without the texture of tissue."""
+    red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
+    lightest, darkest = pixels.max(2), pixels.min(2)
+    is_green = (green > red + 25) & (green > blue + 12)
+    is_blue = (blue > red + 60) & (blue > green + 35) & (red < 110)
+    is_red = (red > green + 115) & (red > blue + 100)
+    is_black = (lightest < 70) & (lightest - darkest < 22)
+    return (is_green | is_blue | is_red | is_black) & (deviation < _INK_STD)
+
+
+def _glass_shades(pixels: Plane, light: Plane, deviation: Plane, excluded: Mask) -> list[Shade]:
+    """Return the colors (3,) of the slide's glass, brightest first, with the noise of each."""
+    spread = pixels.max(2) - pixels.min(2)
+    pink = (pixels[..., 0] + pixels[..., 2]) / 2 - pixels[..., 1]
+    fits = (deviation <= _FLAT_STD) & ~excluded & (light >= _MIN_GLASS_LIGHT)
+    fits &= (spread <= _MAX_TINTED) & (pink <= _MAX_PINK)
+    neutral = fits & (spread <= _MAX_NEUTRAL)
+    shades: list[Shade] = []
+    for chosen in (neutral, fits):
+        left = chosen
+        while (found := _brightest_shade(pixels, light, left, excluded)) is not None:
+            left = left & ~_near(pixels, found)
+            # Another scan area may be brighter or darker; of another hue is only a faint stain.
+            if not shades or _tint(found[0] - shades[0][0]) <= _SAME_HUE:
+                shades.append(found)
+        if shades:
+            break
+    return shades
+
+
+def _brightest_shade(pixels: Plane, light: Plane, chosen: Mask, excluded: Mask) -> Shade | None:
+    """Return the brightest mode among the chosen pixels that is common enough, or None."""
+    counts = np.bincount(np.clip(light[chosen], 0, 255).astype(np.intp), minlength=256)
+    wide = np.convolve(counts, np.ones(5, int), "same")
+    least = max(_MIN_GLASS_SHARE * float((~excluded).sum()), 20.0)
+    common = np.flatnonzero(wide >= least)
+    if not common.size:
+        return None
+    # Climb from the brightest common value to the top of its mode.
+    top = int(common[-1])
+    while top > 0 and wide[top - 1] > wide[top]:
+        top -= 1
+    near = chosen & (np.abs(light - top) <= 3)
+    values = pixels[near]
+    if not len(values):
+        return None
+    color = np.median(values, 0).astype(np.float32)
+    noise = float(1.4826 * np.median(np.abs(values - color)))
+    return color, noise
+
+
+def _near(pixels: Plane, shade: Shade) -> Mask:
+    color, noise = shade
+    tolerance = max(_MIN_TOLERANCE, _SIGMAS * noise)
+    return np.abs(pixels - color).max(2) <= tolerance + 1
+
+
+def _tint(difference: Plane) -> Plane:
+    """Return how far a difference of colors (..., 3) is from one of brightness alone."""
+    return np.abs(difference - difference.mean(-1, keepdims=True)).max(-1)
+
+
+def _is_dense(pixels: Plane, shades: list[Shade]) -> Mask:
+    """Return what absorbs more than glass does; all where the slide shows no glass."""
+    if not shades:
+        return np.ones(pixels.shape[:2], bool)
+    darkest = shades[-1][0]
+    density = np.log10(np.maximum(darkest, 1) / np.maximum(pixels, 1)).max(2)
+    return density > _TISSUE_DENSITY
+
+
+def _local_std(light: Plane) -> Plane:
+    """Return the standard deviation of 5 x 5 pixels around each."""
+    mean, square = _box_mean(light), _box_mean(light * light)
+    return np.sqrt(np.maximum(square - mean * mean, 0))
+
+
+def _box_mean(values: Plane, radius: int = 2) -> Plane:
+    side = 2 * radius + 1
+    padded = np.pad(values.astype(np.float64), radius, mode="edge")
+    sums = np.pad(padded.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    total = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+    return (total / side**2).astype(np.float32)
