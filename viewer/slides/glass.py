@@ -105,7 +105,8 @@ def empty_cells(overview: Overview, mean: Callable[[Plane], Plane]) -> Mask:
     excluded = mean(overview.is_excluded.astype(np.float32))
     share = np.maximum(1 - excluded, 1e-6)
     left = (~overview.is_excluded).astype(np.float32)
-    colors = np.stack([mean(overview.pixels[..., i] * left) / share for i in range(3)], -1)
+    planes = [mean(overview.pixels[..., i] * left) / share for i in range(3)]
+    colors = np.stack(planes, -1).astype(np.float32)
     tint = np.full(other.shape, 0.0 if overview.is_dark_ground else np.inf, np.float32)
     for color, _ in overview.shades:
         tint = np.minimum(tint, _tint(colors - color))

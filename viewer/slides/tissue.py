@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from viewer.slides.source import Level, SlideSource
 
 TISSUE_VERSION = 2
-"""Of the rules that tell tissue. To be counted up whenever they change, since kept results of a model
-hang on which blocks it looked at."""
+"""Raised when other parts of a slide count as tissue: models leave out the rest."""
 _MIN_SIDE_PX = 700
 """Of the level that is looked at, in its longer side; where the slide has as much."""
 _MAX_CELLS = 256
