@@ -9,7 +9,7 @@ from viewer.geometry import Box
 from viewer.overlays.patch_features import CELLS
 from viewer.slides.errors import TileError
 from viewer.slides.region import read_region
-from viewer.slides.tissue import TissueMask, tissue_mask
+from viewer.slides.tissue import TissueMask, candidate_mask
 
 if TYPE_CHECKING:
     from viewer.inference.bundle import Task
@@ -30,7 +30,7 @@ class BlockReader:
         self._has_patches = task in _PATCH_TASKS
         self._tissue: TissueMask | None = None
         with suppress(TileError):  # then every block counts as tissue
-            self._tissue = tissue_mask(source)
+            self._tissue = candidate_mask(source)
 
     def patches(self, key: BlockKey) -> Patches | None:
         """Return rows and columns of a block's patches with tissue; None for a block without any.
