@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from viewer.agents.cancelling import Cancel
-from viewer.agents.connection import LONGEST_PAUSE_S, Connection, TryAgainError
 from viewer.agents.conversation import (
     PictureEncoder,
     Reply,
@@ -26,6 +25,7 @@ from viewer.agents.conversation import (
     within_pictures,
 )
 from viewer.agents.errors import AgentError, BadAnswerError, EndpointError
+from viewer.agents.model_server import LONGEST_PAUSE_S, ModelServer, TryAgainError
 from viewer.agents.permission import check_permitted
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Client:
         self._permission = permission
         self._log = log
         self._encoder = PictureEncoder(endpoint.picture_side_px, endpoint.jpeg_quality)
-        self._connection = Connection(endpoint, key, self._encoder)
+        self._server = ModelServer(endpoint, key, self._encoder)
         self._next_at_s = 0.0
 
     def ask(
@@ -128,7 +128,7 @@ class Client:
             self._check_cost()
             self._keep_rate(cancel)
             try:
-                reply = self._connection.exchange(fitting, tools, on_text, cancel)
+                reply = self._server.exchange(fitting, tools, on_text, cancel)
             except TryAgainError as error:
                 self._keep(fitting, tools, str(error))
                 if attempt == self.endpoint.tries:

@@ -1,4 +1,7 @@
-"""One request to a model's server, and what went wrong with it, if anything."""
+"""One request to a model's server, and what went wrong with it, if anything.
+
+Runs in the helper process; others ask through `viewer.agents.model_server`.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +11,20 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import openai
 
-from viewer.agents.cancelling import AgentCancelledError
-from viewer.agents.conversation import PictureEncoder, on_wire, tool_on_wire
+from viewer.agents.cancelling import AgentCancelledError, Cancel
 from viewer.agents.errors import RefusedError
-from viewer.agents.keys import scrubbed
+from viewer.agents.model_server import LONGEST_PAUSE_S, ChatRequest, TryAgainError
 from viewer.agents.response_parsing import DamagedAnswerError, StreamedReply
-from viewer.errors import CoverslipError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
-    from viewer.agents.cancelling import Cancel
-    from viewer.agents.conversation import Reply, Tool, Turn
+    from viewer.agents.conversation import Reply
     from viewer.agents.endpoint import Endpoint
+    from viewer.processes.helper_entry import TaskContext
 
 _CONNECT_S = 15.0
 _WHOLE_ANSWER = 10
@@ -30,21 +32,20 @@ _WHOLE_ANSWER = 10
 _MOST_COMPLAINT_CHARS = 300
 _NO_KEY = "none"
 """Servers on one's own machine ask for none, but the protocol's header has to hold something."""
-LONGEST_PAUSE_S = 60.0
 
 
-class TryAgainError(CoverslipError):
-    """The server failed in a way that may pass.
-
-    Attributes
-    ----------
-    pause_s
-        What the server asked for; None where it did not.
-    """
-
-    def __init__(self, sentence: str, pause_s: float | None = None) -> None:
-        super().__init__(sentence)
-        self.pause_s = pause_s
+def chat(body: bytes, context: TaskContext) -> bytes:
+    """Answer a `ChatRequest` with a `Reply`; a task of the helper process."""
+    request = msgspec.msgpack.decode(body, type=ChatRequest)
+    cancel = Cancel()
+    context.when_stopped(cancel.set)
+    reply = Connection(request.endpoint, request.key).exchange(
+        request.messages,
+        request.tools,
+        lambda text: context.report(msgspec.msgpack.encode(text)),
+        cancel,
+    )
+    return msgspec.msgpack.encode(reply)
 
 
 class Connection:
@@ -56,17 +57,16 @@ class Connection:
         Shown to the server and to nobody else: it is blotted out of all that comes back.
     """
 
-    def __init__(self, endpoint: Endpoint, key: str | None, encoder: PictureEncoder) -> None:
+    def __init__(self, endpoint: Endpoint, key: str | None) -> None:
         self.endpoint = endpoint
         self._key = key
-        self._encoder = encoder
         _silence_libraries()
 
     def exchange(
         self,
-        turns: Sequence[Turn],
-        tools: Sequence[Tool],
-        on_text: Callable[[str], object] | None,
+        messages: list[dict[str, Any]],
+        tools: list[dict[str, Any]],
+        on_text: Callable[[str], object],
         cancel: Cancel,
     ) -> Reply:
         """One request, with an event loop of its own so that it can be cut off at any moment.
@@ -82,7 +82,7 @@ class Connection:
         """
         with asyncio.Runner() as runner:
             loop = runner.get_loop()
-            task = loop.create_task(self._request(turns, tools, on_text))
+            task = loop.create_task(self._request(messages, tools, on_text))
             try:
                 with cancel.stopping(lambda: loop.call_soon_threadsafe(task.cancel)):
                     return loop.run_until_complete(task)
@@ -91,9 +91,9 @@ class Connection:
 
     async def _request(
         self,
-        turns: Sequence[Turn],
-        tools: Sequence[Tool],
-        on_text: Callable[[str], object] | None,
+        messages: list[dict[str, Any]],
+        tools: list[dict[str, Any]],
+        on_text: Callable[[str], object],
     ) -> Reply:
         started_s = time.monotonic()
         gathered = StreamedReply()
@@ -101,7 +101,7 @@ class Connection:
         whole_s = endpoint.timeout_s * _WHOLE_ANSWER
         try:
             async with asyncio.timeout(whole_s), self._connected() as server:
-                await self._gather(server, self._wanted(turns, tools), gathered, on_text)
+                await self._gather(server, self._wanted(messages, tools), gathered, on_text)
             price = (endpoint.price_in / 1e6, endpoint.price_out / 1e6)
             return self._without_key(gathered.reply(time.monotonic() - started_s, price))
         except openai.APIStatusError as error:
@@ -136,11 +136,13 @@ class Connection:
             ),
         )
 
-    def _wanted(self, turns: Sequence[Turn], tools: Sequence[Tool]) -> dict[str, Any]:
+    def _wanted(
+        self, messages: list[dict[str, Any]], tools: list[dict[str, Any]]
+    ) -> dict[str, Any]:
         endpoint = self.endpoint
         wanted: dict[str, Any] = {
             "model": endpoint.model,
-            "messages": [on_wire(turn, self._encoder) for turn in turns],
+            "messages": messages,
             # Who the user is elsewhere, by their environment, is not this server's to know.
             "extra_headers": {
                 "OpenAI-Organization": openai.Omit(),
@@ -148,7 +150,7 @@ class Connection:
             },
         }
         if tools:
-            wanted["tools"] = [tool_on_wire(tool) for tool in tools]
+            wanted["tools"] = tools
         if endpoint.temperature is not None:
             wanted["temperature"] = endpoint.temperature
         if endpoint.most_answer_tokens is not None:
@@ -160,19 +162,19 @@ class Connection:
         server: openai.AsyncOpenAI,
         wanted: dict[str, Any],
         gathered: StreamedReply,
-        on_text: Callable[[str], object] | None,
+        on_text: Callable[[str], object],
     ) -> None:
         completions = server.chat.completions
         if not self.endpoint.streams:
             answer = await completions.with_raw_response.create(**wanted)
             gathered.take_whole(answer.text)
-            if on_text and gathered.text:
+            if gathered.text:
                 on_text(gathered.text)
             return
         wanted |= {"stream": True, "stream_options": {"include_usage": True}}
         stream = await completions.create(**wanted)
         async for chunk in stream:
-            if gathered.take_chunk(chunk.to_dict(warnings=False)) and on_text:
+            if gathered.take_chunk(chunk.to_dict(warnings=False)):
                 on_text(gathered.text)
 
     def _of_status(self, error: openai.APIStatusError) -> Exception:
@@ -221,3 +223,8 @@ def _silence_libraries() -> None:
         logger = logging.getLogger(name)
         if logger.level < logging.WARNING:
             logger.setLevel(logging.WARNING)
+
+
+def scrubbed(text: str, key: str | None) -> str:
+    """Return the text without the key, as servers like to quote it in their complaints."""
+    return text.replace(key, "[key]") if key else text

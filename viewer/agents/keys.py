@@ -64,8 +64,3 @@ class Keys:
                 keyring.delete_password(_SERVICE, host)
             except KeyringError as error:
                 _log.info("there was no key to forget (%s)", type(error).__name__)
-
-
-def scrubbed(text: str, key: str | None) -> str:
-    """The text without the key, as servers like to quote it in their complaints."""
-    return text.replace(key, "[key]") if key else text

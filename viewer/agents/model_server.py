@@ -1,0 +1,116 @@
+"""Requests to a model's server, sent by the helper process so that no network library is here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from viewer.agents.cancelling import AgentCancelledError
+from viewer.agents.conversation import PictureEncoder, Reply, on_wire, tool_on_wire
+from viewer.agents.endpoint import Endpoint  # noqa: TC001 - msgspec reads the annotations
+from viewer.agents.errors import RefusedError
+from viewer.errors import CoverslipError
+from viewer.processes.helper import (
+    HelperEndedError,
+    HelperFailedError,
+    HelperStoppedError,
+    helper,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from viewer.agents.cancelling import Cancel
+    from viewer.agents.conversation import Tool, Turn
+
+_TASK = "viewer.agents.connection:chat"
+LONGEST_PAUSE_S = 60.0
+
+
+class TryAgainError(CoverslipError):
+    """The server failed in a way that may pass.
+
+    Attributes
+    ----------
+    pause_s
+        What the server asked for; None where it did not.
+    """
+
+    def __init__(self, sentence: str, pause_s: float | None = None) -> None:
+        super().__init__(sentence)
+        self.pause_s = pause_s
+
+
+class ChatRequest(msgspec.Struct, frozen=True):
+    """One request, as the helper takes it.
+
+    Attributes
+    ----------
+    key
+        Goes over a pipe that only these two processes hold, and to the server.
+    messages, tools
+        As they are written in the protocol.
+    """
+
+    endpoint: Endpoint
+    key: str | None
+    messages: list[dict[str, Any]]
+    tools: list[dict[str, Any]]
+
+
+class ModelServer:
+    """Sends single requests; nothing is tried again here.
+
+    Parameters
+    ----------
+    key
+        Shown to the server and to nobody else: it is blotted out of all that comes back.
+    """
+
+    def __init__(self, endpoint: Endpoint, key: str | None, encoder: PictureEncoder) -> None:
+        self.endpoint = endpoint
+        self._key = key
+        self._encoder = encoder
+
+    def exchange(
+        self,
+        turns: Sequence[Turn],
+        tools: Sequence[Tool],
+        on_text: Callable[[str], object] | None,
+        cancel: Cancel,
+    ) -> Reply:
+        """Send one request; `cancel` cuts the connection at any moment.
+
+        Raises
+        ------
+        TryAgainError
+            The server failed in a way that may pass.
+        RefusedError
+            It refused the request.
+        AgentCancelledError
+            The user stopped it.
+        """
+        request = ChatRequest(
+            self.endpoint,
+            self._key,
+            [on_wire(turn, self._encoder) for turn in turns],
+            [tool_on_wire(tool) for tool in tools],
+        )
+
+        def on_progress(body: bytes) -> None:
+            if on_text is not None:
+                on_text(msgspec.msgpack.decode(body, type=str))
+
+        try:
+            call = helper().start(_TASK, request)
+            with cancel.stopping(call.stop):
+                return msgspec.msgpack.decode(call.wait(on_progress), type=Reply)
+        except HelperStoppedError:
+            raise AgentCancelledError from None
+        except HelperEndedError as error:
+            raise TryAgainError(str(error)) from None
+        except HelperFailedError as error:
+            if error.kind == RefusedError.__name__:
+                raise RefusedError(str(error)) from None
+            raise TryAgainError(str(error), error.value) from None
