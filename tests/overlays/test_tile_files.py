@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from viewer.geometry import Size
+from viewer.overlays.files.foreign_table import read_binary_table
 from viewer.overlays.files.result_file import ResultFileError
 from viewer.overlays.files.result_files import read_result_file
-from viewer.overlays.files.tile_scores import read_hdf
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,15 +36,15 @@ def write(path: Path, scores: np.ndarray | None = None, **attributes: float) -> 
 @pytest.mark.parametrize("shape", [(3, 6), (1, 3, 6), (3, 6, 1)])
 def test_heads_are_rows_or_columns(tmp_path: Path, shape: tuple[int, ...]) -> None:
     for scores in (SCORES.reshape(shape), SCORES.T):
-        table = read_hdf(write(tmp_path / "a.h5", scores))
+        table = read_binary_table(write(tmp_path / "a.h5", scores))
         for head in range(3):
-            assert table.column(f"Attention {head + 1}").to_pylist() == SCORES[head].tolist()
+            assert table.column(f"Attention {head + 1}").tolist() == SCORES[head].tolist()
 
 
 @pytest.mark.parametrize("shape", [(6,), (6, 1), (1, 6), (1, 1, 6)])
 def test_one_head_of_any_shape(tmp_path: Path, shape: tuple[int, ...]) -> None:
-    table = read_hdf(write(tmp_path / "a.h5", SCORES[0].reshape(shape)))
-    assert table.column("Attention").to_pylist() == SCORES[0].tolist()
+    table = read_binary_table(write(tmp_path / "a.h5", SCORES[0].reshape(shape)))
+    assert table.column("Attention").tolist() == SCORES[0].tolist()
 
 
 def test_the_side_of_a_tile_is_told_by_the_coordinates(tmp_path: Path) -> None:

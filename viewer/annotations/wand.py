@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
-from scipy import ndimage
-from skimage import measure
 
 from viewer.annotations.editing import EmptyShapeError, merged
+from viewer.annotations.masks.outlines import outlines_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,6 +44,8 @@ def wand_region(picture: NDArray[np.uint8], sensitivity: float) -> BaseGeometry:
     EmptyShapeError
         Nothing but a speck looks like it.
     """
+    from scipy import ndimage  # a third of a second that no start of the window needs
+
     middle = len(picture) // 2
     plain = picture.astype(np.float32)
     sigmas = (_SMOOTHING_PX, _SMOOTHING_PX, 0)
@@ -56,7 +57,7 @@ def wand_region(picture: NDArray[np.uint8], sensitivity: float) -> BaseGeometry:
     rows, columns = np.ogrid[: len(picture), : len(picture)]
     is_within = (rows - middle) ** 2 + (columns - middle) ** 2 < middle**2
     is_alike = (_distance(smooth, meant) <= reach) & is_within
-    labels = np.asarray(measure.label(is_alike, connectivity=1))
+    labels = np.asarray(ndimage.label(is_alike)[0])
     found = labels == labels[middle, middle]
     # Smoothing took the rim away: what is alike there by itself comes back.
     rim = ndimage.binary_dilation(found, iterations=round(2 * _SMOOTHING_PX))
@@ -73,9 +74,9 @@ def _distance(picture: NDArray[np.float32], colour: NDArray[np.float32]) -> NDAr
 
 def _outlined(mask: NDArray[np.bool_]) -> BaseGeometry:
     """The border through the middle of the edge between the pixels in and out."""
-    rings = measure.find_contours(np.pad(mask, 1).astype(np.float32), 0.5)
-    # Padding moved all by one pixel; the middle of pixel 0 lies at 0.5.
-    outer = [shapely.Polygon(ring[:, ::-1] - 0.5) for ring in rings if len(ring) > 3]
-    if not outer:
+    faces, _ = outlines_of(mask.astype(np.uint8))
+    if not len(faces):
         raise EmptyShapeError
-    return merged([max(outer, key=lambda ring: ring.area)])
+    largest = faces[shapely.area(faces).argmax()]
+    corners = shapely.get_coordinates(shapely.segmentize(shapely.get_exterior_ring(largest), 1.0))
+    return merged([shapely.Polygon((corners[:-1] + corners[1:]) / 2)])

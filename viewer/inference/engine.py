@@ -15,7 +15,7 @@ from viewer.inference.bundle import STEPS_VERSION, BundleError
 from viewer.inference.errors import ModelFailedError, ModelProcessError
 from viewer.inference.messages import Blocks, Compute, Done, Ready, Refused, TryOut
 from viewer.inference.model_process import thread_count
-from viewer.inference.results import decode_result, no_result
+from viewer.inference.results import decode_kept_result, decode_result, no_result
 from viewer.inference.spare_process import take_model_process
 from viewer.overlays.area import blocks_of
 from viewer.overlays.blocks import BlockKey
@@ -225,7 +225,7 @@ class Engine:
             if self._is_closed:
                 return
             try:
-                result = decode_result(self._task, data)
+                result = decode_kept_result(self._task, data)
             except (ObjectsError, PatchFeaturesError) as error:
                 _log.warning("a block is made again (%s)", error)
                 continue

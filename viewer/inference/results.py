@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from viewer.overlays.former_objects import objects_of_arrow
 from viewer.overlays.object_map import ObjectMap
-from viewer.overlays.objects import Objects
+from viewer.overlays.objects import FormerObjectsError, Objects
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.overlays.patch_features import PatchFeatures
 from viewer.overlays.scoring import head_values
@@ -33,6 +34,17 @@ def no_result(task: Task) -> Result:
 def decode_result(task: Task, data: bytes) -> Result:
     """Raises ObjectsError or PatchFeaturesError where the bytes are damaged."""
     return Objects.from_bytes(data) if task == "instances" else PatchFeatures.from_bytes(data)
+
+
+def decode_kept_result(task: Task, data: bytes) -> Result:
+    """Read a result that this or an earlier version kept; raises as `decode_result`.
+
+    What a model's process sends is never read in this way.
+    """
+    try:
+        return decode_result(task, data)
+    except FormerObjectsError:
+        return objects_of_arrow(data)
 
 
 def empty_map(task: Task, grid: BlockGrid, mpp_um: float, head: Head = "softmax") -> ResultMap:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from viewer.errors import CoverslipError
@@ -19,6 +19,15 @@ FloatColumn = NDArray[np.float32]
 
 class ObjectsError(CoverslipError):
     """Bytes that hold no objects; `str()` is one sentence."""
+
+
+class FormerObjectsError(ObjectsError):
+    """Bytes of an earlier version, which `viewer.overlays.former_objects` reads."""
+
+
+_HEAD = b"COBJ\x01"
+_ARROW_HEAD = b"\xff\xff\xff\xff"
+"""With which every Arrow stream begins."""
 
 
 def _no_measurements() -> dict[str, FloatColumn]:
@@ -104,43 +113,64 @@ class Objects:
         )
 
     def to_bytes(self) -> bytes:
-        """As an Arrow IPC stream of one table, an object a row."""
-        outlines = pa.ListArray.from_arrays(
-            pa.array(2 * self.starts, pa.int32()), pa.array(self.points.ravel(), pa.float32())
+        """Return the columns as bytes that `from_bytes` reads."""
+        packed = _Packed(
+            self.points.astype("<f4").tobytes(),
+            self.starts.astype("<i8").tobytes(),
+            self.centroids.astype("<f4").tobytes(),
+            self.classes.astype("u1").tobytes(),
+            {name: column.astype("<f4").tobytes() for name, column in self.measurements.items()},
         )
-        columns = {
-            "outline": outlines,
-            "x": pa.array(self.centroids[:, 0]),
-            "y": pa.array(self.centroids[:, 1]),
-            "class": pa.array(self.classes),
-        }
-        columns |= {f"m:{name}": pa.array(values) for name, values in self.measurements.items()}
-        table = pa.table(columns)
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, table.schema) as writer:
-            writer.write_table(table)
-        return sink.getvalue().to_pybytes()
+        return _HEAD + msgspec.msgpack.encode(packed)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Objects:
-        """The inverse of `to_bytes`.
+        """Return the objects that `to_bytes` packed.
 
         Raises
         ------
+        FormerObjectsError
+            An earlier version packed them, by Arrow.
         ObjectsError
             The bytes are damaged.
         """
+        if data.startswith(_ARROW_HEAD):
+            raise FormerObjectsError("These objects were written by an earlier version.")
+        if not data.startswith(_HEAD):
+            raise ObjectsError("These objects are damaged (they have no head).")
         try:
-            with pa.ipc.open_stream(data) as reader:
-                table = reader.read_all().combine_chunks()
-            columns = {name: table.column(name) for name in table.column_names}
-            outlines = columns["outline"].combine_chunks()
-            return cls(
-                outlines.flatten().to_numpy().reshape(-1, 2),
-                outlines.offsets.to_numpy().astype(np.int64) // 2,
-                np.stack([columns["x"].to_numpy(), columns["y"].to_numpy()], 1),
-                columns["class"].to_numpy().astype(np.uint8),
-                {n[2:]: c.to_numpy() for n, c in columns.items() if n.startswith("m:")},
+            packed = _decoder.decode(data[len(_HEAD) :])
+            objects = cls(
+                np.frombuffer(packed.points, "<f4").reshape(-1, 2),
+                np.frombuffer(packed.starts, "<i8"),
+                np.frombuffer(packed.centroids, "<f4").reshape(-1, 2),
+                np.frombuffer(packed.classes, np.uint8),
+                {name: np.frombuffer(each, "<f4") for name, each in packed.measurements.items()},
             )
-        except (pa.ArrowException, OSError, KeyError, ValueError, AttributeError) as error:
+        except (msgspec.MsgspecError, ValueError) as error:
             raise ObjectsError(f"These objects are damaged ({error}).") from error
+        if not objects._is_consistent():
+            raise ObjectsError("These objects are damaged (their columns do not fit together).")
+        return objects
+
+    def _is_consistent(self) -> bool:
+        count = len(self.classes)
+        return (
+            len(self.starts) == count + 1
+            and len(self.centroids) == count
+            and all(len(column) == count for column in self.measurements.values())
+            and self.starts[0] == 0
+            and self.starts[-1] == len(self.points)
+            and bool((np.diff(self.starts) >= 0).all())
+        )
+
+
+class _Packed(msgspec.Struct, array_like=True):
+    points: bytes
+    starts: bytes
+    centroids: bytes
+    classes: bytes
+    measurements: dict[str, bytes]
+
+
+_decoder = msgspec.msgpack.Decoder(_Packed)

@@ -35,7 +35,7 @@ class LabelPainter:
         self._values = [values[index] for index in order]
         self._tree = shapely.STRtree(self._shapes)
         self._tree.query(shapely.Point(0, 0))  # builds it, before threads ask
-        self._edges: dict[int, _Edges] = {}
+        self._edges: dict[int, Edges] = {}
 
     def painted(
         self, left: int, top: int, size: tuple[int, int], scale: tuple[float, float], dtype: Any
@@ -57,14 +57,14 @@ class LabelPainter:
             left * scale[0], top * scale[1], (left + width) * scale[0], (top + height) * scale[1]
         )
         for index in np.sort(self._tree.query(box)).tolist():
-            _paint(labels, self._edges_of(index), self._values[index], left, top, scale)
+            paint_edges(labels, self._edges_of(index), self._values[index], left, top, scale)
         return labels
 
     def touched(self, box: tuple[float, float, float, float]) -> bool:
         """Whether a region has a part of a level-0 box."""
         return len(self._tree.query(shapely.box(*box), predicate="intersects")) > 0
 
-    def _edges_of(self, index: int) -> _Edges:
+    def _edges_of(self, index: int) -> Edges:
         """Kept for large shapes, which many tiles ask for."""
         found = self._edges.get(index)
         if found is None:
@@ -79,7 +79,7 @@ _LARGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class _Edges:
+class Edges:
     """Edges that go up or down, in level-0 pixels, from the upper end to the lower."""
 
     x0: NDArray[np.float64]
@@ -88,12 +88,18 @@ class _Edges:
     y1: NDArray[np.float64]
 
 
-def _edges_of(shape: BaseGeometry) -> _Edges:
-    rings = [
-        shapely.get_coordinates(ring)
-        for part in shapely.get_parts(shape).tolist()
-        for ring in (part.exterior, *part.interiors)
-    ]
+def _edges_of(shape: BaseGeometry) -> Edges:
+    return edges_of_rings(
+        [
+            shapely.get_coordinates(ring)
+            for part in shapely.get_parts(shape).tolist()
+            for ring in (part.exterior, *part.interiors)
+        ]
+    )
+
+
+def edges_of_rings(rings: Sequence[NDArray[Any]]) -> Edges:
+    """Return the edges of closed rings, (n, 2) x and y, whose last point repeats the first."""
     begins = np.concatenate([ring[:-1] for ring in rings])
     ends = np.concatenate([ring[1:] for ring in rings])
     is_up = begins[:, 1] > ends[:, 1]
@@ -101,18 +107,21 @@ def _edges_of(shape: BaseGeometry) -> _Edges:
     lower = np.where(is_up[:, None], begins, ends)
     is_level = upper[:, 1] == lower[:, 1]
     upper, lower = upper[~is_level], lower[~is_level]
-    return _Edges(upper[:, 0], upper[:, 1], lower[:, 0], lower[:, 1])
+    return Edges(upper[:, 0], upper[:, 1], lower[:, 0], lower[:, 1])
 
 
-def _paint(
+def paint_edges(
     labels: NDArray[Any],
-    edges: _Edges,
+    edges: Edges,
     value: int,
     left: int,
     top: int,
     scale: tuple[float, float],
 ) -> None:
-    """Even-odd: each edge toggles all that is right of it in the rows that it crosses."""
+    """Set the pixels whose middles lie within the edges, by the even-odd rule.
+
+    Each edge toggles all that is right of it in the rows that it crosses.
+    """
     height, width = labels.shape
     y0, y1 = edges.y0 / scale[1] - top, edges.y1 / scale[1] - top
     # Rows whose middles lie in [y0, y1).

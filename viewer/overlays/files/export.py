@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from viewer.overlays.files.arrays import write_in_helper
 from viewer.overlays.files.geojson import write_geojson
-from viewer.overlays.files.geoparquet import write_geoparquet
+from viewer.overlays.files.masks import write_mask
 from viewer.overlays.files.tables import write_csv
 from viewer.overlays.result_card import write_card
 
@@ -59,11 +62,12 @@ def write_objects(
         case ".csv":
             write_csv(path, objects, classes, mpp_um)
         case ".parquet" | ".geoparquet":
-            write_geoparquet(path, objects, classes)
+            data = np.frombuffer(objects.to_bytes(), np.uint8)
+            names = [name for name, _ in classes]
+            write_in_helper(
+                "viewer.overlays.files.geoparquet:write", path, {"objects": data}, names
+            )
         case ".tif" | ".tiff" | ".png":
-            # With it comes skimage, which the window starts without.
-            from viewer.overlays.files.masks import write_mask
-
             write_mask(path, objects, box, mpp_um)
         case _:
             write_geojson(path, objects, classes, card)

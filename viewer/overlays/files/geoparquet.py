@@ -1,7 +1,13 @@
-"""Objects as GeoParquet 1.1: outlines as WKB in level-0 pixels, a column a measurement."""
+# pyright: basic
+# (pyarrow brings no types)
+"""Objects as GeoParquet 1.1: outlines as WKB in level-0 pixels, a column a measurement.
+
+Runs in the helper process, since it needs pyarrow.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,14 +17,13 @@ import pyarrow.parquet as pq
 import shapely
 
 from viewer.atomic_write import atomic_write
+from viewer.overlays.files.arrays import WriteArrays
+from viewer.overlays.objects import Objects
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
-    from viewer.overlays.objects import Objects
+    from viewer.processes.helper_entry import TaskContext
 
 _ABOUT = {
     "version": "1.1.0",
@@ -28,15 +33,15 @@ _ABOUT = {
 }
 
 
-def write_geoparquet(path: Path, objects: Objects, classes: Sequence[tuple[str, str]]) -> None:
-    """Writes a row an object: geometry, class, centroid in level-0 pixels, measurements.
+def write(body: bytes, _context: TaskContext) -> bytes:
+    """Write a row an object: geometry, class, centroid in level-0 pixels, measurements.
 
-    Raises
-    ------
-    OSError
-        It cannot be written; a file that was there is left as it was.
+    Answers a `WriteArrays` whose array "objects" holds `Objects.to_bytes`, and whose texts are
+    the names of the classes.
     """
-    names = np.array([name for name, _ in classes] or [""], dtype=object)
+    request = msgspec.msgpack.decode(body, type=WriteArrays)
+    objects = Objects.from_bytes(request.array("objects").tobytes())
+    names = np.array(request.texts or [""], dtype=object)
     columns = {
         "geometry": pa.array(shapely.to_wkb(polygons(objects)).tolist(), pa.binary()),
         "class": pa.array(names[objects.classes].tolist(), pa.string()),
@@ -45,8 +50,9 @@ def write_geoparquet(path: Path, objects: Objects, classes: Sequence[tuple[str, 
         **{name: pa.array(values) for name, values in objects.measurements.items()},
     }
     table = pa.table(columns).replace_schema_metadata({"geo": msgspec.json.encode(_ABOUT)})
-    with atomic_write(path) as file:
+    with atomic_write(Path(request.path)) as file:
         pq.write_table(table, file)
+    return b""
 
 
 def polygons(objects: Objects) -> NDArray[np.object_]:

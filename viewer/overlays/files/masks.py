@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import imagecodecs
 import numpy as np
 import tifffile
-from skimage.draw import polygon2mask
 
+from viewer.annotations.masks.label_strips import edges_of_rings, paint_edges
 from viewer.atomic_write import atomic_write, atomic_write_bytes
 from viewer.errors import CoverslipError
 
@@ -110,11 +110,7 @@ def _painted(
 ) -> NDArray[np.uint32]:
     mask = np.zeros((height, width), np.uint32)
     for number in numbers.tolist():
-        # Pixel centres lie at halves; rows first.
-        ring = objects.outline(number)[:, ::-1] - (y, x) - 0.5
-        top, left = np.maximum(np.floor(ring.min(0)).astype(int), 0)
-        bottom, right = np.minimum(np.ceil(ring.max(0)).astype(int) + 1, (height, width))
-        if bottom > top and right > left:
-            inside = polygon2mask((bottom - top, right - left), ring - (top, left))
-            mask[top:bottom, left:right][inside] = number + 1
+        outline = objects.outline(number)
+        edges = edges_of_rings([np.concatenate([outline, outline[:1]]).astype(np.float64)])
+        paint_edges(mask, edges, number + 1, x, y, (1.0, 1.0))
     return mask

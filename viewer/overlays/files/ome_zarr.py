@@ -1,4 +1,7 @@
-"""Scores of cells as OME-Zarr 0.5: a multiscale picture with a channel a class."""
+"""Scores of cells as OME-Zarr 0.5: a multiscale picture with a channel a class.
+
+Runs in the helper process, since it needs zarr.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 import zarr
 
+from viewer.overlays.files.arrays import WriteArrays
 from viewer.overlays.files.patch_files import pyramid
 
 if TYPE_CHECKING:
@@ -17,7 +22,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from viewer.processes.helper_entry import TaskContext
+
 _CHUNK_PX = 256
+
+
+def write(body: bytes, _context: TaskContext) -> bytes:
+    """Answer a `WriteArrays` with the array "values", names of channels, and um a cell."""
+    request = msgspec.msgpack.decode(body, type=WriteArrays)
+    write_ome_zarr(Path(request.path), request.array("values"), request.texts, request.number)
+    return b""
 
 
 def write_ome_zarr(

@@ -7,7 +7,6 @@ from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 import shapely
 
 from viewer.annotations.formats.problems import Problem
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.geometry import Size
+    from viewer.overlays.files.foreign_table import ForeignTable
 
 _BLOCK_PX = 2048
 
@@ -73,22 +73,19 @@ def geojson_outlines(path: Path) -> Outlines:
     return found
 
 
-def parquet_outlines(table: pa.Table) -> Outlines:
-    polygons = shapely.from_wkb(table.column("geometry").to_pylist(), on_invalid="ignore")
+def table_outlines(table: ForeignTable) -> Outlines:
+    """Return the polygons of a table with a column of geometry, as GeoParquet has it."""
+    polygons = shapely.from_wkb(np.array(table.geometry, dtype=object), on_invalid="ignore")
     is_outline = shapely.get_type_id(polygons) == shapely.GeometryType.POLYGON
-    names = table.column("class").to_pylist() if "class" in table.column_names else []
-    numbers = [
-        field.name
-        for field in table.schema
-        if pa.types.is_floating(field.type) and field.name not in ("x_px", "y_px")
-    ]
-    columns = {name: table.column(name).to_pylist() for name in numbers}
+    names = table.texts.get("class", [])
+    numbers = [name for name in table.fractions if name not in ("x_px", "y_px")]
+    columns = {name: table.column(name) for name in numbers}
     rows = np.flatnonzero(is_outline).tolist()
     return Outlines(
         [polygons[row] for row in rows],
         [str(names[row]) if names else "No class" for row in rows],
         {},
-        [{n: c[row] for n, c in columns.items() if c[row] is not None} for row in rows],
+        [{n: float(c[row]) for n, c in columns.items() if not np.isnan(c[row])} for row in rows],
         [f"number {row + 1} (no outline)" for row in np.flatnonzero(~is_outline).tolist()],
     )
 

@@ -6,13 +6,12 @@ import csv
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import tifffile
 
 from viewer.atomic_write import atomic_write, atomic_write_text
 from viewer.cell_text import text_cell
 from viewer.overlays.result_card import write_card
+from viewer.overlays.files.arrays import write_in_helper
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,10 +72,9 @@ def _write_values(
         _write_heatmap(path, found, values, names)
         return
     if suffix == ".zarr":
-        # With it comes zarr, which the window starts without.
-        from viewer.overlays.files.ome_zarr import write_ome_zarr
-
-        write_ome_zarr(path, values, names, found.cell * found.mpp_um)
+        um = found.cell * found.mpp_um
+        task = "viewer.overlays.files.ome_zarr:write"
+        write_in_helper(task, path, {"values": values}, list(names), um)
         return
     rows, columns = np.nonzero(found.cells_in(area))
     corners = np.stack([columns, rows], 1) * found.cell
@@ -84,8 +82,8 @@ def _write_values(
     side = np.full(len(rows), found.cell)
     table = np.column_stack([corners, side, values[rows, columns]])
     if suffix == ".parquet":
-        with atomic_write(path) as file:
-            pq.write_table(pa.table(list(table.T), names=header), file)
+        task = "viewer.overlays.files.patch_parquet:write"
+        write_in_helper(task, path, {"table": table}, header)
         return
     with atomic_write_text(path) as text:
         writer = csv.writer(text)

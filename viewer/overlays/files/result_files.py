@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-import pyarrow.parquet as pq
-
 from viewer.annotations.formats.problems import AnnotationFileError
-from viewer.overlays.files.outline_files import geojson_outlines, of_outlines, parquet_outlines
+from viewer.overlays.files.foreign_table import read_binary_table, read_csv
+from viewer.overlays.files.outline_files import geojson_outlines, of_outlines, table_outlines
 from viewer.overlays.files.result_file import ResultFile, ResultFileError
-from viewer.overlays.files.tile_scores import of_table, read_csv, read_hdf
+from viewer.overlays.files.tile_scores import of_table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,13 +37,11 @@ def read_result_file(path: Path, slide: Size, mpp_um: float) -> ResultFile:
         match path.suffix.lower():
             case ".csv":
                 return of_table(path, read_csv(path), slide, mpp_um)
-            case ".h5" | ".hdf5":
-                return of_table(path, read_hdf(path), slide, mpp_um)
-            case ".parquet" | ".geoparquet":
-                table = pq.read_table(path)
-                if "geometry" not in table.column_names:
+            case ".h5" | ".hdf5" | ".parquet" | ".geoparquet":
+                table = read_binary_table(path)
+                if table.geometry is None:
                     return of_table(path, table, slide, mpp_um)
-                return of_outlines(path, parquet_outlines(table), slide, mpp_um)
+                return of_outlines(path, table_outlines(table), slide, mpp_um)
             case _:
                 return of_outlines(path, geojson_outlines(path), slide, mpp_um)
     except AnnotationFileError as error:

@@ -10,6 +10,7 @@ import msgspec
 
 from viewer.atomic_write import atomic_write
 from viewer.errors import CoverslipError
+from viewer.processes.helper import HelperEndedError, HelperFailedError
 from viewer.recording.export.conversations import PROVENANCE_FILE, write_case, write_chat
 from viewer.recording.export.manifest import (
     ExportedSession,
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 
 _PARTS = ".parts"
 _KEY_FILE = "options.json"
-_DONE_FILE = "done.json"
+_DONE_FILE = "done-2.json"
+"""Of another name since the rows lie beside it: parts of an earlier version are made again."""
 _READERS = ("recorded", "imported")
 
 
@@ -74,6 +76,8 @@ def export_sessions(
             _join(good, out, options)
         manifest = write_manifest(out, options, sessions)
         shutil.rmtree(parts, ignore_errors=True)
+    except (HelperEndedError, HelperFailedError) as error:
+        raise ExportError(f"The tables of {out} cannot be written: {error}") from error
     except OSError as error:
         reason = error.strerror or str(error)
         raise ExportError(

@@ -1,22 +1,19 @@
-# pyright: basic
-# (pyarrow brings no types)
 """Events, actions and sessions as tables, in Parquet or CSV."""
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING
 
 import msgspec
-import pyarrow as pa
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pa_parquet
 
-from viewer.atomic_write import atomic_write
+from viewer.processes.helper import helper
 from viewer.recording.events import Pointer, Viewport
-from viewer.recording.export.records import ACTION_COLUMNS, RATIONALE_COLUMNS, action_records
+from viewer.recording.export.records import ACTION_COLUMNS, action_records
 from viewer.recording.log_reader import iter_blocks
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from viewer.recording.export.reading import Reading
@@ -54,56 +51,57 @@ SESSION_COLUMNS = {
 }
 COLUMNS = {"sessions": SESSION_COLUMNS, "events": EVENT_COLUMNS, "actions": ACTION_COLUMNS}
 
-_WHOLE = {"number", "wall_ms", "slide_width_px", "slide_height_px", "rationale_edit_distance"}
-_TEXTS = {"session", "reader", "origin", "slide", "command", "kind", "notes", "cause", "payload",
-          "started_utc", *RATIONALE_COLUMNS} - {*_WHOLE, "rationale_s"}  # fmt: skip
+_LENGTH = struct.Struct("<Q")
+
+
+class JoinTables(msgspec.Struct, frozen=True):
+    """Asks the helper process for the tables of many sessions, one behind the other."""
+
+    parts: list[str]
+    out: str
+    as_csv: bool
 
 
 def write_tables(reading: Reading, folder: Path) -> None:
-    """The three tables of one session as Parquet, block by block."""
-    _write(folder, "sessions", [_session_row(reading)])
-    _write(folder, "actions", action_records(reading))
-    with pa_parquet.ParquetWriter(folder / "events.parquet", _schema("events")) as writer:
-        for lines in iter_blocks(reading.folder):
-            rows = [_event_row(reading.id, line) for line in lines]
-            writer.write_table(pa.Table.from_pylist(rows, _schema("events")))
+    """Write the rows of the three tables of one session, block by block."""
+    _write(folder, "sessions", [[_session_row(reading)]])
+    _write(folder, "actions", [action_records(reading)])
+    blocks = iter_blocks(reading.folder)
+    _write(folder, "events", ([_event_row(reading.id, line) for line in block] for block in blocks))
 
 
 def join_tables(parts: list[Path], out: Path, *, as_csv: bool) -> None:
-    """The tables of many sessions one behind the other, without holding them in memory."""
-    for name in COLUMNS:
-        make = pa_csv.CSVWriter if as_csv else pa_parquet.ParquetWriter
-        path = out / (f"{name}.csv" if as_csv else f"{name}.parquet")
-        with atomic_write(path) as file, make(file, _schema(name)) as writer:
-            _copy(parts, name, writer.write_batch)
+    """Write the tables of many sessions as Parquet or CSV, without holding them in memory.
+
+    Raises
+    ------
+    OSError
+        They cannot be written.
+    HelperFailedError, HelperEndedError
+        The helper process failed.
+    """
+    request = JoinTables([str(part.absolute()) for part in parts], str(out.absolute()), as_csv)
+    helper().run("viewer.recording.export.table_files:join", request)
 
 
-def _copy(parts: list[Path], name: str, write) -> None:
-    for part in parts:
-        with pa_parquet.ParquetFile(part / f"{name}.parquet") as file:
-            for batch in file.iter_batches():
-                write(batch)
+def rows_file(folder: Path, name: str) -> Path:
+    """Return where the rows of a table lie: lengths and msgpack, a block of rows each."""
+    return folder / f"{name}.rows"
 
 
-def _write(folder: Path, name: str, rows: list) -> None:
-    table = pa.Table.from_pylist(rows, _schema(name))
-    pa_parquet.write_table(table, folder / f"{name}.parquet")
+def read_rows(folder: Path, name: str) -> Iterator[list[dict[str, object]]]:
+    """Give the blocks of rows that were written. Raises OSError."""
+    with rows_file(folder, name).open("rb") as file:
+        while head := file.read(_LENGTH.size):
+            yield msgspec.msgpack.decode(file.read(_LENGTH.unpack(head)[0]))
 
 
-def _schema(name: str) -> pa.Schema:
-    """Each column tells in its metadata what it holds."""
-    return pa.schema(
-        [
-            pa.field(column, _type(column), metadata={"description": description})
-            for column, description in COLUMNS[name].items()
-        ]
-    )
-
-
-def _type(column: str) -> pa.DataType:
-    if column in _TEXTS:
-        return pa.string()
-    return pa.int64() if column in _WHOLE else pa.float64()
+def _write(folder: Path, name: str, blocks: Iterable[Sequence[dict[str, object]]]) -> None:
+    # A part of an export that is done again after a crash, so it is written as it comes.
+    with rows_file(folder, name).open("wb") as file:
+        for block in blocks:
+            data = msgspec.msgpack.encode(block)
+            file.write(_LENGTH.pack(len(data)) + data)
 
 
 def _event_row(session: str, line: LogLine) -> dict[str, object]:

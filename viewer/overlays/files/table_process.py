@@ -1,0 +1,154 @@
+# pyright: basic
+# (pyarrow and h5py bring no types)
+"""Reads one foreign table in a confined process; it has the open file and nothing else."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from viewer.limits import TABLE_BYTES, LimitError
+from viewer.overlays.files.foreign_table import ForeignTable, Refused
+from viewer.overlays.files.tile_scores import MOST_CELLS, MOST_SIDE_PX
+from viewer.processes.channel import inherited_channel
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_BATCH_ROWS = 65_536
+
+
+def main(arguments: list[str]) -> None:
+    """Read the file: its name, its descriptor, and that of the channel."""
+    name, file, channel = arguments[0], int(arguments[1]), int(arguments[2])
+    inherited_channel(channel, msgspec.msgpack.Decoder(Refused)).send(_answer(name, file))
+
+
+def _answer(name: str, descriptor: int) -> ForeignTable | Refused:
+    read = _hdf if name.lower().endswith((".h5", ".hdf5")) else _parquet
+    try:
+        with os.fdopen(descriptor, "rb") as file:
+            return read(name, file)
+    except MemoryError:
+        return Refused(TABLE_BYTES.sentence(name))
+    except LimitError as error:
+        return Refused(str(error))
+    except Exception:  # of whatever the libraries make of a foreign file
+        return Refused(f"{name} cannot be read: the file is damaged, cut short or of another kind.")
+
+
+def _parquet(name: str, file) -> ForeignTable:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    source = pq.ParquetFile(pa.PythonFile(file, "r"))
+    about = source.metadata
+    # What the file says of itself is checked first, and what it gives as it comes.
+    TABLE_BYTES.check(
+        sum(about.row_group(index).total_byte_size for index in range(about.num_row_groups)), name
+    )
+    TABLE_BYTES.check(about.num_rows * 8, name)
+    fields = list(source.schema_arrow)
+    kept = [field for field in fields if _kind(field) or field.name == "geometry"]
+    numbers: dict[str, list[np.ndarray]] = {}
+    texts: dict[str, list] = {}
+    total_bytes = 0
+    for batch in source.iter_batches(_BATCH_ROWS, columns=[field.name for field in kept]):
+        total_bytes += batch.nbytes
+        TABLE_BYTES.check(total_bytes, name)
+        for field in kept:
+            column = batch.column(field.name)
+            if _kind(field) == "number":
+                values = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+                numbers.setdefault(field.name, []).append(values.astype(np.float64))
+            else:
+                texts.setdefault(field.name, []).extend(column.to_pylist())
+    names = [field.name for field in fields]
+    return ForeignTable(
+        about.num_rows,
+        names,
+        {
+            field.name: np.concatenate(numbers.get(field.name) or [np.zeros(0)]).tobytes()
+            for field in kept
+            if _kind(field) == "number"
+        },
+        [field.name for field in kept if pa.types.is_floating(field.type)],
+        {key: values for key, values in texts.items() if key != "geometry"},
+        texts.get("geometry", []) if "geometry" in names else None,
+    )
+
+
+def _kind(field) -> str:
+    import pyarrow as pa
+
+    if field.name == "geometry":
+        return ""
+    if pa.types.is_floating(field.type) or pa.types.is_integer(field.type):
+        return "number"
+    is_text = pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
+    is_text = is_text or pa.types.is_dictionary(field.type)
+    return "text" if is_text else ""
+
+
+def _hdf(name: str, file) -> ForeignTable:
+    import h5py
+
+    with h5py.File(file) as tables:
+        coords, scores = tables.get("coords"), tables.get("attention_scores")
+        if not isinstance(coords, h5py.Dataset):
+            raise LimitError(f"{name} holds no coords of tiles, as CLAM and TRIDENT write them.")
+        TABLE_BYTES.check(8 * int(coords.size or 0), name)
+        if int(coords.size or 0) > MOST_CELLS or coords.shape[-1:] != (2,):
+            raise LimitError(f"{name} holds coords that are no pairs of x and y.")
+        places = np.asarray(coords[:], np.float64).reshape(-1, 2)
+        side = _side_of(coords)
+        heads = np.ones((1, len(places)))
+        has_scores = isinstance(scores, h5py.Dataset)
+        if has_scores:
+            TABLE_BYTES.check(8 * int(scores.size or 0), name)
+            if int(scores.size or 0) > MOST_CELLS:
+                raise LimitError(f"{name} holds more scores than can be shown.")
+            heads = _heads(name, np.asarray(scores[...], np.float64), len(places))
+    columns = {"x": places[:, 0], "y": places[:, 1]}
+    if side is not None:
+        columns["side px"] = np.full(len(places), side)
+    title = "Attention" if has_scores else "Tiles"
+    titles = [f"{title} {i + 1}" for i in range(len(heads))] if len(heads) > 1 else [title]
+    columns |= dict(zip(titles, heads, strict=True))
+    numbers = {key: np.ascontiguousarray(each).tobytes() for key, each in columns.items()}
+    return ForeignTable(len(places), list(columns), numbers, titles)
+
+
+def _side_of(coords: Any) -> float | None:
+    """Side of a tile in level-0 pixels, where the attributes of the coordinates tell it."""
+
+    def attribute(name: str) -> float | None:
+        try:
+            value = float(np.ravel(coords.attrs[name])[0])
+        except (KeyError, ValueError, TypeError, IndexError):
+            return None
+        return value if 0 < value < MOST_SIDE_PX else None
+
+    side = attribute("patch_size_level0")
+    if side is None and (patch := attribute("patch_size")) is not None:
+        downsample = attribute("downsample")
+        side = patch * downsample if downsample is not None else None
+    return side
+
+
+def _heads(name: str, scores: NDArray[np.float64], tiles: int) -> NDArray[np.float64]:
+    """(heads, tiles) from either order of the two, with any axes of length 1."""
+    heads = scores.reshape([length for length in scores.shape if length != 1] or [1])
+    if tiles == 1:
+        return heads.reshape(-1, 1)
+    if heads.ndim == 1:
+        heads = heads[None]
+    if heads.ndim == 2 and heads.shape[1] == tiles:
+        return heads
+    if heads.ndim == 2 and heads.shape[0] == tiles:
+        return heads.T
+    shape = " x ".join(map(str, scores.shape))
+    raise LimitError(f"{name} holds scores of {shape} for {tiles} tiles.")
