@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import uniform_filter
 
 from viewer.agents.errors import MicroscopeError
 from viewer.agents.microscope import picture_of, slide_box
@@ -136,6 +135,8 @@ def _tissue(source: SlideSource, picture: RgbImage) -> NDArray[np.float32]:
 
 def _means(values: NDArray[np.float32], window: int) -> NDArray[np.float32]:
     """(height, width) of the values in the window about each pixel."""
+    from scipy.ndimage import uniform_filter  # a third of a second that no start needs
+
     return np.asarray(uniform_filter(values, window, mode="constant"), np.float32)
 
 

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from viewer.annotations.annotation import repaired
 
@@ -244,6 +242,9 @@ def _covered(shapes: _Shapes) -> _Shapes:
     """
     if not len(shapes):
         return shapes
+    from scipy.sparse import coo_matrix  # a third of a second that no start needs
+    from scipy.sparse.csgraph import connected_components
+
     pairs = shapely.STRtree(shapes).query(shapes, predicate="intersects")
     links = coo_matrix((np.ones(pairs.shape[1], bool), tuple(pairs)), (len(shapes), len(shapes)))
     count, labels = connected_components(links, directed=False)

@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from cmap import Colormap
 
 from viewer.colors import rgb_of
 from viewer.overlays.scoring import (
@@ -198,6 +197,8 @@ def _of_classes(
 @lru_cache(maxsize=8)
 def _table(name: str) -> Rgba:
     """(256, 4)."""
+    from cmap import Colormap  # only for the maps that are shown
+
     return np.round(Colormap(name).lut(256) * 255).astype(np.uint8)
 
 

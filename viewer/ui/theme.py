@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import qtawesome
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QGuiApplication, QIcon, QPalette
 from PySide6.QtWidgets import QApplication, QStyleFactory
@@ -84,7 +83,14 @@ def apply_theme(app: QApplication, theme: Theme) -> None:
 def icon(name: str) -> QIcon:
     """The qtawesome icon in the current theme's colours."""
     theme = current_theme()
-    return qtawesome.icon(name, color=theme.text, color_disabled=theme.border)
+    return colored_icon(name, color=theme.text, color_disabled=theme.border)
+
+
+def colored_icon(name: str, **colors: str) -> QIcon:
+    """Return the qtawesome icon of a name; `colors` as qtawesome takes them."""
+    import qtawesome  # with it come all of Qt's names, which no test or script without icons needs
+
+    return qtawesome.icon(name, **colors)
 
 
 def _palette(theme: Theme) -> QPalette:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _PARTS = ".parts"
 _KEY_FILE = "options.json"
-_DONE_FILE = "done-2.json"
+_DONE_FILE = "done2.json"
 """Of another name since the rows lie beside it: parts of an earlier version are made again."""
 _READERS = ("recorded", "imported")
 

@@ -6,8 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rapidfuzz.distance import Levenshtein
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -64,6 +62,8 @@ def agreement_of(first: Reviewed, second: Reviewed) -> Agreement:
         for key, both in zip(keys, accepts, strict=True)
         if all(both)
     ]
+    from rapidfuzz.distance import Levenshtein
+
     distances = [Levenshtein.distance(a, b) for a, b in texts]
     return Agreement(
         first=first.reviewer,

@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from rapidfuzz.distance import Levenshtein
-
 from viewer import __version__
 from viewer.recording.review.entries import (
     Decided,
@@ -234,4 +232,6 @@ class Review:
 
 
 def _distance(draft: Draft | None, text: str) -> int | None:
+    from rapidfuzz.distance import Levenshtein
+
     return Levenshtein.distance(draft.text.strip(), text) if draft is not None and text else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
@@ -12,11 +13,9 @@ from viewer.agents.client import Client, Spending
 from viewer.agents.endpoint import Endpoint, load_endpoint, save_endpoint
 from viewer.agents.errors import AgentError
 from viewer.agents.exchanges import ExchangeLog
-from viewer.agents.keys import Keys
 from viewer.agents.permission import PermissionBook
 from viewer.folders import data_folder
 from viewer.recording.session import new_session_id
-from viewer.ui.agents.endpoint_dialog import EndpointDialog
 from viewer.ui.agents.permission_dialog import PermissionDialog
 from viewer.ui.background_runner import BackgroundRunner
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from viewer.agents.keys import Keys
     from viewer.agents.permission import Permission
     from viewer.ui.main_window import MainWindow
 
@@ -46,9 +46,14 @@ class LanguageModel(QObject):
     def __init__(self, window: MainWindow, parent: QObject) -> None:
         super().__init__(parent)
         self._window = window
-        self._keys = Keys()
         self._background = BackgroundRunner("language model", 1, self)
         self.spending = Spending()
+
+    @cached_property
+    def _keys(self) -> Keys:
+        from viewer.agents.keys import Keys  # looks through every installed package for keyrings
+
+        return Keys()
 
     def client(self, use: Callable[[Client], object], keep_in: Path | None = None) -> None:
         """Gives `use` a client as soon as the user has chosen a model and allowed it.
@@ -118,6 +123,8 @@ class LanguageModel(QObject):
         self._background.run(load_endpoint, lambda now: self._show(now, chosen), self._on_failed)
 
     def _show(self, endpoint: Endpoint, chosen: Callable[[], object]) -> None:
+        from viewer.ui.agents.endpoint_dialog import EndpointDialog  # as `_keys`
+
         dialog = EndpointDialog(endpoint, self._keys, self._window)
         dialog.accepted.connect(lambda: self._keep(dialog.endpoint, dialog.key, chosen))
         dialog.finished.connect(dialog.deleteLater)

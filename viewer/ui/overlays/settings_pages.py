@@ -19,7 +19,6 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from superqt import QLabeledDoubleRangeSlider
 
 from viewer.canvas.qt_guard import guarded
 from viewer.overlays.heatmap import COLOUR_MAPS, HeatmapStyle, gradient
@@ -29,9 +28,17 @@ from viewer.ui.widgets import LetteredCombo
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from superqt import QLabeledDoubleRangeSlider
+
     from viewer.overlays.object_style import Histogram
 
 _STEPS = ("0", "0.5", "1")
+
+
+def _range_slider(parent: QWidget) -> QLabeledDoubleRangeSlider:
+    from superqt import QLabeledDoubleRangeSlider  # takes as long as all of Qt
+
+    return QLabeledDoubleRangeSlider(Qt.Orientation.Horizontal, parent)
 
 
 class ObjectsPage(QWidget):
@@ -50,7 +57,7 @@ class ObjectsPage(QWidget):
         self.measurement = LetteredCombo(self)
         self.measurement.setAccessibleName("Colour by")
         self.bars = HistogramBars(self)
-        self.range = QLabeledDoubleRangeSlider(Qt.Orientation.Horizontal, self)
+        self.range = _range_slider(self)
         self.range.setToolTip("Objects with values outside these two are left out")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -129,7 +136,7 @@ class HeatmapPage(QWidget):
         self.colour_map = LetteredCombo(self)
         self.colour_map.addItems([name.capitalize() for name in COLOUR_MAPS])
         self.colour_map.setAccessibleName("Colours")
-        self.range = QLabeledDoubleRangeSlider(Qt.Orientation.Horizontal, self)
+        self.range = _range_slider(self)
         self.range.setRange(0, 1)
         self.range.setDecimals(2)
         self.range.setValue((0.0, 1.0))

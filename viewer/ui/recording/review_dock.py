@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import qtawesome
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -28,6 +27,7 @@ from PySide6.QtWidgets import (
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.actions import shown_shortcut
 from viewer.ui.commands.recording import REVIEW_COMMANDS
+from viewer.ui.theme import colored_icon
 from viewer.ui.widgets import KeyedTree
 
 if TYPE_CHECKING:
@@ -316,7 +316,7 @@ class CommandButton(QPushButton):
 
 def _verdict_icon(verdict: str) -> QIcon:
     name, colour = _VERDICT_ICONS[verdict], VERDICT_COLOURS[verdict]
-    return qtawesome.icon(name, color=colour, color_selected="white")
+    return colored_icon(name, color=colour, color_selected="white")
 
 
 def _label(parent: QWidget) -> QLabel:
