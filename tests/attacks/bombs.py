@@ -1,0 +1,108 @@
+"""Makes files that are small on the disk and ask for more than a machine has."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+
+WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
+SAMPLES, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_SIZES = 277, 322, 323, 324, 325
+STRIP_OFFSETS, ROWS_PER_STRIP, STRIP_SIZES = 273, 278, 279
+JPEG, DEFLATE = 7, 8
+
+
+def tiff(path: Path, tags: dict[int, int], data: bytes = b"", next_at: int = 0) -> Path:
+    """Write a TIFF of one directory at 8, whose tags hold a value each, and data after it."""
+    size = 2 + 12 * len(tags) + 4
+    data_at = 8 + size
+    entries = b"".join(
+        struct.pack("<HHII", tag, 4, 1, data_at if value == -1 else value)
+        for tag, value in sorted(tags.items())
+    )
+    head = struct.pack("<2sHI", b"II", 42, 8) + struct.pack("<H", len(tags))
+    path.write_bytes(head + entries + struct.pack("<I", next_at) + data)
+    return path
+
+
+def tiled_tiff(path: Path, side_px: int, tile_px: int, data: bytes, compression: int) -> Path:
+    tags = {
+        WIDTH: side_px, HEIGHT: side_px, BITS: 8, COMPRESSION: compression, PHOTOMETRIC: 1,
+        SAMPLES: 1, TILE_WIDTH: tile_px, TILE_HEIGHT: tile_px, TILE_OFFSETS: -1,
+        TILE_SIZES: len(data),
+    }  # fmt: skip
+    return tiff(path, tags, data)
+
+
+def png(path: Path, side_px: int, color_type: int = 0, bits: int = 8) -> Path:
+    """Write a square PNG of zeros, packed row by row."""
+    samples = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[color_type]
+    row = bytes(1 + side_px * samples * bits // 8)
+    packer = zlib.compressobj(9)
+    data = b"".join([*(packer.compress(row) for _ in range(side_px)), packer.flush()])
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        checked = kind + body
+        return struct.pack(">I", len(body)) + checked + struct.pack(">I", zlib.crc32(checked))
+
+    head = struct.pack(">IIBBBBB", side_px, side_px, bits, color_type, 0, 0, 0)
+    palette = chunk(b"PLTE", bytes(3)) if color_type == 3 else b""
+    chunks = [chunk(b"IHDR", head), palette, chunk(b"IDAT", data), chunk(b"IEND", b"")]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+    return path
+
+
+def jpeg(path: Path, side_px: int) -> Path:
+    """Write a JPEG whose head claims a large side and whose data is that of a small one."""
+    data = bytearray(imagecodecs.jpeg8_encode(np.zeros((64, 64, 3), np.uint8)))
+    at = data.find(b"\xff\xc0")
+    data[at + 5 : at + 9] = struct.pack(">HH", side_px, side_px)
+    path.write_bytes(bytes(data))
+    return path
+
+
+def zip_of_zeros(path: Path, name: str, size_bytes: int, *, before: bytes = b"") -> Path:
+    """Write a zip file of one member that unpacks to `before` and zeros."""
+    block = b" " * (1 << 20)
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive,
+        archive.open(name, "w", force_zip64=True) as member,
+    ):
+        member.write(before)
+        for _ in range(size_bytes >> 20):
+            member.write(block)
+    return path
+
+
+def random_polygon(path: Path, vertices: int) -> Path:
+    """Write GeoJSON of one polygon whose edges cross one another everywhere."""
+    points = np.random.default_rng(0).uniform(0, 5000, (vertices, 2)).tolist()
+    feature = {
+        "type": "Feature",
+        "geometry": {"type": "Polygon", "coordinates": [[*points, points[0]]]},
+        "properties": {"classification": {"name": "Tumor", "color": [255, 0, 0]}},
+    }
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    return path
+
+
+def many_classes(path: Path, count: int) -> Path:
+    """Write GeoJSON of small squares, each of a class of its own."""
+    features = [
+        {
+            "type": "Feature",
+            "geometry": {
+                "type": "Polygon",
+                "coordinates": [[[x, 0], [x + 1, 0], [x + 1, 1], [x, 1], [x, 0]]],
+            },
+            "properties": {"classification": {"name": f"Class {x}", "color": [x % 256, 0, 0]}},
+        }
+        for x in range(count)
+    ]
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    return path

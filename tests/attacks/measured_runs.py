@@ -1,0 +1,69 @@
+"""Runs the command line on a hostile file and measures what it takes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+_EVERY_S = 0.01
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run ended with; `peak_mb` is of the process and its children together."""
+
+    code: int
+    out: str
+    err: str
+    peak_mb: float
+    elapsed_s: float
+
+    @property
+    def is_one_sentence(self) -> bool:
+        """Whether the error is one line without a traceback."""
+        return len(self.err.strip().splitlines()) == 1 and "Traceback" not in self.err
+
+
+def coverslip(*arguments: object, timeout_s: float = 60.0) -> Outcome:
+    """Run `coverslip` to its end, or kill it and fail."""
+    command = [sys.executable, "app.py", *map(str, arguments)]
+    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        started_s = time.monotonic()
+        with subprocess.Popen(
+            command, cwd=REPOSITORY, stdout=out, stderr=err, env=environment
+        ) as process:
+            peak_bytes = 0
+            while process.poll() is None:
+                peak_bytes = max(peak_bytes, _resident_bytes(process.pid))
+                if time.monotonic() - started_s > timeout_s:
+                    process.kill()
+                    raise AssertionError(f"{arguments} ran longer than {timeout_s} s")
+                time.sleep(_EVERY_S)
+        out.seek(0)
+        err.seek(0)
+        elapsed_s = time.monotonic() - started_s
+        return Outcome(process.returncode, out.read(), err.read(), peak_bytes / 1e6, elapsed_s)
+
+
+def _resident_bytes(pid: int) -> int:
+    try:
+        process = psutil.Process(pid)
+        family = [process, *process.children(recursive=True)]
+    except psutil.Error:
+        return 0
+    total = 0
+    for each in family:
+        try:
+            total += each.memory_info().rss
+        except psutil.Error:
+            continue
+    return total
