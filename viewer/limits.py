@@ -5,9 +5,16 @@ A limit is far above what is seen in practice and below what stops a machine. Ea
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
 
 from viewer.errors import CoverslipError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _MIB = 1 << 20
 
@@ -41,7 +48,90 @@ class Limit:
             raise LimitError(self.sentence(name, amount))
 
 
+DESCRIPTION_BYTES = Limit(
+    4 * _MIB, "{name} is too large for a description of a model ({amount} bytes, max. {most})"
+)
+WEIGHTS_BYTES = Limit(
+    16 << 30, "{name} is too large for the weights of a model ({amount} bytes, max. {most})"
+)
+UNPACKED_RATIO = Limit(
+    200,
+    "{name} unpacks to {amount} times its size (max. {most}), as no model does: "
+    "get it again from a source that you trust.",
+)
+JSON_BYTES = Limit(256 * _MIB, "{name} is too large ({amount} bytes, max. {most})")
+LOG_BYTES = Limit(2048 * _MIB, "{name} is too large for a log ({amount} bytes, max. {most})")
+LOG_LINE_BYTES = Limit(64 * _MIB, "a line of {name} is longer than {most} bytes")
+IMAGE_BYTES = Limit(
+    1_200_000_000,
+    "{name} is a single image without a pyramid, too large to hold in memory ({amount} bytes); "
+    "convert it once to a pyramidal TIFF, for example with "
+    "`vips tiffsave IN OUT.tif --tile --pyramid --compression jpeg`.",
+)
+JPEG_PIXELS_PER_BYTE = Limit(
+    1024,
+    "{name} claims {amount} pixels for each of its bytes, which no JPEG holds; "
+    "it is damaged or cut short, so copy it again from where it came.",
+)
+CROSSINGS = Limit(
+    250_000, "its edges cross one another about {amount} times, too often to repair (max. {most})"
+)
+CLASSES = Limit(10_000, "{name} names {amount} classes (max. {most})")
 TABLE_BYTES = Limit(
     2048 * _MIB, "{name} holds a table too large to open (more than 2 GB): export a part of it."
 )
 TABLE_SECONDS = Limit(120, "{name} cannot be read: it took more than {most} s.")
+
+
+class NoRegularFileError(OSError):
+    """A pipe, device or socket where a file is expected: reading it might never end."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(errno.EINVAL, "it is a pipe or device, not a file", os.fspath(path))
+
+
+class FileTooLargeError(OSError):
+    """A file that is larger than any of its kind."""
+
+    def __init__(self, path: Path, sentence: str) -> None:
+        super().__init__(errno.EFBIG, sentence, os.fspath(path))
+
+
+def check_regular(path: Path) -> None:
+    """Raise NoRegularFileError for pipes and devices; OSError where there is nothing."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise NoRegularFileError(path)
+
+
+def open_regular(path: Path, limit: Limit | None = None) -> IO[bytes]:
+    """Open a file to read, never a pipe or device, and none larger than the limit.
+
+    Raises
+    ------
+    OSError
+        It cannot be read; `strerror` says why.
+    """
+    # A pipe that nobody writes to would hold up a plain open.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY)
+    try:
+        about = os.fstat(descriptor)
+        if stat.S_ISDIR(about.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+        if not stat.S_ISREG(about.st_mode):
+            raise NoRegularFileError(path)
+        if limit is not None and about.st_size > limit.most:
+            raise FileTooLargeError(path, limit.sentence(path.name, about.st_size))
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_regular(path: Path, limit: Limit) -> bytes:
+    """Return the content of a file; raises as `open_regular`."""
+    with open_regular(path, limit) as file:
+        return file.read(limit.most)
+
+
+_BINARY = getattr(os, "O_BINARY", 0)

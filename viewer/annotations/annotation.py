@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 from uuid import UUID, uuid4
 
+import numpy as np
 import shapely
 
 from viewer.annotations.pixel_calibration import PixelCalibration
+from viewer.limits import CROSSINGS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from viewer.annotations.pixel_calibration import MicronsPerPixel
 
+_FEW_POINTS, _SAMPLED_EDGES = 500, 1000
 Kind = Literal["annotation", "detection", "cell", "tile", "tmaCore", "root"]
 """As QuPath tells objects apart."""
 
@@ -140,6 +143,9 @@ def repaired(geometry: BaseGeometry) -> BaseGeometry:
     ValueError
         Nothing is left of it.
     """
+    crossings = _crossings(geometry)
+    if crossings > CROSSINGS.most:
+        raise ValueError(CROSSINGS.sentence("", crossings))
     valid = shapely.make_valid(geometry)
     parts = [part for part in shapely.get_parts(valid) if not part.is_empty]
     if not parts:
@@ -147,6 +153,24 @@ def repaired(geometry: BaseGeometry) -> BaseGeometry:
     most = max(int(shapely.get_dimensions(part)) for part in parts)
     kept = [part for part in parts if shapely.get_dimensions(part) == most]
     return kept[0] if len(kept) == 1 else shapely.union_all(kept)
+
+
+def _crossings(geometry: BaseGeometry) -> float:
+    """Estimate how often edges meet other edges than their neighbors, by a sample of them."""
+    points, rings = shapely.get_coordinates(
+        shapely.get_rings(geometry) if shapely.get_dimensions(geometry) == 2 else geometry,
+        return_index=True,
+    )
+    if len(points) < _FEW_POINTS:
+        return 0.0
+    is_edge = rings[1:] == rings[:-1]
+    edges = shapely.linestrings(np.stack([points[:-1], points[1:]], 1)[is_edge])
+    step = max(1, len(edges) // _SAMPLED_EDGES)
+    sampled = edges[::step]
+    meeting = shapely.STRtree(sampled).query(sampled, predicate="intersects").shape[1]
+    # Each meets itself, and in a full sample its two neighbors.
+    share = max(0.0, meeting / len(sampled) - (3 if step == 1 else 1)) / len(sampled)
+    return share * len(edges) ** 2 / 2
 
 
 def by_dimension(geometry: BaseGeometry) -> list[BaseGeometry]:

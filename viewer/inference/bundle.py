@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from viewer.errors import CoverslipError
+from viewer.limits import CLASSES, DESCRIPTION_BYTES, WEIGHTS_BYTES, open_regular, read_regular
 from viewer.slides.tissue import TISSUE_VERSION
 
 if TYPE_CHECKING:
@@ -202,7 +203,9 @@ def load_bundle(folder: Path) -> ModelBundle:
     folder = folder.absolute()
     path = folder / MODEL_FILE
     try:
-        description = msgspec.json.decode(path.read_bytes(), type=ModelDescription)
+        description = msgspec.json.decode(
+            read_regular(path, DESCRIPTION_BYTES), type=ModelDescription
+        )
     except FileNotFoundError:
         raise BundleError(
             f"{folder.name} is no model: it holds no {MODEL_FILE}; choose the folder that does."
@@ -245,7 +248,7 @@ def check_weights(bundle: ModelBundle) -> None:
 
 def file_sha256(path: Path) -> str:
     """In hexadecimal digits. Raises OSError."""
-    with path.open("rb") as file:
+    with open_regular(path, WEIGHTS_BYTES) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -257,6 +260,8 @@ def _check(description: ModelDescription, folder: Path) -> None:
         refuse("weights has to be the plain name of a file in the same folder")
     if not re.fullmatch("[0-9a-fA-F]{64}", description.sha256):
         refuse("sha256 has to be 64 hexadecimal digits")
+    if len(description.classes) > CLASSES.most:
+        refuse(f"it names {len(description.classes):,} classes (max. {CLASSES.most:,})")
     if description.patch_px <= 2 * description.margin_px:
         refuse("margin_px leaves nothing of patch_px")
     if description.stride > description.patch_px or (description.patch_px - description.stride) % 2:

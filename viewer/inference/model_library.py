@@ -20,14 +20,19 @@ from viewer.inference.bundle import (
     check_weights,
     load_bundle,
 )
+from viewer.limits import (
+    DESCRIPTION_BYTES,
+    UNPACKED_RATIO,
+    WEIGHTS_BYTES,
+    Limit,
+    LimitError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
 _log = logging.getLogger(__name__)
 
-_MOST_BYTES = 16 << 30
-"""Of the weights in a zip file."""
 _IN_TREE = Path(__file__).resolve().parents[2] / "resources" / "models"
 _INSTALLED = Path(sysconfig.get_path("data")) / "share" / "coverslip" / "models"
 BUNDLED = _IN_TREE if _IN_TREE.is_dir() else _INSTALLED
@@ -117,6 +122,8 @@ def folder_of(path: Path) -> Generator[Path]:
     if path.is_dir() or not path.exists():
         yield path
         return
+    if not path.is_file():
+        raise BundleError(f"{path.name} is a pipe or device: give a folder or a zip file.")
     with tempfile.TemporaryDirectory(dir=models_folder(), prefix=".") as folder:
         _unpack(path, Path(folder))
         yield Path(folder)
@@ -150,9 +157,9 @@ def _unpack(path: Path, folder: Path) -> None:
             if not names:
                 raise BundleError(f"{path.name} is no model: it holds no {MODEL_FILE}.")
             inner = min(names, key=len).removesuffix(MODEL_FILE)
-            _copy_out(archive, inner + MODEL_FILE, folder / MODEL_FILE)
+            _copy_out(archive, inner + MODEL_FILE, folder / MODEL_FILE, DESCRIPTION_BYTES)
             weights = load_bundle(folder).description.weights
-            _copy_out(archive, inner + weights, folder / weights)
+            _copy_out(archive, inner + weights, folder / weights, WEIGHTS_BYTES)
     except KeyError as error:
         raise BundleError(f"{path.name} lacks a file of the model: {error.args[0]}") from error
     except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
@@ -161,10 +168,16 @@ def _unpack(path: Path, folder: Path) -> None:
         ) from error
 
 
-def _copy_out(archive: zipfile.ZipFile, name: str, target: Path) -> None:
-    size = archive.getinfo(name).file_size
+def _copy_out(archive: zipfile.ZipFile, name: str, target: Path, limit: Limit) -> None:
+    about = archive.getinfo(name)
     free = shutil.disk_usage(target.parent).free
-    if size > min(free, _MOST_BYTES):
-        raise BundleError(f"{name} is too large to unpack: it has {size / 2**30:.1f} GiB.")
+    if about.file_size > min(free, limit.most):
+        size_gib = about.file_size / 2**30
+        raise BundleError(f"{name} is too large to unpack: it has {size_gib:.1f} GiB.")
+    try:
+        UNPACKED_RATIO.check(about.file_size / max(about.compress_size, 1), name)
+    except LimitError as error:
+        raise BundleError(str(error)) from error
+    # What is unpacked ends at the size that was checked, whatever the packed data holds.
     with archive.open(name) as source, target.open("wb") as file:
         shutil.copyfileobj(source, file)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, get_args
 import msgspec
 from filelock import FileLock, Timeout
 
+from viewer.limits import LOG_LINE_BYTES, open_regular
 from viewer.recording.events import AnyEvent
 from viewer.recording.log_file import LOCK_FILE, spill_path
 from viewer.recording.log_line import CHAIN_START, LogLine, chain_of, decode_line
@@ -141,11 +142,16 @@ def _raw_blocks(folder: Path, *, with_torn: bool = False) -> Iterator[bytes]:
     """Blocks of whole lines; with `with_torn` the last may end without a line feed."""
     rest = b""
     try:
-        with (folder / EVENTS_FILE).open("rb") as file:
+        with open_regular(folder / EVENTS_FILE) as file:
             while data := file.read(_BLOCK_BYTES):
                 data = rest + data
                 end = data.rfind(b"\n") + 1
                 rest = data[end:]
+                if len(rest) > LOG_LINE_BYTES.most:
+                    raise SessionError(
+                        f"The log of {folder.name} cannot be read: "
+                        f"{LOG_LINE_BYTES.sentence(EVENTS_FILE)}."
+                    )
                 if end:
                     yield data[:end]
     except OSError as error:
@@ -274,7 +280,7 @@ def _bring_home(path: Path, spill: Path, count: int) -> int:
 
 
 def _last_chain(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - 3 - _CHAIN_CHARS))
         tail = file.read()

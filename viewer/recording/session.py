@@ -11,6 +11,7 @@ import msgspec
 from viewer.atomic_write import atomic_write_bytes
 from viewer.errors import CoverslipError
 from viewer.geometry import Optics, Size
+from viewer.limits import JSON_BYTES, read_regular
 from viewer.recording.events import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def read_header(folder: Path) -> SessionHeader:
     """
     path = folder / HEADER_FILE
     try:
-        data = path.read_bytes()
+        data = read_regular(path, JSON_BYTES)
     except OSError as error:
         reason = error.strerror or "unreadable"
         raise SessionError(f"There is no session in {folder}: {reason}.") from error

@@ -13,6 +13,7 @@ import msgspec
 
 from viewer.atomic_write import atomic_write_text
 from viewer.cell_text import text_cell
+from viewer.limits import JSON_BYTES, read_regular
 from viewer.slides.slide_key import file_name_of
 from viewer.studies.forms import is_answered
 
@@ -173,7 +174,7 @@ def shown_answer(answer: Answer) -> str:
 
 def _lines(path: Path) -> Iterator[AnswerRecord]:
     try:
-        data = path.read_bytes()
+        data = read_regular(path, JSON_BYTES)
     except FileNotFoundError:
         return
     decoder = msgspec.json.Decoder(AnswerRecord)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from viewer.errors import CoverslipError
+from viewer.limits import JSON_BYTES, read_regular
 from viewer.studies.json_locations import line_of, line_of_byte
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def read_forms(path: Path) -> tuple[Form, ...]:
         It cannot be read, or something in it is wrong: the sentence tells the line and what.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_regular(path, JSON_BYTES).decode("utf-8-sig")
     except OSError as error:
         raise FormError(f"{path.name} cannot be read ({error.strerror or error}).") from error
     except UnicodeDecodeError as error:

@@ -10,6 +10,7 @@ from filelock import FileLock, Timeout
 
 from viewer.atomic_write import atomic_write_bytes
 from viewer.errors import CoverslipError
+from viewer.limits import JSON_BYTES, read_regular
 from viewer.studies.project import FORMAT, PROJECT_FILE, VERSION, Project
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ class _Locked:
 def _read(folder: Path) -> _Raw:
     path = folder / PROJECT_FILE
     try:
-        data = path.read_bytes()
+        data = read_regular(path, JSON_BYTES)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ProjectError(f"There is no project in {folder}: make one there first.") from error
     except OSError as error:

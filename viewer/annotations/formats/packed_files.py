@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, cast
 
 from viewer.annotations.formats.problems import AnnotationFileError
 from viewer.atomic_write import atomic_write
+from viewer.limits import check_regular
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -96,6 +97,7 @@ def unpacked(path: Path, suffix: str | tuple[str, ...]) -> Generator[list[PieceR
 
 
 def _opened(path: Path, suffix: str | tuple[str, ...], stack: ExitStack) -> list[IO[bytes]]:
+    check_regular(path)
     if not path.stat().st_size:
         raise AnnotationFileError(f"{path.name} is empty.")
     with path.open("rb") as file:

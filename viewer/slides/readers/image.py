@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from viewer.geometry import Optics
+from viewer.limits import IMAGE_BYTES, JPEG_PIXELS_PER_BYTE, LimitError
 from viewer.slides.byte_lru import ByteLru
 from viewer.slides.errors import (
     DamagedSlideError,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
     from viewer.slides.readers.chunk_windows import RgbChunks
 
-MOST_BYTES = 1_200_000_000
+MOST_BYTES = IMAGE_BYTES.most
 """Of decoded pixels that are held in memory for an image without a pyramid."""
 
 _TILE_PX = 256
@@ -286,6 +287,11 @@ def _without_pillow_limit() -> Generator[None]:
 
 def _check_size(path: Path, picture: Image.Image) -> None:
     pixels = picture.width * picture.height
+    try:
+        if picture.format == "JPEG":
+            JPEG_PIXELS_PER_BYTE.check(pixels / path.stat().st_size, path.name)
+    except LimitError as error:
+        raise DamagedSlideError(path, str(error)) from error
     if pixels * _bytes_per_pixel(path, picture) > MOST_BYTES:
         raise UnsupportedSlideError(
             path,
@@ -302,7 +308,8 @@ def _bytes_per_pixel(path: Path, picture: Image.Image) -> int:
         return 2 * bands
     if bands == 1:
         return 4 if picture.mode in ("I", "F") else 1
-    return 4  # Pillow keeps colors so
+    coefficients = 2 * bands if picture.info.get("progressive") else 0
+    return 4 + coefficients  # Pillow keeps colors in four bytes; a progressive JPEG is held twice
 
 
 def _damaged(path: Path, error: Exception) -> DamagedSlideError:

@@ -1,0 +1,213 @@
+"""Files that are small on the disk and ask for more than a machine has: one sentence, exit code 2.
+
+Each is tried through the command line, in a process whose memory is watched from outside.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import zlib
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import shapely
+from attack_steps import REPOSITORY, Outcome, coverslip
+from bombs import (
+    BITS,
+    COMPRESSION,
+    DEFLATE,
+    HEIGHT,
+    JPEG,
+    PHOTOMETRIC,
+    ROWS_PER_STRIP,
+    SAMPLES,
+    STRIP_OFFSETS,
+    STRIP_SIZES,
+    WIDTH,
+    jpeg,
+    png,
+    random_polygon,
+    tiff,
+    tiled_tiff,
+    zip_of_zeros,
+)
+
+from viewer.annotations.annotation import repaired
+from viewer.geometry import Size
+from viewer.inference.bundle import BundleError
+from viewer.inference.model_library import add_model
+from viewer.overlays.files.result_file import ResultFileError
+from viewer.overlays.files.result_files import read_result_file
+from viewer.recording.session import SessionError, read_header
+
+MOST_SMALL_MB = 400
+MOST_MODEL_MB = 700
+NUCLEI = REPOSITORY / "resources" / "models" / "nuclei"
+LOOPS = {
+    WIDTH: 100, HEIGHT: 100, BITS: 8, COMPRESSION: 1, PHOTOMETRIC: 1, SAMPLES: 1,
+    STRIP_OFFSETS: -1, ROWS_PER_STRIP: 100, STRIP_SIZES: 10_000,
+}  # fmt: skip
+
+
+def assert_refused(outcome: Outcome, sentence: str, most_mb: float = MOST_SMALL_MB) -> None:
+    assert outcome.code == 2, outcome
+    assert outcome.is_one_sentence, outcome.err
+    assert sentence in outcome.err
+    assert outcome.peak_mb < most_mb
+
+
+@pytest.mark.parametrize("command", ["info", "shot"])
+@pytest.mark.parametrize(
+    ("side_px", "tile_px", "compression"),
+    [
+        (2**31 - 1, 2**31 - 1, DEFLATE),
+        (5000, 2**31 - 1, DEFLATE),
+        (100_000, 100_000, JPEG),
+    ],
+)
+def test_tiles_of_a_tiff_that_no_memory_holds(
+    side_px: int, tile_px: int, compression: int, command: str, tmp_path: Path
+) -> None:
+    data = zlib.compress(bytes(1000))
+    slide = tiled_tiff(tmp_path / "t.tif", side_px, tile_px, data, compression)
+    more = ["-o", tmp_path / "out.png"] if command == "shot" else []
+    assert_refused(coverslip(command, slide, *more), "too large to hold in memory")
+    assert not (tmp_path / "out.png").exists(), "what cannot be read is not painted"
+
+
+def test_a_png_of_a_few_kilobytes_and_gigabytes_of_pixels(tmp_path: Path) -> None:
+    assert_refused(coverslip("info", png(tmp_path / "g.png", 40_000)), "too large to hold")
+    assert_refused(coverslip("info", png(tmp_path / "c.png", 19_900, 2)), "too large to hold")
+    gray = coverslip("info", png(tmp_path / "small.png", 19_900), timeout_s=100)
+    assert gray.code == 0, "an image that memory does hold is opened"
+    assert gray.peak_mb < 900
+
+
+@pytest.mark.parametrize("side_px", [17_000, 65_000])
+@pytest.mark.parametrize("command", ["info", "shot"])
+def test_a_jpeg_that_claims_more_than_it_holds(side_px: int, command: str, tmp_path: Path) -> None:
+    more = ["-o", tmp_path / "out.png"] if command == "shot" else []
+    outcome = coverslip(command, jpeg(tmp_path / "j.jpg", side_px), *more)
+    assert_refused(outcome, "pixels for each of its bytes")
+    assert not (tmp_path / "out.png").exists()
+
+
+@pytest.mark.parametrize("next_at", [8, 0])
+def test_directories_of_a_tiff_in_a_ring(next_at: int, tmp_path: Path) -> None:
+    sub = {} if next_at else {330: 8}
+    slide = tiff(tmp_path / "ring.tif", LOOPS | sub, bytes(10_000), next_at)
+    outcome = coverslip("info", slide, timeout_s=40)
+    assert outcome.code in (0, 2)
+    assert "Traceback" not in outcome.err
+    assert outcome.peak_mb < MOST_SMALL_MB
+
+
+def test_a_zip_that_unpacks_to_gigabytes(tmp_path: Path) -> None:
+    bomb = zip_of_zeros(tmp_path / "m.zip", "model.json", 1 << 30, before=b'{"name": "x", ')
+    assert bomb.stat().st_size < 2 << 20
+    assert_refused(coverslip("models", "add", bomb), "too large to unpack", MOST_MODEL_MB)
+
+
+def test_weights_in_a_zip_that_pack_too_well(tmp_path: Path) -> None:
+    bomb = zip_of_zeros(tmp_path / "m.zip", "weights.safetensors", 1 << 30)
+    import zipfile
+
+    with zipfile.ZipFile(bomb, "a") as archive:
+        archive.write(NUCLEI / "model.json", "model.json")
+    with pytest.raises(BundleError, match="times its size"):
+        add_model(bomb)
+
+
+@pytest.mark.parametrize("what", ["pipe", "device"])
+@pytest.mark.parametrize("name", ["weights.safetensors", "model.json"])
+def test_a_pipe_or_device_in_place_of_a_models_file(what: str, name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(NUCLEI, folder)
+    (folder / name).unlink()
+    endless(folder / name, what)
+    outcome = coverslip("models", "check", folder)
+    assert_refused(outcome, "pipe or device", MOST_MODEL_MB)
+
+
+@pytest.mark.parametrize("what", ["pipe", "device"])
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [("info", "slide.svs"), ("annotations stats", "a.geojson"), ("sessions import", "log.csv")],
+)
+def test_a_pipe_or_device_in_place_of_a_file(
+    command: str, name: str, what: str, tmp_path: Path
+) -> None:
+    path = endless(tmp_path / name, what)
+    outcome = coverslip(*command.split(), path, timeout_s=40)
+    assert_refused(outcome, "pipe or device")
+
+
+@pytest.mark.parametrize("what", ["pipe", "device"])
+def test_a_pipe_or_device_in_place_of_a_session(what: str, tmp_path: Path) -> None:
+    endless(tmp_path / "session.json", what)
+    with pytest.raises(SessionError):
+        read_header(tmp_path)
+
+
+def test_an_outline_that_crosses_itself_a_million_times_costs_only_itself(tmp_path: Path) -> None:
+    outcome = coverslip("annotations", "stats", random_polygon(tmp_path / "v.geojson", 3000))
+    assert "cross one another" in outcome.err
+    assert "Traceback" not in outcome.err
+    assert outcome.peak_mb < MOST_SMALL_MB
+
+
+def test_long_outlines_with_a_few_crossings_are_repaired() -> None:
+    turn = np.linspace(0, 2 * np.pi, 100_000)
+    ring = np.stack([np.cos(turn), np.sin(turn)], 1) * 1e4
+    ring[500], ring[900] = ring[900].copy(), ring[500].copy()
+    broken = shapely.Polygon(ring)
+    assert not broken.is_valid
+    assert repaired(broken).area == pytest.approx(np.pi * 1e8, rel=1e-3)
+
+
+def test_a_parquet_that_unpacks_to_gigabytes(tmp_path: Path) -> None:
+    path = tmp_path / "scores.parquet"
+    rows = pa.table({"x": pa.array(np.zeros(1 << 20)), "y": pa.array(np.zeros(1 << 20))})
+    with pq.ParquetWriter(path, rows.schema, compression="zstd") as writer:
+        for _ in range(300):
+            writer.write_table(rows)
+    assert path.stat().st_size < 2 << 20
+    with pytest.raises(ResultFileError, match="too large to open"):
+        read_result_file(path, Size(1000, 1000), 0.5)
+
+
+def test_a_parquet_of_one_long_text_many_times(tmp_path: Path) -> None:
+    path = tmp_path / "texts.parquet"
+    texts = pa.DictionaryArray.from_arrays(
+        pa.array(np.zeros(1 << 16, np.int32)), pa.array(["x" * (1 << 18)])
+    )
+    zeros = pa.array(np.zeros(1 << 16))
+    pq.write_table(pa.table({"class": texts, "x": zeros, "y": zeros, "score": zeros}), path)
+    assert path.stat().st_size < 1 << 20
+    try:
+        read_result_file(path, Size(1000, 1000), 0.5)
+    except ResultFileError as error:
+        assert "too large to open" in str(error)  # noqa: PT017 - either is good, nothing else
+
+
+def test_an_hdf5_that_claims_gigabytes(tmp_path: Path) -> None:
+    path = tmp_path / "scores.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("coords", (1 << 30, 2), "i8", chunks=(1 << 16, 2))
+        file.create_dataset("attention_scores", (1 << 30, 1), "f4", chunks=(1 << 16, 1))
+    assert path.stat().st_size < 1 << 20
+    with pytest.raises(ResultFileError, match="too large to open"):
+        read_result_file(path, Size(1000, 1000), 0.5)
+
+
+def endless(path: Path, what: str) -> Path:
+    if what == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    return path
