@@ -50,9 +50,9 @@ def _parquet(name: str, file) -> ForeignTable:
     TABLE_BYTES.check(
         sum(about.row_group(index).total_byte_size for index in range(about.num_row_groups)), name
     )
-    TABLE_BYTES.check(about.num_rows * 8, name)
     fields = list(source.schema_arrow)
     kept = [field for field in fields if _kind(field) or field.name == "geometry"]
+    TABLE_BYTES.check(8 * about.num_rows * len(kept), name)
     numbers: dict[str, list[np.ndarray]] = {}
     texts: dict[str, list] = {}
     total_bytes = 0
