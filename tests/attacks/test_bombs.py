@@ -16,7 +16,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import shapely
-from attack_steps import REPOSITORY, Outcome, coverslip
 from bombs import (
     BITS,
     COMPRESSION,
@@ -36,6 +35,7 @@ from bombs import (
     tiled_tiff,
     zip_of_zeros,
 )
+from measured_runs import REPOSITORY, Outcome, coverslip
 
 from viewer.annotations.annotation import repaired
 from viewer.geometry import Size
