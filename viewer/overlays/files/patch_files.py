@@ -10,8 +10,8 @@ import tifffile
 
 from viewer.atomic_write import atomic_write, atomic_write_text
 from viewer.cell_text import text_cell
-from viewer.overlays.result_card import write_card
 from viewer.overlays.files.arrays import write_in_helper
+from viewer.overlays.result_card import write_card
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
