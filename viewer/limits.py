@@ -56,7 +56,7 @@ WEIGHTS_BYTES = Limit(
 )
 UNPACKED_RATIO = Limit(
     200,
-    "{name} unpacks to {amount} times its size (max. {most}), as no model does: "
+    "{name} unpacks to {amount} times its size (max. {most}): "
     "get it again from a source that you trust.",
 )
 JSON_BYTES = Limit(256 * _MIB, "{name} is too large ({amount} bytes, max. {most})")

@@ -5,6 +5,7 @@ Each is tried through the command line, in a process whose memory is watched fro
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 import zlib
@@ -211,3 +212,19 @@ def endless(path: Path, what: str) -> Path:
     else:
         path.symlink_to("/dev/zero")
     return path
+
+
+@pytest.mark.parametrize("kind", ["spaces.geojson.gz", "text.geojson.gz", "a.geojson.zip"])
+def test_annotations_that_unpack_to_gigabytes(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / kind
+    begin = b'{"type": "FeatureCollection", "features": ['
+    if kind.endswith(".zip"):
+        zip_of_zeros(path, "a.geojson", 1 << 30, before=begin)
+    else:
+        block = (b" " if "spaces" in kind else b"a") * (1 << 20)
+        with gzip.open(path, "wb") as file:
+            file.write(begin + (b'{"type": "Feature", "id": "' if "text" in kind else b""))
+            for _ in range(1024):
+                file.write(block)
+    outcome = coverslip("annotations", "stats", path, timeout_s=40)
+    assert_refused(outcome, "times its size")

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, cast
 
 from viewer.annotations.formats.problems import AnnotationFileError
 from viewer.atomic_write import atomic_write
-from viewer.limits import check_regular
+from viewer.limits import UNPACKED_RATIO, LimitError, check_regular
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -25,6 +25,8 @@ _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
 )  # fmt: skip
 _GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
+_FEW_BYTES = 16 << 20
+"""Unpacked, of which nobody asks how well they were packed."""
 _QUICK = 6
 """Of gzip's levels; the next better one takes half as long again."""
 
@@ -32,14 +34,22 @@ _QUICK = 6
 class PieceReader:
     """Gives a file piece by piece, text as UTF-8; a torn packing ends it early."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], name: str = "the text") -> None:
         self._file = file
         self._begin: bytes | None = None
         self._decoder: codecs.IncrementalDecoder | None = None
+        self._name = name
+        self._unpacked_bytes = 0
         self.trouble = ""
 
     def __call__(self, size: int) -> bytes:
-        """At most so many bytes, none at the end or where nothing more can be unpacked."""
+        """At most so many bytes, none at the end or where nothing more can be unpacked.
+
+        Raises
+        ------
+        AnnotationFileError
+            It unpacks to more than any file of annotations does.
+        """
         if self._begin is None:
             self._begin = self._read(_MARK_BYTES)
             encoding = encoding_of(self._begin)
@@ -59,10 +69,15 @@ class PieceReader:
 
     def _read(self, size: int) -> bytes:
         try:
-            return self._file.read(size)
+            data = self._file.read(size)
         except _TORN as error:
             self.trouble = str(error) or "it is torn"
             return b""
+        self._unpacked_bytes += len(data)
+        if isinstance(self._file, gzip.GzipFile) and self._unpacked_bytes > _FEW_BYTES:
+            packed_bytes = cast("IO[bytes]", self._file.fileobj).tell()
+            _check_ratio(self._unpacked_bytes, packed_bytes, self._name)
+        return data
 
 
 def encoding_of(begin: bytes) -> str | None:
@@ -93,7 +108,7 @@ def unpacked(path: Path, suffix: str | tuple[str, ...]) -> Generator[list[PieceR
         except _TORN as error:
             reason = getattr(error, "strerror", None) or error
             raise AnnotationFileError(f"{path.name} cannot be read ({reason}).") from error
-        yield [PieceReader(file) for file in files]
+        yield [PieceReader(file, path.name) for file in files]
 
 
 def _opened(path: Path, suffix: str | tuple[str, ...], stack: ExitStack) -> list[IO[bytes]]:
@@ -103,7 +118,9 @@ def _opened(path: Path, suffix: str | tuple[str, ...], stack: ExitStack) -> list
     with path.open("rb") as file:
         begin = file.read(len(_ZIP))
     if begin.startswith(_GZIP):
-        return [cast("IO[bytes]", stack.enter_context(gzip.open(path)))]
+        packed = stack.enter_context(path.open("rb"))
+        unzipped = stack.enter_context(gzip.GzipFile(fileobj=packed, mode="rb"))
+        return [cast("IO[bytes]", unzipped)]
     if not begin.startswith(_ZIP) and path.suffix.lower() != ".zip":
         return [stack.enter_context(path.open("rb"))]
     archive = stack.enter_context(zipfile.ZipFile(path))
@@ -114,6 +131,10 @@ def _opened(path: Path, suffix: str | tuple[str, ...], stack: ExitStack) -> list
     ]
     if not names:
         raise AnnotationFileError(f"{path.name} holds no file of annotations.")
+    for name in names:
+        about = archive.getinfo(name)
+        if about.file_size > _FEW_BYTES:
+            _check_ratio(about.file_size, about.compress_size, path.name)
     return [stack.enter_context(archive.open(name)) for name in names]
 
 
@@ -126,6 +147,13 @@ def inner_names(path: Path) -> list[str]:
             return [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
     except zipfile.BadZipFile:
         return []
+
+
+def _check_ratio(unpacked_bytes: int, packed_bytes: int, name: str) -> None:
+    try:
+        UNPACKED_RATIO.check(unpacked_bytes / max(packed_bytes, 1), name)
+    except LimitError as error:
+        raise AnnotationFileError(str(error)) from error
 
 
 @contextmanager

@@ -126,7 +126,7 @@ def read_qupath_text(text: str, problems: list[Problem]) -> list[Annotation]:
     AnnotationFileError
         The text is no GeoJSON.
     """
-    piece = PieceReader(io.BytesIO(text.encode(errors="replace")))
+    piece = PieceReader(io.BytesIO(text.encode(errors="replace")), "the text")
     return list(_read("The text", piece, _Features(problems), {}))
 
 
