@@ -9,11 +9,12 @@ import errno
 import os
 import stat
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from viewer.errors import CoverslipError
 
 if TYPE_CHECKING:
+    from io import BufferedReader
     from pathlib import Path
 
 _MIB = 1 << 20
@@ -104,7 +105,7 @@ def check_regular(path: Path) -> None:
         raise NoRegularFileError(path)
 
 
-def open_regular(path: Path, limit: Limit | None = None) -> IO[bytes]:
+def open_regular(path: Path, limit: Limit | None = None) -> BufferedReader:
     """Open a file to read, never a pipe or device, and none larger than the limit.
 
     Raises

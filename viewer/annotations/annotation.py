@@ -164,7 +164,7 @@ def _crossings(geometry: BaseGeometry) -> float:
     if len(points) < _FEW_POINTS:
         return 0.0
     is_edge = rings[1:] == rings[:-1]
-    edges = shapely.linestrings(np.stack([points[:-1], points[1:]], 1)[is_edge])
+    edges = np.asarray(shapely.linestrings(np.stack([points[:-1], points[1:]], 1)[is_edge]))
     step = max(1, len(edges) // _SAMPLED_EDGES)
     sampled = edges[::step]
     meeting = shapely.STRtree(sampled).query(sampled, predicate="intersects").shape[1]

@@ -57,7 +57,8 @@ def wand_region(picture: NDArray[np.uint8], sensitivity: float) -> BaseGeometry:
     rows, columns = np.ogrid[: len(picture), : len(picture)]
     is_within = (rows - middle) ** 2 + (columns - middle) ** 2 < middle**2
     is_alike = (_distance(smooth, meant) <= reach) & is_within
-    labels = np.asarray(ndimage.label(is_alike)[0])
+    labels = np.zeros(is_alike.shape, np.int32)
+    ndimage.label(is_alike, output=labels)
     found = labels == labels[middle, middle]
     # Smoothing took the rim away: what is alike there by itself comes back.
     rim = ndimage.binary_dilation(found, iterations=round(2 * _SMOOTHING_PX))

@@ -19,7 +19,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -156,7 +156,7 @@ class Helper:
             return self._channel
         channel, child_end = open_channel(msgspec.msgpack.Decoder(Answer))
         try:
-            self._process = subprocess.Popen(  # noqa: S603 - our own module
+            process: Any = subprocess.Popen(  # noqa: S603 - our own module
                 [sys.executable, "-P", "-m", _ENTRY, str(child_end.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -168,7 +168,7 @@ class Helper:
             raise HelperEndedError(f"The helper process cannot be started: {error}.") from error
         finally:
             child_end.close()
-        self._channel = channel
+        self._process, self._channel = process, channel
         threading.Thread(
             target=self._listen, args=(channel,), name="helper answers", daemon=True
         ).start()

@@ -57,9 +57,9 @@ def _run_task(ask: Ask, context: TaskContext, send: Callable[[msgspec.Struct], o
         task = getattr(importlib.import_module(module), name)
         send(Done(ask.id, task(ask.body, context)))
     except OSError as error:
-        file = os.fspath(error.filename) if isinstance(error.filename, str | os.PathLike) else ""
+        file = "" if error.filename is None else str(error.filename)
         sentence = error.strerror or str(error)
-        send(Failed(ask.id, "OSError", sentence, error.errno or 0, str(file)))
+        send(Failed(ask.id, "OSError", sentence, error.errno or 0, file))
     except Exception as error:  # each belongs to whoever asked
         if not isinstance(error, CoverslipError | ValueError):
             _log.warning("%s failed", ask.task, exc_info=error)

@@ -13,7 +13,7 @@ from viewer.recording.export.records import ACTION_COLUMNS, action_records
 from viewer.recording.log_reader import iter_blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from viewer.recording.export.reading import Reading
@@ -96,7 +96,7 @@ def read_rows(folder: Path, name: str) -> Iterator[list[dict[str, object]]]:
             yield msgspec.msgpack.decode(file.read(_LENGTH.unpack(head)[0]))
 
 
-def _write(folder: Path, name: str, blocks: Iterable[Sequence[dict[str, object]]]) -> None:
+def _write(folder: Path, name: str, blocks: Iterable[Sequence[Mapping[str, object]]]) -> None:
     # A part of an export that is done again after a crash, so it is written as it comes.
     with rows_file(folder, name).open("wb") as file:
         for block in blocks:
