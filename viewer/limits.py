@@ -61,7 +61,7 @@ UNPACKED_RATIO = Limit(
     "get it again from a source that you trust.",
 )
 JSON_BYTES = Limit(256 * _MIB, "{name} is too large ({amount} bytes, max. {most})")
-LOG_BYTES = Limit(2048 * _MIB, "{name} is too large for a log ({amount} bytes, max. {most})")
+LOG_BYTES = Limit(2048 * _MIB, "{name} is too large for a log ({amount} bytes, max. {most}).")
 LOG_LINE_BYTES = Limit(64 * _MIB, "a line of {name} is longer than {most} bytes")
 IMAGE_BYTES = Limit(
     1_200_000_000,

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
+    from viewer.limits import Limit
+
 _TORN = (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError)
 _MARK_BYTES = 64
 _MARKS = (
@@ -27,6 +29,7 @@ _MARKS = (
 _GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
 _FEW_BYTES = 16 << 20
 """Unpacked, of which nobody asks how well they were packed."""
+_PIECE_BYTES = 1 << 20
 _QUICK = 6
 """Of gzip's levels; the next better one takes half as long again."""
 
@@ -109,6 +112,23 @@ def unpacked(path: Path, suffix: str | tuple[str, ...]) -> Generator[list[PieceR
             reason = getattr(error, "strerror", None) or error
             raise AnnotationFileError(f"{path.name} cannot be read ({reason}).") from error
         yield [PieceReader(file, path.name) for file in files]
+
+
+def unpacked_bytes(path: Path, suffix: str | tuple[str, ...], limit: Limit) -> bytes:
+    """Return the whole content of a file, packed or not, text as UTF-8.
+
+    Raises
+    ------
+    AnnotationFileError
+        It cannot be opened, has no content, or is larger than the limit.
+    """
+    data = bytearray()
+    with unpacked(path, suffix) as readers:
+        while piece := readers[0](_PIECE_BYTES):
+            data += piece
+            if len(data) > limit.most:
+                raise AnnotationFileError(limit.sentence(path.name, len(data)))
+    return bytes(data)
 
 
 def _opened(path: Path, suffix: str | tuple[str, ...], stack: ExitStack) -> list[IO[bytes]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from viewer.annotations.formats.packed_files import unpacked
+from viewer.annotations.formats.packed_files import unpacked_bytes
 from viewer.limits import TABLE_BYTES, TABLE_SECONDS
 from viewer.overlays.files.result_file import ResultFileError
 from viewer.processes.channel import ChannelError, ChannelTimeoutError, open_channel
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_PIECE_BYTES = 1 << 20
 _PROCESS = "viewer.overlays.files.table_process"
 
 
@@ -70,12 +69,7 @@ def read_csv(path: Path) -> ForeignTable:
     AnnotationFileError, OSError
         It cannot be read.
     """
-    with unpacked(path, (".csv", ".tsv", ".txt")) as pieces:
-        data = bytearray()
-        while piece := pieces[0](_PIECE_BYTES):
-            data += piece
-            if len(data) > TABLE_BYTES.most:
-                raise ResultFileError(TABLE_BYTES.sentence(path.name))
+    data = unpacked_bytes(path, (".csv", ".tsv", ".txt"), TABLE_BYTES)
     text = data.decode("utf-8-sig", errors="replace")
     header = text.partition("\n")[0]
     mark = next((mark for mark in ";\t" if mark in header), ",")

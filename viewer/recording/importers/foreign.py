@@ -7,14 +7,13 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from viewer.annotations.formats.packed_files import unpacked
+from viewer.annotations.formats.packed_files import unpacked_bytes
+from viewer.limits import LOG_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.recording.events import Viewport
-
-_PIECE_BYTES = 1 << 20
 
 
 @dataclass(slots=True)
@@ -122,6 +121,5 @@ def text_of(path: Path) -> str:
     AnnotationFileError
         It is empty or cannot be unpacked.
     """
-    with unpacked(path, "") as pieces:
-        data = b"".join(iter(lambda: pieces[0](_PIECE_BYTES), b""))
+    data = unpacked_bytes(path, "", LOG_BYTES)
     return data.decode("utf-8-sig", errors="replace").replace("\r\n", "\n").replace("\r", "\n")
