@@ -193,7 +193,7 @@ def _take_over(
     from viewer.studies.project import Project
     from viewer.studies.project_file import ProjectError, create_project
     from viewer.studies.qupath_project import QuPathProjectError, read_qupath_project
-    from viewer.studies.qupath_takeover import EXPORT_SCRIPT, taken_over
+    from viewer.studies.qupath_takeover import taken_over, unread_sentence
 
     try:
         read = read_qupath_project(qupath, look_in)
@@ -208,13 +208,8 @@ def _take_over(
             create_project(folder, project)
     except (QuPathProjectError, ProjectError) as error:
         fail(str(error))
-    for sentence in taken.left_out:
+    for sentence in filter(None, [*taken.left_out, unread_sentence(read)]):
         say(sentence)
-    if read.unread:
-        say(
-            f"The objects of {read.unread:,} images are in QuPath's own data.qpdata, which is not "
-            f"read: run {EXPORT_SCRIPT} in QuPath, which writes them as GeoJSON."
-        )
     record: dict[str, object] = {
         "project": str(folder), "slides": len(taken.slides), "added": len(taken.slides),
         "refused": len(read.images) - len(taken.slides), "annotations": taken.annotations,

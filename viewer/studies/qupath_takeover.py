@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,15 +16,19 @@ from viewer.annotations.storage.autosave import (
     open_annotations,
 )
 from viewer.annotations.storage.store import AnnotationStoreError, Stamped
+from viewer.folders import data_folder
 from viewer.slides.errors import SlideError
 from viewer.studies.finding import identity_of
-from viewer.studies.project import ProjectSlide, stored_path
+from viewer.studies.project import Project, ProjectSlide, stored_path
+from viewer.studies.project_file import create_project, is_project
+from viewer.studies.qupath_project import read_qupath_project
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.studies.qupath_project import QuPathImage, QuPathProject
 
+_FOLDER = "coverslip"
 EXPORT_SCRIPT = "resources/qupath/export_annotations.groovy"
 
 
@@ -69,6 +74,47 @@ def taken_over(project: QuPathProject, folder: Path) -> TakenOver:
         )
         count += _add_annotations(image, identity, left_out)
     return TakenOver(tuple(slides.values()), count, left_out)
+
+
+def unread_sentence(project: QuPathProject) -> str:
+    """What could not be taken of the objects, and how to get it; empty where nothing is left."""
+    if not project.unread:
+        return ""
+    return (
+        f"The objects of {project.unread:,} images are in QuPath's own data.qpdata, which is not "
+        f"read: run {EXPORT_SCRIPT} in QuPath, which writes them as GeoJSON."
+    )
+
+
+def project_beside(path: Path) -> tuple[Path | None, list[str]]:
+    """Make a project of ours beside QuPath's, or find the one that was made before.
+
+    It lies in the user's data folder where QuPath's cannot be written to.
+
+    Returns
+    -------
+    tuple
+        Its folder, None where no image opens; and what was left out, a sentence each.
+
+    Raises
+    ------
+    QuPathProjectError, ProjectError
+        The project cannot be read, or none can be written.
+    """
+    home = path.absolute().parent
+    folder = home / _FOLDER
+    if not os.access(home, os.W_OK):
+        folder = data_folder() / "projects" / f"{home.name}-{_FOLDER}"
+    if is_project(folder):
+        return folder, []
+    read = read_qupath_project(path)
+    taken = taken_over(read, folder)
+    left_out = [*taken.left_out, *filter(None, [unread_sentence(read)])]
+    if not taken.slides:
+        return None, left_out
+    made = Project(title=read.title, slides=taken.slides, palette=read.palette)
+    create_project(folder, made)
+    return folder, left_out
 
 
 def _add_annotations(image: QuPathImage, identity: str, left_out: list[str]) -> int:

@@ -23,6 +23,7 @@ from viewer.inference.bundle import MODEL_FILE
 from viewer.overlays.files.result_files import RESULT_SUFFIXES
 from viewer.settings import Settings, save_settings
 from viewer.studies.project_file import is_project
+from viewer.studies.qupath_project import SUFFIX as QUPATH_SUFFIX
 from viewer.ui.actions import ActionSet
 from viewer.ui.agents.controller import AgentsController
 from viewer.ui.annotations.controller import AnnotationsController
@@ -489,7 +490,7 @@ class MainWindow(QMainWindow):
 
 def _kind(path: Path) -> str:
     suffix = path.suffix.lower()
-    if is_project(path):
+    if is_project(path) or suffix == QUPATH_SUFFIX:
         return "project"
     if not path.is_dir():
         if suffix in DROPPED_SUFFIXES and contents(path).has_annotations:

@@ -18,6 +18,9 @@ from viewer.studies.project import (
     removing_slides,
 )
 from viewer.studies.project_file import is_project
+from viewer.studies.qupath_project import SUFFIX as QUPATH_SUFFIX
+from viewer.studies.qupath_takeover import project_beside
+from viewer.ui.annotations.simple_dialogs import ProblemsDialog, open_dialog
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.projects.comparison_controller import ComparisonController
 from viewer.ui.projects.open_project import OpenProject
@@ -35,6 +38,10 @@ if TYPE_CHECKING:
 
 
 _WIDTH_PX = 280
+
+
+def _is_any_project(path: Path) -> bool:
+    return path.suffix.lower() == QUPATH_SUFFIX or is_project(path)
 
 
 class ProjectsController(QObject):
@@ -56,8 +63,27 @@ class ProjectsController(QObject):
         return len(self.opened.project.slides)
 
     def open(self, path: Path) -> None:
-        """Opens a project by its folder or its project.json, and shows its panel."""
-        self.opened.open(path)
+        """Opens a project by its folder or its project.json, and shows its panel.
+
+        Of a project of QuPath one of ours is made beside it, which is opened from then on.
+        """
+        if path.suffix.lower() != QUPATH_SUFFIX:
+            self.opened.open(path)
+            return
+        self._window.say(f"Reading {path.name}...")
+        self._sorter.run(
+            lambda: project_beside(path),
+            lambda made: self._open_taken_over(path, *made),
+            lambda error: self._window.show_error(str(error)),
+        )
+
+    def _open_taken_over(self, path: Path, folder: Path | None, left_out: list[str]) -> None:
+        if folder is not None:
+            self.opened.open(folder)
+        if left_out:
+            sentence = "What could not be taken over of the project of QuPath:"
+            title = f"Open {path.name}"
+            open_dialog(ProblemsDialog(title, sentence, left_out, self._window))
 
     def step(self, step: int) -> None:
         """Opens the next slide of the list, or the one before."""
@@ -89,7 +115,7 @@ class ProjectsController(QObject):
     def _take_paths(self, paths: Sequence[Path]) -> None:
         """Slides are added; a project among what was dropped is opened instead."""
         self._sorter.run(
-            lambda: next((path for path in paths if is_project(path)), None),
+            lambda: next((path for path in paths if _is_any_project(path)), None),
             lambda project: self.open(project) if project else self.opened.add(paths),
         )
 
@@ -157,7 +183,7 @@ class ProjectsController(QObject):
     def _ask_open(self) -> None:
         dialog = QFileDialog(self._window, "Open project", self._start_folder())
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.setNameFilter(f"Projects ({PROJECT_FILE})")
+        dialog.setNameFilter(f"Projects ({PROJECT_FILE} *{QUPATH_SUFFIX})")
         dialog.fileSelected.connect(lambda name: self.open(Path(name)))
         _open(dialog)
 
