@@ -263,7 +263,8 @@ class Engine:
         except ModelProcessError as error:
             _log.info("the model process takes no more (%s)", error)
         except SlideError as error:
-            self._give_up(str(error))
+            if self._wait_until_loaded():  # else the model is to blame, and it is said
+                self._give_up(str(error))
         finally:
             process.kill()
             answers.join()
@@ -302,14 +303,20 @@ class Engine:
                     process.send(Compute(*key, hand_over(region, self._shared, slot), patches))
             key = self._next()
 
+    def _wait_until_loaded(self) -> bool:
+        """Wait for the model; return False where the process is no more."""
+        with self._changed:
+            while not self._is_loaded and not self._is_over:
+                self._changed.wait()
+            return not self._is_over
+
     def _wait_until_proven(self, process: ModelProcess) -> bool:
         """Wait until the model has worked once, so that glass is not told of one that fails.
 
         Return False where the process is no more.
         """
+        self._wait_until_loaded()
         with self._changed:
-            while not self._is_loaded and not self._is_over:
-                self._changed.wait()
             has_work = bool(self._sent)
         if not has_work and not self._is_proven and not self._is_over:
             process.send(TryOut())
