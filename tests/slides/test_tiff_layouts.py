@@ -16,6 +16,8 @@ from viewer.slides import TileError, open_slide
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 TILINGS = [None, (128, 128), (64, 48), (512, 512)]
 LOSSLESS = [None, "deflate", "lzw", "zstd", "packbits", "lzma", "jpeg2000", "png"]
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from viewer.slides import RgbImage
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 TILED: dict[str, Any] = {"tile": (128, 128), "photometric": "rgb", "compression": "deflate"}
 
 
