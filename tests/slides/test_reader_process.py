@@ -23,7 +23,7 @@ from PIL import Image
 from viewer.processes.confinement.launching import confinement_gap
 from viewer.slides import SlideError, TileError, open_slide
 from viewer.slides.opener import open_here
-from viewer.slides.reader_process.pool import ReaderPool
+from viewer.slides.reader_process.pool import ReaderPool, reader_pool
 from viewer.slides.reader_process.process import ReaderProcess
 from viewer.slides.reader_process.source import IsolatedSource, open_isolated
 
@@ -45,6 +45,12 @@ KINDS = [
     "not-openslide/instanseg_HE_example.tif",
     "not-openslide/stardist-histo.jpg",
 ]
+
+
+@pytest.fixture(autouse=True)
+def no_other_processes() -> None:
+    """End the readers of slides that earlier tests left open: the tests here count processes."""
+    reader_pool().close()
 
 
 @pytest.fixture
