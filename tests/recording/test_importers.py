@@ -79,11 +79,12 @@ def test_tables_with_columns_of_any_name(
     ("text", "options", "sentence"),
     [
         ("t,x,y,width,height\n1,2,3,4,5\n", {}, 'no column "time"'),
-        ("time,x,y,width,height\n1,2,x,4,5\n", {}, "Row 2"),
-        ("time,x,y,width,height\n1,2,,4,5\n", {}, "Row 2"),
+        ("time,x,y,width,height\n1,2,x,4,5\n", {}, "row 2"),
+        ("time,x,y,width,height\n1,2,,4,5\n", {}, "row 2"),
         ("time,x,y,width,height\n1,2,3,4,5\n", {"columns": {"zap": "x"}}, '"zap" is no column'),
         ("time,x,y,width,height\n1,2,3,4,5\n", {"time_unit": "weeks"}, '"weeks" is no unit'),
-        ('{"time": 1}\n{"time"\n', {}, "Line 2"),
+        ('{"time": 1}\n{"time"\n', {}, 'no column "x"'),
+        ('{"time": 1\n{"time"\n', {}, "line 1 is no JSON object"),
     ],
 )
 def test_what_is_wrong_with_a_table_is_told(

@@ -117,6 +117,22 @@ def test_the_last_view_of_a_movement_is_written_without_anything_after_it(tmp_pa
     recorder.close()
 
 
+def test_where_a_movement_turns_back_is_written(tmp_path: Path) -> None:
+    clock = Clock()
+    recorder = Recorder(tmp_path / "s", HEADER, clock_ns=clock)
+    for x in (0, 40, 90, 20, 10, -70, -30):
+        recorder.record_view(view(float(x)))
+        clock.advance_s(0.003)
+        recorder.record_pointer(float(x), 0)
+    recorder.close()
+    events = recorded(tmp_path / "s")
+    places = [event.x for event in events if isinstance(event, Viewport)]
+    assert places == [0, 90, -70, -30]
+    assert verify(tmp_path / "s").is_good
+    turn = next(at for at, event in enumerate(events) if event == view(90))
+    assert all(not isinstance(event, Pointer) or event.x < 90 for event in events[:turn])
+
+
 def test_nothing_is_recorded_while_paused(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "s", HEADER)
     recorder.pause()

@@ -144,7 +144,7 @@ def assert_agrees(folder: Path, samples: list[Sample]) -> None:
         near = slice(max(first - 1, 0), last)
         # The path within the tolerance: a view between two that were logged in a motion is on it.
         centers, zooms = trace.centers[near], trace.downsample[near]
-        # Motion is logged 30 times a second: where it turns back between, a pixel of the screen.
+        # Turns of less than a pixel of the screen are not logged.
         slack_px = max(1.0, sample.downsample)
         low, high = centers.min(0) - slack_px, centers.max(0) + slack_px
         assert (low <= (sample.x, sample.y)).all(), sample

@@ -74,7 +74,8 @@ class Recorder:
         self._start_wall_ns = wall_ns()
         self._lock = threading.Lock()
         self._queue: deque[Entry] = deque()
-        self._held: Entry | None = None
+        self._held: tuple[int, int, Viewport] | None = None
+        self._last_view: Viewport | None = None
         self._last_view_ns = -_VIEW_GAP_NS
         self._last_pointer_ns = -_POINTER_GAP_NS
         self._last_input_ns = 0
@@ -107,18 +108,22 @@ class Recorder:
                 self._push(self._now(event))
 
     def record_view(self, view: Viewport) -> None:
-        """Takes a view; in motion at most 30 a second, and always the last of a movement."""
+        """Record a view: in motion 30 a second, where it turns back, and the last of a movement."""
         with self._lock:
             if self._is_paused or self._is_closed:
                 return
-            entry = self._now(view)
+            at_ns, wall_ms, _ = entry = self._now(view)
             self._note_input(entry)
-            if view.at_rest or entry[0] - self._last_view_ns >= _VIEW_GAP_NS:
+            held, last = self._held, self._last_view
+            if held is not None and last is not None and _turns(last, held[2], view):
+                # Thinned away, it would leave a field out that was on screen.
+                self._push_held(held)
+            if view.at_rest or at_ns - self._last_view_ns >= _VIEW_GAP_NS:
                 self._held = None
-                self._last_view_ns = entry[0]
+                self._last_view, self._last_view_ns = view, at_ns
                 self._push(entry)
             else:
-                self._held = entry
+                self._held = (at_ns, wall_ms, view)
 
     def record_pointer(self, x: float, y: float) -> None:
         """Takes where the mouse is on the slide (level-0 pixels), at most 20 times a second."""
@@ -187,10 +192,14 @@ class Recorder:
     def _settle_held(self, now_ns: int) -> None:
         """A held view that nothing followed was the last of its movement: takes its place."""
         held = self._held
-        if held is None or (now_ns - held[0] < _VIEW_GAP_NS and not self._is_closed):
-            return
+        if held is not None and (now_ns - held[0] >= _VIEW_GAP_NS or self._is_closed):
+            self._last_view_ns = held[0]
+            self._push_held(held)
+
+    def _push_held(self, held: tuple[int, int, Viewport]) -> None:
+        """Queue the held view at its time, before what came after it."""
         self._held = None
-        self._last_view_ns = held[0]
+        self._last_view = held[2]
         after: list[Entry] = []
         while self._queue and self._queue[-1][0] > held[0]:
             after.append(self._queue.pop())
@@ -229,3 +238,21 @@ class Recorder:
                 trouble = file.trouble
                 self._on_trouble(trouble)
         file.close()
+
+
+def _turns(before: Viewport, at: Viewport, after: Viewport) -> bool:
+    """Whether a movement from `before` to `after` turns back at `at`, by at least a screen pixel."""
+    (x0, y0), (x1, y1), (x2, y2) = _center(before), _center(at), _center(after)
+    return (
+        _is_turn(x0, x1, x2, at.downsample)
+        or _is_turn(y0, y1, y2, at.downsample)
+        or _is_turn(before.downsample, at.downsample, after.downsample, 0.0)
+    )
+
+
+def _is_turn(before: float, at: float, after: float, least: float) -> bool:
+    return (at - before) * (after - at) < 0 and abs(at - before) >= least
+
+
+def _center(view: Viewport) -> tuple[float, float]:
+    return view.x + view.width / 2, view.y + view.height / 2

@@ -87,6 +87,8 @@ def table_session(text: str, columns: Mapping[str, str], time_unit: str) -> Fore
     session = ForeignSession("")
     is_json = text.lstrip().startswith("{")
     rows = _json_rows(text, session.skipped) if is_json else _csv_rows(text)
+    if not rows and session.skipped:
+        raise SessionError(f"No row of the log can be read: {session.skipped[0]}.")
     names = {name: name for name in COLUMNS} | dict(columns)
     present = {str(name) for name in rows[0]} if rows else set[str]()
     missing = [names[name] for name in _NEEDED if names[name] not in present]
