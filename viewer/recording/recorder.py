@@ -115,9 +115,11 @@ class Recorder:
             at_ns, wall_ms, _ = entry = self._now(view)
             self._note_input(entry)
             held, last = self._held, self._last_view
-            if held is not None and last is not None and _turns(last, held[2], view):
-                # Thinned away, it would leave a field out that was on screen.
-                self._push_held(held)
+            if held is not None and last is not None:
+                # Thinned away, either would leave out a field that was on screen.
+                has_stood = at_ns - held[0] >= _VIEW_GAP_NS
+                if has_stood or _turns(last, held[2], view):
+                    self._push_held(held)
             if view.at_rest or at_ns - self._last_view_ns >= _VIEW_GAP_NS:
                 self._held = None
                 self._last_view, self._last_view_ns = view, at_ns
@@ -241,7 +243,7 @@ class Recorder:
 
 
 def _turns(before: Viewport, at: Viewport, after: Viewport) -> bool:
-    """Whether a movement from `before` to `after` turns back at `at`, by at least a screen pixel."""
+    """Whether a movement turns back at `at`, by a pixel of the screen or more."""
     (x0, y0), (x1, y1), (x2, y2) = _center(before), _center(at), _center(after)
     return (
         _is_turn(x0, x1, x2, at.downsample)
