@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from project_steps import FORM, make_slide, write_forms
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtWidgets import QFileDialog
+from PySide6.QtWidgets import QApplication, QFileDialog, QInputDialog
 from pytestqt.qtbot import QtBot
 from ui_steps import CTRL, SHIFT, open_dialog, press, show_slide
 
@@ -35,6 +35,7 @@ from viewer.ui.projects.question_fields import (
     TextField,
 )
 from viewer.ui.projects.questions_dock import QuestionsDock
+from viewer.ui.recording.control import RecordingState
 
 _SETTINGS = Settings(reader="reader-7", consent_utc="2026-01-01T00:00:00+00:00")
 
@@ -283,3 +284,53 @@ def test_a_kill_loses_at_most_the_last_second_of_typing(study: Path, tmp_path: P
     typed = [line.split() for line in said if line.endswith(b"\n")]
     safe = sum(int(at_ns) < killed_ns - 1_000_000_000 for _, at_ns in typed)
     assert len(words) >= safe > 0
+
+
+def _name_reader(window: MainWindow, qtbot: QtBot, name: str) -> None:
+    window.change_settings(reader=name)
+    dock = window.projects.questions.dock
+    qtbot.waitUntil(lambda: f"answered as {name}" in dock.who.text(), timeout=10_000)
+    qtbot.waitUntil(lambda: next(iter(dock.fields.values())).isEnabled(), timeout=10_000)
+
+
+def test_another_reader_answers_under_his_own_name_at_once(
+    asked: MainWindow, study: Path, qtbot: QtBot
+) -> None:
+    dock = asked.projects.questions.dock
+    press(qtbot, asked, Qt.Key.Key_R, CTRL)
+    control = asked.recording.control
+    qtbot.waitUntil(lambda: control.recording_of(asked.panes.active) is not None)
+    _, _, _, conclusion = fields(dock)
+    conclusion.edit.setFocus()
+    qtbot.keyClicks(conclusion.edit, "by seven")
+    _name_reader(asked, qtbot, "reader-8")
+    assert control.state is RecordingState.OFF
+    assert "recording of reader-7 ended" in asked.status.currentMessage()
+    _, _, _, conclusion = fields(dock)
+    conclusion.edit.setFocus()
+    qtbot.keyClicks(conclusion.edit, "by eight")
+    _name_reader(asked, qtbot, "reader-7")
+
+    def by_reader() -> dict[str, object]:
+        return {each.reader: each.answer for each in all_answers(study)}
+
+    qtbot.waitUntil(
+        lambda: by_reader() == {"reader-7": "by seven", "reader-8": "by eight"}, timeout=10_000
+    )
+    assert [each.header.reader for each in Library().summaries() if each.header] == ["reader-7"]
+
+
+def test_a_study_without_a_pseudonym_asks_once(make_window, study: Path, qtbot: QtBot) -> None:
+    window = make_window(Settings())
+    with qtbot.waitSignal(window.projects.opened.switched, timeout=10_000):
+        window.open_paths([study])
+    dialog = open_dialog(window, QInputDialog, qtbot)
+    assert isinstance(dialog, QInputDialog)
+    dialog.setTextValue("reader-9")
+    dialog.accept()
+    assert window.reader.name == window.settings.reader == "reader-9"
+    show_slide(window, study / "1.png", qtbot)
+    qtbot.waitUntil(lambda: "reader-9" in window.projects.questions.dock.who.text(), timeout=10_000)
+    window.change_settings(reader="")
+    qtbot.wait(50)
+    assert QApplication.activeModalWidget() is None

@@ -33,6 +33,7 @@ from viewer.ui.associated_dock import AssociatedDock
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.commands import merged_bindings
 from viewer.ui.commands.command import Situation
+from viewer.ui.current_reader import CurrentReader
 from viewer.ui.display_dock import DisplayDock
 from viewer.ui.docks import BOTTOM, LEFT, RIGHT, DockGroup, WindowDocks
 from viewer.ui.dropped_files import DroppedFiles
@@ -87,6 +88,9 @@ class MainWindow(QMainWindow):
         self._sorter = BackgroundRunner("look at paths", 2, self)
         self.setAcceptDrops(True)
         self.setDockNestingEnabled(True)
+        self.reader = CurrentReader(
+            lambda: self.settings.reader, lambda name: self.change_settings(reader=name), self
+        )
         self.panes = SplitView(cache, self)
         self.banner = NoticeBar(self)
         middle = QWidget(self)
@@ -169,9 +173,12 @@ class MainWindow(QMainWindow):
 
     def use_settings(self, settings: Settings) -> None:
         """Takes new settings into use and keeps them."""
-        before, self.settings = self.settings, settings
+        before = self.settings
         if settings == before:
             return
+        if settings.reader != before.reader:
+            self.reader.leaving.emit()
+        self.settings = settings
         folder = config_folder()
         self._writer.run(
             lambda: save_settings(settings, folder), lambda _: None, self._on_not_saved
@@ -179,6 +186,8 @@ class MainWindow(QMainWindow):
         if settings.theme != before.theme:
             self._apply_theme()
         self._apply_settings()
+        if settings.reader != before.reader:
+            self.reader.changed.emit()
 
     def _on_handler_failed(self, place: str, sentence: str) -> None:
         """Say once what failed: a paint fails again with each frame."""
@@ -433,7 +442,6 @@ class MainWindow(QMainWindow):
         self.commands["view.dark_theme"].setChecked(theme_named(settings.theme) is DARK)
         self.commands["view.scale_bar"].setChecked(settings.show_scale_bar)
         self._show_recent()
-        self.annotations.apply_settings()
         for pane in self.panes.panes:
             self._apply_settings_to(pane)
 

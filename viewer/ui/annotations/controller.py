@@ -106,10 +106,9 @@ class AnnotationsController(QObject):
         """Whether all that was drawn is on the disk."""
         return all(slide.is_saved for slide in self._slides.values())
 
-    def apply_settings(self) -> None:
-        """The reader may have another name."""
+    def _on_reader_changed(self) -> None:
         for each in self._panes.values():
-            each.desk.author = self._window.settings.reader
+            each.desk.author = self._window.reader.name
 
     # Slides come and go ----------------------------------------------------------------------
 
@@ -138,9 +137,7 @@ class AnnotationsController(QObject):
         path, former = (
             annotations_path(identity, pane.path, beside=each) for each in (beside, not beside)
         )
-        slide = SlideAnnotations(
-            path, self._disk, lambda: self._window.settings.reader, self, former
-        )
+        slide = SlideAnnotations(path, self._disk, lambda: self._window.reader.name, self, former)
         slide.opened.connect(lambda: self._on_opened(slide))
         slide.failed.connect(self._window.show_error)
         slide.trouble_changed.connect(self._on_file_changed)
@@ -154,7 +151,7 @@ class AnnotationsController(QObject):
         self._show_active()
 
     def _begin(self, pane: SlidePane, slide: SlideAnnotations) -> None:
-        author = self._window.settings.reader
+        author = self._window.reader.name
         each = PaneAnnotations(
             pane, slide, self._window.toolbox.options, self._window.say, author, self._show_again
         )
@@ -279,6 +276,8 @@ class AnnotationsController(QObject):
 
     def _connect(self) -> None:
         window = self._window
+        window.reader.leaving.connect(self.dock.description.finish)
+        window.reader.changed.connect(self._on_reader_changed)
         window.commands["annotate.shown"].setChecked(True)
         for name in _SHOWN:
             window.commands.on(name, self._show_all)

@@ -101,6 +101,8 @@ class QuestionsController(QObject):
     def _refresh(self) -> None:
         """Shows the forms for the slide in the active pane, with what was answered so far."""
         self.dock.show_forms(self.forms)
+        if self.forms and (self._opened.is_open or self.dock.isVisible()):
+            self._window.reader.ask_once()
         pane = self._window.panes.active
         sheet = self._sheet_for(pane)
         if sheet == self._sheet and pane is self._pane:
@@ -119,7 +121,7 @@ class QuestionsController(QObject):
     def _sheet_for(self, pane: SlidePane) -> AnswerFile | None:
         if pane.source is None or pane.path is None:
             return None
-        reader = self._window.settings.reader or NO_READER
+        reader = self._window.reader.name or NO_READER
         identity = pane.source.info.identity
         slide = self._opened.project.slide(identity)
         # The project's own name for it, so that answers to one slide stay together.
@@ -269,6 +271,8 @@ class QuestionsController(QObject):
         dock.export_requested.connect(self._ask_where)
         dock.visibilityChanged.connect(lambda visible: visible and self._refresh())
         self._opened.switched.connect(self._refresh)
+        window.reader.leaving.connect(dock.finish)
+        window.reader.changed.connect(self._refresh)
         self._opened.changed.connect(self._refresh)
         control = window.recording.control
         control.state_changed.connect(self._on_recording)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -15,6 +13,8 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+
+from viewer.ui.current_reader import LONGEST_NAME, suggested_name
 
 _TEXT = """\
 <p>Coverslip can log how you read a slide: <b>where you look, at which magnification, for how \
@@ -34,8 +34,8 @@ class ConsentDialog(QDialog):
         told = QLabel(_TEXT, self)
         told.setTextFormat(Qt.TextFormat.RichText)
         told.setWordWrap(True)
-        self.reader = QLineEdit(reader or f"reader-{os.urandom(2).hex()}", self)
-        self.reader.setMaxLength(64)
+        self.reader = QLineEdit(reader or suggested_name(), self)
+        self.reader.setMaxLength(LONGEST_NAME)
         self.reader.setToolTip("Stands for you in sessions and datasets; better not your name")
         self.names = QCheckBox("Keep the names of slide files", self)
         self.texts = QCheckBox("Keep the notes that I type", self)

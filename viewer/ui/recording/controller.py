@@ -26,6 +26,8 @@ class RecordingController(QObject):
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
         self._window = window
+        self._left = ""
+        """The reader whose recording a change of the reader ended."""
         commands = window.commands
         self.control = RecordingControl(window.panes, lambda: window.settings, self)
         self.panels = SessionPanels(window, self.control)
@@ -39,6 +41,8 @@ class RecordingController(QObject):
         self.control.trouble_changed.connect(window.show_error)
         self.control.mended.connect(window.say)
         self.control.place_changed.connect(self.review.reviewing.set_place)
+        window.reader.leaving.connect(self._on_reader_leaving)
+        window.reader.changed.connect(self._on_reader_changed)
         self.panels.let_go.connect(self.control.note_view)
         window.toolbox.tool_chosen.connect(
             lambda name: self.control.record_everywhere(ToolChosen(name))
@@ -53,14 +57,29 @@ class RecordingController(QObject):
     def _switch(self, on: bool) -> None:
         if not on:
             self.control.stop()
-        elif self._window.settings.consent_utc and self._window.settings.reader:
+        elif self._window.settings.consent_utc and self._window.reader.name:
             self.control.start()
         else:
             self._window.commands["recording.on"].setChecked(False)
             self._ask_consent()
 
+    def _on_reader_leaving(self) -> None:
+        """A session is of one reader: it ends before another name holds."""
+        self._left = ""
+        if self.control.state is not RecordingState.OFF:
+            self._left = self._window.reader.name
+            self.control.stop()
+
+    def _on_reader_changed(self) -> None:
+        if self._left:
+            name = self._window.reader.name or "nobody"
+            self._window.say(
+                f"The reader is now {name}: the recording of {self._left} ended. "
+                "Start recording again to go on."
+            )
+
     def _ask_consent(self) -> None:
-        dialog = ConsentDialog(self._window.settings.reader, self._window)
+        dialog = ConsentDialog(self._window.reader.name, self._window)
         dialog.accepted.connect(lambda: self._on_consent(dialog))
         _open(dialog)
 

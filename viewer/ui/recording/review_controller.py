@@ -121,8 +121,9 @@ class ReviewController(QObject):
         self.dock.show_session(title, session.items)
         self.dock.show()
         self.dock.raise_()
-        settings = self._window.settings
-        reviewer = settings.reviewer or settings.reader or f"reviewer-{os.urandom(2).hex()}"
+        window = self._window
+        reviewer = window.settings.reviewer or window.reader.name
+        reviewer = reviewer or f"reviewer-{os.urandom(2).hex()}"
         self._open_review(session, reviewer)
 
     def _choose_reviewer(self, name: str) -> None:
