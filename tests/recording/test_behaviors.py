@@ -198,6 +198,22 @@ def test_a_reading_agrees_with_itself(steps: list[Step]) -> None:
     assert result.correlation == pytest.approx(1) or math.isnan(result.correlation)
 
 
+def test_readings_are_compared_at_a_magnification_and_a_time() -> None:
+    whole = Step(1, 5000, 5000, 1, width=9999, height=9999)
+    long = trace_from([whole, Step(16, 3000, 3000, 10, width=4000, height=4000)])
+    glance = trace_from([whole])
+    result = compare(long, glance, SLIDE)
+    assert math.isnan(result.iou)
+    assert not result.both.any()
+    assert "the other session has not" in result.problem
+    assert "10x or more for 0.25 s" in result.problem
+    near = trace_from([Step(3, 3000, 3000, 20, width=2000, height=4000)])
+    result = compare(long, near, SLIDE)
+    assert result.problem == ""
+    assert result.iou == pytest.approx(0.5, abs=0.05)
+    assert (result.magnification, result.least_s) == (10.0, 0.25)
+
+
 def test_two_readings_apart_have_nothing_in_common() -> None:
     a = trace_from([Step(5, 1000, 1000, 20, width=500, height=500)])
     b = trace_from([Step(5, 8000, 8000, 20, width=500, height=500)])

@@ -258,3 +258,16 @@ def test_what_was_trained_on_readers_is_offered_for_proposals(
     regions_by = slide_window.agents.dock.regions_by
     qtbot.waitUntil(lambda: regions_by.findData("Where to look") > 0)
     assert regions_by.currentData() == ""
+
+
+def test_an_agent_that_fails_to_start_leaves_no_session(
+    slide_window: MainWindow, qtbot: QtBot
+) -> None:
+    with model_server([Fail(401, "bad key")]) as server:
+        save_endpoint(endpoint_of(server.url))
+        PermissionBook().give("default", "127.0.0.1")
+        dock = show_agent(slide_window, qtbot)
+        choose(dock, "giant")
+        qtbot.mouseClick(dock.start, Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(lambda: state(slide_window) is AgentState.FAILED, timeout=_LONG_MS)
+        qtbot.waitUntil(lambda: Library().summaries() == [])

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from viewer import __version__
 from viewer.recording.events import AnnotationChanged
+from viewer.recording.library import Library
 from viewer.recording.recorder import Recorder
-from viewer.recording.session import Consent, Screen, SessionHeader, new_session_id, slide_ref
+from viewer.recording.session import (
+    Consent,
+    Screen,
+    SessionError,
+    SessionHeader,
+    new_session_id,
+    slide_ref,
+)
 from viewer.recording.viewing import viewport
 
 if TYPE_CHECKING:
@@ -20,6 +29,8 @@ if TYPE_CHECKING:
     from viewer.geometry import Optics, Size, View
     from viewer.recording.events import AnyEvent
     from viewer.slides.source import SlideSource
+
+_log = logging.getLogger(__name__)
 
 
 class AgentSession:
@@ -71,6 +82,14 @@ class AgentSession:
     def close(self) -> None:
         """Ends the session and waits for it to be on the disk."""
         self.recorder.close()
+
+    def discard(self) -> None:
+        """End the session and delete it: the agent failed before its first step."""
+        self.close()
+        try:
+            Library(self.folder.parent).delete(self.folder.name)
+        except SessionError as error:
+            _log.warning("the session of an agent that did not start stays (%s)", error)
 
 
 def _header(source: SlideSource, optics: Optics, agent: str, size: Size) -> SessionHeader:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from viewer.agents.agent_events import AgentState
 from viewer.agents.headless import HeadlessMicroscope
 from viewer.agents.loop import MOST_STEPS, AgentRun
 from viewer.agents.report_draft import DRAFT
@@ -103,6 +104,7 @@ def read_slide(
             options.tissue_model,
         )
         microscope = HeadlessMicroscope(source, optics, sessions, options.agent)
+        run: AgentRun | None = None
         try:
             policy = policy_for(microscope.folder)
             run = AgentRun(
@@ -112,7 +114,10 @@ def read_slide(
             elapsed_s = microscope.elapsed_s
         finally:
             tools.close()
-            microscope.close()
+            if run is not None and (run.outcome.visits or run.state is not AgentState.FAILED):
+                microscope.close()
+            else:
+                microscope.session.discard()
     finally:
         source.close()
     return SlideReading(outcome, microscope.folder, identity, elapsed_s)

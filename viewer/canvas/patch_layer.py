@@ -45,16 +45,15 @@ class PatchLayer:
         self._cell_px = cell_px
         self._is_smooth = smooth
 
-    def show_heat(self, values: NDArray[np.float32], cell_px: float) -> None:
-        """Paints values of 0 and more, (rows, columns); 0 is clear, the largest is red.
+    def show_heat(self, values: NDArray[np.float32], cell_px: float, red_at: float) -> None:
+        """Paint values of 0 and more, (rows, columns); 0 is clear, `red_at` and more are red.
 
         By the logarithm, or one long stay would hide all else.
         """
-        most = float(values.max(initial=0.0))
-        if most <= 0:
+        if values.max(initial=0.0) <= 0:
             self.clear()
             return
-        level = np.log1p(values * (50.0 / most)) / np.log1p(50.0)
+        level = np.log1p(np.minimum(values / red_at, 1.0) * 50.0) / np.log1p(50.0)
         stops = np.linspace(0.0, 1.0, _HEAT.shape[1])
         rgba = np.empty((*values.shape, 4), np.uint8)
         for channel in range(3):

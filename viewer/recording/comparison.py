@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from viewer.recording.attention import attention_maps
+from viewer.recording.coverage import LEAST_SEEN_S
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from viewer.geometry import Size
     from viewer.recording.trace import Trace
 
-_LEAST_SHARE = 0.05
-"""A cell is attended where it has at least this share of the most attended cell's seconds."""
+COMPARED_AT = 10.0
+"""Views at a lower magnification do not count: there all is on screen, and all readers agree."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +27,14 @@ class Comparison:
     Attributes
     ----------
     iou
-        Intersection over union of the attended cells; nan where nobody attended anything.
+        Intersection over union of the attended cells; nan where a reading attended none.
     correlation
         Pearson's, of the seconds of all cells; nan where one reading is the same everywhere.
+    magnification, least_s
+        A cell is attended that was on screen at this magnification or a higher one, for this
+        many seconds or more.
+    problem
+        Why the readings cannot be compared, one sentence; "" where they can.
     only_a, only_b, both
         (rows, columns) cells attended by one and not the other, and by both.
     cell_px
@@ -37,28 +43,43 @@ class Comparison:
 
     iou: float
     correlation: float
+    magnification: float
+    least_s: float
+    problem: str
     only_a: NDArray[np.bool_]
     only_b: NDArray[np.bool_]
     both: NDArray[np.bool_]
     cell_px: float
 
 
-def compare(a: Trace, b: Trace, slide: Size, *, from_magnification: float = 0.0) -> Comparison:
-    """Compares where two readers' time went.
+def compare(
+    a: Trace,
+    b: Trace,
+    slide: Size,
+    *,
+    from_magnification: float = COMPARED_AT,
+    least_s: float = LEAST_SEEN_S,
+) -> Comparison:
+    """Compare where two readers' time went, at one magnification and time.
 
     Parameters
     ----------
     from_magnification
-        Views farther out do not count; 0 takes all. At low power everything is on screen, and all
-        readers agree.
+        Views farther out do not count; 0 takes all.
+    least_s
+        A cell that was on screen for less in all was not attended.
     """
     maps = [attention_maps(_from(trace, from_magnification), slide) for trace in (a, b)]
     seconds_a, seconds_b = (each.total() for each in maps)
-    is_a, is_b = _attended(seconds_a), _attended(seconds_b)
+    is_a, is_b = seconds_a >= least_s, seconds_b >= least_s
+    has_both = bool(is_a.any() and is_b.any())
     union = int((is_a | is_b).sum())
     return Comparison(
-        iou=int((is_a & is_b).sum()) / union if union else float("nan"),
-        correlation=_correlation(seconds_a, seconds_b),
+        iou=int((is_a & is_b).sum()) / union if has_both else float("nan"),
+        correlation=_correlation(seconds_a, seconds_b) if has_both else float("nan"),
+        magnification=from_magnification,
+        least_s=least_s,
+        problem=_problem(a, b, is_a, is_b, from_magnification, least_s),
         only_a=is_a & ~is_b,
         only_b=is_b & ~is_a,
         both=is_a & is_b,
@@ -77,9 +98,35 @@ def _from(trace: Trace, magnification: float) -> Trace:
     )  # fmt: skip
 
 
-def _attended(seconds: NDArray[np.float32]) -> NDArray[np.bool_]:
-    most = float(seconds.max(initial=0.0))
-    return seconds >= _LEAST_SHARE * most if most > 0 else np.zeros(seconds.shape, bool)
+def _problem(
+    a: Trace,
+    b: Trace,
+    is_a: NDArray[np.bool_],
+    is_b: NDArray[np.bool_],
+    magnification: float,
+    least_s: float,
+) -> str:
+    """Why nothing can be compared; "" where both readings attended something."""
+    if is_a.any() and is_b.any():
+        return ""
+    names = [
+        name
+        for name, trace in (("this session", a), ("the other", b))
+        if len(trace) and np.isnan(trace.magnification).all()
+    ]
+    if names and magnification > 0:
+        return (
+            f"The magnification of {' and '.join(names)} is unknown, so the readings cannot be "
+            "compared: set the pixel size and record again."
+        )
+    if not is_a.any() and not is_b.any():
+        which = "neither session has"
+    else:
+        which = "the other session has not" if is_a.any() else "this session has not"
+    return (
+        f"The readings cannot be compared: {which} a place that was on screen at "
+        f"{magnification:g}x or more for {least_s:g} s."
+    )
 
 
 def _correlation(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:

@@ -194,6 +194,8 @@ class AgentWalk(QObject):
                     recorder.pause()
                 case AgentState.RUNNING:
                     recorder.resume()
+                case AgentState.FAILED if self._run is None or not self._run.outcome.visits:
+                    self._session.discard()
                 case AgentState.FINISHED | AgentState.CANCELLED | AgentState.FAILED:
                     self._session.close()
         self._happened.emit(event)

@@ -24,6 +24,7 @@ from viewer.canvas.patch_layer import PatchLayer
 from viewer.canvas.scanpath_layer import ScanpathLayer
 from viewer.geometry import Box
 from viewer.recording.behaviors import BANDS
+from viewer.recording.coverage import LEAST_SEEN_S
 from viewer.ui.recording.scrub_bar import action_colour, shown_time
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 SEEN_AT = (5.0, 10.0, 20.0)
 """Magnifications for which the share of seen tissue is told."""
+LEAST_RED_S = 10.0
+"""The time heatmap is red from the longest stay on, of at least this: a glance is no red."""
 _A_RGB, _B_RGB, _BOTH_RGB = (47, 155, 255), (255, 140, 0), (120, 120, 120)
 
 
@@ -69,6 +72,7 @@ class SeenDock(QDockWidget):
         for magnification in SEEN_AT:
             self.unseen.addItem(f"Not seen at {magnification:g}x or more", magnification)
         self.other = QComboBox(self)
+        self.scale = QLabel(self)
         self.comparison = QLabel(self)
         self.comparison.setWordWrap(True)
         self.figures = QLabel(self)
@@ -83,6 +87,7 @@ class SeenDock(QDockWidget):
         layout = QVBoxLayout(body)
         layout.addWidget(self.title)
         layout.addLayout(form)
+        layout.addWidget(self.scale)
         layout.addWidget(self.comparison)
         layout.addWidget(self.figures)
         layout.addStretch(1)
@@ -145,6 +150,7 @@ class SeenDock(QDockWidget):
     def _paint(self) -> None:
         for layer, _ in self._layers:
             layer.clear()
+        self.scale.clear()
         analysis = self._analysis
         if analysis is None or self._canvas is None:
             return
@@ -154,7 +160,9 @@ class SeenDock(QDockWidget):
         elif band is not None:
             maps = analysis.attention
             seconds = maps.total() if band == 0.0 else maps.band(band)
-            self._heat.show_heat(seconds, maps.cell_px)
+            red_at_s = max(float(seconds.max(initial=0.0)), LEAST_RED_S)
+            self._heat.show_heat(seconds, maps.cell_px, red_at_s)
+            self.scale.setText(f"Heatmap: clear 0 s, red {red_at_s:.0f} s (logarithmic)")
         if self.scanpath.isChecked():
             boxes = [(Box(*action.box), action_colour(action)) for action in analysis.actions]
             self._scanpath.show_boxes(boxes)
@@ -174,8 +182,11 @@ def _two_readers(comparison: Comparison) -> np.ndarray:
 
 
 def _told(comparison: Comparison) -> str:
+    if comparison.problem:
+        return comparison.problem
     return (
-        f"Overlap (IoU) {_number(comparison.iou)}, correlation {_number(comparison.correlation)}. "
+        f"Seen at {comparison.magnification:g}x or more for {comparison.least_s:g} s or more: "
+        f"overlap (IoU) {_number(comparison.iou)}, correlation {_number(comparison.correlation)}. "
         "Blue: only this session; orange: only the other; grey: both."
     )
 
@@ -186,7 +197,9 @@ def _figures(analysis: Analysis) -> str:
     if analysis.coverage is not None:
         for magnification in SEEN_AT:
             share = analysis.coverage.share(magnification)
-            rows.append((f"Tissue seen at {magnification:g}x or more", f"{share:.0%}"))
+            rows.append(
+                (f"Tissue seen at {magnification:g}x or more, {LEAST_SEEN_S:g} s", f"{share:.0%}")
+            )
     rows += [
         ("Looked at", shown_time(figures.looked_s)),
         ("Actions", str(figures.actions)),
