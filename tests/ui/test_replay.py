@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QPushButton
@@ -17,6 +21,7 @@ from ui_steps import CTRL, SHIFT, open_dialog, press, rest, show_slide
 from viewer.recording.library import Library
 from viewer.recording.log_reader import read_lines
 from viewer.recording.session import read_header
+from viewer.recording.trace_loading import load_trace
 from viewer.ui.main_window import MainWindow
 from viewer.ui.recording.export_dialog import ExportDialog
 from viewer.ui.recording.session_panels import SessionPanels
@@ -203,3 +208,54 @@ def test_export_and_delete_from_the_panel(
     qtbot.mouseClick(delete, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: not folder.exists(), timeout=10_000)
     assert Library().summaries() == []
+
+
+def test_one_press_plays_the_field_of_the_log_at_each_time(
+    read: tuple[MainWindow, Path, list[QImage]], qtbot: QtBot
+) -> None:
+    window, folder, _ = read
+    canvas, trace = window.panes.active.canvas, load_trace(folder)
+    start_replay(window, qtbot)
+    replayer = panels(window).replay._replayer
+    clock = replayer.clock
+    assert clock is not None
+    assert clock.is_playing
+    started_s, start_at_s = time.monotonic(), clock.position_s
+    off = 0
+    shown = 0
+    while clock.is_playing:
+        qtbot.wait(20)
+        at_s = clock.position_s
+        near = (trace.start_s <= at_s + 0.05) & (trace.end_s >= at_s - 0.05)
+        gaps = np.hypot(*(trace.centers[near] - np.array(canvas.view.center)).T)
+        off += bool(gaps.min() > 1.0)
+        shown += 1
+    assert shown > 20
+    assert off == 0
+    elapsed_s = time.monotonic() - started_s
+    skipped_s = float((trace.away[:, 1] - trace.away[:, 0]).sum()) if len(trace.away) else 0.0
+    assert clock.end_s - start_at_s - skipped_s == pytest.approx(elapsed_s, abs=0.5)
+
+
+def test_a_session_finds_its_slide_after_a_move_and_under_another_name(
+    make_window: Callable[..., MainWindow], sample_slide: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    slide = here / f"slide{sample_slide.suffix}"
+    shutil.copy(sample_slide, slide)
+    window = make_window(AGREED)
+    show_slide(window, slide, qtbot)
+    press(qtbot, window, Qt.Key.Key_R, CTRL)
+    qtbot.waitUntil(lambda: window.recording.control.recording_of(window.panes.active) is not None)
+    press(qtbot, window, Qt.Key.Key_7)
+    rest(window, qtbot)
+    ended_session(window, qtbot)
+    other = there / "other.tif"
+    tifffile.imwrite(other, np.full((600, 800, 3), 235, np.uint8), tile=(256, 256))
+    show_slide(window, other, qtbot)
+    moved = there / f"renamed{sample_slide.suffix}"
+    slide.rename(moved)
+    start_replay(window, qtbot)
+    assert window.panes.active.path == moved

@@ -49,6 +49,12 @@ def remember(identity: str, path: Path) -> None:
 
 def find(identity: str) -> Path | None:
     """Where the slide lay when it was last open, if there is still a file; `open_known` looks."""
+    return next((path for path in _former_places(identity) if path.exists()), None)
+
+
+def _former_places(identity: str) -> list[Path]:
+    """Where the slide was when it was last open, whether or not there is still a file."""
+    places: list[Path] = []
     for file in (_path(identity), _former_path(identity)):
         try:
             known = msgspec.json.decode(file.read_bytes(), type=_KnownSlide)
@@ -57,7 +63,24 @@ def find(identity: str) -> Path | None:
         except (OSError, msgspec.MsgspecError) as error:
             _log.warning("Where a slide lay is not known any more (%s)", error)
             continue
-        if (path := Path(known.path)).exists():
+        places.append(Path(known.path))
+    return places
+
+
+def find_by_content(identity: str, places: tuple[Path, ...] = ()) -> Path | None:
+    """Where the slide of this identity lies now, a slide that was moved or renamed too.
+
+    Looked at are, until one holds the slide: its last known place, the places given, and the
+    folder where it lay. Opens slides, so it takes time.
+    """
+    known = find(identity)
+    former = [path.parent for path in _former_places(identity) if path.parent.is_dir()]
+    wanted: list[Path] = [*([known] if known else []), *places, *former]
+    for place in dict.fromkeys(wanted):
+        source = open_known(identity, (place,))
+        if source is not None:
+            path = source.path
+            source.close()
             return path
     return None
 
@@ -121,7 +144,10 @@ def _is_called(source: SlideSource, identity: str) -> bool:
 def _candidates(identity: str, places: tuple[Path, ...]) -> list[Path]:
     candidates: list[Path] = []
     for place in places:
-        candidates += slides_in(place) if place.is_dir() else [place]
+        try:
+            candidates += slides_in(place) if place.is_dir() else [place]
+        except OSError as error:
+            _log.info("Passed over while looking for a slide: %s", error)
     known = find(identity)
     return [*candidates, known] if known else candidates
 

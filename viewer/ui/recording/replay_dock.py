@@ -75,6 +75,10 @@ class ReplayDock(QDockWidget):
         self._enable(enabled=True)
         self._on_position(self._replayer.clock.position_s)
 
+    def start(self) -> None:
+        """Play from where the session stands."""
+        self._replayer.set_playing(playing=True)
+
     def unload(self) -> None:
         """Ends the replay."""
         self._replayer.unload()

@@ -81,14 +81,16 @@ class Replayer(QObject):
             self.playing_changed.emit(playing)
 
     def seek(self, position_s: float) -> None:
-        """Jumps to a time of the session."""
+        """Jump to a time of the session and stand there: one wants to look."""
         if self.clock is not None:
+            self.set_playing(playing=False)
             self.clock.seek(position_s)
             self._show()
 
     def step(self, direction: int) -> None:
-        """Jumps to the next (1) or previous (-1) action."""
+        """Jump to the next (1) or previous (-1) action and stand there."""
         if self.clock is not None and self.analysis is not None:
+            self.set_playing(playing=False)
             self.clock.step(self.analysis.actions, direction)
             self._show()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -13,7 +14,7 @@ from viewer.recording.export import ExportError, Manifest, export_sessions
 from viewer.recording.library import Library, SessionSummary
 from viewer.recording.session import SessionError, read_header
 from viewer.slides.identity import same_slide
-from viewer.slides.known_slides import find
+from viewer.slides.known_slides import find_by_content
 from viewer.slides.tissue import TissueMask, tissue_mask
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.recording.export_dialog import ExportDialog
@@ -23,8 +24,6 @@ from viewer.ui.recording.seen_dock import SeenDock
 from viewer.ui.recording.sessions_dock import SessionsDock
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from viewer.ui.main_window import MainWindow
     from viewer.ui.recording.control import RecordingControl
     from viewer.ui.slide_pane import SlidePane
@@ -173,9 +172,10 @@ class SessionPanels(QObject):
     # Replay ----------------------------------------------------------------------------------
 
     def start_replay(self, folder: Path) -> None:
-        """Opens a session's slide where needed, and stands at its beginning."""
+        """Open a session's slide where needed, and play it."""
+        places = self._places
         self._readers.run(
-            lambda: _found(folder), lambda found: self._on_found(*found), self._on_refused
+            lambda: _found(folder, places), lambda found: self._on_found(*found), self._on_refused
         )
 
     def _on_found(self, analysis: Analysis, path: Path | None) -> None:
@@ -194,13 +194,18 @@ class SessionPanels(QObject):
             self._waiting = analysis
             pane.open(path)
         else:
-            self._window.say("The slide of this session is not found: open it, then replay.")
+            self._waiting = analysis
+            self._window.say(
+                "The slide of this session is not found, in none of the folders of your recent "
+                "slides: open it, and the replay begins."
+            )
 
     def _load(self, analysis: Analysis, pane: SlidePane) -> None:
         self._waiting = None
         self._replayed = analysis.folder
         self.replay.load(analysis, pane)
         self.replay.show()
+        self.replay.start()
         self._offer_others()
         self.refresh_seen()
 
@@ -375,12 +380,19 @@ class SessionPanels(QObject):
         pane.slide_changed.connect(self._on_slide_changed)
 
     @property
+    def _places(self) -> tuple[Path, ...]:
+        """Where a slide that moved is looked for: the folders of recent slides and open ones."""
+        paths = [Path(name) for name in self._window.settings.recent_slides]
+        paths += [pane.path for pane in self._window.panes.panes if pane.path is not None]
+        return tuple(dict.fromkeys(path.parent for path in paths))
+
+    @property
     def _identity(self) -> str:
         return _identity(self._window.panes.active)
 
 
-def _found(folder: Path) -> tuple[Analysis, Path | None]:
-    return analyse(folder), find(read_header(folder).slide.identity)
+def _found(folder: Path, places: tuple[Path, ...]) -> tuple[Analysis, Path | None]:
+    return analyse(folder), find_by_content(read_header(folder).slide.identity, places)
 
 
 def _identity(pane: SlidePane) -> str:
