@@ -19,7 +19,7 @@ from hypothesis import strategies as some
 from PIL import Image
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
-from viewer.annotations.formats.problems import AnnotationFileError, Problem
+from viewer.annotations.formats.problems import AnnotationFileError, Problem, left_out
 from viewer.annotations.masks.label_masks import MaskError, MaskPlace, write_mask
 from viewer.annotations.masks.label_strips import LabelPainter
 from viewer.annotations.masks.mask_reading import read_mask
@@ -147,6 +147,7 @@ def test_an_ome_tiff_has_scale_levels_and_legend(tmp_path: Path) -> None:
     ]
     legend, lost = write_mask(path, drawn, MaskPlace((9000, 6000), (0.25, 0.25), 0.5))
     assert [(p.number, p.reason) for p in lost] == [(3, "a Point has no area")]
+    assert left_out(lost) == "1 left out (1: a point has no area)"
     assert legend.size_px == (4500, 3000)
     with tifffile.TiffFile(path) as file:
         levels = file.series[0].levels

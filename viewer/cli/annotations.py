@@ -229,6 +229,7 @@ def mask(
     json: _Json = False,
 ) -> None:
     """Paint annotations as a label mask, with a legend beside it."""
+    from viewer.annotations.formats.problems import left_out
     from viewer.annotations.masks.label_masks import MaskError, MaskPlace, write_mask
 
     if (slide is None) == (size is None):
@@ -255,6 +256,8 @@ def mask(
         fail(str(error))
     except OSError as error:
         fail(unwritable(out, error))
+    if gone := left_out(lost):
+        say(f"{file.name}: {gone}.")
     _tell([each for each in lost if not each.is_repaired], "not painted of")
     _tell([each for each in lost if each.is_repaired], "painted in part of")
     record: dict[str, object] = {

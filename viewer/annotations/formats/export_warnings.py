@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
+from viewer.annotations.annotation import AUTHOR, CREATED, MODIFIED
 from viewer.annotations.formats.problems import Problem
 
 if TYPE_CHECKING:
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
 
 Trait = Literal["name", "colour", "kind", "lock", "ellipse", "nucleus", "numbers", "notes", "more"]
+
+_STAMPS = frozenset({AUTHOR, CREATED, MODIFIED})
+"""Metadata that is put on each stroke: nobody typed it, and nobody misses it."""
 
 
 def each_alone(
@@ -45,7 +49,7 @@ def _traits_of(annotation: Annotation, holds: Collection[Trait]) -> list[str]:
         "ellipse": (annotation.is_ellipse, "that it is an ellipse"),
         "nucleus": (annotation.nucleus is not None, "its nucleus"),
         "numbers": (bool(annotation.measurements), "its measurements"),
-        "notes": (bool(annotation.metadata), "its notes"),
+        "notes": (not annotation.metadata.keys() <= _STAMPS, "its notes"),
         "more": (bool(annotation.unknown), "what else its file told"),
     }
     gone = [text for trait, (is_there, text) in has.items() if is_there and trait not in holds]

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from viewer.errors import CoverslipError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class AnnotationFileError(CoverslipError):
     """A file that cannot be used at all; `str()` is one sentence."""
+
+
+_MOST_REASONS = 4
+_SHAPES = {"MultiPoint": "point", "Point": "point", "MultiLineString": "line", "LineString": "line"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +39,17 @@ class Problem:
     def __str__(self) -> str:
         what = "repaired" if self.is_repaired else "left out"
         return f"{what} number {self.number}: {self.reason}" if self.number else self.reason
+
+
+def left_out(problems: Iterable[Problem]) -> str:
+    """What was left out and why, in a few words: "3 left out (2: a line has no area; ...)"."""
+    reasons = Counter(_plain(each.reason) for each in problems if not each.is_repaired)
+    if not reasons:
+        return ""
+    parts = [f"{count:,}: {reason}" for reason, count in reasons.most_common(_MOST_REASONS)]
+    parts += ["..."] if len(reasons) > _MOST_REASONS else []
+    return f"{reasons.total():,} left out ({'; '.join(parts)})"
+
+
+def _plain(reason: str) -> str:
+    return " ".join(_SHAPES.get(word, word) for word in reason.split(" "))

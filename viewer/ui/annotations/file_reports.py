@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMessageBox, QPushButton
 
+from viewer.annotations.formats.problems import left_out
 from viewer.annotations.masks.label_masks import MaskError
 from viewer.annotations.masks.training_tiles import TilesError
 from viewer.slides import SlideError
@@ -25,9 +26,8 @@ _log = logging.getLogger(__name__)
 
 def tell_problems(window: MainWindow, title: str, told: str, problems: Sequence[Problem]) -> None:
     """Lists what was left out or repaired."""
-    gone = sum(not problem.is_repaired for problem in problems)
-    mended = len(problems) - gone
-    parts = [f"{gone:,} left out"] if gone else []
+    mended = sum(problem.is_repaired for problem in problems)
+    parts = [gone] if (gone := left_out(problems)) else []
     parts += [f"{mended:,} repaired"] if mended else []
     sentence = f"{told} Not as in the file: {', '.join(parts)}.".strip()
     lines = [str(problem) for problem in problems]
