@@ -5,28 +5,34 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import platformdirs
-
 _APP = "coverslip"
 
 
 def config_folder() -> Path:
     """Settings and window state; made when absent."""
+    import platformdirs
+
     return _made(_own("config") or platformdirs.user_config_path(_APP, appauthor=False))
 
 
 def data_folder() -> Path:
     """What the user entered and wants kept, such as pixel sizes; made when absent."""
+    import platformdirs
+
     return _made(_own("data") or platformdirs.user_data_path(_APP, appauthor=False))
 
 
 def cache_folder() -> Path:
     """What can be made again; made when absent."""
+    import platformdirs
+
     return _made(_own("cache") or platformdirs.user_cache_path(_APP, appauthor=False))
 
 
 def log_folder() -> Path:
     """Rotating logs; made when absent."""
+    import platformdirs
+
     return _made(_own("log") or platformdirs.user_log_path(_APP, appauthor=False))
 
 

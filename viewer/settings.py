@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
-import psutil
 
 from viewer.atomic_write import atomic_write_bytes
 
@@ -91,6 +90,8 @@ class Settings(msgspec.Struct, omit_defaults=True):
 
     def cache_limit_bytes(self) -> int:
         """The bound of the tile cache in bytes."""
+        import psutil
+
         if self.cache_mib > 0:
             return self.cache_mib * _MIB
         return min(psutil.virtual_memory().total // 4, 2 * _GIB)

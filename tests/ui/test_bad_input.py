@@ -13,7 +13,6 @@ from ui_steps import press, show_slide
 
 from viewer.slides.opener import open_slide
 from viewer.slides.source import SlideSource
-from viewer.ui import slide_pane
 from viewer.ui.main_window import MainWindow
 
 
@@ -111,7 +110,7 @@ def test_a_drive_that_does_not_answer(
     slow = tmp_path / "slow.svs"
     slow.write_bytes(sample_slide.read_bytes())
     drive = _SlowDrive(slow)
-    monkeypatch.setattr(slide_pane, "open_slide", drive.open)
+    monkeypatch.setattr("viewer.slides.opener.open_slide", drive.open)
     pane = window.panes.active
     window.open_paths([slow])
     qtbot.waitUntil(lambda: "Opening slow.svs" in pane.page.headline.text())

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Protocol
 from viewer.agents.errors import MicroscopeError
 from viewer.geometry import Box, Size
 from viewer.slides.errors import TileError
-from viewer.slides.region import Beyond, read_region
 
 if TYPE_CHECKING:
     from viewer.agents.cancelling import Cancel
@@ -114,6 +113,8 @@ def picture_of(source: SlideSource, box: Box, side_px: int) -> RgbImage:
     MicroscopeError
         That part of the slide cannot be read.
     """
+    from viewer.slides.region import Beyond, read_region
+
     scale = min(1.0, side_px / max(box.width, box.height))
     size = Size(max(1, round(box.width * scale)), max(1, round(box.height * scale)))
     try:

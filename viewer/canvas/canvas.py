@@ -17,7 +17,6 @@ from viewer.canvas.navigator import Navigator
 from viewer.canvas.overview import Overview
 from viewer.canvas.qt_guard import failures, guarded
 from viewer.canvas.scale_bar import ScaleBar
-from viewer.canvas.stored_pixels import StoredPixels, square_of
 from viewer.canvas.tile_layer import TileLayer
 from viewer.canvas.tile_picture import tile_picture
 from viewer.canvas.tool_input import ToolInput
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
     from PySide6.QtGui import QPaintEvent, QResizeEvent
 
+    from viewer.canvas.stored_pixels import StoredPixels
     from viewer.canvas.tool import Tool
     from viewer.slides.source import RgbImage, SlideSource
     from viewer.tiles.cache import TileCache, TileKey
@@ -382,6 +382,8 @@ class SlideCanvas(InputWidget):
         Its pixels are those of the slide, whatever the display does to them; None while they are
         being read.
         """
+        from viewer.canvas.stored_pixels import StoredPixels, square_of
+
         if self._source is None or self._look.is_plain:
             return square_of(self._tile_layer, self._scene, at, side_px)
         if self._stored_pixels is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from viewer.canvas.patch_layer import PatchLayer
-from viewer.canvas.scanpath_layer import ScanpathLayer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +19,8 @@ class ExpectedLayer(PatchLayer):
     """Paints the heatmap and the boxes over it, which stay opaque."""
 
     def __init__(self) -> None:
+        from viewer.canvas.scanpath_layer import ScanpathLayer
+
         super().__init__()
         self._boxes = ScanpathLayer(joined=False)
 

@@ -6,6 +6,7 @@ import logging
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,14 +15,10 @@ from viewer.recording.events import SlideClosed
 from viewer.recording.log_file import spill_path
 from viewer.recording.log_line import decode_line
 from viewer.recording.log_reader import is_being_recorded, repair
-from viewer.recording.session import (
-    EVENTS_FILE,
-    HEADER_FILE,
-    SessionError,
-    SessionHeader,
-    read_header,
-    write_header,
-)
+
+if TYPE_CHECKING:
+    from viewer.recording.session import SessionHeader
+
 
 _log = logging.getLogger(__name__)
 _TAIL_BYTES = 4096
@@ -82,6 +79,8 @@ class Library:
             There is none, or several begin so; an empty name, as that of a variable that is not
             set, is that of none.
         """
+        from viewer.recording.session import HEADER_FILE, SessionError
+
         if not name.strip():
             raise SessionError("The name of a session is empty: give its id.")
         path = Path(name)
@@ -103,6 +102,8 @@ class Library:
         SessionError
             There is no such session, or it cannot be written.
         """
+        from viewer.recording.session import SessionError, read_header, write_header
+
         folder = self.find(name)
         try:
             write_header(folder, msgspec.structs.replace(read_header(folder), title=title))
@@ -117,6 +118,8 @@ class Library:
         SessionError
             There is no such session, it is being recorded, or it cannot be deleted.
         """
+        from viewer.recording.session import SessionError
+
         folder = self.find(name)
         if is_being_recorded(folder):
             raise SessionError(f"{folder.name} is being recorded: stop the recording first.")
@@ -128,6 +131,8 @@ class Library:
 
     def recover(self) -> list[str]:
         """Mends all sessions that a crash left; what was done, one sentence each."""
+        from viewer.recording.session import SessionError
+
         notes: list[str] = []
         for folder in self._folders():
             try:
@@ -140,6 +145,8 @@ class Library:
         return notes
 
     def _folders(self) -> list[Path]:
+        from viewer.recording.session import HEADER_FILE
+
         if not self.folder.is_dir():
             return []
         return [path for path in self.folder.iterdir() if (path / HEADER_FILE).exists()]
@@ -147,6 +154,8 @@ class Library:
 
 def summary_of(folder: Path) -> SessionSummary:
     """What a list shows of one session; never fails."""
+    from viewer.recording.session import EVENTS_FILE, SessionError, read_header
+
     problem, header = "", None
     try:
         header = read_header(folder)

@@ -7,13 +7,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
-
 from viewer.atomic_write import atomic_write_bytes
-from viewer.recording.session import EVENTS_FILE, SessionHeader, write_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from viewer.recording.session import SessionHeader
 
 LOCK_FILE = "recording.lock"
 _MEMORY_BYTES = 8 << 20
@@ -39,6 +38,10 @@ class LogFile:
         *,
         write: Callable[[int, bytes], int] = os.write,
     ) -> None:
+        from filelock import FileLock
+
+        from viewer.recording.session import EVENTS_FILE
+
         self._path = folder / EVENTS_FILE
         self._header = header
         self._write = write
@@ -123,6 +126,8 @@ class LogFile:
 
     def _make(self, content: bytes = b"") -> None:
         """Makes the folder and its files; the events hold `content`."""
+        from viewer.recording.session import write_header
+
         folder = self._path.parent
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock.release()

@@ -8,23 +8,17 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, get_args
 
 import msgspec
-from filelock import FileLock, Timeout
 
 from viewer.limits import LOG_LINE_BYTES, open_regular
 from viewer.recording.events import AnyEvent
 from viewer.recording.log_file import LOCK_FILE, spill_path
 from viewer.recording.log_line import CHAIN_START, LogLine, chain_of, decode_line
-from viewer.recording.session import (
-    EVENTS_FILE,
-    Repair,
-    SessionError,
-    read_header,
-    write_header,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from viewer.recording.session import SessionError
 
 _BLOCK_BYTES = 1 << 20
 _CHAIN_CHARS = 12
@@ -93,6 +87,8 @@ def verify(folder: Path) -> Verdict:
     SessionError
         There is no log, or it cannot be read.
     """
+    from viewer.recording.session import read_header
+
     read_header(folder)
     return _verified(_raw_blocks(folder, with_torn=True))
 
@@ -112,6 +108,10 @@ def repair(folder: Path) -> str | None:
     SessionError
         The session cannot be read or written.
     """
+    from filelock import FileLock, Timeout
+
+    from viewer.recording.session import SessionError
+
     lock = FileLock(folder / LOCK_FILE, mode=0o600)
     try:
         with lock.acquire(timeout=0):
@@ -124,6 +124,8 @@ def repair(folder: Path) -> str | None:
 
 def is_being_recorded(folder: Path) -> bool:
     """Whether a recorder has the session open, in this process or another."""
+    from filelock import FileLock, Timeout
+
     path = folder / LOCK_FILE
     if not path.exists():
         return False
@@ -140,6 +142,8 @@ def is_being_recorded(folder: Path) -> bool:
 
 def _raw_blocks(folder: Path, *, with_torn: bool = False) -> Iterator[bytes]:
     """Blocks of whole lines; with `with_torn` the last may end without a line feed."""
+    from viewer.recording.session import EVENTS_FILE, SessionError
+
     rest = b""
     try:
         with open_regular(folder / EVENTS_FILE) as file:
@@ -173,6 +177,8 @@ def _known_lines(folder: Path, block: bytes, first: int) -> Iterator[LogLine]:
 
 
 def _bad_line(folder: Path, number: int) -> SessionError:
+    from viewer.recording.session import SessionError
+
     return SessionError(
         f"Line {number} of the log of {folder.name} is damaged: `coverslip sessions verify` tells "
         "more; restore the session from a copy."
@@ -225,6 +231,14 @@ def _checked(line: bytes, number: int, chain: str, elapsed_ns: int) -> tuple[str
 
 
 def _repair(folder: Path) -> str | None:
+    from viewer.recording.session import (
+        EVENTS_FILE,
+        Repair,
+        SessionError,
+        read_header,
+        write_header,
+    )
+
     header = read_header(folder)
     path = folder / EVENTS_FILE
     notes: list[str] = []

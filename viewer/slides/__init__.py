@@ -1,5 +1,7 @@
 """Reading slides: one protocol, OpenSlide for vendors' formats, own readers for TIFF and images."""
 
+from typing import TYPE_CHECKING
+
 from viewer.slides.errors import (
     DamagedSlideError,
     IncompleteSlideError,
@@ -11,8 +13,10 @@ from viewer.slides.errors import (
     TileError,
     UnsupportedSlideError,
 )
-from viewer.slides.opener import open_slide
 from viewer.slides.source import Level, RgbImage, SlideInfo, SlideSource
+
+if TYPE_CHECKING:
+    from viewer.slides.opener import open_slide
 
 __all__ = [
     "DamagedSlideError",
@@ -30,3 +34,13 @@ __all__ = [
     "UnsupportedSlideError",
     "open_slide",
 ]
+
+
+def __getattr__(name: str) -> object:
+    # The readers and their decoders are loaded by the first who opens a slide, not by everyone who
+    # needs an error or a type of this room.
+    if name == "open_slide":
+        from viewer.slides.opener import open_slide
+
+        return open_slide
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,7 +7,6 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,6 +50,8 @@ def read_region(
     TileError
         A tile cannot be read.
     """
+    from PIL import Image
+
     wanted = min(box.width / width_px, box.height / height_px)
     fine = [i for i, level in enumerate(source.levels) if level.downsample <= wanted * _SLACK]
     index = fine[-1] if fine else 0

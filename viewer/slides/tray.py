@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
 from viewer.slides.errors import DamagedSlideError, TileError
 
@@ -88,6 +87,8 @@ def thumbnail(source: SlideSource, max_side_px: int) -> RgbImage:
     DamagedSlideError
         Not one tile of that level can be read.
     """
+    from PIL import Image
+
     index, level = _fitting_level(source.levels, max_side_px)
     canvas = np.full((level.height_px, level.width_px, 3), 190, np.uint8)
     error: TileError | None = None

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Literal, get_args
 import msgspec
 
 from viewer.annotations.palette import PaletteClass  # noqa: TC001 - msgspec reads the types
-from viewer.slides.identity import former_names_of, same_slide
 from viewer.studies.forms import Form  # noqa: TC001
 
 if TYPE_CHECKING:
@@ -60,6 +59,8 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
 
     def slide(self, identity: str) -> ProjectSlide | None:
         """The slide of this identity; the project may know it by one of version 0.1."""
+        from viewer.slides.identity import same_slide
+
         return next((each for each in self.slides if same_slide(each.identity, identity)), None)
 
     def count(self, state: SlideState) -> int:
@@ -75,6 +76,8 @@ Change = Callable[[Project], Project]
 
 def adding_slides(slides: Iterable[ProjectSlide]) -> Change:
     """Adds slides at the end; those that are there already stay as they are."""
+    from viewer.slides.identity import former_names_of
+
     new = tuple(slides)
 
     def change(project: Project) -> Project:

@@ -8,11 +8,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageCms
 
 from viewer.errors import CoverslipError
 
 if TYPE_CHECKING:
+    from PIL import ImageCms
+
     from viewer.slides.source import RgbImage
 
 _log = logging.getLogger(__name__)
@@ -49,6 +50,8 @@ class ColorProfile:
         Relative colorimetric: the scanner's white becomes the screen's white, and colors that the
         screen can show stay true to each other.
         """
+        from PIL import Image, ImageCms
+
         picture = Image.fromarray(rgb)
         ImageCms.applyTransform(picture, self._transform, inPlace=True)
         return np.asarray(picture)
@@ -76,6 +79,8 @@ def is_usable(profile: bytes | None) -> bool:
 
 
 def _transform(profile: bytes) -> ImageCms.ImageCmsTransform:
+    from PIL import ImageCms
+
     space = profile[16:20]
     if profile[36:40] != _SIGNATURE:
         raise _unusable("it is damaged")

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from viewer.tiles.color_profile import ColorProfile, ColorProfileError, color_profile, is_usable
-
 if TYPE_CHECKING:
     from viewer.slides.source import RgbImage, SlideInfo
+    from viewer.tiles.color_profile import ColorProfile
 
 FloatArray = NDArray[np.float32]
 
@@ -97,6 +96,8 @@ class DisplayTransform:
         return rgb if self._levels is None else np.take(self._levels, rgb)
 
     def _icc_transform(self, profile: bytes) -> ColorProfile | None:
+        from viewer.tiles.color_profile import ColorProfileError, color_profile
+
         found = color_profile(profile)
         if isinstance(found, ColorProfileError):
             self.icc_error = str(found)
@@ -121,6 +122,8 @@ class DisplayTransform:
 
 def default_display(info: SlideInfo, *, uses_icc: bool = True) -> DisplaySettings:
     """Return how a slide is shown before anybody adjusts it: by its profile, if it can be used."""
+    from viewer.tiles.color_profile import is_usable
+
     return DisplaySettings(icc=uses_icc and is_usable(info.icc_profile))
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QTimer
 
 from viewer.tiles.display import default_display
-from viewer.tiles.kept_display import save_display
 from viewer.ui.background_runner import BackgroundRunner
 
 if TYPE_CHECKING:
@@ -36,6 +35,8 @@ class DisplayKeeper(QObject):
 
     def flush(self) -> None:
         """Writes what was noted, in a thread."""
+        from viewer.tiles.kept_display import save_display
+
         self._rest.stop()
         pending, self._pending = self._pending, None
         if pending is not None:

@@ -13,11 +13,6 @@ from viewer import __version__
 from viewer.slides.calibration import remember_mpp_um
 from viewer.slides.tray import SUFFIXES
 from viewer.ui.commands import merged_bindings
-from viewer.ui.go_to_dialog import GoToDialog
-from viewer.ui.key_sheet import KeySheet
-from viewer.ui.pixel_size_dialog import PixelSizeDialog
-from viewer.ui.settings_dialog import SettingsDialog
-from viewer.ui.view_picture import PICTURE_FILTER, view_location, view_picture, write_picture
 
 if TYPE_CHECKING:
     from viewer.ui.actions import ActionSet
@@ -70,6 +65,8 @@ class FileCommands:
 
     def ask_pixel_size(self, pane: SlidePane) -> None:
         """Asks how large a pixel of the pane's slide is, uses the answer and remembers it."""
+        from viewer.ui.pixel_size_dialog import PixelSizeDialog
+
         source = pane.source
         if source is None:
             return
@@ -103,6 +100,8 @@ class FileCommands:
         return str(Path(recent[0]).parent) if recent else str(Path.home())
 
     def _ask_where_to_save(self) -> None:
+        from viewer.ui.view_picture import PICTURE_FILTER, view_picture, write_picture
+
         path = self._active.path
         assert path is not None
         image = view_picture(self._active.canvas)
@@ -122,15 +121,21 @@ class FileCommands:
         _open(dialog)
 
     def _copy_picture(self) -> None:
+        from viewer.ui.view_picture import view_picture
+
         QGuiApplication.clipboard().setImage(view_picture(self._active.canvas))
         self._window.say("Copied the picture of the view.")
 
     def _copy_location(self) -> None:
+        from viewer.ui.view_picture import view_location
+
         location = view_location(self._active.canvas)
         QGuiApplication.clipboard().setText(location)
         self._window.say(f"Copied: {location}")
 
     def _ask_where_to_go(self) -> None:
+        from viewer.ui.go_to_dialog import GoToDialog
+
         pane = self._active
         source = pane.source
         assert source is not None
@@ -145,6 +150,8 @@ class FileCommands:
         _open(dialog)
 
     def _ask_settings(self) -> None:
+        from viewer.ui.settings_dialog import SettingsDialog
+
         dialog = SettingsDialog(self._window.settings, self._window)
 
         def take() -> None:
@@ -157,6 +164,8 @@ class FileCommands:
         _open(dialog)
 
     def _show_keys(self) -> None:
+        from viewer.ui.key_sheet import KeySheet
+
         _open(KeySheet(merged_bindings(self._window.settings.shortcuts), self._window))
 
     def _show_about(self) -> None:

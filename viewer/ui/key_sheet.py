@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QTextBrowser, QVBoxLayout, QWidget
@@ -44,6 +43,8 @@ def sheet_html(bindings: Bindings) -> str:
 
 
 def _table_html(title: str, rows: list[tuple[str, str]]) -> str:
+    from html import escape
+
     lines = "".join(
         f"<tr><td width='210'><b>{escape(keys)}</b></td><td>{escape(text)}</td></tr>"
         for keys, text in rows

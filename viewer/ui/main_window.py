@@ -16,18 +16,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.annotations.formats.sniffing import contents
 from viewer.canvas.qt_guard import failures, guarded
 from viewer.folders import config_folder
-from viewer.inference.bundle import MODEL_FILE
-from viewer.overlays.files.result_files import RESULT_SUFFIXES
 from viewer.settings import Settings, save_settings
-from viewer.studies.project_file import is_project
-from viewer.studies.qupath_project import SUFFIX as QUPATH_SUFFIX
 from viewer.ui.actions import ActionSet
 from viewer.ui.agents.controller import AgentsController
 from viewer.ui.annotations.controller import AnnotationsController
-from viewer.ui.annotations.files import DROPPED_SUFFIXES
+from viewer.ui.annotations.files import dropped_suffixes
 from viewer.ui.annotations.toolbox import Toolbox
 from viewer.ui.associated_dock import AssociatedDock
 from viewer.ui.background_runner import BackgroundRunner
@@ -497,11 +492,17 @@ class MainWindow(QMainWindow):
 
 
 def _kind(path: Path) -> str:
+    from viewer.annotations.formats.sniffing import contents
+    from viewer.inference.bundle import MODEL_FILE
+    from viewer.overlays.files.result_files import RESULT_SUFFIXES
+    from viewer.studies.project_file import is_project
+    from viewer.studies.qupath_project import SUFFIX as QUPATH_SUFFIX
+
     suffix = path.suffix.lower()
     if is_project(path) or suffix == QUPATH_SUFFIX:
         return "project"
     if not path.is_dir():
-        if suffix in DROPPED_SUFFIXES and contents(path).has_annotations:
+        if suffix in dropped_suffixes() and contents(path).has_annotations:
             return "annotations"
         return "model" if suffix == ".zip" else "results" if suffix in RESULT_SUFFIXES else "slide"
     return "model" if (path / MODEL_FILE).is_file() else "folder"

@@ -19,7 +19,6 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.geometry import Optics
-from viewer.tiles.color_profile import profile_problem
 from viewer.ui.widgets import KeyedTree
 
 if TYPE_CHECKING:
@@ -115,6 +114,8 @@ class PropertiesDock(QDockWidget):
 def _rows(
     source: SlideSource, optics: Optics, path: Path | None, mpp_origin: str
 ) -> Iterable[tuple[str, str]]:
+    from viewer.tiles.color_profile import profile_problem
+
     info = source.info
     base = source.levels[0]
     yield "File", str(path or source.path)

@@ -20,11 +20,7 @@ from PySide6.QtWidgets import (
 from viewer.canvas.canvas import SlideCanvas
 from viewer.slides.calibration import remembered_mpp_um, typed_on
 from viewer.slides.errors import SlideError
-from viewer.slides.known_slides import remember
-from viewer.slides.opener import open_slide
-from viewer.tiles.color_profile import profile_problem
 from viewer.tiles.display import default_display
-from viewer.tiles.kept_display import load_display
 from viewer.ui.background_runner import BackgroundRunner, Task
 from viewer.ui.display_keeper import DisplayKeeper
 from viewer.ui.image_bar import ImageBar
@@ -71,6 +67,8 @@ def opened_slide(path: Path, image: int | None = None) -> OpenedSlide:
     SlideError
         One sentence says why it does not open.
     """
+    from viewer.slides.opener import open_slide
+
     source = open_slide(path, image)
     try:
         return recognized(source)
@@ -87,6 +85,9 @@ def recognized(source: SlideSource) -> OpenedSlide:
     SlideError
         The file cannot be read any more, or is no longer the one that was opened.
     """
+    from viewer.slides.known_slides import remember
+    from viewer.tiles.kept_display import load_display
+
     info = source.info
     info.learn_identity()
     optics = info.optics
@@ -340,6 +341,8 @@ class SlidePane(QFrame):
 
     def _on_opened(self, source: SlideSource) -> None:
         """Shows the slide; all who keep something of it hear of it once it is recognized."""
+        from viewer.tiles.color_profile import profile_problem
+
         path = self._opening_path
         assert path is not None
         self._patience.stop()
@@ -457,6 +460,9 @@ class _PaneHeader(QFrame):
 
 def _opened(path: Path, image: int | None) -> SlideSource:
     """Opens a slide and makes its color profile ready, which can take long; for worker threads."""
+    from viewer.slides.opener import open_slide
+    from viewer.tiles.color_profile import profile_problem
+
     source = open_slide(path, image)
     profile_problem(source.info.icc_profile)
     return source

@@ -9,8 +9,6 @@ from PySide6.QtCore import QObject, QSize, Qt, Signal
 from PySide6.QtGui import QPainter, QPixmap
 
 from viewer.slides.errors import SlideError, TileError
-from viewer.slides.opener import open_slide
-from viewer.slides.tray import thumbnail
 from viewer.tiles.display import displayed
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.images import fitted, to_image
@@ -123,6 +121,9 @@ class Thumbnails(QObject):
 
 def _thumbnail(path: Path, size: QSize, *, uses_icc: bool) -> QImage:
     """The whole slide, fitted to `size`; raises SlideError and is for worker threads."""
+    from viewer.slides.opener import open_slide
+    from viewer.slides.tray import thumbnail
+
     source = open_slide(path)
     try:
         pixels = thumbnail(source, max(size.width(), size.height()))

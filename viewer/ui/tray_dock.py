@@ -18,7 +18,6 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.canvas.qt_guard import guarded
-from viewer.slides.tray import slides_in
 from viewer.ui.background_runner import BackgroundRunner, Task
 from viewer.ui.theme import current_theme
 from viewer.ui.thumbnails import PICTURE_SIZE
@@ -81,6 +80,8 @@ class TrayDock(QDockWidget):
 
     def show_folder(self, folder: Path) -> None:
         """Lists a folder in a thread and shows the slides in it."""
+        from viewer.slides.tray import slides_in
+
         if self._task is not None:
             self._task.cancel()
         self._tell(f"Looking for slides in {folder.name}...")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
@@ -78,6 +77,8 @@ class LetterKeeper(KeyKeeper):
 
 def plain_tip(text: str) -> str:
     """Text of a slide, file or model as a tool tip, in which nothing is markup."""
+    import html
+
     return f'<p style="white-space: pre-wrap">{html.escape(text)}</p>' if text else ""
 
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from viewer.annotations.formats.asap import read_asap, write_asap
 from viewer.annotations.formats.boxes_csv import read_csv, write_csv
-from viewer.annotations.formats.coco import CocoImage, is_coco, read_coco, write_coco
+from viewer.annotations.formats.coco import read_coco, write_coco
 from viewer.annotations.formats.imagescope import read_imagescope, write_imagescope
 from viewer.annotations.formats.packed_files import inner_names, unpacked
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.annotations.annotation import Annotation
+    from viewer.annotations.formats.coco import CocoImage
 
 _HEAD_BYTES = 4096
 _PACKINGS = (".gz", ".zip")
@@ -71,6 +72,8 @@ def format_of(path: Path) -> ReadFormat:
     AnnotationFileError
         It cannot be read, or is of none of the formats.
     """
+    from viewer.annotations.formats.coco import is_coco
+
     suffix = _suffix(path)
     if suffix in MASK.suffixes:
         return MASK

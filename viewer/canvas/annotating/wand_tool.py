@@ -8,7 +8,6 @@ import numpy as np
 from shapely import affinity
 
 from viewer.annotations.editing import EmptyShapeError
-from viewer.annotations.wand import wand_region
 from viewer.canvas.annotating.brush_tool import RegionTool
 
 if TYPE_CHECKING:
@@ -54,6 +53,8 @@ class WandTool(RegionTool):
         self._look = look
 
     def mark(self, last: PointerState, now: PointerState) -> BaseGeometry | None:
+        from viewer.annotations.wand import wand_region
+
         away = np.hypot(now.screen.x - last.screen.x, now.screen.y - last.screen.y)
         if last is not now and away < _STEP_PX:
             return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt, QUrl, Signal
@@ -40,7 +39,6 @@ from viewer.agents.agent_events import (
     Step,
 )
 from viewer.agents.findings import box_of
-from viewer.agents.loop import MOST_STEPS
 from viewer.ui.theme import icon
 
 if TYPE_CHECKING:
@@ -81,6 +79,8 @@ class AgentDock(QDockWidget):
     report_requested = Signal()
 
     def __init__(self, ask: QWidget, parent: QWidget) -> None:
+        from viewer.agents.loop import MOST_STEPS
+
         super().__init__("Agent", parent)
         self.setObjectName("agent")
         self.question = QPlainTextEdit(self)
@@ -236,6 +236,8 @@ class AgentDock(QDockWidget):
         return item
 
     def _show_answer(self, answer: GroundedAnswer) -> None:
+        import html
+
         lines = [f"<p><b>{html.escape(answer.text)}</b></p>"]
         for index, claim in enumerate(answer.claims):
             text = html.escape(claim.line)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QUrl, Signal
@@ -93,6 +92,8 @@ class AskPanel(QWidget):
 
     def begin(self, question: str) -> None:
         """Shows a question that was sent off."""
+        import html
+
         self._is_busy = True
         self._enable()
         self._append(f"<p><b>{html.escape(question)}</b></p><p>...</p>")
@@ -121,6 +122,8 @@ class AskPanel(QWidget):
 
     def _linked(self, text: str, references: Sequence[Reference]) -> str:
         """As HTML in which nothing of the text is markup."""
+        import html
+
         pieces: list[str] = []
         at = 0
         for reference in references:

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
-from viewer.agents.asking import FieldAnswer, FieldChat
 from viewer.agents.cancelling import AgentCancelledError, Cancel
 from viewer.geometry import Box
 from viewer.recording.events import QuestionAnswered, QuestionAsked
-from viewer.slides.known_slides import open_same
 from viewer.ui.background_runner import BackgroundRunner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from viewer.agents.asking import FieldAnswer, FieldChat
     from viewer.agents.client import Client
     from viewer.agents.endpoint import Endpoint
     from viewer.agents.grounding import Reference
@@ -137,6 +136,9 @@ class FieldQuestions(QObject):
 
     def _talk(self, client: Client, path: Path, identity: str, optics: Optics) -> FieldChat:
         """The conversation so far, begun anew with another model."""
+        from viewer.agents.asking import FieldChat
+        from viewer.slides.known_slides import open_same
+
         now = self._conversation
         if now is None or now.endpoint != client.endpoint:
             self._forget()

@@ -6,23 +6,13 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
 
-from viewer.agents.actions import Task
 from viewer.agents.agent_events import AgentState, Found, Moved, StateChanged
-from viewer.agents.policies.giant import GiantPolicy
-from viewer.agents.policies.local import LocalPolicy
-from viewer.agents.policies.predictor import PredictorPolicy
-from viewer.agents.trained_proposals import trained_proposer
 from viewer.annotations.document import adding
 from viewer.canvas.layer import LayerOrder
-from viewer.canvas.scanpath_layer import ScanpathLayer
 from viewer.geometry import Box
 from viewer.ui.agents.agent_dock import AgentDock
 from viewer.ui.agents.ask_panel import AskPanel
-from viewer.ui.agents.asking import FieldQuestions
-from viewer.ui.agents.finding_annotations import finding_annotation
 from viewer.ui.agents.language_model import LanguageModel
-from viewer.ui.agents.report_dialog import ReportDialog
-from viewer.ui.agents.walking import AgentWalk
 from viewer.ui.background_runner import BackgroundRunner
 
 if TYPE_CHECKING:
@@ -35,6 +25,7 @@ if TYPE_CHECKING:
     from viewer.agents.proposals import Proposer
     from viewer.annotations.annotation import Annotation
     from viewer.inference.bundle import ModelBundle
+    from viewer.ui.agents.walking import AgentWalk
     from viewer.ui.main_window import MainWindow
     from viewer.ui.slide_pane import SlidePane
 
@@ -47,6 +38,9 @@ class AgentsController(QObject):
     """Owned by the window; `shut_down` ends the agent."""
 
     def __init__(self, window: MainWindow) -> None:
+        from viewer.canvas.scanpath_layer import ScanpathLayer
+        from viewer.ui.agents.asking import FieldQuestions
+
         super().__init__(window)
         self._window = window
         self._walk: AgentWalk | None = None
@@ -78,6 +72,11 @@ class AgentsController(QObject):
     # The walk --------------------------------------------------------------------------------
 
     def _start(self) -> None:
+        from viewer.agents.policies.giant import GiantPolicy
+        from viewer.agents.policies.local import LocalPolicy
+        from viewer.agents.policies.predictor import PredictorPolicy
+        from viewer.agents.trained_proposals import trained_proposer
+
         pane = self._window.panes.active
         if pane.source is None:
             self._window.say("Open a slide first.")
@@ -99,6 +98,9 @@ class AgentsController(QObject):
             self.model.client(begin)
 
     def _begin(self, pane: SlidePane, policy: Callable[[], Policy], client: Client | None) -> None:
+        from viewer.agents.actions import Task
+        from viewer.ui.agents.walking import AgentWalk
+
         self._end()
         if pane.source is None:
             return
@@ -164,6 +166,8 @@ class AgentsController(QObject):
         self._window.show_error(sentence)
 
     def _mark(self, finding: Finding, pane: SlidePane) -> None:
+        from viewer.ui.agents.finding_annotations import finding_annotation
+
         here = self._window.annotations.of(pane)
         if here is not None:
             here.do(adding("Agent's finding", [finding_annotation(finding)]))
@@ -183,6 +187,8 @@ class AgentsController(QObject):
             canvas.show_view(canvas.destination.showing(box), animated=True, cause="go-to")
 
     def _report(self) -> None:
+        from viewer.ui.agents.report_dialog import ReportDialog
+
         if self._walk is None or self._walk.outcome is None:
             return
         window = self._window

@@ -9,20 +9,18 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
 
-from viewer.agents.client import Client, Spending
 from viewer.agents.endpoint import Endpoint, load_endpoint, save_endpoint
 from viewer.agents.errors import AgentError
 from viewer.agents.exchanges import ExchangeLog
 from viewer.agents.permission import PermissionBook
 from viewer.folders import data_folder
-from viewer.recording.session import new_session_id
-from viewer.ui.agents.permission_dialog import PermissionDialog
 from viewer.ui.background_runner import BackgroundRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from viewer.agents.client import Client
     from viewer.agents.keys import Keys
     from viewer.agents.permission import Permission
     from viewer.ui.main_window import MainWindow
@@ -44,6 +42,8 @@ class LanguageModel(QObject):
     """
 
     def __init__(self, window: MainWindow, parent: QObject) -> None:
+        from viewer.agents.client import Spending
+
         super().__init__(parent)
         self._window = window
         self._background = BackgroundRunner("language model", 1, self)
@@ -96,6 +96,8 @@ class LanguageModel(QObject):
             self._give(endpoint, permission, wish)
 
     def _ask_permission(self, endpoint: Endpoint, wish: _Wish) -> None:
+        from viewer.ui.agents.permission_dialog import PermissionDialog
+
         dialog = PermissionDialog(endpoint, wish.study, self._window)
         dialog.accepted.connect(
             lambda: self._background.run(
@@ -109,6 +111,9 @@ class LanguageModel(QObject):
         dialog.open()
 
     def _give(self, endpoint: Endpoint, permission: Permission, wish: _Wish) -> None:
+        from viewer.agents.client import Client
+        from viewer.recording.session import new_session_id
+
         spending, keys = self.spending, self._keys
 
         def made() -> Client:

@@ -24,21 +24,14 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.agents.errors import AgentError
-from viewer.agents.report_draft import DRAFT, Draft, draft_from_walk, markdown
-from viewer.agents.report_template import (
-    DEFAULT_TEMPLATE,
-    ChoiceField,
-    NumberField,
-    ReportTemplate,
-    Value,
-    load_template,
-)
 from viewer.atomic_write import atomic_write_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from viewer.agents.loop import Outcome
+    from viewer.agents.report_draft import Draft
+    from viewer.agents.report_template import ChoiceField, NumberField, ReportTemplate, Value
     from viewer.ui.background_runner import BackgroundRunner
 
 _NOTHING = "(nothing)"
@@ -65,6 +58,9 @@ class ReportDialog(QDialog):
         tell_trouble: Callable[[str], object],
         parent: QWidget,
     ) -> None:
+        from viewer.agents.report_draft import DRAFT, draft_from_walk
+        from viewer.agents.report_template import DEFAULT_TEMPLATE
+
         super().__init__(parent)
         self.setWindowTitle("Draft report")
         self._background = background
@@ -107,6 +103,9 @@ class ReportDialog(QDialog):
     # -----------------------------------------------------------------------------------------
 
     def _show_template(self, template: ReportTemplate) -> None:
+        from viewer.agents.report_draft import draft_from_walk
+        from viewer.agents.report_template import ChoiceField, NumberField
+
         self._draft = draft_from_walk(self._draft.outcome, template)
         self.title.setText(template.title)
         while self._form.rowCount():
@@ -149,10 +148,14 @@ class ReportDialog(QDialog):
         return edit
 
     def _show_preview(self) -> None:
+        from viewer.agents.report_draft import markdown
+
         if len(self._values) == len(self._draft.template.fields):
             self.preview.setMarkdown(markdown(self.draft))
 
     def _ask_template(self) -> None:
+        from viewer.agents.report_template import load_template
+
         dialog = QFileDialog(self, "Template of a report")
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.setNameFilter("Templates (*.json)")
@@ -191,6 +194,8 @@ class ReportDialog(QDialog):
 
 def _write(path: Path, draft: Draft) -> None:
     """Raises OSError."""
+    from viewer.agents.report_draft import markdown
+
     text = markdown(draft)
     is_pdf = path.suffix.lower() == ".pdf"
     atomic_write_bytes(path, _pdf(text) if is_pdf else text.encode())

@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Qt, Signal
 
 from viewer.agents.agent_events import AgentState, StateChanged
-from viewer.agents.agent_session import AgentSession
-from viewer.agents.loop import AgentRun
-from viewer.agents.slide_models import SlideModels
-from viewer.agents.slide_tools import SlideTools
-from viewer.overlays.files.marks_file import load_marks
 from viewer.recording.library import sessions_folder
-from viewer.slides.known_slides import open_same
-from viewer.ui.agents.canvas_microscope import CanvasMicroscope
 from viewer.ui.background_runner import BackgroundRunner
 
 if TYPE_CHECKING:
@@ -24,11 +17,14 @@ if TYPE_CHECKING:
 
     from viewer.agents.actions import Policy, Task
     from viewer.agents.agent_events import AgentEvent
+    from viewer.agents.agent_session import AgentSession
     from viewer.agents.findings import Finding
-    from viewer.agents.loop import Outcome
+    from viewer.agents.loop import AgentRun, Outcome
+    from viewer.agents.slide_tools import SlideTools
     from viewer.annotations.annotation import Annotation
     from viewer.overlays.heatmap import Mark
     from viewer.slides.source import SlideSource
+    from viewer.ui.agents.canvas_microscope import CanvasMicroscope
     from viewer.ui.slide_pane import SlidePane
 
 
@@ -152,6 +148,9 @@ class AgentWalk(QObject):
 
     def _prepared(self) -> _Prepared:
         """In a thread: opens the slide, loads what the policy needs."""
+        from viewer.overlays.files.marks_file import load_marks
+        from viewer.slides.known_slides import open_same
+
         source = open_same(self._path, self._identity)
         try:
             marks = load_marks(source.info.identity)
@@ -161,6 +160,12 @@ class AgentWalk(QObject):
             raise
 
     def _begin(self, made: _Prepared) -> None:
+        from viewer.agents.agent_session import AgentSession
+        from viewer.agents.loop import AgentRun
+        from viewer.agents.slide_models import SlideModels
+        from viewer.agents.slide_tools import SlideTools
+        from viewer.ui.agents.canvas_microscope import CanvasMicroscope
+
         canvas = self.pane.canvas
         self._source = made.source
         agent = f"agent-{made.policy.name}"

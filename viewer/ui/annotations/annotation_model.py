@@ -18,7 +18,6 @@ from PySide6.QtCore import (
 )
 
 from viewer.annotations.pixel_calibration import PixelCalibration
-from viewer.annotations.statistics import NO_CLASS
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.annotations.shown import first_line, kind_of, shown_moment, swatch
 from viewer.ui.theme import icon
@@ -318,6 +317,8 @@ class AnnotationModel(QAbstractItemModel):
     # -----------------------------------------------------------------------------------------
 
     def _class_data(self, group: _Group, column: int, role: int) -> Any:
+        from viewer.annotations.statistics import NO_CLASS
+
         match role:
             case Qt.ItemDataRole.DisplayRole if column == NAME:
                 return f"{group.name or NO_CLASS} ({len(group.ids):,})"
@@ -504,6 +505,8 @@ class AnnotationModel(QAbstractItemModel):
                 return annotation.name.casefold(), place
 
     def _passes(self, annotation: Annotation) -> bool:
+        from viewer.annotations.statistics import NO_CLASS
+
         if not self._words:
             return True
         told = (

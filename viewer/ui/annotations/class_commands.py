@@ -9,13 +9,10 @@ from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QMenu
 
 from viewer.annotations.document import Edit
-from viewer.annotations.operations import recolour_class
 from viewer.annotations.palette import PaletteError, read_palette, write_palette
 from viewer.ui.actions import shown_shortcut
 from viewer.ui.annotations.class_palette import ClassPalette
-from viewer.ui.annotations.classes_dialog import ClassesDialog
 from viewer.ui.annotations.shown import swatch
-from viewer.ui.annotations.simple_dialogs import open_dialog
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.commands import merged_bindings
 
@@ -25,6 +22,7 @@ if TYPE_CHECKING:
 
     from viewer.annotations.annotation import AnnotationClass
     from viewer.ui.annotations.annotations_dock import AnnotationsDock
+    from viewer.ui.annotations.classes_dialog import ClassesDialog
     from viewer.ui.annotations.editing_commands import EditingCommands
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
     from viewer.ui.main_window import MainWindow
@@ -87,6 +85,9 @@ class ClassCommands(QObject):
 
     def edit(self) -> None:
         """Opens the editor of the classes."""
+        from viewer.ui.annotations.classes_dialog import ClassesDialog
+        from viewer.ui.annotations.simple_dialogs import open_dialog
+
         active = self._active()
         counts = Counter(each.class_name for each in active.document) if active else Counter[str]()
         bindings = merged_bindings(self._window.settings.shortcuts)
@@ -112,6 +113,8 @@ class ClassCommands(QObject):
             active.desk.current_class = which
 
     def _on_edited(self, dialog: ClassesDialog) -> None:
+        from viewer.annotations.operations import recolour_class
+
         before = {each.name: each for each in self.palette.classes}
         self.palette.use(dialog.palette_classes)
         active = self._active()

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from viewer.annotations.storage.autosave import annotations_path
 from viewer.ui.annotations.annotations_dock import AnnotationsDock
 from viewer.ui.annotations.class_commands import ClassCommands
 from viewer.ui.annotations.editing_commands import EditingCommands
@@ -14,11 +13,9 @@ from viewer.ui.annotations.files import AnnotationFiles
 from viewer.ui.annotations.listing import Listing
 from viewer.ui.annotations.model_commands import ModelCommands
 from viewer.ui.annotations.notes import NoteCommands
-from viewer.ui.annotations.pane_annotations import PaneAnnotations
 from viewer.ui.annotations.recorded import record_step
 from viewer.ui.annotations.slide_annotations import SlideAnnotations
 from viewer.ui.annotations.table_commands import TableCommands
-from viewer.ui.annotations.training_files import TrainingFiles
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.widgets import NoticeBar
 
@@ -26,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from viewer.annotations.document import Edit
+    from viewer.ui.annotations.pane_annotations import PaneAnnotations
     from viewer.ui.main_window import MainWindow
     from viewer.ui.slide_pane import SlidePane
 
@@ -44,6 +42,8 @@ class AnnotationsController(QObject):
     """A PaneAnnotations whose slide leaves the pane."""
 
     def __init__(self, window: MainWindow) -> None:
+        from viewer.ui.annotations.training_files import TrainingFiles
+
         super().__init__(window)
         self._window = window
         self._disk = BackgroundRunner("annotations", 1, self)
@@ -133,6 +133,8 @@ class AnnotationsController(QObject):
             self._begin(pane, slide)
 
     def _new_slide(self, pane: SlidePane, identity: str) -> SlideAnnotations:
+        from viewer.annotations.storage.autosave import annotations_path
+
         beside = self._window.settings.annotations_beside
         path, former = (
             annotations_path(identity, pane.path, beside=each) for each in (beside, not beside)
@@ -151,6 +153,8 @@ class AnnotationsController(QObject):
         self._show_active()
 
     def _begin(self, pane: SlidePane, slide: SlideAnnotations) -> None:
+        from viewer.ui.annotations.pane_annotations import PaneAnnotations
+
         author = self._window.reader.name
         each = PaneAnnotations(
             pane, slide, self._window.toolbox.options, self._window.say, author, self._show_again

@@ -12,12 +12,8 @@ from viewer.annotations import editing, operations
 from viewer.annotations.annotation import DESCRIPTION
 from viewer.annotations.document import ReadOnlyError, changing, removing
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
-from viewer.annotations.formats.qupath import read_qupath_text
-from viewer.annotations.formats.qupath_writing import qupath_text
-from viewer.annotations.operations import OperationError
 from viewer.annotations.simplifying import simplified
 from viewer.canvas.annotating.edit_context import HIDDEN
-from viewer.ui.annotations.simple_dialogs import DistanceDialog, open_dialog
 from viewer.ui.annotations.wording import LOCKED, many
 from viewer.ui.background_runner import BackgroundRunner
 
@@ -138,6 +134,8 @@ class EditingCommands(QObject):
             self._window.say(f"{many(len(chosen))} removed.")
 
     def _copy(self) -> None:
+        from viewer.annotations.formats.qupath_writing import qupath_text
+
         active = self._active()
         chosen = active.chosen if active is not None else []
         if chosen:
@@ -150,6 +148,8 @@ class EditingCommands(QObject):
         self._window.say(f"{many(count)} copied as GeoJSON.")
 
     def _paste(self) -> None:
+        from viewer.annotations.formats.qupath import read_qupath_text
+
         active = self._active()
         text = QGuiApplication.clipboard().text()
         if active is None:
@@ -244,6 +244,8 @@ class EditingCommands(QObject):
         label: str,
         edit: Callable[[BaseGeometry, float, PixelCalibration], BaseGeometry],
     ) -> None:
+        from viewer.ui.annotations.simple_dialogs import DistanceDialog, open_dialog
+
         active = self._active()
         if active is None or not self._changeable(active):
             return
@@ -297,6 +299,8 @@ class EditingCommands(QObject):
 
     def _carry_out(self, active: PaneAnnotations, count: int, make: Callable[[], Edit]) -> None:
         """Does what `make` works out, in a thread where that takes long."""
+        from viewer.annotations.operations import OperationError
+
         if count <= _AT_ONCE:
             try:
                 self._do(active, make())

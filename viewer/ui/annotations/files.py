@@ -12,13 +12,8 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QInputDialog
 
 from viewer.annotations.counted import current
-from viewer.annotations.formats.coco import CocoImage
 from viewer.annotations.formats.coco_pictures import SeveralPicturesError
-from viewer.annotations.formats.exchange import FORMATS, MASK, read_annotations, write_as
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
-from viewer.annotations.operations import taken_in
-from viewer.ui.annotations.file_reports import ask_known, tell_not_written, tell_problems
-from viewer.ui.annotations.simple_dialogs import open_dialog
 from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner
 
@@ -38,8 +33,13 @@ _DETECTIONS = ("detection", "cell", "tile")
 _MASK_ENDS = (".ome.tif", ".png")
 _MOST_CHOSEN = 1000
 """What came from a file is chosen up to this number."""
-DROPPED_SUFFIXES = frozenset(end for each in FORMATS.values() for end in each.suffixes)
-"""Of files that may hold annotations; pictures are slides when they are dropped."""
+
+
+def dropped_suffixes() -> frozenset[str]:
+    """Answer the endings of files that may hold annotations; dropped pictures are slides."""
+    from viewer.annotations.formats.exchange import FORMATS
+
+    return frozenset(end for each in FORMATS.values() for end in each.suffixes)
 
 
 class AnnotationFiles(QObject):
@@ -87,6 +87,10 @@ class AnnotationFiles(QObject):
 
     def write(self, path: Path, which: Format, active: PaneAnnotations) -> None:
         """Writes all annotations of a slide; tells what the format cannot hold."""
+        from viewer.annotations.formats.coco import CocoImage
+        from viewer.annotations.formats.exchange import write_as
+        from viewer.ui.annotations.file_reports import tell_not_written
+
         annotations = [current(each) for each in active.document]
         slide = active.pane.canvas.slide_box
         name = active.pane.path.name if active.pane.path is not None else ""
@@ -101,6 +105,9 @@ class AnnotationFiles(QObject):
     # -----------------------------------------------------------------------------------------
 
     def _ask_file(self) -> None:
+        from viewer.annotations.formats.exchange import FORMATS, MASK
+        from viewer.ui.annotations.simple_dialogs import open_dialog
+
         pane = self._window.panes.active
         dialog = QFileDialog(self._window, "Import annotations", _folder(pane))
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
@@ -113,6 +120,9 @@ class AnnotationFiles(QObject):
         open_dialog(dialog)
 
     def _ask_where(self) -> None:
+        from viewer.annotations.formats.exchange import FORMATS
+        from viewer.ui.annotations.simple_dialogs import open_dialog
+
         pane = self._window.panes.active
         active = self._of(pane)
         if active is None or pane.path is None:
@@ -155,6 +165,8 @@ class AnnotationFiles(QObject):
         problems: list[Problem],
         slide: Path | None,
     ) -> None:
+        from viewer.ui.annotations.file_reports import ask_known
+
         if self._of(active.pane) is not active:
             if slide is not None:
                 self.missed.emit(path, slide)
@@ -195,6 +207,9 @@ class AnnotationFiles(QObject):
         problems: list[Problem],
         answer: Known,
     ) -> None:
+        from viewer.annotations.operations import taken_in
+        from viewer.ui.annotations.file_reports import tell_problems
+
         drawn, found_count = read
         slide = active.pane.path
         assert slide is not None
@@ -235,6 +250,8 @@ class AnnotationFiles(QObject):
 
     def _ask_picture(self, path: Path, pane: SlidePane, pictures: list[str]) -> None:
         """The one that is named like the slide is proposed."""
+        from viewer.ui.annotations.simple_dialogs import open_dialog
+
         dialog = QInputDialog(self._window)
         dialog.setWindowTitle(f"Import {path.name}")
         dialog.setLabelText(f"It holds {len(pictures):,} pictures. Which of them is this slide?")
@@ -246,6 +263,8 @@ class AnnotationFiles(QObject):
         open_dialog(dialog)
 
     def _on_written(self, path: Path, count: int, which: ReadFormat, lost: list[Problem]) -> None:
+        from viewer.ui.annotations.file_reports import tell_problems
+
         told = f"{many(count)} written to {path.name} ({which.name})."
         self._window.say(told)
         if lost:
@@ -254,6 +273,8 @@ class AnnotationFiles(QObject):
 
 def _read(path: Path, problems: list[Problem], picture: str | None) -> tuple[list[Annotation], int]:
     """What was drawn, and how many detections the file holds beside."""
+    from viewer.annotations.formats.exchange import read_annotations
+
     read = list(read_annotations(path, problems, picture))
     drawn = [each for each in read if each.kind not in _DETECTIONS]
     return drawn, len(read) - len(drawn)

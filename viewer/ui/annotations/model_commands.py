@@ -10,27 +10,21 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from viewer.annotations.counted import is_outdated, with_count
 from viewer.annotations.document import ReadOnlyError, adding, changing
-from viewer.annotations.operations import is_region
 from viewer.colors import class_colour
-from viewer.inference.bundle import ModelBundle
-from viewer.overlays.counting import RegionCount, count_in_region, shown_inside
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.object_style import Histogram, histogram
-from viewer.overlays.to_annotations import annotations_of_heatmap, annotations_of_objects
-from viewer.ui.annotations.simple_dialogs import CountDialog, open_dialog
 from viewer.ui.annotations.wording import LOCKED, many
 from viewer.ui.background_runner import BackgroundRunner, Task
-from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
-from viewer.ui.overlays.objects_presenter import ObjectsPresenter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.pixel_calibration import PixelCalibration
-    from viewer.overlays.counting import Positive
+    from viewer.overlays.counting import Positive, RegionCount
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
     from viewer.ui.main_window import MainWindow
+    from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
     from viewer.ui.overlays.overlay import Overlay
 
 _PAUSE_MS = 200
@@ -75,6 +69,8 @@ class ModelCommands(QObject):
     # Figures of what is chosen ---------------------------------------------------------------
 
     def _show_figures(self) -> None:
+        from viewer.annotations.operations import is_region
+
         active = self._active()
         if self._counting is not None:
             self._counting.cancel()
@@ -100,6 +96,8 @@ class ModelCommands(QObject):
 
     def ask_count(self) -> None:
         """Asks what is positive, and counts in the chosen regions."""
+        from viewer.ui.overlays.objects_presenter import ObjectsPresenter
+
         active, overlay = self._active(), self._objects_overlay()
         regions = _regions(active)
         if active is None or not regions:
@@ -129,6 +127,8 @@ class ModelCommands(QObject):
         names: list[str],
         spread: dict[str, Histogram],
     ) -> None:
+        from viewer.ui.annotations.simple_dialogs import CountDialog, open_dialog
+
         regions = len(_regions(active))
         dialog = CountDialog(regions, overlay.origin.name, names, spread, self._window)
         dialog.accepted.connect(lambda: self._count(active, overlay, dialog.positive))
@@ -215,11 +215,16 @@ class ModelCommands(QObject):
 
 
 def _regions(active: PaneAnnotations | None) -> list[Annotation]:
+    from viewer.annotations.operations import is_region
+
     return [each for each in active.chosen if is_region(each)] if active is not None else []
 
 
 def _counter(overlay: Overlay, positive: Positive | None) -> Callable[[Annotation], RegionCount]:
     """What counts in a region, in a thread."""
+    from viewer.overlays.counting import count_in_region
+    from viewer.ui.overlays.objects_presenter import ObjectsPresenter
+
     found, shown, classes = overlay.found, overlay.shown, len(overlay.origin.colours)
     assert isinstance(found, ObjectMap)
     assert isinstance(shown, ObjectsPresenter)
@@ -232,6 +237,8 @@ def _counter(overlay: Overlay, positive: Positive | None) -> Callable[[Annotatio
 def _measured(
     annotation: Annotation, count: RegionCount, names: Sequence[str], overlay: Overlay
 ) -> Annotation:
+    from viewer.inference.bundle import ModelBundle
+
     origin = overlay.origin
     version = f" {origin.version}" if isinstance(origin, ModelBundle) else ""
     model = f"{origin.name}{version} at {overlay.mpp_um:.4g} µm/px"
@@ -242,6 +249,11 @@ def _made_of(
     overlay: Overlay, regions: list[Annotation], author: str
 ) -> Callable[[], list[Annotation]] | None:
     """What makes the regions, in a thread; None while nothing is shown."""
+    from viewer.overlays.counting import shown_inside
+    from viewer.overlays.to_annotations import annotations_of_heatmap, annotations_of_objects
+    from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
+    from viewer.ui.overlays.objects_presenter import ObjectsPresenter
+
     found, shown, colours = overlay.found, overlay.shown, overlay.origin.colours
     wanted = shapely.union_all([each.geometry for each in regions]) if regions else None
     if isinstance(found, ObjectMap) and isinstance(shown, ObjectsPresenter):

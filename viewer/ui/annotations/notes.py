@@ -10,8 +10,6 @@ from PySide6.QtWidgets import QInputDialog
 from viewer.annotations.bookmarks import bookmark, next_name, note
 from viewer.annotations.document import adding
 from viewer.recording.events import Bookmarked, NoteTaken
-from viewer.ui.annotations.simple_dialogs import open_dialog
-from viewer.ui.slide_dialogs import finish_with_slide
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +47,9 @@ class NoteCommands(QObject):
         self._window.say(f"Bookmarked as {made.name}: double click it in the list to come back.")
 
     def _ask_note(self) -> None:
+        from viewer.ui.annotations.simple_dialogs import open_dialog
+        from viewer.ui.slide_dialogs import finish_with_slide
+
         active = self._active()
         if active is None:
             return

@@ -8,7 +8,6 @@ from viewer.annotations.bookmarks import kept_view
 from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.annotations.selection import Selection
 from viewer.canvas.annotating.edit_context import EditContext
-from viewer.canvas.annotations_layer import AnnotationsLayer
 from viewer.canvas.layer import LayerOrder
 from viewer.canvas.notes_layer import NotesLayer
 from viewer.geometry import Box
@@ -40,6 +39,8 @@ class PaneAnnotations:
         author: str,
         show_again: Callable[[], object],
     ) -> None:
+        from viewer.canvas.annotations_layer import AnnotationsLayer
+
         self.pane = pane
         self.slide = slide
         canvas = pane.canvas

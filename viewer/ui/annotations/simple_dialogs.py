@@ -20,11 +20,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.overlays.counting import Positive
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from viewer.overlays.counting import Positive
     from viewer.overlays.object_style import Histogram
 
 _MOST_LINES = 5000
@@ -108,6 +107,8 @@ class CountDialog(QDialog):
     @property
     def positive(self) -> Positive | None:
         """What was asked for."""
+        from viewer.overlays.counting import Positive
+
         if not self.is_asked.isChecked():
             return None
         return Positive(self.measurement.currentText(), self.threshold.value())

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from viewer.annotations.document import Document
-from viewer.annotations.storage.autosave import Autosave, OpenedAnnotations, open_annotations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
 
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.document import Edit
+    from viewer.annotations.storage.autosave import Autosave, OpenedAnnotations
     from viewer.ui.background_runner import BackgroundRunner, Task
 
 
@@ -53,6 +53,8 @@ class SlideAnnotations(QObject):
         parent: QObject,
         former: Path | None = None,
     ) -> None:
+        from viewer.annotations.storage.autosave import open_annotations
+
         super().__init__(parent)
         self.path = path
         self.document = Document()
@@ -92,6 +94,8 @@ class SlideAnnotations(QObject):
     # -----------------------------------------------------------------------------------------
 
     def _on_opened(self, opened: OpenedAnnotations) -> None:
+        from viewer.annotations.storage.autosave import Autosave
+
         self._fill(opened.annotations)
         self.document.is_read_only = opened.is_read_only
         self.notice = opened.notice

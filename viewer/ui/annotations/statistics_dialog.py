@@ -18,9 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.annotations.statistics import cells, columns
 from viewer.ui.annotations.shown import swatch
-from viewer.ui.annotations.simple_dialogs import open_dialog
 from viewer.ui.widgets import KeyedTree
 
 if TYPE_CHECKING:
@@ -47,6 +45,8 @@ class StatisticsDialog(QDialog):
         name: str,
         parent: QWidget,
     ) -> None:
+        from viewer.annotations.statistics import columns
+
         super().__init__(parent)
         self.setWindowTitle("Statistics")
         self._name = name
@@ -79,6 +79,8 @@ class StatisticsDialog(QDialog):
         self.resize(560, 320)
 
     def _ask_where(self) -> None:
+        from viewer.ui.annotations.simple_dialogs import open_dialog
+
         dialog = QFileDialog(self, "Export statistics", f"{self._name} classes.csv", "CSV (*.csv)")
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix("csv")
@@ -92,6 +94,8 @@ def _signs(column: str) -> str:
 
 
 def _row(figures: ClassFigures, mpp_um: MicronsPerPixel | None) -> QTreeWidgetItem:
+    from viewer.annotations.statistics import cells
+
     decimals = _DECIMALS if mpp_um else _DECIMALS_PX
     told = [
         f"{value:,.{decimals.get(at, 0)}f}" if isinstance(value, int | float) else value

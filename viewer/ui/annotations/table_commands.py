@@ -8,12 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 
 from viewer.annotations.counted import current
-from viewer.annotations.statistics import class_figures, write_statistics
-from viewer.annotations.storage.store import AnnotationStore, bringing_back
 from viewer.ui.annotations.shown import shown_moment
-from viewer.ui.annotations.simple_dialogs import open_dialog
-from viewer.ui.annotations.statistics_dialog import StatisticsDialog
-from viewer.ui.annotations.versions_dialog import VersionsDialog
 from viewer.ui.background_runner import BackgroundRunner
 
 if TYPE_CHECKING:
@@ -53,6 +48,8 @@ class TableCommands(QObject):
 
     def show_statistics(self) -> None:
         """Counts in a thread and opens the table."""
+        from viewer.annotations.statistics import class_figures
+
         active = self._active()
         if active is None:
             self._window.say("Open a slide first.")
@@ -66,6 +63,9 @@ class TableCommands(QObject):
         )
 
     def _open(self, figures: list[ClassFigures], mpp_um: MicronsPerPixel | None, name: str) -> None:
+        from viewer.ui.annotations.simple_dialogs import open_dialog
+        from viewer.ui.annotations.statistics_dialog import StatisticsDialog
+
         dialog = StatisticsDialog(figures, mpp_um, name, self._window)
         dialog.export_requested.connect(lambda path: self._write(path, figures, mpp_um))
         open_dialog(dialog)
@@ -73,6 +73,8 @@ class TableCommands(QObject):
     def _write(
         self, path: Path, figures: list[ClassFigures], mpp_um: MicronsPerPixel | None
     ) -> None:
+        from viewer.annotations.statistics import write_statistics
+
         self._background.run(
             lambda: write_statistics(path, figures, mpp_um),
             lambda _: self._window.say(f"Wrote {path.name}."),
@@ -94,6 +96,9 @@ class TableCommands(QObject):
         )
 
     def _open_versions(self, active: PaneAnnotations, versions: list[Version]) -> None:
+        from viewer.ui.annotations.simple_dialogs import open_dialog
+        from viewer.ui.annotations.versions_dialog import VersionsDialog
+
         dialog = VersionsDialog(versions, self._window)
         dialog.bring_back_requested.connect(lambda version: self._bring_back(active, version))
         open_dialog(dialog)
@@ -109,6 +114,8 @@ class TableCommands(QObject):
     def _on_then(
         self, active: PaneAnnotations, version: Version, then: dict[UUID, Annotation | None]
     ) -> None:
+        from viewer.annotations.storage.store import bringing_back
+
         if active is not self._active():
             return
         step = bringing_back(active.document, then, "Bring back")
@@ -126,12 +133,16 @@ class TableCommands(QObject):
 
 
 def _versions(slide: SlideAnnotations) -> list[Version]:
+    from viewer.annotations.storage.store import AnnotationStore
+
     slide.flush()
     with closing(AnnotationStore(slide.path, read_only=True)) as store:
         return store.versions()
 
 
 def _then(slide: SlideAnnotations, number: int) -> dict[UUID, Annotation | None]:
+    from viewer.annotations.storage.store import AnnotationStore
+
     slide.flush()
     with closing(AnnotationStore(slide.path, read_only=True)) as store:
         return store.then(number)

@@ -16,8 +16,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.ui.annotations.simple_dialogs import ok_cancel
-
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -38,6 +36,8 @@ class ScaleDialog(QDialog):
     """
 
     def __init__(self, title: str, sentence: str, mpp_um: float | None, parent: QWidget) -> None:
+        from viewer.ui.annotations.simple_dialogs import ok_cancel
+
         super().__init__(parent)
         self.setWindowTitle(title)
         told = QLabel(sentence, self)

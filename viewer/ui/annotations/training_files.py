@@ -8,13 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QFileDialog
 
-from viewer.annotations.masks.label_masks import MaskPlace, write_mask
-from viewer.annotations.masks.training_tiles import TileOptions, cut_tiles, origin_of_drawn
-from viewer.slides.known_slides import open_same
-from viewer.ui.annotations.file_reports import tell_not_written, tell_problems
 from viewer.ui.annotations.long_task import LongTask, StoppedError
-from viewer.ui.annotations.simple_dialogs import open_dialog
-from viewer.ui.annotations.training_dialogs import MaskDialog, TilesDialog
 from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner
 
@@ -23,8 +17,9 @@ if TYPE_CHECKING:
 
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.formats.problems import Problem
-    from viewer.annotations.masks.training_tiles import TilesReport
+    from viewer.annotations.masks.training_tiles import TileOptions, TilesReport
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
+    from viewer.ui.annotations.training_dialogs import TilesDialog
     from viewer.ui.main_window import MainWindow
 
 _Made = TypeVar("_Made")
@@ -57,6 +52,9 @@ class TrainingFiles(QObject):
 
     def ask_mask(self, path: Path, active: PaneAnnotations) -> None:
         """Asks how fine a mask is to be, and writes it."""
+        from viewer.ui.annotations.simple_dialogs import open_dialog
+        from viewer.ui.annotations.training_dialogs import MaskDialog
+
         dialog = MaskDialog(path, active.mpp_um, self._window)
         dialog.accepted.connect(
             lambda: self.write_mask(path, dialog.mpp_um, active, by_instance=dialog.by_instance)
@@ -65,6 +63,9 @@ class TrainingFiles(QObject):
 
     def ask_tiles(self) -> None:
         """Asks what tiles are to be like, then where to put them."""
+        from viewer.ui.annotations.simple_dialogs import open_dialog
+        from viewer.ui.annotations.training_dialogs import TilesDialog
+
         active = self._active()
         if active is None:
             self._window.say("Open a slide first: annotations belong to one.")
@@ -77,6 +78,8 @@ class TrainingFiles(QObject):
         self, path: Path, mpp_um: float | None, active: PaneAnnotations, *, by_instance: bool
     ) -> None:
         """Writes the regions as a mask; without a scale at that of the slide."""
+        from viewer.annotations.masks.label_masks import MaskPlace, write_mask
+
         source, optics = active.pane.source, active.pane.canvas.optics
         if source is None:
             return
@@ -116,6 +119,8 @@ class TrainingFiles(QObject):
     # -----------------------------------------------------------------------------------------
 
     def _options(self, active: PaneAnnotations, dialog: TilesDialog) -> TileOptions:
+        from viewer.annotations.masks.training_tiles import TileOptions
+
         return TileOptions(
             mpp_um=dialog.mpp_um,
             tile_px=dialog.side.value(),
@@ -126,6 +131,8 @@ class TrainingFiles(QObject):
         )
 
     def _ask_folder(self, active: PaneAnnotations, options: TileOptions) -> None:
+        from viewer.ui.annotations.simple_dialogs import open_dialog
+
         path = active.pane.path
         if path is None:
             return
@@ -143,6 +150,8 @@ class TrainingFiles(QObject):
         work: Callable[[Callable[[float], None]], _Made],
         done: Callable[[_Made], object],
     ) -> None:
+        from viewer.ui.annotations.file_reports import tell_not_written
+
         task = LongTask(title, f"Writing {path.name}...", self._window)
         self.tasks.append(task)
 
@@ -164,6 +173,8 @@ class TrainingFiles(QObject):
         self._background.run(lambda: work(task.tell), on_done, on_failed)
 
     def _tell(self, title: str, sentence: str, problems: list[Problem]) -> None:
+        from viewer.ui.annotations.file_reports import tell_problems
+
         self._window.say(sentence)
         if problems:
             tell_problems(self._window, title, sentence, problems)
@@ -178,6 +189,9 @@ def _cut(
     tell: Callable[[float], None],
 ) -> TilesReport:
     """For worker threads; the slide is opened anew, for the pane may leave it meanwhile."""
+    from viewer.annotations.masks.training_tiles import cut_tiles, origin_of_drawn
+    from viewer.slides.known_slides import open_same
+
     source = open_same(slide, identity)
     try:
         origin = origin_of_drawn(annotations, f"drawn on {slide.name}")

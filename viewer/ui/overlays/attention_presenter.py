@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QTimer
 
-from viewer.inference.bundle import ModelBundle
-from viewer.inference.slide_inference import predict_slide
 from viewer.overlays.heatmap import Heatmap, HeatmapStyle, attention_heatmap
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
@@ -74,6 +72,9 @@ class AttentionPresenter(HeatmapPresenter):
         super().shut_down()
 
     def _ask(self) -> None:
+        from viewer.inference.bundle import ModelBundle
+        from viewer.inference.slide_inference import predict_slide
+
         if self._asked == self.found.count or not self.found.count:
             return
         self._is_asking, self._asked = True, self.found.count

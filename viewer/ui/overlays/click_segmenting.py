@@ -11,12 +11,11 @@ from viewer.annotations.annotation import repaired
 from viewer.annotations.editing import EmptyShapeError
 from viewer.canvas.click_tool import ClickTool
 from viewer.canvas.layer import LayerOrder
-from viewer.inference.prompter import SIDE_PX, Prompter, Ring
-from viewer.slides.region import read_region
 from viewer.ui.background_runner import BackgroundRunner, Task
 
 if TYPE_CHECKING:
     from viewer.inference.bundle import ModelBundle
+    from viewer.inference.prompter import Ring
     from viewer.overlays.prompt import Prompt
     from viewer.ui.main_window import MainWindow
     from viewer.ui.slide_pane import SlidePane
@@ -28,6 +27,8 @@ class ClickSegmenting(QObject):
     """Owned by the part; `shut_down` ends the process that outlines."""
 
     def __init__(self, window: MainWindow, parent: QObject) -> None:
+        from viewer.inference.prompter import Prompter
+
         super().__init__(parent)
         self._window = window
         self._pane: SlidePane | None = None
@@ -82,6 +83,9 @@ class ClickSegmenting(QObject):
             self._pane = None
 
     def _outline(self, prompt: Prompt) -> None:
+        from viewer.inference.prompter import SIDE_PX
+        from viewer.slides.region import read_region
+
         pane = self._pane
         if self._task is not None:
             self._task.cancel()

@@ -10,28 +10,20 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QFileDialog
 
 from viewer.geometry import Size
-from viewer.inference.bundle import STEPS_VERSION, BundleError, ModelBundle
-from viewer.inference.model_library import add_model, all_models
-from viewer.inference.slide_inference import engine_model
-from viewer.inference.spare_process import prepare_model_process
 from viewer.overlays.clicked_regions import regions_path
-from viewer.overlays.earlier_results import earlier_results
-from viewer.overlays.files.result_file import ResultFile, ResultFileError
-from viewer.overlays.files.result_files import RESULT_SUFFIXES, read_result_file
-from viewer.overlays.result_store import clear_results
-from viewer.slides.identity import former_names_of
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.overlays.click_segmenting import ClickSegmenting
 from viewer.ui.overlays.elsewhere_search import ElsewhereSearch
-from viewer.ui.overlays.overlay import FileOverlay, Overlay
+from viewer.ui.overlays.overlay import Overlay
 from viewer.ui.overlays.overlay_commands import OverlayCommands
-from viewer.ui.overlays.overlay_run import OverlayRun
 from viewer.ui.overlays.overlay_settings import OverlaySettings
 from viewer.ui.overlays.overlays_dock import OverlaysDock, shown_progress
 
 if TYPE_CHECKING:
     from viewer.geometry import Point
+    from viewer.inference.bundle import ModelBundle
     from viewer.overlays.earlier_results import EarlierResults
+    from viewer.overlays.files.result_file import ResultFile
     from viewer.slides.source import SlideSource
     from viewer.ui.main_window import MainWindow
     from viewer.ui.overlays.overlay import OverlaySource
@@ -63,6 +55,9 @@ class OverlaysController(QObject):
     """The Overlay and its ResultAt under the cursor, or None and None where there is none."""
 
     def __init__(self, window: MainWindow) -> None:
+        from viewer.inference.model_library import all_models
+        from viewer.overlays.result_store import clear_results
+
         super().__init__(window)
         self._window = window
         self._background = BackgroundRunner("overlays", 1, self)
@@ -107,12 +102,16 @@ class OverlaysController(QObject):
 
     def take_model(self, folder: Path) -> None:
         """Adds a model from a folder or zip file and turns it on in the active pane."""
+        from viewer.inference.model_library import add_model, all_models
+
         self._background.run(
             lambda: (add_model(folder), all_models()), self._on_added, self._on_not_added
         )
 
     def take_results(self, path: Path, pane: SlidePane) -> None:
         """Shows results made elsewhere over the slide of a pane."""
+        from viewer.overlays.files.result_files import read_result_file
+
         if pane.source is None or self._why_not(pane):
             self._window.say(self._why_not(pane))
             return
@@ -133,6 +132,8 @@ class OverlaysController(QObject):
             self._switch(bundle, on)
 
     def _switch(self, origin: OverlaySource, on: bool) -> None:
+        from viewer.inference.bundle import ModelBundle
+
         if origin.task == "prompt" and isinstance(origin, ModelBundle):
             self._clicks.use_model(origin if on else None)
             return
@@ -144,6 +145,12 @@ class OverlaysController(QObject):
         self._show_active()
 
     def _begin(self, pane: SlidePane, origin: OverlaySource) -> None:
+        from viewer.inference.bundle import BundleError, ModelBundle
+        from viewer.inference.slide_inference import engine_model
+        from viewer.overlays.files.result_file import ResultFile
+        from viewer.ui.overlays.overlay import FileOverlay
+        from viewer.ui.overlays.overlay_run import OverlayRun
+
         if pane.source is None or pane.path is None or self._why_not(pane):
             self._window.say(self._why_not(pane))
             return
@@ -179,6 +186,8 @@ class OverlaysController(QObject):
         self._runs.pop(pane, None)
 
     def _bundles(self) -> list[ModelBundle]:
+        from viewer.inference.bundle import ModelBundle
+
         return [each for each in self.dock.models.models() if isinstance(each, ModelBundle)]
 
     def _on_failed(self, run: Overlay, sentence: str) -> None:
@@ -211,6 +220,8 @@ class OverlaysController(QObject):
     # What happens round it -------------------------------------------------------------------
 
     def _on_slide_changed(self, pane: SlidePane) -> None:
+        from viewer.inference.bundle import ModelBundle
+
         runs = self._runs.get(pane, {}).values()
         bundles = [run.origin for run in runs if isinstance(run.origin, ModelBundle)]
         self._end_all(pane)
@@ -227,6 +238,8 @@ class OverlaysController(QObject):
 
     def _prepare(self, is_visible: bool) -> None:
         """Have a model process ready while the panel that turns models on is seen."""
+        from viewer.inference.spare_process import prepare_model_process
+
         if is_visible and not self._why_not(self._window.panes.active):
             prepare_model_process()
 
@@ -249,6 +262,10 @@ class OverlaysController(QObject):
 
     def _show_earlier(self) -> None:
         """Says what earlier versions kept of the slide in the active pane."""
+        from viewer.inference.bundle import STEPS_VERSION
+        from viewer.overlays.earlier_results import earlier_results
+        from viewer.slides.identity import former_names_of
+
         source = self._window.panes.active.source
         if source is None:
             self.dock.show_earlier(())
@@ -345,6 +362,9 @@ class OverlaysController(QObject):
         self._show_active()
 
     def _on_not_added(self, error: Exception) -> None:
+        from viewer.inference.bundle import BundleError
+        from viewer.overlays.files.result_file import ResultFileError
+
         if not isinstance(error, BundleError | ResultFileError):
             _log.error("a model or file could not be added", exc_info=error)
         self._window.show_error(str(error))
@@ -357,6 +377,8 @@ class OverlaysController(QObject):
         dialog.open()
 
     def _ask_results(self) -> None:
+        from viewer.overlays.files.result_files import RESULT_SUFFIXES
+
         dialog = QFileDialog(self._window, "Results for this slide")
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.setNameFilter(f"Results ({' '.join(f'*{end}' for end in RESULT_SUFFIXES)})")

@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt
 
-from viewer.overlays.elsewhere import FieldElsewhere, similar_elsewhere
 from viewer.overlays.scoring import typical
-from viewer.slides.known_slides import find
 from viewer.ui.background_runner import BackgroundRunner
-from viewer.ui.overlays.gallery import GalleryField, travel_to
-from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from viewer.overlays.elsewhere import FieldElsewhere
     from viewer.ui.main_window import MainWindow
+    from viewer.ui.overlays.gallery import GalleryField
     from viewer.ui.overlays.overlay import Overlay
     from viewer.ui.overlays.overlays_dock import OverlaysDock
 
@@ -45,6 +43,10 @@ class ElsewhereSearch(QObject):
         self._background.close()
 
     def _search(self) -> None:
+        from viewer.overlays.elsewhere import similar_elsewhere
+        from viewer.slides.known_slides import find
+        from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
+
         overlay = self._active()
         if overlay is None or not isinstance(overlay.shown, HeatmapPresenter):
             return
@@ -64,6 +66,8 @@ class ElsewhereSearch(QObject):
         self._background.run(work, self._show)
 
     def _show(self, found: list[FieldElsewhere]) -> None:
+        from viewer.ui.overlays.gallery import GalleryField
+
         if not found:
             self._window.say("This model has worked on no other slide yet.")
         self._dock.show_elsewhere(
@@ -74,6 +78,8 @@ class ElsewhereSearch(QObject):
         )
 
     def _travel(self, field: GalleryField) -> None:
+        from viewer.ui.overlays.gallery import travel_to
+
         pane, slide = self._window.panes.active, field.slide
         if slide is None:
             return

@@ -6,11 +6,8 @@ import logging
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
-from viewer.attention.predictor import box_sizes_um, expected_of
 from viewer.attention.proposing import Proposal, proposals
-from viewer.canvas.expected_layer import ExpectedLayer
 from viewer.colors import BAND_COLOURS, UNKNOWN_COLOUR
-from viewer.inference.bundle import BundleError, ModelBundle
 from viewer.overlays.heatmap import Heatmap, HeatmapStyle, expected_heatmap
 from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
 
@@ -21,6 +18,7 @@ if TYPE_CHECKING:
 
     from viewer.canvas.canvas import SlideCanvas
     from viewer.geometry import Box
+    from viewer.inference.bundle import ModelBundle
     from viewer.overlays.patch_feature_map import PatchFeatureMap
     from viewer.ui.overlays.overlay import OverlaySource
 
@@ -59,6 +57,8 @@ class ExpectedPresenter(HeatmapPresenter):
         identity: str,
         parent: QObject,
     ) -> None:
+        from viewer.canvas.expected_layer import ExpectedLayer
+
         super().__init__(canvas, found, origin, identity, parent)
         self.layer = self._expected_layer = ExpectedLayer()
         self.style = HeatmapStyle(as_percentiles=True)
@@ -73,6 +73,8 @@ class ExpectedPresenter(HeatmapPresenter):
         return lines
 
     def _work(self) -> Callable[[], Heatmap | None]:
+        from viewer.inference.bundle import ModelBundle
+
         found, style, bundle = self.found, self.style, self._origin
         assert isinstance(bundle, ModelBundle)
         return lambda: expected_picture(found, style, bundle)
@@ -87,6 +89,9 @@ def expected_picture(
     found: PatchFeatureMap, style: HeatmapStyle, bundle: ModelBundle
 ) -> ExpectedPicture | None:
     """The heatmap of a predictor with its boxes; None before anything is known."""
+    from viewer.attention.predictor import box_sizes_um, expected_of
+    from viewer.inference.bundle import BundleError
+
     heatmap = expected_heatmap(found, style)
     if heatmap is None:
         return None

@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QFileDialog
 
-from viewer.inference.bundle import ModelBundle
-from viewer.inference.results import cell_values
-from viewer.overlays.counting import analyzed_share
-from viewer.overlays.files.export import FORMATS, check_name, drops_colors, write_objects
-from viewer.overlays.files.patch_files import CELL_FORMATS, write_cells
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.result_card import ResultCard
-from viewer.ui.overlays.attention_presenter import AttentionPresenter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +20,9 @@ if TYPE_CHECKING:
 
 def ask_export(window: MainWindow, background: BackgroundRunner, run: Overlay) -> None:
     """Opens the dialog."""
+    from viewer.overlays.files.export import FORMATS
+    from viewer.overlays.files.patch_files import CELL_FORMATS
+
     formats = FORMATS if isinstance(run.found, ObjectMap) else CELL_FORMATS
     dialog = QFileDialog(window, "Export")
     dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
@@ -40,6 +37,9 @@ def ask_export(window: MainWindow, background: BackgroundRunner, run: Overlay) -
 
 def export_run(window: MainWindow, background: BackgroundRunner, run: Overlay, path: Path) -> None:
     """Writes all that is known of the slide; says so, or what is wrong."""
+    from viewer.overlays.files.export import FORMATS, check_name
+    from viewer.overlays.files.patch_files import CELL_FORMATS
+
     formats = FORMATS if isinstance(run.found, ObjectMap) else CELL_FORMATS
     if complaint := check_name(path, formats):
         window.show_error(complaint)
@@ -53,6 +53,8 @@ def export_run(window: MainWindow, background: BackgroundRunner, run: Overlay, p
 
 
 def _written(count: int, path: Path, card: ResultCard | None) -> str:
+    from viewer.overlays.files.export import drops_colors
+
     colors = " This format keeps no colors." if drops_colors(path) else ""
     if card is None or card.is_whole:
         return f"{count:,} results were written to {path.name}.{colors}"
@@ -65,6 +67,9 @@ def _written(count: int, path: Path, card: ResultCard | None) -> str:
 
 def _card(run: Overlay) -> ResultCard | None:
     """What a model's results are made of at this moment; None of results of a file."""
+    from viewer.inference.bundle import ModelBundle
+    from viewer.overlays.counting import analyzed_share
+
     if not run.can_run or not isinstance(run.origin, ModelBundle):
         return None
     box = run.pane.canvas.slide_box
@@ -80,6 +85,11 @@ def _card(run: Overlay) -> ResultCard | None:
 
 
 def _work(run: Overlay, path: Path, card: ResultCard | None) -> Callable[[], int]:
+    from viewer.inference.results import cell_values
+    from viewer.overlays.files.export import write_objects
+    from viewer.overlays.files.patch_files import write_cells
+    from viewer.ui.overlays.attention_presenter import AttentionPresenter
+
     box, mpp_um, colours = run.pane.canvas.slide_box, run.mpp_um, run.origin.colours
     found = run.found
     if isinstance(found, ObjectMap):

@@ -10,8 +10,6 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QIcon, QPixmap
 from PySide6.QtWidgets import QListView, QListWidget, QListWidgetItem, QWidget
 
-from viewer.slides import open_slide
-from viewer.slides.region import Beyond, read_region
 from viewer.tiles.display import displayed
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.images import to_image
@@ -97,6 +95,8 @@ class Gallery(QListWidget):
 
 
 def _picture(source: SlideSource | None, field: GalleryField) -> QImage:
+    from viewer.slides import open_slide
+
     if field.slide is not None:
         with closing(open_slide(field.slide)) as other:
             return _field_picture(other, field)
@@ -105,6 +105,8 @@ def _picture(source: SlideSource | None, field: GalleryField) -> QImage:
 
 
 def _field_picture(source: SlideSource, field: GalleryField) -> QImage:
+    from viewer.slides.region import Beyond, read_region
+
     pixels = read_region(source, field.box, _SIDE_PX, _SIDE_PX, Beyond.WHITE)
     return to_image(displayed(source.info, pixels)).copy()
 

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from viewer.canvas.layer import LayerOrder
-from viewer.canvas.patch_layer import PatchLayer
 from viewer.colors import class_colour
-from viewer.overlays.files.marks_file import load_marks, save_marks
 from viewer.overlays.heatmap import (
     Heatmap,
     HeatmapStyle,
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from viewer.canvas.canvas import SlideCanvas
+    from viewer.canvas.patch_layer import PatchLayer
     from viewer.geometry import Point
     from viewer.overlays.blocks import BlockKey
     from viewer.overlays.patch_feature_map import PatchFeatureMap
@@ -55,6 +54,9 @@ class HeatmapPresenter(QObject):
         identity: str,
         parent: QObject,
     ) -> None:
+        from viewer.canvas.patch_layer import PatchLayer
+        from viewer.overlays.files.marks_file import load_marks
+
         super().__init__(parent)
         self.found = found
         self.style = HeatmapStyle()
@@ -85,6 +87,8 @@ class HeatmapPresenter(QObject):
 
     def set_query(self, query: Query) -> None:
         """Asks embeddings something else; marks are kept for the next reading."""
+        from viewer.overlays.files.marks_file import save_marks
+
         if query.marks != self.query.marks:
             identity, marks = self._identity, query.marks
             self._background.run(

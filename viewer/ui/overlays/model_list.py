@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, QWidget
 
-from viewer.inference.bundle import ModelBundle
 from viewer.ui.widgets import KeyKeeper
 
 if TYPE_CHECKING:
@@ -41,6 +40,8 @@ class ModelList(QListWidget):
 
     def show_models(self, models: Sequence[OverlaySource], chosen: str = "") -> None:
         """Lists models; `chosen` is the key of the one to select, by default as it was."""
+        from viewer.inference.bundle import ModelBundle
+
         before = self.chosen()
         wanted = chosen or (before.key if before is not None else "")
         on = {origin.key for origin in self.models() if self._is_on(origin)}

@@ -17,11 +17,10 @@ from PySide6.QtWidgets import QAbstractItemView, QDialog, QLabel, QTableView, QV
 from viewer.canvas.qt_guard import guarded
 from viewer.geometry import Point
 from viewer.overlays.object_map import ObjectMap
-from viewer.overlays.object_table import FIXED_COLUMNS, ObjectTable, object_table
 from viewer.ui.background_runner import BackgroundRunner
-from viewer.ui.overlays.objects_presenter import ObjectsPresenter
 
 if TYPE_CHECKING:
+    from viewer.overlays.object_table import ObjectTable
     from viewer.ui.overlays.overlay import Overlay
 
 _PAUSE_MS = 400
@@ -83,6 +82,9 @@ class ObjectTableDialog(QDialog):
     """Stays open beside the slide; shows what the overlay shows."""
 
     def __init__(self, overlay: Overlay, parent: QWidget) -> None:
+        from viewer.overlays.object_table import FIXED_COLUMNS
+        from viewer.ui.overlays.objects_presenter import ObjectsPresenter
+
         super().__init__(parent)
         assert isinstance(overlay.found, ObjectMap)
         assert isinstance(overlay.shown, ObjectsPresenter)
@@ -129,6 +131,8 @@ class ObjectTableDialog(QDialog):
         self._rebuild()
 
     def _rebuild(self) -> None:
+        from viewer.overlays.object_table import object_table
+
         found, style = self._found, self._shown.style
         names = [name for name, _ in self._overlay.origin.colours]
         column, descending = self._column, self._is_descending

@@ -9,7 +9,6 @@ import shapely
 from PySide6.QtCore import QObject, Signal
 
 from viewer.canvas.layer import LayerOrder
-from viewer.canvas.objects_layer import ObjectsLayer
 from viewer.geometry import Box
 from viewer.overlays.heatmap import gradient
 from viewer.overlays.object_style import STEPS, ObjectStyle
@@ -38,6 +37,8 @@ class ObjectsPresenter(QObject):
     def __init__(
         self, canvas: SlideCanvas, found: ObjectMap, origin: OverlaySource, parent: QObject
     ) -> None:
+        from viewer.canvas.objects_layer import ObjectsLayer
+
         super().__init__(parent)
         self.found = found
         self.style = ObjectStyle()

@@ -6,12 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, Signal
 
-from viewer.inference.engine import Progress
 from viewer.overlays.object_map import ObjectMap
-from viewer.ui.overlays.attention_presenter import AttentionPresenter
-from viewer.ui.overlays.expected_presenter import ExpectedPresenter
-from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
-from viewer.ui.overlays.objects_presenter import ObjectsPresenter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +14,8 @@ if TYPE_CHECKING:
     from viewer.overlays.area import Area
     from viewer.overlays.files.result_file import ResultFile
     from viewer.overlays.patch_feature_map import PatchFeatureMap
+    from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
+    from viewer.ui.overlays.objects_presenter import ObjectsPresenter
     from viewer.ui.slide_pane import SlidePane
 
 
@@ -71,6 +68,12 @@ class Overlay(QObject):
         found: ObjectMap | PatchFeatureMap,
         parent: QObject,
     ) -> None:
+        from viewer.inference.engine import Progress
+        from viewer.ui.overlays.attention_presenter import AttentionPresenter
+        from viewer.ui.overlays.expected_presenter import ExpectedPresenter
+        from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
+        from viewer.ui.overlays.objects_presenter import ObjectsPresenter
+
         super().__init__(parent)
         source, canvas = pane.source, pane.canvas
         assert source is not None

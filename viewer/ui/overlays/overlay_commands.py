@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 
 from viewer.overlays.object_map import ObjectMap
-from viewer.overlays.result_store import clear_results
-from viewer.ui.overlays.exporting import ask_export
-from viewer.ui.overlays.object_table_dialog import ObjectTableDialog
 
 if TYPE_CHECKING:
     from viewer.overlays.area import Area
@@ -73,6 +70,8 @@ class OverlayCommands(QObject):
             run.stop()
 
     def _show_table(self) -> None:
+        from viewer.ui.overlays.object_table_dialog import ObjectTableDialog
+
         run = self._part.active
         if run is not None and isinstance(run.found, ObjectMap):
             ObjectTableDialog(run, self._window).show()
@@ -80,11 +79,15 @@ class OverlayCommands(QObject):
             self._window.say("Turn on a model that finds objects first, in the Overlays panel.")
 
     def _export(self) -> None:
+        from viewer.ui.overlays.exporting import ask_export
+
         if (run := self._part.active) is not None:
             ask_export(self._window, self._background, run)
 
     def _clear_results(self) -> None:
         """Of all slides; what is shown stays until its slide is closed."""
+        from viewer.overlays.result_store import clear_results
+
         self._background.run(
             clear_results,
             lambda freed: self._window.say(f"Kept results were removed: {freed / 1e6:,.0f} MB."),

@@ -6,16 +6,13 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from viewer.inference.engine import Engine, Progress
-from viewer.inference.plan import block_grid
-from viewer.inference.results import add_result, empty_map
-from viewer.overlays.area import part_within
 from viewer.ui.overlays.overlay import Overlay
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.inference.bundle import ModelBundle
+    from viewer.inference.engine import Progress
     from viewer.inference.results import Result
     from viewer.overlays.area import Area
     from viewer.overlays.blocks import BlockKey
@@ -48,6 +45,10 @@ class OverlayRun(Overlay):
         device: str,
         parent: QObject,
     ) -> None:
+        from viewer.inference.engine import Engine
+        from viewer.inference.plan import block_grid
+        from viewer.inference.results import empty_map
+
         source, canvas = pane.source, pane.canvas
         mpp_um = canvas.optics.mean_mpp_um
         assert source is not None
@@ -68,6 +69,8 @@ class OverlayRun(Overlay):
 
     def run_over(self, area: Area) -> None:
         """Works through an area, after what is looked at."""
+        from viewer.overlays.area import part_within
+
         self._engine.run(part_within(area, self.pane.canvas.slide_box))
 
     def set_paused(self, *, paused: bool) -> None:
@@ -102,6 +105,8 @@ class OverlayRun(Overlay):
         self.changed.emit()
 
     def _on_block(self, key: BlockKey, result: Result) -> None:
+        from viewer.inference.results import add_result
+
         add_result(self.found, key, result)
         self.shown.refresh(key)
         self.changed.emit()

@@ -12,9 +12,6 @@ from viewer.colors import class_colour
 from viewer.overlays.heatmap import Mark, Query
 from viewer.overlays.object_style import histogram
 from viewer.overlays.result_at import ResultAt
-from viewer.ui.overlays.gallery import GalleryField, travel_to
-from viewer.ui.overlays.heatmap_presenter import LIKELIEST_CLASS, HeatmapPresenter
-from viewer.ui.overlays.objects_presenter import MEASURE_COLOURS, ObjectsPresenter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +20,9 @@ if TYPE_CHECKING:
     from viewer.overlays.heatmap import HeatmapStyle
     from viewer.overlays.object_style import ObjectStyle
     from viewer.ui.main_window import MainWindow
+    from viewer.ui.overlays.gallery import GalleryField
+    from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
+    from viewer.ui.overlays.objects_presenter import ObjectsPresenter
     from viewer.ui.overlays.overlay import Overlay
     from viewer.ui.overlays.overlays_dock import OverlaysDock
 
@@ -57,6 +57,9 @@ class OverlaySettings(QObject):
 
     def show(self, run: Overlay | None, why_not: str) -> None:
         """Shows the settings of an overlay that is on, or why none is."""
+        from viewer.ui.overlays.heatmap_presenter import LIKELIEST_CLASS, HeatmapPresenter
+        from viewer.ui.overlays.objects_presenter import ObjectsPresenter
+
         if run is None:
             self._dock.show_settings("")
             self._dock.show_figures([why_not] if why_not else [], None)
@@ -75,6 +78,9 @@ class OverlaySettings(QObject):
         self.show_figures(run)
 
     def show_figures(self, run: Overlay) -> None:
+        from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
+        from viewer.ui.overlays.objects_presenter import ObjectsPresenter
+
         lines = run.shown.lines()
         if run.device:
             lines.append(f"Working on: {run.device}")
@@ -95,10 +101,14 @@ class OverlaySettings(QObject):
             run.set_opacity(opacity)
 
     def _set_filled(self, filled: bool) -> None:
+        from viewer.ui.overlays.objects_presenter import ObjectsPresenter
+
         if (run := self._active()) is not None and isinstance(run.shown, ObjectsPresenter):
             run.shown.set_filled(filled=filled)
 
     def _set_object_style(self, style: ObjectStyle) -> None:
+        from viewer.ui.overlays.objects_presenter import ObjectsPresenter
+
         run = self._active()
         if run is not None and isinstance(run.shown, ObjectsPresenter):
             is_other = style.measurement != run.shown.style.measurement
@@ -107,6 +117,8 @@ class OverlaySettings(QObject):
                 self._show_objects(run, run.shown)
 
     def _show_objects(self, run: Overlay, shown: ObjectsPresenter) -> None:
+        from viewer.ui.overlays.objects_presenter import MEASURE_COLOURS
+
         page, style = self._dock.objects, shown.style
         page.show_style(style, run.origin.colours, shown.measurements)
         if style.measurement is not None:
@@ -176,6 +188,8 @@ class OverlaySettings(QObject):
     # The gallery -----------------------------------------------------------------------------
 
     def _show_gallery(self, run: Overlay, shown: HeatmapPresenter) -> None:
+        from viewer.ui.overlays.gallery import GalleryField
+
         heatmap = shown.heatmap
         is_value = heatmap is not None and heatmap.classes is None
         if heatmap is None or not is_value:
@@ -188,10 +202,14 @@ class OverlaySettings(QObject):
         self._dock.gallery.show_fields(run.pane.source, fields)
 
     def _travel(self, field: GalleryField) -> None:
+        from viewer.ui.overlays.gallery import travel_to
+
         if (run := self._active()) is not None:
             travel_to(run.pane.canvas, field.box)
             run.viewed.emit(ResultAt(field.text, field.box))
 
     def _shown_heatmap(self) -> HeatmapPresenter | None:
+        from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
+
         run = self._active()
         return run.shown if run is not None and isinstance(run.shown, HeatmapPresenter) else None

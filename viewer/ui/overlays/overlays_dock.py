@@ -18,15 +18,14 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.ui.overlays.gallery import Gallery, GalleryField
 from viewer.ui.overlays.model_list import ModelList
-from viewer.ui.overlays.settings_pages import HeatmapPage, ObjectsPage, QueryPage
 from viewer.ui.recording.scrub_bar import shown_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from viewer.inference.engine import Progress
+    from viewer.ui.overlays.gallery import GalleryField
 
 NOT_FOR_DIAGNOSIS = "For research use, not for diagnosis."
 
@@ -43,6 +42,9 @@ class OverlaysDock(QDockWidget):
     opacity_changed = Signal(float)
 
     def __init__(self, parent: QWidget) -> None:
+        from viewer.ui.overlays.gallery import Gallery
+        from viewer.ui.overlays.settings_pages import HeatmapPage, ObjectsPage, QueryPage
+
         super().__init__("Overlays", parent)
         self.setObjectName("overlays")
         self.models = ModelList(self)

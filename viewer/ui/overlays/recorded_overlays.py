@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer
 
-from viewer.overlays.files.result_file import ResultFile
 from viewer.recording.events import OverlayChanged, ResultViewed
 
 if TYPE_CHECKING:
@@ -97,6 +96,8 @@ class RecordedOverlays(QObject):
             self._tell_viewed(*self._under)
 
     def _tell_viewed(self, overlay: Overlay, result: ResultAt) -> None:
+        from viewer.overlays.files.result_file import ResultFile
+
         recording = self._recording(overlay)
         if recording is not None:
             box = result.box
@@ -114,5 +115,7 @@ class RecordedOverlays(QObject):
 
     def _name(self, overlay: Overlay) -> str:
         """A file's name may tell of whom it is, and is kept only where the reader allowed names."""
+        from viewer.overlays.files.result_file import ResultFile
+
         is_file = isinstance(overlay.origin, ResultFile)
         return "file" if is_file and not self._settings().record_names else overlay.origin.name

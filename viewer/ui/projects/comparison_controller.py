@@ -11,11 +11,8 @@ import shapely
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtWidgets import QFileDialog
 
-from viewer.annotations.comparison import compare, regions_of
-from viewer.annotations.formats.exchange import read_annotations
 from viewer.annotations.formats.problems import AnnotationFileError
 from viewer.canvas.layer import LayerOrder
-from viewer.canvas.outline_layer import OutlineLayer
 from viewer.geometry import Box
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.projects.comparison_dock import ComparisonDock
@@ -51,6 +48,8 @@ class ComparisonController(QObject):
     """Owned by the window's part; `shut_down` ends its threads."""
 
     def __init__(self, window: MainWindow) -> None:
+        from viewer.canvas.outline_layer import OutlineLayer
+
         super().__init__(window)
         self._window = window
         self._background = BackgroundRunner("compare annotations", 1, self)
@@ -86,6 +85,8 @@ class ComparisonController(QObject):
 
     def compare(self) -> None:
         """Compares the chosen sets within the chosen reference, in a thread."""
+        from viewer.annotations.comparison import compare, regions_of
+
         pane = self._window.panes.active
         if pane.source is None:
             return
@@ -206,6 +207,8 @@ class ComparisonController(QObject):
 
 def _read(wanted: _Set, drawn: list[Annotation], problems: list[Problem]) -> list[Annotation]:
     """For worker threads. Raises AnnotationFileError."""
+    from viewer.annotations.formats.exchange import read_annotations
+
     if wanted.path is not None:
         return list(read_annotations(wanted.path, problems))
     if wanted.author is not None:

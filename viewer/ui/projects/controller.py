@@ -9,18 +9,6 @@ import msgspec
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtWidgets import QDialog, QFileDialog
 
-from viewer.studies.finding import taking_places
-from viewer.studies.project import (
-    PROJECT_FILE,
-    STATES,
-    beginning_slide,
-    changing_slide,
-    removing_slides,
-)
-from viewer.studies.project_file import is_project
-from viewer.studies.qupath_project import SUFFIX as QUPATH_SUFFIX
-from viewer.studies.qupath_takeover import project_beside
-from viewer.ui.annotations.simple_dialogs import ProblemsDialog, open_dialog
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.projects.comparison_controller import ComparisonController
 from viewer.ui.projects.open_project import OpenProject
@@ -41,6 +29,9 @@ _WIDTH_PX = 280
 
 
 def _is_any_project(path: Path) -> bool:
+    from viewer.studies.project_file import is_project
+    from viewer.studies.qupath_project import SUFFIX as QUPATH_SUFFIX
+
     return path.suffix.lower() == QUPATH_SUFFIX or is_project(path)
 
 
@@ -67,6 +58,9 @@ class ProjectsController(QObject):
 
         Of a project of QuPath one of ours is made beside it, which is opened from then on.
         """
+        from viewer.studies.qupath_project import SUFFIX as QUPATH_SUFFIX
+        from viewer.studies.qupath_takeover import project_beside
+
         if path.suffix.lower() != QUPATH_SUFFIX:
             self.opened.open(path)
             return
@@ -78,6 +72,8 @@ class ProjectsController(QObject):
         )
 
     def _open_taken_over(self, path: Path, folder: Path | None, left_out: list[str]) -> None:
+        from viewer.ui.annotations.simple_dialogs import ProblemsDialog, open_dialog
+
         if folder is not None:
             self.opened.open(folder)
         if left_out:
@@ -110,6 +106,8 @@ class ProjectsController(QObject):
             self._window.open_slide(self.opened.path_of(slide))
 
     def _edit(self, identity: str, changes: dict[str, str]) -> None:
+        from viewer.studies.project import changing_slide
+
         self.opened.change(changing_slide(identity, **changes))
 
     def _take_paths(self, paths: Sequence[Path]) -> None:
@@ -135,12 +133,16 @@ class ProjectsController(QObject):
         return [slide] if slide is not None else self.dock.chosen()
 
     def _set_state(self, state: SlideState) -> bool:
+        from viewer.studies.project import changing_slide
+
         targets = self._targets()
         for slide in targets:
             self.opened.change(changing_slide(slide.identity, state=state))
         return bool(targets)
 
     def _cycle_state(self) -> None:
+        from viewer.studies.project import STATES
+
         targets = self._targets()
         if targets:
             following = STATES[(STATES.index(targets[0].state) + 1) % len(STATES)]
@@ -181,6 +183,9 @@ class ProjectsController(QObject):
         _open(dialog)
 
     def _ask_open(self) -> None:
+        from viewer.studies.project import PROJECT_FILE
+        from viewer.studies.qupath_project import SUFFIX as QUPATH_SUFFIX
+
         dialog = QFileDialog(self._window, "Open project", self._start_folder())
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.setNameFilter(f"Projects ({PROJECT_FILE} *{QUPATH_SUFFIX})")
@@ -223,6 +228,9 @@ class ProjectsController(QObject):
 
     def _on_slide(self, pane: SlidePane) -> None:
         """A slide of the project that is opened is in work; one that was missing is found."""
+        from viewer.studies.finding import taking_places
+        from viewer.studies.project import beginning_slide
+
         if pane.source is not None and pane.path is not None and self.opened.folder is not None:
             slide = self.opened.project.slide(pane.source.info.identity)
             if slide is not None:
@@ -249,6 +257,8 @@ class ProjectsController(QObject):
         pane.failed.connect(self._on_not_opened)
 
     def _connect(self) -> None:
+        from viewer.studies.project import removing_slides
+
         window, dock, commands = self._window, self.dock, self._window.commands
         commands.on("project.create", self._ask_create)
         commands.on("project.open", self._ask_open)

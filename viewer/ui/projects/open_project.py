@@ -7,31 +7,13 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from viewer.studies.finding import (
-    MOST_OPENED,
-    MOST_OPENED_UNASKED,
-    find_slides,
-    missing_slides,
-    neighbourhood,
-    project_slides,
-    taking_places,
-)
-from viewer.studies.project import Project, adding_slides, slide_path
-from viewer.studies.project_file import (
-    ProjectError,
-    change_project,
-    create_project,
-    modified_ns,
-    project_folder,
-    read_project,
-)
 from viewer.ui.background_runner import BackgroundRunner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from viewer.studies.project import Change, ProjectSlide
+    from viewer.studies.project import Change, Project, ProjectSlide
 
 _log = logging.getLogger(__name__)
 _LOOK_MS = 3000
@@ -49,6 +31,8 @@ class OpenProject(QObject):
     troubled = Signal(str)
 
     def __init__(self, parent: QObject) -> None:
+        from viewer.studies.project import Project
+
         super().__init__(parent)
         self.folder: Path | None = None
         self.project = Project()
@@ -68,11 +52,15 @@ class OpenProject(QObject):
 
     def path_of(self, slide: ProjectSlide) -> Path:
         """Where a slide of the open project should lie."""
+        from viewer.studies.project import slide_path
+
         assert self.folder is not None
         return slide_path(slide, self.folder)
 
     def open(self, path: Path) -> None:
         """Opens the project of a folder, or of its project.json."""
+        from viewer.studies.project_file import modified_ns, project_folder, read_project
+
         folder = project_folder(path.absolute())
         self._disk.run(
             lambda: (modified_ns(folder), read_project(folder)),
@@ -82,6 +70,9 @@ class OpenProject(QObject):
 
     def create(self, folder: Path) -> None:
         """Makes a project in a folder, named after it, and opens it."""
+        from viewer.studies.project import Project
+        from viewer.studies.project_file import create_project
+
         self._disk.run(
             lambda: create_project(folder, Project(title=folder.name)),
             lambda _: self.open(folder),
@@ -90,6 +81,8 @@ class OpenProject(QObject):
 
     def close(self) -> None:
         """What was changed is still written."""
+        from viewer.studies.project import Project
+
         self._look.stop()
         self._search.cancel_waiting()
         self.folder = None
@@ -100,6 +93,8 @@ class OpenProject(QObject):
 
     def change(self, change: Change) -> None:
         """Changes the project: shown at once, then in the file over what others changed there."""
+        from viewer.studies.project_file import change_project, modified_ns
+
         folder = self.folder
         if folder is None:
             return
@@ -113,6 +108,8 @@ class OpenProject(QObject):
 
     def add(self, paths: Sequence[Path]) -> None:
         """Adds slides, and those in folders; each is opened once for its identity."""
+        from viewer.studies.finding import project_slides
+
         folder = self.folder
         if folder is None:
             return
@@ -126,11 +123,15 @@ class OpenProject(QObject):
 
     def find_in(self, place: Path) -> None:
         """Looks for all missing slides in a folder and the folders in it."""
+        from viewer.studies.finding import MOST_OPENED
+
         if self.missing:
             self._find((place,), MOST_OPENED, is_asked=True)
 
     def look_for_missing(self) -> None:
         """Sees which slides are missing, and looks for them near the project."""
+        from viewer.studies.finding import missing_slides
+
         folder, project = self.folder, self.project
         if folder is not None:
             self._search.run(
@@ -169,6 +170,8 @@ class OpenProject(QObject):
 
     def _on_not_written(self, folder: Path, error: Exception) -> None:
         """What is shown is again what is in the file, if that can be read."""
+        from viewer.studies.project_file import read_project
+
         self._on_failed(error)
         if folder == self.folder:
             self._unwritten = max(0, self._unwritten - 1)
@@ -179,6 +182,8 @@ class OpenProject(QObject):
             )
 
     def _look_at_file(self) -> None:
+        from viewer.studies.project_file import modified_ns, read_project
+
         folder, seen_ns = self.folder, self._seen_ns
         if folder is None or self._unwritten:
             return
@@ -200,6 +205,8 @@ class OpenProject(QObject):
         self._on_failed(error)
 
     def _on_looked_at(self, folder: Path, slides: list[ProjectSlide], refused: list[str]) -> None:
+        from viewer.studies.project import adding_slides
+
         if folder != self.folder:
             return
         before = len(self.project.slides)
@@ -211,6 +218,8 @@ class OpenProject(QObject):
             self.troubled.emit(refused[0] + more)
 
     def _on_missing(self, folder: Path, missing: list[ProjectSlide]) -> None:
+        from viewer.studies.finding import MOST_OPENED_UNASKED, neighbourhood
+
         if folder != self.folder:
             return
         self._set_missing(frozenset(slide.identity for slide in missing))
@@ -218,6 +227,8 @@ class OpenProject(QObject):
             self._find(neighbourhood(folder), MOST_OPENED_UNASKED, is_asked=False)
 
     def _find(self, places: tuple[Path, ...], most: int, *, is_asked: bool) -> None:
+        from viewer.studies.finding import find_slides
+
         folder = self.folder
         assert folder is not None
         wanted = [slide for slide in self.project.slides if slide.identity in self.missing]
@@ -232,6 +243,8 @@ class OpenProject(QObject):
         )
 
     def _on_found(self, folder: Path, found: dict[str, Path], *, is_asked: bool) -> None:
+        from viewer.studies.finding import taking_places
+
         if folder != self.folder:
             return
         self.is_searching = False
@@ -250,6 +263,8 @@ class OpenProject(QObject):
         self.changed.emit()
 
     def _on_failed(self, error: Exception) -> None:
+        from viewer.studies.project_file import ProjectError
+
         self.is_searching = False
         if not isinstance(error, ProjectError):
             _log.error("the project cannot be used", exc_info=error)

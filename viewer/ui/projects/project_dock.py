@@ -22,7 +22,6 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.canvas.qt_guard import guarded
-from viewer.studies.project import STATES
 from viewer.ui.projects.project_model import (
     MISSING,
     STATE_ICONS,
@@ -125,6 +124,8 @@ class ProjectDock(QDockWidget):
 
     @guarded()
     def changeEvent(self, event: QEvent) -> None:
+        from viewer.studies.project import STATES
+
         super().changeEvent(event)
         if event.type() == QEvent.Type.PaletteChange:
             for row, state in enumerate(STATES):
@@ -176,6 +177,8 @@ class ProjectDock(QDockWidget):
         self.view.selectionModel().selectionChanged.connect(lambda *_: self._show_details())
 
     def _make_details(self) -> None:
+        from viewer.studies.project import STATES
+
         self.state = QComboBox(self)
         self.state.setAccessibleName("State")
         for state in STATES:
@@ -253,6 +256,8 @@ class ProjectDock(QDockWidget):
 
     def _refresh_filters(self) -> None:
         """All, the states, and the people that slides are assigned to."""
+        from viewer.studies.project import STATES
+
         people = sorted({slide.assignee for slide in self._opened.project.slides} - {""})
         wanted = ["", *STATES, MISSING, *(f"{_ASSIGNED}{name}" for name in people)]
         held = [self.filter.itemData(row) for row in range(self.filter.count())]
@@ -285,6 +290,8 @@ class ProjectDock(QDockWidget):
 
     def _show_details(self) -> None:
         """What is being typed stays, and goes to the slide that it was typed for."""
+        from viewer.studies.project import STATES
+
         chosen = self.chosen()
         slide = chosen[0] if len(chosen) == 1 else None
         identity = slide.identity if slide is not None else ""

@@ -11,24 +11,12 @@ from PySide6.QtWidgets import QDialog, QFileDialog
 
 from viewer.folders import data_folder
 from viewer.recording.events import DiagnosisEntered, QuestionAnswered, QuestionAsked
-from viewer.slides.identity import same_slide
-from viewer.studies.answers import (
-    NO_READER,
-    AnswerFile,
-    all_answers,
-    keep_answers,
-    read_answers,
-    shown_answer,
-    write_answers,
-)
-from viewer.studies.forms import FormError, read_forms
-from viewer.studies.project import Project, adding_forms
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.projects.questions_dock import QuestionsDock
 from viewer.ui.recording.control import RecordingState
 
 if TYPE_CHECKING:
-    from viewer.studies.answers import AnswerRecord
+    from viewer.studies.answers import AnswerFile, AnswerRecord
     from viewer.studies.forms import Answer, Form
     from viewer.ui.main_window import MainWindow
     from viewer.ui.projects.open_project import OpenProject
@@ -82,10 +70,15 @@ class QuestionsController(QObject):
 
     def load(self, path: Path) -> None:
         """Reads forms from a file, into the project where one is open."""
+        from viewer.studies.forms import read_forms
+
         self._disk.run(lambda: read_forms(path), self._on_loaded, self._on_bad_form)
 
     def export(self, path: Path) -> None:
         """Writes the answers of all readers to a CSV file."""
+        from viewer.studies.answers import all_answers, write_answers
+        from viewer.studies.project import Project
+
         self.dock.finish()
         folder, project = self._folder(), self._opened.project
         if not self._opened.is_open:
@@ -100,6 +93,8 @@ class QuestionsController(QObject):
 
     def _refresh(self) -> None:
         """Shows the forms for the slide in the active pane, with what was answered so far."""
+        from viewer.studies.answers import read_answers
+
         self.dock.show_forms(self.forms)
         if self.forms and (self._opened.is_open or self.dock.isVisible()):
             self._window.reader.ask_once()
@@ -119,6 +114,8 @@ class QuestionsController(QObject):
             )
 
     def _sheet_for(self, pane: SlidePane) -> AnswerFile | None:
+        from viewer.studies.answers import NO_READER, AnswerFile
+
         if pane.source is None or pane.path is None:
             return None
         reader = self._window.reader.name or NO_READER
@@ -189,6 +186,8 @@ class QuestionsController(QObject):
 
     def _ask(self) -> None:
         """A form in view puts its questions, once a slide and recording."""
+        from viewer.slides.identity import same_slide
+
         form, sheet, pane = self.dock.form, self._sheet, self._pane
         if form is None or sheet is None or pane is None or not self.dock.isVisible():
             return
@@ -206,6 +205,9 @@ class QuestionsController(QObject):
 
     def _record(self, sheet: AnswerFile, form_id: str, question_id: str, answer: Answer) -> None:
         """The recorder leaves texts out where the reader did not allow them."""
+        from viewer.slides.identity import same_slide
+        from viewer.studies.answers import shown_answer
+
         pane = self._pane
         form = next((each for each in self.forms if each.id == form_id), None)
         question = form.question(question_id) if form is not None else None
@@ -244,6 +246,8 @@ class QuestionsController(QObject):
         _open(dialog)
 
     def _on_loaded(self, forms: tuple[Form, ...]) -> None:
+        from viewer.studies.project import adding_forms
+
         if self._opened.is_open:
             self._opened.change(adding_forms(forms))
         else:
@@ -252,6 +256,8 @@ class QuestionsController(QObject):
         self._window.say(f"The form {forms[0].shown_title} was loaded.")
 
     def _on_bad_form(self, error: Exception) -> None:
+        from viewer.studies.forms import FormError
+
         if not isinstance(error, FormError):
             _log.error("a form cannot be read", exc_info=error)
         self._window.show_error(str(error))
@@ -285,6 +291,8 @@ class QuestionsController(QObject):
 
 def _write(waiting: list[tuple[AnswerFile, AnswerRecord]]) -> None:
     """A file a sheet, each in the order in which it was answered."""
+    from viewer.studies.answers import keep_answers
+
     by_sheet: dict[AnswerFile, list[AnswerRecord]] = {}
     for sheet, given in waiting:
         by_sheet.setdefault(sheet, []).append(given)

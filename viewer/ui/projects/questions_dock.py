@@ -17,7 +17,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.studies.forms import is_answered
 from viewer.ui.projects.question_fields import QuestionField, field_for
 
 if TYPE_CHECKING:
@@ -116,6 +115,8 @@ class QuestionsDock(QDockWidget):
 
     def tell_progress(self, answers: Mapping[str, Mapping[str, Answer]], trouble: str = "") -> None:
         """How many questions are answered, or why answers are not kept."""
+        from viewer.studies.forms import is_answered
+
         form = self.form
         self._answers = answers
         if form is None or trouble:

@@ -10,7 +10,6 @@ from PySide6.QtCore import QObject, Signal
 
 from viewer.recording.library import Library
 from viewer.ui.background_runner import BackgroundRunner
-from viewer.ui.recording.pane_recording import PaneRecording
 from viewer.ui.recording.presence import Presence
 
 if TYPE_CHECKING:
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     from viewer.recording.events import AnyEvent
     from viewer.settings import Settings
+    from viewer.ui.recording.pane_recording import PaneRecording
     from viewer.ui.recording.presence import Place
     from viewer.ui.slide_pane import SlidePane
     from viewer.ui.split_view import SplitView
@@ -146,6 +146,8 @@ class RecordingControl(QObject):
             self._begin(pane)
 
     def _begin(self, pane: SlidePane) -> None:
+        from viewer.ui.recording.pane_recording import PaneRecording
+
         if pane.source is None or self._folder is None:
             return
         place = self._presence.place

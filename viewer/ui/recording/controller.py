@@ -9,15 +9,14 @@ from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QDialog, QInputDialog
 
 from viewer.recording.events import NoteTaken, ToolChosen
-from viewer.ui.recording.consent_dialog import ConsentDialog
 from viewer.ui.recording.control import RecordingControl, RecordingState
 from viewer.ui.recording.lamp import RecordingLamp
 from viewer.ui.recording.review_controller import ReviewController
 from viewer.ui.recording.session_panels import SessionPanels
-from viewer.ui.slide_dialogs import finish_with_slide
 
 if TYPE_CHECKING:
     from viewer.ui.main_window import MainWindow
+    from viewer.ui.recording.consent_dialog import ConsentDialog
 
 
 class RecordingController(QObject):
@@ -79,6 +78,8 @@ class RecordingController(QObject):
             )
 
     def _ask_consent(self) -> None:
+        from viewer.ui.recording.consent_dialog import ConsentDialog
+
         dialog = ConsentDialog(self._window.reader.name, self._window)
         dialog.accepted.connect(lambda: self._on_consent(dialog))
         _open(dialog)
@@ -93,6 +94,8 @@ class RecordingController(QObject):
         self.control.start()
 
     def _ask_note(self) -> None:
+        from viewer.ui.slide_dialogs import finish_with_slide
+
         pane = self._window.panes.active
         recording = self.control.recording_of(pane)
         if recording is None:

@@ -9,13 +9,9 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from viewer.agents.cancelling import Cancel
-from viewer.agents.drafting import DRAFTING_FOLDER, ModelDrafter
-from viewer.recording.review.drafting import draft_session
-from viewer.recording.review.prompts import load_template, save_template, studies
 from viewer.recording.session import SessionError
 from viewer.slides.errors import SlideError, TileError
 from viewer.ui.background_runner import BackgroundRunner
-from viewer.ui.recording.prompt_dialog import PromptDialog
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,6 +45,8 @@ class Drafting(QObject):
 
     def ask(self, session: Path) -> None:
         """Drafts for a session, once the user has chosen a model and allowed it for the study."""
+        from viewer.agents.drafting import DRAFTING_FOLDER
+
         self._window.agents.model.client(
             lambda client: self._start(session, client), session / DRAFTING_FOLDER
         )
@@ -60,6 +58,8 @@ class Drafting(QObject):
 
     def ask_prompt(self) -> None:
         """Lets the user edit the prompts."""
+        from viewer.recording.review.prompts import load_template, studies
+
         self._disk.run(
             lambda: {study: load_template(study) for study in studies()},
             self._open_prompts,
@@ -75,6 +75,10 @@ class Drafting(QObject):
     # -----------------------------------------------------------------------------------------
 
     def _start(self, session: Path, client: Client) -> None:
+        from viewer.agents.drafting import ModelDrafter
+        from viewer.recording.review.drafting import draft_session
+        from viewer.recording.review.prompts import load_template
+
         if self._cancel is not None:
             return
         cancel = self._cancel = Cancel()
@@ -112,12 +116,16 @@ class Drafting(QObject):
         self.ended.emit()
 
     def _open_prompts(self, templates: dict[str, str]) -> None:
+        from viewer.ui.recording.prompt_dialog import PromptDialog
+
         dialog = PromptDialog(templates, self._window.settings.study, self._window)
         dialog.accepted.connect(lambda: self._keep_prompt(dialog.study, dialog.text))
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
     def _keep_prompt(self, study: str, text: str) -> None:
+        from viewer.recording.review.prompts import save_template
+
         self._window.change_settings(study=study)
         self._disk.run(
             lambda: save_template(study, text),

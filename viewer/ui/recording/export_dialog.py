@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import (
     QComboBox,
@@ -19,7 +20,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.recording.export import FORMATS, ExportOptions
+if TYPE_CHECKING:
+    from viewer.recording.export import ExportOptions
+
 
 _TOLD = {
     "pathology-cot": "A folder a session with thumbnail, boxes, details and conversation.json.",
@@ -34,6 +37,8 @@ class ExportDialog(QDialog):
     """Read `options` and `out` after it was accepted."""
 
     def __init__(self, count: int, parent: QWidget) -> None:
+        from viewer.recording.export import FORMATS
+
         super().__init__(parent)
         self.setWindowTitle(f"Export {count} session{'s' if count > 1 else ''}")
         self.format = QComboBox(self)
@@ -71,6 +76,8 @@ class ExportDialog(QDialog):
     @property
     def options(self) -> ExportOptions:
         """What the user chose."""
+        from viewer.recording.export import FORMATS, ExportOptions
+
         return ExportOptions(
             format=FORMATS[self.format.currentIndex()], mode=self.mode.currentData()
         )

@@ -21,8 +21,6 @@ from viewer.recording.events import (
     PlaceChanged,
     WindowChanged,
 )
-from viewer.recording.recorder import Recorder
-from viewer.recording.session import Consent, Screen, SessionHeader, new_session_id, slide_ref
 from viewer.recording.viewing import viewport
 
 if TYPE_CHECKING:
@@ -31,6 +29,8 @@ if TYPE_CHECKING:
     from viewer.canvas.canvas import SlideCanvas
     from viewer.geometry import View
     from viewer.recording.events import AnyEvent
+    from viewer.recording.recorder import Recorder
+    from viewer.recording.session import Screen, SessionHeader
     from viewer.settings import Settings
     from viewer.tiles.display import DisplaySettings
     from viewer.ui.recording.presence import Place
@@ -61,6 +61,8 @@ class PaneRecording(QObject):
     def __init__(
         self, pane: SlidePane, sessions: Path, settings: Settings, place: Place = "slide"
     ) -> None:
+        from viewer.recording.recorder import Recorder
+
         super().__init__(pane)
         self.pane = pane
         canvas = pane.canvas
@@ -196,6 +198,8 @@ class PaneRecording(QObject):
 
 
 def _header(pane: SlidePane, settings: Settings) -> SessionHeader:
+    from viewer.recording.session import Consent, SessionHeader, new_session_id, slide_ref
+
     source, canvas = pane.source, pane.canvas
     assert source is not None
     now = datetime.now().astimezone()
@@ -219,6 +223,8 @@ def _header(pane: SlidePane, settings: Settings) -> SessionHeader:
 
 
 def _screen(canvas: SlideCanvas) -> Screen:
+    from viewer.recording.session import Screen
+
     screen = canvas.screen().size()
     return Screen(
         screen_width_px=screen.width(),

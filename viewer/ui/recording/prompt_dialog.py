@@ -17,12 +17,6 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.recording.review.entries import ReviewError
-from viewer.recording.review.prompts import (
-    DEFAULT_PROMPT,
-    PLACEHOLDERS,
-    check_study,
-    check_template,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +32,8 @@ class PromptDialog(QDialog):
     """
 
     def __init__(self, templates: Mapping[str, str], study: str, parent: QWidget) -> None:
+        from viewer.recording.review.prompts import DEFAULT_PROMPT, PLACEHOLDERS
+
         super().__init__(parent)
         self.setWindowTitle("What the model is asked")
         self._templates = dict(templates)
@@ -92,6 +88,8 @@ class PromptDialog(QDialog):
             self.field.setPlainText(self._templates[self.study])
 
     def _check(self) -> None:
+        from viewer.recording.review.prompts import check_study, check_template
+
         problem = ""
         try:
             check_study(self.study)

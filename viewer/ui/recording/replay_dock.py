@@ -15,7 +15,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.recording.replay import SPEEDS
 from viewer.ui.recording.scrub_bar import ScrubBar, shown_time
 from viewer.ui.theme import icon
 
@@ -29,6 +28,8 @@ class ReplayDock(QDockWidget):
     """Play, pause, speed, time; follow the reader or look freely."""
 
     def __init__(self, replayer: Replayer, parent: QWidget) -> None:
+        from viewer.recording.replay import SPEEDS
+
         super().__init__("Replay", parent)
         self.setObjectName("replay")
         self._replayer = replayer
@@ -65,6 +66,8 @@ class ReplayDock(QDockWidget):
 
     def load(self, analysis: Analysis, pane: SlidePane) -> None:
         """Takes a session to replay on a pane."""
+        from viewer.recording.replay import SPEEDS
+
         self._replayer.load(analysis, pane)
         assert self._replayer.clock is not None
         self._replayer.clock.speed = SPEEDS[self.speed.currentIndex()]
@@ -103,6 +106,8 @@ class ReplayDock(QDockWidget):
             self._replayer.set_playing(playing=not clock.is_playing)
 
     def _on_speed(self, index: int) -> None:
+        from viewer.recording.replay import SPEEDS
+
         if self._replayer.clock is not None:
             self._replayer.clock.speed = SPEEDS[index]
 

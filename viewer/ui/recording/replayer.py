@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from viewer.canvas.layer import LayerOrder
-from viewer.canvas.outline_layer import OutlineLayer
 from viewer.geometry import Point, Size
-from viewer.recording.replay import ReplayClock, recorded_view
 
 if TYPE_CHECKING:
     from viewer.recording.analysis import Analysis
+    from viewer.recording.replay import ReplayClock
     from viewer.ui.slide_pane import SlidePane
 
 _FRAME_MS = 16
@@ -31,6 +30,8 @@ class Replayer(QObject):
     """The SlidePane whose view is the user's again."""
 
     def __init__(self, parent: QObject) -> None:
+        from viewer.canvas.outline_layer import OutlineLayer
+
         super().__init__(parent)
         self.analysis: Analysis | None = None
         self.clock: ReplayClock | None = None
@@ -44,6 +45,8 @@ class Replayer(QObject):
 
     def load(self, analysis: Analysis, pane: SlidePane) -> None:
         """Stands at the beginning of a session with at least one view, on a pane's canvas."""
+        from viewer.recording.replay import ReplayClock
+
         self.unload()
         self.analysis, self.pane = analysis, pane
         self.clock = ReplayClock(analysis.trace)
@@ -116,6 +119,8 @@ class Replayer(QObject):
             self.playing_changed.emit(False)
 
     def _show(self) -> None:
+        from viewer.recording.replay import recorded_view
+
         if self.clock is None or self.analysis is None or self.pane is None:
             return
         index = self.clock.view_index

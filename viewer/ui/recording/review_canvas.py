@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from viewer.canvas.layer import LayerOrder
-from viewer.canvas.numbered_boxes_layer import NumberedBoxesLayer
 from viewer.geometry import Box, Size, View
 
 if TYPE_CHECKING:
@@ -23,6 +22,8 @@ class ReviewCanvas:
     """Paints on one pane at a time, and moves its view."""
 
     def __init__(self) -> None:
+        from viewer.canvas.numbered_boxes_layer import NumberedBoxesLayer
+
         self.pane: SlidePane | None = None
         self._boxes = NumberedBoxesLayer("review")
 

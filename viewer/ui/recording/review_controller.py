@@ -9,19 +9,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from viewer.recording.export.options import ExportOptions
-from viewer.recording.export.reading import load_reading
-from viewer.recording.log_reader import is_being_recorded
-from viewer.recording.review.drafts import read_drafts
 from viewer.recording.review.entries import ReviewError
-from viewer.recording.review.items import items_of
-from viewer.recording.review.report import report_of
-from viewer.recording.review.review import Review
-from viewer.recording.review.review_log import ReviewLog, review_path
-from viewer.recording.review.verdicts import reviews_of
-from viewer.recording.session import SessionError
-from viewer.slides.identity import same_slide
-from viewer.slides.known_slides import find
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.recording.drafting import Drafting
 from viewer.ui.recording.review_dock import ReviewDock
@@ -33,6 +21,7 @@ if TYPE_CHECKING:
     from viewer.recording.review.agreement import Agreement
     from viewer.recording.review.entries import Draft
     from viewer.recording.review.items import ReviewItem
+    from viewer.recording.review.review import Review
     from viewer.recording.session import SessionHeader
     from viewer.ui.main_window import MainWindow
     from viewer.ui.recording.session_panels import SessionPanels
@@ -96,6 +85,8 @@ class ReviewController(QObject):
     # From a folder to a review on a pane -----------------------------------------------------
 
     def _on_loaded(self, session: _Session) -> None:
+        from viewer.slides.identity import same_slide
+
         identity = session.header.slide.identity
         pane = next(
             (p for p in self._window.panes.panes if same_slide(_identity(p), identity)), None
@@ -134,6 +125,9 @@ class ReviewController(QObject):
             self._open_review(session, name)
 
     def _open_review(self, session: _Session, reviewer: str) -> None:
+        from viewer.recording.review.review import Review
+        from viewer.recording.review.review_log import ReviewLog, review_path
+
         def opened() -> Review:
             log = ReviewLog(review_path(session.folder, reviewer), self._troubled.emit)
             return Review(session.folder.name, reviewer, session.items, log)
@@ -173,6 +167,8 @@ class ReviewController(QObject):
 
     def _tell_agreement(self) -> None:
         """With each other reviewer; only at the end, so that nobody is led by another."""
+        from viewer.recording.review.report import report_of
+
         session, review = self._session, self.reviewing.review
         if session is None or review is None:
             return
@@ -210,6 +206,8 @@ class ReviewController(QObject):
         self._take_drafts()
 
     def _take_drafts(self) -> None:
+        from viewer.recording.review.drafts import read_drafts
+
         session = self._session
         if session is None:
             return
@@ -223,6 +221,8 @@ class ReviewController(QObject):
     # What others tell ------------------------------------------------------------------------
 
     def _on_slide_changed(self, pane: SlidePane) -> None:
+        from viewer.slides.identity import same_slide
+
         waiting = self._waiting
         if waiting is not None and same_slide(_identity(pane), waiting.header.slide.identity):
             self._begin(waiting, pane)
@@ -244,6 +244,8 @@ class ReviewController(QObject):
             self.close_review(keep=False)
 
     def _on_refused(self, error: Exception) -> None:
+        from viewer.recording.session import SessionError
+
         if not isinstance(error, SessionError):
             _log.error("a review failed", exc_info=error)
         self._window.say(str(error))
@@ -274,6 +276,14 @@ class ReviewController(QObject):
 
 
 def _loaded(folder: Path) -> _Session:
+    from viewer.recording.export.options import ExportOptions
+    from viewer.recording.export.reading import load_reading
+    from viewer.recording.log_reader import is_being_recorded
+    from viewer.recording.review.drafts import read_drafts
+    from viewer.recording.review.items import items_of
+    from viewer.recording.review.verdicts import reviews_of
+    from viewer.slides.known_slides import find
+
     if is_being_recorded(folder):
         raise ReviewError("This session is still being recorded: stop the recording first.")
     reading = load_reading(folder, ExportOptions())

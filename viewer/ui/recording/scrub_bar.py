@@ -10,7 +10,6 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from viewer.canvas.qt_guard import guarded
 from viewer.colors import BAND_COLOURS, UNKNOWN_COLOUR
-from viewer.recording.behaviors import band_of
 
 if TYPE_CHECKING:
     from viewer.recording.trace import Action, Trace
@@ -20,6 +19,8 @@ _HEIGHT_PX = 34
 
 def action_colour(action: Action) -> str:
     """The colour of an action's magnification."""
+    from viewer.recording.behaviors import band_of
+
     return BAND_COLOURS.get(band_of(action.magnification), UNKNOWN_COLOUR)
 
 

@@ -19,11 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.canvas.layer import LayerOrder
-from viewer.canvas.outline_layer import OutlineLayer
-from viewer.canvas.patch_layer import PatchLayer
-from viewer.canvas.scanpath_layer import ScanpathLayer
 from viewer.geometry import Box
-from viewer.recording.behaviors import BANDS
 from viewer.recording.coverage import LEAST_SEEN_S
 from viewer.ui.recording.scrub_bar import action_colour, shown_time
 
@@ -47,6 +43,11 @@ class SeenDock(QDockWidget):
     """The folder of the session to compare with, or None."""
 
     def __init__(self, parent: QWidget) -> None:
+        from viewer.canvas.outline_layer import OutlineLayer
+        from viewer.canvas.patch_layer import PatchLayer
+        from viewer.canvas.scanpath_layer import ScanpathLayer
+        from viewer.recording.behaviors import BANDS
+
         super().__init__("What was seen", parent)
         self.setObjectName("seen")
         self._analysis: Analysis | None = None

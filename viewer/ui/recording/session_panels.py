@@ -9,23 +9,19 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QDialog, QInputDialog, QMessageBox
 
-from viewer.recording.analysis import Analysis, analyse
-from viewer.recording.export import ExportError, Manifest, export_sessions
 from viewer.recording.library import Library, SessionSummary
-from viewer.recording.session import SessionError, read_header
-from viewer.slides.identity import same_slide
-from viewer.slides.known_slides import find_by_content
-from viewer.slides.tissue import TissueMask, tissue_mask
 from viewer.ui.background_runner import BackgroundRunner
-from viewer.ui.recording.export_dialog import ExportDialog
 from viewer.ui.recording.replay_dock import ReplayDock
-from viewer.ui.recording.replayer import Replayer
 from viewer.ui.recording.seen_dock import SeenDock
 from viewer.ui.recording.sessions_dock import SessionsDock
 
 if TYPE_CHECKING:
+    from viewer.recording.analysis import Analysis
+    from viewer.recording.export import Manifest
+    from viewer.slides.tissue import TissueMask
     from viewer.ui.main_window import MainWindow
     from viewer.ui.recording.control import RecordingControl
+    from viewer.ui.recording.export_dialog import ExportDialog
     from viewer.ui.slide_pane import SlidePane
 
 _log = logging.getLogger(__name__)
@@ -43,6 +39,8 @@ class SessionPanels(QObject):
     _export_progressed = Signal(int, int)
 
     def __init__(self, window: MainWindow, control: RecordingControl) -> None:
+        from viewer.ui.recording.replayer import Replayer
+
         super().__init__(window)
         self._window = window
         self._control = control
@@ -91,6 +89,9 @@ class SessionPanels(QObject):
         self._offer_others()
 
     def _fill_in(self, folder: Path, identity: str) -> None:
+        from viewer.recording.analysis import analyse
+        from viewer.slides.identity import same_slide
+
         tissue = next(
             (mask for known, mask in self._tissues.items() if same_slide(known, identity)), None
         )
@@ -137,6 +138,8 @@ class SessionPanels(QObject):
         self._readers.run(work, lambda _: self.refresh(), self._on_refused)  # type: ignore[arg-type]
 
     def _on_refused(self, error: Exception) -> None:
+        from viewer.recording.session import SessionError
+
         if not isinstance(error, SessionError):
             _log.error("work on sessions failed", exc_info=error)
         self._window.say(str(error))
@@ -145,11 +148,15 @@ class SessionPanels(QObject):
     # Export ----------------------------------------------------------------------------------
 
     def _ask_export(self, folders: list[Path]) -> None:
+        from viewer.ui.recording.export_dialog import ExportDialog
+
         dialog = ExportDialog(len(folders), self._window)
         dialog.accepted.connect(lambda: self._export(sorted(folders), dialog))
         _open(dialog)
 
     def _export(self, folders: list[Path], dialog: ExportDialog) -> None:
+        from viewer.recording.export import export_sessions
+
         out, options = dialog.out, dialog.options
         self._exporter.run(
             lambda: export_sessions(folders, out, options, self._export_progressed.emit),
@@ -165,6 +172,8 @@ class SessionPanels(QObject):
         self._window.say(told)
 
     def _on_export_failed(self, error: Exception) -> None:
+        from viewer.recording.export import ExportError
+
         if not isinstance(error, ExportError):
             _log.error("an export failed", exc_info=error)
         self._window.say(str(error))
@@ -179,6 +188,8 @@ class SessionPanels(QObject):
         )
 
     def _on_found(self, analysis: Analysis, path: Path | None) -> None:
+        from viewer.slides.identity import same_slide
+
         if not len(analysis.trace):
             self._window.say("This session holds no views: there is nothing to replay.")
             return
@@ -228,6 +239,8 @@ class SessionPanels(QObject):
             self._clear_seen()
 
     def _on_slide_changed(self, pane: SlidePane) -> None:
+        from viewer.slides.identity import same_slide
+
         waiting = self._waiting
         if waiting is not None and same_slide(_identity(pane), waiting.header.slide.identity):
             self._load(waiting, pane)
@@ -268,6 +281,8 @@ class SessionPanels(QObject):
 
     def refresh_seen(self) -> None:
         """Computes what was seen anew, if the panel is open."""
+        from viewer.recording.analysis import analyse
+
         if self.seen.isHidden():
             self._clear_seen()
         if not self.seen.isVisible():
@@ -296,6 +311,8 @@ class SessionPanels(QObject):
         )
 
     def _on_analysed(self, analysis: Analysis, pane: SlidePane, *, is_live: bool) -> None:
+        from viewer.slides.identity import same_slide
+
         self._is_analysing = False
         is_same_slide = same_slide(_identity(pane), analysis.header.slide.identity)
         if self._seen_session()[0] == analysis.folder and is_same_slide:
@@ -309,6 +326,8 @@ class SessionPanels(QObject):
             self.refresh_seen()
 
     def _on_not_analysed(self, error: Exception) -> None:
+        from viewer.recording.session import SessionError
+
         self._is_analysing = self._is_stale = False
         if not isinstance(error, SessionError):
             _log.error("a session could not be analysed", exc_info=error)
@@ -316,6 +335,8 @@ class SessionPanels(QObject):
             self._window.say(str(error))
 
     def _ensure_tissue(self, pane: SlidePane) -> None:
+        from viewer.slides.tissue import tissue_mask
+
         identity, source = _identity(pane), pane.source
         if source is None or identity in self._tissues:
             return
@@ -337,6 +358,8 @@ class SessionPanels(QObject):
         self.refresh_seen()
 
     def _offer_others(self) -> None:
+        from viewer.slides.identity import same_slide
+
         identity = self._identity
         own = self._seen_session()[0]
         self.seen.show_sessions(
@@ -392,6 +415,10 @@ class SessionPanels(QObject):
 
 
 def _found(folder: Path, places: tuple[Path, ...]) -> tuple[Analysis, Path | None]:
+    from viewer.recording.analysis import analyse
+    from viewer.recording.session import read_header
+    from viewer.slides.known_slides import find_by_content
+
     return analyse(folder), find_by_content(read_header(folder).slide.identity, places)
 
 

@@ -15,7 +15,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.slides.identity import same_slide
 from viewer.ui.recording.scrub_bar import shown_time
 from viewer.ui.widgets import KeyedTree
 
@@ -82,6 +81,8 @@ class SessionsDock(QDockWidget):
 
     def show_sessions(self, sessions: list[SessionSummary], identity: str) -> None:
         """Lists sessions; `identity` is that of the slide on screen, "" where there is none."""
+        from viewer.slides.identity import same_slide
+
         selected = set(self.selected())
         self.table.clear()
         for session in sessions:
