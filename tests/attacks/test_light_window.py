@@ -7,8 +7,8 @@ import statistics
 import subprocess
 import sys
 
-MOST_RSS_MB = 130
-MOST_TIMES_LIBRARIES = 3.6
+MOST_RSS_MB = 110
+MOST_TIMES_LIBRARIES = 1.8
 HEAVY = ["torch", "openai", "skimage", "pyarrow", "h5py", "zarr", "onnxruntime", "scipy", "pandas"]
 MEASURE = """
 import json, resource, sys, time
