@@ -18,6 +18,7 @@ from pytestqt.qtbot import QtBot
 from test_recording import AGREED, ended_session
 from ui_steps import CTRL, SHIFT, open_dialog, press, rest, show_slide
 
+from viewer.geometry import Optics
 from viewer.recording.library import Library
 from viewer.recording.log_reader import read_lines
 from viewer.recording.session import read_header
@@ -259,3 +260,20 @@ def test_a_session_finds_its_slide_after_a_move_and_under_another_name(
     slide.rename(moved)
     start_replay(window, qtbot)
     assert window.panes.active.path == moved
+
+
+def test_a_session_made_before_a_change_of_the_pixel_size_says_so(
+    read: tuple[MainWindow, Path, list[QImage]], qtbot: QtBot
+) -> None:
+    window, _, _ = read
+    canvas = window.panes.active.canvas
+    start_replay(window, qtbot)
+    press(qtbot, window, Qt.Key.Key_E, CTRL | SHIFT)
+    seen = panels(window).seen
+    qtbot.waitUntil(lambda: "reader-7" in seen.title.text(), timeout=20_000)
+    assert "pixel size" not in seen.title.text()
+    then = read_header(read[1]).slide.mpp_um
+    assert then is not None
+    canvas.set_optics(Optics((then[0] * 2, then[1] * 2), canvas.optics.objective_power))
+    panels(window).refresh_seen()
+    qtbot.waitUntil(lambda: "before the pixel size was changed" in seen.title.text())

@@ -319,7 +319,10 @@ class SessionPanels(QObject):
             header = analysis.header
             started = header.started_utc[:16].replace("T", " ")
             title = "This reading, up to now" if is_live else f"{header.reader}, {started} UTC"
-            self.seen.show_analysis(analysis, pane.canvas, header.title or title)
+            title = header.title or title
+            if note := pixel_size_note(header.slide.mpp_um, pane.canvas.optics.mpp_um):
+                title = f"{title}\n{note}"
+            self.seen.show_analysis(analysis, pane.canvas, title)
         else:
             self._is_stale = True
         if self._is_stale:
@@ -412,6 +415,24 @@ class SessionPanels(QObject):
     @property
     def _identity(self) -> str:
         return _identity(self._window.panes.active)
+
+
+def pixel_size_note(then_um: tuple[float, float] | None, now_um: tuple[float, float] | None) -> str:
+    """Say that a session was made with another pixel size than the slide has now; else ""."""
+    if then_um is None or now_um is None:
+        is_same = then_um is now_um
+    else:
+        is_same = all(abs(then / now - 1) < 1e-6 for then, now in zip(then_um, now_um, strict=True))
+    if is_same:
+        return ""
+    then, now = (
+        "unknown" if size is None else " x ".join(f"{side:.4f}" for side in size) + " µm"
+        for size in (then_um, now_um)
+    )
+    return (
+        f"Made before the pixel size was changed ({then} then, {now} now): magnifications and "
+        "lengths are those of then."
+    )
 
 
 def _found(folder: Path, places: tuple[Path, ...]) -> tuple[Analysis, Path | None]:
