@@ -154,6 +154,18 @@ def test_a_negative_region_cuts_all_that_it_touches(tmp_path: Path) -> None:
     assert "hole" in problems[0].reason
 
 
+def test_a_negative_region_that_names_its_region_cuts_only_that(tmp_path: Path) -> None:
+    same = [region(Id="1"), region(Id="2")]
+    hole = region("50,0 250,0 250,50 50,50", NegativeROA="1", ParentRegionId="2")
+    found, problems = read(tmp_path / "a.xml", imagescope(*same, hole))
+    assert [each.geometry.area for each in found] == [10_000, 7500]
+    assert problems == []
+    gone = region("50,0 250,0 250,50 50,50", NegativeROA="1", ParentRegionId="9")
+    found, problems = read(tmp_path / "a.xml", imagescope(*same, gone))
+    assert [each.geometry.area for each in found] == [10_000, 10_000]
+    assert "hole" in problems[0].reason
+
+
 def test_what_regions_of_each_type_are(tmp_path: Path) -> None:
     two = "0,0 100,50"
     told = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from xml.etree import ElementTree as Xml
 
 import numpy as np
@@ -33,11 +33,16 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
 _POLYGON, _RULER = "0", "4"
+_OWNER = "ParentRegionId"
+"""Ties a hole written here to its region, by Id; ImageScope passes over what it does not know."""
+
 _DEPTHS = {"Annotations": 0, "Annotation": 1, "Regions": 2}
 
 
 def read_imagescope(path: Path, problems: list[Problem]) -> Iterator[Annotation]:
     """Reads a file, also HALO's; holes (NegativeROA) are cut out of all that they touch.
+
+    A hole that names its region, as those written here do, is cut out of that region only.
 
     Raises
     ------
@@ -108,13 +113,27 @@ def _new_layer(root: Xml.Element, in_class: AnnotationClass, number: int) -> Xml
 def _write_part(regions: Xml.Element, ids: Iterator[int], name: str, part: BaseGeometry) -> bool:
     """Whether the format has a place for it."""
     if isinstance(part, shapely.Polygon):
-        for ring, negative in [(part.exterior, "0"), *((hole, "1") for hole in part.interiors)]:
-            _region(regions, ids, _POLYGON, name, list(ring.coords)[:-1], negative)
+        owner = _region(regions, ids, _POLYGON, name, list(part.exterior.coords)[:-1])
+        for hole in part.interiors:
+            _region(regions, ids, _POLYGON, name, list(hole.coords)[:-1], owner)
         return True
     if isinstance(part, shapely.LineString):
-        _region(regions, ids, _RULER, name, list(part.coords), "0")
+        _region(regions, ids, _RULER, name, list(part.coords))
         return True
     return False
+
+
+class _Drawn(NamedTuple):
+    geometry: BaseGeometry
+    name: str
+    id: str
+
+
+class _Hole(NamedTuple):
+    geometry: BaseGeometry
+    number: int
+    owner: str
+    """The Id of the region it belongs to; empty where the file ties it to none."""
 
 
 def _layer(
@@ -124,8 +143,8 @@ def _layer(
     numbers: Iterator[int],
     problems: list[Problem],
 ) -> Iterator[Annotation]:
-    drawn: list[tuple[BaseGeometry, str]] = []
-    holes: list[tuple[int, BaseGeometry]] = []
+    drawn: list[_Drawn] = []
+    holes: list[_Hole] = []
     for region in layer.iterfind("Regions/Region"):
         number = next(numbers)
 
@@ -141,34 +160,32 @@ def _layer(
             problems.append(Problem(number, str(error)))
             continue
         if _is_negative(region):
-            holes.append((number, geometry))
+            holes.append(_Hole(geometry, number, region.get(_OWNER, "").strip()))
         else:
             text = region.get("Text", "").strip() or _description(region)
-            drawn.append((geometry, shown_line(text)))
+            drawn.append(_Drawn(geometry, shown_line(text), region.get("Id", "").strip()))
     for geometry, name in _without(drawn, holes, problems):
         yield Annotation(geometry, shown_as=in_class, name=name, colour=color)
 
 
 def _without(
-    drawn: list[tuple[BaseGeometry, str]],
-    holes: list[tuple[int, BaseGeometry]],
-    problems: list[Problem],
+    drawn: list[_Drawn], holes: list[_Hole], problems: list[Problem]
 ) -> Iterator[tuple[BaseGeometry, str]]:
-    """The regions of a layer, each without all negative regions that it touches."""
-    shapes = np.array([geometry for geometry, _ in drawn], dtype=object)
+    """The regions of a layer, each without its own holes and all free ones that it touches."""
+    shapes = np.array([each.geometry for each in drawn], dtype=object)
     touching: dict[int, list[BaseGeometry]] = {}
     tree = shapely.STRtree(shapes)
-    for number, hole in holes:
+    for hole in holes:
         found = [
             index
-            for index in tree.query(hole, predicate="intersects").tolist()
-            if drawn[index][0].area
+            for index in tree.query(hole.geometry, predicate="intersects").tolist()
+            if drawn[index].geometry.area and hole.owner in ("", drawn[index].id)
         ]
         if not found:
-            problems.append(Problem(number, "a hole that lies in no region"))
+            problems.append(Problem(hole.number, "a hole that lies in no region"))
         for index in found:
-            touching.setdefault(index, []).append(hole)
-    for index, (geometry, name) in enumerate(drawn):
+            touching.setdefault(index, []).append(hole.geometry)
+    for index, (geometry, name, _) in enumerate(drawn):
         if index in touching:
             geometry = geometry.difference(shapely.union_all(touching[index]))
         if not geometry.is_empty:
@@ -208,15 +225,20 @@ def _region(
     kind: str,
     name: str,
     corners: list[tuple[float, ...]],
-    negative: str,
-) -> None:
+    owner: str = "",
+) -> str:
+    """Writes a region, or a hole where it has an owner; its Id."""
     number = str(next(ids))
+    negative = "1" if owner else "0"
     told = {"Id": number, "Type": kind, "Text": name, "NegativeROA": negative, "DisplayId": number}
+    if owner:
+        told[_OWNER] = owner
     region = Xml.SubElement(regions, "Region", told)
     Xml.SubElement(region, "Attributes")
     vertices = Xml.SubElement(region, "Vertices")
     for x, y, *_ in corners:
         Xml.SubElement(vertices, "Vertex", {"X": f"{x:.2f}", "Y": f"{y:.2f}", "Z": "0"})
+    return number
 
 
 def _color(told: str | None) -> str:
