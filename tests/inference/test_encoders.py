@@ -215,10 +215,11 @@ def test_an_encoder_is_fetched_and_works_offline(
     handler.content = save(_weights())
     done = _fetch(url, tmp_path, "phikon-v2", merged=2)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "merge=2" in done.stdout
+    assert done.stdout.startswith("Phikon-v2, 2 merged 1 ")
     (folder,) = list((tmp_path / "data" / "models").iterdir())
     about = json.loads((folder / "model.json").read_text())
     assert (about["name"], about["patch_px"]) == ("Phikon-v2, 2 merged", 224)
+    assert about["settings"]["merge"] == 2
 
 
 def test_a_gated_encoder_wants_the_users_token(hub: tuple[type[_Hub], str], tmp_path: Path) -> None:

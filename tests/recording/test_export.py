@@ -24,7 +24,7 @@ from viewer.recording.recorder import Recorder
 from viewer.recording.session import SlideRef, write_header
 from viewer.slides import open_slide
 from viewer.slides.known_slides import find, open_known, remember
-from viewer.slides.region import read_region
+from viewer.slides.region import Beyond, read_region
 
 STAYS = [(0, 0, 2.5, 3), (300, 200, 1, 4), (500, 300, 0.5, 2.5), (900, 1200, 1, 3)]
 """Left, top, downsample and seconds of what the reader of these tests looks at."""
@@ -256,7 +256,7 @@ def test_a_slide_is_found_where_it_was_moved(tmp_path: Path, sample_slide: Path)
 @pytest.mark.parametrize("box", [Box(100, 50, 612, 562), Box(-200, -100, 312, 412)])
 def test_a_region_is_the_slides_own(sample_slide: Path, box: Box) -> None:
     source = open_slide(sample_slide)
-    pixels = read_region(source, box, 512, 512)
+    pixels = read_region(source, box, 512, 512, Beyond.WHITE)
     source.close()
     with openslide.OpenSlide(sample_slide) as slide:
         region = slide.read_region((int(box.x0), int(box.y0)), 0, (512, 512))
