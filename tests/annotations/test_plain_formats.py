@@ -29,9 +29,11 @@ from viewer.annotations.formats.coco import CocoImage, read_coco, without_holes,
 from viewer.annotations.formats.coco_runs import region_of_runs
 from viewer.annotations.formats.exchange import FORMATS, format_for, format_of
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
+from viewer.plain_text import shown_line
 
 _quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-_names = texts.map(str.strip)
+_names = texts.map(str.strip).map(shown_line)
+_shown_classes = class_names.filter(lambda name: name == shown_line(name))
 _sound_names = class_names.filter(lambda name: name != "None")
 
 
@@ -146,8 +148,8 @@ def test_asap_gives_back_what_it_can_hold(
         some.builds(
             Annotation,
             boxes() | lines,
-            shown_as=some.none() | some.builds(AnnotationClass, class_names, colours),
-            name=texts,
+            shown_as=some.none() | some.builds(AnnotationClass, _shown_classes, colours),
+            name=_names,
         ),
         max_size=5,
     )
