@@ -160,7 +160,7 @@ CHOICES: tuple[Choice, ...] = (
     ),
     Choice(
         "results_gib",
-        "Kept results (GiB)",
+        "Result cache limit (GiB)",
         "What models found is kept up to this size; the slides not seen for longest go first",
         (),
         1,
@@ -169,7 +169,7 @@ CHOICES: tuple[Choice, ...] = (
     ),
     Choice(
         "back_to_moving",
-        "Back to moving after a shape",
+        "Return to Pan after drawing",
         "After a rectangle, ellipse, line, polygon or polyline the mouse moves the slide again,"
         " as in QuPath; brush, wand and points stay in hand",
     ),

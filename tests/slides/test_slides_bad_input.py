@@ -69,7 +69,7 @@ def test_empty_file(tmp_path: Path) -> None:
 def test_renamed_text(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"notes.{suffix}"
     path.write_text("These are notes about a slide, and no slide.\n" * 20)
-    assert "neither a slide nor a picture" in complaint(path, UnsupportedSlideError)
+    assert "unrecognized file format" in complaint(path, UnsupportedSlideError)
 
 
 def test_broken_svs(shared_slide: Callable[[str], Path]) -> None:

@@ -94,9 +94,7 @@ class SlideModels:
 
     def _started(self, model: str) -> _Running:
         if self.mpp_um is None:
-            raise ToolError(
-                "The slide does not tell its pixel size, which the models need: set it first."
-            )
+            raise ToolError("The pixel size is unknown: set it to run models.")
         bundle = self.bundle(model)
         return _Running(self._path, self._source, bundle, self.mpp_um, self._device)
 

@@ -186,7 +186,7 @@ class SlideTools:
     def _mpp_um(self) -> float:
         mpp_um = self._instruments.mpp_um
         if mpp_um is None:
-            raise ToolError("The slide does not tell its pixel size: nothing can be measured.")
+            raise ToolError("The pixel size is unknown: nothing can be measured.")
         return mpp_um
 
     def _nuclei(self, arguments: BoxArguments, cancel: Cancel) -> dict[str, object]:

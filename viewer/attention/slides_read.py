@@ -120,7 +120,7 @@ def _slide_read(
     recorded_um = (header.slide.optics.mean_mpp_um for _, header in sessions)
     scale = scale or next((mpp_um for mpp_um in recorded_um if mpp_um), None)
     if scale is None:
-        raise _NoScaleError("it does not tell its pixel size; set it in the window.")
+        raise _NoScaleError("its pixel size is unknown; set it in the window.")
     grid = block_grid(source, about, scale)
     tissue = tissue_mask(source)
     known = known_cells(grid, tissue)

@@ -214,8 +214,7 @@ def load_bundle(folder: Path) -> ModelBundle:
         raise BundleError(f"{path} cannot be read ({error.strerror or error}).") from error
     except msgspec.MsgspecError as error:
         raise BundleError(
-            f"{MODEL_FILE} of {folder.name} is not as it should be: {error}; "
-            "docs/models.md tells what belongs in it."
+            f"{folder.name}/{MODEL_FILE} is invalid: {error}; docs/models.md describes it."
         ) from error
     _check(description, folder)
     return ModelBundle(folder, description)
@@ -254,7 +253,7 @@ def file_sha256(path: Path) -> str:
 
 def _check(description: ModelDescription, folder: Path) -> None:
     def refuse(what: str) -> None:
-        raise BundleError(f"{MODEL_FILE} of {folder.name} is not as it should be: {what}.")
+        raise BundleError(f"{folder.name}/{MODEL_FILE} is invalid: {what}.")
 
     if PurePath(description.weights).name != description.weights or not description.weights:
         refuse("weights has to be the plain name of a file in the same folder")

@@ -146,8 +146,7 @@ def _run(
     scale = mpp_um or known_mpp_um(source)
     if scale is None:
         raise RunError(
-            f"{path.name} does not tell its pixel size and models are fed a fixed um/px: "
-            "give it with --mpp, or set it in the window."
+            f"{path.name} has no known pixel size: give it with --mpp, or set it in the window."
         )
     fed = engine_model(bundle, all_models())
     grid = block_grid(source, fed.description, scale)

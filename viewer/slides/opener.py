@@ -126,8 +126,7 @@ def _first_source(path: Path, image: int | None) -> SlideSource:
             return with_note(source, f"Read as a plain {source.info.vendor} file: {complaint}")
     raise complaint or UnsupportedSlideError(
         path,
-        f"{path.name} is neither a slide nor a picture that can be read here: its content is of "
-        "no known kind; check that it is the right file and was copied whole.",
+        f"{path.name}: unrecognized file format. The file may be damaged or incompletely copied.",
     )
 
 

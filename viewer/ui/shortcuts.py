@@ -84,7 +84,7 @@ class ShortcutTable(QWidget):
         self.clear_button = QPushButton("&Clear", self)
         self.clear_button.setToolTip("Take all keys from the chosen command")
         self.default_button = QPushButton("&Default", self)
-        self.default_button.setToolTip("Give the chosen command its first keys back")
+        self.default_button.setToolTip("Restore the default shortcuts of the selected command")
         self.restore_button = QPushButton("&Restore all defaults", self)
         self.message = QLabel(self)
         self.message.setWordWrap(True)
@@ -227,12 +227,14 @@ class ShortcutTable(QWidget):
         ]
         self._bind(chosen, tuple(free))
         kept = len(free) == len(COMMANDS_BY_ID[chosen].shortcuts)
-        self._tell("" if kept else "Some of its first keys stay with the commands that have them.")
+        self._tell(
+            "" if kept else "Some default shortcuts stay with the commands that use them now."
+        )
 
     def _restore_all(self) -> None:
         self.bindings = default_bindings()
         self._show_keys()
-        self._tell("All commands have their first keys again.")
+        self._tell("Default shortcuts restored.")
         self.changed.emit()
 
     def _bind(self, command_id: str, shortcuts: tuple[str, ...]) -> None:

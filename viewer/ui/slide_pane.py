@@ -384,9 +384,9 @@ class SlidePane(QFrame):
             self.color_hint.tell(self.profile_problem, "warning")
         if slide.optics.mpp_um is None:
             self.scale_hint.tell(
-                "This slide does not tell its pixel size, so lengths are shown in pixels.",
+                "Pixel size unknown: measurements are in pixels.",
                 "warning",
-                "Set pixel size...",
+                "Set…",
             )
         self.opened.emit(path)
         self.slide_changed.emit(self)

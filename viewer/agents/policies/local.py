@@ -120,18 +120,14 @@ def _take(measurement: _Measured, tool: str, result: Mapping[str, object]) -> No
 def _label(measurement: _Measured) -> str:
     if DENSITY not in measurement.figures:
         return "Not measured"
-    return f"{measurement.figures[NUCLEI]:.0f} nuclei, {measurement.figures[DENSITY]:.0f} per mm2"
+    return f"{measurement.figures[NUCLEI]:,.0f} nuclei, {measurement.figures[DENSITY]:,.0f}/mm²"
 
 
 def _text(measurement: _Measured) -> str:
     figures = measurement.figures
     sentences: list[str] = []
-    if DENSITY in figures:
-        sentences.append(
-            f"{figures[NUCLEI]:.0f} nuclei were counted, {figures[DENSITY]:.0f} per mm2."
-        )
     if SIZE in figures:
-        sentences.append(f"The median nucleus has {figures[SIZE]:.0f} um2.")
+        sentences.append(f"Median nucleus {figures[SIZE]:.0f} µm².")
     if SOUND in figures:
         poor = "; judge it with care" if figures[SOUND] < _POOR else ""
         sentences.append(f"{figures[SOUND]:.0%} of the tissue is sound{poor}.")
@@ -156,13 +152,13 @@ def _conclusion(measured: Mapping[int, _Measured], options: Sequence[str]) -> An
         return Answer(f"{_regions(len(measured))} visited; nothing could be measured.")
     middle = median(densities.values())
     claims = [
-        Claim(f"{density:.0f} nuclei per mm2, {_against(density, middle)}.", region=region)
+        Claim(f"{density:,.0f} nuclei/mm², {_against(density, middle)}.", region=region)
         for region, density in sorted(densities.items(), key=lambda pair: -pair[1])
     ]
     poor = [r for r, measurement in measured.items() if measurement.figures.get(SOUND, 1.0) < _POOR]
     claims += [Claim("Much of the tissue is blurred, folded or inked.", region=r) for r in poor]
     text = (
-        f"{_regions(len(measured))} visited. The median is {middle:.0f} nuclei per mm2; "
+        f"{_regions(len(measured))} visited. The median is {middle:,.0f} nuclei/mm²; "
         f"the densest is region {max(densities, key=lambda region: densities[region])}. "
         "These are counts of models, and no opinion on disease."
     )
@@ -172,7 +168,7 @@ def _conclusion(measured: Mapping[int, _Measured], options: Sequence[str]) -> An
 def _against(density: float, middle: float) -> str:
     if density >= _DENSE * middle:
         return "denser than most"
-    return "sparser than most" if density <= _SPARSE * middle else "about as the others"
+    return "sparser than most" if density <= _SPARSE * middle else "average"
 
 
 def _regions(count: int) -> str:

@@ -84,7 +84,7 @@ class AgentDock(QDockWidget):
         super().__init__("Agent", parent)
         self.setObjectName("agent")
         self.question = QPlainTextEdit(self)
-        self.question.setPlaceholderText("What is to be found out? Empty: what there is to see.")
+        self.question.setPlaceholderText("What should the agent look for? (optional)")
         self.question.setAccessibleName("Question to the agent")
         self.question.setTabChangesFocus(True)
         self.question.setFixedHeight(58)
@@ -198,7 +198,7 @@ class AgentDock(QDockWidget):
                 self.progress.show()
                 self.progress.setRange(0, most)
                 self.progress.setValue(number)
-                self.progress.setFormat(f"Step {number} of at most {most}")
+                self.progress.setFormat(f"Step {number} of {most}")
                 self.state.setText(_STATES[AgentState.RUNNING])
             case Said(text, is_done):
                 self._say(text, is_done=is_done)
@@ -282,9 +282,9 @@ class AgentDock(QDockWidget):
 
     def _lay_out(self, ask: QWidget) -> None:
         form = QFormLayout()
-        form.addRow("How:", self.how)
-        form.addRow("Regions by:", self.regions_by)
-        form.addRow("Steps at most:", self.steps)
+        form.addRow("Mode:", self.how)
+        form.addRow("Choose regions by:", self.regions_by)
+        form.addRow("Max. steps:", self.steps)
         buttons = QHBoxLayout()
         for button in (self.start, self.pause, self.stop):
             buttons.addWidget(button)

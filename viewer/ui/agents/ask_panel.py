@@ -56,7 +56,7 @@ class AskPanel(QWidget):
         self.answers.setAccessibleName("Answers")
         self.answers.setOpenLinks(False)
         self.answers.setPlaceholderText(
-            "Answers stand here, places in them as links. They are drafts for research."
+            "Answers appear here, with links to the slide. They are drafts for research."
         )
         self._places: dict[str, object] = {}
         self._begin_of_answer: int | None = None

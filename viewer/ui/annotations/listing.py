@@ -114,4 +114,4 @@ class Listing(QObject):
 def _notice(is_read_only: bool, count: int) -> str:
     if is_read_only:
         return "Another window draws on this slide: nothing can be changed here."
-    return "" if count else "Nothing is drawn yet: take a tool from the Annotate menu."
+    return "" if count else "No annotations yet. Pick a tool (R, P, B)."

@@ -56,7 +56,7 @@ class NoteCommands(QObject):
         place = active.pane.canvas.view.center
         dialog = QInputDialog(self._window)
         dialog.setWindowTitle("Sticky note")
-        dialog.setLabelText("What is to be known here?")
+        dialog.setLabelText("Note:")
         dialog.setOption(QInputDialog.InputDialogOption.UsePlainTextEditForTextInput)
 
         def stick(text: str) -> None:

@@ -48,9 +48,7 @@ def _tool_command(
 
 
 ANNOTATE_COMMANDS: tuple[Command, ...] = (
-    _tool_command(
-        "move", "&Move the slide", "mdi6.hand-back-right-outline", "No drawing tool in hand", "M"
-    ),
+    _tool_command("move", "&Move the slide", "mdi6.hand-back-right-outline", "Pan", "M"),
     _tool_command(
         "select",
         "&Select and edit",

@@ -16,7 +16,7 @@ REVIEW_COMMANDS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         ("Y", "Ctrl+Return"),
     ),
     ("review.edit", "&Edit", "mdi6.pencil-outline", "Put the cursor into the text", ("F2",)),
-    ("review.reject", "&Reject", "mdi6.close", "Let no rationale go out for this action", ("X",)),
+    ("review.reject", "&Reject", "mdi6.close", "Do not export a rationale for this action", ("X",)),
     (
         "review.skip",
         "&Skip",
@@ -94,7 +94,7 @@ RECORDING_COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "panels.seen",
-        "&What was seen",
+        "&Coverage",
         "mdi6.eye-check-outline",
         "Show where the time went, what was seen at which magnification, and what was not",
         RECORDING,

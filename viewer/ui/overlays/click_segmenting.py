@@ -113,7 +113,7 @@ class ClickSegmenting(QObject):
         pane.canvas.update()
         mpp_um = pane.canvas.optics.mean_mpp_um
         if not rings:
-            self._window.say("Nothing there can be told from what is round it.")
+            self._window.say("No object found here.")
         elif mpp_um is not None:
             area_um2 = sum(shapely.Polygon(ring).area for ring in rings) * mpp_um**2
             self._window.say(f"{area_um2:,.1f} um2. Enter keeps it, Shift adds, Alt leaves out.")

@@ -325,7 +325,7 @@ class OverlaysController(QObject):
         if pane.source is None:
             return "Open a slide first."
         if pane.canvas.optics.mpp_um is None:
-            return "Set the slide's pixel size first: models are fed a fixed um/px."
+            return "Set the pixel size to run models."
         return "" if self.dock.models.count() else "There is no model."
 
     # Models and results ----------------------------------------------------------------------

@@ -101,8 +101,8 @@ class HeatmapPresenter(QObject):
 
     def lines(self) -> list[str]:
         """What the panel tells."""
-        area_mm2 = (self.found.cell * self.found.mpp_um / 1000) ** 2
-        lines = [f"{self.found.count:,} fields of {area_mm2:.3g} mm2 known"]
+        area_mm2 = self.found.count * (self.found.cell * self.found.mpp_um / 1000) ** 2
+        lines = [f"{self.found.count:,} tiles analyzed ({area_mm2:.3g} mm²)"]
         heatmap = self.heatmap
         if heatmap is None:
             if self._origin.task == "embedding":

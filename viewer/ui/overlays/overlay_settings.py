@@ -83,7 +83,7 @@ class OverlaySettings(QObject):
 
         lines = run.shown.lines()
         if run.device:
-            lines.append(f"Working on: {run.device}")
+            lines.append(f"Running on {run.device.upper()}")
         if run.progress.is_busy:
             lines.append("Paused." if self._dock.pause.isChecked() else "Computing...")
         self._dock.show_figures(lines, run.progress)

@@ -141,7 +141,7 @@ class HeatmapPage(QWidget):
         self.range.setDecimals(2)
         self.range.setValue((0.0, 1.0))
         self.range.setToolTip("Only values between these two are painted")
-        self.percentiles = QCheckBox("By rank on the slide", self)
+        self.percentiles = QCheckBox("Color by percentile", self)
         self.percentiles.setToolTip("Colours tell the rank of a value, not the value itself")
         self.legend = Legend(self)
         form = self._form = QFormLayout(self)

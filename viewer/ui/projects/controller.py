@@ -152,7 +152,7 @@ class ProjectsController(QObject):
     def _finish(self) -> None:
         """The slide is done; the next one that is to do comes."""
         if not self._set_state("done"):
-            self._window.say("This slide is none of the project's.")
+            self._window.say("This slide is not in the project.")
             return
         slides = self.opened.project.slides
         at = next((n for n, s in enumerate(slides) if s.identity == self.dock.model.current), 0)

@@ -106,7 +106,7 @@ class RecordingController(QObject):
         dialog.setLabelText(
             "What do you see here?"
             if kept
-            else "What do you see here? (Only its length is kept: the settings allow no texts.)"
+            else "What do you see here? (Note text is not saved: see the settings.)"
         )
         dialog.setOption(QInputDialog.InputDialogOption.UsePlainTextEditForTextInput)
         dialog.textValueSelected.connect(

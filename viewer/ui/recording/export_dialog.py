@@ -59,7 +59,7 @@ class ExportDialog(QDialog):
         form = QFormLayout()
         form.addRow("Format:", self.format)
         form.addRow("", self._told)
-        form.addRow("Rules for actions:", self.mode)
+        form.addRow("Action rules:", self.mode)
         form.addRow("New folder:", where)
         buttons = QDialogButtonBox(
             QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel, self

@@ -48,7 +48,7 @@ class SeenDock(QDockWidget):
         from viewer.canvas.scanpath_layer import ScanpathLayer
         from viewer.recording.behaviors import BANDS
 
-        super().__init__("What was seen", parent)
+        super().__init__("Coverage", parent)
         self.setObjectName("seen")
         self._analysis: Analysis | None = None
         self._canvas: SlideCanvas | None = None
@@ -206,19 +206,25 @@ def _figures(analysis: Analysis) -> str:
         ("Actions", str(figures.actions)),
         ("Zooms in, out", f"{figures.zooms_in}, {figures.zooms_out}"),
         ("Path", _length(figures.path_px, figures.path_um)),
-        ("Scanning (1) or drilling (0)", _number(figures.scanning_share)),
+        ("Search style", _search_style(figures.scanning_share)),
     ]
     rows += [
         (f"Time at {band:g}x", shown_time(seconds))
         for band, seconds in figures.band_s.items()
         if seconds >= 0.5
     ]
-    lines = (f"<tr><td>{name}&nbsp;&nbsp;</td><td><b>{told}</b></td></tr>" for name, told in rows)
+    lines = (f"<tr><td>{name}&nbsp;&nbsp;</td><td><b>{value}</b></td></tr>" for name, value in rows)
     return f"<table cellspacing='3'>{''.join(lines)}</table>"
 
 
 def _length(path_px: float, path_um: float | None) -> str:
     return f"{path_px:,.0f} px" if path_um is None else f"{path_um / 1000:.2f} mm"
+
+
+def _search_style(scanning_share: float) -> str:
+    if math.isnan(scanning_share):
+        return "unknown"
+    return f"{scanning_share:.0%} scanning, {1 - scanning_share:.0%} drilling"
 
 
 def _number(value: float) -> str:
