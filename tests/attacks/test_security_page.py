@@ -16,7 +16,7 @@ def test_every_test_that_the_page_names_exists() -> None:
         if not file.rpartition("/")[2].startswith("test_"):
             continue
         named += 1
-        where = ATTACKS / file if "/" not in file else ATTACKS.parent / file
+        where = ATTACKS / file if "/" not in file else ATTACKS.parent / file.removeprefix("tests/")
         assert where.is_file(), file
         if match[2]:
             assert f"def {match[2]}(" in where.read_text(), match[0]

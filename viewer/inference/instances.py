@@ -30,7 +30,10 @@ _TOLERANCE_PX = 0.35
 """Of the simplified outlines."""
 _SMOOTH_PX = 0.8
 _NUCLEUS_UM2 = (8.0, 300.0)
-"""From a small lymphocyte cut off centre to a large tumour nucleus."""
+"""From a small lymphocyte cut off center to a large tumor nucleus."""
+_GIANT_UM2, _GIANT_SOLIDITY, _GIANT_ECCENTRICITY = 1250.0, 0.9, 0.95
+"""Up to 40 um across: giant nuclei, and those of fields whose pixel size is guessed too large. They
+have to be rounder than folds and keratin ever are."""
 _LEAST_SOLIDITY = 0.8
 _MOST_ECCENTRICITY = 0.98
 """An axis five times the other; fibroblasts' nuclei are about as thin."""
@@ -170,10 +173,9 @@ def _is_plausible(objects: Objects) -> NDArray[np.bool_]:
     polygons = [shapely.Polygon(objects.outline(index)) for index in range(len(objects))]
     hulls = shapely.area(shapely.convex_hull(polygons))
     solidity = shapely.area(polygons) / np.maximum(hulls, 1e-9)
+    eccentricity = objects.measurements[ECCENTRICITY]
     low_um2, high_um2 = _NUCLEUS_UM2
-    return (
-        (area_um2 >= low_um2)
-        & (area_um2 <= high_um2)
-        & (solidity >= _LEAST_SOLIDITY)
-        & (objects.measurements[ECCENTRICITY] <= _MOST_ECCENTRICITY)
-    )
+    is_usual = (solidity >= _LEAST_SOLIDITY) & (eccentricity <= _MOST_ECCENTRICITY)
+    is_round = (solidity >= _GIANT_SOLIDITY) & (eccentricity <= _GIANT_ECCENTRICITY)
+    is_giant = (area_um2 > high_um2) & (area_um2 <= _GIANT_UM2) & is_round
+    return (area_um2 >= low_um2) & ((area_um2 <= high_um2) & is_usual | is_giant)
