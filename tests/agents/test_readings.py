@@ -11,10 +11,10 @@ from viewer.attention.readings import (
     BehaviorError,
     headers_of,
     located,
+    origins_text,
     reading_of,
     session_folders,
     shares_of,
-    told_origins,
 )
 from viewer.attention.simulating import simulate_session
 from viewer.recording.behaviors import BANDS
@@ -70,7 +70,7 @@ def test_sessions_are_found_by_folder_library_and_id(session: Path, tmp_path: Pa
     with pytest.raises(BehaviorError, match="There are no sessions"):
         headers_of([])
     headers = headers_of([session])
-    assert told_origins(headers.values()) == "1 session of simulated readers (drill)"
+    assert origins_text(headers.values()) == "1 session of simulated readers (drill)"
 
 
 def test_a_slide_is_found_by_what_it_is(sample_slide: Path, session: Path, tmp_path: Path) -> None:

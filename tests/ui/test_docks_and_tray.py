@@ -118,7 +118,7 @@ def test_properties_are_filtered_and_copied(slide_window: MainWindow, qtbot: QtB
     dock.table.setCurrentItem(shown[0])
     dock.table.setFocus()
     press(qtbot, slide_window, Qt.Key.Key_C, CTRL)
-    assert QGuiApplication.clipboard().text() == "Pixel size\t0.499 x 0.499 µm"
+    assert QGuiApplication.clipboard().text() == "Pixel size\t0.499 x 0.499 µm, from the file"
 
 
 def test_the_label_is_hidden_until_asked_for(

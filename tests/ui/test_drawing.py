@@ -121,7 +121,7 @@ def test_a_window_closed_within_a_stroke_keeps_it(
     key: Qt.Key,
 ) -> None:
     press(qtbot, drawing, key)
-    begin(canvas_of(drawing), line(A, B))
+    begin(canvas_of(drawing), [*line(A, B), *line(B, QPoint(340, 400))])
     drawing.close()
     again = make_window()
     show_slide(again, sample_slide, qtbot)
