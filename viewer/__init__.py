@@ -1,3 +1,3 @@
 """Coverslip: a desktop whole-slide viewer."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
