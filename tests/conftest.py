@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hypothesis
+import psutil
 import pytest
 
 if TYPE_CHECKING:
@@ -49,3 +50,10 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("COVERSLIP_HOME", str(home))
     return home
+
+
+@pytest.fixture
+def new_children() -> Callable[[], list[psutil.Process]]:
+    """Find the children that a test started, not those that earlier tests left behind."""
+    earlier = set(psutil.Process().children())
+    return lambda: [child for child in psutil.Process().children() if child not in earlier]

@@ -198,15 +198,17 @@ def test_the_slide_read_least_recently_gives_its_process_up(
     pool.close()
 
 
-def test_no_more_than_eight_processes(sample_slide: Path, tmp_path: Path) -> None:
+def test_no_more_than_eight_processes(
+    sample_slide: Path, tmp_path: Path, new_children: Callable[[], list[psutil.Process]]
+) -> None:
     with closing(ReaderPool(lanes=1)) as pool:
         sources = [open_isolated(path, pool=pool) for path in copies(sample_slide, tmp_path, 10)]
         assert len(pool.pids()) == 8
-        assert len(psutil.Process().children()) == 8
+        assert len(new_children()) == 8
         for source in sources:
             source.read_tile(0, 0, 0)
             source.close()
-        assert psutil.Process().children() == []
+        assert new_children() == []
 
 
 def test_reads_under_way_survive_the_end_of_their_process(
@@ -245,21 +247,28 @@ def test_who_opens_the_same_file_shares_its_process(pool: ReaderPool, sample_sli
     assert pool.pids() == []
 
 
-def test_the_process_in_reserve_is_taken_and_replaced(pool: ReaderPool, sample_slide: Path) -> None:
+def test_the_process_in_reserve_is_taken_and_replaced(
+    pool: ReaderPool, sample_slide: Path, new_children: Callable[[], list[psutil.Process]]
+) -> None:
     pool.keep_spare()
-    spare = psutil.Process().children()[0].pid
+    spare = new_children()[0].pid
     with closing(open_isolated(sample_slide, pool=pool)):
         assert pool.pids() == [spare]
-        wait_for(lambda: len(psutil.Process().children()) == 2)
+        wait_for(lambda: len(new_children()) == 2)
 
 
-def test_a_reserve_that_died_is_not_taken(pool: ReaderPool, sample_slide: Path) -> None:
+def test_a_reserve_that_died_is_not_taken(
+    pool: ReaderPool, sample_slide: Path, new_children: Callable[[], list[psutil.Process]]
+) -> None:
     pool.keep_spare()
-    spare = psutil.Process().children()[0]
+    (spare,) = new_children()
+    folder = Path(spare.cwd())
     spare.kill()
     wait_for(lambda: not spare.is_running() or spare.status() == psutil.STATUS_ZOMBIE)
     with closing(open_isolated(sample_slide, pool=pool)) as source:
         assert source.read_associated("macro").any()
+        assert spare not in new_children(), "it is left as a zombie"
+        assert not folder.exists()
 
 
 def test_processes_end_with_the_program_even_when_it_is_killed(
@@ -289,7 +298,10 @@ def test_processes_end_with_the_program_even_when_it_is_killed(
 
 
 def test_folders_that_the_settings_name_are_read_without_a_process(
-    sample_slide: Path, tmp_path: Path, own_home: Path
+    sample_slide: Path,
+    tmp_path: Path,
+    own_home: Path,
+    new_children: Callable[[], list[psutil.Process]],
 ) -> None:
     import msgspec
 
@@ -310,6 +322,5 @@ def test_folders_that_the_settings_name_are_read_without_a_process(
         (trusted / "from-outside.svs", False),
     ):
         with closing(open_slide(path)) as source:
-            children = psutil.Process().children()
-            assert (children == []) is is_trusted, path
+            assert (new_children() == []) is is_trusted, path
             assert source.read_tile(0, 0, 0).any()

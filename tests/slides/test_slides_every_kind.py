@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,10 @@ def test_identity_does_not_hang_on_the_name(
     original = shared_slide(name)
     renamed = tmp_path / f"renamed{original.suffix}"
     renamed.write_bytes(original.read_bytes())
+    if original.suffix == ".dcm":  # the files of a series are one slide
+        for other in original.parent.glob("*.dcm"):
+            if other != original:
+                shutil.copy(other, tmp_path / f"renamed-{other.name}")
     try:
         copy = open_slide(renamed)
     except SlideError:

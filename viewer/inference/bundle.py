@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import stat
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -223,10 +222,7 @@ def load_bundle(folder: Path) -> ModelBundle:
 def open_weights(bundle: ModelBundle) -> BufferedReader:
     """Open the file of the weights. Raises BundleError where it cannot be read or is no file."""
     try:
-        path = bundle.weights_path
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise OSError("it is not a regular file")
-        return path.open("rb")
+        return open_regular(bundle.weights_path)
     except OSError as error:
         raise BundleError(
             f"The weights {bundle.description.weights} of {bundle.description.name} cannot be "

@@ -92,10 +92,13 @@ class ReaderPool:
         with self._changed:
             if not self._keeps_spare or (self._spare is not None and self._spare.is_running()):
                 return
+            dead, self._spare = self._spare, None
             try:
                 self._spare = self._new()
             except OSError as error:
                 _log.warning("No reader can be started in reserve (%s)", error)
+        if dead is not None:
+            dead.end()
 
     def refill_soon(self) -> None:
         """Start the process in reserve a little later, when the first tiles have been read."""
@@ -107,11 +110,13 @@ class ReaderPool:
     def start(self, owner: SlideReader) -> ReaderProcess:
         """Return a process for a slide that has none; called within `using`. Raises OSError."""
         with self._changed:
-            process, self._spare = self._spare, None
-            if process is None or not process.is_running():
-                process = self._new()
-            self._processes.pop(owner, None)
             ended: list[ReaderProcess] = []
+            process, self._spare = self._spare, None
+            if process is not None and not process.is_running():
+                ended.append(process)
+                process = None
+            process = process or self._new()
+            self._processes.pop(owner, None)
             while len(self._processes) >= self._max_processes:
                 idle = next(other for other in self._processes if other not in self._in_use)
                 ended.append(self._processes.pop(idle))
