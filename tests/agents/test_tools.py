@@ -142,7 +142,7 @@ def test_the_local_policy_reads_a_slide_by_itself(sample_slide: Path, tmp_path: 
     assert len(outcome.findings) == len(heard.of(Moved)) == 2
     for finding, objects in zip(outcome.findings, counted, strict=True):
         assert finding.figures[NUCLEI] == len(objects) > 10
-        assert f"{len(objects)} nuclei" in finding.text
+        assert f"{len(objects):,} nuclei" in finding.label
         assert finding.figures[SOUND] > 0.9
     assert outcome.answer is not None
     densest = max(outcome.findings, key=lambda finding: finding.figures[DENSITY])
