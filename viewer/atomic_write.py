@@ -19,6 +19,8 @@ from pathlib import Path
 from secrets import token_hex
 from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
+from viewer.errors import CoverslipError
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -33,7 +35,7 @@ _UNSYNCABLE = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
 """What file systems say that have no way to wait for the disk."""
 
 
-class ShortFileError(OSError):
+class ShortFileError(CoverslipError, OSError):
     """Fewer bytes are on the disk than were written."""
 
     def __init__(self, written_bytes: int, found_bytes: int) -> None:

@@ -84,14 +84,14 @@ TABLE_BYTES = Limit(
 TABLE_SECONDS = Limit(120, "{name} cannot be read: it took more than {most} s.")
 
 
-class NoRegularFileError(OSError):
+class NoRegularFileError(CoverslipError, OSError):
     """A pipe, device or socket where a file is expected: reading it might never end."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(errno.EINVAL, "it is a pipe or device, not a file", os.fspath(path))
 
 
-class FileTooLargeError(OSError):
+class FileTooLargeError(CoverslipError, OSError):
     """A file that is larger than any of its kind."""
 
     def __init__(self, path: Path, sentence: str) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import psutil
 
+from viewer.errors import CoverslipError
 from viewer.processes.channel import (
     Channel,
     ChannelClosedError,
@@ -61,7 +62,7 @@ _open_answers = msgspec.msgpack.Decoder(OpenAnswer)
 _answers = msgspec.msgpack.Decoder(Answer)
 
 
-class ReaderEndedError(Exception):
+class ReaderEndedError(CoverslipError):
     """The process is gone; `str()` is a clause that says why.
 
     Attributes
@@ -76,7 +77,7 @@ class ReaderEndedError(Exception):
         self.is_stuck = is_stuck
 
 
-class UnreadableTileError(Exception):
+class UnreadableTileError(CoverslipError):
     """The reader says that a tile cannot be read; `str()` is its reason."""
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from viewer.errors import CoverslipError
+
 if TYPE_CHECKING:
     from viewer.slides.readers.shared_file import SharedFile
 
 
-class ChunkError(Exception):
+class ChunkError(CoverslipError):
     """One tile or strip that cannot be read; `str()` says why."""
 
 
