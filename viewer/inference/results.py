@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from viewer.overlays.former_objects import objects_of_arrow
+from viewer.overlays.former_objects import kept_objects
 from viewer.overlays.object_map import ObjectMap
-from viewer.overlays.objects import FormerObjectsError, Objects
+from viewer.overlays.objects import Objects
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.overlays.patch_features import PatchFeatures
 from viewer.overlays.scoring import head_values
@@ -41,10 +41,7 @@ def decode_kept_result(task: Task, data: bytes) -> Result:
 
     What a model's process sends is never read in this way.
     """
-    try:
-        return decode_result(task, data)
-    except FormerObjectsError:
-        return objects_of_arrow(data)
+    return kept_objects(data) if task == "instances" else PatchFeatures.from_bytes(data)
 
 
 def empty_map(task: Task, grid: BlockGrid, mpp_um: float, head: Head = "softmax") -> ResultMap:

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from viewer.overlays.former_objects import objects_of_arrow
+from viewer.overlays.former_objects import kept_objects
 from viewer.overlays.object_map import ObjectMap
-from viewer.overlays.objects import Objects, ObjectsError
+from viewer.overlays.objects import ObjectsError
 from viewer.overlays.result_store import read_store, results_folder
 from viewer.slides.former_names import former_file_name
 from viewer.slides.slide_key import file_name_of
@@ -79,16 +79,8 @@ def _summary(path: Path, about: StoreAbout, blocks: list[tuple[BlockKey, bytes]]
     found = ObjectMap(about.grid, about.mpp_um)
     try:
         for key, data in blocks:
-            found.add(key, _objects_of(data))
+            found.add(key, kept_objects(data))
         objects: int | None = len(found.all_objects())
     except (ObjectsError, ValueError):
         objects = None
     return EarlierResults(path, model, about.mpp_um, len(blocks), objects)
-
-
-def _objects_of(data: bytes) -> Objects:
-    """Return the objects of a block, also as earlier versions kept them. Raise ObjectsError."""
-    try:
-        return Objects.from_bytes(data)
-    except ObjectsError:
-        return objects_of_arrow(data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from viewer.overlays.objects import Objects, ObjectsError
+from viewer.overlays.objects import FormerObjectsError, Objects, ObjectsError
 from viewer.processes.helper import HelperEndedError, HelperFailedError, helper
 
 
@@ -21,3 +21,14 @@ def objects_of_arrow(data: bytes) -> Objects:
     except (HelperEndedError, HelperFailedError, OSError) as error:
         raise ObjectsError(f"These objects are damaged ({error}).") from error
     return Objects.from_bytes(body)
+
+
+def kept_objects(data: bytes) -> Objects:
+    """Return objects that this or an earlier version kept. Raises ObjectsError.
+
+    What a model's process sends is never read in this way.
+    """
+    try:
+        return Objects.from_bytes(data)
+    except FormerObjectsError:
+        return objects_of_arrow(data)
