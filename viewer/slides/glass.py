@@ -8,7 +8,7 @@ white without any noise. Ink has hues that no stain has, or is dark, neutral and
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
     Shade = tuple[NDArray[np.float32], float]
     """A color (3,) and the noise round it."""
+
+Number = TypeVar("Number", np.float64, np.int64)
 
 _WHITE, _BLACK = 254, 4
 _PADDING_STD = 1.0
@@ -115,7 +117,7 @@ def empty_cells(overview: Overview, mean: Callable[[Plane], Plane]) -> Mask:
 
 
 def _padding(picture: RgbImage, deviation: Plane) -> Mask:
-    """Pure black or white without noise; none where it is the only thing on the slide."""
+    """Return what is pure black or white, without noise."""
     is_black, is_white = picture.max(2) <= _BLACK, picture.min(2) >= _WHITE
     return (is_black | is_white) & (deviation <= _PADDING_STD)
 
@@ -210,8 +212,12 @@ def _local_std(light: Plane) -> Plane:
 
 
 def _box_mean(values: Plane, radius: int = 2) -> Plane:
-    side = 2 * radius + 1
     padded = np.pad(values.astype(np.float64), radius, mode="edge")
+    return (window_sums(padded, radius) / (2 * radius + 1) ** 2).astype(np.float32)
+
+
+def window_sums(padded: NDArray[Number], radius: int) -> NDArray[Number]:
+    """Return the sum of the values within `radius` of each, of a plane padded by `radius`."""
+    side = 2 * radius + 1
     sums = np.pad(padded.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    total = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
-    return (total / side**2).astype(np.float32)
+    return sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageFilter
 
-from viewer.slides.glass import Overview, empty_cells, overview_classes
+from viewer.slides.glass import Overview, empty_cells, overview_classes, window_sums
 from viewer.slides.region import read_level
 
 if TYPE_CHECKING:
@@ -150,10 +150,7 @@ def _grown(cells: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
 
 def _around(cells: NDArray[np.bool_], radius: int = 1) -> NDArray[np.int64]:
     """Return how many cells within `radius` of each are set, itself among them."""
-    counts = np.pad(cells.astype(np.int64), ((radius + 1, radius), (radius + 1, radius)))
-    sums = counts.cumsum(0).cumsum(1)
-    side = 2 * radius + 1
-    return sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+    return window_sums(np.pad(cells.astype(np.int64), radius), radius)
 
 
 def _starts(length: int, parts: int) -> NDArray[np.intp]:
