@@ -8,7 +8,7 @@ from xml.etree import ElementTree as Xml
 
 import shapely
 
-from viewer.annotations.annotation import Annotation, AnnotationClass, by_dimension, repaired
+from viewer.annotations.annotation import Annotation, AnnotationClass, by_dimension
 from viewer.annotations.formats.export_warnings import each_alone
 from viewer.annotations.formats.foreign_values import color_of
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
@@ -19,6 +19,8 @@ from viewer.annotations.formats.xml_places import (
     line_of,
     points_of,
     region_of,
+    repair_teller,
+    sound_geometry,
 )
 from viewer.plain_text import shown_line
 
@@ -47,19 +49,10 @@ def read_asap(path: Path, problems: list[Problem]) -> Iterator[Annotation]:
         raise AnnotationFileError(f"{path.name} is no XML of ASAP: it has no Annotations in it.")
     colors, parents = _groups(root)
     for number, each in enumerate(root.iterfind("Annotations/Annotation"), 1):
-
-        def tell(reason: str, number: int = number) -> None:
-            problems.append(Problem(number, reason, is_repaired=True))
-
-        try:
-            geometry = _geometry(each, tell)
-            if not geometry.is_valid:
-                geometry = repaired(geometry)
-                tell("its edges crossed")
-        except (ValueError, shapely.errors.ShapelyError) as error:
-            problems.append(Problem(number, str(error)))
+        geometry = sound_geometry(each, _geometry, number, problems)
+        if geometry is None:
             continue
-        color = _color(each, tell)
+        color = _color(each, repair_teller(number, problems))
         group = each.get("PartOfGroup", _NO_GROUP)
         lineage = _lineage(group, parents)
         in_class = None

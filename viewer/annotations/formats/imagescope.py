@@ -9,7 +9,7 @@ from xml.etree import ElementTree as Xml
 import numpy as np
 import shapely
 
-from viewer.annotations.annotation import NO_COLOUR, Annotation, AnnotationClass, repaired
+from viewer.annotations.annotation import NO_COLOUR, Annotation, AnnotationClass
 from viewer.annotations.formats.export_warnings import each_alone
 from viewer.annotations.formats.foreign_values import color_of, flag_of
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
@@ -21,6 +21,7 @@ from viewer.annotations.formats.xml_places import (
     line_of,
     points_of,
     region_of,
+    sound_geometry,
 )
 from viewer.colors import rgb_of
 from viewer.plain_text import shown_line
@@ -147,17 +148,8 @@ def _layer(
     holes: list[_Hole] = []
     for region in layer.iterfind("Regions/Region"):
         number = next(numbers)
-
-        def tell(reason: str, number: int = number) -> None:
-            problems.append(Problem(number, reason, is_repaired=True))
-
-        try:
-            geometry = _geometry(region, tell)
-            if not geometry.is_valid:
-                geometry = repaired(geometry)
-                tell("its edges crossed")
-        except (ValueError, shapely.errors.ShapelyError) as error:
-            problems.append(Problem(number, str(error)))
+        geometry = sound_geometry(region, _geometry, number, problems)
+        if geometry is None:
             continue
         if _is_negative(region):
             holes.append(_Hole(geometry, number, region.get(_OWNER, "").strip()))

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import shapely
 from shapely import affinity
 
+from viewer.annotations.annotation import repaired
 from viewer.annotations.formats.foreign_values import number_of
 from viewer.annotations.formats.loose_geometry import corners_of, polygon_of
+from viewer.annotations.formats.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -88,3 +90,37 @@ def _extent(corners: list[Corner]) -> tuple[Corner, Corner]:
         raise ValueError("its box has one corner only")
     xs, ys = zip(*corners, strict=True)
     return (min(xs), min(ys)), (max(xs), max(ys))
+
+
+def sound_geometry(
+    element: _Element,
+    geometry_in: Callable[[_Element, Callable[[str], object]], BaseGeometry],
+    number: int,
+    problems: list[Problem],
+) -> BaseGeometry | None:
+    """Return the valid geometry of an element; None where it has none, which is said.
+
+    Parameters
+    ----------
+    geometry_in
+        Reads it, given what to call with the reason of each repair; raises ValueError.
+    """
+    tell = repair_teller(number, problems)
+    try:
+        geometry = geometry_in(element, tell)
+        if not geometry.is_valid:
+            geometry = repaired(geometry)
+            tell("its edges crossed")
+    except (ValueError, shapely.errors.ShapelyError) as error:
+        problems.append(Problem(number, str(error)))
+        return None
+    return geometry
+
+
+def repair_teller(number: int, problems: list[Problem]) -> Callable[[str], None]:
+    """Return what notes that the object of a number was repaired."""
+
+    def tell(reason: str) -> None:
+        problems.append(Problem(number, reason, is_repaired=True))
+
+    return tell
