@@ -52,4 +52,6 @@ def left_out(problems: Iterable[Problem]) -> str:
 
 
 def _plain(reason: str) -> str:
-    return " ".join(_SHAPES.get(word, word) for word in reason.split(" "))
+    """Return the cause alone; the line of each object says what came of it too."""
+    cause = reason.rpartition(": ")[2]
+    return " ".join(_SHAPES.get(word, word) for word in cause.split(" "))
