@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import tifffile
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from overlay_steps import GRID
 
@@ -57,6 +57,7 @@ def test_bytes_give_the_same_vectors(values: list[float]) -> None:
 
 
 @given(st.binary(max_size=300))
+@example(b"PK\x03\x04")
 def test_bytes_that_are_no_vectors_are_told(data: bytes) -> None:
     with pytest.raises(PatchFeaturesError):
         PatchFeatures.from_bytes(data)

@@ -54,9 +54,10 @@ class PatchFeatures:
             The bytes are damaged.
         """
         try:
-            values = np.load(io.BytesIO(data), allow_pickle=False)
+            # Not np.load: it takes some bytes for an archive and opens that.
+            values = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
         except (ValueError, EOFError, OSError, SyntaxError, TypeError) as error:
             raise PatchFeaturesError(f"These scores are damaged ({error}).") from error
-        if not isinstance(values, np.ndarray) or values.shape[:-1] != (CELLS, CELLS):
+        if values.shape[:-1] != (CELLS, CELLS):
             raise PatchFeaturesError("These scores are damaged: they have another shape.")
         return cls(values.astype(np.float16))
