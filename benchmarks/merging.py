@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def _fields(path: Path, about: ModelDescription) -> torch.Tensor:
-    """(n, 3, side, side), normalised, of places with tissue."""
+    """(n, 3, side, side), normalized, of places with tissue."""
     with closing(open_slide(path)) as source:
         mask = tissue_mask(source)
         width, height = mask.cell_px
@@ -79,7 +79,7 @@ def _fields(path: Path, about: ModelDescription) -> torch.Tensor:
 
 
 def _scale(about: ModelDescription) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    return about.normalisation.mean, about.normalisation.std
+    return about.normalization.mean, about.normalization.std
 
 
 if __name__ == "__main__":

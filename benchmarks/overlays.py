@@ -106,7 +106,7 @@ class OverlaidCanvas(QObject):
         source.close()
         self._found = ObjectMap(grid, mpp_um)
         self._layer = ObjectsLayer()
-        self._layer.show_map(self._found, [colour for _, colour in bundle.colours])
+        self._layer.show_map(self._found, [color for _, color in bundle.colors])
         canvas.add_layer(self._layer, LayerOrder.OBJECTS)
         self._came.connect(self._take)
         self._engine = Engine(slide, identity, grid, mpp_um, bundle, self)
@@ -266,12 +266,12 @@ def _strewn(grid: BlockGrid) -> list[tuple[BlockKey, Objects]]:
 
 def _changes(canvas: SlideCanvas, layer: ObjectsLayer) -> float:
     """99th percentile of the time that the window is held up by another threshold, ms."""
-    colours = gradient("viridis", STEPS, 0.35)
+    colors = gradient("viridis", STEPS, 0.35)
     times_ms: list[float] = []
     for step in range(_STEPS):
         style = ObjectStyle(measurement="Area um2", low=10 + step / 4, high=90.0)
         start_s = time.perf_counter()
-        layer.set_style(style, colours)
+        layer.set_style(style, colors)
         canvas.repaint()
         times_ms.append((time.perf_counter() - start_s) * 1000)
     layer.set_style(ObjectStyle())

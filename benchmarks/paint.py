@@ -74,12 +74,12 @@ def _likeness(canvas: SlideCanvas, downsample: float) -> float:
     for factor in (0.9, 0.95, 1.0):
         canvas.go_to(canvas.view.center, downsample * factor, animated=False)
         canvas.repaint()
-    moving = _grey(canvas)
+    moving = _gray(canvas)
     _wait(canvas)
-    return float(structural_similarity(moving, _grey(canvas)))
+    return float(structural_similarity(moving, _gray(canvas)))
 
 
-def _grey(canvas: SlideCanvas) -> NDArray[np.uint8]:
+def _gray(canvas: SlideCanvas) -> NDArray[np.uint8]:
     image = canvas.grab().toImage().convertToFormat(QImage.Format.Format_Grayscale8)
     rows = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), -1)
     return rows[:, : image.width()].copy()

@@ -1,4 +1,4 @@
-"""The recorder's cost, the size of its logs, and how long analyses of long sessions take."""
+"""The recorder's cost, the size of its logs, and how long analyzes of long sessions take."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def run(sample: Path) -> list[Figure]:
     """All figures; logs go to a temporary folder."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        return [*_recorder(home), *_busy_hour(home), *_analyses(home), *_export(home, sample)]
+        return [*_recorder(home), *_busy_hour(home), *_analyzes(home), *_export(home, sample)]
 
 
 def _recorder(home: Path) -> Iterator[Figure]:
@@ -76,7 +76,7 @@ def _busy_hour(home: Path) -> Iterator[Figure]:
     yield Figure("recording", "an hour of busy reading", size / 1e6, "MB", 5.0)
 
 
-def _analyses(home: Path) -> Iterator[Figure]:
+def _analyzes(home: Path) -> Iterator[Figure]:
     for count in (250_000, 1_000_000):
         folder = home / f"long-{count}"
         reader = _Reader()
@@ -94,7 +94,7 @@ def _analyses(home: Path) -> Iterator[Figure]:
         name = f"10 h, {count:,} views"
         yield Figure("recording", f"{name}: open", load_s, "s")
         yield Figure("recording", f"{name}: memory to open", peak / 2**20, "MiB")
-        yield Figure("recording", f"{name}: behaviours", actions_s, "s", 3.0 if is_long else None)
+        yield Figure("recording", f"{name}: behaviors", actions_s, "s", 3.0 if is_long else None)
         yield Figure("recording", f"{name}: heatmap", heat_s, "s", 2.0 if is_long else None)
         yield Figure("recording", f"{name}: actions found", len(actions), "")
 

@@ -83,8 +83,8 @@ def _annotate(window: MainWindow) -> None:
     epithelium = shapely.Polygon(_EPITHELIUM)
     tight = epithelium.buffer(-45).union(shapely.Point(1290, 700).buffer(90))
     drawn = [
-        Annotation(shape, shown_as=AnnotationClass(name, colour), metadata={AUTHOR: author})
-        for shape, name, colour, author in (
+        Annotation(shape, shown_as=AnnotationClass(name, color), metadata={AUTHOR: author})
+        for shape, name, color, author in (
             (epithelium, "Epithelium", "#ffc800", "Anna"),
             (tight.buffer(0), "Epithelium", "#ffc800", "Béla"),
             (shapely.box(1060, 1330, 1300, 1560), "Stroma", "#96c896", "Anna"),

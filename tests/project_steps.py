@@ -16,7 +16,7 @@ FORM = {
          "options": ["3", "4", "5"], "required": True},
         {"id": "features", "text": "Features", "kind": "multi",
          "options": ["cribriform", "perineural"]},
-        {"id": "share", "text": "Tumour", "kind": "number", "low": 0, "high": 100, "unit": "%"},
+        {"id": "share", "text": "Tumor", "kind": "number", "low": 0, "high": 100, "unit": "%"},
         {"id": "conclusion", "text": "Conclusion", "kind": "text", "is_diagnosis": True},
     ],
 }  # fmt: skip

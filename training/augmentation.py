@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Labels = NDArray[np.int32]
     Mask = NDArray[np.bool_]
 
-HAEMATOXYLIN = np.array([0.65, 0.70, 0.29])
+HEMATOXYLIN = np.array([0.65, 0.70, 0.29])
 """Optical density in red, green and blue; Ruifrok and Johnston 2001."""
 EOSIN = np.array([0.10, 0.90, 0.25])
 _NOISE_PX = 320
@@ -55,13 +55,13 @@ def from_density(optical: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 def restained(rng: Generator, picture: Picture, nuclei: Mask) -> NDArray[np.floating]:
-    """The same nuclei in haematoxylin and eosin of random hue and strength."""
+    """The same nuclei in hematoxylin and eosin of random hue and strength."""
     optical = density(picture)
     kind = rng.uniform()
     if kind < 0.15:
         stained = optical * rng.uniform(0.85, 1.15, 3)
     else:
-        stained = _haematoxylin(rng, optical, nuclei) + _eosin(rng, optical, nuclei)
+        stained = _hematoxylin(rng, optical, nuclei) + _eosin(rng, optical, nuclei)
         stained = stained + rng.uniform(0, 0.08)
         if kind < 0.45:
             share = rng.uniform(0.2, 0.8)
@@ -72,16 +72,16 @@ def restained(rng: Generator, picture: Picture, nuclei: Mask) -> NDArray[np.floa
     return _worn(rng, out)
 
 
-def _haematoxylin(rng: Generator, optical: Picture, nuclei: Mask) -> NDArray[np.floating]:
+def _hematoxylin(rng: Generator, optical: Picture, nuclei: Mask) -> NDArray[np.floating]:
     is_known = nuclei.sum() > 50
-    hue = np.median(optical[nuclei], 0) if is_known else HAEMATOXYLIN
+    hue = np.median(optical[nuclei], 0) if is_known else HEMATOXYLIN
     amount = np.clip(optical, 0, None) @ _unit(hue)
     if (~nuclei).any():
         amount = amount - np.median(amount[~nuclei]) * rng.uniform(0.6, 1.0)
     amount = np.clip(amount, 0, None)
     top = np.percentile(amount[nuclei], 80) if is_known else 0.8
     amount = amount / max(float(top), 0.15) * rng.uniform(0.45, 1.5)
-    return amount[..., None] * _unit(np.clip(HAEMATOXYLIN + rng.normal(0, 0.10, 3), 0.02, None))
+    return amount[..., None] * _unit(np.clip(HEMATOXYLIN + rng.normal(0, 0.10, 3), 0.02, None))
 
 
 def _eosin(rng: Generator, optical: Picture, nuclei: Mask) -> NDArray[np.floating]:

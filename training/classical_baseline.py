@@ -1,4 +1,4 @@
-"""Nuclei without learning: colour deconvolution, Otsu's threshold, watershed by distance."""
+"""Nuclei without learning: color deconvolution, Otsu's threshold, watershed by distance."""
 
 from __future__ import annotations
 

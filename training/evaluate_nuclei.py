@@ -17,7 +17,7 @@ from training.nuclei_data import NucleiSet, load_bbbc038, load_tnbc, split, spli
 from training.scores import Scores, scored
 from viewer.geometry import Box
 from viewer.inference.bundle import load_bundle
-from viewer.inference.instances import labelled
+from viewer.inference.instances import labeled
 from viewer.inference.model_library import BUNDLED
 from viewer.inference.network import Network
 from viewer.slides import open_slide
@@ -108,8 +108,8 @@ def methods() -> dict[str, Callable[[NDArray[np.uint8]], NDArray[np.int32]]]:
     """What is compared: picture -> labels."""
     network = Network(load_bundle(BUNDLED / "nuclei"), torch.device("cpu"))
     return {
-        "bundled model": lambda image: labelled(_maps(network, image)),
-        "colour deconvolution and watershed": classical_labels,
+        "bundled model": lambda image: labeled(_maps(network, image)),
+        "color deconvolution and watershed": classical_labels,
     }
 
 
@@ -130,7 +130,7 @@ def agreement(network: Network, slide: Path, shifts: int = 4) -> float:
     for step in range(shifts):
         dx, dy = 5 * step, 3 * step
         moved = Box(box.x0 - dx, box.y0 - dy, box.x1 - dx, box.y1 - dy)
-        labels = labelled(_maps(network, read_region(source, moved, side, side)))
+        labels = labeled(_maps(network, read_region(source, moved, side, side)))
         middles = _middles(labels) - (dx, dy)
         inner = middles[((middles > margin) & (middles < side - margin)).all(1)]
         if first is None:

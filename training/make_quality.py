@@ -6,7 +6,7 @@ from viewer.inference.architectures.tissue_quality import CLASSES, TissueQuality
 from viewer.inference.bundle_writing import write_bundle
 from viewer.inference.model_library import BUNDLED
 
-COLOURS = ("#009e73", "#56b4e9", "#0072b2", "#d55e00", "#bbbbbb")
+COLORS = ("#009e73", "#56b4e9", "#0072b2", "#d55e00", "#bbbbbb")
 
 
 def main() -> None:
@@ -21,11 +21,10 @@ def main() -> None:
             "patch_px": 64,
             "architecture": "tissue-quality",
             "classes": [
-                {"name": name, "colour": colour}
-                for name, colour in zip(CLASSES, COLOURS, strict=True)
+                {"name": name, "colour": color} for name, color in zip(CLASSES, COLORS, strict=True)
             ],
             "licence": "MIT",
-            "about": "Where tissue is sound, out of focus, under pen, dark or folded; by colour "
+            "about": "Where tissue is sound, out of focus, under pen, dark or folded; by color "
             "and contrast, no learning. For research use, not for diagnosis.",
         },
     )

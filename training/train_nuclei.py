@@ -36,7 +36,7 @@ from training.nuclei_data import (
 )
 from training.scores import scored
 from viewer.inference.architectures.nuclei_unet import NucleiUNet
-from viewer.inference.instances import labelled
+from viewer.inference.instances import labeled
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -66,13 +66,13 @@ def main() -> None:
     if options.start:
         network.load_state_dict(load_file(options.start))
     average = copy.deepcopy(network).eval()
-    optimiser = torch.optim.AdamW(network.parameters(), options.rate, weight_decay=1e-4)
+    optimizer = torch.optim.AdamW(network.parameters(), options.rate, weight_decay=1e-4)
     started_s, step, told_s = time.monotonic(), 0, 0.0
     while (share := (time.monotonic() - started_s) / (60 * options.minutes)) < 1:
-        for group in optimiser.param_groups:
+        for group in optimizer.param_groups:
             warm = min(1.0, (step + 1) / 100)
             group["lr"] = options.rate * warm * (0.5 + 0.5 * np.cos(np.pi * share)) + 1e-5
-        loss = _step(network, optimiser, *_batch(rng, sets))
+        loss = _step(network, optimizer, *_batch(rng, sets))
         step += 1
         _follow(average, network, min(0.998, (1 + step) / (10 + step)))
         if time.monotonic() - told_s > 400:
@@ -101,16 +101,16 @@ def _batch(rng: Generator, sets: list[NucleiSet]) -> tuple[Tensor, Tensor]:
 
 
 def _step(
-    network: nn.Module, optimiser: torch.optim.Optimizer, pictures: Tensor, maps: Tensor
+    network: nn.Module, optimizer: torch.optim.Optimizer, pictures: Tensor, maps: Tensor
 ) -> float:
     network.train()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         logits = network(pictures.contiguous(memory_format=torch.channels_last))
     loss = _loss(logits.float(), maps)
-    optimiser.zero_grad()
+    optimizer.zero_grad()
     loss.backward()
     nn.utils.clip_grad_norm_(network.parameters(), 2.0)
-    optimiser.step()
+    optimizer.step()
     return float(loss.detach())
 
 
@@ -128,7 +128,7 @@ def _loss(logits: Tensor, maps: Tensor) -> Tensor:
 
 
 def _follow(average: nn.Module, network: nn.Module, keep: float) -> None:
-    """Moves the average towards the network."""
+    """Moves the average toward the network."""
     with torch.no_grad():
         own = average.state_dict()
         for name, value in network.state_dict().items():
@@ -147,7 +147,7 @@ def _validated(model: nn.Module, held_sets: dict[str, NucleiSet]) -> str:
     for name, held in held_sets.items():
         maps = [predicted(model, image) for image in held.images]
         scores = scored(
-            (labels, labelled(found)) for labels, found in zip(held.labels, maps, strict=True)
+            (labels, labeled(found)) for labels, found in zip(held.labels, maps, strict=True)
         )
         inside, true = np.stack(maps)[:, 0] > 0.5, held.labels > 0
         dice = 2 * (inside & true).sum() / (inside.sum() + true.sum())

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 CLASSES = {
-    "Non-Tumor": ("No tumour", "#009e73"),
-    "Non-Viable-Tumor": ("Necrotic tumour", "#0072b2"),
-    "Viable": ("Viable tumour", "#d55e00"),
+    "Non-Tumor": ("No tumor", "#009e73"),
+    "Non-Viable-Tumor": ("Necrotic tumor", "#0072b2"),
+    "Viable": ("Viable tumor", "#d55e00"),
 }
 TILE_UM = 1.0
-"""Micrometres per pixel of the tiles: 10x."""
+"""Micrometers per pixel of the tiles: 10x."""
 FOLDS = 5
 EPOCHS = 60
 SETTINGS = {"hidden": 64, "width": 128}
@@ -82,15 +82,15 @@ def _fit(name: str, bags: list[Tensor], classes: Tensor) -> nn.Module:
     torch.manual_seed(0)
     settings = SETTINGS if name == "abmil" else {}
     model = SLIDE_ARCHITECTURES[name](bags[0].shape[1], len(CLASSES), **settings).train()
-    optimiser = torch.optim.AdamW(model.parameters(), 3e-4, weight_decay=0.05)
+    optimizer = torch.optim.AdamW(model.parameters(), 3e-4, weight_decay=0.05)
     for _ in range(EPOCHS):
         for index in torch.randperm(len(bags)).tolist():
             # A part of the fields at a time, so that no single one is learned by heart.
             bag = bags[index][torch.rand(len(bags[index])) < 0.5]
             loss = torch.nn.functional.cross_entropy(model(bag)[0][None], classes[index][None])
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
-            optimiser.step()
+            optimizer.step()
     return model.eval()
 
 
@@ -129,11 +129,11 @@ _CARD: dict[str, object] = {
     "patch_px": 224,
     "architecture": "abmil",
     "settings": SETTINGS,
-    "classes": [{"name": name, "colour": colour} for name, colour in CLASSES.values()],
+    "classes": [{"name": name, "colour": color} for name, color in CLASSES.values()],
     "licence": "MIT; trained on Osteosarcoma-UT (CC BY 3.0)",
     "citation": "Leavey et al., Osteosarcoma data from UT Southwestern and UT Dallas, TCIA 2019, "
     "doi:10.7937/tcia.2019.bvhjhdas",
-    "about": "Viable, necrotic or no tumour in osteosarcoma H&E, judged by attention to fields; "
+    "about": "Viable, necrotic or no tumor in osteosarcoma H&E, judged by attention to fields; "
     "trained on 41 tiles: a demonstration. For research use, not for diagnosis.",
 }
 

@@ -31,7 +31,7 @@ CLASSES = {
     "MUS": ("Smooth muscle", "#d55e00"),
     "NORM": ("Normal mucosa", "#009e73"),
     "STR": ("Stroma", "#cc79a7"),
-    "TUM": ("Tumour epithelium", "#e69f00"),
+    "TUM": ("Tumor epithelium", "#e69f00"),
 }
 VIEWS = 12
 """Augmented views of a tile."""
@@ -112,16 +112,16 @@ def _fit(model: TissueClassifier, vectors: Tensor, classes: Tensor) -> None:
     model.norm.eval()
     x = model.norm(vectors).detach()
     torch.manual_seed(0)
-    optimiser = torch.optim.LBFGS(model.head.parameters(), max_iter=60)
+    optimizer = torch.optim.LBFGS(model.head.parameters(), max_iter=60)
 
     def loss() -> Tensor:
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         value = torch.nn.functional.cross_entropy(model.head(x), classes)
         value = value + 0.02 * model.head.weight.square().sum()
         value.backward()
         return value
 
-    optimiser.step(loss)
+    optimizer.step(loss)
     model.eval()
 
 
@@ -137,7 +137,7 @@ _CLASSIFIER_CARD: dict[str, object] = COMMON | {
     "name": "Colorectal tissue",
     "task": "classification",
     "architecture": "tissue-classifier",
-    "classes": [{"name": name, "colour": colour} for name, colour in CLASSES.values()],
+    "classes": [{"name": name, "colour": color} for name, color in CLASSES.values()],
     "licence": "MIT; fitted to CRC-VAL-HE-7K (CC BY 4.0)",
     "citation": "Kather et al., 100,000 histological images of human colorectal cancer and healthy "
     "tissue, Zenodo 1214456",

@@ -39,11 +39,11 @@ TAUGHT, HELD_BACK = 16, 6
 ROWS, COLUMNS, SIDE_PX = 3, 4, 1024
 READERS = 2
 SAMPLE = Path(__file__).parents[1] / "resources" / "slides" / "CMU-1-Small-Region.svs"
-LICENCE = (
+LICENSE = (
     "MIT; trained on simulated readers of Osteosarcoma-UT (CC BY 3.0) and CRC-VAL-HE-7K "
     "(CC BY 4.0); encoder trained on BBBC038 (CC0)"
 )
-OPTIONS = TrainingOptions(seed=1, variants=3, licence=LICENCE)
+OPTIONS = TrainingOptions(seed=1, variants=3, license=LICENSE)
 _GLASS = 243
 
 

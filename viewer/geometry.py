@@ -226,7 +226,7 @@ class Optics:
     Attributes
     ----------
     mpp_um
-        Micrometres per level-0 pixel in x and y, or None where nobody has said.
+        Micrometers per level-0 pixel in x and y, or None where nobody has said.
     objective_power
         Of the scan, e.g. 20.0 or 40.0, or None.
     """
@@ -260,7 +260,7 @@ class Optics:
         return None if native is None else native / magnification
 
     def um(self, point: Point) -> Point | None:
-        """A level-0 position in micrometres from the slide's top left corner."""
+        """A level-0 position in micrometers from the slide's top left corner."""
         if self.mpp_um is None:
             return None
         return Point(point.x * self.mpp_um[0], point.y * self.mpp_um[1])

@@ -123,15 +123,15 @@ class Choice:
 
 
 CHOICES: tuple[Choice, ...] = (
-    Choice("theme", "Theme", "Colours of the window", ("dark", "light", "system")),
+    Choice("theme", "Theme", "Colors of the window", ("dark", "light", "system")),
     Choice("kinetic", "Glide after a drag", "The slide glides on when it is let go in motion"),
     Choice("wheel_speed", "Wheel speed", "How far a notch of the wheel zooms", (), 0.25, 4.0, 0.25),
-    Choice("wheel_inverted", "Invert wheel", "Zoom in by turning the wheel towards you"),
+    Choice("wheel_inverted", "Invert wheel", "Zoom in by turning the wheel toward you"),
     Choice("show_overview", "Overview map", "Show the map of the whole slide in the corner"),
     Choice("show_scale_bar", "Scale bar", "Show the scale bar"),
     Choice(
         "use_icc",
-        "Scanner colour profiles",
+        "Scanner color profiles",
         "Open slides corrected by the ICC profile that the scanner wrote, where there is one",
     ),
     Choice(

@@ -27,7 +27,7 @@ from viewer.agents.policy_choice import PolicyChoice
 from viewer.agents.reading import ReadingOptions
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-OPTIONS = ("Tumour", "No tumour")
+OPTIONS = ("Tumor", "No tumor")
 
 
 def test_multipathqa_is_read(tmp_path: Path) -> None:
@@ -132,8 +132,8 @@ def questions(slide: Path, count: int) -> list[Question]:
     ]
 
 
-def always_tumour(_: dict[str, Any]) -> Answer:
-    return Say(calls=(("answer", {"text": "Tumour.", "choice": 1}),), tokens=(50, 5))
+def always_tumor(_: dict[str, Any]) -> Answer:
+    return Say(calls=(("answer", {"text": "Tumor.", "choice": 1}),), tokens=(50, 5))
 
 
 def giant(server: Any, slide: Path, count: int) -> BenchmarkRun:
@@ -152,7 +152,7 @@ def test_a_run_is_taken_up_where_the_server_failed(sample_slide: Path, tmp_path:
     def fails_at_third(body: dict[str, Any]) -> Answer:
         nonlocal asked
         asked += 1
-        return Fail(500) if asked == 3 else always_tumour(body)
+        return Fail(500) if asked == 3 else always_tumor(body)
 
     with model_server(fails_at_third) as server:
         bench = giant(server, sample_slide, 5)
@@ -179,7 +179,7 @@ def test_a_run_is_taken_up_where_the_server_failed(sample_slide: Path, tmp_path:
 def test_the_limit_of_cost_holds_for_all_questions_together(
     sample_slide: Path, tmp_path: Path
 ) -> None:
-    with model_server(always_tumour) as server:
+    with model_server(always_tumor) as server:
         bench = replace(giant(server, sample_slide, 5), most_cost=0.0009)
         with pytest.raises(AgentError, match="limit of cost"):
             run_benchmark(bench, tmp_path)
@@ -190,12 +190,12 @@ def test_a_slide_that_is_not_there_counts_as_wrong(sample_slide: Path, tmp_path:
     spoilt = tmp_path / "spoilt.svs"
     spoilt.write_bytes(b"no slide")
     asked = [
-        Question("a", "absent.svs", "?", OPTIONS, "Tumour"),
-        Question("b", "spoilt.svs", "?", OPTIONS, "Tumour"),
-        Question("c", f"deep/er/{sample_slide.name}", "?", OPTIONS, "Tumour"),
+        Question("a", "absent.svs", "?", OPTIONS, "Tumor"),
+        Question("b", "spoilt.svs", "?", OPTIONS, "Tumor"),
+        Question("c", f"deep/er/{sample_slide.name}", "?", OPTIONS, "Tumor"),
     ]
     shutil.copyfile(sample_slide, tmp_path / sample_slide.name)
-    with model_server(always_tumour) as server:
+    with model_server(always_tumor) as server:
         bench = giant(server, sample_slide, 1)
         told = BenchmarkRun(asked, tmp_path, "giant", "tiny", bench.policy_for)
         results = run_benchmark(told, tmp_path / "out")
@@ -214,14 +214,14 @@ def test_kill_9_loses_no_answer(sample_slide: Path, tmp_path: Path, own_home: Pa
 
     def slow_at_third(body: dict[str, Any]) -> Answer:
         is_third = len(server.requests) == 3
-        return Say("wait " * 9, pause_s=60) if is_third else always_tumour(body)
+        return Say("wait " * 9, pause_s=60) if is_third else always_tumor(body)
 
     with model_server(slow_at_third) as server:
         command = [
             sys.executable, str(REPOSITORY / "app.py"), "evaluate", "agent",
             "--questions", str(tmp_path / "q.json"), "--slides", str(sample_slide.parent),
             "-o", str(tmp_path / "out"), "--policy", "giant", "--url", server.url,
-            "--model", "tiny", "--permit", "--positive", "Tumour", "--json",
+            "--model", "tiny", "--permit", "--positive", "Tumor", "--json",
         ]  # fmt: skip
         first = subprocess.Popen(
             command, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

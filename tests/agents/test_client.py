@@ -27,7 +27,7 @@ from model_server import (
 from PIL import Image
 
 from viewer.agents import keys as keys_module
-from viewer.agents.cancelling import AgentCancelledError, Cancel
+from viewer.agents.canceling import AgentCancelledError, Cancel
 from viewer.agents.client import Client
 from viewer.agents.conversation import LEFT_OUT, Picture, Reply, Tool, Turn, data_field
 from viewer.agents.endpoint import Endpoint, load_endpoint, save_endpoint

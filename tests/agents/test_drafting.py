@@ -9,7 +9,7 @@ import pytest
 from model_server import Fail, ModelServer, Say, Script, Stall, model_server, pictures_of, texts_of
 from test_export import read_slide
 
-from viewer.agents.cancelling import Cancel
+from viewer.agents.canceling import Cancel
 from viewer.agents.client import Client
 from viewer.agents.drafting import DRAFTING_FOLDER, ModelDrafter
 from viewer.agents.endpoint import Endpoint
@@ -84,7 +84,7 @@ def test_a_stop_ends_a_request_that_hangs(session: Path) -> None:
 
         model = drafter(session, server, cancel, agreed=True)
         made = draft_session(
-            session, model, "x", progress=stop_at_the_second, is_cancelled=lambda: cancel.is_set
+            session, model, "x", progress=stop_at_the_second, is_canceled=lambda: cancel.is_set
         )
     assert made == 1
     assert [draft.text for draft in read_drafts(session).values()] == ["One."]

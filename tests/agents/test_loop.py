@@ -209,7 +209,7 @@ def test_pause_holds_resume_goes_on_cancel_ends(sample_slide: Path, tmp_path: Pa
         assert run.state is AgentState.PAUSED
         run.cancel()
         assert run.join(PATIENCE_S)
-        assert run.state is AgentState.CANCELLED
+        assert run.state is AgentState.CANCELED
         assert run.outcome.answer is None
         again = AgentRun(Scripted(script), at.microscope, at.tools, Task("?"), on_event=heard)
         again.start()

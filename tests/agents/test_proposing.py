@@ -59,6 +59,6 @@ def test_the_overview_is_no_proposal_and_nothing_gives_nothing() -> None:
     assert proposals(nothing) == []
 
 
-def test_a_field_at_10x_has_a_micrometre_a_pixel() -> None:
+def test_a_field_at_10x_has_a_micrometer_a_pixel() -> None:
     assert field_px(10.0, 0.5) == (2560, 1600)
     assert field_px(40.0, 0.25, Size(1000, 500)) == (1000, 500)

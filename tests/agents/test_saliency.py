@@ -22,7 +22,7 @@ from viewer.attention.saliency import (
 from viewer.geometry import Box, Size
 
 
-def test_nss_is_the_standardised_value_at_the_fixations() -> None:
+def test_nss_is_the_standardized_value_at_the_fixations() -> None:
     told = np.array([0.0, 0, 0, 4])
     assert nss(told, np.array([3])) == pytest.approx((4 - 1) / math.sqrt(3))
     assert nss(told, np.array([0])) == pytest.approx(-1 / math.sqrt(3))

@@ -8,12 +8,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from behaviour_steps import painted_tissue, write_slide
+from behavior_steps import painted_tissue, write_slide
 from model_server import Say, model_server
 from test_agents_cli import coverslip
 from test_drafting import drafter
 
-from viewer.agents.cancelling import Cancel
+from viewer.agents.canceling import Cancel
 from viewer.geometry import Point, Size
 from viewer.recording.log_reader import verify
 from viewer.recording.replay import ReplayClock, recorded_view

@@ -37,11 +37,11 @@ def is_same_place(one: object, other: object, tolerance: float = 0.006) -> bool:
 places = some.integers(-100_000, 10_000_000).map(lambda value: value / 100)
 points = some.tuples(places, places)
 texts = some.text(some.characters(exclude_categories=["Cs", "Cc"]), max_size=12)
-colours = some.integers(0, 0xFFFFFF).map("#{:06x}".format)
+colors = some.integers(0, 0xFFFFFF).map("#{:06x}".format)
 class_names = some.lists(
     texts.filter(lambda t: t and ":" not in t and t == t.strip()), min_size=1, max_size=2
 ).map(": ".join)
-classes = some.builds(AnnotationClass, class_names, colours)
+classes = some.builds(AnnotationClass, class_names, colors)
 
 
 def boxes() -> some.SearchStrategy[shapely.Polygon]:
@@ -74,7 +74,7 @@ annotations = some.builds(
     some.sampled_from(["annotation", "detection", "cell", "tile", "tmaCore"]),
     some.none() | classes,
     texts,
-    some.none() | colours,
+    some.none() | colors,
     some.booleans(),
     some.booleans(),
     some.none() | boxes(),

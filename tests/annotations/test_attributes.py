@@ -90,7 +90,7 @@ def test_classes_of_every_type(
     found, problems = of_one(tmp_path / "a.geojson", properties={"classification": members})
     assert found.shown_as is not None
     assert found.shown_as.name == class_name
-    assert color is None or found.shown_as.colour == color
+    assert color is None or found.shown_as.color == color
     assert problems == []
 
 

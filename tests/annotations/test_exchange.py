@@ -36,7 +36,7 @@ def test_all_of_an_annotation_comes_back_from_qupaths_geojson(
         one_place, other_place = (shapely.normalize(each.geometry) for each in (one, other))
         assert shapely.equals_exact(one_place, other_place, 0.006)
         assert (one.nucleus is None) == (other.nucleus is None)
-        for name in ("id", "kind", "shown_as", "name", "colour", "is_locked", "is_ellipse"):
+        for name in ("id", "kind", "shown_as", "name", "color", "is_locked", "is_ellipse"):
             assert getattr(one, name) == getattr(other, name), name
         assert dict(one.measurements) == dict(other.measurements)
         assert dict(one.metadata) == dict(other.metadata)
@@ -48,12 +48,12 @@ def test_all_of_an_annotation_comes_back_from_qupaths_geojson(
 def test_regions_andclasses_come_back_from_xml(
     drawn: list[Annotation], name: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    colours: dict[str, str] = {}
+    colors: dict[str, str] = {}
     drawn = [
         Annotation(
             each.geometry,
             shown_as=AnnotationClass(
-                each.shown_as.name, colours.setdefault(each.shown_as.name, each.shown_as.colour)
+                each.shown_as.name, colors.setdefault(each.shown_as.name, each.shown_as.color)
             ),
         )
         for each in drawn
@@ -69,7 +69,7 @@ def test_regions_andclasses_come_back_from_xml(
             shapely.Polygon(a.geometry.exterior).area if name == "asap" else a.geometry.area
             for a in annotations
         ]
-        classes = [(a.shown_as.name, a.shown_as.colour) for a in annotations if a.shown_as]
+        classes = [(a.shown_as.name, a.shown_as.color) for a in annotations if a.shown_as]
         return sorted((*which, round(area)) for which, area in zip(classes, areas, strict=True))
 
     if name == "asap":
@@ -97,7 +97,7 @@ def test_older_spellings_areread(tmp_path: Path) -> None:
     assert (first.kind, first.shown_as) == ("detection", AnnotationClass("Tumor", "#c80000"))
     assert first.measurements["Area"] == 3
     assert math.isnan(first.measurements["Bad"])
-    assert (second.kind, second.colour) == ("tmaCore", "#0000ff")
+    assert (second.kind, second.color) == ("tmaCore", "#0000ff")
     assert second.shown_as == AnnotationClass("Stroma: Positive", "#010203")
     assert third.geometry.area == 100
     assert fourth.shown_as is not None
@@ -193,7 +193,7 @@ def test_asaps_own_words_areread(tmp_path: Path) -> None:
     (region, dot), problems = read(tmp_path / "a.xml")
     assert region.geometry.area == 50
     assert region.shown_as == AnnotationClass("Tumor", "#ff0000")
-    assert (dot.geometry.x, dot.colour, dot.name) == (3, "#00ff00", "dot")
+    assert (dot.geometry.x, dot.color, dot.name) == (3, "#00ff00", "dot")
     assert [problem.number for problem in problems] == [3]
 
 
@@ -247,7 +247,7 @@ def test_text_holds_annotations_as_a_file_does() -> None:
     assert (found.id, found.name, found.shown_as) == (square.id, "A", square.shown_as)
     assert found.geometry.equals(square.geometry)
     assert problems == []
-    for text in ("", "centre 5, 7", '{"type":'):
+    for text in ("", "center 5, 7", '{"type":'):
         with pytest.raises(AnnotationFileError, match="no GeoJSON"):
             read_qupath_text(text, problems)
     assert read_qupath_text('{"name": "other"}', problems) == []

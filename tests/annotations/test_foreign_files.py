@@ -84,7 +84,7 @@ def test_groups_in_groups_become_the_parts_of_a_class(tmp_path: Path) -> None:
     (found,), _ = read(tmp_path / "a.xml", asap(group="Invasive", groups=groups))
     assert found.class_name == "Tumor: Invasive"
     assert found.shown_as is not None
-    assert found.shown_as.colour == "#00ff00"
+    assert found.shown_as.color == "#00ff00"
     (found,), _ = read(tmp_path / "a.xml", asap(group="A", groups=groups))
     assert found.class_name == "B: A"
 

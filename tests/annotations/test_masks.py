@@ -188,13 +188,13 @@ def test_foreign_masks_are_read_and_their_scale_is_told(tmp_path: Path) -> None:
 
 
 def test_what_is_no_mask_is_told_in_a_sentence(tmp_path: Path) -> None:
-    colour = np.zeros((20, 20, 3), np.uint8)
-    Image.fromarray(colour).save(tmp_path / "colour.png")
-    tifffile.imwrite(tmp_path / "colour.tif", colour, photometric="rgb")
+    color = np.zeros((20, 20, 3), np.uint8)
+    Image.fromarray(color).save(tmp_path / "color.png")
+    tifffile.imwrite(tmp_path / "color.tif", color, photometric="rgb")
     tifffile.imwrite(tmp_path / "float.tif", np.zeros((20, 20), np.float32))
     (tmp_path / "text.png").write_text("text")
     (tmp_path / "text.tif").write_text("text")
-    names = ("colour.png", "colour.tif", "float.tif", "text.png", "text.tif", "missing.png")
+    names = ("color.png", "color.tif", "float.tif", "text.png", "text.tif", "missing.png")
     for name in names:
         with pytest.raises(AnnotationFileError, match=rf"^{name}.*\.$"):
             read(tmp_path / name)

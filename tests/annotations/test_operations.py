@@ -11,7 +11,7 @@ from viewer.annotations.document import Document, Edit
 from viewer.annotations.operations import OperationError
 from viewer.geometry import Box
 
-TUMOUR = AnnotationClass("Tumor", "#c80000")
+TUMOR = AnnotationClass("Tumor", "#c80000")
 SLIDE = Box(0, 0, 1000, 800)
 
 
@@ -26,11 +26,11 @@ def _done(held: list[Annotation], step: Edit) -> Document:
 
 
 def test_regions_merge_into_the_lowest_and_come_back_on_undo() -> None:
-    low, high = _square(0, 0, shown_as=TUMOUR), _square(50, 0)
+    low, high = _square(0, 0, shown_as=TUMOR), _square(50, 0)
     document = _done([low, high], operations.merge([low, high], "ada"))
     assert [each.id for each in document] == [low.id]
     assert document[low.id].geometry.area == pytest.approx(150 * 100)
-    assert document[low.id].shown_as == TUMOUR
+    assert document[low.id].shown_as == TUMOR
     document.undo()
     assert list(document) == [low, high]
 
@@ -66,12 +66,12 @@ def test_squares_that_share_only_an_edge_have_no_region_in_common() -> None:
 
 
 def test_a_line_splits_the_regions_that_it_goes_through() -> None:
-    square, beside = _square(0, 0, shown_as=TUMOUR), _square(300, 0)
+    square, beside = _square(0, 0, shown_as=TUMOR), _square(300, 0)
     line = Annotation(shapely.LineString([(30, -10), (30, 110)]))
     document = _done([square, beside, line], operations.split([square, beside, line], "ada"))
     assert line.id not in document
     assert document[beside.id] == beside
-    pieces = [each for each in document if each.shown_as == TUMOUR]
+    pieces = [each for each in document if each.shown_as == TUMOR]
     assert sorted(piece.geometry.area for piece in pieces) == pytest.approx([3000, 7000])
     assert document[square.id].geometry.area == pytest.approx(7000)
     assert len({piece.id for piece in pieces}) == 2
@@ -107,9 +107,9 @@ def test_what_is_pasted_onto_its_own_slide_stays_in_place() -> None:
 
 
 def test_a_class_that_changes_takes_its_annotations_with_it() -> None:
-    red, other = _square(0, 0, shown_as=TUMOUR), _square(9, 9)
+    red, other = _square(0, 0, shown_as=TUMOR), _square(9, 9)
     blue = AnnotationClass("Carcinoma", "#0000ff")
-    document = _done([red, other], operations.recolour_class([red, other], blue, "Tumor"))
+    document = _done([red, other], operations.recolor_class([red, other], blue, "Tumor"))
     assert document[red.id].shown_as == blue
     assert document[other.id] == other
 

@@ -55,7 +55,7 @@ def test_no_figure_is_a_thousandth_off_as_it_is_told(power: int) -> None:
             assert float(number) * unit[name] == pytest.approx(value, rel=1e-3)
 
 
-def test_growing_and_simplifying_are_in_micrometres_on_both_axes() -> None:
+def test_growing_and_simplifying_are_in_micrometers_on_both_axes() -> None:
     grown = editing.grown(shapely.box(100, 100, 200, 200), 10.0, OBLONG)
     assert grown.bounds == pytest.approx((60, 80, 240, 220))
     # 8 px up are 4 um, 8 px aside 2 um: only the second moves no border by 3 um.

@@ -14,7 +14,7 @@ from exchange_steps import (
     annotations,
     boxes,
     class_names,
-    colours,
+    colors,
     is_same_place,
     lines,
     points,
@@ -37,8 +37,8 @@ _shown_classes = class_names.filter(lambda name: name == shown_line(name))
 _sound_names = class_names.filter(lambda name: name != "None")
 
 
-def _one_colour_a_name(drawn: list[Annotation]) -> dict[str, str]:
-    return {each.class_name: each.shown_as.colour for each in drawn if each.shown_as}
+def _one_color_a_name(drawn: list[Annotation]) -> dict[str, str]:
+    return {each.class_name: each.shown_as.color for each in drawn if each.shown_as}
 
 
 def _alike(
@@ -92,9 +92,9 @@ def test_boxes_and_points_come_back_from_csv(
                 boxes().map(lambda box: shapely.MultiPolygon([box, shapely.box(2e5, 0, 3e5, 1)])),
             ),
             some.builds(uuid4),
-            shown_as=some.none() | some.builds(AnnotationClass, class_names, colours),
+            shown_as=some.none() | some.builds(AnnotationClass, class_names, colors),
             name=texts,
-            colour=some.none() | colours,
+            color=some.none() | colors,
         ),
         max_size=5,
     )
@@ -110,7 +110,7 @@ def test_regions_and_points_come_back_from_coco(
         difference = shapely.symmetric_difference(one.geometry, other.geometry)
         assert difference.area < 1e-6
         assert one.geometry.geom_type == other.geometry.geom_type
-        for trait in ("id", "shown_as", "name", "colour"):
+        for trait in ("id", "shown_as", "name", "color"):
             assert getattr(one, trait) == getattr(other, trait), trait
 
 
@@ -127,7 +127,7 @@ def test_regions_and_points_come_back_from_coco(
             ),
             shown_as=some.none() | _sound_names.map(AnnotationClass),
             name=texts.filter(bool),
-            colour=some.none() | colours.filter(lambda colour: colour != "#f4fa58"),
+            color=some.none() | colors.filter(lambda color: color != "#f4fa58"),
         ),
         max_size=5,
     )
@@ -139,7 +139,7 @@ def test_asap_gives_back_what_it_can_hold(
     assert FORMATS["asap"].write(path, drawn) == []
     found, problems = read(path)
     assert problems == []
-    _alike(drawn, found, ("shown_as", "name", "shown_colour"), 0.011)
+    _alike(drawn, found, ("shown_as", "name", "shown_color"), 0.011)
 
 
 @_quick
@@ -148,7 +148,7 @@ def test_asap_gives_back_what_it_can_hold(
         some.builds(
             Annotation,
             boxes() | lines,
-            shown_as=some.none() | some.builds(AnnotationClass, _shown_classes, colours),
+            shown_as=some.none() | some.builds(AnnotationClass, _shown_classes, colors),
             name=_names,
         ),
         max_size=5,
@@ -163,7 +163,7 @@ def test_imagescope_gives_back_what_it_can_hold(
     assert problems == []
     layers = list(dict.fromkeys(each.shown_as for each in drawn))
     in_layers = sorted(drawn, key=lambda each: layers.index(each.shown_as))
-    _alike(in_layers, found, ("shown_as", "name", "colour"), 0.011)
+    _alike(in_layers, found, ("shown_as", "name", "color"), 0.011)
 
 
 @pytest.mark.parametrize("name", ["asap", "imagescope", "csv", "coco"])

@@ -11,22 +11,22 @@ import shapely
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.statistics import class_figures, write_statistics
 
-TUMOUR = AnnotationClass("Tumor", "#c80000")
+TUMOR = AnnotationClass("Tumor", "#c80000")
 
 
 def test_classes_are_counted_and_those_without_come_last(tmp_path: Path) -> None:
     held = [
         Annotation(shapely.box(0, 0, 10, 10)),
-        Annotation(shapely.box(0, 0, 100, 100), shown_as=TUMOUR, measurements={"Objects": 7.0}),
-        Annotation(shapely.box(0, 0, 100, 100), shown_as=TUMOUR, measurements={"Objects": 5.0}),
+        Annotation(shapely.box(0, 0, 100, 100), shown_as=TUMOR, measurements={"Objects": 7.0}),
+        Annotation(shapely.box(0, 0, 100, 100), shown_as=TUMOR, measurements={"Objects": 5.0}),
         Annotation(shapely.LineString([(0, 0), (0, 50)]), shown_as=AnnotationClass("Margin")),
     ]
-    margin, tumour, none = class_figures(held)
+    margin, tumor, none = class_figures(held)
     assert (margin.name, margin.area, margin.length, margin.objects) == ("Margin", 0, 50, None)
-    assert (tumour.count, tumour.area, tumour.objects) == (2, 20_000, 12)
+    assert (tumor.count, tumor.area, tumor.objects) == (2, 20_000, 12)
     assert (none.name, none.count) == ("No class", 1)
     path = tmp_path / "classes.csv"
-    write_statistics(path, [margin, tumour, none], mpp_um=0.5)
+    write_statistics(path, [margin, tumor, none], mpp_um=0.5)
     rows = list(csv.DictReader(path.open()))
     assert rows[1]["Class"] == "Tumor"
     assert float(rows[1]["Area mm2"]) == pytest.approx(20_000 * 0.25 / 1e6)

@@ -1,4 +1,4 @@
-"""The wand on made-up colours and on real tissue."""
+"""The wand on made-up colors and on real tissue."""
 
 from __future__ import annotations
 

@@ -44,13 +44,13 @@ def add(bench: Bench, *annotations: Annotation) -> None:
     bench.document.do(adding("Draw", annotations))
 
 
-def box_at(x: float, y: float, side: float = 200.0, colour: str = GREEN) -> Annotation:
-    return Annotation(shapely.box(x, y, x + side, y + side), colour=colour)
+def box_at(x: float, y: float, side: float = 200.0, color: str = GREEN) -> Annotation:
+    return Annotation(shapely.box(x, y, x + side, y + side), color=color)
 
 
-def is_near(picture: QImage, at: Point, colour: str) -> bool:
-    """Whether a pixel within two of a screen position has this colour."""
-    wanted = QColor(colour)
+def is_near(picture: QImage, at: Point, color: str) -> bool:
+    """Whether a pixel within two of a screen position has this color."""
+    wanted = QColor(color)
     for dx in range(-2, 3):
         for dy in range(-2, 3):
             seen = picture.pixelColor(round(at.x) + dx, round(at.y) + dy)
@@ -132,7 +132,7 @@ def test_points_are_circles_of_one_size_at_every_zoom(bench: Bench) -> None:
         rgb = rows[:, : 3 * image.width()].reshape(image.height(), image.width(), 3).astype(int)
         return int(((rgb[..., 1] > rgb[..., 0] + 60) & (rgb[..., 1] > rgb[..., 2] + 60)).sum())
 
-    add(bench, Annotation(shapely.Point(1100, 1400), colour=GREEN))
+    add(bench, Annotation(shapely.Point(1100, 1400), color=GREEN))
     near = count()
     bench.canvas.go_to(Point(1100, 1400), 6.0, animated=False)
     assert count() == pytest.approx(near, rel=0.3)
@@ -151,7 +151,7 @@ def test_a_hundred_thousand_regions_are_painted_in_frames_and_completely(bench: 
     numbers = np.random.default_rng(2)
     places = numbers.uniform((0, 0), (2200, 2900), (100_000, 2))
     boxes = shapely.box(places[:, 0], places[:, 1], places[:, 0] + 6, places[:, 1] + 6)
-    bench.document.reset([Annotation(shape, colour=GREEN) for shape in boxes])
+    bench.document.reset([Annotation(shape, color=GREEN) for shape in boxes])
     bench.canvas.go_to(Point(1100, 1400), 6.5, animated=False)
     bench.canvas.repaint()
     assert not bench.canvas.is_finished  # the frame was not held up for all of them
@@ -162,7 +162,7 @@ def test_a_hundred_thousand_regions_are_painted_in_frames_and_completely(bench: 
         if 5 < at.x < 635 and 5 < at.y < 475:
             assert is_near(picture, at, GREEN)
     # One more on top, and gone again: only its place is painted anew.
-    added = box_at(1000, 1300, colour=RED)
+    added = box_at(1000, 1300, color=RED)
     add(bench, added)
     assert bench.picture() != picture
     bench.document.undo()

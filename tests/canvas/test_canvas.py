@@ -184,7 +184,7 @@ class TestPixels:
     def test_a_look_changes_what_is_shown_and_back(self, canvas: SlideCanvas, qtbot: QtBot) -> None:
         show(canvas, qtbot, center=Point(1000, 1500), downsample=1.0)
         before = pixels(canvas)
-        canvas.set_look(DisplaySettings(stain=Stain.HAEMATOXYLIN))
+        canvas.set_look(DisplaySettings(stain=Stain.HEMATOXYLIN))
         wait_sharp(qtbot, canvas)
         assert not np.array_equal(before, pixels(canvas))
         canvas.set_look(DisplaySettings())
@@ -274,7 +274,7 @@ class TestHands:
 
 
 class SpoiltSource:
-    """A grey slide of which one tile cannot be read, whose reads can be held up."""
+    """A gray slide of which one tile cannot be read, whose reads can be held up."""
 
     path = Path("spoilt.svs")
     info = SlideInfo("test", "test", Optics())

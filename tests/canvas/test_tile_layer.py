@@ -85,5 +85,5 @@ def test_a_tile_is_painted_from_the_smallest_copy_that_is_sharp() -> None:
     widths = [picture.sized_for(width_px).width() for width_px in (256, 141, 140, 72, 70, 10)]
     assert widths == [256, 256, 128, 128, 64, 64]
     assert size_bytes == (256**2 + 128**2 + 64**2) * 4
-    # No stripe is left out: black and white give grey.
+    # No stripe is left out: black and white give gray.
     assert abs(picture.sized_for(128).pixelColor(64, 64).red() - 128) <= 1

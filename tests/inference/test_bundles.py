@@ -150,9 +150,9 @@ def test_a_model_that_does_not_work_is_told(
     assert "\n" not in str(failed.value)
 
 
-def test_pictures_are_normalised_as_the_model_asks(tmp_path: Path) -> None:
-    normalisation = {"mean": [0.5, 0.25, 0.0], "std": [0.5, 0.25, 1.0]}
-    folder = make_bundle(tmp_path, Channels(), normalisation=normalisation)
+def test_pictures_are_normalized_as_the_model_asks(tmp_path: Path) -> None:
+    normalization = {"mean": [0.5, 0.25, 0.0], "std": [0.5, 0.25, 1.0]}
+    folder = make_bundle(tmp_path, Channels(), normalization=normalization)
     network = Network(load_bundle(folder), CPU)
     picture = np.full((256, 256, 3), (255, 0, 255), np.uint8)
     answers = network.answers([picture, picture])
@@ -179,11 +179,11 @@ def test_the_bundled_models_are_sound_and_small() -> None:
 
 def test_a_model_is_added_by_name_and_version(tmp_path: Path) -> None:
     first = add_model(make_bundle(tmp_path / "a", name="Our / own", version="1.0"))
-    add_model(make_bundle(tmp_path / "b", name="Our / own", version="1.0", licence="CC0"))
+    add_model(make_bundle(tmp_path / "b", name="Our / own", version="1.0", license="CC0"))
     add_model(make_bundle(tmp_path / "c", name="Our / own", version="2.0"))
     kept = sorted(folder.name for folder in models_folder().iterdir())
     assert kept == ["our-own-1.0", "our-own-2.0"]
-    assert load_bundle(first.folder).description.licence == "CC0"
+    assert load_bundle(first.folder).description.license == "CC0"
     assert find_model("our / own").description.name == "Our / own"
 
 
@@ -211,7 +211,7 @@ def _onnx_bundle(folder: Path) -> Path:
     model = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=9)
     folder.mkdir(exist_ok=True)
     (folder / "m.onnx").write_bytes(model.SerializeToString())
-    colours = ["#ff0000", "#00ff00", "#0000ff"]
+    colors = ["#ff0000", "#00ff00", "#0000ff"]
     return make_bundle(
         folder,
         task="classification",
@@ -219,7 +219,7 @@ def _onnx_bundle(folder: Path) -> Path:
         weights="m.onnx",
         margin_px=0,
         sha256=hashlib.sha256((folder / "m.onnx").read_bytes()).hexdigest(),
-        classes=[{"name": colour, "colour": colour} for colour in colours],
+        classes=[{"name": color, "colour": color} for color in colors],
     )
 
 
@@ -274,3 +274,17 @@ def test_a_zip_file_without_model_is_told(
     with pytest.raises(BundleError, match=told):
         add_model(path)
     assert not list(models_folder().iterdir())
+
+
+def test_both_spellings_of_a_card_are_read(tmp_path: Path) -> None:
+    card = json.loads((make_bundle(tmp_path / "m", name="Dark") / "model.json").read_text())
+    ours = card | {
+        "classes": [{"name": "Dark", "color": "#00aa00"}],
+        "normalization": {"mean": [0.5, 0.5, 0.5], "std": [0.2, 0.2, 0.2]},
+        "license": card.pop("licence"),
+    }
+    (tmp_path / "m" / "model.json").write_text(json.dumps(ours))
+    about = load_bundle(tmp_path / "m").description
+    assert about.classes[0].color == "#00aa00"
+    assert about.normalization.mean == (0.5, 0.5, 0.5)
+    assert about.license == "MIT"

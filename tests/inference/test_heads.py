@@ -82,7 +82,7 @@ def test_what_is_as_it_says_is_taken(
 
 def test_a_normalization_in_0_to_255_is_refused(tmp_path: Path) -> None:
     wrong = {"mean": [123.7, 116.3, 103.5], "std": [58.4, 57.1, 57.4]}
-    folder = classifier(tmp_path / "m", [1.0, 2.0], normalisation=wrong)
+    folder = classifier(tmp_path / "m", [1.0, 2.0], normalization=wrong)
     with pytest.raises(BundleError, match="divide those of 0 to 255 by 255"):
         load_bundle(folder)
     told = coverslip("models", "check", folder, folder=tmp_path)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from viewer.geometry import Box
-from viewer.inference.instances import AREA, ECCENTRICITY, labelled, objects_of
+from viewer.inference.instances import AREA, ECCENTRICITY, labeled, objects_of
 
 BOX = Box(0, 0, 256, 256)
-GREY = np.full((128, 128, 3), 180, np.uint8)
+GRAY = np.full((128, 128, 3), 180, np.uint8)
 
 
 def _disks(*disks: tuple[float, float, float, float]) -> np.ndarray:
@@ -24,8 +24,8 @@ def _disks(*disks: tuple[float, float, float, float]) -> np.ndarray:
 
 
 def test_an_ellipse_is_measured_as_it_is() -> None:
-    labels = labelled(_disks((60, 50, 10, 6)))
-    (found,) = [objects_of(labels, GREY, BOX, BOX, 0.5)]
+    labels = labeled(_disks((60, 50, 10, 6)))
+    (found,) = [objects_of(labels, GRAY, BOX, BOX, 0.5)]
     assert len(found) == 1
     assert found.centroids[0] == pytest.approx((120, 100), abs=0.2)
     assert found.measurements[AREA][0] == pytest.approx(np.pi * 60 * 0.25, rel=0.03)
@@ -37,27 +37,27 @@ def test_an_ellipse_is_measured_as_it_is() -> None:
 
 
 def test_touching_nuclei_are_parted() -> None:
-    labels = labelled(_disks((50, 64, 9, 9), (66, 64, 9, 9)))
+    labels = labeled(_disks((50, 64, 9, 9), (66, 64, 9, 9)))
     assert labels.max() == 2 or len(np.unique(labels)) == 3
 
 
 def test_noise_and_background_give_nothing() -> None:
     maps = np.zeros((3, 128, 128), np.float32)
     maps[0, 10:13, 10:13] = 1
-    labels = labelled(maps)
+    labels = labeled(maps)
     assert not labels.any()
-    assert len(objects_of(labels, GREY, BOX, BOX, 0.5)) == 0
+    assert len(objects_of(labels, GRAY, BOX, BOX, 0.5)) == 0
 
 
 def test_folds_and_fibres_are_left_out() -> None:
     thin, large = _disks((64, 30, 60, 3)), _disks((64, 64, 50, 50))
     for maps in (thin, large):
-        assert len(objects_of(labelled(maps), GREY, BOX, BOX, 0.5)) == 0
+        assert len(objects_of(labeled(maps), GRAY, BOX, BOX, 0.5)) == 0
 
 
 def test_a_block_keeps_only_what_has_its_middle_inside() -> None:
-    labels = labelled(_disks((30, 30, 8, 8), (100, 100, 8, 8)))
+    labels = labeled(_disks((30, 30, 8, 8), (100, 100, 8, 8)))
     core = Box(0, 0, 128, 128)
-    found = objects_of(labels, GREY, BOX, core, 0.5)
+    found = objects_of(labels, GRAY, BOX, core, 0.5)
     assert len(found) == 1
     assert found.centroids[0] == pytest.approx((60, 60), abs=0.3)

@@ -1,4 +1,4 @@
-"""What is pointed at is outlined: by colour on real nuclei, and by a promptable model."""
+"""What is pointed at is outlined: by color on real nuclei, and by a promptable model."""
 
 from __future__ import annotations
 

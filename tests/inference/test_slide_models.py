@@ -87,7 +87,7 @@ def test_a_patch_counts_for_as_much_as_its_attention() -> None:
     torch.testing.assert_close(other.flip(1), attention)
 
 
-def test_r2t_tells_patches_apart_by_their_neighbours() -> None:
+def test_r2t_tells_patches_apart_by_their_neighbors() -> None:
     torch.manual_seed(0)
     model = SLIDE_ARCHITECTURES["r2t-mil"](6, 2).eval()
     x = torch.randn(300, 6)

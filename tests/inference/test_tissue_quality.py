@@ -57,7 +57,7 @@ def test_focus_is_told_on_the_bundled_slide(
         ("models-coverslip_edge_he-coverslip_edge", "Dark or folded", 0.75),
     ],
 )
-def test_artefacts_are_told_where_they_are_marked(
+def test_artifacts_are_told_where_they_are_marked(
     network: Network,
     shared_slide: Callable[[str], Path],
     name: str,

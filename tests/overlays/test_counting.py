@@ -83,19 +83,19 @@ def test_objects_become_regions_with_class_and_measurements(found: ObjectMap) ->
 
 
 def test_painted_cells_become_one_region_a_patch() -> None:
-    colours = np.zeros((4, 5, 4), np.uint8)
+    colors = np.zeros((4, 5, 4), np.uint8)
     classes = np.zeros((4, 5), np.int16)
-    colours[0, :3, 3] = 255
+    colors[0, :3, 3] = 255
     classes[0, 2] = 1
-    colours[3, 4, 3] = 255
-    heatmap = Heatmap(colours, np.zeros((4, 5), np.float32), classes, [])
+    colors[3, 4, 3] = 255
+    heatmap = Heatmap(colors, np.zeros((4, 5), np.float32), classes, [])
     made = annotations_of_heatmap(heatmap, 10.0, CLASSES, "")
     assert [(each.class_name, each.geometry.area) for each in made] == [
         ("Epithelial", 200.0),
         ("Epithelial", 100.0),
         ("Stromal", 100.0),
     ]
-    alone = annotations_of_heatmap(Heatmap(colours, heatmap.values, None, []), 10.0, CLASSES, "")
+    alone = annotations_of_heatmap(Heatmap(colors, heatmap.values, None, []), 10.0, CLASSES, "")
     assert [(each.class_name, each.geometry.area) for each in alone] == [
         ("Epithelial", 300.0),
         ("Epithelial", 100.0),

@@ -1,4 +1,4 @@
-"""Vectors of cells: kept, scored, coloured, written."""
+"""Vectors of cells: kept, scored, colored, written."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from viewer.overlays.scoring import (
 )
 
 SLIDE = Box(0, 0, 1000, 700)
-COLOURS = ["#ff0000", "#00ff00"]
+COLORS = ["#ff0000", "#00ff00"]
 
 
 def _block(*values: float, empty: bool = False) -> PatchFeatures:
@@ -117,37 +117,37 @@ def test_percentiles_are_ranks() -> None:
     assert percentiles(np.array([5, np.nan, 1, 9], np.float32)).tolist()[2:] == [0.0, 1.0]
 
 
-def test_a_class_map_has_its_colours_and_hides_what_is_unsure() -> None:
+def test_a_class_map_has_its_colors_and_hides_what_is_unsure() -> None:
     found = _map()
-    whole = class_heatmap(found, HeatmapStyle(), COLOURS)
+    whole = class_heatmap(found, HeatmapStyle(), COLORS)
     assert whole is not None
-    assert whole.colours[1, 1].tolist() == [255, 0, 0, 255]
-    assert whole.colours[1, 5].tolist() == [0, 255, 0, 255]
-    assert whole.colours[0, 0, 3] == whole.colours[5, 5, 3] == 0
-    unsure = class_heatmap(found, HeatmapStyle(low=0.99), COLOURS)
+    assert whole.colors[1, 1].tolist() == [255, 0, 0, 255]
+    assert whole.colors[1, 5].tolist() == [0, 255, 0, 255]
+    assert whole.colors[0, 0, 3] == whole.colors[5, 5, 3] == 0
+    unsure = class_heatmap(found, HeatmapStyle(low=0.99), COLORS)
     assert unsure is not None
-    assert not unsure.colours[..., 3].any()
+    assert not unsure.colors[..., 3].any()
 
 
 def test_one_class_is_shown_by_value() -> None:
     style = HeatmapStyle(shown=0, low=0.5)
-    heatmap = class_heatmap(_map(), style, COLOURS)
+    heatmap = class_heatmap(_map(), style, COLORS)
     assert heatmap is not None
     assert heatmap.classes is None
-    assert heatmap.colours[1, 1, 3] == 255
-    assert heatmap.colours[1, 5, 3] == 0
-    other = class_heatmap(_map(), replace(style, colour_map="magma"), COLOURS)
+    assert heatmap.colors[1, 1, 3] == 255
+    assert heatmap.colors[1, 5, 3] == 0
+    other = class_heatmap(_map(), replace(style, color_map="magma"), COLORS)
     assert other is not None
-    assert not np.array_equal(heatmap.colours[1, 1], other.colours[1, 1])
+    assert not np.array_equal(heatmap.colors[1, 1], other.colors[1, 1])
 
 
 def test_a_query_needs_something_known() -> None:
     style = HeatmapStyle()
-    assert query_heatmap(PatchFeatureMap(GRID, 0.5), style, Query(like=SLIDE), COLOURS) is None
-    assert query_heatmap(_map(), style, Query(), COLOURS) is None
-    assert query_heatmap(_map(), style, Query(like=Box(800, 500, 900, 600)), COLOURS) is None
+    assert query_heatmap(PatchFeatureMap(GRID, 0.5), style, Query(like=SLIDE), COLORS) is None
+    assert query_heatmap(_map(), style, Query(), COLORS) is None
+    assert query_heatmap(_map(), style, Query(like=Box(800, 500, 900, 600)), COLORS) is None
     marks = (Mark(Box(60, 60, 90, 90), "a"), Mark(Box(260, 60, 290, 90), "b"))
-    asked = query_heatmap(_map(), style, Query(marks=marks), COLOURS)
+    asked = query_heatmap(_map(), style, Query(marks=marks), COLORS)
     assert asked is not None
     assert asked.classes is not None
     assert asked.classes[2, 2] == 0

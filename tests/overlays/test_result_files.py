@@ -37,7 +37,7 @@ def test_objects_come_back_from_the_file_they_were_written_to(tmp_path: Path, na
     read = told.found.all_objects()
     assert sorted(read.centroids.tolist()) == sorted(written.centroids.tolist())
     assert read.measurements["Area um2"].tolist() == [100.0] * 3
-    assert told.colours[0][0] == "Nucleus"
+    assert told.colors[0][0] == "Nucleus"
     assert [len(read.outline(i)) for i in range(3)] == [4, 4, 4]
     assert told.troubles == []
 
@@ -75,7 +75,7 @@ def test_good_features_are_taken_and_bad_ones_told_by_number(tmp_path: Path) -> 
     path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
     told = read_result_file(path, SLIDE, 0.5)
     assert told.found.count == 3
-    assert dict(told.colours)["Tumor"] == "#c80000"
+    assert dict(told.colors)["Tumor"] == "#c80000"
     assert "2 of mixed.geojson are left out: number 2" in told.troubles[0]
     assert "1 of mixed.geojson lie beside the slide" in told.troubles[1]
 
@@ -88,7 +88,7 @@ def test_scores_of_tiles_are_laid_where_the_tiles_are(tmp_path: Path) -> None:
     assert isinstance(told.found, PatchFeatureMap)
     assert (told.found.cell, told.found.count) == (64.0, 35)
     assert told.found.values[3, 6, 0] == pytest.approx(0.6, abs=1e-3)
-    assert [name for name, _ in told.colours] == ["score"]
+    assert [name for name, _ in told.colors] == ["score"]
 
 
 def test_attention_scores_of_clam_are_read(tmp_path: Path) -> None:

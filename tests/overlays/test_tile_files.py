@@ -64,7 +64,7 @@ def test_scores_that_fit_no_tiles_say_so(tmp_path: Path) -> None:
 def test_tables_with_semicolons_and_decimal_commas(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes("x;y;score\r\n0;0;0,5\r\n256;0;0,25\r\n".encode("utf-16"))
-    assert read_result_file(path, SLIDE, 0.5).colours[0][0] == "score"
+    assert read_result_file(path, SLIDE, 0.5).colors[0][0] == "score"
 
 
 @pytest.mark.parametrize("side", ["0", "-5", "nan", "1e300"])

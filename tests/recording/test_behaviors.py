@@ -1,4 +1,4 @@
-"""Behaviours, attention, coverage and comparison, against sessions that are known."""
+"""Behaviors, attention, coverage and comparison, against sessions that are known."""
 
 from __future__ import annotations
 

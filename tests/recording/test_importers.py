@@ -36,7 +36,7 @@ def test_view_tracking_of_qupath(tmp_path: Path) -> None:
     trace = load_trace(folder)
     np.testing.assert_allclose(trace.start_s, [0, 0.25])
     np.testing.assert_allclose(trace.boxes[0], [100.5, 200, 4100.5, 3200])
-    # The second view is turned by a quarter about its centre.
+    # The second view is turned by a quarter about its center.
     np.testing.assert_allclose(trace.boxes[1], [350.5, -50, 1850.5, 1950])
     np.testing.assert_allclose(trace.magnification, [5, 10])
     assert [line.event for line in read_lines(folder) if isinstance(line.event, Pointer)] == [

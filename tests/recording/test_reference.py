@@ -19,7 +19,7 @@ OPENED = (
 
 
 def shown(at_s: float, center: tuple[int, int], zoom: float) -> str:
-    """A line that shows 1000 x 800 px about a centre."""
+    """A line that shows 1000 x 800 px about a center."""
     x, y = center
     minutes, seconds = divmod(at_s, 60)
     stamp = f"2025-03-01 10:{int(minutes):02d}:{seconds:06.3f}"

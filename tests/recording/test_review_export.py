@@ -39,7 +39,7 @@ def session(tmp_path: Path, sample_slide: Path) -> Path:
 
 
 class Measurer:
-    """Drafts by the colour of the crop, as a very simple model would."""
+    """Drafts by the color of the crop, as a very simple model would."""
 
     def __init__(self, stop_after: int = 99) -> None:
         self.requests: list[DraftRequest] = []
@@ -50,7 +50,7 @@ class Measurer:
             raise DraftError("The model is gone: start it again.")
         self.requests.append(request)
         red, green, blue = Image.open(io.BytesIO(request.crop)).resize((1, 1)).getpixel((0, 0))
-        return DraftAnswer(f"Mean colour {red}, {green}, {blue}.", "measurer-1")
+        return DraftAnswer(f"Mean color {red}, {green}, {blue}.", "measurer-1")
 
 
 def items(session: Path) -> list[ReviewItem]:
@@ -105,7 +105,7 @@ def test_what_was_drafted_before_an_end_is_kept(session: Path) -> None:
         draft_session(session, Measurer(stop_after=1), "x")
     assert [item.draft is not None for item in items(session)] == [True, False, False, False]
     model = Measurer()
-    made = draft_session(session, model, "x", is_cancelled=lambda: len(model.requests) == 1)
+    made = draft_session(session, model, "x", is_canceled=lambda: len(model.requests) == 1)
     assert made == 1
     assert [item.draft is not None for item in items(session)] == [True, True, False, False]
     assert draft_session(session, Measurer(), "x") == 2

@@ -16,7 +16,7 @@ _NATIVE = 40.0
 
 @dataclass(frozen=True)
 class Step:
-    """A view of `seconds` about a centre; a window of 1000 x 800 px unless a field is given."""
+    """A view of `seconds` about a center; a window of 1000 x 800 px unless a field is given."""
 
     seconds: float
     x: float

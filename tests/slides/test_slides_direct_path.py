@@ -86,7 +86,7 @@ def test_jpeg_2000_is_openslides(shared_slide: Callable[[str], Path]) -> None:
 
 
 def test_jpeg_2000_in_ycbcr_is_openslides(tmp_path: Path, sample_slide: Path) -> None:
-    """Aperio's compression 33003 leaves the change of colours to the reader."""
+    """Aperio's compression 33003 leaves the change of colors to the reader."""
     colors = np.random.default_rng(3).integers(0, 256, (256, 256, 3), np.uint8)
     tile = imagecodecs.jpeg2k_encode(colors, level=0, codecformat="j2k", mct=False, reversible=True)
     path = tmp_path / "ycbcr.svs"
@@ -129,7 +129,7 @@ def test_ycbcr_jpeg_of_generic_tiff_is_openslides(tmp_path: Path, sample_slide: 
 def test_the_referee_prefers_openslide_where_they_differ(
     sample_slide: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A decoder that swaps two colours must never reach the screen."""
+    """A decoder that swaps two colors must never reach the screen."""
     decode = imagecodecs.jpeg8_decode
 
     def swapped(*args: object, **kwargs: object) -> RgbImage:

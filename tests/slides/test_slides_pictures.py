@@ -63,12 +63,12 @@ def test_transparent_parts_lie_on_white(tmp_path: Path) -> None:
     assert (tile[:, 100:] == 255).all()
 
 
-def test_palette_and_grey_and_bits(tmp_path: Path) -> None:
-    grey = Image.fromarray(picture()[..., 0])
+def test_palette_and_gray_and_bits(tmp_path: Path) -> None:
+    gray = Image.fromarray(picture()[..., 0])
     for mode in ("L", "P", "1"):
         path = tmp_path / f"{mode}.png"
-        grey.convert(mode).save(path)
-        expected = np.asarray(grey.convert(mode).convert("RGB"))[:200, :256]
+        gray.convert(mode).save(path)
+        expected = np.asarray(gray.convert(mode).convert("RGB"))[:200, :256]
         np.testing.assert_array_equal(first_tile(path), expected)
 
 
@@ -124,20 +124,20 @@ def test_tiff_of_any_coding(
 
 def test_tiff_kinds(tmp_path: Path) -> None:
     pixels = picture(128, 128)
-    grey = pixels[..., 0]
+    gray = pixels[..., 0]
     planar = tmp_path / "planar.tif"
     tifffile.imwrite(planar, np.moveaxis(pixels, -1, 0), photometric="rgb", planarconfig="separate")
     np.testing.assert_array_equal(first_tile(planar), pixels)
     white_is_zero = tmp_path / "miniswhite.tif"
-    tifffile.imwrite(white_is_zero, grey, photometric="miniswhite")
-    np.testing.assert_array_equal(first_tile(white_is_zero)[..., 0], 255 - grey)
+    tifffile.imwrite(white_is_zero, gray, photometric="miniswhite")
+    np.testing.assert_array_equal(first_tile(white_is_zero)[..., 0], 255 - gray)
     palette = tmp_path / "palette.tif"
     colormap = np.random.default_rng(2).integers(0, 256, (3, 256)).astype(np.uint16) * 257
-    tifffile.imwrite(palette, grey, photometric="palette", colormap=colormap)
-    np.testing.assert_array_equal(first_tile(palette), np.moveaxis(colormap[:, grey] // 257, 0, -1))
+    tifffile.imwrite(palette, gray, photometric="palette", colormap=colormap)
+    np.testing.assert_array_equal(first_tile(palette), np.moveaxis(colormap[:, gray] // 257, 0, -1))
     stack = tmp_path / "stack.ome.tif"
-    tifffile.imwrite(stack, np.stack([grey, 255 - grey]), metadata={"axes": "CYX"})
-    np.testing.assert_array_equal(first_tile(stack)[..., 0], grey)
+    tifffile.imwrite(stack, np.stack([gray, 255 - gray]), metadata={"axes": "CYX"})
+    np.testing.assert_array_equal(first_tile(stack)[..., 0], gray)
 
 
 def test_resolution_that_is_a_pixel_size(tmp_path: Path) -> None:

@@ -128,6 +128,6 @@ def test_answers_are_exported_with_their_questions(tmp_path: Path) -> None:
         ("Case 7", "bela", "55.5"),
     ]
     assert rows[1]["answer"] == "cribriform; perineural"
-    assert rows[0]["text"] == "Tumour"
+    assert rows[0]["text"] == "Tumor"
     assert rows[0]["unit"] == "%"
     assert rows[2]["answer"] == 'Line one\n"two", =SUM(A1)'

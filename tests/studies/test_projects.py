@@ -19,7 +19,7 @@ from viewer.annotations.palette import PaletteClass
 from viewer.studies.finding import (
     find_slides,
     missing_slides,
-    neighbourhood,
+    neighborhood,
     project_slides,
     taking_places,
 )
@@ -238,7 +238,7 @@ def test_moved_slides_are_found_by_identity(tmp_path: Path) -> None:
     make_slide(folder / "0.png", 17)
     missing = missing_slides(project, folder)
     assert [each.name for each in missing] == ["0.png", "1.png", "2.png"]
-    found = find_slides(missing, neighbourhood(folder))
+    found = find_slides(missing, neighborhood(folder))
     assert found == {slides[0].identity: moved, slides[1].identity: renamed}
     found |= find_slides(missing[2:], [far.parent])
     after = change_project(folder, taking_places(found, folder))

@@ -116,7 +116,7 @@ def test_a_project_is_made_with_names_notes_classes_and_annotations(tmp_path: Pa
     made = read_project(out)
     assert [each.name for each in made.slides] == ["Case 1", "Case 2"]
     assert made.slides[0].note == "Look\nStain: H&E"
-    assert [(each.name, each.colour) for each in made.palette] == [("Ignore*", "#b4b4b4")]
+    assert [(each.name, each.color) for each in made.palette] == [("Ignore*", "#b4b4b4")]
     (drawn,) = kept_annotations(identity_of(first), first)
     assert drawn.class_name == "Tumor"
 

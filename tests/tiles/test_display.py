@@ -1,4 +1,4 @@
-"""Levels, single stains and colour profiles, on made colours and on the bundled slide."""
+"""Levels, single stains and color profiles, on made colors and on the bundled slide."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 RgbImage = NDArray[np.uint8]
 
-HAEMATOXYLIN = np.array([0.65111, 0.70119, 0.29049])
+HEMATOXYLIN = np.array([0.65111, 0.70119, 0.29049])
 EOSIN = np.array([0.2159, 0.8012, 0.5581])
 DAB = np.array([0.26917, 0.56824, 0.77759])
 
@@ -34,7 +34,7 @@ def tissue(sample_slide: Path) -> RgbImage:
         return np.asarray(slide.read_region((800, 800), 0, (256, 256)).convert("RGB"))
 
 
-def grey_ramp() -> RgbImage:
+def gray_ramp() -> RgbImage:
     return np.repeat(np.arange(256, dtype=np.uint8), 3).reshape(1, 256, 3)
 
 
@@ -80,12 +80,12 @@ def test_any_change_makes_a_look_not_plain(look: DisplaySettings) -> None:
 
 
 def test_brightness_adds_a_share_of_white() -> None:
-    shown = DisplayTransform(DisplaySettings(brightness=0.2)).apply(grey_ramp())
+    shown = DisplayTransform(DisplaySettings(brightness=0.2)).apply(gray_ramp())
     np.testing.assert_array_equal(shown[0, :, 0], np.minimum(np.arange(256) + 51, 255))
 
 
-def test_contrast_turns_about_middle_grey() -> None:
-    shown = DisplayTransform(DisplaySettings(contrast=2.0)).apply(grey_ramp())[0, :, 1].astype(int)
+def test_contrast_turns_about_middle_gray() -> None:
+    shown = DisplayTransform(DisplaySettings(contrast=2.0)).apply(gray_ramp())[0, :, 1].astype(int)
     assert shown[0] == 0
     assert shown[255] == 255
     assert shown[127] == 126
@@ -94,7 +94,7 @@ def test_contrast_turns_about_middle_grey() -> None:
 
 
 def test_gamma_lightens_the_middle_and_keeps_the_ends() -> None:
-    shown = DisplayTransform(DisplaySettings(gamma=2.0)).apply(grey_ramp())[0, :, 2].astype(int)
+    shown = DisplayTransform(DisplaySettings(gamma=2.0)).apply(gray_ramp())[0, :, 2].astype(int)
     assert (shown[0], shown[255]) == (0, 255)
     assert shown[64] == round(255 * (64 / 255) ** 0.5)
     assert np.all(np.diff(shown) >= 0)
@@ -103,10 +103,10 @@ def test_gamma_lightens_the_middle_and_keeps_the_ends() -> None:
 @pytest.mark.parametrize(
     ("stain", "vector", "other"),
     [
-        (Stain.HAEMATOXYLIN, HAEMATOXYLIN, EOSIN),
-        (Stain.EOSIN, EOSIN, HAEMATOXYLIN),
-        (Stain.DAB, DAB, HAEMATOXYLIN),
-        (Stain.HAEMATOXYLIN_WITH_DAB, HAEMATOXYLIN, DAB),
+        (Stain.HEMATOXYLIN, HEMATOXYLIN, EOSIN),
+        (Stain.EOSIN, EOSIN, HEMATOXYLIN),
+        (Stain.DAB, DAB, HEMATOXYLIN),
+        (Stain.HEMATOXYLIN_WITH_DAB, HEMATOXYLIN, DAB),
     ],
 )
 def test_a_stain_is_seen_alone(
@@ -122,7 +122,7 @@ def test_a_stain_is_seen_alone(
 
 def test_glass_stays_white_and_black_stays_dark() -> None:
     ends = np.array([[[255, 255, 255], [0, 0, 0]]], dtype=np.uint8)
-    shown = DisplayTransform(DisplaySettings(stain=Stain.HAEMATOXYLIN)).apply(ends)
+    shown = DisplayTransform(DisplaySettings(stain=Stain.HEMATOXYLIN)).apply(ends)
     assert shown[0, 0].tolist() == [255, 255, 255]
     assert shown[0, 1].max() < 100
 
@@ -133,7 +133,7 @@ def test_stains_of_real_tissue_make_up_its_optical_density(tissue: RgbImage) -> 
 
     both = sum(
         density(DisplayTransform(DisplaySettings(stain=stain)).apply(tissue))
-        for stain in (Stain.HAEMATOXYLIN, Stain.EOSIN)
+        for stain in (Stain.HEMATOXYLIN, Stain.EOSIN)
     )
     # What the two stains do not explain is small in a slide that has no third one.
     assert np.mean(np.abs(both - density(tissue))) < 0.1 * np.mean(density(tissue))
@@ -142,11 +142,11 @@ def test_stains_of_real_tissue_make_up_its_optical_density(tissue: RgbImage) -> 
 @pytest.mark.parametrize("stain", [each for each in Stain if each is not Stain.NONE])
 def test_no_amount_of_a_stain_is_cut_off(stain: Stain) -> None:
     """The darkest colors that a pixel can have are shown as dark as they are."""
-    stain_set = {Stain.DAB: (HAEMATOXYLIN, DAB), Stain.HAEMATOXYLIN_WITH_DAB: (HAEMATOXYLIN, DAB)}
-    first, second = (v / np.linalg.norm(v) for v in stain_set.get(stain, (HAEMATOXYLIN, EOSIN)))
+    stain_set = {Stain.DAB: (HEMATOXYLIN, DAB), Stain.HEMATOXYLIN_WITH_DAB: (HEMATOXYLIN, DAB)}
+    first, second = (v / np.linalg.norm(v) for v in stain_set.get(stain, (HEMATOXYLIN, EOSIN)))
     across = np.cross(first, second)
     vectors = np.stack([first, second, across / np.linalg.norm(across)])
-    index = 0 if stain in (Stain.HAEMATOXYLIN, Stain.HAEMATOXYLIN_WITH_DAB) else 1
+    index = 0 if stain in (Stain.HEMATOXYLIN, Stain.HEMATOXYLIN_WITH_DAB) else 1
     dark = np.array([[[1, 1, 1], [1, 1, 255], [255, 1, 1], [1, 255, 1], [9, 2, 40]]], np.uint8)
     amounts = (-np.log10(dark[0] / 255.0) @ np.linalg.inv(vectors))[:, index]
     expected = 255 * 10.0 ** -np.outer(np.maximum(amounts, 0), vectors[index])
@@ -169,7 +169,7 @@ def test_profile_takes_adobe_rgb_to_srgb() -> None:
     assert transform.icc_error is None
     assert shown[0].tolist() == [255, 255, 255]
     assert shown[1].tolist() == [0, 0, 0]
-    # Adobe RGB's gamma is 2.2: its middle grey is nearly that of sRGB, its reds are purer.
+    # Adobe RGB's gamma is 2.2: its middle gray is nearly that of sRGB, its reds are purer.
     np.testing.assert_allclose(shown[2], 128, atol=2)
     linear = (np.array([150, 100, 100]) / 255) ** (563 / 256)
     # From the matrices of the two standards (both for the white of D65).
@@ -223,7 +223,7 @@ def test_a_slide_opens_by_its_profile_if_it_can_be_used() -> None:
     assert not default_display(SlideInfo("test", "test", Optics())).icc
 
 
-def test_many_threads_see_the_same_colours(tissue: RgbImage) -> None:
+def test_many_threads_see_the_same_colors(tissue: RgbImage) -> None:
     for look in (DisplaySettings(icc=True, gamma=1.2), DisplaySettings(stain=Stain.DAB)):
         transform = DisplayTransform(look, adobe_rgb())
         expected = transform.apply(tissue)
@@ -233,7 +233,7 @@ def test_many_threads_see_the_same_colours(tissue: RgbImage) -> None:
 
 
 def test_tiles_of_any_shape_keep_it(tissue: RgbImage) -> None:
-    transform = DisplayTransform(DisplaySettings(stain=Stain.HAEMATOXYLIN, icc=True), adobe_rgb())
+    transform = DisplayTransform(DisplaySettings(stain=Stain.HEMATOXYLIN, icc=True), adobe_rgb())
     for shape in ((1, 1), (7, 31), (256, 3)):
         part = tissue[: shape[0], : shape[1]]
         shown = transform.apply(part)

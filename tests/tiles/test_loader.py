@@ -24,7 +24,7 @@ LEVELS = tuple(Level(16_384 >> k, 16_384 >> k, float(2**k), 256, 256) for k in r
 
 
 class GatedSource:
-    """Tiles of one colour a level; every read waits for the gate."""
+    """Tiles of one color a level; every read waits for the gate."""
 
     path = Path("gated.svs")
     info = SlideInfo("test", "test", Optics())
@@ -89,7 +89,7 @@ def test_everything_visible_arrives(source: GatedSource, loader: TileLoader[int]
     assert tile.picture == 0
 
 
-def test_the_overview_comes_first_then_the_centre(
+def test_the_overview_comes_first_then_the_center(
     source: GatedSource, loader: TileLoader[int]
 ) -> None:
     wanted = plan(LEVELS, view_at(8000, 8000))

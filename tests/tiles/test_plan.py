@@ -62,7 +62,7 @@ def test_every_point_on_screen_has_a_visible_tile(view: View) -> None:
 
 
 @given(views)
-def test_visible_tiles_run_from_the_centre_outward(view: View) -> None:
+def test_visible_tiles_run_from_the_center_outward(view: View) -> None:
     distances = [screen_distance(view, key) for key in plan(LEVELS, view).visible]
     assert all(a <= b * (1 + 1e-9) + 1e-6 for a, b in itertools.pairwise(distances))
 

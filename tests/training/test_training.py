@@ -66,7 +66,7 @@ def test_examples_are_the_same_for_the_same_seed() -> None:
     assert a[0].max() <= 255
 
 
-def test_stains_change_colours_and_not_places() -> None:
+def test_stains_change_colors_and_not_places() -> None:
     rng = np.random.default_rng(1)
     nuclei = _squares((10, 10), (40, 40), side=14) > 0
     picture = np.where(nuclei[..., None], (90, 60, 140), (230, 200, 220)).astype(np.float32)

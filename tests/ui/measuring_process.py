@@ -182,7 +182,7 @@ def _box_of(picture: NDArray[np.int16], is_it: Any) -> list[int] | None:
 
 
 def _is_red(picture: NDArray[np.int16]) -> NDArray[np.bool_]:
-    """The colour of annotations without a class, at least half as strong as it is."""
+    """The color of annotations without a class, at least half as strong as it is."""
     return (picture[..., 0] > 150) & (picture[..., 1] < 90) & (picture[..., 2] < 90)
 
 

@@ -105,7 +105,7 @@ def test_the_user_takes_the_slide_and_hands_it_back(slide_window: MainWindow, qt
     qtbot.waitUntil(lambda: state(slide_window) is AgentState.RUNNING)
     qtbot.waitUntil(lambda: any("Region 2" in line for line in lines(dock)), timeout=_LONG_MS)
     qtbot.mouseClick(dock.stop, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: state(slide_window) is AgentState.CANCELLED, timeout=_LONG_MS)
+    qtbot.waitUntil(lambda: state(slide_window) is AgentState.CANCELED, timeout=_LONG_MS)
     qtbot.waitUntil(lambda: "was stopped" in dock.state.text())
 
 

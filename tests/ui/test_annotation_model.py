@@ -23,10 +23,10 @@ from viewer.ui.annotations.annotation_model import (
     AnnotationModel,
 )
 
-TUMOUR, STROMA = AnnotationClass("Tumor", "#c80000"), AnnotationClass("Stroma", "#96c896")
+TUMOR, STROMA = AnnotationClass("Tumor", "#c80000"), AnnotationClass("Stroma", "#96c896")
 
 
-def _square(side: float, which: AnnotationClass | None = TUMOUR, name: str = "") -> Annotation:
+def _square(side: float, which: AnnotationClass | None = TUMOR, name: str = "") -> Annotation:
     return Annotation(shapely.box(0, 0, side, side), shown_as=which, name=name)
 
 
@@ -61,9 +61,9 @@ def test_classes_hold_their_annotations_with_counts_and_totals(model: Annotation
         "Tumor (2)": ["Rectangle", "b"],
         "No class (1)": ["Rectangle"],
     }
-    tumour = model.index_of_class("Tumor")
-    assert model.data(tumour.siblingAtColumn(SIZE)) == "125.0 µm²"
-    assert not model.data(tumour, Qt.ItemDataRole.DecorationRole).isNull()
+    tumor = model.index_of_class("Tumor")
+    assert model.data(tumor.siblingAtColumn(SIZE)) == "125.0 µm²"
+    assert not model.data(tumor, Qt.ItemDataRole.DecorationRole).isNull()
 
 
 def test_the_tree_follows_what_is_done_and_undone(model: AnnotationModel) -> None:
@@ -164,7 +164,7 @@ def test_the_size_of_a_class_is_nothing_again_once_its_regions_are_gone(
     model: AnnotationModel,
 ) -> None:
     """A running sum of floats ended at "-0 µm²"."""
-    point = Annotation(shapely.Point(5, 5), shown_as=TUMOUR)
+    point = Annotation(shapely.Point(5, 5), shown_as=TUMOR)
     document = _follow(model, [point])
     chance = random.Random(3)
     drawn = [_square(chance.uniform(0.1, 900.0)) for _ in range(60)]

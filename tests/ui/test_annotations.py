@@ -190,9 +190,9 @@ def test_a_row_is_renamed_in_place_and_described(listed: MainWindow, qtbot: QtBo
     qtbot.waitUntil(lambda: active.document[drawn.id].name == "Margin an")
     assert _rows(listed) == {"No class (1)": ["Margin an"]}
     dock.description.setFocus()
-    qtbot.keyClicks(dock.description, "Free of tumour")
+    qtbot.keyClicks(dock.description, "Free of tumor")
     dock.tree.setFocus()
-    assert active.document[drawn.id].description == "Free of tumour"
+    assert active.document[drawn.id].description == "Free of tumor"
     press(qtbot, listed, Qt.Key.Key_Z, CTRL)
     assert dock.description.toPlainText() == ""
     press(qtbot, listed, Qt.Key.Key_Z, CTRL)
@@ -429,7 +429,7 @@ def test_classes_are_edited_kept_and_follow_what_is_drawn(
     assert dialog.model.setData(dialog.model.index(0, 0), "Carcinoma")
     assert not dialog.model.setData(dialog.model.index(0, 0), "Stroma")
     assert "already" in dialog.message.text()
-    dialog.set_colour("#123456")
+    dialog.set_color("#123456")
     dialog.keys.setFocus()
     qtbot.keyClick(dialog.keys, Qt.Key.Key_Z, CTRL)
     qtbot.waitUntil(lambda: 'runs "Undo' in dialog.message.text())
@@ -439,7 +439,7 @@ def test_classes_are_edited_kept_and_follow_what_is_drawn(
     assert read_palette(out)[0].name == "Carcinoma"
     dialog.accept()
     (drawn,) = _active(listed, qtbot).document
-    assert (drawn.class_name, drawn.shown_colour) == ("Carcinoma", "#123456")
+    assert (drawn.class_name, drawn.shown_color) == ("Carcinoma", "#123456")
     back_to_slide(listed, qtbot)
     press(qtbot, listed, Qt.Key.Key_Z, CTRL)
     press(qtbot, listed, Qt.Key.Key_2, CTRL)

@@ -142,7 +142,7 @@ def test_objects_in_a_region_become_annotations_in_one_step(
     assert len(active.document) == 1
 
 
-def test_the_colours_of_a_heatmap_become_regions_as_the_thresholds_leave_them(
+def test_the_colors_of_a_heatmap_become_regions_as_the_thresholds_leave_them(
     slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
 ) -> None:
     path = tmp_path / "scores.csv"
@@ -165,7 +165,7 @@ def test_the_colours_of_a_heatmap_become_regions_as_the_thresholds_leave_them(
 
 def _painted(overlay: object) -> int:
     heatmap = overlay.shown.heatmap  # pyright: ignore[reportAttributeAccessIssue]
-    return -1 if heatmap is None else int((heatmap.colours[..., 3] > 0).sum())
+    return -1 if heatmap is None else int((heatmap.colors[..., 3] > 0).sum())
 
 
 @pytest.mark.slow

@@ -189,7 +189,7 @@ def test_the_wand_takes_the_same_whatever_the_display_does(
         DisplaySettings(icc=True),
         DisplaySettings(brightness=0.5),
         DisplaySettings(contrast=4.0, gamma=0.4),
-        DisplaySettings(stain=Stain.HAEMATOXYLIN, icc=True),
+        DisplaySettings(stain=Stain.HEMATOXYLIN, icc=True),
     ):
         canvas.set_look(look)
         qtbot.waitUntil(lambda: canvas.is_sharp, timeout=10_000)

@@ -46,7 +46,7 @@ def test_a_folder_becomes_a_tray_with_thumbnails_and_reasons(
     qtbot.waitUntil(has_picture, timeout=10_000)
 
 
-def test_the_tray_is_travelled_and_opened_by_keyboard(
+def test_the_tray_is_traveled_and_opened_by_keyboard(
     window: MainWindow, folder: Path, qtbot: QtBot
 ) -> None:
     with qtbot.waitSignal(window.tray.slides_changed):

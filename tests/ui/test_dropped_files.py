@@ -114,7 +114,7 @@ def test_the_same_file_again_is_asked_and_classes_keep_their_color(
     window.open_paths([file])
     qtbot.waitUntil(lambda: count(window) == 1, timeout=10_000)
     (annotation,) = window.annotations.active.document
-    assert annotation.shown_as.colour == "#c80000"
+    assert annotation.shown_as.color == "#c80000"
     for text, expected in (("&Skip", 1), ("&Replace", 1), ("Keep &both", 2)):
         window.open_paths([file])
         qtbot.waitUntil(lambda: _box(window) is not None, timeout=10_000)

@@ -220,7 +220,7 @@ def _heatmap(window: MainWindow, name: str, qtbot: QtBot) -> tuple[OverlayRun, H
 
 def _painted(shown: HeatmapPresenter) -> int:
     heatmap = shown.heatmap
-    return 0 if heatmap is None else int((heatmap.colours[..., 3] > 0).sum())
+    return 0 if heatmap is None else int((heatmap.colors[..., 3] > 0).sum())
 
 
 def _classes(shown: HeatmapPresenter) -> set[int]:
@@ -245,7 +245,7 @@ def test_classes_are_painted_and_a_slider_hides_the_unsure(
     assert "mm2" in slide_window.overlays.dock.figures.text()
 
 
-def test_fields_like_this_one_are_found_and_travelled_to(
+def test_fields_like_this_one_are_found_and_traveled_to(
     slide_window: MainWindow, qtbot: QtBot
 ) -> None:
     _, shown = _heatmap(slide_window, "Tissue likeness", qtbot)
@@ -321,7 +321,7 @@ def test_two_overlays_lie_over_one_another(slide_window: MainWindow, qtbot: QtBo
     assert not canvas.has_layer(shown.layer)
 
 
-def test_nuclei_are_coloured_by_area_and_told_under_the_cursor(
+def test_nuclei_are_colored_by_area_and_told_under_the_cursor(
     slide_window: MainWindow, qtbot: QtBot
 ) -> None:
     run = _shown(slide_window, qtbot)
@@ -357,15 +357,15 @@ def test_kept_results_can_be_removed(slide_window: MainWindow, qtbot: QtBot) -> 
     assert run.found.count > 0
 
 
-def test_a_slide_model_tells_its_judgement_and_where_it_looked(
+def test_a_slide_model_tells_its_judgment_and_where_it_looked(
     slide_window: MainWindow, qtbot: QtBot
 ) -> None:
     run, shown = _heatmap(slide_window, "Osteosarcoma", qtbot)
     assert isinstance(shown, AttentionPresenter)
-    qtbot.waitUntil(lambda: shown.judgement is not None, timeout=_PATIENCE_MS)
+    qtbot.waitUntil(lambda: shown.judgment is not None, timeout=_PATIENCE_MS)
     qtbot.waitUntil(lambda: _painted(shown) > 10)
     dock = slide_window.overlays.dock
-    qtbot.waitUntil(lambda: "Viable tumour: " in dock.figures.text())
+    qtbot.waitUntil(lambda: "Viable tumor: " in dock.figures.text())
     assert dock.heatmap.isVisible()
     assert dock.heatmap.percentiles.isChecked()
     qtbot.waitUntil(lambda: dock.gallery.count() > 3)

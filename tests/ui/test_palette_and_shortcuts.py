@@ -71,7 +71,7 @@ def test_the_palette_runs_a_command_by_keyboard_alone(
     assert canvas.view.rotation_deg == pytest.approx(15.0)
 
 
-def test_the_palettes_list_is_travelled_with_the_arrows(window: MainWindow, qtbot: QtBot) -> None:
+def test_the_palettes_list_is_traveled_with_the_arrows(window: MainWindow, qtbot: QtBot) -> None:
     press(qtbot, window, Qt.Key.Key_L, CTRL)
     palette = window.palette_box
     qtbot.waitUntil(palette.isVisible)
@@ -177,8 +177,8 @@ def test_the_sheet_lists_every_key(window: MainWindow, qtbot: QtBot) -> None:
 def test_stains_by_key(slide_window: MainWindow, qtbot: QtBot) -> None:
     canvas = slide_window.panes.active.canvas
     press(qtbot, slide_window, Qt.Key.Key_2, ALT)
-    assert canvas.look.stain.name == "HAEMATOXYLIN"
-    assert slide_window.commands["stain.haematoxylin"].isChecked()
+    assert canvas.look.stain.name == "HEMATOXYLIN"
+    assert slide_window.commands["stain.hematoxylin"].isChecked()
     assert "adjusted" in slide_window.status.display.text()
     press(qtbot, slide_window, Qt.Key.Key_1, ALT)
     assert canvas.look.is_plain

@@ -1,4 +1,4 @@
-"""Projects in the window: opened, travelled, changed, mended."""
+"""Projects in the window: opened, traveled, changed, mended."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def states(folder: Path) -> list[str]:
     return [slide.state for slide in read_project(folder).slides]
 
 
-def test_a_dropped_project_is_shown_and_travelled_by_key(
+def test_a_dropped_project_is_shown_and_traveled_by_key(
     window: MainWindow, study: Path, qtbot: QtBot
 ) -> None:
     with qtbot.waitSignal(window.projects.opened.switched, timeout=10_000):

@@ -81,7 +81,7 @@ def test_tiles_are_cut_where_asked(drawn: MainWindow, tmp_path: Path, qtbot: QtB
     assert {row["classes"].split("=")[0] for row in rows} == {"Tumor"}
 
 
-def test_tiles_that_were_cancelled_are_gone_on_with(
+def test_tiles_that_were_canceled_are_gone_on_with(
     drawn: MainWindow, tmp_path: Path, qtbot: QtBot
 ) -> None:
     training, folder = drawn.annotations.training, tmp_path / "tiles"

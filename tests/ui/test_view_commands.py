@@ -181,7 +181,7 @@ def test_go_to_a_coordinate(slide_window: MainWindow, qtbot: QtBot) -> None:
     assert isinstance(dialog, GoToDialog)
     dialog.x_box.setValue(1000)
     dialog.y_box.setValue(1500)
-    dialog.unit.setCurrentText("Micrometres")
+    dialog.unit.setCurrentText("Micrometers")
     assert dialog.x_box.value() == pytest.approx(499.0, abs=0.1)
     qtbot.keyClick(dialog, Qt.Key.Key_Return)
     rest(slide_window, qtbot)
@@ -221,6 +221,6 @@ def test_a_slide_without_scale_is_asked_for_its_pixel_size_once(
 def test_copies_of_the_view(slide_window: MainWindow, qtbot: QtBot) -> None:
     clipboard = QGuiApplication.clipboard()
     press(qtbot, slide_window, Qt.Key.Key_C, CTRL | SHIFT)
-    assert "CMU-1-Small-Region.svs: centre 1110, 1484 px" in clipboard.text()
+    assert "CMU-1-Small-Region.svs: center 1110, 1484 px" in clipboard.text()
     press(qtbot, slide_window, Qt.Key.Key_C, CTRL)
     assert clipboard.image().size() == slide_window.panes.active.canvas.size()

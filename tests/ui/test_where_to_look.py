@@ -49,11 +49,11 @@ def test_a_dropped_predictor_shows_a_heatmap_and_boxes(
     page = dock.heatmap
     assert page.shown.itemText(0) == "All magnifications"
     assert [page.shown.itemText(i) for i in range(1, page.shown.count())][-2:] == ["20x", "40x"]
-    assert page.colour_map.isEnabled()
+    assert page.color_map.isEnabled()
     page.shown.setCurrentIndex(page.shown.count() - 1)
     page.shown.activated.emit(page.shown.count() - 1)
     qtbot.waitUntil(lambda: shown.style.shown == page.shown.count() - 2)
-    assert page.colour_map.isEnabled()
+    assert page.color_map.isEnabled()
     slide_window.panes.active.focus()
     press(qtbot, slide_window, Qt.Key.Key_D)
     assert not run.is_visible

@@ -158,7 +158,7 @@ def test_background_work_is_delivered_here_and_late_results_are_dropped(qtbot: Q
     assert done[1] is ZeroDivisionError
     qtbot.waitUntil(lambda: dropped == [True])
     background.close()
-    assert background.run(lambda: 1, done.append).cancelled
+    assert background.run(lambda: 1, done.append).canceled
 
 
 def test_writing_is_finished_before_the_end(tmp_path: Path, qtbot: QtBot) -> None:

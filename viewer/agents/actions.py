@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from viewer.agents.cancelling import Cancel
+    from viewer.agents.canceling import Cancel
     from viewer.agents.findings import Claim, Visit
     from viewer.agents.microscope import Field, Microscope
     from viewer.agents.slide_tools import SlideTools

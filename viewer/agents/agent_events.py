@@ -17,12 +17,12 @@ class AgentState(Enum):
     PAUSED = "paused"
     TAKEN_OVER = "taken over"
     FINISHED = "finished"
-    CANCELLED = "cancelled"
+    CANCELED = "cancelled"
     FAILED = "failed"
 
     @property
     def is_over(self) -> bool:
-        return self in (AgentState.FINISHED, AgentState.CANCELLED, AgentState.FAILED)
+        return self in (AgentState.FINISHED, AgentState.CANCELED, AgentState.FAILED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from viewer.geometry import Size
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from viewer.agents.cancelling import Cancel
+    from viewer.agents.canceling import Cancel
     from viewer.agents.client import Client
     from viewer.geometry import Box, Optics
     from viewer.slides.source import SlideSource

@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from viewer.agents.cancelling import Cancel
+from viewer.agents.canceling import Cancel
 from viewer.agents.conversation import (
     PictureEncoder,
     Reply,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import openai
 
-from viewer.agents.cancelling import AgentCancelledError, Cancel
+from viewer.agents.canceling import AgentCancelledError, Cancel
 from viewer.agents.errors import RefusedError
 from viewer.agents.model_server import LONGEST_PAUSE_S, ChatRequest, TryAgainError
 from viewer.agents.response_parsing import DamagedAnswerError, StreamedReply

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from viewer.agents.cancelling import AgentCancelledError
+from viewer.agents.canceling import AgentCancelledError
 from viewer.agents.conversation import Picture, Turn
 from viewer.agents.errors import AgentError
 from viewer.recording.review.drafting import DraftAnswer, DraftCancelledError, DraftError
 
 if TYPE_CHECKING:
-    from viewer.agents.cancelling import Cancel
+    from viewer.agents.canceling import Cancel
     from viewer.agents.client import Client
     from viewer.recording.review.drafting import DraftRequest
 

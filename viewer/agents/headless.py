@@ -12,7 +12,7 @@ from viewer.geometry import Size, View
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from viewer.agents.cancelling import Cancel
+    from viewer.agents.canceling import Cancel
     from viewer.agents.findings import Finding
     from viewer.geometry import Box, Optics
     from viewer.recording.events import AnyEvent

@@ -1,6 +1,6 @@
 """The loop of an agent: observe, act, until an answer or the step limit.
 
-    run = AgentRun(policy, microscope, tools, Task("Is there tumour?"), on_event=show)
+    run = AgentRun(policy, microscope, tools, Task("Is there tumor?"), on_event=show)
     run.start()          # a thread; or run.run() in one's own
     run.pause(); run.resume(); run.take_over(); run.hand_back(); run.remark("..."); run.cancel()
     run.outcome          # what came of it, from the beginning on
@@ -38,7 +38,7 @@ from viewer.agents.agent_events import (
     StateChanged,
     Step,
 )
-from viewer.agents.cancelling import AgentCancelledError, Cancel
+from viewer.agents.canceling import AgentCancelledError, Cancel
 from viewer.agents.errors import AgentError, MicroscopeError, ToolError
 from viewer.agents.findings import Finding, GroundedAnswer, Visit, corners, visit_of
 from viewer.agents.grounding import grounded
@@ -175,7 +175,7 @@ class AgentRun:
         try:
             self._walk()
         except AgentCancelledError:
-            self._end(AgentState.CANCELLED)
+            self._end(AgentState.CANCELED)
         except AgentError as error:
             self.outcome.error = error
             self._fail(str(error))

@@ -15,7 +15,7 @@ from viewer.geometry import Box, Size
 from viewer.slides.errors import TileError
 
 if TYPE_CHECKING:
-    from viewer.agents.cancelling import Cancel
+    from viewer.agents.canceling import Cancel
     from viewer.agents.findings import Finding
     from viewer.geometry import Optics
     from viewer.recording.events import AnyEvent

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from viewer.agents.cancelling import AgentCancelledError
+from viewer.agents.canceling import AgentCancelledError
 from viewer.agents.conversation import PictureEncoder, Reply, on_wire, tool_on_wire
 from viewer.agents.endpoint import Endpoint  # noqa: TC001 - msgspec reads the annotations
 from viewer.agents.errors import RefusedError
@@ -21,7 +21,7 @@ from viewer.processes.helper import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from viewer.agents.cancelling import Cancel
+    from viewer.agents.canceling import Cancel
     from viewer.agents.conversation import Tool, Turn
 
 _TASK = "viewer.agents.connection:chat"

@@ -40,7 +40,7 @@ class ReadingOptions:
     agent
         Stands in the session where a reader's pseudonym stands.
     mpp_um
-        Micrometres per level-0 pixel, where the file does not tell.
+        Micrometers per level-0 pixel, where the file does not tell.
     tissue_model
         Name of a model of tissue classes that fits the organ.
     """

@@ -23,7 +23,7 @@ from viewer.agents.report_template import (
 )
 
 if TYPE_CHECKING:
-    from viewer.agents.cancelling import Cancel
+    from viewer.agents.canceling import Cancel
     from viewer.agents.client import Client
     from viewer.agents.conversation import Reply
     from viewer.agents.loop import Outcome

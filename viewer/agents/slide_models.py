@@ -18,7 +18,7 @@ from viewer.overlays.patch_feature_map import PatchFeatureMap
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from viewer.agents.cancelling import Cancel
+    from viewer.agents.canceling import Cancel
     from viewer.geometry import Box
     from viewer.inference.bundle import ModelBundle
     from viewer.inference.results import Result
@@ -40,7 +40,7 @@ class SlideModels:
     path
         Of the slide.
     mpp_um
-        Micrometres per level-0 pixel; None where nobody has said, and no model can run.
+        Micrometers per level-0 pixel; None where nobody has said, and no model can run.
     """
 
     def __init__(

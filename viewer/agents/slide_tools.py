@@ -25,7 +25,7 @@ from viewer.overlays.scoring import best_cells, nearest_prototype, similarity
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from viewer.agents.cancelling import Cancel
+    from viewer.agents.canceling import Cancel
     from viewer.agents.slide_models import SlideModels
     from viewer.annotations.annotation import Annotation
     from viewer.overlays.heatmap import Mark
@@ -155,7 +155,7 @@ class SlideTools:
                 "Fields of this slide that look most like a box.", SimilarArguments, self._similar
             ),
             "measure": _SlideTool(
-                "Width, height, diagonal and area of a box in micrometres.",
+                "Width, height, diagonal and area of a box in micrometers.",
                 BoxArguments,
                 self._measure,
             ),
@@ -217,7 +217,7 @@ class SlideTools:
         if not inside.any():
             return {"shares": {}, "about": "There is no tissue in the box."}
         bundle = self._instruments.bundle(model)
-        values, names = cell_values(found, bundle.task, bundle.colours)
+        values, names = cell_values(found, bundle.task, bundle.colors)
         likeliest = values[inside].argmax(-1)
         shares = np.bincount(likeliest, minlength=len(names)) / len(likeliest)
         return {"shares": _shares(names, shares.tolist()), "about": bundle.about}

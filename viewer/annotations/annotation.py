@@ -28,7 +28,7 @@ DESCRIPTION = "ANNOTATION_DESCRIPTION"
 """Where QuPath keeps a description among the metadata."""
 AUTHOR, CREATED, MODIFIED = "Author", "Created", "Modified"
 
-NO_COLOUR = "#c80000"
+NO_COLOR = "#c80000"
 """Of a class that tells none; QuPath's default for annotations is red."""
 
 
@@ -37,7 +37,7 @@ class AnnotationClass:
     """What an annotation shows, such as "Tumor"; parts of a name are divided by ": "."""
 
     name: str
-    colour: str = NO_COLOUR
+    color: str = NO_COLOR
 
 
 def _nothing() -> dict[str, object]:
@@ -60,7 +60,7 @@ class Annotation:
     ----------
     geometry
         Level-0 pixels, y down.
-    colour
+    color
         "#rrggbb" of its own, else that of its class.
     is_ellipse
         Whether the geometry stands for the ellipse in its bounding box.
@@ -77,7 +77,7 @@ class Annotation:
     kind: Kind = "annotation"
     shown_as: AnnotationClass | None = None
     name: str = ""
-    colour: str | None = None
+    color: str | None = None
     is_locked: bool = False
     is_ellipse: bool = False
     nucleus: BaseGeometry | None = None
@@ -100,9 +100,9 @@ class Annotation:
         return self.metadata.get(MODIFIED, self.metadata.get(CREATED, ""))
 
     @property
-    def shown_colour(self) -> str:
+    def shown_color(self) -> str:
         """Its own, else that of its class."""
-        return self.colour or (self.shown_as.colour if self.shown_as else NO_COLOUR)
+        return self.color or (self.shown_as.color if self.shown_as else NO_COLOR)
 
     @property
     def class_name(self) -> str:

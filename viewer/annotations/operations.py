@@ -165,8 +165,8 @@ def set_locked(chosen: Iterable[Annotation], *, locked: bool) -> Edit:
     return changing(label, [(each, replace(each, is_locked=locked)) for each in chosen])
 
 
-def recolour_class(held: Iterable[Annotation], which: AnnotationClass, name: str) -> Edit:
-    """Those of the class `name` are of the class `which` instead: another name or colour of it."""
+def recolor_class(held: Iterable[Annotation], which: AnnotationClass, name: str) -> Edit:
+    """Those of the class `name` are of the class `which` instead: another name or color of it."""
     return changing(
         "Change class",
         [(each, replace(each, shown_as=which)) for each in held if each.class_name == name],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from viewer.annotations.annotation import NO_COLOUR, AnnotationClass
+from viewer.annotations.annotation import NO_COLOR, AnnotationClass
 from viewer.atomic_write import atomic_write_bytes
 from viewer.errors import CoverslipError
 
@@ -15,31 +15,31 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-_COLOUR = re.compile("#[0-9a-f]{6}")
+_COLOR = re.compile("#[0-9a-f]{6}")
 
 
 class PaletteError(CoverslipError):
     """A file of classes that cannot be used; `str()` is one sentence."""
 
 
-class PaletteClass(msgspec.Struct, frozen=True, omit_defaults=True):
+class PaletteClass(msgspec.Struct, frozen=True, omit_defaults=True, rename={"color": "colour"}):
     """One class.
 
     Attributes
     ----------
-    colour
+    color
         "#rrggbb".
     key
         Qt's portable text of the key that gives the class to what is chosen, or "".
     """
 
     name: str
-    colour: str
+    color: str
     key: str = ""
 
     @property
     def annotation_class(self) -> AnnotationClass:
-        return AnnotationClass(self.name, self.colour)
+        return AnnotationClass(self.name, self.color)
 
 
 Palette = tuple[PaletteClass, ...]
@@ -55,14 +55,14 @@ DEFAULT_PALETTE: Palette = (
     PaletteClass("Positive", "#fa3e3e", "Ctrl+8"),
     PaletteClass("Negative", "#7070e1", "Ctrl+9"),
 )
-"""Names and colours as QuPath's users know them."""
+"""Names and colors as QuPath's users know them."""
 
 
 class _StoredClass(msgspec.Struct):
     """A class in our own file, or in `classifiers/classes.json` of a QuPath project."""
 
     name: str
-    colour: str = ""
+    own_color: str = msgspec.field(default="", name="colour")
     key: str = ""
     color: int | list[int] | None = None
 
@@ -100,13 +100,13 @@ def write_palette(path: Path, palette: Palette) -> None:
 
 
 def _taken(kept: _StoredClass) -> PaletteClass:
-    colour = kept.colour.lower()
-    if not _COLOUR.fullmatch(colour):
+    color = kept.own_color.lower()
+    if not _COLOR.fullmatch(color):
         match kept.color:
             case int() as packed:
-                colour = f"#{packed & 0xFFFFFF:06x}"
+                color = f"#{packed & 0xFFFFFF:06x}"
             case [red, green, blue, *_]:
-                colour = f"#{red & 255:02x}{green & 255:02x}{blue & 255:02x}"
+                color = f"#{red & 255:02x}{green & 255:02x}{blue & 255:02x}"
             case _:
-                colour = NO_COLOUR
-    return PaletteClass(kept.name, colour, kept.key)
+                color = NO_COLOR
+    return PaletteClass(kept.name, color, kept.key)

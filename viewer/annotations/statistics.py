@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import shapely
 
-from viewer.annotations.annotation import NO_COLOUR
+from viewer.annotations.annotation import NO_COLOR
 from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.atomic_write import atomic_write_text
 from viewer.cell_text import text_cell
@@ -42,7 +42,7 @@ class ClassFigures:
     """
 
     name: str
-    colour: str
+    color: str
     count: int
     area: float
     length: float
@@ -101,7 +101,7 @@ def _figures(
     which = annotations[0].shown_as
     return ClassFigures(
         name or NO_CLASS,
-        which.colour if which else NO_COLOUR,
+        which.color if which else NO_COLOR,
         len(annotations),
         float(shapely.area(shapes).sum()),
         float(shapely.length(shapes).sum()),

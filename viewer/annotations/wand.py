@@ -1,4 +1,4 @@
-"""The region of like colour round a place, for the wand."""
+"""The region of like color round a place, for the wand."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _SMOOTHING_PX = 2.0
 """Stain varies from nucleus to nucleus; what is meant is the tissue."""
 _NEAR_PX = 12
-"""Half the side of the square whose colours tell how much the tissue varies."""
+"""Half the side of the square whose colors tell how much the tissue varies."""
 _LEAST_SPREAD, _MOST_SPREAD = 2.0, 24.0
 """Of 255; glass hardly varies, a border between two tissues does too much."""
 
@@ -25,8 +25,8 @@ _LEAST_SPREAD, _MOST_SPREAD = 2.0, 24.0
 def wand_region(picture: NDArray[np.uint8], sensitivity: float) -> BaseGeometry:
     """What hangs together with the middle of a picture and looks like it.
 
-    A place belongs to it whose smoothed colour lies within `sensitivity` standard deviations of the
-    colour in the middle; the deviation is that of the colours near the middle. Holes are filled,
+    A place belongs to it whose smoothed color lies within `sensitivity` standard deviations of the
+    color in the middle; the deviation is that of the colors near the middle. Holes are filled,
     and the region keeps within the circle in the picture, so that no straight border is made up.
 
     Parameters
@@ -68,9 +68,9 @@ def wand_region(picture: NDArray[np.uint8], sensitivity: float) -> BaseGeometry:
     return _outlined(opened if opened[middle, middle] else mask)
 
 
-def _distance(picture: NDArray[np.float32], colour: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(side, side) between each pixel's colour and another."""
-    return np.sqrt(((picture - colour) ** 2).sum(2))
+def _distance(picture: NDArray[np.float32], color: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(side, side) between each pixel's color and another."""
+    return np.sqrt(((picture - color) ** 2).sum(2))
 
 
 def _outlined(mask: NDArray[np.bool_]) -> BaseGeometry:

@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from viewer.attention.slides_read import SlideRead
 
 BASELINES = ("centre", "tissue", "density", "random")
-_CENTRE_SHARE = 0.25
+_CENTER_SHARE = 0.25
 _SMOOTH_CELLS = 1.5
 
 
 def baseline_maps(slide: SlideRead, seed: int) -> dict[str, NDArray[np.float32]]:
     """(rows, columns) each, of all `BASELINES`.
 
-    centre
-        A Gaussian about the slide's middle, a quarter of its sides wide (the centre bias of Judd et
+    center
+        A Gaussian about the slide's middle, a quarter of its sides wide (the center bias of Judd et
         al. 2012).
     tissue
         The share of tissue in each cell.
@@ -39,8 +39,8 @@ def baseline_maps(slide: SlideRead, seed: int) -> dict[str, NDArray[np.float32]]
     """
     rows, columns = slide.known.shape
     height, width = slide.grid.slide.height / slide.cell_px, slide.grid.slide.width / slide.cell_px
-    y = (np.arange(rows)[:, None] + 0.5 - height / 2) / (_CENTRE_SHARE * height)
-    x = (np.arange(columns) + 0.5 - width / 2) / (_CENTRE_SHARE * width)
+    y = (np.arange(rows)[:, None] + 0.5 - height / 2) / (_CENTER_SHARE * height)
+    x = (np.arange(columns) + 0.5 - width / 2) / (_CENTER_SHARE * width)
     counts = nuclei_per_cell(slide.source, slide.mpp_um, slide.cell_px, (rows, columns))
     density = np.asarray(ndimage.gaussian_filter(counts, _SMOOTH_CELLS, mode="constant"))
     return {

@@ -42,13 +42,13 @@ def save_checkpoint(
     fingerprint: str,
     checkpoint: Checkpoint,
     head: nn.Module,
-    optimiser: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer,
 ) -> None:
     """Writes it whole or not at all. Raises OSError."""
     tensors = {f"head.{name}": value for name, value in head.state_dict().items()}
     tensors |= {f"best.{name}": value for name, value in checkpoint.best.items()}
-    for index, state in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{index}.{name}": value for name, value in state.items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
     about = {
         "fingerprint": fingerprint,
         "epoch": str(checkpoint.epoch),
@@ -60,9 +60,9 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    folder: Path, fingerprint: str, head: nn.Module, optimiser: torch.optim.Optimizer
+    folder: Path, fingerprint: str, head: nn.Module, optimizer: torch.optim.Optimizer
 ) -> Checkpoint | None:
-    """Takes the state up into head and optimiser; None where there is none of this training."""
+    """Takes the state up into head and optimizer; None where there is none of this training."""
     try:
         with safe_open(folder / _FILE, "pt") as file:
             about = file.metadata() or {}
@@ -73,11 +73,11 @@ def load_checkpoint(
         return None
     head.load_state_dict(_part(tensors, "head."))
     states: dict[int, dict[str, Tensor]] = {}
-    for name, value in _part(tensors, "optimiser.").items():
+    for name, value in _part(tensors, "optimizer.").items():
         index, _, key = name.partition(".")
         states.setdefault(int(index), {})[key] = value
-    state = optimiser.state_dict()
-    optimiser.load_state_dict({"state": states, "param_groups": state["param_groups"]})
+    state = optimizer.state_dict()
+    optimizer.load_state_dict({"state": states, "param_groups": state["param_groups"]})
     return Checkpoint(
         int(about["epoch"]),
         int(about["best_epoch"]),

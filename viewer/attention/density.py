@@ -19,10 +19,10 @@ _MPP_UM = 2.0
 """Nuclei have three to four pixels across."""
 _SIGMA_PX = 1.2
 _LEAST_OD = 0.12
-"""Haematoxylin by which a nucleus stands out from what lies round it."""
+"""Hematoxylin by which a nucleus stands out from what lies round it."""
 _CHUNK_PX = 1024
 _STAINS = np.array([[0.650, 0.704, 0.286], [0.072, 0.990, 0.105], [0.268, 0.570, 0.776]])
-"""Optical density of haematoxylin, eosin and a rest in red, green and blue; Ruifrok and Johnston
+"""Optical density of hematoxylin, eosin and a rest in red, green and blue; Ruifrok and Johnston
 2001."""
 _UNMIX = np.linalg.inv(_STAINS / np.linalg.norm(_STAINS, axis=1, keepdims=True))[:, 0]
 
@@ -32,13 +32,13 @@ def nuclei_per_cell(
 ) -> NDArray[np.float32]:
     """(rows, columns) how many nuclei lie in each cell of a grid, roughly.
 
-    Peaks of the haematoxylin, unmixed by colour deconvolution (Ruifrok and Johnston 2001), smoothed
+    Peaks of the hematoxylin, unmixed by color deconvolution (Ruifrok and Johnston 2001), smoothed
     to the size of a nucleus, at 2 um/px. It misses pale nuclei and counts touching ones as one.
 
     Parameters
     ----------
     mpp_um
-        Micrometres per level-0 pixel.
+        Micrometers per level-0 pixel.
     cell_px
         Side of a cell, level-0 pixels.
 
@@ -68,9 +68,9 @@ def nuclei_per_cell(
 def _peaks(picture: RgbImage) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Rows and columns of the middles of nuclei."""
     optical = -np.log10((picture.astype(np.float32) + 1) / 256)
-    haematoxylin = ndimage.gaussian_filter(np.maximum(optical @ _UNMIX, 0), _SIGMA_PX)
-    ground = ndimage.uniform_filter(haematoxylin, 15)
-    is_peak = ndimage.maximum_filter(haematoxylin, 3) == haematoxylin
-    is_peak &= (haematoxylin > ground) & (haematoxylin > _LEAST_OD)
+    hematoxylin = ndimage.gaussian_filter(np.maximum(optical @ _UNMIX, 0), _SIGMA_PX)
+    ground = ndimage.uniform_filter(hematoxylin, 15)
+    is_peak = ndimage.maximum_filter(hematoxylin, 3) == hematoxylin
+    is_peak &= (hematoxylin > ground) & (hematoxylin > _LEAST_OD)
     y, x = np.nonzero(is_peak)
     return y, x

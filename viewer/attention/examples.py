@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from viewer.attention.slides_read import SlideRead
     from viewer.inference.architectures.where_to_look import CellEncoder
-    from viewer.inference.bundle import Normalisation
+    from viewer.inference.bundle import Normalization
     from viewer.slides.source import RgbImage
 
 
@@ -40,7 +40,7 @@ class Example:
     shares
         float32 (bands, rows, columns), adding up to 1 over the known cells.
     box_um
-        (n, 3) band, width and height of the readers' boxes, micrometres.
+        (n, 3) band, width and height of the readers' boxes, micrometers.
     """
 
     identity: str
@@ -53,7 +53,7 @@ class Example:
 def example_of(
     slide: SlideRead,
     encoder: CellEncoder,
-    normalisation: Normalisation,
+    normalization: Normalization,
     variants: int,
     kept: Path,
 ) -> Example | None:
@@ -83,7 +83,7 @@ def example_of(
                     slide.grid,
                     slide.known,
                     encoder,
-                    normalisation,
+                    normalization,
                     _restained(rng) if variant else _as_it_is,
                 )
                 for variant in range(variants)

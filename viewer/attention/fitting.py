@@ -44,7 +44,7 @@ class TrainingOptions:
     decay: float = 1e-2
     width: int = 32
     variants: int = 4
-    licence: str = "As the sessions that it was trained on"
+    license: str = "As the sessions that it was trained on"
     may_mix: bool = False
 
 
@@ -74,23 +74,23 @@ def fit(
         for module in model.head.modules():
             if isinstance(module, torch.nn.Conv2d):
                 module.reset_parameters()
-        optimiser = torch.optim.AdamW(
+        optimizer = torch.optim.AdamW(
             model.head.parameters(), options.rate, weight_decay=options.decay
         )
-        state = load_checkpoint(work, fingerprint, model.head, optimiser)
+        state = load_checkpoint(work, fingerprint, model.head, optimizer)
         began_at = state.epoch if state is not None else 0
         state = state or Checkpoint(0, 0, float("inf"), {})
         while state.epoch < options.epochs and state.epoch - state.best_epoch < options.patience:
             torch.manual_seed(options.seed * 100_003 + state.epoch)
             loss = _epoch(
-                model, taught, optimiser, np.random.default_rng([options.seed, state.epoch])
+                model, taught, optimizer, np.random.default_rng([options.seed, state.epoch])
             )
             validation_loss = _validated(model, held)
             state.epoch += 1
             if validation_loss < state.best_loss:
                 state.best_loss, state.best_epoch = validation_loss, state.epoch
                 state.best = {n: v.clone() for n, v in model.head.state_dict().items()}
-            save_checkpoint(work, fingerprint, state, model.head, optimiser)
+            save_checkpoint(work, fingerprint, state, model.head, optimizer)
             on_epoch(
                 EpochDone(state.epoch, options.epochs, loss, validation_loss, state.best_epoch)
             )
@@ -100,7 +100,7 @@ def fit(
 def _epoch(
     model: WhereToLook,
     taught: list[Example],
-    optimiser: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer,
     rng: np.random.Generator,
 ) -> float:
     """Each slide once, in random order, stain and turn; gives the mean loss."""
@@ -112,10 +112,10 @@ def _epoch(
         cells, known, shares = turned(example, variant, turns, mirrored=bool(rng.integers(2)))
         expected = model.judged(torch.from_numpy(cells)[None].float())[0]
         loss = divergence(expected, torch.from_numpy(shares), torch.from_numpy(known))
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.head.parameters(), 1.0)
-        optimiser.step()
+        optimizer.step()
         total += loss.item()
     model.head.eval()
     return total / len(taught)

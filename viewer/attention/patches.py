@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.inference.architectures.where_to_look import CellEncoder
-    from viewer.inference.bundle import Normalisation
+    from viewer.inference.bundle import Normalization
     from viewer.overlays.blocks import BlockGrid
     from viewer.slides.source import RgbImage, SlideSource
     from viewer.slides.tissue import TissueMask
@@ -65,7 +65,7 @@ def embedded_cells(
     grid: BlockGrid,
     known: NDArray[np.bool_],
     encoder: CellEncoder,
-    normalisation: Normalisation,
+    normalization: Normalization,
     vary: Callable[[RgbImage], RgbImage] = lambda picture: picture,
 ) -> NDArray[np.float16]:
     """`Cells.embedded` of a slide, zero where no known cell is in reach.
@@ -84,8 +84,8 @@ def embedded_cells(
     rows, columns = (side + 2 * reach for side in known.shape)
     embedded = np.zeros((CHANNELS, rows, columns), np.float16)
     quick = encoder.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch's stubs lack it
-    mean = torch.tensor(normalisation.mean).view(1, 3, 1, 1)
-    std = torch.tensor(normalisation.std).view(1, 3, 1, 1)
+    mean = torch.tensor(normalization.mean).view(1, 3, 1, 1)
+    std = torch.tensor(normalization.std).view(1, 3, 1, 1)
     for row, column in _chunks(rows, columns):
         height, width = min(_CHUNK_CELLS, rows - row), min(_CHUNK_CELLS, columns - column)
         near = known[

@@ -59,7 +59,7 @@ class Predictor:
         Parameters
         ----------
         mpp_um
-            Micrometres per level-0 pixel, where the file does not tell.
+            Micrometers per level-0 pixel, where the file does not tell.
 
         Raises
         ------
@@ -125,7 +125,7 @@ def expected_attention(
     box_um
         Width and height of the usual box of each band.
     mpp_um
-        Micrometres per level-0 pixel.
+        Micrometers per level-0 pixel.
     """
     powers = np.exp(logits.astype(np.float64) - np.nanmax(logits, initial=-np.inf))
     shares = (powers / max(float(np.nansum(powers)), 1e-12)).astype(np.float32)
@@ -145,7 +145,7 @@ def expected_of(
 
 def magnifications_of(bundle: ModelBundle) -> tuple[float | None, ...]:
     """Of the bands of a predictor: its classes are named "10x" and so on."""
-    return tuple(_magnification(name) for name, _ in bundle.colours)
+    return tuple(_magnification(name) for name, _ in bundle.colors)
 
 
 def box_sizes_um(bundle: ModelBundle) -> list[tuple[float, float]]:

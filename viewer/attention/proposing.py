@@ -81,7 +81,7 @@ def field_px(magnification: float, mpp_um: float, screen: Size = SCREEN_PX) -> t
     Parameters
     ----------
     mpp_um
-        Micrometres per level-0 pixel.
+        Micrometers per level-0 pixel.
     """
     per_pixel = 10.0 / magnification / mpp_um
     return screen.width * per_pixel, screen.height * per_pixel

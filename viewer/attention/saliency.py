@@ -28,7 +28,7 @@ _UNIFORM = 0.01
 
 
 def nss(expected: Map, fixations: NDArray[np.intp]) -> float:
-    """Normalized scanpath saliency: the mean at the fixations after the map was standardised.
+    """Normalized scanpath saliency: the mean at the fixations after the map was standardized.
 
     NSS = 1/N sum_i (P(i) - mean(P)) / std(P) over the N fixations (Peters et al. 2005); 0 is
     chance. 0 for a map that is everywhere the same, nan without fixations.

@@ -103,7 +103,7 @@ def simulate_session(
     library
         Where the session's folder is made.
     mpp_um
-        Micrometres per level-0 pixel, where the file does not tell.
+        Micrometers per level-0 pixel, where the file does not tell.
 
     Raises
     ------

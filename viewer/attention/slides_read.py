@@ -37,7 +37,7 @@ class SlideRead:
     Attributes
     ----------
     mpp_um
-        Micrometres per level-0 pixel.
+        Micrometers per level-0 pixel.
     known
         (rows, columns) the cells that a predictor answers for.
     """

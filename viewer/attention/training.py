@@ -16,7 +16,7 @@ from viewer.attention.fitting import TrainingOptions, fit
 from viewer.attention.proposing import field_px
 from viewer.attention.readings import BehaviorError, headers_of, origins_text
 from viewer.attention.slides_read import none_left, slides_read
-from viewer.colors import BAND_COLOURS
+from viewer.colors import BAND_COLORS
 from viewer.inference.architectures.where_to_look import CELL_PX, MARGIN_CELLS, WhereToLook
 from viewer.inference.bundle import ModelBundle, ModelDescription, check_weights, load_bundle
 from viewer.inference.bundle_writing import WEIGHTS, write_bundle
@@ -139,11 +139,11 @@ def description() -> ModelDescription:
         mpp_um=MPP_UM,
         patch_px=(1 + 2 * MARGIN_CELLS) * CELL_PX,
         stride_px=CELL_PX,
-        normalisation=load_bundle(BUNDLED / "tissue-likeness").description.normalisation,
+        normalization=load_bundle(BUNDLED / "tissue-likeness").description.normalization,
         format="safetensors",
         weights=WEIGHTS,
         sha256="0" * 64,
-        licence="",
+        license="",
     )
 
 
@@ -163,7 +163,7 @@ def _examples(
     found: list[Example] = []
     for slide in slides_read(headers, places, about, left_out):
         try:
-            example = example_of(slide, model.encoder, about.normalisation, options.variants, work)
+            example = example_of(slide, model.encoder, about.normalization, options.variants, work)
         except TileError as error:
             left_out.append(str(error))
             continue
@@ -247,14 +247,14 @@ def _written(
             "patch_px": settings.patch_px,
             "stride_px": settings.stride_px,
             "normalisation": {
-                "mean": settings.normalisation.mean,
-                "std": settings.normalisation.std,
+                "mean": settings.normalization.mean,
+                "std": settings.normalization.std,
             },
-            "classes": [{"name": f"{band:g}x", "colour": BAND_COLOURS[band]} for band in BANDS],
+            "classes": [{"name": f"{band:g}x", "colour": BAND_COLORS[band]} for band in BANDS],
             "architecture": "where-to-look",
             "settings": {"bands": len(BANDS), "width": options.width},
             "origins": sorted({header.origin for header in headers.values()}),
-            "licence": options.licence,
+            "licence": options.license,
             "about": f"Where readers look, by magnification. Trained on {whose} over "
             f"{len(examples)} slides. For research use, not for diagnosis.",
         },

@@ -32,7 +32,7 @@ OUTLINE_PX = 2.0
 POINT_PX = 5.0
 """Radius of a point."""
 _CASING = QColor(255, 255, 255, 110)
-"""Round each line, which else is lost in tissue of its own colour."""
+"""Round each line, which else is lost in tissue of its own color."""
 _CHOSEN = QColor(255, 225, 0, 240)
 """Round what is chosen; no stain has this yellow."""
 _MARGIN_PX = 10.0
@@ -52,7 +52,7 @@ class _Style(NamedTuple):
     """What is painted with one pen."""
 
     is_chosen: bool
-    colour: str
+    color: str
     is_locked: bool
 
 
@@ -143,7 +143,7 @@ class AnnotationsLayer:
         hovered = self._document.get(self._hovered) if self._hovered is not None else None
         if hovered is not None and hovered.id not in self._lifted:
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            painter.setPen(_pen(QColor(hovered.shown_colour), OUTLINE_PX + 1.5))
+            painter.setPen(_pen(QColor(hovered.shown_color), OUTLINE_PX + 1.5))
             painter.drawPath(shape_path(hovered.geometry, scene.view))
         if self._has_names and not scene.is_zooming:
             self._paint_names(painter, scene)
@@ -211,7 +211,7 @@ class AnnotationsLayer:
 
     def _style(self, annotation: Annotation) -> _Style:
         is_chosen = annotation.id in self._chosen
-        return _Style(is_chosen, annotation.shown_colour, annotation.is_locked)
+        return _Style(is_chosen, annotation.shown_color, annotation.is_locked)
 
     # Names -----------------------------------------------------------------------------------
 
@@ -238,11 +238,11 @@ class AnnotationsLayer:
             on_screen = [scene.view.to_screen(corner) for corner in corners]
             x = sum(corner.x for corner in on_screen) / 4
             y = min(corner.y for corner in on_screen)
-            _paint_name(painter, metrics, text, Point(x, y), QColor(annotation.shown_colour))
+            _paint_name(painter, metrics, text, Point(x, y), QColor(annotation.shown_color))
 
 
 def _paint_name(
-    painter: QPainter, metrics: QFontMetricsF, text: str, at: Point, colour: QColor
+    painter: QPainter, metrics: QFontMetricsF, text: str, at: Point, color: QColor
 ) -> None:
     shown = metrics.elidedText(text, Qt.TextElideMode.ElideRight, 180)
     width = metrics.horizontalAdvance(shown) + 10
@@ -250,7 +250,7 @@ def _paint_name(
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(QColor(20, 20, 20, 190))
     painter.drawRoundedRect(box, 3, 3)
-    painter.setBrush(colour)
+    painter.setBrush(color)
     painter.drawRect(QRectF(box.left(), box.bottom() - 2, box.width(), 2))
     painter.setPen(QColor("white"))
     painter.drawText(box, Qt.AlignmentFlag.AlignCenter, shown)
@@ -262,11 +262,11 @@ def _paint_outlines(
     if not len(shapes):
         return
     path = shapes_path(shapes, placing)
-    colour = QColor(style.colour)
+    color = QColor(style.color)
     with QPainter(picture) as painter:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         if pen.is_filled:
-            faint = QColor(colour)
+            faint = QColor(color)
             faint.setAlphaF(0.25)
             areas = shapes[shapely.get_dimensions(shapes) == 2]
             painter.fillPath(shapes_path(areas, placing), faint)
@@ -275,7 +275,7 @@ def _paint_outlines(
         elif pen.is_bold:
             painter.strokePath(path, _pen(_CASING, OUTLINE_PX + 2.0))
         width_px = OUTLINE_PX if pen.is_bold or style.is_chosen else 1.0
-        line = _pen(colour, width_px)
+        line = _pen(color, width_px)
         if style.is_locked and pen.is_bold:
             line.setDashPattern([4.0, 3.0])
             line.setCapStyle(Qt.PenCapStyle.FlatCap)
@@ -291,7 +291,7 @@ def _paint_specks(picture: QImage, shapes: Shapes, style: _Style, placing: Placi
         if style.is_chosen:
             painter.setPen(_square_pen(_CHOSEN, 5.0))
             painter.drawPoints(point_list(middles))
-        painter.setPen(_square_pen(QColor(style.colour), 3.0))
+        painter.setPen(_square_pen(QColor(style.color), 3.0))
         painter.drawPoints(point_list(middles))
 
 
@@ -302,18 +302,18 @@ def _paint_points(picture: QImage, shapes: Shapes, style: _Style, placing: Placi
         return
     with QPainter(picture) as painter:
         if len(places) > 10 * _AT_ONCE:
-            painter.setPen(_square_pen(QColor(style.colour), 3.0))
+            painter.setPen(_square_pen(QColor(style.color), 3.0))
             painter.drawPoints(point_list(places))
             return
-        paint_circles(painter, places.tolist(), QColor(style.colour), is_chosen=style.is_chosen)
+        paint_circles(painter, places.tolist(), QColor(style.color), is_chosen=style.is_chosen)
 
 
 def paint_circles(
-    painter: QPainter, places: Sequence[Sequence[float]], colour: QColor, *, is_chosen: bool
+    painter: QPainter, places: Sequence[Sequence[float]], color: QColor, *, is_chosen: bool
 ) -> None:
     """Points of an annotation, on the screen or in a picture."""
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    faint = QColor(colour)
+    faint = QColor(color)
     faint.setAlphaF(0.35)
     middles = [QPointF(x, y) for x, y in places]
     painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -322,7 +322,7 @@ def paint_circles(
     for middle in middles:
         painter.drawEllipse(middle, POINT_PX, POINT_PX)
     painter.setBrush(faint)
-    painter.setPen(_pen(colour, OUTLINE_PX))
+    painter.setPen(_pen(color, OUTLINE_PX))
     for middle in middles:
         painter.drawEllipse(middle, POINT_PX, POINT_PX)
 
@@ -333,14 +333,14 @@ def _sizes(shapes: Shapes) -> NDArray[np.float64]:
     return np.maximum(bounds[:, 2] - bounds[:, 0], bounds[:, 3] - bounds[:, 1])
 
 
-def _pen(colour: QColor, width_px: float) -> QPen:
-    pen = QPen(colour, width_px)
+def _pen(color: QColor, width_px: float) -> QPen:
+    pen = QPen(color, width_px)
     pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
     pen.setCapStyle(Qt.PenCapStyle.RoundCap)
     return pen
 
 
-def _square_pen(colour: QColor, width_px: float) -> QPen:
-    pen = QPen(colour, width_px)
+def _square_pen(color: QColor, width_px: float) -> QPen:
+    pen = QPen(color, width_px)
     pen.setCapStyle(Qt.PenCapStyle.SquareCap)
     return pen

@@ -261,7 +261,7 @@ class SlideCanvas(InputWidget):
         animated: bool = True,
         cause: str = "go-to",
     ) -> None:
-        """Centres on a level-0 point, at `downsample` (level-0 px per logical px) if given."""
+        """Centers on a level-0 point, at `downsample` (level-0 px per logical px) if given."""
         downsample = self.destination.downsample if downsample is None else downsample
         view = View(
             center, downsample, self._size(), self.destination.rotation_deg, self.view.mirrored

@@ -68,8 +68,8 @@ class ClickTool(QObject):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for ring in self.rings:
             polygon = QPolygonF([QPointF(*scene.view.to_screen(point)) for point in ring])
-            for colour, width_px in ((QColor("black"), 3.5), (_INSIDE, 2.0)):
-                painter.setPen(QPen(colour, width_px))
+            for color, width_px in ((QColor("black"), 3.5), (_INSIDE, 2.0)):
+                painter.setPen(QPen(color, width_px))
                 painter.drawPolygon(polygon)
         box = self._drawn_box()
         if box is not None:
@@ -77,8 +77,8 @@ class ClickTool(QObject):
             corners = [QPointF(*scene.view.to_screen(corner)) for corner in box.corners]
             painter.drawPolygon(QPolygonF(corners))
         painter.setPen(QPen(QColor("white"), 1.5))
-        for points, colour in ((self.prompt.inside, _INSIDE), (self.prompt.outside, _OUTSIDE)):
-            painter.setBrush(colour)
+        for points, color in ((self.prompt.inside, _INSIDE), (self.prompt.outside, _OUTSIDE)):
+            painter.setBrush(color)
             for point in points:
                 painter.drawEllipse(QPointF(*scene.view.to_screen(point)), _DOT_PX, _DOT_PX)
 

@@ -34,7 +34,7 @@ class Travel:
     ----------
     anchor
         A screen position whose slide point stays put where a zoom is about the cursor;
-        None moves the centre straight.
+        None moves the center straight.
     """
 
     start: View

@@ -154,7 +154,7 @@ class Navigator:
         if not animated:
             self._set(target, cause)
             return
-        # The centre is clamped at the slide's edge: then the anchor cannot be held.
+        # The center is clamped at the slide's edge: then the anchor cannot be held.
         held = anchor if target.center == view.zoomed(downsample, anchor).center else None
         self._start(Travel(self._view, target, _WHEEL_S, held), cause)
 

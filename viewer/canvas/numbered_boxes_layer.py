@@ -17,7 +17,7 @@ _CHIP_HEIGHT_PX = 17.0
 
 
 class NumberedBoxesLayer:
-    """Paints boxes in their colours; the one in hand thick and last, the others thin."""
+    """Paints boxes in their colors; the one in hand thick and last, the others thin."""
 
     def __init__(self, name: str = "") -> None:
         self._name = name
@@ -34,8 +34,8 @@ class NumberedBoxesLayer:
         self.show_boxes([], -1)
 
     def show_boxes(self, boxes: Sequence[tuple[Box, str]], current: int) -> None:
-        """Takes boxes in level-0 pixels with their colours, and the index of the one in hand."""
-        self._boxes = [(box, QColor(colour)) for box, colour in boxes]
+        """Takes boxes in level-0 pixels with their colors, and the index of the one in hand."""
+        self._boxes = [(box, QColor(color)) for box, color in boxes]
         self._current = current
 
     def paint(self, painter: QPainter, scene: Scene) -> None:
@@ -54,10 +54,10 @@ class NumberedBoxesLayer:
                 self._paint_box(painter, scene, index)
 
     def _paint_box(self, painter: QPainter, scene: Scene, index: int) -> None:
-        box, colour = self._boxes[index]
+        box, color = self._boxes[index]
         is_current = index == self._current
         corners = [QPointF(*scene.view.to_screen(corner)) for corner in box.corners]
-        painter.setPen(QPen(colour, 3.0 if is_current else 1.5))
+        painter.setPen(QPen(color, 3.0 if is_current else 1.5))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawPolygon(QPolygonF(corners))
         text = str(index + 1)
@@ -66,7 +66,7 @@ class NumberedBoxesLayer:
         corner = min(corners, key=lambda point: point.x() + point.y())
         chip = QRectF(corner.x(), corner.y() - _CHIP_HEIGHT_PX, width, _CHIP_HEIGHT_PX)
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(colour)
+        painter.setBrush(color)
         painter.drawRoundedRect(chip, 3, 3)
         painter.setPen(QColor("white"))
         painter.drawText(chip, Qt.AlignmentFlag.AlignCenter, text)

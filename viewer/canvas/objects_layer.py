@@ -37,7 +37,7 @@ _MOST_PATHS = 512
 _MAKING_S = 0.003
 """Of a frame, for making what is painted."""
 _FULL_PER_MM2 = 6000.0
-"""Density that is painted in full colour; densely packed lymphocytes have about as many."""
+"""Density that is painted in full color; densely packed lymphocytes have about as many."""
 
 
 class ObjectsLayer:
@@ -49,8 +49,8 @@ class ObjectsLayer:
         self.pointed_out: NDArray[np.float32] | None = None
         """(k, 2) an outline that is drawn boldly at any zoom, level-0 pixels."""
         self._map: ObjectMap | None = None
-        self._class_colours: list[QColor] = []
-        self._colours: list[QColor] = []
+        self._class_colors: list[QColor] = []
+        self._colors: list[QColor] = []
         self._style = ObjectStyle()
         self._paths = _Made(self._outlines)
         self._dots = _Made(self._middles)
@@ -59,17 +59,17 @@ class ObjectsLayer:
         self._density_left: dict[BlockKey, None] = {}
         self._cells = _CELLS_PER_BLOCK
 
-    def show_map(self, objects: ObjectMap | None, colours: Sequence[str] = ()) -> None:
-        """Paints these objects from now on, a colour a class; None paints nothing."""
+    def show_map(self, objects: ObjectMap | None, colors: Sequence[str] = ()) -> None:
+        """Paints these objects from now on, a color a class; None paints nothing."""
         self._map = objects
-        self._class_colours = self._colours = [QColor(colour) for colour in colours]
+        self._class_colors = self._colors = [QColor(color) for color in colors]
         self._paths, self._dots = _Made(self._outlines), _Made(self._middles)
         self._density = None
 
-    def set_style(self, style: ObjectStyle, colours: Sequence[str] = ()) -> None:
-        """Tells objects apart otherwise; a colour for each step of a measurement."""
+    def set_style(self, style: ObjectStyle, colors: Sequence[str] = ()) -> None:
+        """Tells objects apart otherwise; a color for each step of a measurement."""
         self._style = style
-        self._colours = [QColor(colour) for colour in colours] or self._class_colours
+        self._colors = [QColor(color) for color in colors] or self._class_colors
         self._paths.make_old()
         self._dots.make_old()
         self._is_density_old = True
@@ -112,8 +112,8 @@ class ObjectsLayer:
         painter.resetTransform()
         painter.setOpacity(1.0)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        for colour, width_px in ((QColor("black"), 4.0), (QColor("white"), 2.0)):
-            painter.setPen(_pen(colour, width_px))
+        for color, width_px in ((QColor("black"), 4.0), (QColor("white"), 2.0)):
+            painter.setPen(_pen(color, width_px))
             painter.drawPolygon(polygon)
 
     def _paint_outlines(
@@ -129,11 +129,11 @@ class ObjectsLayer:
             paths = self._paths.get(key, objects, budget)
             corner = self._map.grid.core_box(key)
             from_block = QTransform.fromTranslate(corner.x0, corner.y0) * to_screen
-            for colour, path in paths:
-                painter.setPen(_pen(colour, 1.0))
+            for color, path in paths:
+                painter.setPen(_pen(color, 1.0))
                 painter.setTransform(from_block)
                 if self.is_filled:
-                    faint = QColor(colour)
+                    faint = QColor(color)
                     faint.setAlphaF(0.3)
                     painter.fillPath(path, faint)
                 painter.drawPath(path)
@@ -142,14 +142,14 @@ class ObjectsLayer:
                     painter.drawPath(path)
 
     def _outlines(self, key: BlockKey, objects: Objects) -> list[tuple[QColor, QPainterPath]]:
-        """A path a colour, from the block's corner, since level-0 pixels are too large for Qt."""
+        """A path a color, from the block's corner, since level-0 pixels are too large for Qt."""
         assert self._map is not None
         corner = self._map.grid.core_box(key)
         points = objects.points - (corner.x0, corner.y0)
         groups = self._style.groups(objects)
         return [
             (
-                self._colours[index],
+                self._colors[index],
                 closed_path(points, objects.starts, np.flatnonzero(groups == index)),
             )
             for index in _present(groups)
@@ -160,8 +160,8 @@ class ObjectsLayer:
         for key, objects in self._map.inside(box):
             if not len(objects):
                 continue
-            for colour, middles in self._dots.get(key, objects, budget):
-                pen = _pen(colour, 3.0)
+            for color, middles in self._dots.get(key, objects, budget):
+                pen = _pen(color, 3.0)
                 pen.setCapStyle(Qt.PenCapStyle.SquareCap)
                 painter.setPen(pen)
                 painter.drawPoints(middles)
@@ -169,7 +169,7 @@ class ObjectsLayer:
     def _middles(self, _: BlockKey, objects: Objects) -> list[tuple[QColor, QPolygonF]]:
         groups = self._style.groups(objects)
         return [
-            (self._colours[index], point_list(objects.centroids[groups == index]))
+            (self._colors[index], point_list(objects.centroids[groups == index]))
             for index in _present(groups)
         ]
 
@@ -207,7 +207,7 @@ class ObjectsLayer:
         return image
 
     def _paint_cells(self, image: QImage, key: BlockKey, objects: Objects) -> None:
-        """A block's cells in their commonest colour, the denser the less clear."""
+        """A block's cells in their commonest color, the denser the less clear."""
         assert self._map is not None
         groups = self._style.groups(objects)
         is_shown = groups >= 0
@@ -215,11 +215,11 @@ class ObjectsLayer:
         cell = core.width / count
         places = np.clip((objects.centroids - (core.x0, core.y0)) / cell, 0, count - 1)
         columns, rows = places.astype(int)[is_shown].T
-        counts = np.zeros((len(self._colours), count, count))
+        counts = np.zeros((len(self._colors), count, count))
         np.add.at(counts, (groups[is_shown], rows, columns), 1)
         per_mm2 = counts.sum(0) / (cell * self._map.mpp_um / 1000) ** 2
         rgba = np.zeros((count, count, 4), np.uint8)
-        table = np.array([[c.red(), c.green(), c.blue()] for c in self._colours], np.uint8)
+        table = np.array([[c.red(), c.green(), c.blue()] for c in self._colors], np.uint8)
         rgba[..., :3] = table[counts.argmax(0)]
         rgba[..., 3] = np.sqrt(np.clip(per_mm2 / _FULL_PER_MM2, 0, 1)) * 220
         cells = QImage(rgba.data, count, count, QImage.Format.Format_RGBA8888)
@@ -269,11 +269,11 @@ class _Made(Generic[T]):
 
 
 def _present(groups: NDArray[np.intp]) -> list[int]:
-    """The colours to paint."""
+    """The colors to paint."""
     return [index for index in np.unique(groups).tolist() if index >= 0]
 
 
-def _pen(colour: QColor, width_px: float) -> QPen:
-    pen = QPen(colour, width_px)
+def _pen(color: QColor, width_px: float) -> QPen:
+    pen = QPen(color, width_px)
     pen.setCosmetic(True)
     return pen

@@ -1,4 +1,4 @@
-"""Outlines of regions over the slide, in one colour."""
+"""Outlines of regions over the slide, in one color."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class OutlineLayer:
     """Fills regions faintly and draws their outlines, dashed and as wide at any zoom."""
 
     def __init__(
-        self, colour: str, *, width_px: float = 2.0, fill: float = 0.15, name: str = ""
+        self, color: str, *, width_px: float = 2.0, fill: float = 0.15, name: str = ""
     ) -> None:
         self._name = name
-        self._pen = QPen(QColor(colour), width_px, Qt.PenStyle.DashLine)
+        self._pen = QPen(QColor(color), width_px, Qt.PenStyle.DashLine)
         self._pen.setCosmetic(True)
-        self._fill = QColor(colour)
+        self._fill = QColor(color)
         self._fill.setAlphaF(fill)
         self._path = QPainterPath()
 

@@ -1,4 +1,4 @@
-"""A coarse grid of colours over the slide: heatmaps, masks."""
+"""A coarse grid of colors over the slide: heatmaps, masks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class PatchLayer:
         """Paints nothing."""
         self._image = None
 
-    def show_colours(self, rgba: NDArray[np.uint8], cell_px: float, *, smooth: bool = True) -> None:
+    def show_colors(self, rgba: NDArray[np.uint8], cell_px: float, *, smooth: bool = True) -> None:
         """Paints uint8 (rows, columns, 4)."""
         rgba = np.ascontiguousarray(rgba)
         height, width = rgba.shape[:2]
@@ -59,7 +59,7 @@ class PatchLayer:
         for channel in range(3):
             rgba[..., channel] = np.interp(level, stops, _HEAT[channel])
         rgba[..., 3] = np.clip(level * 1.3, 0.0, 1.0) * 255
-        self.show_colours(rgba, cell_px)
+        self.show_colors(rgba, cell_px)
 
     def paint(self, painter: QPainter, scene: Scene) -> None:
         """Paints the grid where the slide is."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ScanpathLayer:
-    """Paints boxes with their numbers and colours.
+    """Paints boxes with their numbers and colors.
 
     Parameters
     ----------
@@ -38,8 +38,8 @@ class ScanpathLayer:
         self._boxes = []
 
     def show_boxes(self, boxes: Sequence[tuple[Box, str]]) -> None:
-        """Takes boxes in level-0 pixels with their colours, in the order of their numbers."""
-        self._boxes = [(box, QColor(colour)) for box, colour in boxes]
+        """Takes boxes in level-0 pixels with their colors, in the order of their numbers."""
+        self._boxes = [(box, QColor(color)) for box, color in boxes]
 
     def paint(self, painter: QPainter, scene: Scene) -> None:
         """Paints the way, then the boxes that are on screen, then their numbers."""
@@ -53,15 +53,15 @@ class ScanpathLayer:
         font.setPixelSize(12)
         font.setBold(True)
         painter.setFont(font)
-        for index, (box, colour) in enumerate(self._boxes):
+        for index, (box, color) in enumerate(self._boxes):
             if box.intersects(seen):
-                self._paint_box(painter, scene, index, box, colour)
+                self._paint_box(painter, scene, index, box, color)
 
     def _paint_box(
-        self, painter: QPainter, scene: Scene, index: int, box: Box, colour: QColor
+        self, painter: QPainter, scene: Scene, index: int, box: Box, color: QColor
     ) -> None:
         corners = [_on_screen(scene, corner) for corner in box.corners]
-        painter.setPen(QPen(colour, 2.0))
+        painter.setPen(QPen(color, 2.0))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawPolygon(QPolygonF(corners))
         text = str(index + 1)
@@ -69,7 +69,7 @@ class ScanpathLayer:
         middle = _on_screen(scene, box.center)
         chip = QRectF(middle.x() - width / 2, middle.y() - 8, width, 17)
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(colour)
+        painter.setBrush(color)
         painter.drawRoundedRect(chip, 4, 4)
         painter.setPen(QColor("white"))
         painter.drawText(chip, Qt.AlignmentFlag.AlignCenter, text)

@@ -5,8 +5,8 @@ costs what changed, not what is on screen. While the zoom changes nothing can be
 straight to the screen, as smooth as at rest; Qt paints large ones with all cores.
 
 Tiles are laid on a grid of whole device pixels, upright, before the view's turn is applied:
-neighbours share their rounded edge, so there are no seams, and the grid does not depend on the
-centre, so nothing shimmers while panning.
+neighbors share their rounded edge, so there are no seams, and the grid does not depend on the
+center, so nothing shimmers while panning.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class _Grid:
         return cls(scale, at_origin, width, height, shift)
 
     def rect(self, box: Box) -> QRect:
-        """A level-0 box in upright device pixels; neighbours share their edges."""
+        """A level-0 box in upright device pixels; neighbors share their edges."""
         left, top = round(box.x0 * self.scale), round(box.y0 * self.scale)
         right, bottom = round(box.x1 * self.scale), round(box.y1 * self.scale)
         return QRect(left - self.shift[0], top - self.shift[1], right - left, bottom - top)

@@ -116,7 +116,7 @@ def fetch(
     if show or not name:
         columns = ("name", "repository", "token", "licence")
         rows = [
-            (key, known.repository, "needed" if known.is_gated else "", known.licence)
+            (key, known.repository, "needed" if known.is_gated else "", known.license)
             for key, known in KNOWN_ENCODERS.items()
         ]
         print_table(columns, rows)
@@ -302,7 +302,7 @@ def _write(run: ModelRun, bundle: ModelBundle, out: Path) -> None:
         device=run.device,
     )
     if isinstance(run.found, ObjectMap):
-        write_objects(out, run.objects(), bundle.colours, run.box, run.mpp_um, card)
+        write_objects(out, run.objects(), bundle.colors, run.box, run.mpp_um, card)
     else:
         values, names = run.cell_values(bundle)
         write_cells(out, run.found, values, names, run.area, card)
@@ -311,7 +311,7 @@ def _write(run: ModelRun, bundle: ModelBundle, out: Path) -> None:
 def _counts(run: ModelRun, bundle: ModelBundle) -> dict[str, object]:
     from viewer.overlays.object_map import ObjectMap
 
-    names = [name for name, _ in bundle.colours]
+    names = [name for name, _ in bundle.colors]
     if isinstance(run.found, ObjectMap):
         objects = run.objects()
         counts = {name: int((objects.classes == i).sum()) for i, name in enumerate(names)}
@@ -360,8 +360,8 @@ def _record(bundle: ModelBundle) -> dict[str, object]:
         "version": about.version,
         "task": about.task,
         "mpp_um": about.mpp_um,
-        "classes": [name for name, _ in bundle.colours],
-        "licence": about.licence,
+        "classes": [name for name, _ in bundle.colors],
+        "licence": about.license,
         "citation": about.citation,
         "folder": str(bundle.folder),
     }

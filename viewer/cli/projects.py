@@ -114,14 +114,14 @@ def check(
     from viewer.studies.finding import (
         find_slides,
         missing_slides,
-        neighbourhood,
+        neighborhood,
         taking_places,
     )
     from viewer.studies.project_file import ProjectError, change_project
 
     place, held = _read(project)
     missing = missing_slides(held, place)
-    found = find_slides(missing, (*(look_in or ()), *neighbourhood(place))) if missing else {}
+    found = find_slides(missing, (*(look_in or ()), *neighborhood(place))) if missing else {}
     if repair and found:
         try:
             change_project(place, taking_places(found, place))

@@ -1,4 +1,4 @@
-"""`coverslip sessions`: list, check, analyse, export, import and delete recorded sessions."""
+"""`coverslip sessions`: list, check, analyze, export, import and delete recorded sessions."""
 
 from __future__ import annotations
 

@@ -27,7 +27,10 @@ _MOST_NORM = 3.0
 _WORDS = ("licence", "citation", "about", "origins", "schema_version", "weights")
 """What model.json says without deciding any number; the weights are told by their checksum."""
 
-Colour = Annotated[str, Meta(pattern="^#[0-9a-fA-F]{6}$")]
+_ON_DISK = {"color": "colour", "normalization": "normalisation", "license": "licence"}
+"""Names in model.json since version 0.1, by ours. A model.json may also say ours."""
+
+Color = Annotated[str, Meta(pattern="^#[0-9a-fA-F]{6}$")]
 Positive = Annotated[float, Meta(gt=0)]
 Triple = tuple[float, float, float]
 Head = Literal["softmax", "sigmoid", "probabilities", "logit", "regression"]
@@ -38,14 +41,14 @@ class BundleError(CoverslipError):
     """A model that cannot be used; `str()` is one sentence: what is wrong and what to do."""
 
 
-class ModelClass(msgspec.Struct, frozen=True):
+class ModelClass(msgspec.Struct, frozen=True, rename=_ON_DISK):
     """What an object or tile can be."""
 
     name: str
-    colour: Colour
+    color: Color
 
 
-class Normalisation(msgspec.Struct, frozen=True):
+class Normalization(msgspec.Struct, frozen=True):
     """(value / 255 - mean) / std, per channel."""
 
     mean: Triple = (0.0, 0.0, 0.0)
@@ -68,7 +71,7 @@ class EncoderNeed(msgspec.Struct, frozen=True):
     length: Annotated[int, Meta(ge=1, le=65_536)]
 
 
-class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
+class ModelDescription(msgspec.Struct, frozen=True, kw_only=True, rename=_ON_DISK):
     """What model.json says.
 
     Attributes
@@ -81,7 +84,7 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
         a slide, and attention to each.
         "prompt": the mask of what points and boxes mean.
     mpp_um
-        Micrometres per pixel that the model was trained on and is fed.
+        Micrometers per pixel that the model was trained on and is fed.
     patch_px, margin_px
         Side of the square that it is fed, and the part of it round the edge that only gives
         context; both in pixels of `mpp_um`.
@@ -110,7 +113,7 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     patch_px: Annotated[int, Meta(ge=64, le=8192)]
     margin_px: Annotated[int, Meta(ge=0)] = 0
     stride_px: Annotated[int, Meta(ge=16)] | None = None
-    normalisation: Normalisation = Normalisation()
+    normalization: Normalization = Normalization()
     classes: Annotated[tuple[ModelClass, ...], Meta(max_length=256)] = ()
     head: Head = "softmax"
     encoder: EncoderNeed | None = None
@@ -120,7 +123,7 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     architecture: str | None = None
     weights: str
     sha256: str
-    licence: str
+    license: str
     citation: str = ""
     about: str = ""
     schema_version: Literal[1] = 1
@@ -186,9 +189,9 @@ class ModelBundle(msgspec.Struct, frozen=True):
         return f"{about.name} {about.version} {digest}"
 
     @property
-    def colours(self) -> list[tuple[str, str]]:
-        """Name and colour of each class."""
-        return [(each.name, each.colour) for each in self.description.classes]
+    def colors(self) -> list[tuple[str, str]]:
+        """Name and color of each class."""
+        return [(each.name, each.color) for each in self.description.classes]
 
 
 def load_bundle(folder: Path) -> ModelBundle:
@@ -202,9 +205,8 @@ def load_bundle(folder: Path) -> ModelBundle:
     folder = folder.absolute()
     path = folder / MODEL_FILE
     try:
-        description = msgspec.json.decode(
-            read_regular(path, DESCRIPTION_BYTES), type=ModelDescription
-        )
+        card = msgspec.json.decode(read_regular(path, DESCRIPTION_BYTES))
+        description = msgspec.convert(_names_as_stored(card), ModelDescription)
     except FileNotFoundError:
         raise BundleError(
             f"{folder.name} is no model: it holds no {MODEL_FILE}; choose the folder that does."
@@ -217,6 +219,21 @@ def load_bundle(folder: Path) -> ModelBundle:
         ) from error
     _check(description, folder)
     return ModelBundle(folder, description)
+
+
+def _names_as_stored(card: object) -> object:
+    """Return a decoded model.json with the names of version 0.1, whichever it has."""
+    if not isinstance(card, dict):
+        return card
+    about = {_ON_DISK.get(name, name): value for name, value in card.items()}
+    if isinstance(classes := about.get("classes"), list):
+        about["classes"] = [
+            {_ON_DISK.get(name, name): value for name, value in each.items()}
+            if isinstance(each, dict)
+            else each
+            for each in classes
+        ]
+    return about
 
 
 def open_weights(bundle: ModelBundle) -> BufferedReader:
@@ -269,12 +286,12 @@ def _check(description: ModelDescription, folder: Path) -> None:
         refuse('encoder belongs to models of the task "slide", and only to them')
     if description.task == "slide" and description.format == "onnx":
         refuse("slide models are safetensors or torchscript")
-    if any(value <= 0 for value in description.normalisation.std):
-        refuse("std of normalisation has to be above 0")
-    norms = (*description.normalisation.mean, *description.normalisation.std)
+    if any(value <= 0 for value in description.normalization.std):
+        refuse("std of normalization has to be above 0")
+    norms = (*description.normalization.mean, *description.normalization.std)
     if max(map(abs, norms)) > _MOST_NORM:
         refuse(
-            "mean and std of normalisation are for values of 0 to 1; divide those of 0 to 255 "
+            "mean and std of normalization are for values of 0 to 1; divide those of 0 to 255 "
             "by 255"
         )
     if description.head != "softmax" and description.task != "classification":

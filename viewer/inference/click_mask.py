@@ -1,4 +1,4 @@
-"""Outlines what was pointed at by colour alone: no learning, so that it always works."""
+"""Outlines what was pointed at by color alone: no learning, so that it always works."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _APART_PX = 5
 def click_mask(picture: RgbImage, told: Sequence[tuple[float, float, int]]) -> NDArray[np.bool_]:
     """(height, width) what is like the points inside and unlike its surroundings.
 
-    Colours (CIELAB) nearer to those under the points inside than a threshold (Otsu 1979), or than
+    Colors (CIELAB) nearer to those under the points inside than a threshold (Otsu 1979), or than
     to those under the points outside, connected with the points, and cut at necks by a watershed
     of the distance to the edge.
 
@@ -94,7 +94,7 @@ def _seeds(
 
 
 def _nearness(lab: NDArray[np.float64], seeds: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Distance in colour from the nearest of the seeds' pieces."""
+    """Distance in color from the nearest of the seeds' pieces."""
     labels = pieces(seeds)
     means = [lab[labels == number].mean(0) for number in range(1, int(labels.max()) + 1)]
     return np.min([np.linalg.norm(lab - mean, axis=-1) for mean in means], axis=0)

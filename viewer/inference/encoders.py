@@ -10,7 +10,7 @@ import msgspec
 import torch
 from safetensors.torch import load_file, save_file
 
-from viewer.inference.bundle import BundleError, Normalisation, file_sha256
+from viewer.inference.bundle import BundleError, Normalization, file_sha256
 from viewer.inference.model_library import add_model, models_folder
 
 if TYPE_CHECKING:
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from viewer.inference.bundle import ModelBundle
 
-_IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-_BIOPTIMUS = Normalisation((0.707223, 0.578729, 0.703617), (0.211883, 0.230117, 0.177517))
-_HALF = Normalisation((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-_HIBOU = Normalisation((0.7068, 0.5755, 0.722), (0.195, 0.2316, 0.1816))
+_IMAGENET = Normalization((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_BIOPTIMUS = Normalization((0.707223, 0.578729, 0.703617), (0.211883, 0.230117, 0.177517))
+_HALF = Normalization((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+_HIBOU = Normalization((0.7068, 0.5755, 0.722), (0.195, 0.2316, 0.1816))
 _GIANT_14 = {"patch": 14, "width": 1536, "depth": 40, "heads": 24, "hidden": 8192, "gated": 1}
 
 
@@ -43,8 +43,8 @@ class KnownEncoder(msgspec.Struct, frozen=True):
     name: str
     repository: str
     settings: dict[str, int]
-    normalisation: Normalisation
-    licence: str
+    normalization: Normalization
+    license: str
     citation: str
     is_gated: bool = True
     mpp_um: float = 0.5
@@ -73,7 +73,7 @@ KNOWN_ENCODERS: Mapping[str, KnownEncoder] = {
     "prov-gigapath": KnownEncoder(
         "Prov-GigaPath", "prov-gigapath/prov-gigapath",
         _GIANT_14 | {"patch": 16}, _IMAGENET,
-        "Prov-GigaPath licence, for research", "Xu et al. 2024, doi:10.1038/s41586-024-07441-w",
+        "Prov-GigaPath license, for research", "Xu et al. 2024, doi:10.1038/s41586-024-07441-w",
     ),
     "h-optimus-0": KnownEncoder(
         "H-optimus-0", "bioptimus/H-optimus-0",
@@ -220,13 +220,13 @@ def _description(known: KnownEncoder, folder: Path, merge: int) -> bytes:
         "task": "embedding",
         "mpp_um": known.mpp_um,
         "patch_px": known.settings.get("side", 224),
-        "normalisation": known.normalisation,
+        "normalisation": known.normalization,
         "format": "safetensors",
         "architecture": "vision-transformer",
         "settings": settings,
         "weights": "weights.safetensors",
         "sha256": file_sha256(folder / "weights.safetensors"),
-        "licence": known.licence,
+        "licence": known.license,
         "citation": known.citation,
         "about": f"Encoder fetched from {known.repository}. For research use, not for diagnosis.",
     }

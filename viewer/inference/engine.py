@@ -109,7 +109,7 @@ class Engine:
     Parameters
     ----------
     slide, identity, mpp_um
-        File, `SlideInfo.identity`, and micrometres per level-0 pixel.
+        File, `SlideInfo.identity`, and micrometers per level-0 pixel.
     device
         "auto", or a name that torch knows.
     """

@@ -38,10 +38,10 @@ _LEAST_SOLIDITY = 0.8
 _MOST_ECCENTRICITY = 0.98
 """An axis five times the other; fibroblasts' nuclei are about as thin."""
 
-AREA, ECCENTRICITY, HAEMATOXYLIN = "Area um2", "Eccentricity", "Haematoxylin OD mean"
+AREA, ECCENTRICITY, HEMATOXYLIN = "Area um2", "Eccentricity", "Hematoxylin OD mean"
 
 
-def labelled(maps: NDArray[np.float32]) -> NDArray[np.int32]:
+def labeled(maps: NDArray[np.float32]) -> NDArray[np.int32]:
     """int32 (h, w): objects from (3, h, w) probabilities of nucleus, edge, depth.
 
     Watershed over the depth from its peaks, as in Naylor et al. 2018 (distance regression).
@@ -97,7 +97,7 @@ def objects_of(
     box, core
         What they cover, and the block alone; level-0 pixels.
     pixel_um
-        Micrometres per pixel of `labels`.
+        Micrometers per pixel of `labels`.
     """
     numbers = np.flatnonzero(np.bincount(labels.ravel()))
     numbers = numbers[numbers > 0]
@@ -116,7 +116,7 @@ def objects_of(
     rings = _outlines(labels, numbers[inside])
     counts = np.array([len(ring) for ring in rings], np.int64)
     points = np.concatenate(rings) if rings else np.zeros((0, 2))
-    haematoxylin = ndimage.mean(rgb2hed(picture)[..., 0], labels, numbers[inside])
+    hematoxylin = ndimage.mean(rgb2hed(picture)[..., 0], labels, numbers[inside])
     objects = Objects(
         (points * scale + (box.x0, box.y0)).astype(np.float32),
         np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]),
@@ -125,7 +125,7 @@ def objects_of(
         {
             AREA: (shape["area"][inside] * pixel_um**2).astype(np.float32),
             ECCENTRICITY: shape["eccentricity"][inside].astype(np.float32),
-            HAEMATOXYLIN: np.asarray(haematoxylin, np.float32).reshape(-1),
+            HEMATOXYLIN: np.asarray(hematoxylin, np.float32).reshape(-1),
         },
     )
     return objects.taken(_is_plausible(objects))
@@ -134,7 +134,7 @@ def objects_of(
 def _moments(
     labels: NDArray[np.int32], numbers: NDArray[np.int64]
 ) -> dict[str, NDArray[np.float64]]:
-    """Area, centroid (pixel centres at halves) and eccentricity of the ellipse of same moments."""
+    """Area, centroid (pixel centers at halves) and eccentricity of the ellipse of same moments."""
     rows, columns = np.nonzero(labels)
     which = labels[rows, columns]
     y, x = rows + 0.5, columns + 0.5

@@ -53,8 +53,8 @@ class Network:
         self._module = module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch's stubs lack it
         about = bundle.description
         shape = (1, 3, 1, 1)
-        self._mean = torch.tensor(about.normalisation.mean).view(shape).to(device) * 255
-        self._factor = 1 / (torch.tensor(about.normalisation.std).view(shape).to(device) * 255)
+        self._mean = torch.tensor(about.normalization.mean).view(shape).to(device) * 255
+        self._factor = 1 / (torch.tensor(about.normalization.std).view(shape).to(device) * 255)
         self._patch_px, self._stride_px = about.patch_px, about.stride
         self._task, self._classes = about.task, len(about.classes)
         self._head: Head = about.head

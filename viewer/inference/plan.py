@@ -19,7 +19,7 @@ def block_grid(source: SlideSource, model: ModelDescription, mpp_um: float) -> B
     Parameters
     ----------
     mpp_um
-        Micrometres per level-0 pixel.
+        Micrometers per level-0 pixel.
     """
     base = source.levels[0]
     slide = Size(base.width_px, base.height_px)

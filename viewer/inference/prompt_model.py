@@ -33,8 +33,8 @@ class PromptModel:
     def __init__(self, bundle: ModelBundle) -> None:
         about = bundle.description
         self._name, self._side_px = about.name, about.patch_px
-        self._mean = torch.tensor(about.normalisation.mean).view(1, 3, 1, 1) * 255
-        self._std = torch.tensor(about.normalisation.std).view(1, 3, 1, 1) * 255
+        self._mean = torch.tensor(about.normalization.mean).view(1, 3, 1, 1) * 255
+        self._std = torch.tensor(about.normalization.std).view(1, 3, 1, 1) * 255
         self._module = load_module(bundle, torch.device("cpu"))
 
     def warm_up(self) -> None:

@@ -45,7 +45,7 @@ def decode_kept_result(task: Task, data: bytes) -> Result:
 
 
 def empty_map(task: Task, grid: BlockGrid, mpp_um: float, head: Head = "softmax") -> ResultMap:
-    """For the results of a slide; micrometres per level-0 pixel."""
+    """For the results of a slide; micrometers per level-0 pixel."""
     return ObjectMap(grid, mpp_um) if task == "instances" else PatchFeatureMap(grid, mpp_um, head)
 
 
@@ -63,11 +63,11 @@ def add_result(found: ResultMap, key: BlockKey, result: Result) -> None:
 def cell_values(
     found: PatchFeatureMap,
     task: str,
-    colours: Sequence[tuple[str, str]],
+    colors: Sequence[tuple[str, str]],
     judged: SlidePrediction | None = None,
 ) -> tuple[NDArray[np.float32], list[str]]:
     """(rows, columns, d): probabilities, attention or vectors; and a name for each of the d."""
-    classes = [name for name, _ in colours]
+    classes = [name for name, _ in colors]
     if judged is not None:
         return np.moveaxis(judged.attention, 0, 2), judged.head_names(classes)
     if task == "classification":

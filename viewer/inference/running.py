@@ -52,7 +52,7 @@ class ModelRun:
     area
         What was asked for.
     mpp_um
-        Micrometres per level-0 pixel.
+        Micrometers per level-0 pixel.
     judged
         What a slide model says of what was asked for.
     troubles
@@ -86,7 +86,7 @@ class ModelRun:
         NaN beyond what was asked for: earlier runs may have found more of the slide.
         """
         assert isinstance(self.found, PatchFeatureMap)
-        values, names = cell_values(self.found, bundle.task, bundle.colours, self.judged)
+        values, names = cell_values(self.found, bundle.task, bundle.colors, self.judged)
         asked = self.found.cells_in(self.area)
         return np.where(asked[..., np.newaxis], values, np.float32(np.nan)), names
 
@@ -105,7 +105,7 @@ def run_model(
     Parameters
     ----------
     mpp_um
-        Micrometres per level-0 pixel, where the file does not tell.
+        Micrometers per level-0 pixel, where the file does not tell.
     on_progress
         Called in threads of the engine.
     image
@@ -172,7 +172,7 @@ def _run(
 
 
 def known_mpp_um(source: SlideSource) -> float | None:
-    """Micrometres per level-0 pixel, by the file or as the user has set it."""
+    """Micrometers per level-0 pixel, by the file or as the user has set it."""
     told = source.info.optics.mean_mpp_um
     if told is not None:
         return told

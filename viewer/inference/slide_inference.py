@@ -73,7 +73,7 @@ def predict_slide(
     answer = _answer(bundle, Judge(features.astype(np.float16).tobytes(), len(features)))
     logits = np.array(answer.logits)
     heads = len(answer.attention) // (4 * len(features))
-    if logits.shape != (len(bundle.colours),) or len(answer.attention) != 4 * heads * len(features):
+    if logits.shape != (len(bundle.colors),) or len(answer.attention) != 4 * heads * len(features):
         raise JudgingError(f"{bundle.name} gave an answer of another shape.")
     powers = np.exp(logits - logits.max())
     scores = np.frombuffer(answer.attention, np.float32).reshape(heads, len(features))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from viewer.geometry import Box
-from viewer.inference.instances import clear_outside, labelled, objects_of
+from viewer.inference.instances import clear_outside, labeled, objects_of
 from viewer.overlays.patch_features import CELLS, PatchFeatures
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class InstanceSteps:
         maps = 1 / (1 + np.exp(-answers[0]))
         core = grid.core_box(key).intersection(Box(0, 0, *grid.slide))
         pixel_um = grid.downsample * self._mpp_um
-        labels = labelled(maps)
+        labels = labeled(maps)
         box = grid.input_box(key)
         # Beyond the slide the model saw it mirrored: what it found there is not there.
         clear_outside(labels, box, grid.slide)

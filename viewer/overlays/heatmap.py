@@ -1,4 +1,4 @@
-"""A picture of what is known of the cells of a slide: colours by class or by value."""
+"""A picture of what is known of the cells of a slide: colors by class or by value."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
     Rgba = NDArray[np.uint8]
 
-COLOUR_MAPS = ("viridis", "cividis", "magma", "inferno", "batlow")
-"""All perceptually even; the first two and the last read well by the colour-blind."""
+COLOR_MAPS = ("viridis", "cividis", "magma", "inferno", "batlow")
+"""All perceptually even; the first two and the last read well by the color-blind."""
 _GALLERY = 12
 
 
 @dataclass(frozen=True, slots=True)
 class HeatmapStyle:
-    """How values become colours.
+    """How values become colors.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class HeatmapStyle:
     """
 
     shown: int | None = None
-    colour_map: str = COLOUR_MAPS[0]
+    color_map: str = COLOR_MAPS[0]
     low: float = 0.0
     high: float = 1.0
     as_percentiles: bool = False
@@ -82,7 +82,7 @@ class Heatmap:
 
     Attributes
     ----------
-    colours
+    colors
         uint8 (rows, columns, 4), a pixel a cell.
     values
         float32 (rows, columns) what a cell has, NaN where unknown.
@@ -92,14 +92,14 @@ class Heatmap:
         Cells (row, column) of highest value that are not next to each other.
     """
 
-    colours: Rgba
+    colors: Rgba
     values: NDArray[np.float32]
     classes: NDArray[np.int16] | None
     best: list[tuple[int, int]]
 
 
 def class_heatmap(
-    found: PatchFeatureMap, style: HeatmapStyle, class_colours: Sequence[str]
+    found: PatchFeatureMap, style: HeatmapStyle, class_colors: Sequence[str]
 ) -> Heatmap | None:
     """Of a classification; None before anything is known."""
     if not found.values.shape[2]:
@@ -111,11 +111,11 @@ def class_heatmap(
         return _of_values(chances[..., style.shown or 0], style)
     known = found.known
     classes = np.where(known, np.where(known[..., None], chances, 0).argmax(-1), -1)
-    return _of_classes(classes.astype(np.int16), chances.max(-1), style, class_colours)
+    return _of_classes(classes.astype(np.int16), chances.max(-1), style, class_colors)
 
 
 def query_heatmap(
-    found: PatchFeatureMap, style: HeatmapStyle, query: Query, class_colours: Sequence[str]
+    found: PatchFeatureMap, style: HeatmapStyle, query: Query, class_colors: Sequence[str]
 ) -> Heatmap | None:
     """Of embeddings; None while nothing is asked or nothing is known where it was marked."""
     if not found.values.shape[2]:
@@ -132,7 +132,7 @@ def query_heatmap(
     if not any(mark.any() for mark in marks):
         return None
     classes, clarity = nearest_prototype(found.values, marks)
-    return _of_classes(classes, clarity, style, class_colours)
+    return _of_classes(classes, clarity, style, class_colors)
 
 
 def score_heatmap(found: PatchFeatureMap, style: HeatmapStyle) -> Heatmap | None:
@@ -159,11 +159,11 @@ def expected_heatmap(found: PatchFeatureMap, style: HeatmapStyle) -> Heatmap | N
     return _of_values((values / most).astype(np.float32), style)
 
 
-def attention_heatmap(judgement: SlidePrediction, style: HeatmapStyle) -> Heatmap:
+def attention_heatmap(judgment: SlidePrediction, style: HeatmapStyle) -> Heatmap:
     """Of a slide model; scores are stretched from their lowest to their highest on the slide."""
-    heads = judgement.attention
+    heads = judgment.attention
     scores = heads[
-        0 if len(heads) == 1 else judgement.likeliest if style.shown is None else style.shown
+        0 if len(heads) == 1 else judgment.likeliest if style.shown is None else style.shown
     ]
     low, high = float(np.nanmin(scores)), float(np.nanmax(scores))
     return _of_values((scores - low) / max(high - low, 1e-9), style)
@@ -175,23 +175,23 @@ def _of_values(
     scaled = percentiles(values) if style.as_percentiles else values
     known = ~np.isnan(scaled)
     safe = np.where(known, scaled, 0)
-    colours = _table(style.colour_map)[np.clip(safe * 255, 0, 255).astype(np.uint8)]
-    colours[..., 3] = np.where(known & (safe >= style.low) & (safe <= style.high), 255, 0)
+    colors = _table(style.color_map)[np.clip(safe * 255, 0, 255).astype(np.uint8)]
+    colors[..., 3] = np.where(known & (safe >= style.low) & (safe <= style.high), 255, 0)
     ranked = values if left_out is None else np.where(left_out, np.nan, values)
-    return Heatmap(colours, values, None, best_cells(ranked.astype(np.float32), _GALLERY))
+    return Heatmap(colors, values, None, best_cells(ranked.astype(np.float32), _GALLERY))
 
 
 def _of_classes(
     classes: NDArray[np.int16],
     values: NDArray[np.float32],
     style: HeatmapStyle,
-    class_colours: Sequence[str],
+    class_colors: Sequence[str],
 ) -> Heatmap:
-    table = np.array([[*rgb_of(colour), 255] for colour in class_colours] + [[0] * 4], np.uint8)
-    colours = table[classes]
+    table = np.array([[*rgb_of(color), 255] for color in class_colors] + [[0] * 4], np.uint8)
+    colors = table[classes]
     safe = np.nan_to_num(values)
-    colours[(safe < style.low) | (safe > style.high)] = 0
-    return Heatmap(colours, values, classes, best_cells(values, _GALLERY))
+    colors[(safe < style.low) | (safe > style.high)] = 0
+    return Heatmap(colors, values, classes, best_cells(values, _GALLERY))
 
 
 @lru_cache(maxsize=8)
@@ -203,6 +203,6 @@ def _table(name: str) -> Rgba:
 
 
 def gradient(name: str, steps: int, low: float = 0.0) -> list[str]:
-    """Colours of a map from a share `low` of it to its high end, "#rrggbb"."""
+    """Colors of a map from a share `low` of it to its high end, "#rrggbb"."""
     places = np.linspace(255 * low, 255, steps).round().astype(int)
     return [f"#{r:02x}{g:02x}{b:02x}" for r, g, b, _ in _table(name)[places].tolist()]

@@ -23,13 +23,13 @@ _SAME_UM = 2.0
 class ObjectMap:
     """Objects in the blocks of a grid.
 
-    Neighbouring blocks see an object on their border each for itself; it is kept in the block
+    Neighboring blocks see an object on their border each for itself; it is kept in the block
     that came first and left out of the other.
 
     Parameters
     ----------
     mpp_um
-        Micrometres per level-0 pixel.
+        Micrometers per level-0 pixel.
     """
 
     def __init__(self, grid: BlockGrid, mpp_um: float) -> None:
@@ -93,7 +93,7 @@ class ObjectMap:
             self._filled.pop(key, None)
 
     def _is_known(self, key: BlockKey, objects: Objects) -> NDArray[np.bool_]:
-        """(n,) whether a neighbour has the same object."""
+        """(n,) whether a neighbor has the same object."""
         known = np.zeros(len(objects), bool)
         core = self.grid.core_box(key)
         x, y = objects.centroids[:, 0], objects.centroids[:, 1]

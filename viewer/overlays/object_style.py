@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from viewer.overlays.objects import Objects
 
 STEPS = 16
-"""Colours of a measurement."""
+"""Colors of a measurement."""
 _BINS = 40
 _EDGE_SHARE = 0.005
 """Of the objects that may lie beyond either end of a histogram."""
@@ -29,9 +29,9 @@ class ObjectStyle:
     hidden
         Classes that are left out.
     measurement
-        The one that tells the colour; None for the class.
+        The one that tells the color; None for the class.
     low, high
-        The ends of its colours; objects beyond are left out.
+        The ends of its colors; objects beyond are left out.
     """
 
     hidden: frozenset[int] = frozenset()
@@ -40,7 +40,7 @@ class ObjectStyle:
     high: float = 1.0
 
     def groups(self, objects: Objects) -> NDArray[np.intp]:
-        """(n,) the number of each object's colour; -1 for what is left out."""
+        """(n,) the number of each object's color; -1 for what is left out."""
         out = np.isin(objects.classes, list(self.hidden))
         if self.measurement is None:
             return np.where(out, -1, objects.classes.astype(np.intp))

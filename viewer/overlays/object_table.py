@@ -28,7 +28,7 @@ class ObjectTable:
     names
         Of the classes.
     mpp_um
-        Micrometres per level-0 pixel.
+        Micrometers per level-0 pixel.
     """
 
     objects: Objects

@@ -24,7 +24,7 @@ class PatchFeatureMap:
     Parameters
     ----------
     mpp_um
-        Micrometres per level-0 pixel.
+        Micrometers per level-0 pixel.
     head
         What the values of a classification are, as `ModelDescription.head`.
     """

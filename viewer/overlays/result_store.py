@@ -70,7 +70,7 @@ class StoreAbout(msgspec.Struct, frozen=True):
     model
         `ModelBundle.key`.
     mpp_um
-        Micrometres per level-0 pixel.
+        Micrometers per level-0 pixel.
     steps_version
         Of the program's steps that made them; 0 in version 0.1.
     """

@@ -60,13 +60,13 @@ def similarity(vectors: NDArray[np.float16], marked: NDArray[np.bool_]) -> Field
 
 def typical(vectors: NDArray[np.float16], marked: NDArray[np.bool_]) -> Field:
     """(d,) the direction of the marked cells from the slide's own mean, of unit length."""
-    wanted = _centred(vectors)[marked].mean(0)
+    wanted = _centered(vectors)[marked].mean(0)
     return wanted / max(float(np.linalg.norm(wanted)), 1e-9)
 
 
 def likeness(vectors: NDArray[np.float16], wanted: Field) -> Field:
     """(rows, columns) cosine similarity with a direction, after taking off the slide's mean."""
-    return _centred(vectors) @ wanted
+    return _centered(vectors) @ wanted
 
 
 def nearest_prototype(
@@ -74,7 +74,7 @@ def nearest_prototype(
 ) -> tuple[NDArray[np.int16], Field]:
     """The class of each cell by the nearest class mean, and how clear the choice is.
 
-    As SimpleShot in the UNI paper (Chen et al. 2024): centred, unit length, nearest prototype.
+    As SimpleShot in the UNI paper (Chen et al. 2024): centered, unit length, nearest prototype.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def nearest_prototype(
     int16 (rows, columns), -1 where unknown; float32 (rows, columns) of 0 to 1, the share of the
     winning class in a softmax over the similarities.
     """
-    unit = _centred(vectors)
+    unit = _centered(vectors)
     used = [index for index, mark in enumerate(marks) if mark.any()]
     scores = np.full((*unit.shape[:2], len(marks)), -np.inf, np.float32)
     for index in used:
@@ -129,7 +129,7 @@ def percentiles(field: Field) -> Field:
     return ranks
 
 
-def _centred(vectors: NDArray[np.float16]) -> Field:
+def _centered(vectors: NDArray[np.float16]) -> Field:
     """Unit vectors after the mean of all known ones was taken off."""
     wide = vectors.astype(np.float32)
     known = ~np.isnan(wide[..., 0]) if wide.shape[2] else np.zeros(wide.shape[:2], bool)

@@ -29,11 +29,11 @@ def annotations_of_objects(
     Parameters
     ----------
     classes
-        Name and colour of each class.
+        Name and color of each class.
     author
         Under whose name they are kept.
     """
-    named = [AnnotationClass(name, colour) for name, colour in classes]
+    named = [AnnotationClass(name, color) for name, color in classes]
     made: list[Annotation] = []
     for index in range(len(objects)):
         outline = objects.outline(index)
@@ -64,16 +64,16 @@ def annotations_of_heatmap(
     cell
         Side of a cell, level-0 pixels.
     classes
-        Name and colour of each class; the first alone where the heatmap shows one value.
+        Name and color of each class; the first alone where the heatmap shows one value.
     """
-    painted = heatmap.colours[..., 3] > 0
+    painted = heatmap.colors[..., 3] > 0
     made: list[Annotation] = []
-    for index, (name, colour) in enumerate(classes):
+    for index, (name, color) in enumerate(classes):
         if heatmap.classes is None:
             wanted = painted if index == 0 else np.zeros_like(painted)
         else:
             wanted = painted & (heatmap.classes == index)
-        which = AnnotationClass(name, colour)
+        which = AnnotationClass(name, color)
         made += [
             Annotation(patch, shown_as=which).signed(author) for patch in patches(wanted, cell)
         ]

@@ -1,1 +1,1 @@
-"""Sessions of reading: events, the log, behaviours, replay and exports; without Qt or torch."""
+"""Sessions of reading: events, the log, behaviors, replay and exports; without Qt or torch."""

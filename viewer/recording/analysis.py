@@ -42,7 +42,7 @@ class Analysis:
     comparison: Comparison | None
 
 
-def analyse(
+def analyze(
     folder: Path,
     tissue: TissueMask | None = None,
     other: Path | None = None,

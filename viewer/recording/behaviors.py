@@ -32,7 +32,7 @@ class BehaviorParameters:
     pan_s
         Least time of a scan at one magnification; 2.0 as in the reference recorder.
     same_place_share
-        A view whose centre moved by less than this share of the field's diagonal is still at the
+        A view whose center moved by less than this share of the field's diagonal is still at the
         same place; 0.1 leaves out the drift of a hand at rest on the mouse (ours).
     slow_fields_per_s
         ... and moved no faster than this many diagonals a second; 0.25 tells a hand at rest from a

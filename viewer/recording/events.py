@@ -45,14 +45,14 @@ class Viewport(Event, frozen=True, tag="view"):
     ----------
     x, y, width, height
         The field in level-0 pixels: the window's width and height times the downsample, about the
-        view's centre. When the slide is turned the field is turned about that centre, so the box
+        view's center. When the slide is turned the field is turned about that center, so the box
         that holds it is larger.
     rotation_deg, mirrored
         As `viewer.geometry.View` has them.
     downsample
         Level-0 pixels per logical screen pixel.
     screen_mpp_um
-        Micrometres of tissue per logical screen pixel; None where the slide tells no scale.
+        Micrometers of tissue per logical screen pixel; None where the slide tells no scale.
     magnification
         None where the slide tells no scale.
     at_rest
@@ -102,7 +102,7 @@ class OverlayChanged(Event, frozen=True, tag="overlay"):
 
 
 class ResultViewed(Event, frozen=True, tag="result"):
-    """The reader looked at one result of a model: hovered or travelled to it.
+    """The reader looked at one result of a model: hovered or traveled to it.
 
     Attributes
     ----------

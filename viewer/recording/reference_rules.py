@@ -1,7 +1,7 @@
-"""The behaviours of the AI Session Recorder of Pathology-CoT, by its published rules.
+"""The behaviors of the AI Session Recorder of Pathology-CoT, by its published rules.
 
 Source: arXiv 2510.04587 and the rules of its released recorder. Kept to the number, with its
-choices: no pauses are cut out, a box is guessed from centres, only 5x and 10x are distinguished.
+choices: no pauses are cut out, a box is guessed from centers, only 5x and 10x are distinguished.
 Where exactness hangs on it (a run of pans that adds up to just 2 s), the arithmetic is the
 recorder's: gaps in whole microseconds, added up as floating-point seconds in order.
 """
@@ -26,7 +26,7 @@ PAN_S = 2.0
 STAY_HALF_SIDE_PX = 500
 """Half the side of a stay's box, for each unit of zoom."""
 PAN_MARGIN_PX = 512
-"""Round the centres of a pan's views."""
+"""Round the centers of a pan's views."""
 SMALLEST_10X = 7.5
 """Mean zoom from which an action counts as 10x."""
 

@@ -35,7 +35,7 @@ class Statistics:
     zooms_in, zooms_out
         Movements of zoom: steps in a row in one direction count once.
     path_px, path_um
-        Length of the way of the view's centre, level-0 pixels; micrometres where known.
+        Length of the way of the view's center, level-0 pixels; micrometers where known.
     scanning_share
         Of the movements the share that pans at one zoom; the rest drills. 1 is a pure scanner, 0
         a pure driller (after the scanning and drilling strategies of Drew et al. 2013, radiology;

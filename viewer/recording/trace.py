@@ -1,4 +1,4 @@
-"""A session as arrays: what was on screen from when to when. Behaviours are computed from it."""
+"""A session as arrays: what was on screen from when to when. Behaviors are computed from it."""
 
 from __future__ import annotations
 

@@ -158,7 +158,7 @@ def _turned_boxes(
     corners: FloatArray,
     rotation_deg: FloatArray,
 ) -> FloatArray:
-    """The smallest upright boxes that hold the fields after their turn about their centres."""
+    """The smallest upright boxes that hold the fields after their turn about their centers."""
     boxes = corners.copy()
     (turned,) = np.nonzero(rotation_deg % 180)
     for index in turned:

@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 class _PixelSize(msgspec.Struct, forbid_unknown_fields=False):
-    """What is kept; micrometres per level-0 pixel."""
+    """What is kept; micrometers per level-0 pixel."""
 
     identity: str
     x_um: float
@@ -28,7 +28,7 @@ class _PixelSize(msgspec.Struct, forbid_unknown_fields=False):
 
 
 def remembered_mpp_um(identity: str) -> tuple[float, float] | None:
-    """Micrometres per level-0 pixel in x and y that were told for this slide, if any.
+    """Micrometers per level-0 pixel in x and y that were told for this slide, if any.
 
     A file that cannot be understood is kept aside with the suffix ".bad".
 

@@ -12,7 +12,7 @@ def believable_mpp_um(x_um: float, y_um: float) -> tuple[float, float] | None:
     Parameters
     ----------
     x_um, y_um
-        Micrometres per level-0 pixel, as computed from the tags.
+        Micrometers per level-0 pixel, as computed from the tags.
     """
     if 0 < x_um < COARSEST_SCAN_UM and 0 < y_um < COARSEST_SCAN_UM:
         return x_um, y_um

@@ -102,7 +102,7 @@ def find_slides(
     return found
 
 
-def neighbourhood(folder: Path) -> tuple[Path, ...]:
+def neighborhood(folder: Path) -> tuple[Path, ...]:
     """Where moved slides of a project are looked for unasked."""
     folder = folder.absolute()
     return (folder, folder.parent)

@@ -1,8 +1,8 @@
-"""How the pixels are shown: single stains, colour profile, brightness, contrast, gamma.
+"""How the pixels are shown: single stains, color profile, brightness, contrast, gamma.
 
 The order is fixed. Stains are separated in the slide's own RGB, where their vectors were measured;
-then the ICC profile takes colours to sRGB; then the levels are bent. All of it changes what is
-shown only: whoever measures or analyses takes the pixels from the slide.
+then the ICC profile takes colors to sRGB; then the levels are bent. All of it changes what is
+shown only: whoever measures or analyzes takes the pixels from the slide.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class Stain(Enum):
     """What of the stains is shown. The value is the name for people."""
 
     NONE = "All stains"
-    HAEMATOXYLIN = "Haematoxylin"
+    HEMATOXYLIN = "Hematoxylin"
     EOSIN = "Eosin"
     DAB = "DAB"
-    HAEMATOXYLIN_WITH_DAB = "Haematoxylin beside DAB"
+    HEMATOXYLIN_WITH_DAB = "Hematoxylin beside DAB"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class DisplaySettings:
     brightness
         Added to every channel, as a share of white; in `BRIGHTNESS_RANGE`, 0 changes nothing.
     contrast
-        Slope about middle grey; in `CONTRAST_RANGE`, 1 changes nothing.
+        Slope about middle gray; in `CONTRAST_RANGE`, 1 changes nothing.
     gamma
         Channels are raised to 1 / gamma, so more than 1 lightens; in `GAMMA_RANGE`.
     stain
@@ -84,13 +84,13 @@ class DisplayTransform:
         """The pixels to show, uint8 (height, width, 3); the input itself for a plain look."""
         if self._stain is None:
             return self._displayed(rgb)
-        weights, colours = self._stain
+        weights, colors = self._stain
         amounts = np.take(_OPTICAL_DENSITY, rgb).reshape(-1, 3) @ weights
         steps = np.clip(amounts, 0, _STAIN_STEPS - 1).astype(np.intp)
-        return np.take(colours, steps, axis=0).reshape(rgb.shape)
+        return np.take(colors, steps, axis=0).reshape(rgb.shape)
 
     def _displayed(self, rgb: RgbImage) -> RgbImage:
-        """Profile and levels, which treat each pixel by its colour alone."""
+        """Profile and levels, which treat each pixel by its color alone."""
         if self._icc is not None:
             rgb = self._icc.to_srgb(rgb)
         return rgb if self._levels is None else np.take(self._levels, rgb)
@@ -105,7 +105,7 @@ class DisplayTransform:
         return found if found.changes_colors else None
 
     def _stain_tables(self, stain: Stain) -> tuple[FloatArray, RgbImage]:
-        """Weights from optical density to a step of the colour table, and that table.
+        """Weights from optical density to a step of the color table, and that table.
 
         Profile and levels go into the table once instead of over the pixels of every tile.
         """
@@ -116,8 +116,8 @@ class DisplayTransform:
         most = float(np.maximum(per_density, 0).sum() * _OPTICAL_DENSITY.max())
         weights = per_density * (_STAIN_STEPS - 1) / most
         amounts = np.linspace(0.0, most, _STAIN_STEPS)
-        colours = np.rint(255.0 * 10.0 ** -np.outer(amounts, vectors[index])).astype(np.uint8)
-        return weights.astype(np.float32), self._displayed(colours[np.newaxis])[0]
+        colors = np.rint(255.0 * 10.0 ** -np.outer(amounts, vectors[index])).astype(np.uint8)
+        return weights.astype(np.float32), self._displayed(colors[np.newaxis])[0]
 
 
 def default_display(info: SlideInfo, *, uses_icc: bool = True) -> DisplaySettings:
@@ -144,18 +144,18 @@ def _level_table(look: DisplaySettings) -> RgbImage | None:
     return np.rint(255.0 * np.clip(value, 0.0, 1.0)).astype(np.uint8)
 
 
-# Colour deconvolution after A. C. Ruifrok and D. A. Johnston, "Quantification of histochemical
+# Color deconvolution after A. C. Ruifrok and D. A. Johnston, "Quantification of histochemical
 # staining by color deconvolution", Anal. Quant. Cytol. Histol. 23 (2001) 291-299, with the default
 # stain vectors of QuPath: the optical density of each stain in red, green and blue.
-_HAEMATOXYLIN = (0.65111, 0.70119, 0.29049)
+_HEMATOXYLIN = (0.65111, 0.70119, 0.29049)
 _EOSIN = (0.2159, 0.8012, 0.5581)
 _DAB = (0.26917, 0.56824, 0.77759)
-_H_AND_E = (_HAEMATOXYLIN, _EOSIN)
-_H_AND_DAB = (_HAEMATOXYLIN, _DAB)
+_H_AND_E = (_HEMATOXYLIN, _EOSIN)
+_H_AND_DAB = (_HEMATOXYLIN, _DAB)
 _STAINS = {
-    Stain.HAEMATOXYLIN: (_H_AND_E, 0),
+    Stain.HEMATOXYLIN: (_H_AND_E, 0),
     Stain.EOSIN: (_H_AND_E, 1),
-    Stain.HAEMATOXYLIN_WITH_DAB: (_H_AND_DAB, 0),
+    Stain.HEMATOXYLIN_WITH_DAB: (_H_AND_DAB, 0),
     Stain.DAB: (_H_AND_DAB, 1),
 }
 

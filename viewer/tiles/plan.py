@@ -1,6 +1,6 @@
 """From a view to the tiles it needs: pure functions, the same answer for the same view.
 
-The order of requests is what the eye sees: the visible tiles of the wanted level from the centre
+The order of requests is what the eye sees: the visible tiles of the wanted level from the center
 outward, then coarser ones to fill gaps, then a ring with the direction of motion first, then the
 next zoom level.
 """
@@ -34,7 +34,7 @@ class TilePlan:
     level
         The wanted level.
     visible
-        Its tiles on screen, from the centre outward.
+        Its tiles on screen, from the center outward.
     coarser
         Tiles of coarser levels that fill gaps meanwhile, the nearest level first.
     ahead
@@ -56,7 +56,7 @@ class Motion:
     direction
         Of the pan, as a level-0 vector of any length; (0, 0) at rest.
     zooming
-        -1 towards the slide, 1 away from it, 0 neither.
+        -1 toward the slide, 1 away from it, 0 neither.
     """
 
     direction: Point = _AT_REST
@@ -84,7 +84,7 @@ def tiles_in(levels: Sequence[Level], index: int, box: Box) -> Iterator[TileKey]
 
 
 def visible_tiles(levels: Sequence[Level], index: int, view: View) -> list[TileKey]:
-    """The tiles of a level that are on screen, from the centre outward."""
+    """The tiles of a level that are on screen, from the center outward."""
     keys = list(tiles_in(levels, index, view.box))
     if view.rotation_deg % 90.0:
         keys = [key for key in keys if _on_screen(levels[index], key, view)]
@@ -139,7 +139,7 @@ def best_available_tiles(
         if has(key):
             painted.add(key)
             continue
-        # A hair smaller, so that rounding does not ask for the neighbours too.
+        # A hair smaller, so that rounding does not ask for the neighbors too.
         box = (
             levels[key.level].tile_box(key.column, key.row).grown(-levels[key.level].downsample / 4)
         )

@@ -33,7 +33,7 @@ class ActionSet(QObject):
         super().__init__(window)
         self._actions = {command.id: self._made(command, window) for command in COMMANDS}
         self.bind(bindings)
-        self.recolour()
+        self.recolor()
 
     def __getitem__(self, command_id: str) -> QAction:
         return self._actions[command_id]
@@ -61,8 +61,8 @@ class ActionSet(QObject):
         for command in COMMANDS:
             self._actions[command.id].setEnabled(command.enabled(situation))
 
-    def recolour(self) -> None:
-        """Paints the icons anew in the theme's colours."""
+    def recolor(self) -> None:
+        """Paints the icons anew in the theme's colors."""
         for command in COMMANDS:
             self._actions[command.id].setIcon(icon(command.icon))
 

@@ -34,13 +34,13 @@ class Task:
         self.done = done
         self.failed = failed
         self.dropped = dropped
-        self.cancelled = False
+        self.canceled = False
         self.result: Any = None
         self.error: Exception | None = None
 
     def cancel(self) -> None:
         """Neither `done` nor `failed` will run; a result that still comes goes to `dropped`."""
-        self.cancelled = True
+        self.canceled = True
 
 
 class BackgroundRunner(QObject):
@@ -71,7 +71,7 @@ class BackgroundRunner(QObject):
     ) -> Task:
         """Runs `work` in a thread, then `done(result)` or `failed(error)` here.
 
-        `dropped(result)` runs in either thread when the task was cancelled in the meantime, and
+        `dropped(result)` runs in either thread when the task was canceled in the meantime, and
         is the place to close what was opened.
         """
         task = Task(work, done, failed or _log_error, dropped or _forget)
@@ -124,14 +124,14 @@ class BackgroundRunner(QObject):
         except Exception as error:  # told to `failed`, which knows what to say of it
             task.error = error
         with self._lock:
-            wanted = not self._closed and not task.cancelled
+            wanted = not self._closed and not task.canceled
             if wanted:
                 self._arrived.emit(task)
         if not wanted and task.error is None:
             task.dropped(task.result)
 
     def _deliver(self, task: Task) -> None:
-        if task.cancelled or self._closed:
+        if task.canceled or self._closed:
             if task.error is None:
                 task.dropped(task.result)
         elif task.error is not None:

@@ -1,4 +1,4 @@
-"""Brightness, contrast, gamma, stain and colour profile of the active slide."""
+"""Brightness, contrast, gamma, stain and color profile of the active slide."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ class DisplayDock(QDockWidget):
         self.gamma = LookSlider("&Gamma", GAMMA_RANGE, 1.0, self, logarithmic=True)
         self.stain = QComboBox(self)
         self.stain.setAccessibleName("Stain")
-        self.stain.setToolTip("Show a single stain, parted from the others by its colour")
+        self.stain.setToolTip("Show a single stain, parted from the others by its color")
         for stain in Stain:
             self.stain.addItem(stain.value, stain)
-        self.icc = QCheckBox("Scanner colour &profile (ICC)", self)
-        self.icc.setToolTip("Correct the colours with the profile that the scanner wrote")
+        self.icc = QCheckBox("Scanner color &profile (ICC)", self)
+        self.icc.setToolTip("Correct the colors with the profile that the scanner wrote")
         self.profile_problem = QLabel(self)
         self.profile_problem.setWordWrap(True)
         self.profile_problem.setTextFormat(Qt.TextFormat.PlainText)
@@ -95,7 +95,7 @@ class DisplayDock(QDockWidget):
         self.look_edited.emit(self._look)
 
     def _reset(self) -> None:
-        """All but the colour profile, which is no adjustment."""
+        """All but the color profile, which is no adjustment."""
         self.look_edited.emit(DisplaySettings(icc=self._look.icc))
 
     def _lay_out(self) -> None:

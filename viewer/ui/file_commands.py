@@ -173,7 +173,7 @@ class FileCommands:
         box.setWindowTitle("About Coverslip")
         box.setText(f"Coverslip {__version__}")
         box.setInformativeText(
-            "A desktop viewer for whole-slide images. Free under the MIT licence.\n"
+            "A desktop viewer for whole-slide images. Free under the MIT license.\n"
             "For research and teaching; it is no medical device."
         )
         _open(box)

@@ -1,4 +1,4 @@
-"""Go to a coordinate, given in pixels or micrometres."""
+"""Go to a coordinate, given in pixels or micrometers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
 from viewer.geometry import Optics, Point
 
 _PIXELS = "Pixels"
-_MICROMETRES = "Micrometres"
+_MICROMETERS = "Micrometers"
 _DECIMALS, _DECIMALS_UM = 1, 3
 
 
@@ -34,7 +34,7 @@ class GoToDialog(QDialog):
         self.unit.setAccessibleName("Unit")
         self.unit.addItem(_PIXELS)
         if self._mpp_um is not None:
-            self.unit.addItem(_MICROMETRES)
+            self.unit.addItem(_MICROMETERS)
         self.x_box = _coordinate_box("x", self)
         self.y_box = _coordinate_box("y", self)
         self._point = start
@@ -69,7 +69,7 @@ class GoToDialog(QDialog):
 
     def _unit(self) -> tuple[float, float]:
         """What one level-0 pixel is in the unit shown, in x and y."""
-        if self.unit.currentText() == _MICROMETRES and self._mpp_um is not None:
+        if self.unit.currentText() == _MICROMETERS and self._mpp_um is not None:
             return self._mpp_um
         return 1.0, 1.0
 

@@ -15,7 +15,7 @@ _Matrix = tuple[float, float, float, float]
 class Link:
     """How one pane's view follows from another's, fixed at the moment of linking.
 
-    Lengths are micrometres where both slides tell their pixel size, else level-0 pixels.
+    Lengths are micrometers where both slides tell their pixel size, else level-0 pixels.
 
     Attributes
     ----------

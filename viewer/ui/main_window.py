@@ -219,7 +219,7 @@ class MainWindow(QMainWindow):
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() == QEvent.Type.PaletteChange:
-            self.commands.recolour()
+            self.commands.recolor()
         elif event.type() == QEvent.Type.WindowStateChange:
             self.commands["view.full_screen"].setChecked(self.isFullScreen())
 
@@ -441,7 +441,7 @@ class MainWindow(QMainWindow):
             self._apply_settings_to(pane)
 
     def _apply_theme(self) -> None:
-        """Colours the application; the theme "system" follows the desktop."""
+        """Colors the application; the theme "system" follows the desktop."""
         app = QApplication.instance()
         assert isinstance(app, QApplication)
         apply_theme(app, theme_named(self.settings.theme))

@@ -112,7 +112,7 @@ class MessagePage(QWidget):
         for button in (self.open_button, self.folder_button, self.retry_button):
             buttons.addWidget(button)
         buttons.addStretch()
-        centred = Qt.AlignmentFlag.AlignHCenter
+        centered = Qt.AlignmentFlag.AlignHCenter
         layout = QVBoxLayout(self)
         layout.setContentsMargins(_MARGIN_PX, _MARGIN_PX, _MARGIN_PX, _MARGIN_PX)
         layout.addStretch()
@@ -121,7 +121,7 @@ class MessagePage(QWidget):
         layout.addWidget(self.sentence)
         layout.addSpacing(10)
         layout.addLayout(buttons)
-        layout.addWidget(self._recent, 0, centred)
+        layout.addWidget(self._recent, 0, centered)
         layout.addStretch()
 
     def _show(self, icon_name: str, headline: str, sentence: str, *, buttons: bool = True) -> None:

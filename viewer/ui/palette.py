@@ -63,7 +63,7 @@ class CommandPalette(QDialog):
         self.list.itemClicked.connect(self._run_current)
 
     def open_over(self, window: QWidget) -> None:
-        """Shows the palette, empty, centred near the top of `window`."""
+        """Shows the palette, empty, centered near the top of `window`."""
         self._chosen = None
         self.box.clear()
         self._show_matches("")

@@ -145,7 +145,7 @@ def _overlay(
     run = run_model(path, model, field, canvas.optics.mean_mpp_um, image=image)
     if isinstance(run.found, ObjectMap):
         objects = ObjectsLayer()
-        objects.show_map(run.found, [colour for _, colour in model.colours])
+        objects.show_map(run.found, [color for _, color in model.colors])
         return objects, LayerOrder.OBJECTS
     heatmap = None
     if run.judged is not None:
@@ -153,15 +153,15 @@ def _overlay(
     elif model.task == "attention":
         return _expected(run.found, model), LayerOrder.HEATMAPS
     elif model.task == "classification":
-        colours = [colour for _, colour in model.colours]
-        heatmap = class_heatmap(run.found, HeatmapStyle(), colours)
+        colors = [color for _, color in model.colors]
+        heatmap = class_heatmap(run.found, HeatmapStyle(), colors)
     if heatmap is None:
         raise ShotError(
             f"{model.name} paints nothing by itself: choose a model of objects, classes, slides or "
             "attention."
         )
     cells = PatchLayer()
-    cells.show_colours(heatmap.colours, run.found.cell, smooth=heatmap.classes is None)
+    cells.show_colors(heatmap.colors, run.found.cell, smooth=heatmap.classes is None)
     return cells, LayerOrder.HEATMAPS
 
 
@@ -170,7 +170,7 @@ def _expected(found: PatchFeatureMap, model: ModelBundle) -> Layer:
     layer = ExpectedLayer()
     picture = expected_picture(found, HeatmapStyle(as_percentiles=True), model)
     if picture is not None:
-        layer.show_colours(picture.colours, found.cell)
+        layer.show_colors(picture.colors, found.cell)
         layer.show_boxes(boxes_of(picture))
     return layer
 

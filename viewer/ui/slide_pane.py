@@ -155,7 +155,7 @@ class SlidePane(QFrame):
         super().__init__(parent)
         self.status = PaneStatus()
         self.uses_icc = True
-        """Whether slides with a colour profile open corrected by it."""
+        """Whether slides with a color profile open corrected by it."""
         self._is_active = False
         self.path: Path | None = None
         self.mpp_origin = ""
@@ -259,7 +259,7 @@ class SlidePane(QFrame):
         self.canvas.clear()
 
     def set_mpp_um(self, mpp_um: float) -> None:
-        """Takes a pixel size that the user told, in micrometres per level-0 pixel."""
+        """Takes a pixel size that the user told, in micrometers per level-0 pixel."""
         self.mpp_origin = f"typed by you on {datetime.now(UTC).date().isoformat()}"
         self.canvas.set_optics(replace(self.canvas.optics, mpp_um=(mpp_um, mpp_um)))
         self.scale_hint.hide()

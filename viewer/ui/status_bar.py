@@ -83,7 +83,7 @@ class WindowStatusBar(QStatusBar):
 
 
 def shown_position(point: Point | None, optics: Optics) -> str:
-    """In pixels and, where the scale is known, in micrometres."""
+    """In pixels and, where the scale is known, in micrometers."""
     if point is None:
         return ""
     pixels = f"{point.x:.0f}, {point.y:.0f} px"

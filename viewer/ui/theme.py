@@ -1,4 +1,4 @@
-"""Dark and light window colours, and icons that follow them."""
+"""Dark and light window colors, and icons that follow them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from PySide6.QtWidgets import QApplication, QStyleFactory
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """The colours of a window, as "#rrggbb".
+    """The colors of a window, as "#rrggbb".
 
-    What lies round the slide is the canvas's and the same neutral grey in every theme, so that the
+    What lies round the slide is the canvas's and the same neutral gray in every theme, so that the
     eye judges the stains undisturbed.
     """
 
@@ -74,14 +74,14 @@ def current_theme() -> Theme:
 
 
 def apply_theme(app: QApplication, theme: Theme) -> None:
-    """Colours the whole application; widgets hear of it as a change of palette."""
+    """Colors the whole application; widgets hear of it as a change of palette."""
     app.setStyle(QStyleFactory.create("Fusion"))
     app.setPalette(_palette(theme))
     app.setStyleSheet(_style_sheet(theme))
 
 
 def icon(name: str) -> QIcon:
-    """The qtawesome icon in the current theme's colours."""
+    """The qtawesome icon in the current theme's colors."""
     theme = current_theme()
     return colored_icon(name, color=theme.text, color_disabled=theme.border)
 
@@ -96,7 +96,7 @@ def colored_icon(name: str, **colors: str) -> QIcon:
 def _palette(theme: Theme) -> QPalette:
     role = QPalette.ColorRole
     palette = QPalette()
-    colours = {
+    colors = {
         role.Window: theme.window,
         role.WindowText: theme.text,
         role.Base: theme.field,
@@ -118,10 +118,10 @@ def _palette(theme: Theme) -> QPalette:
         role.Light: theme.panel,
         role.Shadow: theme.field,
     }
-    for colour_role, colour in colours.items():
-        palette.setColor(colour_role, QColor(colour))
-    for colour_role in (role.WindowText, role.Text, role.ButtonText, role.HighlightedText):
-        palette.setColor(QPalette.ColorGroup.Disabled, colour_role, QColor(theme.dim_text))
+    for color_role, color in colors.items():
+        palette.setColor(color_role, QColor(color))
+    for color_role in (role.WindowText, role.Text, role.ButtonText, role.HighlightedText):
+        palette.setColor(QPalette.ColorGroup.Disabled, color_role, QColor(theme.dim_text))
     palette.setColor(QPalette.ColorGroup.Disabled, role.Highlight, QColor(theme.border))
     return palette
 

@@ -54,15 +54,15 @@ def write_picture(image: QImage, path: Path) -> None:
 
 
 def view_location(canvas: SlideCanvas) -> str:
-    """Slide, centre, zoom and turn in one line, for notes and messages."""
+    """Slide, center, zoom and turn in one line, for notes and messages."""
     view = canvas.view
     source = canvas.source
     assert source is not None
-    centre = f"{view.center.x:.0f}, {view.center.y:.0f} px"
+    center = f"{view.center.x:.0f}, {view.center.y:.0f} px"
     um = canvas.optics.um(view.center)
     if um is not None:
-        centre += f" ({um.x:.1f}, {um.y:.1f} µm)"
+        center += f" ({um.x:.1f}, {um.y:.1f} µm)"
     turn = f", rotated {view.rotation_deg:g} degrees" if view.rotation_deg else ""
     mirrored = ", mirrored" if view.mirrored else ""
     zoom = shown_zoom(view.downsample, canvas.optics)
-    return f"{source.path.name}: centre {centre} at {zoom}{turn}{mirrored}"
+    return f"{source.path.name}: center {center} at {zoom}{turn}{mirrored}"

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from lxml.etree import _Element
     from shapely.geometry.base import BaseGeometry
 
-_DEFAULT_COLOUR = "#f4fa58"
+_DEFAULT_COLOR = "#f4fa58"
 _NO_GROUP = "None"
 _DEPTHS = {"ASAP_Annotations": 0, "Annotations": 1, "AnnotationGroups": 1}
 
@@ -58,10 +58,10 @@ def read_asap(path: Path, problems: list[Problem]) -> Iterator[Annotation]:
         in_class = None
         if lineage:
             in_class = AnnotationClass(shown_line(": ".join(lineage)), colors.get(group) or color)
-        usual = _DEFAULT_COLOUR if in_class is None else in_class.colour
+        usual = _DEFAULT_COLOR if in_class is None else in_class.color
         own = None if color == usual else color
         name = shown_line(each.get("Name", ""))
-        yield Annotation(geometry, shown_as=in_class, name=name, colour=own)
+        yield Annotation(geometry, shown_as=in_class, name=name, color=own)
 
 
 def _groups(root: _Element) -> tuple[dict[str, str], dict[str, str]]:
@@ -96,14 +96,14 @@ def write_asap(path: Path, annotations: Iterable[Annotation]) -> list[Problem]:
     root = Xml.Element("ASAP_Annotations")
     listed, groups = Xml.SubElement(root, "Annotations"), Xml.SubElement(root, "AnnotationGroups")
     classes: dict[str, str] = {}
-    for number, annotation in each_alone(annotations, problems, ("name", "colour")):
+    for number, annotation in each_alone(annotations, problems, ("name", "color")):
         in_class = annotation.shown_as
         if in_class is not None and in_class.name == _NO_GROUP:
             problems.append(Problem(number, 'its class "None", which here stands for no class'))
             in_class = None
         if in_class is not None:
-            classes.setdefault(in_class.name, in_class.colour)
-        colour = annotation.colour or (in_class.colour if in_class else _DEFAULT_COLOUR)
+            classes.setdefault(in_class.name, in_class.color)
+        color = annotation.color or (in_class.color if in_class else _DEFAULT_COLOR)
         parts = _parts(annotation.geometry)
         if len(parts) > 1:
             problems.append(Problem(number, "that its parts belong together"))
@@ -115,14 +115,14 @@ def write_asap(path: Path, annotations: Iterable[Annotation]) -> list[Problem]:
                 "Name": annotation.name or f"Annotation {number}",
                 "Type": kind,
                 "PartOfGroup": in_class.name if in_class else _NO_GROUP,
-                "Color": colour.upper(),
+                "Color": color.upper(),
             }
             places = Xml.SubElement(Xml.SubElement(listed, "Annotation", told), "Coordinates")
             for order, (x, y) in enumerate(corners):
                 where = {"Order": str(order), "X": f"{x:.2f}", "Y": f"{y:.2f}"}
                 Xml.SubElement(places, "Coordinate", where)
-    for name, colour in classes.items():
-        told = {"Name": name, "PartOfGroup": _NO_GROUP, "Color": colour.upper()}
+    for name, color in classes.items():
+        told = {"Name": name, "PartOfGroup": _NO_GROUP, "Color": color.upper()}
         Xml.SubElement(Xml.SubElement(groups, "Group", told), "Attributes")
     write_xml(path, root)
     return problems
@@ -130,10 +130,10 @@ def write_asap(path: Path, annotations: Iterable[Annotation]) -> list[Problem]:
 
 def _color(told: _Element, tell: Callable[[str], object]) -> str:
     try:
-        return color_of(told.get("Color", ""))[0] or _DEFAULT_COLOUR
+        return color_of(told.get("Color", ""))[0] or _DEFAULT_COLOR
     except ValueError as error:
         tell(f"its color was not read: {error}")
-        return _DEFAULT_COLOUR
+        return _DEFAULT_COLOR
 
 
 def _geometry(told: _Element, tell: Callable[[str], object]) -> BaseGeometry:

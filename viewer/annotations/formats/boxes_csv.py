@@ -17,7 +17,7 @@ from viewer.annotations.formats.packed_files import packed, unpacked
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.atomic_write import as_text
 from viewer.cell_text import bare_cell, text_cell
-from viewer.colors import class_colour
+from viewer.colors import class_color
 from viewer.plain_text import shown_line, shown_text
 
 if TYPE_CHECKING:
@@ -223,7 +223,7 @@ def _annotation(
 
     class_name = shown_line(bare_cell(cell("class")))
     if class_name and class_name not in classes:
-        classes[class_name] = AnnotationClass(class_name, class_colour(len(classes)))
+        classes[class_name] = AnnotationClass(class_name, class_color(len(classes)))
     numbers, notes = _others(row, columns.others)
     geometry, repair = _shape(cell)
     if repair:

@@ -14,7 +14,7 @@ import msgspec
 import shapely
 from shapely.ops import split
 
-from viewer.annotations.annotation import NO_COLOUR, Annotation, AnnotationClass, repaired
+from viewer.annotations.annotation import NO_COLOR, Annotation, AnnotationClass, repaired
 from viewer.annotations.formats.coco_pictures import CocoPictures, key_of
 from viewer.annotations.formats.coco_shapes import shape_of
 from viewer.annotations.formats.export_warnings import each_alone
@@ -22,7 +22,7 @@ from viewer.annotations.formats.foreign_values import as_text, color_of, number_
 from viewer.annotations.formats.json_elements import JsonElements, Torn, as_members
 from viewer.annotations.formats.packed_files import packed, unpacked
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
-from viewer.colors import class_colour, rgb_of
+from viewer.colors import class_color, rgb_of
 from viewer.plain_text import shown_line
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def write_coco(
     with packed(path, ".json") as file:
         file.write(b'{"annotations":[')
         between = b"\n"
-        for number, annotation in each_alone(annotations, problems, ("name", "colour")):
+        for number, annotation in each_alone(annotations, problems, ("name", "color")):
             which = 0
             if annotation.shown_as is not None:
                 which = category_ids.setdefault(annotation.shown_as, len(category_ids) + 1)
@@ -214,7 +214,7 @@ def _classes(categories: list[Any]) -> dict[str, AnnotationClass | None]:
             continue
         id_ = key_of(each["id"])
         name = shown_line(as_text(each.get("name") or f"Category {id_}"))
-        color = _color(each.get("color"), None) or class_colour(index)
+        color = _color(each.get("color"), None) or class_color(index)
         is_none = id_ == "0" and name == NO_CATEGORY
         classes[id_] = None if is_none else AnnotationClass(name, color)
     return classes
@@ -244,7 +244,7 @@ def _annotation(
     category = key_of(told.get("category_id"))
     if category and category not in classes:
         name = shown_line(as_text(told.get("category") or f"Category {category}"))
-        classes[category] = AnnotationClass(name, class_colour(len(classes)))
+        classes[category] = AnnotationClass(name, class_color(len(classes)))
     said = parsed_text(told.get("attributes"))
     said = said if isinstance(said, dict) else {}
     numbers: dict[str, float] = {}
@@ -258,7 +258,7 @@ def _annotation(
         _id(said.get("uuid")),
         shown_as=classes.get(category),
         name=shown_line(as_text(said.get("name") or "")),
-        colour=_color(said.get("color"), tell),
+        color=_color(said.get("color"), tell),
         measurements=numbers,
     )
 
@@ -275,11 +275,11 @@ def _id(told: Any) -> UUID:
 
 def _categories(ids: dict[AnnotationClass, int]) -> list[Json]:
     """Also the one that stands for no class."""
-    none = {"id": 0, "name": NO_CATEGORY, "supercategory": "", "color": rgb_of(NO_COLOUR)}
+    none = {"id": 0, "name": NO_CATEGORY, "supercategory": "", "color": rgb_of(NO_COLOR)}
     return [
         none,
         *(
-            {"id": id_, "name": which.name, "supercategory": "", "color": rgb_of(which.colour)}
+            {"id": id_, "name": which.name, "supercategory": "", "color": rgb_of(which.color)}
             for which, id_ in ids.items()
         ),
     ]
@@ -293,8 +293,8 @@ def _told(annotation: Annotation, id_: int, category: int) -> Json:
     said: Json = {"uuid": str(annotation.id)}
     if annotation.name:
         said["name"] = annotation.name
-    if annotation.colour is not None:
-        said["color"] = rgb_of(annotation.colour)
+    if annotation.color is not None:
+        said["color"] = rgb_of(annotation.color)
     told: Json = {
         "id": id_, "image_id": 1, "category_id": category, "bbox": [x0, y0, x1 - x0, y1 - y0],
         "area": geometry.area, "iscrowd": 0, "attributes": said,

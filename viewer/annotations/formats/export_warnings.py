@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from viewer.annotations.annotation import Annotation
 
-Trait = Literal["name", "colour", "kind", "lock", "ellipse", "nucleus", "numbers", "notes", "more"]
+Trait = Literal["name", "color", "kind", "lock", "ellipse", "nucleus", "numbers", "notes", "more"]
 
 _STAMPS = frozenset({AUTHOR, CREATED, MODIFIED})
 """Metadata that is put on each stroke: nobody typed it, and nobody misses it."""
@@ -40,10 +40,10 @@ def _with_inner(annotation: Annotation) -> Iterator[Annotation]:
 
 
 def _traits_of(annotation: Annotation, holds: Collection[Trait]) -> list[str]:
-    own_colour = annotation.colour is not None
+    own_color = annotation.color is not None
     has: dict[Trait, tuple[bool, str]] = {
         "name": (bool(annotation.name), "its name"),
-        "colour": (own_colour, "its own colour"),
+        "color": (own_color, "its own color"),
         "kind": (annotation.kind != "annotation", f"that it is a {annotation.kind}"),
         "lock": (annotation.is_locked, "that it is locked"),
         "ellipse": (annotation.is_ellipse, "that it is an ellipse"),

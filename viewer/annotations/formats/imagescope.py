@@ -9,7 +9,7 @@ from xml.etree import ElementTree as Xml
 import numpy as np
 import shapely
 
-from viewer.annotations.annotation import NO_COLOUR, Annotation, AnnotationClass
+from viewer.annotations.annotation import NO_COLOR, Annotation, AnnotationClass
 from viewer.annotations.formats.export_warnings import each_alone
 from viewer.annotations.formats.foreign_values import color_of, flag_of
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
@@ -60,7 +60,7 @@ def read_imagescope(path: Path, problems: list[Problem]) -> Iterator[Annotation]
         color = _color(layer.get("LineColor"))
         name = shown_line(layer.get("Name", "").strip() or _description(layer))
         in_class = AnnotationClass(name, color) if name else None
-        own = None if in_class or color == NO_COLOUR else color
+        own = None if in_class or color == NO_COLOR else color
         yield from _layer(layer, in_class, own, numbers, problems)
 
 
@@ -84,10 +84,10 @@ def write_imagescope(path: Path, annotations: Iterable[Annotation]) -> list[Prob
     root = Xml.Element("Annotations")
     layers: dict[AnnotationClass, Xml.Element] = {}
     ids = itertools.count(1)
-    for number, annotation in each_alone(annotations, problems, ("name", "colour")):
-        in_class = annotation.shown_as or AnnotationClass("", annotation.shown_colour)
-        if annotation.shown_as is not None and annotation.colour is not None:
-            problems.append(Problem(number, "its own colour, which this format has not"))
+    for number, annotation in each_alone(annotations, problems, ("name", "color")):
+        in_class = annotation.shown_as or AnnotationClass("", annotation.shown_color)
+        if annotation.shown_as is not None and annotation.color is not None:
+            problems.append(Problem(number, "its own color, which this format has not"))
         if in_class not in layers:
             layers[in_class] = _new_layer(root, in_class, len(layers) + 1)
         parts = shapely.get_parts(annotation.geometry).tolist()
@@ -104,7 +104,7 @@ def _new_layer(root: Xml.Element, in_class: AnnotationClass, number: int) -> Xml
     """The holder of its regions."""
     told = {
         "Id": str(number), "Name": in_class.name, "Type": "4", "Visible": "1",
-        "LineColor": str(_packed(in_class.colour)),
+        "LineColor": str(_packed(in_class.color)),
     }  # fmt: skip
     layer = Xml.SubElement(root, "Annotation", told)
     Xml.SubElement(layer, "Attributes")
@@ -157,7 +157,7 @@ def _layer(
             text = region.get("Text", "").strip() or _description(region)
             drawn.append(_Drawn(geometry, shown_line(text), region.get("Id", "").strip()))
     for geometry, name in _without(drawn, holes, problems):
-        yield Annotation(geometry, shown_as=in_class, name=name, colour=color)
+        yield Annotation(geometry, shown_as=in_class, name=name, color=color)
 
 
 def _without(
@@ -240,12 +240,12 @@ def _color(told: str | None) -> str:
         value = int(float(text))
     except (ValueError, OverflowError):
         try:
-            return color_of(text)[0] or NO_COLOUR
+            return color_of(text)[0] or NO_COLOR
         except ValueError:
-            return NO_COLOUR
+            return NO_COLOR
     return f"#{value & 255:02x}{value >> 8 & 255:02x}{value >> 16 & 255:02x}"
 
 
-def _packed(colour: str) -> int:
-    red, green, blue = rgb_of(colour)
+def _packed(color: str) -> int:
+    red, green, blue = rgb_of(color)
     return red | green << 8 | blue << 16

@@ -421,8 +421,8 @@ def _beside_class(told: Any) -> Json:
     return beside
 
 
-def _has_alpha(colour: Any) -> bool:
-    return isinstance(colour, list) and len(colour) == 4
+def _has_alpha(color: Any) -> bool:
+    return isinstance(color, list) and len(color) == 4
 
 
 def _said(error: BaseException) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 from uuid import UUID, uuid4
 
-from viewer.annotations.annotation import DESCRIPTION, NO_COLOUR, AnnotationClass, Kind
+from viewer.annotations.annotation import DESCRIPTION, NO_COLOR, AnnotationClass, Kind
 from viewer.annotations.formats.foreign_values import (
     as_text,
     color_of,
@@ -139,7 +139,7 @@ class Attributes:
             if told not in ({}, []) and not (isinstance(told, dict) and not any(told.values())):
                 self.unread("class", told, "it has no name")
             return None
-        return AnnotationClass(name, color or NO_COLOUR)
+        return AnnotationClass(name, color or NO_COLOR)
 
     def _names(self, told: Any) -> list[str]:
         told = parsed_text(told)

@@ -131,13 +131,13 @@ def _properties(annotation: Annotation) -> Json:
     told: Json = {"objectType": annotation.kind}
     if annotation.name:
         told["name"] = annotation.name
-    if annotation.colour is not None:
-        told["color"] = rgb_of(annotation.colour)
+    if annotation.color is not None:
+        told["color"] = rgb_of(annotation.color)
     if annotation.shown_as is not None:
         beside = _members(annotation.unknown.get("classification"))
         which = _classification(
             annotation.shown_as.name,
-            rgb_of(annotation.shown_as.colour),
+            rgb_of(annotation.shown_as.color),
             _members(beside.get(annotation.shown_as.name)),
         )
         if which:
@@ -152,7 +152,7 @@ def _properties(annotation: Annotation) -> Json:
 
 
 def _classification(name: str, rgb: list[int], beside: Json) -> Json:
-    """Always with a colour; the parts of a name never hold what divides them."""
+    """Always with a color; the parts of a name never hold what divides them."""
     parts = name.replace("\r", " ").replace("\n", " ").split(":")
     names = [part.strip() for part in parts if part.strip()]
     if not names:

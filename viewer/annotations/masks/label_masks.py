@@ -16,7 +16,7 @@ from viewer.annotations.formats.export_warnings import each_alone
 from viewer.annotations.formats.problems import Problem
 from viewer.annotations.masks.label_strips import LabelPainter
 from viewer.annotations.masks.mask_legend import Label, Legend, legend_path, text_of
-from viewer.annotations.masks.png_strips import write_grey_png
+from viewer.annotations.masks.png_strips import write_gray_png
 from viewer.atomic_write import atomic_write
 from viewer.errors import CoverslipError
 
@@ -90,7 +90,7 @@ class MaskPlace:
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
+class Labeled:
     """Regions with the values that they have in a mask."""
 
     regions: list[BaseGeometry]
@@ -107,13 +107,13 @@ class Labelled:
         return np.min_scalar_type(len(self.labels))
 
 
-def labelled(
+def labeled(
     annotations: Iterable[Annotation],
     problems: list[Problem],
     place: MaskPlace,
     *,
     by_instance: bool = False,
-) -> Labelled:
+) -> Labeled:
     """Give each class a value, or each annotation.
 
     What leaves no pixel is told: lines and points, regions off the slide, and those in which no
@@ -144,7 +144,7 @@ def labelled(
                 Label(
                     known[key],
                     annotation.class_name,
-                    which.colour if which else "",
+                    which.color if which else "",
                     str(annotation.id) if by_instance else "",
                     annotation.name if by_instance else "",
                 )
@@ -152,7 +152,7 @@ def labelled(
         regions.append(geometry)
         values.append(known[key])
         numbers.append(number)
-    return Labelled(regions, values, labels, numbers)
+    return Labeled(regions, values, labels, numbers)
 
 
 def _trouble_on(
@@ -207,7 +207,7 @@ def write_mask(
     if suffix not in MASK_SUFFIXES:
         raise MaskError(f"{path.name} does not tell its format: let it end in .png or .ome.tif.")
     problems: list[Problem] = []
-    painting = labelled(annotations, problems, place, by_instance=by_instance)
+    painting = labeled(annotations, problems, place, by_instance=by_instance)
     width, height = place.size_px
     legend = Legend(
         "instances" if by_instance else "classes", (width, height), place.scale, place.pixel_um,
@@ -237,7 +237,7 @@ def _of_what_is_there(legend: Legend, has_value: NDArray[np.bool_]) -> Legend:
     return msgspec.structs.replace(legend, labels=labels, label_count=len(labels))
 
 
-def _not_there(painting: Labelled, has_value: NDArray[np.bool_]) -> list[Problem]:
+def _not_there(painting: Labeled, has_value: NDArray[np.bool_]) -> list[Problem]:
     """A problem a value that no pixel has; named by the first annotation that was to have it."""
     first = dict(zip(reversed(painting.values), reversed(painting.numbers), strict=True))
     return [
@@ -264,7 +264,7 @@ def _replace_legend(file: IO[bytes], legend: Legend) -> None:
 
 def _write_png(
     file: IO[bytes],
-    painting: Labelled,
+    painting: Labeled,
     legend: Legend,
     has_value: NDArray[np.bool_],
     tell: Callable[[float], None],
@@ -280,12 +280,12 @@ def _write_png(
             has_value[strip[strip > 0]] = True
             yield strip
 
-    write_grey_png(file, legend.size_px, strips(), legend.mpp_um[0] if legend.mpp_um else None)
+    write_gray_png(file, legend.size_px, strips(), legend.mpp_um[0] if legend.mpp_um else None)
 
 
 def _write_tiff(
     file: IO[bytes],
-    painting: Labelled,
+    painting: Labeled,
     legend: Legend,
     has_value: NDArray[np.bool_],
     tell: Callable[[float], None],

@@ -27,7 +27,7 @@ class Label(msgspec.Struct, frozen=True, omit_defaults=True):
 
     value: int
     class_name: str = msgspec.field(default="", name="class")
-    colour: str = ""
+    color: str = msgspec.field(default="", name="colour")
     id: str = ""
     name: str = ""
 
@@ -36,8 +36,8 @@ class Label(msgspec.Struct, frozen=True, omit_defaults=True):
         if not self.class_name:
             return None
         return (
-            AnnotationClass(self.class_name, self.colour)
-            if self.colour
+            AnnotationClass(self.class_name, self.color)
+            if self.color
             else AnnotationClass(self.class_name)
         )
 

@@ -18,7 +18,7 @@ from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.masks.label_masks import MOST_PNG_PX
 from viewer.annotations.masks.mask_legend import Label, Legend, legend_beside, legend_of
 from viewer.annotations.masks.outlines import joined, outlines_of
-from viewer.colors import class_colour
+from viewer.colors import class_color
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _STRIP_PX = 256
 _MOST_STRIP_BYTES = 1 << 30
 _PNG_HEADER = struct.Struct(">8s4x4sIIBB")
-_GREY, _PALETTE = 0, 3
+_GRAY, _PALETTE = 0, 3
 
 
 def read_mask(
@@ -104,7 +104,7 @@ class _Regions:
         place = shapely.transform(shapely.simplify(shape, 0.0), lambda p: p * self._scale)
         label = self._labels.get(value)
         if label is None:
-            which = AnnotationClass(f"Label {value}", class_colour(value - 1))
+            which = AnnotationClass(f"Label {value}", class_color(value - 1))
             if self._by_instance:
                 return Annotation(place, name=str(value))
             return Annotation(place, shown_as=which)
@@ -158,7 +158,7 @@ class _Strips:
             page = file.pages.first
             if page.ndim != 2 or page.dtype is None or page.dtype.kind not in "ui":
                 raise AnnotationFileError(
-                    f"{self._path.name} is a picture in colour, not a label mask of whole numbers."
+                    f"{self._path.name} is a picture in color, not a label mask of whole numbers."
                 )
             if not len(page.dataoffsets) == len(page.databytecounts) == math.prod(page.chunked):
                 raise AnnotationFileError(
@@ -223,19 +223,19 @@ def _legend_in(description: str) -> Legend | None:
 
 
 def _png_header(path: Path) -> tuple[int, int, int, int]:
-    """Width, height, bits and kind of colour. Raises AnnotationFileError and OSError."""
+    """Width, height, bits and kind of color. Raises AnnotationFileError and OSError."""
     with path.open("rb") as file:
         head = file.read(_PNG_HEADER.size)
     if len(head) < _PNG_HEADER.size:
         raise AnnotationFileError(f"{path.name} is no PNG: it is too short.")
-    signature, name, width, height, bits, colour = _PNG_HEADER.unpack(head)
+    signature, name, width, height, bits, color = _PNG_HEADER.unpack(head)
     if signature != b"\x89PNG\r\n\x1a\n" or name != b"IHDR":
         raise AnnotationFileError(f"{path.name} is no PNG.")
-    if colour not in (_GREY, _PALETTE):
-        raise AnnotationFileError(f"{path.name} is a picture in colour, not a label mask.")
+    if color not in (_GRAY, _PALETTE):
+        raise AnnotationFileError(f"{path.name} is a picture in color, not a label mask.")
     if width * height > MOST_PNG_PX:
         raise AnnotationFileError(f"{path.name} is too large for a PNG mask: use an OME-TIFF.")
-    return width, height, bits, colour
+    return width, height, bits, color
 
 
 def _png_labels(path: Path, header: tuple[int, int, int, int]) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Grey PNG files written row by row, so that a large picture is never held whole.
+"""Gray PNG files written row by row, so that a large picture is never held whole.
 
 PNG (Portable Network Graphics) Specification, third edition, W3C 2025: chunks of a length, a name,
 data and a checksum; rows each begin with the number of their filter.
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_GREY = 0
+_GRAY = 0
 _UP = 2
 """Filter: a row holds the difference to the row above, which is nearly all zeros in a mask."""
 
 
-def write_grey_png(
+def write_gray_png(
     file: IO[bytes], size: tuple[int, int], strips: Iterable[NDArray[Any]], mpp_um: float | None
 ) -> None:
     """Writes uint8 or uint16 strips, each (rows, width), from the top.
@@ -39,11 +39,11 @@ def write_grey_png(
     for strip in strips:
         rows = np.ascontiguousarray(strip.astype(strip.dtype.newbyteorder(">"))).view(np.uint8)
         if not len(above):
-            header = struct.pack(">IIBBBBB", *size, 8 * strip.itemsize, _GREY, 0, 0, 0)
+            header = struct.pack(">IIBBBBB", *size, 8 * strip.itemsize, _GRAY, 0, 0, 0)
             _chunk(file, b"IHDR", header)
             if mpp_um:
-                per_metre = round(1e6 / mpp_um)
-                _chunk(file, b"pHYs", struct.pack(">IIB", per_metre, per_metre, 1))
+                per_meter = round(1e6 / mpp_um)
+                _chunk(file, b"pHYs", struct.pack(">IIB", per_meter, per_meter, 1))
             above = np.zeros(rows.shape[1], np.uint8)
         differences = np.diff(rows, axis=0, prepend=above[None])
         above = rows[-1]

@@ -16,7 +16,7 @@ import numpy as np
 
 from viewer import __version__
 from viewer.annotations.formats.problems import Problem
-from viewer.annotations.masks.label_masks import MaskError, MaskPlace, labelled
+from viewer.annotations.masks.label_masks import MaskError, MaskPlace, labeled
 from viewer.annotations.masks.mask_legend import Legend, text_of
 from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.atomic_write import atomic_write_bytes, atomic_write_text
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.annotations.annotation import Annotation
-    from viewer.annotations.masks.label_masks import Labelled
+    from viewer.annotations.masks.label_masks import Labeled
     from viewer.annotations.masks.label_strips import LabelPainter
     from viewer.annotations.pixel_calibration import MicronsPerPixel
     from viewer.slides.source import SlideSource
@@ -138,7 +138,7 @@ def cut_tiles(
         source.path.name, source.info.identity,
     )  # fmt: skip
     problems: list[Problem] = []
-    painting = labelled(annotations, problems, place, by_instance=options.by_instance)
+    painting = labeled(annotations, problems, place, by_instance=options.by_instance)
     if len(painting.labels) > 0xFFFF:
         raise MaskError("More than 65,535 values do not fit a PNG: cut tiles by class.")
     _begin(folder, options, place, origin)
@@ -170,7 +170,7 @@ class _Tile:
 class _Cutter:
     source: SlideSource
     folder: Path
-    painting: Labelled
+    painting: Labeled
     painter: LabelPainter
     place: MaskPlace
     options: TileOptions
@@ -274,7 +274,7 @@ def _begin(folder: Path, options: TileOptions, place: MaskPlace, origin: Annotat
         atomic_write_bytes(settings, text)
 
 
-def _write_legend(folder: Path, painting: Labelled, place: MaskPlace, *, by_instance: bool) -> None:
+def _write_legend(folder: Path, painting: Labeled, place: MaskPlace, *, by_instance: bool) -> None:
     legend = Legend(
         "instances" if by_instance else "classes", place.size_px, place.scale, place.pixel_um,
         place.slide, place.slide_identity, place.slide_px, len(painting.labels), painting.labels,

@@ -22,7 +22,7 @@ class _Packed(msgspec.Struct, array_like=True):
     kind: Kind = "annotation"
     in_class: tuple[str, str] | None = None
     name: str = ""
-    colour: str | None = None
+    color: str | None = None
     is_locked: bool = False
     is_ellipse: bool = False
     nucleus: bytes | None = None
@@ -62,9 +62,9 @@ def _struct(annotation: Annotation) -> _Packed:
         shapely.to_wkb(annotation.geometry),
         annotation.id.bytes,
         annotation.kind,
-        None if in_class is None else (in_class.name, in_class.colour),
+        None if in_class is None else (in_class.name, in_class.color),
         annotation.name,
-        annotation.colour,
+        annotation.color,
         annotation.is_locked,
         annotation.is_ellipse,
         None if annotation.nucleus is None else shapely.to_wkb(annotation.nucleus),
@@ -82,7 +82,7 @@ def _annotation(told: _Packed) -> Annotation:
         told.kind,
         None if told.in_class is None else AnnotationClass(*told.in_class),
         told.name,
-        told.colour,
+        told.color,
         told.is_locked,
         told.is_ellipse,
         None if told.nucleus is None else _geometry(told.nucleus),

@@ -125,16 +125,16 @@ class RegionTool(DrawingTool):
     # -----------------------------------------------------------------------------------------
 
     def _paint_path(self, painter: QPainter, path: QPainterPath) -> None:
-        colour = _ERASED if self._is_erasing else self._stroke_colour
-        paint_stroke(painter, path, colour, is_filled=True)
+        color = _ERASED if self._is_erasing else self._stroke_color
+        paint_stroke(painter, path, color, is_filled=True)
 
     @property
     def _label(self) -> str:
         return "Erase" if self._is_erasing else self.label
 
     @property
-    def _stroke_colour(self) -> QColor:
-        return QColor(self._targets[0].shown_colour) if self._targets else self.colour
+    def _stroke_color(self) -> QColor:
+        return QColor(self._targets[0].shown_color) if self._targets else self.color
 
     def _go_to(self, hand: PointerState) -> None:
         assert self._painted is not None
@@ -237,8 +237,8 @@ class BrushTool(RegionTool):
         rim = ellipse(
             Point(at.x - radius / x, at.y - radius / y), Point(at.x + radius / x, at.y + radius / y)
         )
-        colour = _ERASED if is_erasing else self.colour
-        paint_rim(painter, shape_path(rim, scene.view), colour)
+        color = _ERASED if is_erasing else self.color
+        paint_rim(painter, shape_path(rim, scene.view), color)
 
 
 class EraserTool(BrushTool):

@@ -9,7 +9,7 @@ from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QTabletEvent, QWheelEvent
 from PySide6.QtWidgets import QGestureEvent
 
-from viewer.annotations.annotation import NO_COLOUR
+from viewer.annotations.annotation import NO_COLOR
 from viewer.annotations.editing import snapped
 from viewer.geometry import Box, Point
 
@@ -273,7 +273,7 @@ class DrawingTool(QObject):
         self.desk.selection.choose(id_ for id_ in ids if id_ in self.desk.document)
 
     @property
-    def colour(self) -> QColor:
+    def color(self) -> QColor:
         """Of what is drawn next."""
         shown_as = self.desk.current_class
-        return QColor(shown_as.colour if shown_as is not None else NO_COLOUR)
+        return QColor(shown_as.color if shown_as is not None else NO_COLOR)

@@ -39,7 +39,7 @@ class DrawingOptions:
     brush_px
         Diameter of the brush: logical screen pixels, or level-0 pixels with `brush_on_slide`.
     wand_sensitivity
-        How unlike a colour may be that the wand still takes, in standard deviations of the colours
+        How unlike a color may be that the wand still takes, in standard deviations of the colors
         round the place where it is set down.
     """
 

@@ -142,21 +142,21 @@ class CornersTool(DrawingTool):
     def paint(self, painter: QPainter, scene: Scene) -> None:
         if not self._corners:
             return
-        view, colour = scene.view, self.colour
+        view, color = scene.view, self.color
         if len(self._corners) > 1:
             self._live.paint(painter, scene, _line(self._corners), self._paint_path)
         if self.hand is not None and not self.is_pressed:
             rubber = _line([self._corners[-1], self.hand.at])
-            paint_stroke(painter, shape_path(rubber, view), colour)
+            paint_stroke(painter, shape_path(rubber, view), color)
         ends = [view.to_screen(self._corners[index]) for index in self._runs]
-        paint_handles(painter, ends[1:], colour)
+        paint_handles(painter, ends[1:], color)
         closes = self.hand is not None and self._closes(self.hand)
-        paint_handles(painter, ends[:1], CASING if closes else colour, are_round=True)
+        paint_handles(painter, ends[:1], CASING if closes else color, are_round=True)
 
     # -----------------------------------------------------------------------------------------
 
     def _paint_path(self, painter: QPainter, path: QPainterPath) -> None:
-        paint_stroke(painter, path, self.colour)
+        paint_stroke(painter, path, self.color)
 
     def _append(self, place: Point) -> None:
         self._corners.append(place)

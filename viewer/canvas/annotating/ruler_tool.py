@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from viewer.canvas.layer import Scene
     from viewer.geometry import Point
 
-_COLOUR = QColor("#1f6fd0")
+_COLOR = QColor("#1f6fd0")
 _TICK_PX = 6.0
 _ARC_PX = 26.0
 
@@ -103,7 +103,7 @@ class MeasuringTool(DrawingTool):
     def paint(self, painter: QPainter, scene: Scene) -> None:
         line = self._line()
         if len(line) > 1:
-            paint_stroke(painter, shape_path(shapely.LineString(line), scene.view), _COLOUR)
+            paint_stroke(painter, shape_path(shapely.LineString(line), scene.view), _COLOR)
             self.decorate(painter, [scene.view.to_screen(place) for place in line])
         on_screen = [scene.view.to_screen(place) for place in self.places]
         paint_handles(painter, on_screen, QColor("white"), are_round=True)
@@ -160,7 +160,7 @@ class RulerTool(MeasuringTool):
         for end in places:
             path.moveTo(end.x - x, end.y - y)
             path.lineTo(end.x + x, end.y + y)
-        paint_stroke(painter, path, _COLOUR)
+        paint_stroke(painter, path, _COLOR)
 
 
 class AngleTool(MeasuringTool):
@@ -189,7 +189,7 @@ class AngleTool(MeasuringTool):
         path = QPainterPath()
         path.arcMoveTo(x, y, side, side, first)
         path.arcTo(x, y, side, side, first, sweep)
-        paint_stroke(painter, path, _COLOUR)
+        paint_stroke(painter, path, _COLOR)
 
     def _angle_deg(self, places: list[Point]) -> float:
         end, corner, other = places

@@ -158,10 +158,10 @@ class SelectTool(DrawingTool):
     def paint(self, painter: QPainter, scene: Scene) -> None:
         view = scene.view
         if self._changing:
-            changing = sorted(self._changing.values(), key=lambda each: each.shown_colour)
-            for colour, some in groupby(changing, key=lambda each: each.shown_colour):
+            changing = sorted(self._changing.values(), key=lambda each: each.shown_color)
+            for color, some in groupby(changing, key=lambda each: each.shown_color):
                 shapes = array_of([each.geometry for each in some])
-                paint_stroke(painter, shapes_path(shapes, Placing.of(view)), QColor(colour))
+                paint_stroke(painter, shapes_path(shapes, Placing.of(view)), QColor(color))
         self._paint_grips(painter, scene)
         if self._is_banding and self._pressed is not None and self.hand is not None:
             a, b = view.to_screen(self._pressed.at), self.hand.screen
@@ -303,11 +303,11 @@ class SelectTool(DrawingTool):
         annotation, grips = now
         view = scene.view
         on_screen = [view.to_screen(Point(x, y)) for x, y in grips.places(view).tolist()]
-        colour = QColor(annotation.shown_colour)
+        color = QColor(annotation.shown_color)
         field = Box(0, 0, *view.size)
         if isinstance(grips, FrameGrips) and grips.can_turn:
             *frame, turner = on_screen
-            paint_line(painter, [turner, view.to_screen(Point(*grips.stalk))], colour)
+            paint_line(painter, [turner, view.to_screen(Point(*grips.stalk))], color)
             paint_handles(painter, [turner], QColor("white"), are_round=True)
         else:
             frame = on_screen
@@ -319,7 +319,7 @@ class SelectTool(DrawingTool):
         paint_handles(painter, shown, QColor("white"))
         grip = self._grip or (self._grip_at(self.hand) if self.hand is not None else None)
         if grip is not None and grip.number < len(on_screen):
-            paint_handles(painter, [on_screen[grip.number]], colour)
+            paint_handles(painter, [on_screen[grip.number]], color)
 
     def _say_locked(self) -> None:
         self.desk.say("It is locked: unlock it first.")

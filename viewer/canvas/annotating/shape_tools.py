@@ -111,7 +111,7 @@ class DragTool(DrawingTool):
 
     def paint(self, painter: QPainter, scene: Scene) -> None:
         if self._shape is not None:
-            paint_stroke(painter, shape_path(self._shape, scene.view), self.colour)
+            paint_stroke(painter, shape_path(self._shape, scene.view), self.color)
 
     def _drawn(self, start: Point, end: Point, hand: PointerState) -> BaseGeometry | None:
         """Return the shape under the hand; None where it is a click or thinner than a pixel."""

@@ -23,40 +23,40 @@ HANDLE_PX = 4.0
 def paint_stroke(
     painter: QPainter,
     path: QPainterPath,
-    colour: QColor,
+    color: QColor,
     *,
     is_filled: bool = False,
     is_dashed: bool = False,
 ) -> None:
-    """A line in its colour, cased in white; stands out against any stain."""
+    """A line in its color, cased in white; stands out against any stain."""
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     if is_filled:
-        faint = QColor(colour)
+        faint = QColor(color)
         faint.setAlphaF(0.25)
         painter.fillPath(path, faint)
     painter.strokePath(path, pen(CASING, 4.5))
-    line = pen(colour, 2.0)
+    line = pen(color, 2.0)
     if is_dashed:
         line.setCapStyle(Qt.PenCapStyle.FlatCap)
         line.setDashPattern([4.0, 3.0])
     painter.strokePath(path, line)
 
 
-def paint_line(painter: QPainter, places: Sequence[Point], colour: QColor) -> None:
+def paint_line(painter: QPainter, places: Sequence[Point], color: QColor) -> None:
     """A thin line from the first to the last place."""
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    for line, width_px in ((CASING, 3.0), (colour, 1.0)):
+    for line, width_px in ((CASING, 3.0), (color, 1.0)):
         painter.setPen(pen(line, width_px))
         painter.drawLine(QPointF(*places[0]), QPointF(*places[-1]))
 
 
 def paint_handles(
-    painter: QPainter, places: Sequence[Point], colour: QColor, *, are_round: bool = False
+    painter: QPainter, places: Sequence[Point], color: QColor, *, are_round: bool = False
 ) -> None:
     """Squares, or circles, that can be taken hold of."""
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setPen(pen(DARK, 1.0))
-    painter.setBrush(colour)
+    painter.setBrush(color)
     for x, y in places:
         box = QRectF(x - HANDLE_PX, y - HANDLE_PX, 2 * HANDLE_PX, 2 * HANDLE_PX)
         if are_round:
@@ -65,10 +65,10 @@ def paint_handles(
             painter.drawRect(box)
 
 
-def paint_rim(painter: QPainter, path: QPainterPath, colour: QColor) -> None:
+def paint_rim(painter: QPainter, path: QPainterPath, color: QColor) -> None:
     """The rim of a brush."""
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    for rim, width_px in ((DARK, 3.0), (colour, 1.5)):
+    for rim, width_px in ((DARK, 3.0), (color, 1.5)):
         painter.strokePath(path, pen(rim, width_px))
 
 
@@ -89,9 +89,9 @@ def paint_label(painter: QPainter, at: Point, text: str) -> None:
     painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
 
 
-def pen(colour: QColor, width_px: float) -> QPen:
+def pen(color: QColor, width_px: float) -> QPen:
     """With round ends and joins."""
-    made = QPen(colour, width_px)
+    made = QPen(color, width_px)
     made.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
     made.setCapStyle(Qt.PenCapStyle.RoundCap)
     return made

@@ -1,4 +1,4 @@
-"""The wand: paints a region of like colour round the hand."""
+"""The wand: paints a region of like color round the hand."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class ResidualBlock(nn.Module):
 
 
 class NucleiUNet(nn.Module):
-    """(n, 3, h, w) normalised RGB, h and w multiples of 16 -> (n, 3, h, w) logits.
+    """(n, 3, h, w) normalized RGB, h and w multiples of 16 -> (n, 3, h, w) logits.
 
     The maps are: inside a nucleus, on its edge, depth (0 at the edge to 1 in the middle).
 

@@ -96,7 +96,7 @@ def _patch_classifiers(classes: int) -> nn.ModuleList:
 
 
 class R2tMil(nn.Module):
-    """ABMIL after re-embedding each patch among its neighbours (R2T, Tang et al. 2024).
+    """ABMIL after re-embedding each patch among its neighbors (R2T, Tang et al. 2024).
 
     Patches are laid row by row on a square of 8 x 8 regions, as the published code does with those
     of a slide. Attention within regions comes first, with positions by a convolution over the

@@ -14,7 +14,7 @@ LENGTH = sum(WIDTHS)
 
 
 class TissueEncoder(nn.Module):
-    """(n, 3, h, w) normalised RGB -> (n, 344): the mean of each channel at each of five scales."""
+    """(n, 3, h, w) normalized RGB -> (n, 344): the mean of each channel at each of five scales."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class TissueEncoder(nn.Module):
 
 
 class TissueClassifier(nn.Module):
-    """(n, 3, h, w) -> (n, 7) logits: a linear layer over the standardised encoder."""
+    """(n, 3, h, w) -> (n, 7) logits: a linear layer over the standardized encoder."""
 
     def __init__(self, classes: int = 7) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Sound tissue told from pen, blur and dark places by colour and contrast: no learning."""
+"""Sound tissue told from pen, blur and dark places by color and contrast: no learning."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _share(pixels: torch.Tensor) -> torch.Tensor:
 
 
 def _is_pen(x: torch.Tensor) -> torch.Tensor:
-    """Green, blue and red ink: hues that haematoxylin and eosin do not have."""
+    """Green, blue and red ink: hues that hematoxylin and eosin do not have."""
     red, green, blue = (255 * x).split(1, 1)
     most, least = torch.maximum(torch.maximum(red, green), blue), (255 * x).amin(1, keepdim=True)
     saturation = (most - least) / (most + 1)

@@ -13,7 +13,7 @@ from viewer.inference.architectures.token_merging import merge
 
 
 class VisionTransformer(nn.Module):
-    """(n, 3, side, side) normalised RGB -> (n, width), or (n, 2 width) with `mean_too`.
+    """(n, 3, side, side) normalized RGB -> (n, width), or (n, 2 width) with `mean_too`.
 
     Parameters
     ----------

@@ -20,18 +20,18 @@ MARGIN_CELLS = 4
 """Cells round those that it answers for: one for the encoder's reach, three for the head's."""
 _SCALES = 3
 _REACH_CELLS = 3
-_COLOURS = 7
-CHANNELS = _COLOURS + sum(WIDTHS[:_SCALES])
-"""Of a cell: its colours, and the mean of each channel at the encoder's three finer scales."""
+_COLORS = 7
+CHANNELS = _COLORS + sum(WIDTHS[:_SCALES])
+"""Of a cell: its colors, and the mean of each channel at the encoder's three finer scales."""
 _MEAN, _STD = 0.6, 0.25
-"""What the encoder's pictures were normalised by."""
+"""What the encoder's pictures were normalized by."""
 _STAINS = ((0.650, 0.704, 0.286), (0.072, 0.990, 0.105), (0.268, 0.570, 0.776))
-"""Optical density of haematoxylin, eosin and a rest in red, green and blue; Ruifrok and Johnston
+"""Optical density of hematoxylin, eosin and a rest in red, green and blue; Ruifrok and Johnston
 2001."""
 
 
 class FoldedBlock(nn.Module):
-    """A `ResidualBlock` whose normalisation is folded into its convolutions: half the time."""
+    """A `ResidualBlock` whose normalization is folded into its convolutions: half the time."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -54,10 +54,10 @@ class FoldedBlock(nn.Module):
 
 
 class StainAmounts(nn.Module):
-    """(n, 3, h, w) normalised RGB -> (n, 7, h / 16, w / 16), the colours of each cell.
+    """(n, 3, h, w) normalized RGB -> (n, 7, h / 16, w / 16), the colors of each cell.
 
-    Its mean red, green and blue, the mean of its three stains by colour deconvolution, and the
-    deviation of its haematoxylin, which nuclei make.
+    Its mean red, green and blue, the mean of its three stains by color deconvolution, and the
+    deviation of its hematoxylin, which nuclei make.
     """
 
     unmix: torch.Tensor
@@ -78,22 +78,22 @@ class StainAmounts(nn.Module):
 
 
 class CellEncoder(nn.Module):
-    """(n, 3, h, w) normalised RGB -> (n, 127, h / 16, w / 16), the embedding of each cell.
+    """(n, 3, h, w) normalized RGB -> (n, 127, h / 16, w / 16), the embedding of each cell.
 
-    Its colours, and the three finer scales of the tissue encoder, averaged over each cell instead
+    Its colors, and the three finer scales of the tissue encoder, averaged over each cell instead
     of over a whole patch. They see no further than 14 pixels beyond their cell.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.colours = StainAmounts()
+        self.colors = StainAmounts()
         self.stem = FoldedBlock(3, WIDTHS[0])
         self.down = nn.ModuleList(
             FoldedBlock(WIDTHS[scale], WIDTHS[scale + 1]) for scale in range(_SCALES - 1)
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        pooled = [self.colours(x)]
+        pooled = [self.colors(x)]
         x = self.stem(x)
         pooled.append(nn.functional.avg_pool2d(x, CELL_PX))
         for scale, block in enumerate(self.down, 1):
@@ -134,7 +134,7 @@ class AttentionHead(nn.Module):
 
 
 class WhereToLook(nn.Module):
-    """(n, 3, h, w) normalised RGB -> (n, bands, h / 16 - 8, w / 16 - 8) logits.
+    """(n, 3, h, w) normalized RGB -> (n, bands, h / 16 - 8, w / 16 - 8) logits.
 
     The exponential of a logit is how many times the average attention a cell of tissue is
     expected to get at that magnification.
@@ -142,7 +142,7 @@ class WhereToLook(nn.Module):
     Attributes
     ----------
     box_um
-        (bands, 2) width and height of the usual box of each magnification, micrometres.
+        (bands, 2) width and height of the usual box of each magnification, micrometers.
     """
 
     mean: torch.Tensor

@@ -49,7 +49,7 @@ def write_objects(
     mpp_um: float,
     card: ResultCard | None = None,
 ) -> None:
-    """Writes objects of a level-0 box; name and colour of each class, and what made them.
+    """Writes objects of a level-0 box; name and color of each class, and what made them.
 
     Raises
     ------

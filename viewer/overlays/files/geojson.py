@@ -28,7 +28,7 @@ def write_geojson(
     Parameters
     ----------
     classes
-        Name and colour ("#rrggbb") of each class.
+        Name and color ("#rrggbb") of each class.
     card
         What the objects were made of; a member "coverslip" of the collection.
 
@@ -47,14 +47,14 @@ def write_geojson(
 
 
 def _feature(objects: Objects, index: int, classes: Sequence[tuple[str, str]]) -> object:
-    name, colour = classes[int(objects.classes[index])]
+    name, color = classes[int(objects.classes[index])]
     ring = [[round(x, 2), round(y, 2)] for x, y in objects.outline(index).tolist()]
     return {
         "type": "Feature",
         "geometry": {"type": "Polygon", "coordinates": [[*ring, ring[0]]]},
         "properties": {
             "objectType": "detection",
-            "classification": {"name": name, "color": rgb_of(colour)},
+            "classification": {"name": name, "color": rgb_of(color)},
             "measurements": {
                 what: round(float(column[index]), 4)
                 for what, column in objects.measurements.items()

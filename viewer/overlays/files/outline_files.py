@@ -11,7 +11,7 @@ import shapely
 
 from viewer.annotations.formats.problems import Problem
 from viewer.annotations.formats.qupath import read_qupath
-from viewer.colors import class_colour
+from viewer.colors import class_color
 from viewer.overlays.blocks import BlockGrid, BlockKey
 from viewer.overlays.files.result_file import ResultFile, ResultFileError, troubles_of
 from viewer.overlays.object_map import ObjectMap
@@ -33,7 +33,7 @@ class Outlines:
 
     polygons: list[Any]
     names: list[str]
-    colours: dict[str, str]
+    colors: dict[str, str]
     measurements: list[dict[str, float]]
     left_out: list[str]
 
@@ -59,7 +59,7 @@ def geojson_outlines(path: Path) -> Outlines:
         which = annotation.shown_as
         name = which.name if which is not None else "No class"
         if which is not None:
-            found.colours[name] = which.colour
+            found.colors[name] = which.color
         is_detected += [annotation.kind != "annotation"] * len(parts)
         found.polygons += parts
         found.names += [name] * len(parts)
@@ -106,10 +106,10 @@ def of_outlines(path: Path, outlines: Outlines, slide: Size, mpp_um: float) -> R
         )
     troubles = troubles_of(path, outlines.left_out, int((~inside).sum()))
     found = _in_blocks(objects.taken(inside), BlockGrid(slide, 1.0, _BLOCK_PX, 64), mpp_um)
-    colours = [
-        (name, outlines.colours.get(name, class_colour(index))) for index, name in enumerate(names)
+    colors = [
+        (name, outlines.colors.get(name, class_color(index))) for index, name in enumerate(names)
     ]
-    return ResultFile(path, found, colours, troubles)
+    return ResultFile(path, found, colors, troubles)
 
 
 def _objects(outlines: Outlines, names: Sequence[str]) -> Objects:

@@ -27,15 +27,15 @@ class ResultFile:
     ----------
     found
         Outlines, or vectors of scores.
-    colours
-        Name and colour of each class or score.
+    colors
+        Name and color of each class or score.
     troubles
         What is missing, a sentence each.
     """
 
     path: Path
     found: ObjectMap | PatchFeatureMap
-    colours: list[tuple[str, str]]
+    colors: list[tuple[str, str]]
     troubles: list[str]
 
     @property

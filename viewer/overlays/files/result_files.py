@@ -26,7 +26,7 @@ def read_result_file(path: Path, slide: Size, mpp_um: float) -> ResultFile:
     Parameters
     ----------
     slide, mpp_um
-        Size in level-0 pixels, and micrometres per level-0 pixel.
+        Size in level-0 pixels, and micrometers per level-0 pixel.
 
     Raises
     ------

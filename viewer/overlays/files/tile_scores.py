@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from viewer.colors import class_colour
+from viewer.colors import class_color
 from viewer.geometry import Box
 from viewer.overlays.blocks import BlockGrid
 from viewer.overlays.files.result_file import ResultFile, ResultFileError, troubles_of
@@ -54,8 +54,8 @@ def of_table(path: Path, table: ForeignTable, slide: Size, mpp_um: float) -> Res
     if not _LEAST_SIDE_PX <= side < MOST_SIDE_PX:
         raise ResultFileError(f"{path.name} tells of tiles of {side:g} pixels, which are none.")
     found = _cells(x, y, values, side, slide, mpp_um, path)
-    colours = [(name, class_colour(index)) for index, name in enumerate(scores)]
-    return ResultFile(path, found, colours, troubles)
+    colors = [(name, class_color(index)) for index, name in enumerate(scores)]
+    return ResultFile(path, found, colors, troubles)
 
 
 def _spacing(x: NDArray[np.float64], y: NDArray[np.float64], slide: Size) -> float:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from viewer.recording.trace import Action
     from viewer.slides.source import RgbImage, SlideSource
 
-_BOX_COLOUR = (220, 30, 30)
+_BOX_COLOR = (220, 30, 30)
 
 
 class ActionPictures:
@@ -45,8 +45,8 @@ class ActionPictures:
         scale = picture.width / self._reading.header.slide.size.width
         for number in numbers:
             x0, y0, x1, y1 = (side * scale for side in self._reading.actions[number - 1].box)
-            draw.rectangle((x0, y0, max(x1, x0), max(y1, y0)), outline=_BOX_COLOUR, width=line_px)
-            draw.text((x0 + 2 * line_px, y0 + line_px), str(number), _BOX_COLOUR, font)
+            draw.rectangle((x0, y0, max(x1, x0), max(y1, y0)), outline=_BOX_COLOR, width=line_px)
+            draw.text((x0 + 2 * line_px, y0 + line_px), str(number), _BOX_COLOR, font)
         return self._jpeg(np.asarray(picture))
 
     def crop(self, action: Action) -> bytes:

@@ -83,7 +83,7 @@ def draft_session(
     *,
     only: frozenset[str] | None = None,
     progress: Callable[[int, int], object] = lambda _done, _total: None,
-    is_cancelled: Callable[[], bool] = lambda: False,
+    is_canceled: Callable[[], bool] = lambda: False,
 ) -> int:
     """Drafts rationales for the actions of a session; those made before an end early are kept.
 
@@ -118,7 +118,7 @@ def draft_session(
         pictures = ActionPictures(reading, source, _OPTIONS)
         for done, item in enumerate(wanted):
             progress(done, len(wanted))
-            if is_cancelled():
+            if is_canceled():
                 return done
             prompt = filled(template, item, len(items), reading.header.slide)
             try:

@@ -28,7 +28,7 @@ PLACEHOLDERS: Mapping[str, str] = {
     "magnification": "mean magnification, such as 10x",
     "dwell_s": "seconds that the reader looked",
     "box_px": "left, top, right, bottom of the box in level-0 pixels",
-    "box_mm": "width and height of the box in millimetres",
+    "box_mm": "width and height of the box in millimeters",
     "note": "what the reader wrote meanwhile, or nothing",
 }
 """What a prompt may name as $number, and what stands there then."""
@@ -111,13 +111,13 @@ def filled(text: str, item: ReviewItem, count: int, slide: SlideRef) -> Prompt:
         "magnification": f"{action.magnification:.3g}x" if known else "unknown magnification",
         "dwell_s": f"{action.dwell_s:.1f}",
         "box_px": f"{x0:.0f}, {y0:.0f}, {x1:.0f}, {y1:.0f}",
-        "box_mm": _millimetres(x1 - x0, y1 - y0, slide),
+        "box_mm": _millimeters(x1 - x0, y1 - y0, slide),
         "note": item.note,
     }
     return Prompt(Template(text).substitute(values))
 
 
-def _millimetres(width_px: float, height_px: float, slide: SlideRef) -> str:
+def _millimeters(width_px: float, height_px: float, slide: SlideRef) -> str:
     if slide.mpp_um is None:
         return f"{width_px:.0f} x {height_px:.0f} pixels"
     width_mm, height_mm = (

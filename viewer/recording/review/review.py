@@ -151,7 +151,7 @@ class Review:
         return self._decide(index, "rejected", "", source, seconds)
 
     def skip(self, index: int, seconds: float) -> Decided:
-        """Leaves the item without a judgement."""
+        """Leaves the item without a judgment."""
         source: Source = "none" if self.items[index].draft is None else "model"
         return self._decide(index, "skipped", "", source, seconds)
 

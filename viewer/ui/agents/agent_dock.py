@@ -59,7 +59,7 @@ _STATES = {
     AgentState.PAUSED: "The agent pauses.",
     AgentState.TAKEN_OVER: "You have the slide; hand it back for the agent to go on.",
     AgentState.FINISHED: "The agent has answered.",
-    AgentState.CANCELLED: "The agent was stopped; what it found stays.",
+    AgentState.CANCELED: "The agent was stopped; what it found stays.",
     AgentState.FAILED: "The agent cannot go on.",
 }
 _PLACE = Qt.ItemDataRole.UserRole

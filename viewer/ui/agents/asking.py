@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
-from viewer.agents.cancelling import AgentCancelledError, Cancel
+from viewer.agents.canceling import AgentCancelledError, Cancel
 from viewer.geometry import Box
 from viewer.recording.events import QuestionAnswered, QuestionAsked
 from viewer.ui.background_runner import BackgroundRunner

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Qt, Signal
 
-from viewer.agents.cancelling import AgentCancelledError
+from viewer.agents.canceling import AgentCancelledError
 from viewer.agents.microscope import Field, on_slide
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from viewer.agents.agent_session import AgentSession
-    from viewer.agents.cancelling import Cancel
+    from viewer.agents.canceling import Cancel
     from viewer.agents.findings import Finding
     from viewer.canvas.canvas import SlideCanvas
     from viewer.geometry import Box, Optics, View

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from viewer.ui.slide_pane import SlidePane
 
 _ANYTHING = "What is there to see on this slide?"
-_COLOUR = "#7c6cf2"
+_COLOR = "#7c6cf2"
 _WITHOUT_MODEL = "local"
 
 
@@ -157,7 +157,7 @@ class AgentsController(QObject):
                 pass
 
     def _paint_regions(self) -> None:
-        self._regions.show_boxes([(box, _COLOUR) for box in self._boxes])
+        self._regions.show_boxes([(box, _COLOR) for box in self._boxes])
         if self._walk is not None:
             self._walk.pane.canvas.update()
 

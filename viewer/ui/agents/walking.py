@@ -201,7 +201,7 @@ class AgentWalk(QObject):
                     recorder.resume()
                 case AgentState.FAILED if self._run is None or not self._run.outcome.visits:
                     self._session.discard()
-                case AgentState.FINISHED | AgentState.CANCELLED | AgentState.FAILED:
+                case AgentState.FINISHED | AgentState.CANCELED | AgentState.FAILED:
                     self._session.close()
         self._happened.emit(event)
 

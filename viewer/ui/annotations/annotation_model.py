@@ -75,7 +75,7 @@ class _Group:
 
     number: int
     name: str
-    colour: str
+    color: str
     keys: list[_Key] = field(default_factory=list[_Key])
     ids: list[UUID] = field(default_factory=list["UUID"])
     size: _Size = field(default_factory=_Size)
@@ -143,8 +143,8 @@ class AnnotationModel(QAbstractItemModel):
         for change in step.changes:
             self._refresh(change.id)
 
-    def recolour(self) -> None:
-        """Paints the icons anew in the theme's colours."""
+    def recolor(self) -> None:
+        """Paints the icons anew in the theme's colors."""
         self._lock = None
 
     # Who is where ----------------------------------------------------------------------------
@@ -325,7 +325,7 @@ class AnnotationModel(QAbstractItemModel):
             case Qt.ItemDataRole.DisplayRole if column == SIZE:
                 return self._size_text(group.size)
             case Qt.ItemDataRole.DecorationRole if column == NAME:
-                return self._swatch(group.colour)
+                return self._swatch(group.color)
             case _:
                 return None
 
@@ -336,7 +336,7 @@ class AnnotationModel(QAbstractItemModel):
             case Qt.ItemDataRole.EditRole if column == NAME:
                 return annotation.name
             case Qt.ItemDataRole.DecorationRole if column == NAME:
-                return self._swatch(annotation.shown_colour)
+                return self._swatch(annotation.shown_color)
             case Qt.ItemDataRole.DecorationRole if column == LOCK and annotation.is_locked:
                 return self._lock_icon()
             case Qt.ItemDataRole.ToolTipRole:
@@ -359,10 +359,10 @@ class AnnotationModel(QAbstractItemModel):
             case _:
                 return ""
 
-    def _swatch(self, colour: str) -> QIcon:
-        found = self._swatches.get(colour)
+    def _swatch(self, color: str) -> QIcon:
+        found = self._swatches.get(color)
         if found is None:
-            found = self._swatches[colour] = swatch(colour)
+            found = self._swatches[color] = swatch(color)
         return found
 
     def _lock_icon(self) -> QIcon:
@@ -423,7 +423,7 @@ class AnnotationModel(QAbstractItemModel):
         size, group = self._size(annotation), before.group
         self._places[id_] = _Place(group, before.key, size)
         group.size = group.size.minus(before.size).plus(size)
-        group.colour = annotation.shown_as.colour if annotation.shown_as else group.colour
+        group.color = annotation.shown_as.color if annotation.shown_as else group.color
         index = self.index_of(id_)
         self.dataChanged.emit(index, index.siblingAtColumn(len(COLUMNS) - 1))
         self._tell_group(group)
@@ -469,8 +469,8 @@ class AnnotationModel(QAbstractItemModel):
 
     def _new_group(self, annotation: Annotation) -> _Group:
         which = annotation.shown_as
-        colour = which.colour if which else annotation.shown_colour
-        group = _Group(self._next_number, annotation.class_name, colour)
+        color = which.color if which else annotation.shown_color
+        group = _Group(self._next_number, annotation.class_name, color)
         self._next_number += 1
         self._by_number[group.number] = group
         return group

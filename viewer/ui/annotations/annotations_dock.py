@@ -59,7 +59,7 @@ _DESCRIPTION_PX = 58
 class AnnotationTree(QTreeView):
     """Enter and double click travel, F2 renames; a class stands for all that is below it."""
 
-    travelled = Signal()
+    traveled = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -69,7 +69,7 @@ class AnnotationTree(QTreeView):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         is_enter = event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
         if is_enter and self.state() is not QAbstractItemView.State.EditingState:
-            self.travelled.emit()
+            self.traveled.emit()
         else:
             super().keyPressEvent(event)
 
@@ -109,7 +109,7 @@ class AnnotationsDock(QDockWidget):
 
     chosen_changed = Signal(object)
     """The ids chosen in the list, a set."""
-    travelled = Signal()
+    traveled = Signal()
     """The field is to go to what is chosen."""
     class_taken = Signal(str)
     """The name of the class for what is drawn next; "" for none."""
@@ -133,7 +133,7 @@ class AnnotationsDock(QDockWidget):
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
         self.classes = QPushButton("Classes...", self)
-        self.classes.setToolTip("Names, colours and keys of the classes")
+        self.classes.setToolTip("Names, colors and keys of the classes")
         self.filter = QLineEdit(self)
         self.filter.setPlaceholderText("Find by name, class, text or author")
         self.filter.setAccessibleName("Find annotations")
@@ -166,10 +166,10 @@ class AnnotationsDock(QDockWidget):
             self.current_class.clear()
             self.current_class.addItem("No class", "")
             for each in classes:
-                self.current_class.addItem(swatch(each.colour), each.name, each.name)
+                self.current_class.addItem(swatch(each.color), each.name, each.name)
             names = [each.name for each in classes]
             if current is not None and current.name not in names:
-                self.current_class.addItem(swatch(current.colour), current.name, current.name)
+                self.current_class.addItem(swatch(current.color), current.name, current.name)
         self.show_current(current)
 
     def show_current(self, current: AnnotationClass | None) -> None:
@@ -262,8 +262,8 @@ class AnnotationsDock(QDockWidget):
 
     def _connect(self) -> None:
         tree = self.tree
-        tree.travelled.connect(self.travelled)
-        tree.doubleClicked.connect(lambda _: self.travelled.emit())
+        tree.traveled.connect(self.traveled)
+        tree.doubleClicked.connect(lambda _: self.traveled.emit())
         tree.customContextMenuRequested.connect(
             lambda at: self.menu_requested.emit(tree.viewport().mapToGlobal(at))
         )

@@ -72,7 +72,7 @@ class ClassCommands(QObject):
         """An action a class, with its key."""
         for each in self.palette.classes:
             key = f"\t{shown_shortcut(each.key)}" if each.key else ""
-            action = menu.addAction(swatch(each.colour), each.name.replace("&", "&&") + key)
+            action = menu.addAction(swatch(each.color), each.name.replace("&", "&&") + key)
             action.triggered.connect(lambda _=False, which=each.annotation_class: self.give(which))
         menu.addSeparator()
         menu.addAction("&No class").triggered.connect(lambda: self.give(None))
@@ -113,7 +113,7 @@ class ClassCommands(QObject):
             active.desk.current_class = which
 
     def _on_edited(self, dialog: ClassesDialog) -> None:
-        from viewer.annotations.operations import recolour_class
+        from viewer.annotations.operations import recolor_class
 
         before = {each.name: each for each in self.palette.classes}
         self.palette.use(dialog.palette_classes)
@@ -130,7 +130,7 @@ class ClassCommands(QObject):
             if current is not None and current.name == was:
                 self.current = active.desk.current_class = now
         held = list(active.document)
-        steps = [recolour_class(held, now, was) for was, now in changed]
+        steps = [recolor_class(held, now, was) for was, now in changed]
         active.do(Edit("Change classes", tuple(c for step in steps for c in step.changes)))
         self.show_current()
 

@@ -1,4 +1,4 @@
-"""Edits the classes: names, colours and keys; from and to files."""
+"""Edits the classes: names, colors and keys; from and to files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from PySide6.QtWidgets import (
 
 from viewer.annotations.palette import Palette, PaletteClass
 from viewer.canvas.qt_guard import guarded
-from viewer.colors import class_colour
+from viewer.colors import class_color
 from viewer.ui.actions import shown_shortcut
 from viewer.ui.annotations.shown import swatch
 from viewer.ui.commands import COMMANDS_BY_ID
@@ -109,7 +109,7 @@ class ClassesModel(QAbstractTableModel):
             case (Qt.ItemDataRole.DisplayRole | Qt.ItemDataRole.EditRole, 0):
                 return each.name
             case (Qt.ItemDataRole.DecorationRole, 0):
-                return swatch(each.colour)
+                return swatch(each.color)
             case (Qt.ItemDataRole.DisplayRole, 1):
                 return shown_shortcut(each.key) if each.key else ""
             case (Qt.ItemDataRole.DisplayRole, 2):
@@ -176,7 +176,7 @@ class ClassesDialog(QDialog):
         self.message.setWordWrap(True)
         self.add = QPushButton("&Add", self)
         self.rename = QPushButton("Re&name", self)
-        self.colour = QPushButton("&Colour...", self)
+        self.color = QPushButton("&Color...", self)
         self.remove = QPushButton("&Remove", self)
         self.remove.setToolTip("Take it off the list; annotations of the class stay as they are")
         self.read = QPushButton("&Import...", self)
@@ -197,7 +197,7 @@ class ClassesDialog(QDialog):
 
     @property
     def changes(self) -> list[tuple[str, PaletteClass]]:
-        """The old name of each class that has another name or colour now, and how it is now."""
+        """The old name of each class that has another name or color now, and how it is now."""
         pairs = zip(self.model.was, self.model.rows, strict=True)
         return [(was, now) for was, now in pairs if was]
 
@@ -215,22 +215,22 @@ class ClassesDialog(QDialog):
         self.model.replace(free)
         self.tell(f"{len(free)} classes were read.")
 
-    def set_colour(self, colour: str) -> None:
+    def set_color(self, color: str) -> None:
         """Of the chosen class, "#rrggbb"."""
         row = self._row()
         if row is not None:
-            self.model.put(row, msgspec.structs.replace(self.model.rows[row], colour=colour))
+            self.model.put(row, msgspec.structs.replace(self.model.rows[row], color=color))
 
     # -----------------------------------------------------------------------------------------
 
     def _lay_out(self) -> None:
         side = QVBoxLayout()
-        for button in (self.add, self.rename, self.colour, self.remove):
+        for button in (self.add, self.rename, self.color, self.remove):
             side.addWidget(button)
         side.addStretch(1)
         for button in (self.read, self.write):
             side.addWidget(button)
-        for button in (self.add, self.rename, self.colour, self.remove, self.read, self.write):
+        for button in (self.add, self.rename, self.color, self.remove, self.read, self.write):
             button.setAutoDefault(False)
         label = QLabel("&Key of the chosen class:", self)
         label.setBuddy(self.keys)
@@ -248,7 +248,7 @@ class ClassesDialog(QDialog):
     def _connect(self) -> None:
         self.add.clicked.connect(self._add)
         self.rename.clicked.connect(self._edit_name)
-        self.colour.clicked.connect(self._ask_colour)
+        self.color.clicked.connect(self._ask_color)
         self.remove.clicked.connect(self._remove)
         self.read.clicked.connect(self._ask_file)
         self.write.clicked.connect(self._ask_where)
@@ -272,7 +272,7 @@ class ClassesDialog(QDialog):
         names = {each.name for each in self.model.rows}
         numbers = range(1, len(names) + 2)
         name = next(name for name in (f"Class {n}" for n in numbers) if name not in names)
-        self.model.add(PaletteClass(name, class_colour(len(self.model.rows))))
+        self.model.add(PaletteClass(name, class_color(len(self.model.rows))))
         self.table.selectRow(len(self.model.rows) - 1)
         self._edit_name()
 
@@ -282,13 +282,13 @@ class ClassesDialog(QDialog):
             self.table.setFocus()
             self.table.edit(self.model.index(row, _NAME))
 
-    def _ask_colour(self) -> None:
+    def _ask_color(self) -> None:
         row = self._row()
         if row is None:
             return
-        dialog = QColorDialog(QColor(self.model.rows[row].colour), self)
+        dialog = QColorDialog(QColor(self.model.rows[row].color), self)
         dialog.setOption(QColorDialog.ColorDialogOption.DontUseNativeDialog)
-        dialog.colorSelected.connect(lambda colour: self.set_colour(colour.name()))
+        dialog.colorSelected.connect(lambda color: self.set_color(color.name()))
         _open(dialog)
 
     def _remove(self) -> None:

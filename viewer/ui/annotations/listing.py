@@ -30,7 +30,7 @@ class Listing(QObject):
         self._dock = dock
         dock.shown.connect(self.show)
         dock.chosen_changed.connect(self._choose)
-        dock.travelled.connect(self._travel)
+        dock.traveled.connect(self._travel)
         dock.described.connect(part.editing.describe)
         dock.model.renamed.connect(part.editing.rename)
         dock.model.filled.connect(self.show_chosen)

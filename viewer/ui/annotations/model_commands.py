@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from viewer.annotations.counted import is_outdated, with_count
 from viewer.annotations.document import ReadOnlyError, adding, changing
-from viewer.colors import class_colour
+from viewer.colors import class_color
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.object_style import Histogram, histogram
 from viewer.ui.annotations.wording import LOCKED, many
@@ -153,7 +153,7 @@ class ModelCommands(QObject):
         regions: list[Annotation],
         counts: list[RegionCount],
     ) -> None:
-        names = [name for name, _ in overlay.origin.colours]
+        names = [name for name, _ in overlay.origin.colors]
         document = active.document
         pairs = [
             (document[before.id], _measured(document[before.id], count, names, overlay))
@@ -225,7 +225,7 @@ def _counter(overlay: Overlay, positive: Positive | None) -> Callable[[Annotatio
     from viewer.overlays.counting import count_in_region
     from viewer.ui.overlays.objects_presenter import ObjectsPresenter
 
-    found, shown, classes = overlay.found, overlay.shown, len(overlay.origin.colours)
+    found, shown, classes = overlay.found, overlay.shown, len(overlay.origin.colors)
     assert isinstance(found, ObjectMap)
     assert isinstance(shown, ObjectsPresenter)
     style, is_whole = shown.style, not overlay.can_run
@@ -254,11 +254,11 @@ def _made_of(
     from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
     from viewer.ui.overlays.objects_presenter import ObjectsPresenter
 
-    found, shown, colours = overlay.found, overlay.shown, overlay.origin.colours
+    found, shown, colors = overlay.found, overlay.shown, overlay.origin.colors
     wanted = shapely.union_all([each.geometry for each in regions]) if regions else None
     if isinstance(found, ObjectMap) and isinstance(shown, ObjectsPresenter):
         style = shown.style
-        return lambda: annotations_of_objects(shown_inside(found, style, wanted), colours, author)
+        return lambda: annotations_of_objects(shown_inside(found, style, wanted), colors, author)
     if not isinstance(shown, HeatmapPresenter) or shown.heatmap is None:
         return None
     heatmap, cell = shown.heatmap, shown.found.cell
@@ -275,11 +275,11 @@ def _made_of(
 
 
 def _of_one_value(overlay: Overlay, shown: HeatmapPresenter) -> tuple[str, str]:
-    """Name and colour of what a heatmap of one value shows."""
-    which, colours = shown.style.shown, overlay.origin.colours
-    if which is not None and which < len(colours):
-        return colours[which]
-    return overlay.origin.name, class_colour(0)
+    """Name and color of what a heatmap of one value shows."""
+    which, colors = shown.style.shown, overlay.origin.colors
+    if which is not None and which < len(colors):
+        return colors[which]
+    return overlay.origin.name, class_color(0)
 
 
 def _total_line(active: PaneAnnotations) -> list[str]:

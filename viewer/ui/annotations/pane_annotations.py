@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from viewer.ui.slide_pane import SlidePane
 
 _TRAVEL_MARGIN = 1.3
-"""The field is so much larger than what is travelled to."""
+"""The field is so much larger than what is traveled to."""
 _NEAREST_MPP_UM = 0.25
-"""As near as small things are travelled to: 40x."""
+"""As near as small things are traveled to: 40x."""
 
 
 class PaneAnnotations:

@@ -1,4 +1,4 @@
-"""How an annotation is told: its shape in a word, its size with a unit, its colour as a square."""
+"""How an annotation is told: its shape in a word, its size with a unit, its color as a square."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ def shown_moment(utc: str) -> str:
         return utc
 
 
-def swatch(colour: str) -> QIcon:
-    """A small square of a colour."""
+def swatch(color: str) -> QIcon:
+    """A small square of a color."""
     picture = QPixmap(_SWATCH_PX, _SWATCH_PX)
     picture.fill(Qt.GlobalColor.transparent)
     painter = QPainter(picture)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setPen(QColor(128, 128, 128))
-    painter.setBrush(QColor(colour))
+    painter.setBrush(QColor(color))
     painter.drawRoundedRect(1, 1, _SWATCH_PX - 2, _SWATCH_PX - 2, 2, 2)
     painter.end()
     return QIcon(picture)

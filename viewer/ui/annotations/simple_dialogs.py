@@ -30,7 +30,7 @@ _MOST_LINES = 5000
 
 
 class DistanceDialog(QDialog):
-    """Asks for a length in micrometres, in pixels where the scale is unknown."""
+    """Asks for a length in micrometers, in pixels where the scale is unknown."""
 
     def __init__(
         self,

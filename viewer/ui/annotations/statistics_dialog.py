@@ -102,7 +102,7 @@ def _row(figures: ClassFigures, mpp_um: MicronsPerPixel | None) -> QTreeWidgetIt
         for at, value in enumerate(cells(figures, mpp_um))
     ]
     row = QTreeWidgetItem(told)
-    row.setIcon(0, swatch(figures.colour))
+    row.setIcon(0, swatch(figures.color))
     for column in range(1, row.columnCount()):
         row.setTextAlignment(column, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
     return row

@@ -39,7 +39,7 @@ OVERLAY_COMMANDS: tuple[Command, ...] = (
         "overlays.find_similar",
         "&Find fields like this one",
         "mdi6.image-search-outline",
-        "Colour the slide by likeness to what is in view",
+        "Color the slide by likeness to what is in view",
         OVERLAYS,
         ("Shift+F",),
         with_slide,

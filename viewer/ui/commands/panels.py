@@ -82,7 +82,7 @@ PANEL_COMMANDS: tuple[Command, ...] = (
         "help.about",
         "&About Coverslip",
         "mdi6.help-circle-outline",
-        "Version and licence",
+        "Version and license",
         HELP,
         (),
         separated=True,

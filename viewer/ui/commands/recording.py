@@ -21,7 +21,7 @@ REVIEW_COMMANDS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "review.skip",
         "&Skip",
         "mdi6.debug-step-over",
-        "Leave this action without a judgement and go on",
+        "Leave this action without a judgment and go on",
         ("G",),
     ),
     ("review.previous", "&Previous", "mdi6.chevron-left", "Go to the action before", ("I",)),

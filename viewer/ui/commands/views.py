@@ -42,7 +42,7 @@ def _magnification_command(key: int, magnification: float) -> Command:
 
 
 def _stain_command(key: int, command_id: str, stain: Stain) -> Command:
-    tip = "Show the slide's own colours"
+    tip = "Show the slide's own colors"
     if stain is not Stain.NONE:
         tip = f"Show the {stain.value} alone, as it would look on clear glass"
     return Command(
@@ -118,7 +118,7 @@ VIEW_COMMANDS: tuple[Command, ...] = (
         "view.go_to",
         "&Go to coordinate...",
         "mdi6.crosshairs-gps",
-        "Centre the view on a position given in pixels or micrometres",
+        "Center the view on a position given in pixels or micrometers",
         VIEW,
         ("Ctrl+G",),
         with_slide,
@@ -229,7 +229,7 @@ VIEW_COMMANDS: tuple[Command, ...] = (
         "view.dark_theme",
         "&Dark theme",
         "mdi6.theme-light-dark",
-        "Dark window colours; the slide's own colours stay as they are",
+        "Dark window colors; the slide's own colors stay as they are",
         VIEW,
         (),
         checkable=True,
@@ -240,9 +240,9 @@ VIEW_COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "display.icc",
-        "Scanner &colour profile",
+        "Scanner &color profile",
         "mdi6.monitor-eye",
-        "Correct the colours with the ICC profile that the scanner wrote into the slide",
+        "Correct the colors with the ICC profile that the scanner wrote into the slide",
         DISPLAY,
         ("Ctrl+Alt+I",),
         lambda s: s.has_icc_profile,
@@ -299,7 +299,7 @@ VIEW_COMMANDS: tuple[Command, ...] = (
         "panes.link",
         "&Linked navigation",
         "mdi6.link-variant",
-        "Panes move, zoom and turn together, at the same micrometres per pixel",
+        "Panes move, zoom and turn together, at the same micrometers per pixel",
         PANES,
         ("Ctrl+Alt+S",),
         lambda s: s.panes > 1,

@@ -41,7 +41,7 @@ class AttentionPresenter(HeatmapPresenter):
     ) -> None:
         super().__init__(canvas, found, origin, identity, parent)
         self.style = HeatmapStyle(as_percentiles=True)
-        self.judgement: SlidePrediction | None = None
+        self.judgment: SlidePrediction | None = None
         self._trouble = ""
         self._asked = -1
         self._judging = BackgroundRunner("slide model", 1, self)
@@ -54,16 +54,16 @@ class AttentionPresenter(HeatmapPresenter):
             self._pause.start()
 
     def lines(self) -> list[str]:
-        judged = self.judgement
+        judged = self.judgment
         if judged is None:
             return [self._trouble or "The slide model answers once some fields are known."]
         order = judged.chances.argsort()[::-1].tolist()
-        names = [name for name, _ in self._origin.colours]
+        names = [name for name, _ in self._origin.colors]
         told = [f"{names[index]}: {judged.chances[index]:.0%}" for index in order]
         return [*told, f"Judged by {judged.count:,} fields so far."]
 
     def choices(self) -> list[str]:
-        judged = self.judgement
+        judged = self.judgment
         return super().choices() if judged is not None and len(judged.attention) > 1 else []
 
     def shut_down(self) -> None:
@@ -82,9 +82,9 @@ class AttentionPresenter(HeatmapPresenter):
         assert isinstance(bundle, ModelBundle)
         self._judging.run(lambda: predict_slide(bundle, found), self._take, self._on_no_answer)
 
-    def _take(self, judgement: SlidePrediction) -> None:
+    def _take(self, judgment: SlidePrediction) -> None:
         self._is_asking = False
-        self.judgement = judgement
+        self.judgment = judgment
         self._touch()
         self._pause.start()
 
@@ -95,5 +95,5 @@ class AttentionPresenter(HeatmapPresenter):
         self.changed.emit()
 
     def _work(self) -> Callable[[], Heatmap | None]:
-        judgement, style = self.judgement, self.style
-        return lambda: None if judgement is None else attention_heatmap(judgement, style)
+        judgment, style = self.judgment, self.style
+        return lambda: None if judgment is None else attention_heatmap(judgment, style)

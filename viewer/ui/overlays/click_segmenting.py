@@ -43,7 +43,7 @@ class ClickSegmenting(QObject):
         window.panes.active_changed.connect(lambda _: self._follow())
 
     def use_model(self, model: ModelBundle | None) -> None:
-        """Outlines by this model from now on; None by colour."""
+        """Outlines by this model from now on; None by color."""
         self._model = model
         click = self._window.commands["overlays.click"]
         if click.isChecked() != (model is not None):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from viewer.attention.proposing import Proposal, proposals
-from viewer.colors import BAND_COLOURS, UNKNOWN_COLOUR
+from viewer.colors import BAND_COLORS, UNKNOWN_COLOR
 from viewer.overlays.heatmap import Heatmap, HeatmapStyle, expected_heatmap
 from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
 
@@ -103,7 +103,7 @@ def expected_picture(
     else:
         best = proposals(expected, _BOXES)
         shares = expected.band_shares().tolist()
-    names = [name for name, _ in bundle.colours]
+    names = [name for name, _ in bundle.colors]
     told = [(name, share) for name, share in zip(names, shares, strict=False)]
     values = {each.name: getattr(heatmap, each.name) for each in fields(Heatmap)}
     return ExpectedPicture(
@@ -114,8 +114,8 @@ def expected_picture(
 
 
 def boxes_of(picture: ExpectedPicture) -> list[tuple[Box, str]]:
-    """The boxes with the colours of their magnifications."""
+    """The boxes with the colors of their magnifications."""
     return [
-        (each.box, BAND_COLOURS.get(each.magnification or 0.0, UNKNOWN_COLOUR))
+        (each.box, BAND_COLORS.get(each.magnification or 0.0, UNKNOWN_COLOR))
         for each in picture.proposals
     ]

@@ -90,21 +90,21 @@ def _work(run: Overlay, path: Path, card: ResultCard | None) -> Callable[[], int
     from viewer.overlays.files.patch_files import write_cells
     from viewer.ui.overlays.attention_presenter import AttentionPresenter
 
-    box, mpp_um, colours = run.pane.canvas.slide_box, run.mpp_um, run.origin.colours
+    box, mpp_um, colors = run.pane.canvas.slide_box, run.mpp_um, run.origin.colors
     found = run.found
     if isinstance(found, ObjectMap):
         objects = found.all_objects()
 
         def write() -> int:
-            write_objects(path, objects, colours, box, mpp_um, card)
+            write_objects(path, objects, colors, box, mpp_um, card)
             return len(objects)
 
         return write
 
-    judged = run.shown.judgement if isinstance(run.shown, AttentionPresenter) else None
+    judged = run.shown.judgment if isinstance(run.shown, AttentionPresenter) else None
 
     def write_map() -> int:
-        values, names = cell_values(found, run.origin.task, run.origin.colours, judged)
+        values, names = cell_values(found, run.origin.task, run.origin.colors, judged)
         write_cells(path, found, values, names, box, card)
         return found.count
 

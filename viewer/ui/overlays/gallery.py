@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _SIDE_PX = 64
 _CELLS_SHOWN = 3
-"""Side of a field that is travelled to, in fields."""
+"""Side of a field that is traveled to, in fields."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from viewer.canvas.layer import LayerOrder
-from viewer.colors import class_colour
+from viewer.colors import class_color
 from viewer.overlays.heatmap import (
     Heatmap,
     HeatmapStyle,
@@ -109,7 +109,7 @@ class HeatmapPresenter(QObject):
                 lines.append("Ask for fields like this one, or mark some.")
             return lines
         if heatmap.classes is not None:
-            known = heatmap.classes[heatmap.colours[..., 3] > 0]
+            known = heatmap.classes[heatmap.colors[..., 3] > 0]
             for index, (name, _) in enumerate(self.legend()):
                 count = int((known == index).sum())
                 lines.append(f"{name}: {count:,} fields, {count * area_mm2:.2f} mm2")
@@ -133,14 +133,14 @@ class HeatmapPresenter(QObject):
         return ResultAt(f"{name} {value:.2f}", self.found.cell_box(row, column))
 
     def legend(self) -> list[tuple[str, str]]:
-        """Names and colours of what is shown."""
+        """Names and colors of what is shown."""
         if self._origin.task == "embedding":
-            return [(name, class_colour(i)) for i, name in enumerate(self.query.names)]
-        return self._origin.colours
+            return [(name, class_color(i)) for i, name in enumerate(self.query.names)]
+        return self._origin.colors
 
     def choices(self) -> list[str]:
         """The values that can be shown instead of the likeliest class."""
-        names = [name for name, _ in self._origin.colours]
+        names = [name for name, _ in self._origin.colors]
         return names if len(names) > 1 else []
 
     def shut_down(self) -> None:
@@ -161,12 +161,12 @@ class HeatmapPresenter(QObject):
     def _work(self) -> Callable[[], Heatmap | None]:
         """What makes the picture, in a thread."""
         found, style, query = self.found, self.style, self.query
-        colours = [colour for _, colour in self.legend()]
+        colors = [color for _, color in self.legend()]
         if self._origin.task == "embedding":
-            return lambda: query_heatmap(found, style, query, colours)
+            return lambda: query_heatmap(found, style, query, colors)
         if self._origin.task == "scores":
             return lambda: score_heatmap(found, style)
-        return lambda: class_heatmap(found, style, colours)
+        return lambda: class_heatmap(found, style, colors)
 
     def _show(self, heatmap: Heatmap | None) -> None:
         self._making = None
@@ -175,7 +175,7 @@ class HeatmapPresenter(QObject):
             self.layer.clear()
         else:
             smooth = heatmap.classes is None
-            self.layer.show_colours(heatmap.colours, self.found.cell, smooth=smooth)
+            self.layer.show_colors(heatmap.colors, self.found.cell, smooth=smooth)
         self._canvas.update()
         self.changed.emit()
         if self._is_stale:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _PAUSE_MS = 400
 _MPP_SHOWN_UM = 0.25
-"""As near as a row is travelled to: 40x."""
+"""As near as a row is traveled to: 40x."""
 _DECIMALS = 2
 
 _Index = QModelIndex | QPersistentModelIndex
@@ -134,7 +134,7 @@ class ObjectTableDialog(QDialog):
         from viewer.overlays.object_table import object_table
 
         found, style = self._found, self._shown.style
-        names = [name for name, _ in self._overlay.origin.colours]
+        names = [name for name, _ in self._overlay.origin.colors]
         column, descending = self._column, self._is_descending
         self._background.cancel_waiting()
         self._background.run(

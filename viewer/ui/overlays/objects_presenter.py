@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from viewer.ui.overlays.overlay import OverlaySource
 
 # The low end of the map is as dark as nuclei are.
-MEASURE_COLOURS = gradient("viridis", STEPS, 0.35)
+MEASURE_COLORS = gradient("viridis", STEPS, 0.35)
 _REACH_UM = 30.0
 """No nucleus under the cursor has its middle farther away."""
 
@@ -43,9 +43,9 @@ class ObjectsPresenter(QObject):
         self.found = found
         self.style = ObjectStyle()
         self.layer = ObjectsLayer()
-        self.layer.show_map(found, [colour for _, colour in origin.colours])
+        self.layer.show_map(found, [color for _, color in origin.colors])
         self._canvas = canvas
-        self._names = [name for name, _ in origin.colours]
+        self._names = [name for name, _ in origin.colors]
 
     def refresh(self, key: BlockKey) -> None:
         """The objects of a block changed."""
@@ -61,9 +61,9 @@ class ObjectsPresenter(QObject):
         self._canvas.update()
 
     def set_style(self, style: ObjectStyle) -> None:
-        """Colours by class or measurement, and what is left out."""
+        """Colors by class or measurement, and what is left out."""
         self.style = style
-        self.layer.set_style(style, MEASURE_COLOURS if style.measurement else ())
+        self.layer.set_style(style, MEASURE_COLORS if style.measurement else ())
         self._canvas.update()
 
     def point_out(self, objects: Objects, index: int) -> None:

@@ -42,8 +42,8 @@ class OverlaySource(Protocol):
         ...
 
     @property
-    def colours(self) -> list[tuple[str, str]]:
-        """Name and colour of each class."""
+    def colors(self) -> list[tuple[str, str]]:
+        """Name and color of each class."""
         ...
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QInputDialog
 
-from viewer.colors import class_colour
+from viewer.colors import class_color
 from viewer.overlays.heatmap import Mark, Query
 from viewer.overlays.object_style import histogram
 from viewer.overlays.result_at import ResultAt
@@ -117,12 +117,12 @@ class OverlaySettings(QObject):
                 self._show_objects(run, run.shown)
 
     def _show_objects(self, run: Overlay, shown: ObjectsPresenter) -> None:
-        from viewer.ui.overlays.objects_presenter import MEASURE_COLOURS
+        from viewer.ui.overlays.objects_presenter import MEASURE_COLORS
 
         page, style = self._dock.objects, shown.style
-        page.show_style(style, run.origin.colours, shown.measurements)
+        page.show_style(style, run.origin.colors, shown.measurements)
         if style.measurement is not None:
-            page.show_histogram(histogram(shown.found, style.measurement), MEASURE_COLOURS)
+            page.show_histogram(histogram(shown.found, style.measurement), MEASURE_COLORS)
 
     def _set_style(self, style: HeatmapStyle) -> None:
         if (shown := self._shown_heatmap()) is not None:
@@ -182,8 +182,8 @@ class OverlaySettings(QObject):
         names = shown.query.names
         names += [name for name in self._new_classes if name not in names]
         counts = [sum(mark.name == name for mark in shown.query.marks) for name in names]
-        colours = [class_colour(index) for index in range(len(names))]
-        self._dock.query.show_classes(list(zip(names, colours, counts, strict=True)), chosen)
+        colors = [class_color(index) for index in range(len(names))]
+        self._dock.query.show_classes(list(zip(names, colors, counts, strict=True)), chosen)
 
     # The gallery -----------------------------------------------------------------------------
 

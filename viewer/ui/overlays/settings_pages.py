@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.canvas.qt_guard import guarded
-from viewer.overlays.heatmap import COLOUR_MAPS, HeatmapStyle, gradient
+from viewer.overlays.heatmap import COLOR_MAPS, HeatmapStyle, gradient
 from viewer.overlays.object_style import ObjectStyle
 from viewer.ui.widgets import LetteredCombo
 
@@ -42,7 +42,7 @@ def _range_slider(parent: QWidget) -> QLabeledDoubleRangeSlider:
 
 
 class ObjectsPage(QWidget):
-    """Outlines: filled or not, which classes, in which colours, from which value to which."""
+    """Outlines: filled or not, which classes, in which colors, from which value to which."""
 
     filled_changed = Signal(bool)
     style_changed = Signal(object)
@@ -55,7 +55,7 @@ class ObjectsPage(QWidget):
         self.classes.setAccessibleName("Classes")
         self.classes.setToolTip("Uncheck a class to leave it out")
         self.measurement = LetteredCombo(self)
-        self.measurement.setAccessibleName("Colour by")
+        self.measurement.setAccessibleName("Color by")
         self.bars = HistogramBars(self)
         self.range = _range_slider(self)
         self.range.setToolTip("Objects with values outside these two are left out")
@@ -64,7 +64,7 @@ class ObjectsPage(QWidget):
         layout.addWidget(self.filled)
         layout.addWidget(self.classes)
         form = QFormLayout()
-        form.addRow("Colour &by:", self.measurement)
+        form.addRow("Color &by:", self.measurement)
         layout.addLayout(form)
         layout.addWidget(self.bars)
         layout.addWidget(self.range)
@@ -79,8 +79,8 @@ class ObjectsPage(QWidget):
         self._style = style
         with QSignalBlocker(self.classes), QSignalBlocker(self.measurement):
             self.classes.clear()
-            for index, (name, colour) in enumerate(classes):
-                item = QListWidgetItem(swatch(colour), name, self.classes)
+            for index, (name, color) in enumerate(classes):
+                item = QListWidgetItem(swatch(color), name, self.classes)
                 is_shown = index not in style.hidden
                 item.setCheckState(Qt.CheckState.Checked if is_shown else Qt.CheckState.Unchecked)
             self.measurement.clear()
@@ -93,9 +93,9 @@ class ObjectsPage(QWidget):
         for widget in (self.bars, self.range):
             widget.setVisible(style.measurement is not None)
 
-    def show_histogram(self, values: Histogram | None, colours: Sequence[str]) -> None:
+    def show_histogram(self, values: Histogram | None, colors: Sequence[str]) -> None:
         """The values of the chosen measurement; the slider goes from end to end of them."""
-        self.bars.show_histogram(values, colours)
+        self.bars.show_histogram(values, colors)
         if values is None:
             return
         low, high = float(values.edges[0]), float(values.edges[-1])
@@ -123,7 +123,7 @@ class ObjectsPage(QWidget):
 
 
 class HeatmapPage(QWidget):
-    """Which value, in which colours, from where to where."""
+    """Which value, in which colors, from where to where."""
 
     style_changed = Signal(object)
 
@@ -133,26 +133,26 @@ class HeatmapPage(QWidget):
         self._is_whole_value = True
         self.shown = LetteredCombo(self)
         self.shown.setAccessibleName("Class")
-        self.colour_map = LetteredCombo(self)
-        self.colour_map.addItems([name.capitalize() for name in COLOUR_MAPS])
-        self.colour_map.setAccessibleName("Colours")
+        self.color_map = LetteredCombo(self)
+        self.color_map.addItems([name.capitalize() for name in COLOR_MAPS])
+        self.color_map.setAccessibleName("Colors")
         self.range = _range_slider(self)
         self.range.setRange(0, 1)
         self.range.setDecimals(2)
         self.range.setValue((0.0, 1.0))
         self.range.setToolTip("Only values between these two are painted")
         self.percentiles = QCheckBox("Color by percentile", self)
-        self.percentiles.setToolTip("Colours tell the rank of a value, not the value itself")
+        self.percentiles.setToolTip("Colors tell the rank of a value, not the value itself")
         self.legend = Legend(self)
         form = self._form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("S&how:", self.shown)
-        form.addRow("&Colours:", self.colour_map)
+        form.addRow("&Colors:", self.color_map)
         form.addRow("&Values:", self.range)
         form.addRow("", self.percentiles)
         form.addRow("", self.legend)
         self.shown.activated.connect(lambda _: self._tell())
-        self.colour_map.activated.connect(lambda _: self._tell())
+        self.color_map.activated.connect(lambda _: self._tell())
         self.range.valueChanged.connect(lambda _: self._tell())
         self.percentiles.clicked.connect(lambda _: self._tell())
 
@@ -180,9 +180,9 @@ class HeatmapPage(QWidget):
             self.shown.setCurrentIndex(0 if style.shown is None else style.shown + 1)
             self.range.setValue((style.low, style.high))
         self._form.setRowVisible(self.shown, bool(names))
-        self.colour_map.setCurrentIndex(COLOUR_MAPS.index(style.colour_map))
+        self.color_map.setCurrentIndex(COLOR_MAPS.index(style.color_map))
         self.percentiles.setChecked(style.as_percentiles)
-        self.legend.show_map(style.colour_map)
+        self.legend.show_map(style.color_map)
         self._enable()
 
     def _tell(self) -> None:
@@ -190,18 +190,18 @@ class HeatmapPage(QWidget):
         self._style = replace(
             self._style,
             shown=self.shown.currentData(),
-            colour_map=COLOUR_MAPS[self.colour_map.currentIndex()],
+            color_map=COLOR_MAPS[self.color_map.currentIndex()],
             low=low,
             high=high,
             as_percentiles=self.percentiles.isChecked(),
         )
-        self.legend.show_map(self._style.colour_map)
+        self.legend.show_map(self._style.color_map)
         self._enable()
         self.style_changed.emit(self._style)
 
     def _enable(self) -> None:
         is_value = self._style.shown is not None or self._is_whole_value
-        for widget in (self.colour_map, self.percentiles, self.legend):
+        for widget in (self.color_map, self.percentiles, self.legend):
             widget.setEnabled(is_value)
 
 
@@ -218,7 +218,7 @@ class QueryPage(QWidget):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.similar = QPushButton("Find fields like this one", self)
-        self.similar.setToolTip("Colours the slide by likeness to what is in view now")
+        self.similar.setToolTip("Colors the slide by likeness to what is in view now")
         self.everywhere = QPushButton("Also on other slides", self)
         self.everywhere.setToolTip("Looks through every slide that this model has worked on")
         self.classes = QListWidget(self)
@@ -249,11 +249,11 @@ class QueryPage(QWidget):
         self.clear_all.clicked.connect(self.clear_requested)
 
     def show_classes(self, classes: Sequence[tuple[str, str, int]], chosen: str = "") -> None:
-        """Name, colour and number of marks of each class."""
+        """Name, color and number of marks of each class."""
         wanted = chosen or self.chosen()
         self.classes.clear()
-        for name, colour, count in classes:
-            item = QListWidgetItem(swatch(colour), f"{name} ({count})", self.classes)
+        for name, color, count in classes:
+            item = QListWidgetItem(swatch(color), f"{name} ({count})", self.classes)
             item.setData(Qt.ItemDataRole.UserRole, name)
             if name == wanted or self.classes.currentItem() is None:
                 self.classes.setCurrentItem(item)
@@ -271,7 +271,7 @@ class QueryPage(QWidget):
 
 
 class Legend(QWidget):
-    """A colour map from 0 to 1."""
+    """A color map from 0 to 1."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -280,10 +280,10 @@ class Legend(QWidget):
 
     def show_map(self, name: str) -> None:
         """Shows all colors of the map that a heatmap is painted with, and no others."""
-        colours = gradient(name, 256)
-        self._ramp = QImage(len(colours), 1, QImage.Format.Format_RGB32)
-        for index, colour in enumerate(colours):
-            self._ramp.setPixelColor(index, 0, QColor(colour))
+        colors = gradient(name, 256)
+        self._ramp = QImage(len(colors), 1, QImage.Format.Format_RGB32)
+        for index, color in enumerate(colors):
+            self._ramp.setPixelColor(index, 0, QColor(color))
         self.update()
 
     @guarded()
@@ -303,37 +303,37 @@ class Legend(QWidget):
 
 
 class HistogramBars(QWidget):
-    """How often which values are, in the colours that they have on the slide."""
+    """How often which values are, in the colors that they have on the slide."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._values: Histogram | None = None
-        self._colours: Sequence[str] = ()
+        self._colors: Sequence[str] = ()
         self.setFixedHeight(48)
         self.setAccessibleName("Histogram")
 
-    def show_histogram(self, values: Histogram | None, colours: Sequence[str]) -> None:
-        self._values, self._colours = values, colours
+    def show_histogram(self, values: Histogram | None, colors: Sequence[str]) -> None:
+        self._values, self._colors = values, colors
         self.update()
 
     @guarded()
     def paintEvent(self, event: QPaintEvent) -> None:
-        if self._values is None or not self._colours:
+        if self._values is None or not self._colors:
             return
         painter = QPainter(self)
         counts = self._values.counts
         width = self.width() / len(counts)
         for index, count in enumerate(counts.tolist()):
             height = round((self.height() - 2) * count / max(1, int(counts.max())))
-            colour = QColor(self._colours[index * len(self._colours) // len(counts)])
+            color = QColor(self._colors[index * len(self._colors) // len(counts)])
             left, right = round(index * width), round((index + 1) * width)
-            painter.fillRect(left, self.height() - height, right - left - 1, height, colour)
+            painter.fillRect(left, self.height() - height, right - left - 1, height, color)
 
 
-def swatch(colour: str) -> QPixmap:
-    """A square of a colour, for lists."""
+def swatch(color: str) -> QPixmap:
+    """A square of a color, for lists."""
     pixmap = QPixmap(12, 12)
-    pixmap.fill(QColor(colour))
+    pixmap.fill(QColor(color))
     return pixmap
 
 

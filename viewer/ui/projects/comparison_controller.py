@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from viewer.ui.slide_pane import SlidePane
 
 _log = logging.getLogger(__name__)
-_ALL_COLOUR, _ONE_COLOUR = "#e5484d", "#ffd60a"
+_ALL_COLOR, _ONE_COLOR = "#e5484d", "#ffd60a"
 _MOST_DRAWN = 2000
 """The largest; more would hold up each frame."""
 _ROUND = 2.0
-"""The field is so much larger than what is travelled to."""
+"""The field is so much larger than what is traveled to."""
 _NEAREST_MPP_UM = 0.25
 
 
@@ -57,8 +57,8 @@ class ComparisonController(QObject):
         self._classes: set[str] = set()
         self._identity = ""
         self._canvas: SlideCanvas | None = None
-        self._all = OutlineLayer(_ALL_COLOUR, name="disagreements")
-        self._one = OutlineLayer(_ONE_COLOUR, width_px=3.0, fill=0.0)
+        self._all = OutlineLayer(_ALL_COLOR, name="disagreements")
+        self._one = OutlineLayer(_ONE_COLOR, width_px=3.0, fill=0.0)
         self.dock = ComparisonDock(window)
         self.dock.compare_requested.connect(self.compare)
         self.dock.file_requested.connect(self._ask_file)

@@ -83,7 +83,7 @@ class ProjectsController(QObject):
 
     def step(self, step: int) -> None:
         """Opens the next slide of the list, or the one before."""
-        slide = self.dock.neighbour(step)
+        slide = self.dock.neighbor(step)
         if slide is not None:
             self._open_slide(slide)
         else:

@@ -218,13 +218,13 @@ class OpenProject(QObject):
             self.troubled.emit(refused[0] + more)
 
     def _on_missing(self, folder: Path, missing: list[ProjectSlide]) -> None:
-        from viewer.studies.finding import MOST_OPENED_UNASKED, neighbourhood
+        from viewer.studies.finding import MOST_OPENED_UNASKED, neighborhood
 
         if folder != self.folder:
             return
         self._set_missing(frozenset(slide.identity for slide in missing))
         if missing:
-            self._find(neighbourhood(folder), MOST_OPENED_UNASKED, is_asked=False)
+            self._find(neighborhood(folder), MOST_OPENED_UNASKED, is_asked=False)
 
     def _find(self, places: tuple[Path, ...], most: int, *, is_asked: bool) -> None:
         from viewer.studies.finding import find_slides

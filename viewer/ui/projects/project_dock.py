@@ -107,7 +107,7 @@ class ProjectDock(QDockWidget):
         rows = sorted(index.row() for index in self.view.selectedIndexes())
         return [self.model.slides[row] for row in rows if row < len(self.model.slides)]
 
-    def neighbour(self, step: int) -> ProjectSlide | None:
+    def neighbor(self, step: int) -> ProjectSlide | None:
         """The next slide that is there, `step` rows on; from the open one, else the chosen one."""
         row = self.model.row_of(self.model.current)
         if row < 0:
@@ -162,7 +162,7 @@ class ProjectDock(QDockWidget):
         self.summary.setProperty("dim", "true")
         self.filter = QComboBox(self)
         self.filter.setAccessibleName("Slides shown")
-        self.filter.setToolTip("Which slides are listed, and travelled through by key")
+        self.filter.setToolTip("Which slides are listed, and traveled through by key")
         self.filter.currentIndexChanged.connect(lambda _: self._filter())
 
     def _make_list(self) -> None:

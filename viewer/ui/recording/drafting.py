@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from viewer.agents.cancelling import Cancel
+from viewer.agents.canceling import Cancel
 from viewer.recording.session import SessionError
 from viewer.slides.errors import SlideError, TileError
 from viewer.ui.background_runner import BackgroundRunner
@@ -91,7 +91,7 @@ class Drafting(QObject):
                 ModelDrafter(client, cancel),
                 load_template(client.study),
                 progress=self.progressed.emit,
-                is_cancelled=lambda: cancel.is_set,
+                is_canceled=lambda: cancel.is_set,
             )
             return _told(count, before, client)
 

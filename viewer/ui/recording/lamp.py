@@ -16,11 +16,11 @@ _TOLD = {
     RecordingState.ON: ("● Recording", "Your reading is recorded. Click to stop; F9 pauses."),
     RecordingState.PAUSED: ("Ⅱ Paused", "Nothing is recorded. F9 goes on; click to stop."),
 }
-_COLOURS = {RecordingState.ON: "#e5484d", RecordingState.PAUSED: "#d9a400"}
+_COLORS = {RecordingState.ON: "#e5484d", RecordingState.PAUSED: "#d9a400"}
 
 
 class RecordingLamp(QToolButton):
-    """Shows a state in words and colour; a click turns recording on or off."""
+    """Shows a state in words and color; a click turns recording on or off."""
 
     def __init__(self, action: QAction, parent: QWidget) -> None:
         super().__init__(parent)
@@ -34,7 +34,7 @@ class RecordingLamp(QToolButton):
         self.setText(text)
         self.setToolTip(tip)
         self.setAccessibleName(text[2:])
-        colour = _COLOURS.get(state)
-        self.setStyleSheet(f"color: {colour}; font-weight: bold" if colour else "")
+        color = _COLORS.get(state)
+        self.setStyleSheet(f"color: {color}; font-weight: bold" if color else "")
         widest = self.fontMetrics().horizontalAdvance(_TOLD[RecordingState.OFF][0])
         self.setMinimumWidth(widest + 16)

@@ -40,10 +40,10 @@ class ReviewCanvas:
         self.pane = None
         self._boxes.clear()
 
-    def show(self, actions: Sequence[Action], colours: Sequence[str], current: int) -> None:
+    def show(self, actions: Sequence[Action], colors: Sequence[str], current: int) -> None:
         """Paints the boxes of actions; of none, nothing."""
-        pairs = zip(actions, colours, strict=True)
-        self._boxes.show_boxes([(Box(*action.box), colour) for action, colour in pairs], current)
+        pairs = zip(actions, colors, strict=True)
+        self._boxes.show_boxes([(Box(*action.box), color) for action, color in pairs], current)
         if self.pane is not None:
             self.pane.canvas.update()
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from viewer.recording.review.items import ReviewItem
     from viewer.ui.actions import ActionSet
 
-VERDICT_COLOURS = {
+VERDICT_COLORS = {
     "open": "#3b82f6",
     "accepted": "#22a55a",
     "edited": "#06a8b8",
@@ -315,8 +315,8 @@ class CommandButton(QPushButton):
 
 
 def _verdict_icon(verdict: str) -> QIcon:
-    name, colour = _VERDICT_ICONS[verdict], VERDICT_COLOURS[verdict]
-    return colored_icon(name, color=colour, color_selected="white")
+    name, color = _VERDICT_ICONS[verdict], VERDICT_COLORS[verdict]
+    return colored_icon(name, color=color, color_selected="white")
 
 
 def _label(parent: QWidget) -> QLabel:

@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from viewer.recording.review.entries import ReviewError
 from viewer.recording.review.stopwatch import Stopwatch
 from viewer.ui.recording.review_canvas import ReviewCanvas
-from viewer.ui.recording.review_dock import VERDICT_COLOURS, ReviewDock, verdict_of
+from viewer.ui.recording.review_dock import VERDICT_COLORS, ReviewDock, verdict_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -231,8 +231,8 @@ class Reviewing(QObject):
         if self.review is None or not self._is_shown:
             self._canvas.show([], [], -1)
             return
-        colours = [VERDICT_COLOURS[verdict_of(each)] for each in self.review.decisions()]
-        self._canvas.show([item.action for item in self.review.items], colours, self.current)
+        colors = [VERDICT_COLORS[verdict_of(each)] for each in self.review.decisions()]
+        self._canvas.show([item.action for item in self.review.items], colors, self.current)
 
     # What others tell ------------------------------------------------------------------------
 

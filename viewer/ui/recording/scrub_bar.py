@@ -1,4 +1,4 @@
-"""A bar of time with the actions of a session as coloured blocks; drag it to travel in time."""
+"""A bar of time with the actions of a session as colored blocks; drag it to travel in time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor, QHelpEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from viewer.canvas.qt_guard import guarded
-from viewer.colors import BAND_COLOURS, UNKNOWN_COLOUR
+from viewer.colors import BAND_COLORS, UNKNOWN_COLOR
 
 if TYPE_CHECKING:
     from viewer.recording.trace import Action, Trace
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 _HEIGHT_PX = 34
 
 
-def action_colour(action: Action) -> str:
-    """The colour of an action's magnification."""
+def action_color(action: Action) -> str:
+    """The color of an action's magnification."""
     from viewer.recording.behaviors import band_of
 
-    return BAND_COLOURS.get(band_of(action.magnification), UNKNOWN_COLOUR)
+    return BAND_COLORS.get(band_of(action.magnification), UNKNOWN_COLOR)
 
 
 class ScrubBar(QWidget):
@@ -73,8 +73,8 @@ class ScrubBar(QWidget):
         for begin_s, end_s in self._away:
             self._paint_span(painter, begin_s, end_s, QColor(128, 128, 128, 70), ground)
         for action in self._actions:
-            colour = QColor(action_colour(action))
-            self._paint_span(painter, action.start_s, action.end_s, colour, ground)
+            color = QColor(action_color(action))
+            self._paint_span(painter, action.start_s, action.end_s, color, ground)
         x = self.x_of(self._position_s)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
@@ -83,11 +83,11 @@ class ScrubBar(QWidget):
         painter.drawEllipse(QPointF(min(max(x, 5), self.width() - 5), 5), 5, 5)
 
     def _paint_span(
-        self, painter: QPainter, begin_s: float, end_s: float, colour: QColor, ground: QRectF
+        self, painter: QPainter, begin_s: float, end_s: float, color: QColor, ground: QRectF
     ) -> None:
         x0, x1 = self.x_of(begin_s), self.x_of(end_s)
         span = QRectF(x0, ground.y(), max(x1 - x0 - 1, 2), ground.height())
-        painter.fillRect(span, colour)
+        painter.fillRect(span, color)
 
     @guarded()
     def mousePressEvent(self, event: QMouseEvent) -> None:

@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 from viewer.canvas.layer import LayerOrder
 from viewer.geometry import Box
 from viewer.recording.coverage import LEAST_SEEN_S
-from viewer.ui.recording.scrub_bar import action_colour, shown_time
+from viewer.ui.recording.scrub_bar import action_color, shown_time
 
 if TYPE_CHECKING:
     from viewer.canvas.canvas import SlideCanvas
@@ -157,7 +157,7 @@ class SeenDock(QDockWidget):
             return
         band = self.heatmap.currentData()
         if analysis.comparison is not None:
-            self._heat.show_colours(_two_readers(analysis.comparison), analysis.comparison.cell_px)
+            self._heat.show_colors(_two_readers(analysis.comparison), analysis.comparison.cell_px)
         elif band is not None:
             maps = analysis.attention
             seconds = maps.total() if band == 0.0 else maps.band(band)
@@ -165,7 +165,7 @@ class SeenDock(QDockWidget):
             self._heat.show_heat(seconds, maps.cell_px, red_at_s)
             self.scale.setText(f"Heatmap: clear 0 s, red {red_at_s:.0f} s (logarithmic)")
         if self.scanpath.isChecked():
-            boxes = [(Box(*action.box), action_colour(action)) for action in analysis.actions]
+            boxes = [(Box(*action.box), action_color(action)) for action in analysis.actions]
             self._scanpath.show_boxes(boxes)
         at_least = self.unseen.currentData()
         if at_least is not None and analysis.coverage is not None:
@@ -175,10 +175,10 @@ class SeenDock(QDockWidget):
 
 def _two_readers(comparison: Comparison) -> np.ndarray:
     rgba = np.zeros((*comparison.both.shape, 4), np.uint8)
-    for cells, colour in (
+    for cells, color in (
         (comparison.only_a, _A_RGB), (comparison.only_b, _B_RGB), (comparison.both, _BOTH_RGB),
     ):  # fmt: skip
-        rgba[cells] = (*colour, 200)
+        rgba[cells] = (*color, 200)
     return rgba
 
 
@@ -188,7 +188,7 @@ def _told(comparison: Comparison) -> str:
     return (
         f"Seen at {comparison.magnification:g}x or more for {comparison.least_s:g} s or more: "
         f"overlap (IoU) {_number(comparison.iou)}, correlation {_number(comparison.correlation)}. "
-        "Blue: only this session; orange: only the other; grey: both."
+        "Blue: only this session; orange: only the other; gray: both."
     )
 
 

@@ -30,7 +30,7 @@ _LIVE_MS = 2000
 
 
 class SessionPanels(QObject):
-    """Owned by the window's `RecordingPart`; analyses run in threads of its own."""
+    """Owned by the window's `RecordingPart`; analyzes run in threads of its own."""
 
     deleting = Signal(object)
     """Folders that are deleted now, and must be let go of."""
@@ -58,7 +58,7 @@ class SessionPanels(QObject):
         self._replayed: Path | None = None
         self._reviewed: tuple[Path, SlidePane] | None = None
         self._other: Path | None = None
-        self._is_analysing = False
+        self._is_analyzing = False
         self._is_stale = False
         self._live = QTimer(self, interval=_LIVE_MS)
         self._live.timeout.connect(self.refresh_seen)
@@ -89,7 +89,7 @@ class SessionPanels(QObject):
         self._offer_others()
 
     def _fill_in(self, folder: Path, identity: str) -> None:
-        from viewer.recording.analysis import analyse
+        from viewer.recording.analysis import analyze
         from viewer.slides.identity import same_slide
 
         tissue = next(
@@ -100,7 +100,7 @@ class SessionPanels(QObject):
             seen = None if analysis.coverage is None else analysis.coverage.share(10.0)
             self.sessions.show_figures(folder, len(analysis.actions), seen)
 
-        self._readers.run(lambda: analyse(folder, tissue), filled, lambda _: None)
+        self._readers.run(lambda: analyze(folder, tissue), filled, lambda _: None)
 
     def _ask_name(self, folder: Path) -> None:
         dialog = QInputDialog(self._window)
@@ -281,7 +281,7 @@ class SessionPanels(QObject):
 
     def refresh_seen(self) -> None:
         """Computes what was seen anew, if the panel is open."""
-        from viewer.recording.analysis import analyse
+        from viewer.recording.analysis import analyze
 
         if self.seen.isHidden():
             self._clear_seen()
@@ -297,23 +297,23 @@ class SessionPanels(QObject):
             self._live.start()
         elif not is_live:
             self._live.stop()
-        self._is_stale = self._is_analysing
-        if self._is_analysing:
+        self._is_stale = self._is_analyzing
+        if self._is_analyzing:
             return
-        self._is_analysing = True
+        self._is_analyzing = True
         self._ensure_tissue(pane)
         tissue, other = self._tissues.get(_identity(pane)), self._other
         until_s = recording.recorder.elapsed_s if recording and is_live else 0.0
         self._readers.run(
-            lambda: analyse(folder, tissue, other, until_s),
-            lambda analysis: self._on_analysed(analysis, pane, is_live=is_live),
-            self._on_not_analysed,
+            lambda: analyze(folder, tissue, other, until_s),
+            lambda analysis: self._on_analyzed(analysis, pane, is_live=is_live),
+            self._on_not_analyzed,
         )
 
-    def _on_analysed(self, analysis: Analysis, pane: SlidePane, *, is_live: bool) -> None:
+    def _on_analyzed(self, analysis: Analysis, pane: SlidePane, *, is_live: bool) -> None:
         from viewer.slides.identity import same_slide
 
-        self._is_analysing = False
+        self._is_analyzing = False
         is_same_slide = same_slide(_identity(pane), analysis.header.slide.identity)
         if self._seen_session()[0] == analysis.folder and is_same_slide:
             header = analysis.header
@@ -328,12 +328,12 @@ class SessionPanels(QObject):
         if self._is_stale:
             self.refresh_seen()
 
-    def _on_not_analysed(self, error: Exception) -> None:
+    def _on_not_analyzed(self, error: Exception) -> None:
         from viewer.recording.session import SessionError
 
-        self._is_analysing = self._is_stale = False
+        self._is_analyzing = self._is_stale = False
         if not isinstance(error, SessionError):
-            _log.error("a session could not be analysed", exc_info=error)
+            _log.error("a session could not be analyzed", exc_info=error)
         elif self._replayed is not None:
             self._window.say(str(error))
 
@@ -436,11 +436,11 @@ def pixel_size_note(then_um: tuple[float, float] | None, now_um: tuple[float, fl
 
 
 def _found(folder: Path, places: tuple[Path, ...]) -> tuple[Analysis, Path | None]:
-    from viewer.recording.analysis import analyse
+    from viewer.recording.analysis import analyze
     from viewer.recording.session import read_header
     from viewer.slides.known_slides import find_by_content
 
-    return analyse(folder), find_by_content(read_header(folder).slide.identity, places)
+    return analyze(folder), find_by_content(read_header(folder).slide.identity, places)
 
 
 def _identity(pane: SlidePane) -> str:

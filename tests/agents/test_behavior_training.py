@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from agent_steps import bench
-from behaviour_steps import painted_tissue, write_slide
+from behavior_steps import painted_tissue, write_slide
 from model_server import Say, model_server
 from safetensors.torch import load_file
 from test_client import client

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from behaviour_steps import painted_tissue, write_slide
+from behavior_steps import painted_tissue, write_slide
 from test_cli import coverslip
 from typer.testing import CliRunner
 
