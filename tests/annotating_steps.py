@@ -34,7 +34,7 @@ class Bench:
         self.document = Document()
         self.selection = Selection(self.document)
         self.said: list[str] = []
-        self.told: list[str] = []
+        self.measures: list[str] = []
         self.options = DrawingOptions()
         mpp_um = canvas.optics.mpp_um
         self.desk = EditContext(
@@ -48,7 +48,7 @@ class Bench:
         self.tool = tool
         tool.setParent(self.canvas)  # not to be collected by a reading thread
         tool.changed.connect(self._follow)
-        tool.told.connect(self.told.append)
+        tool.measure_changed.connect(self.measures.append)
         self.canvas.add_layer(tool, LayerOrder.TOOLS)
         self.canvas.set_tool(tool)
         return tool

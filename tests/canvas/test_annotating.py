@@ -109,8 +109,8 @@ def test_a_rectangle_is_as_upright_as_the_screen(view_bench: Bench) -> None:
         (x, y) for x in (A.x(), B.x()) for y in (A.y(), B.y())
     }
     assert list(bench.selection) == [drawn.id]
-    assert any("µm²" in text for text in bench.told)
-    assert bench.told[-1] == ""
+    assert any("µm²" in text for text in bench.measures)
+    assert bench.measures[-1] == ""
     assert undone(bench) == []
 
 
@@ -206,7 +206,7 @@ def test_a_polyline_ends_with_a_double_click(bench: Bench) -> None:
     double_click(bench.canvas, CORNERS[2])
     assert bench.only().geometry.geom_type == "LineString"
     assert len(bench.only().geometry.coords) == 3
-    assert any("µm" in text for text in bench.told)
+    assert any("µm" in text for text in bench.measures)
 
 
 def test_a_brush_paints_as_wide_as_it_is(view_bench: Bench) -> None:
@@ -561,7 +561,7 @@ def test_points_are_counted_in_one_annotation(view_bench: Bench) -> None:
     for place in (A, B, QPoint(300, 300)):
         click(bench.canvas, place)
     assert len(bench.only().geometry.geoms) == 3
-    assert bench.told[-1] == "Points: 3"
+    assert bench.measures[-1] == "Points: 3"
     click(bench.canvas, B, ALT)
     assert len(shapely.get_parts(bench.only().geometry)) == 2
     for _ in range(4):
@@ -575,7 +575,7 @@ def test_a_ruler_measures_in_um_and_is_kept_by_enter(view_bench: Bench) -> None:
     drag(bench.canvas, line(A, A + QPoint(120, 90)))
     assert len(bench.document) == 0
     length_um = 150 * bench.canvas.view.downsample * bench.desk.calibration.mean_pixel
-    assert f"{length_um:,.1f} µm" in bench.told[-1]
+    assert f"{length_um:,.1f} µm" in bench.measures[-1]
     QTest.keyClick(bench.canvas, Qt.Key.Key_Return)
     assert bench.only().measurements["Length um"] == pytest.approx(length_um)
     assert bench.only().length_um(bench.canvas.optics.mpp_um or 0) == pytest.approx(length_um)
@@ -594,7 +594,7 @@ def test_an_angle_is_measured(view_bench: Bench) -> None:
     corner = QPoint(300, 300)
     for place in (corner + QPoint(100, 0), corner, corner - QPoint(0, 100)):
         click(bench.canvas, place)
-    assert "90.0°" in bench.told[-1]
+    assert "90.0°" in bench.measures[-1]
     QTest.keyClick(bench.canvas, Qt.Key.Key_Enter)
     assert bench.only().measurements["Angle deg"] == pytest.approx(90)
 
@@ -603,7 +603,7 @@ def test_lengths_are_in_pixels_where_the_slide_tells_no_scale(bench: Bench) -> N
     bench.desk.calibration = PixelCalibration()
     bench.take(RulerTool(bench.desk))
     drag(bench.canvas, line(A, A + QPoint(100, 0)))
-    assert "200.0 px" in bench.told[-1]
+    assert "200.0 px" in bench.measures[-1]
 
 
 # Pens and fingers ------------------------------------------------------------------------------

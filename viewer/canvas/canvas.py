@@ -107,7 +107,7 @@ class SlideCanvas(InputWidget):
         self._is_sharp = False
         self._is_stalled = False
         self._hovered_failure = ""
-        self._has_told_change = False
+        self._has_reported_change = False
         # Filled by the workers, emptied on the GUI thread; one queued signal for many tiles.
         self._arrivals: deque[TileKey] = deque()
         self._has_announced = False
@@ -148,7 +148,7 @@ class SlideCanvas(InputWidget):
         self.clear()
         base = source.levels[0]
         self._source = source
-        self._has_told_change = False
+        self._has_reported_change = False
         self._optics = optics
         self._slide = Box(0.0, 0.0, base.width_px, base.height_px)
         self._loader = TileLoader(
@@ -187,7 +187,7 @@ class SlideCanvas(InputWidget):
         return self._optics
 
     def set_optics(self, optics: Optics) -> None:
-        """Takes a scale that the user has told."""
+        """Takes a scale that the user has set."""
         self._optics = optics
         self.view_changed.emit(self.view, "optics")
         self.update()
@@ -597,8 +597,8 @@ class SlideCanvas(InputWidget):
                 self._overview.forget_map()
             if key in loader.failures:
                 self.tile_failed.emit(loader.failures[key])
-        if loader.change and not self._has_told_change:
-            self._has_told_change = True
+        if loader.change and not self._has_reported_change:
+            self._has_reported_change = True
             self.file_changed.emit(loader.change)
         self._update_sharp()
         if self._is_sharp:

@@ -41,7 +41,7 @@ _FULL_PER_MM2 = 6000.0
 
 
 class ObjectsLayer:
-    """Paints an `ObjectMap`; what changed in it is told by `refresh`."""
+    """Paints an `ObjectMap`; call `refresh` when it changed."""
 
     def __init__(self) -> None:
         self.opacity = 1.0

@@ -18,7 +18,7 @@ _HEAT = np.array([[0, 60, 180, 255, 230], [0, 70, 200, 210, 40], [255, 220, 60, 
 
 
 class PatchLayer:
-    """Paints cells of `cell_px` level-0 pixels, smoothly enlarged unless told otherwise."""
+    """Paints cells of `cell_px` level-0 pixels, smoothly enlarged by default."""
 
     def __init__(self, name: str = "") -> None:
         self._name = name

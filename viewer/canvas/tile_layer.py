@@ -96,7 +96,7 @@ class TileLayer:
         self._grid: _Grid | None = None
         self._arrived: set[TileKey] = set()
         # Of the wanted level, not at hand when the frame was painted. A tile can be at hand before
-        # its arrival is told here, and the canvas then counts as sharp already.
+        # its arrival is reported here, and the canvas then counts as sharp already.
         self._owed: set[TileKey] = set()
         self.has_hole = False
 

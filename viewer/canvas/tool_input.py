@@ -1,4 +1,4 @@
-"""The tool in hand: it is asked before the gestures, and told where the mouse is."""
+"""The tool in hand: it is asked before the gestures, and follows the mouse."""
 
 from __future__ import annotations
 

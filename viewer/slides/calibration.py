@@ -1,4 +1,4 @@
-"""The pixel sizes that the user told for slides that bring none."""
+"""The pixel sizes that the user set for slides that bring none."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _PixelSize(msgspec.Struct, forbid_unknown_fields=False):
 
 
 def remembered_mpp_um(identity: str) -> tuple[float, float] | None:
-    """Micrometers per level-0 pixel in x and y that were told for this slide, if any.
+    """Micrometers per level-0 pixel in x and y that were set for this slide, if any.
 
     A file that cannot be understood is kept aside with the suffix ".bad".
 
@@ -66,7 +66,7 @@ def typed_on(identity: str) -> str:
 
 
 def remember_mpp_um(identity: str, mpp_um: tuple[float, float]) -> None:
-    """Keeps what the user told, until `forget`.
+    """Keeps what the user set, until `forget`.
 
     Raises
     ------

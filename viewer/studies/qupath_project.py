@@ -91,16 +91,16 @@ def read_qupath_project(path: Path, look_in: Iterable[Path] = ()) -> QuPathProje
         It cannot be read, or is no project of QuPath.
     """
     try:
-        told = msgspec.json.decode(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
+        document = msgspec.json.decode(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
     except OSError as error:
         raise QuPathProjectError(f"{path.name} cannot be read ({error.strerror}).") from error
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise QuPathProjectError(f"{path.name} is damaged: it is no JSON.") from error
-    listed = told.get("images") if isinstance(told, dict) else None
+    listed = document.get("images") if isinstance(document, dict) else None
     if not isinstance(listed, list):
         raise QuPathProjectError(f"{path.name} is no project of QuPath: it lists no images.")
     folder = path.absolute().parent
-    former = _local(told.get("uri"))
+    former = _local(document.get("uri"))
     places = _Places(folder, posixpath.dirname(former) if former else "", tuple(look_in))
     images = tuple(_image(each, number, places) for number, each in enumerate(listed, 1))
     try:
@@ -151,14 +151,14 @@ class _Places:
         return None
 
 
-def _image(told: Any, number: int, places: _Places) -> QuPathImage:
-    told = told if isinstance(told, dict) else {}
-    builder = told.get("serverBuilder")
+def _image(document: Any, number: int, places: _Places) -> QuPathImage:
+    document = document if isinstance(document, dict) else {}
+    builder = document.get("serverBuilder")
     builder = builder if isinstance(builder, dict) else {}
     server = builder.get("metadata")
     server_name = server.get("name") if isinstance(server, dict) else None
-    name = shown_line(as_text(told.get("imageName") or server_name or f"Image {number}"))
-    note = _note(told)
+    name = shown_line(as_text(document.get("imageName") or server_name or f"Image {number}"))
+    note = _note(document)
     kind = builder.get("builderType")
     if kind != "uri":
         what = f'"{shown_line(as_text(kind))}"' if kind else "unknown"
@@ -184,11 +184,11 @@ def _image(told: Any, number: int, places: _Places) -> QuPathImage:
     return QuPathImage(name, address, path, "", note, beside)
 
 
-def _note(told: dict[str, Any]) -> str:
+def _note(document: dict[str, Any]) -> str:
     lines: list[str] = []
-    if told.get("description"):
-        lines.append(shown_line(as_text(told["description"])))
-    metadata, tags = told.get("metadata"), told.get("tags")
+    if document.get("description"):
+        lines.append(shown_line(as_text(document["description"])))
+    metadata, tags = document.get("metadata"), document.get("tags")
     if isinstance(metadata, dict):
         lines += [shown_line(f"{key}: {as_text(value)}") for key, value in metadata.items()]
     if isinstance(tags, list) and tags:

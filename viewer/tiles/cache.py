@@ -40,7 +40,7 @@ class CachedTile(Generic[Picture]):
 class TileCache(Generic[Picture]):
     """The least recently painted tiles go first; pinned ones stay until their slide is dropped.
 
-    Slides are told apart by a token of the caller's, since two views of one slide may show it
+    Slides are distinguished by a token of the caller's, since two views of one slide may show it
     with different looks. All methods may be called from any thread.
     """
 

@@ -95,7 +95,7 @@ def _has_display() -> bool:
 
 
 def _paint_window(window: MainWindow, has_outcome: Callable[[], bool]) -> int:
-    """Writes what the window would show, once the slide is sharp or has told why it is not."""
+    """Writes what the window would show, once the slide is sharp or it is known why it is not."""
     window.resize(*_PICTURE_SIZE_PX)
     until_s = time.monotonic() + _PATIENCE_S
     canvas = window.panes.active.canvas

@@ -121,7 +121,7 @@ class BackgroundRunner(QObject):
     def _perform(self, task: Task) -> None:
         try:
             task.result = task.work()
-        except Exception as error:  # told to `failed`, which knows what to say of it
+        except Exception as error:  # `failed` knows what to say of it
             task.error = error
         with self._lock:
             wanted = not self._closed and not task.canceled

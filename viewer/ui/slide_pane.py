@@ -49,7 +49,7 @@ _OPENING_THREADS = 8
 
 @dataclass(frozen=True, slots=True)
 class OpenedSlide:
-    """A slide from the reader, with the scale that the user told earlier if the file has none."""
+    """A slide from the reader, with the scale that the user set earlier if the file has none."""
 
     source: SlideSource
     optics: Optics
@@ -259,7 +259,7 @@ class SlidePane(QFrame):
         self.canvas.clear()
 
     def set_mpp_um(self, mpp_um: float) -> None:
-        """Takes a pixel size that the user told, in micrometers per level-0 pixel."""
+        """Takes a pixel size that the user set, in micrometers per level-0 pixel."""
         self.mpp_origin = f"typed by you on {datetime.now(UTC).date().isoformat()}"
         self.canvas.set_optics(replace(self.canvas.optics, mpp_um=(mpp_um, mpp_um)))
         self.scale_hint.hide()

@@ -116,7 +116,7 @@ def labeled(
 ) -> Labeled:
     """Give each class a value, or each annotation.
 
-    What leaves no pixel is told: lines and points, regions off the slide, and those in which no
+    What leaves no pixel is reported: lines and points, regions off the slide, and those in which no
     middle of a pixel lies; so is what the edge of the slide cuts.
     """
     slide = shapely.box(0, 0, *place.slide_px)

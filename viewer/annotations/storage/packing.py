@@ -75,21 +75,21 @@ def _struct(annotation: Annotation) -> _Packed:
     )
 
 
-def _annotation(told: _Packed) -> Annotation:
+def _annotation(record: _Packed) -> Annotation:
     return Annotation(
-        _geometry(told.wkb),
-        UUID(bytes=told.id),
-        told.kind,
-        None if told.in_class is None else AnnotationClass(*told.in_class),
-        told.name,
-        told.color,
-        told.is_locked,
-        told.is_ellipse,
-        None if told.nucleus is None else _geometry(told.nucleus),
-        told.measurements,
-        told.metadata,
-        tuple(_annotation(child) for child in told.children),
-        msgspec.json.decode(told.unknown),
+        _geometry(record.wkb),
+        UUID(bytes=record.id),
+        record.kind,
+        None if record.in_class is None else AnnotationClass(*record.in_class),
+        record.name,
+        record.color,
+        record.is_locked,
+        record.is_ellipse,
+        None if record.nucleus is None else _geometry(record.nucleus),
+        record.measurements,
+        record.metadata,
+        tuple(_annotation(child) for child in record.children),
+        msgspec.json.decode(record.unknown),
     )
 
 

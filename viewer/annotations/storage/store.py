@@ -209,7 +209,7 @@ class AnnotationStore:
         return _file_id(self.path) != self._file
 
     def put_back(self) -> Path | None:
-        """Writes all anew to where it was; what took its place is kept beside, and told.
+        """Writes all anew to where it was; what took its place is kept beside, and reported.
 
         Raises
         ------
@@ -284,11 +284,11 @@ def _raw(path: Path, *, read_only: bool = True) -> sqlite3.Connection:
 
 
 def _before(step: Edit) -> bytes:
-    told = [
+    before = [
         (change.id.bytes, None if change.before is None else packed(change.before))
         for change in step.changes
     ]
-    return zlib.compress(_encode(told), 1)
+    return zlib.compress(_encode(before), 1)
 
 
 def _file_id(path: Path) -> tuple[int, int] | None:

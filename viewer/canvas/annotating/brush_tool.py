@@ -144,7 +144,7 @@ class RegionTool(DrawingTool):
             self._painted = shapely.union(self._painted, region)
             self._live.touch(region)
         self._last = hand
-        self.told.emit(f"{self._label}: {self.measured(self._painted)}")
+        self.measure_changed.emit(f"{self._label}: {self.measured(self._painted)}")
 
     def _added_to(self, hand: PointerState) -> list[Annotation]:
         chosen = [each for each in self.desk.changeable if each.geometry.area > 0]
@@ -192,7 +192,7 @@ class RegionTool(DrawingTool):
     def _clear(self) -> None:
         self._painted = self._last = self._new = None
         self._targets = []
-        self.told.emit("")
+        self.measure_changed.emit("")
         self.changed.emit()
 
 
@@ -223,7 +223,7 @@ class BrushTool(RegionTool):
         options.brush_px = min(max(options.brush_px * factor, _LEAST_PX), _MOST_PX)
         if self.hand is not None:
             width = self.desk.calibration.length_text(2 * self.radius(self.hand))
-            self.told.emit(f"Brush: {width} wide")
+            self.measure_changed.emit(f"Brush: {width} wide")
         self.changed.emit()
 
     def paint(self, painter: QPainter, scene: Scene) -> None:

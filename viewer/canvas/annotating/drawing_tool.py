@@ -76,7 +76,7 @@ class DrawingTool(QObject):
 
     changed = Signal()
     """There is something new to paint."""
-    told = Signal(str)
+    measure_changed = Signal(str)
     """What is being drawn measures so much; "" when nothing is."""
     finished = Signal()
     """A shape of its own was drawn to its end."""
@@ -247,7 +247,7 @@ class DrawingTool(QObject):
             return
         self.is_pressed = False
         self.give_up()
-        self.told.emit("")
+        self.measure_changed.emit("")
         self.changed.emit()
 
     # What many tools do ----------------------------------------------------------------------

@@ -86,7 +86,7 @@ class EditContext:
         self.current_class: AnnotationClass | None = None
         """Of what is drawn next."""
         self.is_editing = False
-        """Whether the step that the document is told of comes from here."""
+        """Whether the step that the document reports comes from here."""
 
     def do(self, step: Edit, joining: Edit | None = None) -> Edit | None:
         """Carries out a step, as a part of the step `joining` if that was the last one.

@@ -64,7 +64,7 @@ class PointsTool(DrawingTool):
         return [each for each in chosen if shapely.get_dimensions(each.geometry) == 0][-1:]
 
     def _tell(self, count: int) -> None:
-        self.told.emit(f"Points: {count:,}")
+        self.measure_changed.emit(f"Points: {count:,}")
         self.changed.emit()
 
 

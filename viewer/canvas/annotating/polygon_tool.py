@@ -176,7 +176,7 @@ class CornersTool(DrawingTool):
             self._show(self.hand)
             return
         self.lifted = frozenset()
-        self.told.emit("")
+        self.measure_changed.emit("")
         self.changed.emit()
 
     def _so_far(self) -> list[Point]:
@@ -192,7 +192,9 @@ class CornersTool(DrawingTool):
         shape = _line(line) if len(line) > 1 else None
         if shape is not None and len(line) >= self.least > 2:
             shape = shapely.Polygon(np.array(line))
-        self.told.emit(f"{self.label}: {self.measured(shape)}" if shape is not None else "")
+        self.measure_changed.emit(
+            f"{self.label}: {self.measured(shape)}" if shape is not None else ""
+        )
         self.changed.emit()
 
     def _finish(self, view: View | None) -> None:
@@ -216,7 +218,7 @@ class CornersTool(DrawingTool):
                 self.choose(self._new.id)
             self._clear()
             self.finished.emit()
-        self.told.emit("")
+        self.measure_changed.emit("")
         self.changed.emit()
 
     def _put(self, shape: BaseGeometry) -> None:

@@ -129,7 +129,7 @@ class MeasuringTool(DrawingTool):
     def _show(self) -> None:
         figure = self.figure(self._line())
         ending = ". Enter keeps it." if self.is_complete else ""
-        self.told.emit(f"{self.label}: {figure}{ending}" if figure else "")
+        self.measure_changed.emit(f"{self.label}: {figure}{ending}" if figure else "")
         self.changed.emit()
 
 

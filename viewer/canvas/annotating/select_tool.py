@@ -238,12 +238,12 @@ class SelectTool(DrawingTool):
             except EmptyShapeError:
                 self._is_too_thin = True
                 self._changing, self.lifted = {}, frozenset()
-                self.told.emit("")
+                self.measure_changed.emit("")
                 return
             self._is_too_thin = False
             changed = replace(annotation, geometry=shape)
             self._changing = {annotation.id: changed}
-            self.told.emit(self.measured(shape) if shape.length > 0 else "")
+            self.measure_changed.emit(self.measured(shape) if shape.length > 0 else "")
         else:
             dx, dy = hand.at.x - pressed.at.x, hand.at.y - pressed.at.y
             chosen = self.desk.changeable
@@ -328,7 +328,7 @@ class SelectTool(DrawingTool):
         self._pressed = self._grip = None
         self._is_banding = self._is_too_thin = self._is_second_press = False
         self._changing, self.lifted = {}, frozenset()
-        self.told.emit("")
+        self.measure_changed.emit("")
         self.changed.emit()
 
 

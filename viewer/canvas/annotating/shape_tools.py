@@ -61,7 +61,7 @@ class DragTool(DrawingTool):
             return
         self._shape = self._drawn(self._from, self.snapped(hand), hand)
         measure = self.measured(self._shape) if self._shape is not None else ""
-        self.told.emit(f"{self.label}: {measure}" if measure else "")
+        self.measure_changed.emit(f"{self.label}: {measure}" if measure else "")
         self.changed.emit()
 
     def release(self, hand: PointerState) -> None:
@@ -75,7 +75,7 @@ class DragTool(DrawingTool):
             self.choose(self._new.id)
         self._from = self._shape = None
         self.lifted = frozenset()
-        self.told.emit("")
+        self.measure_changed.emit("")
         self.changed.emit()
         if self._new is not None:
             self.finished.emit()
@@ -175,7 +175,7 @@ class EllipseTool(DragTool):
 
 
 class LineTool(DragTool):
-    """Straight; its length is told."""
+    """Straight; its length is shown."""
 
     name = "line"
     label = "Line"

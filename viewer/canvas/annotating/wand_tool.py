@@ -77,7 +77,7 @@ class WandTool(RegionTool):
         options = self.desk.options
         wanted = options.wand_sensitivity * _PER_NOTCH**notches
         options.wand_sensitivity = min(max(wanted, _LEAST), _MOST)
-        self.told.emit(f"Wand: sensitivity {options.wand_sensitivity:.1f}")
+        self.measure_changed.emit(f"Wand: sensitivity {options.wand_sensitivity:.1f}")
         return True
 
 

@@ -91,7 +91,7 @@ ALWAYS: Numbers = {
     "exit": (60, 93),
     "exit_group": (231, 94),
     "restart_syscall": (219, 128),
-    # Names of files, which Landlock guards, and what is told of them
+    # Names of files, which Landlock guards, and what is known of them
     "stat": (4, None),
     "lstat": (6, None),
     "fstat": (5, 80),

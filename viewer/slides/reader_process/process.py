@@ -194,7 +194,7 @@ class ReaderProcess:
             return launch(
                 "viewer.slides.reader_process.host",
                 [str(number) for number in (pixels, slot_bytes, *descriptors)],
-                readable_paths=["/"],  # until it is told its slide
+                readable_paths=["/"],  # until it gets its slide
                 inherited_fds=[*descriptors, pixels] if shared else descriptors,
                 environment=_ENVIRONMENT,
             )

@@ -33,8 +33,9 @@ _MAX_DEATHS_IN_A_ROW = 8
 class SlideReader:
     """Reads one slide through processes of a pool.
 
-    What ends a process is tried once more, alone in a new one: so the tile that did it is told from
-    the ones that were only being read at the same time. A tile that ends that one too is given up.
+    What ends a process is tried once more, alone in a new one: so the tile that did it is
+    distinguished from the ones that were only being read at the same time. A tile that ends
+    that one too is given up.
 
     Raises
     ------

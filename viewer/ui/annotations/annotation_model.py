@@ -509,13 +509,13 @@ class AnnotationModel(QAbstractItemModel):
 
         if not self._words:
             return True
-        told = (
+        texts = (
             annotation.name,
             annotation.class_name or NO_CLASS,
             annotation.description,
             annotation.author,
         )
-        text = " ".join(told).casefold()
+        text = " ".join(texts).casefold()
         return all(word in text for word in self._words)
 
 

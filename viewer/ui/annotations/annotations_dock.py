@@ -85,7 +85,7 @@ class DescriptionEdit(QPlainTextEdit):
         self.setTabChangesFocus(True)
 
     def show_text(self, text: str) -> None:
-        """Shows a text; what was written before is told first."""
+        """Shows a text; what was written before is saved first."""
         self.finish()
         self._before = text
         self.setPlainText(text)

@@ -113,7 +113,7 @@ class ClassPalette(QObject):
 
 
 def _kept(path: Path) -> Palette | None:
-    """None where nothing was kept; a file that is damaged is left as it is and told in the log."""
+    """None where nothing was kept; a file that is damaged is left as it is and logged."""
     if not path.exists():
         return None
     try:

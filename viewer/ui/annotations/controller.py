@@ -219,8 +219,8 @@ class AnnotationsController(QObject):
         """Undo and redo tell what they would do."""
         for command, word, back in (("edit.undo", "&Undo", True), ("edit.redo", "&Redo", False)):
             label = self._label(back=back)
-            told = f"{word} {label}".replace("&&", "&") if label else word
-            self._window.commands[command].setText(told)
+            text = f"{word} {label}".replace("&&", "&") if label else word
+            self._window.commands[command].setText(text)
         self._window.update_situation()
 
     def _label(self, *, back: bool) -> str | None:
@@ -238,11 +238,11 @@ class AnnotationsController(QObject):
         trouble = next((s.trouble for s in self._slides.values() if s.trouble), "")
         active = self.active
         notice = active.slide.notice if active is not None else ""
-        told = (trouble, "error") if trouble else (notice, "warning")
-        if not told[0]:
+        sentence, kind = (trouble, "error") if trouble else (notice, "warning")
+        if not sentence:
             self.banner.hide()
-        elif told[0] != self.banner.sentence.text() or self.banner.isHidden():
-            self.banner.tell(*told)
+        elif sentence != self.banner.sentence.text() or self.banner.isHidden():
+            self.banner.tell(sentence, kind)
 
     def _shown(self) -> dict[str, bool]:
         """What the check marks of the menu say is painted."""

@@ -176,8 +176,8 @@ class EditingCommands(QObject):
         step = operations.paste(read, active.pane.canvas.slide_box, active.author)
         if active.do(step):
             active.selection.choose(change.id for change in step.changes)
-            told = f" {left_out} could not be read." if left_out else ""
-            self._window.say(f"{many(len(read))} pasted.{told}")
+            unread = f" {left_out} could not be read." if left_out else ""
+            self._window.say(f"{many(len(read))} pasted.{unread}")
 
     def _on_not_pasted(self, error: Exception) -> None:
         known = isinstance(error, AnnotationFileError)

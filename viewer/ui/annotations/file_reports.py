@@ -1,4 +1,4 @@
-"""What is told of files of annotations that were not read or written as they should."""
+"""Report files of annotations that were not read or written as they should."""
 
 from __future__ import annotations
 
@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def tell_problems(window: MainWindow, title: str, told: str, problems: Sequence[Problem]) -> None:
+def tell_problems(
+    window: MainWindow, title: str, summary: str, problems: Sequence[Problem]
+) -> None:
     """Lists what was left out or repaired."""
     mended = sum(problem.is_repaired for problem in problems)
     parts = [gone] if (gone := left_out(problems)) else []
     parts += [f"{mended:,} repaired"] if mended else []
-    sentence = f"{told} Not as in the file: {', '.join(parts)}.".strip()
+    sentence = f"{summary} Not as in the file: {', '.join(parts)}.".strip()
     lines = [str(problem) for problem in problems]
     open_dialog(ProblemsDialog(title, sentence, lines, window))
 

@@ -70,7 +70,7 @@ class AnnotationFiles(QObject):
         """Adds the annotations of a file to the slide of a pane, in one step.
 
         Detections in it become an overlay. What is not as it should be is listed. Of a file of
-        several pictures it is asked which is meant, unless that is told.
+        several pictures it is asked which is meant, unless that is given.
         """
         active = self._of(pane)
         if active is None:
@@ -213,7 +213,7 @@ class AnnotationFiles(QObject):
         drawn, found_count = read
         slide = active.pane.path
         assert slide is not None
-        told: list[str] = []
+        sentences: list[str] = []
         document = active.document
         step = taken_in(f"Import {path.name}", drawn, document.__contains__, answer, document.get)
         if step.changes:
@@ -224,21 +224,21 @@ class AnnotationFiles(QObject):
             done = [f"{many(added)} of {path.name} added to {slide.name}"] if added else []
             done += [f"{many(replaced)} of {slide.name} replaced by {path.name}"] * bool(replaced)
             taken_back = "it" if len(step.changes) == 1 else "them"
-            told.append(f"{', '.join(done)}; Ctrl+Z takes {taken_back} back.")
+            sentences.append(f"{', '.join(done)}; Ctrl+Z takes {taken_back} back.")
         elif drawn:
-            told.append(f"{slide.name} has all of {path.name} already.")
+            sentences.append(f"{slide.name} has all of {path.name} already.")
         if step.changes:
             beside = _beside(drawn, active)
             if beside:
-                told.append(f"{beside:,} lie beside this slide; the file may be of another.")
+                sentences.append(f"{beside:,} lie beside this slide; the file may be of another.")
             if len(drawn) <= _MOST_CHOSEN:
                 active.selection.choose(change.id for change in step.changes)
         if found_count:
-            told.append(f"{found_count:,} detections are shown as an overlay.")
+            sentences.append(f"{found_count:,} detections are shown as an overlay.")
             self._window.overlays.take_results(path, active.pane)
-        self._window.say(" ".join(told) or f"{path.name} holds no annotations.")
+        self._window.say(" ".join(sentences) or f"{path.name} holds no annotations.")
         if problems:
-            tell_problems(self._window, f"Import {path.name}", " ".join(told), problems)
+            tell_problems(self._window, f"Import {path.name}", " ".join(sentences), problems)
 
     def _on_not_read(self, path: Path, pane: SlidePane, error: Exception) -> None:
         if isinstance(error, SeveralPicturesError):
@@ -265,10 +265,10 @@ class AnnotationFiles(QObject):
     def _on_written(self, path: Path, count: int, which: ReadFormat, lost: list[Problem]) -> None:
         from viewer.ui.annotations.file_reports import tell_problems
 
-        told = f"{many(count)} written to {path.name} ({which.name})."
-        self._window.say(told)
+        summary = f"{many(count)} written to {path.name} ({which.name})."
+        self._window.say(summary)
         if lost:
-            tell_problems(self._window, f"Export {path.name}", told, lost)
+            tell_problems(self._window, f"Export {path.name}", summary, lost)
 
 
 def _read(path: Path, problems: list[Problem], picture: str | None) -> tuple[list[Annotation], int]:

@@ -198,8 +198,8 @@ class ModelCommands(QObject):
             self._window.say("Choose a region first.")
             return
         overlay.run_over(shapely.union_all([region.geometry for region in regions]))
-        told = "the chosen region" if len(regions) == 1 else f"{len(regions):,} chosen regions"
-        self._window.say(f"{overlay.origin.name} works through {told}.")
+        where = "the chosen region" if len(regions) == 1 else f"{len(regions):,} chosen regions"
+        self._window.say(f"{overlay.origin.name} works through {where}.")
 
     # -----------------------------------------------------------------------------------------
 
@@ -296,9 +296,9 @@ def _size_lines(chosen: Sequence[Annotation], calibration: PixelCalibration) -> 
     head = "1 chosen" if len(chosen) == 1 else f"{len(chosen):,} chosen"
     lines = [": ".join([head, ", ".join(sizes)]) if sizes else head]
     if len(chosen) == 1 and chosen[0].measurements:
-        told = [f"{name} {value:,.6g}" for name, value in chosen[0].measurements.items()]
+        figures = [f"{name} {value:,.6g}" for name, value in chosen[0].measurements.items()]
         state = "Outdated, of another shape" if is_outdated(chosen[0]) else "Kept"
-        lines.append(f"{state}: " + "; ".join(told))
+        lines.append(f"{state}: " + "; ".join(figures))
     return lines
 
 

@@ -1,4 +1,4 @@
-"""How an annotation is told: its shape in a word, its size with a unit, its color as a square."""
+"""How an annotation is named: its shape in a word, its size with a unit, its color as a square."""
 
 from __future__ import annotations
 

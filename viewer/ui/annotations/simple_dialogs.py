@@ -50,11 +50,11 @@ class DistanceDialog(QDialog):
         self.box.setSuffix(" µm" if is_um else " px")
         self.box.setValue(value)
         self.box.setAccessibleName(title)
-        told = QLabel(sentence, self)
-        told.setTextFormat(Qt.TextFormat.PlainText)
-        told.setWordWrap(True)
+        hint = QLabel(sentence, self)
+        hint.setTextFormat(Qt.TextFormat.PlainText)
+        hint.setWordWrap(True)
         layout = QVBoxLayout(self)
-        layout.addWidget(told)
+        layout.addWidget(hint)
         layout.addWidget(self.box)
         layout.addWidget(ok_cancel(self))
         self.box.selectAll()
@@ -75,13 +75,13 @@ class CountDialog(QDialog):
         self.setWindowTitle("Count objects")
         self._spread = spread
         many = "the chosen region" if regions == 1 else f"each of {regions:,} chosen regions"
-        told = QLabel(
+        hint = QLabel(
             f"Counts the objects of {overlay} whose middle lies in {many}. The numbers are kept"
             " with the regions and exported with them.",
             self,
         )
-        told.setWordWrap(True)
-        told.setTextFormat(Qt.TextFormat.PlainText)
+        hint.setWordWrap(True)
+        hint.setTextFormat(Qt.TextFormat.PlainText)
         self.is_asked = QCheckBox("Count &positive objects, such as Ki-67", self)
         self.is_asked.setEnabled(bool(measurements))
         self.measurement = QComboBox(self)
@@ -93,7 +93,7 @@ class CountDialog(QDialog):
         form.addRow("&Measurement:", self.measurement)
         form.addRow("At &least:", self.threshold)
         layout = QVBoxLayout(self)
-        layout.addWidget(told)
+        layout.addWidget(hint)
         layout.addWidget(self.is_asked)
         layout.addLayout(form)
         layout.addWidget(ok_cancel(self))
@@ -132,9 +132,9 @@ class ProblemsDialog(QDialog):
     def __init__(self, title: str, sentence: str, lines: Sequence[str], parent: QWidget) -> None:
         super().__init__(parent)
         self.setWindowTitle(title)
-        told = QLabel(sentence, self)
-        told.setTextFormat(Qt.TextFormat.PlainText)
-        told.setWordWrap(True)
+        hint = QLabel(sentence, self)
+        hint.setTextFormat(Qt.TextFormat.PlainText)
+        hint.setWordWrap(True)
         shown = list(lines[:_MOST_LINES])
         if len(lines) > _MOST_LINES:
             shown.append(f"and {len(lines) - _MOST_LINES:,} more")
@@ -148,7 +148,7 @@ class ProblemsDialog(QDialog):
         buttons.rejected.connect(self.reject)
         self.copy.clicked.connect(self._copy)
         layout = QVBoxLayout(self)
-        layout.addWidget(told)
+        layout.addWidget(hint)
         layout.addWidget(self.text, 1)
         layout.addWidget(buttons)
         self.resize(560, 320)

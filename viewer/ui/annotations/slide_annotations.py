@@ -113,8 +113,8 @@ class SlideAnnotations(QObject):
             self._autosave.put(step, self._author())
         self.stepped.emit(step)
 
-    def _on_trouble(self, told: str) -> None:
-        self.trouble = told
+    def _on_trouble(self, problem: str) -> None:
+        self.trouble = problem
         self.trouble_changed.emit()
 
     def _on_reload(self, annotations: list[Annotation]) -> None:

@@ -50,12 +50,12 @@ class StatisticsDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Statistics")
         self._name = name
-        told = QLabel(
+        hint = QLabel(
             "Lengths are perimeters of regions and lengths of lines. Objects are those counted"
             " with Count objects.",
             self,
         )
-        told.setWordWrap(True)
+        hint.setWordWrap(True)
         self.table = KeyedTree(self)
         self.table.setAccessibleName("Statistics of each class")
         self.table.setHeaderLabels([_signs(each) for each in columns(mpp_um)])
@@ -74,7 +74,7 @@ class StatisticsDialog(QDialog):
         self.export.clicked.connect(self._ask_where)
         layout = QVBoxLayout(self)
         layout.addWidget(self.table, 1)
-        layout.addWidget(told)
+        layout.addWidget(hint)
         layout.addWidget(buttons)
         self.resize(560, 320)
 
@@ -97,11 +97,11 @@ def _row(figures: ClassFigures, mpp_um: MicronsPerPixel | None) -> QTreeWidgetIt
     from viewer.annotations.statistics import cells
 
     decimals = _DECIMALS if mpp_um else _DECIMALS_PX
-    told = [
+    cells = [
         f"{value:,.{decimals.get(at, 0)}f}" if isinstance(value, int | float) else value
         for at, value in enumerate(cells(figures, mpp_um))
     ]
-    row = QTreeWidgetItem(told)
+    row = QTreeWidgetItem(cells)
     row.setIcon(0, swatch(figures.color))
     for column in range(1, row.columnCount()):
         row.setTextAlignment(column, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)

@@ -190,7 +190,7 @@ class Toolbox(QObject):
             tool = kind(place.desk, self)
         place.tool = tool
         tool.changed.connect(lambda: self._show(pane))
-        tool.told.connect(self._window.status.show_drawing)
+        tool.measure_changed.connect(self._window.status.show_drawing)
         tool.finished.connect(lambda: self._on_finished(tool))
         pane.canvas.add_layer(tool, LayerOrder.TOOLS)
         pane.canvas.set_tool(tool)

@@ -40,9 +40,9 @@ class ScaleDialog(QDialog):
 
         super().__init__(parent)
         self.setWindowTitle(title)
-        told = QLabel(sentence, self)
-        told.setTextFormat(Qt.TextFormat.PlainText)
-        told.setWordWrap(True)
+        hint = QLabel(sentence, self)
+        hint.setTextFormat(Qt.TextFormat.PlainText)
+        hint.setWordWrap(True)
         self.scale = QDoubleSpinBox(self)
         self.scale.setDecimals(3)
         self.scale.setSingleStep(0.25)
@@ -61,7 +61,7 @@ class ScaleDialog(QDialog):
         self.form.addRow("&Scale:", self.scale)
         self.form.addRow("A &value for:", self.values)
         layout = QVBoxLayout(self)
-        layout.addWidget(told)
+        layout.addWidget(hint)
         layout.addLayout(self.form)
         layout.addWidget(ok_cancel(self))
 

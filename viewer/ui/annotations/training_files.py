@@ -91,12 +91,12 @@ class TrainingFiles(QObject):
         def write(tell: Callable[[float], None]) -> list[Problem]:
             return write_mask(path, annotations, place, by_instance=by_instance, tell=tell)[1]
 
-        def told(lost: list[Problem]) -> None:
+        def show_report(lost: list[Problem]) -> None:
             gone = sum(not problem.is_repaired for problem in lost)
             sentence = f"{many(len(annotations) - gone)} written to {path.name} (label mask)."
             self._tell(f"Export {path.name}", sentence, lost)
 
-        self._run("Label mask", path, write, told)
+        self._run("Label mask", path, write, show_report)
 
     def cut_tiles(self, folder: Path, options: TileOptions, active: PaneAnnotations) -> None:
         """Cuts tiles into a folder, or goes on with those that are there."""
@@ -108,13 +108,13 @@ class TrainingFiles(QObject):
         def cut(tell: Callable[[float], None]) -> TilesReport:
             return _cut(slide, identity, annotations, folder, options, tell)
 
-        def told(report: TilesReport) -> None:
+        def show_report(report: TilesReport) -> None:
             sentence = f"{report.tiles:,} tiles with masks are in {folder}."
             if not report.tiles:
                 sentence = "No tile is annotated enough: ask for a smaller share, or annotate more."
             self._tell(_MAKE_TILES, sentence, report.problems)
 
-        self._run(_MAKE_TILES, folder, cut, told)
+        self._run(_MAKE_TILES, folder, cut, show_report)
 
     # -----------------------------------------------------------------------------------------
 

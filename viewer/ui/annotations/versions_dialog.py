@@ -59,8 +59,13 @@ class VersionsModel(QAbstractTableModel):
         if role != Qt.ItemDataRole.DisplayRole:
             return None
         version = self.versions[index.row()]
-        told = (shown_moment(version.at_utc), version.label, f"{version.changed:,}", version.author)
-        return told[index.column()]
+        texts = (
+            shown_moment(version.at_utc),
+            version.label,
+            f"{version.changed:,}",
+            version.author,
+        )
+        return texts[index.column()]
 
 
 class VersionsDialog(QDialog):
@@ -72,14 +77,14 @@ class VersionsDialog(QDialog):
     def __init__(self, versions: Sequence[Version], parent: QWidget) -> None:
         super().__init__(parent)
         self.setWindowTitle("Versions")
-        told = QLabel(
+        hint = QLabel(
             "Choose a step: the annotations become again what they were before it. That too is a"
             " step, which undo takes back."
             if versions
             else "Nothing was done to the annotations of this slide yet.",
             self,
         )
-        told.setWordWrap(True)
+        hint.setWordWrap(True)
         self.model = VersionsModel(versions, self)
         self.table = QTableView(self)
         self.table.setModel(self.model)
@@ -101,7 +106,7 @@ class VersionsDialog(QDialog):
         buttons.rejected.connect(self.reject)
         self.bring_back.clicked.connect(self._ask)
         layout = QVBoxLayout(self)
-        layout.addWidget(told)
+        layout.addWidget(hint)
         layout.addWidget(self.table, 1)
         layout.addWidget(buttons)
         self.resize(560, 420)

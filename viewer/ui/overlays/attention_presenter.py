@@ -59,8 +59,8 @@ class AttentionPresenter(HeatmapPresenter):
             return [self._trouble or "The slide model answers once some fields are known."]
         order = judged.chances.argsort()[::-1].tolist()
         names = [name for name, _ in self._origin.colors]
-        told = [f"{names[index]}: {judged.chances[index]:.0%}" for index in order]
-        return [*told, f"Judged by {judged.count:,} fields so far."]
+        lines = [f"{names[index]}: {judged.chances[index]:.0%}" for index in order]
+        return [*lines, f"Judged by {judged.count:,} fields so far."]
 
     def choices(self) -> list[str]:
         judged = self.judgment

@@ -395,8 +395,8 @@ class OverlaysController(QObject):
         shown = [run for run in runs if point is not None and run.is_visible]
         results = [(run, run.shown.result_at(point)) for run in shown if point is not None]
         known = [(run, result) for run, result in results if result is not None]
-        told = "; ".join(result.text for _, result in known)
-        self._window.status.show_overlay(told or self._progress(runs))
+        summary = "; ".join(result.text for _, result in known)
+        self._window.status.show_overlay(summary or self._progress(runs))
         self.pointed_at.emit(*(known[0] if known else (None, None)))
 
     def _progress(self, runs: list[Overlay]) -> str:

@@ -67,8 +67,8 @@ class ExpectedPresenter(HeatmapPresenter):
         lines = super().lines()
         heatmap = self.heatmap
         if isinstance(heatmap, ExpectedPicture):
-            told = [f"{name} {share:.0%}" for name, share in heatmap.band_shares]
-            lines.append(f"Time by magnification: {', '.join(told)}")
+            bands = [f"{name} {share:.0%}" for name, share in heatmap.band_shares]
+            lines.append(f"Time by magnification: {', '.join(bands)}")
             lines.append(f"Boxes: the {len(heatmap.proposals)} fields to go to first")
         return lines
 
@@ -104,12 +104,12 @@ def expected_picture(
         best = proposals(expected, _BOXES)
         shares = expected.band_shares().tolist()
     names = [name for name, _ in bundle.colors]
-    told = [(name, share) for name, share in zip(names, shares, strict=False)]
+    shown = [(name, share) for name, share in zip(names, shares, strict=False)]
     values = {each.name: getattr(heatmap, each.name) for each in fields(Heatmap)}
     return ExpectedPicture(
         **values,
         proposals=tuple(best),
-        band_shares=tuple((name, share) for name, share in told if share >= _LEAST_SHARE),
+        band_shares=tuple((name, share) for name, share in shown if share >= _LEAST_SHARE),
     )
 
 

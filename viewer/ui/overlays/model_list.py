@@ -55,8 +55,8 @@ class ModelList(QListWidget):
                 item = QListWidgetItem(text, self)
                 item.setData(Qt.ItemDataRole.UserRole, origin)
                 item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
-                told = [f"Version {version}"] if version else []
-                item.setToolTip("\n".join([*told, origin.about, str(origin.place)]))
+                lines = [f"Version {version}"] if version else []
+                item.setToolTip("\n".join([*lines, origin.about, str(origin.place)]))
                 item.setCheckState(_state(origin.key in on))
                 if origin.key == wanted or self.currentItem() is None:
                     self.setCurrentItem(item)

@@ -94,8 +94,8 @@ class ObjectsPresenter(QObject):
 
     def result_of(self, objects: Objects, index: int) -> ResultAt:
         """An object with what is measured of it."""
-        told = [f"{name} {values[index]:.3g}" for name, values in objects.measurements.items()]
-        text = ", ".join([self._names[int(objects.classes[index])], *told])
+        numbers = [f"{name} {values[index]:.3g}" for name, values in objects.measurements.items()]
+        text = ", ".join([self._names[int(objects.classes[index])], *numbers])
         outline = objects.outline(index)
         return ResultAt(text, Box(*outline.min(0).tolist(), *outline.max(0).tolist()))
 

@@ -134,7 +134,7 @@ class Overlay(QObject):
 
 
 class FileOverlay(Overlay):
-    """What a file told; complete from the beginning."""
+    """What a file holds; complete from the beginning."""
 
     def __init__(self, pane: SlidePane, file: ResultFile, parent: QObject) -> None:
         super().__init__(pane, file, file.found, parent)

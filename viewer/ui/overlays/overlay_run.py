@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from viewer.ui.slide_pane import SlidePane
 
 _SETTLE_MS = 120
-"""The field is told to the engine once the view has rested as long, or it would chase a pan."""
+"""The engine gets the field once the view has rested this long, or it would chase a pan."""
 
 
 class OverlayRun(Overlay):

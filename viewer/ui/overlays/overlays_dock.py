@@ -98,9 +98,9 @@ class OverlaysDock(QDockWidget):
 
     def show_earlier(self, sentences: Sequence[str]) -> None:
         """Lists kept results that are not shown, since an earlier version made them."""
-        told = "; ".join(sentences)
-        self.earlier.setText(f"Not shown: {told}. Run the model again." if told else "")
-        self.earlier.setVisible(bool(told))
+        reasons = "; ".join(sentences)
+        self.earlier.setText(f"Not shown: {reasons}. Run the model again." if reasons else "")
+        self.earlier.setVisible(bool(reasons))
 
     def show_settings(self, task: str, opacity: float = 1.0, *, can_run: bool = False) -> None:
         """Shows what can be set of an overlay that is on; an empty task shows nothing."""

@@ -42,7 +42,7 @@ class RecordedOverlays(QObject):
         self._overlays = overlays
         self._control = control
         self._settings = settings
-        self._told: dict[Overlay, OverlayChanged] = {}
+        self._logged: dict[Overlay, OverlayChanged] = {}
         self._under: tuple[Overlay, ResultAt] | None = None
         self._hover = QTimer(self, singleShot=True, interval=_LOOK_MS)
         self._hover.timeout.connect(self._tell_hovered)
@@ -60,20 +60,20 @@ class RecordedOverlays(QObject):
     def _on_recording(self, recording: PaneRecording) -> None:
         """What is on already belongs to the reading from its beginning."""
         for overlay in self._overlays.all_of(recording.pane):
-            self._told.pop(overlay, None)
+            self._logged.pop(overlay, None)
             self._tell(overlay)
 
     def _on_look(self, overlay: Overlay) -> None:
-        before = self._told.get(overlay)
+        before = self._logged.get(overlay)
         if before is not None and before.shown and overlay.is_visible:
             self._fade.start()  # a slider tells every step of its way
         else:
             self._tell(overlay)
         if overlay not in self._overlays.all_of(overlay.pane):
-            self._told.pop(overlay, None)
+            self._logged.pop(overlay, None)
 
     def _tell_all(self) -> None:
-        for overlay in list(self._told):
+        for overlay in list(self._logged):
             self._tell(overlay)
 
     def _tell(self, overlay: Overlay) -> None:
@@ -81,8 +81,8 @@ class RecordedOverlays(QObject):
             self._name(overlay), shown=overlay.is_visible, opacity=round(overlay.opacity, 2)
         )
         recording = self._recording(overlay)
-        if recording is not None and self._told.get(overlay) != event:
-            self._told[overlay] = event
+        if recording is not None and self._logged.get(overlay) != event:
+            self._logged[overlay] = event
             recording.record(event)
 
     def _on_pointed_at(self, overlay: Overlay | None, result: ResultAt | None) -> None:

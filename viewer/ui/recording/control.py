@@ -152,7 +152,7 @@ class RecordingControl(QObject):
             return
         place = self._presence.place
         recording = PaneRecording(pane, self._folder, self._settings(), place)
-        recording.troubled.connect(lambda told: self._on_trouble(recording, told))
+        recording.troubled.connect(lambda problem: self._on_trouble(recording, problem))
         if self.state is RecordingState.PAUSED:
             recording.pause()
         self._recordings[pane] = recording
@@ -172,10 +172,10 @@ class RecordingControl(QObject):
             self.state = state
             self.state_changed.emit(state)
 
-    def _on_trouble(self, recording: PaneRecording, told: str) -> None:
+    def _on_trouble(self, recording: PaneRecording, problem: str) -> None:
         before = self._trouble
-        if told and recording in self._recordings.values():
-            self._troubles[recording] = told
+        if problem and recording in self._recordings.values():
+            self._troubles[recording] = problem
         else:
             self._troubles.pop(recording, None)
         if self._trouble != before:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from viewer.ui.main_window import MainWindow
 
 _log = logging.getLogger(__name__)
-_TOLD = (SessionError, SlideError, TileError)
+_EXPECTED = (SessionError, SlideError, TileError)
 """Errors that are a sentence for the user."""
 
 
@@ -93,21 +93,21 @@ class Drafting(QObject):
                 progress=self.progressed.emit,
                 is_canceled=lambda: cancel.is_set,
             )
-            return _told(count, before, client)
+            return _summary(count, before, client)
 
         self._window.say(f"{client.endpoint.model} drafts rationales.")
         self._work.run(drafted, self._on_drafted, self._on_failed)
 
-    def _on_drafted(self, told: str) -> None:
+    def _on_drafted(self, text: str) -> None:
         self._end()
-        self._window.say(told)
+        self._window.say(text)
 
     def _on_failed(self, error: Exception) -> None:
         self._end()
         self._on_refused(error)
 
     def _on_refused(self, error: Exception) -> None:
-        if not isinstance(error, _TOLD):
+        if not isinstance(error, _EXPECTED):
             _log.error("drafting failed", exc_info=error)
         self._window.say(str(error))
 
@@ -134,7 +134,7 @@ class Drafting(QObject):
         )
 
 
-def _told(count: int, before: Spending, client: Client) -> str:
+def _summary(count: int, before: Spending, client: Client) -> str:
     now = client.spending
     tokens = now.tokens_in + now.tokens_out - before.tokens_in - before.tokens_out
     cost = now.cost - before.cost

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from viewer.recording.export import ExportOptions
 
 
-_TOLD = {
+_DESCRIPTIONS = {
     "pathology-cot": "A folder a session with thumbnail, boxes, details and conversation.json.",
     "chat-jsonl": "Conversations with pictures, one a line, as fine-tuning jobs take them.",
     "parquet": "Tables of sessions, events and actions, for pandas and datasets.",
@@ -51,14 +51,14 @@ class ExportDialog(QDialog):
         self.folder = QLineEdit(str(Path.home() / name), self)
         browse = QPushButton("Browse...", self)
         browse.clicked.connect(self._browse)
-        self._told = QLabel(self)
-        self._told.setWordWrap(True)
+        self._description = QLabel(self)
+        self._description.setWordWrap(True)
         where = QHBoxLayout()
         where.addWidget(self.folder, 1)
         where.addWidget(browse)
         form = QFormLayout()
         form.addRow("Format:", self.format)
-        form.addRow("", self._told)
+        form.addRow("", self._description)
         form.addRow("Action rules:", self.mode)
         form.addRow("New folder:", where)
         buttons = QDialogButtonBox(
@@ -69,8 +69,10 @@ class ExportDialog(QDialog):
         layout = QVBoxLayout(self)
         layout.addLayout(form)
         layout.addWidget(buttons)
-        self.format.currentTextChanged.connect(lambda name: self._told.setText(_TOLD[name]))
-        self._told.setText(_TOLD[self.format.currentText()])
+        self.format.currentTextChanged.connect(
+            lambda name: self._description.setText(_DESCRIPTIONS[name])
+        )
+        self._description.setText(_DESCRIPTIONS[self.format.currentText()])
         self.setMinimumWidth(520)
 
     @property

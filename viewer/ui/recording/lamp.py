@@ -11,7 +11,7 @@ from viewer.ui.recording.control import RecordingState
 if TYPE_CHECKING:
     from PySide6.QtGui import QAction
 
-_TOLD = {
+_TEXTS = {
     RecordingState.OFF: ("○ Not recording", "Nothing is recorded. Click to record your reading."),
     RecordingState.ON: ("● Recording", "Your reading is recorded. Click to stop; F9 pauses."),
     RecordingState.PAUSED: ("Ⅱ Paused", "Nothing is recorded. F9 goes on; click to stop."),
@@ -30,11 +30,11 @@ class RecordingLamp(QToolButton):
 
     def show_state(self, state: RecordingState) -> None:
         """Shows a state."""
-        text, tip = _TOLD[state]
+        text, tip = _TEXTS[state]
         self.setText(text)
         self.setToolTip(tip)
         self.setAccessibleName(text[2:])
         color = _COLORS.get(state)
         self.setStyleSheet(f"color: {color}; font-weight: bold" if color else "")
-        widest = self.fontMetrics().horizontalAdvance(_TOLD[RecordingState.OFF][0])
+        widest = self.fontMetrics().horizontalAdvance(_TEXTS[RecordingState.OFF][0])
         self.setMinimumWidth(widest + 16)

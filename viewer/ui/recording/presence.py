@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Place = Literal["slide", "panel", "dialog", "elsewhere"]
 
 _INPUT_GAP_S = 0.1
-"""Input is told at most this often: a mouse sends hundreds of events a second."""
+"""Input is logged at most this often: a mouse sends hundreds of events a second."""
 _INPUTS = frozenset(
     {
         QEvent.Type.KeyPress,
@@ -47,7 +47,7 @@ class Presence(QObject):
     def __init__(self, panes: SplitView, parent: QObject) -> None:
         super().__init__(parent)
         self._panes = panes
-        self._told_s = 0.0
+        self._logged_s = 0.0
         self.place: Place = "elsewhere"
         """Where the keyboard is: on the slide, in a panel or a dialog of the window, elsewhere."""
         # Between two windows none is active for an instant; only what it comes to counts.
@@ -74,8 +74,8 @@ class Presence(QObject):
         kind = event.type()
         if kind in _INPUTS:
             now_s = time.monotonic()
-            if now_s - self._told_s >= _INPUT_GAP_S:
-                self._told_s = now_s
+            if now_s - self._logged_s >= _INPUT_GAP_S:
+                self._logged_s = now_s
                 self.input_came.emit()
         elif kind in (QEvent.Type.WindowActivate, QEvent.Type.WindowDeactivate):
             self._on_focus_changed()

@@ -46,7 +46,9 @@ class PromptDialog(QDialog):
         self.studies.setCurrentText(study)
         self.field = QPlainTextEdit(self._templates.get(study, DEFAULT_PROMPT), self)
         self.field.setAccessibleName("Prompt")
-        names = QLabel("\n".join(f"${name}: {told}" for name, told in PLACEHOLDERS.items()), self)
+        names = QLabel(
+            "\n".join(f"${name}: {meaning}" for name, meaning in PLACEHOLDERS.items()), self
+        )
         names.setTextFormat(Qt.TextFormat.PlainText)
         names.setProperty("dim", True)
         self.problem = QLabel(self)

@@ -181,13 +181,13 @@ class ReviewController(QObject):
                 if review.reviewer in (agreement.first, agreement.second)
             ]
 
-        def told(found: list[Agreement]) -> None:
+        def show(found: list[Agreement]) -> None:
             if self.reviewing.review is review and review.is_done:
                 self.dock.show_agreement(
                     [_agreement_line(agreement, review.reviewer) for agreement in found]
                 )
 
-        self._readers.run(agreements, told, self._on_refused)
+        self._readers.run(agreements, show, self._on_refused)
 
     # Drafts ----------------------------------------------------------------------------------
 
@@ -303,7 +303,7 @@ def _identity(pane: SlidePane) -> str:
 def _agreement_line(agreement: Agreement, reviewer: str) -> str:
     other = agreement.second if agreement.first == reviewer else agreement.first
     kappa = "unknown" if agreement.kappa != agreement.kappa else f"{agreement.kappa:.2f}"
-    told = f"With {other}: kappa {kappa} over {agreement.judged} judged by both"
+    text = f"With {other}: kappa {kappa} over {agreement.judged} judged by both"
     if agreement.both_accepted:
-        told += f", {agreement.identical_share:.0%} of texts alike"
-    return told
+        text += f", {agreement.identical_share:.0%} of texts alike"
+    return text

@@ -66,7 +66,7 @@ def verdict_of(decision: Decided | None) -> str:
 
 
 class ReviewDock(QDockWidget):
-    """Shows what it is told to, and tells what the user chose; the verdicts are commands."""
+    """Shows what it is given, and signals what the user chose; the verdicts are commands."""
 
     item_chosen = Signal(int)
     text_typed = Signal()
@@ -97,7 +97,7 @@ class ReviewDock(QDockWidget):
         self.dictated.setToolTip(
             "Tick where you speak the text rather than type it; it is noted so"
         )
-        self.buttons = {told[0]: CommandButton(commands[told[0]], self) for told in REVIEW_COMMANDS}
+        self.buttons = {each[0]: CommandButton(commands[each[0]], self) for each in REVIEW_COMMANDS}
         self.drafts = QPushButton(self)
         self.prompt = QPushButton("Prompt...", self)
         self.prompt.setToolTip("Change what the model is asked, study by study")
@@ -109,11 +109,11 @@ class ReviewDock(QDockWidget):
         self.show_drafting(0, 0)
         self.show_none()
 
-    # What it is told to show -----------------------------------------------------------------
+    # What it shows ---------------------------------------------------------------------------
 
-    def show_none(self, told: str = _NO_SESSION) -> None:
+    def show_none(self, reason: str = _NO_SESSION) -> None:
         """Shows no session, but a sentence."""
-        self.title.setText(told)
+        self.title.setText(reason)
         self.table.clear()
         self.show_text("", "", "")
         self.figures.clear()
@@ -152,7 +152,7 @@ class ReviewDock(QDockWidget):
     def show_figures(self, figures: ReviewFigures) -> None:
         """Tells how far the review is and what it costs."""
         self.progress.setValue(figures.done)
-        self.figures.setText(_told(figures))
+        self.figures.setText(_figures_text(figures))
 
     def show_drafting(self, done: int, wanted: int) -> None:
         """Tells how far a model is; none wanted offers to ask it again."""
@@ -246,8 +246,8 @@ class _ItemTable(KeyedTree):
         self.is_being_filled = True
         self.clear()
         for item in items:
-            told = f"{item.number}  {item.action.command.strip('<>')}"
-            self.addTopLevelItem(QTreeWidgetItem([told, f"{item.action.dwell_s:.1f} s", ""]))
+            heading = f"{item.number}  {item.action.command.strip('<>')}"
+            self.addTopLevelItem(QTreeWidgetItem([heading, f"{item.action.dwell_s:.1f} s", ""]))
         self.is_being_filled = False
 
     def show_verdicts(self, decisions: Sequence[Decided | None], current: int) -> None:
@@ -326,7 +326,7 @@ def _label(parent: QWidget) -> QLabel:
     return label
 
 
-def _told(figures: ReviewFigures) -> str:
+def _figures_text(figures: ReviewFigures) -> str:
     counts = {
         "accepted": figures.accepted,
         "edited": figures.edited,
@@ -334,10 +334,10 @@ def _told(figures: ReviewFigures) -> str:
         "rejected": figures.rejected,
         "skipped": figures.skipped,
     }
-    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    verdicts = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     times: list[str] = []
     if not math.isnan(figures.judging_s):
         times.append(f"{figures.judging_s:.0f} s a draft")
     if not math.isnan(figures.writing_s):
         times.append(f"{figures.writing_s:.0f} s to write one without")
-    return ". ".join(part for part in (told, ", ".join(times)) if part) or "No verdicts yet"
+    return ". ".join(part for part in (verdicts, ", ".join(times)) if part) or "No verdicts yet"

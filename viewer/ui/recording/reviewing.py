@@ -266,8 +266,8 @@ class Reviewing(QObject):
 
 
 def _place(item: ReviewItem) -> str:
-    told = f"{item.number}: {item.action.command.strip('<>')}, {item.action.dwell_s:.1f} s"
-    return f"{told}. Note: {item.note}" if item.note else told
+    heading = f"{item.number}: {item.action.command.strip('<>')}, {item.action.dwell_s:.1f} s"
+    return f"{heading}. Note: {item.note}" if item.note else heading
 
 
 def _source(item: ReviewItem) -> str:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from viewer.recording.library import SessionSummary
 
 SEEN_AT = (5.0, 10.0, 20.0)
-"""Magnifications for which the share of seen tissue is told."""
+"""Magnifications for which the share of seen tissue is stated."""
 LEAST_RED_S = 10.0
 """The time heatmap is red from the longest stay on, of at least this: a glance is no red."""
 _A_RGB, _B_RGB, _BOTH_RGB = (47, 155, 255), (255, 140, 0), (120, 120, 120)
@@ -138,9 +138,8 @@ class SeenDock(QDockWidget):
         self._analysis = analysis
         self.title.setText(title or "Record your reading, or choose a session in Sessions.")
         self.figures.setText("" if analysis is None else _figures(analysis))
-        self.comparison.setText(
-            "" if analysis is None or analysis.comparison is None else _told(analysis.comparison)
-        )
+        comparison = None if analysis is None else analysis.comparison
+        self.comparison.setText("" if comparison is None else _comparison_text(comparison))
         self._paint()
 
     def _leave(self) -> None:
@@ -182,7 +181,7 @@ def _two_readers(comparison: Comparison) -> np.ndarray:
     return rgba
 
 
-def _told(comparison: Comparison) -> str:
+def _comparison_text(comparison: Comparison) -> str:
     if comparison.problem:
         return comparison.problem
     return (

@@ -166,10 +166,10 @@ class SessionPanels(QObject):
 
     def _on_exported(self, manifest: Manifest, out: Path) -> None:
         left_out = [session for session in manifest.sessions if session.problem]
-        told = f"{len(manifest.sessions) - len(left_out)} sessions are exported to {out}."
+        sentence = f"{len(manifest.sessions) - len(left_out)} sessions are exported to {out}."
         if left_out:
-            told += f" {len(left_out)} were left out: {left_out[0].problem}"
-        self._window.say(told)
+            sentence += f" {len(left_out)} were left out: {left_out[0].problem}"
+        self._window.say(sentence)
 
     def _on_export_failed(self, error: Exception) -> None:
         from viewer.recording.export import ExportError

@@ -289,8 +289,8 @@ def _name_of(page: TiffPage) -> str:
     """Return "label", "macro" and the like where the page's description says so."""
     text = page.description[:_LONGEST_DESCRIPTION]
     typed = _IMAGE_TYPE.search(text)
-    told = (typed[1] if typed else text.strip().split("\n")[-1]).casefold()
-    return next((name for name in _BESIDE if name in told), "")
+    words = (typed[1] if typed else text.strip().split("\n")[-1]).casefold()
+    return next((name for name in _BESIDE if name in words), "")
 
 
 def _with_levels(images: Sequence[TiffImage], file: SharedFile) -> list[TiffImage]:

@@ -45,8 +45,8 @@ class LevelChunks:
         self.columns, self.rows = first.columns, first.rows
         self.chunk_bytes = sum(page.chunk_bytes for page in self._pages)
         self.colors: SampleColors | None = None
-        told = pages[0].tags.valueof(_ORIENTATION)
-        self.orientation: int = told if is_orientation(told) else UPRIGHT
+        stored = pages[0].tags.valueof(_ORIENTATION)
+        self.orientation: int = stored if is_orientation(stored) else UPRIGHT
 
     @property
     def direct_tiles(self) -> DirectTiles | None:

@@ -55,7 +55,7 @@ def length_um(value: float, unit: str) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class OmeChannel:
-    """One channel: its name, samples per pixel, and its display color as 0xRRGGBB if told."""
+    """One channel: its name, samples per pixel, and its display color, 0xRRGGBB, where given."""
 
     name: str
     samples: int

@@ -144,9 +144,9 @@ def with_range(colors: SampleColors, level: LevelChunks, page: TiffPage) -> Samp
     """Return the colors with the display range of the image, found in this level."""
     if colors.range is not None or colors.model is ColorModel.PALETTE or _is_8_bit(page):
         return colors
-    told = _imagej_range(page) if colors.model is ColorModel.GRAY else None
-    if told is not None:
-        return replace(colors, range=told)
+    stated = _imagej_range(page) if colors.model is ColorModel.GRAY else None
+    if stated is not None:
+        return replace(colors, range=stated)
     is_small = level.width_px * level.height_px <= WHOLE_LEVEL_PX
     chunks = level.spread(level.columns * level.rows if is_small else _MOST_CHUNKS)
     samples = colors.model.samples
