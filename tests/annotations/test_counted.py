@@ -10,7 +10,14 @@ import shapely
 from shapely import affinity
 
 from viewer.annotations.annotation import Annotation
-from viewer.annotations.counted import COUNTED, current, is_outdated, with_count, without_count
+from viewer.annotations.counted import (
+    COUNTED,
+    current,
+    former_mpp_um,
+    is_outdated,
+    with_count,
+    without_count,
+)
 from viewer.annotations.formats.exchange import FORMATS
 from viewer.annotations.formats.qupath import read_qupath
 
@@ -55,3 +62,12 @@ def test_a_count_is_still_current_after_a_file(region: Annotation, tmp_path: Pat
     (read,) = read_qupath(path, [])
     assert read.measurements["Objects"] == 12
     assert not is_outdated(read)
+
+
+def test_a_count_made_by_another_pixel_size_is_not_current(region: Annotation) -> None:
+    counted = with_count(region, COUNTS, "Nuclei 2 at 0.5 µm/px", 1.0, 0.25)
+    assert former_mpp_um(counted, 0.25) is None
+    assert former_mpp_um(counted, 0.5) == 0.25
+    assert current(counted, 0.25) == counted
+    assert current(counted, 0.5).measurements == {"Stain": 0.25}
+    assert former_mpp_um(region, 0.5) is None

@@ -7,13 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import shapely
 import tifffile
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QInputDialog, QPlainTextEdit
 from pytestqt.qtbot import QtBot
-from ui_steps import CTRL, open_dialog, press, rest, show_slide
+from ui_steps import CTRL, drop, open_dialog, press, rest, show_slide
 
+from viewer.annotations.annotation import Annotation
+from viewer.annotations.document import adding
 from viewer.recording import recorder as recorder_module
 from viewer.recording.events import (
     AnnotationChanged,
@@ -22,6 +25,7 @@ from viewer.recording.events import (
     IdleChanged,
     NoteTaken,
     OverlayChanged,
+    PauseChanged,
     PlaceChanged,
     SlideClosed,
     Viewport,
@@ -97,8 +101,16 @@ def test_a_pause_ends_with_the_view_and_the_look_as_they_are(
     trace = load_trace(folder)
     assert trace.centers[-1] == pytest.approx([center.x, center.y], abs=1)
     assert trace.downsample[-1] == pytest.approx(canvas.view.downsample)
-    is_there = abs(trace.centers - [center.x, center.y]).max(1) < 1
-    assert trace.looked_s()[is_there].sum() >= 0.2
+    resumed_s = max(
+        line.elapsed_ns / 1e9
+        for line in read_lines(folder)
+        if isinstance(line.event, PauseChanged) and not line.event.begins
+    )
+    is_after = trace.start_s >= resumed_s
+    assert is_after.any()
+    assert abs(trace.centers[is_after] - [center.x, center.y]).max() < 1
+    since_s = trace.end_s[-1] - resumed_s
+    assert trace.looked_s()[is_after].sum() == pytest.approx(since_s, rel=0.1)
     looks = [event for event in events if isinstance(event, DisplayChanged)]
     assert looks[-1].look["stain"] != "none"
 
@@ -235,3 +247,40 @@ def test_a_second_pane_of_the_slide_records_its_own_strokes(
     of_first, of_second = (events_of(folder, qtbot) for folder in folders)
     assert [e for e in of_second if isinstance(e, AnnotationChanged)]
     assert not [e for e in of_first if isinstance(e, AnnotationChanged)]
+
+
+def test_whose_annotations_are_shown_is_an_event_and_in_the_state_at_the_start(
+    reading: MainWindow, qtbot: QtBot
+) -> None:
+    window, pane = reading, reading.panes.active
+    qtbot.waitUntil(lambda: window.annotations.of(pane) is not None)
+    box = shapely.box(100, 100, 900, 900)
+    theirs = Annotation(box).signed("reader-2")
+    window.annotations.of(pane).do(adding("Import", [theirs]))
+    qtbot.waitUntil(lambda: "annotations of reader-2" in pane.canvas.shown_layers)
+    press(qtbot, window, Qt.Key.Key_F9)
+    press(qtbot, window, Qt.Key.Key_A)
+    qtbot.waitUntil(lambda: not pane.canvas.shown_layers)
+    press(qtbot, window, Qt.Key.Key_F9)
+    events = stop(window, qtbot)
+    shown = [(e.name, e.shown) for e in events if isinstance(e, OverlayChanged)]
+    assert ("annotations of reader-2", True) in shown
+    assert shown[-2:] == [("annotations", False), ("annotations of reader-2", False)]
+    press(qtbot, window, Qt.Key.Key_A)
+    qtbot.waitUntil(lambda: bool(pane.canvas.shown_layers))
+    window.recording.control.start()
+    assert OverlayChanged("annotations of reader-2", shown=True) in stop(window, qtbot)
+
+
+def test_an_overlay_shown_in_a_pause_is_told_at_its_end(
+    reading: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    window, pane = reading, reading.panes.active
+    press(qtbot, window, Qt.Key.Key_F9)
+    results = tmp_path / "cells.csv"
+    results.write_text("x,y,score\n100,100,0.5\n356,100,0.9\n612,100,0.1\n")
+    drop(pane.canvas, [results])
+    qtbot.waitUntil(lambda: bool(window.overlays.all_of(pane)), timeout=20_000)
+    press(qtbot, window, Qt.Key.Key_F9)
+    shown = [e for e in stop(window, qtbot) if isinstance(e, OverlayChanged)]
+    assert [(e.name, e.shown) for e in shown] == [("file", True)]

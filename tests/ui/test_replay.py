@@ -13,7 +13,7 @@ import pytest
 import tifffile
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QImage
-from PySide6.QtWidgets import QPushButton
+from PySide6.QtWidgets import QPushButton, QTreeWidgetItem
 from pytestqt.qtbot import QtBot
 from test_recording import AGREED, ended_session
 from ui_steps import CTRL, SHIFT, open_dialog, press, rest, show_slide
@@ -277,3 +277,33 @@ def test_a_session_made_before_a_change_of_the_pixel_size_says_so(
     canvas.set_optics(Optics((then[0] * 2, then[1] * 2), canvas.optics.objective_power))
     panels(window).refresh_seen()
     qtbot.waitUntil(lambda: "before the pixel size was changed" in seen.title.text())
+    qtbot.waitUntil(lambda: panels(window).sessions.table.topLevelItem(0) is not None)
+    table = panels(window).sessions.table
+    qtbot.waitUntil(
+        lambda: "former pixel size" in (table.topLevelItem(0) or QTreeWidgetItem()).text(0),
+        timeout=15_000,
+    )
+
+
+def test_a_session_on_another_image_of_a_file_is_replayed_on_that_image(
+    make_window: Callable[..., MainWindow], sample_slide: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    path = tmp_path / "two.ome.tif"
+    with tifffile.TiffWriter(path, ome=True) as out:
+        for name, value, shape in (("spot", 60, (200, 300)), ("section", 160, (600, 500))):
+            pixels = np.full((*shape, 3), value, np.uint8)
+            out.write(pixels, photometric="rgb", metadata={"Name": name}, tile=(128, 128))
+    window = make_window(AGREED)
+    pane = window.panes.active
+    with qtbot.waitSignal(pane.opened, timeout=20_000):
+        window.open_slide(path, 0)
+    assert pane.source is not None
+    spot = pane.source.info.identity
+    press(qtbot, window, Qt.Key.Key_R, CTRL)
+    qtbot.waitUntil(lambda: window.recording.control.recording_of(pane) is not None)
+    ended_session(window, qtbot)
+    show_slide(window, sample_slide, qtbot)
+    start_replay(window, qtbot)
+    qtbot.waitUntil(lambda: window.recording.panels.replay.isVisible(), timeout=15_000)
+    assert pane.source is not None
+    assert pane.source.info.identity == spot

@@ -6,20 +6,26 @@ Afterwards the log, read as replay and behaviors read it, agrees with the witnes
 from __future__ import annotations
 
 import random
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
 import tifffile
 from PySide6.QtCore import QPoint, Qt, QTimer
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QInputDialog, QMessageBox, QPlainTextEdit, QWidget
 from pytestqt.qtbot import QtBot
-from ui_steps import CTRL, press, show_slide
+from test_dropped_files import make_geojson
+from ui_steps import CTRL, drop, press, show_slide
 
-from viewer.recording.log_reader import verify
+from viewer.recording.events import AnnotationChanged, FocusChanged, OverlayChanged
+from viewer.recording.log_reader import read_lines, verify
 from viewer.recording.session import read_header
 from viewer.recording.trace_loading import load_trace
 from viewer.settings import Settings
@@ -29,6 +35,7 @@ from viewer.ui.recording.control import RecordingState
 AGREED = Settings(reader="reader-7", consent_utc="2026-11-24T08:00:00+00:00", record_texts=True)
 _SAMPLE_MS = 20
 _TOLERANCE_S = 0.1
+T = TypeVar("T")
 _LEFT = Qt.MouseButton.LeftButton
 
 
@@ -41,6 +48,8 @@ class Sample:
     x: float
     y: float
     downsample: float
+    layers: frozenset[str]
+    is_in_front: bool
 
 
 class Witness:
@@ -69,6 +78,10 @@ class Witness:
                 Sample(
                     recording.recorder.elapsed_s, source.info.identity,
                     view.center.x, view.center.y, view.downsample,
+                    pane.canvas.shown_layers,
+                    (QApplication.activeWindow() is not None
+                    and self._window.isAncestorOf(QApplication.activeWindow()))
+                    or QApplication.activeWindow() is self._window,
                 )
             )  # fmt: skip
 
@@ -83,7 +96,7 @@ class Driver:
     def step(self) -> None:
         chance, window = self._chance, self._window
         canvas = window.panes.active.canvas
-        match chance.randrange(12):
+        match chance.randrange(18):
             case 0:
                 press(self._qtbot, window, Qt.Key.Key_F9)
             case 1:
@@ -106,6 +119,15 @@ class Driver:
                 window.open_slide(chance.choice(self._slides))
             case 8 if len(window.panes.panes) > 1:
                 window.panes.close_pane(chance.choice(window.panes.panes))
+            case 9:
+                self._drop()
+            case 10:
+                self._note()
+            case 11:
+                self._leave()
+            case 12:
+                command = chance.choice(("annotate.shown", "annotate.filled", "annotate.names"))
+                window.commands[command].trigger()
             case _:
                 keys = (
                     Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Up, Qt.Key.Key_5, Qt.Key.Key_6,
@@ -113,6 +135,42 @@ class Driver:
                 )  # fmt: skip
                 press(self._qtbot, window, chance.choice(keys))
         self._qtbot.wait(chance.choice((5, 20, 60, 150)))
+
+    def _drop(self) -> None:
+        """Drop annotations, or a slide with annotations of its name."""
+        slide = self._chance.choice(self._slides)
+        beside = slide.with_suffix(".geojson")
+        beside = beside if beside.exists() else self._slides[-1].with_suffix(".geojson")
+        paths = self._chance.choice(([beside], [slide, beside], [slide]))
+        drop(self._window.panes.active.canvas, paths)
+        self._qtbot.wait(50)
+        self._answer(QMessageBox)
+
+    def _note(self) -> None:
+        press(self._qtbot, self._window, Qt.Key.Key_N, CTRL)
+        for dialog in self._window.findChildren(QInputDialog):
+            if dialog.isVisible():
+                field = dialog.findChild(QPlainTextEdit)
+                self._qtbot.keyClicks(field, self._chance.choice(("mitosis", "necrosis here")))
+                (dialog.accept if self._chance.random() < 0.7 else dialog.reject)()
+
+    def _answer(self, kind: type[QMessageBox]) -> None:
+        """Press any button of the questions that are asked."""
+        for box in self._window.findChildren(kind):
+            if box.isVisible():
+                self._chance.choice(box.buttons()).click()
+
+    def _leave(self) -> None:
+        """Work in another program for a moment, and come back."""
+        other = QWidget()
+        self._qtbot.addWidget(other)
+        other.show()
+        other.activateWindow()
+        self._qtbot.wait(self._chance.choice((20, 120)))
+        other.close()
+        self._window.activateWindow()
+        self._qtbot.wait(20)
+        self._window.panes.active.focus()
 
     def _place(self) -> QPoint:
         return QPoint(self._chance.randrange(60, 300), self._chance.randrange(60, 250))
@@ -150,6 +208,49 @@ def assert_agrees(folder: Path, samples: list[Sample]) -> None:
         assert (low <= (sample.x, sample.y)).all(), sample
         assert ((sample.x, sample.y) <= high).all(), sample
         assert zooms.min() * 0.999 <= sample.downsample <= zooms.max() * 1.001, sample
+    assert_layers_agree(folder, samples)
+    assert_focus_agrees(folder, samples)
+
+
+def assert_layers_agree(folder: Path, samples: list[Sample]) -> None:
+    """Each layer that was over the slide is shown by the log too, within the tolerance."""
+    steps: list[tuple[float, frozenset[str]]] = [(0.0, frozenset())]
+    for line in read_lines(folder):
+        if isinstance(line.event, OverlayChanged):
+            before, name = steps[-1][1], line.event.name
+            now = before | {name} if line.event.shown else before - {name}
+            steps.append((line.elapsed_ns / 1e9, now))
+    for sample in samples:
+        logged = _within(steps, sample.at_s)
+        assert any(sample.layers == each for each in logged), (sample, logged)
+
+
+def assert_focus_agrees(folder: Path, samples: list[Sample]) -> None:
+    steps: list[tuple[float, bool]] = [(0.0, True)]
+    for line in read_lines(folder):
+        if isinstance(line.event, FocusChanged):
+            steps.append((line.elapsed_ns / 1e9, line.event.gained))
+    for sample in samples:
+        assert sample.is_in_front in _within(steps, sample.at_s), sample
+
+
+def _within(steps: list[tuple[float, T]], at_s: float) -> list[T]:
+    """The states that held at some time within the tolerance."""
+    begins = [begin_s for begin_s, _ in steps]
+    first = bisect_right(begins, at_s - _TOLERANCE_S) - 1
+    last = bisect_right(begins, at_s + _TOLERANCE_S)
+    return [state for _, state in steps[max(first, 0) : last]]
+
+
+def assert_each_stroke_is_in_one_slide(folders: Iterable[Path]) -> None:
+    """What was drawn on a slide is in sessions of that slide alone."""
+    drawn: dict[str, set[str]] = defaultdict(set)
+    for folder in folders:
+        identity = read_header(folder).slide.identity
+        events = [line.event for line in read_lines(folder)]
+        drawn[identity] |= {each.id for each in events if isinstance(each, AnnotationChanged)}
+    for one, other in combinations(drawn.values(), 2):
+        assert not one & other
 
 
 @pytest.fixture
@@ -158,7 +259,11 @@ def slides(sample_slide: Path, tmp_path: Path) -> list[Path]:
     pixels = np.full((900, 1200, 3), 235, np.uint8)
     pixels[200:600, 300:800] = (180, 90, 160)
     tifffile.imwrite(other, pixels, tile=(256, 256), photometric="rgb", compression="deflate")
-    return [sample_slide, other]
+    slide = tmp_path / f"slide{sample_slide.suffix}"
+    slide.symlink_to(sample_slide)
+    for number, path in enumerate((slide, other)):
+        make_geojson(path.with_suffix(".geojson"), name=f"Class {number}")
+    return [slide, other]
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -173,6 +278,7 @@ def test_the_log_agrees_with_the_witness(
     assert sum(map(len, samples.values())) > 50
     for folder, seen in samples.items():
         assert_agrees(folder, seen)
+    assert_each_stroke_is_in_one_slide(samples)
     assert not [record for record in caplog.records if record.exc_info]
 
 
@@ -189,4 +295,5 @@ def test_the_log_agrees_with_the_witness_for_long(
     samples = run(make_window(AGREED), slides, seed, 500, qtbot)
     for folder, seen in samples.items():
         assert_agrees(folder, seen)
+    assert_each_stroke_is_in_one_slide(samples)
     assert not [record for record in caplog.records if record.exc_info]

@@ -19,12 +19,18 @@ COUNTED = "Counted"
 """Metadata that says what a count was made of: model, scale, share of the region, its shape."""
 ANALYZED = "Analyzed %"
 _PLACE = re.compile(r"on ([\d.]+) px² around (-?[\d.]+), (-?[\d.]+)")
+_PIXEL = re.compile(r"pixels of ([\d.]+) µm")
 _SAME_AREA, _SAME_PLACE_PX = 1e-3, 1.0
 """Files round coordinates; a region that differs by less has not been reshaped."""
+_SAME_SCALE = 1e-3
 
 
 def with_count(
-    annotation: Annotation, counts: Mapping[str, float], model: str, share: float
+    annotation: Annotation,
+    counts: Mapping[str, float],
+    model: str,
+    share: float,
+    mpp_um: float | None = None,
 ) -> Annotation:
     """Return the annotation with a count in place of an earlier one.
 
@@ -34,12 +40,16 @@ def with_count(
         Name, version and scale of what found the objects.
     share
         Of the region that was analyzed, 0 to 1.
+    mpp_um
+        Of level 0, by which the densities are.
     """
     kept = without_count(annotation)
     numbers = dict(kept.measurements) | dict(counts)
     if share < 1:
         numbers[ANALYZED] = round(100 * share, 2)
     about = f"{model}, {100 * share:.3g} % analyzed, {_place(annotation.geometry)}"
+    if mpp_um is not None:
+        about += f", pixels of {mpp_um:.6f} µm"
     return replace(kept, measurements=numbers, metadata=dict(kept.metadata) | {COUNTED: about})
 
 
@@ -67,9 +77,25 @@ def is_outdated(annotation: Annotation) -> bool:
     return not (is_same_area and is_same_place)
 
 
-def current(annotation: Annotation) -> Annotation:
-    """Return the annotation as it may be exported: without a count that is outdated."""
-    return without_count(annotation) if is_outdated(annotation) else annotation
+def former_mpp_um(annotation: Annotation, mpp_um: float | None) -> float | None:
+    """Return the pixel size that objects were counted by, where that of the slide is another now.
+
+    None where nothing was counted, one of the two is not known, or they are the same.
+    """
+    found = _PIXEL.search(annotation.metadata.get(COUNTED, ""))
+    if found is None or mpp_um is None:
+        return None
+    then_um = float(found[1])
+    return None if abs(then_um - mpp_um) <= _SAME_SCALE * mpp_um else then_um
+
+
+def current(annotation: Annotation, mpp_um: float | None = None) -> Annotation:
+    """Return the annotation as it may be exported: without a count that is outdated.
+
+    One that was made by another pixel size than the slide's `mpp_um` is outdated too.
+    """
+    is_former = former_mpp_um(annotation, mpp_um) is not None
+    return without_count(annotation) if is_former or is_outdated(annotation) else annotation
 
 
 def _is_count(name: str) -> bool:

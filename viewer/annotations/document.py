@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -95,6 +96,7 @@ class Document:
         self._undo: list[Edit] = []
         self._redo: list[Edit] = []
         self._listeners: list[Callable[[Edit], object]] = []
+        self._authors: Counter[str] = Counter()
         self.is_read_only = False
         self._fill(annotations)
 
@@ -115,6 +117,11 @@ class Document:
 
     def get(self, id_: UUID) -> Annotation | None:
         return self._held.get(id_)
+
+    @property
+    def authors(self) -> frozenset[str]:
+        """Who drew what is here; "" stands for nobody known."""
+        return frozenset(self._authors)
 
     def of(self, ids: Iterable[UUID]) -> list[Annotation]:
         """Those of the ids that are here, in the order of drawing."""
@@ -183,6 +190,7 @@ class Document:
         """Holds these from now on, as those of a file that another window changed; no history."""
         gone = removing("", list(self))
         self._held.clear()
+        self._authors.clear()
         self._index = BoundsIndex()
         self._undo.clear()
         self._redo.clear()
@@ -202,6 +210,7 @@ class Document:
     def _fill(self, annotations: Iterable[Annotation]) -> None:
         for annotation in annotations:
             self._held[annotation.id] = annotation
+            self._authors[annotation.author] += 1
         self._index.put(self._held.values())
 
     def _turn(self, source: list[Edit], target: list[Edit]) -> Edit | None:
@@ -218,12 +227,21 @@ class Document:
 
     def _take(self, step: Edit) -> None:
         for change in step.changes:
+            if change.before is not None:
+                self._forget_author(change.before.author)
+            if change.after is not None:
+                self._authors[change.after.author] += 1
             if change.after is None:
                 del self._held[change.id]
                 self._index.remove(change.id)
             else:
                 self._held[change.id] = change.after
         self._index.put([change.after for change in step.changes if change.after is not None])
+
+    def _forget_author(self, author: str) -> None:
+        self._authors[author] -= 1
+        if self._authors[author] <= 0:
+            del self._authors[author]
 
     def _tell(self, step: Edit) -> None:
         for listener in tuple(self._listeners):

@@ -70,11 +70,18 @@ class AnnotationsLayer:
     ----------
     on_change
         Called when there is something new to paint.
+    reader
+        Who looks at it.
     """
 
     def __init__(
-        self, document: Document, selection: Selection, on_change: Callable[[], object]
+        self,
+        document: Document,
+        selection: Selection,
+        on_change: Callable[[], object],
+        reader: str = "",
     ) -> None:
+        self.reader = reader
         self._document = document
         self._selection = selection
         self._chosen = frozenset(selection)
@@ -98,6 +105,11 @@ class AnnotationsLayer:
         if not self._is_shown or not len(self._document):
             return ""
         return "filled annotations" if self._is_filled else "annotations"
+
+    @property
+    def shown_of(self) -> frozenset[str]:
+        """As `Layer` asks for: other readers whose annotations are shown."""
+        return self._document.authors - {"", self.reader}
 
     @property
     def is_shown(self) -> bool:

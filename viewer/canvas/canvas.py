@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from viewer.canvas.gestures import Gestures
 from viewer.canvas.input_widget import InputWidget
-from viewer.canvas.layer import Layer, LayerOrder, Scene
+from viewer.canvas.layer import Layer, LayerOrder, Scene, shown_names
 from viewer.canvas.navigator import Navigator
 from viewer.canvas.overview import Overview
 from viewer.canvas.qt_guard import failures, guarded
@@ -474,8 +474,8 @@ class SlideCanvas(InputWidget):
 
     def _note_layers(self) -> None:
         """Tell what was painted over the slide, where that is another set than before."""
-        names = (getattr(layer, "shown_name", "") for _, layer in self._layers)
-        shown = frozenset(name for name in names if name) if self._source else frozenset[str]()
+        layers = [layer for _, layer in self._layers] if self._source else []
+        shown = frozenset(name for layer in layers for name in shown_names(layer))
         if shown != self.shown_layers:
             self.shown_layers = shown
             self.layers_changed.emit(shown)

@@ -7,6 +7,8 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from PySide6.QtGui import QPainter
 
     from viewer.geometry import Box, Optics, View
@@ -44,11 +46,21 @@ class Scene:
     is_zooming: bool = False
 
 
+def shown_names(layer: Layer) -> Iterator[str]:
+    """Yield what a recording tells of a layer at this moment: what it shows, and whose it is."""
+    name = getattr(layer, "shown_name", "")
+    if name:
+        yield name
+        for other in getattr(layer, "shown_of", ()):
+            yield f"{name} of {other}"
+
+
 class Layer(Protocol):
     """One layer of the canvas; paints in logical screen pixels.
 
     A layer that a recording is to tell of has an attribute `shown_name`: what it shows at this
-    moment, "" while it paints nothing.
+    moment, "" while it paints nothing. One that may show what others made also has `shown_of`,
+    the pseudonyms of those others.
     """
 
     def paint(self, painter: QPainter, scene: Scene) -> bool | None:

@@ -107,7 +107,7 @@ def convert(
     except OSError as error:
         fail(unwritable(out, error))
     _tell(problems)
-    _tell(lost, "not written of")
+    _tell_lost(file.name, lost)
     record: dict[str, object] = {
         "annotations": count, "format": wanted.name, "out": str(out),
         "problems": len(problems), "lost": len(lost),
@@ -149,7 +149,7 @@ def export(
         fail(str(error))
     except OSError as error:
         fail(f"{out} cannot be written ({error.strerror or error}): choose another place.")
-    _tell(lost, "not written of")
+    _tell_lost(slide.name, lost)
     record: dict[str, object] = {
         "annotations": len(annotations), "format": wanted.name, "out": str(out), "lost": len(lost),
     }  # fmt: skip
@@ -288,6 +288,7 @@ def tiles(
     json: _Json = False,
 ) -> None:
     """Cut the slide to tiles with masks, for training; goes on where it was stopped."""
+    from viewer.annotations.formats.problems import left_out
     from viewer.annotations.masks.label_masks import MaskError
     from viewer.annotations.masks.training_tiles import (
         AnnotationsOrigin,
@@ -312,6 +313,8 @@ def tiles(
         fail(unwritable(out, error))
     finally:
         source.close()
+    if gone := left_out(report.problems):
+        say(f"{file.name}: {gone}.")
     _tell([each for each in report.problems if not each.is_repaired], "not cut of")
     _tell([each for each in report.problems if each.is_repaired], "cut in part of")
     record: dict[str, object] = {
@@ -355,6 +358,15 @@ def _read(file: Path, problems: list[Problem], image: str | None) -> list[Annota
         return list(read_annotations(file, problems, image, takes_namesakes=True))
     except AnnotationFileError as error:
         fail(str(error))
+
+
+def _tell_lost(name: str, lost: list[Problem]) -> None:
+    """Say what a format could not hold: how much and why in one line, then each."""
+    from viewer.annotations.formats.problems import left_out
+
+    if gone := left_out(lost):
+        say(f"{name}: {gone}.")
+    _tell(lost, "not written of")
 
 
 def _tell(problems: list[Problem], what: str = "") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,8 +68,16 @@ def _former_places(identity: str) -> list[Path]:
     return places
 
 
-def find_by_content(identity: str, places: tuple[Path, ...] = ()) -> Path | None:
-    """Where the slide of this identity lies now, a slide that was moved or renamed too.
+@dataclass(frozen=True, slots=True)
+class FoundSlide:
+    """A file, and which of its images; None for the one that the file opens with."""
+
+    path: Path
+    image: int | None
+
+
+def find_by_content(identity: str, places: tuple[Path, ...] = ()) -> FoundSlide | None:
+    """Find where the slide of this identity lies now, one that was moved or renamed too.
 
     Looked at are, until one holds the slide: its last known place, the places given, and the
     folder where it lay. Opens slides, so it takes time.
@@ -79,9 +88,10 @@ def find_by_content(identity: str, places: tuple[Path, ...] = ()) -> Path | None
     for place in dict.fromkeys(wanted):
         source = open_known(identity, (place,))
         if source is not None:
-            path = source.path
+            info = source.info
+            found = FoundSlide(source.path, info.image if info.images else None)
             source.close()
-            return path
+            return found
     return None
 
 

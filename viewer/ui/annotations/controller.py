@@ -108,7 +108,7 @@ class AnnotationsController(QObject):
 
     def _on_reader_changed(self) -> None:
         for each in self._panes.values():
-            each.desk.author = self._window.reader.name
+            each.author = self._window.reader.name
 
     # Slides come and go ----------------------------------------------------------------------
 

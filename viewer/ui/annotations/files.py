@@ -91,7 +91,7 @@ class AnnotationFiles(QObject):
         from viewer.annotations.formats.exchange import write_as
         from viewer.ui.annotations.file_reports import tell_not_written
 
-        annotations = [current(each) for each in active.document]
+        annotations = [current(each, active.mpp_um) for each in active.document]
         slide = active.pane.canvas.slide_box
         name = active.pane.path.name if active.pane.path is not None else ""
         image = CocoImage(name, round(slide.width), round(slide.height))

@@ -8,7 +8,7 @@ import numpy as np
 import shapely
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from viewer.annotations.counted import is_outdated, with_count
+from viewer.annotations.counted import former_mpp_um, is_outdated, with_count
 from viewer.annotations.document import ReadOnlyError, adding, changing
 from viewer.colors import class_color
 from viewer.overlays.object_map import ObjectMap
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from viewer.annotations.annotation import Annotation
-    from viewer.annotations.pixel_calibration import PixelCalibration
     from viewer.overlays.counting import Positive, RegionCount
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
     from viewer.ui.main_window import MainWindow
@@ -79,7 +78,7 @@ class ModelCommands(QObject):
             self.figures_changed.emit([])
             return
         chosen = active.chosen
-        lines = _size_lines(chosen, active.calibration) if chosen else _total_line(active)
+        lines = _size_lines(chosen, active) if chosen else _total_line(active)
         regions = [each for each in chosen if is_region(each)]
         overlay = self._objects_overlay()
         if overlay is None or not regions or len(regions) > _MOST_LIVE:
@@ -242,7 +241,8 @@ def _measured(
     origin = overlay.origin
     version = f" {origin.version}" if isinstance(origin, ModelBundle) else ""
     model = f"{origin.name}{version} at {overlay.mpp_um:.4g} µm/px"
-    return with_count(annotation, count.measurements(names), model, count.share)
+    mpp_um = overlay.pane.canvas.optics.mean_mpp_um
+    return with_count(annotation, count.measurements(names), model, count.share, mpp_um)
 
 
 def _made_of(
@@ -287,7 +287,8 @@ def _total_line(active: PaneAnnotations) -> list[str]:
     return [many(count)] if count else []
 
 
-def _size_lines(chosen: Sequence[Annotation], calibration: PixelCalibration) -> list[str]:
+def _size_lines(chosen: Sequence[Annotation], active: PaneAnnotations) -> list[str]:
+    calibration = active.calibration
     shapes = np.array([each.geometry for each in chosen], dtype=object)
     area, length = float(calibration.areas(shapes).sum()), float(calibration.lengths(shapes).sum())
     sizes = [calibration.area_text(area)] if area else []
@@ -297,9 +298,16 @@ def _size_lines(chosen: Sequence[Annotation], calibration: PixelCalibration) -> 
     lines = [": ".join([head, ", ".join(sizes)]) if sizes else head]
     if len(chosen) == 1 and chosen[0].measurements:
         figures = [f"{name} {value:,.6g}" for name, value in chosen[0].measurements.items()]
-        state = "Outdated, of another shape" if is_outdated(chosen[0]) else "Kept"
-        lines.append(f"{state}: " + "; ".join(figures))
+        lines.append(f"{_count_state(chosen[0], active.mpp_um)}: " + "; ".join(figures))
     return lines
+
+
+def _count_state(annotation: Annotation, mpp_um: float | None) -> str:
+    """Say whether what was counted in a region still holds."""
+    if is_outdated(annotation):
+        return "Outdated, of another shape"
+    then_um = former_mpp_um(annotation, mpp_um)
+    return "Kept" if then_um is None else f"Outdated, made with a pixel size of {then_um:.4g} µm"
 
 
 def _count_line(name: str, counts: Sequence[RegionCount]) -> str:

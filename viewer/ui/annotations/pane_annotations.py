@@ -54,7 +54,7 @@ class PaneAnnotations:
             mpp_um=canvas.optics.mpp_um,
             show=show_again,
         )
-        self.layer = AnnotationsLayer(slide.document, self.selection, canvas.update)
+        self.layer = AnnotationsLayer(slide.document, self.selection, canvas.update, author)
         self.notes = NotesLayer(slide.document, canvas.update)
         canvas.add_layer(self.layer, LayerOrder.ANNOTATIONS)
         canvas.add_layer(self.notes, LayerOrder.ANNOTATIONS)
@@ -71,6 +71,10 @@ class PaneAnnotations:
     @property
     def author(self) -> str:
         return self.desk.author
+
+    @author.setter
+    def author(self, name: str) -> None:
+        self.desk.author = self.layer.reader = name
 
     @property
     def mpp_um(self) -> float | None:

@@ -56,9 +56,10 @@ class TableCommands(QObject):
             return
         held = list(active.document)
         mpp_um, path = active.calibration.mpp_um, active.pane.path
+        pixel_um = active.mpp_um
         name = path.stem if path is not None else "slide"
         self._background.run(
-            lambda: class_figures([current(each) for each in held], mpp_um),
+            lambda: class_figures([current(each, pixel_um) for each in held], mpp_um),
             lambda figures: self._open(figures, mpp_um, name),
         )
 

@@ -50,15 +50,19 @@ class RecordedOverlays(QObject):
         self._fade.timeout.connect(self._tell_all)
         overlays.began.connect(self._on_overlay)
         overlays.pointed_at.connect(self._on_pointed_at)
-        control.began.connect(self._on_recording)
+        control.began.connect(self._on_began)
 
     def _on_overlay(self, overlay: Overlay) -> None:
         overlay.look_changed.connect(lambda: self._on_look(overlay))
         overlay.viewed.connect(lambda result: self._tell_viewed(overlay, result))
         self._tell(overlay)
 
-    def _on_recording(self, recording: PaneRecording) -> None:
-        """What is on already belongs to the reading from its beginning."""
+    def _on_began(self, recording: PaneRecording) -> None:
+        self._tell_state(recording)
+        recording.resumed.connect(self._tell_state)
+
+    def _tell_state(self, recording: PaneRecording) -> None:
+        """Tell what is on at the beginning of a reading, and at the end of each pause."""
         for overlay in self._overlays.all_of(recording.pane):
             self._logged.pop(overlay, None)
             self._tell(overlay)
@@ -81,7 +85,8 @@ class RecordedOverlays(QObject):
             self._name(overlay), shown=overlay.is_visible, opacity=round(overlay.opacity, 2)
         )
         recording = self._recording(overlay)
-        if recording is not None and self._logged.get(overlay) != event:
+        is_recorded = recording is not None and not recording.recorder.is_paused
+        if recording is not None and is_recorded and self._logged.get(overlay) != event:
             self._logged[overlay] = event
             recording.record(event)
 

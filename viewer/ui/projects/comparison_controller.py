@@ -57,6 +57,7 @@ class ComparisonController(QObject):
         self._classes: set[str] = set()
         self._identity = ""
         self._canvas: SlideCanvas | None = None
+        self._comparison: Comparison | None = None
         self._all = OutlineLayer(_ALL_COLOR, name="disagreements")
         self._one = OutlineLayer(_ONE_COLOR, width_px=3.0, fill=0.0)
         self.dock = ComparisonDock(window)
@@ -157,6 +158,7 @@ class ComparisonController(QObject):
         self.dock.say(str(error))
 
     def _show(self, comparison: Comparison | None) -> None:
+        self._comparison = comparison
         canvas = self._window.panes.active.canvas
         self.dock.show_comparison(comparison, canvas.optics.mean_mpp_um)
         self._all.clear()
@@ -203,6 +205,12 @@ class ComparisonController(QObject):
 
     def _watch(self, pane: SlidePane) -> None:
         pane.slide_changed.connect(lambda _: self._refresh())
+        pane.view_changed.connect(self._on_view_changed)
+
+    def _on_view_changed(self, pane: SlidePane, cause: str) -> None:
+        """Show the areas by a pixel size that was changed."""
+        if cause == "optics" and pane is self._window.panes.active and self._comparison is not None:
+            self.dock.show_comparison(self._comparison, pane.canvas.optics.mean_mpp_um)
 
 
 def _read(wanted: _Set, drawn: list[Annotation], problems: list[Problem]) -> list[Annotation]:

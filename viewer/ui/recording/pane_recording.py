@@ -57,6 +57,8 @@ class PaneRecording(QObject):
 
     troubled = Signal(str)
     """One sentence when the log cannot be written, "" when it can again; from the writer."""
+    resumed = Signal(object)
+    """Itself, at the end of a pause: what is on screen may be another thing than before."""
 
     def __init__(
         self, pane: SlidePane, sessions: Path, settings: Settings, place: Place = "slide"
@@ -112,6 +114,7 @@ class PaneRecording(QObject):
         self.recorder.resume()
         self.recorder.record(FocusChanged(gained=self._place != "elsewhere"))
         self._record_state()
+        self.resumed.emit(self)
 
     def note_view(self) -> None:
         """Record the view as the reader's own: a replay or an agent let go of it."""

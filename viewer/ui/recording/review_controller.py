@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from viewer.recording.review.items import ReviewItem
     from viewer.recording.review.review import Review
     from viewer.recording.session import SessionHeader
+    from viewer.slides.known_slides import FoundSlide
     from viewer.ui.main_window import MainWindow
     from viewer.ui.recording.session_panels import SessionPanels
     from viewer.ui.slide_pane import SlidePane
@@ -38,7 +39,7 @@ class _Session:
     header: SessionHeader
     items: list[ReviewItem]
     reviewers: list[str]
-    slide: Path | None
+    slide: FoundSlide | None
 
 
 class ReviewController(QObject):
@@ -62,7 +63,8 @@ class ReviewController(QObject):
 
     def start(self, folder: Path) -> None:
         """Opens a session's slide where needed, and its review where it stopped."""
-        self._readers.run(lambda: _loaded(folder), self._on_loaded, self._on_refused)
+        places = self._panels.slide_places
+        self._readers.run(lambda: _loaded(folder, places), self._on_loaded, self._on_refused)
 
     def close_review(self, *, keep: bool = True) -> None:
         """Lets go of session and slide; what stands in the field is kept."""
@@ -98,7 +100,7 @@ class ReviewController(QObject):
             self._begin(session, pane)
         elif session.slide is not None:
             self._waiting = session
-            self._window.panes.active.open(session.slide)
+            self._window.panes.active.open(session.slide.path, session.slide.image)
         else:
             self._window.say("The slide of this session is not found: open it, then review.")
 
@@ -275,14 +277,14 @@ class ReviewController(QObject):
         pane.slide_changed.connect(self._on_slide_changed)
 
 
-def _loaded(folder: Path) -> _Session:
+def _loaded(folder: Path, places: tuple[Path, ...]) -> _Session:
     from viewer.recording.export.options import ExportOptions
     from viewer.recording.export.reading import load_reading
     from viewer.recording.log_reader import is_being_recorded
     from viewer.recording.review.drafts import read_drafts
     from viewer.recording.review.items import items_of
     from viewer.recording.review.verdicts import reviews_of
-    from viewer.slides.known_slides import find
+    from viewer.slides.known_slides import find_by_content
 
     if is_being_recorded(folder):
         raise ReviewError("This session is still being recorded: stop the recording first.")
@@ -292,7 +294,7 @@ def _loaded(folder: Path) -> _Session:
         header=reading.header,
         items=items_of(reading, read_drafts(folder)),
         reviewers=[review.reviewer for review in reviews_of(folder)],
-        slide=find(reading.header.slide.identity),
+        slide=find_by_content(reading.header.slide.identity, places),
     )
 
 

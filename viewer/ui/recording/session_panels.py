@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QDialog, QInputDialog, QMessageBox
 
 from viewer.recording.library import Library, SessionSummary
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.recording.pixel_sizes import pixel_size_note
 from viewer.ui.recording.replay_dock import ReplayDock
 from viewer.ui.recording.seen_dock import SeenDock
 from viewer.ui.recording.sessions_dock import SessionsDock
@@ -18,6 +19,7 @@ from viewer.ui.recording.sessions_dock import SessionsDock
 if TYPE_CHECKING:
     from viewer.recording.analysis import Analysis
     from viewer.recording.export import Manifest
+    from viewer.slides.known_slides import FoundSlide
     from viewer.slides.tissue import TissueMask
     from viewer.ui.main_window import MainWindow
     from viewer.ui.recording.control import RecordingControl
@@ -81,7 +83,8 @@ class SessionPanels(QObject):
     def _on_summaries(self, summaries: list[SessionSummary]) -> None:
         self._summaries = summaries
         identity = self._identity
-        self.sessions.show_sessions(summaries, identity)
+        optics = self._window.panes.active.canvas.optics
+        self.sessions.show_sessions(summaries, identity, optics if identity else None)
         if self.sessions.isVisible():
             for summary in summaries:
                 if summary.header is not None:
@@ -182,12 +185,12 @@ class SessionPanels(QObject):
 
     def start_replay(self, folder: Path) -> None:
         """Open a session's slide where needed, and play it."""
-        places = self._places
+        places = self.slide_places
         self._readers.run(
             lambda: _found(folder, places), lambda found: self._on_found(*found), self._on_refused
         )
 
-    def _on_found(self, analysis: Analysis, path: Path | None) -> None:
+    def _on_found(self, analysis: Analysis, found: FoundSlide | None) -> None:
         from viewer.slides.identity import same_slide
 
         if not len(analysis.trace):
@@ -200,10 +203,10 @@ class SessionPanels(QObject):
         if pane is not None:
             self._window.panes.activate(pane)
             self._load(analysis, pane)
-        elif path is not None:
+        elif found is not None:
             pane = self._window.panes.active
             self._waiting = analysis
-            pane.open(path)
+            pane.open(found.path, found.image)
         else:
             self._waiting = analysis
             self._window.say(
@@ -404,9 +407,16 @@ class SessionPanels(QObject):
     def _watch(self, pane: SlidePane) -> None:
         pane.slide_leaving.connect(self._on_slide_leaving)
         pane.slide_changed.connect(self._on_slide_changed)
+        pane.view_changed.connect(self._on_view_changed)
+
+    def _on_view_changed(self, _pane: SlidePane, cause: str) -> None:
+        """A new pixel size makes the sessions ones of the former."""
+        if cause == "optics":
+            self.refresh()
+            self.refresh_seen()
 
     @property
-    def _places(self) -> tuple[Path, ...]:
+    def slide_places(self) -> tuple[Path, ...]:
         """Where a slide that moved is looked for: the folders of recent slides and open ones."""
         paths = [Path(name) for name in self._window.settings.recent_slides]
         paths += [pane.path for pane in self._window.panes.panes if pane.path is not None]
@@ -417,25 +427,7 @@ class SessionPanels(QObject):
         return _identity(self._window.panes.active)
 
 
-def pixel_size_note(then_um: tuple[float, float] | None, now_um: tuple[float, float] | None) -> str:
-    """Say that a session was made with another pixel size than the slide has now; else ""."""
-    if then_um is None or now_um is None:
-        is_same = then_um is now_um
-    else:
-        is_same = all(abs(then / now - 1) < 1e-6 for then, now in zip(then_um, now_um, strict=True))
-    if is_same:
-        return ""
-    then, now = (
-        "unknown" if size is None else " x ".join(f"{side:.4f}" for side in size) + " µm"
-        for size in (then_um, now_um)
-    )
-    return (
-        f"Made before the pixel size was changed ({then} then, {now} now): magnifications and "
-        "lengths are those of then."
-    )
-
-
-def _found(folder: Path, places: tuple[Path, ...]) -> tuple[Analysis, Path | None]:
+def _found(folder: Path, places: tuple[Path, ...]) -> tuple[Analysis, FoundSlide | None]:
     from viewer.recording.analysis import analyze
     from viewer.recording.session import read_header
     from viewer.slides.known_slides import find_by_content

@@ -15,12 +15,14 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from viewer.ui.recording.pixel_sizes import pixel_size_note
 from viewer.ui.recording.scrub_bar import shown_time
 from viewer.ui.widgets import KeyedTree
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from viewer.geometry import Optics
     from viewer.recording.library import SessionSummary
 
 _COLUMNS = ("Slide", "Date", "Length", "Actions", "Seen", "Reader")
@@ -79,8 +81,14 @@ class SessionsDock(QDockWidget):
         self.visibilityChanged.connect(lambda visible: visible and self.shown.emit())
         self._enable()
 
-    def show_sessions(self, sessions: list[SessionSummary], identity: str) -> None:
-        """Lists sessions; `identity` is that of the slide on screen, "" where there is none."""
+    def show_sessions(
+        self, sessions: list[SessionSummary], identity: str, optics: Optics | None = None
+    ) -> None:
+        """List sessions.
+
+        `identity` and `optics` are those of the slide on screen, "" and None where there is none.
+        A session that was recorded with another pixel size of that slide says so.
+        """
         from viewer.slides.identity import same_slide
 
         selected = set(self.selected())
@@ -94,6 +102,10 @@ class SessionsDock(QDockWidget):
                 font = row.font(0)
                 font.setBold(True)
                 row.setFont(0, font)
+                note = pixel_size_note(header.slide.mpp_um, optics.mpp_um) if optics else ""
+                if note:
+                    row.setText(0, f"{row.text(0)} (former pixel size)")
+                    row.setToolTip(0, f"{row.toolTip(0)}\n{note}")
             self.table.addTopLevelItem(row)
             row.setSelected(session.folder in selected)
         for column in range(len(_COLUMNS)):
