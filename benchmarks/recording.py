@@ -60,12 +60,12 @@ def _recorder(home: Path) -> Iterator[Figure]:
     yield Figure("recording", "views taken while the writer writes", len(costs_ms) / took_s, "/s")
     burst = Recorder(home / "burst", _header("burst", _SLIDE))
     events = [Pointer(float(x), float(x)) for x in range(100_000)]
-    begin_s = time.perf_counter()
+    begin_s = time.process_time()  # of all threads: what others do on the machine does not count
     for pointer in events:
         burst.record(pointer)
     burst.close()
-    rate = len(events) / (time.perf_counter() - begin_s)
-    yield Figure("recording", "events through the recorder", rate, "/s")
+    rate = len(events) / (time.process_time() - begin_s)
+    yield Figure("recording", "events through the recorder, a second of CPU", rate, "/s")
 
 
 def _busy_hour(home: Path) -> Iterator[Figure]:

@@ -79,11 +79,16 @@ class Witness:
                     recording.recorder.elapsed_s, source.info.identity,
                     view.center.x, view.center.y, view.downsample,
                     pane.canvas.shown_layers,
-                    (QApplication.activeWindow() is not None
-                    and self._window.isAncestorOf(QApplication.activeWindow()))
-                    or QApplication.activeWindow() is self._window,
+                    self._is_in_front(),
                 )
             )  # fmt: skip
+
+    def _is_in_front(self) -> bool:
+        """Whether the window, or a dialog over it, has the keyboard."""
+        active = QApplication.activeWindow()
+        while active is not None and active is not self._window:
+            active = active.parentWidget()
+        return active is not None
 
 
 class Driver:

@@ -6,7 +6,7 @@ A line is a JSON array `[number, elapsed_ns, wall_ms, event, chain]`.
 from __future__ import annotations
 
 import hashlib
-from base64 import urlsafe_b64encode
+from binascii import b2a_base64
 
 import msgspec
 
@@ -16,6 +16,7 @@ CHAIN_START = ""
 """What the chain of the first line hashes in place of a line before it."""
 
 _CHAIN_BYTES = 9
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 class LogLine(msgspec.Struct, frozen=True, array_like=True):
@@ -69,4 +70,4 @@ def decode_line(line: bytes) -> LogLine:
 def chain_of(before: str, body: bytes) -> str:
     """The chain of a line; `body` is the line up to the comma before its chain."""
     digest = hashlib.blake2b(before.encode() + body, digest_size=_CHAIN_BYTES).digest()
-    return urlsafe_b64encode(digest).decode()
+    return b2a_base64(digest, newline=False).translate(_URL_SAFE).decode()

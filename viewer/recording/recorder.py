@@ -208,15 +208,17 @@ class Recorder:
         self._queue.append(held)
         self._queue.extend(reversed(after))
 
-    def _take(self) -> list[Entry]:
+    def _take(self) -> deque[Entry]:
         """What is ripe to be written: nothing that a held view may still have to precede."""
         with self._lock:
             if not self._is_closed:
                 self._check_idle(self._now(SlideClosed()))
             self._settle_held(self._clock_ns() - self._start_ns)
-            limit_ns = self._held[0] if self._held else None
-            ripe: list[Entry] = []
-            while self._queue and (limit_ns is None or self._queue[0][0] <= limit_ns):
+            if self._held is None:
+                taken, self._queue = self._queue, deque()
+                return taken
+            ripe: deque[Entry] = deque()
+            while self._queue and self._queue[0][0] <= self._held[0]:
                 ripe.append(self._queue.popleft())
             return ripe
 
