@@ -51,6 +51,19 @@ class Roomless(nn.Module):
         return torch.stack([bright, 1 - bright], 1)
 
 
+class SeesNoDark(nn.Module):
+    """Tells how bright pictures are, and NaN of dark ones."""
+
+    def __init__(self, darkest: float = 0.5) -> None:
+        super().__init__()
+        self.darkest = darkest
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        bright = x.mean([1, 2, 3])
+        bright = torch.where(bright < self.darkest, bright * float("nan"), bright)
+        return torch.stack([bright, 1 - bright], 1)
+
+
 class Nonsense(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.log(-x.abs() - 1)

@@ -12,6 +12,7 @@ import numpy as np
 import psutil
 import pytest
 import shapely
+from inference_steps import SeesNoDark, make_bundle
 from PIL import Image
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QInputDialog, QLabel
@@ -405,6 +406,28 @@ def test_a_file_that_holds_no_results_is_refused_in_a_sentence(
     assert sentence is not None
     assert "needs columns x, y" in sentence.text()
     assert slide_window.overlays.run_of(slide_window.panes.active) is None
+
+
+def test_tiles_without_an_answer_are_hatched(
+    slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    classes = [{"name": name, "colour": "#112233"} for name in ("A", "B")]
+    model = make_bundle(
+        tmp_path / "m", SeesNoDark(0.65), task="classification", classes=classes, patch_px=64,
+        margin_px=0, head="probabilities",
+    )  # fmt: skip
+    drop(slide_window, [model])
+    pane, overlays = slide_window.panes.active, slide_window.overlays
+    qtbot.waitUntil(lambda: overlays.run_of(pane) is not None, timeout=_PATIENCE_MS)
+    run = overlays.run_of(pane)
+    assert run is not None
+    qtbot.waitUntil(lambda: run.found.unanswered.count > 3, timeout=_PATIENCE_MS)
+    qtbot.waitUntil(lambda: "hatched" in overlays.dock.figures.text())
+    qtbot.waitUntil(lambda: "no answer" in pane.canvas.shown_layers)
+    hole = run.found.unanswered.boxes(1)[0]
+    told = run.result_at(hole.center)
+    assert told is not None
+    assert "no answer" in told.text
 
 
 def test_a_row_of_the_table_travels_to_its_object(

@@ -223,7 +223,7 @@ def run_model(
             run = running.run_model(slide, bundle, area, mpp, device, show, image)
     except (SlideError, BundleError, running.RunError) as error:
         fail(str(error))
-    for sentence in run.troubles:
+    for sentence in run.all_troubles():
         typer.echo(sentence, err=True)
     _tell(run, bundle, out, json=json)
 
@@ -278,6 +278,7 @@ def _tell(run: ModelRun, bundle: ModelBundle, out: Path | None, *, json: bool) -
         "device": run.device or "kept results",
         "region": [run.box.x0, run.box.y0, run.box.width, run.box.height],
         "mpp_um": run.mpp_um,
+        "unanswered": run.unanswered.count,
         **_counts(run, bundle),
         "elapsed_s": round(run.elapsed_s, 2),
         "out": str(out) if out else None,
@@ -300,7 +301,7 @@ def _write(run: ModelRun, bundle: ModelBundle, out: Path) -> None:
         region_px=(run.box.x0, run.box.y0, run.box.width, run.box.height),
         share=round(analyzed_share(run.found, run.area), 6),
         device=run.device,
-    )
+    ).with_holes(run.unanswered)
     if isinstance(run.found, ObjectMap):
         write_objects(out, run.objects(), bundle.colors, run.box, run.mpp_um, card)
     else:

@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from viewer.inference.batches import Batches
 from viewer.inference.errors import ModelFailedError
 from viewer.inference.messages import Alive, Done, Refused
@@ -19,7 +21,6 @@ from viewer.processes.shared_pixels import SharedPixels, take_over
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from viewer.inference.bundle import ModelDescription
@@ -56,7 +57,9 @@ class BlockWorker:
         shared: SharedPixels | None,
         send: Callable[[Answer], None],
     ) -> None:
+        self._network = network
         self._batches = Batches(network, lambda: send(Alive()))
+        self._has_answered = False
         self._steps = _steps_of(model, grid, mpp_um)
         self._shared = shared
         self._send = send
@@ -100,6 +103,11 @@ class BlockWorker:
         started_s = time.perf_counter()
         answers = self._batches.answers([each for job in jobs for each in job.images])
         forward_s = (time.perf_counter() - started_s) / len(jobs)
+        if not self._has_answered:
+            # Holes are for patches: a model that answers nothing, noise neither, is refused.
+            self._has_answered = bool(np.isfinite(answers).any())
+            if not self._has_answered:
+                self._network.warm_up()
         at = 0
         for job in jobs:
             job.answers, job.forward_s = answers[at : at + len(job.images)], forward_s

@@ -23,9 +23,16 @@ if TYPE_CHECKING:
 
 _CUDA_BATCH = 16
 """Blocks."""
+_PALE = 128
+"""Noise from here to white is as bright as tissue."""
 NO_ROOM = (
     "The device has too little memory for a single field of this model: choose another device."
 )
+
+
+def has_answer(answers: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return for which of n images (n, ...) all numbers of the answer are finite."""
+    return np.isfinite(answers).reshape(len(answers), -1).all(1)
 
 
 def choose_device(wanted: str = "auto") -> torch.device:
@@ -70,21 +77,26 @@ class Network:
         Raises
         ------
         ModelFailedError
-            The model does not work.
+            The model does not work, or gives no finite number for any of it.
         """
         try:
             answers = self.answers(self._probes())
         except DeviceFullError:
             raise ModelFailedError(NO_ROOM) from None
+        answers = answers[has_answer(answers)]
+        if not len(answers):
+            raise ModelFailedError(
+                f"The model {self._name} answered with numbers that are not finite."
+            )
         if self._task == "classification" and (complaint := head_complaint(self._head, answers)):
             raise ModelFailedError(f"The model {self._name} {complaint}.")
 
     def _probes(self) -> list[RgbImage]:
-        """Two images of noise where the head is to be seen, else one."""
+        """Two images of noise where the head is to be seen, dark and pale, else one."""
         noise = np.random.default_rng(0)
         shape = (self._patch_px, self._patch_px, 3)
-        count = 2 if self._task == "classification" else 1
-        return [noise.integers(0, 256, shape, np.uint8) for _ in range(count)]
+        darkest = (0, _PALE) if self._task == "classification" else (0,)
+        return [noise.integers(each, 256, shape, np.uint8) for each in darkest]
 
     def answers(self, pictures: Sequence[RgbImage]) -> NDArray[np.float32]:
         """What the model says of n pictures, uint8 (height, width, 3).
@@ -92,12 +104,13 @@ class Network:
         Returns
         -------
         Logits (n, 3, height, width) of instances, logits (n, classes), embeddings (n, d), or
-        attention (n, classes, rows, columns) for each place that the patch fits.
+        attention (n, classes, rows, columns) for each place that the patch fits. NaN and infinity
+        are no answers (`has_answer`).
 
         Raises
         ------
         ModelFailedError
-            The model raised, or gave another shape or numbers that are not finite.
+            The model raised, or gave another shape.
         DeviceFullError
             The batch is too large for the device.
         """
@@ -150,10 +163,6 @@ class Network:
             said = shape or type(answer).__name__
             raise ModelFailedError(
                 f"The model {self._name} answered with {said} where {wanted} was expected."
-            )
-        if not bool(torch.isfinite(answer).all()):
-            raise ModelFailedError(
-                f"The model {self._name} answered with numbers that are not finite."
             )
 
 

@@ -60,6 +60,13 @@ def add_result(found: ResultMap, key: BlockKey, result: Result) -> None:
             raise TypeError(f"{type(result).__name__} does not belong in {type(found).__name__}")
 
 
+def has_holes(result: Result) -> bool:
+    """Return whether the model gave no answer for some of a block."""
+    if isinstance(result, Objects):
+        return result.is_unanswered
+    return bool(result.unanswered.any())
+
+
 def cell_values(
     found: PatchFeatureMap,
     task: str,

@@ -19,6 +19,7 @@ from viewer.inference.slide_inference import JudgingError, engine_model, predict
 from viewer.overlays.area import bounds_of, holds, part_within
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.patch_feature_map import PatchFeatureMap
+from viewer.overlays.patch_mask import place_text, tiles
 from viewer.slides import open_slide
 from viewer.slides.calibration import remembered_mpp_um
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from viewer.overlays.area import Area
     from viewer.overlays.blocks import BlockKey
     from viewer.overlays.objects import Objects
+    from viewer.overlays.patch_mask import PatchMask
     from viewer.overlays.slide_prediction import SlidePrediction
     from viewer.slides.source import SlideSource
 
@@ -68,6 +70,23 @@ class ModelRun:
     troubles: list[str] = field(default_factory=list[str])
     identity: str = ""
     """Content key of the slide."""
+
+    @property
+    def unanswered(self) -> PatchMask:
+        """The tiles of what was asked for that the model gave no answer for."""
+        return self.found.unanswered_in(self.area)
+
+    def all_troubles(self) -> list[str]:
+        """Return what went wrong and which tiles have no answer, a sentence each."""
+        holes = self.unanswered
+        if not holes.count:
+            return self.troubles
+        are = "is" if holes.count == 1 else "are"
+        sentence = (
+            f"The model gave no answer (no finite numbers) for {tiles(holes.count)}, which {are} "
+            f"left out; the first begins at {place_text(holes.boxes(1)[0])}."
+        )
+        return [*self.troubles, sentence]
 
     @property
     def box(self) -> Box:

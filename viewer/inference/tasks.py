@@ -8,6 +8,7 @@ import numpy as np
 
 from viewer.geometry import Box
 from viewer.inference.instances import clear_outside, labeled, objects_of
+from viewer.overlays.objects import Objects
 from viewer.overlays.patch_features import CELLS, PatchFeatures
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from viewer.inference.bundle import ModelDescription
     from viewer.inference.results import Result
     from viewer.overlays.blocks import BlockGrid, BlockKey
-    from viewer.overlays.objects import Objects
     from viewer.slides.source import RgbImage
 
 
@@ -52,6 +52,8 @@ class InstanceSteps:
         key: BlockKey,
         patches: Patches,  # noqa: ARG002
     ) -> Objects:
+        if not np.isfinite(answers[0]).all():
+            return Objects.unanswered()
         grid = self._grid
         maps = 1 / (1 + np.exp(-answers[0]))
         core = grid.core_box(key).intersection(Box(0, 0, *grid.slide))
@@ -80,11 +82,14 @@ class AttentionSteps:
         patches: Patches,  # noqa: ARG002
     ) -> PatchFeatures:
         values = np.moveaxis(answers[0], 0, 2).astype(np.float16)
+        is_empty = ~np.isfinite(values).all(2)
         core, grid = self._grid.core_box(key), self._grid
         step = np.arange(CELLS) * core.width / CELLS
-        values[[not grid.is_on_slide(0, core.y0 + each) for each in step]] = np.nan
-        values[:, [not grid.is_on_slide(core.x0 + each, 0) for each in step]] = np.nan
-        return PatchFeatures(values)
+        beside = np.zeros((CELLS, CELLS), bool)
+        beside[[not grid.is_on_slide(0, core.y0 + each) for each in step]] = True
+        beside[:, [not grid.is_on_slide(core.x0 + each, 0) for each in step]] = True
+        values[beside | is_empty] = np.nan
+        return PatchFeatures(values, is_empty & ~beside)
 
 
 class PatchSteps:
@@ -108,6 +113,11 @@ class PatchSteps:
         patches: Patches,
     ) -> PatchFeatures:
         values = np.full((CELLS, CELLS, answers.shape[1]), np.nan, np.float16)
-        for (row, column), answer in zip(patches, answers, strict=True):
-            values[row, column] = np.clip(answer, -65_000, 65_000)
-        return PatchFeatures(values)
+        unanswered = np.zeros((CELLS, CELLS), bool)
+        finite = np.isfinite(answers).all(1)
+        for (row, column), answer, is_answered in zip(patches, answers, finite, strict=True):
+            if is_answered:
+                values[row, column] = np.clip(answer, -65_000, 65_000)
+            else:
+                unanswered[row, column] = True
+        return PatchFeatures(values, unanswered)

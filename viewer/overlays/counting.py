@@ -12,6 +12,7 @@ from viewer.annotations.statistics import OBJECTS
 from viewer.geometry import Box
 from viewer.overlays.area import blocks_of, part_within
 from viewer.overlays.objects import Objects
+from viewer.overlays.patch_feature_map import PatchFeatureMap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from viewer.overlays.area import Area
     from viewer.overlays.object_map import ObjectMap
     from viewer.overlays.object_style import ObjectStyle
-    from viewer.overlays.patch_feature_map import PatchFeatureMap
 
 _UM2_PER_MM2 = 1e6
 
@@ -128,10 +128,13 @@ def analyzed_share(found: ObjectMap | PatchFeatureMap, area: Area) -> float:
     part = part_within(area, Box(0, 0, grid.slide.width, grid.slide.height))
     shape = _polygon(part) if isinstance(part, Box) else part
     done = found.done
-    missing = [key for key in blocks_of(grid, part) if key not in done]
+    missing = [grid.core_box(key) for key in blocks_of(grid, part) if key not in done]
+    if isinstance(found, PatchFeatureMap):
+        holes = found.unanswered_in(part)
+        missing += holes.boxes(holes.count)
     if not missing or not shape.area:
         return 1.0
-    cores = np.array([_polygon(grid.core_box(key)) for key in missing])
+    cores = np.array([_polygon(box) for box in missing])
     unknown = shapely.area(shapely.intersection(cores, shape)).sum()
     return max(0.0, 1.0 - float(unknown) / float(shape.area))
 

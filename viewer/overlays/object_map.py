@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from viewer.overlays.area import blocks_of
 from viewer.overlays.blocks import BlockGrid, BlockKey
 from viewer.overlays.objects import Objects
+from viewer.overlays.patch_mask import PatchMask
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.geometry import Box
+    from viewer.overlays.area import Area
 
 _SAME_UM = 2.0
 """Centroids nearer than this are one object: no two nuclei are."""
@@ -38,6 +41,7 @@ class ObjectMap:
         self._same = _SAME_UM / mpp_um
         self._blocks: dict[BlockKey, Objects] = {}
         self._filled: dict[BlockKey, None] = {}
+        self._unanswered: set[BlockKey] = set()
         self.count = 0
 
     def __contains__(self, key: BlockKey) -> bool:
@@ -52,12 +56,31 @@ class ObjectMap:
         return set(self._blocks)
 
     @property
+    def unanswered(self) -> PatchMask:
+        """The blocks for which the model gave no answer."""
+        mask = np.zeros((self.grid.rows, self.grid.columns), bool)
+        for key in self._unanswered.copy():
+            mask[key.row, key.column] = True
+        return PatchMask(mask, self.grid.side)
+
+    def unanswered_in(self, area: Area) -> PatchMask:
+        """Return the blocks that an area meets and for which the model gave no answer."""
+        mask = np.zeros((self.grid.rows, self.grid.columns), bool)
+        for key in blocks_of(self.grid, area):
+            mask[key.row, key.column] = key in self._unanswered
+        return PatchMask(mask, self.grid.side)
+
+    @property
     def with_objects(self) -> list[BlockKey]:
         """The blocks that are not empty."""
         return list(self._filled)
 
     def add(self, key: BlockKey, objects: Objects) -> Objects:
         """Takes what a model found in a block, and gives what is kept of it."""
+        if objects.is_unanswered:
+            self._unanswered.add(key)
+            return objects
+        self._unanswered.discard(key)
         before = self._blocks.get(key)
         if before is not None:
             self.count -= len(before)

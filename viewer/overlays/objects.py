@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -50,6 +50,8 @@ class Objects:
         (n,) indices into the classes of the model.
     measurements
         Name with unit, such as "Area um2" -> (n,).
+    is_unanswered
+        Whether these are the objects of a block for which the model gave no finite numbers.
     """
 
     points: FloatColumn
@@ -57,6 +59,7 @@ class Objects:
     centroids: FloatColumn
     classes: NDArray[np.uint8]
     measurements: dict[str, FloatColumn] = field(default_factory=_no_measurements)
+    is_unanswered: bool = False
 
     @classmethod
     def none(cls) -> Objects:
@@ -67,6 +70,11 @@ class Objects:
             np.zeros((0, 2), np.float32),
             np.zeros(0, np.uint8),
         )
+
+    @classmethod
+    def unanswered(cls) -> Objects:
+        """Return what is kept of a block for which the model gave no finite numbers."""
+        return replace(cls.none(), is_unanswered=True)
 
     @classmethod
     def joined(cls, parts: Sequence[Objects]) -> Objects:
@@ -120,6 +128,7 @@ class Objects:
             self.centroids.astype("<f4").tobytes(),
             self.classes.astype("u1").tobytes(),
             {name: column.astype("<f4").tobytes() for name, column in self.measurements.items()},
+            self.is_unanswered,
         )
         return _HEAD + msgspec.msgpack.encode(packed)
 
@@ -146,6 +155,7 @@ class Objects:
                 np.frombuffer(packed.centroids, "<f4").reshape(-1, 2),
                 np.frombuffer(packed.classes, np.uint8),
                 {name: np.frombuffer(each, "<f4") for name, each in packed.measurements.items()},
+                packed.is_unanswered,
             )
         except (msgspec.MsgspecError, ValueError) as error:
             raise ObjectsError(f"These objects are damaged ({error}).") from error
@@ -171,6 +181,7 @@ class _Packed(msgspec.Struct, array_like=True):
     centroids: bytes
     classes: bytes
     measurements: dict[str, bytes]
+    is_unanswered: bool = False
 
 
 _decoder = msgspec.msgpack.Decoder(_Packed)

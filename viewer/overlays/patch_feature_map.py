@@ -10,6 +10,7 @@ import numpy as np
 from viewer.geometry import Box
 from viewer.overlays.area import bounds_of, holds, is_nowhere, middle_of
 from viewer.overlays.patch_features import CELLS, PatchFeatures
+from viewer.overlays.patch_mask import PatchMask
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,6 +36,7 @@ class PatchFeatureMap:
         self.mpp_um = mpp_um
         self.rows, self.columns = grid.rows * CELLS, grid.columns * CELLS
         self._values = np.full((self.rows, self.columns, 0), np.nan, np.float16)
+        self._unanswered = np.zeros((self.rows, self.columns), bool)
         self.count = 0
         self.done: set[BlockKey] = set()
         """The blocks that are known, those without tissue among them."""
@@ -56,18 +58,26 @@ class PatchFeatureMap:
             return np.zeros((self.rows, self.columns), bool)
         return ~np.isnan(self._values[..., 0])
 
+    @property
+    def unanswered(self) -> PatchMask:
+        """The cells for which the model gave no answer."""
+        return PatchMask(self._unanswered.copy(), self.cell)
+
     def add(self, key: BlockKey, vectors: PatchFeatures) -> None:
         """Takes what a model said of a block."""
         self.done.add(key)
+        part = (
+            slice(key.row * CELLS, (key.row + 1) * CELLS),
+            slice(key.column * CELLS, (key.column + 1) * CELLS),
+        )
+        self._unanswered[part] = vectors.unanswered
         length = vectors.values.shape[2]
         if not length:
             return
         if self._values.shape[2] != length:
             self._values = np.full((self.rows, self.columns, length), np.nan, np.float16)
             self.count = 0
-        place = self._values[
-            key.row * CELLS : (key.row + 1) * CELLS, key.column * CELLS : (key.column + 1) * CELLS
-        ]
+        place = self._values[part]
         before = int((~np.isnan(place[..., 0])).sum())
         place[:] = vectors.values
         self.count += int((~np.isnan(place[..., 0])).sum()) - before
@@ -82,6 +92,13 @@ class PatchFeatureMap:
 
         In an area smaller than a cell, the one cell at its middle.
         """
+        return self._cells_of(area) & self.known
+
+    def unanswered_in(self, area: Area) -> PatchMask:
+        """Return those of an area for which the model gave no answer."""
+        return PatchMask(self._unanswered & self._cells_of(area), self.cell)
+
+    def _cells_of(self, area: Area) -> NDArray[np.bool_]:
         inside = np.zeros((self.rows, self.columns), bool)
         box = bounds_of(area)
         if is_nowhere(area):
@@ -95,7 +112,7 @@ class PatchFeatureMap:
             column, row = (int(value // self.cell) for value in middle_of(area))
             if 0 <= row < self.rows and 0 <= column < self.columns:
                 inside[row, column] = True
-        return inside & self.known
+        return inside
 
     def _range(self, low: float, high: float, count: int) -> slice:
         """The cells that an axis of a box meets."""

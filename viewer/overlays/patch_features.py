@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +21,10 @@ class PatchFeaturesError(CoverslipError):
     """Bytes that hold no vectors; `str()` is one sentence."""
 
 
+def _none_unanswered() -> NDArray[np.bool_]:
+    return np.zeros((CELLS, CELLS), bool)
+
+
 @dataclass(frozen=True, slots=True)
 class PatchFeatures:
     """What a model says of the patches of a block.
@@ -28,10 +32,14 @@ class PatchFeatures:
     Attributes
     ----------
     values
-        float16 (rows, columns, d), NaN in cells without tissue; d is 0 where no cell has any.
+        float16 (rows, columns, d), NaN in cells without tissue or without an answer; d is 0 where
+        no cell has any.
+    unanswered
+        (rows, columns) cells with tissue for which the model gave no finite numbers.
     """
 
     values: NDArray[np.float16]
+    unanswered: NDArray[np.bool_] = field(default_factory=_none_unanswered)
 
     @classmethod
     def none(cls) -> PatchFeatures:
@@ -39,9 +47,10 @@ class PatchFeatures:
         return cls(np.zeros((CELLS, CELLS, 0), np.float16))
 
     def to_bytes(self) -> bytes:
-        """As a .npy file."""
+        """As a .npy file, with infinity in cells without an answer."""
         sink = io.BytesIO()
-        np.save(sink, self.values, allow_pickle=False)
+        values = np.where(self.unanswered[..., np.newaxis], np.float16(np.inf), self.values)
+        np.save(sink, values, allow_pickle=False)
         return sink.getvalue()
 
     @classmethod
@@ -60,4 +69,6 @@ class PatchFeatures:
             raise PatchFeaturesError(f"These scores are damaged ({error}).") from error
         if values.shape[:-1] != (CELLS, CELLS):
             raise PatchFeaturesError("These scores are damaged: they have another shape.")
-        return cls(values.astype(np.float16))
+        unanswered = np.isinf(values).any(-1)
+        values = np.where(unanswered[..., np.newaxis], np.nan, values)
+        return cls(values.astype(np.float16), unanswered)

@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from viewer.atomic_write import atomic_write_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from viewer.overlays.patch_mask import PatchMask
+
+_MOST_PLACES = 1000
 
 
 class ResultCard(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +30,10 @@ class ResultCard(msgspec.Struct, frozen=True, kw_only=True):
         Left, top, width and height of what was asked for, level-0 pixels.
     share
         Of the region that was analyzed, 0 to 1.
+    unanswered
+        Tiles of the region for which the model gave no answer.
+    unanswered_px
+        Left, top, width and height of these, level-0 pixels; the first thousand.
     """
 
     model: str
@@ -34,6 +43,13 @@ class ResultCard(msgspec.Struct, frozen=True, kw_only=True):
     region_px: tuple[float, float, float, float]
     share: float
     device: str = ""
+    unanswered: int = 0
+    unanswered_px: list[tuple[float, float, float, float]] = []
+
+    def with_holes(self, holes: PatchMask) -> ResultCard:
+        """Return the card with the tiles that have no answer."""
+        places = [(box.x0, box.y0, box.width, box.height) for box in holes.boxes(_MOST_PLACES)]
+        return replace(self, unanswered=holes.count, unanswered_px=places)
 
     @property
     def is_whole(self) -> bool:

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QApplication
 
 from viewer.canvas.canvas import SlideCanvas
 from viewer.canvas.expected_layer import ExpectedLayer
+from viewer.canvas.hatched_layer import HatchedLayer
 from viewer.canvas.layer import LayerOrder
 from viewer.canvas.objects_layer import ObjectsLayer
 from viewer.canvas.patch_layer import PatchLayer
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from viewer.canvas.layer import Layer
     from viewer.inference.bundle import ModelBundle
+    from viewer.inference.running import ModelRun
     from viewer.overlays.patch_feature_map import PatchFeatureMap
 
 _CACHE_BYTES = 512 << 20
@@ -105,7 +107,8 @@ def take_shot(
         canvas.set_source(slide.source, slide.optics)
         canvas.show_any_view(_view(canvas, shot))
         if shot.model is not None:
-            canvas.add_layer(*_overlay(path, shot.model, canvas, image))
+            for layer, order in _overlay(path, shot.model, canvas, image):
+                canvas.add_layer(layer, order)
         _wait_until_sharp(canvas)
         failures = list(canvas.loader.failures.values()) if canvas.loader else []
         if shot.uses_icc and (problem := profile_problem(info.icc_profile)):
@@ -139,10 +142,16 @@ def _view(canvas: SlideCanvas, shot: Shot) -> View:
 
 def _overlay(
     path: Path, model: ModelBundle, canvas: SlideCanvas, image: int | None
-) -> tuple[Layer, LayerOrder]:
-    """What the model finds in the field, computed here and now."""
+) -> list[tuple[Layer, LayerOrder]]:
+    """What the model finds in the field, computed here and now, and where it has no answer."""
     field = canvas.view.box.intersection(canvas.slide_box)
     run = run_model(path, model, field, canvas.optics.mean_mpp_um, image=image)
+    hatched = HatchedLayer()
+    hatched.show_mask(run.unanswered)
+    return [_results_layer(run, model), (hatched, LayerOrder.OBJECTS)]
+
+
+def _results_layer(run: ModelRun, model: ModelBundle) -> tuple[Layer, LayerOrder]:
     if isinstance(run.found, ObjectMap):
         objects = ObjectsLayer()
         objects.show_map(run.found, [color for _, color in model.colors])

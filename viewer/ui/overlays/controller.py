@@ -393,7 +393,7 @@ class OverlaysController(QObject):
             return
         runs = list(self._runs.get(pane, {}).values())
         shown = [run for run in runs if point is not None and run.is_visible]
-        results = [(run, run.shown.result_at(point)) for run in shown if point is not None]
+        results = [(run, run.result_at(point)) for run in shown if point is not None]
         known = [(run, result) for run, result in results if result is not None]
         summary = "; ".join(result.text for _, result in known)
         self._window.status.show_overlay(summary or self._progress(runs))

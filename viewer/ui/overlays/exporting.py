@@ -81,7 +81,7 @@ def _card(run: Overlay) -> ResultCard | None:
         region_px=(box.x0, box.y0, box.width, box.height),
         share=round(analyzed_share(run.found, box), 6),
         device=run.device,
-    )
+    ).with_holes(run.found.unanswered)
 
 
 def _work(run: Overlay, path: Path, card: ResultCard | None) -> Callable[[], int]:

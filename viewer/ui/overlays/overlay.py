@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Protocol
 from PySide6.QtCore import QObject, Signal
 
 from viewer.overlays.object_map import ObjectMap
+from viewer.overlays.patch_mask import place_text, tiles
+from viewer.overlays.result_at import ResultAt
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from viewer.geometry import Point
     from viewer.overlays.area import Area
     from viewer.overlays.files.result_file import ResultFile
     from viewer.overlays.patch_feature_map import PatchFeatureMap
@@ -68,6 +71,7 @@ class Overlay(QObject):
         found: ObjectMap | PatchFeatureMap,
         parent: QObject,
     ) -> None:
+        from viewer.canvas.hatched_layer import HatchedLayer
         from viewer.inference.engine import Progress
         from viewer.ui.overlays.attention_presenter import AttentionPresenter
         from viewer.ui.overlays.expected_presenter import ExpectedPresenter
@@ -92,7 +96,30 @@ class Overlay(QObject):
             kind = kinds.get(origin.task, HeatmapPresenter)
             self.shown = kind(canvas, found, origin, self.identity, self)
         self.shown.changed.connect(self.changed)
+        self._holes = found.unanswered
+        self._hatched = HatchedLayer("no answer")
         canvas.add_layer(self.shown.layer, self.shown.stratum)
+        canvas.add_layer(self._hatched, self.shown.stratum)
+
+    def lines(self) -> list[str]:
+        """What the panel tells of what was found, and of what has no answer."""
+        lines = self.shown.lines()
+        if count := self._holes.count:
+            at = self._holes.boxes(1)[0]
+            lines.append(f"No answer for {tiles(count)}, hatched; the first at {place_text(at)}")
+        return lines
+
+    def result_at(self, point: Point) -> ResultAt | None:
+        """The result at a level-0 point, or that there is no answer; None where nothing is."""
+        if (box := self._holes.box_at(point)) is not None:
+            return ResultAt(f"{self.origin.name}: no answer for this tile", box)
+        return self.shown.result_at(point)
+
+    def refresh_holes(self) -> None:
+        """Hatch the patches for which there is no answer."""
+        self._holes = self.found.unanswered
+        self._hatched.show_mask(self._holes)
+        self.pane.canvas.update()
 
     @property
     def can_run(self) -> bool:
@@ -116,8 +143,10 @@ class Overlay(QObject):
         canvas, layer = self.pane.canvas, self.shown.layer
         if visible and not canvas.has_layer(layer):
             canvas.add_layer(layer, self.shown.stratum)
+            canvas.add_layer(self._hatched, self.shown.stratum)
         elif not visible:
             canvas.remove_layer(layer)
+            canvas.remove_layer(self._hatched)
 
     @property
     def opacity(self) -> float:
@@ -131,6 +160,7 @@ class Overlay(QObject):
     def shut_down(self) -> None:
         self.shown.shut_down()
         self.pane.canvas.remove_layer(self.shown.layer)
+        self.pane.canvas.remove_layer(self._hatched)
 
 
 class FileOverlay(Overlay):

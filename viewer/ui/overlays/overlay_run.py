@@ -105,10 +105,12 @@ class OverlayRun(Overlay):
         self.changed.emit()
 
     def _on_block(self, key: BlockKey, result: Result) -> None:
-        from viewer.inference.results import add_result
+        from viewer.inference.results import add_result, has_holes
 
         add_result(self.found, key, result)
         self.shown.refresh(key)
+        if has_holes(result):
+            self.refresh_holes()
         self.changed.emit()
 
     def _on_progress(self, progress: Progress) -> None:

@@ -81,7 +81,7 @@ class OverlaySettings(QObject):
         from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
         from viewer.ui.overlays.objects_presenter import ObjectsPresenter
 
-        lines = run.shown.lines()
+        lines = run.lines()
         if run.device:
             lines.append(f"Running on {run.device.upper()}")
         if run.progress.is_busy:
