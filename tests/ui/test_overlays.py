@@ -411,7 +411,7 @@ def test_a_file_that_holds_no_results_is_refused_in_a_sentence(
 def test_tiles_without_an_answer_are_hatched(
     slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
 ) -> None:
-    classes = [{"name": name, "colour": "#112233"} for name in ("A", "B")]
+    classes = [{"name": name, "color": "#112233"} for name in ("A", "B")]
     model = make_bundle(
         tmp_path / "m", SeesNoDark(0.65), task="classification", classes=classes, patch_px=64,
         margin_px=0, head="probabilities",
