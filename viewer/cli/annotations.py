@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.formats.problems import Problem
+    from viewer.annotations.formats.slide_place import SlidePlace
     from viewer.slides import SlideSource
 
 _EXIT_NOT_SOUND = 1
@@ -40,7 +41,15 @@ def _annotations(context: typer.Context) -> None:
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _File = Annotated[
-    Path, typer.Argument(help="GeoJSON, COCO JSON, XML of ASAP or ImageScope, CSV, or a mask.")
+    Path,
+    typer.Argument(help="GeoJSON, COCO JSON, XML of ASAP or ImageScope, CSV, DICOM, or a mask."),
+]
+_Format = Annotated[
+    str | None,
+    typer.Option(
+        help="qupath, asap, imagescope, csv, coco, dicom-ann or dicom-seg; by the name of OUT by "
+        "default."
+    ),
 ]
 _Image = Annotated[
     str | None, typer.Option(help="Of a COCO file of several pictures, the one that is meant.")
@@ -62,11 +71,13 @@ _Instances = Annotated[
 def convert(
     file: _File,
     out: Annotated[Path, typer.Argument(help="Where to write.")],
-    to: Annotated[
-        str | None,
-        typer.Option(help="qupath, asap, imagescope, csv or coco; by the name of OUT by default."),
-    ] = None,
+    to: _Format = None,
     image: _Image = None,
+    slide: Annotated[
+        Path | None, typer.Option(help="The slide that they lie on; DICOM needs it.")
+    ] = None,
+    mpp: _Mpp = None,
+    slide_mpp: _SlideMpp = None,
     json: _Json = False,
 ) -> None:
     """Write annotations in another tool's format; what it cannot hold is reported."""
@@ -76,6 +87,7 @@ def convert(
         format_for,
         format_of,
         read_annotations,
+        write_as,
     )
     from viewer.annotations.formats.problems import AnnotationFileError
     from viewer.annotations.formats.qupath import read_qupath
@@ -86,6 +98,9 @@ def convert(
         fail(f"{out.name} is to be a mask: use coverslip annotations mask, which takes the slide.")
     if wanted is None:
         fail(f"Say with --to which format {out.name} is to have: {', '.join(FORMATS)}.")
+    if wanted.needs_slide and slide is None:
+        fail(f"To write {wanted.name}, give the slide that they lie on with --slide.")
+    place = _place(slide, _pixel_size("--slide-mpp", slide_mpp)) if slide else None
     problems: list[Problem] = []
     count = 0
 
@@ -100,8 +115,11 @@ def convert(
             beside: dict[str, object] = {}
             lost = write_qupath(out, counted(read_qupath(file, problems, beside)), beside)
         else:
-            read = read_annotations(file, problems, image, takes_namesakes=True)
-            lost = wanted.write(out, counted(read))
+            read = read_annotations(file, problems, image, takes_namesakes=True, slide=place)
+            if place is not None:
+                lost = write_as(out, wanted, counted(read), place, mpp)
+            else:
+                lost = wanted.write(out, counted(read))
     except AnnotationFileError as error:
         fail(str(error))
     except OSError as error:
@@ -110,7 +128,7 @@ def convert(
     _tell_lost(file.name, lost)
     record: dict[str, object] = {
         "annotations": count, "format": wanted.name, "out": str(out),
-        "problems": len(problems), "lost": len(lost),
+        "problems": len(problems), "lost": sum(each.number > 0 for each in lost),
     }  # fmt: skip
     print_record(record, json=json)
     if not count:
@@ -123,35 +141,32 @@ def export(
     out: Annotated[
         Path, typer.Option("-o", "--out", help="Where to write; its ending tells the format.")
     ],
-    to: Annotated[
-        str | None,
-        typer.Option(help="qupath, asap, imagescope, csv or coco; by the name of OUT by default."),
-    ] = None,
+    to: _Format = None,
+    mpp: _Mpp = None,
+    slide_mpp: _SlideMpp = None,
     json: _Json = False,
 ) -> None:
     """Write the annotations that are kept of a slide; an empty file where there are none."""
-    from viewer.annotations.formats.coco import CocoImage
     from viewer.annotations.formats.exchange import FORMATS, format_for, write_as
+    from viewer.annotations.formats.problems import AnnotationFileError
     from viewer.annotations.storage.autosave import kept_annotations
     from viewer.annotations.storage.store import AnnotationStoreError
 
     wanted = FORMATS.get(to or "") if to else format_for(out)
     if wanted is None:
         fail(f"Say with --to which format {out.name} is to have: {', '.join(FORMATS)}.")
-    source = _opened(slide)
-    level, identity = source.levels[0], source.info.identity
-    source.close()
+    place = _place(slide, _pixel_size("--slide-mpp", slide_mpp))
     try:
-        annotations = kept_annotations(identity, slide)
-        image = CocoImage(slide.name, level.width_px, level.height_px)
-        lost = write_as(out, wanted, annotations, image)
-    except AnnotationStoreError as error:
+        annotations = kept_annotations(place.identity, slide)
+        lost = write_as(out, wanted, annotations, place, mpp)
+    except (AnnotationStoreError, AnnotationFileError) as error:
         fail(str(error))
     except OSError as error:
-        fail(f"{out} cannot be written ({error.strerror or error}): choose another place.")
+        fail(unwritable(out, error))
     _tell_lost(slide.name, lost)
     record: dict[str, object] = {
-        "annotations": len(annotations), "format": wanted.name, "out": str(out), "lost": len(lost),
+        "annotations": len(annotations), "format": wanted.name, "out": str(out),
+        "lost": sum(each.number > 0 for each in lost),
     }  # fmt: skip
     print_record(record, json=json)
 
@@ -235,12 +250,10 @@ def mask(
     if (slide is None) == (size is None):
         fail("Give the slide that the annotations lie on, or its size with --size.")
     own_mpp = _pixel_size("--slide-mpp", slide_mpp)
+    lies_on: SlidePlace | None = None
     if slide is not None:
-        source = _opened(slide)
-        level, info = source.levels[0], source.info
-        source.close()
-        slide_px = level.width_px, level.height_px
-        place = MaskPlace(slide_px, own_mpp or info.optics.mpp_um, mpp, slide.name, info.identity)
+        lies_on = _place(slide, own_mpp)
+        place = MaskPlace(lies_on.size_px, lies_on.mpp_um, mpp, lies_on.name, lies_on.identity)
     else:
         advice = "--size takes WxH in pixels, such as 100000x80000."
         width, height = numbers(size or "", 2, advice, "x")
@@ -248,7 +261,7 @@ def mask(
             fail(advice)
         place = MaskPlace((int(width), int(height)), own_mpp, mpp)
     problems: list[Problem] = []
-    annotations = _read(file, problems, image)
+    annotations = _read(file, problems, image, lies_on)
     _tell(problems)
     try:
         legend, lost = write_mask(out, annotations, place, by_instance=instances)
@@ -298,9 +311,9 @@ def tiles(
     )
 
     problems: list[Problem] = []
-    annotations = _read(file, problems, image)
-    _tell(problems)
     own_mpp = _pixel_size("--slide-mpp", slide_mpp)
+    annotations = _read(file, problems, image, _place(slide, own_mpp))
+    _tell(problems)
     options = TileOptions(mpp, tile, stride, least, instances, own_mpp, threads)
     source = _opened(slide)
     try:
@@ -350,12 +363,27 @@ def _opened(slide: Path) -> SlideSource:
         fail(str(error))
 
 
-def _read(file: Path, problems: list[Problem], image: str | None) -> list[Annotation]:
+def _place(slide: Path, mpp_um: tuple[float, float] | None) -> SlidePlace:
+    from viewer.annotations.formats.slide_place import SlidePlace
+    from viewer.slides import SlideError
+
+    source = _opened(slide)
+    try:
+        return SlidePlace.of(source, mpp_um)
+    except SlideError as error:
+        fail(str(error))
+    finally:
+        source.close()
+
+
+def _read(
+    file: Path, problems: list[Problem], image: str | None, slide: SlidePlace | None = None
+) -> list[Annotation]:
     from viewer.annotations.formats.exchange import read_annotations
     from viewer.annotations.formats.problems import AnnotationFileError
 
     try:
-        return list(read_annotations(file, problems, image, takes_namesakes=True))
+        return list(read_annotations(file, problems, image, takes_namesakes=True, slide=slide))
     except AnnotationFileError as error:
         fail(str(error))
 
@@ -371,7 +399,8 @@ def _tell_lost(name: str, lost: list[Problem]) -> None:
 
 def _tell(problems: list[Problem], what: str = "") -> None:
     for problem in problems[:_MAX_SHOWN]:
-        text = f"{what} number {problem.number}: {problem.reason}" if what else str(problem)
+        is_of_one = what and problem.number
+        text = f"{what} number {problem.number}: {problem.reason}" if is_of_one else str(problem)
         say(text)
     if len(problems) > _MAX_SHOWN:
         typer.echo(f"and {len(problems) - _MAX_SHOWN} more", err=True)

@@ -8,19 +8,21 @@ from uuid import uuid4
 
 from viewer.annotations.formats.asap import read_asap, write_asap
 from viewer.annotations.formats.boxes_csv import read_csv, write_csv
-from viewer.annotations.formats.coco import read_coco, write_coco
+from viewer.annotations.formats.coco import CocoImage, read_coco, write_coco
+from viewer.annotations.formats.dicom.files import dicom_kind, is_dicom, read_dicom, write_dicom
 from viewer.annotations.formats.imagescope import read_imagescope, write_imagescope
 from viewer.annotations.formats.packed_files import inner_names, unpacked
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.formats.qupath import read_qupath
 from viewer.annotations.formats.qupath_writing import write_qupath
+from viewer.annotations.formats.slide_place import SlidePlace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from viewer.annotations.annotation import Annotation
-    from viewer.annotations.formats.coco import CocoImage
+    from viewer.annotations.formats.dicom.messages import DicomKind
 
 _HEAD_BYTES = 4096
 _PACKINGS = (".gz", ".zip")
@@ -39,9 +41,16 @@ class ReadFormat:
 
 @dataclass(frozen=True, slots=True)
 class Format(ReadFormat):
-    """How a format is read and written."""
+    """How a format is read and written.
+
+    Attributes
+    ----------
+    needs_slide
+        Whether `write` alone cannot do: what is written tells of the slide.
+    """
 
     write: Callable[[Path, Iterable[Annotation]], list[Problem]]
+    needs_slide: bool = False
 
 
 def _read_mask(path: Path, problems: list[Problem]) -> Iterator[Annotation]:
@@ -49,6 +58,13 @@ def _read_mask(path: Path, problems: list[Problem]) -> Iterator[Annotation]:
     from viewer.annotations.masks.mask_reading import read_mask
 
     return read_mask(path, problems)
+
+
+def _dicom_format(kind: DicomKind, name: str) -> Format:
+    def write(path: Path, annotations: Iterable[Annotation]) -> list[Problem]:
+        return write_dicom(path, kind, annotations, SlidePlace())
+
+    return Format(name, (".dcm",), read_dicom, write, needs_slide=True)
 
 
 FORMATS = {
@@ -59,6 +75,8 @@ FORMATS = {
     "imagescope": Format("ImageScope XML", (".xml",), read_imagescope, write_imagescope),
     "csv": Format("CSV of boxes", (".csv", ".tsv", ".txt"), read_csv, write_csv),
     "coco": Format("COCO JSON", (".coco.json", ".json"), read_coco, write_coco),
+    "dicom-ann": _dicom_format("ann", "DICOM annotations"),
+    "dicom-seg": _dicom_format("seg", "DICOM segmentation"),
 }
 MASK = ReadFormat("label mask", (".png", ".tif", ".tiff"), _read_mask)
 """To write one takes more than annotations: see `label_masks`."""
@@ -77,7 +95,15 @@ def format_of(path: Path) -> ReadFormat:
     suffix = _suffix(path)
     if suffix in MASK.suffixes:
         return MASK
-    head = _head(path).lstrip()
+    head = _head(path)
+    if is_dicom(head):
+        kind = dicom_kind(head)
+        if kind is None:
+            raise AnnotationFileError(
+                f"{path.name} is a DICOM image, not a file of annotations: open it as a slide."
+            )
+        return FORMATS[f"dicom-{kind}"]
+    head = head.lstrip()
     if head.startswith(b"<"):
         return FORMATS["asap" if b"<ASAP_Annotations" in head else "imagescope"]
     if suffix in _TABLES:
@@ -108,7 +134,12 @@ def format_for(path: Path) -> Format | None:
 
 
 def read_annotations(
-    path: Path, problems: list[Problem], image: str | None = None, *, takes_namesakes: bool = False
+    path: Path,
+    problems: list[Problem],
+    image: str | None = None,
+    *,
+    takes_namesakes: bool = False,
+    slide: SlidePlace | None = None,
 ) -> Iterator[Annotation]:
     """Reads a file of any known format, thing by thing; what is wrong goes to `problems`.
 
@@ -118,6 +149,8 @@ def read_annotations(
         Of a COCO file of several pictures, the one that is meant.
     takes_namesakes
         Whether the objects of all pictures of that name are taken, where nobody can be asked.
+    slide
+        The slide that they lie on, which tells where DICOM's places in mm are.
 
     Raises
     ------
@@ -127,6 +160,8 @@ def read_annotations(
     which = format_of(path)
     if which is FORMATS["coco"]:
         read = read_coco(path, problems, image, takes_namesakes=takes_namesakes)
+    elif which.read is read_dicom:
+        read = read_dicom(path, problems, slide)
     else:
         read = which.read(path, problems)
     return _with_own_ids(read, problems)
@@ -145,17 +180,31 @@ def _with_own_ids(read: Iterator[Annotation], problems: list[Problem]) -> Iterat
 
 
 def write_as(
-    path: Path, which: Format, annotations: Iterable[Annotation], image: CocoImage
+    path: Path,
+    which: Format,
+    annotations: Iterable[Annotation],
+    slide: SlidePlace,
+    mpp_um: float | None = None,
 ) -> list[Problem]:
-    """Write annotations of a slide; COCO is told the slide's name and size.
+    """Write annotations of a slide, of which COCO tells name and size, and DICOM all it can.
+
+    Parameters
+    ----------
+    mpp_um
+        um per pixel of a segmentation; that of the slide by default.
 
     Raises
     ------
+    AnnotationFileError
+        The format cannot hold any of them, or a package that it needs is missing.
     OSError
         It cannot be written; a file that was there is left as it was.
     """
     if which is FORMATS["coco"]:
-        return write_coco(path, annotations, image)
+        return write_coco(path, annotations, CocoImage(slide.name, *slide.size_px))
+    if which.needs_slide:
+        kind = "ann" if which is FORMATS["dicom-ann"] else "seg"
+        return write_dicom(path, kind, annotations, slide, mpp_um)
     return which.write(path, annotations)
 
 

@@ -61,14 +61,20 @@ def read_mask(
         problems.append(Problem(0, reason, is_repaired=True))
     if by_instance is None:
         by_instance = strips.is_wide if legend is None else legend.of == "instances"
-    regions = _Regions(legend, by_instance)
+    regions = Regions(legend, by_instance)
     for top, labels in strips.each():
         yield from regions.taken(top, labels)
     yield from regions.rest()
 
 
-class _Regions:
-    """Puts together what the edges of strips cut."""
+class Regions:
+    """Puts together what the edges of strips cut.
+
+    Parameters
+    ----------
+    by_instance
+        Whether each value is one region, however many areas it has.
+    """
 
     def __init__(self, legend: Legend | None, by_instance: bool) -> None:
         self._labels: dict[int, Label] = (

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import shapely
 
+from viewer.annotations.formats.dicom.files import read_dicom
 from viewer.annotations.formats.problems import Problem
 from viewer.annotations.formats.qupath import read_qupath
 from viewer.colors import class_color
@@ -18,9 +19,11 @@ from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.objects import Objects
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from viewer.annotations.annotation import Annotation
+    from viewer.annotations.formats.slide_place import SlidePlace
     from viewer.geometry import Size
     from viewer.overlays.files.foreign_table import ForeignTable
 
@@ -44,9 +47,19 @@ def geojson_outlines(path: Path) -> Outlines:
     Where a file holds detections they alone are taken: what was drawn beside them is annotations.
     """
     problems: list[Problem] = []
+    return _outlines(read_qupath(path, problems), problems)
+
+
+def dicom_outlines(path: Path, place: SlidePlace | None) -> Outlines:
+    """The polygons of a file of DICOM annotations. Raises AnnotationFileError."""
+    problems: list[Problem] = []
+    return _outlines(read_dicom(path, problems, place), problems)
+
+
+def _outlines(annotations: Iterable[Annotation], problems: list[Problem]) -> Outlines:
     is_detected: list[bool] = []
     found = Outlines([], [], {}, [], [])
-    for taken, annotation in enumerate(read_qupath(path, problems), 1):
+    for taken, annotation in enumerate(annotations, 1):
         parts = [
             part
             for part in shapely.get_parts(annotation.geometry).tolist()

@@ -7,26 +7,36 @@ from typing import TYPE_CHECKING
 
 from viewer.annotations.formats.problems import AnnotationFileError
 from viewer.overlays.files.foreign_table import read_binary_table, read_csv
-from viewer.overlays.files.outline_files import geojson_outlines, of_outlines, table_outlines
+from viewer.overlays.files.outline_files import (
+    dicom_outlines,
+    geojson_outlines,
+    of_outlines,
+    table_outlines,
+)
 from viewer.overlays.files.result_file import ResultFile, ResultFileError
 from viewer.overlays.files.tile_scores import of_table
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from viewer.annotations.formats.slide_place import SlidePlace
     from viewer.geometry import Size
 
 _log = logging.getLogger(__name__)
 RESULT_SUFFIXES = (".geojson", ".json", ".csv", ".h5", ".hdf5", ".parquet", ".geoparquet")
 
 
-def read_result_file(path: Path, slide: Size, mpp_um: float) -> ResultFile:
-    """Reads GeoJSON, GeoParquet, a CSV of x, y and scores, or CLAM's attention scores (.h5).
+def read_result_file(
+    path: Path, slide: Size, mpp_um: float, place: SlidePlace | None = None
+) -> ResultFile:
+    """Reads GeoJSON, GeoParquet, DICOM, a CSV of x, y and scores, or CLAM's attention scores (.h5).
 
     Parameters
     ----------
     slide, mpp_um
         Size in level-0 pixels, and micrometers per level-0 pixel.
+    place
+        The slide itself, which tells where DICOM's places in mm are.
 
     Raises
     ------
@@ -42,6 +52,8 @@ def read_result_file(path: Path, slide: Size, mpp_um: float) -> ResultFile:
                 if table.geometry is None:
                     return of_table(path, table, slide, mpp_um)
                 return of_outlines(path, table_outlines(table), slide, mpp_um)
+            case ".dcm":
+                return of_outlines(path, dicom_outlines(path, place), slide, mpp_um)
             case _:
                 return of_outlines(path, geojson_outlines(path), slide, mpp_um)
     except AnnotationFileError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMessageBox, QPushButton
 
-from viewer.annotations.formats.problems import left_out
+from viewer.annotations.formats.problems import AnnotationFileError, left_out
 from viewer.annotations.masks.label_masks import MaskError
 from viewer.annotations.masks.training_tiles import TilesError
 from viewer.slides import SlideError
@@ -61,7 +61,7 @@ def ask_known(
 
 def tell_not_written(window: MainWindow, name: str, error: Exception) -> None:
     """One sentence on why a file, or a folder, is not there."""
-    if isinstance(error, MaskError | TilesError | SlideError):
+    if isinstance(error, AnnotationFileError | MaskError | TilesError | SlideError):
         window.show_error(str(error))
         return
     reason = getattr(error, "strerror", None) or str(error)

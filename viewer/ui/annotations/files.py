@@ -16,12 +16,14 @@ from viewer.annotations.formats.coco_pictures import SeveralPicturesError
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.slide_place import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.formats.exchange import Format, ReadFormat
+    from viewer.annotations.formats.slide_place import SlidePlace
     from viewer.annotations.operations import Known
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
     from viewer.ui.annotations.training_files import TrainingFiles
@@ -77,27 +79,24 @@ class AnnotationFiles(QObject):
             self._window.say("Open a slide first: annotations belong to one.")
             return
         problems: list[Problem] = []
-        slide = pane.path
+        slide, place = pane.path, place_of(pane)
         self._window.say(f"Reading {path.name}...")
         self._background.run(
-            lambda: _read(path, problems, picture),
+            lambda: _read(path, problems, picture, place),
             lambda read: self._add(active, path, read, problems, slide),
             lambda error: self._on_not_read(path, pane, error),
         )
 
     def write(self, path: Path, which: Format, active: PaneAnnotations) -> None:
         """Writes all annotations of a slide; tells what the format cannot hold."""
-        from viewer.annotations.formats.coco import CocoImage
         from viewer.annotations.formats.exchange import write_as
         from viewer.ui.annotations.file_reports import tell_not_written
 
         annotations = [current(each, active.mpp_um) for each in active.document]
-        slide = active.pane.canvas.slide_box
-        name = active.pane.path.name if active.pane.path is not None else ""
-        image = CocoImage(name, round(slide.width), round(slide.height))
+        place = place_of(active.pane)
         self._window.say(f"Writing {path.name}...")
         self._background.run(
-            lambda: write_as(path, which, annotations, image),
+            lambda: write_as(path, which, annotations, place),
             lambda lost: self._on_written(path, len(annotations), which, lost),
             lambda error: tell_not_written(self._window, path.name, error),
         )
@@ -271,11 +270,13 @@ class AnnotationFiles(QObject):
             tell_problems(self._window, f"Export {path.name}", summary, lost)
 
 
-def _read(path: Path, problems: list[Problem], picture: str | None) -> tuple[list[Annotation], int]:
+def _read(
+    path: Path, problems: list[Problem], picture: str | None, place: SlidePlace
+) -> tuple[list[Annotation], int]:
     """What was drawn, and how many detections the file holds beside."""
     from viewer.annotations.formats.exchange import read_annotations
 
-    read = list(read_annotations(path, problems, picture))
+    read = list(read_annotations(path, problems, picture, slide=place))
     drawn = [each for each in read if each.kind not in _DETECTIONS]
     return drawn, len(read) - len(drawn)
 

@@ -18,6 +18,7 @@ from viewer.ui.overlays.overlay import Overlay
 from viewer.ui.overlays.overlay_commands import OverlayCommands
 from viewer.ui.overlays.overlay_settings import OverlaySettings
 from viewer.ui.overlays.overlays_dock import OverlaysDock, shown_progress
+from viewer.ui.slide_place import place_of
 
 if TYPE_CHECKING:
     from viewer.geometry import Point
@@ -115,10 +116,10 @@ class OverlaysController(QObject):
         if pane.source is None or self._why_not(pane):
             self._window.say(self._why_not(pane))
             return
-        box, source = pane.canvas.slide_box, pane.source
+        box, source, place = pane.canvas.slide_box, pane.source, place_of(pane)
         size, mpp_um = Size(box.width, box.height), pane.canvas.optics.mean_mpp_um or 1.0
         self._background.run(
-            lambda: read_result_file(path, size, mpp_um),
+            lambda: read_result_file(path, size, mpp_um, place),
             lambda file: self._on_results(file, pane) if pane.source is source else None,
             self._on_not_added,
         )

@@ -1,0 +1,1 @@
+"""DICOM annotations: Microscopy Bulk Simple Annotations and Segmentation, through highdicom."""

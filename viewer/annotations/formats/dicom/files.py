@@ -1,0 +1,166 @@
+"""Files of DICOM annotations for the rest of Coverslip, which never imports highdicom itself.
+
+A foreign file is read in a confined process, which may read that file and the headers beside the
+slide; a file is written by the helper process.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import struct
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from viewer.annotations.formats.dicom.messages import (
+    NotReadable,
+    ReadBatch,
+    Trouble,
+    WriteRequest,
+)
+from viewer.annotations.formats.problems import AnnotationFileError, Problem
+from viewer.annotations.formats.slide_place import SlidePlace
+from viewer.annotations.storage.packing import packed, unpacked
+from viewer.limits import TABLE_BYTES, TABLE_SECONDS, open_regular
+from viewer.processes.channel import ChannelError, ChannelTimeoutError, open_channel
+from viewer.processes.confinement.launching import launch
+from viewer.processes.helper import HelperEndedError, HelperFailedError, helper
+from viewer.processes.memory_watch import MemoryWatch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from viewer.annotations.annotation import Annotation
+    from viewer.annotations.formats.dicom.messages import DicomKind
+
+_READER = "viewer.annotations.formats.dicom.reading_process"
+_WRITER = "viewer.annotations.formats.dicom.writing:write"
+_MAGIC_AT, _MAGIC = 128, b"DICM"
+_CLASS_TAG = b"\x02\x00\x02\x00UI"
+"""MediaStorageSOPClassUID (0002,0002); the meta header is explicit little endian in every file."""
+_KINDS: dict[bytes, DicomKind] = {
+    b"1.2.840.10008.5.1.4.1.1.91.1": "ann",
+    b"1.2.840.10008.5.1.4.1.1.66.4": "seg",
+    b"1.2.840.10008.5.1.4.1.1.66.7": "seg",
+}
+_LENGTH = struct.Struct("<I")
+_MISSING = (
+    "DICOM annotations need the package highdicom: install it with "
+    '`pip install "coverslip[dicom]"`.'
+)
+
+
+def is_dicom(head: bytes) -> bool:
+    """Return whether a file that begins like this is DICOM."""
+    return head[_MAGIC_AT : _MAGIC_AT + len(_MAGIC)] == _MAGIC
+
+
+def dicom_kind(head: bytes) -> DicomKind | None:
+    """Return which annotations a DICOM file that begins like this holds; None for slides."""
+    _, found, rest = head.partition(_CLASS_TAG)
+    if not found or len(rest) < 2:
+        return None
+    length = int.from_bytes(rest[:2], "little")
+    return _KINDS.get(rest[2 : 2 + length].rstrip(b"\0 "))
+
+
+def check_highdicom() -> None:
+    """Raise AnnotationFileError where highdicom is not installed."""
+    if importlib.util.find_spec("highdicom") is None:
+        raise AnnotationFileError(_MISSING)
+
+
+def read_dicom(
+    path: Path, problems: list[Problem], slide: SlidePlace | None = None
+) -> Iterator[Annotation]:
+    """Read annotations in level-0 pixels of the slide.
+
+    Parameters
+    ----------
+    slide
+        Needed for places in mm on the glass, and for those on another level than level 0.
+
+    Raises
+    ------
+    AnnotationFileError
+        It cannot be read, or needs a slide to be understood.
+    """
+    check_highdicom()
+    channel, child_end = open_channel(msgspec.msgpack.Decoder(ReadBatch | NotReadable))
+    try:
+        file = open_regular(path, TABLE_BYTES)
+    except OSError as error:
+        raise AnnotationFileError(f"{path.name} cannot be read ({error.strerror}).") from error
+    slide = slide or SlidePlace()
+    with file, child_end:
+        numbers = (file.fileno(), child_end.fileno())
+        arguments = [path.name, msgspec.json.encode(slide).decode(), *map(str, numbers)]
+        folders = [str(Path(slide.path).parent)] if slide.path else []
+        child = launch(_READER, arguments, readable_paths=folders, inherited_fds=numbers)
+    watch = MemoryWatch(child.pid, TABLE_BYTES.most, child.popen.kill)
+    try:
+        while True:
+            answer = channel.receive(TABLE_SECONDS.most)
+            if isinstance(answer, NotReadable):
+                raise AnnotationFileError(answer.sentence)
+            problems += [Problem(each.number, each.reason, each.is_repaired)
+                         for each in answer.problems]  # fmt: skip
+            yield from map(unpacked, answer.annotations)
+            if answer.is_last:
+                return
+    except ChannelTimeoutError as error:
+        raise AnnotationFileError(TABLE_SECONDS.sentence(path.name)) from error
+    except ChannelError as error:
+        if watch.has_killed:
+            raise AnnotationFileError(TABLE_BYTES.sentence(path.name)) from error
+        raise AnnotationFileError(
+            f"{path.name} cannot be read: the process that reads it ended."
+        ) from error
+    finally:
+        watch.close()
+        channel.close()
+        child.close()
+
+
+def write_dicom(
+    path: Path,
+    kind: DicomKind,
+    annotations: Iterable[Annotation],
+    slide: SlidePlace,
+    mpp_um: float | None = None,
+) -> list[Problem]:
+    """Write annotations of a slide; return what the format cannot hold.
+
+    Raises
+    ------
+    AnnotationFileError
+        highdicom is missing, or there cannot be such a file.
+    OSError
+        It cannot be written; a file that was there is left as it was.
+    """
+    if not all(slide.size_px):
+        raise AnnotationFileError(
+            f"{path.name} cannot be written without its slide: give it with --slide."
+        )
+    check_highdicom()
+    with tempfile.NamedTemporaryFile(prefix="coverslip-") as held:
+        for annotation in annotations:
+            body = packed(annotation)
+            held.write(_LENGTH.pack(len(body)) + body)
+        held.flush()
+        request = WriteRequest(str(path.absolute()), kind, held.name, slide, mpp_um)
+        try:
+            answer = helper().run(_WRITER, request)
+        except (HelperEndedError, HelperFailedError) as error:
+            raise AnnotationFileError(f"{path.name} cannot be written: {error}") from error
+    lost: list[Any] = msgspec.msgpack.decode(answer, type=list[Trouble])
+    return [Problem(each.number, each.reason, each.is_repaired) for each in lost]
+
+
+def held_annotations(path: Path) -> Iterator[Annotation]:
+    """Return the annotations that a `WriteRequest` names."""
+    with path.open("rb") as file:
+        while length := file.read(_LENGTH.size):
+            yield unpacked(file.read(_LENGTH.unpack(length)[0]))
