@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
+import shapely
 import tifffile
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMessageBox, QPushButton
@@ -15,6 +16,9 @@ from pytestqt.qtbot import QtBot
 from typer.testing import CliRunner
 from ui_steps import CTRL, drop, press, show_slide
 
+from viewer.annotations.annotation import Annotation
+from viewer.annotations.document import Change, Edit
+from viewer.annotations.formats.exchange import FORMATS
 from viewer.cli import app
 from viewer.ui.dropped_files import named_slides
 from viewer.ui.main_window import MainWindow
@@ -96,6 +100,27 @@ def test_what_is_unclear_is_asked(window: MainWindow, tmp_path: Path, qtbot: QtB
     window.open_paths([first, second, make_geojson(tmp_path / "regions.geojson")])
     qtbot.waitUntil(lambda: "Which slide" in _asked(window), timeout=10_000)
     assert "regions.geojson" in _asked(window)
+
+
+def test_dicom_annotations_go_out_and_come_in(
+    slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    window, file = slide_window, tmp_path / "regions.dcm"
+    qtbot.waitUntil(lambda: count(window) == 0, timeout=20_000)
+    active = window.annotations.active
+    square, nucleus = shapely.box(10, 10, 60, 60), shapely.box(100, 100, 120, 120)
+    for annotation in (Annotation(square), Annotation(nucleus, kind="detection")):
+        active.do(Edit("Draw", (Change(None, annotation),)))
+    window.annotations.files.write(file, FORMATS["dicom-ann"], active)
+    qtbot.waitUntil(file.is_file, timeout=20_000)
+    for annotation in list(active.document):
+        active.do(Edit("Remove", (Change(annotation, None),)))
+    drop(window, [file])
+    qtbot.waitUntil(lambda: count(window) == 1, timeout=20_000)
+    (found,) = active.document
+    assert found.geometry.equals(square)
+    pane = window.panes.active
+    qtbot.waitUntil(lambda: bool(window.overlays.all_of(pane)), timeout=20_000)
 
 
 def _asked(window: MainWindow) -> str:

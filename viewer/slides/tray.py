@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from viewer.slides.dicom_kinds import dicom_kind
 from viewer.slides.errors import DamagedSlideError, TileError
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ _HEADER_BYTES = 1 << 16
 def slides_in(folder: Path) -> list[Path]:
     """The slides of a folder by suffix, in natural order (2 before 10).
 
-    Files that belong to another are left out: of a DICOM series all but the first file, and the
-    pictures beside a .vms file. Hidden files are left out too.
+    Files that belong to another are left out: of a DICOM series all but the first file, DICOM
+    annotations, and the pictures beside a .vms file. Hidden files are left out too.
 
     Raises
     ------
@@ -68,7 +69,12 @@ def slides_in(folder: Path) -> list[Path]:
         suffix = path.suffix.lower()
         if suffix in (".jpg", ".jpeg") and any(path.name.startswith(stem) for stem in vms_stems):
             continue
-        series = _dicom_series(path) if suffix == ".dcm" else None
+        series = None
+        if suffix == ".dcm":
+            header = _header(path)
+            if dicom_kind(header) is not None:
+                continue
+            series = _dicom_series(header)
         if series is not None:
             if series in series_seen:
                 continue
@@ -124,13 +130,17 @@ def _natural(path: Path) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (0, part) for part in parts]
 
 
-def _dicom_series(path: Path) -> bytes | None:
-    """What tells the file's series; None where its header does not say."""
+def _header(path: Path) -> bytes:
+    """The beginning of a file; empty where it cannot be read."""
     try:
         with path.open("rb") as file:
-            header = file.read(_HEADER_BYTES)
+            return file.read(_HEADER_BYTES)
     except OSError:
-        return None
+        return b""
+
+
+def _dicom_series(header: bytes) -> bytes | None:
+    """What tells the file's series; None where its header does not say."""
     _, found, rest = header.partition(_SERIES_TAG)
     if not found:
         return None

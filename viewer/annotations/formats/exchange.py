@@ -9,20 +9,21 @@ from uuid import uuid4
 from viewer.annotations.formats.asap import read_asap, write_asap
 from viewer.annotations.formats.boxes_csv import read_csv, write_csv
 from viewer.annotations.formats.coco import CocoImage, read_coco, write_coco
-from viewer.annotations.formats.dicom.files import dicom_kind, is_dicom, read_dicom, write_dicom
+from viewer.annotations.formats.dicom.files import read_dicom, write_dicom
 from viewer.annotations.formats.imagescope import read_imagescope, write_imagescope
 from viewer.annotations.formats.packed_files import inner_names, unpacked
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.formats.qupath import read_qupath
 from viewer.annotations.formats.qupath_writing import write_qupath
 from viewer.annotations.formats.slide_place import SlidePlace
+from viewer.slides.dicom_kinds import dicom_kind, is_dicom
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from viewer.annotations.annotation import Annotation
-    from viewer.annotations.formats.dicom.messages import DicomKind
+    from viewer.slides.dicom_kinds import DicomKind
 
 _HEAD_BYTES = 4096
 _PACKINGS = (".gz", ".zip")

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
@@ -24,7 +25,7 @@ from viewer.annotations.formats.dicom.terms import (
 )
 from viewer.annotations.formats.foreign_values import MOST_PX
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
-from viewer.colors import class_colour
+from viewer.colors import class_color
 from viewer.plain_text import shown_line, shown_text
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
     Tell = Callable[[str], object]
 
 _BAD = (
-    ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError,
-    shapely.errors.ShapelyError,
+    ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, OSError, EOFError,
+    struct.error, shapely.errors.ShapelyError,
 )  # fmt: skip
 _FEWEST = {"POINT": 1, "POLYLINE": 2, "POLYGON": 3, "RECTANGLE": 4, "ELLIPSE": 4}
 _POINTS_OF_ELLIPSE = 64
@@ -58,10 +59,12 @@ def read_groups(
     AnnotationFileError
         They are in mm on the glass, and no DICOM slide tells where its pixels lie there.
     """
+    if not ann.get("AnnotationGroupSequence"):
+        raise AnnotationFileError(f"{name} holds no group of annotations: it may be cut short.")
     dimensions, to_level_0 = _mapping(ann, name, slide, problems)
     classes: dict[str, AnnotationClass] = {}
     before = 0
-    for number, item in enumerate(ann.get("AnnotationGroupSequence") or [], 1):
+    for number, item in enumerate(ann.AnnotationGroupSequence, 1):
 
         def tell(reason: str, number: int = number, first: int = before + 1) -> None:
             problems.append(Problem(first, f"of group {number}, {reason}", is_repaired=True))
@@ -137,14 +140,15 @@ def _group(item: Dataset, number: int, dimensions: str, tell: Tell) -> Annotatio
     count = _coordinates_cut_to_whole(item, per_place, tell)
     graphic = str(item.get("GraphicType") or "").strip().upper()
     if graphic not in _FEWEST:
-        graphic = "POLYGON" if "LongPrimitivePointIndexList" in item else "POINT"
+        graphic = _likely_graphic(item, count)
         tell(f"the type of its shapes was not read and taken for {graphic}")
         item.GraphicType = graphic
-    indices = item.get("LongPrimitivePointIndexList") or b""
-    by_count = {"POINT": count, "RECTANGLE": count // 4, "ELLIPSE": count // 4}
-    item.NumberOfAnnotations = by_count.get(graphic, len(indices) // 4)
-    if graphic in by_count and graphic != "POINT":
-        _cut(item, by_count[graphic] * 4 * per_place)
+    if graphic in ("POLYGON", "POLYLINE"):
+        item.NumberOfAnnotations = len(item.LongPrimitivePointIndexList) // 4
+    else:
+        each = _FEWEST[graphic]
+        item.NumberOfAnnotations = count // each
+        _cut(item, count // each * each * per_place)
     if str(item.get("AnnotationGroupGenerationType") or "") not in (
         "AUTOMATIC", "SEMIAUTOMATIC", "MANUAL",
     ):  # fmt: skip
@@ -169,6 +173,18 @@ def _group(item: Dataset, number: int, dimensions: str, tell: Tell) -> Annotatio
     item.pop("AnatomicRegionSequence", None)
     item.pop("PrimaryAnatomicStructureSequence", None)
     return AnnotationGroup.from_dataset(item, copy=False)
+
+
+def _likely_graphic(item: Dataset, count: int) -> str:
+    """By how many places each shape has. Raises ValueError where that does not tell."""
+    if item.get("LongPrimitivePointIndexList"):
+        return "POLYGON"
+    shapes = int(item.get("NumberOfAnnotations") or 0)
+    if shapes and count == shapes:
+        return "POINT"
+    if shapes and count == 4 * shapes:
+        return "RECTANGLE"
+    raise ValueError("it does not tell what its shapes are")
 
 
 def _coordinates_cut_to_whole(item: Dataset, per_place: int, tell: Tell) -> int:
@@ -246,9 +262,7 @@ def _annotations(
             name,
             color,
             is_ellipse=is_ellipse,
-            measurements={
-                key: values[index] for key, values in columns.items() if values[index] is not None
-            },
+            measurements=_measurements_of(index, columns),
             metadata=metadata,
         )
 
@@ -268,8 +282,8 @@ def _class(
     if name in ("", NO_CLASS):
         return None, color
     if name not in classes:
-        classes[name] = AnnotationClass(name, color or class_colour(len(classes)))
-    return classes[name], None if color == classes[name].colour else color
+        classes[name] = AnnotationClass(name, color or class_color(len(classes)))
+    return classes[name], None if color == classes[name].color else color
 
 
 def _texts(group: AnnotationGroup) -> tuple[str, dict[str, str]]:
@@ -287,7 +301,7 @@ def _columns(
     columns: dict[str, list[float | None]] = {}
     for name, each in measured:
         try:
-            values = each.get_values(count)
+            values = _values(each, count)
         except _BAD:
             tell(f"the measurement {name} was not read: its values do not fit the shapes")
             continue
@@ -296,6 +310,21 @@ def _columns(
         is_missing = np.isnan(values).tolist()
         columns[name] = [None if gone else v for v, gone in zip(exact, is_missing, strict=True)]
     return columns
+
+
+def _measurements_of(index: int, columns: dict[str, list[float | None]]) -> dict[str, float]:
+    values = ((name, column[index]) for name, column in columns.items())
+    return {name: value for name, value in values if value is not None}
+
+
+def _values(measured: Measurements, count: int) -> NDArray[np.float32]:
+    """Raises ValueError where there are not as many as shapes, which numpy might put up with."""
+    item = measured.MeasurementValuesSequence[0]
+    indices = item.get("AnnotationIndexList")
+    wanted = count if indices is None else len(indices) // 4
+    if len(item.FloatingPointValues) != 4 * wanted:
+        raise ValueError("its values do not fit the shapes")
+    return measured.get_values(count)
 
 
 def _id(group: AnnotationGroup, count: int) -> UUID:

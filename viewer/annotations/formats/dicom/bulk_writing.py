@@ -72,13 +72,13 @@ def bulk_of(annotations: Iterable[Annotation], source: Dataset, problems: list[P
         There is nothing to write: the format has no empty file.
     """
     groups: dict[_GroupKey, _Group] = {}
-    holds = ("name", "colour", "ellipse", "numbers", "kind")
+    holds = ("name", "color", "ellipse", "numbers", "kind")
     for number, annotation in each_alone(annotations, problems, holds):
         _warn_of_texts(annotation, number, problems)
         for graphic, places in _graphics(annotation, number, problems):
             key = _GroupKey(
                 annotation.class_name,
-                annotation.shown_colour,
+                annotation.shown_color,
                 graphic,
                 annotation.name,
                 annotation.kind != "annotation",

@@ -33,37 +33,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from viewer.annotations.annotation import Annotation
-    from viewer.annotations.formats.dicom.messages import DicomKind
+    from viewer.slides.dicom_kinds import DicomKind
 
 _READER = "viewer.annotations.formats.dicom.reading_process"
 _WRITER = "viewer.annotations.formats.dicom.writing:write"
-_MAGIC_AT, _MAGIC = 128, b"DICM"
-_CLASS_TAG = b"\x02\x00\x02\x00UI"
-"""MediaStorageSOPClassUID (0002,0002); the meta header is explicit little endian in every file."""
-_KINDS: dict[bytes, DicomKind] = {
-    b"1.2.840.10008.5.1.4.1.1.91.1": "ann",
-    b"1.2.840.10008.5.1.4.1.1.66.4": "seg",
-    b"1.2.840.10008.5.1.4.1.1.66.7": "seg",
-}
 _LENGTH = struct.Struct("<I")
 _MISSING = (
     "DICOM annotations need the package highdicom: install it with "
     '`pip install "coverslip[dicom]"`.'
 )
-
-
-def is_dicom(head: bytes) -> bool:
-    """Return whether a file that begins like this is DICOM."""
-    return head[_MAGIC_AT : _MAGIC_AT + len(_MAGIC)] == _MAGIC
-
-
-def dicom_kind(head: bytes) -> DicomKind | None:
-    """Return which annotations a DICOM file that begins like this holds; None for slides."""
-    _, found, rest = head.partition(_CLASS_TAG)
-    if not found or len(rest) < 2:
-        return None
-    length = int.from_bytes(rest[:2], "little")
-    return _KINDS.get(rest[2 : 2 + length].rstrip(b"\0 "))
 
 
 def check_highdicom() -> None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import msgspec
 
 from viewer.annotations.formats.slide_place import SlidePlace  # noqa: TC001 - a field's type
-
-DicomKind = Literal["ann", "seg"]
+from viewer.slides.dicom_kinds import DicomKind  # noqa: TC001
 
 
 class Trouble(msgspec.Struct, frozen=True, array_like=True):

@@ -11,20 +11,22 @@ import numpy as np
 import pydicom
 import shapely
 from highdicom.seg import Segmentation, SegmentsOverlapValues
-from highdicom.spatial import ImageToReferenceTransformer, ReferenceToImageTransformer
+from highdicom.spatial import ImageToReferenceTransformer
 
 from viewer.annotations.formats.dicom.slide_headers import complete_measures, slide_headers
 from viewer.annotations.formats.dicom.terms import NO_CLASS, color_of_lab
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.masks.mask_legend import Label, Legend
 from viewer.annotations.masks.mask_reading import Regions
-from viewer.colors import class_colour
+from viewer.colors import class_color
+from viewer.limits import TABLE_BYTES
 from viewer.plain_text import shown_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
+    from pydicom.dataset import Dataset
 
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.formats.slide_place import SlidePlace
@@ -48,6 +50,7 @@ def read_segments(
     if "TotalPixelMatrixColumns" not in dataset or "ImageOrientationSlide" not in dataset:
         raise AnnotationFileError(f"{name} is a segmentation, but not of a slide.")
     complete_measures(dataset)
+    _fill_up(dataset, problems)
     seg = Segmentation.from_dataset(dataset, copy=False)
     affine = _to_level_0(seg, slide, problems)
     labels = _labels(seg, problems)
@@ -63,6 +66,20 @@ def read_segments(
         for top, strip in _strips(seg, numbers, is_flat=is_flat):
             yield from (_placed(each, affine) for each in regions.taken(top, strip))
         yield from (_placed(each, affine) for each in regions.rest())
+
+
+def _fill_up(dataset: Dataset, problems: list[Problem]) -> None:
+    """Add what is missing at the end of the pixels, as background."""
+    if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        return
+    pixels = int(dataset.get("NumberOfFrames") or 1) * dataset.Rows * dataset.Columns
+    wanted = -(-pixels * int(dataset.BitsAllocated) // 8)
+    missing = wanted - len(dataset.PixelData)
+    if missing > 0:
+        TABLE_BYTES.check(wanted, "the segmentation")
+        share = f"{100 * missing / wanted:.0f} %"
+        problems.append(Problem(0, f"the file is cut short: {share} of its pixels are missing"))
+        dataset.PixelData += bytes(missing)
 
 
 def _strips(
@@ -93,7 +110,7 @@ def _labels(seg: Segmentation, problems: list[Problem]) -> dict[int, Label]:
             color = None
         name = shown_line(str(about.get("SegmentLabel") or "").strip())
         name = "" if name == NO_CLASS else name or shown_line(f"Segment {number}")
-        labels[int(number)] = Label(int(number), name, color or class_colour(index))
+        labels[int(number)] = Label(int(number), name, color or class_color(index))
     return labels
 
 
@@ -115,15 +132,7 @@ def _to_level_0(
     """(2, 3) from the pixels of the segmentation to those of the slide."""
     headers = slide_headers(slide)
     if headers:
-        if seg.get("FrameOfReferenceUID") != headers[0].get("FrameOfReferenceUID"):
-            reason = "the file's frame of reference is not this slide's: it may be of another"
-            problems.append(Problem(0, reason, is_repaired=True))
-        out = ImageToReferenceTransformer.for_image(seg, for_total_pixel_matrix=True)
-        back = ReferenceToImageTransformer.for_image(headers[0], for_total_pixel_matrix=True)
-        whole = np.asarray(back.affine) @ np.asarray(out.affine)
-        affine = whole[:2][:, [0, 1, 3]]
-        # A file holds 16 characters of a number: pixels that meet but for that do meet.
-        return np.where(np.abs(affine - np.round(affine)) < _SAME, np.round(affine), affine)
+        return _through_the_glass(seg, headers, problems)
     spacing = seg.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing
     scale = np.ones(2)
     if slide.mpp_um is not None:
@@ -131,5 +140,34 @@ def _to_level_0(
     elif not slide.path:
         reason = "its scale: without its slide, a pixel of it is taken for one of the slide"
         problems.append(Problem(0, reason, is_repaired=True))
-    scale = np.where(np.abs(scale - np.round(scale)) < _SAME, np.round(scale), scale)
-    return np.hstack([np.diag(scale), np.zeros((2, 1))])
+    return _exact(np.hstack([np.diag(scale), np.zeros((2, 1))]))
+
+
+def _through_the_glass(
+    seg: Segmentation, headers: list[Dataset], problems: list[Problem]
+) -> NDArray[np.float64]:
+    if seg.get("FrameOfReferenceUID") != headers[0].get("FrameOfReferenceUID"):
+        reason = "the file's frame of reference is not this slide's: it may be of another"
+        problems.append(Problem(0, reason, is_repaired=True))
+    out = _to_mm(seg)
+    for level in headers:
+        size = level.TotalPixelMatrixColumns, level.TotalPixelMatrixRows
+        is_same_size = size == (seg.TotalPixelMatrixColumns, seg.TotalPixelMatrixRows)
+        if is_same_size and np.allclose(_to_mm(level), out, atol=_SAME):
+            # Levels lie over one another, though many scanners tell the same corner for all,
+            # which by the letter is the middle of a pixel of each.
+            whole = headers[0].TotalPixelMatrixColumns, headers[0].TotalPixelMatrixRows
+            return np.hstack([np.diag(np.divide(whole, size)), np.zeros((2, 1))])
+    back = np.linalg.inv(_to_mm(headers[0]))
+    return _exact((back @ out)[:2][:, [0, 1, 3]])
+
+
+def _to_mm(image: Dataset) -> NDArray[np.float64]:
+    """(4, 4) from the pixels of an image to its place on the glass."""
+    transformer = ImageToReferenceTransformer.for_image(image, for_total_pixel_matrix=True)
+    return np.asarray(transformer.affine, np.float64)
+
+
+def _exact(affine: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Without what is lost since a file holds 16 characters of a number."""
+    return np.where(np.abs(affine - np.round(affine)) < _SAME, np.round(affine), affine)

@@ -18,7 +18,7 @@ from highdicom.seg import Segmentation, SegmentDescription
 from highdicom.spatial import PixelToReferenceTransformer
 from highdicom.uid import UID
 
-from viewer.annotations.annotation import NO_COLOUR
+from viewer.annotations.annotation import NO_COLOR
 from viewer.annotations.formats.dicom.bulk_writing import DEVICE, UTF_8
 from viewer.annotations.formats.dicom.slide_headers import SLICE_MM
 from viewer.annotations.formats.dicom.terms import CATEGORY, NO_CLASS, concept_of, lab_of, label_of
@@ -61,7 +61,7 @@ def segmentation_of(
     """
     spacing_mm = _spacing_mm(source)
     place = MaskPlace(slide.size_px, (spacing_mm[1] * 1000, spacing_mm[0] * 1000), mpp_um)
-    drawn = [each for _, each in each_alone(annotations, problems, ("colour",))]
+    drawn = [each for _, each in each_alone(annotations, problems, ("color",))]
     painting = labelled(drawn, problems, place)
     if not painting.labels:
         raise AnnotationFileError("there are no regions that leave a pixel in a segmentation.")
@@ -135,7 +135,7 @@ def _description(number: int, label: Label) -> SegmentDescription:
         CATEGORY,
         concept_of(label.class_name),
         "MANUAL",
-        display_color=lab_of(label.colour or NO_COLOUR),
+        display_color=lab_of(label.color or NO_COLOR),
     )
 
 

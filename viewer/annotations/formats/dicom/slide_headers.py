@@ -13,13 +13,12 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, VLWholeSlideMicroscopyImageStorage
 
-from viewer.annotations.formats.dicom.files import is_dicom
+from viewer.slides.dicom_kinds import HEAD_BYTES, is_dicom
 
 if TYPE_CHECKING:
     from viewer.annotations.formats.slide_place import SlidePlace
 
 _MOST_FILES = 2000
-_HEAD_BYTES = 1024
 _UPRIGHT = [0.0, -1.0, 0.0, -1.0, 0.0, 0.0]
 """As most scanners lay a slide: rows run along -y, columns along -x."""
 _EMPTY = (
@@ -57,7 +56,7 @@ def _is_dicom_file(path: Path) -> bool:
     if not path.is_file():
         return False
     with path.open("rb") as file:
-        return is_dicom(file.read(_HEAD_BYTES))
+        return is_dicom(file.read(HEAD_BYTES))
 
 
 def source_image(slide: SlidePlace) -> tuple[Dataset, bool]:
