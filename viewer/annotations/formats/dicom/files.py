@@ -131,10 +131,19 @@ def write_dicom(
         request = WriteRequest(str(path.absolute()), kind, held.name, slide, mpp_um)
         try:
             answer = helper().run(_WRITER, request)
-        except (HelperEndedError, HelperFailedError) as error:
+        except HelperEndedError as error:
             raise AnnotationFileError(f"{path.name} cannot be written: {error}") from error
+        except HelperFailedError as error:
+            raise AnnotationFileError(_reason_of(error, path.name, slide.name)) from error
     lost: list[Any] = msgspec.msgpack.decode(answer, type=list[Trouble])
     return [Problem(each.number, each.reason, each.is_repaired) for each in lost]
+
+
+def _reason_of(error: HelperFailedError, name: str, slide: str) -> str:
+    """What was refused in our own words; whatever else fails, fails at the slide's header."""
+    if error.kind == AnnotationFileError.__name__:
+        return f"{name} cannot be written: {error}"
+    return f"{name} cannot be written: the header of {slide} is not as DICOM wants it."
 
 
 def held_annotations(path: Path) -> Iterator[Annotation]:

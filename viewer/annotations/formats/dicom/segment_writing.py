@@ -24,7 +24,7 @@ from viewer.annotations.formats.dicom.slide_headers import SLICE_MM
 from viewer.annotations.formats.dicom.terms import CATEGORY, NO_CLASS, concept_of, lab_of, label_of
 from viewer.annotations.formats.export_warnings import each_alone
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
-from viewer.annotations.masks.label_masks import MaskPlace, labelled
+from viewer.annotations.masks.label_masks import MaskPlace, labeled
 from viewer.annotations.masks.label_strips import LabelPainter
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.formats.slide_place import SlidePlace
-    from viewer.annotations.masks.label_masks import Labelled
+    from viewer.annotations.masks.label_masks import Labeled
     from viewer.annotations.masks.mask_legend import Label
 
 _TILE_PX = 512
@@ -62,7 +62,7 @@ def segmentation_of(
     spacing_mm = _spacing_mm(source)
     place = MaskPlace(slide.size_px, (spacing_mm[1] * 1000, spacing_mm[0] * 1000), mpp_um)
     drawn = [each for _, each in each_alone(annotations, problems, ("color",))]
-    painting = labelled(drawn, problems, place)
+    painting = labeled(drawn, problems, place)
     if not painting.labels:
         raise AnnotationFileError("there are no regions that leave a pixel in a segmentation.")
     frames = _Frames(painting, place)
@@ -142,7 +142,7 @@ def _description(number: int, label: Label) -> SegmentDescription:
 class _Frames:
     """The tiles in which there is any region, painted for highdicom."""
 
-    def __init__(self, painting: Labelled, place: MaskPlace) -> None:
+    def __init__(self, painting: Labeled, place: MaskPlace) -> None:
         self._painters: list[LabelPainter] = []
         self._scale = place.scale
         self._shape = tuple(min(_TILE_PX, side) for side in reversed(place.size_px))
