@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.report import Figure
 from viewer.geometry import Size
-from viewer.recording.attention import attention_maps
+from viewer.recording.attention_maps import attention_maps
 from viewer.recording.behaviors import actions_of
 from viewer.recording.event_writer import rounded
 from viewer.recording.events import AnyEvent, Pointer, SlideOpened, Viewport

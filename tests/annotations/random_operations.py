@@ -15,13 +15,13 @@ from pathlib import Path
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from viewer.annotations import editing, operations
+from viewer.annotations import operations, shape_editing
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import Document, Edit, adding, changing, removing
-from viewer.annotations.editing import EmptyShapeError
 from viewer.annotations.operations import OperationError
 from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.annotations.selection import Selection
+from viewer.annotations.shape_editing import EmptyShapeError
 from viewer.annotations.simplifying import simplified
 from viewer.annotations.storage.autosave import Autosave, open_annotations
 from viewer.canvas.annotating.edit_context import DrawingOptions, EditContext
@@ -89,7 +89,7 @@ class Annotator:
 
     def _draw_beside(self) -> None:
         """With overlap avoided: what others cover is left out."""
-        wanted = editing.rectangle(self._point(), self._point(), 0.0)
+        wanted = shape_editing.rectangle(self._point(), self._point(), 0.0)
         if wanted.area < 1:
             return
         taken = shapely.union_all([each.geometry for each in self._regions()])
@@ -105,30 +105,30 @@ class Annotator:
         chance = self._chance
         match chance.randrange(6):
             case 0:
-                return editing.polygon([self._point() for _ in range(chance.randint(3, 9))])
+                return shape_editing.polygon([self._point() for _ in range(chance.randint(3, 9))])
             case 1:
-                return editing.ellipse(self._point(), self._point(300))
+                return shape_editing.ellipse(self._point(), self._point(300))
             case 2:
                 places = [self._point(400) for _ in range(chance.randint(1, 5))]
                 calibration = PixelCalibration(chance.choice(((1.0, 1.0), (0.25, 0.5))))
-                return editing.brush_mark(places, chance.uniform(2, 40), calibration)
+                return shape_editing.brush_mark(places, chance.uniform(2, 40), calibration)
             case 3:
                 return shapely.LineString([self._point() for _ in range(chance.randint(2, 6))])
             case 4:
                 return shapely.MultiPoint([self._point() for _ in range(chance.randint(1, 4))])
             case _:
                 a, b = self._point(), self._point()
-                return editing.rectangle(a, b, chance.choice((0.0, 33.0)))
+                return shape_editing.rectangle(a, b, chance.choice((0.0, 33.0)))
 
     def _erase(self) -> None:
         target = self._one(self._regions())
         if target is None:
             return
         x, y = target.geometry.representative_point().coords[0]
-        mark = editing.brush_mark([Point(x, y), self._point()], self._chance.uniform(5, 60))
+        mark = shape_editing.brush_mark([Point(x, y), self._point()], self._chance.uniform(5, 60))
         expected = target.geometry.difference(mark)
         try:
-            left = editing.without(target.geometry, [mark])
+            left = shape_editing.without(target.geometry, [mark])
         except EmptyShapeError:
             assert expected.area < _slack(target.geometry, mark)
             self._do(removing("Erase", [target]))
@@ -208,7 +208,7 @@ class Annotator:
             parts = shapely.get_parts(shape)
             return shapely.union_all([shapely.Polygon(part.exterior) for part in parts])
 
-        self._reshape("Fill holes", editing.without_holes, lambda a, b: _same(b, filled(a)))
+        self._reshape("Fill holes", shape_editing.without_holes, lambda a, b: _same(b, filled(a)))
 
     def _simplify(self) -> None:
         tolerance = self._chance.choice((1.0, 4.0, 16.0))
@@ -231,7 +231,7 @@ class Annotator:
             else:
                 assert before.buffer(1e-6).covers(after)
 
-        self._reshape("Grow", lambda shape: editing.grown(shape, distance), check)
+        self._reshape("Grow", lambda shape: shape_editing.grown(shape, distance), check)
 
     def _duplicate(self) -> None:
         chosen = self._some(list(self.document), 2)
@@ -248,7 +248,7 @@ class Annotator:
         target = self._one(list(self.document))
         if target is not None:
             dx, dy = self._chance.uniform(-50, 50), self._chance.uniform(-50, 50)
-            moved = editing.moved(target.geometry, dx, dy)
+            moved = shape_editing.moved(target.geometry, dx, dy)
             assert math.isclose(moved.area, target.geometry.area, rel_tol=1e-9, abs_tol=1e-6)
             self._do(changing("Move", [(target, self._context.reshaped(target, moved))]))
 
@@ -263,18 +263,18 @@ class Annotator:
         if target is None:
             return
         shape, chance = target.geometry, self._chance
-        which, place = chance.choice(editing.corners_of(shape))
+        which, place = chance.choice(shape_editing.corners_of(shape))
         try:
             match chance.randrange(3):
                 case 0:
-                    edge, at, _ = editing.nearest_edge(shape, self._point())
-                    after = editing.with_new_corner(shape, edge, at)
+                    edge, at, _ = shape_editing.nearest_edge(shape, self._point())
+                    after = shape_editing.with_new_corner(shape, edge, at)
                     _same(after, shape)
                 case 1:
-                    after = editing.without_corner(shape, which)
+                    after = shape_editing.without_corner(shape, which)
                 case _:
                     to = Point(place.x + chance.uniform(-60, 60), place.y + chance.uniform(-60, 60))
-                    after = editing.with_corner(shape, which, to)
+                    after = shape_editing.with_corner(shape, which, to)
         except EmptyShapeError:
             return
         self._do(changing("Corner", [(target, self._context.reshaped(target, after))]))

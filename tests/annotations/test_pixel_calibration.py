@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import shapely
 
-from viewer.annotations import editing
+from viewer.annotations import shape_editing
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.annotations.simplifying import simplified
@@ -56,7 +56,7 @@ def test_no_figure_is_a_thousandth_off_as_it_is_told(power: int) -> None:
 
 
 def test_growing_and_simplifying_are_in_micrometers_on_both_axes() -> None:
-    grown = editing.grown(shapely.box(100, 100, 200, 200), 10.0, OBLONG)
+    grown = shape_editing.grown(shapely.box(100, 100, 200, 200), 10.0, OBLONG)
     assert grown.bounds == pytest.approx((60, 80, 240, 220))
     # 8 px up are 4 um, 8 px aside 2 um: only the second moves no border by 3 um.
     spiked = shapely.Polygon([(0, 0), (50, -8), (100, 0), (108, 50), (100, 100), (0, 100)])
@@ -66,5 +66,5 @@ def test_growing_and_simplifying_are_in_micrometers_on_both_axes() -> None:
 
 
 def test_a_brush_is_round_on_the_slide() -> None:
-    x0, y0, x1, y1 = editing.brush_mark([Point(50, 50)], 10.0, OBLONG).bounds
+    x0, y0, x1, y1 = shape_editing.brush_mark([Point(50, 50)], 10.0, OBLONG).bounds
     assert (x1 - x0, y1 - y0) == pytest.approx((80, 40))

@@ -8,7 +8,7 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from viewer.annotations import editing
+from viewer.annotations import shape_editing
 from viewer.annotations.simplifying import simplified
 
 
@@ -71,32 +71,32 @@ def test_borders_that_would_cross_stay_apart() -> None:
 
 def test_lines_are_neither_cut_by_filling_holes_nor_by_merging() -> None:
     eight = shapely.LineString([(0, 0), (10, 10), (10, 0), (0, 10)])
-    assert editing.without_holes(eight) == eight
+    assert shape_editing.without_holes(eight) == eight
     across = shapely.LineString([(5, -5), (5, 15)])
-    merged = editing.merged([eight, across])
+    merged = shape_editing.merged([eight, across])
     assert merged.geom_type == "MultiLineString"
     assert list(merged.geoms) == [eight, across]
-    twice = editing.merged([shapely.Point(1, 1), shapely.MultiPoint([(1, 1), (2, 2)])])
+    twice = shape_editing.merged([shapely.Point(1, 1), shapely.MultiPoint([(1, 1), (2, 2)])])
     assert len(twice.geoms) == 3  # what was counted stays counted
 
 
 def test_what_only_rounding_left_is_no_region() -> None:
     sliver = shapely.Polygon([(0, 0), (1000, 0), (1000, 1e-7)])
-    with pytest.raises(editing.EmptyShapeError):
-        editing.without(
+    with pytest.raises(shape_editing.EmptyShapeError):
+        shape_editing.without(
             shapely.union(sliver, shapely.box(0, 10, 5, 15)), [shapely.box(0, 9, 6, 16)]
         )
-    left = editing.without(
+    left = shape_editing.without(
         shapely.MultiPolygon([sliver, shapely.box(0, 10, 50, 60)]), [shapely.box(0, 10, 5, 15)]
     )
     assert left.geom_type == "Polygon"
 
 
 def test_a_shape_is_as_wide_as_the_widest_circle_in_it() -> None:
-    assert editing.wide_parts(shapely.box(0, 0, 100, 1), 1.0).area == 100
-    with pytest.raises(editing.TooThinError):
-        editing.wide_parts(shapely.box(0, 0, 100, 0.9), 1.0)
-    with pytest.raises(editing.TooThinError):
-        editing.wide_parts(shapely.LineString([(0, 0), (0, 0.5)]), 1.0)
+    assert shape_editing.wide_parts(shapely.box(0, 0, 100, 1), 1.0).area == 100
+    with pytest.raises(shape_editing.TooThinError):
+        shape_editing.wide_parts(shapely.box(0, 0, 100, 0.9), 1.0)
+    with pytest.raises(shape_editing.TooThinError):
+        shape_editing.wide_parts(shapely.LineString([(0, 0), (0, 0.5)]), 1.0)
     both = shapely.MultiPolygon([shapely.box(0, 0, 100, 0.5), shapely.box(0, 10, 5, 15)])
-    assert editing.wide_parts(both, 1.0).area == 25
+    assert shape_editing.wide_parts(both, 1.0).area == 25

@@ -21,7 +21,8 @@ from viewer.geometry import Box, Optics, Point, Size, View
 from viewer.slides import TileError, open_slide
 from viewer.slides.source import Level, SlideInfo
 from viewer.tiles.cache import TileCache
-from viewer.tiles.display import DisplaySettings, Stain
+from viewer.tiles.display import DisplaySettings
+from viewer.tiles.stains import Stain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

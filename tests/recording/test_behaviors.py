@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from trace_steps import SLIDE, Step, trace_from
 
 from viewer.geometry import Point, Size, View
-from viewer.recording.attention import attention_maps
+from viewer.recording.attention_maps import attention_maps
 from viewer.recording.behaviors import BehaviorParameters, actions_of, band_of, box_iou, looks_of
 from viewer.recording.comparison import compare
 from viewer.recording.coverage import CoverageMap, coverage_of

@@ -16,7 +16,8 @@ from PIL import ImageCms
 from viewer.geometry import Optics
 from viewer.slides import SlideInfo
 from viewer.tiles.color_profile import profile_problem
-from viewer.tiles.display import DisplaySettings, DisplayTransform, Stain, default_display
+from viewer.tiles.display import DisplaySettings, DisplayTransform, default_display
+from viewer.tiles.stains import Stain
 
 if TYPE_CHECKING:
     from pathlib import Path

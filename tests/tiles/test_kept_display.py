@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from viewer.folders import data_folder
-from viewer.tiles.display import DisplaySettings, Stain
+from viewer.tiles.display import DisplaySettings
 from viewer.tiles.kept_display import load_display, save_display
+from viewer.tiles.stains import Stain
 
 KEY = f"s1-{'b' * 40}"
 

@@ -20,7 +20,8 @@ from pytestqt.qtbot import QtBot
 from test_cli import coverslip
 from ui_steps import show_slide
 
-from viewer.tiles.display import DisplaySettings, Stain
+from viewer.tiles.display import DisplaySettings
+from viewer.tiles.stains import Stain
 from viewer.ui.main_window import MainWindow
 from viewer.ui.overlays.settings_pages import Legend
 from viewer.ui.thumbnails import Thumbnails

@@ -8,10 +8,10 @@ from uuid import uuid4
 
 import shapely
 
-from viewer.annotations import editing
+from viewer.annotations import shape_editing
 from viewer.annotations.annotation import CREATED, MODIFIED, Annotation, AnnotationClass
 from viewer.annotations.document import Change, Edit, adding, changing, removing
-from viewer.annotations.editing import EmptyShapeError
+from viewer.annotations.shape_editing import EmptyShapeError
 from viewer.errors import CoverslipError
 from viewer.geometry import Box
 
@@ -56,7 +56,7 @@ def merge(chosen: Sequence[Annotation], author: str) -> Edit:
         raise OperationError(
             "Only regions with regions, lines with lines or points with points merge."
         )
-    shape = editing.merged(each.geometry for each in chosen)
+    shape = shape_editing.merged(each.geometry for each in chosen)
     return _with_removals("Merge", first, shape, others, author)
 
 
@@ -69,7 +69,9 @@ def subtract(chosen: Sequence[Annotation], author: str) -> Edit:
         Fewer than two regions, or nothing would be left.
     """
     first, *others = _at_least_two(_regions(chosen), "subtract")
-    shape = _tried(lambda: editing.without(first.geometry, (each.geometry for each in others)))
+    shape = _tried(
+        lambda: shape_editing.without(first.geometry, (each.geometry for each in others))
+    )
     return changing("Subtract", [(first, _reshaped(first, shape, author))])
 
 
@@ -83,7 +85,7 @@ def intersect(chosen: Sequence[Annotation], author: str) -> Edit:
     """
     regions = _at_least_two(_regions(chosen), "intersect")
     first, *others = regions
-    shape = _tried(lambda: _area(editing.common(each.geometry for each in regions)))
+    shape = _tried(lambda: _area(shape_editing.common(each.geometry for each in regions)))
     return _with_removals("Intersect", first, shape, others, author)
 
 
@@ -102,14 +104,14 @@ def split(chosen: Sequence[Annotation], author: str) -> Edit:
     cuts = [
         part
         for line in lines
-        for part in editing.parts(line.geometry)
+        for part in shape_editing.parts(line.geometry)
         if isinstance(part, shapely.LineString)
     ]
     changes: list[Change] = []
     for region in regions:
-        pieces, is_cut = editing.parts(region.geometry), False
+        pieces, is_cut = shape_editing.parts(region.geometry), False
         for cut in cuts:
-            halves = [editing.split_by(piece, cut) for piece in pieces]
+            halves = [shape_editing.split_by(piece, cut) for piece in pieces]
             is_cut |= any(len(each) > 1 for each in halves)
             pieces = [part for each in halves for part in each]
         if not is_cut:
@@ -285,7 +287,7 @@ def _new(annotation: Annotation, shape: BaseGeometry, author: str) -> Annotation
 
 
 def _moved(annotation: Annotation, dx: float, dy: float, author: str) -> Annotation:
-    other = _new(annotation, editing.moved(annotation.geometry, dx, dy), author)
+    other = _new(annotation, shape_editing.moved(annotation.geometry, dx, dy), author)
     return replace(other, is_ellipse=annotation.is_ellipse)
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import shapely
 
-from viewer.annotations.editing import EmptyShapeError, merged
 from viewer.annotations.masks.outlines import outlines_of
+from viewer.annotations.shape_editing import EmptyShapeError, merged
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,7 +11,7 @@ import numpy as np
 
 from viewer.errors import CoverslipError
 from viewer.geometry import Box, Point
-from viewer.recording.attention import attention_maps, band_indices
+from viewer.recording.attention_maps import attention_maps, band_indices
 from viewer.recording.behaviors import BANDS, actions_of, band_of
 from viewer.recording.library import Library
 from viewer.recording.session import HEADER_FILE, SessionError, read_header

@@ -32,7 +32,7 @@ NO_ROOM = (
 
 def has_answer(answers: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Return for which of n images (n, ...) all numbers of the answer are finite."""
-    return np.isfinite(answers).reshape(len(answers), -1).all(1)
+    return np.all(np.isfinite(answers).reshape(len(answers), -1), axis=1)
 
 
 def choose_device(wanted: str = "auto") -> torch.device:

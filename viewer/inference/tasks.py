@@ -114,7 +114,7 @@ class PatchSteps:
     ) -> PatchFeatures:
         values = np.full((CELLS, CELLS, answers.shape[1]), np.nan, np.float16)
         unanswered = np.zeros((CELLS, CELLS), bool)
-        finite = np.isfinite(answers).all(1)
+        finite = np.all(np.isfinite(answers), axis=1)
         for (row, column), answer, is_answered in zip(patches, answers, finite, strict=True):
             if is_answered:
                 values[row, column] = np.clip(answer, -65_000, 65_000)

@@ -69,6 +69,6 @@ class PatchFeatures:
             raise PatchFeaturesError(f"These scores are damaged ({error}).") from error
         if values.shape[:-1] != (CELLS, CELLS):
             raise PatchFeaturesError("These scores are damaged: they have another shape.")
-        unanswered = np.isinf(values).any(-1)
+        unanswered = np.any(np.isinf(values), axis=-1)
         values = np.where(unanswered[..., np.newaxis], np.nan, values)
         return cls(values.astype(np.float16), unanswered)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from viewer.recording.attention import AttentionMaps, attention_maps
+from viewer.recording.attention_maps import AttentionMaps, attention_maps
 from viewer.recording.behaviors import actions_of
 from viewer.recording.comparison import Comparison, compare
 from viewer.recording.coverage import CoverageMap, coverage_of

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from viewer.recording.attention import attention_maps
+from viewer.recording.attention_maps import attention_maps
 from viewer.recording.coverage import LEAST_SEEN_S
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from viewer.annotations.pixel_calibration import PixelCalibration
-from viewer.recording.attention import band_indices
+from viewer.recording.attention_maps import band_indices
 from viewer.recording.behaviors import BANDS
 
 if TYPE_CHECKING:

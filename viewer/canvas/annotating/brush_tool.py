@@ -10,7 +10,7 @@ import shapely
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
 
-from viewer.annotations.editing import (
+from viewer.annotations.shape_editing import (
     EmptyShapeError,
     TooThinError,
     brush_mark,

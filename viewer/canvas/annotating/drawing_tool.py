@@ -10,7 +10,7 @@ from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QTabletEvent, QWheelEv
 from PySide6.QtWidgets import QGestureEvent
 
 from viewer.annotations.annotation import NO_COLOR
-from viewer.annotations.editing import snapped
+from viewer.annotations.shape_editing import snapped
 from viewer.geometry import Box, Point
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import Change, Edit, ReadOnlyError, adding, changing
-from viewer.annotations.editing import without
 from viewer.annotations.pixel_calibration import PixelCalibration
+from viewer.annotations.shape_editing import without
 from viewer.geometry import Box
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 import shapely
 from shapely import affinity
 
-from viewer.annotations.editing import (
+from viewer.annotations.shape_editing import (
     EmptyShapeError,
     corners_of,
     ellipse,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
     from viewer.annotations.annotation import Annotation
-    from viewer.annotations.editing import Vertex
+    from viewer.annotations.shape_editing import Vertex
     from viewer.geometry import View
 
 _MOST_CORNERS = 3000

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import shapely
 
-from viewer.annotations.editing import corners_of, without_corner
+from viewer.annotations.shape_editing import corners_of, without_corner
 from viewer.canvas.annotating.drawing_tool import DrawingTool, PointerState
 from viewer.canvas.annotating.edit_context import HIDDEN
 

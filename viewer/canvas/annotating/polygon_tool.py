@@ -10,7 +10,7 @@ import numpy as np
 import shapely
 from PySide6.QtCore import Qt
 
-from viewer.annotations.editing import EmptyShapeError, polygon, wide_parts
+from viewer.annotations.shape_editing import EmptyShapeError, polygon, wide_parts
 from viewer.annotations.simplifying import simplified
 from viewer.canvas.annotating.drawing_tool import DRAG_PX, DrawingTool, PointerState
 from viewer.canvas.annotating.stroke_preview import StrokePreview

@@ -12,7 +12,7 @@ from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QPainterPath
 from shapely import affinity
 
-from viewer.annotations.editing import (
+from viewer.annotations.shape_editing import (
     EmptyShapeError,
     mended,
     nearest_edge,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import shapely
 from shapely import affinity
 
-from viewer.annotations.editing import EmptyShapeError, TooThinError, ellipse, wide_parts
+from viewer.annotations.shape_editing import EmptyShapeError, TooThinError, ellipse, wide_parts
 from viewer.canvas.annotating.drawing_tool import DRAG_PX, DrawingTool, PointerState
 from viewer.canvas.annotating.stroke_transaction import StrokeTransaction
 from viewer.canvas.annotating.strokes import paint_stroke

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from shapely import affinity
 
-from viewer.annotations.editing import EmptyShapeError
+from viewer.annotations.shape_editing import EmptyShapeError
 from viewer.canvas.annotating.brush_tool import RegionTool
 
 if TYPE_CHECKING:

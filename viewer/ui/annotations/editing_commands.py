@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QGuiApplication
 
-from viewer.annotations import editing, operations
+from viewer.annotations import operations, shape_editing
 from viewer.annotations.annotation import DESCRIPTION
 from viewer.annotations.document import ReadOnlyError, changing, removing
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
@@ -216,7 +216,7 @@ class EditingCommands(QObject):
             )
 
     def _fill_holes(self) -> None:
-        self._reshape("Fill holes", editing.without_holes)
+        self._reshape("Fill holes", shape_editing.without_holes)
 
     def _ask_simplify(self) -> None:
         self._ask_distance(
@@ -233,7 +233,7 @@ class EditingCommands(QObject):
             _GROW_UM,
             -10_000.0,
             "Grow or shrink",
-            editing.grown,
+            shape_editing.grown,
         )
 
     def _ask_distance(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
 
-from viewer.annotations import editing
+from viewer.annotations import shape_editing
 from viewer.annotations.bookmarks import NOTE
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def kind_of(annotation: Annotation) -> str:
     """The shape in a word."""
     if annotation.is_ellipse:
         return "Ellipse"
-    if editing.is_rectangle(annotation.geometry):
+    if shape_editing.is_rectangle(annotation.geometry):
         return "Rectangle"
     match annotation.geometry.geom_type:
         case "LineString" | "LinearRing":
@@ -30,11 +30,11 @@ def kind_of(annotation: Annotation) -> str:
         case "Polygon":
             return "Polygon"
         case "MultiPolygon":
-            return f"{len(editing.parts(annotation.geometry))} polygons"
+            return f"{len(shape_editing.parts(annotation.geometry))} polygons"
         case "Point":
             return "Point"
         case "MultiPoint":
-            return f"{len(editing.parts(annotation.geometry))} points"
+            return f"{len(shape_editing.parts(annotation.geometry))} points"
         case "MultiLineString":
             return "Lines"
         case other:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from viewer.tiles.display import Stain
+from viewer.tiles.stains import Stain
 from viewer.ui.commands.command import Command, with_slide
 
 if TYPE_CHECKING:
