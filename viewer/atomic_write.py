@@ -19,7 +19,9 @@ from pathlib import Path
 from secrets import token_hex
 from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
+from viewer.access import OWNER_FILE, give_access
 from viewer.errors import CoverslipError
+from viewer.folders import is_own
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -46,7 +48,7 @@ class ShortFileError(CoverslipError, OSError):
 
 @contextmanager
 def atomic_write(
-    path: Path, *, mode: int | None = None, synced: bool = True
+    path: Path, *, mode: int | None = None, synced: bool = True, kept: bool = False
 ) -> Generator[IO[bytes]]:
     """Give a binary file to write to, which takes the place of `path` at the end of the block.
 
@@ -57,9 +59,13 @@ def atomic_write(
     Parameters
     ----------
     mode
-        Permissions of a new file; by default those of the file that it replaces, else the usual.
+        Permissions of the file, whatever the umask; by default those of `viewer.access` in the
+        program's own folders, elsewhere those of the file that it replaces, else the usual.
     synced
         Whether to wait until the disk has the bytes; only caches do without.
+    kept
+        Whether the program keeps the file, so that `viewer.access` says who may read it; else it
+        is the user's, such as an export.
 
     Raises
     ------
@@ -74,13 +80,19 @@ def atomic_write(
     unfinished = target.with_name(f".{target.name[:_NAME_CHARACTERS]}-{token_hex(6)}.part")
     try:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
-        os.close(os.open(unfinished, flags, _USUAL_MODE if mode is None else mode))
+        is_private = kept or is_own(target)
+        usual = OWNER_FILE if is_private else _USUAL_MODE
+        os.close(os.open(unfinished, flags, usual if mode is None else mode))
         raw = _Measured(unfinished, "r+b")
         with io.BufferedRandom(raw, _BUFFER_BYTES) as file:
             yield file
             file.flush()
             _verify(raw)
-            if mode is None:
+            if mode is not None:
+                _give_mode(raw.fileno(), mode)
+            elif kept or is_private:
+                give_access(raw.fileno(), target.parent)
+            else:
                 _keep_mode(target, raw.fileno())
             if synced:
                 _sync(raw.fileno())
@@ -102,9 +114,10 @@ def atomic_write_bytes(
     *,
     mode: int | None = None,
     synced: bool = True,
+    kept: bool = False,
 ) -> None:
     """Write a file whole or not at all, as `atomic_write` does. Raises OSError."""
-    with atomic_write(path, mode=mode, synced=synced) as file:
+    with atomic_write(path, mode=mode, synced=synced, kept=kept) as file:
         file.write(data)
 
 
@@ -196,6 +209,11 @@ def _descriptor_of(path: Path) -> int | None:
             return None
         path = path.parent / os.readlink(path)
     return None
+
+
+def _give_mode(handle: int, mode: int) -> None:
+    with contextlib.suppress(OSError):  # some drives have no permissions
+        os.chmod(handle, mode)
 
 
 def _keep_mode(target: Path, handle: int) -> None:

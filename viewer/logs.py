@@ -3,14 +3,37 @@
 from __future__ import annotations
 
 import logging
+import os
 from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from viewer.access import open_kept
 from viewer.folders import log_folder
+from viewer.redaction import without_names
+
+if TYPE_CHECKING:
+    from io import TextIOWrapper
 
 LEVELS = ("debug", "info", "warning", "error")
 _FILE = "coverslip.log"
 _LARGEST_BYTES = 1 << 20
 _KEPT = 3
+
+
+class _PrivateLog(RotatingFileHandler):
+    """A log that nobody but its owner can read."""
+
+    def _open(self) -> TextIOWrapper:
+        flags = os.O_WRONLY | os.O_APPEND
+        return os.fdopen(open_kept(Path(self.baseFilename), flags), "a", encoding=self.encoding)
+
+
+class _Nameless(logging.Formatter):
+    """Writes no names of slides, folders and readers: a log is sent around when help is sought."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(without_names(line) for line in super().format(record).split("\n"))
 
 
 def configure_logging(level: str = "info") -> None:
@@ -22,13 +45,13 @@ def configure_logging(level: str = "info") -> None:
     console.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
     root.addHandler(console)
     try:
-        file = RotatingFileHandler(
+        file = _PrivateLog(
             log_folder() / _FILE, maxBytes=_LARGEST_BYTES, backupCount=_KEPT, encoding="utf-8"
         )
     except OSError as error:
         root.warning("No log is written, since its folder cannot be used: %s", error)
         return
-    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    file.setFormatter(_Nameless("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root.addHandler(file)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from viewer.atomic_write import atomic_write_bytes
+from viewer.redaction import leave_out_names, leave_out_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -204,7 +205,7 @@ def load_settings(folder: Path) -> Settings:
     """
     path = folder / _FILE
     try:
-        return _within_ranges(msgspec.json.decode(path.read_bytes(), type=Settings))
+        settings = _within_ranges(msgspec.json.decode(path.read_bytes(), type=Settings))
     except FileNotFoundError:
         return Settings()
     except OSError as error:
@@ -215,6 +216,8 @@ def load_settings(folder: Path) -> Settings:
         _log.warning("The settings are damaged (%s): kept as %s.", error, aside.name)
         path.replace(aside)
         return Settings()
+    _leave_out(settings)
+    return settings
 
 
 def save_settings(settings: Settings, folder: Path) -> None:
@@ -227,9 +230,17 @@ def save_settings(settings: Settings, folder: Path) -> None:
     OSError
         The folder cannot be written.
     """
+    _leave_out(settings)
     path = folder / _FILE
     values = _unknown_keys(path) | msgspec.to_builtins(settings)
     atomic_write_bytes(path, msgspec.json.format(msgspec.json.encode(values), indent=2))
+
+
+def _leave_out(settings: Settings) -> None:
+    """Keep what the settings tell of people and slides out of logs and reports."""
+    leave_out_names(settings.reader, settings.reviewer, settings.study)
+    for path in (*settings.recent_slides, *settings.recent_projects):
+        leave_out_path(path)
 
 
 def _unknown_keys(path: Path) -> dict[str, object]:

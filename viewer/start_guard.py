@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from viewer.access import open_text
 from viewer.folders import config_folder, log_folder
 
 if TYPE_CHECKING:
-    from io import TextIOWrapper
     from pathlib import Path
+    from typing import IO
 
 _log = logging.getLogger(__name__)
 _STARTING = "starting"
@@ -33,13 +34,14 @@ class StartGuard:
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
-        self._trace: TextIOWrapper | None = None
+        self._trace: IO[str] | None = None
 
     def begin(self) -> bool:
         """Note that a window is awaited; return whether the last start drew one."""
         last_drew = not self._failed()
         try:
-            self._starting.write_text(str(self._pid), encoding="ascii")
+            with open_text(self._starting) as file:
+                file.write(str(self._pid))
         except OSError as error:
             _log.warning("Whether this start draws a window cannot be noted: %s", error)
         return last_drew
@@ -53,7 +55,7 @@ class StartGuard:
         """Write a trace of native crashes from now on."""
         try:
             path = log_folder() / _TRACE.format(pid=self._pid)
-            self._trace = path.open("w", encoding="utf-8")
+            self._trace = open_text(path)
         except OSError as error:
             _log.warning("A crash would leave no trace: %s", error)
             return

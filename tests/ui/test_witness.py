@@ -247,15 +247,16 @@ def _within(steps: list[tuple[float, T]], at_s: float) -> list[T]:
     return [state for _, state in steps[max(first, 0) : last]]
 
 
-def assert_each_stroke_is_in_one_slide(folders: Iterable[Path]) -> None:
-    """What was drawn on a slide is in sessions of that slide alone."""
+def assert_each_stroke_is_in_one_slide(folders: Iterable[Path], slides: list[Path]) -> None:
+    """What was drawn on a slide is in sessions of that slide alone; files may be on both."""
+    dropped = "".join(slide.with_suffix(".geojson").read_text() for slide in slides)
     drawn: dict[str, set[str]] = defaultdict(set)
     for folder in folders:
         identity = read_header(folder).slide.identity
         events = [line.event for line in read_lines(folder)]
         drawn[identity] |= {each.id for each in events if isinstance(each, AnnotationChanged)}
     for one, other in combinations(drawn.values(), 2):
-        assert not one & other
+        assert not [each for each in one & other if each not in dropped]
 
 
 @pytest.fixture
@@ -283,7 +284,7 @@ def test_the_log_agrees_with_the_witness(
     assert sum(map(len, samples.values())) > 50
     for folder, seen in samples.items():
         assert_agrees(folder, seen)
-    assert_each_stroke_is_in_one_slide(samples)
+    assert_each_stroke_is_in_one_slide(samples, slides)
     assert not [record for record in caplog.records if record.exc_info]
 
 
@@ -300,5 +301,5 @@ def test_the_log_agrees_with_the_witness_for_long(
     samples = run(make_window(AGREED), slides, seed, 500, qtbot)
     for folder, seen in samples.items():
         assert_agrees(folder, seen)
-    assert_each_stroke_is_in_one_slide(samples)
+    assert_each_stroke_is_in_one_slide(samples, slides)
     assert not [record for record in caplog.records if record.exc_info]

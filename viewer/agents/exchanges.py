@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class ExchangeLog:
 
     def _kept(self, picture: Encoded) -> str:
         folder = self.folder / PICTURES_FOLDER
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder)
         path = folder / f"{picture.sha256}.jpg"
         if not path.exists():
             atomic_write_bytes(path, picture.jpeg)

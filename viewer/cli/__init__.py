@@ -103,11 +103,13 @@ def _options(
         str, typer.Option(help="What is logged: debug, info, warning or error.")
     ] = "info",
 ) -> None:
+    from viewer.access import mend_access
     from viewer.logs import LEVELS, configure_logging
 
     if log_level not in LEVELS:
         fail(f'"{log_level}" is no log level: use one of {", ".join(LEVELS)}.')
     configure_logging(log_level)
+    mend_access()
 
 
 @app.command("open")

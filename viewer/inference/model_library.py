@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from viewer.access import OWNER_FOLDER, close_tree, make_folder
 from viewer.folders import data_folder
 from viewer.inference.bundle import (
     MODEL_FILE,
@@ -41,7 +42,7 @@ BUNDLED = _IN_TREE if _IN_TREE.is_dir() else _INSTALLED
 def models_folder() -> Path:
     """Where added models are kept; made when absent."""
     folder = data_folder() / "models"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     return folder
 
 
@@ -141,6 +142,8 @@ def _added(folder: Path) -> ModelBundle:
             whole.mkdir()
             for file in (folder / MODEL_FILE, bundle.weights_path):
                 shutil.copyfile(file, whole / file.name)
+            whole.chmod(OWNER_FOLDER)
+            close_tree(whole)
             if target.exists():
                 target.rename(Path(part) / "old")
             whole.rename(target)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from viewer.access import make_file, make_folder
 from viewer.errors import CoverslipError
 from viewer.folders import cache_folder
 from viewer.overlays.blocks import BlockGrid, BlockKey
@@ -39,7 +40,7 @@ class ResultStoreError(CoverslipError):
 def results_folder() -> Path:
     """Where results are kept; made when absent."""
     folder = cache_folder() / "overlays"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     return folder
 
 
@@ -98,7 +99,7 @@ class ResultStore:
         self.path = path
         self._about = about
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             try:
                 self._open()
             except sqlite3.DatabaseError as error:
@@ -150,6 +151,7 @@ class ResultStore:
         self._open()
 
     def _open(self) -> None:
+        make_file(self.path)
         self._database = sqlite3.connect(self.path, check_same_thread=False)
         try:
             self._database.execute("PRAGMA journal_mode=WAL")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from viewer.access import make_folder
 from viewer.folders import data_folder
 from viewer.recording.events import SlideClosed
 from viewer.recording.log_file import spill_path
@@ -27,7 +28,7 @@ _TAIL_BYTES = 4096
 def sessions_folder() -> Path:
     """Where sessions are kept; made when absent, for its owner only."""
     folder = data_folder() / "sessions"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    make_folder(folder)
     return folder
 
 

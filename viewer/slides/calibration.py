@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
 from viewer.slides.slide_key import file_name_of
@@ -80,7 +81,7 @@ def remember_mpp_um(identity: str, mpp_um: tuple[float, float]) -> None:
         raise ValueError(f"{mpp_um} um is no pixel size")
     now_utc = datetime.now(UTC).isoformat(timespec="seconds")
     path = _path(identity)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     atomic_write_bytes(path, msgspec.json.encode(_PixelSize(identity, x_um, y_um, now_utc)))
 
 

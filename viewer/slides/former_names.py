@@ -13,6 +13,7 @@ import shutil
 from hashlib import blake2b, sha256
 from typing import TYPE_CHECKING
 
+from viewer.access import OWNER_FOLDER, close_tree, make_file
 from viewer.atomic_write import atomic_write
 from viewer.folders import data_folder
 
@@ -110,10 +111,14 @@ def _copy(old: Path, new: Path) -> None:
     try:
         if old.is_dir():
             shutil.copytree(old, new)
+            new.chmod(OWNER_FOLDER)
+            close_tree(new)
             return
         log = old.with_name(f"{old.name}-wal")
         if log.exists():  # before the database itself, which is complete only with it
-            shutil.copyfile(log, new.with_name(f"{new.name}-wal"))
+            copy = new.with_name(f"{new.name}-wal")
+            make_file(copy)
+            shutil.copyfile(log, copy)
         with atomic_write(new) as file, old.open("rb") as kept:
             shutil.copyfileobj(kept, file)
     except OSError as error:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
 from viewer.slides.errors import SlideChangedError, SlideError
@@ -43,7 +44,7 @@ def remember(identity: str, path: Path) -> None:
     """
     for name in (identity, *former_names_of(identity)):
         target = _path(name)
-        target.parent.mkdir(mode=0o700, exist_ok=True)
+        make_folder(target.parent)
         known = msgspec.json.encode(_KnownSlide(name, str(path.absolute())))
         atomic_write_bytes(target, known, mode=0o600)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import imagecodecs
 import numpy as np
 
+from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import cache_folder
 from viewer.slides.slide_key import file_name_of
@@ -72,7 +73,7 @@ class LevelStore:
         try:
             if not self._make_room(len(data)):
                 return
-            self._own.mkdir(parents=True, exist_ok=True)
+            make_folder(self._own)
             atomic_write_bytes(path, data, synced=False)
         except OSError as error:
             _log.warning("%s cannot be kept (%s)", path, error)
@@ -88,7 +89,7 @@ class LevelStore:
             if self._is_full:
                 return False
             if self._bytes is None:
-                self._own.mkdir(parents=True, exist_ok=True)
+                make_folder(self._own)
                 self._bytes = sum(_folder_bytes(folder) for folder in self._all.iterdir())
             self._bytes += size_bytes
             if self._bytes > self._most_bytes:

@@ -7,6 +7,7 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+from viewer.redaction import leave_out_path
 from viewer.slides.derived_levels import with_fine_steps
 from viewer.slides.errors import (
     DamagedSlideError,
@@ -68,6 +69,7 @@ def open_slide(path: Path, image: int | None = None) -> SlideSource:
     SlideError
         It cannot be opened; `str()` of the error is one sentence for the user.
     """
+    leave_out_path(path)
     try:
         _check_file(path)
         version = FileVersion(path)

@@ -9,32 +9,12 @@ import numpy as np
 
 from viewer.slides.dicom_kinds import dicom_kind
 from viewer.slides.errors import DamagedSlideError, TileError
+from viewer.suffixes import SUFFIXES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.slides.source import Level, RgbImage, SlideSource
-
-_SLIDE_SUFFIXES = (
-    ".svs",
-    ".svslide",
-    ".ndpi",
-    ".mrxs",
-    ".scn",
-    ".bif",
-    ".vms",
-    ".vmu",
-    ".dcm",
-    ".vsi",
-)
-_TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf2", ".tf8", ".qptiff")
-_PICTURE_SUFFIXES = (
-    *_TIFF_SUFFIXES,
-    *(".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif"),
-    *(".jp2", ".j2k", ".j2c", ".jpc", ".jpx", ".jpf"),
-)
-SUFFIXES = frozenset((*_SLIDE_SUFFIXES, *_PICTURE_SUFFIXES))
-"""Of files that the readers may open, in lower case."""
 
 _SERIES_TAG = b"\x20\x00\x0e\x00UI"
 """SeriesInstanceUID (0020,000E) as explicit little endian, which DICOM slides are written in."""

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from viewer.access import make_folder, open_kept
 from viewer.atomic_write import atomic_write_text
 from viewer.cell_text import text_cell
 from viewer.limits import JSON_BYTES, read_regular
@@ -84,9 +85,9 @@ def keep_answers(sheet: AnswerFile, given: Iterable[AnswerRecord]) -> None:
         They cannot be written; what was there is as it was but for a torn line.
     """
     path = sheet.path
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     data = b"".join(msgspec.json.encode(each) + b"\n" for each in given)
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    fd = open_kept(path, os.O_RDWR | os.O_APPEND)
     try:
         size = os.lseek(fd, 0, os.SEEK_END)
         if size:

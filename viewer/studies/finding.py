@@ -13,8 +13,9 @@ from viewer.slides.errors import SlideError
 from viewer.slides.identity import former_names_of, same_slide
 from viewer.slides.known_slides import find
 from viewer.slides.opener import open_slide
-from viewer.slides.tray import SUFFIXES, slides_in
+from viewer.slides.tray import slides_in
 from viewer.studies.project import ProjectSlide, slide_path, stored_path
+from viewer.suffixes import SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

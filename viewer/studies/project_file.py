@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from filelock import FileLock, Timeout
 
+from viewer.access import kept_mode, make_folder
 from viewer.atomic_write import atomic_write_bytes
 from viewer.errors import CoverslipError
 from viewer.limits import JSON_BYTES, read_regular
@@ -48,7 +49,7 @@ def create_project(folder: Path, project: Project) -> Project:
         There is a project already, or the folder cannot be written.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     except OSError as error:
         raise _unwritable(folder, error) from error
     with _Locked(folder):
@@ -105,7 +106,8 @@ class _Locked:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._lock = FileLock(folder / _LOCK_FILE, timeout=_LOCK_WAIT_S)
+        mode = kept_mode(folder)
+        self._lock = FileLock(folder / _LOCK_FILE, timeout=_LOCK_WAIT_S, mode=mode)
 
     def __enter__(self) -> None:
         try:
@@ -190,9 +192,9 @@ def _write(folder: Path, fields: _Raw) -> None:
     path = folder / PROJECT_FILE
     try:
         if path.exists():
-            atomic_write_bytes(folder / _PREVIOUS, path.read_bytes())
+            atomic_write_bytes(folder / _PREVIOUS, path.read_bytes(), kept=True)
         text = msgspec.json.format(msgspec.json.encode(fields), indent=2)
-        atomic_write_bytes(path, text + b"\n")
+        atomic_write_bytes(path, text + b"\n", kept=True)
     except OSError as error:
         raise _unwritable(folder, error) from error
 

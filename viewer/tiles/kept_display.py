@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
 from viewer.slides.slide_key import file_name_of
@@ -73,7 +74,7 @@ def save_display(identity: str, display: DisplaySettings, default: DisplaySettin
     if display == default:
         path.unlink(missing_ok=True)
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     kept = asdict(display) | {"stain": display.stain.name}
     atomic_write_bytes(path, msgspec.json.encode(kept))
 

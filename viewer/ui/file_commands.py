@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QDialog, QFileDialog, QMessageBox
 
 from viewer import __version__
 from viewer.slides.calibration import remember_mpp_um
-from viewer.slides.tray import SUFFIXES
+from viewer.suffixes import SUFFIXES
 from viewer.ui.commands import merged_bindings
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 
 from viewer.settings import CHOICES, Choice, Settings
 from viewer.ui.commands import merged_bindings
+from viewer.ui.privacy.privacy_page import PrivacyPage
 from viewer.ui.shortcuts import ShortcutTable, changes_from_defaults
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ class SettingsDialog(QDialog):
         tabs = QTabWidget(self)
         tabs.addTab(general, "&General")
         tabs.addTab(self.keys, "&Keys")
+        self.privacy = PrivacyPage(self)
+        tabs.addTab(self.privacy, "&Privacy")
+        self.finished.connect(lambda _: self.privacy.shut_down())
         buttons = QDialogButtonBox(
             QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel, self
         )

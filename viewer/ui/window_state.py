@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QAbstractEventDispatcher, QByteArray, QRect, QSettings, Qt, QTimer
 from PySide6.QtWidgets import QApplication, QDockWidget
 
+from viewer.access import make_file
 from viewer.folders import config_folder
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ _FIRST_SIZE_PX = (1280, 820)
 _BORDER_PX, _TITLE_BAR_PX = 4, 36
 """What a desktop's frame round the window takes of the screen, at most, as a rule."""
 _SETTLED_MS = 1000
+_log = logging.getLogger(__name__)
 _FILLED = Qt.WindowState.WindowMaximized | Qt.WindowState.WindowFullScreen
 
 
@@ -31,6 +34,11 @@ def forget_window_state() -> None:
 
 def save_window_state(window: QMainWindow) -> None:
     """Write place, size and panels of `window` for the next start."""
+    try:
+        make_file(config_folder() / _FILE)  # Qt keeps the permissions of a file that is there
+    except OSError as error:
+        _log.warning("Size and panels of the window cannot be kept (%s)", error.strerror)
+        return
     state = _saved()
     state.setValue("geometry", window.saveGeometry())
     state.setValue("docks", window.saveState(_VERSION))

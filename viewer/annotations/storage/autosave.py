@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
+from viewer.access import kept_mode, make_folder
 from viewer.annotations.document import adding
 from viewer.annotations.storage.fallback import spill, take_spilled
 from viewer.annotations.storage.store import (
@@ -303,7 +304,7 @@ def _take_along(path: Path, former: Path, *, is_new: bool) -> str:
         with closing(AnnotationStore(former)) as store:
             kept = store.annotations()[0]
         if is_new:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             shutil.move(former, path)
         else:
             with closing(AnnotationStore(path)) as store:
@@ -323,8 +324,9 @@ def _take_along(path: Path, former: Path, *, is_new: bool) -> str:
 
 def _locked(path: Path) -> FileLock | None:
     """The right to write; None where another window has it. It ends with the process."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path.with_name(f"{path.name}.lock"), thread_local=False)
+    make_folder(path.parent)
+    lock_path = path.with_name(f"{path.name}.lock")
+    lock = FileLock(lock_path, mode=kept_mode(path.parent), thread_local=False)
     try:
         lock.acquire(timeout=0)
     except Timeout:

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import msgspec
 
+from viewer.access import make_file, make_folder
 from viewer.annotations.document import Change, Edit
 from viewer.annotations.storage.packing import packed, unpacked
 from viewer.errors import CoverslipError
@@ -96,7 +97,8 @@ class AnnotationStore:
         self.path = path
         try:
             if not read_only:
-                path.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(path.parent)
+                make_file(path)
             self._database = _connected(path, read_only=read_only)
         except (OSError, sqlite3.OperationalError) as error:
             raise AnnotationStoreError(

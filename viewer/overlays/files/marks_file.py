@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
 from viewer.geometry import Box
@@ -43,7 +44,7 @@ def load_marks(identity: str) -> tuple[Mark, ...]:
 def save_marks(identity: str, marks: Sequence[Mark]) -> None:
     """Raises OSError where they cannot be written."""
     path = _path(identity)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     kept = [
         _Kept(mark.name, (mark.box.x0, mark.box.y0, mark.box.x1, mark.box.y1)) for mark in marks
     ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from string import Template
 from typing import TYPE_CHECKING
 
+from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import config_folder
 from viewer.recording.review.entries import ReviewError
@@ -158,7 +159,7 @@ def save_template(study: str, text: str) -> None:
         if text == DEFAULT_PROMPT:
             path.unlink(missing_ok=True)
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         atomic_write_bytes(path, text.encode())
     except OSError as error:
         raise ReviewError(f"{path} cannot be written: {error.strerror}.") from error

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import msgspec
 from filelock import FileLock, Timeout
 
+from viewer.access import make_folder
 from viewer.recording.review import fallback
 from viewer.recording.review.entries import (
     REVIEW_SCHEMA_VERSION,
@@ -205,7 +206,7 @@ def _decoded(rescued: bytes, path: Path) -> list[Entry]:
 
 def _locked(path: Path) -> FileLock:
     try:
-        path.parent.mkdir(mode=0o700, exist_ok=True)
+        make_folder(path.parent)
         lock = FileLock(path.with_suffix(".lock"), mode=0o600)
         lock.acquire(timeout=0)
     except Timeout as error:

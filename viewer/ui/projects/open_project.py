@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from viewer.access import who_can_read
 from viewer.ui.background_runner import BackgroundRunner
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class OpenProject(QObject):
         self.project = Project()
         self.missing: frozenset[str] = frozenset()
         """Identities of slides that do not lie where they should."""
+        self.readers = ""
+        """Who can read what is kept in the project's folder, a sentence."""
         self.is_searching = False
         self._seen_ns = 0
         self._unwritten = 0
@@ -63,7 +66,7 @@ class OpenProject(QObject):
 
         folder = project_folder(path.absolute())
         self._disk.run(
-            lambda: (modified_ns(folder), read_project(folder)),
+            lambda: (modified_ns(folder), read_project(folder), who_can_read(folder)),
             lambda read: self._on_opened(folder, *read),
             self._on_failed,
         )
@@ -152,7 +155,8 @@ class OpenProject(QObject):
             self.project = project
             self.changed.emit()
 
-    def _on_opened(self, folder: Path, seen_ns: int, project: Project) -> None:
+    def _on_opened(self, folder: Path, seen_ns: int, project: Project, readers: str) -> None:
+        self.readers = readers
         self.folder, self.project, self._seen_ns = folder, project, seen_ns
         self.missing, self._unwritten = frozenset(), 0
         self._look.start()

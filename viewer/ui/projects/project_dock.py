@@ -86,6 +86,7 @@ class ProjectDock(QDockWidget):
         self.progress.setMaximum(max(1, len(project.slides)))
         self.progress.setValue(project.count("done"))
         self.summary.setText(self._progress_text())
+        self.readers.setText(opened.readers)
         self._refresh_filters()
         chosen = self.chosen()
         self.model.refresh()
@@ -160,6 +161,10 @@ class ProjectDock(QDockWidget):
         self.progress.setAccessibleName("Slides done")
         self.summary = QLabel(self)
         self.summary.setProperty("dim", "true")
+        self.readers = QLabel(self)
+        self.readers.setProperty("dim", "true")
+        self.readers.setWordWrap(True)
+        self.readers.setTextFormat(Qt.TextFormat.PlainText)
         self.filter = QComboBox(self)
         self.filter.setAccessibleName("Slides shown")
         self.filter.setToolTip("Which slides are listed, and traveled through by key")
@@ -238,7 +243,7 @@ class ProjectDock(QDockWidget):
         page = QWidget(self)
         layout = QVBoxLayout(page)
         layout.setContentsMargins(6, 6, 6, 6)
-        for widget in (self.title, self.progress, self.summary, self.filter):
+        for widget in (self.title, self.progress, self.summary, self.readers, self.filter):
             layout.addWidget(widget)
         layout.addWidget(self.view, 1)
         layout.addLayout(details)

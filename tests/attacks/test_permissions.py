@@ -1,0 +1,235 @@
+"""Nothing that may tell of a patient can be read by another account."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from other_account import needs_root, open_entries, public_place, run_as_other
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QInputDialog, QMessageBox
+from pytestqt.qtbot import QtBot
+from typer.testing import CliRunner
+from ui_steps import CTRL, open_dialog, press, show_slide
+
+from viewer.access import kept_mode, make_folder, mend_access, who_can_read
+from viewer.annotations.storage.store import AnnotationStore
+from viewer.cli import app
+from viewer.crash_report import crash_report
+from viewer.folders import cache_folder, config_folder, data_folder
+from viewer.logs import configure_logging, last_lines
+from viewer.settings import Settings, load_settings
+from viewer.slides import SlideError, open_slide
+from viewer.studies.project import Project, ProjectSlide
+from viewer.studies.project_file import change_project, create_project
+from viewer.tiles.cache import TileCache
+from viewer.ui.main_window import MainWindow
+from viewer.ui.privacy.caches_box import CachesBox
+from viewer.ui.settings_dialog import SettingsDialog
+
+__all__ = ["public_place"]
+
+AGREED = Settings(reader="reader-7", consent_utc="2026-11-24T08:00:00+00:00", record_texts=True)
+
+
+@pytest.fixture
+def open_umask() -> Iterator[None]:
+    """The umask that hides nothing."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.fixture
+def open_home(public_place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home whose way is open to every account."""
+    home = public_place / "home"
+    home.mkdir(mode=0o755)
+    monkeypatch.setenv("COVERSLIP_HOME", str(home))
+    return home
+
+
+@pytest.fixture
+def root_handlers() -> Iterator[None]:
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    yield
+    for handler in set(root.handlers) - set(before):
+        root.removeHandler(handler)
+        handler.close()
+    root.setLevel(level)
+
+
+@pytest.fixture
+def make_window(open_home: Path, qtbot: QtBot) -> Iterator[Callable[[Settings], MainWindow]]:
+    windows: list[MainWindow] = []
+
+    def make(settings: Settings) -> MainWindow:
+        window = MainWindow(settings, TileCache(64 << 20))
+        windows.append(window)
+        window.show()
+        window.activateWindow()
+        qtbot.waitUntil(window.isActiveWindow)
+        return window
+
+    yield make
+    for window in windows:
+        window.close()
+        window.deleteLater()
+
+
+def _entries(home: Path) -> list[str]:
+    """Open entries of the program's own folders."""
+    return [entry for folder in home.iterdir() for entry in open_entries(folder)]
+
+
+@needs_root
+@pytest.mark.usefixtures("open_umask", "root_handlers")
+def test_after_a_days_use_no_file_is_readable_by_another_account(
+    make_window: Callable[[Settings], MainWindow],
+    open_home: Path,
+    sample_slide: Path,
+    public_place: Path,
+    qtbot: QtBot,
+) -> None:
+    configure_logging()
+    window = make_window(AGREED)
+    window.change_settings(reader="reader-7")
+    show_slide(window, sample_slide, qtbot)
+    pane = window.panes.active
+    press(qtbot, window, Qt.Key.Key_R, CTRL)
+    qtbot.waitUntil(lambda: window.recording.control.recording_of(pane) is not None)
+    qtbot.waitUntil(lambda: window.annotations.of(pane) is not None, timeout=15_000)
+    press(qtbot, window, Qt.Key.Key_R)
+    QTest.mousePress(pane.canvas, Qt.MouseButton.LeftButton, pos=QPoint(200, 150))
+    QTest.mouseMove(pane.canvas, QPoint(260, 200))
+    QTest.mouseRelease(pane.canvas, Qt.MouseButton.LeftButton, pos=QPoint(300, 250))
+    press(qtbot, window, Qt.Key.Key_N, CTRL)
+    note = open_dialog(window, QInputDialog, qtbot)
+    assert isinstance(note, QInputDialog)
+    note.setTextValue("mitoses")
+    note.accept()
+    qtbot.waitUntil(lambda: window.annotations.is_saved, timeout=15_000)
+    create_project(data_folder() / "projects" / "own", Project())
+    window.close()
+    run = ["run", "Tissue quality", str(sample_slide), "--region", "0,0,600,600", "--json"]
+    result = CliRunner().invoke(app, run)
+    assert result.exit_code == 0, result.output
+    out = public_place / "out"
+    export = ["sessions", "export", "--format", "csv", "-o", str(out)]
+    assert CliRunner().invoke(app, export).exit_code == 0
+    kinds = {path.suffix for path in open_home.rglob("*") if path.is_file()}
+    assert {".sqlite", ".jsonl", ".json", ".log"} <= kinds
+    assert _entries(open_home) == []
+    seen = run_as_other("find", str(open_home), "-type", "f", "-readable")
+    assert seen.stdout == ""
+    assert "Permission denied" in seen.stderr
+
+
+@pytest.mark.usefixtures("open_umask")
+def test_what_earlier_versions_left_open_is_closed_once(open_home: Path) -> None:
+    old = open_home / "data" / "annotations" / "0a1b.sqlite"
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b"")
+    elsewhere = open_home / "shared"
+    elsewhere.write_text("not the program's")
+    (old.parent / "link").symlink_to(elsewhere)
+    assert _entries(open_home)
+    result = CliRunner().invoke(app, ["sessions", "list"])
+    assert result.exit_code == 0, result.output
+    assert [entry for entry in _entries(open_home) if "shared" not in entry] == []
+    assert elsewhere.stat().st_mode & 0o777 == 0o666
+    old.chmod(0o644)
+    mend_access()
+    assert old.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.usefixtures("open_umask")
+@pytest.mark.parametrize(
+    ("folder_mode", "file_mode", "said"),
+    [
+        (0o700, 0o600, "Only you"),
+        (0o750, 0o640, "can read what"),
+        (0o770, 0o660, "can read and change"),
+        (0o777, 0o660, "can read and change"),
+    ],
+)
+def test_in_a_shared_project_the_group_of_the_folder_decides(
+    tmp_path: Path, folder_mode: int, file_mode: int, said: str
+) -> None:
+    folder = tmp_path / "study"
+    folder.mkdir()
+    folder.chmod(folder_mode)
+    create_project(folder, Project(title="Margins"))
+    slide = ProjectSlide(identity="s1-0", path="a.svs")
+    change_project(folder, lambda project: Project(title=project.title, slides=(slide,)))
+    modes = {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
+    assert set(modes.values()) == {file_mode}, modes
+    assert kept_mode(folder) == file_mode
+    assert said in who_can_read(folder)
+    answers = make_folder(folder / "answers" / "reader-7")
+    assert answers.stat().st_mode & 0o777 == 0o700 | folder_mode & 0o070
+
+
+@pytest.mark.usefixtures("open_umask")
+def test_annotations_beside_a_slide_are_open_to_the_folders_group_alone(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    AnnotationStore(tmp_path / "a.svs.annotations.sqlite").close()
+    (kept,) = tmp_path.glob("*.sqlite")
+    assert kept.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.usefixtures("root_handlers")
+def test_logs_and_reports_name_no_slide_folder_or_reader(tmp_path: Path, own_home: Path) -> None:
+    configure_logging("info")
+    (config_folder() / "settings.json").write_text(
+        '{"reader": "kowalski", "recent_slides": ["/archive/Lovelace/block"]}'
+    )
+    load_settings(config_folder())
+    slide = tmp_path / "Hopper Grace" / "S26-1234"
+    slide.parent.mkdir()
+    slide.write_bytes(b"no slide")
+    with pytest.raises(SlideError) as failed:
+        open_slide(slide)
+    log = logging.getLogger("viewer.test")
+    log.warning("%s", failed.value)
+    log.warning("S26-1234 of kowalski: the tile in block of Hopper Grace is torn")
+    log.warning("%r", FileNotFoundError(2, "No such file or directory", "Curie/a b"))
+    log.warning("%s", FileNotFoundError(2, "No such file or directory", "Curie/a b"))
+    text = "\n".join(last_lines(10))
+    try:
+        raise ValueError("S26-1234 by kowalski, in Hopper Grace, as Lovelace")
+    except ValueError as error:
+        report = crash_report(type(error), error, error.__traceback__)
+    for name in ("S26-1234", "kowalski", "Hopper", "Grace", "Lovelace", "Curie"):
+        assert name not in text
+        assert name not in report.split("raise ValueError")[1]
+    assert "viewer.test" in text
+    assert "the tile in" in text
+
+
+def test_all_caches_are_deleted_from_the_settings(own_home: Path, qtbot: QtBot) -> None:
+    kept = cache_folder() / "levels" / "s1" / "tile.jpg"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"tissue" * 1000)
+    store = AnnotationStore(data_folder() / "annotations" / "s1.sqlite")
+    assert store.annotations() == ([], 0)
+    store.close()
+    dialog = SettingsDialog(Settings())
+    qtbot.addWidget(dialog)
+    dialog.show()
+    caches = dialog.findChild(CachesBox)
+    assert caches is not None
+    qtbot.mouseClick(caches.delete, Qt.MouseButton.LeftButton)
+    box = caches.findChild(QMessageBox)
+    assert box is not None
+    yes = next(button for button in box.buttons() if button.text() == "Delete")
+    qtbot.mouseClick(yes, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: "were deleted" in caches.size.text(), timeout=15_000)
+    assert list(cache_folder().iterdir()) == []
+    assert (data_folder() / "annotations" / "s1.sqlite").exists()
+    dialog.reject()

@@ -1,0 +1,75 @@
+"""The part of the settings that deletes what can be made again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtWidgets import QGroupBox, QHBoxLayout, QLabel, QMessageBox, QPushButton
+
+from viewer.caches import cached_bytes, delete_caches
+
+if TYPE_CHECKING:
+    from PySide6.QtWidgets import QWidget
+
+    from viewer.ui.background_runner import BackgroundRunner
+
+_MIB = 1 << 20
+
+
+class CachesBox(QGroupBox):
+    """Tells what the caches take, and deletes them when asked to.
+
+    Parameters
+    ----------
+    disk
+        Runs what takes long; it belongs to the dialog.
+    """
+
+    def __init__(self, disk: BackgroundRunner, parent: QWidget) -> None:
+        super().__init__("Caches", parent)
+        self._disk = disk
+        self.size = QLabel("Tiles made here and results of models.", self)
+        self.size.setWordWrap(True)
+        self.delete = QPushButton("Delete all caches...", self)
+        self.delete.setToolTip("Made again where they are needed; annotations and sessions stay")
+        self.delete.clicked.connect(self._ask)
+        layout = QHBoxLayout(self)
+        layout.addWidget(self.size, 1)
+        layout.addWidget(self.delete)
+        self._measure()
+
+    def _measure(self) -> None:
+        self._disk.run(cached_bytes, self._show, lambda error: self.size.setText(str(error)))
+
+    def _show(self, size_bytes: int) -> None:
+        self.size.setText(
+            f"Tiles made here and results of models: {size_bytes / _MIB:,.1f} MiB. "
+            "They may show tissue of patients."
+        )
+
+    def _ask(self) -> None:
+        box = QMessageBox(self)
+        box.setIcon(QMessageBox.Icon.Question)
+        box.setWindowTitle("Delete all caches")
+        box.setText("Delete all kept tiles and results of models?")
+        box.setInformativeText(
+            "They are made again where they are needed, which takes its time. Annotations, "
+            "sessions, answers and settings stay."
+        )
+        yes = box.addButton("Delete", QMessageBox.ButtonRole.DestructiveRole)
+        box.addButton(QMessageBox.StandardButton.Cancel)
+        yes.clicked.connect(self._delete)
+        box.finished.connect(box.deleteLater)
+        box.open()
+
+    def _delete(self) -> None:
+        self.delete.setEnabled(False)
+        self._disk.run(delete_caches, self._on_deleted, self._on_failed)
+
+    def _on_deleted(self, freed_bytes: int) -> None:
+        self.delete.setEnabled(True)
+        self.size.setText(f"{freed_bytes / _MIB:,.1f} MiB were deleted.")
+
+    def _on_failed(self, error: Exception) -> None:
+        self.delete.setEnabled(True)
+        self.size.setText(f"The caches cannot be deleted ({error}): close other windows first.")
