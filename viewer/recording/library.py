@@ -13,7 +13,7 @@ import msgspec
 from viewer.access import make_folder
 from viewer.folders import data_folder
 from viewer.recording.events import SlideClosed
-from viewer.recording.log_file import spill_path
+from viewer.recording.log_file import spilled
 from viewer.recording.log_line import decode_line
 from viewer.recording.log_reader import is_being_recorded, repair
 
@@ -126,7 +126,9 @@ class Library:
             raise SessionError(f"{folder.name} is being recorded: stop the recording first.")
         try:
             shutil.rmtree(folder)
-            spill_path(folder.name).unlink(missing_ok=True)
+            waiting = spilled(folder.name)
+            if waiting is not None:
+                waiting.unlink(missing_ok=True)
         except OSError as error:
             raise SessionError(f"{folder.name} cannot be deleted: {error.strerror}.") from error
 

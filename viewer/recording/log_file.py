@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from viewer.atomic_write import atomic_write_bytes
+from viewer.fallback import fallback_path, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from viewer.recording.session import SessionHeader
 
@@ -51,7 +51,6 @@ class LogFile:
         self._memory_bytes = 0
         self._spill: int | None = None
         self._spill_bytes = 0
-        self._spill_path = spill_path(header.id)
         self._fd: int | None = None
         self._lock = FileLock(folder / LOCK_FILE, mode=0o600)
         self._is_dirty = False
@@ -201,7 +200,7 @@ class LogFile:
     def _spill_memory(self) -> None:
         if self._spill is None:
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
-            self._spill = os.open(self._spill_path, flags, 0o600)
+            self._spill = os.open(spill_path(self._header.id), flags, 0o600)
         data = b"".join(self._memory)
         if self._spill_bytes + len(data) > _SPILL_BYTES:
             raise OSError(28, "the spill is full")
@@ -226,12 +225,17 @@ class LogFile:
             os.close(self._spill)
             self._spill = None
             self._spill_bytes = 0
-            self._spill_path.unlink(missing_ok=True)
+            spill_path(self._header.id).unlink(missing_ok=True)
 
 
 def spill_path(session_id: str) -> Path:
-    """Where the events of a session wait while its own folder cannot take them."""
-    return Path(tempfile.gettempdir()) / f"coverslip-{session_id}.spill"
+    """Return where the events of a session wait while its folder takes none. Raises OSError."""
+    return fallback_path(f"session-{session_id}.spill")
+
+
+def spilled(session_id: str) -> Path | None:
+    """Return the file of events that wait for a session, where there is one of this account."""
+    return waiting(f"session-{session_id}.spill", f"coverslip-{session_id}.spill")
 
 
 def _write_all(fd: int, data: bytes, write: Callable[[int, bytes], int]) -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from viewer.limits import LOG_LINE_BYTES, open_regular
 from viewer.recording.events import AnyEvent
-from viewer.recording.log_file import LOCK_FILE, spill_path
+from viewer.recording.log_file import LOCK_FILE, spilled
 from viewer.recording.log_line import CHAIN_START, LogLine, chain_of, decode_line
 
 if TYPE_CHECKING:
@@ -255,7 +255,7 @@ def _repair(folder: Path) -> str | None:
             os.fsync(file.fileno())
         notes.append(f"cut off a torn last line of {verdict.torn_bytes} bytes")
     if verdict.is_good:
-        added = _bring_home(path, spill_path(header.id), verdict.lines)
+        added = _bring_home(path, spilled(header.id), verdict.lines)
         if added:
             notes.append(f"brought {added} events home from the temporary folder")
     if not notes:
@@ -266,13 +266,13 @@ def _repair(folder: Path) -> str | None:
     return note
 
 
-def _bring_home(path: Path, spill: Path, count: int) -> int:
-    """Appends the spilled lines that follow on the log's last one; how many there were."""
+def _bring_home(path: Path, spill: Path | None, count: int) -> int:
+    """Append the spilled lines that follow on the log's last one; return how many there were."""
+    if spill is None:
+        return 0
     try:
-        if spill.is_symlink() or spill.stat().st_uid != os.getuid():
-            return 0
         lines = spill.read_bytes().splitlines(keepends=True)
-    except (OSError, AttributeError):
+    except OSError:
         return 0
     chain, elapsed_ns, good = _last_chain(path), 0, list[bytes]()
     for line in lines:

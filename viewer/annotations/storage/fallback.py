@@ -1,36 +1,39 @@
-"""Where changes go that a full disk refuses to the end: a file in the temporary folder."""
+"""Where changes go that a full disk refuses to the end."""
 
 from __future__ import annotations
 
 import hashlib
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from viewer.annotations.document import Change, Edit
 from viewer.annotations.storage.store import AnnotationStore, Stamped
+from viewer.fallback import fallback_path, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-
-def spill_path(path: Path) -> Path:
-    """Where the refused changes of a file of annotations go."""
-    name = hashlib.blake2b(str(path.absolute()).encode(), digest_size=12).hexdigest()
-    return Path(tempfile.gettempdir()) / "coverslip-annotations" / f"{name}.sqlite"
+_FORMER_FOLDER = "coverslip-annotations"
 
 
 def spill(path: Path, steps: Sequence[Stamped]) -> None:
-    """Keeps steps that could not be written to `path`. Raises OSError, sqlite3.Error."""
-    store = AnnotationStore(spill_path(path))
+    """Keep steps that could not be written to `path`. Raises OSError, sqlite3.Error."""
+    store = AnnotationStore(fallback_path(_name(path)))
     store.write(steps)
     store.close()
 
 
 def take_spilled(store: AnnotationStore) -> int:
-    """Brings refused changes home; how many. Raises sqlite3.Error where they are refused again."""
-    place = spill_path(store.path)
-    if not place.exists():
+    """Bring refused changes home and return how many; what another account left is not touched.
+
+    Raises
+    ------
+    sqlite3.Error
+        They are refused again.
+    """
+    name = _name(store.path)
+    place = waiting(name, _FORMER_FOLDER, name.removeprefix("annotations-"))
+    if place is None:
         return 0
     spilled = AnnotationStore(place)
     found = spilled.changed()
@@ -43,3 +46,8 @@ def take_spilled(store: AnnotationStore) -> int:
     for end in ("", "-wal", "-shm"):
         place.with_name(place.name + end).unlink(missing_ok=True)
     return len(changes)
+
+
+def _name(path: Path) -> str:
+    digest = hashlib.blake2b(str(path.absolute()).encode(), digest_size=12).hexdigest()
+    return f"annotations-{digest}.sqlite"

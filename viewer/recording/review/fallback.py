@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from viewer.atomic_write import atomic_write_bytes
+from viewer.fallback import fallback_path, waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from pathlib import Path
 
 
 def rescue_path(review: Path) -> Path:
-    """In the temporary folder, which is often on another disk."""
-    name = hashlib.blake2b(str(review.absolute()).encode(), digest_size=12).hexdigest()
-    return Path(tempfile.gettempdir()) / f"coverslip-review-{name}.jsonl"
+    """Return where the lines of a review wait. Raises OSError."""
+    return fallback_path(_name(review))
 
 
 def keep(review: Path, begin_bytes: int, lines: bytes) -> bool:
-    """Keeps lines that belong behind so many bytes of the review; whether that was possible."""
+    """Keep lines that belong behind so many bytes of the review; return whether it was possible."""
     try:
         atomic_write_bytes(rescue_path(review), b"%d\n" % begin_bytes + lines, mode=0o600)
     except OSError:
@@ -30,13 +27,13 @@ def keep(review: Path, begin_bytes: int, lines: bytes) -> bool:
 
 
 def kept(review: Path, begin_bytes: int) -> bytes:
-    """The lines that belong behind a review of so many bytes; none where there are none.
+    """Return the lines that belong behind a review of so many bytes; none where there are none.
 
     What was written home before a crash came is not taken in again: it begins elsewhere.
     """
-    path = rescue_path(review)
+    path = _waiting(review)
     try:
-        if not _is_mine(path):
+        if path is None:
             return b""
         begin, _, lines = path.read_bytes().partition(b"\n")
         return lines if int(begin) == begin_bytes else b""
@@ -45,16 +42,20 @@ def kept(review: Path, begin_bytes: int) -> bytes:
 
 
 def forget(review: Path) -> None:
-    """The lines are home."""
+    """Delete the lines, which are home."""
+    path = _waiting(review)
     try:
-        if _is_mine(rescue_path(review)):
-            rescue_path(review).unlink(missing_ok=True)
+        if path is not None:
+            path.unlink(missing_ok=True)
     except OSError:
         return  # it begins elsewhere by now, and is not taken in
 
 
-def _is_mine(path: Path) -> bool:
-    """Others can write to the temporary folder."""
-    status = path.lstat()
-    get_user: Callable[[], int] | None = getattr(os, "getuid", None)
-    return get_user is None or status.st_uid == get_user()
+def _waiting(review: Path) -> Path | None:
+    name = _name(review)
+    return waiting(name, f"coverslip-{name}")
+
+
+def _name(review: Path) -> str:
+    digest = hashlib.blake2b(str(review.absolute()).encode(), digest_size=12).hexdigest()
+    return f"review-{digest}.jsonl"

@@ -74,7 +74,7 @@ class ReviewLog:
 
     A line is on the disk (fsync) as soon as the disk takes it. All lines are kept in memory too:
     they are few, since a person makes them, and a file that vanished is written anew whole.
-    What cannot be written waits in the temporary folder too, and is taken in when the review is
+    What cannot be written waits in the data folder too, and is taken in when the review is
     opened again after a crash.
 
     Parameters

@@ -1,0 +1,114 @@
+"""Work that waits for a full disk is taken in only where this account left it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+import shapely
+from other_account import needs_root, own_by_other, public_place, run_as_other
+
+from viewer.annotations.annotation import Annotation
+from viewer.annotations.document import adding
+from viewer.annotations.storage.autosave import open_annotations
+from viewer.annotations.storage.fallback import spill
+from viewer.annotations.storage.store import AnnotationStore, Stamped
+from viewer.fallback import fallback_path, is_own_file, waiting
+from viewer.recording.review import fallback as review_fallback
+
+__all__ = ["public_place"]
+
+
+@pytest.fixture
+def temporary(public_place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A shared temporary folder: anybody may make files in it."""
+    folder = public_place / "tmp"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+def forged(path: Path) -> None:
+    store = AnnotationStore(path)
+    store.write([Stamped.now(adding("Draw", [Annotation(shapely.box(0, 0, 9, 9))]))])
+    store.close()
+
+
+def names_of(path: Path) -> str:
+    """What version 0.1 called the waiting changes of a file of annotations."""
+    before = set(fallback_path("x").parent.iterdir())
+    spill(path, [])
+    (made,) = {each for each in fallback_path("x").parent.iterdir() if each not in before}
+    made.unlink()
+    return made.name
+
+
+@needs_root
+@pytest.mark.parametrize("place", ["temporary", "data"])
+def test_a_foreign_database_is_not_taken_in(place: str, temporary: Path, tmp_path: Path) -> None:
+    path = tmp_path / "slide.sqlite"
+    name = names_of(path)
+    if place == "data":
+        foreign = fallback_path(name)
+    else:
+        foreign = temporary / "coverslip-annotations" / name.removeprefix("annotations-")
+        foreign.parent.mkdir()
+        own_by_other(foreign.parent)
+    forged(foreign)
+    own_by_other(foreign)
+    opened = open_annotations(path)
+    assert opened.annotations == []
+    assert opened.notice == ""
+    opened.close()
+    assert foreign.exists()
+
+
+def test_what_this_account_left_comes_home_from_both_places(
+    temporary: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "slide.sqlite"
+    name = names_of(path)
+    former = temporary / "coverslip-annotations" / name.removeprefix("annotations-")
+    former.parent.mkdir(mode=0o700)
+    for place in (fallback_path(name), former):
+        forged(place)
+        opened = open_annotations(path)
+        assert "1 changes" in opened.notice
+        opened.close()
+        assert not place.exists()
+
+
+@pytest.mark.usefixtures("temporary")
+def test_links_pipes_and_files_that_others_write_are_refused(tmp_path: Path) -> None:
+    real = tmp_path / "real"
+    real.write_bytes(b"0\n")
+    for make in (
+        lambda path: path.symlink_to(real),
+        lambda path: os.link(real, path),
+        os.mkfifo,
+        lambda path: (path.write_bytes(b"0\n"), path.chmod(0o666)),
+        lambda path: path.mkdir(),
+    ):
+        path = fallback_path("review-1.jsonl")
+        make(path)
+        assert not is_own_file(path)
+        assert waiting("review-1.jsonl") is None
+        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+@needs_root
+def test_nothing_waits_where_another_account_can_see_or_replace_it(
+    public_place: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COVERSLIP_HOME", str(public_place / "home"))
+    review = public_place / "review.jsonl"
+    assert review_fallback.keep(review, 0, b"{}\n")
+    path = review_fallback.rescue_path(review)
+    assert path.is_relative_to(public_place / "home" / "data")
+    assert list(temporary.iterdir()) == []
+    assert review_fallback.kept(review, 0) == b"{}\n"
+    assert run_as_other("cat", str(path)).returncode != 0
+    assert run_as_other("ls", str(path.parent)).returncode != 0
