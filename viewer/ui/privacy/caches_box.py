@@ -28,21 +28,21 @@ class CachesBox(QGroupBox):
     def __init__(self, disk: BackgroundRunner, parent: QWidget) -> None:
         super().__init__("Caches", parent)
         self._disk = disk
-        self.size = QLabel("Tiles made here and results of models.", self)
-        self.size.setWordWrap(True)
+        self.summary = QLabel("Tiles made here and results of models.", self)
+        self.summary.setWordWrap(True)
         self.delete = QPushButton("Delete all caches...", self)
         self.delete.setToolTip("Made again where they are needed; annotations and sessions stay")
         self.delete.clicked.connect(self._ask)
         layout = QHBoxLayout(self)
-        layout.addWidget(self.size, 1)
+        layout.addWidget(self.summary, 1)
         layout.addWidget(self.delete)
         self._measure()
 
     def _measure(self) -> None:
-        self._disk.run(cached_bytes, self._show, lambda error: self.size.setText(str(error)))
+        self._disk.run(cached_bytes, self._show, lambda error: self.summary.setText(str(error)))
 
     def _show(self, size_bytes: int) -> None:
-        self.size.setText(
+        self.summary.setText(
             f"Tiles made here and results of models: {size_bytes / _MIB:,.1f} MiB. "
             "They may show tissue of patients."
         )
@@ -68,8 +68,8 @@ class CachesBox(QGroupBox):
 
     def _on_deleted(self, freed_bytes: int) -> None:
         self.delete.setEnabled(True)
-        self.size.setText(f"{freed_bytes / _MIB:,.1f} MiB were deleted.")
+        self.summary.setText(f"{freed_bytes / _MIB:,.1f} MiB were deleted.")
 
     def _on_failed(self, error: Exception) -> None:
         self.delete.setEnabled(True)
-        self.size.setText(f"The caches cannot be deleted ({error}): close other windows first.")
+        self.summary.setText(f"The caches cannot be deleted ({error}): close other windows first.")
