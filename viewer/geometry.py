@@ -18,6 +18,9 @@ class Point(NamedTuple):
     y: float
 
 
+ORIGIN = Point(0.0, 0.0)
+
+
 class Size(NamedTuple):
     """A width and a height, in the pixels that the name of the variable tells."""
 

@@ -8,6 +8,8 @@ import numpy as np
 from PySide6.QtCore import QRectF
 from PySide6.QtGui import QImage, QPainter, QTransform
 
+from viewer.geometry import ORIGIN, Point
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -25,6 +27,7 @@ class PatchLayer:
         self.opacity = 0.55
         self._image: QImage | None = None
         self._cell_px = 1.0
+        self._origin = ORIGIN
         self._is_smooth = True
 
     @property
@@ -36,13 +39,21 @@ class PatchLayer:
         """Paints nothing."""
         self._image = None
 
-    def show_colors(self, rgba: NDArray[np.uint8], cell_px: float, *, smooth: bool = True) -> None:
-        """Paints uint8 (rows, columns, 4)."""
+    def show_colors(
+        self,
+        rgba: NDArray[np.uint8],
+        cell_px: float,
+        *,
+        smooth: bool = True,
+        origin: Point = ORIGIN,
+    ) -> None:
+        """Paint uint8 (rows, columns, 4), the first of them at `origin` (level-0 pixels)."""
         rgba = np.ascontiguousarray(rgba)
         height, width = rgba.shape[:2]
         image = QImage(rgba.data, width, height, 4 * width, QImage.Format.Format_RGBA8888)
         self._image = image.convertToFormat(QImage.Format.Format_ARGB32_Premultiplied)
         self._cell_px = cell_px
+        self._origin = origin
         self._is_smooth = smooth
 
     def show_heat(self, values: NDArray[np.float32], cell_px: float, red_at: float) -> None:
@@ -71,5 +82,5 @@ class PatchLayer:
         painter.setOpacity(self.opacity)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self._is_smooth)
         width, height = self._image.width(), self._image.height()
-        target = QRectF(0.0, 0.0, width * self._cell_px, height * self._cell_px)
+        target = QRectF(*self._origin, width * self._cell_px, height * self._cell_px)
         painter.drawImage(target, self._image, QRectF(self._image.rect()))

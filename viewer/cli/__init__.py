@@ -184,6 +184,17 @@ def shot(
         str | None,
         typer.Option(help="A model, such as nuclei: what it finds in the field is painted too."),
     ] = None,
+    results: Annotated[
+        Path | None,
+        typer.Option(
+            help="Results made elsewhere, painted too: outlines (GeoJSON, GeoParquet) or scores of "
+            "tiles (CSV, Parquet, HDF5)."
+        ),
+    ] = None,
+    score: Annotated[
+        str | None,
+        typer.Option(help="Which score of --results; by default the first."),
+    ] = None,
     image: ImageNumber = None,
 ) -> None:
     """Paint a field of a slide to a picture, as the window would show it.
@@ -201,10 +212,13 @@ def shot(
         fail("--size takes a width and a height from 1 to 16384 pixels.")
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
     os.environ["QT_SCALE_FACTOR"] = "1"
+    from dataclasses import replace
+
     from viewer.geometry import Point
     from viewer.inference.bundle import BundleError
     from viewer.inference.model_library import find_model
     from viewer.inference.running import RunError
+    from viewer.overlays.files.result_file import ResultFileError
     from viewer.slides import SlideError
     from viewer.ui.shot import Shot, ShotError, take_shot
     from viewer.ui.view_picture import PictureError
@@ -215,8 +229,11 @@ def shot(
         side = (int(width), int(height))
         uses_icc = display == "icc"
         what = Shot(at, mag, downsample, side, rotate, flip, furniture, model, uses_icc)
+        what = replace(what, results=results, score=score)
         failures = take_shot(slide, what, out, image, lambda note: typer.echo(note, err=True))
-    except (SlideError, ShotError, PictureError, BundleError, RunError) as error:
+    except (
+        SlideError, ShotError, PictureError, BundleError, RunError, ResultFileError,
+    ) as error:  # fmt: skip
         fail(str(error))
     if failures:
         count = len(failures)

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from viewer.slides.source import RgbImage
 
 
+_LARGEST = {np.float16: (-65_000.0, 65_000.0), np.float32: (-3e38, 3e38)}
+"""What a kind of numbers holds; infinity stands for no answer."""
+
+
 class TaskSteps(Protocol):
     """The steps before and after the model. `patches` are those of a block that hold tissue."""
 
@@ -97,6 +101,8 @@ class PatchSteps:
 
     def __init__(self, model: ModelDescription) -> None:
         self._patch_px, self._stride_px = model.patch_px, model.stride
+        # Scores are small and read as figures; vectors are long and only compared.
+        self._kind = np.float16 if model.task == "embedding" else np.float32
 
     def images(self, region: RgbImage, patches: Patches) -> list[RgbImage]:
         side, step = self._patch_px, self._stride_px
@@ -112,12 +118,12 @@ class PatchSteps:
         key: BlockKey,  # noqa: ARG002
         patches: Patches,
     ) -> PatchFeatures:
-        values = np.full((CELLS, CELLS, answers.shape[1]), np.nan, np.float16)
+        values = np.full((CELLS, CELLS, answers.shape[1]), np.nan, self._kind)
         unanswered = np.zeros((CELLS, CELLS), bool)
         finite = np.all(np.isfinite(answers), axis=1)
         for (row, column), answer, is_answered in zip(patches, answers, finite, strict=True):
             if is_answered:
-                values[row, column] = np.clip(answer, -65_000, 65_000)
+                values[row, column] = np.clip(answer, *_LARGEST[self._kind])
             else:
                 unanswered[row, column] = True
         return PatchFeatures(values, unanswered)

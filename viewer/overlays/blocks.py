@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from viewer.geometry import Box, Size
+from viewer.geometry import ORIGIN, Box, Point, Size
 
 
 class BlockKey(NamedTuple):
@@ -33,12 +33,15 @@ class BlockGrid:
         Level-0 pixels per pixel that the model is fed.
     core_px, margin_px
         Side of a block and width of its margin, in pixels that the model is fed.
+    origin
+        Where the first block begins, level-0 pixels; other than 0 for tiles of other programs.
     """
 
     slide: Size
     downsample: float
     core_px: int
     margin_px: int
+    origin: Point = ORIGIN
 
     @property
     def side(self) -> float:
@@ -52,11 +55,11 @@ class BlockGrid:
 
     @property
     def columns(self) -> int:
-        return max(1, math.ceil(self.slide.width / self.side))
+        return max(1, math.ceil((self.slide.width - self.origin.x) / self.side))
 
     @property
     def rows(self) -> int:
-        return max(1, math.ceil(self.slide.height / self.side))
+        return max(1, math.ceil((self.slide.height - self.origin.y) / self.side))
 
     def is_on_slide(self, x: float, y: float) -> bool:
         """Return whether a patch that begins at a level-0 place has something of the slide.
@@ -68,7 +71,8 @@ class BlockGrid:
 
     def core_box(self, key: BlockKey) -> Box:
         """Level-0 pixels; may reach beyond the slide."""
-        x, y = key.column * self.side, key.row * self.side
+        x = self.origin.x + key.column * self.side
+        y = self.origin.y + key.row * self.side
         return Box(x, y, x + self.side, y + self.side)
 
     def input_box(self, key: BlockKey) -> Box:
@@ -83,7 +87,8 @@ class BlockGrid:
     def touching(self, box: Box, most: int = 1 << 30) -> list[BlockKey]:
         """The blocks that a level-0 box meets, from its middle outward; at most so many."""
         columns, rows = self._ranges(box)
-        x, y = (value / self.side - 0.5 for value in box.center)
+        x = (box.center.x - self.origin.x) / self.side - 0.5
+        y = (box.center.y - self.origin.y) / self.side - 0.5
         apart = np.hypot(np.array(columns) - x, np.array(rows)[:, None] - y).ravel()
         order = np.argsort(apart, kind="stable")[:most].tolist()
         return [
@@ -93,11 +98,11 @@ class BlockGrid:
     def _ranges(self, box: Box) -> tuple[range, range]:
         """Columns and rows that a box meets."""
         columns = range(
-            max(0, math.floor(box.x0 / self.side)),
-            min(self.columns, math.ceil(box.x1 / self.side)),
+            max(0, math.floor((box.x0 - self.origin.x) / self.side)),
+            min(self.columns, math.ceil((box.x1 - self.origin.x) / self.side)),
         )
         rows = range(
-            max(0, math.floor(box.y0 / self.side)),
-            min(self.rows, math.ceil(box.y1 / self.side)),
+            max(0, math.floor((box.y0 - self.origin.y) / self.side)),
+            min(self.rows, math.ceil((box.y1 - self.origin.y) / self.side)),
         )
         return columns, rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -43,7 +44,7 @@ class HeatmapStyle:
     shown
         Index of the class whose probability is shown; None for the likeliest class of each cell.
     low, high
-        Values outside are not painted; 0 to 1.
+        What lies outside is not painted; shares, 0 to 1, of the range that is painted.
     as_percentiles
         Whether ranks are shown instead of the values themselves.
     """
@@ -90,12 +91,26 @@ class Heatmap:
         int16 (rows, columns) or None where only one value is shown.
     best
         Cells (row, column) of highest value that are not next to each other.
+    low, high
+        The values that have the first and the last color, but by rank.
+    ranks
+        float32 (rows, columns) what the colors say where they say ranks, 0 to 1; else None.
     """
 
     colors: Rgba
     values: NDArray[np.float32]
     classes: NDArray[np.int16] | None
     best: list[tuple[int, int]]
+    low: float = 0.0
+    high: float = 1.0
+    ranks: NDArray[np.float32] | None = None
+
+    def value_text(self, row: int, column: int) -> str:
+        """Return the value of a cell in as many digits as its color tells, and a rank if shown."""
+        text = number_text(float(self.values[row, column]), self.high - self.low)
+        if self.ranks is None:
+            return text
+        return f"{text} (percentile {100 * float(self.ranks[row, column]):.0f})"
 
 
 def class_heatmap(
@@ -136,14 +151,14 @@ def query_heatmap(
 
 
 def score_heatmap(found: PatchFeatureMap, style: HeatmapStyle) -> Heatmap | None:
-    """Of scores from a file; those beyond 0 to 1 are stretched from the lowest to the highest."""
-    if not found.values.shape[2]:
+    """Of scores, stretched from their lowest to their highest; None before any is known."""
+    if not found.count:
         return None
-    scores = found.values[..., style.shown or 0].astype(np.float32)
-    low, high = float(np.nanmin(scores)), float(np.nanmax(scores))
-    if low < 0 or high > 1:
-        scores = (scores - low) / max(high - low, 1e-9)
-    return _of_values(scores, style)
+    scores = found.score(style.shown or 0)
+    if np.isnan(scores).all():
+        return None
+    apart = max(1, round(found.cell / found.raster_px))
+    return _of_values(scores, style, span=_span(scores), apart=apart)
 
 
 def expected_heatmap(found: PatchFeatureMap, style: HeatmapStyle) -> Heatmap | None:
@@ -160,25 +175,43 @@ def expected_heatmap(found: PatchFeatureMap, style: HeatmapStyle) -> Heatmap | N
 
 
 def attention_heatmap(judgment: SlidePrediction, style: HeatmapStyle) -> Heatmap:
-    """Of a slide model; scores are stretched from their lowest to their highest on the slide."""
+    """Of a slide model, stretched from the lowest to the highest attention on the slide."""
     heads = judgment.attention
     scores = heads[
         0 if len(heads) == 1 else judgment.likeliest if style.shown is None else style.shown
     ]
-    low, high = float(np.nanmin(scores)), float(np.nanmax(scores))
-    return _of_values((scores - low) / max(high - low, 1e-9), style)
+    return _of_values(scores, style, span=_span(scores))
+
+
+def number_text(value: float, span: float) -> str:
+    """Return a number in as many digits as tell a hundredth of a span of values."""
+    digits = 2 - math.ceil(math.log10(span)) if span > 0 else 2
+    return f"{value:.{min(max(digits, 0), 12)}f}"
+
+
+def _span(values: NDArray[np.float32]) -> tuple[float, float]:
+    return float(np.nanmin(values)), float(np.nanmax(values))
 
 
 def _of_values(
-    values: NDArray[np.float32], style: HeatmapStyle, left_out: NDArray[np.bool_] | None = None
+    values: NDArray[np.float32],
+    style: HeatmapStyle,
+    left_out: NDArray[np.bool_] | None = None,
+    span: tuple[float, float] = (0.0, 1.0),
+    apart: int = 1,
 ) -> Heatmap:
-    scaled = percentiles(values) if style.as_percentiles else values
+    low, high = span
+    ranks = percentiles(values) if style.as_percentiles else None
+    # In float64: the lowest attention may be 30 powers of ten below the highest.
+    width = float(high) - low
+    scaled = ranks if ranks is not None else (values.astype(np.float64) - low) / (width or 1.0)
     known = ~np.isnan(scaled)
     safe = np.where(known, scaled, 0)
     colors = _table(style.color_map)[np.clip(safe * 255, 0, 255).astype(np.uint8)]
     colors[..., 3] = np.where(known & (safe >= style.low) & (safe <= style.high), 255, 0)
     ranked = values if left_out is None else np.where(left_out, np.nan, values)
-    return Heatmap(colors, values, None, best_cells(ranked.astype(np.float32), _GALLERY))
+    best = best_cells(ranked.astype(np.float32), _GALLERY, apart)
+    return Heatmap(colors, values, None, best, low, high, ranks)
 
 
 def _of_classes(

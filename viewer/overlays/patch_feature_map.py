@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from viewer.geometry import Box
+from viewer.geometry import Box, Point
 from viewer.overlays.area import bounds_of, holds, is_nowhere, middle_of
-from viewer.overlays.patch_features import CELLS, PatchFeatures
+from viewer.overlays.patch_features import CELLS, Features, PatchFeatures
 from viewer.overlays.patch_mask import PatchMask
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class PatchFeatureMap:
         self.head = head
         self.mpp_um = mpp_um
         self.rows, self.columns = grid.rows * CELLS, grid.columns * CELLS
-        self._values = np.full((self.rows, self.columns, 0), np.nan, np.float16)
+        self._values: Features = np.full((self.rows, self.columns, 0), np.nan, np.float16)
         self._unanswered = np.zeros((self.rows, self.columns), bool)
         self.count = 0
         self.done: set[BlockKey] = set()
@@ -44,12 +44,35 @@ class PatchFeatureMap:
     @property
     def cell(self) -> float:
         """Side of a cell, level-0 pixels."""
+        return self.raster_px
+
+    @property
+    def raster_px(self) -> float:
+        """From one value of `values` to the next, level-0 pixels; a cell may span several."""
         return self.grid.side / CELLS
 
     @property
-    def values(self) -> NDArray[np.float16]:
+    def origin(self) -> Point:
+        """Where the first cell begins, level-0 pixels."""
+        return self.grid.origin
+
+    @property
+    def values(self) -> Features:
         """(rows, columns, d), NaN where nothing is known or no tissue is."""
         return self._values
+
+    def score(self, index: int) -> NDArray[np.float32]:
+        """Return one of the values, (rows, columns)."""
+        return self.values[..., index].astype(np.float32)
+
+    def given_scores(self, index: int) -> NDArray[np.float32]:
+        """Return one of the values of all known cells, in a row."""
+        return self.score(index)[self.known]
+
+    @property
+    def area_px(self) -> float:
+        """What the known cells cover, level-0 pixels²."""
+        return self.count * self.cell**2
 
     @property
     def known(self) -> NDArray[np.bool_]:
@@ -75,7 +98,8 @@ class PatchFeatureMap:
         if not length:
             return
         if self._values.shape[2] != length:
-            self._values = np.full((self.rows, self.columns, length), np.nan, np.float16)
+            shape = (self.rows, self.columns, length)
+            self._values = np.full(shape, np.nan, vectors.values.dtype)
             self.count = 0
         place = self._values[part]
         before = int((~np.isnan(place[..., 0])).sum())
@@ -84,8 +108,15 @@ class PatchFeatureMap:
 
     def cell_box(self, row: int, column: int) -> Box:
         """Level-0 pixels."""
-        side = self.cell
-        return Box(column * side, row * side, (column + 1) * side, (row + 1) * side)
+        side, (x, y) = self.raster_px, self.origin
+        return Box(x + column * side, y + row * side, x + (column + 1) * side, y + (row + 1) * side)
+
+    def place_of(self, point: Point) -> tuple[int, int] | None:
+        """Return row and column of the value at a level-0 point; None beside all."""
+        row = math.floor((point.y - self.origin.y) / self.raster_px)
+        column = math.floor((point.x - self.origin.x) / self.raster_px)
+        is_inside = 0 <= row < self.rows and 0 <= column < self.columns
+        return (row, column) if is_inside else None
 
     def cells_in(self, area: Area) -> NDArray[np.bool_]:
         """(rows, columns) the known cells whose middle lies in an area.
@@ -103,18 +134,19 @@ class PatchFeatureMap:
         box = bounds_of(area)
         if is_nowhere(area):
             return inside
-        columns = self._range(box.x0, box.x1, self.columns)
-        rows = self._range(box.y0, box.y1, self.rows)
+        origin, side = self.origin, self.raster_px
+        columns = self._range(box.x0 - origin.x, box.x1 - origin.x, self.columns)
+        rows = self._range(box.y0 - origin.y, box.y1 - origin.y, self.rows)
         x, y = (np.arange(axis.start, axis.stop) + 0.5 for axis in (columns, rows))
-        x, y = np.meshgrid(x * self.cell, y * self.cell)
+        x, y = np.meshgrid(origin.x + x * side, origin.y + y * side)
         inside[rows, columns] = holds(area, x.ravel(), y.ravel()).reshape(x.shape)
         if not inside.any():
-            column, row = (int(value // self.cell) for value in middle_of(area))
-            if 0 <= row < self.rows and 0 <= column < self.columns:
-                inside[row, column] = True
+            place = self.place_of(Point(*middle_of(area)))
+            if place is not None:
+                inside[place] = True
         return inside
 
     def _range(self, low: float, high: float, count: int) -> slice:
         """The cells that an axis of a box meets."""
-        first, last = math.floor(low / self.cell), math.ceil(high / self.cell)
+        first, last = math.floor(low / self.raster_px), math.ceil(high / self.raster_px)
         return slice(min(max(0, first), count), min(max(0, last), count))

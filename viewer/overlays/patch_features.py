@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from viewer.errors import CoverslipError
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+Features = NDArray[np.float16] | NDArray[np.float32]
 CELLS = 4
 """Cells along a side of a block."""
 
@@ -32,13 +30,13 @@ class PatchFeatures:
     Attributes
     ----------
     values
-        float16 (rows, columns, d), NaN in cells without tissue or without an answer; d is 0 where
+        (rows, columns, d), NaN in cells without tissue or without an answer; d is 0 where
         no cell has any.
     unanswered
         (rows, columns) cells with tissue for which the model gave no finite numbers.
     """
 
-    values: NDArray[np.float16]
+    values: Features
     unanswered: NDArray[np.bool_] = field(default_factory=_none_unanswered)
 
     @classmethod
@@ -49,7 +47,8 @@ class PatchFeatures:
     def to_bytes(self) -> bytes:
         """As a .npy file, with infinity in cells without an answer."""
         sink = io.BytesIO()
-        values = np.where(self.unanswered[..., np.newaxis], np.float16(np.inf), self.values)
+        infinity = self.values.dtype.type(np.inf)
+        values = np.where(self.unanswered[..., np.newaxis], infinity, self.values)
         np.save(sink, values, allow_pickle=False)
         return sink.getvalue()
 
@@ -70,5 +69,5 @@ class PatchFeatures:
         if values.shape[:-1] != (CELLS, CELLS):
             raise PatchFeaturesError("These scores are damaged: they have another shape.")
         unanswered = np.any(np.isinf(values), axis=-1)
-        values = np.where(unanswered[..., np.newaxis], np.nan, values)
-        return cls(values.astype(np.float16), unanswered)
+        kind = np.float32 if values.dtype == np.float32 else np.float16
+        return cls(np.where(unanswered[..., np.newaxis], np.nan, values).astype(kind), unanswered)

@@ -11,10 +11,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from viewer.overlays.patch_features import Features
+
     Field = NDArray[np.float32]
 
 
-def probabilities(logits: NDArray[np.float16]) -> Field:
+def probabilities(logits: Features) -> Field:
     """Softmax over the last axis; NaN stays NaN."""
     if not logits.shape[-1]:
         return logits.astype(np.float32)
@@ -23,7 +25,7 @@ def probabilities(logits: NDArray[np.float16]) -> Field:
     return powers / powers.sum(-1, keepdims=True)
 
 
-def head_values(values: NDArray[np.float16], head: str) -> Field:
+def head_values(values: Features, head: str) -> Field:
     """Return what a classifier's kept answers say, (rows, columns, classes) float32.
 
     Parameters
@@ -42,7 +44,7 @@ def head_values(values: NDArray[np.float16], head: str) -> Field:
             return values.astype(np.float32)
 
 
-def similarity(vectors: NDArray[np.float16], marked: NDArray[np.bool_]) -> Field:
+def similarity(vectors: Features, marked: NDArray[np.bool_]) -> Field:
     """(rows, columns) cosine similarity with the mean of the marked cells, after centring.
 
     The slide's own mean is taken off first: vectors of one slide share a large common part that
@@ -58,19 +60,19 @@ def similarity(vectors: NDArray[np.float16], marked: NDArray[np.bool_]) -> Field
     return likeness(vectors, typical(vectors, marked))
 
 
-def typical(vectors: NDArray[np.float16], marked: NDArray[np.bool_]) -> Field:
+def typical(vectors: Features, marked: NDArray[np.bool_]) -> Field:
     """(d,) the direction of the marked cells from the slide's own mean, of unit length."""
     wanted = _centered(vectors)[marked].mean(0)
     return wanted / max(float(np.linalg.norm(wanted)), 1e-9)
 
 
-def likeness(vectors: NDArray[np.float16], wanted: Field) -> Field:
+def likeness(vectors: Features, wanted: Field) -> Field:
     """(rows, columns) cosine similarity with a direction, after taking off the slide's mean."""
     return _centered(vectors) @ wanted
 
 
 def nearest_prototype(
-    vectors: NDArray[np.float16], marks: Sequence[NDArray[np.bool_]]
+    vectors: Features, marks: Sequence[NDArray[np.bool_]]
 ) -> tuple[NDArray[np.int16], Field]:
     """The class of each cell by the nearest class mean, and how clear the choice is.
 
@@ -121,15 +123,20 @@ def best_cells(field: Field, count: int, apart: int = 1) -> list[tuple[int, int]
 
 
 def percentiles(field: Field) -> Field:
-    """Each known value replaced by its rank, 0 to 1, as attention maps are commonly shown."""
+    """Return the rank of each known value, 0 to 1, as attention maps are commonly shown.
+
+    Equal values share the mean of their ranks.
+    """
     known = ~np.isnan(field)
     ranks = np.full(field.shape, np.nan, np.float32)
-    order = np.argsort(np.argsort(field[known]))
-    ranks[known] = order / max(len(order) - 1, 1)
+    _, which, counts = np.unique(field[known], return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    mean_ranks = ends - counts + (counts - 1) / 2
+    ranks[known] = mean_ranks[which] / max(int(known.sum()) - 1, 1)
     return ranks
 
 
-def _centered(vectors: NDArray[np.float16]) -> Field:
+def _centered(vectors: Features) -> Field:
     """Unit vectors after the mean of all known ones was taken off."""
     wide = vectors.astype(np.float32)
     known = ~np.isnan(wide[..., 0]) if wide.shape[2] else np.zeros(wide.shape[:2], bool)

@@ -8,6 +8,7 @@ import numpy as np
 import shapely
 
 from viewer.annotations.annotation import Annotation, AnnotationClass, repaired
+from viewer.geometry import ORIGIN, Point
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +54,11 @@ def annotations_of_objects(
 
 
 def annotations_of_heatmap(
-    heatmap: Heatmap, cell: float, classes: Sequence[tuple[str, str]], author: str
+    heatmap: Heatmap,
+    cell: float,
+    classes: Sequence[tuple[str, str]],
+    author: str,
+    origin: Point = ORIGIN,
 ) -> list[Annotation]:
     """The painted cells as regions: one a class and patch of cells that touch.
 
@@ -61,8 +66,8 @@ def annotations_of_heatmap(
 
     Parameters
     ----------
-    cell
-        Side of a cell, level-0 pixels.
+    cell, origin
+        Side of a value's square and where the first begins, level-0 pixels.
     classes
         Name and color of each class; the first alone where the heatmap shows one value.
     """
@@ -75,16 +80,17 @@ def annotations_of_heatmap(
             wanted = painted & (heatmap.classes == index)
         which = AnnotationClass(name, color)
         made += [
-            Annotation(patch, shown_as=which).signed(author) for patch in patches(wanted, cell)
+            Annotation(patch, shown_as=which).signed(author)
+            for patch in patches(wanted, cell, origin)
         ]
     return made
 
 
-def patches(wanted: NDArray[np.bool_], cell: float) -> list[BaseGeometry]:
+def patches(wanted: NDArray[np.bool_], cell: float, origin: Point = ORIGIN) -> list[BaseGeometry]:
     """Regions that cover the wanted cells (rows, columns), one for all that share an edge."""
     rows, columns = np.nonzero(wanted)
     if not len(rows):
         return []
-    x, y = columns * cell, rows * cell
+    x, y = origin.x + columns * cell, origin.y + rows * cell
     squares = shapely.box(x, y, x + cell, y + cell)
     return shapely.get_parts(shapely.coverage_union_all(squares)).tolist()

@@ -19,7 +19,7 @@ from viewer.canvas.patch_layer import PatchLayer
 from viewer.errors import CoverslipError
 from viewer.geometry import Point, Size, View
 from viewer.inference.running import run_model
-from viewer.overlays.heatmap import HeatmapStyle, attention_heatmap, class_heatmap
+from viewer.overlays.heatmap import HeatmapStyle, attention_heatmap, class_heatmap, score_heatmap
 from viewer.overlays.object_map import ObjectMap
 from viewer.tiles.cache import TileCache
 from viewer.tiles.color_profile import profile_problem
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from viewer.canvas.layer import Layer
     from viewer.inference.bundle import ModelBundle
     from viewer.inference.running import ModelRun
+    from viewer.overlays.files.result_file import ResultFile
     from viewer.overlays.patch_feature_map import PatchFeatureMap
 
 _CACHE_BYTES = 512 << 20
@@ -63,6 +64,10 @@ class Shot:
         Whether the slide's color profile is used, where it has one, or its pixels are as stored.
     model
         What it finds in the field is painted too.
+    results
+        A file of results that were made elsewhere, which are painted too.
+    score
+        Of a table with several scores, the one that is shown; the first by default.
     """
 
     center: Point | None
@@ -74,6 +79,8 @@ class Shot:
     furniture: bool = False
     model: ModelBundle | None = None
     uses_icc: bool = True
+    results: Path | None = None
+    score: str | None = None
 
 
 def take_shot(
@@ -92,7 +99,7 @@ def take_shot(
 
     Raises
     ------
-    SlideError, ShotError, PictureError, BundleError, RunError
+    SlideError, ShotError, PictureError, BundleError, RunError, ResultFileError
         One sentence says why there is no picture.
     """
     QApplication.instance() or QApplication([])
@@ -109,6 +116,8 @@ def take_shot(
         if shot.model is not None:
             for layer, order in _overlay(path, shot.model, canvas, image):
                 canvas.add_layer(layer, order)
+        if shot.results is not None:
+            canvas.add_layer(*_file_layer(shot.results, shot.score, canvas, on_note))
         _wait_until_sharp(canvas)
         failures = list(canvas.loader.failures.values()) if canvas.loader else []
         if shot.uses_icc and (problem := profile_problem(info.icc_profile)):
@@ -172,6 +181,49 @@ def _results_layer(run: ModelRun, model: ModelBundle) -> tuple[Layer, LayerOrder
     cells = PatchLayer()
     cells.show_colors(heatmap.colors, run.found.cell, smooth=heatmap.classes is None)
     return cells, LayerOrder.HEATMAPS
+
+
+def _file_layer(
+    path: Path, score: str | None, canvas: SlideCanvas, on_note: Callable[[str], object]
+) -> tuple[Layer, LayerOrder]:
+    """What a file holds for the slide, as the window shows it."""
+    from viewer.overlays.files.result_files import read_result_file
+
+    box = canvas.slide_box
+    mpp_um = canvas.optics.mean_mpp_um or 1.0
+    file = read_result_file(path, Size(box.width, box.height), mpp_um)
+    for sentence in file.troubles:
+        on_note(sentence)
+    colors = [color for _, color in file.colors]
+    if isinstance(file.found, ObjectMap):
+        objects = ObjectsLayer()
+        objects.show_map(file.found, colors)
+        return objects, LayerOrder.OBJECTS
+    if score is None and not file.is_score_sure:
+        names = ", ".join(name for name, _ in file.colors[:8])
+        on_note(
+            f"{path.name} does not say which column is the score, of {names}: give it with --score."
+        )
+    heatmap = score_heatmap(file.found, HeatmapStyle(shown=_index_of(score, file)))
+    cells = PatchLayer()
+    if heatmap is not None:
+        cells.show_colors(
+            heatmap.colors, file.found.raster_px, smooth=False, origin=file.found.origin
+        )
+        on_note(
+            f"{file.path.name}: {file.colors[_index_of(score, file)][0]}, colors from "
+            f"{heatmap.low:.6g} to {heatmap.high:.6g}."
+        )
+    return cells, LayerOrder.HEATMAPS
+
+
+def _index_of(score: str | None, file: ResultFile) -> int:
+    names = [name for name, _ in file.colors]
+    if score is None:
+        return 0
+    if score not in names:
+        raise ShotError(f'{file.path.name} has no score "{score}"; it has {", ".join(names[:8])}.')
+    return names.index(score)
 
 
 def _expected(found: PatchFeatureMap, model: ModelBundle) -> Layer:

@@ -10,8 +10,10 @@ import tifffile
 
 from viewer.atomic_write import atomic_write, atomic_write_text
 from viewer.cell_text import text_cell
+from viewer.overlays.area import holds
 from viewer.overlays.files.arrays import write_in_helper
 from viewer.overlays.result_card import write_card
+from viewer.overlays.tile_score_map import TileScoreMap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,15 +74,17 @@ def _write_values(
         _write_heatmap(path, found, values, names)
         return
     if suffix == ".zarr":
-        um = found.cell * found.mpp_um
+        um = found.raster_px * found.mpp_um
         task = "viewer.overlays.files.ome_zarr:write"
         write_in_helper(task, path, {"values": values}, list(names), um)
         return
-    rows, columns = np.nonzero(found.cells_in(area))
-    corners = np.stack([columns, rows], 1) * found.cell
     header = ["X px", "Y px", "Side px", *names]
-    side = np.full(len(rows), found.cell)
-    table = np.column_stack([corners, side, values[rows, columns]])
+    table = _tile_rows(found, area) if isinstance(found, TileScoreMap) else None
+    if table is None:
+        rows, columns = np.nonzero(found.cells_in(area))
+        corners = np.stack([columns, rows], 1) * found.raster_px + np.array(found.origin)
+        side = np.full(len(rows), found.raster_px)
+        table = np.column_stack([corners, side, values[rows, columns]])
     if suffix == ".parquet":
         task = "viewer.overlays.files.patch_parquet:write"
         write_in_helper(task, path, {"table": table}, header)
@@ -91,11 +95,20 @@ def _write_values(
         writer.writerows([f"{value:.6g}" for value in line] for line in table.tolist())
 
 
+def _tile_rows(found: TileScoreMap, area: Area) -> NDArray[np.float64]:
+    """Return a row for each tile whose middle lies in an area: corner, side, scores."""
+    tiles = found.tiles
+    middle_x, middle_y = tiles.left + tiles.width / 2, tiles.top + tiles.height / 2
+    inside = holds(area, middle_x, middle_y)
+    table = np.column_stack([tiles.left, tiles.top, tiles.width, found.scores])
+    return table[inside]
+
+
 def _write_heatmap(
     path: Path, found: PatchFeatureMap, values: NDArray[np.float32], names: Sequence[str]
 ) -> None:
     """OME-TIFF, float32, a channel a class, a pixel a cell; NaN where nothing is known."""
-    um = found.cell * found.mpp_um
+    um = found.raster_px * found.mpp_um
     base, *coarser = pyramid(np.moveaxis(values.astype(np.float32), 2, 0))
     with atomic_write(path) as file, tifffile.TiffWriter(file, ome=True) as tiff:
         tiff.write(
@@ -111,6 +124,7 @@ def _write_heatmap(
                 "Channel": {"Name": list(names)},
                 "PhysicalSizeX": um,
                 "PhysicalSizeY": um,
+                **_plane_places(found, len(names)),
             },
         )
         for level in coarser:
@@ -121,6 +135,15 @@ def _write_heatmap(
                 tile=(_TILE_PX, _TILE_PX),
                 subfiletype=1,
             )
+
+
+def _plane_places(found: PatchFeatureMap, planes: int) -> dict[str, object]:
+    """Return where the first cell begins, for OME, where that is not the corner of the slide."""
+    x, y = (value * found.mpp_um for value in found.origin)
+    if not (x or y):
+        return {}
+    units = {f"Position{axis}Unit": ["µm"] * planes for axis in "XY"}
+    return {"Plane": {"PositionX": [x] * planes, "PositionY": [y] * planes, **units}}
 
 
 def pyramid(values: NDArray[np.float32], least_px: int = 256) -> list[NDArray[np.float32]]:

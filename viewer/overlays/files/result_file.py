@@ -31,12 +31,15 @@ class ResultFile:
         Name and color of each class or score.
     troubles
         What is missing, a sentence each.
+    is_score_sure
+        Whether the first of the scores is one by its name; else somebody is to be asked.
     """
 
     path: Path
     found: ObjectMap | PatchFeatureMap
     colors: list[tuple[str, str]]
     troubles: list[str]
+    is_score_sure: bool = True
 
     @property
     def key(self) -> str:

@@ -18,6 +18,7 @@ from viewer.processes.channel import inherited_channel
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_SCORE_SETS = ("attention_scores", "attention", "scores", "probabilities", "probs")
 _BATCH_ROWS = 65_536
 
 
@@ -97,7 +98,8 @@ def _hdf(name: str, file) -> ForeignTable:
     import h5py
 
     with h5py.File(file) as tables:
-        coords, scores = tables.get("coords"), tables.get("attention_scores")
+        coords = tables.get("coords")
+        scores = next((tables[name] for name in _SCORE_SETS if name in tables), None)
         if not isinstance(coords, h5py.Dataset):
             raise LimitError(f"{name} holds no coords of tiles, as CLAM and TRIDENT write them.")
         TABLE_BYTES.check(8 * int(coords.size or 0), name)

@@ -261,11 +261,11 @@ def _made_of(
         return lambda: annotations_of_objects(shown_inside(found, style, wanted), colors, author)
     if not isinstance(shown, HeatmapPresenter) or shown.heatmap is None:
         return None
-    heatmap, cell = shown.heatmap, shown.found.cell
+    heatmap, cell, origin = shown.heatmap, shown.found.raster_px, shown.found.origin
     classes = shown.legend() if heatmap.classes is not None else [_of_one_value(overlay, shown)]
 
     def work() -> list[Annotation]:
-        made = annotations_of_heatmap(heatmap, cell, classes, author)
+        made = annotations_of_heatmap(heatmap, cell, classes, author, origin)
         if wanted is None:
             return made
         shapely.prepare(wanted)

@@ -62,6 +62,11 @@ class AttentionPresenter(HeatmapPresenter):
         lines = [f"{names[index]}: {judged.chances[index]:.0%}" for index in order]
         return [*lines, f"Judged by {judged.count:,} fields so far."]
 
+    @property
+    def whole(self) -> str:
+        """Of several heads, that of the class that the slide is judged to be."""
+        return "Attention for the likeliest class"
+
     def choices(self) -> list[str]:
         judged = self.judgment
         return super().choices() if judged is not None and len(judged.attention) > 1 else []

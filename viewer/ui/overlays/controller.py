@@ -14,6 +14,7 @@ from viewer.overlays.clicked_regions import regions_path
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.overlays.click_segmenting import ClickSegmenting
 from viewer.ui.overlays.elsewhere_search import ElsewhereSearch
+from viewer.ui.overlays.one_heatmap import paint_one_heatmap
 from viewer.ui.overlays.overlay import Overlay
 from viewer.ui.overlays.overlay_commands import OverlayCommands
 from viewer.ui.overlays.overlay_settings import OverlaySettings
@@ -143,6 +144,7 @@ class OverlaysController(QObject):
         if on:
             self._begin(pane, origin)
         self._restack(pane)
+        self._paint_one_heatmap(pane, even_if_hidden=True)
         self._show_active()
 
     def _begin(self, pane: SlidePane, origin: OverlaySource) -> None:
@@ -217,6 +219,12 @@ class OverlaysController(QObject):
             if run is not None and run.is_visible:
                 run.set_visible(visible=False)
                 run.set_visible(visible=True)
+        self._paint_one_heatmap(pane)
+
+    def _paint_one_heatmap(self, pane: SlidePane, *, even_if_hidden: bool = False) -> None:
+        runs, chosen = self.all_of(pane), self.run_of(pane)
+        if sentence := paint_one_heatmap(runs, chosen, even_if_hidden=even_if_hidden):
+            self._window.say(sentence)
 
     # What happens round it -------------------------------------------------------------------
 
@@ -319,6 +327,7 @@ class OverlaysController(QObject):
         pane = self._window.panes.active
         self._window.commands["overlays.on"].setChecked(self.active is not None)
         self.dock.models.show_on(set(self._runs.get(pane, {})))
+        self._paint_one_heatmap(pane)
         self.settings.show(self.active, self._why_not(pane))
         self.figures_changed.emit()
 
@@ -345,6 +354,21 @@ class OverlaysController(QObject):
         self._window.say(f"{file.found.count:,} results were read from {file.name}.")
         if file.troubles:
             self._window.show_error(" ".join(file.troubles))
+        if not file.is_score_sure:
+            self._ask_score(file, pane)
+
+    def _ask_score(self, file: ResultFile, pane: SlidePane) -> None:
+        """Let the reader choose among the columns of a table that does not name its score."""
+        from viewer.overlays.patch_feature_map import PatchFeatureMap
+        from viewer.ui.overlays.score_question import ScoreQuestion
+
+        run = self._runs.get(pane, {}).get(file.key)
+        if run is None or not isinstance(run.found, PatchFeatureMap):
+            return
+        question = ScoreQuestion(file, run.found, self._window)
+        question.score_chosen.connect(lambda index: self.settings.show_score(run, index))
+        run.destroyed.connect(question.close)
+        question.show()
 
     def _show_models(self, models: list[ModelBundle]) -> None:
         self.dock.models.show_models(self._listed(models))

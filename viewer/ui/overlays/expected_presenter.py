@@ -40,14 +40,12 @@ class ExpectedPicture(Heatmap):
         Name of each magnification and its share of the expected time.
     """
 
-    proposals: tuple[Proposal, ...]
-    band_shares: tuple[tuple[str, float], ...]
+    proposals: tuple[Proposal, ...] = ()
+    band_shares: tuple[tuple[str, float], ...] = ()
 
 
 class ExpectedPresenter(HeatmapPresenter):
     """The heatmap by rank, since a few places get most of the time."""
-
-    whole = "All magnifications"
 
     def __init__(
         self,
@@ -62,6 +60,11 @@ class ExpectedPresenter(HeatmapPresenter):
         super().__init__(canvas, found, origin, identity, parent)
         self.layer = self._expected_layer = ExpectedLayer()
         self.style = HeatmapStyle(as_percentiles=True)
+
+    @property
+    def whole(self) -> str:
+        """Of several magnifications, their sum."""
+        return "All magnifications"
 
     def lines(self) -> list[str]:
         lines = super().lines()

@@ -18,6 +18,7 @@ from viewer.overlays.heatmap import (
     query_heatmap,
     score_heatmap,
 )
+from viewer.overlays.patch_mask import tiles
 from viewer.overlays.result_at import ResultAt
 from viewer.ui.background_runner import BackgroundRunner, Task
 
@@ -42,8 +43,6 @@ class HeatmapPresenter(QObject):
     """Makes the picture anew, off the window's thread, whenever what it shows changed."""
 
     stratum = LayerOrder.HEATMAPS
-    whole = LIKELIEST_CLASS
-    """What is shown where no class is chosen."""
     changed = Signal()
 
     def __init__(
@@ -101,7 +100,7 @@ class HeatmapPresenter(QObject):
 
     def lines(self) -> list[str]:
         """What the panel tells."""
-        area_mm2 = self.found.count * (self.found.cell * self.found.mpp_um / 1000) ** 2
+        area_mm2 = self.found.area_px * (self.found.mpp_um / 1000) ** 2
         lines = [f"{self.found.count:,} tiles analyzed ({area_mm2:.3g} mm²)"]
         heatmap = self.heatmap
         if heatmap is None:
@@ -109,34 +108,51 @@ class HeatmapPresenter(QObject):
                 lines.append("Ask for fields like this one, or mark some.")
             return lines
         if heatmap.classes is not None:
+            tile_mm2 = (self.found.cell * self.found.mpp_um / 1000) ** 2
             known = heatmap.classes[heatmap.colors[..., 3] > 0]
             for index, (name, _) in enumerate(self.legend()):
                 count = int((known == index).sum())
-                lines.append(f"{name}: {count:,} fields, {count * area_mm2:.2f} mm2")
+                lines.append(f"{name}: {tiles(count)}, {count * tile_mm2:.2f} mm²")
         return lines
 
     def result_at(self, point: Point) -> ResultAt | None:
         """The value or class at a level-0 point; None where nothing is known."""
-        heatmap, cell = self.heatmap, self.found.cell
-        row, column = int(point.y // cell), int(point.x // cell)
-        if heatmap is None or not (0 <= row < self.found.rows and 0 <= column < self.found.columns):
-            return None
-        value = float(heatmap.values[row, column])
-        if math.isnan(value):
+        heatmap, place = self.heatmap, self.found.place_of(point)
+        if heatmap is None or place is None or math.isnan(float(heatmap.values[place])):
             return None
         name = self._origin.name
         if heatmap.classes is not None:
-            index = int(heatmap.classes[row, column])
+            index = int(heatmap.classes[place])
             if index < 0:
                 return None
             name = self.legend()[index][0]
-        return ResultAt(f"{name} {value:.2f}", self.found.cell_box(row, column))
+        elif chosen := self._chosen_name():
+            name = f"{name}, {chosen}"
+        return ResultAt(f"{name} {heatmap.value_text(*place)}", self.found.cell_box(*place))
+
+    def _chosen_name(self) -> str:
+        """Of several values, the one that is shown."""
+        choices = self.choices()
+        if not choices or (self.style.shown is None and self.whole):
+            return ""
+        return choices[self.style.shown or 0]
 
     def legend(self) -> list[tuple[str, str]]:
         """Names and colors of what is shown."""
         if self._origin.task == "embedding":
             return [(name, class_color(i)) for i, name in enumerate(self.query.names)]
         return self._origin.colors
+
+    @property
+    def whole(self) -> str:
+        """What is shown where no class is chosen; "" where one always is."""
+        return "" if self.shows_a_value else LIKELIEST_CLASS
+
+    @property
+    def shows_a_value(self) -> bool:
+        """Whether what is shown where no class is chosen is a value, and not a class."""
+        is_class = self._origin.task == "classification" and self.found.head != "regression"
+        return not (is_class and len(self._origin.colors) > 1)
 
     def choices(self) -> list[str]:
         """The values that can be shown instead of the likeliest class."""
@@ -174,8 +190,12 @@ class HeatmapPresenter(QObject):
         if heatmap is None:
             self.layer.clear()
         else:
-            smooth = heatmap.classes is None
-            self.layer.show_colors(heatmap.colors, self.found.cell, smooth=smooth)
+            found = self.found
+            # Tiles of a file end where they end; what a model saw goes on between its patches.
+            smooth = heatmap.classes is None and self._origin.task != "scores"
+            self.layer.show_colors(
+                heatmap.colors, found.raster_px, smooth=smooth, origin=found.origin
+            )
         self._canvas.update()
         self.changed.emit()
         if self._is_stale:

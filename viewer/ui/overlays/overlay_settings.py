@@ -57,7 +57,7 @@ class OverlaySettings(QObject):
 
     def show(self, run: Overlay | None, why_not: str) -> None:
         """Shows the settings of an overlay that is on, or why none is."""
-        from viewer.ui.overlays.heatmap_presenter import LIKELIEST_CLASS, HeatmapPresenter
+        from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
         from viewer.ui.overlays.objects_presenter import ObjectsPresenter
 
         if run is None:
@@ -70,10 +70,7 @@ class OverlaySettings(QObject):
                 self._show_objects(run, run.shown)
                 self._dock.objects.filled.setChecked(run.shown.layer.is_filled)
             case HeatmapPresenter():
-                names, whole = run.shown.choices(), run.shown.whole
-                is_value = not names or whole != LIKELIEST_CLASS
-                page = self._dock.heatmap
-                page.show_style(run.shown.style, names, whole, is_value=is_value)
+                self._show_heatmap_style(run.shown)
                 self._show_marks(run.shown)
         self.show_figures(run)
 
@@ -90,9 +87,18 @@ class OverlaySettings(QObject):
         if isinstance(run.shown, ObjectsPresenter) and self._dock.objects.measurement.count() == 1:
             self._show_objects(run, run.shown)  # the first objects came
         if isinstance(run.shown, HeatmapPresenter):
+            if run.shown.choices() != self._dock.heatmap.names:
+                self._show_heatmap_style(run.shown)  # a slide model told its heads
+            if (heatmap := run.shown.heatmap) is not None:
+                is_rank = heatmap.ranks is not None
+                self._dock.heatmap.show_span(heatmap.low, heatmap.high, is_rank=is_rank)
             self._show_gallery(run, run.shown)
         else:
             self._dock.gallery.show_fields(None, [])
+
+    def _show_heatmap_style(self, shown: HeatmapPresenter) -> None:
+        page, names = self._dock.heatmap, shown.choices()
+        page.show_style(shown.style, names, shown.whole, is_value=shown.shows_a_value)
 
     # Objects and heatmaps --------------------------------------------------------------------
 
@@ -127,6 +133,15 @@ class OverlaySettings(QObject):
     def _set_style(self, style: HeatmapStyle) -> None:
         if (shown := self._shown_heatmap()) is not None:
             shown.set_style(style)
+
+    def show_score(self, run: Overlay, index: int) -> None:
+        """Show one of the scores of a heatmap."""
+        from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
+
+        if isinstance(run.shown, HeatmapPresenter):
+            run.shown.set_style(replace(run.shown.style, shown=index))
+            if run is self._active():
+                self._show_heatmap_style(run.shown)
 
     # Likeness and few-shot classes -----------------------------------------------------------
 
@@ -196,7 +211,7 @@ class OverlaySettings(QObject):
             self._dock.gallery.show_fields(None, [])
             return
         fields = [
-            GalleryField(shown.found.cell_box(*cell), f"{heatmap.values[cell]:.2f}")
+            GalleryField(shown.found.cell_box(*cell), heatmap.value_text(*cell))
             for cell in heatmap.best
         ]
         self._dock.gallery.show_fields(run.pane.source, fields)

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
     from viewer.overlays.object_style import Histogram
 
-_STEPS = ("0", "0.5", "1")
-
 
 def _range_slider(parent: QWidget) -> QLabeledDoubleRangeSlider:
     from superqt import QLabeledDoubleRangeSlider  # takes as long as all of Qt
@@ -131,6 +129,9 @@ class HeatmapPage(QWidget):
         super().__init__(parent)
         self._style = HeatmapStyle()
         self._is_whole_value = True
+        self._names: list[str] = []
+        self._span = (0.0, 1.0)
+        """The values of the first and the last color."""
         self.shown = LetteredCombo(self)
         self.shown.setAccessibleName("Class")
         self.color_map = LetteredCombo(self)
@@ -166,7 +167,7 @@ class HeatmapPage(QWidget):
         names
             Of classes; none where there is only one value.
         whole
-            What is shown where no class is chosen.
+            What is shown where no class is chosen; "" where one always is.
         is_value
             Whether that is a value, and not a class.
         """
@@ -174,19 +175,51 @@ class HeatmapPage(QWidget):
         self._is_whole_value = is_value
         with QSignalBlocker(self.shown), QSignalBlocker(self.range):
             self.shown.clear()
-            self.shown.addItem(whole, None)
+            if whole:
+                self.shown.addItem(whole, None)
             for index, name in enumerate(names):
                 self.shown.addItem(name, index)
-            self.shown.setCurrentIndex(0 if style.shown is None else style.shown + 1)
-            self.range.setValue((style.low, style.high))
+            self.shown.setCurrentIndex(max(0, self.shown.findData(style.shown)))
+            self._show_bounds()
         self._form.setRowVisible(self.shown, bool(names))
         self.color_map.setCurrentIndex(COLOR_MAPS.index(style.color_map))
         self.percentiles.setChecked(style.as_percentiles)
         self.legend.show_map(style.color_map)
+        self._names = list(names)
         self._enable()
 
+    @property
+    def names(self) -> list[str]:
+        """The classes that can be chosen now."""
+        return self._names
+
+    def show_span(self, low: float, high: float, *, is_rank: bool) -> None:
+        """Say which values the first and the last color stand for; of ranks, in percent."""
+        span = (0.0, 100.0) if is_rank else (low, high)
+        self.legend.show_span(*span, is_rank=is_rank)
+        if span == self._span:
+            return
+        self._span = span
+        with QSignalBlocker(self.range):
+            self._show_bounds()
+
+    def _show_bounds(self) -> None:
+        low, high = self._span
+        width = high - low or 1.0
+        self.range.setDecimals(min(max(0, 3 - math.ceil(math.log10(width))), 9))
+        self.range.setRange(low, low + width)  # pyright: ignore[reportArgumentType] - takes floats
+        self.range.setValue((low + self._style.low * width, low + self._style.high * width))
+
+    def _bounds(self) -> tuple[float, float]:
+        """Return the two ends of the slider as shares of what is painted."""
+        (first, last), (low, high) = self.range.value(), self._span
+        width = high - low or 1.0
+        # The slider rounds: at its ends nothing is left out.
+        shares = [round((each - low) / width, 6) for each in (first, last)]
+        return max(0.0, shares[0]), min(1.0, shares[1])
+
     def _tell(self) -> None:
-        low, high = self.range.value()
+        low, high = self._bounds()
         self._style = replace(
             self._style,
             shown=self.shown.currentData(),
@@ -271,11 +304,12 @@ class QueryPage(QWidget):
 
 
 class Legend(QWidget):
-    """A color map from 0 to 1."""
+    """A color map and the values of its first, middle and last color."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._ramp = QImage()
+        self.texts = ("0", "0.5", "1")
         self.setFixedHeight(30)
 
     def show_map(self, name: str) -> None:
@@ -284,6 +318,17 @@ class Legend(QWidget):
         self._ramp = QImage(len(colors), 1, QImage.Format.Format_RGB32)
         for index, color in enumerate(colors):
             self._ramp.setPixelColor(index, 0, QColor(color))
+        self.update()
+
+    def show_span(self, low: float, high: float, *, is_rank: bool) -> None:
+        """Say what the first and the last color stand for."""
+        values = (low, (low + high) / 2, high)
+        if is_rank:
+            self.texts = tuple(f"{value:.0f} %" for value in values)
+            self.setToolTip("Percentile: the share of tiles with a lower value")
+        else:
+            self.texts = tuple(f"{value:.4g}" for value in values)
+            self.setToolTip("Value")
         self.update()
 
     @guarded()
@@ -298,7 +343,7 @@ class Legend(QWidget):
             Qt.AlignmentFlag.AlignHCenter,
             Qt.AlignmentFlag.AlignRight,
         )
-        for text, side in zip(_STEPS, aligned, strict=True):
+        for text, side in zip(self.texts, aligned, strict=True):
             painter.drawText(box, side, text)
 
 
