@@ -37,7 +37,9 @@ from viewer.ui.overlays.exporting import export_run
 from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
 from viewer.ui.overlays.object_table_dialog import ObjectTableDialog
 from viewer.ui.overlays.objects_presenter import ObjectsPresenter
+from viewer.ui.overlays.overlay import Overlay
 from viewer.ui.overlays.overlay_run import OverlayRun
+from viewer.ui.overlays.score_question import ScoreQuestion
 
 _PATIENCE_MS = 60_000
 
@@ -366,7 +368,7 @@ def test_a_slide_model_tells_its_judgment_and_where_it_looked(
     qtbot.waitUntil(lambda: shown.judgment is not None, timeout=_PATIENCE_MS)
     qtbot.waitUntil(lambda: _painted(shown) > 10)
     dock = slide_window.overlays.dock
-    qtbot.waitUntil(lambda: "Viable tumor: " in dock.figures.text())
+    qtbot.waitUntil(lambda: "Viable tumour: " in dock.figures.text())
     assert dock.heatmap.isVisible()
     assert dock.heatmap.percentiles.isChecked()
     qtbot.waitUntil(lambda: dock.gallery.count() > 3)
@@ -406,6 +408,79 @@ def test_a_file_that_holds_no_results_is_refused_in_a_sentence(
     assert sentence is not None
     assert "needs columns x, y" in sentence.text()
     assert slide_window.overlays.run_of(slide_window.panes.active) is None
+
+
+def _dropped(window: MainWindow, path: Path, qtbot: QtBot) -> Overlay:
+    drop(window, [path])
+    overlays, pane = window.overlays, window.panes.active
+    qtbot.waitUntil(lambda: path.name in [each.origin.name for each in overlays.all_of(pane)])
+    run = next(each for each in overlays.all_of(pane) if each.origin.name == path.name)
+    assert isinstance(run.shown, HeatmapPresenter)
+    qtbot.waitUntil(lambda: run.shown.heatmap is not None, timeout=_PATIENCE_MS)
+    return run
+
+
+def test_one_heatmap_is_painted_at_a_time(
+    slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text("x,y,width,score\n0,0,256,0.001\n512,256,256,0.004\n")
+    first = _dropped(slide_window, tmp_path / "a.csv", qtbot)
+    second = _dropped(slide_window, tmp_path / "b.csv", qtbot)
+    assert (first.is_visible, second.is_visible) == (False, True)
+    dock = slide_window.overlays.dock
+    dock.models.setCurrentRow([each.name for each in dock.models.models()].index("a.csv"))
+    assert (first.is_visible, second.is_visible) == (True, False)
+    first_row = [each.name for each in dock.models.models()].index("a.csv")
+    dock.models.item(first_row).setCheckState(Qt.CheckState.Unchecked)
+    assert second.is_visible
+
+
+def test_legend_and_read_out_say_what_the_colors_say(
+    slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    path = tmp_path / "a.csv"
+    rows = [f"{256 * n},0,256,{value}" for n, value in enumerate((0.001, 0.002, 0.002, 0.007))]
+    path.write_text("\n".join(["x,y,width,score", *rows]))
+    run = _dropped(slide_window, path, qtbot)
+    page = slide_window.overlays.dock.heatmap
+    qtbot.waitUntil(lambda: page.legend.texts == ("0.001", "0.004", "0.007"))
+    told = run.result_at(Point(300, 10))
+    assert told is not None
+    assert told.text == "a.csv 0.0020"
+    qtbot.mouseClick(page.percentiles, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: page.legend.texts == ("0 %", "50 %", "100 %"))
+    told = run.result_at(Point(300, 10))
+    assert told is not None
+    assert told.text == "a.csv 0.0020 (percentile 50)"
+    qtbot.mouseClick(page.percentiles, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: page.legend.texts == ("0.001", "0.004", "0.007"))
+    page.range.setValue((0.0015, 0.007))
+    assert isinstance(run.shown, HeatmapPresenter)
+    qtbot.waitUntil(lambda: _painted(run.shown) == 3)
+
+
+def test_what_is_the_score_is_asked_where_a_table_does_not_say(
+    slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    path = tmp_path / "genes.csv"
+    path.write_text("x,y,width,KRT7,CD3\n0,0,256,1,30\n512,256,256,5,10\n")
+    run = _dropped(slide_window, path, qtbot)
+    question = slide_window.findChild(ScoreQuestion)
+    assert question is not None
+    assert [question.columns.item(row).text() for row in range(2)] == [
+        "KRT7: 1 to 5, median 3",
+        "CD3: 10 to 30, median 20",
+    ]
+    question.columns.setCurrentRow(1)
+    page = slide_window.overlays.dock.heatmap
+    qtbot.waitUntil(lambda: page.legend.texts == ("10", "20", "30"))
+    assert page.shown.currentText() == "CD3"
+    assert [page.shown.itemText(row) for row in range(page.shown.count())] == ["KRT7", "CD3"]
+    told = run.result_at(Point(600, 300))
+    assert told is not None
+    assert told.text == "genes.csv, CD3 10"
+    question.close()
 
 
 def test_tiles_without_an_answer_are_hatched(

@@ -18,7 +18,6 @@ from viewer.overlays.heatmap import (
     query_heatmap,
     score_heatmap,
 )
-from viewer.overlays.patch_mask import tiles
 from viewer.overlays.result_at import ResultAt
 from viewer.ui.background_runner import BackgroundRunner, Task
 
@@ -112,7 +111,7 @@ class HeatmapPresenter(QObject):
             known = heatmap.classes[heatmap.colors[..., 3] > 0]
             for index, (name, _) in enumerate(self.legend()):
                 count = int((known == index).sum())
-                lines.append(f"{name}: {tiles(count)}, {count * tile_mm2:.2f} mm²")
+                lines.append(f"{name}: {count:,} fields, {count * tile_mm2:.2f} mm2")
         return lines
 
     def result_at(self, point: Point) -> ResultAt | None:
