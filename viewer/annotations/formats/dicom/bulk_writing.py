@@ -124,7 +124,7 @@ def _graphics(
     annotation: Annotation, number: int, problems: list[Problem]
 ) -> Iterator[tuple[str, NDArray[np.float64]]]:
     """The graphic type and places of each of its parts; holes are cut open."""
-    geometry = shapely.force_2d(annotation.geometry)
+    geometry = annotation.geometry
     if geometry.is_empty or not np.all(np.abs(geometry.bounds) < MOST_PX):
         problems.append(Problem(number, "it has no place"))
         return
@@ -135,12 +135,13 @@ def _graphics(
     if len(parts) > 1:
         problems.append(Problem(number, "that its parts belong together", is_repaired=True))
     for part in parts:
-        whole = without_holes(part) if isinstance(part, shapely.Polygon) else [part]
-        if len(whole) > 1:
-            reason = f"its holes, so it was cut into {len(whole)} parts without"
-            problems.append(Problem(number, reason, is_repaired=True))
-        for each in whole:
-            yield _graphic(each)
+        if not isinstance(part, shapely.Polygon) or not part.interiors:
+            yield _graphic(part)
+            continue
+        whole = without_holes(part)
+        reason = f"its holes, so it was cut into {len(whole)} parts without"
+        problems.append(Problem(number, reason, is_repaired=True))
+        yield from map(_graphic, whole)
 
 
 def _ends_of_axes(x0: float, y0: float, x1: float, y1: float) -> NDArray[np.float64]:
@@ -151,10 +152,9 @@ def _ends_of_axes(x0: float, y0: float, x1: float, y1: float) -> NDArray[np.floa
 
 
 def _simple_parts(geometry: BaseGeometry) -> list[BaseGeometry]:
-    parts = shapely.get_parts(geometry).tolist()
-    if len(parts) == 1 and parts[0] is geometry:
-        return parts
-    return [part for each in parts for part in shapely.get_parts(each).tolist()]
+    if not hasattr(geometry, "geoms"):
+        return [geometry]
+    return [part for each in geometry.geoms for part in _simple_parts(each)]
 
 
 def _graphic(part: BaseGeometry) -> tuple[str, NDArray[np.float64]]:
