@@ -44,7 +44,7 @@ def read_asap(path: Path, problems: list[Problem]) -> Iterator[Annotation]:
     AnnotationFileError
         The file is no XML of ASAP.
     """
-    root = parsed(path, problems, _DEPTHS, ("Annotation", "Group"))
+    root = parsed(path, problems, _DEPTHS, ("Annotation", "Group"), "Coordinates")
     if root.find("Annotations") is None:
         raise AnnotationFileError(f"{path.name} is no XML of ASAP: it has no Annotations in it.")
     colors, parents = _groups(root)

@@ -50,7 +50,7 @@ def read_imagescope(path: Path, problems: list[Problem]) -> Iterator[Annotation]
     AnnotationFileError
         The file is no XML of ImageScope.
     """
-    root = parsed(path, problems, _DEPTHS, ("Region",))
+    root = parsed(path, problems, _DEPTHS, ("Region",), "Vertices")
     if root.tag != "Annotations":
         raise AnnotationFileError(
             f"{path.name} is no XML of ImageScope: it begins with {root.tag}."

@@ -26,7 +26,11 @@ _BAD = (etree.XMLSyntaxError, ValueError, LookupError)
 
 
 def parsed(
-    path: Path, problems: list[Problem], depths: dict[str, int], records: tuple[str, ...]
+    path: Path,
+    problems: list[Problem],
+    depths: dict[str, int],
+    records: tuple[str, ...],
+    outline: str,
 ) -> etree._Element:
     """Return the root of a file, without namespaces; of a damaged one, of what in it is sound.
 
@@ -38,6 +42,8 @@ def parsed(
         Of the tags that hold records; the root's is 0.
     records
         Tags of what is taken or left out as a whole.
+    outline
+        The tag in a record that holds its places: with that whole, a torn record is taken.
 
     Raises
     ------
@@ -49,7 +55,7 @@ def parsed(
     try:
         root = _strict(data, _encoding_of(data))
     except _BAD as error:
-        root = _mended(data, depths, records)
+        root = _mended(data, depths, records, outline)
         if root is None:
             raise AnnotationFileError(
                 f"{path.name} is no XML that can be read ({_said(error)})."
@@ -72,12 +78,14 @@ def _parser(encoding: str | None, *, recover: bool) -> etree.XMLParser:
     )  # fmt: skip
 
 
-def _mended(data: bytes, depths: dict[str, int], records: tuple[str, ...]) -> etree._Element | None:
+def _mended(
+    data: bytes, depths: dict[str, int], records: tuple[str, ...], outline: str
+) -> etree._Element | None:
     """With bare ampersands escaped, else record by record, else what the parser makes of it."""
     encoding = _encoding_of(data)
     with contextlib.suppress(*_BAD):
         return _strict(_BARE_AMPERSAND.sub(b"&amp;", data), encoding)
-    root = _salvaged(data, depths, records)
+    root = _salvaged(data, depths, records, outline)
     if root is None:
         with contextlib.suppress(*_BAD):
             root = etree.fromstring(data, _parser(encoding, recover=True))
@@ -99,22 +107,26 @@ def _encoding_of(data: bytes) -> str | None:
 
 
 def _salvaged(
-    data: bytes, depths: dict[str, int], records: tuple[str, ...]
+    data: bytes, depths: dict[str, int], records: tuple[str, ...], outline: str
 ) -> etree._Element | None:
     """Records one by one, each in the holder that was opened last before it."""
     whole, opening = "|".join(records), "|".join(depths)
     inside = rf"(?:(?!<(?:{whole})\b).)*?"
-    pattern = rf"<(?P<record>{whole})\b{inside}</(?P=record)>|<(?:{opening})\b[^<>]*>"
+    torn = rf"(?P<torn><(?P<of>{whole})\b{inside}</{outline}>)"
+    pattern = rf"<(?P<record>{whole})\b{inside}</(?P=record)>|{torn}|<(?:{opening})\b[^<>]*>"
     path: list[etree._Element] = []
     root: etree._Element | None = None
     has_records = False
     for found in re.finditer(pattern.encode(), data, re.DOTALL):
-        text = found[0] if found["record"] else found[0].rstrip(b"/>") + b"/>"
+        if found["torn"]:
+            text = found["torn"] + b"</" + found["of"] + b">"
+        else:
+            text = found[0] if found["record"] else found[0].rstrip(b"/>") + b"/>"
         try:
             element = _strict(text, "utf-8")
         except _BAD:
             continue
-        if not found["record"]:
+        if not found["record"] and not found["torn"]:
             path = _opened(path, element, depths)
             root = path[0] if root is None or depths[element.tag] == 0 else root
         elif path:
