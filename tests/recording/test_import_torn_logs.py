@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
 
 from viewer.recording.events import Viewport
 from viewer.recording.importers import ImportOptions, import_log
@@ -77,3 +79,49 @@ def test_torn_lines_of_json_are_left_out(tmp_path: Path) -> None:
 def test_a_log_without_a_single_view_says_why(tmp_path: Path) -> None:
     with pytest.raises(SessionError, match=r"holds no views \(row 2"):
         views(tmp_path, f"{HEAD}\ntorn".encode(), "a.tsv")
+
+
+few = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+BESIDE = {"Canvas width": 5, "Canvas height": 6, "Downsample factor": 7, "Rotation": 8}
+
+
+@few
+@given(
+    row=some.integers(0, 3),
+    column=some.sampled_from([*BESIDE.values()]),
+    junk=some.text(max_size=6) | some.sampled_from(["-1", "NaN", "0", "1e999", '"', "2,5"]),
+)
+def test_a_value_beside_the_view_costs_no_view(
+    tmp_path_factory: pytest.TempPathFactory, row: int, column: int, junk: str
+) -> None:
+    cells = [ROW.format(100 * n, 10 * n).split("\t") for n in range(4)]
+    cells[row][column] = "".join(c for c in junk if c.isprintable())
+    text = "\n".join([HEAD, *("\t".join(each) for each in cells)])
+    folder = tmp_path_factory.mktemp("log")
+    found, skipped = views(folder, text.encode(errors="replace"), "a.tsv")
+    assert [view.x for view in found] == [0, 10, 20, 30]
+    assert all(view.downsample > 0 for view in found)
+    assert skipped == []
+
+
+@few
+@given(length=some.integers(1, 3 * (len(ROW.format(100, 10)) + 1)))
+def test_rows_before_a_torn_one_are_kept(
+    tmp_path_factory: pytest.TempPathFactory, length: int
+) -> None:
+    rows = "".join(f"{ROW.format(100 + n, 10 + n)}\n" for n in range(3))
+    text = f"{HEAD}\n{ROW.format(0, 5)}\n{rows[:length]}"
+    found, _ = views(tmp_path_factory.mktemp("log"), text.encode(), "a.tsv")
+    whole = text.count("\n") - 1
+    assert [view.x for view in found][:whole] == [5, 10, 11, 12][:whole]
+
+
+def test_values_that_could_not_be_read_are_said(tmp_path: Path) -> None:
+    lines = [
+        '{"time": 1, "x": 0, "y": 0, "width": 8, "height": 6, "cursor_x": "here", "cursor_y": 1}',
+        '{"time": 2, "x": 0, "y": 0, "width": 8, "height": 6, "cursor_x": NaN, "cursor_y": 1}',
+    ]
+    path, notes = tmp_path / "a.jsonl", []
+    path.write_text("\n".join(lines))
+    import_log(path, tmp_path / "library", ImportOptions(), [], notes)
+    assert notes[0].startswith("1 value of the rotation, scale or cursor could not be read")

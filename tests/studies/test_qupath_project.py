@@ -6,6 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -127,3 +129,64 @@ def test_a_project_of_which_nothing_opens_makes_none(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["projects", "create", str(out), "--from", str(project)])
     assert done.exit_code == 1
     assert not (out / "project.json").exists()
+
+
+few = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+JUNK = some.one_of(
+    some.none(), some.booleans(), some.integers(), some.text(max_size=5), some.just({}),
+    some.lists(some.integers(), max_size=2),
+)  # fmt: skip
+BESIDE = (
+    "imageName",
+    "metadata",
+    "tags",
+    "description",
+    "entryID",
+    "randomizedName",
+    "builderType",
+)
+
+
+@few
+@given(
+    which=some.integers(0, 2), member=some.sampled_from(BESIDE), junk=JUNK, is_gone=some.booleans()
+)
+def test_no_member_beside_the_address_costs_an_image(
+    tmp_path: Path, which: int, member: str, junk: Any, is_gone: bool
+) -> None:
+    there = slide(tmp_path / "a.png")
+    images = [image(there.as_uri(), metadata={"a": "b"}, tags=["t"]) for _ in range(3)]
+    holder = images[which]["serverBuilder"] if member == "builderType" else images[which]
+    if is_gone:
+        holder.pop(member, None)
+    elif member != "builderType":
+        holder[member] = junk
+    found = read_qupath_project(write(tmp_path / "p", *images)).images
+    assert [each.path for each in found] == [there] * 3
+
+
+@few
+@given(length=some.integers(1, 700))
+def test_images_before_a_torn_end_are_kept(tmp_path: Path, length: int) -> None:
+    there = slide(tmp_path / "a.png")
+    project = write(tmp_path / "p", *(image(there.as_uri()) for _ in range(3)))
+    whole_text = project.read_text()
+    text = whole_text[: min(length, len(whole_text) - 1)]
+    project.write_text(text)
+    whole = text.count('"imageName": "a"}')
+    try:
+        found = read_qupath_project(project).images
+    except QuPathProjectError:
+        assert whole == 0
+    else:
+        assert [each.path for each in found][:whole] == [there] * whole
+        assert "cut short" in found[-1].reason
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_projects_of_other_encodings_and_with_bare_nan(tmp_path: Path, encoding: str) -> None:
+    there = slide(tmp_path / "a.png")
+    project = write(tmp_path / "p", image(there.as_uri()))
+    text = project.read_text().replace('"entryID": 1', '"entryID": NaN')
+    project.write_bytes(text.encode(encoding))
+    assert [each.path for each in read_qupath_project(project).images] == [there]

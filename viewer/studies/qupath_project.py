@@ -7,18 +7,28 @@ seen from the project.
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-import msgspec
-
 from viewer.annotations.formats.foreign_values import as_text
+from viewer.annotations.formats.json_elements import (
+    DamagedHeadError,
+    JsonElements,
+    Members,
+    Torn,
+    as_members,
+)
+from viewer.annotations.formats.packed_files import unpacked_bytes
+from viewer.annotations.formats.problems import AnnotationFileError
 from viewer.annotations.palette import PaletteError, read_palette
 from viewer.errors import CoverslipError
+from viewer.limits import JSON_BYTES
 from viewer.plain_text import shown_line
 
 if TYPE_CHECKING:
@@ -90,25 +100,53 @@ def read_qupath_project(path: Path, look_in: Iterable[Path] = ()) -> QuPathProje
     QuPathProjectError
         It cannot be read, or is no project of QuPath.
     """
-    try:
-        document = msgspec.json.decode(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
-    except OSError as error:
-        raise QuPathProjectError(f"{path.name} cannot be read ({error.strerror}).") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise QuPathProjectError(f"{path.name} is damaged: it is no JSON.") from error
-    listed = document.get("images") if isinstance(document, dict) else None
+    document, is_torn = _document(path)
+    listed = document.get("images")
     if not isinstance(listed, list):
         raise QuPathProjectError(f"{path.name} is no project of QuPath: it lists no images.")
     folder = path.absolute().parent
     former = _local(document.get("uri"))
     places = _Places(folder, posixpath.dirname(former) if former else "", tuple(look_in))
     images = tuple(_image(each, number, places) for number, each in enumerate(listed, 1))
+    if is_torn:
+        reason = "the project file is cut short or damaged here"
+        images = (*images, QuPathImage(f"Images behind number {len(listed)}", "", None, reason))
     try:
         palette = read_palette(folder / "classifiers" / "classes.json")
     except PaletteError:
         palette = ()
     unread = sum(1 for _ in (folder / "data").glob("*/data.qpdata"))
     return QuPathProject(folder.name, images, palette, unread)
+
+
+def _document(path: Path) -> tuple[dict[str, Any], bool]:
+    """What the file holds, and whether only a part of it could be read."""
+    try:
+        data = unpacked_bytes(path, SUFFIX, JSON_BYTES)
+    except OSError as error:
+        raise QuPathProjectError(f"{path.name} cannot be read ({error.strerror}).") from error
+    except AnnotationFileError as error:
+        raise QuPathProjectError(str(error)) from error
+    try:
+        document = json.loads(data)  # which reads the bare NaN of QuPath's writer
+    except (ValueError, RecursionError):
+        elements = JsonElements(BytesIO(data).read, as_members)
+        try:
+            document = elements.array_begins("images", frozenset())
+        except DamagedHeadError:
+            raise QuPathProjectError(f"{path.name} is damaged: it is no JSON.") from None
+        read = [each for batch in elements.batches() for each in batch]
+        whole = [each for each in read if not isinstance(each, Torn)]
+        if not whole:
+            raise QuPathProjectError(f"{path.name} is damaged: it is no JSON.") from None
+        return document | {"images": [_decoded(each) for each in whole]}, True
+    if not isinstance(document, dict):
+        raise QuPathProjectError(f"{path.name} is no project of QuPath: it lists no images.")
+    return document, False
+
+
+def _decoded(members: Members) -> dict[str, Any]:
+    return {name: json.loads(bytes(raw)) for name, raw in members.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +198,8 @@ def _image(document: Any, number: int, places: _Places) -> QuPathImage:
     name = shown_line(as_text(document.get("imageName") or server_name or f"Image {number}"))
     note = _note(document)
     kind = builder.get("builderType")
+    if kind is None and isinstance(builder.get("uri"), str) and "builder" not in builder:
+        kind = "uri"
     if kind != "uri":
         what = f'"{shown_line(as_text(kind))}"' if kind else "unknown"
         inner = builder.get("builder")

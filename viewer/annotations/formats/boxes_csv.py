@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from viewer.atomic_write import as_text
 from viewer.cell_text import bare_cell, text_cell
 from viewer.colors import class_color
 from viewer.plain_text import shown_line, shown_text
+from viewer.table_lines import with_paired_quotes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -48,7 +48,6 @@ _BARE: dict[bool, dict[str, int]] = {
 }
 """Without a header: points of three columns, boxes of more."""
 _PIECE_BYTES = 1 << 16
-_MOST_LINES_OF_CELL = 50
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
@@ -127,7 +126,7 @@ def _rows(name: str, piece: PieceReader, problems: list[Problem]) -> Iterator[An
     lines = _lines(piece)
     first = next(lines, "")
     mark = _delimiter(first)
-    rows = csv.reader(_with_paired_quotes(_with_first(first, lines), mark), delimiter=mark)
+    rows = csv.reader(with_paired_quotes(_with_first(first, lines), mark), delimiter=mark)
     columns: _Columns | None = None
     classes: dict[str, AnnotationClass] = {}
     number = 0
@@ -160,37 +159,6 @@ def _rows(name: str, piece: PieceReader, problems: list[Problem]) -> Iterator[An
 def _with_first(first: str, others: Iterator[str]) -> Iterator[str]:
     yield first
     yield from others
-
-
-def _with_paired_quotes(lines: Iterator[str], mark: str) -> Iterator[str]:
-    """Lines in which no quote is left open, which would make one cell of all rows behind it.
-
-    A cell may go on over some lines; where one of them is a row of its own, or no quote closes it,
-    the quotes of the first line are left out.
-    """
-    waiting: deque[str] = deque()
-    columns: int | None = None
-    while (line := waiting.popleft() if waiting else next(lines, None)) is not None:
-        columns = line.count(mark) if columns is None else columns
-        if line.count('"') % 2 == 0:
-            yield line
-            continue
-        held: list[str] = []
-        is_closed = False
-        while not is_closed and len(held) < _MOST_LINES_OF_CELL:
-            following = waiting.popleft() if waiting else next(lines, None)
-            if following is None:
-                break
-            held.append(following)
-            is_closed = following.count('"') % 2 == 1
-            if not is_closed and columns and following.count(mark) == columns:
-                break
-        if is_closed:
-            yield line
-            yield from held
-        else:
-            yield line.replace('"', "")
-            waiting.extendleft(reversed(held))
 
 
 def _lines(piece: PieceReader) -> Iterator[str]:

@@ -52,6 +52,8 @@ class ForeignSession:
     views: list[ForeignView] = field(default_factory=list[ForeignView])
     skipped: list[str] = field(default_factory=list[str])
     """Why each row that was left out could not be read."""
+    unread: int = 0
+    """Values beside the view, such as of the cursor, that could not be read."""
 
 
 GAP_S = 60.0
@@ -87,6 +89,12 @@ def put_in_order(session: ForeignSession) -> tuple[list[tuple[int, int]], list[s
         notes.append(
             f"The clock of the log was set back {times}: the order of the file holds, and no time "
             "is counted there."
+        )
+    if session.unread:
+        values = "1 value" if session.unread == 1 else f"{session.unread:,} values"
+        notes.append(
+            f"{values} of the rotation, scale or cursor could not be read and are left out; the "
+            "views are kept."
         )
     if away:
         spans = "1 gap" if len(away) == 1 else f"{len(away)} gaps"

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import json
 import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
-
-import msgspec
+from typing import Any, cast
 
 from viewer.annotations.formats.foreign_values import MOST_PX, number_of
 from viewer.recording.events import Viewport
 from viewer.recording.importers.foreign import ForeignSession, ForeignView
 from viewer.recording.session import SessionError
+from viewer.table_lines import with_paired_quotes
 
 Row = Mapping[str, Any]
 
@@ -109,8 +109,9 @@ def _csv_rows(text: str) -> list[Row]:
 
 
 def _dict_rows(text: str, delimiter: str) -> list[Row]:
+    lines = with_paired_quotes(iter(text.split("\n")), delimiter)
     try:
-        return list(csv.DictReader(text.split("\n"), delimiter=delimiter, skipinitialspace=True))
+        return list(csv.DictReader(lines, delimiter=delimiter, skipinitialspace=True))
     except csv.Error as error:
         raise SessionError(f"The log is no table that can be read ({error}).") from error
 
@@ -121,8 +122,12 @@ def _json_rows(text: str, skipped: list[str]) -> list[Row]:
         if not line.strip():
             continue
         try:
-            rows.append(msgspec.json.decode(line, type=dict[str, Any]))
-        except (msgspec.MsgspecError, UnicodeError):
+            row: object = json.loads(line)  # which reads the bare NaN of Python's own writer
+        except (ValueError, RecursionError):
+            row = None
+        if isinstance(row, dict):
+            rows.append(cast("Row", row))
+        else:
             skipped.append(f"line {number} is no JSON object")
     return rows
 
@@ -137,37 +142,50 @@ def _take_views(
     """Take the views of all rows that can be read; those that cannot are noted."""
     for number, row in enumerate(rows, 2):
         try:
-            session.views.append(_view_of(row, names, time_unit, rotation_unit_deg))
+            session.views.append(_view_of(row, names, time_unit, rotation_unit_deg, session))
         except (ValueError, TypeError, KeyError, OverflowError) as error:
             reason = str(error) if type(error) is ValueError else "it breaks off"
             session.skipped.append(f"row {number}: {reason}")
 
 
 def _view_of(
-    row: Row, names: Mapping[str, str], time_unit: str, rotation_unit_deg: float
+    row: Row,
+    names: Mapping[str, str],
+    time_unit: str,
+    rotation_unit_deg: float,
+    session: ForeignSession,
 ) -> ForeignView:
     def value(name: str) -> float | None:
         return _number(row, names[name]) if name in names else None
 
-    x, y, width, height = (value(name) for name in ("x", "y", "width", "height"))
+    def beside(name: str) -> float | None:
+        """Of what a view can do without: what cannot be read is counted."""
+        try:
+            return value(name)
+        except (ValueError, TypeError, OverflowError):
+            session.unread += 1
+            return None
+
+    x, y, width, height = (value(name) for name in _NEEDED[1:])
     if x is None or y is None or width is None or height is None:
         raise ValueError("x, y, width or height is empty")
     if not (width > 0 and height > 0 and max(abs(x), abs(y), width, height) < MOST_PX):
         raise ValueError("its view has no area on a slide")
+    downsample, magnification = beside("downsample"), beside("magnification")
     view = Viewport(
         x=x,
         y=y,
         width=width,
         height=height,
-        rotation_deg=(value("rotation") or 0.0) * rotation_unit_deg % 360.0,
+        rotation_deg=(beside("rotation") or 0.0) * rotation_unit_deg % 360.0,
         mirrored=False,
-        downsample=value("downsample") or 1.0,
+        downsample=downsample if downsample is not None and downsample > 0 else 1.0,
         screen_mpp_um=None,
-        magnification=value("magnification"),
+        magnification=magnification if magnification is not None and magnification > 0 else None,
         cause="import",
         at_rest=True,
     )
-    cursor_x, cursor_y = value("cursor_x"), value("cursor_y")
+    cursor_x, cursor_y = beside("cursor_x"), beside("cursor_y")
     pointer = None if cursor_x is None or cursor_y is None else (cursor_x, cursor_y)
     return ForeignView(_time_ns(row[names["time"]], time_unit), view, pointer)
 
