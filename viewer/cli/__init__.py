@@ -30,6 +30,10 @@ from viewer.cli.output import (
 from viewer.cli.projects import projects_app
 from viewer.cli.sessions import sessions_app
 
+_UNTIL_THE_END = (
+    "What is done now is kept until the program ends: set COVERSLIP_HOME to a folder that can be "
+    "written to keep it."
+)
 _MOST_FAILURES = 10
 """Sentences about unreadable tiles that `shot` prints."""
 
@@ -105,9 +109,16 @@ def _options(
 ) -> None:
     from viewer.access import mend_access
     from viewer.logs import LEVELS, configure_logging
+    from viewer.stand_in import NoHomeError, stand_in
 
     if log_level not in LEVELS:
         fail(f'"{log_level}" is no log level: use one of {", ".join(LEVELS)}.')
+    try:
+        reason = stand_in.ensure()
+    except NoHomeError as error:
+        fail(str(error))
+    if reason:
+        typer.echo(f"{reason} {_UNTIL_THE_END}", err=True)
     configure_logging(log_level)
     mend_access()
 

@@ -133,8 +133,10 @@ def is_being_recorded(folder: Path) -> bool:
     try:
         with lock.acquire(timeout=0):
             return False
-    except (Timeout, OSError):
+    except Timeout:
         return True
+    except OSError:
+        return False  # where nothing can be written nobody records
 
 
 # ---------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 from viewer.canvas.qt_guard import failures, guarded
 from viewer.folders import config_folder
 from viewer.settings import Settings, save_settings
+from viewer.stand_in import stand_in
 from viewer.ui.actions import ActionSet
 from viewer.ui.agents.controller import AgentsController
 from viewer.ui.annotations.controller import AnnotationsController
@@ -33,6 +34,7 @@ from viewer.ui.display_dock import DisplayDock
 from viewer.ui.docks import BOTTOM, LEFT, RIGHT, DockGroup, WindowDocks
 from viewer.ui.dropped_files import DroppedFiles
 from viewer.ui.file_commands import FileCommands
+from viewer.ui.home_notice import HomeNotice
 from viewer.ui.menus import build_drawing_bar, build_menus, build_toolbar
 from viewer.ui.overlays.controller import OverlaysController
 from viewer.ui.overlays.recorded_overlays import RecordedOverlays
@@ -76,6 +78,7 @@ class MainWindow(QMainWindow):
 
     def __init__(self, settings: Settings, cache: TileCache[QImage]) -> None:
         super().__init__()
+        stand_in.ensure()
         self.settings = settings
         self._cache = cache
         self._situation: Situation | None = None
@@ -88,10 +91,12 @@ class MainWindow(QMainWindow):
         )
         self.panes = SplitView(cache, self)
         self.banner = NoticeBar(self)
+        self.home_notice = HomeNotice(self)
         middle = QWidget(self)
         layout = QVBoxLayout(middle)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
+        layout.addWidget(self.home_notice.bar)
         layout.addWidget(self.banner)
         layout.addWidget(self.panes, 1)
         self.setCentralWidget(middle)
@@ -114,7 +119,7 @@ class MainWindow(QMainWindow):
         self.toolbox = Toolbox(self)
         self.recording = RecordingController(self)
         self.annotations = AnnotationsController(self)
-        layout.insertWidget(1, self.annotations.banner)
+        layout.insertWidget(2, self.annotations.banner)
         self.annotations.opened.connect(
             lambda each: self.toolbox.take_desk(each.pane, each.desk, each.layer)
         )
@@ -238,6 +243,7 @@ class MainWindow(QMainWindow):
             self.panes.shut_down,
             self.tray.shut_down,
             self.associated.shut_down,
+            self.home_notice.shut_down,
             self._sorter.close,
             lambda: self._writer.close(finish=True),
         )

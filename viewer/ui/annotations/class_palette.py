@@ -49,12 +49,11 @@ class ClassPalette(QObject):
         self.classes: Palette = DEFAULT_PALETTE
         self._window = window
         self._disk = disk
-        self._path: Path = data_folder() / _FILE
         self._own: Palette = DEFAULT_PALETTE
         self._keep_lent: Callable[[Palette], object] | None = None
         self._shortcuts: list[QShortcut] = []
         self._bind()
-        disk.run(lambda: _kept(self._path), self._on_read)
+        disk.run(lambda: _kept(data_folder() / _FILE), self._on_read)
 
     def named(self, name: str) -> PaletteClass | None:
         return next((each for each in self.classes if each.name == name), None)
@@ -68,7 +67,7 @@ class ClassPalette(QObject):
             self._keep_lent(classes)
             return
         self._own = classes
-        path = self._path
+        path = data_folder() / _FILE
         self._disk.run(
             lambda: write_palette(path, classes),
             lambda _: None,

@@ -74,6 +74,10 @@ class AnnotationsController(QObject):
             part.shut_down()
         self._disk.close(finish=True)
 
+    def when_closed(self, then: Callable[[], object]) -> None:
+        """Call `then` once the files of slides that left are written and closed."""
+        self._disk.run(lambda: None, lambda _: then())
+
     def of(self, pane: SlidePane) -> PaneAnnotations | None:
         """None before the annotations of the pane's slide are there."""
         return self._panes.get(pane)

@@ -74,7 +74,7 @@ class RecordingControl(QObject):
         self._presence.input_came.connect(self._on_input)
         self._presence.place_changed.connect(self._on_place)
         self._presence.place_changed.connect(self.place_changed)
-        self._disk.run(_recovered, self._on_recovered, self._on_no_folder)
+        self.find_folder()
 
     def start(self) -> None:
         """Records every slide that is open, and those opened from now on."""
@@ -121,6 +121,14 @@ class RecordingControl(QObject):
     def recording_of(self, pane: SlidePane) -> PaneRecording | None:
         """What is being recorded of a pane; it takes nothing more once the slide has left."""
         return self._recordings.get(pane)
+
+    def when_closed(self, then: Callable[[], object]) -> None:
+        """Call `then` once sessions that ended are on the disk."""
+        self._disk.run(lambda: None, lambda _: then())
+
+    def find_folder(self) -> None:
+        """Keep sessions in the home of this moment, and mend those that a crash left there."""
+        self._disk.run(_recovered, self._on_recovered, self._on_no_folder)
 
     def shut_down(self) -> None:
         """Ends all sessions and waits for them to be on the disk."""

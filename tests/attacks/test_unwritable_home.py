@@ -1,0 +1,151 @@
+"""A home that cannot be written costs a sentence, and nothing that is done."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import shapely
+from pytestqt.qtbot import QtBot
+from ui_steps import show_slide
+
+from viewer.annotations.annotation import Annotation
+from viewer.annotations.document import adding
+from viewer.folders import data_folder
+from viewer.recording.library import Library
+from viewer.settings import Settings
+from viewer.stand_in import stand_in
+from viewer.tiles.cache import TileCache
+from viewer.ui.main_window import MainWindow
+
+APP = Path(__file__).parents[2] / "app.py"
+AGREED = Settings(reader="reader-7", consent_utc="2026-11-24T08:00:00+00:00")
+
+
+@pytest.fixture
+def no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A home below a file: it can be neither made nor written."""
+    file = tmp_path / "file"
+    file.write_bytes(b"")
+    monkeypatch.setenv("COVERSLIP_HOME", str(file / "home"))
+    yield file / "home"
+    stand_in.reason, stand_in.folder = "", None
+
+
+@pytest.fixture(params=["read-only", "full"])
+def mounted_home(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A home with a session, on a small disk that is read-only or full."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        pytest.skip("only root can mount a small file system")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)]
+    if subprocess.run(mount, check=False).returncode:
+        pytest.skip("mounting a small file system is not allowed here")
+    try:
+        home = disk / "home"
+        sample = APP.parent / "resources" / "slides" / "CMU-1-Small-Region.svs"
+        made = coverslip(home, "sessions", "simulate", str(sample), "--policy", "drill")
+        assert made.returncode == 0, made.stderr
+        if request.param == "read-only":
+            subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        else:
+            fill = ["dd", "if=/dev/zero", f"of={disk / 'filler'}", "bs=4k"]
+            assert subprocess.run(fill, check=False, capture_output=True).returncode != 0
+        yield home
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def coverslip(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"COVERSLIP_HOME": str(home), "QT_QPA_PLATFORM": "offscreen"}
+    return subprocess.run(
+        [sys.executable, str(APP), *arguments],
+        env=environment, capture_output=True, text=True, check=False, timeout=100,
+    )  # fmt: skip
+
+
+def test_commands_say_so_once_and_work(mounted_home: Path) -> None:
+    for arguments in (("models", "list"), ("sessions", "list", "--json"), ("projects", "--help")):
+        done = coverslip(mounted_home, *arguments)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count("cannot be written") == 1
+        assert "Traceback" not in done.stderr
+        if arguments[0] == "sessions":
+            assert "simulated:drill" in done.stdout
+
+
+def test_a_model_runs_without_a_home(no_home: Path, sample_slide: Path, tmp_path: Path) -> None:
+    out = tmp_path / "quality.csv"
+    run = ("run", "Tissue quality", str(sample_slide), "--region", "0,0,600,600", "-o", str(out))
+    done = coverslip(no_home, *run)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert out.exists()
+
+
+@pytest.fixture
+def make_window(no_home: Path, qtbot: QtBot) -> Iterator[Callable[[], MainWindow]]:
+    windows: list[MainWindow] = []
+
+    def make() -> MainWindow:
+        window = MainWindow(AGREED, TileCache(64 << 20))
+        windows.append(window)
+        window.show()
+        qtbot.waitExposed(window)
+        return window
+
+    yield make
+    for window in windows:
+        window.close()
+        window.deleteLater()
+
+
+def test_the_window_keeps_what_is_done_where_the_user_chooses(
+    make_window: Callable[[], MainWindow], sample_slide: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    window = make_window()
+    bar = window.home_notice.bar
+    assert bar.isVisible()
+    assert "cannot be written" in bar.sentence.text()
+    show_slide(window, sample_slide, qtbot)
+    qtbot.waitUntil(lambda: window.annotations.active is not None, timeout=15_000)
+    window.recording.control.start()
+    qtbot.waitUntil(
+        lambda: window.recording.control.recording_of(window.panes.active) is not None,
+        timeout=15_000,
+    )
+    window.annotations.active.do(adding("Box", [Annotation(shapely.box(10, 10, 90, 90))]))
+    chosen = tmp_path / "chosen"
+    chosen.mkdir()
+    window.home_notice.move_to(chosen)
+    qtbot.waitUntil(lambda: not bar.isVisible(), timeout=20_000)
+    qtbot.waitUntil(lambda: window.annotations.active is not None, timeout=20_000)
+    assert data_folder() == chosen / "coverslip" / "data"
+    assert len(window.annotations.active.document) == 1
+    window.annotations.active.do(adding("Box", [Annotation(shapely.box(20, 20, 50, 50))]))
+    qtbot.waitUntil(lambda: window.annotations.is_saved, timeout=15_000)
+    (summary,) = Library().summaries()
+    assert summary.ended_well
+    window.close()
+    again = MainWindow(AGREED, TileCache(64 << 20))
+    qtbot.addWidget(again)
+    assert not again.home_notice.bar.isVisible()
+    show_slide(again, sample_slide, qtbot)
+    qtbot.waitUntil(lambda: again.annotations.active is not None, timeout=15_000)
+    assert len(again.annotations.active.document) == 2
+    again.close()
+
+
+def test_a_folder_that_cannot_be_written_either_is_said(
+    make_window: Callable[[], MainWindow], tmp_path: Path, qtbot: QtBot
+) -> None:
+    window = make_window()
+    window.home_notice.move_to(tmp_path / "file" / "under")
+    bar = window.home_notice.bar
+    qtbot.waitUntil(lambda: "choose another" in bar.sentence.text(), timeout=15_000)
+    assert data_folder().is_dir()

@@ -1,0 +1,179 @@
+"""A home for one run where the program's own folders cannot be written: read-only, full, no quota.
+
+The stand-in lies in memory or in the temporary folder, belongs to this account alone, and goes
+with the program, unless the user chose a folder to keep it in. What can be read of the real home is
+there too: settings and annotations as copies, sessions and models as links.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from secrets import token_hex
+
+from viewer.access import close_tree
+from viewer.errors import CoverslipError
+from viewer.folders import own_folders
+
+_HOME = "COVERSLIP_HOME"
+_PROBE_BYTES = 1 << 16
+"""A full disk takes small files for a while yet."""
+_MOST_COPIED_BYTES = 256 << 20
+_LINKED = ("models", "sessions")
+_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
+_log = logging.getLogger(__name__)
+
+
+class NoHomeError(CoverslipError):
+    """Nothing can be written anywhere on this machine."""
+
+
+class StandIn:
+    """The stand-in of this run, where there is one."""
+
+    def __init__(self) -> None:
+        self.folder: Path | None = None
+        self.reason = ""
+        """One sentence: which folder cannot be written, and why; "" while all is well."""
+        self._checked: str | None = None
+
+    def ensure(self) -> str:
+        """See that the program's folders can be written, or put others in their place.
+
+        Returns
+        -------
+        `reason`
+
+        Raises
+        ------
+        NoHomeError
+            Neither can be written.
+        """
+        home = os.environ.get(_HOME, "")
+        if home == self._checked:
+            return self.reason
+        trouble = _trouble_with(own_folders())
+        if trouble is None:
+            self._checked, self.reason, self.folder = home, "", None
+            return ""
+        folder, error = trouble
+        self.reason = f"{folder} cannot be written ({error.strerror or error})."
+        originals = dict(zip(("config", "data"), own_folders(), strict=False))
+        self.folder = _made(self.reason)
+        _copy(originals, self.folder)
+        self._use(self.folder)
+        atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
+        return self.reason
+
+    def move_to(self, folder: Path) -> Path:
+        """Keep what was done in a folder that the user chose, and work there from now on.
+
+        Returns
+        -------
+        The home, for COVERSLIP_HOME at the next start.
+
+        Raises
+        ------
+        OSError
+            The folder cannot be written; the stand-in stays in use.
+        """
+        assert self.folder is not None
+        home = folder / "coverslip"
+        for kind in ("config", "data"):
+            if (self.folder / kind).is_dir():
+                # Sessions and models that are links stay where they are: the home only lends them.
+                shutil.copytree(
+                    self.folder / kind, home / kind, dirs_exist_ok=True, ignore=_links_of
+                )
+                close_tree(home / kind)
+                (home / kind).chmod(0o700)
+        former, self.folder, self.reason = self.folder, None, ""
+        self._use(home)
+        shutil.rmtree(former, ignore_errors=True)
+        return home
+
+    def _use(self, home: Path) -> None:
+        os.environ[_HOME] = self._checked = str(home)
+
+
+stand_in = StandIn()
+
+
+def _trouble_with(folders: tuple[Path, ...]) -> tuple[Path, OSError] | None:
+    for folder in folders:
+        try:
+            _probe(folder)
+        except OSError as error:
+            return folder, error
+    return None
+
+
+def _probe(folder: Path) -> None:
+    """Write and remove a file. Raises OSError."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / f".probe-{token_hex(6)}"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        if os.write(descriptor, bytes(_PROBE_BYTES)) < _PROBE_BYTES:
+            raise OSError(28, os.strerror(28))
+    finally:
+        os.close(descriptor)
+        path.unlink()
+
+
+def _made(reason: str) -> Path:
+    """Make the stand-in's folder, which is its owner's alone. Raises NoHomeError."""
+    for parent in (_MEMORY, Path(tempfile.gettempdir())):
+        try:
+            if parent.is_dir():
+                folder = Path(tempfile.mkdtemp(prefix="coverslip-home-", dir=parent))
+                _probe(folder)
+                return folder
+        except OSError as error:
+            _log.info("No stand-in can be made in %s (%s)", parent, error.strerror)
+    raise NoHomeError(
+        f"{reason} No other place can be written either: free some room, or set {_HOME} to a "
+        "folder that can be written."
+    )
+
+
+def _copy(originals: dict[str, Path], folder: Path) -> None:
+    """Copy what can be read, as far as there is room; what is large is linked."""
+    left_bytes = _MOST_COPIED_BYTES
+    for kind, original in originals.items():
+        for entry in _entries(original):
+            target = folder / kind / entry.name
+            target.parent.mkdir(mode=0o700, exist_ok=True)
+            try:
+                if entry.name in _LINKED and entry.is_dir():
+                    target.mkdir(mode=0o700)
+                    for each in _entries(entry):
+                        (target / each.name).symlink_to(each.absolute())
+                    continue
+                size = sum(f.stat().st_size for f in (entry, *entry.rglob("*")) if f.is_file())
+                if size > left_bytes:
+                    target.symlink_to(entry.absolute())
+                    continue
+                left_bytes -= size
+                if entry.is_dir():
+                    shutil.copytree(entry, target)
+                else:
+                    shutil.copyfile(entry, target)
+            except OSError as error:
+                _log.warning("%s cannot be read or copied (%s)", entry, error.strerror)
+    close_tree(folder)
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _links_of(folder: str, names: list[str]) -> list[str]:
+    return [name for name in names if os.path.islink(os.path.join(folder, name))]
