@@ -26,7 +26,7 @@ def shared_data() -> Path:
     return Path(os.environ.get("COVERSLIP_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def sample_slide() -> Path:
     return SAMPLE_SLIDE
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-_EVERY_S = 0.01
+_EVERY_S = 0.03
 
 
 @dataclass(frozen=True)

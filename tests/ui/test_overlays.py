@@ -42,6 +42,24 @@ from viewer.ui.overlays.overlay_run import OverlayRun
 from viewer.ui.overlays.score_question import ScoreQuestion
 
 _PATIENCE_MS = 60_000
+_ABOUT_THE_MIDDLE = Box(300, 700, 1900, 2400)
+"""The field that `_shown` goes to and what the engine computes around it; level-0 pixels."""
+
+
+@pytest.fixture(scope="module")
+def nuclei_at_hand(sample_slide: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results of the nuclei model about the middle of the sample slide, computed once."""
+    home = tmp_path_factory.mktemp("nuclei")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COVERSLIP_HOME", str(home))
+        run_model(sample_slide, find_model("nuclei"), _ABOUT_THE_MIDDLE)
+        return results_folder()
+
+
+@pytest.fixture
+def known_nuclei(own_home: Path, nuclei_at_hand: Path) -> None:
+    """A home that has these results: for tests of what is done with them, not of how they come."""
+    shutil.copytree(nuclei_at_hand, results_folder(), dirs_exist_ok=True)
 
 
 def _shown(window: MainWindow, qtbot: QtBot) -> OverlayRun:
@@ -107,7 +125,9 @@ def test_the_whole_slide_runs_and_stops(slide_window: MainWindow, qtbot: QtBot) 
     press(qtbot, slide_window, Qt.Key.Key_D, CTRL | SHIFT)
     dock = slide_window.overlays.dock
     qtbot.mouseClick(dock.run, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: run.progress.total > 0 and dock.stop.isEnabled())
+    qtbot.waitUntil(
+        lambda: run.progress.total > 0 and dock.stop.isEnabled(), timeout=_PATIENCE_MS
+    )
     assert dock.progress.isVisible()
     qtbot.mouseClick(dock.stop, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: run.progress.total == 0 and not dock.stop.isEnabled())
@@ -144,7 +164,7 @@ def test_what_was_drawn_is_worked_through(slide_window: MainWindow, qtbot: QtBot
     slide_window.overlays.commands.run_over(drawn)
     run = slide_window.overlays.run_of(pane)
     assert run is not None
-    qtbot.waitUntil(lambda: run.progress.total > 0)
+    qtbot.waitUntil(lambda: run.progress.total > 0, timeout=_PATIENCE_MS)
     qtbot.waitUntil(lambda: run.progress.done == run.progress.total, timeout=_PATIENCE_MS)
     assert isinstance(run.found, ObjectMap)
     assert set(blocks_of(run.found.grid, drawn)) <= run.found.done
@@ -159,7 +179,7 @@ def test_a_field_is_finished_although_one_looks_elsewhere(
     field = canvas.view.box.intersection(canvas.slide_box)
     slide_window.commands["overlays.run_field"].trigger()
     canvas.go_to(Point(1400, 200), 0.25, animated=False)
-    qtbot.waitUntil(lambda: run.progress.total > 0)
+    qtbot.waitUntil(lambda: run.progress.total > 0, timeout=_PATIENCE_MS)
     qtbot.waitUntil(lambda: run.progress.done == run.progress.total, timeout=_PATIENCE_MS)
     assert isinstance(run.found, ObjectMap)
     assert set(run.found.grid.covering(field)) <= run.found.done
@@ -312,6 +332,7 @@ def test_marks_paint_the_slide_and_are_there_again(
     assert later.query.names == ["Epithelium"]
 
 
+@pytest.mark.usefixtures("known_nuclei")
 def test_two_overlays_lie_over_one_another(slide_window: MainWindow, qtbot: QtBot) -> None:
     nuclei = _shown(slide_window, qtbot)
     _, shown = _heatmap(slide_window, "Colorectal tissue", qtbot)
@@ -324,6 +345,7 @@ def test_two_overlays_lie_over_one_another(slide_window: MainWindow, qtbot: QtBo
     assert not canvas.has_layer(shown.layer)
 
 
+@pytest.mark.usefixtures("known_nuclei")
 def test_nuclei_are_colored_by_area_and_told_under_the_cursor(
     slide_window: MainWindow, qtbot: QtBot
 ) -> None:
@@ -333,6 +355,7 @@ def test_nuclei_are_colored_by_area_and_told_under_the_cursor(
     qtbot.waitUntil(lambda: not run.progress.is_busy, timeout=_PATIENCE_MS)
     by_class = _picture(slide_window)
     box = dock.objects.measurement
+    qtbot.waitUntil(lambda: box.findText("Area um2") > 0)
     box.setFocus()
     press(qtbot, box, Qt.Key.Key_A)  # a list takes the first entry of that letter: Area um2
     assert isinstance(run.shown, ObjectsPresenter)
@@ -351,6 +374,7 @@ def test_nuclei_are_colored_by_area_and_told_under_the_cursor(
     qtbot.waitUntil(lambda: slide_window.status.overlay.text().startswith("Nucleus, Area um2"))
 
 
+@pytest.mark.usefixtures("known_nuclei")
 def test_kept_results_can_be_removed(slide_window: MainWindow, qtbot: QtBot) -> None:
     run = _shown(slide_window, qtbot)
     qtbot.waitUntil(lambda: not run.progress.is_busy, timeout=_PATIENCE_MS)
@@ -505,6 +529,7 @@ def test_tiles_without_an_answer_are_hatched(
     assert "no answer" in told.text
 
 
+@pytest.mark.usefixtures("known_nuclei")
 def test_a_row_of_the_table_travels_to_its_object(
     slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
 ) -> None:
@@ -576,6 +601,7 @@ def _logged(window: MainWindow) -> list[AnyEvent]:
     return [line.event for line in read_lines(folder)] if is_begun else []
 
 
+@pytest.mark.usefixtures("known_nuclei")
 def test_the_log_tells_what_was_on_and_which_results_were_looked_at(
     make_window: Callable[[Settings], MainWindow], sample_slide: Path, qtbot: QtBot
 ) -> None:
@@ -621,6 +647,7 @@ def test_the_log_tells_what_was_on_and_which_results_were_looked_at(
     assert of(OverlayChanged) == [OverlayChanged("Nuclei", *told) for told in wanted]
 
 
+@pytest.mark.usefixtures("known_nuclei")
 def test_a_new_pixel_size_ends_what_was_made_with_the_former(
     slide_window: MainWindow, qtbot: QtBot
 ) -> None:
@@ -636,6 +663,7 @@ def test_a_new_pixel_size_ends_what_was_made_with_the_former(
     assert again.mpp_um == 0.25
 
 
+@pytest.mark.usefixtures("known_nuclei")
 def test_an_export_of_a_part_says_so(
     slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
 ) -> None:
