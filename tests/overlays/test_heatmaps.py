@@ -26,8 +26,8 @@ from viewer.overlays.scoring import (
     best_cells,
     nearest_prototype,
     percentiles,
-    probabilities,
     similarity,
+    softmax,
 )
 
 SLIDE = Box(0, 0, 1000, 700)
@@ -82,7 +82,7 @@ def test_the_map_counts_cells_with_tissue() -> None:
 
 
 def test_probabilities_keep_what_is_unknown() -> None:
-    chances = probabilities(_map().values)
+    chances = softmax(_map().values)
     assert np.isnan(chances[0, 0]).all()
     assert chances[1, 1] == pytest.approx([1 / (1 + np.exp(-4)), 1 / (1 + np.exp(4))], abs=1e-3)
 
@@ -168,7 +168,7 @@ def test_marks_are_kept_and_a_spoilt_file_is_set_aside() -> None:
 @pytest.mark.parametrize("name", ["c.csv", "c.parquet"])
 def test_tables_of_cells(tmp_path: Path, name: str) -> None:
     found = _map()
-    write_cells(tmp_path / name, found, probabilities(found.values), ["a", "b"], SLIDE)
+    write_cells(tmp_path / name, found, softmax(found.values), ["a", "b"], SLIDE)
     if name.endswith("csv"):
         with (tmp_path / name).open() as file:
             rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
@@ -181,7 +181,7 @@ def test_tables_of_cells(tmp_path: Path, name: str) -> None:
 
 def test_a_heatmap_file_has_scale_and_channels(tmp_path: Path) -> None:
     found = _map()
-    write_cells(tmp_path / "h.tif", found, probabilities(found.values), ["a", "b"], SLIDE)
+    write_cells(tmp_path / "h.tif", found, softmax(found.values), ["a", "b"], SLIDE)
     with tifffile.TiffFile(tmp_path / "h.tif") as tiff:
         assert tiff.is_ome
         pixels = tiff.asarray()

@@ -125,9 +125,7 @@ def test_the_whole_slide_runs_and_stops(slide_window: MainWindow, qtbot: QtBot) 
     press(qtbot, slide_window, Qt.Key.Key_D, CTRL | SHIFT)
     dock = slide_window.overlays.dock
     qtbot.mouseClick(dock.run, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(
-        lambda: run.progress.total > 0 and dock.stop.isEnabled(), timeout=_PATIENCE_MS
-    )
+    qtbot.waitUntil(lambda: run.progress.total > 0 and dock.stop.isEnabled(), timeout=_PATIENCE_MS)
     assert dock.progress.isVisible()
     qtbot.mouseClick(dock.stop, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: run.progress.total == 0 and not dock.stop.isEnabled())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from viewer import __version__
@@ -20,6 +20,7 @@ from viewer.recording.session import (
     slide_ref,
 )
 from viewer.recording.viewing import viewport
+from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,7 +99,7 @@ def _header(source: SlideSource, optics: Optics, agent: str, size: Size) -> Sess
     return SessionHeader(
         id=new_session_id(now),
         slide=slide_ref(source, optics, None),
-        started_utc=now.astimezone(UTC).isoformat(timespec="milliseconds"),
+        started_utc=utc_stamp("milliseconds", now),
         utc_offset_min=round(offset.total_seconds() / 60) if offset else 0,
         reader=agent,
         app_version=__version__,

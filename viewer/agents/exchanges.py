@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
+from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +55,7 @@ class ExchangeLog:
             It cannot be written.
         """
         line: dict[str, Any] = {
-            "at_utc": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "at_utc": utc_stamp("milliseconds"),
             "host": endpoint.host,
             "model": endpoint.model,
             "sent": [self._turn_record(turn, encoder) for turn in turns],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,6 +10,7 @@ import msgspec
 from viewer.agents.errors import NotPermittedError
 from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
+from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +36,7 @@ class Permission(msgspec.Struct, frozen=True):
     @classmethod
     def now(cls, study: str, host: str) -> Permission:
         """As given at this moment; only where a user just said so."""
-        return cls(study, host, datetime.now(UTC).isoformat(timespec="seconds"))
+        return cls(study, host, utc_stamp())
 
 
 class PermissionBook:

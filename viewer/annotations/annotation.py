@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 from uuid import UUID, uuid4
 
@@ -12,6 +11,7 @@ import shapely
 
 from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.limits import CROSSINGS
+from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,7 +116,7 @@ class Annotation:
 
     def signed(self, author: str) -> Annotation:
         """As it leaves the hand of an author: who drew it, when, and when it was changed."""
-        now = datetime.now(UTC).isoformat(timespec="seconds")
+        now = utc_stamp()
         metadata = dict(self.metadata)
         if CREATED in metadata:
             metadata[MODIFIED] = now

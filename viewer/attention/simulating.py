@@ -27,6 +27,7 @@ from viewer.recording.session import (
 )
 from viewer.recording.viewing import viewport
 from viewer.slides.tissue import tissue_mask
+from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -251,7 +252,7 @@ def _header(source: SlideSource, optics: Optics, policy: PolicyName) -> SessionH
     return SessionHeader(
         id=new_session_id(now),
         slide=slide_ref(source, optics, None),
-        started_utc=now.isoformat(timespec="milliseconds"),
+        started_utc=utc_stamp("milliseconds", now),
         utc_offset_min=0,
         reader=SIMULATED + policy,
         app_version=__version__,

@@ -12,6 +12,7 @@ from viewer.inference.bundle import BundleError
 from viewer.inference.errors import ModelFailedError, ModelProcessError
 from viewer.inference.messages import Judge, Judged, Refused
 from viewer.inference.model_process import ModelProcess, thread_count
+from viewer.overlays.scoring import softmax
 from viewer.overlays.slide_prediction import SlidePrediction
 
 if TYPE_CHECKING:
@@ -75,11 +76,10 @@ def predict_slide(
     heads = len(answer.attention) // (4 * len(features))
     if logits.shape != (len(bundle.colors),) or len(answer.attention) != 4 * heads * len(features):
         raise JudgingError(f"{bundle.name} gave an answer of another shape.")
-    powers = np.exp(logits - logits.max())
     scores = np.frombuffer(answer.attention, np.float32).reshape(heads, len(features))
     attention = np.full((len(scores), *cells.shape), np.nan, np.float32)
     attention[:, cells] = scores
-    return SlidePrediction((powers / powers.sum()).astype(np.float32), attention, len(features))
+    return SlidePrediction(softmax(logits), attention, len(features))
 
 
 def _answer(bundle: ModelBundle, request: Judge) -> Judged:

@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     Field = NDArray[np.float32]
 
 
-def probabilities(logits: Features) -> Field:
-    """Softmax over the last axis; NaN stays NaN."""
-    if not logits.shape[-1]:
-        return logits.astype(np.float32)
+def softmax(logits: NDArray[np.floating]) -> Field:
+    """Return exp(x) / sum(exp(x)) over the last axis, float32; NaN stays NaN.
+
+    Of our own, since the window does without scipy.
+    """
     wide = logits.astype(np.float32)
+    if not wide.shape[-1]:
+        return wide
     powers = np.exp(wide - np.nanmax(wide, axis=-1, initial=-np.inf, keepdims=True))
     return powers / powers.sum(-1, keepdims=True)
 
@@ -35,7 +38,7 @@ def head_values(values: Features, head: str) -> Field:
     """
     match head:
         case "softmax":
-            return probabilities(values)
+            return softmax(values)
         case "sigmoid" | "logit":
             with np.errstate(over="ignore"):
                 chances = 1 / (1 + np.exp(-values.astype(np.float32)))
@@ -99,8 +102,7 @@ def nearest_prototype(
         return np.full(unit.shape[:2], -1, np.int16), np.zeros(unit.shape[:2], np.float32)
     safe = np.where(is_known[..., None], scores, 0)
     classes = np.where(is_known, safe.argmax(-1), -1).astype(np.int16)
-    powers = np.exp((scores - scores.max(-1, keepdims=True)) / _TEMPERATURE)
-    clarity = powers.max(-1) / powers.sum(-1)
+    clarity = softmax(scores / _TEMPERATURE).max(-1)
     return classes, np.where(is_known, clarity, np.nan).astype(np.float32)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, get_args
 
 import msgspec
@@ -13,6 +12,7 @@ from viewer.limits import LOG_LINE_BYTES, open_regular
 from viewer.recording.events import AnyEvent
 from viewer.recording.log_file import LOCK_FILE, spilled
 from viewer.recording.log_line import CHAIN_START, LogLine, chain_of, decode_line
+from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -263,7 +263,7 @@ def _repair(folder: Path) -> str | None:
     if not notes:
         return None
     note = " and ".join(notes)
-    mended = Repair(at_utc=datetime.now(UTC).isoformat(timespec="seconds"), note=note)
+    mended = Repair(at_utc=utc_stamp(), note=note)
     write_header(folder, msgspec.structs.replace(header, repairs=(*header.repairs, mended)))
     return note
 

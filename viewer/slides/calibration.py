@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,6 +11,7 @@ from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
 from viewer.slides.slide_key import file_name_of
+from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,7 +79,7 @@ def remember_mpp_um(identity: str, mpp_um: tuple[float, float]) -> None:
     x_um, y_um = mpp_um
     if not _is_size(x_um) or not _is_size(y_um):
         raise ValueError(f"{mpp_um} um is no pixel size")
-    now_utc = datetime.now(UTC).isoformat(timespec="seconds")
+    now_utc = utc_stamp()
     path = _path(identity)
     make_folder(path.parent)
     atomic_write_bytes(path, msgspec.json.encode(_PixelSize(identity, x_um, y_um, now_utc)))

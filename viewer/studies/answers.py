@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import os
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -17,6 +16,7 @@ from viewer.cell_text import text_cell
 from viewer.limits import JSON_BYTES, read_regular
 from viewer.slides.slide_key import file_name_of
 from viewer.studies.forms import is_answered
+from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -66,7 +66,7 @@ class AnswerFile:
 
     def given(self, form: str, question: str, answer: Answer) -> AnswerRecord:
         """An answer given now."""
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        now = utc_stamp("milliseconds")
         value = list(answer) if isinstance(answer, tuple) else answer
         return AnswerRecord(
             at_utc=now, reader=self.reader or NO_READER, identity=self.identity,

@@ -8,7 +8,6 @@ import sqlite3
 import time
 import zlib
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -18,6 +17,7 @@ from viewer.access import make_file, make_folder
 from viewer.annotations.document import Change, Edit
 from viewer.annotations.storage.packing import packed, unpacked
 from viewer.errors import CoverslipError
+from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,7 +62,7 @@ class Stamped:
     @classmethod
     def now(cls, step: Edit, author: str = "") -> Stamped:
         """Done at this moment."""
-        return cls(step, datetime.now(UTC).isoformat(timespec="milliseconds"), author)
+        return cls(step, utc_stamp("milliseconds"), author)
 
 
 @dataclass(frozen=True, slots=True)

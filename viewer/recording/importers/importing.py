@@ -6,7 +6,6 @@ import hashlib
 import os
 import shutil
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -33,6 +32,7 @@ from viewer.recording.session import (
     new_session_id,
     write_header,
 )
+from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -209,7 +209,7 @@ def _scaled(seen: ForeignView, header: SessionHeader) -> AnyEvent:
 def _header(
     session: ForeignSession, path: Path, options: ImportOptions, digest: str, notes: list[str]
 ) -> SessionHeader:
-    now_utc = datetime.now(UTC).isoformat(timespec="seconds")
+    now_utc = utc_stamp()
     screen = None
     if session.window_px is not None:
         width_px, height_px = session.window_px

@@ -13,8 +13,8 @@ from viewer.recording.review.drafts import add_draft, read_drafts
 from viewer.recording.review.entries import Draft, ReviewError
 from viewer.recording.review.items import items_of
 from viewer.recording.review.prompts import filled
-from viewer.recording.review.review import utc_now
 from viewer.slides.known_slides import open_known
+from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -153,6 +153,6 @@ def _keep(session: Path, item: ReviewItem, prompt: Prompt, answer: DraftAnswer) 
             text=text,
             model=answer.model,
             prompt_sha256=prompt.sha256,
-            at_utc=utc_now(),
+            at_utc=utc_stamp(),
         ),
     )

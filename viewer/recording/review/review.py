@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from viewer import __version__
@@ -18,6 +17,7 @@ from viewer.recording.review.entries import (
 from viewer.recording.review.figures import ReviewFigures, figures_of
 from viewer.recording.review.review_state import standing_of
 from viewer.recording.review.verdicts import Reviewed
+from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,11 +28,6 @@ if TYPE_CHECKING:
 
 _LEAST_SECONDS = 0.05
 _NO_TEXT = "There is no text to accept: type a rationale first, or skip this one."
-
-
-def utc_now() -> str:
-    """ISO 8601, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 class Review:
@@ -52,7 +47,7 @@ class Review:
         reviewer: str,
         items: Sequence[ReviewItem],
         log: ReviewLog,
-        now: Callable[[], str] = utc_now,
+        now: Callable[[], str] = utc_stamp,
     ) -> None:
         self.session = session
         self.reviewer = reviewer

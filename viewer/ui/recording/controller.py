@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
@@ -13,6 +12,7 @@ from viewer.ui.recording.control import RecordingControl, RecordingState
 from viewer.ui.recording.lamp import RecordingLamp
 from viewer.ui.recording.review_controller import ReviewController
 from viewer.ui.recording.session_panels import SessionPanels
+from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
     from viewer.ui.main_window import MainWindow
@@ -87,7 +87,7 @@ class RecordingController(QObject):
     def _on_consent(self, dialog: ConsentDialog) -> None:
         self._window.change_settings(
             reader=dialog.reader.text().strip(),
-            consent_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+            consent_utc=utc_stamp(),
             record_names=dialog.names.isChecked(),
             record_texts=dialog.texts.isChecked(),
         )

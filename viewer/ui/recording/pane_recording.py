@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Literal
 
@@ -22,6 +22,7 @@ from viewer.recording.events import (
     WindowChanged,
 )
 from viewer.recording.viewing import viewport
+from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -212,7 +213,7 @@ def _header(pane: SlidePane, settings: Settings) -> SessionHeader:
         slide=slide_ref(
             source, canvas.optics, pane.path.name if pane.path and settings.record_names else None
         ),
-        started_utc=now.astimezone(UTC).isoformat(timespec="milliseconds"),
+        started_utc=utc_stamp("milliseconds", now),
         utc_offset_min=round(offset.total_seconds() / 60) if offset else 0,
         reader=settings.reader,
         app_version=__version__,
