@@ -13,6 +13,7 @@ import tifffile
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMessageBox, QPushButton
 from pytestqt.qtbot import QtBot
+from scn_slide import write_scn
 from typer.testing import CliRunner
 from ui_steps import CTRL, drop, press, show_slide
 
@@ -128,6 +129,32 @@ def _asked(window: MainWindow) -> str:
 
     dialogs = [each for each in window.findChildren(QInputDialog) if each.isVisible()]
     return dialogs[-1].labelText() if dialogs else ""
+
+
+@pytest.mark.parametrize(
+    ("button", "left"), [("From the &bounds (QuPath)", 3010), ("From the &corner (OpenSlide)", 10)]
+)
+def test_from_where_a_file_counts_is_asked_on_a_slide_with_bounds(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot, button: str, left: int
+) -> None:
+    show_slide(window, write_scn(tmp_path / "s.scn"), qtbot)
+    path = tmp_path / "q.geojson"
+    feature = {
+        "type": "Feature",
+        "geometry": {"type": "Polygon", "coordinates": [[[10, 10], [99, 10], [99, 80], [10, 10]]]},
+        "properties": {"objectType": "annotation"},
+    }
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    drop(window, [path])
+    qtbot.waitUntil(lambda: _box(window) is not None, timeout=20_000)
+    box = _box(window)
+    assert box is not None
+    choice = next(each for each in box.findChildren(QPushButton) if each.text() == button)
+    qtbot.mouseClick(choice, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: count(window) == 1, timeout=20_000)
+    active = window.annotations.active
+    assert active is not None
+    assert next(iter(active.document)).geometry.bounds[0] == left
 
 
 def test_the_same_file_again_is_asked_and_classes_keep_their_color(

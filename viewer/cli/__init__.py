@@ -24,6 +24,7 @@ from viewer.cli.output import (
     ImageNumber,
     fail,
     numbers,
+    origin_named,
     print_json,
     print_table,
 )
@@ -206,6 +207,13 @@ def shot(
         str | None,
         typer.Option(help="Which score of --results; by default the first."),
     ] = None,
+    origin: Annotated[
+        str | None,
+        typer.Option(
+            help="From where --results counts on a slide with bounds (MIRAX, SCN): bounds, as "
+            "QuPath does, or slide; by default what the file says, or else its format does."
+        ),
+    ] = None,
     image: ImageNumber = None,
 ) -> None:
     """Paint a field of a slide to a picture, as the window would show it.
@@ -240,7 +248,7 @@ def shot(
         side = (int(width), int(height))
         uses_icc = display == "icc"
         what = Shot(at, mag, downsample, side, rotate, flip, furniture, model, uses_icc)
-        what = replace(what, results=results, score=score)
+        what = replace(what, results=results, score=score, origin=origin_named(origin))
         failures = take_shot(slide, what, out, image, lambda note: typer.echo(note, err=True))
     except (
         SlideError, ShotError, PictureError, BundleError, RunError, ResultFileError,

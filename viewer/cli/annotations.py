@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from viewer.atomic_write import unwritable
-from viewer.cli.output import fail, numbers, print_json, print_record, print_table, say
+from viewer.cli.output import (
+    fail,
+    numbers,
+    origin_named,
+    print_json,
+    print_record,
+    print_table,
+    say,
+)
 from viewer.plain_text import shown_line
 
 if TYPE_CHECKING:
@@ -62,6 +70,13 @@ _SlideMpp = Annotated[
     str | None,
     typer.Option(help="um per level-0 pixel, where the slide does not tell; X,Y if not square."),
 ]
+_Origin = Annotated[
+    str | None,
+    typer.Option(
+        help="From where the file counts on a slide with bounds (MIRAX, SCN): bounds, as QuPath "
+        "does, or slide; by default what the file says, or else its format does."
+    ),
+]
 _Instances = Annotated[
     bool, typer.Option("--instances", help="A value for each annotation, not for each class.")
 ]
@@ -78,6 +93,7 @@ def convert(
     ] = None,
     mpp: _Mpp = None,
     slide_mpp: _SlideMpp = None,
+    origin: _Origin = None,
     json: _Json = False,
 ) -> None:
     """Write annotations in another tool's format; what it cannot hold is reported."""
@@ -111,11 +127,15 @@ def convert(
             yield annotation
 
     try:
-        if wanted is FORMATS["qupath"] and format_of(file) is wanted:
+        counts_from = origin_named(origin)
+        is_same = wanted is FORMATS["qupath"] and format_of(file) is wanted
+        if is_same and (place is None or not any(place.bounds_px)):
             beside: dict[str, object] = {}
             lost = write_qupath(out, counted(read_qupath(file, problems, beside)), beside)
         else:
-            read = read_annotations(file, problems, image, takes_namesakes=True, slide=place)
+            read = read_annotations(
+                file, problems, image, takes_namesakes=True, slide=place, origin=counts_from
+            )
             if place is not None:
                 lost = write_as(out, wanted, counted(read), place, mpp)
             else:
@@ -241,6 +261,7 @@ def mask(
     slide_mpp: _SlideMpp = None,
     instances: _Instances = False,
     image: _Image = None,
+    origin: _Origin = None,
     json: _Json = False,
 ) -> None:
     """Paint annotations as a label mask, with a legend beside it."""
@@ -261,7 +282,7 @@ def mask(
             fail(advice)
         place = MaskPlace((int(width), int(height)), own_mpp, mpp)
     problems: list[Problem] = []
-    annotations = _read(file, problems, image, lies_on)
+    annotations = _read(file, problems, image, lies_on, origin)
     _tell(problems)
     try:
         legend, lost = write_mask(out, annotations, place, by_instance=instances)
@@ -298,6 +319,7 @@ def tiles(
     threads: Annotated[int, typer.Option(help="Threads that read.", min=1, max=64)] = 4,
     instances: _Instances = False,
     image: _Image = None,
+    origin: _Origin = None,
     json: _Json = False,
 ) -> None:
     """Cut the slide to tiles with masks, for training; goes on where it was stopped."""
@@ -312,7 +334,7 @@ def tiles(
 
     problems: list[Problem] = []
     own_mpp = _pixel_size("--slide-mpp", slide_mpp)
-    annotations = _read(file, problems, image, _place(slide, own_mpp))
+    annotations = _read(file, problems, image, _place(slide, own_mpp), origin)
     _tell(problems)
     options = TileOptions(mpp, tile, stride, least, instances, own_mpp, threads)
     source = _opened(slide)
@@ -377,13 +399,26 @@ def _place(slide: Path, mpp_um: tuple[float, float] | None) -> SlidePlace:
 
 
 def _read(
-    file: Path, problems: list[Problem], image: str | None, slide: SlidePlace | None = None
+    file: Path,
+    problems: list[Problem],
+    image: str | None,
+    slide: SlidePlace | None = None,
+    origin: str | None = None,
 ) -> list[Annotation]:
     from viewer.annotations.formats.exchange import read_annotations
     from viewer.annotations.formats.problems import AnnotationFileError
 
     try:
-        return list(read_annotations(file, problems, image, takes_namesakes=True, slide=slide))
+        return list(
+            read_annotations(
+                file,
+                problems,
+                image,
+                takes_namesakes=True,
+                slide=slide,
+                origin=origin_named(origin),
+            )
+        )
     except AnnotationFileError as error:
         fail(str(error))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -213,7 +213,7 @@ def run_model(
 
     if unconfined:
         allow_unconfined()
-    area = _asked_area(region, within)
+    area = _asked_area(region, within, slide, image)
     try:
         bundle = find_model(model)
         formats = FORMATS if bundle.description.task == "instances" else CELL_FORMATS
@@ -228,14 +228,16 @@ def run_model(
     _tell(run, bundle, out, json=json)
 
 
-def _asked_area(region: str | None, within: Path | None) -> Area | None:
+def _asked_area(
+    region: str | None, within: Path | None, slide: Path, image: int | None
+) -> Area | None:
     """A box or the areas of a file; None for the whole slide."""
     from viewer.geometry import Box
 
     if region is not None and within is not None:
         fail("--region and --within both say where: give one of them.")
     if within is not None:
-        return _areas_of(within)
+        return _areas_of(within, slide, image)
     if region is None:
         return None
     advice = "--region takes X,Y,W,H in level-0 pixels, such as 1000,800,512,512."
@@ -243,16 +245,21 @@ def _asked_area(region: str | None, within: Path | None) -> Area | None:
     return Box(x, y, x + width, y + height)
 
 
-def _areas_of(file: Path) -> Area:
+def _areas_of(file: Path, slide: Path, image: int | None) -> Area:
     import shapely
 
     from viewer.annotations.formats.exchange import read_annotations
     from viewer.annotations.formats.problems import AnnotationFileError, Problem
+    from viewer.annotations.formats.slide_place import SlidePlace
+    from viewer.slides import SlideError, open_slide
 
     problems: list[Problem] = []
     try:
-        shapes = [annotation.geometry for annotation in read_annotations(file, problems)]
-    except AnnotationFileError as error:
+        with closing(open_slide(slide, image)) as source:
+            place = SlidePlace.of(source)
+        read = read_annotations(file, problems, slide=place)
+        shapes = [annotation.geometry for annotation in read]
+    except (AnnotationFileError, SlideError) as error:
         fail(str(error))
     for problem in problems:
         typer.echo(str(problem), err=True)
@@ -287,8 +294,9 @@ def _tell(run: ModelRun, bundle: ModelBundle, out: Path | None, *, json: bool) -
 
 
 def _write(run: ModelRun, bundle: ModelBundle, out: Path) -> None:
+    from viewer.annotations.formats.origins import origin_sentence
     from viewer.overlays.counting import analyzed_share
-    from viewer.overlays.files.export import write_objects
+    from viewer.overlays.files.export import FORMATS, write_objects
     from viewer.overlays.files.patch_files import write_cells
     from viewer.overlays.object_map import ObjectMap
     from viewer.overlays.result_card import ResultCard
@@ -303,7 +311,10 @@ def _write(run: ModelRun, bundle: ModelBundle, out: Path) -> None:
         device=run.device,
     ).with_holes(run.unanswered)
     if isinstance(run.found, ObjectMap):
-        write_objects(out, run.objects(), bundle.colors, run.box, run.mpp_um, card)
+        write_objects(out, run.objects(), bundle.colors, run.box, run.mpp_um, card, run.bounds_px)
+        if any(run.bounds_px) and out.suffix.lower() in FORMATS["GeoJSON, for QuPath"]:
+            sentence = origin_sentence("bounds", run.bounds_px, is_stated=True)
+            typer.echo(f"{out.name}: {sentence}.", err=True)
     else:
         values, names = run.cell_values(bundle)
         write_cells(out, run.found, values, names, run.area, card)

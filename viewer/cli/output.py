@@ -13,6 +13,8 @@ from viewer.plain_text import shown_line, shown_text
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from viewer.annotations.formats.origins import Origin
+
 EXIT_INCOMPLETE = 1
 EXIT_BAD_INPUT = 2
 _STEERING = re.compile("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -25,6 +27,13 @@ ImageNumber = Annotated[
         help="Which image of a file with several, from 0 as `info` lists them; else the largest.",
     ),
 ]
+
+
+def origin_named(name: str | None) -> Origin | None:
+    """Return the origin that --origin names; ends the command where it names none."""
+    if name not in (None, "bounds", "slide"):
+        fail(f'--origin takes bounds or slide, not "{name}".')
+    return name
 
 
 def print_json(value: object) -> None:

@@ -21,6 +21,7 @@ from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.overlays.patch_mask import place_text, tiles
 from viewer.slides import open_slide
+from viewer.slides.bounds import bounds_px
 from viewer.slides.calibration import remembered_mpp_um
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ class ModelRun:
     troubles: list[str] = field(default_factory=list[str])
     identity: str = ""
     """Content key of the slide."""
+    bounds_px: tuple[float, float] = (0.0, 0.0)
+    """From where QuPath counts on the slide, level-0 pixels."""
 
     @property
     def unanswered(self) -> PatchMask:
@@ -170,7 +173,7 @@ def _run(
     fed = engine_model(bundle, all_models())
     grid = block_grid(source, fed.description, scale)
     run = ModelRun(empty_map(fed.description.task, grid, scale, fed.description.head), asked, scale)
-    run.identity = source.info.identity
+    run.identity, run.bounds_px = source.info.identity, bounds_px(source.info)
     listener = _Listener(run, on_progress)
     started_s = time.monotonic()
     engine = Engine(path.absolute(), source.info.identity, grid, scale, fed, listener, device)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 from msgspec.structs import replace
@@ -30,6 +30,9 @@ class ResultCard(msgspec.Struct, frozen=True, kw_only=True):
         Left, top, width and height of what was asked for, level-0 pixels.
     share
         Of the region that was analyzed, 0 to 1.
+    origin, origin_px
+        From where the places of GeoJSON count: the corner of the slide, or its "bounds" as
+        QuPath does; and where that lies, level-0 pixels.
     unanswered
         Tiles of the region for which the model gave no answer.
     unanswered_px
@@ -43,6 +46,8 @@ class ResultCard(msgspec.Struct, frozen=True, kw_only=True):
     region_px: tuple[float, float, float, float]
     share: float
     device: str = ""
+    origin: Literal["slide", "bounds"] = "slide"
+    origin_px: tuple[float, float] = (0.0, 0.0)
     unanswered: int = 0
     unanswered_px: list[tuple[float, float, float, float]] = []
 

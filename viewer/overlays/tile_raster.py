@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,6 +55,10 @@ class Tiles:
         """Return those tiles for which `wanted` (n,) is set."""
         columns = (self.left, self.top, self.width, self.height)
         return Tiles(*(column[wanted] for column in columns), self.are_discs)
+
+    def moved(self, dx: float, dy: float) -> Tiles:
+        """Return the tiles as lying elsewhere."""
+        return replace(self, left=self.left + dx, top=self.top + dy)
 
     def meets(self, slide: Size) -> NDArray[np.bool_]:
         """Return which tiles (n,) have something of the slide."""

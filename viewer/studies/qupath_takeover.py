@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from viewer.annotations.document import adding
 from viewer.annotations.formats.exchange import read_annotations
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
+from viewer.annotations.formats.slide_place import SlidePlace
 from viewer.annotations.storage.autosave import (
     annotations_path,
     kept_annotations,
@@ -17,6 +19,7 @@ from viewer.annotations.storage.autosave import (
 )
 from viewer.annotations.storage.store import AnnotationStoreError, Stamped
 from viewer.folders import data_folder
+from viewer.slides import open_slide
 from viewer.slides.errors import SlideError
 from viewer.studies.finding import identity_of
 from viewer.studies.project import Project, ProjectSlide, stored_path
@@ -117,6 +120,12 @@ def project_beside(path: Path) -> tuple[Path | None, list[str]]:
     return folder, left_out
 
 
+def _place(slide: Path) -> SlidePlace:
+    """Return where QuPath's places lie on a slide."""
+    with closing(open_slide(slide)) as source:
+        return SlidePlace.of(source)
+
+
 def _add_annotations(image: QuPathImage, identity: str, left_out: list[str]) -> int:
     """How many were new."""
     if image.annotations is None or image.path is None:
@@ -125,7 +134,9 @@ def _add_annotations(image: QuPathImage, identity: str, left_out: list[str]) -> 
     try:
         known = {each.id for each in kept_annotations(identity, image.path)}
         read = [
-            each for each in read_annotations(image.annotations, problems) if each.id not in known
+            each
+            for each in read_annotations(image.annotations, problems, slide=_place(image.path))
+            if each.id not in known
         ]
         left_out += [f"{image.annotations.name}, {problem}." for problem in problems]
         if not read:
@@ -140,7 +151,7 @@ def _add_annotations(image: QuPathImage, identity: str, left_out: list[str]) -> 
             opened.store.write([Stamped.now(adding("Import from QuPath", read))])
         finally:
             opened.close()
-    except (AnnotationFileError, AnnotationStoreError) as error:
+    except (AnnotationFileError, AnnotationStoreError, SlideError) as error:
         left_out.append(str(error))
         return 0
     except sqlite3.Error as error:

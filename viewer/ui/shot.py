@@ -32,11 +32,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from viewer.annotations.formats.origins import Origin
     from viewer.canvas.layer import Layer
     from viewer.inference.bundle import ModelBundle
     from viewer.inference.running import ModelRun
     from viewer.overlays.files.result_file import ResultFile
     from viewer.overlays.patch_feature_map import PatchFeatureMap
+    from viewer.slides.source import SlideInfo
 
 _CACHE_BYTES = 512 << 20
 _PATIENCE_S = 120.0
@@ -68,6 +70,8 @@ class Shot:
         A file of results that were made elsewhere, which are painted too.
     score
         Of a table with several scores, the one that is shown; the first by default.
+    origin
+        From where the file of results counts, as of `read_result_file`.
     """
 
     center: Point | None
@@ -81,6 +85,7 @@ class Shot:
     uses_icc: bool = True
     results: Path | None = None
     score: str | None = None
+    origin: Origin | None = None
 
 
 def take_shot(
@@ -117,7 +122,7 @@ def take_shot(
             for layer, order in _overlay(path, shot.model, canvas, image):
                 canvas.add_layer(layer, order)
         if shot.results is not None:
-            canvas.add_layer(*_file_layer(shot.results, shot.score, canvas, on_note))
+            canvas.add_layer(*_file_layer(shot, info, canvas, on_note))
         _wait_until_sharp(canvas)
         failures = list(canvas.loader.failures.values()) if canvas.loader else []
         if shot.uses_icc and (problem := profile_problem(info.icc_profile)):
@@ -184,14 +189,19 @@ def _results_layer(run: ModelRun, model: ModelBundle) -> tuple[Layer, LayerOrder
 
 
 def _file_layer(
-    path: Path, score: str | None, canvas: SlideCanvas, on_note: Callable[[str], object]
+    shot: Shot, info: SlideInfo, canvas: SlideCanvas, on_note: Callable[[str], object]
 ) -> tuple[Layer, LayerOrder]:
     """What a file holds for the slide, as the window shows it."""
+    from viewer.annotations.formats.slide_place import SlidePlace
     from viewer.overlays.files.result_files import read_result_file
+    from viewer.slides.bounds import bounds_px
 
+    path, score, origin = shot.results, shot.score, shot.origin
+    assert path is not None
     box = canvas.slide_box
     mpp_um = canvas.optics.mean_mpp_um or 1.0
-    file = read_result_file(path, Size(box.width, box.height), mpp_um)
+    place = SlidePlace(bounds_px=bounds_px(info), mpp_um=canvas.optics.mpp_um)
+    file = read_result_file(path, Size(box.width, box.height), mpp_um, place, origin)
     for sentence in file.troubles:
         on_note(sentence)
     colors = [color for _, color in file.colors]

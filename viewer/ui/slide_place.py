@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from viewer.annotations.formats.slide_place import SlidePlace
+from viewer.slides.bounds import bounds_px
 
 if TYPE_CHECKING:
     from viewer.ui.slide_pane import SlidePane
@@ -19,4 +20,5 @@ def place_of(pane: SlidePane) -> SlidePlace:
         "" if source is None else source.info.identity,
         (round(box.width), round(box.height)),
         pane.canvas.optics.mpp_um,
+        (0.0, 0.0) if source is None else bounds_px(source.info),
     )

@@ -11,6 +11,13 @@ from viewer.annotations.formats.boxes_csv import read_csv, write_csv
 from viewer.annotations.formats.coco import CocoImage, read_coco, write_coco
 from viewer.annotations.formats.dicom.files import read_dicom, write_dicom
 from viewer.annotations.formats.imagescope import read_imagescope, write_imagescope
+from viewer.annotations.formats.origins import (
+    Origin,
+    moved,
+    origin_member,
+    origin_sentence,
+    stated_origin,
+)
 from viewer.annotations.formats.packed_files import inner_names, unpacked
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.formats.qupath import read_qupath
@@ -141,6 +148,7 @@ def read_annotations(
     *,
     takes_namesakes: bool = False,
     slide: SlidePlace | None = None,
+    origin: Origin | None = None,
 ) -> Iterator[Annotation]:
     """Reads a file of any known format, thing by thing; what is wrong goes to `problems`.
 
@@ -151,7 +159,11 @@ def read_annotations(
     takes_namesakes
         Whether the objects of all pictures of that name are taken, where nobody can be asked.
     slide
-        The slide that they lie on, which tells where DICOM's places in mm are.
+        The slide that they lie on, which tells where DICOM's places in mm are, and from where
+        QuPath counts.
+    origin
+        From where the file counts, instead of what it says or its format does: QuPath's GeoJSON
+        from the bounds of the slide, the others from its corner.
 
     Raises
     ------
@@ -165,7 +177,48 @@ def read_annotations(
         read = read_dicom(path, problems, slide)
     else:
         read = which.read(path, problems)
+    if slide is not None and any(slide.bounds_px) and which.read is not read_dicom:
+        read = _from_origin(read, path, which, problems, slide.bounds_px, origin)
     return _with_own_ids(read, problems)
+
+
+def unstated_origin(path: Path) -> bool:
+    """Return whether a file is GeoJSON that does not say from where it counts.
+
+    Raises AnnotationFileError as `format_of`.
+    """
+    return format_of(path) is FORMATS["qupath"] and stated_origin(_head(path)) is None
+
+
+def _from_origin(
+    read: Iterator[Annotation],
+    path: Path,
+    which: ReadFormat,
+    problems: list[Problem],
+    bounds_px: tuple[float, float],
+    origin: Origin | None,
+) -> Iterator[Annotation]:
+    """Yield annotations where they lie at level 0, and say from where the file counts."""
+    if which is FORMATS["qupath"]:
+        used, sentence = geojson_origin(path, bounds_px, origin)
+    else:
+        used = origin or "slide"
+        sentence = origin_sentence(used, bounds_px, is_stated=True) if origin else ""
+    if sentence:
+        problems.append(Problem(0, sentence, is_repaired=True))
+    return (moved(each, *bounds_px) for each in read) if used == "bounds" else read
+
+
+def geojson_origin(
+    path: Path, bounds_px: tuple[float, float], origin: Origin | None
+) -> tuple[Origin, str]:
+    """Return from where a GeoJSON file counts on a slide with bounds, and a sentence on it.
+
+    Raises AnnotationFileError where it cannot be read.
+    """
+    stated = origin or stated_origin(_head(path))
+    used = stated or "bounds"
+    return used, origin_sentence(used, bounds_px, is_stated=stated is not None)
 
 
 def _with_own_ids(read: Iterator[Annotation], problems: list[Problem]) -> Iterator[Annotation]:
@@ -206,6 +259,12 @@ def write_as(
     if which.needs_slide:
         kind = "ann" if which is FORMATS["dicom-ann"] else "seg"
         return write_dicom(path, kind, annotations, slide, mpp_um)
+    if which is FORMATS["qupath"] and any(slide.bounds_px):
+        x, y = slide.bounds_px
+        counted = (moved(each, -x, -y) for each in annotations)
+        lost = write_qupath(path, counted, head={"coverslip": origin_member(slide.bounds_px)})
+        sentence = origin_sentence("bounds", slide.bounds_px, is_stated=True)
+        return [*lost, Problem(0, sentence, is_repaired=True)]
     return which.write(path, annotations)
 
 

@@ -35,7 +35,10 @@ _CROSSED = "its edges crossed"
 
 
 def write_qupath(
-    path: Path, annotations: Iterable[Annotation], beside: Mapping[str, object] | None = None
+    path: Path,
+    annotations: Iterable[Annotation],
+    beside: Mapping[str, object] | None = None,
+    head: Mapping[str, object] | None = None,
 ) -> list[Problem]:
     """Writes a FeatureCollection; gives what was left out or had to be repaired.
 
@@ -45,6 +48,8 @@ def write_qupath(
     ----------
     beside
         Other members of the FeatureCollection; looked at last.
+    head
+        Members that come before the features.
 
     Raises
     ------
@@ -54,7 +59,10 @@ def write_qupath(
     problems: list[Problem] = []
     encode = msgspec.json.Encoder().encode
     with packed(path, ".geojson") as file:
-        file.write(b'{"type":"FeatureCollection","features":[')
+        file.write(b'{"type":"FeatureCollection",')
+        for name, value in (head or {}).items():
+            file.write(encode(name) + b":" + encode(value) + b",")
+        file.write(b'"features":[')
         between = b"\n"
         for feature in _features(annotations, problems):
             file.write(between + encode(feature))

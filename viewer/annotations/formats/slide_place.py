@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from viewer.slides.bounds import bounds_px
+
 if TYPE_CHECKING:
     from viewer.slides import SlideSource
 
@@ -23,6 +25,8 @@ class SlidePlace(msgspec.Struct, frozen=True):
         Width and height at level 0.
     mpp_um
         um per level-0 pixel in x and y; None where unknown.
+    bounds_px
+        From where QuPath counts its places, level-0 pixels.
     """
 
     path: str = ""
@@ -30,6 +34,7 @@ class SlidePlace(msgspec.Struct, frozen=True):
     identity: str = ""
     size_px: tuple[int, int] = (0, 0)
     mpp_um: tuple[float, float] | None = None
+    bounds_px: tuple[float, float] = (0.0, 0.0)
 
     @classmethod
     def of(cls, source: SlideSource, mpp_um: tuple[float, float] | None = None) -> SlidePlace:
@@ -47,4 +52,5 @@ class SlidePlace(msgspec.Struct, frozen=True):
             info.identity,
             (level.width_px, level.height_px),
             mpp_um or info.optics.mpp_um,
+            bounds_px(info),
         )

@@ -48,8 +48,14 @@ def write_objects(
     box: Box,
     mpp_um: float,
     card: ResultCard | None = None,
+    bounds_px: tuple[float, float] = (0.0, 0.0),
 ) -> None:
     """Writes objects of a level-0 box; name and color of each class, and what made them.
+
+    Parameters
+    ----------
+    bounds_px
+        From where QuPath, and so GeoJSON, counts on this slide; the others count from its corner.
 
     Raises
     ------
@@ -70,7 +76,7 @@ def write_objects(
         case ".tif" | ".tiff" | ".png":
             write_mask(path, objects, box, mpp_um)
         case _:
-            write_geojson(path, objects, classes, card)
+            write_geojson(path, objects, classes, card, bounds_px)
             return
     if card is not None:
         write_card(path, card)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from viewer.atomic_write import atomic_write
 from viewer.colors import rgb_of
@@ -22,6 +23,7 @@ def write_geojson(
     objects: Objects,
     classes: Sequence[tuple[str, str]],
     card: ResultCard | None = None,
+    bounds_px: tuple[float, float] = (0.0, 0.0),
 ) -> None:
     """Writes a FeatureCollection.
 
@@ -31,6 +33,8 @@ def write_geojson(
         Name and color ("#rrggbb") of each class.
     card
         What the objects were made of; a member "coverslip" of the collection.
+    bounds_px
+        From where QuPath counts on this slide; places are written as it counts.
 
     Raises
     ------
@@ -38,17 +42,31 @@ def write_geojson(
         It cannot be written; a file that was there is left as it was.
     """
     with atomic_write(path) as file:
-        about = b"" if card is None else b'"coverslip":' + msgspec.json.encode(card) + b","
-        file.write(b'{"type":"FeatureCollection",' + about + b'"features":[')
+        about = msgspec.json.encode(_about(card, bounds_px))
+        file.write(b'{"type":"FeatureCollection","coverslip":' + about + b',"features":[')
         for index in range(len(objects)):
             file.write(b",\n" if index else b"\n")
-            file.write(msgspec.json.encode(_feature(objects, index, classes)))
+            file.write(msgspec.json.encode(_feature(objects, index, classes, bounds_px)))
         file.write(b"\n]}\n")
 
 
-def _feature(objects: Objects, index: int, classes: Sequence[tuple[str, str]]) -> object:
+def _about(card: ResultCard | None, bounds_px: tuple[float, float]) -> object:
+    """Return what the file says of itself: from where it counts, and what made its objects."""
+    origin = "bounds" if any(bounds_px) else "slide"
+    if card is not None:
+        return replace(card, origin=origin, origin_px=bounds_px)
+    return {"origin": origin, "origin_px": bounds_px}
+
+
+def _feature(
+    objects: Objects,
+    index: int,
+    classes: Sequence[tuple[str, str]],
+    bounds_px: tuple[float, float],
+) -> object:
     name, color = classes[int(objects.classes[index])]
-    ring = [[round(x, 2), round(y, 2)] for x, y in objects.outline(index).tolist()]
+    left, top = bounds_px
+    ring = [[round(x - left, 2), round(y - top, 2)] for x, y in objects.outline(index).tolist()]
     return {
         "type": "Feature",
         "geometry": {"type": "Polygon", "coordinates": [[*ring, ring[0]]]},

@@ -103,14 +103,24 @@ def table_outlines(table: ForeignTable) -> Outlines:
     )
 
 
-def of_outlines(path: Path, outlines: Outlines, slide: Size, mpp_um: float) -> ResultFile:
+def of_outlines(
+    path: Path,
+    outlines: Outlines,
+    slide: Size,
+    mpp_um: float,
+    shift_px: tuple[float, float] = (0.0, 0.0),
+) -> ResultFile:
+    """Return outlines as objects on a slide; `shift_px` is where their corner lies at level 0.
+
+    Raises ResultFileError where there are none on this slide.
+    """
     if not outlines.polygons:
         why = f": {outlines.left_out[0]}" if outlines.left_out else ""
         raise ResultFileError(f"{path.name} holds no outlines{why}.")
     names = list(dict.fromkeys(outlines.names))
     if len(names) > np.iinfo(np.uint8).max:
         raise ResultFileError(f"{path.name} holds more than 255 classes.")
-    objects = _objects(outlines, names)
+    objects = _objects(outlines, names, shift_px)
     x, y = objects.centroids[:, 0], objects.centroids[:, 1]
     inside = (x >= 0) & (y >= 0) & (x < slide.width) & (y < slide.height)
     if not inside.any():
@@ -125,8 +135,10 @@ def of_outlines(path: Path, outlines: Outlines, slide: Size, mpp_um: float) -> R
     return ResultFile(path, found, colors, troubles)
 
 
-def _objects(outlines: Outlines, names: Sequence[str]) -> Objects:
-    polygons = np.array(outlines.polygons, dtype=object)
+def _objects(outlines: Outlines, names: Sequence[str], shift_px: tuple[float, float]) -> Objects:
+    polygons = shapely.transform(
+        np.array(outlines.polygons, dtype=object), lambda places: places + shift_px
+    )
     rings = shapely.get_exterior_ring(polygons)
     points, owners = shapely.get_coordinates(rings, return_index=True)
     # Rings repeat their first corner at the end.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from viewer.annotations.formats.exchange import geojson_origin
 from viewer.annotations.formats.problems import AnnotationFileError
 from viewer.overlays.files.foreign_table import read_binary_table, read_csv
 from viewer.overlays.files.outline_files import (
@@ -19,6 +21,7 @@ from viewer.overlays.files.tile_scores import of_table
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from viewer.annotations.formats.origins import Origin
     from viewer.annotations.formats.slide_place import SlidePlace
     from viewer.geometry import Size
 
@@ -27,7 +30,11 @@ RESULT_SUFFIXES = (".geojson", ".json", ".csv", ".h5", ".hdf5", ".parquet", ".ge
 
 
 def read_result_file(
-    path: Path, slide: Size, mpp_um: float, place: SlidePlace | None = None
+    path: Path,
+    slide: Size,
+    mpp_um: float,
+    place: SlidePlace | None = None,
+    origin: Origin | None = None,
 ) -> ResultFile:
     """Reads GeoJSON, GeoParquet, DICOM, a CSV of x, y and scores, or CLAM's attention scores (.h5).
 
@@ -36,26 +43,38 @@ def read_result_file(
     slide, mpp_um
         Size in level-0 pixels, and micrometers per level-0 pixel.
     place
-        The slide itself, which tells where DICOM's places in mm are.
+        The slide itself, which tells where DICOM's places in mm are, and from where QuPath counts.
+    origin
+        From where the file counts, instead of what it says or its format does: QuPath's GeoJSON
+        from the bounds, tables from the corner of the slide.
 
     Raises
     ------
     ResultFileError
         One sentence says what is wrong and what to do.
     """
+    bounds_px = (0.0, 0.0) if place is None else place.bounds_px
+    shift_px = bounds_px if origin == "bounds" else (0.0, 0.0)
     try:
         match path.suffix.lower():
             case ".csv":
-                return of_table(path, read_csv(path), slide, mpp_um)
+                return of_table(path, read_csv(path), slide, mpp_um, shift_px)
             case ".h5" | ".hdf5" | ".parquet" | ".geoparquet":
                 table = read_binary_table(path)
                 if table.geometry is None:
-                    return of_table(path, table, slide, mpp_um)
-                return of_outlines(path, table_outlines(table), slide, mpp_um)
+                    return of_table(path, table, slide, mpp_um, shift_px)
+                return of_outlines(path, table_outlines(table), slide, mpp_um, shift_px)
             case ".dcm":
                 return of_outlines(path, dicom_outlines(path, place), slide, mpp_um)
             case _:
-                return of_outlines(path, geojson_outlines(path), slide, mpp_um)
+                outlines = geojson_outlines(path)
+                if not any(bounds_px):
+                    return of_outlines(path, outlines, slide, mpp_um)
+                used, sentence = geojson_origin(path, bounds_px, origin)
+                file = of_outlines(
+                    path, outlines, slide, mpp_um, bounds_px if used == "bounds" else (0.0, 0.0)
+                )
+                return replace(file, troubles=[*file.troubles, f"{path.name}: {sentence}."])
     except AnnotationFileError as error:
         raise ResultFileError(str(error)) from error
     except ResultFileError:

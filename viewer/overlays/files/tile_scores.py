@@ -31,8 +31,19 @@ _SPOT_OF_PITCH = 0.55
 """Spots of Visium are 55 µm wide and 100 µm apart."""
 
 
-def of_table(path: Path, table: ForeignTable, slide: Size, mpp_um: float) -> ResultFile:
+def of_table(
+    path: Path,
+    table: ForeignTable,
+    slide: Size,
+    mpp_um: float,
+    shift_px: tuple[float, float] = (0.0, 0.0),
+) -> ResultFile:
     """Return the tiles of a table where they lie.
+
+    Parameters
+    ----------
+    shift_px
+        Where at level 0 the corner lies from which the table counts.
 
     Raises
     ------
@@ -49,6 +60,7 @@ def of_table(path: Path, table: ForeignTable, slide: Size, mpp_um: float) -> Res
         values = np.stack([table.column(name) for name in columns.scores], 1).astype(np.float32)
     values[~np.isfinite(values)] = np.nan
     tiles, notes = _tiles(path, table, columns, slide)
+    tiles = tiles.moved(*shift_px)
     sides = np.stack([tiles.width, tiles.height])
     has_side = ((sides >= _LEAST_SIDE_PX) & (sides < MOST_SIDE_PX)).all(0)
     good = np.isfinite(tiles.left) & np.isfinite(tiles.top) & ~np.isnan(values).all(1)

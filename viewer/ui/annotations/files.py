@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import shapely
 from PySide6.QtCore import QObject, Signal
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.formats.exchange import Format, ReadFormat
+    from viewer.annotations.formats.origins import Origin
     from viewer.annotations.formats.slide_place import SlidePlace
     from viewer.annotations.operations import Known
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
@@ -42,6 +43,14 @@ def dropped_suffixes() -> frozenset[str]:
     from viewer.annotations.formats.exchange import FORMATS
 
     return frozenset(end for each in FORMATS.values() for end in each.suffixes)
+
+
+class _FileContent(NamedTuple):
+    """What was drawn, how many detections lie beside it, and from where the file counts."""
+
+    drawn: list[Annotation]
+    detections: int
+    origin: Origin | None
 
 
 class AnnotationFiles(QObject):
@@ -68,11 +77,18 @@ class AnnotationFiles(QObject):
     def shut_down(self) -> None:
         self._background.close(finish=True)
 
-    def take(self, path: Path, pane: SlidePane, picture: str | None = None) -> None:
+    def take(
+        self,
+        path: Path,
+        pane: SlidePane,
+        picture: str | None = None,
+        origin: Origin | None = None,
+    ) -> None:
         """Adds the annotations of a file to the slide of a pane, in one step.
 
         Detections in it become an overlay. What is not as it should be is listed. Of a file of
-        several pictures it is asked which is meant, unless that is given.
+        several pictures it is asked which is meant, unless that is given, and of a file that does
+        not say it, from where it counts on a slide with bounds.
         """
         active = self._of(pane)
         if active is None:
@@ -82,9 +98,9 @@ class AnnotationFiles(QObject):
         slide, place = pane.path, place_of(pane)
         self._window.say(f"Reading {path.name}...")
         self._background.run(
-            lambda: _read(path, problems, picture, place),
+            lambda: _read(path, problems, picture, place, origin),
             lambda read: self._add(active, path, read, problems, slide),
-            lambda error: self._on_not_read(path, pane, error),
+            lambda error: self._on_not_read(path, pane, picture, error),
         )
 
     def write(self, path: Path, which: Format, active: PaneAnnotations) -> None:
@@ -160,7 +176,7 @@ class AnnotationFiles(QObject):
         self,
         active: PaneAnnotations,
         path: Path,
-        read: tuple[list[Annotation], int],
+        read: _FileContent,
         problems: list[Problem],
         slide: Path | None,
     ) -> None:
@@ -170,15 +186,15 @@ class AnnotationFiles(QObject):
             if slide is not None:
                 self.missed.emit(path, slide)
             return
-        drawn = self._with_own_colors(read[0], active)
+        drawn = self._with_own_colors(read.drawn, active)
         known = sum(each.id in active.document for each in drawn)
         if not known:
-            self._put(active, path, (drawn, read[1]), problems, "both")
+            self._put(active, path, read._replace(drawn=drawn), problems, "both")
             return
 
         def put(answer: Known) -> None:
             if self._of(active.pane) is active:
-                self._put(active, path, (drawn, read[1]), problems, answer)
+                self._put(active, path, read._replace(drawn=drawn), problems, answer)
 
         ask_known(self._window, path.name, known, len(drawn), put)
 
@@ -202,14 +218,15 @@ class AnnotationFiles(QObject):
         self,
         active: PaneAnnotations,
         path: Path,
-        read: tuple[list[Annotation], int],
+        read: _FileContent,
         problems: list[Problem],
         answer: Known,
     ) -> None:
+        from viewer.annotations.formats.origins import is_origin_note
         from viewer.annotations.operations import taken_in
         from viewer.ui.annotations.file_reports import tell_problems
 
-        drawn, found_count = read
+        drawn, found_count = read.drawn, read.detections
         slide = active.pane.path
         assert slide is not None
         sentences: list[str] = []
@@ -234,12 +251,22 @@ class AnnotationFiles(QObject):
                 active.selection.choose(change.id for change in step.changes)
         if found_count:
             sentences.append(f"{found_count:,} detections are shown as an overlay.")
-            self._window.overlays.take_results(path, active.pane)
+            self._window.overlays.take_results(path, active.pane, read.origin)
+        notes = [each for each in problems if is_origin_note(each)]
+        sentences += [f"{path.name}: {each.reason}." for each in notes]
+        problems = [each for each in problems if each not in notes]
         self._window.say(" ".join(sentences) or f"{path.name} holds no annotations.")
         if problems:
             tell_problems(self._window, f"Import {path.name}", " ".join(sentences), problems)
 
-    def _on_not_read(self, path: Path, pane: SlidePane, error: Exception) -> None:
+    def _on_not_read(
+        self, path: Path, pane: SlidePane, picture: str | None, error: Exception
+    ) -> None:
+        from viewer.ui.origin_question import UnstatedOriginError, ask_origin
+
+        if isinstance(error, UnstatedOriginError):
+            ask_origin(self._window, path.name, lambda said: self.take(path, pane, picture, said))
+            return
         if isinstance(error, SeveralPicturesError):
             self._ask_picture(path, pane, error.pictures)
             return
@@ -262,23 +289,32 @@ class AnnotationFiles(QObject):
         open_dialog(dialog)
 
     def _on_written(self, path: Path, count: int, which: ReadFormat, lost: list[Problem]) -> None:
+        from viewer.annotations.formats.origins import is_origin_note
         from viewer.ui.annotations.file_reports import tell_problems
 
         summary = f"{many(count)} written to {path.name} ({which.name})."
-        self._window.say(summary)
+        notes = [each for each in lost if is_origin_note(each)]
+        lost = [each for each in lost if each not in notes]
+        self._window.say(" ".join([summary, *(f"{each.reason}." for each in notes)]))
         if lost:
             tell_problems(self._window, f"Export {path.name}", summary, lost)
 
 
 def _read(
-    path: Path, problems: list[Problem], picture: str | None, place: SlidePlace
-) -> tuple[list[Annotation], int]:
+    path: Path,
+    problems: list[Problem],
+    picture: str | None,
+    place: SlidePlace,
+    origin: Origin | None,
+) -> _FileContent:
     """What was drawn, and how many detections the file holds beside."""
     from viewer.annotations.formats.exchange import read_annotations
+    from viewer.ui.origin_question import check_origin
 
-    read = list(read_annotations(path, problems, picture, slide=place))
+    check_origin(path, place, origin)
+    read = list(read_annotations(path, problems, picture, slide=place, origin=origin))
     drawn = [each for each in read if each.kind not in _DETECTIONS]
-    return drawn, len(read) - len(drawn)
+    return _FileContent(drawn, len(read) - len(drawn), origin)
 
 
 def _beside(drawn: list[Annotation], active: PaneAnnotations) -> int:

@@ -22,6 +22,7 @@ from viewer.ui.overlays.overlays_dock import OverlaysDock, shown_progress
 from viewer.ui.slide_place import place_of
 
 if TYPE_CHECKING:
+    from viewer.annotations.formats.origins import Origin
     from viewer.geometry import Point
     from viewer.inference.bundle import ModelBundle
     from viewer.overlays.earlier_results import EarlierResults
@@ -110,19 +111,33 @@ class OverlaysController(QObject):
             lambda: (add_model(folder), all_models()), self._on_added, self._on_not_added
         )
 
-    def take_results(self, path: Path, pane: SlidePane) -> None:
-        """Shows results made elsewhere over the slide of a pane."""
+    def take_results(self, path: Path, pane: SlidePane, origin: Origin | None = None) -> None:
+        """Shows results made elsewhere over the slide of a pane; `origin` as `read_result_file`."""
         from viewer.overlays.files.result_files import read_result_file
+        from viewer.ui.origin_question import UnstatedOriginError, ask_origin, check_origin
 
         if pane.source is None or self._why_not(pane):
             self._window.say(self._why_not(pane))
             return
         box, source, place = pane.canvas.slide_box, pane.source, place_of(pane)
         size, mpp_um = Size(box.width, box.height), pane.canvas.optics.mean_mpp_um or 1.0
+
+        def read() -> ResultFile:
+            if path.suffix.lower() in (".geojson", ".json"):
+                check_origin(path, place, origin)
+            return read_result_file(path, size, mpp_um, place, origin)
+
+        def on_error(error: Exception) -> None:
+            if isinstance(error, UnstatedOriginError):
+                ask_origin(window, path.name, lambda said: self.take_results(path, pane, said))
+            else:
+                self._on_not_added(error)
+
+        window = self._window
         self._background.run(
-            lambda: read_result_file(path, size, mpp_um, place),
+            read,
             lambda file: self._on_results(file, pane) if pane.source is source else None,
-            self._on_not_added,
+            on_error,
         )
 
     # Turning on and off ----------------------------------------------------------------------
@@ -300,7 +315,8 @@ class OverlaysController(QObject):
         if pane.source is not None and not self._why_not(pane):
             path = regions_path(pane.source.info.identity)
             self._background.run(
-                path.exists, lambda exists: self.take_results(path, pane) if exists else None
+                path.exists,
+                lambda exists: self.take_results(path, pane, "slide") if exists else None,
             )
 
     def _forget_files(self, pane: SlidePane) -> None:

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QFileDialog
 
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.result_card import ResultCard
+from viewer.ui.slide_place import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,12 +92,12 @@ def _work(run: Overlay, path: Path, card: ResultCard | None) -> Callable[[], int
     from viewer.ui.overlays.attention_presenter import AttentionPresenter
 
     box, mpp_um, colors = run.pane.canvas.slide_box, run.mpp_um, run.origin.colors
-    found = run.found
+    found, bounds = run.found, place_of(run.pane).bounds_px
     if isinstance(found, ObjectMap):
         objects = found.all_objects()
 
         def write() -> int:
-            write_objects(path, objects, colors, box, mpp_um, card)
+            write_objects(path, objects, colors, box, mpp_um, card, bounds)
             return len(objects)
 
         return write

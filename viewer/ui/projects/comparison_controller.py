@@ -16,6 +16,7 @@ from viewer.canvas.layer import LayerOrder
 from viewer.geometry import Box
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.projects.comparison_dock import ComparisonDock
+from viewer.ui.slide_place import place_of
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.comparison import Comparison, Disagreement
     from viewer.annotations.formats.problems import Problem
+    from viewer.annotations.formats.slide_place import SlidePlace
     from viewer.canvas.canvas import SlideCanvas
     from viewer.ui.main_window import MainWindow
     from viewer.ui.slide_pane import SlidePane
@@ -97,11 +99,11 @@ class ComparisonController(QObject):
             return
         within, slide_box = self.dock.reference.currentData(), pane.canvas.slide_box
         drawn = self._drawn()
-        identity = pane.source.info.identity
+        identity, place = pane.source.info.identity, place_of(pane)
 
         def work() -> tuple[Comparison, set[str], int]:
             problems: list[Problem] = []
-            first, second = _read(one, drawn, problems), _read(other, drawn, problems)
+            first, second = (_read(each, drawn, problems, place) for each in (one, other))
             classes = {each.class_name for each in (*first, *second)} - {""}
             reference: BaseGeometry = shapely.box(
                 slide_box.x0, slide_box.y0, slide_box.x1, slide_box.y1
@@ -110,7 +112,11 @@ class ComparisonController(QObject):
                 reference = regions_of([*first, *second], within)
                 first = [each for each in first if each.class_name != within]
                 second = [each for each in second if each.class_name != within]
-            return compare(first, second, reference), classes, len(problems)
+            return (
+                compare(first, second, reference),
+                classes,
+                sum(each.number > 0 for each in problems),
+            )
 
         self.dock.say("Comparing...")
         self.dock.compare.setEnabled(False)
@@ -213,12 +219,14 @@ class ComparisonController(QObject):
             self.dock.show_comparison(self._comparison, pane.canvas.optics.mean_mpp_um)
 
 
-def _read(wanted: _Set, drawn: list[Annotation], problems: list[Problem]) -> list[Annotation]:
+def _read(
+    wanted: _Set, drawn: list[Annotation], problems: list[Problem], place: SlidePlace
+) -> list[Annotation]:
     """For worker threads. Raises AnnotationFileError."""
     from viewer.annotations.formats.exchange import read_annotations
 
     if wanted.path is not None:
-        return list(read_annotations(wanted.path, problems))
+        return list(read_annotations(wanted.path, problems, slide=place))
     if wanted.author is not None:
         return [each for each in drawn if each.author == wanted.author]
     return drawn
