@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import shapely
+from skimage.measure import regionprops
 
 from viewer.geometry import Box
 from viewer.inference.instances import AREA, ECCENTRICITY, labeled, objects_of
+from viewer.overlays.files.masks import label_mask
 
 BOX = Box(0, 0, 256, 256)
 GRAY = np.full((128, 128, 3), 180, np.uint8)
@@ -34,6 +37,26 @@ def test_an_ellipse_is_measured_as_it_is() -> None:
     ring = found.outline(0)
     assert ring[:, 0].min() == pytest.approx(100, abs=2)
     assert ring[:, 1].max() == pytest.approx(112, abs=2)
+
+
+def test_area_outline_and_mask_agree() -> None:
+    disks = [
+        (12 + 20 * (n % 6), 12 + 20 * (n // 6), 3.5 + 0.15 * n, 4 + 0.1 * n) for n in range(36)
+    ]
+    labels = labeled(_disks(*disks))
+    found = objects_of(labels, GRAY, BOX, BOX, 0.5)  # a pixel of the model is 2 of level 0
+    assert len(found) == 36
+    expected = {
+        (round(each.centroid[1] + 0.5), round(each.centroid[0] + 0.5)): each.area * 0.25
+        for each in regionprops(labels)
+    }
+    areas = found.measurements[AREA]
+    for (x, y), area in zip((found.centroids / 2).round().tolist(), areas.tolist(), strict=True):
+        assert area == pytest.approx(expected[x, y])
+    outlines = [shapely.Polygon(found.outline(n)).area * 0.25**2 for n in range(36)]
+    np.testing.assert_allclose(outlines, areas, rtol=0.005)
+    pixels = np.bincount(label_mask(found, BOX).ravel(), minlength=37)[1:]
+    np.testing.assert_allclose(pixels * 0.25**2, areas, rtol=0.01)
 
 
 def test_touching_nuclei_are_parted() -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from io import BufferedReader
 
 MODEL_FILE = "model.json"
-STEPS_VERSION = 4
+STEPS_VERSION = 5
 """Of all that the program does between a slide's pixels and a model's results. Raised with every
 change of it that changes numbers: what was kept before is then no longer shown as current."""
 

@@ -164,7 +164,20 @@ def _outlines(labels: NDArray[np.int32], numbers: NDArray[np.int64]) -> list[NDA
         longest = max(smooth or find_contours(mask, 0.5), key=len)
         rings.append(longest[:, ::-1] + (columns.start - 1.5, rows.start - 1.5))
     simpler = shapely.simplify([shapely.LineString(ring) for ring in rings], _TOLERANCE_PX)
-    return [shapely.get_coordinates(line)[:-1] for line in simpler]
+    counts = np.bincount(labels.ravel(), minlength=int(numbers[-1]) + 1 if len(numbers) else 1)
+    return [
+        _of_area(shapely.get_coordinates(line)[:-1], float(counts[number]))
+        for number, line in zip(numbers.tolist(), simpler, strict=True)
+    ]
+
+
+def _of_area(ring: NDArray[np.float64], area: float) -> NDArray[np.float64]:
+    """Return a ring (k, 2) scaled round its middle to an area: smoothing takes off some of it."""
+    polygon = shapely.Polygon(ring)
+    if not polygon.area:
+        return ring
+    middle = shapely.get_coordinates(polygon.centroid)
+    return middle + (ring - middle) * np.sqrt(area / polygon.area)
 
 
 def _is_plausible(objects: Objects) -> NDArray[np.bool_]:

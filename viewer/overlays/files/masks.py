@@ -8,7 +8,7 @@ import imagecodecs
 import numpy as np
 import tifffile
 
-from viewer.annotations.masks.label_strips import edges_of_rings, paint_edges
+from viewer.annotations.masks.label_strips import Edges, edges_of_rings, paint_edges
 from viewer.atomic_write import atomic_write, atomic_write_bytes
 from viewer.errors import CoverslipError
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from viewer.overlays.objects import Objects
 
 _TILE_PX = 1024
+_FINER = 4
+"""Samples along a side of a pixel, to see how much of it an outline covers."""
+_LARGE_PX = 20_000
+"""Of larger objects a pixel more or less does not tell."""
 _MOST_PNG_PX = 1 << 28
 _MOST_PNG_OBJECTS = 65_535
 _MOST_TIFF_PX = 1 << 31
@@ -109,8 +113,58 @@ def _painted(
     height: int,
 ) -> NDArray[np.uint32]:
     mask = np.zeros((height, width), np.uint32)
+    best = np.zeros((height, width), np.float32)
     for number in numbers.tolist():
-        outline = objects.outline(number)
-        edges = edges_of_rings([np.concatenate([outline, outline[:1]]).astype(np.float64)])
-        paint_edges(mask, edges, number + 1, x, y, (1.0, 1.0))
+        outline = objects.outline(number).astype(np.float64)
+        edges = edges_of_rings([np.concatenate([outline, outline[:1]])])
+        area = _ring_area(outline)
+        if area > _LARGE_PX:
+            paint_edges(mask, edges, number + 1, x, y, (1.0, 1.0))
+            continue
+        left, top = np.floor(outline.min(0)).astype(int).tolist()
+        right, bottom = (np.floor(outline.max(0)).astype(int) + 1).tolist()
+        cover = _cover(edges, left, top, right - left, bottom - top)
+        chosen = _most_covered(cover, max(1, round(area)))
+        _put(mask, best, np.where(chosen, cover, 0), number + 1, left - x, top - y)
     return mask
+
+
+def _ring_area(ring: NDArray[np.float64]) -> float:
+    x, y = ring.T
+    return abs(float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))) / 2
+
+
+def _cover(edges: Edges, left: int, top: int, width: int, height: int) -> NDArray[np.float32]:
+    """Return which share of each pixel lies within the edges, (height, width)."""
+    fine = np.zeros((height * _FINER, width * _FINER), np.uint8)
+    paint_edges(fine, edges, 1, left * _FINER, top * _FINER, (1 / _FINER, 1 / _FINER))
+    return fine.reshape(height, _FINER, width, _FINER).mean((1, 3), dtype=np.float32)
+
+
+def _most_covered(cover: NDArray[np.float32], count: int) -> NDArray[np.bool_]:
+    """Return the `count` pixels that are covered most, so that the mask has the object's area."""
+    order = np.argsort(-cover, axis=None, kind="stable")[:count]
+    chosen = np.zeros(cover.size, bool)
+    chosen[order] = True
+    return chosen.reshape(cover.shape) & (cover > 0)
+
+
+def _put(
+    mask: NDArray[np.uint32],
+    best: NDArray[np.float32],
+    cover: NDArray[np.float32],
+    value: int,
+    left: int,
+    top: int,
+) -> None:
+    """Give an object the pixels that it covers more than those before it; its corner in the mask.
+
+    What two objects touch goes to the one that has more of it, whichever tile is painted.
+    """
+    height, width = cover.shape
+    rows = slice(max(0, top), max(0, min(mask.shape[0], top + height)))
+    columns = slice(max(0, left), max(0, min(mask.shape[1], left + width)))
+    part = cover[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+    is_more = part > best[rows, columns]
+    mask[rows, columns][is_more] = value
+    best[rows, columns][is_more] = part[is_more]
