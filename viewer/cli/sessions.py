@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
-from pathlib import Path  # noqa: TC003 - typer reads the annotations
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from viewer.recording.export import ExportOptions, Manifest
     from viewer.recording.library import SessionSummary
     from viewer.recording.review.report import ReviewReport
-    from viewer.recording.session import SlideRef
+    from viewer.recording.session import SessionHeader, SlideRef
     from viewer.recording.trace import Action
 
 _EXIT_NOT_SOUND = 1
@@ -61,23 +61,46 @@ def show(session: _Id, json: _Json = False) -> None:
 
 
 @sessions_app.command()
-def verify(session: _Id, json: _Json = False) -> None:
-    """Check a session's sequence, chain and schema; exit code 1 names the first bad line."""
-    from viewer.recording import log_reader
-    from viewer.recording.session import SessionError
+def verify(
+    session: _Id,
+    study: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the project whose list of keys is taken; found by default."),
+    ] = None,
+    json: _Json = False,
+) -> None:
+    """Check a session's lines, chain and signature: signed, unsigned, or broken (exit code 1).
 
+    The signature is held against the keys that the study lists: the project's, or those of this
+    account. An unsigned session (older, imported, simulated) proves nothing of who made it.
+    """
+    from viewer.recording import log_reader
+    from viewer.recording.log_reader import is_being_recorded
+    from viewer.recording.session import SessionError, read_header
+    from viewer.recording.signing import check_signatures
+    from viewer.studies.project_file import ProjectError
+
+    folder = _folder(session)
     try:
-        verdict = log_reader.verify(_folder(session))
-    except SessionError as error:
+        verdict = log_reader.verify(folder)
+        keys = _listed_keys(read_header(folder), study)
+        signed = check_signatures(folder, keys, is_recording=is_being_recorded(folder))
+    except (SessionError, ProjectError) as error:
         fail(str(error))
+    state = "broken" if verdict.bad_line is not None else signed.state
     if json:
-        print_json(asdict(verdict))
+        print_json(asdict(verdict) | {"signature": state, "signature_reason": signed.reason})
     elif verdict.bad_line is None:
         torn = f"; {verdict.torn_bytes} bytes of a torn last line" if verdict.torn_bytes else ""
         typer.echo(f"{verdict.lines} lines, all sound{torn}.")
     if verdict.bad_line is not None:
         typer.echo(f"Line {verdict.bad_line} is bad: {verdict.reason}", err=True)
+    if state == "broken":
+        if verdict.bad_line is None:
+            typer.echo(f"Broken: {signed.reason}.", err=True)
         sys.exit(_EXIT_NOT_SOUND)
+    if not json:
+        typer.echo(f"{state.capitalize()}: {signed.reason}.")
 
 
 @sessions_app.command()
@@ -400,3 +423,22 @@ def _export(folders: list[Path], out: Path, options: ExportOptions) -> Manifest:
         except ExportError as error:
             bar.stop()
             fail(str(error))
+
+
+def _listed_keys(header: SessionHeader, place: Path | None) -> frozenset[str]:
+    """The public keys that a session's study lists. Raises ProjectError."""
+    from viewer.folders import config_folder
+    from viewer.settings import load_settings
+    from viewer.signing.keys import KeyRing
+    from viewer.studies.project_file import ProjectError, project_folder, read_project
+
+    if place is not None:
+        return read_project(project_folder(place)).keys_of(header.reader)
+    for known in load_settings(config_folder()).recent_projects:
+        try:
+            project = read_project(project_folder(Path(known)))
+        except ProjectError:
+            continue
+        if project.study and project.study == header.study:
+            return project.keys_of(header.reader)
+    return KeyRing().listed(header.study)

@@ -22,7 +22,7 @@ from viewer.recording.events import (
 from viewer.recording.log_line import CHAIN_START, encode_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from viewer.recording.log_file import LogFile
 
@@ -40,10 +40,19 @@ class EventWriter:
     ----------
     may_keep_texts
         Whether what the reader typed may be written.
+    on_lines
+        Is given the lines that go to the file, and how many they are.
     """
 
-    def __init__(self, file: LogFile, *, may_keep_texts: bool) -> None:
+    def __init__(
+        self,
+        file: LogFile,
+        *,
+        may_keep_texts: bool,
+        on_lines: Callable[[bytes, int], object] = lambda _data, _lines: None,
+    ) -> None:
         self._file = file
+        self._on_lines = on_lines
         self._may_keep_texts = may_keep_texts
         self._number = 0
         self._chain = CHAIN_START
@@ -66,7 +75,9 @@ class EventWriter:
                 _log.exception("an event cannot be written")
                 self._lost += 1
         if lines:
-            self._file.append(b"".join(lines))
+            data = b"".join(lines)
+            self._file.append(data)
+            self._on_lines(data, len(lines))
 
     def _line(self, elapsed_ns: int, wall_ms: int, event: AnyEvent) -> bytes:
         line, self._chain = encode_line(self._number, elapsed_ns, wall_ms, event, self._chain)

@@ -107,6 +107,16 @@ class LogFile:
         self._forget_kept()
         self.trouble = ""
 
+    def change_header(self, header: SessionHeader) -> None:
+        """Write session.json anew."""
+        from viewer.recording.session import write_header
+
+        self._header = header
+        try:
+            write_header(self._path.parent, header)
+        except OSError as error:
+            self._note_trouble(error)
+
     def close(self) -> None:
         """Syncs and closes; what is still kept elsewhere stays in the temporary folder."""
         self.retry()

@@ -111,11 +111,14 @@ def repair(folder: Path) -> str | None:
     from filelock import FileLock, Timeout
 
     from viewer.recording.session import SessionError
+    from viewer.recording.signing import sign_mended
 
     lock = FileLock(folder / LOCK_FILE, mode=0o600)
     try:
         with lock.acquire(timeout=0):
-            return _repair(folder)
+            note = _repair(folder)
+            sign_mended(folder, came_home=note is not None and "home" in note)
+            return note
     except Timeout:
         return None
     except OSError as error:

@@ -20,6 +20,7 @@ from viewer.recording.events import (
     Viewport,
 )
 from viewer.recording.log_file import LogFile
+from viewer.recording.signing import LogSigner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +50,9 @@ class Recorder:
         "" when it can be again.
     clock_ns, wall_ns
         As `time.monotonic_ns` and `time.time_ns`.
+    on_key
+        Called in the writing thread with the public key (base64) that the session is signed with.
+        Sessions of readers that are of a study are signed.
     """
 
     def __init__(
@@ -60,6 +64,7 @@ class Recorder:
         clock_ns: Callable[[], int] = time.monotonic_ns,
         wall_ns: Callable[[], int] = time.time_ns,
         open_file: Callable[[Path, SessionHeader], LogFile] = LogFile,
+        on_key: Callable[[str], object] = lambda _public: None,
     ) -> None:
         if not header.consent.names:
             slide = msgspec.structs.replace(header.slide, name=None)
@@ -68,6 +73,7 @@ class Recorder:
         self.header = header
         self._on_trouble = on_trouble
         self._open_file = open_file
+        self._on_key = on_key
         self._clock_ns = clock_ns
         self._wall_ns = wall_ns
         self._start_ns = clock_ns()
@@ -226,7 +232,9 @@ class Recorder:
 
     def _write(self) -> None:
         file = self._open_file(self.folder, self.header)
-        writer = EventWriter(file, may_keep_texts=self.header.consent.texts)
+        signer = LogSigner(self.folder, self.header, self._on_key)
+        texts = self.header.consent.texts
+        writer = EventWriter(file, may_keep_texts=texts, on_lines=signer.take)
         trouble = ""
         synced_ns = time.monotonic_ns()
         is_last = False
@@ -238,6 +246,11 @@ class Recorder:
                 synced_ns = now_ns
                 file.retry()
                 file.sync()
+                if not file.trouble:  # what is signed is on the disk
+                    signed = signer.sign("close" if is_last else "sync")
+                    if signed is not None:
+                        self.header = signed
+                        file.change_header(signed)
             if file.trouble != trouble:
                 trouble = file.trouble
                 self._on_trouble(trouble)

@@ -99,6 +99,10 @@ class SessionHeader(msgspec.Struct, frozen=True, kw_only=True):
         How it came about; what is simulated or done by an agent is never mixed with readers'.
     title
         Given by the user in the library.
+    study
+        For which it was recorded; its keys are those that the log is held against.
+    key
+        The fingerprint of the key that it is signed with; "" where it is not signed.
     """
 
     id: str
@@ -113,6 +117,8 @@ class SessionHeader(msgspec.Struct, frozen=True, kw_only=True):
     imported_from: str | None = None
     title: str = ""
     repairs: tuple[Repair, ...] = ()
+    study: str = ""
+    key: str = ""
     schema_version: int = SCHEMA_VERSION
 
 

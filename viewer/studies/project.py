@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -47,8 +48,24 @@ class ProjectSlide(msgspec.Struct, frozen=True, kw_only=True):
         return self.name or PurePosixPath(self.path).name or self.identity[:8]
 
 
+class ReaderKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A public key (Ed25519, base64) with which a reader signs sessions of the project."""
+
+    reader: str
+    key: str
+    since_utc: str = ""
+
+
 class Project(msgspec.Struct, frozen=True, kw_only=True):
-    """What project.json holds, but for members that other versions wrote."""
+    """What project.json holds, but for members that other versions wrote.
+
+    Attributes
+    ----------
+    id
+        Names the project in sessions that are recorded for it; "" until the first one is.
+    keys
+        Against which the signatures of such sessions are held.
+    """
 
     format: Literal["coverslip project"] = FORMAT
     version: int = VERSION
@@ -56,6 +73,17 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     slides: tuple[ProjectSlide, ...] = ()
     palette: tuple[PaletteClass, ...] = ()
     forms: tuple[Form, ...] = ()
+    id: str = ""
+    keys: tuple[ReaderKey, ...] = ()
+
+    @property
+    def study(self) -> str:
+        """The name of the study in sessions; "" while the project has no id."""
+        return f"project:{self.id}" if self.id else ""
+
+    def keys_of(self, reader: str) -> frozenset[str]:
+        """The public keys of a reader."""
+        return frozenset(each.key for each in self.keys if each.reader == reader)
 
     def slide(self, identity: str) -> ProjectSlide | None:
         """The slide of this identity; the project may know it by one of version 0.1."""
@@ -110,6 +138,28 @@ def changing_slide(identity: str, **changes: str) -> Change:
             for slide in project.slides
         )
         return msgspec.structs.replace(project, slides=slides)
+
+    return change
+
+
+def naming(project_id: str) -> Change:
+    """Gives a project an id where it has none."""
+
+    def change(project: Project) -> Project:
+        return project if project.id else msgspec.structs.replace(project, id=project_id)
+
+    return change
+
+
+def listing_key(reader: str, key: str) -> Change:
+    """Lists the public key of a reader; keys that were listed stay."""
+
+    def change(project: Project) -> Project:
+        if key in project.keys_of(reader):
+            return project
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        own = ReaderKey(reader=reader, key=key, since_utc=now)
+        return msgspec.structs.replace(project, keys=(*project.keys, own))
 
     return change
 

@@ -176,7 +176,12 @@ def _short(error: Exception) -> str:
 def _merged(raw: _Raw, project: Project) -> _Raw:
     """What this version knows over all that is in the file."""
     fields: _Raw = msgspec.to_builtins(project)
-    for name, key in (("slides", "identity"), ("palette", "name"), ("forms", "id")):
+    for name, key in (
+        ("slides", "identity"),
+        ("palette", "name"),
+        ("forms", "id"),
+        ("keys", "key"),
+    ):
         fields[name] = _merged_list(raw.get(name), fields[name], key)
     return raw | fields
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,6 +16,7 @@ from viewer.ui.projects.open_project import OpenProject
 from viewer.ui.projects.project_dock import ProjectDock
 from viewer.ui.projects.questions_controller import QuestionsController
 from viewer.ui.projects.recent_projects import RecentProjects
+from viewer.ui.recording.control import own_study
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,6 +90,25 @@ class ProjectsController(QObject):
             self._open_slide(slide)
         else:
             self._window.say(f"This is the {'last' if step > 0 else 'first'} slide of the list.")
+
+    def study_of(self, pane: SlidePane) -> str:
+        """Return the study for which the slide of a pane is read: the project's, else one's own."""
+        from viewer.studies.project import naming
+
+        source = pane.source
+        if source is None or self.opened.project.slide(source.info.identity) is None:
+            return own_study(self._window.settings.study)
+        if not self.opened.project.id:
+            self.opened.change(naming(token_hex(8)))
+        return self.opened.project.study
+
+    def _list_key(self, study: str, reader: str, key: str) -> None:
+        """The project lists the keys of those who record for it."""
+        from viewer.studies.project import listing_key
+
+        project = self.opened.project
+        if study == project.study and key not in project.keys_of(reader):
+            self.opened.change(listing_key(reader, key))
 
     def shut_down(self) -> None:
         """Writes what is left and ends the threads."""
@@ -268,6 +289,8 @@ class ProjectsController(QObject):
         commands.on("project.take_classes", self._take_classes)
         commands.on("project.next_state", self._cycle_state)
         commands.on("project.finish", self._finish)
+        window.recording.control.study_of = self.study_of
+        window.recording.control.signed.connect(self._list_key)
         dock.create_requested.connect(self._ask_create)
         dock.open_requested.connect(self._ask_open)
         dock.add_requested.connect(self._ask_slides)

@@ -34,6 +34,11 @@ class RecordingState(Enum):
     PAUSED = "paused"
 
 
+def own_study(name: str) -> str:
+    """Return the study of readings that are of no project."""
+    return f"own:{name}"
+
+
 class RecordingControl(QObject):
     """Keeps one `PaneRecording` a pane with a slide while recording is on.
 
@@ -53,6 +58,8 @@ class RecordingControl(QObject):
     """A PaneRecording."""
     sessions_changed = Signal()
     """A session began or ended, or was mended."""
+    signed = Signal(str, str, str)
+    """Study, reader and public key (base64) of a session that is signed from now on."""
     place_changed = Signal(object)
     """The Place in the program where the keyboard is now."""
     mended = Signal(str)
@@ -63,6 +70,8 @@ class RecordingControl(QObject):
         self.state = RecordingState.OFF
         self._panes = panes
         self._settings = settings
+        self.study_of: Callable[[SlidePane], str] = lambda _pane: own_study(settings().study)
+        """Gives the study for which the slide of a pane is read."""
         self._folder: Path | None = None
         self._recordings: dict[SlidePane, PaneRecording] = {}
         self._troubles: dict[PaneRecording, str] = {}
@@ -159,7 +168,9 @@ class RecordingControl(QObject):
         if pane.source is None or self._folder is None:
             return
         place = self._presence.place
-        recording = PaneRecording(pane, self._folder, self._settings(), place)
+        settings, study = self._settings(), self.study_of(pane)
+        recording = PaneRecording(pane, self._folder, settings, place, study)
+        recording.signed.connect(lambda public: self.signed.emit(study, settings.reader, public))
         recording.troubled.connect(lambda problem: self._on_trouble(recording, problem))
         if self.state is RecordingState.PAUSED:
             recording.pause()

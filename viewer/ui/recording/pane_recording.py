@@ -58,19 +58,31 @@ class PaneRecording(QObject):
 
     troubled = Signal(str)
     """One sentence when the log cannot be written, "" when it can again; from the writer."""
+    signed = Signal(str)
+    """The public key (base64) that signs the session; from the writer."""
     resumed = Signal(object)
     """Itself, at the end of a pause: what is on screen may be another thing than before."""
 
     def __init__(
-        self, pane: SlidePane, sessions: Path, settings: Settings, place: Place = "slide"
+        self,
+        pane: SlidePane,
+        sessions: Path,
+        settings: Settings,
+        place: Place = "slide",
+        study: str = "",
     ) -> None:
         from viewer.recording.recorder import Recorder
 
         super().__init__(pane)
         self.pane = pane
         canvas = pane.canvas
-        header = _header(pane, settings)
-        self.recorder = Recorder(sessions / header.id, header, on_trouble=self.troubled.emit)
+        header = _header(pane, settings, study)
+        self.recorder = Recorder(
+            sessions / header.id,
+            header,
+            on_trouble=self.troubled.emit,
+            on_key=self.signed.emit,
+        )
         self._canvas = canvas
         self._cause = "open"
         self._layers: frozenset[str] = frozenset()
@@ -201,7 +213,7 @@ class PaneRecording(QObject):
         self.recorder.record(DisplayChanged(values))
 
 
-def _header(pane: SlidePane, settings: Settings) -> SessionHeader:
+def _header(pane: SlidePane, settings: Settings, study: str) -> SessionHeader:
     from viewer.recording.session import Consent, SessionHeader, new_session_id, slide_ref
 
     source, canvas = pane.source, pane.canvas
@@ -218,6 +230,7 @@ def _header(pane: SlidePane, settings: Settings) -> SessionHeader:
         reader=settings.reader,
         app_version=__version__,
         screen=_screen(canvas),
+        study=study,
         consent=Consent(
             given_utc=settings.consent_utc,
             names=settings.record_names,
