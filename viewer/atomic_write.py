@@ -24,7 +24,7 @@ from viewer.errors import CoverslipError
 from viewer.folders import is_own
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
 _BUFFER_BYTES = 1 << 20
 _MOST_HELD_BYTES = 64 << 20
@@ -33,6 +33,8 @@ _NAME_CHARACTERS = 32
 """Of the target's name in that of its unfinished file: names have a longest length."""
 _USUAL_MODE = 0o666
 _MOST_LINKS = 8
+on_export: Callable[[Path], object] | None = None
+"""Hears of each file that was written for the user, outside of the program's own folders."""
 _UNSYNCABLE = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
 """What file systems say that have no way to wait for the disk."""
 
@@ -76,6 +78,7 @@ def atomic_write(
     if target is None:
         with _through(path) as file:
             yield file
+        _tell_export(path)
         return
     unfinished = target.with_name(f".{target.name[:_NAME_CHARACTERS]}-{token_hex(6)}.part")
     try:
@@ -106,6 +109,8 @@ def atomic_write(
         raise
     if synced:
         _sync_folder(target.parent)
+    if not is_private:
+        _tell_export(path)
 
 
 def atomic_write_bytes(
@@ -209,6 +214,11 @@ def _descriptor_of(path: Path) -> int | None:
             return None
         path = path.parent / os.readlink(path)
     return None
+
+
+def _tell_export(path: Path) -> None:
+    if on_export is not None and _descriptor_of(path) is None and not path.is_char_device():
+        on_export(path)
 
 
 def _give_mode(handle: int, mode: int) -> None:

@@ -27,6 +27,7 @@ from viewer.agents.conversation import (
 from viewer.agents.errors import AgentError, BadAnswerError, EndpointError
 from viewer.agents.model_server import LONGEST_PAUSE_S, ModelServer, TryAgainError
 from viewer.agents.permission import check_permitted
+from viewer.audit_log import trail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -127,6 +128,9 @@ class Client:
         for attempt in range(1, self.endpoint.tries + 1):
             self._check_cost()
             self._keep_rate(cancel)
+            pictures = sum(len(turn.pictures) for turn in fitting)
+            detail = f"study {self.study}, model {self.endpoint.model}"
+            trail.note("sent", self.endpoint.host, detail, pictures)
             try:
                 reply = self._server.exchange(fitting, tools, on_text, cancel)
             except TryAgainError as error:

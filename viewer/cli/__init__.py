@@ -109,6 +109,7 @@ def _options(
     ] = "info",
 ) -> None:
     from viewer.access import mend_access
+    from viewer.audit_log import keep_audit
     from viewer.logs import LEVELS, configure_logging
     from viewer.stand_in import NoHomeError, stand_in
 
@@ -122,6 +123,7 @@ def _options(
         typer.echo(f"{reason} {_UNTIL_THE_END}", err=True)
     configure_logging(log_level)
     mend_access()
+    keep_audit()
 
 
 @app.command("open")
@@ -150,6 +152,7 @@ def info(
     image: ImageNumber = None,
 ) -> None:
     """Tell what is known of a slide."""
+    from viewer.audit_log import trail
     from viewer.cli.slide_about import about_lines, about_slide
     from viewer.slides import SlideError, open_slide
 
@@ -157,6 +160,7 @@ def info(
         source = open_slide(slide, image)
     except SlideError as error:
         fail(str(error))
+    trail.note("opened", slide.absolute(), source.info.identity)
     try:
         about, lines = about_slide(source), about_lines(source)
     except SlideError as error:

@@ -377,12 +377,15 @@ def nothing_found(file: Path) -> NoReturn:
 
 
 def _opened(slide: Path) -> SlideSource:
+    from viewer.audit_log import trail
     from viewer.slides import SlideError, open_slide
 
     try:
-        return open_slide(slide)
+        source = open_slide(slide)
     except SlideError as error:
         fail(str(error))
+    trail.note("opened", slide.absolute(), source.info.identity)
+    return source
 
 
 def _place(slide: Path, mpp_um: tuple[float, float] | None) -> SlidePlace:

@@ -203,6 +203,7 @@ def run_model(
     image: ImageNumber = None,
 ) -> None:
     """Run a model over a slide as the window does, and keep what it finds for the window."""
+    from viewer.audit_log import trail
     from viewer.inference import running
     from viewer.inference.bundle import BundleError
     from viewer.inference.confinement_policy import allow_unconfined
@@ -220,6 +221,7 @@ def run_model(
         if out is not None and (complaint := check_name(out, formats)):
             fail(complaint)
         with _progress() as show:
+            trail.note("opened", slide.absolute(), f"run {bundle.description.name}")
             run = running.run_model(slide, bundle, area, mpp, device, show, image)
     except (SlideError, BundleError, running.RunError) as error:
         fail(str(error))

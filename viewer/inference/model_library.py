@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from viewer.access import OWNER_FOLDER, close_tree, make_folder
+from viewer.audit_log import trail
 from viewer.folders import data_folder
 from viewer.inference.bundle import (
     MODEL_FILE,
@@ -108,7 +109,9 @@ def add_model(path: Path) -> ModelBundle:
         It cannot be used.
     """
     with folder_of(path) as folder:
-        return _added(folder)
+        added = _added(folder)
+    trail.note("imported", path.absolute(), f"model {added.description.name}")
+    return added
 
 
 @contextmanager

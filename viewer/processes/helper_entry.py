@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from viewer.audit_log import keep_audit, trail
 from viewer.errors import CoverslipError
 from viewer.processes.channel import Channel, ChannelError, inherited_channel
 from viewer.processes.helper_messages import Ask, Done, Failed, Progress, Request, Stop
@@ -82,6 +83,7 @@ def _serve(channel: Channel[Request]) -> None:
             _run_task(ask, context, send)
         finally:
             running.pop(ask.id, None)
+            trail.flush()  # this process may be ended at any time from now on
 
     try:
         while True:
@@ -106,6 +108,7 @@ def _serve(channel: Channel[Request]) -> None:
 def main() -> None:
     """Serve the process that started this one; the channel's descriptor is the last argument."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    keep_audit()
     _serve(inherited_channel(int(sys.argv[-1]), msgspec.msgpack.Decoder(Request)))
 
 

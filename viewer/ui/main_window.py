@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from viewer.audit_log import keep_audit, trail
 from viewer.canvas.qt_guard import failures, guarded
 from viewer.folders import config_folder
 from viewer.settings import Settings, save_settings
@@ -79,6 +80,7 @@ class MainWindow(QMainWindow):
     def __init__(self, settings: Settings, cache: TileCache[QImage]) -> None:
         super().__init__()
         stand_in.ensure()
+        keep_audit()
         self.settings = settings
         self._cache = cache
         self._situation: Situation | None = None
@@ -246,6 +248,7 @@ class MainWindow(QMainWindow):
             self.home_notice.shut_down,
             self._sorter.close,
             lambda: self._writer.close(finish=True),
+            trail.flush,
         )
         for step in steps:  # one that fails must not keep the others from saving
             guarded()(step)()

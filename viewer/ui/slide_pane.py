@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from viewer.audit_log import trail
 from viewer.canvas.canvas import SlideCanvas
 from viewer.slides.calibration import remembered_mpp_um, typed_on
 from viewer.slides.errors import SlideError
@@ -90,6 +91,7 @@ def recognized(source: SlideSource) -> OpenedSlide:
 
     info = source.info
     info.learn_identity()
+    trail.note("opened", source.path, info.identity)
     optics = info.optics
     origin = "from the file" if optics.mpp_um is not None else ""
     if optics.mpp_um is None:

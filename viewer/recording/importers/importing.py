@@ -12,6 +12,7 @@ import msgspec
 
 from viewer import __version__
 from viewer.annotations.formats.problems import AnnotationFileError
+from viewer.audit_log import trail
 from viewer.recording.events import AnyEvent, IdleChanged, Pointer, SlideClosed, SlideOpened
 from viewer.recording.importers.foreign import ForeignSession, ForeignView, put_in_order, text_of
 from viewer.recording.importers.reference_log import looks_like_reference, reference_sessions
@@ -130,6 +131,7 @@ def import_log(
         for folder in made:
             shutil.rmtree(folder, ignore_errors=True)
         raise SessionError(f"{library} cannot be written: {error.strerror}.") from error
+    trail.note("imported", path.absolute(), f"log of {len(ids)} sessions")
     return ids
 
 

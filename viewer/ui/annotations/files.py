@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QFileDialog, QInputDialog
 from viewer.annotations.counted import current
 from viewer.annotations.formats.coco_pictures import SeveralPicturesError
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
+from viewer.audit_log import trail
 from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.slide_place import place_of
@@ -313,6 +314,7 @@ def _read(
 
     check_origin(path, place, origin)
     read = list(read_annotations(path, problems, picture, slide=place, origin=origin))
+    trail.note("imported", path, f"annotations: {len(read):,}")
     drawn = [each for each in read if each.kind not in _DETECTIONS]
     return _FileContent(drawn, len(read) - len(drawn), origin)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.privacy.audit_box import AuditBox
 from viewer.ui.privacy.caches_box import CachesBox
 
 
@@ -15,9 +16,10 @@ class PrivacyPage(QWidget):
         super().__init__(parent)
         self._disk = BackgroundRunner("privacy", 1, self)
         self.caches = CachesBox(self._disk, self)
+        self.audit = AuditBox(self._disk, self)
         layout = QVBoxLayout(self)
         layout.addWidget(self.caches)
-        layout.addStretch(1)
+        layout.addWidget(self.audit, 1)
 
     def shut_down(self) -> None:
         """End the thread; what was asked for is still done."""

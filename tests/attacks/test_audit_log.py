@@ -1,0 +1,155 @@
+"""What was opened, exported, sent and imported is listed, and the list cannot be changed unseen."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+import shapely
+from pytestqt.qtbot import QtBot
+from typer.testing import CliRunner
+from ui_steps import show_slide
+
+from viewer import atomic_write as writing
+from viewer.annotations.annotation import Annotation
+from viewer.annotations.document import adding
+from viewer.annotations.formats.exchange import FORMATS
+from viewer.audit_log import AuditEntry, check_audit, keep_audit, read_audit, trail
+from viewer.cli import app
+from viewer.folders import data_folder
+from viewer.settings import Settings
+from viewer.signing.keys import KeyRing
+from viewer.tiles.cache import TileCache
+from viewer.ui.main_window import MainWindow
+from viewer.ui.settings_dialog import SettingsDialog
+
+
+@pytest.fixture(autouse=True)
+def kept() -> None:
+    trail.flush()
+    keep_audit()
+
+
+def log_file() -> Path:
+    return data_folder() / "audit" / "audit.jsonl"
+
+
+def deeds() -> list[tuple[str, str]]:
+    assert trail.flush(20)
+    return [(entry.what, entry.subject) for entry in reversed(read_audit())]
+
+
+def noted(count: int = 4) -> list[bytes]:
+    for number in range(count):
+        trail.note("opened", f"/slides/{number}.svs")
+    assert trail.flush(20)
+    assert check_audit().problem == ""
+    return log_file().read_bytes().splitlines(keepends=True)
+
+
+def test_a_day_is_listed_and_exported(
+    sample_slide: Path, tmp_path: Path, qtbot: QtBot, own_home: Path
+) -> None:
+    window = MainWindow(Settings(reader="a"), TileCache(64 << 20))
+    qtbot.addWidget(window)
+    window.show()
+    show_slide(window, sample_slide, qtbot)
+    qtbot.waitUntil(lambda: window.annotations.active is not None, timeout=15_000)
+    window.annotations.active.do(adding("Box", [Annotation(shapely.box(10, 10, 90, 90))]))
+    out = tmp_path / "out" / "a.geojson"
+    out.parent.mkdir()
+    files = window.annotations.files
+    files.write(out, FORMATS["qupath"], window.annotations.active)
+    qtbot.waitUntil(out.exists, timeout=15_000)
+    files.take(out, window.panes.active)
+    qtbot.waitUntil(lambda: any(what == "imported" for what, _ in deeds()), timeout=15_000)
+    assert deeds() == [
+        ("opened", str(sample_slide)),
+        ("exported", str(out.parent)),
+        ("imported", str(out)),
+    ]
+    dialog = SettingsDialog(Settings())
+    qtbot.addWidget(dialog)
+    audit = dialog.privacy.audit
+    qtbot.waitUntil(lambda: audit.table.topLevelItemCount() == 3, timeout=15_000)
+    assert "none changed or missing" in audit.state.text()
+    table = tmp_path / "audit.csv"
+    audit.export_to(table)
+    qtbot.waitUntil(lambda: "were written" in audit.state.text(), timeout=15_000)
+    rows = list(csv.reader(table.read_text().splitlines()))
+    assert [row[2] for row in rows[1:]] == ["opened", "exported", "imported"]
+    dialog.reject()
+    window.close()
+
+
+def test_commands_are_listed(sample_slide: Path, tmp_path: Path) -> None:
+    assert CliRunner().invoke(app, ["info", str(sample_slide)]).exit_code == 0
+    picture = tmp_path / "a.png"
+    shot = ["shot", str(sample_slide), "-o", str(picture), "--size", "64x64"]
+    assert CliRunner().invoke(app, shot).exit_code == 0
+    assert deeds() == [
+        ("opened", str(sample_slide)),
+        ("opened", str(sample_slide)),
+        ("exported", str(tmp_path)),
+    ]
+
+
+def test_many_files_of_one_export_are_one_line(tmp_path: Path) -> None:
+    for number in range(50):
+        writing.atomic_write_bytes(tmp_path / f"{number}.png", b"tile")
+    writing.atomic_write_bytes(data_folder() / "own", b"no export")
+    assert trail.flush(20)
+    entries = read_audit()
+    assert sum(entry.count for entry in entries) == 50
+    assert len(entries) <= 5
+
+
+@pytest.mark.parametrize("attack", ["change", "remove", "put in", "swap", "cut", "unsign"])
+def test_what_is_changed_shows(attack: str) -> None:
+    lines = noted()
+    entry = msgspec.json.decode(lines[1], type=AuditEntry)
+    other = msgspec.structs.replace(entry, subject="/slides/other.svs")
+    forged = msgspec.json.encode(other) + b"\n"
+    unsigned = msgspec.json.encode(msgspec.structs.replace(other, signature="")) + b"\n"
+    made = {
+        "change": [lines[0], forged, *lines[2:]],
+        "remove": [lines[0], *lines[2:]],
+        "put in": [lines[0], forged, *lines[1:]],
+        "swap": [lines[1], lines[0], *lines[2:]],
+        "cut": lines[:2],
+        "unsign": [lines[0], unsigned, *lines[2:]],
+    }[attack]
+    log_file().write_bytes(b"".join(made))
+    assert check_audit().problem
+
+
+def test_a_forger_with_another_key_is_seen(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own_home: Path
+) -> None:
+    noted()
+    monkeypatch.setenv("COVERSLIP_HOME", str(tmp_path / "forger"))
+    forged = b"".join(noted(6))
+    monkeypatch.setenv("COVERSLIP_HOME", str(own_home))
+    log_file().write_bytes(forged)
+    assert check_audit().problem
+
+
+def test_a_torn_line_costs_that_line_alone() -> None:
+    noted()
+    with log_file().open("ab") as file:
+        file.write(b'[4,"2026-11-26T')
+    noted(2)
+    assert json.loads((data_folder() / "audit" / "last.json").read_bytes()) == 6
+
+
+def test_without_a_key_it_is_written_unsigned(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_ring: KeyRing, _study: str) -> None:
+        raise OSError("the keyring is locked")
+
+    monkeypatch.setattr(KeyRing, "signer", refuse)
+    monkeypatch.setattr(trail, "_signer", None)
+    noted()
+    assert check_audit().unsigned == 4

@@ -1,0 +1,96 @@
+"""The part of the settings that shows what was opened, exported, sent and imported."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QGroupBox,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QTreeWidgetItem,
+    QVBoxLayout,
+)
+
+from viewer.audit_log import AuditEntry, AuditVerdict, check_audit, export_audit, read_audit, trail
+from viewer.signing.keys import KeyRing
+from viewer.ui.widgets import KeyedTree
+
+if TYPE_CHECKING:
+    from PySide6.QtWidgets import QWidget
+
+    from viewer.ui.background_runner import BackgroundRunner
+
+_MOST_SHOWN = 1000
+_COLUMNS = ("When", "What", "Subject", "Detail", "Count")
+
+
+class AuditBox(QGroupBox):
+    """Lists the newest entries and says whether the log is as it was written."""
+
+    def __init__(self, disk: BackgroundRunner, parent: QWidget) -> None:
+        super().__init__("What was done", parent)
+        self._disk = disk
+        self.table = KeyedTree(self)
+        self.table.setAccessibleName("What was done")
+        self.table.setHeaderLabels(list(_COLUMNS))
+        self.table.setRootIsDecorated(False)
+        self.state = QLabel(self)
+        self.state.setWordWrap(True)
+        self.state.setTextFormat(Qt.TextFormat.PlainText)
+        self.export = QPushButton("Export as CSV...", self)
+        self.export.clicked.connect(self._ask_place)
+        below = QHBoxLayout()
+        below.addWidget(self.state, 1)
+        below.addWidget(self.export)
+        layout = QVBoxLayout(self)
+        layout.addWidget(self.table, 1)
+        layout.addLayout(below)
+        self._disk.run(_read, lambda read: self._show(*read), self._on_failed)
+
+    def export_to(self, path: Path) -> None:
+        """Write all entries to a CSV file."""
+        self._disk.run(
+            lambda: export_audit(path),
+            lambda count: self.state.setText(f"{count:,} entries were written to {path.name}."),
+            lambda error: self.state.setText(f"{path.name} cannot be written ({error})."),
+        )
+
+    def _show(self, entries: list[AuditEntry], verdict: AuditVerdict, place: str) -> None:
+        self.table.clear()
+        for entry in entries:
+            when = datetime.fromisoformat(entry.at_utc).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+            texts = [when, entry.what, entry.subject, entry.detail, f"{entry.count:,}"]
+            row = QTreeWidgetItem(texts)
+            for column, text in enumerate(texts):
+                row.setToolTip(column, text)
+            self.table.addTopLevelItem(row)
+        self.state.setText(f"{_sentence(verdict)} {place}")
+
+    def _on_failed(self, error: Exception) -> None:
+        self.state.setText(f"What was done cannot be read ({error}).")
+
+    def _ask_place(self) -> None:
+        dialog = QFileDialog(self, "Export what was done", "audit.csv", "Tables (*.csv)")
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix("csv")
+        dialog.fileSelected.connect(lambda name: self.export_to(Path(name)))
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()
+
+
+def _read() -> tuple[list[AuditEntry], AuditVerdict, str]:
+    trail.flush()
+    return read_audit(_MOST_SHOWN), check_audit(), KeyRing().place
+
+
+def _sentence(verdict: AuditVerdict) -> str:
+    if verdict.problem:
+        return f"This list was tampered with: {verdict.problem}"
+    unsigned = f", {verdict.unsigned:,} of them unsigned" if verdict.unsigned else ""
+    return f"{verdict.lines:,} entries, none changed or missing{unsigned}."
