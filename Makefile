@@ -31,5 +31,5 @@ setup:
 
 clean: ## away with everything that was made here
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
-	rm -rf benchmarks/data benchmarks/results benchmarks/openseadragon/node_modules coverslip-window.png
+	rm -rf benchmarks/data benchmarks/results benchmarks/openseadragon/node_modules
 	find . -name __pycache__ -prune -exec rm -rf {} +

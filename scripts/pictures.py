@@ -18,14 +18,13 @@ def main() -> None:
         environment = {key: value for key, value in os.environ.items() if key not in hidden}
         environment["COVERSLIP_HOME"] = folder
         slide = REPOSITORY / "resources" / "slides" / "CMU-1-Small-Region.svs"
+        picture = REPOSITORY / "docs" / "pictures" / "window.png"
         subprocess.run(  # noqa: S603 - our own program
-            [sys.executable, str(REPOSITORY / "app.py"), str(slide)],
+            [sys.executable, str(REPOSITORY / "app.py"), str(slide), "--picture", str(picture)],
             cwd=folder,
             env=environment,
             check=True,
         )
-        picture = REPOSITORY / "docs" / "pictures" / "window.png"
-        picture.write_bytes((Path(folder) / "coverslip-window.png").read_bytes())
         for name in ("replay", "overlays", "annotating", "projects", "review", "agent"):
             environment["COVERSLIP_HOME"] = str(Path(folder) / name)
             subprocess.run(  # noqa: S603 - our own program

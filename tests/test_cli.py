@@ -98,13 +98,21 @@ def test_magnification_of_a_slide_without_scale_is_refused(
     assert "--downsample" in told.stderr
 
 
-def test_without_a_display_the_window_is_painted_to_a_file(
+def test_without_a_display_it_says_so_and_writes_nothing(
     tmp_path: Path, sample_slide: Path
 ) -> None:
-    told = coverslip(sample_slide, folder=tmp_path)
-    assert told.returncode == 0, told.stderr
-    assert "no display" in told.stderr
-    picture = np.asarray(Image.open(tmp_path / "coverslip-window.png").convert("RGB")).astype(int)
+    before = set(tmp_path.rglob("*.png"))
+    said = coverslip(sample_slide, folder=tmp_path)
+    assert said.returncode == 2
+    assert said.stderr.startswith("There is no display here")
+    assert len(said.stderr.splitlines()) == 1
+    assert set(tmp_path.rglob("*.png")) == before
+
+
+def test_the_window_is_painted_to_a_file_when_asked(tmp_path: Path, sample_slide: Path) -> None:
+    said = coverslip(sample_slide, "--picture", "window.png", folder=tmp_path)
+    assert said.returncode == 0, said.stderr
+    picture = np.asarray(Image.open(tmp_path / "window.png").convert("RGB")).astype(int)
     pink = (picture[..., 0] > picture[..., 1] + 40) & (picture[..., 2] > picture[..., 1])
     assert pink.mean() > 0.02, "the tissue is not in the picture"
 

@@ -100,6 +100,8 @@ def train_predictor(
     headers = headers_of(folders, may_mix=options.may_mix)
     if (out / WEIGHTS).exists():
         raise BehaviorError(f"{out} holds a model already: choose another folder.")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise BehaviorError(f"{out} holds something else: choose a new folder.")
     work = out.with_name(f"{out.name}.training")
     work.mkdir(parents=True, exist_ok=True)
     about = description()

@@ -7,21 +7,30 @@ from __future__ import annotations
 
 import difflib
 import os
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from viewer import __version__
 from viewer.cli.agents import evaluate_agent, run_agent
 from viewer.cli.annotations import annotations_app
 from viewer.cli.behavior import evaluate_behavior, simulate, train_behavior
+from viewer.cli.command_line import (
+    HELP_OPTIONS,
+    check_every_command,
+    help_of,
+    print_version,
+    run_command_line,
+)
 from viewer.cli.compare import compare_annotations
+from viewer.cli.display_check import why_no_display
 from viewer.cli.models import models_app, run_model
 from viewer.cli.output import (
     EXIT_INCOMPLETE,
     ImageNumber,
+    check_writable,
     fail,
     numbers,
     origin_named,
@@ -47,12 +56,12 @@ class _OpenByDefault(TyperGroup):
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        own = ("--version", "--help", "--log-level", "--install-completion", "--show-completion")
+        own = ("-V", "--version", "-h", "--help", "--log-level")
         index = 0
         while index < len(args) and args[index].split("=")[0] in own:
             index += 2 if args[index] == "--log-level" else 1
         if index >= len(args):
-            if "--help" not in args and "--version" not in args:
+            if not {"-h", "--help", "-V", "--version"} & set(args):
                 args = [*args, "open"]
         elif args[index] not in self.commands:
             self._refuse_unknown(args[index])
@@ -73,6 +82,7 @@ app = typer.Typer(
     cls=_OpenByDefault,
     help="Coverslip, a whole-slide viewer: coverslip [SLIDE ...] opens the window.",
     add_completion=False,
+    context_settings={"help_option_names": HELP_OPTIONS},
     pretty_exceptions_enable=False,
 )
 app.add_typer(sessions_app, name="sessions")
@@ -94,15 +104,16 @@ app.command("agent")(run_agent)
 
 def _print_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"Coverslip {__version__}")
-        raise typer.Exit
+        print_version()
 
 
 @app.callback()
 def _options(
     _version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Tell the version."),
+        typer.Option(
+            "-V", "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
     log_level: Annotated[
         str, typer.Option(help="What is logged: debug, info, warning or error.")
@@ -136,13 +147,24 @@ def open_window(
         typer.Option("--reset-window", help="Start with the default window size and panels."),
     ] = False,
     image: ImageNumber = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(help="Paint the window to this file once the slide is sharp, and end."),
+    ] = None,
 ) -> None:
     """Open the window, with slides or with a folder of slides as a tray."""
     if image is not None:
         _check_image(slides or [], image)
+    if picture is None and (reason := why_no_display()):
+        fail(reason)
     from viewer.ui.application import run
+    from viewer.ui.view_picture import PictureError
 
-    raise typer.Exit(run(slides or [], reset_window=reset_window, image=image))
+    try:
+        code = run(slides or [], reset_window=reset_window, image=image, picture=picture)
+    except PictureError as error:
+        fail(str(error))
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -181,6 +203,9 @@ def shot(
         str | None, typer.Option(help="X,Y in level-0 pixels; the slide's middle by default.")
     ] = None,
     mag: Annotated[float | None, typer.Option(help="Magnification, such as 20.", min=0.001)] = None,
+    mpp: Annotated[
+        float | None, typer.Option(help="Micrometers per picture pixel.", min=0.001)
+    ] = None,
     downsample: Annotated[
         float | None, typer.Option(help="Slide pixels per picture pixel.", min=0.001)
     ] = None,
@@ -224,8 +249,9 @@ def shot(
 
     Exit code 1 where tiles in the field cannot be read; they are hatched.
     """
-    if mag is not None and downsample is not None:
-        fail("--mag and --downsample say the same thing: give one of them.")
+    if sum(each is not None for each in (mag, mpp, downsample)) > 1:
+        fail("--mag, --mpp and --downsample say the same thing: give one of them.")
+    check_writable(out)
     if display not in ("icc", "raw"):
         fail(f'--display takes icc or raw, not "{display}".')
     advice = "--center takes X,Y in pixels, such as 1200,800."
@@ -252,7 +278,7 @@ def shot(
         side = (int(width), int(height))
         uses_icc = display == "icc"
         what = Shot(at, mag, downsample, side, rotate, flip, furniture, model, uses_icc)
-        what = replace(what, results=results, score=score, origin=origin_named(origin))
+        what = replace(what, mpp_um=mpp, results=results, score=score, origin=origin_named(origin))
         failures = take_shot(slide, what, out, image, lambda note: typer.echo(note, err=True))
     except (
         SlideError, ShotError, PictureError, BundleError, RunError, ResultFileError,
@@ -267,6 +293,16 @@ def shot(
         raise typer.Exit(EXIT_INCOMPLETE)
 
 
+@app.command("help")
+def show_help(
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="[COMMAND]...", help="Such as: sessions export.")
+    ] = None,
+) -> None:
+    """Show the help of a command."""
+    typer.echo(help_of(app, words or []))
+
+
 def _check_image(slides: list[Path], image: int) -> None:
     """End the command where the one slide has no such image, before there is a window."""
     from viewer.slides import SlideError, open_slide
@@ -279,6 +315,9 @@ def _check_image(slides: list[Path], image: int) -> None:
         fail(str(error))
 
 
+check_every_command(app)
+
+
 def main() -> None:
     """The entry point of `coverslip` and of app.py."""
-    app(prog_name="coverslip")
+    sys.exit(run_command_line(app, sys.argv[1:]))

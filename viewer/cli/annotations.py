@@ -13,6 +13,7 @@ import typer
 
 from viewer.atomic_write import unwritable
 from viewer.cli.output import (
+    check_writable,
     fail,
     numbers,
     origin_named,
@@ -270,6 +271,7 @@ def mask(
 
     if (slide is None) == (size is None):
         fail("Give the slide that the annotations lie on, or its size with --size.")
+    check_writable(out)
     own_mpp = _pixel_size("--slide-mpp", slide_mpp)
     lies_on: SlidePlace | None = None
     if slide is not None:

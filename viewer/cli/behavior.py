@@ -97,7 +97,7 @@ def train_behavior(
     validation: Annotated[
         float, typer.Option(help="Share of the slides that judge.", min=0.01, max=0.9)
     ] = 0.2,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Of chance, so that it can be repeated.", min=0)] = 0,
     mix: _Mix = False,
     threads: _Threads = 0,
     json: _Json = False,
@@ -135,7 +135,7 @@ def evaluate_behavior(
     k: Annotated[
         list[int] | None, typer.Option(help="How many boxes; repeat it. 5 and 10 by default.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Of chance, so that it can be repeated.", min=0)] = 0,
     mix: _Mix = False,
     threads: _Threads = 0,
     json: _Json = False,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from viewer.cli.output import fail, print_json, print_table
+from viewer.cli.output import check_writable, fail, print_json, print_table
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -42,6 +42,8 @@ def compare_annotations(
     """
     from viewer.annotations.comparison import compare
 
+    if out is not None:
+        check_writable(out)
     first, second = _read(a), _read(b)
     slide_box, slide_mpp_um = _slide(slide) if slide is not None else (None, None)
     reference, reference_name = _reference(first, second, slide_box, within)

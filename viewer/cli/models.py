@@ -10,6 +10,8 @@ import typer
 
 from viewer.cli.output import (
     ImageNumber,
+    check_writable,
+    checked_device,
     fail,
     numbers,
     print_json,
@@ -91,6 +93,24 @@ def add(
     except BundleError as error:
         fail(str(error))
     print_record(_record(bundle), json=json)
+
+
+@models_app.command()
+def remove(
+    name: Annotated[str, typer.Argument(help="The model's name, or that of its folder.")],
+    version: Annotated[
+        str | None, typer.Option(help="Its version, where there are several.")
+    ] = None,
+) -> None:
+    """Remove a model that was added; those that came with Coverslip stay."""
+    from viewer.inference.bundle import BundleError
+    from viewer.inference.model_library import remove_model
+
+    try:
+        bundle = remove_model(name, version)
+    except BundleError as error:
+        fail(str(error))
+    typer.echo(f"{bundle.name} {bundle.version} was removed.")
 
 
 @models_app.command()
@@ -212,6 +232,9 @@ def run_model(
     from viewer.overlays.files.patch_files import CELL_FORMATS
     from viewer.slides import SlideError
 
+    checked_device(device)
+    if out is not None:
+        check_writable(out)
     if unconfined:
         allow_unconfined()
     area = _asked_area(region, within, slide, image)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import re
 import sys
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -12,6 +14,7 @@ from viewer.plain_text import shown_line, shown_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from viewer.annotations.formats.origins import Origin
 
@@ -19,6 +22,8 @@ EXIT_INCOMPLETE = 1
 EXIT_BAD_INPUT = 2
 _STEERING = re.compile("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """Characters that JSON may hold as they are and a terminal would obey."""
+
+_WIDEST = 100_000
 
 ImageNumber = Annotated[
     int | None,
@@ -59,7 +64,15 @@ def print_table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     table = Table(*columns, show_header=bool(columns), box=None)
     for row in rows:
         table.add_row(*(Text(shown_text(cell), overflow="fold") for cell in row))
-    Console().print(table)
+    console = Console(width=None if sys.stdout.isatty() else _WIDEST)
+    if console.is_terminal:
+        console.print(table)
+        return
+    # In a pipe a line stays a line, whatever stands in it.
+    with console.capture() as lines:
+        console.print(table)
+    for line in lines.get().splitlines():
+        typer.echo(line.rstrip())
 
 
 def say(sentence: str) -> None:
@@ -73,13 +86,31 @@ def fail(sentence: str) -> NoReturn:
     sys.exit(EXIT_BAD_INPUT)
 
 
+def checked_device(device: str) -> str:
+    """Return a device that models can be asked to run on; another ends the command."""
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,2})?", device):
+        fail(f'There is no device "{device}": use auto, cpu, cuda, cuda:1 or mps.')
+    return device
+
+
+def check_writable(out: Path) -> None:
+    """End the command where a file cannot be written, before the work for it is done."""
+    folder = out.parent
+    if out.is_dir():
+        fail(f"{out} is a folder: give the name of a file.")
+    if not folder.is_dir():
+        fail(f"There is no folder {folder}: make it, or choose another place.")
+    if not os.access(out if out.exists() else folder, os.W_OK):
+        fail(f"{out} cannot be written: choose another place.")
+
+
 def numbers(text: str, count: int, advice: str, between: str = ",") -> tuple[float, ...]:
     """So many numbers from text such as "10,20"; else the advice ends the command."""
     try:
         values = tuple(float(part) for part in text.lower().split(between))
     except ValueError:
         fail(advice)
-    if len(values) != count:
+    if len(values) != count or not all(map(math.isfinite, values)):
         fail(advice)
     return values
 

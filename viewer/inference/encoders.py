@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import tempfile
+import urllib.parse
+import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
     from viewer.inference.bundle import ModelBundle
 
+_REACH_S = 8.0
 _IMAGENET = Normalization((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _BIOPTIMUS = Normalization((0.707223, 0.578729, 0.703617), (0.211883, 0.230117, 0.177517))
 _HALF = Normalization((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -127,6 +131,13 @@ def _downloaded(known: KnownEncoder, token: str | None, folder: Path) -> Path:
             "Fetching encoders needs huggingface_hub: pip install coverslip[hub]."
         ) from None
 
+    from huggingface_hub import constants
+    from huggingface_hub.utils import logging as hub_logging
+
+    hub_logging.set_verbosity_error()
+    hub_logging.disable_propagation()
+    _check_reachable(known, constants.ENDPOINT)
+
     def download(file: str) -> Path:
         held = hf_hub_download(known.repository, file, cache_dir=folder, token=token or False)
         return Path(held)
@@ -146,6 +157,21 @@ def _downloaded(known: KnownEncoder, token: str | None, folder: Path) -> Path:
         raise BundleError(
             f"{known.name} cannot be fetched from {known.repository} ({first}): "
             "check the network and try again."
+        ) from error
+
+
+def _check_reachable(known: KnownEncoder, address: str) -> None:
+    """Raise BundleError at once where nothing answers; the hub's own library tries for a minute."""
+    if urllib.request.getproxies():
+        return
+    parts = urllib.parse.urlsplit(address)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        socket.create_connection((parts.hostname or "", port), _REACH_S).close()
+    except OSError as error:
+        raise BundleError(
+            f"{known.name} cannot be fetched: {parts.hostname} does not answer "
+            f"({error.strerror or error}); check the network and try again."
         ) from error
 
 

@@ -85,7 +85,7 @@ def find_model(name: str) -> ModelBundle:
     wanted = name.casefold()
     named = [each for each in models if each.description.name.casefold() == wanted]
     if named:
-        return max(named, key=lambda each: version_order(each.description.version))
+        return _the_one(_newest(named))
     for bundle in models:
         if bundle.folder.name.casefold() == wanted:
             return bundle
@@ -95,8 +95,59 @@ def find_model(name: str) -> ModelBundle:
     raise BundleError(f'There is no model "{name}"; known are {known}, or give a folder.')
 
 
+def _newest(named: list[ModelBundle]) -> list[ModelBundle]:
+    """Return those of the newest version."""
+    newest = max(version_order(each.version) for each in named)
+    return [each for each in named if version_order(each.version) == newest]
+
+
+def _the_one(found: list[ModelBundle]) -> ModelBundle:
+    """Return the model that is meant. Raises BundleError where they differ."""
+    first = found[0]
+    if any(each.key != first.key for each in found):
+        folders = " or ".join(each.folder.name for each in found)
+        raise BundleError(
+            f"There are {len(found)} models {first.name} {first.version} that differ: name the one "
+            f"that is meant by its folder, {folders}."
+        )
+    return first
+
+
+def remove_model(name: str, version: str | None = None) -> ModelBundle:
+    """Remove an added model, by its name (of the folder or in full), and return what it was.
+
+    Raises
+    ------
+    BundleError
+        There is none of this name and version, several are meant, or it came with Coverslip.
+    """
+    wanted = name.casefold()
+    named = [
+        each
+        for each in all_models()
+        if wanted in (each.name.casefold(), each.folder.name.casefold())
+        and version in (None, each.version)
+    ]
+    by_folder = [each for each in named if each.folder.name.casefold() == wanted]
+    added = [each for each in by_folder or named if each.folder.parent == models_folder()]
+    if not added:
+        what = f'"{name}"' if version is None else f'"{name}" {version}'
+        reason = "it came with Coverslip" if named else "see coverslip models list"
+        raise BundleError(f"There is no added model {what}: {reason}.")
+    if len(added) > 1:
+        which = ", ".join(f"{each.folder.name} ({each.version})" for each in added)
+        raise BundleError(f'There are {len(added)} added models "{name}": name one of {which}.')
+    try:
+        shutil.rmtree(added[0].folder)
+    except OSError as error:
+        raise BundleError(f"{name} cannot be removed ({error.strerror or error}).") from error
+    return added[0]
+
+
 def add_model(path: Path) -> ModelBundle:
-    """Checks a model and copies it to the library, in place of one of its name and version.
+    """Checks a model and copies it to the library.
+
+    Another model of its name and version stays; each is then named by its folder.
 
     Parameters
     ----------
@@ -138,6 +189,8 @@ def _added(folder: Path) -> ModelBundle:
     check_weights(bundle)
     about = bundle.description
     name = re.sub(r"[^\w.-]+", "-", f"{about.name}-{about.version}").strip(".-").lower()
+    if _is_another(models_folder() / name, bundle):
+        name = f"{name}-{about.sha256[:8].lower()}"
     target = models_folder() / name
     try:
         with tempfile.TemporaryDirectory(dir=models_folder(), prefix=".") as part:
@@ -153,6 +206,16 @@ def _added(folder: Path) -> ModelBundle:
     except OSError as error:
         raise BundleError(f"The model cannot be kept ({error.strerror or error}).") from error
     return load_bundle(target)
+
+
+def _is_another(folder: Path, bundle: ModelBundle) -> bool:
+    """Return whether a folder of the library holds a model that is not this one."""
+    if not folder.is_dir():
+        return False
+    try:
+        return load_bundle(folder).key != bundle.key
+    except BundleError:
+        return False  # of no use to anybody
 
 
 def _unpack(path: Path, folder: Path) -> None:

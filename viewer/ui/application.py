@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QCoreApplication, QEventLoop
@@ -20,18 +19,25 @@ from viewer.ui.collector import Collector
 from viewer.ui.crash_dialog import CrashWatch
 from viewer.ui.main_window import MainWindow
 from viewer.ui.theme import apply_theme, theme_named
+from viewer.ui.view_picture import write_picture
 from viewer.ui.window_state import forget_window_state, when_drawn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 _PATIENCE_S = 30.0
 _NOT_DRAWN = "The last start showed no window, so this one has the default size and panels."
 _PICTURE_SIZE_PX = (1280, 800)
-WINDOW_PICTURE = Path("coverslip-window.png")
 
 
-def run(paths: list[Path], *, reset_window: bool = False, image: int | None = None) -> int:
+def run(
+    paths: list[Path],
+    *,
+    reset_window: bool = False,
+    image: int | None = None,
+    picture: Path | None = None,
+) -> int:
     """Open the window with slides or folders; return the exit code when it is closed.
 
     Parameters
@@ -40,10 +46,11 @@ def run(paths: list[Path], *, reset_window: bool = False, image: int | None = No
         Forget the place, size and panels of the last time.
     image
         Which image of the one slide to open.
+    picture
+        Paint the window to this file once the slide is sharp, instead of showing it.
     """
     reader_pool().keep_spare()  # it loads its readers while the window is made
-    has_display = _has_display()
-    if not has_display:
+    if picture is not None:
         os.environ["QT_QPA_PLATFORM"] = "offscreen"
     application = QApplication(sys.argv[:1])
     application.setApplicationName("Coverslip")
@@ -74,10 +81,10 @@ def run(paths: list[Path], *, reset_window: bool = False, image: int | None = No
     else:
         window.open_slide(paths[0], image)
     try:
-        if has_display:
+        if picture is None:
             code = application.exec()
         else:
-            code = _paint_window(window, lambda: not paths or bool(outcomes))
+            code = _paint_window(window, picture, lambda: not paths or bool(outcomes))
         guard.drawn()
         return code
     finally:
@@ -87,14 +94,7 @@ def run(paths: list[Path], *, reset_window: bool = False, image: int | None = No
         watch.remove()
 
 
-def _has_display() -> bool:
-    """Whether a window can be seen; a platform that the user chose is taken at their word."""
-    if sys.platform != "linux" or os.environ.get("QT_QPA_PLATFORM"):
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-
-
-def _paint_window(window: MainWindow, has_outcome: Callable[[], bool]) -> int:
+def _paint_window(window: MainWindow, picture: Path, has_outcome: Callable[[], bool]) -> int:
     """Writes what the window would show, once the slide is sharp or it is known why it is not."""
     window.resize(*_PICTURE_SIZE_PX)
     until_s = time.monotonic() + _PATIENCE_S
@@ -104,10 +104,5 @@ def _paint_window(window: MainWindow, has_outcome: Callable[[], bool]) -> int:
     ):
         QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 20)
         time.sleep(0.005)
-    window.grab().save(str(WINDOW_PICTURE))
-    print(
-        "There is no display here, so the window cannot be shown: "
-        f"what it would show is in {WINDOW_PICTURE}.",
-        file=sys.stderr,
-    )
+    write_picture(window.grab().toImage(), picture)
     return 0

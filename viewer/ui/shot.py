@@ -44,6 +44,12 @@ _CACHE_BYTES = 512 << 20
 _PATIENCE_S = 120.0
 
 
+_NO_SCALE = (
+    "The pixel size of this slide is unknown, so {} cannot be met: "
+    "give --downsample (slide pixels per picture pixel) instead."
+)
+
+
 class ShotError(CoverslipError):
     """A picture that cannot be taken as asked; `str()` is one sentence."""
 
@@ -56,8 +62,8 @@ class Shot:
     ----------
     center
         Level-0 pixels; None for the slide's middle.
-    magnification, downsample
-        At most one of the two; with neither the whole slide is shown.
+    magnification, mpp_um, downsample
+        At most one of them; with none the whole slide is shown.
     size_px
         Of the picture.
     furniture
@@ -85,6 +91,7 @@ class Shot:
     uses_icc: bool = True
     results: Path | None = None
     score: str | None = None
+    mpp_um: float | None = None
     origin: Origin | None = None
 
 
@@ -144,10 +151,12 @@ def _view(canvas: SlideCanvas, shot: Shot) -> View:
     if shot.magnification is not None:
         downsample = canvas.optics.downsample(shot.magnification)
         if downsample is None:
-            raise ShotError(
-                "This slide does not tell its scale, so --mag cannot be met: "
-                "give --downsample (slide pixels per picture pixel) instead."
-            )
+            raise ShotError(_NO_SCALE.format("--mag"))
+    if shot.mpp_um is not None:
+        own_mpp_um = canvas.optics.mean_mpp_um
+        if own_mpp_um is None:
+            raise ShotError(_NO_SCALE.format("--mpp"))
+        downsample = shot.mpp_um / own_mpp_um
     view = view.showing(canvas.slide_box) if downsample is None else view.zoomed(downsample)
     return View(
         shot.center or view.center, view.downsample, view.size, view.rotation_deg, view.mirrored

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from viewer.cli.output import fail
+from viewer.cli.output import checked_device, fail
 
 if TYPE_CHECKING:
     from viewer.agents.endpoint import Endpoint
@@ -158,11 +158,16 @@ def reading_options(
     from viewer.inference.bundle import BundleError
     from viewer.inference.model_library import find_model
 
+    checked_device(device)
     if tissue is not None:
         try:
-            find_model(tissue)
+            found = find_model(tissue)
         except BundleError as error:
             raise AgentError(str(error)) from error
+        if found.task != "classification":
+            raise AgentError(
+                f"{found.name} names no tissue: --tissue takes a model of the task classification."
+            )
     read = _annotations(annotations) if annotations else ()
     return ReadingOptions(steps, f"agent-{policy}", mpp_um, device, tissue, read)
 
