@@ -28,7 +28,7 @@ from viewer.recording.events import (
     ToolChosen,
     Viewport,
 )
-from viewer.recording.log_reader import read_lines, verify
+from viewer.recording.log_reader import is_being_recorded, read_lines, verify
 from viewer.recording.recorder import Recorder
 from viewer.recording.session import read_header
 from viewer.recording.trace_loading import load_trace
@@ -218,3 +218,16 @@ def test_a_replay_is_not_the_readers_own_reading(tmp_path: Path) -> None:
         clock.advance_s(2.0)
     recorder.close()
     assert load_trace(tmp_path / "session").looked_s().tolist() == [2.0, 0.0, 0.0, 2.0]
+
+
+def test_a_listener_that_is_gone_ends_no_recording(tmp_path: Path) -> None:
+    def gone(_text: str) -> None:
+        raise RuntimeError("Signal source has been deleted")
+
+    header = msgspec.structs.replace(HEADER, study="own:default")
+    recorder = Recorder(tmp_path / "s", header, on_trouble=gone, on_key=gone)
+    recorder.record(ToolChosen("move"))
+    recorder.close()
+    assert verify(tmp_path / "s").is_good
+    assert read_header(tmp_path / "s").key
+    assert not is_being_recorded(tmp_path / "s")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from viewer.recording.session import SessionHeader
 
+_log = logging.getLogger(__name__)
 _VIEW_GAP_NS = 1_000_000_000 // 30
 _POINTER_GAP_NS = 1_000_000_000 // 20
 _IDLE_NS = 10_000_000_000
@@ -71,9 +73,9 @@ class Recorder:
             header = msgspec.structs.replace(header, slide=slide, imported_from=None)
         self.folder = folder
         self.header = header
-        self._on_trouble = on_trouble
+        self._on_trouble = _safely(on_trouble)
         self._open_file = open_file
-        self._on_key = on_key
+        self._on_key = _safely(on_key)
         self._clock_ns = clock_ns
         self._wall_ns = wall_ns
         self._start_ns = clock_ns()
@@ -255,6 +257,18 @@ class Recorder:
                 trouble = file.trouble
                 self._on_trouble(trouble)
         file.close()
+
+
+def _safely(listener: Callable[[str], object]) -> Callable[[str], object]:
+    """Let no listener end the writing, such as one whose window is gone."""
+
+    def call(text: str) -> None:
+        try:
+            listener(text)
+        except Exception:
+            _log.info("nobody hears of a recording any more")
+
+    return call
 
 
 def _turns(before: Viewport, at: Viewport, after: Viewport) -> bool:
