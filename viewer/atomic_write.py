@@ -22,6 +22,7 @@ from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 from viewer.access import OWNER_FILE, give_access
 from viewer.errors import CoverslipError
 from viewer.folders import is_own
+from viewer.policy import policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -83,7 +84,12 @@ def atomic_write(
     unfinished = target.with_name(f".{target.name[:_NAME_CHARACTERS]}-{token_hex(6)}.part")
     try:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
-        is_private = kept or is_own(target)
+        is_inside = is_own(target)
+        is_private = kept or is_inside
+        if not is_inside and not policy().allows_path(target):
+            raise PermissionError(
+                errno.EACCES, "the administrator's policy allows no files there", str(path)
+            )
         usual = OWNER_FILE if is_private else _USUAL_MODE
         os.close(os.open(unfinished, flags, usual if mode is None else mode))
         raw = _Measured(unfinished, "r+b")

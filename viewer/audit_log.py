@@ -148,6 +148,17 @@ class AuditTrail:
 trail = AuditTrail()
 
 
+def sent_detail(study: str, model: str, slide: str) -> str:
+    """Return what an entry says of what was sent; `sent_parts` reads it."""
+    return "; ".join(filter(None, (f"study {study}", f"model {model}", slide and f"slide {slide}")))
+
+
+def sent_parts(detail: str) -> dict[str, str]:
+    """Return "study", "model" and, where it was known, "slide" of what was sent."""
+    pairs = (part.partition(" ") for part in detail.split("; "))
+    return {name: value for name, _, value in pairs}
+
+
 def keep_audit() -> None:
     """Note each export from now on, and write what waits when the program ends."""
     if writing.on_export is None:

@@ -27,7 +27,7 @@ from viewer.agents.conversation import (
 from viewer.agents.errors import AgentError, BadAnswerError, EndpointError
 from viewer.agents.model_server import LONGEST_PAUSE_S, ModelServer, TryAgainError
 from viewer.agents.permission import check_permitted
-from viewer.audit_log import trail
+from viewer.audit_log import sent_detail, trail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -77,6 +77,8 @@ class Client:
         Where every exchange is kept.
     spending
         Counts on; shared by clients whose cost is one.
+    slide
+        The name of the slide that is asked about, for the list of what was sent.
     """
 
     def __init__(
@@ -88,12 +90,14 @@ class Client:
         key: str | None = None,
         log: ExchangeLog | None = None,
         spending: Spending | None = None,
+        slide: str = "",
     ) -> None:
         self.endpoint = endpoint
         self.study = study
         self.spending = spending or Spending()
         self._permission = permission
         self._log = log
+        self._slide = slide
         self._encoder = PictureEncoder(endpoint.picture_side_px, endpoint.jpeg_quality)
         self._server = ModelServer(endpoint, key, self._encoder)
         self._next_at_s = 0.0
@@ -122,14 +126,16 @@ class Client:
         """
         cancel = cancel or Cancel()
         self.endpoint.check()
-        check_permitted(self.endpoint, self.study, self._permission)
+        check_permitted(
+            self.endpoint, self.study, self._permission, carries_key=self._server.has_key
+        )
         fitting = merged(within_pictures(turns, self.endpoint.most_pictures))
         self._encoder.forget_but(turns)
         for attempt in range(1, self.endpoint.tries + 1):
             self._check_cost()
             self._keep_rate(cancel)
             pictures = sum(len(turn.pictures) for turn in fitting)
-            detail = f"study {self.study}, model {self.endpoint.model}"
+            detail = sent_detail(self.study, self.endpoint.model, self._slide)
             trail.note("sent", self.endpoint.host, detail, pictures)
             try:
                 reply = self._server.exchange(fitting, tools, on_text, cancel)

@@ -18,6 +18,7 @@ from viewer.agents.canceling import AgentCancelledError, Cancel
 from viewer.agents.errors import RefusedError
 from viewer.agents.model_server import LONGEST_PAUSE_S, ChatRequest, TryAgainError
 from viewer.agents.response_parsing import DamagedAnswerError, StreamedReply
+from viewer.egress import EgressError, check_egress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,6 +38,11 @@ _NO_KEY = "none"
 def chat(body: bytes, context: TaskContext) -> bytes:
     """Answer a `ChatRequest` with a `Reply`; a task of the helper process."""
     request = msgspec.msgpack.decode(body, type=ChatRequest)
+    to = request.endpoint
+    try:
+        check_egress(to.base_url, allowed_hosts=to.allowed_hosts, carries_key=bool(request.key))
+    except EgressError as error:
+        raise RefusedError(str(error)) from None
     cancel = Cancel()
     context.when_stopped(cancel.set)
     reply = Connection(request.endpoint, request.key).exchange(

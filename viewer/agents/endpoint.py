@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
 from viewer.agents.errors import AgentError
 from viewer.atomic_write import atomic_write_bytes
+from viewer.egress import LOOPBACK, host_of
 from viewer.folders import config_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _log = logging.getLogger(__name__)
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-"""Hosts that are this machine."""
 
 Positive = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0)]
@@ -80,10 +77,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def host(self) -> str:
         """Where requests go, without port; empty where the address is none."""
-        try:
-            return (urlsplit(self.base_url).hostname or "").casefold()
-        except ValueError:
-            return ""
+        return host_of(self.base_url)
 
     @property
     def is_local(self) -> bool:

@@ -73,6 +73,11 @@ class ModelServer:
         self._key = key
         self._encoder = encoder
 
+    @property
+    def has_key(self) -> bool:
+        """Whether a key goes along."""
+        return bool(self._key)
+
     def exchange(
         self,
         turns: Sequence[Turn],

@@ -9,6 +9,7 @@ import msgspec
 
 from viewer.agents.errors import NotPermittedError
 from viewer.atomic_write import atomic_write_bytes
+from viewer.egress import EgressError, check_egress
 from viewer.folders import data_folder
 from viewer.utc import utc_stamp
 
@@ -64,11 +65,38 @@ class PermissionBook:
         """Keeps what the user said. Raises OSError where it cannot be kept."""
         given = Permission.now(study, host.casefold())
         self._save([*self._others(given), given])
+        self._save_withdrawn([each for each in self._withdrawn() if each != [study, given.host]])
         return given
 
     def withdraw(self, study: str, host: str) -> None:
-        """Raises OSError where it cannot be written."""
-        self._save(self._others(Permission.now(study, host.casefold())))
+        """Take a permission back, also from those who are sending now.
+
+        Raises
+        ------
+        OSError
+            It cannot be written.
+        """
+        gone = Permission.now(study, host.casefold())
+        self._save_withdrawn([*self._withdrawn(), [study, gone.host]])
+        self._save(self._others(gone))
+
+    def is_withdrawn(self, study: str, host: str) -> bool:
+        """Return whether a permission was taken back and not given anew."""
+        return [study, host.casefold()] in self._withdrawn()
+
+    def _withdrawn(self) -> list[list[str]]:
+        try:
+            return msgspec.json.decode(self._gone_path.read_bytes(), type=list[list[str]])
+        except (OSError, msgspec.MsgspecError):
+            return []
+
+    def _save_withdrawn(self, gone: list[list[str]]) -> None:
+        if gone != self._withdrawn():
+            atomic_write_bytes(self._gone_path, msgspec.json.encode(gone))
+
+    @property
+    def _gone_path(self) -> Path:
+        return self._path.with_name("permissions-withdrawn.json")
 
     def _others(self, than: Permission) -> list[Permission]:
         return [each for each in self.all() if (each.study, each.host) != (than.study, than.host)]
@@ -77,16 +105,25 @@ class PermissionBook:
         atomic_write_bytes(self._path, msgspec.json.encode(permissions))
 
 
-def check_permitted(endpoint: Endpoint, study: str, permission: Permission | None) -> None:
-    """Raises NotPermittedError unless the host is allowed and the user agreed for this study."""
+def check_permitted(
+    endpoint: Endpoint, study: str, permission: Permission | None, *, carries_key: bool = False
+) -> None:
+    """Raise NotPermittedError unless the host is allowed and the user agreed for this study."""
     host = endpoint.host
-    if host not in endpoint.allowed_hosts:
-        raise NotPermittedError(
-            f"Nothing was sent: {host} is not among the allowed hosts; add it in the settings."
+    try:
+        check_egress(
+            endpoint.base_url, allowed_hosts=endpoint.allowed_hosts, carries_key=carries_key
         )
+    except EgressError as error:
+        raise NotPermittedError(str(error)) from None
     if permission is None or (permission.study, permission.host) != (study, host):
         raise NotPermittedError(
             f'Nothing was sent: nobody has allowed pictures of the study "{study}" to go to {host}.'
+        )
+    if PermissionBook().is_withdrawn(study, host):
+        raise NotPermittedError(
+            f'Nothing was sent: it was taken back that pictures of the study "{study}" may go to '
+            f"{host}."
         )
 
 

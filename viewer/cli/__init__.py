@@ -122,6 +122,7 @@ def _options(
     from viewer.access import mend_access
     from viewer.audit_log import keep_audit
     from viewer.logs import LEVELS, configure_logging
+    from viewer.policy import read_policy
     from viewer.stand_in import NoHomeError, stand_in
 
     if log_level not in LEVELS:
@@ -132,6 +133,8 @@ def _options(
         fail(str(error))
     if reason:
         typer.echo(f"{reason} {_UNTIL_THE_END}", err=True)
+    if problem := read_policy().problem:
+        typer.echo(problem, err=True)
     configure_logging(log_level)
     mend_access()
     keep_audit()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import tempfile
 import urllib.parse
@@ -13,6 +14,7 @@ import msgspec
 import torch
 from safetensors.torch import load_file, save_file
 
+from viewer.egress import EgressError, check_egress
 from viewer.inference.bundle import BundleError, Normalization, file_sha256
 from viewer.inference.model_library import add_model, models_folder
 
@@ -97,6 +99,9 @@ KNOWN_ENCODERS: Mapping[str, KnownEncoder] = {
 """By the name that the command line takes. Figures are those of each model's card."""
 
 
+_HUB = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+
+
 def fetch_encoder(known: KnownEncoder, token: str | None = None, merge: int = 0) -> ModelBundle:
     """Downloads an encoder, turns it into a model of our own, and adds it to the library.
 
@@ -123,6 +128,10 @@ def fetch_encoder(known: KnownEncoder, token: str | None = None, merge: int = 0)
 
 
 def _downloaded(known: KnownEncoder, token: str | None, folder: Path) -> Path:
+    try:
+        check_egress(_HUB, carries_key=token is not None)
+    except EgressError as error:
+        raise BundleError(str(error)) from None
     try:
         from huggingface_hub import hf_hub_download
         from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, HfHubHTTPError

@@ -29,6 +29,7 @@ from viewer.limits import (
     Limit,
     LimitError,
 )
+from viewer.policy import policy, read_policy
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -50,7 +51,8 @@ def models_folder() -> Path:
 def all_models() -> list[ModelBundle]:
     """Bundled ones first, what finds objects before the rest; unsound ones are passed over."""
     found: list[ModelBundle] = []
-    for parent in (BUNDLED, models_folder()):
+    allows_foreign = policy().foreign_models
+    for parent in (BUNDLED, models_folder()) if allows_foreign else (BUNDLED,):
         here: list[ModelBundle] = []
         for folder in sorted(parent.iterdir()) if parent.is_dir() else []:
             if folder.is_dir() and not folder.name.startswith("."):
@@ -62,6 +64,15 @@ def all_models() -> list[ModelBundle]:
         here.sort(key=lambda bundle: bundle.description.name.casefold())
         found += sorted(here, key=lambda bundle: bundle.description.task != "instances")
     return found
+
+
+def _check_allowed() -> None:
+    """Raise BundleError where the administrator allows only models that came with Coverslip."""
+    if not policy().foreign_models:
+        why = read_policy().problem or (
+            "the administrator's policy allows only models that came with Coverslip."
+        )
+        raise BundleError(f"The model is not used: {why}")
 
 
 def version_order(version: str) -> tuple[tuple[int, int, str], ...]:
@@ -90,6 +101,7 @@ def find_model(name: str) -> ModelBundle:
         if bundle.folder.name.casefold() == wanted:
             return bundle
     if Path(name).is_dir():
+        _check_allowed()
         return load_bundle(Path(name))
     known = ", ".join(bundle.description.name for bundle in models)
     raise BundleError(f'There is no model "{name}"; known are {known}, or give a folder.')
@@ -159,6 +171,7 @@ def add_model(path: Path) -> ModelBundle:
     BundleError
         It cannot be used.
     """
+    _check_allowed()
     with folder_of(path) as folder:
         added = _added(folder)
     trail.note("imported", path.absolute(), f"model {added.description.name}")

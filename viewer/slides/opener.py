@@ -7,6 +7,7 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+from viewer.policy import policy, read_policy
 from viewer.redaction import leave_out_path
 from viewer.slides.derived_levels import with_fine_steps
 from viewer.slides.errors import (
@@ -70,6 +71,9 @@ def open_slide(path: Path, image: int | None = None) -> SlideSource:
         It cannot be opened; `str()` of the error is one sentence for the user.
     """
     leave_out_path(path)
+    if not policy().allows_path(path):
+        why = read_policy().problem or "the administrator's policy allows no slides there."
+        raise SlideAccessError(path, f"{path.name} is not opened: {why}")
     try:
         _check_file(path)
         version = FileVersion(path)

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 from viewer.audit_log import keep_audit, trail
 from viewer.canvas.qt_guard import failures, guarded
 from viewer.folders import config_folder
+from viewer.policy import read_policy
 from viewer.settings import Settings, save_settings
 from viewer.stand_in import stand_in
 from viewer.ui.actions import ActionSet
@@ -139,6 +140,8 @@ class MainWindow(QMainWindow):
         self._restore_state()
         self._apply_settings()
         self._show_active()
+        if problem := read_policy().problem:
+            self.show_error(problem)
 
     # What others ask of the window -----------------------------------------------------------
 

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from viewer.policy import POLICY_PATH, policy
 from viewer.settings import CHOICES, Choice, Settings
 from viewer.ui.commands import merged_bindings
 from viewer.ui.privacy.privacy_page import PrivacyPage
@@ -93,8 +94,24 @@ class SettingsDialog(QDialog):
             number = type(value)
             self._values[choice.field] = lambda: number(spin.value())
         editor.setToolTip(choice.tip)
+        if choice.field in _set_by_policy():
+            editor.setEnabled(False)
+            editor.setToolTip(f"Set by the administrator's policy ({POLICY_PATH})")
         editor.setAccessibleName(choice.label)
         return editor
+
+
+def _set_by_policy() -> frozenset[str]:
+    """The settings that have no effect by the administrator's policy."""
+    rules = policy()
+    fields: set[str] = set()
+    if not rules.foreign_models:
+        fields.add("unconfined_models")
+    if rules.recording == "off":
+        fields |= {"record_names", "record_texts"}
+    if rules.allowed_folders == ():
+        fields.add("trusted_folders")
+    return frozenset(fields)
 
 
 def _parts(text: str) -> list[str]:

@@ -10,6 +10,7 @@ import msgspec
 
 from viewer.atomic_write import atomic_write
 from viewer.errors import CoverslipError
+from viewer.policy import policy
 from viewer.processes.helper import HelperEndedError, HelperFailedError
 from viewer.recording.export.conversations import PROVENANCE_FILE, write_case, write_chat
 from viewer.recording.export.manifest import (
@@ -65,6 +66,8 @@ def export_sessions(
     if not folders:
         raise ExportError("There are no sessions to export: name some, or record one first.")
     _check_origins(folders)
+    if not policy().allows_path(out):
+        raise ExportError(f"The administrator's policy allows no export to {out}.")
     try:
         if (finished := _finished(out, folders, options)) is not None:
             return finished

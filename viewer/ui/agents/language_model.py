@@ -33,6 +33,7 @@ class _Wish:
     study: str
     use: Callable[[Client], object]
     keep_in: Path | None
+    slide: str = ""
 
 
 class LanguageModel(QObject):
@@ -65,7 +66,9 @@ class LanguageModel(QObject):
         keep_in
             Where the exchanges are kept; by default in a folder of their own.
         """
-        self._grant(_Wish(self._window.settings.study, use, keep_in))
+        path = self._window.panes.active.path
+        slide = path.name if path is not None else ""
+        self._grant(_Wish(self._window.settings.study, use, keep_in, slide))
 
     def choose(self) -> None:
         """Lets the user choose the model."""
@@ -120,7 +123,15 @@ class LanguageModel(QObject):
             own = data_folder() / "exchanges" / new_session_id(datetime.now(UTC))
             log = ExchangeLog(wish.keep_in or own)
             key = keys.key_of(endpoint.host)
-            return Client(endpoint, wish.study, permission, key=key, log=log, spending=spending)
+            return Client(
+                endpoint,
+                wish.study,
+                permission,
+                key=key,
+                log=log,
+                spending=spending,
+                slide=wish.slide,
+            )
 
         self._background.run(made, wish.use, self._on_failed)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
+from viewer.policy import policy
 from viewer.recording.library import Library
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.recording.presence import Presence
@@ -87,7 +88,7 @@ class RecordingControl(QObject):
 
     def start(self) -> None:
         """Records every slide that is open, and those opened from now on."""
-        if self.state is RecordingState.OFF:
+        if self.state is RecordingState.OFF and policy().recording != "off":
             self._presence.start()
             self._set_state(RecordingState.ON)
             for pane in self._panes.panes:

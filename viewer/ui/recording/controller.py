@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QDialog, QInputDialog
 
+from viewer.policy import policy, read_policy
 from viewer.recording.events import NoteTaken, ToolChosen
 from viewer.ui.recording.control import RecordingControl, RecordingState
 from viewer.ui.recording.lamp import RecordingLamp
@@ -54,8 +55,16 @@ class RecordingController(QObject):
         self.control.shut_down()
 
     def _switch(self, on: bool) -> None:
+        rule = policy().recording
         if not on:
             self.control.stop()
+        elif rule == "off":
+            self._window.commands["recording.on"].setChecked(False)
+            why = read_policy().problem or "the administrator's policy does not allow it."
+            self._window.say(f"Nothing is recorded: {why}")
+        elif rule == "consent":
+            self._window.commands["recording.on"].setChecked(False)
+            self._ask_consent()
         elif self._window.settings.consent_utc and self._window.reader.name:
             self.control.start()
         else:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QToolButton, QWidget
 
+from viewer.policy import policy
 from viewer.ui.recording.control import RecordingState
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class RecordingLamp(QToolButton):
     def show_state(self, state: RecordingState) -> None:
         """Shows a state."""
         text, tip = _TEXTS[state]
+        if state is RecordingState.OFF and policy().recording == "off":
+            tip = "Nothing is recorded: set by the administrator's policy."
         self.setText(text)
         self.setToolTip(tip)
         self.setAccessibleName(text[2:])

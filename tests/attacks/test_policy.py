@@ -1,0 +1,243 @@
+"""The policy holds against settings and environment; a broken one is read as the strictest."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from other_account import needs_root, own_by_other
+from PySide6.QtCore import Qt
+from pytestqt.qtbot import QtBot
+from typer.testing import CliRunner
+
+from viewer import policy as policy_module
+from viewer.agents.client import Client
+from viewer.agents.conversation import Turn
+from viewer.agents.endpoint import Endpoint
+from viewer.agents.errors import AgentError, NotPermittedError
+from viewer.agents.permission import Permission, PermissionBook
+from viewer.atomic_write import atomic_write_bytes
+from viewer.audit_log import sent_detail, trail
+from viewer.cli import app
+from viewer.egress import EgressError, check_egress
+from viewer.inference.bundle import BundleError
+from viewer.inference.encoders import KNOWN_ENCODERS, fetch_encoder
+from viewer.inference.model_library import BUNDLED, add_model, all_models, find_model
+from viewer.policy import STRICTEST, Policy, policy, read_policy
+from viewer.settings import Settings
+from viewer.slides import SlideError, open_slide
+from viewer.tiles.cache import TileCache
+from viewer.ui.main_window import MainWindow
+from viewer.ui.recording.consent_dialog import ConsentDialog
+from viewer.ui.recording.control import RecordingState
+from viewer.ui.settings_dialog import SettingsDialog
+
+APP = Path(__file__).parents[2] / "app.py"
+AGREED = Settings(reader="reader-7", consent_utc="2026-11-24T08:00:00+00:00")
+pytestmark = needs_root
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the policy lies, in place of /etc."""
+    path = tmp_path / "etc" / "policy.json"
+    path.parent.mkdir(mode=0o755)
+    monkeypatch.setattr(policy_module, "POLICY_PATH", path)
+    return path
+
+
+def write(place: Path, **members: object) -> None:
+    place.write_text(json.dumps(members))
+    place.chmod(0o644)
+
+
+def test_without_a_file_the_user_decides(place: Path) -> None:
+    assert policy() == Policy()
+    assert not read_policy().is_set
+    check_egress("https://models.example", allowed_hosts=["models.example"])
+
+
+def test_hosts_and_network(place: Path) -> None:
+    write(place, allowed_hosts=["Models.Example"])
+    check_egress("https://models.example/v1", allowed_hosts=["models.example"], carries_key=True)
+    with pytest.raises(EgressError, match="policy does not allow"):
+        check_egress("https://other.example/v1", allowed_hosts=["other.example"])
+    write(place, network=False)
+    check_egress("http://127.0.0.1:11434/v1", carries_key=True)
+    with pytest.raises(EgressError, match="policy does not allow"):
+        check_egress("https://models.example/v1", allowed_hosts=["models.example"])
+    with pytest.raises(BundleError, match="policy"):
+        fetch_encoder(next(iter(KNOWN_ENCODERS.values())))
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://models.example/v1", "ftp://models.example", "models.example", "https://", "//x", ""],
+)
+def test_keys_go_over_https_only(url: str) -> None:
+    with pytest.raises(EgressError, match="Nothing was sent"):
+        check_egress(url, carries_key=True)
+    to = Endpoint(base_url=url, model="m", allowed_hosts=("models.example",))
+    given = Permission.now("study", "models.example")
+    with pytest.raises(AgentError):
+        Client(to, "study", given, key="secret").ask([Turn("user", "a")])
+
+
+def test_folders_bind_slides_and_what_is_written(
+    place: Path, sample_slide: Path, tmp_path: Path
+) -> None:
+    allowed = tmp_path / "allowed"
+    allowed.mkdir()
+    write(place, allowed_folders=[str(allowed)])
+    with pytest.raises(SlideError, match="policy allows no slides there"):
+        open_slide(sample_slide)
+    inside = allowed / "a.svs"
+    shutil.copy(sample_slide, inside)
+    open_slide(inside).close()
+    (allowed / "link.svs").symlink_to(sample_slide)
+    with pytest.raises(SlideError, match="policy"):
+        open_slide(allowed / "link.svs")
+    atomic_write_bytes(allowed / "out.csv", b"x")
+    with pytest.raises(PermissionError):
+        atomic_write_bytes(tmp_path / "out.csv", b"x")
+    shot = CliRunner().invoke(app, ["shot", str(inside), "-o", str(tmp_path / "a.png")])
+    assert shot.exit_code == 2
+    assert "policy allows no files there" in shot.output
+
+
+def test_foreign_models_do_not_run(place: Path, tmp_path: Path) -> None:
+    foreign = tmp_path / "model"
+    shutil.copytree(next(path for path in BUNDLED.iterdir() if path.is_dir()), foreign)
+    added = add_model(foreign)
+    write(place, foreign_models=False)
+    for use in (lambda: add_model(foreign), lambda: find_model(str(foreign))):
+        with pytest.raises(BundleError, match="policy allows only models"):
+            use()
+    assert all(bundle.folder.parent == BUNDLED for bundle in all_models())
+    assert added.folder.parent != BUNDLED
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda path: path.write_text("{torn"),
+        lambda path: path.write_text('{"network": "no"}'),
+        lambda path: path.write_text('{"netwrok": false}'),
+        lambda path: path.write_text('["network"]'),
+        lambda path: path.write_bytes(b"\xff\xfe"),
+        lambda path: path.chmod(0o666),
+        lambda path: path.parent.chmod(0o777),
+        own_by_other,
+        lambda path: own_by_other(path.parent),
+        lambda path: (path.rename(path.with_name("a")), path.symlink_to("a")),
+        lambda path: (path.unlink(), path.symlink_to("nowhere")),
+        lambda path: (path.unlink(), path.mkdir()),
+        lambda path: (path.unlink(), os.mkfifo(path)),
+    ],
+)
+def test_a_broken_or_foreign_file_is_the_strictest(place: Path, spoil: object) -> None:
+    write(place)
+    assert policy() == Policy()
+    spoil(place)  # type: ignore[operator]
+    read = read_policy()
+    assert read.policy == STRICTEST
+    assert "until it is mended" in read.problem
+    assert read.problem.count("\n") == 0
+
+
+def test_the_window_says_what_is_set(place: Path, sample_slide: Path, qtbot: QtBot) -> None:
+    write(place, recording="off", foreign_models=False)
+    window = MainWindow(AGREED, TileCache(64 << 20))
+    qtbot.addWidget(window)
+    window.show()
+    window.activateWindow()
+    with qtbot.waitSignal(window.panes.active.opened, timeout=20_000):
+        window.open_paths([sample_slide])
+    qtbot.keyClick(window, Qt.Key.Key_R, Qt.KeyboardModifier.ControlModifier)
+    assert window.recording.control.state is RecordingState.OFF
+    assert "policy" in window.recording.lamp.toolTip()
+    dialog = SettingsDialog(AGREED)
+    qtbot.addWidget(dialog)
+    assert "Readings may not be recorded." in dialog.privacy.policy.text.text()
+    grayed = [
+        editor.accessibleName()
+        for editor in dialog.findChildren(object)
+        if hasattr(editor, "toolTip") and "administrator" in editor.toolTip()
+    ]
+    assert {"Run TorchScripts unconfined", "Record slide names", "Record texts"} <= set(grayed)
+    dialog.reject()
+    write(place, recording="consent")
+    qtbot.keyClick(window, Qt.Key.Key_R, Qt.KeyboardModifier.ControlModifier)
+    assert window.recording.control.state is RecordingState.OFF
+    (asked,) = window.findChildren(ConsentDialog)
+    asked.accept()
+    assert window.recording.control.state is RecordingState.ON
+    window.close()
+    place.write_text("{torn")
+    again = MainWindow(AGREED, TileCache(64 << 20))
+    qtbot.addWidget(again)
+    assert "until it is mended the strictest holds" in again.banner.sentence.text()
+    again.close()
+
+
+def test_no_environment_replaces_the_file_in_etc(sample_slide: Path, tmp_path: Path) -> None:
+    """In a mount namespace of its own, so that the machine's /etc stays as it is."""
+    if Path("/etc/coverslip").exists():
+        pytest.skip("this machine has a policy of its own")
+    policy_file = tmp_path / "policy.json"
+    policy_file.write_text('{"allowed_folders": ["/nowhere"]}')
+    script = (
+        "mount -t tmpfs tmpfs /mnt && "
+        "mkdir /mnt/up /mnt/work && "
+        "mount -t overlay overlay -o lowerdir=/etc,upperdir=/mnt/up,workdir=/mnt/work /etc && "
+        f"mkdir -m 755 /etc/coverslip && cp {policy_file} /etc/coverslip/ && "
+        "chmod 644 /etc/coverslip/policy.json && "
+        f'exec "{sys.executable}" "{APP}" info "{sample_slide}"'
+    )
+    environment = os.environ | {
+        "COVERSLIP_POLICY": "/dev/null", "XDG_CONFIG_DIRS": str(tmp_path),
+        "COVERSLIP_HOME": str(tmp_path / "home"),
+    }  # fmt: skip
+    run = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script],
+        env=environment, capture_output=True, text=True, check=False, timeout=100,
+    )  # fmt: skip
+    if "policy" not in run.stderr and run.returncode != 0:
+        pytest.skip(f"no mount namespace can be made here: {run.stderr.strip()[-100:]}")
+    assert run.returncode == 2
+    assert "policy allows no slides there" in run.stderr
+
+
+def test_what_was_allowed_is_listed_and_taken_back(qtbot: QtBot, own_home: Path) -> None:
+    book = PermissionBook()
+    given = book.give("lymph", "models.example")
+    book.give("margins", "127.0.0.1")
+    trail.note("sent", "models.example", sent_detail("lymph", "m", "a.svs"), 3)
+    trail.note("sent", "models.example", sent_detail("lymph", "m", "b.svs"), 2)
+    trail.note("sent", "models.example", sent_detail("other", "m", "c.svs"), 9)
+    dialog = SettingsDialog(Settings())
+    qtbot.addWidget(dialog)
+    dialog.show()
+    box = dialog.privacy.permissions
+    qtbot.waitUntil(lambda: box.table.topLevelItemCount() == 2, timeout=15_000)
+    row = box.table.topLevelItem(0)
+    texts = [row.text(column) for column in range(5)]
+    assert texts[:2] == ["lymph", "models.example"]
+    assert texts[3] in ("a.svs, b.svs", "b.svs, a.svs")
+    assert texts[4].startswith("5 pictures in 2 requests")
+    to = Endpoint(
+        base_url="https://models.example/v1", model="m", allowed_hosts=("models.example",)
+    )
+    client = Client(to, "lymph", given)
+    row.setSelected(True)
+    qtbot.mouseClick(box.withdraw, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: box.table.topLevelItemCount() == 1, timeout=15_000)
+    assert PermissionBook().find("lymph", "models.example") is None
+    with pytest.raises(NotPermittedError, match="taken back"):
+        client.ask([Turn("user", "a")])
+    dialog.reject()
