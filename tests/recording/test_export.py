@@ -121,6 +121,14 @@ def test_csv_holds_what_parquet_holds(sessions: list[Path], tmp_path: Path) -> N
         )
 
 
+def test_no_text_of_a_table_is_a_formula(tmp_path: Path, sample_slide: Path) -> None:
+    session = read_slide(tmp_path / "20261123T080000Z-0", sample_slide, note="=1+1")
+    for format_, expected in (("csv", "'=1+1"), ("parquet", "=1+1")):
+        out = export([session], tmp_path / format_, format=format_)
+        read = pandas.read_csv if format_ == "csv" else pandas.read_parquet
+        assert expected in list(read(out / f"actions.{format_}")["notes"])
+
+
 def test_the_reference_layout(sessions: list[Path], tmp_path: Path, sample_slide: Path) -> None:
     out = export(sessions, tmp_path / "out", format="pathology-cot")
     case = out / sessions[0].name

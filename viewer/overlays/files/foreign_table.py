@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from viewer.annotations.formats.packed_files import unpacked_bytes
+from viewer.cell_text import bare_cell
 from viewer.limits import TABLE_BYTES, TABLE_SECONDS
 from viewer.overlays.files.result_file import ResultFileError
 from viewer.processes.channel import ChannelError, ChannelTimeoutError, open_channel
@@ -76,7 +77,7 @@ def read_csv(path: Path) -> ForeignTable:
     has_commas = mark == ";" and "," in text
     try:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark)
-        names = next(reader, [])
+        names = [bare_cell(name) for name in next(reader, [])]
         rows = [row for row in reader if row]
     except csv.Error as error:
         raise ResultFileError(f"{path.name} cannot be read: {error}.") from error
@@ -90,12 +91,11 @@ def read_csv(path: Path) -> ForeignTable:
     texts: dict[str, list[str | None]] = {}
     for index, name in enumerate(names):
         cells = [row[index].strip() for row in rows]
-        if has_commas:
-            cells = [cell.replace(",", ".") for cell in cells]
+        plain = [cell.replace(",", ".") for cell in cells] if has_commas else cells
         try:
-            values = np.array([float(cell) if cell else np.nan for cell in cells], np.float64)
+            values = np.array([float(cell) if cell else np.nan for cell in plain], np.float64)
         except ValueError:
-            texts[name] = [*cells]
+            texts[name] = [bare_cell(cell) for cell in cells]
         else:
             numbers[name] = values.tobytes()
     return ForeignTable(len(rows), names, numbers, list(numbers), texts)

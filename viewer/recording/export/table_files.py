@@ -13,6 +13,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pa_parquet
 
 from viewer.atomic_write import atomic_write
+from viewer.cell_text import text_cell
 from viewer.recording.export.records import RATIONALE_COLUMNS
 from viewer.recording.export.tables import COLUMNS, JoinTables, read_rows
 
@@ -35,8 +36,16 @@ def join(body: bytes, _context: TaskContext) -> bytes:
         with atomic_write(path) as file, make(file, schema) as writer:
             for part in request.parts:
                 for rows in read_rows(Path(part), name):
-                    writer.write_table(pa.Table.from_pylist(rows, schema))
+                    cells = [_as_cells(row) for row in rows] if request.as_csv else rows
+                    writer.write_table(pa.Table.from_pylist(cells, schema))
     return b""
+
+
+def _as_cells(row: dict[str, object]) -> dict[str, object]:
+    """Return a row whose texts no spreadsheet takes for formulas."""
+    return {
+        name: text_cell(value) if isinstance(value, str) else value for name, value in row.items()
+    }
 
 
 def _schema(name: str) -> pa.Schema:
