@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from uuid import UUID, uuid4
 
 import msgspec
-import numpy as np
 import shapely
 
 from viewer.annotations.annotation import (
@@ -18,7 +17,7 @@ from viewer.annotations.annotation import (
     by_dimension,
     repaired,
 )
-from viewer.annotations.formats.foreign_values import MOST_PX, parsed_text, place_of
+from viewer.annotations.formats.foreign_values import parsed_text, place_of
 from viewer.annotations.formats.json_elements import (
     DamagedHeadError,
     JsonElements,
@@ -29,6 +28,7 @@ from viewer.annotations.formats.json_elements import (
 from viewer.annotations.formats.loose_geometry import loose_geometry
 from viewer.annotations.formats.packed_files import PieceReader, unpacked
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
+from viewer.annotations.formats.quick_shapes import PlainGeometry, quick_shapes
 from viewer.annotations.formats.qupath_attributes import Attributes, id_of, kind_of
 from viewer.plain_text import shown_line, shown_text
 
@@ -47,8 +47,6 @@ _NO_TEXTS: Mapping[str, str] = {}
 _NOTHING: Mapping[str, object] = {}
 """Shared by all that have none: a million empty dictionaries take 64 MB."""
 
-_QUOTES = 6
-"""In a geometry that has a type and coordinates and nothing else."""
 _MOST_CLASSES = 10_000
 """That are kept at hand, so that equal ones are one object."""
 _ALONE = frozenset({"geometry", "coordinates", "geometries"})
@@ -80,11 +78,13 @@ class _UsualFeature(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
     type: Literal["Feature"]
     id: UUID
-    geometry: msgspec.Raw
+    geometry: PlainGeometry
     properties: _UsualProperties
 
 
 _usual_feature = msgspec.json.Decoder(_UsualFeature).decode
+_usual_features = msgspec.json.Decoder(list[_UsualFeature]).decode
+_plain_geometry = msgspec.json.Decoder(PlainGeometry).decode
 
 
 def _element(text: bytes) -> _UsualFeature | Members:
@@ -92,6 +92,10 @@ def _element(text: bytes) -> _UsualFeature | Members:
         return _usual_feature(text)
     except (ValueError, RecursionError):
         return as_members(text)
+
+
+def _all_usual(text: bytes) -> list[_UsualFeature | Members]:
+    return [*_usual_features(text)]
 
 
 def read_qupath(
@@ -131,7 +135,7 @@ def read_qupath_text(text: str, problems: list[Problem]) -> list[Annotation]:
 
 
 def _read(name: str, piece: PieceReader, reader: _Features, beside: Json) -> Iterator[Annotation]:
-    elements = JsonElements(piece, _element)
+    elements = JsonElements[_UsualFeature | Members](piece, _element, _all_usual)
     try:
         beside |= elements.array_begins("features", _ALONE)
     except DamagedHeadError as error:
@@ -163,7 +167,7 @@ class _Features:
         self._problems.append(Problem(self._number, reason, is_repaired))
 
     def taken(self, batch: list[_UsualFeature | Members | Torn]) -> Iterator[Annotation]:
-        shapes = _quick_shapes(batch)
+        shapes = quick_shapes([_plain(element) for element in batch])
         for element, shape in zip(batch, shapes, strict=True):
             self._number += 1
             if isinstance(element, Torn):
@@ -357,28 +361,17 @@ class _Features:
         return self._classes.setdefault(found, found)
 
 
-def _quick_shapes(batch: list[_UsualFeature | Members | Torn]) -> list[BaseGeometry | None]:
-    """The geometries that are as they should be, all at once; None for those to look at."""
-    texts = [_plain(element) for element in batch]
-    shapes = shapely.from_geojson(np.array(texts, dtype=object), on_invalid="ignore")
-    is_sound = (
-        shapely.is_valid(shapes)
-        & ~shapely.is_empty(shapes)
-        & ~shapely.has_z(shapes)
-        & (shapely.get_type_id(shapes) != shapely.GeometryType.GEOMETRYCOLLECTION)
-        & (np.abs(shapely.bounds(shapes)) < MOST_PX).all(1)
-    )
-    shapes[~is_sound] = None
-    return shapes.tolist()
-
-
-def _plain(element: _UsualFeature | Members | Torn) -> bytes | None:
-    """The text of a geometry with a type and coordinates and nothing else."""
-    if isinstance(element, Torn):
+def _plain(element: _UsualFeature | Members | Torn) -> PlainGeometry | None:
+    """The geometry where it has a type and coordinates and nothing else."""
+    if isinstance(element, _UsualFeature):
+        return element.geometry
+    raw = element.get("geometry") if isinstance(element, dict) else None
+    if raw is None:
         return None
-    raw = element.get("geometry") if isinstance(element, dict) else element.geometry
-    text = b"" if raw is None else bytes(raw)
-    return text if text.count(b'"') == _QUOTES else None
+    try:
+        return _plain_geometry(raw)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
 
 
 def _decoded(raw: msgspec.Raw | None) -> Any:

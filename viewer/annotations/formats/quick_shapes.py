@@ -1,0 +1,116 @@
+"""Geometries of GeoJSON that are as they should be, made hundreds at once.
+
+Plain polygons, which are nearly all of a large file, are told by their brackets and commas alone;
+their numbers are decoded together. That takes a third of the time of GEOS's own parser.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+import shapely
+
+from viewer.annotations.formats.foreign_values import MOST_PX
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from shapely.geometry.base import BaseGeometry
+
+_IN_NUMBERS = b"0123456789.eE+- \t\r\n"
+_BRACKETS = b"[]"
+_FEWEST = 4
+"""Places of a ring, the first of which comes again at its end."""
+
+_numbers = msgspec.json.Decoder(list[float]).decode
+
+
+class PlainGeometry(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A geometry with a type and coordinates and nothing else."""
+
+    type: str
+    coordinates: msgspec.Raw
+
+
+def quick_shapes(geometries: Sequence[PlainGeometry | None]) -> list[BaseGeometry | None]:
+    """Return the shape of each geometry; None for those that have to be looked at."""
+    shapes = np.full(len(geometries), None, object)
+    polygons = [
+        (index, bytes(geometry.coordinates))
+        for index, geometry in enumerate(geometries)
+        if geometry is not None and geometry.type == "Polygon"
+    ]
+    plain = _of_one_ring(polygons)
+    if plain and (made := _polygons([ring for _, ring in plain])) is not None:
+        shapes[[index for index, _ in plain]] = made
+    else:
+        plain = []
+    done = {index for index, _ in plain}
+    others = [
+        index
+        for index, geometry in enumerate(geometries)
+        if geometry is not None and index not in done
+    ]
+    if others:
+        texts = [_text_of(geometries[index]) for index in others]
+        shapes[others] = shapely.from_geojson(np.array(texts, dtype=object), on_invalid="ignore")
+    is_sound = (
+        shapely.is_valid(shapes)
+        & ~shapely.is_empty(shapes)
+        & ~shapely.has_z(shapes)
+        & (shapely.get_type_id(shapes) != shapely.GeometryType.GEOMETRYCOLLECTION)
+        & (np.abs(shapely.bounds(shapes)) < MOST_PX).all(1)
+    )
+    shapes[~is_sound] = None
+    return shapes.tolist()
+
+
+def _text_of(geometry: PlainGeometry | None) -> bytes | None:
+    if geometry is None or not geometry.type.isalnum():
+        return None
+    return b'{"type":"%b","coordinates":%b}' % (geometry.type.encode(), bytes(geometry.coordinates))
+
+
+def _of_one_ring(polygons: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+    """Return those whose brackets and commas are of a single ring in the plane."""
+    joined = b"".join([ring for _, ring in polygons])
+    if joined.translate(None, _IN_NUMBERS) == b"".join(
+        [_marks_of(_places_of(ring)) for _, ring in polygons]
+    ):
+        return polygons
+    return [
+        (index, ring)
+        for index, ring in polygons
+        if ring.translate(None, _IN_NUMBERS) == _marks_of(_places_of(ring))
+    ]
+
+
+def _places_of(ring: bytes) -> int:
+    return ring.count(b"[") - 2
+
+
+@lru_cache(1024)
+def _marks_of(count: int) -> bytes:
+    """What stands between the numbers of a ring of so many places."""
+    return b"[[" + b",".join([b"[,]"] * count) + b"]]" if count >= _FEWEST else b"none"
+
+
+def _polygons(rings: list[bytes]) -> NDArray[np.object_] | None:
+    """Return polygons of one ring each, None for one that is not closed; None where none can be."""
+    counts = np.fromiter(map(_places_of, rings), np.int64, len(rings))
+    text = b",".join(rings).translate(None, _BRACKETS)
+    try:
+        numbers = np.fromiter(_numbers(b"[%b]" % text), np.float64, 2 * int(counts.sum()))
+    except (msgspec.MsgspecError, ValueError):
+        return None
+    corners = numbers.reshape(-1, 2)
+    ends = np.cumsum(counts)
+    is_closed = (corners[ends - counts] == corners[ends - 1]).all(1)
+    owners = np.repeat(np.arange(len(counts)), counts)
+    made = np.asarray(shapely.polygons(shapely.linearrings(corners, indices=owners)))
+    made[~is_closed] = None
+    return made
