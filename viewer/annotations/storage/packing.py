@@ -6,12 +6,18 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
+import numpy as np
 import shapely
 
 from viewer.annotations.annotation import Annotation, AnnotationClass, Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from shapely.geometry.base import BaseGeometry
+
+
+_NOTHING = b"{}"
 
 
 class _Packed(msgspec.Struct, array_like=True):
@@ -29,7 +35,7 @@ class _Packed(msgspec.Struct, array_like=True):
     measurements: dict[str, float] = {}
     metadata: dict[str, str] = {}
     children: list[_Packed] = []
-    unknown: bytes = b"{}"
+    unknown: bytes = _NOTHING
     """JSON, as it came: its integers may be larger than MessagePack's."""
 
 
@@ -39,7 +45,12 @@ _decode = msgspec.msgpack.Decoder(_Packed).decode
 
 def packed(annotation: Annotation) -> bytes:
     """The annotation as bytes; coordinates keep all their digits."""
-    return _encode(_struct(annotation))
+    return packed_all([annotation])[0]
+
+
+def packed_all(annotations: Sequence[Annotation]) -> list[bytes]:
+    """Return each annotation as bytes; many at once take half the time."""
+    return [_encode(each) for each in _structs(annotations)]
 
 
 def unpacked(raw: bytes) -> Annotation:
@@ -56,10 +67,16 @@ def unpacked(raw: bytes) -> Annotation:
         raise ValueError(f"the bytes are no annotation: {error}") from error
 
 
-def _struct(annotation: Annotation) -> _Packed:
+def _structs(annotations: Sequence[Annotation]) -> list[_Packed]:
+    shapes = shapely.to_wkb(np.array([each.geometry for each in annotations], dtype=object))
+    return [_struct(each, wkb) for each, wkb in zip(annotations, shapes.tolist(), strict=True)]
+
+
+def _struct(annotation: Annotation, wkb: bytes) -> _Packed:
     in_class = annotation.shown_as
+    nucleus = annotation.nucleus
     return _Packed(
-        shapely.to_wkb(annotation.geometry),
+        wkb,
         annotation.id.bytes,
         annotation.kind,
         None if in_class is None else (in_class.name, in_class.color),
@@ -67,11 +84,11 @@ def _struct(annotation: Annotation) -> _Packed:
         annotation.color,
         annotation.is_locked,
         annotation.is_ellipse,
-        None if annotation.nucleus is None else shapely.to_wkb(annotation.nucleus),
+        None if nucleus is None else shapely.to_wkb(nucleus),
         dict(annotation.measurements),
         dict(annotation.metadata),
-        [_struct(child) for child in annotation.children],
-        msgspec.json.encode(annotation.unknown),
+        _structs(annotation.children) if annotation.children else [],
+        msgspec.json.encode(annotation.unknown) if annotation.unknown else _NOTHING,
     )
 
 

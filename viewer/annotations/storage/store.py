@@ -15,7 +15,7 @@ import msgspec
 
 from viewer.access import make_file, make_folder
 from viewer.annotations.document import Change, Edit
-from viewer.annotations.storage.packing import packed, unpacked
+from viewer.annotations.storage.packing import packed, packed_all, unpacked
 from viewer.errors import CoverslipError
 from viewer.utc import utc_stamp
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _VERSION = 1
 _MOST_HISTORY_BYTES = 256 << 20
 """Of what versions take; beyond it the oldest are forgotten."""
+_AT_ONCE = 1000
 _TABLES = """
 CREATE TABLE IF NOT EXISTS annotation (
     id BLOB PRIMARY KEY, place INTEGER NOT NULL, body BLOB
@@ -149,14 +150,12 @@ class AnnotationStore:
         added = 0
         with self._transaction() as database:
             for stamped in steps:
-                for change in stamped.step.changes:
-                    body = None if change.after is None else packed(change.after)
-                    database.execute(
-                        "INSERT INTO annotation VALUES "
-                        "(?, (SELECT COALESCE(MAX(place), 0) + 1 FROM annotation), ?) "
-                        "ON CONFLICT (id) DO UPDATE SET body = excluded.body",
-                        (change.id.bytes, body),
-                    )
+                (highest,) = database.execute("SELECT MAX(place) FROM annotation").fetchone()
+                database.executemany(
+                    "INSERT INTO annotation VALUES (?, ?, ?) "
+                    "ON CONFLICT (id) DO UPDATE SET body = excluded.body",
+                    _rows(stamped.step.changes, (highest or 0) + 1),
+                )
                 before = _before(stamped.step)
                 added += len(before)
                 database.execute(
@@ -283,6 +282,22 @@ def _raw(path: Path, *, read_only: bool = True) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
     # Handed from the thread that opens to the one that writes.
     return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5)
+
+
+def _rows(changes: Sequence[Change], first_place: int) -> Iterator[tuple[bytes, int, bytes | None]]:
+    """A row each: id, place in the order of drawing, body; by id, as the file keeps them.
+
+    Ids are random: in their own order each row goes to the end of the tree, not into its middle.
+    """
+    order = sorted(range(len(changes)), key=lambda index: changes[index].id.int)
+    for begin in range(0, len(order), _AT_ONCE):
+        part = order[begin : begin + _AT_ONCE]
+        there = [after for index in part if (after := changes[index].after) is not None]
+        bodies = iter(packed_all(there))
+        for index in part:
+            change = changes[index]
+            body = None if change.after is None else next(bodies)
+            yield change.id.bytes, first_place + index, body
 
 
 def _before(step: Edit) -> bytes:
