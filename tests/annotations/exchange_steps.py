@@ -39,7 +39,9 @@ points = some.tuples(places, places)
 texts = some.text(some.characters(exclude_categories=["Cs", "Cc"]), max_size=12)
 colors = some.integers(0, 0xFFFFFF).map("#{:06x}".format)
 class_names = some.lists(
-    texts.filter(lambda t: t and ":" not in t and t == t.strip()), min_size=1, max_size=2
+    texts.filter(lambda t: t not in ("", "None") and ":" not in t and t == t.strip()),
+    min_size=1,
+    max_size=2,
 ).map(": ".join)
 classes = some.builds(AnnotationClass, class_names, colors)
 
