@@ -39,11 +39,8 @@ def read_annotations(
         The file cannot be used at all, or the slide cannot be opened.
     """
     problems: list[exchange.Problem] = []
-    annotations = list(
-        exchange.read_annotations(
-            Path(path), problems, image, slide=None if slide is None else _place(slide)
-        )
-    )
+    place = None if slide is None else _place(slide)
+    annotations = exchange.read_all(Path(path), problems, image, slide=place)
     for problem in problems:
         warnings.warn(str(problem), stacklevel=2)
     return annotations

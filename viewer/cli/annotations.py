@@ -410,19 +410,12 @@ def _read(
     slide: SlidePlace | None = None,
     origin: str | None = None,
 ) -> list[Annotation]:
-    from viewer.annotations.formats.exchange import read_annotations
+    from viewer.annotations.formats.exchange import read_all
     from viewer.annotations.formats.problems import AnnotationFileError
 
     try:
-        return list(
-            read_annotations(
-                file,
-                problems,
-                image,
-                takes_namesakes=True,
-                slide=slide,
-                origin=origin_named(origin),
-            )
+        return read_all(
+            file, problems, image, takes_namesakes=True, slide=slide, origin=origin_named(origin)
         )
     except AnnotationFileError as error:
         fail(str(error))

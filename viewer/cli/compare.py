@@ -61,12 +61,12 @@ def compare_annotations(
 
 
 def _read(path: Path) -> list[Annotation]:
-    from viewer.annotations.formats.exchange import read_annotations
+    from viewer.annotations.formats.exchange import read_all
     from viewer.annotations.formats.problems import AnnotationFileError, Problem
 
     problems: list[Problem] = []
     try:
-        annotations = list(read_annotations(path, problems))
+        annotations = read_all(path, problems)
     except AnnotationFileError as error:
         fail(str(error))
     for problem in problems[:_MAX_SHOWN]:

@@ -174,10 +174,10 @@ def reading_options(
 
 def _annotations(path: Path) -> list[Annotation]:
     from viewer.agents.errors import AgentError
-    from viewer.annotations.formats.exchange import read_annotations
+    from viewer.annotations.formats.exchange import read_all
     from viewer.annotations.formats.problems import AnnotationFileError
 
     try:
-        return list(read_annotations(path, []))
+        return read_all(path, [])
     except AnnotationFileError as error:
         raise AgentError(str(error)) from error

@@ -309,11 +309,11 @@ def _read(
     origin: Origin | None,
 ) -> _FileContent:
     """What was drawn, and how many detections the file holds beside."""
-    from viewer.annotations.formats.exchange import read_annotations
+    from viewer.annotations.formats.exchange import read_all
     from viewer.ui.origin_question import check_origin
 
     check_origin(path, place, origin)
-    read = list(read_annotations(path, problems, picture, slide=place, origin=origin))
+    read = read_all(path, problems, picture, slide=place, origin=origin)
     trail.note("imported", path, f"annotations: {len(read):,}")
     drawn = [each for each in read if each.kind not in _DETECTIONS]
     return _FileContent(drawn, len(read) - len(drawn), origin)

@@ -223,10 +223,10 @@ def _read(
     wanted: _Set, drawn: list[Annotation], problems: list[Problem], place: SlidePlace
 ) -> list[Annotation]:
     """For worker threads. Raises AnnotationFileError."""
-    from viewer.annotations.formats.exchange import read_annotations
+    from viewer.annotations.formats.exchange import read_all
 
     if wanted.path is not None:
-        return list(read_annotations(wanted.path, problems, slide=place))
+        return read_all(wanted.path, problems, slide=place)
     if wanted.author is not None:
         return [each for each in drawn if each.author == wanted.author]
     return drawn
