@@ -204,10 +204,9 @@ class JsonElements(Generic[_T]):
         """What is whole in the text; the text then begins behind it."""
         batch: list[_T | Torn] = []
         text, at = self._text, 0
-        found_spans = _objects_in(text)
-        if (whole := self._all_at_once(text, found_spans)) is not None:
+        if (whole := self._all_at_once(text)) is not None:
             return whole
-        spans = found_spans.tolist()
+        spans = _objects_in(text).tolist()
         for index, (start, end) in enumerate(spans):
             if text[at:start].strip(_BETWEEN) and self._passed(text, at, start, batch):
                 return batch
@@ -223,18 +222,24 @@ class JsonElements(Generic[_T]):
         self._text = text[at:]
         return batch
 
-    def _all_at_once(self, text: bytes, spans: NDArray[np.int64]) -> list[_T | Torn] | None:
-        """All objects in the text where nothing but commas divides them; the text goes on then."""
-        if self.decode_all is None or not len(spans):
+    def _all_at_once(self, text: bytes) -> list[_T | Torn] | None:
+        """All objects in the text where nothing but commas divides them; the text goes on then.
+
+        Braces are counted as if none stood in a string: where one does that matters, what lies
+        between is no JSON.
+        """
+        if self.decode_all is None:
             return None
-        start, end = int(spans[0, 0]), int(spans[-1, 1])
-        if text[:start].strip(_BETWEEN):
+        codes = np.frombuffer(text, np.uint8)
+        places = np.flatnonzero((codes == _OPEN) | (codes == _CLOSE))
+        is_open = codes[places] == _OPEN
+        ends = places[np.cumsum(np.where(is_open, 1, -1)) == 0]
+        if not len(ends) or text[: places[0]].strip(_BETWEEN):
             return None
+        end = int(ends[-1]) + 1
         try:
-            found = self.decode_all(b"[%b]" % text[start:end])
+            found = self.decode_all(b"[%b]" % text[places[0] : end])
         except (ValueError, RecursionError):
-            return None
-        if len(found) != len(spans):
             return None
         self._text = text[end:]
         return [*found]

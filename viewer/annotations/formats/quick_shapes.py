@@ -39,22 +39,18 @@ class PlainGeometry(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 def quick_shapes(geometries: Sequence[PlainGeometry | None]) -> list[BaseGeometry | None]:
     """Return the shape of each geometry; None for those that have to be looked at."""
     shapes = np.full(len(geometries), None, object)
-    polygons = [
-        (index, bytes(geometry.coordinates))
-        for index, geometry in enumerate(geometries)
-        if geometry is not None and geometry.type == "Polygon"
+    rings = [
+        bytes(geometry.coordinates) if geometry is not None and geometry.type == "Polygon" else b""
+        for geometry in geometries
     ]
-    plain = _of_one_ring(polygons)
-    if plain and (made := _polygons([ring for _, ring in plain])) is not None:
-        shapes[[index for index, _ in plain]] = made
+    counts, is_plain = _of_one_ring(rings)
+    plain = np.flatnonzero(is_plain)
+    made = _polygons([rings[index] for index in plain.tolist()], counts[plain])
+    if made is None:
+        is_plain[:] = False
     else:
-        plain = []
-    done = {index for index, _ in plain}
-    others = [
-        index
-        for index, geometry in enumerate(geometries)
-        if geometry is not None and index not in done
-    ]
+        shapes[plain] = made
+    others = [i for i in np.flatnonzero(~is_plain).tolist() if geometries[i] is not None]
     if others:
         texts = [_text_of(geometries[index]) for index in others]
         shapes[others] = shapely.from_geojson(np.array(texts, dtype=object), on_invalid="ignore")
@@ -75,22 +71,18 @@ def _text_of(geometry: PlainGeometry | None) -> bytes | None:
     return b'{"type":"%b","coordinates":%b}' % (geometry.type.encode(), bytes(geometry.coordinates))
 
 
-def _of_one_ring(polygons: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
-    """Return those whose brackets and commas are of a single ring in the plane."""
-    joined = b"".join([ring for _, ring in polygons])
-    if joined.translate(None, _IN_NUMBERS) == b"".join(
-        [_marks_of(_places_of(ring)) for _, ring in polygons]
-    ):
-        return polygons
-    return [
-        (index, ring)
-        for index, ring in polygons
-        if ring.translate(None, _IN_NUMBERS) == _marks_of(_places_of(ring))
+def _of_one_ring(rings: list[bytes]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """How many places each has, and whether its brackets and commas are of one plain ring."""
+    found = [ring.count(b"[") - 2 for ring in rings]
+    counts = np.array(found, np.int64)
+    joined = b"".join(rings)
+    if joined.translate(None, _IN_NUMBERS) == b"".join(map(_marks_of, found)):
+        return counts, np.ones(len(rings), bool)
+    is_plain = [
+        ring.translate(None, _IN_NUMBERS) == _marks_of(count)
+        for ring, count in zip(rings, found, strict=True)
     ]
-
-
-def _places_of(ring: bytes) -> int:
-    return ring.count(b"[") - 2
+    return counts, np.array(is_plain, bool)
 
 
 @lru_cache(1024)
@@ -99,9 +91,10 @@ def _marks_of(count: int) -> bytes:
     return b"[[" + b",".join([b"[,]"] * count) + b"]]" if count >= _FEWEST else b"none"
 
 
-def _polygons(rings: list[bytes]) -> NDArray[np.object_] | None:
+def _polygons(rings: list[bytes], counts: NDArray[np.int64]) -> NDArray[np.object_] | None:
     """Return polygons of one ring each, None for one that is not closed; None where none can be."""
-    counts = np.fromiter(map(_places_of, rings), np.int64, len(rings))
+    if not rings:
+        return None
     text = b",".join(rings).translate(None, _BRACKETS)
     try:
         numbers = np.fromiter(_numbers(b"[%b]" % text), np.float64, 2 * int(counts.sum()))

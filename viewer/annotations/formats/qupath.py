@@ -187,31 +187,25 @@ class _Features:
 
     def _usual(self, feature: _UsualFeature, shape: BaseGeometry) -> Annotation | None:
         """None where an attribute is not spelled as usual, or says more than we hold."""
-        told = feature.properties
-        spelt, spelt_color = bytes(told.in_class), bytes(told.color)
+        read = feature.properties
+        spelt, spelt_color = bytes(read.in_class), bytes(read.color)
         if spelt not in self._spelt_classes and not self._knows_class(spelt):
             return None
         if spelt_color not in self._spelt_colors and not self._knows_color(spelt_color):
             return None
-        if not self._plain_names.issuperset(told.measurements):
-            if not all(name == shown_line(name) for name in told.measurements):
+        measurements, metadata = read.measurements or _NO_NUMBERS, _NO_TEXTS
+        if not self._plain_names.issuperset(measurements):
+            if not all(name == shown_line(name) for name in measurements):
                 return None
             if len(self._plain_names) < _MOST_CLASSES:
-                self._plain_names.update(told.measurements)
+                self._plain_names.update(measurements)
+        if read.metadata:
+            metadata = {name: shown_text(text) for name, text in read.metadata.items()}
         return Annotation(
-            shape,
-            feature.id,
-            told.kind,
-            self._spelt_classes[spelt],
-            shown_line(told.name),
-            self._spelt_colors[spelt_color],
-            told.is_locked,
-            measurements=told.measurements or _NO_NUMBERS,
-            metadata={name: shown_text(text) for name, text in told.metadata.items()}
-            if told.metadata
-            else _NO_TEXTS,
-            unknown=_NOTHING,
-        )
+            shape, feature.id, read.kind, self._spelt_classes[spelt],
+            shown_line(read.name) if read.name else "", self._spelt_colors[spelt_color],
+            read.is_locked, False, None, measurements, metadata, (), _NOTHING,
+        )  # fmt: skip
 
     def _knows_class(self, spelt: bytes) -> bool:
         in_class = msgspec.json.decode(spelt)
