@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -10,6 +9,7 @@ from uuid import uuid4
 from viewer.annotations.formats.asap import read_asap, write_asap
 from viewer.annotations.formats.boxes_csv import read_csv, write_csv
 from viewer.annotations.formats.coco import CocoImage, read_coco, write_coco
+from viewer.annotations.formats.collector_rest import collector_at_rest
 from viewer.annotations.formats.dicom.files import read_dicom, write_dicom
 from viewer.annotations.formats.imagescope import read_imagescope, write_imagescope
 from viewer.annotations.formats.origins import (
@@ -193,9 +193,7 @@ def read_all(
     origin: Origin | None = None,
 ) -> list[Annotation]:
     """Return what `read_annotations` gives as a list; of a million, in two thirds of the time."""
-    is_collecting = gc.isenabled()
-    gc.disable()  # annotations hold no cycles, and looking for some takes longer with each
-    try:
+    with collector_at_rest():
         return list(
             read_annotations(
                 path,
@@ -206,9 +204,6 @@ def read_all(
                 origin=origin,
             )
         )
-    finally:
-        if is_collecting:
-            gc.enable()
 
 
 def unstated_origin(path: Path) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 import shapely
 
 from viewer.annotations.annotation import by_dimension, repaired
+from viewer.annotations.formats.collector_rest import collector_at_rest
 from viewer.annotations.formats.packed_files import packed
 from viewer.annotations.formats.problems import Problem
 from viewer.colors import rgb_of
@@ -59,10 +60,10 @@ def write_qupath(
     """
     problems: list[Problem] = []
     encoder = msgspec.json.Encoder()
-    with packed(path, ".geojson") as file:
+    with collector_at_rest(), packed(path, ".geojson") as file:
         file.write(b'{"type":"FeatureCollection",')
         for name, value in (head or {}).items():
-            file.write(encode(name) + b":" + encode(value) + b",")
+            file.write(encoder.encode(name) + b":" + encoder.encode(value) + b",")
         file.write(b'"features":[')
         between = b"\n"
         features = _features(annotations, problems)
@@ -154,13 +155,12 @@ def _properties(annotation: Annotation) -> Json:
     if annotation.color is not None:
         told["color"] = rgb_of(annotation.color)
     if annotation.shown_as is not None:
-        beside = _members(annotation.unknown.get("classification"))
-        members = _members(beside.get(annotation.shown_as.name))
-        which = (
-            _classification(annotation.shown_as, members)
-            if members
-            else _usual_classification(annotation.shown_as)
-        )
+        which = _usual_classification(annotation.shown_as)
+        if annotation.unknown:
+            beside = _members(annotation.unknown.get("classification"))
+            which = _classification(
+                annotation.shown_as, _members(beside.get(annotation.shown_as.name))
+            )
         if which:
             told["classification"] = which
     if annotation.is_locked:
@@ -259,7 +259,7 @@ def _is_sound(geometries: Any) -> Any:
 
 def _spelled_out(measurements: Mapping[str, float]) -> Mapping[str, float | str]:
     if math.isfinite(sum(measurements.values())):
-        return {**measurements}
+        return dict(measurements)
     return {name: _spelled(value) for name, value in measurements.items()}
 
 

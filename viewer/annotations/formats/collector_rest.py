@@ -1,0 +1,26 @@
+"""Lets Python's collector rest while many annotations are made or written."""
+
+from __future__ import annotations
+
+import gc
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+
+@contextmanager
+def collector_at_rest() -> Generator[None]:
+    """Look for no cycles within the block: annotations hold none, and looking takes a third more.
+
+    For threads that end their block at different times the last one wakes it too early or too
+    late, which costs time alone.
+    """
+    is_collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if is_collecting:
+            gc.enable()
