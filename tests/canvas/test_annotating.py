@@ -588,6 +588,22 @@ def test_a_ruler_measures_in_um_and_is_kept_by_enter(view_bench: Bench) -> None:
     assert undone(bench) == []
 
 
+def test_a_ruler_is_measured_anew_when_its_end_is_moved(view_bench: Bench) -> None:
+    bench = view_bench
+    bench.take(RulerTool(bench.desk))
+    drag(bench.canvas, line(A, A + QPoint(160, 120)))
+    QTest.keyClick(bench.canvas, Qt.Key.Key_Return)
+    long_um = bench.only().measurements["Length um"]
+    bench.take(SelectTool(bench.desk))
+    drag(bench.canvas, line(A + QPoint(160, 120), A + QPoint(80, 60)))
+    moved = bench.only()
+    expected = moved.geometry.length * bench.desk.calibration.mean_pixel
+    assert expected == pytest.approx(long_um / 2, rel=0.02)
+    assert moved.measurements["Length um"] == pytest.approx(expected)
+    bench.document.undo()
+    assert bench.only().measurements["Length um"] == long_um
+
+
 def test_an_angle_is_measured(view_bench: Bench) -> None:
     bench = view_bench
     bench.take(AngleTool(bench.desk))

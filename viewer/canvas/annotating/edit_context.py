@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import Change, Edit, ReadOnlyError, adding, changing
+from viewer.annotations.measured import remeasured
 from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.annotations.shape_editing import without
 from viewer.geometry import Box
@@ -96,6 +97,7 @@ class EditContext:
         """
         if not step.changes:
             return None
+        step = replace(step, changes=tuple(self._followed(each) for each in step.changes))
         self.is_editing = True
         try:
             done = self.document.do(step, joining)
@@ -107,6 +109,14 @@ class EditContext:
         if self.is_hidden and any(change.before is None for change in step.changes):
             self._show()
         return done
+
+    def _followed(self, change: Change) -> Change:
+        """Measure the line of a ruler anew where it is another."""
+        before, after = change.before, change.after
+        if before is None or after is None or before.geometry is after.geometry:
+            return change
+        measured = remeasured(after, self.calibration)
+        return change if measured is after else replace(change, after=measured)
 
     @property
     def changeable(self) -> list[Annotation]:

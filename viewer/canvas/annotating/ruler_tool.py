@@ -10,6 +10,7 @@ import shapely
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QPainterPath
 
+from viewer.annotations.measured import ANGLE, length_name
 from viewer.canvas.annotating.drawing_tool import DRAG_PX, DrawingTool, PointerState
 from viewer.canvas.annotating.shape_tools import evenly_turned
 from viewer.canvas.annotating.strokes import paint_handles, paint_label, paint_stroke
@@ -149,7 +150,7 @@ class RulerTool(MeasuringTool):
 
     def measurements(self) -> dict[str, float]:
         calibration = self.desk.calibration
-        return {f"Length {calibration.unit}": calibration.distance(*self.places)}
+        return {length_name(calibration): calibration.distance(*self.places)}
 
     def decorate(self, painter: QPainter, places: list[Point]) -> None:
         """Ticks across both ends."""
@@ -175,7 +176,7 @@ class AngleTool(MeasuringTool):
         return f"{self._angle_deg(places):.1f}°" if len(places) == 3 else ""
 
     def measurements(self) -> dict[str, float]:
-        return {"Angle deg": self._angle_deg(self.places)}
+        return {ANGLE: self._angle_deg(self.places)}
 
     def decorate(self, painter: QPainter, places: list[Point]) -> None:
         """An arc in the corner."""

@@ -1,0 +1,44 @@
+"""Lengths and angles that rulers keep with their line, which follow it when it is changed."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import shapely
+
+from viewer.geometry import Point
+
+if TYPE_CHECKING:
+    from viewer.annotations.annotation import Annotation
+    from viewer.annotations.pixel_calibration import PixelCalibration
+
+ANGLE = "Angle deg"
+_LENGTHS = ("Length um", "Length px")
+_ANGLE_PLACES = 3
+
+
+def length_name(calibration: PixelCalibration) -> str:
+    """Return what the length of a ruler is called among the measurements."""
+    return f"Length {calibration.unit}"
+
+
+def remeasured(annotation: Annotation, calibration: PixelCalibration) -> Annotation:
+    """Return a ruler or angle with the measures of its present line; others as they are.
+
+    An angle that no longer has three places loses its measure.
+    """
+    kept = annotation.measurements
+    has_length, has_angle = any(name in kept for name in _LENGTHS), ANGLE in kept
+    line = annotation.geometry
+    if not (has_length or has_angle) or not isinstance(line, shapely.LineString):
+        return annotation
+    values = {name: value for name, value in kept.items() if name not in (*_LENGTHS, ANGLE)}
+    places = [Point(*place) for place in shapely.get_coordinates(line).tolist()]
+    if has_length:
+        pairs = itertools.pairwise(places)
+        values[length_name(calibration)] = sum(calibration.distance(*pair) for pair in pairs)
+    if has_angle and len(places) == _ANGLE_PLACES:
+        values[ANGLE] = calibration.angle_deg(*places)
+    return replace(annotation, measurements=values)
