@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
-from inference_steps import make_bundle
+from inference_steps import Heard, engine_on, make_bundle
 from test_cli import coverslip
 
-from viewer.inference.bundle import load_bundle
+from viewer.inference.bundle import STEPS_VERSION, load_bundle
+from viewer.inference.kept_results import KeptResults, made_on
 from viewer.inference.model_library import all_models, find_model, models_folder, version_order
+from viewer.overlays.blocks import BlockKey
+from viewer.overlays.objects import Objects
+from viewer.overlays.result_store import StoreAbout, read_store, result_path
+from viewer.slides import open_slide
 
 REGION = "900,1300,384,320"
 
@@ -73,3 +79,36 @@ def test_a_region_is_the_region_whatever_ran_before(tmp_path: Path, sample_slide
             known = np.isfinite(heat[-1].reshape(-1, *heat[-1].shape[-2:])[0])
             assert int(known.sum()) == cells
     np.testing.assert_array_equal(heat[0], heat[1])
+
+
+def test_results_of_another_device_are_shown_named_and_not_mixed(
+    tmp_path: Path, sample_slide: Path
+) -> None:
+    heard = Heard()
+    engine, grid, bundle = engine_on(sample_slide, make_bundle(tmp_path / "m"), heard)
+    engine.close()
+    with closing(open_slide(sample_slide)) as source:
+        identity, mpp_um = source.info.identity, source.info.optics.mean_mpp_um
+    assert mpp_um is not None
+    about = StoreAbout(str(sample_slide), identity, bundle.key, mpp_um, grid, STEPS_VERSION)
+    elsewhere, here = BlockKey(0, 0), BlockKey(3, 5)
+    kept = KeptResults(about)
+    kept.put(elsewhere, Objects.none().to_bytes(), made_on("cuda:1"))
+    kept.close()
+    heard = Heard()
+    engine, _, _ = engine_on(sample_slide, tmp_path / "m", heard)
+    try:
+        engine.run(grid.core_box(here).grown(-1))
+        heard.wait_for_run()
+        heard.wait(lambda: elsewhere in heard.blocks)
+    finally:
+        engine.close()
+    assert any("1 on cuda, bfloat16" in sentence for sentence in heard.troubles)
+    files: list[set[BlockKey]] = []
+    for kind in ("", "cuda, bfloat16"):
+        held = read_store(result_path(identity, bundle.key, mpp_um, kind))
+        assert held is not None
+        files.append({key for key, _ in held[1]})
+    assert elsewhere not in files[0]
+    assert here in files[0]
+    assert files[1] == {elsewhere}

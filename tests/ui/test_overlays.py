@@ -607,6 +607,8 @@ def test_the_log_tells_what_was_on_and_which_results_were_looked_at(
     show_slide(window, sample_slide, qtbot)
     run = _shown(window, qtbot)
     qtbot.waitUntil(lambda: not run.progress.is_busy, timeout=_PATIENCE_MS)
+    version = find_model("nuclei").version
+    qtbot.waitUntil(lambda: f"Nuclei, version {version}" in window.overlays.dock.figures.text())
     control, canvas = window.recording.control, window.panes.active.canvas
     press(qtbot, window, Qt.Key.Key_R, CTRL)
     qtbot.waitUntil(lambda: control.recording_of(window.panes.active) is not None)
@@ -642,7 +644,7 @@ def test_the_log_tells_what_was_on_and_which_results_were_looked_at(
     press(qtbot, window, Qt.Key.Key_D, SHIFT)
     wanted = [(True, 1.0), (True, 0.4), (False, 0.4), (True, 0.4), (False, 0.4)]
     qtbot.waitUntil(lambda: len(of(OverlayChanged)) == len(wanted), timeout=10_000)
-    assert of(OverlayChanged) == [OverlayChanged("Nuclei", *told) for told in wanted]
+    assert of(OverlayChanged) == [OverlayChanged("Nuclei", *told, version) for told in wanted]
 
 
 @pytest.mark.usefixtures("known_nuclei")

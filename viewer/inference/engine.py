@@ -13,6 +13,7 @@ from viewer.inference.block_queue import BlockQueue
 from viewer.inference.block_reading import BlockReader
 from viewer.inference.bundle import STEPS_VERSION, BundleError
 from viewer.inference.errors import ModelFailedError, ModelProcessError
+from viewer.inference.kept_results import KeptResults, made_on
 from viewer.inference.messages import Blocks, Compute, Done, Ready, Refused, TryOut
 from viewer.inference.model_process import thread_count
 from viewer.inference.results import decode_kept_result, decode_result, no_result
@@ -21,12 +22,7 @@ from viewer.overlays.area import blocks_of
 from viewer.overlays.blocks import BlockKey
 from viewer.overlays.objects import ObjectsError
 from viewer.overlays.patch_features import PatchFeaturesError
-from viewer.overlays.result_store import (
-    ResultStore,
-    ResultStoreError,
-    StoreAbout,
-    result_path,
-)
+from viewer.overlays.result_store import ResultStoreError, StoreAbout
 from viewer.processes.shared_pixels import hand_over
 from viewer.slides import SlideError, TileError
 from viewer.slides.known_slides import open_same
@@ -146,7 +142,8 @@ class Engine:
         self._is_closed = False
         self._deaths: Counter[BlockKey] = Counter()
         self._fruitless = 0
-        self._store: ResultStore | None = None
+        self._kept: KeptResults | None = None
+        self._made_on = made_on(device)
         self._run_started_s = 0.0
         self._run_computed = 0
         self.timing = Timing()
@@ -208,20 +205,18 @@ class Engine:
             _log.exception("the engine stopped")
             self._listener.on_trouble(f"The overlay stopped ({error}).", is_final=True)
         finally:
-            if self._store is not None:
-                self._store.close()
+            if self._kept is not None:
+                self._kept.close()
             if self._source is not None:
                 self._source.close()
 
     def _load_known(self) -> None:
         try:
-            about = self._about
-            path = result_path(about.identity, about.model, about.mpp_um)
-            self._store = ResultStore(path, about)
+            self._kept = KeptResults(self._about)
         except ResultStoreError as error:
             self._listener.on_trouble(str(error), is_final=False)
             return
-        for key, data in self._store:
+        for key, data in self._kept:
             if self._is_closed:
                 return
             try:
@@ -399,7 +394,10 @@ class Engine:
         count, size = (depth, 0) if shared is None else (shared.slot_count, shared.slot_bytes)
         layout = (grid.slide, grid.downsample, grid.core_px, grid.margin_px)
         process.post(Blocks(*layout, self._mpp_um, size, count))
+        self._made_on = made_on(ready.device)
         self._listener.on_ready(ready.device)
+        if self._kept is not None and (sentence := self._kept.others(self._made_on)):
+            self._listener.on_trouble(sentence, is_final=False)
         with self._changed:
             self._shared, self._depth, self._free_slots = shared, count, list(range(count))
             self._is_loaded = True
@@ -446,11 +444,11 @@ class Engine:
             before.cut_s + done.cut_s,
             before.blocks + (done.forward_s > 0),
         )
-        if self._store is not None:
+        if self._kept is not None:
             try:
-                self._store.put(key, done.result)
+                self._kept.put(key, done.result, self._made_on)
             except ResultStoreError as error:
-                self._store = None
+                self._kept = None
                 self._listener.on_trouble(str(error), is_final=False)
         self._listener.on_block(key, result)
         self._settle(key)

@@ -44,8 +44,13 @@ def results_folder() -> Path:
     return folder
 
 
-def result_path(identity: str, model: str, mpp_um: float) -> Path:
+def result_path(identity: str, model: str, mpp_um: float, made_on: str = "") -> Path:
     """The file for a slide, a model (name, version and weights) and the slide's scale.
+
+    Parameters
+    ----------
+    made_on
+        As `StoreAbout.made_on`: results of other devices are kept apart.
 
     Raises
     ------
@@ -57,7 +62,8 @@ def result_path(identity: str, model: str, mpp_um: float) -> Path:
     except OSError as error:
         raise _not_kept(error) from error
     slide = file_name_of(identity)
-    rest = hashlib.blake2b(f"2\n{model}\n{mpp_um:.5f}".encode(), digest_size=12).hexdigest()
+    about = f"2\n{model}\n{mpp_um:.5f}" + (f"\n{made_on}" if made_on else "")
+    rest = hashlib.blake2b(about.encode(), digest_size=12).hexdigest()
     return folder / slide / f"{rest}.sqlite"
 
 
@@ -74,6 +80,9 @@ class StoreAbout(msgspec.Struct, frozen=True):
         Micrometers per level-0 pixel.
     steps_version
         Of the program's steps that made them; 0 in version 0.1.
+    made_on
+        Device and precision where they are not those of the CPU (float32), such as
+        "cuda, bfloat16": their numbers differ a little.
     """
 
     slide: str
@@ -82,6 +91,7 @@ class StoreAbout(msgspec.Struct, frozen=True):
     mpp_um: float
     grid: BlockGrid
     steps_version: int = 0
+    made_on: str = ""
 
 
 class ResultStore:

@@ -94,11 +94,12 @@ class ToolChosen(Event, frozen=True, tag="tool"):
 
 
 class OverlayChanged(Event, frozen=True, tag="overlay"):
-    """An overlay was shown or hidden, or its opacity (0 to 1) changed."""
+    """An overlay was shown or hidden, or its opacity (0 to 1) changed; `version` of its model."""
 
     name: str
     shown: bool
     opacity: float = 1.0
+    version: str = ""
 
 
 class ResultViewed(Event, frozen=True, tag="result"):

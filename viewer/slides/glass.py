@@ -27,10 +27,12 @@ if TYPE_CHECKING:
 Number = TypeVar("Number", np.float64, np.int64)
 
 _WHITE, _BLACK = 254, 4
+_NEARLY_BLACK = 12
 _PADDING_STD = 1.0
 _FLAT_STD = 4.0
 """Of 5 x 5 pixels of glass, in gray values: noise and compression."""
 _INK_STD = 12.0
+_INK_EDGE_PX = 3
 _DARK_LIGHT = 64.0
 """Median of what is no padding, below which a slide is fluorescence: its ground is dark."""
 _MIN_GLASS_LIGHT = 150.0
@@ -85,13 +87,16 @@ def overview_classes(picture: RgbImage) -> Overview:
     has_bright = float((rest > _MIN_GLASS_LIGHT).mean()) > 0.01
     if float(np.median(rest)) < _DARK_LIGHT and not has_bright:
         return _fluorescence(pixels)
+    # On a bright ground no tissue is black: so thin or ragged padding is found too.
+    padding |= picture.max(2) <= _NEARLY_BLACK
     ink = _ink(pixels, deviation) & ~padding
     shades = _glass_shades(pixels, light, deviation, padding | ink)
     excluded = padding | ink
     is_glass = np.zeros(light.shape, bool)
     for shade in shades:
         is_glass |= _near(pixels, shade)
-    is_tissue = ~is_glass & ~excluded & _is_dense(pixels, shades)
+    # The edge of a stroke mixes ink with glass to the colors of tissue.
+    is_tissue = ~is_glass & ~excluded & ~_near_to(ink, 1) & _is_dense(pixels, shades)
     return Overview(pixels, is_glass & ~excluded, excluded, is_tissue, tuple(shades))
 
 
@@ -141,7 +146,10 @@ def _ink(pixels: Plane, deviation: Plane) -> Mask:
     is_blue = (blue > red + 60) & (blue > green + 35) & (red < 110)
     is_red = (red > green + 115) & (red > blue + 100)
     is_black = (lightest < 70) & (lightest - darkest < 22)
-    return (is_green | is_blue | is_red | is_black) & (deviation < _INK_STD)
+    is_hued = is_green | is_blue | is_red | is_black
+    # No stain is green; the other hues are ink where they are flat, and beside that.
+    core = is_green | is_hued & (deviation < _INK_STD)
+    return core | is_hued & _near_to(core, _INK_EDGE_PX)
 
 
 def _glass_shades(pixels: Plane, light: Plane, deviation: Plane, excluded: Mask) -> list[Shade]:
@@ -209,6 +217,11 @@ def _local_std(light: Plane) -> Plane:
     """Return the standard deviation of 5 x 5 pixels around each."""
     mean, square = _box_mean(light), _box_mean(light * light)
     return np.sqrt(np.maximum(square - mean * mean, 0))
+
+
+def _near_to(mask: Mask, radius: int) -> Mask:
+    """Return the pixels within `radius` of one that is set."""
+    return window_sums(np.pad(mask.astype(np.int64), radius), radius) > 0
 
 
 def _box_mean(values: Plane, radius: int = 2) -> Plane:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from viewer.geometry import Box
     from viewer.slides.source import Level, SlideSource
 
-TISSUE_VERSION = 2
+TISSUE_VERSION = 3
 """Raised when other parts of a slide count as tissue: models leave out the rest."""
 _MIN_SIDE_PX = 700
 """Of the level that is looked at, in its longer side; where the slide has as much."""

@@ -101,9 +101,18 @@ class Overlay(QObject):
         canvas.add_layer(self.shown.layer, self.shown.stratum)
         canvas.add_layer(self._hatched, self.shown.stratum)
 
+    @property
+    def version(self) -> str:
+        """Of the model; "" of results from a file."""
+        from viewer.inference.bundle import ModelBundle
+
+        return self.origin.version if isinstance(self.origin, ModelBundle) else ""
+
     def lines(self) -> list[str]:
         """What the panel tells of what was found, and of what has no answer."""
         lines = self.shown.lines()
+        if self.version:
+            lines.append(f"{self.origin.name}, version {self.version}")
         if count := self._holes.count:
             at = self._holes.boxes(1)[0]
             lines.append(f"No answer for {tiles(count)}, hatched; the first at {place_text(at)}")

@@ -82,7 +82,10 @@ class RecordedOverlays(QObject):
 
     def _tell(self, overlay: Overlay) -> None:
         event = OverlayChanged(
-            self._name(overlay), shown=overlay.is_visible, opacity=round(overlay.opacity, 2)
+            self._name(overlay),
+            shown=overlay.is_visible,
+            opacity=round(overlay.opacity, 2),
+            version=overlay.version,
         )
         recording = self._recording(overlay)
         is_recorded = recording is not None and not recording.recorder.is_paused
