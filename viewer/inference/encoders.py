@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import tempfile
-import urllib.parse
-import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +12,9 @@ from safetensors.torch import load_file, save_file
 
 from viewer.egress import EgressError, check_egress
 from viewer.inference.bundle import BundleError, Normalization, file_sha256
+from viewer.inference.encoder_download import HUB, EncoderRequest
 from viewer.inference.model_library import add_model, models_folder
+from viewer.processes.helper import HelperEndedError, HelperFailedError, helper
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 
     from viewer.inference.bundle import ModelBundle
 
-_REACH_S = 8.0
 _IMAGENET = Normalization((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _BIOPTIMUS = Normalization((0.707223, 0.578729, 0.703617), (0.211883, 0.230117, 0.177517))
 _HALF = Normalization((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -99,9 +96,6 @@ KNOWN_ENCODERS: Mapping[str, KnownEncoder] = {
 """By the name that the command line takes. Figures are those of each model's card."""
 
 
-_HUB = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
-
-
 def fetch_encoder(known: KnownEncoder, token: str | None = None, merge: int = 0) -> ModelBundle:
     """Downloads an encoder, turns it into a model of our own, and adds it to the library.
 
@@ -128,60 +122,14 @@ def fetch_encoder(known: KnownEncoder, token: str | None = None, merge: int = 0)
 
 
 def _downloaded(known: KnownEncoder, token: str | None, folder: Path) -> Path:
+    """Have the helper fetch the weights, as it alone reaches the network. Raises BundleError."""
     try:
-        check_egress(_HUB, carries_key=token is not None)
-    except EgressError as error:
+        check_egress(HUB, carries_key=token is not None)
+        request = EncoderRequest(known.name, known.repository, token, str(folder))
+        answer = helper().start("viewer.inference.encoder_download:download", request).wait()
+    except (EgressError, HelperEndedError, HelperFailedError) as error:
         raise BundleError(str(error)) from None
-    try:
-        from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, HfHubHTTPError
-    except ImportError:
-        raise BundleError(
-            "Fetching encoders needs huggingface_hub: pip install coverslip[hub]."
-        ) from None
-
-    from huggingface_hub import constants
-    from huggingface_hub.utils import logging as hub_logging
-
-    hub_logging.set_verbosity_error()
-    hub_logging.disable_propagation()
-    _check_reachable(known, constants.ENDPOINT)
-
-    def download(file: str) -> Path:
-        held = hf_hub_download(known.repository, file, cache_dir=folder, token=token or False)
-        return Path(held)
-
-    try:
-        try:
-            return download("model.safetensors")
-        except EntryNotFoundError:
-            return download("pytorch_model.bin")
-    except GatedRepoError as error:
-        raise BundleError(
-            f"{known.name} is given to those who agreed to its terms: agree at "
-            f"huggingface.co/{known.repository}, then give your token with --token."
-        ) from error
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise BundleError(
-            f"{known.name} cannot be fetched from {known.repository} ({first}): "
-            "check the network and try again."
-        ) from error
-
-
-def _check_reachable(known: KnownEncoder, address: str) -> None:
-    """Raise BundleError at once where nothing answers; the hub's own library tries for a minute."""
-    if urllib.request.getproxies():
-        return
-    parts = urllib.parse.urlsplit(address)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    try:
-        socket.create_connection((parts.hostname or "", port), _REACH_S).close()
-    except OSError as error:
-        raise BundleError(
-            f"{known.name} cannot be fetched: {parts.hostname} does not answer "
-            f"({error.strerror or error}); check the network and try again."
-        ) from error
+    return Path(msgspec.msgpack.decode(answer, type=str))
 
 
 def _read(path: Path) -> dict[str, Tensor]:
