@@ -15,6 +15,7 @@ import pytest
 import typer
 from typer.core import TyperGroup
 
+from scripts.command_line_page import page
 from viewer.cli import app
 from viewer.cli.command_line import run_command_line
 from viewer.cli.display_check import why_no_display
@@ -74,6 +75,11 @@ def test_an_unknown_option_is_one_sentence(
     assert captured.out == ""
     assert captured.err.count("\n") == 1
     assert "--help" in captured.err
+
+
+def test_the_page_of_the_command_line_is_of_this_program() -> None:
+    text = (REPOSITORY / "docs" / "command-line.md").read_text()
+    assert text == page(), "make it anew: python -m scripts.command_line_page"
 
 
 def _with(kind: type) -> list[Any]:
