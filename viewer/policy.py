@@ -108,7 +108,7 @@ def policy() -> Policy:
     return read_policy().policy
 
 
-def told_policy(found: Policy) -> list[str]:
+def policy_sentences(found: Policy) -> list[str]:
     """Return what a policy forbids, a sentence a line."""
     lines: list[str] = []
     if not found.network:

@@ -139,7 +139,7 @@ def divergence(expected: torch.Tensor, shares: torch.Tensor, known: torch.Tensor
 
     Parameters
     ----------
-    told
+    expected
         (bands, rows, columns) logits.
     shares
         The same shape, adding up to 1 over the known cells.

@@ -25,7 +25,7 @@ change of it that changes numbers: what was kept before is then no longer shown 
 _MOST_NORM = 3.0
 """Mean and deviation of values from 0 to 1 are smaller."""
 _WORDS = ("licence", "citation", "about", "origins", "schema_version", "weights")
-"""What model.json says without deciding any number; the weights are told by their checksum."""
+"""What model.json says without deciding any number; the weights are known by their checksum."""
 
 _ON_DISK = {"color": "colour", "normalization": "normalisation", "license": "licence"}
 """Names in model.json since version 0.1, by ours. A model.json may also say ours."""
@@ -89,7 +89,7 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True, rename=_ON_DIS
         Side of the square that it is fed, and the part of it round the edge that only gives
         context; both in pixels of `mpp_um`.
     stride_px
-        From one patch to the next, for what is told patch by patch; the patch's side by default.
+        From one patch to the next, for answers patch by patch; the patch's side by default.
     head
         What the answers of a classification are: "softmax": logits of classes that exclude each
         other; "sigmoid": logits of labels that do not; "probabilities": as they are; "logit": one
@@ -184,8 +184,8 @@ class ModelBundle(msgspec.Struct, frozen=True):
             del card[words]
         card["classes"] = [each.name for each in about.classes]
         card["sha256"] = about.sha256.lower()
-        told = msgspec.json.encode([STEPS_VERSION, TISSUE_VERSION, card], order="sorted")
-        digest = hashlib.blake2b(told, digest_size=12).hexdigest()
+        content = msgspec.json.encode([STEPS_VERSION, TISSUE_VERSION, card], order="sorted")
+        digest = hashlib.blake2b(content, digest_size=12).hexdigest()
         return f"{about.name} {about.version} {digest}"
 
     @property

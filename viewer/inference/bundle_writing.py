@@ -34,9 +34,9 @@ def write_bundle(
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / WEIGHTS
     atomic_write_bytes(path, save({n: value.contiguous() for n, value in weights.items()}))
-    told = {"format": "safetensors", "weights": WEIGHTS, "sha256": file_sha256(path), **about}
+    card = {"format": "safetensors", "weights": WEIGHTS, "sha256": file_sha256(path), **about}
     data = msgspec.json.format(
-        msgspec.json.encode(msgspec.convert(told, ModelDescription)), indent=2
+        msgspec.json.encode(msgspec.convert(card, ModelDescription)), indent=2
     )
     atomic_write_bytes(folder / MODEL_FILE, data + b"\n")
     return load_bundle(folder)

@@ -25,7 +25,7 @@ _APART_PX = 5
 """Between the middles of two things that touch."""
 
 
-def click_mask(picture: RgbImage, told: Sequence[tuple[float, float, int]]) -> NDArray[np.bool_]:
+def click_mask(picture: RgbImage, clicks: Sequence[tuple[float, float, int]]) -> NDArray[np.bool_]:
     """(height, width) what is like the points inside and unlike its surroundings.
 
     Colors (CIELAB) nearer to those under the points inside than a threshold (Otsu 1979), or than
@@ -34,13 +34,13 @@ def click_mask(picture: RgbImage, told: Sequence[tuple[float, float, int]]) -> N
 
     Parameters
     ----------
-    told
+    clicks
         As of `Prompt.in_pixels`.
     """
     height, width = picture.shape[:2]
     lab = ndimage.gaussian_filter(rgb2lab(picture), (_SMOOTH_PX, _SMOOTH_PX, 0))
-    frame, seeds = np.ones((height, width), bool), _seeds(told, (height, width), 1)
-    corners = [(x, y) for x, y, kind in told if kind in (2, 3)]
+    frame, seeds = np.ones((height, width), bool), _seeds(clicks, (height, width), 1)
+    corners = [(x, y) for x, y, kind in clicks if kind in (2, 3)]
     if len(corners) == 2:
         (x0, y0), (x1, y1) = corners
         frame[:] = False
@@ -48,7 +48,7 @@ def click_mask(picture: RgbImage, told: Sequence[tuple[float, float, int]]) -> N
     if not seeds.any():
         return _in_box(lab, frame)
     near = _nearness(lab, seeds)
-    outside = _seeds(told, (height, width), 0)
+    outside = _seeds(clicks, (height, width), 0)
     limit = _nearness(lab, outside) if outside.any() else _threshold(near, seeds)
     alike = near < limit
     alike = _opened(alike & frame & ~outside, 1) | seeds
@@ -83,11 +83,11 @@ def _filled(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _seeds(
-    told: Sequence[tuple[float, float, int]], shape: tuple[int, int], wanted: int
+    clicks: Sequence[tuple[float, float, int]], shape: tuple[int, int], wanted: int
 ) -> NDArray[np.bool_]:
     rows, columns = np.ogrid[: shape[0], : shape[1]]
     seeds = np.zeros(shape, bool)
-    for x, y, kind in told:
+    for x, y, kind in clicks:
         if kind == wanted:
             seeds |= (rows + 0.5 - y) ** 2 + (columns + 0.5 - x) ** 2 <= _SEED_PX**2
     return seeds

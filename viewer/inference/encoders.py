@@ -197,7 +197,7 @@ def _join(
 
 def _description(known: KnownEncoder, folder: Path, merge: int) -> bytes:
     settings = known.settings | ({"merge": merge} if merge else {})
-    told: dict[str, object] = {
+    card: dict[str, object] = {
         "name": f"{known.name}, {merge} merged" if merge else known.name,
         "version": "1",
         "task": "embedding",
@@ -213,4 +213,4 @@ def _description(known: KnownEncoder, folder: Path, merge: int) -> bytes:
         "citation": known.citation,
         "about": f"Encoder fetched from {known.repository}. For research use, not for diagnosis.",
     }
-    return msgspec.json.format(msgspec.json.encode(told), indent=2)
+    return msgspec.json.format(msgspec.json.encode(card), indent=2)

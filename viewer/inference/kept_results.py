@@ -57,11 +57,11 @@ class KeptResults:
 
     def others(self, kind: str) -> str:
         """Return a sentence on what another device computed, "" where nothing was."""
-        told = [f"{n:,} on {each or 'cpu, float32'}" for each, n in self.counts.items()
+        counts = [f"{n:,} on {each or 'cpu, float32'}" for each, n in self.counts.items()
                 if each != kind]  # fmt: skip
-        if not told:
+        if not counts:
             return ""
-        devices = "; ".join(told)
+        devices = "; ".join(counts)
         return f"Results of another device are shown ({devices}); new ones are kept apart."
 
     def close(self) -> None:

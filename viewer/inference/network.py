@@ -171,6 +171,6 @@ _FULL = ("out of memory", "can't allocate memory", "not enough memory", "failed 
 
 
 def _is_device_full(error: Exception) -> bool:
-    told = str(error).lower()
-    is_told = isinstance(error, torch.OutOfMemoryError | MemoryError)
-    return is_told or any(words in told for words in _FULL)
+    reason = str(error).lower()
+    is_memory_error = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return is_memory_error or any(words in reason for words in _FULL)

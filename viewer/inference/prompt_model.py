@@ -43,9 +43,9 @@ class PromptModel:
         self.mask(np.full((side, side, 3), 200, np.uint8), [(side / 2, side / 2, 1)])
 
     def mask(
-        self, picture: RgbImage, told: Sequence[tuple[float, float, int]]
+        self, picture: RgbImage, clicks: Sequence[tuple[float, float, int]]
     ) -> NDArray[np.bool_]:
-        """(side, side) what it takes the points and box to mean; `told` as of `Prompt.in_pixels`.
+        """(side, side) what it takes the points and box to mean; `clicks` as of `Prompt.in_pixels`.
 
         Raises
         ------
@@ -53,8 +53,8 @@ class PromptModel:
             The model raised, or gave another shape or numbers that are not finite.
         """
         x = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float()
-        points = torch.tensor([[(x_px, y_px) for x_px, y_px, _ in told]], dtype=torch.float32)
-        labels = torch.tensor([[kind for *_, kind in told]], dtype=torch.int64)
+        points = torch.tensor([[(x_px, y_px) for x_px, y_px, _ in clicks]], dtype=torch.float32)
+        labels = torch.tensor([[kind for *_, kind in clicks]], dtype=torch.int64)
         try:
             with torch.inference_mode():
                 answer = self._module((x - self._mean) / self._std, points, labels)

@@ -195,15 +195,15 @@ def _run(
 
 def known_mpp_um(source: SlideSource) -> float | None:
     """Micrometers per level-0 pixel, by the file or as the user has set it."""
-    told = source.info.optics.mean_mpp_um
-    if told is not None:
-        return told
+    stated = source.info.optics.mean_mpp_um
+    if stated is not None:
+        return stated
     remembered = remembered_mpp_um(source.info.identity)
     return None if remembered is None else (remembered[0] * remembered[1]) ** 0.5
 
 
 class _Listener:
-    """Gathers what the engine tells, and knows when all has been told."""
+    """Gathers what the engine tells, and knows when all has come."""
 
     def __init__(self, run: ModelRun, on_progress: Callable[[Progress], None] | None) -> None:
         self._run = run

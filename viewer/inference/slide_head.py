@@ -52,20 +52,20 @@ class SlideHead:
         try:
             with torch.inference_mode():
                 logits, attention = self._module(torch.from_numpy(vectors))
-            told = logits.float().numpy(), attention.float().numpy()
+            answer = logits.float().numpy(), attention.float().numpy()
         except Exception as error:  # a model may raise anything
             raise ModelFailedError(f"The model {self._name} failed: {first_line(error)}") from error
         heads = (1, self._classes)
-        fits = told[0].shape == (self._classes,) and told[1].shape in [
+        fits = answer[0].shape == (self._classes,) and answer[1].shape in [
             (count, len(vectors)) for count in heads
         ]
         if not fits:
             raise ModelFailedError(
-                f"The model {self._name} answered with {told[0].shape} and {told[1].shape} where "
+                f"The model {self._name} answered with {answer[0].shape} and {answer[1].shape} where "
                 f"{(self._classes,)} and {(1, len(vectors))} were expected."
             )
-        if not (np.isfinite(told[0]).all() and np.isfinite(told[1]).all()):
+        if not (np.isfinite(answer[0]).all() and np.isfinite(answer[1]).all()):
             raise ModelFailedError(
                 f"The model {self._name} answered with numbers that are not finite."
             )
-        return told
+        return answer

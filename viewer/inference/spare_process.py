@@ -49,7 +49,7 @@ def _prepare() -> None:
             try:
                 _spare = ModelProcess()
             except ModelProcessError:
-                return  # whoever needs one is told then
+                return  # whoever needs one learns it then
         if _timer is not None:
             _timer.cancel()
         _timer = threading.Timer(_KEPT_S, discard_model_process)

@@ -98,7 +98,7 @@ class LogSigner:
         self._bytes = 0
         self._signed_lines = 0
         self._signer: Signer | None = None
-        self._has_told = False
+        self._has_reported = False
         self._loading: threading.Thread | None = None
         if header.study and header.origin == "recorded":
             self._loading = threading.Thread(target=self._load, name="signing key", daemon=True)
@@ -126,9 +126,9 @@ class LogSigner:
             _log.warning("a session cannot be signed (%s)", error.strerror)
             return None
         self._signed_lines = self._lines
-        if self._has_told:
+        if self._has_reported:
             return None
-        self._has_told = True
+        self._has_reported = True
         self._on_key(signer.public)
         return msgspec.structs.replace(self._header, key=signer.key)
 

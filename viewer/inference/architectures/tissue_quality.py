@@ -1,4 +1,4 @@
-"""Sound tissue told from pen, blur and dark places by color and contrast: no learning."""
+"""Sound tissue distinguished from pen, blur and dark places by color and contrast: no learning."""
 
 from __future__ import annotations
 

@@ -113,17 +113,17 @@ def import_log(
         skipped += left_out
     ids: list[str] = []
     made: list[Path] = []
-    told = notes if notes is not None else []
+    sentences = notes if notes is not None else []
     try:
         for session in found:
             digest = _digest(text, session, options)
             known = sorted(library.glob(f"*Z-{digest}"))
             if known:
-                told.append(f"{path.name} is imported already, as {known[0].name}.")
+                sentences.append(f"{path.name} is imported already, as {known[0].name}.")
                 ids.append(known[0].name)
                 continue
             away, found_notes = put_in_order(session)
-            told += found_notes
+            sentences += found_notes
             header = _header(session, path, options, digest, found_notes)
             made.append(_write(session, header, away, library))
             ids.append(header.id)
@@ -138,8 +138,8 @@ def import_log(
 def _digest(text: str, session: ForeignSession, options: ImportOptions) -> str:
     """8 characters that stand for a log and the slide in it; the end of the session's id."""
     slide = options.slide.identity if options.slide is not None else ""
-    told = "\0".join((text, session.slide_name, slide, str(options.keep_names)))
-    return hashlib.blake2b(told.encode(), digest_size=4).hexdigest()
+    content = "\0".join((text, session.slide_name, slide, str(options.keep_names)))
+    return hashlib.blake2b(content.encode(), digest_size=4).hexdigest()
 
 
 def _sessions(text: str, options: ImportOptions) -> list[ForeignSession]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGroupBox, QLabel, QVBoxLayout
 
-from viewer.policy import POLICY_PATH, read_policy, told_policy
+from viewer.policy import POLICY_PATH, read_policy, policy_sentences
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
@@ -19,7 +19,7 @@ class PolicyBox(QGroupBox):
     def __init__(self, parent: QWidget) -> None:
         super().__init__("Set by the administrator's policy", parent)
         read = read_policy()
-        lines = told_policy(read.policy) or ["Everything is allowed."]
+        lines = policy_sentences(read.policy) or ["Everything is allowed."]
         self.text = QLabel("\n".join(filter(None, (read.problem, *lines))), self)
         self.text.setTextFormat(Qt.TextFormat.PlainText)
         self.text.setWordWrap(True)
