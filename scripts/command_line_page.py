@@ -17,15 +17,17 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "command-line.md"
 _INTRO = """\
 # Command line
 
-This page is made from the program: `python -m scripts.command_line_page`. Every command takes `-h` and `-V`, and
-`coverslip help COMMAND` shows what stands here.
+This page is made from the program: `python -m scripts.command_line_page`. Every command takes `-h`
+and `-V`, and `coverslip help COMMAND` shows what stands here.
 
 * Results go to stdout, sentences on what is wrong or left out to stderr.
-* Exit codes: 0, done; 1, done in part, or nothing found; 2, the command cannot be carried out as it was given; 130,
-  interrupted.
-* `COVERSLIP_HOME` is the folder of settings, annotations, sessions, models and caches; without it they lie where the
-  system keeps those of programs (on Linux `~/.config/coverslip`, `~/.local/share/coverslip`, `~/.cache/coverslip`).
-* `HF_TOKEN` is your token of the Hugging Face hub, `COVERSLIP_MODEL_KEY` the key of a model server for one run.
+* Exit codes: 0, done; 1, done in part, or nothing found; 2, the command cannot be carried out as it
+  was given; 130, interrupted.
+* `COVERSLIP_HOME` is the folder of settings, annotations, sessions, models and caches; without it
+  they lie where the system keeps those of programs (on Linux `~/.config/coverslip`,
+  `~/.local/share/coverslip`, `~/.cache/coverslip`).
+* `HF_TOKEN` is your token of the Hugging Face hub, `COVERSLIP_MODEL_KEY` the key of a model server
+  for one run.
 """
 
 

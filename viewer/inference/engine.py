@@ -45,7 +45,7 @@ _log = logging.getLogger(__name__)
 _MOST_DEATHS = 2
 """After as many deaths of the process with a block under way the block is given up."""
 _MOST_FRUITLESS = 4
-"""After as many processes in a row that ended before they had answered for any block, no more begin."""
+"""After as many processes in a row that ended before any block was answered, no more begin."""
 _BATCHES_AHEAD = 3
 """One is read, one computed and one cut at any time."""
 _MOST_PIXEL_BYTES = 512 << 20

@@ -61,8 +61,8 @@ class SlideHead:
         ]
         if not fits:
             raise ModelFailedError(
-                f"The model {self._name} answered with {answer[0].shape} and {answer[1].shape} where "
-                f"{(self._classes,)} and {(1, len(vectors))} were expected."
+                f"The model {self._name} answered with {answer[0].shape} and {answer[1].shape} "
+                f"where {(self._classes,)} and {(1, len(vectors))} were expected."
             )
         if not (np.isfinite(answer[0]).all() and np.isfinite(answer[1]).all()):
             raise ModelFailedError(

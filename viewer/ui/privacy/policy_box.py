@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGroupBox, QLabel, QVBoxLayout
 
-from viewer.policy import POLICY_PATH, read_policy, policy_sentences
+from viewer.policy import POLICY_PATH, policy_sentences, read_policy
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
