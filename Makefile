@@ -9,7 +9,7 @@ run: setup ## open a slide: make run SLIDE=/path/to/slide.svs
 	@$(PYTHON_HERE) app.py "$(SLIDE)"
 
 test: lint ## style, types, import layers and all tests
-	@QT_QPA_PLATFORM=offscreen $(PYTHON_HERE) -m pytest -n auto --dist loadfile
+	@QT_QPA_PLATFORM=offscreen $(PYTHON_HERE) -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 lint: setup
 	@$(PYTHON_HERE) -m ruff check --quiet

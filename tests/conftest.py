@@ -17,8 +17,19 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 hypothesis.settings.register_profile("untimed", deadline=None)  # machines are noisy
 hypothesis.settings.load_profile("untimed")
 
+LONGEST_FILES = (
+    "test_overlays.py", "test_hostile_models.py", "test_bombs.py", "test_slides_tissue.py",
+    "test_nuclei_model.py", "test_engine.py", "test_kept_results.py", "test_window_start.py",
+    "test_annotating.py", "test_tile_files.py", "test_witness.py", "test_drawing.py",
+)  # fmt: skip
+"""Begun first, so that at the end no process of the tests waits for one long file."""
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 SAMPLE_SLIDE = REPOSITORY / "resources" / "slides" / "CMU-1-Small-Region.svs"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in LONGEST_FILES)
 
 
 def shared_data() -> Path:
