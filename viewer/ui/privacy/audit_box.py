@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from viewer.ui.background_runner import BackgroundRunner
 
 _MOST_SHOWN = 1000
+_WIDEST_PX = 240
 _COLUMNS = ("When", "What", "Subject", "Detail", "Count")
 
 
@@ -70,6 +71,9 @@ class AuditBox(QGroupBox):
             for column, text in enumerate(texts):
                 row.setToolTip(column, text)
             self.table.addTopLevelItem(row)
+        for column in (0, 1, 2):
+            self.table.resizeColumnToContents(column)
+            self.table.setColumnWidth(column, min(self.table.columnWidth(column), _WIDEST_PX))
         self.state.setText(f"{_sentence(verdict)} {place}")
 
     def _on_failed(self, error: Exception) -> None:
@@ -93,4 +97,5 @@ def _sentence(verdict: AuditVerdict) -> str:
     if verdict.problem:
         return f"This list was tampered with: {verdict.problem}"
     unsigned = f", {verdict.unsigned:,} of them unsigned" if verdict.unsigned else ""
-    return f"{verdict.lines:,} entries, none changed or missing{unsigned}."
+    count = "1 entry" if verdict.lines == 1 else f"{verdict.lines:,} entries"
+    return f"{count}, none changed or missing{unsigned}."
