@@ -104,6 +104,8 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True, rename=_ON_DIS
         "safetensors" for a registered architecture, "torchscript", or "onnx".
     sha256
         Of the weights.
+    data
+        Of ONNX: the names of files beside the weights that hold some of them, and their checksums.
     """
 
     name: Annotated[str, Meta(min_length=1, max_length=80)]
@@ -123,6 +125,7 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True, rename=_ON_DIS
     architecture: str | None = None
     weights: str
     sha256: str
+    data: dict[str, str] = {}
     license: str
     citation: str = ""
     about: str = ""
@@ -141,11 +144,24 @@ class ModelBundle(msgspec.Struct, frozen=True):
     ----------
     weights_at
         Where the weights are if not in the folder, as in the model process, which has no folder.
+    data_at
+        What the files named under `data` hold, in the model process.
     """
 
     folder: Path
     description: ModelDescription
     weights_at: Path | None = None
+    data_at: dict[str, bytes] = {}
+
+    def data_bytes(self) -> dict[str, bytes]:
+        """Return what the files beside the weights hold. Raises BundleError."""
+        if self.weights_at is not None:
+            return self.data_at
+        found: dict[str, bytes] = {}
+        for name in self.description.data:
+            with open_data(self, name) as file:
+                found[name] = file.read()
+        return found
 
     @property
     def name(self) -> str:
@@ -247,6 +263,17 @@ def open_weights(bundle: ModelBundle) -> BufferedReader:
         ) from error
 
 
+def open_data(bundle: ModelBundle, name: str) -> BufferedReader:
+    """Open a file beside the weights. Raises BundleError where it cannot be read or is no file."""
+    try:
+        return open_regular(bundle.folder / name)
+    except OSError as error:
+        raise BundleError(
+            f"{name} of {bundle.description.name} cannot be read ({error.strerror or error}); copy "
+            "the whole folder again."
+        ) from error
+
+
 def check_weights(bundle: ModelBundle) -> None:
     """Compares the weights with the checksum. Raises BundleError."""
     with open_weights(bundle) as file:
@@ -256,6 +283,17 @@ def check_weights(bundle: ModelBundle) -> None:
             f"The weights of {bundle.description.name} are not those that {MODEL_FILE} names: "
             "their checksum differs; get the model again from where it came."
         )
+    for name, wanted in bundle.description.data.items():
+        if bundle.weights_at is not None:
+            digest = hashlib.sha256(bundle.data_at.get(name, b"")).hexdigest()
+        else:
+            with open_data(bundle, name) as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if digest != wanted.lower():
+            raise BundleError(
+                f"{name} of {bundle.description.name} is not the file that {MODEL_FILE} names: its "
+                "checksum differs; get the model again from where it came."
+            )
 
 
 def file_sha256(path: Path) -> str:
@@ -270,6 +308,13 @@ def _check(description: ModelDescription, folder: Path) -> None:
 
     if PurePath(description.weights).name != description.weights or not description.weights:
         refuse("weights has to be the plain name of a file in the same folder")
+    if description.data and description.format != "onnx":
+        refuse("data belongs to models of the format onnx")
+    for name, digest in description.data.items():
+        if PurePath(name).name != name or name in ("", MODEL_FILE, description.weights):
+            refuse("data has to name plain files in the same folder")
+        if not re.fullmatch("[0-9a-fA-F]{64}", digest):
+            refuse(f"the checksum of {name} has to be 64 hexadecimal digits")
     if not re.fullmatch("[0-9a-fA-F]{64}", description.sha256):
         refuse("sha256 has to be 64 hexadecimal digits")
     if len(description.classes) > CLASSES.most:

@@ -9,7 +9,7 @@ from viewer.processes.shared_pixels import Tile  # noqa: TC001 - read by msgspec
 
 
 class Load(msgspec.Struct, frozen=True, tag=True):
-    """Which model to load; its weights follow as `Weights`, then `Loaded`."""
+    """Which model to load; its weights and data follow as `Weights`, then `Loaded`."""
 
     description: ModelDescription
     weights_bytes: int
@@ -18,9 +18,10 @@ class Load(msgspec.Struct, frozen=True, tag=True):
 
 
 class Weights(msgspec.Struct, frozen=True, tag=True):
-    """The next part of the weights."""
+    """The next part of the weights, or of the file `name` beside them."""
 
     data: bytes
+    name: str = ""
 
 
 class Loaded(msgspec.Struct, frozen=True, tag=True):

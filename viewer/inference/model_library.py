@@ -209,7 +209,8 @@ def _added(folder: Path) -> ModelBundle:
         with tempfile.TemporaryDirectory(dir=models_folder(), prefix=".") as part:
             whole = Path(part) / name
             whole.mkdir()
-            for file in (folder / MODEL_FILE, bundle.weights_path):
+            beside = [folder / name for name in about.data]
+            for file in (folder / MODEL_FILE, bundle.weights_path, *beside):
                 shutil.copyfile(file, whole / file.name)
             whole.chmod(OWNER_FOLDER)
             close_tree(whole)

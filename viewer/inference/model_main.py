@@ -58,6 +58,7 @@ class ModelServer:
         self._pixels = SharedPixels(shared, os.fstat(shared).st_size, 1) if shared >= 0 else None
         self._order: Load | None = None
         self._weights: WeightsFile | None = None
+        self._data: dict[str, bytearray] = {}
         self._network: Network | None = None
         self._slide_head: SlideHead | None = None
         self._prompt_model: PromptModel | None = None
@@ -81,9 +82,12 @@ class ModelServer:
         match request:
             case Load():
                 self._order, self._weights = request, WeightsFile(request.weights_bytes)
-            case Weights(data):
+                self._data = {name: bytearray() for name in request.description.data}
+            case Weights(data, ""):
                 assert self._weights is not None
                 self._weights.add(data)
+            case Weights(data, name):
+                self._data[name] += data
             case Loaded():
                 self._channel.send(self._loaded())
             case TryOut():
@@ -112,7 +116,9 @@ class ModelServer:
         try:
             device = choose_device(order.device if about.task not in ("slide", "prompt") else "cpu")
             with weights as path:
-                self._load(ModelBundle(Path(), about, path), device)
+                data = {name: bytes(each) for name, each in self._data.items()}
+                self._data.clear()
+                self._load(ModelBundle(Path(), about, path, data), device)
         except (RuntimeError, AssertionError) as error:
             raise BundleError(f"The device {order.device} cannot be used ({error}).") from error
         return Ready(str(device), self._network.batch if self._network is not None else 1)

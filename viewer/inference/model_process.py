@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from viewer.inference import process_limits
-from viewer.inference.bundle import BundleError, open_weights
+from viewer.inference.bundle import BundleError, open_data, open_weights
 from viewer.inference.confinement_policy import check_may_run
 from viewer.inference.errors import ModelFailedError, ModelProcessError
 from viewer.inference.messages import (
@@ -132,6 +132,10 @@ class ModelProcess:
             self._post(Load(bundle.description, size, device, threads))
             while part := file.read(_WEIGHTS_PART_BYTES):
                 self._post(Weights(part))
+        for name in bundle.description.data:
+            with open_data(bundle, name) as file:
+                while part := file.read(_WEIGHTS_PART_BYTES):
+                    self._post(Weights(part, name))
         return self._ready(Loaded())
 
     def try_out(self) -> Ready:

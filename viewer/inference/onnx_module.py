@@ -4,47 +4,153 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from viewer.inference.bundle import BundleError
 
 if TYPE_CHECKING:
-    from viewer.inference.bundle import ModelBundle
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from viewer.inference.bundle import ModelBundle, ModelDescription
+
+_KINDS = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+    "tensor(uint8)": np.uint8,
+}
+_AXES = 4
+_SQUARE_TASKS = ("classification", "embedding", "instances")
+"""They are fed squares of `patch_px` and no others."""
 
 
 class OnnxModule(nn.Module):
-    """One input (n, 3, h, w), the first output counts.
+    """Fed (n, 3, h, w) normalized, as the model asks for it; its first output counts.
+
+    A fixed number of images at a time, channels last, 16-bit floats and 8-bit integers are what
+    a model may ask for: it gets them.
 
     Raises
     ------
     BundleError
-        onnxruntime is not here, or cannot read the weights.
+        onnxruntime is not here, cannot read the weights, or the model asks for something else.
     """
 
     def __init__(self, bundle: ModelBundle, device: torch.device) -> None:
         super().__init__()
-        name = bundle.description.name
-        try:
-            import onnxruntime
-        except ImportError:
+        about = bundle.description
+        self._session: Any = _session(bundle, device)
+        inputs = self._session.get_inputs()
+        if len(inputs) != 1:
+            names = ", ".join(each.name for each in inputs)
             raise BundleError(
-                f"{name} is an ONNX model: install onnxruntime (pip install coverslip[onnx])."
-            ) from None
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        wanted = ["CUDAExecutionProvider"] if device.type == "cuda" else []
-        known = onnxruntime.get_available_providers()
-        providers = [each for each in wanted if each in known] + ["CPUExecutionProvider"]
-        try:
-            self._session: Any = onnxruntime.InferenceSession(
-                bundle.weights_path.read_bytes(), options, providers=providers
+                f"{about.name} takes {len(inputs)} inputs ({names}): export it with one, the image."
             )
-        except Exception as error:  # onnxruntime's errors have no common base
-            first = str(error).splitlines()[0]
-            raise BundleError(f"The weights of {name} are no ONNX model: {first}") from error
-        self._input = self._session.get_inputs()[0].name
+        self._input: str = inputs[0].name
+        self._kind = _kind(about, str(inputs[0].type))
+        shape = [each if isinstance(each, int) else None for each in inputs[0].shape]
+        self._is_channels_last = _is_channels_last(about, shape)
+        self._most = shape[0]
+        _check_side(about, shape[1:3] if self._is_channels_last else shape[2:])
+        place = (1, 3, 1, 1)
+        self._mean = np.array(about.normalization.mean, np.float32).reshape(place)
+        self._std = np.array(about.normalization.std, np.float32).reshape(place)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        (answer, *_) = self._session.run(None, {self._input: x.contiguous().cpu().numpy()})
-        return torch.from_numpy(answer)
+        images = self._as_asked(x.contiguous().cpu().numpy())
+        parts: list[NDArray[Any]] = []
+        for batch, count in self._batches(images):
+            (answer, *_) = self._session.run(None, {self._input: batch})
+            parts.append(np.asarray(answer)[:count])
+        answers = np.concatenate(parts).astype(np.float32)
+        if self._is_channels_last and answers.ndim == _AXES:
+            answers = np.ascontiguousarray(answers.transpose(0, 3, 1, 2))
+        if answers.ndim == _AXES and answers.shape[2:] == (1, 1):
+            answers = answers[..., 0, 0]
+        return torch.from_numpy(answers)
+
+    def _as_asked(self, images: NDArray[np.float32]) -> NDArray[Any]:
+        if self._kind is np.uint8:
+            images = np.rint((images * self._std + self._mean) * 255).clip(0, 255)
+        if self._is_channels_last:
+            images = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+        return images.astype(self._kind)
+
+    def _batches(self, images: NDArray[Any]) -> Iterator[tuple[NDArray[Any], int]]:
+        """Yield as many images as the model takes at a time, and how many of them are real."""
+        most = self._most or len(images)
+        for first in range(0, len(images), most):
+            batch = images[first : first + most]
+            missing = 0 if self._most is None else most - len(batch)
+            yield np.pad(batch, ((0, missing), *[(0, 0)] * (batch.ndim - 1))), len(batch)
+
+
+def _session(bundle: ModelBundle, device: torch.device) -> Any:
+    about = bundle.description
+    try:
+        import onnxruntime
+    except ImportError:
+        raise BundleError(
+            f"{about.name} is an ONNX model: install onnxruntime (pip install coverslip[onnx])."
+        ) from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    data = bundle.data_bytes()
+    if data:
+        lengths = [len(each) for each in data.values()]
+        options.add_external_initializers_from_files_in_memory(
+            list(data), list(data.values()), lengths
+        )
+    wanted = ["CUDAExecutionProvider"] if device.type == "cuda" else []
+    known = onnxruntime.get_available_providers()
+    providers = [each for each in wanted if each in known] + ["CPUExecutionProvider"]
+    weights = bundle.weights_path.read_bytes()
+    try:
+        return onnxruntime.InferenceSession(weights, options, providers=providers)
+    except Exception as error:  # onnxruntime's errors have no common base
+        first = str(error).splitlines()[0]
+        if "external" in str(error).casefold():
+            raise BundleError(
+                f"{about.weights} of {about.name} keeps tensors in a file beside it: name the file "
+                'and its checksum in model.json, "data": {"FILE": "SHA-256"}, or save the model as '
+                "one file."
+            ) from error
+        raise BundleError(f"The weights of {about.name} are no ONNX model: {first}") from error
+
+
+def _kind(about: ModelDescription, told: str) -> Any:
+    kind = _KINDS.get(told)
+    if kind is None:
+        raise BundleError(
+            f"{about.name} takes {told}: export it for images of float32, float16 or uint8."
+        )
+    if kind is np.uint8 and about.normalization != type(about.normalization)():
+        raise BundleError(
+            f"{about.name} takes images of 8-bit integers and normalizes them itself: leave "
+            "normalization out of model.json."
+        )
+    return kind
+
+
+def _is_channels_last(about: ModelDescription, shape: list[int | None]) -> bool:
+    if len(shape) == _AXES and shape[1] in (3, None):
+        return shape[1] is None and shape[3] == 3
+    if len(shape) == _AXES and shape[3] == 3:
+        return True
+    text = " x ".join("any" if each is None else str(each) for each in shape)
+    raise BundleError(
+        f"{about.name} takes {text} numbers: export it for images n x 3 x h x w or n x h x w x 3."
+    )
+
+
+def _check_side(about: ModelDescription, sides: list[int | None]) -> None:
+    fixed = [side for side in sides if side is not None and side != about.patch_px]
+    if fixed and about.task in _SQUARE_TASKS:
+        raise BundleError(
+            f"{about.name} takes images of {fixed[0]} px, and model.json says patch_px "
+            f"{about.patch_px}: make them the same."
+        )
