@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Generic, TypeVar
+
+from cachetools import LRUCache
 
 if TYPE_CHECKING:
     from viewer.slides.source import RgbImage
@@ -14,39 +15,30 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 class ByteLru(Generic[Key]):
-    """Keeps pictures until all together take more than `most_bytes`; for use by many threads."""
+    """Keeps pictures until all together take more than `most_bytes`; for use by many threads.
+
+    A picture that alone takes more is not kept.
+    """
 
     def __init__(self, most_bytes: int) -> None:
-        self._most_bytes = most_bytes
-        self._bytes = 0
-        self._images: OrderedDict[Key, RgbImage] = OrderedDict()
+        self._images: LRUCache[Key, RgbImage] = LRUCache(most_bytes, lambda image: image.nbytes)
         self._lock = threading.Lock()
 
     @property
     def held_bytes(self) -> int:
-        return self._bytes
+        return int(self._images.currsize)
 
     def get(self, key: Key) -> RgbImage | None:
         with self._lock:
-            image = self._images.get(key)
-            if image is not None:
-                self._images.move_to_end(key)
-            return image
+            return self._images.get(key)
 
     def put(self, key: Key, image: RgbImage) -> None:
         with self._lock:
-            self._forget(key)
-            self._images[key] = image
-            self._bytes += image.nbytes
-            while self._bytes > self._most_bytes:
-                self._forget(next(iter(self._images)))
+            if image.nbytes <= self._images.maxsize:
+                self._images[key] = image
+            else:
+                self._images.pop(key, None)
 
     def clear(self) -> None:
         with self._lock:
             self._images.clear()
-            self._bytes = 0
-
-    def _forget(self, key: Key) -> None:
-        image = self._images.pop(key, None)
-        if image is not None:
-            self._bytes -= image.nbytes
