@@ -11,7 +11,7 @@ import pytest
 
 from viewer.crash_report import crash_report
 from viewer.logs import configure_logging, last_lines
-from viewer.settings import CHOICES, Settings, load_settings, save_settings
+from viewer.settings import CHOICES, Settings, load_settings, read_settings, save_settings
 
 
 def test_defaults_where_there_is_no_file(tmp_path: Path) -> None:
@@ -22,7 +22,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     settings = Settings(theme="light", recent_slides=["/a/b.svs"], shortcuts={"view.fit": ["F"]})
     save_settings(settings, tmp_path)
     assert load_settings(tmp_path) == settings
-    assert [path.name for path in tmp_path.iterdir()] == ["settings.json"]
+    assert [path.name for path in tmp_path.glob("*.json")] == ["settings.json"]
 
 
 @pytest.mark.parametrize("torn", [b"", b'{"theme": "da', b'{"theme": 7}', b"\x00\xff"])
@@ -34,6 +34,32 @@ def test_a_damaged_file_is_set_aside(
         assert load_settings(tmp_path) == Settings()
     assert (tmp_path / "settings.bad.json").read_bytes() == torn
     assert "damaged" in caplog.text
+
+
+def test_one_bad_value_costs_that_value_alone(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    text = '{"theme": 7, "reader": "Reader 5", "wheel_speed": "fast", "brush_px": 9, "newer": [1]}'
+    path.write_text(text)
+    settings, problems = read_settings(tmp_path)
+    assert settings == Settings(reader="Reader 5", brush_px=9)
+    assert [sentence.split('"')[1] for sentence in problems] == ["theme", "wheel_speed"]
+    assert (tmp_path / "settings.bad.json").read_text() == text
+    assert msgspec.json.decode(path.read_bytes()) == {
+        "reader": "Reader 5",
+        "brush_px": 9,
+        "newer": [1],
+    }
+    assert read_settings(tmp_path) == (settings, [])
+
+
+def test_a_second_window_takes_nothing_away(tmp_path: Path) -> None:
+    first = second = load_settings(tmp_path)
+    save_settings(msgspec.structs.replace(first, reader="Reader 5"), tmp_path, first)
+    save_settings(msgspec.structs.replace(second, theme="light"), tmp_path, second)
+    assert load_settings(tmp_path) == Settings(reader="Reader 5", theme="light")
+    kept = load_settings(tmp_path)
+    save_settings(msgspec.structs.replace(kept, theme="dark"), tmp_path, kept)
+    assert load_settings(tmp_path) == Settings(reader="Reader 5")
 
 
 def test_every_choice_is_a_setting_within_its_range() -> None:

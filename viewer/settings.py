@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
+from filelock import FileLock
 
+from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
 from viewer.redaction import leave_out_names, leave_out_path
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _FILE = "settings.json"
+_LOCK = ".settings.lock"
 _GIB = 1 << 30
 _MIB = 1 << 20
 
@@ -199,31 +202,51 @@ CHOICES: tuple[Choice, ...] = (
 
 
 def load_settings(folder: Path) -> Settings:
-    """The settings kept in a folder; the defaults where there are none.
+    """Return the settings kept in a folder; the defaults where there are none."""
+    return read_settings(folder)[0]
 
-    A file that cannot be read as settings is set aside as settings.bad.json, with a warning.
+
+def read_settings(folder: Path) -> tuple[Settings, list[str]]:
+    """Return the settings kept in a folder, and a sentence for each that could not be read.
+
+    A value that cannot be used costs that value alone: it has its default again, and the file as
+    it was is set aside as settings.bad.json.
     """
     path = folder / _FILE
     try:
-        settings = _within_ranges(msgspec.json.decode(path.read_bytes(), type=Settings))
+        content = path.read_bytes()
     except FileNotFoundError:
-        return Settings()
+        return Settings(), []
     except OSError as error:
-        _log.warning("The settings cannot be read (%s): the defaults are used.", error.strerror)
-        return Settings()
-    except msgspec.DecodeError as error:
-        aside = path.with_suffix(".bad.json")
-        _log.warning("The settings are damaged (%s): kept as %s.", error, aside.name)
-        path.replace(aside)
-        return Settings()
+        return Settings(), _warned(
+            [f"The settings cannot be read ({error.strerror}): the defaults are used."]
+        )
+    try:
+        kept = msgspec.json.decode(content, type=dict[str, object])
+    except msgspec.DecodeError:
+        aside = _set_aside(path, content)
+        return Settings(), _warned(
+            [f"The settings are damaged: the defaults are used, and the file is kept as {aside}."]
+        )
+    settings, bad = _usable(kept)
     _leave_out(settings)
-    return settings
+    if not bad:
+        return settings, []
+    aside = _set_aside(path, content, {key: kept[key] for key in kept if key not in bad})
+    return settings, _warned(
+        [
+            f'The setting "{name}" was damaged and has its default again; the file as it was is '
+            f"kept as {aside}."
+            for name in bad
+        ]
+    )
 
 
-def save_settings(settings: Settings, folder: Path) -> None:
-    """Writes the settings so that a crash leaves the old file or the new one, whole.
+def save_settings(settings: Settings, folder: Path, before: Settings | None = None) -> None:
+    """Write the settings that differ from `before`, by default all.
 
-    What a newer version keeps in the file, and this one does not know, stays there.
+    What another window changed meanwhile stays, and so does what a newer version keeps in the file.
+    A crash leaves the old file or the new one, whole.
 
     Raises
     ------
@@ -232,8 +255,65 @@ def save_settings(settings: Settings, folder: Path) -> None:
     """
     _leave_out(settings)
     path = folder / _FILE
-    values = _unknown_keys(path) | msgspec.to_builtins(settings)
-    atomic_write_bytes(path, msgspec.json.format(msgspec.json.encode(values), indent=2))
+    make_folder(folder)
+    with FileLock(folder / _LOCK):
+        values = _kept(path)
+        own = msgspec.to_builtins(settings)
+        for name in Settings.__struct_fields__:
+            if before is not None and getattr(settings, name) == getattr(before, name):
+                continue
+            if name in own:
+                values[name] = own[name]
+            else:  # the default, which is not written
+                values.pop(name, None)
+        atomic_write_bytes(path, msgspec.json.format(msgspec.json.encode(values), indent=2))
+
+
+def _usable(kept: dict[str, object]) -> tuple[Settings, list[str]]:
+    """Return settings of all values that can be used, and the names of the others."""
+    good: dict[str, object] = {}
+    bad: list[str] = []
+    for name in Settings.__struct_fields__:
+        if name not in kept:
+            continue
+        try:
+            value = getattr(msgspec.convert({name: kept[name]}, Settings), name)
+        except msgspec.ValidationError:
+            bad.append(name)
+            continue
+        if _is_in_range(name, value):
+            good[name] = value
+        else:
+            bad.append(name)
+    return msgspec.convert(good, Settings), bad
+
+
+def _is_in_range(name: str, value: object) -> bool:
+    """Return whether a number is within what the dialog offers."""
+    choice = next((each for each in CHOICES if each.field == name), None)
+    if choice is None or not choice.high or not isinstance(value, int | float):
+        return True
+    return choice.low <= value <= choice.high
+
+
+def _set_aside(path: Path, content: bytes, rest: dict[str, object] | None = None) -> str:
+    """Keep a file that is damaged beside the settings, which go on with the rest."""
+    aside = path.with_suffix(".bad.json")
+    try:
+        atomic_write_bytes(aside, content)
+        if rest is None:
+            path.unlink()
+        else:
+            atomic_write_bytes(path, msgspec.json.format(msgspec.json.encode(rest), indent=2))
+    except OSError as error:
+        _log.warning("The damaged settings cannot be set aside (%s)", error.strerror)
+    return aside.name
+
+
+def _warned(sentences: list[str]) -> list[str]:
+    for sentence in sentences:
+        _log.warning("%s", sentence)
+    return sentences
 
 
 def _leave_out(settings: Settings) -> None:
@@ -243,21 +323,9 @@ def _leave_out(settings: Settings) -> None:
         leave_out_path(path)
 
 
-def _unknown_keys(path: Path) -> dict[str, object]:
+def _kept(path: Path) -> dict[str, object]:
+    """Return what the file holds; nothing where it cannot be read."""
     try:
-        kept = msgspec.json.decode(path.read_bytes(), type=dict[str, object])
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, object])
     except (OSError, msgspec.DecodeError):
         return {}
-    return {key: value for key, value in kept.items() if key not in Settings.__struct_fields__}
-
-
-def _within_ranges(settings: Settings) -> Settings:
-    """Numbers beyond what the dialog offers, as a hand in the file may leave, are the default."""
-    defaults = Settings()
-    changes: dict[str, object] = {}
-    for choice in CHOICES:
-        value = getattr(settings, choice.field)
-        if choice.high and not choice.low <= value <= choice.high:
-            _log.warning("%s is no value of %s: the default is used.", value, choice.field)
-            changes[choice.field] = getattr(defaults, choice.field)
-    return msgspec.structs.replace(settings, **changes)

@@ -229,7 +229,7 @@ def test_all_caches_are_deleted_from_the_settings(own_home: Path, qtbot: QtBot) 
     assert box is not None
     yes = next(button for button in box.buttons() if button.text() == "Delete")
     qtbot.mouseClick(yes, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: "were deleted" in caches.size.text(), timeout=15_000)
+    qtbot.waitUntil(lambda: "were deleted" in caches.summary.text(), timeout=15_000)
     assert list(cache_folder().iterdir()) == []
     assert (data_folder() / "annotations" / "s1.sqlite").exists()
     dialog.reject()

@@ -11,7 +11,7 @@ from PySide6.QtCore import QCoreApplication, QEventLoop
 from PySide6.QtWidgets import QApplication
 
 from viewer.folders import config_folder
-from viewer.settings import load_settings
+from viewer.settings import read_settings
 from viewer.slides.reader_process.pool import reader_pool
 from viewer.start_guard import StartGuard
 from viewer.tiles.cache import TileCache
@@ -54,7 +54,7 @@ def run(
         os.environ["QT_QPA_PLATFORM"] = "offscreen"
     application = QApplication(sys.argv[:1])
     application.setApplicationName("Coverslip")
-    settings = load_settings(config_folder())
+    settings, problems = read_settings(config_folder())
     apply_theme(application, theme_named(settings.theme))
     watch = CrashWatch()
     watch.install()
@@ -73,6 +73,8 @@ def run(
     window.show()
     if not last_start_drew:
         window.say(_NOT_DRAWN)
+    if problems:
+        window.banner.tell(" ".join(problems), "warning")
     if crash_trace:
         watch.show_trace(crash_trace)
     Collector(lambda: any(each.canvas.is_moving for each in window.panes.panes), window)

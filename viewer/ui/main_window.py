@@ -186,7 +186,7 @@ class MainWindow(QMainWindow):
         self.settings = settings
         folder = config_folder()
         self._writer.run(
-            lambda: save_settings(settings, folder), lambda _: None, self._on_not_saved
+            lambda: save_settings(settings, folder, before), lambda _: None, self._on_not_saved
         )
         if settings.theme != before.theme:
             self._apply_theme()
