@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from viewer.geometry import Size
+from viewer.inference.model_library import find_model
+from viewer.inference.results import reference_mean
 from viewer.overlays.blocks import BlockGrid, BlockKey
-from viewer.overlays.elsewhere import similar_elsewhere
+from viewer.overlays.elsewhere import common_mean, similar_elsewhere
 from viewer.overlays.patch_features import PatchFeatures
 from viewer.overlays.result_store import ResultStore, StoreAbout, result_path
 
@@ -50,3 +52,35 @@ def test_the_field_that_looks_alike_comes_first() -> None:
     assert [field.likeness for field in found] == sorted(
         (field.likeness for field in found), reverse=True
     )
+
+
+def test_a_slide_of_one_tissue_is_found_by_what_it_is() -> None:
+    """Seen from its own mean, it would hold nothing but noise."""
+    fat, tumor = 4 * np.eye(8, dtype=np.float32)[:2]
+    rng = np.random.default_rng(4)
+    for identity, directions in (("fat", [fat]), ("tumor", [tumor]), ("mixed", [fat, tumor])):
+        about = StoreAbout(f"/slides/{identity}.svs", identity, "m", 0.5, GRID)
+        store = ResultStore(result_path(identity, "m", 0.5), about)
+        for column in range(3):
+            values = rng.normal(1, 0.3, (4, 4, 8))  # a large part that all have in common
+            values[:2] += directions[0]
+            values[2:] += directions[-1]
+            store.put(BlockKey(column, 0), PatchFeatures(values.astype(np.float16)).to_bytes())
+        store.close()
+    origin = common_mean("m", 8)
+    assert origin is not None
+    wanted = fat + 1 - origin
+    found = similar_elsewhere(wanted / np.linalg.norm(wanted), "m", but="mixed")
+    assert found[0].identity == "fat"
+    best = {name: max(f.likeness for f in found if f.identity == name) for name in ("fat", "tumor")}
+    assert best["fat"] > 0.8
+    assert best["tumor"] < 0
+
+
+def test_the_bundled_model_states_its_reference() -> None:
+    bundle = find_model("tissue-likeness")
+    mean = reference_mean(bundle)
+    assert mean is not None
+    assert mean.shape == (344,)
+    assert bundle.description.reference is not None
+    assert "CC0" in bundle.description.reference.of

@@ -71,6 +71,19 @@ class EncoderNeed(msgspec.Struct, frozen=True):
     length: Annotated[int, Meta(ge=1, le=65_536)]
 
 
+class Reference(msgspec.Struct, frozen=True):
+    """The mean vector of a reference set, the same for all slides.
+
+    Attributes
+    ----------
+    of
+        What it is the mean of.
+    """
+
+    of: Annotated[str, Meta(min_length=1, max_length=400)]
+    mean: Annotated[tuple[float, ...], Meta(min_length=1, max_length=65_536)]
+
+
 class ModelDescription(msgspec.Struct, frozen=True, kw_only=True, rename=_ON_DISK):
     """What model.json says.
 
@@ -96,6 +109,8 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True, rename=_ON_DIS
         logit of one class; "regression": values as they are.
     encoder
         Of slide models: what makes the vectors.
+    reference
+        Of embeddings: what vectors of any slide are seen from, where slides are compared.
     settings
         Numbers for the architecture.
     origins
@@ -119,6 +134,7 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True, rename=_ON_DIS
     classes: Annotated[tuple[ModelClass, ...], Meta(max_length=256)] = ()
     head: Head = "softmax"
     encoder: EncoderNeed | None = None
+    reference: Reference | None = None
     settings: dict[str, Annotated[int, Meta(ge=0, le=65_536)]] = {}
     origins: tuple[Literal["recorded", "imported", "simulated", "agent"], ...] = ()
     format: Literal["safetensors", "torchscript", "onnx"]
@@ -341,6 +357,8 @@ def _check(description: ModelDescription, folder: Path) -> None:
         )
     if description.head != "softmax" and description.task != "classification":
         refuse('head belongs to models of the task "classification"')
+    if description.reference is not None and description.task != "embedding":
+        refuse('reference belongs to models of the task "embedding"')
     if description.head == "logit" and len(description.classes) != 1:
         refuse('head "logit" has one class, the one that the logit is of')
     if description.format == "safetensors" and not description.architecture:

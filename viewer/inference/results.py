@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from viewer.inference.bundle import ModelBundle
 from viewer.overlays.former_objects import kept_objects
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.objects import Objects
@@ -58,6 +59,12 @@ def add_result(found: ResultMap, key: BlockKey, result: Result) -> None:
             found.add(key, result)
         case _:
             raise TypeError(f"{type(result).__name__} does not belong in {type(found).__name__}")
+
+
+def reference_mean(origin: object) -> NDArray[np.float32] | None:
+    """Return what a model of embeddings sees all slides from; None where its card names none."""
+    reference = origin.description.reference if isinstance(origin, ModelBundle) else None
+    return None if reference is None else np.array(reference.mean, np.float32)
 
 
 def has_holes(result: Result) -> bool:

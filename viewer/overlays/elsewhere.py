@@ -6,16 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.overlays.patch_features import PatchFeatures, PatchFeaturesError
 from viewer.overlays.result_store import read_about, read_store, results_folder
-from viewer.overlays.scoring import best_cells, likeness
+from viewer.overlays.scoring import best_cells, likeness, mean_vector
 
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from viewer.geometry import Box
+    from viewer.overlays.result_store import StoreAbout
 
 _PER_SLIDE = 6
 """Fields of one slide at most, so that one slide does not crowd out the rest."""
@@ -32,7 +36,11 @@ class FieldElsewhere:
 
 
 def similar_elsewhere(
-    wanted: NDArray[np.float32], model: str, but: str, count: int = 12
+    wanted: NDArray[np.float32],
+    model: str,
+    but: str,
+    count: int = 12,
+    origin: NDArray[np.float32] | None = None,
 ) -> list[FieldElsewhere]:
     """The fields most like a direction (`scoring.typical`), the best first, of all other slides.
 
@@ -44,16 +52,17 @@ def similar_elsewhere(
         `ModelBundle.key` of what made the vectors.
     but
         Identity of the slide that is left out.
+    origin
+        (d,) what all slides are seen from, as `wanted` is; by default `common_mean`. Seen from its
+        own mean, a slide of one tissue would show nothing but noise.
     """
     found: list[FieldElsewhere] = []
-    for path in sorted(results_folder().glob("*/*.sqlite")):
-        about = read_about(path)
-        if about is None or about.model != model or about.identity == but:
+    if origin is None:
+        origin = common_mean(model, len(wanted))
+    for about, known in _slides(model, len(wanted)):
+        if about.identity == but:
             continue
-        known = _embedded(path)
-        if known is None or known.values.shape[2] != len(wanted):
-            continue
-        values = likeness(known.values, wanted)
+        values = likeness(known.values, wanted, origin)
         found += [
             FieldElsewhere(
                 Path(about.slide), about.identity, known.cell_box(*cell), float(values[cell])
@@ -61,6 +70,31 @@ def similar_elsewhere(
             for cell in best_cells(values, _PER_SLIDE)
         ]
     return sorted(found, key=lambda field: -field.likeness)[:count]
+
+
+def common_mean(model: str, length: int) -> NDArray[np.float32] | None:
+    """Return the mean (d,) of the means of all slides that a model has embedded; None without any.
+
+    Parameters
+    ----------
+    length
+        Of a vector.
+    """
+    means = [mean_vector(known.values) for _, known in _slides(model, length)]
+    return np.mean(means, 0).astype(np.float32) if means else None
+
+
+def _slides(model: str, length: int) -> Iterator[tuple[StoreAbout, PatchFeatureMap]]:
+    """Yield what is known of each slide, once, one slide in memory at a time."""
+    seen: set[str] = set()
+    for path in sorted(results_folder().glob("*/*.sqlite")):
+        about = read_about(path)
+        if about is None or about.model != model or about.identity in seen:
+            continue
+        known = _embedded(path)
+        if known is not None and known.values.shape[2] == length:
+            seen.add(about.identity)
+            yield about, known
 
 
 def _embedded(path: Path) -> PatchFeatureMap | None:

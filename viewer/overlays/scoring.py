@@ -63,15 +63,27 @@ def similarity(vectors: Features, marked: NDArray[np.bool_]) -> Field:
     return likeness(vectors, typical(vectors, marked))
 
 
-def typical(vectors: Features, marked: NDArray[np.bool_]) -> Field:
-    """(d,) the direction of the marked cells from the slide's own mean, of unit length."""
-    wanted = _centered(vectors)[marked].mean(0)
+def typical(vectors: Features, marked: NDArray[np.bool_], origin: Field | None = None) -> Field:
+    """Return the direction (d,) of the marked cells from an origin, of unit length.
+
+    Parameters
+    ----------
+    origin
+        (d,) the slide's own mean by default; one and the same where slides are compared.
+    """
+    wanted = _centered(vectors, origin)[marked].mean(0)
     return wanted / max(float(np.linalg.norm(wanted)), 1e-9)
 
 
-def likeness(vectors: Features, wanted: Field) -> Field:
-    """(rows, columns) cosine similarity with a direction, after taking off the slide's mean."""
-    return _centered(vectors) @ wanted
+def likeness(vectors: Features, wanted: Field, origin: Field | None = None) -> Field:
+    """Return the cosine similarity (rows, columns) with a direction; `origin` as `typical`."""
+    return _centered(vectors, origin) @ wanted
+
+
+def mean_vector(vectors: Features) -> Field:
+    """Return the mean (d,) of all known vectors, of which there is at least one."""
+    wide = vectors.astype(np.float32)
+    return wide[~np.isnan(wide[..., 0])].mean(0)
 
 
 def nearest_prototype(
@@ -138,10 +150,10 @@ def percentiles(field: Field) -> Field:
     return ranks
 
 
-def _centered(vectors: Features) -> Field:
-    """Unit vectors after the mean of all known ones was taken off."""
+def _centered(vectors: Features, origin: Field | None = None) -> Field:
+    """Unit vectors seen from an origin, by default the mean of all known ones."""
     wide = vectors.astype(np.float32)
     known = ~np.isnan(wide[..., 0]) if wide.shape[2] else np.zeros(wide.shape[:2], bool)
     if known.any():
-        wide = wide - wide[known].mean(0)
+        wide = wide - (wide[known].mean(0) if origin is None else origin)
     return wide / np.maximum(np.linalg.norm(wide, axis=-1, keepdims=True), 1e-9)

@@ -43,7 +43,8 @@ class ElsewhereSearch(QObject):
         self._background.close()
 
     def _search(self) -> None:
-        from viewer.overlays.elsewhere import similar_elsewhere
+        from viewer.inference.results import reference_mean
+        from viewer.overlays.elsewhere import common_mean, similar_elsewhere
         from viewer.slides.known_slides import find
         from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
 
@@ -58,9 +59,13 @@ class ElsewhereSearch(QObject):
             return
         shown.set_query(replace(shown.query, like=like))
         model, identity = overlay.origin.key, overlay.identity
+        reference = reference_mean(overlay.origin)
 
         def work() -> list[FieldElsewhere]:
-            alike = similar_elsewhere(typical(found.values, marked), model, identity)
+            length = found.values.shape[2]
+            origin = reference if reference is not None else common_mean(model, length)
+            wanted = typical(found.values, marked, origin)
+            alike = similar_elsewhere(wanted, model, identity, origin=origin)
             return [replace(field, slide=find(field.identity) or field.slide) for field in alike]
 
         self._background.run(work, self._show)
