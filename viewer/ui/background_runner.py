@@ -58,6 +58,7 @@ class BackgroundRunner(QObject):
         self._limit = threads
         self._lock = threading.Lock()
         self._waiting: deque[Task] = deque()
+        self._waiting_later: deque[Task] = deque()
         self._running: set[threading.Thread] = set()
         self._closed = False
         self._arrived.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
@@ -68,8 +69,12 @@ class BackgroundRunner(QObject):
         done: Callable[[Any], object],
         failed: Callable[[Exception], object] | None = None,
         dropped: Callable[[Any], object] | None = None,
+        *,
+        later: bool = False,
     ) -> Task:
         """Runs `work` in a thread, then `done(result)` or `failed(error)` here.
+
+        With `later` it waits until nothing else does: for what nobody asked for in so many words.
 
         `dropped(result)` runs in either thread when the task was canceled in the meantime, and
         is the place to close what was opened.
@@ -79,7 +84,7 @@ class BackgroundRunner(QObject):
             if self._closed:
                 task.cancel()
                 return task
-            self._waiting.append(task)
+            (self._waiting_later if later else self._waiting).append(task)
             if len(self._running) < self._limit:
                 thread = threading.Thread(target=self._serve, name=self._name, daemon=True)
                 self._running.add(thread)
@@ -89,9 +94,10 @@ class BackgroundRunner(QObject):
     def cancel_waiting(self) -> None:
         """Drops what no thread has begun."""
         with self._lock:
-            for task in self._waiting:
+            for task in (*self._waiting, *self._waiting_later):
                 task.cancel()
             self._waiting.clear()
+            self._waiting_later.clear()
 
     def close(self, *, finish: bool = False) -> None:
         """Takes no more work and waits a moment for the threads to end.
@@ -112,10 +118,11 @@ class BackgroundRunner(QObject):
         me = threading.current_thread()
         while True:
             with self._lock:
-                if not self._waiting:
+                waiting = self._waiting or self._waiting_later
+                if not waiting:
                     self._running.discard(me)
                     return
-                task = self._waiting.popleft()
+                task = waiting.popleft()
             self._perform(task)
 
     def _perform(self, task: Task) -> None:

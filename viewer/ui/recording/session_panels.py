@@ -55,6 +55,8 @@ class SessionPanels(QObject):
         self.seen = SeenDock(window)
         self._summaries: list[SessionSummary] = []
         self._tissues: dict[str, TissueMask | None] = {}
+        self._figures: dict[Path, tuple[tuple[int, int], tuple[int, float | None] | None]] = {}
+        """By session: the size of its log and the tissue that they were made of; the figures."""
         self._waiting: Analysis | None = None
         """The session whose slide is being opened."""
         self._replayed: Path | None = None
@@ -85,25 +87,41 @@ class SessionPanels(QObject):
         identity = self._identity
         optics = self._window.panes.active.canvas.optics
         self.sessions.show_sessions(summaries, identity, optics if identity else None)
-        if self.sessions.isVisible():
-            for summary in summaries:
-                if summary.header is not None:
-                    self._fill_in(summary.folder, summary.header.slide.identity)
         self._offer_others()
 
-    def _fill_in(self, folder: Path, identity: str) -> None:
+    def _fill_in_sight(self) -> None:
+        """Have the figures of the sessions in sight computed, those that are not known yet."""
+        if not self.sessions.isVisible():
+            return
+        summaries = {each.folder: each for each in self._summaries}
+        for folder in self.sessions.folders_in_sight():
+            summary = summaries.get(folder)
+            if summary is not None and summary.header is not None:
+                self._fill_in(summary, summary.header.slide.identity)
+
+    def _fill_in(self, summary: SessionSummary, identity: str) -> None:
         from viewer.recording.analysis import analyze
         from viewer.slides.identity import same_slide
 
+        folder = summary.folder
         tissue = next(
             (mask for known, mask in self._tissues.items() if same_slide(known, identity)), None
         )
+        made_of = (summary.bytes, id(tissue))
+        known, figures = self._figures.get(folder, (None, None))
+        if known == made_of:
+            if figures is not None:
+                self.sessions.show_figures(folder, *figures)
+            return  # else it is being computed
+        self._figures[folder] = made_of, None
 
         def filled(analysis: Analysis) -> None:
             seen = None if analysis.coverage is None else analysis.coverage.share(10.0)
-            self.sessions.show_figures(folder, len(analysis.actions), seen)
+            figures = len(analysis.actions), seen
+            self._figures[folder] = made_of, figures
+            self.sessions.show_figures(folder, *figures)
 
-        self._readers.run(lambda: analyze(folder, tissue), filled, lambda _: None)
+        self._readers.run(lambda: analyze(folder, tissue), filled, lambda _: None, later=True)
 
     def _ask_name(self, folder: Path) -> None:
         dialog = QInputDialog(self._window)
@@ -383,6 +401,7 @@ class SessionPanels(QObject):
     def _connect(self) -> None:
         window, sessions = self._window, self.sessions
         sessions.shown.connect(self.refresh)
+        sessions.sight_changed.connect(self._fill_in_sight)
         sessions.replay_requested.connect(self.start_replay)
         sessions.rename_requested.connect(self._ask_name)
         sessions.delete_requested.connect(self._ask_delete)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QDockWidget,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("Slide", "Date", "Length", "Actions", "Seen", "Reader")
 _WIDEST_NAME_PX = 100
+_SETTLE_MS = 30
 _FOLDER = Qt.ItemDataRole.UserRole
 
 
@@ -44,6 +45,8 @@ class SessionsDock(QDockWidget):
     """A list of folders."""
     review_requested = Signal(object)
     """Folder of a session."""
+    sight_changed = Signal()
+    """Other rows are in sight, or the same rows list other sessions."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__("Sessions", parent)
@@ -52,6 +55,7 @@ class SessionsDock(QDockWidget):
         self.table.setAccessibleName("Sessions")
         self.table.setHeaderLabels(list(_COLUMNS))
         self.table.setRootIsDecorated(False)
+        self.table.setUniformRowHeights(True)
         self.table.setAlternatingRowColors(True)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.replay = QPushButton("Replay", self)
@@ -71,6 +75,12 @@ class SessionsDock(QDockWidget):
         layout.addLayout(buttons)
         self.setWidget(body)
         self.setFocusProxy(self.table)
+        self._rows: dict[Path, QTreeWidgetItem] = {}
+        # A wheel's notch scrolls by several values at once.
+        self._settle = QTimer(self, interval=_SETTLE_MS, singleShot=True)
+        self._settle.timeout.connect(self.sight_changed)
+        self.table.verticalScrollBar().valueChanged.connect(lambda _: self._settle.start())
+        self.table.verticalScrollBar().rangeChanged.connect(lambda *_: self._settle.start())
         self.table.itemSelectionChanged.connect(self._enable)
         self.table.itemDoubleClicked.connect(lambda *_: self._ask(self.replay_requested))
         self.replay.clicked.connect(lambda: self._ask(self.replay_requested))
@@ -92,7 +102,10 @@ class SessionsDock(QDockWidget):
         from viewer.slides.identity import same_slide
 
         selected = set(self.selected())
+        # Each row that is selected would tell of itself, and whoever hears it asks for all.
+        self.table.blockSignals(True)
         self.table.clear()
+        self._rows = {}
         for session in sessions:
             row = QTreeWidgetItem(_texts(session))
             row.setData(0, _FOLDER, session.folder)
@@ -106,21 +119,34 @@ class SessionsDock(QDockWidget):
                 if note:
                     row.setText(0, f"{row.text(0)} (former pixel size)")
                     row.setToolTip(0, f"{row.toolTip(0)}\n{note}")
-            self.table.addTopLevelItem(row)
-            row.setSelected(session.folder in selected)
+            self._rows[session.folder] = row
+        self.table.addTopLevelItems(list(self._rows.values()))
+        for folder in selected & self._rows.keys():
+            self._rows[folder].setSelected(True)
+        self.table.blockSignals(False)
         for column in range(len(_COLUMNS)):
             self.table.resizeColumnToContents(column)
         self.table.setColumnWidth(0, min(self.table.columnWidth(0), _WIDEST_NAME_PX))
         self._enable()
+        self._settle.start()
 
     def show_figures(self, folder: Path, actions: int, seen: float | None) -> None:
         """Fills in what takes a moment to compute."""
-        for index in range(self.table.topLevelItemCount()):
-            row = self.table.topLevelItem(index)
-            if row is not None and row.data(0, _FOLDER) == folder:
-                row.setText(3, str(actions))
-                row.setText(4, "" if seen is None else f"{seen:.0%}")
-                row.setToolTip(4, "Of the tissue, at 10x or more")
+        row = self._rows.get(folder)
+        if row is not None:
+            row.setText(3, str(actions))
+            row.setText(4, "" if seen is None else f"{seen:.0%}")
+            row.setToolTip(4, "Of the tissue, at 10x or more")
+
+    def folders_in_sight(self) -> list[Path]:
+        """Return the folders of the sessions whose rows can be seen now, from the top."""
+        row = self.table.itemAt(0, 0)
+        bottom = self.table.viewport().height()
+        found: list[Path] = []
+        while row is not None and self.table.visualItemRect(row).top() < bottom:
+            found.append(row.data(0, _FOLDER))
+            row = self.table.itemBelow(row)
+        return found
 
     def selected(self) -> list[Path]:
         """The folders of the selected sessions."""
