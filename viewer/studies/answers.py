@@ -123,9 +123,12 @@ COLUMNS = (
 
 
 def answer_rows(project: Project, given: Iterable[AnswerRecord]) -> Iterator[tuple[str, ...]]:
-    """A row of `COLUMNS` an answer; several options are divided by "; "."""
+    """Yield a row of `COLUMNS` for each answer; several options are divided by "; "."""
+    slides = {slide.identity: slide for slide in project.slides}
     for each in given:
-        form, slide = project.form(each.form), project.slide(each.identity)
+        form = project.form(each.form)
+        # Only those that the project knows by a former identity have to be looked for.
+        slide = slides.get(each.identity) or project.slide(each.identity)
         question = form.question(each.question) if form is not None else None
         yield (
             slide.shown_name if slide is not None else each.slide,

@@ -49,6 +49,8 @@ class ProjectModel(QAbstractListModel):
         """Identity of the slide in the active pane."""
         self.thumbnails = Thumbnails(self, PICTURE_SIZE)
         self._opened = opened
+        self._asked_rows: dict[Path, set[int]] = {}
+        """Rows whose picture was asked for, so that one that comes need not look for them."""
         self._is_shown: Callable[[ProjectSlide], bool] = lambda _: True
         self.thumbnails.changed.connect(self._on_picture)
 
@@ -71,6 +73,7 @@ class ProjectModel(QAbstractListModel):
             return
         self.beginResetModel()
         self.slides = slides
+        self._asked_rows.clear()
         self.endResetModel()
 
     def row_of(self, identity: str) -> int:
@@ -104,16 +107,17 @@ class ProjectModel(QAbstractListModel):
             case Qt.ItemDataRole.DecorationRole:
                 if slide.identity in self._opened.missing:
                     return self.thumbnails.sign(STATE_ICONS[MISSING])
-                return self.thumbnails.picture(self._opened.path_of(slide))
+                path = self._opened.path_of(slide)
+                self._asked_rows.setdefault(path, set()).add(index.row())
+                return self.thumbnails.picture(path)
             case self.SLIDE_ROLE:
                 return slide
             case _:
                 return None
 
     def _on_picture(self, path: Path) -> None:
-        for row, slide in enumerate(self.slides):
-            if self._opened.path_of(slide) == path:
-                self.dataChanged.emit(self.index(row), self.index(row))
+        for row in self._asked_rows.get(path, ()):
+            self.dataChanged.emit(self.index(row), self.index(row))
 
 
 class SlideRowDelegate(QStyledItemDelegate):
