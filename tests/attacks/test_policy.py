@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from other_account import needs_root, own_by_other
 from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QWidget
 from pytestqt.qtbot import QtBot
 from typer.testing import CliRunner
 
@@ -20,6 +21,7 @@ from viewer.agents.client import Client
 from viewer.agents.conversation import Turn
 from viewer.agents.endpoint import Endpoint
 from viewer.agents.errors import AgentError, NotPermittedError
+from viewer.agents.keys import Keys
 from viewer.agents.permission import Permission, PermissionBook
 from viewer.atomic_write import atomic_write_bytes
 from viewer.audit_log import sent_detail, trail
@@ -32,6 +34,7 @@ from viewer.policy import STRICTEST, Policy, policy, read_policy
 from viewer.settings import Settings
 from viewer.slides import SlideError, open_slide
 from viewer.tiles.cache import TileCache
+from viewer.ui.agents.endpoint_dialog import EndpointDialog
 from viewer.ui.main_window import MainWindow
 from viewer.ui.recording.consent_dialog import ConsentDialog
 from viewer.ui.recording.control import RecordingState
@@ -183,6 +186,22 @@ def test_the_window_says_what_is_set(place: Path, sample_slide: Path, qtbot: QtB
     qtbot.addWidget(again)
     assert "until it is mended the strictest holds" in again.banner.sentence.text()
     again.close()
+
+
+def test_the_dialog_of_the_model_server_heeds_it(place: Path, qtbot: QtBot) -> None:
+    write(place, allowed_hosts=["models.example"])
+    parent = QWidget()
+    qtbot.addWidget(parent)
+    to = Endpoint(base_url="https://other.example/v1", model="m")
+    dialog = EndpointDialog(to, Keys(), parent)
+    assert "policy: models.example" in dialog.hosts.toolTip()
+    dialog.hosts.setText("other.example, models.example")
+    ok = dialog.findChild(QDialogButtonBox).button(QDialogButtonBox.StandardButton.Ok)
+    ok.click()
+    assert "policy does not allow" in dialog.complaint.text()
+    dialog.base_url.setText("https://models.example/v1")
+    ok.click()
+    assert dialog.result() == QDialog.DialogCode.Accepted
 
 
 def test_no_environment_replaces_the_file_in_etc(sample_slide: Path, tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ from PySide6.QtWidgets import (
 from viewer.agents.endpoint import LOOPBACK, Endpoint
 from viewer.agents.errors import AgentError
 from viewer.agents.keys import NO_KEYRING
+from viewer.egress import EgressError, check_egress
+from viewer.policy import policy
 
 if TYPE_CHECKING:
     from viewer.agents.keys import Keys
@@ -48,10 +50,10 @@ class EndpointDialog(QDialog):
         others = [host for host in endpoint.allowed_hosts if host not in LOOPBACK]
         self.hosts = QLineEdit(", ".join(others), self)
         self.hosts.setPlaceholderText("none but this machine")
-        self.hosts.setToolTip("Hosts beside this machine that pictures may ever be sent to")
+        self.hosts.setToolTip(_hosts_tip())
         self._key = QLineEdit(self)
         self._key.setEchoMode(QLineEdit.EchoMode.Password)
-        has_key = keys.key_of(endpoint.host) is not None
+        has_key = self._has_key = keys.key_of(endpoint.host) is not None
         self._key.setPlaceholderText("kept; type to change it" if has_key else "none")
         self._key.setToolTip(
             "Goes to the system's keyring" if keys.are_kept else NO_KEYRING,
@@ -118,11 +120,21 @@ class EndpointDialog(QDialog):
             endpoint.check()
             if endpoint.host not in endpoint.allowed_hosts:
                 raise AgentError(f"Add {endpoint.host} to the allowed hosts to use this address.")
-        except AgentError as error:
+            check_egress(endpoint.base_url, carries_key=self._has_key or bool(self.key))
+        except (AgentError, EgressError) as error:
             self.complaint.setText(str(error))
             self.complaint.show()
             return
         self.accept()
+
+
+def _hosts_tip() -> str:
+    tip = "Hosts beside this machine that pictures may ever be sent to"
+    rules = policy()
+    if rules.network and rules.allowed_hosts is None:
+        return tip
+    allowed = ", ".join(rules.allowed_hosts or ()) if rules.network else ""
+    return f"{tip}; set by the administrator's policy: {allowed or 'none'}"
 
 
 def _amount(
