@@ -442,6 +442,19 @@ def _dropped(window: MainWindow, path: Path, qtbot: QtBot) -> Overlay:
     return run
 
 
+def test_tissue_is_shown_and_hidden(slide_window: MainWindow, qtbot: QtBot) -> None:
+    pane, command = slide_window.panes.active, slide_window.commands["overlays.tissue"]
+    command.trigger()
+    qtbot.waitUntil(lambda: "tissue" in pane.canvas.shown_layers, timeout=_PATIENCE_MS)
+    assert command.isChecked()
+    command.trigger()
+    qtbot.waitUntil(lambda: "tissue" not in pane.canvas.shown_layers)
+    command.trigger()
+    qtbot.waitUntil(lambda: "tissue" in pane.canvas.shown_layers, timeout=_PATIENCE_MS)
+    pane.close_slide()
+    qtbot.waitUntil(lambda: not command.isChecked())
+
+
 def test_one_heatmap_is_painted_at_a_time(
     slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
 ) -> None:

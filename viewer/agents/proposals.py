@@ -10,9 +10,9 @@ from PIL import Image
 
 from viewer.agents.errors import MicroscopeError
 from viewer.agents.microscope import picture_of, slide_box
+from viewer.annotations.tissue_correction import corrected_tissue
 from viewer.geometry import Box
 from viewer.slides.errors import TileError
-from viewer.slides.tissue import tissue_mask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,7 +125,7 @@ def _blue_ratio(picture: RgbImage) -> NDArray[np.float32]:
 def _tissue(source: SlideSource, picture: RgbImage) -> NDArray[np.float32]:
     """(height, width) 1 where there is tissue."""
     try:
-        cells = tissue_mask(source).cells
+        cells = corrected_tissue(source).cells
     except TileError as error:
         raise MicroscopeError(f"The slide's overview cannot be read: {error.reason}.") from error
     size = (picture.shape[1], picture.shape[0])

@@ -26,7 +26,7 @@ class PatchLayer:
         self._name = name
         self.opacity = 0.55
         self._image: QImage | None = None
-        self._cell_px = 1.0
+        self._cell_px = self._cell_height_px = 1.0
         self._origin = ORIGIN
         self._is_smooth = True
 
@@ -46,13 +46,18 @@ class PatchLayer:
         *,
         smooth: bool = True,
         origin: Point = ORIGIN,
+        cell_height_px: float | None = None,
     ) -> None:
-        """Paint uint8 (rows, columns, 4), the first of them at `origin` (level-0 pixels)."""
+        """Paint uint8 (rows, columns, 4), the first of them at `origin` (level-0 pixels).
+
+        Cells are squares of `cell_px` unless they have another height.
+        """
         rgba = np.ascontiguousarray(rgba)
         height, width = rgba.shape[:2]
         image = QImage(rgba.data, width, height, 4 * width, QImage.Format.Format_RGBA8888)
         self._image = image.convertToFormat(QImage.Format.Format_ARGB32_Premultiplied)
         self._cell_px = cell_px
+        self._cell_height_px = cell_height_px or cell_px
         self._origin = origin
         self._is_smooth = smooth
 
@@ -82,5 +87,5 @@ class PatchLayer:
         painter.setOpacity(self.opacity)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self._is_smooth)
         width, height = self._image.width(), self._image.height()
-        target = QRectF(*self._origin, width * self._cell_px, height * self._cell_px)
+        target = QRectF(*self._origin, width * self._cell_px, height * self._cell_height_px)
         painter.drawImage(target, self._image, QRectF(self._image.rect()))

@@ -12,6 +12,7 @@ from viewer.slides.region import read_region
 from viewer.slides.tissue import TissueMask, candidate_mask
 
 if TYPE_CHECKING:
+    from viewer.annotations.tissue_correction import TissueCorrection
     from viewer.inference.bundle import Task
     from viewer.overlays.blocks import BlockGrid, BlockKey
     from viewer.slides.source import RgbImage, SlideSource
@@ -24,13 +25,20 @@ _PATCH_TASKS = ("classification", "embedding")
 class BlockReader:
     """Knows which blocks hold tissue and reads them. Used by one thread."""
 
-    def __init__(self, source: SlideSource, grid: BlockGrid, task: Task) -> None:
+    def __init__(
+        self,
+        source: SlideSource,
+        grid: BlockGrid,
+        task: Task,
+        correction: TissueCorrection | None = None,
+    ) -> None:
         self._source = source
         self._grid = grid
         self._has_patches = task in _PATCH_TASKS
         self._tissue: TissueMask | None = None
         with suppress(TileError):  # then every block counts as tissue
-            self._tissue = candidate_mask(source)
+            found = candidate_mask(source)
+            self._tissue = found if correction is None else correction.applied(found)
 
     def patches(self, key: BlockKey) -> Patches | None:
         """Return rows and columns of a block's patches with tissue; None for a block without any.

@@ -9,6 +9,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from msgspec.structs import replace
+
+from viewer.annotations.tissue_correction import kept_correction
 from viewer.inference.block_queue import BlockQueue
 from viewer.inference.block_reading import BlockReader
 from viewer.inference.bundle import STEPS_VERSION, BundleError
@@ -22,7 +25,7 @@ from viewer.overlays.area import blocks_of
 from viewer.overlays.blocks import BlockKey
 from viewer.overlays.objects import ObjectsError
 from viewer.overlays.patch_features import PatchFeaturesError
-from viewer.overlays.result_store import ResultStoreError, StoreAbout
+from viewer.overlays.result_store import CORRECTED, ResultStoreError, StoreAbout
 from viewer.processes.shared_pixels import hand_over
 from viewer.slides import SlideError, TileError
 from viewer.slides.known_slides import open_same
@@ -30,6 +33,7 @@ from viewer.slides.known_slides import open_same
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from viewer.annotations.tissue_correction import TissueCorrection
     from viewer.geometry import Box
     from viewer.inference.bundle import ModelBundle, Task
     from viewer.inference.messages import Answer
@@ -144,6 +148,7 @@ class Engine:
         self._fruitless = 0
         self._kept: KeptResults | None = None
         self._made_on = made_on(device)
+        self._correction: TissueCorrection | None = None
         self._run_started_s = 0.0
         self._run_computed = 0
         self.timing = Timing()
@@ -212,6 +217,7 @@ class Engine:
 
     def _load_known(self) -> None:
         try:
+            self._correct()
             self._kept = KeptResults(self._about)
         except ResultStoreError as error:
             self._listener.on_trouble(str(error), is_final=False)
@@ -227,6 +233,13 @@ class Engine:
             with self._changed:
                 self._wanted.settle(key)
             self._listener.on_block(key, result)
+
+    def _correct(self) -> None:
+        """Learn what people drew to correct the tissue; results of others are kept apart."""
+        about = self._about
+        self._correction = kept_correction(about.identity, self._slide)
+        if key := self._correction.key:
+            self._about = replace(about, model=f"{about.model}{CORRECTED}{key}")
 
     def _wait_for_work(self) -> bool:
         """Waits until a block is wanted; False at the end."""
@@ -275,7 +288,7 @@ class Engine:
         """Read blocks and hand them over, never more than keep the process busy."""
         if self._reader is None:
             self._source = open_same(self._slide, self._about.identity)
-            self._reader = BlockReader(self._source, self._grid, self._task)
+            self._reader = BlockReader(self._source, self._grid, self._task, self._correction)
         key: BlockKey | None = self._first
         while key is not None:
             patches = self._reader.patches(key)

@@ -10,7 +10,7 @@ import numpy as np
 
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.overlays.patch_features import PatchFeatures, PatchFeaturesError
-from viewer.overlays.result_store import read_about, read_store, results_folder
+from viewer.overlays.result_store import CORRECTED, read_about, read_store, results_folder
 from viewer.overlays.scoring import best_cells, likeness, mean_vector
 
 if TYPE_CHECKING:
@@ -89,7 +89,9 @@ def _slides(model: str, length: int) -> Iterator[tuple[StoreAbout, PatchFeatureM
     seen: set[str] = set()
     for path in sorted(results_folder().glob("*/*.sqlite")):
         about = read_about(path)
-        if about is None or about.model != model or about.identity in seen:
+        if about is None or about.identity in seen:
+            continue
+        if about.model.partition(CORRECTED)[0] != model:
             continue
         known = _embedded(path)
         if known is not None and known.values.shape[2] == length:

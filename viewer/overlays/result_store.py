@@ -33,6 +33,10 @@ CREATE TABLE IF NOT EXISTS blocks (
 """
 
 
+CORRECTED = ", tissue corrected "
+"""In `StoreAbout.model`, before what tells corrections of the tissue apart."""
+
+
 class ResultStoreError(CoverslipError):
     """Results that cannot be kept or read; `str()` is one sentence."""
 

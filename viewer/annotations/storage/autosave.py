@@ -27,7 +27,7 @@ from viewer.folders import data_folder
 from viewer.slides.slide_key import file_name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from uuid import UUID
 
@@ -54,10 +54,15 @@ def annotations_path(identity: str, slide: Path | None = None, *, beside: bool =
     return data_folder() / "annotations" / f"{name}.sqlite"
 
 
-def kept_annotations(identity: str, slide: Path) -> list[Annotation]:
+def kept_annotations(identity: str, slide: Path, *, naming: Sequence[str] = ()) -> list[Annotation]:
     """Return what is kept of a slide, beside it or in the data folder; [] where nothing is.
 
     Nothing is locked or changed: a window may be drawing on the slide.
+
+    Parameters
+    ----------
+    naming
+        Only those that hold one of these words, which is quick among a million; by default all.
 
     Raises
     ------
@@ -71,7 +76,7 @@ def kept_annotations(identity: str, slide: Path) -> list[Annotation]:
             continue
         try:
             with closing(AnnotationStore(path, read_only=True)) as store:
-                found.update((each.id, each) for each in store.annotations()[0])
+                found.update((each.id, each) for each in store.annotations(naming)[0])
         except sqlite3.DatabaseError as error:
             raise AnnotationStoreError(
                 f"The annotations in {path} are damaged ({error}): open the slide in the window "

@@ -125,13 +125,17 @@ class AnnotationStore:
     def close(self) -> None:
         self._database.close()
 
-    def annotations(self) -> tuple[list[Annotation], int]:
-        """All annotations in the order of drawing, and how many could not be understood."""
+    def annotations(self, naming: Sequence[str] = ()) -> tuple[list[Annotation], int]:
+        """All annotations in the order of drawing, and how many could not be understood.
+
+        Of those that hold one of the words of `naming`, where there are any.
+        """
         found: list[Annotation] = []
         lost = 0
-        rows = self._database.execute(
-            "SELECT body FROM annotation WHERE body IS NOT NULL ORDER BY place"
-        )
+        query = "SELECT body FROM annotation WHERE body IS NOT NULL"
+        if naming:
+            query += f" AND ({' OR '.join(['instr(body, ?) > 0'] * len(naming))})"
+        rows = self._database.execute(f"{query} ORDER BY place", [word.encode() for word in naming])
         for (body,) in rows:
             try:
                 found.append(unpacked(body))

@@ -27,6 +27,16 @@ OVERLAY_COMMANDS: tuple[Command, ...] = (
         with_slide,
     ),
     Command(
+        "overlays.tissue",
+        "Show t&issue",
+        "mdi6.map-search-outline",
+        "Paint what counts as tissue, and what models skip",
+        OVERLAYS,
+        (),
+        with_slide,
+        checkable=True,
+    ),
+    Command(
         "overlays.fill",
         "&Fill objects",
         "mdi6.format-color-fill",

@@ -19,6 +19,7 @@ from viewer.ui.overlays.overlay import Overlay
 from viewer.ui.overlays.overlay_commands import OverlayCommands
 from viewer.ui.overlays.overlay_settings import OverlaySettings
 from viewer.ui.overlays.overlays_dock import OverlaysDock, shown_progress
+from viewer.ui.overlays.tissue_view import TissueView
 from viewer.ui.slide_place import place_of
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class OverlaysController(QObject):
         self.settings = OverlaySettings(window, self.dock, lambda: self.active, self)
         self._elsewhere = ElsewhereSearch(window, self.dock, lambda: self.active, self)
         self._clicks = ClickSegmenting(window, self)
+        self._tissue = TissueView(window, self._background, self)
         self._figures = QTimer(self, singleShot=True, interval=_FIGURES_MS)
         self._figures.timeout.connect(self.show_figures)
         self._connect()

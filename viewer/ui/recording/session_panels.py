@@ -359,7 +359,7 @@ class SessionPanels(QObject):
             self._window.say(str(error))
 
     def _ensure_tissue(self, pane: SlidePane) -> None:
-        from viewer.slides.tissue import tissue_mask
+        from viewer.annotations.tissue_correction import corrected_tissue
 
         identity, source = _identity(pane), pane.source
         if source is None or identity in self._tissues:
@@ -375,7 +375,7 @@ class SessionPanels(QObject):
             self._tissues.pop(identity, None)
             _log.info("the tissue of a slide is not known (%s)", error)
 
-        self._readers.run(lambda: tissue_mask(source), made, failed)
+        self._readers.run(lambda: corrected_tissue(source), made, failed)
 
     def _on_compare(self, other: Path | None) -> None:
         self._other = other

@@ -1,0 +1,94 @@
+"""What counts as tissue can be looked at, and corrected by what is drawn."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+import shapely
+from inference_steps import Roomless, make_bundle
+from PIL import Image
+from test_cli import coverslip
+
+from viewer.annotations.annotation import Annotation, AnnotationClass
+from viewer.annotations.document import adding
+from viewer.annotations.storage.autosave import annotations_path, open_annotations
+from viewer.annotations.storage.store import Stamped
+from viewer.annotations.tissue_correction import corrected_tissue, correction_of
+from viewer.slides import open_slide
+from viewer.slides.tissue import TissueMask, tissue_mask
+
+SECTION = (200, 200, 712, 712)
+ADDED, REMOVED = (1100, 300, 1400, 600), (180, 180, 480, 732)
+
+
+@pytest.fixture
+def slide(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    picture = 244 + rng.normal(0, 2, (900, 1600, 3))
+    x0, y0, x1, y1 = SECTION
+    picture[y0:y1, x0:x1] = np.array([190, 110, 170]) + rng.normal(0, 14, (512, 512, 3))
+    path = tmp_path / "s.png"
+    Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(path)
+    return path
+
+
+def drawn() -> list[Annotation]:
+    return [
+        Annotation(shapely.box(*ADDED), shown_as=AnnotationClass("Tissue")),
+        Annotation(shapely.box(*REMOVED), shown_as=AnnotationClass("Ignore*")),
+        Annotation(shapely.box(0, 0, 1600, 900), shown_as=AnnotationClass("Tumor")),
+    ]
+
+
+def keep(slide: Path) -> None:
+    with closing(open_slide(slide)) as source:
+        identity = source.info.identity
+    opened = open_annotations(annotations_path(identity, slide))
+    opened.store.write([Stamped.now(adding("Draw", drawn()))])
+    opened.close()
+
+
+def share(mask: TissueMask, x0: float, y0: float, x1: float, y1: float) -> float:
+    width, height = mask.cell_px
+    columns = slice(round(x0 / width) + 1, round(x1 / width) - 1)
+    return float(mask.cells[round(y0 / height) + 1 : round(y1 / height) - 1, columns].mean())
+
+
+def test_regions_say_what_is_tissue(slide: Path) -> None:
+    with closing(open_slide(slide)) as source:
+        plain = tissue_mask(source)
+        keep(slide)
+        mask = corrected_tissue(source)
+    assert (share(plain, *ADDED), share(mask, *ADDED)) == (0, 1)
+    assert share(plain, *SECTION) > 0.95
+    assert share(mask, *REMOVED) == 0
+    assert share(mask, 500, 200, 712, 712) == share(plain, 500, 200, 712, 712)
+
+
+def test_another_correction_has_another_key() -> None:
+    keys = {correction_of(drawn()[:n]).key for n in range(3)}
+    assert len(keys) == 3
+    assert correction_of(drawn()[2:]).key == ""
+
+
+def test_models_skip_what_is_corrected_and_do_not_mix_results(tmp_path: Path, slide: Path) -> None:
+    classes = [{"name": name, "color": "#112233"} for name in ("A", "B")]
+    model = make_bundle(
+        tmp_path / "m", Roomless(64), task="classification", classes=classes, patch_px=64,
+        margin_px=0, head="probabilities",
+    )  # fmt: skip
+    places: list[set[tuple[int, int]]] = []
+    for _ in range(2):
+        told = coverslip("run", model, slide, "--mpp", "0.5", "-o", "a.csv", folder=tmp_path)
+        assert told.returncode == 0, told.stderr
+        rows = np.loadtxt(tmp_path / "a.csv", delimiter=",", skiprows=1, ndmin=2)
+        places.append({(int(x), int(y)) for x, y in rows[:, :2]})
+        keep(slide)
+    assert (256, 256) in places[0]
+    assert (256, 256) not in places[1]  # in what is to be ignored
+    assert (576, 448) in places[0] & places[1]
+    assert (1216, 448) not in places[0]
+    assert (1216, 448) in places[1]  # glass that was said to be tissue

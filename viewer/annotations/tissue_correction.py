@@ -1,0 +1,98 @@
+"""What people drew on a slide to correct where it holds tissue."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import shapely
+
+from viewer.annotations.storage.autosave import kept_annotations
+from viewer.annotations.storage.store import AnnotationStoreError
+from viewer.slides.tissue import tissue_mask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from shapely.geometry.base import BaseGeometry
+
+    from viewer.annotations.annotation import Annotation
+    from viewer.slides.source import SlideSource
+    from viewer.slides.tissue import TissueMask
+
+_log = logging.getLogger(__name__)
+
+TISSUE, IGNORE = "Tissue", "Ignore*"
+"""Classes of regions that are tissue and of regions that are none; the latter is QuPath's."""
+
+
+@dataclass(frozen=True, slots=True)
+class TissueCorrection:
+    """Regions that are tissue, and regions that are not, whatever the colors say.
+
+    Attributes
+    ----------
+    added, removed
+        Level-0 pixels; empty where there are none. Where both are, there is none.
+    """
+
+    added: BaseGeometry
+    removed: BaseGeometry
+
+    @property
+    def is_empty(self) -> bool:
+        return bool(self.added.is_empty and self.removed.is_empty)
+
+    @property
+    def key(self) -> str:
+        """Tells results apart that were made by another correction; "" for none."""
+        if self.is_empty:
+            return ""
+        digest = hashlib.blake2b(digest_size=6)
+        for shape in (self.added, self.removed):
+            digest.update(shapely.to_wkb(shapely.normalize(shape)) + b";")
+        return digest.hexdigest()
+
+    def applied(self, mask: TissueMask) -> TissueMask:
+        """Return a mask with every cell that a region holds the middle of as the region says."""
+        if self.is_empty:
+            return mask
+        rows, columns = mask.cells.shape
+        width, height = mask.cell_px
+        x, y = np.meshgrid((np.arange(columns) + 0.5) * width, (np.arange(rows) + 0.5) * height)
+        cells = mask.cells | shapely.contains_xy(self.added, x, y)
+        return replace(mask, cells=cells & ~shapely.contains_xy(self.removed, x, y))
+
+
+def correction_of(annotations: Iterable[Annotation]) -> TissueCorrection:
+    """Return what the regions of the classes Tissue and Ignore* say."""
+    regions: dict[str, list[BaseGeometry]] = {TISSUE: [], IGNORE: []}
+    for each in annotations:
+        if each.class_name in regions and each.geometry.area > 0:
+            regions[each.class_name].append(each.geometry)
+    return TissueCorrection(*(shapely.union_all(regions[name]) for name in (TISSUE, IGNORE)))
+
+
+def kept_correction(identity: str, slide: Path) -> TissueCorrection:
+    """Return what is kept of a slide; nothing where its annotations cannot be read."""
+    try:
+        return correction_of(kept_annotations(identity, slide, naming=(TISSUE, IGNORE)))
+    except AnnotationStoreError as error:
+        _log.warning("the tissue is not corrected (%s)", error)
+        return correction_of(())
+
+
+def corrected_tissue(source: SlideSource) -> TissueMask:
+    """Return the tissue of a slide as people corrected it; for worker threads.
+
+    Raises
+    ------
+    TileError
+        The slide cannot be read.
+    """
+    mask = tissue_mask(source)
+    return kept_correction(source.info.identity, source.path).applied(mask)
