@@ -14,10 +14,14 @@ import shutil
 import tempfile
 from pathlib import Path
 from secrets import token_hex
+from typing import TYPE_CHECKING
 
 from viewer.access import close_tree
 from viewer.errors import CoverslipError
 from viewer.folders import own_folders
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _HOME = "COVERSLIP_HOME"
 _PROBE_BYTES = 1 << 16
@@ -141,7 +145,7 @@ def _made(reason: str) -> Path:
     )
 
 
-def _copy(originals: dict[str, Path], folder: Path) -> None:
+def _copy(originals: Mapping[str, Path], folder: Path) -> None:
     """Copy what can be read, as far as there is room; what is large is linked."""
     left_bytes = _MOST_COPIED_BYTES
     for kind, original in originals.items():

@@ -342,8 +342,8 @@ def tiles(
     source = _opened(slide)
     try:
         with file.open("rb") as content:
-            origin = AnnotationsOrigin(file.name, file_digest(content, "sha256").hexdigest())
-        report = cut_tiles(source, annotations, out, options, origin)
+            made_of = AnnotationsOrigin(file.name, file_digest(content, "sha256").hexdigest())
+        report = cut_tiles(source, annotations, out, options, made_of)
     except (TilesError, MaskError) as error:
         fail(str(error))
     except OSError as error:

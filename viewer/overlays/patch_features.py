@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from viewer.errors import CoverslipError
 
-Features = NDArray[np.float16] | NDArray[np.float32]
+Features = NDArray[np.float16 | np.float32]
 CELLS = 4
 """Cells along a side of a block."""
 

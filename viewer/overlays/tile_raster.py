@@ -53,8 +53,10 @@ class Tiles:
 
     def taken(self, wanted: NDArray[np.bool_]) -> Tiles:
         """Return those tiles for which `wanted` (n,) is set."""
-        columns = (self.left, self.top, self.width, self.height)
-        return Tiles(*(column[wanted] for column in columns), self.are_discs)
+        left, top, width, height = (
+            column[wanted] for column in (self.left, self.top, self.width, self.height)
+        )
+        return Tiles(left, top, width, height, self.are_discs)
 
     def moved(self, dx: float, dy: float) -> Tiles:
         """Return the tiles as lying elsewhere."""

@@ -13,7 +13,7 @@ import os
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import msgspec
 
@@ -290,10 +290,11 @@ def _message(signature: LogSignature, header: SessionHeader, digest: str) -> byt
 def _plain(value: object) -> object:
     """Without what is empty, so that a member that a later version adds changes no old message."""
     if isinstance(value, dict):
-        members = {name: _plain(each) for name, each in value.items()}
+        items = cast("dict[str, object]", value)
+        members = {name: _plain(each) for name, each in items.items()}
         return {name: each for name, each in members.items() if each or each is True}
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [_plain(each) for each in cast("list[object]", value)]
     return value
 
 

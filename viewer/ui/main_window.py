@@ -55,7 +55,7 @@ from viewer.ui.widgets import NoticeBar
 from viewer.ui.window_state import restore_window_state, save_window_state
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QImage, QKeyEvent
 
@@ -236,7 +236,7 @@ class MainWindow(QMainWindow):
     @guarded()
     def closeEvent(self, event: QCloseEvent) -> None:
         """Keeps the window's state, frees the slides and ends all threads."""
-        steps = (
+        steps: list[Callable[[], object]] = [
             self.panes.finish,
             lambda: save_window_state(self),
             self.annotations.shut_down,
@@ -252,7 +252,7 @@ class MainWindow(QMainWindow):
             self._sorter.close,
             lambda: self._writer.close(finish=True),
             trail.flush,
-        )
+        ]
         for step in steps:  # one that fails must not keep the others from saving
             guarded()(step)()
         super().closeEvent(event)

@@ -100,8 +100,8 @@ def _tile_rows(found: TileScoreMap, area: Area) -> NDArray[np.float64]:
     tiles = found.tiles
     middle_x, middle_y = tiles.left + tiles.width / 2, tiles.top + tiles.height / 2
     inside = holds(area, middle_x, middle_y)
-    table = np.column_stack([tiles.left, tiles.top, tiles.width, found.scores])
-    return table[inside]
+    scores = found.scores.astype(np.float64)
+    return np.column_stack([tiles.left, tiles.top, tiles.width, scores])[inside]
 
 
 def _write_heatmap(

@@ -62,7 +62,7 @@ def of_table(
     tiles, notes = _tiles(path, table, columns, slide)
     tiles = tiles.moved(*shift_px)
     sides = np.stack([tiles.width, tiles.height])
-    has_side = ((sides >= _LEAST_SIDE_PX) & (sides < MOST_SIDE_PX)).all(0)
+    has_side = np.all((sides >= _LEAST_SIDE_PX) & (sides < MOST_SIDE_PX), axis=0)
     good = np.isfinite(tiles.left) & np.isfinite(tiles.top) & ~np.isnan(values).all(1)
     if good.any() and not has_side[good].any():
         side = float(tiles.width[good][0])

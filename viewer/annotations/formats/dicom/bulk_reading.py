@@ -359,8 +359,9 @@ def _quick_shapes(
         owners = np.repeat(np.arange(len(part)), [len(pieces[index]) + 1 for index in part])
         is_place = (np.abs(places) < MOST_PX).all(1)
         places[~is_place] = 0
-        made = shapely.polygons(shapely.linearrings(places, indices=owners))
-        sound = shapely.is_valid(made)
+        rings = shapely.linearrings(places, indices=owners)
+        made = np.asarray(shapely.polygons(rings), object)
+        sound = np.asarray(shapely.is_valid(made), bool)
         sound[owners[~is_place]] = False
         for index, shape, is_sound in zip(part, made, sound, strict=True):
             shapes[index] = shape if is_sound else None

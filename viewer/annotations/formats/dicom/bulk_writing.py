@@ -16,6 +16,7 @@ from highdicom import AlgorithmIdentificationSequence
 from highdicom.ann import AnnotationGroup, Measurements, MicroscopyBulkSimpleAnnotations
 from highdicom.uid import UID
 from pydicom.sr.codedict import codes
+from shapely.geometry.base import BaseMultipartGeometry
 
 import viewer
 from viewer.annotations.formats.coco import without_holes
@@ -152,7 +153,7 @@ def _ends_of_axes(x0: float, y0: float, x1: float, y1: float) -> NDArray[np.floa
 
 
 def _simple_parts(geometry: BaseGeometry) -> list[BaseGeometry]:
-    if not hasattr(geometry, "geoms"):
+    if not isinstance(geometry, BaseMultipartGeometry):
         return [geometry]
     return [part for each in geometry.geoms for part in _simple_parts(each)]
 
