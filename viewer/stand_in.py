@@ -66,7 +66,7 @@ class StandIn:
             return ""
         folder, error = trouble
         self.reason = f"{folder} cannot be written ({error.strerror or error})."
-        originals = dict(zip(("config", "data"), own_folders(), strict=False))
+        originals: dict[str, Path] = dict(zip(("config", "data"), own_folders(), strict=False))
         self.folder = _made(self.reason)
         _copy(originals, self.folder)
         self._use(self.folder)
