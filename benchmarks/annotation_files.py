@@ -54,7 +54,7 @@ print(json.dumps([time.perf_counter() - start, cpu_s, grown, count, len(problems
 
 
 def run() -> list[Figure]:
-    """All figures; the files go to a temporary folder."""
+    """Return all figures; the files go to a temporary folder."""
     with tempfile.TemporaryDirectory() as folder:
         path, out = Path(folder) / "million.geojson", Path(folder) / "out.geojson"
         _write_objects(path)

@@ -89,7 +89,7 @@ SCALE = (
 
 
 def ensure(slide: BigSlide) -> Path:
-    """The path of the slide, which is written first unless it is there and whole.
+    """Return the path of the slide, which is written first unless it is there and whole.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def ensure(slide: BigSlide) -> Path:
 
 
 def is_whole(slide: BigSlide) -> bool:
-    """Whether the file is there, of this recipe, and has its last byte.
+    """Return whether the file is there, of this recipe, and has its last byte.
 
     The directories are at the end of the file and finding them all shows that it is not cut short.
     """

@@ -40,7 +40,7 @@ class Closing(Protocol):
 
 
 def jump_points(side_px: int, count: int = JUMPS) -> Iterator[Point]:
-    """The same places for every reader, away from the slide's edges."""
+    """Yield the same places for every reader, away from the slide's edges."""
     places = random.Random(7)  # noqa: S311 - a fixed series of places
     for _ in range(count):
         yield Point(places.uniform(0.05, 0.95) * side_px, places.uniform(0.05, 0.95) * side_px)

@@ -144,7 +144,7 @@ def _strewn(side_px: int, count: int) -> Iterator[Annotation]:
 
 
 def _spiral() -> list[tuple[float, float]]:
-    """A long stroke that grows outward and crosses regions all the way."""
+    """Return a long stroke that grows outward and crosses regions all the way."""
     turns = np.linspace(0, 14 * np.pi, _MOVES)
     radii = np.linspace(20, 480, _MOVES)
     places = np.stack([960 + 1.8 * radii * np.cos(turns), 540 + radii * np.sin(turns)], 1)

@@ -82,7 +82,7 @@ def _write(path: Path, layout: Layout) -> Path:
 
 
 def _box(place: int) -> Box:
-    """The middle of a tile, so that what is marked lies in it alone."""
+    """Return the middle of a tile, so that what is marked lies in it alone."""
     x = place * _SIDE
     return Box(x + _SIDE // 4, _SIDE // 4, x + 3 * _SIDE // 4, 3 * _SIDE // 4)
 

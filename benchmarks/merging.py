@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def _fields(path: Path, about: ModelDescription) -> torch.Tensor:
-    """(n, 3, side, side), normalized, of places with tissue."""
+    """Return (n, 3, side, side), normalized, of places with tissue."""
     with closing(open_slide(path)) as source:
         mask = tissue_mask(source)
         width, height = mask.cell_px

@@ -41,7 +41,7 @@ def repeating_unit() -> NDArray[np.uint8]:
 def pyramid(
     side_px: int, halvings_per_level: int, compress: Callable[[NDArray[np.uint8]], bytes]
 ) -> Iterator[MosaicLevel]:
-    """The levels of a square mosaic, from `side_px` down to no less than one tile."""
+    """Yield the levels of a square mosaic, from `side_px` down to no less than one tile."""
     unit = repeating_unit()
     yield _level(unit, side_px, compress)
     while side_px >> halvings_per_level >= TILE_PX:
@@ -52,7 +52,7 @@ def pyramid(
 
 
 def halved(unit: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A repeating picture at half the size, each pixel the mean of four.
+    """Return a repeating picture at half the size, each pixel the mean of four.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def _level(
 
 
 def jpeg(pixels: NDArray[np.uint8]) -> bytes:
-    """A whole JPEG stream as scanners write them: quality 75, chroma halved both ways."""
+    """Return a whole JPEG stream as scanners write them: quality 75, chroma halved both ways."""
     return imagecodecs.jpeg8_encode(pixels, level=75, subsampling="420")
 
 
@@ -102,7 +102,7 @@ def jpeg2000(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def thumbnail() -> Thumbnail:
-    """The repeating unit in small."""
+    """Return the repeating unit in small."""
     unit = repeating_unit()
     for _ in range(4):
         unit = halved(unit)

@@ -76,14 +76,14 @@ class _Listener:
 
 
 def run(sample: Path, large: Path) -> list[Figure]:
-    """The model on the sample slide, a million objects on the large one."""
+    """Return the model on the sample slide, a million objects on the large one."""
     QApplication.instance() or QApplication([])
     spare_standing_objects()  # as the program does
     return [*_million(large), *_engine(sample), *_browsed(large), *_whole(large)]
 
 
 def _browsed(slide: Path) -> list[Figure]:
-    """The browse benchmark with the nuclei model at work on the whole slide."""
+    """Return the browse benchmark with the nuclei model at work on the whole slide."""
 
     def at_work(canvas: SlideCanvas) -> OverlaidCanvas:
         return OverlaidCanvas(canvas, slide)

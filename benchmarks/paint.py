@@ -70,7 +70,7 @@ def _at_size(
 
 
 def _likeness(canvas: SlideCanvas, downsample: float) -> float:
-    """The structural similarity of a frame within a zoom to the same frame at rest."""
+    """Return the structural similarity of a frame within a zoom to the same frame at rest."""
     for factor in (0.9, 0.95, 1.0):
         canvas.go_to(canvas.view.center, downsample * factor, animated=False)
         canvas.repaint()

@@ -35,7 +35,7 @@ _T = TypeVar("_T")
 
 
 def run(sample: Path) -> list[Figure]:
-    """All figures; logs go to a temporary folder."""
+    """Return all figures; logs go to a temporary folder."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         return [*_recorder(home), *_busy_hour(home), *_analyzes(home), *_export(home, sample)]

@@ -142,7 +142,7 @@ def _describe(
     description: str,
     mpp_um: float | None = None,
 ) -> _Directory:
-    """What all kinds of directories say of their picture."""
+    """Return what all kinds of directories say of their picture."""
     directory = _Directory()
     directory.numbers(256, LONG, width_px)
     directory.numbers(257, LONG, height_px)
@@ -165,7 +165,7 @@ def _describe(
 
 
 def _store_thumbnail(file: BinaryIO, thumbnail: Thumbnail, description: str) -> _Directory:
-    """A picture of a single strip."""
+    """Return a picture of a single strip."""
     encoding = Encoding(JPEG, YCBCR, None, (2, 2))
     directory = _describe(thumbnail.width_px, thumbnail.height_px, encoding, description)
     directory.numbers(273, LONG8, file.tell())
@@ -190,7 +190,7 @@ def _store_each(
 def _store_shared(
     file: BinaryIO, level: MosaicLevel
 ) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """Each distinct tile is stored once and all its places point at it."""
+    """Return each distinct tile is stored once and all its places point at it."""
     sizes = np.array([len(tile) for tile in level.tiles], np.uint64)
     starts = file.tell() + np.cumsum(sizes) - sizes
     file.write(b"".join(level.tiles))

@@ -69,7 +69,7 @@ def run(slide: Path) -> list[Figure]:
 
 
 def compared(ours: list[Figure], theirs: list[Figure]) -> list[Figure]:
-    """How many times as fast as OpenSeadragon we are, from figures of the same run."""
+    """Return how many times as fast as OpenSeadragon we are, from figures of the same run."""
     our_ms = {figure.name: figure.value for figure in ours}
     names = {"open to sharp": 5.0, "jump to sharp, median": 20.0}
     return [

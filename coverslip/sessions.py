@@ -36,7 +36,7 @@ class Session:
 
     @property
     def id(self) -> str:
-        """The name of its folder."""
+        """Return the name of its folder."""
         return self.folder.name
 
     def trace(self) -> Trace:

@@ -29,17 +29,17 @@ class Slide:
 
     @property
     def path(self) -> Path:
-        """The file or folder that was opened."""
+        """Return the file or folder that was opened."""
         return self.source.path
 
     @property
     def info(self) -> SlideInfo:
-        """What the slide says of itself; `info.optics.mpp_um` is an (x, y) pair or None."""
+        """Return what the slide says of itself; `info.optics.mpp_um` is an (x, y) pair or None."""
         return self.source.info
 
     @property
     def levels(self) -> tuple[Level, ...]:
-        """The resolutions, from the finest (level 0) to the coarsest."""
+        """Return the resolutions, from the finest (level 0) to the coarsest."""
         return self.source.levels
 
     def read_tile(self, level: int, column: int, row: int) -> RgbImage:

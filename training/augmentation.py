@@ -40,7 +40,7 @@ def example(
 
 
 def varied(rng: Generator, picture: Picture) -> Picture:
-    """The same stain on another day: strength, hue, sharpness and noise."""
+    """Return the same stain on another day: strength, hue, sharpness and noise."""
     optical = density(picture) * rng.uniform(0.7, 1.35) * rng.uniform(0.85, 1.15, 3)
     return _worn(rng, from_density(optical + rng.uniform(0, 0.06))).astype(np.float32)
 
@@ -55,7 +55,7 @@ def from_density(optical: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 def restained(rng: Generator, picture: Picture, nuclei: Mask) -> NDArray[np.floating]:
-    """The same nuclei in hematoxylin and eosin of random hue and strength."""
+    """Return the same nuclei in hematoxylin and eosin of random hue and strength."""
     optical = density(picture)
     kind = rng.uniform()
     if kind < 0.15:
@@ -114,7 +114,7 @@ def _worn(rng: Generator, picture: NDArray[np.floating]) -> NDArray[np.floating]
 def _turned(
     rng: Generator, image: NDArray[np.uint8], labels: Labels, side_px: int
 ) -> tuple[Picture, Labels]:
-    """A square at any angle, its median nucleus between 60 and 900 pixels."""
+    """Return a square at any angle, its median nucleus between 60 and 900 pixels."""
     areas = np.bincount(labels.ravel())[1:]
     median = float(np.median(areas[areas > 0])) if (areas > 0).any() else 300.0
     low = min(max(0.35, np.sqrt(60 / median)), 1.0)

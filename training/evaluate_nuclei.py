@@ -36,7 +36,7 @@ _MEAN, _STD = 0.6, 0.25
 
 
 def predicted(model: nn.Module, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(3, h, w) probabilities for a field of any size."""
+    """Return (3, h, w) probabilities for a field of any size."""
     height, width = image.shape[:2]
     edges = ((0, -height % _STRIDE), (0, -width % _STRIDE), (0, 0))
     padded = np.pad(image.astype(np.float32), edges, mode="reflect")
@@ -105,7 +105,7 @@ def validation_sets(data: Path) -> dict[str, NucleiSet]:
 
 
 def methods() -> dict[str, Callable[[NDArray[np.uint8]], NDArray[np.int32]]]:
-    """What is compared: picture -> labels."""
+    """Return what is compared: picture -> labels."""
     network = Network(load_bundle(BUNDLED / "nuclei"), torch.device("cpu"))
     return {
         "bundled model": lambda image: labeled(_maps(network, image)),
@@ -150,7 +150,7 @@ def _maps(network: Network, image: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _middles(labels: NDArray[np.int32]) -> NDArray[np.float64]:
-    """(n, 2) x, y."""
+    """Return (n, 2) x, y."""
     rows, columns = np.nonzero(labels)
     which = labels[rows, columns]
     count = np.bincount(which)

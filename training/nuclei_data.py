@@ -43,7 +43,7 @@ class NucleiSet:
 
 
 def load_bbbc038(path: Path) -> NucleiSet:
-    """The 80 stained brightfield fields of BBBC038 (CC0), in pixels of their own."""
+    """Return the 80 stained brightfield fields of BBBC038 (CC0), in pixels of their own."""
     with np.load(path) as kept:
         return NucleiSet(kept["images"], kept["instances"].astype(np.int32))
 

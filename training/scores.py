@@ -40,7 +40,7 @@ def scored(pairs: Iterable[tuple[Labels, Labels]]) -> Scores:
 
 
 def _ious(truth: Labels, guess: Labels) -> NDArray[np.float64]:
-    """(true objects, found objects)."""
+    """Return (true objects, found objects)."""
     a, b = _numbered(truth), _numbered(guess)
     table = np.zeros((a.max() + 1, b.max() + 1))
     np.add.at(table, (a.ravel(), b.ravel()), 1)

@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def _bags(folder: Path) -> tuple[list[Tensor], Tensor]:
-    """The vectors of each tile (n, d), as the program itself makes them, and its class."""
+    """Return the vectors of each tile (n, d), as the program itself makes them, and its class."""
     encoder = load_bundle(BUNDLED / "tissue-likeness")
     files = sorted(folder.glob("*/*.jpg"), key=lambda file: file.name)
     bags: list[Tensor] = []
@@ -109,7 +109,7 @@ def _left_out(name: str, bags: list[Tensor], classes: Tensor, folds: Tensor) -> 
 
 
 def _baseline(bags: list[Tensor], classes: Tensor, folds: Tensor) -> float:
-    """The nearest class mean of the mean vector."""
+    """Return the nearest class mean of the mean vector."""
     means = torch.stack([bag.mean(0) for bag in bags])
     means = (means - means.mean(0)) / means.std(0)
     hits = 0

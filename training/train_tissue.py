@@ -78,7 +78,7 @@ def _tiles(folder: Path) -> tuple[list[NDArray[np.float32]], Tensor]:
 
 
 def _embedded(encoder: TissueEncoder, tiles: list[NDArray[np.float32]]) -> Tensor:
-    """(tiles, VIEWS, d); the first view is the tile as it is."""
+    """Return (tiles, VIEWS, d); the first view is the tile as it is."""
     rng = np.random.default_rng(0)
     rows = []
     for tile in tiles:

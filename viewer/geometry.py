@@ -39,14 +39,14 @@ class Box:
 
     @classmethod
     def around(cls, center: Point, width: float, height: float) -> Box:
-        """The box of this width and height with its middle at `center`."""
+        """Return the box of this width and height with its middle at `center`."""
         return cls(
             center.x - width / 2, center.y - height / 2, center.x + width / 2, center.y + height / 2
         )
 
     @classmethod
     def enclosing(cls, points: list[Point]) -> Box:
-        """The smallest box that holds all points."""
+        """Return the smallest box that holds all points."""
         xs = [point.x for point in points]
         ys = [point.y for point in points]
         return cls(min(xs), min(ys), max(xs), max(ys))
@@ -86,7 +86,7 @@ class Box:
         )
 
     def intersection(self, other: Box) -> Box:
-        """The common part; empty (`is_empty`) where there is none."""
+        """Return the common part; empty (`is_empty`) where there is none."""
         return Box(
             max(self.x0, other.x0),
             max(self.y0, other.y0),
@@ -95,7 +95,7 @@ class Box:
         )
 
     def grown(self, margin: float) -> Box:
-        """The box with `margin` added on every side."""
+        """Return the box with `margin` added on every side."""
         return Box(self.x0 - margin, self.y0 - margin, self.x1 + margin, self.y1 + margin)
 
     def moved(self, dx: float, dy: float) -> Box:
@@ -146,19 +146,19 @@ class View:
         return a * k, c * k, b * k, d * k, dx, dy
 
     def to_screen(self, point: Point) -> Point:
-        """Where a level-0 point lands, in logical screen pixels."""
+        """Return where a level-0 point lands, in logical screen pixels."""
         a, b, c, d = self._axes()
         x = (point.x - self.center.x) / self.downsample
         y = (point.y - self.center.y) / self.downsample
         return Point(a * x + b * y + self.size.width / 2, c * x + d * y + self.size.height / 2)
 
     def to_slide(self, screen: Point) -> Point:
-        """The level-0 point under a screen position; the inverse of `to_screen`."""
+        """Return the level-0 point under a screen position; the inverse of `to_screen`."""
         dx, dy = self.slide_delta(screen.x - self.size.width / 2, screen.y - self.size.height / 2)
         return Point(self.center.x + dx, self.center.y + dy)
 
     def slide_delta(self, dx_screen: float, dy_screen: float) -> Point:
-        """A movement on the screen as a movement on the slide, in level-0 pixels."""
+        """Return a movement on the screen as a movement on the slide, in level-0 pixels."""
         a, b, c, d = self._axes()
         # M R is orthogonal, so its transpose is its inverse.
         return Point(
@@ -177,11 +177,11 @@ class View:
 
     @property
     def box(self) -> Box:
-        """The smallest level-0 box that holds the field of view."""
+        """Return the smallest level-0 box that holds the field of view."""
         return Box.enclosing(self.field)
 
     def panned(self, dx_screen: float, dy_screen: float) -> View:
-        """The view after the slide was dragged by this many screen pixels."""
+        """Return the view after the slide was dragged by this many screen pixels."""
         dx, dy = self.slide_delta(dx_screen, dy_screen)
         return replace(self, center=Point(self.center.x - dx, self.center.y - dy))
 
@@ -196,16 +196,16 @@ class View:
         return replace(after, center=center)
 
     def turned(self, clockwise_deg: float) -> View:
-        """The view with what is on screen turned clockwise about the screen's middle."""
+        """Return the view with what is on screen turned clockwise about the screen's middle."""
         turn = -clockwise_deg if self.mirrored else clockwise_deg
         return replace(self, rotation_deg=(self.rotation_deg + turn) % 360.0)
 
     def flipped_horizontally(self) -> View:
-        """The view with what is on screen mirrored left to right."""
+        """Return the view with what is on screen mirrored left to right."""
         return replace(self, mirrored=not self.mirrored)
 
     def flipped_vertically(self) -> View:
-        """The view with what is on screen mirrored top to bottom."""
+        """Return the view with what is on screen mirrored top to bottom."""
         return replace(
             self, mirrored=not self.mirrored, rotation_deg=(self.rotation_deg + 180.0) % 360.0
         )
@@ -253,17 +253,17 @@ class Optics:
         return None if mpp_um is None else 10.0 / mpp_um
 
     def magnification(self, downsample: float) -> float | None:
-        """What a view at `downsample` shows; None where the slide tells no scale."""
+        """Return what a view at `downsample` shows; None where the slide tells no scale."""
         native = self.native_magnification
         return None if native is None else native / downsample
 
     def downsample(self, magnification: float) -> float | None:
-        """The inverse of `magnification`."""
+        """Return the inverse of `magnification`."""
         native = self.native_magnification
         return None if native is None else native / magnification
 
     def um(self, point: Point) -> Point | None:
-        """A level-0 position in micrometers from the slide's top left corner."""
+        """Return a level-0 position in micrometers from the slide's top left corner."""
         if self.mpp_um is None:
             return None
         return Point(point.x * self.mpp_um[0], point.y * self.mpp_um[1])

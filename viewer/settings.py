@@ -93,7 +93,7 @@ class Settings(msgspec.Struct, omit_defaults=True):
     shortcuts: dict[str, list[str]] = {}
 
     def cache_limit_bytes(self) -> int:
-        """The bound of the tile cache in bytes."""
+        """Return the bound of the tile cache in bytes."""
         import psutil
 
         if self.cache_mib > 0:
@@ -101,7 +101,7 @@ class Settings(msgspec.Struct, omit_defaults=True):
         return min(psutil.virtual_memory().total // 4, 2 * _GIB)
 
     def threads(self) -> int:
-        """How many tiles are read at the same time."""
+        """Return how many tiles are read at the same time."""
         return self.worker_count or max(1, min(4, os.cpu_count() or 1))
 
 

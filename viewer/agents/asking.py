@@ -67,7 +67,7 @@ class FieldChat:
         cancel: Cancel | None = None,
         data: object = None,
     ) -> FieldAnswer:
-        """The model's answer about a field.
+        """Return the model's answer about a field.
 
         Parameters
         ----------
@@ -107,7 +107,7 @@ class FieldChat:
         return Turn("user", text, tuple(pictures))
 
     def _region(self, box: Box, magnification: float | None) -> int:
-        """The number of a field; the same as before where it was asked about before."""
+        """Return the number of a field; the same as before where it was asked about before."""
         for visit in self.visits:
             if visit.box == corners(box):
                 return visit.region

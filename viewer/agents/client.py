@@ -110,7 +110,7 @@ class Client:
         on_text: Callable[[str], object] | None = None,
         cancel: Cancel | None = None,
     ) -> Reply:
-        """The model's answer; tried again while the server fails, with growing pauses.
+        """Return the model's answer; tried again while the server fails, with growing pauses.
 
         Parameters
         ----------
@@ -164,7 +164,7 @@ class Client:
         on_text: Callable[[str], object] | None = None,
         cancel: Cancel | None = None,
     ) -> tuple[T, list[Turn]]:
-        """What `check` makes of the answer, and the turns that came to be on the way.
+        """Return what `check` makes of the answer, and the turns that came to be on the way.
 
         An answer that `check` refuses is asked for once more, with the complaint.
 

@@ -210,7 +210,7 @@ class Connection:
         return replace(reply, text=scrubbed(reply.text, self._key), calls=calls)
 
     def _clean(self, text: str) -> str:
-        """A foreign text in one line, without the key, of bounded length."""
+        """Return a foreign text in one line, without the key, of bounded length."""
         line = " ".join(scrubbed(text, self._key).split()).rstrip(".")
         return line[:_MOST_COMPLAINT_CHARS]
 

@@ -131,7 +131,7 @@ class PictureEncoder:
 
 
 def jpeg_of(rgb: RgbImage, side_px: int, quality: int) -> Encoded:
-    """The picture as JPEG, its longest side at most `side_px`."""
+    """Return the picture as JPEG, its longest side at most `side_px`."""
     image = Image.fromarray(rgb)
     if max(image.size) > side_px:
         image.thumbnail((side_px, side_px), Image.Resampling.LANCZOS)
@@ -142,7 +142,7 @@ def jpeg_of(rgb: RgbImage, side_px: int, quality: int) -> Encoded:
 
 
 def within_pictures(turns: Sequence[Turn], most: int) -> list[Turn]:
-    """The turns with at most so many pictures: those that are kept, then the newest."""
+    """Return the turns with at most so many pictures: those that are kept, then the newest."""
     pictures = [picture for turn in turns for picture in turn.pictures]
     kept = [picture for picture in pictures if picture.is_kept][:most]
     rest = [picture for picture in pictures if not picture.is_kept]
@@ -157,7 +157,7 @@ def within_pictures(turns: Sequence[Turn], most: int) -> list[Turn]:
 
 
 def merged(turns: Sequence[Turn]) -> list[Turn]:
-    """The turns with those of the user that follow each other as one: many models insist."""
+    """Return the turns with those of the user that follow each other as one: many models insist."""
     found: list[Turn] = []
     for turn in turns:
         last = found[-1] if found else None
@@ -170,7 +170,7 @@ def merged(turns: Sequence[Turn]) -> list[Turn]:
 
 
 def on_wire(turn: Turn, encoder: PictureEncoder) -> dict[str, Any]:
-    """A turn as a message of the chat completions protocol."""
+    """Return a turn as a message of the chat completions protocol."""
     message: dict[str, Any] = {"role": turn.role, "content": turn.text}
     if turn.pictures:
         parts: list[dict[str, Any]] = [{"type": "text", "text": turn.text}] if turn.text else []
@@ -196,7 +196,7 @@ def on_wire(turn: Turn, encoder: PictureEncoder) -> dict[str, Any]:
 
 
 def tool_on_wire(tool: Tool) -> dict[str, Any]:
-    """A tool as the chat completions protocol has it."""
+    """Return a tool as the chat completions protocol has it."""
     return {
         "type": "function",
         "function": {

@@ -30,7 +30,7 @@ class ModelDrafter:
         self._cancel = cancel
 
     def draft(self, request: DraftRequest) -> DraftAnswer:
-        """The model's answer to the prompt and the three pictures.
+        """Return the model's answer to the prompt and the three pictures.
 
         Raises
         ------

@@ -76,12 +76,12 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def host(self) -> str:
-        """Where requests go, without port; empty where the address is none."""
+        """Return where requests go, without port; empty where the address is none."""
         return host_of(self.base_url)
 
     @property
     def is_local(self) -> bool:
-        """Whether the server is on this machine."""
+        """Return whether the server is on this machine."""
         return self.host in LOOPBACK
 
     @property
@@ -104,7 +104,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load_endpoint() -> Endpoint:
-    """The one in the settings; the default where there is none or it cannot be read."""
+    """Return the one in the settings; the default where there is none or it cannot be read."""
     path = _path()
     try:
         return msgspec.json.decode(path.read_bytes(), type=Endpoint)

@@ -110,7 +110,7 @@ def read_exchanges(folder: Path) -> list[dict[str, Any]]:
 
 
 def _is_torn(path: Path) -> bool:
-    """Whether a crash left half a line at the end."""
+    """Return whether a crash left half a line at the end."""
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         if not size:

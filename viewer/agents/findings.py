@@ -110,10 +110,10 @@ def corners(box: Box) -> Corners:
 
 
 def visit_of(region: int, field: Field) -> Visit:
-    """The visit to a field."""
+    """Return the visit to a field."""
     return Visit(region, corners(field.box), field.magnification)
 
 
 def box_of(corners: Corners) -> Box:
-    """The box of four corners."""
+    """Return the box of four corners."""
     return Box(*corners)

@@ -51,7 +51,7 @@ class Reference:
 
 
 def grounded(answer: Answer, visits: Sequence[Visit], slide: Box) -> GroundedAnswer:
-    """The answer with the place of each claim checked; the text is left as it is."""
+    """Return the answer with the place of each claim checked; the text is left as it is."""
     claims = tuple(_grounded(claim, visits, slide) for claim in answer.claims)
     return GroundedAnswer(text=answer.text, claims=claims, choice=answer.choice)
 
@@ -87,7 +87,7 @@ def _grounded(claim: Claim, visits: Sequence[Visit], slide: Box) -> GroundedClai
 
 
 def _checked(sides: tuple[float, ...], slide: Box) -> Corners | None:
-    """The part of a box on the slide; None where that is less than half of it."""
+    """Return the part of a box on the slide; None where that is less than half of it."""
     x0, y0, x1, y1 = sides
     if not all(map(math.isfinite, sides)) or x1 <= x0 or y1 <= y0:
         return None

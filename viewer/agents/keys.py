@@ -32,7 +32,7 @@ class Keys:
             return False
 
     def key_of(self, host: str) -> str | None:
-        """The key of a host, None where none was given."""
+        """Return the key of a host, None where none was given."""
         if host in self._for_this_run:
             return self._for_this_run[host]
         if not self.are_kept:

@@ -49,12 +49,12 @@ class Microscope(Protocol):
 
     @property
     def optics(self) -> Optics:
-        """The scale in use, also where the user gave it."""
+        """Return the scale in use, also where the user gave it."""
         ...
 
     @property
     def field(self) -> Field:
-        """What is on screen now."""
+        """Return what is on screen now."""
         ...
 
     def go_to(self, box: Box, magnification: float | None = None) -> Field:
@@ -81,13 +81,13 @@ class Microscope(Protocol):
 
 
 def slide_box(source: SlideSource) -> Box:
-    """All of the slide, level-0 pixels."""
+    """Return all of the slide, level-0 pixels."""
     base = source.levels[0]
     return Box(0, 0, base.width_px, base.height_px)
 
 
 def on_slide(box: Box, source: SlideSource) -> Box:
-    """The part of a box that lies on the slide.
+    """Return the part of a box that lies on the slide.
 
     Raises
     ------

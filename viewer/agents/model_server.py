@@ -75,7 +75,7 @@ class ModelServer:
 
     @property
     def has_key(self) -> bool:
-        """Whether a key goes along."""
+        """Return whether a key goes along."""
         return bool(self._key)
 
     def exchange(

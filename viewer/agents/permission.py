@@ -57,7 +57,7 @@ class PermissionBook:
             return []
 
     def find(self, study: str, host: str) -> Permission | None:
-        """The permission of a study and host, None where it was not given."""
+        """Return the permission of a study and host, None where it was not given."""
         wanted = (study, host.casefold())
         return next((each for each in self.all() if (each.study, each.host) == wanted), None)
 

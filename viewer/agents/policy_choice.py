@@ -60,7 +60,7 @@ class PolicyChoice:
 
     @property
     def model(self) -> str:
-        """The language model; "" where none is asked."""
+        """Return the language model; "" where none is asked."""
         return "" if self.endpoint is None else self.endpoint.model
 
     def client(self, session: Path, spending: Spending) -> Client:
@@ -76,7 +76,7 @@ class PolicyChoice:
         )
 
     def made(self, session: Path, spending: Spending) -> Policy:
-        """The policy for one session, which counts what it spends."""
+        """Return the policy for one session, which counts what it spends."""
         if self.policy == "local":
             return LocalPolicy(self.proposer, self.regions)
         client = self.client(session, spending)

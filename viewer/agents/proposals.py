@@ -62,7 +62,7 @@ class Proposer(Protocol):
     def name(self) -> str: ...
 
     def propose(self, source: SlideSource, optics: Optics, count: int) -> Sequence[Proposed]:
-        """The best boxes, the best first; fewer where there is less.
+        """Return the best boxes, the best first; fewer where there is less.
 
         Raises
         ------
@@ -114,7 +114,7 @@ class TissueProposer:
 
 
 def _blue_ratio(picture: RgbImage) -> NDArray[np.float32]:
-    """(height, width); 100 B / (1 + R + G) * 256 / (1 + R + G + B), Chang et al. 2012."""
+    """Return (height, width); 100 B / (1 + R + G) * 256 / (1 + R + G + B), Chang et al. 2012."""
     wide = picture.astype(np.float32)
     red_green = wide[..., 0] + wide[..., 1]
     blue = wide[..., 2]
@@ -123,7 +123,7 @@ def _blue_ratio(picture: RgbImage) -> NDArray[np.float32]:
 
 
 def _tissue(source: SlideSource, picture: RgbImage) -> NDArray[np.float32]:
-    """(height, width) 1 where there is tissue."""
+    """Return (height, width) 1 where there is tissue."""
     try:
         cells = corrected_tissue(source).cells
     except TileError as error:
@@ -134,7 +134,7 @@ def _tissue(source: SlideSource, picture: RgbImage) -> NDArray[np.float32]:
 
 
 def _means(values: NDArray[np.float32], window: int) -> NDArray[np.float32]:
-    """(height, width) of the values in the window about each pixel."""
+    """Return (height, width) of the values in the window about each pixel."""
     from scipy.ndimage import uniform_filter  # a third of a second that no start needs
 
     return np.asarray(uniform_filter(values, window, mode="constant"), np.float32)

@@ -124,7 +124,7 @@ def read_slide(
 
 
 def findings_record(reading: SlideReading, spending: Spending | None, model: str) -> dict[str, Any]:
-    """What findings.json holds; `model` is the language model, "" where there was none."""
+    """Return what findings.json holds; `model` is the language model, "" where there was none."""
     outcome = reading.outcome
     return {
         "notice": f"{DRAFT}.",

@@ -55,7 +55,7 @@ class Draft:
 
 
 def draft_from_walk(outcome: Outcome, template: ReportTemplate) -> Draft:
-    """What can be filled without a model: figures of findings, and the answer."""
+    """Return what can be filled without a model: figures of findings, and the answer."""
     values: dict[str, Value] = {}
     for field in template.fields:
         values[field.id] = None
@@ -94,7 +94,7 @@ def draft_by_model(
 
 
 def markdown(draft: Draft) -> str:
-    """The draft as Markdown; texts of models stay plain, whatever is in them."""
+    """Return the draft as Markdown; texts of models stay plain, whatever is in them."""
     outcome = draft.outcome
     lines = [f"# {plain(draft.template.title)}", "", f"**{DRAFT}.**", ""]
     lines += [f"Question: {plain(outcome.task.question)}", ""]

@@ -99,7 +99,7 @@ def load_template(path: Path) -> ReportTemplate:
 
 
 def checked_values(template: ReportTemplate, values: Mapping[str, object]) -> dict[str, Value]:
-    """A value for each field, None where there is none.
+    """Return a value for each field, None where there is none.
 
     Raises
     ------
@@ -113,7 +113,7 @@ def checked_values(template: ReportTemplate, values: Mapping[str, object]) -> di
 
 
 def schema_text(template: ReportTemplate) -> str:
-    """What a model is asked to fill, in words."""
+    """Return what a model is asked to fill, in words."""
     return "\n".join(f"- {field.id} ({field.label}): {_wanted(field)}" for field in template.fields)
 
 

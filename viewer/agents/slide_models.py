@@ -53,7 +53,7 @@ class SlideModels:
         self._running: dict[str, _Running] = {}
 
     def objects_in(self, model: str, box: Box, cancel: Cancel) -> Objects:
-        """The objects whose middle lies in a level-0 box.
+        """Return the objects whose middle lies in a level-0 box.
 
         Raises
         ------
@@ -73,7 +73,7 @@ class SlideModels:
         return found
 
     def bundle(self, model: str) -> ModelBundle:
-        """A model by its name. Raises ToolError."""
+        """Return a model by its name. Raises ToolError."""
         try:
             return find_model(model)
         except BundleError as error:

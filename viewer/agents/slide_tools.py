@@ -113,7 +113,7 @@ class SlideTools:
     def call(
         self, name: str, arguments: str | Mapping[str, object], cancel: Cancel
     ) -> dict[str, object]:
-        """What a tool measures.
+        """Return what a tool measures.
 
         Parameters
         ----------
@@ -131,7 +131,7 @@ class SlideTools:
         return self._tools[name].run(checked, cancel)
 
     def check(self, name: str, arguments: str | Mapping[str, object]) -> msgspec.Struct:
-        """The arguments of a call as the tool takes them. Raises ToolError."""
+        """Return the arguments of a call as the tool takes them. Raises ToolError."""
         tool = self._tools.get(name)
         if tool is None:
             raise ToolError(f'There is no tool "{name}": there are {", ".join(self._tools)}.')
@@ -286,7 +286,7 @@ class SlideTools:
 def checked_arguments(
     tool: str, arguments: str | Mapping[str, object], kind: type[msgspec.Struct]
 ) -> Any:
-    """The arguments of a call as `kind`. Raises ToolError with a complaint for the model."""
+    """Return the arguments of a call as `kind`. Raises ToolError with a complaint for the model."""
     try:
         if isinstance(arguments, str):
             return msgspec.json.decode((arguments or "{}").encode(), type=kind, strict=False)
@@ -313,7 +313,7 @@ def _inlined(part: Any, components: Mapping[str, Any]) -> Any:
 
 
 def _shares(names: Sequence[str], shares: Sequence[float]) -> dict[str, float]:
-    """Those of at least a hundredth, the largest first."""
+    """Return those of at least a hundredth, the largest first."""
     ranked = sorted(zip(names, shares, strict=True), key=lambda pair: -pair[1])
     return {name: round(share, 3) for name, share in ranked if share >= 0.01}
 

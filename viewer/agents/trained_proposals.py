@@ -39,7 +39,7 @@ class TrainedProposer:
 
 
 def trained_proposer(name: str = "") -> TrainedProposer:
-    """The predictor of a name, by default the one that was added last.
+    """Return the predictor of a name, by default the one that was added last.
 
     Raises
     ------

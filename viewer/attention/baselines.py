@@ -20,7 +20,7 @@ _SMOOTH_CELLS = 1.5
 
 
 def baseline_maps(slide: SlideRead, seed: int) -> dict[str, NDArray[np.float32]]:
-    """(rows, columns) each, of all `BASELINES`.
+    """Return (rows, columns) each, of all `BASELINES`.
 
     center
         A Gaussian about the slide's middle, a quarter of its sides wide (the center bias of Judd et
@@ -52,7 +52,7 @@ def baseline_maps(slide: SlideRead, seed: int) -> dict[str, NDArray[np.float32]]
 
 
 def _tissue_shares(slide: SlideRead) -> NDArray[np.float32]:
-    """The mask at a quarter of a cell, averaged."""
+    """Return the mask at a quarter of a cell, averaged."""
     rows, columns = slide.known.shape
     cell_width, cell_height = slide.tissue.cell_px
     fine = slide.cell_px / 4

@@ -30,7 +30,7 @@ _UNMIX = np.linalg.inv(_STAINS / np.linalg.norm(_STAINS, axis=1, keepdims=True))
 def nuclei_per_cell(
     source: SlideSource, mpp_um: float, cell_px: float, shape: tuple[int, int]
 ) -> NDArray[np.float32]:
-    """(rows, columns) how many nuclei lie in each cell of a grid, roughly.
+    """Return (rows, columns) how many nuclei lie in each cell of a grid, roughly.
 
     Peaks of the hematoxylin, unmixed by color deconvolution (Ruifrok and Johnston 2001), smoothed
     to the size of a nucleus, at 2 um/px. It misses pale nuclei and counts touching ones as one.

@@ -172,12 +172,12 @@ def _of_bands(expected: NDArray[np.float32], true: NDArray[np.float32]) -> dict[
 
 
 def _evenly(values: NDArray[np.float32], bands: int) -> NDArray[np.float32]:
-    """A baseline over magnifications, of which it knows nothing."""
+    """Return a baseline over magnifications, of which it knows nothing."""
     return np.tile(values / bands, (bands, 1)).astype(np.float32)
 
 
 def _as_expected(values: NDArray[np.float32], expected: ExpectedAttention) -> ExpectedAttention:
-    """A baseline with the predictor's own magnifications and sizes of boxes: it has none."""
+    """Return a baseline with the predictor's own magnifications and sizes of boxes: it has none."""
     spread = values / max(float(values.sum()), 1e-12)
     shares = expected.band_shares()[:, None, None] * spread
     return ExpectedAttention(
@@ -190,7 +190,7 @@ def _as_expected(values: NDArray[np.float32], expected: ExpectedAttention) -> Ex
 
 
 def _fixations(reading: Reading, slide: SlideRead) -> NDArray[np.intp]:
-    """Where each action stayed longest, as indices among the known cells."""
+    """Return where each action stayed longest, as indices among the known cells."""
     known = slide.known
     number = np.full(known.shape, -1, np.intp)
     number[known] = np.arange(int(known.sum()))
@@ -222,7 +222,7 @@ def _lead(
 
 
 def _figure(values: list[NDArray[np.float64]], draws: NDArray[np.integer]) -> Figure:
-    """The mean over sessions; its interval from slides drawn with replacement."""
+    """Return the mean over sessions; its interval from slides drawn with replacement."""
     sums = np.array([np.nansum(each) for each in values])
     counts = np.array([np.isfinite(each).sum() for each in values])
     if not counts.sum():

@@ -68,7 +68,7 @@ def fit(
     fingerprint: str,
     on_epoch: Callable[[EpochDone], object],
 ) -> tuple[Checkpoint, int]:
-    """The state at the end, and the epoch that it was taken up at."""
+    """Return the state at the end, and the epoch that it was taken up at."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
         for module in model.head.modules():
@@ -103,7 +103,7 @@ def _epoch(
     optimizer: torch.optim.Optimizer,
     rng: np.random.Generator,
 ) -> float:
-    """Each slide once, in random order, stain and turn; gives the mean loss."""
+    """Return each slide once, in random order, stain and turn; gives the mean loss."""
     model.head.train()
     total = 0.0
     for index in rng.permutation(len(taught)).tolist():
@@ -135,7 +135,7 @@ def _validated(model: WhereToLook, held: list[Example]) -> float:
 
 
 def divergence(expected: torch.Tensor, shares: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
-    """The Kullback-Leibler divergence of the predicted spread from the true one, nats.
+    """Return the Kullback-Leibler divergence of the predicted spread from the true one, nats.
 
     Parameters
     ----------

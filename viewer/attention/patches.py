@@ -48,7 +48,7 @@ class Cells:
 
 
 def known_cells(grid: BlockGrid, tissue: TissueMask) -> NDArray[np.bool_]:
-    """(rows, columns) the cells that the engine answers for: in blocks that meet tissue."""
+    """Return (rows, columns) the cells that the engine answers for: in blocks that meet tissue."""
     whole = Box(0, 0, *grid.slide)
     known = np.zeros((grid.rows, grid.columns), bool)
     for key in grid.covering(whole):
@@ -111,7 +111,7 @@ def _chunks(rows: int, columns: int) -> Iterator[tuple[int, int]]:
 
 
 def _cells_box(grid: BlockGrid, row: int, column: int, rows: int, columns: int) -> Box:
-    """The level-0 box of some cells with the ring round them."""
+    """Return the level-0 box of some cells with the ring round them."""
     side = grid.side / CELLS
     x0, y0 = (column - _RING) * side, (row - _RING) * side
     return Box(x0, y0, x0 + (columns + 2 * _RING) * side, y0 + (rows + 2 * _RING) * side)

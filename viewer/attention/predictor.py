@@ -54,7 +54,7 @@ class Predictor:
         self._box_um = box_sizes_um(bundle)
 
     def expected(self, source: SlideSource, mpp_um: float | None = None) -> ExpectedAttention:
-        """How attention is expected to spread over a slide; takes seconds, so for a thread.
+        """Return how attention is expected to spread over a slide; takes seconds, so for a thread.
 
         Parameters
         ----------
@@ -87,12 +87,12 @@ class Predictor:
     def proposals(
         self, source: SlideSource, k: int = 8, mpp_um: float | None = None
     ) -> list[Proposal]:
-        """The fields that are worth going to, the best first; raises as `expected` does."""
+        """Return the fields that are worth going to, the best first; raises as `expected` does."""
         return proposals(self.expected(source, mpp_um), k)
 
 
 def find_predictor(name: str = "") -> Predictor:
-    """A predictor among the models at hand, by name; without one the last that was added.
+    """Return a predictor among the models at hand, by name; without one the last that was added.
 
     Raises
     ------

@@ -67,11 +67,11 @@ class ExpectedAttention:
     slide: Size
 
     def total(self) -> NDArray[np.float32]:
-        """(rows, columns) of all magnifications; NaN where nothing is known."""
+        """Return (rows, columns) of all magnifications; NaN where nothing is known."""
         return self.shares.sum(0)
 
     def band_shares(self) -> NDArray[np.float32]:
-        """(bands,) how much of the time goes to each magnification."""
+        """Return (bands,) how much of the time goes to each magnification."""
         return np.nansum(self.shares, axis=(1, 2)).astype(np.float32)
 
 
@@ -88,7 +88,7 @@ def field_px(magnification: float, mpp_um: float, screen: Size = SCREEN_PX) -> t
 
 
 def proposals(heatmap: ExpectedAttention, k: int = 8) -> list[Proposal]:
-    """The k boxes that hold the most attention, the best first.
+    """Return the k boxes that hold the most attention, the best first.
 
     A box of the usual size of each band is slid over the map; the best is taken, and what lies in
     it counts no more for its band (greedy non-maximum suppression). Fewer than k are given where
@@ -142,7 +142,7 @@ def _is_detail(heatmap: ExpectedAttention, band: int) -> bool:
 
 
 def _window_sums(values: NDArray[np.float64], rows: int, columns: int) -> NDArray[np.float64]:
-    """The sum in each window of rows x columns, by its upper left cell."""
+    """Return the sum in each window of rows x columns, by its upper left cell."""
     table = np.zeros((values.shape[0] + 1, values.shape[1] + 1))
     table[1:, 1:] = values.cumsum(0).cumsum(1)
     return (
@@ -154,7 +154,7 @@ def _window_sums(values: NDArray[np.float64], rows: int, columns: int) -> NDArra
 
 
 def _box(heatmap: ExpectedAttention, band: int, row: float, column: float) -> Box:
-    """A box about a place in cells, moved into the slide."""
+    """Return a box about a place in cells, moved into the slide."""
     slide = heatmap.slide
     width, height = (
         min(heatmap.box_px[band][0], slide.width),

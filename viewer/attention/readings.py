@@ -100,7 +100,7 @@ def session_folders(names: Sequence[str]) -> list[Path]:
 
 
 def headers_of(folders: Iterable[Path], *, may_mix: bool = False) -> dict[Path, SessionHeader]:
-    """What the sessions say of themselves; those of people and of programs are kept apart.
+    """Return what the sessions say of themselves; those of people and of programs are kept apart.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ def located(identities: Iterable[str], places: Sequence[Path]) -> dict[str, Path
 def reading_of(
     folder: Path, header: SessionHeader, cell_px: float, shape: tuple[int, int]
 ) -> Reading:
-    """A session over a grid of cells.
+    """Return a session over a grid of cells.
 
     Parameters
     ----------
@@ -216,7 +216,7 @@ def origins_text(headers: Iterable[SessionHeader]) -> str:
 
 
 def _spread(trace: Trace, maps: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Each band's map scaled to the time spent at it; its fields are about equally wide."""
+    """Return each band's map scaled to the time spent at it; its fields are about equally wide."""
     bands = band_indices(trace.magnification)
     spent_s = np.bincount(bands, weights=trace.looked_s(), minlength=len(BANDS) + 1)[: len(BANDS)]
     totals = maps.sum((1, 2), dtype=np.float64)

@@ -89,7 +89,7 @@ def recall_by_overlap(boxes: Sequence[Box], proposed: Sequence[Box], least: floa
 
 
 def recall_by_cover(boxes: Sequence[Box], proposed: Sequence[Box], least: float = 0.5) -> float:
-    """The share of the reader's boxes whose area lies to at least `least` in all proposals.
+    """Return the share of the reader's boxes whose area lies to at least `least` in all proposals.
 
     The area is measured on a grid of 16 x 16 points in each box. nan without boxes.
     """
@@ -99,7 +99,7 @@ def recall_by_cover(boxes: Sequence[Box], proposed: Sequence[Box], least: float 
 
 
 def covered_share(slide: Size, boxes: Sequence[Box]) -> float:
-    """The share of the slide that lies in boxes: what recall by cover was paid for with."""
+    """Return the share of the slide that lies in boxes: what recall by cover was paid for with."""
     whole = Box(0, 0, slide.width, slide.height)
     return _covered(whole, boxes, 128)
 

@@ -149,7 +149,7 @@ class _Simulation:
         self._tissue: TissueMask = tissue_mask(source)
 
     def scan(self) -> Iterator[_Look]:
-        """All tissue at one magnification, line by line, to and fro."""
+        """Yield all tissue at one magnification, line by line, to and fro."""
         yield self._overview()
         view = self._view(Point(0, 0), self._parameters.magnification)
         width, height = (side * view.downsample for side in view.size)
@@ -232,7 +232,7 @@ class _Simulation:
 def _peaks_apart(
     values: NDArray[np.floating], rows: int, columns: int, count: int
 ) -> list[tuple[int, int]]:
-    """The highest cells, none within half a field of a higher one."""
+    """Return the highest cells, none within half a field of a higher one."""
     left = values.copy()
     found: list[tuple[int, int]] = []
     for _ in range(count):
@@ -300,7 +300,7 @@ def _record(looks: list[_Look], optics: Optics, header: SessionHeader, folder: P
 
 
 def _on_the_way(start: View | None, end: View) -> Iterator[View]:
-    """A few frames of a movement: zoom by equal ratios, place in step with it."""
+    """Yield a few frames of a movement: zoom by equal ratios, place in step with it."""
     if start is None:
         return
     for frame in range(1, _FRAMES):

@@ -131,5 +131,5 @@ def _slide_read(
 
 
 def none_left(missing: Sequence[str]) -> BehaviorError:
-    """The error where no slide could be used."""
+    """Return the error where no slide could be used."""
     return BehaviorError(missing[0] if missing else "There are no slides to work on.")

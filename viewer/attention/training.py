@@ -133,7 +133,7 @@ def train_predictor(
 
 
 def description() -> ModelDescription:
-    """What a predictor's cells are, before it has weights."""
+    """Return what a predictor's cells are, before it has weights."""
     return ModelDescription(
         name="Where to look",
         version="0",
@@ -180,7 +180,7 @@ def _examples(
 def _split(
     examples: list[Example], options: TrainingOptions
 ) -> tuple[list[Example], list[Example]]:
-    """Those that teach and those that judge, by slide."""
+    """Return those that teach and those that judge, by slide."""
     count = min(max(1, round(options.validation_share * len(examples))), len(examples) - 1)
     order = np.random.default_rng(options.seed).permutation(len(examples)).tolist()
     return [examples[i] for i in order[count:]], [examples[i] for i in order[:count]]
@@ -200,7 +200,7 @@ def _moments(examples: list[Example]) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _box_sizes(examples: list[Example]) -> torch.Tensor:
-    """(bands, 2) the median box of each band; a screen's field where there are too few."""
+    """Return (bands, 2) the median box of each band; a screen's field where there are too few."""
     boxes = np.concatenate([each.box_um for each in examples])
     sizes: list[NDArray[np.float64]] = []
     for band, magnification in enumerate(BANDS):

@@ -340,7 +340,7 @@ def paint_circles(
 
 
 def _sizes(shapes: Shapes) -> NDArray[np.float64]:
-    """(n,) the longer side of the bounds, level-0 pixels."""
+    """Return (n,) the longer side of the bounds, level-0 pixels."""
     bounds = shapely.bounds(shapes)
     return np.maximum(bounds[:, 2] - bounds[:, 0], bounds[:, 3] - bounds[:, 1])
 

@@ -140,7 +140,7 @@ class SlideCanvas(InputWidget):
 
     @property
     def slide_box(self) -> Box:
-        """The whole slide, in level-0 pixels."""
+        """Return the whole slide, in level-0 pixels."""
         return self._slide
 
     def set_source(self, source: SlideSource, optics: Optics) -> None:
@@ -223,7 +223,7 @@ class SlideCanvas(InputWidget):
 
     @property
     def destination(self) -> View:
-        """The view that the present movement ends at."""
+        """Return the view that the present movement ends at."""
         return self._navigator.destination
 
     @property
@@ -237,7 +237,7 @@ class SlideCanvas(InputWidget):
 
     @property
     def has_hole(self) -> bool:
-        """Whether the last paint had a place for which nothing was at hand."""
+        """Return whether the last paint had a place for which nothing was at hand."""
         return self._tile_layer.has_hole
 
     @property
@@ -364,7 +364,7 @@ class SlideCanvas(InputWidget):
         self.update()
 
     def has_layer(self, layer: Layer) -> bool:
-        """Whether a layer is painted."""
+        """Return whether a layer is painted."""
         return any(entry[1] is layer for entry in self._layers)
 
     def set_tool(self, tool: Tool | None) -> None:
@@ -377,7 +377,7 @@ class SlideCanvas(InputWidget):
         self._tool_input.show_cursor()
 
     def picture_around(self, at: Point, side_px: int) -> QImage | None:
-        """The slide alone at the screen's zoom, a square of logical pixels about a position.
+        """Return the slide alone at the screen's zoom, a square of logical pixels about a position.
 
         Its pixels are those of the slide, whatever the display does to them; None while they are
         being read.
@@ -398,13 +398,13 @@ class SlideCanvas(InputWidget):
 
     @property
     def overview_rect(self) -> QRectF | None:
-        """Where the overview map lies, in logical pixels; None while it is hidden."""
+        """Return where the overview map lies, in logical pixels; None while it is hidden."""
         if self._source is None or not self.has_layer(self._overview):
             return None
         return self._overview.place(self._slide, self._size())
 
     def overview_point(self, screen: Point, *, nearest: bool = False) -> Point | None:
-        """The level-0 point under a position on the overview map; None beside the map.
+        """Return the level-0 point under a position on the overview map; None beside the map.
 
         With `nearest`, a position beside the map counts as the nearest one on it.
         """

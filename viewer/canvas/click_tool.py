@@ -116,7 +116,7 @@ class ClickTool(QObject):
             self._set(Prompt(inside=(released,)))
 
     def _wants(self, event: QKeyEvent) -> bool:
-        """Whether a key is for this tool, although it is also a command's."""
+        """Return whether a key is for this tool, although it is also a command's."""
         wanted = not self.prompt.is_empty and event.key() in _KEYS
         if wanted:
             event.accept()

@@ -65,7 +65,7 @@ def _path(
 
 
 def point_list(points: NDArray[np.floating[Any]]) -> QPolygonF:
-    """(n, 2) as points of Qt."""
+    """Return (n, 2) as points of Qt."""
     polygon = QPolygonF()
     polygon.resize(len(points))
     if len(points):

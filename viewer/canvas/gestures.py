@@ -44,7 +44,7 @@ class Gestures:
         self.wheel_speed = 1.0
 
     def motion(self, here: View, there: View) -> Motion:
-        """Where the view is heading, for prefetching."""
+        """Return where the view is heading, for prefetching."""
         direction = Point(there.center.x - here.center.x, there.center.y - here.center.y)
         if direction == (0.0, 0.0):
             direction = self._drag_direction

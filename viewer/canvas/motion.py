@@ -18,11 +18,11 @@ class Motion(Protocol):
 
     @property
     def destination(self) -> View:
-        """Where the movement ends; tiles are loaded for this view."""
+        """Return where the movement ends; tiles are loaded for this view."""
         ...
 
     def at(self, elapsed_s: float) -> tuple[View, bool]:
-        """The view at a time since the start, and whether the movement is over."""
+        """Return the view at a time since the start, and whether the movement is over."""
         ...
 
 

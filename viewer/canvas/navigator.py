@@ -61,7 +61,7 @@ class Navigator:
 
     @property
     def destination(self) -> View:
-        """Where the view will be when it rests."""
+        """Return where the view will be when it rests."""
         return self._clamped(self._motion.destination) if self._motion else self._view
 
     @property

@@ -193,7 +193,7 @@ class ObjectsLayer:
         painter.drawImage(QRectF(0, 0, width, height), self._density, QRectF(self._density.rect()))
 
     def _empty_density(self) -> QImage:
-        """A picture of the slide in cells, filled block by block."""
+        """Return a picture of the slide in cells, filled block by block."""
         assert self._map is not None
         grid = self._map.grid
         longest = max(grid.columns, grid.rows)
@@ -257,7 +257,7 @@ class _Made(Generic[T]):
         self._old |= self._held.keys() if key is None else {key}
 
     def get(self, key: BlockKey, objects: Objects, budget: _Budget) -> list[tuple[QColor, T]]:
-        """What a block looks like; as it was before, or nothing, where time has run out."""
+        """Return what a block looks like; as it was before, or nothing, where time has run out."""
         held = self._held.get(key)
         if (held is None or key in self._old) and budget.is_left():
             self._held.pop(key, None)
@@ -269,7 +269,7 @@ class _Made(Generic[T]):
 
 
 def _present(groups: NDArray[np.intp]) -> list[int]:
-    """The colors to paint."""
+    """Return the colors to paint."""
     return [index for index in np.unique(groups).tolist() if index >= 0]
 
 

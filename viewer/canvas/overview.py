@@ -37,14 +37,14 @@ class Overview:
         self._map = QPixmap()
 
     def place(self, slide: Box, window: Size) -> QRectF:
-        """Where the map lies on the screen."""
+        """Return where the map lies on the screen."""
         longest = min(_LONGEST_PX, _LARGEST_SHARE * min(window))
         scale = longest / max(slide.width, slide.height)
         width, height = max(slide.width * scale, 8.0), max(slide.height * scale, 8.0)
         return QRectF(window.width - _MARGIN_PX - width, _MARGIN_PX, width, height)
 
     def slide_point(self, screen: Point, slide: Box, window: Size) -> Point | None:
-        """The level-0 point under a screen position; None beside the map."""
+        """Return the level-0 point under a screen position; None beside the map."""
         place = self.place(slide, window).adjusted(-2, -2, 2, 2)
         if not place.contains(QPointF(*screen)):
             return None

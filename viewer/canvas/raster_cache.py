@@ -51,12 +51,12 @@ class RasterGrid:
         return View(at, self.downsample, size, self.rotation_deg, self.mirrored)
 
     def origin(self, view: View) -> Point:
-        """Where the slide's origin lies on the screen, in whole device pixels."""
+        """Return where the slide's origin lies on the screen, in whole device pixels."""
         x, y = view.to_screen(Point(0, 0))
         return Point(round(x * self.ratio), round(y * self.ratio))
 
     def squares(self, view: View) -> list[Square]:
-        """Those on the screen, from the middle outward."""
+        """Return those on the screen, from the middle outward."""
         x, y = self.origin(view)
         width, height = view.size.width * self.ratio, view.size.height * self.ratio
         columns = range(math.floor(-x / SIDE_PX), math.ceil((width - x) / SIDE_PX))
@@ -66,7 +66,7 @@ class RasterGrid:
         return sorted(found, key=lambda square: math.dist(square, middle))
 
     def box(self, square: Square, margin_px: float = 0.0) -> Box:
-        """The level-0 box that holds a square with a margin in device pixels."""
+        """Return the level-0 box that holds a square with a margin in device pixels."""
         low = Point(square[0] * SIDE_PX - margin_px, square[1] * SIDE_PX - margin_px)
         side = SIDE_PX + 2 * margin_px
         corners = Box(low.x, low.y, low.x + side, low.y + side).corners

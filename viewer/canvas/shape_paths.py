@@ -47,12 +47,12 @@ class Placing:
         return cls(view.transform)
 
     def points(self, level0: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(n, 2) in the picture."""
+        """Return (n, 2) in the picture."""
         return level0 @ self._matrix + self._shift
 
 
 def shapes_path(shapes: Shapes, placing: Placing) -> QPainterPath:
-    """The borders of regions and the lines among shapes, as one path; points are left out.
+    """Return the borders of regions and the lines among shapes, as one path; points are left out.
 
     Filled by the winding rule it covers each region whatever others lie over it.
     """
@@ -83,6 +83,6 @@ def array_of(shapes: Sequence[BaseGeometry]) -> Shapes:
 
 
 def places_of(shapes: Shapes) -> NDArray[np.float64]:
-    """(n, 2) the single points among shapes, level-0 pixels."""
+    """Return (n, 2) the single points among shapes, level-0 pixels."""
     parts = shapely.get_parts(shapes)
     return shapely.get_coordinates(parts[shapely.get_dimensions(parts) == 0])

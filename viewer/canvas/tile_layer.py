@@ -63,14 +63,14 @@ class _Grid:
         return cls(scale, at_origin, width, height, shift)
 
     def rect(self, box: Box) -> QRect:
-        """A level-0 box in upright device pixels; neighbors share their edges."""
+        """Return a level-0 box in upright device pixels; neighbors share their edges."""
         left, top = round(box.x0 * self.scale), round(box.y0 * self.scale)
         right, bottom = round(box.x1 * self.scale), round(box.y1 * self.scale)
         return QRect(left - self.shift[0], top - self.shift[1], right - left, bottom - top)
 
     @property
     def whole(self) -> QRect:
-        """All of the view, in device pixels."""
+        """Return all of the view, in device pixels."""
         return QRect(0, 0, self.width_px, self.height_px)
 
     @property
@@ -174,7 +174,7 @@ class TileLayer:
         return region
 
     def _tiles(self, grid: _Grid, scene: Scene, loader: TileLoader[QImage]) -> _Tiles:
-        """The best tiles at hand for all of the view."""
+        """Return the best tiles at hand for all of the view."""
         levels = loader.source.levels
         wanted = level_for(levels, scene.view.downsample / scene.device_pixel_ratio)
         visible = visible_tiles(levels, wanted, scene.view)
@@ -316,12 +316,12 @@ def _places(region: QRegion) -> list[QRect]:
 
 
 def _outline(grid: _Grid, upright: QRect) -> QRect:
-    """The frame's pixels that an upright rectangle may touch."""
+    """Return the frame's pixels that an upright rectangle may touch."""
     margin = 1 if grid.view.rotation_deg % 90.0 else 0
     return grid.transform.mapRect(upright).adjusted(-margin, -margin, margin, margin)
 
 
 def _upright(width: int, height: int, view: View) -> tuple[int, int]:
-    """The frame's width and height as seen by the unturned slide."""
+    """Return the frame's width and height as seen by the unturned slide."""
     is_on_its_side = view.rotation_deg % 180.0 == 90.0
     return (height, width) if is_on_its_side else (width, height)

@@ -57,7 +57,7 @@ def _halved(image: QImage) -> QImage:
 
 
 def tile_picture(transform: DisplayTransform) -> Callable[[RgbImage], tuple[QImage, int]]:
-    """The loader's `prepare`: the look applied, as a QImage, with its bytes."""
+    """Return the loader's `prepare`: the look applied, as a QImage, with its bytes."""
 
     def prepare(rgb: RgbImage) -> tuple[QImage, int]:
         picture = TilePicture(rgb_to_qimage(transform.apply(rgb)))

@@ -113,7 +113,7 @@ class Helper:
 
     @property
     def process(self) -> subprocess.Popen[bytes] | None:
-        """The process where it was started; it may have ended."""
+        """Return the process where it was started; it may have ended."""
         return self._process
 
     def start(self, task: str, request: msgspec.Struct) -> HelperCall:

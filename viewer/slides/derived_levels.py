@@ -46,7 +46,7 @@ class _Origin:
 
 
 def with_fine_steps(source: SlideSource) -> SlideSource:
-    """The source, with levels added where it needs them; itself where it needs none."""
+    """Return the source, with levels added where it needs them; itself where it needs none."""
     plan = _plan(source.levels)
     if all(origin.stored is not None for origin in plan):
         return source
@@ -124,7 +124,7 @@ class DerivedLevels:
             return image, is_sound
 
     def _store(self) -> LevelStore | None:
-        """The slide's files in the cache; its identity is read only once one is wanted."""
+        """Return the slide's files in the cache; its identity is read only once one is wanted."""
         with self._store_lock:
             if not self._has_looked_for_store:
                 try:

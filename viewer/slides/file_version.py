@@ -35,7 +35,7 @@ class FileVersion:
 
     @property
     def has_changed(self) -> bool:
-        """Whether a change was noticed; the disk is not asked."""
+        """Return whether a change was noticed; the disk is not asked."""
         return self._has_changed
 
     def check(self) -> None:

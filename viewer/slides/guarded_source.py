@@ -43,7 +43,7 @@ class GuardedSource:
 
     @property
     def inner(self) -> SlideSource:
-        """The reader itself, for tests and for saying which one it is."""
+        """Return the reader itself, for tests and for saying which one it is."""
         return self._source
 
     def read_tile(self, level: int, column: int, row: int) -> RgbImage:

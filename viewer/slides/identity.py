@@ -41,7 +41,7 @@ class SlideIdentity:
 
     @property
     def key(self) -> str:
-        """The content key; what version 0.1 kept of the slide is there under it from now on.
+        """Return the content key; what version 0.1 kept of the slide is there under it from now on.
 
         Raises
         ------

@@ -55,7 +55,7 @@ def find(identity: str) -> Path | None:
 
 
 def _former_places(identity: str) -> list[Path]:
-    """Where the slide was when it was last open, whether or not there is still a file."""
+    """Return where the slide was when it was last open, whether or not there is still a file."""
     places: list[Path] = []
     for file in (_path(identity), _former_path(identity)):
         try:
@@ -168,5 +168,5 @@ def _path(identity: str) -> Path:
 
 
 def _former_path(identity: str) -> Path:
-    """Where version 0.1 kept it."""
+    """Return where version 0.1 kept it."""
     return data_folder() / "known-slides" / f"{former_file_name(identity, 20)}.json"

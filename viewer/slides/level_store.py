@@ -55,7 +55,7 @@ class LevelStore:
             return None
 
     def get(self, level: Level, column: int, row: int) -> RgbImage | None:
-        """A kept tile; None where it was not kept or has been spoilt."""
+        """Return a kept tile; None where it was not kept or has been spoilt."""
         path = self._path(level, column, row)
         try:
             image = imagecodecs.jpeg8_decode(path.read_bytes())

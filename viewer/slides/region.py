@@ -69,7 +69,7 @@ def read_region(
 
 
 def read_level(source: SlideSource, index: int) -> RgbImage:
-    """A whole level, uint8 (height, width, 3); for levels that are small.
+    """Return a whole level, uint8 (height, width, 3); for levels that are small.
 
     Raises
     ------

@@ -7,7 +7,7 @@ COARSEST_SCAN_UM = 10.0
 
 
 def believable_mpp_um(x_um: float, y_um: float) -> tuple[float, float] | None:
-    """The pixel size that resolution tags tell, or None where they tell dots per inch.
+    """Return the pixel size that resolution tags tell, or None where they tell dots per inch.
 
     Parameters
     ----------

@@ -57,7 +57,7 @@ class Level:
         return width, height
 
     def tile_box(self, column: int, row: int) -> Box:
-        """The part of the slide that a tile covers, in level-0 pixels."""
+        """Return the part of the slide that a tile covers, in level-0 pixels."""
         width, height = self.tile_size_px(column, row)
         x = column * self.tile_width_px
         y = row * self.tile_height_px
@@ -115,7 +115,7 @@ class SlideInfo:
 
     @property
     def identity(self) -> str:
-        """The content key: the one name under which anything of the slide is kept.
+        """Return the content key: the one name under which anything of the slide is kept.
 
         Read from the file at the first call, so for worker threads until then.
 

@@ -128,7 +128,7 @@ def _grid_shape(level: Level) -> tuple[int, int]:
 
 
 def _cell_means(values: NDArray[np.float32], rows: int, columns: int) -> NDArray[np.float32]:
-    """(rows, columns) means over blocks that share the picture out evenly."""
+    """Return (rows, columns) means over blocks that share the picture out evenly."""
     ys = _starts(values.shape[0], rows)
     xs = _starts(values.shape[1], columns)
     sums = np.add.reduceat(np.add.reduceat(values, ys, axis=0), xs, axis=1)

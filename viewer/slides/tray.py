@@ -23,7 +23,7 @@ _HEADER_BYTES = 1 << 16
 
 
 def slides_in(folder: Path) -> list[Path]:
-    """The slides of a folder by suffix, in natural order (2 before 10).
+    """Return the slides of a folder by suffix, in natural order (2 before 10).
 
     Files that belong to another are left out: of a DICOM series all but the first file, DICOM
     annotations, and the pictures beside a .vms file. Hidden files are left out too.
@@ -111,7 +111,7 @@ def _natural(path: Path) -> list[tuple[int, str]]:
 
 
 def _header(path: Path) -> bytes:
-    """The beginning of a file; empty where it cannot be read."""
+    """Return the beginning of a file; empty where it cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(_HEADER_BYTES)
@@ -120,7 +120,7 @@ def _header(path: Path) -> bytes:
 
 
 def _dicom_series(header: bytes) -> bytes | None:
-    """What tells the file's series; None where its header does not say."""
+    """Return what tells the file's series; None where its header does not say."""
     _, found, rest = header.partition(_SERIES_TAG)
     if not found:
         return None

@@ -65,7 +65,7 @@ def open_verified(path: Path) -> OpenSlideSource | VendorTiffSource | None:
 
 
 def _direct(reference: OpenSlideSource) -> VendorTiffSource | None:
-    """The direct path to the levels that OpenSlide sees; None where it cannot be had."""
+    """Return the direct path to the levels that OpenSlide sees; None where it cannot be had."""
     path = reference.path
     stored: list[StoredLevel] = []
     codings: set[str] = set()
@@ -108,7 +108,7 @@ def _direct(reference: OpenSlideSource) -> VendorTiffSource | None:
 
 
 def _agree(direct: VendorTiffSource, reference: OpenSlideSource, level: int) -> bool:
-    """Whether a real tile from the middle of the level is the same both ways."""
+    """Return whether a real tile from the middle of the level is the same both ways."""
     for column, row in direct.stored_tiles_from_the_middle(level, _MOST_TRIALS):
         grid = direct.levels[level]
         x_px, y_px = column * grid.tile_width_px, row * grid.tile_height_px

@@ -65,7 +65,7 @@ class AnswerFile:
         return self.folder / ANSWERS_FOLDER / reader / f"{file_name_of(self.identity)}{_SUFFIX}"
 
     def given(self, form: str, question: str, answer: Answer) -> AnswerRecord:
-        """An answer given now."""
+        """Return an answer given now."""
         now = utc_stamp("milliseconds")
         value = list(answer) if isinstance(answer, tuple) else answer
         return AnswerRecord(
@@ -109,7 +109,7 @@ def read_answers(sheet: AnswerFile) -> dict[str, dict[str, Answer]]:
 
 
 def all_answers(folder: Path) -> list[AnswerRecord]:
-    """The answers of all readers that hold, by reader, slide and time. Raises OSError."""
+    """Return the answers of all readers that hold, by reader, slide and time. Raises OSError."""
     found: list[AnswerRecord] = []
     for path in sorted((folder / ANSWERS_FOLDER).glob(f"*/*{_SUFFIX}")):
         last = {(given.form, given.question): given for given in _lines(path)}

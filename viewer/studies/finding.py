@@ -63,7 +63,7 @@ def project_slides(
 
 
 def missing_slides(project: Project, folder: Path) -> list[ProjectSlide]:
-    """Those that do not lie where the project takes them to be."""
+    """Return those that do not lie where the project takes them to be."""
     return [slide for slide in project.slides if not slide_path(slide, folder).exists()]
 
 
@@ -74,7 +74,7 @@ def find_slides(
     most_opened: int = MOST_OPENED,
     is_wanted: Callable[[], bool] = lambda: True,
 ) -> dict[str, Path]:
-    """Where slides lie now, by identity.
+    """Return where slides lie now, by identity.
 
     First where each was open last on this machine, then in folders and those in them, files of
     the same name first.
@@ -104,13 +104,13 @@ def find_slides(
 
 
 def neighborhood(folder: Path) -> tuple[Path, ...]:
-    """Where moved slides of a project are looked for unasked."""
+    """Return where moved slides of a project are looked for unasked."""
     folder = folder.absolute()
     return (folder, folder.parent)
 
 
 def taking_places(places: Mapping[str, Path], folder: Path) -> Change:
-    """The change that notes where slides were found."""
+    """Return the change that notes where slides were found."""
 
     def change(project: Project) -> Project:
         slides = tuple(

@@ -105,12 +105,12 @@ class Form(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def is_answered(answer: Answer) -> bool:
-    """Whether there is anything in it."""
+    """Return whether there is anything in it."""
     return answer is not None and answer not in ("", ())
 
 
 def unanswered(form: Form, answers: dict[str, Answer]) -> list[Question]:
-    """The required questions that have no answer yet."""
+    """Return the required questions that have no answer yet."""
     return [
         question
         for question in form.questions
@@ -157,7 +157,7 @@ def parse_forms(text: str, name: str) -> tuple[Form, ...]:
 
 
 def _path_of(message: str) -> tuple[str, JsonPath]:
-    """A sentence of msgspec, and its "... - at `$[0].questions[1].kind`" as a path."""
+    """Return a sentence of msgspec, and its "... - at `$[0].questions[1].kind`" as a path."""
     what, _, place = message.partition(" - at `$")
     path: list[str | int] = []
     for part in place.rstrip("`").replace("[", ".").replace("]", "").split("."):
@@ -188,7 +188,7 @@ def _unknown_of(
 
 
 def _mistakes(forms: tuple[Form, ...]) -> Iterator[tuple[JsonPath, str]]:
-    """What the kinds of members alone do not tell."""
+    """Yield what the kinds of members alone do not tell."""
     if not forms:
         yield (), "there is no form"
     form_ids: set[str] = set()

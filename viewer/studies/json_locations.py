@@ -33,7 +33,7 @@ def line_of_byte(text: str, complaint: str) -> tuple[int, str]:
 
 
 def _member(text: str, at: int, name: str) -> int | None:
-    """Where the value of a member of the object at `at` begins."""
+    """Return where the value of a member of the object at `at` begins."""
     if text[at] != "{":
         return None
     at = _skip(text, at + 1)
@@ -56,7 +56,7 @@ def _element(text: str, at: int, index: int) -> int | None:
 
 
 def _behind_value(text: str, at: int) -> int:
-    """Where the next member or element begins, if there is one."""
+    """Return where the next member or element begins, if there is one."""
     _, at = _DECODER.raw_decode(text, at)
     at = _skip(text, at)
     return _skip(text, at + 1) if text[at] == "," else at

@@ -78,15 +78,15 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def study(self) -> str:
-        """The name of the study in sessions; "" while the project has no id."""
+        """Return the name of the study in sessions; "" while the project has no id."""
         return f"project:{self.id}" if self.id else ""
 
     def keys_of(self, reader: str) -> frozenset[str]:
-        """The public keys of a reader."""
+        """Return the public keys of a reader."""
         return frozenset(each.key for each in self.keys if each.reader == reader)
 
     def slide(self, identity: str) -> ProjectSlide | None:
-        """The slide of this identity; the project may know it by one of version 0.1."""
+        """Return the slide of this identity; the project may know it by one of version 0.1."""
         from viewer.slides.identity import same_slide
 
         return next((each for each in self.slides if same_slide(each.identity, identity)), None)
@@ -165,7 +165,7 @@ def listing_key(reader: str, key: str) -> Change:
 
 
 def beginning_slide(identity: str) -> Change:
-    """A slide to do is in work from now on; one that is done stays done."""
+    """Return a slide to do is in work from now on; one that is done stays done."""
 
     def change(project: Project) -> Project:
         slide = project.slide(identity)
@@ -188,7 +188,7 @@ def adding_forms(forms: Iterable[Form]) -> Change:
 
 
 def stored_path(slide: Path, folder: Path) -> str:
-    """A slide's path as the project keeps it.
+    """Return a slide's path as the project keeps it.
 
     From the project's folder where the slide lies in it or beside it, so that both can be moved
     together; whole otherwise.
@@ -202,5 +202,5 @@ def stored_path(slide: Path, folder: Path) -> str:
 
 
 def slide_path(slide: ProjectSlide, folder: Path) -> Path:
-    """Where a slide of the project in `folder` should lie."""
+    """Return where a slide of the project in `folder` should lie."""
     return Path(os.path.normpath(folder.absolute() / slide.path))

@@ -36,7 +36,7 @@ def project_folder(path: Path) -> Path:
 
 
 def is_project(path: Path) -> bool:
-    """Whether a path is a project's folder or its file; asks the disk."""
+    """Return whether a path is a project's folder or its file; asks the disk."""
     return (project_folder(path) / PROJECT_FILE).is_file()
 
 
@@ -174,7 +174,7 @@ def _short(error: Exception) -> str:
 
 
 def _merged(raw: _Raw, project: Project) -> _Raw:
-    """What this version knows over all that is in the file."""
+    """Return what this version knows over all that is in the file."""
     fields: _Raw = msgspec.to_builtins(project)
     for name, key in (
         ("slides", "identity"),

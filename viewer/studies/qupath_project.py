@@ -120,7 +120,7 @@ def read_qupath_project(path: Path, look_in: Iterable[Path] = ()) -> QuPathProje
 
 
 def _document(path: Path) -> tuple[dict[str, Any], bool]:
-    """What the file holds, and whether only a part of it could be read."""
+    """Return what the file holds, and whether only a part of it could be read."""
     try:
         data = unpacked_bytes(path, SUFFIX, JSON_BYTES)
     except OSError as error:
@@ -237,7 +237,7 @@ def _note(document: dict[str, Any]) -> str:
 
 
 def _series(args: Any) -> int:
-    """The number of the image within its file, from 0."""
+    """Return the number of the image within its file, from 0."""
     listed = [str(each) for each in args] if isinstance(args, list) else []
     for index, each in enumerate(listed):
         value = each.partition("=")[2]
@@ -249,7 +249,7 @@ def _series(args: Any) -> int:
 
 
 def _local(address: Any) -> str | None:
-    """The path of a file: address, or of a bare path, with slashes; None for all others."""
+    """Return the path of a file: address, or of a bare path, with slashes; None for all others."""
     if not isinstance(address, str) or not address.strip():
         return None
     text = address.strip()
@@ -267,7 +267,7 @@ def _local(address: Any) -> str | None:
 
 
 def _without_drive(path: str) -> tuple[str, str] | None:
-    """The drive, and the path on it; None for a path that is not whole."""
+    """Return the drive, and the path on it; None for a path that is not whole."""
     if found := _DRIVE.fullmatch(path):
         return found[1].upper(), posixpath.normpath(found[2])
     return ("", posixpath.normpath(path)) if path.startswith("/") else None

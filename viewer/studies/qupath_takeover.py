@@ -127,7 +127,7 @@ def _place(slide: Path) -> SlidePlace:
 
 
 def _add_annotations(image: QuPathImage, identity: str, left_out: list[str]) -> int:
-    """How many were new."""
+    """Return how many were new."""
     if image.annotations is None or image.path is None:
         return 0
     problems: list[Problem] = []

@@ -69,7 +69,7 @@ class TileCache(Generic[Picture]):
         return len(self._tiles) + len(self._pinned)
 
     def get(self, slide: int, key: TileKey) -> CachedTile[Picture] | None:
-        """The tile, which counts as painted now; None when it is not here."""
+        """Return the tile, which counts as painted now; None when it is not here."""
         place = (slide, key)
         with self._lock:
             tile = self._tiles.get(place)
@@ -79,7 +79,7 @@ class TileCache(Generic[Picture]):
             return tile
 
     def look_version(self, slide: int, key: TileKey) -> int | None:
-        """The look that the tile was prepared for, without counting it as painted."""
+        """Return the look that the tile was prepared for, without counting it as painted."""
         place = (slide, key)
         with self._lock:
             tile = self._tiles.get(place) or self._pinned.get(place)

@@ -84,7 +84,7 @@ class TileLoader(Generic[Picture]):
             worker.start()
 
     def tile(self, key: TileKey) -> CachedTile[Picture] | None:
-        """The tile to paint, which counts as shown; None when it is not at hand."""
+        """Return the tile to paint, which counts as shown; None when it is not at hand."""
         tile = self._cache.get(self._token, key)
         if tile is not None and not tile.shown:
             tile.shown = True
@@ -93,7 +93,7 @@ class TileLoader(Generic[Picture]):
         return tile
 
     def has(self, key: TileKey) -> bool:
-        """Whether the tile is at hand, be it of an older look."""
+        """Return whether the tile is at hand, be it of an older look."""
         return self._cache.look_version(self._token, key) is not None
 
     def is_settled(self, key: TileKey) -> bool:
@@ -174,7 +174,7 @@ class TileLoader(Generic[Picture]):
                 self._on_loaded(key)
 
     def _next(self) -> TileKey | None:
-        """The most wanted tile that nobody works at; called with the lock held."""
+        """Return the most wanted tile that nobody works at; called with the lock held."""
         key = self._take(self._wanted)
         if key is not None:
             return key

@@ -64,7 +64,7 @@ class Motion:
 
 
 def level_for(levels: Sequence[Level], downsample: float) -> int:
-    """The coarsest level that is sharp at `downsample` (level-0 pixels per device pixel)."""
+    """Return the coarsest level that is sharp at `downsample` (level-0 pixels per device pixel)."""
     sharp = [
         index
         for index, level in enumerate(levels)
@@ -74,7 +74,7 @@ def level_for(levels: Sequence[Level], downsample: float) -> int:
 
 
 def tiles_in(levels: Sequence[Level], index: int, box: Box) -> Iterator[TileKey]:
-    """The tiles of a level that a level-0 box touches, row by row."""
+    """Yield the tiles of a level that a level-0 box touches, row by row."""
     level = levels[index]
     width, height = level.tile_width_px * level.downsample, level.tile_height_px * level.downsample
     columns = _span(box.x0, box.x1, width, level.columns)
@@ -84,7 +84,7 @@ def tiles_in(levels: Sequence[Level], index: int, box: Box) -> Iterator[TileKey]
 
 
 def visible_tiles(levels: Sequence[Level], index: int, view: View) -> list[TileKey]:
-    """The tiles of a level that are on screen, from the center outward."""
+    """Return the tiles of a level that are on screen, from the center outward."""
     keys = list(tiles_in(levels, index, view.box))
     if view.rotation_deg % 90.0:
         keys = [key for key in keys if _on_screen(levels[index], key, view)]
@@ -92,7 +92,7 @@ def visible_tiles(levels: Sequence[Level], index: int, view: View) -> list[TileK
 
 
 def coarsest_tiles(levels: Sequence[Level]) -> list[TileKey]:
-    """All tiles of the coarsest level: the overview, which is always wanted whole."""
+    """Return all tiles of the coarsest level: the overview, which is always wanted whole."""
     top = len(levels) - 1
     return [
         TileKey(top, column, row)
@@ -107,7 +107,7 @@ def plan(
     device_pixel_ratio: float = 1.0,
     motion: Motion | None = None,
 ) -> TilePlan:
-    """What to load for a view, or for where an animation will end."""
+    """Return what to load for a view, or for where an animation will end."""
     motion = motion or Motion()
     wanted = level_for(levels, view.downsample / device_pixel_ratio)
     visible = visible_tiles(levels, wanted, view)
@@ -184,7 +184,7 @@ def _span(start: float, stop: float, step: float, count: int) -> range:
 
 
 def _on_screen(level: Level, key: TileKey, view: View) -> bool:
-    """Whether a tile may touch a turned field of view, by its circumscribed circle."""
+    """Return whether a tile may touch a turned field of view, by its circumscribed circle."""
     box = level.tile_box(key.column, key.row)
     reach = math.hypot(box.width, box.height) / 2 / view.downsample
     x, y = view.to_screen(box.center)
@@ -205,7 +205,7 @@ def _ring(
     visible: Sequence[TileKey],
     direction: Point,
 ) -> list[TileKey]:
-    """The tiles just outside the screen; those that the motion brings in come first."""
+    """Return the tiles just outside the screen; those that the motion brings in come first."""
     level = levels[index]
     margin = max(level.tile_width_px, level.tile_height_px) * level.downsample
     seen = set(visible)
@@ -223,5 +223,5 @@ def _ring(
 
 
 def _next_zoom(view: View, zooming: int) -> View:
-    """The view that one step of zoom leads to."""
+    """Return the view that one step of zoom leads to."""
     return view.zoomed(view.downsample * (2.0 if zooming > 0 else 0.5))

@@ -50,7 +50,7 @@ class Question:
 
 
 def load_questions(path: Path) -> list[Question]:
-    """The questions of a .json, .jsonl or .csv file.
+    """Return the questions of a .json, .jsonl or .csv file.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def load_questions(path: Path) -> list[Question]:
 
 
 def option_index(answer: str, options: tuple[str, ...], *, by_number: bool = False) -> int | None:
-    """Which option a text means: by its words, its letter, or its number from 1.
+    """Return which option a text means: by its words, its letter, or its number from 1.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def option_index(answer: str, options: tuple[str, ...], *, by_number: bool = Fal
 
 
 def _rows(path: Path) -> Iterator[tuple[Mapping[str, Any], str]]:
-    """Each question as it stands in the file, and the part of the file that it is in."""
+    """Yield each question as it stands in the file, and the part of the file that it is in."""
     suffix = path.suffix.lower()
     if suffix == ".csv":
         with path.open(encoding="utf-8-sig", newline="") as file:

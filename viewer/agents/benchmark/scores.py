@@ -65,7 +65,7 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def scores_of(results: Sequence[Result], positive: str = "") -> Scores:
-    """The figures of at least one result.
+    """Return the figures of at least one result.
 
     Parameters
     ----------

@@ -59,7 +59,7 @@ class FinalAnswer(msgspec.Struct):
 
 
 def json_answer(kind: type[T]) -> Callable[[Reply], T]:
-    """A check of an answer that has to be one JSON object of this kind."""
+    """Return a check of an answer that has to be one JSON object of this kind."""
 
     def check(reply: Reply) -> T:
         try:
@@ -72,7 +72,7 @@ def json_answer(kind: type[T]) -> Callable[[Reply], T]:
 
 
 def json_text(text: str) -> str:
-    """The JSON object in an answer, which models like to wrap in a fence or in words."""
+    """Return the JSON object in an answer, which models like to wrap in a fence or in words."""
     fenced = re.search(r"```(?:json)?\s*(\{.*\})\s*```", text, re.DOTALL)
     if fenced:
         return fenced[1]
@@ -81,7 +81,7 @@ def json_text(text: str) -> str:
 
 
 def final_answer(options: Sequence[str]) -> Callable[[FinalAnswer], FinalAnswer]:
-    """A check that an option was chosen where there are any."""
+    """Return a check that an option was chosen where there are any."""
 
     def check(answer: FinalAnswer) -> FinalAnswer:
         if options and not (answer.choice and 1 <= answer.choice <= len(options)):
@@ -97,7 +97,7 @@ class _TextCall(msgspec.Struct):
 
 
 def calls_of(reply: Reply) -> tuple[ToolCall, ...]:
-    """The calls of an answer, also where a model without tools wrote one as JSON text."""
+    """Return the calls of an answer, also where a model without tools wrote one as JSON text."""
     if reply.calls:
         return reply.calls
     try:

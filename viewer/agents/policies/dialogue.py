@@ -63,7 +63,7 @@ class Dialogue:
             self._news.append(f"The user moved the slide: region {visit.region} is {where}.")
 
     def news(self, *more: str) -> str:
-        """What the user said or did since, and more lines that are not empty."""
+        """Return what the user said or did since, and more lines that are not empty."""
         lines, self._news = [*self._news, *filter(None, more)], []
         return "\n".join(lines)
 
@@ -79,7 +79,7 @@ class Dialogue:
         return result
 
     def opening(self, boxes: Sequence[Box] = ()) -> Turn:
-        """The question, what is known of the slide in figures, and the slide with guides."""
+        """Return the question, what is known of the slide in figures, and the slide with guides."""
         scene = self._scene
         optics, slide = scene.microscope.optics, slide_box(scene.microscope.source)
         facts = {
@@ -95,17 +95,17 @@ class Dialogue:
         return Turn("user", text, (Picture(shown, "The whole slide:", is_kept=True),))
 
     def field(self, box: Box, caption: str) -> Picture:
-        """A part of the slide as the model takes it."""
+        """Return a part of the slide as the model takes it."""
         return Picture(picture_of(self._scene.microscope.source, box, self._crop_px), caption)
 
     def shown_field(self, seen: Observation) -> Picture:
-        """What is on screen, as far as it lies on the slide."""
+        """Return what is on screen, as far as it lies on the slide."""
         box = on_slide(seen.field.box, self._scene.microscope.source)
         region = seen.visits[-1].region if seen.visits else 0
         return self.field(box, f"Region {region}, {described(box, seen.field.magnification)}:")
 
 
 def described(box: Box, magnification: float | None) -> str:
-    """A field in words."""
+    """Return a field in words."""
     place = f"box [{box.x0:.0f}, {box.y0:.0f}, {box.x1:.0f}, {box.y1:.0f}]"
     return place if magnification is None else f"{place} at {magnification:.3g}x"

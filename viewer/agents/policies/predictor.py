@@ -125,7 +125,7 @@ def _final(options: tuple[str, ...]) -> Callable[[Reply], FinalAnswer]:
 
 
 def _pictures(dialogue: Dialogue, scene: Scene, seen: Observation) -> tuple[Picture, ...]:
-    """The field, and its middle closer."""
+    """Return the field, and its middle closer."""
     box = on_slide(seen.field.box, scene.microscope.source)
     middle = Box.around(box.center, box.width / _DETAIL_OF, box.height / _DETAIL_OF)
     return dialogue.shown_field(seen), dialogue.field(middle, "Its middle, closer:")

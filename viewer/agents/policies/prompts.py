@@ -49,12 +49,12 @@ TOOLS_IN_TEXT = (
 
 
 def system_text(prompt: str) -> str:
-    """A prompt with the rule about data, which no study may leave out."""
+    """Return a prompt with the rule about data, which no study may leave out."""
     return f"{prompt}\n\n{DATA_RULE}"
 
 
 def question_text(question: str, options: tuple[str, ...]) -> str:
-    """The user's question, with numbered options."""
+    """Return the user's question, with numbered options."""
     lines = [f"Question: {question}"]
     if options:
         lines += ["Options:", *(f"{number}. {each}" for number, each in enumerate(options, 1))]

@@ -68,7 +68,7 @@ class RegionTool(DrawingTool):
 
     @abstractmethod
     def mark(self, last: PointerState, now: PointerState) -> BaseGeometry | None:
-        """The region, level 0, of a movement; from a place to itself at the beginning."""
+        """Return the region, level 0, of a movement; from a place to itself at the beginning."""
 
     @property
     def is_busy(self) -> bool:
@@ -76,7 +76,7 @@ class RegionTool(DrawingTool):
 
     @property
     def targets(self) -> list[UUID]:
-        """What the stroke under way changes; empty for a new region."""
+        """Return what the stroke under way changes; empty for a new region."""
         return [target.id for target in self._targets]
 
     def press(self, hand: PointerState) -> None:
@@ -154,7 +154,7 @@ class RegionTool(DrawingTool):
         return [each for each in chosen if each.geometry.covers(at)][-1:]
 
     def _erased(self, hand: PointerState) -> list[Annotation]:
-        """What is chosen, else the uppermost under the hand; nothing that is hidden."""
+        """Return what is chosen, else the uppermost under the hand; nothing that is hidden."""
         if self.desk.is_hidden:
             return []
         chosen = [each for each in self.desk.changeable if each.geometry.area > 0]

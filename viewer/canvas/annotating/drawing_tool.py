@@ -59,7 +59,7 @@ class PointerState:
         return bool(self.keys & Qt.KeyboardModifier.AltModifier)
 
     def reach(self, length_px: float) -> float:
-        """A length on the screen in level-0 pixels."""
+        """Return a length on the screen in level-0 pixels."""
         return length_px * self.view.downsample
 
 
@@ -115,7 +115,7 @@ class DrawingTool(QObject):
         return False
 
     def wants(self, key: Qt.Key, keys: Qt.KeyboardModifier) -> bool:
-        """Whether a key is for the tool now, although it may also be a command's."""
+        """Return whether a key is for the tool now, although it may also be a command's."""
         return False
 
     def key(self, key: Qt.Key) -> None:
@@ -126,7 +126,7 @@ class DrawingTool(QObject):
 
     @property
     def can_step_back(self) -> bool:
-        """Whether undo takes back a part of what is under way, not what was done before."""
+        """Return whether undo takes back a part of what is under way, not what was done before."""
         return self.is_busy
 
     def step_back(self) -> None:
@@ -135,7 +135,7 @@ class DrawingTool(QObject):
 
     @property
     def can_step_forward(self) -> bool:
-        """Whether redo brings back a part of what is under way."""
+        """Return whether redo brings back a part of what is under way."""
         return False
 
     def step_forward(self) -> None:
@@ -150,7 +150,7 @@ class DrawingTool(QObject):
 
     @property
     def is_busy(self) -> bool:
-        """Whether a stroke is under way."""
+        """Return whether a stroke is under way."""
         return False
 
     def paint(self, painter: QPainter, scene: Scene) -> None:
@@ -253,7 +253,7 @@ class DrawingTool(QObject):
     # What many tools do ----------------------------------------------------------------------
 
     def snapped(self, hand: PointerState) -> Point:
-        """The nearest border within reach where snapping is on, else where the hand is."""
+        """Return the nearest border within reach where snapping is on, else where the hand is."""
         if not self.desk.options.snapping or self.desk.is_hidden:
             return hand.at
         reach = hand.reach(SNAP_PX)

@@ -120,7 +120,7 @@ class EditContext:
 
     @property
     def changeable(self) -> list[Annotation]:
-        """What is chosen, shown and not locked, in the order of drawing."""
+        """Return what is chosen, shown and not locked, in the order of drawing."""
         return [] if self.is_hidden else self.selection.changeable
 
     def new(self, geometry: BaseGeometry, *, is_ellipse: bool = False) -> Annotation:
@@ -129,7 +129,7 @@ class EditContext:
         return drawn.signed(self.author)
 
     def spared(self, region: BaseGeometry, own: Iterable[Annotation] = ()) -> BaseGeometry:
-        """A region without what others cover, where overlap is to be avoided.
+        """Return a region without what others cover, where overlap is to be avoided.
 
         Raises EmptyShapeError.
         """
@@ -144,7 +144,7 @@ class EditContext:
         return without(region, others) if others else region
 
     def reshaped(self, annotation: Annotation, geometry: BaseGeometry) -> Annotation:
-        """The annotation with another shape; an ellipse is none any more."""
+        """Return the annotation with another shape; an ellipse is none any more."""
         return replace(annotation, geometry=geometry, is_ellipse=False).signed(self.author)
 
     def add(self, label: str, *annotations: Annotation, joining: Edit | None = None) -> Edit | None:

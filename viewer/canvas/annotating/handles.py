@@ -52,14 +52,14 @@ class Grips(ABC):
 
     @abstractmethod
     def places(self, view: View) -> NDArray[np.float64]:
-        """(n, 2) level-0 pixels."""
+        """Return (n, 2) level-0 pixels."""
 
     @abstractmethod
     def dragged(self, number: int, place: Point, *, is_even: bool) -> BaseGeometry:
-        """The shape with a grip in another place. Raises EmptyShapeError."""
+        """Return the shape with a grip in another place. Raises EmptyShapeError."""
 
     def nearest(self, place: Point, view: View, reach_px: float) -> int | None:
-        """The number of the grip within reach of a place."""
+        """Return the number of the grip within reach of a place."""
         places = self.places(view)
         if not len(places):
             return None
@@ -112,7 +112,7 @@ class FrameGrips(Grips):
 
     @property
     def stalk(self) -> tuple[float, float]:
-        """Where the frame is nearest to the handle that turns it."""
+        """Return where the frame is nearest to the handle that turns it."""
         x, y = (self._middle + self._up / 2).tolist()
         return x, y
 
@@ -162,7 +162,7 @@ class FrameGrips(Grips):
 
 
 def grips_of(annotation: Annotation) -> Grips:
-    """Those that fit its shape."""
+    """Return those that fit its shape."""
     shape = annotation.geometry
     if annotation.is_ellipse or is_rectangle(shape):
         return FrameGrips(shape, is_ellipse=annotation.is_ellipse)

@@ -59,7 +59,7 @@ class PointsTool(DrawingTool):
             self._tell(len(near) - 1)
 
     def _chosen(self) -> list[Annotation]:
-        """The points that one more belongs to; the uppermost of several."""
+        """Return the points that one more belongs to; the uppermost of several."""
         chosen = self.desk.changeable
         return [each for each in chosen if shapely.get_dimensions(each.geometry) == 0][-1:]
 

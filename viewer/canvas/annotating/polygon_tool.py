@@ -58,7 +58,7 @@ class CornersTool(DrawingTool):
         self._live = StrokePreview()
 
     def closed(self, corners: list[Point]) -> BaseGeometry:
-        """The finished shape. Raises EmptyShapeError."""
+        """Return the finished shape. Raises EmptyShapeError."""
         return shapely.LineString(corners)
 
     @property

@@ -42,11 +42,11 @@ class MeasuringTool(DrawingTool):
         self._pressed: PointerState | None = None
 
     def figure(self, places: list[Point]) -> str:
-        """What is measured, as the label shows it; "" before it can be."""
+        """Return what is measured, as the label shows it; "" before it can be."""
         return ""
 
     def measurements(self) -> dict[str, float]:
-        """What is kept with the line."""
+        """Return what is kept with the line."""
         return {}
 
     @property
@@ -122,7 +122,7 @@ class MeasuringTool(DrawingTool):
         return self.snapped(hand)
 
     def _line(self) -> list[Point]:
-        """The places with where the hand is, while one is missing."""
+        """Return the places with where the hand is, while one is missing."""
         if self.is_complete or self.hand is None or not self.places:
             return self.places
         return [*self.places, self._place(self.hand)]

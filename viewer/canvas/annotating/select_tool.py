@@ -188,7 +188,7 @@ class SelectTool(DrawingTool):
         return bool(self._changing) or far
 
     def _under(self, hand: PointerState) -> Annotation | None:
-        """The nearest border within reach, else the smallest region that holds the place."""
+        """Return the nearest border within reach, else the smallest region that holds the place."""
         if self.desk.is_hidden:
             return None
         reach = hand.reach(_BORDER_PX)
@@ -207,7 +207,7 @@ class SelectTool(DrawingTool):
         return near[-best[1]] if best is not None else None
 
     def _alone(self) -> Annotation | None:
-        """What is chosen, where it is one."""
+        """Return what is chosen, where it is one."""
         chosen = self.desk.selection
         return chosen.annotations[0] if len(chosen) == 1 else None
 

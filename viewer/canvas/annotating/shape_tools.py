@@ -46,7 +46,7 @@ class DragTool(DrawingTool):
 
     @abstractmethod
     def shape(self, start: Point, end: Point, view: View, *, is_even: bool) -> BaseGeometry:
-        """What is drawn between two level-0 points; even sides or angles with Shift."""
+        """Return what is drawn between two level-0 points; even sides or angles with Shift."""
 
     @property
     def is_busy(self) -> bool:
@@ -106,7 +106,7 @@ class DragTool(DrawingTool):
         self._take_back()
 
     def is_ellipse(self, region: BaseGeometry) -> bool:
-        """Whether a region is as upright an ellipse as it was drawn."""
+        """Return whether a region is as upright an ellipse as it was drawn."""
         return False
 
     def paint(self, painter: QPainter, scene: Scene) -> None:

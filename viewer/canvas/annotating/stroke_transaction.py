@@ -25,7 +25,7 @@ class StrokeTransaction:
 
     @property
     def is_kept(self) -> bool:
-        """Whether something of the stroke came to the document."""
+        """Return whether something of the stroke came to the document."""
         return self._step is not None
 
     def put(self, wanted: Mapping[UUID, Annotation | None]) -> bool:

@@ -82,6 +82,6 @@ class WandTool(RegionTool):
 
 
 def _pixels(picture: QImage) -> NDArray[np.uint8]:
-    """(height, width, 3) of a picture in RGB888."""
+    """Return (height, width, 3) of a picture in RGB888."""
     rows = np.frombuffer(picture.constBits(), np.uint8).reshape(picture.height(), -1)
     return rows[:, : picture.width() * 3].reshape(picture.height(), picture.width(), 3)

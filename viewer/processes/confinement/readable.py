@@ -83,7 +83,7 @@ def cuda_devices() -> list[str]:
 
 
 def _interpreter_libraries() -> list[str]:
-    """The folders of libpython and of what conda lays beside it."""
+    """Return the folders of libpython and of what conda lays beside it."""
     if sys.base_prefix in ("/usr", "/usr/local"):
         return []
     found = [os.path.join(prefix, "lib") for prefix in {sys.base_prefix, sys.exec_prefix}]

@@ -120,7 +120,7 @@ def filter_program(name: str, process: int, *, devices: bool) -> bytes:
 
 
 def _checks(call: str, process: int, *, devices: bool) -> tuple[Check, ...]:
-    """What has to hold for the arguments of a call."""
+    """Return what has to hold for the arguments of a call."""
     itself = (0, process)
     match call:
         case "open":

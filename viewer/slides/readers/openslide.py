@@ -34,7 +34,7 @@ MAX_STORED_TILE_PX = 1 << 26
 
 
 def open_with_openslide(path: Path) -> OpenSlideSource | None:
-    """The slide by OpenSlide; None where the file is of no kind that OpenSlide knows.
+    """Return the slide by OpenSlide; None where the file is of no kind that OpenSlide knows.
 
     Raises
     ------
@@ -90,7 +90,7 @@ class OpenSlideSource:
     def read_region(
         self, tile: tuple[int, int, int], x_px: int, y_px: int, width_px: int, height_px: int
     ) -> RgbImage:
-        """A part of a level, on the slide's background color.
+        """Return a part of a level, on the slide's background color.
 
         Parameters
         ----------
@@ -224,7 +224,7 @@ def _tile_size_px(properties: Mapping[str, str], level: int) -> tuple[int, int]:
 
 
 def _background(properties: Mapping[str, str]) -> RgbImage:
-    """The color behind transparent pixels, uint8 (3,)."""
+    """Return the color behind transparent pixels, uint8 (3,)."""
     return np.frombuffer(
         bytes.fromhex(properties.get("openslide.background-color", "FFFFFF")), np.uint8
     )

@@ -28,7 +28,7 @@ _TRANSFER_SYNTAXES = {
 
 
 def as_slide_error(path: Path, complaint: str) -> SlideError:
-    """What OpenSlide says of a file that it knows but cannot open, as one of our errors."""
+    """Return what OpenSlide says of a file that it knows but cannot open, as one of our errors."""
     name = path.name
     if syntax := re.search(r"Unsupported transfer syntax (\S+)", complaint):
         coding = _TRANSFER_SYNTAXES.get(syntax[1], "a coding")

@@ -28,13 +28,13 @@ class SharedFile:
     if hasattr(os, "pread"):
 
         def read(self, offset: int, size: int) -> bytes:
-            """The bytes there; fewer than `size` at the file's end. Raises OSError."""
+            """Return the bytes there; fewer than `size` at the file's end. Raises OSError."""
             return os.pread(self._fd, size, offset)
 
     else:  # Windows
 
         def read(self, offset: int, size: int) -> bytes:
-            """The bytes there; fewer than `size` at the file's end. Raises OSError."""
+            """Return the bytes there; fewer than `size` at the file's end. Raises OSError."""
             with self._seek_lock:
                 os.lseek(self._fd, offset, os.SEEK_SET)
                 return os.read(self._fd, size)

@@ -71,7 +71,7 @@ class Directory:
 
 
 def read_directories(path: Path) -> list[Directory]:
-    """All directories of the chain, in order.
+    """Return all directories of the chain, in order.
 
     Raises
     ------

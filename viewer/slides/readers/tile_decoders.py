@@ -53,7 +53,7 @@ def _added(thousandths: int) -> NDArray[np.int16]:
 
 
 def _added_to_green(factor: float) -> NDArray[np.int32]:
-    """What a chroma value of 0 to 255 adds to green, with 16 bits of fraction."""
+    """Return what a chroma value of 0 to 255 adds to green, with 16 bits of fraction."""
     return np.round(factor * 65536 * _CHROMA).astype(np.int32)
 
 

@@ -169,7 +169,7 @@ class VendorTiffSource:
 
 
 def _holds(image: NDArray[np.generic], width: int, height: int) -> bool:
-    """Whether a decoded tile is 8-bit RGB of at least this size."""
+    """Return whether a decoded tile is 8-bit RGB of at least this size."""
     return (
         image.dtype == np.uint8
         and image.ndim == 3

@@ -81,7 +81,7 @@ class PageChunks:
 
     @property
     def direct_tiles(self) -> DirectTiles | None:
-        """Where the tiles lie, if they are JPEG of three components of 8 bits each."""
+        """Return where the tiles lie, if they are JPEG of three components of 8 bits each."""
         page = self._page
         is_plain = (
             page.is_tiled

@@ -36,7 +36,7 @@ class Window:
 
     @property
     def is_expensive(self) -> bool:
-        """Whether a single tile or strip takes long to decode."""
+        """Return whether a single tile or strip takes long to decode."""
         return self._chunks.chunk_bytes > _MOST_CHUNK_BYTES
 
     def read(self, x_px: int, y_px: int, width_px: int, height_px: int) -> NDArray[np.float32]:

@@ -245,7 +245,7 @@ class TiffSource:
 
     @property
     def direct_tiles(self) -> list[DirectTiles | None]:
-        """Where the tiles of each level lie that are plain JPEG; None for other levels."""
+        """Return where the tiles of each level lie that are plain JPEG; None for other levels."""
         return [
             level.direct_tiles if isinstance(level, LevelChunks) and _is_direct(level) else None
             for level in self._chunks
