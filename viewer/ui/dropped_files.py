@@ -15,7 +15,21 @@ if TYPE_CHECKING:
     from viewer.ui.main_window import MainWindow
     from viewer.ui.slide_pane import SlidePane
 
-_ENDS = (".gz", ".zip", ".json", ".geojson", ".coco", ".xml", ".csv", ".tsv", ".parquet", ".h5")
+_ENDS = (
+    ".gz",
+    ".zip",
+    ".bz2",
+    ".xz",
+    ".dcm",
+    ".json",
+    ".geojson",
+    ".coco",
+    ".xml",
+    ".csv",
+    ".tsv",
+    ".parquet",
+    ".h5",
+)
 _APART = "._- ("
 """What stands between the name of a slide and what is added to it."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import re
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from viewer.annotations.formats.coco_pictures import CocoPictures, key_of
 from viewer.annotations.formats.coco_shapes import shape_of
 from viewer.annotations.formats.export_warnings import each_alone
 from viewer.annotations.formats.foreign_values import as_text, color_of, number_of, parsed_text
-from viewer.annotations.formats.json_elements import JsonElements, Torn, as_members
+from viewer.annotations.formats.json_elements import JsonElements, Torn, as_members, as_utf8
 from viewer.annotations.formats.packed_files import packed, unpacked
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.colors import class_color, rgb_of
@@ -37,6 +38,7 @@ NO_CATEGORY = "No class"
 _LISTS = ("images", "categories", "annotations")
 _BEGINNING = re.compile(rb'"(images|categories|annotations)"\s*:\s*\[')
 _SHAPES = (b'"bbox"', b'"segmentation"', b'"keypoints"', b'"category_id"')
+_CATEGORY_NAMES = ("category", "category_name", "label", "class")
 _SEEN = 2
 """COCO's mark of a point that is not hidden."""
 _BAD = (
@@ -157,12 +159,12 @@ def write_coco(
 def _lists(name: str, data: bytes, problems: list[Problem]) -> dict[str, list[Any]]:
     """The three lists of a file; of a damaged one what can still be found."""
     try:
-        told = msgspec.json.decode(data)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        told = _decoded(data)
+    except (ValueError, RecursionError) as error:
         found = _salvaged(data)
         if not found["annotations"]:
-            raise AnnotationFileError(f"{name} is no COCO JSON: {error}.") from error
-        problems.append(Problem(0, f"parts of the file, which is damaged: {error}"))
+            raise AnnotationFileError(f"{name} is no COCO JSON that can be read.") from error
+        problems.append(Problem(0, "parts of the file, which is damaged or cut short"))
         return found
     if isinstance(told, list):
         told = {"annotations": told}
@@ -178,6 +180,14 @@ def _lists(name: str, data: bytes, problems: list[Problem]) -> dict[str, list[An
             for member in (members if isinstance(members, list) else [])
         ]
     return lists
+
+
+def _decoded(data: bytes) -> Any:
+    """Also with bare NaN, or in the code of Windows in the West. Raises ValueError."""
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.MsgspecError, ValueError):
+        return json.loads(as_utf8(data), parse_constant=str)
 
 
 def _salvaged(data: bytes) -> dict[str, list[Any]]:
@@ -201,9 +211,13 @@ def _whole(members: dict[str, msgspec.Raw]) -> Json | Torn:
 
 
 def _as_list(told: Any) -> Any:
-    """The values of an object that stands for a list, by their ids."""
-    if isinstance(told, dict) and told and all(isinstance(each, dict) for each in told.values()):
-        return [{"id": id_} | each for id_, each in told.items()]
+    """The values of an object that stands for a list, by their ids; a text is a name."""
+    if isinstance(told, dict) and told:
+        named = {
+            id_: {"name": each} if isinstance(each, str) else each for id_, each in told.items()
+        }
+        if all(isinstance(each, dict) for each in named.values()):
+            return [{"id": id_} | each for id_, each in named.items()]
     return told
 
 
@@ -242,8 +256,14 @@ def _annotation(
         geometry = repaired(geometry)
         tell("its edges crossed")
     category = key_of(told.get("category_id"))
+    named = next((told[key] for key in _CATEGORY_NAMES if isinstance(told.get(key), str)), "")
+    if not category and named:
+        category = next(
+            (id_ for id_, each in classes.items() if each is not None and each.name == named),
+            f"name {named}",
+        )
     if category and category not in classes:
-        name = shown_line(as_text(told.get("category") or f"Category {category}"))
+        name = shown_line(named or f"Category {category}")
         classes[category] = AnnotationClass(name, class_color(len(classes)))
     said = parsed_text(told.get("attributes"))
     said = said if isinstance(said, dict) else {}

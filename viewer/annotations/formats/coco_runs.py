@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import shapely
 
+from viewer.annotations.formats.foreign_values import parsed_text
 from viewer.annotations.masks.outlines import outlines_of
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def region_of_runs(told: dict[str, Any]) -> BaseGeometry:
         It is no such mask, or the mask is empty or too large.
     """
     height, width = (int(value) for value in told["size"])
-    counts = told["counts"]
+    counts = parsed_text(told["counts"])
     lengths = _unpacked(counts) if isinstance(counts, str) else [int(count) for count in counts]
     runs = np.array(lengths, np.int64)
     if height < 1 or width < 1 or (runs < 0).any() or runs.sum() > height * width:

@@ -51,7 +51,7 @@ def _outline(told: Any, tell: Callable[[str], object]) -> BaseGeometry:
         raise ValueError(f"its outline {quoted(told)} is no list")
     if not isinstance(parsed_text(told[0]), list | tuple | dict):
         told = [told]
-    elif isinstance(told[0], list | tuple) and len(told[0]) == 2 and len(told) > 2:
+    elif len(told) > 2 and (isinstance(told[0], dict) or len(told[0]) == 2):
         told = [told]  # corners one by one, as a list of pairs
     parts: list[shapely.Polygon] = []
     trouble = ""
@@ -85,20 +85,29 @@ def _ring(flat: Any, tell: Callable[[str], object]) -> shapely.Polygon:
 
 
 def _points(told: Any, tell: Callable[[str], object]) -> BaseGeometry:
-    seen = [
-        (place_of(x), place_of(y))
-        for x, y, mark in zip(told[::3], told[1::3], told[2::3], strict=True)
-        if place_of(mark)
-    ]
-    del tell
-    if not seen:
+    """Of x, y and mark in a row; of pairs or triples; what has no mark counts as seen."""
+    if told and isinstance(parsed_text(told[0]), list | tuple | dict):
+        corners = corners_of(told, lambda _: None)  # of marks that came with them
+    else:
+        per_point = 3 if len(told) % 3 == 0 else 2
+        if len(told) % per_point:
+            tell("the last number of its points has no partner and was left out")
+        points = [told[at : at + per_point] for at in range(0, len(told) - 1, per_point)]
+        corners = (
+            corners_of([point[:2] for point in points if _is_seen(point)], tell) if points else []
+        )
+    if not corners:
         raise ValueError("none of its points is marked as seen")
-    return shapely.Point(seen[0]) if len(seen) == 1 else shapely.MultiPoint(seen)
+    return shapely.Point(corners[0]) if len(corners) == 1 else shapely.MultiPoint(corners)
+
+
+def _is_seen(point: list[Any]) -> bool:
+    return len(point) < 3 or bool(place_of(point[2]))
 
 
 def _box(told: Any, tell: Callable[[str], object]) -> BaseGeometry:
     if isinstance(told, dict):
-        told = [told[key] for key in ("x", "y", "width", "height")]
+        told = _sides_of(told)
     if len(told) != 4:
         raise ValueError(f"its box {quoted(told)} has not four numbers")
     x, y, width, height = (place_of(value) for value in told)
@@ -108,3 +117,21 @@ def _box(told: Any, tell: Callable[[str], object]) -> BaseGeometry:
         tell("its box was the wrong way round")
     x0, x1, y0, y1 = min(x, x + width), max(x, x + width), min(y, y + height), max(y, y + height)
     return shapely.box(x0, y0, x1, y1)
+
+
+def _sides_of(told: dict[str, Any]) -> list[Any]:
+    """x, y, width and height of a box that names them, or its corners. Raises ValueError."""
+    lowered = {str(key).lower(): value for key, value in told.items()}
+
+    def one_of(*names: str) -> Any:
+        found = next((lowered[name] for name in names if name in lowered), None)
+        if found is None:
+            raise ValueError(f"its box {quoted(told)} tells no {names[0]}")
+        return found
+
+    x, y = one_of("x", "left", "xmin", "x0", "x1"), one_of("y", "top", "ymin", "y0", "y1")
+    if any(name in lowered for name in ("width", "w")):
+        return [x, y, one_of("width", "w"), one_of("height", "h")]
+    x1 = one_of("right", "xmax", "x2", "x1")
+    y1 = one_of("bottom", "ymax", "y2", "y1")
+    return [x, y, place_of(x1) - place_of(x), place_of(y1) - place_of(y)]

@@ -19,7 +19,7 @@ from viewer.annotations.formats.origins import (
     origin_sentence,
     stated_origin,
 )
-from viewer.annotations.formats.packed_files import inner_names, unpacked
+from viewer.annotations.formats.packed_files import PACKINGS, inner_names, unpacked
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.formats.qupath import read_qupath
 from viewer.annotations.formats.qupath_writing import write_qupath
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from viewer.slides.dicom_kinds import DicomKind
 
 _HEAD_BYTES = 4096
-_PACKINGS = (".gz", ".zip")
 _TABLES = (".csv", ".tsv", ".txt")
 _PACKED = (".geojson", ".json", ".xml", *_TABLES)
 
@@ -77,9 +76,7 @@ def _dicom_format(kind: DicomKind, name: str) -> Format:
 
 
 FORMATS = {
-    "qupath": Format(
-        "QuPath GeoJSON", (".geojson", ".json", ".gz", ".zip"), read_qupath, write_qupath
-    ),
+    "qupath": Format("QuPath GeoJSON", (".geojson", ".json", *PACKINGS), read_qupath, write_qupath),
     "asap": Format("ASAP XML", (".xml",), read_asap, write_asap),
     "imagescope": Format("ImageScope XML", (".xml",), read_imagescope, write_imagescope),
     "csv": Format("CSV of boxes", (".csv", ".tsv", ".txt"), read_csv, write_csv),
@@ -133,7 +130,7 @@ def format_for(path: Path) -> Format | None:
     ".xml" is of two formats; ".json" is QuPath's unless it ends in ".coco.json".
     """
     name = path.name.lower()
-    for packing in _PACKINGS:
+    for packing in PACKINGS:
         name = name.removesuffix(packing)
     if name.endswith((".coco.json", ".coco")):
         return FORMATS["coco"]
@@ -295,7 +292,7 @@ def write_as(
 def _suffix(path: Path) -> str:
     """Of what is packed, where it tells; ".zip" and ".gz" alone are GeoJSON."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] in _PACKINGS:
+    if suffixes and suffixes[-1] in PACKINGS:
         inner = suffixes[-2] if len(suffixes) > 1 else ""
         if inner in _PACKED:
             return inner

@@ -126,6 +126,7 @@ def _write_part(regions: Xml.Element, ids: Iterator[int], name: str, part: BaseG
 
 class _Drawn(NamedTuple):
     geometry: BaseGeometry
+    number: int
     name: str
     id: str
 
@@ -155,7 +156,7 @@ def _layer(
             holes.append(_Hole(geometry, number, region.get(_OWNER, "").strip()))
         else:
             text = region.get("Text", "").strip() or _description(region)
-            drawn.append(_Drawn(geometry, shown_line(text), region.get("Id", "").strip()))
+            drawn.append(_Drawn(geometry, number, shown_line(text), region.get("Id", "").strip()))
     for geometry, name in _without(drawn, holes, problems):
         yield Annotation(geometry, shown_as=in_class, name=name, color=color)
 
@@ -177,10 +178,12 @@ def _without(
             problems.append(Problem(hole.number, "a hole that lies in no region"))
         for index in found:
             touching.setdefault(index, []).append(hole.geometry)
-    for index, (geometry, name, _) in enumerate(drawn):
+    for index, (geometry, number, name, _) in enumerate(drawn):
         if index in touching:
             geometry = geometry.difference(shapely.union_all(touching[index]))
-        if not geometry.is_empty:
+        if geometry.is_empty:
+            problems.append(Problem(number, "negative regions cut all of it away"))
+        else:
             yield geometry, name
 
 

@@ -57,6 +57,7 @@ def as_members(text: bytes) -> Members:
     ValueError
         It is no JSON object.
     """
+    text = as_utf8(text)
     try:
         return members_of(text)
     except msgspec.ValidationError as error:
@@ -67,6 +68,17 @@ def as_members(text: bytes) -> Members:
             return members_of(msgspec.json.encode(told))
         except (ValueError, RecursionError, TypeError) as error:
             raise ValueError("it is no JSON that can be read") from error
+
+
+def as_utf8(text: bytes) -> bytes:
+    """Text that is UTF-8, or was as Windows writes in the West."""
+    if text.isascii():
+        return text
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return text.decode("cp1252", "replace").encode()
+    return text
 
 
 _T = TypeVar("_T")

@@ -28,6 +28,8 @@ _NAMES = {
 }  # fmt: skip
 _KINDS_BY_DEPTH = ("Point", "MultiPoint", "Polygon", "MultiPolygon")
 _MOST_DEPTH = 32
+_FEWEST_IN_A_ROW = 6
+"""Numbers of an outline that lists no pairs."""
 _MOST_BAD_SHARE = 0.1
 """Of the corners of a ring: with more of them bad it is no shape any more."""
 
@@ -162,6 +164,8 @@ def _collection(told: list[Any], tell: Tell, depth: int) -> BaseGeometry:
 
 def _of_coordinates(kind: str, told: Any, tell: Tell) -> BaseGeometry:
     """By the depth of the lists, which tells more than the name of the kind."""
+    if told in ([], [[]], [[[]]], None):
+        raise ValueError("its geometry is empty")
     if isinstance(told, dict) or _depth(told) == 0:
         told, depth = [told], 0
     else:
@@ -183,6 +187,9 @@ def _of_coordinates(kind: str, told: Any, tell: Tell) -> BaseGeometry:
     if kind in ("LineString", "LinearRing", "MultiLineString"):
         lines = _flattened(told, depth - 3) if depth >= 3 else [told]
         return _united(_each(lines, lambda each: _line(each, tell), tell))
+    if depth == 2 and (rings := _in_a_row(told)):
+        told, depth = rings, 3
+        tell("its numbers stood in a row and were taken in pairs")
     if depth == 2:
         told, depth = [told], 3
         tell("its list of corners lay one level too high")
@@ -197,12 +204,24 @@ def _of_coordinates(kind: str, told: Any, tell: Tell) -> BaseGeometry:
 def _depth(told: Any) -> int:
     """Of the first list that goes down to numbers."""
     told = parsed_text(told)
+    if isinstance(told, dict):
+        return 1 if {str(key).lower() for key in told} >= {"x", "y"} else 0
     if not isinstance(told, list | tuple):
         return 0
     return 1 + max((_depth(each) for each in told[:_MOST_LOOKED_AT]), default=0)
 
 
 _MOST_LOOKED_AT = 3
+
+
+def _in_a_row(told: list[Any]) -> list[list[Any]]:
+    """Pairs of the rings that are x, y, x, y and so on; none where one is otherwise."""
+    rings: list[list[Any]] = []
+    for each in told:
+        if not isinstance(each, list) or len(each) < _FEWEST_IN_A_ROW or len(each) % 2:
+            return []
+        rings.append([[x, y] for x, y in zip(each[::2], each[1::2], strict=True)])
+    return rings
 
 
 def _flattened(told: Any, levels: int) -> list[Any]:

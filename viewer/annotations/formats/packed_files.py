@@ -1,9 +1,11 @@
-"""Files as they are, or packed as .gz or .zip; read in pieces and written whole or not at all."""
+"""Files as they are or packed, read in pieces; written plain, as .gz or as .zip."""
 
 from __future__ import annotations
 
+import bz2
 import codecs
 import gzip
+import lzma
 import zipfile
 import zlib
 from contextlib import ExitStack, contextmanager
@@ -14,19 +16,29 @@ from viewer.atomic_write import atomic_write
 from viewer.limits import UNPACKED_RATIO, LimitError, check_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
     from viewer.limits import Limit
 
-_TORN = (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError)
+_TORN = (
+    OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError,
+    RuntimeError,
+)  # fmt: skip
 _MARK_BYTES = 64
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
     (codecs.BOM_UTF8, "utf-8-sig"),
 )  # fmt: skip
-_GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
+_ZIP = b"PK\x03\x04"
+_STREAMS: tuple[tuple[bytes, Callable[[IO[bytes]], IO[bytes]]], ...] = (
+    (b"\x1f\x8b", lambda file: cast("IO[bytes]", gzip.GzipFile(fileobj=file, mode="rb"))),
+    (b"BZh", lambda file: cast("IO[bytes]", bz2.BZ2File(file))),
+    (b"\xfd7zXZ\0", lambda file: cast("IO[bytes]", lzma.LZMAFile(file))),  # noqa: SIM115
+)
+"""The first bytes of what is packed as a whole, and what unpacks it."""
+PACKINGS = (".gz", ".zip", ".bz2", ".xz")
 _FEW_BYTES = 16 << 20
 """Unpacked, of which nobody asks how well they were packed."""
 _PIECE_BYTES = 1 << 20
@@ -37,8 +49,11 @@ _QUICK = 6
 class PieceReader:
     """Gives a file piece by piece, text as UTF-8; a torn packing ends it early."""
 
-    def __init__(self, file: IO[bytes], name: str = "the text") -> None:
+    def __init__(
+        self, file: IO[bytes], name: str = "the text", packed: IO[bytes] | None = None
+    ) -> None:
         self._file = file
+        self._packed = packed
         self._begin: bytes | None = None
         self._decoder: codecs.IncrementalDecoder | None = None
         self._name = name
@@ -77,9 +92,8 @@ class PieceReader:
             self.trouble = str(error) or "it is torn"
             return b""
         self._unpacked_bytes += len(data)
-        if isinstance(self._file, gzip.GzipFile) and self._unpacked_bytes > _FEW_BYTES:
-            packed_bytes = cast("IO[bytes]", self._file.fileobj).tell()
-            _check_ratio(self._unpacked_bytes, packed_bytes, self._name)
+        if self._packed is not None and self._unpacked_bytes > _FEW_BYTES:
+            _check_ratio(self._unpacked_bytes, self._packed.tell(), self._name)
         return data
 
 
@@ -107,11 +121,11 @@ def unpacked(path: Path, suffix: str | tuple[str, ...]) -> Generator[list[PieceR
     """
     with ExitStack() as stack:
         try:
-            files = _opened(path, suffix, stack)
+            readers = _opened(path, suffix, stack)
         except _TORN as error:
             reason = getattr(error, "strerror", None) or error
             raise AnnotationFileError(f"{path.name} cannot be read ({reason}).") from error
-        yield [PieceReader(file, path.name) for file in files]
+        yield readers
 
 
 def unpacked_bytes(path: Path, suffix: str | tuple[str, ...], limit: Limit) -> bytes:
@@ -131,18 +145,18 @@ def unpacked_bytes(path: Path, suffix: str | tuple[str, ...], limit: Limit) -> b
     return bytes(data)
 
 
-def _opened(path: Path, suffix: str | tuple[str, ...], stack: ExitStack) -> list[IO[bytes]]:
+def _opened(path: Path, suffix: str | tuple[str, ...], stack: ExitStack) -> list[PieceReader]:
     check_regular(path)
     if not path.stat().st_size:
         raise AnnotationFileError(f"{path.name} is empty.")
     with path.open("rb") as file:
-        begin = file.read(len(_ZIP))
-    if begin.startswith(_GZIP):
-        packed = stack.enter_context(path.open("rb"))
-        unzipped = stack.enter_context(gzip.GzipFile(fileobj=packed, mode="rb"))
-        return [cast("IO[bytes]", unzipped)]
+        begin = file.read(_MARK_BYTES)
+    for magic, unpack in _STREAMS:
+        if begin.startswith(magic):
+            stored = stack.enter_context(path.open("rb"))
+            return [PieceReader(stack.enter_context(unpack(stored)), path.name, stored)]
     if not begin.startswith(_ZIP) and path.suffix.lower() != ".zip":
-        return [stack.enter_context(path.open("rb"))]
+        return [PieceReader(stack.enter_context(path.open("rb")), path.name)]
     archive = stack.enter_context(zipfile.ZipFile(path))
     names = [
         name
@@ -155,7 +169,7 @@ def _opened(path: Path, suffix: str | tuple[str, ...], stack: ExitStack) -> list
         about = archive.getinfo(name)
         if about.file_size > _FEW_BYTES:
             _check_ratio(about.file_size, about.compress_size, path.name)
-    return [stack.enter_context(archive.open(name)) for name in names]
+    return [PieceReader(stack.enter_context(archive.open(name)), path.name) for name in names]
 
 
 def inner_names(path: Path) -> list[str]:

@@ -233,6 +233,8 @@ class _Features:
 
     def _annotations(self, feature: Members, shape: BaseGeometry | None) -> list[Annotation]:
         """One, as a rule; more where it mixed dimensions or has no place but children."""
+        if "geometry" not in feature:
+            feature = _lowered(feature)
         if "features" in feature and "geometry" not in feature:
             return self._collection(feature)
         if "geometry" not in feature and ("coordinates" in feature or "geometries" in feature):
@@ -279,7 +281,9 @@ class _Features:
     def _collection(self, feature: Members) -> list[Annotation]:
         """Of a FeatureCollection in the place of a feature."""
         found: list[Annotation] = []
-        inner = _decoded(feature["features"])
+        inner = parsed_text(_decoded(feature["features"]))
+        if isinstance(inner, dict) and inner and "geometry" not in inner:
+            inner = [*inner.values()]
         for each in inner if isinstance(inner, list) else [inner]:
             try:
                 found += self._annotations(_as_members(each), None)
@@ -374,6 +378,12 @@ def _decoded(raw: msgspec.Raw | None) -> Any:
 
 def _as_members(told: object) -> Members:
     return msgspec.json.decode(msgspec.json.encode(told), type=Members)
+
+
+def _lowered(feature: Members) -> Members:
+    """With the members that a feature has by their usual names, however they are capitalized."""
+    usual = {name.lower(): name for name in (*_IN_FEATURE, *_ALONE, "features")}
+    return {usual.get(name.lower(), name): value for name, value in feature.items()}
 
 
 def _unknown(feature: Members, told: Json, kind_key: str, foreign_id: Any) -> dict[str, object]:

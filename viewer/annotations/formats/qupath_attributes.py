@@ -43,6 +43,7 @@ _SPELT_KINDS: dict[str, Kind] = {
 }
 _KIND_KEYS = ("objectType", "object_type", "type")
 _NAME_KEYS = ("name", "class", "label", "value", "title")
+_PAIR_NAMES, _PAIR_VALUES = ("name", "key", "label"), ("value", "val")
 _MOST_LISTED = 256
 """Numbers of a list that become measurements."""
 
@@ -70,6 +71,17 @@ def kind_of(id_: Any, told: Json) -> tuple[Kind, str]:
     return "annotation", _KIND_KEYS[0]
 
 
+def _named_value(told: Any) -> tuple[str, Any] | None:
+    """Of an object that holds a name and a value; None for all else."""
+    if not isinstance(told, dict):
+        return None
+    lowered = {str(key).lower(): value for key, value in told.items()}
+    name = next((lowered[key] for key in _PAIR_NAMES if lowered.get(key) is not None), None)
+    value = next((lowered[key] for key in _PAIR_VALUES if key in lowered), None)
+    has_more = len(lowered) > 1 and "value" not in lowered and "name" not in lowered
+    return None if name is None or isinstance(name, dict | list) or has_more else (str(name), value)
+
+
 @dataclass(slots=True)
 class Attributes:
     """Reads the attributes of one feature.
@@ -85,7 +97,8 @@ class Attributes:
 
     def unread(self, what: str, told: Any, reason: str = "") -> None:
         """Tell of what was not read, and keep its text for the description."""
-        self.tell(f"its {what} was not read{f': {reason}' if reason else f' ({quoted(told)})'}")
+        was = "were" if what in ("properties", "measurements") else "was"
+        self.tell(f"its {what} {was} not read{f': {reason}' if reason else f' ({quoted(told)})'}")
         if told not in (None, "", [], {}):
             self._texts.append(f"{what}: {shown_text(as_text(told))}")
 
@@ -149,7 +162,8 @@ class Attributes:
             if names := parsed_text(told.get("names")):
                 return self._names(names)
             above = told.get("parentClass")
-            name = next((told[key] for key in _NAME_KEYS if told.get(key) not in (None, "")), None)
+            lowered = {str(key).lower(): value for key, value in told.items()}
+            name = next((lowered[key] for key in _NAME_KEYS if lowered.get(key)), None)
             return [*(self._names(above) if above else ()), *self._names(name)]
         return [] if told is None or isinstance(told, bool) else [shown_line(str(told))]
 
@@ -173,8 +187,8 @@ class Attributes:
     def _pairs(self, told: list[Any]) -> Iterable[tuple[str, Any]]:
         for number, each in enumerate(told, 1):
             each = parsed_text(each)
-            if isinstance(each, dict) and "name" in each:
-                yield str(each["name"]), each.get("value")
+            if isinstance(each, dict) and (pair := _named_value(each)) is not None:
+                yield pair
             elif isinstance(each, dict):
                 yield from each.items()
             elif isinstance(each, list) and len(each) == 2 and isinstance(each[0], str):
@@ -202,6 +216,11 @@ class Attributes:
         texts: dict[str, str] = {}
         if isinstance(told, dict):
             texts = {shown_line(str(name)): shown_text(as_text(v)) for name, v in told.items()}
+        elif isinstance(told, list) and (pairs := [_named_value(each) for each in told if each]):
+            named = [pair for pair in pairs if pair is not None]
+            texts = {shown_line(name): shown_text(as_text(value)) for name, value in named}
+            if len(named) < len(pairs):
+                self.unread("metadata", told, "some have no names")
         elif told is not None and told not in ("", []):
             self.unread("metadata", told, "they have no names")
         if self._texts:

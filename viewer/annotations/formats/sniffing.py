@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from viewer.annotations.formats.exchange import FORMATS, format_of
-from viewer.annotations.formats.packed_files import unpacked
+from viewer.annotations.formats.packed_files import PACKINGS, unpacked
 from viewer.annotations.formats.problems import AnnotationFileError
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _holds(data: bytes | mmap.mmap, patterns: Iterable[re.Pattern[bytes]]) -> bo
 @contextmanager
 def _bytes(path: Path) -> Generator[bytes | mmap.mmap]:
     """All of a file, mapped; of a packed one its beginning."""
-    if path.suffix.lower() in (".gz", ".zip"):
+    if path.suffix.lower() in PACKINGS:
         with unpacked(path, "json") as readers:
             yield readers[0](_MOST_UNPACKED_BYTES)
     else:

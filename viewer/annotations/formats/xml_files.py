@@ -21,6 +21,10 @@ _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 """XML 1.0 has no place for these characters, not even escaped."""
 _DECLARED = re.compile(rb"""^\s*<\?xml[^>]*?encoding\s*=\s*["']([\w.:-]+)""")
 _LEGACY = "windows-1252"
+_MOST_CODE = 0x10FFFF
+_FORBIDDEN_BYTES = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f]")
+"""Zeros are not among them: they stand where a disk lost what was there."""
+_REFERENCE = re.compile(rb"&#(?:(\d{1,7})|[xX]([\da-fA-F]{1,6}));")
 _BARE_AMPERSAND = re.compile(rb"&(?!(?:amp|lt|gt|quot|apos|#\d+|#x[\da-fA-F]+);)")
 _BAD = (etree.XMLSyntaxError, ValueError, LookupError)
 
@@ -81,15 +85,28 @@ def _parser(encoding: str | None, *, recover: bool) -> etree.XMLParser:
 def _mended(
     data: bytes, depths: dict[str, int], records: tuple[str, ...], outline: str
 ) -> etree._Element | None:
-    """With bare ampersands escaped, else record by record, else what the parser makes of it."""
+    """With what XML cannot hold replaced, else record by record, else what the parser can."""
     encoding = _encoding_of(data)
+    data = _without_forbidden(data)
     with contextlib.suppress(*_BAD):
-        return _strict(_BARE_AMPERSAND.sub(b"&amp;", data), encoding)
+        return _strict(data, encoding)
     root = _salvaged(data, depths, records, outline)
     if root is None:
         with contextlib.suppress(*_BAD):
             root = etree.fromstring(data, _parser(encoding, recover=True))
     return root if root is not None and any(True for _ in root.iter(*records)) else None
+
+
+def _without_forbidden(data: bytes) -> bytes:
+    """Bare ampersands are escaped; control characters, however written, are replaced."""
+
+    def allowed(found: re.Match[bytes]) -> bytes:
+        code = int(found[1]) if found[1] else int(found[2], 16)
+        is_bad = code > _MOST_CODE or _FORBIDDEN.match(chr(code)) is not None
+        return b"&#xFFFD;" if is_bad else found[0]
+
+    data = _REFERENCE.sub(allowed, _FORBIDDEN_BYTES.sub(b"&#xFFFD;", data))
+    return _BARE_AMPERSAND.sub(b"&amp;", data)
 
 
 def _encoding_of(data: bytes) -> str | None:
