@@ -99,3 +99,27 @@ def test_formats_are_told_by_names(tmp_path: Path) -> None:
         assert (done.returncode, words in done.stderr) == (2, True)
     done = coverslip("annotations", "mask", "a.geojson", "-o", "a.png", folder=tmp_path)
     assert "--size" in done.stderr
+
+
+def test_nothing_for_dicom_is_exit_code_1_and_no_file(tmp_path: Path) -> None:
+    import numpy as np
+    import tifffile
+
+    tifffile.imwrite(tmp_path / "s.tif", np.zeros((64, 64, 3), np.uint8), photometric="rgb")
+    _write(tmp_path / "none.geojson", None)
+    arguments = ("none.geojson", "o.dcm", "--to", "dicom-ann", "--slide", "s.tif")
+    done = coverslip("annotations", "convert", *arguments, folder=tmp_path)
+    assert done.returncode == 1
+    assert "none.geojson holds no annotations that can be used." in done.stderr
+    assert not (tmp_path / "o.dcm").exists()
+    _write(tmp_path / "a.geojson", {"type": "Polygon", "coordinates": _SQUARE})
+    done = coverslip(
+        "annotations", "convert", "a.geojson", "o.dcm", *arguments[2:], folder=tmp_path
+    )
+    assert done.returncode == 0
+    assert "s.tif is no DICOM slide" in done.stderr
+    done = coverslip("annotations", "convert", "o.dcm", "b.geojson", "--json", folder=tmp_path)
+    assert json.loads(done.stdout)["annotations"] == 1
+    done = coverslip("annotations", "convert", "a.geojson", "o.dcm", "--to", "dicom-seg",
+                     folder=tmp_path)  # fmt: skip
+    assert (done.returncode, "--slide" in done.stderr) == (2, True)

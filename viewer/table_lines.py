@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _MOST_LINES_OF_CELL = 50
+_MOST_CELL_CHARACTERS = 64 << 20
+
+csv.field_size_limit(_MOST_CELL_CHARACTERS)  # a row is not lost for a long text in it
 
 
 def with_paired_quotes(lines: Iterator[str], mark: str) -> Iterator[str]:

@@ -139,6 +139,47 @@ def test_the_rest_of_a_broken_geometry_is_kept(tmp_path: Path, geometry: Any, ar
     assert found.geometry.area == area
 
 
+@pytest.mark.parametrize(
+    "coordinates",
+    [
+        [[{"x": 0, "y": 0}, {"x": 100, "y": 0}, {"x": 100, "y": 100}, {"X": 0, "Y": 100}]],
+        [[0, 0, 100, 0, 100, 100, 0, 100]],
+        json.dumps([RING]),
+        [[[f"{x},0", str(y)] for x, y in RING]],
+    ],
+)
+def test_corners_however_they_are_listed(tmp_path: Path, coordinates: Any) -> None:
+    geometry = {"type": "Polygon", "coordinates": coordinates}
+    found, _ = of_one(tmp_path / "a.geojson", geometry=geometry)
+    assert found.geometry.equals(shapely.box(0, 0, 100, 100))
+
+
+def test_lists_of_names_and_values_by_any_key(tmp_path: Path) -> None:
+    properties = {
+        "measurements": [{"key": "A", "value": "1 000,5"}, {"Name": "B", "Value": 2}, {"C": 3}],
+        "metadata": [{"key": "a", "value": "b"}, {"name": "c", "value": 4}],
+        "classification": {"Name": "Tumor"},
+    }
+    found, problems = of_one(tmp_path / "a.geojson", properties=properties)
+    assert found.measurements == {"A": 1000.5, "B": 2, "C": 3}
+    assert found.metadata == {"a": "b", "c": "4"}
+    assert found.class_name == "Tumor"
+    assert problems == []
+
+
+@pytest.mark.parametrize("form", ["object", "text", "capital", "alone"])
+def test_features_that_are_no_list(tmp_path: Path, form: str) -> None:
+    feature = {"type": "Feature", "geometry": SQUARE, "properties": {"name": "n"}}
+    document: Any = {
+        "object": {"type": "FeatureCollection", "features": {"a": feature, "b": feature}},
+        "text": {"type": "FeatureCollection", "features": json.dumps([feature, feature])},
+        "capital": {"type": "FeatureCollection", "Features": [feature, feature]},
+        "alone": {"Type": "Feature", "Geometry": SQUARE, "Properties": {"name": "n"}},
+    }[form]
+    found, _ = read(tmp_path / "a.geojson", document)
+    assert [each.name for each in found] == ["n"] * (1 if form == "alone" else 2)
+
+
 def test_a_broken_nucleus_leaves_its_cell(tmp_path: Path) -> None:
     found, problems = of_one(tmp_path / "a.geojson", nucleusGeometry={"type": "Polygon"})
     assert found.geometry.area == 10_000

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
+import lzma
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,9 +138,9 @@ def test_every_format_may_be_packed(tmp_path: Path, name: str) -> None:
     zipped = tmp_path / f"{name}.zip"
     with zipfile.ZipFile(zipped, "w") as archive:
         archive.writestr(name, content)
-    for path in (zipped, tmp_path / f"{name}.gz", tmp_path / name):
-        packed = b"" if path is zipped else gzip.compress(content)
-        (found,), _ = read(path, packed)
+    for end, pack in ((".zip", None), (".gz", gzip), ("", gzip), (".bz2", bz2), (".xz", lzma)):
+        packed = b"" if pack is None else pack.compress(content)
+        (found,), _ = read(tmp_path / f"{name}{end}", packed)
         assert found.geometry.area == 10_000
 
 
@@ -152,6 +154,21 @@ def test_a_negative_region_cuts_all_that_it_touches(tmp_path: Path) -> None:
     )
     assert [each.geometry.area for each in found] == [10_000]
     assert "hole" in problems[0].reason
+
+
+def test_a_region_that_is_cut_away_is_told(tmp_path: Path) -> None:
+    found, problems = read(tmp_path / "a.xml", imagescope(region(), region(NegativeROA="1")))
+    assert found == []
+    assert [(each.number, each.is_repaired) for each in problems] == [(1, False)]
+    assert "negative regions cut all of it away" in problems[0].reason
+
+
+@pytest.mark.parametrize("spoilt", ["&#7;", "&#x1F;", "\x07", "&", "&nothing;"])
+def test_what_xml_cannot_hold_costs_no_region(tmp_path: Path, spoilt: str) -> None:
+    text = imagescope(region(), region(Text=f"a{spoilt}b"), region())
+    found, problems = read(tmp_path / "a.xml", text)
+    assert [each.geometry.area for each in found] == [10_000] * 3
+    assert [problem.is_repaired for problem in problems] == [True]
 
 
 def test_a_negative_region_that_names_its_region_cuts_only_that(tmp_path: Path) -> None:
@@ -227,6 +244,32 @@ def test_without_an_outline_the_box_is_taken(tmp_path: Path, outline: Any) -> No
     assert found.geometry.area == 5000
 
 
+@pytest.mark.parametrize(
+    ("told", "area"),
+    [
+        ({"bbox": {"x": 0, "y": 0, "w": 5, "h": 6}}, 30),
+        ({"bbox": {"xmin": 1, "ymin": 1, "xmax": 6, "ymax": "7"}}, 30),
+        ({"segmentation": [{"x": 0, "y": 0}, {"x": 10, "y": 0}, {"x": 10, "y": 10}]}, 50),
+        ({"segmentation": {"size": ["10", 10], "counts": "[0, 100]"}}, 100),
+        ({"keypoints": [[5, 5, 2], [7, 7, 1]]}, 0), ({"keypoints": [5, 5, 7, 7]}, 0),
+    ],
+)  # fmt: skip
+def test_shapes_of_coco_however_they_are_told(tmp_path: Path, told: Any, area: float) -> None:
+    (found,), problems = read(tmp_path / "a.coco.json", coco(told))
+    assert found.geometry.area == area
+    assert problems == []
+
+
+def test_bare_nan_and_named_categories_of_coco(tmp_path: Path) -> None:
+    told = json.loads(coco({"bbox": [0, 0, 9, 9], "area": float("nan")}, {"bbox": [0, 0, 5, 5]}))
+    told["categories"] = {"1": "Tumor"}
+    del told["annotations"][1]["category_id"]
+    told["annotations"][1]["category_name"] = "Stroma"
+    found, problems = read(tmp_path / "a.coco.json", json.dumps(told))
+    assert [each.class_name for each in found] == ["Tumor", "Stroma"]
+    assert problems == []
+
+
 def test_results_lists_have_scores(tmp_path: Path) -> None:
     told = [
         {"image_id": 7, "category_id": 3, "bbox": [0, 0, 9, 9], "score": "0,9"},
@@ -258,6 +301,29 @@ def test_no_attribute_of_xml_costs_a_region(tmp_path: Path, name: str, text: str
             is_hole = "hole" in " ".join(problem.reason for problem in problems)
             assert len(found) == 1 or is_hole
             assert is_hole or found[0].geometry.area > 0
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "sep=;\nx;y;class\n1,5;2;Tumor\n", "# made by a tool\nx,y,class\n1.5,2,Tumor\n",
+        "Image,Name,Class,Centroid X px,Centroid Y px\na.svs,,Tumor,1.5,2\n",
+        f"x,y,class,note\n1.5,2,Tumor,{'long ' * 40_000}\n",
+    ],
+)  # fmt: skip
+def test_tables_of_other_tools(tmp_path: Path, table: str) -> None:
+    (found,), problems = read(tmp_path / "a.csv", table)
+    assert (found.geometry.x, found.geometry.y, found.class_name) == (1.5, 2, "Tumor")
+    assert problems == []
+
+
+def test_geojson_in_the_code_of_windows(tmp_path: Path) -> None:
+    feature = {"type": "Feature", "properties": {"name": "Tumör"}}
+    feature["geometry"] = shapely.geometry.mapping(shapely.box(0, 0, 9, 9))
+    text = json.dumps([feature, feature], ensure_ascii=False).encode("cp1252")
+    found, problems = read(tmp_path / "a.geojson", text)
+    assert [each.name for each in found] == ["Tumör", "Tumör"]
+    assert problems == []
 
 
 @given(text=st.text(max_size=8))

@@ -119,13 +119,14 @@ def convert(
         fail(f"To write {wanted.name}, give the slide that they lie on with --slide.")
     place = _place(slide, _pixel_size("--slide-mpp", slide_mpp)) if slide else None
     problems: list[Problem] = []
-    count = 0
+    count, is_read = 0, False
 
     def counted(annotations: Iterable[Annotation]) -> Iterator[Annotation]:
-        nonlocal count
+        nonlocal count, is_read
         for annotation in annotations:
             count += 1
             yield annotation
+        is_read = True
 
     try:
         counts_from = origin_named(origin)
@@ -142,6 +143,9 @@ def convert(
             else:
                 lost = wanted.write(out, counted(read))
     except AnnotationFileError as error:
+        if is_read and not count:
+            _tell(problems)
+            nothing_found(file)
         fail(str(error))
     except OSError as error:
         fail(unwritable(out, error))

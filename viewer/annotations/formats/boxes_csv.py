@@ -36,6 +36,7 @@ _SPELLINGS: dict[str, str] = {
     "x2": "x1", "xmax": "x1", "x_max": "x1", "maxx": "x1", "right": "x1",
     "y2": "y1", "ymax": "y1", "y_max": "y1", "maxy": "y1", "bottom": "y1",
     "x": "x", "y": "y", "x_px": "x", "y_px": "y", "centroid_x": "x", "centroid_y": "y",
+    "centroid_x_px": "x", "centroid_y_px": "y",
     "width": "width", "w": "width", "height": "height", "h": "height",
     "class": "class", "label": "class", "category": "class", "classification": "class",
     "class_name": "class", "name": "name", "description": "name", "text": "name",
@@ -48,6 +49,8 @@ _BARE: dict[bool, dict[str, int]] = {
 }
 """Without a header: points of three columns, boxes of more."""
 _PIECE_BYTES = 1 << 16
+_NO_HEADER = re.compile(r"\s*(?:#|//|sep=.$)", re.IGNORECASE)
+"""Comments before the table, and Excel's note of what divides its cells."""
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
@@ -125,6 +128,8 @@ class _Columns:
 def _rows(name: str, piece: PieceReader, problems: list[Problem]) -> Iterator[Annotation]:
     lines = _lines(piece)
     first = next(lines, "")
+    while _NO_HEADER.match(first):
+        first = next(lines, "")
     mark = _delimiter(first)
     rows = csv.reader(with_paired_quotes(_with_first(first, lines), mark), delimiter=mark)
     columns: _Columns | None = None

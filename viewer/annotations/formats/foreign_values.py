@@ -16,6 +16,8 @@ _MOST_NESTED = 1 << 20
 _HEX = re.compile(r"(?:#|0x|&h)?([0-9a-f]{6}|[0-9a-f]{8})", re.IGNORECASE)
 _SHORT_HEX = re.compile(r"#([0-9a-f])([0-9a-f])([0-9a-f])[0-9a-f]?", re.IGNORECASE)
 _LISTED = re.compile(r"(?:rgba?)?\s*[(\[]?\s*([-+\d.eE%\s,;]+)[)\]]?", re.IGNORECASE)
+_IN_GROUPS = re.compile(r"[-+]?\d{1,3}(?:\s\d{3})+(?:[.,]\d*)?")
+"""A number whose thousands blanks divide, of any width."""
 _NUMPY = re.compile(r"\b(?:np\.|numpy\.)?(?:u?int\d+|float\d+|str_|bool_|array|list|tuple)\(")
 _YES = {"true", "yes", "y", "1", "on", "locked"}
 _NO = {"false", "no", "n", "0", "off", "unlocked", "none", "null", "nan", ""}
@@ -90,6 +92,8 @@ def number_of(value: Any) -> float:
         try:
             return float(text)
         except ValueError:
+            if _IN_GROUPS.fullmatch(text):
+                text = re.sub(r"\s", "", text)
             if text.count(",") == 1 and "." not in text:
                 text = text.replace(",", ".")
             try:

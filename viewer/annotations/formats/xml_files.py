@@ -56,15 +56,23 @@ def parsed(
     """
     with unpacked(path, ".xml") as pieces:
         data = b"".join(iter(lambda: pieces[0](_PIECE_BYTES), b"")).lstrip()
+    encoding = _encoding_of(data)
     try:
-        root = _strict(data, _encoding_of(data))
+        root = _strict(data, encoding)
     except _BAD as error:
-        root = _mended(data, depths, records, outline)
+        data = _without_forbidden(data)
+        reason = "characters that XML has no place for were replaced"
+        problem = Problem(0, reason, is_repaired=True)
+        try:
+            root = _strict(data, encoding)
+        except _BAD:
+            root = _mended(data, encoding, depths, records, outline)
+            problem = Problem(0, f"parts of the file, which is damaged ({_said(error)})")
         if root is None:
             raise AnnotationFileError(
                 f"{path.name} is no XML that can be read ({_said(error)})."
             ) from error
-        problems.append(Problem(0, f"parts of the file, which is damaged ({_said(error)})"))
+        problems.append(problem)
     for element in root.iter(etree.Element):
         if element.tag[:1] == "{":
             element.tag = etree.QName(element).localname
@@ -83,13 +91,13 @@ def _parser(encoding: str | None, *, recover: bool) -> etree.XMLParser:
 
 
 def _mended(
-    data: bytes, depths: dict[str, int], records: tuple[str, ...], outline: str
+    data: bytes,
+    encoding: str | None,
+    depths: dict[str, int],
+    records: tuple[str, ...],
+    outline: str,
 ) -> etree._Element | None:
-    """With what XML cannot hold replaced, else record by record, else what the parser can."""
-    encoding = _encoding_of(data)
-    data = _without_forbidden(data)
-    with contextlib.suppress(*_BAD):
-        return _strict(data, encoding)
+    """Record by record, else what the parser makes of it."""
     root = _salvaged(data, depths, records, outline)
     if root is None:
         with contextlib.suppress(*_BAD):

@@ -78,8 +78,17 @@ def _parquet(name: str, file) -> ForeignTable:
         },
         [field.name for field in kept if pa.types.is_floating(field.type)],
         {key: values for key, values in texts.items() if key != "geometry"},
-        texts.get("geometry", []) if "geometry" in names else None,
+        [_as_wkb(each) for each in texts.get("geometry", [])] if "geometry" in names else None,
     )
+
+
+def _as_wkb(shape: object) -> bytes | None:
+    """Well-known bytes as they are, from well-known text; None for what is neither."""
+    if isinstance(shape, str):
+        import shapely
+
+        shape = shapely.to_wkb(shapely.from_wkt(shape, on_invalid="ignore"))
+    return shape if isinstance(shape, bytes) else None
 
 
 def _kind(field) -> str:
