@@ -8,11 +8,12 @@ import shapely
 from skimage.measure import regionprops
 
 from viewer.geometry import Box
-from viewer.inference.instances import AREA, ECCENTRICITY, labeled, objects_of
+from viewer.inference.instances import AREA, CONFIDENCE, ECCENTRICITY, labeled, objects_of
 from viewer.overlays.files.masks import label_mask
 
 BOX = Box(0, 0, 256, 256)
 GRAY = np.full((128, 128, 3), 180, np.uint8)
+INSIDE = np.full((128, 128), 0.75, np.float32)
 
 
 def _disks(*disks: tuple[float, float, float, float]) -> np.ndarray:
@@ -28,10 +29,11 @@ def _disks(*disks: tuple[float, float, float, float]) -> np.ndarray:
 
 def test_an_ellipse_is_measured_as_it_is() -> None:
     labels = labeled(_disks((60, 50, 10, 6)))
-    (found,) = [objects_of(labels, GRAY, BOX, BOX, 0.5)]
+    (found,) = [objects_of(labels, INSIDE, GRAY, BOX, BOX, 0.5)]
     assert len(found) == 1
     assert found.centroids[0] == pytest.approx((120, 100), abs=0.2)
     assert found.measurements[AREA][0] == pytest.approx(np.pi * 60 * 0.25, rel=0.03)
+    assert found.measurements[CONFIDENCE][0] == pytest.approx(0.75)
     expected = np.sqrt(1 - (6 / 10) ** 2)
     assert found.measurements[ECCENTRICITY][0] == pytest.approx(expected, abs=0.02)
     ring = found.outline(0)
@@ -69,18 +71,18 @@ def test_noise_and_background_give_nothing() -> None:
     maps[0, 10:13, 10:13] = 1
     labels = labeled(maps)
     assert not labels.any()
-    assert len(objects_of(labels, GRAY, BOX, BOX, 0.5)) == 0
+    assert len(objects_of(labels, INSIDE, GRAY, BOX, BOX, 0.5)) == 0
 
 
 def test_folds_and_fibres_are_left_out() -> None:
     thin, large = _disks((64, 30, 60, 3)), _disks((64, 64, 50, 50))
     for maps in (thin, large):
-        assert len(objects_of(labeled(maps), GRAY, BOX, BOX, 0.5)) == 0
+        assert len(objects_of(labeled(maps), INSIDE, GRAY, BOX, BOX, 0.5)) == 0
 
 
 def test_a_block_keeps_only_what_has_its_middle_inside() -> None:
     labels = labeled(_disks((30, 30, 8, 8), (100, 100, 8, 8)))
     core = Box(0, 0, 128, 128)
-    found = objects_of(labels, GRAY, BOX, core, 0.5)
+    found = objects_of(labels, INSIDE, GRAY, BOX, core, 0.5)
     assert len(found) == 1
     assert found.centroids[0] == pytest.approx((60, 60), abs=0.3)

@@ -311,6 +311,7 @@ def _tell(run: ModelRun, bundle: ModelBundle, out: Path | None, *, json: bool) -
         "region": [run.box.x0, run.box.y0, run.box.width, run.box.height],
         "mpp_um": run.mpp_um,
         "unanswered": run.unanswered.count,
+        "unlike_training": run.unlike.count,
         **_counts(run, bundle),
         "elapsed_s": round(run.elapsed_s, 2),
         "out": str(out) if out else None,

@@ -127,7 +127,7 @@ class BlockWorker:
 def _steps_of(model: ModelDescription, grid: BlockGrid, mpp_um: float) -> TaskSteps:
     match model.task:
         case "instances":
-            return InstanceSteps(grid, mpp_um)
+            return InstanceSteps(grid, mpp_um, model.training)
         case "attention":
             return AttentionSteps(grid)
         case _:

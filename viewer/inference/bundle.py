@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from viewer.errors import CoverslipError
+from viewer.inference.training_data import TrainingData  # noqa: TC001 - read by msgspec
 from viewer.limits import CLASSES, DESCRIPTION_BYTES, WEIGHTS_BYTES, open_regular, read_regular
 from viewer.slides.tissue import TISSUE_VERSION
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from io import BufferedReader
 
 MODEL_FILE = "model.json"
-STEPS_VERSION = 5
+STEPS_VERSION = 6
 """Of all that the program does between a slide's pixels and a model's results. Raised with every
 change of it that changes numbers: what was kept before is then no longer shown as current."""
 
@@ -115,6 +116,8 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True, rename=_ON_DIS
         Numbers for the architecture.
     origins
         Of predictors of attention: what kinds of sessions taught it, as `SessionHeader.origin`.
+    training
+        What it was trained on; None where the laboratory does not say.
     format
         "safetensors" for a registered architecture, "torchscript", or "onnx".
     sha256
@@ -137,6 +140,7 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True, rename=_ON_DIS
     reference: Reference | None = None
     settings: dict[str, Annotated[int, Meta(ge=0, le=65_536)]] = {}
     origins: tuple[Literal["recorded", "imported", "simulated", "agent"], ...] = ()
+    training: TrainingData | None = None
     format: Literal["safetensors", "torchscript", "onnx"]
     architecture: str | None = None
     weights: str
@@ -347,6 +351,11 @@ def _check(description: ModelDescription, folder: Path) -> None:
         refuse('encoder belongs to models of the task "slide", and only to them')
     if description.task == "slide" and description.format == "onnx":
         refuse("slide models are safetensors or torchscript")
+    if (training := description.training) is not None and training.statistics is not None:
+        if complaint := training.statistics.complaint:
+            refuse(complaint)
+        if training.statistics.features == "embedding" and description.task != "slide":
+            refuse('statistics of embeddings belong to models of the task "slide"')
     if any(value <= 0 for value in description.normalization.std):
         refuse("std of normalization has to be above 0")
     norms = (*description.normalization.mean, *description.normalization.std)

@@ -68,10 +68,10 @@ def reference_mean(origin: object) -> NDArray[np.float32] | None:
 
 
 def has_holes(result: Result) -> bool:
-    """Return whether the model gave no answer for some of a block."""
+    """Return whether some of a block has no answer, or none to rely on."""
     if isinstance(result, Objects):
-        return result.is_unanswered
-    return bool(result.unanswered.any())
+        return result.is_unanswered or result.is_unlike
+    return bool((result.unanswered | result.unlike).any())
 
 
 def cell_values(

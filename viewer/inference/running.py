@@ -15,7 +15,13 @@ from viewer.inference.engine import Engine, Progress
 from viewer.inference.model_library import all_models
 from viewer.inference.plan import block_grid
 from viewer.inference.results import add_result, cell_values, empty_map
-from viewer.inference.slide_inference import JudgingError, engine_model, predict_slide
+from viewer.inference.slide_inference import (
+    JudgingError,
+    engine_model,
+    mark_unlike,
+    predict_slide,
+)
+from viewer.inference.training_data import refusal
 from viewer.overlays.area import bounds_of, holds, part_within
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.patch_feature_map import PatchFeatureMap
@@ -73,23 +79,44 @@ class ModelRun:
     """Content key of the slide."""
     bounds_px: tuple[float, float] = (0.0, 0.0)
     """From where QuPath counts on the slide, level-0 pixels."""
+    trained_on: str = ""
+    """What the model was trained on, in words."""
 
     @property
     def unanswered(self) -> PatchMask:
         """The tiles of what was asked for that the model gave no answer for."""
         return self.found.unanswered_in(self.area)
 
+    @property
+    def unlike(self) -> PatchMask:
+        """The tiles of what was asked for that are unlike what the model was trained on."""
+        return self.found.unlike_in(self.area)
+
     def all_troubles(self) -> list[str]:
-        """Return what went wrong and which tiles have no answer, a sentence each."""
+        """Return what went wrong and where not to rely on the model, a sentence each."""
+        return [*self.troubles, *self._about_holes(), *self._about_unlike()]
+
+    def _about_unlike(self) -> list[str]:
+        unlike = self.unlike
+        if not unlike.count:
+            return []
+        are = "is" if unlike.count == 1 else "are"
+        return [
+            f"{tiles(unlike.count)} {are} unlike the training data of the model "
+            f"({self.trained_on}): do not rely on the results there; the first begins at "
+            f"{place_text(unlike.boxes(1)[0])}."
+        ]
+
+    def _about_holes(self) -> list[str]:
         holes = self.unanswered
         if not holes.count:
-            return self.troubles
+            return []
         are = "is" if holes.count == 1 else "are"
         sentence = (
             f"The model gave no answer (no finite numbers) for {tiles(holes.count)}, which {are} "
             f"left out; the first begins at {place_text(holes.boxes(1)[0])}."
         )
-        return [*self.troubles, sentence]
+        return [sentence]
 
     @property
     def box(self) -> Box:
@@ -170,10 +197,14 @@ def _run(
         raise RunError(
             f"{path.name} has no known pixel size: give it with --mpp, or set it in the window."
         )
+    training = bundle.description.training
+    if sentence := refusal(training, bundle.name, source.info):
+        raise RunError(sentence)
     fed = engine_model(bundle, all_models())
     grid = block_grid(source, fed.description, scale)
     run = ModelRun(empty_map(fed.description.task, grid, scale, fed.description.head), asked, scale)
     run.identity, run.bounds_px = source.info.identity, bounds_px(source.info)
+    run.trained_on = training.text if training is not None else ""
     listener = _Listener(run, on_progress)
     started_s = time.monotonic()
     engine = Engine(path.absolute(), source.info.identity, grid, scale, fed, listener, device)
@@ -185,6 +216,7 @@ def _run(
     if listener.failure:
         raise RunError(listener.failure)
     if fed is not bundle and isinstance(run.found, PatchFeatureMap):
+        mark_unlike(bundle, run.found)
         try:
             run.judged = predict_slide(bundle, run.found, run.found.cells_in(asked))
         except JudgingError as error:

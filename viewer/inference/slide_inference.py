@@ -82,6 +82,19 @@ def predict_slide(
     return SlidePrediction(softmax(logits), attention, len(features))
 
 
+def mark_unlike(bundle: ModelBundle, found: PatchFeatureMap) -> None:
+    """Mark the known cells whose vectors are unlike those that a slide model was trained on."""
+    training = bundle.description.training
+    if training is None or training.statistics is None:
+        return
+    if training.statistics.features != "embedding" or not found.count:
+        return
+    known = found.known
+    unlike = np.zeros_like(known)
+    unlike[known] = training.statistics.is_unlike(found.values[known])
+    found.mark_unlike(unlike)
+
+
 def _answer(bundle: ModelBundle, request: Judge) -> Judged:
     try:
         with closing(ModelProcess(uses_cuda=False)) as process:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from viewer.geometry import Box
 from viewer.inference.instances import clear_outside, labeled, objects_of
-from viewer.overlays.objects import Objects
+from viewer.inference.training_data import unlike_fields
+from viewer.overlays.objects import UNLIKE, Objects
 from viewer.overlays.patch_features import CELLS, PatchFeatures
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from viewer.inference.block_reading import Patches
     from viewer.inference.bundle import ModelDescription
     from viewer.inference.results import Result
+    from viewer.inference.training_data import TrainingData
     from viewer.overlays.blocks import BlockGrid, BlockKey
     from viewer.slides.source import RgbImage
 
@@ -42,9 +45,12 @@ class TaskSteps(Protocol):
 class InstanceSteps:
     """One image a block; its maps are cut into objects."""
 
-    def __init__(self, grid: BlockGrid, mpp_um: float) -> None:
+    def __init__(
+        self, grid: BlockGrid, mpp_um: float, training: TrainingData | None = None
+    ) -> None:
         self._grid = grid
         self._mpp_um = mpp_um
+        self._training = training
 
     def images(self, region: RgbImage, patches: Patches) -> list[RgbImage]:  # noqa: ARG002
         return [region]
@@ -66,7 +72,19 @@ class InstanceSteps:
         box = grid.input_box(key)
         # Beyond the slide the model saw it mirrored: what it found there is not there.
         clear_outside(labels, box, grid.slide)
-        return objects_of(labels, region, box, core, pixel_um)
+        objects = objects_of(labels, maps[0], region, box, core, pixel_um)
+        is_unlike = bool(unlike_fields(self._training, [self._on_slide(region, box)])[0])
+        unlike = np.full(len(objects), is_unlike, np.float32)
+        measurements = {**objects.measurements, UNLIKE: unlike}
+        return replace(objects, measurements=measurements, is_unlike=is_unlike)
+
+    def _on_slide(self, region: RgbImage, box: Box) -> RgbImage:
+        """Return the part of a block that is no mirror image."""
+        slide, scale = self._grid.slide, self._grid.downsample
+        left, top = (max(0, round(-start / scale)) for start in (box.x0, box.y0))
+        right = max(left + 1, round((min(box.x1, slide.width) - box.x0) / scale))
+        bottom = max(top + 1, round((min(box.y1, slide.height) - box.y0) / scale))
+        return region[top:bottom, left:right]
 
 
 class AttentionSteps:
@@ -103,6 +121,7 @@ class PatchSteps:
         self._patch_px, self._stride_px = model.patch_px, model.stride
         # Scores are small and read as figures; vectors are long and only compared.
         self._kind = np.float16 if model.task == "embedding" else np.float32
+        self._training = model.training
 
     def images(self, region: RgbImage, patches: Patches) -> list[RgbImage]:
         side, step = self._patch_px, self._stride_px
@@ -114,7 +133,7 @@ class PatchSteps:
     def result(
         self,
         answers: NDArray[np.float32],
-        region: RgbImage,  # noqa: ARG002
+        region: RgbImage,
         key: BlockKey,  # noqa: ARG002
         patches: Patches,
     ) -> PatchFeatures:
@@ -126,4 +145,7 @@ class PatchSteps:
                 values[row, column] = np.clip(answer, *_LARGEST[self._kind])
             else:
                 unanswered[row, column] = True
-        return PatchFeatures(values, unanswered)
+        unlike = np.zeros((CELLS, CELLS), bool)
+        rows, columns = np.array(patches).reshape(-1, 2).T
+        unlike[rows, columns] = unlike_fields(self._training, self.images(region, patches))
+        return PatchFeatures(values, unanswered, unlike)

@@ -42,6 +42,7 @@ class ObjectMap:
         self._blocks: dict[BlockKey, Objects] = {}
         self._filled: dict[BlockKey, None] = {}
         self._unanswered: set[BlockKey] = set()
+        self._unlike: set[BlockKey] = set()
         self.count = 0
 
     def __contains__(self, key: BlockKey) -> bool:
@@ -58,17 +59,20 @@ class ObjectMap:
     @property
     def unanswered(self) -> PatchMask:
         """The blocks for which the model gave no answer."""
-        mask = np.zeros((self.grid.rows, self.grid.columns), bool)
-        for key in self._unanswered.copy():
-            mask[key.row, key.column] = True
-        return PatchMask(mask, self.grid.side)
+        return self._mask_of(self._unanswered.copy())
 
     def unanswered_in(self, area: Area) -> PatchMask:
         """Return the blocks that an area meets and for which the model gave no answer."""
-        mask = np.zeros((self.grid.rows, self.grid.columns), bool)
-        for key in blocks_of(self.grid, area):
-            mask[key.row, key.column] = key in self._unanswered
-        return PatchMask(mask, self.grid.side)
+        return self._mask_of(self._unanswered.intersection(blocks_of(self.grid, area)))
+
+    @property
+    def unlike(self) -> PatchMask:
+        """The blocks that are unlike what the model was trained on."""
+        return self._mask_of(self._unlike.copy())
+
+    def unlike_in(self, area: Area) -> PatchMask:
+        """Return the blocks that an area meets and that are unlike the training data."""
+        return self._mask_of(self._unlike.intersection(blocks_of(self.grid, area)))
 
     @property
     def with_objects(self) -> list[BlockKey]:
@@ -81,6 +85,7 @@ class ObjectMap:
             self._unanswered.add(key)
             return objects
         self._unanswered.discard(key)
+        (self._unlike.add if objects.is_unlike else self._unlike.discard)(key)
         before = self._blocks.get(key)
         if before is not None:
             self.count -= len(before)
@@ -107,6 +112,12 @@ class ObjectMap:
 
     def all_objects(self) -> Objects:
         return Objects.joined([self._blocks[key] for key in sorted(self._blocks)])
+
+    def _mask_of(self, keys: set[BlockKey]) -> PatchMask:
+        mask = np.zeros((self.grid.rows, self.grid.columns), bool)
+        for key in keys:
+            mask[key.row, key.column] = True
+        return PatchMask(mask, self.grid.side)
 
     def _keep(self, key: BlockKey, objects: Objects) -> None:
         self._blocks[key] = objects

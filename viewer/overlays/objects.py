@@ -25,6 +25,8 @@ class FormerObjectsError(ObjectsError):
     """Bytes of an earlier version, which `viewer.overlays.former_objects` reads."""
 
 
+UNLIKE = "unlike_training"
+"""A measurement: 1 for objects in a field that is unlike the training data of the model, else 0."""
 _HEAD = b"COBJ\x01"
 _ARROW_HEAD = b"\xff\xff\xff\xff"
 """With which every Arrow stream begins."""
@@ -52,6 +54,8 @@ class Objects:
         Name with unit, such as "Area um2" -> (n,).
     is_unanswered
         Whether these are the objects of a block for which the model gave no finite numbers.
+    is_unlike
+        Whether these are the objects of a block that is unlike what the model was trained on.
     """
 
     points: FloatColumn
@@ -60,6 +64,7 @@ class Objects:
     classes: NDArray[np.uint8]
     measurements: dict[str, FloatColumn] = field(default_factory=_no_measurements)
     is_unanswered: bool = False
+    is_unlike: bool = False
 
     @classmethod
     def none(cls) -> Objects:
@@ -118,6 +123,8 @@ class Objects:
             self.centroids[wanted],
             self.classes[wanted],
             {name: column[wanted] for name, column in self.measurements.items()},
+            self.is_unanswered,
+            self.is_unlike,
         )
 
     def to_bytes(self) -> bytes:
@@ -129,6 +136,7 @@ class Objects:
             self.classes.astype("u1").tobytes(),
             {name: column.astype("<f4").tobytes() for name, column in self.measurements.items()},
             self.is_unanswered,
+            self.is_unlike,
         )
         return _HEAD + msgspec.msgpack.encode(packed)
 
@@ -156,6 +164,7 @@ class Objects:
                 np.frombuffer(packed.classes, np.uint8),
                 {name: np.frombuffer(each, "<f4") for name, each in packed.measurements.items()},
                 packed.is_unanswered,
+                packed.is_unlike,
             )
         except (msgspec.MsgspecError, ValueError) as error:
             raise ObjectsError(f"These objects are damaged ({error}).") from error
@@ -182,6 +191,7 @@ class _Packed(msgspec.Struct, array_like=True):
     classes: bytes
     measurements: dict[str, bytes]
     is_unanswered: bool = False
+    is_unlike: bool = False
 
 
 _decoder = msgspec.msgpack.Decoder(_Packed)

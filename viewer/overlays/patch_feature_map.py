@@ -37,6 +37,7 @@ class PatchFeatureMap:
         self.rows, self.columns = grid.rows * CELLS, grid.columns * CELLS
         self._values: Features = np.full((self.rows, self.columns, 0), np.nan, np.float16)
         self._unanswered = np.zeros((self.rows, self.columns), bool)
+        self._unlike = np.zeros((self.rows, self.columns), bool)
         self.count = 0
         self.done: set[BlockKey] = set()
         """The blocks that are known, those without tissue among them."""
@@ -86,6 +87,19 @@ class PatchFeatureMap:
         """The cells for which the model gave no answer."""
         return PatchMask(self._unanswered.copy(), self.cell)
 
+    @property
+    def unlike(self) -> PatchMask:
+        """The cells that are unlike what the model was trained on."""
+        return PatchMask(self._unlike.copy(), self.cell)
+
+    def unlike_in(self, area: Area) -> PatchMask:
+        """Return those of an area that are unlike what the model was trained on."""
+        return self.unlike.within(self._cells_of(area))
+
+    def mark_unlike(self, unlike: NDArray[np.bool_]) -> None:
+        """Take which cells (rows, columns) are unlike what a slide model was trained on."""
+        self._unlike = unlike
+
     def add(self, key: BlockKey, vectors: PatchFeatures) -> None:
         """Takes what a model said of a block."""
         self.done.add(key)
@@ -94,6 +108,7 @@ class PatchFeatureMap:
             slice(key.column * CELLS, (key.column + 1) * CELLS),
         )
         self._unanswered[part] = vectors.unanswered
+        self._unlike[part] = vectors.unlike
         length = vectors.values.shape[2]
         if not length:
             return

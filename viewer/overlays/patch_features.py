@@ -19,7 +19,7 @@ class PatchFeaturesError(CoverslipError):
     """Bytes that hold no vectors; `str()` is one sentence."""
 
 
-def _none_unanswered() -> NDArray[np.bool_]:
+def _none() -> NDArray[np.bool_]:
     return np.zeros((CELLS, CELLS), bool)
 
 
@@ -34,10 +34,13 @@ class PatchFeatures:
         no cell has any.
     unanswered
         (rows, columns) cells with tissue for which the model gave no finite numbers.
+    unlike
+        (rows, columns) cells whose patch is unlike what the model was trained on.
     """
 
     values: Features
-    unanswered: NDArray[np.bool_] = field(default_factory=_none_unanswered)
+    unanswered: NDArray[np.bool_] = field(default_factory=_none)
+    unlike: NDArray[np.bool_] = field(default_factory=_none)
 
     @classmethod
     def none(cls) -> PatchFeatures:
@@ -45,11 +48,13 @@ class PatchFeatures:
         return cls(np.zeros((CELLS, CELLS, 0), np.float16))
 
     def to_bytes(self) -> bytes:
-        """As a .npy file, with infinity in cells without an answer."""
+        """As a .npy file, with infinity in cells without an answer, and another of `unlike`."""
         sink = io.BytesIO()
         infinity = self.values.dtype.type(np.inf)
         values = np.where(self.unanswered[..., np.newaxis], infinity, self.values)
         np.save(sink, values, allow_pickle=False)
+        if self.unlike.any():
+            np.save(sink, self.unlike, allow_pickle=False)
         return sink.getvalue()
 
     @classmethod
@@ -61,13 +66,17 @@ class PatchFeatures:
         PatchFeaturesError
             The bytes are damaged.
         """
+        file = io.BytesIO(data)
         try:
             # Not np.load: it takes some bytes for an archive and opens that.
-            values = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+            values = np.lib.format.read_array(file, allow_pickle=False)
+            rest = file.tell() < len(data)
+            unlike = np.lib.format.read_array(file, allow_pickle=False) if rest else _none()
         except (ValueError, EOFError, OSError, SyntaxError, TypeError) as error:
             raise PatchFeaturesError(f"These scores are damaged ({error}).") from error
-        if values.shape[:-1] != (CELLS, CELLS):
+        if values.shape[:-1] != (CELLS, CELLS) or unlike.shape != (CELLS, CELLS):
             raise PatchFeaturesError("These scores are damaged: they have another shape.")
         unanswered = np.any(np.isinf(values), axis=-1)
         kind = np.float32 if values.dtype == np.float32 else np.float16
-        return cls(np.where(unanswered[..., np.newaxis], np.nan, values).astype(kind), unanswered)
+        values = np.where(unanswered[..., np.newaxis], np.nan, values).astype(kind)
+        return cls(values, unanswered, unlike.astype(bool))

@@ -51,6 +51,10 @@ class PatchMask:
         x, y = column * self.side, row * self.side
         return Box(x, y, x + self.side, y + self.side)
 
+    def joined(self, other: PatchMask) -> PatchMask:
+        """Return the mask of where this or another on the same lattice holds."""
+        return PatchMask(self.mask | other.mask, self.side)
+
     def within(self, inside: NDArray[np.bool_]) -> PatchMask:
         """Return the mask with only those patches for which `inside` (rows, columns) is set."""
         return PatchMask(self.mask & inside, self.side)

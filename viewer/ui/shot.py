@@ -170,7 +170,7 @@ def _overlay(
     field = canvas.view.box.intersection(canvas.slide_box)
     run = run_model(path, model, field, canvas.optics.mean_mpp_um, image=image)
     hatched = HatchedLayer()
-    hatched.show_mask(run.unanswered)
+    hatched.show_mask(run.unanswered.joined(run.unlike))
     return [_results_layer(run, model), (hatched, LayerOrder.OBJECTS)]
 
 

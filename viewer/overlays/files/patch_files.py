@@ -12,6 +12,7 @@ from viewer.atomic_write import atomic_write, atomic_write_text
 from viewer.cell_text import text_cell
 from viewer.overlays.area import holds
 from viewer.overlays.files.arrays import write_in_helper
+from viewer.overlays.objects import UNLIKE
 from viewer.overlays.result_card import write_card
 from viewer.overlays.tile_score_map import TileScoreMap
 
@@ -44,6 +45,8 @@ def write_cells(
     card: ResultCard | None = None,
 ) -> None:
     """Writes the known cells whose middle lies in an area; to a heatmap, all that are known.
+
+    The last column of a table is 1 for cells that are unlike what the model was trained on.
 
     Parameters
     ----------
@@ -84,7 +87,9 @@ def _write_values(
         rows, columns = np.nonzero(found.cells_in(area))
         corners = np.stack([columns, rows], 1) * found.raster_px + np.array(found.origin)
         side = np.full(len(rows), found.raster_px)
-        table = np.column_stack([corners, side, values[rows, columns]])
+        unlike = found.unlike.mask[rows, columns]
+        header.append(UNLIKE)
+        table = np.column_stack([corners, side, values[rows, columns], unlike])
     if suffix == ".parquet":
         task = "viewer.overlays.files.patch_parquet:write"
         write_in_helper(task, path, {"table": table}, header)

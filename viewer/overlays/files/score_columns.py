@@ -36,6 +36,7 @@ _NO_SCORES = re.compile(
     r"|row|rows|col|cols|column|columns|i|j|array_row|array_col|in_tissue|barcode|z|t"
     r"|level|.*_level|label|labels|target|class|class_id|category|cluster|fold|split|seed|batch"
     r"|mpp|mpp_[xy]|resolution|magnification|mag|power|downsample|scale|overlap|stride|step"
+    r"|unlike_training"
 )
 _SCORES = re.compile(
     r"(prob|p_|attention|attn|att\b|att_|score|logit|confidence|likelihood|pred_|risk|heat"

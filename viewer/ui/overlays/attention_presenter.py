@@ -78,14 +78,19 @@ class AttentionPresenter(HeatmapPresenter):
 
     def _ask(self) -> None:
         from viewer.inference.bundle import ModelBundle
-        from viewer.inference.slide_inference import predict_slide
+        from viewer.inference.slide_inference import mark_unlike, predict_slide
 
         if self._asked == self.found.count or not self.found.count:
             return
         self._is_asking, self._asked = True, self.found.count
         bundle, found = self._origin, self.found
         assert isinstance(bundle, ModelBundle)
-        self._judging.run(lambda: predict_slide(bundle, found), self._take, self._on_no_answer)
+
+        def judge() -> SlidePrediction:
+            mark_unlike(bundle, found)
+            return predict_slide(bundle, found)
+
+        self._judging.run(judge, self._take, self._on_no_answer)
 
     def _take(self, judgment: SlidePrediction) -> None:
         self._is_asking = False

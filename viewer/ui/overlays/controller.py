@@ -167,6 +167,7 @@ class OverlaysController(QObject):
     def _begin(self, pane: SlidePane, origin: OverlaySource) -> None:
         from viewer.inference.bundle import BundleError, ModelBundle
         from viewer.inference.slide_inference import engine_model
+        from viewer.inference.training_data import refusal
         from viewer.overlays.files.result_file import ResultFile
         from viewer.ui.overlays.overlay import FileOverlay
         from viewer.ui.overlays.overlay_run import OverlayRun
@@ -178,6 +179,10 @@ class OverlaysController(QObject):
         if isinstance(origin, ResultFile):
             run = FileOverlay(pane, origin, self)
         elif isinstance(origin, ModelBundle):
+            sentence = refusal(origin.description.training, origin.name, pane.source.info)
+            if sentence:
+                self._window.show_error(sentence)
+                return
             try:
                 fed = engine_model(origin, self._bundles())
             except BundleError as error:

@@ -12,6 +12,7 @@ from viewer.canvas.layer import LayerOrder
 from viewer.geometry import Box
 from viewer.overlays.heatmap import gradient
 from viewer.overlays.object_style import STEPS, ObjectStyle
+from viewer.overlays.objects import UNLIKE
 from viewer.overlays.result_at import ResultAt
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class ObjectsPresenter(QObject):
         """The names of what is measured, once objects are known."""
         for _, objects in self.found:
             if len(objects):
-                return list(objects.measurements)
+                return [name for name in objects.measurements if name != UNLIKE]
         return []
 
     def result_at(self, point: Point) -> ResultAt | None:
@@ -94,7 +95,11 @@ class ObjectsPresenter(QObject):
 
     def result_of(self, objects: Objects, index: int) -> ResultAt:
         """An object with what is measured of it."""
-        numbers = [f"{name} {values[index]:.3g}" for name, values in objects.measurements.items()]
+        numbers = [
+            f"{name} {values[index]:.3g}"
+            for name, values in objects.measurements.items()
+            if name != UNLIKE
+        ]
         text = ", ".join([self._names[int(objects.classes[index])], *numbers])
         outline = objects.outline(index)
         return ResultAt(text, Box(*outline.min(0).tolist(), *outline.max(0).tolist()))

@@ -13,6 +13,7 @@ from viewer.overlays.result_at import ResultAt
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from viewer.canvas.layer import Layer
     from viewer.geometry import Point
     from viewer.overlays.area import Area
     from viewer.overlays.files.result_file import ResultFile
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
     from viewer.ui.overlays.objects_presenter import ObjectsPresenter
     from viewer.ui.slide_pane import SlidePane
+
+
+UNLIKE = "unlike the training data"
 
 
 class OverlaySource(Protocol):
@@ -96,10 +100,18 @@ class Overlay(QObject):
             kind = kinds.get(origin.task, HeatmapPresenter)
             self.shown = kind(canvas, found, origin, self.identity, self)
         self.shown.changed.connect(self.changed)
+        if origin.task == "slide":  # whose answer tells which fields are unlike its training data
+            self.shown.changed.connect(self.refresh_holes)
         self._holes = found.unanswered
         self._hatched = HatchedLayer("no answer")
-        canvas.add_layer(self.shown.layer, self.shown.stratum)
-        canvas.add_layer(self._hatched, self.shown.stratum)
+        self._unlike = found.unlike
+        self._unlike_hatched = HatchedLayer(UNLIKE)
+        for layer in self._layers:
+            canvas.add_layer(layer, self.shown.stratum)
+
+    @property
+    def _layers(self) -> list[Layer]:
+        return [self.shown.layer, self._hatched, self._unlike_hatched]
 
     @property
     def version(self) -> str:
@@ -116,18 +128,25 @@ class Overlay(QObject):
         if count := self._holes.count:
             at = self._holes.boxes(1)[0]
             lines.append(f"No answer for {tiles(count)}, hatched; the first at {place_text(at)}")
+        if count := self._unlike.count:
+            lines.insert(0, f"{tiles(count)} {UNLIKE}, hatched: do not rely on these")
         return lines
 
     def result_at(self, point: Point) -> ResultAt | None:
         """The result at a level-0 point, or that there is no answer; None where nothing is."""
         if (box := self._holes.box_at(point)) is not None:
             return ResultAt(f"{self.origin.name}: no answer for this tile", box)
-        return self.shown.result_at(point)
+        result = self.shown.result_at(point)
+        if (box := self._unlike.box_at(point)) is None:
+            return result
+        text = result.text if result is not None else self.origin.name
+        return ResultAt(f"{text}; {UNLIKE}", box if result is None else result.box)
 
     def refresh_holes(self) -> None:
-        """Hatch the patches for which there is no answer."""
-        self._holes = self.found.unanswered
+        """Hatch the patches without an answer, and those that are unlike the training data."""
+        self._holes, self._unlike = self.found.unanswered, self.found.unlike
         self._hatched.show_mask(self._holes)
+        self._unlike_hatched.show_mask(self._unlike)
         self.pane.canvas.update()
 
     @property
@@ -151,11 +170,11 @@ class Overlay(QObject):
     def set_visible(self, *, visible: bool) -> None:
         canvas, layer = self.pane.canvas, self.shown.layer
         if visible and not canvas.has_layer(layer):
-            canvas.add_layer(layer, self.shown.stratum)
-            canvas.add_layer(self._hatched, self.shown.stratum)
+            for each in self._layers:
+                canvas.add_layer(each, self.shown.stratum)
         elif not visible:
-            canvas.remove_layer(layer)
-            canvas.remove_layer(self._hatched)
+            for each in self._layers:
+                canvas.remove_layer(each)
 
     @property
     def opacity(self) -> float:
@@ -168,8 +187,8 @@ class Overlay(QObject):
 
     def shut_down(self) -> None:
         self.shown.shut_down()
-        self.pane.canvas.remove_layer(self.shown.layer)
-        self.pane.canvas.remove_layer(self._hatched)
+        for layer in self._layers:
+            self.pane.canvas.remove_layer(layer)
 
 
 class FileOverlay(Overlay):
