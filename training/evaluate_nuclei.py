@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image
 
 import coverslip
 from training.classical_baseline import classical_labels
@@ -20,6 +20,7 @@ from viewer.inference.bundle import load_bundle
 from viewer.inference.instances import labeled
 from viewer.inference.model_library import BUNDLED
 from viewer.inference.network import Network
+from viewer.overlays.files.masks import label_mask
 from viewer.slides import open_slide
 from viewer.slides.region import read_region
 
@@ -79,20 +80,16 @@ def _print_product(data: Path) -> None:
         print(f"| {name} | {scores.f1:.3f} | {scores.pq:.3f} | {dice:.3f} |", flush=True)
 
 
-def product_labels(image: NDArray[np.uint8], mpp_um: float = 0.5) -> NDArray[np.int32]:
-    """Return the labels (h, w) of the objects that `coverslip run nuclei` finds in a picture."""
+def product_labels(
+    image: NDArray[np.uint8], mpp_um: float = 0.5, model: str = "nuclei"
+) -> NDArray[np.int32]:
+    """Return the label mask (h, w) that `coverslip run nuclei` writes of a picture."""
     height, width = image.shape[:2]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "field.png"
         Image.fromarray(image).save(path)
-        objects = coverslip.run_model("nuclei", path, mpp_um=mpp_um).objects()
-    canvas = Image.new("I", (width, height), 0)
-    draw = ImageDraw.Draw(canvas)
-    for number in range(len(objects.centroids)):
-        outline = objects.points[objects.starts[number] : objects.starts[number + 1]]
-        if len(outline) >= 3:
-            draw.polygon([(x - 0.5, y - 0.5) for x, y in outline.tolist()], fill=number + 1)
-    return np.asarray(canvas, np.int32)
+        objects = coverslip.run_model(model, path, mpp_um=mpp_um).objects()
+    return label_mask(objects, Box(0, 0, width, height)).astype(np.int32)
 
 
 def validation_sets(data: Path) -> dict[str, NucleiSet]:

@@ -25,18 +25,34 @@ class Scores(NamedTuple):
     true: int
 
 
+class Counts(NamedTuple):
+    """Objects of a field that match, their IoUs together, found and true ones."""
+
+    matched: int
+    overlap: float
+    found: int
+    true: int
+
+
+def counted(truth: Labels, guess: Labels) -> Counts:
+    """Count matches of true and found label pictures: two objects match at an IoU above 0.5."""
+    ious = _ious(truth, guess)
+    hits = ious[ious > IOU]
+    return Counts(len(hits), float(hits.sum()), ious.shape[1], ious.shape[0])
+
+
+def score_of(counts: Iterable[Counts]) -> Scores:
+    """Return the scores of several fields together."""
+    rows = list(counts)
+    matched, found, true = (sum(each[index] for each in rows) for index in (0, 2, 3))
+    f1 = 2 * matched / max(found + true, 1)
+    overlap = sum(each.overlap for each in rows)
+    return Scores(f1, f1 * overlap / max(matched, 1), int(found), int(true))
+
+
 def scored(pairs: Iterable[tuple[Labels, Labels]]) -> Scores:
     """Scores of (true, found) label pictures; two objects match at an IoU above 0.5."""
-    matched, found, true, overlap = 0, 0, 0, 0.0
-    for truth, guess in pairs:
-        ious = _ious(truth, guess)
-        hits = ious[ious > IOU]
-        matched += len(hits)
-        overlap += float(hits.sum())
-        true += ious.shape[0]
-        found += ious.shape[1]
-    f1 = 2 * matched / max(found + true, 1)
-    return Scores(f1, f1 * overlap / max(matched, 1), found, true)
+    return score_of(counted(truth, guess) for truth, guess in pairs)
 
 
 def _ious(truth: Labels, guess: Labels) -> NDArray[np.float64]:

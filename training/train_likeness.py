@@ -58,6 +58,8 @@ _MEAN, _STD = 0.6, 0.25
 _PLACE = "the line of the training data"
 _SPREAD_FLOOR = 0.05
 _DECAY = 1e-3
+_NUCLEI_DECAY = 1e-4
+"""The nuclei model's fields are more kinds, and more of them."""
 _MOST_UNLIKE = 0.03
 """Of the training data's own fields, how many may count as unlike."""
 
@@ -102,7 +104,7 @@ def _learn_nuclei(data: Path) -> TrainingData:
     fields = {
         "BBBC038": (list(learned.images), 3),
         "TNBC": (list(tnbc.images), 4),
-        "skin": (_slide_fields(data / "slides" / "CMU-1-Small-Region.svs", 512, 20), 2),
+        "skin": (_slide_fields(data / "slides" / "CMU-1-Small-Region.svs", 512, 60), 2),
         "colorectal": (_tiles(data / "tiles" / "crc-val-he-7k"), 2),
         "osteosarcoma": ([rescaled(tile, 2)[:1024, :1024] for tile in _osteosarcoma(data)[::2]], 1),
     }
@@ -112,7 +114,7 @@ def _learn_nuclei(data: Path) -> TrainingData:
         for images, views in fields.values()
         for group in _groups(rng, images, views, _field_features)
     ]
-    statistics = _fitted("field", groups)
+    statistics = _fitted("field", groups, _NUCLEI_DECAY)
     rng = np.random.default_rng(1)
     for name, images in {"BBBC038": list(held.images), "TNBC": list(held_tnbc.images)}.items():
         _report(f"nuclei, held-back {name}", statistics, _groups(rng, images, 1, _field_features))
@@ -227,7 +229,9 @@ def _slide_fields(path: Path, side_px: int, count: int) -> list[Picture]:
 # Fitting ---------------------------------------------------------------------------------------
 
 
-def _fitted(features: str, groups: Sequence[tuple[str, Features]]) -> FeatureStatistics:
+def _fitted(
+    features: str, groups: Sequence[tuple[str, Features]], decay: float = _DECAY
+) -> FeatureStatistics:
     """Return a multinomial logistic regression in which each group has the same weight."""
     kinds = [LIKE, *dict.fromkeys(kind for kind, _ in groups if kind != LIKE)]
     like = np.concatenate([rows for kind, rows in groups if kind == LIKE])
@@ -248,7 +252,7 @@ def _fitted(features: str, groups: Sequence[tuple[str, Features]]) -> FeatureSta
     def loss() -> torch.Tensor:
         optimizer.zero_grad()
         cross = torch.nn.functional.cross_entropy(x @ weights.T, classes, reduction="none")
-        value = (cross * share).mean() + _DECAY * weights[:, :-1].square().sum()
+        value = (cross * share).mean() + decay * weights[:, :-1].square().sum()
         value.backward()
         return value
 

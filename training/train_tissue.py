@@ -17,8 +17,11 @@ from safetensors.torch import load_file
 
 from training.augmentation import varied
 from viewer.inference.architectures.tissue_encoder import TissueClassifier, TissueEncoder
+from viewer.inference.bundle import load_bundle
 from viewer.inference.bundle_writing import write_bundle
 from viewer.inference.model_library import BUNDLED
+from viewer.inference.running import run_model
+from viewer.overlays.patch_feature_map import PatchFeatureMap
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,9 +39,10 @@ CLASSES = {
 VIEWS = 12
 """Augmented views of a tile."""
 MEAN, STD = 0.6, 0.25
+COMMON_MPP_UM = 0.5
 COMMON = {
     "version": "1",
-    "mpp_um": 0.5,
+    "mpp_um": COMMON_MPP_UM,
     "patch_px": 224,
     "stride_px": 112,
     "normalisation": {"mean": [MEAN] * 3, "std": [STD] * 3},
@@ -103,6 +107,32 @@ def _left_out(views: Tensor, classes: Tensor) -> float:
             told = model.head(model.norm(views[index, :1])).argmax()
         hits += int(told == classes[index])
     return hits / len(classes)
+
+
+def left_out_tiles(data: Path) -> tuple[int, int]:
+    """Return how many tiles are told rightly by a layer fitted to all others, and how many are.
+
+    Each tile is run through the program as a picture of exactly one patch; its answer is the mean
+    over the cells, most of which see a part of it mirrored.
+    """
+    folder = data / "tiles" / "crc-val-he-7k"
+    tiles, classes = _tiles(folder)
+    shipped = TissueEncoder().eval()
+    shipped.load_state_dict(load_file(BUNDLED / "tissue-likeness" / "weights.safetensors"))
+    views = _embedded(shipped, tiles)
+    encoder = load_bundle(BUNDLED / "tissue-likeness")
+    right = 0
+    for index, file in enumerate(sorted(folder.glob("*/*.jpg"))):
+        found = run_model(file, encoder, mpp_um=COMMON_MPP_UM).found
+        assert isinstance(found, PatchFeatureMap)
+        cells = torch.from_numpy(found.values[found.known].astype(np.float32))
+        others = torch.arange(len(classes)) != index
+        model = TissueClassifier(len(CLASSES))
+        _fit(model, views[others].flatten(0, 1), classes[others].repeat_interleave(VIEWS))
+        with torch.inference_mode():
+            chances = model.head(model.norm(cells)).softmax(1).mean(0)
+        right += int(chances.argmax() == classes[index])
+    return right, len(classes)
 
 
 def _fit(model: TissueClassifier, vectors: Tensor, classes: Tensor) -> None:

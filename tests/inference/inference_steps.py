@@ -15,6 +15,7 @@ from torch import nn
 from viewer.geometry import Box
 from viewer.inference.bundle import ModelBundle, load_bundle
 from viewer.inference.engine import Engine, Progress
+from viewer.inference.field_features import FEATURES
 from viewer.inference.plan import block_grid
 from viewer.overlays.blocks import BlockGrid, BlockKey
 from viewer.overlays.objects import Objects
@@ -64,6 +65,14 @@ class SeesNoDark(nn.Module):
         return torch.stack([bright, 1 - bright], 1)
 
 
+class Brightness(nn.Module):
+    """Tells how bright images are."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        bright = x.mean([1, 2, 3])
+        return torch.stack([bright, 1 - bright], 1)
+
+
 class Nonsense(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.log(-x.abs() - 1)
@@ -102,6 +111,22 @@ def make_bundle(folder: Path, module: nn.Module | None = None, **changes: object
     kept = {name: value for name, value in about.items() if value is not None}
     (folder / "model.json").write_text(json.dumps(kept))
     return folder
+
+
+def dark_is_unlike(**changes: object) -> dict[str, object]:
+    """`training` for model.json by which a field is unlike where its stain is strong."""
+    strong = [0.0] * (FEATURES + 1)
+    strong[0], strong[-1] = 20.0, 14.0  # of the logarithm of the density in red, about exp(-0.7)
+    statistics = {
+        "features": "field",
+        "mean": [0.0] * FEATURES,
+        "spread": [1.0] * FEATURES,
+        "kinds": ["like", "dark"],
+        "weights": [[0.0] * (FEATURES + 1), strong],
+        "least": 0.5,
+    }
+    training = {"organs": ["liver"], "stains": ["H&E"], "mpp_um": [0.5, 0.5]}
+    return training | {"statistics": statistics | changes}
 
 
 class Heard:

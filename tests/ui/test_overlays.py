@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 import pytest
 import shapely
-from inference_steps import SeesNoDark, make_bundle
+from inference_steps import Brightness, SeesNoDark, dark_is_unlike, make_bundle
 from PIL import Image
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QInputDialog, QLabel
@@ -538,6 +538,27 @@ def test_tiles_without_an_answer_are_hatched(
     told = run.result_at(hole.center)
     assert told is not None
     assert "no answer" in told.text
+
+
+def test_tiles_unlike_the_training_data_are_hatched(
+    slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    classes = [{"name": name, "colour": "#112233"} for name in ("A", "B")]
+    model = make_bundle(
+        tmp_path / "m", Brightness(), task="classification", classes=classes, patch_px=64,
+        margin_px=0, head="probabilities", training=dark_is_unlike(),
+    )  # fmt: skip
+    drop(slide_window, [model])
+    pane, overlays = slide_window.panes.active, slide_window.overlays
+    qtbot.waitUntil(lambda: overlays.run_of(pane) is not None, timeout=_PATIENCE_MS)
+    run = overlays.run_of(pane)
+    assert run is not None
+    qtbot.waitUntil(lambda: run.found.unlike.count > 3, timeout=_PATIENCE_MS)
+    qtbot.waitUntil(lambda: "unlike the training data" in overlays.dock.figures.text())
+    qtbot.waitUntil(lambda: "unlike the training data" in pane.canvas.shown_layers)
+    result = run.result_at(run.found.unlike.boxes(1)[0].center)
+    assert result is not None
+    assert "unlike the training data" in result.text
 
 
 @pytest.mark.usefixtures("known_nuclei")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from viewer.overlays.objects import UNLIKE
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -36,7 +38,6 @@ _NO_SCORES = re.compile(
     r"|row|rows|col|cols|column|columns|i|j|array_row|array_col|in_tissue|barcode|z|t"
     r"|level|.*_level|label|labels|target|class|class_id|category|cluster|fold|split|seed|batch"
     r"|mpp|mpp_[xy]|resolution|magnification|mag|power|downsample|scale|overlap|stride|step"
-    r"|unlike_training"
 )
 _SCORES = re.compile(
     r"(prob|p_|attention|attn|att\b|att_|score|logit|confidence|likelihood|pred_|risk|heat"
@@ -80,7 +81,7 @@ def score_columns(table: ForeignTable) -> ScoreColumns:
     groups = (_X_NAMES, _Y_NAMES, _WIDTH_NAMES, _HEIGHT_NAMES, _RIGHT_NAMES, _BOTTOM_NAMES)
     x, y, width, height, right, bottom = (first(names) for names in groups)
     places = {name for names in groups for name in names}
-    rest = [each for name, each in by_name.items() if name not in places]
+    rest = [each for name, each in by_name.items() if name not in places and name != UNLIKE]
     if tuple(table.names[:3]) == _OUR_HEAD:
         return ScoreColumns(x, y, width, height, right, bottom, rest, is_sure=True)
     scores = [name for name in rest if _SCORES.fullmatch(name.strip().casefold())]

@@ -1,0 +1,185 @@
+"""Measures the bundled models and writes docs/accuracy.md: python -m training.accuracy DATA.
+
+All figures are those of a user: fields are pictures on which the program runs its models. Nuclei
+are measured by data set and patient, beside a classical method and, with --former, beside an
+earlier model; intervals are those of 95 % over fields drawn anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from training.classical_baseline import classical_labels
+from training.evaluate_nuclei import HELD_PATIENT, product_labels
+from training.nuclei_data import load_bbbc038, load_tnbc, merged_pixels, split
+from training.scores import Counts, counted, score_of
+from training.train_tissue import left_out_tiles
+from viewer.inference.bundle import load_bundle
+from viewer.inference.model_library import BUNDLED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from numpy.typing import NDArray
+
+    Labels = NDArray[np.int32]
+    Method = Callable[[NDArray[np.uint8]], Labels]
+
+PAGE = Path(__file__).parents[1] / "docs" / "accuracy.md"
+_DRAWS = 2000
+_ENDS = (2.5, 97.5)
+
+
+class Field(NamedTuple):
+    """What a method found in a field."""
+
+    all_objects: Counts
+    convex: Counts
+    shared_px: int
+    found_px: int
+    true_px: int
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A number and the ends of its interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} ({self.low:.2f} to {self.high:.2f})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path, help="folder with nuclei/ and tiles/")
+    parser.add_argument("--former", type=Path, help="folder of an earlier nuclei model")
+    options = parser.parse_args()
+    parts = [_HEAD, _nuclei(options.data, options.former), _tiles(options.data)]
+    PAGE.write_text("\n\n".join(parts) + "\n")
+
+
+def _nuclei(data: Path, former: Path | None) -> str:
+    version = load_bundle(BUNDLED / "nuclei").version
+    methods: dict[str, Method] = {f"nuclei {version}": product_labels}
+    if former is not None:
+        told = f"nuclei {load_bundle(former).version}"
+        methods[told] = lambda image: product_labels(image, model=str(former))
+    methods["color deconvolution, Otsu, watershed"] = classical_labels
+    tnbc = load_tnbc(data / "nuclei" / "tnbc-train-augmented.npz")
+    assert tnbc.patients is not None
+    _, held = split(load_bbbc038(data / "nuclei" / "bbbc038-brightfield-train.npz"))
+    groups = {f"BBBC038, {len(held)} fields held back": (held.images, held.labels)}
+    for patient in sorted(set(tnbc.patients.tolist()), key=lambda each: each != HELD_PATIENT):
+        which = tnbc.patients == patient
+        kind = "held back" if patient == HELD_PATIENT else "trained on"
+        name = f"TNBC, patient {patient}, {which.sum()} fields {kind}"
+        groups[name] = tnbc.images[which], tnbc.labels[which]
+    rows = [
+        f"| {name} | {method} | {_row(_fields(*fields, labels_of))} |"
+        for name, fields in groups.items()
+        for method, labels_of in methods.items()
+    ]
+    return "\n".join([_NUCLEI, *rows])
+
+
+def _fields(images: NDArray[np.uint8], truths: NDArray[np.int32], labels_of: Method) -> list[Field]:
+    fields: list[Field] = []
+    for image, truth in zip(images, truths, strict=True):
+        found = labels_of(image)
+        merged = merged_pixels(truth)
+        fields.append(
+            Field(
+                counted(truth, found),
+                counted(np.where(merged, 0, truth), _outside(found, merged)),
+                int(((found > 0) & (truth > 0)).sum()),
+                int((found > 0).sum()),
+                int((truth > 0).sum()),
+            )
+        )
+    return fields
+
+
+def _outside(labels: Labels, merged: NDArray[np.bool_]) -> Labels:
+    """Return the objects of which less than half lies in merged ones."""
+    sizes = np.bincount(labels.ravel())
+    within = np.bincount(labels[merged], minlength=len(sizes))
+    is_out = 2 * within < sizes
+    return np.where(is_out[labels], labels, 0)
+
+
+def _row(fields: list[Field]) -> str:
+    figures = [
+        _interval(fields, lambda some: score_of(each.all_objects for each in some).f1),
+        _interval(fields, lambda some: score_of(each.convex for each in some).f1),
+        _interval(fields, _dice),
+    ]
+    return " | ".join(map(str, figures))
+
+
+def _dice(fields: Iterable[Field]) -> float:
+    rows = list(fields)
+    both = sum(each.shared_px for each in rows)
+    return 2 * both / max(sum(each.found_px + each.true_px for each in rows), 1)
+
+
+def _interval(fields: list[Field], figure: Callable[[list[Field]], float]) -> Figure:
+    """Return a figure of all fields, and its interval over fields drawn with replacement."""
+    rng = np.random.default_rng(0)
+    drawn = [
+        figure([fields[index] for index in rng.integers(0, len(fields), len(fields))])
+        for _ in range(_DRAWS)
+    ]
+    low, high = np.percentile(drawn, _ENDS)
+    return Figure(figure(fields), float(low), float(high))
+
+
+def _tiles(data: Path) -> str:
+    right, count = left_out_tiles(data)
+    low, high = _wilson(right, count)
+    return (
+        f"{_TILES}\n| colorectal tissue, {count} tiles left out one by one | {right} of {count} "
+        f"({right / count:.2f}; {low:.2f} to {high:.2f}) |"
+    )
+
+
+def _wilson(right: int, count: int, z: float = 1.96) -> tuple[float, float]:
+    """Return the 95 % interval of a share (Wilson 1927)."""
+    share = right / count
+    middle = share + z * z / (2 * count)
+    reach = z * np.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
+    return float((middle - reach) / (1 + z * z / count)), float(
+        (middle + reach) / (1 + z * z / count)
+    )
+
+
+_HEAD = """# Accuracy
+
+Made by `python -m training.accuracy DATA --former FOLDER`. All figures are those of the program run
+on pictures of single fields, as `coverslip run` gives them. In brackets are 95 % intervals over
+fields (nuclei: drawn anew; tiles: Wilson's). Fields of one patient are alike: intervals over few
+patients say little of another laboratory."""
+_NUCLEI = """## Nuclei
+
+F1 at an IoU of 0.5. TNBC's objects are the connected parts of a binary mask: a quarter are several
+nuclei that touch, so F1 on convex objects (solidity above 0.9) says more.
+
+| fields | method | F1 | F1, convex objects | Dice |
+| --- | --- | --- | --- | --- |"""
+_TILES = """## Tiles
+
+Each tile is a picture of exactly one patch; the answer is the mean over its cells. The classifier
+is fitted anew without the tile that it is asked about.
+
+| tiles | right |
+| --- | --- |"""
+
+if __name__ == "__main__":
+    main()
