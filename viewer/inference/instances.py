@@ -9,7 +9,6 @@ import shapely
 from scipy import ndimage
 from skimage.color import rgb2hed
 from skimage.measure import find_contours
-from skimage.morphology import reconstruction
 from skimage.segmentation import watershed
 
 from viewer.overlays.objects import Objects
@@ -56,13 +55,8 @@ def labeled(maps: NDArray[np.float32]) -> NDArray[np.int32]:
     """
     mask = np.asarray(ndimage.binary_fill_holes(maps[0] > _LEAST_PROBABILITY))
     depth = np.asarray(ndimage.gaussian_filter(maps[2] - _EDGE_WEIGHT * maps[1], _DEPTH_SMOOTH_PX))
-    seeds, count = _domes(np.where(mask, depth, -1).astype(np.float32))
-    pieces, piece_count = _pieces(mask)
-    has_seed = np.zeros(piece_count + 1, bool)
-    has_seed[np.unique(pieces[seeds > 0])] = True
-    rest, _ = _pieces(~has_seed[pieces] & mask)
-    seeds = np.where(rest > 0, rest + count, seeds)
-    labels = watershed(-depth, seeds, mask=mask).astype(np.int32)
+    peaks, _ = _pieces((depth == ndimage.maximum_filter(depth, 3)) & mask)
+    labels = _joined(watershed(-depth, peaks, mask=mask).astype(np.int32), depth)
     sizes = np.bincount(labels.ravel())
     is_small = sizes < _LEAST_PX
     is_small[0] = False
@@ -70,15 +64,43 @@ def labeled(maps: NDArray[np.float32]) -> NDArray[np.int32]:
     return labels
 
 
-def _domes(depth: NDArray[np.float32]) -> tuple[NDArray[np.int32], int]:
-    """Return the upper halves of the domes of a depth (h, w), numbered from 1, and their count."""
-    height = depth - reconstruction(depth - _DOME_HEIGHT, depth).astype(np.float32)
-    halves, count = _pieces((height > _DOME_HEIGHT / 2) & (depth > 0))
-    is_top = (height > 0.99 * _DOME_HEIGHT) & (depth > _LEAST_DEPTH)
-    is_dome = np.zeros(count + 1, bool)
-    is_dome[np.unique(halves[is_top])] = True
-    is_dome[0] = False
-    return np.where(is_dome[halves], halves, 0), count
+def _joined(labels: NDArray[np.int32], depth: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Return the basins of a watershed, those joined whose lower peak is no dome of its own."""
+    count = int(labels.max())
+    peaks = np.full(count + 1, -np.inf)
+    np.maximum.at(peaks, labels.ravel(), depth.ravel())
+    numbers = list(range(count + 1))
+
+    def basin(number: int) -> int:
+        while numbers[number] != number:
+            numbers[number] = numbers[numbers[number]]
+            number = numbers[number]
+        return number
+
+    for saddle, one, other in _saddles(labels, depth):
+        low, high = sorted((basin(one), basin(other)), key=lambda number: float(peaks[number]))
+        is_dome = peaks[low] - saddle >= _DOME_HEIGHT and peaks[low] > _LEAST_DEPTH
+        if low != high and not is_dome:
+            numbers[low] = high
+    return np.array([basin(number) for number in range(count + 1)], np.int32)[labels]
+
+
+def _saddles(labels: NDArray[np.int32], depth: NDArray[np.float32]) -> list[tuple[float, int, int]]:
+    """Return depth of the saddle and numbers of each two basins that touch, deepest first."""
+    sides = ((slice(None), slice(1, None)), (slice(None), slice(None, -1)))
+    pairs, heights = [], []
+    for first, second in (sides, tuple((columns, rows) for rows, columns in sides)):
+        one, other = labels[first], labels[second]
+        touch = (one != other) & (one > 0) & (other > 0)
+        pair = np.stack([one[touch], other[touch]]).astype(np.int64)
+        pairs.append(pair.min(0) << 32 | pair.max(0))
+        heights.append(np.minimum(depth[first], depth[second])[touch])
+    keys, which = np.unique(np.concatenate(pairs), return_inverse=True)
+    saddles = np.full(len(keys), -np.inf)
+    np.maximum.at(saddles, which, np.concatenate(heights))
+    order = np.argsort(-saddles, kind="stable")
+    ones, others = keys[order] >> 32, keys[order] & 0xFFFFFFFF
+    return list(zip(saddles[order].tolist(), ones.tolist(), others.tolist(), strict=True))
 
 
 def clear_outside(labels: NDArray[np.int32], box: Box, slide: Size) -> None:
