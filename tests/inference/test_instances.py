@@ -46,7 +46,7 @@ def test_area_outline_and_mask_agree() -> None:
         (12 + 20 * (n % 6), 12 + 20 * (n // 6), 3.5 + 0.15 * n, 4 + 0.1 * n) for n in range(36)
     ]
     labels = labeled(_disks(*disks))
-    found = objects_of(labels, GRAY, BOX, BOX, 0.5)  # a pixel of the model is 2 of level 0
+    found = objects_of(labels, INSIDE, GRAY, BOX, BOX, 0.5)  # a pixel of the model is 2 of level 0
     assert len(found) == 36
     expected = {
         (round(each.centroid[1] + 0.5), round(each.centroid[0] + 0.5)): each.area * 0.25
