@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import h5py
@@ -13,6 +14,7 @@ from scipy.stats import rankdata
 from test_cli import coverslip
 
 from viewer.geometry import Box, Point, Size
+from viewer.overlays.files.result_file import ResultFileError
 from viewer.overlays.files.result_files import read_result_file
 from viewer.overlays.heatmap import HeatmapStyle, score_heatmap
 from viewer.overlays.patch_feature_map import PatchFeatureMap
@@ -161,6 +163,32 @@ def test_the_score_is_told_from_what_says_where(
     file = read_result_file(path, SLIDE, 0.5)
     assert [name for name, _ in file.colors] == scores
     assert file.is_score_sure == is_sure
+
+
+@pytest.mark.parametrize(
+    ("resolution", "units", "scale"), [(1.0, "mpp", 2), (0.25, "baseline", 4), (0, "level", 1)]
+)
+def test_tiles_of_tiatoolbox_lie_at_level_0(
+    tmp_path: Path, resolution: float, units: str, scale: float
+) -> None:
+    told = {
+        "coordinates": [[10, 20, 234, 244], [234, 20, 458, 244]],
+        "predictions": [1, 0],
+        "probabilities": [[0.2, 0.8], [0.9, 0.1]],
+        "resolution": resolution,
+        "units": units,
+    }
+    (tmp_path / "0.raw.json").write_text(json.dumps(told))
+    file = read_result_file(tmp_path / "0.raw.json", SLIDE, 0.5)
+    assert [name for name, _ in file.colors] == ["prob_0", "prob_1", "prediction"]
+    found = file.found
+    assert isinstance(found, PatchFeatureMap)
+    assert found.cell == 224 * scale
+    assert value_at(found, 11 * scale, 21 * scale) == np.float32(0.2)
+    assert value_at(found, 457 * scale, 243 * scale) == np.float32(0.9)
+    (tmp_path / "0.raw.json").write_text(json.dumps(told | {"units": "power", "resolution": 20}))
+    with pytest.raises(ResultFileError, match="pixels of power 20"):
+        read_result_file(tmp_path / "0.raw.json", SLIDE, 0.5)
 
 
 def test_values_are_kept_and_stretched_by_their_own_range(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from viewer.overlays.files.outline_files import (
     table_outlines,
 )
 from viewer.overlays.files.result_file import ResultFile, ResultFileError
+from viewer.overlays.files.tiatoolbox import tiatoolbox_table
 from viewer.overlays.files.tile_scores import of_table
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ def read_result_file(
                 return of_outlines(path, table_outlines(table), slide, mpp_um, shift_px)
             case ".dcm":
                 return of_outlines(path, dicom_outlines(path, place), slide, mpp_um)
+            case ".json" if (table := tiatoolbox_table(path, mpp_um)) is not None:
+                return of_table(path, table, slide, mpp_um, shift_px)
             case _:
                 outlines = geojson_outlines(path)
                 if not any(bounds_px):
