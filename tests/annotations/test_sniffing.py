@@ -54,7 +54,9 @@ def test_packed_files_and_older_spellings_are_told_too(tmp_path: Path) -> None:
 def test_xml_holds_annotations_and_tables_of_scores_hold_none(tmp_path: Path) -> None:
     xml, csv = tmp_path / "a.xml", tmp_path / "scores.csv"
     xml.write_text("<ASAP_Annotations><Annotations/></ASAP_Annotations>")
-    csv.write_text("x,y,score\n0,0,0.5\n")
+    for header in ("x,y,width,height,label,prob_1", "x,y,level,label,attention", "x,y,score"):
+        csv.write_text(f"{header}\n0,0,0.5\n")
+        assert contents(csv) == Contents(has_annotations=False, has_detections=False)
     assert contents(xml).has_annotations
     assert not contents(csv).has_annotations
     for header in ("x,y,width,height,class,name", "Xmin;Ymin;Xmax;Ymax", '"x","y","label"'):

@@ -33,6 +33,7 @@ _PIECE_BYTES = 1 << 14
 _MOST_UNPACKED_BYTES = 256 << 20
 _X_NAMES = {"x", "x_px", "x0", "xmin", "x_min", "minx", "left", "centroid_x"}
 _X1_NAMES = {"x1", "x2", "xmax", "x_max", "maxx", "right"}
+_SCORES = ("prob", "attention", "attn", "score", "logit")
 _CLASS_NAMES = {"class", "label", "category", "classification", "class_name", "name"}
 
 
@@ -77,6 +78,9 @@ def _is_of_boxes(path: Path) -> bool:
         return False
     line = head.split(b"\n", 1)[0].decode(errors="replace").casefold()
     names = {name.strip(' "\r') for name in re.split("[,;\t]", line)}
+    has_scores = any(name.startswith(_SCORES) for name in names)
+    if has_scores and not names & _X1_NAMES and names & _CLASS_NAMES <= {"label"}:
+        return False  # tiles whose label stands beside a score
     return bool(names & _X_NAMES and names & (_CLASS_NAMES | _X1_NAMES))
 
 
