@@ -14,6 +14,8 @@ import pydicom
 import pytest
 import shapely
 from highdicom.spatial import ImageToReferenceTransformer
+from hypothesis import given, settings
+from hypothesis import strategies as some
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import VLWholeSlideMicroscopyImageStorage
@@ -260,6 +262,48 @@ def test_one_bad_attribute_costs_no_shape(
     assert len(found) == kept
     assert said in " ".join(problem.reason for problem in problems)
     assert kept == 0 or found[0].geometry.equals(shapely.Polygon(PLACES[0]))
+
+
+BESIDE = (
+    "AnnotationGroupLabel", "AnnotationGroupUID", "AnnotationGroupNumber", "NumberOfAnnotations",
+    "AnnotationGroupDescription", "AnnotationPropertyCategoryCodeSequence", "GraphicType",
+    "AnnotationPropertyTypeCodeSequence", "AnnotationGroupGenerationType", "MeasurementsSequence",
+    "AnnotationGroupAlgorithmIdentificationSequence", "AnnotationAppliesToAllOpticalPaths",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def whole_ann(tmp_path_factory: pytest.TempPathFactory, slide: Any) -> Dataset:
+    path = tmp_path_factory.mktemp("ann") / "a.dcm"
+    foreign(path, slide[1][0], "2D", PLACES)
+    return pydicom.dcmread(path)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    name=some.sampled_from(BESIDE),
+    inner=some.booleans(),
+    junk=some.sampled_from(["gone", "empty", "x", "7", "2.5.1"]),
+)
+def test_no_attribute_of_a_group_costs_a_shape(
+    whole_ann: Dataset, name: str, inner: bool, junk: str
+) -> None:
+    ann = copy.deepcopy(whole_ann)
+    holder = ann.AnnotationGroupSequence[0]
+    if inner and holder[name].VR == "SQ":
+        holder = holder[name].value[0]
+        name = next(iter(holder.dir()), name)
+    if junk == "gone" or holder[name].VR in ("SQ", "OF"):
+        del holder[name]
+    elif holder[name].VR == "US" or holder[name].VR == "UL":
+        setattr(holder, name, 0 if junk == "empty" else 7)
+    else:
+        setattr(holder, name, "" if junk == "empty" else junk)
+    problems: list[Problem] = []
+    found = list(read_groups(ann, "a.dcm", SlidePlace(), problems))
+    assert [each.geometry.bounds for each in found] == [
+        shapely.Polygon(each).bounds for each in PLACES
+    ]
 
 
 # Segmentations -------------------------------------------------------------------------------
