@@ -79,7 +79,8 @@ def open_text(path: Path) -> IO[str]:
 
 
 def close_tree(folder: Path) -> None:
-    """Make all in a folder its owner's alone, as far as it can be; links are left alone."""
+    """Make a folder and all in it its owner's alone, as far as it can be; links are left alone."""
+    _close(str(folder), OWNER_FOLDER)
     for place, folders, files in os.walk(folder):
         for names, mode in ((folders, OWNER_FOLDER), (files, OWNER_FILE)):
             for name in names:

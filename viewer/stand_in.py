@@ -94,7 +94,6 @@ class StandIn:
                     self.folder / kind, home / kind, dirs_exist_ok=True, ignore=_links_of
                 )
                 close_tree(home / kind)
-                (home / kind).chmod(0o700)
         former, self.folder, self.reason = self.folder, None, ""
         self._use(home)
         shutil.rmtree(former, ignore_errors=True)

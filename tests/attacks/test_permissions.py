@@ -135,6 +135,7 @@ def test_what_earlier_versions_left_open_is_closed_once(open_home: Path) -> None
     old = open_home / "data" / "annotations" / "0a1b.sqlite"
     old.parent.mkdir(parents=True)
     old.write_bytes(b"")
+    (open_home / "config").mkdir()
     elsewhere = open_home / "shared"
     elsewhere.write_text("not the program's")
     (old.parent / "link").symlink_to(elsewhere)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from viewer.access import OWNER_FOLDER, close_tree, make_folder
+from viewer.access import close_tree, make_folder
 from viewer.audit_log import trail
 from viewer.folders import data_folder
 from viewer.inference.bundle import (
@@ -212,7 +212,6 @@ def _added(folder: Path) -> ModelBundle:
             beside = [folder / name for name in about.data]
             for file in (folder / MODEL_FILE, bundle.weights_path, *beside):
                 shutil.copyfile(file, whole / file.name)
-            whole.chmod(OWNER_FOLDER)
             close_tree(whole)
             if target.exists():
                 target.rename(Path(part) / "old")

@@ -13,7 +13,7 @@ import shutil
 from hashlib import blake2b, sha256
 from typing import TYPE_CHECKING
 
-from viewer.access import OWNER_FOLDER, close_tree, make_file
+from viewer.access import close_tree, make_file
 from viewer.atomic_write import atomic_write
 from viewer.folders import data_folder
 
@@ -111,7 +111,6 @@ def _copy(old: Path, new: Path) -> None:
     try:
         if old.is_dir():
             shutil.copytree(old, new)
-            new.chmod(OWNER_FOLDER)
             close_tree(new)
             return
         log = old.with_name(f"{old.name}-wal")
