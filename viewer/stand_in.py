@@ -17,7 +17,6 @@ from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from viewer.access import close_tree
-from viewer.errors import CoverslipError
 from viewer.folders import own_folders
 
 if TYPE_CHECKING:
@@ -32,10 +31,6 @@ _MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
 _log = logging.getLogger(__name__)
 
 
-class NoHomeError(CoverslipError):
-    """Nothing can be written anywhere on this machine."""
-
-
 class StandIn:
     """The stand-in of this run, where there is one."""
 
@@ -48,14 +43,11 @@ class StandIn:
     def ensure(self) -> str:
         """See that the program's folders can be written, or put others in their place.
 
+        Where no other can be written either the folders stay, and each write says why it failed.
+
         Returns
         -------
         `reason`
-
-        Raises
-        ------
-        NoHomeError
-            Neither can be written.
         """
         home = os.environ.get(_HOME, "")
         if home == self._checked:
@@ -67,7 +59,10 @@ class StandIn:
         folder, error = trouble
         self.reason = f"{folder} cannot be written ({error.strerror or error})."
         originals: dict[str, Path] = dict(zip(("config", "data"), own_folders(), strict=False))
-        self.folder = _made(self.reason)
+        self.folder = _made()
+        if self.folder is None:
+            self._checked = home
+            return self.reason
         _copy(originals, self.folder)
         self._use(self.folder)
         atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
@@ -85,18 +80,21 @@ class StandIn:
         OSError
             The folder cannot be written; the stand-in stays in use.
         """
-        assert self.folder is not None
         home = folder / "coverslip"
-        for kind in ("config", "data"):
-            if (self.folder / kind).is_dir():
-                # Sessions and models that are links stay where they are: the home only lends them.
-                shutil.copytree(
-                    self.folder / kind, home / kind, dirs_exist_ok=True, ignore=_links_of
-                )
-                close_tree(home / kind)
-        former, self.folder, self.reason = self.folder, None, ""
+        _probe(home)
+        former = self.folder
+        if former is not None:
+            for kind in ("config", "data"):
+                if (former / kind).is_dir():
+                    # Sessions and models that are links stay where they are.
+                    shutil.copytree(
+                        former / kind, home / kind, dirs_exist_ok=True, ignore=_links_of
+                    )
+                    close_tree(home / kind)
+        self.folder, self.reason = None, ""
         self._use(home)
-        shutil.rmtree(former, ignore_errors=True)
+        if former is not None:
+            shutil.rmtree(former, ignore_errors=True)
         return home
 
     def _use(self, home: Path) -> None:
@@ -128,20 +126,21 @@ def _probe(folder: Path) -> None:
         path.unlink()
 
 
-def _made(reason: str) -> Path:
-    """Make the stand-in's folder, which is its owner's alone. Raises NoHomeError."""
+def _made() -> Path | None:
+    """Make the stand-in's folder, which is its owner's alone; None where there is no room."""
     for parent in (_MEMORY, Path(tempfile.gettempdir())):
         try:
             if parent.is_dir():
                 folder = Path(tempfile.mkdtemp(prefix="coverslip-home-", dir=parent))
-                _probe(folder)
+                try:
+                    _probe(folder)
+                except OSError:
+                    shutil.rmtree(folder, ignore_errors=True)
+                    raise
                 return folder
         except OSError as error:
             _log.info("No stand-in can be made in %s (%s)", parent, error.strerror)
-    raise NoHomeError(
-        f"{reason} No other place can be written either: free some room, or set {_HOME} to a "
-        "folder that can be written."
-    )
+    return None
 
 
 def _copy(originals: Mapping[str, Path], folder: Path) -> None:

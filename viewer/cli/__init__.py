@@ -44,6 +44,7 @@ _UNTIL_THE_END = (
     "What is done now is kept until the program ends: set COVERSLIP_HOME to a folder that can be "
     "written to keep it."
 )
+_NOT_KEPT = "Nothing that is done now is kept: set COVERSLIP_HOME to a folder that can be written."
 _MOST_FAILURES = 10
 """Sentences about unreadable tiles that `shot` prints."""
 
@@ -123,16 +124,13 @@ def _options(
     from viewer.audit_log import keep_audit
     from viewer.logs import LEVELS, configure_logging
     from viewer.policy import read_policy
-    from viewer.stand_in import NoHomeError, stand_in
+    from viewer.stand_in import stand_in
 
     if log_level not in LEVELS:
         fail(f'"{log_level}" is no log level: use one of {", ".join(LEVELS)}.')
-    try:
-        reason = stand_in.ensure()
-    except NoHomeError as error:
-        fail(str(error))
-    if reason:
-        typer.echo(f"{reason} {_UNTIL_THE_END}", err=True)
+    if reason := stand_in.ensure():
+        until = _UNTIL_THE_END if stand_in.folder is not None else _NOT_KEPT
+        typer.echo(f"{reason} {until}", err=True)
     if problem := read_policy().problem:
         typer.echo(problem, err=True)
     configure_logging(log_level)
