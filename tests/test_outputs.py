@@ -14,7 +14,10 @@ import tifffile
 from PIL import Image
 
 _LIMITED = """
-import resource, signal, sys
+import os, resource, signal, sys
+# A compiled module that is cut off would break whoever imports it next.
+sys.dont_write_bytecode = True
+os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
 from viewer.cli import main
