@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _ENTRY = Path(__file__).with_name("entry.py")
-_OPTIONS = ("-P", "-E", "-s", "-S", "-X", "utf8")
-"""No working folder, no PYTHON* variables, no user packages, no `.pth` files."""
+_OPTIONS = ("-B", "-P", "-E", "-s", "-S", "-X", "utf8")
+"""No compiled files (a full disk would cut them off), no working folder, no PYTHON* variables, no
+user packages, no `.pth` files."""
 _KEPT_VARIABLES = frozenset(
     {
         "CUDA_DEVICE_ORDER",
