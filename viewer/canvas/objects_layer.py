@@ -125,8 +125,10 @@ class ObjectsLayer:
         is_bold = not is_quick and sum(len(objects) for _, objects in shown) <= _MOST_BOLD
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, not is_quick)
         to_screen = painter.transform()
-        for key, objects in shown:
-            paths = self._paths.get(key, objects, budget)
+        # All are made before any is painted: painting takes the time of making, too, and the last
+        # would never come.
+        made = [(key, self._paths.get(key, objects, budget)) for key, objects in shown]
+        for key, paths in made:
             corner = self._map.grid.core_box(key)
             from_block = QTransform.fromTranslate(corner.x0, corner.y0) * to_screen
             for color, path in paths:
@@ -157,10 +159,10 @@ class ObjectsLayer:
 
     def _paint_dots(self, painter: QPainter, box: Box, budget: _Budget) -> None:
         assert self._map is not None
-        for key, objects in self._map.inside(box):
-            if not len(objects):
-                continue
-            for color, middles in self._dots.get(key, objects, budget):
+        shown = [(key, objects) for key, objects in self._map.inside(box) if len(objects)]
+        made = [self._dots.get(key, objects, budget) for key, objects in shown]
+        for colored in made:
+            for color, middles in colored:
                 pen = _pen(color, 3.0)
                 pen.setCapStyle(Qt.PenCapStyle.SquareCap)
                 painter.setPen(pen)

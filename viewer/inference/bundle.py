@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from io import BufferedReader
 
 MODEL_FILE = "model.json"
-STEPS_VERSION = 6
+STEPS_VERSION = 7
 """Of all that the program does between a slide's pixels and a model's results. Raised with every
 change of it that changes numbers: what was kept before is then no longer shown as current."""
 

@@ -37,9 +37,10 @@ _GIANT_UM2, _GIANT_SOLIDITY, _GIANT_ECCENTRICITY = 1700.0, 0.9, 0.95
 have to be rounder than folds and keratin ever are."""
 _LEAST_CONFIDENCE = 0.65
 """Of training fields' objects below it, fewer than four in ten were nuclei."""
-_LEAST_SOLIDITY = 0.7
-_MOST_ECCENTRICITY = 0.99
-"""An axis seven times the other; fibroblasts' nuclei cut lengthwise are about as thin."""
+_LEAST_SOLIDITY = 0.8
+_MOST_ECCENTRICITY = 0.98
+"""An axis five times the other; fibroblasts' nuclei are about as thin. Anything more lenient
+finds a few more nuclei that touch, and outlines keratin in sheets."""
 
 AREA, ECCENTRICITY, HEMATOXYLIN = "Area um2", "Eccentricity", "Haematoxylin OD mean"
 CONFIDENCE = "Confidence"
