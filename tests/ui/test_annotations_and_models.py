@@ -154,7 +154,9 @@ def test_the_colors_of_a_heatmap_become_regions_as_the_thresholds_leave_them(
     active = _active(slide_window, qtbot)
     overlay = slide_window.overlays.run_of(pane)
     assert overlay is not None
-    slide_window.overlays.dock.heatmap.range.setValue((0.45, 1.0))
+    page = slide_window.overlays.dock.heatmap
+    qtbot.waitUntil(lambda: page.legend.texts[-1:] == ("0.7",), timeout=10_000)
+    page.range.setValue((0.45, 0.7))
     qtbot.waitUntil(lambda: _painted(overlay) == 4 * 3, timeout=10_000)
     slide_window.commands["annotate.from_overlay"].trigger()
     qtbot.waitUntil(lambda: len(active.document) == 1, timeout=10_000)

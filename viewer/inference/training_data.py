@@ -1,4 +1,4 @@
-"""What a model was trained on, and how a field that is unlike it is told."""
+"""What a model was trained on, and how a field that is unlike it is recognized."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class TrainingData(msgspec.Struct, frozen=True):
     mpp_um
         The least and the largest um/px of the fields.
     statistics
-        Of their features; without them no field is told to be unlike.
+        Of their features; without them no field is called unlike.
     """
 
     organs: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What a DICOM file is, told by its first bytes without reading it."""
+"""What a DICOM file is, by its first bytes, without reading it."""
 
 from __future__ import annotations
 

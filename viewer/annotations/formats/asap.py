@@ -111,34 +111,34 @@ def write_asap(path: Path, annotations: Iterable[Annotation]) -> list[Problem]:
             kind, corners = _kind_and_corners(part)
             if getattr(part, "interiors", ()):
                 problems.append(Problem(number, "its holes, which this format has not"))
-            told = {
+            stated = {
                 "Name": annotation.name or f"Annotation {number}",
                 "Type": kind,
                 "PartOfGroup": in_class.name if in_class else _NO_GROUP,
                 "Color": color.upper(),
             }
-            places = Xml.SubElement(Xml.SubElement(listed, "Annotation", told), "Coordinates")
+            places = Xml.SubElement(Xml.SubElement(listed, "Annotation", stated), "Coordinates")
             for order, (x, y) in enumerate(corners):
                 where = {"Order": str(order), "X": f"{x:.2f}", "Y": f"{y:.2f}"}
                 Xml.SubElement(places, "Coordinate", where)
     for name, color in classes.items():
-        told = {"Name": name, "PartOfGroup": _NO_GROUP, "Color": color.upper()}
-        Xml.SubElement(Xml.SubElement(groups, "Group", told), "Attributes")
+        stated = {"Name": name, "PartOfGroup": _NO_GROUP, "Color": color.upper()}
+        Xml.SubElement(Xml.SubElement(groups, "Group", stated), "Attributes")
     write_xml(path, root)
     return problems
 
 
-def _color(told: _Element, tell: Callable[[str], object]) -> str:
+def _color(stated: _Element, tell: Callable[[str], object]) -> str:
     try:
-        return color_of(told.get("Color", ""))[0] or _DEFAULT_COLOR
+        return color_of(stated.get("Color", ""))[0] or _DEFAULT_COLOR
     except ValueError as error:
         tell(f"its color was not read: {error}")
         return _DEFAULT_COLOR
 
 
-def _geometry(told: _Element, tell: Callable[[str], object]) -> BaseGeometry:
-    corners = corners_in(told.iterfind("Coordinates/Coordinate"), tell, "Order")
-    match told.get("Type", "Polygon").strip().lower():
+def _geometry(stated: _Element, tell: Callable[[str], object]) -> BaseGeometry:
+    corners = corners_in(stated.iterfind("Coordinates/Coordinate"), tell, "Order")
+    match stated.get("Type", "Polygon").strip().lower():
         case "dot":
             if len(corners) > 1:
                 tell("a dot of several places")

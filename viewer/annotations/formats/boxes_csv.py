@@ -72,7 +72,7 @@ def read_csv(path: Path, problems: list[Problem]) -> Iterator[Annotation]:
 def write_csv(path: Path, annotations: Iterable[Annotation]) -> list[Problem]:
     """Writes x, y, width, height, class, name; a point has neither width nor height.
 
-    Of other shapes the box around them is written, and told.
+    Of other shapes the box around them is written, and stated.
 
     Raises
     ------

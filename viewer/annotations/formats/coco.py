@@ -79,7 +79,7 @@ def read_coco(
         Its file's name, the name without folder or ending, or its id; needed where there are
         several.
     takes_namesakes
-        Whether several pictures of one name are all taken, which is told, instead of asked for.
+        Whether several pictures of one name are all taken, which is reported, instead of asked for.
 
     Raises
     ------
@@ -92,11 +92,11 @@ def read_coco(
     pictures = CocoPictures(lists["images"], lists["annotations"])
     chosen = pictures.chosen(path.name, image, problems, takes_namesakes=takes_namesakes)
     classes = _classes(lists["categories"])
-    for number, told in enumerate(lists["annotations"], 1):
+    for number, stated in enumerate(lists["annotations"], 1):
         try:
-            if isinstance(told, Torn):
-                raise ValueError(told.reason)
-            id_ = key_of(told.get("image_id"))
+            if isinstance(stated, Torn):
+                raise ValueError(stated.reason)
+            id_ = key_of(stated.get("image_id"))
             if chosen is not None and id_ not in chosen:
                 if id_ in pictures.ids:
                     continue
@@ -104,7 +104,7 @@ def read_coco(
                 if len(pictures.ids) > 1:
                     raise ValueError(reason)
                 problems.append(Problem(number, reason, is_repaired=True))
-            yield _annotation(told, classes, number, problems)
+            yield _annotation(stated, classes, number, problems)
         except _BAD as error:
             said = str(error) if type(error) is ValueError and str(error) else "it cannot be read"
             problems.append(Problem(number, said))
@@ -136,13 +136,13 @@ def write_coco(
             if annotation.shown_as is not None:
                 which = category_ids.setdefault(annotation.shown_as, len(category_ids) + 1)
             try:
-                told = _told(annotation, next(ids), which)
+                stated = _entry(annotation, next(ids), which)
             except ValueError as error:
                 problems.append(Problem(number, str(error)))
                 continue
             right = max(right, annotation.geometry.bounds[2])
             bottom = max(bottom, annotation.geometry.bounds[3])
-            file.write(between + encode(told))
+            file.write(between + encode(stated))
             between = b",\n"
         size = {
             "width": image.width_px or math.ceil(right),
@@ -159,22 +159,22 @@ def write_coco(
 def _lists(name: str, data: bytes, problems: list[Problem]) -> dict[str, list[Any]]:
     """The three lists of a file; of a damaged one what can still be found."""
     try:
-        told = _decoded(data)
+        stated = _decoded(data)
     except (ValueError, RecursionError) as error:
         found = _salvaged(data)
         if not found["annotations"]:
             raise AnnotationFileError(f"{name} is no COCO JSON that can be read.") from error
         problems.append(Problem(0, "parts of the file, which is damaged or cut short"))
         return found
-    if isinstance(told, list):
-        told = {"annotations": told}
-    if isinstance(told, dict):
-        told = {name: _as_list(parsed_text(value)) for name, value in told.items()}
-    if not isinstance(told, dict) or not isinstance(told.get("annotations"), list):
+    if isinstance(stated, list):
+        stated = {"annotations": stated}
+    if isinstance(stated, dict):
+        stated = {name: _as_list(parsed_text(value)) for name, value in stated.items()}
+    if not isinstance(stated, dict) or not isinstance(stated.get("annotations"), list):
         raise AnnotationFileError(f"{name} is no COCO JSON: it has no list of annotations.")
     lists: dict[str, list[Any]] = {}
     for each in _LISTS:
-        members = told.get(each)
+        members = stated.get(each)
         lists[each] = [
             member if isinstance(member, dict) else Torn("it is no object")
             for member in (members if isinstance(members, list) else [])
@@ -210,15 +210,15 @@ def _whole(members: dict[str, msgspec.Raw]) -> Json | Torn:
         return Torn(str(error))
 
 
-def _as_list(told: Any) -> Any:
+def _as_list(stated: Any) -> Any:
     """The values of an object that stands for a list, by their ids; a text is a name."""
-    if isinstance(told, dict) and told:
+    if isinstance(stated, dict) and stated:
         named = {
-            id_: {"name": each} if isinstance(each, str) else each for id_, each in told.items()
+            id_: {"name": each} if isinstance(each, str) else each for id_, each in stated.items()
         }
         if all(isinstance(each, dict) for each in named.values()):
             return [{"id": id_} | each for id_, each in named.items()]
-    return told
+    return stated
 
 
 def _classes(categories: list[Any]) -> dict[str, AnnotationClass | None]:
@@ -234,9 +234,9 @@ def _classes(categories: list[Any]) -> dict[str, AnnotationClass | None]:
     return classes
 
 
-def _color(told: Any, tell: Callable[[str], object] | None) -> str | None:
+def _color(stated: Any, tell: Callable[[str], object] | None) -> str | None:
     try:
-        return color_of(told)[0]
+        return color_of(stated)[0]
     except ValueError as error:
         if tell is not None:
             tell(f"its color was not read: {error}")
@@ -244,19 +244,19 @@ def _color(told: Any, tell: Callable[[str], object] | None) -> str | None:
 
 
 def _annotation(
-    told: Json, classes: dict[str, AnnotationClass | None], number: int, problems: list[Problem]
+    stated: Json, classes: dict[str, AnnotationClass | None], number: int, problems: list[Problem]
 ) -> Annotation:
     def tell(reason: str) -> None:
         problems.append(Problem(number, reason, is_repaired=True))
 
-    geometry = shape_of(told, tell)
+    geometry = shape_of(stated, tell)
     if geometry.is_empty:
         raise ValueError("its geometry is empty")
     if not geometry.is_valid:
         geometry = repaired(geometry)
         tell("its edges crossed")
-    category = key_of(told.get("category_id"))
-    named = next((told[key] for key in _CATEGORY_NAMES if isinstance(told.get(key), str)), "")
+    category = key_of(stated.get("category_id"))
+    named = next((stated[key] for key in _CATEGORY_NAMES if isinstance(stated.get(key), str)), "")
     if not category and named:
         category = next(
             (id_ for id_, each in classes.items() if each is not None and each.name == named),
@@ -265,12 +265,12 @@ def _annotation(
     if category and category not in classes:
         name = shown_line(named or f"Category {category}")
         classes[category] = AnnotationClass(name, class_color(len(classes)))
-    said = parsed_text(told.get("attributes"))
+    said = parsed_text(stated.get("attributes"))
     said = said if isinstance(said, dict) else {}
     numbers: dict[str, float] = {}
-    if told.get("score") is not None:
+    if stated.get("score") is not None:
         try:
-            numbers["Score"] = number_of(told["score"])
+            numbers["Score"] = number_of(stated["score"])
         except ValueError as error:
             tell(f"its score was not read: {error}")
     return Annotation(
@@ -283,9 +283,9 @@ def _annotation(
     )
 
 
-def _id(told: Any) -> UUID:
+def _id(stated: Any) -> UUID:
     try:
-        return UUID(told)
+        return UUID(stated)
     except (ValueError, AttributeError, TypeError):
         return uuid4()
 
@@ -305,7 +305,7 @@ def _categories(ids: dict[AnnotationClass, int]) -> list[Json]:
     ]
 
 
-def _told(annotation: Annotation, id_: int, category: int) -> Json:
+def _entry(annotation: Annotation, id_: int, category: int) -> Json:
     geometry = annotation.geometry
     if geometry.is_empty or not all(math.isfinite(value) for value in geometry.bounds):
         raise ValueError("it has no place")
@@ -315,24 +315,24 @@ def _told(annotation: Annotation, id_: int, category: int) -> Json:
         said["name"] = annotation.name
     if annotation.color is not None:
         said["color"] = rgb_of(annotation.color)
-    told: Json = {
+    stated: Json = {
         "id": id_, "image_id": 1, "category_id": category, "bbox": [x0, y0, x1 - x0, y1 - y0],
         "area": geometry.area, "iscrowd": 0, "attributes": said,
     }  # fmt: skip
     match geometry:
         case shapely.Polygon() | shapely.MultiPolygon():
             parts = [whole for part in shapely.get_parts(geometry) for whole in without_holes(part)]
-            told["segmentation"] = [
+            stated["segmentation"] = [
                 [value for x, y, *_ in part.exterior.coords[:-1] for value in (x, y)]
                 for part in parts
             ]
         case shapely.Point() | shapely.MultiPoint():
             points = shapely.get_coordinates(geometry).tolist()
-            told["keypoints"] = [value for x, y in points for value in (x, y, _SEEN)]
-            told["num_keypoints"] = len(points)
+            stated["keypoints"] = [value for x, y in points for value in (x, y, _SEEN)]
+            stated["num_keypoints"] = len(points)
         case _:
             raise ValueError(f"a {geometry.geom_type}, which this format has not")
-    return told
+    return stated
 
 
 def without_holes(polygon: shapely.Polygon) -> list[shapely.Polygon]:

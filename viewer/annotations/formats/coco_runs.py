@@ -23,7 +23,7 @@ _MOST_PX = 1 << 28
 _FIRST_CHARACTER = 48
 
 
-def region_of_runs(told: dict[str, Any]) -> BaseGeometry:
+def region_of_runs(stated: dict[str, Any]) -> BaseGeometry:
     """The outline of {"size": [height, width], "counts": list or text}.
 
     Raises
@@ -31,8 +31,8 @@ def region_of_runs(told: dict[str, Any]) -> BaseGeometry:
     ValueError
         It is no such mask, or the mask is empty or too large.
     """
-    height, width = (int(value) for value in told["size"])
-    counts = parsed_text(told["counts"])
+    height, width = (int(value) for value in stated["size"])
+    counts = parsed_text(stated["counts"])
     lengths = _unpacked(counts) if isinstance(counts, str) else [int(count) for count in counts]
     runs = np.array(lengths, np.int64)
     if height < 1 or width < 1 or (runs < 0).any() or runs.sum() > height * width:

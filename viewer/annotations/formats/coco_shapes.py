@@ -20,7 +20,7 @@ _FEWEST = 6
 """Numbers of an outline."""
 
 
-def shape_of(told: dict[str, Any], tell: Callable[[str], object]) -> BaseGeometry:
+def shape_of(stated: dict[str, Any], tell: Callable[[str], object]) -> BaseGeometry:
     """Return the finest shape that can be read: the outline, else the points, else the box.
 
     Raises
@@ -30,7 +30,7 @@ def shape_of(told: dict[str, Any], tell: Callable[[str], object]) -> BaseGeometr
     """
     trouble: list[str] = []
     for read, key in ((_outline, "segmentation"), (_points, "keypoints"), (_box, "bbox")):
-        value = parsed_text(told.get(key))
+        value = parsed_text(stated.get(key))
         if value in (None, "", [], {}, [[]]):
             continue
         try:
@@ -44,24 +44,24 @@ def shape_of(told: dict[str, Any], tell: Callable[[str], object]) -> BaseGeometr
     raise ValueError(trouble[0] if trouble else "it has neither outline nor box")
 
 
-def _outline(told: Any, tell: Callable[[str], object]) -> BaseGeometry:
-    if isinstance(told, dict):
-        return region_of_runs(told)
-    if not isinstance(told, list | tuple):
-        raise ValueError(f"its outline {quoted(told)} is no list")
-    if not isinstance(parsed_text(told[0]), list | tuple | dict):
-        told = [told]
-    elif len(told) > 2 and (isinstance(told[0], dict) or len(told[0]) == 2):
-        told = [told]  # corners one by one, as a list of pairs
+def _outline(stated: Any, tell: Callable[[str], object]) -> BaseGeometry:
+    if isinstance(stated, dict):
+        return region_of_runs(stated)
+    if not isinstance(stated, list | tuple):
+        raise ValueError(f"its outline {quoted(stated)} is no list")
+    if not isinstance(parsed_text(stated[0]), list | tuple | dict):
+        stated = [stated]
+    elif len(stated) > 2 and (isinstance(stated[0], dict) or len(stated[0]) == 2):
+        stated = [stated]  # corners one by one, as a list of pairs
     parts: list[shapely.Polygon] = []
     trouble = ""
-    for number, each in enumerate(told, 1):
+    for number, each in enumerate(stated, 1):
         try:
             parts.append(_ring(parsed_text(each), tell))
         except _BAD as error:
             trouble = str(error) if type(error) is ValueError else "its outline is torn"
-            if len(told) > 1:
-                tell(f"part {number} of {len(told)} was left out: {trouble}")
+            if len(stated) > 1:
+                tell(f"part {number} of {len(stated)} was left out: {trouble}")
     if not parts:
         raise ValueError(trouble)
     if len(parts) == 1:
@@ -84,15 +84,15 @@ def _ring(flat: Any, tell: Callable[[str], object]) -> shapely.Polygon:
     return polygon_of([[*corners, corners[0]]], tell)
 
 
-def _points(told: Any, tell: Callable[[str], object]) -> BaseGeometry:
+def _points(stated: Any, tell: Callable[[str], object]) -> BaseGeometry:
     """Of x, y and mark in a row; of pairs or triples; what has no mark counts as seen."""
-    if told and isinstance(parsed_text(told[0]), list | tuple | dict):
-        corners = corners_of(told, lambda _: None)  # of marks that came with them
+    if stated and isinstance(parsed_text(stated[0]), list | tuple | dict):
+        corners = corners_of(stated, lambda _: None)  # of marks that came with them
     else:
-        per_point = 3 if len(told) % 3 == 0 else 2
-        if len(told) % per_point:
+        per_point = 3 if len(stated) % 3 == 0 else 2
+        if len(stated) % per_point:
             tell("the last number of its points has no partner and was left out")
-        points = [told[at : at + per_point] for at in range(0, len(told) - 1, per_point)]
+        points = [stated[at : at + per_point] for at in range(0, len(stated) - 1, per_point)]
         corners = (
             corners_of([point[:2] for point in points if _is_seen(point)], tell) if points else []
         )
@@ -105,12 +105,12 @@ def _is_seen(point: list[Any]) -> bool:
     return len(point) < 3 or bool(place_of(point[2]))
 
 
-def _box(told: Any, tell: Callable[[str], object]) -> BaseGeometry:
-    if isinstance(told, dict):
-        told = _sides_of(told)
-    if len(told) != 4:
-        raise ValueError(f"its box {quoted(told)} has not four numbers")
-    x, y, width, height = (place_of(value) for value in told)
+def _box(stated: Any, tell: Callable[[str], object]) -> BaseGeometry:
+    if isinstance(stated, dict):
+        stated = _sides_of(stated)
+    if len(stated) != 4:
+        raise ValueError(f"its box {quoted(stated)} has not four numbers")
+    x, y, width, height = (place_of(value) for value in stated)
     if width == 0 or height == 0:
         raise ValueError("its box has no area")
     if width < 0 or height < 0:
@@ -119,14 +119,14 @@ def _box(told: Any, tell: Callable[[str], object]) -> BaseGeometry:
     return shapely.box(x0, y0, x1, y1)
 
 
-def _sides_of(told: dict[str, Any]) -> list[Any]:
+def _sides_of(stated: dict[str, Any]) -> list[Any]:
     """x, y, width and height of a box that names them, or its corners. Raises ValueError."""
-    lowered = {str(key).lower(): value for key, value in told.items()}
+    lowered = {str(key).lower(): value for key, value in stated.items()}
 
     def one_of(*names: str) -> Any:
         found = next((lowered[name] for name in names if name in lowered), None)
         if found is None:
-            raise ValueError(f"its box {quoted(told)} tells no {names[0]}")
+            raise ValueError(f"its box {quoted(stated)} tells no {names[0]}")
         return found
 
     x, y = one_of("x", "left", "xmin", "x0", "x1"), one_of("y", "top", "ymin", "y0", "y1")

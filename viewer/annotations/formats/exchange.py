@@ -1,4 +1,4 @@
-"""The formats that annotations are exchanged in, told by the names and first bytes of files."""
+"""The formats that annotations are exchanged in, recognized by names and first bytes of files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What plainer formats cannot hold of an annotation, so that it can be told."""
+"""What plainer formats cannot hold of an annotation, so that it can be reported."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _traits_of(annotation: Annotation, holds: Collection[Trait]) -> list[str]:
         "nucleus": (annotation.nucleus is not None, "its nucleus"),
         "numbers": (bool(annotation.measurements), "its measurements"),
         "notes": (not annotation.metadata.keys() <= _STAMPS, "its notes"),
-        "more": (bool(annotation.unknown), "what else its file told"),
+        "more": (bool(annotation.unknown), "what else its file said"),
     }
     gone = [text for trait, (is_there, text) in has.items() if is_there and trait not in holds]
     if annotation.children:

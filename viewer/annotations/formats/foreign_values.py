@@ -174,25 +174,25 @@ def color_of(value: Any) -> tuple[str | None, bool]:
     raise ValueError(f"{quoted(value)} is no color")
 
 
-def _channels_of(told: dict[Any, Any]) -> Any:
-    lowered = {str(key).strip().lower(): channel for key, channel in told.items()}
+def _channels_of(stated: dict[Any, Any]) -> Any:
+    lowered = {str(key).strip().lower(): channel for key, channel in stated.items()}
     for names in zip(*_CHANNELS, strict=True):
         if all(name in lowered for name in names):
             return [lowered[name] for name in names]
     for key in ("rgb", "color", "colour", "hex", "value"):
         if key in lowered and not isinstance(lowered[key], dict):
             return lowered[key]
-    return told
+    return stated
 
 
-def _color_of_channels(told: list[Any]) -> tuple[str, bool]:
-    channels = [number_of(channel) for channel in told]
+def _color_of_channels(stated: list[Any]) -> tuple[str, bool]:
+    channels = [number_of(channel) for channel in stated]
     red_green_blue, alpha = channels[:3], channels[3:]
     if not all(math.isfinite(channel) for channel in red_green_blue):
-        raise ValueError(f"{quoted(told)} is no color")
+        raise ValueError(f"{quoted(stated)} is no color")
     is_unit = all(0 <= channel <= 1 for channel in red_green_blue) and (
         any(not channel.is_integer() for channel in channels)
-        or all(isinstance(channel, float) for channel in told[:3])
+        or all(isinstance(channel, float) for channel in stated[:3])
     )
     scaled = [channel * _CHANNEL if is_unit else channel for channel in red_green_blue]
     clamped = [min(max(round(channel), 0), _CHANNEL) for channel in scaled]

@@ -102,11 +102,11 @@ def write_imagescope(path: Path, annotations: Iterable[Annotation]) -> list[Prob
 
 def _new_layer(root: Xml.Element, in_class: AnnotationClass, number: int) -> Xml.Element:
     """The holder of its regions."""
-    told = {
+    stated = {
         "Id": str(number), "Name": in_class.name, "Type": "4", "Visible": "1",
         "LineColor": str(_packed(in_class.color)),
     }  # fmt: skip
-    layer = Xml.SubElement(root, "Annotation", told)
+    layer = Xml.SubElement(root, "Annotation", stated)
     Xml.SubElement(layer, "Attributes")
     return Xml.SubElement(layer, "Regions")
 
@@ -225,10 +225,16 @@ def _region(
     """Writes a region, or a hole where it has an owner; its Id."""
     number = str(next(ids))
     negative = "1" if owner else "0"
-    told = {"Id": number, "Type": kind, "Text": name, "NegativeROA": negative, "DisplayId": number}
+    stated = {
+        "Id": number,
+        "Type": kind,
+        "Text": name,
+        "NegativeROA": negative,
+        "DisplayId": number,
+    }
     if owner:
-        told[_OWNER] = owner
-    region = Xml.SubElement(regions, "Region", told)
+        stated[_OWNER] = owner
+    region = Xml.SubElement(regions, "Region", stated)
     Xml.SubElement(region, "Attributes")
     vertices = Xml.SubElement(region, "Vertices")
     for x, y, *_ in corners:
@@ -236,9 +242,9 @@ def _region(
     return number
 
 
-def _color(told: str | None) -> str:
+def _color(stated: str | None) -> str:
     """From a decimal integer in the order 0xBBGGRR; other spellings as they are."""
-    text = (told or "").strip()
+    text = (stated or "").strip()
     try:
         value = int(float(text))
     except (ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""The objects in a long JSON array, read piece by piece; torn ones are told and passed over."""
+"""The objects in a long JSON array, read piece by piece; torn ones are reported and passed over."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def as_members(text: bytes) -> Members:
         raise ValueError("it is no object") from error
     except (msgspec.DecodeError, RecursionError):
         try:
-            told = json.loads(text, parse_constant=str)
-            return members_of(msgspec.json.encode(told))
+            stated = json.loads(text, parse_constant=str)
+            return members_of(msgspec.json.encode(stated))
         except (ValueError, RecursionError, TypeError) as error:
             raise ValueError("it is no JSON that can be read") from error
 
@@ -179,11 +179,11 @@ class JsonElements(Generic[_T]):
         """The members after the array, as far as they can be read."""
         self._fill(_MOST_HEAD_BYTES)
         try:
-            told = json.loads(b'{"":0' + self._text)
+            stated = json.loads(b'{"":0' + self._text)
         except (ValueError, RecursionError):
             return {}
-        del told[""]
-        return told
+        del stated[""]
+        return stated
 
     def _fill(self, size: int) -> None:
         while len(self._text) < size and not self._is_all:

@@ -34,7 +34,7 @@ _MOST_BAD_SHARE = 0.1
 """Of the corners of a ring: with more of them bad it is no shape any more."""
 
 
-def loose_geometry(told: Any, tell: Tell) -> BaseGeometry:
+def loose_geometry(stated: Any, tell: Tell) -> BaseGeometry:
     """Return the geometry of an object of GeoJSON, or of its coordinates alone.
 
     Parameters
@@ -47,7 +47,7 @@ def loose_geometry(told: Any, tell: Tell) -> BaseGeometry:
     ValueError
         Nothing of it is a place, or it is of no known type.
     """
-    return _geometry(told, tell, 0)
+    return _geometry(stated, tell, 0)
 
 
 def polygon_of(rings: list[list[Corner]], tell: Tell) -> shapely.Polygon:
@@ -72,21 +72,21 @@ def polygon_of(rings: list[list[Corner]], tell: Tell) -> shapely.Polygon:
     return shapely.Polygon(outline, sound)
 
 
-def corners_of(told: Any, tell: Tell) -> list[Corner]:
-    """Return the places of a list; a few bad ones among many are left out and told.
+def corners_of(stated: Any, tell: Tell) -> list[Corner]:
+    """Return the places of a list; a few bad ones among many are left out and reported.
 
     Raises
     ------
     ValueError
         Most of them are no places.
     """
-    told = parsed_text(told)
-    if not isinstance(told, list | tuple):
-        raise ValueError(f"{quoted(told)} is no list of places")
+    stated = parsed_text(stated)
+    if not isinstance(stated, list | tuple):
+        raise ValueError(f"{quoted(stated)} is no list of places")
     corners: list[Corner] = []
     trouble: list[str] = []
     has_more = False
-    for each in told:
+    for each in stated:
         try:
             corner, has_third = _corner(each)
         except ValueError as error:
@@ -94,67 +94,71 @@ def corners_of(told: Any, tell: Tell) -> list[Corner]:
             continue
         has_more = has_more or has_third
         corners.append(corner)
-    if trouble and (not corners or len(trouble) > max(1, _MOST_BAD_SHARE * len(told))):
+    if trouble and (not corners or len(trouble) > max(1, _MOST_BAD_SHARE * len(stated))):
         raise ValueError(f"its coordinates are no numbers: {trouble[0]}")
     if trouble:
-        tell(f"{len(trouble)} of its {len(told)} corners were left out: {trouble[0]}")
+        tell(f"{len(trouble)} of its {len(stated)} corners were left out: {trouble[0]}")
     if has_more:
         tell("its third coordinates were dropped")
     return corners
 
 
-def _corner(told: Any) -> tuple[Corner, bool]:
-    told = parsed_text(told)
-    if isinstance(told, dict):
-        lowered = {str(key).lower(): value for key, value in told.items()}
-        told = [lowered.get("x"), lowered.get("y")]
-    if isinstance(told, str):
-        told = told.replace(";", " ").split() if " " in told or ";" in told else told.split(",")
-    if not isinstance(told, list | tuple) or len(told) < 2:
-        raise ValueError(f"{quoted(told)} is no place")
-    return (place_of(told[0]), place_of(told[1])), len(told) > 2
+def _corner(stated: Any) -> tuple[Corner, bool]:
+    stated = parsed_text(stated)
+    if isinstance(stated, dict):
+        lowered = {str(key).lower(): value for key, value in stated.items()}
+        stated = [lowered.get("x"), lowered.get("y")]
+    if isinstance(stated, str):
+        stated = (
+            stated.replace(";", " ").split()
+            if " " in stated or ";" in stated
+            else stated.split(",")
+        )
+    if not isinstance(stated, list | tuple) or len(stated) < 2:
+        raise ValueError(f"{quoted(stated)} is no place")
+    return (place_of(stated[0]), place_of(stated[1])), len(stated) > 2
 
 
-def _geometry(told: Any, tell: Tell, depth: int) -> BaseGeometry:
+def _geometry(stated: Any, tell: Tell, depth: int) -> BaseGeometry:
     if depth > _MOST_DEPTH:
         raise ValueError("it is nested too deep")
-    told = _unwrapped(told)
-    if isinstance(told, list):
-        return _of_coordinates("", told, tell)
-    if not isinstance(told, dict):
-        raise ValueError(f"{quoted(told)} is no geometry")
-    if isinstance(told.get("geometry"), dict | str) and "coordinates" not in told:
-        return _geometry(told["geometry"], tell, depth + 1)
-    named = told.get("type") or ""
+    stated = _unwrapped(stated)
+    if isinstance(stated, list):
+        return _of_coordinates("", stated, tell)
+    if not isinstance(stated, dict):
+        raise ValueError(f"{quoted(stated)} is no geometry")
+    if isinstance(stated.get("geometry"), dict | str) and "coordinates" not in stated:
+        return _geometry(stated["geometry"], tell, depth + 1)
+    named = stated.get("type") or ""
     kind = _NAMES.get(str(named).strip().lower(), "")
     if named and not kind:
         raise ValueError(f"its type {quoted(named)} is none of a geometry")
-    parts = parsed_text(told.get("geometries"))
-    if isinstance(parts, list) and (kind == "GeometryCollection" or "coordinates" not in told):
+    parts = parsed_text(stated.get("geometries"))
+    if isinstance(parts, list) and (kind == "GeometryCollection" or "coordinates" not in stated):
         return _collection(parts, tell, depth)
-    if "coordinates" not in told:
+    if "coordinates" not in stated:
         raise ValueError("it has no coordinates")
-    return _of_coordinates(kind, parsed_text(told["coordinates"]), tell)
+    return _of_coordinates(kind, parsed_text(stated["coordinates"]), tell)
 
 
-def _unwrapped(told: Any) -> Any:
+def _unwrapped(stated: Any) -> Any:
     """What a text holds: JSON, or well-known text."""
-    told = parsed_text(told)
-    if not isinstance(told, str):
-        return list(told) if isinstance(told, tuple) else told
+    stated = parsed_text(stated)
+    if not isinstance(stated, str):
+        return list(stated) if isinstance(stated, tuple) else stated
     try:
-        return mapping(shapely.from_wkt(told.strip()))
+        return mapping(shapely.from_wkt(stated.strip()))
     except (shapely.errors.ShapelyError, ValueError):
-        raise ValueError(f"{quoted(told)} is no geometry") from None
+        raise ValueError(f"{quoted(stated)} is no geometry") from None
 
 
-def _collection(told: list[Any], tell: Tell, depth: int) -> BaseGeometry:
+def _collection(stated: list[Any], tell: Tell, depth: int) -> BaseGeometry:
     parts: list[BaseGeometry] = []
-    for number, each in enumerate(told, 1):
+    for number, each in enumerate(stated, 1):
         try:
             part = _geometry(each, tell, depth + 1)
         except ValueError as error:
-            tell(f"part {number} of {len(told)} was left out: {error}")
+            tell(f"part {number} of {len(stated)} was left out: {error}")
         else:
             parts.append(part)
     if not parts:
@@ -162,85 +166,87 @@ def _collection(told: list[Any], tell: Tell, depth: int) -> BaseGeometry:
     return parts[0] if len(parts) == 1 else shapely.GeometryCollection(parts)
 
 
-def _of_coordinates(kind: str, told: Any, tell: Tell) -> BaseGeometry:
+def _of_coordinates(kind: str, stated: Any, tell: Tell) -> BaseGeometry:
     """By the depth of the lists, which tells more than the name of the kind."""
-    if told in ([], [[]], [[[]]], None):
+    if stated in ([], [[]], [[[]]], None):
         raise ValueError("its geometry is empty")
-    if isinstance(told, dict) or _depth(told) == 0:
-        told, depth = [told], 0
+    if isinstance(stated, dict) or _depth(stated) == 0:
+        stated, depth = [stated], 0
     else:
-        depth = _depth(told)
-    if isinstance(told, tuple):
-        told = list(told)
+        depth = _depth(stated)
+    if isinstance(stated, tuple):
+        stated = list(stated)
     if depth <= 1 and kind in ("", "Point"):
-        return shapely.Point(_corner(told if depth else told[0])[0])
+        return shapely.Point(_corner(stated if depth else stated[0])[0])
     if depth <= 1:
         tell(f"a {kind} of one place")
-        return shapely.Point(_corner(told if depth else told[0])[0])
+        return shapely.Point(_corner(stated if depth else stated[0])[0])
     if not kind:
         kind = _KINDS_BY_DEPTH[min(depth, 4) - 1]
         tell(f"it has no type and was taken for a {kind}")
     if kind in ("Point", "MultiPoint"):
-        flat = _flattened(told, depth - 2)
+        flat = _flattened(stated, depth - 2)
         corners = corners_of(flat, tell)
         return shapely.Point(corners[0]) if len(corners) == 1 else shapely.MultiPoint(corners)
     if kind in ("LineString", "LinearRing", "MultiLineString"):
-        lines = _flattened(told, depth - 3) if depth >= 3 else [told]
+        lines = _flattened(stated, depth - 3) if depth >= 3 else [stated]
         return _united(_each(lines, lambda each: _line(each, tell), tell))
-    if depth == 2 and (rings := _in_a_row(told)):
-        told, depth = rings, 3
+    if depth == 2 and (rings := _in_a_row(stated)):
+        stated, depth = rings, 3
         tell("its numbers stood in a row and were taken in pairs")
     if depth == 2:
-        told, depth = [told], 3
+        stated, depth = [stated], 3
         tell("its list of corners lay one level too high")
     if depth == 3 and kind == "MultiPolygon":
         tell("its lists lay one level too high")
     if depth >= 4 and kind == "Polygon":
         tell("it holds several polygons")
-    polygons = [told] if depth == 3 else _flattened(told, depth - 4)
+    polygons = [stated] if depth == 3 else _flattened(stated, depth - 4)
     return _united(_each(polygons, lambda each: _polygon(each, tell), tell))
 
 
-def _depth(told: Any) -> int:
+def _depth(stated: Any) -> int:
     """Of the first list that goes down to numbers."""
-    told = parsed_text(told)
-    if isinstance(told, dict):
-        return 1 if {str(key).lower() for key in told} >= {"x", "y"} else 0
-    if not isinstance(told, list | tuple):
+    stated = parsed_text(stated)
+    if isinstance(stated, dict):
+        return 1 if {str(key).lower() for key in stated} >= {"x", "y"} else 0
+    if not isinstance(stated, list | tuple):
         return 0
-    return 1 + max((_depth(each) for each in told[:_MOST_LOOKED_AT]), default=0)
+    return 1 + max((_depth(each) for each in stated[:_MOST_LOOKED_AT]), default=0)
 
 
 _MOST_LOOKED_AT = 3
 
 
-def _in_a_row(told: list[Any]) -> list[list[Any]]:
+def _in_a_row(stated: list[Any]) -> list[list[Any]]:
     """Pairs of the rings that are x, y, x, y and so on; none where one is otherwise."""
     rings: list[list[Any]] = []
-    for each in told:
+    for each in stated:
         if not isinstance(each, list) or len(each) < _FEWEST_IN_A_ROW or len(each) % 2:
             return []
         rings.append([[x, y] for x, y in zip(each[::2], each[1::2], strict=True)])
     return rings
 
 
-def _flattened(told: Any, levels: int) -> list[Any]:
+def _flattened(stated: Any, levels: int) -> list[Any]:
     for _ in range(max(0, levels)):
-        told = [
-            inner for each in told for inner in (each if isinstance(each, list | tuple) else [each])
+        stated = [
+            inner
+            for each in stated
+            for inner in (each if isinstance(each, list | tuple) else [each])
         ]
-    return list(told)
+    return list(stated)
 
 
-def _each(told: list[Any], read: Callable[[Any], BaseGeometry], tell: Tell) -> list[BaseGeometry]:
+def _each(stated: list[Any], read: Callable[[Any], BaseGeometry], tell: Tell) -> list[BaseGeometry]:
     parts: list[BaseGeometry] = []
     trouble = ""
-    for number, each in enumerate(told, 1):
+    for number, each in enumerate(stated, 1):
         try:
             part = read(each)
         except ValueError as error:
-            if len(told) > 1:
-                tell(f"part {number} of {len(told)} was left out: {error}")
+            if len(stated) > 1:
+                tell(f"part {number} of {len(stated)} was left out: {error}")
             trouble = str(error)
         else:
             parts.append(part)
@@ -261,21 +267,21 @@ def _united(parts: list[BaseGeometry]) -> BaseGeometry:
     return shapely.GeometryCollection(parts)
 
 
-def _line(told: Any, tell: Tell) -> BaseGeometry:
-    corners = corners_of(told, tell)
+def _line(stated: Any, tell: Tell) -> BaseGeometry:
+    corners = corners_of(stated, tell)
     if len(corners) > 1:
         return shapely.LineString(corners)
     tell("a line of one corner, which is a point now")
     return _of_few(corners)
 
 
-def _polygon(told: Any, tell: Tell) -> BaseGeometry:
-    told = parsed_text(told)
-    if not isinstance(told, list | tuple) or not told:
+def _polygon(stated: Any, tell: Tell) -> BaseGeometry:
+    stated = parsed_text(stated)
+    if not isinstance(stated, list | tuple) or not stated:
         raise ValueError("its geometry is empty")
-    outline = corners_of(told[0], tell)
+    outline = corners_of(stated[0], tell)
     rings = [outline]
-    for number, each in enumerate(told[1:], 1):
+    for number, each in enumerate(stated[1:], 1):
         try:
             rings.append(corners_of(each, tell))
         except ValueError as error:

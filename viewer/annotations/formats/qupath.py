@@ -240,13 +240,13 @@ class _Features:
         if "geometry" not in feature and ("coordinates" in feature or "geometries" in feature):
             feature = {"geometry": msgspec.Raw(msgspec.json.encode(feature))}
         read = Attributes(self._mend)
-        told = read.properties(_decoded(feature.get("properties")))
-        if isinstance(told.get("classification"), str):
-            told = told | {"classification": parsed_text(told["classification"])}
-        told_id = _decoded(feature.get("id"))
-        id_, is_foreign = id_of(told_id)
-        kind, kind_key = kind_of(told_id, told)
-        children = self._children(told)
+        stated = read.properties(_decoded(feature.get("properties")))
+        if isinstance(stated.get("classification"), str):
+            stated = stated | {"classification": parsed_text(stated["classification"])}
+        stated_id = _decoded(feature.get("id"))
+        id_, is_foreign = id_of(stated_id)
+        kind, kind_key = kind_of(stated_id, stated)
+        children = self._children(stated)
         beside: Json = {}
         if shape is None:
             place = _decoded(feature.get("geometry"))
@@ -263,16 +263,16 @@ class _Features:
             shape,
             id_,
             kind,
-            self._class(read, told.get("classification")),
-            read.name(told.get("name")),
-            read.color(told.get("color", told.get("colorRGB"))),
-            read.flag(told.get("isLocked"), "lock"),
+            self._class(read, stated.get("classification")),
+            read.name(stated.get("name")),
+            read.color(stated.get("color", stated.get("colorRGB"))),
+            read.flag(stated.get("isLocked"), "lock"),
             read.flag(beside.pop("isEllipse", False), "mark of an ellipse"),
             nucleus,
-            read.measurements(told.get("measurements")),
-            read.metadata(told.get("metadata")),
+            read.measurements(stated.get("measurements")),
+            read.metadata(stated.get("metadata")),
             tuple(children),
-            _unknown(feature, told, kind_key, told_id if is_foreign else None)
+            _unknown(feature, stated, kind_key, stated_id if is_foreign else None)
             | ({"geometry": beside} if beside else {})
             | ({"nucleusGeometry": nucleus_beside} if nucleus_beside else {}),
         )
@@ -314,9 +314,9 @@ class _Features:
             *(replace(annotation, geometry=g, id=uuid4(), children=()) for g in others),
         ]
 
-    def _children(self, told: Json) -> list[Annotation]:
+    def _children(self, stated: Json) -> list[Annotation]:
         taken: list[Annotation] = []
-        inner = parsed_text(told.get("childObjects", told.get("children")))
+        inner = parsed_text(stated.get("childObjects", stated.get("children")))
         if isinstance(inner, dict):
             inner = [inner]
         for child in inner if isinstance(inner, list) else []:
@@ -327,24 +327,24 @@ class _Features:
         return taken
 
     def _nucleus(self, raw: msgspec.Raw | None) -> tuple[BaseGeometry | None, Json]:
-        told = _decoded(raw)
-        if told is None:
+        stated = _decoded(raw)
+        if stated is None:
             return None, {}
         try:
-            return self._geometry(told, "of its nucleus, ")
+            return self._geometry(stated, "of its nucleus, ")
         except _BAD as error:
             self._mend(f"its nucleus was left out: {_said(error)}")
             return None, {}
 
-    def _geometry(self, told: Any, of: str = "") -> tuple[BaseGeometry, Json]:
+    def _geometry(self, stated: Any, of: str = "") -> tuple[BaseGeometry, Json]:
         """The geometry, and members of it that are none of its place."""
-        told = parsed_text(told)
+        stated = parsed_text(stated)
         beside: Json = {}
-        if isinstance(told, dict):
-            beside = {k: v for k, v in told.items() if k not in _IN_GEOMETRY}
-            if "coordinates" not in told and "geometries" not in told:
+        if isinstance(stated, dict):
+            beside = {k: v for k, v in stated.items() if k not in _IN_GEOMETRY}
+            if "coordinates" not in stated and "geometries" not in stated:
                 beside.pop("geometry", None)
-        geometry = loose_geometry(told, lambda reason: self._mend(of + reason))
+        geometry = loose_geometry(stated, lambda reason: self._mend(of + reason))
         if geometry.is_empty:
             raise ValueError("its geometry is empty")
         if not geometry.is_valid:
@@ -352,8 +352,8 @@ class _Features:
             geometry = repaired(geometry)
         return geometry, beside
 
-    def _class(self, read: Attributes, told: Any) -> AnnotationClass | None:
-        found = read.class_(told)
+    def _class(self, read: Attributes, stated: Any) -> AnnotationClass | None:
+        found = read.class_(stated)
         if found is None or len(self._classes) > _MOST_CLASSES:
             return found
         return self._classes.setdefault(found, found)
@@ -376,8 +376,8 @@ def _decoded(raw: msgspec.Raw | None) -> Any:
     return None if raw is None else msgspec.json.decode(raw)
 
 
-def _as_members(told: object) -> Members:
-    return msgspec.json.decode(msgspec.json.encode(told), type=Members)
+def _as_members(stated: object) -> Members:
+    return msgspec.json.decode(msgspec.json.encode(stated), type=Members)
 
 
 def _lowered(feature: Members) -> Members:
@@ -386,21 +386,21 @@ def _lowered(feature: Members) -> Members:
     return {usual.get(name.lower(), name): value for name, value in feature.items()}
 
 
-def _unknown(feature: Members, told: Json, kind_key: str, foreign_id: Any) -> dict[str, object]:
+def _unknown(feature: Members, stated: Json, kind_key: str, foreign_id: Any) -> dict[str, object]:
     unknown: dict[str, object] = {}
     if not feature.keys() <= _IN_FEATURE:
         unknown["feature"] = {k: _decoded(v) for k, v in feature.items() if k not in _IN_FEATURE}
-    if told.keys() - _IN_PROPERTIES != {kind_key} or foreign_id is not None:
+    if stated.keys() - _IN_PROPERTIES != {kind_key} or foreign_id is not None:
         known = _IN_PROPERTIES | {kind_key}
-        known.add("childObjects" if "childObjects" in told else "children")
-        if "color" not in told:
+        known.add("childObjects" if "childObjects" in stated else "children")
+        if "color" not in stated:
             known.add("colorRGB")
-        kept = {k: v for k, v in told.items() if k not in known}
+        kept = {k: v for k, v in stated.items() if k not in known}
         if foreign_id is not None:
             kept["foreignId"] = foreign_id
         if kept:
             unknown["properties"] = kept
-    in_class = told.get("classification")
+    in_class = stated.get("classification")
     beside = _beside_class(in_class)
     found = Attributes(lambda _: None).class_(in_class) if beside else None
     if found is not None:
@@ -408,13 +408,13 @@ def _unknown(feature: Members, told: Json, kind_key: str, foreign_id: Any) -> di
     return unknown
 
 
-def _beside_class(told: Any) -> Json:
+def _beside_class(stated: Any) -> Json:
     """What it tells that a class does not hold: other members, and how opaque it is."""
-    if not isinstance(told, dict):
+    if not isinstance(stated, dict):
         return {}
-    beside = {k: v for k, v in told.items() if k not in _IN_CLASS}
-    if _has_alpha(told.get("color")):
-        beside["color"] = told["color"]
+    beside = {k: v for k, v in stated.items() if k not in _IN_CLASS}
+    if _has_alpha(stated.get("color")):
+        beside["color"] = stated["color"]
     return beside
 
 

@@ -1,6 +1,6 @@
 """What a feature of GeoJSON says of itself, each attribute read on its own.
 
-One that cannot be read costs neither the object nor the others: it is told, and its text goes to
+One that cannot be read costs neither the object nor the others: it is stated, and its text goes to
 the description where it says something.
 """
 
@@ -48,22 +48,22 @@ _MOST_LISTED = 256
 """Numbers of a list that become measurements."""
 
 
-def id_of(told: Any) -> tuple[UUID, bool]:
+def id_of(stated: Any) -> tuple[UUID, bool]:
     """Return an id, a new one where the file's is none, and whether that is then lost."""
     try:
-        return UUID(told), False
+        return UUID(stated), False
     except (ValueError, AttributeError, TypeError):
-        is_kind = isinstance(told, str) and told in OLD_KINDS
-        return uuid4(), told is not None and not is_kind
+        is_kind = isinstance(stated, str) and stated in OLD_KINDS
+        return uuid4(), stated is not None and not is_kind
 
 
-def kind_of(id_: Any, told: Json) -> tuple[Kind, str]:
-    """Return the kind, by the newest spelling, and the member that told it.
+def kind_of(id_: Any, stated: Json) -> tuple[Kind, str]:
+    """Return the kind, by the newest spelling, and the member that gave it.
 
     Files of version 0.2 tell it in place of an id.
     """
     for key in _KIND_KEYS:
-        name = told.get(key)
+        name = stated.get(key)
         if isinstance(name, str) and name.strip().lower() in _SPELT_KINDS:
             return _SPELT_KINDS[name.strip().lower()], key
     if isinstance(id_, str) and id_ in OLD_KINDS:
@@ -71,11 +71,11 @@ def kind_of(id_: Any, told: Json) -> tuple[Kind, str]:
     return "annotation", _KIND_KEYS[0]
 
 
-def _named_value(told: Any) -> tuple[str, Any] | None:
+def _named_value(stated: Any) -> tuple[str, Any] | None:
     """Of an object that holds a name and a value; None for all else."""
-    if not isinstance(told, dict):
+    if not isinstance(stated, dict):
         return None
-    lowered = {str(key).lower(): value for key, value in told.items()}
+    lowered = {str(key).lower(): value for key, value in stated.items()}
     name = next((lowered[key] for key in _PAIR_NAMES if lowered.get(key) is not None), None)
     value = next((lowered[key] for key in _PAIR_VALUES if key in lowered), None)
     has_more = len(lowered) > 1 and "value" not in lowered and "name" not in lowered
@@ -95,97 +95,99 @@ class Attributes:
     tell: Callable[[str], object]
     _texts: list[str] = field(default_factory=list)
 
-    def unread(self, what: str, told: Any, reason: str = "") -> None:
+    def unread(self, what: str, stated: Any, reason: str = "") -> None:
         """Tell of what was not read, and keep its text for the description."""
         was = "were" if what in ("properties", "measurements") else "was"
-        self.tell(f"its {what} {was} not read{f': {reason}' if reason else f' ({quoted(told)})'}")
-        if told not in (None, "", [], {}):
-            self._texts.append(f"{what}: {shown_text(as_text(told))}")
+        self.tell(f"its {what} {was} not read{f': {reason}' if reason else f' ({quoted(stated)})'}")
+        if stated not in (None, "", [], {}):
+            self._texts.append(f"{what}: {shown_text(as_text(stated))}")
 
-    def properties(self, told: Any) -> Json:
+    def properties(self, stated: Any) -> Json:
         """Return an object of properties, whatever was in its place."""
-        told = parsed_text(told)
-        if isinstance(told, dict):
-            return told
-        if isinstance(told, list) and told and all(isinstance(each, dict) for each in told):
+        stated = parsed_text(stated)
+        if isinstance(stated, dict):
+            return stated
+        if isinstance(stated, list) and stated and all(isinstance(each, dict) for each in stated):
             self.tell("its properties were a list and are joined")
-            return {key: value for each in told for key, value in each.items()}
-        if told is not None:
-            self.unread("properties", told, "they are no object")
+            return {key: value for each in stated for key, value in each.items()}
+        if stated is not None:
+            self.unread("properties", stated, "they are no object")
         return {}
 
-    def name(self, told: Any) -> str:
-        if told is None or isinstance(told, str):
-            return shown_line(told or "")
-        return shown_line(as_text(told))
+    def name(self, stated: Any) -> str:
+        if stated is None or isinstance(stated, str):
+            return shown_line(stated or "")
+        return shown_line(as_text(stated))
 
-    def color(self, told: Any, what: str = "color") -> str | None:
+    def color(self, stated: Any, what: str = "color") -> str | None:
         try:
-            color, is_clamped = color_of(told)
+            color, is_clamped = color_of(stated)
         except (ValueError, OverflowError, TypeError) as error:
-            self.unread(what, told, str(error))
+            self.unread(what, stated, str(error))
             return None
         if is_clamped:
-            self.tell(f"its {what} {quoted(told)} is out of range and was set to {color}")
+            self.tell(f"its {what} {quoted(stated)} is out of range and was set to {color}")
         return color
 
-    def flag(self, told: Any, what: str) -> bool:
+    def flag(self, stated: Any, what: str) -> bool:
         try:
-            return flag_of(told)
+            return flag_of(stated)
         except ValueError as error:
-            self.unread(what, told, str(error))
+            self.unread(what, stated, str(error))
             return False
 
-    def class_(self, told: Any) -> AnnotationClass | None:
+    def class_(self, stated: Any) -> AnnotationClass | None:
         """Return the class from its object, its name, or a list of either."""
-        told = parsed_text(told)
-        if told is None or told == "":
+        stated = parsed_text(stated)
+        if stated is None or stated == "":
             return None
-        names = [part.strip() for name in self._names(told) for part in name.split(":")]
+        names = [part.strip() for name in self._names(stated) for part in name.split(":")]
         name = ": ".join(part for part in names if part)
         color = None
-        if isinstance(told, list) and len(told) == 1:
-            told = parsed_text(told[0])
-        if isinstance(told, dict):
-            color = self.color(told.get("color", told.get("colorRGB")), "class's color")
+        if isinstance(stated, list) and len(stated) == 1:
+            stated = parsed_text(stated[0])
+        if isinstance(stated, dict):
+            color = self.color(stated.get("color", stated.get("colorRGB")), "class's color")
         if not name:
-            if told not in ({}, []) and not (isinstance(told, dict) and not any(told.values())):
-                self.unread("class", told, "it has no name")
+            if stated not in ({}, []) and not (
+                isinstance(stated, dict) and not any(stated.values())
+            ):
+                self.unread("class", stated, "it has no name")
             return None
         return AnnotationClass(name, color or NO_COLOR)
 
-    def _names(self, told: Any) -> list[str]:
-        told = parsed_text(told)
-        if isinstance(told, list | tuple):
-            return [name for each in told for name in self._names(each)]
-        if isinstance(told, dict):
-            if names := parsed_text(told.get("names")):
+    def _names(self, stated: Any) -> list[str]:
+        stated = parsed_text(stated)
+        if isinstance(stated, list | tuple):
+            return [name for each in stated for name in self._names(each)]
+        if isinstance(stated, dict):
+            if names := parsed_text(stated.get("names")):
                 return self._names(names)
-            above = told.get("parentClass")
-            lowered = {str(key).lower(): value for key, value in told.items()}
+            above = stated.get("parentClass")
+            lowered = {str(key).lower(): value for key, value in stated.items()}
             name = next((lowered[key] for key in _NAME_KEYS if lowered.get(key)), None)
             return [*(self._names(above) if above else ()), *self._names(name)]
-        return [] if told is None or isinstance(told, bool) else [shown_line(str(told))]
+        return [] if stated is None or isinstance(stated, bool) else [shown_line(str(stated))]
 
-    def measurements(self, told: Any) -> dict[str, float]:
+    def measurements(self, stated: Any) -> dict[str, float]:
         """Return numbers by their name, from an object or from a list of names and values."""
-        told = parsed_text(told)
-        if told is None or told == "":
+        stated = parsed_text(stated)
+        if stated is None or stated == "":
             return {}
-        if isinstance(told, list):
-            pairs = self._pairs(told)
-        elif isinstance(told, dict):
-            pairs = told.items()
+        if isinstance(stated, list):
+            pairs = self._pairs(stated)
+        elif isinstance(stated, dict):
+            pairs = stated.items()
         else:
-            self.unread("measurements", told, "they have no names")
+            self.unread("measurements", stated, "they have no names")
             return {}
         numbers: dict[str, float] = {}
         for name, value in pairs:
             self._measure(shown_line(str(name)), value, numbers)
         return numbers
 
-    def _pairs(self, told: list[Any]) -> Iterable[tuple[str, Any]]:
-        for number, each in enumerate(told, 1):
+    def _pairs(self, stated: list[Any]) -> Iterable[tuple[str, Any]]:
+        for number, each in enumerate(stated, 1):
             each = parsed_text(each)
             if isinstance(each, dict) and (pair := _named_value(each)) is not None:
                 yield pair
@@ -210,19 +212,21 @@ class Attributes:
         except ValueError as error:
             self.unread(f"measurement {name}", value, str(error))
 
-    def metadata(self, told: Any) -> dict[str, str]:
+    def metadata(self, stated: Any) -> dict[str, str]:
         """Return texts by their name, with the description last and what was not read in it."""
-        told = parsed_text(told)
+        stated = parsed_text(stated)
         texts: dict[str, str] = {}
-        if isinstance(told, dict):
-            texts = {shown_line(str(name)): shown_text(as_text(v)) for name, v in told.items()}
-        elif isinstance(told, list) and (pairs := [_named_value(each) for each in told if each]):
+        if isinstance(stated, dict):
+            texts = {shown_line(str(name)): shown_text(as_text(v)) for name, v in stated.items()}
+        elif isinstance(stated, list) and (
+            pairs := [_named_value(each) for each in stated if each]
+        ):
             named = [pair for pair in pairs if pair is not None]
             texts = {shown_line(name): shown_text(as_text(value)) for name, value in named}
             if len(named) < len(pairs):
-                self.unread("metadata", told, "some have no names")
-        elif told is not None and told not in ("", []):
-            self.unread("metadata", told, "they have no names")
+                self.unread("metadata", stated, "some have no names")
+        elif stated is not None and stated not in ("", []):
+            self.unread("metadata", stated, "they have no names")
         if self._texts:
             lines = [texts[DESCRIPTION]] if texts.get(DESCRIPTION) else []
             texts[DESCRIPTION] = "\n".join([*lines, *self._texts])

@@ -80,8 +80,8 @@ def write_qupath(
 
 def qupath_text(annotations: Iterable[Annotation]) -> str:
     """A FeatureCollection; leaves out what has no place left at a hundredth of a pixel."""
-    told = {"type": "FeatureCollection", "features": list(_features(annotations, []))}
-    return msgspec.json.encode(told).decode()
+    stated = {"type": "FeatureCollection", "features": list(_features(annotations, []))}
+    return msgspec.json.encode(stated).decode()
 
 
 def _features(annotations: Iterable[Annotation], problems: list[Problem]) -> Iterator[Json]:
@@ -149,11 +149,11 @@ def _children(annotation: Annotation, number: int, problems: list[Problem]) -> l
 
 
 def _properties(annotation: Annotation) -> Json:
-    told: Json = {"objectType": annotation.kind}
+    stated: Json = {"objectType": annotation.kind}
     if annotation.name:
-        told["name"] = annotation.name
+        stated["name"] = annotation.name
     if annotation.color is not None:
-        told["color"] = rgb_of(annotation.color)
+        stated["color"] = rgb_of(annotation.color)
     if annotation.shown_as is not None:
         which = _usual_classification(annotation.shown_as)
         if annotation.unknown:
@@ -162,14 +162,14 @@ def _properties(annotation: Annotation) -> Json:
                 annotation.shown_as, _members(beside.get(annotation.shown_as.name))
             )
         if which:
-            told["classification"] = which
+            stated["classification"] = which
     if annotation.is_locked:
-        told["isLocked"] = True
+        stated["isLocked"] = True
     if annotation.measurements:
-        told["measurements"] = _spelled_out(annotation.measurements)
+        stated["measurements"] = _spelled_out(annotation.measurements)
     if annotation.metadata:
-        told["metadata"] = dict(annotation.metadata)
-    return told
+        stated["metadata"] = dict(annotation.metadata)
+    return stated
 
 
 @lru_cache(1024)

@@ -73,7 +73,7 @@ def points_of(corners: list[Corner]) -> BaseGeometry:
 
 
 def line_of(corners: list[Corner], tell: Callable[[str], object]) -> BaseGeometry:
-    """Return a line; of a single corner a point, which is told."""
+    """Return a line; of a single corner a point, which is reported."""
     if len(set(corners)) > 1:
         return shapely.LineString(corners)
     tell("a line of one corner, which is a point now")

@@ -15,6 +15,8 @@ from viewer.overlays.files.result_file import ResultFileError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
 _HEAD_BYTES = 4096
 _PLACES = ("x_start", "y_start", "x_end", "y_end")
 
@@ -52,7 +54,7 @@ def tiatoolbox_table(path: Path, mpp_um: float) -> ForeignTable | None:
     except msgspec.MsgspecError:
         return None
     places = np.array(read.coordinates, np.float64).reshape(-1, 4) * _scale(path, read, mpp_um)
-    columns = dict(zip(_PLACES, places.T, strict=True))
+    columns: dict[str, NDArray[np.float64]] = dict(zip(_PLACES, places.T, strict=True))
     scores = np.array(read.probabilities or [], np.float64)
     if scores.ndim == 2 and len(scores) == len(places):
         columns |= {f"prob_{index}": column for index, column in enumerate(scores.T)}

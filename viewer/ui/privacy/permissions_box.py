@@ -95,9 +95,9 @@ class PermissionsBox(QGroupBox):
             more = len(sent.slides) - _MOST_NAMED
             slides = f"{named} and {more:,} more" if more > 0 else named or "all of the study"
             last = f", last {_day(sent.last_utc)}" if sent.last_utc else ""
-            told = f"{sent.pictures:,} pictures in {sent.requests:,} requests{last}"
+            figures = f"{sent.pictures:,} pictures in {sent.requests:,} requests{last}"
             texts = [permission.study, permission.host, _day(permission.given_utc), slides]
-            row = QTreeWidgetItem([*texts, told if sent.requests else "nothing yet"])
+            row = QTreeWidgetItem([*texts, figures if sent.requests else "nothing yet"])
             row.setData(0, _PERMISSION, permission)
             row.setToolTip(3, "\n".join(sent.slides))
             self.table.addTopLevelItem(row)

@@ -91,8 +91,8 @@ def _mapping(
 ) -> tuple[str, Mapping2D]:
     """The type of the coordinates, and what brings them to level 0."""
     headers = slide_headers(slide)
-    told = str(ann.get("AnnotationCoordinateType") or "2D").strip().upper()
-    if told != "3D":
+    stated = str(ann.get("AnnotationCoordinateType") or "2D").strip().upper()
+    if stated != "3D":
         return "2D", _from_pixels(ann, headers, problems)
     if not headers:
         raise AnnotationFileError(

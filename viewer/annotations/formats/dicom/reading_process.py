@@ -55,9 +55,9 @@ def _send(name: str, file: IO[bytes], slide: SlidePlace, channel: Channel[NotRea
     while not is_last:
         batch = [packed(each) for each in islice(found, _AT_ONCE)]
         is_last = len(batch) < _AT_ONCE
-        told = [Trouble(each.number, each.reason, each.is_repaired) for each in problems]
+        stated = [Trouble(each.number, each.reason, each.is_repaired) for each in problems]
         problems.clear()
-        channel.send(ReadBatch(batch, told, is_last))
+        channel.send(ReadBatch(batch, stated, is_last))
 
 
 def _annotations(

@@ -118,9 +118,9 @@ def _origin_mm(
     scale: tuple[float, float],
 ) -> tuple[float, float, float]:
     """The middle of the first pixel: that of a wider pixel lies further in."""
-    told = source.TotalPixelMatrixOriginSequence[0]
+    stated = source.TotalPixelMatrixOriginSequence[0]
     first = np.array(
-        [float(told.get(f"{axis}OffsetInSlideCoordinateSystem") or 0) for axis in "XYZ"]
+        [float(stated.get(f"{axis}OffsetInSlideCoordinateSystem") or 0) for axis in "XYZ"]
     )
     along, down = np.array(orientation[:3]), np.array(orientation[3:])
     x, y = (scale[0] - 1) / 2 * spacing_mm[1], (scale[1] - 1) / 2 * spacing_mm[0]
