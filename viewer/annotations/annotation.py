@@ -101,7 +101,7 @@ class Annotation:
 
     @property
     def shown_color(self) -> str:
-        """Its own, else that of its class."""
+        """Return its own, else that of its class."""
         return self.color or (self.shown_as.color if self.shown_as else NO_COLOR)
 
     @property
@@ -136,7 +136,7 @@ class Annotation:
 
 
 def repaired(geometry: BaseGeometry) -> BaseGeometry:
-    """The same place without crossing edges: what has the most dimensions of `make_valid`.
+    """Return the same place without crossing edges: what has the most dimensions of `make_valid`.
 
     Raises
     ------
@@ -174,7 +174,7 @@ def _crossings(geometry: BaseGeometry) -> float:
 
 
 def by_dimension(geometry: BaseGeometry) -> list[BaseGeometry]:
-    """A collection as regions, lines and points apart, in this order; others as they are."""
+    """Return a collection as regions, lines and points apart, in this order; others as they are."""
     if not isinstance(geometry, shapely.GeometryCollection):
         return [geometry]
     parts = [part for part in _parts_of(geometry) if not part.is_empty]

@@ -29,7 +29,7 @@ class _KeptView(msgspec.Struct):
 
 
 def bookmark(view: View, name: str, author: str) -> Annotation:
-    """A point in the middle of a view, which keeps the view."""
+    """Return a point in the middle of a view, which keeps the view."""
     x, y = view.center
     kept = _KeptView(x, y, view.downsample, view.rotation_deg, view.mirrored)
     point = Annotation(shapely.Point(x, y), shown_as=BOOKMARK, name=name)
@@ -37,13 +37,13 @@ def bookmark(view: View, name: str, author: str) -> Annotation:
 
 
 def note(place: Point, text: str, author: str) -> Annotation:
-    """A point with something written of it."""
+    """Return a point with something written of it."""
     point = Annotation(shapely.Point(place.x, place.y), shown_as=NOTE)
     return point.noted(DESCRIPTION, text).signed(author)
 
 
 def kept_view(annotation: Annotation, size: Size) -> View | None:
-    """The view of a bookmark at a screen of `size`; None of anything else, or if damaged."""
+    """Return the view of a bookmark at a screen of `size`; None of anything else, or if damaged."""
     text = annotation.metadata.get(_VIEW)
     if not text:
         return None
@@ -57,7 +57,7 @@ def kept_view(annotation: Annotation, size: Size) -> View | None:
 
 
 def next_name(held: Iterable[Annotation]) -> str:
-    """The name of the next bookmark: "View 1", "View 2", and so on."""
+    """Return the name of the next bookmark: "View 1", "View 2", and so on."""
     names = {each.name for each in held if each.class_name == BOOKMARK.name}
     numbers = range(1, len(names) + 2)
     return next(name for name in (f"View {n}" for n in numbers) if name not in names)

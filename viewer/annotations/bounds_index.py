@@ -53,7 +53,7 @@ class BoundsIndex:
         return [self._ids[row] for row in np.flatnonzero(hits).tolist()]
 
     def ordered(self) -> Iterator[UUID]:
-        """All that have bounds, in the order of drawing."""
+        """Yield all that have bounds, in the order of drawing."""
         there = np.flatnonzero(~np.isnan(self._bounds[: len(self._ids), 0])).tolist()
         return (self._ids[row] for row in there)
 

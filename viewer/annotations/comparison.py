@@ -173,7 +173,7 @@ def compare(
 
 
 def regions_of(annotations: Iterable[Annotation], class_name: str) -> BaseGeometry:
-    """All that the regions of a class cover; empty where there is none."""
+    """Return all that the regions of a class cover; empty where there is none."""
     shapes = [
         each.geometry
         for annotation in annotations
@@ -185,7 +185,7 @@ def regions_of(annotations: Iterable[Annotation], class_name: str) -> BaseGeomet
 
 
 def bounds_of(annotations: Iterable[Annotation]) -> BaseGeometry:
-    """The box round everything, for a slide whose size is not known."""
+    """Return the box round everything, for a slide whose size is not known."""
     shapes = np.array([annotation.geometry for annotation in annotations], dtype=object)
     return shapely.box(*shapely.total_bounds(shapes).tolist()) if len(shapes) else shapely.Polygon()
 
@@ -196,7 +196,7 @@ def bounds_of(annotations: Iterable[Annotation]) -> BaseGeometry:
 def _by_class(
     annotations: Iterable[Annotation], reference: BaseGeometry
 ) -> tuple[dict[str, _Shapes], int]:
-    """The regions of each class within the reference, and how many others there were."""
+    """Return the regions of each class within the reference, and how many others there were."""
     held: dict[str, list[BaseGeometry]] = {}
     count = 0
     for annotation in annotations:
@@ -215,7 +215,7 @@ def _flat(annotation: Annotation) -> Iterator[Annotation]:
 
 
 def _regions(shapes: list[BaseGeometry]) -> _Shapes:
-    """Those with an area, crossings mended."""
+    """Return those with an area, crossings mended."""
     held = np.array(shapes, dtype=object)
     if not len(held):
         return held
@@ -236,7 +236,7 @@ def _cut(shapes: _Shapes, reference: BaseGeometry) -> _Shapes:
 
 
 def _covered(shapes: _Shapes) -> _Shapes:
-    """The same ground as parts of which no two overlap.
+    """Return the same ground as parts of which no two overlap.
 
     Only what touches is united: one union of all takes ten times as long.
     """
@@ -264,7 +264,7 @@ def _common_area(a: _Shapes, b: _Shapes) -> float:
 
 
 def _without(a: _Shapes, b: _Shapes) -> _Shapes:
-    """What the parts of `b` leave of those of `a`."""
+    """Return what the parts of `b` leave of those of `a`."""
     from_a, from_b = _meeting(a, b)
     if not len(from_a):
         return a

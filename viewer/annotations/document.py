@@ -58,12 +58,12 @@ class Edit:
 
 
 def adding(label: str, annotations: Iterable[Annotation]) -> Edit:
-    """The step that adds annotations."""
+    """Return the step that adds annotations."""
     return Edit(label, tuple(Change(None, annotation) for annotation in annotations))
 
 
 def removing(label: str, annotations: Iterable[Annotation]) -> Edit:
-    """The step that removes annotations."""
+    """Return the step that removes annotations."""
     return Edit(label, tuple(Change(annotation, None) for annotation in annotations))
 
 
@@ -120,11 +120,11 @@ class Document:
 
     @property
     def authors(self) -> frozenset[str]:
-        """Who drew what is here; "" stands for nobody known."""
+        """Return who drew what is here; "" stands for nobody known."""
         return frozenset(self._authors)
 
     def of(self, ids: Iterable[UUID]) -> list[Annotation]:
-        """Those of the ids that are here, in the order of drawing."""
+        """Return those of the ids that are here, in the order of drawing."""
         found = [id_ for id_ in ids if id_ in self._held]
         return [self._held[id_] for id_ in sorted(found, key=self._index.place)]
 

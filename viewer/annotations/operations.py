@@ -31,12 +31,12 @@ class OperationError(CoverslipError):
 
 
 def is_region(annotation: Annotation) -> bool:
-    """Whether it covers an area."""
+    """Return whether it covers an area."""
     return int(shapely.get_dimensions(annotation.geometry)) == 2
 
 
 def is_line(annotation: Annotation) -> bool:
-    """Whether it is a line or lines."""
+    """Return whether it is a line or lines."""
     return int(shapely.get_dimensions(annotation.geometry)) == 1
 
 
@@ -61,7 +61,7 @@ def merge(chosen: Sequence[Annotation], author: str) -> Edit:
 
 
 def subtract(chosen: Sequence[Annotation], author: str) -> Edit:
-    """The lowest region without what the others cover; the others stay.
+    """Return the lowest region without what the others cover; the others stay.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def subtract(chosen: Sequence[Annotation], author: str) -> Edit:
 
 
 def intersect(chosen: Sequence[Annotation], author: str) -> Edit:
-    """The lowest region becomes what all of them cover; the other regions go.
+    """Return the lowest region becomes what all of them cover; the other regions go.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def reshape(
     edit: Callable[[BaseGeometry], BaseGeometry],
     author: str,
 ) -> Edit:
-    """Each with the shape that `edit` makes of its own.
+    """Return each with the shape that `edit` makes of its own.
 
     Raises
     ------
@@ -151,7 +151,7 @@ def reshape(
 
 
 def set_class(chosen: Iterable[Annotation], which: AnnotationClass | None, author: str) -> Edit:
-    """All of one class; None takes theirs away."""
+    """Return all of one class; None takes theirs away."""
     return changing(
         "Set class",
         [
@@ -162,7 +162,7 @@ def set_class(chosen: Iterable[Annotation], which: AnnotationClass | None, autho
 
 
 def set_locked(chosen: Iterable[Annotation], *, locked: bool) -> Edit:
-    """All locked, or none."""
+    """Return all locked, or none."""
     label = "Lock" if locked else "Unlock"
     return changing(label, [(each, replace(each, is_locked=locked)) for each in chosen])
 
@@ -179,7 +179,7 @@ def recolor_class(held: Iterable[Annotation], which: AnnotationClass, name: str)
 
 
 def duplicate(chosen: Sequence[Annotation], author: str) -> Edit:
-    """The same once more, a little beside."""
+    """Return the same once more, a little beside."""
     size = max((_side(each) for each in chosen), default=0.0)
     shift = max(1.0, size * _SHIFT_SHARE)
     return adding(

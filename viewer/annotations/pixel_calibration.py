@@ -43,7 +43,7 @@ class PixelCalibration:
 
     @property
     def unit(self) -> Literal["um", "px"]:
-        """What lengths are in."""
+        """Return what lengths are in."""
         return "px" if self.mpp_um is None else "um"
 
     @property
@@ -53,7 +53,7 @@ class PixelCalibration:
 
     @property
     def mean_pixel(self) -> float:
-        """The side, in `unit`, of a square as large as a level-0 pixel."""
+        """Return the side, in `unit`, of a square as large as a level-0 pixel."""
         return math.sqrt(self.pixel[0] * self.pixel[1])
 
     @property

@@ -41,7 +41,7 @@ class Selection:
 
     @property
     def changeable(self) -> list[Annotation]:
-        """Those that are not locked."""
+        """Return those that are not locked."""
         return [annotation for annotation in self.annotations if not annotation.is_locked]
 
     def choose(self, ids: Iterable[UUID]) -> None:

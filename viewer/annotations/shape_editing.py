@@ -54,7 +54,7 @@ class TooThinError(EmptyShapeError):
 
 
 def rectangle(a: Point, b: Point, angle_deg: float = 0.0) -> shapely.Polygon:
-    """The rectangle with opposite corners `a` and `b` whose sides are turned by an angle."""
+    """Return the rectangle with opposite corners `a` and `b` whose sides are turned by an angle."""
     middle = Point((a.x + b.x) / 2, (a.y + b.y) / 2)
     upright = [affinity.rotate(shapely.Point(p), -angle_deg, origin=middle) for p in (a, b)]
     (ax, ay), (bx, by) = (point.coords[0] for point in upright)
@@ -63,14 +63,14 @@ def rectangle(a: Point, b: Point, angle_deg: float = 0.0) -> shapely.Polygon:
 
 
 def ellipse(a: Point, b: Point) -> shapely.Polygon:
-    """The ellipse in the box with opposite corners `a` and `b`; its bounds are that box."""
+    """Return the ellipse in the box with opposite corners `a` and `b`; its bounds are that box."""
     circle = shapely.Point(0, 0).buffer(1.0, quad_segs=_ELLIPSE_SEGMENTS)
     sized = affinity.scale(circle, abs(b.x - a.x) / 2, abs(b.y - a.y) / 2, origin=(0, 0))
     return affinity.translate(sized, (a.x + b.x) / 2, (a.y + b.y) / 2)
 
 
 def polygon(corners: Sequence[Point]) -> BaseGeometry:
-    """The region within a line that is drawn round it, crossings mended.
+    """Return the region within a line that is drawn round it, crossings mended.
 
     Raises
     ------
@@ -102,12 +102,12 @@ def merged(shapes: Iterable[BaseGeometry]) -> BaseGeometry:
 
 
 def without(shape: BaseGeometry, others: Iterable[BaseGeometry]) -> BaseGeometry:
-    """What the others do not cover. Raises EmptyShapeError."""
+    """Return what the others do not cover. Raises EmptyShapeError."""
     return _kept(shapely.difference(shape, shapely.union_all(list(others))))
 
 
 def common(shapes: Iterable[BaseGeometry]) -> BaseGeometry:
-    """What all of them cover. Raises EmptyShapeError."""
+    """Return what all of them cover. Raises EmptyShapeError."""
     return _kept(shapely.intersection_all(list(shapes)))
 
 
@@ -202,7 +202,7 @@ class Vertex:
 
 
 def corners_of(shape: BaseGeometry) -> list[tuple[Vertex, Point]]:
-    """All corners; the last of a ring, which repeats the first, is left out."""
+    """Return all corners; the last of a ring, which repeats the first, is left out."""
     return [
         (Vertex(number, ring, index), Point(x, y))
         for number, part in enumerate(parts(shape))
@@ -242,7 +242,7 @@ def nearest_edge(shape: BaseGeometry, place: Point) -> tuple[Vertex, Point, floa
 
 
 def snapped(place: Point, shapes: Iterable[BaseGeometry], reach: float) -> Point:
-    """The nearest point of a border within `reach`, else the place itself."""
+    """Return the nearest point of a border within `reach`, else the place itself."""
     borders = np.array([shape.boundary if shape.area > 0 else shape for shape in shapes], object)
     if not len(borders):
         return place
@@ -253,7 +253,7 @@ def snapped(place: Point, shapes: Iterable[BaseGeometry], reach: float) -> Point
 
 
 def is_rectangle(shape: BaseGeometry) -> bool:
-    """Whether it has four right angles, turned or not."""
+    """Return whether it has four right angles, turned or not."""
     if not isinstance(shape, shapely.Polygon) or shape.interiors:
         return False
     if len(shape.exterior.coords) != 5:
@@ -322,7 +322,7 @@ def _rings(part: BaseGeometry) -> list[tuple[list[Point], bool]]:
 
 
 def _on_grid(places: Sequence[Point]) -> NDArray[np.float64]:
-    """(n, 2) to a thousandth of a pixel: geometry fails with corners that hardly differ."""
+    """Return (n, 2) to a thousandth of a pixel: geometry fails with corners that hardly differ."""
     return np.round(np.asarray(places, float) * _PER_PX) / _PER_PX
 
 

@@ -55,7 +55,7 @@ def _thinned(shape: BaseGeometry, tolerance: float, calibration: PixelCalibratio
 
 
 def _line(places: Places, tolerance: float, calibration: PixelCalibration) -> Places:
-    """The corners of a line, or of a ring, that stay.
+    """Return the corners of a line, or of a ring, that stay.
 
     A ring is cut at two corners that stick out, wherever it happens to begin: a corner on a
     straight edge stays for no such reason.
@@ -82,7 +82,7 @@ def _line(places: Places, tolerance: float, calibration: PixelCalibration) -> Pl
 
 
 def _corners_kept(places: Places, tolerance: float) -> NDArray[np.bool_]:
-    """Which corners of an open line stay; the ends do (Douglas and Peucker)."""
+    """Return which corners of an open line stay; the ends do (Douglas and Peucker)."""
     if len(places) < 3:
         return np.ones(len(places), bool)
     line = shapely.simplify(shapely.LineString(places), tolerance, preserve_topology=False)

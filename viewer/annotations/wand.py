@@ -23,7 +23,7 @@ _LEAST_SPREAD, _MOST_SPREAD = 2.0, 24.0
 
 
 def wand_region(picture: NDArray[np.uint8], sensitivity: float) -> BaseGeometry:
-    """What hangs together with the middle of a picture and looks like it.
+    """Return what hangs together with the middle of a picture and looks like it.
 
     A place belongs to it whose smoothed color lies within `sensitivity` standard deviations of the
     color in the middle; the deviation is that of the colors near the middle. Holes are filled,
@@ -69,12 +69,12 @@ def wand_region(picture: NDArray[np.uint8], sensitivity: float) -> BaseGeometry:
 
 
 def _distance(picture: NDArray[np.float32], color: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(side, side) between each pixel's color and another."""
+    """Return (side, side) between each pixel's color and another."""
     return np.sqrt(((picture - color) ** 2).sum(2))
 
 
 def _outlined(mask: NDArray[np.bool_]) -> BaseGeometry:
-    """The border through the middle of the edge between the pixels in and out."""
+    """Return the border through the middle of the edge between the pixels in and out."""
     faces, _ = outlines_of(mask.astype(np.uint8))
     if not len(faces):
         raise EmptyShapeError

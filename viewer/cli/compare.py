@@ -125,7 +125,7 @@ def _write(out: Path, comparison: Comparison) -> None:
 
 
 def differing(disagreement: Disagreement) -> str:
-    """What the two call it, such as "A Tumor, B Stroma" or "only A Tumor"."""
+    """Return what the two call it, such as "A Tumor, B Stroma" or "only A Tumor"."""
     a, b = disagreement.class_a, disagreement.class_b
     if a and b:
         return f"A {a}, B {b}"

@@ -256,7 +256,7 @@ def run_model(
 def _asked_area(
     region: str | None, within: Path | None, slide: Path, image: int | None
 ) -> Area | None:
-    """A box or the areas of a file; None for the whole slide."""
+    """Return a box or the areas of a file; None for the whole slide."""
     from viewer.geometry import Box
 
     if region is not None and within is not None:

@@ -426,7 +426,7 @@ def _export(folders: list[Path], out: Path, options: ExportOptions) -> Manifest:
 
 
 def _listed_keys(header: SessionHeader, place: Path | None) -> frozenset[str]:
-    """The public keys that a session's study lists. Raises ProjectError."""
+    """Return the public keys that a session's study lists. Raises ProjectError."""
     from viewer.folders import config_folder
     from viewer.settings import load_settings
     from viewer.signing.keys import KeyRing

@@ -55,7 +55,8 @@ def labeled(maps: NDArray[np.float32]) -> NDArray[np.int32]:
     small ones that touch are two.
     """
     mask = np.asarray(ndimage.binary_fill_holes(maps[0] > _LEAST_PROBABILITY))
-    depth = np.asarray(ndimage.gaussian_filter(maps[2] - _EDGE_WEIGHT * maps[1], _DEPTH_SMOOTH_PX))
+    ridges = maps[2] - _EDGE_WEIGHT * maps[1]
+    depth = np.asarray(ndimage.gaussian_filter(ridges, _DEPTH_SMOOTH_PX), np.float32)
     peaks, _ = _pieces((depth == ndimage.maximum_filter(depth, 3)) & mask)
     labels = _joined(watershed(-depth, peaks, mask=mask).astype(np.int32), depth)
     sizes = np.bincount(labels.ravel())

@@ -20,28 +20,28 @@ Area = Box | BaseGeometry
 
 
 def bounds_of(area: Area) -> Box:
-    """The box round it; empty where the area is."""
+    """Return the box round it; empty where the area is."""
     if isinstance(area, Box):
         return area
     return Box(0, 0, 0, 0) if area.is_empty else Box(*area.bounds)
 
 
 def is_nowhere(area: Area) -> bool:
-    """Whether it has no place at all; a single point has one."""
+    """Return whether it has no place at all; a single point has one."""
     if isinstance(area, Box):
         return area.x1 < area.x0 or area.y1 < area.y0
     return bool(area.is_empty)
 
 
 def part_within(area: Area, box: Box) -> Area:
-    """What of it lies in a box."""
+    """Return what of it lies in a box."""
     if isinstance(area, Box):
         return area.intersection(box)
     return shapely.intersection(area, shapely.box(*_corners(box)))
 
 
 def blocks_of(grid: BlockGrid, area: Area) -> list[BlockKey]:
-    """The blocks that it meets, row by row."""
+    """Return the blocks that it meets, row by row."""
     keys = grid.covering(bounds_of(area))
     if isinstance(area, Box) or not keys:
         return keys
@@ -52,7 +52,7 @@ def blocks_of(grid: BlockGrid, area: Area) -> list[BlockKey]:
 
 
 def holds(area: Area, x: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """(n,) whether points lie in it."""
+    """Return (n,) whether points lie in it."""
     if isinstance(area, Box):
         return (x >= area.x0) & (x < area.x1) & (y >= area.y0) & (y < area.y1)
     shapely.prepare(area)
@@ -60,7 +60,7 @@ def holds(area: Area, x: NDArray[np.floating], y: NDArray[np.floating]) -> NDArr
 
 
 def middle_of(area: Area) -> tuple[float, float]:
-    """A point in its middle, and in any case within it."""
+    """Return a point in its middle, and in any case within it."""
     if isinstance(area, Box):
         return area.center.x, area.center.y
     inside = shapely.point_on_surface(area)

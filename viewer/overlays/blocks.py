@@ -76,16 +76,16 @@ class BlockGrid:
         return Box(x, y, x + self.side, y + self.side)
 
     def input_box(self, key: BlockKey) -> Box:
-        """What the model is fed for a block: the block and its margin, level-0 pixels."""
+        """Return what the model is fed for a block: the block and its margin, level-0 pixels."""
         return self.core_box(key).grown(self.margin_px * self.downsample)
 
     def covering(self, box: Box) -> list[BlockKey]:
-        """The blocks that a level-0 box meets, row by row."""
+        """Return the blocks that a level-0 box meets, row by row."""
         columns, rows = self._ranges(box)
         return [BlockKey(column, row) for row in rows for column in columns]
 
     def touching(self, box: Box, most: int = 1 << 30) -> list[BlockKey]:
-        """The blocks that a level-0 box meets, from its middle outward; at most so many."""
+        """Return the blocks that a level-0 box meets, from its middle outward; at most so many."""
         columns, rows = self._ranges(box)
         x = (box.center.x - self.origin.x) / self.side - 0.5
         y = (box.center.y - self.origin.y) / self.side - 0.5

@@ -73,7 +73,7 @@ class Query:
 
     @property
     def names(self) -> list[str]:
-        """The classes that were marked, in the order of their first mark."""
+        """Return the classes that were marked, in the order of their first mark."""
         return list(dict.fromkeys(mark.name for mark in self.marks))
 
 
@@ -229,7 +229,7 @@ def _of_classes(
 
 @lru_cache(maxsize=8)
 def _table(name: str) -> Rgba:
-    """(256, 4)."""
+    """Return (256, 4)."""
     from cmap import Colormap  # only for the maps that are shown
 
     return np.round(Colormap(name).lut(256) * 255).astype(np.uint8)

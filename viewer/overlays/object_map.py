@@ -53,12 +53,12 @@ class ObjectMap:
 
     @property
     def done(self) -> set[BlockKey]:
-        """The blocks that are known, empty ones among them."""
+        """Return the blocks that are known, empty ones among them."""
         return set(self._blocks)
 
     @property
     def unanswered(self) -> PatchMask:
-        """The blocks for which the model gave no answer."""
+        """Return the blocks for which the model gave no answer."""
         return self._mask_of(self._unanswered.copy())
 
     def unanswered_in(self, area: Area) -> PatchMask:
@@ -67,7 +67,7 @@ class ObjectMap:
 
     @property
     def unlike(self) -> PatchMask:
-        """The blocks that are unlike what the model was trained on."""
+        """Return the blocks that are unlike what the model was trained on."""
         return self._mask_of(self._unlike.copy())
 
     def unlike_in(self, area: Area) -> PatchMask:
@@ -76,7 +76,7 @@ class ObjectMap:
 
     @property
     def with_objects(self) -> list[BlockKey]:
-        """The blocks that are not empty."""
+        """Return the blocks that are not empty."""
         return list(self._filled)
 
     def add(self, key: BlockKey, objects: Objects) -> Objects:
@@ -104,7 +104,7 @@ class ObjectMap:
         return self._blocks.get(key)
 
     def inside(self, box: Box) -> Iterable[tuple[BlockKey, Objects]]:
-        """The known blocks that a level-0 box meets."""
+        """Return the known blocks that a level-0 box meets."""
         for key in self.grid.covering(box):
             objects = self._blocks.get(key)
             if objects is not None:
@@ -127,7 +127,7 @@ class ObjectMap:
             self._filled.pop(key, None)
 
     def _is_known(self, key: BlockKey, objects: Objects) -> NDArray[np.bool_]:
-        """(n,) whether a neighbor has the same object."""
+        """Return (n,) whether a neighbor has the same object."""
         known = np.zeros(len(objects), bool)
         core = self.grid.core_box(key)
         x, y = objects.centroids[:, 0], objects.centroids[:, 1]

@@ -40,7 +40,7 @@ class ObjectStyle:
     high: float = 1.0
 
     def groups(self, objects: Objects) -> NDArray[np.intp]:
-        """(n,) the number of each object's color; -1 for what is left out."""
+        """Return (n,) the number of each object's color; -1 for what is left out."""
         out = np.isin(objects.classes, list(self.hidden))
         if self.measurement is None:
             return np.where(out, -1, objects.classes.astype(np.intp))

@@ -41,7 +41,7 @@ class ObjectTable:
         return [*FIXED_COLUMNS, *self.objects.measurements]
 
     def cell(self, row: int, column: int) -> str | float:
-        """The value of a column in a row."""
+        """Return the value of a column in a row."""
         index = int(self.rows[row])
         if column == 0:
             return self.names[int(self.objects.classes[index])]

@@ -83,7 +83,7 @@ class Objects:
 
     @classmethod
     def joined(cls, parts: Sequence[Objects]) -> Objects:
-        """All objects of the parts; a measurement that a part lacks is NaN there."""
+        """Return all objects of the parts; a measurement that a part lacks is NaN there."""
         parts = [part for part in parts if len(part)]
         if not parts:
             return cls.none()
@@ -104,16 +104,16 @@ class Objects:
         return len(self.classes)
 
     def outline(self, index: int) -> FloatColumn:
-        """(k, 2) level-0 pixels."""
+        """Return (k, 2) level-0 pixels."""
         return self.points[self.starts[index] : self.starts[index + 1]]
 
     def measured(self, name: str) -> FloatColumn:
-        """(n,) a measurement, NaN where these objects do not have it."""
+        """Return (n,) a measurement, NaN where these objects do not have it."""
         column = self.measurements.get(name)
         return np.full(len(self), np.nan, np.float32) if column is None else column
 
     def taken(self, wanted: NDArray[np.bool_]) -> Objects:
-        """Those objects for which `wanted` (n,) is set."""
+        """Return those objects for which `wanted` (n,) is set."""
         if wanted.all():
             return self
         counts = np.diff(self.starts)

@@ -54,12 +54,12 @@ class PatchFeatureMap:
 
     @property
     def origin(self) -> Point:
-        """Where the first cell begins, level-0 pixels."""
+        """Return where the first cell begins, level-0 pixels."""
         return self.grid.origin
 
     @property
     def values(self) -> Features:
-        """(rows, columns, d), NaN where nothing is known or no tissue is."""
+        """Return (rows, columns, d), NaN where nothing is known or no tissue is."""
         return self._values
 
     def score(self, index: int) -> NDArray[np.float32]:
@@ -72,24 +72,24 @@ class PatchFeatureMap:
 
     @property
     def area_px(self) -> float:
-        """What the known cells cover, level-0 pixels²."""
+        """Return what the known cells cover, level-0 pixels²."""
         return self.count * self.cell**2
 
     @property
     def known(self) -> NDArray[np.bool_]:
-        """(rows, columns) whether a cell has a vector."""
+        """Return (rows, columns) whether a cell has a vector."""
         if not self._values.shape[2]:
             return np.zeros((self.rows, self.columns), bool)
         return ~np.isnan(self._values[..., 0])
 
     @property
     def unanswered(self) -> PatchMask:
-        """The cells for which the model gave no answer."""
+        """Return the cells for which the model gave no answer."""
         return PatchMask(self._unanswered.copy(), self.cell)
 
     @property
     def unlike(self) -> PatchMask:
-        """The cells that are unlike what the model was trained on."""
+        """Return the cells that are unlike what the model was trained on."""
         return PatchMask(self._unlike.copy(), self.cell)
 
     def unlike_in(self, area: Area) -> PatchMask:
@@ -134,7 +134,7 @@ class PatchFeatureMap:
         return (row, column) if is_inside else None
 
     def cells_in(self, area: Area) -> NDArray[np.bool_]:
-        """(rows, columns) the known cells whose middle lies in an area.
+        """Return (rows, columns) the known cells whose middle lies in an area.
 
         In an area smaller than a cell, the one cell at its middle.
         """
@@ -162,6 +162,6 @@ class PatchFeatureMap:
         return inside
 
     def _range(self, low: float, high: float, count: int) -> slice:
-        """The cells that an axis of a box meets."""
+        """Return the cells that an axis of a box meets."""
         first, last = math.floor(low / self.raster_px), math.ceil(high / self.raster_px)
         return slice(min(max(0, first), count), min(max(0, last), count))

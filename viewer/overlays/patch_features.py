@@ -44,7 +44,7 @@ class PatchFeatures:
 
     @classmethod
     def none(cls) -> PatchFeatures:
-        """A block without tissue."""
+        """Return a block without tissue."""
         return cls(np.zeros((CELLS, CELLS, 0), np.float16))
 
     def to_bytes(self) -> bytes:
@@ -59,7 +59,7 @@ class PatchFeatures:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> PatchFeatures:
-        """The inverse of `to_bytes`.
+        """Return the inverse of `to_bytes`.
 
         Raises
         ------

@@ -42,14 +42,14 @@ class ResultStoreError(CoverslipError):
 
 
 def results_folder() -> Path:
-    """Where results are kept; made when absent."""
+    """Return where results are kept; made when absent."""
     folder = cache_folder() / "overlays"
     make_folder(folder)
     return folder
 
 
 def result_path(identity: str, model: str, mpp_um: float, made_on: str = "") -> Path:
-    """The file for a slide, a model (name, version and weights) and the slide's scale.
+    """Return the file for a slide, a model (name, version and weights) and the slide's scale.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ class ResultStore:
             raise _not_kept(error) from error
 
     def __iter__(self) -> Iterator[tuple[BlockKey, bytes]]:
-        """All blocks, as far as they can be read."""
+        """Yield all blocks, as far as they can be read."""
         try:
             rows = self._database.execute("SELECT block_column, block_row, result FROM blocks")
             while (row := rows.fetchone()) is not None:
@@ -183,7 +183,7 @@ class ResultStore:
 
 
 def read_store(path: Path) -> tuple[StoreAbout, list[tuple[BlockKey, bytes]]] | None:
-    """What a file of results holds, without changing it; None where it cannot be read."""
+    """Return what a file of results holds, without changing it; None where it cannot be read."""
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
             (about,) = database.execute("SELECT told FROM about").fetchone()
@@ -196,7 +196,7 @@ def read_store(path: Path) -> tuple[StoreAbout, list[tuple[BlockKey, bytes]]] | 
 
 
 def read_about(path: Path) -> StoreAbout | None:
-    """What a file of results belongs to; None where it is unknown."""
+    """Return what a file of results belongs to; None where it is unknown."""
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
             (about,) = database.execute("SELECT told FROM about").fetchone()

@@ -48,7 +48,7 @@ def head_values(values: Features, head: str) -> Field:
 
 
 def similarity(vectors: Features, marked: NDArray[np.bool_]) -> Field:
-    """(rows, columns) cosine similarity with the mean of the marked cells, after centring.
+    """Return (rows, columns) cosine similarity with the mean of the marked cells, after centring.
 
     The slide's own mean is taken off first: vectors of one slide share a large common part that
     would make everything alike.
@@ -89,7 +89,7 @@ def mean_vector(vectors: Features) -> Field:
 def nearest_prototype(
     vectors: Features, marks: Sequence[NDArray[np.bool_]]
 ) -> tuple[NDArray[np.int16], Field]:
-    """The class of each cell by the nearest class mean, and how clear the choice is.
+    """Return the class of each cell by the nearest class mean, and how clear the choice is.
 
     As SimpleShot in the UNI paper (Chen et al. 2024): centered, unit length, nearest prototype.
 

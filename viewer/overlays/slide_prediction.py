@@ -31,9 +31,9 @@ class SlidePrediction:
 
     @property
     def likeliest(self) -> int:
-        """The class of highest probability."""
+        """Return the class of highest probability."""
         return int(self.chances.argmax())
 
     def head_names(self, classes: list[str]) -> list[str]:
-        """What each head of attention is for."""
+        """Return what each head of attention is for."""
         return classes if len(self.attention) == len(classes) else ["Attention"]

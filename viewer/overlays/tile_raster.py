@@ -73,7 +73,7 @@ class Tiles:
 
     @property
     def side(self) -> float:
-        """The middle one of all sides."""
+        """Return the middle one of all sides."""
         return float(np.median(self.width))
 
     def lattice_origin(self) -> tuple[float, float] | None:

@@ -25,7 +25,7 @@ _CORNERS = 3
 def annotations_of_objects(
     objects: Objects, classes: Sequence[tuple[str, str]], author: str
 ) -> list[Annotation]:
-    """A region an object, with its class and measurements; outlines that cross are repaired.
+    """Return a region an object, with its class and measurements; outlines that cross are repaired.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def annotations_of_heatmap(
     author: str,
     origin: Point = ORIGIN,
 ) -> list[Annotation]:
-    """The painted cells as regions: one a class and patch of cells that touch.
+    """Return the painted cells as regions: one a class and patch of cells that touch.
 
     What the thresholds leave out is not painted and becomes no region.
 

@@ -37,7 +37,7 @@ class AttentionMaps:
     cell_px: float
 
     def band(self, magnification: float) -> NDArray[np.float32]:
-        """The map of one of `BANDS`."""
+        """Return the map of one of `BANDS`."""
         return self.seconds[BANDS.index(magnification)]
 
     def total(self) -> NDArray[np.float32]:
@@ -46,7 +46,7 @@ class AttentionMaps:
 
 
 def attention_maps(trace: Trace, slide: Size, cell_px: float | None = None) -> AttentionMaps:
-    """The attention of a session, exact in one pass over its views.
+    """Return the attention of a session, exact in one pass over its views.
 
     A turned view counts with the upright box that holds it.
 
@@ -86,7 +86,7 @@ def band_indices(magnification: FloatArray) -> NDArray[np.intp]:
 
 
 def _steps(low: FloatArray, high: FloatArray) -> list[tuple[NDArray[np.intp], FloatArray]]:
-    """Where, along one axis, the covered share of the cells steps up and down, and how much.
+    """Return where, along one axis, the covered share of the cells steps up and down, and how much.
 
     A span from 1.25 to 3.5 covers cells 1, 2 and 3 by 0.75, 1 and 0.5: the shares step by
     0.75, 0.25, -0.5 and -0.5 at the cells 1, 2, 3 and 4.

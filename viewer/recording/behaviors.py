@@ -80,7 +80,7 @@ class Looks(NamedTuple):
 
 
 def band_of(magnification: float) -> float:
-    """The nearest of `BANDS` by ratio; nan stays nan."""
+    """Return the nearest of `BANDS` by ratio; nan stays nan."""
     if math.isnan(magnification) or magnification <= 0:
         return math.nan
     return min(BANDS, key=lambda band: abs(math.log2(magnification / band)))
@@ -111,7 +111,7 @@ def actions_of(
     parameters: BehaviorParameters = BehaviorParameters(),
     slide: Size | None = None,
 ) -> list[Action]:
-    """What the reader did, in order of time.
+    """Return what the reader did, in order of time.
 
     A fixation is a stay of at least `stay_s` at one place; what lies between fixations at one zoom
     is a scan if it takes at least `pan_s`. Both are `inspect`, or `peek` from 20x on. The box of
@@ -156,7 +156,7 @@ def _groups(
 
 
 def _zoom_out(trace: Trace) -> FloatArray:
-    """What the zoom is judged by: magnification, else the downsample."""
+    """Return what the zoom is judged by: magnification, else the downsample."""
     return np.where(np.isnan(trace.magnification), 1.0 / trace.downsample, trace.magnification)
 
 

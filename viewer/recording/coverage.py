@@ -40,16 +40,16 @@ class CoverageMap:
         return True
 
     def share(self, at_least: float) -> float:
-        """The share of the tissue, 0 to 1, seen at this magnification or a higher one."""
+        """Return the share of the tissue, 0 to 1, seen at this magnification or a higher one."""
         total = int(self.tissue.cells.sum())
         return int((self.tissue.cells & (self._best >= at_least)).sum()) / total if total else 0.0
 
     def unseen(self, at_least: float) -> NDArray[np.bool_]:
-        """(rows, columns) tissue that was not seen at this magnification or a higher one."""
+        """Return (rows, columns) tissue that was not seen at this magnification or a higher one."""
         return self.tissue.cells & (self._best < at_least)
 
     def unseen_outline(self, at_least: float) -> shapely.MultiPolygon:
-        """The outline of `unseen` in level-0 pixels."""
+        """Return the outline of `unseen` in level-0 pixels."""
         return outline_of(self.unseen(at_least), self.tissue.cell_px)
 
     def _cells_in(self, view: View) -> tuple[slice, slice, NDArray[np.bool_]]:
@@ -73,7 +73,7 @@ class CoverageMap:
 
 
 def coverage_of(trace: Trace, tissue: TissueMask) -> CoverageMap:
-    """The coverage of a session: what was on screen for at least `LEAST_SEEN_S`.
+    """Return the coverage of a session: what was on screen for at least `LEAST_SEEN_S`.
 
     Views whose magnification is not known count as none.
     """
@@ -85,7 +85,7 @@ def coverage_of(trace: Trace, tissue: TissueMask) -> CoverageMap:
 
 
 def outline_of(cells: NDArray[np.bool_], cell_px: tuple[float, float]) -> shapely.MultiPolygon:
-    """The outline of a grid's true cells, in level-0 pixels."""
+    """Return the outline of a grid's true cells, in level-0 pixels."""
     padded = np.zeros((cells.shape[0], cells.shape[1] + 2), np.int8)
     padded[:, 1:-1] = cells
     edges = padded[:, 1:] - padded[:, :-1]

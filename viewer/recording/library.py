@@ -26,7 +26,7 @@ _TAIL_BYTES = 4096
 
 
 def sessions_folder() -> Path:
-    """Where sessions are kept; made when absent, for its owner only."""
+    """Return where sessions are kept; made when absent, for its owner only."""
     folder = data_folder() / "sessions"
     make_folder(folder)
     return folder
@@ -68,11 +68,11 @@ class Library:
         self.folder = folder or sessions_folder()
 
     def summaries(self) -> list[SessionSummary]:
-        """All sessions, the newest first; one that is damaged is listed with its problem."""
+        """Return all sessions, the newest first; one that is damaged is listed with its problem."""
         return [summary_of(folder) for folder in sorted(self._folders(), reverse=True)]
 
     def find(self, name: str) -> Path:
-        """The folder of a session by its id, a beginning that only it has, or its path.
+        """Return the folder of a session by its id, a beginning that only it has, or its path.
 
         Raises
         ------
@@ -156,7 +156,7 @@ class Library:
 
 
 def summary_of(folder: Path) -> SessionSummary:
-    """What a list shows of one session; never fails."""
+    """Return what a list shows of one session; never fails."""
     from viewer.recording.session import EVENTS_FILE, SessionError, read_header
 
     problem, header = "", None

@@ -63,7 +63,7 @@ class LogFile:
 
     @property
     def is_full(self) -> bool:
-        """Whether there is no room left anywhere: what is appended now is lost."""
+        """Return whether there is no room left anywhere: what is appended now is lost."""
         return self._memory_bytes >= _MEMORY_BYTES
 
     def append(self, data: bytes) -> None:
@@ -187,7 +187,7 @@ class LogFile:
         self._take_fd(fd)
 
     def _is_ours(self, fd: int) -> bool:
-        """Whether a file holds all that was written home, by its length and last line."""
+        """Return whether a file holds all that was written home, by its length and last line."""
         if os.fstat(fd).st_size < self._good_bytes:
             return False
         return os.pread(fd, len(self._tail), self._good_bytes - len(self._tail)) == self._tail

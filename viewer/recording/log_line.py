@@ -50,7 +50,7 @@ _decoder = msgspec.json.Decoder(LogLine)
 def encode_line(
     number: int, elapsed_ns: int, wall_ms: int, event: AnyEvent, chain: str
 ) -> tuple[bytes, str]:
-    """The line with its line feed, and its own chain; `chain` is that of the line before."""
+    """Return the line with its line feed, and its own chain; `chain` is that of the line before."""
     body = _encoder.encode((number, elapsed_ns, wall_ms, event))[:-1]
     own = chain_of(chain, body)
     return body + b',"' + own.encode() + b'"]\n', own
@@ -68,6 +68,6 @@ def decode_line(line: bytes) -> LogLine:
 
 
 def chain_of(before: str, body: bytes) -> str:
-    """The chain of a line; `body` is the line up to the comma before its chain."""
+    """Return the chain of a line; `body` is the line up to the comma before its chain."""
     digest = hashlib.blake2b(before.encode() + body, digest_size=_CHAIN_BYTES).digest()
     return b2a_base64(digest, newline=False).translate(_URL_SAFE).decode()

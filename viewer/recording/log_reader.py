@@ -55,7 +55,7 @@ class Verdict:
 
 
 def iter_blocks(folder: Path) -> Iterator[list[LogLine]]:
-    """The lines of a session's log in blocks of about a MiB; a torn last line is left out.
+    """Yield the lines of a session's log in blocks of about a MiB; a torn last line is left out.
 
     Events of kinds that this version does not know are left out too.
 
@@ -75,7 +75,7 @@ def iter_blocks(folder: Path) -> Iterator[list[LogLine]]:
 
 
 def read_lines(folder: Path) -> list[LogLine]:
-    """All lines of a session's log, as `iter_blocks` reads them."""
+    """Return all lines of a session's log, as `iter_blocks` reads them."""
     return [line for block in iter_blocks(folder) for line in block]
 
 
@@ -126,7 +126,7 @@ def repair(folder: Path) -> str | None:
 
 
 def is_being_recorded(folder: Path) -> bool:
-    """Whether a recorder has the session open, in this process or another."""
+    """Return whether a recorder has the session open, in this process or another."""
     from filelock import FileLock, Timeout
 
     path = folder / LOCK_FILE
@@ -194,7 +194,7 @@ _TAGS = frozenset(str(kind.__struct_config__.tag) for kind in get_args(AnyEvent)
 
 
 def _is_foreign(line: bytes) -> bool:
-    """Whether a line is whole, with an event of a kind that a newer version writes."""
+    """Return whether a line is whole, with an event of a kind that a newer version writes."""
     try:
         parts = msgspec.json.decode(line, type=tuple[int, int, int, list[object], str])
     except msgspec.DecodeError:
@@ -217,7 +217,7 @@ def _verified(blocks: Iterator[bytes]) -> Verdict:
 
 
 def _checked(line: bytes, number: int, chain: str, elapsed_ns: int) -> tuple[str, str, int]:
-    """What is wrong with a line ("" if nothing), its chain and its time."""
+    """Return what is wrong with a line ("" if nothing), its chain and its time."""
     try:
         at = decode_line(line)
         numbers = (at.number, at.elapsed_ns, at.chain)

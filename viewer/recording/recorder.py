@@ -217,7 +217,7 @@ class Recorder:
         self._queue.extend(reversed(after))
 
     def _take(self) -> deque[Entry]:
-        """What is ripe to be written: nothing that a held view may still have to precede."""
+        """Return what is ripe to be written: nothing that a held view may still have to precede."""
         with self._lock:
             if not self._is_closed:
                 self._check_idle(self._now(SlideClosed()))
@@ -272,7 +272,7 @@ def _safely(listener: Callable[[str], object]) -> Callable[[str], object]:
 
 
 def _turns(before: Viewport, at: Viewport, after: Viewport) -> bool:
-    """Whether a movement turns back at `at`, by a pixel of the screen or more."""
+    """Return whether a movement turns back at `at`, by a pixel of the screen or more."""
     (x0, y0), (x1, y1), (x2, y2) = _center(before), _center(at), _center(after)
     return (
         _is_turn(x0, x1, x2, at.downsample)

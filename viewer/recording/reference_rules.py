@@ -32,7 +32,7 @@ SMALLEST_10X = 7.5
 
 
 def reference_actions(trace: Trace) -> list[Action]:
-    """The actions of a trace, left to right over the gaps between its views.
+    """Return the actions of a trace, left to right over the gaps between its views.
 
     A gap of more than `STAY_S` is a stay of one view; else, where the next view has the same
     zoom, the run of such views is a pan if its gaps add up to more than `PAN_S`; else the view is

@@ -83,7 +83,7 @@ class ReplayClock:
 
 
 def recorded_view(trace: Trace, index: int, screen: Size) -> View:
-    """A view of a trace on a screen of this size, in logical pixels.
+    """Return a view of a trace on a screen of this size, in logical pixels.
 
     On a screen as large as the reader's it is theirs to the pixel; on any other the recorded
     field is shown whole.

@@ -123,7 +123,7 @@ class SessionHeader(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def slide_ref(source: SlideSource, optics: Optics, name: str | None) -> SlideRef:
-    """A slide that is open, with the scale that is in use."""
+    """Return a slide that is open, with the scale that is in use."""
     base = source.levels[0]
     return SlideRef(
         identity=source.info.identity,

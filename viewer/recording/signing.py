@@ -299,7 +299,7 @@ def _plain(value: object) -> object:
 
 
 def _last(folder: Path) -> LogSignature | None:
-    """The last whole signature of a session; a crash may have torn the line behind it."""
+    """Return the last whole signature of a session; a crash may have torn the line behind it."""
     try:
         data = read_regular(folder / SIGNATURES_FILE, JSON_BYTES)
     except OSError:
@@ -326,7 +326,7 @@ def _append(path: Path, signature: LogSignature, *, is_synced: bool) -> None:
 
 
 def _tail_ns(folder: Path, begin_bytes: int) -> int:
-    """How long what stands behind a place of a log took, in its own time."""
+    """Return how long what stands behind a place of a log took, in its own time."""
     from viewer.recording.log_line import decode_line
 
     with open_regular(folder / EVENTS_FILE) as file:

@@ -101,13 +101,13 @@ def _zoom_moves(trace: Trace) -> tuple[int, int]:
 
 
 def _zoom_directions(trace: Trace) -> np.ndarray[tuple[int], np.dtype[np.int8]]:
-    """(n - 1,) 1 where the next view is farther in, -1 farther out, 0 at the same zoom."""
+    """Return (n - 1,) 1 where the next view is farther in, -1 farther out, 0 at the same zoom."""
     octaves = _octaves(trace)
     return np.sign(np.where(np.abs(octaves) < 1e-3, 0.0, octaves)).astype(np.int8)
 
 
 def _octaves(trace: Trace) -> FloatArray:
-    """(n - 1,) doublings of zoom from view to view, above 0 where the next is farther in."""
+    """Return (n - 1,) doublings of zoom from view to view, above 0 where the next is farther in."""
     if np.isnan(trace.magnification).any():
         return np.diff(-np.log2(np.maximum(trace.downsample, 1e-12)))
     return np.diff(np.log2(np.maximum(trace.magnification, 1e-12)))

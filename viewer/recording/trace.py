@@ -61,13 +61,13 @@ class Trace:
         return float(self.end_s[-1] - self.start_s[0]) if len(self) else 0.0
 
     def field(self, index: int) -> View:
-        """The field of a view, one screen pixel a level-0 pixel; not mirrored."""
+        """Return the field of a view, one screen pixel a level-0 pixel; not mirrored."""
         x, y = self.centers[index].tolist()
         width, height, turn_deg = self.fields[index].tolist()
         return View(Point(x, y), 1.0, Size(width, height), turn_deg)
 
     def looked_s(self) -> FloatArray:
-        """(n,) the seconds that each view was looked at: without the spans away."""
+        """Return (n,) the seconds that each view was looked at: without the spans away."""
         looked = self.end_s - self.start_s
         if len(self.away):
             looked -= _away_before(self.away, self.end_s) - _away_before(self.away, self.start_s)

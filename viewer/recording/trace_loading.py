@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def load_trace(folder: Path, until_s: float = 0.0) -> Trace:
-    """The trace of a session.
+    """Return the trace of a session.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def load_trace(folder: Path, until_s: float = 0.0) -> Trace:
 
 
 def trace_of(blocks: Iterable[list[LogLine]], header: SessionHeader, until_s: float = 0.0) -> Trace:
-    """The views of a log and the spans in which its reader did not look.
+    """Return the views of a log and the spans in which its reader did not look.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ _CAUSES = frozenset(get_args(Cause))
 
 
 def viewport(view: View, optics: Optics, cause: str, *, at_rest: bool) -> Viewport:
-    """The event of a view; in motion the log has it to a tenth of a pixel."""
+    """Return the event of a view; in motion the log has it to a tenth of a pixel."""
     width, height = view.size.width * view.downsample, view.size.height * view.downsample
     mpp_um = optics.mean_mpp_um
     return Viewport(

@@ -41,7 +41,7 @@ class CurrentReader(QObject):
 
     @property
     def name(self) -> str:
-        """The pseudonym at this moment; "" for none."""
+        """Return the pseudonym at this moment; "" for none."""
         return self._name()
 
     def ask_once(self) -> None:
@@ -67,5 +67,5 @@ class CurrentReader(QObject):
 
 
 def suggested_name() -> str:
-    """A pseudonym that says nothing of the person."""
+    """Return a pseudonym that says nothing of the person."""
     return f"reader-{os.urandom(2).hex()}"

@@ -61,14 +61,14 @@ class GoToDialog(QDialog):
 
     @property
     def point(self) -> Point:
-        """The position asked for, in level-0 pixels.
+        """Return the position asked for, in level-0 pixels.
 
         As it was given or typed, not as the boxes round it after a change of unit.
         """
         return self._point
 
     def _unit(self) -> tuple[float, float]:
-        """What one level-0 pixel is in the unit shown, in x and y."""
+        """Return what one level-0 pixel is in the unit shown, in x and y."""
         if self.unit.currentText() == _MICROMETERS and self._mpp_um is not None:
             return self._mpp_um
         return 1.0, 1.0

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def to_image(pixels: RgbImage) -> QImage:
-    """A QImage with its own copy of the pixels."""
+    """Return a QImage with its own copy of the pixels."""
     pixels = np.ascontiguousarray(pixels)
     height, width = pixels.shape[:2]
     view = QImage(pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888)
@@ -21,7 +21,7 @@ def to_image(pixels: RgbImage) -> QImage:
 
 
 def fitted(image: QImage, size: QSize) -> QImage:
-    """The picture made smaller to fit `size`, its shape kept; never made larger."""
+    """Return the picture made smaller to fit `size`, its shape kept; never made larger."""
     if image.width() <= size.width() and image.height() <= size.height():
         return image
     return image.scaled(

@@ -37,7 +37,7 @@ class Link:
     def between(
         cls, leader: View, leader_optics: Optics, follower: View, follower_optics: Optics
     ) -> Link:
-        """The link that keeps the offset and the relative turn of what both show now."""
+        """Return the link that keeps the offset and the relative turn of what both show now."""
         leader_unit = leader_optics.mean_mpp_um
         follower_unit = follower_optics.mean_mpp_um
         if leader_unit is None or follower_unit is None:
@@ -69,14 +69,14 @@ class Link:
 
 
 def _axes(view: View) -> _Matrix:
-    """The turn and flip of a view, without its scale."""
+    """Return the turn and flip of a view, without its scale."""
     m11, m12, m21, m22, _, _ = view.transform
     k = view.downsample
     return m11 * k, m21 * k, m12 * k, m22 * k
 
 
 def _turn_and_flip(axes: _Matrix) -> tuple[float, bool]:
-    """The inverse of `_axes`: rotation in degrees and whether it is mirrored."""
+    """Return the inverse of `_axes`: rotation in degrees and whether it is mirrored."""
     a, b, c, d = axes
     mirrored = a * d - b * c < 0
     rotation_deg = math.degrees(math.atan2(c, d)) % 360.0

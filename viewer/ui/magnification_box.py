@@ -21,7 +21,7 @@ _REDUCTION = re.compile(rf"^\s*1\s*:\s*{_NUMBER}\s*$")
 
 
 def parse_zoom(typed: str, optics: Optics) -> float | str:
-    """What was typed as a downsample (level-0 pixels per screen pixel), or why it is none.
+    """Return what was typed as a downsample (level-0 pixels per screen pixel), or why it is none.
 
     Takes magnifications ("20", "20x", "2.5") and reductions of the slide's pixels ("1:4").
     """
@@ -79,7 +79,7 @@ class MagnificationBox(QComboBox):
 
     @property
     def line(self) -> QLineEdit:
-        """The box's text field."""
+        """Return the box's text field."""
         line = self.lineEdit()
         assert line is not None
         return line

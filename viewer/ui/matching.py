@@ -22,7 +22,7 @@ def match_score(typed: str, name: str) -> float | None:
 
 
 def _score_from(wanted: str, text: str, start: int) -> float | None:
-    """The score of matching greedily with the first letter at `start`."""
+    """Return the score of matching greedily with the first letter at `start`."""
     score = -0.1 * start - 0.01 * len(text)
     position = start - 1
     for letter in wanted:

@@ -43,12 +43,12 @@ def build_menus(bar: QMenuBar, actions: ActionSet) -> dict[str, QMenu]:
 
 
 def build_toolbar(window: QMainWindow, actions: ActionSet) -> QToolBar:
-    """The bar of the commands used most, under the menus."""
+    """Return the bar of the commands used most, under the menus."""
     return _filled_bar(QToolBar("Tool bar", window), "toolbar", TOOLBAR, actions, window)
 
 
 def build_drawing_bar(window: QMainWindow, actions: ActionSet) -> QToolBar:
-    """The bar of the drawing tools, at the left."""
+    """Return the bar of the drawing tools, at the left."""
     bar = QToolBar("Drawing tools", window)
     window.addToolBar(Qt.ToolBarArea.LeftToolBarArea, bar)
     return _filled_bar(bar, "drawing", DRAWING_BAR, actions, window)
@@ -79,7 +79,7 @@ def _filled_bar(
 
 
 def _menu_at(bar: QMenuBar, path: tuple[str, ...], menus: dict[tuple[str, ...], QMenu]) -> QMenu:
-    """The menu at the end of the path, made with those above it where they are missing."""
+    """Return the menu at the end of the path, made with those above it where they are missing."""
     if path not in menus:
         *above, title = path
         parent = _menu_at(bar, tuple(above), menus) if above else bar

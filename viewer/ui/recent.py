@@ -12,6 +12,6 @@ MOST_RECENT = 12
 
 
 def with_recent(recent: Sequence[str], path: Path) -> list[str]:
-    """The list after `path` was opened: at the front, once, and no longer than allowed."""
+    """Return the list after `path` was opened: at the front, once, and no longer than allowed."""
     name = str(path.absolute())
     return [name, *(other for other in recent if other != name)][:MOST_RECENT]

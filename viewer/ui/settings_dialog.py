@@ -59,7 +59,7 @@ class SettingsDialog(QDialog):
 
     @property
     def settings(self) -> Settings:
-        """What the dialog shows now."""
+        """Return what the dialog shows now."""
         values = {field: value() for field, value in self._values.items()}
         shortcuts = changes_from_defaults(self.keys.bindings)
         return msgspec.structs.replace(self._before, **values, shortcuts=shortcuts)
@@ -102,7 +102,7 @@ class SettingsDialog(QDialog):
 
 
 def _set_by_policy() -> frozenset[str]:
-    """The settings that have no effect by the administrator's policy."""
+    """Return the settings that have no effect by the administrator's policy."""
     rules = policy()
     fields: set[str] = set()
     if not rules.foreign_models:

@@ -40,7 +40,7 @@ _ID_ROLE = Qt.ItemDataRole.UserRole
 
 
 def owner_of(bindings: Bindings, shortcut: str, other_than: str) -> str | None:
-    """The id of the command that has this shortcut already, leaving out `other_than`."""
+    """Return the id of the command that has this shortcut already, leaving out `other_than`."""
     for command_id, shortcuts in bindings.items():
         if command_id != other_than and shortcut in shortcuts:
             return command_id

@@ -200,7 +200,7 @@ def _results_layer(run: ModelRun, model: ModelBundle) -> tuple[Layer, LayerOrder
 def _file_layer(
     shot: Shot, info: SlideInfo, canvas: SlideCanvas, on_note: Callable[[str], object]
 ) -> tuple[Layer, LayerOrder]:
-    """What a file holds for the slide, as the window shows it."""
+    """Return what a file holds for the slide, as the window shows it."""
     from viewer.annotations.formats.slide_place import SlidePlace
     from viewer.overlays.files.result_files import read_result_file
     from viewer.slides.bounds import bounds_px
@@ -246,7 +246,7 @@ def _index_of(score: str | None, file: ResultFile) -> int:
 
 
 def _expected(found: PatchFeatureMap, model: ModelBundle) -> Layer:
-    """Where readers would look in the field, as the window shows it."""
+    """Return where readers would look in the field, as the window shows it."""
     layer = ExpectedLayer()
     picture = expected_picture(found, HeatmapStyle(as_percentiles=True), model)
     if picture is not None:

@@ -202,7 +202,7 @@ class SlidePane(QFrame):
 
     @property
     def source(self) -> SlideSource | None:
-        """The slide, once its identity is known; the canvas shows it a moment earlier."""
+        """Return the slide, once its identity is known; the canvas shows it a moment earlier."""
         return self.canvas.source if self._is_recognized else None
 
     @property

@@ -103,7 +103,7 @@ class SplitView(QWidget):
         self.activate(self.panes[index % len(self.panes)])
 
     def pane_at(self, position: QPoint) -> SlidePane:
-        """The pane under a position of this widget, else the active one."""
+        """Return the pane under a position of this widget, else the active one."""
         for pane in self.panes:
             if pane.rect().contains(pane.mapFrom(self, position)):
                 return pane

@@ -69,7 +69,7 @@ def theme_named(name: str) -> Theme:
 
 
 def current_theme() -> Theme:
-    """The theme that the application's palette shows."""
+    """Return the theme that the application's palette shows."""
     return DARK if QGuiApplication.palette().window().color().lightness() < 128 else LIGHT
 
 
@@ -81,7 +81,7 @@ def apply_theme(app: QApplication, theme: Theme) -> None:
 
 
 def icon(name: str) -> QIcon:
-    """The qtawesome icon in the current theme's colors."""
+    """Return the qtawesome icon in the current theme's colors."""
     theme = current_theme()
     return colored_icon(name, color=theme.text, color_disabled=theme.border)
 

@@ -68,7 +68,7 @@ class Thumbnails(QObject):
         self._reasons.clear()
 
     def picture(self, path: Path) -> QPixmap:
-        """The picture, or a sign in its place until it comes."""
+        """Return the picture, or a sign in its place until it comes."""
         if path in self._pictures:
             self._pictures.move_to_end(path)
             return self._pictures[path]
@@ -79,7 +79,7 @@ class Thumbnails(QObject):
         return self.sign("mdi6.image-outline")
 
     def sign(self, name: str) -> QPixmap:
-        """An icon in the middle of a picture's place."""
+        """Return an icon in the middle of a picture's place."""
         picture = QPixmap(self._size)
         picture.fill(Qt.GlobalColor.transparent)
         painter = QPainter(picture)
@@ -120,7 +120,7 @@ class Thumbnails(QObject):
 
 
 def _thumbnail(path: Path, size: QSize, *, uses_icc: bool) -> QImage:
-    """The whole slide, fitted to `size`; raises SlideError and is for worker threads."""
+    """Return the whole slide, fitted to `size`; raises SlideError and is for worker threads."""
     from viewer.slides.opener import open_slide
     from viewer.slides.tray import thumbnail
 

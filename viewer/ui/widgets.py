@@ -61,7 +61,7 @@ class KeyKeeper(QObject):
         return True
 
     def wants(self, event: QKeyEvent) -> bool:
-        """Whether a key is for the widget."""
+        """Return whether a key is for the widget."""
         is_plain = event.modifiers() == Qt.KeyboardModifier.NoModifier
         travels = is_plain and event.key() in self._travel
         return travels or event.matches(QKeySequence.StandardKey.Copy)

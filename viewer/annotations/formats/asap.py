@@ -65,7 +65,7 @@ def read_asap(path: Path, problems: list[Problem]) -> Iterator[Annotation]:
 
 
 def _groups(root: _Element) -> tuple[dict[str, str], dict[str, str]]:
-    """The color of each group, and the group around it."""
+    """Return the color of each group, and the group around it."""
     colors: dict[str, str] = {}
     parents: dict[str, str] = {}
     for group in root.iterfind("AnnotationGroups/Group"):
@@ -76,7 +76,7 @@ def _groups(root: _Element) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def _lineage(group: str, parents: dict[str, str]) -> list[str]:
-    """A group and those around it, the outermost first; groups in a ring end it."""
+    """Return a group and those around it, the outermost first; groups in a ring end it."""
     names: list[str] = []
     while group and group != _NO_GROUP and group not in names:
         names.insert(0, group)

@@ -57,7 +57,7 @@ class CocoImage:
 
 
 def is_coco(head: bytes) -> bool:
-    """Whether JSON that begins like this is COCO's."""
+    """Return whether JSON that begins like this is COCO's."""
     first = re.match(rb'[\s\xef\xbb\xbf]*\{\s*"([^"\\]*)"', head)
     if first is not None and first[1] in (b"type", b"features"):
         return False
@@ -157,7 +157,7 @@ def write_coco(
 
 
 def _lists(name: str, data: bytes, problems: list[Problem]) -> dict[str, list[Any]]:
-    """The three lists of a file; of a damaged one what can still be found."""
+    """Return the three lists of a file; of a damaged one what can still be found."""
     try:
         stated = _decoded(data)
     except (ValueError, RecursionError) as error:
@@ -211,7 +211,7 @@ def _whole(members: dict[str, msgspec.Raw]) -> Json | Torn:
 
 
 def _as_list(stated: Any) -> Any:
-    """The values of an object that stands for a list, by their ids; a text is a name."""
+    """Return the values of an object that stands for a list, by their ids; a text is a name."""
     if isinstance(stated, dict) and stated:
         named = {
             id_: {"name": each} if isinstance(each, str) else each for id_, each in stated.items()
@@ -336,7 +336,7 @@ def _entry(annotation: Annotation, id_: int, category: int) -> Json:
 
 
 def without_holes(polygon: shapely.Polygon) -> list[shapely.Polygon]:
-    """The same place as parts that have none; cut from top to bottom through the holes."""
+    """Return the same place as parts that have none; cut from top to bottom through the holes."""
     whole: list[shapely.Polygon] = []
     waiting = [polygon]
     while waiting:

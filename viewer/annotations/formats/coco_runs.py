@@ -24,7 +24,7 @@ _FIRST_CHARACTER = 48
 
 
 def region_of_runs(stated: dict[str, Any]) -> BaseGeometry:
-    """The outline of {"size": [height, width], "counts": list or text}.
+    """Return the outline of {"size": [height, width], "counts": list or text}.
 
     Raises
     ------

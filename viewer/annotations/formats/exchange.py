@@ -125,7 +125,7 @@ def format_of(path: Path) -> ReadFormat:
 
 
 def format_for(path: Path) -> Format | None:
-    """What a file of this name is to be written as; None where the name does not tell.
+    """Return what a file of this name is to be written as; None where the name does not tell.
 
     ".xml" is of two formats; ".json" is QuPath's unless it ends in ".coco.json".
     """

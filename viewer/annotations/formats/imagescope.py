@@ -65,7 +65,7 @@ def read_imagescope(path: Path, problems: list[Problem]) -> Iterator[Annotation]
 
 
 def _description(element: _Element) -> str:
-    """What stands in an attribute called description, of a layer or a region."""
+    """Return what stands in an attribute called description, of a layer or a region."""
     for each in element.iterfind("Attributes/Attribute"):
         if each.get("Name", "").strip().lower() == "description":
             return each.get("Value", "").strip()
@@ -101,7 +101,7 @@ def write_imagescope(path: Path, annotations: Iterable[Annotation]) -> list[Prob
 
 
 def _new_layer(root: Xml.Element, in_class: AnnotationClass, number: int) -> Xml.Element:
-    """The holder of its regions."""
+    """Return the holder of its regions."""
     stated = {
         "Id": str(number), "Name": in_class.name, "Type": "4", "Visible": "1",
         "LineColor": str(_packed(in_class.color)),
@@ -112,7 +112,7 @@ def _new_layer(root: Xml.Element, in_class: AnnotationClass, number: int) -> Xml
 
 
 def _write_part(regions: Xml.Element, ids: Iterator[int], name: str, part: BaseGeometry) -> bool:
-    """Whether the format has a place for it."""
+    """Return whether the format has a place for it."""
     if isinstance(part, shapely.Polygon):
         owner = _region(regions, ids, _POLYGON, name, list(part.exterior.coords)[:-1])
         for hole in part.interiors:

@@ -50,7 +50,7 @@ class DamagedHeadError(CoverslipError):
 
 
 def as_members(text: bytes) -> Members:
-    """The members of an object; bare NaN and Infinity, which some tools write, become text.
+    """Return the members of an object; bare NaN and Infinity, which some tools write, become text.
 
     Raises
     ------
@@ -153,7 +153,7 @@ class JsonElements(Generic[_T]):
             self._fill(_PIECE_BYTES)
 
     def batches(self) -> Iterator[list[_T | Torn]]:
-        """The elements, some hundreds at a time; never raises."""
+        """Yield the elements, some hundreds at a time; never raises."""
         size = _PIECE_BYTES
         self._fill(size)
         while not self._has_ended:
@@ -176,7 +176,7 @@ class JsonElements(Generic[_T]):
             self._fill(size)
 
     def members_behind(self) -> dict[str, Any]:
-        """The members after the array, as far as they can be read."""
+        """Return the members after the array, as far as they can be read."""
         self._fill(_MOST_HEAD_BYTES)
         try:
             stated = json.loads(b'{"":0' + self._text)
@@ -213,7 +213,7 @@ class JsonElements(Generic[_T]):
         raise DamagedHeadError("its beginning is no JSON")
 
     def _batch(self) -> list[_T | Torn]:
-        """What is whole in the text; the text then begins behind it."""
+        """Return what is whole in the text; the text then begins behind it."""
         batch: list[_T | Torn] = []
         text, at = self._text, 0
         if (whole := self._all_at_once(text)) is not None:
@@ -276,7 +276,7 @@ class JsonElements(Generic[_T]):
                 return False
 
     def _leftover(self) -> Iterator[list[_T | Torn]]:
-        """What remains at the end of the file: the end of the array, or what is torn."""
+        """Yield what remains at the end of the file: the end of the array, or what is torn."""
         batch: list[_T | Torn] = []
         opened = self._text.find(b"{")
         stop = len(self._text) if opened < 0 else opened
@@ -295,7 +295,7 @@ class JsonElements(Generic[_T]):
             yield [Torn("the file breaks off here")]
 
     def _is_broken(self, size: int) -> bool:
-        """Whether the object that does not end here never will."""
+        """Return whether the object that does not end here never will."""
         if size > _MOST_BYTES:
             return True
         try:
@@ -327,7 +327,7 @@ def _objects_in(text: bytes) -> NDArray[np.int64]:
 
 
 def _goes_on(text: bytes, spans: list[list[int]], index: int) -> bool:
-    """Whether all is well again with one of the next objects after a bad one."""
+    """Return whether all is well again with one of the next objects after a bad one."""
     end = spans[index][1]
     for start, stop in spans[index + 1 : index + 1 + _TRIED]:
         if text[end:start].strip(_BETWEEN):

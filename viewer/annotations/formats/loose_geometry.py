@@ -142,7 +142,7 @@ def _geometry(stated: Any, tell: Tell, depth: int) -> BaseGeometry:
 
 
 def _unwrapped(stated: Any) -> Any:
-    """What a text holds: JSON, or well-known text."""
+    """Return what a text holds: JSON, or well-known text."""
     stated = parsed_text(stated)
     if not isinstance(stated, str):
         return list(stated) if isinstance(stated, tuple) else stated

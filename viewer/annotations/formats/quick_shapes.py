@@ -87,7 +87,7 @@ def _of_one_ring(rings: list[bytes]) -> tuple[NDArray[np.int64], NDArray[np.bool
 
 @lru_cache(1024)
 def _marks_of(count: int) -> bytes:
-    """What stands between the numbers of a ring of so many places."""
+    """Return what stands between the numbers of a ring of so many places."""
     return b"[[" + b",".join([b"[,]"] * count) + b"]]" if count >= _FEWEST else b"none"
 
 

@@ -220,7 +220,7 @@ class _Features:
     def _learn(
         self, spelt: bytes, known: dict[bytes, _T], read: Callable[[Attributes], _T]
     ) -> bool:
-        """Whether there is nothing to tell of this spelling, which is then known."""
+        """Return whether there is nothing to tell of this spelling, which is then known."""
         trouble: list[str] = []
         found = read(Attributes(trouble.append))
         if trouble or len(known) > _MOST_CLASSES:
@@ -292,7 +292,7 @@ class _Features:
         return found
 
     def _box(self, feature: Members, error: Exception) -> BaseGeometry:
-        """The box that a feature tells beside its geometry, where that is of no use."""
+        """Return the box that a feature tells beside its geometry, where that is of no use."""
         box = _decoded(feature.get("bbox"))
         if not isinstance(box, list) or len(box) not in (4, 6):
             raise error
@@ -337,7 +337,7 @@ class _Features:
             return None, {}
 
     def _geometry(self, stated: Any, of: str = "") -> tuple[BaseGeometry, Json]:
-        """The geometry, and members of it that are none of its place."""
+        """Return the geometry, and members of it that are none of its place."""
         stated = parsed_text(stated)
         beside: Json = {}
         if isinstance(stated, dict):
@@ -360,7 +360,7 @@ class _Features:
 
 
 def _plain(element: _UsualFeature | Members | Torn) -> PlainGeometry | None:
-    """The geometry where it has a type and coordinates and nothing else."""
+    """Return the geometry where it has a type and coordinates and nothing else."""
     if isinstance(element, _UsualFeature):
         return element.geometry
     raw = element.get("geometry") if isinstance(element, dict) else None
@@ -409,7 +409,7 @@ def _unknown(feature: Members, stated: Json, kind_key: str, foreign_id: Any) -> 
 
 
 def _beside_class(stated: Any) -> Json:
-    """What it tells that a class does not hold: other members, and how opaque it is."""
+    """Return what it tells that a class does not hold: other members, and how opaque it is."""
     if not isinstance(stated, dict):
         return {}
     beside = {k: v for k, v in stated.items() if k not in _IN_CLASS}

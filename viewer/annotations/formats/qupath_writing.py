@@ -79,7 +79,7 @@ def write_qupath(
 
 
 def qupath_text(annotations: Iterable[Annotation]) -> str:
-    """A FeatureCollection; leaves out what has no place left at a hundredth of a pixel."""
+    """Return a FeatureCollection; leaves out what has no place left at a hundredth of a pixel."""
     stated = {"type": "FeatureCollection", "features": list(_features(annotations, []))}
     return msgspec.json.encode(stated).decode()
 
@@ -98,7 +98,7 @@ def _features(annotations: Iterable[Annotation], problems: list[Problem]) -> Ite
 
 
 def _apart(annotation: Annotation, number: int, problems: list[Problem]) -> list[Annotation]:
-    """Its regions, lines and points, which one feature must not mix."""
+    """Return its regions, lines and points, which one feature must not mix."""
     parts = by_dimension(annotation.geometry)
     if parts == [annotation.geometry] or not parts:
         return [annotation]

@@ -118,7 +118,7 @@ def _without_forbidden(data: bytes) -> bytes:
 
 
 def _encoding_of(data: bytes) -> str | None:
-    """What overrides the declaration: text that came as UTF-16 is UTF-8 by now."""
+    """Return what overrides the declaration: text that came as UTF-16 is UTF-8 by now."""
     declared = _DECLARED.match(data)
     name = declared[1].decode().lower() if declared else "utf-8"
     if name not in ("utf-8", "utf8") and not name.startswith(("utf-16", "utf16", "ucs", "utf-32")):
@@ -163,7 +163,7 @@ def _salvaged(
 def _opened(
     path: list[etree._Element], element: etree._Element, depths: dict[str, int]
 ) -> list[etree._Element]:
-    """The way to a holder; those around it that are missing are made."""
+    """Return the way to a holder; those around it that are missing are made."""
     path = path[: depths[element.tag]]
     while len(path) < depths[element.tag]:
         missing = next(tag for tag, depth in depths.items() if depth == len(path))

@@ -339,7 +339,7 @@ def _tiles(
 
 
 def _ome_of(legend: Legend) -> dict[str, Any]:
-    """What the OME-XML tells: the scale, and the legend as its description."""
+    """Return what the OME-XML tells: the scale, and the legend as its description."""
     if legend.label_count > _MOST_LABELS_IN_TIFF:
         legend = msgspec.structs.replace(legend, labels=[])
     metadata: dict[str, Any] = {"axes": "YX", "Description": msgspec.json.encode(legend).decode()}

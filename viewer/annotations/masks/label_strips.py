@@ -40,7 +40,7 @@ class LabelPainter:
     def painted(
         self, left: int, top: int, size: tuple[int, int], scale: tuple[float, float], dtype: Any
     ) -> NDArray[Any]:
-        """A part of the picture of labels, (height, width); 0 where nothing is.
+        """Return a part of the picture of labels, (height, width); 0 where nothing is.
 
         Parameters
         ----------
@@ -61,7 +61,7 @@ class LabelPainter:
         return labels
 
     def touched(self, box: tuple[float, float, float, float]) -> bool:
-        """Whether a region has a part of a level-0 box."""
+        """Return whether a region has a part of a level-0 box."""
         return len(self._tree.query(shapely.box(*box), predicate="intersects")) > 0
 
     def _edges_of(self, index: int) -> Edges:

@@ -143,7 +143,7 @@ class _Strips:
             raise self._unreadable(error) from error
 
     def each(self) -> Iterator[tuple[int, NDArray[Any]]]:
-        """The first row of each strip, and the strip."""
+        """Yield the first row of each strip, and the strip."""
         if self._path.suffix.lower() != ".png":
             yield from self._tiff_strips()
             return

@@ -64,7 +64,7 @@ def _pairs(
     *,
     by_column: bool,
 ) -> NDArray[np.float64]:
-    """(n, 2, 2) begin and end, x and y, of the edges that run from corner to corner.
+    """Return (n, 2, 2) begin and end, x and y, of the edges that run from corner to corner.
 
     In a row, or in a column, they begin and end in turn; an end lies a step behind its pixel.
     """

@@ -238,7 +238,7 @@ def _in_threads(
     places: Iterator[tuple[int, int]],
     threads: int,
 ) -> Iterator[tuple[tuple[int, int], _Tile | Problem | None]]:
-    """Each place and what came of it, in order, never many ahead of the oldest not done."""
+    """Yield each place and what came of it, in order, never many ahead of the oldest not done."""
     waiting: deque[tuple[tuple[int, int], Future[_Tile | Problem | None]]] = deque()
     with ThreadPoolExecutor(threads, "tiles") as pool:
         try:

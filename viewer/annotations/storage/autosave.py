@@ -44,7 +44,7 @@ _CLOSE_WAIT_S = 10.0
 
 
 def annotations_path(identity: str, slide: Path | None = None, *, beside: bool = False) -> Path:
-    """The file of a slide; it need not exist.
+    """Return the file of a slide; it need not exist.
 
     With `beside`, next to the slide, unless its folder cannot be written to.
     """
@@ -189,7 +189,7 @@ class Autosave:
 
     @property
     def is_saved(self) -> bool:
-        """Whether all that was put is on the disk."""
+        """Return whether all that was put is on the disk."""
         with self._change:
             return not self._waiting
 
@@ -328,7 +328,7 @@ def _take_along(path: Path, former: Path, *, is_new: bool) -> str:
 
 
 def _locked(path: Path) -> FileLock | None:
-    """The right to write; None where another window has it. It ends with the process."""
+    """Return the right to write; None where another window has it. It ends with the process."""
     make_folder(path.parent)
     lock_path = path.with_name(f"{path.name}.lock")
     lock = FileLock(lock_path, mode=kept_mode(path.parent), thread_local=False)

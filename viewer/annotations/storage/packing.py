@@ -44,7 +44,7 @@ _decode = msgspec.msgpack.Decoder(_Packed).decode
 
 
 def packed(annotation: Annotation) -> bytes:
-    """The annotation as bytes; coordinates keep all their digits."""
+    """Return the annotation as bytes; coordinates keep all their digits."""
     return packed_all([annotation])[0]
 
 
@@ -54,7 +54,7 @@ def packed_all(annotations: Sequence[Annotation]) -> list[bytes]:
 
 
 def unpacked(raw: bytes) -> Annotation:
-    """The inverse of `packed`.
+    """Return the inverse of `packed`.
 
     Raises
     ------

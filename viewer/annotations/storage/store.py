@@ -126,7 +126,7 @@ class AnnotationStore:
         self._database.close()
 
     def annotations(self, naming: Sequence[str] = ()) -> tuple[list[Annotation], int]:
-        """All annotations in the order of drawing, and how many could not be understood.
+        """Return all annotations in the order of drawing, and how many could not be understood.
 
         Of those that hold one of the words of `naming`, where there are any.
         """
@@ -183,7 +183,7 @@ class AnnotationStore:
         return [(UUID(bytes=id_), body and unpacked(body)) for id_, body in rows]
 
     def versions(self) -> list[Version]:
-        """What can be brought back, the newest first."""
+        """Return what can be brought back, the newest first."""
         rows = self._database.execute(
             "SELECT number, at_utc, author, label, changed FROM step ORDER BY number DESC"
         )
@@ -204,13 +204,13 @@ class AnnotationStore:
 
     @property
     def was_changed(self) -> bool:
-        """Whether another program wrote to the file since this was last asked."""
+        """Return whether another program wrote to the file since this was last asked."""
         seen, self._seen = self._seen, self._data_version()
         return seen != self._seen
 
     @property
     def was_replaced(self) -> bool:
-        """Whether another file, or none, is where this one was."""
+        """Return whether another file, or none, is where this one was."""
         return _file_id(self.path) != self._file
 
     def put_back(self) -> Path | None:
@@ -259,13 +259,13 @@ class AnnotationStore:
 
 
 def bringing_back(document: Document, then: dict[UUID, Annotation | None], label: str) -> Edit:
-    """The step that makes a document as it was, from `AnnotationStore.then`."""
+    """Return the step that makes a document as it was, from `AnnotationStore.then`."""
     pairs = ((document.get(id_), before) for id_, before in then.items())
     return Edit(label, tuple(Change(now, before) for now, before in pairs if now != before))
 
 
 def salvaged(path: Path) -> tuple[list[Annotation], Path | None]:
-    """What can still be read of a damaged file, which is set aside; where it lies now."""
+    """Return what can still be read of a damaged file, which is set aside; where it lies now."""
     found: list[Annotation] = []
     with contextlib.suppress(sqlite3.Error), contextlib.closing(_raw(path)) as database:
         for (body,) in database.execute("SELECT body FROM annotation WHERE body IS NOT NULL"):
@@ -289,7 +289,7 @@ def _raw(path: Path, *, read_only: bool = True) -> sqlite3.Connection:
 
 
 def _rows(changes: Sequence[Change], first_place: int) -> Iterator[tuple[bytes, int, bytes | None]]:
-    """A row each: id, place in the order of drawing, body; by id, as the file keeps them.
+    """Yield a row each: id, place in the order of drawing, body; by id, as the file keeps them.
 
     Ids are random: in their own order each row goes to the end of the tree, not into its middle.
     """

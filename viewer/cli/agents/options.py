@@ -119,7 +119,7 @@ def _endpoint(url: str | None, model: str | None) -> Endpoint:
 
 
 def _permission(endpoint: Endpoint, study: str, *, permit: bool) -> Permission:
-    """The permission that was given before, or is given now with --permit."""
+    """Return the permission that was given before, or is given now with --permit."""
     from viewer.agents.permission import PermissionBook, check_permitted, what_will_be_sent
 
     book = PermissionBook()

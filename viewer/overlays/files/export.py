@@ -29,7 +29,7 @@ FORMATS = {
 
 
 def check_name(path: Path, formats: Mapping[str, tuple[str, ...]] = FORMATS) -> str:
-    """What is wrong with the name of a file to export to; empty when nothing is."""
+    """Return what is wrong with the name of a file to export to; empty when nothing is."""
     known = [suffix for suffixes in formats.values() for suffix in suffixes]
     if path.suffix.lower() in known:
         return ""

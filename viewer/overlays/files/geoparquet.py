@@ -56,7 +56,7 @@ def write(body: bytes, _context: TaskContext) -> bytes:
 
 
 def polygons(objects: Objects) -> NDArray[np.object_]:
-    """(n,) shapely polygons, made all at once."""
+    """Return (n,) shapely polygons, made all at once."""
     counts = np.diff(objects.starts)
     # Each outline is closed by its first corner.
     order = np.insert(np.arange(len(objects.points)), objects.starts[1:], objects.starts[:-1])

@@ -27,7 +27,7 @@ class _Kept(msgspec.Struct):
 
 
 def load_marks(identity: str) -> tuple[Mark, ...]:
-    """The marks of a slide; none where there are none or they cannot be read."""
+    """Return the marks of a slide; none where there are none or they cannot be read."""
     path = _path(identity)
     try:
         kept = msgspec.json.decode(path.read_bytes(), type=list[_Kept])

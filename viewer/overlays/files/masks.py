@@ -96,7 +96,7 @@ def _tiles(objects: Objects, box: Box) -> Iterator[NDArray[np.uint32]]:
 
 
 def _corners(objects: Objects) -> NDArray[np.float32]:
-    """(n, 4) x0, y0, x1, y1 of each outline."""
+    """Return (n, 4) x0, y0, x1, y1 of each outline."""
     if not len(objects):
         return np.zeros((0, 4), np.float32)
     starts = objects.starts[:-1]

@@ -42,7 +42,7 @@ class Outlines:
 
 
 def geojson_outlines(path: Path) -> Outlines:
-    """The polygons of a file of QuPath's dialect. Raises AnnotationFileError.
+    """Return the polygons of a file of QuPath's dialect. Raises AnnotationFileError.
 
     Where a file holds detections they alone are taken: what was drawn beside them is annotations.
     """
@@ -51,7 +51,7 @@ def geojson_outlines(path: Path) -> Outlines:
 
 
 def dicom_outlines(path: Path, place: SlidePlace | None) -> Outlines:
-    """The polygons of a file of DICOM annotations. Raises AnnotationFileError."""
+    """Return the polygons of a file of DICOM annotations. Raises AnnotationFileError."""
     problems: list[Problem] = []
     return _outlines(read_dicom(path, problems, place), problems)
 

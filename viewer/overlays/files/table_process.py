@@ -151,7 +151,7 @@ def _side_of(coords: Any) -> float | None:
 
 
 def _heads(name: str, scores: NDArray[np.float64], tiles: int) -> NDArray[np.float64]:
-    """(heads, tiles) from either order of the two, with any axes of length 1."""
+    """Return (heads, tiles) from either order of the two, with any axes of length 1."""
     heads = scores.reshape([length for length in scores.shape if length != 1] or [1])
     if tiles == 1:
         return heads.reshape(-1, 1)

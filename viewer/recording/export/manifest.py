@@ -85,7 +85,7 @@ def write_manifest(out: Path, options: ExportOptions, sessions: list[ExportedSes
 
 
 def read_manifest(out: Path) -> Manifest | None:
-    """The manifest of a finished export; None where there is none.
+    """Return the manifest of a finished export; None where there is none.
 
     Raises
     ------

@@ -33,11 +33,11 @@ class ActionPictures:
         self._thumbnail = thumbnail(source, options.thumbnail_px)
 
     def thumbnail(self) -> bytes:
-        """The whole slide, as JPEG."""
+        """Return the whole slide, as JPEG."""
         return self._jpeg(self._thumbnail)
 
     def thumbnail_with(self, numbers: Sequence[int]) -> bytes:
-        """The whole slide with the boxes of some actions, numbered from 1, as JPEG."""
+        """Return the whole slide with the boxes of some actions, numbered from 1, as JPEG."""
         picture = Image.fromarray(self._thumbnail)
         draw = ImageDraw.Draw(picture)
         font = ImageFont.load_default(max(12, picture.width // 50))
@@ -61,7 +61,7 @@ class ActionPictures:
         return self._jpeg(read_region(self._source, box, width_px, height_px, Beyond.WHITE))
 
     def detail(self, action: Action) -> bytes:
-        """A square about the most-dwelt point at the detail magnification, as JPEG.
+        """Return a square about the most-dwelt point at the detail magnification, as JPEG.
 
         Where the slide tells no scale, one picture pixel is one slide pixel.
         """
@@ -79,5 +79,5 @@ class ActionPictures:
 
 
 def _at_least_a_pixel(box: Box) -> Box:
-    """The reference's boxes may be lines or points."""
+    """Return the reference's boxes may be lines or points."""
     return Box.around(box.center, max(box.width, 1.0), max(box.height, 1.0))

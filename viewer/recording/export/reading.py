@@ -55,7 +55,7 @@ class Reading:
         return self.header.id
 
     def notes_of(self, index: int) -> str:
-        """What was noted from the beginning of an action to the beginning of the next."""
+        """Return what was noted from the beginning of an action to the beginning of the next."""
         since_s = self.actions[index].start_s
         is_last = index + 1 == len(self.actions)
         until_s = float("inf") if is_last else self.actions[index + 1].start_s

@@ -56,7 +56,7 @@ RATIONALE_COLUMNS = tuple(name for name in ACTION_COLUMNS if name.startswith("ra
 
 
 def action_records(reading: Reading) -> list[Record]:
-    """All actions of a reading, with the keys of `ACTION_COLUMNS` in their order."""
+    """Return all actions of a reading, with the keys of `ACTION_COLUMNS` in their order."""
     return [_record(reading, index) for index in range(len(reading.actions))]
 
 

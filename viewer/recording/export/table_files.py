@@ -49,7 +49,7 @@ def _as_cells(row: dict[str, object]) -> dict[str, object]:
 
 
 def _schema(name: str) -> pa.Schema:
-    """Each column tells in its metadata what it holds."""
+    """Return each column tells in its metadata what it holds."""
     return pa.schema(
         [
             pa.field(column, _type(column), metadata={"description": description})

@@ -196,7 +196,7 @@ def _entries(
 
 
 def _scaled(seen: ForeignView, header: SessionHeader) -> AnyEvent:
-    """The view with the scale that the slide tells, where the log has none of its own."""
+    """Return the view with the scale that the slide tells, where the log has none of its own."""
     view, optics = seen.view, header.slide.optics
     mean_mpp_um = optics.mean_mpp_um
     if view.magnification is not None or mean_mpp_um is None:
@@ -237,7 +237,7 @@ def _header(
 
 
 def _unknown_slide(session: ForeignSession, options: ImportOptions) -> SlideRef:
-    """A slide of which only the log tells; the same name gives the same identity."""
+    """Return a slide of which only the log tells; the same name gives the same identity."""
     width_px, height_px = session.size_px
     if not (width_px and height_px):
         width_px = max(1, *(round(seen.view.x + seen.view.width) for seen in session.views))

@@ -23,7 +23,7 @@ _SHOW_MARK = "*** showImage ***"
 
 
 def looks_like_reference(text: str) -> bool:
-    """Whether a text holds lines of this log."""
+    """Return whether a text holds lines of this log."""
     return _SHOW_MARK in text or _OPEN_MARK in text
 
 

@@ -39,7 +39,7 @@ TIME_UNITS = (*_NS_PER, "iso")
 
 
 def looks_like_qupath(text: str) -> bool:
-    """Whether a text begins with the header of QuPath's view tracking."""
+    """Return whether a text begins with the header of QuPath's view tracking."""
     header = text.partition("\n")[0].rstrip("\r").split("\t")
     return header[:5] == ["Timestamp", "X", "Y", "Width", "Height"]
 

@@ -55,7 +55,7 @@ class ReviewFigures:
 
 
 def figures_of(review: Reviewed, keys: Collection[str]) -> ReviewFigures:
-    """The figures over the items of a session; verdicts on other items do not count."""
+    """Return the figures over the items of a session; verdicts on other items do not count."""
     decisions = [review.verdicts[key] for key in keys if key in review.verdicts]
     counts = Counter(_kind(decision) for decision in decisions)
     judged = [d for d in decisions if d.source == "model" and d.verdict != "skipped"]

@@ -44,7 +44,7 @@ def item_key(action: Action) -> str:
 
 
 def items_of(reading: Reading, drafts: Mapping[str, Draft]) -> list[ReviewItem]:
-    """The actions of a reading in order of time, with the drafts for them by key."""
+    """Return the actions of a reading in order of time, with the drafts for them by key."""
     items: list[ReviewItem] = []
     for index, action in enumerate(reading.actions):
         key = item_key(action)

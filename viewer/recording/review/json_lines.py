@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def read_json_lines(path: Path, decoder: msgspec.json.Decoder[T]) -> tuple[list[T], int]:
-    """The whole lines of a file and the bytes that they take; a torn last line is left out.
+    """Return the whole lines of a file and the bytes that they take; a torn last line is left out.
 
     A file that is not there is empty.
 

@@ -93,7 +93,7 @@ def check_study(study: str) -> None:
 
 
 def filled(text: str, item: ReviewItem, count: int, slide: SlideRef) -> Prompt:
-    """The prompt for one action; values go in as they are and are not looked at again.
+    """Return the prompt for one action; values go in as they are and are not looked at again.
 
     Raises
     ------
@@ -129,7 +129,7 @@ def _millimeters(width_px: float, height_px: float, slide: SlideRef) -> str:
 
 
 def load_template(study: str) -> str:
-    """The study's template; the default where it has none of its own.
+    """Return the study's template; the default where it has none of its own.
 
     Raises
     ------

@@ -35,7 +35,7 @@ class Rationale:
 
 
 def rationale_of(item: str, reviews: Sequence[Reviewed]) -> Rationale | None:
-    """The rationale of an action; None where nobody accepted one, or anybody rejected it.
+    """Return the rationale of an action; None where nobody accepted one, or anybody rejected it.
 
     Of several reviewers the text of the one who decided last is taken.
     """

@@ -60,7 +60,7 @@ class Review:
     # How things stand ------------------------------------------------------------------------
 
     def decision(self, index: int) -> Decided | None:
-        """The verdict on an item, None while it is open."""
+        """Return the verdict on an item, None while it is open."""
         return self._standing.verdicts().get(self.items[index].key)
 
     def decisions(self) -> list[Decided | None]:
@@ -92,7 +92,7 @@ class Review:
 
     @property
     def is_done(self) -> bool:
-        """Whether no item is open."""
+        """Return whether no item is open."""
         return None not in self.decisions()
 
     def figures(self) -> ReviewFigures:
@@ -102,7 +102,7 @@ class Review:
         return figures_of(reviewed, [item.key for item in self.items])
 
     def resume_index(self) -> int:
-        """Where to go on: at the item that was left open last, else at the next open one."""
+        """Return where to go on: at the item that was left open last, else at the next open one."""
         keys = [item.key for item in self.items]
         last = self._standing.last_item
         start = keys.index(last) if last in keys else 0

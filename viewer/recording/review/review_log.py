@@ -32,7 +32,7 @@ _decoder = msgspec.json.Decoder(Entry)
 
 
 def review_path(session: Path, reviewer: str) -> Path:
-    """Where a reviewer's review of a session lies.
+    """Return where a reviewer's review of a session lies.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def review_path(session: Path, reviewer: str) -> Path:
 
 
 def read_entries(path: Path) -> list[Entry]:
-    """The lines of a review; none where it is not there.
+    """Return the lines of a review; none where it is not there.
 
     Raises
     ------

@@ -57,7 +57,7 @@ class ReviewState:
                     self._decide(entry)
 
     def verdicts(self) -> dict[str, Decided]:
-        """The verdict that counts for each decided item."""
+        """Return the verdict that counts for each decided item."""
         return {decision.item: decision for decision in self.decisions}
 
     def _add_seconds(self, entry: Decided | Looked) -> None:
@@ -85,7 +85,7 @@ class ReviewState:
 
 
 def standing_of(entries: Iterable[Entry]) -> ReviewState:
-    """The standing after all these lines."""
+    """Return the standing after all these lines."""
     standing = ReviewState()
     for entry in entries:
         standing.apply(entry)

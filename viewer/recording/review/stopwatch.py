@@ -34,7 +34,7 @@ class Stopwatch:
             self._touched_s = None
 
     def take_s(self) -> float:
-        """The seconds so far; begins again at 0."""
+        """Return the seconds so far; begins again at 0."""
         if self._touched_s is not None:
             self.touch()
         total_s, self._total_s = self._total_s, 0.0

@@ -36,7 +36,7 @@ class Reviewed:
 
 
 def reviews_of(session: Path) -> list[Reviewed]:
-    """The reviews of a session that hold a verdict, in order of the reviewers' names.
+    """Return the reviews of a session that hold a verdict, in order of the reviewers' names.
 
     Raises
     ------

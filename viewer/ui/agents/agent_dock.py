@@ -330,7 +330,7 @@ def _measured(tool: str, result: object) -> str:
 
 
 def _figure(name: str, value: object) -> str:
-    """A figure with its name; empty for what is none, such as an explanation to a model."""
+    """Return a figure with its name; empty for what is none, such as an explanation to a model."""
     words = name.replace("_", " ")
     match value:
         case bool() | str():

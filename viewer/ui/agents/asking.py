@@ -135,7 +135,7 @@ class FieldQuestions(QObject):
     # In the worker thread --------------------------------------------------------------------
 
     def _talk(self, client: Client, path: Path, identity: str, optics: Optics) -> FieldChat:
-        """The conversation so far, begun anew with another model."""
+        """Return the conversation so far, begun anew with another model."""
         from viewer.agents.asking import FieldChat
         from viewer.slides.known_slides import open_same
 

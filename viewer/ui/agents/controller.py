@@ -57,7 +57,7 @@ class AgentsController(QObject):
 
     @property
     def walk(self) -> AgentWalk | None:
-        """The one under way, or the last one while its slide is open."""
+        """Return the one under way, or the last one while its slide is open."""
         return self._walk
 
     def shut_down(self) -> None:

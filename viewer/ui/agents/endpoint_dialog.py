@@ -95,7 +95,7 @@ class EndpointDialog(QDialog):
 
     @property
     def endpoint(self) -> Endpoint:
-        """What the dialog shows now."""
+        """Return what the dialog shows now."""
         others = [host.strip().casefold() for host in self.hosts.text().split(",")]
         return msgspec.structs.replace(
             self._before,
@@ -111,7 +111,7 @@ class EndpointDialog(QDialog):
 
     @property
     def key(self) -> str:
-        """What was typed; empty where the key is to stay as it was."""
+        """Return what was typed; empty where the key is to stay as it was."""
         return self._key.text().strip()
 
     def _accept_if_sound(self) -> None:

@@ -15,7 +15,7 @@ AGENT_CLASS = AnnotationClass("Agent's finding", "#7c6cf2")
 
 
 def finding_annotation(finding: Finding) -> Annotation:
-    """A box with the finding's label, words and figures; it says who found it."""
+    """Return a box with the finding's label, words and figures; it says who found it."""
     return Annotation(
         shapely.box(*finding.box),
         shown_as=AGENT_CLASS,

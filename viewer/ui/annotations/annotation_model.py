@@ -151,7 +151,7 @@ class AnnotationModel(QAbstractItemModel):
 
     @property
     def shown_count(self) -> int:
-        """How many annotations pass the filter."""
+        """Return how many annotations pass the filter."""
         return len(self._places)
 
     @property
@@ -160,7 +160,7 @@ class AnnotationModel(QAbstractItemModel):
         return [group.name for group in self._groups]
 
     def id_at(self, index: _Index) -> UUID | None:
-        """The annotation of a row; None for a class."""
+        """Return the annotation of a row; None for a class."""
         group = self._by_number.get(index.internalId())
         if not index.isValid() or group is None:
             return None
@@ -479,7 +479,7 @@ class AnnotationModel(QAbstractItemModel):
         return self._groups.index(group)
 
     def _position(self, group: _Group, at: int) -> int:
-        """A row from a place in ascending order, and the other way round."""
+        """Return a row from a place in ascending order, and the other way round."""
         return len(group.ids) - 1 - at if self._is_descending else at
 
     def _size(self, annotation: Annotation) -> _Size:

@@ -192,7 +192,7 @@ class ClassesDialog(QDialog):
 
     @property
     def palette_classes(self) -> Palette:
-        """The classes as edited."""
+        """Return the classes as edited."""
         return tuple(self.model.rows)
 
     @property

@@ -89,12 +89,12 @@ class AnnotationsController(QObject):
 
     @property
     def can_annotate(self) -> bool:
-        """Whether the active pane's slide can be drawn on."""
+        """Return whether the active pane's slide can be drawn on."""
         return self.active is not None and not self.active.document.is_read_only
 
     @property
     def chosen_count(self) -> int:
-        """How many annotations are chosen in the active pane."""
+        """Return how many annotations are chosen in the active pane."""
         return len(self.active.selection) if self.active is not None else 0
 
     @property
@@ -107,7 +107,7 @@ class AnnotationsController(QObject):
 
     @property
     def is_saved(self) -> bool:
-        """Whether all that was drawn is on the disk."""
+        """Return whether all that was drawn is on the disk."""
         return all(slide.is_saved for slide in self._slides.values())
 
     def _on_reader_changed(self) -> None:
@@ -249,7 +249,7 @@ class AnnotationsController(QObject):
             self.banner.tell(sentence, kind)
 
     def _shown(self) -> dict[str, bool]:
-        """What the check marks of the menu say is painted."""
+        """Return what the check marks of the menu say is painted."""
         shown, filled, names = (self._window.commands[name].isChecked() for name in _SHOWN)
         return {"is_shown": shown, "is_filled": filled, "has_names": names}
 

@@ -312,7 +312,7 @@ def _read(
     place: SlidePlace,
     origin: Origin | None,
 ) -> _FileContent:
-    """What was drawn, and how many detections the file holds beside."""
+    """Return what was drawn, and how many detections the file holds beside."""
     from viewer.annotations.formats.exchange import read_all
     from viewer.ui.origin_question import check_origin
 
@@ -324,7 +324,7 @@ def _read(
 
 
 def _beside(drawn: list[Annotation], active: PaneAnnotations) -> int:
-    """How many lie wholly beside the slide."""
+    """Return how many lie wholly beside the slide."""
     slide = active.pane.canvas.slide_box
     box = shapely.box(slide.x0, slide.y0, slide.x1, slide.y1)
     return int((~shapely.intersects(box, [each.geometry for each in drawn])).sum())

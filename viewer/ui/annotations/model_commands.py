@@ -203,7 +203,7 @@ class ModelCommands(QObject):
     # -----------------------------------------------------------------------------------------
 
     def _objects_overlay(self) -> Overlay | None:
-        """The chosen overlay if it holds objects, else any that does."""
+        """Return the chosen overlay if it holds objects, else any that does."""
         active = self._active()
         if active is None:
             return None
@@ -220,7 +220,7 @@ def _regions(active: PaneAnnotations | None) -> list[Annotation]:
 
 
 def _counter(overlay: Overlay, positive: Positive | None) -> Callable[[Annotation], RegionCount]:
-    """What counts in a region, in a thread."""
+    """Return what counts in a region, in a thread."""
     from viewer.overlays.counting import count_in_region
     from viewer.ui.overlays.objects_presenter import ObjectsPresenter
 
@@ -248,7 +248,7 @@ def _measured(
 def _made_of(
     overlay: Overlay, regions: list[Annotation], author: str
 ) -> Callable[[], list[Annotation]] | None:
-    """What makes the regions, in a thread; None while nothing is shown."""
+    """Return what makes the regions, in a thread; None while nothing is shown."""
     from viewer.overlays.counting import shown_inside
     from viewer.overlays.to_annotations import annotations_of_heatmap, annotations_of_objects
     from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter

@@ -83,7 +83,7 @@ class PaneAnnotations:
 
     @property
     def calibration(self) -> PixelCalibration:
-        """How lengths and areas on the slide are measured."""
+        """Return how lengths and areas on the slide are measured."""
         return self.desk.calibration
 
     def calibrate(self) -> None:

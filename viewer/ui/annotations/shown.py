@@ -19,7 +19,7 @@ _SWATCH_PX = 12
 
 
 def kind_of(annotation: Annotation) -> str:
-    """The shape in a word."""
+    """Return the shape in a word."""
     if annotation.is_ellipse:
         return "Ellipse"
     if shape_editing.is_rectangle(annotation.geometry):
@@ -56,7 +56,7 @@ def shown_moment(utc: str) -> str:
 
 
 def swatch(color: str) -> QIcon:
-    """A small square of a color."""
+    """Return a small square of a color."""
     picture = QPixmap(_SWATCH_PX, _SWATCH_PX)
     picture.fill(Qt.GlobalColor.transparent)
     painter = QPainter(picture)

@@ -106,7 +106,7 @@ class CountDialog(QDialog):
 
     @property
     def positive(self) -> Positive | None:
-        """What was asked for."""
+        """Return what was asked for."""
         from viewer.overlays.counting import Positive
 
         if not self.is_asked.isChecked():
@@ -165,7 +165,7 @@ def open_dialog(dialog: QDialog) -> None:
 
 
 def ok_cancel(dialog: QDialog) -> QDialogButtonBox:
-    """The buttons at the foot of a dialog."""
+    """Return the buttons at the foot of a dialog."""
     buttons = QDialogButtonBox(
         QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel, dialog
     )

@@ -77,7 +77,7 @@ class SlideAnnotations(QObject):
 
     @property
     def is_saved(self) -> bool:
-        """Whether all that was done is on the disk."""
+        """Return whether all that was done is on the disk."""
         return self._autosave is None or self._autosave.is_saved
 
     def flush(self) -> bool:

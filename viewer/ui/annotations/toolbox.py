@@ -113,7 +113,7 @@ class Toolbox(QObject):
             del self._places[pane]
 
     def tool_of(self, pane: SlidePane) -> DrawingTool | None:
-        """What is in hand over a pane."""
+        """Return what is in hand over a pane."""
         place = self._places.get(pane)
         return place.tool if place is not None else None
 

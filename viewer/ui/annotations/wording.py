@@ -6,5 +6,5 @@ LOCKED = "Locked annotations stay as they are (Ctrl+K unlocks)."
 
 
 def many(count: int) -> str:
-    """A number of annotations."""
+    """Return a number of annotations."""
     return "1 annotation" if count == 1 else f"{count:,} annotations"

@@ -27,7 +27,7 @@ TOOL_NAMES = (
 
 
 def tool_id(name: str) -> str:
-    """The command that takes up a drawing tool."""
+    """Return the command that takes up a drawing tool."""
     return f"annotate.{name}"
 
 

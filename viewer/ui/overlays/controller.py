@@ -92,17 +92,17 @@ class OverlaysController(QObject):
             gallery.close_reading()
 
     def run_of(self, pane: SlidePane) -> Overlay | None:
-        """The overlay of the chosen model or file that is on in a pane."""
+        """Return the overlay of the chosen model or file that is on in a pane."""
         bundle = self.dock.models.chosen()
         return self._runs.get(pane, {}).get(bundle.key) if bundle is not None else None
 
     def all_of(self, pane: SlidePane) -> list[Overlay]:
-        """The overlays that are on in a pane."""
+        """Return the overlays that are on in a pane."""
         return list(self._runs.get(pane, {}).values())
 
     @property
     def active(self) -> Overlay | None:
-        """The overlay of the chosen model in the active pane."""
+        """Return the overlay of the chosen model in the active pane."""
         return self.run_of(self._window.panes.active)
 
     def take_model(self, folder: Path) -> None:

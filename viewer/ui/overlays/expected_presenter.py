@@ -91,7 +91,7 @@ class ExpectedPresenter(HeatmapPresenter):
 def expected_picture(
     found: PatchFeatureMap, style: HeatmapStyle, bundle: ModelBundle
 ) -> ExpectedPicture | None:
-    """The heatmap of a predictor with its boxes; None before anything is known."""
+    """Return the heatmap of a predictor with its boxes; None before anything is known."""
     from viewer.attention.predictor import box_sizes_um, expected_of
     from viewer.inference.bundle import BundleError
 
@@ -117,7 +117,7 @@ def expected_picture(
 
 
 def boxes_of(picture: ExpectedPicture) -> list[tuple[Box, str]]:
-    """The boxes with the colors of their magnifications."""
+    """Return the boxes with the colors of their magnifications."""
     return [
         (each.box, BAND_COLORS.get(each.magnification or 0.0, UNKNOWN_COLOR))
         for each in picture.proposals

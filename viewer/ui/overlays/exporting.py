@@ -67,7 +67,7 @@ def _written(count: int, path: Path, card: ResultCard | None) -> str:
 
 
 def _card(run: Overlay) -> ResultCard | None:
-    """What a model's results are made of at this moment; None of results of a file."""
+    """Return what a model's results are made of at this moment; None of results of a file."""
     from viewer.inference.bundle import ModelBundle
     from viewer.overlays.counting import analyzed_share
 

@@ -98,7 +98,7 @@ class HeatmapPresenter(QObject):
         self._touch()
 
     def lines(self) -> list[str]:
-        """What the panel tells."""
+        """Return what the panel tells."""
         area_mm2 = self.found.area_px * (self.found.mpp_um / 1000) ** 2
         lines = [f"{self.found.count:,} tiles analyzed ({area_mm2:.3g} mm²)"]
         heatmap = self.heatmap
@@ -115,7 +115,7 @@ class HeatmapPresenter(QObject):
         return lines
 
     def result_at(self, point: Point) -> ResultAt | None:
-        """The value or class at a level-0 point; None where nothing is known."""
+        """Return the value or class at a level-0 point; None where nothing is known."""
         heatmap, place = self.heatmap, self.found.place_of(point)
         if heatmap is None or place is None or math.isnan(float(heatmap.values[place])):
             return None
@@ -144,17 +144,17 @@ class HeatmapPresenter(QObject):
 
     @property
     def whole(self) -> str:
-        """What is shown where no class is chosen; "" where one always is."""
+        """Return what is shown where no class is chosen; "" where one always is."""
         return "" if self.shows_a_value else LIKELIEST_CLASS
 
     @property
     def shows_a_value(self) -> bool:
-        """Whether what is shown where no class is chosen is a value, and not a class."""
+        """Return whether what is shown where no class is chosen is a value, and not a class."""
         is_class = self._origin.task == "classification" and self.found.head != "regression"
         return not (is_class and len(self._origin.colors) > 1)
 
     def choices(self) -> list[str]:
-        """The values that can be shown instead of the likeliest class."""
+        """Return the values that can be shown instead of the likeliest class."""
         names = [name for name, _ in self._origin.colors]
         return names if len(names) > 1 else []
 
@@ -174,7 +174,7 @@ class HeatmapPresenter(QObject):
         self._making = self._background.run(self._work(), self._show, self._on_failed)
 
     def _work(self) -> Callable[[], Heatmap | None]:
-        """What makes the picture, in a thread."""
+        """Return what makes the picture, in a thread."""
         found, style, query = self.found, self.style, self.query
         colors = [color for _, color in self.legend()]
         if self._origin.task == "embedding":

@@ -74,14 +74,14 @@ class ObjectsPresenter(QObject):
 
     @property
     def measurements(self) -> list[str]:
-        """The names of what is measured, once objects are known."""
+        """Return the names of what is measured, once objects are known."""
         for _, objects in self.found:
             if len(objects):
                 return [name for name in objects.measurements if name != UNLIKE]
         return []
 
     def result_at(self, point: Point) -> ResultAt | None:
-        """The object at a level-0 point; None beside objects."""
+        """Return the object at a level-0 point; None beside objects."""
         near = Box(point.x, point.y, point.x, point.y).grown(_REACH_UM / self.found.mpp_um)
         for _, objects in self.found.inside(near):
             if not len(objects):
@@ -94,7 +94,7 @@ class ObjectsPresenter(QObject):
         return None
 
     def result_of(self, objects: Objects, index: int) -> ResultAt:
-        """An object with what is measured of it."""
+        """Return an object with what is measured of it."""
         numbers = [
             f"{name} {values[index]:.3g}"
             for name, values in objects.measurements.items()
@@ -105,7 +105,7 @@ class ObjectsPresenter(QObject):
         return ResultAt(text, Box(*outline.min(0).tolist(), *outline.max(0).tolist()))
 
     def lines(self) -> list[str]:
-        """What the panel tells."""
+        """Return what the panel tells."""
         count = self.count_in(self._canvas.view.box)
         return [f"{count:,} in view, {self.found.count:,} on the slide so far"]
 

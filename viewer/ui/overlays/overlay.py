@@ -121,7 +121,7 @@ class Overlay(QObject):
         return self.origin.version if isinstance(self.origin, ModelBundle) else ""
 
     def lines(self) -> list[str]:
-        """What the panel tells of what was found, and of what has no answer."""
+        """Return what the panel tells of what was found, and of what has no answer."""
         lines = self.shown.lines()
         if self.version:
             lines.append(f"{self.origin.name}, version {self.version}")
@@ -151,7 +151,7 @@ class Overlay(QObject):
 
     @property
     def can_run(self) -> bool:
-        """Whether there is more to find."""
+        """Return whether there is more to find."""
         return False
 
     def run_over(self, area: Area) -> None:

@@ -41,7 +41,7 @@ class OverlayCommands(QObject):
 
     @property
     def is_paused(self) -> bool:
-        """Whether models rest, those that are turned on later among them."""
+        """Return whether models rest, those that are turned on later among them."""
         return self._pause.isChecked()
 
     def run_over(self, area: Area) -> None:

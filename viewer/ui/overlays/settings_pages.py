@@ -190,7 +190,7 @@ class HeatmapPage(QWidget):
 
     @property
     def names(self) -> list[str]:
-        """The classes that can be chosen now."""
+        """Return the classes that can be chosen now."""
         return self._names
 
     def show_span(self, low: float, high: float, *, is_rank: bool) -> None:
@@ -376,7 +376,7 @@ class HistogramBars(QWidget):
 
 
 def swatch(color: str) -> QPixmap:
-    """A square of a color, for lists."""
+    """Return a square of a color, for lists."""
     pixmap = QPixmap(12, 12)
     pixmap.fill(QColor(color))
     return pixmap

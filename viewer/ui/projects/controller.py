@@ -148,7 +148,7 @@ class ProjectsController(QObject):
         self._window.say(f"The project has {len(classes)} classes of its own now.")
 
     def _targets(self) -> list[ProjectSlide]:
-        """The slide in the active pane, else those that are chosen in the list."""
+        """Return the slide in the active pane, else those that are chosen in the list."""
         source = self._window.panes.active.source
         slide = self.opened.project.slide(source.info.identity) if source is not None else None
         return [slide] if slide is not None else self.dock.chosen()

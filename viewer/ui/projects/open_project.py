@@ -54,7 +54,7 @@ class OpenProject(QObject):
         return self.folder is not None
 
     def path_of(self, slide: ProjectSlide) -> Path:
-        """Where a slide of the open project should lie."""
+        """Return where a slide of the open project should lie."""
         from viewer.studies.project import slide_path
 
         assert self.folder is not None

@@ -251,7 +251,7 @@ class TextField(TypedField):
 
 
 def field_for(question: Question, parent: QWidget) -> QuestionField:
-    """The field that fits a question."""
+    """Return the field that fits a question."""
     match question.kind:
         case "choice":
             few = len(question.options) <= _MOST_BUTTONS

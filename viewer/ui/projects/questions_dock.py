@@ -83,7 +83,7 @@ class QuestionsDock(QDockWidget):
 
     @property
     def form(self) -> Form | None:
-        """The form on screen."""
+        """Return the form on screen."""
         return self._forms.get(self.forms.currentData() or "")
 
     def show_forms(self, forms: Sequence[Form]) -> None:

@@ -77,7 +77,7 @@ class ExportDialog(QDialog):
 
     @property
     def options(self) -> ExportOptions:
-        """What the user chose."""
+        """Return what the user chose."""
         from viewer.recording.export import FORMATS, ExportOptions
 
         return ExportOptions(
@@ -86,7 +86,7 @@ class ExportDialog(QDialog):
 
     @property
     def out(self) -> Path:
-        """The folder that is made."""
+        """Return the folder that is made."""
         return Path(self.folder.text().strip()).expanduser()
 
     def _browse(self) -> None:

@@ -61,7 +61,7 @@ _TEXT_HEIGHT_PX = 76
 
 
 def verdict_of(decision: Decided | None) -> str:
-    """The word for it; "open" where there is none."""
+    """Return the word for it; "open" where there is none."""
     return "open" if decision is None else decision.verdict
 
 

@@ -66,7 +66,7 @@ class Reviewing(QObject):
 
     @property
     def is_active(self) -> bool:
-        """Whether verdicts can be given now."""
+        """Return whether verdicts can be given now."""
         return self.review is not None and self._is_shown
 
     def enter(self, pane: SlidePane) -> None:

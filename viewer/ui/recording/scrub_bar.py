@@ -18,7 +18,7 @@ _HEIGHT_PX = 34
 
 
 def action_color(action: Action) -> str:
-    """The color of an action's magnification."""
+    """Return the color of an action's magnification."""
     from viewer.recording.behaviors import band_of
 
     return BAND_COLORS.get(band_of(action.magnification), UNKNOWN_COLOR)
@@ -55,7 +55,7 @@ class ScrubBar(QWidget):
         self.update()
 
     def x_of(self, at_s: float) -> float:
-        """Where a time lies, in logical pixels."""
+        """Return where a time lies, in logical pixels."""
         length_s = max(self._end_s - self._begin_s, 1e-9)
         return (at_s - self._begin_s) / length_s * (self.width() - 1)
 

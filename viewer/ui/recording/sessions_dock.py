@@ -149,7 +149,7 @@ class SessionsDock(QDockWidget):
         return found
 
     def selected(self) -> list[Path]:
-        """The folders of the selected sessions."""
+        """Return the folders of the selected sessions."""
         return [row.data(0, _FOLDER) for row in self.table.selectedItems()]
 
     def _ask(self, signal: object) -> None:

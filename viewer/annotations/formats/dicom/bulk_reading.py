@@ -89,7 +89,7 @@ def read_groups(
 def _mapping(
     ann: Dataset, name: str, slide: SlidePlace, problems: list[Problem]
 ) -> tuple[str, Mapping2D]:
-    """The type of the coordinates, and what brings them to level 0."""
+    """Return the type of the coordinates, and what brings them to level 0."""
     headers = slide_headers(slide)
     stated = str(ann.get("AnnotationCoordinateType") or "2D").strip().upper()
     if stated != "3D":
@@ -189,7 +189,7 @@ def _likely_graphic(item: Dataset, count: int) -> str:
 
 
 def _coordinates_cut_to_whole(item: Dataset, per_place: int, tell: Tell) -> int:
-    """How many places a group has; a torn one at the end is left out."""
+    """Return how many places a group has; a torn one at the end is left out."""
     key, size = _coordinates(item)
     data = getattr(item, key)
     whole = len(data) // (size * per_place)
@@ -205,7 +205,7 @@ def _cut(item: Dataset, values: int) -> None:
 
 
 def _coordinates(item: Dataset) -> tuple[str, int]:
-    """The name of the attribute that holds the coordinates, and the bytes of one."""
+    """Return the name of the attribute that holds the coordinates, and the bytes of one."""
     if "DoublePointCoordinatesData" in item:
         return "DoublePointCoordinatesData", 8
     if "PointCoordinatesData" not in item:
@@ -275,7 +275,7 @@ def _annotations(
 def _class(
     group: AnnotationGroup, classes: dict[str, AnnotationClass], tell: Tell
 ) -> tuple[AnnotationClass | None, str | None]:
-    """The class, and the color of the group where it is another than that of its class."""
+    """Return the class, and the color of the group where it is another than that of its class."""
     try:
         color = color_of_lab(group.get("RecommendedDisplayCIELabValue"))
     except ValueError as error:
@@ -292,7 +292,7 @@ def _class(
 
 
 def _texts(group: AnnotationGroup) -> tuple[str, dict[str, str]]:
-    """The name and the notes: what describes a group of ours is the name of those in it."""
+    """Return the name and the notes: what describes a group of ours is the name of those in it."""
     text = shown_text(str(group.get("AnnotationGroupDescription") or "").strip())
     is_ours = group.annotated_property_type.scheme_designator == SCHEME
     if is_ours:

@@ -124,7 +124,7 @@ def _warn_of_texts(annotation: Annotation, number: int, problems: list[Problem])
 def _graphics(
     annotation: Annotation, number: int, problems: list[Problem]
 ) -> Iterator[tuple[str, NDArray[np.float64]]]:
-    """The graphic type and places of each of its parts; holes are cut open."""
+    """Yield the graphic type and places of each of its parts; holes are cut open."""
     geometry = annotation.geometry
     if geometry.is_empty or not np.all(np.abs(geometry.bounds) < MOST_PX):
         problems.append(Problem(number, "it has no place"))
@@ -146,7 +146,7 @@ def _graphics(
 
 
 def _ends_of_axes(x0: float, y0: float, x1: float, y1: float) -> NDArray[np.float64]:
-    """The ends of the longer axis, then of the shorter."""
+    """Return the ends of the longer axis, then of the shorter."""
     x, y = (x0 + x1) / 2, (y0 + y1) / 2
     across, down = [(x0, y), (x1, y)], [(x, y0), (x, y1)]
     return np.array([*across, *down] if x1 - x0 >= y1 - y0 else [*down, *across], np.float64)

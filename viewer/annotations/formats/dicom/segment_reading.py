@@ -85,7 +85,7 @@ def _fill_up(dataset: Dataset, problems: list[Problem]) -> None:
 def _strips(
     seg: Segmentation, numbers: list[int], *, is_flat: bool
 ) -> Iterator[tuple[int, NDArray[Any]]]:
-    """The first row of each strip, and the numbers of segments in it."""
+    """Yield the first row of each strip, and the numbers of segments in it."""
     rows = int(seg.Rows) * max(1, _STRIP_PX // int(seg.Rows))
     total = int(seg.TotalPixelMatrixRows)
     for top in range(0, total, rows):
@@ -129,7 +129,7 @@ def _placed(annotation: Annotation, affine: NDArray[np.float64]) -> Annotation:
 def _to_level_0(
     seg: Segmentation, slide: SlidePlace, problems: list[Problem]
 ) -> NDArray[np.float64]:
-    """(2, 3) from the pixels of the segmentation to those of the slide."""
+    """Return (2, 3) from the pixels of the segmentation to those of the slide."""
     headers = slide_headers(slide)
     if headers:
         return _through_the_glass(seg, headers, problems)
@@ -163,7 +163,7 @@ def _through_the_glass(
 
 
 def _to_mm(image: Dataset) -> NDArray[np.float64]:
-    """(4, 4) from the pixels of an image to its place on the glass."""
+    """Return (4, 4) from the pixels of an image to its place on the glass."""
     transformer = ImageToReferenceTransformer.for_image(image, for_total_pixel_matrix=True)
     return np.asarray(transformer.affine, np.float64)
 

@@ -117,7 +117,7 @@ def _origin_mm(
     spacing_mm: tuple[float, float],
     scale: tuple[float, float],
 ) -> tuple[float, float, float]:
-    """The middle of the first pixel: that of a wider pixel lies further in."""
+    """Return the middle of the first pixel: that of a wider pixel lies further in."""
     stated = source.TotalPixelMatrixOriginSequence[0]
     first = np.array(
         [float(stated.get(f"{axis}OffsetInSlideCoordinateSystem") or 0) for axis in "XYZ"]

@@ -129,5 +129,5 @@ def _origin() -> Dataset:
 
 
 def _uid(what: str, of: str) -> UID:
-    """The same number for the same thing, under the root that is for UUIDs."""
+    """Return the same number for the same thing, under the root that is for UUIDs."""
     return UID(f"2.25.{uuid5(NAMESPACE_URL, f'coverslip:{what}:{of}').int}")
