@@ -10,6 +10,8 @@ import hypothesis
 import psutil
 import pytest
 
+from viewer import redaction
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -60,6 +62,8 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     """Settings, caches and logs of a test go to a folder of its own."""
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("COVERSLIP_HOME", str(home))
+    # What one test opened is not left out of the reports of another.
+    monkeypatch.setattr(redaction, "_known", redaction.KnownNames())
     return home
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import typer
 from typer.core import TyperGroup
@@ -197,12 +198,23 @@ def test_a_picture_is_taken_at_a_scale(sample_slide: Path, tmp_path: Path) -> No
     assert first == second
 
 
+def _has_model(pid: int) -> bool:
+    children = psutil.Process(pid).children()
+    return any("main=viewer.inference.model_main" in child.cmdline() for child in children)
+
+
 def test_ctrl_c_ends_a_run_at_once(sample_slide: Path, tmp_path: Path) -> None:
     command = [sys.executable, str(REPOSITORY / "app.py"), "run", "nuclei", str(sample_slide)]
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
-        time.sleep(4)
+    with subprocess.Popen(
+        command, cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+        # What runs in the background of a shell passes on that it ignores the signal.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:  # fmt: skip
+        until_s = time.monotonic() + 60
+        while not _has_model(process.pid) and time.monotonic() < until_s:
+            time.sleep(0.1)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in err
 

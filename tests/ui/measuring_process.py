@@ -162,7 +162,7 @@ def _picture(window: MainWindow, canvas: SlideCanvas) -> dict[str, Any]:
 
 def _grab(canvas: SlideCanvas) -> NDArray[np.int16]:
     """(height, width, 3) the canvas in device pixels, all painted."""
-    for _ in range(200):
+    for _ in range(5000):
         canvas.repaint()
         if canvas.is_finished:
             break
