@@ -81,6 +81,7 @@ def test_tiles_of_a_tiff_that_no_memory_holds(
     assert not (tmp_path / "out.png").exists(), "what cannot be read is not painted"
 
 
+@pytest.mark.slow
 def test_a_png_of_a_few_kilobytes_and_gigabytes_of_pixels(tmp_path: Path) -> None:
     assert_refused(coverslip("info", png(tmp_path / "g.png", 40_000)), "too large to hold")
     assert_refused(coverslip("info", png(tmp_path / "c.png", 19_900, 2)), "too large to hold")
@@ -114,6 +115,7 @@ def test_a_zip_that_unpacks_to_gigabytes(tmp_path: Path) -> None:
     assert_refused(coverslip("models", "add", bomb), "too large to unpack", MOST_MODEL_MB)
 
 
+@pytest.mark.slow
 def test_weights_in_a_zip_that_pack_too_well(tmp_path: Path) -> None:
     bomb = zip_of_zeros(tmp_path / "m.zip", "weights.safetensors", 1 << 30)
     import zipfile
@@ -171,6 +173,7 @@ def test_long_outlines_with_a_few_crossings_are_repaired() -> None:
     assert repaired(broken).area == pytest.approx(np.pi * 1e8, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_a_parquet_that_unpacks_to_gigabytes(tmp_path: Path) -> None:
     path = tmp_path / "scores.parquet"
     rows = pa.table({"x": pa.array(np.zeros(1 << 20)), "y": pa.array(np.zeros(1 << 20))})
@@ -214,7 +217,10 @@ def endless(path: Path, what: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("kind", ["spaces.geojson.gz", "text.geojson.gz", "a.geojson.zip"])
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param("spaces.geojson.gz", marks=pytest.mark.slow), "text.geojson.gz", "a.geojson.zip"],
+)
 def test_annotations_that_unpack_to_gigabytes(kind: str, tmp_path: Path) -> None:
     path = tmp_path / kind
     begin = b'{"type": "FeatureCollection", "features": ['

@@ -47,7 +47,7 @@ WRITERS = [hostile.WritesThroughMap, hostile.Saves, hostile.SavesAtLoad]
 
 
 @pytest.mark.parametrize("kind", WRITERS)
-@pytest.mark.parametrize("command", ["check", "run"])
+@pytest.mark.parametrize("command", [pytest.param("check", marks=pytest.mark.slow), "run"])
 def test_a_model_writes_nothing(
     kind: type[hostile.Saves], command: str, profile: Path, sample_slide: Path, tmp_path: Path
 ) -> None:
@@ -128,6 +128,7 @@ def test_modules_that_lie_about_are_not_imported(
     assert not (tmp_path / "was-run").exists()
 
 
+@pytest.mark.slow
 def test_where_nothing_can_be_confined_a_script_runs_only_on_an_explicit_word(
     sample_slide: Path, tmp_path: Path
 ) -> None:

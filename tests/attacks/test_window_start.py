@@ -119,7 +119,7 @@ def sizes_px(printed: str) -> dict[str, tuple[int, int]]:
     ("smaller", "filling", "panels"),
     [
         ((1366, 768), "maximize", ["panels.overlays"]),
-        ((1366, 768), "full_screen", ALL_PANELS),
+        pytest.param((1366, 768), "full_screen", ALL_PANELS, marks=pytest.mark.slow),
         ((800, 600), "maximize", ALL_PANELS),
     ],
 )
@@ -154,6 +154,7 @@ def test_the_panels_come_back_at_their_size_on_the_same_screen() -> None:
 
 
 @needs_screen
+@pytest.mark.slow
 def test_after_a_start_without_a_window_the_next_has_the_default() -> None:
     use_window((1600, 1000), "panels.overlays")
     state = config_folder() / "window.ini"
@@ -171,6 +172,7 @@ def test_after_a_start_without_a_window_the_next_has_the_default() -> None:
 
 
 @needs_screen
+@pytest.mark.slow
 def test_reset_window_forgets_the_saved_state(sample_slide: Path) -> None:
     use_window((1600, 1000), "maximize", *ALL_PANELS)
     with started((1366, 768), str(sample_slide), "--reset-window"):

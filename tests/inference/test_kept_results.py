@@ -69,7 +69,7 @@ def test_the_newest_version_runs() -> None:
 
 def test_a_region_is_the_region_whatever_ran_before(tmp_path: Path, sample_slide: Path) -> None:
     heat: list[np.ndarray] = []
-    region = ("run", "tissue-likeness", sample_slide, "--region", REGION, "-o", "heat.tif")
+    region = ("run", "tissue-quality", sample_slide, "--region", REGION, "-o", "heat.tif")
     for command in (region, region[:3], region):
         told = coverslip(*command, "--json", folder=tmp_path)
         assert told.returncode == 0, told.stderr

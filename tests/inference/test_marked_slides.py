@@ -70,7 +70,7 @@ def with_white(picture: Picture) -> Picture:
     return np.pad(picture, ((0, 1600), (0, WIDTH), (0, 0)), constant_values=255)
 
 
-@pytest.mark.parametrize("mark", [with_black, with_white])
+@pytest.mark.parametrize("mark", [pytest.param(with_black, marks=pytest.mark.slow), with_white])
 def test_nuclei_beside_marks_are_those_without_them(
     tmp_path: Path, plain: Picture, wanted: int, mark: Callable[[Picture], Picture]
 ) -> None:

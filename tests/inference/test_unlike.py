@@ -52,7 +52,7 @@ def halves(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("mpp_um", [2.0, 0.125])
+@pytest.mark.parametrize("mpp_um", [pytest.param(2.0, marks=pytest.mark.slow), 0.125])
 def test_nuclei_at_a_fourfold_wrong_scale_are_told(crop: Path, mpp_um: float) -> None:
     bundle = load_bundle(BUNDLED / "nuclei")
     right, wrong = (run_model(crop, bundle, mpp_um=each) for each in (0.5, mpp_um))

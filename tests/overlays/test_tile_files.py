@@ -19,6 +19,7 @@ from viewer.overlays.files.result_files import read_result_file
 if TYPE_CHECKING:
     from pathlib import Path
 
+PACKED = ("parquet", "geoparquet")
 SLIDE = Size(4000, 4000)
 PLACES = np.array([[x, y] for y in (0, 256) for x in (0, 256, 512)])
 SCORES = np.arange(18).reshape(3, 6) / 100
@@ -75,7 +76,9 @@ def test_tiles_without_a_side_end_at_once(tmp_path: Path, side: str) -> None:
         read_result_file(path, SLIDE, 0.5)
 
 
-@pytest.mark.parametrize("end", ["h5", "csv", "parquet", "geojson", "geoparquet"])
+@pytest.mark.parametrize(
+    "end", ["h5", "csv", "geojson", *(pytest.param(end, marks=pytest.mark.slow) for end in PACKED)]
+)
 def test_broken_files_give_one_sentence_of_ours(tmp_path: Path, end: str) -> None:
     whole = write(tmp_path / "whole.h5", SCORES).read_bytes()
     if end == "csv":

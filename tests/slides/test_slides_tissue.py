@@ -113,7 +113,7 @@ MARKS = {
 
 
 @pytest.mark.parametrize("mark", MARKS)
-@pytest.mark.parametrize("level", [244.0, 205.0])
+@pytest.mark.parametrize("level", [244.0, pytest.param(205.0, marks=pytest.mark.slow)])
 def test_a_mark_elsewhere_changes_nothing(
     tmp_path: Path, section: Picture, mark: str, level: float
 ) -> None:

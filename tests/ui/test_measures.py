@@ -50,7 +50,9 @@ def slides(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("scale", ["1", "1.25", "1.5", "2"])
+@pytest.mark.parametrize(
+    "scale", [*(pytest.param(scale, marks=pytest.mark.slow) for scale in ("1", "1.5")), "1.25", "2"]
+)
 def test_what_is_told_is_what_the_mouse_did(scale: str, slides: list[Path], tmp_path: Path) -> None:
     ran = subprocess.run(
         [sys.executable, str(_PROGRAM), *map(str, slides)],

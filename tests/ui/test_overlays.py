@@ -85,6 +85,7 @@ def _picture(window: MainWindow) -> bytes:
     return bytes(image.constBits())
 
 
+@pytest.mark.usefixtures("known_nuclei")
 def test_the_field_is_outlined_and_a_key_looks_under_it(
     slide_window: MainWindow, qtbot: QtBot
 ) -> None:
