@@ -19,7 +19,7 @@ lint: setup
 soak: setup ## minutes of random navigation
 	@QT_QPA_PLATFORM=offscreen $(PYTHON_HERE) -m pytest -m soak --timeout 3600
 
-slow: setup ## accuracy of the shipped models
+slow: setup ## accuracy of the shipped models, and the longer attacks
 	@QT_QPA_PLATFORM=offscreen $(PYTHON_HERE) -m pytest -m slow --timeout 1800
 
 bench: ## speed and memory, against other readers
