@@ -9,6 +9,9 @@ run: setup ## open a slide: make run SLIDE=/path/to/slide.svs
 	@$(PYTHON_HERE) app.py "$(SLIDE)"
 
 test: lint ## style, types, import layers and all tests
+	@# The tests start hundreds of processes of the program: each would compile its modules anew
+	@# where the environment forbids Python to keep them.
+	@$(PYTHON_HERE) -m compileall -q viewer coverslip
 	@QT_QPA_PLATFORM=offscreen $(PYTHON_HERE) -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 lint: setup
