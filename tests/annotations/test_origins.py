@@ -112,6 +112,7 @@ def test_results_lie_where_qupath_had_them(tmp_path: Path, scn: Path) -> None:
     assert ends == pytest.approx((162.5, 237.5, 118.75, 193.75), abs=1)
 
 
+@pytest.mark.slow
 def test_models_work_within_what_qupath_drew_and_write_as_it_counts(
     tmp_path: Path, scn: Path
 ) -> None:

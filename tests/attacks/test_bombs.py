@@ -109,6 +109,7 @@ def test_directories_of_a_tiff_in_a_ring(next_at: int, tmp_path: Path) -> None:
     assert outcome.peak_mb < MOST_SMALL_MB
 
 
+@pytest.mark.slow
 def test_a_zip_that_unpacks_to_gigabytes(tmp_path: Path) -> None:
     bomb = zip_of_zeros(tmp_path / "m.zip", "model.json", 1 << 30, before=b'{"name": "x", ')
     assert bomb.stat().st_size < 2 << 20

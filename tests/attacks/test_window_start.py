@@ -120,7 +120,7 @@ def sizes_px(printed: str) -> dict[str, tuple[int, int]]:
     [
         ((1366, 768), "maximize", ["panels.overlays"]),
         pytest.param((1366, 768), "full_screen", ALL_PANELS, marks=pytest.mark.slow),
-        ((800, 600), "maximize", ALL_PANELS),
+        pytest.param((800, 600), "maximize", ALL_PANELS, marks=pytest.mark.slow),
     ],
 )
 def test_a_filled_window_starts_on_a_smaller_screen(
