@@ -15,7 +15,6 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, get_args
 
 import msgspec
@@ -27,6 +26,7 @@ from viewer.cell_text import text_cell
 from viewer.folders import data_folder
 from viewer.limits import open_regular
 from viewer.signing.keys import KeyRing, Signer, is_signed
+from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,7 +92,7 @@ class AuditTrail:
 
     def note(self, what: Deed, subject: str | Path, detail: str = "", count: int = 1) -> None:
         """Take one deed; returns at once."""
-        at_utc = datetime.now(UTC).isoformat(timespec="seconds")
+        at_utc = utc_stamp()
         with self._change:
             self._waiting.append(AuditEntry(0, at_utc, what, str(subject), detail, count))
             self._is_idle = False

@@ -12,7 +12,6 @@ import logging
 import os
 import threading
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, cast
 
 import msgspec
@@ -22,6 +21,7 @@ from viewer.atomic_write import atomic_write_bytes
 from viewer.limits import JSON_BYTES, open_regular, read_regular
 from viewer.recording.session import EVENTS_FILE, SessionHeader, read_header
 from viewer.signing.keys import KeyRing, fingerprint, is_signed
+from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -256,7 +256,7 @@ class _Prefix:
 def _signature(
     signer: Signer, header: SessionHeader, moment: Moment, lines: int, count: int, digest: str
 ) -> LogSignature:
-    at_utc = datetime.now(UTC).isoformat(timespec="seconds")
+    at_utc = utc_stamp()
     made = LogSignature(moment, lines, count, at_utc, signer.key, "")
     return msgspec.structs.replace(made, signature=signer.sign(_message(made, header, digest)))
 

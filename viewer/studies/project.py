@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -12,6 +11,7 @@ import msgspec
 
 from viewer.annotations.palette import PaletteClass  # noqa: TC001 - msgspec reads the types
 from viewer.studies.forms import Form  # noqa: TC001
+from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -157,7 +157,7 @@ def listing_key(reader: str, key: str) -> Change:
     def change(project: Project) -> Project:
         if key in project.keys_of(reader):
             return project
-        now = datetime.now(UTC).isoformat(timespec="seconds")
+        now = utc_stamp()
         own = ReaderKey(reader=reader, key=key, since_utc=now)
         return msgspec.structs.replace(project, keys=(*project.keys, own))
 
