@@ -11,11 +11,9 @@ import numpy as np
 
 from viewer.annotations.formats.packed_files import unpacked_bytes
 from viewer.cell_text import bare_cell
-from viewer.limits import TABLE_BYTES, TABLE_SECONDS
+from viewer.limits import TABLE_BYTES
 from viewer.overlays.files.result_file import ResultFileError
-from viewer.processes.channel import ChannelError, ChannelTimeoutError, open_channel
-from viewer.processes.confinement.launching import launch
-from viewer.processes.memory_watch import MemoryWatch
+from viewer.processes.file_process import file_process
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,25 +109,12 @@ def read_binary_table(path: Path) -> ForeignTable:
     OSError
         It cannot be opened.
     """
-    channel, child_end = open_channel(msgspec.msgpack.Decoder(ForeignTable | Refused))
-    with path.open("rb") as file, child_end:
-        numbers = (file.fileno(), child_end.fileno())
-        child = launch(_PROCESS, [path.name, *map(str, numbers)], inherited_fds=numbers)
-    watch = MemoryWatch(child.pid, TABLE_BYTES.most, child.popen.kill)
-    try:
-        answer = channel.receive(TABLE_SECONDS.most)
-    except ChannelTimeoutError as error:
-        raise ResultFileError(TABLE_SECONDS.sentence(path.name)) from error
-    except ChannelError as error:
-        if watch.has_killed:
-            raise ResultFileError(TABLE_BYTES.sentence(path.name)) from error
-        raise ResultFileError(
-            f"{path.name} cannot be read: the process that reads it ended."
-        ) from error
-    finally:
-        watch.close()
-        channel.close()
-        child.close()
+    decoder = msgspec.msgpack.Decoder(ForeignTable | Refused)
+    with (
+        path.open("rb") as file,
+        file_process(_PROCESS, file, path.name, decoder, ResultFileError) as next_answer,
+    ):
+        answer = next_answer()
     if isinstance(answer, Refused):
         raise ResultFileError(answer.sentence)
     return answer

@@ -23,11 +23,9 @@ from viewer.annotations.formats.dicom.messages import (
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.formats.slide_place import SlidePlace
 from viewer.annotations.storage.packing import packed, unpacked
-from viewer.limits import TABLE_BYTES, TABLE_SECONDS, open_regular
-from viewer.processes.channel import ChannelError, ChannelTimeoutError, open_channel
-from viewer.processes.confinement.launching import launch
+from viewer.limits import TABLE_BYTES, open_regular
+from viewer.processes.file_process import file_process
 from viewer.processes.helper import HelperEndedError, HelperFailedError, helper
-from viewer.processes.memory_watch import MemoryWatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -66,21 +64,22 @@ def read_dicom(
         It cannot be read, or needs a slide to be understood.
     """
     check_highdicom()
-    channel, child_end = open_channel(msgspec.msgpack.Decoder(ReadBatch | NotReadable))
     try:
         file = open_regular(path, TABLE_BYTES)
     except OSError as error:
         raise AnnotationFileError(f"{path.name} cannot be read ({error.strerror}).") from error
     slide = slide or SlidePlace()
-    with file, child_end:
-        numbers = (file.fileno(), child_end.fileno())
-        arguments = [path.name, msgspec.json.encode(slide).decode(), *map(str, numbers)]
-        folders = [str(Path(slide.path).parent)] if slide.path else []
-        child = launch(_READER, arguments, readable_paths=folders, inherited_fds=numbers)
-    watch = MemoryWatch(child.pid, TABLE_BYTES.most, child.popen.kill)
-    try:
+    about = msgspec.json.encode(slide).decode()
+    folders = [str(Path(slide.path).parent)] if slide.path else []
+    decoder = msgspec.msgpack.Decoder(ReadBatch | NotReadable)
+    with (
+        file,
+        file_process(
+            _READER, file, path.name, decoder, AnnotationFileError, [about], folders
+        ) as next_answer,
+    ):
         while True:
-            answer = channel.receive(TABLE_SECONDS.most)
+            answer = next_answer()
             if isinstance(answer, NotReadable):
                 raise AnnotationFileError(answer.sentence)
             problems += [Problem(each.number, each.reason, each.is_repaired)
@@ -88,18 +87,6 @@ def read_dicom(
             yield from map(unpacked, answer.annotations)
             if answer.is_last:
                 return
-    except ChannelTimeoutError as error:
-        raise AnnotationFileError(TABLE_SECONDS.sentence(path.name)) from error
-    except ChannelError as error:
-        if watch.has_killed:
-            raise AnnotationFileError(TABLE_BYTES.sentence(path.name)) from error
-        raise AnnotationFileError(
-            f"{path.name} cannot be read: the process that reads it ended."
-        ) from error
-    finally:
-        watch.close()
-        channel.close()
-        child.close()
 
 
 def write_dicom(
