@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QMessageBox, QPushButton
-
 from viewer.annotations.formats.problems import AnnotationFileError
-from viewer.ui.annotations.simple_dialogs import open_dialog
+from viewer.ui.annotations.simple_dialogs import ask_choice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,19 +34,16 @@ def check_origin(path: Path, place: SlidePlace, origin: Origin | None) -> None:
 
 def ask_origin(parent: QWidget, name: str, answered: Callable[[Origin], object]) -> None:
     """Ask from where the places of a file count; a file of QuPath counts from the bounds."""
-    box = QMessageBox(parent)
-    box.setIcon(QMessageBox.Icon.Question)
-    box.setWindowTitle(f"Open {name}")
-    box.setTextFormat(Qt.TextFormat.PlainText)
-    box.setText(f"{name} does not say from where its places count, and this slide has bounds.")
-    box.setInformativeText("QuPath counts from the bounds, OpenSlide from the corner of the slide.")
-
-    def offer(text: str, answer: Origin) -> QPushButton:
-        button = box.addButton(text, QMessageBox.ButtonRole.AcceptRole)
-        button.clicked.connect(lambda: answered(answer))
-        return button
-
-    box.setDefaultButton(offer("From the &bounds (QuPath)", "bounds"))
-    offer("From the &corner (OpenSlide)", "slide")
-    box.addButton(QMessageBox.StandardButton.Cancel)
-    open_dialog(box)
+    choices: dict[str, Origin] = {
+        "From the &bounds (QuPath)": "bounds",
+        "From the &corner (OpenSlide)": "slide",
+    }
+    ask_choice(
+        parent,
+        f"Open {name}",
+        f"{name} does not say from where its places count, and this slide has bounds.",
+        "QuPath counts from the bounds, OpenSlide from the corner of the slide.",
+        choices,
+        "bounds",
+        answered,
+    )

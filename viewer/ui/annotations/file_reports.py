@@ -5,14 +5,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QMessageBox, QPushButton
-
 from viewer.annotations.formats.problems import AnnotationFileError, left_out
 from viewer.annotations.masks.label_masks import MaskError
 from viewer.annotations.masks.training_tiles import TilesError
 from viewer.slides import SlideError
-from viewer.ui.annotations.simple_dialogs import ProblemsDialog, open_dialog
+from viewer.ui.annotations.simple_dialogs import ProblemsDialog, ask_choice, open_dialog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,23 +37,16 @@ def ask_known(
     window: MainWindow, name: str, known: int, total: int, answered: Callable[[Known], object]
 ) -> None:
     """Ask what is done with annotations of a file that the slide has already."""
-    box = QMessageBox(window)
-    box.setIcon(QMessageBox.Icon.Question)
-    box.setWindowTitle(f"Import {name}")
-    box.setTextFormat(Qt.TextFormat.PlainText)
-    box.setText(f"{known:,} of the {total:,} annotations of {name} are on this slide already.")
-    box.setInformativeText("Replace them by the file's, keep both, or skip them?")
-
-    def offer(text: str, answer: Known) -> QPushButton:
-        button = box.addButton(text, QMessageBox.ButtonRole.AcceptRole)
-        button.clicked.connect(lambda: answered(answer))
-        return button
-
-    offer("&Replace", "replace")
-    offer("Keep &both", "both")
-    box.setDefaultButton(offer("&Skip", "skip"))
-    box.addButton(QMessageBox.StandardButton.Cancel)
-    open_dialog(box)
+    choices: dict[str, Known] = {"&Replace": "replace", "Keep &both": "both", "&Skip": "skip"}
+    ask_choice(
+        window,
+        f"Import {name}",
+        f"{known:,} of the {total:,} annotations of {name} are on this slide already.",
+        "Replace them by the file's, keep both, or skip them?",
+        choices,
+        "skip",
+        answered,
+    )
 
 
 def tell_not_written(window: MainWindow, name: str, error: Exception) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QFontDatabase
@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QDoubleSpinBox,
     QFormLayout,
     QLabel,
+    QMessageBox,
     QPlainTextEdit,
     QPushButton,
     QVBoxLayout,
@@ -21,12 +22,14 @@ from PySide6.QtWidgets import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from viewer.overlays.counting import Positive
     from viewer.overlays.object_style import Histogram
 
 _MOST_LINES = 5000
+
+Answer = TypeVar("Answer", bound=str)
 
 
 class DistanceDialog(QDialog):
@@ -162,6 +165,41 @@ def open_dialog(dialog: QDialog) -> None:
     """Shows a dialog over its window without waiting; it goes when it is closed."""
     dialog.finished.connect(dialog.deleteLater)
     dialog.open()
+
+
+def ask_choice(
+    parent: QWidget,
+    title: str,
+    question: str,
+    explanation: str,
+    choices: Mapping[str, Answer],
+    default: Answer,
+    answered: Callable[[Answer], object],
+) -> None:
+    """Ask which of several answers is meant; nothing is answered where it is canceled.
+
+    Parameters
+    ----------
+    choices
+        The text of a button, with its mnemonic, and what it answers.
+    """
+    box = QMessageBox(parent)
+    box.setIcon(QMessageBox.Icon.Question)
+    box.setWindowTitle(title)
+    box.setTextFormat(Qt.TextFormat.PlainText)
+    box.setText(question)
+    box.setInformativeText(explanation)
+
+    def offer(text: str, answer: Answer) -> None:
+        button = box.addButton(text, QMessageBox.ButtonRole.AcceptRole)
+        button.clicked.connect(lambda: answered(answer))
+        if answer == default:
+            box.setDefaultButton(button)
+
+    for text, answer in choices.items():
+        offer(text, answer)
+    box.addButton(QMessageBox.StandardButton.Cancel)
+    open_dialog(box)
 
 
 def ok_cancel(dialog: QDialog) -> QDialogButtonBox:
