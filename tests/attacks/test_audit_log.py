@@ -90,10 +90,23 @@ def test_commands_are_listed(sample_slide: Path, tmp_path: Path) -> None:
     picture = tmp_path / "a.png"
     shot = ["shot", str(sample_slide), "-o", str(picture), "--size", "64x64"]
     assert CliRunner().invoke(app, shot).exit_code == 0
-    assert deeds() == [
+    assert CliRunner().invoke(app, ["models", "results", str(sample_slide)]).exit_code == 0
+    simulate = [
+        "sessions",
+        "simulate",
+        str(sample_slide),
+        "--spots",
+        "1",
+        "-o",
+        str(tmp_path / "readings"),
+    ]
+    assert CliRunner().invoke(app, simulate).exit_code == 0
+    assert deeds()[:5] == [
         ("opened", str(sample_slide)),
         ("opened", str(sample_slide)),
         ("exported", str(tmp_path)),
+        ("opened", str(sample_slide)),
+        ("opened", str(sample_slide)),
     ]
 
 

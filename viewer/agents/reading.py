@@ -14,6 +14,7 @@ from viewer.agents.report_draft import DRAFT
 from viewer.agents.slide_models import SlideModels
 from viewer.agents.slide_tools import SlideTools
 from viewer.atomic_write import atomic_write_bytes
+from viewer.audit_log import trail
 from viewer.geometry import Optics
 from viewer.overlays.files.marks_file import load_marks
 from viewer.slides import open_slide
@@ -92,6 +93,7 @@ def read_slide(
         The slide cannot be opened.
     """
     source = open_slide(slide)
+    trail.note("opened", slide.absolute(), "agent")
     try:
         optics = _optics(source, options.mpp_um)
         identity = source.info.identity

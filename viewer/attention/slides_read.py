@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from viewer.attention.patches import known_cells
 from viewer.attention.readings import BehaviorError, located, reading_of
+from viewer.audit_log import trail
 from viewer.errors import CoverslipError
 from viewer.inference.plan import block_grid
 from viewer.inference.running import known_mpp_um
@@ -91,6 +92,7 @@ def slides_read(
         except SlideError as error:
             missing.append(str(error))
             continue
+        trail.note("opened", paths[identity].absolute(), "behavior model")
         try:
             yield _slide_read(source, [(each, headers[each]) for each in folders], about)
         except (TileError, _NoScaleError) as error:

@@ -175,15 +175,11 @@ def info(
     image: ImageNumber = None,
 ) -> None:
     """Tell what is known of a slide."""
-    from viewer.audit_log import trail
+    from viewer.cli.opening import opened_slide
     from viewer.cli.slide_about import about_lines, about_slide
-    from viewer.slides import SlideError, open_slide
+    from viewer.slides import SlideError
 
-    try:
-        source = open_slide(slide, image)
-    except SlideError as error:
-        fail(str(error))
-    trail.note("opened", slide.absolute(), source.info.identity)
+    source = opened_slide(slide, image)
     try:
         about, lines = about_slide(source), about_lines(source)
     except SlideError as error:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from viewer.atomic_write import unwritable
+from viewer.cli.opening import opened_slide
 from viewer.cli.output import (
     check_writable,
     fail,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.formats.problems import Problem
     from viewer.annotations.formats.slide_place import SlidePlace
-    from viewer.slides import SlideSource
 
 _EXIT_NOT_SOUND = 1
 _MAX_SHOWN = 20
@@ -343,7 +343,7 @@ def tiles(
     annotations = _read(file, problems, image, _place(slide, own_mpp), origin)
     _tell(problems)
     options = TileOptions(mpp, tile, stride, least, instances, own_mpp, threads)
-    source = _opened(slide)
+    source = opened_slide(slide)
     try:
         with file.open("rb") as content:
             made_of = AnnotationsOrigin(file.name, file_digest(content, "sha256").hexdigest())
@@ -382,23 +382,11 @@ def nothing_found(file: Path) -> NoReturn:
     sys.exit(_EXIT_NOT_SOUND)
 
 
-def _opened(slide: Path) -> SlideSource:
-    from viewer.audit_log import trail
-    from viewer.slides import SlideError, open_slide
-
-    try:
-        source = open_slide(slide)
-    except SlideError as error:
-        fail(str(error))
-    trail.note("opened", slide.absolute(), source.info.identity)
-    return source
-
-
 def _place(slide: Path, mpp_um: tuple[float, float] | None) -> SlidePlace:
     from viewer.annotations.formats.slide_place import SlidePlace
     from viewer.slides import SlideError
 
-    source = _opened(slide)
+    source = opened_slide(slide)
     try:
         return SlidePlace.of(source, mpp_um)
     except SlideError as error:

@@ -53,6 +53,7 @@ def simulate(
 ) -> None:
     """Write sessions of simulated readers, for tests and demonstration; they are marked as such."""
     from viewer.attention.simulating import POLICIES, PolicyParameters, simulate_session
+    from viewer.audit_log import trail
     from viewer.recording.library import sessions_folder
     from viewer.recording.session import SessionError
     from viewer.slides import SlideError, TileError, open_slide
@@ -66,6 +67,7 @@ def simulate(
     for path in slides:
         try:
             source = open_slide(path)
+            trail.note("opened", path.absolute(), "simulated reading")
             try:
                 remember(source.info.identity, path)
                 for reader in range(readers):

@@ -79,12 +79,9 @@ def _read(path: Path) -> list[Annotation]:
 def _slide(path: Path) -> tuple[BaseGeometry, float | None]:
     import shapely
 
-    from viewer.slides import SlideError, open_slide
+    from viewer.cli.opening import opened_slide
 
-    try:
-        source = open_slide(path)
-    except SlideError as error:
-        fail(str(error))
+    source = opened_slide(path)
     try:
         base = source.levels[0]
         return shapely.box(0, 0, base.width_px, base.height_px), source.info.optics.mean_mpp_um

@@ -156,14 +156,12 @@ def list_results(
     slide: Annotated[Path, typer.Argument(help="The slide.")], json: _Json = False
 ) -> None:
     """List what earlier versions of Coverslip found on a slide; it is not used any more."""
-    from viewer.slides import SlideError, open_slide
+    from viewer.cli.opening import opened_slide
+    from viewer.slides import SlideError
 
     try:
-        source = open_slide(slide)
-        try:
+        with closing(opened_slide(slide)) as source:
             found = _earlier(source)
-        finally:
-            source.close()
     except SlideError as error:
         fail(str(error))
     if json:

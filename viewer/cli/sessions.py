@@ -390,14 +390,11 @@ def _summary_record(summary: SessionSummary) -> dict[str, object]:
 
 
 def _slide_ref(path: Path, *, keep_names: bool) -> SlideRef:
+    from viewer.cli.opening import opened_slide
     from viewer.recording.session import slide_ref
-    from viewer.slides import SlideError, open_slide
     from viewer.slides.known_slides import remember
 
-    try:
-        source = open_slide(path)
-    except SlideError as error:
-        fail(str(error))
+    source = opened_slide(path)
     try:
         remember(source.info.identity, path)
         return slide_ref(source, source.info.optics, path.name if keep_names else None)

@@ -1,0 +1,31 @@
+"""Opens the slide that a command names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from viewer.cli.output import fail
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from viewer.slides import SlideSource
+
+
+def opened_slide(path: Path, image: int | None = None, purpose: str = "") -> SlideSource:
+    """Open a slide and note it in the audit log; a command that cannot open its slide ends.
+
+    Parameters
+    ----------
+    purpose
+        What the audit log says beside the slide; its identity by default.
+    """
+    from viewer.audit_log import trail
+    from viewer.slides import SlideError, open_slide
+
+    try:
+        source = open_slide(path, image)
+    except SlideError as error:
+        fail(str(error))
+    trail.note("opened", path.absolute(), purpose or source.info.identity)
+    return source
