@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,10 +19,13 @@ from ui_steps import show_slide
 
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import adding
+from viewer.annotations.storage.autosave import annotations_path
+from viewer.annotations.storage.store import AnnotationStore, Stamped
 from viewer.folders import data_folder
 from viewer.recording.library import Library
 from viewer.settings import Settings
 from viewer.stand_in import stand_in
+from viewer.stand_in.left_behind import PREFIX, bring_back, left_behind, say_origin
 from viewer.tiles.cache import TileCache
 from viewer.ui.main_window import MainWindow
 
@@ -149,3 +156,76 @@ def test_a_folder_that_cannot_be_written_either_is_said(
     bar = window.home_notice.bar
     qtbot.waitUntil(lambda: "choose another" in bar.sentence.text(), timeout=15_000)
     assert data_folder().is_dir()
+
+
+_DRAW = """
+import os, signal
+import shapely
+from viewer.annotations.annotation import Annotation
+from viewer.annotations.document import adding
+from viewer.annotations.storage.autosave import annotations_path
+from viewer.annotations.storage.store import AnnotationStore, Stamped
+from viewer.stand_in import stand_in
+
+stand_in.ensure()
+store = AnnotationStore(annotations_path("slide"))
+print(len(store.annotations()[0]), flush=True)
+store.write([Stamped.now(adding("Box", [Annotation(shapely.box(10, 10, 90, 90))]))])
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def drawn_and_killed(home: Path) -> str:
+    """Draws a box in a run that is killed; what it saw before."""
+    done = subprocess.run(
+        [sys.executable, "-c", _DRAW],
+        env=os.environ | {"COVERSLIP_HOME": str(home), "PYTHONPATH": str(APP.parent)},
+        capture_output=True, text=True, check=False, timeout=100,
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    return done.stdout.strip()
+
+
+def test_what_a_killed_run_left_is_taken_up_and_brought_back(
+    no_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [drawn_and_killed(no_home) for _ in range(3)] == ["0", "1", "2"]
+    no_home.parent.unlink()
+    monkeypatch.setattr(stand_in, "_checked", None)
+    assert stand_in.ensure() == ""
+    assert "1 file" in stand_in.brought_back
+    with closing(AnnotationStore(annotations_path("slide"))) as store:
+        assert len(store.annotations()[0]) == 3
+    assert data_folder().is_relative_to(no_home)
+    monkeypatch.setattr(stand_in, "_checked", None)
+    stand_in.ensure()
+    assert stand_in.brought_back == ""
+
+
+def test_what_changed_at_home_meanwhile_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    path = home / "data" / "annotations" / annotations_path("slide").name
+    with closing(AnnotationStore(path)) as store:
+        store.write([Stamped.now(adding("Box", [Annotation(shapely.box(1, 1, 2, 2))]))])
+    monkeypatch.setenv("COVERSLIP_HOME", str(home))
+    folders = {"config": home / "config", "data": home / "data"}
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    shutil.copytree(home / "data", folder / "data")
+    say_origin(folder, folders)
+    for place, count in ((path, 1), (folder / "data" / "annotations" / path.name, 2)):
+        with closing(AnnotationStore(place)) as store:
+            boxes = [Annotation(shapely.box(3, 3, 4, 4)) for _ in range(count)]
+            store.write([Stamped.now(adding("Box", boxes))])
+    (left,) = left_behind(folders)
+    said = bring_back(left)
+    (beside,) = (home / "data" / "recovered").rglob("*.sqlite")
+    assert "1 of them in" in said
+    assert str(beside.parents[2]) in said
+    counts = []
+    for place in (path, beside):
+        with closing(AnnotationStore(place)) as store:
+            counts.append(len(store.annotations()[0]))
+    assert counts == [2, 3]
+    assert not folder.exists()

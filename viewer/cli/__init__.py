@@ -131,6 +131,8 @@ def _options(
     if reason := stand_in.ensure():
         until = _UNTIL_THE_END if stand_in.folder is not None else _NOT_KEPT
         typer.echo(f"{reason} {until}", err=True)
+    if stand_in.brought_back:
+        typer.echo(stand_in.brought_back, err=True)
     if problem := read_policy().problem:
         typer.echo(problem, err=True)
     configure_logging(log_level)

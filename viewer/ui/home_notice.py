@@ -33,6 +33,8 @@ class HomeNotice(QObject):
                 "error",
                 _BUTTON,
             )
+        elif stand_in.brought_back:
+            self.bar.tell(stand_in.brought_back)
 
     def shut_down(self) -> None:
         """Finish what is being moved."""

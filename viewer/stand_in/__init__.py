@@ -2,7 +2,8 @@
 
 The stand-in lies in memory or in the temporary folder, belongs to this account alone, and goes
 with the program, unless the user chose a folder to keep it in. What can be read of the real home is
-there too: settings and annotations as copies, sessions and models as links.
+there too: settings and annotations as copies, sessions and models as links. What a killed run
+leaves is taken up by the next one, or brought back once the home can be written.
 """
 
 from __future__ import annotations
@@ -18,16 +19,25 @@ from typing import TYPE_CHECKING
 
 from viewer.access import close_tree
 from viewer.folders import own_folders
+from viewer.stand_in.left_behind import (
+    PREFIX,
+    bring_back,
+    held,
+    left_behind,
+    parents,
+    say_origin,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from filelock import FileLock
 
 _HOME = "COVERSLIP_HOME"
 _PROBE_BYTES = 1 << 16
 """A full disk takes small files for a while yet."""
 _MOST_COPIED_BYTES = 256 << 20
 _LINKED = ("models", "sessions")
-_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
 _log = logging.getLogger(__name__)
 
 
@@ -38,6 +48,9 @@ class StandIn:
         self.folder: Path | None = None
         self.reason = ""
         """One sentence: which folder cannot be written, and why; "" while all is well."""
+        self.brought_back = ""
+        """One sentence: what a killed run had left and where it is; "" where it left nothing."""
+        self._lock: FileLock | None = None
         self._checked: str | None = None
 
     def ensure(self) -> str:
@@ -53,17 +66,21 @@ class StandIn:
         if home == self._checked:
             return self.reason
         trouble = _trouble_with(own_folders())
+        originals: dict[str, Path] = dict(zip(("config", "data"), own_folders(), strict=False))
         if trouble is None:
             self._checked, self.reason, self.folder = home, "", None
+            self.brought_back = _brought_back(originals)
             return ""
         folder, error = trouble
         self.reason = f"{folder} cannot be written ({error.strerror or error})."
-        originals: dict[str, Path] = dict(zip(("config", "data"), own_folders(), strict=False))
-        self.folder = _made()
-        if self.folder is None:
-            self._checked = home
-            return self.reason
-        _copy(originals, self.folder)
+        if (left := next(left_behind(originals), None)) is not None:
+            self.folder, self._lock = left.folder, left.lock
+        else:
+            self.folder = _made()
+            if self.folder is None:
+                self._checked = home
+                return self.reason
+            self._lock = _filled(self.folder, originals)
         self._use(self.folder)
         atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
         return self.reason
@@ -128,10 +145,10 @@ def _probe(folder: Path) -> None:
 
 def _made() -> Path | None:
     """Make the stand-in's folder, which is its owner's alone; None where there is no room."""
-    for parent in (_MEMORY, Path(tempfile.gettempdir())):
+    for parent in parents():
         try:
             if parent.is_dir():
-                folder = Path(tempfile.mkdtemp(prefix="coverslip-home-", dir=parent))
+                folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
                 try:
                     _probe(folder)
                 except OSError:
@@ -141,6 +158,35 @@ def _made() -> Path | None:
         except OSError as error:
             _log.info("No stand-in can be made in %s (%s)", parent, error.strerror)
     return None
+
+
+def _filled(folder: Path, originals: Mapping[str, Path]) -> FileLock | None:
+    """Copy the home into a new stand-in, and hold it for this run."""
+    lock = None
+    try:
+        lock = held(folder)
+        _copy(originals, folder)
+        say_origin(folder, originals)
+    except OSError as error:
+        _log.warning("A killed run would lose %s (%s)", folder, error.strerror)
+    close_tree(folder)
+    return lock
+
+
+def _brought_back(originals: Mapping[str, Path]) -> str:
+    """Bring back what killed runs left, and say so."""
+    sentences: list[str] = []
+    for left in left_behind(originals):
+        try:
+            sentences.append(bring_back(left))
+        except OSError as error:
+            sentences.append(
+                f"What was done while the home could not be written stays in {left.folder}: it "
+                f"cannot be brought back ({error.strerror or error})."
+            )
+        finally:
+            left.lock.release()
+    return " ".join(filter(None, sentences))
 
 
 def _copy(originals: Mapping[str, Path], folder: Path) -> None:
@@ -164,10 +210,9 @@ def _copy(originals: Mapping[str, Path], folder: Path) -> None:
                 if entry.is_dir():
                     shutil.copytree(entry, target)
                 else:
-                    shutil.copyfile(entry, target)
+                    shutil.copy2(entry, target)
             except OSError as error:
                 _log.warning("%s cannot be read or copied (%s)", entry, error.strerror)
-    close_tree(folder)
 
 
 def _entries(folder: Path) -> list[Path]:
