@@ -10,7 +10,7 @@ import threading
 import time
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from filelock import FileLock, Timeout
 
@@ -85,22 +85,66 @@ def kept_annotations(identity: str, slide: Path, *, naming: Sequence[str] = ()) 
     return list(found.values())
 
 
+class KeptAnnotations(Protocol):
+    """Where annotations are kept, as `Autosave` uses it: a slide's file, or the files of a set."""
+
+    @property
+    def was_changed(self) -> bool:
+        """Return whether others wrote since this was last asked."""
+        ...
+
+    @property
+    def was_replaced(self) -> bool:
+        """Return whether something else is where the file was."""
+        ...
+
+    def annotations(self) -> tuple[list[Annotation], int]:
+        """Return all in the order of drawing, and how many could not be understood."""
+        ...
+
+    def write(self, steps: Sequence[Stamped]) -> None:
+        """Keep steps, all or none. Raises OSError, sqlite3.Error."""
+        ...
+
+    def put_back(self) -> Path | None:
+        """Write all anew to where it was. Raises OSError, sqlite3.Error."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the files."""
+        ...
+
+
+class WriteLock(Protocol):
+    """The right to write, which ends with the process."""
+
+    def release(self) -> None:
+        """Let another have it."""
+        ...
+
+
 @dataclass(slots=True)
 class OpenedAnnotations:
-    """What a slide's file held, and the file itself for `Autosave`.
+    """What a slide's file or a set held, and the file itself for `Autosave`.
 
     Attributes
     ----------
+    path
+        What the file is called, also while it is not there.
     lock
-        None where another window has it: then nothing can be changed here.
+        None where nothing can be changed here.
     notice
         What the user should know, in a sentence; "" where all is well.
+    can_take_over
+        Whether it can be changed here once the window that draws on it is gone.
     """
 
     annotations: list[Annotation]
-    store: AnnotationStore
-    lock: FileLock | None
+    store: KeptAnnotations
+    path: Path
+    lock: WriteLock | None
     notice: str = ""
+    can_take_over: bool = True
 
     @property
     def is_read_only(self) -> bool:
@@ -135,7 +179,7 @@ def open_annotations(path: Path, former: Path | None = None) -> OpenedAnnotation
         if lock is None:
             store = _store_of_another(path)
             notice = "Another window draws on this slide: what it draws is shown, not changed."
-            return OpenedAnnotations(store.annotations()[0], store, None, notice)
+            return OpenedAnnotations(store.annotations()[0], store, path, None, notice)
         if former is None or former == path or not former.exists():
             return _opened(path, lock)
         was_there = path.exists()
@@ -169,8 +213,10 @@ class Autosave:
         on_reloaded: Callable[[list[Annotation]], object],
         on_taken_over: Callable[[], object],
     ) -> None:
-        self.path = opened.store.path
-        self._store, self._lock = opened.store, opened.lock
+        self.path = opened.path
+        self._store: KeptAnnotations = opened.store
+        self._lock = opened.lock
+        self._can_take_over = opened.can_take_over
         self._on_trouble = on_trouble
         self._on_reloaded = on_reloaded
         self._on_taken_over = on_taken_over
@@ -270,7 +316,7 @@ class Autosave:
     def _look(self) -> None:
         """What another window or program did to the file meanwhile."""
         try:
-            if self._lock is None:
+            if self._lock is None and self._can_take_over:
                 self._take_over()
             if self._lock is not None and self._store.was_replaced:
                 self._store.put_back()
@@ -359,14 +405,14 @@ def _opened(path: Path, lock: FileLock) -> OpenedAnnotations:
         annotations, lost = store.annotations()
     except sqlite3.DatabaseError as error:
         return _mended(path, lock, error)
-    spilled = take_spilled(store)
+    spilled = take_spilled(store, path)
     if spilled:
         annotations, lost = store.annotations()
     notices = [
         f"{lost} annotations of this slide cannot be understood; they are kept." if lost else "",
         f"{spilled} changes that the disk refused last time are here again." if spilled else "",
     ]
-    return OpenedAnnotations(annotations, store, lock, " ".join(filter(None, notices)))
+    return OpenedAnnotations(annotations, store, path, lock, " ".join(filter(None, notices)))
 
 
 def _mended(path: Path, lock: FileLock, error: Exception) -> OpenedAnnotations:
@@ -378,4 +424,4 @@ def _mended(path: Path, lock: FileLock, error: Exception) -> OpenedAnnotations:
         f"The file of this slide's annotations was damaged: {len(annotations)} could be read;"
         f" the damaged file is kept as {beside}."
     )
-    return OpenedAnnotations(annotations, store, lock, notice)
+    return OpenedAnnotations(annotations, store, path, lock, notice)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from viewer.annotations.storage.autosave import KeptAnnotations
+
 _FORMER_FOLDER = "coverslip-annotations"
 
 
@@ -23,15 +25,15 @@ def spill(path: Path, steps: Sequence[Stamped]) -> None:
     store.close()
 
 
-def take_spilled(store: AnnotationStore) -> int:
+def take_spilled(store: KeptAnnotations, path: Path) -> int:
     """Bring refused changes home and return how many; what another account left is not touched.
 
     Raises
     ------
-    sqlite3.Error
+    sqlite3.Error, OSError
         They are refused again.
     """
-    name = _name(store.path)
+    name = _name(path)
     place = waiting(name, _FORMER_FOLDER, name.removeprefix("annotations-"))
     if place is None:
         return 0

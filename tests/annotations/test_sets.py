@@ -1,0 +1,294 @@
+"""Sets of annotations: a file a writer, merged on reading; nothing that was kept is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import shapely
+
+from viewer.annotations.annotation import Annotation, AnnotationClass
+from viewer.annotations.document import Document, adding, changing, removing
+from viewer.annotations.sets import set_store
+from viewer.annotations.sets.annotation_set import AnnotationSet, SetKey
+from viewer.annotations.sets.listing import all_sets, sets_of_slide
+from viewer.annotations.sets.set_store import SetStore
+from viewer.annotations.storage.store import AnnotationStoreError, Stamped, bringing_back
+from viewer.kept_lines import append_lines, read_bodies
+
+SLIDE = "slide/with any name"
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    return tmp_path / "shared"
+
+
+@pytest.fixture
+def open_store(shared: Path) -> Iterator[Callable[..., SetStore]]:
+    stores: list[SetStore] = []
+
+    def make(reader: str = "A", name: str = "My annotations", **more: object) -> SetStore:
+        which = AnnotationSet(shared, SLIDE, SetKey(reader, name))
+        stores.append(SetStore(which, **more))  # type: ignore[arg-type]
+        return stores[-1]
+
+    yield make
+    for store in stores:
+        store.close()
+
+
+def square(x: float, **said: object) -> Annotation:
+    return Annotation(shapely.box(x, 0, x + 10, 10), **said)  # type: ignore[arg-type]
+
+
+def put(store: SetStore, *made: Annotation, label: str = "Draw") -> None:
+    store.write([Stamped.now(adding(label, made), "A")])
+
+
+def test_what_is_written_is_read_exactly(open_store: Callable[..., SetStore]) -> None:
+    ring = shapely.Polygon([(0.1, 0.2), (1e5 / 3, 0), (7, 9.123456789012345)])
+    made = [
+        Annotation(ring, shown_as=AnnotationClass("Tumor", "#ff0000"), name="süß \n ✓"),
+        square(5, measurements={"Area µm^2": 1 / 3}, metadata={"a": "b"}, is_locked=True),
+        Annotation(shapely.Point(1, 2), unknown={"properties": {"n": 2**70}}),
+    ]
+    put(open_store(), *made)
+    assert open_store().annotations() == (made, 0)
+
+
+def test_two_processes_of_one_reader_write_files_of_their_own(
+    open_store: Callable[..., SetStore],
+) -> None:
+    one, other = open_store(), open_store()
+    assert one.path != other.path
+    first, second = square(0), square(20)
+    put(one, first)
+    assert other.was_changed
+    put(other, second)
+    one.write([Stamped.now(removing("Delete", [first]))])
+    assert one.was_changed
+    assert other.was_changed
+    assert not other.was_changed
+    assert one.annotations()[0] == other.annotations()[0] == [second]
+
+
+def test_the_later_change_holds_even_of_a_clock_that_is_behind(
+    open_store: Callable[..., SetStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = open_store(), open_store()
+    drawn = square(0)
+    put(one, drawn)
+    assert other.was_changed
+    monkeypatch.setattr("viewer.annotations.sets.records.time.time", lambda: 1e6)
+    renamed = replace(drawn, name="later")
+    other.write([Stamped.now(changing("Rename", [(drawn, renamed)]))])
+    assert one.was_changed
+    assert one.annotations()[0] == [renamed]
+
+
+def test_copies_of_a_synced_folder_are_merged_and_bring_nothing_back(
+    open_store: Callable[..., SetStore],
+) -> None:
+    store = open_store()
+    kept, gone, mine = square(0), square(20), square(40)
+    put(store, kept, gone)
+    before = store.path.read_bytes()
+    store.write([Stamped.now(removing("Delete", [gone]))])
+    put(store, mine)
+    after = store.path.read_bytes()
+    stem, suffix = store.path.stem, store.path.suffix
+    for name in (
+        f"{stem} (A's conflicted copy 2026-11-26){suffix}",
+        f"{stem}.sync-conflict-20261126-101010-ABCDEFG{suffix}",
+        f"{stem}-HOST{suffix}",
+    ):
+        store.path.with_name(name).write_bytes(before)
+    assert open_store(read_only=True).annotations()[0] == [kept, mine]
+    # The drive may also put the older file in our place and ours beside it.
+    store.path.write_bytes(before)
+    store.path.with_name(f"{stem} (1){suffix}").write_bytes(after)
+    assert open_store(read_only=True).annotations()[0] == [kept, mine]
+
+
+@pytest.mark.parametrize("torn", [b"", b"0", b'deadbeef ["edit",1,"","",[]]', b"\0" * 64])
+def test_a_torn_end_costs_nothing_else(open_store: Callable[..., SetStore], torn: bytes) -> None:
+    store = open_store()
+    first, second = square(0), square(20)
+    put(store, first)
+    with store.path.open("ab") as file:
+        file.write(torn)
+    put(store, second)
+    assert open_store(read_only=True).annotations()[0] == [first, second]
+    assert {each.key for each in sets_of_slide(store.which.folder, SLIDE)} == {store.which.key}
+
+
+def test_each_byte_that_is_lost_costs_at_most_its_own_line(
+    open_store: Callable[..., SetStore],
+) -> None:
+    store = open_store()
+    made = [square(20 * n) for n in range(3)]
+    for each in made:
+        put(store, each)
+    whole = store.path.read_bytes()
+    for at in range(0, len(whole), 7):
+        store.path.write_bytes(whole[:at] + b"?" + whole[at + 1 :])
+        found = open_store(read_only=True).annotations()[0]
+        assert len(found) >= 1
+        assert all(each in made for each in found)
+
+
+def test_versions_come_back(open_store: Callable[..., SetStore]) -> None:
+    store = open_store()
+    first, second = square(0), square(20)
+    put(store, first, second, label="Brush")
+    store.write([Stamped.now(removing("Delete", [first]), "A")])
+    newest, oldest = store.versions()
+    assert (newest.label, newest.changed, newest.author) == ("Delete", 1, "A")
+    assert (oldest.label, oldest.changed) == ("Brush", 2)
+    assert newest.at_utc > oldest.at_utc
+    document = Document(store.annotations()[0])
+    document.do(bringing_back(document, store.then(newest.number), "Bring back"))
+    assert {each.id for each in document} == {first.id, second.id}
+    assert set(store.then(oldest.number).values()) == {None}
+
+
+def test_a_writer_compacts_its_own_file_alone(
+    open_store: Callable[..., SetStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = open_store(), open_store()
+    drawn, gone = square(0), square(20)
+    put(one, drawn, gone)
+    other.was_changed  # noqa: B018 - reads
+    put(other, square(40))
+    for number in range(40):
+        changed = replace(drawn, name=str(number))
+        one.write([Stamped.now(changing("Rename", [(drawn, changed)]))])
+        drawn = changed
+    one.write([Stamped.now(removing("Delete", [gone]))])
+    one.say("locked", "yes")
+    expected = open_store(read_only=True).annotations()[0]
+    path, of_other = one.path, other.path.read_bytes()
+    size, copy = path.stat().st_size, path.read_bytes()
+    one.close()
+    monkeypatch.setattr(set_store, "_MOST_HISTORY_BYTES", 1000)
+    again = open_store()
+    assert again.path == path
+    assert path.stat().st_size < size / 5
+    assert other.path.read_bytes() == of_other
+    assert again.annotations()[0] == expected
+    assert again.properties == {"locked": "yes"}
+    path.with_name(f"{path.stem} (1).lines").write_bytes(copy)
+    assert open_store(read_only=True).annotations()[0] == expected
+
+
+def test_readers_and_sets_never_share_a_file(
+    open_store: Callable[..., SetStore], shared: Path
+) -> None:
+    names = ["A", "a", "", "../x", "A/B", "x" * 300, "x" * 301, "reader"]
+    stores = [open_store(name) for name in names]
+    stores += [open_store("A", name) for name in ("Import", "import", "..")]
+    for n, store in enumerate(stores):
+        put(store, *(square(20 * k) for k in range(n + 1)))
+    paths = [store.path for store in stores]
+    assert len({str(path).casefold() for path in paths}) == len(paths)
+    assert all(path.parent == stores[0].path.parent for path in paths)
+    listed = {each.key: each for each in all_sets(shared)}
+    assert set(listed) == {store.which.key for store in stores}
+    for n, store in enumerate(stores):
+        assert len(SetStore(listed[store.which.key], read_only=True)) == n + 1
+
+
+def test_foreign_files_among_the_sets_are_no_sets(
+    open_store: Callable[..., SetStore], shared: Path
+) -> None:
+    store = open_store()
+    put(store, square(0))
+    folder = store.path.parent
+    (folder / "Thumbs.db").write_bytes(b"\0" * 100)
+    (folder / "A~0000000000000000~x.lines").write_bytes(store.path.read_bytes())
+    (folder / "B~1~empty.lines").touch()
+    os.mkfifo(folder / "C~1~pipe.lines")
+    (shared / "sets" / "stray").touch()
+    assert [each.key for each in all_sets(shared)] == [store.which.key]
+
+
+def test_a_folder_that_cannot_be_used_is_said_in_a_sentence(
+    open_store: Callable[..., SetStore], shared: Path
+) -> None:
+    shared.mkdir()
+    (shared / "sets").write_text("a file")
+    with pytest.raises(AnnotationStoreError, match='"My annotations" in .* check the drive'):
+        open_store()
+
+
+_WRITER = """
+    import sys
+    from pathlib import Path
+    import shapely
+    from viewer.annotations.annotation import Annotation
+    from viewer.annotations.document import adding
+    from viewer.annotations.sets.annotation_set import AnnotationSet, SetKey
+    from viewer.annotations.sets.set_store import SetStore
+    from viewer.annotations.storage.store import Stamped
+
+    store = SetStore(AnnotationSet(Path(sys.argv[1]), "slide", SetKey("A")))
+    for number in range(int(sys.argv[2])):
+        made = Annotation(shapely.box(number, 0, number + 1, 1))
+        store.write([Stamped.now(adding("Draw", [made]))])
+        print(made.id, flush=True)
+"""
+
+
+def _start(shared: Path, home: Path, count: int) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(_WRITER), str(shared), str(count)],
+        stdout=subprocess.PIPE, text=True, env={**os.environ, "COVERSLIP_HOME": str(home)},
+    )  # fmt: skip
+
+
+def test_processes_and_homes_lose_nothing_even_when_killed(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    homes = [tmp_path / "one", tmp_path / "one", tmp_path / "two"]
+    writers = [_start(shared, home, 10_000) for home in homes]
+    said: list[str] = []
+    for writer in writers:  # all three write at the same time
+        assert writer.stdout is not None
+        said += [writer.stdout.readline().strip() for _ in range(10)]
+    for writer in writers:
+        writer.send_signal(signal.SIGKILL)
+        said += [line.strip() for line in writer.communicate()[0].splitlines(keepends=True)
+                 if line.endswith("\n")]  # fmt: skip
+    which = AnnotationSet(shared, "slide", SetKey("A"))
+    found = {str(each.id) for each in SetStore(which, read_only=True).annotations()[0]}
+    assert len(said) >= 30
+    assert set(said) <= found
+    assert len(list((shared / "sets" / which.files_folder.name).iterdir())) == 3
+
+
+def test_lines_of_a_full_disk_leave_the_file_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a" / "b.lines"
+    append_lines(path, [b"one"])
+    before, write = path.read_bytes(), os.write
+
+    def fill_up(descriptor: int, data: bytes) -> int:
+        if len(data) < 20:
+            raise OSError(28, "No space left on device")
+        return write(descriptor, data[:7])
+
+    monkeypatch.setattr(os, "write", fill_up)
+    with pytest.raises(OSError, match="No space"):
+        append_lines(path, [b"two" * 8])
+    monkeypatch.undo()
+    assert path.read_bytes() == before
+    append_lines(path, [b"three"])
+    assert read_bodies(path) == [b"one", b"three"]
