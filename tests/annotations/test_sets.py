@@ -225,7 +225,7 @@ def test_a_folder_that_cannot_be_used_is_said_in_a_sentence(
 ) -> None:
     shared.mkdir()
     (shared / "sets").write_text("a file")
-    with pytest.raises(AnnotationStoreError, match='"My annotations" in .* check the drive'):
+    with pytest.raises(AnnotationStoreError, match=r'"My annotations" in .* check the drive'):
         open_store()
 
 

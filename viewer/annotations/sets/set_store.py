@@ -126,11 +126,6 @@ class SetStore:
         sound = [each for each in found if each is not None]
         return sound, len(found) - len(sound)
 
-    def changed(self) -> list[tuple[UUID, Annotation | None]]:
-        """Everything that was ever put, in the order of drawing; None where it was removed."""
-        held = sorted(self._merged.held.items(), key=lambda item: (item[1].place, item[0]))
-        return [(UUID(bytes=id_), each.body and unpacked(each.body)) for id_, each in held]
-
     # What is done ----------------------------------------------------------------------------
 
     def write(self, steps: Sequence[Stamped]) -> None:
