@@ -156,7 +156,12 @@ def answers(
     json: _Json = False,
 ) -> None:
     """Export the answers of all readers, a line an answer."""
-    from viewer.studies.answers import COLUMNS, all_answers, answer_rows, write_answers
+    from viewer.studies.answers import (
+        all_answers,
+        answer_columns,
+        answer_rows,
+        write_answers,
+    )
 
     place, held = _read(project)
     try:
@@ -170,7 +175,7 @@ def answers(
         return
     rows = list(answer_rows(held, given))
     if json:
-        print_json([dict(zip(COLUMNS, row, strict=True)) for row in rows])
+        print_json([dict(zip(answer_columns(held), row, strict=True)) for row in rows])
         return
     shown = [(row[0], row[2], row[3], row[4], row[6]) for row in rows]
     print_table(("slide", "reader", "form", "question", "answer"), shown)

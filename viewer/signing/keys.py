@@ -1,8 +1,7 @@
 """The keys that this account signs with: one a study, so that pseudonyms cannot be linked by them.
 
-A private key lies in the system's keyring. Where there is none it lies in the data folder, in a
-file that this account alone can read; `KeyRing.place` says which. The public keys of this account
-are listed by study beside it.
+Where the private keys lie `kept_secrets` says, and `KeyRing.place` tells the user. The public keys
+of this account are listed by study beside them.
 """
 
 from __future__ import annotations
@@ -15,18 +14,19 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
-from viewer.folders import data_folder
+from viewer.signing.kept_secrets import (
+    has_keyring,
+    keep_secret,
+    kept_secret,
+    secrets_folder,
+    secrets_lock,
+)
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-_SERVICE = "coverslip-signing"
 _LIST = "listed.json"
-_LOCK_WAIT_S = 10.0
 _log = logging.getLogger(__name__)
 
 
@@ -86,14 +86,12 @@ class KeyRing:
             There is no key, and none can be kept.
         """
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-        from filelock import FileLock
 
-        lock = FileLock(make_folder(_folder()) / ".lock", mode=0o600, timeout=_LOCK_WAIT_S)
-        with lock:
-            raw = self._kept(study)
+        with secrets_lock():
+            raw = kept_secret(study)
             if raw is None:
                 raw = os.urandom(32)
-                self._keep(study, raw)
+                keep_secret(study, raw)
             signer = Signer(Ed25519PrivateKey.from_private_bytes(raw))
             self._list(study, signer.public)
         return signer
@@ -105,94 +103,26 @@ class KeyRing:
     @property
     def place(self) -> str:
         """Where private keys lie, as a sentence for the user."""
-        if _has_keyring():
+        if has_keyring():
             return "The keys that sign sessions lie in the system's keyring."
         return (
-            f"This system has no keyring: the keys that sign sessions lie in {_folder()}, in files "
-            "that only you can read."
+            "This system has no keyring: the keys that sign sessions lie in "
+            f"{secrets_folder()}, in files that only you can read."
         )
-
-    def _kept(self, study: str) -> bytes | None:
-        """Return the private key, None where there is none yet. Raises OSError."""
-        path = _path(study)
-        text: str | None = None
-        if path.exists():
-            text = path.read_text(encoding="ascii")
-        elif _has_keyring():
-            text = _from_keyring(study)
-        if text is None:
-            return None
-        try:
-            raw = base64.b64decode(text, validate=True)
-        except ValueError:
-            raw = b""
-        if len(raw) == 32:
-            return raw
-        _log.warning("the key of a study is spoilt, and a new one is made")
-        return None
-
-    def _keep(self, study: str, raw: bytes) -> None:
-        text = base64.b64encode(raw).decode()
-        if not (_has_keyring() and _to_keyring(study, text)):
-            atomic_write_bytes(_path(study), text.encode(), mode=0o600)
 
     def _list(self, study: str, public: str) -> None:
         listed = _listed()
         if public not in listed.get(study, ()):
             listed[study] = [*listed.get(study, ()), public]
-            atomic_write_bytes(_folder() / _LIST, msgspec.json.encode(listed), mode=0o600)
-
-
-def _folder() -> Path:
-    return data_folder() / "keys"
-
-
-def _path(study: str) -> Path:
-    name = hashlib.blake2b(study.encode(), digest_size=12).hexdigest()
-    return _folder() / f"{name}.key"
+            atomic_write_bytes(secrets_folder() / _LIST, msgspec.json.encode(listed), mode=0o600)
 
 
 def _listed() -> dict[str, list[str]]:
     try:
-        data = (_folder() / _LIST).read_bytes()
+        data = (secrets_folder() / _LIST).read_bytes()
         return msgspec.json.decode(data, type=dict[str, list[str]])
     except FileNotFoundError:
         return {}
     except (OSError, msgspec.MsgspecError) as error:
         _log.warning("the list of keys cannot be read (%s)", error)
         return {}
-
-
-def _has_keyring() -> bool:
-    import keyring
-    from keyring.errors import KeyringError
-
-    try:
-        backend = keyring.get_keyring()
-        # Backends of keyrings.alt write keys to plain files.
-        return backend.priority >= 1 and "keyrings.alt" not in type(backend).__module__
-    except (KeyringError, RuntimeError):
-        return False
-
-
-def _from_keyring(study: str) -> str | None:
-    """Raises OSError where the keyring stays locked: a new key would not be the study's."""
-    import keyring
-    from keyring.errors import KeyringError
-
-    try:
-        return keyring.get_password(_SERVICE, study)
-    except KeyringError as error:
-        raise OSError(f"the keyring cannot be read ({type(error).__name__})") from error
-
-
-def _to_keyring(study: str, text: str) -> bool:
-    import keyring
-    from keyring.errors import KeyringError
-
-    try:
-        keyring.set_password(_SERVICE, study, text)
-    except KeyringError as error:
-        _log.warning("the keyring takes no key (%s)", type(error).__name__)
-        return False
-    return True

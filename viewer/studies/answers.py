@@ -1,34 +1,35 @@
-"""Answers to forms, one file a reader and slide: lines that are only ever added to."""
+"""Answers to forms: lines that are only ever added to, in a file a reader, slide and device."""
 
 from __future__ import annotations
 
 import csv
 import os
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 import msgspec
 
 from viewer.access import make_folder, open_kept
+from viewer.annotations.sets.annotation_set import NO_READER, reader_file_name
 from viewer.atomic_write import atomic_write_text
 from viewer.cell_text import text_cell
+from viewer.device import WriterName, device_name
 from viewer.limits import JSON_BYTES, read_regular
 from viewer.slides.slide_key import file_name_of
 from viewer.studies.forms import is_answered
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from viewer.annotations.sets.records import Sealer
     from viewer.studies.forms import Answer
     from viewer.studies.project import Project
 
 ANSWERS_FOLDER = "answers"
 _SUFFIX = ".jsonl"
-NO_READER = "reader"
-"""Who answers where the settings name nobody."""
 
 
 class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +39,8 @@ class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     answer
         Text, a number, a list of options, or null where it was taken back.
+    stage
+        Of the study in which it was given; "" outside of any.
     """
 
     at_utc: str
@@ -47,22 +50,41 @@ class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
     form: str
     question: str
     answer: str | float | list[str] | None
+    stage: str = ""
+
+
+class _SealedRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A line that only holders of a key can read."""
+
+    sealed: str
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerFile:
-    """Whose answers on which slide, in the folder of a project or of this machine."""
+    """Whose answers on which slide, in the folder of a project or of this machine.
+
+    Attributes
+    ----------
+    stage
+        Of the study, for what is answered now.
+    reads
+        The stages whose answers are read, later ones over earlier; None for all there are.
+    sealer
+        Gives what seals and opens lines, in worker threads; None leaves them plain.
+    """
 
     folder: Path
     reader: str
     identity: str
     slide: str
+    stage: str = ""
+    reads: tuple[str, ...] | None = None
+    sealer: Callable[[], Sealer | None] | None = field(default=None, compare=False)
 
     @property
     def path(self) -> Path:
-        """A reader's name may hold anything, and an identity be long: neither is a file's name."""
-        reader = quote(self.reader or NO_READER, safe=" ").replace(".", "%2E")[:120]
-        return self.folder / ANSWERS_FOLDER / reader / f"{file_name_of(self.identity)}{_SUFFIX}"
+        """Return the file that this machine writes; asks the disk for the machine's name."""
+        return self._written_by(f"{device_name()}-1")
 
     def given(self, form: str, question: str, answer: Answer) -> AnswerRecord:
         """Return an answer given now."""
@@ -70,8 +92,28 @@ class AnswerFile:
         value = list(answer) if isinstance(answer, tuple) else answer
         return AnswerRecord(
             at_utc=now, reader=self.reader or NO_READER, identity=self.identity,
-            slide=self.slide, form=form, question=question, answer=value,
+            slide=self.slide, form=form, question=question, answer=value, stage=self.stage,
         )  # fmt: skip
+
+    @property
+    def _stem(self) -> str:
+        return file_name_of(self.identity)
+
+    @property
+    def _folder(self) -> Path:
+        """A reader's name may hold anything, and an identity be long: neither is a file's name."""
+        return self.folder / ANSWERS_FOLDER / reader_file_name(self.reader)
+
+    def _written_by(self, writer: str) -> Path:
+        return self._folder / f"{self._stem}~{writer}{_SUFFIX}"
+
+    def _files(self) -> list[Path]:
+        """Of all machines, and what synced folders made of them."""
+        try:
+            names = sorted(os.listdir(self._folder))
+        except FileNotFoundError:
+            return []
+        return [self._folder / name for name in names if name.startswith(self._stem)]
 
 
 def keep_answers(sheet: AnswerFile, given: Iterable[AnswerRecord]) -> None:
@@ -84,9 +126,21 @@ def keep_answers(sheet: AnswerFile, given: Iterable[AnswerRecord]) -> None:
     OSError
         They cannot be written; what was there is as it was but for a torn line.
     """
-    path = sheet.path
+    sealer = sheet.sealer() if sheet.sealer is not None else None
+    lines = [msgspec.json.encode(each) for each in given]
+    writer = WriterName(f"{ANSWERS_FOLDER}~{reader_file_name(sheet.reader)}~{sheet._stem}")
+    try:
+        path = sheet._written_by(writer.name)
+        if sealer is not None:
+            about = _sealed_about(path)
+            lines = [msgspec.json.encode(_SealedRecord(sealer.seal(line, about))) for line in lines]
+        _append(path, b"".join(line + b"\n" for line in lines))
+    finally:
+        writer.release()
+
+
+def _append(path: Path, data: bytes) -> None:
     make_folder(path.parent)
-    data = b"".join(msgspec.json.encode(each) + b"\n" for each in given)
     fd = open_kept(path, os.O_RDWR | os.O_APPEND)
     try:
         size = os.lseek(fd, 0, os.SEEK_END)
@@ -103,27 +157,62 @@ def keep_answers(sheet: AnswerFile, given: Iterable[AnswerRecord]) -> None:
 def read_answers(sheet: AnswerFile) -> dict[str, dict[str, Answer]]:
     """The answers that hold, by form and question; torn lines are passed over. Raises OSError."""
     answers: dict[str, dict[str, Answer]] = {}
-    for given in _lines(sheet.path):
+    sealer = sheet.sealer() if sheet.sealer is not None else None
+    found = _records(sheet._files(), sealer)
+    if sheet.reads is not None:
+        ranks = {stage: rank for rank, stage in enumerate(sheet.reads)}
+        found = [each for each in found if each.stage in ranks]
+        found.sort(key=lambda each: ranks[each.stage])
+    for given in found:
         answers.setdefault(given.form, {})[given.question] = _answer(given)
     return answers
 
 
-def all_answers(folder: Path) -> list[AnswerRecord]:
-    """Return the answers of all readers that hold, by reader, slide and time. Raises OSError."""
+def all_answers(
+    folder: Path,
+    sealer: Callable[[str], Sealer | None] | None = None,
+    shows: Callable[[AnswerRecord], bool] = lambda _: True,
+) -> list[AnswerRecord]:
+    """Return the answers of all readers that hold, by reader, slide and time.
+
+    Parameters
+    ----------
+    sealer
+        Gives what opens the lines of a reader's folder; by default sealed lines are left out.
+    shows
+        Whether an answer may be seen here.
+
+    Raises
+    ------
+    OSError
+        A file cannot be read.
+    """
     found: list[AnswerRecord] = []
-    for path in sorted((folder / ANSWERS_FOLDER).glob(f"*/*{_SUFFIX}")):
-        last = {(given.form, given.question): given for given in _lines(path)}
-        found += [given for given in last.values() if is_answered(_answer(given))]
-    return sorted(found, key=lambda given: (given.reader, given.slide, given.identity))
+    by_reader: dict[Path, list[Path]] = defaultdict(list)
+    for path in sorted((folder / ANSWERS_FOLDER).glob(f"*/*{_SUFFIX}*")):
+        by_reader[path.parent].append(path)
+    for place, paths in by_reader.items():
+        opens = sealer(place.name) if sealer is not None else None
+        last = {
+            (given.reader, given.identity, given.stage, given.form, given.question): given
+            for given in _records(paths, opens)
+        }
+        found += [given for given in last.values() if is_answered(_answer(given)) and shows(given)]
+    return sorted(found, key=lambda given: (given.reader, given.slide, given.identity, given.stage))
 
 
-COLUMNS = (
+_COLUMNS = (
     "slide", "identity", "reader", "form", "question", "text", "answer", "unit", "at_utc",
 )  # fmt: skip
 
 
+def answer_columns(project: Project) -> tuple[str, ...]:
+    """Return the columns of a project's answers: with a stage only where it has stages."""
+    return (*_COLUMNS, "stage") if project.stages else _COLUMNS
+
+
 def answer_rows(project: Project, given: Iterable[AnswerRecord]) -> Iterator[tuple[str, ...]]:
-    """Yield a row of `COLUMNS` for each answer; several options are divided by "; "."""
+    """Yield a row of `answer_columns` for each answer; several options are divided by "; "."""
     slides = {slide.identity: slide for slide in project.slides}
     for each in given:
         form = project.form(each.form)
@@ -140,6 +229,7 @@ def answer_rows(project: Project, given: Iterable[AnswerRecord]) -> Iterator[tup
             shown_answer(_answer(each)),
             question.unit if question is not None else "",
             each.at_utc,
+            *([each.stage] if project.stages else []),
         )
 
 
@@ -148,7 +238,7 @@ def write_answers(path: Path, project: Project, given: Iterable[AnswerRecord]) -
     count = 0
     with atomic_write_text(path) as file:
         writer = csv.writer(file)
-        writer.writerow(COLUMNS)
+        writer.writerow(answer_columns(project))
         for row in answer_rows(project, given):
             writer.writerow(each if _is_number(each) else text_cell(each) for each in row)
             count += 1
@@ -176,7 +266,21 @@ def shown_answer(answer: Answer) -> str:
             return f"{answer:.10g}"
 
 
-def _lines(path: Path) -> Iterator[AnswerRecord]:
+def _records(paths: Iterable[Path], sealer: Sealer | None) -> list[AnswerRecord]:
+    """Return what several files hold, in the order of answering.
+
+    Each line counts once: copies that a synced folder made hold lines that are there already.
+    """
+    found: dict[bytes, tuple[str, AnswerRecord]] = {}
+    for path in paths:
+        at_utc = ""
+        for given in _lines(path, sealer):
+            at_utc = max(at_utc, given.at_utc)  # a clock that was set back changes no order
+            found[msgspec.json.encode(given)] = (at_utc, given)
+    return [given for _, given in sorted(found.values(), key=lambda pair: pair[0])]
+
+
+def _lines(path: Path, sealer: Sealer | None) -> Iterator[AnswerRecord]:
     try:
         data = read_regular(path, JSON_BYTES)
     except FileNotFoundError:
@@ -186,7 +290,24 @@ def _lines(path: Path) -> Iterator[AnswerRecord]:
         try:
             yield decoder.decode(line)
         except (msgspec.MsgspecError, UnicodeDecodeError):
-            continue
+            body = _unsealed(line, sealer, _sealed_about(path))
+            if body is not None:
+                yield body
+
+
+def _unsealed(line: bytes, sealer: Sealer | None, about: bytes) -> AnswerRecord | None:
+    if sealer is None or not line.startswith(b'{"sealed"'):
+        return None
+    try:
+        body = sealer.unseal(msgspec.json.decode(line, type=_SealedRecord).sealed, about)
+        return None if body is None else msgspec.json.decode(body, type=AnswerRecord)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def _sealed_about(path: Path) -> bytes:
+    """A sealed line is worth nothing in the file of another reader or slide."""
+    return "\0".join(("answers", path.parent.name, path.name.partition("~")[0])).encode()
 
 
 def _answer(given: AnswerRecord) -> Answer:

@@ -11,6 +11,7 @@ import msgspec
 
 from viewer.annotations.palette import PaletteClass  # noqa: TC001 - msgspec reads the types
 from viewer.studies.forms import Form  # noqa: TC001
+from viewer.studies.stages import Stage  # noqa: TC001
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 
 PROJECT_FILE = "project.json"
 FORMAT = "coverslip project"
-VERSION = 1
-"""Raised when the meaning of something written changes."""
+VERSION = 2
+"""Raised when the meaning of something written changes: a study with stages is of version 2, which
+earlier ones must not open, as they would show what is to be hidden."""
 
 SlideState = Literal["to do", "in work", "done"]
 STATES: tuple[SlideState, ...] = get_args(SlideState)
@@ -65,16 +67,35 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
         Names the project in sessions that are recorded for it; "" until the first one is.
     keys
         Against which the signatures of such sessions are held.
+    stages
+        What readers see, stage by stage; empty where nothing is hidden.
+    is_by_slide
+        Whether a stage is ended on each slide by itself, not for all slides at once.
+    owner, owner_key
+        Who owns the study, and the public key (X25519, base64) that annotations and answers are
+        sealed to; "" where they are not sealed.
+    unsealed_utc
+        When the owner opened all of it to everybody; "" before.
     """
 
     format: Literal["coverslip project"] = FORMAT
-    version: int = VERSION
+    version: int = 1
     title: str = ""
     slides: tuple[ProjectSlide, ...] = ()
     palette: tuple[PaletteClass, ...] = ()
     forms: tuple[Form, ...] = ()
     id: str = ""
     keys: tuple[ReaderKey, ...] = ()
+    stages: tuple[Stage, ...] = ()
+    is_by_slide: bool = False
+    owner: str = ""
+    owner_key: str = ""
+    unsealed_utc: str = ""
+
+    @property
+    def is_sealed(self) -> bool:
+        """Return whether what is added to the project is sealed to its owner."""
+        return bool(self.owner_key) and not self.unsealed_utc
 
     @property
     def study(self) -> str:
@@ -160,6 +181,30 @@ def listing_key(reader: str, key: str) -> Change:
         now = utc_stamp()
         own = ReaderKey(reader=reader, key=key, since_utc=now)
         return msgspec.structs.replace(project, keys=(*project.keys, own))
+
+    return change
+
+
+def blinding(
+    stages: Iterable[Stage], owner: str, owner_key: str, *, is_by_slide: bool = False
+) -> Change:
+    """Gives a project stages and the key that all is sealed to from now on."""
+    given = tuple(stages)
+
+    def change(project: Project) -> Project:
+        return msgspec.structs.replace(
+            project, version=VERSION, stages=given, is_by_slide=is_by_slide,
+            owner=owner, owner_key=owner_key, unsealed_utc="",
+        )  # fmt: skip
+
+    return change
+
+
+def unsealing() -> Change:
+    """Marks a project as open to everybody from now on."""
+
+    def change(project: Project) -> Project:
+        return msgspec.structs.replace(project, unsealed_utc=utc_stamp())
 
     return change
 

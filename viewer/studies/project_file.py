@@ -181,6 +181,7 @@ def _merged(raw: _Raw, project: Project) -> _Raw:
         ("palette", "name"),
         ("forms", "id"),
         ("keys", "key"),
+        ("stages", "name"),
     ):
         fields[name] = _merged_list(raw.get(name), fields[name], key)
     return raw | fields

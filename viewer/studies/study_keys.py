@@ -1,0 +1,107 @@
+"""Who can open what is sealed in a study: its owner, and each reader until a stage ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from viewer.signing.kept_secrets import forget_secret, keep_secret, kept_secret, secrets_lock
+from viewer.signing.sealing import SealKey, seal
+from viewer.studies.stages import stages_of
+
+if TYPE_CHECKING:
+    from viewer.studies.project import Project
+    from viewer.studies.stages import ReaderView
+
+
+class StudySealer:
+    """Seals a reader's lines to the owner and to this machine's key of the reader's stage.
+
+    Parameters
+    ----------
+    project
+        With an id and an owner's key.
+    keys
+        What opens lines here.
+    """
+
+    def __init__(self, project: Project, keys: tuple[SealKey, ...], own: SealKey | None) -> None:
+        self._owner_key = project.owner_key
+        self._keys = keys
+        self._own = own
+
+    def seal(self, body: bytes, about: bytes) -> str:
+        """Return a body that the owner can read, and here the reader until the stage ends."""
+        to = dict.fromkeys([self._owner_key, *([self._own.public] if self._own else [])])
+        return seal(body, to, about)
+
+    def unseal(self, sealed: str, about: bytes) -> bytes | None:
+        """Return the body; None without a key for it."""
+        opened = (key.unseal(sealed, about) for key in self._keys)
+        return next((body for body in opened if body is not None), None)
+
+
+def sealer_of(project: Project, view: ReaderView) -> StudySealer | None:
+    """Return what seals and opens a reader's lines; None where the project seals nothing.
+
+    Waits for the keyring. Raises OSError, where the reader's key can be neither found nor kept.
+    """
+    if not project.owner_key or not project.id:
+        return None
+    owner = owner_key(project, view.reader)
+    own: SealKey | None = None
+    keys = [owner] if owner is not None else []
+    for stage in (*view.earlier, view.stage):
+        is_now = stage == view.stage
+        key = _stage_key(project, view.reader, stage, makes=is_now and project.is_sealed)
+        if key is not None:
+            keys.append(key)
+            own = key if is_now else own
+    return StudySealer(project, tuple(keys), own)
+
+
+def owner_key(project: Project, reader: str) -> SealKey | None:
+    """Return the owner's key where this reader has it in this account. Raises OSError."""
+    if not project.owner_key:
+        return None
+    raw = kept_secret(_owner_name(project, reader))
+    key = SealKey(raw) if raw is not None else None
+    return key if key is not None and key.public == project.owner_key else None
+
+
+def keep_owner_key(project: Project, reader: str, key: SealKey) -> None:
+    """Let this reader open all of the study in this account. Raises OSError."""
+    keep_secret(_owner_name(project, reader), key.raw)
+
+
+def forget_stage_keys(project: Project, view: ReaderView) -> None:
+    """Forget the keys of stages that the reader ended and will not see again.
+
+    From then on the owner alone can read what was drawn and answered in them. Raises OSError.
+    """
+    stages = stages_of(project, view.reader)
+    names = [each.name for each in stages]
+    at = names.index(view.stage) if view.stage in names else len(names)
+    is_seen_again = any("earlier" not in each.hides for each in stages[at:]) and not view.is_over
+    if is_seen_again:
+        return
+    for stage in view.earlier if not view.is_over else names:
+        forget_secret(_stage_name(project, view.reader, stage))
+
+
+def _stage_key(project: Project, reader: str, stage: str, *, makes: bool) -> SealKey | None:
+    name = _stage_name(project, reader, stage)
+    with secrets_lock():
+        raw = kept_secret(name)
+        if raw is not None or not makes:
+            return SealKey(raw) if raw is not None else None
+        key = SealKey.new()
+        keep_secret(name, key.raw)
+    return key
+
+
+def _owner_name(project: Project, reader: str) -> str:
+    return " / ".join(("study owner", project.id, reader))
+
+
+def _stage_name(project: Project, reader: str, stage: str) -> str:
+    return " / ".join(("study reader", project.id, reader, stage))
