@@ -25,7 +25,7 @@ from viewer.slides.region import read_region
 from viewer.slides.tissue import tissue_mask
 
 if TYPE_CHECKING:
-    from viewer.inference.bundle import ModelDescription
+    from viewer.inference.description import ModelDescription
 
 _FIELDS = 16
 _STEPS = (0, 4, 8, 12)

@@ -78,7 +78,7 @@ class Predictor:
             )
         grid = block_grid(source, self.bundle.description, scale)
         found = PatchFeatureMap(grid, scale)
-        reader = BlockReader(source, grid, self.bundle.task)
+        reader = BlockReader(source, grid, self.bundle.description)
         keys = grid.covering(Box(0, 0, *grid.slide))
         for key, result in compute_blocks(self.bundle, grid, scale, reader, keys):
             add_result(found, key, result)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.attention.readings import Reading
-    from viewer.inference.bundle import ModelDescription
+    from viewer.inference.description import ModelDescription
     from viewer.overlays.blocks import BlockGrid
     from viewer.recording.session import SessionHeader
     from viewer.slides.source import SlideSource

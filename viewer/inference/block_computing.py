@@ -58,7 +58,8 @@ def compute_blocks(
                     free.append(used.pop(done))
                     yield done, result
                 used[key] = free.pop()
-                process.send(Compute(*key, hand_over(region, shared, used[key]), patches))
+                tile = hand_over(region, shared, used[key])
+                process.send(Compute(*key, tile, patches, reader.ranges()))
             while used:
                 done, result = _next(process, bundle, used)
                 used.pop(done)

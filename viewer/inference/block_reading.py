@@ -5,21 +5,25 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from viewer.geometry import Box
+from viewer.inference.tasks.known import TASKS
 from viewer.overlays.patch_features import CELLS
 from viewer.slides.errors import TileError
-from viewer.slides.region import read_region
+from viewer.slides.region import read_level, read_region
 from viewer.slides.tissue import TissueMask, candidate_mask
 
 if TYPE_CHECKING:
     from viewer.annotations.tissue_correction import TissueCorrection
-    from viewer.inference.bundle import Task
+    from viewer.inference.description import ModelDescription
     from viewer.overlays.blocks import BlockGrid, BlockKey
     from viewer.slides.source import RgbImage, SlideSource
 
 Patches = list[tuple[int, int]]
 
-_PATCH_TASKS = ("classification", "embedding")
+_RANGE_SIDE_PX = 1024
+"""Of the level that the range of a slide's values is taken from, in its longer side."""
 
 
 class BlockReader:
@@ -29,12 +33,14 @@ class BlockReader:
         self,
         source: SlideSource,
         grid: BlockGrid,
-        task: Task,
+        model: ModelDescription,
         correction: TissueCorrection | None = None,
     ) -> None:
         self._source = source
         self._grid = grid
-        self._has_patches = task in _PATCH_TASKS
+        self._input = model.input
+        self._has_patches = TASKS[model.task].is_by_patch
+        self._ranges: list[tuple[float, float]] | None = None
         self._tissue: TissueMask | None = None
         with suppress(TileError):  # then every block counts as tissue
             found = candidate_mask(source)
@@ -52,7 +58,18 @@ class BlockReader:
     def read(self, key: BlockKey) -> RgbImage:
         """Return a block with its margin, uint8 (side, side, 3). Raises TileError."""
         side_px = self._grid.input_px
-        return read_region(self._source, self._grid.input_box(key), side_px, side_px)
+        box = self._grid.input_box(key)
+        return read_region(self._source, box, side_px, side_px, smaller_by=self._input.resampling)
+
+    def ranges(self) -> list[tuple[float, float]]:
+        """Return low and high value of each channel of the slide where the model is fed by them.
+
+        They are the same for all blocks, whatever part of the slide is asked for. Raises TileError.
+        """
+        if self._ranges is None:
+            is_asked = self._input.scaling == "percentiles"
+            self._ranges = value_ranges(self._source, self._input.percentiles) if is_asked else []
+        return self._ranges
 
     def _tissue_patches(self, key: BlockKey) -> Patches:
         core = self._grid.core_box(key)
@@ -71,3 +88,23 @@ class BlockReader:
 
     def _has_tissue(self, box: Box) -> bool:
         return self._tissue is None or self._tissue.meets(box)
+
+
+def value_ranges(
+    source: SlideSource, percentiles: tuple[float, float]
+) -> list[tuple[float, float]]:
+    """Return two percentiles of each channel of a slide (0 to 255), from its low magnification.
+
+    Raises
+    ------
+    TileError
+        The level cannot be read.
+    """
+    enough = [
+        index
+        for index, level in enumerate(source.levels)
+        if max(level.width_px, level.height_px) >= _RANGE_SIDE_PX
+    ]
+    pixels = read_level(source, enough[-1] if enough else 0).reshape(-1, 3)
+    low, high = np.percentile(pixels, percentiles, axis=0)
+    return list(zip(low.tolist(), high.tolist(), strict=True))

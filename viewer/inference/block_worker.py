@@ -13,7 +13,7 @@ import numpy as np
 from viewer.inference.batches import Batches
 from viewer.inference.errors import ModelFailedError
 from viewer.inference.messages import Alive, Done, Refused
-from viewer.inference.tasks import AttentionSteps, InstanceSteps, PatchSteps
+from viewer.inference.steps.known import STEPS
 from viewer.overlays.blocks import BlockGrid, BlockKey
 from viewer.processes.channel import ChannelClosedError
 from viewer.processes.shared_pixels import SharedPixels, take_over
@@ -23,10 +23,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from viewer.inference.bundle import ModelDescription
+    from viewer.inference.description import ModelDescription
     from viewer.inference.messages import Answer, Compute
     from viewer.inference.network import Network
-    from viewer.inference.tasks import TaskSteps
     from viewer.slides.source import RgbImage
 
 _AHEAD = 2
@@ -60,7 +59,7 @@ class BlockWorker:
         self._network = network
         self._batches = Batches(network, lambda: send(Alive()))
         self._has_answered = False
-        self._steps = _steps_of(model, grid, mpp_um)
+        self._steps = STEPS[model.task](model, grid, mpp_um)
         self._shared = shared
         self._send = send
         self._batch = network.batch
@@ -95,6 +94,8 @@ class BlockWorker:
             self._compute([self._job(request) for request in requests])
 
     def _job(self, request: Compute) -> _Job:
+        if request.ranges:
+            self._network.set_ranges(request.ranges)
         region = take_over(request.tile, self._shared, max(0, request.tile.slot))
         images = self._steps.images(region, request.patches)
         return _Job(BlockKey(request.column, request.row), region, request.patches, images)
@@ -122,13 +123,3 @@ class BlockWorker:
             result = self._steps.result(job.answers, job.region, job.key, job.patches).to_bytes()
             cut_s = time.perf_counter() - started_s
             self._send(Done(*job.key, result, job.forward_s, cut_s))
-
-
-def _steps_of(model: ModelDescription, grid: BlockGrid, mpp_um: float) -> TaskSteps:
-    match model.task:
-        case "instances":
-            return InstanceSteps(grid, mpp_um, model.training)
-        case "attention":
-            return AttentionSteps(grid)
-        case _:
-            return PatchSteps(model)

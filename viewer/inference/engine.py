@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
     from viewer.annotations.tissue_correction import TissueCorrection
     from viewer.geometry import Box
-    from viewer.inference.bundle import ModelBundle, Task
+    from viewer.inference.bundle import ModelBundle
+    from viewer.inference.description import Task
     from viewer.inference.messages import Answer
     from viewer.inference.model_process import ModelProcess
     from viewer.inference.results import Result
@@ -288,7 +289,9 @@ class Engine:
         """Read blocks and hand them over, never more than keep the process busy."""
         if self._reader is None:
             self._source = open_same(self._slide, self._about.identity)
-            self._reader = BlockReader(self._source, self._grid, self._task, self._correction)
+            self._reader = BlockReader(
+                self._source, self._grid, self._bundle.description, self._correction
+            )
         key: BlockKey | None = self._first
         while key is not None:
             patches = self._reader.patches(key)
@@ -299,6 +302,7 @@ class Engine:
             else:
                 started_s = time.perf_counter()
                 try:
+                    ranges = self._reader.ranges()
                     region = self._reader.read(key)
                 except TileError as error:
                     self._settle(key)
@@ -308,7 +312,8 @@ class Engine:
                     slot = self._slot_for(key, read_s)
                     if slot is None:
                         return
-                    process.send(Compute(*key, hand_over(region, self._shared, slot), patches))
+                    tile = hand_over(region, self._shared, slot)
+                    process.send(Compute(*key, tile, patches, ranges))
             key = self._next()
 
     def _wait_until_loaded(self) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from viewer.inference.bundle import Head
+    from viewer.inference.description import Head
 
 _SUM_TOLERANCE = 1e-3
 _LEAST_LABELS = 3

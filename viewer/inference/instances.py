@@ -130,23 +130,30 @@ def _pieces(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
 
 def objects_of(
     labels: NDArray[np.int32],
-    inside_map: NDArray[np.float32],
+    inside_map: NDArray[np.float32] | None,
     picture: RgbImage,
     box: Box,
     core: Box,
     pixel_um: float,
+    classes: NDArray[np.uint8] | int = 0,
+    *,
+    are_nuclei: bool = True,
 ) -> Objects:
-    """The nuclei whose middle lies in a block, whole also where they reach beyond it.
+    """Return the objects whose middle lies in a block, whole also where they reach beyond it.
 
     Parameters
     ----------
     labels, inside_map, picture
-        Of the block with its margin: int32 (h, w), probabilities of nucleus (h, w) and uint8
-        (h, w, 3).
+        Of the block with its margin: int32 (h, w), probabilities of being inside an object (h, w),
+        where they are known, and uint8 (rows, columns, 3).
     box, core
         What they cover, and the block alone; level-0 pixels.
     pixel_um
         Micrometers per pixel of `labels`.
+    classes
+        Of each number of `labels`, or of all.
+    are_nuclei
+        Whether what cannot be a nucleus by its shape is left out.
     """
     numbers = np.flatnonzero(np.bincount(labels.ravel()))
     numbers = numbers[numbers > 0]
@@ -165,21 +172,33 @@ def objects_of(
     rings = _outlines(labels, numbers[inside])
     counts = np.array([len(ring) for ring in rings], np.int64)
     points = np.concatenate(rings) if rings else np.zeros((0, 2))
-    confidence = ndimage.mean(inside_map, labels, numbers[inside])
-    hematoxylin = ndimage.mean(rgb2hed(picture)[..., 0], labels, numbers[inside])
+    taken = numbers[inside]
+    measured = {
+        AREA: shape["area"][inside] * pixel_um**2,
+        ECCENTRICITY: shape["eccentricity"][inside],
+        HEMATOXYLIN: ndimage.mean(_hematoxylin(picture, labels.shape), labels, taken),
+    }
+    if inside_map is not None:
+        measured[CONFIDENCE] = ndimage.mean(inside_map, labels, taken)
     objects = Objects(
         (points * scale + (box.x0, box.y0)).astype(np.float32),
         np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]),
         centroids[inside].astype(np.float32),
-        np.zeros(int(inside.sum()), np.uint8),
-        {
-            AREA: (shape["area"][inside] * pixel_um**2).astype(np.float32),
-            ECCENTRICITY: shape["eccentricity"][inside].astype(np.float32),
-            HEMATOXYLIN: np.asarray(hematoxylin, np.float32).reshape(-1),
-            CONFIDENCE: np.asarray(confidence, np.float32).reshape(-1),
-        },
+        np.full(len(taken), classes, np.uint8) if isinstance(classes, int) else classes[taken],
+        {name: np.asarray(each, np.float32).reshape(-1) for name, each in measured.items()},
     )
-    return objects.taken(_is_plausible(objects))
+    return objects.taken(_is_plausible(objects)) if are_nuclei else objects
+
+
+def _hematoxylin(picture: RgbImage, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Return the density of hematoxylin at each pixel of a label map of a shape."""
+    if picture.shape[:2] != shape:
+        rows, columns = (
+            np.minimum((np.arange(side) + 0.5) * whole / side, whole - 1).astype(np.intp)
+            for side, whole in zip(shape, picture.shape[:2], strict=True)
+        )
+        picture = picture[rows[:, np.newaxis], columns]
+    return rgb2hed(picture)[..., 0]
 
 
 def _moments(

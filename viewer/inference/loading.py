@@ -12,9 +12,11 @@ from viewer.inference.architectures import ARCHITECTURES
 from viewer.inference.architectures.slide_models import SLIDE_ARCHITECTURES
 from viewer.inference.bundle import BundleError, check_weights
 from viewer.inference.onnx_module import OnnxModule
+from viewer.inference.tasks.known import TASKS
 
 if TYPE_CHECKING:
-    from viewer.inference.bundle import ModelBundle, ModelDescription
+    from viewer.inference.bundle import ModelBundle
+    from viewer.inference.description import ModelDescription
 
 
 def load_module(bundle: ModelBundle, device: torch.device) -> torch.nn.Module:
@@ -72,7 +74,7 @@ def _load_tensors(bundle: ModelBundle) -> torch.nn.Module:
 
 def _empty(about: ModelDescription) -> torch.nn.Module:
     """The architecture without its weights."""
-    known = SLIDE_ARCHITECTURES if about.task == "slide" else ARCHITECTURES
+    known = SLIDE_ARCHITECTURES if TASKS[about.task].asks_for == "slide" else ARCHITECTURES
     architecture = known.get(about.architecture or "")
     if architecture is None:
         raise BundleError(

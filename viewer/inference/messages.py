@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from viewer.inference.bundle import ModelDescription  # noqa: TC001 - read by msgspec
+from viewer.inference.description import ModelDescription  # noqa: TC001 - read by msgspec
 from viewer.processes.shared_pixels import Tile  # noqa: TC001 - read by msgspec
 
 
@@ -47,13 +47,15 @@ class Blocks(msgspec.Struct, frozen=True, tag=True):
 class Compute(msgspec.Struct, frozen=True, tag=True):
     """Asks for a block whose pixels lie in a slot; answered by Done or Refused.
 
-    `patches` are the rows and columns of those patches of the block that hold tissue.
+    `patches` are the rows and columns of those patches of the block that hold tissue; `ranges` the
+    low and high value of each channel of the slide, for models that are fed by them.
     """
 
     column: int
     row: int
     tile: Tile
     patches: list[tuple[int, int]]
+    ranges: list[tuple[float, float]] = []
 
 
 class Judge(msgspec.Struct, frozen=True, tag=True):

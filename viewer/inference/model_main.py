@@ -32,6 +32,7 @@ from viewer.inference.messages import (
     TryOut,
     Weights,
 )
+from viewer.inference.tasks.known import TASKS
 from viewer.overlays.blocks import BlockGrid
 from viewer.processes.channel import ChannelClosedError, inherited_channel
 from viewer.processes.shared_pixels import SharedPixels, take_over
@@ -114,7 +115,8 @@ class ModelServer:
         torch.set_num_threads(order.threads)
         about = order.description
         try:
-            device = choose_device(order.device if about.task not in ("slide", "prompt") else "cpu")
+            is_for_blocks = TASKS[about.task].asks_for == "blocks"
+            device = choose_device(order.device if is_for_blocks else "cpu")
             with weights as path:
                 data = {name: bytes(each) for name, each in self._data.items()}
                 self._data.clear()
@@ -124,7 +126,7 @@ class ModelServer:
         return Ready(str(device), self._network.batch if self._network is not None else 1)
 
     def _load(self, bundle: ModelBundle, device: torch.device) -> None:
-        match bundle.task:
+        match TASKS[bundle.task].asks_for:
             case "slide":
                 from viewer.inference.slide_head import SlideHead
 
@@ -133,7 +135,7 @@ class ModelServer:
                 from viewer.inference.prompt_model import PromptModel
 
                 self._prompt_model = PromptModel(bundle)
-            case _:
+            case "blocks":
                 from viewer.inference.network import Network
 
                 self._network = Network(bundle, device)

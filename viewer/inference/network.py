@@ -7,22 +7,27 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from PIL import Image
 
 from viewer.inference.errors import DeviceFullError, ModelFailedError
 from viewer.inference.heads import head_complaint
 from viewer.inference.loading import first_line, load_module
+from viewer.inference.outputs import named_outputs
+from viewer.inference.tasks.known import TASKS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from viewer.inference.bundle import Head, ModelBundle
+    from viewer.inference.bundle import ModelBundle
     from viewer.slides.source import RgbImage
 
 
 _CUDA_BATCH = 16
 """Blocks."""
+_LEAST_SPAN = 1.0
+"""Of the values (0 to 255) of a channel: one without contrast is not blown up."""
 _PALE = 128
 """Noise from here to white is as bright as tissue."""
 NO_ROOM = (
@@ -60,16 +65,28 @@ class Network:
         self._module = module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch's stubs lack it
         about = bundle.description
         shape = (1, 3, 1, 1)
-        self._mean = torch.tensor(about.normalization.mean).view(shape).to(device) * 255
-        self._factor = 1 / (torch.tensor(about.normalization.std).view(shape).to(device) * 255)
-        self._patch_px, self._stride_px = about.patch_px, about.stride
-        self._task, self._classes = about.task, len(about.classes)
-        self._head: Head = about.head
+        self._about = about
+        self._norm_mean = torch.tensor(about.normalization.mean).view(shape).to(device)
+        self._norm_std = torch.tensor(about.normalization.std).view(shape).to(device)
+        whole = 1 if about.input.scaling == "0-255" else 255
+        self._mean, self._factor = self._norm_mean * whole, 1 / (self._norm_std * whole)
+        self._kind = TASKS[about.task]
+        # ONNX gives what is named by itself.
+        self._named = () if about.format == "onnx" else about.outputs
 
     @property
     def batch(self) -> int:
         """How many blocks at a time suit the device."""
         return _CUDA_BATCH if self.device.type == "cuda" else 1
+
+    def set_ranges(self, ranges: Sequence[tuple[float, float]]) -> None:
+        """Feed from now on by the low and high value of each channel of a slide (0 to 255)."""
+        shape = self._norm_mean.shape
+        low, high = (
+            torch.tensor(each).view(shape).to(self.device) for each in zip(*ranges, strict=True)
+        )
+        span = (high - low).clamp(min=_LEAST_SPAN)
+        self._mean, self._factor = low + self._norm_mean * span, 1 / (self._norm_std * span)
 
     def warm_up(self) -> None:
         """Feed noise, so that the first real image is not the slow one, and see what comes back.
@@ -88,14 +105,14 @@ class Network:
             raise ModelFailedError(
                 f"The model {self._name} answered with numbers that are not finite."
             )
-        if self._task == "classification" and (complaint := head_complaint(self._head, answers)):
+        if self._kind.has_head and (complaint := head_complaint(self._about.head, answers)):
             raise ModelFailedError(f"The model {self._name} {complaint}.")
 
     def _probes(self) -> list[RgbImage]:
         """Two images of noise where the head is to be seen, dark and pale, else one."""
         noise = np.random.default_rng(0)
-        shape = (self._patch_px, self._patch_px, 3)
-        darkest = (0, _PALE) if self._task == "classification" else (0,)
+        shape = (self._about.patch_px, self._about.patch_px, 3)
+        darkest = (0, _PALE) if self._kind.has_head else (0,)
         return [noise.integers(each, 256, shape, np.uint8) for each in darkest]
 
     def answers(self, pictures: Sequence[RgbImage]) -> NDArray[np.float32]:
@@ -103,9 +120,8 @@ class Network:
 
         Returns
         -------
-        Logits (n, 3, height, width) of instances, logits (n, classes), embeddings (n, d), or
-        attention (n, classes, rows, columns) for each place that the patch fits. NaN and infinity
-        are no answers (`has_answer`).
+        What `TaskKind.shape` says, such as logits (n, classes). NaN and infinity are no answers
+        (`has_answer`).
 
         Raises
         ------
@@ -114,7 +130,7 @@ class Network:
         DeviceFullError
             The batch is too large for the device.
         """
-        batch = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
+        batch = torch.from_numpy(np.stack(self._fed(pictures))).permute(0, 3, 1, 2)
         is_cuda = self.device.type == "cuda"
         if is_cuda:
             batch = batch.pin_memory()
@@ -125,17 +141,25 @@ class Network:
                 batch = ((batch - self._mean) * self._factor).contiguous(
                     memory_format=torch.channels_last
                 )
-                logits = self._module(batch)
+                if self._about.input.channels == "bgr":
+                    batch = batch.flip(1)
+                logits = named_outputs(self._module(batch), self._named)
+        except ModelFailedError:
+            raise
         except Exception as error:  # a model may raise anything
             if _is_device_full(error):
                 raise DeviceFullError(first_line(error)) from error
             raise ModelFailedError(f"The model {self._name} failed: {first_line(error)}") from error
-        self._check(logits, len(pictures), *pictures[0].shape[:2])
-        return logits.float().cpu().numpy()
+        answer = self._check(logits, len(pictures), *pictures[0].shape[:2])
+        return answer.float().cpu().numpy()
 
-    def _places(self, side_px: int) -> int:
-        """How many patches lie along a side, a stride apart."""
-        return (side_px - self._patch_px) // self._stride_px + 1
+    def _fed(self, pictures: Sequence[RgbImage]) -> Sequence[RgbImage]:
+        """Return the pictures at the size that the model takes."""
+        asked = self._about.input
+        if asked.resize_px is None:
+            return pictures
+        side, by = (asked.resize_px, asked.resize_px), Image.Resampling[asked.resize_by.upper()]
+        return [np.asarray(Image.fromarray(each).resize(side, by)) for each in pictures]
 
     def free_memory(self) -> None:
         """Gives back what the device keeps for later."""
@@ -147,23 +171,19 @@ class Network:
             case _:
                 pass
 
-    def _check(self, answer: object, count: int, height_px: int, width_px: int) -> None:
-        expected: dict[str, tuple[int | str, ...]] = {
-            "instances": (count, 3, height_px, width_px),
-            "classification": (count, self._classes),
-            "embedding": (count, "any"),
-            "attention": (count, self._classes, self._places(height_px), self._places(width_px)),
-        }
-        wanted = expected[self._task]
+    def _check(self, answer: object, count: int, height_px: int, width_px: int) -> torch.Tensor:
+        wanted = self._kind.shape(self._about, count, height_px, width_px)
         shape = tuple(answer.shape) if isinstance(answer, torch.Tensor) else ()
         fits = len(shape) == len(wanted) and all(
-            is_ == should or should == "any" for is_, should in zip(shape, wanted, strict=True)
+            is_ == should or isinstance(should, str)
+            for is_, should in zip(shape, wanted, strict=True)
         )
         if not isinstance(answer, torch.Tensor) or not fits:
             said = shape or type(answer).__name__
             raise ModelFailedError(
                 f"The model {self._name} answered with {said} where {wanted} was expected."
             )
+        return answer
 
 
 _FULL = ("out of memory", "can't allocate memory", "not enough memory", "failed to allocate")

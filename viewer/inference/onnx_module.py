@@ -9,13 +9,16 @@ import torch
 from torch import nn
 
 from viewer.inference.bundle import BundleError
+from viewer.inference.outputs import joined
+from viewer.inference.tasks.known import TASKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from viewer.inference.bundle import ModelBundle, ModelDescription
+    from viewer.inference.bundle import ModelBundle
+    from viewer.inference.description import ModelDescription
 
 _KINDS = {
     "tensor(float)": np.float32,
@@ -24,12 +27,12 @@ _KINDS = {
     "tensor(uint8)": np.uint8,
 }
 _AXES = 4
-_SQUARE_TASKS = ("classification", "embedding", "instances")
-"""They are fed squares of `patch_px` and no others."""
 
 
 class OnnxModule(nn.Module):
-    """Fed (n, 3, h, w) normalized, as the model asks for it; its first output counts.
+    """Fed (n, 3, h, w) normalized, as the model asks for it.
+
+    The outputs that `outputs` names count, or the first.
 
     A fixed number of images at a time, channels last, 16-bit floats and 8-bit integers are what
     a model may ask for: it gets them.
@@ -51,31 +54,37 @@ class OnnxModule(nn.Module):
                 f"{about.name} takes {len(inputs)} inputs ({names}): export it with one, the image."
             )
         self._input: str = inputs[0].name
+        self._outputs = _outputs(about, [each.name for each in self._session.get_outputs()])
         self._kind = _kind(about, str(inputs[0].type))
         shape = [each if isinstance(each, int) else None for each in inputs[0].shape]
         self._is_channels_last = _is_channels_last(about, shape)
         self._most = shape[0]
         _check_side(about, shape[1:3] if self._is_channels_last else shape[2:])
+        self._whole = 255 if about.input.scaling == "0-1" else 1
         place = (1, 3, 1, 1)
         self._mean = np.array(about.normalization.mean, np.float32).reshape(place)
         self._std = np.array(about.normalization.std, np.float32).reshape(place)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         images = self._as_asked(x.contiguous().cpu().numpy())
-        parts: list[NDArray[Any]] = []
+        parts: list[list[NDArray[Any]]] = []
         for batch, count in self._batches(images):
-            (answer, *_) = self._session.run(None, {self._input: batch})
-            parts.append(np.asarray(answer)[:count])
-        answers = np.concatenate(parts).astype(np.float32)
+            answers = self._session.run(self._outputs, {self._input: batch})
+            parts.append([np.asarray(each)[:count] for each in answers])
+        whole = [np.concatenate(each).astype(np.float32) for each in zip(*parts, strict=True)]
+        return torch.from_numpy(joined([self._as_expected(each) for each in whole]))
+
+    def _as_expected(self, answers: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return an output with its channels first, and without sides of one pixel."""
         if self._is_channels_last and answers.ndim == _AXES:
             answers = np.ascontiguousarray(answers.transpose(0, 3, 1, 2))
         if answers.ndim == _AXES and answers.shape[2:] == (1, 1):
             answers = answers[..., 0, 0]
-        return torch.from_numpy(answers)
+        return answers
 
     def _as_asked(self, images: NDArray[np.float32]) -> NDArray[Any]:
         if self._kind is np.uint8:
-            images = np.rint((images * self._std + self._mean) * 255).clip(0, 255)
+            images = np.rint((images * self._std + self._mean) * self._whole).clip(0, 255)
         if self._is_channels_last:
             images = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
         return images.astype(self._kind)
@@ -122,12 +131,22 @@ def _session(bundle: ModelBundle, device: torch.device) -> Any:
         raise BundleError(f"The weights of {about.name} are no ONNX model: {first}") from error
 
 
+def _outputs(about: ModelDescription, known: list[str]) -> list[str]:
+    if missing := [name for name in about.outputs if name not in known]:
+        raise BundleError(
+            f"{about.name} has no output {missing[0]}: its outputs are {', '.join(known)}."
+        )
+    return list(about.outputs) or known[:1]
+
+
 def _kind(about: ModelDescription, told: str) -> Any:
     kind = _KINDS.get(told)
     if kind is None:
         raise BundleError(
             f"{about.name} takes {told}: export it for images of float32, float16 or uint8."
         )
+    if kind is np.uint8 and about.input.scaling == "percentiles":
+        raise BundleError(f"{about.name} takes images of 8-bit integers, never percentiles.")
     if kind is np.uint8 and about.normalization != type(about.normalization)():
         raise BundleError(
             f"{about.name} takes images of 8-bit integers and normalizes them itself: leave "
@@ -148,9 +167,11 @@ def _is_channels_last(about: ModelDescription, shape: list[int | None]) -> bool:
 
 
 def _check_side(about: ModelDescription, sides: list[int | None]) -> None:
-    fixed = [side for side in sides if side is not None and side != about.patch_px]
-    if fixed and about.task in _SQUARE_TASKS:
+    name = "patch_px" if about.input.resize_px is None else "resize_px"
+    fed_px = about.input.resize_px or about.patch_px
+    fixed = [side for side in sides if side is not None and side != fed_px]
+    if fixed and TASKS[about.task].is_square:
         raise BundleError(
-            f"{about.name} takes images of {fixed[0]} px, and model.json says patch_px "
-            f"{about.patch_px}: make them the same."
+            f"{about.name} takes images of {fixed[0]} px, and model.json says {name} {fed_px}: "
+            "make them the same."
         )

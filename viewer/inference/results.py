@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from viewer.inference.bundle import ModelBundle
+from viewer.inference.tasks.known import TASKS
 from viewer.overlays.former_objects import kept_objects
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.objects import Objects
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from viewer.inference.bundle import Head, Task
+    from viewer.inference.description import Head, Task
     from viewer.overlays.blocks import BlockGrid, BlockKey
     from viewer.overlays.slide_prediction import SlidePrediction
 
@@ -27,14 +28,19 @@ if TYPE_CHECKING:
     ResultMap = ObjectMap | PatchFeatureMap
 
 
+def finds_objects(task: Task) -> bool:
+    """Return whether a task finds objects, and not values of patches."""
+    return TASKS[task].finds == "objects"
+
+
 def no_result(task: Task) -> Result:
     """What is kept of a block without tissue."""
-    return Objects.none() if task == "instances" else PatchFeatures.none()
+    return Objects.none() if finds_objects(task) else PatchFeatures.none()
 
 
 def decode_result(task: Task, data: bytes) -> Result:
     """Raises ObjectsError or PatchFeaturesError where the bytes are damaged."""
-    return Objects.from_bytes(data) if task == "instances" else PatchFeatures.from_bytes(data)
+    return Objects.from_bytes(data) if finds_objects(task) else PatchFeatures.from_bytes(data)
 
 
 def decode_kept_result(task: Task, data: bytes) -> Result:
@@ -42,12 +48,12 @@ def decode_kept_result(task: Task, data: bytes) -> Result:
 
     What a model's process sends is never read in this way.
     """
-    return kept_objects(data) if task == "instances" else PatchFeatures.from_bytes(data)
+    return kept_objects(data) if finds_objects(task) else PatchFeatures.from_bytes(data)
 
 
 def empty_map(task: Task, grid: BlockGrid, mpp_um: float, head: Head = "softmax") -> ResultMap:
     """For the results of a slide; micrometers per level-0 pixel."""
-    return ObjectMap(grid, mpp_um) if task == "instances" else PatchFeatureMap(grid, mpp_um, head)
+    return ObjectMap(grid, mpp_um) if finds_objects(task) else PatchFeatureMap(grid, mpp_um, head)
 
 
 def add_result(found: ResultMap, key: BlockKey, result: Result) -> None:

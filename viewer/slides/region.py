@@ -33,6 +33,8 @@ def read_region(
     width_px: int,
     height_px: int,
     beyond: Beyond = Beyond.REFLECTION,
+    *,
+    smaller_by: str = "box",
 ) -> RgbImage:
     """Return a box of the slide as uint8 (height_px, width_px, 3).
 
@@ -44,6 +46,8 @@ def read_region(
         Level-0 pixels.
     beyond
         What lies outside of the slide.
+    smaller_by
+        The filter of Pillow by which a finer level is averaged down.
 
     Raises
     ------
@@ -64,7 +68,7 @@ def read_region(
     picture = Image.fromarray(read(source, index, left, top, width, height))
     part = (x0 - left, y0 - top, x1 - left, y1 - top)
     is_smaller = width_px < x1 - x0
-    resample = Image.Resampling.BOX if is_smaller else Image.Resampling.BICUBIC
+    resample = Image.Resampling[smaller_by.upper() if is_smaller else "BICUBIC"]
     return np.asarray(picture.resize((width_px, height_px), resample, box=part))
 
 

@@ -1,0 +1,1 @@
+"""What networks say of a block cut into numbered objects; runs in the model process."""

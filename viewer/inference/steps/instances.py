@@ -1,0 +1,75 @@
+"""Maps of a block cut into objects."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from viewer.geometry import Box
+from viewer.inference.decoders.known import DECODERS
+from viewer.inference.instances import clear_outside, objects_of
+from viewer.inference.training_data import unlike_fields
+from viewer.overlays.objects import UNLIKE, Objects
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from viewer.inference.block_reading import Patches
+    from viewer.inference.decoders.labeled import Labeled
+    from viewer.inference.description import ModelDescription
+    from viewer.overlays.blocks import BlockGrid, BlockKey
+    from viewer.slides.source import RgbImage
+
+
+class InstanceSteps:
+    """One image a block; its maps are cut into objects."""
+
+    def __init__(self, model: ModelDescription, grid: BlockGrid, mpp_um: float) -> None:
+        self._model = model
+        self._grid = grid
+        self._mpp_um = mpp_um
+        self._decode = DECODERS[model.decoder]
+
+    def images(self, region: RgbImage, patches: Patches) -> list[RgbImage]:  # noqa: ARG002
+        return [region]
+
+    def result(
+        self,
+        answers: NDArray[np.float32],
+        region: RgbImage,
+        key: BlockKey,
+        patches: Patches,  # noqa: ARG002
+    ) -> Objects:
+        if not np.isfinite(answers[0]).all():
+            return Objects.unanswered()
+        box = self._grid.input_box(key)
+        found = self._decode(answers[0], self._model)
+        objects = Objects.joined([self._objects(each, region, key) for each in found])
+        unlikes = unlike_fields(self._model.training, [self._on_slide(region, box)])
+        unlike = np.full(len(objects), unlikes[0], np.float32)
+        measurements = {**objects.measurements, UNLIKE: unlike}
+        return replace(objects, measurements=measurements, is_unlike=bool(unlikes[0]))
+
+    def _objects(self, found: Labeled, region: RgbImage, key: BlockKey) -> Objects:
+        """Return the objects of a label map whose middle lies in the block."""
+        grid, labels = self._grid, found.labels
+        box = grid.input_box(key)
+        core = grid.core_box(key).intersection(Box(0, 0, *grid.slide))
+        # Beyond the slide the model saw it mirrored: what it found there is not there.
+        clear_outside(labels, box, grid.slide)
+        pixel_um = box.width / labels.shape[1] * self._mpp_um
+        are_nuclei = self._model.decoder == "coverslip"
+        return objects_of(
+            labels, found.probability, region, box, core, pixel_um, found.classes,
+            are_nuclei=are_nuclei,
+        )  # fmt: skip
+
+    def _on_slide(self, region: RgbImage, box: Box) -> RgbImage:
+        """Return the part of a block that is no mirror image."""
+        slide, scale = self._grid.slide, self._grid.downsample
+        left, top = (max(0, round(-start / scale)) for start in (box.x0, box.y0))
+        right = max(left + 1, round((min(box.x1, slide.width) - box.x0) / scale))
+        bottom = max(top + 1, round((min(box.y1, slide.height) - box.y0) / scale))
+        return region[top:bottom, left:right]

@@ -1,0 +1,24 @@
+"""The steps of each kind of task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from viewer.inference.steps.attention import AttentionSteps
+from viewer.inference.steps.instances import InstanceSteps
+from viewer.inference.steps.patches import PatchSteps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from viewer.inference.description import ModelDescription, Task
+    from viewer.inference.steps.step import TaskSteps
+    from viewer.overlays.blocks import BlockGrid
+
+STEPS: Mapping[Task, Callable[[ModelDescription, BlockGrid, float], TaskSteps]] = {
+    "instances": InstanceSteps,
+    "classification": PatchSteps,
+    "embedding": PatchSteps,
+    "attention": AttentionSteps,
+}
+"""Made of a model, its grid and the micrometers per level-0 pixel."""
