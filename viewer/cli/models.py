@@ -43,7 +43,9 @@ _Unconfined = Annotated[
         "your files.",
     ),
 ]
-_Model = Annotated[Path, typer.Argument(help="The folder of a model, or a zip file of it.")]
+_Model = Annotated[
+    Path, typer.Argument(help="A model of any known layout (docs/models.md): folder, file or zip.")
+]
 
 
 @models_app.command("list")
@@ -62,19 +64,17 @@ def list_models(json: _Json = False) -> None:
 @models_app.command()
 def check(model: _Model, unconfined: _Unconfined = False, json: _Json = False) -> None:
     """Load a model and let it work once, without adding it."""
-    from viewer.inference.bundle import BundleError, load_bundle
+    from viewer.inference.bundle import BundleError
     from viewer.inference.confinement_policy import allow_unconfined
-    from viewer.inference.errors import ModelFailedError
-    from viewer.inference.model_check import try_model
-    from viewer.inference.model_library import folder_of
+    from viewer.inference.layouts.known import checked_model
+    from viewer.inference.model_library import unpacked
 
     if unconfined:
         allow_unconfined()
     try:
-        with folder_of(model) as folder:
-            bundle = load_bundle(folder)
-            try_model(bundle)
-    except (BundleError, ModelFailedError) as error:
+        with unpacked(model) as folder:
+            bundle = checked_model(folder)
+    except BundleError as error:
         fail(str(error))
     print_record(_record(bundle) | {"folder": str(model)}, json=json)
 
@@ -195,7 +195,10 @@ def _earlier(source: SlideSource) -> list[EarlierResults]:
 
 
 def run_model(
-    model: Annotated[str, typer.Argument(help="Name of a model, such as nuclei, or its folder.")],
+    model: Annotated[
+        str,
+        typer.Argument(help="Name of a model, such as nuclei, or its folder, file or zip file."),
+    ],
     slide: Annotated[Path, typer.Argument(help="The slide, or a picture of a field.")],
     region: Annotated[
         str | None, typer.Option(help="X,Y,W,H in level-0 pixels; the whole slide by default.")
@@ -225,7 +228,8 @@ def run_model(
     from viewer.inference import running
     from viewer.inference.bundle import BundleError
     from viewer.inference.confinement_policy import allow_unconfined
-    from viewer.inference.model_library import find_model
+    from viewer.inference.model_library import opened_model
+    from viewer.inference.results import finds_objects
     from viewer.overlays.files.export import FORMATS, check_name
     from viewer.overlays.files.patch_files import CELL_FORMATS
     from viewer.slides import SlideError
@@ -237,13 +241,13 @@ def run_model(
         allow_unconfined()
     area = _asked_area(region, within, slide, image)
     try:
-        bundle = find_model(model)
-        formats = FORMATS if bundle.description.task == "instances" else CELL_FORMATS
-        if out is not None and (complaint := check_name(out, formats)):
-            fail(complaint)
-        with _progress() as show:
-            trail.note("opened", slide.absolute(), f"run {bundle.description.name}")
-            run = running.run_model(slide, bundle, area, mpp, device, show, image)
+        with opened_model(model) as bundle:
+            formats = FORMATS if finds_objects(bundle.task) else CELL_FORMATS
+            if out is not None and (complaint := check_name(out, formats)):
+                fail(complaint)
+            with _progress() as show:
+                trail.note("opened", slide.absolute(), f"run {bundle.description.name}")
+                run = running.run_model(slide, bundle, area, mpp, device, show, image)
     except (SlideError, BundleError, running.RunError) as error:
         fail(str(error))
     for sentence in run.all_troubles():

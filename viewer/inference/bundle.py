@@ -10,10 +10,10 @@ import msgspec
 from viewer.errors import CoverslipError
 from viewer.inference.description import (
     MODEL_FILE,
-    ON_DISK,
     ModelDescription,
     ModelInput,
     complaint,
+    names_as_stored,
 )
 from viewer.limits import DESCRIPTION_BYTES, WEIGHTS_BYTES, open_regular, read_regular
 from viewer.slides.tissue import TISSUE_VERSION
@@ -132,7 +132,7 @@ def load_bundle(folder: Path) -> ModelBundle:
     path = folder / MODEL_FILE
     try:
         card = msgspec.json.decode(read_regular(path, DESCRIPTION_BYTES))
-        description = msgspec.convert(_names_as_stored(card), ModelDescription)
+        description = msgspec.convert(names_as_stored(card), ModelDescription)
     except FileNotFoundError:
         raise BundleError(
             f"{folder.name} is no model: it holds no {MODEL_FILE}; choose the folder that does."
@@ -146,21 +146,6 @@ def load_bundle(folder: Path) -> ModelBundle:
     if sentence := complaint(description):
         raise BundleError(f"{folder.name}/{MODEL_FILE} is invalid: {sentence}.")
     return ModelBundle(folder, description)
-
-
-def _names_as_stored(card: object) -> object:
-    """Return a decoded model.json with the names of version 0.1, whichever it has."""
-    if not isinstance(card, dict):
-        return card
-    about = {ON_DISK.get(name, name): value for name, value in card.items()}
-    if isinstance(classes := about.get("classes"), list):
-        about["classes"] = [
-            {ON_DISK.get(name, name): value for name, value in each.items()}
-            if isinstance(each, dict)
-            else each
-            for each in classes
-        ]
-    return about
 
 
 def open_weights(bundle: ModelBundle) -> BufferedReader:

@@ -8,7 +8,8 @@ import msgspec
 from safetensors.torch import save
 
 from viewer.atomic_write import atomic_write_bytes
-from viewer.inference.bundle import MODEL_FILE, ModelDescription, file_sha256, load_bundle
+from viewer.inference.bundle import file_sha256, load_bundle
+from viewer.inference.description import ModelDescription, write_description
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,8 +36,5 @@ def write_bundle(
     path = folder / WEIGHTS
     atomic_write_bytes(path, save({n: value.contiguous() for n, value in weights.items()}))
     card = {"format": "safetensors", "weights": WEIGHTS, "sha256": file_sha256(path), **about}
-    data = msgspec.json.format(
-        msgspec.json.encode(msgspec.convert(card, ModelDescription)), indent=2
-    )
-    atomic_write_bytes(folder / MODEL_FILE, data + b"\n")
+    write_description(folder, msgspec.convert(card, ModelDescription))
     return load_bundle(folder)

@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from viewer.atomic_write import atomic_write_bytes
 from viewer.inference.tasks.known import TASKS
 from viewer.inference.training_data import TrainingData  # noqa: TC001 - read by msgspec
 from viewer.limits import CLASSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 MODEL_FILE = "model.json"
 _MOST_NORM = 3.0
 """Mean and deviation of values from 0 to 1 are smaller."""
-ON_DISK = {"color": "colour", "normalization": "normalisation", "license": "licence"}
+_ON_DISK = {"color": "colour", "normalization": "normalisation", "license": "licence"}
 """Names in model.json since version 0.1, by ours. A model.json may also say ours."""
 
 Color = Annotated[str, Meta(pattern="^#[0-9a-fA-F]{6}$")]
@@ -32,7 +34,7 @@ Decoder = Literal["coverslip", "labels"]
 Task = Literal["instances", "classification", "embedding", "attention", "slide", "prompt"]
 
 
-class ModelClass(msgspec.Struct, frozen=True, rename=ON_DISK):
+class ModelClass(msgspec.Struct, frozen=True, rename=_ON_DISK):
     """What an object or tile can be."""
 
     name: str
@@ -104,7 +106,7 @@ class Reference(msgspec.Struct, frozen=True):
     mean: Annotated[tuple[float, ...], Meta(min_length=1, max_length=65_536)]
 
 
-class ModelDescription(msgspec.Struct, frozen=True, kw_only=True, rename=ON_DISK):
+class ModelDescription(msgspec.Struct, frozen=True, kw_only=True, rename=_ON_DISK):
     """What model.json says.
 
     Attributes
@@ -189,6 +191,29 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True, rename=ON_DISK
     def stride(self) -> int:
         """From one patch to the next, pixels of `mpp_um`."""
         return self.stride_px or self.patch_px
+
+
+def write_description(folder: Path, about: ModelDescription) -> None:
+    """Write model.json, without what it does not say. Raises OSError."""
+    card = msgspec.to_builtins(about)
+    held = {name: value for name, value in card.items() if value not in (None, "", [], {})}
+    data = msgspec.json.format(msgspec.json.encode(held), indent=2)
+    atomic_write_bytes(folder / MODEL_FILE, data + b"\n")
+
+
+def names_as_stored(card: object) -> object:
+    """Return a decoded model.json with the names of version 0.1, whichever it has."""
+    if not isinstance(card, dict):
+        return card
+    about = {_ON_DISK.get(name, name): value for name, value in card.items()}
+    if isinstance(classes := about.get("classes"), list):
+        about["classes"] = [
+            {_ON_DISK.get(name, name): value for name, value in each.items()}
+            if isinstance(each, dict)
+            else each
+            for each in classes
+        ]
+    return about
 
 
 def complaint(about: ModelDescription) -> str:

@@ -7,7 +7,6 @@ import re
 import shutil
 import sysconfig
 import tempfile
-import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,20 +14,10 @@ from typing import TYPE_CHECKING
 from viewer.access import close_tree, make_folder
 from viewer.audit_log import trail
 from viewer.folders import data_folder
-from viewer.inference.bundle import (
-    MODEL_FILE,
-    BundleError,
-    ModelBundle,
-    check_weights,
-    load_bundle,
-)
-from viewer.limits import (
-    DESCRIPTION_BYTES,
-    UNPACKED_RATIO,
-    WEIGHTS_BYTES,
-    Limit,
-    LimitError,
-)
+from viewer.inference.bundle import BundleError, ModelBundle, check_weights, load_bundle
+from viewer.inference.description import MODEL_FILE, write_description
+from viewer.inference.layouts.known import cards, is_model, usable_model
+from viewer.inference.model_archive import unpack
 from viewer.policy import policy, read_policy
 
 if TYPE_CHECKING:
@@ -100,9 +89,9 @@ def find_model(name: str) -> ModelBundle:
     for bundle in models:
         if bundle.folder.name.casefold() == wanted:
             return bundle
-    if Path(name).is_dir():
+    if Path(name).is_dir() or is_model(Path(name)):
         _check_allowed()
-        return load_bundle(Path(name))
+        return usable_model(Path(name))
     known = ", ".join(bundle.description.name for bundle in models)
     raise BundleError(f'There is no model "{name}"; known are {known}, or give a folder.')
 
@@ -164,7 +153,8 @@ def add_model(path: Path) -> ModelBundle:
     Parameters
     ----------
     path
-        A folder with model.json and weights, or a zip file of one.
+        A folder or file of a layout that is known (`viewer.inference.layouts`), or a zip file of
+        one.
 
     Raises
     ------
@@ -172,15 +162,15 @@ def add_model(path: Path) -> ModelBundle:
         It cannot be used.
     """
     _check_allowed()
-    with folder_of(path) as folder:
-        added = _added(folder)
+    with unpacked(path) as folder:
+        added = _added(folder, usable_model(folder))
     trail.note("imported", path.absolute(), f"model {added.description.name}")
     return added
 
 
 @contextmanager
-def folder_of(path: Path) -> Generator[Path]:
-    """The folder of a model, unpacked for as long as it is needed where it comes as a zip file.
+def unpacked(path: Path) -> Generator[Path]:
+    """Where a model lies, unpacked for as long as it is needed where it comes as a zip file.
 
     Raises
     ------
@@ -192,13 +182,34 @@ def folder_of(path: Path) -> Generator[Path]:
         return
     if not path.is_file():
         raise BundleError(f"{path.name} is a pipe or device: give a folder or a zip file.")
+    if is_model(path):
+        yield path
+        return
     with tempfile.TemporaryDirectory(dir=models_folder(), prefix=".") as folder:
-        _unpack(path, Path(folder))
-        yield Path(folder)
+        yield unpack(path, Path(folder))
 
 
-def _added(folder: Path) -> ModelBundle:
-    bundle = load_bundle(folder)
+@contextmanager
+def opened_model(name: str) -> Generator[ModelBundle]:
+    """A model by its name, or by its folder, file or zip file, for as long as it is needed.
+
+    One of another program has worked once, as described, before it is given.
+
+    Raises
+    ------
+    BundleError
+        There is none, or it cannot be used.
+    """
+    path = Path(name)
+    if path.suffix.lower() == ".zip" and path.is_file():
+        _check_allowed()
+        with unpacked(path) as folder:
+            yield usable_model(folder)
+    else:
+        yield find_model(name)
+
+
+def _added(path: Path, bundle: ModelBundle) -> ModelBundle:
     check_weights(bundle)
     about = bundle.description
     name = re.sub(r"[^\w.-]+", "-", f"{about.name}-{about.version}").strip(".-").lower()
@@ -209,9 +220,14 @@ def _added(folder: Path) -> ModelBundle:
         with tempfile.TemporaryDirectory(dir=models_folder(), prefix=".") as part:
             whole = Path(part) / name
             whole.mkdir()
-            beside = [folder / name for name in about.data]
-            for file in (folder / MODEL_FILE, bundle.weights_path, *beside):
+            beside = [bundle.folder / name for name in about.data]
+            for file in (bundle.weights_path, *beside, *cards(path)):
                 shutil.copyfile(file, whole / file.name)
+            own = bundle.folder / MODEL_FILE
+            if own.is_file():
+                shutil.copyfile(own, whole / MODEL_FILE)
+            else:
+                write_description(whole, about)
             close_tree(whole)
             if target.exists():
                 target.rename(Path(part) / "old")
@@ -229,37 +245,3 @@ def _is_another(folder: Path, bundle: ModelBundle) -> bool:
         return load_bundle(folder).key != bundle.key
     except BundleError:
         return False  # of no use to anybody
-
-
-def _unpack(path: Path, folder: Path) -> None:
-    """Takes model.json and the weights that it names out of a zip file, and nothing else."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if name.endswith(MODEL_FILE)]
-            if not names:
-                raise BundleError(f"{path.name} is no model: it holds no {MODEL_FILE}.")
-            inner = min(names, key=len).removesuffix(MODEL_FILE)
-            _copy_out(archive, inner + MODEL_FILE, folder / MODEL_FILE, DESCRIPTION_BYTES)
-            weights = load_bundle(folder).description.weights
-            _copy_out(archive, inner + weights, folder / weights, WEIGHTS_BYTES)
-    except KeyError as error:
-        raise BundleError(f"{path.name} lacks a file of the model: {error.args[0]}") from error
-    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
-        raise BundleError(
-            f"{path.name} cannot be unpacked ({error}): get it again from where it came."
-        ) from error
-
-
-def _copy_out(archive: zipfile.ZipFile, name: str, target: Path, limit: Limit) -> None:
-    about = archive.getinfo(name)
-    free = shutil.disk_usage(target.parent).free
-    if about.file_size > min(free, limit.most):
-        size_gib = about.file_size / 2**30
-        raise BundleError(f"{name} is too large to unpack: it has {size_gib:.1f} GiB.")
-    try:
-        UNPACKED_RATIO.check(about.file_size / max(about.compress_size, 1), name)
-    except LimitError as error:
-        raise BundleError(str(error)) from error
-    # What is unpacked ends at the size that was checked, whatever the packed data holds.
-    with archive.open(name) as source, target.open("wb") as file:
-        shutil.copyfileobj(source, file)

@@ -505,19 +505,21 @@ class MainWindow(QMainWindow):
 
 def _kind(path: Path) -> str:
     from viewer.annotations.formats.sniffing import contents
-    from viewer.inference.bundle import MODEL_FILE
+    from viewer.inference.layouts.known import is_model
     from viewer.overlays.files.result_files import RESULT_SUFFIXES
     from viewer.studies.project_file import is_project
     from viewer.studies.qupath_project import SUFFIX as QUPATH_SUFFIX
 
     suffix = path.suffix.lower()
+    if is_model(path):
+        return "model"
     if is_project(path) or suffix == QUPATH_SUFFIX:
         return "project"
     if not path.is_dir():
         if suffix in dropped_suffixes() and contents(path).has_annotations:
             return "annotations"
         return "model" if suffix == ".zip" else "results" if suffix in RESULT_SUFFIXES else "slide"
-    return "model" if (path / MODEL_FILE).is_file() else "folder"
+    return "folder"
 
 
 def _dropped_paths(event: QDropEvent) -> list[Path]:

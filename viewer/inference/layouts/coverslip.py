@@ -1,0 +1,37 @@
+"""Our own layout: model.json beside the weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from viewer.inference.bundle import load_bundle
+from viewer.inference.description import MODEL_FILE
+from viewer.inference.model_check import try_model
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from viewer.inference.bundle import ModelBundle
+
+NAME = "Coverslip"
+
+
+def recognizes(path: Path) -> bool:
+    """Return whether a folder holds model.json."""
+    return (path / MODEL_FILE).is_file()
+
+
+def described(path: Path) -> ModelBundle:
+    """Read model.json. Raises BundleError."""
+    return load_bundle(path)
+
+
+def cards(path: Path) -> Sequence[Path]:  # noqa: ARG001
+    """Return no files: model.json says it all."""
+    return ()
+
+
+def prove(path: Path, bundle: ModelBundle) -> None:  # noqa: ARG001
+    """Feed it once."""
+    try_model(bundle)

@@ -1,0 +1,101 @@
+"""What layouts have in common: files read with limits, and descriptions that are checked."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from viewer.inference.bundle import BundleError, ModelBundle, file_sha256
+from viewer.inference.description import ModelDescription, complaint, names_as_stored
+from viewer.limits import DESCRIPTION_BYTES, read_regular
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+_COLORS = (
+    "#e69f00", "#56b4e9", "#009e73", "#d55e00", "#0072b2", "#cc79a7", "#f0e442", "#999999",
+)  # fmt: skip
+"""Told apart by people who see colors differently (Okabe and Ito 2008)."""
+_CARDS = re.compile(
+    r"(readme|license|licence|copying|notice|citation)(\.(md|txt|rst|cff|bib))?", re.I
+)
+_LICENSE = re.compile(r"^license:\s*(.+?)\s*$", re.MULTILINE | re.IGNORECASE)
+_UNKNOWN_LICENSE = "unknown"
+
+
+def read_json(path: Path, wanted: type[Any]) -> Any:
+    """Read a small JSON file as a struct. Raises BundleError."""
+    name = f"{path.parent.name}/{path.name}"
+    try:
+        return msgspec.json.decode(read_regular(path, DESCRIPTION_BYTES), type=wanted)
+    except OSError as error:
+        raise BundleError(f"{name} cannot be read ({error.strerror or error}).") from error
+    except msgspec.MsgspecError as error:
+        raise BundleError(f"{name} is invalid: {error}.") from error
+
+
+def bundle_of(weights: Path, about: dict[str, object]) -> ModelBundle:
+    """Return the bundle of a file of weights; `about` is what model.json says beside its files.
+
+    Raises
+    ------
+    BundleError
+        The weights cannot be read, or the description contradicts itself.
+    """
+    try:
+        digest = file_sha256(weights)
+    except OSError as error:
+        raise BundleError(
+            f"{weights.parent.name} lacks its weights {weights.name} ({error.strerror or error}): "
+            "copy the whole folder again."
+        ) from error
+    card = {"version": "1", "weights": weights.name, "sha256": digest, "license": _UNKNOWN_LICENSE}
+    try:
+        description = msgspec.convert(names_as_stored(card | about), ModelDescription)
+    except msgspec.ValidationError as error:
+        raise BundleError(f"{weights.parent.name} cannot be used: {error}.") from error
+    if sentence := complaint(description):
+        raise BundleError(f"{weights.parent.name} cannot be used: {sentence}.")
+    return ModelBundle(weights.parent, description)
+
+
+def class_list(names: Iterable[str]) -> list[dict[str, str]]:
+    """Return classes as model.json has them, each with a color of its own."""
+    return [
+        {"name": name, "color": _COLORS[index % len(_COLORS)]} for index, name in enumerate(names)
+    ]
+
+
+def card_files(folder: Path) -> Sequence[Path]:
+    """Return the readme, license and citation in a folder."""
+    return [each for each in sorted(folder.iterdir()) if _CARDS.fullmatch(each.name)]
+
+
+def stated_license(folder: Path) -> str:
+    """Return the license that the head of a readme or the first line of a license file states."""
+    for card in card_files(folder):
+        try:
+            text = read_regular(card, DESCRIPTION_BYTES).decode("utf-8", "replace")
+        except OSError:
+            continue
+        is_readme = card.name.lower().startswith("readme")
+        head = text.split("---")[1] if is_readme and text.startswith("---") else ""
+        if found := _LICENSE.search(head):
+            return found[1].strip("\"' ")[:80]
+        if not is_readme and (lines := text.split("\n", 8)) and (first := _first_words(lines)):
+            return first[:80]
+    return _UNKNOWN_LICENSE
+
+
+def _first_words(lines: Iterable[str]) -> str:
+    return next((line.strip() for line in lines if line.strip()), "")
+
+
+def model_name(path: Path) -> str:
+    """Return what a folder or file calls its model, also one in the cache of a hub."""
+    if path.parent.name == "snapshots":
+        return path.parent.parent.name.split("--")[-1][:80]
+    return (path.name if path.is_dir() else path.stem)[:80] or "Model"
