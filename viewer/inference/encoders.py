@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from viewer.egress import EgressError, check_egress
-from viewer.inference.bundle import BundleError, Normalization, file_sha256
+from viewer.inference.bundle import BundleError, file_sha256
+from viewer.inference.description import Normalization
 from viewer.inference.encoder_download import HUB, EncoderRequest
 from viewer.inference.model_library import add_model, models_folder
 from viewer.processes.helper import HelperEndedError, HelperFailedError, helper

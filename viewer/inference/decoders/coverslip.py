@@ -17,5 +17,5 @@ if TYPE_CHECKING:
 
 def decode(maps: NDArray[np.float32], about: ModelDescription) -> list[Labeled]:  # noqa: ARG001
     """Cut logits (3, rows, columns) of nucleus, edge and depth into objects."""
-    chances = 1 / (1 + np.exp(-maps))
+    chances = (1 / (1 + np.exp(-maps))).astype(np.float32)
     return [Labeled(labeled(chances), probability=chances[0])]

@@ -19,7 +19,7 @@ NAME = "Coverslip"
 
 def recognizes(path: Path) -> bool:
     """Return whether a folder holds model.json."""
-    return (path / MODEL_FILE).is_file()
+    return (path / MODEL_FILE).exists()
 
 
 def described(path: Path) -> ModelBundle:

@@ -12,15 +12,12 @@ if TYPE_CHECKING:
 
 
 class Layout(Protocol):
-    """A module that knows models of one program.
+    """A module that knows models of one program."""
 
-    Attributes
-    ----------
-    NAME
-        What the program or format is called.
-    """
-
-    NAME: str
+    @property
+    def NAME(self) -> str:  # noqa: N802 - a constant of the module
+        """What the program or format is called."""
+        ...
 
     def recognizes(self, path: Path) -> bool:
         """Return whether a folder or file is of this layout, by its names alone: it is quick."""
