@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from viewer.cli.output import fail, print_json, print_record, print_table, say
+from viewer.cli.studies import ReaderOption, asking_reader, read_for_command, register
 
 if TYPE_CHECKING:
     from viewer.annotations.palette import Palette
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 _EXIT_NOT_SOUND = 1
 
 projects_app = typer.Typer(help="Projects: slides that are read together.", no_args_is_help=True)
+
+register(projects_app)
 
 _Folder = Annotated[Path, typer.Argument(help="The project's folder, or its project.json.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -52,7 +55,9 @@ def create(
     if qupath is not None:
         _take_over(qupath, look_in or [], place, title, given_forms, given_palette, json=json)
         return
-    project = Project(title=title or place.name, palette=given_palette, forms=given_forms)
+    project = Project(
+        title=title or place.name, palette=given_palette, forms=given_forms, keeps_sets=True
+    )
     try:
         project = create_project(place, project)
     except ProjectError as error:
@@ -89,7 +94,7 @@ def list_slides(
 
     if state is not None and state not in STATES:
         fail(f'"{state}" is no state of a slide: use one of {", ".join(STATES)}.')
-    _, held = _read(project)
+    _, held = read_for_command(project)
     slides = [slide for slide in held.slides if state in (None, slide.state)]
     if json:
         print_json({"title": held.title, "slides": [_record(slide) for slide in slides]})
@@ -119,7 +124,7 @@ def check(
     )
     from viewer.studies.project_file import ProjectError, change_project
 
-    place, held = _read(project)
+    place, held = read_for_command(project)
     missing = missing_slides(held, place)
     found = find_slides(missing, (*(look_in or ()), *neighborhood(place))) if missing else {}
     if repair and found:
@@ -153,9 +158,10 @@ def check(
 def answers(
     project: _Folder,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="The CSV file.")] = None,
+    reader: ReaderOption = None,
     json: _Json = False,
 ) -> None:
-    """Export the answers of all readers, a line an answer."""
+    """Export the answers that the reader may see, of all readers, a line an answer."""
     from viewer.studies.answers import (
         all_answers,
         answer_columns,
@@ -163,9 +169,10 @@ def answers(
         write_answers,
     )
 
-    place, held = _read(project)
+    place, held = read_for_command(project)
     try:
-        given = all_answers(place)
+        asks = asking_reader(place, held, reader)
+        given = all_answers(place, asks.sealer_of_answers, asks.shows_answer)
         if out is not None:
             write_answers(out, held, given)
     except OSError as error:
@@ -256,16 +263,6 @@ def _add(
     print_record(record, json=json)
     if refused:
         sys.exit(_EXIT_NOT_SOUND)
-
-
-def _read(path: Path) -> tuple[Path, Project]:
-    from viewer.studies.project_file import ProjectError, project_folder, read_project
-
-    folder = project_folder(path).absolute()
-    try:
-        return folder, read_project(folder)
-    except ProjectError as error:
-        fail(str(error))
 
 
 def _read_forms(path: Path | None) -> tuple[Form, ...]:

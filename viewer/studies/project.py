@@ -76,6 +76,9 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
         sealed to; "" where they are not sealed.
     unsealed_utc
         When the owner opened all of it to everybody; "" before.
+    keeps_sets
+        Whether annotations were kept in the project from its first day; in a project of an
+        earlier version they lie with the slides.
     """
 
     format: Literal["coverslip project"] = FORMAT
@@ -91,6 +94,7 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     owner: str = ""
     owner_key: str = ""
     unsealed_utc: str = ""
+    keeps_sets: bool = False
 
     @property
     def is_sealed(self) -> bool:

@@ -77,7 +77,7 @@ class OpenProject(QObject):
         from viewer.studies.project_file import create_project
 
         self._disk.run(
-            lambda: create_project(folder, Project(title=folder.name)),
+            lambda: create_project(folder, Project(title=folder.name, keeps_sets=True)),
             lambda _: self.open(folder),
             self._on_failed,
         )
