@@ -76,6 +76,9 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
         sealed to; "" where they are not sealed.
     unsealed_utc
         When the owner opened all of it to everybody; "" before.
+    check_tissue_at
+        Magnification at which a reader is to have seen all tissue before a slide is done; tissue
+        that was not is shown first. 0.0 where the study does not ask for it.
     keeps_sets
         Whether annotations were kept in the project from its first day; in a project of an
         earlier version they lie with the slides.
@@ -89,6 +92,7 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     forms: tuple[Form, ...] = ()
     id: str = ""
     keys: tuple[ReaderKey, ...] = ()
+    check_tissue_at: float = 0.0
     stages: tuple[Stage, ...] = ()
     is_by_slide: bool = False
     owner: str = ""

@@ -129,6 +129,7 @@ class MainWindow(QMainWindow):
         self.annotations.closing.connect(lambda each: self.toolbox.release(each.pane))
         self._dropped = DroppedFiles(self)
         self.projects = ProjectsController(self)
+        layout.insertWidget(3, self.projects.finishing.bar)
         RecordedOverlays(self.overlays, self.recording.control, lambda: self.settings, self)
         self.agents = AgentsController(self)
         self._docks = self._placed_docks()
