@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,16 +25,21 @@ from viewer.ui.projects.question_fields import ChoiceField, NumberField
 _SETTINGS = Settings(reader="reader-7", consent_utc="2026-01-01T00:00:00+00:00")
 
 
-@pytest.fixture
-def study(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def made_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project of three slides with a form of which one answer is required."""
-    folder = tmp_path / "study"
+    folder = tmp_path_factory.mktemp("made") / "study"
     for number in (1, 2, 3):
         make_slide(folder / f"{number}.png", number)
     slides = tuple(project_slides([folder], folder, []))
-    forms = read_forms(write_forms(tmp_path / "forms.json", FORM))
+    forms = read_forms(write_forms(folder.parent / "forms.json", FORM))
     create_project(folder, Project(title="Study", slides=slides, forms=forms))
     return folder
+
+
+@pytest.fixture
+def study(made_study: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made_study, tmp_path / "study"))
 
 
 @pytest.fixture

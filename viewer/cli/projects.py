@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from viewer.studies.project import Project, ProjectSlide
 
 _EXIT_NOT_SOUND = 1
+_USUAL = "usual"
 
 projects_app = typer.Typer(help="Projects: slides that are read together.", no_args_is_help=True)
 
@@ -91,17 +92,73 @@ def list_slides(
 ) -> None:
     """List the slides of a project."""
     from viewer.studies.project import STATES
+    from viewer.studies.worklist import project_entries
 
     if state is not None and state not in STATES:
         fail(f'"{state}" is no state of a slide: use one of {", ".join(STATES)}.')
     _, held = read_for_command(project)
-    slides = [slide for slide in held.slides if state in (None, slide.state)]
+    entries = [each for each in project_entries(held) if state in (None, each.slide.state)]
     if json:
-        print_json({"title": held.title, "slides": [_record(slide) for slide in slides]})
+        records = [
+            _record(each.slide)
+            | {"case": each.place.case, "block": each.place.block, "stain": each.place.stain}
+            for each in entries
+        ]
+        print_json({"title": held.title, "slides": records})
         return
-    rows = [(s.shown_name, s.state, s.assignee, s.note, s.path) for s in slides]
-    print_table(("slide", "state", "assignee", "note", "path"), rows)
+    rows = [
+        (s.shown_name, s.state, s.assignee, s.note, each.place.text, s.path)
+        for each in entries
+        for s in (each.slide,)
+    ]
+    print_table(("slide", "state", "assignee", "note", "case", "path"), rows)
     typer.echo(f"{held.count('done')} of {len(held.slides)} slides are done.")
+
+
+@projects_app.command()
+def settings(
+    project: _Folder,
+    cases: Annotated[
+        str | None,
+        typer.Option(
+            help="How names tell cases: a pattern such as '{case} {block} {stain}' or a regular "
+            "expression with these groups; usual; none."
+        ),
+    ] = None,
+    check_tissue_at: Annotated[
+        float | None,
+        typer.Option(
+            help="Magnification: tissue that was not seen at it is shown before a slide is done; "
+            "0 for no such check.",
+            min=0.0,
+            max=400.0,
+        ),
+    ] = None,
+    json: _Json = False,
+) -> None:
+    """Show what a project asks for, or change it."""
+    import msgspec
+
+    from viewer.studies.cases import CaseRuleError, check_rule
+    from viewer.studies.project_file import ProjectError, change_project
+
+    changes: dict[str, object] = {}
+    if cases is not None:
+        changes["case_rule"] = "" if cases.strip() == _USUAL else cases.strip()
+    if check_tissue_at is not None:
+        changes["check_tissue_at"] = check_tissue_at
+    place, held = read_for_command(project)
+    try:
+        check_rule(str(changes.get("case_rule", "")))
+        if changes:
+            held = change_project(place, lambda now: msgspec.structs.replace(now, **changes))
+    except (CaseRuleError, ProjectError) as error:
+        fail(str(error))
+    record: dict[str, object] = {
+        "project": str(place), "cases": held.case_rule or _USUAL,
+        "check_tissue_at": held.check_tissue_at,
+    }  # fmt: skip
+    print_record(record, json=json)
 
 
 @projects_app.command()

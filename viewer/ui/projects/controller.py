@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING
@@ -192,16 +193,20 @@ class ProjectsController(QObject):
 
     def _mark_done(self, slide: ProjectSlide) -> None:
         self._change_state(slide, "done")
-        slides = self.opened.project.slides
-        at = next((n for n, s in enumerate(slides) if s.identity == self.dock.model.current), 0)
-        following = [*slides[at + 1 :], *slides[:at]]
-        left = [
-            s for s in following if s.state == "to do" and s.identity not in self.opened.missing
-        ]
-        if left:
-            self._open_slide(left[0])
+        following = self.next_to_do()
+        if following is not None:
+            self._open_slide(following)
         else:
             self._window.say("No slide is left to do.")
+
+    def next_to_do(self) -> ProjectSlide | None:
+        """Return the slide that comes once this one is done."""
+        from viewer.studies.worklist import Worklist
+
+        entries = self.opened.entries()
+        to_do = [replace(each, is_read=each.slide.state != "to do") for each in entries]
+        following = Worklist(to_do).next_unread(self.dock.model.current, 1)
+        return following.slide if following is not None else None
 
     def _ask_folder(self, title: str) -> QFileDialog:
         dialog = QFileDialog(self._window, title, self._start_folder())
@@ -228,6 +233,24 @@ class ProjectsController(QObject):
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.setNameFilter(f"Projects ({PROJECT_FILE} *{QUPATH_SUFFIX})")
         dialog.fileSelected.connect(lambda name: self.open(Path(name)))
+        _open(dialog)
+
+    def _ask_settings(self) -> None:
+        from viewer.ui.projects.settings_dialog import ProjectSettingsDialog
+
+        opened = self.opened
+        names = [] if opened.hides_names() else [s.shown_name for s in opened.project.slides]
+        dialog = ProjectSettingsDialog(opened.project, names, self._window)
+
+        def take() -> None:
+            rule, magnification = dialog.case_rule, dialog.check_tissue_at
+            opened.change(
+                lambda project: msgspec.structs.replace(
+                    project, case_rule=rule, check_tissue_at=magnification
+                )
+            )
+
+        dialog.accepted.connect(take)
         _open(dialog)
 
     def _ask_slides(self) -> None:
@@ -304,6 +327,7 @@ class ProjectsController(QObject):
         commands.on("project.add", self._ask_slides)
         commands.on("project.find", self._ask_where)
         commands.on("project.take_classes", self._take_classes)
+        commands.on("project.settings", self._ask_settings)
         commands.on("project.next_state", self._cycle_state)
         commands.on("project.finish", self._finish)
         window.recording.control.study_of = self.study_of
