@@ -157,7 +157,7 @@ def test_brightness_changes_the_picture_and_reset_brings_it_back(
     qtbot.mouseClick(dock.reset_button, Qt.MouseButton.LeftButton)
     assert canvas.look.is_plain
     assert dock.brightness.box.value() == 0.0
-    assert settled_picture(canvas, qtbot) == before
+    qtbot.waitUntil(lambda: canvas.grab().toImage() == before, timeout=10_000)
 
 
 def test_the_profile_is_offered_only_where_there_is_one(

@@ -12,6 +12,7 @@ import numpy as np
 import psutil
 import pytest
 import shapely
+from behavior_steps import write_slide
 from inference_steps import Brightness, SeesNoDark, dark_is_unlike, make_bundle
 from PIL import Image
 from PySide6.QtCore import QPoint, Qt
@@ -42,18 +43,35 @@ from viewer.ui.overlays.overlay_run import OverlayRun
 from viewer.ui.overlays.score_question import ScoreQuestion
 
 _PATIENCE_MS = 60_000
-_ABOUT_THE_MIDDLE = Box(300, 700, 1900, 2400)
-"""The field that `_shown` goes to and what the engine computes around it; level-0 pixels."""
+_A_FIELD = Box(830, 1240, 1390, 1720)
+"""Of the sample slide, level-0 pixels: a few blocks of the nuclei model."""
 
 
 @pytest.fixture(scope="module")
-def nuclei_at_hand(sample_slide: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Results of the nuclei model about the middle of the sample slide, computed once."""
+def field_slide(sample_slide: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A slide that is one field of the sample slide."""
+    size = round(_A_FIELD.width), round(_A_FIELD.height)
+    with closing(open_slide(sample_slide)) as source:
+        pixels, mpp_um = read_region(source, _A_FIELD, *size), source.info.optics.mean_mpp_um
+    assert mpp_um is not None
+    return write_slide(tmp_path_factory.mktemp("field") / "field.tif", pixels, mpp_um)
+
+
+@pytest.fixture(scope="module")
+def nuclei_at_hand(field_slide: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results of the nuclei model on that slide, computed once."""
     home = tmp_path_factory.mktemp("nuclei")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COVERSLIP_HOME", str(home))
-        run_model(sample_slide, find_model("nuclei"), _ABOUT_THE_MIDDLE)
+        run_model(field_slide, find_model("nuclei"))
         return results_folder()
+
+
+@pytest.fixture
+def field_window(window: MainWindow, field_slide: Path, qtbot: QtBot) -> MainWindow:
+    """A window that shows that slide, sharp and with the keyboard on it."""
+    show_slide(window, field_slide, qtbot)
+    return window
 
 
 @pytest.fixture
@@ -87,35 +105,35 @@ def _picture(window: MainWindow) -> bytes:
 
 @pytest.mark.usefixtures("known_nuclei")
 def test_the_field_is_outlined_and_a_key_looks_under_it(
-    slide_window: MainWindow, qtbot: QtBot
+    field_window: MainWindow, qtbot: QtBot
 ) -> None:
-    run = _shown(slide_window, qtbot)
+    run = _shown(field_window, qtbot)
     qtbot.waitUntil(lambda: not run.progress.is_busy, timeout=_PATIENCE_MS)
-    with_outlines = _picture(slide_window)
-    slide_window.panes.active.focus()
-    press(qtbot, slide_window, Qt.Key.Key_D)
-    assert _picture(slide_window) != with_outlines
-    press(qtbot, slide_window, Qt.Key.Key_D)
-    assert _picture(slide_window) == with_outlines
-    press(qtbot, slide_window, Qt.Key.Key_F)
-    assert _picture(slide_window) != with_outlines
-    press(qtbot, slide_window, Qt.Key.Key_F)
-    assert _picture(slide_window) == with_outlines
-    assert "in view" in slide_window.overlays.dock.figures.text()
+    with_outlines = _picture(field_window)
+    field_window.panes.active.focus()
+    press(qtbot, field_window, Qt.Key.Key_D)
+    assert _picture(field_window) != with_outlines
+    press(qtbot, field_window, Qt.Key.Key_D)
+    assert _picture(field_window) == with_outlines
+    press(qtbot, field_window, Qt.Key.Key_F)
+    assert _picture(field_window) != with_outlines
+    press(qtbot, field_window, Qt.Key.Key_F)
+    assert _picture(field_window) == with_outlines
+    assert "in view" in field_window.overlays.dock.figures.text()
 
 
 def test_a_slide_that_is_opened_again_has_its_objects_at_once(
-    make_window: Callable[[], MainWindow], sample_slide: Path, qtbot: QtBot
+    make_window: Callable[[], MainWindow], field_slide: Path, qtbot: QtBot
 ) -> None:
     first = make_window()
-    show_slide(first, sample_slide, qtbot)
+    show_slide(first, field_slide, qtbot)
     run = _shown(first, qtbot)
     qtbot.waitUntil(lambda: not run.progress.is_busy, timeout=_PATIENCE_MS)
     count, process = run.found.count, psutil.Process(run.process_id)
     first.close()
     qtbot.waitUntil(lambda: not process.is_running(), timeout=10_000)
     second = make_window()
-    show_slide(second, sample_slide, qtbot)
+    show_slide(second, field_slide, qtbot)
     again = _shown(second, qtbot)
     qtbot.waitUntil(lambda: again.found.count == count, timeout=10_000)
     assert again.process_id is None
@@ -158,8 +176,8 @@ def test_models_rest_while_paused(slide_window: MainWindow, qtbot: QtBot) -> Non
 def test_what_was_drawn_is_worked_through(slide_window: MainWindow, qtbot: QtBot) -> None:
     pane = slide_window.panes.active
     qtbot.waitUntil(lambda: slide_window.overlays.dock.models.chosen() is not None)
-    pane.canvas.go_to(Point(1900, 2700), 0.25, animated=False)
-    drawn = shapely.Point(1000, 1000).buffer(60)
+    pane.canvas.go_to(Point(2200, 2950), 0.25, animated=False)
+    drawn = shapely.Point(960, 960).buffer(60)
     slide_window.overlays.commands.run_over(drawn)
     run = slide_window.overlays.run_of(pane)
     assert run is not None
@@ -332,27 +350,27 @@ def test_marks_paint_the_slide_and_are_there_again(
 
 
 @pytest.mark.usefixtures("known_nuclei")
-def test_two_overlays_lie_over_one_another(slide_window: MainWindow, qtbot: QtBot) -> None:
-    nuclei = _shown(slide_window, qtbot)
-    _, shown = _heatmap(slide_window, "Colorectal tissue", qtbot)
-    canvas = slide_window.panes.active.canvas
+def test_two_overlays_lie_over_one_another(field_window: MainWindow, qtbot: QtBot) -> None:
+    nuclei = _shown(field_window, qtbot)
+    _, shown = _heatmap(field_window, "Colorectal tissue", qtbot)
+    canvas = field_window.panes.active.canvas
     assert canvas.has_layer(nuclei.shown.layer)
     assert canvas.has_layer(shown.layer)
     canvas.setFocus()
-    press(qtbot, slide_window, Qt.Key.Key_D)
+    press(qtbot, field_window, Qt.Key.Key_D)
     assert not canvas.has_layer(nuclei.shown.layer)
     assert not canvas.has_layer(shown.layer)
 
 
 @pytest.mark.usefixtures("known_nuclei")
 def test_nuclei_are_colored_by_area_and_told_under_the_cursor(
-    slide_window: MainWindow, qtbot: QtBot
+    field_window: MainWindow, qtbot: QtBot
 ) -> None:
-    run = _shown(slide_window, qtbot)
-    dock, canvas = slide_window.overlays.dock, slide_window.panes.active.canvas
+    run = _shown(field_window, qtbot)
+    dock, canvas = field_window.overlays.dock, field_window.panes.active.canvas
     dock.show()
     qtbot.waitUntil(lambda: not run.progress.is_busy, timeout=_PATIENCE_MS)
-    by_class = _picture(slide_window)
+    by_class = _picture(field_window)
     box = dock.objects.measurement
     qtbot.waitUntil(lambda: box.findText("Area um2") > 0)
     box.setFocus()
@@ -360,25 +378,25 @@ def test_nuclei_are_colored_by_area_and_told_under_the_cursor(
     assert isinstance(run.shown, ObjectsPresenter)
     assert run.shown.style.measurement == "Area um2"
     assert dock.objects.bars.isVisible()
-    by_area = _picture(slide_window)
+    by_area = _picture(field_window)
     assert by_area != by_class
     low, high = dock.objects.range.value()
     dock.objects.range.setValue(((low + high) / 2, high))
     assert run.shown.style.low > low
-    assert _picture(slide_window) != by_area
+    assert _picture(field_window) != by_area
     (objects,) = [o for k, o in run.shown.found if k == run.found.grid.touching(canvas.view.box)[0]]
     inside = next(c for c in objects.centroids if canvas.view.box.grown(-20).contains(Point(*c)))
     screen = canvas.view.to_screen(Point(*inside.tolist()))
     qtbot.mouseMove(canvas, QPoint(round(screen.x), round(screen.y)))
-    qtbot.waitUntil(lambda: slide_window.status.overlay.text().startswith("Nucleus, Area um2"))
+    qtbot.waitUntil(lambda: field_window.status.overlay.text().startswith("Nucleus, Area um2"))
 
 
 @pytest.mark.usefixtures("known_nuclei")
-def test_kept_results_can_be_removed(slide_window: MainWindow, qtbot: QtBot) -> None:
-    run = _shown(slide_window, qtbot)
+def test_kept_results_can_be_removed(field_window: MainWindow, qtbot: QtBot) -> None:
+    run = _shown(field_window, qtbot)
     qtbot.waitUntil(lambda: not run.progress.is_busy, timeout=_PATIENCE_MS)
     assert list(results_folder().glob("*/*.sqlite"))
-    slide_window.commands["overlays.clear_results"].trigger()
+    field_window.commands["overlays.clear_results"].trigger()
     qtbot.waitUntil(lambda: not list(results_folder().glob("*/*.sqlite")))
     assert run.found.count > 0
 
@@ -564,23 +582,23 @@ def test_tiles_unlike_the_training_data_are_hatched(
 
 @pytest.mark.usefixtures("known_nuclei")
 def test_a_row_of_the_table_travels_to_its_object(
-    slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
+    field_window: MainWindow, tmp_path: Path, qtbot: QtBot
 ) -> None:
-    run = _shown(slide_window, qtbot)
+    run = _shown(field_window, qtbot)
     qtbot.waitUntil(lambda: not run.progress.is_busy, timeout=_PATIENCE_MS)
-    slide_window.overlays.dock.show()
-    qtbot.mouseClick(slide_window.overlays.dock.table, Qt.MouseButton.LeftButton)
-    dialog = slide_window.findChild(ObjectTableDialog)
+    field_window.overlays.dock.show()
+    qtbot.mouseClick(field_window.overlays.dock.table, Qt.MouseButton.LeftButton)
+    dialog = field_window.findChild(ObjectTableDialog)
     assert dialog is not None
     qtbot.waitUntil(lambda: dialog.model.rowCount() == run.found.count)
-    view, canvas = dialog.view, slide_window.panes.active.canvas
+    view, canvas = dialog.view, field_window.panes.active.canvas
     areas = [float(dialog.model.index(row, 3).data().replace(",", "")) for row in range(50)]
     assert areas == sorted(areas, reverse=True)
     header = view.horizontalHeader()
     place = QPoint(header.sectionViewportPosition(3) + 9, header.height() // 2)
     qtbot.mouseClick(header.viewport(), Qt.MouseButton.LeftButton, pos=place)
     qtbot.waitUntil(lambda: float(dialog.model.index(0, 3).data()) < areas[-1])
-    before = _picture(slide_window)
+    before = _picture(field_window)
     cell = view.visualRect(dialog.model.index(2, 3)).center()
     qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=cell)
     qtbot.waitUntil(lambda: not canvas.is_moving)
@@ -588,7 +606,7 @@ def test_a_row_of_the_table_travels_to_its_object(
     assert table is not None
     x, y = table.objects.centroids[int(table.rows[2])].tolist()
     assert (canvas.view.center.x, canvas.view.center.y) == pytest.approx((x, y), abs=1)
-    assert _picture(slide_window) != before
+    assert _picture(field_window) != before
     dialog.close()
 
 
@@ -636,10 +654,10 @@ def _logged(window: MainWindow) -> list[AnyEvent]:
 
 @pytest.mark.usefixtures("known_nuclei")
 def test_the_log_tells_what_was_on_and_which_results_were_looked_at(
-    make_window: Callable[[Settings], MainWindow], sample_slide: Path, qtbot: QtBot
+    make_window: Callable[[Settings], MainWindow], field_slide: Path, qtbot: QtBot
 ) -> None:
     window = make_window(Settings(reader="r", consent_utc="2026-11-24T08:00:00+00:00"))
-    show_slide(window, sample_slide, qtbot)
+    show_slide(window, field_slide, qtbot)
     run = _shown(window, qtbot)
     qtbot.waitUntil(lambda: not run.progress.is_busy, timeout=_PATIENCE_MS)
     version = find_model("nuclei").version
@@ -671,34 +689,38 @@ def test_the_log_tells_what_was_on_and_which_results_were_looked_at(
     assert viewed.overlay == "Nuclei"
     assert viewed.item.startswith("Nucleus, Area um2 ")
     assert Box(*viewed.box).contains(middle)
+
+    def changes() -> list[AnyEvent]:
+        # Where the field is unlike the training data, that overlay is on too.
+        return [each for each in of(OverlayChanged) if each.name == "Nuclei"]
+
     window.overlays.dock.opacity.setValue(60)
     window.overlays.dock.opacity.setValue(40)
-    qtbot.waitUntil(lambda: len(of(OverlayChanged)) == 2, timeout=10_000)
+    qtbot.waitUntil(lambda: len(changes()) == 2, timeout=10_000)
     press(qtbot, window, Qt.Key.Key_D)
     press(qtbot, window, Qt.Key.Key_D)
     press(qtbot, window, Qt.Key.Key_D, SHIFT)
     wanted = [(True, 1.0), (True, 0.4), (False, 0.4), (True, 0.4), (False, 0.4)]
-    qtbot.waitUntil(lambda: len(of(OverlayChanged)) == len(wanted), timeout=10_000)
-    assert of(OverlayChanged) == [OverlayChanged("Nuclei", *told, version) for told in wanted]
+    qtbot.waitUntil(lambda: len(changes()) == len(wanted), timeout=10_000)
+    assert changes() == [OverlayChanged("Nuclei", *told, version) for told in wanted]
 
 
 @pytest.mark.usefixtures("known_nuclei")
 def test_a_new_pixel_size_ends_what_was_made_with_the_former(
-    slide_window: MainWindow, qtbot: QtBot
+    field_window: MainWindow, qtbot: QtBot
 ) -> None:
-    _shown(slide_window, qtbot)
-    pane = slide_window.panes.active
+    _shown(field_window, qtbot)
+    pane = field_window.panes.active
     pane.set_mpp_um(0.25)
-    assert slide_window.overlays.run_of(pane) is None
-    assert "The pixel size changed: Nuclei ended." in slide_window.status.currentMessage()
-    assert not slide_window.commands["overlays.on"].isChecked()
-    press(qtbot, slide_window, Qt.Key.Key_D, SHIFT)
-    again = slide_window.overlays.run_of(pane)
+    assert field_window.overlays.run_of(pane) is None
+    assert "The pixel size changed: Nuclei ended." in field_window.status.currentMessage()
+    assert not field_window.commands["overlays.on"].isChecked()
+    press(qtbot, field_window, Qt.Key.Key_D, SHIFT)
+    again = field_window.overlays.run_of(pane)
     assert again is not None
     assert again.mpp_um == 0.25
 
 
-@pytest.mark.usefixtures("known_nuclei")
 def test_an_export_of_a_part_says_so(
     slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
 ) -> None:
