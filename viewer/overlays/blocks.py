@@ -10,6 +10,9 @@ import numpy as np
 
 from viewer.geometry import ORIGIN, Box, Point, Size
 
+CELLS = 4
+"""Cells along a side of a block, of models that answer patch by patch."""
+
 
 class BlockKey(NamedTuple):
     """Which block of the grid."""
@@ -35,6 +38,8 @@ class BlockGrid:
         Side of a block and width of its margin, in pixels that the model is fed.
     origin
         Where the first block begins, level-0 pixels; other than 0 for tiles of other programs.
+    cells
+        Cells along a side of a block, of results that are kept by cell.
     """
 
     slide: Size
@@ -42,6 +47,7 @@ class BlockGrid:
     core_px: int
     margin_px: int
     origin: Point = ORIGIN
+    cells: int = CELLS
 
     @property
     def side(self) -> float:

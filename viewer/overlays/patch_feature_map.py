@@ -9,7 +9,6 @@ import numpy as np
 
 from viewer.geometry import Box, Point
 from viewer.overlays.area import bounds_of, holds, is_nowhere, middle_of
-from viewer.overlays.patch_features import CELLS, Features, PatchFeatures
 from viewer.overlays.patch_mask import PatchMask
 
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from viewer.overlays.area import Area
     from viewer.overlays.blocks import BlockGrid, BlockKey
+    from viewer.overlays.patch_features import Features, PatchFeatures
 
 
 class PatchFeatureMap:
@@ -34,7 +34,7 @@ class PatchFeatureMap:
         self.grid = grid
         self.head = head
         self.mpp_um = mpp_um
-        self.rows, self.columns = grid.rows * CELLS, grid.columns * CELLS
+        self.rows, self.columns = grid.rows * grid.cells, grid.columns * grid.cells
         self._values: Features = np.full((self.rows, self.columns, 0), np.nan, np.float16)
         self._unanswered = np.zeros((self.rows, self.columns), bool)
         self._unlike = np.zeros((self.rows, self.columns), bool)
@@ -50,7 +50,7 @@ class PatchFeatureMap:
     @property
     def raster_px(self) -> float:
         """From one value of `values` to the next, level-0 pixels; a cell may span several."""
-        return self.grid.side / CELLS
+        return self.grid.side / self.grid.cells
 
     @property
     def origin(self) -> Point:
@@ -103,13 +103,14 @@ class PatchFeatureMap:
     def add(self, key: BlockKey, vectors: PatchFeatures) -> None:
         """Takes what a model said of a block."""
         self.done.add(key)
+        cells, length = self.grid.cells, vectors.values.shape[2]
         part = (
-            slice(key.row * CELLS, (key.row + 1) * CELLS),
-            slice(key.column * CELLS, (key.column + 1) * CELLS),
+            slice(key.row * cells, (key.row + 1) * cells),
+            slice(key.column * cells, (key.column + 1) * cells),
         )
-        self._unanswered[part] = vectors.unanswered
-        self._unlike[part] = vectors.unlike
-        length = vectors.values.shape[2]
+        is_whole = vectors.unanswered.shape == (cells, cells)
+        self._unanswered[part] = vectors.unanswered if is_whole else False
+        self._unlike[part] = vectors.unlike if is_whole else False
         if not length:
             return
         if self._values.shape[2] != length:

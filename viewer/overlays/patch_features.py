@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from viewer.errors import CoverslipError
+from viewer.overlays.blocks import CELLS
 
 Features = NDArray[np.float16 | np.float32]
-CELLS = 4
-"""Cells along a side of a block."""
 
 
 class PatchFeaturesError(CoverslipError):
@@ -58,8 +57,8 @@ class PatchFeatures:
         return sink.getvalue()
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> PatchFeatures:
-        """Return the inverse of `to_bytes`.
+    def from_bytes(cls, data: bytes, cells: int = CELLS) -> PatchFeatures:
+        """Return the inverse of `to_bytes`, of a block with so many cells along a side.
 
         Raises
         ------
@@ -71,10 +70,14 @@ class PatchFeatures:
             # Not np.load: it takes some bytes for an archive and opens that.
             values = np.lib.format.read_array(file, allow_pickle=False)
             rest = file.tell() < len(data)
-            unlike = np.lib.format.read_array(file, allow_pickle=False) if rest else _none()
+            unlike = np.lib.format.read_array(file, allow_pickle=False) if rest else None
         except (ValueError, EOFError, OSError, SyntaxError, TypeError) as error:
             raise PatchFeaturesError(f"These scores are damaged ({error}).") from error
-        if values.shape[:-1] != (CELLS, CELLS) or unlike.shape != (CELLS, CELLS):
+        if values.shape == (CELLS, CELLS, 0):
+            return cls.none()
+        if unlike is None:
+            unlike = np.zeros((cells, cells), bool)
+        if values.shape[:-1] != (cells, cells) or unlike.shape != (cells, cells):
             raise PatchFeaturesError("These scores are damaged: they have another shape.")
         unanswered = np.any(np.isinf(values), axis=-1)
         kind = np.float32 if values.dtype == np.float32 else np.float16
