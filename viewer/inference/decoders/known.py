@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from viewer.inference.decoders import coverslip, labels
+from viewer.inference.decoders import cellpose, contours, coverslip, hover, labels, stardist
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,4 +18,12 @@ if TYPE_CHECKING:
     Decode = Callable[[NDArray[np.float32], ModelDescription], list[Labeled]]
     """Of maps (channels, rows, columns) without gaps; raises ModelFailedError."""
 
-DECODERS: Mapping[Decoder, Decode] = {"coverslip": coverslip.decode, "labels": labels.decode}
+DECODERS: Mapping[Decoder, Decode] = {
+    "coverslip": coverslip.decode,
+    "labels": labels.decode,
+    "stardist": stardist.decode,
+    "hovernet": hover.decode,
+    "cellvit": hover.decode,
+    "cellpose": cellpose.decode,
+    "contours": contours.decode,
+}
