@@ -349,6 +349,7 @@ def _write(run: ModelRun, bundle: ModelBundle, out: Path) -> None:
 
 
 def _counts(run: ModelRun, bundle: ModelBundle) -> dict[str, object]:
+    from viewer.inference.tasks.known import has_classes
     from viewer.overlays.object_map import ObjectMap
 
     names = [name for name, _ in bundle.colors]
@@ -358,7 +359,7 @@ def _counts(run: ModelRun, bundle: ModelBundle) -> dict[str, object]:
         return {"objects": len(objects), "classes": counts}
     inside = run.found.cells_in(run.area)
     result: dict[str, object] = {"cells": int(inside.sum())}
-    if bundle.description.task == "classification" and inside.any():
+    if has_classes(bundle.description.task) and inside.any():
         values = run.cell_values(bundle)[0][inside]
         if bundle.description.head == "regression":
             means = values[(values == values).all(1)].mean(0).tolist()
@@ -368,7 +369,12 @@ def _counts(run: ModelRun, bundle: ModelBundle) -> dict[str, object]:
             # Labels that do not exclude each other are each there or not.
             above = (values >= _LEAST_CHANCE).sum(0).tolist()
             return result | {"classes": dict(zip(names, above, strict=True))}
-        result["classes"] = {name: int((likeliest == i).sum()) for i, name in enumerate(names)}
+        counts = {name: int((likeliest == i).sum()) for i, name in enumerate(names)}
+        result["classes"] = counts
+        if bundle.description.task == "segmentation":
+            cell_mm2 = (run.found.cell * run.mpp_um / 1000) ** 2
+            areas = {name: round(count * cell_mm2, 6) for name, count in counts.items()}
+            result["areas_mm2"] = areas
     if run.judged is not None:
         chances = zip(names, run.judged.chances.tolist(), strict=True)
         result["chances"] = {name: round(chance, 4) for name, chance in chances}

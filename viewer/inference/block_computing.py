@@ -45,7 +45,7 @@ def compute_blocks(
         shared = process.shared_slots(3 * grid.input_px**2, 2)
         count, size = (2, 0) if shared is None else (shared.slot_count, shared.slot_bytes)
         layout = (grid.slide, grid.downsample, grid.core_px, grid.margin_px)
-        process.post(Blocks(*layout, mpp_um, size, count))
+        process.post(Blocks(*layout, mpp_um, size, count, grid.cells))
         try:
             free = list(range(count))
             used: dict[BlockKey, int] = {}
@@ -54,14 +54,14 @@ def compute_blocks(
                     continue
                 region = reader.read(key)
                 if not free:
-                    done, result = _next(process, bundle, used)
+                    done, result = _next(process, bundle, used, grid.cells)
                     free.append(used.pop(done))
                     yield done, result
                 used[key] = free.pop()
                 tile = hand_over(region, shared, used[key])
                 process.send(Compute(*key, tile, patches, reader.ranges()))
             while used:
-                done, result = _next(process, bundle, used)
+                done, result = _next(process, bundle, used, grid.cells)
                 used.pop(done)
                 yield done, result
         finally:
@@ -70,11 +70,11 @@ def compute_blocks(
 
 
 def _next(
-    process: ModelProcess, bundle: ModelBundle, used: dict[BlockKey, int]
+    process: ModelProcess, bundle: ModelBundle, used: dict[BlockKey, int], cells: int
 ) -> tuple[BlockKey, Result]:
     match process.receive():
         case Done(column, row, data) if BlockKey(column, row) in used:
-            return BlockKey(column, row), decode_result(bundle.task, data)
+            return BlockKey(column, row), decode_result(bundle.task, data, cells)
         case Refused(sentence):
             raise ModelFailedError(sentence)
         case _:

@@ -35,6 +35,9 @@ _LATER: dict[str, object] = {
     "outputs": (),
     "decoder": "coverslip",
     "decoding": {},
+    "answer_px": None,
+    "answer_downsample": 1,
+    "boxes": None,
 }
 """What model.json may say since version 0.3, as it is where it says nothing: it then decides no
 number, and what was kept before stays current."""

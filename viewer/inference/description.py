@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from viewer.atomic_write import atomic_write_bytes
+from viewer.inference.tasks.detection import BoxLayout  # noqa: TC001 - read by msgspec
 from viewer.inference.tasks.known import TASKS
 from viewer.inference.training_data import TrainingData  # noqa: TC001 - read by msgspec
 from viewer.limits import CLASSES
@@ -29,9 +30,12 @@ Positive = Annotated[float, Meta(gt=0)]
 Triple = tuple[float, float, float]
 Percent = Annotated[float, Meta(ge=0, le=100)]
 Filter = Literal["box", "nearest", "bilinear", "bicubic", "lanczos"]
-Head = Literal["softmax", "sigmoid", "probabilities", "logit", "regression"]
-Decoder = Literal["coverslip", "labels"]
-Task = Literal["instances", "classification", "embedding", "attention", "slide", "prompt"]
+Head = Literal["softmax", "sigmoid", "probabilities", "logit", "regression", "indices"]
+Decoder = Literal["coverslip", "labels", "stardist", "hovernet", "cellvit", "cellpose", "contours"]
+Task = Literal[
+    "instances", "classification", "embedding", "attention", "slide", "prompt", "segmentation",
+    "detection",
+]  # fmt: skip
 
 
 class ModelClass(msgspec.Struct, frozen=True, rename=_ON_DISK):
@@ -112,7 +116,8 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True, rename=_ON_DIS
     Attributes
     ----------
     task
-        "instances": maps that `decoder` cuts into objects.
+        "instances": maps that `decoder` cuts into objects. "segmentation": a class or value for
+        each pixel. "detection": boxes with a class and a score.
         "classification": logits of the classes for each patch. "embedding": a vector for each
         patch. "attention": for each patch and magnification (its classes) the logarithm of how
         much a reader is expected to look there. "slide": logits of the classes for all vectors of
@@ -124,11 +129,22 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True, rename=_ON_DIS
         Side of the square that it is fed, and the part of it round the edge that only gives
         context; both in pixels of `mpp_um`.
     stride_px
-        From one patch to the next, for answers patch by patch; the patch's side by default.
+        From one patch to the next, for answers patch by patch; the patch's side by default, and
+        three quarters of it for segmentation, where patches overlap.
+    answer_px
+        Side of the middle part of a patch that maps answer for, in pixels that are fed; all of it
+        by default.
+    answer_downsample
+        Pixels that are fed for each of the pixels of maps, along a side.
     head
         What the answers of a classification are: "softmax": logits of classes that exclude each
         other; "sigmoid": logits of labels that do not; "probabilities": as they are; "logit": one
-        logit of one class; "regression": values as they are.
+        logit of one class; "regression": values as they are; "indices": of segmentation, the
+        number of the class of each pixel. Of instances: "softmax" is what the published network
+        gives, and "probabilities" and "sigmoid" say otherwise of the probability of an object.
+    boxes
+        Of detection: how boxes lie in the answer (`viewer.inference.tasks.detection`); None where
+        its shape tells.
     input
         How pixels are fed.
     outputs
@@ -137,7 +153,9 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True, rename=_ON_DIS
         or of ONNX the first.
     decoder
         Of instances: "coverslip": three maps (nucleus, edge, depth) as logits; "labels": for each
-        class a map whose pixels hold the number of their object, 0 for none.
+        class a map whose pixels hold the number of their object, 0 for none; the others are
+        published networks: "stardist", "hovernet", "cellvit", "cellpose", and "contours" (for each
+        class background, inner part and contour, as DCAN and Cerberus).
     decoding
         Numbers for the decoder, such as thresholds.
     encoder
@@ -168,6 +186,9 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True, rename=_ON_DIS
     normalization: Normalization = Normalization()
     classes: Annotated[tuple[ModelClass, ...], Meta(max_length=256)] = ()
     head: Head = "softmax"
+    answer_px: Annotated[int, Meta(ge=8, le=8192)] | None = None
+    answer_downsample: Annotated[int, Meta(ge=1, le=64)] = 1
+    boxes: BoxLayout | None = None
     input: ModelInput = ModelInput()
     outputs: Annotated[tuple[str, ...], Meta(max_length=16)] = ()
     decoder: Decoder = "coverslip"
@@ -228,7 +249,7 @@ def _complaints(about: ModelDescription) -> Iterator[str]:
         yield f"it names {len(about.classes):,} classes (max. {CLASSES.most:,})"
     if about.patch_px <= 2 * about.margin_px:
         yield "margin_px leaves nothing of patch_px"
-    if about.stride > about.patch_px or (about.patch_px - about.stride) % 2:
+    if not kind.overlaps and (about.stride > about.patch_px or (about.patch_px - about.stride) % 2):
         yield "stride_px has to be at most patch_px, and both even or both odd"
     if kind.needs_classes and not about.classes:
         yield "classes are missing"
@@ -240,8 +261,10 @@ def _complaints(about: ModelDescription) -> Iterator[str]:
         if training.statistics.features == "embedding" and kind.asks_for != "slide":
             yield 'statistics of embeddings belong to models of the task "slide"'
     yield from _of_input(about)
-    if about.head != "softmax" and not kind.has_head:
-        yield 'head belongs to models of the task "classification"'
+    if about.head not in kind.heads(about):
+        yield f'head "{about.head}" does not belong to models of the task "{about.task}"'
+    if about.boxes is not None and about.task != "detection":
+        yield 'boxes belongs to models of the task "detection"'
     if about.reference is not None and about.task != "embedding":
         yield 'reference belongs to models of the task "embedding"'
     if about.decoder != "coverslip" and about.task != "instances":

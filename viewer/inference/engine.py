@@ -227,7 +227,7 @@ class Engine:
             if self._is_closed:
                 return
             try:
-                result = decode_kept_result(self._task, data)
+                result = decode_kept_result(self._task, data, self._grid.cells)
             except (ObjectsError, PatchFeaturesError) as error:
                 _log.warning("a block is made again (%s)", error)
                 continue
@@ -411,7 +411,7 @@ class Engine:
         shared = process.shared_slots(block_bytes, depth)
         count, size = (depth, 0) if shared is None else (shared.slot_count, shared.slot_bytes)
         layout = (grid.slide, grid.downsample, grid.core_px, grid.margin_px)
-        process.post(Blocks(*layout, self._mpp_um, size, count))
+        process.post(Blocks(*layout, self._mpp_um, size, count, grid.cells))
         self._made_on = made_on(ready.device)
         self._listener.on_ready(ready.device)
         if self._kept is not None and (sentence := self._kept.others(self._made_on)):
@@ -452,7 +452,7 @@ class Engine:
     def _take_result(self, done: Done, read_s: float) -> None:
         key = BlockKey(done.column, done.row)
         try:
-            result = decode_result(self._task, done.result)
+            result = decode_result(self._task, done.result, self._grid.cells)
         except (ObjectsError, PatchFeaturesError) as error:
             raise ModelFailedError(f"The model gave no result ({error}).") from error
         before = self.timing

@@ -42,6 +42,7 @@ class Blocks(msgspec.Struct, frozen=True, tag=True):
     mpp_um: float
     slot_bytes: int
     slot_count: int
+    cells: int
 
 
 class Compute(msgspec.Struct, frozen=True, tag=True):

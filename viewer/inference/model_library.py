@@ -18,6 +18,7 @@ from viewer.inference.bundle import BundleError, ModelBundle, check_weights, loa
 from viewer.inference.description import MODEL_FILE, write_description
 from viewer.inference.layouts.known import cards, is_model, usable_model
 from viewer.inference.model_archive import unpack
+from viewer.inference.tasks.known import TASKS
 from viewer.policy import policy, read_policy
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def all_models() -> list[ModelBundle]:
                     _log.warning("A model is passed over: %s", error)
         here.sort(key=lambda bundle: version_order(bundle.description.version), reverse=True)
         here.sort(key=lambda bundle: bundle.description.name.casefold())
-        found += sorted(here, key=lambda bundle: bundle.description.task != "instances")
+        found += sorted(here, key=lambda bundle: TASKS[bundle.task].finds != "objects")
     return found
 
 

@@ -152,7 +152,11 @@ class ModelServer:
         assert self._network is not None
         assert self._order is not None
         grid = BlockGrid(
-            Size(*blocks.slide_px), blocks.downsample, blocks.core_px, blocks.margin_px
+            Size(*blocks.slide_px),
+            blocks.downsample,
+            blocks.core_px,
+            blocks.margin_px,
+            cells=blocks.cells,
         )
         shared = self._shared
         slots = SharedPixels(shared, blocks.slot_bytes, blocks.slot_count) if shared >= 0 else None

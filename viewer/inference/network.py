@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 from PIL import Image
 
 from viewer.inference.errors import DeviceFullError, ModelFailedError
-from viewer.inference.heads import head_complaint
 from viewer.inference.loading import first_line, load_module
 from viewer.inference.outputs import named_outputs
+from viewer.inference.steps.probing import check_answers
 from viewer.inference.tasks.known import TASKS
 
 if TYPE_CHECKING:
@@ -76,8 +76,8 @@ class Network:
 
     @property
     def batch(self) -> int:
-        """How many blocks at a time suit the device."""
-        return _CUDA_BATCH if self.device.type == "cuda" else 1
+        """How many blocks at a time suit the device; windows are a batch of their own."""
+        return _CUDA_BATCH if self.device.type == "cuda" and not self._kind.overlaps else 1
 
     def set_ranges(self, ranges: Sequence[tuple[float, float]]) -> None:
         """Feed from now on by the low and high value of each channel of a slide (0 to 255)."""
@@ -105,8 +105,7 @@ class Network:
             raise ModelFailedError(
                 f"The model {self._name} answered with numbers that are not finite."
             )
-        if self._kind.has_head and (complaint := head_complaint(self._about.head, answers)):
-            raise ModelFailedError(f"The model {self._name} {complaint}.")
+        check_answers(self._about, answers)
 
     def _probes(self) -> list[RgbImage]:
         """Two images of noise where the head is to be seen, dark and pale, else one."""
@@ -150,6 +149,8 @@ class Network:
             if _is_device_full(error):
                 raise DeviceFullError(first_line(error)) from error
             raise ModelFailedError(f"The model {self._name} failed: {first_line(error)}") from error
+        if isinstance(logits, torch.Tensor) and logits.ndim == 3 and self._about.head == "indices":
+            logits = logits.unsqueeze(1)
         answer = self._check(logits, len(pictures), *pictures[0].shape[:2])
         return answer.float().cpu().numpy()
 
@@ -179,11 +180,19 @@ class Network:
             for is_, should in zip(shape, wanted, strict=True)
         )
         if not isinstance(answer, torch.Tensor) or not fits:
-            said = shape or type(answer).__name__
             raise ModelFailedError(
-                f"The model {self._name} answered with {said} where {wanted} was expected."
+                f"The model {self._name} answered with {shape or _in_words(answer)} where {wanted} "
+                f"was expected{self._kind.shape_advice(self._about, shape, wanted)}."
             )
         return answer
+
+
+def _in_words(answer: object) -> str:
+    if isinstance(answer, dict):
+        return f"outputs named {', '.join(map(str, cast('dict[Any, object]', answer)))}"
+    if isinstance(answer, tuple | list):
+        return f"{len(cast('Sequence[object]', answer))} outputs"
+    return type(answer).__name__
 
 
 _FULL = ("out of memory", "can't allocate memory", "not enough memory", "failed to allocate")

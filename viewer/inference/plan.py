@@ -23,5 +23,7 @@ def block_grid(source: SlideSource, model: ModelDescription, mpp_um: float) -> B
     """
     base = source.levels[0]
     slide = Size(base.width_px, base.height_px)
-    core_px, margin_px = TASKS[model.task].block_px(model)
-    return BlockGrid(slide, model.mpp_um / mpp_um, core_px, margin_px)
+    kind, downsample = TASKS[model.task], model.mpp_um / mpp_um
+    core_px, margin_px = kind.block_px(model)
+    cells = kind.cells(model, Size(slide.width / downsample, slide.height / downsample))
+    return BlockGrid(slide, downsample, core_px, margin_px, cells=cells)

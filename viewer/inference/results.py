@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from viewer.inference.bundle import ModelBundle
-from viewer.inference.tasks.known import TASKS
+from viewer.inference.tasks.known import TASKS, has_classes
+from viewer.overlays.blocks import CELLS
 from viewer.overlays.former_objects import kept_objects
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.objects import Objects
@@ -38,22 +39,31 @@ def no_result(task: Task) -> Result:
     return Objects.none() if finds_objects(task) else PatchFeatures.none()
 
 
-def decode_result(task: Task, data: bytes) -> Result:
-    """Raises ObjectsError or PatchFeaturesError where the bytes are damaged."""
-    return Objects.from_bytes(data) if finds_objects(task) else PatchFeatures.from_bytes(data)
+def decode_result(task: Task, data: bytes, cells: int = CELLS) -> Result:
+    """Read what a model's process sends of a block with so many cells along a side.
+
+    Raises ObjectsError or PatchFeaturesError where the bytes are damaged.
+    """
+    if finds_objects(task):
+        return Objects.from_bytes(data)
+    return PatchFeatures.from_bytes(data, cells)
 
 
-def decode_kept_result(task: Task, data: bytes) -> Result:
+def decode_kept_result(task: Task, data: bytes, cells: int = CELLS) -> Result:
     """Read a result that this or an earlier version kept; raises as `decode_result`.
 
     What a model's process sends is never read in this way.
     """
-    return kept_objects(data) if finds_objects(task) else PatchFeatures.from_bytes(data)
+    return kept_objects(data) if finds_objects(task) else PatchFeatures.from_bytes(data, cells)
 
 
 def empty_map(task: Task, grid: BlockGrid, mpp_um: float, head: Head = "softmax") -> ResultMap:
     """For the results of a slide; micrometers per level-0 pixel."""
-    return ObjectMap(grid, mpp_um) if finds_objects(task) else PatchFeatureMap(grid, mpp_um, head)
+    if finds_objects(task):
+        return ObjectMap(grid, mpp_um, are_boxes=task == "detection")
+    # What a segmentation keeps are means of probabilities, whatever its network gave.
+    is_averaged = task == "segmentation" and head != "regression"
+    return PatchFeatureMap(grid, mpp_um, "probabilities" if is_averaged else head)
 
 
 def add_result(found: ResultMap, key: BlockKey, result: Result) -> None:
@@ -90,7 +100,7 @@ def cell_values(
     classes = [name for name, _ in colors]
     if judged is not None:
         return np.moveaxis(judged.attention, 0, 2), judged.head_names(classes)
-    if task == "classification":
+    if has_classes(task):
         return head_values(found.values, found.head), classes
     values = found.values.astype(np.float32)
     if task == "attention":

@@ -113,10 +113,33 @@ class Heatmap:
         return f"{text} (percentile {100 * float(self.ranks[row, column]):.0f})"
 
 
+def painted_colors(classes: Sequence[tuple[str, str]], task: str) -> list[str]:
+    """Return the color of each class, "" for the background of a segmentation.
+
+    Parameters
+    ----------
+    classes
+        Name and color of each.
+    """
+    is_map = task == "segmentation"
+    return ["" if is_map and is_background(name) else color for name, color in classes]
+
+
+def is_background(name: str) -> bool:
+    """Return whether a class is where nothing is; those that QuPath ignores end with a star."""
+    return name.casefold() in ("background", "nothing", "none") or name.endswith("*")
+
+
 def class_heatmap(
     found: PatchFeatureMap, style: HeatmapStyle, class_colors: Sequence[str]
 ) -> Heatmap | None:
-    """Of a classification; None before anything is known."""
+    """Of a classification; None before anything is known.
+
+    Parameters
+    ----------
+    class_colors
+        "" for a class that is not painted.
+    """
     if not found.values.shape[2]:
         return None
     chances = head_values(found.values, found.head)
@@ -220,7 +243,8 @@ def _of_classes(
     style: HeatmapStyle,
     class_colors: Sequence[str],
 ) -> Heatmap:
-    table = np.array([[*rgb_of(color), 255] for color in class_colors] + [[0] * 4], np.uint8)
+    painted = [[*rgb_of(color), 255] if color else [0] * 4 for color in class_colors]
+    table = np.array([*painted, [0] * 4], np.uint8)
     colors = table[classes]
     safe = np.nan_to_num(values)
     colors[(safe < style.low) | (safe > style.high)] = 0

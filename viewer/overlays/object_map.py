@@ -8,6 +8,7 @@ import numpy as np
 
 from viewer.overlays.area import blocks_of
 from viewer.overlays.blocks import BlockGrid, BlockKey
+from viewer.overlays.box_overlap import box_ious
 from viewer.overlays.objects import Objects
 from viewer.overlays.patch_mask import PatchMask
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 _SAME_UM = 2.0
 """Centroids nearer than this are one object: no two nuclei are."""
+_SAME_OVERLAP = 0.3
+"""Boxes of a class whose intersection over union is larger are one object: what a border cuts is
+seen smaller from one side."""
 
 
 class ObjectMap:
@@ -33,12 +37,16 @@ class ObjectMap:
     ----------
     mpp_um
         Micrometers per level-0 pixel.
+    are_boxes
+        Whether objects are boxes, of which two of a class are one where they overlap; else they
+        are one where their middles are near.
     """
 
-    def __init__(self, grid: BlockGrid, mpp_um: float) -> None:
+    def __init__(self, grid: BlockGrid, mpp_um: float, *, are_boxes: bool = False) -> None:
         self.grid = grid
         self.mpp_um = mpp_um
         self._same = _SAME_UM / mpp_um
+        self._are_boxes = are_boxes
         self._blocks: dict[BlockKey, Objects] = {}
         self._filled: dict[BlockKey, None] = {}
         self._unanswered: set[BlockKey] = set()
@@ -128,6 +136,8 @@ class ObjectMap:
 
     def _is_known(self, key: BlockKey, objects: Objects) -> NDArray[np.bool_]:
         """Return (n,) whether a neighbor has the same object."""
+        if self._are_boxes:
+            return self._is_known_box(key, objects)
         known = np.zeros(len(objects), bool)
         core = self.grid.core_box(key)
         x, y = objects.centroids[:, 0], objects.centroids[:, 1]
@@ -141,11 +151,24 @@ class ObjectMap:
         mine = np.nonzero(edge)[0]
         if not len(mine):
             return known
+        for other in self._beside(key):
+            offsets = objects.centroids[mine][:, None] - other.centroids[None]
+            known[mine] |= (np.hypot(offsets[..., 0], offsets[..., 1]) < self._same).any(1)
+        return known
+
+    def _is_known_box(self, key: BlockKey, objects: Objects) -> NDArray[np.bool_]:
+        """Return (n,) whether a neighbor has a box of the same class that is much the same."""
+        known = np.zeros(len(objects), bool)
+        boxes = objects.boxes
+        for other in self._beside(key):
+            is_same = objects.classes[:, None] == other.classes[None]
+            known |= (is_same & (box_ious(boxes, other.boxes) > _SAME_OVERLAP)).any(1)
+        return known
+
+    def _beside(self, key: BlockKey) -> Iterator[Objects]:
+        """Yield the objects of the blocks round one, where there are any."""
         for column in (-1, 0, 1):
             for row in (-1, 0, 1):
                 other = self._blocks.get(BlockKey(key.column + column, key.row + row))
-                if other is None or not len(other):
-                    continue
-                offsets = objects.centroids[mine][:, None] - other.centroids[None]
-                known[mine] |= (np.hypot(offsets[..., 0], offsets[..., 1]) < self._same).any(1)
-        return known
+                if other is not None and len(other):
+                    yield other

@@ -107,6 +107,15 @@ class Objects:
         """Return (k, 2) level-0 pixels."""
         return self.points[self.starts[index] : self.starts[index + 1]]
 
+    @property
+    def boxes(self) -> FloatColumn:
+        """Return (n, 4) left, top, right and bottom of the outlines, level-0 pixels."""
+        if not len(self):
+            return np.zeros((0, 4), np.float32)
+        firsts = self.starts[:-1]
+        low, high = (extreme.reduceat(self.points, firsts) for extreme in (np.minimum, np.maximum))
+        return np.concatenate([low, high], 1)
+
     def measured(self, name: str) -> FloatColumn:
         """Return (n,) a measurement, NaN where these objects do not have it."""
         column = self.measurements.get(name)

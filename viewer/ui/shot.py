@@ -19,7 +19,14 @@ from viewer.canvas.patch_layer import PatchLayer
 from viewer.errors import CoverslipError
 from viewer.geometry import Point, Size, View
 from viewer.inference.running import run_model
-from viewer.overlays.heatmap import HeatmapStyle, attention_heatmap, class_heatmap, score_heatmap
+from viewer.inference.tasks.known import has_classes
+from viewer.overlays.heatmap import (
+    HeatmapStyle,
+    attention_heatmap,
+    class_heatmap,
+    painted_colors,
+    score_heatmap,
+)
 from viewer.overlays.object_map import ObjectMap
 from viewer.tiles.cache import TileCache
 from viewer.tiles.color_profile import profile_problem
@@ -184,8 +191,8 @@ def _results_layer(run: ModelRun, model: ModelBundle) -> tuple[Layer, LayerOrder
         heatmap = attention_heatmap(run.judged, HeatmapStyle(as_percentiles=True))
     elif model.task == "attention":
         return _expected(run.found, model), LayerOrder.HEATMAPS
-    elif model.task == "classification":
-        colors = [color for _, color in model.colors]
+    elif has_classes(model.task):
+        colors = painted_colors(model.colors, model.task)
         heatmap = class_heatmap(run.found, HeatmapStyle(), colors)
     if heatmap is None:
         raise ShotError(

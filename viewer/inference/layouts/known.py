@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.inference.bundle import ModelBundle
+    from viewer.inference.description import ModelDescription
     from viewer.inference.layouts.layout import Layout
 
 LAYOUTS: Sequence[Layout] = (coverslip, wsinfer)
@@ -51,11 +52,16 @@ def _model(path: Path, *, is_tried: bool) -> ModelBundle:
     layout = _layout(path)
     bundle = layout.described(path)
     try:
-        if is_tried:
+        if is_tried or _is_of_several_layouts(bundle.description):
             layout.prove(path, bundle)
     except ModelFailedError as error:
         raise BundleError(str(error)) from error
     return bundle
+
+
+def _is_of_several_layouts(about: ModelDescription) -> bool:
+    """Return whether only its answers show that a model is as described."""
+    return about.task in ("segmentation", "detection") or about.decoder != "coverslip"
 
 
 def cards(path: Path) -> Sequence[Path]:

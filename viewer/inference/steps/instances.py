@@ -45,12 +45,26 @@ class InstanceSteps:
         if not np.isfinite(answers[0]).all():
             return Objects.unanswered()
         box = self._grid.input_box(key)
-        found = self._decode(answers[0], self._model)
+        found = [self._whole(each) for each in self._decode(answers[0], self._model)]
         objects = Objects.joined([self._objects(each, region, key) for each in found])
         unlikes = unlike_fields(self._model.training, [self._on_slide(region, box)])
         unlike = np.full(len(objects), unlikes[0], np.float32)
         measurements = {**objects.measurements, UNLIKE: unlike}
         return replace(objects, measurements=measurements, is_unlike=bool(unlikes[0]))
+
+    def _whole(self, found: Labeled) -> Labeled:
+        """Return what was found with a border round it where the network answers for less."""
+        answer_px = self._model.answer_px or self._model.patch_px
+        lost = (self._model.patch_px - answer_px) // 2
+        border = lost * found.labels.shape[0] // answer_px
+        if not border:
+            return found
+        chances = found.probability
+        return replace(
+            found,
+            labels=np.pad(found.labels, border),
+            probability=None if chances is None else np.pad(chances, border),
+        )
 
     def _objects(self, found: Labeled, region: RgbImage, key: BlockKey) -> Objects:
         """Return the objects of a label map whose middle lies in the block."""

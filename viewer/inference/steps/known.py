@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from viewer.inference.steps.attention import AttentionSteps
+from viewer.inference.steps.detection import DetectionSteps
 from viewer.inference.steps.instances import InstanceSteps
 from viewer.inference.steps.patches import PatchSteps
+from viewer.inference.steps.segmentation import SegmentationSteps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,5 +22,7 @@ STEPS: Mapping[Task, Callable[[ModelDescription, BlockGrid, float], TaskSteps]] 
     "classification": PatchSteps,
     "embedding": PatchSteps,
     "attention": AttentionSteps,
+    "segmentation": SegmentationSteps,
+    "detection": DetectionSteps,
 }
 """Made of a model, its grid and the micrometers per level-0 pixel."""

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from viewer.inference.tasks.task import Shape, TaskKind
+from viewer.inference.tasks.task import Shape, TaskKind, answer_complaint, map_advice, map_sides
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from viewer.inference.description import Head, ModelDescription
 
-    from viewer.inference.description import Decoder, ModelDescription
-
-CHANNELS: Mapping[Decoder, int | str] = {"coverslip": 3, "labels": "classes"}
-"""Of the maps that each decoder cuts into objects; "classes": one for each class."""
+RAYS = 32
+"""Of StarDist, where `decoding` says no other number."""
+_PROBABILITY_HEADS: dict[str, tuple[Head, ...]] = {
+    "stardist": ("softmax", "sigmoid"),
+    "hovernet": ("softmax", "probabilities"),
+    "cellvit": ("softmax", "probabilities"),
+    "contours": ("softmax", "probabilities"),
+}
+"""What `head` may be, by decoder."""
 
 
 class Instances(TaskKind):
@@ -22,10 +27,36 @@ class Instances(TaskKind):
     finds = "objects"
     is_square = True
 
+    def heads(self, about: ModelDescription) -> tuple[Head, ...]:
+        return _PROBABILITY_HEADS.get(about.decoder, ("softmax",))
+
+    def complaint(self, about: ModelDescription) -> str:
+        return answer_complaint(about)
+
     def block_px(self, about: ModelDescription) -> tuple[int, int]:
         return about.patch_px - 2 * about.margin_px, about.margin_px
 
+    def shape_advice(self, about: ModelDescription, shape: Shape, wanted: Shape) -> str:
+        return map_advice(about, shape, wanted)
+
     def shape(self, about: ModelDescription, count: int, height_px: int, width_px: int) -> Shape:
-        channels = CHANNELS[about.decoder]
-        known = len(about.classes) if channels == "classes" else channels
-        return count, known, height_px, width_px
+        return count, channels(about), *map_sides(about, height_px, width_px)
+
+
+def channels(about: ModelDescription) -> int | str:
+    """Return how many maps the decoder takes; a word where there are several ways."""
+    classes = len(about.classes)
+    match about.decoder:
+        case "coverslip":
+            return 3
+        case "labels":
+            return classes
+        case "stardist":
+            rays = int(about.decoding.get("rays", RAYS))
+            return 1 + rays + (1 + classes if classes > 1 else 0)
+        case "cellpose":
+            return 3
+        case "contours":
+            return 3 * classes
+        case _:
+            return "np + hv + tp"

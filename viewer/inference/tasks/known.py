@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from viewer.inference.tasks.attention import Attention
+from viewer.inference.tasks.detection import Detection
 from viewer.inference.tasks.instances import Instances
 from viewer.inference.tasks.patches import Classification, Embedding
 from viewer.inference.tasks.prompt import Prompt
+from viewer.inference.tasks.segmentation import Segmentation
 from viewer.inference.tasks.slide import Slide
 
 if TYPE_CHECKING:
@@ -16,6 +18,20 @@ if TYPE_CHECKING:
     from viewer.inference.description import Task
     from viewer.inference.tasks.task import TaskKind
 
-_ALL = (Instances(), Classification(), Embedding(), Attention(), Slide(), Prompt())
+_ALL = (
+    Instances(), Classification(), Embedding(), Attention(), Slide(), Prompt(), Segmentation(),
+    Detection(),
+)  # fmt: skip
 
 TASKS: Mapping[Task, TaskKind] = {kind.name: kind for kind in _ALL}
+
+
+def has_classes(task: str) -> bool:
+    """Return whether results of a task say of each patch or cell which class it is.
+
+    Parameters
+    ----------
+    task
+        Of a model, or "scores" of results from a file.
+    """
+    return any(kind.has_head for name, kind in TASKS.items() if name == task)

@@ -7,10 +7,52 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from viewer.overlays.patch_features import CELLS
 
 if TYPE_CHECKING:
-    from viewer.inference.description import ModelDescription, Task
+    from viewer.geometry import Size
+    from viewer.inference.description import Head, ModelDescription, Task
 
 Shape = tuple[int | str, ...]
 """Of an array; a word stands for any size, such as "any"."""
+
+
+_PATCH_HEADS: tuple[Head, ...] = ("softmax", "sigmoid", "probabilities", "logit", "regression")
+
+
+def map_sides(about: ModelDescription, *sides_px: int) -> tuple[int, ...]:
+    """Return the sides of the maps that a network gives for images of some sides."""
+    lost_px = about.patch_px - (about.answer_px or about.patch_px)
+    return tuple((side_px - lost_px) // about.answer_downsample for side_px in sides_px)
+
+
+def answer_complaint(about: ModelDescription) -> str:
+    """Return what contradicts itself in which part of a patch maps answer for, or ""."""
+    answer_px = about.answer_px or about.patch_px
+    if answer_px > about.patch_px or (about.patch_px - answer_px) % 2:
+        return "answer_px has to be at most patch_px, and both even or both odd"
+    if answer_px % about.answer_downsample:
+        return "what a patch is answered for has to be a multiple of answer_downsample"
+    return ""
+
+
+def map_advice(about: ModelDescription, shape: Shape, wanted: Shape) -> str:
+    """Return what to do about maps (n, channels, h, w) of another shape, or ""."""
+    if not shape:
+        return ": name those that count, in their order, as outputs in model.json"
+    if len(shape) != len(wanted):
+        return ""
+    if shape[1] != wanted[1] and not isinstance(wanted[1], str):
+        return (
+            f": model.json names {len(about.classes)} classes, and its maps have to be theirs"
+            " (docs/models.md)"
+        )
+    side, whole = shape[2], wanted[2]
+    if side == shape[3] and isinstance(side, int) and isinstance(whole, int) and side < whole:
+        coarse = f'"answer_downsample": {whole // side}' if whole % side == 0 else ""
+        middle = f'"answer_px": {side * about.answer_downsample}'
+        return (
+            f": say {' or '.join(each for each in (coarse, middle) if each)} in model.json, if it"
+            " answers for the whole patch in larger pixels or for the middle of the patch alone"
+        )
+    return ""
 
 
 class TaskKind:
@@ -31,7 +73,9 @@ class TaskKind:
     needs_classes
         Whether it has to name its classes.
     has_head
-        Whether its answers can be of another kind than logits.
+        Whether its answers are of classes, which `head` tells the kind of.
+    overlaps
+        Whether its patches overlap in windows.
     """
 
     name: ClassVar[Task]
@@ -41,9 +85,22 @@ class TaskKind:
     is_square: ClassVar[bool] = False
     needs_classes: ClassVar[bool] = True
     has_head: ClassVar[bool] = False
+    overlaps: ClassVar[bool] = False
 
     def complaint(self, about: ModelDescription) -> str:  # noqa: ARG002
         """Return what a description lacks for this task, as the end of a sentence, or ""."""
+        return ""
+
+    def heads(self, about: ModelDescription) -> tuple[Head, ...]:  # noqa: ARG002
+        """Return what `head` may be."""
+        return _PATCH_HEADS if self.has_head else ("softmax",)
+
+    def cells(self, about: ModelDescription, slide_px: Size) -> int:  # noqa: ARG002
+        """Return how many cells lie along a side of a block of a slide, pixels of `mpp_um`."""
+        return CELLS
+
+    def shape_advice(self, about: ModelDescription, shape: Shape, wanted: Shape) -> str:  # noqa: ARG002
+        """Return what to do about an answer of another shape, as the end of a sentence, or ""."""
         return ""
 
     def block_px(self, about: ModelDescription) -> tuple[int, int]:

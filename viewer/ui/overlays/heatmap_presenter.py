@@ -10,11 +10,14 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from viewer.canvas.layer import LayerOrder
 from viewer.colors import class_color
+from viewer.inference.tasks.known import has_classes
 from viewer.overlays.heatmap import (
     Heatmap,
     HeatmapStyle,
     Query,
     class_heatmap,
+    is_background,
+    painted_colors,
     query_heatmap,
     score_heatmap,
 )
@@ -100,7 +103,9 @@ class HeatmapPresenter(QObject):
     def lines(self) -> list[str]:
         """Return what the panel tells."""
         area_mm2 = self.found.area_px * (self.found.mpp_um / 1000) ** 2
-        lines = [f"{self.found.count:,} tiles analyzed ({area_mm2:.3g} mm²)"]
+        is_map = self._origin.task == "segmentation"
+        analyzed = "Analyzed" if is_map else f"{self.found.count:,} tiles analyzed"
+        lines = [f"{analyzed} ({area_mm2:.3g} mm²)"]
         heatmap = self.heatmap
         if heatmap is None:
             if self._origin.task == "embedding":
@@ -111,7 +116,11 @@ class HeatmapPresenter(QObject):
             known = heatmap.classes[heatmap.colors[..., 3] > 0]
             for index, (name, _) in enumerate(self.legend()):
                 count = int((known == index).sum())
-                lines.append(f"{name}: {count:,} fields, {count * tile_mm2:.2f} mm2")
+                if is_map and is_background(name):
+                    continue
+                fields = "" if is_map else f"{count:,} fields, "
+                digits = 4 if is_map else 2
+                lines.append(f"{name}: {fields}{count * tile_mm2:.{digits}f} mm2")
         return lines
 
     def result_at(self, point: Point) -> ResultAt | None:
@@ -150,7 +159,7 @@ class HeatmapPresenter(QObject):
     @property
     def shows_a_value(self) -> bool:
         """Return whether what is shown where no class is chosen is a value, and not a class."""
-        is_class = self._origin.task == "classification" and self.found.head != "regression"
+        is_class = has_classes(self._origin.task) and self.found.head != "regression"
         return not (is_class and len(self._origin.colors) > 1)
 
     def choices(self) -> list[str]:
@@ -176,7 +185,7 @@ class HeatmapPresenter(QObject):
     def _work(self) -> Callable[[], Heatmap | None]:
         """Return what makes the picture, in a thread."""
         found, style, query = self.found, self.style, self.query
-        colors = [color for _, color in self.legend()]
+        colors = painted_colors(self.legend(), self._origin.task)
         if self._origin.task == "embedding":
             return lambda: query_heatmap(found, style, query, colors)
         if self._origin.task == "scores":

@@ -105,10 +105,9 @@ class OverlaysDock(QDockWidget):
     def show_settings(self, task: str, opacity: float = 1.0, *, can_run: bool = False) -> None:
         """Shows what can be set of an overlay that is on; an empty task shows nothing."""
         self.settings.setVisible(bool(task))
-        self.objects.setVisible(task == "instances")
-        self.heatmap.setVisible(
-            task in ("classification", "embedding", "attention", "slide", "scores")
-        )
+        finds_objects = task in ("instances", "detection")
+        self.objects.setVisible(finds_objects)
+        self.heatmap.setVisible(bool(task) and not finds_objects)
         self.query.setVisible(task == "embedding")
         with QSignalBlocker(self.opacity):
             self.opacity.setValue(round(100 * opacity))
@@ -116,7 +115,7 @@ class OverlaysDock(QDockWidget):
         self.run.setEnabled(can_run)
         self.pause.setEnabled(can_run)
         self.export.setEnabled(bool(task))
-        self.table.setVisible(task == "instances")
+        self.table.setVisible(finds_objects)
         if task != "embedding":
             self.show_elsewhere([])
         if not task:

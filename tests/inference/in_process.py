@@ -1,0 +1,47 @@
+"""A model over a slide within this process, without the one it is confined to: quick for tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from viewer.geometry import Box
+from viewer.inference.block_reading import BlockReader
+from viewer.inference.bundle import load_bundle
+from viewer.inference.network import Network
+from viewer.inference.plan import block_grid
+from viewer.inference.results import add_result, empty_map
+from viewer.inference.steps.known import STEPS
+from viewer.overlays.object_map import ObjectMap
+from viewer.overlays.patch_feature_map import PatchFeatureMap
+from viewer.slides import open_slide
+
+
+def checked(folder: Path) -> Network:
+    """Load a model of our own making and let it work once, as `models check` does."""
+    network = Network(load_bundle(folder), torch.device("cpu"))
+    network.warm_up()
+    return network
+
+
+def found_on(folder: Path, slide: Path, mpp_um: float = 0.5) -> ObjectMap | PatchFeatureMap:
+    """What a model of our own making finds on all of a slide."""
+    about = load_bundle(folder).description
+    network = checked(folder)
+    source = open_slide(slide)
+    try:
+        grid = block_grid(source, about, mpp_um)
+        steps, reader = STEPS[about.task](about, grid, mpp_um), BlockReader(source, grid, about)
+        found = empty_map(about.task, grid, mpp_um, about.head)
+        for key in grid.covering(Box(0, 0, *grid.slide)):
+            if (patches := reader.patches(key)) is None:
+                continue
+            if ranges := reader.ranges():
+                network.set_ranges(ranges)
+            region = reader.read(key)
+            answers = network.answers(steps.images(region, patches))
+            add_result(found, key, steps.result(answers, region, key, patches))
+    finally:
+        source.close()
+    return found

@@ -1,0 +1,34 @@
+"""Whether what a model says of noise can be what model.json says it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from viewer.inference.decoders.known import DECODERS
+from viewer.inference.errors import ModelFailedError
+from viewer.inference.heads import head_complaint
+from viewer.inference.steps.detection import boxes_of
+from viewer.inference.tasks.known import has_classes
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from viewer.inference.description import ModelDescription
+
+
+def check_answers(about: ModelDescription, answers: NDArray[np.float32]) -> None:
+    """Refuse answers (probes, ...) that contradict what a model is said to answer with.
+
+    Raises
+    ------
+    ModelFailedError
+        One sentence says how.
+    """
+    if has_classes(about.task):
+        if complaint := head_complaint(about.head, answers, len(about.classes)):
+            raise ModelFailedError(f"The model {about.name} {complaint}.")
+    elif about.task == "detection":
+        boxes_of(answers[0], about)
+    elif about.task == "instances" and about.decoder != "coverslip":
+        DECODERS[about.decoder](answers[0], about)

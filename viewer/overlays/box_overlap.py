@@ -1,0 +1,24 @@
+"""How far boxes overlap."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Corners = NDArray[np.float32]
+
+
+def box_ious(ones: Corners, others: Corners) -> Corners:
+    """Return the intersection over union (n, m) of boxes (n, 4) and (m, 4).
+
+    Boxes are left, top, right and bottom.
+    """
+    low = np.maximum(ones[:, None, :2], others[None, :, :2])
+    high = np.minimum(ones[:, None, 2:], others[None, :, 2:])
+    shared = np.maximum(high - low, 0).prod(2)
+    areas, other_areas = ((each[:, 2:] - each[:, :2]).prod(1) for each in (ones, others))
+    return shared / np.maximum(areas[:, None] + other_areas - shared, 1e-9)
