@@ -91,7 +91,7 @@ def matched(found: object, labels: NDArray[np.int32], least: float = 0.95) -> Ob
         np.abs(objects.measurements["Area um2"][nearest] / areas - 1) < 0.25
     )
     assert is_same.mean() > least
-    assert len(objects) == pytest.approx(len(numbers), rel=0.05)
+    assert len(objects) == pytest.approx(len(numbers), rel=1 - least)
     return objects
 
 
