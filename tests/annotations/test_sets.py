@@ -18,7 +18,12 @@ from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import Document, adding, changing, removing
 from viewer.annotations.sets import set_store
 from viewer.annotations.sets.annotation_set import AnnotationSet, SetKey
-from viewer.annotations.sets.listing import all_sets, sets_of_slide
+from viewer.annotations.sets.listing import (
+    all_sets,
+    remove_set,
+    restore_set,
+    sets_of_slide,
+)
 from viewer.annotations.sets.set_store import SetStore
 from viewer.annotations.storage.store import AnnotationStoreError, Stamped, bringing_back
 from viewer.kept_lines import append_lines, read_bodies
@@ -204,6 +209,19 @@ def test_readers_and_sets_never_share_a_file(
     assert set(listed) == {store.which.key for store in stores}
     for n, store in enumerate(stores):
         assert len(SetStore(listed[store.which.key], read_only=True)) == n + 1
+
+
+def test_a_set_that_was_removed_is_kept_and_comes_back(
+    open_store: Callable[..., SetStore], shared: Path
+) -> None:
+    one, other = open_store("A"), open_store("A", "Import")
+    put(one, square(0))
+    put(other, square(20))
+    remove_set(other.which)
+    assert [each.key for each in all_sets(shared)] == [one.which.key]
+    restore_set(other.which)
+    assert {each.key for each in all_sets(shared)} == {one.which.key, other.which.key}
+    assert len(open_store("A", "Import")) == 1
 
 
 def test_foreign_files_among_the_sets_are_no_sets(

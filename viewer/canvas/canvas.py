@@ -143,20 +143,39 @@ class SlideCanvas(InputWidget):
         """Return the whole slide, in level-0 pixels."""
         return self._slide
 
-    def set_source(self, source: SlideSource, optics: Optics) -> None:
-        """Shows a slide from its whole view; the canvas closes the one it showed."""
+    def set_source(
+        self,
+        source: SlideSource,
+        optics: Optics,
+        *,
+        view: View | None = None,
+        loader: TileLoader[QImage] | None = None,
+    ) -> None:
+        """Shows a slide; the canvas closes the one it showed.
+
+        Parameters
+        ----------
+        view
+            Where it begins; the whole slide where none is given.
+        loader
+            Holds tiles of the source already, made for the look of the canvas; the canvas closes
+            it.
+        """
         self.clear()
         base = source.levels[0]
         self._source = source
         self._has_reported_change = False
         self._optics = optics
         self._slide = Box(0.0, 0.0, base.width_px, base.height_px)
-        self._loader = TileLoader(
+        self._loader = loader or TileLoader(
             source, self._prepare(), self._cache, self._on_loaded, self._worker_count
         )
+        self._loader.listen(self._on_loaded)
         self._tile_layer.set_loader(self._loader)
         self._overview.set_loader(self._loader)
         self._navigator.open(self._slide, self._size())
+        if view is not None:
+            self._navigator.travel(view.resized(self._size()), "open", animated=False)
         self._stall_timer.start()
         self._after_move()
         self.history_changed.emit()
@@ -234,6 +253,16 @@ class SlideCanvas(InputWidget):
     def is_sharp(self) -> bool:
         """Whether everything on screen, the overview map too, is at its sharpest and at rest."""
         return self._is_sharp
+
+    @property
+    def shows_all(self) -> bool:
+        """Return whether the view is that of the whole slide, as large as it fits."""
+        return self._navigator.shows_all
+
+    @property
+    def worker_count(self) -> int:
+        """Return how many tiles of a slide that is opened next are read at the same time."""
+        return self._worker_count
 
     @property
     def has_hole(self) -> bool:

@@ -69,6 +69,11 @@ class Navigator:
         return self._motion is not None
 
     @property
+    def shows_all(self) -> bool:
+        """Return whether the whole slide is shown, as large as it fits."""
+        return self._shows_all
+
+    @property
     def can_go_back(self) -> bool:
         return bool(self._past)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import math
 import sys
 from hashlib import file_digest
 from pathlib import Path
@@ -12,6 +11,16 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from viewer.atomic_write import unwritable
+from viewer.cli.annotation_options import (
+    FormatOption,
+    MppOption,
+    SlideMppOption,
+    pixel_size,
+    slide_place,
+    tell_lost,
+    tell_problems,
+)
+from viewer.cli.annotation_sets import export
 from viewer.cli.opening import opened_slide
 from viewer.cli.output import (
     check_writable,
@@ -33,8 +42,6 @@ if TYPE_CHECKING:
     from viewer.annotations.formats.slide_place import SlidePlace
 
 _EXIT_NOT_SOUND = 1
-_MAX_SHOWN = 20
-_LEAST_MPP_UM = 0.001
 _MOST_SIDE_PX = 4_000_000
 
 annotations_app = typer.Typer(help="Annotations and the files they are in.", no_args_is_help=True)
@@ -48,28 +55,15 @@ def _annotations(context: typer.Context) -> None:
     context.call_on_close(gc.enable)
 
 
+annotations_app.command()(export)
+
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _File = Annotated[
     Path,
     typer.Argument(help="GeoJSON, COCO JSON, XML of ASAP or ImageScope, CSV, DICOM, or a mask."),
 ]
-_Format = Annotated[
-    str | None,
-    typer.Option(
-        help="qupath, asap, imagescope, csv, coco, dicom-ann or dicom-seg; by the name of OUT by "
-        "default."
-    ),
-]
 _Image = Annotated[
     str | None, typer.Option(help="Of a COCO file of several pictures, the one that is meant.")
-]
-_Mpp = Annotated[
-    float | None,
-    typer.Option(help="um per pixel of what is written; the slide's own by default.", min=0.001),
-]
-_SlideMpp = Annotated[
-    str | None,
-    typer.Option(help="um per level-0 pixel, where the slide does not tell; X,Y if not square."),
 ]
 _Origin = Annotated[
     str | None,
@@ -87,13 +81,13 @@ _Instances = Annotated[
 def convert(
     file: _File,
     out: Annotated[Path, typer.Argument(help="Where to write.")],
-    to: _Format = None,
+    to: FormatOption = None,
     image: _Image = None,
     slide: Annotated[
         Path | None, typer.Option(help="The slide that they lie on; DICOM needs it.")
     ] = None,
-    mpp: _Mpp = None,
-    slide_mpp: _SlideMpp = None,
+    mpp: MppOption = None,
+    slide_mpp: SlideMppOption = None,
     origin: _Origin = None,
     json: _Json = False,
 ) -> None:
@@ -117,7 +111,7 @@ def convert(
         fail(f"Say with --to which format {out.name} is to have: {', '.join(FORMATS)}.")
     if wanted.needs_slide and slide is None:
         fail(f"To write {wanted.name}, give the slide that they lie on with --slide.")
-    place = _place(slide, _pixel_size("--slide-mpp", slide_mpp)) if slide else None
+    place = slide_place(slide, pixel_size("--slide-mpp", slide_mpp)) if slide else None
     problems: list[Problem] = []
     count, is_read = 0, False
 
@@ -144,13 +138,13 @@ def convert(
                 lost = wanted.write(out, counted(read))
     except AnnotationFileError as error:
         if is_read and not count:
-            _tell(problems)
+            tell_problems(problems)
             nothing_found(file)
         fail(str(error))
     except OSError as error:
         fail(unwritable(out, error))
-    _tell(problems)
-    _tell_lost(file.name, lost)
+    tell_problems(problems)
+    tell_lost(file.name, lost)
     record: dict[str, object] = {
         "annotations": count, "format": wanted.name, "out": str(out),
         "problems": len(problems), "lost": sum(each.number > 0 for each in lost),
@@ -158,42 +152,6 @@ def convert(
     print_record(record, json=json)
     if not count:
         nothing_found(file)
-
-
-@annotations_app.command()
-def export(
-    slide: Annotated[Path, typer.Argument(help="The slide.")],
-    out: Annotated[
-        Path, typer.Option("-o", "--out", help="Where to write; its ending tells the format.")
-    ],
-    to: _Format = None,
-    mpp: _Mpp = None,
-    slide_mpp: _SlideMpp = None,
-    json: _Json = False,
-) -> None:
-    """Write the annotations that are kept of a slide; an empty file where there are none."""
-    from viewer.annotations.formats.exchange import FORMATS, format_for, write_as
-    from viewer.annotations.formats.problems import AnnotationFileError
-    from viewer.annotations.storage.autosave import kept_annotations
-    from viewer.annotations.storage.store import AnnotationStoreError
-
-    wanted = FORMATS.get(to or "") if to else format_for(out)
-    if wanted is None:
-        fail(f"Say with --to which format {out.name} is to have: {', '.join(FORMATS)}.")
-    place = _place(slide, _pixel_size("--slide-mpp", slide_mpp))
-    try:
-        annotations = kept_annotations(place.identity, slide)
-        lost = write_as(out, wanted, annotations, place, mpp)
-    except (AnnotationStoreError, AnnotationFileError) as error:
-        fail(str(error))
-    except OSError as error:
-        fail(unwritable(out, error))
-    _tell_lost(slide.name, lost)
-    record: dict[str, object] = {
-        "annotations": len(annotations), "format": wanted.name, "out": str(out),
-        "lost": sum(each.number > 0 for each in lost),
-    }  # fmt: skip
-    print_record(record, json=json)
 
 
 @annotations_app.command()
@@ -232,8 +190,8 @@ def stats(
 
     problems: list[Problem] = []
     annotations = _read(file, problems, image)
-    _tell(problems)
-    calibration = PixelCalibration(_pixel_size("--mpp", mpp))
+    tell_problems(problems)
+    calibration = PixelCalibration(pixel_size("--mpp", mpp))
     unit = calibration.unit
     rows: dict[str, list[float]] = {}
     for annotation in annotations:
@@ -262,8 +220,8 @@ def mask(
     size: Annotated[
         str | None, typer.Option(help="WxH of level 0 in pixels, where the slide is not at hand.")
     ] = None,
-    mpp: _Mpp = None,
-    slide_mpp: _SlideMpp = None,
+    mpp: MppOption = None,
+    slide_mpp: SlideMppOption = None,
     instances: _Instances = False,
     image: _Image = None,
     origin: _Origin = None,
@@ -276,10 +234,10 @@ def mask(
     if (slide is None) == (size is None):
         fail("Give the slide that the annotations lie on, or its size with --size.")
     check_writable(out)
-    own_mpp = _pixel_size("--slide-mpp", slide_mpp)
+    own_mpp = pixel_size("--slide-mpp", slide_mpp)
     lies_on: SlidePlace | None = None
     if slide is not None:
-        lies_on = _place(slide, own_mpp)
+        lies_on = slide_place(slide, own_mpp)
         place = MaskPlace(lies_on.size_px, lies_on.mpp_um, mpp, lies_on.name, lies_on.identity)
     else:
         advice = "--size takes WxH in pixels, such as 100000x80000."
@@ -289,7 +247,7 @@ def mask(
         place = MaskPlace((int(width), int(height)), own_mpp, mpp)
     problems: list[Problem] = []
     annotations = _read(file, problems, image, lies_on, origin)
-    _tell(problems)
+    tell_problems(problems)
     try:
         legend, lost = write_mask(out, annotations, place, by_instance=instances)
     except MaskError as error:
@@ -298,8 +256,8 @@ def mask(
         fail(unwritable(out, error))
     if gone := left_out(lost):
         say(f"{file.name}: {gone}.")
-    _tell([each for each in lost if not each.is_repaired], "not painted of")
-    _tell([each for each in lost if each.is_repaired], "painted in part of")
+    tell_problems([each for each in lost if not each.is_repaired], "not painted of")
+    tell_problems([each for each in lost if each.is_repaired], "painted in part of")
     record: dict[str, object] = {
         "out": str(out), "size": f"{legend.size_px[0]} x {legend.size_px[1]}", "of": legend.of,
         "values": legend.label_count, "lost": sum(not problem.is_repaired for problem in lost),
@@ -312,8 +270,8 @@ def tiles(
     file: _File,
     slide: Annotated[Path, typer.Argument(help="The slide that they lie on.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="A new folder, or one to go on with.")],
-    mpp: _Mpp = None,
-    slide_mpp: _SlideMpp = None,
+    mpp: MppOption = None,
+    slide_mpp: SlideMppOption = None,
     tile: Annotated[int, typer.Option(help="Side of a tile, pixels.", min=8, max=8192)] = 256,
     stride: Annotated[
         int | None, typer.Option(help="From tile to tile, pixels; the side by default.", min=1)
@@ -339,9 +297,9 @@ def tiles(
     )
 
     problems: list[Problem] = []
-    own_mpp = _pixel_size("--slide-mpp", slide_mpp)
-    annotations = _read(file, problems, image, _place(slide, own_mpp), origin)
-    _tell(problems)
+    own_mpp = pixel_size("--slide-mpp", slide_mpp)
+    annotations = _read(file, problems, image, slide_place(slide, own_mpp), origin)
+    tell_problems(problems)
     options = TileOptions(mpp, tile, stride, least, instances, own_mpp, threads)
     source = opened_slide(slide)
     try:
@@ -356,8 +314,8 @@ def tiles(
         source.close()
     if gone := left_out(report.problems):
         say(f"{file.name}: {gone}.")
-    _tell([each for each in report.problems if not each.is_repaired], "not cut of")
-    _tell([each for each in report.problems if each.is_repaired], "cut in part of")
+    tell_problems([each for each in report.problems if not each.is_repaired], "not cut of")
+    tell_problems([each for each in report.problems if each.is_repaired], "cut in part of")
     record: dict[str, object] = {
         "out": str(out), "tiles": report.tiles, "of them there already": report.kept,
         "lost": sum(not problem.is_repaired for problem in report.problems),
@@ -365,34 +323,10 @@ def tiles(
     print_record(record, json=json)
 
 
-def _pixel_size(option: str, text: str | None) -> tuple[float, float] | None:
-    """Return um per pixel in x and y from "0.25" or "0.25,0.5"."""
-    if text is None:
-        return None
-    advice = f"{option} takes um per pixel, such as 0.25, or 0.25,0.5 where pixels are not square."
-    x, y = numbers(text if "," in text else f"{text},{text}", 2, advice)
-    if not (_LEAST_MPP_UM <= x < math.inf and _LEAST_MPP_UM <= y < math.inf):
-        fail(advice)
-    return x, y
-
-
 def nothing_found(file: Path) -> NoReturn:
     """Says that a file holds no annotations, with exit code 1."""
     say(f"{file.name} holds no annotations that can be used.")
     sys.exit(_EXIT_NOT_SOUND)
-
-
-def _place(slide: Path, mpp_um: tuple[float, float] | None) -> SlidePlace:
-    from viewer.annotations.formats.slide_place import SlidePlace
-    from viewer.slides import SlideError
-
-    source = opened_slide(slide)
-    try:
-        return SlidePlace.of(source, mpp_um)
-    except SlideError as error:
-        fail(str(error))
-    finally:
-        source.close()
 
 
 def _read(
@@ -411,21 +345,3 @@ def _read(
         )
     except AnnotationFileError as error:
         fail(str(error))
-
-
-def _tell_lost(name: str, lost: list[Problem]) -> None:
-    """Say what a format could not hold: how much and why in one line, then each."""
-    from viewer.annotations.formats.problems import left_out
-
-    if gone := left_out(lost):
-        say(f"{name}: {gone}.")
-    _tell(lost, "not written of")
-
-
-def _tell(problems: list[Problem], what: str = "") -> None:
-    for problem in problems[:_MAX_SHOWN]:
-        is_of_one = what and problem.number
-        text = f"{what} number {problem.number}: {problem.reason}" if is_of_one else str(problem)
-        say(text)
-    if len(problems) > _MAX_SHOWN:
-        typer.echo(f"and {len(problems) - _MAX_SHOWN} more", err=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from viewer.cli.output import fail, print_json, print_record, print_table, say
+from viewer.cli.studies import ReaderOption, asking_reader, read_for_command, register
 
 if TYPE_CHECKING:
     from viewer.annotations.palette import Palette
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
     from viewer.studies.project import Project, ProjectSlide
 
 _EXIT_NOT_SOUND = 1
+_USUAL = "usual"
 
 projects_app = typer.Typer(help="Projects: slides that are read together.", no_args_is_help=True)
+
+register(projects_app)
 
 _Folder = Annotated[Path, typer.Argument(help="The project's folder, or its project.json.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -52,7 +56,9 @@ def create(
     if qupath is not None:
         _take_over(qupath, look_in or [], place, title, given_forms, given_palette, json=json)
         return
-    project = Project(title=title or place.name, palette=given_palette, forms=given_forms)
+    project = Project(
+        title=title or place.name, palette=given_palette, forms=given_forms, keeps_sets=True
+    )
     try:
         project = create_project(place, project)
     except ProjectError as error:
@@ -86,17 +92,73 @@ def list_slides(
 ) -> None:
     """List the slides of a project."""
     from viewer.studies.project import STATES
+    from viewer.studies.worklist import project_entries
 
     if state is not None and state not in STATES:
         fail(f'"{state}" is no state of a slide: use one of {", ".join(STATES)}.')
-    _, held = _read(project)
-    slides = [slide for slide in held.slides if state in (None, slide.state)]
+    _, held = read_for_command(project)
+    entries = [each for each in project_entries(held) if state in (None, each.slide.state)]
     if json:
-        print_json({"title": held.title, "slides": [_record(slide) for slide in slides]})
+        records = [
+            _record(each.slide)
+            | {"case": each.place.case, "block": each.place.block, "stain": each.place.stain}
+            for each in entries
+        ]
+        print_json({"title": held.title, "slides": records})
         return
-    rows = [(s.shown_name, s.state, s.assignee, s.note, s.path) for s in slides]
-    print_table(("slide", "state", "assignee", "note", "path"), rows)
+    rows = [
+        (s.shown_name, s.state, s.assignee, s.note, each.place.text, s.path)
+        for each in entries
+        for s in (each.slide,)
+    ]
+    print_table(("slide", "state", "assignee", "note", "case", "path"), rows)
     typer.echo(f"{held.count('done')} of {len(held.slides)} slides are done.")
+
+
+@projects_app.command()
+def settings(
+    project: _Folder,
+    cases: Annotated[
+        str | None,
+        typer.Option(
+            help="How names tell cases: a pattern such as '{case} {block} {stain}' or a regular "
+            "expression with these groups; usual; none."
+        ),
+    ] = None,
+    check_tissue_at: Annotated[
+        float | None,
+        typer.Option(
+            help="Magnification: tissue that was not seen at it is shown before a slide is done; "
+            "0 for no such check.",
+            min=0.0,
+            max=400.0,
+        ),
+    ] = None,
+    json: _Json = False,
+) -> None:
+    """Show what a project asks for, or change it."""
+    import msgspec
+
+    from viewer.studies.cases import CaseRuleError, check_rule
+    from viewer.studies.project_file import ProjectError, change_project
+
+    changes: dict[str, object] = {}
+    if cases is not None:
+        changes["case_rule"] = "" if cases.strip() == _USUAL else cases.strip()
+    if check_tissue_at is not None:
+        changes["check_tissue_at"] = check_tissue_at
+    place, held = read_for_command(project)
+    try:
+        check_rule(str(changes.get("case_rule", "")))
+        if changes:
+            held = change_project(place, lambda now: msgspec.structs.replace(now, **changes))
+    except (CaseRuleError, ProjectError) as error:
+        fail(str(error))
+    record: dict[str, object] = {
+        "project": str(place), "cases": held.case_rule or _USUAL,
+        "check_tissue_at": held.check_tissue_at,
+    }  # fmt: skip
+    print_record(record, json=json)
 
 
 @projects_app.command()
@@ -119,7 +181,7 @@ def check(
     )
     from viewer.studies.project_file import ProjectError, change_project
 
-    place, held = _read(project)
+    place, held = read_for_command(project)
     missing = missing_slides(held, place)
     found = find_slides(missing, (*(look_in or ()), *neighborhood(place))) if missing else {}
     if repair and found:
@@ -153,9 +215,10 @@ def check(
 def answers(
     project: _Folder,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="The CSV file.")] = None,
+    reader: ReaderOption = None,
     json: _Json = False,
 ) -> None:
-    """Export the answers of all readers, a line an answer."""
+    """Export the answers that the reader may see, of all readers, a line an answer."""
     from viewer.studies.answers import (
         all_answers,
         answer_columns,
@@ -163,9 +226,10 @@ def answers(
         write_answers,
     )
 
-    place, held = _read(project)
+    place, held = read_for_command(project)
     try:
-        given = all_answers(place)
+        asks = asking_reader(place, held, reader)
+        given = all_answers(place, asks.sealer_of_answers, asks.shows_answer)
         if out is not None:
             write_answers(out, held, given)
     except OSError as error:
@@ -256,16 +320,6 @@ def _add(
     print_record(record, json=json)
     if refused:
         sys.exit(_EXIT_NOT_SOUND)
-
-
-def _read(path: Path) -> tuple[Path, Project]:
-    from viewer.studies.project_file import ProjectError, project_folder, read_project
-
-    folder = project_folder(path).absolute()
-    try:
-        return folder, read_project(folder)
-    except ProjectError as error:
-        fail(str(error))
 
 
 def _read_forms(path: Path | None) -> tuple[Form, ...]:

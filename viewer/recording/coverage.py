@@ -39,6 +39,15 @@ class CoverageMap:
         part[is_better] = magnification
         return True
 
+    def take(self, other: CoverageMap) -> None:
+        """Count what `other` saw of the same slide as seen too."""
+        np.maximum(self._best, other._best, out=self._best)
+
+    @property
+    def nbytes(self) -> int:
+        """Return how much memory the map takes, in bytes."""
+        return self._best.nbytes + self.tissue.cells.nbytes
+
     def share(self, at_least: float) -> float:
         """Return the share of the tissue, 0 to 1, seen at this magnification or a higher one."""
         total = int(self.tissue.cells.sum())

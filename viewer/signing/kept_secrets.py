@@ -68,6 +68,7 @@ def keep_secret(name: str, raw: bytes) -> None:
     """Keep a key under a name. Raises OSError."""
     text = base64.b64encode(raw).decode()
     if not (has_keyring() and _to_keyring(name, text)):
+        make_folder(secrets_folder())
         atomic_write_bytes(_path(name), text.encode(), mode=0o600)
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from viewer.access import make_folder, open_kept
 from viewer.annotations.sets.annotation_set import NO_READER, reader_file_name
-from viewer.atomic_write import atomic_write_text
+from viewer.atomic_write import atomic_write, atomic_write_text
 from viewer.cell_text import text_cell
 from viewer.device import WriterName, device_name
 from viewer.limits import JSON_BYTES, read_regular
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 ANSWERS_FOLDER = "answers"
 _SUFFIX = ".jsonl"
+_OPENED = "+opened"
+"""In the name of a file that holds the opened lines of another."""
+_SEALED_BEGINS = b'{"sealed"'
 
 
 class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -201,6 +204,38 @@ def all_answers(
     return sorted(found, key=lambda given: (given.reader, given.slide, given.identity, given.stage))
 
 
+def open_answers(folder: Path, sealer: Sealer, *, publish: bool) -> tuple[int, int]:
+    """Open sealed answers; return how many open and how many do not.
+
+    Parameters
+    ----------
+    publish
+        Whether to write those that open in plain, to a file beside each.
+
+    Raises
+    ------
+    OSError
+        A file cannot be read or written.
+    """
+    opened = closed = 0
+    for path in sorted((folder / ANSWERS_FOLDER).glob(f"*/*{_SUFFIX}*")):
+        if _OPENED in path.name:
+            continue
+        sealed = [
+            line
+            for line in read_regular(path, JSON_BYTES).split(b"\n")
+            if line.startswith(_SEALED_BEGINS)
+        ]
+        about = _sealed_about(path)
+        plain = [each for line in sealed if (each := _unsealed(line, sealer, about)) is not None]
+        opened, closed = opened + len(plain), closed + len(sealed) - len(plain)
+        if publish and plain:
+            beside = path.with_name(f"{path.name.partition(_SUFFIX)[0]}{_OPENED}{_SUFFIX}")
+            with atomic_write(beside, kept=True) as file:
+                file.writelines(msgspec.json.encode(each) + b"\n" for each in plain)
+    return opened, closed
+
+
 _COLUMNS = (
     "slide", "identity", "reader", "form", "question", "text", "answer", "unit", "at_utc",
 )  # fmt: skip
@@ -296,7 +331,7 @@ def _lines(path: Path, sealer: Sealer | None) -> Iterator[AnswerRecord]:
 
 
 def _unsealed(line: bytes, sealer: Sealer | None, about: bytes) -> AnswerRecord | None:
-    if sealer is None or not line.startswith(b'{"sealed"'):
+    if sealer is None or not line.startswith(_SEALED_BEGINS):
         return None
     try:
         body = sealer.unseal(msgspec.json.decode(line, type=_SealedRecord).sealed, about)

@@ -11,7 +11,7 @@ from viewer.limits import JSON_BYTES, read_regular
 from viewer.studies.json_locations import line_of, line_of_byte
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from viewer.studies.json_locations import JsonPath
@@ -20,6 +20,9 @@ Kind = Literal["choice", "multi", "number", "text"]
 Answer = str | float | tuple[str, ...] | None
 """Of "choice" and "text" text, of "number" a number, of "multi" all that was chosen; None takes an
 answer back."""
+
+_MOST_NAMED = 3
+"""Questions that a sentence names."""
 
 
 class FormError(CoverslipError):
@@ -106,16 +109,37 @@ class Form(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def is_answered(answer: Answer) -> bool:
     """Return whether there is anything in it."""
-    return answer is not None and answer not in ("", ())
+    if isinstance(answer, str):
+        return bool(answer.strip())
+    return answer is not None and answer != ()
 
 
-def unanswered(form: Form, answers: dict[str, Answer]) -> list[Question]:
-    """Return the required questions that have no answer yet."""
-    return [
-        question
-        for question in form.questions
-        if question.required and not is_answered(answers.get(question.id))
-    ]
+def unanswered(form: Form, answers: Mapping[str, Answer]) -> list[Question]:
+    """Return the required questions without an answer, or with one that they no longer take."""
+
+    def is_open(question: Question) -> bool:
+        answer = answers.get(question.id)
+        return not is_answered(answer) or bool(question.complaint(answer))
+
+    return [question for question in form.questions if question.required and is_open(question)]
+
+
+def unanswered_sentence(
+    forms: Iterable[Form], answers: Mapping[str, Mapping[str, Answer]]
+) -> tuple[str, str, str]:
+    """Say which required questions are open; with the ids of the first one's form and question.
+
+    All three are "" where none is.
+    """
+    left = [(form, q) for form in forms for q in unanswered(form, answers.get(form.id, {}))]
+    if not left:
+        return "", "", ""
+    names = [f'"{question.text}"' for _, question in left]
+    shown = ", ".join(names[:_MOST_NAMED])
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    what = "a required answer is" if len(left) == 1 else f"{len(left)} required answers are"
+    form, question = left[0]
+    return f"Not done yet: {what} missing: {shown}{more}.", form.id, question.id
 
 
 def read_forms(path: Path) -> tuple[Form, ...]:

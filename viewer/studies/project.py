@@ -36,6 +36,8 @@ class ProjectSlide(msgspec.Struct, frozen=True, kw_only=True):
         The key that names the slide wherever it lies (`SlideInfo.identity`).
     path
         With slashes; from the project's folder where the slide lies in or beside it.
+    case, block, stain
+        As the project says; "" where the rule for names tells.
     """
 
     identity: str
@@ -44,6 +46,9 @@ class ProjectSlide(msgspec.Struct, frozen=True, kw_only=True):
     state: SlideState = "to do"
     assignee: str = ""
     note: str = ""
+    case: str = ""
+    block: str = ""
+    stain: str = ""
 
     @property
     def shown_name(self) -> str:
@@ -76,6 +81,14 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
         sealed to; "" where they are not sealed.
     unsealed_utc
         When the owner opened all of it to everybody; "" before.
+    check_tissue_at
+        Magnification at which a reader is to have seen all tissue before a slide is done; tissue
+        that was not is shown first. 0.0 where the study does not ask for it.
+    case_rule
+        How names tell case, block and stain; see `viewer.studies.cases`.
+    keeps_sets
+        Whether annotations were kept in the project from its first day; in a project of an
+        earlier version they lie with the slides.
     """
 
     format: Literal["coverslip project"] = FORMAT
@@ -86,11 +99,14 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     forms: tuple[Form, ...] = ()
     id: str = ""
     keys: tuple[ReaderKey, ...] = ()
+    check_tissue_at: float = 0.0
+    case_rule: str = ""
     stages: tuple[Stage, ...] = ()
     is_by_slide: bool = False
     owner: str = ""
     owner_key: str = ""
     unsealed_utc: str = ""
+    keeps_sets: bool = False
 
     @property
     def is_sealed(self) -> bool:

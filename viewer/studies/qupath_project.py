@@ -30,6 +30,7 @@ from viewer.annotations.palette import PaletteError, read_palette
 from viewer.errors import CoverslipError
 from viewer.limits import JSON_BYTES
 from viewer.plain_text import shown_line
+from viewer.studies.cases import NOWHERE, CasePlace, place_in_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,6 +62,8 @@ class QuPathImage:
         Description and metadata, a line each.
     annotations
         GeoJSON beside the project that is named like the image.
+    place
+        Case, block and stain, where the metadata tell.
     """
 
     name: str
@@ -69,6 +72,7 @@ class QuPathImage:
     reason: str = ""
     note: str = ""
     annotations: Path | None = None
+    place: CasePlace = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +225,10 @@ def _image(document: Any, number: int, places: _Places) -> QuPathImage:
         reason = f"{posixpath.basename(local)} is not found: name its folder with --look-in"
         return QuPathImage(name, address, None, reason, note)
     beside = places.beside(name, posixpath.basename(local))
-    return QuPathImage(name, address, path, "", note, beside)
+    metadata = document.get("metadata")
+    texts = metadata if isinstance(metadata, dict) else {}
+    place = place_in_metadata({str(key): shown_line(as_text(v)) for key, v in texts.items()})
+    return QuPathImage(name, address, path, "", note, beside, place)
 
 
 def _note(document: dict[str, Any]) -> str:

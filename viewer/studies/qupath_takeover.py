@@ -74,6 +74,9 @@ def taken_over(project: QuPathProject, folder: Path) -> TakenOver:
             path=stored_path(image.path, folder),
             name=image.name,
             note=image.note,
+            case=image.place.case,
+            block=image.place.block,
+            stain=image.place.stain,
         )
         count += _add_annotations(image, identity, left_out)
     return TakenOver(tuple(slides.values()), count, left_out)

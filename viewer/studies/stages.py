@@ -52,6 +52,7 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class StageEnd(msgspec.Struct, frozen=True, kw_only=True):
     """A reader ended a stage; `identity` of the slide where stages are ended slide by slide."""
 
+    reader: str
     stage: str
     identity: str = ""
     ended_utc: str
@@ -114,7 +115,7 @@ def view_of(
     stages = stages_of(project, reader)
     if not stages:
         # Somebody whom the study does not name is no less blind than any of its readers.
-        everything = frozenset(each for stage in project.stages for each in stage.hides)
+        everything = frozenset[Hidden](each for stage in project.stages for each in stage.hides)
         return ReaderView(reader, hides=everything, is_over=bool(project.stages))
     ended = {each.stage for each in ends if each.identity in ("", identity)}
     left = [each for each in stages if each.name not in ended]
@@ -123,26 +124,27 @@ def view_of(
     return ReaderView(reader, now.name, frozenset(now.hides), before, is_over=not left)
 
 
-def read_stage_ends(folder: Path, reader: str) -> tuple[StageEnd, ...]:
-    """Return which stages a reader ended, from all machines. Raises OSError."""
+def read_stage_ends(folder: Path, reader: str | None = None) -> tuple[StageEnd, ...]:
+    """Return which stages a reader, or every reader, ended on all machines. Raises OSError."""
     decode = msgspec.json.Decoder(StageEnd).decode
-    found: list[StageEnd] = []
-    prefix = _prefix(reader)
+    found: dict[StageEnd, None] = {}
+    prefix = "" if reader is None else _prefix(reader)
     place = folder / STAGES_FOLDER
     for path in sorted(place.iterdir()) if place.is_dir() else []:
         if not path.name.startswith(prefix):
             continue
         for body in read_bodies(path):
             try:
-                found.append(decode(body))
+                found[decode(body)] = None
             except (msgspec.MsgspecError, UnicodeDecodeError):
                 continue
-    return tuple(found)
+    return tuple(each for each in found if reader in (None, each.reader))
 
 
 def write_stage_end(folder: Path, reader: str, stage: str, identity: str = "") -> StageEnd:
     """Note that a reader ended a stage; on the disk when this returns. Raises OSError."""
-    end = StageEnd(stage=stage, identity=identity, ended_utc=utc_stamp("milliseconds"))
+    now = utc_stamp("milliseconds")
+    end = StageEnd(reader=reader, stage=stage, identity=identity, ended_utc=now)
     writer = WriterName(f"{STAGES_FOLDER}~{_prefix(reader)}")
     try:
         path = folder / STAGES_FOLDER / f"{_prefix(reader)}{writer.name}{SUFFIX}"

@@ -31,13 +31,30 @@ class StudySealer:
 
     def seal(self, body: bytes, about: bytes) -> str:
         """Return a body that the owner can read, and here the reader until the stage ends."""
-        to = dict.fromkeys([self._owner_key, *([self._own.public] if self._own else [])])
+        to = [self._owner_key]
+        if self._own is not None:
+            to.append(self._own.public)
         return seal(body, to, about)
 
     def unseal(self, sealed: str, about: bytes) -> bytes | None:
         """Return the body; None without a key for it."""
         opened = (key.unseal(sealed, about) for key in self._keys)
         return next((body for body in opened if body is not None), None)
+
+
+class OwnerSealer:
+    """Opens what is sealed to the owner of a study."""
+
+    def __init__(self, key: SealKey) -> None:
+        self._key = key
+
+    def seal(self, body: bytes, about: bytes) -> str:
+        """Return a body that the owner alone can read."""
+        return seal(body, [self._key.public], about)
+
+    def unseal(self, sealed: str, about: bytes) -> bytes | None:
+        """Return the body; None where it was sealed to another key."""
+        return self._key.unseal(sealed, about)
 
 
 def sealer_of(project: Project, view: ReaderView) -> StudySealer | None:

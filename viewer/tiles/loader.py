@@ -83,6 +83,10 @@ class TileLoader(Generic[Picture]):
         for worker in self._workers:
             worker.start()
 
+    def listen(self, on_loaded: Callable[[TileKey], None]) -> None:
+        """Have another than the one before called for each tile that arrives from now on."""
+        self._on_loaded = on_loaded
+
     def tile(self, key: TileKey) -> CachedTile[Picture] | None:
         """Return the tile to paint, which counts as shown; None when it is not at hand."""
         tile = self._cache.get(self._token, key)

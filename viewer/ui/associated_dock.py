@@ -22,6 +22,8 @@ from viewer.ui.background_runner import BackgroundRunner, Task
 from viewer.ui.images import fitted, to_image
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from viewer.slides.source import SlideSource
 
 _KEPT_SIZE = QSize(1600, 1600)
@@ -32,13 +34,16 @@ _ORDER = (_LABEL, "macro", "thumbnail")
 class AssociatedDock(QDockWidget):
     """Shows the pictures; the label stays hidden until asked for, each time anew.
 
-    A label can hold a patient's name, so it is not even read before the user asks.
+    A label can hold a patient's name, so it is not even read before the user asks. Then the name
+    of the file stands beside it, for the check that both are of the same patient.
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Label and macro", parent)
         self.setObjectName("associated")
         self._source: SlideSource | None = None
+        self.name_of: Callable[[], str] = lambda: ""
+        """Gives the name and the case of the slide; "" where the study hides them."""
         self.uses_icc = True
         """Whether pictures are shown by the slide's color profile, as the slide is."""
         self._background = BackgroundRunner("pictures beside the slide", 1, self)
@@ -58,6 +63,13 @@ class AssociatedDock(QDockWidget):
         self._layout.setContentsMargins(8, 8, 8, 8)
         self._layout.addWidget(self._empty)
         self._layout.addWidget(self.show_label_button)
+        self.name = QLabel(self)
+        self.name.setAccessibleName("Name of the slide")
+        self.name.setTextFormat(Qt.TextFormat.PlainText)
+        self.name.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.name.setWordWrap(True)
+        self.name.hide()
+        self._layout.addWidget(self.name)
         self._layout.addStretch()
         area = QScrollArea(self)
         area.setWidgetResizable(True)
@@ -92,7 +104,7 @@ class AssociatedDock(QDockWidget):
             self.pictures[name] = picture
             if name == _LABEL:
                 picture.hide()
-                self._layout.insertWidget(2, picture)
+                self._layout.insertWidget(3, picture)
             else:
                 self._layout.insertWidget(self._layout.count() - 1, picture)
         if self.isVisible():
@@ -107,6 +119,9 @@ class AssociatedDock(QDockWidget):
 
     def _on_label_toggled(self, shown: bool) -> None:
         self.show_label_button.setText("&Hide label" if shown else "&Show label")
+        name = self.name_of() if shown else ""
+        self.name.setText(name)
+        self.name.setVisible(bool(name))
         picture = self.pictures.get(_LABEL)
         if picture is not None:
             picture.setVisible(shown)

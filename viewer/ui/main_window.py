@@ -53,6 +53,7 @@ from viewer.ui.tray_dock import TrayDock
 from viewer.ui.view_commands import ViewCommands
 from viewer.ui.widgets import NoticeBar
 from viewer.ui.window_state import restore_window_state, save_window_state
+from viewer.ui.worklist import WorklistController
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -129,7 +130,9 @@ class MainWindow(QMainWindow):
         self.annotations.closing.connect(lambda each: self.toolbox.release(each.pane))
         self._dropped = DroppedFiles(self)
         self.projects = ProjectsController(self)
+        layout.insertWidget(3, self.projects.finishing.bar)
         RecordedOverlays(self.overlays, self.recording.control, lambda: self.settings, self)
+        self.worklist = WorklistController(self, cache)
         self.agents = AgentsController(self)
         self._docks = self._placed_docks()
         self._connect()
@@ -241,6 +244,7 @@ class MainWindow(QMainWindow):
             lambda: save_window_state(self),
             self.annotations.shut_down,
             self.toolbox.shut_down,
+            self.worklist.shut_down,
             self.projects.shut_down,
             self.agents.shut_down,
             self.recording.shut_down,
@@ -303,6 +307,9 @@ class MainWindow(QMainWindow):
         QApplication.styleHints().colorSchemeChanged.connect(self._on_desktop_theme)
         commands.on("file.next", lambda: self._step_slide(1))
         commands.on("file.previous", lambda: self._step_slide(-1))
+        self.associated.name_of = self._shown_name
+        self.palette_box.slides_named = self.worklist.slides_named
+        self.palette_box.slide_requested.connect(self.open_slide)
         commands.on("help.palette", lambda: self.palette_box.open_over(self))
         commands.on_toggle("view.full_screen", self._set_full_screen)
         commands.on_toggle("view.overview", lambda shown: self.change_settings(show_overview=shown))
@@ -327,7 +334,21 @@ class MainWindow(QMainWindow):
         """The project's list comes before the tray."""
         (self.projects if self.projects.opened.is_open else self.tray).step(step)
 
+    def _shown_name(self) -> str:
+        """Return what the slide on screen is called and of which case it is, a line each."""
+        pane = self.panes.active
+        if pane.path is None or self.worklist.hides_names:
+            return ""
+        place = self.worklist.place_of(pane)
+        parts = (
+            f"Case {place.case}" if place.case else "",
+            f"block {place.block}" if place.block else "",
+            place.stain,
+        )
+        return "\n".join(filter(None, (pane.path.name, ", ".join(filter(None, parts)))))
+
     def _connect_pane(self, pane: SlidePane) -> None:
+        pane.reader = lambda: self.reader.name
         pane.slide_closing.connect(self.toolbox.finish)
         pane.slide_changed.connect(self._on_slide_changed)
         pane.opened.connect(self._on_opened)

@@ -1,10 +1,10 @@
-"""The command palette: type a part of a command's name, press Enter, it runs."""
+"""The command palette: type a part of a command's name, or of a slide's, and press Enter."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QObject, QPoint, Qt
+from PySide6.QtCore import QEvent, QObject, QPoint, Qt, Signal
 from PySide6.QtGui import QAction, QHideEvent, QKeyEvent
 from PySide6.QtWidgets import (
     QApplication,
@@ -20,26 +20,37 @@ from PySide6.QtWidgets import (
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.commands import COMMANDS
 from viewer.ui.matching import match_score
+from viewer.ui.theme import icon
+from viewer.ui.widgets import plain_tip
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
     from viewer.ui.actions import ActionSet
     from viewer.ui.commands.command import Command
 
 _WIDTH_PX = 560
 _HEIGHT_PX = 380
+_MOST_SLIDES = 30
 _LIST_KEYS = (Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown)
 
 
 class CommandPalette(QDialog):
     """A box at the top of the window; Escape or a click elsewhere closes it."""
 
+    slide_requested = Signal(object)
+    """The Path of a slide that was chosen by its name."""
+
     def __init__(self, actions: ActionSet, window: QWidget) -> None:
         super().__init__(window, Qt.WindowType.Popup)
         self.setAccessibleName("Command palette")
         self._actions = actions
-        self._chosen: QAction | None = None
+        self._chosen: QAction | Path | None = None
+        self.slides_named: Callable[[str], Sequence[tuple[str, str, Path]]] = lambda _: ()
+        """Gives name, case and path of the slides that fit what is typed."""
         self.box = QLineEdit(self)
-        self.box.setPlaceholderText("Type a command, for example: fit, rotate, settings")
+        self.box.setPlaceholderText("Type a command, or the name or case of a slide")
         self.box.setAccessibleName("Command to find")
         self.box.setClearButtonEnabled(True)
         self.list = QTreeWidget(self)
@@ -77,8 +88,10 @@ class CommandPalette(QDialog):
         """Runs the chosen command once the palette is gone, so dialogs open over the window."""
         super().hideEvent(event)
         chosen, self._chosen = self._chosen, None
-        if chosen is not None:
+        if isinstance(chosen, QAction):
             chosen.trigger()
+        elif chosen is not None:
+            self.slide_requested.emit(chosen)
 
     @guarded(False)
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
@@ -101,8 +114,14 @@ class CommandPalette(QDialog):
                 disabled = not self._actions[command.id].isEnabled()
                 ranked.append((disabled, -score, index, command))
         self.list.clear()
-        for disabled, _, _, command in sorted(ranked, key=lambda entry: entry[:3]):
-            self.list.addTopLevelItem(self._row(command, disabled))
+        slides = [self._slide_row(*each) for each in self.slides_named(typed)[:_MOST_SLIDES]]
+        commands = [
+            self._row(command, disabled)
+            for disabled, _, _, command in sorted(ranked, key=lambda entry: entry[:3])
+        ]
+        # A number is that of a slide; words are commands first.
+        are_first = any(map(str.isdecimal, typed)) or not commands or commands[0].isDisabled()
+        self.list.addTopLevelItems([*slides, *commands] if are_first else [*commands, *slides])
         first = self.list.topLevelItem(0)
         if first is not None and not first.isDisabled():
             self.list.setCurrentItem(first)
@@ -118,11 +137,20 @@ class CommandPalette(QDialog):
         row.setDisabled(disabled)
         return row
 
+    def _slide_row(self, name: str, case: str, path: Path) -> QTreeWidgetItem:
+        row = QTreeWidgetItem([f"Slide: {name}", case])
+        row.setData(0, Qt.ItemDataRole.UserRole, path)
+        row.setIcon(0, icon("mdi6.image-outline"))
+        row.setToolTip(0, plain_tip(str(path)))
+        row.setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        return row
+
     def _run_current(self) -> None:
         row = self.list.currentItem()
         if row is None or row.isDisabled():
             return
-        self._chosen = self._actions[row.data(0, Qt.ItemDataRole.UserRole)]
+        wanted = row.data(0, Qt.ItemDataRole.UserRole)
+        self._chosen = self._actions[wanted] if isinstance(wanted, str) else wanted
         self.hide()
 
 

@@ -31,8 +31,8 @@ from viewer.overlays.object_map import ObjectMap
 from viewer.tiles.cache import TileCache
 from viewer.tiles.color_profile import profile_problem
 from viewer.tiles.display import default_display
+from viewer.ui.opened_slide import opened_slide
 from viewer.ui.overlays.expected_presenter import boxes_of, expected_picture
-from viewer.ui.slide_pane import opened_slide
 from viewer.ui.view_picture import write_picture
 
 if TYPE_CHECKING:

@@ -17,94 +17,41 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.audit_log import trail
 from viewer.canvas.canvas import SlideCanvas
-from viewer.slides.calibration import remembered_mpp_um, typed_on
+from viewer.geometry import Size
 from viewer.slides.errors import SlideError
 from viewer.tiles.display import default_display
 from viewer.ui.background_runner import BackgroundRunner, Task
 from viewer.ui.display_keeper import DisplayKeeper
 from viewer.ui.image_bar import ImageBar
 from viewer.ui.message_page import MessagePage
+from viewer.ui.opened_slide import OpenedSlide, note_opened, recognized, source_of
+from viewer.ui.slides_ahead import Showing, display_of
+from viewer.ui.view_keeper import ViewKeeper
 from viewer.ui.widgets import IconButton, NoticeBar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from PySide6.QtGui import QImage
 
-    from viewer.geometry import Optics, Point, View
+    from viewer.geometry import Point, View
     from viewer.slides.source import SlideInfo, SlideSource
     from viewer.tiles.cache import TileCache
     from viewer.tiles.display import DisplaySettings
+    from viewer.ui.slides_ahead import SlideAhead
 
 _log = logging.getLogger(__name__)
 _PATIENCE_MS = 3000
+_NOT_THE_READERS = ("replay", "agent")
+"""Causes of a view that is not where the reader looked last."""
 _DOUBTS = ("Doubtful", "Pixel size unknown", "Read as a plain")
 """Notes of a slide that begin so are warnings."""
 _ACTIVE_EDGE_PX = 2
 """Room for the border that marks the active pane (see the theme's style sheet)."""
 _OPENING_THREADS = 8
 """More than one, so that a slide on a dead drive does not hold up the next."""
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedSlide:
-    """A slide from the reader, with the scale that the user set earlier if the file has none."""
-
-    source: SlideSource
-    optics: Optics
-    display: DisplaySettings | None = None
-    """How it was adjusted when it was last open."""
-    mpp_origin: str = ""
-    """Where the pixel size comes from: "from the file", "typed by you on ...", "" for none."""
-
-
-def opened_slide(path: Path, image: int | None = None) -> OpenedSlide:
-    """Open a slide and look up its remembered scale; for worker threads.
-
-    Raises
-    ------
-    SlideError
-        One sentence says why it does not open.
-    """
-    from viewer.slides.opener import open_slide
-
-    source = open_slide(path, image)
-    try:
-        return recognized(source)
-    except SlideError:
-        source.close()
-        raise
-
-
-def recognized(source: SlideSource) -> OpenedSlide:
-    """Learn which slide it is, and what was kept of it; for worker threads.
-
-    Raises
-    ------
-    SlideError
-        The file cannot be read any more, or is no longer the one that was opened.
-    """
-    from viewer.slides.known_slides import remember
-    from viewer.tiles.kept_display import load_display
-
-    info = source.info
-    info.learn_identity()
-    trail.note("opened", source.path, info.identity)
-    optics = info.optics
-    origin = "from the file" if optics.mpp_um is not None else ""
-    if optics.mpp_um is None:
-        mpp_um = remembered_mpp_um(info.identity)
-        if mpp_um is not None:
-            optics = replace(optics, mpp_um=mpp_um)
-            day = typed_on(info.identity)
-            origin = f"typed by you on {day}" if day else "typed by you"
-    try:
-        remember(info.identity, source.path)
-    except OSError as error:
-        _log.warning("Where the slide lies cannot be remembered (%s)", error)
-    return OpenedSlide(source, optics, load_display(info.identity), origin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +105,10 @@ class SlidePane(QFrame):
         self.status = PaneStatus()
         self.uses_icc = True
         """Whether slides with a color profile open corrected by it."""
+        self.reader: Callable[[], str] = lambda: ""
+        """Gives who reads, whose last view of a slide comes back."""
+        self.take_ahead: Callable[[Path, Showing], SlideAhead | None] = lambda _path, _how: None
+        """Gives a slide that was opened beforehand."""
         self._is_active = False
         self.path: Path | None = None
         self.mpp_origin = ""
@@ -174,6 +125,7 @@ class SlidePane(QFrame):
         self._patience.timeout.connect(self._say_still_waiting)
         self.canvas = SlideCanvas(cache, self)
         self._display_keeper = DisplayKeeper(self)
+        self._view_keeper = ViewKeeper(self)
         self.page = MessagePage(self)
         self.notice = NoticeBar(self)
         self.scale_hint = NoticeBar(self)
@@ -226,6 +178,10 @@ class SlidePane(QFrame):
         self._opening_path = path
         self._opening_image = image
         self.notice.hide()
+        ahead = self.take_ahead(path, self.showing) if image is None else None
+        if ahead is not None:
+            self._show_ahead(path, ahead)
+            return
         if self.canvas.source is None:
             if self.isAncestorOf(self.window().focusWidget() or self.window()):
                 # Before its button hides, or the focus would wander off to another pane.
@@ -234,8 +190,16 @@ class SlidePane(QFrame):
             self._stack.setCurrentWidget(self.page)
         self._patience.start()
         self._task = self._background.run(
-            lambda: _opened(path, image), self._on_opened, self._on_failed, _close_late
+            lambda: source_of(path, image), self._on_opened, self._on_failed, _close_late
         )
+
+    @property
+    def showing(self) -> Showing:
+        """Return how a slide would be shown that is opened now."""
+        canvas = self.canvas
+        size = Size(max(canvas.width(), 1), max(canvas.height(), 1))
+        ratio = canvas.devicePixelRatioF()
+        return Showing(size, ratio, self.reader(), self.uses_icc, canvas.worker_count)
 
     def close_slide(self) -> None:
         """Frees the slide; the pane welcomes the next."""
@@ -257,6 +221,7 @@ class SlidePane(QFrame):
         self._take_leave()
         self._forget_slide()
         self._display_keeper.shut_down()
+        self._view_keeper.shut_down()
         self._background.close()
         self.canvas.clear()
 
@@ -297,7 +262,17 @@ class SlidePane(QFrame):
         self.page.retry_requested.connect(self._retry)
 
     def _on_view_changed(self, _view: View, cause: str) -> None:
+        if cause not in _NOT_THE_READERS:
+            self._keep_view()
         self.view_changed.emit(self, cause)
+
+    def _keep_view(self) -> None:
+        if self.source is not None:
+            canvas = self.canvas
+            view = canvas.destination
+            is_first = canvas.shows_all and not view.rotation_deg and not view.mirrored
+            last = None if is_first else view
+            self._view_keeper.note(self.source.info.identity, self.reader(), last)
 
     def _change_status(self, **changes: object) -> None:
         self._set_status(replace(self.status, **changes))
@@ -334,6 +309,7 @@ class SlidePane(QFrame):
 
     def _forget_slide(self) -> None:
         self._display_keeper.flush()
+        self._view_keeper.flush()
         self.path = None
         self.color_hint.hide()
         self._is_recognized = False
@@ -349,6 +325,36 @@ class SlidePane(QFrame):
         assert path is not None
         self._patience.stop()
         self._task = None
+        self._begin_slide(path, source, profile_problem(source.info.icc_profile))
+        self.canvas.set_look(default_display(source.info, uses_icc=self.uses_icc))
+        self.canvas.set_source(source, source.info.optics)
+        reader = self.reader()
+
+        def recognize() -> OpenedSlide:
+            slide = recognized(source, reader)
+            note_opened(slide)
+            return slide
+
+        self._recognition = self._background.run(
+            recognize, lambda slide: self._on_recognized(path, slide), self._on_not_recognized
+        )
+
+    def _show_ahead(self, path: Path, ahead: SlideAhead) -> None:
+        """Show a slide that was opened beforehand, all of it at once."""
+        slide, source = ahead.slide, ahead.slide.source
+        self._begin_slide(path, source, ahead.profile_problem)
+        self.canvas.set_look(ahead.display)
+        self.canvas.set_source(source, slide.optics, view=slide.view, loader=ahead.loader)
+        self._know_slide(path, slide)
+        self._announce_slide(path, slide)
+        self._background.run(
+            lambda: _check_unchanged(slide),
+            lambda _: None,
+            lambda error: self._on_file_changed(str(error)) if self.source is source else None,
+        )
+
+    def _begin_slide(self, path: Path, source: SlideSource, profile_problem: str) -> None:
+        """The slide that is shown leaves, and what is to be said of the next is said."""
         if self._is_recognized:
             # What is drawn and computed belongs to the slide that leaves: it goes before it.
             self._take_leave()
@@ -360,26 +366,29 @@ class SlidePane(QFrame):
         self._set_status(PaneStatus())
         self._stack.setCurrentWidget(self.canvas)
         self.canvas.clear()
-        self.profile_problem = profile_problem(source.info.icc_profile)
-        self.canvas.set_look(default_display(source.info, uses_icc=self.uses_icc))
-        self.canvas.set_source(source, source.info.optics)
+        self.profile_problem = profile_problem
         self._header.set_name(path.name)
-        self._recognition = self._background.run(
-            lambda: recognized(source),
-            lambda slide: self._on_recognized(path, slide),
-            self._on_not_recognized,
-        )
 
     def _on_recognized(self, path: Path, slide: OpenedSlide) -> None:
+        canvas = self.canvas
+        was_left_alone = canvas.shows_all
+        self._know_slide(path, slide)
+        if slide.optics != canvas.optics:
+            canvas.set_optics(slide.optics)
+        if slide.display is not None:
+            canvas.set_look(display_of(slide, self.profile_problem, uses_icc=self.uses_icc))
+        if slide.view is not None and was_left_alone:
+            canvas.show_view(slide.view, cause="open")
+        self._announce_slide(path, slide)
+
+    def _know_slide(self, path: Path, slide: OpenedSlide) -> None:
         self._recognition = None
         self._is_recognized = True
         self.path = path
         self.mpp_origin = slide.mpp_origin
-        if slide.optics != self.canvas.optics:
-            self.canvas.set_optics(slide.optics)
-        if slide.display is not None:
-            can_use_icc = slide.display.icc and not self.profile_problem
-            self.canvas.set_look(replace(slide.display, icc=can_use_icc))
+
+    def _announce_slide(self, path: Path, slide: OpenedSlide) -> None:
+        """Say of a slide that is shown and recognized that it is there."""
         if self._is_active:
             self.focus()
         if self.profile_problem:
@@ -460,15 +469,11 @@ class _PaneHeader(QFrame):
         self._name.setToolTip(name)
 
 
-def _opened(path: Path, image: int | None) -> SlideSource:
-    """Opens a slide and makes its color profile ready, which can take long; for worker threads."""
-    from viewer.slides.opener import open_slide
-    from viewer.tiles.color_profile import profile_problem
-
-    source = open_slide(path, image)
-    profile_problem(source.info.icc_profile)
-    return source
-
-
 def _close_late(source: SlideSource) -> None:
     source.close()
+
+
+def _check_unchanged(slide: OpenedSlide) -> None:
+    """Read a tile: a file that was replaced since it was opened says so. Raises SlideError."""
+    slide.source.read_tile(len(slide.source.levels) - 1, 0, 0)
+    note_opened(slide)

@@ -139,7 +139,9 @@ class TrayDock(QDockWidget):
 
     def _show(self, paths: Sequence[Path], caption: str) -> None:
         self.model.thumbnails.set_device_pixel_ratio(self.devicePixelRatioF())
-        self.model.set_paths(paths)
+        from viewer.studies.worklist import file_entries
+
+        self.model.set_paths([each.slide for each in file_entries(paths)])
         self._tell(caption)
         self.slides_changed.emit(len(paths))
 

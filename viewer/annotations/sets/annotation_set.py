@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 MY_ANNOTATIONS = "My annotations"
 SETS_FOLDER = "sets"
-SUFFIX = ".lines"
+SUFFIX, REMOVED_SUFFIX = ".lines", ".removed"
 NO_READER = "reader"
 """Whose a set is where the settings name nobody."""
 
@@ -79,8 +79,8 @@ class AnnotationSet:
         return slide_folder(self.folder, self.identity)
 
 
-REMOVED, LOCKED = "removed", "locked"
-"""Properties of a set as a whole."""
+LOCKED = "locked"
+"""A property of a set as a whole: nothing in it can be changed while it is not ""."""
 
 
 def slide_folder(folder: Path, identity: str) -> Path:

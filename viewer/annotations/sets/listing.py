@@ -6,13 +6,14 @@ import os
 from typing import TYPE_CHECKING
 
 from viewer.annotations.sets.annotation_set import (
+    REMOVED_SUFFIX,
     SETS_FOLDER,
     AnnotationSet,
     SetKey,
     slide_folder,
 )
 from viewer.annotations.sets.records import SetHeader, decoded
-from viewer.kept_lines import bodies_of
+from viewer.kept_lines import append_lines, bodies_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,12 +24,17 @@ _BINARY = getattr(os, "O_BINARY", 0)
 
 
 def sets_of_slide(folder: Path, identity: str) -> list[AnnotationSet]:
-    """Return the sets of a slide, by reader, stage and name; asks the disk. Raises OSError.
+    """Return the sets of a slide, by reader, stage and name; without those that were removed.
 
     Parameters
     ----------
     folder
         The project's, or the data folder for sets that belong to the slide alone.
+
+    Raises
+    ------
+    OSError
+        The folder is there and cannot be read.
     """
     return _ordered(_sets_in(folder, slide_folder(folder, identity)))
 
@@ -52,6 +58,21 @@ def all_sets(folder: Path) -> list[AnnotationSet]:
     return found
 
 
+def remove_set(which: AnnotationSet) -> None:
+    """Take a set off all lists; its files stay, so that `restore_set` brings it back.
+
+    Raises OSError.
+    """
+    append_lines(which.files_folder / f"{which.key.file_name}{REMOVED_SUFFIX}", [b'"removed"'])
+
+
+def restore_set(which: AnnotationSet) -> None:
+    """Bring back a set that was removed. Raises OSError."""
+    for path in which.files_folder.glob(f"*{REMOVED_SUFFIX}"):
+        if path.name.startswith(which.key.file_name):
+            path.unlink(missing_ok=True)
+
+
 def _sets_in(folder: Path, place: Path) -> Iterator[AnnotationSet]:
     """Yield a set for each beginning of names of files; the first readable header tells whose."""
     try:
@@ -59,9 +80,9 @@ def _sets_in(folder: Path, place: Path) -> Iterator[AnnotationSet]:
             names = sorted(entry.name for entry in entries if not entry.name.startswith("."))
     except (FileNotFoundError, NotADirectoryError):
         return
-    known: set[str] = set()
+    known = {_prefix(name) for name in names if name.endswith(REMOVED_SUFFIX)}
     for name in names:
-        prefix = "~".join(name.split("~", 2)[:2])  # what synced folders add may hold more
+        prefix = _prefix(name)
         if prefix in known or prefix == name:
             continue
         header = _header_of(os.path.join(place, name))
@@ -71,6 +92,11 @@ def _sets_in(folder: Path, place: Path) -> Iterator[AnnotationSet]:
         if name.startswith(key.file_name):
             known.add(prefix)
             yield AnnotationSet(folder, header.identity, key, header.kind, header.source)
+
+
+def _prefix(name: str) -> str:
+    """What synced folders add to a name may hold more of the signs that divide it."""
+    return "~".join(name.split("~", 2)[:2])
 
 
 def _header_of(path: str) -> SetHeader | None:

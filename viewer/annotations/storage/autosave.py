@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from viewer.access import kept_mode, make_folder
 from viewer.annotations.document import adding
 from viewer.annotations.storage.fallback import spill, take_spilled
+from viewer.annotations.storage.home_reader import readers_end
 from viewer.annotations.storage.store import (
     AnnotationStore,
     AnnotationStoreError,
@@ -43,18 +44,24 @@ _LOOK_S = 1.0
 _CLOSE_WAIT_S = 10.0
 
 
-def annotations_path(identity: str, slide: Path | None = None, *, beside: bool = False) -> Path:
+def annotations_path(
+    identity: str, slide: Path | None = None, *, beside: bool = False, reader: str = ""
+) -> Path:
     """Return the file of a slide; it need not exist.
 
-    With `beside`, next to the slide, unless its folder cannot be written to.
+    With `beside`, next to the slide, unless its folder cannot be written to. Two readers of one
+    account have files of their own.
     """
+    end = readers_end(reader)
     if beside and slide is not None and os.access(slide.parent, os.W_OK):
-        return slide.with_name(f"{slide.name}.annotations.sqlite")
+        return slide.with_name(f"{slide.name}.annotations{end}.sqlite")
     name = file_name_of(identity)
-    return data_folder() / "annotations" / f"{name}.sqlite"
+    return data_folder() / "annotations" / f"{name}{end}.sqlite"
 
 
-def kept_annotations(identity: str, slide: Path, *, naming: Sequence[str] = ()) -> list[Annotation]:
+def kept_annotations(
+    identity: str, slide: Path, *, naming: Sequence[str] = (), reader: str = ""
+) -> list[Annotation]:
     """Return what is kept of a slide, beside it or in the data folder; [] where nothing is.
 
     Nothing is locked or changed: a window may be drawing on the slide.
@@ -63,6 +70,8 @@ def kept_annotations(identity: str, slide: Path, *, naming: Sequence[str] = ()) 
     ----------
     naming
         Only those that hold one of these words, which is quick among a million; by default all.
+    reader
+        Whose; by default those that bear no reader's name.
 
     Raises
     ------
@@ -70,7 +79,10 @@ def kept_annotations(identity: str, slide: Path, *, naming: Sequence[str] = ()) 
         A file is there and cannot be read; one sentence says why.
     """
     found: dict[UUID, Annotation] = {}
-    paths = {annotations_path(identity, slide, beside=beside): None for beside in (False, True)}
+    paths = {
+        annotations_path(identity, slide, beside=beside, reader=reader): None
+        for beside in (False, True)
+    }
     for path in paths:
         if not path.exists():
             continue

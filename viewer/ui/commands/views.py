@@ -268,6 +268,15 @@ VIEW_COMMANDS: tuple[Command, ...] = (
         lambda s: s.panes < 4,
     ),
     Command(
+        "panes.partner",
+        "&Other stain beside",
+        "mdi6.compare",
+        "Open another slide of the same case beside this one; again, the next",
+        PANES,
+        ("Ctrl+F6",),
+        lambda s: s.has_slide and (s.slides_in_project or s.slides_in_tray) > 1,
+    ),
+    Command(
         "panes.close",
         "&Close pane",
         "mdi6.view-array",

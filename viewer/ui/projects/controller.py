@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from PySide6.QtWidgets import QDialog, QFileDialog
 
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.projects.comparison_controller import ComparisonController
+from viewer.ui.projects.finishing import Finishing
 from viewer.ui.projects.open_project import OpenProject
 from viewer.ui.projects.project_dock import ProjectDock
 from viewer.ui.projects.questions_controller import QuestionsController
@@ -48,6 +50,7 @@ class ProjectsController(QObject):
         self.dock = ProjectDock(self.opened, window)
         self.questions = QuestionsController(window, self.opened)
         self.comparison = ComparisonController(window)
+        self.finishing = Finishing(window, self.opened, self.questions)
         self.recent = RecentProjects(window, self.open, self)
         self._connect()
 
@@ -113,6 +116,7 @@ class ProjectsController(QObject):
     def shut_down(self) -> None:
         """Writes what is left and ends the threads."""
         self._sorter.close()
+        self.finishing.shut_down()
         self.questions.shut_down()
         self.comparison.shut_down()
         self.dock.shut_down()
@@ -129,7 +133,13 @@ class ProjectsController(QObject):
     def _edit(self, identity: str, changes: dict[str, str]) -> None:
         from viewer.studies.project import changing_slide
 
-        self.opened.change(changing_slide(identity, **changes))
+        slide = self.opened.project.slide(identity)
+        if changes.get("state") == "done" and slide is not None:
+            self.finishing.finish(slide, lambda: self._change_state(slide, "done"))
+            self.dock.refresh()  # the state that was chosen holds only once nothing keeps it
+            changes = {name: value for name, value in changes.items() if name != "state"}
+        if changes:
+            self.opened.change(changing_slide(identity, **changes))
 
     def _take_paths(self, paths: Sequence[Path]) -> None:
         """Slides are added; a project among what was dropped is opened instead."""
@@ -153,38 +163,50 @@ class ProjectsController(QObject):
         slide = self.opened.project.slide(source.info.identity) if source is not None else None
         return [slide] if slide is not None else self.dock.chosen()
 
-    def _set_state(self, state: SlideState) -> bool:
+    def _change_state(self, slide: ProjectSlide, state: SlideState) -> None:
         from viewer.studies.project import changing_slide
 
-        targets = self._targets()
-        for slide in targets:
-            self.opened.change(changing_slide(slide.identity, state=state))
-        return bool(targets)
+        self.opened.change(changing_slide(slide.identity, state=state))
+        self._window.say(f"{slide.shown_name}: {state}.")
 
     def _cycle_state(self) -> None:
+        """To do, in work, done, and round again, of the first of the targets; the others follow."""
         from viewer.studies.project import STATES
 
         targets = self._targets()
-        if targets:
-            following = STATES[(STATES.index(targets[0].state) + 1) % len(STATES)]
-            self._set_state(following)
-            self._window.say(f"{targets[0].shown_name}: {following}.")
+        if not targets:
+            return
+        following = STATES[(STATES.index(targets[0].state) + 1) % len(STATES)]
+        for slide in targets:
+            if following == "done" and slide.state != "done":
+                self.finishing.finish(slide, lambda slide=slide: self._change_state(slide, "done"))
+            else:
+                self._change_state(slide, following)
 
     def _finish(self) -> None:
-        """The slide is done; the next one that is to do comes."""
-        if not self._set_state("done"):
+        """The slide is done, if nothing keeps it from it; the next one that is to do comes."""
+        targets = self._targets()
+        if not targets:
             self._window.say("This slide is not in the project.")
-            return
-        slides = self.opened.project.slides
-        at = next((n for n, s in enumerate(slides) if s.identity == self.dock.model.current), 0)
-        following = [*slides[at + 1 :], *slides[:at]]
-        left = [
-            s for s in following if s.state == "to do" and s.identity not in self.opened.missing
-        ]
-        if left:
-            self._open_slide(left[0])
+        for slide in targets:
+            self.finishing.finish(slide, lambda slide=slide: self._mark_done(slide))
+
+    def _mark_done(self, slide: ProjectSlide) -> None:
+        self._change_state(slide, "done")
+        following = self.next_to_do()
+        if following is not None:
+            self._open_slide(following)
         else:
             self._window.say("No slide is left to do.")
+
+    def next_to_do(self) -> ProjectSlide | None:
+        """Return the slide that comes once this one is done."""
+        from viewer.studies.worklist import Worklist
+
+        entries = self.opened.entries()
+        to_do = [replace(each, is_read=each.slide.state != "to do") for each in entries]
+        following = Worklist(to_do).next_unread(self.dock.model.current, 1)
+        return following.slide if following is not None else None
 
     def _ask_folder(self, title: str) -> QFileDialog:
         dialog = QFileDialog(self._window, title, self._start_folder())
@@ -211,6 +233,24 @@ class ProjectsController(QObject):
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.setNameFilter(f"Projects ({PROJECT_FILE} *{QUPATH_SUFFIX})")
         dialog.fileSelected.connect(lambda name: self.open(Path(name)))
+        _open(dialog)
+
+    def _ask_settings(self) -> None:
+        from viewer.ui.projects.settings_dialog import ProjectSettingsDialog
+
+        opened = self.opened
+        names = [] if opened.hides_names() else [s.shown_name for s in opened.project.slides]
+        dialog = ProjectSettingsDialog(opened.project, names, self._window)
+
+        def take() -> None:
+            rule, magnification = dialog.case_rule, dialog.check_tissue_at
+            opened.change(
+                lambda project: msgspec.structs.replace(
+                    project, case_rule=rule, check_tissue_at=magnification
+                )
+            )
+
+        dialog.accepted.connect(take)
         _open(dialog)
 
     def _ask_slides(self) -> None:
@@ -287,6 +327,7 @@ class ProjectsController(QObject):
         commands.on("project.add", self._ask_slides)
         commands.on("project.find", self._ask_where)
         commands.on("project.take_classes", self._take_classes)
+        commands.on("project.settings", self._ask_settings)
         commands.on("project.next_state", self._cycle_state)
         commands.on("project.finish", self._finish)
         window.recording.control.study_of = self.study_of

@@ -11,10 +11,11 @@ from viewer.access import who_can_read
 from viewer.ui.background_runner import BackgroundRunner
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from viewer.studies.project import Change, Project, ProjectSlide
+    from viewer.studies.worklist import WorklistEntry
 
 _log = logging.getLogger(__name__)
 _LOOK_MS = 3000
@@ -42,6 +43,8 @@ class OpenProject(QObject):
         self.readers = ""
         """Who can read what is kept in the project's folder, a sentence."""
         self.is_searching = False
+        self.hides_names: Callable[[], bool] = lambda: False
+        """Tells whether the study hides the names of its slides from who reads now."""
         self._seen_ns = 0
         self._unwritten = 0
         self._disk = BackgroundRunner("project", 1, self)
@@ -60,16 +63,25 @@ class OpenProject(QObject):
         assert self.folder is not None
         return slide_path(slide, self.folder)
 
+    def entries(self) -> tuple[WorklistEntry[ProjectSlide], ...]:
+        """Return the slides in the order of reading, those of a case together."""
+        from viewer.studies.worklist import project_entries
+
+        return project_entries(self.project, self.missing, hides_names=self.hides_names())
+
     def open(self, path: Path) -> None:
         """Opens the project of a folder, or of its project.json."""
         from viewer.studies.project_file import modified_ns, project_folder, read_project
+        from viewer.studies.worklist import project_entries
 
         folder = project_folder(path.absolute())
-        self._disk.run(
-            lambda: (modified_ns(folder), read_project(folder), who_can_read(folder)),
-            lambda read: self._on_opened(folder, *read),
-            self._on_failed,
-        )
+
+        def read() -> tuple[int, Project, str]:
+            seen_ns, project = modified_ns(folder), read_project(folder)
+            project_entries(project)  # the names of thousands of slides are looked at here
+            return seen_ns, project, who_can_read(folder)
+
+        self._disk.run(read, lambda found: self._on_opened(folder, *found), self._on_failed)
 
     def create(self, folder: Path) -> None:
         """Makes a project in a folder, named after it, and opens it."""
@@ -77,7 +89,7 @@ class OpenProject(QObject):
         from viewer.studies.project_file import create_project
 
         self._disk.run(
-            lambda: create_project(folder, Project(title=folder.name)),
+            lambda: create_project(folder, Project(title=folder.name, keeps_sets=True)),
             lambda _: self.open(folder),
             self._on_failed,
         )

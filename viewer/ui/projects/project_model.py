@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from PySide6.QtWidgets import QWidget
 
+    from viewer.studies.cases import CasePlace
     from viewer.studies.project import ProjectSlide
     from viewer.ui.projects.open_project import OpenProject
 
@@ -45,6 +46,8 @@ class ProjectModel(QAbstractListModel):
     def __init__(self, opened: OpenProject, parent: QWidget) -> None:
         super().__init__(parent)
         self.slides: list[ProjectSlide] = []
+        self.places: dict[str, CasePlace] = {}
+        """Case, block and stain, by the identity of the slide."""
         self.current = ""
         """Identity of the slide in the active pane."""
         self.thumbnails = Thumbnails(self, PICTURE_SIZE)
@@ -60,11 +63,13 @@ class ProjectModel(QAbstractListModel):
 
     def refresh(self) -> None:
         """Shows the project as it is now; rows that stay keep their selection."""
-        slides = [
-            slide
-            for slide in self._opened.project.slides
-            if self._is_shown(slide) or slide.identity == self.current
+        entries = [
+            each
+            for each in self._opened.entries()
+            if self._is_shown(each.slide) or each.key == self.current
         ]
+        slides = [each.slide for each in entries]
+        self.places = {each.key: each.place for each in entries}
         same = [slide.identity for slide in slides] == [slide.identity for slide in self.slides]
         if same:
             self.slides = slides
@@ -75,6 +80,11 @@ class ProjectModel(QAbstractListModel):
         self.slides = slides
         self._asked_rows.clear()
         self.endResetModel()
+
+    def begins_case(self, row: int) -> bool:
+        """Return whether the slide of a row is the first of a case, or the first of none."""
+        cases = [self.places[self.slides[at].identity].case for at in (row - 1, row)]
+        return row > 0 and cases[0] != cases[1]
 
     def row_of(self, identity: str) -> int:
         """-1 where it is not shown."""
@@ -99,10 +109,13 @@ class ProjectModel(QAbstractListModel):
                 return slide.shown_name
             case Qt.ItemDataRole.ToolTipRole:
                 reason = self.thumbnails.reason(self._opened.path_of(slide))
-                lines = (str(self._opened.path_of(slide)), reason, slide.note)
+                place = self.places[slide.identity].text
+                lines = (str(self._opened.path_of(slide)), place, reason, slide.note)
                 return plain_tip("\n".join(filter(None, lines)))
             case Qt.ItemDataRole.AccessibleTextRole:
-                words = (slide.shown_name, STATE_NAMES[self.state_of(slide)], slide.assignee)
+                place = self.places[slide.identity].text
+                state = STATE_NAMES[self.state_of(slide)]
+                words = (slide.shown_name, place, state, slide.assignee)
                 return ", ".join(filter(None, words))
             case Qt.ItemDataRole.DecorationRole:
                 if slide.identity in self._opened.missing:
@@ -140,6 +153,9 @@ class SlideRowDelegate(QStyledItemDelegate):
             painter.setPen(QColor(theme.accent if is_selected else theme.border))
             painter.setBrush(QColor(theme.panel))
             painter.drawRoundedRect(rect, 4, 4)
+        if model.begins_case(index.row()):
+            painter.setPen(QColor(theme.accent))
+            painter.drawLine(option.rect.topLeft(), option.rect.topRight())
         picture = index.data(Qt.ItemDataRole.DecorationRole)
         size = picture.deviceIndependentSize().toSize()
         place = QRect(rect.left() + _MARGIN_PX, rect.top(), PICTURE_SIZE.width(), rect.height())
@@ -159,7 +175,8 @@ class SlideRowDelegate(QStyledItemDelegate):
     ) -> None:
         theme, state = current_theme(), model.state_of(slide)
         height = option.fontMetrics.height()
-        lines = 3 if slide.note else 2
+        place = model.places[slide.identity].text
+        lines = 2 + bool(place) + bool(slide.note)
         top = text.top() + (text.height() - lines * height) // 2
         line = QRect(text.left(), top, text.width(), height)
         font = option.font
@@ -170,6 +187,9 @@ class SlideRowDelegate(QStyledItemDelegate):
         font.setBold(False)
         painter.setFont(font)
         painter.setPen(QColor(theme.dim_text))
+        if place:
+            line.translate(0, height)
+            _draw(painter, line, place, Qt.TextElideMode.ElideRight)
         line.translate(0, height)
         sign = icon(STATE_ICONS[state]).pixmap(_ICON_PX, _ICON_PX)
         painter.drawPixmap(line.left(), line.top() + (height - _ICON_PX) // 2, sign)

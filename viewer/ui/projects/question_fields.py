@@ -29,6 +29,7 @@ _PAUSE_MS = 400
 """After the last key: an answer is on the disk within a second of it."""
 _NONE_CHOSEN = "No answer"
 _TEXT_HEIGHT_PX = 64
+_LONGEST_REFUSED = 200
 
 
 class QuestionField(QWidget):
@@ -67,6 +68,25 @@ class QuestionField(QWidget):
         """Shows an answer without giving it; None shows none."""
         raise NotImplementedError
 
+    @property
+    def refused(self) -> str:
+        """Return what was typed and is no answer, so that it is not saved; "" for none."""
+        return ""
+
+    def show_refused(self, text: str) -> None:
+        """Show again what was typed and is no answer, with what is wrong with it."""
+
+    def demand(self) -> None:
+        """Say that the question has to be answered, and give it the keyboard."""
+        if not self.complaint.text():
+            self._complain("An answer is required.")
+        self.input.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    @property
+    def input(self) -> QWidget:
+        """Return the widget that an answer begins in."""
+        raise NotImplementedError
+
     def _give(self, answer: Answer) -> None:
         complaint = self.question.complaint(answer)
         self._complain(complaint)
@@ -74,6 +94,8 @@ class QuestionField(QWidget):
             self.answered.emit(answer)
 
     def _complain(self, complaint: str) -> None:
+        if self._layout.indexOf(self.complaint) < 0:
+            self._layout.addWidget(self.complaint)
         self.complaint.setText(complaint)
         self.complaint.setVisible(bool(complaint))
 
@@ -98,6 +120,10 @@ class ChoiceField(QuestionField):
         self._layout.insertLayout(0, top)
         self.buttons.idClicked.connect(self._on_clicked)
         self.show_answer(None)
+
+    @property
+    def input(self) -> QWidget:
+        return self.buttons.buttons()[0]
 
     def show_answer(self, answer: Answer) -> None:
         options = self.question.options
@@ -126,6 +152,10 @@ class ListField(QuestionField):
             lambda row: self._give(question.options[row - 1] if row else None)
         )
 
+    @property
+    def input(self) -> QWidget:
+        return self.options
+
     def show_answer(self, answer: Answer) -> None:
         options = self.question.options
         self.options.setCurrentIndex(options.index(answer) + 1 if answer in options else 0)
@@ -141,6 +171,10 @@ class MultiField(QuestionField):
         for box in self.boxes:
             self._layout.addWidget(box)
             box.clicked.connect(lambda _: self._give(self._chosen()))
+
+    @property
+    def input(self) -> QWidget:
+        return self.boxes[0]
 
     def show_answer(self, answer: Answer) -> None:
         chosen = answer if isinstance(answer, tuple) else ()
@@ -159,6 +193,7 @@ class TypedField(QuestionField):
     def __init__(self, question: Question, parent: QWidget) -> None:
         super().__init__(question, parent)
         self._given: Answer = None
+        self._refused = ""
         self._pause = QTimer(self, singleShot=True, interval=_PAUSE_MS)
         self._pause.timeout.connect(self._take)
 
@@ -166,6 +201,14 @@ class TypedField(QuestionField):
         if self._pause.isActive():
             self._pause.stop()
             self._take()
+
+    @property
+    def refused(self) -> str:
+        return self._refused
+
+    def _typed(self) -> str:
+        """Return the text as it was typed."""
+        raise NotImplementedError
 
     def _read(self) -> Answer:
         """Raises ValueError with a sentence."""
@@ -175,8 +218,10 @@ class TypedField(QuestionField):
         try:
             answer = self._read()
         except ValueError as error:
+            self._refused = self._typed()[:_LONGEST_REFUSED]
             self._complain(str(error))
             return
+        self._refused = ""
         if answer != self._given:
             self._given = answer
             self._give(answer)
@@ -201,13 +246,24 @@ class NumberField(TypedField):
         unit.setTextFormat(Qt.TextFormat.PlainText)
         row.addWidget(unit)
         self._layout.addLayout(row)
-        self._layout.addWidget(self.complaint)
+
+    @property
+    def input(self) -> QWidget:
+        return self.edit
+
+    def show_refused(self, text: str) -> None:
+        self.edit.setText(text)
+        self._take()
 
     def show_answer(self, answer: Answer) -> None:
         self._pause.stop()
         self._given = answer
+        self._refused = ""
         self.edit.setText(f"{answer:.10g}" if isinstance(answer, int | float) else "")
         self._complain("")
+
+    def _typed(self) -> str:
+        return self.edit.text()
 
     def _read(self) -> Answer:
         text = self.edit.text().strip().replace(",", ".")
@@ -220,9 +276,9 @@ class NumberField(TypedField):
         decimals = self.question.decimals
         if abs(round(number, decimals) - number) > 1e-9:
             most = f"at most {decimals} decimals" if decimals else "no decimals"
-            raise ValueError(f"Not kept: give a number with {most}.")
+            raise ValueError(f"Not saved: give a number with {most}.")
         if self.question.complaint(number):
-            raise ValueError(f"Not kept: give a number, {self.question.range_text}.")
+            raise ValueError(f"Not saved: give a number, {self.question.range_text}.")
         return number
 
 
@@ -239,12 +295,19 @@ class TextField(TypedField):
         self.text.setBuddy(self.edit)
         self._layout.addWidget(self.edit)
 
+    @property
+    def input(self) -> QWidget:
+        return self.edit
+
     def show_answer(self, answer: Answer) -> None:
         self._given = answer
         with QSignalBlocker(self.edit):
             self.edit.setPlainText(answer if isinstance(answer, str) else "")
         self._pause.stop()
         self._complain("")
+
+    def _typed(self) -> str:
+        return self.edit.toPlainText()
 
     def _read(self) -> Answer:
         return self.edit.toPlainText().strip() or None

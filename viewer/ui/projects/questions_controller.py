@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,14 +17,19 @@ from viewer.ui.projects.questions_dock import QuestionsDock
 from viewer.ui.recording.control import RecordingState
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from viewer.studies.answers import AnswerFile, AnswerRecord
     from viewer.studies.forms import Answer, Form
+    from viewer.studies.project import ProjectSlide
     from viewer.ui.main_window import MainWindow
     from viewer.ui.projects.open_project import OpenProject
     from viewer.ui.slide_pane import SlidePane
 
 _log = logging.getLogger(__name__)
 _RETRY_MS = 2000
+_MOST_REFUSED = 200
+"""Slides whose refused answers are kept in memory."""
 
 _Answers = dict[str, dict[str, "Answer"]]
 
@@ -46,6 +52,8 @@ class QuestionsController(QObject):
         self._has_read = False
         self._unkept: list[tuple[AnswerFile, AnswerRecord]] = []
         """What is not on the disk yet, in the order of answering."""
+        self._refused: OrderedDict[AnswerFile, dict[tuple[str, str], str]] = OrderedDict()
+        """What was typed and is no answer, by slide and reader, the latest last."""
         self._is_writing = False
         self._asked: set[tuple[str, str]] = set()
         self._retry = QTimer(self, interval=_RETRY_MS, singleShot=True)
@@ -89,6 +97,52 @@ class QuestionsController(QObject):
             lambda error: self._window.show_error(f"{path.name} cannot be written ({error})."),
         )
 
+    def check_complete(self, slide: ProjectSlide, then: Callable[[str], object]) -> None:
+        """Call `then` with why a slide cannot be done yet, one sentence; "" where all is answered.
+
+        Of the slide on screen, the first question that is open comes into sight.
+        """
+        from viewer.studies.answers import read_answers
+        from viewer.studies.forms import unanswered_sentence
+
+        forms = self.forms
+        if not forms:
+            then("")
+            return
+        self.dock.finish()
+        sheet = self._sheet
+        if sheet is not None and sheet.identity == slide.identity and self._has_read:
+            then(self._open_question())
+            return
+        other = self._sheet_of(slide.identity, slide.shown_name)
+        refused = self._refused.get(other)
+        if refused:
+            then(f"{slide.shown_name}: not done yet. {self._refusal(refused)}")
+            return
+        self._disk.run(
+            lambda: unanswered_sentence(forms, read_answers(other))[0],
+            lambda sentence: then(f"{slide.shown_name}: {_lowered(sentence)}" if sentence else ""),
+            lambda error: then(f"The answers for {slide.shown_name} cannot be read ({error})."),
+        )
+
+    def _open_question(self) -> str:
+        """Show the first question of the slide on screen that keeps it from being done."""
+        from viewer.studies.forms import unanswered_sentence
+
+        refused = self.dock.refused
+        if refused:
+            sentence, place = f"Not done yet. {self._refusal(refused)}", next(iter(refused))
+        else:
+            sentence, *ids = unanswered_sentence(self.forms, self._answers)
+            place = (ids[0], ids[1])
+        if sentence:
+            self.dock.show()
+            self.dock.raise_()
+            self.dock.show_question(*place)
+        elif self._retry.isActive():
+            sentence = f"Not done yet. {self.dock.progress.text()}"
+        return sentence
+
     # Forms and slides come and go ------------------------------------------------------------
 
     def _refresh(self) -> None:
@@ -103,6 +157,7 @@ class QuestionsController(QObject):
         if sheet == self._sheet and pane is self._pane:
             return
         self.dock.finish()
+        self._keep_refused()
         self._sheet, self._pane = sheet, pane
         self._answers, self._has_read = {}, False
         self._show()
@@ -114,16 +169,38 @@ class QuestionsController(QObject):
             )
 
     def _sheet_for(self, pane: SlidePane) -> AnswerFile | None:
-        from viewer.studies.answers import NO_READER, AnswerFile
-
         if pane.source is None or pane.path is None:
             return None
-        reader = self._window.reader.name or NO_READER
         identity = pane.source.info.identity
         slide = self._opened.project.slide(identity)
         # The project's own name for it, so that answers to one slide stay together.
         identity = slide.identity if slide is not None else identity
-        return AnswerFile(self._folder(), reader, identity, pane.path.name)
+        return self._sheet_of(identity, pane.path.name)
+
+    def _sheet_of(self, identity: str, name: str) -> AnswerFile:
+        from viewer.studies.answers import NO_READER, AnswerFile
+
+        return AnswerFile(self._folder(), self._window.reader.name or NO_READER, identity, name)
+
+    def _keep_refused(self) -> None:
+        """Say what is not saved of the slide that leaves, and keep it for when it comes back."""
+        refused, sheet = self.dock.refused, self._sheet
+        if sheet is None:
+            return
+        self._refused.pop(sheet, None)
+        if not refused:
+            return
+        self._refused[sheet] = refused
+        while len(self._refused) > _MOST_REFUSED:
+            self._refused.popitem(last=False)
+        self._window.say(f"{self._refusal(refused)} It waits there with {sheet.slide}.")
+
+    def _refusal(self, refused: dict[tuple[str, str], str]) -> str:
+        (form_id, question_id), text = next(iter(refused.items()))
+        form = next((each for each in self.forms if each.id == form_id), None)
+        question = form.question(question_id) if form is not None else None
+        name = question.text if question is not None else question_id
+        return f'Not saved: "{text}" is no answer to "{name}".'
 
     def _folder(self) -> Path:
         return self._opened.folder or data_folder()
@@ -142,7 +219,8 @@ class QuestionsController(QObject):
     def _show(self) -> None:
         sheet = self._sheet
         who = f"{sheet.slide}, answered as {sheet.reader}" if sheet is not None else ""
-        self.dock.show_answers(who, self._answers, can_answer=self._has_read)
+        refused = self._refused.get(sheet, {}) if sheet is not None else {}
+        self.dock.show_answers(who, self._answers, refused, can_answer=self._has_read)
 
     # Answers ---------------------------------------------------------------------------------
 
@@ -298,6 +376,10 @@ def _write(waiting: list[tuple[AnswerFile, AnswerRecord]]) -> None:
         by_sheet.setdefault(sheet, []).append(given)
     for sheet, given in by_sheet.items():
         keep_answers(sheet, given)
+
+
+def _lowered(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]
 
 
 def _open(dialog: QDialog) -> None:

@@ -44,6 +44,7 @@ class QuestionsDock(QDockWidget):
         self.fields: dict[str, QuestionField] = {}
         self._forms: dict[str, Form] = {}
         self._answers: Mapping[str, Mapping[str, Answer]] = {}
+        self._refused: dict[tuple[str, str], str] = {}
         self._made_for: Form | None = None
         self._is_shown = False
         self.forms = QComboBox(self)
@@ -101,21 +102,38 @@ class QuestionsDock(QDockWidget):
         self.forms.setVisible(len(forms) > 1)
         self._show_form()
 
+    @property
+    def refused(self) -> dict[tuple[str, str], str]:
+        """Return what was typed and is no answer, by the ids of form and question."""
+        self._note_refused()
+        return dict(self._refused)
+
     def show_answers(
-        self, who: str, answers: Mapping[str, Mapping[str, Answer]], *, can_answer: bool
+        self,
+        who: str,
+        answers: Mapping[str, Mapping[str, Answer]],
+        refused: Mapping[tuple[str, str], str],
+        *,
+        can_answer: bool,
     ) -> None:
-        """Shows what was answered for a slide; `who` tells the slide and the reader."""
-        self._answers = answers
+        """Shows what was answered for a slide, and what was refused; `who` is slide and reader."""
+        self._answers, self._refused = answers, dict(refused)
         self.who.setText(who if can_answer else _NO_SLIDE)
         self._area.setEnabled(can_answer)
-        given = answers.get(self.form.id, {}) if self.form is not None else {}
-        for id_, field in self.fields.items():
-            field.show_answer(given.get(id_))
+        self._fill()
         self.tell_progress(answers)
+
+    def show_question(self, form_id: str, question_id: str) -> None:
+        """Bring a question into sight that has to be answered before the slide is done."""
+        self.forms.setCurrentIndex(max(0, self.forms.findData(form_id)))
+        field = self.fields.get(question_id)
+        if field is not None:
+            field.demand()
+            self._area.ensureWidgetVisible(field)
 
     def tell_progress(self, answers: Mapping[str, Mapping[str, Answer]], trouble: str = "") -> None:
         """How many questions are answered, or why answers are not kept."""
-        from viewer.studies.forms import is_answered
+        from viewer.studies.forms import is_answered, unanswered
 
         form = self.form
         self._answers = answers
@@ -124,7 +142,7 @@ class QuestionsDock(QDockWidget):
             return
         given = answers.get(form.id, {})
         count = sum(is_answered(given.get(question.id)) for question in form.questions)
-        left = [q for q in form.questions if q.required and not is_answered(given.get(q.id))]
+        left = unanswered(form, given)
         progress = f"{count} of {len(form.questions)} answered"
         self.progress.setText(
             f"{progress}, {len(left)} required (*) left" if left else f"{progress}."
@@ -138,13 +156,27 @@ class QuestionsDock(QDockWidget):
     def _show_form(self) -> None:
         form = self.form
         self.finish()
+        self._note_refused()
         if form != self._made_for or form is None:
             self._make_fields(form)
-        given = self._answers.get(form.id, {}) if form is not None else {}
-        for id_, field in self.fields.items():
-            field.show_answer(given.get(id_))
+        self._fill()
         self.tell_progress(self._answers)
         self.form_chosen.emit()
+
+    def _note_refused(self) -> None:
+        if self._made_for is not None:
+            for id_, field in self.fields.items():
+                self._refused[self._made_for.id, id_] = field.refused
+        self._refused = {place: text for place, text in self._refused.items() if text}
+
+    def _fill(self) -> None:
+        """Show in the fields what was answered, and what was typed and refused."""
+        form_id = self._made_for.id if self._made_for is not None else ""
+        given = self._answers.get(form_id, {})
+        for id_, field in self.fields.items():
+            field.show_answer(given.get(id_))
+            if text := self._refused.get((form_id, id_)):
+                field.show_refused(text)
 
     def _make_fields(self, form: Form | None) -> None:
         self._made_for = form

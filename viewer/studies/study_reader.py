@@ -1,0 +1,75 @@
+"""What one reader of a project sees at this moment: the sets of its slides, and with which keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from viewer.annotations.sets.annotation_set import NO_READER
+from viewer.annotations.sets.listing import all_sets, sets_of_slide
+from viewer.studies.stages import ReaderView, read_stage_ends, stages_of, view_of
+from viewer.studies.study_keys import owner_key, sealer_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from viewer.annotations.sets.annotation_set import AnnotationSet
+    from viewer.studies.answers import AnswerRecord
+    from viewer.studies.project import Project
+    from viewer.studies.stages import StageEnd
+    from viewer.studies.study_keys import StudySealer
+
+
+@dataclass(frozen=True, slots=True)
+class StudyReader:
+    """A reader of a project, as `study_reader` finds it on the disk."""
+
+    folder: Path
+    project: Project
+    reader: str
+    ends: tuple[StageEnd, ...] = ()
+    is_owner: bool = False
+
+    def view(self, identity: str) -> ReaderView:
+        """Return what the reader sees of a slide, which the project may know by another name."""
+        return view_of(self.project, self.reader, self.ends, identity, is_owner=self.is_owner)
+
+    def sealer(self, view: ReaderView) -> StudySealer | None:
+        """Return what seals and opens lines; None where nothing is sealed. Raises OSError."""
+        return sealer_of(self.project, view)
+
+    def sets(self, identity: str) -> list[AnnotationSet]:
+        """Return the sets of a slide that the reader may see. Raises OSError."""
+        view = self.view(identity)
+        return [each for each in sets_of_slide(self.folder, identity) if view.shows(each)]
+
+    def all_sets(self) -> list[AnnotationSet]:
+        """Return the sets of all slides that the reader may see. Raises OSError."""
+        return [each for each in all_sets(self.folder) if self.view(each.identity).shows(each)]
+
+    def sealer_of_answers(self, _reader: str = "") -> StudySealer | None:
+        """Return what opens answers, of whichever stage this reader may see. Raises OSError."""
+        if not self.project.owner_key:
+            return None
+        stages = stages_of(self.project, self.reader)
+        names = tuple(each.name for each in stages)
+        now = self.view("").stage
+        return sealer_of(self.project, ReaderView(self.reader, now, earlier=names))
+
+    def shows_answer(self, given: AnswerRecord) -> bool:
+        """Return whether the reader may see an answer."""
+        view = self.view(given.identity)
+        if given.reader != (self.reader or NO_READER):
+            return "others" not in view.hides
+        return given.stage == view.stage or "earlier" not in view.hides
+
+
+def study_reader(folder: Path, project: Project, reader: str) -> StudyReader:
+    """Return what a reader may see in a project; waits for the disk and the keyring.
+
+    Raises OSError.
+    """
+    if not project.stages:
+        return StudyReader(folder, project, reader)
+    is_owner = owner_key(project, reader) is not None
+    return StudyReader(folder, project, reader, read_stage_ends(folder, reader), is_owner)

@@ -1,0 +1,107 @@
+"""What is sealed in a study, opened by its owner: for this account, or for everybody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from viewer.annotations.sets.annotation_set import SUFFIX
+from viewer.annotations.sets.listing import all_sets
+from viewer.annotations.sets.records import (
+    SealedLine,
+    SetLine,
+    decoded,
+    encoded,
+    sealed_about,
+    unsealed_line,
+)
+from viewer.atomic_write import atomic_write
+from viewer.kept_lines import line_of, read_bodies
+from viewer.studies.answers import open_answers
+from viewer.studies.project import unsealing
+from viewer.studies.project_file import change_project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from viewer.annotations.sets.annotation_set import AnnotationSet
+    from viewer.annotations.sets.records import Sealer
+
+_OPENED = "+opened"
+"""In the name of a file that holds the opened lines of another: it counts as one of the set's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unsealed:
+    """How much of a study is sealed, and how much of that a key opens.
+
+    Attributes
+    ----------
+    sets, edits, answers
+        What opens; edits are lines of sets.
+    closed
+        Lines that stay sealed: damaged, brought from another file, or sealed to another key.
+    """
+
+    sets: int
+    edits: int
+    answers: int
+    closed: int
+
+
+def unseal_study(folder: Path, sealer: Sealer, *, publish: bool) -> Unsealed:
+    """Open all that is sealed, and count it.
+
+    Nobody's own files are touched: opened lines go to files beside them.
+
+    Parameters
+    ----------
+    sealer
+        With the owner's key.
+    publish
+        Whether to write what opens in plain, so that whoever can read the folder can read it; the
+        project seals and hides nothing from then on.
+
+    Raises
+    ------
+    OSError
+        Something cannot be read or written.
+    ProjectError
+        The project cannot be changed.
+    """
+    sets = edits = closed = 0
+    for which in all_sets(folder):
+        opened, left = _open_set(which, sealer, publish=publish)
+        sets += opened > 0
+        edits += opened
+        closed += left
+    answers, left = open_answers(folder, sealer, publish=publish)
+    if publish:
+        change_project(folder, unsealing())
+    return Unsealed(sets, edits, answers, closed + left)
+
+
+def _open_set(which: AnnotationSet, sealer: Sealer, *, publish: bool) -> tuple[int, int]:
+    """Return how many lines of a set open, and how many do not."""
+    about = sealed_about(which.identity, which.key)
+    opened = closed = 0
+    for path in sorted(which.files_folder.iterdir()):
+        if not path.name.startswith(which.key.file_name) or _OPENED in path.name:
+            continue
+        lines = decoded(read_bodies(path))
+        plain: list[SetLine] = []
+        for line in lines:
+            if not isinstance(line, SealedLine):
+                plain.append(line)
+                continue
+            body = unsealed_line(line, sealer, about)
+            if body is None:
+                closed += 1
+            else:
+                opened += 1
+                plain.append(body)
+        if publish and len(plain) and any(isinstance(line, SealedLine) for line in lines):
+            stem = path.name.removesuffix(SUFFIX)
+            with atomic_write(path.with_name(f"{stem}{_OPENED}{SUFFIX}"), kept=True) as file:
+                file.writelines(line_of(encoded(line)) for line in plain)
+    return opened, closed

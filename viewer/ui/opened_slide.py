@@ -1,0 +1,105 @@
+"""A slide from the reader, with all that was kept of it from earlier openings."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from viewer.audit_log import trail
+from viewer.slides.calibration import remembered_mpp_um, typed_on
+from viewer.slides.errors import SlideError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from viewer.geometry import Optics, View
+    from viewer.slides.source import SlideSource
+    from viewer.tiles.display import DisplaySettings
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedSlide:
+    """A slide from the reader, with the scale that the user set earlier if the file has none."""
+
+    source: SlideSource
+    optics: Optics
+    display: DisplaySettings | None = None
+    """How it was adjusted when it was last open."""
+    mpp_origin: str = ""
+    """Where the pixel size comes from: "from the file", "typed by you on ...", "" for none."""
+    view: View | None = None
+    """Where the reader looked last; None for the whole slide."""
+
+
+def opened_slide(path: Path, image: int | None = None) -> OpenedSlide:
+    """Open a slide and look up its remembered scale; for worker threads.
+
+    Raises
+    ------
+    SlideError
+        One sentence says why it does not open.
+    """
+    source = source_of(path, image)
+    try:
+        slide = recognized(source)
+        note_opened(slide)
+        return slide
+    except SlideError:
+        source.close()
+        raise
+
+
+def source_of(path: Path, image: int | None = None) -> SlideSource:
+    """Open a slide and make its color profile ready, which can take long; for worker threads.
+
+    Raises
+    ------
+    SlideError
+        One sentence says why it does not open.
+    """
+    from viewer.slides.opener import open_slide
+    from viewer.tiles.color_profile import profile_problem
+
+    source = open_slide(path, image)
+    profile_problem(source.info.icc_profile)
+    return source
+
+
+def recognized(source: SlideSource, reader: str = "") -> OpenedSlide:
+    """Learn which slide it is, and what was kept of it for a reader; for worker threads.
+
+    Raises
+    ------
+    SlideError
+        The file cannot be read any more, or is no longer the one that was opened.
+    """
+    from viewer.tiles.kept_display import load_display
+    from viewer.tiles.kept_view import load_view
+
+    info = source.info
+    info.learn_identity()
+    optics = info.optics
+    origin = "from the file" if optics.mpp_um is not None else ""
+    if optics.mpp_um is None:
+        mpp_um = remembered_mpp_um(info.identity)
+        if mpp_um is not None:
+            optics = replace(optics, mpp_um=mpp_um)
+            day = typed_on(info.identity)
+            origin = f"typed by you on {day}" if day else "typed by you"
+    view = load_view(info.identity, reader)
+    return OpenedSlide(source, optics, load_display(info.identity), origin, view)
+
+
+def note_opened(slide: OpenedSlide) -> None:
+    """Write down that a slide was opened, and where it lies; for worker threads."""
+    from viewer.slides.known_slides import remember
+
+    source = slide.source
+    trail.note("opened", source.path, source.info.identity)
+    try:
+        remember(source.info.identity, source.path)
+    except OSError as error:
+        _log.warning("Where the slide lies cannot be remembered (%s)", error)
