@@ -28,7 +28,10 @@ _LEAST_PX = 12
 def example(
     rng: Generator, image: NDArray[np.uint8], labels: Labels, side_px: int
 ) -> tuple[Picture, Labels]:
-    """A turned, scaled and stained square of a field: float32 (side, side, 3) of 0 to 255."""
+    """Return a turned, scaled and stained square of a field: float32 (side, side, 3) of 0 to 255.
+
+    Its labels are those of the field, cut: what is not known there (below 0) stays so.
+    """
     picture, cut = _turned(rng, image, labels, side_px)
     if rng.uniform() > 0.25:
         picture = restained(rng, picture, cut > 0)
@@ -115,7 +118,7 @@ def _turned(
     rng: Generator, image: NDArray[np.uint8], labels: Labels, side_px: int
 ) -> tuple[Picture, Labels]:
     """Return a square at any angle, its median nucleus between 60 and 900 pixels."""
-    areas = np.bincount(labels.ravel())[1:]
+    areas = np.bincount(np.maximum(labels, 0).ravel())[1:]
     median = float(np.median(areas[areas > 0])) if (areas > 0).any() else 300.0
     low = min(max(0.35, np.sqrt(60 / median)), 1.0)
     high = min(1.9, max(1.0, np.sqrt(900 / median)))
@@ -146,7 +149,7 @@ def _turned(
 
 def _parted(labels: Labels) -> Labels:
     """Mirrored or cut pieces of one label become objects of their own."""
-    parted, count = np.zeros_like(labels), 0
+    parted, count = np.minimum(labels, 0), 0
     for number, place in enumerate(ndimage.find_objects(labels), 1):
         if place is None:
             continue

@@ -21,13 +21,15 @@ if TYPE_CHECKING:
 _FOLDS = 5
 _LARGE_PX = 600
 _PINK_RED = 185
+UNKNOWN = -1
+"""The label of pixels of which it is not known whether they are of a nucleus."""
 _WHOLE_SOLIDITY = 0.9
 """An object less convex than this is taken for several nuclei that touch."""
 
 
 @dataclass(frozen=True, slots=True)
 class NucleiSet:
-    """n fields: uint8 (n, h, w, 3) and int32 (n, h, w), 0 is background."""
+    """n fields: uint8 (n, h, w, 3) and int32 (n, h, w), 0 is background, UNKNOWN is either."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int32]
@@ -104,7 +106,7 @@ def target_maps(labels: Labels) -> NDArray[np.float32]:
         inside = np.pad(labels[place] == number, 1)
         far = ndimage.distance_transform_edt(inside)
         depth[place][inside[1:-1, 1:-1]] = (far / far.max())[inside]
-    edge = find_boundaries(labels, mode="inner")
+    edge = find_boundaries(np.maximum(labels, 0), mode="inner")
     return np.stack([labels > 0, edge, depth]).astype(np.float32)
 
 

@@ -3,6 +3,8 @@
 The fields are those of BBBC038 and of TNBC. TNBC's objects are parts of a binary mask, so edges and
 depths are learned only from those that are convex enough to be one nucleus. `--hold 5` keeps fields
 of patient 5 apart; `--no-tnbc` leaves TNBC out, to measure what another laboratory may expect.
+`--places` adds places without nuclei that were outlined by hand, and what the weights of --start
+are sure of round them.
 
 Kept are the moving averages of the weights. The shipped weights are the mean of two runs, the
 second going on from the first (--start). Training and its figures look once at a field; the
@@ -26,6 +28,7 @@ from torch.nn import functional
 from training.augmentation import example
 from training.evaluate_nuclei import predicted
 from training.nuclei_data import (
+    UNKNOWN,
     NucleiSet,
     load_bbbc038,
     load_tnbc,
@@ -35,6 +38,7 @@ from training.nuclei_data import (
     target_maps,
 )
 from training.scores import scored
+from training.unlabeled_places import load_unlabeled
 from viewer.inference.architectures.nuclei_unet import NucleiUNet
 from viewer.inference.instances import labeled
 
@@ -44,8 +48,8 @@ if TYPE_CHECKING:
 SIDE_PX = 160
 BATCH = 8
 MEAN, STD = 0.6, 0.25
-_TNBC_SHARE = 0.5
-"""Of the examples, how many are of TNBC; the rest are of BBBC038."""
+_SHARES = {"places": 0.3, "TNBC": 0.5}
+"""Of the examples that are left, how many are of each set; the rest are of BBBC038."""
 
 
 def main() -> None:
@@ -54,18 +58,20 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     rng = np.random.default_rng(options.seed)
     learn, held = split(load_bbbc038(options.data / "nuclei" / "bbbc038-brightfield-train.npz"))
-    sets, held_sets = [learn], {"BBBC038": held}
+    sets, held_sets = {"BBBC038": learn}, {"BBBC038": held}
     if not options.no_tnbc:
         more, apart = split_patients(
             load_tnbc(options.data / "nuclei" / "tnbc-train-augmented.npz"), set(options.hold)
         )
-        sets.append(more)
+        sets["TNBC"] = more
         if len(apart):
             held_sets["TNBC"] = apart
     network = NucleiUNet().to(memory_format=torch.channels_last)
     if options.start:
         network.load_state_dict(load_file(options.start))
     average = copy.deepcopy(network).eval()
+    if options.places:
+        sets["places"] = load_unlabeled(options.data, average)
     optimizer = torch.optim.AdamW(network.parameters(), options.rate, weight_decay=1e-4)
     started_s, step, told_s = time.monotonic(), 0, 0.0
     while (share := (time.monotonic() - started_s) / (60 * options.minutes)) < 1:
@@ -86,18 +92,23 @@ def main() -> None:
     _save(average, options.out)
 
 
-def _batch(rng: Generator, sets: list[NucleiSet]) -> tuple[Tensor, Tensor]:
-    """Return pictures (n, 3, h, w) and maps (n, 4, h, w): inside, edge, depth, where both count."""
+def _batch(rng: Generator, sets: dict[str, NucleiSet]) -> tuple[Tensor, Tensor]:
+    """Return pictures (n, 3, h, w) and maps (n, 5, h, w).
+
+    The maps: inside, edge, depth, where the latter two count, where anything is known.
+    """
     pictures, maps = [], []
     for _ in range(BATCH):
-        fields = sets[-1] if rng.uniform() < _TNBC_SHARE else sets[0]
+        drawn = (name for name, share in _SHARES.items() if rng.uniform() < share and name in sets)
+        fields = sets[next(drawn, "BBBC038")]
         index = rng.integers(len(fields))
         picture, labels = example(rng, fields.images[index], fields.labels[index], SIDE_PX)
         pictures.append(picture)
-        counts = np.ones(labels.shape) if fields.patients is None else ~merged_pixels(labels)
-        maps.append(np.concatenate([target_maps(labels), counts[None].astype(np.float32)]))
+        known = labels != UNKNOWN
+        counts = known if fields.patients is None else ~merged_pixels(labels)
+        maps.append(np.concatenate([target_maps(labels), np.stack([counts, known])]))
     x = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float()
-    return (x / 255 - MEAN) / STD, torch.from_numpy(np.stack(maps))
+    return (x / 255 - MEAN) / STD, torch.from_numpy(np.stack(maps)).float()
 
 
 def _step(
@@ -117,14 +128,14 @@ def _step(
 def _loss(logits: Tensor, maps: Tensor) -> Tensor:
     """Cross entropy and Dice for nuclei, cross entropy for edges, smooth L1 for depth."""
     cross = functional.binary_cross_entropy_with_logits
-    counts = maps[:, 3]
-    inside, true = torch.sigmoid(logits[:, 0]), maps[:, 0]
+    counts, known, true = maps[:, 3], maps[:, 4], maps[:, 0]
+    inside = torch.sigmoid(logits[:, 0]) * known
     dice = 1 - (2 * (inside * true).sum((1, 2)) + 1) / ((inside + true).sum((1, 2)) + 1)
     edge = cross(logits[:, 1], maps[:, 1], weight=counts)
     depth = functional.smooth_l1_loss(
         torch.sigmoid(logits[:, 2]) * counts, maps[:, 2] * counts, beta=0.1
     )
-    return cross(logits[:, 0], true) + dice.mean() + 0.5 * edge + 2 * depth
+    return cross(logits[:, 0], true, weight=known) + dice.mean() + 0.5 * edge + 2 * depth
 
 
 def _follow(average: nn.Module, network: nn.Module, keep: float) -> None:
@@ -167,6 +178,7 @@ def _options() -> argparse.Namespace:
         "--hold", type=int, nargs="*", default=[], help="patients of TNBC to keep apart"
     )
     parser.add_argument("--no-tnbc", action="store_true", help="train on BBBC038 alone")
+    parser.add_argument("--places", action="store_true", help="learn places without nuclei")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 

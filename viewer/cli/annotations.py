@@ -23,6 +23,7 @@ from viewer.cli.annotation_options import (
 from viewer.cli.annotation_sets import export
 from viewer.cli.opening import opened_slide
 from viewer.cli.output import (
+    OriginName,
     check_writable,
     fail,
     numbers,
@@ -65,13 +66,6 @@ _File = Annotated[
 _Image = Annotated[
     str | None, typer.Option(help="Of a COCO file of several pictures, the one that is meant.")
 ]
-_Origin = Annotated[
-    str | None,
-    typer.Option(
-        help="From where the file counts on a slide with bounds (MIRAX, SCN): bounds, as QuPath "
-        "does, or slide; by default what the file says, or else its format does."
-    ),
-]
 _Instances = Annotated[
     bool, typer.Option("--instances", help="A value for each annotation, not for each class.")
 ]
@@ -88,7 +82,7 @@ def convert(
     ] = None,
     mpp: MppOption = None,
     slide_mpp: SlideMppOption = None,
-    origin: _Origin = None,
+    origin: OriginName = None,
     json: _Json = False,
 ) -> None:
     """Write annotations in another tool's format; what it cannot hold is reported."""
@@ -224,7 +218,7 @@ def mask(
     slide_mpp: SlideMppOption = None,
     instances: _Instances = False,
     image: _Image = None,
-    origin: _Origin = None,
+    origin: OriginName = None,
     json: _Json = False,
 ) -> None:
     """Paint annotations as a label mask, with a legend beside it."""
@@ -283,7 +277,7 @@ def tiles(
     threads: Annotated[int, typer.Option(help="Threads that read.", min=1, max=64)] = 4,
     instances: _Instances = False,
     image: _Image = None,
-    origin: _Origin = None,
+    origin: OriginName = None,
     json: _Json = False,
 ) -> None:
     """Cut the slide to tiles with masks, for training; goes on where it was stopped."""

@@ -8,13 +8,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from viewer.cli.output import check_writable, fail, print_json, print_table
+from viewer.cli.output import (
+    OriginName,
+    check_writable,
+    fail,
+    origin_named,
+    print_json,
+    print_table,
+)
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.comparison import ClassComparison, Comparison, Disagreement
+    from viewer.annotations.formats.origins import Origin
+    from viewer.annotations.formats.slide_place import SlidePlace
 
 _MAX_SHOWN = 10
 
@@ -30,6 +39,7 @@ def compare_annotations(
         typer.Option(help="A class, such as Region*, whose regions are the reference."),
     ] = None,
     mpp: Annotated[float | None, typer.Option(help="um per level-0 pixel.", min=0.001)] = None,
+    origin: OriginName = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="GeoJSON of where they differ.")
     ] = None,
@@ -40,33 +50,40 @@ def compare_annotations(
     Kappa needs a reference, the ground that both looked at: the slide, the regions of a class, or
     without either the box round all annotations.
     """
+    import shapely
+
     from viewer.annotations.comparison import compare
+    from viewer.geometry import Optics
 
     if out is not None:
         check_writable(out)
-    first, second = _read(a), _read(b)
-    slide_box, slide_mpp_um = _slide(slide) if slide is not None else (None, None)
+    counts_from = origin_named(origin)
+    if counts_from is not None and slide is None:
+        fail("--origin says from where files count on a slide: give it with --slide.")
+    place = _place(slide) if slide is not None else None
+    first, second = (_read(path, place, counts_from) for path in (a, b))
+    slide_box = None if place is None else shapely.box(0, 0, *place.size_px)
     reference, reference_name = _reference(first, second, slide_box, within)
     if within:
         first = [each for each in first if each.class_name != within]
         second = [each for each in second if each.class_name != within]
     comparison = compare(first, second, reference)
-    mpp_um = mpp or slide_mpp_um
+    mpp_um = mpp or (None if place is None else Optics(place.mpp_um).mean_mpp_um)
     if out is not None:
-        _write(out, comparison)
+        _write(out, comparison, place)
     if json:
         print_json(_record(comparison, reference_name, mpp_um))
     else:
         _print(comparison, reference_name, mpp_um)
 
 
-def _read(path: Path) -> list[Annotation]:
+def _read(path: Path, place: SlidePlace | None, origin: Origin | None) -> list[Annotation]:
     from viewer.annotations.formats.exchange import read_all
     from viewer.annotations.formats.problems import AnnotationFileError, Problem
 
     problems: list[Problem] = []
     try:
-        annotations = read_all(path, problems)
+        annotations = read_all(path, problems, slide=place, origin=origin)
     except AnnotationFileError as error:
         fail(str(error))
     for problem in problems[:_MAX_SHOWN]:
@@ -76,15 +93,16 @@ def _read(path: Path) -> list[Annotation]:
     return annotations
 
 
-def _slide(path: Path) -> tuple[BaseGeometry, float | None]:
-    import shapely
-
+def _place(path: Path) -> SlidePlace:
+    from viewer.annotations.formats.slide_place import SlidePlace
     from viewer.cli.opening import opened_slide
+    from viewer.slides import SlideError
 
     source = opened_slide(path)
     try:
-        base = source.levels[0]
-        return shapely.box(0, 0, base.width_px, base.height_px), source.info.optics.mean_mpp_um
+        return SlidePlace.of(source)
+    except SlideError as error:
+        fail(str(error))
     finally:
         source.close()
 
@@ -107,16 +125,19 @@ def _reference(
     return bounds_of([*first, *second]), "box round all annotations"
 
 
-def _write(out: Path, comparison: Comparison) -> None:
+def _write(out: Path, comparison: Comparison, place: SlidePlace | None) -> None:
     from viewer.annotations.annotation import Annotation, AnnotationClass
-    from viewer.annotations.formats.exchange import FORMATS
+    from viewer.annotations.formats.exchange import FORMATS, write_as
 
     regions = (
         Annotation(each.geometry, shown_as=AnnotationClass(differing(each)))
         for each in comparison.disagreements
     )
     try:
-        FORMATS["qupath"].write(out, regions)
+        if place is None:
+            FORMATS["qupath"].write(out, regions)
+        else:
+            write_as(out, FORMATS["qupath"], regions, place)
     except OSError as error:
         fail(f"{out} cannot be written ({error.strerror or error}): choose another place.")
 

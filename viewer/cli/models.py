@@ -10,10 +10,12 @@ import typer
 
 from viewer.cli.output import (
     ImageNumber,
+    OriginName,
     check_writable,
     checked_device,
     fail,
     numbers,
+    origin_named,
     print_json,
     print_record,
     print_table,
@@ -22,6 +24,7 @@ from viewer.cli.output import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from viewer.annotations.formats.origins import Origin
     from viewer.inference.bundle import ModelBundle
     from viewer.inference.engine import Progress
     from viewer.inference.running import ModelRun
@@ -207,6 +210,7 @@ def run_model(
         Path | None,
         typer.Option(help="Annotations whose areas are worked through: GeoJSON, ASAP, ImageScope."),
     ] = None,
+    origin: OriginName = None,
     mpp: Annotated[
         float | None, typer.Option(help="um per pixel of a file that tells none.", min=0.001)
     ] = None,
@@ -239,7 +243,10 @@ def run_model(
         check_writable(out)
     if unconfined:
         allow_unconfined()
-    area = _asked_area(region, within, slide, image)
+    counts_from = origin_named(origin)
+    if counts_from is not None and within is None:
+        fail("--origin says from where the file of --within counts: give that file, too.")
+    area = _asked_area(region, within, slide, image, counts_from)
     try:
         with opened_model(model) as bundle:
             formats = FORMATS if finds_objects(bundle.task) else CELL_FORMATS
@@ -256,7 +263,11 @@ def run_model(
 
 
 def _asked_area(
-    region: str | None, within: Path | None, slide: Path, image: int | None
+    region: str | None,
+    within: Path | None,
+    slide: Path,
+    image: int | None,
+    origin: Origin | None,
 ) -> Area | None:
     """Return a box or the areas of a file; None for the whole slide."""
     from viewer.geometry import Box
@@ -264,7 +275,7 @@ def _asked_area(
     if region is not None and within is not None:
         fail("--region and --within both say where: give one of them.")
     if within is not None:
-        return _areas_of(within, slide, image)
+        return _areas_of(within, slide, image, origin)
     if region is None:
         return None
     advice = "--region takes X,Y,W,H in level-0 pixels, such as 1000,800,512,512."
@@ -272,7 +283,7 @@ def _asked_area(
     return Box(x, y, x + width, y + height)
 
 
-def _areas_of(file: Path, slide: Path, image: int | None) -> Area:
+def _areas_of(file: Path, slide: Path, image: int | None, origin: Origin | None) -> Area:
     import shapely
 
     from viewer.annotations.formats.exchange import read_annotations
@@ -284,7 +295,7 @@ def _areas_of(file: Path, slide: Path, image: int | None) -> Area:
     try:
         with closing(open_slide(slide, image)) as source:
             place = SlidePlace.of(source)
-        read = read_annotations(file, problems, slide=place)
+        read = read_annotations(file, problems, slide=place, origin=origin)
         shapes = [annotation.geometry for annotation in read]
     except (AnnotationFileError, SlideError) as error:
         fail(str(error))

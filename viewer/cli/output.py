@@ -34,6 +34,16 @@ ImageNumber = Annotated[
 ]
 
 
+OriginName = Annotated[
+    str | None,
+    typer.Option(
+        "--origin",
+        help="From where the file counts on a slide with bounds (MIRAX, SCN): bounds, as QuPath "
+        "does, or slide; by default what the file says, or else its format does.",
+    ),
+]
+
+
 def origin_named(name: str | None) -> Origin | None:
     """Return the origin that --origin names; ends the command where it names none."""
     if name not in (None, "bounds", "slide"):

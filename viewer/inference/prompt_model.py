@@ -38,19 +38,27 @@ class PromptModel:
         self._module = load_module(bundle, torch.device("cpu"))
 
     def warm_up(self) -> None:
-        """Lets it work once. Raises ModelFailedError."""
+        """Let it work once, on noise. Raises ModelFailedError."""
         side = self._side_px
-        self.mask(np.full((side, side, 3), 200, np.uint8), [(side / 2, side / 2, 1)])
+        noise = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
+        self.mask(noise, [(side / 2, side / 2, 1)])
 
     def mask(
         self, picture: RgbImage, clicks: Sequence[tuple[float, float, int]]
     ) -> NDArray[np.bool_]:
-        """(side, side) what it takes the points and box to mean; `clicks` as of `Prompt.in_pixels`.
+        """Return (side, side) what it takes the points and box to mean.
+
+        Pixels for which it gives no finite number are outside.
+
+        Parameters
+        ----------
+        clicks
+            As of `Prompt.in_pixels`.
 
         Raises
         ------
         ModelFailedError
-            The model raised, or gave another shape or numbers that are not finite.
+            The model raised, or gave another shape or no finite number.
         """
         x = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float()
         points = torch.tensor([[(x_px, y_px) for x_px, y_px, _ in clicks]], dtype=torch.float32)
@@ -61,10 +69,15 @@ class PromptModel:
         except Exception as error:  # a model may raise anything
             raise ModelFailedError(f"The model {self._name} failed: {first_line(error)}") from error
         masks, sure = answer if isinstance(answer, tuple) else (answer, None)
-        if masks.dim() != 4 or masks.shape[-2:] != x.shape[-2:] or not masks.isfinite().all():
+        if masks.dim() != 4 or masks.shape[-2:] != x.shape[-2:]:
             raise ModelFailedError(
                 f"The model {self._name} answered with {tuple(masks.shape)} where masks of "
                 f"{tuple(x.shape[-2:])} were expected."
             )
-        best = 0 if sure is None else int(sure[0].argmax())
-        return (masks[0, best] > 0).numpy()
+        best = 0 if sure is None else int(sure[0].nan_to_num(-torch.inf).argmax())
+        known = masks[0, best].isfinite()
+        if not known.any():
+            raise ModelFailedError(
+                f"The model {self._name} answered with numbers that are not finite."
+            )
+        return (known & (masks[0, best] > 0)).numpy()

@@ -9,6 +9,7 @@ import torch
 
 from viewer.inference.errors import ModelFailedError
 from viewer.inference.loading import first_line, load_module
+from viewer.inference.network import has_answer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,18 +37,31 @@ class SlideHead:
         self._module = load_module(bundle, torch.device("cpu"))
 
     def warm_up(self) -> None:
-        """Lets it work once. Raises ModelFailedError."""
-        self.judge(np.ones((_FEW, self._length), np.float32))
-
-    def judge(
-        self, vectors: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Logits (classes,) and attention (heads, n) of n vectors (n, d).
+        """Let it work once, on noise, and see what comes back.
 
         Raises
         ------
         ModelFailedError
-            The model raised, or gave another shape or numbers that are not finite.
+            The model does not work, or gives no finite number for any of it.
+        """
+        noise = np.random.default_rng(0).standard_normal((_FEW, self._length), np.float32)
+        logits, attention = self.judge(noise)
+        if not np.isfinite(logits).all() and not has_answer(attention.T).any():
+            raise ModelFailedError(
+                f"The model {self._name} answered with numbers that are not finite."
+            )
+
+    def judge(
+        self, vectors: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return logits (classes,) and attention (heads, n) of n vectors (n, d).
+
+        NaN and infinity are no answers (`has_answer`).
+
+        Raises
+        ------
+        ModelFailedError
+            The model raised, or gave another shape.
         """
         try:
             with torch.inference_mode():
@@ -63,9 +77,5 @@ class SlideHead:
             raise ModelFailedError(
                 f"The model {self._name} answered with {answer[0].shape} and {answer[1].shape} "
                 f"where {(self._classes,)} and {(1, len(vectors))} were expected."
-            )
-        if not (np.isfinite(answer[0]).all() and np.isfinite(answer[1]).all()):
-            raise ModelFailedError(
-                f"The model {self._name} answered with numbers that are not finite."
             )
         return answer

@@ -53,16 +53,36 @@ def engine_model(bundle: ModelBundle, models: Iterable[ModelBundle]) -> ModelBun
 def predict_slide(
     bundle: ModelBundle, found: PatchFeatureMap, among: NDArray[np.bool_] | None = None
 ) -> SlidePrediction:
-    """What a slide model says of the known cells, or those of them in `among` (rows, columns).
+    """Return what a slide model says of the known cells, or of those in `among` (rows, columns).
+
+    Cells for which it has no finite attention are holes of `found`, and the slide is judged without
+    them.
 
     Raises
     ------
     JudgingError
         There is no answer; one sentence says why.
     """
+    cells = found.known if among is None else found.known & among
+    logits, attention = _judged(bundle, found, cells)
+    answered = np.isfinite(attention).all(0)
+    if answered.any() and not np.isfinite(logits).all():
+        # A patch without an answer spoils that for the slide: the model is asked without it.
+        logits, attention = _judged(bundle, found, answered)
+        answered &= np.isfinite(attention).all(0)
+    if not answered.any() or not np.isfinite(logits).all():
+        raise JudgingError(f"{bundle.name} gave no finite numbers for this slide.")
+    found.mark_holes(cells & ~answered)
+    attention[:, ~answered] = np.nan
+    return SlidePrediction(softmax(logits), attention, int(answered.sum()))
+
+
+def _judged(
+    bundle: ModelBundle, found: PatchFeatureMap, cells: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """Return logits (classes,) and attention (heads, rows, columns), NaN beside the cells asked."""
     need = bundle.description.encoder
     assert need is not None
-    cells = found.known if among is None else found.known & among
     features = found.values[cells]
     if not len(features):
         raise JudgingError("There is no tissue to judge.")
@@ -76,10 +96,10 @@ def predict_slide(
     heads = len(answer.attention) // (4 * len(features))
     if logits.shape != (len(bundle.colors),) or len(answer.attention) != 4 * heads * len(features):
         raise JudgingError(f"{bundle.name} gave an answer of another shape.")
+    attention = np.full((heads, *cells.shape), np.nan, np.float32)
     scores = np.frombuffer(answer.attention, np.float32).reshape(heads, len(features))
-    attention = np.full((len(scores), *cells.shape), np.nan, np.float32)
     attention[:, cells] = scores
-    return SlidePrediction(softmax(logits), attention, len(features))
+    return logits, attention
 
 
 def mark_unlike(bundle: ModelBundle, found: PatchFeatureMap) -> None:

@@ -38,6 +38,7 @@ class PatchFeatureMap:
         self._values: Features = np.full((self.rows, self.columns, 0), np.nan, np.float16)
         self._unanswered = np.zeros((self.rows, self.columns), bool)
         self._unlike = np.zeros((self.rows, self.columns), bool)
+        self._holes = np.zeros((self.rows, self.columns), bool)
         self.count = 0
         self.done: set[BlockKey] = set()
         """The blocks that are known, those without tissue among them."""
@@ -85,7 +86,7 @@ class PatchFeatureMap:
     @property
     def unanswered(self) -> PatchMask:
         """Return the cells for which the model gave no answer."""
-        return PatchMask(self._unanswered.copy(), self.cell)
+        return PatchMask(self._unanswered | self._holes, self.cell)
 
     @property
     def unlike(self) -> PatchMask:
@@ -99,6 +100,10 @@ class PatchFeatureMap:
     def mark_unlike(self, unlike: NDArray[np.bool_]) -> None:
         """Take which cells (rows, columns) are unlike what a slide model was trained on."""
         self._unlike = unlike
+
+    def mark_holes(self, holes: NDArray[np.bool_]) -> None:
+        """Take for which cells (rows, columns) a slide model gave no answer."""
+        self._holes = holes
 
     def add(self, key: BlockKey, vectors: PatchFeatures) -> None:
         """Takes what a model said of a block."""
@@ -143,7 +148,7 @@ class PatchFeatureMap:
 
     def unanswered_in(self, area: Area) -> PatchMask:
         """Return those of an area for which the model gave no answer."""
-        return PatchMask(self._unanswered & self._cells_of(area), self.cell)
+        return self.unanswered.within(self._cells_of(area))
 
     def _cells_of(self, area: Area) -> NDArray[np.bool_]:
         inside = np.zeros((self.rows, self.columns), bool)
