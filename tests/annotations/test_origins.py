@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
+import shapely
 from PIL import Image
 from scn_slide import BOUNDS, write_scn
 from test_cli import coverslip
+from typer.testing import CliRunner, Result
 
+from viewer.annotations.annotation import Annotation
+from viewer.annotations.document import adding
+from viewer.annotations.formats.exchange import read_annotations
 from viewer.annotations.formats.slide_place import SlidePlace
+from viewer.annotations.storage.autosave import annotations_path
+from viewer.annotations.storage.store import AnnotationStore, Stamped
+from viewer.cli import app
 from viewer.geometry import Size
 from viewer.overlays.files.result_files import read_result_file
 from viewer.overlays.object_map import ObjectMap
+from viewer.recording.events import Pointer
+from viewer.recording.importers import ImportOptions, import_log
+from viewer.recording.library import sessions_folder
+from viewer.recording.log_reader import read_lines
+from viewer.recording.session import read_header
+from viewer.recording.trace_loading import load_trace
 from viewer.slides import open_slide
 
 SQUARE = [(100, 200), (400, 200), (400, 450), (100, 450)]
@@ -25,6 +40,10 @@ SQUARE = [(100, 200), (400, 200), (400, 450), (100, 450)]
 @pytest.fixture(scope="module")
 def scn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_scn(tmp_path_factory.mktemp("scn") / "s.scn")
+
+
+def in_process(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(each) for each in arguments])
 
 
 def write_geojson(path: Path, places: list[tuple[float, float]], kind: str = "annotation") -> Path:
@@ -121,6 +140,10 @@ def test_models_work_within_what_qupath_drew_and_write_as_it_counts(
     for name in ("n.csv", "n.geojson"):
         told = coverslip(*run, name, folder=tmp_path)
         assert told.returncode == 0, told.stderr
+    write_geojson(tmp_path / "q.geojson", [(x + 3000, y + 2000) for x, y in SQUARE])
+    told = coverslip(*run, "s.csv", "--origin", "slide", folder=tmp_path)
+    assert told.returncode == 0, told.stderr
+    assert (tmp_path / "s.csv").read_bytes() == (tmp_path / "n.csv").read_bytes()
     rows = np.genfromtxt(tmp_path / "n.csv", delimiter=",", names=True, dtype=None, encoding=None)
     places = np.stack([np.atleast_1d(rows["X_px"]), np.atleast_1d(rows["Y_px"])], 1)
     assert len(places) == 2  # the third disc lies beside what was drawn
@@ -129,3 +152,104 @@ def test_models_work_within_what_qupath_drew_and_write_as_it_counts(
     assert written["coverslip"]["origin"] == "bounds"
     middles = [np.mean(f["geometry"]["coordinates"][0][:-1], 0) for f in written["features"]]
     np.testing.assert_allclose(np.sort(middles, 0), [[150, 260], [300, 400]], atol=4)
+
+
+@pytest.mark.parametrize(("origin", "dice"), [(None, 1.0), ("bounds", 1.0), ("slide", 0.0)])
+def test_files_that_count_from_elsewhere_are_compared_where_they_lie(
+    tmp_path: Path, scn: Path, origin: str | None, dice: float
+) -> None:
+    q, a = write_geojson(tmp_path / "q.geojson", SQUARE), tmp_path / "a.xml"
+    convert = ("annotations", "convert", q, a, "--to", "asap", "--slide", scn)
+    assert in_process(*convert).exit_code == 0
+    read = read_annotations(a, [])
+    assert {tuple(place) for place in next(read).geometry.exterior.coords} == shifted(*BOUNDS)
+    second = q if origin == "bounds" else a  # --origin is said of both
+    choice = () if origin is None else ("--origin", origin)
+    told = in_process(
+        "annotations", "compare", q, second, "--slide", scn, *choice, "--json",
+        "--out", tmp_path / "d.geojson",
+    )  # fmt: skip
+    assert told.exit_code == 0, told.stderr
+    assert json.loads(told.stdout)["mean_dice"] == dice
+    written = json.loads((tmp_path / "d.geojson").read_text())
+    assert written["coverslip"]["origin"] == "bounds"
+    corners = {
+        tuple(place)
+        for feature in written["features"]
+        for place in feature["geometry"]["coordinates"][0]
+    }
+    apart = {(x - 3000, y - 2000) for x, y in SQUARE} | set(SQUARE)
+    assert corners == (apart if origin == "slide" else set())
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        (("run", "nuclei", "s.scn", "--origin", "slide"), "give that file, too"),
+        (("annotations", "compare", "a", "b", "--origin", "slide"), "--slide"),
+        (("sessions", "import", "log.txt", "--origin", "slide"), "--slide"),
+        (("run", "nuclei", "s.scn", "--origin", "corner"), "takes bounds or slide"),
+    ],
+)
+def test_an_origin_of_nothing_is_refused(command: tuple[str, ...], sentence: str) -> None:
+    told = in_process(*command)
+    assert told.exit_code == 2
+    assert sentence in told.stderr
+
+
+LOG = (
+    "Timestamp\tX\tY\tWidth\tHeight\tCanvas width\tCanvas height\tDownsample factor\tRotation\t"
+    "Cursor X\tCursor Y\n"
+    "0\t100\t200\t400\t300\t1000\t750\t0.4\t0.0\t250\t310\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("origin", "shift"), [(None, BOUNDS), ("bounds", BOUNDS), ("slide", (0, 0))]
+)
+def test_view_tracking_of_qupath_counts_from_the_bounds(
+    tmp_path: Path, scn: Path, origin: str | None, shift: tuple[int, int]
+) -> None:
+    (tmp_path / "log.txt").write_text(LOG)
+    choice = () if origin is None else ("--origin", origin)
+    told = in_process("sessions", "import", tmp_path / "log.txt", "--slide", scn, "--json", *choice)
+    assert told.exit_code == 0, told.stderr
+    (note,) = json.loads(told.stdout)["notes"]
+    assert "3,000, 2,000 px" in note
+    assert ("--origin tells otherwise" in note) == (origin is None)
+    folder = sessions_folder() / json.loads(told.stdout)["id"]
+    x, y = shift
+    assert load_trace(folder).boxes.tolist() == [[100 + x, 200 + y, 500 + x, 500 + y]]
+    (pointer,) = (each.event for each in read_lines(folder) if isinstance(each.event, Pointer))
+    assert pointer == Pointer(250 + x, 310 + y)
+    assert read_header(folder).repairs[0].note == note
+
+
+def test_a_table_counts_from_the_corner_unless_told(tmp_path: Path) -> None:
+    log = tmp_path / "t.csv"
+    log.write_text("time,x,y,width,height\n0,100,200,400,300\n1,100,200,400,300\n")
+    for origin, x in ((None, 100), ("slide", 100), ("bounds", 3100)):
+        options = ImportOptions(bounds_px=BOUNDS, origin=origin)
+        (session,) = import_log(log, tmp_path / f"sessions-{origin}", options)
+        trace = load_trace(tmp_path / f"sessions-{origin}" / session)
+        assert trace.boxes[0, 0] == x
+
+
+def test_rulers_are_measured_anew_in_what_is_exported(tmp_path: Path, scn: Path) -> None:
+    source = open_slide(scn)
+    place = SlidePlace.of(source)
+    source.close()
+    line = shapely.LineString([(3000, 2000), (3030, 2040)])
+    ruler = Annotation(line, measurements={"Length um": 99.0})
+    other = Annotation(line, measurements={"Score": 9.0})
+    with closing(AnnotationStore(annotations_path(place.identity))) as store:
+        store.write([Stamped.now(adding("Draw", [ruler, other]))])
+    out = tmp_path / "out.geojson"
+    arguments = ("annotations", "export", scn, "-o", out, "--slide-mpp")
+    for mpp, length in (("0.5", 25.0), ("0.5,0.25", np.hypot(15, 10))):
+        told = in_process(*arguments, mpp)
+        assert told.exit_code == 0, told.stderr
+        features = json.loads(out.read_text())["features"]
+        measured = [feature["properties"]["measurements"] for feature in features]
+        values = {name: value for each in measured for name, value in each.items()}
+        assert values == {"Length um": pytest.approx(length), "Score": 9.0}

@@ -16,6 +16,7 @@ from viewer.inference.bundle import load_bundle
 from viewer.inference.click_mask import click_mask
 from viewer.inference.model_check import try_model
 from viewer.inference.network import ModelFailedError
+from viewer.inference.prompt_model import PromptModel
 from viewer.inference.prompter import Prompter, PrompterError
 from viewer.overlays.prompt import Prompt
 
@@ -34,6 +35,17 @@ class Disk(nn.Module):
         assert labels[0, 0] == 1
         apart = torch.hypot(columns - points[0, 0, 0], rows - points[0, 0, 1])
         return torch.stack([20 - apart, 40 - apart])[None], torch.tensor([[0.1, 0.9]])
+
+
+class HalfBlind(nn.Module):
+    """As Disk, without a number on the left; without any where the picture is flat."""
+
+    def forward(self, x: torch.Tensor, points: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        rows = torch.arange(x.shape[2])[:, None]
+        columns = torch.arange(x.shape[3])[None]
+        apart = torch.hypot(columns - points[0, 0, 0], rows - points[0, 0, 1])
+        mask = torch.where(columns < points[0, 0, 0], apart * float("nan"), 20 - apart)
+        return (mask if x.std() > 0.01 else mask * float("nan"))[None, None] + 0 * labels.sum()
 
 
 class Small(nn.Module):
@@ -152,3 +164,19 @@ def test_a_prompt_is_shown_with_what_lies_round_it() -> None:
     assert pixels == [(100, 120, 1), (0, 0, 0), (0, 0, 2), (20, 40, 3)]
     assert told.without_last().outside == ()
     assert Prompt(inside=(Point(1, 1),)).without_last().is_empty
+
+
+def test_pixels_without_a_number_are_outside_and_noise_is_what_a_model_is_tried_with(
+    tmp_path: Path,
+) -> None:
+    told = {"task": "prompt", "classes": [], "patch_px": 200, "margin_px": 0}
+    model = PromptModel(load_bundle(make_bundle(tmp_path / "m", HalfBlind(), **told)))
+    model.warm_up()  # on noise: a flat picture it could not answer
+    picture = _discs((100, 100, 30))
+    mask = model.mask(picture, [(100, 100, 1)])
+    rows, columns = np.mgrid[:200, :200]
+    wanted = (np.hypot(rows - 100, columns - 100) < 20) & (columns >= 100)
+    np.testing.assert_array_equal(mask, wanted)
+    flat = np.full_like(picture, 200)
+    with pytest.raises(ModelFailedError, match="not finite"):
+        model.mask(flat, [(100, 100, 1)])

@@ -37,6 +37,20 @@ class FirstNumber(nn.Module):
         return torch.stack([torch.zeros_like(seen), seen]), x[None, :, 0]
 
 
+class Hazy(nn.Module):
+    """As FirstNumber, but has no number for vectors whose second number is large, nor with them."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        attention = torch.where(x[:, 1] > 5, x[:, 0] * float("nan"), x[:, 0])
+        seen = torch.softmax(attention, 0) @ x[:, 0]
+        return torch.stack([torch.zeros_like(seen), seen]), attention[None]
+
+
+class Blank(nn.Module):
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return x[0, :2] * float("nan"), x[None, :, 0] * float("nan")
+
+
 class Narrow(nn.Module):
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return x[0, :1], x[None, :, 0]
@@ -107,6 +121,28 @@ def test_a_slide_is_judged_in_a_process_of_its_own(tmp_path: Path) -> None:
     assert np.nanargmax(judged.attention[0]) == 5 * 32 + 6
     heat = attention_heatmap(judged, HeatmapStyle(as_percentiles=True))
     assert heat.best[0] == (5, 6)
+
+
+def test_cells_without_an_answer_are_holes_and_the_slide_is_judged_without_them(
+    tmp_path: Path,
+) -> None:
+    bundle, found = load_bundle(_slide_bundle(tmp_path / "m", Hazy())), _embedded()
+    found.values[5, 7, 1] = found.values[6, 6, 1] = 9
+    judged = predict_slide(bundle, found)
+    assert judged.count == 13
+    np.testing.assert_array_equal(np.argwhere(found.unanswered.mask), [[5, 7], [6, 6]])
+    assert np.isnan(judged.attention[0, [5, 6], [7, 6]]).all()
+    # 12 cells of 0 and one of 3: the softmax of the attention, by hand.
+    seen = 3 * np.exp(3) / (np.exp(3) + 12)
+    assert judged.chances[1] == pytest.approx(1 / (1 + np.exp(-seen)), abs=1e-4)
+
+
+def test_a_slide_model_without_any_number_is_refused(tmp_path: Path) -> None:
+    blank = load_bundle(_slide_bundle(tmp_path / "m", Blank()))
+    with pytest.raises(ModelFailedError, match="not finite"):
+        SlideHead(blank).warm_up()
+    with pytest.raises(JudgingError, match="no finite numbers"):
+        predict_slide(blank, _embedded())
 
 
 def test_only_the_cells_that_were_asked_for_are_judged(tmp_path: Path) -> None:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import shapely
 
-from viewer.geometry import Point
+from viewer.annotations.counted import current
+from viewer.annotations.pixel_calibration import PixelCalibration
+from viewer.geometry import Optics, Point
 
 if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
-    from viewer.annotations.pixel_calibration import PixelCalibration
 
 ANGLE = "Angle deg"
 _LENGTHS = ("Length um", "Length px")
@@ -22,6 +23,18 @@ _ANGLE_PLACES = 3
 def length_name(calibration: PixelCalibration) -> str:
     """Return what the length of a ruler is called among the measurements."""
     return f"Length {calibration.unit}"
+
+
+def up_to_date(annotation: Annotation, mpp_um: tuple[float, float] | None) -> Annotation:
+    """Return an annotation as files get it: rulers measured anew, outdated counts marked so.
+
+    Parameters
+    ----------
+    mpp_um
+        um per level-0 pixel in x and y; None where unknown.
+    """
+    counted = current(annotation, Optics(mpp_um).mean_mpp_um)
+    return remeasured(counted, PixelCalibration(mpp_um))
 
 
 def remeasured(annotation: Annotation, calibration: PixelCalibration) -> Annotation:

@@ -127,7 +127,7 @@ class ObjectsLayer:
         to_screen = painter.transform()
         # All are made before any is painted: painting takes the time of making, too, and the last
         # would never come.
-        made = [(key, self._paths.get(key, objects, budget)) for key, objects in shown]
+        made = [(key, self._paths.get(key, objects, budget, len(shown))) for key, objects in shown]
         for key, paths in made:
             corner = self._map.grid.core_box(key)
             from_block = QTransform.fromTranslate(corner.x0, corner.y0) * to_screen
@@ -160,7 +160,7 @@ class ObjectsLayer:
     def _paint_dots(self, painter: QPainter, box: Box, budget: _Budget) -> None:
         assert self._map is not None
         shown = [(key, objects) for key, objects in self._map.inside(box) if len(objects)]
-        made = [self._dots.get(key, objects, budget) for key, objects in shown]
+        made = [self._dots.get(key, objects, budget, len(shown)) for key, objects in shown]
         for colored in made:
             for color, middles in colored:
                 pen = _pen(color, 3.0)
@@ -258,14 +258,20 @@ class _Made(Generic[T]):
         """A block, or all of them, are to be made anew."""
         self._old |= self._held.keys() if key is None else {key}
 
-    def get(self, key: BlockKey, objects: Objects, budget: _Budget) -> list[tuple[QColor, T]]:
-        """Return what a block looks like; as it was before, or nothing, where time has run out."""
+    def get(
+        self, key: BlockKey, objects: Objects, budget: _Budget, shown: int
+    ) -> list[tuple[QColor, T]]:
+        """Return what a block looks like; as it was before, or nothing, where time has run out.
+
+        All of the `shown` blocks of a frame are kept: one that makes room for another would be made
+        again in each frame.
+        """
         held = self._held.get(key)
         if (held is None or key in self._old) and budget.is_left():
             self._held.pop(key, None)
             held = self._held[key] = self._make(key, objects)
             self._old.discard(key)
-            while len(self._held) > _MOST_PATHS:
+            while len(self._held) > max(_MOST_PATHS, shown):
                 self._held.pop(next(iter(self._held)))
         return held or []
 

@@ -233,10 +233,15 @@ def _write(
 ) -> int:
     """Write sets of one slide to a file; return how many annotations the format cannot hold."""
     from viewer.annotations.formats.exchange import write_as
+    from viewer.annotations.measured import up_to_date
+    from viewer.slides.calibration import remembered_mpp_um
 
-    annotations = _together(sets)
     identities = [each.which.identity for each in sets] or list(places)
     place = places.get(identities[0]) if identities else None
+    annotations = _together(sets)
+    if place is not None:
+        mpp_um = place.mpp_um or remembered_mpp_um(place.identity)
+        annotations = [up_to_date(each, mpp_um) for each in annotations]
     lost: list[Problem] = []
     if place is not None:
         lost = write_as(path, wanted, annotations, place, mpp)

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from viewer.cli.output import fail, print_json, print_record, print_table, say
+from viewer.cli.output import (
+    OriginName,
+    fail,
+    origin_named,
+    print_json,
+    print_record,
+    print_table,
+    say,
+)
 
 if TYPE_CHECKING:
     from viewer.recording.export import ExportOptions, Manifest
@@ -249,6 +257,7 @@ def import_sessions(
     ] = None,
     time_unit: Annotated[str, typer.Option(help="Of a table: s, ms, us, ns or iso.")] = "s",
     keep_names: Annotated[bool, typer.Option(help="Keep names of slides and of the log.")] = False,
+    origin: OriginName = None,
     json: _Json = False,
 ) -> None:
     """Make sessions of a log: the reference recorder's, QuPath's view tracking, CSV or JSONL."""
@@ -262,9 +271,15 @@ def import_sessions(
         if not equals:
             fail(f'"{pair}" names no column: --column takes OURS=THEIRS, such as x=left.')
         columns[ours] = theirs
+    counts_from = origin_named(origin)
+    if counts_from is not None and slide is None:
+        fail("--origin says from where the log counts on a slide: give it with --slide.")
+    read, bounds = (None, (0.0, 0.0)) if slide is None else _slide_ref(slide, keep_names=keep_names)
     options = ImportOptions(
         reader=reader,
-        slide=_slide_ref(slide, keep_names=keep_names) if slide else None,
+        slide=read,
+        bounds_px=bounds,
+        origin=counts_from,
         columns=columns,
         time_unit=time_unit,
         keep_names=keep_names,
@@ -389,15 +404,18 @@ def _summary_record(summary: SessionSummary) -> dict[str, object]:
     }
 
 
-def _slide_ref(path: Path, *, keep_names: bool) -> SlideRef:
+def _slide_ref(path: Path, *, keep_names: bool) -> tuple[SlideRef, tuple[float, float]]:
+    """Return what a session keeps of a slide, and from where QuPath counts on it."""
     from viewer.cli.opening import opened_slide
     from viewer.recording.session import slide_ref
+    from viewer.slides.bounds import bounds_px
     from viewer.slides.known_slides import remember
 
     source = opened_slide(path)
     try:
         remember(source.info.identity, path)
-        return slide_ref(source, source.info.optics, path.name if keep_names else None)
+        name = path.name if keep_names else None
+        return slide_ref(source, source.info.optics, name), bounds_px(source.info)
     finally:
         source.close()
 

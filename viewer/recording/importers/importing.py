@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer import __version__
+from viewer.annotations.formats.origins import origin_sentence
 from viewer.annotations.formats.problems import AnnotationFileError
 from viewer.audit_log import trail
 from viewer.recording.events import AnyEvent, IdleChanged, Pointer, SlideClosed, SlideOpened
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from viewer.annotations.formats.origins import Origin
     from viewer.recording.event_writer import Entry
 
 
@@ -58,6 +60,11 @@ class ImportOptions:
         Of such a table: s, ms, us, ns or iso.
     keep_names
         Whether names of slides and of the log may be kept.
+    bounds_px
+        Left and top of the slide's bounds, from which QuPath counts; level-0 pixels.
+    origin
+        From where the log counts; by default a log of QuPath from the bounds, others from the
+        corner of the slide.
     """
 
     reader: str = "imported"
@@ -65,6 +72,8 @@ class ImportOptions:
     columns: Mapping[str, str] = field(default_factory=dict[str, str])
     time_unit: str = "s"
     keep_names: bool = False
+    bounds_px: tuple[float, float] = (0.0, 0.0)
+    origin: Origin | None = None
 
 
 def import_log(
@@ -116,13 +125,17 @@ def import_log(
     sentences = notes if notes is not None else []
     try:
         for session in found:
-            digest = _digest(text, session, options)
+            shift_px, said = _shift(text, options)
+            digest = _digest(text, session, options, shift_px)
             known = sorted(library.glob(f"*Z-{digest}"))
             if known:
                 sentences.append(f"{path.name} is imported already, as {known[0].name}.")
                 ids.append(known[0].name)
                 continue
             away, found_notes = put_in_order(session)
+            if said:
+                found_notes = [*found_notes, f"The log: {said}."]
+            session.views = [_moved(seen, *shift_px) for seen in session.views]
             sentences += found_notes
             header = _header(session, path, options, digest, found_notes)
             made.append(_write(session, header, away, library))
@@ -135,10 +148,32 @@ def import_log(
     return ids
 
 
-def _digest(text: str, session: ForeignSession, options: ImportOptions) -> str:
-    """8 characters that stand for a log and the slide in it; the end of the session's id."""
+def _shift(text: str, options: ImportOptions) -> tuple[tuple[float, float], str]:
+    """Return how far the log's places are from level 0, and what is said of it, "" for nothing."""
+    is_qupath = not options.columns and looks_like_qupath(text)
+    if not any(options.bounds_px) or not (is_qupath or options.origin):
+        return (0.0, 0.0), ""
+    used = options.origin or "bounds"
+    is_stated = options.origin is not None
+    sentence = origin_sentence(used, options.bounds_px, is_stated=is_stated)
+    return (options.bounds_px if used == "bounds" else (0.0, 0.0)), sentence
+
+
+def _moved(seen: ForeignView, dx: float, dy: float) -> ForeignView:
+    view = msgspec.structs.replace(seen.view, x=seen.view.x + dx, y=seen.view.y + dy)
+    pointer = None if seen.pointer is None else (seen.pointer[0] + dx, seen.pointer[1] + dy)
+    return ForeignView(seen.at_ns, view, pointer)
+
+
+def _digest(
+    text: str, session: ForeignSession, options: ImportOptions, shift_px: tuple[float, float]
+) -> str:
+    """Return 8 characters for a log and the slide in it; the end of the session's id."""
     slide = options.slide.identity if options.slide is not None else ""
-    content = "\0".join((text, session.slide_name, slide, str(options.keep_names)))
+    parts = [text, session.slide_name, slide, str(options.keep_names)]
+    if any(shift_px):
+        parts.append(str(shift_px))
+    content = "\0".join(parts)
     return hashlib.blake2b(content.encode(), digest_size=4).hexdigest()
 
 

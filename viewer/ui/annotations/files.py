@@ -11,10 +11,9 @@ import shapely
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QInputDialog
 
-from viewer.annotations.counted import current
 from viewer.annotations.formats.coco_pictures import SeveralPicturesError
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
-from viewer.annotations.measured import remeasured
+from viewer.annotations.measured import up_to_date
 from viewer.audit_log import trail
 from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner
@@ -110,10 +109,8 @@ class AnnotationFiles(QObject):
         from viewer.annotations.formats.exchange import write_as
         from viewer.ui.annotations.file_reports import tell_not_written
 
-        calibration = active.desk.calibration
-        annotations = [
-            remeasured(current(each, active.mpp_um), calibration) for each in active.document
-        ]
+        mpp_um = active.pane.canvas.optics.mpp_um
+        annotations = [up_to_date(each, mpp_um) for each in active.document]
         place = place_of(active.pane)
         self._window.say(f"Writing {path.name}...")
         self._background.run(
