@@ -66,7 +66,7 @@ def main() -> None:
         sets["TNBC"] = more
         if len(apart):
             held_sets["TNBC"] = apart
-    network = NucleiUNet().to(memory_format=torch.channels_last)
+    network = NucleiUNet(smooth=True).to(memory_format=torch.channels_last)
     if options.start:
         network.load_state_dict(load_file(options.start))
     average = copy.deepcopy(network).eval()

@@ -11,9 +11,10 @@ import tifffile
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from scipy import ndimage
 
 from viewer.geometry import Box
-from viewer.inference.architectures.nuclei_unet import NucleiUNet
+from viewer.inference.architectures.nuclei_unet import NucleiUNet, _smoothly_halved
 from viewer.inference.model_library import BUNDLED, find_model
 from viewer.inference.running import RunError, run_model
 from viewer.overlays.objects import Objects
@@ -114,6 +115,18 @@ def test_each_beginning_answers_for_the_same_places(sample_slide: Path) -> None:
     in_place = np.abs(two - one).mean()
     for step, axis in ((2, 0), (-2, 0), (2, 1), (-2, 1)):
         assert in_place < np.abs(two - np.roll(one, step, axis)).mean()
+
+
+def test_smooth_pooling_takes_the_largest_and_smooths_it() -> None:
+    x = torch.rand(1, 2, 8, 12, generator=torch.Generator().manual_seed(0))
+    (halved,) = _smoothly_halved(x)
+    padded = np.pad(x[0].numpy(), ((0, 0), (1, 1), (1, 1)), mode="edge")
+    largest = ndimage.maximum_filter(padded, (1, 2, 2), origin=(0, -1, -1))[:, :-1, :-1]
+    weights = np.array([1, 2, 1]) / 4
+    for row, column in np.ndindex(4, 6):
+        part = largest[:, 2 * row : 2 * row + 3, 2 * column : 2 * column + 3]
+        wanted = np.einsum("cij,i,j->c", part, weights, weights)
+        np.testing.assert_allclose(halved[:, row, column], wanted, rtol=1e-5)
 
 
 @pytest.mark.parametrize("beginnings", [0, 3])

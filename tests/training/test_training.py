@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from training.augmentation import density, example, from_density, restained, varied
 from training.classical_baseline import classical_labels
 from training.evaluate_nuclei import agreement, methods, score, validation_sets
-from training.nuclei_data import load_bbbc038, split, target_maps
+from training.nuclei_data import UNKNOWN, load_bbbc038, split, target_maps
 from training.scores import scored
+from training.shifted_fields import SHIFTS_PX, shifted_f1
 from viewer.inference.bundle import load_bundle
 from viewer.inference.model_library import BUNDLED
 from viewer.inference.network import Network
@@ -64,6 +66,37 @@ def test_examples_are_the_same_for_the_same_seed() -> None:
     assert a[0].shape == (48, 48, 3)
     assert a[0].min() >= 0
     assert a[0].max() <= 255
+
+
+def test_what_is_not_known_stays_so_in_examples() -> None:
+    image = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)
+    labels = _squares((5, 5), (30, 30))
+    labels[:, 40:] = UNKNOWN
+    for seed in range(5):
+        _, cut = example(np.random.default_rng(seed), image, labels, 48)
+        assert set(np.unique(cut)) <= {UNKNOWN, 0, 1, 2, 3, 4}
+        inside, edge, depth = target_maps(cut)
+        assert not inside[cut == UNKNOWN].any()
+        assert not depth[cut == UNKNOWN].any()
+        assert not edge[cut <= 0].any()
+
+
+def test_shifted_fields_tell_what_hangs_on_where_a_picture_begins() -> None:
+    rng = np.random.default_rng(0)
+    picture = np.full((200, 220, 3), 255, np.uint8)
+    for y, x in rng.permutation(np.argwhere(np.ones((9, 10), bool)))[:60] * 21 + 6:
+        picture[y : y + 9, x : x + 9] = 0
+
+    def steady(part: np.ndarray) -> np.ndarray:
+        return np.asarray(ndimage.label(part[..., 0] == 0)[0], np.int32)
+
+    def unsteady(part: np.ndarray) -> np.ndarray:
+        labels = steady(part)
+        labels[:, : labels.shape[1] // 2] = 0  # finds nothing on the left
+        return labels
+
+    assert shifted_f1([picture], steady) == [1.0] * len(SHIFTS_PX)
+    assert shifted_f1([picture], unsteady)[-1] < 0.8
 
 
 def test_stains_change_colors_and_not_places() -> None:

@@ -12,6 +12,9 @@ _BEGINS_PX = ((0, 0), (7, 9))
 """Odd steps apart, left and up, so that no level thins out both looks at the same places."""
 
 
+_SMOOTHING = [[row * column / 16 for column in (1.0, 2.0, 1.0)] for row in (1.0, 2.0, 1.0)]
+
+
 class ResidualBlock(nn.Module):
     """Two 3 x 3 convolutions beside a 1 x 1 one."""
 
@@ -42,10 +45,15 @@ class NucleiUNet(nn.Module):
         How many times the coarse levels look, each time from a picture that begins elsewhere;
         their mean goes on to the finest level, which looks once. What pooling makes of a picture
         hangs on where it begins (Zhang 2019), the mean much less. The weights are the same.
+    smooth
+        Whether what is pooled is smoothed before every second pixel is taken (Zhang 2019).
     """
 
     def __init__(
-        self, widths: tuple[int, ...] = (24, 32, 64, 96, 128), beginnings: int = 1
+        self,
+        widths: tuple[int, ...] = (24, 32, 64, 96, 128),
+        beginnings: int = 1,
+        smooth: bool = False,
     ) -> None:
         super().__init__()
         steps = list(pairwise(widths))
@@ -53,6 +61,7 @@ class NucleiUNet(nn.Module):
         self.down = nn.ModuleList(ResidualBlock(a, b) for a, b in steps)
         self.up = nn.ModuleList(ResidualBlock(a + b, a) for a, b in steps)
         self.head = nn.Conv2d(widths[0], 3, 1)
+        self._halved = _smoothly_halved if smooth else _halved
         self._begins_px = _BEGINS_PX[:beginnings]
         if len(self._begins_px) != max(beginnings, 1):
             raise ValueError(f"beginnings is a number from 1 to {len(_BEGINS_PX)}")
@@ -76,11 +85,26 @@ class NucleiUNet(nn.Module):
         """All levels below the finest, back at its size."""
         skips = [fine]
         for block in self.down:
-            skips.append(block(nn.functional.max_pool2d(skips[-1], 2)))
+            skips.append(block(self._halved(skips[-1])))
         x = _doubled(skips.pop())
         for block in reversed(self.up[1:]):
             x = _doubled(block(torch.cat([x, skips.pop()], 1)))
         return x
+
+
+def _halved(x: torch.Tensor) -> torch.Tensor:
+    return nn.functional.max_pool2d(x, 2)
+
+
+def _smoothly_halved(x: torch.Tensor) -> torch.Tensor:
+    """Return the largest of each 2 x 2, smoothed by 1 2 1, of every second pixel."""
+    padded = nn.functional.pad(x, (1, 1, 1, 1), mode="replicate")
+    # As a pooling of stride 1 gives it, in half the time.
+    taller = torch.maximum(padded[..., :-1, :], padded[..., 1:, :])
+    largest = torch.maximum(taller[..., :-1], taller[..., 1:])
+    channels = x.shape[1]
+    weights = x.new_tensor(_SMOOTHING).expand(channels, 1, 3, 3)
+    return nn.functional.conv2d(largest, weights, stride=2, groups=channels)
 
 
 def _doubled(x: torch.Tensor) -> torch.Tensor:
