@@ -48,3 +48,60 @@ def make_wsinfer(folder: Path, module: nn.Module | None = None, **changes: objec
     (folder / "config.json").write_text(json.dumps(kept))
     (folder / "README.md").write_text("---\nlicense: bsd-3-clause\n---\n# Tumor\n")
     return folder
+
+
+class Discs(nn.Module):
+    """Stands for an InstanSeg network: what is darker than half of the image's range is an object.
+
+    With cells, each object comes twice: as it is, and grown round it.
+    """
+
+    def __init__(self, *, pixel_um: float = 0.5, has_cells: bool = False) -> None:
+        super().__init__()
+        self.pixel_size = pixel_um
+        self.cells_and_nuclei = has_cells
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        dark = (x.mean(1, keepdim=True) < 0.5).float()
+        height, width = x.shape[2], x.shape[3]
+        numbers = torch.arange(1, height * width + 1, device=x.device).view(1, 1, height, width)
+        labels = numbers * dark
+        for _ in range(60):
+            labels = nn.functional.max_pool2d(labels, 3, 1, 1) * dark
+        if not self.cells_and_nuclei:
+            return labels
+        return torch.cat([labels, nn.functional.max_pool2d(labels, 9, 1, 4)], 1)
+
+
+RDF = """
+name: brightfield_discs
+version: 0.1.1
+license: Apache-2.0
+cite:
+- {text: Goldsborough et al., doi: x}
+inputs:
+- name: raw
+  axes: bcyx
+  preprocessing:
+  - kwargs: {axes: xy, eps: 1.0e-06, max_percentile: 99.9, min_percentile: 0.1, mode: per_sample}
+    name: scale_range
+  shape:
+    min: &id001 [1, 3, 128, 128]
+    step: [0, 0, 32, 32]
+config:
+  qupath:
+    axes:
+    - {role: x, step: 0.5, unit: um}
+    - {role: y, step: 0.5, unit: um}
+weights:
+  torchscript: {source: instanseg.pt}
+"""
+
+
+def make_instanseg(folder: Path, module: nn.Module | None = None, rdf: str | None = RDF) -> Path:
+    """A folder as InstanSeg exports it."""
+    folder.mkdir(parents=True)
+    torch.jit.script(module or Discs()).save(str(folder / "instanseg.pt"))
+    if rdf is not None:
+        (folder / "rdf.yaml").write_text(rdf)
+    return folder

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from viewer.inference.decoders.known import DECODERS
 from viewer.inference.errors import DeviceFullError, ModelFailedError
 from viewer.inference.loading import first_line, load_module
 from viewer.inference.outputs import named_outputs
@@ -107,6 +108,9 @@ class Network:
             )
         check_answers(self._about, answers)
 
+        if self._about.task == "instances":
+            DECODERS[self._about.decoder](answers[0], self._about)
+
     def _probes(self) -> list[RgbImage]:
         """Two images of noise where the head is to be seen, dark and pale, else one."""
         noise = np.random.default_rng(0)
@@ -133,7 +137,8 @@ class Network:
         is_cuda = self.device.type == "cuda"
         if is_cuda:
             batch = batch.pin_memory()
-        mixed = torch.autocast("cuda", dtype=torch.bfloat16) if is_cuda else nullcontext()
+        is_mixed = is_cuda and self._about.decoder != "labels"  # which are exact numbers
+        mixed = torch.autocast("cuda", dtype=torch.bfloat16) if is_mixed else nullcontext()
         try:
             with torch.inference_mode(), mixed:
                 batch = batch.to(self.device, non_blocking=True).float()

@@ -25,6 +25,8 @@ _SAME_UM = 2.0
 _SAME_OVERLAP = 0.3
 """Boxes of a class whose intersection over union is larger are one object: what a border cuts is
 seen smaller from one side."""
+_SAME_SHARE = 0.8
+"""Of the larger of two areas at one place that the smaller has, if they are of one object."""
 
 
 class ObjectMap:
@@ -153,7 +155,8 @@ class ObjectMap:
             return known
         for other in self._beside(key):
             offsets = objects.centroids[mine][:, None] - other.centroids[None]
-            known[mine] |= (np.hypot(offsets[..., 0], offsets[..., 1]) < self._same).any(1)
+            near = np.hypot(offsets[..., 0], offsets[..., 1]) < self._same
+            known[mine] |= (near & _may_be_same(objects, mine, other)).any(1)
         return known
 
     def _is_known_box(self, key: BlockKey, objects: Objects) -> NDArray[np.bool_]:
@@ -172,3 +175,28 @@ class ObjectMap:
                 other = self._blocks.get(BlockKey(key.column + column, key.row + row))
                 if other is not None and len(other):
                     yield other
+
+
+def _may_be_same(objects: Objects, mine: NDArray[np.intp], other: Objects) -> NDArray[np.bool_]:
+    """Return (len(mine), len(other)) whether two objects are of one class or about one size.
+
+    A cell lies round its nucleus and is another object; the class of one nucleus can differ by the
+    block in which it is seen.
+    """
+    is_one_class = objects.classes[mine][:, np.newaxis] == other.classes
+    if is_one_class.all():
+        return is_one_class
+    one, two = _areas(objects)[mine][:, np.newaxis], _areas(other)
+    return is_one_class | (np.minimum(one, two) > _SAME_SHARE * np.maximum(one, two))
+
+
+def _areas(objects: Objects) -> NDArray[np.float64]:
+    """Return (n,) the areas of the outlines, level-0 pixels."""
+    points = objects.points.astype(float) - objects.points[:1]
+    following = np.roll(points, -1, 0)
+    last = objects.starts[1:][np.diff(objects.starts) > 0] - 1
+    first = objects.starts[:-1][np.diff(objects.starts) > 0]
+    following[last] = points[first]
+    cross = points[:, 0] * following[:, 1] - following[:, 0] * points[:, 1]
+    sums = np.concatenate([np.zeros(1), np.cumsum(cross)])
+    return np.abs(sums[objects.starts[1:]] - sums[objects.starts[:-1]]) / 2

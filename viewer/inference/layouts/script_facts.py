@@ -1,0 +1,48 @@
+"""Numbers that a TorchScript holds as attributes, read without running or unpickling it."""
+
+from __future__ import annotations
+
+import pickletools
+import zipfile
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_MAX_BYTES = 16 << 20
+_NUMBERS = ("BINFLOAT", "BININT", "BININT1", "BININT2")
+_TRUTHS = {"NEWTRUE": True, "NEWFALSE": False}
+
+
+def script_facts(path: Path) -> dict[str, float | bool]:
+    """Return the numbers and truths of a TorchScript by their names, the outermost of each.
+
+    Its state is a pickle, whose operations are listed and none of them carried out. Nothing is
+    found in what is no TorchScript: loading it says so.
+    """
+    found: dict[str, float | bool] = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if name.endswith("/data.pkl")]
+            if not names or archive.getinfo(min(names, key=len)).file_size > _MAX_BYTES:
+                return found
+            state = archive.read(min(names, key=len))
+        name = ""
+        for operation, value, _ in pickletools.genops(state):
+            match operation.name:
+                case "BINUNICODE":
+                    name = str(value)
+                case "BINPUT" | "LONG_BINPUT":
+                    continue  # the text is remembered for later
+                case number if name and number in _NUMBERS:
+                    assert isinstance(value, int | float)
+                    found.setdefault(name, value)
+                    name = ""
+                case truth if name and truth in _TRUTHS:
+                    found.setdefault(name, _TRUTHS[truth])
+                    name = ""
+                case _:
+                    name = ""
+    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, ValueError, EOFError):
+        pass
+    return found
