@@ -154,17 +154,35 @@ def open_window(
         Path | None,
         typer.Option(help="Paint the window to this file once the slide is sharp, and end."),
     ] = None,
+    new_window: Annotated[
+        bool, typer.Option("--new-window", help="Open a window of its own beside one that runs.")
+    ] = False,
 ) -> None:
-    """Open the window, with slides or with a folder of slides as a tray."""
+    """Open slides, or a folder of slides as a tray; in the window that runs, if there is one."""
     if image is not None:
         _check_image(slides or [], image)
     if picture is None and (reason := why_no_display()):
         fail(reason)
+    running = None
+    if picture is None:
+        from viewer.running_window import RunningWindow, hand_over
+
+        is_plain = not new_window and not reset_window and image is None
+        running = RunningWindow.claim()
+        if running is None and is_plain and hand_over(slides or []):
+            typer.echo("Opened in the window that runs; --new-window opens another.")
+            return
     from viewer.ui.application import run
     from viewer.ui.view_picture import PictureError
 
     try:
-        code = run(slides or [], reset_window=reset_window, image=image, picture=picture)
+        code = run(
+            slides or [],
+            reset_window=reset_window,
+            image=image,
+            picture=picture,
+            running=running,
+        )
     except PictureError as error:
         fail(str(error))
     raise typer.Exit(code)

@@ -20,11 +20,14 @@ from viewer.ui.crash_dialog import CrashWatch
 from viewer.ui.main_window import MainWindow
 from viewer.ui.theme import apply_theme, theme_named
 from viewer.ui.view_picture import write_picture
+from viewer.ui.window_door import WindowDoor
 from viewer.ui.window_state import forget_window_state, when_drawn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from viewer.running_window import RunningWindow
 
 _PATIENCE_S = 30.0
 _NOT_DRAWN = "The last start showed no window, so this one has the default size and panels."
@@ -37,6 +40,7 @@ def run(
     reset_window: bool = False,
     image: int | None = None,
     picture: Path | None = None,
+    running: RunningWindow | None = None,
 ) -> int:
     """Open the window with slides or folders; return the exit code when it is closed.
 
@@ -48,6 +52,8 @@ def run(
         Which image of the one slide to open.
     picture
         Paint the window to this file once the slide is sharp, instead of showing it.
+    running
+        Where later starts ask this window to open slides.
     """
     reader_pool().keep_spare()  # it loads its readers while the window is made
     if picture is not None:
@@ -78,6 +84,9 @@ def run(
     if crash_trace:
         watch.show_trace(crash_trace)
     Collector(lambda: any(each.canvas.is_moving for each in window.panes.panes), window)
+    door = None if running is None else WindowDoor(running, window)
+    if door is not None:
+        door.asked.connect(window.open_paths)
     if image is None:
         window.open_paths(paths)
     else:
@@ -90,6 +99,8 @@ def run(
         guard.drawn()
         return code
     finally:
+        if door is not None:
+            door.close()
         window.close()
         reader_pool().close()
         guard.end()
