@@ -14,7 +14,7 @@ from viewer.limits import CROSSINGS
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from shapely.geometry.base import BaseGeometry
 
@@ -126,6 +126,22 @@ class Annotation:
                 metadata[AUTHOR] = author
         return replace(self, metadata=metadata)
 
+    def with_classes_renamed(self, renames: Sequence[tuple[str, str]]) -> Annotation:
+        """Return it with its class as it is called now, and so what is in it.
+
+        Parameters
+        ----------
+        renames
+            Former name and name, in order; of "Tumor" also those that begin with "Tumor: ".
+        """
+        if not renames:
+            return self
+        children = tuple(each.with_classes_renamed(renames) for each in self.children)
+        name = renamed_class(self.class_name, renames)
+        if self.shown_as is None or name == self.class_name:
+            return self if children == self.children else replace(self, children=children)
+        return replace(self, shown_as=replace(self.shown_as, name=name), children=children)
+
     def area_um2(self, mpp_um: MicronsPerPixel) -> float:
         """Return the area at a pixel size in um, of square pixels or in x and y."""
         return PixelCalibration.of(mpp_um).area_of(self.geometry)
@@ -133,6 +149,16 @@ class Annotation:
     def length_um(self, mpp_um: MicronsPerPixel) -> float:
         """Return the perimeter of a region or the length of a line, at a pixel size in um."""
         return PixelCalibration.of(mpp_um).length_of(self.geometry)
+
+
+def renamed_class(name: str, renames: Sequence[tuple[str, str]]) -> str:
+    """Return what a class is called after it was renamed, perhaps more than once."""
+    for former, now in renames:
+        if name == former:
+            name = now
+        elif name.startswith(f"{former}: "):
+            name = now + name[len(former) :]
+    return name
 
 
 def repaired(geometry: BaseGeometry) -> BaseGeometry:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from viewer.cli import reviews
 from viewer.cli.output import fail, print_json, print_record, print_table, say
 from viewer.cli.studies import ReaderOption, asking_reader, read_for_command, register
 
@@ -22,6 +23,7 @@ _USUAL = "usual"
 projects_app = typer.Typer(help="Projects: slides that are read together.", no_args_is_help=True)
 
 register(projects_app)
+reviews.register(projects_app)
 
 _Folder = Annotated[Path, typer.Argument(help="The project's folder, or its project.json.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -63,6 +63,13 @@ class ReaderKey(msgspec.Struct, frozen=True, kw_only=True):
     since_utc: str = ""
 
 
+class ClassRename(msgspec.Struct, frozen=True, kw_only=True):
+    """A class that is called otherwise from some day on, in all that was drawn before too."""
+
+    former: str
+    name: str
+
+
 class Project(msgspec.Struct, frozen=True, kw_only=True):
     """What project.json holds, but for members that other versions wrote.
 
@@ -84,6 +91,9 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     check_tissue_at
         Magnification at which a reader is to have seen all tissue before a slide is done; tissue
         that was not is shown first. 0.0 where the study does not ask for it.
+    class_renames
+        In the order in which they were made: what was drawn under a former name is read under the
+        new one, by whomever and whenever it was drawn.
     case_rule
         How names tell case, block and stain; see `viewer.studies.cases`.
     keeps_sets
@@ -101,6 +111,7 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     keys: tuple[ReaderKey, ...] = ()
     check_tissue_at: float = 0.0
     case_rule: str = ""
+    class_renames: tuple[ClassRename, ...] = ()
     stages: tuple[Stage, ...] = ()
     is_by_slide: bool = False
     owner: str = ""
@@ -117,6 +128,11 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     def study(self) -> str:
         """Return the name of the study in sessions; "" while the project has no id."""
         return f"project:{self.id}" if self.id else ""
+
+    @property
+    def renames(self) -> tuple[tuple[str, str], ...]:
+        """Return former name and name of the classes that were renamed, in order."""
+        return tuple((each.former, each.name) for each in self.class_renames)
 
     def keys_of(self, reader: str) -> frozenset[str]:
         """Return the public keys of a reader."""
@@ -184,6 +200,24 @@ def naming(project_id: str) -> Change:
 
     def change(project: Project) -> Project:
         return project if project.id else msgspec.structs.replace(project, id=project_id)
+
+    return change
+
+
+def renaming_class(former: str, name: str) -> Change:
+    """Calls a class otherwise, in the palette and in all that was or will be drawn."""
+
+    def change(project: Project) -> Project:
+        palette = {
+            (name if each.name == former else each.name): each for each in reversed(project.palette)
+        }
+        renamed = tuple(
+            msgspec.structs.replace(each, name=new) for new, each in reversed(palette.items())
+        )
+        rename = ClassRename(former=former, name=name)
+        return msgspec.structs.replace(
+            project, palette=renamed, class_renames=(*project.class_renames, rename)
+        )
 
     return change
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from viewer.annotations.sets.annotation_set import NO_READER
@@ -41,11 +41,17 @@ class StudyReader:
     def sets(self, identity: str) -> list[AnnotationSet]:
         """Return the sets of a slide that the reader may see. Raises OSError."""
         view = self.view(identity)
-        return [each for each in sets_of_slide(self.folder, identity) if view.shows(each)]
+        found = sets_of_slide(self.folder, identity)
+        return [self._named(each) for each in found if view.shows(each)]
 
     def all_sets(self) -> list[AnnotationSet]:
         """Return the sets of all slides that the reader may see. Raises OSError."""
-        return [each for each in all_sets(self.folder) if self.view(each.identity).shows(each)]
+        found = all_sets(self.folder)
+        return [self._named(each) for each in found if self.view(each.identity).shows(each)]
+
+    def _named(self, which: AnnotationSet) -> AnnotationSet:
+        """Return a set whose classes are called as the project calls them now."""
+        return replace(which, renames=self.project.renames)
 
     def sealer_of_answers(self, _reader: str = "") -> StudySealer | None:
         """Return what opens answers, of whichever stage this reader may see. Raises OSError."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
@@ -65,6 +65,8 @@ class AnnotationSet:
         The slide's, as the project names it.
     source
         The file, model or agent that it comes from; "" where it was drawn.
+    renames
+        Classes that the project renamed, former name and name, in the order in which it did.
     """
 
     folder: Path
@@ -72,6 +74,7 @@ class AnnotationSet:
     key: SetKey
     kind: SetKind = "drawn"
     source: str = ""
+    renames: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
     @property
     def files_folder(self) -> Path:

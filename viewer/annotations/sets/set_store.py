@@ -123,7 +123,8 @@ class SetStore:
         Of those that hold one of the words of `naming`, where there are any.
         """
         found = unpacked_all(self._merged.living([word.encode() for word in naming]))
-        sound = [each for each in found if each is not None]
+        renames = self.which.renames
+        sound = [each.with_classes_renamed(renames) for each in found if each is not None]
         return sound, len(found) - len(sound)
 
     # What is done ----------------------------------------------------------------------------
@@ -185,11 +186,13 @@ class SetStore:
             if line.clock < number:
                 before.take([line], writer)
         ids = {change.id for line, _ in edits if line.clock >= number for change in line.changes}
-        held = {id_: before.held.get(id_) for id_ in ids}
-        return {
-            UUID(bytes=id_): unpacked(each.body) if each is not None and each.body else None
-            for id_, each in held.items()
-        }
+        found: dict[UUID, Annotation | None] = {}
+        for id_ in ids:
+            held = before.held.get(id_)
+            then = unpacked(held.body) if held is not None and held.body else None
+            renamed = then.with_classes_renamed(self.which.renames) if then is not None else None
+            found[UUID(bytes=id_)] = renamed
+        return found
 
     # -----------------------------------------------------------------------------------------
 

@@ -1,0 +1,156 @@
+"""What most of several readers drew: their sets of one slide made into one."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import shapely
+
+from viewer.annotations.annotation import Annotation, repaired
+from viewer.annotations.comparison import MATCH_IOU
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from shapely.geometry.base import BaseGeometry
+
+    from viewer.annotations.annotation import AnnotationClass, Kind
+
+VOTES, READERS = "Votes", "Readers"
+"""Measurements of an object of the consensus: how many drew it, of how many."""
+_LEAST_PX2 = 1.0
+"""Slivers below this come of rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """An object and the number of the reader who drew it."""
+
+    reader: int
+    annotation: Annotation
+    shape: BaseGeometry
+
+
+def majority(readers: int) -> int:
+    """Return how many of several readers are more than half of them."""
+    return readers // 2 + 1
+
+
+def consensus(sets: Sequence[Iterable[Annotation]], needed: int = 0) -> list[Annotation]:
+    """Return what at least `needed` readers drew, each reader with one vote.
+
+    Outlines of one class that share half of what either covers (`MATCH_IOU`) are one object: it
+    is in the consensus where enough readers drew it, and covers what most of those cover. What is
+    left of each class counts by area: where enough readers marked a place, however they divided it,
+    the place is in the consensus. Points and lines have no area and are left out.
+
+    Parameters
+    ----------
+    sets
+        The annotations of each reader.
+    needed
+        Votes; by default more than half of the readers.
+    """
+    needed = needed or majority(len(sets))
+    by_class: dict[str, list[_Drawn]] = defaultdict(list)
+    classes: dict[str, AnnotationClass | None] = {}
+    for reader, drawn_by in enumerate(sets):
+        for each in drawn_by:
+            if each.kind == "root" or each.geometry.area <= 0:
+                continue
+            shape = each.geometry if each.geometry.is_valid else repaired(each.geometry)
+            by_class[each.class_name].append(_Drawn(reader, each, shape))
+            classes.setdefault(each.class_name, each.shown_as)
+    found: list[Annotation] = []
+    for name, drawn in by_class.items():
+        found += _of_class(drawn, classes[name], needed, len(sets))
+    return found
+
+
+def _of_class(
+    drawn: list[_Drawn], shown_as: AnnotationClass | None, needed: int, readers: int
+) -> Iterator[Annotation]:
+    left: list[_Drawn] = []
+    taken: list[BaseGeometry] = []
+    for cluster in _clusters(drawn):
+        votes = len({each.reader for each in cluster})
+        if votes < needed:
+            left += cluster
+            continue
+        shape = _covered([_of_reader(cluster, reader) for reader in _readers(cluster)],
+                         majority(votes))  # fmt: skip
+        if shape.area >= _LEAST_PX2:
+            taken.append(shape)
+            kind = Counter(each.annotation.kind for each in cluster).most_common(1)[0][0]
+            yield _made(shape, shown_as, votes, readers, kind)
+    # By area: those whose objects were divided otherwise; what is taken already counts once.
+    unions = [_of_reader(left, reader) for reader in _readers(left)]
+    if len(unions) < needed:
+        return
+    shape = shapely.difference(_covered(unions, needed), shapely.union_all(taken))
+    for part in shapely.get_parts(shape).tolist():
+        if isinstance(part, shapely.Polygon) and part.area >= _LEAST_PX2:
+            inner = part.representative_point()
+            votes = sum(union.intersects(inner) for union in unions)
+            yield _made(part, shown_as, votes, readers, "annotation")
+
+
+def _made(
+    shape: BaseGeometry, shown_as: AnnotationClass | None, votes: int, readers: int, kind: Kind
+) -> Annotation:
+    kept: Kind = "detection" if kind in ("detection", "cell") else "annotation"
+    measured = {VOTES: float(votes), READERS: float(readers)}
+    return Annotation(shape, kind=kept, shown_as=shown_as, measurements=measured)
+
+
+def _clusters(drawn: list[_Drawn]) -> list[list[_Drawn]]:
+    """Return objects that are one: the best pairs first, at most one object of each reader."""
+    shapes = np.array([each.shape for each in drawn], object)
+    readers = np.array([each.reader for each in drawn])
+    first, second = shapely.STRtree(shapes).query(shapes, predicate="intersects")
+    is_pair = (first < second) & (readers[first] != readers[second])
+    first, second = first[is_pair], second[is_pair]
+    both = shapely.area(shapely.intersection(shapes[first], shapes[second]))
+    areas = shapely.area(shapes)
+    iou = both / np.maximum(areas[first] + areas[second] - both, 1e-12)
+    order = np.lexsort((second, first, -iou))
+    matched = [number for number in order.tolist() if iou[number] >= MATCH_IOU]
+    cluster_of = list(range(len(drawn)))
+    members = {number: [number] for number in cluster_of}
+    for pair in matched:
+        one, other = cluster_of[first[pair]], cluster_of[second[pair]]
+        if one == other:
+            continue
+        numbers = [*members[one], *members[other]]
+        if len({drawn[number].reader for number in numbers}) < len(numbers):
+            continue
+        for number in members.pop(other):
+            cluster_of[number] = one
+        members[one] = numbers
+    return [[drawn[number] for number in numbers] for numbers in members.values()]
+
+
+def _covered(shapes: Sequence[BaseGeometry], needed: int) -> BaseGeometry:
+    """Return where at least `needed` of the shapes are."""
+    if needed <= 1:
+        return shapely.union_all(shapes)
+    if needed == len(shapes):
+        return shapely.intersection_all(shapes)
+    edges = shapely.union_all([shape.boundary for shape in shapes])
+    faces = shapely.get_parts(shapely.polygonize(shapely.get_parts(shapely.node(edges))))
+    inner = shapely.point_on_surface(faces)
+    for shape in shapes:
+        shapely.prepare(shape)
+    votes = sum(shapely.intersects(shape, inner).astype(int) for shape in shapes)
+    return shapely.union_all(faces[votes >= needed])
+
+
+def _readers(drawn: Iterable[_Drawn]) -> list[int]:
+    return sorted({each.reader for each in drawn})
+
+
+def _of_reader(drawn: Iterable[_Drawn], reader: int) -> BaseGeometry:
+    return shapely.union_all([each.shape for each in drawn if each.reader == reader])

@@ -1,0 +1,154 @@
+"""A set of annotations handed in by who drew it, and judged object by object by somebody else."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, get_args
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from uuid import UUID
+
+    from viewer.annotations.annotation import Annotation
+
+SetStatus = Literal["drawing", "handed in", "returned", "approved"]
+SET_STATUSES: tuple[SetStatus, ...] = get_args(SetStatus)
+Verdict = Literal["", "approved", "returned", "accepted", "corrected", "rejected"]
+"""Of what a person drew: approved or returned; of what a model made: accepted, corrected or
+rejected. "" takes a verdict back."""
+GOOD: frozenset[Verdict] = frozenset(("approved", "accepted", "corrected"))
+
+
+class SetEvent(msgspec.Struct, frozen=True, array_like=True, tag="set"):
+    """The set as a whole is handed in, approved or returned.
+
+    Attributes
+    ----------
+    clock
+        Microseconds since 1970, or later than any event that the writer had seen.
+    """
+
+    clock: int
+    by: str
+    status: SetStatus
+    comment: str = ""
+
+
+class ObjectEvent(msgspec.Struct, frozen=True, array_like=True, tag="object"):
+    """Somebody judged an object, or only looked at it.
+
+    Attributes
+    ----------
+    id
+        The object's, 32 hexadecimal digits.
+    verdict
+        None where it was only looked at.
+    of
+        When the object was changed last: a verdict is on the object as it was then.
+    spent_s
+        Seconds of work on the object since the event before.
+    """
+
+    clock: int
+    by: str
+    id: str
+    verdict: Verdict | None
+    comment: str = ""
+    of: str = ""
+    spent_s: float = 0.0
+
+
+ReviewEvent = SetEvent | ObjectEvent
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectReview:
+    """What was said of an object last.
+
+    Attributes
+    ----------
+    of
+        When the object had been changed last at that time.
+    """
+
+    verdict: Verdict
+    by: str
+    comment: str
+    of: str
+    clock: int
+
+    def holds_for(self, annotation: Annotation) -> bool:
+        """Return whether the verdict is on the object as it is now."""
+        return bool(self.verdict) and self.of == annotation.modified_utc
+
+
+@dataclass(slots=True)
+class SetReview:
+    """How far the review of a set is.
+
+    Attributes
+    ----------
+    comment
+        Said with the last change of the status.
+    objects
+        By the id of the object.
+    spent_s
+        Seconds of work, by person and id of the object.
+    """
+
+    status: SetStatus = "drawing"
+    by: str = ""
+    comment: str = ""
+    objects: dict[str, ObjectReview] = field(default_factory=dict[str, ObjectReview])
+    spent_s: Mapping[tuple[str, str], float] = field(
+        default_factory=lambda: defaultdict[tuple[str, str], float](float)
+    )
+
+    def of(self, annotation: Annotation) -> ObjectReview | None:
+        """Return what was said of an object; None where nothing holds for it as it is now."""
+        said = self.objects.get(annotation.id.hex)
+        return said if said is not None and said.holds_for(annotation) else None
+
+    def seconds(self, id_: UUID) -> float:
+        """Return how long all together worked on an object."""
+        return sum(seconds for (_, each), seconds in self.spent_s.items() if each == id_.hex)
+
+    def is_open(self, annotation: Annotation) -> bool:
+        """Return whether an object still waits for a verdict."""
+        return self.of(annotation) is None
+
+
+def review_of(events: Iterable[ReviewEvent]) -> SetReview:
+    """Return what the events of a set, from all who wrote any, come to."""
+    review = SetReview()
+    spent: defaultdict[tuple[str, str], float] = defaultdict(float)
+    for event in sorted(events, key=lambda each: (each.clock, each.by)):
+        if isinstance(event, SetEvent):
+            review.status, review.by, review.comment = event.status, event.by, event.comment
+            continue
+        spent[event.by, event.id] += max(0.0, event.spent_s)
+        if event.verdict is not None:
+            review.objects[event.id] = ObjectReview(
+                event.verdict, event.by, event.comment, event.of, event.clock
+            )
+    review.spent_s = spent
+    return review
+
+
+def queue(annotations: Iterable[Annotation], review: SetReview) -> list[Annotation]:
+    """Return the objects of a set in the order of review: those that wait first, then the rest."""
+    each = list(annotations)
+    waiting = [annotation for annotation in each if review.is_open(annotation)]
+    return [*waiting, *(annotation for annotation in each if not review.is_open(annotation))]
+
+
+def counts(annotations: Iterable[Annotation], review: SetReview) -> dict[str, int]:
+    """Return how many objects have which verdict; under "open" those that wait for one."""
+    found: defaultdict[str, int] = defaultdict(int)
+    for annotation in annotations:
+        said = review.of(annotation)
+        found[said.verdict if said is not None else "open"] += 1
+    return dict(found)
