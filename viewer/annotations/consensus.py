@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,8 @@ VOTES, READERS = "Votes", "Readers"
 """Measurements of an object of the consensus: how many drew it, of how many."""
 _LEAST_PX2 = 1.0
 """Slivers below this come of rounding."""
+_LEAST_SHARE = 0.1
+"""Of the median object of a class: less, and it is where the edges of neighbors overlap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +45,9 @@ def consensus(sets: Sequence[Iterable[Annotation]], needed: int = 0) -> list[Ann
     """Return what at least `needed` readers drew, each reader with one vote.
 
     Outlines of one class that share half of what either covers (`MATCH_IOU`) are one object: it
-    is in the consensus where enough readers drew it, and covers what most of those cover. What is
-    left of each class counts by area: where enough readers marked a place, however they divided it,
-    the place is in the consensus. Points and lines have no area and are left out.
+    is in the consensus where enough readers drew it, and covers what most of those cover. Beside
+    these, a place that enough readers marked as the class is in the consensus, however they
+    divided it. Points and lines have no area and are left out.
 
     Parameters
     ----------
@@ -59,9 +61,9 @@ def consensus(sets: Sequence[Iterable[Annotation]], needed: int = 0) -> list[Ann
     classes: dict[str, AnnotationClass | None] = {}
     for reader, drawn_by in enumerate(sets):
         for each in drawn_by:
-            if each.kind == "root" or each.geometry.area <= 0:
+            shape = _sound(each.geometry)
+            if each.kind == "root" or shape.area <= 0:
                 continue
-            shape = each.geometry if each.geometry.is_valid else repaired(each.geometry)
             by_class[each.class_name].append(_Drawn(reader, each, shape))
             classes.setdefault(each.class_name, each.shown_as)
     found: list[Annotation] = []
@@ -70,29 +72,36 @@ def consensus(sets: Sequence[Iterable[Annotation]], needed: int = 0) -> list[Ann
     return found
 
 
+def _sound(geometry: BaseGeometry) -> BaseGeometry:
+    """Return a geometry without crossing edges; an empty one where nothing is left of it."""
+    if geometry.is_valid:
+        return geometry
+    try:
+        return repaired(geometry)
+    except ValueError:
+        return shapely.Polygon()
+
+
 def _of_class(
     drawn: list[_Drawn], shown_as: AnnotationClass | None, needed: int, readers: int
 ) -> Iterator[Annotation]:
-    left: list[_Drawn] = []
     taken: list[BaseGeometry] = []
     for cluster in _clusters(drawn):
         votes = len({each.reader for each in cluster})
         if votes < needed:
-            left += cluster
             continue
-        shape = _covered([_of_reader(cluster, reader) for reader in _readers(cluster)],
-                         majority(votes))  # fmt: skip
+        shapes = [_of_reader(cluster, reader) for reader in _readers(cluster)]
+        shape = _covered(shapes, majority(votes))
         if shape.area >= _LEAST_PX2:
             taken.append(shape)
-            kind = Counter(each.annotation.kind for each in cluster).most_common(1)[0][0]
-            yield _made(shape, shown_as, votes, readers, kind)
-    # By area: those whose objects were divided otherwise; what is taken already counts once.
-    unions = [_of_reader(left, reader) for reader in _readers(left)]
+            yield _made(shape, shown_as, votes, readers, cluster[0].annotation.kind)
+    unions = [_of_reader(drawn, reader) for reader in _readers(drawn)]
     if len(unions) < needed:
         return
-    shape = shapely.difference(_covered(unions, needed), shapely.union_all(taken))
-    for part in shapely.get_parts(shape).tolist():
-        if isinstance(part, shapely.Polygon) and part.area >= _LEAST_PX2:
+    least_px2 = max(_LEAST_PX2, _LEAST_SHARE * float(np.median([d.shape.area for d in drawn])))
+    left = shapely.difference(_covered(unions, needed), shapely.union_all(taken))
+    for part in shapely.get_parts(left).tolist():
+        if isinstance(part, shapely.Polygon) and part.area >= least_px2:
             inner = part.representative_point()
             votes = sum(union.intersects(inner) for union in unions)
             yield _made(part, shown_as, votes, readers, "annotation")
