@@ -55,6 +55,9 @@ DESCRIPTION_BYTES = Limit(
 WEIGHTS_BYTES = Limit(
     16 << 30, "{name} is too large for the weights of a model ({amount} bytes, max. {most})"
 )
+TENSOR_BYTES = Limit(
+    256 * _MIB, "{name} is too large for a test tensor ({amount} bytes, max. {most})"
+)
 UNPACKED_RATIO = Limit(
     200,
     "{name} unpacks to {amount} times its size (max. {most}): "

@@ -15,8 +15,10 @@ from viewer.slides.region import read_level, read_region
 from viewer.slides.tissue import TissueMask, candidate_mask
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from viewer.annotations.tissue_correction import TissueCorrection
-    from viewer.inference.description import ModelDescription
+    from viewer.inference.description import ModelDescription, ModelInput
     from viewer.overlays.blocks import BlockGrid, BlockKey
     from viewer.slides.source import RgbImage, SlideSource
 
@@ -67,8 +69,9 @@ class BlockReader:
         They are the same for all blocks, whatever part of the slide is asked for. Raises TileError.
         """
         if self._ranges is None:
-            is_asked = self._input.scaling == "percentiles"
-            self._ranges = value_ranges(self._source, self._input.percentiles) if is_asked else []
+            is_asked = self._input.scaling in ("percentiles", "standard")
+            tissue = self._tissue if self._input.scaling == "standard" else None
+            self._ranges = value_ranges(self._source, self._input, tissue) if is_asked else []
         return self._ranges
 
     def _tissue_patches(self, key: BlockKey) -> Patches:
@@ -91,9 +94,16 @@ class BlockReader:
 
 
 def value_ranges(
-    source: SlideSource, percentiles: tuple[float, float]
+    source: SlideSource, asked: ModelInput, tissue: TissueMask | None = None
 ) -> list[tuple[float, float]]:
-    """Return two percentiles of each channel of a slide (0 to 255), from its low magnification.
+    """Return low and high value of each channel of a slide (0 to 255), from its low magnification.
+
+    They are two percentiles, or the mean and a deviation more than the mean.
+
+    Parameters
+    ----------
+    tissue
+        Where values are taken; None for everywhere.
 
     Raises
     ------
@@ -105,6 +115,24 @@ def value_ranges(
         for index, level in enumerate(source.levels)
         if max(level.width_px, level.height_px) >= _RANGE_SIDE_PX
     ]
-    pixels = read_level(source, enough[-1] if enough else 0).reshape(-1, 3)
-    low, high = np.percentile(pixels, percentiles, axis=0)
-    return list(zip(low.tolist(), high.tolist(), strict=True))
+    picture = read_level(source, enough[-1] if enough else 0)
+    pixels = picture.reshape(-1, 3)
+    if tissue is not None:
+        inside = _resized(tissue.cells, picture.shape[:2]).ravel()
+        pixels = pixels[inside] if inside.any() else pixels
+    of = pixels.reshape(-1, 1) if asked.jointly else pixels
+    if asked.scaling == "standard":
+        low = of.mean(0, dtype=np.float64)
+        high = low + of.std(0, dtype=np.float64)
+    else:
+        low, high = np.percentile(of, asked.percentiles, axis=0)
+    channels = 3 if asked.jointly else 1
+    return list(zip(low.tolist() * channels, high.tolist() * channels, strict=True))
+
+
+def _resized(cells: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return a grid over a slide as a picture of it of another size, by the nearest cell."""
+    rows, columns = (
+        np.arange(side) * count // side for side, count in zip(shape, cells.shape, strict=True)
+    )
+    return cells[rows[:, np.newaxis], columns]

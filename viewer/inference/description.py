@@ -59,8 +59,11 @@ class ModelInput(msgspec.Struct, frozen=True, omit_defaults=True):
     ----------
     scaling
         Values of 0 to 255 are fed as "0-1" (value / 255), as "0-255" (as they are), or by
-        "percentiles": (value - low) / (high - low) of each channel of the whole slide, taken once
-        from its low magnification, never from a single tile.
+        "percentiles": (value - low) / (high - low) of each channel of the whole slide, or by
+        "standard": (value - mean) / deviation of the tissue of the whole slide. Both are taken
+        once from its low magnification, never from a single tile.
+    jointly
+        Whether percentiles, mean and deviation are those of all channels together.
     percentiles
         The low and the high one.
     channels
@@ -73,7 +76,8 @@ class ModelInput(msgspec.Struct, frozen=True, omit_defaults=True):
         The filter of that, as Pillow (and torchvision on Pillow's images) applies it.
     """
 
-    scaling: Literal["0-1", "0-255", "percentiles"] = "0-1"
+    scaling: Literal["0-1", "0-255", "percentiles", "standard"] = "0-1"
+    jointly: bool = False
     percentiles: tuple[Percent, Percent] = (0.1, 99.9)
     channels: Literal["rgb", "bgr"] = "rgb"
     resampling: Filter = "box"

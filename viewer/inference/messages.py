@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from viewer.inference.description import ModelDescription  # noqa: TC001 - read by msgspec
@@ -30,6 +32,42 @@ class Loaded(msgspec.Struct, frozen=True, tag=True):
 
 class TryOut(msgspec.Struct, frozen=True, tag=True):
     """Asks the model to work once; answered by Ready or Refused."""
+
+
+class TensorStep(msgspec.Struct, frozen=True):
+    """A step of a bioimage.io package, by its name and arguments."""
+
+    kind: str
+    arguments: dict[str, Any] = {}
+
+
+class PackageTest(msgspec.Struct, frozen=True, tag=True):
+    """Asks whether a test input gives a test output; answered by Ready or Refused.
+
+    Attributes
+    ----------
+    inputs, expected
+        Of a .npy file each.
+    axes, expected_axes
+        A letter an axis, such as "bcyx".
+    before, after
+        The steps round the network.
+    output
+        Which of its outputs.
+    absolute, relative, mismatched
+        How far numbers may differ, and how many of a million may differ more.
+    """
+
+    inputs: bytes
+    expected: bytes
+    axes: str
+    expected_axes: str
+    before: list[TensorStep]
+    after: list[TensorStep]
+    output: int
+    absolute: float
+    relative: float
+    mismatched: float
 
 
 class Blocks(msgspec.Struct, frozen=True, tag=True):
@@ -120,7 +158,7 @@ class Done(msgspec.Struct, frozen=True, tag=True):
     cut_s: float = 0.0
 
 
-Request = Load | Weights | Loaded | TryOut | Blocks | Compute | Judge | Segment
+Request = Load | Weights | Loaded | TryOut | PackageTest | Blocks | Compute | Judge | Segment
 Answer = Alive | Ready | Refused | Done | Judged | Outlined
 
 REQUESTS: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)

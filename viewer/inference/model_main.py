@@ -26,6 +26,7 @@ from viewer.inference.messages import (
     Load,
     Loaded,
     Outlined,
+    PackageTest,
     Ready,
     Refused,
     Segment,
@@ -93,6 +94,8 @@ class ModelServer:
                 self._channel.send(self._loaded())
             case TryOut():
                 self._channel.send(self._tried())
+            case PackageTest():
+                self._channel.send(self._proven(request))
             case Blocks():
                 self._begin_blocks(request)
             case Compute():
@@ -144,6 +147,15 @@ class ModelServer:
         model = self._network or self._slide_head or self._prompt_model
         assert model is not None
         model.warm_up()
+        return Ready("", 1)
+
+    def _proven(self, test: PackageTest) -> Answer:
+        from viewer.inference.package_proof import check_package
+
+        assert self._network is not None
+        assert self._order is not None
+        self._channel.send(Alive())
+        check_package(self._network, self._order.description.name, test)
         return Ready("", 1)
 
     def _begin_blocks(self, blocks: Blocks) -> None:

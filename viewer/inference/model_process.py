@@ -35,7 +35,7 @@ from viewer.processes.shared_pixels import SharedPixels
 
 if TYPE_CHECKING:
     from viewer.inference.bundle import ModelBundle
-    from viewer.inference.messages import Answer, Request
+    from viewer.inference.messages import Answer, PackageTest, Request
 
 _log = logging.getLogger(__name__)
 
@@ -142,6 +142,10 @@ class ModelProcess:
         """Let the loaded model work once. Raises as `load` does."""
         return self._ready(TryOut())
 
+    def prove(self, test: PackageTest) -> Ready:
+        """Let the loaded model answer a test of its makers. Raises as `load` does."""
+        return self._ready(test)
+
     def ask(self, request: Request) -> Answer:
         """Send a request and return its answer. Raises ModelProcessError."""
         self.send(request)
@@ -190,7 +194,7 @@ class ModelProcess:
         if shared is not None:
             shared.close()
 
-    def _ready(self, request: Loaded | TryOut) -> Ready:
+    def _ready(self, request: Loaded | TryOut | PackageTest) -> Ready:
         match self.ask(request):
             case Ready() as ready:
                 return ready

@@ -12,6 +12,7 @@ from PIL import Image
 from viewer.inference.decoders.known import DECODERS
 from viewer.inference.errors import DeviceFullError, ModelFailedError
 from viewer.inference.loading import first_line, load_module
+from viewer.inference.onnx_module import OnnxModule
 from viewer.inference.outputs import named_outputs
 from viewer.inference.steps.probing import check_answers
 from viewer.inference.tasks.known import TASKS
@@ -158,6 +159,26 @@ class Network:
             logits = logits.unsqueeze(1)
         answer = self._check(logits, len(pictures), *pictures[0].shape[:2])
         return answer.float().cpu().numpy()
+
+    def raw(self, images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """Return all outputs of the network for an input just as it is.
+
+        Raises
+        ------
+        ModelFailedError
+            The model raised.
+        """
+        try:
+            with torch.inference_mode():
+                if isinstance(self._module, OnnxModule):
+                    return self._module.raw(images)
+                answer = self._module(torch.from_numpy(images).to(self.device))
+        except Exception as error:  # a model may raise anything
+            raise ModelFailedError(f"The model {self._name} failed: {first_line(error)}") from error
+        parts: object = list(answer.values()) if isinstance(answer, dict) else answer
+        found = parts if isinstance(parts, tuple | list) else [parts]
+        tensors = [each for each in found if isinstance(each, torch.Tensor)]
+        return [each.float().cpu().numpy() for each in tensors]
 
     def _fed(self, pictures: Sequence[RgbImage]) -> Sequence[RgbImage]:
         """Return the pictures at the size that the model takes."""

@@ -74,6 +74,11 @@ class OnnxModule(nn.Module):
         whole = [np.concatenate(each).astype(np.float32) for each in zip(*parts, strict=True)]
         return torch.from_numpy(joined([self._as_expected(each) for each in whole]))
 
+    def raw(self, images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """Return all outputs for an input just as it is."""
+        answers = self._session.run(None, {self._input: images.astype(self._kind)})
+        return [np.asarray(each).astype(np.float32) for each in answers]
+
     def _as_expected(self, answers: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return an output with its channels first, and without sides of one pixel."""
         if self._is_channels_last and answers.ndim == _AXES:
@@ -132,7 +137,10 @@ def _session(bundle: ModelBundle, device: torch.device) -> Any:
 
 
 def _outputs(about: ModelDescription, known: list[str]) -> list[str]:
-    if missing := [name for name in about.outputs if name not in known]:
+    """Return the names of the outputs that count, which may be given by their place."""
+    places = {str(place): name for place, name in enumerate(known)}
+    wanted = [each if each in known else places.get(each, each) for each in about.outputs]
+    if missing := [name for name in wanted if name not in known]:
         raise BundleError(
             f"{about.name} has no output {missing[0]}: its outputs are {', '.join(known)}."
         )
@@ -142,7 +150,7 @@ def _outputs(about: ModelDescription, known: list[str]) -> list[str]:
             f"{about.name} has several outputs ({', '.join(known)}): name those that count, in "
             "their order, as outputs in model.json."
         )
-    return list(about.outputs) or known[:1]
+    return wanted or known[:1]
 
 
 def _kind(about: ModelDescription, told: str) -> Any:
@@ -151,8 +159,10 @@ def _kind(about: ModelDescription, told: str) -> Any:
         raise BundleError(
             f"{about.name} takes {told}: export it for images of float32, float16 or uint8."
         )
-    if kind is np.uint8 and about.input.scaling == "percentiles":
-        raise BundleError(f"{about.name} takes images of 8-bit integers, never percentiles.")
+    if kind is np.uint8 and about.input.scaling in ("percentiles", "standard"):
+        raise BundleError(
+            f"{about.name} takes images of 8-bit integers, which cannot be scaled before."
+        )
     if kind is np.uint8 and about.normalization != type(about.normalization)():
         raise BundleError(
             f"{about.name} takes images of 8-bit integers and normalizes them itself: leave "

@@ -55,7 +55,7 @@ class SegmentationSteps:
         self._grid = grid
         self._windows = Windows.of(model)
         self._unit = model.answer_downsample
-        self._weights = gaussian(self._windows.answer_px // self._unit)
+        self._weights = gaussian(self._windows.inner_px // self._unit)
 
     def images(self, region: RgbImage, patches: Patches) -> list[RgbImage]:  # noqa: ARG002
         side = self._windows.patch_px
@@ -70,7 +70,9 @@ class SegmentationSteps:
         key: BlockKey,
         patches: Patches,  # noqa: ARG002
     ) -> PatchFeatures:
-        maps = self._blended(activated(answers, self._model.head, len(self._model.classes)))
+        margin = self._model.margin_px // self._unit
+        inner = answers[:, :, margin : -margin or None, margin : -margin or None]
+        maps = self._blended(activated(inner, self._model.head, len(self._model.classes)))
         cells = self._grid.cells
         side = maps.shape[1] // cells
         means = maps.reshape(len(maps), cells, side, cells, side).mean((2, 4))

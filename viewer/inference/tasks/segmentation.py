@@ -29,12 +29,14 @@ class Segmentation(TaskKind):
         if sentence := answer_complaint(about):
             return sentence
         windows = Windows.of(about)
-        if windows.step_px % about.answer_downsample or windows.step_px < windows.answer_px / 2:
+        if windows.inner_px < about.answer_downsample or about.margin_px % about.answer_downsample:
+            return "margin_px has to be a multiple of answer_downsample, and leave something"
+        if windows.step_px % about.answer_downsample or windows.step_px < windows.inner_px / 2:
             return (
                 "stride_px has to be a multiple of answer_downsample, and at least half of what a "
                 "patch is answered for"
             )
-        if windows.step_px > windows.answer_px:
+        if windows.step_px > windows.inner_px:
             return "stride_px leaves gaps between what the patches are answered for"
         if about.head == "logit" and len(about.classes) != 1:
             return 'head "logit" has one class, the one that the logit is of'

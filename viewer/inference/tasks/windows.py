@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from viewer.inference.description import ModelDescription
 
 _SHARE = 0.75
-"""Of the part of a window that is answered for, from one window to the next."""
+"""Of the part of a window that counts, from one window to the next."""
 _EVEN_PX = 16
 """Steps are multiples of it, so that they can be cut into cells."""
 _BLOCK_PX = 768
@@ -24,8 +24,8 @@ class Windows:
     ----------
     patch_px
         Side of a window.
-    answer_px
-        Side of the part in its middle that is answered for.
+    inner_px
+        Side of the part in its middle that counts: what is answered for without the margin.
     step_px
         From one window to the next.
     count
@@ -33,23 +33,23 @@ class Windows:
     """
 
     patch_px: int
-    answer_px: int
+    inner_px: int
     step_px: int
     count: int
 
     @classmethod
     def of(cls, about: ModelDescription) -> Windows:
         """Return the windows of a model, three quarters apart where it does not say how far."""
-        answer_px = about.answer_px or about.patch_px
-        usual_px = int(_SHARE * answer_px)
+        inner_px = (about.answer_px or about.patch_px) - 2 * about.margin_px
+        usual_px = int(_SHARE * inner_px)
         even_px = max(_EVEN_PX, about.answer_downsample)
-        step_px = about.stride_px or max(usual_px // even_px * even_px, min(even_px, answer_px))
-        return cls(about.patch_px, answer_px, step_px, max(1, _BLOCK_PX // step_px))
+        step_px = about.stride_px or max(usual_px // even_px * even_px, min(even_px, inner_px))
+        return cls(about.patch_px, inner_px, step_px, max(1, _BLOCK_PX // max(1, step_px)))
 
     @property
     def context_px(self) -> int:
-        """Width of the border of a window that is not answered for."""
-        return (self.patch_px - self.answer_px) // 2
+        """Width of the border of a window that does not count."""
+        return (self.patch_px - self.inner_px) // 2
 
     @property
     def core_px(self) -> int:
@@ -57,7 +57,7 @@ class Windows:
 
     @property
     def margin_px(self) -> int:
-        """Round a block: a step, and what is not answered for."""
+        """Round a block: a step, and the border of a window."""
         return self.step_px + self.context_px
 
     @property
