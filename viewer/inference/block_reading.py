@@ -12,7 +12,7 @@ from viewer.inference.tasks.known import TASKS
 from viewer.overlays.patch_features import CELLS
 from viewer.slides.errors import TileError
 from viewer.slides.region import read_level, read_region
-from viewer.slides.tissue import TissueMask, candidate_mask
+from viewer.slides.tissue import TissueMask, candidate_mask, tissue_mask
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,8 +70,7 @@ class BlockReader:
         """
         if self._ranges is None:
             is_asked = self._input.scaling in ("percentiles", "standard")
-            tissue = self._tissue if self._input.scaling == "standard" else None
-            self._ranges = value_ranges(self._source, self._input, tissue) if is_asked else []
+            self._ranges = value_ranges(self._source, self._input) if is_asked else []
         return self._ranges
 
     def _tissue_patches(self, key: BlockKey) -> Patches:
@@ -93,17 +92,10 @@ class BlockReader:
         return self._tissue is None or self._tissue.meets(box)
 
 
-def value_ranges(
-    source: SlideSource, asked: ModelInput, tissue: TissueMask | None = None
-) -> list[tuple[float, float]]:
+def value_ranges(source: SlideSource, asked: ModelInput) -> list[tuple[float, float]]:
     """Return low and high value of each channel of a slide (0 to 255), from its low magnification.
 
-    They are two percentiles, or the mean and a deviation more than the mean.
-
-    Parameters
-    ----------
-    tissue
-        Where values are taken; None for everywhere.
+    They are two percentiles, or the mean of its tissue and a deviation more than that.
 
     Raises
     ------
@@ -117,8 +109,8 @@ def value_ranges(
     ]
     picture = read_level(source, enough[-1] if enough else 0)
     pixels = picture.reshape(-1, 3)
-    if tissue is not None:
-        inside = _resized(tissue.cells, picture.shape[:2]).ravel()
+    if asked.scaling == "standard":
+        inside = _resized(tissue_mask(source).cells, picture.shape[:2]).ravel()
         pixels = pixels[inside] if inside.any() else pixels
     of = pixels.reshape(-1, 1) if asked.jointly else pixels
     if asked.scaling == "standard":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from viewer.inference.bundle import BundleError
 from viewer.inference.description import MODEL_FILE
 from viewer.inference.errors import ModelFailedError
-from viewer.inference.layouts import bioimage_io, coverslip, instanseg, wsinfer
+from viewer.inference.layouts import bioimage_io, coverslip, instanseg, monai, wsinfer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from viewer.inference.description import ModelDescription
     from viewer.inference.layouts.layout import Layout
 
-LAYOUTS: Sequence[Layout] = (coverslip, wsinfer, instanseg, bioimage_io)
+LAYOUTS: Sequence[Layout] = (coverslip, wsinfer, instanseg, bioimage_io, monai)
 """The first that recognizes a path is taken."""
 
 
