@@ -3,7 +3,7 @@
 SLIDE ?= resources/slides/CMU-1-Small-Region.svs
 PYTHON_HERE := .venv/bin/python
 
-.PHONY: run test lint bench soak slow setup clean
+.PHONY: run test lint bench soak slow docs setup clean
 
 run: setup ## open a slide: make run SLIDE=/path/to/slide.svs
 	@$(PYTHON_HERE) app.py "$(SLIDE)"
@@ -28,6 +28,10 @@ slow: setup ## accuracy of the shipped models, and the longer attacks
 bench: ## speed and memory, against other readers
 	@scripts/setup.sh dev,bench
 	@$(PYTHON_HERE) -m benchmarks
+
+docs: setup ## the site of the documents, into build/site
+	@NO_MKDOCS_2_WARNING=1 $(PYTHON_HERE) -m mkdocs build --quiet --strict
+	@echo build/site/index.html
 
 setup:
 	@scripts/setup.sh dev

@@ -130,7 +130,7 @@ packages_work() {
 
 # What the environment was made from: other content, another place or another Python is another stamp.
 stamp_of_now() {
-    { pwd && cat pyproject.toml constraints.txt scripts/setup.sh viewer/__init__.py; } | cksum
+    { pwd && cat pyproject.toml setup.py constraints.txt scripts/setup.sh viewer/__init__.py; } | cksum
 }
 
 install_system_packages

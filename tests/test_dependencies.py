@@ -76,18 +76,3 @@ def test_only_the_essentials_of_qt_are_installed() -> None:
     assert not installed & TOO_LARGE
     assert not pinned().keys() & TOO_LARGE
     assert not declared().keys() & TOO_LARGE
-
-
-def test_an_installed_program_has_every_bundled_model() -> None:
-    tool = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["setuptools"]
-    models = sorted(folder.name for folder in (REPOSITORY / "resources" / "models").iterdir())
-    installed = {
-        target: files
-        for target, files in tool["data-files"].items()
-        if target.startswith("share/coverslip/models/")
-    }
-    assert installed == {
-        f"share/coverslip/models/{name}": [f"resources/models/{name}/*"] for name in models
-    }
-    for files in tool["data-files"].values():
-        assert all(list(REPOSITORY.glob(pattern)) for pattern in files), files

@@ -105,6 +105,7 @@ def train_behavior(
     json: _Json = False,
 ) -> None:
     """Train a predictor of where readers look; interrupted, the same command goes on."""
+    _check_ai()
     from viewer.attention.fitting import TrainingOptions
     from viewer.attention.readings import BehaviorError, session_folders
     from viewer.attention.training import train_predictor
@@ -143,6 +144,7 @@ def evaluate_behavior(
     json: _Json = False,
 ) -> None:
     """Measure a predictor on sessions that it was not trained on, beside simple baselines."""
+    _check_ai()
     from viewer.attention.evaluating import evaluate_predictor
     from viewer.attention.predictor import Predictor
     from viewer.attention.readings import BehaviorError, session_folders
@@ -173,6 +175,14 @@ def evaluate_behavior(
 
 
 # ---------------------------------------------------------------------------------------------
+
+
+def _check_ai() -> None:
+    """End the command where PyTorch is not installed."""
+    from viewer.inference.ai_extra import missing_ai
+
+    if sentence := missing_ai():
+        fail(sentence)
 
 
 def _checked(places: list[Path] | None) -> list[Path]:

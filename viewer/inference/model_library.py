@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 import shutil
-import sysconfig
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,15 +19,14 @@ from viewer.inference.layouts.known import cards, is_model, usable_model
 from viewer.inference.model_archive import unpack
 from viewer.inference.tasks.known import TASKS
 from viewer.policy import policy, read_policy
+from viewer.resource_files import resource
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
 _log = logging.getLogger(__name__)
 
-_IN_TREE = Path(__file__).resolve().parents[2] / "resources" / "models"
-_INSTALLED = Path(sysconfig.get_path("data")) / "share" / "coverslip" / "models"
-BUNDLED = _IN_TREE if _IN_TREE.is_dir() else _INSTALLED
+BUNDLED = resource("models")
 
 
 def models_folder() -> Path:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from viewer.inference import process_limits
+from viewer.inference.ai_extra import missing_ai
 from viewer.inference.bundle import BundleError, open_data, open_weights
 from viewer.inference.confinement_policy import check_may_run
 from viewer.inference.errors import ModelFailedError, ModelProcessError
@@ -73,10 +74,12 @@ class ModelProcess:
     Raises
     ------
     ModelProcessError
-        The process cannot be started.
+        The process cannot be started, or what it needs is not installed.
     """
 
     def __init__(self, *, with_torch: bool = True, uses_cuda: bool = True) -> None:
+        if sentence := missing_ai():
+            raise ModelProcessError(sentence)
         self._shared = SharedPixels.create(SHARED_BYTES)
         self._lock = threading.Lock()
         self._outstanding = 0

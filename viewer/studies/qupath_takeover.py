@@ -19,6 +19,7 @@ from viewer.annotations.storage.autosave import (
 )
 from viewer.annotations.storage.store import AnnotationStoreError, Stamped
 from viewer.folders import data_folder
+from viewer.resource_files import resource
 from viewer.slides import open_slide
 from viewer.slides.errors import SlideError
 from viewer.studies.finding import identity_of
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from viewer.studies.qupath_project import QuPathImage, QuPathProject
 
 _FOLDER = "coverslip"
-EXPORT_SCRIPT = "resources/qupath/export_annotations.groovy"
+EXPORT_SCRIPT = resource("qupath", "export_annotations.groovy")
 
 
 @dataclass(frozen=True, slots=True)

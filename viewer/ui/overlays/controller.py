@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QFileDialog
 
 from viewer.geometry import Size
+from viewer.inference.ai_extra import missing_ai
 from viewer.overlays.clicked_regions import regions_path
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.overlays.click_segmenting import ClickSegmenting
@@ -359,6 +360,8 @@ class OverlaysController(QObject):
             return "Open a slide first."
         if pane.canvas.optics.mpp_um is None:
             return "Set the pixel size to run models."
+        if sentence := missing_ai():
+            return sentence
         return "" if self.dock.models.count() else "There is no model."
 
     # Models and results ----------------------------------------------------------------------
