@@ -26,7 +26,8 @@ def declared() -> dict[str, Requirement]:
     for extra in project["optional-dependencies"].values():
         lines += extra
     requirements = [Requirement(line) for line in lines]
-    return {canonicalize_name(requirement.name): requirement for requirement in requirements}
+    others = [each for each in requirements if each.name != project["name"]]
+    return {canonicalize_name(requirement.name): requirement for requirement in others}
 
 
 def pinned() -> dict[str, Requirement]:

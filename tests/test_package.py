@@ -70,6 +70,16 @@ def test_its_files_are_found_where_it_is_installed(wheel: Path, way: str, tmp_pa
     assert where.split() == ["True", "True", str(site / "coverslip" / "resources")]
 
 
+def test_the_site_of_the_documents_is_built_without_a_warning(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "-f", REPOSITORY / "mkdocs.yml"]
+    done = run(*build, "-d", tmp_path / "site", NO_MKDOCS_2_WARNING="1", PYTHONPATH=str(REPOSITORY))
+    assert done.returncode == 0, done.stderr
+    assert "WARNING" not in done.stderr
+    for page in ("index", "models", "api", "cards/nuclei"):
+        assert (tmp_path / "site" / f"{page}.html").is_file()
+    assert "read_region" in (tmp_path / "site" / "api.html").read_text()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1700)
 def test_the_viewer_works_without_torch_and_models_with_it(wheel: Path, tmp_path: Path) -> None:

@@ -207,6 +207,8 @@ class Engine:
             self._load_known()
             while self._wait_for_work():
                 self._serve_process()
+        except ModelProcessError as error:
+            self._listener.on_trouble(str(error), is_final=True)
         except Exception as error:
             _log.exception("the engine stopped")
             self._listener.on_trouble(f"The overlay stopped ({error}).", is_final=True)

@@ -57,6 +57,7 @@ class WindowDocks(QObject):
         self._window = window
         self._groups = groups
         self._give_back = give_back
+        self._seen: list[str] = []
         for group in groups:
             for dock in group.docks.values():
                 dock.hide()  # first, or the window grows for the height of all of them
@@ -70,7 +71,26 @@ class WindowDocks(QObject):
                 command = f"panels.{name}"
                 dock.toggleViewAction().toggled.connect(actions[command].setChecked)
                 actions.on_toggle(command, lambda shown, dock=dock: self._show(dock, shown=shown))
+                dock.visibilityChanged.connect(
+                    lambda is_seen, name=name: self._note(name, is_seen=is_seen)
+                )
         self._resize(Qt.Orientation.Horizontal)
+
+    @property
+    def front(self) -> str:
+        """Return the name of the panel with the keyboard, else of the one that came last."""
+        focused = self._window.focusWidget()
+        for group in self._groups:
+            for name, dock in group.docks.items():
+                if focused is not None and dock.isAncestorOf(focused):
+                    return name
+        return self._seen[-1] if self._seen else ""
+
+    def _note(self, name: str, *, is_seen: bool) -> None:
+        if name in self._seen:
+            self._seen.remove(name)
+        if is_seen:
+            self._seen.append(name)
 
     def check(self, actions: ActionSet) -> None:
         """Checks the commands of the panels that are shown, as after a restored state."""

@@ -36,6 +36,7 @@ from viewer.ui.display_dock import DisplayDock
 from viewer.ui.docks import BOTTOM, LEFT, RIGHT, DockGroup, WindowDocks
 from viewer.ui.dropped_files import DroppedFiles
 from viewer.ui.file_commands import FileCommands
+from viewer.ui.help_window import HelpWindow, page_of
 from viewer.ui.home_notice import HomeNotice
 from viewer.ui.menus import build_drawing_bar, build_menus, build_toolbar
 from viewer.ui.overlays.controller import OverlaysController
@@ -135,6 +136,8 @@ class MainWindow(QMainWindow):
         self.worklist = WorklistController(self, cache)
         self.agents = AgentsController(self)
         self._docks = self._placed_docks()
+        self.help = HelpWindow(self)
+        self.commands.on("help.page", lambda: self.help.show_page(page_of(self._docks.front)))
         self._connect()
         for pane in self.panes.panes:
             self._connect_pane(pane)
@@ -253,6 +256,7 @@ class MainWindow(QMainWindow):
             self.tray.shut_down,
             self.associated.shut_down,
             self.home_notice.shut_down,
+            self.help.shut_down,
             self._sorter.close,
             lambda: self._writer.close(finish=True),
             trail.flush,

@@ -71,6 +71,14 @@ PANEL_COMMANDS: tuple[Command, ...] = (
         ("Ctrl+L", "Ctrl+Shift+P"),
     ),
     Command(
+        "help.page",
+        "&Help for this panel",
+        "mdi6.book-open-page-variant-outline",
+        "Read the page about the panel in front; all pages are found from it",
+        HELP,
+        ("Shift+F1",),
+    ),
+    Command(
         "help.keys",
         "&Keys",
         "mdi6.keyboard-outline",
