@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from viewer.inference.bundle import ModelBundle
     from viewer.inference.engine import Progress
     from viewer.inference.running import ModelRun
+    from viewer.inference.zoo_download import Zoo
     from viewer.overlays.area import Area
     from viewer.overlays.earlier_results import EarlierResults
     from viewer.slides import SlideSource
@@ -118,7 +119,12 @@ def remove(
 
 @models_app.command()
 def fetch(
-    name: Annotated[str, typer.Argument(help="The encoder, such as phikon-v2; see --list.")] = "",
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="An encoder, such as phikon-v2 (see --list), wsinfer:NAME or instanseg:NAME."
+        ),
+    ] = "",
     token: Annotated[
         str | None,
         typer.Option(
@@ -129,12 +135,16 @@ def fetch(
         int,
         typer.Option(help="Patches to merge in each block: quicker, a little less exact.", min=0),
     ] = 0,
+    registry: Annotated[
+        str, typer.Option(help="Address of a zoo's list of models, such as a mirror's.")
+    ] = "",
     show: Annotated[bool, typer.Option("--list", help="List the encoders that are known.")] = False,
     json: _Json = False,
 ) -> None:
-    """Download an encoder of another laboratory once; it works offline afterwards."""
+    """Download a model of another laboratory once; it works offline afterwards."""
     from viewer.inference.bundle import BundleError
     from viewer.inference.encoders import KNOWN_ENCODERS, fetch_encoder
+    from viewer.inference.zoos import zoo_of
 
     if show or not name:
         columns = ("name", "repository", "token", "licence")
@@ -144,14 +154,45 @@ def fetch(
         ]
         print_table(columns, rows)
         return
-    known = KNOWN_ENCODERS.get(name.casefold())
-    if known is None:
-        fail(f'There is no encoder "{name}"; known are {", ".join(KNOWN_ENCODERS)}.')
     try:
+        if zoo := zoo_of(name):
+            _fetch_from_zoo(*zoo, registry, json=json)
+            return
+        known = KNOWN_ENCODERS.get(name.casefold())
+        if known is None:
+            fail(
+                f'There is no encoder "{name}"; known are {", ".join(KNOWN_ENCODERS)}, and models '
+                "of zoos as wsinfer:NAME and instanseg:NAME."
+            )
         bundle = fetch_encoder(known, token, merge)
     except BundleError as error:
         fail(str(error))
     print_record(_record(bundle), json=json)
+
+
+def _fetch_from_zoo(zoo: Zoo, name: str, registry: str, *, json: bool) -> None:
+    """Show checksum, license and card of a model of a zoo, and add it after that."""
+    from viewer.inference.model_library import add_model
+    from viewer.inference.zoos import fetched_model
+    from viewer.plain_text import shown_text
+
+    with fetched_model(zoo, name, registry) as fetched:
+        about = fetched.bundle.description
+        record = {
+            **_record(fetched.bundle),
+            "sha256": about.sha256,
+            "source": fetched.source,
+        }
+        del record["folder"]
+        card = shown_text(fetched.card)
+        if not json:
+            print_record(record, json=False)
+            typer.echo(f"\n{card}\n" if card else "It came without a card.")
+        bundle = add_model(fetched.path)
+    if json:
+        print_json(record | {"card": card, "folder": str(bundle.folder)})
+    else:
+        typer.echo(f'Added: run it with coverslip run "{bundle.name}" SLIDE.')
 
 
 @models_app.command("results")

@@ -54,7 +54,7 @@ def all_models() -> list[ModelBundle]:
     return found
 
 
-def _check_allowed() -> None:
+def check_allowed() -> None:
     """Raise BundleError where the administrator allows only models that came with Coverslip."""
     if not policy().foreign_models:
         why = read_policy().problem or (
@@ -89,7 +89,7 @@ def find_model(name: str) -> ModelBundle:
         if bundle.folder.name.casefold() == wanted:
             return bundle
     if Path(name).is_dir() or is_model(Path(name)):
-        _check_allowed()
+        check_allowed()
         return usable_model(Path(name))
     known = ", ".join(bundle.description.name for bundle in models)
     raise BundleError(f'There is no model "{name}"; known are {known}, or give a folder.')
@@ -160,7 +160,7 @@ def add_model(path: Path) -> ModelBundle:
     BundleError
         It cannot be used.
     """
-    _check_allowed()
+    check_allowed()
     with unpacked(path) as folder:
         added = _added(folder, usable_model(folder))
     trail.note("imported", path.absolute(), f"model {added.description.name}")
@@ -201,7 +201,7 @@ def opened_model(name: str) -> Generator[ModelBundle]:
     """
     path = Path(name)
     if path.suffix.lower() == ".zip" and path.is_file():
-        _check_allowed()
+        check_allowed()
         with unpacked(path) as folder:
             yield usable_model(folder)
     else:

@@ -31,6 +31,12 @@ def is_model(path: Path) -> bool:
     return layout_of(path) is not None
 
 
+def described(path: Path) -> ModelBundle:
+    """Describe a model without running it. Raises BundleError."""
+    path = path.absolute()
+    return _layout(path).described(path)
+
+
 def usable_model(path: Path) -> ModelBundle:
     """Describe a model; one of another program has worked once, as described, before.
 

@@ -1,0 +1,163 @@
+"""Models are fetched from zoos on the user's order, shown, and work offline afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from layout_steps import make_instanseg, make_wsinfer
+from test_cli import coverslip
+
+Files = dict[str, bytes]
+PLACE = "/lab/tumor/resolve/v1.0/"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COVERSLIP_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Files], str]]:
+    """Give files as the zoo's hub does: large ones elsewhere, with their checksum."""
+    files: Files = {}
+    asked: list[str] = []
+
+    class Hub(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            content = files.get(self.path.removeprefix("/cdn"))
+            if content is None:
+                self.send_error(404)
+                return
+            is_large = self.path.endswith((".pt", ".zip")) and not self.path.startswith("/cdn")
+            self.send_response(302 if is_large else 200)
+            if is_large:
+                digest = files.get(
+                    f"{self.path}.sha256", hashlib.sha256(content).hexdigest().encode()
+                )
+                self.send_header("X-Linked-ETag", f'"{digest.decode()}"')
+                self.send_header("Location", f"/cdn{self.path}")
+            self.send_header("Content-Length", "0" if is_large else str(len(content)))
+            self.end_headers()
+            if not is_large:
+                self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setenv("HF_ENDPOINT", url)
+
+    def begin(given: Files) -> str:
+        files.update(given)
+        return url
+
+    yield begin
+    server.shutdown()
+    server.server_close()
+
+
+def zoo_files(folder: Path) -> Files:
+    registry = {"tumor": {"description": "T", "hf_repo_id": "lab/tumor", "hf_revision": "v1.0"}}
+    held = {"/registry.json": json.dumps({"models": registry}).encode()}
+    return held | {f"{PLACE}{file.name}": file.read_bytes() for file in folder.iterdir()}
+
+
+def test_a_model_of_the_wsinfer_zoo_is_shown_added_and_runs_offline(
+    serve: Callable[[Files], str],
+    sample_slide: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = make_wsinfer(tmp_path / "made")
+    digest = hashlib.sha256((folder / "torchscript_model.pt").read_bytes()).hexdigest()
+    url = serve(zoo_files(folder))
+    done = coverslip(
+        "models", "fetch", "wsinfer:tumor", "--registry", f"{url}/registry.json", folder=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    for shown in (digest, "bsd-3-clause", "# Tumor", f"{url}/lab/tumor/resolve/v1.0/"):
+        assert shown in done.stdout.replace("\n", "") or shown in done.stdout
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    run = coverslip(
+        "run", "tumor", str(sample_slide), "--region", "900,900,100,100", "--json", folder=tmp_path
+    )
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout)["cells"] > 0
+
+
+def test_a_repository_is_fetched_by_its_own_name(
+    serve: Callable[[Files], str], tmp_path: Path
+) -> None:
+    files = zoo_files(make_wsinfer(tmp_path / "m"))
+    serve({path.replace("v1.0", "main"): content for path, content in files.items()})
+    done = coverslip("models", "fetch", "wsinfer:lab/tumor", "--json", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["classes"] == ["Other", "Tumor"]
+
+
+def test_an_instanseg_network_is_fetched_from_its_index(
+    serve: Callable[[Files], str], tmp_path: Path
+) -> None:
+    make_instanseg(tmp_path / "in" / "brightfield")
+    packed = Path(shutil.make_archive(str(tmp_path / "b"), "zip", tmp_path / "in"))
+    index = [
+        {"name": "brightfield", "url": "old.zip", "version": "0.0.9", "license": "Apache-2.0"},
+        {"name": "brightfield", "url": "new.zip", "version": "0.0.10", "license": "Apache-2.0"},
+    ]
+    url = serve({"/index.json": json.dumps(index).encode(), "/new.zip": packed.read_bytes()})
+    done = coverslip(
+        "models", "fetch", "instanseg:brightfield", "--registry", f"{url}/index.json", "--json",
+        folder=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["name"], told["licence"]) == ("brightfield_discs", "Apache-2.0")
+    assert told["source"] == f"{url}/new.zip"
+    assert Path(told["folder"], "model.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "told"),
+    [
+        ("wsinfer:lung", {}, 'has no model "lung"; it has tumor'),
+        ("wsinfer:tumor", {"/registry.json": b"<html>"}, "127.0.0.1 is no list of models"),
+        ("wsinfer:tumor", {"/registry.json": None}, "registry.json of 127.0.0.1 is not there"),
+        ("wsinfer:tumor", {f"{PLACE}config.json": None}, "config.json of 127.0.0.1 is not there"),
+        ("wsinfer:tumor", {f"{PLACE}torchscript_model.pt.sha256": b"0" * 64}, "checksum differs"),
+        ("wsinfer:tumor", {f"{PLACE}config.json": b"{}"}, "num_classes"),
+        ("instanseg:tumor", {"/registry.json": b"[]"}, "it has none"),
+    ],
+)
+def test_what_cannot_be_fetched_is_one_sentence(
+    serve: Callable[[Files], str],
+    tmp_path: Path,
+    name: str,
+    change: dict[str, bytes | None],
+    told: str,
+) -> None:
+    files = zoo_files(make_wsinfer(tmp_path / "made")) | change
+    url = serve({path: content for path, content in files.items() if content is not None})
+    done = coverslip("models", "fetch", name, "--registry", f"{url}/registry.json", folder=tmp_path)
+    assert done.returncode == 2, done.stdout
+    assert told in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    models = tmp_path / "home" / "data" / "models"
+    assert not models.is_dir() or not list(models.iterdir())
+
+
+def test_where_no_network_answers_it_is_said(tmp_path: Path) -> None:
+    done = coverslip(
+        "models", "fetch", "wsinfer:x", "--registry", "http://127.0.0.1:9/r.json", folder=tmp_path
+    )
+    assert done.returncode == 2
+    assert "r.json of 127.0.0.1 does not answer" in done.stderr
