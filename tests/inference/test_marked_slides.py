@@ -30,10 +30,13 @@ def glass(level: float) -> Picture:
     return np.clip(level + noise, 0, 255).astype(np.uint8)
 
 
-@pytest.fixture(scope="module")
-def plain() -> Picture:
-    picture = glass(244)
-    picture[150:1450, 100:1200] = tifffile.imread(SAMPLE_SLIDE, key=0)[600:1900, 500:1600]
+@pytest.fixture(scope="module", params=[205, pytest.param(244, marks=pytest.mark.slow)])
+def plain(request: pytest.FixtureRequest) -> Picture:
+    """Return a section on gray or white glass, which its own glass takes the color of."""
+    picture = glass(request.param)
+    section = tifffile.imread(SAMPLE_SLIDE, key=0)[600:1900, 500:1600]
+    place = picture[150:1450, 100:1200]
+    place[:] = (place / 244.0 * section).clip(0, 255).astype(np.uint8)
     return picture
 
 
