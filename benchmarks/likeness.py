@@ -40,7 +40,11 @@ Layout = list[tuple[str, Path]]
 
 
 def main() -> None:
-    folder = Path(sys.argv[1])
+    print(likeness_table(Path(sys.argv[1])))
+
+
+def likeness_table(folder: Path) -> str:
+    """Return a table in Markdown: a row for each tissue, and one for all."""
     kinds = sorted(each.name for each in folder.iterdir() if each.is_dir())
     tiles = {kind: sorted((folder / kind).iterdir()) for kind in kinds}
     slides: list[Layout] = [[(kind, tile) for tile in tiles[kind][:_ALONE]] for kind in kinds]
@@ -56,7 +60,7 @@ def main() -> None:
             assert isinstance(found, PatchFeatureMap)
             with closing(open_slide(path)) as source:
                 maps[source.info.identity] = found, layout
-        shares: dict[str, list[tuple[float, float]]] = {kind: [] for kind in kinds}
+        shares: dict[str, list[tuple[float, float, float]]] = {kind: [] for kind in kinds}
         for identity, (found, layout) in maps.items():
             if layout not in mixed:
                 continue
@@ -66,13 +70,18 @@ def main() -> None:
                 alike = similar_elsewhere(wanted, bundle.key, identity, _FIRST, origin)
                 now = [_kind(maps[each.identity][1], each.box) for each in alike]
                 then = _from_own_means(maps, identity, typical(found.values, marked))
-                shares[kind].append((now.count(kind) / _FIRST, then.count(kind) / _FIRST))
-    print("| tissue | from the reference | from each slide's own mean |\n| --- | --- | --- |")
-    for kind, pairs in shares.items():
-        now, then = np.mean(pairs, 0)
-        print(f"| {kind} | {now:.2f} | {then:.2f} |")
-    now, then = np.mean([pair for pairs in shares.values() for pair in pairs], 0)
-    print(f"| all | {now:.2f} | {then:.2f} |")
+                there = sum(
+                    min(_PER_SLIDE, [each for each, _ in other].count(kind))
+                    for other in slides
+                    if other is not layout
+                )
+                counts = now.count(kind), then.count(kind), min(there, _FIRST)
+                shares[kind].append((counts[0] / _FIRST, counts[1] / _FIRST, counts[2] / _FIRST))
+    rows = {kind: np.mean(each, 0) for kind, each in shares.items()}
+    rows["all"] = np.mean([each for found in shares.values() for each in found], 0)
+    lines = [f"| {kind} | {a:.2f} | {b:.2f} | {most:.2f} |" for kind, (a, b, most) in rows.items()]
+    head = "| tissue | from the reference | from each slide's own mean | at most |"
+    return "\n".join([head, "| --- | --- | --- | --- |", *lines])
 
 
 def _write(path: Path, layout: Layout) -> Path:

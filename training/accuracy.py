@@ -8,19 +8,32 @@ earlier model; intervals are those of 95 % over fields drawn anew.
 from __future__ import annotations
 
 import argparse
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from benchmarks.likeness import likeness_table
 from training.classical_baseline import classical_labels
 from training.evaluate_nuclei import HELD_PATIENT, product_labels
-from training.nuclei_data import load_bbbc038, load_tnbc, merged_pixels, split
+from training.nuclei_data import (
+    load_bbbc038,
+    load_tnbc,
+    merged_pixels,
+    split,
+    split_patients,
+)
 from training.scores import Counts, counted, score_of
+from training.shifted_fields import shifted_f1
 from training.train_tissue import left_out_tiles
+from training.unlike_figures import LIKE, UNLIKE, told_as_unlike
+from viewer.geometry import Box
 from viewer.inference.bundle import load_bundle
 from viewer.inference.model_library import BUNDLED
+from viewer.slides import open_slide
+from viewer.slides.region import read_region
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -62,16 +75,19 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder with nuclei/ and tiles/")
     parser.add_argument("--former", type=Path, help="folder of an earlier nuclei model")
     options = parser.parse_args()
-    parts = [_HEAD, _nuclei(options.data, options.former), _tiles(options.data)]
+    parts = [
+        _HEAD,
+        _nuclei(options.data, options.former),
+        _shifts(options.data, options.former),
+        _unlike(options.data),
+        _tiles(options.data),
+        f"{_ALIKE}\n\n{likeness_table(options.data / 'tiles' / 'crc-val-he-7k')}",
+    ]
     PAGE.write_text("\n\n".join(parts) + "\n")
 
 
 def _nuclei(data: Path, former: Path | None) -> str:
-    version = load_bundle(BUNDLED / "nuclei").version
-    methods: dict[str, Method] = {f"nuclei {version}": product_labels}
-    if former is not None:
-        told = f"nuclei {load_bundle(former).version}"
-        methods[told] = lambda image: product_labels(image, model=str(former))
+    methods = _models(former)
     methods["color deconvolution, Otsu, watershed"] = classical_labels
     tnbc = load_tnbc(data / "nuclei" / "tnbc-train-augmented.npz")
     assert tnbc.patients is not None
@@ -88,6 +104,50 @@ def _nuclei(data: Path, former: Path | None) -> str:
         for method, labels_of in methods.items()
     ]
     return "\n".join([_NUCLEI, *rows])
+
+
+def _models(former: Path | None) -> dict[str, Method]:
+    version = load_bundle(BUNDLED / "nuclei").version
+    models: dict[str, Method] = {f"nuclei {version}": product_labels}
+    if former is not None:
+        name = f"nuclei {load_bundle(former).version}"
+        models[name] = lambda image: product_labels(image, model=str(former))
+    return models
+
+
+def _shifts(data: Path, former: Path | None) -> str:
+    tnbc = load_tnbc(data / "nuclei" / "tnbc-train-augmented.npz")
+    _, held = split_patients(tnbc, {HELD_PATIENT})
+    pictures: dict[str, list[NDArray[np.uint8]]] = {
+        "skin, 850 x 850 px": [_part(data / "slides" / "CMU-1-Small-Region.svs", (900, 1900))],
+        "InstanSeg's H&E, 850 x 850 px": [
+            _part(data / "not-openslide" / "instanseg_HE_example.tif", (260, 260))
+        ],
+        f"TNBC, {len(held)} fields held back": list(held.images),
+    }
+    rows = [
+        f"| {name} | {model} | {np.mean(shares):.3f} | {min(shares):.3f} |"
+        for name, fields in pictures.items()
+        for model, labels_of in _models(former).items()
+        for shares in (shifted_f1(fields, labels_of),)
+    ]
+    return "\n".join([_SHIFTS, *rows])
+
+
+def _part(path: Path, corner: tuple[int, int], side_px: int = 850) -> NDArray[np.uint8]:
+    with closing(open_slide(path)) as source:
+        x, y = corner
+        return read_region(source, Box(x, y, x + side_px, y + side_px), side_px, side_px)
+
+
+def _unlike(data: Path) -> str:
+    rows = [
+        f"| {case.name} | {'at most 5 %' if case in LIKE else 'at least 80 %'} | "
+        f"{hatched} of {count} |"
+        for case in (*LIKE, *UNLIKE)
+        for hatched, count in (told_as_unlike(data, case),)
+    ]
+    return "\n".join([_UNLIKE, *rows])
 
 
 def _fields(images: NDArray[np.uint8], truths: NDArray[np.int32], labels_of: Method) -> list[Field]:
@@ -173,6 +233,24 @@ nuclei that touch, so F1 on convex objects (solidity above 0.9) says more.
 
 | fields | method | F1 | F1, convex objects | Dice |
 | --- | --- | --- | --- | --- |"""
+_SHIFTS = """## Where a picture begins
+
+F1 (at an IoU of 0.5) of the objects of a picture and of those of the same picture begun 1 to 63
+pixels farther right and down, over objects that lie whole in both.
+
+| picture | model | mean of 5 shifts | worst |
+| --- | --- | --- | --- |"""
+_UNLIKE = """## Fields unlike the training data
+
+Fields of 256 um, at most 8 of a slide, each run by the nuclei model as a picture; told as unlike.
+
+| fields | wanted | hatched |
+| --- | --- | --- |"""
+_ALIKE = """## Alike on other slides
+
+Of the first 12 fields that are found on other slides, the share of the same tissue
+(`python -m benchmarks.likeness TILES`). A slide shows a tile once, so that more than the share in
+the last column cannot be found."""
 _TILES = """## Tiles
 
 Each tile is a picture of exactly one patch; the answer is the mean over its cells. The classifier

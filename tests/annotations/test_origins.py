@@ -22,6 +22,7 @@ from viewer.annotations.formats.slide_place import SlidePlace
 from viewer.annotations.storage.autosave import annotations_path
 from viewer.annotations.storage.store import AnnotationStore, Stamped
 from viewer.cli import app
+from viewer.cli.agents.options import reading_options
 from viewer.geometry import Size
 from viewer.overlays.files.result_files import read_result_file
 from viewer.overlays.object_map import ObjectMap
@@ -253,3 +254,13 @@ def test_rulers_are_measured_anew_in_what_is_exported(tmp_path: Path, scn: Path)
         measured = [feature["properties"]["measurements"] for feature in features]
         values = {name: value for each in measured for name, value in each.items()}
         assert values == {"Length um": pytest.approx(length), "Score": 9.0}
+
+
+def test_an_agent_reads_annotations_where_they_lie(
+    tmp_path: Path, scn: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drawn = write_geojson(tmp_path / "q.geojson", SQUARE)
+    options = reading_options("local", 5, 0.5, "cpu", None, drawn, scn)
+    (annotation,) = options.annotations
+    assert set(annotation.geometry.exterior.coords) == shifted(*BOUNDS)
+    assert "3,000, 2,000 px" in capsys.readouterr().err

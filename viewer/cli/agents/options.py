@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from viewer.agents.reading import ReadingOptions
     from viewer.annotations.annotation import Annotation
 
+_MOST_PROBLEMS = 20
 KEY_VARIABLE = "COVERSLIP_MODEL_KEY"
 """Holds the key of the model's server for one run, where there is no keyring."""
 
@@ -152,7 +154,9 @@ def reading_options(
     device: str,
     tissue: str | None,
     annotations: Path | None,
+    slide: Path | None = None,
 ) -> ReadingOptions:
+    """Return how an agent reads; `slide` is that of the annotations."""
     from viewer.agents.errors import AgentError
     from viewer.agents.reading import ReadingOptions
     from viewer.inference.bundle import BundleError
@@ -168,16 +172,28 @@ def reading_options(
             raise AgentError(
                 f"{found.name} names no tissue: --tissue takes a model of the task classification."
             )
-    read = _annotations(annotations) if annotations else ()
+    read = _annotations(annotations, slide) if annotations else ()
     return ReadingOptions(steps, f"agent-{policy}", mpp_um, device, tissue, read)
 
 
-def _annotations(path: Path) -> list[Annotation]:
+def _annotations(path: Path, slide: Path | None) -> list[Annotation]:
+    """Return the annotations of a file where they lie on the slide; say what is wrong with it."""
     from viewer.agents.errors import AgentError
     from viewer.annotations.formats.exchange import read_all
-    from viewer.annotations.formats.problems import AnnotationFileError
+    from viewer.annotations.formats.problems import AnnotationFileError, Problem
+    from viewer.annotations.formats.slide_place import SlidePlace
+    from viewer.cli.opening import opened_slide
+    from viewer.slides import SlideError
 
+    problems: list[Problem] = []
     try:
-        return read_all(path, [])
-    except AnnotationFileError as error:
+        place = None
+        if slide is not None:
+            with closing(opened_slide(slide)) as source:
+                place = SlidePlace.of(source)
+        read = read_all(path, problems, slide=place)
+    except (AnnotationFileError, SlideError) as error:
         raise AgentError(str(error)) from error
+    for problem in problems[:_MOST_PROBLEMS]:
+        typer.echo(f"{path.name}: {problem}", err=True)
+    return read

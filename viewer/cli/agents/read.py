@@ -84,7 +84,7 @@ def run_agent(
         wanted = wanted_policy(
             policy, regions, crop, system, predictor, url, model, study, permit, ask_key
         )
-        options = reading_options(policy, steps, mpp, device, tissue, annotations)
+        options = reading_options(policy, steps, mpp, device, tissue, annotations, slide)
         out.mkdir(parents=True, exist_ok=True)
         task = Task(question, tuple(option or ()))
         tell = _quiet if json else _tell

@@ -1,0 +1,98 @@
+"""How many fields of slides are told as unlike the training data, through the product."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+import coverslip
+from viewer.geometry import Box
+from viewer.slides import open_slide
+from viewer.slides.region import read_region
+from viewer.slides.tissue import candidate_mask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+_FIELD_PX = 512
+_FED_UM = 0.5
+_MOST = 8
+_INSTANSEG = "not-openslide/instanseg_HE_example.tif"
+_TCGA = "slides/TCGA-CR-7395-01A-01-TS1.svs"
+
+
+class Case(NamedTuple):
+    """Fields of a slide, as they are run.
+
+    Attributes
+    ----------
+    file
+        Below the folder of data.
+    mpp_um
+        That is said of the fields: another than the slide's makes a wrong scale.
+    slide_mpp_um
+        Where the slide says none.
+    """
+
+    name: str
+    file: str
+    mpp_um: float = _FED_UM
+    slide_mpp_um: float | None = None
+
+
+LIKE = (
+    Case("H&E, OS-1, never trained on", "not-openslide/OS-1-detail.ome.tif"),
+    Case("H&E, InstanSeg's example, never trained on", _INSTANSEG),
+    Case("H&E, TCGA-CR-7395, never trained on", _TCGA, 0.5, 0.5),
+    Case("H&E, skin", "slides/CMU-1-Small-Region.svs"),
+)
+UNLIKE = (
+    Case("Ki67, OS-2 (NDPI)", "not-openslide/OS-2-ndpi.ome.tif"),
+    Case("Ki67, OS-2 (VSI)", "not-openslide/OS-2-vsi.ome.tif"),
+    Case("DAPI, its RGB picture", "slides/test3-DAPI-2-387.ndpi"),
+    Case("TRITC, its RGB picture", "slides/test3-TRITC-2-560.ndpi"),
+    Case("InstanSeg's H&E, said to be 2 um/px", _INSTANSEG, 2.0),
+    Case("TCGA's H&E, said to be 2 um/px", _TCGA, 2.0, 0.5),
+    Case("InstanSeg's H&E, said to be 0.125 um/px", _INSTANSEG, 0.125),
+    Case("TCGA's H&E, said to be 0.125 um/px", _TCGA, 0.125, 0.5),
+)
+
+
+def told_as_unlike(data: Path, case: Case, model: str = "nuclei") -> tuple[int, int]:
+    """Return how many fields are hatched, and how many were run."""
+    hatched = count = 0
+    for field in _fields(data / case.file, case.slide_mpp_um, case.mpp_um):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "field.png"
+            Image.fromarray(field).save(path)
+            run = coverslip.run_model(model, path, mpp_um=case.mpp_um)
+        count += 1
+        hatched += run.unlike.count > 0
+    return hatched, count
+
+
+def _fields(path: Path, mpp_um: float | None, said_um: float) -> Iterator[NDArray[np.uint8]]:
+    """Yield fields with tissue at 0.5 um/px, of 256 um; smaller ones where more is made of them."""
+    with closing(open_slide(path)) as source:
+        base = source.levels[0]
+        scale = _FED_UM / (mpp_um or source.info.optics.mean_mpp_um or _FED_UM)
+        side_px = round(_FIELD_PX * min(1.0, _FED_UM / said_um))
+        side = side_px * scale
+        tissue = candidate_mask(source)
+        columns, rows = (max(1, int(each // side)) for each in (base.width_px, base.height_px))
+        boxes = [
+            Box(column * side, row * side, (column + 1) * side, (row + 1) * side)
+            for row in range(rows)
+            for column in range(columns)
+        ]
+        order = np.random.default_rng(0).permutation(len(boxes)).tolist()
+        found = [boxes[index] for index in order if tissue.meets(boxes[index])]
+        for box in found[:_MOST]:
+            yield read_region(source, box, side_px, side_px)
