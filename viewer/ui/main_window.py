@@ -298,6 +298,7 @@ class MainWindow(QMainWindow):
                 {
                     "questions": self.projects.questions.dock,
                     "comparison": self.projects.comparison.dock,
+                    "set_review": self.projects.set_review.dock,
                 },
                 340,
                 420,
@@ -450,7 +451,8 @@ class MainWindow(QMainWindow):
             can_undo=self.annotations.can_undo,
             can_redo=self.annotations.can_redo,
             is_recording=self.recording.control.state is not RecordingState.OFF,
-            is_reviewing=self.recording.review.reviewing.is_active,
+            is_reviewing=self.recording.review.reviewing.is_active
+            or self.projects.set_review.is_active,
         )
         if situation != self._situation:
             self._situation = situation

@@ -27,6 +27,15 @@ PANEL_COMMANDS: tuple[Command, ...] = (
         checkable=True,
     ),
     Command(
+        "panels.set_review",
+        "Annotation re&view",
+        "mdi6.clipboard-check-outline",
+        "Hand in, approve or return annotations, and sort what a model made, object by object",
+        PANELS,
+        ("Ctrl+Alt+V",),
+        checkable=True,
+    ),
+    Command(
         "panels.questions",
         "&Questions",
         "mdi6.form-select",

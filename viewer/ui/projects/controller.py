@@ -18,6 +18,7 @@ from viewer.ui.projects.open_project import OpenProject
 from viewer.ui.projects.project_dock import ProjectDock
 from viewer.ui.projects.questions_controller import QuestionsController
 from viewer.ui.projects.recent_projects import RecentProjects
+from viewer.ui.projects.set_review_controller import SetReviewController
 from viewer.ui.recording.control import own_study
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class ProjectsController(QObject):
         self.dock = ProjectDock(self.opened, window)
         self.questions = QuestionsController(window, self.opened)
         self.comparison = ComparisonController(window)
+        self.set_review = SetReviewController(window, self.opened)
         self.finishing = Finishing(window, self.opened, self.questions)
         self.recent = RecentProjects(window, self.open, self)
         self._connect()
@@ -117,6 +119,7 @@ class ProjectsController(QObject):
         """Writes what is left and ends the threads."""
         self._sorter.close()
         self.finishing.shut_down()
+        self.set_review.shut_down()
         self.questions.shut_down()
         self.comparison.shut_down()
         self.dock.shut_down()

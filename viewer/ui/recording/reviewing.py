@@ -252,14 +252,18 @@ class Reviewing(QObject):
         self.availability_changed.emit()
 
     def _connect(self, commands: ActionSet) -> None:
-        commands.on("review.accept", self._accept)
-        commands.on("review.edit", self._edit)
-        commands.on("review.reject", self._reject)
-        commands.on("review.skip", self._skip)
-        commands.on("review.previous", lambda: self._step(-1))
-        commands.on("review.next", lambda: self._step(1))
-        commands.on("review.undo", self._undo)
-        commands.on("review.redo", self._redo)
+        for command_id, handler in (
+            ("review.accept", self._accept),
+            ("review.edit", self._edit),
+            ("review.reject", self._reject),
+            ("review.skip", self._skip),
+            ("review.previous", lambda: self._step(-1)),
+            ("review.next", lambda: self._step(1)),
+            ("review.undo", self._undo),
+            ("review.redo", self._redo),
+        ):
+            # The same keys judge annotations while their panel is in view and this one is not.
+            commands.on(command_id, lambda handler=handler: self.is_active and handler())
         self._dock.item_chosen.connect(self.choose)
         self._dock.text_typed.connect(self._on_text_typed)
         self._dock.shown.connect(self._on_shown)

@@ -1,0 +1,254 @@
+"""The panel of a review of annotations: the objects of a set, and what is said of each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QComboBox,
+    QDockWidget,
+    QGridLayout,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from viewer.canvas.qt_guard import guarded
+from viewer.ui.annotations.shown import swatch
+from viewer.ui.widgets import KeyKeeper
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PySide6.QtGui import QKeyEvent
+
+    from viewer.annotations.annotation import Annotation
+    from viewer.studies.reviewable_sets import OpenedReview, ReviewableSet
+    from viewer.ui.actions import ActionSet
+
+_Index = QModelIndex | QPersistentModelIndex
+_COLUMNS = ("Object", "Verdict", "Comment", "Time")
+_OBJECT, _VERDICT, _COMMENT, _TIME = range(4)
+_NO_SET = "Open a slide whose annotations are in a project, or on which a model made a set."
+_KEYS = ("review.accept", "review.edit", "review.reject", "review.skip", "review.undo")
+_BUTTONS = {
+    "own": {},
+    "judge": {"review.accept": "Approve", "review.reject": "Return"},
+    "sort": {
+        "review.accept": "Accept", "review.edit": "Correct", "review.reject": "Reject",
+    },
+}  # fmt: skip
+
+
+class ReviewedObjects(QAbstractTableModel):
+    """A row an object, in the order of the queue."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.opened: OpenedReview | None = None
+
+    @property
+    def rows(self) -> Sequence[Annotation]:
+        return self.opened.annotations if self.opened is not None else ()
+
+    def show(self, opened: OpenedReview | None) -> None:
+        """Show another set."""
+        self.beginResetModel()
+        self.opened = opened
+        self.endResetModel()
+
+    def row_changed(self, row: int) -> None:
+        """Paint a row anew, after a verdict."""
+        self.dataChanged.emit(self.index(row, 0), self.index(row, len(_COLUMNS) - 1))
+
+    @guarded(0)
+    def rowCount(self, parent: _Index | None = None) -> int:
+        return 0 if parent is not None and parent.isValid() else len(self.rows)
+
+    @guarded(0)
+    def columnCount(self, parent: _Index | None = None) -> int:
+        return len(_COLUMNS)
+
+    @guarded()
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> Any:
+        if role != Qt.ItemDataRole.DisplayRole:
+            return None
+        return _COLUMNS[section] if orientation is Qt.Orientation.Horizontal else section + 1
+
+    @guarded()
+    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if self.opened is None:
+            return None
+        each, column = self.rows[index.row()], index.column()
+        if role == Qt.ItemDataRole.DecorationRole and column == _OBJECT:
+            return swatch(each.shown_color)
+        if role not in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
+            return None
+        said = self.opened.review.objects.get(each.id.hex)
+        match column:
+            case 0:
+                return each.name or each.class_name or each.kind.capitalize()
+            case 1 if said is not None and said.verdict:
+                return said.verdict if said.holds_for(each) else f"{said.verdict}, changed since"
+            case 2 if said is not None:
+                return f"{said.by}: {said.comment}" if said.comment else ""
+            case 3:
+                seconds = self.opened.review.seconds(each.id)
+                return f"{seconds:.0f} s" if seconds >= 0.5 else ""
+            case _:
+                return ""
+
+
+class SetReviewDock(QDockWidget):
+    """Shows what it is given; verdicts are the commands of reviews."""
+
+    set_chosen = Signal(object)
+    """A ReviewableSet."""
+    object_chosen = Signal(int)
+    comment_given = Signal()
+    """Enter was pressed in the comment: the object is returned with it."""
+    status_given = Signal(str)
+    """The set is "handed in", "approved" or "returned"."""
+    waiting_requested = Signal()
+    shown = Signal(bool)
+
+    def __init__(self, commands: ActionSet, parent: QWidget) -> None:
+        from viewer.ui.recording.review_dock import CommandButton
+
+        super().__init__("Annotation review", parent)
+        self.setObjectName("set_review")
+        self.sets = QComboBox(self)
+        self.sets.setAccessibleName("Set under review")
+        self.status = _label(self)
+        self.model = ReviewedObjects(self)
+        self.table = QTableView(self)
+        self.table.setModel(self.model)
+        self.table.setAccessibleName("Objects of the set")
+        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.table.setTabKeyNavigation(False)
+        self.table.setWordWrap(False)
+        KeyKeeper(self.table)
+        self.table.verticalHeader().hide()
+        self.table.verticalHeader().setDefaultSectionSize(22)
+        header = self.table.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
+        header.setSectionResizeMode(_COMMENT, QHeaderView.ResizeMode.Stretch)
+        header.resizeSection(_OBJECT, 96)
+        header.resizeSection(_VERDICT, 84)
+        header.resizeSection(_TIME, 44)
+        self.comment = _CommentField(self)
+        self.buttons = {key: CommandButton(commands[key], self) for key in _KEYS}
+        self.whole = {
+            "handed in": QPushButton("Hand in", self),
+            "approved": QPushButton("Approve set", self),
+            "returned": QPushButton("Return set", self),
+        }
+        self.waiting = QPushButton("Next set that waits", self)
+        self.waiting.setToolTip("Open the next slide of the project with a set that was handed in")
+        keys = QGridLayout()
+        for number, button in enumerate(self.buttons.values()):
+            keys.addWidget(button, number // 3, number % 3)
+        whole = QHBoxLayout()
+        for button in self.whole.values():
+            whole.addWidget(button)
+        body = QWidget(self)
+        layout = QVBoxLayout(body)
+        layout.setContentsMargins(6, 6, 6, 6)
+        layout.addWidget(self.sets)
+        layout.addWidget(self.status)
+        layout.addWidget(self.table, 1)
+        layout.addWidget(self.comment)
+        layout.addLayout(keys)
+        layout.addLayout(whole)
+        layout.addWidget(self.waiting)
+        self.setWidget(body)
+        self.setFocusProxy(self.table)
+        self.sets.activated.connect(lambda row: self.set_chosen.emit(self.sets.itemData(row)))
+        self.table.selectionModel().currentRowChanged.connect(
+            lambda now, _: now.isValid() and self.object_chosen.emit(now.row())
+        )
+        self.comment.returnPressed.connect(self.comment_given)
+        self.comment.left.connect(self.table.setFocus)
+        for status, button in self.whole.items():
+            button.clicked.connect(lambda _=False, status=status: self.status_given.emit(status))
+        self.waiting.clicked.connect(self.waiting_requested)
+        self.visibilityChanged.connect(self.shown)
+        self.show_review(None)
+
+    def show_sets(self, sets: Sequence[ReviewableSet], chosen: ReviewableSet | None) -> None:
+        """Offer the sets of a slide."""
+        self.sets.clear()
+        for each in sets:
+            self.sets.addItem(each.label, each)
+        self.sets.setCurrentIndex(list(sets).index(chosen) if chosen in sets else -1)
+        self.sets.setEnabled(bool(sets))
+
+    def show_review(self, opened: OpenedReview | None) -> None:
+        """Show the objects of a set; None shows none."""
+        self.model.show(opened)
+        role = opened.of.role if opened is not None else "own"
+        for key, button in self.buttons.items():
+            names = _BUTTONS[role]
+            is_meant = key in names or (key in ("review.skip", "review.undo") and bool(names))
+            button.setVisible(is_meant)
+        self.comment.setVisible(role == "judge")
+        self.whole["handed in"].setVisible(opened is not None and role == "own")
+        for status in ("approved", "returned"):
+            self.whole[status].setVisible(role == "judge")
+        self.show_status()
+
+    def show_status(self) -> None:
+        """Say how far the set is."""
+        from viewer.studies.set_review import counts
+
+        opened = self.model.opened
+        if opened is None:
+            self.status.setText(_NO_SET)
+            return
+        review = opened.review
+        found = counts(opened.annotations, review)
+        parts = [f"{count:,} {verdict}" for verdict, count in sorted(found.items())]
+        who = f" by {review.by}" if review.by else ""
+        whole = f"{review.status.capitalize()}{who}. " if opened.of.role != "sort" else ""
+        comment = f"\n{review.comment}" if review.comment else ""
+        self.status.setText(f"{whole}{', '.join(parts) or 'No objects'}.{comment}")
+
+    def choose(self, row: int) -> None:
+        """Make a row the current one."""
+        self.table.selectRow(row)
+
+
+class _CommentField(QLineEdit):
+    """What is to be corrected; Escape gives the keyboard back to the list."""
+
+    left = Signal()
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setAccessibleName("Comment")
+        self.setPlaceholderText("What is to be corrected? Enter returns the object")
+        self.setMaxLength(1000)
+
+    @guarded()
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape:
+            self.left.emit()
+        else:
+            super().keyPressEvent(event)
+
+
+def _label(parent: QWidget) -> QLabel:
+    label = QLabel(parent)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setWordWrap(True)
+    return label
