@@ -33,6 +33,7 @@ PAGES = {
     "review": "study.md",
     "seen": "recording.md",
     "sessions": "recording.md",
+    "set_review": "projects.md",
 }
 """The page of a panel, by its name; those that are not here are for viewing."""
 

@@ -117,6 +117,9 @@ class ClassCommands(QObject):
 
         before = {each.name: each for each in self.palette.classes}
         self.palette.use(dialog.palette_classes)
+        for was, now in dialog.changes:
+            if was in before and was != now.name:
+                self.palette.renamed.emit(was, now.name)
         active = self._active()
         changed = [
             (was, now.annotation_class)

@@ -40,6 +40,8 @@ class ClassPalette(QObject):
     """
 
     changed = Signal()
+    renamed = Signal(str, str)
+    """A class was given another name by the editor: its former name and its name."""
     key_pressed = Signal(object)
     """The PaletteClass whose key was pressed."""
     troubled = Signal(str)

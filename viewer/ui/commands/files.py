@@ -141,6 +141,15 @@ FILE_COMMANDS: tuple[Command, ...] = (
         with_project,
     ),
     Command(
+        "project.consensus",
+        "Consensus of &readers",
+        "mdi6.set-center",
+        "Make a set of what most readers drew on the slide",
+        PROJECT,
+        (),
+        lambda s: s.has_project and s.has_slide,
+    ),
+    Command(
         "project.settings",
         "&Settings of the project...",
         "mdi6.folder-cog-outline",

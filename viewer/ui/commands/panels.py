@@ -32,7 +32,7 @@ PANEL_COMMANDS: tuple[Command, ...] = (
         "mdi6.clipboard-check-outline",
         "Hand in, approve or return annotations, and sort what a model made, object by object",
         PANELS,
-        ("Ctrl+Alt+V",),
+        ("Ctrl+Alt+E",),
         checkable=True,
     ),
     Command(

@@ -154,6 +154,43 @@ class ProjectsController(QObject):
     def _keep_classes(self, palette: Palette) -> None:
         self.opened.change(lambda project: msgspec.structs.replace(project, palette=palette))
 
+    def _rename_class(self, former: str, name: str) -> None:
+        """A class of the project is called otherwise in the sets of all who work on it."""
+        from viewer.studies.project import renaming_class
+
+        if self.opened.project.palette:
+            self.opened.change(renaming_class(former, name))
+            self._window.say(f"{former} is called {name} in the whole project from now on.")
+
+    def _make_consensus(self) -> None:
+        """The set of what most readers drew on the slide in the active pane."""
+        from viewer.studies.consensus_set import SlideConsensus, make_consensus
+        from viewer.studies.study_reader import study_reader
+
+        source = self._window.panes.active.source
+        folder, project = self.opened.folder, self.opened.project
+        slide = project.slide(source.info.identity) if source is not None else None
+        if folder is None or slide is None:
+            self._window.say("This slide is not in the project.")
+            return
+        reader, identity = self._window.reader.name, slide.identity
+
+        def made(found: SlideConsensus | None) -> None:
+            if found is None:
+                self._window.say("Fewer than two readers annotated this slide, as far as you see.")
+                return
+            count, readers = len(found.annotations), len(found.readers)
+            self._window.say(
+                f'The set "{found.which.key.name}" holds {count:,} objects that most of '
+                f"{readers} readers drew."
+            )
+
+        self._sorter.run(
+            lambda: make_consensus(study_reader(folder, project, reader), identity),
+            made,
+            lambda error: self._window.show_error(f"The consensus cannot be made: {error}"),
+        )
+
     def _take_classes(self) -> None:
         """The classes in use become those of the project."""
         classes = self._window.annotations.classes.palette.classes
@@ -331,6 +368,8 @@ class ProjectsController(QObject):
         commands.on("project.find", self._ask_where)
         commands.on("project.take_classes", self._take_classes)
         commands.on("project.settings", self._ask_settings)
+        commands.on("project.consensus", self._make_consensus)
+        window.annotations.classes.palette.renamed.connect(self._rename_class)
         commands.on("project.next_state", self._cycle_state)
         commands.on("project.finish", self._finish)
         window.recording.control.study_of = self.study_of
