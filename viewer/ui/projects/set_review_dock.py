@@ -9,7 +9,6 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
     QDockWidget,
-    QGridLayout,
     QHBoxLayout,
     QHeaderView,
     QLabel,
@@ -21,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.canvas.qt_guard import guarded
+from viewer.ui.actions import shown_shortcut
 from viewer.ui.annotations.shown import swatch
 from viewer.ui.widgets import KeyKeeper
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from PySide6.QtGui import QKeyEvent
 
     from viewer.annotations.annotation import Annotation
-    from viewer.studies.reviewable_sets import OpenedReview, ReviewableSet
+    from viewer.studies.reviewable_sets import OpenedReview, ReviewableSet, Role
     from viewer.ui.actions import ActionSet
 
 _Index = QModelIndex | QPersistentModelIndex
@@ -38,13 +38,15 @@ _COLUMNS = ("Object", "Verdict", "Comment", "Time")
 _OBJECT, _VERDICT, _COMMENT, _TIME = range(4)
 _NO_SET = "Open a slide whose annotations are in a project, or on which a model made a set."
 _KEYS = ("review.accept", "review.edit", "review.reject", "review.skip", "review.undo")
-_BUTTONS = {
+_GO_ON = {"review.skip": "Skip", "review.undo": "Undo"}
+_BUTTONS: dict[Role, dict[str, str]] = {
     "own": {},
-    "judge": {"review.accept": "Approve", "review.reject": "Return"},
+    "judge": {"review.accept": "Approve", "review.reject": "Return", **_GO_ON},
     "sort": {
-        "review.accept": "Accept", "review.edit": "Correct", "review.reject": "Reject",
+        "review.accept": "Accept", "review.edit": "Correct", "review.reject": "Reject", **_GO_ON,
     },
 }  # fmt: skip
+"""What the commands of a review are called, by what is done with the set."""
 
 
 class ReviewedObjects(QAbstractTableModel):
@@ -122,8 +124,6 @@ class SetReviewDock(QDockWidget):
     shown = Signal(bool)
 
     def __init__(self, commands: ActionSet, parent: QWidget) -> None:
-        from viewer.ui.recording.review_dock import CommandButton
-
         super().__init__("Annotation review", parent)
         self.setObjectName("set_review")
         self.sets = QComboBox(self)
@@ -147,7 +147,8 @@ class SetReviewDock(QDockWidget):
         header.resizeSection(_VERDICT, 84)
         header.resizeSection(_TIME, 44)
         self.comment = _CommentField(self)
-        self.buttons = {key: CommandButton(commands[key], self) for key in _KEYS}
+        self._commands = commands
+        self.buttons = {key: QPushButton(self) for key in _KEYS}
         self.whole = {
             "handed in": QPushButton("Hand in", self),
             "approved": QPushButton("Approve set", self),
@@ -155,9 +156,11 @@ class SetReviewDock(QDockWidget):
         }
         self.waiting = QPushButton("Next set that waits", self)
         self.waiting.setToolTip("Open the next slide of the project with a set that was handed in")
-        keys = QGridLayout()
-        for number, button in enumerate(self.buttons.values()):
-            keys.addWidget(button, number // 3, number % 3)
+        keys = QHBoxLayout()
+        for key, button in self.buttons.items():
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            button.clicked.connect(lambda _=False, key=key: commands[key].trigger())
+            keys.addWidget(button)
         whole = QHBoxLayout()
         for button in self.whole.values():
             whole.addWidget(button)
@@ -198,9 +201,11 @@ class SetReviewDock(QDockWidget):
         self.model.show(opened)
         role = opened.of.role if opened is not None else "own"
         for key, button in self.buttons.items():
-            names = _BUTTONS[role]
-            is_meant = key in names or (key in ("review.skip", "review.undo") and bool(names))
-            button.setVisible(is_meant)
+            name, action = _BUTTONS[role].get(key, ""), self._commands[key]
+            keys = [shown_shortcut(each.toString()) for each in action.shortcuts()]
+            button.setText(f"{name} ({keys[0]})" if keys else name)
+            button.setToolTip(action.toolTip())
+            button.setVisible(bool(name))
         self.comment.setVisible(role == "judge")
         self.whole["handed in"].setVisible(opened is not None and role == "own")
         for status in ("approved", "returned"):
