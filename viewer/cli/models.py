@@ -264,6 +264,12 @@ def run_model(
             help="Objects: .geojson, .csv, mask .png or .tif. Cells: .csv, .parquet, .tif.",
         ),
     ] = None,
+    features: Annotated[
+        Path | None,
+        typer.Option(
+            help="Of slide models: the features of the slide's tiles, as TRIDENT writes them (.h5)."
+        ),
+    ] = None,
     unconfined: _Unconfined = False,
     json: _Json = False,
     image: ImageNumber = None,
@@ -295,7 +301,7 @@ def run_model(
                 fail(complaint)
             with _progress() as show:
                 trail.note("opened", slide.absolute(), f"run {bundle.description.name}")
-                run = running.run_model(slide, bundle, area, mpp, device, show, image)
+                run = running.run_model(slide, bundle, area, mpp, device, show, image, features)
     except (SlideError, BundleError, running.RunError) as error:
         fail(str(error))
     for sentence in run.all_troubles():

@@ -10,19 +10,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from viewer.errors import CoverslipError
-from viewer.geometry import Box
+from viewer.geometry import Box, Size
 from viewer.inference.engine import Engine, Progress
 from viewer.inference.model_library import all_models
 from viewer.inference.plan import block_grid
 from viewer.inference.results import add_result, cell_values, empty_map
 from viewer.inference.slide_inference import (
     JudgingError,
+    check_vectors,
     engine_model,
     mark_unlike,
     predict_slide,
 )
 from viewer.inference.training_data import refusal
 from viewer.overlays.area import bounds_of, holds, part_within
+from viewer.overlays.files.result_file import ResultFileError
+from viewer.overlays.files.result_files import read_result_file
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.overlays.patch_mask import place_text, tiles
@@ -148,6 +151,7 @@ def run_model(
     device: str = "auto",
     on_progress: Callable[[Progress], None] | None = None,
     image: int | None = None,
+    features: Path | None = None,
 ) -> ModelRun:
     """Computes an area of a slide, by default all of it, and keeps the results.
 
@@ -159,6 +163,8 @@ def run_model(
         Called in threads of the engine.
     image
         Which image of a file that holds several; None for the largest.
+    features
+        Of slide models: a file of vectors that its encoder made elsewhere, instead of running it.
 
     Raises
     ------
@@ -171,6 +177,8 @@ def run_model(
     """
     source = open_slide(path, image)
     try:
+        if features is not None:
+            return _judge_features(source, bundle, features, area, mpp_um)
         return _run(path, source, bundle, area, mpp_um, device, on_progress)
     finally:
         source.close()
@@ -185,21 +193,8 @@ def _run(
     device: str,
     on_progress: Callable[[Progress], None] | None,
 ) -> ModelRun:
-    base = source.levels[0]
-    slide = Box(0, 0, base.width_px, base.height_px)
-    asked = slide if area is None else part_within(area, slide)
-    if bounds_of(asked).is_empty:
-        raise RunError(
-            f"The region lies outside the slide, which is {base.width_px} x {base.height_px} px."
-        )
-    scale = mpp_um or known_mpp_um(source)
-    if scale is None:
-        raise RunError(
-            f"{path.name} has no known pixel size: give it with --mpp, or set it in the window."
-        )
+    asked, scale = _asked(source, bundle, area, mpp_um)
     training = bundle.description.training
-    if sentence := refusal(training, bundle.name, source.info):
-        raise RunError(sentence)
     fed = engine_model(bundle, all_models())
     grid = block_grid(source, fed.description, scale)
     run = ModelRun(empty_map(fed.description.task, grid, scale, fed.description.head), asked, scale)
@@ -221,6 +216,54 @@ def _run(
             run.judged = predict_slide(bundle, run.found, run.found.cells_in(asked))
         except JudgingError as error:
             raise RunError(str(error)) from error
+    run.elapsed_s = time.monotonic() - started_s
+    return run
+
+
+def _asked(
+    source: SlideSource, bundle: ModelBundle, area: Area | None, mpp_um: float | None
+) -> tuple[Area, float]:
+    """Return what of the slide is asked for, and its micrometers per level-0 pixel."""
+    base = source.levels[0]
+    slide = Box(0, 0, base.width_px, base.height_px)
+    asked = slide if area is None else part_within(area, slide)
+    if bounds_of(asked).is_empty:
+        raise RunError(
+            f"The region lies outside the slide, which is {base.width_px} x {base.height_px} px."
+        )
+    scale = mpp_um or known_mpp_um(source)
+    if scale is None:
+        raise RunError(
+            f"{source.path.name} has no known pixel size: give it with --mpp, or set it in the "
+            "window."
+        )
+    training = bundle.description.training
+    if sentence := refusal(training, bundle.name, source.info):
+        raise RunError(sentence)
+    return asked, scale
+
+
+def _judge_features(
+    source: SlideSource,
+    bundle: ModelBundle,
+    features: Path,
+    area: Area | None,
+    mpp_um: float | None,
+) -> ModelRun:
+    """Have a slide model judge the vectors of a file."""
+    asked, scale = _asked(source, bundle, area, mpp_um)
+    base, started_s = source.levels[0], time.monotonic()
+    try:
+        file = read_result_file(features, Size(base.width_px, base.height_px), scale)
+        notes = check_vectors(bundle, file)
+        assert isinstance(file.found, PatchFeatureMap)
+        mark_unlike(bundle, file.found)
+        judged = predict_slide(bundle, file.found, file.found.cells_in(asked))
+    except (ResultFileError, JudgingError) as error:
+        raise RunError(str(error)) from error
+    run = ModelRun(file.found, asked, scale, judged, f"features of {features.name}")
+    run.troubles += [*file.troubles, *notes]
+    run.identity, run.bounds_px = source.info.identity, bounds_px(source.info)
     run.elapsed_s = time.monotonic() - started_s
     return run
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.inference.bundle import ModelBundle
+    from viewer.overlays.files.result_file import ResultFile
     from viewer.overlays.patch_feature_map import PatchFeatureMap
 
 
@@ -48,6 +50,56 @@ def engine_model(bundle: ModelBundle, models: Iterable[ModelBundle]) -> ModelBun
         f"{about.name} judges what the encoder {need.name} sees at {about.mpp_um:g} um/px in "
         f"fields of {about.patch_px} px: add that model first, with the same weights."
     )
+
+
+def check_vectors(bundle: ModelBundle, file: ResultFile) -> list[str]:
+    """See whether the vectors of a file are what a slide model judges; return what is not sure.
+
+    Raises
+    ------
+    JudgingError
+        They are of another encoder, length or size of tiles, or the file has none.
+    """
+    about, need, vectors = bundle.description, bundle.description.encoder, file.vectors
+    if need is None:
+        raise JudgingError(f"{bundle.name} judges no features: give the name of a slide model.")
+    if vectors is None:
+        raise JudgingError(f"{file.name} holds no features of tiles.")
+    if vectors.length != need.length:
+        raise JudgingError(
+            f"{bundle.name} judges vectors of {need.length} numbers; those of {file.name} have "
+            f"{vectors.length}."
+        )
+    side_um = about.patch_px * about.mpp_um
+    if abs(vectors.side_um / side_um - 1) > _SAME_SIDE:
+        raise JudgingError(
+            f"{bundle.name} judges tiles of {side_um:g} um; those of {file.name} are "
+            f"{vectors.side_um:.4g} um wide."
+        )
+    if not vectors.encoder:
+        return [
+            f"{file.name} does not say which encoder made its vectors: they are taken for those of "
+            f"{need.name}."
+        ]
+    if _plain_name(vectors.encoder) != _plain_name(need.name):
+        raise JudgingError(
+            f"{bundle.name} judges vectors of {need.name}; those of {file.name} are of "
+            f"{vectors.encoder}."
+        )
+    return []
+
+
+_KNOWN_AS = {
+    "univ1": "uni", "univ2": "uni2h", "uni2": "uni2h", "gigapath": "provgigapath",
+    "hoptimus0": "hoptimus0", "hibou": "hiboul", "midnight12k": "midnight12k",
+}  # fmt: skip
+"""Names of encoders at TRIDENT, by those that we fetch them under."""
+_SAME_SIDE = 0.03
+
+
+def _plain_name(name: str) -> str:
+    plain = re.sub("[^a-z0-9]", "", name.casefold())
+    return _KNOWN_AS.get(plain, plain)
 
 
 def predict_slide(

@@ -220,6 +220,11 @@ def _file_layer(
     file = read_result_file(path, Size(box.width, box.height), mpp_um, place, origin)
     for sentence in file.troubles:
         on_note(sentence)
+    if file.vectors is not None:
+        raise ShotError(
+            f"{path.name} holds vectors of an encoder, which paint nothing by themselves: open it "
+            "in the window and ask for fields like one of the slide."
+        )
     colors = [color for _, color in file.colors]
     if isinstance(file.found, ObjectMap):
         objects = ObjectsLayer()

@@ -38,6 +38,10 @@ class ForeignTable(msgspec.Struct, frozen=True, tag=True):
         The columns of texts.
     geometry
         Of GeoParquet: a shape as WKB each row.
+    vectors, vector_length
+        Of features: float16 (rows, length), NaN where a row has none.
+    encoder
+        What made them, where the file says it.
     """
 
     rows: int
@@ -46,6 +50,9 @@ class ForeignTable(msgspec.Struct, frozen=True, tag=True):
     fractions: list[str]
     texts: dict[str, list[str | None]] = {}
     geometry: list[bytes | None] | None = None
+    vectors: bytes = b""
+    vector_length: int = 0
+    encoder: str = ""
 
     def column(self, name: str) -> NDArray[np.float64]:
         """Return a column of numbers."""

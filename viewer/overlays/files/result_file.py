@@ -20,6 +20,25 @@ class ResultFileError(CoverslipError):
 
 
 @dataclass(frozen=True, slots=True)
+class FileVectors:
+    """The vectors of an encoder in a file.
+
+    Attributes
+    ----------
+    length
+        Of a vector.
+    side_um
+        Of the tiles that were embedded.
+    encoder
+        What made them; "" where the file does not say.
+    """
+
+    length: int
+    side_um: float
+    encoder: str
+
+
+@dataclass(frozen=True, slots=True)
 class ResultFile:
     """What a result file holds.
 
@@ -33,6 +52,8 @@ class ResultFile:
         What is missing, a sentence each.
     is_score_sure
         Whether the first of the scores is one by its name; else somebody is to be asked.
+    vectors
+        About the vectors of an encoder, where `found` holds these.
     """
 
     path: Path
@@ -40,6 +61,7 @@ class ResultFile:
     colors: list[tuple[str, str]]
     troubles: list[str]
     is_score_sure: bool = True
+    vectors: FileVectors | None = None
 
     @property
     def key(self) -> str:
@@ -58,7 +80,9 @@ class ResultFile:
         return self.path
 
     @property
-    def task(self) -> Literal["instances", "scores"]:
+    def task(self) -> Literal["instances", "scores", "embedding"]:
+        if self.vectors is not None:
+            return "embedding"
         return "instances" if isinstance(self.found, ObjectMap) else "scores"
 
 

@@ -1,4 +1,4 @@
-"""Results made elsewhere, read for the slide that is open: outlines, or scores of tiles."""
+"""Results made elsewhere, for the slide that is open: outlines, scores or features of tiles."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from viewer.overlays.files.outline_files import (
 )
 from viewer.overlays.files.result_file import ResultFile, ResultFileError
 from viewer.overlays.files.tiatoolbox import tiatoolbox_table
+from viewer.overlays.files.tile_features import of_features
 from viewer.overlays.files.tile_scores import of_table
 
 if TYPE_CHECKING:
@@ -37,7 +38,10 @@ def read_result_file(
     place: SlidePlace | None = None,
     origin: Origin | None = None,
 ) -> ResultFile:
-    """Reads GeoJSON, GeoParquet, DICOM, a CSV of x, y and scores, or CLAM's attention scores (.h5).
+    """Read outlines, scores of tiles, or their features.
+
+    These are GeoJSON, GeoParquet, DICOM, a CSV of x, y and scores, CLAM's attention scores (.h5),
+    or the features that TRIDENT writes (.h5).
 
     Parameters
     ----------
@@ -62,6 +66,8 @@ def read_result_file(
                 return of_table(path, read_csv(path), slide, mpp_um, shift_px)
             case ".h5" | ".hdf5" | ".parquet" | ".geoparquet":
                 table = read_binary_table(path)
+                if table.vector_length:
+                    return of_features(path, table, slide, mpp_um, shift_px)
                 if table.geometry is None:
                     return of_table(path, table, slide, mpp_um, shift_px)
                 return of_outlines(path, table_outlines(table), slide, mpp_um, shift_px)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 _SCORE_SETS = ("attention_scores", "attention", "scores", "probabilities", "probs")
 _BATCH_ROWS = 65_536
+_VECTOR_BYTES, _MOST_VECTOR_BYTES = 2, 900 << 20
+_LARGEST = 65_000.0
+"""Of a 16-bit float; infinity stands for no answer."""
 
 
 def main(arguments: list[str]) -> None:
@@ -118,6 +122,9 @@ def _hdf(name: str, file) -> ForeignTable:
         side = _side_of(coords)
         heads = np.ones((1, len(places)))
         has_scores = isinstance(scores, h5py.Dataset)
+        features = tables.get("features")
+        if isinstance(features, h5py.Dataset) and not has_scores:
+            return _features(name, places, side, features)
         if has_scores:
             TABLE_BYTES.check(8 * int(scores.size or 0), name)
             if int(scores.size or 0) > MOST_CELLS:
@@ -131,6 +138,46 @@ def _hdf(name: str, file) -> ForeignTable:
     columns |= dict(zip(titles, heads, strict=True))
     numbers = {key: np.ascontiguousarray(each).tobytes() for key, each in columns.items()}
     return ForeignTable(len(places), list(columns), numbers, titles)
+
+
+def _features(
+    name: str, places: NDArray[np.float64], side: float | None, features: Any
+) -> ForeignTable:
+    """Return tiles with the vectors of an encoder, as TRIDENT and CLAM write them."""
+    shape = tuple(length for length in features.shape[:-1] if length != 1)
+    if shape not in ((len(places),), ()) or (shape == () and len(places) != 1):
+        text = " x ".join(map(str, features.shape))
+        raise LimitError(f"{name} holds features of {text} for {len(places)} tiles.")
+    length = int(features.shape[-1])
+    if _VECTOR_BYTES * length * len(places) > _MOST_VECTOR_BYTES:
+        raise LimitError(f"{name} holds more features than can be shown: {len(places):,} tiles.")
+    vectors = np.full((len(places), length), np.nan, np.float16)
+    flat = features.ndim > 2
+    for start in range(0, len(places), _BATCH_ROWS):
+        rows = slice(start, start + _BATCH_ROWS)
+        part = np.asarray(features[0, rows] if flat else features[rows], np.float32)
+        part = part.reshape(-1, length)
+        part[~np.isfinite(part).all(1)] = np.nan
+        vectors[rows] = np.clip(part, -_LARGEST, _LARGEST)
+    columns = {"x": places[:, 0], "y": places[:, 1]}
+    if side is not None:
+        columns["side px"] = np.full(len(places), side)
+    numbers = {key: np.ascontiguousarray(each).tobytes() for key, each in columns.items()}
+    return ForeignTable(
+        len(places), list(columns), numbers, [], vectors=vectors.tobytes(), vector_length=length,
+        encoder=_encoder_of(features),
+    )  # fmt: skip
+
+
+def _encoder_of(features: Any) -> str:
+    """Return what made features, by an attribute of theirs or by the folder they were saved to."""
+    for name in ("encoder", "encoder_name", "patch_encoder", "model"):
+        if isinstance(value := features.attrs.get(name), str) and value:
+            return value[:80]
+    folder = features.attrs.get("savetodir")
+    if isinstance(folder, str) and (found := re.search(r"features_([\w-]+)[/\\]*$", folder)):
+        return found[1][:80]
+    return ""
 
 
 def _side_of(coords: Any) -> float | None:

@@ -100,7 +100,7 @@ def _tiles(
         )
         return Tiles(x - width / 2, y - height / 2, width, height, are_discs=True), [note]
     if width is None or height is None:
-        width = height = np.full(len(x), _spacing(x[placed], y[placed], slide))
+        width = height = np.full(len(x), row_spacing(x[placed], y[placed], slide))
     return Tiles(x, y, width, height), []
 
 
@@ -112,7 +112,7 @@ def _extent(
     return None if end is None else table.column(end) - start
 
 
-def _spacing(x: NDArray[np.float64], y: NDArray[np.float64], slide: Size) -> float:
+def row_spacing(x: NDArray[np.float64], y: NDArray[np.float64], slide: Size) -> float:
     """Return the commonest step from one tile of a row to the next."""
     order = np.lexsort((x, y))
     steps = np.diff(x[order])[np.diff(y[order]) == 0]

@@ -53,6 +53,9 @@ class AttentionPresenter(HeatmapPresenter):
         if not self._is_asking and not self._pause.isActive():
             self._pause.start()
 
+    def refresh_all(self) -> None:
+        self._ask()
+
     def lines(self) -> list[str]:
         judged = self.judgment
         if judged is None:

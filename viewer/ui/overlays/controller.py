@@ -170,7 +170,7 @@ class OverlaysController(QObject):
         from viewer.inference.slide_inference import engine_model
         from viewer.inference.training_data import refusal
         from viewer.overlays.files.result_file import ResultFile
-        from viewer.ui.overlays.overlay import FileOverlay
+        from viewer.ui.overlays.overlay import FileOverlay, JudgedFile
         from viewer.ui.overlays.overlay_run import OverlayRun
 
         if pane.source is None or pane.path is None or self._why_not(pane):
@@ -184,12 +184,15 @@ class OverlaysController(QObject):
             if sentence:
                 self._window.show_error(sentence)
                 return
-            try:
-                fed = engine_model(origin, self._bundles())
-            except BundleError as error:
-                self._window.show_error(str(error))
-                return
-            run = OverlayRun(pane, pane.path, origin, fed, self._window.settings.device, self)
+            if (file := self._vectors_for(origin, pane)) is not None:
+                run = JudgedFile(pane, origin, file, self)
+            else:
+                try:
+                    fed = engine_model(origin, self._bundles())
+                except BundleError as error:
+                    self._window.show_error(str(error))
+                    return
+                run = OverlayRun(pane, pane.path, origin, fed, self._window.settings.device, self)
         else:
             raise TypeError(f"{origin} is neither a model nor a file")
         run.set_paused(paused=self.commands.is_paused)
@@ -198,6 +201,24 @@ class OverlaysController(QObject):
         run.failed.connect(lambda sentence: self._on_failed(run, sentence))
         self._runs.setdefault(pane, {})[origin.key] = run
         self.began.emit(run)
+
+    def _vectors_for(self, bundle: ModelBundle, pane: SlidePane) -> ResultFile | None:
+        """Return the file of a pane whose vectors a slide model judges; None without one."""
+        from viewer.inference.slide_inference import JudgingError, check_vectors
+
+        if bundle.description.encoder is None:
+            return None
+        for file in self._files.get(pane, []):
+            try:
+                notes = check_vectors(bundle, file)
+            except JudgingError as error:
+                if file.vectors is not None:
+                    self._window.show_error(str(error))
+                continue
+            known = f"{bundle.name} judges the vectors of {file.name}: nothing is embedded anew."
+            self._window.say(" ".join([known, *notes]))
+            return file
+        return None
 
     def _end(self, pane: SlidePane, key: str) -> None:
         run = self._runs.get(pane, {}).pop(key, None)

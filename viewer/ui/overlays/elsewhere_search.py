@@ -45,11 +45,17 @@ class ElsewhereSearch(QObject):
     def _search(self) -> None:
         from viewer.inference.results import reference_mean
         from viewer.overlays.elsewhere import common_mean, similar_elsewhere
+        from viewer.overlays.files.result_file import ResultFile
         from viewer.slides.known_slides import find
         from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
 
         overlay = self._active()
         if overlay is None or not isinstance(overlay.shown, HeatmapPresenter):
+            return
+        if isinstance(overlay.origin, ResultFile):
+            self._window.say(
+                "The vectors of a file are of this slide alone: ask for likeness on this slide."
+            )
             return
         canvas, shown, found = overlay.pane.canvas, overlay.shown, overlay.shown.found
         like = shown.query.like or canvas.view.box.intersection(canvas.slide_box)

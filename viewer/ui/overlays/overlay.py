@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from viewer.canvas.layer import Layer
     from viewer.geometry import Point
+    from viewer.inference.bundle import ModelBundle
     from viewer.overlays.area import Area
     from viewer.overlays.files.result_file import ResultFile
     from viewer.overlays.patch_feature_map import PatchFeatureMap
@@ -189,6 +190,17 @@ class Overlay(QObject):
         self.shown.shut_down()
         for layer in self._layers:
             self.pane.canvas.remove_layer(layer)
+
+
+class JudgedFile(Overlay):
+    """What a slide model says of the vectors in a file."""
+
+    def __init__(
+        self, pane: SlidePane, bundle: ModelBundle, file: ResultFile, parent: QObject
+    ) -> None:
+        super().__init__(pane, bundle, file.found, parent)
+        self.shown.refresh_all()
+        pane.canvas.update()
 
 
 class FileOverlay(Overlay):
