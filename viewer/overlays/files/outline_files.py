@@ -128,7 +128,7 @@ def of_outlines(
             f"{path.name} holds outlines beside this slide; it may be of another."
         )
     troubles = troubles_of(path, outlines.left_out, int((~inside).sum()))
-    found = _in_blocks(objects.taken(inside), BlockGrid(slide, 1.0, _BLOCK_PX, 64), mpp_um)
+    found = objects_in_blocks(objects.taken(inside), slide, mpp_um)
     colors = [
         (name, outlines.colors.get(name, class_color(index))) for index, name in enumerate(names)
     ]
@@ -158,7 +158,9 @@ def _objects(outlines: Outlines, names: Sequence[str], shift_px: tuple[float, fl
     )
 
 
-def _in_blocks(objects: Objects, grid: BlockGrid, mpp_um: float) -> ObjectMap:
+def objects_in_blocks(objects: Objects, slide: Size, mpp_um: float) -> ObjectMap:
+    """Return objects that lie on a slide as a map of them."""
+    grid = BlockGrid(slide, 1.0, _BLOCK_PX, 64)
     found = ObjectMap(grid, mpp_um)
     places = (objects.centroids // grid.side).astype(int)
     keys = places[:, 1] * grid.columns + places[:, 0]

@@ -15,6 +15,7 @@ from viewer.overlays.files.outline_files import (
     of_outlines,
     table_outlines,
 )
+from viewer.overlays.files.qupath_table import is_qupath_table, of_qupath_table
 from viewer.overlays.files.result_file import ResultFile, ResultFileError
 from viewer.overlays.files.tiatoolbox import tiatoolbox_table
 from viewer.overlays.files.tile_features import of_features
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
     from viewer.geometry import Size
 
 _log = logging.getLogger(__name__)
-RESULT_SUFFIXES = (".geojson", ".json", ".csv", ".h5", ".hdf5", ".parquet", ".geoparquet")
+RESULT_SUFFIXES = (
+    ".geojson", ".json", ".csv", ".tsv", ".txt", ".h5", ".hdf5", ".parquet", ".geoparquet",
+)  # fmt: skip
 
 
 def read_result_file(
@@ -62,8 +65,13 @@ def read_result_file(
     shift_px = bounds_px if origin == "bounds" else (0.0, 0.0)
     try:
         match path.suffix.lower():
-            case ".csv":
-                return of_table(path, read_csv(path), slide, mpp_um, shift_px)
+            case ".csv" | ".tsv" | ".txt":
+                table = read_csv(path)
+                if not is_qupath_table(table):
+                    return of_table(path, table, slide, mpp_um, shift_px)
+                mpps = (None if place is None else place.mpp_um) or (mpp_um, mpp_um)
+                corner_px = (0.0, 0.0) if origin == "slide" else bounds_px
+                return of_qupath_table(path, table, slide, mpps, corner_px)
             case ".h5" | ".hdf5" | ".parquet" | ".geoparquet":
                 table = read_binary_table(path)
                 if table.vector_length:
