@@ -98,6 +98,8 @@ class Document:
         self._listeners: list[Callable[[Edit], object]] = []
         self._authors: Counter[str] = Counter()
         self.is_read_only = False
+        self.why_read_only = ""
+        """A sentence; "" where another window draws."""
         self._fill(annotations)
 
     # What is there ---------------------------------------------------------------------------
@@ -154,7 +156,7 @@ class Document:
             Something is not as the step takes it to be: nothing is changed.
         """
         if self.is_read_only:
-            raise ReadOnlyError
+            raise ReadOnlyError(self.why_read_only)
         if not step.changes:
             return step
         for change in step.changes:
@@ -249,7 +251,7 @@ class Document:
 
 
 class ReadOnlyError(CoverslipError):
-    """Another window draws on this slide."""
+    """Nothing can be changed here; `reason` is a sentence."""
 
-    def __str__(self) -> str:
-        return "Another window draws on this slide: close it there first."
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason or "Another window draws on this slide: close it there first.")

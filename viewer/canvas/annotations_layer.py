@@ -72,6 +72,10 @@ class AnnotationsLayer:
         Called when there is something new to paint.
     reader
         Who looks at it.
+    set_name
+        What the set is called; "" for the one that is drawn on.
+    owner
+        Whose set it is.
     """
 
     def __init__(
@@ -80,8 +84,12 @@ class AnnotationsLayer:
         selection: Selection,
         on_change: Callable[[], object],
         reader: str = "",
+        set_name: str = "",
+        owner: str = "",
     ) -> None:
         self.reader = reader
+        self._set_name = set_name
+        self._owner = owner
         self._document = document
         self._selection = selection
         self._chosen = frozenset(selection)
@@ -104,12 +112,13 @@ class AnnotationsLayer:
         """As `Layer` asks for."""
         if not self._is_shown or not len(self._document):
             return ""
-        return "filled annotations" if self._is_filled else "annotations"
+        what = "filled annotations" if self._is_filled else "annotations"
+        return f'{what} "{self._set_name}"' if self._set_name else what
 
     @property
     def shown_of(self) -> frozenset[str]:
         """As `Layer` asks for: other readers whose annotations are shown."""
-        return self._document.authors - {"", self.reader}
+        return (self._document.authors | {self._owner}) - {"", self.reader}
 
     @property
     def is_shown(self) -> bool:

@@ -20,9 +20,10 @@ class LayerOrder(IntEnum):
     TILES = 0
     HEATMAPS = 1
     OBJECTS = 2
-    ANNOTATIONS = 3
-    TOOLS = 4
-    HUD = 5
+    SETS = 3
+    ANNOTATIONS = 4
+    TOOLS = 5
+    HUD = 6
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,15 +168,15 @@ def read_recovery_file(path: Path, passphrase: str) -> SealKey:
     """
     from cryptography.exceptions import InvalidTag
 
+    recovery: _Recovery | None = None
     try:
         data = read_regular(path, DESCRIPTION_BYTES)
         recovery = msgspec.json.decode(data, type=_Recovery)
-        is_sound = recovery.format == RECOVERY_FORMAT and _is_bearable(recovery.scrypt)
     except OSError as error:
         raise SealError(f"{path} cannot be read ({error.strerror or error}).") from error
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        is_sound = False
-    if not is_sound:
+        pass
+    if recovery is None or recovery.format != RECOVERY_FORMAT or not _is_bearable(recovery.scrypt):
         raise SealError(f"{path.name} is no key of a study: choose the recovery file of its owner.")
     try:
         wrapping = _cipher(_from_passphrase(passphrase, recovery.salt, recovery.scrypt))

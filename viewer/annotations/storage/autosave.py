@@ -101,6 +101,11 @@ class KeptAnnotations(Protocol):
     """Where annotations are kept, as `Autosave` uses it: a slide's file, or the files of a set."""
 
     @property
+    def properties(self) -> dict[str, str]:
+        """Return what is said of all annotations together, such as that they are locked."""
+        ...
+
+    @property
     def was_changed(self) -> bool:
         """Return whether others wrote since this was last asked."""
         ...
@@ -116,6 +121,10 @@ class KeptAnnotations(Protocol):
 
     def write(self, steps: Sequence[Stamped]) -> None:
         """Keep steps, all or none. Raises OSError, sqlite3.Error."""
+        ...
+
+    def say(self, name: str, value: str) -> None:
+        """Say something of all annotations together. Raises OSError, sqlite3.Error."""
         ...
 
     def put_back(self) -> Path | None:
@@ -233,6 +242,9 @@ class Autosave:
         self._on_reloaded = on_reloaded
         self._on_taken_over = on_taken_over
         self._waiting: list[Stamped] = []
+        self._to_say: dict[str, str] = {}
+        self._put_count = 0
+        self._read_count = 0
         self._change = threading.Condition()
         self._is_closing = False
         self._trouble = ""
@@ -243,6 +255,25 @@ class Autosave:
         """Takes a step that was done; returns at once."""
         with self._change:
             self._waiting.append(Stamped.now(step, author))
+            self._put_count += 1
+            self._change.notify_all()
+
+    def say(self, name: str, value: str) -> None:
+        """Takes what is said of all annotations together; returns at once."""
+        with self._change:
+            self._to_say[name] = value
+            self._change.notify_all()
+
+    @property
+    def is_reload_current(self) -> bool:
+        """Return whether nothing was put since what `on_reloaded` gave was read."""
+        with self._change:
+            return self._put_count == self._read_count
+
+    def reload(self) -> None:
+        """Calls `on_reloaded` again as soon as what was put is on the disk."""
+        with self._change:
+            self._read_count = -1
             self._change.notify_all()
 
     @property
@@ -278,8 +309,12 @@ class Autosave:
     def _turn(self) -> bool:
         """Writes what waits or looks what others did; False at the end."""
         with self._change:
-            self._change.wait_for(lambda: self._waiting or self._is_closing, _LOOK_S)
+            self._change.wait_for(
+                lambda: self._waiting or self._to_say or self._is_closing, _LOOK_S
+            )
             is_closing, has_work = self._is_closing, bool(self._waiting)
+            to_say, self._to_say = self._to_say, {}
+        self._say(to_say)
         if self._lock is None:
             self._look()
             return not is_closing
@@ -315,6 +350,20 @@ class Autosave:
         self._tell("" if beside is None else replaced)
         return True
 
+    def _reload(self) -> None:
+        with self._change:
+            self._read_count = self._put_count
+        self._on_reloaded(self._store.annotations()[0])
+
+    def _say(self, to_say: dict[str, str]) -> None:
+        """What cannot be said now is said no more: it changes no annotation."""
+        for name, value in to_say.items():
+            try:
+                if self._lock is not None:
+                    self._store.say(name, value)
+            except (sqlite3.Error, OSError) as error:
+                _log.warning("%s of %s cannot be written: %s", name, self.path, error)
+
     def _spill(self) -> None:
         """At the end of a window whose disk is still full."""
         try:
@@ -332,8 +381,8 @@ class Autosave:
                 self._take_over()
             if self._lock is not None and self._store.was_replaced:
                 self._store.put_back()
-            elif self._store.was_changed:
-                self._on_reloaded(self._store.annotations()[0])
+            elif self._store.was_changed or self._read_count < 0:
+                self._reload()
         except (sqlite3.Error, OSError) as error:
             _log.warning("looking at %s failed: %s", self.path, error)
 
@@ -344,7 +393,7 @@ class Autosave:
         store = AnnotationStore(self.path)
         self._store.close()
         self._store, self._lock = store, lock
-        self._on_reloaded(store.annotations()[0])
+        self._reload()
         self._on_taken_over()
 
     def _tell(self, trouble: str) -> None:

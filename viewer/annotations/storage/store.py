@@ -39,6 +39,7 @@ CREATE TABLE IF NOT EXISTS step (
     number INTEGER PRIMARY KEY AUTOINCREMENT, at_utc TEXT NOT NULL, author TEXT NOT NULL,
     label TEXT NOT NULL, changed INTEGER NOT NULL, before BLOB NOT NULL
 );
+CREATE TABLE IF NOT EXISTS property (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 # Without the index each new row would look through all others for the highest place.
 # A removed annotation keeps its row, without a body, for its place in the order of drawing.
@@ -176,6 +177,19 @@ class AnnotationStore:
             self._forget_oldest(database, self._history_bytes + added)
         total = self._database.execute("SELECT SUM(LENGTH(before)) FROM step").fetchone()
         self._history_bytes = total[0] or 0
+
+    @property
+    def properties(self) -> dict[str, str]:
+        """Return what is said of all annotations together, such as that they are locked."""
+        try:
+            rows = self._database.execute("SELECT name, value FROM property WHERE value <> ''")
+        except sqlite3.OperationalError:  # read alone, of an earlier version
+            return {}
+        return dict(rows.fetchall())
+
+    def say(self, name: str, value: str) -> None:
+        """Say something of all annotations together. Raises sqlite3.Error."""
+        self._database.execute("INSERT OR REPLACE INTO property VALUES (?, ?)", (name, value))
 
     def changed(self) -> list[tuple[UUID, Annotation | None]]:
         """Everything that was ever put, in the order of drawing; None where it was removed."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
     from viewer.inference.bundle import ModelBundle
     from viewer.ui.agents.walking import AgentWalk
+    from viewer.ui.annotations.slide_annotations import SlideAnnotations
     from viewer.ui.main_window import MainWindow
     from viewer.ui.slide_pane import SlidePane
 
@@ -100,6 +101,7 @@ class AgentsController(QObject):
     def _begin(self, pane: SlidePane, policy: Callable[[], Policy], client: Client | None) -> None:
         from viewer.agents.actions import Task
         from viewer.ui.agents.walking import AgentWalk
+    from viewer.ui.annotations.slide_annotations import SlideAnnotations
 
         self._end()
         if pane.source is None:
@@ -166,11 +168,23 @@ class AgentsController(QObject):
         self._window.show_error(sentence)
 
     def _mark(self, finding: Finding, pane: SlidePane) -> None:
-        from viewer.ui.agents.finding_annotations import finding_annotation
+        from viewer.ui.agents.finding_annotations import AGENT_SET, finding_annotation
 
-        here = self._window.annotations.of(pane)
-        if here is not None:
-            here.do(adding("Agent's finding", [finding_annotation(finding)]))
+        sets = self._window.annotations.sets_of(pane)
+        if sets is None:
+            return
+        found = finding_annotation(finding)
+
+        def put(annotations: SlideAnnotations) -> None:
+            document = annotations.document
+            if not document.is_read_only:
+                document.do(adding("Agent's finding", [found]))
+            if not entry.is_shown:
+                self._window.say(f"Show what was found in the Annotations panel: {AGENT_SET}.")
+
+        entry = self._window.annotations.sets.add(
+            sets, AGENT_SET, "agent", finding.author, put, shown=False
+        )
 
     def _annotations(self, pane: SlidePane) -> Sequence[Annotation]:
         here = self._window.annotations.of(pane)

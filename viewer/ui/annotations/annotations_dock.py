@@ -36,6 +36,7 @@ from viewer.ui.annotations.annotation_model import (
     SIZE,
     AnnotationModel,
 )
+from viewer.ui.annotations.sets_panel import SetsPanel
 from viewer.ui.annotations.shown import swatch
 from viewer.ui.widgets import KeyKeeper
 
@@ -126,6 +127,7 @@ class AnnotationsDock(QDockWidget):
         self.tree = AnnotationTree(self)
         self._described_id: UUID | None = None
         self._is_showing = False
+        self.sets = SetsPanel(self)
         self.current_class = QComboBox(self)
         self.current_class.setAccessibleName("Class of new annotations")
         self.current_class.setToolTip("The class of what is drawn next")
@@ -243,6 +245,7 @@ class AnnotationsDock(QDockWidget):
         label.setBuddy(self.current_class)
         top.addWidget(label)
         top.addWidget(self.current_class, 1)
+        top.addWidget(self.sets.current, 1)
         top.addWidget(self.classes)
         for button in (self.count, self.statistics):
             below.addWidget(button)
@@ -250,6 +253,7 @@ class AnnotationsDock(QDockWidget):
         body = QWidget(self)
         layout = QVBoxLayout(body)
         layout.addLayout(top)
+        layout.addWidget(self.sets)
         layout.addWidget(self.notice)
         layout.addWidget(self.filter)
         layout.addWidget(self.tree, 1)

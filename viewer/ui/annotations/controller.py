@@ -1,4 +1,4 @@
-"""All of annotating in one window: documents, panel, commands and files put together."""
+"""All of annotating in one window: sets, panel, commands and files put together."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from viewer.ui.annotations.listing import Listing
 from viewer.ui.annotations.model_commands import ModelCommands
 from viewer.ui.annotations.notes import NoteCommands
 from viewer.ui.annotations.recorded import record_step
-from viewer.ui.annotations.slide_annotations import SlideAnnotations
+from viewer.ui.annotations.set_commands import SetCommands
+from viewer.ui.annotations.set_layers import SetLayers
+from viewer.ui.annotations.slide_sets import SlideSets
 from viewer.ui.annotations.table_commands import TableCommands
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.widgets import NoticeBar
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from viewer.annotations.document import Edit
+    from viewer.studies.reader_sets import ReaderSlide
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
+    from viewer.ui.annotations.slide_sets import SetEntry
     from viewer.ui.main_window import MainWindow
     from viewer.ui.slide_pane import SlidePane
 
@@ -33,7 +37,7 @@ _SHOWN = ("annotate.shown", "annotate.filled", "annotate.names")
 class AnnotationsController(QObject):
     """Owned by the window; `shut_down` writes what is left.
 
-    Panes that show the same slide share its document; each has what is chosen for itself.
+    Panes that show the same slide share its sets; each has what is chosen for itself.
     """
 
     opened = Signal(object)
@@ -47,9 +51,14 @@ class AnnotationsController(QObject):
         super().__init__(window)
         self._window = window
         self._disk = BackgroundRunner("annotations", 1, self)
-        self._slides: dict[str, SlideAnnotations] = {}
+        self._slides: dict[str, SlideSets] = {}
         self._identities: dict[SlidePane, str] = {}
         self._panes: dict[SlidePane, PaneAnnotations] = {}
+        self._layers: dict[SlidePane, SetLayers] = {}
+        self._shown_before: dict[str, dict[str, bool]] = {}
+        """Of slides that were open in this window, which sets were shown."""
+        self.slide_of: Callable[[SlidePane], ReaderSlide | None] = self._slide_alone
+        """Gives a pane's slide as its reader has it; None while a study is being opened."""
         self._ends: dict[SlidePane, list[Callable[[], None]]] = {}
         self.banner = NoticeBar(window)
         self.dock = AnnotationsDock(window)
@@ -60,6 +69,7 @@ class AnnotationsController(QObject):
         self.classes = ClassCommands(window, lambda: self.active, self.editing, self.dock, self)
         self._notes = NoteCommands(window, lambda: self.active, self)
         self._tables = TableCommands(window, lambda: self.active, self)
+        self.sets = SetCommands(window, self, self.dock)
         self._listing = Listing(window, self, self.dock)
         self._connect()
         self._listing.show()
@@ -72,6 +82,7 @@ class AnnotationsController(QObject):
         parts = self.editing, self.models, self.files, self.training, self.classes, self._tables
         for part in parts:
             part.shut_down()
+        self.sets.shut_down()
         self._disk.close(finish=True)
 
     def when_closed(self, then: Callable[[], object]) -> None:
@@ -110,9 +121,32 @@ class AnnotationsController(QObject):
         """Return whether all that was drawn is on the disk."""
         return all(slide.is_saved for slide in self._slides.values())
 
-    def _on_reader_changed(self) -> None:
-        for each in self._panes.values():
-            each.author = self._window.reader.name
+    def sets_of(self, pane: SlidePane) -> SlideSets | None:
+        """Return the sets of a pane's slide; None before they are there."""
+        return self._slides.get(self._identities.get(pane, ""))
+
+    @property
+    def active_sets(self) -> SlideSets | None:
+        """Of the slide in the active pane."""
+        return self.sets_of(self._window.panes.active)
+
+    def refresh(self) -> None:
+        """Another reads, or for another project or stage: strokes and sets follow at once."""
+        moved: list[SlidePane] = []
+        for pane in self._window.panes.panes:
+            slide, sets = self.slide_of(pane), self.sets_of(pane)
+            if slide is None or sets is None or sets.slide.state != slide.state:
+                moved.append(pane)
+                continue
+            sets.slide = slide
+            if pane in self._panes:
+                self._panes[pane].author = self._window.reader.name
+        for pane in moved:  # all of them, as they may share a slide
+            self._leave(pane)
+        for pane in moved:
+            if pane.source is not None:
+                self._join(pane, pane.source.info.identity)
+        self._show_active()
 
     # Slides come and go ----------------------------------------------------------------------
 
@@ -127,49 +161,82 @@ class AnnotationsController(QObject):
             self._leave(pane)
         self._show_active()
 
-    def _join(self, pane: SlidePane, identity: str) -> None:
-        """Shares the document of a slide, which is opened if nobody has it yet."""
-        self._identities[pane] = identity
-        slide = self._slides.get(identity)
-        if slide is None:
-            slide = self._slides[identity] = self._new_slide(pane, identity)
-        if slide.is_open:
-            self._begin(pane, slide)
+    def _slide_alone(self, pane: SlidePane) -> ReaderSlide | None:
+        from viewer.studies.reader_sets import ReaderSlide
 
-    def _new_slide(self, pane: SlidePane, identity: str) -> SlideAnnotations:
-        from viewer.annotations.storage.autosave import annotations_path
-
+        if pane.source is None:
+            return None
         beside = self._window.settings.annotations_beside
-        path, former = (
-            annotations_path(identity, pane.path, beside=each) for each in (beside, not beside)
-        )
-        slide = SlideAnnotations(path, self._disk, lambda: self._window.reader.name, self, former)
-        slide.opened.connect(lambda: self._on_opened(slide))
-        slide.failed.connect(self._window.show_error)
-        slide.trouble_changed.connect(self._on_file_changed)
-        slide.stepped.connect(lambda step: self._on_step(slide, step))
-        return slide
+        identity = pane.source.info.identity
+        return ReaderSlide(identity, pane.path, beside, self._window.reader.name)
 
-    def _on_opened(self, slide: SlideAnnotations) -> None:
-        for pane, identity in self._identities.items():
-            if self._slides.get(identity) is slide:
-                self._begin(pane, slide)
+    def _join(self, pane: SlidePane, identity: str) -> None:
+        """Shares the sets of a slide, which are opened if nobody has them yet."""
+        slide = self.slide_of(pane)
+        if slide is None:
+            return
+        self._identities[pane] = identity
+        sets = self._slides.get(identity)
+        if sets is None:
+            sets = self._slides[identity] = self._new_slide(slide)
+        self._layers[pane] = SetLayers(pane, sets)
+        self._layers[pane].show(**self._shown())
+        if sets.current.is_open:
+            self._begin(pane, sets)
+        self._layers[pane].follow()
+
+    def _new_slide(self, slide: ReaderSlide) -> SlideSets:
+        shown = self._shown_before.setdefault(slide.identity, {})
+        sets = SlideSets(slide, self._disk, lambda: self._window.reader.name, shown, self)
+        sets.opened.connect(lambda entry: self._on_opened(sets, entry))
+        sets.changed.connect(lambda: self._on_sets_changed(sets))
+        sets.current_changed.connect(lambda: self._on_current_changed(sets))
+        sets.failed.connect(self._window.show_error)
+        sets.trouble_changed.connect(self._on_file_changed)
+        sets.stepped.connect(lambda entry, step: self._on_step(sets, entry, step))
+        return sets
+
+    def _panes_of(self, sets: SlideSets) -> list[SlidePane]:
+        return [pane for pane, key in self._identities.items() if self._slides.get(key) is sets]
+
+    def _on_opened(self, sets: SlideSets, entry: SetEntry) -> None:
+        for pane in self._panes_of(sets):
+            if entry is sets.current:
+                self._begin(pane, sets)
+            self._layers[pane].follow()
         self._show_active()
 
-    def _begin(self, pane: SlidePane, slide: SlideAnnotations) -> None:
+    def _on_sets_changed(self, sets: SlideSets) -> None:
+        for pane in self._panes_of(sets):
+            self._layers[pane].follow()
+            if pane in self._panes:
+                self._panes[pane].show(**self._shown_of(sets))
+        self.sets.show()
+
+    def _on_current_changed(self, sets: SlideSets) -> None:
+        for pane in self._panes_of(sets):
+            self._end(pane)
+            if sets.current.is_open:
+                self._begin(pane, sets)
+            self._layers[pane].follow()
+        self._show_active()
+
+    def _begin(self, pane: SlidePane, sets: SlideSets) -> None:
         from viewer.ui.annotations.pane_annotations import PaneAnnotations
 
+        annotations = sets.current.annotations
+        assert annotations is not None
         author = self._window.reader.name
-        each = PaneAnnotations(
-            pane, slide, self._window.toolbox.options, self._window.say, author, self._show_again
-        )
+        options, say = self._window.toolbox.options, self._window.say
+        each = PaneAnnotations(pane, annotations, options, say, author, self._show_again)
         each.desk.current_class = self.classes.current
         self._panes[pane] = each
         self._ends[pane] = [each.selection.listen(lambda: self._on_chosen(each))]
-        each.show(**self._shown())
+        each.show(**self._shown_of(sets))
         self.opened.emit(each)
 
-    def _leave(self, pane: SlidePane) -> None:
+    def _end(self, pane: SlidePane) -> None:
+        """The pane draws on its set no more; what is under way is finished."""
         each = self._panes.get(pane)
         if each is not None:
             if each is self.active:
@@ -179,17 +246,26 @@ class AnnotationsController(QObject):
                 end()
             each.close()
             del self._panes[pane]
+
+    def _leave(self, pane: SlidePane) -> None:
+        self._end(pane)
+        layers = self._layers.pop(pane, None)
+        if layers is not None:
+            layers.close()
         identity = self._identities.pop(pane, None)
         if identity is not None and identity not in self._identities.values():
-            slide = self._slides.pop(identity)
-            slide.leave()
-            slide.deleteLater()
+            sets = self._slides.pop(identity)
+            sets.leave()
+            sets.deleteLater()
             self._show_notice()
 
     # What happens to them --------------------------------------------------------------------
 
-    def _on_step(self, slide: SlideAnnotations, step: Edit) -> None:
+    def _on_step(self, sets: SlideSets, entry: SetEntry, step: Edit) -> None:
         active = self.active
+        if entry is not sets.current:
+            return  # its layers follow by themselves
+        slide = entry.annotations
         showing = [each for each in self._panes.values() if each.slide is slide]
         if showing and step.label:
             drawing = [each for each in showing if each.desk.is_editing]
@@ -213,6 +289,7 @@ class AnnotationsController(QObject):
             self._window.update_situation()
 
     def _show_active(self) -> None:
+        self.sets.show()
         self._listing.show()
         self.classes.show_current()
         self.models.touch()
@@ -253,15 +330,26 @@ class AnnotationsController(QObject):
         shown, filled, names = (self._window.commands[name].isChecked() for name in _SHOWN)
         return {"is_shown": shown, "is_filled": filled, "has_names": names}
 
+    def _shown_of(self, sets: SlideSets) -> dict[str, bool]:
+        """The same of the set that is drawn on, which can be hidden by itself."""
+        shown = self._shown()
+        return shown | {"is_shown": shown["is_shown"] and sets.current.is_shown}
+
     def _show_again(self) -> None:
         """Something new came to hidden annotations: it is not to vanish at once."""
         self._window.commands["annotate.shown"].setChecked(True)
+        sets = self.active_sets
+        if sets is not None:
+            sets.set_shown(sets.current, True)
         self._show_all()
         self._window.say("Annotations are shown again.")
 
     def _show_all(self) -> None:
-        for each in self._panes.values():
-            each.show(**self._shown())
+        for pane, layers in self._layers.items():
+            layers.show(**self._shown())
+            sets, each = self.sets_of(pane), self._panes.get(pane)
+            if sets is not None and each is not None:
+                each.show(**self._shown_of(sets))
 
     def _on_view_changed(self, pane: SlidePane, cause: str) -> None:
         each = self._panes.get(pane)
@@ -285,7 +373,7 @@ class AnnotationsController(QObject):
     def _connect(self) -> None:
         window = self._window
         window.reader.leaving.connect(self.dock.description.finish)
-        window.reader.changed.connect(self._on_reader_changed)
+        window.reader.changed.connect(self.refresh)
         window.commands["annotate.shown"].setChecked(True)
         for name in _SHOWN:
             window.commands.on(name, self._show_all)

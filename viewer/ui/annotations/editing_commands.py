@@ -283,7 +283,7 @@ class EditingCommands(QObject):
         """Return what is chosen; none where it is hidden or not ours to change, which is said."""
         chosen = active.chosen
         if chosen and active.document.is_read_only:
-            self._window.say(str(ReadOnlyError()))
+            self._window.say(str(ReadOnlyError(active.document.why_read_only)))
             return []
         if chosen and active.desk.is_hidden:
             self._window.say(HIDDEN)

@@ -11,6 +11,7 @@ import shapely
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QInputDialog
 
+from viewer.annotations.document import Document, ReadOnlyError
 from viewer.annotations.formats.coco_pictures import SeveralPicturesError
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.measured import up_to_date
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from viewer.annotations.formats.slide_place import SlidePlace
     from viewer.annotations.operations import Known
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
+    from viewer.ui.annotations.slide_annotations import SlideAnnotations
     from viewer.ui.annotations.training_files import TrainingFiles
     from viewer.ui.main_window import MainWindow
     from viewer.ui.slide_pane import SlidePane
@@ -35,8 +37,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _DETECTIONS = ("detection", "cell", "tile")
 _MASK_ENDS = (".ome.tif", ".png")
-_MOST_CHOSEN = 1000
-"""What came from a file is chosen up to this number."""
 
 
 def dropped_suffixes() -> frozenset[str]:
@@ -85,7 +85,7 @@ class AnnotationFiles(QObject):
         picture: str | None = None,
         origin: Origin | None = None,
     ) -> None:
-        """Adds the annotations of a file to the slide of a pane, in one step.
+        """Adds the annotations of a file to the slide of a pane, as a set of their own.
 
         Detections in it become an overlay. What is not as it should be is listed. Of a file of
         several pictures it is asked which is meant, unless that is given, and of a file that does
@@ -188,17 +188,28 @@ class AnnotationFiles(QObject):
             if slide is not None:
                 self.missed.emit(path, slide)
             return
-        drawn = self._with_own_colors(read.drawn, active)
-        known = sum(each.id in active.document for each in drawn)
-        if not known:
-            self._put(active, path, read._replace(drawn=drawn), problems, "both")
+        read = read._replace(drawn=self._with_own_colors(read.drawn, active))
+        sets = self._window.annotations.sets_of(active.pane)
+        if not read.drawn or sets is None:
+            self._put(active, None, path, read, problems, "both")
             return
 
-        def put(answer: Known) -> None:
-            if self._of(active.pane) is active:
-                self._put(active, path, read._replace(drawn=drawn), problems, answer)
+        def put(annotations: SlideAnnotations) -> None:
+            document = annotations.document
+            known = sum(each.id in document for each in read.drawn)
+            if self._of(active.pane) is None:
+                return
+            if not known:
+                self._put(active, annotations, path, read, problems, "both")
+                return
 
-        ask_known(self._window, path.name, known, len(drawn), put)
+            def take(answer: Known) -> None:
+                if self._of(active.pane) is not None:
+                    self._put(active, annotations, path, read, problems, answer)
+
+            ask_known(self._window, path.name, known, len(read.drawn), take)
+
+        self._window.annotations.sets.add(sets, path.name, "imported", str(path), put)
 
     def _with_own_colors(
         self, drawn: list[Annotation], active: PaneAnnotations
@@ -219,6 +230,7 @@ class AnnotationFiles(QObject):
     def _put(
         self,
         active: PaneAnnotations,
+        annotations: SlideAnnotations | None,
         path: Path,
         read: _FileContent,
         problems: list[Problem],
@@ -232,25 +244,26 @@ class AnnotationFiles(QObject):
         slide = active.pane.path
         assert slide is not None
         sentences: list[str] = []
-        document = active.document
+        document = annotations.document if annotations is not None else Document()
         step = taken_in(f"Import {path.name}", drawn, document.__contains__, answer, document.get)
         if step.changes:
-            if not active.do(step):
+            try:
+                document.do(step)
+            except ReadOnlyError as error:
+                self._window.say(str(error))
                 return
             added = sum(change.before is None for change in step.changes)
             replaced = len(step.changes) - added
             done = [f"{many(added)} of {path.name} added to {slide.name}"] if added else []
             done += [f"{many(replaced)} of {slide.name} replaced by {path.name}"] * bool(replaced)
-            taken_back = "it" if len(step.changes) == 1 else "them"
-            sentences.append(f"{', '.join(done)}; Ctrl+Z takes {taken_back} back.")
-        elif drawn:
-            sentences.append(f"{slide.name} has all of {path.name} already.")
-        if step.changes:
+            sentences.append(
+                f"{', '.join(done)}, in a set of its own: choose it beside the class to change it."
+            )
             beside = _beside(drawn, active)
             if beside:
                 sentences.append(f"{beside:,} lie beside this slide; the file may be of another.")
-            if len(drawn) <= _MOST_CHOSEN:
-                active.selection.choose(change.id for change in step.changes)
+        elif drawn:
+            sentences.append(f"{slide.name} has all of {path.name} already.")
         if found_count:
             sentences.append(f"{found_count:,} detections are shown as an overlay.")
             self._window.overlays.take_results(path, active.pane, read.origin)

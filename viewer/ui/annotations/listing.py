@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QMenu
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from viewer.annotations.document import Edit
+    from viewer.annotations.document import Document, Edit
     from viewer.ui.annotations.annotations_dock import AnnotationsDock
     from viewer.ui.annotations.controller import AnnotationsController
     from viewer.ui.main_window import MainWindow
@@ -55,7 +55,7 @@ class Listing(QObject):
         """Whether the active pane's slide can be drawn on, and where to begin."""
         active = self._part.active
         if active is not None:
-            self._dock.show_notice(_notice(active.document.is_read_only, len(active.document)))
+            self._dock.show_notice(_notice(active.document))
 
     def follow(self, step: Edit) -> None:
         """Shows what a step of the active pane's document changed."""
@@ -111,7 +111,8 @@ class Listing(QObject):
         menu.popup(at)
 
 
-def _notice(is_read_only: bool, count: int) -> str:
-    if is_read_only:
-        return "Another window draws on this slide: nothing can be changed here."
-    return "" if count else "No annotations yet. Pick a tool (R, P, B)."
+def _notice(document: Document) -> str:
+    if document.is_read_only:
+        another = "Another window draws on this slide: nothing can be changed here."
+        return document.why_read_only or another
+    return "" if len(document) else "No annotations yet. Pick a tool (R, P, B)."

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
     from viewer.overlays.counting import Positive, RegionCount
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
+    from viewer.ui.annotations.slide_annotations import SlideAnnotations
     from viewer.ui.main_window import MainWindow
     from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
     from viewer.ui.overlays.overlay import Overlay
@@ -103,7 +104,7 @@ class ModelCommands(QObject):
             self._window.say("Choose a region first.")
             return
         if active.document.is_read_only:
-            self._window.say(str(ReadOnlyError()))
+            self._window.say(str(ReadOnlyError(active.document.why_read_only)))
             return
         if overlay is None or not isinstance(overlay.shown, ObjectsPresenter):
             self._window.say(_NO_OBJECTS)
@@ -179,13 +180,25 @@ class ModelCommands(QObject):
         self._background.run(work, lambda made: self._add(active, name, made))
 
     def _add(self, active: PaneAnnotations, name: str, made: list[Annotation]) -> None:
-        if active is not self._active():
+        sets = self._window.annotations.sets_of(active.pane)
+        if active is not self._active() or sets is None:
             return
         if not made:
             self._window.say(f"{name} shows nothing there.")
-        elif active.do(adding(f"Regions from {name}", made)):
-            active.selection.choose(annotation.id for annotation in made)
-            self._window.say(f"{len(made):,} regions were made of {name}; Ctrl+Z takes them back.")
+            return
+
+        def put(annotations: SlideAnnotations) -> None:
+            try:
+                annotations.document.do(adding(f"Regions from {name}", made))
+            except ReadOnlyError as error:
+                self._window.say(str(error))
+                return
+            self._window.say(
+                f"{len(made):,} regions were made of {name}, in a set of their own: choose it "
+                "beside the class to correct them."
+            )
+
+        self._window.annotations.sets.add(sets, name, "model", name, put)
 
     def _run_model(self) -> None:
         active, overlay = self._active(), self._window.overlays.active

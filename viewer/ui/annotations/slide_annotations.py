@@ -1,4 +1,4 @@
-"""The annotations of one slide in one window: the document and the file that keeps it."""
+"""One set of annotations of a slide in one window: the document and the files that keep it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from viewer.annotations.document import Document
+from viewer.annotations.sets.annotation_set import LOCKED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,8 +15,11 @@ if TYPE_CHECKING:
 
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.document import Edit
+    from viewer.annotations.sets.places import AnnotationsPlace
     from viewer.annotations.storage.autosave import Autosave, OpenedAnnotations
     from viewer.ui.background_runner import BackgroundRunner, Task
+
+_SET_IS_LOCKED = "This set is locked: unlock it in the list of sets first."
 
 
 class SlideAnnotations(QObject):
@@ -23,13 +27,15 @@ class SlideAnnotations(QObject):
 
     Parameters
     ----------
+    place
+        Where they are kept.
     disk
         Opens and closes files one after the other, so that a slide that is opened again finds its
         file let go of.
     author
         Who draws at this moment.
-    former
-        Where the slide's annotations are kept with the other setting of their place.
+    why_locked
+        Why nothing can be changed, a sentence; "" where it can.
     """
 
     opened = Signal()
@@ -39,7 +45,7 @@ class SlideAnnotations(QObject):
     failed = Signal(str)
     """They cannot be opened; one sentence."""
     trouble_changed = Signal()
-    """`trouble` or `notice` is another."""
+    """`trouble`, `notice` or whether anything can be changed is another."""
 
     _trouble_came = Signal(str)
     _reload_came = Signal(object)
@@ -47,22 +53,26 @@ class SlideAnnotations(QObject):
 
     def __init__(
         self,
-        path: Path,
+        place: AnnotationsPlace,
         disk: BackgroundRunner,
         author: Callable[[], str],
         parent: QObject,
-        former: Path | None = None,
+        why_locked: str = "",
     ) -> None:
-        from viewer.annotations.storage.autosave import open_annotations
-
         super().__init__(parent)
-        self.path = path
+        self.place = place
+        self.path: Path | None = None
+        """What the file is called, once it is open."""
         self.document = Document()
         self.is_open = False
+        self.is_locked = False
+        """Whether the reader locked it."""
         self.trouble = ""
         """Why what is drawn is not on the disk at this moment; "" when it is."""
         self.notice = ""
         """What to know of the file, such as that another window draws on the slide."""
+        self._why_locked = why_locked
+        self._can_write = False
         self._author = author
         self._disk = disk
         self._autosave: Autosave | None = None
@@ -72,7 +82,7 @@ class SlideAnnotations(QObject):
         self._taken_over.connect(self._on_taken_over)
         self.document.listen(self._on_step)
         self._task: Task = disk.run(
-            lambda: open_annotations(path, former), self._on_opened, self._on_failed, _let_go
+            lambda: _opened(place), self._on_opened, self._on_failed, _let_go
         )
 
     @property
@@ -84,6 +94,13 @@ class SlideAnnotations(QObject):
         """Waits for the disk; for worker threads."""
         return self._autosave is None or self._autosave.flush()
 
+    def set_locked(self, locked: bool) -> None:
+        """Lock the set, or unlock it; it stays so."""
+        if self._autosave is not None and self._can_write:
+            self.is_locked = locked
+            self._autosave.say(LOCKED, "yes" if locked else "")
+            self._show_lock()
+
     def leave(self) -> None:
         """Writes what is left and lets go of the file, in a thread."""
         self._task.cancel()
@@ -93,17 +110,26 @@ class SlideAnnotations(QObject):
 
     # -----------------------------------------------------------------------------------------
 
-    def _on_opened(self, opened: OpenedAnnotations) -> None:
+    def _on_opened(self, result: tuple[OpenedAnnotations, bool]) -> None:
         from viewer.annotations.storage.autosave import Autosave
 
+        opened, self.is_locked = result
+        self.path = opened.path
         self._fill(opened.annotations)
-        self.document.is_read_only = opened.is_read_only
+        self._can_write = not opened.is_read_only
         self.notice = opened.notice
         self._autosave = Autosave(
             opened, self._trouble_came.emit, self._reload_came.emit, self._taken_over.emit
         )
         self.is_open = True
+        self._show_lock()
         self.opened.emit()
+
+    def _show_lock(self) -> None:
+        document = self.document
+        document.is_read_only = self.is_locked or not self._can_write
+        document.why_read_only = self._why_locked or (_SET_IS_LOCKED if self.is_locked else "")
+        self.trouble_changed.emit()
 
     def _on_failed(self, error: Exception) -> None:
         self.failed.emit(str(error))
@@ -119,13 +145,17 @@ class SlideAnnotations(QObject):
 
     def _on_reload(self, annotations: list[Annotation]) -> None:
         """Another window drew, or the file was changed under us."""
-        if self._autosave is not None:
+        if self._autosave is None:
+            return
+        if self._autosave.is_reload_current:
             self._fill(annotations)
+        else:  # drawn on since: what was read lacks it
+            self._autosave.reload()
 
     def _on_taken_over(self) -> None:
-        self.document.is_read_only = False
+        self._can_write = True
         self.notice = ""
-        self.trouble_changed.emit()
+        self._show_lock()
 
     def _fill(self, annotations: list[Annotation]) -> None:
         self._is_reloading = True
@@ -135,5 +165,11 @@ class SlideAnnotations(QObject):
             self._is_reloading = False
 
 
-def _let_go(opened: OpenedAnnotations) -> None:
-    opened.close()
+def _opened(place: AnnotationsPlace) -> tuple[OpenedAnnotations, bool]:
+    """Return the opened files, and whether the reader locked the set."""
+    opened = place.open()
+    return opened, bool(opened.store.properties.get(LOCKED))
+
+
+def _let_go(result: tuple[OpenedAnnotations, bool]) -> None:
+    result[0].close()

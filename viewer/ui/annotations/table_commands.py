@@ -134,16 +134,12 @@ class TableCommands(QObject):
 
 
 def _versions(slide: SlideAnnotations) -> list[Version]:
-    from viewer.annotations.storage.store import AnnotationStore
-
     slide.flush()
-    with closing(AnnotationStore(slide.path, read_only=True)) as store:
+    with closing(slide.place.reading()) as store:
         return store.versions()
 
 
 def _then(slide: SlideAnnotations, number: int) -> dict[UUID, Annotation | None]:
-    from viewer.annotations.storage.store import AnnotationStore
-
     slide.flush()
-    with closing(AnnotationStore(slide.path, read_only=True)) as store:
+    with closing(slide.place.reading()) as store:
         return store.then(number)

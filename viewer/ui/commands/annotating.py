@@ -7,6 +7,7 @@ from viewer.ui.commands.command import Command, annotating, with_chosen, with_sl
 ANNOTATE = ("&Annotate",)
 DRAWING = ("&Annotate", "&Drawing")
 SHAPES = ("&Annotate", "S&hapes")
+SETS = ("&Annotate", "S&ets")
 
 TOOL_NAMES = (
     "move",
@@ -176,6 +177,51 @@ ANNOTATE_COMMANDS: tuple[Command, ...] = (
         DRAWING,
         ("Ctrl+Alt+V",),
         checkable=True,
+    ),
+    Command(
+        "annotate.new_set",
+        "&New set...",
+        "mdi6.layers-plus",
+        "Draw in another set of annotations, a layer of its own",
+        SETS,
+        (),
+        with_slide,
+    ),
+    Command(
+        "annotate.copy_set",
+        "&Copy set",
+        "mdi6.content-copy",
+        "Copy the set that is chosen in the list to the set that you draw in",
+        SETS,
+        (),
+        with_slide,
+    ),
+    Command(
+        "annotate.merge_sets",
+        "&Merge shown sets...",
+        "mdi6.call-merge",
+        "Put the annotations of all shown sets in a new one",
+        SETS,
+        (),
+        with_slide,
+    ),
+    Command(
+        "annotate.compare_sets",
+        "Com&pare sets...",
+        "mdi6.compare",
+        "Measure how well two sets agree, and see where they do not",
+        SETS,
+        (),
+        with_slide,
+    ),
+    Command(
+        "annotate.restore_set",
+        "&Bring back removed set",
+        "mdi6.restore",
+        "List the set again that was removed last",
+        SETS,
+        (),
+        with_slide,
     ),
     Command(
         "annotate.merge",

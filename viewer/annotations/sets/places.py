@@ -1,0 +1,92 @@
+"""Where a window keeps what is drawn: the file of a slide alone, or the files of a set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from viewer.annotations.sets.opening import open_set
+from viewer.annotations.sets.set_store import SetStore
+from viewer.annotations.storage.autosave import annotations_path, open_annotations
+from viewer.annotations.storage.home_reader import claim_home
+from viewer.annotations.storage.store import AnnotationStore, AnnotationStoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from viewer.annotations.sets.annotation_set import AnnotationSet
+    from viewer.annotations.sets.records import Sealer
+    from viewer.annotations.storage.autosave import OpenedAnnotations
+
+
+@dataclass(frozen=True, slots=True)
+class SlideFile:
+    """The reader's own annotations of a slide alone, in the data folder or beside the slide.
+
+    Attributes
+    ----------
+    is_beside
+        Whether the settings want it beside the slide; what is in the other place is taken along.
+    """
+
+    identity: str
+    slide: Path | None
+    is_beside: bool
+    reader: str
+
+    def open(self) -> OpenedAnnotations:
+        """Open the file, made when absent; waits for the disk. Raises AnnotationStoreError."""
+        try:
+            claim_home(self.reader)
+            path, former = self._path(self.is_beside), self._path(not self.is_beside)
+        except OSError as error:
+            raise AnnotationStoreError(
+                f"The annotations of this slide cannot be opened ({error}): check the drive of "
+                "the data folder."
+            ) from error
+        return open_annotations(path, former)
+
+    def reading(self) -> AnnotationStore:
+        """Open what is kept to be read alone. Raises AnnotationStoreError, sqlite3.Error."""
+        return AnnotationStore(self._path(self.is_beside), read_only=True)
+
+    def _path(self, is_beside: bool) -> Path:
+        return annotations_path(self.identity, self.slide, beside=is_beside, reader=self.reader)
+
+
+@dataclass(frozen=True, slots=True)
+class SetFiles:
+    """A set in the folder of a project, or in the data folder.
+
+    Attributes
+    ----------
+    sealer
+        Gives what seals and opens its lines, in worker threads; None leaves them plain.
+    why_locked
+        Why nothing can be drawn in it here, a sentence; "" where it can.
+    """
+
+    which: AnnotationSet
+    sealer: Callable[[], Sealer | None] | None = field(default=None, compare=False)
+    why_locked: str = ""
+
+    def open(self) -> OpenedAnnotations:
+        """Open the set; waits for the disk and the keyring. Raises AnnotationStoreError."""
+        return open_set(self.which, self._sealer(), read_only=bool(self.why_locked))
+
+    def reading(self) -> SetStore:
+        """Open the set to be read alone. Raises AnnotationStoreError."""
+        return SetStore(self.which, self._sealer(), read_only=True)
+
+    def _sealer(self) -> Sealer | None:
+        try:
+            return self.sealer() if self.sealer is not None else None
+        except OSError as error:
+            raise AnnotationStoreError(
+                f"The key of this study cannot be used ({error.strerror or error}): unlock the "
+                "keyring and open the slide again."
+            ) from error
+
+
+AnnotationsPlace = SlideFile | SetFiles

@@ -1,0 +1,275 @@
+"""What is done with sets of annotations: new ones, copies, merges, locks, and the list of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from PySide6.QtCore import QObject, QPoint, Qt, QTimer
+from PySide6.QtWidgets import QInputDialog, QMenu
+
+from viewer.annotations.document import adding
+from viewer.annotations.sets.annotation_set import MY_ANNOTATIONS
+from viewer.ui.annotations.simple_dialogs import open_dialog
+from viewer.ui.annotations.wording import many
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from viewer.annotations.annotation import Annotation
+    from viewer.annotations.sets.annotation_set import SetKind
+    from viewer.studies.reader_sets import ReaderSet
+    from viewer.ui.annotations.annotations_dock import AnnotationsDock
+    from viewer.ui.annotations.controller import AnnotationsController
+    from viewer.ui.annotations.slide_annotations import SlideAnnotations
+    from viewer.ui.annotations.slide_sets import SetEntry, SlideSets
+    from viewer.ui.main_window import MainWindow
+
+_LOOK_MS = 5000
+"""How often it is looked which sets others made: shared folders do not tell."""
+_LONGEST_NAME = 80
+
+
+class SetCommands(QObject):
+    """Owned by the part; keeps the panel's list of sets in step with the active pane."""
+
+    def __init__(
+        self, window: MainWindow, part: AnnotationsController, dock: AnnotationsDock
+    ) -> None:
+        super().__init__(part)
+        self._window = window
+        self._part = part
+        self._panel = dock.sets
+        self._removed: list[tuple[SlideSets, ReaderSet]] = []
+        self._look = QTimer(self, interval=_LOOK_MS)
+        self._look.timeout.connect(self._refresh)
+        self._look.start()
+        queued = Qt.ConnectionType.QueuedConnection  # the list is filled anew by what they do
+        self._panel.shown_changed.connect(self._set_shown, queued)
+        self._panel.current_chosen.connect(self.draw_in, queued)
+        self._panel.menu_requested.connect(self._open_menu)
+        commands = window.commands
+        commands.on("annotate.new_set", self._ask_new)
+        commands.on("annotate.copy_set", self._copy_chosen)
+        commands.on("annotate.merge_sets", self._ask_merge)
+        commands.on("annotate.compare_sets", self._compare)
+        commands.on("annotate.restore_set", self._restore)
+
+    def shut_down(self) -> None:
+        """Look at no folder any more."""
+        self._look.stop()
+
+    def show(self) -> None:
+        """List the sets of the active pane's slide."""
+        sets = self._part.active_sets
+        if sets is None:
+            self._panel.show_sets([], None)
+        else:
+            self._panel.show_sets(sets.entries, sets.current)
+
+    def draw_in(self, entry: SetEntry) -> None:
+        """Let strokes go to a set."""
+        sets = self._part.active_sets
+        if sets is None or entry not in sets.entries:
+            return
+        if not sets.make_current(entry):
+            self._window.say(entry.listed.why_locked)
+            self.show()
+
+    def add(
+        self,
+        sets: SlideSets,
+        name: str,
+        kind: SetKind,
+        source: str,
+        put: Callable[[SlideAnnotations], object],
+        *,
+        shown: bool = True,
+    ) -> SetEntry:
+        """Call `put` with the document of a set of this name, once it is open."""
+        entry = sets.new(name, kind, source, shown=shown)
+        annotations = entry.annotations
+        assert annotations is not None
+        if annotations.is_open:
+            put(annotations)
+        else:
+            annotations.opened.connect(
+                lambda: put(annotations), Qt.ConnectionType.SingleShotConnection
+            )
+        return entry
+
+    # -----------------------------------------------------------------------------------------
+
+    def _refresh(self) -> None:
+        sets = self._part.active_sets
+        if sets is not None and sets.slide.study is not None and self._window.isVisible():
+            sets.refresh()
+
+    def _set_shown(self, entry: SetEntry, shown: bool) -> None:
+        sets = self._part.active_sets
+        if sets is not None and entry in sets.entries:
+            sets.set_shown(entry, shown)
+
+    def _ask_new(self) -> None:
+        sets = self._part.active_sets
+        if sets is None:
+            return
+        dialog = QInputDialog(self._window)
+        dialog.setWindowTitle("New set")
+        dialog.setLabelText("Name of the set; what you draw goes to it from then on:")
+        dialog.setTextValue(_free_name(sets, "Set 2"))
+
+        def take(text: str) -> None:
+            name = text.strip()[:_LONGEST_NAME]
+            if name and sets is self._part.active_sets:
+                sets.make_current(sets.new(name, "drawn"))
+
+        dialog.textValueSelected.connect(take)
+        open_dialog(dialog)
+
+    def _copy_chosen(self) -> None:
+        entry = self._panel.chosen
+        if entry is None:
+            self._window.say("Choose a set in the list of the Annotations panel first.")
+        else:
+            self._copy(entry)
+
+    def _copy(self, entry: SetEntry) -> None:
+        """The annotations of a set, once more in the set that is drawn in."""
+        sets, active = self._part.active_sets, self._part.active
+        if sets is None or active is None:
+            return
+        if entry is sets.current:
+            self._window.say(f"{entry.label} is the set that you draw in: choose another one.")
+            return
+
+        def put(annotations: SlideAnnotations) -> None:
+            if self._part.active is not active:
+                return
+            copies = _copies(annotations.document)
+            if not copies:
+                self._window.say(f"There is nothing in {entry.label}.")
+            elif active.do(adding(f"Copy {entry.label}", copies)):
+                self._window.say(
+                    f"{many(len(copies))} of {entry.label} copied to {sets.current.label}; "
+                    "Ctrl+Z takes them back."
+                )
+
+        self._with_open(sets, entry, put)
+
+    def _ask_merge(self) -> None:
+        """The sets that are shown, as one new set."""
+        sets = self._part.active_sets
+        if sets is None:
+            return
+        shown = [each for each in sets.entries if each.is_shown and each.is_open]
+        if len(shown) < 2:
+            self._window.say("Show two or more sets to merge them.")
+            return
+        dialog = QInputDialog(self._window)
+        dialog.setWindowTitle("Merge sets")
+        dialog.setLabelText(
+            f"Name of the set for all annotations of the {len(shown)} sets that are shown:"
+        )
+        dialog.setTextValue(_free_name(sets, "Merged"))
+
+        def take(text: str) -> None:
+            name = text.strip()[:_LONGEST_NAME]
+            if name and sets is self._part.active_sets:
+                self._merge(sets, shown, name)
+
+        dialog.textValueSelected.connect(take)
+        open_dialog(dialog)
+
+    def _merge(self, sets: SlideSets, shown: Sequence[SetEntry], name: str) -> None:
+        if name == MY_ANNOTATIONS or any(name == each.listed.which.key.name for each in shown):
+            self._window.say(f'"{name}" is one of the sets: choose another name.')
+            return
+        merged: list[Annotation] = []
+        for entry in shown:
+            if entry.annotations is not None:
+                key = entry.listed.which.key
+                merged += [
+                    each.noted("Set", key.name).noted("Reader", key.reader)
+                    for each in _copies(entry.annotations.document)
+                ]
+        source = ", ".join(entry.label for entry in shown)
+
+        def put(annotations: SlideAnnotations) -> None:
+            annotations.document.do(adding("Merge sets", merged))
+            self._window.say(f"{many(len(merged))} of {len(shown)} sets are in {name} now.")
+            self.show()
+
+        self.add(sets, name, "merged", source, put)
+
+    def _compare(self) -> None:
+        self._window.commands["panels.comparison"].setChecked(False)
+        self._window.commands["panels.comparison"].trigger()
+
+    def _remove(self, sets: SlideSets, entry: SetEntry) -> None:
+        self._removed.append((sets, entry.listed))
+        sets.remove(entry)
+        self._window.say(f'{entry.label} is removed; "Bring back removed set" brings it back.')
+
+    def _restore(self) -> None:
+        sets = self._part.active_sets
+        at = next(
+            (n for n, pair in reversed(list(enumerate(self._removed))) if pair[0] is sets), None
+        )
+        if sets is None or at is None:
+            self._window.say("No set of this slide was removed since it was opened.")
+        else:
+            sets.restore(self._removed.pop(at)[1])
+
+    def _with_open(
+        self, sets: SlideSets, entry: SetEntry, act: Callable[[SlideAnnotations], object]
+    ) -> None:
+        """Open a set if need be, without showing it for long."""
+        if entry.annotations is None:
+            sets.set_shown(entry, True)
+        annotations = entry.annotations
+        assert annotations is not None
+        if annotations.is_open:
+            act(annotations)
+        else:
+            annotations.opened.connect(
+                lambda: act(annotations), Qt.ConnectionType.SingleShotConnection
+            )
+
+    def _open_menu(self, entry: SetEntry, at: QPoint) -> None:
+        sets = self._part.active_sets
+        if sets is None:
+            return
+        menu = QMenu(self._panel)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        draw = menu.addAction("&Draw in this set", lambda: self.draw_in(entry))
+        draw.setEnabled(entry.is_own and entry is not sets.current)
+        is_locked = entry.annotations is not None and entry.annotations.is_locked
+        lock = menu.addAction(
+            "Un&lock" if is_locked else "&Lock", lambda: sets.set_locked(entry, not is_locked)
+        )
+        lock.setEnabled(entry.is_own)
+        copy = menu.addAction("&Copy to the set that you draw in", lambda: self._copy(entry))
+        copy.setEnabled(entry is not sets.current)
+        menu.addSeparator()
+        for name in ("annotate.merge_sets", "annotate.compare_sets", "annotate.new_set"):
+            menu.addAction(self._window.commands[name])
+        menu.addSeparator()
+        remove = menu.addAction("&Remove", lambda: self._remove(sets, entry))
+        remove.setEnabled(entry.is_own and entry.listed.which.key.name != MY_ANNOTATIONS)
+        menu.addAction(self._window.commands["annotate.restore_set"])
+        menu.popup(at)
+
+
+def _copies(annotations: Iterable[Annotation]) -> list[Annotation]:
+    """Return the same under ids of their own: an annotation is in one set alone."""
+    return [replace(each, id=uuid4()) for each in annotations]
+
+
+def _free_name(sets: SlideSets, name: str) -> str:
+    taken = {each.listed.which.key.name for each in sets.entries}
+    if name not in taken:
+        return name
+    stem = name.rstrip("0123456789 ")
+    return next(f"{stem} {n}" for n in range(2, 10_000) if f"{stem} {n}" not in taken)

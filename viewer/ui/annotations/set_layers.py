@@ -1,0 +1,70 @@
+"""The sets that lie over the slide of one pane beside the one that is drawn on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from viewer.annotations.selection import Selection
+from viewer.canvas.annotations_layer import AnnotationsLayer
+from viewer.canvas.layer import LayerOrder
+
+if TYPE_CHECKING:
+    from viewer.ui.annotations.slide_sets import SetEntry, SlideSets
+    from viewer.ui.slide_pane import SlidePane
+
+
+class SetLayers:
+    """Keeps a layer for each shown set of a slide but the current one; `close` takes them off."""
+
+    def __init__(self, pane: SlidePane, sets: SlideSets) -> None:
+        self._pane = pane
+        self._sets = sets
+        self._layers: dict[SetEntry, tuple[AnnotationsLayer, Selection]] = {}
+        self._style = {"is_shown": True, "is_filled": False, "has_names": False}
+
+    @property
+    def entries(self) -> list[SetEntry]:
+        """Return the sets that have a layer."""
+        return list(self._layers)
+
+    def follow(self) -> None:
+        """Show what is to be shown now."""
+        wanted = [
+            each
+            for each in self._sets.entries
+            if each.is_shown and each.is_open and each is not self._sets.current
+        ]
+        for entry in [each for each in self._layers if each not in wanted]:
+            self._remove(entry)
+        for entry in wanted:
+            if entry not in self._layers:
+                self._add(entry)
+
+    def show(self, *, is_shown: bool, is_filled: bool, has_names: bool) -> None:
+        """Paint all sets so."""
+        self._style = {"is_shown": is_shown, "is_filled": is_filled, "has_names": has_names}
+        for layer, _ in self._layers.values():
+            layer.show(**self._style)
+
+    def close(self) -> None:
+        """Take all layers off the canvas."""
+        for entry in list(self._layers):
+            self._remove(entry)
+
+    def _add(self, entry: SetEntry) -> None:
+        assert entry.annotations is not None
+        document, canvas = entry.annotations.document, self._pane.canvas
+        selection = Selection(document)
+        reader, which = self._sets.slide.reader, entry.listed.which
+        layer = AnnotationsLayer(
+            document, selection, canvas.update, reader, entry.label, which.key.reader
+        )
+        layer.show(**self._style)
+        canvas.add_layer(layer, LayerOrder.SETS)
+        self._layers[entry] = (layer, selection)
+
+    def _remove(self, entry: SetEntry) -> None:
+        layer, selection = self._layers.pop(entry)
+        self._pane.canvas.remove_layer(layer)
+        layer.close()
+        selection.close()

@@ -1,0 +1,236 @@
+"""The sets of annotations of one slide in one window: which are there, shown and drawn on."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+
+from viewer.ui.annotations.slide_annotations import SlideAnnotations
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from viewer.annotations.sets.annotation_set import SetKind
+    from viewer.studies.reader_sets import ReaderSet, ReaderSlide
+    from viewer.ui.background_runner import BackgroundRunner, Task
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class SetEntry:
+    """A set as the window has it.
+
+    Attributes
+    ----------
+    annotations
+        The document, once somebody wants to see it.
+    """
+
+    listed: ReaderSet
+    is_shown: bool
+    annotations: SlideAnnotations | None = None
+
+    @property
+    def label(self) -> str:
+        return self.listed.label
+
+    @property
+    def is_open(self) -> bool:
+        return self.annotations is not None and self.annotations.is_open
+
+    @property
+    def is_locked(self) -> bool:
+        """Return whether nothing can be drawn in it here."""
+        locked = self.annotations is not None and self.annotations.is_locked
+        return locked or bool(self.listed.why_locked)
+
+    @property
+    def is_own(self) -> bool:
+        """Return whether the reader may draw in it, once it is not locked."""
+        return not self.listed.why_locked
+
+
+class SlideSets(QObject):
+    """What is drawn on a slide, set by set; whoever shows the slide in this window shares it.
+
+    Parameters
+    ----------
+    slide
+        The slide as the reader has it.
+    shown
+        Which sets were shown or hidden before, by their labels; kept up to date.
+    """
+
+    changed = Signal()
+    """Sets came or went, or are shown or locked otherwise."""
+    current_changed = Signal()
+    """Strokes go to another set."""
+    opened = Signal(object)
+    """A SetEntry whose document is there."""
+    stepped = Signal(object, object)
+    """A SetEntry, and the Edit that was done in it."""
+    trouble_changed = Signal()
+    failed = Signal(str)
+
+    def __init__(
+        self,
+        slide: ReaderSlide,
+        disk: BackgroundRunner,
+        author: Callable[[], str],
+        shown: dict[str, bool],
+        parent: QObject,
+    ) -> None:
+        super().__init__(parent)
+        self.slide = slide
+        self._disk = disk
+        self._author = author
+        self._shown = shown
+        self._listing: Task | None = None
+        self.current = SetEntry(slide.own, is_shown=True)
+        """Where strokes go."""
+        self.entries = [self.current]
+        self._open(self.current)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Look which sets there are now, in a thread."""
+        if self._listing is not None:
+            self._listing.cancel()
+        slide = self.slide
+        self._listing = self._disk.run(
+            slide.sets,
+            self._on_listed,
+            lambda error: _log.warning("sets cannot be listed", exc_info=error),
+        )
+
+    def named(self, label: str) -> SetEntry | None:
+        """Return the set of a label."""
+        return next((each for each in self.entries if each.label == label), None)
+
+    def set_shown(self, entry: SetEntry, shown: bool) -> None:
+        """Show or hide a set; it is read when it is first shown."""
+        if entry.is_shown != shown:
+            entry.is_shown = self._shown[entry.label] = shown
+            if shown:
+                self._open(entry)
+            self.changed.emit()
+
+    def set_locked(self, entry: SetEntry, locked: bool) -> None:
+        """Lock one of the reader's own sets, or unlock it."""
+        self._open(entry)
+        if entry.annotations is not None:
+            entry.annotations.set_locked(locked)
+            self.changed.emit()
+
+    def make_current(self, entry: SetEntry) -> bool:
+        """Let strokes go to a set, which is shown; False where it is not the reader's to change."""
+        if not entry.is_own:
+            return False
+        if entry is not self.current:
+            self.current = entry
+            entry.is_shown = True
+            self._open(entry)
+            self.current_changed.emit()
+            self.changed.emit()
+        return True
+
+    def new(self, name: str, kind: SetKind, source: str = "", *, shown: bool = True) -> SetEntry:
+        """Return the reader's set of a name, which is made where there is none."""
+        listed = self.slide.new(name, kind, source)
+        entry = next((e for e in self.entries if e.listed.place == listed.place), None)
+        if entry is None:
+            entry = SetEntry(listed, is_shown=shown)
+            self.entries.append(entry)
+        entry.is_shown = self._shown[entry.label] = entry.is_shown or shown
+        self._open(entry)
+        self.changed.emit()
+        return entry
+
+    def remove(self, entry: SetEntry) -> None:
+        """Take a set off the list; it can be brought back, as its files stay."""
+        from viewer.annotations.sets.listing import remove_set
+
+        if entry.listed.place == self.slide.own.place:
+            return
+        if entry is self.current:
+            self.make_current(self.entries[0])
+        self.entries.remove(entry)
+        self._leave(entry)
+        which = entry.listed.which
+        self._disk.run(
+            lambda: remove_set(which),
+            lambda _: None,
+            lambda error: self.failed.emit(f"The set cannot be removed ({error})."),
+        )
+        self.changed.emit()
+
+    def restore(self, listed: ReaderSet) -> None:
+        """Bring back a set that was removed."""
+        from viewer.annotations.sets.listing import restore_set
+
+        self._disk.run(
+            lambda: restore_set(listed.which),
+            lambda _: self.refresh(),
+            lambda error: self.failed.emit(f"The set cannot be brought back ({error})."),
+        )
+
+    @property
+    def is_saved(self) -> bool:
+        """Return whether all that was drawn is on the disk."""
+        return all(e.annotations is None or e.annotations.is_saved for e in self.entries)
+
+    @property
+    def trouble(self) -> str:
+        """Return why what is drawn is not on the disk; "" when it is."""
+        troubles = (e.annotations.trouble for e in self.entries if e.annotations is not None)
+        return next(filter(None, troubles), "")
+
+    def leave(self) -> None:
+        """Write what is left and let go of all files, in a thread."""
+        if self._listing is not None:
+            self._listing.cancel()
+        for entry in self.entries:
+            self._leave(entry)
+
+    # -----------------------------------------------------------------------------------------
+
+    def _on_listed(self, found: list[ReaderSet]) -> None:
+        held = {each.listed.place: each for each in self.entries}
+        there = {each.place for each in found}
+        # A set that was just made has no file before its first edit.
+        kept = [e for e in self.entries if e.listed.place in there or e.annotations is not None]
+        new = [
+            SetEntry(each, self._shown.get(each.label, each.is_shown))
+            for each in found
+            if each.place not in held
+        ]
+        if new or len(kept) < len(self.entries):
+            self.entries = [*kept, *new]
+            for entry in new:
+                if entry.is_shown:
+                    self._open(entry)
+            self.changed.emit()
+
+    def _open(self, entry: SetEntry) -> None:
+        if entry.annotations is not None:
+            return
+        listed = entry.listed
+        annotations = SlideAnnotations(
+            listed.place, self._disk, self._author, self, listed.why_locked
+        )
+        entry.annotations = annotations
+        annotations.opened.connect(lambda: self.opened.emit(entry))
+        annotations.opened.connect(self.changed)
+        annotations.failed.connect(self.failed)
+        annotations.trouble_changed.connect(self.trouble_changed)
+        annotations.stepped.connect(lambda step: self.stepped.emit(entry, step))
+
+    def _leave(self, entry: SetEntry) -> None:
+        annotations, entry.annotations = entry.annotations, None
+        if annotations is not None:
+            annotations.leave()
+            annotations.deleteLater()
