@@ -11,7 +11,7 @@ from PySide6.QtCore import QPoint, Qt, QUrl
 from PySide6.QtWidgets import QDialogButtonBox, QFileDialog
 from pytestqt.qtbot import QtBot
 from test_recording import AGREED, ended_session
-from ui_steps import CTRL, SHIFT, open_dialog, press, show_slide
+from ui_steps import CTRL, SHIFT, open_dialog, press, set_document, show_slide
 
 from viewer.agents.agent_events import AgentState
 from viewer.agents.endpoint import Endpoint, load_endpoint, save_endpoint
@@ -229,13 +229,15 @@ def test_a_walk_becomes_annotations_and_a_report(
         qtbot.mouseClick(dock.start, Qt.MouseButton.LeftButton)
         qtbot.waitUntil(lambda: state(slide_window) is AgentState.FINISHED, timeout=_LONG_MS)
         qtbot.waitUntil(lambda: dock.report.isEnabled())
-    here = slide_window.annotations.of(pane)
+    here, sets = slide_window.annotations.of(pane), slide_window.annotations.active_sets
     assert here is not None
-    (found,) = here.document
+    assert sets is not None
+    document = set_document(slide_window, qtbot, "Agent's findings")
+    (found,) = document
     assert (found.name, found.class_name) == ("Keratin pearl", "Agent's finding")
     assert found.description == "Whorls."
-    here.document.undo()
     assert len(here.document) == 0
+    assert [each.label for each in sets.entries if each.is_shown] == ["My annotations"]
     qtbot.mouseClick(dock.report, Qt.MouseButton.LeftButton)
     dialog = open_dialog(slide_window, ReportDialog, qtbot)
     assert isinstance(dialog, ReportDialog)

@@ -14,7 +14,18 @@ from PySide6.QtCore import QItemSelectionModel, QPoint, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication, QInputDialog, QLineEdit, QMenu
 from pytestqt.qtbot import QtBot
-from ui_steps import ALT, CTRL, SHIFT, back_to_slide, drop, open_dialog, press, rest, show_slide
+from ui_steps import (
+    ALT,
+    CTRL,
+    SHIFT,
+    back_to_slide,
+    drop,
+    open_dialog,
+    press,
+    rest,
+    set_document,
+    show_slide,
+)
 
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import adding
@@ -336,7 +347,7 @@ def test_keys_show_hide_fill_and_name(listed: MainWindow, qtbot: QtBot) -> None:
 # Files ---------------------------------------------------------------------------------------
 
 
-def test_annotations_are_written_and_read_again_by_drop_as_one_step(
+def test_annotations_are_written_and_read_again_by_drop_as_a_set(
     listed: MainWindow, tmp_path: Path, qtbot: QtBot
 ) -> None:
     _draw(listed, qtbot)
@@ -351,13 +362,18 @@ def test_annotations_are_written_and_read_again_by_drop_as_one_step(
     press(qtbot, listed, Qt.Key.Key_Delete)
     assert len(active.document) == 0
     drop(listed, [path])
-    qtbot.waitUntil(lambda: len(active.document) == 2, timeout=10_000)
-    for was, now in zip(before, active.document, strict=True):
+    read = set_document(listed, qtbot, "regions.geojson")
+    for was, now in zip(before, read, strict=True):
         assert (now.id, now.class_name) == (was.id, was.class_name)
         assert now.geometry.equals_exact(was.geometry, 0.01)
+    assert len(active.document) == 0
+    panel = listed.annotations.dock.sets
+    panel.current.setCurrentIndex(1)
+    panel.current.activated.emit(1)
+    qtbot.waitUntil(lambda: listed.annotations.active.document is read)
     listed.panes.active.focus()
     press(qtbot, listed, Qt.Key.Key_Z, CTRL)
-    assert len(active.document) == 0
+    assert len(read) == 0
 
 
 def _feature(kind: str, coordinates: object) -> dict[str, object]:
@@ -382,11 +398,11 @@ def test_of_a_spoilt_file_the_good_parts_are_taken_and_the_rest_is_listed(
     ]
     path = tmp_path / "spoilt.geojson"
     path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
-    active = _active(listed, qtbot)
+    _active(listed, qtbot)
     drop(listed, [path])
     dialog = open_dialog(listed, ProblemsDialog, qtbot)
     assert isinstance(dialog, ProblemsDialog)
-    assert len(active.document) == 2
+    assert len(set_document(listed, qtbot, "spoilt.geojson")) == 2
     told = dialog.text.toPlainText()
     assert "repaired number 2: its edges crossed" in told
     assert "left out number 3: it has no geometry" in told
@@ -397,7 +413,7 @@ def test_of_a_spoilt_file_the_good_parts_are_taken_and_the_rest_is_listed(
     listed.annotations.files.take(path, listed.panes.active)
     qtbot.waitUntil(listed.banner.isVisible)
     assert "spoilt.geojson" in listed.banner.sentence.text()
-    assert len(active.document) == 2
+    assert len(set_document(listed, qtbot, "spoilt.geojson")) == 2
 
 
 def test_annotations_and_detections_of_one_file_go_where_each_belongs(
@@ -407,11 +423,11 @@ def test_annotations_and_detections_of_one_file_go_where_each_belongs(
     path = tmp_path / "both.geojson"
     path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
     drop(listed, [path])
-    active, pane = _active(listed, qtbot), listed.panes.active
+    pane = listed.panes.active
     qtbot.waitUntil(lambda: listed.overlays.run_of(pane) is not None, timeout=10_000)
     overlay = listed.overlays.run_of(pane)
     assert overlay is not None
-    assert (len(active.document), overlay.found.count) == (1, 1)
+    assert (len(set_document(listed, qtbot, "both.geojson")), overlay.found.count) == (1, 1)
 
 
 # Classes, statistics, versions, notes ---------------------------------------------------------

@@ -9,6 +9,7 @@ from PySide6.QtGui import QDragEnterEvent, QDropEvent, QImage
 from PySide6.QtWidgets import QApplication, QDialog, QWidget
 from pytestqt.qtbot import QtBot
 
+from viewer.annotations.document import Document
 from viewer.canvas.canvas import SlideCanvas
 from viewer.ui.main_window import MainWindow
 
@@ -90,3 +91,20 @@ def drop(target: QWidget, paths: list[Path], at: QPoint | None = None) -> QDropE
     event = QDropEvent(QPointF(at), Qt.DropAction.CopyAction, data, buttons, keys)
     QApplication.sendEvent(target, event)
     return event
+
+
+def set_document(window: MainWindow, qtbot: QtBot, label: str) -> Document:
+    """Wait until the active pane's slide has a set of this label, open and with something in it."""
+    sets = window.annotations.active_sets
+    assert sets is not None
+
+    def is_there() -> bool:
+        entry = sets.named(label)
+        annotations = entry.annotations if entry is not None else None
+        return annotations is not None and annotations.is_open and len(annotations.document) > 0
+
+    qtbot.waitUntil(is_there, timeout=20_000)
+    entry = sets.named(label)
+    assert entry is not None
+    assert entry.annotations is not None
+    return entry.annotations.document

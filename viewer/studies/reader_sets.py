@@ -13,6 +13,7 @@ from viewer.annotations.sets.annotation_set import (
 )
 from viewer.annotations.sets.listing import sets_of_slide
 from viewer.annotations.sets.places import AnnotationsPlace, SetFiles, SlideFile
+from viewer.annotations.storage.home_reader import is_home_reader
 from viewer.folders import data_folder
 
 if TYPE_CHECKING:
@@ -126,10 +127,12 @@ class ReaderSlide:
             is_of_old = not self.study.project.keeps_sets
             alone = self._alone(f"{MY_ANNOTATIONS} of the slide alone")
             found.append(replace(alone, is_shown=is_of_old))
+        # What was drawn before the reader had a name is the first reader's too.
+        readers = (self.reader, "") if is_home_reader(self.reader) else (self.reader,)
         found += [
             self._listed(each, view, is_alone=view is not None)
             for each in sets_of_slide(data_folder(), self.identity)
-            if each.key.reader == self.reader
+            if each.key.reader in readers
             and not (view is not None and "ai" in view.hides and each.kind in ("agent", "model"))
         ]
         return found
@@ -143,7 +146,7 @@ class ReaderSlide:
         self, which: AnnotationSet, view: ReaderView | None, *, is_alone: bool = False
     ) -> ReaderSet:
         key = which.key
-        is_own = key.reader == self.reader
+        is_own = key.reader == self.reader or which.folder == data_folder()
         is_now = view is None or key.stage == view.stage
         label = key.name if is_own else f"{key.reader or 'Nobody'}: {key.name}"
         if not is_now and key.stage:

@@ -101,7 +101,6 @@ class AgentsController(QObject):
     def _begin(self, pane: SlidePane, policy: Callable[[], Policy], client: Client | None) -> None:
         from viewer.agents.actions import Task
         from viewer.ui.agents.walking import AgentWalk
-    from viewer.ui.annotations.slide_annotations import SlideAnnotations
 
         self._end()
         if pane.source is None:
@@ -179,10 +178,11 @@ class AgentsController(QObject):
             document = annotations.document
             if not document.is_read_only:
                 document.do(adding("Agent's finding", [found]))
-            if not entry.is_shown:
+            entry = sets.named(AGENT_SET)
+            if entry is not None and not entry.is_shown:
                 self._window.say(f"Show what was found in the Annotations panel: {AGENT_SET}.")
 
-        entry = self._window.annotations.sets.add(
+        self._window.annotations.sets.add(
             sets, AGENT_SET, "agent", finding.author, put, shown=False
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
@@ -135,10 +136,13 @@ class AnnotationsController(QObject):
         moved: list[SlidePane] = []
         for pane in self._window.panes.panes:
             slide, sets = self.slide_of(pane), self.sets_of(pane)
-            if slide is None or sets is None or sets.slide.state != slide.state:
+            if slide is not None and sets is not None and _is_named_now(sets.slide, slide):
+                sets.adopt(slide)
+            elif slide is None or sets is None or sets.slide.state != slide.state:
                 moved.append(pane)
                 continue
-            sets.slide = slide
+            else:
+                sets.slide = slide
             if pane in self._panes:
                 self._panes[pane].author = self._window.reader.name
         for pane in moved:  # all of them, as they may share a slide
@@ -386,3 +390,12 @@ class AnnotationsController(QObject):
         window.panes.pane_added.connect(self._watch)
         for pane in window.panes.panes:
             self._watch(pane)
+
+
+def _is_named_now(before: ReaderSlide, now: ReaderSlide) -> bool:
+    """Return whether the reader took a pseudonym only now, and has drawn under none."""
+    from viewer.annotations.storage.home_reader import is_home_reader
+
+    if before.reader or not now.reader or before.study is not None or now.study is not None:
+        return False
+    return replace(before, reader=now.reader) == now and is_home_reader(now.reader)

@@ -107,6 +107,14 @@ class SlideSets(QObject):
             lambda error: _log.warning("sets cannot be listed", exc_info=error),
         )
 
+    def adopt(self, slide: ReaderSlide) -> None:
+        """Take the name of the reader whose annotations these are; the documents stay open."""
+        from viewer.annotations.storage.home_reader import claim_home
+
+        self.slide = slide
+        self.entries[0].listed = slide.own
+        self._disk.run(lambda: claim_home(slide.reader), lambda _: self.refresh())
+
     def named(self, label: str) -> SetEntry | None:
         """Return the set of a label."""
         return next((each for each in self.entries if each.label == label), None)
