@@ -47,6 +47,7 @@ class AssociatedDock(QDockWidget):
         self.uses_icc = True
         """Whether pictures are shown by the slide's color profile, as the slide is."""
         self._background = BackgroundRunner("pictures beside the slide", 1, self)
+        self.hides_label = False
         self._tasks: list[Task] = []
         self.pictures: dict[str, PictureView] = {}
         self.show_label_button = QPushButton("&Show label", self)
@@ -98,7 +99,7 @@ class AssociatedDock(QDockWidget):
             "No slide" if source is None else "This slide has no pictures beside it."
         )
         self._empty.setVisible(not names)
-        self.show_label_button.setVisible(_LABEL in names)
+        self.show_label_button.setVisible(_LABEL in names and not self.hides_label)
         for name in sorted(names, key=_place):
             picture = PictureView(name, self._body)
             self.pictures[name] = picture
@@ -109,6 +110,14 @@ class AssociatedDock(QDockWidget):
                 self._layout.insertWidget(self._layout.count() - 1, picture)
         if self.isVisible():
             self._read_missing()
+
+    def hide_label(self, hidden: bool) -> None:
+        """Offer no label while a study hides it."""
+        if hidden != self.hides_label:
+            self.hides_label = hidden
+            self.show_label_button.setChecked(False)
+            names = () if self._source is None else self._source.info.associated
+            self.show_label_button.setVisible(_LABEL in names and not hidden)
 
     def shut_down(self) -> None:
         self._background.close()

@@ -135,6 +135,7 @@ class MainWindow(QMainWindow):
         RecordedOverlays(self.overlays, self.recording.control, lambda: self.settings, self)
         self.worklist = WorklistController(self, cache)
         self.agents = AgentsController(self)
+        self.projects.study.changed.connect(self.agents.end_hidden)
         self._docks = self._placed_docks()
         self.help = HelpWindow(self)
         self.commands.on("help.page", lambda: self.help.show_page(page_of(self._docks.front)))
@@ -366,6 +367,7 @@ class MainWindow(QMainWindow):
         pane.page.recent_requested.connect(lambda path: pane.open(path))
         pane.pixel_size_requested.connect(self._file_commands.ask_pixel_size)
         self._apply_settings_to(pane)
+        pane.name_of = self.projects.opened.name_of_path
 
     def _open_sorted(self, paths: list[tuple[Path, str]], pane: SlidePane) -> None:
         folders = [path.absolute() for path, kind in paths if kind == "folder"]
@@ -391,12 +393,29 @@ class MainWindow(QMainWindow):
         """Shows the active pane's slide in everything round it."""
         pane = self.panes.active
         source = pane.source
-        self.setWindowTitle(f"{pane.path.name} - {_TITLE}" if pane.path else _TITLE)
-        self.properties.show_slide(source, pane.canvas.optics, pane.path, pane.mpp_origin)
+        self._show_names(pane)
+        self.associated.hide_label("labels" in self.projects.study.hides(pane))
         self.associated.show_slide(source)
         self.status.show_pane(pane)
         self._show_look(pane)
         self.update_situation()
+
+    def show_names(self) -> None:
+        """Call slides as the study lets them be called for who reads now."""
+        for pane in self.panes.panes:
+            pane.show_name()
+        self._show_names(self.panes.active)
+        self.associated.hide_label("labels" in self.projects.study.hides(self.panes.active))
+
+    def _show_names(self, pane: SlidePane) -> None:
+        name = pane.name_of(pane.path) if pane.path is not None else ""
+        self.setWindowTitle(f"{name} - {_TITLE}" if name else _TITLE)
+        is_hidden = "names" in self.projects.study.hides(pane)
+        path = None if is_hidden else pane.path
+        source = pane.source
+        self.properties.show_slide(
+            source, pane.canvas.optics, path, pane.mpp_origin, hides_names=is_hidden
+        )
 
     def _on_slide_changed(self, pane: SlidePane) -> None:
         if pane is self.panes.active:

@@ -75,14 +75,21 @@ class PropertiesDock(QDockWidget):
         optics: Optics,
         path: Path | None,
         mpp_origin: str = "",
+        *,
+        hides_names: bool = False,
     ) -> None:
         """Lists a slide, with the scale that is in use; None empties the table.
 
-        `mpp_origin` says where the pixel size comes from.
+        `mpp_origin` says where the pixel size comes from. With `hides_names` neither the file nor
+        what the slide's own properties say is listed: names of patients stand there too.
         """
         self.table.clear()
         if source is not None:
-            for name, value in _rows(source, optics, path, mpp_origin):
+            rows = list(_rows(source, optics, path, mpp_origin))
+            if hides_names:
+                own = ("File", *source.info.properties)
+                rows = [("File", "hidden by the study"), *(r for r in rows if r[0] not in own)]
+            for name, value in rows:
                 row = QTreeWidgetItem([name, value])
                 row.setToolTip(0, name)
                 row.setToolTip(1, value)

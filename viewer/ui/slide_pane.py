@@ -134,6 +134,8 @@ class SlidePane(QFrame):
         self.image_bar = ImageBar(self)
         self.color_hint = NoticeBar(self)
         self._header = _PaneHeader(self)
+        self.name_of: Callable[[Path], str] = lambda path: path.name
+        """Gives what a slide is called on screen: a study may hide its name."""
         self._stack = QStackedWidget(self)
         self._stack.addWidget(self.page)
         self._stack.addWidget(self.canvas)
@@ -186,7 +188,7 @@ class SlidePane(QFrame):
             if self.isAncestorOf(self.window().focusWidget() or self.window()):
                 # Before its button hides, or the focus would wander off to another pane.
                 self.page.setFocus(Qt.FocusReason.OtherFocusReason)
-            self.page.wait(path.name)
+            self.page.wait(self.name_of(path))
             self._stack.setCurrentWidget(self.page)
         self._patience.start()
         self._task = self._background.run(
@@ -367,7 +369,12 @@ class SlidePane(QFrame):
         self._stack.setCurrentWidget(self.canvas)
         self.canvas.clear()
         self.profile_problem = profile_problem
-        self._header.set_name(path.name)
+        self.show_name()
+
+    def show_name(self) -> None:
+        """Call the slide as it may be called now."""
+        if self.path is not None:
+            self._header.set_name(self.name_of(self.path))
 
     def _on_recognized(self, path: Path, slide: OpenedSlide) -> None:
         canvas = self.canvas
@@ -428,7 +435,7 @@ class SlidePane(QFrame):
             sentence = f"{path.name} cannot be read ({error}): check that it is a whole slide."
         if self.canvas.source is None:
             self._stack.setCurrentWidget(self.page)
-            self.page.fail(path.name, sentence)
+            self.page.fail(self.name_of(path), sentence)
         else:
             self.notice.tell(sentence, "error", "Try again")
         self.failed.emit(path, sentence)

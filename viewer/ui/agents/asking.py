@@ -92,6 +92,9 @@ class FieldQuestions(QObject):
     def _box(self, pane: SlidePane, about: str) -> Box | None:
         if pane.source is None:
             return None
+        if hidden := self._window.overlays.hidden_by(pane):
+            self._window.say(hidden)
+            return None
         match about:
             case "slide":
                 return pane.canvas.slide_box

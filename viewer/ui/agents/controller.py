@@ -82,6 +82,9 @@ class AgentsController(QObject):
         if pane.source is None:
             self._window.say("Open a slide first.")
             return
+        if hidden := self._window.overlays.hidden_by(pane):
+            self._window.say(hidden)
+            return
         how, predictor = self.dock.how.currentData(), self.dock.regions_by.currentData()
 
         def proposer() -> Proposer | None:
@@ -211,6 +214,11 @@ class AgentsController(QObject):
         )
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
+
+    def end_hidden(self) -> None:
+        """End the agent on a slide on which a study hides it now."""
+        if self._walk is not None and self._window.overlays.hidden_by(self._walk.pane):
+            self._end()
 
     # The window ------------------------------------------------------------------------------
 

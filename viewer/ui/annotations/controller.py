@@ -90,6 +90,12 @@ class AnnotationsController(QObject):
         """Call `then` once the files of slides that left are written and closed."""
         self._disk.run(lambda: None, lambda _: then())
 
+    def when_written(self, then: Callable[[], object]) -> None:
+        """Call `then` once all that was drawn is on the disk."""
+        open_sets = [each for sets in self._slides.values() for each in sets.entries]
+        waiting = [each.annotations for each in open_sets if each.annotations is not None]
+        self._disk.run(lambda: [each.flush() for each in waiting], lambda _: then())
+
     def of(self, pane: SlidePane) -> PaneAnnotations | None:
         """None before the annotations of the pane's slide are there."""
         return self._panes.get(pane)

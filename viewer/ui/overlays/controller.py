@@ -24,6 +24,8 @@ from viewer.ui.overlays.tissue_view import TissueView
 from viewer.ui.slide_place import place_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from viewer.annotations.formats.origins import Origin
     from viewer.geometry import Point
     from viewer.inference.bundle import ModelBundle
@@ -68,6 +70,8 @@ class OverlaysController(QObject):
         self._background = BackgroundRunner("overlays", 1, self)
         self._runs: dict[SlidePane, Overlays] = {}
         self._files: dict[SlidePane, list[ResultFile]] = {}
+        self.hidden_by: Callable[[SlidePane], str] = lambda _: ""
+        """Says why a study hides models and results on a pane's slide; "" where it does not."""
         self.dock = OverlaysDock(window)
         self.commands = OverlayCommands(window, self, self._background)
         self.settings = OverlaySettings(window, self.dock, lambda: self.active, self)
@@ -143,6 +147,15 @@ class OverlaysController(QObject):
             on_error,
         )
 
+    def end_hidden(self) -> None:
+        """End the overlays of slides on which a study hides them now."""
+        for pane in self._window.panes.panes:
+            if pane.source is not None and self.hidden_by(pane):
+                self._end_all(pane)
+                self._forget_files(pane)
+                self._clicks.forget(pane)
+        self._show_active()
+
     # Turning on and off ----------------------------------------------------------------------
 
     def switch_chosen(self, on: bool) -> None:
@@ -154,10 +167,14 @@ class OverlaysController(QObject):
     def _switch(self, origin: OverlaySource, on: bool) -> None:
         from viewer.inference.bundle import ModelBundle
 
+        pane = self._window.panes.active
+        if on and pane.source is not None and (hidden := self.hidden_by(pane)):
+            self._window.say(hidden)
+            self._show_active()
+            return
         if origin.task == "prompt" and isinstance(origin, ModelBundle):
             self._clicks.use_model(origin if on else None)
             return
-        pane = self._window.panes.active
         self._end(pane, origin.key)
         if on:
             self._begin(pane, origin)
@@ -379,6 +396,8 @@ class OverlaysController(QObject):
     def _why_not(self, pane: SlidePane) -> str:
         if pane.source is None:
             return "Open a slide first."
+        if hidden := self.hidden_by(pane):
+            return hidden
         if pane.canvas.optics.mpp_um is None:
             return "Set the pixel size to run models."
         if sentence := missing_ai():

@@ -19,6 +19,7 @@ from viewer.ui.projects.project_dock import ProjectDock
 from viewer.ui.projects.questions_controller import QuestionsController
 from viewer.ui.projects.recent_projects import RecentProjects
 from viewer.ui.projects.set_review_controller import SetReviewController
+from viewer.ui.projects.study_controller import StudyController
 from viewer.ui.recording.control import own_study
 
 if TYPE_CHECKING:
@@ -48,8 +49,9 @@ class ProjectsController(QObject):
         self._window = window
         self._sorter = BackgroundRunner("look at paths", 1, self)
         self.opened = OpenProject(self)
+        self.study = StudyController(window, self.opened)
         self.dock = ProjectDock(self.opened, window)
-        self.questions = QuestionsController(window, self.opened)
+        self.questions = QuestionsController(window, self.opened, self.study)
         self.comparison = ComparisonController(window)
         self.set_review = SetReviewController(window, self.opened)
         self.finishing = Finishing(window, self.opened, self.questions)
@@ -121,6 +123,7 @@ class ProjectsController(QObject):
         self.finishing.shut_down()
         self.set_review.shut_down()
         self.questions.shut_down()
+        self.study.shut_down()
         self.comparison.shut_down()
         self.dock.shut_down()
         self.opened.shut_down()
@@ -129,7 +132,8 @@ class ProjectsController(QObject):
 
     def _open_slide(self, slide: ProjectSlide) -> None:
         if slide.identity in self.opened.missing:
-            self._window.say(f"{slide.shown_name} is missing: press Find... to look for it.")
+            name = self.opened.name_of(slide)
+            self._window.say(f"{name} is missing: press Find... to look for it.")
         else:
             self._window.open_slide(self.opened.path_of(slide))
 
@@ -207,7 +211,7 @@ class ProjectsController(QObject):
         from viewer.studies.project import changing_slide
 
         self.opened.change(changing_slide(slide.identity, state=state))
-        self._window.say(f"{slide.shown_name}: {state}.")
+        self._window.say(f"{self.opened.name_of(slide)}: {state}.")
 
     def _cycle_state(self) -> None:
         """To do, in work, done, and round again, of the first of the targets; the others follow."""

@@ -111,9 +111,10 @@ class Finishing(QObject):
     def _check_tissue(self, slide: ProjectSlide, mark_done: Callable[[], object]) -> None:
         pane = self._pane_of(slide)
         if pane is None or pane.source is None:
+            name = self._opened.name_of(slide)
             self.bar.tell(
-                f"{slide.shown_name}: not done yet. The study shows unseen tissue first: open the "
-                "slide, then mark it as done.",
+                f"{name}: not done yet. The study shows unseen tissue first: open the slide, then "
+                "mark it as done.",
                 "warning",
             )
             return
@@ -125,7 +126,7 @@ class Finishing(QObject):
             self._warned = (pane, source, reader)
             self.bar.tell(
                 "Pixel size unknown: which tissue was not seen cannot be shown. Set the pixel "
-                f"size, or press F7 again to mark {slide.shown_name} as done.",
+                f"size, or press F7 again to mark {self._opened.name_of(slide)} as done.",
                 "warning",
             )
             return

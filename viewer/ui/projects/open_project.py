@@ -63,6 +63,23 @@ class OpenProject(QObject):
         assert self.folder is not None
         return slide_path(slide, self.folder)
 
+    def name_of(self, slide: ProjectSlide) -> str:
+        """Return what a slide is called before who reads now; by its number where a study hides it.
+
+        The number is that of the slide in the project.
+        """
+        if not self.hides_names():
+            return slide.shown_name
+        keys = [each.identity for each in self.project.slides]
+        return f"Slide {keys.index(slide.identity) + 1}" if slide.identity in keys else "Slide"
+
+    def name_of_path(self, path: Path) -> str:
+        """Return what a slide's file is called, as `name_of` does for slides of the project."""
+        if self.folder is None or not self.hides_names():
+            return path.name
+        slide = next((each for each in self.project.slides if self.path_of(each) == path), None)
+        return path.name if slide is None else self.name_of(slide)
+
     def entries(self) -> tuple[WorklistEntry[ProjectSlide], ...]:
         """Return the slides in the order of reading, those of a case together."""
         from viewer.studies.worklist import project_entries
@@ -153,6 +170,10 @@ class OpenProject(QObject):
                 lambda: missing_slides(project, folder),
                 lambda missing: self._on_missing(folder, missing),
             )
+
+    def look_again(self) -> None:
+        """Read the file now: this window changed it, though not by `change`."""
+        self._look_at_file()
 
     def shut_down(self) -> None:
         """Writes what is left to write."""

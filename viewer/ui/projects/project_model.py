@@ -91,6 +91,10 @@ class ProjectModel(QAbstractListModel):
         rows = (row for row, slide in enumerate(self.slides) if slide.identity == identity)
         return next(rows, -1)
 
+    def name_of(self, slide: ProjectSlide) -> str:
+        """Return what a slide is called before who reads now."""
+        return self._opened.name_of(slide)
+
     def state_of(self, slide: ProjectSlide) -> str:
         """As rows show it: a missing slide is just that."""
         return MISSING if slide.identity in self._opened.missing else slide.state
@@ -106,16 +110,18 @@ class ProjectModel(QAbstractListModel):
         slide = self.slides[index.row()]
         match role:
             case Qt.ItemDataRole.DisplayRole:
-                return slide.shown_name
+                return self._opened.name_of(slide)
             case Qt.ItemDataRole.ToolTipRole:
                 reason = self.thumbnails.reason(self._opened.path_of(slide))
                 place = self.places[slide.identity].text
-                lines = (str(self._opened.path_of(slide)), place, reason, slide.note)
+                path = self._opened.path_of(slide)
+                where = "" if self._opened.hides_names() else str(path)
+                lines = (where, place, reason, slide.note)
                 return plain_tip("\n".join(filter(None, lines)))
             case Qt.ItemDataRole.AccessibleTextRole:
                 place = self.places[slide.identity].text
                 state = STATE_NAMES[self.state_of(slide)]
-                words = (slide.shown_name, place, state, slide.assignee)
+                words = (self._opened.name_of(slide), place, state, slide.assignee)
                 return ", ".join(filter(None, words))
             case Qt.ItemDataRole.DecorationRole:
                 if slide.identity in self._opened.missing:
@@ -183,7 +189,7 @@ class SlideRowDelegate(QStyledItemDelegate):
         font.setBold(slide.identity == model.current)
         painter.setFont(font)
         painter.setPen(QColor(theme.text))
-        _draw(painter, line, slide.shown_name, Qt.TextElideMode.ElideMiddle)
+        _draw(painter, line, model.name_of(slide), Qt.TextElideMode.ElideMiddle)
         font.setBold(False)
         painter.setFont(font)
         painter.setPen(QColor(theme.dim_text))

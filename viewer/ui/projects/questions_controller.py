@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from viewer.studies.project import ProjectSlide
     from viewer.ui.main_window import MainWindow
     from viewer.ui.projects.open_project import OpenProject
+    from viewer.ui.projects.study_controller import StudyController
     from viewer.ui.slide_pane import SlidePane
 
 _log = logging.getLogger(__name__)
@@ -40,10 +41,11 @@ class QuestionsController(QObject):
     Without a project, forms come from a file and answers go to the data folder.
     """
 
-    def __init__(self, window: MainWindow, opened: OpenProject) -> None:
+    def __init__(self, window: MainWindow, opened: OpenProject, study: StudyController) -> None:
         super().__init__(window)
         self._window = window
         self._opened = opened
+        self._study = study
         self._disk = BackgroundRunner("answers", 1, self)
         self._loaded: tuple[Form, ...] = ()
         self._sheet: AnswerFile | None = None
@@ -89,13 +91,23 @@ class QuestionsController(QObject):
 
         self.dock.finish()
         folder, project = self._folder(), self._opened.project
+        study = self._study
         if not self._opened.is_open:
             project = Project(forms=self.forms)
         self._disk.run(
-            lambda: write_answers(path, project, all_answers(folder)),
+            lambda: write_answers(
+                path, project, all_answers(folder, study.answers_sealer, study.shows_answer)
+            ),
             lambda count: self._window.say(f"{count:,} answers were written to {path.name}."),
             lambda error: self._window.show_error(f"{path.name} cannot be written ({error})."),
         )
+
+    def when_written(self, then: Callable[[], object]) -> None:
+        """Call `then` once all answers are on the disk, or cannot be written now."""
+        if not self._unkept or self._retry.isActive():
+            then()
+        else:
+            self._disk.run(lambda: None, lambda _: self.when_written(then))
 
     def check_complete(self, slide: ProjectSlide, then: Callable[[str], object]) -> None:
         """Call `then` with why a slide cannot be done yet, one sentence; "" where all is answered.
@@ -105,7 +117,7 @@ class QuestionsController(QObject):
         from viewer.studies.answers import read_answers
         from viewer.studies.forms import unanswered_sentence
 
-        forms = self.forms
+        forms, name = self.forms, self._opened.name_of(slide)
         if not forms:
             then("")
             return
@@ -115,14 +127,17 @@ class QuestionsController(QObject):
             then(self._open_question())
             return
         other = self._sheet_of(slide.identity, slide.shown_name)
+        if other is None:
+            then("The study is being opened: try again.")
+            return
         refused = self._refused.get(other)
         if refused:
-            then(f"{slide.shown_name}: not done yet. {self._refusal(refused)}")
+            then(f"{name}: not done yet. {self._refusal(refused)}")
             return
         self._disk.run(
             lambda: unanswered_sentence(forms, read_answers(other))[0],
-            lambda sentence: then(f"{slide.shown_name}: {_lowered(sentence)}" if sentence else ""),
-            lambda error: then(f"The answers for {slide.shown_name} cannot be read ({error})."),
+            lambda sentence: then(f"{name}: {_lowered(sentence)}" if sentence else ""),
+            lambda error: then(f"The answers for {name} cannot be read ({error})."),
         )
 
     def _open_question(self) -> str:
@@ -177,10 +192,13 @@ class QuestionsController(QObject):
         identity = slide.identity if slide is not None else identity
         return self._sheet_of(identity, pane.path.name)
 
-    def _sheet_of(self, identity: str, name: str) -> AnswerFile:
+    def _sheet_of(self, identity: str, name: str) -> AnswerFile | None:
+        """Return where answers to a slide go; None while a study is being opened."""
         from viewer.studies.answers import NO_READER, AnswerFile
 
-        return AnswerFile(self._folder(), self._window.reader.name or NO_READER, identity, name)
+        reader = self._window.reader.name or NO_READER
+        sheet = AnswerFile(self._folder(), reader, identity, name)
+        return self._study.answer_file(sheet)
 
     def _keep_refused(self) -> None:
         """Say what is not saved of the slide that leaves, and keep it for when it comes back."""
@@ -218,9 +236,13 @@ class QuestionsController(QObject):
 
     def _show(self) -> None:
         sheet = self._sheet
-        who = f"{sheet.slide}, answered as {sheet.reader}" if sheet is not None else ""
+        slide = self._opened.project.slide(sheet.identity) if sheet is not None else None
+        name = self._opened.name_of(slide) if slide is not None else sheet.slide if sheet else ""
+        who = f"{name}, answered as {sheet.reader}" if sheet is not None else ""
         refused = self._refused.get(sheet, {}) if sheet is not None else {}
-        self.dock.show_answers(who, self._answers, refused, can_answer=self._has_read)
+        is_open = sheet is not None and self._study.can_answer(sheet.identity)
+        can_answer = self._has_read and is_open
+        self.dock.show_answers(who, self._answers, refused, can_answer=can_answer)
 
     # Answers ---------------------------------------------------------------------------------
 
@@ -357,6 +379,7 @@ class QuestionsController(QObject):
         self._opened.switched.connect(self._refresh)
         window.reader.leaving.connect(dock.finish)
         window.reader.changed.connect(self._refresh)
+        self._study.changed.connect(self._refresh)
         self._opened.changed.connect(self._refresh)
         control = window.recording.control
         control.state_changed.connect(self._on_recording)

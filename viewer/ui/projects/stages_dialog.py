@@ -1,0 +1,203 @@
+"""The stages of a study and what each hides; the owner's key is saved before anything is sealed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QDialog,
+    QDialogButtonBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from viewer.signing.sealing import SHORTEST_PASSPHRASE
+from viewer.studies.stages import HIDDEN, HIDDEN_TEXTS, Hidden, Stage
+
+if TYPE_CHECKING:
+    from viewer.studies.project import Project
+
+_HEADS: dict[Hidden, str] = {
+    "others": "Others",
+    "ai": "AI",
+    "names": "Names",
+    "labels": "Labels",
+    "earlier": "Earlier",
+}
+_NAME, _READERS = 0, len(HIDDEN) + 1
+_SENTENCE = (
+    "Readers go through the stages in this order. Check what is hidden in each. What readers draw "
+    "and answer is sealed: until you open it, nobody but you can read it in the project's folder."
+)
+_KEY_SENTENCE = (
+    "Your key opens what is sealed. Save its recovery file where it is not lost, and keep its "
+    "passphrase: without both, what is sealed is gone if this account is."
+)
+
+
+class StagesDialog(QDialog):
+    """Asks for stages and, where the study has no owner's key yet, for the recovery file."""
+
+    given = Signal(object, bool, object)
+    """A list of Stage, whether they end slide by slide, and (path, passphrase) or None."""
+
+    def __init__(self, project: Project, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Stages of the study")
+        self.needs_key = not project.owner_key
+        self.table = QTableWidget(0, _READERS + 1, self)
+        self.table.setHorizontalHeaderLabels(
+            ["Stage", *(_HEADS[each] for each in HIDDEN), "Readers (all)"]
+        )
+        for column, each in enumerate(HIDDEN, 1):
+            item = self.table.horizontalHeaderItem(column)
+            if item is not None:
+                item.setToolTip(f"Hide {HIDDEN_TEXTS[each]}")
+        header = self.table.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
+        self.add = QPushButton("&Add stage", self)
+        self.remove = QPushButton("&Remove stage", self)
+        self.by_slide = QCheckBox("Stages end slide by slide, not for all slides at once", self)
+        self.by_slide.setChecked(project.is_by_slide)
+        self.file = QLineEdit(self)
+        self.file.setPlaceholderText("Recovery file of your key")
+        self.browse = QPushButton("&Save as...", self)
+        self.passphrase, self.again = QLineEdit(self), QLineEdit(self)
+        for edit in (self.passphrase, self.again):
+            edit.setEchoMode(QLineEdit.EchoMode.Password)
+        self.problem = QLabel(self)
+        self.problem.setTextFormat(Qt.TextFormat.PlainText)
+        self.problem.setWordWrap(True)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel, self)
+        self.seal = buttons.addButton("Begin study", QDialogButtonBox.ButtonRole.AcceptRole)
+        buttons.accepted.connect(self._on_accepted)
+        buttons.rejected.connect(self.reject)
+        self._lay_out(buttons)
+        stages = project.stages or (
+            Stage(name="Without AI", hides=("others", "ai", "earlier")),
+            Stage(name="With AI", hides=("others",)),
+        )
+        for stage in stages:
+            self.add_stage(stage)
+        self.add.clicked.connect(lambda: self.add_stage(Stage(name="")))
+        self.remove.clicked.connect(lambda: self.table.removeRow(self.table.currentRow()))
+        self.browse.clicked.connect(self._ask_file)
+        self.setMinimumWidth(620)
+
+    def add_stage(self, stage: Stage) -> None:
+        """Add a row."""
+        row = self.table.rowCount()
+        self.table.insertRow(row)
+        self.table.setItem(row, _NAME, QTableWidgetItem(stage.name))
+        for column, each in enumerate(HIDDEN, 1):
+            item = QTableWidgetItem()
+            item.setFlags(Qt.ItemFlag.ItemIsUserCheckable | Qt.ItemFlag.ItemIsEnabled)
+            is_hidden = each in stage.hides
+            item.setCheckState(Qt.CheckState.Checked if is_hidden else Qt.CheckState.Unchecked)
+            self.table.setItem(row, column, item)
+        self.table.setItem(row, _READERS, QTableWidgetItem(", ".join(stage.readers)))
+
+    @property
+    def stages(self) -> list[Stage]:
+        """Return the stages as they stand in the table."""
+        return [self._stage(row) for row in range(self.table.rowCount())]
+
+    def tell(self, sentence: str) -> None:
+        """Say what is wrong."""
+        self.problem.setText(sentence)
+        self.seal.setEnabled(True)
+
+    # -----------------------------------------------------------------------------------------
+
+    def _stage(self, row: int) -> Stage:
+        def text(column: int) -> str:
+            item = self.table.item(row, column)
+            return item.text().strip() if item is not None else ""
+
+        hides = tuple[Hidden, ...](
+            each
+            for column, each in enumerate(HIDDEN, 1)
+            if (item := self.table.item(row, column)) is not None
+            and item.checkState() == Qt.CheckState.Checked
+        )
+        readers = tuple(name.strip() for name in text(_READERS).split(",") if name.strip())
+        return Stage(name=text(_NAME), hides=hides, readers=readers)
+
+    def _on_accepted(self) -> None:
+        from viewer.studies.blinding import BlindingError, check_stages
+
+        try:
+            check_stages(self.stages)
+        except BlindingError as error:
+            self.tell(str(error))
+            return
+        recovery: tuple[Path, str] | None = None
+        if self.needs_key:
+            passphrase = self.passphrase.text()
+            if not self.file.text().strip():
+                self.tell("Save the recovery file of your key first.")
+                return
+            if len(passphrase) < SHORTEST_PASSPHRASE:
+                self.tell(f"The passphrase needs {SHORTEST_PASSPHRASE} characters or more.")
+                return
+            if passphrase != self.again.text():
+                self.tell("The two passphrases are not the same.")
+                return
+            recovery = (Path(self.file.text().strip()), passphrase)
+        self.problem.setText("")
+        self.seal.setEnabled(False)
+        self.given.emit(self.stages, self.by_slide.isChecked(), recovery)
+
+    def _ask_file(self) -> None:
+        dialog = QFileDialog(self, "Save the recovery file of your key")
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix("key")
+        dialog.selectFile("study.key")
+        dialog.fileSelected.connect(self.file.setText)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def _lay_out(self, buttons: QDialogButtonBox) -> None:
+        layout = QVBoxLayout(self)
+        row = QHBoxLayout()
+        for widget in (self.add, self.remove):
+            row.addWidget(widget)
+        row.addStretch(1)
+        layout.addWidget(_wrapped(_SENTENCE, self))
+        layout.addWidget(self.table)
+        layout.addLayout(row)
+        layout.addWidget(self.by_slide)
+        if self.needs_key:
+            place = QHBoxLayout()
+            place.addWidget(self.file, 1)
+            place.addWidget(self.browse)
+            form = QFormLayout()
+            form.addRow("Recovery file:", place)
+            form.addRow("Passphrase:", self.passphrase)
+            form.addRow("Again:", self.again)
+            layout.addWidget(_wrapped(_KEY_SENTENCE, self))
+            layout.addLayout(form)
+        else:
+            for widget in (self.file, self.browse, self.passphrase, self.again):
+                widget.hide()
+        layout.addWidget(self.problem)
+        layout.addWidget(buttons)
+
+
+def _wrapped(text: str, parent: QWidget) -> QLabel:
+    label = QLabel(text, parent)
+    label.setWordWrap(True)
+    return label

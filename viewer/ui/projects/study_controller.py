@@ -1,0 +1,304 @@
+"""A study in a window: in which stage the reader is, what that hides, and what its owner may do."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+
+from viewer.ui.background_runner import BackgroundRunner
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from viewer.annotations.sets.records import Sealer
+    from viewer.studies.answers import AnswerFile, AnswerRecord
+    from viewer.studies.reader_sets import ReaderSlide
+    from viewer.studies.stages import Hidden, ReaderView, Stage
+    from viewer.studies.study_reader import StudyReader
+    from viewer.ui.main_window import MainWindow
+    from viewer.ui.projects.open_project import OpenProject
+    from viewer.ui.slide_pane import SlidePane
+
+_log = logging.getLogger(__name__)
+
+
+class StudyController(QObject):
+    """Owned by the window's part; the one place that says what a reader sees of a study.
+
+    Until it is known in which stage the reader is, all that any stage hides is hidden.
+    """
+
+    changed = Signal()
+    """The reader, the stage, or what is hidden is another."""
+
+    def __init__(self, window: MainWindow, opened: OpenProject) -> None:
+        super().__init__(window)
+        self._window = window
+        self._opened = opened
+        self._background = BackgroundRunner("study", 1, self)
+        self._known: StudyReader | None = None
+        self._seen: object = None
+        opened.hides_names = lambda: "names" in self.hides_of("")
+        opened.switched.connect(self._refresh)
+        opened.changed.connect(self._refresh)
+        window.reader.changed.connect(self._refresh)
+        window.annotations.slide_of = self.slide_of
+        window.overlays.hidden_by = self.why_no_ai
+        window.commands.on("project.end_stage", self._ask_end)
+        window.commands.on("project.blind", self._ask_blind)
+        window.panes.active_changed.connect(lambda _: self.changed.emit())
+        self.changed.connect(self._show)
+
+    def shut_down(self) -> None:
+        """Finish what is being written."""
+        self._background.close(finish=True)
+
+    @property
+    def study(self) -> StudyReader | None:
+        """Return what the present reader may see in the open project.
+
+        None without one, and while it is not known yet.
+        """
+        from viewer.studies.study_reader import StudyReader
+
+        folder, project, reader = self._opened.folder, self._opened.project, self._reader
+        if folder is None:
+            return None
+        if not project.stages:
+            return StudyReader(folder, project, reader)
+        known = self._known
+        if known is None or (known.folder, known.reader) != (folder, reader):
+            return None
+        return known if known.project.stages == project.stages else None
+
+    def view(self, identity: str) -> ReaderView | None:
+        """Return what the reader sees of a slide of the project, by its name there."""
+        study = self.study
+        return study.view(identity) if study is not None else None
+
+    def hides_of(self, identity: str) -> frozenset[Hidden]:
+        """Return what is hidden of a slide of the project; "" stands for the project as a whole."""
+        view = self.view(identity)
+        if view is not None:
+            return view.hides
+        stages = self._opened.project.stages
+        return frozenset().union(*(stage.hides for stage in stages))
+
+    def hides(self, pane: SlidePane) -> frozenset[Hidden]:
+        """Return what is hidden of the slide of a pane; nothing of one outside of the project."""
+        identity = self.identity_of(pane)
+        return self.hides_of(identity) if identity else frozenset()
+
+    def identity_of(self, pane: SlidePane) -> str:
+        """Return what the project calls the slide of a pane; "" where it is none of its slides."""
+        source = pane.source
+        slide = self._opened.project.slide(source.info.identity) if source is not None else None
+        return slide.identity if slide is not None else ""
+
+    def why_no_ai(self, pane: SlidePane) -> str:
+        """Return why no model and no agent may be used on a slide; "" where they may."""
+        if "ai" not in self.hides(pane):
+            return ""
+        view = self.view(self.identity_of(pane))
+        where = f' "{view.stage}"' if view is not None and view.stage else ""
+        return f"The study hides models and agents in this stage{where}."
+
+    def slide_of(self, pane: SlidePane) -> ReaderSlide | None:
+        """Return a pane's slide as the reader has it; None while a study is being opened."""
+        from viewer.studies.reader_sets import ReaderSlide
+
+        source = pane.source
+        if source is None:
+            return None
+        beside, reader = self._window.settings.annotations_beside, self._window.reader.name
+        own, identity = self.identity_of(pane), source.info.identity
+        if not own:
+            return ReaderSlide(identity, pane.path, beside, reader)
+        study = self.study
+        if study is None:
+            return None
+        return ReaderSlide(identity, pane.path, beside, reader, study, own)
+
+    def answer_file(self, sheet: AnswerFile) -> AnswerFile | None:
+        """Return where answers go in the stage that the reader is in, and which are read.
+
+        None while a study is being opened.
+        """
+        from dataclasses import replace
+
+        study = self.study
+        if self._opened.folder is None or not self._opened.project.stages:
+            return sheet
+        if study is None:
+            return None
+        view = study.view(sheet.identity)
+        reads = None
+        if view.stage:
+            earlier = () if "earlier" in view.hides else ("", *view.earlier)
+            reads = (*earlier, view.stage)
+        return replace(sheet, stage=view.stage, reads=reads, sealer=lambda: study.sealer(view))
+
+    def can_answer(self, identity: str) -> bool:
+        """Return whether the reader may still answer on a slide."""
+        view = self.view(identity)
+        return view is None or not view.is_over
+
+    def answers_sealer(self, _reader: str) -> Sealer | None:
+        """Return what opens answers for the present reader; for worker threads."""
+        study = self.study
+        return study.sealer_of_answers() if study is not None else None
+
+    def shows_answer(self, given: AnswerRecord) -> bool:
+        """Return whether the present reader may see an answer."""
+        study = self.study
+        if study is None:
+            return not self._opened.project.stages
+        return study.shows_answer(given)
+
+    # -----------------------------------------------------------------------------------------
+
+    @property
+    def _reader(self) -> str:
+        return self._window.reader.name
+
+    def _refresh(self) -> None:
+        """Find out where the reader is, where that can be another than before."""
+        folder, project, reader = self._opened.folder, self._opened.project, self._reader
+        seen = (
+            folder, reader, project.id, project.stages, project.owner_key, project.unsealed_utc,
+            project.is_by_slide, tuple(slide.identity for slide in project.slides),
+        )  # fmt: skip
+        if seen == self._seen:
+            return
+        self._seen = seen
+        if folder is None or not project.stages:
+            self._known = None
+            self.changed.emit()
+            return
+        self.changed.emit()  # hidden until it is known
+        self._load()
+
+    def _load(self) -> None:
+        from viewer.studies.study_reader import study_reader
+
+        folder, project, reader = self._opened.folder, self._opened.project, self._reader
+        if folder is None:
+            return
+        self._background.run(
+            lambda: study_reader(folder, project, reader), self._on_loaded, self._on_failed
+        )
+
+    def _on_loaded(self, known: StudyReader) -> None:
+        self._known = known
+        self.changed.emit()
+
+    def _on_failed(self, error: Exception) -> None:
+        if not isinstance(error, OSError):
+            _log.error("a study cannot be used", exc_info=error)
+        self._window.show_error(f"The stages of this study cannot be read ({error}).")
+
+    def _show(self) -> None:
+        """What is hidden goes from the screen at once."""
+        window = self._window
+        window.annotations.refresh()
+        window.overlays.end_hidden()
+        window.show_names()
+        window.update_situation()
+
+    # Ending a stage --------------------------------------------------------------------------
+
+    def _ask_end(self) -> None:
+        from viewer.ui.annotations.simple_dialogs import ask_choice
+
+        study, pane = self.study, self._window.panes.active
+        by_slide = self._opened.project.is_by_slide
+        identity = self.identity_of(pane) if by_slide else ""
+        if study is None or not study.project.stages:
+            self._window.say("This project has no stages.")
+            return
+        if by_slide and not identity:
+            self._window.say("Open a slide of the project: its stages are ended slide by slide.")
+            return
+        view = study.view(identity)
+        if not view.stage or view.is_over:
+            self._window.say("You have ended all stages of this study.")
+            return
+        where = "on this slide" if by_slide else "on all slides"
+        ask_choice(
+            self._window,
+            "End stage",
+            f'End the stage "{view.stage}" {where}?',
+            "What you drew and answered in it cannot be changed afterwards.",
+            {"&End stage": "end"},
+            "end",
+            lambda _: self._end(study, identity),
+        )
+
+    def _end(self, study: StudyReader, identity: str) -> None:
+        from viewer.studies.blinding import end_stage
+
+        window = self._window
+        window.projects.questions.dock.finish()
+
+        def ended(after: StudyReader) -> None:
+            if (after.folder, after.reader) == (self._opened.folder, self._reader):
+                self._on_loaded(after)
+                view = after.view(identity)
+                window.say(
+                    "You have ended all stages of this study."
+                    if view.is_over
+                    else f'The stage "{view.stage}" begins.'
+                )
+
+        # What was answered and drawn last is written before the key of the stage is forgotten.
+        window.annotations.when_written(
+            lambda: window.projects.questions.when_written(
+                lambda: self._background.run(
+                    lambda: end_stage(study, identity), ended, self._on_failed
+                )
+            )
+        )
+
+    # The owner -------------------------------------------------------------------------------
+
+    def _ask_blind(self) -> None:
+        from viewer.ui.annotations.simple_dialogs import open_dialog
+        from viewer.ui.projects.stages_dialog import StagesDialog
+
+        folder, project = self._opened.folder, self._opened.project
+        if folder is None:
+            return
+        dialog = StagesDialog(project, self._window)
+        dialog.given.connect(
+            lambda stages, by_slide, recovery: self._blind(
+                folder, stages, by_slide, recovery, dialog
+            )
+        )
+        open_dialog(dialog)
+
+    def _blind(
+        self,
+        folder: Path,
+        stages: list[Stage],
+        by_slide: bool,
+        recovery: tuple[Path, str] | None,
+        dialog: object,
+    ) -> None:
+        from viewer.studies.blinding import blind_project
+        from viewer.ui.projects.stages_dialog import StagesDialog
+
+        assert isinstance(dialog, StagesDialog)
+        owner = self._reader
+
+        def done(_: object) -> None:
+            dialog.accept()
+            self._opened.look_again()
+            self._window.say("The study has stages now; what is drawn and answered is sealed.")
+
+        self._background.run(
+            lambda: blind_project(folder, stages, owner, recovery, is_by_slide=by_slide),
+            done,
+            lambda error: dialog.tell(str(error)),
+        )
