@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from viewer.annotations.annotation import Annotation
     from viewer.annotations.sets.annotation_set import AnnotationSet
     from viewer.annotations.sets.records import Sealer
     from viewer.annotations.storage.autosave import OpenedAnnotations
@@ -51,6 +53,13 @@ class SlideFile:
         """Open what is kept to be read alone. Raises AnnotationStoreError, sqlite3.Error."""
         return AnnotationStore(self._path(self.is_beside), read_only=True)
 
+    def kept(self) -> list[Annotation]:
+        """Return what is kept; [] where there is no file. Raises as `reading`."""
+        if not self._path(self.is_beside).exists():
+            return []
+        with closing(self.reading()) as store:
+            return store.annotations()[0]
+
     def _path(self, is_beside: bool) -> Path:
         return annotations_path(self.identity, self.slide, beside=is_beside, reader=self.reader)
 
@@ -78,6 +87,11 @@ class SetFiles:
     def reading(self) -> SetStore:
         """Open the set to be read alone. Raises AnnotationStoreError."""
         return SetStore(self.which, self._sealer(), read_only=True)
+
+    def kept(self) -> list[Annotation]:
+        """Return what is kept, as far as it is not sealed here. Raises AnnotationStoreError."""
+        with closing(self.reading()) as store:
+            return store.annotations()[0]
 
     def _sealer(self) -> Sealer | None:
         try:

@@ -45,6 +45,8 @@ class AnnotationsController(QObject):
     """A PaneAnnotations: a pane's slide can be drawn on from now on."""
     closing = Signal(object)
     """A PaneAnnotations whose slide leaves the pane."""
+    sets_changed = Signal()
+    """The sets of a slide are others, or shown otherwise."""
 
     def __init__(self, window: MainWindow) -> None:
         from viewer.ui.annotations.training_files import TrainingFiles
@@ -222,6 +224,7 @@ class AnnotationsController(QObject):
             if pane in self._panes:
                 self._panes[pane].show(**self._shown_of(sets))
         self.sets.show()
+        self.sets_changed.emit()
 
     def _on_current_changed(self, sets: SlideSets) -> None:
         for pane in self._panes_of(sets):

@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, Qt
 from PySide6.QtWidgets import QFileDialog
 
 from viewer.annotations.formats.problems import AnnotationFileError
+from viewer.annotations.storage.store import AnnotationStoreError
 from viewer.canvas.layer import LayerOrder
 from viewer.geometry import Box
 from viewer.ui.background_runner import BackgroundRunner
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from viewer.annotations.comparison import Comparison, Disagreement
     from viewer.annotations.formats.problems import Problem
     from viewer.annotations.formats.slide_place import SlidePlace
+    from viewer.annotations.sets.places import AnnotationsPlace
     from viewer.canvas.canvas import SlideCanvas
+    from viewer.ui.annotations.slide_sets import SetEntry
     from viewer.ui.main_window import MainWindow
     from viewer.ui.slide_pane import SlidePane
 
@@ -40,10 +43,11 @@ _NEAREST_MPP_UM = 0.25
 
 @dataclass(frozen=True, slots=True)
 class _Set:
-    """What is compared: a file, or what is drawn on the slide, of one author or of all."""
+    """What is compared: a file, a set, or what is drawn on the slide, of one author or of all."""
 
     path: Path | None = None
     author: str | None = None
+    place: AnnotationsPlace | None = None
 
 
 class ComparisonController(QObject):
@@ -69,6 +73,7 @@ class ComparisonController(QObject):
         self.dock.shown_changed.connect(self._on_shown)
         window.panes.active_changed.connect(lambda _: self._refresh())
         window.annotations.opened.connect(lambda _: self._refresh())
+        window.annotations.sets_changed.connect(self._refresh)
         for pane in window.panes.panes:
             self._watch(pane)
         window.panes.pane_added.connect(self._watch)
@@ -128,6 +133,11 @@ class ComparisonController(QObject):
         active = self._window.annotations.active
         return list(active.document) if active is not None else []
 
+    def _others(self) -> list[SetEntry]:
+        """Return the sets of the slide but the one that is drawn on."""
+        sets = self._window.annotations.active_sets
+        return [each for each in sets.entries if each is not sets.current] if sets else []
+
     def _refresh(self) -> None:
         """Offers what can be compared on the slide in the active pane."""
         pane = self._window.panes.active
@@ -141,6 +151,7 @@ class ComparisonController(QObject):
             sets.append(("On this slide, all", _Set()))
             authors = sorted({each.author for each in drawn} - {""})
             sets += [(f"On this slide, by {name}", _Set(author=name)) for name in authors]
+            sets += [(each.label, _Set(place=each.listed.place)) for each in self._others()]
             sets += [(path.name, _Set(path)) for path in self._files]
         classes = self._classes | {each.class_name for each in drawn} - {""}
         self.dock.show_sets(sets, sorted(classes))
@@ -159,7 +170,7 @@ class ComparisonController(QObject):
 
     def _failed(self, error: Exception) -> None:
         self.dock.compare.setEnabled(True)
-        if not isinstance(error, AnnotationFileError):
+        if not isinstance(error, AnnotationFileError | AnnotationStoreError):
             _log.error("annotations cannot be compared", exc_info=error)
         self.dock.say(str(error))
 
@@ -222,8 +233,11 @@ class ComparisonController(QObject):
 def _read(
     wanted: _Set, drawn: list[Annotation], problems: list[Problem], place: SlidePlace
 ) -> list[Annotation]:
-    """For worker threads. Raises AnnotationFileError."""
+    """For worker threads. Raises AnnotationFileError, AnnotationStoreError."""
     from viewer.annotations.formats.exchange import read_all
+
+    if wanted.place is not None:
+        return wanted.place.kept()
 
     if wanted.path is not None:
         return read_all(wanted.path, problems, slide=place)
