@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tarfile
 import venv
 from pathlib import Path
 from zipfile import ZipFile
@@ -23,22 +24,47 @@ def run(*command: str | Path, **environment: str) -> subprocess.CompletedProcess
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build it from a copy of what is in the repository: a build leaves folders in its tree."""
-    tree, out = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("wheel")
+def names() -> list[str]:
+    """The files of the repository."""
     shown = ["git", "-C", str(REPOSITORY), "ls-files", "-co", "--exclude-standard"]
     listed = subprocess.run(shown, capture_output=True, text=True, check=False)
     if listed.returncode:
         pytest.skip("the list of the program's files is git's")
-    for name in listed.stdout.splitlines():
-        if (REPOSITORY / name).is_file():
-            (tree / name).parent.mkdir(parents=True, exist_ok=True)
-            (tree / name).symlink_to(REPOSITORY / name)
+    return [name for name in listed.stdout.splitlines() if (REPOSITORY / name).is_file()]
+
+
+@pytest.fixture(scope="module")
+def tree(names: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the repository: a build leaves folders in its tree."""
+    tree = tmp_path_factory.mktemp("tree")
+    for name in names:
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).symlink_to(REPOSITORY / name)
+    return tree
+
+
+@pytest.fixture(scope="module")
+def wheel(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("wheel")
     pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
     done = run(*pip, "-w", out, tree)
     assert done.returncode == 0, done.stderr
     (built,) = out.glob("*.whl")
     return built
+
+
+def test_a_source_archive_holds_all_that_its_tests_need(
+    tree: Path, names: list[str], tmp_path: Path
+) -> None:
+    build = f"from setuptools.build_meta import build_sdist; build_sdist({str(tmp_path)!r})"
+    done = subprocess.run(
+        [sys.executable, "-c", build], cwd=tree, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as archive:
+        held = {name.partition("/")[2] for name in archive.getnames()}
+    needed = {name for name in names if not name.startswith((".git", ".pre-commit"))}
+    assert needed - held == set()
 
 
 def test_a_wheel_holds_the_program_its_models_slide_and_documents(wheel: Path) -> None:

@@ -75,6 +75,13 @@ def test_a_model_reads_a_slide_only_once_it_is_permitted(
     )
     assert exported.returncode == 0, exported.stderr
     assert list((tmp_path / "dataset").rglob("*.parquet"))
+    kept = (out / "findings.json").read_bytes(), (out / "report.md").read_bytes()
+    failed = coverslip(*command, "--permit", key=KEY)  # nobody answers any more
+    assert failed.returncode == 1
+    assert "is of a run before and stays" in failed.stderr
+    assert ((out / "findings.json").read_bytes(), (out / "report.md").read_bytes()) == kept
+    assert json.loads((out / "findings.failed.json").read_text())["state"] == "failed"
+    assert json.loads(failed.stdout)["session"] is None
 
 
 @pytest.mark.parametrize(

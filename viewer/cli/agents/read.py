@@ -92,13 +92,23 @@ def run_agent(
             slide, out, task, lambda session: wanted.made(session, spending), options, tell
         )
         draft = _drafted(reading, wanted, spending, chosen)
-        write_findings(out / "findings.json", reading, spending, wanted.model)
-        write_text(out / "report.md", markdown(draft))
+        findings, report = _outputs(out, reading)
+        write_findings(findings, reading, spending, wanted.model)
+        write_text(report, markdown(draft))
     except (SlideError, AgentError) as error:
         fail(str(error))
     except OSError as error:
         fail(f"{out} cannot be written ({error.strerror or error}): choose another place.")
-    _tell_end(reading, spending, out, json=json)
+    _tell_end(reading, spending, report, json=json)
+
+
+def _outputs(out: Path, reading: SlideReading) -> tuple[Path, Path]:
+    """Return where findings and report go: a run that failed replaces none of a run before."""
+    findings, report = out / "findings.json", out / "report.md"
+    if reading.outcome.answer is not None or not findings.exists():
+        return findings, report
+    typer.echo(f"{findings} is of a run before and stays; this run failed.", err=True)
+    return out / "findings.failed.json", out / "report.failed.md"
 
 
 def _drafted(
@@ -138,7 +148,7 @@ def _tell(event: AgentEvent) -> None:
             pass
 
 
-def _tell_end(reading: SlideReading, spending: Spending, out: Path, *, json: bool) -> None:
+def _tell_end(reading: SlideReading, spending: Spending, report: Path, *, json: bool) -> None:
     from viewer.agents.report_draft import DRAFT
 
     outcome = reading.outcome
@@ -152,8 +162,8 @@ def _tell_end(reading: SlideReading, spending: Spending, out: Path, *, json: boo
             "steps": outcome.steps,
             "tokens": spending.tokens_in + spending.tokens_out,
             "cost": round(spending.cost, 4),
-            "session": str(reading.session),
-            "report": str(out / "report.md"),
+            "session": str(reading.session) if reading.session.exists() else None,
+            "report": str(report),
             "notice": f"{DRAFT}.",
         },
         json=json,
