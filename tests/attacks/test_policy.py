@@ -30,6 +30,7 @@ from viewer.egress import EgressError, check_egress
 from viewer.inference.bundle import BundleError
 from viewer.inference.encoders import KNOWN_ENCODERS, fetch_encoder
 from viewer.inference.model_library import BUNDLED, add_model, all_models, find_model
+from viewer.inference.zoos import fetched_model
 from viewer.policy import STRICTEST, Policy, policy, read_policy
 from viewer.settings import Settings
 from viewer.slides import SlideError, open_slide
@@ -76,6 +77,8 @@ def test_hosts_and_network(place: Path) -> None:
         check_egress("https://models.example/v1", allowed_hosts=["models.example"])
     with pytest.raises(BundleError, match="policy"):
         fetch_encoder(next(iter(KNOWN_ENCODERS.values())))
+    with pytest.raises(BundleError, match="policy"):
+        fetched_model("instanseg", "any").__enter__()
 
 
 @pytest.mark.parametrize(
@@ -118,7 +121,12 @@ def test_foreign_models_do_not_run(place: Path, tmp_path: Path) -> None:
     shutil.copytree(next(path for path in BUNDLED.iterdir() if path.is_dir()), foreign)
     added = add_model(foreign)
     write(place, foreign_models=False)
-    for use in (lambda: add_model(foreign), lambda: find_model(str(foreign))):
+    uses = (
+        lambda: add_model(foreign),
+        lambda: find_model(str(foreign)),
+        lambda: fetched_model("wsinfer", "any").__enter__(),
+    )
+    for use in uses:
         with pytest.raises(BundleError, match="policy allows only models"):
             use()
     assert all(bundle.folder.parent == BUNDLED for bundle in all_models())

@@ -71,7 +71,10 @@ def class_list(names: Iterable[str]) -> list[dict[str, str]]:
 
 def card_files(folder: Path) -> Sequence[Path]:
     """Return the readme, license and citation in a folder."""
-    return [each for each in sorted(folder.iterdir()) if _CARDS.fullmatch(each.name)]
+    try:
+        return [each for each in sorted(folder.iterdir()) if _CARDS.fullmatch(each.name)]
+    except OSError:
+        return []  # a folder that may be entered and not listed
 
 
 def stated_license(folder: Path) -> str:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import pickletools
 import zipfile
 from typing import TYPE_CHECKING
 
+from viewer.limits import open_regular
+
 if TYPE_CHECKING:
     from pathlib import Path
+
+_log = logging.getLogger(__name__)
 
 _MAX_BYTES = 16 << 20
 _NUMBERS = ("BINFLOAT", "BININT", "BININT1", "BININT2")
@@ -22,7 +27,7 @@ def script_facts(path: Path) -> dict[str, float | bool]:
     """
     found: dict[str, float | bool] = {}
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
             names = [name for name in archive.namelist() if name.endswith("/data.pkl")]
             if not names or archive.getinfo(min(names, key=len)).file_size > _MAX_BYTES:
                 return found
@@ -43,6 +48,6 @@ def script_facts(path: Path) -> dict[str, float | bool]:
                     name = ""
                 case _:
                     name = ""
-    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, ValueError, EOFError):
-        pass
+    except Exception as error:  # a spoilt pickle can make the parser fail in any way
+        _log.info("%s has no facts", path, exc_info=error)
     return found

@@ -13,10 +13,19 @@ from viewer.ui.widgets import KeyKeeper
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from viewer.inference.bundle import ModelBundle
     from viewer.ui.overlays.overlay import OverlaySource
 
 _ROW_PX = 24
 _MOST_ROWS = 6
+
+
+def _about_model(bundle: ModelBundle) -> list[str]:
+    """Return what is to be known of a model before it runs for the first time."""
+    about = bundle.description
+    cited = [f"Cite: {about.citation}"] if about.citation else []
+    checksum = f"SHA-256 of the weights: {about.sha256}"
+    return [f"Version {about.version}", f"License: {about.license}", *cited, checksum]
 
 
 class ModelList(QListWidget):
@@ -55,7 +64,7 @@ class ModelList(QListWidget):
                 item = QListWidgetItem(text, self)
                 item.setData(Qt.ItemDataRole.UserRole, origin)
                 item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
-                lines = [f"Version {version}"] if version else []
+                lines = _about_model(origin) if isinstance(origin, ModelBundle) else []
                 item.setToolTip("\n".join([*lines, origin.about, str(origin.place)]))
                 item.setCheckState(_state(origin.key in on))
                 if origin.key == wanted or self.currentItem() is None:
