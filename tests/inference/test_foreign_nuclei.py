@@ -17,7 +17,7 @@ from test_cli import coverslip
 from test_decoders import SIDE, flow_targets, hover_targets, nuclei, star_targets
 from torch import Tensor, nn
 
-from viewer.inference.bundle import BundleError
+from viewer.inference.bundle import BundleError, load_bundles
 from viewer.inference.errors import ModelFailedError
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.objects import Objects
@@ -208,6 +208,53 @@ def test_several_kinds_of_objects_in_one_bundle(
     areas = objects.measurements["Area um2"]
     assert areas[objects.classes == 1][0] == pytest.approx(140 * 140 * UM**2, rel=0.03)
     assert areas[objects.classes == 2][0] == pytest.approx(60 * 60 * UM**2, rel=0.05)
+
+
+def test_another_output_of_a_bundle_is_a_model_of_its_own(
+    tmp_path: Path, slide: Path, truth: NDArray[np.int32]
+) -> None:
+    tissue = np.zeros((2, SIDE, SIDE), np.float32)
+    tissue[1, :, SIDE // 2 :] = 8
+    outputs = hover_outputs(truth) | {"tissue": tissue}
+    part = {
+        "name": "tissue", "task": "segmentation", "decoder": "coverslip", "outputs": ["tissue"],
+        "classes": classes("Stroma", "Tumor"), "patch_px": SIDE,
+    }  # fmt: skip
+    about = card("hovernet", "A", "B", "C", outputs=["np", "hv", "tp"], name="Both", parts=[part])
+    folder = onnx_bundle(tmp_path / "m", answering(outputs), **about)
+    told = coverslip("models", "add", folder, folder=tmp_path)
+    assert told.returncode == 0, told.stderr
+    listed = json.loads(coverslip("models", "list", "--json", folder=tmp_path).stdout)
+    tasks = {each["name"]: each["task"] for each in listed}
+    assert (tasks["Both"], tasks["Both: tissue"]) == ("instances", "segmentation")
+    told = coverslip("run", "Both: tissue", slide, "--mpp", str(UM), "--json", folder=tmp_path)
+    assert told.returncode == 0, told.stderr
+    areas = json.loads(told.stdout)["areas_mm2"]
+    # The network answers the same for every window, so the areas are not halves; both are there.
+    assert min(areas.values()) > 0.2 * (SIDE * UM / 1000) ** 2
+    told = coverslip("models", "remove", "Both", folder=tmp_path)
+    assert told.returncode == 0, told.stderr
+    assert "Both" not in coverslip("models", "list", folder=tmp_path).stdout
+
+
+@pytest.mark.parametrize(
+    ("part", "complaint"),
+    [
+        ({"task": "segmentation"}, "a part has no name"),
+        ({"name": "x", "weights": "y"}, "a part has the weights of the whole"),
+        ({"name": "x", "task": "nonsense"}, "in its parts"),
+        ({"name": "x", "task": "embedding"}, "in its parts, decoder belongs"),
+    ],
+)
+def test_a_part_that_cannot_be_is_refused(
+    tmp_path: Path, part: dict[str, object], complaint: str
+) -> None:
+    maps = {"y": np.zeros((4, 64, 64), np.float32)}
+    about = card("hovernet", patch_px=64, parts=[part])
+    folder = onnx_bundle(tmp_path / "m", answering(maps, 64), **about)
+    with pytest.raises(BundleError) as caught:
+        load_bundles(folder)
+    assert complaint in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -28,8 +28,9 @@ STEPS_VERSION = 7
 """Of all that the program does between a slide's pixels and a model's results. Raised with every
 change of it that changes numbers: what was kept before is then no longer shown as current."""
 
-_WORDS = ("licence", "citation", "about", "origins", "schema_version", "weights")
+_WORDS = ("licence", "citation", "about", "origins", "schema_version", "weights", "parts")
 """What model.json says without deciding any number; the weights are known by their checksum."""
+_OF_THE_WHOLE = ("version", "format", "weights", "sha256", "data", "parts", "schema_version")
 _LATER: dict[str, object] = {
     "input": ModelInput(),
     "outputs": (),
@@ -149,6 +150,39 @@ def load_bundle(folder: Path) -> ModelBundle:
     if sentence := complaint(description):
         raise BundleError(f"{folder.name}/{MODEL_FILE} is invalid: {sentence}.")
     return ModelBundle(folder, description)
+
+
+def load_bundles(folder: Path) -> list[ModelBundle]:
+    """Read a model and the parts of it that are models of their own.
+
+    Raises
+    ------
+    BundleError
+        It or one of its parts cannot be used.
+    """
+    whole = load_bundle(folder)
+    return [whole, *(_part(whole, changes) for changes in whole.description.parts)]
+
+
+def _part(whole: ModelBundle, changes: dict[str, Any]) -> ModelBundle:
+    about = whole.description
+    card = msgspec.to_builtins(about)
+    said = names_as_stored(changes)
+    assert isinstance(said, dict)
+    try:
+        if ours := [name for name in said if name in _OF_THE_WHOLE]:
+            raise BundleError(
+                f"{whole.folder.name}/{MODEL_FILE} is invalid: a part has the {ours[0]} of the "
+                "whole."
+            )
+        own = f"{about.name}: {said.get('name', '')}"
+        description = msgspec.convert(card | {"parts": []} | said | {"name": own}, ModelDescription)
+        sentence = complaint(description) if said.get("name") else "a part has no name"
+    except msgspec.ValidationError as error:
+        sentence = str(error)
+    if sentence:
+        raise BundleError(f"{whole.folder.name}/{MODEL_FILE} is invalid: in its parts, {sentence}.")
+    return ModelBundle(whole.folder, description)
 
 
 def open_weights(bundle: ModelBundle) -> BufferedReader:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -162,6 +162,9 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True, rename=_ON_DIS
         class background, inner part and contour, as DCAN and Cerberus).
     decoding
         Numbers for the decoder, such as thresholds.
+    parts
+        More that the same weights answer: each says by the names of model.json what differs, and
+        its own name, under which it is a model of its own ("Cerberus: tissue").
     encoder
         Of slide models: what makes the vectors.
     reference
@@ -197,6 +200,7 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True, rename=_ON_DIS
     outputs: Annotated[tuple[str, ...], Meta(max_length=16)] = ()
     decoder: Decoder = "coverslip"
     decoding: dict[str, float] = {}
+    parts: Annotated[tuple[dict[str, Any], ...], Meta(max_length=16)] = ()
     encoder: EncoderNeed | None = None
     reference: Reference | None = None
     settings: dict[str, Annotated[int, Meta(ge=0, le=65_536)]] = {}

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING
 from viewer.access import close_tree, make_folder
 from viewer.audit_log import trail
 from viewer.folders import data_folder
-from viewer.inference.bundle import BundleError, ModelBundle, check_weights, load_bundle
+from viewer.inference.bundle import (
+    BundleError,
+    ModelBundle,
+    check_weights,
+    load_bundle,
+    load_bundles,
+)
 from viewer.inference.description import MODEL_FILE, write_description
 from viewer.inference.layouts.known import cards, is_model, usable_model
 from viewer.inference.model_archive import unpack
@@ -45,7 +51,7 @@ def all_models() -> list[ModelBundle]:
         for folder in sorted(parent.iterdir()) if parent.is_dir() else []:
             if folder.is_dir() and not folder.name.startswith("."):
                 try:
-                    here.append(load_bundle(folder))
+                    here += load_bundles(folder)
                 except BundleError as error:
                     _log.warning("A model is passed over: %s", error)
         here.sort(key=lambda bundle: version_order(bundle.description.version), reverse=True)
@@ -87,7 +93,7 @@ def find_model(name: str) -> ModelBundle:
         return _the_one(_newest(named))
     for bundle in models:
         if bundle.folder.name.casefold() == wanted:
-            return bundle
+            return load_bundle(bundle.folder)
     if Path(name).is_dir() or is_model(Path(name)):
         check_allowed()
         return usable_model(Path(name))
@@ -129,7 +135,8 @@ def remove_model(name: str, version: str | None = None) -> ModelBundle:
         and version in (None, each.version)
     ]
     by_folder = [each for each in named if each.folder.name.casefold() == wanted]
-    added = [each for each in by_folder or named if each.folder.parent == models_folder()]
+    of_user = [each for each in by_folder or named if each.folder.parent == models_folder()]
+    added = list({each.folder: each for each in reversed(of_user)}.values())
     if not added:
         what = f'"{name}"' if version is None else f'"{name}" {version}'
         reason = "it came with Coverslip" if named else "see coverslip models list"

@@ -86,6 +86,7 @@ class ModelProcess:
         self._progress_s = time.monotonic()
         self.uses_cuda = uses_cuda
         self.stopped = ""
+        self._is_killed = False
         self._ended = threading.Event()
         try:
             self._channel, theirs = open_channel(ANSWERS)
@@ -168,7 +169,7 @@ class ModelProcess:
             try:
                 answer = self._channel.receive()
             except ChannelError as error:
-                self.kill()
+                self._child.popen.kill()
                 raise ModelProcessError(self._reason()) from error
             with self._lock:
                 self._progress_s = time.monotonic()
@@ -183,6 +184,7 @@ class ModelProcess:
 
     def kill(self) -> None:
         """End the process at once; whoever waits for an answer gets an error."""
+        self._is_killed = True
         self._child.popen.kill()
 
     def close(self) -> None:
@@ -217,7 +219,7 @@ class ModelProcess:
             return self.stopped
         with contextlib.suppress(Exception):
             self._child.popen.wait(1.0)
-        if words := self._child.last_words():
+        if (words := self._child.last_words()) and not self._is_killed:
             _log.warning("Last words of the model process: %s", words)
         return "The model process ended without an answer."
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from viewer.inference.bundle import load_bundle
+from viewer.inference.bundle import load_bundles
 from viewer.inference.description import MODEL_FILE
 from viewer.inference.model_check import try_model
 
@@ -24,7 +24,7 @@ def recognizes(path: Path) -> bool:
 
 def described(path: Path) -> ModelBundle:
     """Read model.json. Raises BundleError."""
-    return load_bundle(path)
+    return load_bundles(path)[0]
 
 
 def cards(path: Path) -> Sequence[Path]:  # noqa: ARG001
@@ -32,6 +32,8 @@ def cards(path: Path) -> Sequence[Path]:  # noqa: ARG001
     return ()
 
 
-def prove(path: Path, bundle: ModelBundle) -> None:  # noqa: ARG001
-    """Feed it once."""
+def prove(path: Path, bundle: ModelBundle) -> None:
+    """Feed it once, and its parts."""
     try_model(bundle)
+    for part in load_bundles(path)[1:]:
+        try_model(part)

@@ -67,7 +67,8 @@ def _model(path: Path, *, is_tried: bool) -> ModelBundle:
 
 def _is_of_several_layouts(about: ModelDescription) -> bool:
     """Return whether only its answers show that a model is as described."""
-    return about.task in ("segmentation", "detection") or about.decoder != "coverslip"
+    is_told = about.task not in ("segmentation", "detection") and about.decoder == "coverslip"
+    return not is_told or bool(about.parts)
 
 
 def cards(path: Path) -> Sequence[Path]:
