@@ -19,6 +19,7 @@ _NAMES = (
     "overlays",
     "exchange",
     "draw",
+    "formats",
 )
 _SAMPLE = Path(__file__).resolve().parent.parent / "resources/slides/CMU-1-Small-Region.svs"
 _RESULTS = Path(__file__).resolve().parent / "results" / "latest.json"
@@ -51,6 +52,10 @@ def _measure(name: str) -> list[Figure]:
         from benchmarks import annotation_files
 
         return annotation_files.run()
+    if name == "formats":
+        from benchmarks import formats
+
+        return formats.run(_SAMPLE)
     main_slide = big_slide.ensure(big_slide.MAIN)
     match name:
         case "decode":
