@@ -29,6 +29,7 @@ LEAST_LOGIT = 0.0
 MOST_FLOW_ERROR = 0.4
 """Mean squared difference of a cell's flows and those that its shape would give."""
 _STEPS = 200
+_CHECK_STEPS, _ARRIVED_PX = 10, 1.0
 _LEAST_PX = 15
 _SINK_PX = 10
 """Fewer pixels that end in one place are no cell."""
@@ -121,20 +122,32 @@ def _sources(labels: Labels, index: NDArray[np.int64]) -> tuple[NDArray[np.int64
 
 
 def _followed(field: Map, inside: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return where the pixels of a mask end, (2, n) as rows and columns."""
+    """Return where the pixels of a mask end, (2, n) as rows and columns.
+
+    What has come no farther for a while has arrived: round a sink, pixels go to and fro.
+    """
     height, width = inside.shape
     places = np.stack(np.nonzero(inside)).astype(np.float32)
     most = np.array([[height - 1], [width - 1]], np.float32)
+    last_cell = np.maximum(most - 1, 0).astype(np.int32)
+    right, below = min(1, width - 1), width if height > 1 else 0
     flat = field.reshape(2, -1)
-    for _ in range(_STEPS):
-        low = np.minimum(places.astype(np.int32), (most - 1).astype(np.int32))
-        low = np.maximum(low, 0)
-        y, x = places - low
-        at = low[0] * width + low[1]
-        right, below = min(1, width - 1), width if height > 1 else 0
-        top = flat[:, at] * (1 - x) + flat[:, at + right] * x
-        bottom = flat[:, at + below] * (1 - x) + flat[:, at + below + right] * x
-        places = np.clip(places + top * (1 - y) + bottom * y, 0, most)
+    moving = np.arange(places.shape[1])
+    at = places
+    for step in range(1, _STEPS + 1):
+        low = np.minimum(at.astype(np.int32), last_cell)
+        y, x = at - low
+        index = low[0] * width + low[1]
+        top = flat[:, index] * (1 - x) + flat[:, index + right] * x
+        bottom = flat[:, index + below] * (1 - x) + flat[:, index + below + right] * x
+        at = np.clip(at + top * (1 - y) + bottom * y, 0, most)
+        if step % _CHECK_STEPS == 0:
+            went = np.abs(at - places[:, moving]).max(0)
+            places[:, moving] = at
+            moving = moving[went > _ARRIVED_PX]
+            at = places[:, moving]
+            if not len(moving):
+                break
     return places.astype(np.int64)
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import shapely
 from skimage.draw import polygon as pixels_in
 
 from viewer.inference.decoders.chances import enlarged, probabilities
@@ -30,6 +29,8 @@ LEAST_PROBABILITY = 0.5
 MOST_OVERLAP = 0.4
 """Of two outlines' common area, as a share of the smaller one."""
 _MOST_CANDIDATES = 200_000
+_LEAST_RAY_PX = 1e-3
+_RINGS = 3
 _CELL_PX = 2
 """One candidate is taken of so many pixels along a side, the likeliest."""
 
@@ -77,11 +78,13 @@ def stardist_labels(
     rows, columns = _candidates(probability, least_probability, thin=downsample == 1)
     if not len(rows):
         return labels
-    corners = _corners(rays[:, rows, columns].T, rows * downsample, columns * downsample)
-    kept = _likeliest(corners, most_overlap)
+    stars = _Stars(
+        np.stack([columns, rows], 1) * float(downsample),
+        np.maximum(rays[:, rows, columns].T, _LEAST_RAY_PX).astype(np.float64),
+    )
     # The likeliest is painted last: where two that are kept overlap, it shows.
-    for number, index in enumerate(reversed(kept), 1):
-        x, y = corners[index].T
+    for number, index in enumerate(reversed(stars.likeliest(most_overlap)), 1):
+        x, y = stars.outline(index).T
         labels[pixels_in(y, x, labels.shape)] = number
     return labels
 
@@ -108,31 +111,66 @@ def _candidates(
     return rows[order], columns[order]
 
 
-def _corners(rays: Map, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return outlines (n, rays, 2) as x and y, from distances (n, rays)."""
-    angles = np.arange(rays.shape[1]) * (2 * np.pi / rays.shape[1])
-    lengths = np.maximum(rays, 1e-3).astype(np.float64)
-    x = columns[:, None] + lengths * np.cos(angles)
-    y = rows[:, None] + lengths * np.sin(angles)
-    return np.stack([x, y], 2)
+class _Stars:
+    """n star-convex outlines, the likeliest first.
 
+    Parameters
+    ----------
+    middles, rays
+        (n, 2) x and y, and (n, rays) distances to the outline; pixels.
+    """
 
-def _likeliest(corners: NDArray[np.float64], most_overlap: float) -> list[int]:
-    """Return which of n outlines stay, none of which covers too much of a likelier one."""
-    outlines = shapely.make_valid(shapely.polygons(corners))
-    areas = shapely.area(outlines)
-    boxes = shapely.bounds(outlines)
-    tree = shapely.STRtree(outlines)
-    is_open = areas > 0
-    kept: list[int] = []
-    for index in range(len(corners)):
-        if not is_open[index]:
-            continue
-        kept.append(index)
-        is_open[index] = False
-        near = tree.query(shapely.box(*boxes[index]))
-        near = near[is_open[near]]
-        shared = shapely.area(shapely.intersection(outlines[near], outlines[index]))
-        smaller = np.minimum(areas[near], areas[index])
-        is_open[near[shared > most_overlap * smaller]] = False
-    return kept
+    def __init__(self, middles: NDArray[np.float64], rays: NDArray[np.float64]) -> None:
+        self._middles, self._rays = middles, rays
+        self._angles = np.arange(rays.shape[1]) * (2 * np.pi / rays.shape[1])
+        self._reach = rays.max(1)
+        # Of the triangles between neighboring rays.
+        beside = rays * np.roll(rays, -1, 1)
+        self._areas = beside.sum(1) * np.sin(2 * np.pi / rays.shape[1]) / 2
+
+    def outline(self, index: int) -> NDArray[np.float64]:
+        """Return the corners (rays, 2) of an outline, x and y."""
+        return self._points(np.array([index]))[0]
+
+    def likeliest(self, most_overlap: float) -> list[int]:
+        """Return which outlines stay, none of which covers too much of a likelier one."""
+        is_open = self._areas > 0
+        kept: list[int] = []
+        for index in range(len(is_open)):
+            if not is_open[index]:
+                continue
+            kept.append(index)
+            is_open[index] = False
+            apart = np.hypot(*(self._middles - self._middles[index]).T)
+            near = np.flatnonzero(is_open & (apart < self._reach + self._reach[index]))
+            smaller = np.minimum(self._areas[near], self._areas[index])
+            is_open[near[self._shared(near, index) > most_overlap * smaller]] = False
+        return kept
+
+    def _shared(self, others: NDArray[np.int64], index: int) -> NDArray[np.float64]:
+        """Return the area that each of some outlines shares with one.
+
+        It is summed over points on rings of equal area, which is some ten times as quick as the
+        intersection of polygons, and off by a few percent.
+        """
+        inside = np.zeros(len(others))
+        weights = self._rays[others] ** 2
+        for ring in range(_RINGS):
+            points = self._points(others, np.sqrt((ring + 0.5) / _RINGS))
+            inside += (self._holds(index, points) * weights).sum(1)
+        return self._areas[others] * inside / (_RINGS * weights.sum(1))
+
+    def _points(self, which: NDArray[np.int64], share: float = 1.0) -> NDArray[np.float64]:
+        """Return points (n, rays, 2) at a share of the way to some outlines."""
+        ways = np.stack([np.cos(self._angles), np.sin(self._angles)], 1)
+        return self._middles[which, None] + share * self._rays[which][..., None] * ways
+
+    def _holds(self, index: int, points: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return which points (n, rays) lie within an outline."""
+        x, y = np.moveaxis(points - self._middles[index], 2, 0)
+        count = len(self._angles)
+        at = np.arctan2(y, x) * (count / (2 * np.pi)) % count
+        low = at.astype(np.int64) % count
+        part = at - np.floor(at)
+        rays = self._rays[index]
+        return np.hypot(x, y) <= rays[low] * (1 - part) + rays[(low + 1) % count] * part
