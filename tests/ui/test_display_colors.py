@@ -202,6 +202,7 @@ def test_the_wand_takes_the_same_whatever_the_display_does(
 def _wand_area(window: MainWindow, qtbot: QtBot) -> float:
     """Of what one click with the wand into the middle takes; it is taken back again."""
     canvas, annotations = window.panes.active.canvas, window.annotations
+    qtbot.waitUntil(lambda: annotations.can_annotate, timeout=15_000)
     assert annotations.active is not None
     document = annotations.active.document
     window.commands["annotate.wand"].trigger()
