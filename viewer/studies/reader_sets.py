@@ -79,7 +79,7 @@ class ReaderSlide:
         project = self.study.project
         return (
             self, self.study.folder, self.view, self.study.is_owner, project.id,
-            project.owner_key, project.unsealed_utc, project.keeps_sets,
+            project.owner_key, project.unsealed_utc, project.keeps_sets, project.renames,
         )  # fmt: skip
 
     @property
@@ -93,8 +93,9 @@ class ReaderSlide:
         view = self.view
         if self.study is None or view is None:
             return self._alone(MY_ANNOTATIONS)
-        which = AnnotationSet(self.study.folder, self.project_identity, view.own)
-        return self._listed(which, view)
+        renames = self.study.project.renames
+        identity, folder = self.project_identity, self.study.folder
+        return self._listed(AnnotationSet(folder, identity, view.own, renames=renames), view)
 
     def new(self, name: str, kind: SetKind, source: str) -> ReaderSet:
         """Return a set of the reader's own by its name, which need not exist yet."""
@@ -105,7 +106,9 @@ class ReaderSlide:
                 AnnotationSet(data_folder(), self.identity, key, kind, source), None
             )
         key = replace(view.own, name=name)
-        which = AnnotationSet(self.study.folder, self.project_identity, key, kind, source)
+        which = AnnotationSet(
+            self.study.folder, self.project_identity, key, kind, source, self.study.project.renames
+        )
         return self._listed(which, view)
 
     def sets(self) -> list[ReaderSet]:

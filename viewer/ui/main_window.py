@@ -354,7 +354,7 @@ class MainWindow(QMainWindow):
         return "\n".join(filter(None, (pane.path.name, ", ".join(filter(None, parts)))))
 
     def _connect_pane(self, pane: SlidePane) -> None:
-        pane.reader = lambda: self.reader.name
+        pane.reader = self.projects.study.reader_of_views
         pane.slide_closing.connect(self.toolbox.finish)
         pane.slide_changed.connect(self._on_slide_changed)
         pane.opened.connect(self._on_opened)

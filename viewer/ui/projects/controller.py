@@ -53,7 +53,7 @@ class ProjectsController(QObject):
         self.dock = ProjectDock(self.opened, window)
         self.questions = QuestionsController(window, self.opened, self.study)
         self.comparison = ComparisonController(window)
-        self.set_review = SetReviewController(window, self.opened)
+        self.set_review = SetReviewController(window, self.opened, self.study)
         self.finishing = Finishing(window, self.opened, self.questions)
         self.recent = RecentProjects(window, self.open, self)
         self._connect()

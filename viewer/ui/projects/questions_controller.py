@@ -211,7 +211,9 @@ class QuestionsController(QObject):
         self._refused[sheet] = refused
         while len(self._refused) > _MOST_REFUSED:
             self._refused.popitem(last=False)
-        self._window.say(f"{self._refusal(refused)} It waits there with {sheet.slide}.")
+        slide = self._opened.project.slide(sheet.identity)
+        name = self._opened.name_of(slide) if slide is not None else sheet.slide
+        self._window.say(f"{self._refusal(refused)} It waits there with {name}.")
 
     def _refusal(self, refused: dict[tuple[str, str], str]) -> str:
         (form_id, question_id), text = next(iter(refused.items()))

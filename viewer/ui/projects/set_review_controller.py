@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from viewer.studies.set_review import SetReview, SetStatus, Verdict
     from viewer.ui.main_window import MainWindow
     from viewer.ui.projects.open_project import OpenProject
+    from viewer.ui.projects.study_controller import StudyController
     from viewer.ui.slide_pane import SlidePane
 
 _log = logging.getLogger(__name__)
@@ -44,10 +45,13 @@ class SetReviewController(QObject):
     Verdicts are shown at once and written in a thread, one after the other.
     """
 
-    def __init__(self, window: MainWindow, opened: OpenProject) -> None:
+    def __init__(self, window: MainWindow, opened: OpenProject, study: StudyController) -> None:
         super().__init__(window)
         self._window = window
         self._project = opened
+        self._study = study
+        self._seen: object = None
+        """The reader's stage when sets were listed last, and what it hid."""
         self._disk = BackgroundRunner("reviews of annotations", 1, self)
         self._listing: Task | None = None
         self._is_shown = False
@@ -80,7 +84,6 @@ class SetReviewController(QObject):
     def refresh(self) -> None:
         """List the sets of the slide in the active pane, if the panel is in view."""
         from viewer.studies.reviewable_sets import reviewable_sets
-        from viewer.studies.study_reader import study_reader
 
         if self._listing is not None:
             self._listing.cancel()
@@ -89,12 +92,14 @@ class SetReviewController(QObject):
             self._show(None, [])
             return
         identity, reader = pane.source.info.identity, self._window.reader.name
-        folder, project = self._project.folder, self._project.project
-        slide = project.slide(identity)
+        named = self._study.identity_of(pane)
+        study = self._study.study if named else None
+        self._seen = self._study.view(named) if named else None
+        if named and study is None:
+            self._show(None, [])  # until it is known what the study hides
+            return
 
         def listed() -> list[ReviewableSet]:
-            study = study_reader(folder, project, reader) if folder and slide else None
-            named = slide.identity if slide is not None else identity
             return reviewable_sets(study, identity, named, reader)
 
         self._listing = self._disk.run(
@@ -337,17 +342,14 @@ class SetReviewController(QObject):
 
     def _find_waiting(self) -> None:
         from viewer.studies.reviewable_sets import waiting_sets
-        from viewer.studies.study_reader import study_reader
 
-        folder, project, reader = (
-            self._project.folder, self._project.project, self._window.reader.name,
-        )  # fmt: skip
-        if folder is None:
+        study = self._study.study
+        if study is None:
             self._window.say("Open a project to see which of its sets wait.")
             return
         here = self._opened.of.which if self._opened is not None else None
         self._disk.run(
-            lambda: waiting_sets(study_reader(folder, project, reader)),
+            lambda: waiting_sets(study),
             lambda sets: self._on_waiting([each for each in sets if each != here]),
             self._on_failed,
         )
@@ -369,6 +371,12 @@ class SetReviewController(QObject):
     def _on_shown(self, shown: bool) -> None:
         if shown != self._is_shown:
             self._is_shown = shown
+            self.refresh()
+
+    def _on_study_changed(self) -> None:
+        """What the study hides from now on goes from the panel."""
+        named = self._study.identity_of(self._window.panes.active)
+        if named and self._study.view(named) != self._seen:
             self.refresh()
 
     def _on_leaving(self, pane: SlidePane) -> None:
@@ -408,6 +416,7 @@ class SetReviewController(QObject):
         window.reader.leaving.connect(self._leave_object)
         window.reader.changed.connect(self.refresh)
         self._project.switched.connect(self.refresh)
+        self._study.changed.connect(self._on_study_changed)
         window.recording.control.place_changed.connect(
             lambda place: self._watch.hold() if place in ("dialog", "elsewhere") else None
         )

@@ -97,6 +97,17 @@ class StudyController(QObject):
         slide = self._opened.project.slide(source.info.identity) if source is not None else None
         return slide.identity if slide is not None else ""
 
+    def reader_of_views(self) -> str:
+        """Return under whose name last views are kept: a stage that hides earlier ones has its own.
+
+        A view says where the reader looked, so that it would lead them in a second reading.
+        """
+        name = self._reader
+        if "earlier" not in self.hides_of(""):
+            return name
+        view = self.view("")
+        return "\0".join((name, self._opened.project.id, view.stage if view is not None else "?"))
+
     def why_no_ai(self, pane: SlidePane) -> str:
         """Return why no model and no agent may be used on a slide; "" where they may."""
         if "ai" not in self.hides(pane):
