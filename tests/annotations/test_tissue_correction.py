@@ -12,11 +12,16 @@ from inference_steps import Roomless, make_bundle
 from PIL import Image
 from test_cli import coverslip
 
+from viewer.annotations import tissue_correction
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import adding
+from viewer.annotations.sets.annotation_set import AnnotationSet, SetKey
+from viewer.annotations.sets.places import SetFiles
+from viewer.annotations.sets.set_store import SetStore
 from viewer.annotations.storage.autosave import annotations_path, open_annotations
 from viewer.annotations.storage.store import Stamped
 from viewer.annotations.tissue_correction import corrected_tissue, correction_of
+from viewer.folders import data_folder
 from viewer.slides import open_slide
 from viewer.slides.tissue import TissueMask, tissue_mask
 
@@ -92,3 +97,22 @@ def test_models_skip_what_is_corrected_and_do_not_mix_results(tmp_path: Path, sl
     assert (576, 448) in places[0] & places[1]
     assert (1216, 448) not in places[0]
     assert (1216, 448) in places[1]  # glass that was said to be tissue
+
+
+def test_regions_of_sets_correct_it_too(slide: Path, tmp_path: Path) -> None:
+    with closing(open_slide(slide)) as source:
+        identity = source.info.identity
+        plain = corrected_tissue(source)
+        imported = AnnotationSet(data_folder(), identity, SetKey("A", "x.geojson"), "imported")
+        of_project = AnnotationSet(tmp_path / "study", identity, SetKey("A"))
+        for which, part in ((imported, drawn()[:1]), (of_project, drawn()[1:])):
+            with closing(SetStore(which)) as store:
+                store.write([Stamped.now(adding("Draw", part))])
+        assert share(plain, *ADDED) == 0
+        assert share(corrected_tissue(source), *ADDED) == 1
+        assert share(corrected_tissue(source), *SECTION) > 0.9
+        tissue_correction.drawn_in = lambda _: [SetFiles(of_project)]
+        try:
+            assert share(corrected_tissue(source), *SECTION) < 0.6
+        finally:
+            tissue_correction.drawn_in = tissue_correction.no_places

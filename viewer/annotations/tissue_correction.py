@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import sqlite3
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
 
+from viewer.annotations.sets.listing import sets_of_slide
+from viewer.annotations.sets.places import SetFiles
 from viewer.annotations.storage.autosave import kept_annotations
 from viewer.annotations.storage.store import AnnotationStoreError
+from viewer.folders import data_folder
 from viewer.slides.tissue import tissue_mask
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from shapely.geometry.base import BaseGeometry
 
     from viewer.annotations.annotation import Annotation
+    from viewer.annotations.sets.places import AnnotationsPlace
     from viewer.slides.source import SlideSource
     from viewer.slides.tissue import TissueMask
 
@@ -78,12 +83,30 @@ def correction_of(annotations: Iterable[Annotation]) -> TissueCorrection:
 
 
 def kept_correction(identity: str, slide: Path) -> TissueCorrection:
-    """Return what is kept of a slide; nothing where its annotations cannot be read."""
+    """Return what is kept of a slide alone, and in the sets of `drawn_in`.
+
+    Nothing where annotations cannot be read.
+    """
+    names = (TISSUE, IGNORE)
     try:
-        return correction_of(kept_annotations(identity, slide, naming=(TISSUE, IGNORE)))
-    except AnnotationStoreError as error:
+        found = kept_annotations(identity, slide, naming=names)
+        for which in sets_of_slide(data_folder(), identity):
+            found += SetFiles(which).kept(names)
+        for place in drawn_in(identity):
+            found += place.kept(names)
+    except (AnnotationStoreError, sqlite3.Error, OSError) as error:
         _log.warning("the tissue is not corrected (%s)", error)
         return correction_of(())
+    return correction_of({each.id: each for each in found}.values())
+
+
+def no_places(_identity: str) -> Sequence[AnnotationsPlace]:
+    """Return what `drawn_in` gives where no window is open."""
+    return ()
+
+
+drawn_in: Callable[[str], Sequence[AnnotationsPlace]] = no_places
+"""Gives the sets that a window draws in on a slide; called in worker threads."""
 
 
 def corrected_tissue(source: SlideSource) -> TissueMask:

@@ -13,7 +13,7 @@ from viewer.annotations.storage.home_reader import claim_home
 from viewer.annotations.storage.store import AnnotationStore, AnnotationStoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from viewer.annotations.annotation import Annotation
@@ -53,12 +53,15 @@ class SlideFile:
         """Open what is kept to be read alone. Raises AnnotationStoreError, sqlite3.Error."""
         return AnnotationStore(self._path(self.is_beside), read_only=True)
 
-    def kept(self) -> list[Annotation]:
-        """Return what is kept; [] where there is no file. Raises as `reading`."""
+    def kept(self, naming: Sequence[str] = ()) -> list[Annotation]:
+        """Return what is kept, of those that hold one of the words of `naming` if there are any.
+
+        [] where there is no file. Raises as `reading`.
+        """
         if not self._path(self.is_beside).exists():
             return []
         with closing(self.reading()) as store:
-            return store.annotations()[0]
+            return store.annotations(naming)[0]
 
     def _path(self, is_beside: bool) -> Path:
         return annotations_path(self.identity, self.slide, beside=is_beside, reader=self.reader)
@@ -88,10 +91,10 @@ class SetFiles:
         """Open the set to be read alone. Raises AnnotationStoreError."""
         return SetStore(self.which, self._sealer(), read_only=True)
 
-    def kept(self) -> list[Annotation]:
-        """Return what is kept, as far as it is not sealed here. Raises AnnotationStoreError."""
+    def kept(self, naming: Sequence[str] = ()) -> list[Annotation]:
+        """As `SlideFile.kept`, as far as it is not sealed here. Raises AnnotationStoreError."""
         with closing(self.reading()) as store:
-            return store.annotations()[0]
+            return store.annotations(naming)[0]
 
     def _sealer(self) -> Sealer | None:
         try:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
+from viewer.annotations import tissue_correction
 from viewer.ui.annotations.annotations_dock import AnnotationsDock
 from viewer.ui.annotations.class_commands import ClassCommands
 from viewer.ui.annotations.editing_commands import EditingCommands
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from viewer.annotations.document import Edit
+    from viewer.annotations.sets.places import AnnotationsPlace
     from viewer.studies.reader_sets import ReaderSlide
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
     from viewer.ui.annotations.slide_sets import SetEntry
@@ -75,10 +77,12 @@ class AnnotationsController(QObject):
         self.sets = SetCommands(window, self, self.dock)
         self._listing = Listing(window, self, self.dock)
         self._connect()
+        tissue_correction.drawn_in = self._drawn_in
         self._listing.show()
 
     def shut_down(self) -> None:
         """Takes what is being written, and waits for the disk."""
+        tissue_correction.drawn_in = tissue_correction.no_places
         self.dock.description.finish()
         for pane in list(self._identities):
             self._leave(pane)
@@ -129,6 +133,11 @@ class AnnotationsController(QObject):
     def is_saved(self) -> bool:
         """Return whether all that was drawn is on the disk."""
         return all(slide.is_saved for slide in self._slides.values())
+
+    def _drawn_in(self, identity: str) -> list[AnnotationsPlace]:
+        """Return the sets that are drawn in on a slide, also for worker threads."""
+        sets = self._slides.get(identity)
+        return [sets.current.listed.place] if sets is not None else []
 
     def sets_of(self, pane: SlidePane) -> SlideSets | None:
         """Return the sets of a pane's slide; None before they are there."""
