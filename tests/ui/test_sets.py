@@ -1,0 +1,200 @@
+"""Sets of annotations in the window: layers to draw in, show, lock, copy and remove."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import shapely
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QInputDialog, QMenu
+from pytestqt.qtbot import QtBot
+from ui_steps import open_dialog, set_document, show_slide
+
+from viewer.annotations.annotation import Annotation
+from viewer.annotations.document import Document, adding
+from viewer.folders import data_folder
+from viewer.ui.annotations.sets_panel import SetsPanel
+from viewer.ui.annotations.slide_sets import SlideSets
+from viewer.ui.main_window import MainWindow
+
+MINE = "My annotations"
+
+
+def ready(window: MainWindow, qtbot: QtBot) -> SlideSets:
+    """The sets of the slide, once they were listed and can be drawn in."""
+    qtbot.waitUntil(lambda: window.annotations.active is not None, timeout=20_000)
+    sets = window.annotations.active_sets
+    assert sets is not None
+    window.annotations.dock.show()
+    return sets
+
+
+def drawn_on(window: MainWindow) -> Document:
+    active = window.annotations.active
+    assert active is not None
+    return active.document
+
+
+def draw(window: MainWindow, x: float) -> Annotation:
+    active = window.annotations.active
+    assert active is not None
+    made = active.desk.new(shapely.box(x, 0, x + 50, 50))
+    assert active.do(adding("Rectangle", [made]))
+    return made
+
+
+def panel_of(window: MainWindow) -> SetsPanel:
+    return window.annotations.dock.sets
+
+
+def row_of(window: MainWindow, label: str) -> int:
+    tree = panel_of(window).tree
+    items = [tree.topLevelItem(n) for n in range(tree.topLevelItemCount())]
+    return next((n for n, each in enumerate(items) if each and each.text(0) == label), -1)
+
+
+def check(window: MainWindow, label: str, shown: bool) -> None:
+    item = panel_of(window).tree.topLevelItem(row_of(window, label))
+    assert item is not None
+    item.setCheckState(0, Qt.CheckState.Checked if shown else Qt.CheckState.Unchecked)
+
+
+def choose(window: MainWindow, label: str) -> None:
+    """Take a set in the box beside the class."""
+    box = panel_of(window).current
+    row = box.findText(label)
+    box.setCurrentIndex(row)
+    box.activated.emit(row)
+
+
+def menu_of(window: MainWindow, label: str, text: str) -> QAction:
+    """The action of a set's menu."""
+    panel = panel_of(window)
+    item = panel.tree.topLevelItem(row_of(window, label))
+    assert item is not None
+    panel.tree.customContextMenuRequested.emit(panel.tree.visualItemRect(item).center())
+    menu = panel.findChildren(QMenu)[-1]
+    (action,) = [each for each in menu.actions() if each.text().replace("&", "") == text]
+    menu.close()
+    return action
+
+
+def new_set(window: MainWindow, qtbot: QtBot) -> Document:
+    window.commands["annotate.new_set"].trigger()
+    dialog = open_dialog(window, QInputDialog, qtbot)
+    assert isinstance(dialog, QInputDialog)
+    assert dialog.textValue() == "Set 2"
+    before = window.annotations.active
+    dialog.accept()
+    qtbot.waitUntil(lambda: window.annotations.active not in (None, before), timeout=20_000)
+    active = window.annotations.active
+    assert active is not None
+    return active.document
+
+
+def shown(window: MainWindow) -> frozenset[str]:
+    return window.panes.active.canvas.shown_layers
+
+
+def test_strokes_go_to_the_set_that_is_named_beside_the_class(
+    slide_window: MainWindow, sample_slide: Path, qtbot: QtBot
+) -> None:
+    window = slide_window
+    sets = ready(window, qtbot)
+    assert panel_of(window).current.currentText() == MINE
+    assert not panel_of(window).isVisible()  # there is but one
+    mine = drawn_on(window)
+    first = draw(window, 0)
+    other = new_set(window, qtbot)
+    assert panel_of(window).current.currentText() == "Set 2"
+    second = draw(window, 100)
+    assert (list(mine), list(other)) == ([first], [second])
+    qtbot.waitUntil(lambda: {"annotations", f'annotations "{MINE}"'} <= shown(window))
+    check(window, MINE, shown=False)
+    qtbot.waitUntil(lambda: f'annotations "{MINE}"' not in shown(window))
+    choose(window, MINE)
+    qtbot.waitUntil(lambda: window.annotations.active is not None and drawn_on(window) is mine)
+    qtbot.waitUntil(lambda: {"annotations", 'annotations "Set 2"'} <= shown(window))
+    window.commands["edit.undo"].trigger()
+    assert (len(mine), len(other)) == (0, 1)
+    window.commands["edit.redo"].trigger()
+    qtbot.waitUntil(lambda: window.annotations.is_saved, timeout=20_000)
+    # All of it is there again.
+    window.commands["file.close"].trigger()
+    qtbot.waitUntil(lambda: window.annotations.active is None, timeout=20_000)
+    show_slide(window, sample_slide, qtbot)
+    sets = ready(window, qtbot)
+    assert list(set_document(window, qtbot, "Set 2")) == [second]
+    assert list(set_document(window, qtbot, MINE)) == [first]
+    assert sets.current.label == MINE
+
+
+def test_a_locked_set_is_not_changed_and_stays_locked(
+    slide_window: MainWindow, sample_slide: Path, qtbot: QtBot
+) -> None:
+    window = slide_window
+    ready(window, qtbot)
+    new_set(window, qtbot)
+    draw(window, 0)
+    menu_of(window, "Set 2", "Lock").trigger()
+    qtbot.waitUntil(lambda: not window.annotations.can_annotate, timeout=20_000)
+    active = window.annotations.active
+    assert active is not None
+    assert not active.do(adding("Rectangle", [active.desk.new(shapely.box(0, 0, 9, 9))]))
+    assert "unlock it" in window.status.currentMessage()
+    qtbot.waitUntil(lambda: window.annotations.is_saved, timeout=20_000)
+    window.commands["file.close"].trigger()
+    qtbot.waitUntil(lambda: window.annotations.active is None, timeout=20_000)
+    show_slide(window, sample_slide, qtbot)
+    sets = ready(window, qtbot)
+    set_document(window, qtbot, "Set 2")
+    entry = sets.named("Set 2")
+    assert entry is not None
+    assert entry.is_locked
+    menu_of(window, "Set 2", "Unlock").trigger()
+    assert not entry.is_locked
+
+
+def test_a_set_is_copied_removed_and_brought_back(slide_window: MainWindow, qtbot: QtBot) -> None:
+    window = slide_window
+    sets = ready(window, qtbot)
+    new_set(window, qtbot)
+    drawn = draw(window, 0)
+    choose(window, MINE)
+    qtbot.waitUntil(lambda: sets.current.label == MINE and window.annotations.can_annotate)
+    menu_of(window, "Set 2", "Copy to the set that you draw in").trigger()
+    (copy,) = set_document(window, qtbot, MINE)
+    assert copy.geometry.equals(drawn.geometry)
+    assert copy.id != drawn.id
+    qtbot.waitUntil(lambda: window.annotations.is_saved, timeout=20_000)
+    assert not menu_of(window, MINE, "Remove").isEnabled()
+    menu_of(window, "Set 2", "Remove").trigger()
+    assert row_of(window, "Set 2") == -1
+    window.commands["annotate.restore_set"].trigger()
+    qtbot.waitUntil(lambda: sets.named("Set 2") is not None, timeout=20_000)
+    assert list(set_document(window, qtbot, "Set 2")) == [drawn]
+
+
+def test_who_reads_decides_where_a_stroke_goes(slide_window: MainWindow, qtbot: QtBot) -> None:
+    window = slide_window
+    ready(window, qtbot)
+    before = draw(window, 0)  # by nobody known
+    document = drawn_on(window)
+    window.change_settings(reader="ada")
+    assert drawn_on(window) is document
+    by_ada = draw(window, 100)
+    assert by_ada.author == "ada"
+    qtbot.waitUntil(lambda: window.annotations.is_saved, timeout=20_000)
+
+    def read_as(name: str) -> Document:
+        window.change_settings(reader=name)
+        ready(window, qtbot)
+        return drawn_on(window)
+
+    of_bob = read_as("bob")
+    assert len(of_bob) == 0
+    by_bob = draw(window, 200)
+    assert list(read_as("ada")) == [before, by_ada]
+    assert list(read_as("bob")) == [by_bob]
+    assert len(list((data_folder() / "annotations").glob("*.sqlite"))) == 2
