@@ -19,19 +19,22 @@ def run_model(
     box: Box | tuple[float, float, float, float] | None = None,
     mpp_um: float | None = None,
     device: str = "auto",
+    features: str | PathLike[str] | None = None,
 ) -> ModelRun:
     """Run a model over a slide and keep its results as the window does.
 
     Parameters
     ----------
     model
-        A name such as "nuclei", or a folder that holds a model.
+        A name such as "nuclei", or a model of any layout that is known: a folder, file or zip file.
     box
         x0, y0, x1, y1 in level-0 pixels; None takes the whole slide.
     mpp_um
         Micrometers per level-0 pixel, where the slide does not say.
     device
         "auto", "cpu", "cuda" or "mps".
+    features
+        Of slide models: a file of the features of the slide's tiles, as TRIDENT writes them.
 
     Returns
     -------
@@ -43,7 +46,9 @@ def run_model(
         There is no such model or slide, or the run cannot go on.
     """
     from viewer.inference import running
-    from viewer.inference.model_library import find_model
+    from viewer.inference.model_library import opened_model
 
     area = None if box is None else box if isinstance(box, Box) else Box(*box)
-    return running.run_model(Path(slide), find_model(str(model)), area, mpp_um, device)
+    given = None if features is None else Path(features)
+    with opened_model(str(model)) as bundle:
+        return running.run_model(Path(slide), bundle, area, mpp_um, device, features=given)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import numpy as np
 import pytest
 import torch
 from inference_steps import Channels, make_bundle
+from layout_steps import make_wsinfer
 from PIL import Image
 from torch import nn
 
+import coverslip
 from viewer.inference.bundle import BundleError, load_bundle
 from viewer.inference.errors import ModelFailedError
 from viewer.inference.layouts.known import is_model
@@ -140,6 +143,7 @@ def test_all_that_decides_numbers_is_in_the_key(tmp_path: Path, changes: dict[st
         ({"input": {"scaling": "0-2"}}, "scaling"),
         ({"input": {"resize_px": 224}}, "answer patch by patch"),
         ({"task": "embedding", "decoder": "labels"}, "decoder belongs to"),
+        ({"task": "prompt", "input": {"channels": "bgr"}}, "fed blocks or patches"),
     ],
 )
 def test_what_contradicts_itself_is_told(
@@ -175,3 +179,10 @@ def test_a_pipe_in_place_of_a_models_file_holds_nothing_up(tmp_path: Path, name:
     assert script_facts(tmp_path / name) == {}
     with pytest.raises(BundleError):
         add_model(tmp_path)
+
+
+def test_a_zip_file_runs_from_a_script(sample_slide: Path, tmp_path: Path) -> None:
+    make_wsinfer(tmp_path / "in" / "tumor")
+    packed = shutil.make_archive(str(tmp_path / "zoo"), "zip", tmp_path / "in")
+    run = coverslip.run_model(packed, sample_slide, (900, 900, 1000, 1000), device="cpu")
+    assert run.found.count > 0

@@ -103,3 +103,13 @@ def test_broken_files_give_one_sentence_of_ours(tmp_path: Path, end: str) -> Non
             assert said.startswith(path.name)
             assert "object" not in said
             assert "errno" not in said.lower()
+
+
+def test_of_two_classes_the_one_that_is_looked_for_is_shown_first(tmp_path: Path) -> None:
+    path = tmp_path / "wsinfer.csv"
+    path.write_text(
+        "minx,miny,width,height,prob_Other,prob_Tumor\n0,0,175,175,0.9,0.1\n175,0,175,175,0.2,0.8\n"
+    )
+    file = read_result_file(path, SLIDE, 0.5)
+    assert [name for name, _ in file.colors] == ["prob_Tumor", "prob_Other"]
+    assert file.found.given_scores(0).tolist() == pytest.approx([0.1, 0.8])

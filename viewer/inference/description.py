@@ -309,5 +309,7 @@ def _of_input(about: ModelDescription) -> Iterator[str]:
     low, high = about.input.percentiles
     if low >= high:
         yield "percentiles of input have to be a low and a high one"
+    if TASKS[about.task].asks_for != "blocks" and (about.input != ModelInput() or about.outputs):
+        yield "input and outputs belong to models that are fed blocks or patches"
     if about.input.resize_px is not None and not TASKS[about.task].is_by_patch:
         yield "resize_px of input belongs to models that answer patch by patch"

@@ -44,6 +44,11 @@ _SCORES = re.compile(
     r"|importance|saliency).*|.*(prob|probs|probability|probabilities|score|scores|attention|attn"
     r"|logit|logits|confidence|likelihood|risk)( ?\d*)"
 )
+_ABSENCES = re.compile(
+    r"(prob|probability|p|score)[ _]"
+    r"(other|background|normal|benign|negative|none|non[-_ ].+|no[-_ ].+)"
+)
+"""Probabilities that what a classifier of two classes looks for is not there."""
 _OUR_HEAD = ("X px", "Y px", "Side px")
 
 
@@ -85,6 +90,8 @@ def score_columns(table: ForeignTable) -> ScoreColumns:
     if tuple(table.names[:3]) == _OUR_HEAD:
         return ScoreColumns(x, y, width, height, right, bottom, rest, is_sure=True)
     scores = [name for name in rest if _SCORES.fullmatch(name.strip().casefold())]
+    if len(scores) == 2:
+        scores.sort(key=lambda name: bool(_ABSENCES.fullmatch(name.strip().casefold())))
     others = [name for name in rest if name not in scores and _may_be_score(table, name)]
     is_sure = bool(scores) or len(others) == 1
     return ScoreColumns(x, y, width, height, right, bottom, scores + others, is_sure)
