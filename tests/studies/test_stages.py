@@ -11,6 +11,7 @@ import shapely
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import adding
 from viewer.annotations.sets.annotation_set import AnnotationSet, SetKey
+from viewer.annotations.sets.listing import all_sets
 from viewer.annotations.sets.set_store import SetStore
 from viewer.annotations.storage.store import Stamped
 from viewer.signing.sealing import (
@@ -21,10 +22,12 @@ from viewer.signing.sealing import (
     write_recovery_file,
 )
 from viewer.studies.answers import AnswerFile, all_answers, keep_answers, read_answers
-from viewer.studies.project import Project, blinding, unsealing
+from viewer.studies.blinding import end_stage
+from viewer.studies.project import Project, ProjectSlide, blinding, unsealing
 from viewer.studies.project_file import change_project, create_project, read_project
 from viewer.studies.stages import Stage, read_stage_ends, view_of, write_stage_end
 from viewer.studies.study_keys import forget_stage_keys, keep_owner_key, owner_key, sealer_of
+from viewer.studies.study_reader import StudyReader
 
 BLIND = Stage(name="Without AI", hides=("others", "ai", "names", "labels", "earlier"))
 AIDED = Stage(name="With AI", hides=("others", "names"))
@@ -214,6 +217,34 @@ def test_sealed_sets_open_for_their_reader_until_the_stage_ends_and_for_the_owne
     keep_owner_key(project, "boss", key)
     assert seen("boss", is_owner=True) == [drawn]
     assert seen("C") == []  # another reader in the owner's account
+
+
+def test_slide_by_slide_the_key_of_one_slide_alone_is_forgotten(tmp_path: Path) -> None:
+    key = SealKey.new()
+    stages = [BLIND, Stage(name="Second", hides=("others", "earlier"))]
+    slides = tuple(ProjectSlide(identity=f"slide-{n}", path=f"{n}.svs") for n in (1, 2))
+    project = Project(id="study-1", slides=slides, keeps_sets=True)
+    project = blinding(stages, "boss", key.public, is_by_slide=True)(project)
+    reader = StudyReader(tmp_path, project, "B")
+    for slide in slides:
+        view = reader.view(slide.identity)
+        which = AnnotationSet(tmp_path, slide.identity, view.own)
+        store = SetStore(which, reader.sealer(view))
+        store.write([Stamped.now(adding("Draw", [Annotation(shapely.Point(1, 1))]), "B")])
+        store.close()
+        sheet = AnswerFile(
+            tmp_path, "B", slide.identity, slide.path, view.stage,
+            sealer=lambda view=view: reader.sealer(view),
+        )  # fmt: skip
+        keep_answers(sheet, [sheet.given("f", "q", slide.identity)])
+    after = end_stage(reader, "slide-1")
+    assert [after.view(s.identity).stage for s in slides] == ["Second", "Without AI"]
+    assert [each.answer for each in all_answers(tmp_path, after.sealer_of_answers)] == ["slide-2"]
+    kept = [
+        len(SetStore(which, after.sealer(after.view(which.identity)), read_only=True))
+        for which in all_sets(tmp_path)
+    ]
+    assert sorted(kept) == [0, 1]
 
 
 def test_a_key_is_not_forgotten_where_a_later_stage_shows_what_was_before(tmp_path: Path) -> None:

@@ -179,7 +179,8 @@ def test_two_readers_read_blind_and_the_owner_opens_compares_and_merges(
         assert item is not None
         item.setCheckState(0, Qt.CheckState.Checked)
         assert len(set_document(owner, qtbot, label)) == 1
-        name = f'annotations "{label}"'
+        stage = label.partition("(")[2].rstrip(")")
+        name = f'annotations "My annotations, {stage}" of {label[0]}'
         qtbot.waitUntil(lambda name=name: name in owner.panes.active.canvas.shown_layers)
     project = read_project(study)
     boss = study_reader(study, project, "boss")

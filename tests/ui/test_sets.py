@@ -97,6 +97,12 @@ def shown(window: MainWindow) -> frozenset[str]:
     return window.panes.active.canvas.shown_layers
 
 
+def wait_for_layers(window: MainWindow, qtbot: QtBot) -> frozenset[str]:
+    """What a recording tells, once two sets are painted."""
+    qtbot.waitUntil(lambda: len(shown(window)) == 2 and "annotations" in shown(window))
+    return shown(window)
+
+
 def test_strokes_go_to_the_set_that_is_named_beside_the_class(
     slide_window: MainWindow, sample_slide: Path, qtbot: QtBot
 ) -> None:
@@ -115,6 +121,10 @@ def test_strokes_go_to_the_set_that_is_named_beside_the_class(
     qtbot.waitUntil(lambda: f'annotations "{MINE}"' not in shown(window))
     choose(window, MINE)
     qtbot.waitUntil(lambda: window.annotations.active is not None and drawn_on(window) is mine)
+    (name,) = wait_for_layers(window, qtbot) - {"annotations"}
+    assert name.startswith('annotations "drawn ')  # names are typed, and were not allowed
+    window.change_settings(record_names=True)
+    window.panes.active.canvas.update()
     qtbot.waitUntil(lambda: {"annotations", 'annotations "Set 2"'} <= shown(window))
     window.commands["edit.undo"].trigger()
     assert (len(mine), len(other)) == (0, 1)

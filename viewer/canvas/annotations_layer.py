@@ -73,7 +73,7 @@ class AnnotationsLayer:
     reader
         Who looks at it.
     set_name
-        What the set is called; "" for the one that is drawn on.
+        Gives what a recording calls the set; "" for the one that is drawn on.
     owner
         Whose set it is.
     """
@@ -84,7 +84,7 @@ class AnnotationsLayer:
         selection: Selection,
         on_change: Callable[[], object],
         reader: str = "",
-        set_name: str = "",
+        set_name: Callable[[], str] = lambda: "",
         owner: str = "",
     ) -> None:
         self.reader = reader
@@ -113,7 +113,8 @@ class AnnotationsLayer:
         if not self._is_shown or not len(self._document):
             return ""
         what = "filled annotations" if self._is_filled else "annotations"
-        return f'{what} "{self._set_name}"' if self._set_name else what
+        name = self._set_name()
+        return f'{what} "{name}"' if name else what
 
     @property
     def shown_of(self) -> frozenset[str]:

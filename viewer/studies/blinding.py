@@ -108,6 +108,5 @@ def end_stage(reader: StudyReader, identity: str) -> StudyReader:
     view = reader.view(identity)
     write_stage_end(reader.folder, reader.reader, view.stage, identity)
     after = study_reader(reader.folder, reader.project, reader.reader)
-    if not identity:  # on other slides the stage goes on, under the same key
-        forget_stage_keys(reader.project, after.view(""))
+    forget_stage_keys(reader.project, after.view(identity))
     return after

@@ -70,6 +70,8 @@ class ReaderView:
         Names of the stages that the reader ended before.
     is_over
         Whether the reader ended the last stage: what it hides stays hidden, and nothing is added.
+    slide
+        Whose stage it is where stages end slide by slide; "" where they end for all slides.
     """
 
     reader: str = ""
@@ -77,6 +79,7 @@ class ReaderView:
     hides: frozenset[Hidden] = frozenset()
     earlier: tuple[str, ...] = ()
     is_over: bool = False
+    slide: str = ""
 
     def shows(self, which: AnnotationSet) -> bool:
         """Return whether the reader may see a set of the study."""
@@ -121,7 +124,8 @@ def view_of(
     left = [each for each in stages if each.name not in ended]
     now = left[0] if left else stages[-1]
     before = tuple(each.name for each in stages if each.name in ended and each is not now)
-    return ReaderView(reader, now.name, frozenset(now.hides), before, is_over=not left)
+    slide = identity if project.is_by_slide else ""
+    return ReaderView(reader, now.name, frozenset(now.hides), before, not left, slide)
 
 
 def read_stage_ends(folder: Path, reader: str | None = None) -> tuple[StageEnd, ...]:

@@ -9,6 +9,8 @@ from viewer.signing.sealing import SealKey, seal
 from viewer.studies.stages import stages_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from viewer.studies.project import Project
     from viewer.studies.stages import ReaderView
 
@@ -24,9 +26,9 @@ class StudySealer:
         What opens lines here.
     """
 
-    def __init__(self, project: Project, keys: tuple[SealKey, ...], own: SealKey | None) -> None:
+    def __init__(self, project: Project, keys: Sequence[SealKey], own: SealKey | None) -> None:
         self._owner_key = project.owner_key
-        self._keys = keys
+        self.keys = keys
         self._own = own
 
     def seal(self, body: bytes, about: bytes) -> str:
@@ -38,7 +40,7 @@ class StudySealer:
 
     def unseal(self, sealed: str, about: bytes) -> bytes | None:
         """Return the body; None without a key for it."""
-        opened = (key.unseal(sealed, about) for key in self._keys)
+        opened = (key.unseal(sealed, about) for key in self.keys)
         return next((body for body in opened if body is not None), None)
 
 
@@ -65,15 +67,19 @@ def sealer_of(project: Project, view: ReaderView) -> StudySealer | None:
     if not project.owner_key or not project.id:
         return None
     owner = owner_key(project, view.reader)
-    own: SealKey | None = None
-    keys = [owner] if owner is not None else []
-    for stage in (*view.earlier, view.stage):
-        is_now = stage == view.stage
-        key = _stage_key(project, view.reader, stage, makes=is_now and project.is_sealed)
-        if key is not None:
-            keys.append(key)
-            own = key if is_now else own
-    return StudySealer(project, tuple(keys), own)
+    own = _stage_key(project, view, view.stage, makes=project.is_sealed)
+    earlier = [_stage_key(project, view, stage) for stage in view.earlier if stage != view.stage]
+    return StudySealer(project, [key for key in (owner, own, *earlier) if key is not None], own)
+
+
+def opener_of(project: Project, views: Iterable[ReaderView]) -> StudySealer | None:
+    """Return what opens all that a reader may see of several slides; None as `sealer_of`.
+
+    It seals to the owner alone. Raises OSError.
+    """
+    sealers = [sealer_of(project, view) for view in dict.fromkeys(views)]
+    keys = {key.public: key for each in sealers if each is not None for key in each.keys}
+    return StudySealer(project, list(keys.values()), None) if any(sealers) else None
 
 
 def owner_key(project: Project, reader: str) -> SealKey | None:
@@ -102,11 +108,13 @@ def forget_stage_keys(project: Project, view: ReaderView) -> None:
     if is_seen_again:
         return
     for stage in view.earlier if not view.is_over else names:
-        forget_secret(_stage_name(project, view.reader, stage))
+        forget_secret(_stage_name(project, view, stage))
 
 
-def _stage_key(project: Project, reader: str, stage: str, *, makes: bool) -> SealKey | None:
-    name = _stage_name(project, reader, stage)
+def _stage_key(
+    project: Project, view: ReaderView, stage: str, *, makes: bool = False
+) -> SealKey | None:
+    name = _stage_name(project, view, stage)
     with secrets_lock():
         raw = kept_secret(name)
         if raw is not None or not makes:
@@ -120,5 +128,6 @@ def _owner_name(project: Project, reader: str) -> str:
     return " / ".join(("study owner", project.id, reader))
 
 
-def _stage_name(project: Project, reader: str, stage: str) -> str:
-    return " / ".join(("study reader", project.id, reader, stage))
+def _stage_name(project: Project, view: ReaderView, stage: str) -> str:
+    slide = (view.slide,) if view.slide else ()
+    return " / ".join(("study reader", project.id, view.reader, stage, *slide))

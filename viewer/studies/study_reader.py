@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from viewer.annotations.sets.annotation_set import NO_READER
 from viewer.annotations.sets.listing import all_sets, sets_of_slide
-from viewer.studies.stages import ReaderView, read_stage_ends, stages_of, view_of
-from viewer.studies.study_keys import owner_key, sealer_of
+from viewer.studies.stages import ReaderView, read_stage_ends, view_of
+from viewer.studies.study_keys import opener_of, owner_key, sealer_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,12 +55,8 @@ class StudyReader:
 
     def sealer_of_answers(self, _reader: str = "") -> StudySealer | None:
         """Return what opens answers, of whichever stage this reader may see. Raises OSError."""
-        if not self.project.owner_key:
-            return None
-        stages = stages_of(self.project, self.reader)
-        names = tuple(each.name for each in stages)
-        now = self.view("").stage
-        return sealer_of(self.project, ReaderView(self.reader, now, earlier=names))
+        slides = [slide.identity for slide in self.project.slides]
+        return opener_of(self.project, (self.view(each) for each in ("", *slides)))
 
     def shows_answer(self, given: AnswerRecord) -> bool:
         """Return whether the reader may see an answer."""

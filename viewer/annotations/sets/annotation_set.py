@@ -12,7 +12,7 @@ from viewer.slides.slide_key import file_name_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-MY_ANNOTATIONS = "My annotations"
+MY_ANNOTATIONS, AGENT_SET = "My annotations", "Agent's findings"
 SETS_FOLDER = "sets"
 SUFFIX, REMOVED_SUFFIX = ".lines", ".removed"
 NO_READER = "reader"

@@ -11,8 +11,6 @@ from viewer.annotations.annotation import DESCRIPTION, Annotation, AnnotationCla
 if TYPE_CHECKING:
     from viewer.agents.findings import Finding
 
-AGENT_SET = "Agent's findings"
-"""The set of annotations that they go to; it is shown when it is asked for."""
 AGENT_CLASS = AnnotationClass("Agent's finding", "#7c6cf2")
 
 

@@ -200,7 +200,7 @@ class AnnotationsController(QObject):
         sets = self._slides.get(identity)
         if sets is None:
             sets = self._slides[identity] = self._new_slide(slide)
-        self._layers[pane] = SetLayers(pane, sets)
+        self._layers[pane] = SetLayers(pane, sets, lambda: self._window.settings.record_names)
         self._layers[pane].show(**self._shown())
         if sets.current.is_open:
             self._begin(pane, sets)

@@ -5,19 +5,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from viewer.annotations.selection import Selection
+from viewer.annotations.sets.annotation_set import AGENT_SET, MY_ANNOTATIONS
 from viewer.canvas.annotations_layer import AnnotationsLayer
 from viewer.canvas.layer import LayerOrder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from viewer.annotations.sets.annotation_set import AnnotationSet
     from viewer.ui.annotations.slide_sets import SetEntry, SlideSets
     from viewer.ui.slide_pane import SlidePane
 
 
 class SetLayers:
-    """Keeps a layer for each shown set of a slide but the current one; `close` takes them off."""
+    """Keeps a layer for each shown set of a slide but the current one; `close` takes them off.
 
-    def __init__(self, pane: SlidePane, sets: SlideSets) -> None:
+    Parameters
+    ----------
+    records_names
+        Whether the reader allowed names to be recorded: a set may be called like a file.
+    """
+
+    def __init__(self, pane: SlidePane, sets: SlideSets, records_names: Callable[[], bool]) -> None:
         self._pane = pane
+        self._records_names = records_names
         self._sets = sets
         self._layers: dict[SetEntry, tuple[AnnotationsLayer, Selection]] = {}
         self._style = {"is_shown": True, "is_filled": False, "has_names": False}
@@ -57,7 +68,12 @@ class SetLayers:
         selection = Selection(document)
         reader, which = self._sets.slide.reader, entry.listed.which
         layer = AnnotationsLayer(
-            document, selection, canvas.update, reader, entry.label, which.key.reader
+            document,
+            selection,
+            canvas.update,
+            reader,
+            lambda: recorded_name(which, names=self._records_names()),
+            which.key.reader,
         )
         layer.show(**self._style)
         canvas.add_layer(layer, LayerOrder.SETS)
@@ -68,3 +84,11 @@ class SetLayers:
         self._pane.canvas.remove_layer(layer)
         layer.close()
         selection.close()
+
+
+def recorded_name(which: AnnotationSet, *, names: bool) -> str:
+    """Return what a recording calls a set; where names are not allowed, its kind and a number."""
+    key = which.key
+    is_ours = key.name in (MY_ANNOTATIONS, AGENT_SET)
+    name = key.name if names or is_ours else f"{which.kind} {key.file_name[-5:-1]}"
+    return f"{name}, {key.stage}" if key.stage else name

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.annotations.sets.records import Sealer
+    from viewer.recording.library import SessionSummary
     from viewer.studies.answers import AnswerFile, AnswerRecord
     from viewer.studies.reader_sets import ReaderSlide
     from viewer.studies.stages import Hidden, ReaderView, Stage
@@ -46,6 +47,7 @@ class StudyController(QObject):
         window.reader.changed.connect(self._refresh)
         window.annotations.slide_of = self.slide_of
         window.overlays.hidden_by = self.why_no_ai
+        window.recording.panels.hides = self.hides_session
         window.commands.on("project.end_stage", self._ask_end)
         window.commands.on("project.blind", self._ask_blind)
         window.panes.active_changed.connect(lambda _: self.changed.emit())
@@ -168,6 +170,24 @@ class StudyController(QObject):
             return not self._opened.project.stages
         return study.shows_answer(given)
 
+    def hides_session(self, summary: SessionSummary) -> bool:
+        """Return whether the present reader may not see a recorded session."""
+        header = summary.header
+        slide = self._opened.project.slide(header.slide.identity) if header is not None else None
+        if header is None or slide is None:
+            return False
+        hides, view = self.hides_of(slide.identity), self.view(slide.identity)
+        if header.origin == "agent":
+            return "ai" in hides
+        if header.reader != self._reader:
+            return "others" in hides
+        if "earlier" not in hides:
+            return False
+        study = self.study
+        began_utc = max((each.ended_utc for each in study.ends), default="") if study else ""
+        is_of_stage = header.study == self._opened.project.study and view is not None
+        return not (is_of_stage and header.started_utc >= began_utc)
+
     # -----------------------------------------------------------------------------------------
 
     @property
@@ -215,6 +235,7 @@ class StudyController(QObject):
         window = self._window
         window.annotations.refresh()
         window.overlays.end_hidden()
+        window.recording.panels.refresh()
         window.show_names()
         window.update_situation()
 

@@ -17,6 +17,8 @@ from viewer.ui.recording.seen_dock import SeenDock
 from viewer.ui.recording.sessions_dock import SessionsDock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from viewer.recording.analysis import Analysis
     from viewer.recording.export import Manifest
     from viewer.slides.known_slides import FoundSlide
@@ -53,6 +55,8 @@ class SessionPanels(QObject):
         self.sessions = SessionsDock(window)
         self.replay = ReplayDock(self._replayer, window)
         self.seen = SeenDock(window)
+        self.hides: Callable[[SessionSummary], bool] = lambda _: False
+        """Tells whether a study hides a session from who reads now."""
         self._summaries: list[SessionSummary] = []
         self._tissues: dict[str, TissueMask | None] = {}
         self._figures: dict[Path, tuple[tuple[int, int], tuple[int, float | None] | None]] = {}
@@ -83,6 +87,7 @@ class SessionPanels(QObject):
             self._readers.run(lambda: Library().summaries(), self._on_summaries)
 
     def _on_summaries(self, summaries: list[SessionSummary]) -> None:
+        summaries = [each for each in summaries if each.is_open or not self.hides(each)]
         self._summaries = summaries
         identity = self._identity
         optics = self._window.panes.active.canvas.optics
