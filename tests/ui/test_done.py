@@ -19,6 +19,7 @@ from viewer.studies.finding import project_slides
 from viewer.studies.forms import read_forms
 from viewer.studies.project import Project
 from viewer.studies.project_file import change_project, create_project, read_project
+from viewer.studies.stages import Stage
 from viewer.ui.main_window import MainWindow
 from viewer.ui.projects.question_fields import ChoiceField, NumberField
 
@@ -173,3 +174,34 @@ def test_unseen_tissue_is_shown_before_done_where_the_study_asks(
     press(qtbot, window, Qt.Key.Key_F7)
     qtbot.waitUntil(lambda: states(folder) == ["done"], timeout=15_000)
     qtbot.waitUntil(lambda: "unseen tissue" not in canvas.shown_layers, timeout=15_000)
+
+
+def test_each_reader_of_a_study_with_stages_is_done_for_themselves(
+    make_window: Callable[..., MainWindow], tmp_path: Path, study: Path, qtbot: QtBot
+) -> None:
+    stages = (Stage(name="Blind", hides=("others",)),)
+    change_project(study, lambda p: msgspec.structs.replace(p, stages=stages, forms=()))
+
+    def window_of(reader: str) -> MainWindow:
+        window = make_window(Settings(reader=reader))
+        with qtbot.waitSignal(window.projects.opened.switched, timeout=15_000):
+            window.open_paths([study])
+        qtbot.waitUntil(lambda: window.projects.study.study is not None, timeout=15_000)
+        return window
+
+    def shown(window: MainWindow) -> list[str]:
+        return [slide.state for slide in window.projects.opened.project.slides]
+
+    first = window_of("Ann")
+    show_slide(first, study / "1.png", qtbot)
+    qtbot.waitUntil(lambda: shown(first) == ["in work", "to do", "to do"], timeout=15_000)
+    pane = first.panes.active
+    with qtbot.waitSignal(pane.opened, timeout=20_000):
+        press(qtbot, first, Qt.Key.Key_F7)
+    assert pane.path == study / "2.png"
+    qtbot.waitUntil(lambda: shown(first) == ["done", "in work", "to do"], timeout=15_000)
+    first.close()
+    assert states(study) == ["to do"] * 3
+    # Another finds all of it to do, and the first all as it was left.
+    assert shown(window_of("Bo")) == ["to do"] * 3
+    assert shown(window_of("Ann")) == ["done", "in work", "to do"]

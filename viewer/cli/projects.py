@@ -90,15 +90,25 @@ def list_slides(
     state: Annotated[
         str | None, typer.Option(help='Only slides that are "to do", "in work" or "done".')
     ] = None,
+    reader: ReaderOption = None,
     json: _Json = False,
 ) -> None:
-    """List the slides of a project."""
+    """List the slides of a project; with stages, as far as all readers are, or the one named."""
+    from viewer.studies.progress import read_progress, seen_by
     from viewer.studies.project import STATES
+    from viewer.studies.study_reader import StudyReader
     from viewer.studies.worklist import project_entries
 
     if state is not None and state not in STATES:
         fail(f'"{state}" is no state of a slide: use one of {", ".join(STATES)}.')
-    _, held = read_for_command(project)
+    place, held = read_for_command(project)
+    if held.stages:
+        all_of_them = StudyReader(place, held, "", is_owner=True)
+        asks = all_of_them if reader is None else asking_reader(place, held, reader)
+        try:
+            held = seen_by(held, asks, read_progress(place))
+        except OSError as error:
+            fail(f"{error.filename or place} cannot be read ({error.strerror or error}).")
     entries = [each for each in project_entries(held) if state in (None, each.slide.state)]
     if json:
         records = [

@@ -346,6 +346,16 @@ class ProjectsController(QObject):
                     self.opened.look_for_missing()
         self._mark_active()
 
+    def _begin_read(self) -> None:
+        """Slides that were opened before it was known in which stage the reader is are in work."""
+        from viewer.studies.project import beginning_slide
+
+        project = self.opened.project
+        for pane in self._window.panes.panes if project.stages else ():
+            slide = project.slide(self.study.identity_of(pane))
+            if slide is not None and slide.state == "to do":
+                self.opened.change(beginning_slide(slide.identity))
+
     def _mark_active(self) -> None:
         source = self._window.panes.active.source
         slide = self.opened.project.slide(source.info.identity) if source is not None else None
@@ -391,6 +401,7 @@ class ProjectsController(QObject):
         self.opened.said.connect(window.say)
         self.opened.troubled.connect(window.show_error)
         self.opened.switched.connect(self._on_switched)
+        self.study.changed.connect(self._begin_read)
         self.opened.changed.connect(self._on_changed)
         window.panes.active_changed.connect(lambda _: self._mark_active())
         for pane in window.panes.panes:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from viewer.studies.project import Change, Project, ProjectSlide
+    from viewer.studies.project import Change, Project, ProjectSlide, SlideState
     from viewer.studies.worklist import WorklistEntry
 
 _log = logging.getLogger(__name__)
@@ -38,6 +38,12 @@ class OpenProject(QObject):
         super().__init__(parent)
         self.folder: Path | None = None
         self.project = Project()
+        """As who reads now has it: with stages, each reader has states of their own."""
+        self._in_file = Project()
+        self.seen_by_reader: Callable[[Project], Project] = lambda project: project
+        """Gives the project as who reads now has it."""
+        self.keep_states: Callable[[dict[str, SlideState]], object] = lambda _states: None
+        """Keeps the reader's own states of slides, by their identities."""
         self.missing: frozenset[str] = frozenset()
         """Identities of slides that do not lie where they should."""
         self.readers = ""
@@ -119,18 +125,30 @@ class OpenProject(QObject):
         self._search.cancel_waiting()
         self.folder = None
         self.project, self.missing = Project(), frozenset()
+        self._in_file = self.project
         self.is_searching = False
         self.switched.emit()
         self.changed.emit()
 
     def change(self, change: Change) -> None:
-        """Changes the project: shown at once, then in the file over what others changed there."""
+        """Changes the project: shown at once, then in the file over what others changed there.
+
+        With stages, states of slides are the reader's own and do not go to the file.
+        """
+        from viewer.studies.progress import keeping_states
         from viewer.studies.project_file import change_project, modified_ns
 
         folder = self.folder
         if folder is None:
             return
-        self._show(change(self.project))
+        if self._in_file.stages:
+            before = {slide.identity: slide.state for slide in self.project.slides}
+            after = {slide.identity: slide.state for slide in change(self.project).slides}
+            moved = {key: state for key, state in after.items() if before.get(key, state) != state}
+            if moved:
+                self.keep_states(moved)
+            change = keeping_states(change)
+        self._show(change(self._in_file))
         self._unwritten += 1
         self._disk.run(
             lambda: (change_project(folder, change), modified_ns(folder)),
@@ -183,14 +201,21 @@ class OpenProject(QObject):
 
     # -----------------------------------------------------------------------------------------
 
+    def show_states(self) -> None:
+        """Show the states as they are now for who reads."""
+        self._show(self._in_file)
+
     def _show(self, project: Project) -> None:
-        if project != self.project:
-            self.project = project
+        self._in_file = project
+        seen = self.seen_by_reader(project)
+        if seen != self.project:
+            self.project = seen
             self.changed.emit()
 
     def _on_opened(self, folder: Path, seen_ns: int, project: Project, readers: str) -> None:
         self.readers = readers
-        self.folder, self.project, self._seen_ns = folder, project, seen_ns
+        self.folder, self._in_file, self._seen_ns = folder, project, seen_ns
+        self.project = self.seen_by_reader(project)
         self.missing, self._unwritten = frozenset(), 0
         self._look.start()
         self.switched.emit()

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from viewer.annotations.sets.records import Sealer
     from viewer.recording.library import SessionSummary
     from viewer.studies.answers import AnswerFile, AnswerRecord
+    from viewer.studies.progress import Progress
+    from viewer.studies.project import Project, SlideState
     from viewer.studies.reader_sets import ReaderSlide
     from viewer.studies.stages import Hidden, ReaderView, Stage
     from viewer.studies.study_reader import StudyReader
@@ -41,6 +43,9 @@ class StudyController(QObject):
         self._background = BackgroundRunner("study", 1, self)
         self._known: StudyReader | None = None
         self._seen: object = None
+        self._progress: Progress = {}
+        opened.seen_by_reader = self._as_seen
+        opened.keep_states = self._keep_states
         opened.hides_names = lambda: "names" in self.hides_of("")
         opened.switched.connect(self._refresh)
         opened.changed.connect(self._refresh)
@@ -209,21 +214,56 @@ class StudyController(QObject):
             self.changed.emit()
             return
         self.changed.emit()  # hidden until it is known
+        self._opened.show_states()
         self._load()
 
     def _load(self) -> None:
+        from viewer.studies.progress import read_progress
         from viewer.studies.study_reader import study_reader
 
         folder, project, reader = self._opened.folder, self._opened.project, self._reader
         if folder is None:
             return
         self._background.run(
-            lambda: study_reader(folder, project, reader), self._on_loaded, self._on_failed
+            lambda: (study_reader(folder, project, reader), read_progress(folder)),
+            lambda found: self._on_loaded(*found),
+            self._on_failed,
         )
 
-    def _on_loaded(self, known: StudyReader) -> None:
+    def _on_loaded(self, known: StudyReader, progress: Progress | None = None) -> None:
         self._known = known
+        self._progress = self._progress if progress is None else progress
         self.changed.emit()
+        self._opened.show_states()
+
+    def _as_seen(self, project: Project) -> Project:
+        from viewer.studies.progress import seen_by
+
+        known = self._known
+        is_of_it = known is not None and (known.folder, known.reader, known.project.stages) == (
+            self._opened.folder, self._reader, project.stages,
+        )  # fmt: skip
+        return seen_by(project, known if is_of_it else None, self._progress)
+
+    def _keep_states(self, states: dict[str, SlideState]) -> None:
+        """Keep how far the reader is in this stage; the owner of a study reads in none."""
+        from viewer.studies.progress import write_progress
+
+        folder, study, reader = self._opened.folder, self.study, self._reader
+        if folder is None or study is None:
+            return
+        stages = {identity: study.view(identity).stage for identity in states}
+        kept = {(stages[key], key): state for key, state in states.items() if stages[key]}
+        for (stage, identity), state in kept.items():
+            self._progress[reader, stage, identity] = state
+        if kept:
+            self._background.run(
+                lambda: write_progress(folder, reader, kept),
+                lambda _: None,
+                lambda error: self._window.show_error(
+                    f"How far you are is not saved ({error}): see that the project can be written."
+                ),
+            )
 
     def _on_failed(self, error: Exception) -> None:
         if not isinstance(error, OSError):
