@@ -168,3 +168,11 @@ def test_features_of_another_kind_are_not_judged(
     done = coverslip("run", "m", str(sample_slide), "--features", "f.h5", folder=tmp_path)
     assert done.returncode == 2
     assert told in done.stderr
+
+
+def test_places_that_are_rounded_one_by_one_drift_to_no_other_cell(tmp_path: Path) -> None:
+    places = tiles_of((3900, 2900), 224.45)
+    file, found = read(write(tmp_path / "a.h5", places, patch_size_level0=224))
+    assert found.count == len(places)
+    assert file.troubles == []
+    assert found.cell == pytest.approx(224.45, abs=0.1)

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 _MOST_NUMBERS = 400_000_000
 """Of the map of a slide, in 16 bits each."""
 _SAME_STEP = 0.999
-_NOTED_PX = 1.0
+_NOTED_PX = 2.0
+_ROUNDING_PX = 1.0
 
 
 def of_features(
@@ -66,6 +67,7 @@ def of_features(
     if not good.any():
         raise ResultFileError(f"{path.name} holds no tiles on this slide; it may be of another.")
     step = spacing if spacing < side * _SAME_STEP else side
+    step = _mean_step(step, x[good], y[good])
     middles = np.stack([y[good], x[good]], 1) + side / 2
     found = _found(path, middles, vectors[good], step, slide, mpp_um, notes)
     about = FileVectors(table.vector_length, side * mpp_um, table.encoder)
@@ -126,6 +128,17 @@ def _groups(
     """Return the numbers of the blocks, and which vectors lie in each."""
     numbers, starts = np.unique(blocks, return_index=True)
     return numbers.tolist(), np.split(order, starts[1:])
+
+
+def _mean_step(step: float, *axes: NDArray[np.float64]) -> float:
+    """Return a step in fractions of a pixel: places are rounded to whole ones, one by one."""
+    length = count = 0.0
+    for places in axes:
+        apart = np.diff(np.unique(places))
+        steps = np.round(apart / step)
+        is_whole = (steps >= 1) & (np.abs(apart - steps * step) <= _ROUNDING_PX * steps)
+        length, count = length + apart[is_whole].sum(), count + steps[is_whole].sum()
+    return float(length / count) if count else step
 
 
 def _commonest_start(places: NDArray[np.float64], step: float) -> float:
