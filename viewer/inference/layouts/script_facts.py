@@ -32,13 +32,15 @@ def script_facts(path: Path) -> dict[str, float | bool]:
             if not names or archive.getinfo(min(names, key=len)).file_size > _MAX_BYTES:
                 return found
             state = archive.read(min(names, key=len))
-        name = ""
+        name, known = "", dict[object, str]()
         for operation, value, _ in pickletools.genops(state):
             match operation.name:
                 case "BINUNICODE":
                     name = str(value)
                 case "BINPUT" | "LONG_BINPUT":
-                    continue  # the text is remembered for later
+                    known[value] = name  # a text that comes again is named by this number
+                case "BINGET" | "LONG_BINGET":
+                    name = known.get(value, "")
                 case number if name and number in _NUMBERS:
                     assert isinstance(value, int | float)
                     found.setdefault(name, value)
