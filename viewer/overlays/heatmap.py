@@ -95,6 +95,8 @@ class Heatmap:
         The values that have the first and the last color, but by rank.
     ranks
         float32 (rows, columns) what the colors say where they say ranks, 0 to 1; else None.
+    counts
+        How many cells of each class are painted; those of a background are counted too.
     """
 
     colors: Rgba
@@ -104,6 +106,7 @@ class Heatmap:
     low: float = 0.0
     high: float = 1.0
     ranks: NDArray[np.float32] | None = None
+    counts: tuple[int, ...] = ()
 
     def value_text(self, row: int, column: int) -> str:
         """Return the value of a cell in as many digits as its color tells, and a rank if shown."""
@@ -247,8 +250,11 @@ def _of_classes(
     table = np.array([*painted, [0] * 4], np.uint8)
     colors = table[classes]
     safe = np.nan_to_num(values)
-    colors[(safe < style.low) | (safe > style.high)] = 0
-    return Heatmap(colors, values, classes, best_cells(values, _GALLERY))
+    is_left_out = (safe < style.low) | (safe > style.high)
+    colors[is_left_out] = 0
+    shown = classes[~is_left_out & (classes >= 0)]
+    counts = tuple(np.bincount(shown, minlength=len(class_colors)).tolist())
+    return Heatmap(colors, values, classes, best_cells(values, _GALLERY), counts=counts)
 
 
 @lru_cache(maxsize=8)

@@ -113,9 +113,7 @@ class HeatmapPresenter(QObject):
             return lines
         if heatmap.classes is not None:
             tile_mm2 = (self.found.cell * self.found.mpp_um / 1000) ** 2
-            known = heatmap.classes[heatmap.colors[..., 3] > 0]
-            for index, (name, _) in enumerate(self.legend()):
-                count = int((known == index).sum())
+            for (name, _), count in zip(self.legend(), heatmap.counts, strict=False):
                 if is_map and is_background(name):
                     continue
                 fields = "" if is_map else f"{count:,} fields, "
