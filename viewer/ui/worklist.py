@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _REST_MS = 250
 """After the slide on screen is sharp, before others are opened."""
-_MOST_AHEAD = 2
+_MOST_AHEAD = 3
 
 
 class WorklistController(QObject):
@@ -32,6 +32,8 @@ class WorklistController(QObject):
         self.ahead = SlidesAhead(cache, self)
         self._read: set[Path] = set()
         """Slides of no project that were on screen in this window."""
+        self._direction, self._last_key = 1, ""
+        """In which direction the list is gone through, and the slide that was on screen last."""
         self._rest = QTimer(self, interval=_REST_MS, singleShot=True)
         self._rest.timeout.connect(self._look_ahead)
         commands = window.commands
@@ -143,8 +145,16 @@ class WorklistController(QObject):
         self.ahead.resume()
 
     def _likely(self, pane: SlidePane) -> list[Path]:
+        """What the keys bring: on in the direction of travel, the next that is open, and back."""
         worklist, key = self.worklist(), self._key_of(pane)
-        entries = (worklist.next(key, 1), worklist.next_unread(key, 1))
+        keys = [each.key for each in worklist.entries]
+        if key != self._last_key and key in keys and self._last_key in keys:
+            self._direction = 1 if keys.index(key) > keys.index(self._last_key) else -1
+        self._last_key = key
+        step = self._direction
+        entries = (
+            worklist.next(key, step), worklist.next_unread(key, 1), worklist.next(key, -step),
+        )  # fmt: skip
         paths = [each.slide for each in entries if each is not None]
         projects = self._window.projects
         if projects.opened.is_open and (to_do := projects.next_to_do()) is not None:
