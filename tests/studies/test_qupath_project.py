@@ -123,6 +123,23 @@ def test_a_project_is_made_with_names_notes_classes_and_annotations(tmp_path: Pa
     assert drawn.class_name == "Tumor"
 
 
+def test_metadata_tell_case_block_and_stain(tmp_path: Path) -> None:
+    first, second = slide(tmp_path / "S23-1 A1 HE.png", 80), slide(tmp_path / "S23-1 A1 b.png", 90)
+    told = {"Case ID": "H-77", "stain": "Ki-67", "Block": "B2"}
+    project = write(
+        tmp_path / "p",
+        image(first.as_uri(), "S23-1 A1 HE.png"),
+        image(second.as_uri(), "S23-1 A1 b.png", metadata=told),
+    )
+    done = CliRunner().invoke(
+        app, ["projects", "create", str(tmp_path / "ours"), "--from", str(project)]
+    )
+    assert done.exit_code == 0, done.output
+    listed = CliRunner().invoke(app, ["projects", "list", str(tmp_path / "ours"), "--json"])
+    places = [(s["case"], s["block"], s["stain"]) for s in json.loads(listed.stdout)["slides"]]
+    assert places == [("S23-1", "A1", "HE"), ("H-77", "B2", "Ki-67")]
+
+
 def test_a_project_of_which_nothing_opens_makes_none(tmp_path: Path) -> None:
     project = write(tmp_path / "p", image("omero:1"))
     out = tmp_path / "out"

@@ -183,6 +183,8 @@ class ProjectsController(QObject):
             if found is None:
                 self._window.say("Fewer than two readers annotated this slide, as far as you see.")
                 return
+            if (sets := self._window.annotations.active_sets) is not None:
+                sets.refresh()
             count, readers = len(found.annotations), len(found.readers)
             self._window.say(
                 f'The set "{found.which.key.name}" holds {count:,} objects that most of '

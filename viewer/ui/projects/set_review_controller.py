@@ -286,9 +286,12 @@ class SetReviewController(QObject):
         annotation, active, opened = self._object, self._window.annotations.active, self._opened
         if annotation is None or active is None or opened is None:
             return False
+        which, sets = opened.of.which, self._window.annotations.active_sets
+        if sets is not None and sets.current.listed.which == which:
+            self._window.say("Choose another set for what you draw: this one is under review.")
+            return False
         if annotation.id in active.document:
             return True
-        which = opened.of.which
         taken = replace(annotation, is_locked=False).noted(_SOURCE, which.source or which.key.name)
         if active.do(adding("Accept", [taken])):
             return True
