@@ -78,6 +78,8 @@ def test_a_recovery_file_gives_the_key_for_its_passphrase_alone(tmp_path: Path) 
         write_recovery_file(path, key, "short")
     write_recovery_file(path, key, "correct horse", "A study")
     assert path.stat().st_mode & 0o077 == 0
+    with pytest.raises(SealError, match="there already"):
+        write_recovery_file(path, SealKey.new(), "correct horse")
     assert base64.b64encode(key.raw) not in path.read_bytes()
     assert read_recovery_file(path, "correct horse").raw == key.raw
     with pytest.raises(SealError, match=r"passphrase of study\.key is another"):

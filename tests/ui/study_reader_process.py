@@ -115,7 +115,7 @@ class Reader:
             "drawn": self.drawn,
             "can draw": window.annotations.can_annotate,
             "answers": window.projects.questions._answers,
-            "ai": self.tries_ai(),
+            "ai": self.tries_ai(), "told": window.projects.dock.stage.text(),
         }), flush=True)  # fmt: skip
 
 

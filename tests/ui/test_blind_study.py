@@ -138,6 +138,7 @@ def test_two_readers_read_blind_and_the_owner_opens_compares_and_merges(
         assert (each["stage"], each["drawn"]) == ("Without AI", 1)
         assert each["sets"] == [["My annotations", True]]
         assert each["title"].startswith("Slide 1 - ")
+        assert each["told"].startswith('Stage "Without AI". Hidden: other readers\' annotations')
         assert each["ai"] == 'The study hides models and agents in this stage "Without AI".'
     over = a.told()
     assert (over["over"], over["can draw"]) == (True, False)
@@ -162,6 +163,8 @@ def test_two_readers_read_blind_and_the_owner_opens_compares_and_merges(
     assert all_answers(study) == []
 
     # The owner sees all of it.
+    stage = owner.projects.dock.stage
+    qtbot.waitUntil(lambda: "nothing is hidden from you" in stage.text(), timeout=20_000)
     show_slide(owner, study / "S23-1234 A1 HE.svs", qtbot)
     qtbot.waitUntil(lambda: owner.annotations.active_sets is not None, timeout=20_000)
     sets = owner.annotations.active_sets

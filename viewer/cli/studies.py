@@ -172,20 +172,19 @@ def unseal(
     From then on this account reads all of it, in the window too. The passphrase of the recovery
     file is asked for, or read from a pipe.
     """
-    from viewer.signing.sealing import SealError, read_recovery_file
+    from viewer.signing.sealing import SealError
     from viewer.studies.project_file import ProjectError
-    from viewer.studies.study_keys import OwnerSealer, keep_owner_key
+    from viewer.studies.study_keys import OwnerSealer, take_owner_key
     from viewer.studies.unsealing import unseal_study
 
     folder, held = read_for_command(project)
     if not held.owner_key:
         fail("Nothing is sealed in this project: it has no stages with an owner's key.")
     try:
-        owner = read_recovery_file(key, _passphrase(f"Passphrase of {key.name}: "))
-        if owner.public != held.owner_key:
-            fail(f"{key.name} is the key of another study: choose this study's recovery file.")
+        reader = asking_reader(folder, held, None).reader
+        passphrase = _passphrase(f"Passphrase of {key.name}: ")
+        owner = take_owner_key(held, reader, key, passphrase)
         found = unseal_study(folder, OwnerSealer(owner), publish=publish)
-        keep_owner_key(held, asking_reader(folder, held, None).reader, owner)
     except (SealError, ProjectError) as error:
         fail(str(error))
     except OSError as error:
@@ -223,8 +222,6 @@ def _blind(
             owner_file = None
         elif key is None:
             fail("Say with --key where to write the recovery file of the study's owner.")
-        elif key.exists():
-            fail(f"{key} is there already: choose another name for the recovery file.")
         else:
             owner_file = (key, _passphrase("New passphrase of the recovery file: "))
         name = asking_reader(folder, held, reader).reader

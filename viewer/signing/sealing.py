@@ -135,12 +135,12 @@ def seal(data: bytes, to: Iterable[str], about: bytes) -> str:
 
 
 def write_recovery_file(path: Path, key: SealKey, passphrase: str, title: str = "") -> None:
-    """Write a private key under a passphrase, for its owner alone.
+    """Write a private key under a passphrase, for its owner alone; never over another file.
 
     Raises
     ------
     SealError
-        The passphrase is too short.
+        The passphrase is too short, or there is such a file: it may hold the key of another study.
     OSError
         The file cannot be written.
     """
@@ -148,6 +148,8 @@ def write_recovery_file(path: Path, key: SealKey, passphrase: str, title: str = 
         raise SealError(
             f"The passphrase is too short: choose one of {SHORTEST_PASSPHRASE} characters or more."
         )
+    if path.exists():
+        raise SealError(f"{path} is there already: choose another name for the recovery file.")
     salt, cost = os.urandom(16), (_SCRYPT_N, _SCRYPT_R, _SCRYPT_P)
     wrapping = _cipher(_from_passphrase(passphrase, salt, cost))
     recovery = _Recovery(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from viewer.signing.kept_secrets import forget_secret, keep_secret, kept_secret, secrets_lock
-from viewer.signing.sealing import SealKey, seal
+from viewer.signing.sealing import SealError, SealKey, read_recovery_file, seal
 from viewer.studies.stages import stages_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from viewer.studies.project import Project
     from viewer.studies.stages import ReaderView
@@ -94,6 +95,25 @@ def owner_key(project: Project, reader: str) -> SealKey | None:
 def keep_owner_key(project: Project, reader: str, key: SealKey) -> None:
     """Let this reader open all of the study in this account. Raises OSError."""
     keep_secret(_owner_name(project, reader), key.raw)
+
+
+def take_owner_key(project: Project, reader: str, path: Path, passphrase: str) -> SealKey:
+    """Keep the owner's key of a recovery file for a reader in this account, and return it.
+
+    Raises
+    ------
+    SealError
+        The file or its passphrase is none, or of another study.
+    OSError
+        The key cannot be kept.
+    """
+    key = read_recovery_file(path, passphrase)
+    if key.public != project.owner_key:
+        raise SealError(
+            f"{path.name} is the key of another study: choose this study's recovery file."
+        )
+    keep_owner_key(project, reader, key)
+    return key
 
 
 def forget_stage_keys(project: Project, view: ReaderView) -> None:

@@ -90,6 +90,7 @@ class SlideSets(QObject):
         self._author = author
         self._shown = shown
         self._listing: Task | None = None
+        self._is_stale = False
         self.current = SetEntry(slide.own, is_shown=True)
         """Where strokes go."""
         self.entries = [self.current]
@@ -97,15 +98,12 @@ class SlideSets(QObject):
         self.refresh()
 
     def refresh(self) -> None:
-        """Look which sets there are now, in a thread."""
+        """Look which sets there are now, in a thread; again after a look that is under way."""
         if self._listing is not None:
-            self._listing.cancel()
-        slide = self.slide
-        self._listing = self._disk.run(
-            slide.sets,
-            self._on_listed,
-            lambda error: _log.warning("sets cannot be listed", exc_info=error),
-        )
+            self._is_stale = True
+            return
+        self._is_stale = False
+        self._listing = self._disk.run(self.slide.sets, self._on_listed, self._on_not_listed)
 
     def adopt(self, slide: ReaderSlide) -> None:
         """Take the name of the reader whose annotations these are; the documents stay open."""
@@ -206,7 +204,17 @@ class SlideSets(QObject):
 
     # -----------------------------------------------------------------------------------------
 
+    def _on_not_listed(self, error: Exception) -> None:
+        _log.warning("sets cannot be listed", exc_info=error)
+        self._on_looked()
+
+    def _on_looked(self) -> None:
+        self._listing = None
+        if self._is_stale:
+            self.refresh()
+
     def _on_listed(self, found: list[ReaderSet]) -> None:
+        self._on_looked()
         held = {each.listed.place: each for each in self.entries}
         there = {each.place for each in found}
         # A set that was just made has no file before its first edit.

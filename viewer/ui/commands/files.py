@@ -168,6 +168,15 @@ FILE_COMMANDS: tuple[Command, ...] = (
         with_project,
     ),
     Command(
+        "project.unseal",
+        "Open what is sea&led...",
+        "mdi6.key-outline",
+        "Read what readers sealed to the study's owner, with the owner's recovery file",
+        PROJECT,
+        (),
+        with_project,
+    ),
+    Command(
         "project.end_stage",
         "&End stage...",
         "mdi6.flag-checkered",

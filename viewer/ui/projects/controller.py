@@ -57,6 +57,8 @@ class ProjectsController(QObject):
         self.finishing = Finishing(window, self.opened, self.questions)
         self.recent = RecentProjects(window, self.open, self)
         self._connect()
+        self.study.changed.connect(lambda: self.dock.show_stage(self.study.stage_text))
+        self.study.changed.connect(self.dock.refresh)
 
     @property
     def slide_count(self) -> int:

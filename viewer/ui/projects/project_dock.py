@@ -96,6 +96,11 @@ class ProjectDock(QDockWidget):
         self.find_missing.setText("Looking..." if opened.is_searching else "Find...")
         self._show_details()
 
+    def show_stage(self, text: str) -> None:
+        """Say in which stage of a study the reader is; "" hides it."""
+        self.stage.setText(text)
+        self.stage.setVisible(bool(text))
+
     def mark(self, identity: str) -> None:
         """Makes the row of the slide in the active pane the current one."""
         if identity != self.model.current:
@@ -165,6 +170,10 @@ class ProjectDock(QDockWidget):
         self.readers.setProperty("dim", "true")
         self.readers.setWordWrap(True)
         self.readers.setTextFormat(Qt.TextFormat.PlainText)
+        self.stage = QLabel(self)
+        self.stage.setWordWrap(True)
+        self.stage.setTextFormat(Qt.TextFormat.PlainText)
+        self.stage.hide()
         self.filter = QComboBox(self)
         self.filter.setAccessibleName("Slides shown")
         self.filter.setToolTip("Which slides are listed, and traveled through by key")
@@ -243,7 +252,8 @@ class ProjectDock(QDockWidget):
         page = QWidget(self)
         layout = QVBoxLayout(page)
         layout.setContentsMargins(6, 6, 6, 6)
-        for widget in (self.title, self.progress, self.summary, self.readers, self.filter):
+        above = (self.title, self.progress, self.summary, self.readers, self.stage, self.filter)
+        for widget in above:
             layout.addWidget(widget)
         layout.addWidget(self.view, 1)
         layout.addLayout(details)

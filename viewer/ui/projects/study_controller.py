@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
+from PySide6.QtWidgets import QFileDialog, QInputDialog, QLineEdit
 
 from viewer.ui.background_runner import BackgroundRunner
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from viewer.annotations.sets.records import Sealer
     from viewer.recording.library import SessionSummary
     from viewer.studies.answers import AnswerFile, AnswerRecord
@@ -55,6 +55,7 @@ class StudyController(QObject):
         window.recording.panels.hides = self.hides_session
         window.commands.on("project.end_stage", self._ask_end)
         window.commands.on("project.blind", self._ask_blind)
+        window.commands.on("project.unseal", self._ask_key)
         window.panes.active_changed.connect(lambda _: self.changed.emit())
         self.changed.connect(self._show)
 
@@ -122,6 +123,28 @@ class StudyController(QObject):
         view = self.view(self.identity_of(pane))
         where = f' "{view.stage}"' if view is not None and view.stage else ""
         return f"The study hides models and agents in this stage{where}."
+
+    @property
+    def stage_text(self) -> str:
+        """Return in which stage the reader is, and what is hidden in it; "" without stages."""
+        from viewer.studies.stages import HIDDEN, HIDDEN_TEXTS
+
+        project = self._opened.project
+        if not project.stages or not self._opened.is_open:
+            return ""
+        study = self.study
+        if study is None:
+            return "The study is being opened."
+        if study.is_owner:
+            return "You own this study: nothing is hidden from you."
+        if project.unsealed_utc:
+            return "The owner has opened this study: nothing is hidden any more."
+        by_slide = project.is_by_slide
+        view = study.view(self.identity_of(self._window.panes.active) if by_slide else "")
+        hidden = ", ".join(HIDDEN_TEXTS[each] for each in HIDDEN if each in view.hides)
+        where = f'Stage "{view.stage}"' if view.stage else "You have no stage of this study"
+        over = ", ended" if view.is_over and view.stage else ""
+        return f"{where}{over}. Hidden: {hidden or 'nothing'}."
 
     def slide_of(self, pane: SlidePane) -> ReaderSlide | None:
         """Return a pane's slide as the reader has it; None while a study is being opened."""
@@ -373,4 +396,39 @@ class StudyController(QObject):
             lambda: blind_project(folder, stages, owner, recovery, is_by_slide=by_slide),
             done,
             lambda error: dialog.tell(str(error)),
+        )
+
+    def _ask_key(self) -> None:
+        """The owner at another machine: by the recovery file and its passphrase."""
+        if not self._opened.project.owner_key:
+            self._window.say("Nothing is sealed in this project.")
+            return
+        dialog = QFileDialog(self._window, "Recovery file of the study's owner")
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.fileSelected.connect(lambda name: self._ask_passphrase(Path(name)))
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def _ask_passphrase(self, path: Path) -> None:
+        dialog = QInputDialog(self._window)
+        dialog.setWindowTitle("Open what is sealed")
+        dialog.setLabelText(f"Passphrase of {path.name}:")
+        dialog.setTextEchoMode(QLineEdit.EchoMode.Password)
+        dialog.textValueSelected.connect(lambda text: self._open_with(path, text))
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def _open_with(self, path: Path, passphrase: str) -> None:
+        from viewer.studies.study_keys import take_owner_key
+
+        project, reader = self._opened.project, self._reader
+
+        def done(_: object) -> None:
+            self._load()
+            self._window.say("What is sealed in this study is open to you now.")
+
+        self._background.run(
+            lambda: take_owner_key(project, reader, path, passphrase),
+            done,
+            lambda error: self._window.show_error(str(error)),
         )
