@@ -22,7 +22,7 @@ from viewer.annotations.sets.set_store import SetStore
 from viewer.annotations.storage.store import Stamped
 from viewer.settings import Settings
 from viewer.studies.finding import project_slides
-from viewer.studies.project import Project
+from viewer.studies.project import Project, renaming_class
 from viewer.studies.project_file import change_project, create_project, read_project
 from viewer.studies.review_store import ReviewStore
 from viewer.studies.set_review import SetReview
@@ -189,6 +189,19 @@ def test_a_class_renamed_in_the_editor_is_renamed_in_the_sets_of_all(
     (which,) = study_reader(study, project, "Cy").all_sets()
     rows, _ = SetStore(which, read_only=True).annotations()
     assert {each.class_name for each in rows} == {"Carcinoma"}
+    # What is drawn here and shown follows, also when somebody else renames it.
+    square = Annotation(shapely.box(5, 5, 9, 9), shown_as=AnnotationClass("Carcinoma"))
+    qtbot.waitUntil(lambda: window.annotations.can_annotate, timeout=15_000)
+    active = window.annotations.active
+    assert active is not None
+    assert active.do(adding("Draw", [square]))
+    change_project(study, renaming_class("Carcinoma", "Cancer"))
+
+    def shown() -> set[str]:
+        now = window.annotations.active
+        return {each.class_name for each in now.document} if now is not None else set()
+
+    qtbot.waitUntil(lambda: shown() == {"Cancer"}, timeout=20_000)
 
 
 def test_the_consensus_of_two_readers_is_a_set_of_its_own(

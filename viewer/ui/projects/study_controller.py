@@ -228,6 +228,7 @@ class StudyController(QObject):
         seen = (
             folder, reader, project.id, project.stages, project.owner_key, project.unsealed_utc,
             project.is_by_slide, tuple(slide.identity for slide in project.slides),
+            project.renames,
         )  # fmt: skip
         if seen == self._seen:
             return
