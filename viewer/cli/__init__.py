@@ -215,7 +215,7 @@ def info(
 @app.command()
 def shot(
     slide: Annotated[Path, typer.Argument(help="The slide.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The picture: PNG, JPEG or TIFF.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The picture: PNG, JPEG, TIFF or PDF.")],
     center: Annotated[
         str | None, typer.Option(help="X,Y in level-0 pixels; the slide's middle by default.")
     ] = None,
@@ -260,6 +260,21 @@ def shot(
             "QuPath does, or slide; by default what the file says, or else its format does."
         ),
     ] = None,
+    annotations: Annotated[
+        Path | None, typer.Option(help="Annotations that are painted too, of any known format.")
+    ] = None,
+    dpi: Annotated[
+        float,
+        typer.Option(
+            help="Pixels an inch: lines and letters are as large on paper as on a screen.",
+            min=10,
+            max=2400,
+        ),
+    ] = 96.0,
+    scale_bar: Annotated[bool, typer.Option("--scale-bar", help="Paint a scale bar.")] = False,
+    legend: Annotated[
+        bool, typer.Option("--legend", help="Paint what the colors of overlays mean.")
+    ] = False,
     image: ImageNumber = None,
 ) -> None:
     """Paint a field of a slide to a picture, as the window would show it.
@@ -274,18 +289,23 @@ def shot(
     advice = "--center takes X,Y in pixels, such as 1200,800."
     middle = numbers(center, 2, advice) if center else None
     width, height = numbers(size, 2, "--size takes WxH in pixels, such as 1280x800.", "x")
-    if not (1 <= width <= 16_384 and 1 <= height <= 16_384):
-        fail("--size takes a width and a height from 1 to 16384 pixels.")
+    from viewer.ui.figures.writing import most_px
+
+    most = most_px(out)
+    if not (1 <= width <= most and 1 <= height <= most):
+        fail(f"--size takes a width and a height from 1 to {most} pixels for this format.")
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
     os.environ["QT_SCALE_FACTOR"] = "1"
     from dataclasses import replace
 
+    from viewer.annotations.formats.problems import AnnotationFileError
     from viewer.geometry import Point
     from viewer.inference.bundle import BundleError
     from viewer.inference.model_library import find_model
     from viewer.inference.running import RunError
     from viewer.overlays.files.result_file import ResultFileError
     from viewer.slides import SlideError
+    from viewer.ui.figures.strips import FigureError
     from viewer.ui.shot import Shot, ShotError, take_shot
     from viewer.ui.view_picture import PictureError
 
@@ -296,9 +316,13 @@ def shot(
         uses_icc = display == "icc"
         what = Shot(at, mag, downsample, side, rotate, flip, furniture, model, uses_icc)
         what = replace(what, mpp_um=mpp, results=results, score=score, origin=origin_named(origin))
+        what = replace(
+            what, annotations=annotations, dpi=dpi, has_scale_bar=scale_bar, has_legend=legend
+        )
         failures = take_shot(slide, what, out, image, lambda note: typer.echo(note, err=True))
     except (
-        SlideError, ShotError, PictureError, BundleError, RunError, ResultFileError,
+        SlideError, ShotError, FigureError, PictureError, BundleError, RunError, ResultFileError,
+        AnnotationFileError,
     ) as error:  # fmt: skip
         fail(str(error))
     if failures:

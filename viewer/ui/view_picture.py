@@ -37,6 +37,14 @@ def write_picture(image: QImage, path: Path) -> None:
     PictureError
         Nothing was written; a file that was there before is as it was.
     """
+    try:
+        atomic_write_bytes(path, picture_bytes(image, path))
+    except OSError as error:
+        raise PictureError(unwritable(path, error)) from error
+
+
+def picture_bytes(image: QImage, path: Path) -> bytes:
+    """Return a picture in the format that a name's suffix stands for. Raises PictureError."""
     kind = path.suffix.lower().removeprefix(".") or "png"
     # Qt's own writers do not notice that a disk is full.
     buffer = QBuffer()
@@ -47,10 +55,7 @@ def write_picture(image: QImage, path: Path) -> None:
     if not writer.write(image):
         reason = writer.errorString()
         raise PictureError(f"{path.name} cannot be written ({reason}): choose another place.")
-    try:
-        atomic_write_bytes(path, buffer.data().data())
-    except OSError as error:
-        raise PictureError(unwritable(path, error)) from error
+    return buffer.data().data()
 
 
 def view_location(canvas: SlideCanvas) -> str:

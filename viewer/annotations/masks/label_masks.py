@@ -16,7 +16,7 @@ from viewer.annotations.formats.export_warnings import each_alone
 from viewer.annotations.formats.problems import Problem
 from viewer.annotations.masks.label_strips import LabelPainter
 from viewer.annotations.masks.mask_legend import Label, Legend, legend_path, text_of
-from viewer.annotations.masks.png_strips import write_gray_png
+from viewer.annotations.masks.png_strips import write_png
 from viewer.atomic_write import atomic_write
 from viewer.errors import CoverslipError
 
@@ -280,7 +280,8 @@ def _write_png(
             has_value[strip[strip > 0]] = True
             yield strip
 
-    write_gray_png(file, legend.size_px, strips(), legend.mpp_um[0] if legend.mpp_um else None)
+    per_m = round(1e6 / legend.mpp_um[0]) if legend.mpp_um else None
+    write_png(file, legend.size_px, strips(), per_m)
 
 
 def _write_tiff(

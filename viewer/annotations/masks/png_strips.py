@@ -1,4 +1,4 @@
-"""Gray PNG files written row by row, so that a large picture is never held whole.
+"""PNG files written row by row, so that a large picture is never held whole.
 
 PNG (Portable Network Graphics) Specification, third edition, W3C 2025: chunks of a length, a name,
 data and a checksum; rows each begin with the number of their filter.
@@ -18,15 +18,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_GRAY = 0
+_GRAY, _RGB = 0, 2
 _UP = 2
-"""Filter: a row holds the difference to the row above, which is nearly all zeros in a mask."""
+"""Filter: a row holds the difference to the row above, nearly all zeros in a mask."""
 
 
-def write_gray_png(
-    file: IO[bytes], size: tuple[int, int], strips: Iterable[NDArray[Any]], mpp_um: float | None
+def write_png(
+    file: IO[bytes], size: tuple[int, int], strips: Iterable[NDArray[Any]], per_m: int | None
 ) -> None:
-    """Writes uint8 or uint16 strips, each (rows, width), from the top.
+    """Writes strips from the top: gray (rows, width), or colors (rows, width, 3); uint8 or uint16.
+
+    Parameters
+    ----------
+    per_m
+        Pixels a meter, where they are known.
 
     Raises
     ------
@@ -37,13 +42,14 @@ def write_gray_png(
     packer = zlib.compressobj(level=6)
     above = np.zeros(0, np.uint8)
     for strip in strips:
-        rows = np.ascontiguousarray(strip.astype(strip.dtype.newbyteorder(">"))).view(np.uint8)
+        flat = strip.reshape(len(strip), -1)
+        rows = np.ascontiguousarray(flat.astype(flat.dtype.newbyteorder(">"))).view(np.uint8)
         if not len(above):
-            header = struct.pack(">IIBBBBB", *size, 8 * strip.itemsize, _GRAY, 0, 0, 0)
+            colors = _GRAY if strip.ndim == 2 else _RGB
+            header = struct.pack(">IIBBBBB", *size, 8 * strip.itemsize, colors, 0, 0, 0)
             _chunk(file, b"IHDR", header)
-            if mpp_um:
-                per_meter = round(1e6 / mpp_um)
-                _chunk(file, b"pHYs", struct.pack(">IIB", per_meter, per_meter, 1))
+            if per_m:
+                _chunk(file, b"pHYs", struct.pack(">IIB", per_m, per_m, 1))
             above = np.zeros(rows.shape[1], np.uint8)
         differences = np.diff(rows, axis=0, prepend=above[None])
         above = rows[-1]

@@ -1,0 +1,105 @@
+"""A field painted by the real canvas, in strips: a figure of any size is never held whole."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QCoreApplication, QEventLoop
+from PySide6.QtGui import QImage, QPainter
+
+from viewer.canvas.canvas import SlideCanvas
+from viewer.canvas.layer import Scene
+from viewer.errors import CoverslipError
+from viewer.geometry import Point, Size, View
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from viewer.canvas.layer import Layer
+
+SCREEN_DPI = 96.0
+"""At this many pixels an inch lines and letters are as on a screen; at more they grow with it."""
+ROWS_PX = 256
+"""The rows of a strip, but the last, are a multiple of these."""
+_STRIP_BYTES = 48 << 20
+_PIXEL_BYTES = 4
+_PATIENCE_S = 120.0
+
+
+class FigureError(CoverslipError):
+    """A figure that cannot be painted; `str()` is one sentence."""
+
+
+class FigureCanvas(SlideCanvas):
+    """A canvas that is never shown and paints at any number of pixels an inch."""
+
+    dpi = SCREEN_DPI
+
+    @property
+    def ratio(self) -> float:
+        """Return how many pixels of the figure one of the screen is."""
+        return self.dpi / SCREEN_DPI
+
+    def devicePixelRatioF(self) -> float:
+        """Return `ratio`: tiles, lines and letters are painted for it."""
+        return self.ratio
+
+
+def figure_strips(
+    canvas: FigureCanvas, whole: View, size_px: tuple[int, int], furniture: Sequence[Layer]
+) -> Iterator[QImage]:
+    """Yield a figure from the top, each strip once all its tiles are sharp.
+
+    Parameters
+    ----------
+    whole
+        The view of the whole figure, in logical pixels.
+    furniture
+        Painted over all strips as over one picture, such as a scale bar.
+
+    Raises
+    ------
+    FigureError
+        The slide's tiles do not come.
+    """
+    width_px, height_px = size_px
+    fitting_px = _STRIP_BYTES // (_PIXEL_BYTES * width_px)
+    rows_px = min(height_px, max(ROWS_PX, fitting_px // ROWS_PX * ROWS_PX))
+    ratio = canvas.ratio
+    canvas.resize(math.ceil(width_px / ratio), math.ceil(rows_px / ratio))
+    scene = Scene(whole, canvas.slide_box, canvas.optics, ratio)
+    for top_px in range(0, height_px, rows_px):
+        middle = Point(canvas.width() / 2, top_px / ratio + canvas.height() / 2)
+        size = Size(canvas.width(), canvas.height())
+        center = whole.to_slide(middle)
+        canvas.show_any_view(
+            View(center, whole.downsample, size, whole.rotation_deg, whole.mirrored)
+        )
+        _wait_until_sharp(canvas)
+        strip = QImage(width_px, min(rows_px, height_px - top_px), QImage.Format.Format_RGB32)
+        strip.setDevicePixelRatio(ratio)
+        canvas.render(strip)
+        while not canvas.is_finished:
+            canvas.render(strip)
+        painter = QPainter(strip)
+        painter.translate(0.0, -top_px / ratio)
+        for layer in furniture:
+            painter.save()
+            layer.paint(painter, scene)
+            painter.restore()
+        painter.end()
+        strip.setDevicePixelRatio(1.0)
+        yield strip
+
+
+def _wait_until_sharp(canvas: SlideCanvas) -> None:
+    until_s = time.monotonic() + _PATIENCE_S
+    while not canvas.is_sharp:
+        if time.monotonic() > until_s:
+            raise FigureError(
+                f"The slide's tiles did not come within {_PATIENCE_S:.0f} s: check its drive."
+            )
+        QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 20)
+        time.sleep(0.001)
