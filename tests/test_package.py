@@ -81,7 +81,16 @@ def test_a_wheel_holds_the_program_its_models_slide_and_documents(wheel: Path) -
 @pytest.mark.parametrize("way", ["--target", "--prefix"])
 def test_its_files_are_found_where_it_is_installed(wheel: Path, way: str, tmp_path: Path) -> None:
     place, home = tmp_path / "place", tmp_path / "home"
-    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-warn-script-location"]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "-I",
+        "--no-deps",
+        "--no-warn-script-location",
+    ]
     assert run(*pip, way, place, wheel).returncode == 0
     site = next(path.parent for path in place.rglob("coverslip") if (path / "docs").is_dir())
     shown = run(
