@@ -142,9 +142,12 @@ class OpenProject(QObject):
         if folder is None:
             return
         if self._in_file.stages:
-            before = {slide.identity: slide.state for slide in self.project.slides}
-            after = {slide.identity: slide.state for slide in change(self.project).slides}
-            moved = {key: state for key, state in after.items() if before.get(key, state) != state}
+            before = {slide.identity: slide for slide in self.project.slides}
+            moved: dict[str, SlideState] = {
+                slide.identity: slide.state
+                for slide in change(self.project).slides
+                if before.get(slide.identity, slide).state != slide.state
+            }
             if moved:
                 self.keep_states(moved)
             change = keeping_states(change)

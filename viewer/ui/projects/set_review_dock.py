@@ -193,7 +193,8 @@ class SetReviewDock(QDockWidget):
         self.sets.clear()
         for each in sets:
             self.sets.addItem(each.label, each)
-        self.sets.setCurrentIndex(list(sets).index(chosen) if chosen in sets else -1)
+        rows = [row for row, each in enumerate(sets) if each == chosen]
+        self.sets.setCurrentIndex(rows[0] if rows else -1)
         self.sets.setEnabled(bool(sets))
 
     def show_review(self, opened: OpenedReview | None) -> None:

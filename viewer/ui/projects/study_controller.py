@@ -274,10 +274,15 @@ class StudyController(QObject):
         from viewer.studies.progress import write_progress
 
         folder, study, reader = self._opened.folder, self.study, self._reader
-        if folder is None or study is None:
+        if folder is None:
+            return
+        if study is None:
+            self._window.say("The study is still being opened: how far you are is not kept yet.")
             return
         stages = {identity: study.view(identity).stage for identity in states}
-        kept = {(stages[key], key): state for key, state in states.items() if stages[key]}
+        kept: dict[tuple[str, str], SlideState] = {
+            (stages[key], key): state for key, state in states.items() if stages[key]
+        }
         for (stage, identity), state in kept.items():
             self._progress[reader, stage, identity] = state
         if kept:
