@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,9 @@ from viewer.annotations.sets.listing import (
     restore_set,
     sets_of_slide,
 )
+from viewer.annotations.sets.opening import open_set
 from viewer.annotations.sets.set_store import SetStore
+from viewer.annotations.storage.autosave import Autosave
 from viewer.annotations.storage.store import AnnotationStoreError, Stamped, bringing_back
 from viewer.kept_lines import append_lines, read_bodies
 
@@ -310,3 +313,63 @@ def test_lines_of_a_full_disk_leave_the_file_as_it_was(
     assert path.read_bytes() == before
     append_lines(path, [b"three"])
     assert read_bodies(path) == [b"one", b"three"]
+
+
+class Window:
+    """A document of a set, kept by a thread as a window does it."""
+
+    def __init__(self, which: AnnotationSet) -> None:
+        self.opened = open_set(which)
+        self.document = Document(self.opened.annotations)
+        self.autosave = Autosave(self.opened, lambda _: None, self._reload, lambda: None)
+        self._end = self.document.listen(self.autosave.put)
+
+    def _reload(self, annotations: list[Annotation]) -> None:
+        if self.autosave.is_reload_current:
+            self._end()
+            self.document.reset(annotations)
+            self._end = self.document.listen(self.autosave.put)
+        else:
+            self.autosave.reload()
+
+
+def test_two_windows_draw_in_one_set_and_see_each_other(shared: Path) -> None:
+    which = AnnotationSet(shared, SLIDE, SetKey("A"))
+    one, other = Window(which), Window(which)
+    made = [square(20 * n) for n in range(6)]
+    for n, each in enumerate(made):
+        (one if n % 2 else other).document.do(adding("Draw", [each]))
+    until = time.monotonic() + 20
+    while {each.id for each in one.document} != {each.id for each in other.document} or len(
+        one.document
+    ) < len(made):
+        assert time.monotonic() < until, "they did not see each other"
+        time.sleep(0.05)
+    assert one.autosave.close()
+    assert other.autosave.close()
+    assert {each.id for each in SetStore(which, read_only=True).annotations()[0]} == {
+        each.id for each in made
+    }
+
+
+def test_what_a_full_disk_refuses_to_the_end_is_there_the_next_time(
+    shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    which = AnnotationSet(shared, SLIDE, SetKey("A"))
+    window = Window(which)
+    first, second = square(0), square(20)
+    window.document.do(adding("Draw", [first]))
+    assert window.autosave.flush()
+
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(set_store, "append_lines", refuse)
+        window.document.do(adding("Draw", [second]))
+        assert window.autosave.close()
+    assert SetStore(which, read_only=True).annotations()[0] == [first]
+    again = open_set(which)
+    assert again.annotations == [first, second]
+    assert "the disk refused" in again.notice
+    again.close()

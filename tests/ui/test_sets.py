@@ -175,6 +175,8 @@ def test_a_set_is_copied_removed_and_brought_back(slide_window: MainWindow, qtbo
     qtbot.waitUntil(lambda: sets.current.label == MINE and window.annotations.can_annotate)
     menu_of(window, "Set 2", "Copy to the set that you draw in").trigger()
     (copy,) = set_document(window, qtbot, MINE)
+    in_sight = window.annotations.in_sight(window.panes.active)
+    assert [each.metadata["Set"] for each in in_sight] == [MINE, "Set 2"]
     assert copy.geometry.equals(drawn.geometry)
     assert copy.id != drawn.id
     qtbot.waitUntil(lambda: window.annotations.is_saved, timeout=20_000)

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from viewer.annotations.sets.annotation_set import AnnotationSet
 
 _LONGEST_NAME = 120
-SET, READER = "Set", "Reader"
-"""Members of the metadata that tell the sets apart that share a file."""
 
 
 @dataclass(slots=True)
@@ -234,11 +232,12 @@ def _write(
     """Write sets of one slide to a file; return how many annotations the format cannot hold."""
     from viewer.annotations.formats.exchange import write_as
     from viewer.annotations.measured import up_to_date
+    from viewer.annotations.sets.together import together
     from viewer.slides.calibration import remembered_mpp_um
 
     identities = [each.which.identity for each in sets] or list(places)
     place = places.get(identities[0]) if identities else None
-    annotations = _together(sets)
+    annotations = together([(each.which.key, each.annotations) for each in sets])
     if place is not None:
         mpp_um = place.mpp_um or remembered_mpp_um(place.identity)
         annotations = [up_to_date(each, mpp_um) for each in annotations]
@@ -251,14 +250,3 @@ def _write(
         lost = wanted.write(path, annotations)
     tell_lost(place.name if place is not None else path.name, lost)
     return sum(each.number > 0 for each in lost)
-
-
-def _together(sets: list[_Exported]) -> list[Annotation]:
-    """Return all annotations of sets; where there are several, each says which it is of."""
-    if len(sets) == 1:
-        return sets[0].annotations
-    return [
-        annotation.noted(SET, each.which.key.name).noted(READER, each.which.key.reader)
-        for each in sets
-        for annotation in each.annotations
-    ]

@@ -26,6 +26,7 @@ from viewer.ui.widgets import NoticeBar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from viewer.annotations.annotation import Annotation
     from viewer.annotations.document import Edit
     from viewer.annotations.sets.places import AnnotationsPlace
     from viewer.studies.reader_sets import ReaderSlide
@@ -142,6 +143,11 @@ class AnnotationsController(QObject):
     def sets_of(self, pane: SlidePane) -> SlideSets | None:
         """Return the sets of a pane's slide; None before they are there."""
         return self._slides.get(self._identities.get(pane, ""))
+
+    def in_sight(self, pane: SlidePane) -> list[Annotation]:
+        """Return what exports of a pane's slide hold: the set that is drawn in and all shown."""
+        sets = self.sets_of(pane)
+        return sets.in_sight if sets is not None else []
 
     @property
     def active_sets(self) -> SlideSets | None:

@@ -105,12 +105,13 @@ class AnnotationFiles(QObject):
         )
 
     def write(self, path: Path, which: Format, active: PaneAnnotations) -> None:
-        """Writes all annotations of a slide; tells what the format cannot hold."""
+        """Writes the shown sets of a slide; tells what the format cannot hold."""
         from viewer.annotations.formats.exchange import write_as
         from viewer.ui.annotations.file_reports import tell_not_written
 
         mpp_um = active.pane.canvas.optics.mpp_um
-        annotations = [up_to_date(each, mpp_um) for each in active.document]
+        drawn = self._window.annotations.in_sight(active.pane)
+        annotations = [up_to_date(each, mpp_um) for each in drawn]
         place = place_of(active.pane)
         self._window.say(f"Writing {path.name}...")
         self._background.run(
@@ -144,7 +145,7 @@ class AnnotationFiles(QObject):
         active = self._of(pane)
         if active is None or pane.path is None:
             return
-        if not len(active.document):
+        if not self._window.annotations.in_sight(pane):
             self._window.say("There are no annotations to write yet.")
             return
         formats = list(FORMATS.values())

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QInputDialog, QMenu
 
 from viewer.annotations.document import adding
 from viewer.annotations.sets.annotation_set import MY_ANNOTATIONS
+from viewer.annotations.sets.together import together
 from viewer.ui.annotations.simple_dialogs import open_dialog
 from viewer.ui.annotations.wording import many
 
@@ -186,14 +187,15 @@ class SetCommands(QObject):
         if name == MY_ANNOTATIONS or any(name == each.listed.which.key.name for each in shown):
             self._window.say(f'"{name}" is one of the sets: choose another name.')
             return
-        merged: list[Annotation] = []
-        for entry in shown:
-            if entry.annotations is not None:
-                key = entry.listed.which.key
-                merged += [
-                    each.noted("Set", key.name).noted("Reader", key.reader)
-                    for each in _copies(entry.annotations.document)
+        merged = _copies(
+            together(
+                [
+                    (each.listed.which.key, each.annotations.document)
+                    for each in shown
+                    if each.annotations is not None
                 ]
+            )
+        )
         source = ", ".join(entry.label for entry in shown)
 
         def put(annotations: SlideAnnotations) -> None:

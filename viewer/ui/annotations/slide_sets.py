@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
+from viewer.annotations.sets.together import together
 from viewer.ui.annotations.slide_annotations import SlideAnnotations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from viewer.annotations.annotation import Annotation
     from viewer.annotations.sets.annotation_set import SetKind
     from viewer.studies.reader_sets import ReaderSet, ReaderSlide
     from viewer.ui.background_runner import BackgroundRunner, Task
@@ -112,6 +114,21 @@ class SlideSets(QObject):
         self.slide = slide
         self.entries[0].listed = slide.own
         self._disk.run(lambda: claim_home(slide.reader), lambda _: self.refresh())
+
+    @property
+    def in_sight(self) -> list[Annotation]:
+        """Return what is drawn in the set that strokes go to, and in all that are shown.
+
+        Where those are several, each annotation says of which set it is.
+        """
+        wanted = [
+            (each.listed.which.key, each.annotations.document)
+            for each in self.entries
+            if (each is self.current or each.is_shown)
+            and each.annotations is not None
+            and len(each.annotations.document)
+        ]
+        return together(wanted) if wanted else []
 
     def named(self, label: str) -> SetEntry | None:
         """Return the set of a label."""

@@ -83,7 +83,8 @@ class TrainingFiles(QObject):
         source, optics = active.pane.source, active.pane.canvas.optics
         if source is None:
             return
-        base, annotations = source.levels[0], list(active.document)
+        base = source.levels[0]
+        annotations = self._window.annotations.in_sight(active.pane)
         name, identity = source.path.name, source.info.identity
         slide_px = base.width_px, base.height_px
         place = MaskPlace(slide_px, optics.mpp_um, mpp_um, name, identity)
@@ -100,7 +101,8 @@ class TrainingFiles(QObject):
 
     def cut_tiles(self, folder: Path, options: TileOptions, active: PaneAnnotations) -> None:
         """Cuts tiles into a folder, or goes on with those that are there."""
-        source, annotations = active.pane.source, list(active.document)
+        source = active.pane.source
+        annotations = self._window.annotations.in_sight(active.pane)
         if source is None:
             return
         slide, identity = source.path, source.info.identity
