@@ -171,7 +171,7 @@ def _sinks(ends: NDArray[np.int64], shape: tuple[int, ...]) -> Labels:
         is_near = ndimage.binary_dilation(
             seed, np.ones((3, 3)), _SPREAD_STEPS, counts[place] > _SPREAD_PX
         )
-        found[place][is_near] = number
+        found[place][np.asarray(is_near, bool)] = number
     return found[tuple(ends)]
 
 

@@ -97,7 +97,7 @@ def hover_labels(
     basins = -np.asarray(ndimage.gaussian_filter((1 - steep) * mask, 0.8, truncate=1.25))
     markers = ndimage.binary_fill_holes(mask & (steep < _STEEP))
     markers = ndimage.binary_opening(markers, _DISK)
-    markers = without_small(pieces(np.asarray(markers)), _MARKER_PX[kind])
+    markers = without_small(pieces(np.asarray(markers, bool)), _MARKER_PX[kind])
     return watershed(basins, markers, mask=mask).astype(np.int32)
 
 
@@ -112,7 +112,7 @@ def _fall(values: Map, axis: int, side_px: int) -> Map:
     rise = np.convolve(rise, (-1.0, 0.0, 1.0))
     slope = ndimage.correlate1d(_stretched(values), rise, axis, mode="mirror")
     slope = ndimage.correlate1d(slope, smooth, 1 - axis, mode="mirror")
-    return 1 - _stretched(slope)
+    return 1 - _stretched(np.asarray(slope, np.float32))
 
 
 def _stretched(values: Map) -> Map:

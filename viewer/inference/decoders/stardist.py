@@ -79,7 +79,7 @@ def stardist_labels(
     if not len(rows):
         return labels
     stars = _Stars(
-        np.stack([columns, rows], 1) * float(downsample),
+        np.stack([columns, rows], 1).astype(np.float64) * downsample,
         np.maximum(rays[:, rows, columns].T, _LEAST_RAY_PX).astype(np.float64),
     )
     # The likeliest is painted last: where two that are kept overlap, it shows.

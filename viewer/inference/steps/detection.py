@@ -78,7 +78,7 @@ def boxes_of(answer: NDArray[np.float32], about: ModelDescription) -> Boxes:
             f"The model {about.name} answers with a class beyond the {len(about.classes)} that "
             "model.json names."
         )
-    return Boxes(corners, scores, classes)
+    return Boxes(corners.astype(np.float32), scores, classes)
 
 
 _ROUNDING = 0.01
@@ -88,7 +88,8 @@ def likeliest(boxes: Boxes, least_score: float, most_overlap: float) -> Boxes:
     """Return the boxes that are likely enough, of those of a class that overlap the likeliest."""
     boxes = boxes.taken(boxes.scores >= least_score)
     sides = boxes.corners[:, 2:] - boxes.corners[:, :2]
-    boxes = boxes.taken(np.isfinite(boxes.corners).all(1) & (sides >= _LEAST_SIDE_PX).all(1))
+    is_box = np.isfinite(boxes.corners).all(1) & (sides >= _LEAST_SIDE_PX).all(1)
+    boxes = boxes.taken(np.asarray(is_box))
     boxes = boxes.taken(np.argsort(-boxes.scores, kind="stable")[:_MOST_BOXES])
     is_open = np.ones(len(boxes.scores), bool)
     kept: list[int] = []

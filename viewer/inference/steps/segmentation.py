@@ -39,7 +39,7 @@ def activated(answers: Maps, head: Head, classes: int) -> Maps:
             return powers / powers.sum(1, keepdims=True)
         case "sigmoid" | "logit":
             with np.errstate(over="ignore"):
-                return 1 / (1 + np.exp(-answers))
+                return (1 / (1 + np.exp(-answers))).astype(np.float32)
         case "indices":
             every = np.arange(classes, dtype=np.float32)[:, None, None]
             return (answers == every).astype(np.float32)
