@@ -277,7 +277,8 @@ class StudyController(QObject):
         if folder is None:
             return
         if study is None:
-            self._window.say("The study is still being opened: how far you are is not kept yet.")
+            if "done" in states.values():
+                self._window.say("The study is still being opened: try again in a moment.")
             return
         stages = {identity: study.view(identity).stage for identity in states}
         kept: dict[tuple[str, str], SlideState] = {
