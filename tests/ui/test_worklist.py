@@ -127,8 +127,8 @@ def test_slides_ahead_are_bounded_in_bytes_and_freed(
     reading.change_settings(cache_mib=1)
     ahead.forget()
     assert ahead.paths == []
-    reading.panes.active.canvas.sharp_changed.emit(True)
-    qtbot.wait(600)
+    ahead.prepare([study / KI67], reading.panes.active.showing)
+    qtbot.waitUntil(lambda: not ahead.is_opening, timeout=20_000)
     assert ahead.paths == []  # a slide would take more than its part of this cache
 
 

@@ -83,6 +83,11 @@ class SlidesAhead(QObject):
         """Return the slides that are open beforehand."""
         return list(self._ready)
 
+    @property
+    def is_opening(self) -> bool:
+        """Return whether a slide is being opened beforehand."""
+        return bool(self._tasks)
+
     def is_loaded(self, path: Path) -> bool:
         """Return whether a slide is open beforehand with all tiles of its first view."""
         ahead = self._ready.get(path)
