@@ -87,6 +87,10 @@ def test_a_blind_study_from_beginning_to_end(
     assert not read_project(study).stages
     done = run(boss, *set_up, "--key", key, "--reader", "boss", typed=TYPED)
     assert done.exit_code == 0, done.stderr
+    (tmp_path / "open.json").write_text('[{"name": "Open"}]')
+    open_all = ("projects", "stages", study, "--from", tmp_path / "open.json", "--reader")
+    refused = run(home_a, *open_all, "A")
+    assert (refused.exit_code, 'owner of this study ("boss")' in refused.stderr) == (2, True)
     read_by(home_a, study, "A", "findingofA", monkeypatch)
     read_by(home_b, study, "B", "firstofB", monkeypatch)
     ended = run(

@@ -234,6 +234,8 @@ def _end(folder: Path, held: Project, reader: str | None, stage: str) -> None:
     from viewer.studies.blinding import end_stage
 
     asks = asking_reader(folder, held, reader)
+    if not held.stages:
+        fail(f'The stage "{stage}" cannot be ended: the project has no stages.')
     now = asks.view("")
     if now.is_over or now.stage != stage:
         is_in = "has ended all stages" if now.is_over else f'is in "{now.stage}"'

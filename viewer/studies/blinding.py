@@ -13,7 +13,7 @@ from viewer.signing.sealing import SealKey, write_recovery_file
 from viewer.studies.project import blinding, naming
 from viewer.studies.project_file import change_project
 from viewer.studies.stages import HIDDEN, Stage, write_stage_end
-from viewer.studies.study_keys import forget_stage_keys, keep_owner_key
+from viewer.studies.study_keys import forget_stage_keys, keep_owner_key, owner_key
 from viewer.studies.study_reader import study_reader
 
 if TYPE_CHECKING:
@@ -80,12 +80,15 @@ def blind_project(
     Raises
     ------
     BlindingError, SealError
-        The stages or the passphrase cannot be used.
+        The stages or the passphrase cannot be used, or `owner` does not own the study.
     OSError, ProjectError
         The recovery file or the project cannot be written.
     """
     check_stages(stages)
     project = change_project(folder, naming(token_hex(8)))
+    if project.owner_key and owner_key(project, owner) is None:
+        whose = f' ("{project.owner}")' if project.owner else ""
+        raise BlindingError(f"Only the owner of this study{whose} can change its stages.")
     key: SealKey | None = None
     if recovery is not None:
         key = SealKey.new()
