@@ -19,6 +19,7 @@ import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from scipy import ndimage
 
 from benchmarks.report import Figure
 from viewer.geometry import Box
@@ -43,11 +44,13 @@ if TYPE_CHECKING:
     Maps = NDArray[np.float32]
 
 _SIDE = 256
-_WIDTH, _LAYERS = 24, 5
-_FIELD = 1200
+_WIDTH, _LAYERS = 32, 6
+_DEEP_LAYERS = 14
+"""About half of what the residual U-Net of Cellpose computes."""
+_FIELD = 700
 """Level-0 pixels that each model works through, where there is tissue."""
 _MOST_OUTSIDE = 25.0
-_DIRECT_TILES = 12
+_DIRECT_TILES = 8
 _RADIUS, _APART = 9.0, 22
 _MPP_UM = 0.5
 _COLORS = ("#e69f00", "#56b4e9", "#009e73")
@@ -58,7 +61,8 @@ def run(slide: Path) -> list[Figure]:
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory() as folder:
         for number, (name, outputs, about) in enumerate(_ways()):
-            path = _bundle(Path(folder) / str(number), outputs, about)
+            layers = _DEEP_LAYERS if name == "Cellpose" else _LAYERS
+            path = _bundle(Path(folder) / str(number), outputs, about, layers)
             figures += _measured(name, path, slide)
     return figures
 
@@ -68,6 +72,9 @@ def _ways() -> list[tuple[str, Mapping[str, Maps], dict[str, Any]]]:
     logits = np.where(probability > 0, 5.0, -5.0).astype(np.float32)
     to_middle = -np.stack([down, across]) / np.maximum(np.hypot(across, down), 1e-6)
     tissue = np.stack([logits, -logits, logits * 0])
+    labels = np.zeros((_SIDE, _SIDE), np.int32)
+    ndimage.label(probability > 0, output=labels)
+    labels = labels.astype(np.float32)
     boxes = np.random.default_rng(0).uniform(0, _SIDE, (6, 8400)).astype(np.float32)
     boxes[2:4], boxes[4:] = 20.0, np.random.default_rng(1).random((2, 8400)) ** 40
     nuclei = {"task": "instances", "margin_px": 32, "classes": _classes(1)}
@@ -82,6 +89,7 @@ def _ways() -> list[tuple[str, Mapping[str, Maps], dict[str, Any]]]:
         ("HoVer-Net", {"np": logits[None], "hv": np.stack([across, down])}, nuclei | {
             "decoder": "hovernet", "outputs": ["np", "hv"],
         }),
+        ("label maps (InstanSeg)", {"y": labels[None]}, nuclei | {"decoder": "labels"}),
         ("Cellpose", {"y": np.concatenate([5 * to_middle, logits[None]])}, nuclei | {
             "decoder": "cellpose",
         }),
@@ -106,13 +114,15 @@ def _round_nuclei() -> tuple[Maps, Maps, Maps, Maps]:
     return tuple(each.astype(np.float32) for each in (*maps, down, np.where(inside, rays, 0)))  # pyright: ignore[reportReturnType] - four of them
 
 
-def _bundle(folder: Path, outputs: Mapping[str, Maps], about: dict[str, Any]) -> Path:
+def _bundle(
+    folder: Path, outputs: Mapping[str, Maps], about: dict[str, Any], layers: int = _LAYERS
+) -> Path:
     """Write a network that computes as much as a small U-Net and answers with these maps."""
     numbers = np.random.default_rng(0)
     tensors: list[onnx.TensorProto] = []
     nodes: list[onnx.NodeProto] = []
     last, channels = "x", 3
-    for layer in range(_LAYERS):
+    for layer in range(layers):
         weights = numbers.normal(0, 0.1, (_WIDTH, channels, 3, 3)).astype(np.float32)
         tensors.append(numpy_helper.from_array(weights, f"w{layer}"))
         nodes.append(helper.make_node("Conv", [last, f"w{layer}"], [f"c{layer}"], pads=[1] * 4))

@@ -196,14 +196,9 @@ def matched(found: Boxes, true: Boxes) -> int:
     return count
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path, help="folder with nuclei/")
-    parser.add_argument("folder", type=Path, help="where the model is written")
-    options = parser.parse_args()
-    fields = load_bbbc038(options.data / "nuclei" / "bbbc038-brightfield-train.npz")
-    known, held = split(fields)
-    folder = export(train(known), options.folder)
+def measured(data: Path, folder: Path) -> str:
+    """Return a row of figures: the program over the fields held back, put together to a picture."""
+    _, held = split(load_bbbc038(data / "nuclei" / "bbbc038-brightfield-train.npz"))
     picture, true = mosaic(held)
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary) / "mosaic.png"
@@ -212,12 +207,21 @@ def main() -> None:
     right = matched(found, true)
     twice = box_ious(found, found)
     np.fill_diagonal(twice, 0)
-    print(
-        f"{len(held)} fields, {len(true)} nuclei: {len(found)} boxes, {right} right, "
-        f"F1 {2 * right / (len(found) + len(true)):.3f}, precision {right / len(found):.3f}, "
-        f"recall {right / len(true):.3f}; boxes that another overlaps by more than half: "
-        f"{int((twice > _IOU).any(1).sum())}"
+    return (
+        f"| BBBC038, {len(held)} fields held back, as one picture | {len(true)} | {len(found)} | "
+        f"{2 * right / (len(found) + len(true)):.3f} | {right / len(found):.3f} | "
+        f"{right / len(true):.3f} | {int((twice > _IOU).any(1).sum())} |"
     )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path, help="folder with nuclei/")
+    parser.add_argument("folder", type=Path, help="where the model is written")
+    options = parser.parse_args()
+    fields = load_bbbc038(options.data / "nuclei" / "bbbc038-brightfield-train.npz")
+    known, _ = split(fields)
+    print(measured(options.data, export(train(known), options.folder)))
 
 
 if __name__ == "__main__":
