@@ -72,6 +72,23 @@ def test_it_is_added_with_its_card_and_runs_by_name(tmp_path: Path) -> None:
     assert about.head == "softmax"
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "license_"),
+    [
+        ("LICENSE", "\nMIT License\n\nCopyright", "MIT License"),
+        ("CITATION.cff", "cff-version: 1.2.0\nlicense: Apache-2.0\n", "Apache-2.0"),
+        ("NOTICE", "Some words", "unknown"),
+    ],
+)
+def test_its_license_is_the_one_that_a_file_states(
+    tmp_path: Path, name: str, text: str, license_: str
+) -> None:
+    folder = make_wsinfer(tmp_path / "m")
+    (folder / "README.md").write_text("# No head")
+    (folder / name).write_text(text)
+    assert described(folder).description.license == license_
+
+
 def test_a_zip_file_of_it_is_added(tmp_path: Path) -> None:
     make_wsinfer(tmp_path / "in" / "tumor")
     packed = shutil.make_archive(str(tmp_path / "lung-tumor"), "zip", tmp_path / "in")

@@ -108,7 +108,9 @@ def test_a_repository_is_fetched_by_its_own_name(
 def test_an_instanseg_network_is_fetched_from_its_index(
     serve: Callable[[Files], str], tmp_path: Path
 ) -> None:
-    make_instanseg(tmp_path / "in" / "brightfield")
+    made = make_instanseg(tmp_path / "in" / "brightfield")
+    (made / "brightfield_README.md").write_text("# This is an InstanSeg model.")
+    (made / "test-output.npy").write_bytes(bytes(1 << 20))
     packed = Path(shutil.make_archive(str(tmp_path / "b"), "zip", tmp_path / "in"))
     index = [
         {"name": "brightfield", "url": "old.zip", "version": "0.0.9", "license": "Apache-2.0"},
@@ -123,7 +125,8 @@ def test_an_instanseg_network_is_fetched_from_its_index(
     told = json.loads(done.stdout)
     assert (told["name"], told["licence"]) == ("brightfield_discs", "Apache-2.0")
     assert told["source"] == f"{url}/new.zip"
-    assert Path(told["folder"], "model.json").is_file()
+    assert told["card"] == "# This is an InstanSeg model."
+    assert Path(told["folder"], "brightfield_README.md").is_file()
 
 
 @pytest.mark.parametrize(

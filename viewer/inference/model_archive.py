@@ -12,6 +12,8 @@ from viewer.inference.description import MODEL_FILE
 from viewer.limits import DESCRIPTION_BYTES, UNPACKED_RATIO, WEIGHTS_BYTES, Limit, LimitError
 
 _MOST_FILES = 2000
+_FEW_BYTES = 16 << 20
+"""Unpacked, of which nobody asks how well they were packed, such as a label map of zeros."""
 _NOT_UNPACKED = (".py", ".pyc", ".ijm", ".ipynb")
 """Programs: nothing that is unpacked is ever run, and these are of no other use."""
 
@@ -75,7 +77,8 @@ def _copy_out(archive: zipfile.ZipFile, name: str, target: Path, limit: Limit) -
         size_gib = about.file_size / 2**30
         raise BundleError(f"{name} is too large to unpack: it has {size_gib:.1f} GiB.")
     try:
-        UNPACKED_RATIO.check(about.file_size / max(about.compress_size, 1), name)
+        if about.file_size > _FEW_BYTES:
+            UNPACKED_RATIO.check(about.file_size / max(about.compress_size, 1), name)
     except LimitError as error:
         raise BundleError(str(error)) from error
     # What is unpacked ends at the size that was checked, whatever the packed data holds.

@@ -20,8 +20,10 @@ _COLORS = (
 )  # fmt: skip
 """Told apart by people who see colors differently (Okabe and Ito 2008)."""
 _CARDS = re.compile(
-    r"(readme|license|licence|copying|notice|citation)(\.(md|txt|rst|cff|bib))?", re.I
+    r"(.*[-_. ])?(readme|license|licence|copying|notice|citation)(\.(md|txt|rst|cff|bib))?",
+    re.IGNORECASE,
 )
+_LICENSES = re.compile(r".*(license|licence|copying).*", re.IGNORECASE)
 _LICENSE = re.compile(r"^license:\s*(.+?)\s*$", re.MULTILINE | re.IGNORECASE)
 _UNKNOWN_LICENSE = "unknown"
 
@@ -84,11 +86,12 @@ def stated_license(folder: Path) -> str:
             text = read_regular(card, DESCRIPTION_BYTES).decode("utf-8", "replace")
         except OSError:
             continue
-        is_readme = card.name.lower().startswith("readme")
-        head = text.split("---")[1] if is_readme and text.startswith("---") else ""
+        # Readmes of hubs begin with a head between lines of three dashes; a CFF is all head.
+        head = text if card.suffix.lower() == ".cff" else ""
+        head = text.split("---")[1] if text.startswith("---") else head
         if found := _LICENSE.search(head):
             return found[1].strip("\"' ")[:80]
-        if not is_readme and (lines := text.split("\n", 8)) and (first := _first_words(lines)):
+        if _LICENSES.fullmatch(card.name) and (first := _first_words(text.split("\n", 8))):
             return first[:80]
     return _UNKNOWN_LICENSE
 
