@@ -65,7 +65,7 @@ def touching(labels: Labels) -> int:
     return len(pairs)
 
 
-@pytest.fixture(scope="module", params=[1, 2])
+@pytest.fixture(scope="module", params=[1, pytest.param(2, marks=pytest.mark.slow)])
 def truth(request: pytest.FixtureRequest) -> Labels:
     labels = nuclei(request.param)
     assert labels.max() > 80

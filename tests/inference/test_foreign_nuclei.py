@@ -210,6 +210,18 @@ def test_several_kinds_of_objects_in_one_bundle(
     assert areas[objects.classes == 2][0] == pytest.approx(60 * 60 * UM**2, rel=0.05)
 
 
+def test_parts_are_models_of_their_own(tmp_path: Path) -> None:
+    maps = {"y": np.zeros((4, 64, 64), np.float32)}
+    part = {"name": "tissue", "task": "segmentation", "decoder": "coverslip"}
+    about = card("hovernet", "A", "B", name="Both", patch_px=64, parts=[part])
+    whole, other = load_bundles(onnx_bundle(tmp_path / "m", answering(maps, 64), **about))
+    assert (whole.name, whole.task) == ("Both", "instances")
+    assert (other.name, other.task) == ("Both: tissue", "segmentation")
+    assert whole.key != other.key
+    assert whole.weights_path == other.weights_path
+
+
+@pytest.mark.slow
 def test_another_output_of_a_bundle_is_a_model_of_its_own(
     tmp_path: Path, slide: Path, truth: NDArray[np.int32]
 ) -> None:
@@ -289,6 +301,7 @@ def test_what_contradicts_the_decoder_is_refused(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_nuclei_of_a_foreign_network(
     tmp_path: Path, slide: Path, truth: NDArray[np.int32]
 ) -> None:

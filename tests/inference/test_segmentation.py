@@ -18,7 +18,6 @@ from viewer.geometry import Size
 from viewer.inference.bundle import BundleError, load_bundle
 from viewer.inference.description import ModelDescription
 from viewer.inference.errors import ModelFailedError
-from viewer.inference.running import run_model
 from viewer.inference.steps.segmentation import SegmentationSteps
 from viewer.inference.tasks.known import TASKS
 from viewer.inference.tasks.windows import Windows
@@ -63,7 +62,7 @@ def lesion_mm2(found: object) -> float:
 def test_a_class_map_has_the_areas_of_what_is_on_the_slide(tmp_path: Path, slide: Path) -> None:
     net, logits = by_color()
     net.output("y", logits, ["n", 3, "h", "w"])
-    found = run_model(slide, load_bundle(dense(tmp_path / "m", net)), mpp_um=0.5).found
+    found = found_on(dense(tmp_path / "m", net), slide)
     assert isinstance(found, PatchFeatureMap)
     assert found.grid.columns > 1
     assert lesion_mm2(found) == pytest.approx(300 * 200 * 0.25e-6, rel=0.01)
@@ -198,10 +197,8 @@ def test_coarse_maps_and_several_outputs_ask_what_they_are(tmp_path: Path) -> No
     pooled = net.op("AveragePool", logits, kernel_shape=[4, 4], strides=[4, 4])
     net.output("y", pooled, ["n", 3, "h", "w"])
     coarse = dense(tmp_path / "coarse", net)
-    told = coverslip("models", "check", coarse, folder=tmp_path)
-    assert told.returncode == 2
-    assert told.stderr.count("\n") == 1
-    assert '"answer_downsample": 4 or "answer_px": 32' in told.stderr
+    with pytest.raises(ModelFailedError, match='"answer_downsample": 4 or "answer_px": 32'):
+        checked(coarse)
     net.output("other", logits, ["n", 3, "h", "w"])
     with pytest.raises(BundleError, match=r"several outputs \(y, other\): name those"):
         checked(dense(tmp_path / "two", net))
