@@ -248,7 +248,7 @@ pixels farther right and down, over objects that lie whole in both.
 | --- | --- | --- | --- |"""
 _UNLIKE = """## Fields unlike the training data
 
-Fields of 256 um, at most 8 of a slide, each run by the nuclei model as a picture; told as unlike.
+Fields of 248 um, at most 8 of a slide, each run by the nuclei model as a picture; told as unlike.
 
 | fields | wanted | hatched |
 | --- | --- | --- |"""

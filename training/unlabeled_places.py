@@ -2,7 +2,8 @@
 
 `without_nuclei.json` lists places outlined by hand (keratin, ink, mucus, fat, red cells, glass) on
 the CC0 slide and on CRC-VAL-HE-7K tiles (CC BY 4.0), in pixels; "not outlined" are places of which
-nothing is said. Elsewhere earlier weights say what they are sure of; the rest counts for nothing.
+nothing is said. Elsewhere, and on tiles full of small dark nuclei, which look a little like such
+places, earlier weights say what they are sure of; the rest counts for nothing.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 _PLACES = Path(__file__).with_name("without_nuclei.json")
 _SILENT = "not outlined"
+_TILES = "tiles/crc-val-he-7k"
+_CROWDED = ("LYM", "NORM")
 _FIELD_PX = 224
 _MPP_UM = 0.5
 _SURE_NUCLEUS, _SURE_NONE = 0.8, 0.1
@@ -43,7 +46,8 @@ _GLASS = 235
 def load_unlabeled(data: Path, teacher: nn.Module) -> NucleiSet:
     """Return fields (n, 224, 224) of pictures with such places, UNKNOWN where nothing is known.
 
-    Fields with places outlined by hand come several times, so that they are half of all.
+    A third of them have places outlined by hand, a third lie beside them, and a third are crowded
+    tiles; those of which there are fewer come several times.
     """
     places = json.loads(_PLACES.read_text())
     plain: list[Field] = []
@@ -65,8 +69,15 @@ def load_unlabeled(data: Path, teacher: nn.Module) -> NucleiSet:
                 is_outlined = (empty[place] & is_tissue).mean() > _LEAST_OUTLINED
                 group = outlined if is_outlined else plain
                 group.append((part, labels[place]))
-    outlined *= max(1, len(plain) // max(len(outlined), 1))
-    images, labels = zip(*plain, *outlined, strict=True)
+    crowded: list[Field] = []
+    for kind in _CROWDED:
+        for path in sorted((data / _TILES / kind).iterdir()):
+            image = _picture(path)[:_FIELD_PX, :_FIELD_PX]
+            crowded.append((image, _sure_labels(teacher, image)))
+    groups = (plain, outlined, crowded)
+    most = max(map(len, groups))
+    fields = [group[index % len(group)] for group in groups for index in range(most)]
+    images, labels = zip(*fields, strict=True)
     return NucleiSet(np.stack(images), np.stack(labels))
 
 
