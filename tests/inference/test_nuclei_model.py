@@ -133,3 +133,9 @@ def test_smooth_pooling_takes_the_largest_and_smooths_it() -> None:
 def test_beginnings_that_are_not_known_are_refused(beginnings: int) -> None:
     with pytest.raises(ValueError, match="from 1 to 2"):
         NucleiUNet(beginnings=beginnings)
+
+
+def test_keratin_is_not_outlined(sample_slide: Path) -> None:
+    # A fold of keratin that the weights were not trained on: version 4 outlined 30 nuclei in it.
+    fold = run_model(sample_slide, find_model("nuclei"), Box(1600, 1300, 1780, 1420), device="cpu")
+    assert len(fold.objects()) <= 2

@@ -140,4 +140,4 @@ def test_the_bundled_model_keeps_its_figures(shared_slide: Callable[[str], Path]
 @pytest.mark.slow
 def test_the_bundled_model_does_not_hang_on_where_a_field_begins(sample_slide: Path) -> None:
     network = Network(load_bundle(BUNDLED / "nuclei"), torch.device("cpu"))
-    assert agreement(network, sample_slide) > 0.83
+    assert agreement(network, sample_slide) > 0.9
