@@ -184,7 +184,7 @@ def _fetch(url: str, place: Path, *, is_needed: bool = True) -> None:
         )
 
 
-class _MissingError(Exception):
+class _MissingError(CoverslipError):
     """Nothing is at an address."""
 
 
