@@ -6,21 +6,19 @@ import functools
 import hashlib
 import http.server
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import shared_data
 
 from scripts import public_files
 
 
 @pytest.mark.parametrize("file", public_files.public_files(), ids=lambda file: file.name)
-def test_a_file_of_the_list_is_the_one_that_tests_read(file: public_files.PublicFile) -> None:
-    path = shared_data() / file.name
-    if not path.exists():
-        pytest.skip(f"{path} is not there")
-    assert hashlib.sha256(path.read_bytes()).hexdigest() == file.sha256
+def test_a_file_of_the_list_is_the_one_that_tests_read(
+    file: public_files.PublicFile, shared_slide: Callable[[str], Path]
+) -> None:
+    assert hashlib.sha256(shared_slide(file.name).read_bytes()).hexdigest() == file.sha256
     assert file.address.startswith("https://")
 
 

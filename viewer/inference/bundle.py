@@ -169,18 +169,18 @@ def _part(whole: ModelBundle, changes: dict[str, Any]) -> ModelBundle:
     card = msgspec.to_builtins(about)
     said = names_as_stored(changes)
     assert isinstance(said, dict)
+    if ours := [name for name in said if name in _OF_THE_WHOLE]:
+        raise BundleError(
+            f"{whole.folder.name}/{MODEL_FILE} is invalid: a part has the {ours[0]} of the whole."
+        )
+    description = None
     try:
-        if ours := [name for name in said if name in _OF_THE_WHOLE]:
-            raise BundleError(
-                f"{whole.folder.name}/{MODEL_FILE} is invalid: a part has the {ours[0]} of the "
-                "whole."
-            )
         own = f"{about.name}: {said.get('name', '')}"
         description = msgspec.convert(card | {"parts": []} | said | {"name": own}, ModelDescription)
         sentence = complaint(description) if said.get("name") else "a part has no name"
     except msgspec.ValidationError as error:
         sentence = str(error)
-    if sentence:
+    if sentence or description is None:
         raise BundleError(f"{whole.folder.name}/{MODEL_FILE} is invalid: in its parts, {sentence}.")
     return ModelBundle(whole.folder, description)
 

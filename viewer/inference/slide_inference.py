@@ -117,7 +117,7 @@ def predict_slide(
     """
     cells = found.known if among is None else found.known & among
     logits, attention = _judged(bundle, found, cells)
-    answered = np.isfinite(attention).all(0)
+    answered: NDArray[np.bool_] = np.asarray(np.isfinite(attention).all(axis=0))
     if answered.any() and not np.isfinite(logits).all():
         # A patch without an answer spoils that for the slide: the model is asked without it.
         logits, attention = _judged(bundle, found, answered)

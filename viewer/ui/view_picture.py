@@ -55,7 +55,7 @@ def picture_bytes(image: QImage, path: Path) -> bytes:
     if not writer.write(image):
         reason = writer.errorString()
         raise PictureError(f"{path.name} cannot be written ({reason}): choose another place.")
-    return buffer.data().data()
+    return bytes(buffer.data().data())
 
 
 def view_location(canvas: SlideCanvas) -> str:
