@@ -23,11 +23,11 @@ from scipy import ndimage
 
 from benchmarks.report import Figure
 from viewer.geometry import Box
-from viewer.inference.bundle import load_bundle
-from viewer.inference.engine import Engine
-from viewer.inference.model_process import thread_count
-from viewer.inference.network import Network
-from viewer.inference.plan import block_grid
+from viewer.inference.models.bundle import load_bundle
+from viewer.inference.process.model_process import thread_count
+from viewer.inference.process.network import Network
+from viewer.inference.runs.engine import Engine
+from viewer.inference.runs.plan import block_grid
 from viewer.inference.tasks.windows import Windows
 from viewer.slides import open_slide
 
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from viewer.inference.description import ModelDescription
-    from viewer.inference.engine import Progress
-    from viewer.inference.results import Result
+    from viewer.inference.models.description import ModelDescription
+    from viewer.inference.runs.engine import Progress
+    from viewer.inference.runs.results import Result
     from viewer.overlays.blocks import BlockKey
 
     Maps = NDArray[np.float32]

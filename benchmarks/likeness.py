@@ -21,9 +21,9 @@ import numpy as np
 from PIL import Image
 
 from viewer.geometry import Box
-from viewer.inference.model_library import find_model
-from viewer.inference.results import reference_mean
-from viewer.inference.running import run_model
+from viewer.inference.models.model_library import find_model
+from viewer.inference.runs.results import reference_mean
+from viewer.inference.runs.running import run_model
 from viewer.overlays.elsewhere import similar_elsewhere
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.overlays.scoring import best_cells, likeness, typical

@@ -17,15 +17,15 @@ import torch
 
 from viewer.geometry import Box
 from viewer.inference.architectures.vision_transformer import VisionTransformer
-from viewer.inference.loading import load_module
-from viewer.inference.model_library import find_model
-from viewer.inference.network import choose_device
+from viewer.inference.models.model_library import find_model
+from viewer.inference.process.loading import load_module
+from viewer.inference.process.network import choose_device
 from viewer.slides import open_slide
 from viewer.slides.region import read_region
 from viewer.slides.tissue import tissue_mask
 
 if TYPE_CHECKING:
-    from viewer.inference.description import ModelDescription
+    from viewer.inference.models.description import ModelDescription
 
 _FIELDS = 16
 _STEPS = (0, 4, 8, 12)

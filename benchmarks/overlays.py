@@ -24,9 +24,9 @@ from viewer.canvas.canvas import SlideCanvas
 from viewer.canvas.layer import LayerOrder
 from viewer.canvas.objects_layer import ObjectsLayer
 from viewer.geometry import Box, Point
-from viewer.inference.engine import Engine
-from viewer.inference.model_library import find_model
-from viewer.inference.plan import block_grid
+from viewer.inference.models.model_library import find_model
+from viewer.inference.runs.engine import Engine
+from viewer.inference.runs.plan import block_grid
 from viewer.overlays.heatmap import gradient
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.object_style import STEPS, ObjectStyle
@@ -40,7 +40,7 @@ from viewer.ui.collector import spare_standing_objects
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from viewer.inference.engine import Progress
+    from viewer.inference.runs.engine import Progress
     from viewer.overlays.blocks import BlockGrid, BlockKey
     from viewer.overlays.patch_features import PatchFeatures
 

@@ -10,7 +10,7 @@ from viewer.geometry import Box
 if TYPE_CHECKING:
     from os import PathLike
 
-    from viewer.inference.running import ModelRun
+    from viewer.inference.runs.running import ModelRun
 
 
 def run_model(
@@ -45,8 +45,8 @@ def run_model(
     CoverslipError
         There is no such model or slide, or the run cannot go on.
     """
-    from viewer.inference import running
-    from viewer.inference.model_library import opened_model
+    from viewer.inference.models.model_library import opened_model
+    from viewer.inference.runs import running
 
     area = None if box is None else box if isinstance(box, Box) else Box(*box)
     given = None if features is None else Path(features)

@@ -200,7 +200,7 @@ def test_a_picture_is_taken_at_a_scale(sample_slide: Path, tmp_path: Path) -> No
 
 def _has_model(pid: int) -> bool:
     children = psutil.Process(pid).children()
-    return any("main=viewer.inference.model_main" in child.cmdline() for child in children)
+    return any("main=viewer.inference.process.model_main" in child.cmdline() for child in children)
 
 
 def test_ctrl_c_ends_a_run_at_once(sample_slide: Path, tmp_path: Path) -> None:

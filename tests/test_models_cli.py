@@ -11,7 +11,7 @@ import shapely
 import tifffile
 from test_cli import coverslip
 
-from viewer.inference.model_library import BUNDLED
+from viewer.inference.models.model_library import BUNDLED
 
 REGION = "1100,1100,300,200"
 

@@ -31,8 +31,8 @@ from training.train_detector import measured
 from training.train_tissue import left_out_tiles
 from training.unlike_figures import LIKE, UNLIKE, told_as_unlike
 from viewer.geometry import Box
-from viewer.inference.bundle import load_bundle
-from viewer.inference.model_library import BUNDLED
+from viewer.inference.models.bundle import load_bundle
+from viewer.inference.models.model_library import BUNDLED
 from viewer.slides import open_slide
 from viewer.slides.region import read_region
 

@@ -16,10 +16,10 @@ from training.classical_baseline import classical_labels
 from training.nuclei_data import NucleiSet, load_bbbc038, load_tnbc, split, split_patients
 from training.scores import Scores, scored
 from viewer.geometry import Box
-from viewer.inference.bundle import load_bundle
 from viewer.inference.instances import labeled
-from viewer.inference.model_library import BUNDLED
-from viewer.inference.network import Network
+from viewer.inference.models.bundle import load_bundle
+from viewer.inference.models.model_library import BUNDLED
+from viewer.inference.process.network import Network
 from viewer.overlays.files.masks import label_mask
 from viewer.slides import open_slide
 from viewer.slides.region import read_region

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from viewer.inference.architectures.tissue_quality import CLASSES, TissueQuality
-from viewer.inference.bundle_writing import write_bundle
-from viewer.inference.model_library import BUNDLED
+from viewer.inference.models.bundle_writing import write_bundle
+from viewer.inference.models.model_library import BUNDLED
 
 COLORS = ("#009e73", "#56b4e9", "#0072b2", "#d55e00", "#bbbbbb")
 

@@ -10,9 +10,9 @@ import re
 from pathlib import Path
 
 from viewer.atomic_write import atomic_write_text
-from viewer.inference.bundle import MODEL_FILE
-from viewer.inference.model_library import BUNDLED, find_model
-from viewer.inference.running import run_model
+from viewer.inference.models.bundle import MODEL_FILE
+from viewer.inference.models.model_library import BUNDLED, find_model
+from viewer.inference.runs.running import run_model
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.overlays.scoring import mean_vector
 

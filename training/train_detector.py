@@ -20,8 +20,8 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from training.nuclei_data import load_bbbc038, split
-from viewer.inference.bundle import file_sha256, load_bundle
-from viewer.inference.running import run_model
+from viewer.inference.models.bundle import file_sha256, load_bundle
+from viewer.inference.runs.running import run_model
 from viewer.overlays.box_overlap import box_ious
 
 if TYPE_CHECKING:

@@ -29,10 +29,10 @@ from training.nuclei_data import load_bbbc038, load_tnbc, split, split_patients
 from viewer.atomic_write import atomic_write_bytes
 from viewer.geometry import Box
 from viewer.inference.architectures.tissue_encoder import TissueEncoder
-from viewer.inference.bundle import MODEL_FILE
 from viewer.inference.field_features import field_features
-from viewer.inference.model_library import BUNDLED
-from viewer.inference.training_data import FeatureStatistics, TrainingData
+from viewer.inference.models.bundle import MODEL_FILE
+from viewer.inference.models.model_library import BUNDLED
+from viewer.inference.models.training_data import FeatureStatistics, TrainingData
 from viewer.slides import open_slide
 from viewer.slides.region import read_region
 

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 
 from viewer.inference.architectures.slide_models import SLIDE_ARCHITECTURES
-from viewer.inference.bundle import load_bundle
-from viewer.inference.bundle_writing import write_bundle
-from viewer.inference.model_library import BUNDLED
-from viewer.inference.running import run_model
+from viewer.inference.models.bundle import load_bundle
+from viewer.inference.models.bundle_writing import write_bundle
+from viewer.inference.models.model_library import BUNDLED
+from viewer.inference.runs.running import run_model
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 
 if TYPE_CHECKING:

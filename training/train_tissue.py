@@ -17,10 +17,10 @@ from safetensors.torch import load_file
 
 from training.augmentation import varied
 from viewer.inference.architectures.tissue_encoder import TissueClassifier, TissueEncoder
-from viewer.inference.bundle import load_bundle
-from viewer.inference.bundle_writing import write_bundle
-from viewer.inference.model_library import BUNDLED
-from viewer.inference.running import run_model
+from viewer.inference.models.bundle import load_bundle
+from viewer.inference.models.bundle_writing import write_bundle
+from viewer.inference.models.model_library import BUNDLED
+from viewer.inference.runs.running import run_model
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 
 if TYPE_CHECKING:

@@ -24,9 +24,9 @@ from viewer.attention.fitting import TrainingOptions
 from viewer.attention.predictor import Predictor
 from viewer.attention.simulating import POLICIES, PolicyParameters, simulate_session
 from viewer.attention.training import train_predictor
-from viewer.inference.bundle import MODEL_FILE, load_bundle
-from viewer.inference.bundle_writing import WEIGHTS
-from viewer.inference.model_library import BUNDLED
+from viewer.inference.models.bundle import MODEL_FILE, load_bundle
+from viewer.inference.models.bundle_writing import WEIGHTS
+from viewer.inference.models.model_library import BUNDLED
 from viewer.slides import open_slide
 
 if TYPE_CHECKING:

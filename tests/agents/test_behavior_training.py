@@ -30,10 +30,10 @@ from viewer.attention.readings import BehaviorError, session_folders
 from viewer.attention.simulating import simulate_session
 from viewer.attention.training import train_predictor
 from viewer.geometry import Box
-from viewer.inference.bundle import BundleError, load_bundle
-from viewer.inference.model_check import try_model
-from viewer.inference.model_library import BUNDLED, add_model
-from viewer.inference.running import run_model
+from viewer.inference.models.bundle import BundleError, load_bundle
+from viewer.inference.models.model_check import try_model
+from viewer.inference.models.model_library import BUNDLED, add_model
+from viewer.inference.runs.running import run_model
 from viewer.overlays.heatmap import HeatmapStyle, expected_heatmap
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.recording.behaviors import actions_of

@@ -23,8 +23,8 @@ from viewer.agents.policies.local import DENSITY, NUCLEI, SOUND, LocalPolicy
 from viewer.agents.proposals import TissueProposal, TissueProposer
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.geometry import Box, Optics
-from viewer.inference.model_library import find_model
-from viewer.inference.running import run_model
+from viewer.inference.models.model_library import find_model
+from viewer.inference.runs.running import run_model
 from viewer.overlays.heatmap import Mark
 from viewer.slides import open_slide
 from viewer.slides.tissue import tissue_mask

@@ -40,8 +40,8 @@ from measured_runs import REPOSITORY, Outcome, coverslip
 
 from viewer.annotations.annotation import repaired
 from viewer.geometry import Size
-from viewer.inference.bundle import BundleError
-from viewer.inference.model_library import add_model
+from viewer.inference.models.bundle import BundleError
+from viewer.inference.models.model_library import add_model
 from viewer.overlays.files.result_file import ResultFileError
 from viewer.overlays.files.result_files import read_result_file
 from viewer.recording.session import SessionError, read_header

@@ -64,8 +64,8 @@ def test_only_the_helper_imports_network_libraries() -> None:
     }
     helper_tasks = {
         "agents/connection.py",
-        "inference/encoder_download.py",
-        "inference/zoo_download.py",
+        "inference/models/encoder_download.py",
+        "inference/models/zoo_download.py",
     }
     # One names the family to deny it, the other asks the display, which may be another machine's.
     others = {"processes/confinement/syscalls.py", "cli/display_check.py"}

@@ -27,10 +27,10 @@ from viewer.atomic_write import atomic_write_bytes
 from viewer.audit_log import sent_detail, trail
 from viewer.cli import app
 from viewer.egress import EgressError, check_egress
-from viewer.inference.bundle import BundleError
-from viewer.inference.encoders import KNOWN_ENCODERS, fetch_encoder
-from viewer.inference.model_library import BUNDLED, add_model, all_models, find_model
-from viewer.inference.zoos import fetched_model
+from viewer.inference.models.bundle import BundleError
+from viewer.inference.models.encoders import KNOWN_ENCODERS, fetch_encoder
+from viewer.inference.models.model_library import BUNDLED, add_model, all_models, find_model
+from viewer.inference.models.zoos import fetched_model
 from viewer.policy import STRICTEST, Policy, policy, read_policy
 from viewer.settings import Settings
 from viewer.slides import SlideError, open_slide

@@ -8,10 +8,10 @@ import hostile_models as hostile
 import pytest
 
 from viewer.geometry import Box
-from viewer.inference import model_process, process_limits
-from viewer.inference.bundle import BundleError, load_bundle
-from viewer.inference.model_check import try_model
-from viewer.inference.running import RunError, run_model
+from viewer.inference.models.bundle import BundleError, load_bundle
+from viewer.inference.models.model_check import try_model
+from viewer.inference.process import model_process, process_limits
+from viewer.inference.runs.running import RunError, run_model
 from viewer.processes.confinement import launching
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def test_a_model_that_never_returns_is_stopped(sample_slide: Path, tmp_path: Pat
 
 ROGUE = """
 import msgspec, sys
-from viewer.inference.messages import *
+from viewer.inference.process.messages import *
 from viewer.processes.channel import inherited_channel
 channel = inherited_channel({channel}, REQUESTS)
 request = channel.receive()

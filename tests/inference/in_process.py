@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 
 from viewer.geometry import Box
-from viewer.inference.block_reading import BlockReader
-from viewer.inference.bundle import load_bundle
-from viewer.inference.network import Network
-from viewer.inference.plan import block_grid
-from viewer.inference.results import add_result, empty_map
+from viewer.inference.models.bundle import load_bundle
+from viewer.inference.process.network import Network
+from viewer.inference.runs.block_reading import BlockReader
+from viewer.inference.runs.plan import block_grid
+from viewer.inference.runs.results import add_result, empty_map
 from viewer.inference.steps.known import STEPS
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.patch_feature_map import PatchFeatureMap

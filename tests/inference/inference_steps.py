@@ -13,10 +13,10 @@ import torch
 from torch import nn
 
 from viewer.geometry import Box
-from viewer.inference.bundle import ModelBundle, load_bundle
-from viewer.inference.engine import Engine, Progress
 from viewer.inference.field_features import FEATURES
-from viewer.inference.plan import block_grid
+from viewer.inference.models.bundle import ModelBundle, load_bundle
+from viewer.inference.runs.engine import Engine, Progress
+from viewer.inference.runs.plan import block_grid
 from viewer.overlays.blocks import BlockGrid, BlockKey
 from viewer.overlays.objects import Objects
 from viewer.slides import open_slide

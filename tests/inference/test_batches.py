@@ -10,10 +10,10 @@ import torch
 from inference_steps import Roomless, make_bundle
 
 from viewer.geometry import Box
-from viewer.inference.batches import Batches
-from viewer.inference.bundle import ModelBundle, load_bundle
-from viewer.inference.network import ModelFailedError, Network
-from viewer.inference.running import RunError, run_model
+from viewer.inference.models.bundle import ModelBundle, load_bundle
+from viewer.inference.process.batches import Batches
+from viewer.inference.process.network import ModelFailedError, Network
+from viewer.inference.runs.running import RunError, run_model
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 
 FIELD = Box(900, 900, 1300, 1300)

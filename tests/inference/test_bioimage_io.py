@@ -16,15 +16,15 @@ from PIL import Image
 from test_cli import coverslip
 from torch import Tensor, nn
 
-from viewer.inference.block_reading import value_ranges
-from viewer.inference.bundle import BundleError
-from viewer.inference.description import ModelDescription, ModelInput, write_description
 from viewer.inference.errors import ModelFailedError
 from viewer.inference.layouts import bioimage_io
 from viewer.inference.layouts.bioimage_card import Step
 from viewer.inference.layouts.bioimage_steps import fed_as
-from viewer.inference.messages import TensorStep
-from viewer.inference.package_proof import applied
+from viewer.inference.models.bundle import BundleError
+from viewer.inference.models.description import ModelDescription, ModelInput, write_description
+from viewer.inference.process.messages import TensorStep
+from viewer.inference.process.package_proof import applied
+from viewer.inference.runs.block_reading import value_ranges
 from viewer.inference.tasks.windows import Windows
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.slides import open_slide

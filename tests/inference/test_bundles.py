@@ -15,16 +15,16 @@ import torch
 from inference_steps import Channels, Narrow, Nonsense, Raises, make_bundle
 from safetensors.torch import save_file
 
-from viewer.inference.bundle import BundleError, load_bundle
-from viewer.inference.model_check import try_model
-from viewer.inference.model_library import (
+from viewer.inference.models.bundle import BundleError, load_bundle
+from viewer.inference.models.model_check import try_model
+from viewer.inference.models.model_library import (
     BUNDLED,
     add_model,
     all_models,
     find_model,
     models_folder,
 )
-from viewer.inference.network import ModelFailedError, Network
+from viewer.inference.process.network import ModelFailedError, Network
 
 CPU = torch.device("cpu")
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from viewer.geometry import Box
-from viewer.inference.bundle import load_bundle
-from viewer.inference.model_library import BUNDLED
-from viewer.inference.network import Network
-from viewer.inference.running import run_model
+from viewer.inference.models.bundle import load_bundle
+from viewer.inference.models.model_library import BUNDLED
+from viewer.inference.process.network import Network
+from viewer.inference.runs.running import run_model
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 

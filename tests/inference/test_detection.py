@@ -14,8 +14,8 @@ from PIL import Image
 from test_cli import coverslip
 
 from viewer.geometry import Size
-from viewer.inference.bundle import BundleError
 from viewer.inference.errors import ModelFailedError
+from viewer.inference.models.bundle import BundleError
 from viewer.inference.steps.detection import Boxes, likeliest
 from viewer.inference.tasks.detection import box_layout
 from viewer.overlays.blocks import BlockGrid, BlockKey

@@ -24,7 +24,7 @@ from transformers import (
 
 from viewer.inference.architectures.token_merging import merge
 from viewer.inference.architectures.vision_transformer import VisionTransformer
-from viewer.inference.encoders import KNOWN_ENCODERS, renamed
+from viewer.inference.models.encoders import KNOWN_ENCODERS, renamed
 
 SMALL = {"side": 56, "patch": 14, "width": 32, "depth": 3, "heads": 4, "hidden": 128}
 
@@ -173,9 +173,9 @@ def hub() -> Iterator[tuple[type[_Hub], str]]:
 
 _FETCH = """
 import sys, msgspec
-from viewer.inference.encoders import KNOWN_ENCODERS, fetch_encoder
-from viewer.inference.bundle import BundleError
-from viewer.inference.network import Network, choose_device
+from viewer.inference.models.encoders import KNOWN_ENCODERS, fetch_encoder
+from viewer.inference.models.bundle import BundleError
+from viewer.inference.process.network import Network, choose_device
 known = msgspec.structs.replace(KNOWN_ENCODERS[sys.argv[1]], settings={settings})
 try:
     bundle = fetch_encoder(known, sys.argv[2] or None, merge=int(sys.argv[3]))

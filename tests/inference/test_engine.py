@@ -14,7 +14,7 @@ from inference_steps import Heard, Nonsense, Raises, engine_on, make_bundle, who
 from torch import nn
 
 from viewer.geometry import Box
-from viewer.inference.engine import Engine
+from viewer.inference.runs.engine import Engine
 from viewer.overlays.blocks import BlockGrid
 from viewer.overlays.result_store import results_folder
 
@@ -41,7 +41,7 @@ def start(sample_slide: Path, tmp_path: Path) -> Iterator[Start]:
         engine.close()
     children = psutil.Process().children(recursive=True)
     assert not [
-        child for child in children if "main=viewer.inference.model_main" in child.cmdline()
+        child for child in children if "main=viewer.inference.process.model_main" in child.cmdline()
     ]
 
 

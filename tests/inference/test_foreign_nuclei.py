@@ -17,8 +17,8 @@ from test_cli import coverslip
 from test_decoders import SIDE, flow_targets, hover_targets, nuclei, star_targets
 from torch import Tensor, nn
 
-from viewer.inference.bundle import BundleError, load_bundles
 from viewer.inference.errors import ModelFailedError
+from viewer.inference.models.bundle import BundleError, load_bundles
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.objects import Objects
 

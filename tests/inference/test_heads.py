@@ -13,9 +13,9 @@ from test_cli import coverslip
 from torch import nn
 
 from viewer.geometry import Size
-from viewer.inference.bundle import BundleError, load_bundle
 from viewer.inference.errors import ModelFailedError
-from viewer.inference.model_check import try_model
+from viewer.inference.models.bundle import BundleError, load_bundle
+from viewer.inference.models.model_check import try_model
 from viewer.overlays.blocks import BlockGrid, BlockKey
 from viewer.overlays.heatmap import HeatmapStyle, class_heatmap
 from viewer.overlays.patch_feature_map import PatchFeatureMap

@@ -14,10 +14,10 @@ from test_cli import coverslip
 from torch import nn
 
 from viewer.geometry import Box
-from viewer.inference.bundle import BundleError
 from viewer.inference.layouts.script_facts import script_facts
-from viewer.inference.model_library import add_model, find_model
-from viewer.inference.running import run_model
+from viewer.inference.models.bundle import BundleError
+from viewer.inference.models.model_library import add_model, find_model
+from viewer.inference.runs.running import run_model
 
 SIDE = 1600
 CENTERS = [

@@ -12,9 +12,14 @@ import tifffile
 from inference_steps import Heard, engine_on, make_bundle
 from test_cli import coverslip
 
-from viewer.inference.bundle import STEPS_VERSION, load_bundle
-from viewer.inference.kept_results import KeptResults, made_on
-from viewer.inference.model_library import all_models, find_model, models_folder, version_order
+from viewer.inference.models.bundle import STEPS_VERSION, load_bundle
+from viewer.inference.models.model_library import (
+    all_models,
+    find_model,
+    models_folder,
+    version_order,
+)
+from viewer.inference.runs.kept_results import KeptResults, made_on
 from viewer.overlays.blocks import BlockKey
 from viewer.overlays.objects import Objects
 from viewer.overlays.result_store import StoreAbout, read_store, result_path

@@ -11,8 +11,8 @@ import tifffile
 
 from tests.conftest import SAMPLE_SLIDE
 from viewer.geometry import Box
-from viewer.inference.model_library import find_model
-from viewer.inference.running import run_model
+from viewer.inference.models.model_library import find_model
+from viewer.inference.runs.running import run_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable

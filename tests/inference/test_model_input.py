@@ -16,12 +16,12 @@ from PIL import Image
 from torch import nn
 
 import coverslip
-from viewer.inference.bundle import BundleError, load_bundle
 from viewer.inference.errors import ModelFailedError
 from viewer.inference.layouts.known import is_model
 from viewer.inference.layouts.script_facts import script_facts
-from viewer.inference.model_library import add_model
-from viewer.inference.network import Network
+from viewer.inference.models.bundle import BundleError, load_bundle
+from viewer.inference.models.model_library import add_model
+from viewer.inference.process.network import Network
 
 CPU = torch.device("cpu")
 PIXELS = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)

@@ -13,10 +13,10 @@ from PIL import Image
 from test_cli import coverslip
 from torch import Tensor, nn
 
-from viewer.inference.bundle import BundleError
 from viewer.inference.errors import ModelFailedError
 from viewer.inference.layouts import monai
-from viewer.inference.network import Network
+from viewer.inference.models.bundle import BundleError
+from viewer.inference.process.network import Network
 
 
 class Two(nn.Module):

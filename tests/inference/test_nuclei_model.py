@@ -15,8 +15,8 @@ from scipy import ndimage
 
 from viewer.geometry import Box
 from viewer.inference.architectures.nuclei_unet import NucleiUNet, _smoothly_halved
-from viewer.inference.model_library import BUNDLED, find_model
-from viewer.inference.running import RunError, run_model
+from viewer.inference.models.model_library import BUNDLED, find_model
+from viewer.inference.runs.running import RunError, run_model
 from viewer.overlays.objects import Objects
 from viewer.slides import open_slide
 from viewer.slides.region import read_region

@@ -14,10 +14,10 @@ from inference_steps import make_bundle
 from onnx import TensorProto, helper, numpy_helper
 from test_cli import coverslip
 
-from viewer.inference.bundle import load_bundle
-from viewer.inference.model_check import try_model
-from viewer.inference.model_library import add_model
-from viewer.inference.network import Network
+from viewer.inference.models.bundle import load_bundle
+from viewer.inference.models.model_check import try_model
+from viewer.inference.models.model_library import add_model
+from viewer.inference.process.network import Network
 
 SIDE = 64
 WEIGHTS = np.array([[2.0, -1.0], [0.5, 1.0], [-1.0, 3.0]], np.float32)

@@ -12,12 +12,12 @@ from inference_steps import make_bundle
 from torch import nn
 
 from viewer.geometry import Box, Point
-from viewer.inference.bundle import load_bundle
 from viewer.inference.click_mask import click_mask
-from viewer.inference.model_check import try_model
-from viewer.inference.network import ModelFailedError
-from viewer.inference.prompt_model import PromptModel
-from viewer.inference.prompter import Prompter, PrompterError
+from viewer.inference.models.bundle import load_bundle
+from viewer.inference.models.model_check import try_model
+from viewer.inference.process.network import ModelFailedError
+from viewer.inference.process.prompt_model import PromptModel
+from viewer.inference.runs.prompter import Prompter, PrompterError
 from viewer.overlays.prompt import Prompt
 
 NUCLEI = Path(__file__).parents[2] / "../shared/data/nuclei/bbbc038-brightfield-train.npz"

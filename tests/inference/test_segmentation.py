@@ -15,9 +15,9 @@ from test_cli import coverslip
 from torch import Tensor, nn
 
 from viewer.geometry import Size
-from viewer.inference.bundle import BundleError, load_bundle
-from viewer.inference.description import ModelDescription
 from viewer.inference.errors import ModelFailedError
+from viewer.inference.models.bundle import BundleError, load_bundle
+from viewer.inference.models.description import ModelDescription
 from viewer.inference.steps.segmentation import SegmentationSteps
 from viewer.inference.tasks.known import TASKS
 from viewer.inference.tasks.windows import Windows

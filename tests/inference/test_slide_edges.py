@@ -13,9 +13,9 @@ from PIL import Image
 from torch import nn
 
 from viewer.geometry import Box, Size
-from viewer.inference.bundle import ModelBundle, load_bundle
 from viewer.inference.instances import clear_outside
-from viewer.inference.running import run_model
+from viewer.inference.models.bundle import ModelBundle, load_bundle
+from viewer.inference.runs.running import run_model
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 
 if TYPE_CHECKING:

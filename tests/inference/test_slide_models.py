@@ -13,12 +13,12 @@ from torch import nn
 
 from viewer.geometry import Box, Size
 from viewer.inference.architectures.slide_models import SLIDE_ARCHITECTURES
-from viewer.inference.bundle import BundleError, load_bundle
-from viewer.inference.model_library import BUNDLED, all_models
-from viewer.inference.network import ModelFailedError
-from viewer.inference.running import run_model
-from viewer.inference.slide_head import SlideHead
-from viewer.inference.slide_inference import JudgingError, engine_model, predict_slide
+from viewer.inference.models.bundle import BundleError, load_bundle
+from viewer.inference.models.model_library import BUNDLED, all_models
+from viewer.inference.process.network import ModelFailedError
+from viewer.inference.process.slide_head import SlideHead
+from viewer.inference.runs.running import run_model
+from viewer.inference.runs.slide_inference import JudgingError, engine_model, predict_slide
 from viewer.overlays.blocks import BlockGrid, BlockKey
 from viewer.overlays.heatmap import HeatmapStyle, attention_heatmap
 from viewer.overlays.patch_feature_map import PatchFeatureMap

@@ -13,8 +13,8 @@ from scipy import ndimage
 
 from viewer.geometry import Box
 from viewer.inference.architectures.tissue_quality import CLASSES
-from viewer.inference.model_library import find_model
-from viewer.inference.network import Network
+from viewer.inference.models.model_library import find_model
+from viewer.inference.process.network import Network
 from viewer.slides import open_slide
 from viewer.slides.region import read_region
 

@@ -14,11 +14,11 @@ from inference_steps import Brightness, dark_is_unlike, make_bundle
 from PIL import Image
 from test_cli import coverslip
 
-from viewer.inference.bundle import BundleError, load_bundle
 from viewer.inference.field_features import FEATURES, field_features
-from viewer.inference.model_library import BUNDLED
-from viewer.inference.running import RunError, run_model
-from viewer.inference.training_data import FeatureStatistics
+from viewer.inference.models.bundle import BundleError, load_bundle
+from viewer.inference.models.model_library import BUNDLED
+from viewer.inference.models.training_data import FeatureStatistics
+from viewer.inference.runs.running import RunError, run_model
 from viewer.overlays.objects import UNLIKE, Objects
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.overlays.patch_features import CELLS, PatchFeatures

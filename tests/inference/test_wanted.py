@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from viewer.geometry import Box, Size
-from viewer.inference.block_queue import BlockQueue
+from viewer.inference.runs.block_queue import BlockQueue
 from viewer.overlays.blocks import BlockGrid, BlockKey
 
 GRID = BlockGrid(Size(1000, 1000), 1.0, 100, 10)

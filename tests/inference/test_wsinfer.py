@@ -16,10 +16,10 @@ from test_cli import coverslip
 from torch import nn
 
 from viewer.geometry import Box
-from viewer.inference.bundle import BundleError, load_bundle
 from viewer.inference.layouts.known import is_model, layout_of
 from viewer.inference.layouts.wsinfer import described
-from viewer.inference.model_library import add_model, find_model
+from viewer.inference.models.bundle import BundleError, load_bundle
+from viewer.inference.models.model_library import add_model, find_model
 from viewer.slides import open_slide
 from viewer.slides.region import read_region
 

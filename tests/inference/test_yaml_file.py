@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from viewer.inference.bundle import BundleError
 from viewer.inference.layouts.yaml_file import read_yaml
+from viewer.inference.models.bundle import BundleError
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join([f'*{chr(97 + n)}'] * 10)}]\n" for n in range(6)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from viewer.geometry import Size
-from viewer.inference.model_library import find_model
-from viewer.inference.results import reference_mean
+from viewer.inference.models.model_library import find_model
+from viewer.inference.runs.results import reference_mean
 from viewer.overlays.blocks import BlockGrid, BlockKey
 from viewer.overlays.elsewhere import common_mean, similar_elsewhere
 from viewer.overlays.patch_features import PatchFeatures

@@ -16,9 +16,9 @@ from training.evaluate_nuclei import agreement, methods, score, validation_sets
 from training.nuclei_data import UNKNOWN, load_bbbc038, split, target_maps
 from training.scores import scored
 from training.shifted_fields import SHIFTS_PX, shifted_f1
-from viewer.inference.bundle import load_bundle
-from viewer.inference.model_library import BUNDLED
-from viewer.inference.network import Network
+from viewer.inference.models.bundle import load_bundle
+from viewer.inference.models.model_library import BUNDLED
+from viewer.inference.process.network import Network
 
 SET = "nuclei/bbbc038-brightfield-train.npz"
 

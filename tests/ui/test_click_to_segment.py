@@ -15,7 +15,7 @@ from ui_steps import ALT, CTRL, SHIFT, press, show_slide
 
 from viewer.annotations.annotation import AnnotationClass
 from viewer.geometry import Point
-from viewer.inference.model_library import all_models
+from viewer.inference.models.model_library import all_models
 from viewer.overlays.clicked_regions import regions_path
 from viewer.overlays.files.geojson import write_geojson
 from viewer.overlays.objects import Objects

@@ -24,7 +24,7 @@ from viewer.tiles.display import DisplaySettings
 from viewer.tiles.stains import Stain
 from viewer.ui.main_window import MainWindow
 from viewer.ui.overlays.settings_pages import Legend
-from viewer.ui.thumbnails import Thumbnails
+from viewer.ui.slides.thumbnails import Thumbnails
 
 COLOR = (180, 90, 120)
 

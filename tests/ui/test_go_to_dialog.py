@@ -6,7 +6,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from viewer.geometry import Optics, Point
-from viewer.ui.go_to_dialog import GoToDialog
+from viewer.ui.slides.go_to_dialog import GoToDialog
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from viewer.annotations.document import adding
 from viewer.geometry import Optics
 from viewer.settings import Settings
 from viewer.ui.main_window import MainWindow
-from viewer.ui.pixel_size_dialog import PixelSizeDialog
+from viewer.ui.slides.pixel_size_dialog import PixelSizeDialog
 
 
 def draw(window: MainWindow, x: float, qtbot: QtBot) -> None:

@@ -21,8 +21,8 @@ from pytestqt.qtbot import QtBot
 from ui_steps import CTRL, SHIFT, drop, press, show_slide
 
 from viewer.geometry import Box, Point
-from viewer.inference.model_library import BUNDLED, find_model
-from viewer.inference.running import run_model
+from viewer.inference.models.model_library import BUNDLED, find_model
+from viewer.inference.runs.running import run_model
 from viewer.overlays.area import blocks_of
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.result_at import ResultAt

@@ -15,8 +15,8 @@ from pytestqt.qtbot import QtBot
 from ui_steps import ALT, CTRL, SHIFT, drop, press, rest, show_slide
 
 from viewer.geometry import Optics, Point, Size, View
-from viewer.ui.linking import Link
 from viewer.ui.main_window import MainWindow
+from viewer.ui.slides.linking import Link
 
 COARSE = Optics((0.5, 0.5), 20.0)
 FINE = Optics((0.25, 0.25), 40.0)

@@ -13,9 +13,9 @@ from pytestqt.qtbot import QtBot
 from ui_steps import ALT, CTRL, SHIFT, open_dialog, press, rest, show_slide
 
 from viewer.ui.commands.views import MAGNIFICATIONS
-from viewer.ui.go_to_dialog import GoToDialog
 from viewer.ui.main_window import MainWindow
-from viewer.ui.pixel_size_dialog import PixelSizeDialog
+from viewer.ui.slides.go_to_dialog import GoToDialog
+from viewer.ui.slides.pixel_size_dialog import PixelSizeDialog
 
 
 def magnification(window: MainWindow) -> float:

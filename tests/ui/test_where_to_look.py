@@ -11,10 +11,10 @@ from PySide6.QtGui import QImage
 from pytestqt.qtbot import QtBot
 from ui_steps import drop, press
 
-from viewer.inference.model_library import BUNDLED, find_model
+from viewer.inference.models.model_library import BUNDLED, find_model
+from viewer.ui.figures.shot import Shot, take_shot
 from viewer.ui.main_window import MainWindow
 from viewer.ui.overlays.expected_presenter import ExpectedPicture, ExpectedPresenter
-from viewer.ui.shot import Shot, take_shot
 
 _PATIENCE_MS = 60_000
 

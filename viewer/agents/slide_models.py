@@ -6,11 +6,11 @@ import threading
 from typing import TYPE_CHECKING
 
 from viewer.agents.errors import ToolError
-from viewer.inference.bundle import BundleError
-from viewer.inference.engine import Engine, Progress
-from viewer.inference.model_library import find_model
-from viewer.inference.plan import block_grid
-from viewer.inference.results import add_result, empty_map
+from viewer.inference.models.bundle import BundleError
+from viewer.inference.models.model_library import find_model
+from viewer.inference.runs.engine import Engine, Progress
+from viewer.inference.runs.plan import block_grid
+from viewer.inference.runs.results import add_result, empty_map
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.objects import Objects
 from viewer.overlays.patch_feature_map import PatchFeatureMap
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from viewer.agents.canceling import Cancel
     from viewer.geometry import Box
-    from viewer.inference.bundle import ModelBundle
-    from viewer.inference.results import Result
+    from viewer.inference.models.bundle import ModelBundle
+    from viewer.inference.runs.results import Result
     from viewer.overlays.blocks import BlockKey
     from viewer.slides.source import SlideSource
 

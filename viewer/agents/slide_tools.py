@@ -19,7 +19,7 @@ from viewer.agents.errors import MicroscopeError, ToolError
 from viewer.agents.findings import corners
 from viewer.agents.microscope import on_slide, slide_box
 from viewer.geometry import Box
-from viewer.inference.results import cell_values
+from viewer.inference.runs.results import cell_values
 from viewer.overlays.scoring import best_cells, nearest_prototype, similarity
 
 if TYPE_CHECKING:

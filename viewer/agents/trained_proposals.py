@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from viewer.agents.errors import AgentError
 from viewer.attention.predictor import Predictor, PredictorError, find_predictor
-from viewer.inference.bundle import BundleError
 from viewer.inference.errors import ModelFailedError, ModelProcessError
+from viewer.inference.models.bundle import BundleError
 from viewer.slides.errors import TileError
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from viewer.attention.slides_read import SlideRead
     from viewer.inference.architectures.where_to_look import CellEncoder
-    from viewer.inference.description import Normalization
+    from viewer.inference.models.description import Normalization
     from viewer.slides.source import RgbImage
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.inference.architectures.where_to_look import CellEncoder
-    from viewer.inference.description import Normalization
+    from viewer.inference.models.description import Normalization
     from viewer.overlays.blocks import BlockGrid
     from viewer.slides.source import RgbImage, SlideSource
     from viewer.slides.tissue import TissueMask

@@ -10,13 +10,13 @@ from safetensors import SafetensorError, safe_open
 from viewer.attention.proposing import ExpectedAttention, proposals
 from viewer.errors import CoverslipError
 from viewer.geometry import Box
-from viewer.inference.block_computing import compute_blocks
-from viewer.inference.block_reading import BlockReader
-from viewer.inference.bundle import BundleError
-from viewer.inference.model_library import all_models
-from viewer.inference.plan import block_grid
-from viewer.inference.results import add_result
-from viewer.inference.running import known_mpp_um
+from viewer.inference.models.bundle import BundleError
+from viewer.inference.models.model_library import all_models
+from viewer.inference.runs.block_computing import compute_blocks
+from viewer.inference.runs.block_reading import BlockReader
+from viewer.inference.runs.plan import block_grid
+from viewer.inference.runs.results import add_result
+from viewer.inference.runs.running import known_mpp_um
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from viewer.attention.proposing import Proposal
     from viewer.geometry import Size
-    from viewer.inference.bundle import ModelBundle
+    from viewer.inference.models.bundle import ModelBundle
     from viewer.slides.source import SlideSource
 
 

@@ -16,7 +16,7 @@ from scipy import ndimage
 from viewer import __version__
 from viewer.attention.density import nuclei_per_cell
 from viewer.geometry import Optics, Point, Size, View
-from viewer.inference.running import known_mpp_um
+from viewer.inference.runs.running import known_mpp_um
 from viewer.recording.recorder import Recorder
 from viewer.recording.session import (
     Screen,

@@ -10,8 +10,8 @@ from viewer.attention.patches import known_cells
 from viewer.attention.readings import BehaviorError, located, reading_of
 from viewer.audit_log import trail
 from viewer.errors import CoverslipError
-from viewer.inference.plan import block_grid
-from viewer.inference.running import known_mpp_um
+from viewer.inference.runs.plan import block_grid
+from viewer.inference.runs.running import known_mpp_um
 from viewer.overlays.patch_features import CELLS
 from viewer.slides import SlideError, TileError, open_slide
 from viewer.slides.tissue import tissue_mask
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.attention.readings import Reading
-    from viewer.inference.description import ModelDescription
+    from viewer.inference.models.description import ModelDescription
     from viewer.overlays.blocks import BlockGrid
     from viewer.recording.session import SessionHeader
     from viewer.slides.source import SlideSource

@@ -18,10 +18,10 @@ from viewer.attention.readings import BehaviorError, headers_of, origins_text
 from viewer.attention.slides_read import none_left, slides_read
 from viewer.colors import BAND_COLORS
 from viewer.inference.architectures.where_to_look import CELL_PX, MARGIN_CELLS, WhereToLook
-from viewer.inference.bundle import ModelBundle, check_weights, load_bundle
-from viewer.inference.bundle_writing import WEIGHTS, write_bundle
-from viewer.inference.description import ModelDescription
-from viewer.inference.model_library import BUNDLED
+from viewer.inference.models.bundle import ModelBundle, check_weights, load_bundle
+from viewer.inference.models.bundle_writing import WEIGHTS, write_bundle
+from viewer.inference.models.description import ModelDescription
+from viewer.inference.models.model_library import BUNDLED
 from viewer.recording.behaviors import BANDS
 from viewer.slides import TileError
 

@@ -173,7 +173,7 @@ def open_window(
             typer.echo("Opened in the window that runs; --new-window opens another.")
             return
     from viewer.ui.application import run
-    from viewer.ui.view_picture import PictureError
+    from viewer.ui.figures.view_picture import PictureError
 
     try:
         code = run(
@@ -300,14 +300,14 @@ def shot(
 
     from viewer.annotations.formats.problems import AnnotationFileError
     from viewer.geometry import Point
-    from viewer.inference.bundle import BundleError
-    from viewer.inference.model_library import find_model
-    from viewer.inference.running import RunError
+    from viewer.inference.models.bundle import BundleError
+    from viewer.inference.models.model_library import find_model
+    from viewer.inference.runs.running import RunError
     from viewer.overlays.files.result_file import ResultFileError
     from viewer.slides import SlideError
+    from viewer.ui.figures.shot import Shot, ShotError, take_shot
     from viewer.ui.figures.strips import FigureError
-    from viewer.ui.shot import Shot, ShotError, take_shot
-    from viewer.ui.view_picture import PictureError
+    from viewer.ui.figures.view_picture import PictureError
 
     at = Point(*middle) if middle else None
     try:

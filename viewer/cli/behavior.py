@@ -109,7 +109,7 @@ def train_behavior(
     from viewer.attention.fitting import TrainingOptions
     from viewer.attention.readings import BehaviorError, session_folders
     from viewer.attention.training import train_predictor
-    from viewer.inference.bundle import BundleError
+    from viewer.inference.models.bundle import BundleError
 
     _use_threads(threads)
     options = TrainingOptions(
@@ -148,8 +148,8 @@ def evaluate_behavior(
     from viewer.attention.evaluating import evaluate_predictor
     from viewer.attention.predictor import Predictor
     from viewer.attention.readings import BehaviorError, session_folders
-    from viewer.inference.bundle import BundleError
-    from viewer.inference.model_library import find_model
+    from viewer.inference.models.bundle import BundleError
+    from viewer.inference.models.model_library import find_model
 
     if k and min(k) < 1:
         fail("--k takes numbers of boxes from 1 on.")

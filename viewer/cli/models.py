@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from viewer.annotations.formats.origins import Origin
-    from viewer.inference.bundle import ModelBundle
-    from viewer.inference.engine import Progress
-    from viewer.inference.running import ModelRun
-    from viewer.inference.zoo_download import Zoo
+    from viewer.inference.models.bundle import ModelBundle
+    from viewer.inference.models.zoo_download import Zoo
+    from viewer.inference.runs.engine import Progress
+    from viewer.inference.runs.running import ModelRun
     from viewer.overlays.area import Area
     from viewer.overlays.earlier_results import EarlierResults
     from viewer.slides import SlideSource
@@ -55,7 +55,7 @@ _Model = Annotated[
 @models_app.command("list")
 def list_models(json: _Json = False) -> None:
     """List the models at hand."""
-    from viewer.inference.model_library import all_models
+    from viewer.inference.models.model_library import all_models
 
     records = [_record(bundle) for bundle in all_models()]
     if json:
@@ -68,10 +68,10 @@ def list_models(json: _Json = False) -> None:
 @models_app.command()
 def check(model: _Model, unconfined: _Unconfined = False, json: _Json = False) -> None:
     """Load a model and let it work once, without adding it."""
-    from viewer.inference.bundle import BundleError
-    from viewer.inference.confinement_policy import allow_unconfined
     from viewer.inference.layouts.known import checked_model
-    from viewer.inference.model_library import unpacked
+    from viewer.inference.models.bundle import BundleError
+    from viewer.inference.models.model_library import unpacked
+    from viewer.inference.process.confinement_policy import allow_unconfined
 
     if unconfined:
         allow_unconfined()
@@ -89,8 +89,8 @@ def add(
     json: _Json = False,
 ) -> None:
     """Check a model and copy it to the models at hand."""
-    from viewer.inference.bundle import BundleError
-    from viewer.inference.model_library import add_model
+    from viewer.inference.models.bundle import BundleError
+    from viewer.inference.models.model_library import add_model
 
     try:
         bundle = add_model(model)
@@ -107,8 +107,8 @@ def remove(
     ] = None,
 ) -> None:
     """Remove a model that was added; those that came with Coverslip stay."""
-    from viewer.inference.bundle import BundleError
-    from viewer.inference.model_library import remove_model
+    from viewer.inference.models.bundle import BundleError
+    from viewer.inference.models.model_library import remove_model
 
     try:
         bundle = remove_model(name, version)
@@ -142,9 +142,9 @@ def fetch(
     json: _Json = False,
 ) -> None:
     """Download a model of another laboratory once; it works offline afterwards."""
-    from viewer.inference.bundle import BundleError
-    from viewer.inference.encoders import KNOWN_ENCODERS, fetch_encoder
-    from viewer.inference.zoos import zoo_of
+    from viewer.inference.models.bundle import BundleError
+    from viewer.inference.models.encoders import KNOWN_ENCODERS, fetch_encoder
+    from viewer.inference.models.zoos import zoo_of
 
     if show or not name:
         columns = ("name", "repository", "token", "licence")
@@ -172,8 +172,8 @@ def fetch(
 
 def _fetch_from_zoo(zoo: Zoo, name: str, registry: str, *, json: bool) -> None:
     """Show checksum, license and card of a model of a zoo, and add it after that."""
-    from viewer.inference.model_library import add_model
-    from viewer.inference.zoos import fetched_model
+    from viewer.inference.models.model_library import add_model
+    from viewer.inference.models.zoos import fetched_model
     from viewer.plain_text import shown_text
 
     with fetched_model(zoo, name, registry) as fetched:
@@ -230,7 +230,7 @@ def list_results(
 
 
 def _earlier(source: SlideSource) -> list[EarlierResults]:
-    from viewer.inference.bundle import STEPS_VERSION
+    from viewer.inference.models.bundle import STEPS_VERSION
     from viewer.overlays.earlier_results import earlier_results
 
     naming = source.info.naming
@@ -276,11 +276,11 @@ def run_model(
 ) -> None:
     """Run a model over a slide as the window does, and keep what it finds for the window."""
     from viewer.audit_log import trail
-    from viewer.inference import running
-    from viewer.inference.bundle import BundleError
-    from viewer.inference.confinement_policy import allow_unconfined
-    from viewer.inference.model_library import opened_model
-    from viewer.inference.results import finds_objects
+    from viewer.inference.models.bundle import BundleError
+    from viewer.inference.models.model_library import opened_model
+    from viewer.inference.process.confinement_policy import allow_unconfined
+    from viewer.inference.runs import running
+    from viewer.inference.runs.results import finds_objects
     from viewer.overlays.files.export import FORMATS, check_name
     from viewer.overlays.files.patch_files import CELL_FORMATS
     from viewer.slides import SlideError

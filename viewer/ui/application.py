@@ -17,9 +17,9 @@ from viewer.start_guard import StartGuard
 from viewer.tiles.cache import TileCache
 from viewer.ui.collector import Collector
 from viewer.ui.crash_dialog import CrashWatch
+from viewer.ui.figures.view_picture import write_picture
 from viewer.ui.main_window import MainWindow
 from viewer.ui.theme import apply_theme, theme_named
-from viewer.ui.view_picture import write_picture
 from viewer.ui.window_door import WindowDoor
 from viewer.ui.window_state import forget_window_state, when_drawn
 

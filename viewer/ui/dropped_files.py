@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
     from viewer.ui.main_window import MainWindow
-    from viewer.ui.slide_pane import SlidePane
+    from viewer.ui.slides.slide_pane import SlidePane
 
 _ENDS = (
     ".gz",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from viewer.ui.actions import ActionSet
     from viewer.ui.background_runner import BackgroundRunner
     from viewer.ui.main_window import MainWindow
-    from viewer.ui.slide_pane import SlidePane
+    from viewer.ui.slides.slide_pane import SlidePane
 
 _SLIDE_FILTER = f"Slides ({' '.join(f'*{suffix}' for suffix in sorted(SUFFIXES))});;All files (*)"
 
@@ -65,7 +65,7 @@ class FileCommands:
 
     def ask_pixel_size(self, pane: SlidePane) -> None:
         """Asks how large a pixel of the pane's slide is, uses the answer and remembers it."""
-        from viewer.ui.pixel_size_dialog import PixelSizeDialog
+        from viewer.ui.slides.pixel_size_dialog import PixelSizeDialog
 
         source = pane.source
         if source is None:
@@ -100,7 +100,7 @@ class FileCommands:
         return str(Path(recent[0]).parent) if recent else str(Path.home())
 
     def _ask_where_to_save(self) -> None:
-        from viewer.ui.view_picture import PICTURE_FILTER, view_picture, write_picture
+        from viewer.ui.figures.view_picture import PICTURE_FILTER, view_picture, write_picture
 
         path = self._active.path
         assert path is not None
@@ -121,20 +121,20 @@ class FileCommands:
         _open(dialog)
 
     def _copy_picture(self) -> None:
-        from viewer.ui.view_picture import view_picture
+        from viewer.ui.figures.view_picture import view_picture
 
         QGuiApplication.clipboard().setImage(view_picture(self._active.canvas))
         self._window.say("Copied the picture of the view.")
 
     def _copy_location(self) -> None:
-        from viewer.ui.view_picture import view_location
+        from viewer.ui.figures.view_picture import view_location
 
         location = view_location(self._active.canvas)
         QGuiApplication.clipboard().setText(location)
         self._window.say(f"Copied: {location}")
 
     def _ask_where_to_go(self) -> None:
-        from viewer.ui.go_to_dialog import GoToDialog
+        from viewer.ui.slides.go_to_dialog import GoToDialog
 
         pane = self._active
         source = pane.source

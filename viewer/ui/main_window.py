@@ -27,12 +27,10 @@ from viewer.ui.agents.controller import AgentsController
 from viewer.ui.annotations.controller import AnnotationsController
 from viewer.ui.annotations.files import dropped_suffixes
 from viewer.ui.annotations.toolbox import Toolbox
-from viewer.ui.associated_dock import AssociatedDock
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.commands import merged_bindings
 from viewer.ui.commands.command import Situation
 from viewer.ui.current_reader import CurrentReader
-from viewer.ui.display_dock import DisplayDock
 from viewer.ui.docks import BOTTOM, LEFT, RIGHT, DockGroup, WindowDocks
 from viewer.ui.dropped_files import DroppedFiles
 from viewer.ui.file_commands import FileCommands
@@ -43,18 +41,20 @@ from viewer.ui.overlays.controller import OverlaysController
 from viewer.ui.overlays.recorded_overlays import RecordedOverlays
 from viewer.ui.palette import CommandPalette
 from viewer.ui.projects.controller import ProjectsController
-from viewer.ui.properties_dock import PropertiesDock
 from viewer.ui.recent import with_recent
 from viewer.ui.recording.control import RecordingState
 from viewer.ui.recording.controller import RecordingController
-from viewer.ui.split_view import SplitView
+from viewer.ui.slides.associated_dock import AssociatedDock
+from viewer.ui.slides.display_dock import DisplayDock
+from viewer.ui.slides.properties_dock import PropertiesDock
+from viewer.ui.slides.split_view import SplitView
+from viewer.ui.slides.tray_dock import TrayDock
+from viewer.ui.slides.worklist import WorklistController
 from viewer.ui.status_bar import WindowStatusBar
 from viewer.ui.theme import DARK, apply_theme, theme_named
-from viewer.ui.tray_dock import TrayDock
 from viewer.ui.view_commands import ViewCommands
 from viewer.ui.widgets import NoticeBar
 from viewer.ui.window_state import restore_window_state, save_window_state
-from viewer.ui.worklist import WorklistController
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
 
     from viewer.tiles.cache import TileCache
     from viewer.tiles.display import DisplaySettings
-    from viewer.ui.slide_pane import SlidePane
+    from viewer.ui.slides.slide_pane import SlidePane
 
 _log = logging.getLogger(__name__)
 _TITLE = "Coverslip"

@@ -7,8 +7,8 @@ from PySide6.QtWidgets import QLabel, QSizePolicy, QStatusBar, QWidget
 
 from viewer.geometry import Optics, Point, View
 from viewer.tiles.display import DisplaySettings
-from viewer.ui.magnification_box import MagnificationBox
-from viewer.ui.slide_pane import PaneStatus, SlidePane
+from viewer.ui.slides.magnification_box import MagnificationBox
+from viewer.ui.slides.slide_pane import PaneStatus, SlidePane
 
 _SAID_MS = 8000
 _LOADING = "Loading..."

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from viewer.canvas.canvas import SlideCanvas
     from viewer.ui.actions import ActionSet
-    from viewer.ui.split_view import SplitView
+    from viewer.ui.slides.split_view import SplitView
 
 _ZOOM_STEP = 2.0**0.5
 _TURN_DEG = 15.0

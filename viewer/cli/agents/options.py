@@ -159,8 +159,8 @@ def reading_options(
     """Return how an agent reads; `slide` is that of the annotations."""
     from viewer.agents.errors import AgentError
     from viewer.agents.reading import ReadingOptions
-    from viewer.inference.bundle import BundleError
-    from viewer.inference.model_library import find_model
+    from viewer.inference.models.bundle import BundleError
+    from viewer.inference.models.model_library import find_model
 
     checked_device(device)
     if tissue is not None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.inference.decoders.pieces import Labels
-    from viewer.inference.description import ModelDescription
+    from viewer.inference.models.description import ModelDescription
 
     Map = NDArray[np.float32]
 

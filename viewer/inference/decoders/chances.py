@@ -11,7 +11,7 @@ from viewer.inference.errors import ModelFailedError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from viewer.inference.description import ModelDescription
+    from viewer.inference.models.description import ModelDescription
 
     Maps = NDArray[np.float32]
 

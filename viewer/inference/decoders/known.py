@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.inference.decoders.labeled import Labeled
-    from viewer.inference.description import Decoder, ModelDescription
+    from viewer.inference.models.description import Decoder, ModelDescription
 
     Decode = Callable[[NDArray[np.float32], ModelDescription], list[Labeled]]
     """Of maps (channels, rows, columns) without gaps; raises ModelFailedError."""

@@ -12,7 +12,7 @@ from viewer.inference.errors import ModelFailedError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from viewer.inference.description import ModelDescription
+    from viewer.inference.models.description import ModelDescription
 
 
 def decode(maps: NDArray[np.float32], about: ModelDescription) -> list[Labeled]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from viewer.inference.bundle import BundleError
 from viewer.inference.layouts.yaml_file import read_yaml
+from viewer.inference.models.bundle import BundleError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,22 +10,22 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from viewer.inference.bundle import BundleError
 from viewer.inference.errors import ModelProcessError
 from viewer.inference.layouts.bioimage_card import card_path, read_package
 from viewer.inference.layouts.bioimage_steps import fed_as, head_of
 from viewer.inference.layouts.reading import bundle_of, card_files, class_list
 from viewer.inference.layouts.tensor_files import read_tensor, tensor_range
-from viewer.inference.messages import PackageTest, TensorStep
-from viewer.inference.model_check import try_model
-from viewer.inference.model_process import ModelProcess, thread_count
+from viewer.inference.models.bundle import BundleError
+from viewer.inference.models.model_check import try_model
+from viewer.inference.process.messages import PackageTest, TensorStep
+from viewer.inference.process.model_process import ModelProcess, thread_count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from viewer.inference.bundle import ModelBundle
     from viewer.inference.layouts.bioimage_card import Package, Tensor
+    from viewer.inference.models.bundle import ModelBundle
 
 NAME = "bioimage.io"
 _FORMATS = {"onnx": "onnx", "torchscript": "torchscript"}

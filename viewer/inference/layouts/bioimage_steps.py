@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from viewer.inference.bundle import BundleError
+from viewer.inference.models.bundle import BundleError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

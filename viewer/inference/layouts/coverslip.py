@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from viewer.inference.bundle import load_bundles
-from viewer.inference.description import MODEL_FILE
-from viewer.inference.model_check import try_model
+from viewer.inference.models.bundle import load_bundles
+from viewer.inference.models.description import MODEL_FILE
+from viewer.inference.models.model_check import try_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from viewer.inference.bundle import ModelBundle
+    from viewer.inference.models.bundle import ModelBundle
 
 NAME = "Coverslip"
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from msgspec import Meta
 
-from viewer.inference.bundle import BundleError
 from viewer.inference.layouts.reading import (
     bundle_of,
     card_files,
@@ -22,13 +21,14 @@ from viewer.inference.layouts.reading import (
 )
 from viewer.inference.layouts.script_facts import script_facts
 from viewer.inference.layouts.yaml_file import read_yaml
-from viewer.inference.model_check import try_model
+from viewer.inference.models.bundle import BundleError
+from viewer.inference.models.model_check import try_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from viewer.inference.bundle import ModelBundle
+    from viewer.inference.models.bundle import ModelBundle
 
 NAME = "InstanSeg"
 WEIGHTS, CARD = "instanseg.pt", "rdf.yaml"

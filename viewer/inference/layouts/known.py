@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from viewer.inference.bundle import BundleError
-from viewer.inference.description import MODEL_FILE
 from viewer.inference.errors import ModelFailedError
 from viewer.inference.layouts import bioimage_io, coverslip, instanseg, monai, wsinfer
+from viewer.inference.models.bundle import BundleError
+from viewer.inference.models.description import MODEL_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from viewer.inference.bundle import ModelBundle
-    from viewer.inference.description import ModelDescription
     from viewer.inference.layouts.layout import Layout
+    from viewer.inference.models.bundle import ModelBundle
+    from viewer.inference.models.description import ModelDescription
 
 LAYOUTS: Sequence[Layout] = (coverslip, wsinfer, instanseg, bioimage_io, monai)
 """The first that recognizes a path is taken."""

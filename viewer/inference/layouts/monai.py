@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from viewer.inference.bundle import BundleError
 from viewer.inference.errors import ModelFailedError
 from viewer.inference.layouts.reading import (
     bundle_of,
@@ -21,13 +20,14 @@ from viewer.inference.layouts.reading import (
     read_json,
     stated_license,
 )
-from viewer.inference.model_check import try_model
+from viewer.inference.models.bundle import BundleError
+from viewer.inference.models.model_check import try_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from viewer.inference.bundle import ModelBundle
+    from viewer.inference.models.bundle import ModelBundle
 
 NAME = "MONAI"
 CARD = "metadata.json"

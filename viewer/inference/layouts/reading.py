@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from viewer.inference.bundle import BundleError, ModelBundle, file_sha256
-from viewer.inference.description import ModelDescription, complaint, names_as_stored
+from viewer.inference.models.bundle import BundleError, ModelBundle, file_sha256
+from viewer.inference.models.description import ModelDescription, complaint, names_as_stored
 from viewer.limits import DESCRIPTION_BYTES, read_regular
 
 if TYPE_CHECKING:

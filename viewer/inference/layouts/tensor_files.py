@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from viewer.inference.bundle import BundleError
+from viewer.inference.models.bundle import BundleError
 from viewer.limits import TENSOR_BYTES, read_regular
 
 if TYPE_CHECKING:

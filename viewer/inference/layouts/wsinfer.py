@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from viewer.inference.bundle import BundleError
 from viewer.inference.layouts.reading import (
     bundle_of,
     card_files,
@@ -21,14 +20,15 @@ from viewer.inference.layouts.reading import (
     read_json,
     stated_license,
 )
-from viewer.inference.model_check import try_model
+from viewer.inference.models.bundle import BundleError
+from viewer.inference.models.model_check import try_model
 from viewer.limits import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from viewer.inference.bundle import ModelBundle
+    from viewer.inference.models.bundle import ModelBundle
 
 NAME = "WSInfer"
 CONFIG, WEIGHTS = "config.json", "torchscript_model.pt"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 
-from viewer.inference.bundle import BundleError
+from viewer.inference.models.bundle import BundleError
 from viewer.limits import DESCRIPTION_BYTES, read_regular
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from viewer.overlays.objects import Objects
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from viewer.inference.block_reading import Patches
-    from viewer.inference.description import ModelDescription
+    from viewer.inference.models.description import ModelDescription
+    from viewer.inference.runs.block_reading import Patches
     from viewer.overlays.blocks import BlockGrid, BlockKey
     from viewer.slides.source import RgbImage
 

@@ -10,15 +10,15 @@ import numpy as np
 from viewer.geometry import Box
 from viewer.inference.decoders.known import DECODERS
 from viewer.inference.instances import clear_outside, objects_of
-from viewer.inference.training_data import unlike_fields
+from viewer.inference.models.training_data import unlike_fields
 from viewer.overlays.objects import UNLIKE, Objects
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from viewer.inference.block_reading import Patches
     from viewer.inference.decoders.labeled import Labeled
-    from viewer.inference.description import ModelDescription
+    from viewer.inference.models.description import ModelDescription
+    from viewer.inference.runs.block_reading import Patches
     from viewer.overlays.blocks import BlockGrid, BlockKey
     from viewer.slides.source import RgbImage
 

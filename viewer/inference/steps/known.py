@@ -13,7 +13,7 @@ from viewer.inference.steps.segmentation import SegmentationSteps
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from viewer.inference.description import ModelDescription, Task
+    from viewer.inference.models.description import ModelDescription, Task
     from viewer.inference.steps.step import TaskSteps
     from viewer.overlays.blocks import BlockGrid
 

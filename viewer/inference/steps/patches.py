@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from viewer.inference.training_data import unlike_fields
+from viewer.inference.models.training_data import unlike_fields
 from viewer.overlays.patch_features import CELLS, PatchFeatures
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from viewer.inference.block_reading import Patches
-    from viewer.inference.description import ModelDescription
+    from viewer.inference.models.description import ModelDescription
+    from viewer.inference.runs.block_reading import Patches
     from viewer.overlays.blocks import BlockGrid, BlockKey
     from viewer.slides.source import RgbImage
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from viewer.inference.decoders.known import DECODERS
 from viewer.inference.errors import ModelFailedError
-from viewer.inference.heads import head_complaint
+from viewer.inference.process.heads import head_complaint
 from viewer.inference.steps.detection import boxes_of
 from viewer.inference.tasks.known import has_classes
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from viewer.inference.description import ModelDescription
+    from viewer.inference.models.description import ModelDescription
 
 
 def check_answers(about: ModelDescription, answers: NDArray[np.float32]) -> None:

@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from viewer.inference.block_reading import Patches
-    from viewer.inference.results import Result
+    from viewer.inference.runs.block_reading import Patches
+    from viewer.inference.runs.results import Result
     from viewer.overlays.blocks import BlockKey
     from viewer.slides.source import RgbImage
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from viewer.inference.tasks.task import Shape, TaskKind
 
 if TYPE_CHECKING:
-    from viewer.inference.description import ModelDescription
+    from viewer.inference.models.description import ModelDescription
 
 
 class Attention(TaskKind):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from viewer.inference.tasks.task import Shape, TaskKind
 
 if TYPE_CHECKING:
-    from viewer.inference.description import ModelDescription
+    from viewer.inference.models.description import ModelDescription
 
 BoxLayout = Literal["scores", "objectness", "corners"]
 """Of the answer for an image, with c classes and n boxes.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from viewer.inference.tasks.task import Shape, TaskKind, answer_complaint, map_advice, map_sides
 
 if TYPE_CHECKING:
-    from viewer.inference.description import Head, ModelDescription
+    from viewer.inference.models.description import Head, ModelDescription
 
 RAYS = 32
 """Of StarDist, where `decoding` says no other number."""

@@ -15,7 +15,7 @@ from viewer.inference.tasks.slide import Slide
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from viewer.inference.description import Task
+    from viewer.inference.models.description import Task
     from viewer.inference.tasks.task import TaskKind
 
 _ALL = (

@@ -9,7 +9,7 @@ from viewer.inference.tasks.windows import Windows
 
 if TYPE_CHECKING:
     from viewer.geometry import Size
-    from viewer.inference.description import Head, ModelDescription
+    from viewer.inference.models.description import Head, ModelDescription
 
 _LEAST_CELL_PX = 2
 _MOST_CELLS = 4_000_000

@@ -8,7 +8,7 @@ from viewer.overlays.patch_features import CELLS
 
 if TYPE_CHECKING:
     from viewer.geometry import Size
-    from viewer.inference.description import Head, ModelDescription, Task
+    from viewer.inference.models.description import Head, ModelDescription, Task
 
 Shape = tuple[int | str, ...]
 """Of an array; a word stands for any size, such as "any"."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from viewer.inference.description import ModelDescription
+    from viewer.inference.models.description import ModelDescription
 
 _SHARE = 0.75
 """Of the part of a window that counts, from one window to the next."""

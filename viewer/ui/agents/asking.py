@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from viewer.ui.agents.ask_panel import AskPanel
     from viewer.ui.agents.language_model import LanguageModel
     from viewer.ui.main_window import MainWindow
-    from viewer.ui.slide_pane import SlidePane
+    from viewer.ui.slides.slide_pane import SlidePane
 
 _SHOW_MS = 60
 """Between two showings of an answer that is being written."""

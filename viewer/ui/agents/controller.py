@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from viewer.agents.findings import Finding
     from viewer.agents.proposals import Proposer
     from viewer.annotations.annotation import Annotation
-    from viewer.inference.bundle import ModelBundle
+    from viewer.inference.models.bundle import ModelBundle
     from viewer.ui.agents.walking import AgentWalk
     from viewer.ui.annotations.slide_annotations import SlideAnnotations
     from viewer.ui.main_window import MainWindow
-    from viewer.ui.slide_pane import SlidePane
+    from viewer.ui.slides.slide_pane import SlidePane
 
 _ANYTHING = "What is there to see on this slide?"
 _COLOR = "#7c6cf2"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from viewer.overlays.heatmap import Mark
     from viewer.slides.source import SlideSource
     from viewer.ui.agents.canvas_microscope import CanvasMicroscope
-    from viewer.ui.slide_pane import SlidePane
+    from viewer.ui.slides.slide_pane import SlidePane
 
 
 class AgentWalk(QObject):

@@ -18,7 +18,7 @@ from viewer.annotations.measured import up_to_date
 from viewer.audit_log import trail
 from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner
-from viewer.ui.slide_place import place_of
+from viewer.ui.slides.slide_place import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from viewer.ui.annotations.slide_annotations import SlideAnnotations
     from viewer.ui.annotations.training_files import TrainingFiles
     from viewer.ui.main_window import MainWindow
-    from viewer.ui.slide_pane import SlidePane
+    from viewer.ui.slides.slide_pane import SlidePane
 
 _log = logging.getLogger(__name__)
 _DETECTIONS = ("detection", "cell", "tile")
@@ -278,7 +278,7 @@ class AnnotationFiles(QObject):
     def _on_not_read(
         self, path: Path, pane: SlidePane, picture: str | None, error: Exception
     ) -> None:
-        from viewer.ui.origin_question import UnstatedOriginError, ask_origin
+        from viewer.ui.slides.origin_question import UnstatedOriginError, ask_origin
 
         if isinstance(error, UnstatedOriginError):
             ask_origin(self._window, path.name, lambda said: self.take(path, pane, picture, said))
@@ -325,7 +325,7 @@ def _read(
 ) -> _FileContent:
     """Return what was drawn, and how many detections the file holds beside."""
     from viewer.annotations.formats.exchange import read_all
-    from viewer.ui.origin_question import check_origin
+    from viewer.ui.slides.origin_question import check_origin
 
     check_origin(path, place, origin)
     read = read_all(path, problems, picture, slide=place, origin=origin)

@@ -249,7 +249,7 @@ def _counter(overlay: Overlay, positive: Positive | None) -> Callable[[Annotatio
 def _measured(
     annotation: Annotation, count: RegionCount, names: Sequence[str], overlay: Overlay
 ) -> Annotation:
-    from viewer.inference.bundle import ModelBundle
+    from viewer.inference.models.bundle import ModelBundle
 
     origin = overlay.origin
     version = f" {origin.version}" if isinstance(origin, ModelBundle) else ""

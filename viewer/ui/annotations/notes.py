@@ -48,7 +48,7 @@ class NoteCommands(QObject):
 
     def _ask_note(self) -> None:
         from viewer.ui.annotations.simple_dialogs import open_dialog
-        from viewer.ui.slide_dialogs import finish_with_slide
+        from viewer.ui.slides.slide_dialogs import finish_with_slide
 
         active = self._active()
         if active is None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from viewer.annotations.document import Document, Edit
     from viewer.canvas.annotating.edit_context import DrawingOptions
     from viewer.ui.annotations.slide_annotations import SlideAnnotations
-    from viewer.ui.slide_pane import SlidePane
+    from viewer.ui.slides.slide_pane import SlidePane
 
 _TRAVEL_MARGIN = 1.3
 """The field is so much larger than what is traveled to."""

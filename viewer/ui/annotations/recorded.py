@@ -10,7 +10,7 @@ from viewer.ui.annotations.shown import kind_of
 if TYPE_CHECKING:
     from viewer.annotations.document import Change, Edit
     from viewer.ui.recording.control import RecordingControl
-    from viewer.ui.slide_pane import SlidePane
+    from viewer.ui.slides.slide_pane import SlidePane
 
 _MOST = 500
 """Of one step; an import of a million regions would drown a reading."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from viewer.annotations.sets.annotation_set import AnnotationSet
     from viewer.ui.annotations.slide_sets import SetEntry, SlideSets
-    from viewer.ui.slide_pane import SlidePane
+    from viewer.ui.slides.slide_pane import SlidePane
 
 
 class SetLayers:

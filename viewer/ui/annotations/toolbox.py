@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from viewer.canvas.annotating.edit_context import EditContext
     from viewer.canvas.annotations_layer import AnnotationsLayer
     from viewer.ui.main_window import MainWindow
-    from viewer.ui.slide_pane import SlidePane
+    from viewer.ui.slides.slide_pane import SlidePane
 
 MOVE, SELECT = "move", "select"
 _TOOLS: dict[str, type[DrawingTool]] = {

@@ -12,7 +12,7 @@ from PySide6.QtGui import QImage, QPageSize, QPainter, QPdfWriter
 from viewer.annotations.masks.png_strips import write_png
 from viewer.atomic_write import atomic_write, unwritable
 from viewer.ui.figures.strips import ROWS_PX
-from viewer.ui.view_picture import PictureError, picture_bytes
+from viewer.ui.figures.view_picture import PictureError, picture_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

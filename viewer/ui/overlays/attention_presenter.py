@@ -80,8 +80,8 @@ class AttentionPresenter(HeatmapPresenter):
         super().shut_down()
 
     def _ask(self) -> None:
-        from viewer.inference.bundle import ModelBundle
-        from viewer.inference.slide_inference import mark_unlike, predict_slide
+        from viewer.inference.models.bundle import ModelBundle
+        from viewer.inference.runs.slide_inference import mark_unlike, predict_slide
 
         if self._asked == self.found.count or not self.found.count:
             return

@@ -14,11 +14,11 @@ from viewer.canvas.layer import LayerOrder
 from viewer.ui.background_runner import BackgroundRunner, Task
 
 if TYPE_CHECKING:
-    from viewer.inference.bundle import ModelBundle
-    from viewer.inference.prompter import Ring
+    from viewer.inference.models.bundle import ModelBundle
+    from viewer.inference.runs.prompter import Ring
     from viewer.overlays.prompt import Prompt
     from viewer.ui.main_window import MainWindow
-    from viewer.ui.slide_pane import SlidePane
+    from viewer.ui.slides.slide_pane import SlidePane
 
 _HINT = "Click what you mean, or draw a box. Shift adds, Alt leaves out, Enter keeps, Esc lets go."
 
@@ -27,7 +27,7 @@ class ClickSegmenting(QObject):
     """Owned by the part; `shut_down` ends the process that outlines."""
 
     def __init__(self, window: MainWindow, parent: QObject) -> None:
-        from viewer.inference.prompter import Prompter
+        from viewer.inference.runs.prompter import Prompter
 
         super().__init__(parent)
         self._window = window
@@ -83,7 +83,7 @@ class ClickSegmenting(QObject):
             self._pane = None
 
     def _outline(self, prompt: Prompt) -> None:
-        from viewer.inference.prompter import SIDE_PX
+        from viewer.inference.runs.prompter import SIDE_PX
         from viewer.slides.region import read_region
 
         pane = self._pane

@@ -21,20 +21,20 @@ from viewer.ui.overlays.overlay_commands import OverlayCommands
 from viewer.ui.overlays.overlay_settings import OverlaySettings
 from viewer.ui.overlays.overlays_dock import OverlaysDock, shown_progress
 from viewer.ui.overlays.tissue_view import TissueView
-from viewer.ui.slide_place import place_of
+from viewer.ui.slides.slide_place import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from viewer.annotations.formats.origins import Origin
     from viewer.geometry import Point
-    from viewer.inference.bundle import ModelBundle
+    from viewer.inference.models.bundle import ModelBundle
     from viewer.overlays.earlier_results import EarlierResults
     from viewer.overlays.files.result_file import ResultFile
     from viewer.slides.source import SlideSource
     from viewer.ui.main_window import MainWindow
     from viewer.ui.overlays.overlay import OverlaySource
-    from viewer.ui.slide_pane import SlidePane
+    from viewer.ui.slides.slide_pane import SlidePane
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class OverlaysController(QObject):
     """The Overlay and its ResultAt under the cursor, or None and None where there is none."""
 
     def __init__(self, window: MainWindow) -> None:
-        from viewer.inference.model_library import all_models
+        from viewer.inference.models.model_library import all_models
         from viewer.overlays.result_store import clear_results
 
         super().__init__(window)
@@ -112,7 +112,7 @@ class OverlaysController(QObject):
 
     def take_model(self, folder: Path) -> None:
         """Adds a model from a folder or zip file and turns it on in the active pane."""
-        from viewer.inference.model_library import add_model, all_models
+        from viewer.inference.models.model_library import add_model, all_models
 
         self._background.run(
             lambda: (add_model(folder), all_models()), self._on_added, self._on_not_added
@@ -121,7 +121,7 @@ class OverlaysController(QObject):
     def take_results(self, path: Path, pane: SlidePane, origin: Origin | None = None) -> None:
         """Shows results made elsewhere over the slide of a pane; `origin` as `read_result_file`."""
         from viewer.overlays.files.result_files import read_result_file
-        from viewer.ui.origin_question import UnstatedOriginError, ask_origin, check_origin
+        from viewer.ui.slides.origin_question import UnstatedOriginError, ask_origin, check_origin
 
         if pane.source is None or self._why_not(pane):
             self._window.say(self._why_not(pane))
@@ -165,7 +165,7 @@ class OverlaysController(QObject):
             self._switch(bundle, on)
 
     def _switch(self, origin: OverlaySource, on: bool) -> None:
-        from viewer.inference.bundle import ModelBundle
+        from viewer.inference.models.bundle import ModelBundle
 
         pane = self._window.panes.active
         if on and pane.source is not None and (hidden := self.hidden_by(pane)):
@@ -183,9 +183,9 @@ class OverlaysController(QObject):
         self._show_active()
 
     def _begin(self, pane: SlidePane, origin: OverlaySource) -> None:
-        from viewer.inference.bundle import BundleError, ModelBundle
-        from viewer.inference.slide_inference import engine_model
-        from viewer.inference.training_data import refusal
+        from viewer.inference.models.bundle import BundleError, ModelBundle
+        from viewer.inference.models.training_data import refusal
+        from viewer.inference.runs.slide_inference import engine_model
         from viewer.overlays.files.result_file import ResultFile
         from viewer.ui.overlays.overlay import FileOverlay, JudgedFile
         from viewer.ui.overlays.overlay_run import OverlayRun
@@ -221,7 +221,7 @@ class OverlaysController(QObject):
 
     def _vectors_for(self, bundle: ModelBundle, pane: SlidePane) -> ResultFile | None:
         """Return the file of a pane whose vectors a slide model judges; None without one."""
-        from viewer.inference.slide_inference import JudgingError, check_vectors
+        from viewer.inference.runs.slide_inference import JudgingError, check_vectors
 
         if bundle.description.encoder is None:
             return None
@@ -250,7 +250,7 @@ class OverlaysController(QObject):
         self._runs.pop(pane, None)
 
     def _bundles(self) -> list[ModelBundle]:
-        from viewer.inference.bundle import ModelBundle
+        from viewer.inference.models.bundle import ModelBundle
 
         return [each for each in self.dock.models.models() if isinstance(each, ModelBundle)]
 
@@ -290,7 +290,7 @@ class OverlaysController(QObject):
     # What happens round it -------------------------------------------------------------------
 
     def _on_slide_changed(self, pane: SlidePane) -> None:
-        from viewer.inference.bundle import ModelBundle
+        from viewer.inference.models.bundle import ModelBundle
 
         runs = self._runs.get(pane, {}).values()
         bundles = [run.origin for run in runs if isinstance(run.origin, ModelBundle)]
@@ -308,7 +308,7 @@ class OverlaysController(QObject):
 
     def _prepare(self, is_visible: bool) -> None:
         """Have a model process ready while the panel that turns models on is seen."""
-        from viewer.inference.spare_process import prepare_model_process
+        from viewer.inference.process.spare_process import prepare_model_process
 
         if is_visible and not self._why_not(self._window.panes.active):
             prepare_model_process()
@@ -332,7 +332,7 @@ class OverlaysController(QObject):
 
     def _show_earlier(self) -> None:
         """Says what earlier versions kept of the slide in the active pane."""
-        from viewer.inference.bundle import STEPS_VERSION
+        from viewer.inference.models.bundle import STEPS_VERSION
         from viewer.overlays.earlier_results import earlier_results
         from viewer.slides.identity import former_names_of
 
@@ -453,7 +453,7 @@ class OverlaysController(QObject):
         self._show_active()
 
     def _on_not_added(self, error: Exception) -> None:
-        from viewer.inference.bundle import BundleError
+        from viewer.inference.models.bundle import BundleError
         from viewer.overlays.files.result_file import ResultFileError
 
         if not isinstance(error, BundleError | ResultFileError):

@@ -43,7 +43,7 @@ class ElsewhereSearch(QObject):
         self._background.close()
 
     def _search(self) -> None:
-        from viewer.inference.results import reference_mean
+        from viewer.inference.runs.results import reference_mean
         from viewer.overlays.elsewhere import common_mean, similar_elsewhere
         from viewer.overlays.files.result_file import ResultFile
         from viewer.slides.known_slides import find

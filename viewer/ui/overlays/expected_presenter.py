@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from viewer.canvas.canvas import SlideCanvas
     from viewer.geometry import Box
-    from viewer.inference.bundle import ModelBundle
+    from viewer.inference.models.bundle import ModelBundle
     from viewer.overlays.patch_feature_map import PatchFeatureMap
     from viewer.ui.overlays.overlay import OverlaySource
 
@@ -76,7 +76,7 @@ class ExpectedPresenter(HeatmapPresenter):
         return lines
 
     def _work(self) -> Callable[[], Heatmap | None]:
-        from viewer.inference.bundle import ModelBundle
+        from viewer.inference.models.bundle import ModelBundle
 
         found, style, bundle = self.found, self.style, self._origin
         assert isinstance(bundle, ModelBundle)
@@ -93,7 +93,7 @@ def expected_picture(
 ) -> ExpectedPicture | None:
     """Return the heatmap of a predictor with its boxes; None before anything is known."""
     from viewer.attention.predictor import box_sizes_um, expected_of
-    from viewer.inference.bundle import BundleError
+    from viewer.inference.models.bundle import BundleError
 
     heatmap = expected_heatmap(found, style)
     if heatmap is None:

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QFileDialog
 
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.result_card import ResultCard
-from viewer.ui.slide_place import place_of
+from viewer.ui.slides.slide_place import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +68,7 @@ def _written(count: int, path: Path, card: ResultCard | None) -> str:
 
 def _card(run: Overlay) -> ResultCard | None:
     """Return what a model's results are made of at this moment; None of results of a file."""
-    from viewer.inference.bundle import ModelBundle
+    from viewer.inference.models.bundle import ModelBundle
     from viewer.overlays.counting import analyzed_share
 
     if not run.can_run or not isinstance(run.origin, ModelBundle):
@@ -86,7 +86,7 @@ def _card(run: Overlay) -> ResultCard | None:
 
 
 def _work(run: Overlay, path: Path, card: ResultCard | None) -> Callable[[], int]:
-    from viewer.inference.results import cell_values
+    from viewer.inference.runs.results import cell_values
     from viewer.overlays.files.export import write_objects
     from viewer.overlays.files.patch_files import write_cells
     from viewer.ui.overlays.attention_presenter import AttentionPresenter

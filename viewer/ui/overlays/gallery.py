@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QListView, QListWidget, QListWidgetItem, QWidget
 
 from viewer.tiles.display import displayed
 from viewer.ui.background_runner import BackgroundRunner
-from viewer.ui.images import to_image
+from viewer.ui.slides.images import to_image
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,7 +13,7 @@ from viewer.ui.widgets import KeyKeeper
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from viewer.inference.bundle import ModelBundle
+    from viewer.inference.models.bundle import ModelBundle
     from viewer.ui.overlays.overlay import OverlaySource
 
 _ROW_PX = 24
@@ -49,7 +49,7 @@ class ModelList(QListWidget):
 
     def show_models(self, models: Sequence[OverlaySource], chosen: str = "") -> None:
         """Lists models; `chosen` is the key of the one to select, by default as it was."""
-        from viewer.inference.bundle import ModelBundle
+        from viewer.inference.models.bundle import ModelBundle
 
         before = self.chosen()
         wanted = chosen or (before.key if before is not None else "")

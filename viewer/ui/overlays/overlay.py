@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
     from viewer.canvas.layer import Layer
     from viewer.geometry import Point
-    from viewer.inference.bundle import ModelBundle
+    from viewer.inference.models.bundle import ModelBundle
     from viewer.overlays.area import Area
     from viewer.overlays.files.result_file import ResultFile
     from viewer.overlays.patch_feature_map import PatchFeatureMap
     from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
     from viewer.ui.overlays.objects_presenter import ObjectsPresenter
-    from viewer.ui.slide_pane import SlidePane
+    from viewer.ui.slides.slide_pane import SlidePane
 
 
 UNLIKE = "unlike the training data"
@@ -77,7 +77,7 @@ class Overlay(QObject):
         parent: QObject,
     ) -> None:
         from viewer.canvas.hatched_layer import HatchedLayer
-        from viewer.inference.engine import Progress
+        from viewer.inference.runs.engine import Progress
         from viewer.ui.overlays.attention_presenter import AttentionPresenter
         from viewer.ui.overlays.expected_presenter import ExpectedPresenter
         from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
@@ -117,7 +117,7 @@ class Overlay(QObject):
     @property
     def version(self) -> str:
         """Of the model; "" of results from a file."""
-        from viewer.inference.bundle import ModelBundle
+        from viewer.inference.models.bundle import ModelBundle
 
         return self.origin.version if isinstance(self.origin, ModelBundle) else ""
 

@@ -11,12 +11,12 @@ from viewer.ui.overlays.overlay import Overlay
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from viewer.inference.bundle import ModelBundle
-    from viewer.inference.engine import Progress
-    from viewer.inference.results import Result
+    from viewer.inference.models.bundle import ModelBundle
+    from viewer.inference.runs.engine import Progress
+    from viewer.inference.runs.results import Result
     from viewer.overlays.area import Area
     from viewer.overlays.blocks import BlockKey
-    from viewer.ui.slide_pane import SlidePane
+    from viewer.ui.slides.slide_pane import SlidePane
 
 _SETTLE_MS = 120
 """The engine gets the field once the view has rested this long, or it would chase a pan."""
@@ -45,9 +45,9 @@ class OverlayRun(Overlay):
         device: str,
         parent: QObject,
     ) -> None:
-        from viewer.inference.engine import Engine
-        from viewer.inference.plan import block_grid
-        from viewer.inference.results import empty_map
+        from viewer.inference.runs.engine import Engine
+        from viewer.inference.runs.plan import block_grid
+        from viewer.inference.runs.results import empty_map
 
         source, canvas = pane.source, pane.canvas
         mpp_um = canvas.optics.mean_mpp_um
@@ -105,7 +105,7 @@ class OverlayRun(Overlay):
         self.changed.emit()
 
     def _on_block(self, key: BlockKey, result: Result) -> None:
-        from viewer.inference.results import add_result, has_holes
+        from viewer.inference.runs.results import add_result, has_holes
 
         add_result(self.found, key, result)
         self.shown.refresh(key)

@@ -24,7 +24,7 @@ from viewer.ui.recording.scrub_bar import shown_time
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from viewer.inference.engine import Progress
+    from viewer.inference.runs.engine import Progress
     from viewer.ui.overlays.gallery import GalleryField
 
 NOT_FOR_DIAGNOSIS = "For research use, not for diagnosis."

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from viewer.slides.tissue import TissueMask
     from viewer.ui.background_runner import BackgroundRunner
     from viewer.ui.main_window import MainWindow
-    from viewer.ui.slide_pane import SlidePane
+    from viewer.ui.slides.slide_pane import SlidePane
 
 _TISSUE_RGBA, _SKIPPED_RGBA = (0, 158, 115, 255), (60, 60, 60, 255)
 

@@ -17,7 +17,7 @@ from viewer.canvas.layer import LayerOrder
 from viewer.geometry import Box
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.projects.comparison_dock import ComparisonDock
-from viewer.ui.slide_place import place_of
+from viewer.ui.slides.slide_place import place_of
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from viewer.canvas.canvas import SlideCanvas
     from viewer.ui.annotations.slide_sets import SetEntry
     from viewer.ui.main_window import MainWindow
-    from viewer.ui.slide_pane import SlidePane
+    from viewer.ui.slides.slide_pane import SlidePane
 
 _log = logging.getLogger(__name__)
 _ALL_COLOR, _ONE_COLOR = "#e5484d", "#ffd60a"

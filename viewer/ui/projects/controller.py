@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from viewer.annotations.palette import Palette
     from viewer.studies.project import ProjectSlide, SlideState
     from viewer.ui.main_window import MainWindow
-    from viewer.ui.slide_pane import SlidePane
+    from viewer.ui.slides.slide_pane import SlidePane
 
 
 _WIDTH_PX = 280

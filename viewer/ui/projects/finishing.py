@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from viewer.ui.main_window import MainWindow
     from viewer.ui.projects.open_project import OpenProject
     from viewer.ui.projects.questions_controller import QuestionsController
-    from viewer.ui.slide_pane import SlidePane
+    from viewer.ui.slides.slide_pane import SlidePane
 
 _log = logging.getLogger(__name__)
 _LEAST_SHARE = 0.005

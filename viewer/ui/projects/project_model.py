@@ -9,8 +9,8 @@ from PySide6.QtGui import QColor, QPainter
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from viewer.canvas.qt_guard import guarded
+from viewer.ui.slides.thumbnails import Thumbnails
 from viewer.ui.theme import current_theme, icon
-from viewer.ui.thumbnails import Thumbnails
 from viewer.ui.widgets import plain_tip
 
 if TYPE_CHECKING:

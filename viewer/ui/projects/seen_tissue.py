@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from viewer.geometry import View
     from viewer.slides.tissue import TissueMask
-    from viewer.ui.slide_pane import SlidePane
-    from viewer.ui.split_view import SplitView
+    from viewer.ui.slides.slide_pane import SlidePane
+    from viewer.ui.slides.split_view import SplitView
 
 _NOT_A_READER = ("replay", "agent")
 """Causes of a view that nobody looks for himself."""

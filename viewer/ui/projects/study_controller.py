@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from viewer.studies.study_reader import StudyReader
     from viewer.ui.main_window import MainWindow
     from viewer.ui.projects.open_project import OpenProject
-    from viewer.ui.slide_pane import SlidePane
+    from viewer.ui.slides.slide_pane import SlidePane
 
 _log = logging.getLogger(__name__)
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from viewer.settings import Settings
     from viewer.ui.recording.pane_recording import PaneRecording
     from viewer.ui.recording.presence import Place
-    from viewer.ui.slide_pane import SlidePane
-    from viewer.ui.split_view import SplitView
+    from viewer.ui.slides.slide_pane import SlidePane
+    from viewer.ui.slides.split_view import SplitView
 
 _log = logging.getLogger(__name__)
 

@@ -103,7 +103,7 @@ class RecordingController(QObject):
         self.control.start()
 
     def _ask_note(self) -> None:
-        from viewer.ui.slide_dialogs import finish_with_slide
+        from viewer.ui.slides.slide_dialogs import finish_with_slide
 
         pane = self._window.panes.active
         recording = self.control.recording_of(pane)

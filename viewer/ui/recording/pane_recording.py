@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from viewer.settings import Settings
     from viewer.tiles.display import DisplaySettings
     from viewer.ui.recording.presence import Place
-    from viewer.ui.slide_pane import SlidePane
+    from viewer.ui.slides.slide_pane import SlidePane
 
 _REST_MS = 120
 """A view that nothing follows for this long is at rest."""

@@ -13,7 +13,7 @@ from viewer.canvas.qt_guard import guarded
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
 
-    from viewer.ui.split_view import SplitView
+    from viewer.ui.slides.split_view import SplitView
 
 Place = Literal["slide", "panel", "dialog", "elsewhere"]
 

@@ -21,7 +21,7 @@ from viewer.ui.theme import icon
 if TYPE_CHECKING:
     from viewer.recording.analysis import Analysis
     from viewer.ui.recording.replayer import Replayer
-    from viewer.ui.slide_pane import SlidePane
+    from viewer.ui.slides.slide_pane import SlidePane
 
 
 class ReplayDock(QDockWidget):

@@ -13,7 +13,7 @@ from viewer.geometry import Point, Size
 if TYPE_CHECKING:
     from viewer.recording.analysis import Analysis
     from viewer.recording.replay import ReplayClock
-    from viewer.ui.slide_pane import SlidePane
+    from viewer.ui.slides.slide_pane import SlidePane
 
 _FRAME_MS = 16
 _NOT_THE_USERS = frozenset({"replay", "resize", "optics", "link"})

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from viewer.slides.known_slides import FoundSlide
     from viewer.ui.main_window import MainWindow
     from viewer.ui.recording.session_panels import SessionPanels
-    from viewer.ui.slide_pane import SlidePane
+    from viewer.ui.slides.slide_pane import SlidePane
 
 _log = logging.getLogger(__name__)
 

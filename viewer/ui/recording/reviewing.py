@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from viewer.recording.review.review import Review
     from viewer.ui.actions import ActionSet
     from viewer.ui.recording.presence import Place
-    from viewer.ui.slide_pane import SlidePane
+    from viewer.ui.slides.slide_pane import SlidePane
 
 _KEEP_TEXT_MS = 400
 """After the last key the text is kept: within a second of any of them."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from viewer.ui.main_window import MainWindow
     from viewer.ui.recording.control import RecordingControl
     from viewer.ui.recording.export_dialog import ExportDialog
-    from viewer.ui.slide_pane import SlidePane
+    from viewer.ui.slides.slide_pane import SlidePane
 
 _log = logging.getLogger(__name__)
 _LIVE_MS = 2000

@@ -1,0 +1,125 @@
+"""In the model process: blocks are fed to the model and cut into objects, each in a thread."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from viewer.inference.errors import ModelFailedError
+from viewer.inference.process.batches import Batches
+from viewer.inference.process.messages import Alive, Done, Refused
+from viewer.inference.steps.known import STEPS
+from viewer.overlays.blocks import BlockGrid, BlockKey
+from viewer.processes.channel import ChannelClosedError
+from viewer.processes.shared_pixels import SharedPixels, take_over
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from viewer.inference.models.description import ModelDescription
+    from viewer.inference.process.messages import Answer, Compute
+    from viewer.inference.process.network import Network
+    from viewer.slides.source import RgbImage
+
+_AHEAD = 2
+"""Batches that lie ready before each step."""
+
+
+@dataclass(slots=True)
+class _Job:
+    """A block on its way through the steps."""
+
+    key: BlockKey
+    region: RgbImage
+    patches: list[tuple[int, int]]
+    images: list[RgbImage]
+    answers: NDArray[np.float32] | None = None
+    forward_s: float = 0.0
+
+
+class BlockWorker:
+    """Computes and cuts blocks in two threads, which end with the process."""
+
+    def __init__(
+        self,
+        network: Network,
+        model: ModelDescription,
+        grid: BlockGrid,
+        mpp_um: float,
+        shared: SharedPixels | None,
+        send: Callable[[Answer], None],
+    ) -> None:
+        self._network = network
+        self._batches = Batches(network, lambda: send(Alive()))
+        self._has_answered = False
+        self._steps = STEPS[model.task](model, grid, mpp_um)
+        self._shared = shared
+        self._send = send
+        self._batch = network.batch
+        self._asked: queue.SimpleQueue[Compute] = queue.SimpleQueue()
+        self._computed: queue.Queue[_Job] = queue.Queue(_AHEAD * self._batch)
+        for step in (self._serve_computing, self._serve_cutting):
+            threading.Thread(target=self._run, args=(step,), daemon=True).start()
+
+    def ask(self, request: Compute) -> None:
+        """Queue a block; its answer is sent when it is known."""
+        self._asked.put(request)
+
+    def _run(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except ChannelClosedError:
+            return
+        except ModelFailedError as error:
+            self._send(Refused(str(error), is_failure=True))
+        except Exception as error:  # said to the window, which restarts or gives up
+            sentence = f"The model stopped: {type(error).__name__}: {error}"[:400]
+            self._send(Refused(sentence, is_failure=True))
+
+    def _serve_computing(self) -> None:
+        while True:
+            requests = [self._asked.get()]
+            while len(requests) < self._batch:
+                try:
+                    requests.append(self._asked.get_nowait())
+                except queue.Empty:
+                    break
+            self._compute([self._job(request) for request in requests])
+
+    def _job(self, request: Compute) -> _Job:
+        if request.ranges:
+            self._network.set_ranges(request.ranges)
+        region = take_over(request.tile, self._shared, max(0, request.tile.slot))
+        images = self._steps.images(region, request.patches)
+        return _Job(BlockKey(request.column, request.row), region, request.patches, images)
+
+    def _compute(self, jobs: list[_Job]) -> None:
+        started_s = time.perf_counter()
+        answers = self._batches.answers([each for job in jobs for each in job.images])
+        forward_s = (time.perf_counter() - started_s) / len(jobs)
+        if not self._has_answered:
+            # Holes are for patches: a model that answers nothing, noise neither, is refused.
+            self._has_answered = bool(np.isfinite(answers).any())
+            if not self._has_answered:
+                self._network.warm_up()
+        at = 0
+        for job in jobs:
+            job.answers, job.forward_s = answers[at : at + len(job.images)], forward_s
+            at += len(job.images)
+            self._computed.put(job)
+
+    def _serve_cutting(self) -> None:
+        while True:
+            job = self._computed.get()
+            assert job.answers is not None
+            started_s = time.perf_counter()
+            result = self._steps.result(job.answers, job.region, job.key, job.patches).to_bytes()
+            cut_s = time.perf_counter() - started_s
+            self._send(Done(*job.key, result, job.forward_s, cut_s))

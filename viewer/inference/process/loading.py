@@ -1,0 +1,91 @@
+"""A bundle's weights as a torch module; nothing is unpickled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from viewer.inference.architectures import ARCHITECTURES
+from viewer.inference.architectures.slide_models import SLIDE_ARCHITECTURES
+from viewer.inference.models.bundle import BundleError, check_weights
+from viewer.inference.process.onnx_module import OnnxModule
+from viewer.inference.tasks.known import TASKS
+
+if TYPE_CHECKING:
+    from viewer.inference.models.bundle import ModelBundle
+    from viewer.inference.models.description import ModelDescription
+
+
+def load_module(bundle: ModelBundle, device: torch.device) -> torch.nn.Module:
+    """The module on a device, ready to be fed.
+
+    Raises
+    ------
+    BundleError
+        The weights do not fit what model.json says.
+    """
+    check_weights(bundle)
+    about = bundle.description
+    match about.format:
+        case "onnx":
+            return OnnxModule(bundle, device)
+        case "torchscript":
+            module = _load_script(bundle)
+        case "safetensors":
+            module = _load_tensors(bundle)
+    return module.eval().to(device)
+
+
+_SCRIPT_FAILED = "The following operation failed in the TorchScript interpreter"
+
+
+def first_line(error: Exception) -> str:
+    """What an error of a model says, short enough for a sentence."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if lines and lines[0].startswith(_SCRIPT_FAILED):
+        lines = lines[-1:]  # after the place in its program comes what went wrong
+    return (" ".join(lines[:2]) if lines else type(error).__name__)[:300]
+
+
+def _load_script(bundle: ModelBundle) -> torch.nn.Module:
+    try:
+        return torch.jit.load(str(bundle.weights_path), map_location="cpu")
+    except Exception as error:  # the loader raises whatever its parser does
+        about = bundle.description
+        raise BundleError(
+            f"{about.weights} of {about.name} is no TorchScript: {first_line(error)}"
+        ) from error
+
+
+def _load_tensors(bundle: ModelBundle) -> torch.nn.Module:
+    about = bundle.description
+    module = _empty(about)
+    try:
+        module.load_state_dict(load_file(bundle.weights_path))
+    except (SafetensorError, RuntimeError, OSError) as error:
+        raise BundleError(
+            f"The weights of {about.name} do not fit {about.architecture}: {first_line(error)}"
+        ) from error
+    return module
+
+
+def _empty(about: ModelDescription) -> torch.nn.Module:
+    """The architecture without its weights."""
+    known = SLIDE_ARCHITECTURES if TASKS[about.task].asks_for == "slide" else ARCHITECTURES
+    architecture = known.get(about.architecture or "")
+    if architecture is None:
+        raise BundleError(
+            f'{about.name} names the architecture "{about.architecture}"; known are '
+            f"{', '.join(known)}."
+        )
+    sizes = () if about.encoder is None else (about.encoder.length, len(about.classes))
+    try:
+        return architecture(*sizes, **about.settings)
+    except (TypeError, ValueError, RuntimeError, ArithmeticError, AssertionError) as error:
+        raise BundleError(
+            f"{about.name} has settings that {about.architecture} does not take: "
+            f"{first_line(error)}"
+        ) from error

@@ -1,0 +1,165 @@
+"""What the model process is asked and what it answers; pixels go beside, in shared memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from viewer.inference.models.description import ModelDescription  # noqa: TC001 - read by msgspec
+from viewer.processes.shared_pixels import Tile  # noqa: TC001 - read by msgspec
+
+
+class Load(msgspec.Struct, frozen=True, tag=True):
+    """Which model to load; its weights and data follow as `Weights`, then `Loaded`."""
+
+    description: ModelDescription
+    weights_bytes: int
+    device: str
+    threads: int
+
+
+class Weights(msgspec.Struct, frozen=True, tag=True):
+    """The next part of the weights, or of the file `name` beside them."""
+
+    data: bytes
+    name: str = ""
+
+
+class Loaded(msgspec.Struct, frozen=True, tag=True):
+    """All weights were sent; answered by Ready or Refused."""
+
+
+class TryOut(msgspec.Struct, frozen=True, tag=True):
+    """Asks the model to work once; answered by Ready or Refused."""
+
+
+class TensorStep(msgspec.Struct, frozen=True):
+    """A step of a bioimage.io package, by its name and arguments."""
+
+    kind: str
+    arguments: dict[str, Any] = {}
+
+
+class PackageTest(msgspec.Struct, frozen=True, tag=True):
+    """Asks whether a test input gives a test output; answered by Ready or Refused.
+
+    Attributes
+    ----------
+    inputs, expected
+        Of a .npy file each.
+    axes, expected_axes
+        A letter an axis, such as "bcyx".
+    before, after
+        The steps round the network.
+    output
+        Which of its outputs.
+    absolute, relative, mismatched
+        How far numbers may differ, and how many of a million may differ more.
+    """
+
+    inputs: bytes
+    expected: bytes
+    axes: str
+    expected_axes: str
+    before: list[TensorStep]
+    after: list[TensorStep]
+    output: int
+    absolute: float
+    relative: float
+    mismatched: float
+
+
+class Blocks(msgspec.Struct, frozen=True, tag=True):
+    """The grid over the slide and how the shared memory is cut into slots; before any Compute."""
+
+    slide_px: tuple[float, float]
+    downsample: float
+    core_px: int
+    margin_px: int
+    mpp_um: float
+    slot_bytes: int
+    slot_count: int
+    cells: int
+
+
+class Compute(msgspec.Struct, frozen=True, tag=True):
+    """Asks for a block whose pixels lie in a slot; answered by Done or Refused.
+
+    `patches` are the rows and columns of those patches of the block that hold tissue; `ranges` the
+    low and high value of each channel of the slide, for models that are fed by them.
+    """
+
+    column: int
+    row: int
+    tile: Tile
+    patches: list[tuple[int, int]]
+    ranges: list[tuple[float, float]] = []
+
+
+class Judge(msgspec.Struct, frozen=True, tag=True):
+    """Asks a slide model about features, float16 (count, length); answered by Judged or Refused."""
+
+    features: bytes
+    count: int
+
+
+class Segment(msgspec.Struct, frozen=True, tag=True):
+    """Asks for the outline of what is pointed at in an image; answered by Outlined or Refused.
+
+    `points` as of `Prompt.in_pixels`. Without a loaded model the outline is made by color.
+    """
+
+    tile: Tile
+    points: list[tuple[float, float, int]]
+
+
+class Outlined(msgspec.Struct, frozen=True, tag=True):
+    """Rings in pixels, the largest first."""
+
+    rings: list[list[tuple[float, float]]]
+
+
+class Judged(msgspec.Struct, frozen=True, tag=True):
+    """Logits of the classes, and attention before the softmax, float32 (heads, count)."""
+
+    logits: list[float]
+    attention: bytes
+
+
+class Alive(msgspec.Struct, frozen=True, tag=True):
+    """Something was achieved; more is to come."""
+
+
+class Ready(msgspec.Struct, frozen=True, tag=True):
+    """The model is loaded or has worked once; `batch` blocks at a time suit the device."""
+
+    device: str
+    batch: int
+
+
+class Refused(msgspec.Struct, frozen=True, tag=True):
+    """There is no answer; one sentence says why.
+
+    `is_failure` where the model was loaded and failed at work.
+    """
+
+    sentence: str
+    is_failure: bool = False
+
+
+class Done(msgspec.Struct, frozen=True, tag=True):
+    """A block's result as its `to_bytes` gives it, and where the time went."""
+
+    column: int
+    row: int
+    result: bytes
+    forward_s: float = 0.0
+    cut_s: float = 0.0
+
+
+Request = Load | Weights | Loaded | TryOut | PackageTest | Blocks | Compute | Judge | Segment
+Answer = Alive | Ready | Refused | Done | Judged | Outlined
+
+REQUESTS: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
+ANSWERS: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)

@@ -1,0 +1,255 @@
+"""The model process from within: loads one model out of bytes and answers until its parent ends.
+
+Run by `ModelProcess` through the confinement's entry; everything here may be foreign code's prey,
+and nothing here knows a path.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from viewer.geometry import Size
+from viewer.inference.errors import ModelFailedError
+from viewer.inference.models.bundle import BundleError, ModelBundle
+from viewer.inference.process.messages import (
+    REQUESTS,
+    Alive,
+    Blocks,
+    Compute,
+    Judge,
+    Judged,
+    Load,
+    Loaded,
+    Outlined,
+    PackageTest,
+    Ready,
+    Refused,
+    Segment,
+    TryOut,
+    Weights,
+)
+from viewer.inference.tasks.known import TASKS
+from viewer.overlays.blocks import BlockGrid
+from viewer.processes.channel import ChannelClosedError, inherited_channel
+from viewer.processes.shared_pixels import SharedPixels, take_over
+
+if TYPE_CHECKING:
+    import torch
+
+    from viewer.inference.process.block_worker import BlockWorker
+    from viewer.inference.process.messages import Answer, Request
+    from viewer.inference.process.network import Network
+    from viewer.inference.process.prompt_model import PromptModel
+    from viewer.inference.process.slide_head import SlideHead
+    from viewer.processes.channel import Channel
+
+_NICE = 10
+
+
+class ModelServer:
+    """Answers the requests of one parent."""
+
+    def __init__(self, channel: Channel[Request], shared: int) -> None:
+        self._channel = channel
+        self._shared = shared
+        self._pixels = SharedPixels(shared, os.fstat(shared).st_size, 1) if shared >= 0 else None
+        self._order: Load | None = None
+        self._weights: WeightsFile | None = None
+        self._data: dict[str, bytearray] = {}
+        self._network: Network | None = None
+        self._slide_head: SlideHead | None = None
+        self._prompt_model: PromptModel | None = None
+        self._worker: BlockWorker | None = None
+
+    def serve(self) -> None:
+        """Answer until the parent ends."""
+        while True:
+            request = self._channel.receive()
+            try:
+                self._take(request)
+            except BundleError as error:
+                self._channel.send(Refused(str(error)))
+            except ModelFailedError as error:
+                self._channel.send(Refused(str(error), is_failure=True))
+            except Exception as error:  # a model may raise anything
+                sentence = f"The model stopped: {type(error).__name__}: {error}"[:400]
+                self._channel.send(Refused(sentence, is_failure=True))
+
+    def _take(self, request: Request) -> None:
+        match request:
+            case Load():
+                self._order, self._weights = request, WeightsFile(request.weights_bytes)
+                self._data = {name: bytearray() for name in request.description.data}
+            case Weights(data, ""):
+                assert self._weights is not None
+                self._weights.add(data)
+            case Weights(data, name):
+                self._data[name] += data
+            case Loaded():
+                self._channel.send(self._loaded())
+            case TryOut():
+                self._channel.send(self._tried())
+            case PackageTest():
+                self._channel.send(self._proven(request))
+            case Blocks():
+                self._begin_blocks(request)
+            case Compute():
+                assert self._worker is not None
+                self._worker.ask(request)
+            case Judge():
+                self._channel.send(self._judged(request))
+            case Segment():
+                self._channel.send(self._outlined(request))
+
+    def _loaded(self) -> Answer:
+        import torch
+
+        from viewer.inference.process.network import choose_device
+
+        self._channel.send(Alive())
+        order, weights = self._order, self._weights
+        assert order is not None
+        assert weights is not None
+        torch.set_num_threads(order.threads)
+        about = order.description
+        try:
+            is_for_blocks = TASKS[about.task].asks_for == "blocks"
+            device = choose_device(order.device if is_for_blocks else "cpu")
+            with weights as path:
+                data = {name: bytes(each) for name, each in self._data.items()}
+                self._data.clear()
+                self._load(ModelBundle(Path(), about, path, data), device)
+        except (RuntimeError, AssertionError) as error:
+            raise BundleError(f"The device {order.device} cannot be used ({error}).") from error
+        return Ready(str(device), self._network.batch if self._network is not None else 1)
+
+    def _load(self, bundle: ModelBundle, device: torch.device) -> None:
+        match TASKS[bundle.task].asks_for:
+            case "slide":
+                from viewer.inference.process.slide_head import SlideHead
+
+                self._slide_head = SlideHead(bundle)
+            case "prompt":
+                from viewer.inference.process.prompt_model import PromptModel
+
+                self._prompt_model = PromptModel(bundle)
+            case "blocks":
+                from viewer.inference.process.network import Network
+
+                self._network = Network(bundle, device)
+
+    def _tried(self) -> Answer:
+        model = self._network or self._slide_head or self._prompt_model
+        assert model is not None
+        model.warm_up()
+        return Ready("", 1)
+
+    def _proven(self, test: PackageTest) -> Answer:
+        from viewer.inference.process.package_proof import check_package
+
+        assert self._network is not None
+        assert self._order is not None
+        self._channel.send(Alive())
+        check_package(self._network, self._order.description.name, test)
+        return Ready("", 1)
+
+    def _begin_blocks(self, blocks: Blocks) -> None:
+        from viewer.inference.process.block_worker import BlockWorker
+
+        assert self._network is not None
+        assert self._order is not None
+        grid = BlockGrid(
+            Size(*blocks.slide_px),
+            blocks.downsample,
+            blocks.core_px,
+            blocks.margin_px,
+            cells=blocks.cells,
+        )
+        shared = self._shared
+        slots = SharedPixels(shared, blocks.slot_bytes, blocks.slot_count) if shared >= 0 else None
+        about = self._order.description
+        worker = BlockWorker(self._network, about, grid, blocks.mpp_um, slots, self._channel.send)
+        self._worker = worker
+
+    def _judged(self, request: Judge) -> Answer:
+        assert self._slide_head is not None
+        features = np.frombuffer(request.features, np.float16).reshape(request.count, -1)
+        logits, attention = self._slide_head.judge(features.astype(np.float32))
+        return Judged(logits.tolist(), attention.astype(np.float32).tobytes())
+
+    def _outlined(self, request: Segment) -> Answer:
+        from viewer.inference.outlining import outlines
+
+        image = take_over(request.tile, self._pixels)
+        if self._prompt_model is not None:
+            return Outlined(outlines(self._prompt_model.mask(image, request.points)))
+        from viewer.inference.click_mask import click_mask
+
+        return Outlined(outlines(click_mask(image, request.points)))
+
+
+class WeightsFile:
+    """Weights as they come, in memory that has a path; in the private folder where there is none.
+
+    As a context it is the path, and the memory is given back at its end.
+    """
+
+    def __init__(self, size_bytes: int) -> None:
+        self._left = size_bytes
+        self._name = ""
+        if hasattr(os, "memfd_create"):
+            self._file = os.fdopen(os.memfd_create("weights"), "wb")
+            self._path = Path(f"/proc/self/fd/{self._file.fileno()}")
+        else:
+            self._path = Path("weights").absolute()
+            self._file = self._path.open("wb")
+
+    def add(self, data: bytes) -> None:
+        """Append the next part."""
+        self._left -= len(data)
+        if self._left < 0:
+            raise BundleError("More weights came than were announced.")
+        self._file.write(data)
+
+    def __enter__(self) -> Path:
+        self._file.flush()
+        return self._path
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        if self._path.name == "weights":
+            self._path.unlink(missing_ok=True)
+
+
+def main(arguments: list[str]) -> None:
+    """Serve one parent, and end with it.
+
+    Parameters
+    ----------
+    arguments
+        Descriptors of the channel and of the memory for pixels (-1 for none), and "torch" where it
+        is to be imported before the first request.
+    """
+    channel, shared, first = arguments
+    if hasattr(os, "nice"):
+        os.nice(_NICE)
+    server = ModelServer(inherited_channel(int(channel), REQUESTS), int(shared))
+    if first == "torch":
+        threading.Thread(target=_import_ahead, daemon=True).start()
+    try:
+        server.serve()
+    except ChannelClosedError:
+        pass
+    finally:
+        os._exit(0)  # its threads may hold work that nobody wants any more
+
+
+def _import_ahead() -> None:
+    """Import what every model needs; whoever needs it earlier waits in its own import."""
+    import viewer.inference.process.block_worker
+    import viewer.inference.process.network  # noqa: F401

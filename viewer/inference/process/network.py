@@ -1,0 +1,231 @@
+"""A bundle's weights as a network on a device, and what it says to a batch of pictures."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+from PIL import Image
+
+from viewer.inference.decoders.known import DECODERS
+from viewer.inference.errors import DeviceFullError, ModelFailedError
+from viewer.inference.process.loading import first_line, load_module
+from viewer.inference.process.onnx_module import OnnxModule
+from viewer.inference.process.outputs import named_outputs
+from viewer.inference.steps.probing import check_answers
+from viewer.inference.tasks.known import TASKS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from viewer.inference.models.bundle import ModelBundle
+    from viewer.slides.source import RgbImage
+
+
+_CUDA_BATCH = 16
+"""Blocks."""
+_LEAST_SPAN = 1.0
+"""Of the values (0 to 255) of a channel: one without contrast is not blown up."""
+_PALE = 128
+"""Noise from here to white is as bright as tissue."""
+NO_ROOM = (
+    "The device has too little memory for a single field of this model: choose another device."
+)
+
+
+def has_answer(answers: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return for which of n images (n, ...) all numbers of the answer are finite."""
+    return np.all(np.isfinite(answers).reshape(len(answers), -1), axis=1)
+
+
+def choose_device(wanted: str = "auto") -> torch.device:
+    """The device by name, or the fastest that is here."""
+    if wanted != "auto":
+        return torch.device(wanted)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+class Network:
+    """A model ready to be fed.
+
+    Raises
+    ------
+    BundleError
+        The weights do not fit what model.json says.
+    """
+
+    def __init__(self, bundle: ModelBundle, device: torch.device) -> None:
+        self._name = bundle.description.name
+        self.device = device
+        module = load_module(bundle, device)
+        self._module = module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch's stubs lack it
+        about = bundle.description
+        shape = (1, 3, 1, 1)
+        self._about = about
+        self._norm_mean = torch.tensor(about.normalization.mean).view(shape).to(device)
+        self._norm_std = torch.tensor(about.normalization.std).view(shape).to(device)
+        whole = 1 if about.input.scaling == "0-255" else 255
+        self._mean, self._factor = self._norm_mean * whole, 1 / (self._norm_std * whole)
+        self._kind = TASKS[about.task]
+        # ONNX gives what is named by itself.
+        self._named = () if about.format == "onnx" else about.outputs
+
+    @property
+    def batch(self) -> int:
+        """How many blocks at a time suit the device; windows are a batch of their own."""
+        return _CUDA_BATCH if self.device.type == "cuda" and not self._kind.overlaps else 1
+
+    def set_ranges(self, ranges: Sequence[tuple[float, float]]) -> None:
+        """Feed from now on by the low and high value of each channel of a slide (0 to 255)."""
+        shape = self._norm_mean.shape
+        low, high = (
+            torch.tensor(each).view(shape).to(self.device) for each in zip(*ranges, strict=True)
+        )
+        span = (high - low).clamp(min=_LEAST_SPAN)
+        self._mean, self._factor = low + self._norm_mean * span, 1 / (self._norm_std * span)
+
+    def warm_up(self) -> None:
+        """Feed noise, so that the first real image is not the slow one, and see what comes back.
+
+        Raises
+        ------
+        ModelFailedError
+            The model does not work, or gives no finite number for any of it.
+        """
+        try:
+            answers = self.answers(self._probes())
+        except DeviceFullError:
+            raise ModelFailedError(NO_ROOM) from None
+        answers = answers[has_answer(answers)]
+        if not len(answers):
+            raise ModelFailedError(
+                f"The model {self._name} answered with numbers that are not finite."
+            )
+        check_answers(self._about, answers)
+
+        if self._about.task == "instances":
+            DECODERS[self._about.decoder](answers[0], self._about)
+
+    def _probes(self) -> list[RgbImage]:
+        """Two images of noise where the head is to be seen, dark and pale, else one."""
+        noise = np.random.default_rng(0)
+        shape = (self._about.patch_px, self._about.patch_px, 3)
+        darkest = (0, _PALE) if self._kind.has_head else (0,)
+        return [noise.integers(each, 256, shape, np.uint8) for each in darkest]
+
+    def answers(self, pictures: Sequence[RgbImage]) -> NDArray[np.float32]:
+        """What the model says of n pictures, uint8 (height, width, 3).
+
+        Returns
+        -------
+        What `TaskKind.shape` says, such as logits (n, classes). NaN and infinity are no answers
+        (`has_answer`).
+
+        Raises
+        ------
+        ModelFailedError
+            The model raised, or gave another shape.
+        DeviceFullError
+            The batch is too large for the device.
+        """
+        batch = torch.from_numpy(np.stack(self._fed(pictures))).permute(0, 3, 1, 2)
+        is_cuda = self.device.type == "cuda"
+        if is_cuda:
+            batch = batch.pin_memory()
+        is_mixed = is_cuda and self._about.decoder != "labels"  # which are exact numbers
+        mixed = torch.autocast("cuda", dtype=torch.bfloat16) if is_mixed else nullcontext()
+        try:
+            with torch.inference_mode(), mixed:
+                batch = batch.to(self.device, non_blocking=True).float()
+                batch = ((batch - self._mean) * self._factor).contiguous(
+                    memory_format=torch.channels_last
+                )
+                if self._about.input.channels == "bgr":
+                    batch = batch.flip(1)
+                logits = named_outputs(self._module(batch), self._named)
+        except ModelFailedError:
+            raise
+        except Exception as error:  # a model may raise anything
+            if _is_device_full(error):
+                raise DeviceFullError(first_line(error)) from error
+            raise ModelFailedError(f"The model {self._name} failed: {first_line(error)}") from error
+        if isinstance(logits, torch.Tensor) and logits.ndim == 3 and self._about.head == "indices":
+            logits = logits.unsqueeze(1)
+        answer = self._check(logits, len(pictures), *pictures[0].shape[:2])
+        return answer.float().cpu().numpy()
+
+    def raw(self, images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """Return all outputs of the network for an input just as it is.
+
+        Raises
+        ------
+        ModelFailedError
+            The model raised.
+        """
+        try:
+            with torch.inference_mode():
+                if isinstance(self._module, OnnxModule):
+                    return self._module.raw(images)
+                answer = self._module(torch.from_numpy(images).to(self.device))
+        except Exception as error:  # a model may raise anything
+            raise ModelFailedError(f"The model {self._name} failed: {first_line(error)}") from error
+        parts: object = list(answer.values()) if isinstance(answer, dict) else answer
+        found = parts if isinstance(parts, tuple | list) else [parts]
+        tensors = [each for each in found if isinstance(each, torch.Tensor)]
+        return [each.float().cpu().numpy() for each in tensors]
+
+    def _fed(self, pictures: Sequence[RgbImage]) -> Sequence[RgbImage]:
+        """Return the pictures at the size that the model takes."""
+        asked = self._about.input
+        if asked.resize_px is None:
+            return pictures
+        side, by = (asked.resize_px, asked.resize_px), Image.Resampling[asked.resize_by.upper()]
+        return [np.asarray(Image.fromarray(each).resize(side, by)) for each in pictures]
+
+    def free_memory(self) -> None:
+        """Gives back what the device keeps for later."""
+        match self.device.type:
+            case "cuda":
+                torch.cuda.empty_cache()
+            case "mps":
+                torch.mps.empty_cache()
+            case _:
+                pass
+
+    def _check(self, answer: object, count: int, height_px: int, width_px: int) -> torch.Tensor:
+        wanted = self._kind.shape(self._about, count, height_px, width_px)
+        shape = tuple(answer.shape) if isinstance(answer, torch.Tensor) else ()
+        fits = len(shape) == len(wanted) and all(
+            is_ == should or isinstance(should, str)
+            for is_, should in zip(shape, wanted, strict=True)
+        )
+        if not isinstance(answer, torch.Tensor) or not fits:
+            raise ModelFailedError(
+                f"The model {self._name} answered with {shape or _in_words(answer)} where {wanted} "
+                f"was expected{self._kind.shape_advice(self._about, shape, wanted)}."
+            )
+        return answer
+
+
+def _in_words(answer: object) -> str:
+    if isinstance(answer, dict):
+        return f"outputs named {', '.join(map(str, cast('dict[Any, object]', answer)))}"
+    if isinstance(answer, tuple | list):
+        return f"{len(cast('Sequence[object]', answer))} outputs"
+    return type(answer).__name__
+
+
+_FULL = ("out of memory", "can't allocate memory", "not enough memory", "failed to allocate")
+"""As CUDA and MPS, the CPU on Linux and on Windows, and ONNX say it; scripts tell only the text."""
+
+
+def _is_device_full(error: Exception) -> bool:
+    reason = str(error).lower()
+    is_memory_error = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return is_memory_error or any(words in reason for words in _FULL)

@@ -1,0 +1,115 @@
+"""Has things outlined in a process of its own, which stays for the next time."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from viewer.errors import CoverslipError
+from viewer.geometry import Point
+from viewer.inference.errors import ModelFailedError, ModelProcessError
+from viewer.inference.models.bundle import BundleError
+from viewer.inference.process.messages import Outlined, Refused, Segment
+from viewer.inference.process.model_process import ModelProcess, thread_count
+from viewer.processes.shared_pixels import hand_over
+
+if TYPE_CHECKING:
+    from viewer.geometry import Box
+    from viewer.inference.models.bundle import ModelBundle
+    from viewer.overlays.prompt import Prompt
+    from viewer.slides.source import RgbImage
+
+SIDE_PX = 512
+"""Of the picture where no model tells another."""
+
+Ring = list[Point]
+
+
+class PrompterError(CoverslipError):
+    """Nothing could be outlined; `str()` is one sentence."""
+
+
+class Prompter:
+    """Used by one thread at a time; `close` may be called from any."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: ModelProcess | None = None
+        self._model = ""
+        self._is_closed = False
+
+    def outline(
+        self, picture: RgbImage, field: Box, prompt: Prompt, model: ModelBundle | None = None
+    ) -> list[Ring]:
+        """Return rings in level-0 pixels, the largest first; none where nothing was found.
+
+        Parameters
+        ----------
+        picture, field
+            uint8 (side, side, 3), and the level-0 box that it shows.
+        model
+            A model of the task "prompt"; None outlines by color.
+
+        Raises
+        ------
+        PrompterError
+            One sentence says why there is no outline.
+        """
+        side = len(picture)
+        try:
+            process = self._running(model)
+            shared = process.shared_slots(picture.nbytes, 1)
+            try:
+                tile = hand_over(picture, shared)
+            finally:
+                if shared is not None:
+                    shared.close()
+            answer = process.ask(Segment(tile, prompt.in_pixels(field, side)))
+        except (BundleError, ModelFailedError) as error:
+            self._end()
+            raise PrompterError(str(error)) from error
+        except ModelProcessError as error:
+            stopped = self._process.stopped if self._process is not None else ""
+            self._end()
+            ended = "The process that outlines ended; point again."
+            raise PrompterError(stopped or ended) from error
+        scale = field.width / side
+        match answer:
+            case Outlined(rings):
+                return [
+                    [Point(field.x0 + x * scale, field.y0 + y * scale) for x, y in ring]
+                    for ring in rings
+                ]
+            case Refused(sentence):
+                raise PrompterError(sentence)
+            case _:
+                self._end()
+                raise PrompterError("The process that outlines gave no answer; point again.")
+
+    def close(self) -> None:
+        """End the process for good."""
+        with self._lock:
+            self._is_closed = True
+        self._end()
+
+    def _running(self, model: ModelBundle | None) -> ModelProcess:
+        """Return a process that holds the model and no other."""
+        key = "" if model is None else model.key
+        if self._process is not None and self._model != key:
+            self._end()
+        with self._lock:
+            if self._is_closed:
+                raise PrompterError("The window is closing.")
+            if self._process is not None:
+                return self._process
+            process = ModelProcess(with_torch=model is not None, uses_cuda=False)
+            self._process, self._model = process, key
+        if model is not None:
+            process.load(model, "cpu", thread_count())
+        return process
+
+    def _end(self) -> None:
+        with self._lock:
+            process, self._process = self._process, None
+        if process is not None:
+            process.close()

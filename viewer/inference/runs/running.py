@@ -1,0 +1,306 @@
+"""A model over a part of a slide from beginning to end, without a window."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from viewer.errors import CoverslipError
+from viewer.geometry import Box, Size
+from viewer.inference.models.model_library import all_models
+from viewer.inference.models.training_data import refusal
+from viewer.inference.runs.engine import Engine, Progress
+from viewer.inference.runs.plan import block_grid
+from viewer.inference.runs.results import add_result, cell_values, empty_map
+from viewer.inference.runs.slide_inference import (
+    JudgingError,
+    check_vectors,
+    engine_model,
+    mark_unlike,
+    predict_slide,
+)
+from viewer.overlays.area import bounds_of, holds, part_within
+from viewer.overlays.files.result_file import ResultFileError
+from viewer.overlays.files.result_files import read_result_file
+from viewer.overlays.object_map import ObjectMap
+from viewer.overlays.patch_feature_map import PatchFeatureMap
+from viewer.overlays.patch_mask import place_text, tiles
+from viewer.slides import open_slide
+from viewer.slides.bounds import bounds_px
+from viewer.slides.calibration import remembered_mpp_um
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from viewer.inference.models.bundle import ModelBundle
+    from viewer.inference.runs.results import Result
+    from viewer.overlays.area import Area
+    from viewer.overlays.blocks import BlockKey
+    from viewer.overlays.objects import Objects
+    from viewer.overlays.patch_mask import PatchMask
+    from viewer.overlays.slide_prediction import SlidePrediction
+    from viewer.slides.source import SlideSource
+
+
+class RunError(CoverslipError):
+    """A run that cannot begin or go on; `str()` is one sentence."""
+
+
+@dataclass(slots=True)
+class ModelRun:
+    """What a run gave.
+
+    Attributes
+    ----------
+    found
+        Everything known of the slide, also from earlier runs.
+    area
+        What was asked for.
+    mpp_um
+        Micrometers per level-0 pixel.
+    judged
+        What a slide model says of what was asked for.
+    troubles
+        Sentences about what is missing, such as unreadable tiles.
+    """
+
+    found: ObjectMap | PatchFeatureMap
+    area: Area
+    mpp_um: float
+    judged: SlidePrediction | None = None
+    device: str = ""
+    elapsed_s: float = 0.0
+    troubles: list[str] = field(default_factory=list[str])
+    identity: str = ""
+    """Content key of the slide."""
+    bounds_px: tuple[float, float] = (0.0, 0.0)
+    """From where QuPath counts on the slide, level-0 pixels."""
+    trained_on: str = ""
+    """What the model was trained on, in words."""
+
+    @property
+    def unanswered(self) -> PatchMask:
+        """The tiles of what was asked for that the model gave no answer for."""
+        return self.found.unanswered_in(self.area)
+
+    @property
+    def unlike(self) -> PatchMask:
+        """The tiles of what was asked for that are unlike what the model was trained on."""
+        return self.found.unlike_in(self.area)
+
+    def all_troubles(self) -> list[str]:
+        """Return what went wrong and where not to rely on the model, a sentence each."""
+        return [*self.troubles, *self._about_holes(), *self._about_unlike()]
+
+    def _about_unlike(self) -> list[str]:
+        unlike = self.unlike
+        if not unlike.count:
+            return []
+        are = "is" if unlike.count == 1 else "are"
+        return [
+            f"{tiles(unlike.count)} {are} unlike the training data of the model "
+            f"({self.trained_on}): do not rely on the results there; the first begins at "
+            f"{place_text(unlike.boxes(1)[0])}."
+        ]
+
+    def _about_holes(self) -> list[str]:
+        holes = self.unanswered
+        if not holes.count:
+            return []
+        are = "is" if holes.count == 1 else "are"
+        sentence = (
+            f"The model gave no answer (no finite numbers) for {tiles(holes.count)}, which {are} "
+            f"left out; the first begins at {place_text(holes.boxes(1)[0])}."
+        )
+        return [sentence]
+
+    @property
+    def box(self) -> Box:
+        """Round what was asked for, level-0 pixels."""
+        return bounds_of(self.area)
+
+    def objects(self) -> Objects:
+        """Those whose middle lies in what was asked for; of models that find objects."""
+        assert isinstance(self.found, ObjectMap)
+        found = self.found.all_objects()
+        return found.taken(holds(self.area, found.centroids[:, 0], found.centroids[:, 1]))
+
+    def cell_values(self, bundle: ModelBundle) -> tuple[NDArray[np.float32], list[str]]:
+        """(rows, columns, d) of models that tell of cells, and a name for each of the d.
+
+        NaN beyond what was asked for: earlier runs may have found more of the slide.
+        """
+        assert isinstance(self.found, PatchFeatureMap)
+        values, names = cell_values(self.found, bundle.task, bundle.colors, self.judged)
+        asked = self.found.cells_in(self.area)
+        return np.where(asked[..., np.newaxis], values, np.float32(np.nan)), names
+
+
+def run_model(
+    path: Path,
+    bundle: ModelBundle,
+    area: Area | None = None,
+    mpp_um: float | None = None,
+    device: str = "auto",
+    on_progress: Callable[[Progress], None] | None = None,
+    image: int | None = None,
+    features: Path | None = None,
+) -> ModelRun:
+    """Computes an area of a slide, by default all of it, and keeps the results.
+
+    Parameters
+    ----------
+    mpp_um
+        Micrometers per level-0 pixel, where the file does not tell.
+    on_progress
+        Called in threads of the engine.
+    image
+        Which image of a file that holds several; None for the largest.
+    features
+        Of slide models: a file of vectors that its encoder made elsewhere, instead of running it.
+
+    Raises
+    ------
+    SlideError
+        The slide cannot be opened.
+    BundleError
+        The encoder of a slide model is not here.
+    RunError
+        One sentence says why there is no result.
+    """
+    source = open_slide(path, image)
+    try:
+        if features is not None:
+            return _judge_features(source, bundle, features, area, mpp_um)
+        return _run(path, source, bundle, area, mpp_um, device, on_progress)
+    finally:
+        source.close()
+
+
+def _run(
+    path: Path,
+    source: SlideSource,
+    bundle: ModelBundle,
+    area: Area | None,
+    mpp_um: float | None,
+    device: str,
+    on_progress: Callable[[Progress], None] | None,
+) -> ModelRun:
+    asked, scale = _asked(source, bundle, area, mpp_um)
+    training = bundle.description.training
+    fed = engine_model(bundle, all_models())
+    grid = block_grid(source, fed.description, scale)
+    run = ModelRun(empty_map(fed.description.task, grid, scale, fed.description.head), asked, scale)
+    run.identity, run.bounds_px = source.info.identity, bounds_px(source.info)
+    run.trained_on = training.text if training is not None else ""
+    listener = _Listener(run, on_progress)
+    started_s = time.monotonic()
+    engine = Engine(path.absolute(), source.info.identity, grid, scale, fed, listener, device)
+    try:
+        engine.run(asked)
+        listener.finished.wait()
+    finally:
+        engine.close()
+    if listener.failure:
+        raise RunError(listener.failure)
+    if fed is not bundle and isinstance(run.found, PatchFeatureMap):
+        mark_unlike(bundle, run.found)
+        try:
+            run.judged = predict_slide(bundle, run.found, run.found.cells_in(asked))
+        except JudgingError as error:
+            raise RunError(str(error)) from error
+    run.elapsed_s = time.monotonic() - started_s
+    return run
+
+
+def _asked(
+    source: SlideSource, bundle: ModelBundle, area: Area | None, mpp_um: float | None
+) -> tuple[Area, float]:
+    """Return what of the slide is asked for, and its micrometers per level-0 pixel."""
+    base = source.levels[0]
+    slide = Box(0, 0, base.width_px, base.height_px)
+    asked = slide if area is None else part_within(area, slide)
+    if bounds_of(asked).is_empty:
+        raise RunError(
+            f"The region lies outside the slide, which is {base.width_px} x {base.height_px} px."
+        )
+    scale = mpp_um or known_mpp_um(source)
+    if scale is None:
+        raise RunError(
+            f"{source.path.name} has no known pixel size: give it with --mpp, or set it in the "
+            "window."
+        )
+    training = bundle.description.training
+    if sentence := refusal(training, bundle.name, source.info):
+        raise RunError(sentence)
+    return asked, scale
+
+
+def _judge_features(
+    source: SlideSource,
+    bundle: ModelBundle,
+    features: Path,
+    area: Area | None,
+    mpp_um: float | None,
+) -> ModelRun:
+    """Have a slide model judge the vectors of a file."""
+    asked, scale = _asked(source, bundle, area, mpp_um)
+    base, started_s = source.levels[0], time.monotonic()
+    try:
+        file = read_result_file(features, Size(base.width_px, base.height_px), scale)
+        notes = check_vectors(bundle, file)
+        assert isinstance(file.found, PatchFeatureMap)
+        mark_unlike(bundle, file.found)
+        judged = predict_slide(bundle, file.found, file.found.cells_in(asked))
+    except (ResultFileError, JudgingError) as error:
+        raise RunError(str(error)) from error
+    run = ModelRun(file.found, asked, scale, judged, f"features of {features.name}")
+    run.troubles += [*file.troubles, *notes]
+    run.identity, run.bounds_px = source.info.identity, bounds_px(source.info)
+    run.elapsed_s = time.monotonic() - started_s
+    return run
+
+
+def known_mpp_um(source: SlideSource) -> float | None:
+    """Micrometers per level-0 pixel, by the file or as the user has set it."""
+    stated = source.info.optics.mean_mpp_um
+    if stated is not None:
+        return stated
+    remembered = remembered_mpp_um(source.info.identity)
+    return None if remembered is None else (remembered[0] * remembered[1]) ** 0.5
+
+
+class _Listener:
+    """Gathers what the engine tells, and knows when all has come."""
+
+    def __init__(self, run: ModelRun, on_progress: Callable[[Progress], None] | None) -> None:
+        self._run = run
+        self._on_progress = on_progress
+        self.finished = threading.Event()
+        self.failure = ""
+
+    def on_block(self, key: BlockKey, result: Result) -> None:
+        add_result(self._run.found, key, result)
+
+    def on_progress(self, progress: Progress) -> None:
+        if self._on_progress is not None:
+            self._on_progress(progress)
+        if progress.total and progress.done == progress.total:
+            self.finished.set()
+
+    def on_ready(self, device: str) -> None:
+        self._run.device = device
+
+    def on_trouble(self, sentence: str, *, is_final: bool) -> None:
+        if is_final:
+            self.failure = sentence
+            self.finished.set()
+        elif sentence not in self._run.troubles:
+            self._run.troubles.append(sentence)

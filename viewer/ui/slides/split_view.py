@@ -1,0 +1,219 @@
+"""Up to four panes side by side, one of them active, that can move together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtWidgets import QApplication, QSplitter, QVBoxLayout, QWidget
+
+from viewer.ui.slides.linking import Link
+from viewer.ui.slides.slide_pane import SlidePane
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from PySide6.QtGui import QImage
+
+    from viewer.tiles.cache import TileCache
+
+MOST_PANES = 4
+_PANES_PER_ROW = 2
+_NOT_LEADING = ("open", "resize", "link")
+"""Causes of a change of view that linked panes do not follow."""
+
+
+class SplitView(QWidget):
+    """Holds the panes; the first is always there."""
+
+    active_changed = Signal(object)
+    """The pane that commands now act on."""
+    pane_added = Signal(object)
+    """A new pane, for the window to connect."""
+    panes_changed = Signal()
+    """Panes came or went, or linking began or ended."""
+
+    def __init__(self, cache: TileCache[QImage], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._cache = cache
+        self.panes: list[SlidePane] = []
+        self._links: dict[tuple[SlidePane, SlidePane], Link] = {}
+        self._is_linked = False
+        self._is_following = False
+        self._rows = QSplitter(Qt.Orientation.Vertical, self)
+        self._rows.setChildrenCollapsible(False)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._rows)
+        application = QApplication.instance()
+        assert isinstance(application, QApplication)
+        application.focusChanged.connect(self._on_focus_changed)
+        self.active = self._make_pane()
+        self._mark_active()
+
+    @property
+    def is_linked(self) -> bool:
+        return self._is_linked
+
+    def add_pane(self) -> SlidePane:
+        """A new empty pane, which becomes the active one; the active one when there is no room."""
+        if len(self.panes) >= MOST_PANES:
+            return self.active
+        pane = self._make_pane()
+        self.activate(pane)
+        self.panes_changed.emit()
+        return pane
+
+    def close_pane(self, pane: SlidePane) -> None:
+        """Closes a pane and its slide; the last pane stays and only loses its slide."""
+        if len(self.panes) == 1:
+            pane.close_slide()
+            return
+        index = self.panes.index(pane)
+        was_active = pane is self.active  # hiding it moves the focus on
+        self.panes.remove(pane)
+        pane.shut_down()
+        pane.hide()
+        pane.setParent(None)
+        pane.deleteLater()
+        self._arrange()
+        if len(self.panes) == 1:
+            self._is_linked = False
+        self._relink()
+        if was_active:
+            self.activate(self.panes[max(0, index - 1)])
+        self._mark_active()
+        self.panes_changed.emit()
+
+    def finish(self) -> None:
+        """What is unfinished on any slide is finished: the window is about to close."""
+        for pane in self.panes:
+            if pane.source is not None:
+                pane.slide_closing.emit(pane)
+
+    def activate(self, pane: SlidePane) -> None:
+        """Makes the pane the one that commands act on and gives it the keyboard."""
+        self._set_active(pane)
+        pane.focus()
+
+    def step_active(self, step: int) -> None:
+        """Activates the next (1) or previous (-1) pane."""
+        index = self.panes.index(self.active) + step
+        self.activate(self.panes[index % len(self.panes)])
+
+    def pane_at(self, position: QPoint) -> SlidePane:
+        """Return the pane under a position of this widget, else the active one."""
+        for pane in self.panes:
+            if pane.rect().contains(pane.mapFrom(self, position)):
+                return pane
+        return self.active
+
+    def set_linked(self, linked: bool) -> None:
+        """Panes move together from how they stand now, or each for itself again."""
+        self._is_linked = linked and len(self.panes) > 1
+        self._relink()
+        if self._is_linked:
+            self._lead(self.active)
+        self.panes_changed.emit()
+
+    def set_recent(self, paths: Sequence[Path]) -> None:
+        for pane in self.panes:
+            pane.page.set_recent(paths)
+
+    def shut_down(self) -> None:
+        """Ends all panes' threads and frees their slides."""
+        application = QApplication.instance()
+        assert isinstance(application, QApplication)
+        application.focusChanged.disconnect(self._on_focus_changed)
+        for pane in self.panes:
+            pane.shut_down()
+
+    def _make_pane(self) -> SlidePane:
+        pane = SlidePane(self._cache, self)
+        pane.view_changed.connect(self._on_view_changed)
+        pane.slide_changed.connect(self._on_slide_changed)
+        pane.close_requested.connect(self.close_pane)
+        self.panes.append(pane)
+        self._arrange()
+        self.pane_added.emit(pane)
+        return pane
+
+    def _arrange(self) -> None:
+        """One row for up to two panes, two rows beyond, all of equal size."""
+        needed = -(-len(self.panes) // _PANES_PER_ROW)
+        while self._rows.count() < needed:
+            row = QSplitter(Qt.Orientation.Horizontal, self._rows)
+            row.setChildrenCollapsible(False)
+            self._rows.addWidget(row)
+        for index, pane in enumerate(self.panes):
+            row = self._row(index // _PANES_PER_ROW)
+            if row.indexOf(pane) != index % _PANES_PER_ROW:
+                row.insertWidget(index % _PANES_PER_ROW, pane)
+        for index in reversed(range(self._rows.count())):
+            row = self._row(index)
+            if index >= needed:
+                row.setParent(None)
+                row.deleteLater()
+            else:
+                row.setSizes([1000] * row.count())
+        self._rows.setSizes([1000] * needed)
+
+    def _row(self, index: int) -> QSplitter:
+        row = self._rows.widget(index)
+        assert isinstance(row, QSplitter)
+        return row
+
+    def _set_active(self, pane: SlidePane) -> None:
+        changed = pane is not self.active
+        self.active = pane
+        self._mark_active()
+        if changed:
+            self.active_changed.emit(pane)
+
+    def _mark_active(self) -> None:
+        alone = len(self.panes) == 1
+        for pane in self.panes:
+            pane.set_active(active=pane is self.active, alone=alone)
+
+    def _on_focus_changed(self, _before: QWidget | None, now: QWidget | None) -> None:
+        for pane in self.panes:
+            if now is not None and (now is pane or pane.isAncestorOf(now)):
+                self._set_active(pane)
+
+    def _on_slide_changed(self, _pane: SlidePane) -> None:
+        self._relink()
+
+    def _on_view_changed(self, pane: SlidePane, cause: str) -> None:
+        if cause == "optics":
+            self._relink()
+        elif self._is_linked and not self._is_following and cause not in _NOT_LEADING:
+            self._lead(pane)
+
+    def _lead(self, leader: SlidePane) -> None:
+        """Brings the other panes to where `leader` is."""
+        self._is_following = True
+        try:
+            for follower in self.panes:
+                link = self._links.get((leader, follower))
+                if link is not None:
+                    view = link.follow(leader.canvas.view, follower.canvas.view)
+                    follower.canvas.follow_view(view)
+        finally:
+            self._is_following = False
+
+    def _relink(self) -> None:
+        """Takes how the panes stand now as what linking keeps."""
+        self._links = {}
+        if not self._is_linked:
+            return
+        shown = [pane for pane in self.panes if pane.source is not None]
+        for leader in shown:
+            for follower in shown:
+                if leader is not follower:
+                    self._links[leader, follower] = Link.between(
+                        leader.canvas.view,
+                        leader.canvas.optics,
+                        follower.canvas.view,
+                        follower.canvas.optics,
+                    )

@@ -1,0 +1,132 @@
+"""Small pictures of slides, made in threads when they are first painted, bounded in number."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QSize, Qt, Signal
+from PySide6.QtGui import QPainter, QPixmap
+
+from viewer.slides.errors import SlideError, TileError
+from viewer.tiles.display import displayed
+from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.slides.images import fitted, to_image
+from viewer.ui.theme import icon
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from PySide6.QtGui import QImage
+
+    from viewer.ui.background_runner import Task
+
+PICTURE_SIZE = QSize(132, 100)
+_MOST_PICTURES = 300
+"""Of about 50 kB each."""
+_MOST_WAITING = 40
+"""Older wishes are dropped: the user has scrolled on."""
+_THREADS = 2
+
+
+class Thumbnails(QObject):
+    """Of slides by path; `shut_down` ends the threads."""
+
+    changed = Signal(object)
+    """The Path of a slide whose picture came, or of which it is known why there is none."""
+
+    def __init__(self, parent: QObject, size: QSize = PICTURE_SIZE) -> None:
+        super().__init__(parent)
+        self._size = size
+        self._pictures: OrderedDict[Path, QPixmap] = OrderedDict()
+        self._reasons: dict[Path, str] = {}
+        self._wishes: OrderedDict[Path, Task] = OrderedDict()
+        self._ratio = 1.0
+        self._uses_icc = True
+        self._background = BackgroundRunner("thumbnails", _THREADS, self)
+
+    def set_device_pixel_ratio(self, ratio: float) -> None:
+        """Makes thumbnails as fine as the screen; call it before they are asked for."""
+        self._ratio = ratio
+
+    def set_uses_icc(self, *, uses_icc: bool) -> None:
+        """Shows slides by their color profiles, as panes do, or as they are stored."""
+        if uses_icc != self._uses_icc:
+            self._uses_icc = uses_icc
+            self._pictures.clear()
+
+    def reason(self, path: Path) -> str:
+        """Why the slide has no thumbnail; empty while none is known."""
+        return self._reasons.get(path, "")
+
+    def forget_wishes(self) -> None:
+        """Other slides are shown: what was asked for is not wanted, what failed is tried again."""
+        self._background.cancel_waiting()
+        for task in self._wishes.values():
+            task.cancel()
+        self._wishes.clear()
+        self._reasons.clear()
+
+    def picture(self, path: Path) -> QPixmap:
+        """Return the picture, or a sign in its place until it comes."""
+        if path in self._pictures:
+            self._pictures.move_to_end(path)
+            return self._pictures[path]
+        if path in self._reasons:
+            return self.sign("mdi6.image-broken-variant")
+        if path not in self._wishes:
+            self._wish(path)
+        return self.sign("mdi6.image-outline")
+
+    def sign(self, name: str) -> QPixmap:
+        """Return an icon in the middle of a picture's place."""
+        picture = QPixmap(self._size)
+        picture.fill(Qt.GlobalColor.transparent)
+        painter = QPainter(picture)
+        side = self._size.height() // 2
+        sign = icon(name).pixmap(side, side)
+        painter.drawPixmap((picture.width() - side) // 2, (picture.height() - side) // 2, sign)
+        painter.end()
+        return picture
+
+    def shut_down(self) -> None:
+        self._background.close()
+
+    def _wish(self, path: Path) -> None:
+        while len(self._wishes) >= _MOST_WAITING:
+            _, task = self._wishes.popitem(last=False)
+            task.cancel()
+        size, uses_icc = self._size * self._ratio, self._uses_icc
+        self._wishes[path] = self._background.run(
+            lambda: _thumbnail(path, size, uses_icc=uses_icc),
+            lambda image: self._on_made(path, image),
+            lambda error: self._on_failed(path, error),
+        )
+
+    def _on_made(self, path: Path, image: QImage) -> None:
+        self._wishes.pop(path, None)
+        picture = QPixmap.fromImage(image)
+        picture.setDevicePixelRatio(self._ratio)
+        self._pictures[path] = picture
+        while len(self._pictures) > _MOST_PICTURES:
+            self._pictures.popitem(last=False)
+        self.changed.emit(path)
+
+    def _on_failed(self, path: Path, error: Exception) -> None:
+        self._wishes.pop(path, None)
+        known = isinstance(error, SlideError | TileError)
+        self._reasons[path] = str(error) if known else f"It cannot be read ({error})."
+        self.changed.emit(path)
+
+
+def _thumbnail(path: Path, size: QSize, *, uses_icc: bool) -> QImage:
+    """Return the whole slide, fitted to `size`; raises SlideError and is for worker threads."""
+    from viewer.slides.opener import open_slide
+    from viewer.slides.tray import thumbnail
+
+    source = open_slide(path)
+    try:
+        pixels = thumbnail(source, max(size.width(), size.height()))
+        return fitted(to_image(displayed(source.info, pixels, uses_icc=uses_icc)), size)
+    finally:
+        source.close()

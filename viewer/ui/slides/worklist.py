@@ -1,0 +1,205 @@
+"""What is read next in a window: unread slides, cases, the other stain, and slides opened ahead."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QTimer
+
+from viewer.ui.slides.slides_ahead import SlidesAhead
+
+if TYPE_CHECKING:
+    from PySide6.QtGui import QImage
+
+    from viewer.studies.cases import CasePlace
+    from viewer.studies.worklist import Worklist, WorklistEntry
+    from viewer.tiles.cache import TileCache
+    from viewer.ui.main_window import MainWindow
+    from viewer.ui.slides.slide_pane import SlidePane
+
+_REST_MS = 250
+"""After the slide on screen is sharp, before others are opened."""
+_MOST_AHEAD = 3
+
+
+class WorklistController(QObject):
+    """The project's list where one is open, else the tray; owned by the window."""
+
+    def __init__(self, window: MainWindow, cache: TileCache[QImage]) -> None:
+        super().__init__(window)
+        self._window = window
+        self.ahead = SlidesAhead(cache, self)
+        self._read: set[Path] = set()
+        """Slides of no project that were on screen in this window."""
+        self._direction, self._last_key = 1, ""
+        """In which direction the list is gone through, and the slide that was on screen last."""
+        self._rest = QTimer(self, interval=_REST_MS, singleShot=True)
+        self._rest.timeout.connect(self._look_ahead)
+        commands = window.commands
+        commands.on("file.next_unread", lambda: self._go_unread(1))
+        commands.on("file.previous_unread", lambda: self._go_unread(-1))
+        commands.on("file.next_case", lambda: self._go_case(1))
+        commands.on("file.previous_case", lambda: self._go_case(-1))
+        commands.on("panes.partner", self._show_partner)
+        for pane in window.panes.panes:
+            self._watch(pane)
+        window.panes.pane_added.connect(self._watch)
+        window.panes.active_changed.connect(lambda _: self._rest.start())
+        window.reader.changed.connect(self._rest.start)
+        window.projects.opened.changed.connect(self._rest.start)
+        window.tray.slides_changed.connect(lambda _: self._rest.start())
+
+    def worklist(self) -> Worklist[Path]:
+        """Return the slides as they are read: those that the project's list shows, or the tray."""
+        from viewer.studies.worklist import Worklist, WorklistEntry, file_entries
+
+        projects = self._window.projects
+        if not projects.opened.is_open:
+            return Worklist(file_entries(self._window.tray.model.paths, self._read))
+        shown = {slide.identity for slide in projects.dock.model.slides}
+        return Worklist(
+            WorklistEntry(
+                each.key,
+                projects.opened.path_of(each.slide),
+                each.place,
+                each.is_read,
+                each.is_missing,
+            )
+            for each in projects.opened.entries()
+            if each.key in shown
+        )
+
+    def place_of(self, pane: SlidePane) -> CasePlace:
+        """Return case, block and stain of the slide in a pane, as far as they may be told."""
+        from viewer.studies.cases import NOWHERE
+        from viewer.studies.worklist import file_entries
+
+        if self._window.projects.opened.is_open:
+            entry = self.worklist().entry(self._key_of(pane))
+            if entry is not None or self.hides_names:
+                return entry.place if entry is not None else NOWHERE
+        return file_entries([pane.path])[0].place if pane.path is not None else NOWHERE
+
+    @property
+    def hides_names(self) -> bool:
+        """Return whether the study hides the names of slides from who reads now."""
+        opened = self._window.projects.opened
+        return opened.is_open and opened.hides_names()
+
+    def slides_named(self, typed: str) -> list[tuple[str, str, Path]]:
+        """Return name, case and path of the slides that are so called; nothing where it is hidden.
+
+        Letters and digits count alone: "s23 1234" finds "S23-1234 A1 HE.svs".
+        """
+        from viewer.studies.worklist import file_entries
+
+        wanted = _letters(typed)
+        if not wanted or self.hides_names:
+            return []
+        recent = file_entries(Path(name) for name in self._window.settings.recent_slides)
+        names = self._names()
+        found: dict[Path, tuple[str, str, Path]] = {}
+        for each in (*self.worklist().entries, *recent):
+            name = names.get(each.key, each.slide.name)
+            if each.slide not in found and wanted in _letters(f"{name} {each.place.text}"):
+                found[each.slide] = (name, each.place.text, each.slide)
+        begin = [each for each in found.values() if _letters(each[0]).startswith(wanted)]
+        return [*begin, *(each for each in found.values() if each not in begin)]
+
+    def shut_down(self) -> None:
+        """Free the slides that were opened ahead."""
+        self._rest.stop()
+        self.ahead.shut_down()
+
+    # -----------------------------------------------------------------------------------------
+
+    def _names(self) -> dict[str, str]:
+        """The project's own names of its slides, by identity."""
+        return {
+            slide.identity: slide.shown_name
+            for slide in self._window.projects.opened.project.slides
+        }
+
+    def _watch(self, pane: SlidePane) -> None:
+        pane.take_ahead = self.ahead.take
+        pane.opened.connect(self._read.add)
+        pane.slide_changed.connect(lambda _: self._rest.start())
+        pane.canvas.sharp_changed.connect(lambda sharp: self._on_sharp(pane, sharp=sharp))
+
+    def _on_sharp(self, pane: SlidePane, *, sharp: bool) -> None:
+        if pane is not self._window.panes.active:
+            return
+        if sharp:
+            self._rest.start()
+        else:
+            self._rest.stop()
+            self.ahead.pause()
+
+    def _look_ahead(self) -> None:
+        """Open what a key may bring next, once all that is on screen is sharp."""
+        pane = self._window.panes.active
+        if pane.source is None or not pane.canvas.is_sharp:
+            return
+        self.ahead.prepare(self._likely(pane), pane.showing)
+        self.ahead.resume()
+
+    def _likely(self, pane: SlidePane) -> list[Path]:
+        """What the keys bring: on in the direction of travel, the next that is open, and back."""
+        worklist, key = self.worklist(), self._key_of(pane)
+        keys = [each.key for each in worklist.entries]
+        if key != self._last_key and key in keys and self._last_key in keys:
+            self._direction = 1 if keys.index(key) > keys.index(self._last_key) else -1
+        self._last_key = key
+        step = self._direction
+        entries = (
+            worklist.next(key, step), worklist.next_unread(key, 1), worklist.next(key, -step),
+        )  # fmt: skip
+        paths = [each.slide for each in entries if each is not None]
+        projects = self._window.projects
+        if projects.opened.is_open and (to_do := projects.next_to_do()) is not None:
+            paths.insert(1, projects.opened.path_of(to_do))
+        shown = {each.path for each in self._window.panes.panes}
+        return [path for path in dict.fromkeys(paths) if path not in shown][:_MOST_AHEAD]
+
+    def _key_of(self, pane: SlidePane) -> str:
+        if pane.source is None or pane.path is None:
+            return ""
+        opened = self._window.projects.opened
+        if not opened.is_open:
+            return str(pane.path)
+        slide = opened.project.slide(pane.source.info.identity)
+        return slide.identity if slide is not None else ""
+
+    def _go_unread(self, step: int) -> None:
+        following = self.worklist().next_unread(self._key_of(self._window.panes.active), step)
+        self._go_to(following, "No other slide of the list is unread.")
+
+    def _go_case(self, step: int) -> None:
+        following = self.worklist().next_case(self._key_of(self._window.panes.active), step)
+        self._go_to(following, f"This is the {'last' if step > 0 else 'first'} case of the list.")
+
+    def _go_to(self, entry: WorklistEntry[Path] | None, otherwise: str) -> None:
+        if entry is None:
+            self._window.say(otherwise)
+        else:
+            self._window.open_slide(entry.slide)
+
+    def _show_partner(self) -> None:
+        """Open another stain of the case beside the slide; asked again, the next one there."""
+        panes = self._window.panes
+        here = panes.active
+        others = [pane for pane in panes.panes if pane is not here]
+        shown = [self._key_of(pane) for pane in others]
+        partner = self.worklist().partner(self._key_of(here), shown)
+        if partner is None:
+            self._window.say("The list holds no other slide of this case.")
+            return
+        target = others[0] if others else panes.add_pane()
+        target.open(partner.slide.absolute())
+        panes.activate(here)
+        self._window.say(f"Beside: {partner.place.text}")
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text.casefold()))
