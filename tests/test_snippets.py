@@ -68,6 +68,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_model_in_ten_lines_is_a_model_that_runs(folder: Path) -> None:
     document = REPOSITORY / "docs" / "models.md"
     (text,) = blocks(document, "python")

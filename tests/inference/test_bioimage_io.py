@@ -187,6 +187,7 @@ def test_a_package_that_gives_something_else_is_refused(tmp_path: Path) -> None:
     assert "Reddish" not in coverslip("models", "list", folder=tmp_path).stdout
 
 
+@pytest.mark.slow
 def test_weights_as_torchscript_prove_themselves_too(tmp_path: Path) -> None:
     card = card_04(weights={"torchscript": {"source": "weights.pt"}})
     folder = package(tmp_path / "m", card)

@@ -71,6 +71,7 @@ def test_the_range_is_that_of_the_slide_whatever_part_is_asked_for(
     assert len(alone.objects()) == 0  # by its own range the spot is the darkest there is
 
 
+@pytest.mark.slow
 def test_nuclei_and_cells_are_two_classes_each_object_once(slide: Path, tmp_path: Path) -> None:
     bundle = add_model(make_instanseg(tmp_path / "m", Discs(has_cells=True)))
     assert [name for name, _ in bundle.colors] == ["Nucleus", "Cell"]

@@ -181,6 +181,7 @@ def test_a_pipe_in_place_of_a_models_file_holds_nothing_up(tmp_path: Path, name:
         add_model(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_zip_file_runs_from_a_script(sample_slide: Path, tmp_path: Path) -> None:
     make_wsinfer(tmp_path / "in" / "tumor")
     packed = shutil.make_archive(str(tmp_path / "zoo"), "zip", tmp_path / "in")

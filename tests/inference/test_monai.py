@@ -84,6 +84,7 @@ def bundle(
     return folder
 
 
+@pytest.mark.slow
 def test_the_command_adds_and_runs_a_bundle(tmp_path: Path) -> None:
     pixels = np.full((300, 300, 3), (150, 150, 200), np.uint8)
     pixels[:, 150:] = (230, 60, 90)

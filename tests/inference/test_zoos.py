@@ -95,6 +95,7 @@ def test_a_model_of_the_wsinfer_zoo_is_shown_added_and_runs_offline(
     assert json.loads(run.stdout)["cells"] > 0
 
 
+@pytest.mark.slow
 def test_a_repository_is_fetched_by_its_own_name(
     serve: Callable[[Files], str], tmp_path: Path
 ) -> None:
@@ -105,6 +106,7 @@ def test_a_repository_is_fetched_by_its_own_name(
     assert json.loads(done.stdout)["classes"] == ["Other", "Tumor"]
 
 
+@pytest.mark.slow
 def test_an_instanseg_network_is_fetched_from_its_index(
     serve: Callable[[Files], str], tmp_path: Path
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from onnx_networks import Net, classes, onnx_bundle
 from pytestqt.qtbot import QtBot
 from test_foreign_models import _dropped
@@ -46,6 +47,7 @@ def test_a_dense_network_paints_its_classes_and_tells_their_areas(
     assert not slide_window.overlays.dock.objects.isVisibleTo(slide_window.overlays.dock)
 
 
+@pytest.mark.slow
 def test_a_detector_paints_its_boxes_as_objects(
     slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
 ) -> None:

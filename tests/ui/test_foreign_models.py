@@ -6,6 +6,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pytest
 from inference_steps import make_bundle
 from layout_steps import make_instanseg, make_wsinfer
 from PySide6.QtCore import Qt
@@ -36,6 +37,7 @@ def _dropped(window: MainWindow, path: Path, qtbot: QtBot) -> Overlay:
     return overlay
 
 
+@pytest.mark.slow
 def test_an_instanseg_network_dropped_on_the_window_finds_objects(
     slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
 ) -> None:

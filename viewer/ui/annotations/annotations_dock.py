@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
     QDockWidget,
+    QGridLayout,
     QHBoxLayout,
     QHeaderView,
     QLabel,
@@ -240,13 +241,16 @@ class AnnotationsDock(QDockWidget):
         header.resizeSection(NAME, 150)
 
     def _lay_out(self) -> None:
-        top, below = QHBoxLayout(), QHBoxLayout()
-        label = QLabel("&New:", self)
-        label.setBuddy(self.current_class)
-        top.addWidget(label)
-        top.addWidget(self.current_class, 1)
-        top.addWidget(self.sets.current, 1)
-        top.addWidget(self.classes)
+        top, below = QGridLayout(), QHBoxLayout()
+        for row, (text, box) in enumerate(
+            (("&New:", self.current_class), ("&Into:", self.sets.current))
+        ):
+            label = QLabel(text, self)
+            label.setBuddy(box)
+            top.addWidget(label, row, 0)
+            top.addWidget(box, row, 1)
+        top.addWidget(self.classes, 0, 2)
+        top.setColumnStretch(1, 1)
         for button in (self.count, self.statistics):
             below.addWidget(button)
         below.addStretch(1)

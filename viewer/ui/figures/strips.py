@@ -11,6 +11,7 @@ from PySide6.QtGui import QImage, QPainter
 
 from viewer.canvas.canvas import SlideCanvas
 from viewer.canvas.layer import Scene
+from viewer.canvas.qt_guard import guarded
 from viewer.errors import CoverslipError
 from viewer.geometry import Point, Size, View
 
@@ -42,6 +43,7 @@ class FigureCanvas(SlideCanvas):
         """Return how many pixels of the figure one of the screen is."""
         return self.dpi / SCREEN_DPI
 
+    @guarded(1.0)
     def devicePixelRatioF(self) -> float:
         """Return `ratio`: tiles, lines and letters are painted for it."""
         return self.ratio
