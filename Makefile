@@ -8,14 +8,11 @@ PYTHON_HERE := .venv/bin/python
 run: setup ## open a slide: make run SLIDE=/path/to/slide.svs
 	@$(PYTHON_HERE) app.py "$(SLIDE)"
 
-# Tests wait for windows and processes about a third of their time.
-WORKERS = $$($(PYTHON_HERE) -c 'import os; print(max(2, (os.cpu_count() or 1) * 3 // 2))')
-
 test: lint ## style, types, import layers and all tests
 	@# The tests start hundreds of processes of the program: each would compile its modules anew
 	@# where the environment forbids Python to keep them.
 	@$(PYTHON_HERE) -m compileall -q viewer coverslip
-	@QT_QPA_PLATFORM=offscreen $(PYTHON_HERE) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	@QT_QPA_PLATFORM=offscreen $(PYTHON_HERE) -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 lint: setup
 	@$(PYTHON_HERE) -m ruff check --quiet

@@ -78,7 +78,7 @@ def test_a_wheel_holds_the_program_its_models_slide_and_documents(wheel: Path) -
     assert tops == {"viewer", "coverslip"}
 
 
-@pytest.mark.parametrize("way", ["--target", "--prefix"])
+@pytest.mark.parametrize("way", ["--prefix", pytest.param("--target", marks=pytest.mark.slow)])
 def test_its_files_are_found_where_it_is_installed(wheel: Path, way: str, tmp_path: Path) -> None:
     place, home = tmp_path / "place", tmp_path / "home"
     pip = [

@@ -62,6 +62,7 @@ def test_each_object_is_found_once_and_none_on_glass(slide: Path, tmp_path: Path
         assert best.intersection(disc).area / best.union(disc).area > 0.9
 
 
+@pytest.mark.slow
 def test_the_range_is_that_of_the_slide_whatever_part_is_asked_for(
     slide: Path, tmp_path: Path
 ) -> None:

@@ -142,6 +142,7 @@ def test_what_is_missing_or_unknown_is_told(
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.slow
 def test_classes_that_the_network_does_not_have_are_told_at_add(tmp_path: Path) -> None:
     folder = make_wsinfer(tmp_path / "m", MeanColor(5))
     added = coverslip("models", "add", str(folder), folder=tmp_path)

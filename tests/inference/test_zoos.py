@@ -135,12 +135,26 @@ def test_an_instanseg_network_is_fetched_from_its_index(
     ("name", "change", "told"),
     [
         ("wsinfer:lung", {}, 'has no model "lung"; it has tumor'),
-        ("wsinfer:tumor", {"/registry.json": b"<html>"}, "127.0.0.1 is no list of models"),
+        pytest.param(
+            "wsinfer:tumor",
+            {"/registry.json": b"<html>"},
+            "127.0.0.1 is no list of models",
+            marks=pytest.mark.slow,
+        ),
         ("wsinfer:tumor", {"/registry.json": None}, "registry.json of 127.0.0.1 is not there"),
-        ("wsinfer:tumor", {f"{PLACE}config.json": None}, "config.json of 127.0.0.1 is not there"),
+        pytest.param(
+            "wsinfer:tumor",
+            {f"{PLACE}config.json": None},
+            "config.json of 127.0.0.1 is not there",
+            marks=pytest.mark.slow,
+        ),
         ("wsinfer:tumor", {f"{PLACE}torchscript_model.pt.sha256": b"0" * 64}, "checksum differs"),
-        ("wsinfer:tumor", {f"{PLACE}config.json": b"{}"}, "num_classes"),
-        ("instanseg:tumor", {"/registry.json": b"[]"}, "it has none"),
+        pytest.param(
+            "wsinfer:tumor", {f"{PLACE}config.json": b"{}"}, "num_classes", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            "instanseg:tumor", {"/registry.json": b"[]"}, "it has none", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_what_cannot_be_fetched_is_one_sentence(

@@ -137,6 +137,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COVERSLIP_HOME", str(tmp_path / "home"))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("home")
 def test_a_slide_model_judges_features_of_a_file(sample_slide: Path, tmp_path: Path) -> None:
     slide_model(tmp_path / "m")

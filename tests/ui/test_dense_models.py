@@ -18,6 +18,7 @@ from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
 _PATIENCE_MS = 60_000
 
 
+@pytest.mark.slow
 def test_a_dense_network_paints_its_classes_and_tells_their_areas(
     slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
 ) -> None:

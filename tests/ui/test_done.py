@@ -176,6 +176,7 @@ def test_unseen_tissue_is_shown_before_done_where_the_study_asks(
     qtbot.waitUntil(lambda: "unseen tissue" not in canvas.shown_layers, timeout=15_000)
 
 
+@pytest.mark.slow
 def test_each_reader_of_a_study_with_stages_is_done_for_themselves(
     make_window: Callable[..., MainWindow], tmp_path: Path, study: Path, qtbot: QtBot
 ) -> None:

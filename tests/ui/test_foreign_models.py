@@ -59,6 +59,7 @@ def test_a_zoo_model_that_contradicts_itself_is_refused_in_the_window(
     assert slide_window.overlays.all_of(slide_window.panes.active) == []
 
 
+@pytest.mark.slow
 def test_features_of_a_file_serve_likeness_and_a_slide_model(
     slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
 ) -> None:
