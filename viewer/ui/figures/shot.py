@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
     from viewer.annotations.formats.origins import Origin
     from viewer.annotations.formats.problems import Problem
+    from viewer.annotations.formats.slide_place import SlidePlace
     from viewer.canvas.layer import Layer
     from viewer.inference.models.bundle import ModelBundle
     from viewer.inference.runs.running import ModelRun
@@ -251,6 +252,14 @@ def _results_layer(
     return cells, LayerOrder.HEATMAPS
 
 
+def _place(info: SlideInfo, canvas: FigureCanvas) -> SlidePlace:
+    """Return what a file of annotations or results is told of the slide."""
+    from viewer.annotations.formats.slide_place import SlidePlace
+    from viewer.slides.bounds import bounds_px
+
+    return SlidePlace(bounds_px=bounds_px(info), mpp_um=canvas.optics.mpp_um)
+
+
 def _annotations_layer(
     shot: Shot,
     info: SlideInfo,
@@ -261,12 +270,10 @@ def _annotations_layer(
 ) -> tuple[Layer, LayerOrder]:
     """Return the annotations of a file; the classes in the field go to the legend."""
     from viewer.annotations.formats.exchange import read_annotations
-    from viewer.annotations.formats.slide_place import SlidePlace
-    from viewer.slides.bounds import bounds_px
 
     assert shot.annotations is not None
     problems: list[Problem] = []
-    place = SlidePlace(bounds_px=bounds_px(info), mpp_um=canvas.optics.mpp_um)
+    place = _place(info, canvas)
     document = Document(read_annotations(shot.annotations, problems, slide=place))
     for problem in problems:
         on_note(f"{shot.annotations.name}: {problem}")
@@ -283,15 +290,13 @@ def _file_layer(
     entries: list[Entry],
 ) -> tuple[Layer, LayerOrder]:
     """Return what a file holds for the slide, as the window shows it, with a legend for it."""
-    from viewer.annotations.formats.slide_place import SlidePlace
     from viewer.overlays.files.result_files import read_result_file
-    from viewer.slides.bounds import bounds_px
 
     path, score, origin = shot.results, shot.score, shot.origin
     assert path is not None
     box = canvas.slide_box
     mpp_um = canvas.optics.mean_mpp_um or 1.0
-    place = SlidePlace(bounds_px=bounds_px(info), mpp_um=canvas.optics.mpp_um)
+    place = _place(info, canvas)
     file = read_result_file(path, Size(box.width, box.height), mpp_um, place, origin)
     for sentence in file.troubles:
         on_note(sentence)
