@@ -57,6 +57,8 @@ class Settings(msgspec.Struct, omit_defaults=True):
         Whether TorchScripts may run where the system cannot confine them.
     annotations_beside
         Whether annotations lie beside their slide instead of in the data folder.
+    counting_area_mm2, counting_shape
+        Of the fields in which mitoses are counted.
     trusted_folders
         Slides below these folders are read without a process of their own.
     shortcuts
@@ -86,6 +88,8 @@ class Settings(msgspec.Struct, omit_defaults=True):
     brush_on_slide: bool = False
     back_to_moving: bool = False
     annotations_beside: bool = False
+    counting_area_mm2: float = 0.2375
+    counting_shape: Literal["circle", "square"] = "circle"
     unconfined_models: bool = False
     recent_slides: list[str] = []
     recent_projects: list[str] = []

@@ -90,8 +90,8 @@ def export(
         else:
             place = slide_place(slide, own_mpp)
             places = {place.identity: place}
-            found = _of_slide(slide, place, asks)
-        found = _named(found, set_name, asks)
+            found = slide_sets(slide, place, asks)
+        found = named_sets(found, set_name, asks)
         if not is_folder and len({each.which.identity for each in found}) > 1:
             fail(f"The project has several slides: give a folder for their files, not {out.name}.")
         if is_folder:
@@ -117,7 +117,7 @@ def export(
 # ---------------------------------------------------------------------------------------------
 
 
-def _of_slide(slide: Path, place: SlidePlace, reader: str) -> list[_Exported]:
+def slide_sets(slide: Path, place: SlidePlace, reader: str) -> list[_Exported]:
     """Return the sets that belong to a slide alone; other readers of this account have theirs."""
     from viewer.annotations.sets.annotation_set import AnnotationSet, SetKey
     from viewer.annotations.sets.listing import sets_of_slide
@@ -170,7 +170,7 @@ def _of_project(
                 place = places[slide.identity] = slide_place(lies_at, mpp_um)
                 found += [
                     replace(each, which=replace(each.which, identity=slide.identity))
-                    for each in _of_slide(lies_at, place, reader)
+                    for each in slide_sets(lies_at, place, reader)
                 ]
     if sealed:
         sets = "1 set is" if sealed == 1 else f"{sealed:,} sets are"
@@ -178,7 +178,7 @@ def _of_project(
     return found, places
 
 
-def _named(found: list[_Exported], name: str | None, reader: str) -> list[_Exported]:
+def named_sets(found: list[_Exported], name: str | None, reader: str) -> list[_Exported]:
     """Return the sets of a name; the reader's own where there are some, else others'."""
     if name is None:
         return found
@@ -230,6 +230,7 @@ def _write(
     mpp: float | None,
 ) -> int:
     """Write sets of one slide to a file; return how many annotations the format cannot hold."""
+    from viewer.annotations.counting.tally import with_counts
     from viewer.annotations.formats.exchange import write_as
     from viewer.annotations.measured import up_to_date
     from viewer.annotations.sets.together import together
@@ -240,7 +241,7 @@ def _write(
     annotations = together([(each.which.key, each.annotations) for each in sets])
     if place is not None:
         mpp_um = place.mpp_um or remembered_mpp_um(place.identity)
-        annotations = [up_to_date(each, mpp_um) for each in annotations]
+        annotations = [up_to_date(each, mpp_um) for each in with_counts(annotations)]
     lost: list[Problem] = []
     if place is not None:
         lost = write_as(path, wanted, annotations, place, mpp)

@@ -21,6 +21,7 @@ from viewer.cli.annotation_options import (
     tell_problems,
 )
 from viewer.cli.annotation_sets import export
+from viewer.cli.counts import counts
 from viewer.cli.opening import opened_slide
 from viewer.cli.output import (
     OriginName,
@@ -57,6 +58,7 @@ def _annotations(context: typer.Context) -> None:
 
 
 annotations_app.command()(export)
+annotations_app.command()(counts)
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _File = Annotated[

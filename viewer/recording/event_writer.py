@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from viewer.annotations.counting.tally import LOOK_ALIKE, MITOSIS
 from viewer.recording.events import (
     AnyEvent,
     Bookmarked,
+    Counted,
     DiagnosisEntered,
     EventsLost,
     NoteTaken,
@@ -31,6 +33,8 @@ Entry = tuple[int, int, AnyEvent]
 
 _log = logging.getLogger(__name__)
 _SIGNIFICANT_DIGITS = 4
+_OWN_CLASSES = (MITOSIS.name, LOOK_ALIKE.name)
+"""Names of classes that no reader typed."""
 
 
 class EventWriter:
@@ -92,7 +96,9 @@ class EventWriter:
                 return rounded(event)
             case NoteTaken() | DiagnosisEntered() | QuestionAsked() | QuestionAnswered():
                 return event if self._may_keep_texts else _without(event, "text")
-            case Bookmarked():
+            case Counted() if event.label in _OWN_CLASSES:
+                return event
+            case Bookmarked() | Counted():
                 return event if self._may_keep_texts else _without(event, "label")
             case _:
                 return event

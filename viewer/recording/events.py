@@ -135,6 +135,25 @@ class Bookmarked(Event, frozen=True, tag="bookmark"):
     label: str | None = None
 
 
+class Counted(Event, frozen=True, tag="count"):
+    """A count per area changed, such as that of mitoses; also when it was undone.
+
+    Attributes
+    ----------
+    number
+        Of the class in hand, in all fields of the slide.
+    area_mm2
+        Of all fields, what overlaps once.
+    label
+        The class; None where a reader named it who does not let texts be kept.
+    """
+
+    number: int
+    area_mm2: float
+    fields: int
+    label: str | None = None
+
+
 class NoteTaken(Event, frozen=True, tag="note"):
     """The reader wrote a note; `length` in characters is kept even where the text is not."""
 
@@ -225,6 +244,7 @@ AnyEvent = (
     | ResultViewed
     | AnnotationChanged
     | Bookmarked
+    | Counted
     | NoteTaken
     | QuestionAsked
     | QuestionAnswered

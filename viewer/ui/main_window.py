@@ -30,6 +30,7 @@ from viewer.ui.annotations.toolbox import Toolbox
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.commands import merged_bindings
 from viewer.ui.commands.command import Situation
+from viewer.ui.counting.controller import CountingController
 from viewer.ui.current_reader import CurrentReader
 from viewer.ui.docks import BOTTOM, LEFT, RIGHT, DockGroup, WindowDocks
 from viewer.ui.dropped_files import DroppedFiles
@@ -129,6 +130,7 @@ class MainWindow(QMainWindow):
             lambda each: self.toolbox.take_desk(each.pane, each.desk, each.layer)
         )
         self.annotations.closing.connect(lambda each: self.toolbox.release(each.pane))
+        self.counting = CountingController(self)
         self._dropped = DroppedFiles(self)
         self.projects = ProjectsController(self)
         layout.insertWidget(3, self.projects.finishing.bar)
@@ -248,6 +250,7 @@ class MainWindow(QMainWindow):
             lambda: save_window_state(self),
             self.annotations.shut_down,
             self.toolbox.shut_down,
+            self.counting.shut_down,
             self.worklist.shut_down,
             self.projects.shut_down,
             self.agents.shut_down,

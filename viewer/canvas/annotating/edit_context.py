@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from viewer.annotations.annotation import Annotation
+from viewer.annotations.counting.frame import CountingFrame
+from viewer.annotations.counting.tally import LOOK_ALIKE, MITOSIS
 from viewer.annotations.document import Change, Edit, ReadOnlyError, adding, changing
 from viewer.annotations.measured import remeasured
 from viewer.annotations.pixel_calibration import PixelCalibration
@@ -42,6 +44,12 @@ class DrawingOptions:
     wand_sensitivity
         How unlike a color may be that the wand still takes, in standard deviations of the colors
         round the place where it is set down.
+    frame
+        Of the fields that are counted next.
+    counted_classes
+        What the digits 1 to 9 take up while counting.
+    counted_class
+        Of what is counted next.
     """
 
     avoid_overlap: bool = False
@@ -49,6 +57,9 @@ class DrawingOptions:
     brush_px: float = 50.0
     brush_on_slide: bool = False
     wand_sensitivity: float = 2.0
+    frame: CountingFrame = field(default_factory=CountingFrame)
+    counted_classes: tuple[AnnotationClass, ...] = (MITOSIS, LOOK_ALIKE)
+    counted_class: AnnotationClass = MITOSIS
 
 
 class EditContext:

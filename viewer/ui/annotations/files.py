@@ -11,6 +11,7 @@ import shapely
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QInputDialog
 
+from viewer.annotations.counting.tally import with_counts
 from viewer.annotations.document import Document, ReadOnlyError
 from viewer.annotations.formats.coco_pictures import SeveralPicturesError
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
@@ -111,7 +112,7 @@ class AnnotationFiles(QObject):
 
         mpp_um = active.pane.canvas.optics.mpp_um
         drawn = self._window.annotations.in_sight(active.pane)
-        annotations = [up_to_date(each, mpp_um) for each in drawn]
+        annotations = [up_to_date(each, mpp_um) for each in with_counts(drawn)]
         place = place_of(active.pane)
         self._window.say(f"Writing {path.name}...")
         self._background.run(

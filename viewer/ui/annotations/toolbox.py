@@ -11,6 +11,7 @@ from PySide6.QtGui import QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QApplication
 
 from viewer.canvas.annotating.brush_tool import BrushTool, EraserTool
+from viewer.canvas.annotating.count_tool import CountTool
 from viewer.canvas.annotating.edit_context import DrawingOptions
 from viewer.canvas.annotating.points_tool import PointsTool
 from viewer.canvas.annotating.polygon_tool import PolygonTool, PolylineTool
@@ -45,6 +46,7 @@ _TOOLS: dict[str, type[DrawingTool]] = {
         PolylineTool,
         RulerTool,
         AngleTool,
+        CountTool,
     )
 }
 _BRUSH_STEP = 1.2

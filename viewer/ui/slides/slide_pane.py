@@ -243,6 +243,10 @@ class SlidePane(QFrame):
         self.style().unpolish(self)
         self.style().polish(self)
 
+    def add_bar(self, bar: QWidget) -> None:
+        """Put a bar between what is said of the slide and the slide, such as that of a mode."""
+        self._layout.insertWidget(self._layout.indexOf(self._stack), bar)
+
     def focus(self) -> None:
         """Puts the keyboard on what the pane shows."""
         target = self.canvas if self.source is not None else self.page.open_button

@@ -1,0 +1,271 @@
+"""Counting of mitoses and the like per area: the mode, its bar and its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QFileDialog
+
+from viewer.annotations.counting.frame import NO_PIXEL_SIZE, CountingError, CountingFrame
+from viewer.annotations.counting.tally import (
+    LOOK_ALIKE,
+    MITOSIS,
+    is_other_scale,
+    summary_of,
+)
+from viewer.canvas.annotating.count_tool import CountTool
+from viewer.geometry import Box
+from viewer.recording.events import Counted
+from viewer.ui.annotations.toolbox import MOVE
+from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.counting.counting_bar import CountingBar
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from viewer.annotations.annotation import Annotation
+    from viewer.annotations.counting.tally import FieldCount
+    from viewer.ui.annotations.pane_annotations import PaneAnnotations
+    from viewer.ui.main_window import MainWindow
+    from viewer.ui.slides.slide_pane import SlidePane
+
+_MOST_CLASSES = 9
+_MARGIN = 1.08
+"""The view is so much larger than a field that is traveled to."""
+_FILTERS = {"CSV table (*.csv)": ".csv", "QuPath GeoJSON (*.geojson)": ".geojson"}
+
+
+class CountingController(QObject):
+    """Owned by the window; `shut_down` writes what is left."""
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+        self._disk = BackgroundRunner("counts", 1, self)
+        self._bar: CountingBar | None = None
+        self._tool: CountTool | None = None
+        self._pane: SlidePane | None = None
+        self._former = MOVE
+        self._currents: dict[SlidePane, UUID] = {}
+        self._logged: Counted | None = None
+        settings = window.settings
+        self._options = window.toolbox.options
+        try:
+            self._options.frame = CountingFrame(settings.counting_area_mm2, settings.counting_shape)
+        except CountingError:
+            self._options.frame = CountingFrame()
+        commands = window.commands
+        commands.on_toggle("annotate.mitosis_count", self._switch)
+        commands.on("annotate.counting_frame", self.ask_frame)
+        commands.on("annotate.export_counts", self.ask_where)
+        window.toolbox.tool_chosen.connect(self._on_tool)
+        window.panes.active_changed.connect(lambda _: self._follow())
+        window.annotations.opened.connect(lambda _: self._follow())
+        window.annotations.closing.connect(self._on_closing)
+
+    @property
+    def is_counting(self) -> bool:
+        """Return whether the counter is in hand."""
+        return self._window.toolbox.name == CountTool.name
+
+    def shut_down(self) -> None:
+        self._disk.close(finish=True)
+
+    def begin(self) -> None:
+        """Count in the active pane, from the field in the middle of the view on."""
+        toolbox = self._window.toolbox
+        if not self._can_begin():
+            self._window.commands["annotate.mitosis_count"].setChecked(False)
+            return
+        if not self.is_counting:
+            self._former = toolbox.name
+            self._take_classes()
+            toolbox.choose(CountTool.name)
+        self._follow()
+        if self._tool is not None and self._pane is not None:
+            canvas = self._pane.canvas
+            self._show_field(self._tool.begin(canvas.destination.center, canvas.slide_box))
+
+    def end(self) -> None:
+        """Count no more; the tool from before is in hand again."""
+        if self.is_counting:
+            self._window.toolbox.choose(self._former)
+
+    def ask_frame(self) -> None:
+        """Ask for shape and area of the next field, and count in it."""
+        from viewer.ui.annotations.simple_dialogs import open_dialog
+        from viewer.ui.counting.frame_dialog import FrameDialog
+
+        dialog = FrameDialog(self._options.frame, self._window)
+
+        def take() -> None:
+            frame = dialog.frame
+            if frame is None:
+                return
+            self._options.frame = frame
+            self._window.change_settings(
+                counting_area_mm2=frame.area_mm2, counting_shape=frame.shape
+            )
+            if self.is_counting:
+                self._window.say(f"The next field is a {frame.text}.")
+            else:
+                self.begin()
+
+        dialog.accepted.connect(take)
+        open_dialog(dialog)
+
+    def ask_where(self) -> None:
+        """Ask for a file and write the count of the active pane's slide."""
+        from viewer.ui.annotations.simple_dialogs import open_dialog
+
+        pane = self._window.panes.active
+        held = self._window.annotations.in_sight(pane)
+        if pane.path is None or not summary_of(held).fields:
+            self._window.say("Nothing is counted on this slide: start a mitosis count first.")
+            return
+        dialog = QFileDialog(self._window, "Export counts", str(pane.path.parent))
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setNameFilters(list(_FILTERS))
+        stem = f"{pane.path.stem} counts"
+
+        def show_name(chosen: str) -> None:
+            dialog.setDefaultSuffix(_FILTERS[chosen].removeprefix("."))
+            dialog.selectFile(f"{stem}{_FILTERS[chosen]}")
+
+        show_name(next(iter(_FILTERS)))
+        dialog.filterSelected.connect(show_name)
+        dialog.fileSelected.connect(lambda name: self.write(Path(name), held))
+        open_dialog(dialog)
+
+    def write(self, path: Path, held: list[Annotation]) -> None:
+        """Write the fields among annotations and what is in them, by the ending of the name."""
+        from viewer.annotations.counting.table import write_count_file
+
+        self._disk.run(
+            lambda: write_count_file(path, held),
+            lambda _: self._window.say(f"Wrote {path.name}."),
+            lambda error: self._window.show_error(f"{path.name} cannot be written ({error})."),
+        )
+
+    # -----------------------------------------------------------------------------------------
+
+    def _switch(self, on: bool) -> None:
+        if on:
+            self.begin()
+        else:
+            self.end()
+
+    def _can_begin(self) -> bool:
+        """Return whether the active pane's slide can be counted on; says why not."""
+        pane, active = self._window.panes.active, self._window.annotations.active
+        if active is None:
+            self._window.say("Open a slide first: counts belong to one.")
+            return False
+        if pane.canvas.optics.mpp_um is None:
+            pane.scale_hint.tell(NO_PIXEL_SIZE, "warning", "Set…")
+            self._window.say(NO_PIXEL_SIZE)
+            return False
+        active.calibrate()
+        return True
+
+    def _take_classes(self) -> None:
+        """The digits are mitoses, look-alikes, then the classes of the window."""
+        palette = self._window.annotations.classes.palette.classes
+        named = {each.name: each.annotation_class for each in palette}
+        first = [named.pop(each.name, each) for each in (MITOSIS, LOOK_ALIKE)]
+        rest = [each for each in named.values() if not each.name.endswith("*")]
+        self._options.counted_classes = (*first, *rest)[:_MOST_CLASSES]
+        if self._options.counted_class not in self._options.counted_classes:
+            self._options.counted_class = first[0]
+
+    def _on_tool(self, name: str) -> None:
+        self._window.commands["annotate.mitosis_count"].setChecked(name == CountTool.name)
+        self._follow()
+
+    def _on_closing(self, each: PaneAnnotations) -> None:
+        """The slide leaves the pane, and its tool with it."""
+        if each.pane is self._pane:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._bar is not None:
+            self._bar.hide()
+            self._bar.deleteLater()
+        if self._tool is not None and self._pane is not None and self._tool.current is not None:
+            self._currents[self._pane] = self._tool.current
+        self._bar = self._tool = self._pane = self._logged = None
+
+    def _follow(self) -> None:
+        """The bar stands over the active pane while the counter is in hand."""
+        pane = self._window.panes.active
+        tool = self._window.toolbox.tool_of(pane)
+        counter = tool if isinstance(tool, CountTool) else None
+        if counter is self._tool and pane is self._pane:
+            return
+        self._let_go()
+        if counter is None:
+            return
+        self._tool, self._pane = counter, pane
+        counter.current = self._currents.get(pane)
+        counter.tallied.connect(self._show)
+        counter.left.connect(self.end)
+        counter.next_wanted.connect(self._next_field)
+        counter.middle_counted.connect(self._count_middle)
+        bar = self._bar = CountingBar(pane)
+        bar.class_chosen.connect(counter.choose_class)
+        bar.next_wanted.connect(self._next_field)
+        bar.frame_wanted.connect(self.ask_frame)
+        bar.export_wanted.connect(self.ask_where)
+        bar.left.connect(self.end)
+        pane.add_bar(bar)
+        self._show()
+        bar.show()
+
+    def _next_field(self) -> None:
+        if self._tool is not None and self._pane is not None:
+            canvas = self._pane.canvas
+            center = canvas.destination.center
+            self._show_field(self._tool.add_field(center, canvas.slide_box))
+            self._pane.focus()
+
+    def _count_middle(self) -> None:
+        if self._tool is not None and self._pane is not None:
+            self._tool.count_at(self._pane.canvas.view.center)
+            self._window.say("Counted in the middle of the view.")
+
+    def _show_field(self, found: FieldCount | None) -> None:
+        """Bring a field into view whole, where it is not."""
+        if self._pane is None or found is None:
+            return
+        canvas = self._pane.canvas
+        bounds = Box(*found.field.geometry.bounds)
+        corners = [canvas.destination.to_screen(corner) for corner in bounds.corners]
+        size = canvas.destination.size
+        if all(0 <= at.x <= size.width and 0 <= at.y <= size.height for at in corners):
+            return
+        wanted = Box.around(bounds.center, bounds.width * _MARGIN, bounds.height * _MARGIN)
+        downsample = max(canvas.destination.downsample, canvas.view.showing(wanted).downsample)
+        canvas.go_to(bounds.center, downsample)
+
+    def _show(self) -> None:
+        tool, pane = self._tool, self._pane
+        if tool is None or pane is None or self._bar is None:
+            return
+        options, summary = self._options, tool.tally.summary
+        mpp_um = pane.canvas.optics.mpp_um
+        is_other = any(is_other_scale(each, mpp_um) for each in summary.fields)
+        notice = "Fields were laid out by another pixel size." if is_other else ""
+        chosen = options.counted_class
+        self._bar.show_count(summary, tool.current, options.counted_classes, chosen, notice)
+        self._window.status.show_drawing(
+            f"{chosen.name}: {summary.counts[chosen.name]:,} in {summary.area_mm2:.4f} mm²"
+        )
+        event = Counted(
+            summary.counts[chosen.name], round(summary.area_mm2, 6), len(summary.fields),
+            chosen.name,
+        )  # fmt: skip
+        if event != self._logged:
+            self._logged = event
+            self._window.recording.control.record(event, pane)
