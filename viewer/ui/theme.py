@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor, QGuiApplication, QIcon, QPalette
+from PySide6.QtCore import QDir, Qt
+from PySide6.QtGui import QColor, QFont, QGuiApplication, QIcon, QPalette
 from PySide6.QtWidgets import QApplication, QStyleFactory
+
+from viewer.resource_files import resource
+from viewer.ui.style_sheet import FONT_PX, SIGNS, style_sheet
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +18,25 @@ class Theme:
 
     What lies round the slide is the canvas's and the same neutral gray in every theme, so that the
     eye judges the stains undisturbed.
+
+    Attributes
+    ----------
+    window, panel, field
+        Grounds: of the window, of buttons and panels, of what is typed in and of lists.
+    text, dim_text, disabled_text
+        On these grounds and on a selection; the first two as WCAG AA asks.
+    line
+        Parts one region from another and carries no meaning.
+    border
+        Of what can be clicked or typed in: 3:1 to every ground.
+    accent, accent_text
+        Of the first button of a page, the focus and what is turned on.
+    selection
+        Ground of selected rows and text.
+    warning, error
+        Grounds of notices.
+    recording, paused
+        Grounds of the state of a recording, under `signal_text`.
     """
 
     name: str
@@ -23,25 +45,37 @@ class Theme:
     field: str
     text: str
     dim_text: str
+    disabled_text: str
+    line: str
     border: str
     accent: str
     accent_text: str
+    selection: str
     warning: str
     error: str
+    recording: str
+    paused: str
+    signal_text: str
 
 
 DARK = Theme(
     name="dark",
     window="#242629",
     panel="#2c2f33",
-    field="#34383d",
-    text="#e6e7e9",
-    dim_text="#9da1a8",
-    border="#4b5057",
-    accent="#4c9bf0",
+    field="#1d1f22",
+    text="#e8e9eb",
+    dim_text="#b4b8bf",
+    disabled_text="#7f848c",
+    line="#45494f",
+    border="#8f959e",
+    accent="#5aa5f5",
     accent_text="#0b1622",
+    selection="#2a4a70",
     warning="#4a3d17",
-    error="#55262a",
+    error="#5c262b",
+    recording="#d23c3c",
+    paused="#8a6400",
+    signal_text="#ffffff",
 )
 LIGHT = Theme(
     name="light",
@@ -49,12 +83,18 @@ LIGHT = Theme(
     panel="#fafbfc",
     field="#ffffff",
     text="#1c1e21",
-    dim_text="#5d636b",
-    border="#c3c7cd",
-    accent="#1f6fd0",
+    dim_text="#565c64",
+    disabled_text="#858b94",
+    line="#c9cdd3",
+    border="#757b84",
+    accent="#1866c6",
     accent_text="#ffffff",
+    selection="#cfe2fb",
     warning="#fff1cc",
     error="#fbdcdc",
+    recording="#c62f2f",
+    paused="#8a6400",
+    signal_text="#ffffff",
 )
 
 
@@ -74,16 +114,18 @@ def current_theme() -> Theme:
 
 
 def apply_theme(app: QApplication, theme: Theme) -> None:
-    """Colors the whole application; widgets hear of it as a change of palette."""
+    """Style the whole application; widgets hear of it as a change of palette."""
+    QDir.setSearchPaths(SIGNS, [str(resource("theme", theme.name))])
     app.setStyle(QStyleFactory.create("Fusion"))
+    app.setFont(_font(app.font()))
     app.setPalette(_palette(theme))
-    app.setStyleSheet(_style_sheet(theme))
+    app.setStyleSheet(style_sheet(theme))
 
 
 def icon(name: str) -> QIcon:
-    """Return the qtawesome icon in the current theme's colors."""
+    """Return the icon of a name in the current theme's colors."""
     theme = current_theme()
-    return colored_icon(name, color=theme.text, color_disabled=theme.border)
+    return colored_icon(name, color=theme.text, color_disabled=theme.disabled_text)
 
 
 def colored_icon(name: str, **colors: str) -> QIcon:
@@ -93,6 +135,13 @@ def colored_icon(name: str, **colors: str) -> QIcon:
     return qtawesome.icon(name, **colors)
 
 
+def _font(desktop: QFont) -> QFont:
+    """Return the desktop's font in the size that the rows of the window are made for."""
+    font = QFont(desktop)
+    font.setPixelSize(FONT_PX)
+    return font
+
+
 def _palette(theme: Theme) -> QPalette:
     role = QPalette.ColorRole
     palette = QPalette()
@@ -100,7 +149,7 @@ def _palette(theme: Theme) -> QPalette:
         role.Window: theme.window,
         role.WindowText: theme.text,
         role.Base: theme.field,
-        role.AlternateBase: theme.panel,
+        role.AlternateBase: theme.window,
         role.Text: theme.text,
         role.PlaceholderText: theme.dim_text,
         role.Button: theme.panel,
@@ -108,12 +157,13 @@ def _palette(theme: Theme) -> QPalette:
         role.BrightText: theme.text,
         role.ToolTipBase: theme.panel,
         role.ToolTipText: theme.text,
-        role.Highlight: theme.accent,
-        role.HighlightedText: theme.accent_text,
+        role.Highlight: theme.selection,
+        role.HighlightedText: theme.text,
         role.Link: theme.accent,
+        role.LinkVisited: theme.accent,
         role.Accent: theme.accent,
         role.Mid: theme.border,
-        role.Midlight: theme.panel,
+        role.Midlight: theme.line,
         role.Dark: theme.border,
         role.Light: theme.panel,
         role.Shadow: theme.field,
@@ -121,34 +171,6 @@ def _palette(theme: Theme) -> QPalette:
     for color_role, color in colors.items():
         palette.setColor(color_role, QColor(color))
     for color_role in (role.WindowText, role.Text, role.ButtonText, role.HighlightedText):
-        palette.setColor(QPalette.ColorGroup.Disabled, color_role, QColor(theme.dim_text))
-    palette.setColor(QPalette.ColorGroup.Disabled, role.Highlight, QColor(theme.border))
+        palette.setColor(QPalette.ColorGroup.Disabled, color_role, QColor(theme.disabled_text))
+    palette.setColor(QPalette.ColorGroup.Disabled, role.Highlight, QColor(theme.line))
     return palette
-
-
-def _style_sheet(theme: Theme) -> str:
-    return f"""
-    QToolTip {{ color: {theme.text}; background: {theme.panel};
-        border: 1px solid {theme.border}; padding: 3px; }}
-    QMenu::item:disabled {{ color: {theme.dim_text}; }}
-    QMenuBar {{ border-bottom: 1px solid {theme.border}; }}
-    QToolBar {{ border: 0; border-bottom: 1px solid {theme.border}; spacing: 2px; padding: 2px; }}
-    QToolBar::separator {{ background: {theme.border}; width: 1px; margin: 4px 5px; }}
-    QToolButton {{ border: 1px solid transparent; border-radius: 4px; padding: 3px; }}
-    QToolButton:hover {{ background: {theme.panel}; border-color: {theme.border}; }}
-    QToolButton:pressed, QToolButton:checked {{ background: {theme.border}; }}
-    QToolButton:focus {{ border-color: {theme.accent}; }}
-    QDockWidget::title {{ background: {theme.panel}; padding: 5px 8px;
-        border-bottom: 1px solid {theme.border}; }}
-    QStatusBar {{ border-top: 1px solid {theme.border}; }}
-    QStatusBar::item {{ border: 0; }}
-    QMainWindow::separator {{ background: {theme.border}; width: 3px; height: 3px; }}
-    QSplitter::handle {{ background: {theme.border}; }}
-    *[dim="true"] {{ color: {theme.dim_text}; }}
-    QFrame[notice="info"] {{ background: {theme.panel}; border-bottom: 1px solid {theme.border}; }}
-    QFrame[notice="warning"] {{ background: {theme.warning};
-        border-bottom: 1px solid {theme.border}; }}
-    QFrame[notice="error"] {{ background: {theme.error}; border-bottom: 1px solid {theme.border}; }}
-    QFrame[pane="idle"] {{ border: 2px solid transparent; }}
-    QFrame[pane="active"] {{ border: 2px solid {theme.accent}; }}
-    """

@@ -156,7 +156,7 @@ class SlideRowDelegate(QStyledItemDelegate):
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         if is_selected or option.state & QStyle.StateFlag.State_MouseOver:
-            painter.setPen(QColor(theme.accent if is_selected else theme.border))
+            painter.setPen(QColor(theme.accent if is_selected else theme.line))
             painter.setBrush(QColor(theme.panel))
             painter.drawRoundedRect(rect, 4, 4)
         if model.begins_case(index.row()):

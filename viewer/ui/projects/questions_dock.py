@@ -194,7 +194,7 @@ class QuestionsDock(QDockWidget):
             title.setTextFormat(Qt.TextFormat.PlainText)
             title.setWordWrap(True)
             font = title.font()
-            font.setPointSizeF(font.pointSizeF() * 1.15)
+            font.setPixelSize(round(self.fontInfo().pixelSize() * 1.15))
             title.setFont(font)
             layout.addWidget(title)
             for question in form.questions:

@@ -39,7 +39,7 @@ class MessagePage(QWidget):
         self.headline.setTextFormat(Qt.TextFormat.PlainText)
         self.headline.setWordWrap(True)
         font = self.headline.font()
-        font.setPointSizeF(font.pointSizeF() * 1.4)
+        font.setPixelSize(round(self.fontInfo().pixelSize() * 1.4))
         self.headline.setFont(font)
         self.sentence = QLabel(self)
         self.sentence.setAlignment(Qt.AlignmentFlag.AlignCenter)

@@ -175,7 +175,7 @@ class _ThumbnailDelegate(QStyledItemDelegate):
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         if selected or focused or option.state & QStyle.StateFlag.State_MouseOver:
-            painter.setPen(QColor(theme.accent if selected or focused else theme.border))
+            painter.setPen(QColor(theme.accent if selected or focused else theme.line))
             painter.setBrush(QColor(theme.panel))
             painter.drawRoundedRect(rect, 4, 4)
         picture: QPixmap = index.data(Qt.ItemDataRole.DecorationRole)
