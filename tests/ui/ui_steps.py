@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QImage
 from PySide6.QtWidgets import QApplication, QDialog, QWidget
@@ -57,6 +58,17 @@ def settled_picture(canvas: SlideCanvas, qtbot: QtBot) -> QImage:
 
     qtbot.waitUntil(is_settled, timeout=20_000)
     return picture
+
+
+def largest_difference(one: QImage, other: QImage) -> int:
+    """Of any channel of any pixel, 0 to 255; a tile that is scaled again may differ by one."""
+    if one.size() != other.size():
+        return 255
+    pixels = [
+        np.frombuffer(image.convertToFormat(QImage.Format.Format_RGB32).constBits(), np.uint8)
+        for image in (one, other)
+    ]
+    return int(np.abs(np.subtract(*pixels, dtype=np.int16)).max())
 
 
 def press(
