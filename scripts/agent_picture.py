@@ -27,9 +27,9 @@ def main() -> None:
     window.open_paths([_REPOSITORY / "resources" / "slides" / "CMU-1-Small-Region.svs"])
     _wait_ms(2500)
     window.commands["panels.agent"].trigger()
-    dock = window.agents.dock
-    dock.question.setPlainText("Where is the tissue densest?")
-    dock.start.click()
+    panel = window.agents.panel
+    panel.question.setPlainText("Where is the tissue densest?")
+    panel.start.click()
     while not (
         window.agents.walk and window.agents.walk.state and window.agents.walk.state.is_over
     ):

@@ -27,22 +27,22 @@ def main() -> None:
     window.show()
     window.open_paths([_REPOSITORY / "resources" / "slides" / "CMU-1-Small-Region.svs"])
     _wait_ms(2500)
-    dock, canvas = window.overlays.dock, window.panes.active.canvas
+    panel, canvas = window.overlays.panel, window.panes.active.canvas
     window.commands["panels.overlays"].trigger()
-    names = [origin.name for origin in dock.models.models()]
+    names = [origin.name for origin in panel.models.models()]
     _run(window, names.index("Nuclei"))
     _run(window, names.index("Tissue likeness"))
     for name, x, y in _MARKS:
-        dock.query.add.click()
+        panel.query.add.click()
         dialog = window.findChild(QInputDialog)
         assert dialog is not None
         dialog.setTextValue(name)
         dialog.accept()
         _wait_ms(300)
         canvas.go_to(Point(x, y), 0.12, animated=False)
-        dock.query.mark.click()
+        panel.query.mark.click()
     _wait_ms(1000)
-    dock.opacity.setValue(35)
+    panel.opacity.setValue(35)
     canvas.go_to(Point(1180, 1500), canvas.optics.downsample(14.0), animated=False)
     _wait_ms(3000)
     window.grab().save(str(_REPOSITORY / "docs" / "pictures" / "overlays.png"))
@@ -51,9 +51,9 @@ def main() -> None:
 
 def _run(window: MainWindow, row: int) -> None:
     """Turns a model on and waits until it is through the slide."""
-    dock = window.overlays.dock
-    dock.models.item(row).setCheckState(Qt.CheckState.Checked)
-    dock.run.click()
+    panel = window.overlays.panel
+    panel.models.item(row).setCheckState(Qt.CheckState.Checked)
+    panel.run.click()
     run = window.overlays.active
     assert run is not None
     while not run.progress.total or run.progress.done < run.progress.total:

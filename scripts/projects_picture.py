@@ -97,22 +97,22 @@ def _annotate(window: MainWindow) -> None:
 
 
 def _compare(window: MainWindow) -> None:
-    dock = window.projects.comparison.dock
-    dock.a.setCurrentText("On this slide, by Anna")
-    dock.b.setCurrentText("On this slide, by Béla")
-    dock.compare.click()
+    panel = window.projects.comparison.panel
+    panel.a.setCurrentText("On this slide, by Anna")
+    panel.b.setCurrentText("On this slide, by Béla")
+    panel.compare.click()
     _wait_ms(1500)
-    dock.regions.selectRow(0)
+    panel.regions.selectRow(0)
     _wait_ms(2000)
 
 
 def _answer(window: MainWindow) -> None:
     """With mouse and keys what a reader would say."""
     window.commands["panels.questions"].trigger()
-    if not window.projects.questions.dock.isVisible():
+    if not window.projects.questions.panel.isVisible():
         window.commands["panels.questions"].trigger()
-    window.projects.questions.dock.raise_()
-    margin, features, distance, conclusion = window.projects.questions.dock.fields.values()
+    window.projects.questions.panel.raise_()
+    margin, features, distance, conclusion = window.projects.questions.panel.fields.values()
     margin.findChildren(QRadioButton)[1].click()
     features.findChildren(QCheckBox)[0].click()
     QTest.keyClicks(distance.findChild(QLineEdit), "0.4")

@@ -91,14 +91,14 @@ def _review(window: MainWindow, folder: Path) -> None:
     window.commands["panels.sessions"].trigger()
     window.recording.review.start(folder)
     _wait_ms(2500)
-    dock = window.recording.review.dock
-    QTest.keyClick(dock.table, Qt.Key.Key_Y)
+    panel = window.recording.review.panel
+    QTest.keyClick(panel.table, Qt.Key.Key_Y)
     _wait_ms(800)
-    QTest.keyClick(dock.table, Qt.Key.Key_F2)
-    QTest.keyClicks(dock.text, "Spindle nuclei in parallel between collagen bundles.")
-    QTest.keyClick(dock.text, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    QTest.keyClick(panel.table, Qt.Key.Key_F2)
+    QTest.keyClicks(panel.text, "Spindle nuclei in parallel between collagen bundles.")
+    QTest.keyClick(panel.text, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
     _wait_ms(800)
-    QTest.keyClick(dock.table, Qt.Key.Key_X)
+    QTest.keyClick(panel.table, Qt.Key.Key_X)
 
 
 def _wait_ms(duration_ms: int) -> None:

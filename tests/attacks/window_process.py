@@ -9,10 +9,11 @@ from __future__ import annotations
 import sys
 
 from PySide6.QtCore import QTimer
-from PySide6.QtWidgets import QApplication, QDockWidget
+from PySide6.QtWidgets import QApplication
 
 from viewer.ui import application
 from viewer.ui.main_window import MainWindow
+from viewer.ui.shell.panel import Panel
 
 _EVERY_MS = 300
 
@@ -45,9 +46,9 @@ class ScriptedApplication(QApplication):
         elif step == "geometry":
             print(*window.geometry().getRect(), flush=True)
         elif step == "sizes":
-            for dock in window.findChildren(QDockWidget):
-                if dock.isVisible():
-                    print(dock.windowTitle(), dock.width(), dock.height(), sep="|")
+            for panel in window.findChildren(Panel):
+                if panel.isVisible():
+                    print(panel.windowTitle(), panel.width(), panel.height(), sep="|")
         elif step == "close":
             window.close()
         else:

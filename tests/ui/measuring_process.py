@@ -53,7 +53,7 @@ def main(slides: list[Path]) -> None:
     window = MainWindow(Settings(), TileCache(64 << 20))
     window.resize(1100, 760)
     window.show()
-    window.annotations.dock.show()
+    window.annotations.panel.show()
     told: list[dict[str, Any]] = []
     for slide in slides:
         window.open_paths([slide])
@@ -91,7 +91,7 @@ def _strokes(window: MainWindow, canvas: SlideCanvas, folder: Path) -> Iterator[
         (drawn,) = here.document
         path = folder / "drawn.geojson"
         assert FORMATS["qupath"].write(path, [drawn]) == []
-        row = window.annotations.dock.model.index_of(drawn.id)
+        row = window.annotations.panel.model.index_of(drawn.id)
         yield {
             "what": name,
             "mouse": [(place.x(), place.y()) for place in places],

@@ -36,7 +36,7 @@ class Reader:
         self.window.open_paths([slide])
         self.until(lambda: self.window.annotations.active is not None)
         self.until(lambda: self.window.panes.active.canvas.is_sharp)
-        questions = self.window.projects.questions.dock
+        questions = self.window.projects.questions.panel
         questions.show()
         self.until(lambda: bool(questions.fields) and reader in questions.who.text())
 
@@ -56,8 +56,8 @@ class Reader:
         QTest.keyClick(canvas, Qt.Key.Key_R)
         drag(canvas, line(at, at + QPoint(60, 45)))
         self.until(lambda: self.drawn == before + 1)
-        dock = window.projects.questions.dock
-        pattern = next(iter(dock.fields.values()))
+        panel = window.projects.questions.panel
+        pattern = next(iter(panel.fields.values()))
         self.until(pattern.isEnabled)
         assert isinstance(pattern, ChoiceField)
         QTest.mouseClick(
@@ -115,7 +115,7 @@ class Reader:
             "drawn": self.drawn,
             "can draw": window.annotations.can_annotate,
             "answers": window.projects.questions._answers,
-            "ai": self.tries_ai(), "told": window.projects.dock.stage.text(),
+            "ai": self.tries_ai(), "told": window.projects.panel.stage.text(),
         }), flush=True)  # fmt: skip
 
 

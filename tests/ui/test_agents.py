@@ -21,7 +21,7 @@ from viewer.recording.library import Library
 from viewer.recording.log_reader import read_lines, verify
 from viewer.recording.session import read_header
 from viewer.recording.trace_loading import load_trace
-from viewer.ui.agents.agent_dock import AgentDock
+from viewer.ui.agents.agent_panel import AgentPanel
 from viewer.ui.agents.endpoint_dialog import EndpointDialog
 from viewer.ui.agents.permission_dialog import PermissionDialog
 from viewer.ui.agents.report_dialog import ReportDialog
@@ -30,19 +30,19 @@ from viewer.ui.main_window import MainWindow
 _LONG_MS = 90_000
 
 
-def show_agent(window: MainWindow, qtbot: QtBot) -> AgentDock:
+def show_agent(window: MainWindow, qtbot: QtBot) -> AgentPanel:
     press(qtbot, window, Qt.Key.Key_J, CTRL | SHIFT)
-    dock = window.agents.dock
-    qtbot.waitUntil(dock.isVisible)
-    return dock
+    panel = window.agents.panel
+    qtbot.waitUntil(panel.isVisible)
+    return panel
 
 
-def choose(dock: AgentDock, policy: str) -> None:
-    dock.how.setCurrentIndex(dock.how.findData(policy))
+def choose(panel: AgentPanel, policy: str) -> None:
+    panel.how.setCurrentIndex(panel.how.findData(policy))
 
 
-def lines(dock: AgentDock) -> list[str]:
-    return [dock.log.item(row).text() for row in range(dock.log.count())]
+def lines(panel: AgentPanel) -> list[str]:
+    return [panel.log.item(row).text() for row in range(panel.log.count())]
 
 
 def state(window: MainWindow) -> AgentState | None:
@@ -57,21 +57,21 @@ def test_an_agent_without_a_language_model_reads_the_slide(
     press(qtbot, window, Qt.Key.Key_R, CTRL)
     recording_of = window.recording.control.recording_of
     qtbot.waitUntil(lambda: recording_of(window.panes.active) is not None)
-    dock = show_agent(window, qtbot)
-    qtbot.keyClicks(dock.question, "Where is it densest?")
-    dock.steps.setValue(3)
-    qtbot.mouseClick(dock.start, Qt.MouseButton.LeftButton)
-    assert not dock.start.isEnabled()
+    panel = show_agent(window, qtbot)
+    qtbot.keyClicks(panel.question, "Where is it densest?")
+    panel.steps.setValue(3)
+    qtbot.mouseClick(panel.start, Qt.MouseButton.LeftButton)
+    assert not panel.start.isEnabled()
     qtbot.waitUntil(lambda: state(window) is AgentState.FINISHED, timeout=_LONG_MS)
-    qtbot.waitUntil(lambda: dock.start.isEnabled())
-    assert any(line.startswith("Region 1 at ") for line in lines(dock))
-    assert any("/mm²" in line for line in lines(dock))
-    assert "densest is region" in dock.answer.toPlainText()
+    qtbot.waitUntil(lambda: panel.start.isEnabled())
+    assert any(line.startswith("Region 1 at ") for line in lines(panel))
+    assert any("/mm²" in line for line in lines(panel))
+    assert "densest is region" in panel.answer.toPlainText()
     canvas = window.panes.active.canvas
     window.commands["view.home"].trigger()
     qtbot.waitUntil(lambda: not canvas.is_moving)
     before = canvas.view.center
-    dock.answer.anchorClicked.emit(QUrl("claim-0"))
+    panel.answer.anchorClicked.emit(QUrl("claim-0"))
     qtbot.waitUntil(lambda: canvas.view.center != before and not canvas.is_moving)
     # The agent left a session of its own, and does not count as the user's reading.
     mine = ended_session(window, qtbot)
@@ -89,36 +89,36 @@ def test_an_agent_without_a_language_model_reads_the_slide(
 
 
 def test_the_user_takes_the_slide_and_hands_it_back(slide_window: MainWindow, qtbot: QtBot) -> None:
-    dock = show_agent(slide_window, qtbot)
-    qtbot.mouseClick(dock.start, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: any("Region 1" in line for line in lines(dock)), timeout=_LONG_MS)
+    panel = show_agent(slide_window, qtbot)
+    qtbot.mouseClick(panel.start, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: any("Region 1" in line for line in lines(panel)), timeout=_LONG_MS)
     canvas = slide_window.panes.active.canvas
     qtbot.mousePress(canvas, Qt.MouseButton.LeftButton, pos=QPoint(200, 300))
     qtbot.mouseMove(canvas, QPoint(260, 340))
     qtbot.mouseRelease(canvas, Qt.MouseButton.LeftButton, pos=QPoint(260, 340))
     qtbot.waitUntil(lambda: state(slide_window) is AgentState.TAKEN_OVER)
-    qtbot.waitUntil(lambda: dock.pause.text() == "Hand back")
-    qtbot.keyClicks(dock.remark, "look here too")
-    qtbot.keyClick(dock.remark, Qt.Key.Key_Return)
-    assert "You: look here too" in lines(dock)
+    qtbot.waitUntil(lambda: panel.pause.text() == "Hand back")
+    qtbot.keyClicks(panel.remark, "look here too")
+    qtbot.keyClick(panel.remark, Qt.Key.Key_Return)
+    assert "You: look here too" in lines(panel)
     press(qtbot, slide_window, Qt.Key.Key_F8)
     qtbot.waitUntil(lambda: state(slide_window) is AgentState.RUNNING)
-    qtbot.waitUntil(lambda: any("Region 2" in line for line in lines(dock)), timeout=_LONG_MS)
-    qtbot.mouseClick(dock.stop, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: any("Region 2" in line for line in lines(panel)), timeout=_LONG_MS)
+    qtbot.mouseClick(panel.stop, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: state(slide_window) is AgentState.CANCELED, timeout=_LONG_MS)
-    qtbot.waitUntil(lambda: "was stopped" in dock.state.text())
+    qtbot.waitUntil(lambda: "was stopped" in panel.state.text())
 
 
 def test_another_slide_ends_the_walk(
     slide_window: MainWindow, shared_slide: Callable[[str], Path], qtbot: QtBot
 ) -> None:
-    dock = show_agent(slide_window, qtbot)
-    qtbot.mouseClick(dock.start, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: dock.log.count() > 0, timeout=_LONG_MS)
+    panel = show_agent(slide_window, qtbot)
+    qtbot.mouseClick(panel.start, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: panel.log.count() > 0, timeout=_LONG_MS)
     slide_window.commands["file.close"].trigger()
     assert slide_window.agents.walk is None
-    assert dock.log.count() == 0
-    assert not dock.start.isEnabled()
+    assert panel.log.count() == 0
+    assert not panel.start.isEnabled()
 
 
 def endpoint_of(url: str) -> Endpoint:
@@ -182,13 +182,13 @@ def test_a_language_model_chooses_where_to_look(slide_window: MainWindow, qtbot:
     with model_server(script) as server:
         save_endpoint(endpoint_of(server.url))
         PermissionBook().give("default", "127.0.0.1")
-        dock = show_agent(slide_window, qtbot)
-        choose(dock, "giant")
-        qtbot.mouseClick(dock.start, Qt.MouseButton.LeftButton)
+        panel = show_agent(slide_window, qtbot)
+        choose(panel, "giant")
+        qtbot.mouseClick(panel.start, Qt.MouseButton.LeftButton)
         qtbot.waitUntil(lambda: state(slide_window) is AgentState.FINISHED, timeout=_LONG_MS)
-        qtbot.waitUntil(lambda: "Keratin." in dock.answer.toPlainText())
-        assert "Dense. (region 1)" in dock.answer.toPlainText()
-        assert "tokens in" in dock.note.text()
+        qtbot.waitUntil(lambda: "Keratin." in panel.answer.toPlainText())
+        assert "Dense. (region 1)" in panel.answer.toPlainText()
+        assert "tokens in" in panel.note.text()
         center = slide_window.panes.active.canvas.view.center
         assert center == pytest.approx((1050, 1100), abs=2)
 
@@ -224,11 +224,11 @@ def test_a_walk_becomes_annotations_and_a_report(
         PermissionBook().give("default", "127.0.0.1")
         pane = slide_window.panes.active
         qtbot.waitUntil(lambda: slide_window.annotations.of(pane) is not None)
-        dock = show_agent(slide_window, qtbot)
-        choose(dock, "giant")
-        qtbot.mouseClick(dock.start, Qt.MouseButton.LeftButton)
+        panel = show_agent(slide_window, qtbot)
+        choose(panel, "giant")
+        qtbot.mouseClick(panel.start, Qt.MouseButton.LeftButton)
         qtbot.waitUntil(lambda: state(slide_window) is AgentState.FINISHED, timeout=_LONG_MS)
-        qtbot.waitUntil(lambda: dock.report.isEnabled())
+        qtbot.waitUntil(lambda: panel.report.isEnabled())
     here, sets = slide_window.annotations.of(pane), slide_window.annotations.active_sets
     assert here is not None
     assert sets is not None
@@ -238,7 +238,7 @@ def test_a_walk_becomes_annotations_and_a_report(
     assert found.description == "Whorls."
     assert len(here.document) == 0
     assert [each.label for each in sets.entries if each.is_shown] == ["My annotations"]
-    qtbot.mouseClick(dock.report, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(panel.report, Qt.MouseButton.LeftButton)
     dialog = open_dialog(slide_window, ReportDialog, qtbot)
     assert isinstance(dialog, ReportDialog)
     assert "Draft for research" in dialog.preview.toPlainText()
@@ -257,7 +257,7 @@ def test_a_walk_becomes_annotations_and_a_report(
 def test_what_was_trained_on_readers_is_offered_for_proposals(
     slide_window: MainWindow, qtbot: QtBot
 ) -> None:
-    regions_by = slide_window.agents.dock.regions_by
+    regions_by = slide_window.agents.panel.regions_by
     qtbot.waitUntil(lambda: regions_by.findData("Where to look") > 0)
     assert regions_by.currentData() == ""
 
@@ -268,8 +268,8 @@ def test_an_agent_that_fails_to_start_leaves_no_session(
     with model_server([Fail(401, "bad key")]) as server:
         save_endpoint(endpoint_of(server.url))
         PermissionBook().give("default", "127.0.0.1")
-        dock = show_agent(slide_window, qtbot)
-        choose(dock, "giant")
-        qtbot.mouseClick(dock.start, Qt.MouseButton.LeftButton)
+        panel = show_agent(slide_window, qtbot)
+        choose(panel, "giant")
+        qtbot.mouseClick(panel.start, Qt.MouseButton.LeftButton)
         qtbot.waitUntil(lambda: state(slide_window) is AgentState.FAILED, timeout=_LONG_MS)
         qtbot.waitUntil(lambda: Library().summaries() == [])

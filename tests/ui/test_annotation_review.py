@@ -68,8 +68,8 @@ def open_review(window: MainWindow, study: Path, slide: Path, qtbot: QtBot) -> N
     show_slide(window, slide, qtbot)
     qtbot.waitUntil(lambda: window.annotations.can_annotate, timeout=15_000)
     press(qtbot, window, Qt.Key.Key_E, CTRL | ALT)
-    dock = window.projects.set_review.dock
-    qtbot.waitUntil(lambda: len(dock.model.rows) == 3, timeout=15_000)
+    panel = window.projects.set_review.panel
+    qtbot.waitUntil(lambda: len(panel.model.rows) == 3, timeout=15_000)
 
 
 def review(which: AnnotationSet) -> SetReview:
@@ -89,8 +89,8 @@ def test_a_set_is_judged_by_keys_with_comments_and_returned(
     ReviewStore(which, "Ann").say("handed in")
     window = make_window(Settings(reader="Bo"))
     open_review(window, study, sample_slide, qtbot)
-    dock, canvas = window.projects.set_review.dock, window.panes.active.canvas
-    assert "Handed in by Ann. 3 open" in dock.status.text()
+    panel, canvas = window.projects.set_review.panel, window.panes.active.canvas
+    assert "Handed in by Ann. 3 open" in panel.status.text()
     rest(window, qtbot)
     assert canvas.view.center == pytest.approx((260, 460), abs=1)
     press(qtbot, window, Qt.Key.Key_Y)
@@ -98,16 +98,16 @@ def test_a_set_is_judged_by_keys_with_comments_and_returned(
     assert canvas.view.center == pytest.approx((760, 460), abs=1)
     # Nothing is returned without a word on what is wrong.
     press(qtbot, window, Qt.Key.Key_X)
-    assert window.focusWidget() is dock.comment
-    qtbot.keyClicks(dock.comment, "too wide")
-    qtbot.keyClick(dock.comment, Qt.Key.Key_Return)
+    assert window.focusWidget() is panel.comment
+    qtbot.keyClicks(panel.comment, "too wide")
+    qtbot.keyClick(panel.comment, Qt.Key.Key_Return)
     press(qtbot, window, Qt.Key.Key_Y)
     qtbot.waitUntil(lambda: verdicts(which) == ["approved", "returned", "approved"], timeout=15_000)
     assert "Each object is judged" in window.status.currentMessage()
     press(qtbot, window, Qt.Key.Key_U)
     qtbot.waitUntil(lambda: verdicts(which)[2] == "", timeout=15_000)
     press(qtbot, window, Qt.Key.Key_Y)
-    qtbot.mouseClick(dock.whole["returned"], Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(panel.whole["returned"], Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: review(which).status == "returned", timeout=15_000)
     said = review(which)
     assert {each.comment for each in said.objects.values()} == {"", "too wide"}
@@ -124,14 +124,14 @@ def test_who_drew_hands_in_and_reads_what_is_to_be_corrected(
     reviewer.say("returned", "one to correct")
     window = make_window(Settings(reader="Ann"))
     open_review(window, study, sample_slide, qtbot)
-    dock = window.projects.set_review.dock
-    assert "Returned by Bo" in dock.status.text()
-    assert "one to correct" in dock.status.text()
-    column = [dock.model.index(row, 2).data() for row in range(3)]
+    panel = window.projects.set_review.panel
+    assert "Returned by Bo" in panel.status.text()
+    assert "one to correct" in panel.status.text()
+    column = [panel.model.index(row, 2).data() for row in range(3)]
     assert sorted(column) == ["", "", "Bo: too wide"]
     # The keys of a reviewer do nothing to one's own set.
     press(qtbot, window, Qt.Key.Key_Y)
-    qtbot.mouseClick(dock.whole["handed in"], Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(panel.whole["handed in"], Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: review(which).status == "handed in", timeout=15_000)
     assert verdicts(which) == ["", "returned", ""]
 
@@ -142,14 +142,14 @@ def test_what_a_model_made_is_accepted_corrected_and_rejected_one_by_one(
     which = drawn(study, "Bo", "model", "Nuclei")
     window = make_window(Settings(reader="Bo"))
     open_review(window, study, sample_slide, qtbot)
-    review_of, dock = window.projects.set_review, window.projects.set_review.dock
-    qtbot.waitUntil(lambda: dock.sets.currentText() == "Nuclei", timeout=15_000)
+    review_of, panel = window.projects.set_review, window.projects.set_review.panel
+    qtbot.waitUntil(lambda: panel.sets.currentText() == "Nuclei", timeout=15_000)
     active = window.annotations.active
     assert active is not None
     press(qtbot, window, Qt.Key.Key_Y)
     press(qtbot, window, Qt.Key.Key_X)
     press(qtbot, window, Qt.Key.Key_F2)
-    first, _, third = dock.model.rows
+    first, _, third = panel.model.rows
     assert {each.id for each in active.document} == {first.id, third.id}
     assert active.document[first.id].metadata["Source"] == "nuclei 4"
     assert set(active.selection) == {third.id}
@@ -157,13 +157,13 @@ def test_what_a_model_made_is_accepted_corrected_and_rejected_one_by_one(
         lambda: verdicts(which) == ["accepted", "rejected", "corrected"], timeout=15_000
     )
     # Another mind: what was accepted is rejected, and leaves one's own again.
-    dock.choose(0)
-    dock.table.setFocus()
+    panel.choose(0)
+    panel.table.setFocus()
     press(qtbot, window, Qt.Key.Key_X)
     assert {each.id for each in active.document} == {third.id}
     qtbot.waitUntil(lambda: verdicts(which)[0] == "rejected", timeout=15_000)
     assert review_of.is_active
-    dock.hide()
+    panel.hide()
     assert not review_of.is_active
 
 

@@ -26,7 +26,7 @@ def ready(window: MainWindow, qtbot: QtBot) -> SlideSets:
     qtbot.waitUntil(lambda: window.annotations.active is not None, timeout=20_000)
     sets = window.annotations.active_sets
     assert sets is not None
-    window.annotations.dock.show()
+    window.annotations.panel.show()
     return sets
 
 
@@ -45,7 +45,7 @@ def draw(window: MainWindow, x: float) -> Annotation:
 
 
 def panel_of(window: MainWindow) -> SetsPanel:
-    return window.annotations.dock.sets
+    return window.annotations.panel.sets
 
 
 def row_of(window: MainWindow, label: str) -> int:

@@ -56,7 +56,7 @@ def listed(slide_window: MainWindow, qtbot: QtBot) -> MainWindow:
     """With the panel open and the keyboard on the slide."""
     _active(slide_window, qtbot)
     press(qtbot, slide_window, Qt.Key.Key_G, CTRL | SHIFT)
-    qtbot.waitUntil(slide_window.annotations.dock.isVisible)
+    qtbot.waitUntil(slide_window.annotations.panel.isVisible)
     slide_window.panes.active.focus()
     return slide_window
 
@@ -87,7 +87,7 @@ def _saved(window: MainWindow, qtbot: QtBot) -> None:
 
 
 def _rows(window: MainWindow) -> dict[str, list[str]]:
-    model = window.annotations.dock.model
+    model = window.annotations.panel.model
     rows: dict[str, list[str]] = {}
     for row in range(model.rowCount()):
         parent = model.index(row, 0)
@@ -110,7 +110,7 @@ def test_what_is_drawn_is_listed_classed_by_key_and_undone_step_by_step(
     assert _rows(listed) == {"Stroma (1)": ["Rectangle"]}
     _draw(listed, qtbot, Qt.Key.Key_O, RIGHT_OF_MIDDLE)
     assert _rows(listed) == {"Stroma (2)": ["Rectangle", "Ellipse"]}
-    assert listed.annotations.dock.current_class.currentText() == "Stroma"
+    assert listed.annotations.panel.current_class.currentText() == "Stroma"
     assert listed.commands["edit.undo"].text().startswith("&Undo ellipse")
     for _ in range(3):
         press(qtbot, listed, Qt.Key.Key_Z, CTRL)
@@ -127,7 +127,7 @@ def test_everything_is_there_again_after_a_restart(
     drawn = _draw(listed, qtbot)
     _draw(listed, qtbot, Qt.Key.Key_O, RIGHT_OF_MIDDLE)
     press(qtbot, listed, Qt.Key.Key_1, CTRL)
-    listed.annotations.dock.description.setPlainText("Half written")
+    listed.annotations.panel.description.setPlainText("Half written")
     before = list(_active(listed, qtbot).document)
     listed.close()
     again = make_window()
@@ -190,22 +190,22 @@ def test_two_panes_on_one_slide_share_what_is_drawn_but_not_what_is_chosen(
 
 def test_a_row_is_renamed_in_place_and_described(listed: MainWindow, qtbot: QtBot) -> None:
     drawn = _draw(listed, qtbot)
-    dock, active = listed.annotations.dock, _active(listed, qtbot)
-    dock.tree.setFocus()
-    assert dock.model.id_at(dock.tree.currentIndex()) == drawn.id
-    qtbot.keyClick(dock.tree, Qt.Key.Key_F2)
-    editor = dock.tree.findChild(QLineEdit)
+    panel, active = listed.annotations.panel, _active(listed, qtbot)
+    panel.tree.setFocus()
+    assert panel.model.id_at(panel.tree.currentIndex()) == drawn.id
+    qtbot.keyClick(panel.tree, Qt.Key.Key_F2)
+    editor = panel.tree.findChild(QLineEdit)
     assert editor is not None
     qtbot.keyClicks(editor, "Margin an")
     qtbot.keyClick(editor, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: active.document[drawn.id].name == "Margin an")
     assert _rows(listed) == {"No class (1)": ["Margin an"]}
-    dock.description.setFocus()
-    qtbot.keyClicks(dock.description, "Free of tumor")
-    dock.tree.setFocus()
+    panel.description.setFocus()
+    qtbot.keyClicks(panel.description, "Free of tumor")
+    panel.tree.setFocus()
     assert active.document[drawn.id].description == "Free of tumor"
     press(qtbot, listed, Qt.Key.Key_Z, CTRL)
-    assert dock.description.toPlainText() == ""
+    assert panel.description.toPlainText() == ""
     press(qtbot, listed, Qt.Key.Key_Z, CTRL)
     assert active.document[drawn.id].name == ""
 
@@ -215,26 +215,26 @@ def test_rows_and_canvas_choose_the_same_and_enter_travels(
 ) -> None:
     far = _draw(listed, qtbot, at=QPoint(-90, -90), side=30)
     near = _draw(listed, qtbot, at=QPoint(20, 20), side=60)
-    dock, active, canvas = (
-        listed.annotations.dock,
+    panel, active, canvas = (
+        listed.annotations.panel,
         _active(listed, qtbot),
         listed.panes.active.canvas,
     )
-    model, rows = dock.tree.selectionModel(), dock.model
+    model, rows = panel.tree.selectionModel(), panel.model
     active.selection.choose([far.id, near.id])
     chosen = {rows.id_at(index) for index in model.selectedRows()}
     assert chosen == {far.id, near.id}
     only = QItemSelectionModel.SelectionFlag.ClearAndSelect | QItemSelectionModel.SelectionFlag.Rows
     model.setCurrentIndex(rows.index_of(far.id), only)
     assert list(active.selection) == [far.id]
-    qtbot.keyClick(dock.tree, Qt.Key.Key_Return)
+    qtbot.keyClick(panel.tree, Qt.Key.Key_Return)
     rest(listed, qtbot)
     x, y = far.geometry.centroid.coords[0]
     assert canvas.view.center.x == pytest.approx(x, abs=1)
     assert canvas.view.center.y == pytest.approx(y, abs=1)
     model.setCurrentIndex(rows.index(0, 0), only)
     assert set(active.selection) == {far.id, near.id}
-    qtbot.waitUntil(lambda: "2 chosen" in dock.figures.text())
+    qtbot.waitUntil(lambda: "2 chosen" in panel.figures.text())
 
 
 def test_the_list_is_searched_and_its_menu_acts(listed: MainWindow, qtbot: QtBot) -> None:
@@ -242,14 +242,14 @@ def test_the_list_is_searched_and_its_menu_acts(listed: MainWindow, qtbot: QtBot
     press(qtbot, listed, Qt.Key.Key_1, CTRL)
     _draw(listed, qtbot, at=RIGHT_OF_MIDDLE)
     press(qtbot, listed, Qt.Key.Key_3, CTRL)
-    dock = listed.annotations.dock
-    dock.filter.setFocus()
-    qtbot.keyClicks(dock.filter, "immune")
+    panel = listed.annotations.panel
+    panel.filter.setFocus()
+    qtbot.keyClicks(panel.filter, "immune")
     qtbot.waitUntil(lambda: _rows(listed) == {"Immune cells (1)": ["Rectangle"]})
-    dock.filter.clear()
+    panel.filter.clear()
     qtbot.waitUntil(lambda: len(_rows(listed)) == 2)
-    dock.menu_requested.emit(QPoint(10, 10))
-    menu = dock.findChild(QMenu)
+    panel.menu_requested.emit(QPoint(10, 10))
+    menu = panel.findChild(QMenu)
     assert menu is not None
     (classes,) = [each for each in menu.actions() if each.text() == "Set &class"]
     sub = classes.menu()
@@ -367,7 +367,7 @@ def test_annotations_are_written_and_read_again_by_drop_as_a_set(
         assert (now.id, now.class_name) == (was.id, was.class_name)
         assert now.geometry.equals_exact(was.geometry, 0.01)
     assert len(active.document) == 0
-    panel = listed.annotations.dock.sets
+    panel = listed.annotations.panel.sets
     panel.current.setCurrentIndex(1)
     panel.current.activated.emit(1)
     qtbot.waitUntil(lambda: listed.annotations.active.document is read)
@@ -438,7 +438,7 @@ def test_classes_are_edited_kept_and_follow_what_is_drawn(
 ) -> None:
     _draw(listed, qtbot)
     press(qtbot, listed, Qt.Key.Key_1, CTRL)
-    listed.annotations.dock.classes.click()
+    listed.annotations.panel.classes.click()
     dialog = open_dialog(listed, ClassesDialog, qtbot)
     assert isinstance(dialog, ClassesDialog)
     dialog.table.selectRow(0)
@@ -472,7 +472,7 @@ def test_classes_are_edited_kept_and_follow_what_is_drawn(
 def test_statistics_are_shown_and_written(listed: MainWindow, tmp_path: Path, qtbot: QtBot) -> None:
     drawn = _draw(listed, qtbot)
     press(qtbot, listed, Qt.Key.Key_1, CTRL)
-    listed.annotations.dock.statistics.click()
+    listed.annotations.panel.statistics.click()
     listed.commands["annotate.statistics"].trigger()
     dialog = open_dialog(listed, StatisticsDialog, qtbot)
     assert isinstance(dialog, StatisticsDialog)
@@ -530,9 +530,9 @@ def test_bookmarks_bring_back_the_view_and_notes_say_what_was_written(
     (mark, note) = active.document
     assert note.description == "Ask about this"
     active.selection.choose([mark.id])
-    dock = listed.annotations.dock
-    dock.tree.setFocus()
-    qtbot.keyClick(dock.tree, Qt.Key.Key_Return)
+    panel = listed.annotations.panel
+    panel.tree.setFocus()
+    qtbot.keyClick(panel.tree, Qt.Key.Key_Return)
     rest(listed, qtbot)
     assert canvas.view == before
 

@@ -76,9 +76,9 @@ def with_cells(slide_window: MainWindow, tmp_path: Path, qtbot: QtBot) -> MainWi
 def test_positive_cells_are_counted_kept_and_exported(
     with_cells: MainWindow, tmp_path: Path, qtbot: QtBot
 ) -> None:
-    active, dock = _active(with_cells, qtbot), with_cells.annotations.dock
+    active, panel = _active(with_cells, qtbot), with_cells.annotations.panel
     region = _region(active, 0, 0, 400, 400)
-    qtbot.waitUntil(lambda: "6 objects" in dock.figures.text(), timeout=10_000)
+    qtbot.waitUntil(lambda: "6 objects" in panel.figures.text(), timeout=10_000)
     with_cells.panes.active.focus()
     press(qtbot, with_cells, Qt.Key.Key_O, CTRL | ALT)
     dialog = open_dialog(with_cells, CountDialog, qtbot)
@@ -108,17 +108,17 @@ def test_positive_cells_are_counted_kept_and_exported(
 def test_a_count_is_outdated_once_its_region_is_reshaped(
     with_cells: MainWindow, tmp_path: Path, qtbot: QtBot
 ) -> None:
-    active, dock = _active(with_cells, qtbot), with_cells.annotations.dock
+    active, panel = _active(with_cells, qtbot), with_cells.annotations.panel
     region = _region(active, 0, 0, 400, 400)
     with_cells.panes.active.focus()
     press(qtbot, with_cells, Qt.Key.Key_O, CTRL | ALT)
     open_dialog(with_cells, CountDialog, qtbot).accept()
     qtbot.waitUntil(lambda: bool(active.document[region.id].measurements), timeout=10_000)
-    qtbot.waitUntil(lambda: "Kept: Objects 6" in dock.figures.text(), timeout=10_000)
+    qtbot.waitUntil(lambda: "Kept: Objects 6" in panel.figures.text(), timeout=10_000)
     counted = active.document[region.id]
     wider = replace(counted, geometry=shapely.box(0, 0, 600, 400))
     active.do(changing("Reshape", [(counted, wider)]))
-    qtbot.waitUntil(lambda: "Outdated, of another shape" in dock.figures.text(), timeout=10_000)
+    qtbot.waitUntil(lambda: "Outdated, of another shape" in panel.figures.text(), timeout=10_000)
     path = tmp_path / "reshaped.geojson"
     with_cells.annotations.files.write(path, FORMATS["qupath"], active)
     qtbot.waitUntil(path.exists, timeout=10_000)
@@ -154,7 +154,7 @@ def test_the_colors_of_a_heatmap_become_regions_as_the_thresholds_leave_them(
     active = _active(slide_window, qtbot)
     overlay = slide_window.overlays.run_of(pane)
     assert overlay is not None
-    page = slide_window.overlays.dock.heatmap
+    page = slide_window.overlays.panel.heatmap
     qtbot.waitUntil(lambda: page.legend.texts[-1:] == ("0.7",), timeout=10_000)
     page.range.setValue((0.45, 0.7))
     qtbot.waitUntil(lambda: _painted(overlay) == 4 * 3, timeout=10_000)
@@ -173,7 +173,7 @@ def _painted(overlay: object) -> int:
 @pytest.mark.slow
 def test_a_model_runs_on_the_chosen_region(slide_window: MainWindow, qtbot: QtBot) -> None:
     active = _active(slide_window, qtbot)
-    qtbot.waitUntil(lambda: slide_window.overlays.dock.models.chosen() is not None)
+    qtbot.waitUntil(lambda: slide_window.overlays.panel.models.chosen() is not None)
     slide_window.panes.active.canvas.set_magnification(40.0)
     slide_window.commands["overlays.on"].trigger()
     run = slide_window.overlays.active

@@ -163,7 +163,7 @@ def test_two_readers_read_blind_and_the_owner_opens_compares_and_merges(
     assert all_answers(study) == []
 
     # The owner sees all of it.
-    stage = owner.projects.dock.stage
+    stage = owner.projects.panel.stage
     qtbot.waitUntil(lambda: "nothing is hidden from you" in stage.text(), timeout=20_000)
     show_slide(owner, study / "S23-1234 A1 HE.svs", qtbot)
     qtbot.waitUntil(lambda: owner.annotations.active_sets is not None, timeout=20_000)
@@ -175,7 +175,7 @@ def test_two_readers_read_blind_and_the_owner_opens_compares_and_merges(
         "B: My annotations (With AI)",
     }
     qtbot.waitUntil(lambda: labels <= {each.label for each in sets.entries}, timeout=20_000)
-    panel = owner.annotations.dock.sets
+    panel = owner.annotations.panel.sets
     for label in sorted(labels):
         row = next(n for n, each in enumerate(sets.entries) if each.label == label)
         item = panel.tree.topLevelItem(row)
@@ -203,12 +203,12 @@ def test_two_readers_read_blind_and_the_owner_opens_compares_and_merges(
 
     owner.commands["annotate.compare_sets"].trigger()
     comparison = owner.projects.comparison
-    qtbot.waitUntil(comparison.dock.isVisible)
-    names = [comparison.dock.a.itemText(n) for n in range(comparison.dock.a.count())]
+    qtbot.waitUntil(comparison.panel.isVisible)
+    names = [comparison.panel.a.itemText(n) for n in range(comparison.panel.a.count())]
     assert labels <= set(names)
-    comparison.dock.a.setCurrentIndex(names.index("A: My annotations (Without AI)"))
-    comparison.dock.b.setCurrentIndex(names.index("B: My annotations (Without AI)"))
-    comparison.dock.compare.click()
+    comparison.panel.a.setCurrentIndex(names.index("A: My annotations (Without AI)"))
+    comparison.panel.b.setCurrentIndex(names.index("B: My annotations (Without AI)"))
+    comparison.panel.compare.click()
     qtbot.waitUntil(lambda: comparison._comparison is not None, timeout=20_000)
     assert comparison._comparison is not None
     (of_class,) = comparison._comparison.classes

@@ -27,7 +27,7 @@ def draw(window: MainWindow, qtbot: QtBot, *annotations: Annotation) -> None:
 
 
 def figures(window: MainWindow) -> dict[str, list[str]]:
-    table = window.projects.comparison.dock.classes
+    table = window.projects.comparison.panel.classes
     rows = [table.topLevelItem(row) for row in range(table.topLevelItemCount())]
     return {row.text(0): [row.text(c) for c in range(1, 7)] for row in rows if row is not None}
 
@@ -42,19 +42,19 @@ def test_two_authors_on_one_slide(slide_window: MainWindow, qtbot: QtBot) -> Non
     )
     slide_window.commands["panels.comparison"].trigger()
     part = slide_window.projects.comparison
-    dock, canvas = part.dock, slide_window.panes.active.canvas
-    dock.a.setCurrentText("On this slide, by Anna")
-    dock.b.setCurrentText("On this slide, by Béla")
-    qtbot.mouseClick(dock.compare, Qt.MouseButton.LeftButton)
+    panel, canvas = part.panel, slide_window.panes.active.canvas
+    panel.a.setCurrentText("On this slide, by Anna")
+    panel.b.setCurrentText("On this slide, by Béla")
+    qtbot.mouseClick(panel.compare, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: "Tumor" in figures(slide_window), timeout=10_000)
     assert figures(slide_window)["Tumor"][:4] == ["1", "1", "0.67", "0.50"]
     assert figures(slide_window)["Stroma"][2] == "0.00"
-    (only,) = dock.model.rows
+    (only,) = panel.model.rows
     assert (only.class_a, only.class_b, only.area_px2) == ("Tumor", "Stroma", 80_000)
     # A click travels there, and the region is drawn.
     before = canvas.grab().toImage()
-    at = dock.regions.visualRect(dock.model.index(0, 0)).center()
-    qtbot.mouseClick(dock.regions.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    at = panel.regions.visualRect(panel.model.index(0, 0)).center()
+    qtbot.mouseClick(panel.regions.viewport(), Qt.MouseButton.LeftButton, pos=at)
     qtbot.waitUntil(lambda: not canvas.is_moving, timeout=10_000)
     assert canvas.view.center == (600, 700)
     assert canvas.grab().toImage() != before
@@ -82,23 +82,23 @@ def test_a_file_within_the_regions_of_a_class(
         region("Region", "", 0, 0, 200, 100),
     )
     slide_window.commands["panels.comparison"].trigger()
-    dock = slide_window.projects.comparison.dock
+    panel = slide_window.projects.comparison.panel
     for name in ("bad.geojson", "b.geojson"):
-        qtbot.mouseClick(dock.add_file, Qt.MouseButton.LeftButton)
+        qtbot.mouseClick(panel.add_file, Qt.MouseButton.LeftButton)
         dialog = open_dialog(slide_window, QFileDialog, qtbot)
         assert isinstance(dialog, QFileDialog)
         dialog.fileSelected.emit(str(tmp_path / name))
         dialog.reject()
-        assert dock.b.currentText() == name
-        dock.reference.setCurrentText("Regions of Region")
-        qtbot.mouseClick(dock.compare, Qt.MouseButton.LeftButton)
-        qtbot.waitUntil(lambda: dock.summary.text() != "Comparing...", timeout=10_000)
+        assert panel.b.currentText() == name
+        panel.reference.setCurrentText("Regions of Region")
+        qtbot.mouseClick(panel.compare, Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(lambda: panel.summary.text() != "Comparing...", timeout=10_000)
         if name == "bad.geojson":
-            assert "bad.geojson" in dock.summary.text()
+            assert "bad.geojson" in panel.summary.text()
     assert figures(slide_window) == {"Tumor": ["1", "1", "0.67", "0.50", "0.50", "1.00"]}
     # Another slide: nothing of it is left on screen.
     show_slide(slide_window, sample_slide, qtbot)
-    dock.a.setCurrentIndex(0)
-    dock.b.setCurrentIndex(0)
-    qtbot.mouseClick(dock.compare, Qt.MouseButton.LeftButton)
-    assert dock.summary.text() == "Choose two different sets."
+    panel.a.setCurrentIndex(0)
+    panel.b.setCurrentIndex(0)
+    qtbot.mouseClick(panel.compare, Qt.MouseButton.LeftButton)
+    assert panel.summary.text() == "Choose two different sets."

@@ -44,8 +44,8 @@ def test_a_dense_network_paints_its_classes_and_tells_their_areas(
     assert len(told) == 1
     assert told[0].endswith(" mm2")
     assert not any(line.startswith("Background") for line in run.lines())
-    assert slide_window.overlays.dock.heatmap.isVisibleTo(slide_window.overlays.dock)
-    assert not slide_window.overlays.dock.objects.isVisibleTo(slide_window.overlays.dock)
+    assert slide_window.overlays.panel.heatmap.isVisibleTo(slide_window.overlays.panel)
+    assert not slide_window.overlays.panel.objects.isVisibleTo(slide_window.overlays.panel)
 
 
 @pytest.mark.slow
@@ -70,4 +70,4 @@ def test_a_detector_paints_its_boxes_as_objects(
     result = run.result_at(at)
     assert result is not None
     assert result.text.startswith("Figure, Area um2 150")
-    assert slide_window.overlays.dock.objects.isVisibleTo(slide_window.overlays.dock)
+    assert slide_window.overlays.panel.objects.isVisibleTo(slide_window.overlays.panel)

@@ -55,8 +55,8 @@ def open_study(window: MainWindow, study: Path, slide: Path, qtbot: QtBot) -> No
     with qtbot.waitSignal(window.projects.opened.switched, timeout=10_000):
         window.open_paths([study])
     show_slide(window, slide, qtbot)
-    dock = window.projects.questions.dock
-    qtbot.waitUntil(lambda: "reader-7" in dock.who.text(), timeout=15_000)
+    panel = window.projects.questions.panel
+    qtbot.waitUntil(lambda: "reader-7" in panel.who.text(), timeout=15_000)
     window.panes.active.focus()
 
 
@@ -65,13 +65,13 @@ def states(folder: Path) -> list[str]:
 
 
 def pattern_of(window: MainWindow) -> ChoiceField:
-    field = window.projects.questions.dock.fields["pattern"]
+    field = window.projects.questions.panel.fields["pattern"]
     assert isinstance(field, ChoiceField)
     return field
 
 
 def share_of(window: MainWindow) -> NumberField:
-    field = window.projects.questions.dock.fields["share"]
+    field = window.projects.questions.panel.fields["share"]
     assert isinstance(field, NumberField)
     return field
 
@@ -83,7 +83,7 @@ def test_done_names_the_required_answer_that_is_missing(
     press(qtbot, asked, Qt.Key.Key_F7)
     assert bar.isVisible()
     assert bar.sentence.text() == 'Not done yet: a required answer is missing: "Primary pattern".'
-    assert asked.projects.questions.dock.isVisible()
+    assert asked.projects.questions.panel.isVisible()
     assert "required" in pattern_of(asked).complaint.text()
     assert asked.focusWidget() is pattern_of(asked).buttons.button(0)
     assert pane.path == study / "1.png"
@@ -132,16 +132,16 @@ def test_a_refused_number_holds_the_slide_and_waits_for_it(
 def test_no_other_way_to_done_goes_round_the_answers(
     asked: MainWindow, study: Path, qtbot: QtBot
 ) -> None:
-    bar, dock = asked.projects.finishing.bar, asked.projects.dock
+    bar, panel = asked.projects.finishing.bar, asked.projects.panel
     qtbot.waitUntil(lambda: states(study)[0] == "in work", timeout=15_000)
     press(qtbot, asked, Qt.Key.Key_F7, SHIFT)
     assert "Primary pattern" in bar.sentence.text()
     # A slide that is not on screen, by the list of states.
-    dock.view.setCurrentIndex(dock.model.index(1))
-    dock.state.setCurrentIndex(dock.state.findData("done"))
-    dock.state.activated.emit(dock.state.currentIndex())
+    panel.view.setCurrentIndex(panel.model.index(1))
+    panel.state.setCurrentIndex(panel.state.findData("done"))
+    panel.state.activated.emit(panel.state.currentIndex())
     qtbot.waitUntil(lambda: bar.sentence.text().startswith("2.png: not done"), timeout=15_000)
-    assert dock.state.currentData() == "to do"
+    assert panel.state.currentData() == "to do"
     assert states(study) == ["in work", "to do", "to do"]
 
 

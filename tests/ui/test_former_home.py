@@ -160,8 +160,8 @@ def test_the_study_goes_on(
     with qtbot.waitSignal(window.projects.opened.switched, timeout=10_000):
         window.open_paths([former / "study"])
     show_slide(window, former / "study" / "1.png", qtbot)
-    window.projects.questions.dock.show()
-    fields = window.projects.questions.dock.fields
+    window.projects.questions.panel.show()
+    fields = window.projects.questions.panel.fields
     qtbot.waitUntil(
         lambda: bool(fields) and fields["conclusion"].edit.toPlainText() == "free margin",
         timeout=10_000,
@@ -169,7 +169,7 @@ def test_the_study_goes_on(
     assert fields["pattern"].buttons.checkedId() == 1
     assert fields["share"].edit.text() == "35"
     assert [each.isChecked() for each in fields["features"].boxes] == [True, False]
-    assert [slide.name for slide in window.projects.dock.chosen()] == ["1.png"]
+    assert [slide.name for slide in window.projects.panel.chosen()] == ["1.png"]
     # The same file is no second slide of the project.
     window.projects.opened.add([former / "study" / "1.png"])
     qtbot.waitUntil(lambda: "0 slides were added" in window.status.currentMessage(), timeout=10_000)
@@ -195,8 +195,8 @@ def test_earlier_results_are_said_in_the_window(
 ) -> None:
     window = make_window()
     show_slide(window, moved, qtbot)
-    window.overlays.dock.show()
-    label = window.overlays.dock.earlier
+    window.overlays.panel.show()
+    label = window.overlays.panel.earlier
     qtbot.waitUntil(label.isVisible, timeout=10_000)
     assert label.text().startswith("Not shown: Nuclei 2: 4 tiles, ")
     assert "made by an earlier version" in label.text()

@@ -13,7 +13,7 @@ from ui_steps import ALT, CTRL, open_dialog, press, rest
 
 from viewer.folders import config_folder
 from viewer.settings import load_settings
-from viewer.ui.commands import COMMANDS, TOOLBAR, default_bindings
+from viewer.ui.commands import COMMANDS, default_bindings
 from viewer.ui.commands.annotating import TOOL_NAMES, tool_id
 from viewer.ui.key_sheet import KeySheet
 from viewer.ui.main_window import MainWindow
@@ -28,7 +28,6 @@ def test_the_registry_is_sound() -> None:
     assert [key for key, count in keys.items() if count > 1] == []
     for key in keys:
         assert QKeySequence(key).toString(QKeySequence.SequenceFormat.PortableText) == key
-    assert {id_ for group in TOOLBAR for id_ in group} <= {command.id for command in COMMANDS}
     # The tools have QuPath's letters; H and C are for other things there.
     tools = [command.shortcuts[0] for command in COMMANDS if command.id in map(tool_id, TOOL_NAMES)]
     assert set("MSROLPVB") <= set(tools)

@@ -45,23 +45,23 @@ def test_a_dropped_project_is_shown_and_traveled_by_key(
 ) -> None:
     with qtbot.waitSignal(window.projects.opened.switched, timeout=10_000):
         drop(window, [study / "project.json"])
-    dock = window.projects.dock
-    assert dock.isVisible()
-    assert dock.title.text() == "Margins"
-    assert dock.summary.text() == "0 of 3 done"
+    panel = window.projects.panel
+    assert panel.isVisible()
+    assert panel.title.text() == "Margins"
+    assert panel.summary.text() == "0 of 3 done"
     pane = window.panes.active
     for name in ("1.png", "2.png", "3.png"):
         with qtbot.waitSignal(pane.opened, timeout=20_000):
             press(qtbot, window, Qt.Key.Key_PageDown)
         assert pane.path == study / "slides" / name
-        assert dock.chosen()[0].name == name
+        assert panel.chosen()[0].name == name
     press(qtbot, window, Qt.Key.Key_PageDown)
     assert window.status.currentMessage() == "This is the last slide of the list."
     with qtbot.waitSignal(pane.opened, timeout=20_000):
         press(qtbot, window, Qt.Key.Key_PageUp)
     assert pane.path == study / "slides" / "2.png"
     qtbot.waitUntil(lambda: states(study) == ["in work"] * 3, timeout=10_000)
-    assert dock.summary.text() == "0 of 3 done, 3 in work"
+    assert panel.summary.text() == "0 of 3 done, 3 in work"
 
 
 def test_recent_projects_are_in_the_menu_and_none_opens_by_itself(
@@ -117,11 +117,11 @@ def test_the_list_is_filtered_and_keeps_the_open_slide(
     change_project(study, changing_slide(first.identity, state="done"))
     change_project(study, changing_slide(second.identity, assignee="Anna"))
     open_project(window, study, qtbot)
-    dock = window.projects.dock
+    panel = window.projects.panel
 
     def shown(data: str) -> list[str]:
-        dock.filter.setCurrentIndex(dock.filter.findData(data))
-        return [slide.name for slide in dock.model.slides]
+        panel.filter.setCurrentIndex(panel.filter.findData(data))
+        return [slide.name for slide in panel.model.slides]
 
     assert shown("done") == ["1.png"]
     assert shown("assigned to Anna") == ["2.png"]
@@ -131,24 +131,24 @@ def test_the_list_is_filtered_and_keeps_the_open_slide(
         with qtbot.waitSignal(pane.opened, timeout=20_000):
             press(qtbot, window, Qt.Key.Key_PageDown)
         assert pane.path == study / "slides" / name
-    assert [slide.name for slide in dock.model.slides] == ["3.png"]
+    assert [slide.name for slide in panel.model.slides] == ["3.png"]
 
 
 def test_what_is_typed_goes_to_its_slide(window: MainWindow, study: Path, qtbot: QtBot) -> None:
     open_project(window, study, qtbot)
-    dock = window.projects.dock
-    at = dock.view.visualRect(dock.model.index(0)).center()
-    qtbot.mouseClick(dock.view.viewport(), Qt.MouseButton.LeftButton, pos=at)
-    dock.note.setFocus()
-    qtbot.keyClicks(dock.note, "deeper level")
-    dock.assignee.setFocus()
-    qtbot.keyClicks(dock.assignee, "Anna")
+    panel = window.projects.panel
+    at = panel.view.visualRect(panel.model.index(0)).center()
+    qtbot.mouseClick(panel.view.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    panel.note.setFocus()
+    qtbot.keyClicks(panel.note, "deeper level")
+    panel.assignee.setFocus()
+    qtbot.keyClicks(panel.assignee, "Anna")
     # Away by key, without leaving the field first.
-    dock.view.setCurrentIndex(dock.model.index(1))
-    assert dock.assignee.text() == ""
-    dock.state.setFocus()
-    qtbot.keyClick(dock.state, Qt.Key.Key_End)
-    dock.state.activated.emit(dock.state.currentIndex())
+    panel.view.setCurrentIndex(panel.model.index(1))
+    assert panel.assignee.text() == ""
+    panel.state.setFocus()
+    qtbot.keyClick(panel.state, Qt.Key.Key_End)
+    panel.state.activated.emit(panel.state.currentIndex())
 
     def kept() -> bool:
         first, second, _ = read_project(study).slides
@@ -163,16 +163,16 @@ def test_slides_are_dropped_on_the_list_and_removed(
     window: MainWindow, study: Path, qtbot: QtBot
 ) -> None:
     open_project(window, study, qtbot)
-    dock = window.projects.dock
+    panel = window.projects.panel
     new = make_slide(study.parent / "new.png", 9)
     bad = study.parent / "bad.svs"
     bad.write_text("no slide")
-    drop(dock, [new, study / "slides" / "1.png", bad])
+    drop(panel, [new, study / "slides" / "1.png", bad])
     qtbot.waitUntil(lambda: len(read_project(study).slides) == 4, timeout=10_000)
     assert read_project(study).slides[3].path == "../new.png"
     assert "bad.svs" in window.banner.sentence.text()
-    dock.view.setCurrentIndex(dock.model.index(3))
-    qtbot.mouseClick(dock.remove, Qt.MouseButton.LeftButton)
+    panel.view.setCurrentIndex(panel.model.index(3))
+    qtbot.mouseClick(panel.remove, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: len(read_project(study).slides) == 3, timeout=10_000)
     assert new.exists()
 
@@ -184,26 +184,26 @@ def test_missing_slides_are_shown_passed_over_and_found(
     shutil.move(study / "slides" / "2.png", archive / "old.png")
     shutil.move(study / "slides" / "3.png", study / "renamed.png")
     open_project(window, study, qtbot)
-    opened, dock = window.projects.opened, window.projects.dock
+    opened, panel = window.projects.opened, window.projects.panel
     # That which lies near is found unasked.
     qtbot.waitUntil(lambda: read_project(study).slides[2].path == "renamed.png", timeout=10_000)
     qtbot.waitUntil(lambda: len(opened.missing) == 1 and not opened.is_searching, timeout=10_000)
-    assert dock.summary.text() == "0 of 3 done, 1 missing"
-    second = dock.model.index(1)
+    assert panel.summary.text() == "0 of 3 done, 1 missing"
+    second = panel.model.index(1)
     assert "Missing" in second.data(Qt.ItemDataRole.AccessibleTextRole)
-    dock.view.setCurrentIndex(second)
-    qtbot.keyClick(dock.view, Qt.Key.Key_Return)
+    panel.view.setCurrentIndex(second)
+    qtbot.keyClick(panel.view, Qt.Key.Key_Return)
     assert "is missing" in window.status.currentMessage()
     pane = window.panes.active
     pane.focus()
-    dock.view.setCurrentIndex(dock.model.index(0))
+    panel.view.setCurrentIndex(panel.model.index(0))
     for name in ("1.png", "renamed.png"):
         with qtbot.waitSignal(pane.opened, timeout=20_000):
             press(qtbot, window, Qt.Key.Key_PageDown)
         assert pane.path is not None
         assert pane.path.name == name
-    assert dock.find_missing.isVisible()
-    qtbot.mouseClick(dock.find_missing, Qt.MouseButton.LeftButton)
+    assert panel.find_missing.isVisible()
+    qtbot.mouseClick(panel.find_missing, Qt.MouseButton.LeftButton)
     dialog = open_dialog(window, QFileDialog, qtbot)
     assert isinstance(dialog, QFileDialog)
     dialog.fileSelected.emit(str(archive))
@@ -213,7 +213,7 @@ def test_missing_slides_are_shown_passed_over_and_found(
         lambda: read_project(study).slides[1].path == (archive / "old.png").as_posix(),
         timeout=10_000,
     )
-    assert not dock.find_missing.isVisible()
+    assert not panel.find_missing.isVisible()
 
 
 def test_what_others_write_is_shown_and_kept(window: MainWindow, study: Path, qtbot: QtBot) -> None:
@@ -233,9 +233,9 @@ def test_what_others_write_is_shown_and_kept(window: MainWindow, study: Path, qt
 
 def test_a_new_project_by_the_menu(window: MainWindow, tmp_path: Path, qtbot: QtBot) -> None:
     press(qtbot, window, Qt.Key.Key_T, CTRL | SHIFT)
-    dock = window.projects.dock
-    assert dock.isVisible()
-    qtbot.mouseClick(dock.create_button, Qt.MouseButton.LeftButton)
+    panel = window.projects.panel
+    assert panel.isVisible()
+    qtbot.mouseClick(panel.create_button, Qt.MouseButton.LeftButton)
     dialog = open_dialog(window, QFileDialog, qtbot)
     assert isinstance(dialog, QFileDialog)
     (tmp_path / "fresh").mkdir()
@@ -245,7 +245,7 @@ def test_a_new_project_by_the_menu(window: MainWindow, tmp_path: Path, qtbot: Qt
     assert read_project(tmp_path / "fresh").title == "fresh"
     window.commands["project.close"].trigger()
     assert not window.projects.opened.is_open
-    assert dock.create_button.isVisible()
+    assert panel.create_button.isVisible()
 
 
 def test_a_damaged_project_is_one_sentence(window: MainWindow, study: Path, qtbot: QtBot) -> None:

@@ -34,7 +34,7 @@ from viewer.ui.projects.question_fields import (
     NumberField,
     TextField,
 )
-from viewer.ui.projects.questions_dock import QuestionsDock
+from viewer.ui.projects.questions_panel import QuestionsPanel
 from viewer.ui.recording.control import RecordingState
 
 _SETTINGS = Settings(reader="reader-7", consent_utc="2026-01-01T00:00:00+00:00")
@@ -60,13 +60,13 @@ def asked(make_window, study: Path, qtbot: QtBot) -> MainWindow:
         window.open_paths([study])
     show_slide(window, study / "1.png", qtbot)
     press(qtbot, window, Qt.Key.Key_Q, CTRL | SHIFT)
-    dock = window.projects.questions.dock
-    qtbot.waitUntil(lambda: dock.isVisible() and "reader-7" in dock.who.text(), timeout=10_000)
+    panel = window.projects.questions.panel
+    qtbot.waitUntil(lambda: panel.isVisible() and "reader-7" in panel.who.text(), timeout=10_000)
     return window
 
 
-def fields(dock: QuestionsDock) -> tuple[ChoiceField, MultiField, NumberField, TextField]:
-    pattern, features, share, conclusion = dock.fields.values()
+def fields(panel: QuestionsPanel) -> tuple[ChoiceField, MultiField, NumberField, TextField]:
+    pattern, features, share, conclusion = panel.fields.values()
     assert isinstance(pattern, ChoiceField)
     assert isinstance(features, MultiField)
     assert isinstance(share, NumberField)
@@ -78,9 +78,9 @@ def kept(folder: Path) -> dict[str, object]:
     return {given.question: given.answer for given in all_answers(folder)}
 
 
-def fill(dock: QuestionsDock, qtbot: QtBot) -> None:
+def fill(panel: QuestionsPanel, qtbot: QtBot) -> None:
     """Answers all questions with mouse and keys."""
-    pattern, features, share, conclusion = fields(dock)
+    pattern, features, share, conclusion = fields(panel)
     qtbot.mouseClick(pattern.buttons.button(1), Qt.MouseButton.LeftButton, pos=QPoint(8, 8))
     qtbot.keyClick(features.boxes[0], Qt.Key.Key_Space)
     qtbot.keyClicks(share.edit, "35")
@@ -90,17 +90,17 @@ def fill(dock: QuestionsDock, qtbot: QtBot) -> None:
 def test_answers_are_kept_within_a_second_and_come_back(
     asked: MainWindow, study: Path, qtbot: QtBot
 ) -> None:
-    dock = asked.projects.questions.dock
-    assert dock.progress.text() == "0 of 4 answered, 1 required (*) left"
-    fill(dock, qtbot)
+    panel = asked.projects.questions.panel
+    assert panel.progress.text() == "0 of 4 answered, 1 required (*) left"
+    fill(panel, qtbot)
     expected = {
         "pattern": "4", "features": ["cribriform"], "share": 35.0, "conclusion": "free margin",
     }  # fmt: skip
     qtbot.waitUntil(lambda: kept(study) == expected, timeout=5000)
-    assert dock.progress.text() == "4 of 4 answered."
+    assert panel.progress.text() == "4 of 4 answered."
     show_slide(asked, study / "2.png", qtbot)
-    qtbot.waitUntil(lambda: dock.who.text().startswith("2.png"), timeout=5000)
-    pattern, features, share, conclusion = fields(dock)
+    qtbot.waitUntil(lambda: panel.who.text().startswith("2.png"), timeout=5000)
+    pattern, features, share, conclusion = fields(panel)
     assert pattern.buttons.checkedId() == -1
     assert share.edit.text() == conclusion.edit.toPlainText() == ""
     show_slide(asked, study / "1.png", qtbot)
@@ -116,8 +116,8 @@ def test_answers_are_kept_within_a_second_and_come_back(
 def test_a_number_out_of_range_is_told_and_not_kept(
     asked: MainWindow, study: Path, qtbot: QtBot
 ) -> None:
-    dock = asked.projects.questions.dock
-    _, _, share, _ = fields(dock)
+    panel = asked.projects.questions.panel
+    _, _, share, _ = fields(panel)
     for text, told in (("400", "from 0 to 100 %"), ("many", "no number"), ("12,5", "no decimals")):
         share.edit.clear()
         qtbot.keyClicks(share.edit, text)
@@ -132,8 +132,8 @@ def test_a_number_out_of_range_is_told_and_not_kept(
 def test_what_is_being_typed_stays_with_its_slide(
     asked: MainWindow, study: Path, qtbot: QtBot
 ) -> None:
-    dock = asked.projects.questions.dock
-    _, _, _, conclusion = fields(dock)
+    panel = asked.projects.questions.panel
+    _, _, _, conclusion = fields(panel)
     qtbot.keyClicks(conclusion.edit, "half a wor")
     # The next slide may come before the pause after the last key is over.
     show_slide(asked, study / "2.png", qtbot)
@@ -145,7 +145,7 @@ def test_what_is_being_typed_stays_with_its_slide(
 def test_closing_the_window_keeps_what_is_being_typed(
     asked: MainWindow, study: Path, qtbot: QtBot
 ) -> None:
-    _, _, _, conclusion = fields(asked.projects.questions.dock)
+    _, _, _, conclusion = fields(asked.projects.questions.panel)
     qtbot.keyClicks(conclusion.edit, "last words")
     asked.close()
     assert kept(study) == {"conclusion": "last words"}
@@ -154,13 +154,13 @@ def test_closing_the_window_keeps_what_is_being_typed(
 def test_a_folder_that_cannot_be_written_is_told_and_written_later(
     asked: MainWindow, study: Path, qtbot: QtBot
 ) -> None:
-    dock = asked.projects.questions.dock
+    panel = asked.projects.questions.panel
     (study / "answers").write_text("in the way")
-    fill(dock, qtbot)
-    qtbot.waitUntil(lambda: "cannot be written" in dock.progress.text(), timeout=5000)
+    fill(panel, qtbot)
+    qtbot.waitUntil(lambda: "cannot be written" in panel.progress.text(), timeout=5000)
     (study / "answers").unlink()
     qtbot.waitUntil(lambda: (study / "answers").is_dir() and len(kept(study)) == 4, timeout=10_000)
-    qtbot.waitUntil(lambda: dock.progress.text() == "4 of 4 answered.", timeout=5000)
+    qtbot.waitUntil(lambda: panel.progress.text() == "4 of 4 answered.", timeout=5000)
 
 
 @pytest.mark.parametrize("may_keep_texts", [True, False])
@@ -171,9 +171,9 @@ def test_questions_and_answers_reach_the_recorder(
     asked.commands["recording.on"].trigger()
     control, pane = asked.recording.control, asked.panes.active
     qtbot.waitUntil(lambda: control.recording_of(pane) is not None, timeout=10_000)
-    fill(asked.projects.questions.dock, qtbot)
-    dock = asked.projects.questions.dock
-    qtbot.waitUntil(lambda: dock.progress.text() == "4 of 4 answered.", timeout=5000)
+    fill(asked.projects.questions.panel, qtbot)
+    panel = asked.projects.questions.panel
+    qtbot.waitUntil(lambda: panel.progress.text() == "4 of 4 answered.", timeout=5000)
     with qtbot.waitSignal(control.sessions_changed, timeout=10_000):
         asked.commands["recording.on"].trigger()
     events = [line.event for line in read_lines(Library().summaries()[0].folder)]
@@ -203,25 +203,25 @@ def test_a_form_of_a_file_without_a_project(
     }
     show_slide(window, sample_slide, qtbot)
     press(qtbot, window, Qt.Key.Key_Q, CTRL | SHIFT)
-    dock = window.projects.questions.dock
-    assert not dock.fields
+    panel = window.projects.questions.panel
+    assert not panel.fields
     (tmp_path / "bad.json").write_text('{"id": "a",\n"questions": [{"id": "b"}]}')
     for name in ("bad.json", "forms.json"):
         write_forms(tmp_path / "forms.json", FORM, many)
-        qtbot.mouseClick(dock.load, Qt.MouseButton.LeftButton)
+        qtbot.mouseClick(panel.load, Qt.MouseButton.LeftButton)
         dialog = open_dialog(window, QFileDialog, qtbot)
         assert isinstance(dialog, QFileDialog)
         dialog.fileSelected.emit(str(tmp_path / name))
         dialog.reject()
-        qtbot.waitUntil(lambda: bool(dock.fields) or window.banner.isVisible(), timeout=5000)
+        qtbot.waitUntil(lambda: bool(panel.fields) or window.banner.isVisible(), timeout=5000)
         if name == "bad.json":
             assert "bad.json, line 2" in window.banner.sentence.text()
             window.banner.hide()
-    dock.forms.setCurrentIndex(1)
-    (site,) = dock.fields.values()
+    panel.forms.setCurrentIndex(1)
+    (site,) = panel.fields.values()
     assert isinstance(site, ListField)
     site.options.setFocus()
-    qtbot.waitUntil(lambda: "CMU-1" in dock.who.text(), timeout=5000)
+    qtbot.waitUntil(lambda: "CMU-1" in panel.who.text(), timeout=5000)
     site.options.setCurrentIndex(3)
     site.options.activated.emit(3)
     qtbot.waitUntil(lambda: kept(own_home / "data") == {"site": "c"}, timeout=5000)
@@ -245,13 +245,13 @@ _ANSWERING = textwrap.dedent(
     window.show()
     window.open_paths([Path(sys.argv[1]), Path(sys.argv[1]) / "1.png"])
     window.commands["panels.questions"].trigger()
-    dock = window.projects.questions.dock
+    panel = window.projects.questions.panel
     number = 0
     def type_on():
         global number
-        if "reader-7" not in dock.who.text() or not dock.fields:
+        if "reader-7" not in panel.who.text() or not panel.fields:
             return
-        QTest.keyClicks(dock.fields["conclusion"].edit, f"{number} ")
+        QTest.keyClicks(panel.fields["conclusion"].edit, f"{number} ")
         os.write(1, b"%d %d\\n" % (number, time.monotonic_ns()))
         number += 1
         if number % 4 == 0:
@@ -288,25 +288,25 @@ def test_a_kill_loses_at_most_the_last_second_of_typing(study: Path, tmp_path: P
 
 def _name_reader(window: MainWindow, qtbot: QtBot, name: str) -> None:
     window.change_settings(reader=name)
-    dock = window.projects.questions.dock
-    qtbot.waitUntil(lambda: f"answered as {name}" in dock.who.text(), timeout=10_000)
-    qtbot.waitUntil(lambda: next(iter(dock.fields.values())).isEnabled(), timeout=10_000)
+    panel = window.projects.questions.panel
+    qtbot.waitUntil(lambda: f"answered as {name}" in panel.who.text(), timeout=10_000)
+    qtbot.waitUntil(lambda: next(iter(panel.fields.values())).isEnabled(), timeout=10_000)
 
 
 def test_another_reader_answers_under_his_own_name_at_once(
     asked: MainWindow, study: Path, qtbot: QtBot
 ) -> None:
-    dock = asked.projects.questions.dock
+    panel = asked.projects.questions.panel
     press(qtbot, asked, Qt.Key.Key_R, CTRL)
     control = asked.recording.control
     qtbot.waitUntil(lambda: control.recording_of(asked.panes.active) is not None)
-    _, _, _, conclusion = fields(dock)
+    _, _, _, conclusion = fields(panel)
     conclusion.edit.setFocus()
     qtbot.keyClicks(conclusion.edit, "by seven")
     _name_reader(asked, qtbot, "reader-8")
     assert control.state is RecordingState.OFF
     assert "recording of reader-7 ended" in asked.status.currentMessage()
-    _, _, _, conclusion = fields(dock)
+    _, _, _, conclusion = fields(panel)
     conclusion.edit.setFocus()
     qtbot.keyClicks(conclusion.edit, "by eight")
     _name_reader(asked, qtbot, "reader-7")
@@ -330,7 +330,9 @@ def test_a_study_without_a_pseudonym_asks_once(make_window, study: Path, qtbot: 
     dialog.accept()
     assert window.reader.name == window.settings.reader == "reader-9"
     show_slide(window, study / "1.png", qtbot)
-    qtbot.waitUntil(lambda: "reader-9" in window.projects.questions.dock.who.text(), timeout=10_000)
+    qtbot.waitUntil(
+        lambda: "reader-9" in window.projects.questions.panel.who.text(), timeout=10_000
+    )
     window.change_settings(reader="")
     qtbot.wait(50)
     assert QApplication.activeModalWidget() is None

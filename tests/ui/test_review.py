@@ -109,7 +109,7 @@ def test_one_key_each_gives_verdicts_and_travels(
 ) -> None:
     window, folder = session
     review = start_review(window, qtbot)
-    dock, canvas = review.dock, window.panes.active.canvas
+    panel, canvas = review.panel, window.panes.active.canvas
     assert review.reviewing.review is not None
     count = len(review.reviewing.review.items)
 
@@ -120,27 +120,27 @@ def test_one_key_each_gives_verdicts_and_travels(
         seen = canvas.view.box
         return seen.x0 <= box.x0 and seen.x1 >= box.x1 and seen.y0 <= box.y0 and seen.y1 >= box.y1
 
-    assert dock.text.toPlainText() == "Draft 1."
+    assert panel.text.toPlainText() == "Draft 1."
     assert is_seen(0)
-    hit(qtbot, dock.table, Qt.Key.Key_Y)
+    hit(qtbot, panel.table, Qt.Key.Key_Y)
     assert verdicts(review)[0] == "accepted"
     assert review.reviewing.current == 1
     assert is_seen(1)
 
-    hit(qtbot, dock.table, Qt.Key.Key_F2)
-    assert dock.text.hasFocus()
-    qtbot.keyClicks(dock.text, "Yes, exit: jump.")
-    assert dock.text.toPlainText() == "Yes, exit: jump.", "keys of verdicts write while one types"
+    hit(qtbot, panel.table, Qt.Key.Key_F2)
+    assert panel.text.hasFocus()
+    qtbot.keyClicks(panel.text, "Yes, exit: jump.")
+    assert panel.text.toPlainText() == "Yes, exit: jump.", "keys of verdicts write while one types"
     assert verdicts(review)[1] == "open"
-    hit(qtbot, dock.text, Qt.Key.Key_Return, CTRL)
+    hit(qtbot, panel.text, Qt.Key.Key_Return, CTRL)
     assert verdicts(review)[1] == "edited"
     assert review.reviewing.current == 2
-    assert dock.table.hasFocus()
+    assert panel.table.hasFocus()
 
-    hit(qtbot, dock.table, Qt.Key.Key_Y)
+    hit(qtbot, panel.table, Qt.Key.Key_Y)
     assert verdicts(review)[2] == "open", "without a text there is nothing to accept"
-    hit(qtbot, dock.table, Qt.Key.Key_G)
-    hit(qtbot, dock.table, Qt.Key.Key_I)
+    hit(qtbot, panel.table, Qt.Key.Key_G)
+    hit(qtbot, panel.table, Qt.Key.Key_I)
     assert verdicts(review)[:3] == ["accepted", "edited", "skipped"]
     window.panes.active.focus()
     before = review.reviewing.current
@@ -148,13 +148,13 @@ def test_one_key_each_gives_verdicts_and_travels(
     assert verdicts(review)[before] == "rejected", "keys work with the slide in hand too"
 
     for _ in range(10):
-        hit(qtbot, dock.table, Qt.Key.Key_U)
+        hit(qtbot, panel.table, Qt.Key.Key_U)
     assert verdicts(review) == ["open"] * count
-    assert dock.text.toPlainText() == "Draft 1."
+    assert panel.text.toPlainText() == "Draft 1."
     for _ in range(10):
-        hit(qtbot, dock.table, Qt.Key.Key_U, Qt.KeyboardModifier.ShiftModifier)
+        hit(qtbot, panel.table, Qt.Key.Key_U, Qt.KeyboardModifier.ShiftModifier)
     assert verdicts(review)[before] == "rejected"
-    assert "rejected" in dock.figures.text()
+    assert "rejected" in panel.figures.text()
     review.close_review()
     qtbot.waitUntil(lambda: bool(reviews_of(folder)), timeout=10_000)
 
@@ -166,7 +166,7 @@ def test_keys_are_the_windows_own_again_when_the_panel_is_closed(
     review = start_review(window, qtbot)
     bare = window.panes.active.canvas.grab().toImage()
     assert window.commands["review.accept"].isEnabled()
-    review.dock.hide()
+    review.panel.hide()
     qtbot.waitUntil(lambda: not window.commands["review.accept"].isEnabled())
     window.panes.active.focus()
     press(qtbot, window, Qt.Key.Key_X)
@@ -182,7 +182,7 @@ def test_behind_another_tab_a_review_waits(session: tuple[MainWindow, Path], qtb
     window.panes.active.focus()
     press(qtbot, window, Qt.Key.Key_Y)
     assert set(verdicts(review)) == {"open"}
-    review.dock.raise_()
+    review.panel.raise_()
     qtbot.waitUntil(lambda: window.commands["review.accept"].isEnabled())
     press(qtbot, window, Qt.Key.Key_Y)
     assert verdicts(review)[0] == "accepted"
@@ -193,9 +193,9 @@ def test_a_review_resumes_with_the_text_that_was_typed(
 ) -> None:
     window, folder = session
     review = start_review(window, qtbot)
-    hit(qtbot, review.dock.table, Qt.Key.Key_Y)
-    hit(qtbot, review.dock.table, Qt.Key.Key_F2)
-    qtbot.keyClicks(review.dock.text, "Half a")
+    hit(qtbot, review.panel.table, Qt.Key.Key_Y)
+    hit(qtbot, review.panel.table, Qt.Key.Key_F2)
+    qtbot.keyClicks(review.panel.text, "Half a")
 
     def kept() -> list[str]:
         path = review_path(folder, "reader-7")
@@ -207,7 +207,7 @@ def test_a_review_resumes_with_the_text_that_was_typed(
     review.start(folder)
     qtbot.waitUntil(lambda: review.reviewing.is_active, timeout=10_000)
     assert review.reviewing.current == 1
-    assert review.dock.text.toPlainText() == "Half a"
+    assert review.panel.text.toPlainText() == "Half a"
     assert verdicts(review)[0] == "accepted"
 
 
@@ -223,7 +223,7 @@ def test_a_review_opens_the_slide_it_is_about(
     assert window.panes.active.source is not None
     window.commands["file.close"].trigger()
     qtbot.waitUntil(lambda: not review.reviewing.is_active)
-    assert review.dock.title.text().startswith("Choose a session")
+    assert review.panel.title.text().startswith("Choose a session")
 
 
 def test_two_reviewers_agree_at_the_end(session: tuple[MainWindow, Path], qtbot: QtBot) -> None:
@@ -235,7 +235,7 @@ def test_two_reviewers_agree_at_the_end(session: tuple[MainWindow, Path], qtbot:
     for index in range(len(items)):
         first.accept(index, "Draft 1.", 1.0)
     first.close()
-    editor = review.dock.reviewer.lineEdit()
+    editor = review.panel.reviewer.lineEdit()
     assert editor is not None
     editor.selectAll()
     qtbot.keyClicks(editor, "r2")
@@ -243,12 +243,12 @@ def test_two_reviewers_agree_at_the_end(session: tuple[MainWindow, Path], qtbot:
     qtbot.waitUntil(
         lambda: review.reviewing.review is not None and review.reviewing.review.reviewer == "r2"
     )
-    hit(qtbot, review.dock.table, Qt.Key.Key_Y)
-    assert review.dock.agreement.text() == "", "nobody is led by another's verdicts"
+    hit(qtbot, review.panel.table, Qt.Key.Key_Y)
+    assert review.panel.agreement.text() == "", "nobody is led by another's verdicts"
     for _ in items[1:]:
-        hit(qtbot, review.dock.table, Qt.Key.Key_X)
-    qtbot.waitUntil(lambda: "With r1: kappa" in review.dock.agreement.text(), timeout=10_000)
-    assert f"over {len(items)} judged by both, 100% of texts alike" in review.dock.agreement.text()
+        hit(qtbot, review.panel.table, Qt.Key.Key_X)
+    qtbot.waitUntil(lambda: "With r1: kappa" in review.panel.agreement.text(), timeout=10_000)
+    assert f"over {len(items)} judged by both, 100% of texts alike" in review.panel.agreement.text()
 
 
 def test_a_session_that_is_deleted_is_let_go_of(
@@ -256,7 +256,7 @@ def test_a_session_that_is_deleted_is_let_go_of(
 ) -> None:
     window, folder = session
     review = start_review(window, qtbot)
-    hit(qtbot, review.dock.table, Qt.Key.Key_Y)
+    hit(qtbot, review.panel.table, Qt.Key.Key_Y)
     panels(window)._delete([folder])
     qtbot.waitUntil(lambda: not folder.exists(), timeout=10_000)
     assert not review.reviewing.is_active
@@ -273,11 +273,11 @@ def test_drafts_are_asked_for_once_permitted(
     missing = sum(item.draft is None for item in review.reviewing.review.items)
     with model_server([Say("From the server.")] * 9) as server:
         save_endpoint(Endpoint(base_url=server.url, model="tiny", tries=1))
-        qtbot.mouseClick(review.dock.drafts, Qt.MouseButton.LeftButton)
+        qtbot.mouseClick(review.panel.drafts, Qt.MouseButton.LeftButton)
         dialog = open_dialog(window, PermissionDialog, qtbot)
         dialog.reject()
         assert len(read_drafts(folder)) == 2
-        qtbot.mouseClick(review.dock.drafts, Qt.MouseButton.LeftButton)
+        qtbot.mouseClick(review.panel.drafts, Qt.MouseButton.LeftButton)
         dialog = open_dialog(window, PermissionDialog, qtbot)
         assert isinstance(dialog, PermissionDialog)
         dialog.understood.setChecked(True)
@@ -288,11 +288,11 @@ def test_drafts_are_asked_for_once_permitted(
         assert len(server.requests) == missing
     assert len(read_exchanges(folder / DRAFTING_FOLDER)) == missing
     assert PermissionBook().find("default", "127.0.0.1") is not None
-    qtbot.waitUntil(lambda: review.dock.drafts.text() == "Draft rationales...", timeout=10_000)
+    qtbot.waitUntil(lambda: review.panel.drafts.text() == "Draft rationales...", timeout=10_000)
     assert f"{missing} rationales were drafted" in window.status.currentMessage()
     review.reviewing.choose(2)
-    qtbot.waitUntil(lambda: review.dock.text.toPlainText() == "From the server.", timeout=10_000)
-    assert review.dock.source.text() == "Draft by tiny"
+    qtbot.waitUntil(lambda: review.panel.text.toPlainText() == "From the server.", timeout=10_000)
+    assert review.panel.source.text() == "Draft by tiny"
 
 
 def test_a_prompt_is_edited_and_a_wrong_one_refused(
@@ -300,7 +300,7 @@ def test_a_prompt_is_edited_and_a_wrong_one_refused(
 ) -> None:
     window, _ = session
     review = start_review(window, qtbot)
-    qtbot.mouseClick(review.dock.prompt, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(review.panel.prompt, Qt.MouseButton.LeftButton)
     dialog = open_dialog(window, PromptDialog, qtbot)
     assert isinstance(dialog, PromptDialog)
     save = dialog.buttons.button(QDialogButtonBox.StandardButton.Save)

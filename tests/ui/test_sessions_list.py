@@ -10,22 +10,22 @@ from PySide6.QtWidgets import QMainWindow
 from pytestqt.qtbot import QtBot
 
 from viewer.recording.library import SessionSummary
-from viewer.ui.recording.sessions_dock import SessionsDock
+from viewer.ui.recording.sessions_panel import SessionsPanel
 
 COUNT = 3000
 
 
 @pytest.fixture
-def dock(qtbot: QtBot) -> Iterator[SessionsDock]:
+def panel(qtbot: QtBot) -> Iterator[SessionsPanel]:
     window = QMainWindow()
     qtbot.addWidget(window)
-    dock = SessionsDock(window)
-    window.setCentralWidget(dock)
+    panel = SessionsPanel(window)
+    window.setCentralWidget(panel)
     window.resize(600, 400)
     window.show()
     qtbot.waitExposed(window)
-    dock.show_sessions(_sessions(), "")
-    yield dock
+    panel.show_sessions(_sessions(), "")
+    yield panel
     window.close()
 
 
@@ -36,28 +36,28 @@ def _sessions() -> list[SessionSummary]:
     ]
 
 
-def test_a_refresh_with_all_rows_selected_tells_once(dock: SessionsDock, qtbot: QtBot) -> None:
-    dock.table.selectAll()
-    assert len(dock.selected()) == COUNT
+def test_a_refresh_with_all_rows_selected_tells_once(panel: SessionsPanel, qtbot: QtBot) -> None:
+    panel.table.selectAll()
+    assert len(panel.selected()) == COUNT
     told: list[int] = []
-    dock.table.itemSelectionChanged.connect(lambda: told.append(1))
-    dock.show_sessions(_sessions(), "")
+    panel.table.itemSelectionChanged.connect(lambda: told.append(1))
+    panel.show_sessions(_sessions(), "")
     assert len(told) <= 1
-    assert len(dock.selected()) == COUNT
-    assert dock.delete.isEnabled()
-    assert not dock.replay.isEnabled()
+    assert len(panel.selected()) == COUNT
+    assert panel.delete.isEnabled()
+    assert not panel.replay.isEnabled()
 
 
-def test_only_rows_in_sight_ask_for_figures(dock: SessionsDock, qtbot: QtBot) -> None:
-    with qtbot.waitSignal(dock.sight_changed):
-        dock.show_sessions(_sessions(), "")
-    first = dock.folders_in_sight()
+def test_only_rows_in_sight_ask_for_figures(panel: SessionsPanel, qtbot: QtBot) -> None:
+    with qtbot.waitSignal(panel.sight_changed):
+        panel.show_sessions(_sessions(), "")
+    first = panel.folders_in_sight()
     assert first[0] == Path("/sessions/00000")
     assert 3 < len(first) < 100
-    with qtbot.waitSignal(dock.sight_changed):
-        dock.table.verticalScrollBar().setValue(dock.table.verticalScrollBar().maximum())
-    assert dock.folders_in_sight()[-1] == Path(f"/sessions/{COUNT - 1:05d}")
-    dock.show_figures(Path("/sessions/01234"), 7, 0.5)
-    row = dock.table.topLevelItem(1234)
+    with qtbot.waitSignal(panel.sight_changed):
+        panel.table.verticalScrollBar().setValue(panel.table.verticalScrollBar().maximum())
+    assert panel.folders_in_sight()[-1] == Path(f"/sessions/{COUNT - 1:05d}")
+    panel.show_figures(Path("/sessions/01234"), 7, 0.5)
+    row = panel.table.topLevelItem(1234)
     assert row is not None
     assert (row.text(3), row.text(4)) == ("7", "50%")

@@ -40,13 +40,13 @@ def test_a_dropped_predictor_shows_a_heatmap_and_boxes(
         lambda: not run.progress.is_busy and isinstance(shown.heatmap, ExpectedPicture),
         timeout=_PATIENCE_MS,
     )
-    dock = slide_window.overlays.dock
-    qtbot.waitUntil(lambda: "Time by magnification" in dock.figures.text())
+    panel = slide_window.overlays.panel
+    qtbot.waitUntil(lambda: "Time by magnification" in panel.figures.text())
     picture = shown.heatmap
     assert isinstance(picture, ExpectedPicture)
     assert picture.proposals
     assert pane.canvas.grab().toImage() != before
-    page = dock.heatmap
+    page = panel.heatmap
     assert page.shown.itemText(0) == "All magnifications"
     assert [page.shown.itemText(i) for i in range(1, page.shown.count())][-2:] == ["20x", "40x"]
     assert page.color_map.isEnabled()

@@ -67,10 +67,10 @@ def go(
 def test_keys_go_through_the_case_and_from_case_to_case(
     reading: MainWindow, study: Path, qtbot: QtBot
 ) -> None:
-    names = [slide.name for slide in reading.projects.dock.model.slides]
+    names = [slide.name for slide in reading.projects.panel.model.slides]
     assert names == [HE, KI67, OTHER, "x.png"]
     assert "S23-1 · A1 · Ki-67" in str(
-        reading.projects.dock.model.index(1).data(Qt.ItemDataRole.AccessibleTextRole)
+        reading.projects.panel.model.index(1).data(Qt.ItemDataRole.AccessibleTextRole)
     )
     assert go(reading, qtbot, Qt.Key.Key_PageDown) == KI67
     assert go(reading, qtbot, Qt.Key.Key_PageDown, CTRL) == OTHER
@@ -184,14 +184,14 @@ def test_the_name_stands_beside_the_label_on_demand(
     link.symlink_to(sample_slide)
     reading.projects.opened.close()
     show_slide(reading, link, qtbot)
-    dock = reading.associated
-    dock.show()
-    assert not dock.name.isVisible()
-    qtbot.mouseClick(dock.show_label_button, Qt.MouseButton.LeftButton)
-    assert dock.name.isVisible()
-    assert dock.name.text() == "S23-1234 A1 HE.svs\nCase S23-1234, block A1, HE"
-    qtbot.mouseClick(dock.show_label_button, Qt.MouseButton.LeftButton)
-    assert not dock.name.isVisible()
+    panel = reading.associated
+    panel.show()
+    assert not panel.name.isVisible()
+    qtbot.mouseClick(panel.show_label_button, Qt.MouseButton.LeftButton)
+    assert panel.name.isVisible()
+    assert panel.name.text() == "S23-1234 A1 HE.svs\nCase S23-1234, block A1, HE"
+    qtbot.mouseClick(panel.show_label_button, Qt.MouseButton.LeftButton)
+    assert not panel.name.isVisible()
 
 
 def test_the_rule_for_cases_is_edited_with_examples(
@@ -218,5 +218,5 @@ def test_the_rule_for_cases_is_edited_with_examples(
     qtbot.mouseClick(ok, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: read_project(study).check_tissue_at == 10.0, timeout=15_000)
     assert read_project(study).case_rule == "* {block} {case}"
-    names = [slide.name for slide in reading.projects.dock.model.slides]
+    names = [slide.name for slide in reading.projects.panel.model.slides]
     assert names == [HE, OTHER, KI67, "x.png"]

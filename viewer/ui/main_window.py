@@ -1,4 +1,4 @@
-"""The main window: puts panes, docks, commands and the status bar together."""
+"""The main window: puts panes, panels, commands and the status bar together."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from PySide6.QtWidgets import (
     QApplication,
     QMainWindow,
     QMenu,
-    QVBoxLayout,
-    QWidget,
 )
 
 from viewer.audit_log import keep_audit, trail
@@ -32,12 +30,11 @@ from viewer.ui.commands import merged_bindings
 from viewer.ui.commands.command import Situation
 from viewer.ui.counting.controller import CountingController
 from viewer.ui.current_reader import CurrentReader
-from viewer.ui.docks import BOTTOM, LEFT, RIGHT, DockGroup, WindowDocks
 from viewer.ui.dropped_files import DroppedFiles
 from viewer.ui.file_commands import FileCommands
 from viewer.ui.help_window import HelpWindow, page_of
 from viewer.ui.home_notice import HomeNotice
-from viewer.ui.menus import build_drawing_bar, build_menus, build_toolbar
+from viewer.ui.menus import build_menus
 from viewer.ui.overlays.controller import OverlaysController
 from viewer.ui.overlays.recorded_overlays import RecordedOverlays
 from viewer.ui.palette import CommandPalette
@@ -45,11 +42,13 @@ from viewer.ui.projects.controller import ProjectsController
 from viewer.ui.recent import with_recent
 from viewer.ui.recording.control import RecordingState
 from viewer.ui.recording.controller import RecordingController
-from viewer.ui.slides.associated_dock import AssociatedDock
-from viewer.ui.slides.display_dock import DisplayDock
-from viewer.ui.slides.properties_dock import PropertiesDock
+from viewer.ui.shell.drawer import Drawer
+from viewer.ui.shell.frame import WindowFrame
+from viewer.ui.slides.associated_panel import AssociatedPanel
+from viewer.ui.slides.display_panel import DisplayPanel
+from viewer.ui.slides.properties_panel import PropertiesPanel
 from viewer.ui.slides.split_view import SplitView
-from viewer.ui.slides.tray_dock import TrayDock
+from viewer.ui.slides.tray_panel import TrayPanel
 from viewer.ui.slides.worklist import WorklistController
 from viewer.ui.status_bar import WindowStatusBar
 from viewer.ui.theme import DARK, apply_theme, theme_named
@@ -64,6 +63,7 @@ if TYPE_CHECKING:
 
     from viewer.tiles.cache import TileCache
     from viewer.tiles.display import DisplaySettings
+    from viewer.ui.shell.panel import Panel
     from viewer.ui.slides.slide_pane import SlidePane
 
 _log = logging.getLogger(__name__)
@@ -91,33 +91,24 @@ class MainWindow(QMainWindow):
         self._writer = BackgroundRunner("write file", 1, self)
         self._sorter = BackgroundRunner("look at paths", 2, self)
         self.setAcceptDrops(True)
-        self.setDockNestingEnabled(True)
         self.reader = CurrentReader(
             lambda: self.settings.reader, lambda name: self.change_settings(reader=name), self
         )
         self.panes = SplitView(cache, self)
         self.banner = NoticeBar(self)
         self.home_notice = HomeNotice(self)
-        middle = QWidget(self)
-        layout = QVBoxLayout(middle)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(0)
-        layout.addWidget(self.home_notice.bar)
-        layout.addWidget(self.banner)
-        layout.addWidget(self.panes, 1)
-        self.setCentralWidget(middle)
         self.status = WindowStatusBar(self)
         self.setStatusBar(self.status)
-        self.tray = TrayDock(self)
-        self.display = DisplayDock(self)
-        self.properties = PropertiesDock(self)
-        self.associated = AssociatedDock(self)
+        self.tray = TrayPanel(self)
+        self.display = DisplayPanel(self)
+        self.properties = PropertiesPanel(self)
+        self.associated = AssociatedPanel(self)
         self.commands = ActionSet(self, merged_bindings(settings.shortcuts))
         self.menus = build_menus(self.menuBar(), self.commands)
         self.recent_menu = QMenu("&Recent slides", self)
         self.menus["File"].insertMenu(self.commands["file.close"], self.recent_menu)
-        self.toolbar = build_toolbar(self, self.commands)
-        self.drawing_bar = build_drawing_bar(self, self.commands)
+        self.frame = WindowFrame(self.commands, self)
+        self.setCentralWidget(self.frame)
         self.palette_box = CommandPalette(self.commands, self)
         self._view_commands = ViewCommands(self.commands, self.panes, self.say)
         self._file_commands = FileCommands(self, self.commands, self._writer)
@@ -125,7 +116,6 @@ class MainWindow(QMainWindow):
         self.toolbox = Toolbox(self)
         self.recording = RecordingController(self)
         self.annotations = AnnotationsController(self)
-        layout.insertWidget(2, self.annotations.banner)
         self.annotations.opened.connect(
             lambda each: self.toolbox.take_desk(each.pane, each.desk, each.layer)
         )
@@ -133,14 +123,13 @@ class MainWindow(QMainWindow):
         self.counting = CountingController(self)
         self._dropped = DroppedFiles(self)
         self.projects = ProjectsController(self)
-        layout.insertWidget(3, self.projects.finishing.bar)
         RecordedOverlays(self.overlays, self.recording.control, lambda: self.settings, self)
         self.worklist = WorklistController(self, cache)
         self.agents = AgentsController(self)
         self.projects.study.changed.connect(self.agents.end_hidden)
-        self._docks = self._placed_docks()
+        self._place_panels()
         self.help = HelpWindow(self)
-        self.commands.on("help.page", lambda: self.help.show_page(page_of(self._docks.front)))
+        self.commands.on("help.page", lambda: self.help.show_page(page_of(self._front_panel)))
         self._connect()
         for pane in self.panes.panes:
             self._connect_pane(pane)
@@ -247,7 +236,7 @@ class MainWindow(QMainWindow):
         """Keeps the window's state, frees the slides and ends all threads."""
         steps: list[Callable[[], object]] = [
             self.panes.finish,
-            lambda: save_window_state(self),
+            lambda: save_window_state(self, self.frame.state()),
             self.annotations.shut_down,
             self.toolbox.shut_down,
             self.counting.shut_down,
@@ -261,6 +250,7 @@ class MainWindow(QMainWindow):
             self.associated.shut_down,
             self.home_notice.shut_down,
             self.help.shut_down,
+            self.frame.inspector.shut_down,
             self._sorter.close,
             lambda: self._writer.close(finish=True),
             trail.flush,
@@ -271,45 +261,56 @@ class MainWindow(QMainWindow):
 
     # -----------------------------------------------------------------------------------------
 
-    def _placed_docks(self) -> WindowDocks:
-        panels = self.recording.panels
-        groups = [
-            DockGroup(LEFT, {"tray": self.tray, "project": self.projects.dock}, 170),
-            DockGroup(BOTTOM, {"replay": panels.replay}),
-            DockGroup(
-                RIGHT,
-                {
-                    "display": self.display,
-                    "properties": self.properties,
-                    "associated": self.associated,
-                },
-                300,
-                220,
-            ),
-            DockGroup(
-                RIGHT,
-                {
-                    "annotations": self.annotations.dock,
-                    "overlays": self.overlays.dock,
-                    "agent": self.agents.dock,
-                    "review": self.recording.review.dock,
-                },
-                340,
-                420,
-            ),
-            DockGroup(
-                RIGHT,
-                {
-                    "questions": self.projects.questions.dock,
-                    "comparison": self.projects.comparison.dock,
-                    "set_review": self.projects.set_review.dock,
-                },
-                340,
-                420,
-            ),
-            DockGroup(RIGHT, {"sessions": panels.sessions, "seen": panels.seen}, 340, 440),
-        ]
-        return WindowDocks(self, self.commands, groups, lambda: self.panes.active.focus())
+    def _place_panels(self) -> None:
+        """Put every panel in its place, and the bars over the slides."""
+        frame, projects, sessions = self.frame, self.projects, self.recording.panels
+        frame.set_drawer(Drawer((self.tray, projects.panel), frame))
+        pages = (
+            ("slide", "Slide", "mdi6.microscope", ("display", "properties", "associated")),
+            ("annotate", "Annotate", "mdi6.shape-polygon-plus", ("annotations", "comparison")),
+            ("ai", "AI", "mdi6.creation-outline", ("overlays",)),
+            ("sessions", "Sessions", "mdi6.history", ("sessions", "seen", "review")),
+            ("agent", "Agent", "mdi6.robot-outline", ("agent",)),
+            ("form", "Form", "mdi6.clipboard-text-outline", ("questions", "set_review")),
+        )
+        self._panels: dict[str, Panel] = {
+            "tray": self.tray,
+            "project": projects.panel,
+            "display": self.display,
+            "properties": self.properties,
+            "associated": self.associated,
+            "annotations": self.annotations.panel,
+            "comparison": projects.comparison.panel,
+            "overlays": self.overlays.panel,
+            "sessions": sessions.sessions,
+            "seen": sessions.seen,
+            "review": self.recording.review.panel,
+            "replay": sessions.replay,
+            "agent": self.agents.panel,
+            "questions": projects.questions.panel,
+            "set_review": projects.set_review.panel,
+        }
+        for name, title, icon, panels in pages:
+            frame.inspector.add_page(name, title, icon, [self._panels[each] for each in panels])
+        frame.inspector.refused.connect(self.say)
+        sessions.replay.hide()
+        for bar in (
+            self.home_notice.bar,
+            self.banner,
+            self.annotations.banner,
+            projects.finishing.bar,
+        ):
+            frame.middle.addWidget(bar)
+        frame.middle.addWidget(self.panes, 1)
+        frame.middle.addWidget(sessions.replay)
+        frame.top_bar.add_recording(self.recording.lamp)
+        frame.connect_panels(self._panels, lambda: self.panes.active.focus())
+
+    @property
+    def _front_panel(self) -> str:
+        """Return the name of the panel whose help is asked for."""
+        front = self.frame.inspector.front
+        return next((name for name, panel in self._panels.items() if panel is front), "")
 
     def _connect(self) -> None:
         commands = self.commands
@@ -400,6 +401,7 @@ class MainWindow(QMainWindow):
         self.associated.hide_label("labels" in self.projects.study.hides(pane))
         self.associated.show_slide(source)
         self.status.show_pane(pane)
+        self._show_zoom(pane)
         self._show_look(pane)
         self.update_situation()
 
@@ -413,6 +415,7 @@ class MainWindow(QMainWindow):
     def _show_names(self, pane: SlidePane) -> None:
         name = pane.name_of(pane.path) if pane.path is not None else ""
         self.setWindowTitle(f"{name} - {_TITLE}" if name else _TITLE)
+        self.frame.top_bar.show_name(name, self._shown_name())
         is_hidden = "names" in self.projects.study.hides(pane)
         path = None if is_hidden else pane.path
         source = pane.source
@@ -432,6 +435,14 @@ class MainWindow(QMainWindow):
     def _on_view_changed(self, pane: SlidePane) -> None:
         if pane is self.panes.active:
             self.status.show_pane(pane)
+            self._show_zoom(pane)
+
+    def _show_zoom(self, pane: SlidePane) -> None:
+        canvas = pane.canvas
+        downsample = canvas.view.downsample if pane.source is not None else None
+        self.frame.top_bar.show_magnification(
+            None if downsample is None else canvas.optics.magnification(downsample)
+        )
 
     def _on_status_changed(self, pane: SlidePane) -> None:
         if pane is self.panes.active:
@@ -490,7 +501,7 @@ class MainWindow(QMainWindow):
     def _apply_settings(self) -> None:
         settings = self.settings
         self.associated.uses_icc = settings.use_icc
-        for model in (self.tray.model, self.projects.dock.model):
+        for model in (self.tray.model, self.projects.panel.model):
             model.thumbnails.set_uses_icc(uses_icc=settings.use_icc)
         self._cache.limit_bytes = settings.cache_limit_bytes()
         self.commands.bind(merged_bindings(settings.shortcuts))
@@ -546,10 +557,8 @@ class MainWindow(QMainWindow):
             self.showNormal()
 
     def _restore_state(self) -> None:
-        closed = restore_window_state(self)
-        self._docks.check(self.commands)
-        if closed:
-            self.say(f"Closed for want of room on this screen: {', '.join(closed)}.")
+        if (panels := restore_window_state(self)) is not None:
+            self.frame.restore(panels)
 
 
 def _kind(path: Path) -> str:

@@ -1,32 +1,17 @@
-"""Menu bar and tool bar, built from the registry of commands."""
+"""The menu bar, built from the registry of commands."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSize, Qt
-from PySide6.QtWidgets import QMainWindow, QMenu, QMenuBar, QToolBar
-
-from viewer.ui.commands import COMMANDS, DRAWING_BAR, TOOLBAR
+from viewer.ui.commands import COMMANDS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from PySide6.QtWidgets import QMenu, QMenuBar
 
     from viewer.ui.actions import ActionSet
 
-MENU_ORDER = (
-    "&File",
-    "&Edit",
-    "&View",
-    "&Display",
-    "&Panes",
-    "&Annotate",
-    "&Overlays",
-    "&Recording",
-    "A&gent",
-    "Pane&ls",
-    "&Help",
-)
+MENU_ORDER = ("&File", "&Edit", "&View", "&Annotate", "A&I", "&Record", "&Help")
 
 
 def build_menus(bar: QMenuBar, actions: ActionSet) -> dict[str, QMenu]:
@@ -40,42 +25,6 @@ def build_menus(bar: QMenuBar, actions: ActionSet) -> dict[str, QMenu]:
             menu.addSeparator()
         menu.addAction(actions[command.id])
     return {path[-1].replace("&", ""): menu for path, menu in menus.items()}
-
-
-def build_toolbar(window: QMainWindow, actions: ActionSet) -> QToolBar:
-    """Return the bar of the commands used most, under the menus."""
-    return _filled_bar(QToolBar("Tool bar", window), "toolbar", TOOLBAR, actions, window)
-
-
-def build_drawing_bar(window: QMainWindow, actions: ActionSet) -> QToolBar:
-    """Return the bar of the drawing tools, at the left."""
-    bar = QToolBar("Drawing tools", window)
-    window.addToolBar(Qt.ToolBarArea.LeftToolBarArea, bar)
-    return _filled_bar(bar, "drawing", DRAWING_BAR, actions, window)
-
-
-def _filled_bar(
-    bar: QToolBar,
-    name: str,
-    groups: Sequence[Sequence[str]],
-    actions: ActionSet,
-    window: QMainWindow,
-) -> QToolBar:
-    bar.setObjectName(name)
-    bar.setIconSize(QSize(20, 20))
-    bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)
-    for index, group in enumerate(groups):
-        if index:
-            bar.addSeparator()
-        for command_id in group:
-            action = actions[command_id]
-            bar.addAction(action)
-            button = bar.widgetForAction(action)
-            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-            button.setAccessibleName(action.iconText())
-    if window.toolBarArea(bar) is Qt.ToolBarArea.NoToolBarArea:
-        window.addToolBar(bar)
-    return bar
 
 
 def _menu_at(bar: QMenuBar, path: tuple[str, ...], menus: dict[tuple[str, ...], QMenu]) -> QMenu:

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QAbstractEventDispatcher, QByteArray, QRect, QSettings, Qt, QTimer
-from PySide6.QtWidgets import QApplication, QDockWidget
+from PySide6.QtWidgets import QApplication
 
 from viewer.access import make_file
 from viewer.folders import config_folder
@@ -14,11 +14,9 @@ from viewer.folders import config_folder
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from PySide6.QtCore import QSize
     from PySide6.QtWidgets import QMainWindow
 
 _FILE = "window.ini"
-_VERSION = 2
 _FIRST_SIZE_PX = (1280, 820)
 _BORDER_PX, _TITLE_BAR_PX = 4, 36
 """What a desktop's frame round the window takes of the screen, at most, as a rule."""
@@ -32,8 +30,8 @@ def forget_window_state() -> None:
     (config_folder() / _FILE).unlink(missing_ok=True)
 
 
-def save_window_state(window: QMainWindow) -> None:
-    """Write place, size and panels of `window` for the next start."""
+def save_window_state(window: QMainWindow, panels: str) -> None:
+    """Write place, size and panels of `window` for the next start; `panels` as it wants them."""
     try:
         make_file(config_folder() / _FILE)  # Qt keeps the permissions of a file that is there
     except OSError as error:
@@ -41,28 +39,27 @@ def save_window_state(window: QMainWindow) -> None:
         return
     state = _saved()
     state.setValue("geometry", window.saveGeometry())
-    state.setValue("docks", window.saveState(_VERSION))
+    state.setValue("panels", panels)
     state.sync()
 
 
-def restore_window_state(window: QMainWindow) -> list[str]:
-    """Restore the saved place, size and panels of a window that is not shown yet.
+def restore_window_state(window: QMainWindow) -> str | None:
+    """Restore the saved place and size of a window that is not shown yet, fitted to the screen.
 
-    A damaged file gives the default. The size is fitted to the screen, and panels for which the
-    screen has no room stay closed.
+    A damaged file gives the default.
 
     Returns
     -------
-    The titles of the panels that were open and did not fit.
+    What was saved of its panels; None where nothing was.
     """
     window.setGeometry(_first_place(window))
     state = _saved()
-    geometry, docks = state.value("geometry"), state.value("docks")
+    geometry, panels = state.value("geometry"), state.value("panels")
     if isinstance(geometry, QByteArray):
         window.restoreGeometry(geometry)
-    if isinstance(docks, QByteArray):
-        _restore_docks(window, docks)
-    return _close_what_does_not_fit(window)
+    if not window.windowState() & _FILLED:
+        window.resize(window.size().boundedTo(_room(window).size()))
+    return panels if isinstance(panels, str) else None
 
 
 def when_drawn(window: QMainWindow, callback: Callable[[], object]) -> None:
@@ -85,45 +82,6 @@ def when_drawn(window: QMainWindow, callback: Callable[[], object]) -> None:
             QTimer.singleShot(_SETTLED_MS, window, lambda: dispatcher.aboutToBlock.connect(on_rest))
 
     dispatcher.aboutToBlock.connect(on_first_rest)
-
-
-def _restore_docks(window: QMainWindow, docks: QByteArray) -> None:
-    """Restore panels as those of a window that fills no screen.
-
-    Qt keeps a state that does not fit a maximized window and applies it again at every layout,
-    which asks for the next layout: on a smaller screen than the saved one that never ends.
-    Of any other window it fits the panels to the size, once.
-    """
-    states = window.windowState()
-    window.setWindowState(states & ~_FILLED)
-    window.restoreState(docks, _VERSION)
-    window.setWindowState(states)
-
-
-def _close_what_does_not_fit(window: QMainWindow) -> list[str]:
-    """Close docked panels, the last added first, until the window's smallest size fits."""
-    room = _room(window).size()
-    closed: list[str] = []
-    shown = [
-        dock
-        for dock in window.findChildren(QDockWidget)
-        if not dock.isHidden() and not dock.isFloating()
-    ]
-    while shown and _overflows(window, room):
-        dock = shown.pop()
-        dock.hide()
-        closed.append(dock.windowTitle())
-    if not window.windowState() & _FILLED:
-        window.resize(window.size().boundedTo(room))
-    return closed[::-1]
-
-
-def _overflows(window: QMainWindow, room: QSize) -> bool:
-    layout = window.layout()
-    assert layout is not None
-    layout.invalidate()
-    least = layout.minimumSize()
-    return least.width() > room.width() or least.height() > room.height()
 
 
 def _first_place(window: QMainWindow) -> QRect:

@@ -10,7 +10,7 @@ from viewer.agents.agent_events import AgentState, Found, Moved, StateChanged
 from viewer.annotations.document import adding
 from viewer.canvas.layer import LayerOrder
 from viewer.geometry import Box
-from viewer.ui.agents.agent_dock import AgentDock
+from viewer.ui.agents.agent_panel import AgentPanel
 from viewer.ui.agents.ask_panel import AskPanel
 from viewer.ui.agents.language_model import LanguageModel
 from viewer.ui.background_runner import BackgroundRunner
@@ -50,7 +50,7 @@ class AgentsController(QObject):
         self._boxes: list[Box] = []
         self._background = BackgroundRunner("agents' files", 1, self)
         self.ask = AskPanel()
-        self.dock = AgentDock(self.ask, window)
+        self.panel = AgentPanel(self.ask, window)
         self.model = LanguageModel(window, self)
         self.questions = FieldQuestions(window, self.ask, self.model, self)
         self._connect()
@@ -85,7 +85,7 @@ class AgentsController(QObject):
         if hidden := self._window.overlays.hidden_by(pane):
             self._window.say(hidden)
             return
-        how, predictor = self.dock.how.currentData(), self.dock.regions_by.currentData()
+        how, predictor = self.panel.how.currentData(), self.panel.regions_by.currentData()
 
         def proposer() -> Proposer | None:
             return trained_proposer(predictor) if predictor else None
@@ -109,12 +109,12 @@ class AgentsController(QObject):
         if pane.source is None:
             return
         self._client = client
-        question = self.dock.question.toPlainText().strip() or _ANYTHING
+        question = self.panel.question.toPlainText().strip() or _ANYTHING
         self._walk = walk = AgentWalk(
             pane,
             policy,
             Task(question),
-            self.dock.steps.value(),
+            self.panel.steps.value(),
             self._window.settings.device,
             lambda: self._annotations(pane),
             lambda finding: self._mark(finding, pane),
@@ -123,9 +123,9 @@ class AgentsController(QObject):
         walk.happened.connect(self._on_event)
         walk.failed.connect(self._on_failed)
         pane.canvas.add_layer(self._regions, LayerOrder.TOOLS)
-        self.dock.clear()
-        self.dock.show_state(AgentState.RUNNING)
-        self.dock.show_preparing()
+        self.panel.clear()
+        self.panel.show_state(AgentState.RUNNING)
+        self.panel.show_preparing()
         walk.start()
 
     def _end(self) -> None:
@@ -138,13 +138,13 @@ class AgentsController(QObject):
         self._walk = None
         self._boxes = []
         self._regions.clear()
-        self.dock.clear()
-        self.dock.show_state(None, can_start=self._window.panes.active.source is not None)
+        self.panel.clear()
+        self.panel.show_state(None, can_start=self._window.panes.active.source is not None)
 
     def _on_event(self, event: AgentEvent) -> None:
-        self.dock.show_event(event)
+        self.panel.show_event(event)
         if self._client is not None:
-            self.dock.show_spending(self._client.spending, self._client.endpoint.currency)
+            self.panel.show_spending(self._client.spending, self._client.endpoint.currency)
         match event:
             case Moved(visit, _):
                 self._boxes.append(Box(*visit.box))
@@ -195,7 +195,7 @@ class AgentsController(QObject):
         return () if here is None else list(here.document)
 
     def _show_predictors(self, models: Sequence[ModelBundle]) -> None:
-        self.dock.show_predictors([each.name for each in models if each.task == "attention"])
+        self.panel.show_predictors([each.name for each in models if each.task == "attention"])
 
     def _travel(self, box: Box) -> None:
         walk = self._walk
@@ -236,7 +236,7 @@ class AgentsController(QObject):
         """Shows what can be done on the active pane."""
         has_slide = self._window.panes.active.source is not None
         if self._walk is None:
-            self.dock.show_state(None, can_start=has_slide)
+            self.panel.show_state(None, can_start=has_slide)
         self.questions.show_slide()
         self._enable()
 
@@ -259,19 +259,19 @@ class AgentsController(QObject):
             self._walk.remark(text)
 
     def _connect(self) -> None:
-        window, dock, commands = self._window, self.dock, self._window.commands
+        window, panel, commands = self._window, self.panel, self._window.commands
         commands.on("agent.start", self._start)
         commands.on("agent.pause", self._pause)
         commands.on("agent.stop", self._stop)
         commands.on("agent.ask", self._show_asking)
         commands.on("agent.model", self.model.choose)
-        dock.start_requested.connect(self._start)
-        dock.pause_requested.connect(self._pause)
-        dock.stop_requested.connect(self._stop)
-        dock.remark_given.connect(self._remark)
-        dock.place_chosen.connect(self._travel)
-        dock.report_requested.connect(self._report)
-        dock.endpoint_requested.connect(self.model.choose)
+        panel.start_requested.connect(self._start)
+        panel.pause_requested.connect(self._pause)
+        panel.stop_requested.connect(self._stop)
+        panel.remark_given.connect(self._remark)
+        panel.place_chosen.connect(self._travel)
+        panel.report_requested.connect(self._report)
+        panel.endpoint_requested.connect(self.model.choose)
         self.ask.place_chosen.connect(self._travel)
         window.overlays.models_changed.connect(self._show_predictors)
         window.panes.active_changed.connect(lambda _: self._follow())
@@ -284,6 +284,6 @@ class AgentsController(QObject):
         pane.slide_changed.connect(self._on_slide_changed)
 
     def _show_asking(self) -> None:
-        if not self.dock.isVisible():
+        if not self.panel.isVisible():
             self._window.commands["panels.agent"].trigger()
-        self.dock.show_asking()
+        self.panel.show_asking()

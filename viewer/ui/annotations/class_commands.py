@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.annotations.annotation import AnnotationClass
-    from viewer.ui.annotations.annotations_dock import AnnotationsDock
+    from viewer.ui.annotations.annotations_panel import AnnotationsPanel
     from viewer.ui.annotations.classes_dialog import ClassesDialog
     from viewer.ui.annotations.editing_commands import EditingCommands
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
@@ -36,14 +36,14 @@ class ClassCommands(QObject):
         window: MainWindow,
         active: Callable[[], PaneAnnotations | None],
         editing: EditingCommands,
-        dock: AnnotationsDock,
+        panel: AnnotationsPanel,
         parent: QObject,
     ) -> None:
         super().__init__(parent)
         self._window = window
         self._active = active
         self._editing = editing
-        self._dock = dock
+        self._panel = panel
         self._disk = BackgroundRunner("classes", 1, self)
         self.current: AnnotationClass | None = None
         """Of what is drawn next, in panes opened from now on."""
@@ -55,8 +55,8 @@ class ClassCommands(QObject):
         self._menu.aboutToShow.connect(self._fill_own_menu)
         window.menus["Annotate"].insertMenu(window.commands["annotate.lock"], self._menu)
         window.commands.on("annotate.classes", self.edit)
-        dock.classes.clicked.connect(self.edit)
-        dock.class_taken.connect(self._take)
+        panel.classes.clicked.connect(self.edit)
+        panel.class_taken.connect(self._take)
         self.show_current()
 
     def shut_down(self) -> None:
@@ -81,7 +81,7 @@ class ClassCommands(QObject):
         """The class in hand, in the panel."""
         active = self._active()
         current = active.desk.current_class if active is not None else self.current
-        self._dock.show_classes(self.palette.classes, current)
+        self._panel.show_classes(self.palette.classes, current)
 
     def edit(self) -> None:
         """Opens the editor of the classes."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from viewer.annotations import tissue_correction
-from viewer.ui.annotations.annotations_dock import AnnotationsDock
+from viewer.ui.annotations.annotations_panel import AnnotationsPanel
 from viewer.ui.annotations.class_commands import ClassCommands
 from viewer.ui.annotations.editing_commands import EditingCommands
 from viewer.ui.annotations.files import AnnotationFiles
@@ -67,16 +67,16 @@ class AnnotationsController(QObject):
         """Gives a pane's slide as its reader has it; None while a study is being opened."""
         self._ends: dict[SlidePane, list[Callable[[], None]]] = {}
         self.banner = NoticeBar(window)
-        self.dock = AnnotationsDock(window)
+        self.panel = AnnotationsPanel(window)
         self.editing = EditingCommands(window, lambda: self.active, self)
         self.models = ModelCommands(window, lambda: self.active, self)
         self.training = TrainingFiles(window, lambda: self.active, self)
         self.files = AnnotationFiles(window, self.of, self.training, self)
-        self.classes = ClassCommands(window, lambda: self.active, self.editing, self.dock, self)
+        self.classes = ClassCommands(window, lambda: self.active, self.editing, self.panel, self)
         self._notes = NoteCommands(window, lambda: self.active, self)
         self._tables = TableCommands(window, lambda: self.active, self)
-        self.sets = SetCommands(window, self, self.dock)
-        self._listing = Listing(window, self, self.dock)
+        self.sets = SetCommands(window, self, self.panel)
+        self._listing = Listing(window, self, self.panel)
         self._connect()
         tissue_correction.drawn_in = self._drawn_in
         self._listing.show()
@@ -84,7 +84,7 @@ class AnnotationsController(QObject):
     def shut_down(self) -> None:
         """Takes what is being written, and waits for the disk."""
         tissue_correction.drawn_in = tissue_correction.no_places
-        self.dock.description.finish()
+        self.panel.description.finish()
         for pane in list(self._identities):
             self._leave(pane)
         parts = self.editing, self.models, self.files, self.training, self.classes, self._tables
@@ -268,7 +268,7 @@ class AnnotationsController(QObject):
         each = self._panes.get(pane)
         if each is not None:
             if each is self.active:
-                self.dock.description.finish()
+                self.panel.description.finish()
             self.closing.emit(each)
             for end in self._ends.pop(pane):
                 end()
@@ -390,7 +390,7 @@ class AnnotationsController(QObject):
     def _finish(self, pane: SlidePane) -> None:
         """What is being typed of a slide that leaves belongs to it."""
         if pane is self._window.panes.active:
-            self.dock.description.finish()
+            self.panel.description.finish()
 
     def _watch(self, pane: SlidePane) -> None:
         pane.slide_closing.connect(self._finish)
@@ -400,15 +400,15 @@ class AnnotationsController(QObject):
 
     def _connect(self) -> None:
         window = self._window
-        window.reader.leaving.connect(self.dock.description.finish)
+        window.reader.leaving.connect(self.panel.description.finish)
         window.reader.changed.connect(self.refresh)
         window.commands["annotate.shown"].setChecked(True)
         for name in _SHOWN:
             window.commands.on(name, self._show_all)
-        self.dock.count.clicked.connect(self.models.ask_count)
-        self.dock.statistics.clicked.connect(self._tables.show_statistics)
+        self.panel.count.clicked.connect(self.models.ask_count)
+        self.panel.statistics.clicked.connect(self._tables.show_statistics)
         window.toolbox.stroke_changed.connect(self._show_history)
-        self.models.figures_changed.connect(self.dock.show_figures)
+        self.models.figures_changed.connect(self.panel.show_figures)
         window.panes.active_changed.connect(lambda _: self._show_active())
         window.panes.panes_changed.connect(self._on_panes_changed)
         window.panes.pane_added.connect(self._watch)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from viewer.annotations.document import Document, Edit
-    from viewer.ui.annotations.annotations_dock import AnnotationsDock
+    from viewer.ui.annotations.annotations_panel import AnnotationsPanel
     from viewer.ui.annotations.controller import AnnotationsController
     from viewer.ui.main_window import MainWindow
 
@@ -22,32 +22,32 @@ class Listing(QObject):
     """Does nothing while the panel is hidden."""
 
     def __init__(
-        self, window: MainWindow, part: AnnotationsController, dock: AnnotationsDock
+        self, window: MainWindow, part: AnnotationsController, panel: AnnotationsPanel
     ) -> None:
         super().__init__(part)
         self._window = window
         self._part = part
-        self._dock = dock
-        dock.shown.connect(self.show)
-        dock.chosen_changed.connect(self._choose)
-        dock.traveled.connect(self._travel)
-        dock.described.connect(part.editing.describe)
-        dock.model.renamed.connect(part.editing.rename)
-        dock.model.filled.connect(self.show_chosen)
-        dock.menu_requested.connect(self._open_menu)
+        self._panel = panel
+        panel.shown.connect(self.show)
+        panel.chosen_changed.connect(self._choose)
+        panel.traveled.connect(self._travel)
+        panel.described.connect(part.editing.describe)
+        panel.model.renamed.connect(part.editing.rename)
+        panel.model.filled.connect(self.show_chosen)
+        panel.menu_requested.connect(self._open_menu)
 
     def show(self) -> None:
         """Lists the annotations of the active pane."""
         active = self._part.active
-        if self._dock.isHidden():
-            self._dock.model.show_document(None)
+        if self._panel.isHidden():
+            self._panel.model.show_document(None)
             return
         if active is None:
-            self._dock.model.show_document(None)
+            self._panel.model.show_document(None)
             is_open = self._window.panes.active.source is not None
-            self._dock.show_notice("" if is_open else "Open a slide to draw on it.")
+            self._panel.show_notice("" if is_open else "Open a slide to draw on it.")
         else:
-            self._dock.model.show_document(active.document, active.calibration.mpp_um)
+            self._panel.model.show_document(active.document, active.calibration.mpp_um)
             self.show_notice()
         self.show_chosen()
 
@@ -55,29 +55,29 @@ class Listing(QObject):
         """Whether the active pane's slide can be drawn on, and where to begin."""
         active = self._part.active
         if active is not None:
-            self._dock.show_notice(_notice(active.document))
+            self._panel.show_notice(_notice(active.document))
 
     def follow(self, step: Edit) -> None:
         """Shows what a step of the active pane's document changed."""
         active = self._part.active
-        if active is None or self._dock.isHidden():
+        if active is None or self._panel.isHidden():
             return
         if not step.label:
             self.show()
             return
-        self._dock.apply(step)
+        self._panel.apply(step)
         self.show_notice()
         self.show_chosen()
 
     def show_chosen(self) -> None:
         """Selects what is chosen in the active pane."""
         active = self._part.active
-        if active is None or self._dock.isHidden():
-            self._dock.show_chosen((), None, can_describe=False)
+        if active is None or self._panel.isHidden():
+            self._panel.show_chosen((), None, can_describe=False)
             return
         chosen = active.selection
         one = next(iter(active.chosen), None) if len(chosen) == 1 else None
-        self._dock.show_chosen(
+        self._panel.show_chosen(
             chosen,
             None if one is None else (one.id, one.description),
             can_describe=self._part.can_annotate and one is not None and not one.is_locked,
@@ -93,12 +93,12 @@ class Listing(QObject):
             active.travel(active.chosen)
 
     def _open_menu(self, at: QPoint) -> None:
-        menu = QMenu(self._dock)
+        menu = QMenu(self._panel)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         commands = self._window.commands
         has_chosen = self._part.chosen_count > 0
         travel = menu.addAction("&Go there", self._travel)
-        rename = menu.addAction("Re&name", self._dock.rename)
+        rename = menu.addAction("Re&name", self._panel.rename)
         travel.setEnabled(has_chosen)
         rename.setEnabled(has_chosen and self._part.can_annotate)
         classes = menu.addMenu("Set &class")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.sets.annotation_set import SetKind
     from viewer.studies.reader_sets import ReaderSet
-    from viewer.ui.annotations.annotations_dock import AnnotationsDock
+    from viewer.ui.annotations.annotations_panel import AnnotationsPanel
     from viewer.ui.annotations.controller import AnnotationsController
     from viewer.ui.annotations.slide_annotations import SlideAnnotations
     from viewer.ui.annotations.slide_sets import SetEntry, SlideSets
@@ -36,12 +36,12 @@ class SetCommands(QObject):
     """Owned by the part; keeps the panel's list of sets in step with the active pane."""
 
     def __init__(
-        self, window: MainWindow, part: AnnotationsController, dock: AnnotationsDock
+        self, window: MainWindow, part: AnnotationsController, panel: AnnotationsPanel
     ) -> None:
         super().__init__(part)
         self._window = window
         self._part = part
-        self._panel = dock.sets
+        self._panel = panel.sets
         self._removed: list[tuple[SlideSets, ReaderSet]] = []
         self._look = QTimer(self, interval=_LOOK_MS)
         self._look.timeout.connect(self._refresh)

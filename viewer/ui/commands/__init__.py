@@ -1,6 +1,6 @@
-"""Every command of the window, described once; menus, tool bar, keys and palette read it here.
+"""Every command of the window, described once; menus, bars, keys and palette read it here.
 
-A file a menu; viewer/ui/actions.py makes Qt's actions from the descriptions.
+A file a subject; viewer/ui/actions.py makes Qt's actions from the descriptions.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from viewer.ui.commands.agents import AGENT_COMMANDS
-from viewer.ui.commands.annotating import ANNOTATE_COMMANDS, TOOL_NAMES, tool_id
+from viewer.ui.commands.annotating import ANNOTATE_COMMANDS
 from viewer.ui.commands.editing import EDIT_COMMANDS
 from viewer.ui.commands.files import FILE_COMMANDS
 from viewer.ui.commands.overlays import OVERLAY_COMMANDS
@@ -33,27 +33,6 @@ COMMANDS: tuple[Command, ...] = (
 )
 
 COMMANDS_BY_ID: Mapping[str, Command] = {command.id: command for command in COMMANDS}
-
-TOOLBAR: tuple[tuple[str, ...], ...] = (
-    ("file.open", "file.open_folder"),
-    ("view.home", "view.back", "view.forward"),
-    ("view.zoom_out", "view.zoom_in", "view.fit"),
-    ("view.rotate_left", "view.rotate_right", "view.flip_horizontally", "view.flip_vertically"),
-    ("panes.add", "panes.link"),
-    ("panels.tray", "panels.display", "panels.properties", "panels.associated"),
-    ("edit.undo", "edit.redo", "panels.annotations"),
-    ("overlays.on", "overlays.click", "panels.overlays"),
-    ("recording.on", "panels.sessions", "panels.seen"),
-    ("panels.agent",),
-    ("help.palette", "file.settings"),
-)
-"""Groups of command ids, with a line between groups."""
-
-DRAWING_BAR: tuple[tuple[str, ...], ...] = (
-    tuple(tool_id(name) for name in TOOL_NAMES),
-    ("annotate.snapping", "annotate.avoid_overlap"),
-)
-"""The bar beside the slide; groups as in TOOLBAR."""
 
 GESTURES: tuple[tuple[str, str], ...] = (
     ("Wheel, pinch", "Zoom about the cursor"),

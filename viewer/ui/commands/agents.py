@@ -1,10 +1,11 @@
-"""Commands of the Agent menu."""
+"""Commands of the agents, in the AI menu."""
 
 from __future__ import annotations
 
 from viewer.ui.commands.command import Command, with_slide
+from viewer.ui.commands.menu_paths import PANELS
 
-AGENT = ("A&gent",)
+AGENT = ("A&I", "A&gent")
 
 AGENT_COMMANDS: tuple[Command, ...] = (
     Command(
@@ -53,9 +54,8 @@ AGENT_COMMANDS: tuple[Command, ...] = (
         "A&gent panel",
         "mdi6.robot-outline",
         "Show the panel of agents: what they are asked, what they do, what they answer",
-        AGENT,
+        PANELS,
         ("Ctrl+Shift+J",),
         checkable=True,
-        separated=True,
     ),
 )

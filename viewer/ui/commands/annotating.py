@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from viewer.ui.commands.command import Command, annotating, with_chosen, with_slide, with_two_chosen
+from viewer.ui.commands.menu_paths import PANELS
 
 ANNOTATE = ("&Annotate",)
+TOOLS = ("&Annotate", "&Tools")
 DRAWING = ("&Annotate", "&Drawing")
-SHAPES = ("&Annotate", "S&hapes")
+SHAPES = ("&Annotate", "Edit s&hapes")
 SETS = ("&Annotate", "S&ets")
+SHOW = ("&Annotate", "Sho&w")
+MEASURE = ("&Annotate", "Meas&ure")
 
 TOOL_NAMES = (
     "move",
@@ -40,7 +44,7 @@ def _tool_command(
         text,
         icon,
         tip,
-        ANNOTATE,
+        TOOLS,
         (key,),
         with_slide,
         checkable=True,
@@ -337,17 +341,16 @@ ANNOTATE_COMMANDS: tuple[Command, ...] = (
         "Show &annotations",
         "mdi6.eye-outline",
         "Show the annotations over the slide",
-        ANNOTATE,
+        SHOW,
         ("A",),
         checkable=True,
-        separated=True,
     ),
     Command(
         "annotate.filled",
         "&Fill annotations",
         "mdi6.format-color-fill",
         "Fill the annotations faintly",
-        ANNOTATE,
+        SHOW,
         ("Ctrl+Shift+F",),
         checkable=True,
     ),
@@ -356,7 +359,7 @@ ANNOTATE_COMMANDS: tuple[Command, ...] = (
         "Show na&mes",
         "mdi6.format-text",
         "Write the names beside the annotations",
-        ANNOTATE,
+        SHOW,
         ("N",),
         checkable=True,
     ),
@@ -394,17 +397,16 @@ ANNOTATE_COMMANDS: tuple[Command, ...] = (
         "Co&unt objects inside...",
         "mdi6.counter",
         "Count the objects of the overlay in the chosen regions, and the positive ones",
-        ANNOTATE,
+        MEASURE,
         ("Ctrl+Alt+O",),
         with_chosen,
-        separated=True,
     ),
     Command(
         "annotate.from_overlay",
         "&Regions from overlay",
         "mdi6.shape-plus",
         "Make regions of the objects or of the colors that the overlay shows",
-        ANNOTATE,
+        MEASURE,
         ("Ctrl+Alt+R",),
         annotating,
     ),
@@ -413,7 +415,7 @@ ANNOTATE_COMMANDS: tuple[Command, ...] = (
         "Run mo&del on chosen regions",
         "mdi6.play-network-outline",
         "Let the model of the overlay work through the chosen regions",
-        ANNOTATE,
+        MEASURE,
         (),
         lambda s: s.annotations_chosen > 0,
     ),
@@ -422,7 +424,7 @@ ANNOTATE_COMMANDS: tuple[Command, ...] = (
         "&Statistics...",
         "mdi6.chart-bar",
         "Count, area and length of each class",
-        ANNOTATE,
+        MEASURE,
         (),
         with_slide,
     ),
@@ -468,7 +470,7 @@ ANNOTATE_COMMANDS: tuple[Command, ...] = (
         "Com&pare annotations",
         "mdi6.compare",
         "Compare the annotations of two readers, or with those of a file",
-        ANNOTATE,
+        PANELS,
         (),
         checkable=True,
     ),
@@ -477,7 +479,7 @@ ANNOTATE_COMMANDS: tuple[Command, ...] = (
         "Annotations pane&l",
         "mdi6.format-list-bulleted-square",
         "Show the list of annotations",
-        ANNOTATE,
+        PANELS,
         ("Ctrl+Shift+G",),
         checkable=True,
     ),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from viewer.ui.commands.command import Command, with_slide
+from viewer.ui.commands.menu_paths import PANELS
 
-OVERLAYS = ("&Overlays",)
+OVERLAYS = ("A&I",)
 
 OVERLAY_COMMANDS: tuple[Command, ...] = (
     Command(
@@ -142,7 +143,7 @@ OVERLAY_COMMANDS: tuple[Command, ...] = (
         "&Overlays panel",
         "mdi6.layers-outline",
         "Show the panel of models, their look and progress",
-        OVERLAYS,
+        PANELS,
         ("Ctrl+Shift+D",),
         checkable=True,
     ),

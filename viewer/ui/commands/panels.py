@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from viewer.ui.commands.command import Command
+from viewer.ui.commands.menu_paths import PANELS
 
-PANELS = ("Pane&ls",)
 HELP = ("&Help",)
 
 PANEL_COMMANDS: tuple[Command, ...] = (

@@ -1,11 +1,12 @@
-"""Commands of the Recording menu, and the keys of a review."""
+"""Commands of the Record menu, and the keys of a review."""
 
 from __future__ import annotations
 
 from viewer.ui.commands.command import Command, while_recording, while_reviewing
+from viewer.ui.commands.menu_paths import PANELS
 
-RECORDING = ("&Recording",)
-REVIEW = ("&Recording", "Re&view of a session")
+RECORDING = ("&Record",)
+REVIEW = ("&Record", "Re&view of a session")
 
 REVIEW_COMMANDS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
@@ -90,17 +91,16 @@ RECORDING_COMMANDS: tuple[Command, ...] = (
         "&Sessions",
         "mdi6.history",
         "Show the recorded readings: replay, rename, delete, export",
-        RECORDING,
+        PANELS,
         ("Ctrl+Shift+R",),
         checkable=True,
-        separated=True,
     ),
     Command(
         "panels.replay",
         "Re&play",
         "mdi6.play-circle-outline",
         "Show the replay of a recorded reading",
-        RECORDING,
+        PANELS,
         (),
         checkable=True,
     ),
@@ -109,7 +109,7 @@ RECORDING_COMMANDS: tuple[Command, ...] = (
         "&Coverage",
         "mdi6.eye-check-outline",
         "Show where the time went, what was seen at which magnification, and what was not",
-        RECORDING,
+        PANELS,
         ("Ctrl+Shift+E",),
         checkable=True,
     ),
@@ -118,7 +118,7 @@ RECORDING_COMMANDS: tuple[Command, ...] = (
         "Re&view",
         "mdi6.clipboard-check-outline",
         "Show the review of a session: why the reader looked where they did, action by action",
-        RECORDING,
+        PANELS,
         (),
         checkable=True,
     ),

@@ -1,4 +1,4 @@
-"""Commands of the View, Display and Panes menus."""
+"""Commands of the View menu."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 VIEW = ("&View",)
 MAGNIFICATION = ("&View", "&Magnification")
 ORIENTATION = ("&View", "&Orientation")
-DISPLAY = ("&Display",)
-STAIN = ("&Display", "&Stain")
-PANES = ("&Panes",)
+DISPLAY = ("&View", "&Display")
+STAIN = ("&View", "&Display", "&Stain")
+PANES = ("&View", "&Panes")
 
 MAGNIFICATIONS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0)
 """What the keys 1 to 7 show."""

@@ -19,7 +19,7 @@ from viewer.ui.overlays.one_heatmap import paint_one_heatmap
 from viewer.ui.overlays.overlay import Overlay
 from viewer.ui.overlays.overlay_commands import OverlayCommands
 from viewer.ui.overlays.overlay_settings import OverlaySettings
-from viewer.ui.overlays.overlays_dock import OverlaysDock, shown_progress
+from viewer.ui.overlays.overlays_panel import OverlaysPanel, shown_progress
 from viewer.ui.overlays.tissue_view import TissueView
 from viewer.ui.slides.slide_place import place_of
 
@@ -72,10 +72,10 @@ class OverlaysController(QObject):
         self._files: dict[SlidePane, list[ResultFile]] = {}
         self.hidden_by: Callable[[SlidePane], str] = lambda _: ""
         """Says why a study hides models and results on a pane's slide; "" where it does not."""
-        self.dock = OverlaysDock(window)
+        self.panel = OverlaysPanel(window)
         self.commands = OverlayCommands(window, self, self._background)
-        self.settings = OverlaySettings(window, self.dock, lambda: self.active, self)
-        self._elsewhere = ElsewhereSearch(window, self.dock, lambda: self.active, self)
+        self.settings = OverlaySettings(window, self.panel, lambda: self.active, self)
+        self._elsewhere = ElsewhereSearch(window, self.panel, lambda: self.active, self)
         self._clicks = ClickSegmenting(window, self)
         self._tissue = TissueView(window, self._background, self)
         self._figures = QTimer(self, singleShot=True, interval=_FIGURES_MS)
@@ -93,12 +93,12 @@ class OverlaysController(QObject):
         self._background.close(finish=True)
         self._elsewhere.shut_down()
         self._clicks.shut_down()
-        for gallery in (self.dock.gallery, self.dock.elsewhere):
+        for gallery in (self.panel.gallery, self.panel.elsewhere):
             gallery.close_reading()
 
     def run_of(self, pane: SlidePane) -> Overlay | None:
         """Return the overlay of the chosen model or file that is on in a pane."""
-        bundle = self.dock.models.chosen()
+        bundle = self.panel.models.chosen()
         return self._runs.get(pane, {}).get(bundle.key) if bundle is not None else None
 
     def all_of(self, pane: SlidePane) -> list[Overlay]:
@@ -160,7 +160,7 @@ class OverlaysController(QObject):
 
     def switch_chosen(self, on: bool) -> None:
         """Turns the chosen model on or off in the active pane."""
-        bundle = self.dock.models.chosen()
+        bundle = self.panel.models.chosen()
         if bundle is not None:
             self._switch(bundle, on)
 
@@ -252,7 +252,7 @@ class OverlaysController(QObject):
     def _bundles(self) -> list[ModelBundle]:
         from viewer.inference.models.bundle import ModelBundle
 
-        return [each for each in self.dock.models.models() if isinstance(each, ModelBundle)]
+        return [each for each in self.panel.models.models() if isinstance(each, ModelBundle)]
 
     def _on_failed(self, run: Overlay, sentence: str) -> None:
         """A model that fails is switched off, and says why."""
@@ -275,7 +275,7 @@ class OverlaysController(QObject):
     def _restack(self, pane: SlidePane) -> None:
         """Paints the overlays in the order of the list, the first on top."""
         runs = self._runs.get(pane, {})
-        for bundle in reversed(self.dock.models.models()):
+        for bundle in reversed(self.panel.models.models()):
             run = runs.get(bundle.key)
             if run is not None and run.is_visible:
                 run.set_visible(visible=False)
@@ -304,7 +304,7 @@ class OverlaysController(QObject):
             for bundle in bundles:
                 self._begin(pane, bundle)
         self._show_active()
-        self._prepare(self.dock.isVisible())
+        self._prepare(self.panel.isVisible())
 
     def _prepare(self, is_visible: bool) -> None:
         """Have a model process ready while the panel that turns models on is seen."""
@@ -338,7 +338,7 @@ class OverlaysController(QObject):
 
         source = self._window.panes.active.source
         if source is None:
-            self.dock.show_earlier(())
+            self.panel.show_earlier(())
             return
         identity = source.info.identity
         names = former_names_of(identity)
@@ -349,7 +349,7 @@ class OverlaysController(QObject):
 
     def _on_earlier(self, source: SlideSource, found: list[EarlierResults]) -> None:
         if self._window.panes.active.source is source:
-            self.dock.show_earlier([each.sentence for each in found])
+            self.panel.show_earlier([each.sentence for each in found])
 
     def _on_panes_changed(self) -> None:
         for pane in [pane for pane in self._runs if pane not in self._window.panes.panes]:
@@ -369,7 +369,7 @@ class OverlaysController(QObject):
         """Results of files belong to the slide that they were read for."""
         gone = {file.key for file in self._files.pop(pane, [])}
         if gone:
-            models = self.dock.models
+            models = self.panel.models
             models.show_models([each for each in models.models() if each.key not in gone])
 
     def _on_run_changed(self, run: Overlay) -> None:
@@ -388,7 +388,7 @@ class OverlaysController(QObject):
     def _show_active(self) -> None:
         pane = self._window.panes.active
         self._window.commands["overlays.on"].setChecked(self.active is not None)
-        self.dock.models.show_on(set(self._runs.get(pane, {})))
+        self.panel.models.show_on(set(self._runs.get(pane, {})))
         self._paint_one_heatmap(pane)
         self.settings.show(self.active, self._why_not(pane))
         self.figures_changed.emit()
@@ -402,7 +402,7 @@ class OverlaysController(QObject):
             return "Set the pixel size to run models."
         if sentence := missing_ai():
             return sentence
-        return "" if self.dock.models.count() else "There is no model."
+        return "" if self.panel.models.count() else "There is no model."
 
     # Models and results ----------------------------------------------------------------------
 
@@ -414,8 +414,8 @@ class OverlaysController(QObject):
         self._end(pane, file.key)
         self._files[pane] = [file, *files]
         self._window.panes.activate(pane)
-        self.dock.models.show_models(self._listed(self._bundles()), file.key)
-        self.dock.show()
+        self.panel.models.show_models(self._listed(self._bundles()), file.key)
+        self.panel.show()
         self._switch(file, on=True)
         self._window.say(f"{file.found.count:,} results were read from {file.name}.")
         if file.troubles:
@@ -437,16 +437,16 @@ class OverlaysController(QObject):
         question.show()
 
     def _show_models(self, models: list[ModelBundle]) -> None:
-        self.dock.models.show_models(self._listed(models))
+        self.panel.models.show_models(self._listed(models))
         self.models_changed.emit(models)
         self._show_active()
-        self._prepare(self.dock.isVisible())
+        self._prepare(self.panel.isVisible())
 
     def _on_added(self, added: tuple[ModelBundle, list[ModelBundle]]) -> None:
         bundle, models = added
-        self.dock.models.show_models(self._listed(models), bundle.key)
+        self.panel.models.show_models(self._listed(models), bundle.key)
         self.models_changed.emit(models)
-        self.dock.show()
+        self.panel.show()
         self._window.say(f"The model {bundle.description.name} was added.")
         if self._window.panes.active.source is not None:
             self._switch(bundle, on=True)
@@ -503,16 +503,16 @@ class OverlaysController(QObject):
         pane.canvas.cursor_moved.connect(lambda point: self._tell_value(pane, point))
 
     def _connect(self) -> None:
-        window, dock, commands = self._window, self.dock, self._window.commands
+        window, panel, commands = self._window, self.panel, self._window.commands
         commands.on_toggle("overlays.on", self.switch_chosen)
         commands.on("overlays.blink", self._blink)
         commands.on("overlays.add_model", self._ask_model)
         commands.on("overlays.import_results", self._ask_results)
-        dock.models.switched.connect(self._switch)
-        dock.models.chosen_changed.connect(self._show_active)
-        dock.models.order_changed.connect(lambda: self._restack(window.panes.active))
-        dock.add_requested.connect(self._ask_model)
-        dock.visibilityChanged.connect(self._prepare)
+        panel.models.switched.connect(self._switch)
+        panel.models.chosen_changed.connect(self._show_active)
+        panel.models.order_changed.connect(lambda: self._restack(window.panes.active))
+        panel.add_requested.connect(self._ask_model)
+        panel.visibilityChanged.connect(self._prepare)
         window.panes.active_changed.connect(lambda _: self._show_active())
         window.panes.panes_changed.connect(self._on_panes_changed)
         window.panes.active_changed.connect(lambda _: self._show_earlier())

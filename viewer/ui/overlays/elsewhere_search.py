@@ -18,26 +18,26 @@ if TYPE_CHECKING:
     from viewer.ui.main_window import MainWindow
     from viewer.ui.overlays.gallery import GalleryField
     from viewer.ui.overlays.overlay import Overlay
-    from viewer.ui.overlays.overlays_dock import OverlaysDock
+    from viewer.ui.overlays.overlays_panel import OverlaysPanel
 
 
 class ElsewhereSearch(QObject):
-    """Between the dock and the overlay that `active` gives."""
+    """Between the panel and the overlay that `active` gives."""
 
     def __init__(
         self,
         window: MainWindow,
-        dock: OverlaysDock,
+        panel: OverlaysPanel,
         active: Callable[[], Overlay | None],
         parent: QObject,
     ) -> None:
         super().__init__(parent)
         self._window = window
-        self._dock = dock
+        self._panel = panel
         self._active = active
         self._background = BackgroundRunner("search", 1, self)
-        dock.query.everywhere_requested.connect(self._search)
-        dock.elsewhere.travel_requested.connect(self._travel)
+        panel.query.everywhere_requested.connect(self._search)
+        panel.elsewhere.travel_requested.connect(self._travel)
 
     def shut_down(self) -> None:
         self._background.close()
@@ -81,7 +81,7 @@ class ElsewhereSearch(QObject):
 
         if not found:
             self._window.say("This model has worked on no other slide yet.")
-        self._dock.show_elsewhere(
+        self._panel.show_elsewhere(
             [
                 GalleryField(field.box, f"{field.likeness:.2f} {field.slide.stem}", field.slide)
                 for field in found

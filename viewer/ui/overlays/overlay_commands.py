@@ -26,18 +26,18 @@ class OverlayCommands(QObject):
         self._part = part
         self._background = background
         self._pause = window.commands["overlays.pause"]
-        commands, dock = window.commands, part.dock
+        commands, panel = window.commands, part.panel
         commands.on("overlays.run_slide", self._run_slide)
         commands.on("overlays.run_field", self._run_field)
         commands.on_toggle("overlays.pause", self._set_paused)
         commands.on("overlays.stop", self._stop)
         commands.on("overlays.table", self._show_table)
         commands.on("overlays.clear_results", self._clear_results)
-        dock.run_requested.connect(self._run_slide)
-        dock.pause_requested.connect(self._pause.trigger)
-        dock.stop_requested.connect(self._stop)
-        dock.table_requested.connect(self._show_table)
-        dock.export_requested.connect(self._export)
+        panel.run_requested.connect(self._run_slide)
+        panel.pause_requested.connect(self._pause.trigger)
+        panel.stop_requested.connect(self._stop)
+        panel.table_requested.connect(self._show_table)
+        panel.export_requested.connect(self._export)
 
     @property
     def is_paused(self) -> bool:
@@ -59,7 +59,7 @@ class OverlayCommands(QObject):
         self.run_over(self._window.panes.active.canvas.view.box)
 
     def _set_paused(self, paused: bool) -> None:
-        self._part.dock.show_paused(paused=paused)
+        self._part.panel.show_paused(paused=paused)
         for pane in self._window.panes.panes:
             for overlay in self._part.all_of(pane):
                 overlay.set_paused(paused=paused)

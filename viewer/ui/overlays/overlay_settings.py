@@ -24,36 +24,36 @@ if TYPE_CHECKING:
     from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
     from viewer.ui.overlays.objects_presenter import ObjectsPresenter
     from viewer.ui.overlays.overlay import Overlay
-    from viewer.ui.overlays.overlays_dock import OverlaysDock
+    from viewer.ui.overlays.overlays_panel import OverlaysPanel
 
 
 class OverlaySettings(QObject):
-    """Between the dock and the overlay that `active` gives."""
+    """Between the panel and the overlay that `active` gives."""
 
     def __init__(
         self,
         window: MainWindow,
-        dock: OverlaysDock,
+        panel: OverlaysPanel,
         active: Callable[[], Overlay | None],
         parent: QObject,
     ) -> None:
         super().__init__(parent)
         self._window = window
-        self._dock = dock
+        self._panel = panel
         self._active = active
         self._new_classes: list[str] = []
-        dock.opacity_changed.connect(self._set_opacity)
-        dock.objects.filled_changed.connect(self._set_filled)
-        dock.objects.style_changed.connect(self._set_object_style)
-        dock.heatmap.style_changed.connect(self._set_style)
-        dock.query.similar_requested.connect(self.find_similar)
-        dock.query.class_requested.connect(self._ask_class)
-        dock.query.mark_requested.connect(self._mark)
-        dock.query.unmark_requested.connect(self._unmark)
-        dock.query.clear_requested.connect(self._clear)
-        dock.gallery.travel_requested.connect(self._travel)
+        panel.opacity_changed.connect(self._set_opacity)
+        panel.objects.filled_changed.connect(self._set_filled)
+        panel.objects.style_changed.connect(self._set_object_style)
+        panel.heatmap.style_changed.connect(self._set_style)
+        panel.query.similar_requested.connect(self.find_similar)
+        panel.query.class_requested.connect(self._ask_class)
+        panel.query.mark_requested.connect(self._mark)
+        panel.query.unmark_requested.connect(self._unmark)
+        panel.query.clear_requested.connect(self._clear)
+        panel.gallery.travel_requested.connect(self._travel)
         window.commands.on("overlays.find_similar", self.find_similar)
-        window.commands.on("overlays.fill", dock.objects.filled.click)
+        window.commands.on("overlays.fill", panel.objects.filled.click)
 
     def show(self, run: Overlay | None, why_not: str) -> None:
         """Shows the settings of an overlay that is on, or why none is."""
@@ -61,14 +61,14 @@ class OverlaySettings(QObject):
         from viewer.ui.overlays.objects_presenter import ObjectsPresenter
 
         if run is None:
-            self._dock.show_settings("")
-            self._dock.show_figures([why_not] if why_not else [], None)
+            self._panel.show_settings("")
+            self._panel.show_figures([why_not] if why_not else [], None)
             return
-        self._dock.show_settings(run.origin.task, run.opacity, can_run=run.can_run)
+        self._panel.show_settings(run.origin.task, run.opacity, can_run=run.can_run)
         match run.shown:
             case ObjectsPresenter():
                 self._show_objects(run, run.shown)
-                self._dock.objects.filled.setChecked(run.shown.layer.is_filled)
+                self._panel.objects.filled.setChecked(run.shown.layer.is_filled)
             case HeatmapPresenter():
                 self._show_heatmap_style(run.shown)
                 self._show_marks(run.shown)
@@ -82,22 +82,22 @@ class OverlaySettings(QObject):
         if run.device:
             lines.append(f"Running on {run.device.upper()}")
         if run.progress.is_busy:
-            lines.append("Paused." if self._dock.pause.isChecked() else "Computing...")
-        self._dock.show_figures(lines, run.progress)
-        if isinstance(run.shown, ObjectsPresenter) and self._dock.objects.measurement.count() == 1:
+            lines.append("Paused." if self._panel.pause.isChecked() else "Computing...")
+        self._panel.show_figures(lines, run.progress)
+        if isinstance(run.shown, ObjectsPresenter) and self._panel.objects.measurement.count() == 1:
             self._show_objects(run, run.shown)  # the first objects came
         if isinstance(run.shown, HeatmapPresenter):
-            if run.shown.choices() != self._dock.heatmap.names:
+            if run.shown.choices() != self._panel.heatmap.names:
                 self._show_heatmap_style(run.shown)  # a slide model told its heads
             if (heatmap := run.shown.heatmap) is not None:
                 is_rank = heatmap.ranks is not None
-                self._dock.heatmap.show_span(heatmap.low, heatmap.high, is_rank=is_rank)
+                self._panel.heatmap.show_span(heatmap.low, heatmap.high, is_rank=is_rank)
             self._show_gallery(run, run.shown)
         else:
-            self._dock.gallery.show_fields(None, [])
+            self._panel.gallery.show_fields(None, [])
 
     def _show_heatmap_style(self, shown: HeatmapPresenter) -> None:
-        page, names = self._dock.heatmap, shown.choices()
+        page, names = self._panel.heatmap, shown.choices()
         page.show_style(shown.style, names, shown.whole, is_value=shown.shows_a_value)
 
     # Objects and heatmaps --------------------------------------------------------------------
@@ -125,7 +125,7 @@ class OverlaySettings(QObject):
     def _show_objects(self, run: Overlay, shown: ObjectsPresenter) -> None:
         from viewer.ui.overlays.objects_presenter import MEASURE_COLORS
 
-        page, style = self._dock.objects, shown.style
+        page, style = self._panel.objects, shown.style
         page.show_style(style, run.origin.colors, shown.measurements)
         if style.measurement is not None:
             page.show_histogram(histogram(shown.found, style.measurement), MEASURE_COLORS)
@@ -154,7 +154,7 @@ class OverlaySettings(QObject):
         canvas = run.pane.canvas
         like = canvas.view.box.intersection(canvas.slide_box) if area is None else area
         shown.set_query(replace(shown.query, like=like))
-        self._dock.show()
+        self._panel.show()
 
     def _ask_class(self) -> None:
         dialog = QInputDialog(self._window)
@@ -198,7 +198,7 @@ class OverlaySettings(QObject):
         names += [name for name in self._new_classes if name not in names]
         counts = [sum(mark.name == name for mark in shown.query.marks) for name in names]
         colors = [class_color(index) for index in range(len(names))]
-        self._dock.query.show_classes(list(zip(names, colors, counts, strict=True)), chosen)
+        self._panel.query.show_classes(list(zip(names, colors, counts, strict=True)), chosen)
 
     # The gallery -----------------------------------------------------------------------------
 
@@ -208,13 +208,13 @@ class OverlaySettings(QObject):
         heatmap = shown.heatmap
         is_value = heatmap is not None and heatmap.classes is None
         if heatmap is None or not is_value:
-            self._dock.gallery.show_fields(None, [])
+            self._panel.gallery.show_fields(None, [])
             return
         fields = [
             GalleryField(shown.found.cell_box(*cell), heatmap.value_text(*cell))
             for cell in heatmap.best
         ]
-        self._dock.gallery.show_fields(run.pane.source, fields)
+        self._panel.gallery.show_fields(run.pane.source, fields)
 
     def _travel(self, field: GalleryField) -> None:
         from viewer.ui.overlays.gallery import travel_to

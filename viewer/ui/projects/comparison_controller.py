@@ -16,7 +16,7 @@ from viewer.annotations.storage.store import AnnotationStoreError
 from viewer.canvas.layer import LayerOrder
 from viewer.geometry import Box
 from viewer.ui.background_runner import BackgroundRunner
-from viewer.ui.projects.comparison_dock import ComparisonDock
+from viewer.ui.projects.comparison_panel import ComparisonPanel
 from viewer.ui.slides.slide_place import place_of
 
 if TYPE_CHECKING:
@@ -66,11 +66,11 @@ class ComparisonController(QObject):
         self._comparison: Comparison | None = None
         self._all = OutlineLayer(_ALL_COLOR, name="disagreements")
         self._one = OutlineLayer(_ONE_COLOR, width_px=3.0, fill=0.0)
-        self.dock = ComparisonDock(window)
-        self.dock.compare_requested.connect(self.compare)
-        self.dock.file_requested.connect(self._ask_file)
-        self.dock.travel_requested.connect(self._travel)
-        self.dock.shown_changed.connect(self._on_shown)
+        self.panel = ComparisonPanel(window)
+        self.panel.compare_requested.connect(self.compare)
+        self.panel.file_requested.connect(self._ask_file)
+        self.panel.travel_requested.connect(self._travel)
+        self.panel.shown_changed.connect(self._on_shown)
         window.panes.active_changed.connect(lambda _: self._refresh())
         window.annotations.opened.connect(lambda _: self._refresh())
         window.annotations.sets_changed.connect(self._refresh)
@@ -87,9 +87,9 @@ class ComparisonController(QObject):
             self._files.append(path)
         self._refresh()
         row = next(
-            (r for r in range(self.dock.b.count()) if self.dock.b.itemData(r) == _Set(path)), -1
+            (r for r in range(self.panel.b.count()) if self.panel.b.itemData(r) == _Set(path)), -1
         )
-        self.dock.b.setCurrentIndex(row)
+        self.panel.b.setCurrentIndex(row)
 
     def compare(self) -> None:
         """Compares the chosen sets within the chosen reference, in a thread."""
@@ -98,11 +98,11 @@ class ComparisonController(QObject):
         pane = self._window.panes.active
         if pane.source is None:
             return
-        one, other = self.dock.a.currentData(), self.dock.b.currentData()
+        one, other = self.panel.a.currentData(), self.panel.b.currentData()
         if one == other:
-            self.dock.say("Choose two different sets.")
+            self.panel.say("Choose two different sets.")
             return
-        within, slide_box = self.dock.reference.currentData(), pane.canvas.slide_box
+        within, slide_box = self.panel.reference.currentData(), pane.canvas.slide_box
         drawn = self._drawn()
         identity, place = pane.source.info.identity, place_of(pane)
 
@@ -123,8 +123,8 @@ class ComparisonController(QObject):
                 sum(each.number > 0 for each in problems),
             )
 
-        self.dock.say("Comparing...")
-        self.dock.compare.setEnabled(False)
+        self.panel.say("Comparing...")
+        self.panel.compare.setEnabled(False)
         self._background.run(work, lambda found: self._on_compared(identity, *found), self._failed)
 
     # -----------------------------------------------------------------------------------------
@@ -154,12 +154,12 @@ class ComparisonController(QObject):
             sets += [(each.label, _Set(place=each.listed.place)) for each in self._others()]
             sets += [(path.name, _Set(path)) for path in self._files]
         classes = self._classes | {each.class_name for each in drawn} - {""}
-        self.dock.show_sets(sets, sorted(classes))
+        self.panel.show_sets(sets, sorted(classes))
 
     def _on_compared(
         self, identity: str, comparison: Comparison, classes: set[str], problems: int
     ) -> None:
-        self.dock.compare.setEnabled(True)
+        self.panel.compare.setEnabled(True)
         if identity != self._identity:
             return
         self._classes = classes
@@ -169,20 +169,20 @@ class ComparisonController(QObject):
             self._window.say(f"{problems:,} things of the files were repaired or left out.")
 
     def _failed(self, error: Exception) -> None:
-        self.dock.compare.setEnabled(True)
+        self.panel.compare.setEnabled(True)
         if not isinstance(error, AnnotationFileError | AnnotationStoreError):
             _log.error("annotations cannot be compared", exc_info=error)
-        self.dock.say(str(error))
+        self.panel.say(str(error))
 
     def _show(self, comparison: Comparison | None) -> None:
         self._comparison = comparison
         canvas = self._window.panes.active.canvas
-        self.dock.show_comparison(comparison, canvas.optics.mean_mpp_um)
+        self.panel.show_comparison(comparison, canvas.optics.mean_mpp_um)
         self._all.clear()
         self._one.clear()
         if comparison is not None:
             self._all.show_regions(_polygons(comparison.disagreements[:_MOST_DRAWN]))
-        self._draw_on(canvas if comparison is not None and self.dock.isVisible() else None)
+        self._draw_on(canvas if comparison is not None and self.panel.isVisible() else None)
 
     def _draw_on(self, canvas: SlideCanvas | None) -> None:
         for layer in (self._all, self._one):
@@ -197,7 +197,7 @@ class ComparisonController(QObject):
             self._draw_on(None)
             return
         self._refresh()
-        if self.dock.model.rows:
+        if self.panel.model.rows:
             self._draw_on(self._window.panes.active.canvas)
 
     def _travel(self, disagreement: Disagreement) -> None:
@@ -227,7 +227,7 @@ class ComparisonController(QObject):
     def _on_view_changed(self, pane: SlidePane, cause: str) -> None:
         """Show the areas by a pixel size that was changed."""
         if cause == "optics" and pane is self._window.panes.active and self._comparison is not None:
-            self.dock.show_comparison(self._comparison, pane.canvas.optics.mean_mpp_um)
+            self.panel.show_comparison(self._comparison, pane.canvas.optics.mean_mpp_um)
 
 
 def _read(

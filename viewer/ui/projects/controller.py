@@ -15,7 +15,7 @@ from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.projects.comparison_controller import ComparisonController
 from viewer.ui.projects.finishing import Finishing
 from viewer.ui.projects.open_project import OpenProject
-from viewer.ui.projects.project_dock import ProjectDock
+from viewer.ui.projects.project_panel import ProjectPanel
 from viewer.ui.projects.questions_controller import QuestionsController
 from viewer.ui.projects.recent_projects import RecentProjects
 from viewer.ui.projects.set_review_controller import SetReviewController
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from viewer.studies.project import ProjectSlide, SlideState
     from viewer.ui.main_window import MainWindow
     from viewer.ui.slides.slide_pane import SlidePane
-
-
-_WIDTH_PX = 280
 
 
 def _is_any_project(path: Path) -> bool:
@@ -50,15 +47,15 @@ class ProjectsController(QObject):
         self._sorter = BackgroundRunner("look at paths", 1, self)
         self.opened = OpenProject(self)
         self.study = StudyController(window, self.opened)
-        self.dock = ProjectDock(self.opened, window)
+        self.panel = ProjectPanel(self.opened, window)
         self.questions = QuestionsController(window, self.opened, self.study)
         self.comparison = ComparisonController(window)
         self.set_review = SetReviewController(window, self.opened, self.study)
         self.finishing = Finishing(window, self.opened, self.questions)
         self.recent = RecentProjects(window, self.open, self)
         self._connect()
-        self.study.changed.connect(lambda: self.dock.show_stage(self.study.stage_text))
-        self.study.changed.connect(self.dock.refresh)
+        self.study.changed.connect(lambda: self.panel.show_stage(self.study.stage_text))
+        self.study.changed.connect(self.panel.refresh)
 
     @property
     def slide_count(self) -> int:
@@ -94,7 +91,7 @@ class ProjectsController(QObject):
 
     def step(self, step: int) -> None:
         """Opens the next slide of the list, or the one before."""
-        slide = self.dock.neighbor(step)
+        slide = self.panel.neighbor(step)
         if slide is not None:
             self._open_slide(slide)
         else:
@@ -127,7 +124,7 @@ class ProjectsController(QObject):
         self.questions.shut_down()
         self.study.shut_down()
         self.comparison.shut_down()
-        self.dock.shut_down()
+        self.panel.shut_down()
         self.opened.shut_down()
 
     # What the user asks for ------------------------------------------------------------------
@@ -145,7 +142,7 @@ class ProjectsController(QObject):
         slide = self.opened.project.slide(identity)
         if changes.get("state") == "done" and slide is not None:
             self.finishing.finish(slide, lambda: self._change_state(slide, "done"))
-            self.dock.refresh()  # the state that was chosen holds only once nothing keeps it
+            self.panel.refresh()  # the state that was chosen holds only once nothing keeps it
             changes = {name: value for name, value in changes.items() if name != "state"}
         if changes:
             self.opened.change(changing_slide(identity, **changes))
@@ -209,7 +206,7 @@ class ProjectsController(QObject):
         """Return the slide in the active pane, else those that are chosen in the list."""
         source = self._window.panes.active.source
         slide = self.opened.project.slide(source.info.identity) if source is not None else None
-        return [slide] if slide is not None else self.dock.chosen()
+        return [slide] if slide is not None else self.panel.chosen()
 
     def _change_state(self, slide: ProjectSlide, state: SlideState) -> None:
         from viewer.studies.project import changing_slide
@@ -253,7 +250,7 @@ class ProjectsController(QObject):
 
         entries = self.opened.entries()
         to_do = [replace(each, is_read=each.slide.state != "to do") for each in entries]
-        following = Worklist(to_do).next_unread(self.dock.model.current, 1)
+        following = Worklist(to_do).next_unread(self.panel.model.current, 1)
         return following.slide if following is not None else None
 
     def _ask_folder(self, title: str) -> QFileDialog:
@@ -317,10 +314,9 @@ class ProjectsController(QObject):
     def _on_switched(self) -> None:
         if self.opened.folder is not None:
             self.recent.note(self.opened.folder)
-            self.dock.model.thumbnails.set_device_pixel_ratio(self.dock.devicePixelRatioF())
-            self.dock.show()
-            self.dock.raise_()
-            self._window.resizeDocks([self.dock], [_WIDTH_PX], Qt.Orientation.Horizontal)
+            self.panel.model.thumbnails.set_device_pixel_ratio(self.panel.devicePixelRatioF())
+            self.panel.show()
+            self.panel.raise_()
             title = self.opened.project.title or "The project"
             self._window.say(f"{title}: {self.slide_count:,} slides.")
             for pane in self._window.panes.panes:
@@ -363,7 +359,7 @@ class ProjectsController(QObject):
     def _mark_active(self) -> None:
         source = self._window.panes.active.source
         slide = self.opened.project.slide(source.info.identity) if source is not None else None
-        self.dock.mark(slide.identity if slide is not None else "")
+        self.panel.mark(slide.identity if slide is not None else "")
 
     def _on_not_opened(self, path: Path, _sentence: str) -> None:
         """A slide of the project that does not open may have been moved."""
@@ -378,7 +374,7 @@ class ProjectsController(QObject):
     def _connect(self) -> None:
         from viewer.studies.project import removing_slides
 
-        window, dock, commands = self._window, self.dock, self._window.commands
+        window, panel, commands = self._window, self.panel, self._window.commands
         commands.on("project.create", self._ask_create)
         commands.on("project.open", self._ask_open)
         commands.on("project.close", self.opened.close)
@@ -392,14 +388,14 @@ class ProjectsController(QObject):
         commands.on("project.finish", self._finish)
         window.recording.control.study_of = self.study_of
         window.recording.control.signed.connect(self._list_key)
-        dock.create_requested.connect(self._ask_create)
-        dock.open_requested.connect(self._ask_open)
-        dock.add_requested.connect(self._ask_slides)
-        dock.find_requested.connect(self._ask_where)
-        dock.slide_requested.connect(self._open_slide)
-        dock.edited.connect(self._edit)
-        dock.paths_dropped.connect(self._take_paths)
-        dock.remove_requested.connect(
+        panel.create_requested.connect(self._ask_create)
+        panel.open_requested.connect(self._ask_open)
+        panel.add_requested.connect(self._ask_slides)
+        panel.find_requested.connect(self._ask_where)
+        panel.slide_requested.connect(self._open_slide)
+        panel.edited.connect(self._edit)
+        panel.paths_dropped.connect(self._take_paths)
+        panel.remove_requested.connect(
             lambda identities: self.opened.change(removing_slides(identities))
         )
         self.opened.said.connect(window.say)

@@ -74,7 +74,7 @@ class Finishing(QObject):
         self.bar = NoticeBar(window)
         """Why the slide is not done."""
         self.bar.acted.connect(self._go_to_unseen)
-        questions.dock.answered.connect(lambda *_: self._warned or self.bar.hide())
+        questions.panel.answered.connect(lambda *_: self._warned or self.bar.hide())
         for pane in window.panes.panes:
             self._watch(pane)
         window.panes.pane_added.connect(self._watch)

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QDialog, QFileDialog
 from viewer.folders import data_folder
 from viewer.recording.events import DiagnosisEntered, QuestionAnswered, QuestionAsked
 from viewer.ui.background_runner import BackgroundRunner
-from viewer.ui.projects.questions_dock import QuestionsDock
+from viewer.ui.projects.questions_panel import QuestionsPanel
 from viewer.ui.recording.control import RecordingState
 
 if TYPE_CHECKING:
@@ -60,12 +60,12 @@ class QuestionsController(QObject):
         self._asked: set[tuple[str, str]] = set()
         self._retry = QTimer(self, interval=_RETRY_MS, singleShot=True)
         self._retry.timeout.connect(self._write)
-        self.dock = QuestionsDock(window)
+        self.panel = QuestionsPanel(window)
         self._connect()
 
     def shut_down(self) -> None:
         """Takes what is being typed and waits until it is on the disk."""
-        self.dock.finish()
+        self.panel.finish()
         self._retry.stop()
         left = list(self._unkept)
         if left:
@@ -89,7 +89,7 @@ class QuestionsController(QObject):
         from viewer.studies.answers import all_answers, write_answers
         from viewer.studies.project import Project
 
-        self.dock.finish()
+        self.panel.finish()
         folder, project = self._folder(), self._opened.project
         study = self._study
         if not self._opened.is_open:
@@ -121,7 +121,7 @@ class QuestionsController(QObject):
         if not forms:
             then("")
             return
-        self.dock.finish()
+        self.panel.finish()
         sheet = self._sheet
         if sheet is not None and sheet.identity == slide.identity and self._has_read:
             then(self._open_question())
@@ -144,18 +144,18 @@ class QuestionsController(QObject):
         """Show the first question of the slide on screen that keeps it from being done."""
         from viewer.studies.forms import unanswered_sentence
 
-        refused = self.dock.refused
+        refused = self.panel.refused
         if refused:
             sentence, place = f"Not done yet. {self._refusal(refused)}", next(iter(refused))
         else:
             sentence, *ids = unanswered_sentence(self.forms, self._answers)
             place = (ids[0], ids[1])
         if sentence:
-            self.dock.show()
-            self.dock.raise_()
-            self.dock.show_question(*place)
+            self.panel.show()
+            self.panel.raise_()
+            self.panel.show_question(*place)
         elif self._retry.isActive():
-            sentence = f"Not done yet. {self.dock.progress.text()}"
+            sentence = f"Not done yet. {self.panel.progress.text()}"
         return sentence
 
     # Forms and slides come and go ------------------------------------------------------------
@@ -164,14 +164,14 @@ class QuestionsController(QObject):
         """Shows the forms for the slide in the active pane, with what was answered so far."""
         from viewer.studies.answers import read_answers
 
-        self.dock.show_forms(self.forms)
-        if self.forms and (self._opened.is_open or self.dock.isVisible()):
+        self.panel.show_forms(self.forms)
+        if self.forms and (self._opened.is_open or self.panel.isVisible()):
             self._window.reader.ask_once()
         pane = self._window.panes.active
         sheet = self._sheet_for(pane)
         if sheet == self._sheet and pane is self._pane:
             return
-        self.dock.finish()
+        self.panel.finish()
         self._keep_refused()
         self._sheet, self._pane = sheet, pane
         self._answers, self._has_read = {}, False
@@ -202,7 +202,7 @@ class QuestionsController(QObject):
 
     def _keep_refused(self) -> None:
         """Say what is not saved of the slide that leaves, and keep it for when it comes back."""
-        refused, sheet = self.dock.refused, self._sheet
+        refused, sheet = self.panel.refused, self._sheet
         if sheet is None:
             return
         self._refused.pop(sheet, None)
@@ -244,7 +244,7 @@ class QuestionsController(QObject):
         refused = self._refused.get(sheet, {}) if sheet is not None else {}
         is_open = sheet is not None and self._study.can_answer(sheet.identity)
         can_answer = self._has_read and is_open
-        self.dock.show_answers(who, self._answers, refused, can_answer=can_answer)
+        self.panel.show_answers(who, self._answers, refused, can_answer=can_answer)
 
     # Answers ---------------------------------------------------------------------------------
 
@@ -255,7 +255,7 @@ class QuestionsController(QObject):
         self._answers.setdefault(form_id, {})[question_id] = answer
         self._unkept.append((sheet, sheet.given(form_id, question_id, answer)))
         if not self._retry.isActive():
-            self.dock.tell_progress(self._answers)
+            self.panel.tell_progress(self._answers)
             self._write()
         self._record(sheet, form_id, question_id, answer)
 
@@ -272,13 +272,13 @@ class QuestionsController(QObject):
     def _on_kept(self, count: int) -> None:
         self._is_writing = False
         del self._unkept[:count]
-        self.dock.tell_progress(self._answers)
+        self.panel.tell_progress(self._answers)
         self._write()
 
     def _on_not_kept(self, error: Exception) -> None:
         self._is_writing = False
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        self.dock.tell_progress(
+        self.panel.tell_progress(
             self._answers,
             f"The answers cannot be written ({reason}): make room; they are kept until then.",
         )
@@ -290,8 +290,8 @@ class QuestionsController(QObject):
         """A form in view puts its questions, once a slide and recording."""
         from viewer.slides.identity import same_slide
 
-        form, sheet, pane = self.dock.form, self._sheet, self._pane
-        if form is None or sheet is None or pane is None or not self.dock.isVisible():
+        form, sheet, pane = self.panel.form, self._sheet, self._pane
+        if form is None or sheet is None or pane is None or not self.panel.isVisible():
             return
         recording = self._window.recording.control.recording_of(pane)
         if not self._has_read or recording is None:
@@ -372,14 +372,14 @@ class QuestionsController(QObject):
         pane.slide_changed.connect(self._on_slide_changed)
 
     def _connect(self) -> None:
-        window, dock = self._window, self.dock
-        dock.answered.connect(self._take)
-        dock.form_chosen.connect(self._ask)
-        dock.load_requested.connect(self._ask_form)
-        dock.export_requested.connect(self._ask_where)
-        dock.visibilityChanged.connect(lambda visible: visible and self._refresh())
+        window, panel = self._window, self.panel
+        panel.answered.connect(self._take)
+        panel.form_chosen.connect(self._ask)
+        panel.load_requested.connect(self._ask_form)
+        panel.export_requested.connect(self._ask_where)
+        panel.visibilityChanged.connect(lambda visible: visible and self._refresh())
         self._opened.switched.connect(self._refresh)
-        window.reader.leaving.connect(dock.finish)
+        window.reader.leaving.connect(panel.finish)
         window.reader.changed.connect(self._refresh)
         self._study.changed.connect(self._refresh)
         self._opened.changed.connect(self._refresh)

@@ -16,7 +16,7 @@ from viewer.errors import CoverslipError
 from viewer.geometry import Box
 from viewer.recording.review.stopwatch import Stopwatch
 from viewer.ui.background_runner import BackgroundRunner, Task
-from viewer.ui.projects.set_review_dock import SetReviewDock
+from viewer.ui.projects.set_review_panel import SetReviewPanel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +65,7 @@ class SetReviewController(QObject):
         self._watch = Stopwatch()
         self._layer = OutlineLayer("#ffb000", width_px=3.0, fill=0.0, name="object under review")
         self._pane: SlidePane | None = None
-        self.dock = SetReviewDock(window.commands, window)
+        self.panel = SetReviewPanel(window.commands, window)
         self._connect()
 
     @property
@@ -124,16 +124,16 @@ class SetReviewController(QObject):
         self._disk.run(lambda: which.opened(person), self._on_opened, self._on_failed)
 
     def _on_opened(self, opened: OpenedReview) -> None:
-        if self.dock.sets.currentData() != opened.of or not self._is_shown:
+        if self.panel.sets.currentData() != opened.of or not self._is_shown:
             return
         self._wanted = None
         self._opened, self._row, self._judged = opened, -1, []
         self._pane = self._window.panes.active
         self._pane.canvas.add_layer(self._layer, LayerOrder.TOOLS)
-        self.dock.show_review(opened)
+        self.panel.show_review(opened)
         self._window.update_situation()
         if opened.annotations:
-            self.dock.choose(0)
+            self.panel.choose(0)
 
     def _show(
         self,
@@ -147,8 +147,8 @@ class SetReviewController(QObject):
         if self._pane is not None:
             self._pane.canvas.remove_layer(self._layer)
             self._pane = None
-        self.dock.show_sets(sets, chosen)
-        self.dock.show_review(opened)
+        self.panel.show_sets(sets, chosen)
+        self.panel.show_review(opened)
         self._window.update_situation()
 
     # Objects ---------------------------------------------------------------------------------
@@ -170,7 +170,7 @@ class SetReviewController(QObject):
         if annotation is None or self._pane is None:
             return
         said = self._opened.review.objects.get(annotation.id.hex)
-        self.dock.comment.setText(said.comment if said is not None else "")
+        self.panel.comment.setText(said.comment if said is not None else "")
         box = Box(*annotation.geometry.bounds)
         self._layer.show_regions(_regions(annotation))
         canvas = self._pane.canvas
@@ -188,7 +188,7 @@ class SetReviewController(QObject):
 
     def _step(self, step: int) -> None:
         if self._opened is not None and self._opened.annotations:
-            self.dock.choose((self._row + step) % len(self._opened.annotations))
+            self.panel.choose((self._row + step) % len(self._opened.annotations))
 
     def _go_on(self) -> None:
         """To the next object that waits for a verdict, round the end of the list."""
@@ -199,12 +199,12 @@ class SetReviewController(QObject):
         following = [*rows[self._row + 1 :], *rows[: self._row + 1]]
         waiting = [row for row in following if opened.review.is_open(opened.annotations[row])]
         if waiting:
-            self.dock.choose(waiting[0])
+            self.panel.choose(waiting[0])
         elif opened.of.role == "judge":
             self._window.say("Each object is judged: approve the set, or return it.")
         else:
             self._window.say("Each object of the set is sorted.")
-        self.dock.table.setFocus()
+        self.panel.table.setFocus()
 
     # Verdicts --------------------------------------------------------------------------------
 
@@ -226,12 +226,12 @@ class SetReviewController(QObject):
             self._window.say("Correct it on the slide, then go on with J.")
 
     def _reject(self) -> None:
-        comment = self.dock.comment.text().strip()
+        comment = self.panel.comment.text().strip()
         if self._role == "sort":
             self._give_back()
             self._judge("rejected")
         elif self._role == "judge" and not comment:
-            self.dock.comment.setFocus()
+            self.panel.comment.setFocus()
             self._window.say("Say what is to be corrected, then press Enter.")
         elif self._role == "judge":
             self._judge("returned", comment)
@@ -243,7 +243,7 @@ class SetReviewController(QObject):
         if not self._judged:
             self._window.say("There is no verdict to take back.")
             return
-        self.dock.choose(self._judged.pop())
+        self.panel.choose(self._judged.pop())
         if self._role == "sort":
             self._give_back()
         self._judge("", goes_on=False)
@@ -262,8 +262,8 @@ class SetReviewController(QObject):
         if verdict:
             self._judged.append(row)
         self._write(lambda: opened.store.judge(annotation, verdict, comment, seconds), opened)
-        self.dock.model.row_changed(row)
-        self.dock.show_status()
+        self.panel.model.row_changed(row)
+        self.panel.show_status()
         if goes_on:
             self._go_on()
 
@@ -274,7 +274,7 @@ class SetReviewController(QObject):
         if status == "handed in" and not self._window.annotations.is_saved:
             self._window.say("Wait a moment: what was drawn last is being saved.")
             return
-        comment = self.dock.comment.text().strip() if status == "returned" else ""
+        comment = self.panel.comment.text().strip() if status == "returned" else ""
         self._leave_object()
         self._write(lambda: opened.store.say(status, comment), opened)
         self._window.say(f"{opened.of.label}: {status}.")
@@ -324,11 +324,11 @@ class SetReviewController(QObject):
         if not self._unwritten and opened is self._opened:
             opened.review = review
             if opened.annotations:
-                self.dock.model.dataChanged.emit(
-                    self.dock.model.index(0, 0),
-                    self.dock.model.index(len(opened.annotations) - 1, 3),
+                self.panel.model.dataChanged.emit(
+                    self.panel.model.index(0, 0),
+                    self.panel.model.index(len(opened.annotations) - 1, 3),
                 )
-            self.dock.show_status()
+            self.panel.show_status()
 
     def _on_not_written(self, error: Exception, opened: OpenedReview) -> None:
         """What is shown is again what is on the disk."""
@@ -397,7 +397,7 @@ class SetReviewController(QObject):
         pane.view_changed.connect(lambda changed, _: changed is self._pane and self._watch.touch())
 
     def _connect(self) -> None:
-        window, dock = self._window, self.dock
+        window, panel = self._window, self.panel
         for command_id, handler in (
             ("review.accept", self._accept),
             ("review.edit", self._correct),
@@ -408,13 +408,13 @@ class SetReviewController(QObject):
             ("review.undo", self._undo),
         ):
             window.commands.on(command_id, self._if_active(handler))
-        dock.set_chosen.connect(self._open)
-        dock.object_chosen.connect(self._choose)
-        dock.comment_given.connect(self._reject)
-        dock.comment.textEdited.connect(lambda _: self._watch.touch())
-        dock.status_given.connect(self._say_of_set)
-        dock.waiting_requested.connect(self._find_waiting)
-        dock.shown.connect(self._on_shown)
+        panel.set_chosen.connect(self._open)
+        panel.object_chosen.connect(self._choose)
+        panel.comment_given.connect(self._reject)
+        panel.comment.textEdited.connect(lambda _: self._watch.touch())
+        panel.status_given.connect(self._say_of_set)
+        panel.waiting_requested.connect(self._find_waiting)
+        panel.shown.connect(self._on_shown)
         window.panes.active_changed.connect(lambda _: self.refresh())
         window.reader.leaving.connect(self._leave_object)
         window.reader.changed.connect(self.refresh)

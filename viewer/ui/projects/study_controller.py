@@ -342,7 +342,7 @@ class StudyController(QObject):
         from viewer.studies.blinding import end_stage
 
         window = self._window
-        window.projects.questions.dock.finish()
+        window.projects.questions.panel.finish()
 
         def ended(after: StudyReader) -> None:
             if (after.folder, after.reader) == (self._opened.folder, self._reader):

@@ -12,7 +12,7 @@ from PySide6.QtCore import QObject, Signal
 from viewer.recording.review.entries import ReviewError
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.recording.drafting import Drafting
-from viewer.ui.recording.review_dock import ReviewDock
+from viewer.ui.recording.review_panel import ReviewPanel
 from viewer.ui.recording.reviewing import Reviewing
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ class ReviewController(QObject):
         super().__init__(window)
         self._window = window
         self._panels = panels
-        self.dock = ReviewDock(window.commands, window)
-        self.reviewing = Reviewing(self.dock, window.commands, window.say, self)
+        self.panel = ReviewPanel(window.commands, window)
+        self.reviewing = Reviewing(self.panel, window.commands, window.say, self)
         self._drafting = Drafting(window)
         self._session: _Session | None = None
         self._waiting: _Session | None = None
@@ -75,7 +75,7 @@ class ReviewController(QObject):
         self._panels.show_reviewed(None)
         if pane is not None:
             self._panels.let_go.emit(pane)
-        self.dock.show_none()
+        self.panel.show_none()
 
     def shut_down(self) -> None:
         """Keeps what stands and ends all threads."""
@@ -111,9 +111,9 @@ class ReviewController(QObject):
         self._panels.show_reviewed((session.folder, pane))
         header = session.header
         title = header.title or f"{header.reader}, {header.started_utc[:16].replace('T', ' ')}"
-        self.dock.show_session(title, session.items)
-        self.dock.show()
-        self.dock.raise_()
+        self.panel.show_session(title, session.items)
+        self.panel.show()
+        self.panel.raise_()
         window = self._window
         reviewer = window.settings.reviewer or window.reader.name
         reviewer = reviewer or f"reviewer-{os.urandom(2).hex()}"
@@ -148,8 +148,8 @@ class ReviewController(QObject):
         self._window.change_settings(reviewer=review.reviewer)
         if review.reviewer not in session.reviewers:
             session.reviewers.append(review.reviewer)
-        self.dock.show_reviewers(session.reviewers, review.reviewer)
-        self.dock.show_agreement([])
+        self.panel.show_reviewers(session.reviewers, review.reviewer)
+        self.panel.show_agreement([])
         self.reviewing.begin(review)
         self._take_drafts()
         if review.is_done:
@@ -185,7 +185,7 @@ class ReviewController(QObject):
 
         def show(found: list[Agreement]) -> None:
             if self.reviewing.review is review and review.is_done:
-                self.dock.show_agreement(
+                self.panel.show_agreement(
                     [_agreement_line(agreement, review.reviewer) for agreement in found]
                 )
 
@@ -204,7 +204,7 @@ class ReviewController(QObject):
                 self._window.say("All actions of this session have a draft.")
 
     def _on_drafting(self, done: int, wanted: int) -> None:
-        self.dock.show_drafting(done, wanted)
+        self.panel.show_drafting(done, wanted)
         self._take_drafts()
 
     def _take_drafts(self) -> None:
@@ -253,13 +253,13 @@ class ReviewController(QObject):
         self._window.say(str(error))
 
     def _connect(self, panels: SessionPanels) -> None:
-        window, dock = self._window, self.dock
+        window, panel = self._window, self.panel
         self.reviewing.availability_changed.connect(window.update_situation)
         self.reviewing.finished.connect(self._tell_agreement)
-        self.reviewing.reopened.connect(lambda: dock.show_agreement([]))
-        dock.reviewer_chosen.connect(self._choose_reviewer)
-        dock.drafts_requested.connect(self._draft)
-        dock.prompt_requested.connect(self._drafting.ask_prompt)
+        self.reviewing.reopened.connect(lambda: panel.show_agreement([]))
+        panel.reviewer_chosen.connect(self._choose_reviewer)
+        panel.drafts_requested.connect(self._draft)
+        panel.prompt_requested.connect(self._drafting.ask_prompt)
         self._drafting.began.connect(lambda: self.reviewing.set_drafting(running=True))
         self._drafting.progressed.connect(self._on_drafting)
         self._drafting.ended.connect(lambda: self._on_drafting(0, 0))

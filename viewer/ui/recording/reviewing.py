@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from viewer.recording.review.entries import ReviewError
 from viewer.recording.review.stopwatch import Stopwatch
 from viewer.ui.recording.review_canvas import ReviewCanvas
-from viewer.ui.recording.review_dock import VERDICT_COLORS, ReviewDock, verdict_of
+from viewer.ui.recording.review_panel import VERDICT_COLORS, ReviewPanel, verdict_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,12 +43,12 @@ class Reviewing(QObject):
     """Verdicts can be given from now on, or no longer."""
 
     def __init__(
-        self, dock: ReviewDock, commands: ActionSet, say: Callable[[str], object], parent: QObject
+        self, panel: ReviewPanel, commands: ActionSet, say: Callable[[str], object], parent: QObject
     ) -> None:
         super().__init__(parent)
         self.review: Review | None = None
         self.current = 0
-        self._dock = dock
+        self._panel = panel
         self._say = say
         self._canvas = ReviewCanvas()
         self._is_shown = False
@@ -87,7 +87,7 @@ class Reviewing(QObject):
         self._watch = Stopwatch()
         self.availability_changed.emit()
         self._go_to(review.resume_index())
-        self._dock.table.setFocus()
+        self._panel.table.setFocus()
 
     def end(self, *, keep: bool = True) -> Review | None:
         """Lets go of the review, with what stands in the field if it is kept."""
@@ -135,8 +135,8 @@ class Reviewing(QObject):
         review = self.review
         if review is None:
             return
-        by = "dictated" if self._dock.dictated.isChecked() else "typed"
-        text, seconds = self._dock.text.toPlainText(), self._seconds()
+        by = "dictated" if self._panel.dictated.isChecked() else "typed"
+        text, seconds = self._panel.text.toPlainText(), self._seconds()
         try:
             review.accept(self.current, text, seconds, by)
         except ReviewError as error:
@@ -160,7 +160,7 @@ class Reviewing(QObject):
         if review.is_done:
             self._say(f"All {len(review.items)} actions are reviewed.")
             self.finished.emit()
-        self._dock.table.setFocus()
+        self._panel.table.setFocus()
         self._go_to(review.next_open(self.current))
 
     def _step(self, direction: int) -> None:
@@ -186,16 +186,16 @@ class Reviewing(QObject):
 
     def _edit(self) -> None:
         if self.review is not None:
-            self._dock.text.setFocus()
-            self._dock.text.selectAll()
+            self._panel.text.setFocus()
+            self._panel.text.selectAll()
 
     def _keep_text(self) -> None:
         if self.review is not None:
-            self.review.type(self.current, self._dock.text.toPlainText())
+            self.review.type(self.current, self._panel.text.toPlainText())
 
     def _leave(self, review: Review) -> None:
         self._keeper.stop()
-        review.type(self.current, self._dock.text.toPlainText())
+        review.type(self.current, self._panel.text.toPlainText())
         review.leave(self.current, self._seconds())
 
     def _seconds(self) -> float:
@@ -220,10 +220,10 @@ class Reviewing(QObject):
         if review is None:
             return
         item = review.items[self.current]
-        self._dock.show_text(review.text(self.current), _place(item), _source(item))
-        self._dock.show_verdicts(review.decisions(), self.current)
-        self._dock.show_figures(review.figures())
-        self._dock.dictated.setVisible(item.draft is None)
+        self._panel.show_text(review.text(self.current), _place(item), _source(item))
+        self._panel.show_verdicts(review.decisions(), self.current)
+        self._panel.show_figures(review.figures())
+        self._panel.dictated.setVisible(item.draft is None)
         self._show_boxes()
 
     def _show_boxes(self) -> None:
@@ -264,9 +264,9 @@ class Reviewing(QObject):
         ):
             # The same keys judge annotations while their panel is in view and this one is not.
             commands.on(command_id, lambda handler=handler: self.is_active and handler())
-        self._dock.item_chosen.connect(self.choose)
-        self._dock.text_typed.connect(self._on_text_typed)
-        self._dock.shown.connect(self._on_shown)
+        self._panel.item_chosen.connect(self.choose)
+        self._panel.text_typed.connect(self._on_text_typed)
+        self._panel.shown.connect(self._on_shown)
 
 
 def _place(item: ReviewItem) -> str:

@@ -12,9 +12,9 @@ from PySide6.QtWidgets import QDialog, QInputDialog, QMessageBox
 from viewer.recording.library import Library, SessionSummary
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.recording.pixel_sizes import pixel_size_note
-from viewer.ui.recording.replay_dock import ReplayDock
-from viewer.ui.recording.seen_dock import SeenDock
-from viewer.ui.recording.sessions_dock import SessionsDock
+from viewer.ui.recording.replay_panel import ReplayPanel
+from viewer.ui.recording.seen_panel import SeenPanel
+from viewer.ui.recording.sessions_panel import SessionsPanel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,9 +52,9 @@ class SessionPanels(QObject):
         self._exporter = BackgroundRunner("export sessions", 1, self)
         self._replayer = Replayer(self)
         self._replayer.let_go.connect(self.let_go)
-        self.sessions = SessionsDock(window)
-        self.replay = ReplayDock(self._replayer, window)
-        self.seen = SeenDock(window)
+        self.sessions = SessionsPanel(window)
+        self.replay = ReplayPanel(self._replayer, window)
+        self.seen = SeenPanel(window)
         self.hides: Callable[[SessionSummary], bool] = lambda _: False
         """Tells whether a study hides a session from who reads now."""
         self._summaries: list[SessionSummary] = []

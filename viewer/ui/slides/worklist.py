@@ -57,7 +57,7 @@ class WorklistController(QObject):
         projects = self._window.projects
         if not projects.opened.is_open:
             return Worklist(file_entries(self._window.tray.model.paths, self._read))
-        shown = {slide.identity for slide in projects.dock.model.slides}
+        shown = {slide.identity for slide in projects.panel.model.slides}
         return Worklist(
             WorklistEntry(
                 each.key,

@@ -10,7 +10,6 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
     QComboBox,
-    QDockWidget,
     QFormLayout,
     QGridLayout,
     QHBoxLayout,
@@ -27,6 +26,7 @@ from PySide6.QtWidgets import (
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.actions import shown_shortcut
 from viewer.ui.commands.recording import REVIEW_COMMANDS
+from viewer.ui.shell.panel import Panel
 from viewer.ui.theme import colored_icon
 from viewer.ui.widgets import KeyedTree
 
@@ -65,7 +65,7 @@ def verdict_of(decision: Decided | None) -> str:
     return "open" if decision is None else decision.verdict
 
 
-class ReviewDock(QDockWidget):
+class ReviewPanel(Panel):
     """Shows what it is given, and signals what the user chose; the verdicts are commands."""
 
     item_chosen = Signal(int)
@@ -196,7 +196,7 @@ class ReviewDock(QDockWidget):
         layout.addWidget(self.figures)
         layout.addWidget(self.agreement)
         layout.addLayout(asking)
-        self.setWidget(body)
+        self.set_body(body)
         self.setFocusProxy(self.table)
 
     def _connect(self) -> None:

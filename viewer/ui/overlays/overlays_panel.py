@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
-    QDockWidget,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -20,6 +19,7 @@ from PySide6.QtWidgets import (
 
 from viewer.ui.overlays.model_list import ModelList
 from viewer.ui.recording.scrub_bar import shown_time
+from viewer.ui.shell.panel import Panel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 NOT_FOR_DIAGNOSIS = "For research use, not for diagnosis."
 
 
-class OverlaysDock(QDockWidget):
+class OverlaysPanel(Panel):
     """Shows and edits the overlays of the active pane; the part does the work."""
 
     run_requested = Signal()
@@ -45,7 +45,7 @@ class OverlaysDock(QDockWidget):
         from viewer.ui.overlays.gallery import Gallery
         from viewer.ui.overlays.settings_pages import HeatmapPage, ObjectsPage, QueryPage
 
-        super().__init__("Overlays", parent)
+        super().__init__("Models", parent)
         self.setObjectName("overlays")
         self.models = ModelList(self)
         self.earlier = QLabel(self)
@@ -180,7 +180,7 @@ class OverlaysDock(QDockWidget):
         scroll.setWidgetResizable(True)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(body)
-        self.setWidget(scroll)
+        self.set_body(scroll)
 
 
 def shown_progress(progress: Progress, *, is_paused: bool = False) -> str:

@@ -10,7 +10,6 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QDockWidget,
     QFormLayout,
     QLabel,
     QScrollArea,
@@ -22,6 +21,7 @@ from viewer.canvas.layer import LayerOrder
 from viewer.geometry import Box
 from viewer.recording.coverage import LEAST_SEEN_S
 from viewer.ui.recording.scrub_bar import action_color, shown_time
+from viewer.ui.shell.panel import Panel
 
 if TYPE_CHECKING:
     from viewer.canvas.canvas import SlideCanvas
@@ -36,7 +36,7 @@ LEAST_RED_S = 10.0
 _A_RGB, _B_RGB, _BOTH_RGB = (47, 155, 255), (255, 140, 0), (120, 120, 120)
 
 
-class SeenDock(QDockWidget):
+class SeenPanel(Panel):
     """Shows an `Analysis` on a canvas; asks for another when the user compares."""
 
     compare_requested = Signal(object)
@@ -95,7 +95,7 @@ class SeenDock(QDockWidget):
         area = QScrollArea(self)
         area.setWidget(body)
         area.setWidgetResizable(True)
-        self.setWidget(area)
+        self.set_body(area)
         self.setFocusProxy(self.heatmap)
         for box in (self.heatmap, self.unseen):
             box.currentIndexChanged.connect(self._paint)

@@ -17,7 +17,6 @@ from PySide6.QtCore import (
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
-    QDockWidget,
     QGridLayout,
     QHBoxLayout,
     QHeaderView,
@@ -39,6 +38,7 @@ from viewer.ui.annotations.annotation_model import (
 )
 from viewer.ui.annotations.sets_panel import SetsPanel
 from viewer.ui.annotations.shown import swatch
+from viewer.ui.shell.panel import Panel
 from viewer.ui.widgets import KeyKeeper
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class DescriptionEdit(QPlainTextEdit):
             self.finish()
 
 
-class AnnotationsDock(QDockWidget):
+class AnnotationsPanel(Panel):
     """Shows the annotations of the active pane; the part does the work."""
 
     chosen_changed = Signal(object)
@@ -264,7 +264,7 @@ class AnnotationsDock(QDockWidget):
         layout.addWidget(self.figures)
         layout.addWidget(self.description)
         layout.addLayout(below)
-        self.setWidget(body)
+        self.set_body(body)
         self.setFocusProxy(self.tree)
         self.show_notice("")
 

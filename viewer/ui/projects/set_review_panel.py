@@ -8,7 +8,6 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelInd
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
-    QDockWidget,
     QHBoxLayout,
     QHeaderView,
     QLabel,
@@ -22,6 +21,7 @@ from PySide6.QtWidgets import (
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.actions import shown_shortcut
 from viewer.ui.annotations.shown import swatch
+from viewer.ui.shell.panel import Panel
 from viewer.ui.widgets import KeyKeeper
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class ReviewedObjects(QAbstractTableModel):
                 return ""
 
 
-class SetReviewDock(QDockWidget):
+class SetReviewPanel(Panel):
     """Shows what it is given; verdicts are the commands of reviews."""
 
     set_chosen = Signal(object)
@@ -124,7 +124,7 @@ class SetReviewDock(QDockWidget):
     shown = Signal(bool)
 
     def __init__(self, commands: ActionSet, parent: QWidget) -> None:
-        super().__init__("Annotation review", parent)
+        super().__init__("Hand in", parent)
         self.setObjectName("set_review")
         self.sets = QComboBox(self)
         self.sets.setAccessibleName("Set under review")
@@ -174,7 +174,7 @@ class SetReviewDock(QDockWidget):
         layout.addLayout(keys)
         layout.addLayout(whole)
         layout.addWidget(self.waiting)
-        self.setWidget(body)
+        self.set_body(body)
         self.setFocusProxy(self.table)
         self.sets.activated.connect(lambda row: self.set_chosen.emit(self.sets.itemData(row)))
         self.table.selectionModel().currentRowChanged.connect(

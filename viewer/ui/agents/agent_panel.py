@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QSize, Qt, QUrl, Signal
 from PySide6.QtWidgets import (
     QComboBox,
-    QDockWidget,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -39,6 +38,7 @@ from viewer.agents.agent_events import (
     Step,
 )
 from viewer.agents.findings import box_of
+from viewer.ui.shell.panel import Panel
 from viewer.ui.theme import icon
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ _STATES = {
 _PLACE = Qt.ItemDataRole.UserRole
 
 
-class AgentDock(QDockWidget):
+class AgentPanel(Panel):
     """Shows one walk; the part does the work."""
 
     start_requested = Signal()
@@ -317,7 +317,7 @@ class AgentDock(QDockWidget):
         for box in (self.how, self.regions_by):
             box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
             box.setMinimumContentsLength(12)
-        self.setWidget(body)
+        self.set_body(body)
         self.setFocusProxy(self.question)
 
 

@@ -10,7 +10,6 @@ from PySide6.QtCore import QObject, QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QDockWidget,
     QDoubleSpinBox,
     QGridLayout,
     QLabel,
@@ -27,6 +26,7 @@ from viewer.tiles.display import (
     DisplaySettings,
     Stain,
 )
+from viewer.ui.shell.panel import Panel
 from viewer.ui.widgets import IconButton
 
 if TYPE_CHECKING:
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 _SLIDER_STEPS = 200
 
 
-class DisplayDock(QDockWidget):
+class DisplayPanel(Panel):
     """Edits a Look; changes what is shown, never the slide."""
 
     look_edited = Signal(object)
     """The new Look, when the user changed something here."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("Brightness and contrast", parent)
+        super().__init__("Display", parent)
         self.setObjectName("display")
         self._look = DisplaySettings()
         self.brightness = LookSlider("&Brightness", BRIGHTNESS_RANGE, 0.0, self)
@@ -63,7 +63,7 @@ class DisplayDock(QDockWidget):
         self.reset_button.setToolTip("Show the slide as it came")
         self._body = QWidget(self)
         self._lay_out()
-        self.setWidget(self._body)
+        self.set_body(self._body)
         self.setFocusProxy(self.brightness.slider)
         self.brightness.changed.connect(lambda value: self._edit(brightness=value))
         self.contrast.changed.connect(lambda value: self._edit(contrast=value))

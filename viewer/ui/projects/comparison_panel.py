@@ -9,7 +9,6 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelInd
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
-    QDockWidget,
     QFormLayout,
     QHeaderView,
     QLabel,
@@ -21,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.canvas.qt_guard import guarded
+from viewer.ui.shell.panel import Panel
 from viewer.ui.widgets import KeyedTree
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class DisagreementModel(QAbstractTableModel):
         return f"{um2 / 1e6:.3f} mm\u00b2" if um2 >= 1e5 else f"{um2:,.0f} \u00b5m\u00b2"
 
 
-class ComparisonDock(QDockWidget):
+class ComparisonPanel(Panel):
     """Asks for a comparison and shows what came of it."""
 
     compare_requested = Signal()
@@ -103,7 +103,7 @@ class ComparisonDock(QDockWidget):
     """Whether the panel is in view: what it draws goes with it."""
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__("Compare annotations", parent)
+        super().__init__("Compare", parent)
         self.setObjectName("comparison")
         self.a, self.b, self.reference = QComboBox(self), QComboBox(self), QComboBox(self)
         for box, name in ((self.a, "A"), (self.b, "B"), (self.reference, "Reference")):
@@ -135,7 +135,7 @@ class ComparisonDock(QDockWidget):
         layout.addWidget(self.summary)
         layout.addWidget(self.classes, 1)
         layout.addWidget(self.regions, 2)
-        self.setWidget(body)
+        self.set_body(body)
         self.setFocusProxy(self.b)
         self.add_file.clicked.connect(self.file_requested)
         self.compare.clicked.connect(self.compare_requested)

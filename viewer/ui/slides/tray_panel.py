@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPixmap
 from PySide6.QtWidgets import (
-    QDockWidget,
     QLabel,
     QListView,
     QStyle,
@@ -19,6 +18,7 @@ from PySide6.QtWidgets import (
 
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.background_runner import BackgroundRunner, Task
+from viewer.ui.shell.panel import Panel
 from viewer.ui.slides.thumbnails import PICTURE_SIZE
 from viewer.ui.slides.tray_model import TrayModel
 from viewer.ui.theme import current_theme
@@ -32,7 +32,7 @@ _MARGIN_PX = 8
 _TEXT_HEIGHT_PX = 34
 
 
-class TrayDock(QDockWidget):
+class TrayPanel(Panel):
     """Shows the slides of a folder, or a list of slides; Enter or a double click opens one.
 
     A folder with a single slide opens it at once.
@@ -46,7 +46,7 @@ class TrayDock(QDockWidget):
     """One sentence: why a folder cannot be shown."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("Slide tray", parent)
+        super().__init__("Folder", parent)
         self.setObjectName("tray")
         self.folder: Path | None = None
         self._task: Task | None = None
@@ -74,7 +74,7 @@ class TrayDock(QDockWidget):
         layout.setSpacing(0)
         layout.addWidget(self._caption)
         layout.addWidget(self.view, 1)
-        self.setWidget(body)
+        self.set_body(body)
         self.setFocusProxy(self.view)
         self._tell("Open or drop a folder to see its slides here.")
 

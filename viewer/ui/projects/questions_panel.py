@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
     QComboBox,
-    QDockWidget,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -18,6 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.ui.projects.question_fields import QuestionField, field_for
+from viewer.ui.shell.panel import Panel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ _NO_FORM = "Open a project with questions, or load a form from a JSON file."
 _NO_SLIDE = "Open a slide to answer the questions for it."
 
 
-class QuestionsDock(QDockWidget):
+class QuestionsPanel(Panel):
     """Shows one form at a time; answers go out as they are given."""
 
     answered = Signal(str, str, object)
@@ -77,7 +77,7 @@ class QuestionsDock(QDockWidget):
         layout.addWidget(self._area, 1)
         layout.addWidget(self.progress)
         layout.addLayout(buttons)
-        self.setWidget(body)
+        self.set_body(body)
         self.setFocusProxy(self._area)
         self.visibilityChanged.connect(lambda visible: visible and self.form_chosen.emit())
         self.show_forms([])

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QEvent, QObject, QSize, Qt
 from PySide6.QtGui import QImage, QPixmap
 from PySide6.QtWidgets import (
-    QDockWidget,
     QLabel,
     QPushButton,
     QScrollArea,
@@ -19,6 +18,7 @@ from PySide6.QtWidgets import (
 from viewer.canvas.qt_guard import guarded
 from viewer.tiles.display import displayed
 from viewer.ui.background_runner import BackgroundRunner, Task
+from viewer.ui.shell.panel import Panel
 from viewer.ui.slides.images import fitted, to_image
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _LABEL = "label"
 _ORDER = (_LABEL, "macro", "thumbnail")
 
 
-class AssociatedDock(QDockWidget):
+class AssociatedPanel(Panel):
     """Shows the pictures; the label stays hidden until asked for, each time anew.
 
     A label can hold a patient's name, so it is not even read before the user asks. Then the name
@@ -39,7 +39,7 @@ class AssociatedDock(QDockWidget):
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("Label and macro", parent)
+        super().__init__("Label", parent)
         self.setObjectName("associated")
         self._source: SlideSource | None = None
         self.name_of: Callable[[], str] = lambda: ""
@@ -77,13 +77,13 @@ class AssociatedDock(QDockWidget):
         area.setFrameShape(QScrollArea.Shape.NoFrame)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setWidget(self._body)
-        self.setWidget(area)
+        self.set_body(area)
         self.setFocusProxy(self.show_label_button)
         self.visibilityChanged.connect(self._on_visibility_changed)
         self.show_slide(None)
 
     def show_slide(self, source: SlideSource | None) -> None:
-        """Shows the pictures of a slide, without its label; None empties the dock."""
+        """Shows the pictures of a slide, without its label; None empties the panel."""
         for task in self._tasks:
             task.cancel()
         self._tasks.clear()
@@ -137,7 +137,7 @@ class AssociatedDock(QDockWidget):
             self._read_missing()
 
     def _read_missing(self) -> None:
-        """Reads what is to be seen and was not read yet; only while the dock is open."""
+        """Reads what is to be seen and was not read yet; only while the panel is open."""
         source, uses_icc = self._source, self.uses_icc
         if source is None:
             return
@@ -155,7 +155,7 @@ class AssociatedDock(QDockWidget):
 
 
 class PictureView(QWidget):
-    """A title and a picture as wide as the dock."""
+    """A title and a picture as wide as the panel."""
 
     def __init__(self, name: str, parent: QWidget) -> None:
         super().__init__(parent)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QDockWidget,
     QGridLayout,
     QPushButton,
     QTreeWidgetItem,
@@ -17,6 +16,7 @@ from PySide6.QtWidgets import (
 
 from viewer.ui.recording.pixel_sizes import pixel_size_note
 from viewer.ui.recording.scrub_bar import shown_time
+from viewer.ui.shell.panel import Panel
 from viewer.ui.widgets import KeyedTree
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _SETTLE_MS = 30
 _FOLDER = Qt.ItemDataRole.UserRole
 
 
-class SessionsDock(QDockWidget):
+class SessionsPanel(Panel):
     """A table of sessions, the newest first; those of the slide on screen are bold."""
 
     replay_requested = Signal(object)
@@ -73,7 +73,7 @@ class SessionsDock(QDockWidget):
         layout.setContentsMargins(6, 6, 6, 6)
         layout.addWidget(self.table, 1)
         layout.addLayout(buttons)
-        self.setWidget(body)
+        self.set_body(body)
         self.setFocusProxy(self.table)
         self._rows: dict[Path, QTreeWidgetItem] = {}
         # A wheel's notch scrolls by several values at once.

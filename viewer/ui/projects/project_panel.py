@@ -9,7 +9,6 @@ from PySide6.QtCore import QEvent, QModelIndex, QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
-    QDockWidget,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -29,6 +28,7 @@ from viewer.ui.projects.project_model import (
     ProjectModel,
     SlideRowDelegate,
 )
+from viewer.ui.shell.panel import Panel
 from viewer.ui.theme import icon
 from viewer.ui.widgets import KeyedList
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _ASSIGNED = "assigned to "
 
 
-class ProjectDock(QDockWidget):
+class ProjectPanel(Panel):
     """Shows an `OpenProject`; what the user wants goes out as signals."""
 
     slide_requested = Signal(object)
@@ -70,7 +70,7 @@ class ProjectDock(QDockWidget):
         self._make_list()
         self._pages.addWidget(self._welcome())
         self._pages.addWidget(self._project_page())
-        self.setWidget(self._pages)
+        self.set_body(self._pages)
         self.setFocusProxy(self.view)
         opened.changed.connect(self.refresh)
         self.refresh()

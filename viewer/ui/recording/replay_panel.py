@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QDockWidget,
     QHBoxLayout,
     QLabel,
     QToolButton,
@@ -16,6 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.ui.recording.scrub_bar import ScrubBar, shown_time
+from viewer.ui.shell.panel import Panel
 from viewer.ui.theme import icon
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from viewer.ui.slides.slide_pane import SlidePane
 
 
-class ReplayDock(QDockWidget):
+class ReplayPanel(Panel):
     """Play, pause, speed, time; follow the reader or look freely."""
 
     def __init__(self, replayer: Replayer, parent: QWidget) -> None:
@@ -59,7 +59,7 @@ class ReplayDock(QDockWidget):
         layout.setContentsMargins(8, 4, 8, 4)
         layout.addWidget(self.bar)
         layout.addLayout(row)
-        self.setWidget(body)
+        self.set_body(body)
         self.setFocusProxy(self.play)
         self._connect()
         self._show_none()

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QDockWidget,
     QHBoxLayout,
     QHeaderView,
     QLabel,
@@ -19,6 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.geometry import Optics
+from viewer.ui.shell.panel import Panel
 from viewer.ui.widgets import KeyedTree
 
 if TYPE_CHECKING:
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from viewer.slides.source import SlideSource
 
 
-class PropertiesDock(QDockWidget):
+class PropertiesPanel(Panel):
     """A table of names and values with a filter; rows can be copied."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("Slide properties", parent)
+        super().__init__("Properties", parent)
         self.setObjectName("properties")
         self.filter = QLineEdit(self)
         self.filter.setPlaceholderText("Filter names and values")
@@ -65,7 +65,7 @@ class PropertiesDock(QDockWidget):
         layout.addWidget(self.filter)
         layout.addWidget(self.table, 1)
         layout.addLayout(below)
-        self.setWidget(body)
+        self.set_body(body)
         self.setFocusProxy(self.filter)
         self.show_slide(None, Optics(), None)
 

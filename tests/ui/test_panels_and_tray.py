@@ -116,16 +116,16 @@ def test_several_dropped_slides_fill_the_tray(
 
 def test_properties_are_filtered_and_copied(slide_window: MainWindow, qtbot: QtBot) -> None:
     press(qtbot, slide_window, Qt.Key.Key_I, CTRL)
-    dock = slide_window.properties
-    assert dock.isVisible()
-    assert slide_window.focusWidget() is dock.filter
-    qtbot.keyClicks(dock.filter, "pixel size")
+    panel = slide_window.properties
+    assert panel.isVisible()
+    assert slide_window.focusWidget() is panel.filter
+    qtbot.keyClicks(panel.filter, "pixel size")
     shown = [
-        row for row in dock.table.findItems("", Qt.MatchFlag.MatchContains) if not row.isHidden()
+        row for row in panel.table.findItems("", Qt.MatchFlag.MatchContains) if not row.isHidden()
     ]
     assert [row.text(0) for row in shown] == ["Pixel size"]
-    dock.table.setCurrentItem(shown[0])
-    dock.table.setFocus()
+    panel.table.setCurrentItem(shown[0])
+    panel.table.setFocus()
     press(qtbot, slide_window, Qt.Key.Key_C, CTRL)
     assert QGuiApplication.clipboard().text() == "Pixel size\t0.499 x 0.499 µm, from the file"
 
@@ -134,18 +134,18 @@ def test_the_label_is_hidden_until_asked_for(
     slide_window: MainWindow, sample_slide: Path, qtbot: QtBot
 ) -> None:
     press(qtbot, slide_window, Qt.Key.Key_L, CTRL | SHIFT)
-    dock = slide_window.associated
-    qtbot.waitUntil(lambda: dock.pictures["macro"].image is not None)
-    label = dock.pictures["label"]
+    panel = slide_window.associated
+    qtbot.waitUntil(lambda: panel.pictures["macro"].image is not None)
+    label = panel.pictures["label"]
     assert not label.isVisible()
     assert label.image is None
-    qtbot.mouseClick(dock.show_label_button, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(panel.show_label_button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: label.image is not None)
     assert label.isVisible()
     # The next slide's label is hidden again.
     show_slide(slide_window, sample_slide, qtbot)
-    assert not dock.pictures["label"].isVisible()
-    assert dock.pictures["label"].image is None
+    assert not panel.pictures["label"].isVisible()
+    assert panel.pictures["label"].image is None
 
 
 def test_brightness_changes_the_picture_and_reset_brings_it_back(
@@ -154,18 +154,18 @@ def test_brightness_changes_the_picture_and_reset_brings_it_back(
     canvas = slide_window.panes.active.canvas
     width_px = canvas.width()
     press(qtbot, slide_window, Qt.Key.Key_C, SHIFT)
-    dock = slide_window.display
-    assert slide_window.focusWidget() is dock.brightness.slider
+    panel = slide_window.display
+    assert slide_window.focusWidget() is panel.brightness.slider
     # The panel takes its room from the slide a moment later.
     qtbot.waitUntil(lambda: canvas.width() < width_px)
     before = settled_picture(canvas, qtbot)
-    qtbot.keyClick(dock.brightness.slider, Qt.Key.Key_PageUp)
-    assert canvas.look.brightness == pytest.approx(dock.brightness.box.value())
+    qtbot.keyClick(panel.brightness.slider, Qt.Key.Key_PageUp)
+    assert canvas.look.brightness == pytest.approx(panel.brightness.box.value())
     assert canvas.look.brightness != 0.0
     qtbot.waitUntil(lambda: canvas.is_sharp and canvas.grab().toImage() != before)
-    qtbot.mouseClick(dock.reset_button, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(panel.reset_button, Qt.MouseButton.LeftButton)
     assert canvas.look.is_plain
-    assert dock.brightness.box.value() == 0.0
+    assert panel.brightness.box.value() == 0.0
     qtbot.waitUntil(
         lambda: largest_difference(canvas.grab().toImage(), before) <= 1, timeout=10_000
     )

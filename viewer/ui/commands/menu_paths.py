@@ -1,0 +1,3 @@
+"""Menus in which the commands of several subjects stand."""
+
+PANELS = ("&View", "Pane&ls")

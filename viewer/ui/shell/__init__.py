@@ -1,0 +1,1 @@
+"""The frame of the window: top bar, tool strip, drawer, inspector, and the panels they hold."""

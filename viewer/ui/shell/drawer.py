@@ -1,0 +1,54 @@
+"""The drawer at the left with the lists of slides."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
+
+from viewer.ui.shell.page import Page
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from viewer.ui.shell.panel import Panel
+
+LEAST_PX, MOST_PX = 200, 420
+
+
+class Drawer(QFrame):
+    """Shows one list at a time; folded away it takes no room."""
+
+    left = Signal()
+    """The drawer was folded away: the keyboard belongs on the slide again."""
+
+    def __init__(self, panels: Sequence[Panel], parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setObjectName("drawer")
+        self.setMinimumWidth(LEAST_PX)
+        self.setMaximumWidth(MOST_PX)
+        self.page = Page("slides", "Slides", "mdi6.view-grid-outline", panels, self)
+        self.page.pin.hide()
+        self.page.undock.hide()
+        self.page.close_requested.connect(self._fold)
+        for panel in panels:
+            panel.host = self
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.page)
+        self.hide()
+
+    def reveal(self, panel: Panel) -> None:
+        """Open the drawer with this list in front."""
+        self.page.choose(panel)
+        self.show()
+
+    def put_away(self, panel: Panel) -> None:
+        """Fold the drawer away if this list is in sight."""
+        if self.page.current is panel and self.isVisibleTo(self.parentWidget()):
+            self._fold()
+
+    def _fold(self) -> None:
+        self.hide()
+        self.left.emit()

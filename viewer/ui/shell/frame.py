@@ -1,0 +1,154 @@
+"""The window's middle: bars, drawer, slides and inspector, laid out round the panes."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, cast
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QHBoxLayout, QSplitter, QVBoxLayout, QWidget
+
+from viewer.ui.shell.inspector import Inspector
+from viewer.ui.shell.tool_strip import ToolStrip
+from viewer.ui.shell.top_bar import TopBar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from viewer.ui.actions import ActionSet
+    from viewer.ui.shell.drawer import Drawer
+    from viewer.ui.shell.panel import Panel
+
+_DRAWER_PX, _INSPECTOR_PX, _LEAST_SLIDE_PX = 230, 340, 320
+
+
+class WindowFrame(QWidget):
+    """Lays out the parts of the window.
+
+    Attributes
+    ----------
+    middle
+        The column of the slides: bars above them, panes, timeline below them.
+    """
+
+    def __init__(self, actions: ActionSet, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._actions = actions
+        self.top_bar = TopBar(actions, self)
+        self.tool_strip = ToolStrip(actions, self)
+        self.inspector = Inspector(self)
+        self.drawer: Drawer | None = None
+        column = QWidget(self)
+        column.setMinimumWidth(_LEAST_SLIDE_PX)
+        self.middle = QVBoxLayout(column)
+        self.middle.setContentsMargins(0, 0, 0, 0)
+        self.middle.setSpacing(0)
+        self._splitter = QSplitter(Qt.Orientation.Horizontal, self)
+        self._splitter.setChildrenCollapsible(False)
+        self._splitter.addWidget(column)
+        self._splitter.addWidget(self.inspector)
+        self._splitter.setStretchFactor(0, 1)
+        self.inspector.setMinimumWidth(300)
+        row = QHBoxLayout()
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        row.addWidget(self.tool_strip)
+        row.addWidget(self._splitter, 1)
+        row.addWidget(self.inspector.rail)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.top_bar)
+        layout.addLayout(row, 1)
+        self._chrome: tuple[QWidget, ...] = (self.top_bar, self.tool_strip, self.inspector.rail)
+        self._before: str | None = None
+
+    def set_drawer(self, drawer: Drawer) -> None:
+        """Place the drawer left of the slides."""
+        self.drawer = drawer
+        self._splitter.insertWidget(0, drawer)
+        self._splitter.setStretchFactor(0, 0)
+        self._splitter.setStretchFactor(1, 1)
+        self._splitter.setSizes([_DRAWER_PX, 1000, _INSPECTOR_PX])
+
+    def connect_panels(self, panels: Mapping[str, Panel], give_back: Callable[[], object]) -> None:
+        """Let the commands "panels.NAME" show and fold away the panels of these names.
+
+        Parameters
+        ----------
+        give_back
+            Puts the keyboard back on the slide when a panel is folded away.
+        """
+        for name, panel in panels.items():
+            action = self._actions[f"panels.{name}"]
+            panel.visibilityChanged.connect(action.setChecked)
+            self._actions.on_toggle(
+                f"panels.{name}", lambda shown, panel=panel: _show(panel, shown=shown)
+            )
+        self.inspector.left.connect(give_back)
+        if self.drawer is not None:
+            self.drawer.left.connect(give_back)
+
+    def set_bare(self, *, bare: bool) -> None:
+        """Show the slides alone, or bring back what was shown round them."""
+        if bare == (self._before is not None):
+            return
+        if bare:
+            self._before = self.state()
+        for widget in self._chrome:
+            widget.setVisible(not bare)
+        if bare:
+            self.inspector.hide()
+            if self.drawer is not None:
+                self.drawer.hide()
+        elif self._before is not None:
+            before, self._before = self._before, None
+            self.restore(before)
+
+    def state(self) -> str:
+        """Return what `restore` takes: which panels are shown, and how wide they are."""
+        if self._before is not None:
+            return self._before
+        sizes = self._splitter.sizes()
+        return json.dumps(
+            {
+                "inspector": self.inspector.state(),
+                "drawer": self.drawer is not None and not self.drawer.isHidden(),
+                "list": self.drawer.page.stack.currentIndex() if self.drawer else 0,
+                "sizes_px": sizes,
+            }
+        )
+
+    def restore(self, state: str) -> None:
+        """Show what a kept state says; a damaged one is left out."""
+        try:
+            kept = json.loads(state)
+        except ValueError:
+            return
+        if not isinstance(kept, dict):
+            return
+        fields = cast("dict[str, object]", kept)
+        inspector = fields.get("inspector")
+        if isinstance(inspector, dict):
+            self.inspector.restore(cast("dict[str, object]", inspector))
+        if self.drawer is not None:
+            index = fields.get("list")
+            if isinstance(index, int) and 0 <= index < len(self.drawer.page.panels):
+                self.drawer.page.choose(self.drawer.page.panels[index])
+            self.drawer.setVisible(fields.get("drawer") is True)
+        sizes = fields.get("sizes_px")
+        if isinstance(sizes, list) and len(sizes) == self._splitter.count():
+            wanted = [each if isinstance(each, int) and each > 0 else 0 for each in sizes]
+            defaults = [_DRAWER_PX, 1000, _INSPECTOR_PX]
+            self._splitter.setSizes(
+                [px or default for px, default in zip(wanted, defaults, strict=True)]
+            )
+
+
+def _show(panel: Panel, *, shown: bool) -> None:
+    """Show or fold away a panel; one behind another comes to the front."""
+    if not shown:
+        panel.hide()
+        return
+    panel.show()
+    panel.setFocus(Qt.FocusReason.ShortcutFocusReason)

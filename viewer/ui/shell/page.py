@@ -1,0 +1,125 @@
+"""A page: a title over one panel, or over several as tabs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QStackedWidget,
+    QTabBar,
+    QVBoxLayout,
+    QWidget,
+)
+
+from viewer.ui.widgets import IconButton
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from viewer.ui.shell.panel import Panel
+
+
+class Page(QFrame):
+    """Shows one of its panels at a time over its full height.
+
+    Parameters
+    ----------
+    name
+        Stable name under which its place is kept, e.g. "annotate".
+    title
+        As the rail shows it.
+    icon
+        A qtawesome name.
+    panels
+        By name; their tabs stand in this order.
+    """
+
+    pin_requested = Signal(bool)
+    """The user wants the page to stay, or to stay no longer, while others are shown."""
+    undock_requested = Signal(bool)
+    """The user wants the page in a window of its own, or back."""
+    close_requested = Signal()
+    tab_changed = Signal()
+
+    def __init__(
+        self,
+        name: str,
+        title: str,
+        icon: str,
+        panels: Sequence[Panel],
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.name, self.title, self.icon = name, title, icon
+        self.panels = tuple(panels)
+        self.setObjectName(f"page_{name}")
+        self.setAccessibleName(title)
+        self.stack = QStackedWidget(self)
+        self.tabs = QTabBar(self)
+        self.tabs.setAccessibleName(f"Parts of {title}")
+        self.tabs.setDrawBase(False)
+        self.tabs.setExpanding(False)
+        self.tabs.setUsesScrollButtons(False)
+        self.tabs.setElideMode(Qt.TextElideMode.ElideRight)
+        for panel in self.panels:
+            self.stack.addWidget(panel)
+            self.tabs.addTab(panel.windowTitle())
+            panel.windowTitleChanged.connect(lambda text, panel=panel: self._retitle(panel, text))
+        self.tabs.setVisible(len(self.panels) > 1)
+        self.tabs.currentChanged.connect(self.stack.setCurrentIndex)
+        self.stack.currentChanged.connect(lambda _: self.tab_changed.emit())
+        self.pin = self._button("mdi6.pin-outline", "Pin: keep this page below the others")
+        self.undock = self._button("mdi6.open-in-new", "Show this page in a window of its own")
+        self.close_button = self._button("mdi6.chevron-double-right", "Fold the page away")
+        self.pin.setCheckable(True)
+        self.undock.setCheckable(True)
+        self.pin.clicked.connect(self.pin_requested)
+        self.undock.clicked.connect(self.undock_requested)
+        self.close_button.clicked.connect(self.close_requested)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self._header())
+        layout.addWidget(self.tabs)
+        layout.addWidget(self.stack, 1)
+
+    @property
+    def current(self) -> Panel:
+        """Return the panel whose tab is chosen."""
+        return self.panels[self.stack.currentIndex()]
+
+    def choose(self, panel: Panel) -> None:
+        """Choose the tab of a panel of this page."""
+        self.tabs.setCurrentIndex(self.panels.index(panel))
+
+    def show_place(self, *, is_pinned: bool, is_undocked: bool) -> None:
+        """Show in the header where the page stands."""
+        self.pin.setChecked(is_pinned)
+        self.pin.setVisible(not is_undocked)
+        self.undock.setChecked(is_undocked)
+        self.close_button.setVisible(not is_undocked)
+
+    def _retitle(self, panel: Panel, text: str) -> None:
+        self.tabs.setTabText(self.panels.index(panel), text)
+
+    def _header(self) -> QWidget:
+        header = QWidget(self)
+        header.setProperty("header", True)
+        title = QLabel(self.title, header)
+        title.setProperty("title", True)
+        layout = QHBoxLayout(header)
+        layout.setContentsMargins(12, 2, 4, 2)
+        layout.setSpacing(2)
+        layout.addWidget(title, 1)
+        for button in (self.pin, self.undock, self.close_button):
+            layout.addWidget(button)
+        return header
+
+    def _button(self, icon: str, tip: str) -> IconButton:
+        button = IconButton(icon, tip, self)
+        button.setAccessibleName(f"{tip} ({self.title})")
+        return button

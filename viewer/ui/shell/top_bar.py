@@ -1,0 +1,164 @@
+"""The bar at the top: the slide, its magnification, and what is reached for most."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QFontMetrics
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
+
+from viewer.canvas.qt_guard import guarded
+from viewer.ui.commands.views import magnification_id
+
+if TYPE_CHECKING:
+    from PySide6.QtGui import QResizeEvent
+
+    from viewer.ui.actions import ActionSet
+
+HEIGHT_PX = 40
+_MAGNIFICATIONS = (1.0, 2.0, 5.0, 10.0, 20.0, 40.0)
+_SAME_ZOOM = 0.01
+"""A magnification this near, as a share, is the segment's own."""
+_LEAST_NAME_PX = 120
+
+
+class TopBar(QFrame):
+    """Shows the active slide and runs commands of the registry.
+
+    Parameters
+    ----------
+    actions
+        The window's.
+    """
+
+    def __init__(self, actions: ActionSet, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setObjectName("top_bar")
+        self.setFixedHeight(HEIGHT_PX)
+        self._actions = actions
+        self.name = _ElidedLabel(self)
+        self.segments = {
+            magnification: self._segment(magnification_id(magnification), f"{magnification:g}x")
+            for magnification in _MAGNIFICATIONS
+        }
+        self.fit = self._segment("view.fit", "Fit")
+        self.search = self._button("help.palette", with_text=True)
+        self.search.setText("Search commands (Ctrl+L)")
+        self.search.setProperty("search", True)
+        self._layout = QHBoxLayout(self)
+        self._layout.setContentsMargins(6, 0, 6, 0)
+        self._layout.setSpacing(4)
+        self._fill()
+
+    def add_recording(self, pill: QWidget) -> None:
+        """Place what shows and switches the recording, before the settings."""
+        self._layout.insertWidget(self._layout.count() - 1, pill)
+
+    def show_name(self, name: str, tip: str = "") -> None:
+        """Show what the slide is called, with its case; "" for none."""
+        self.name.show_text(name or "No slide", tip)
+
+    def show_magnification(self, magnification: float | None) -> None:
+        """Mark the segment of the slide's magnification; None where it is unknown."""
+        for own, segment in self.segments.items():
+            segment.setChecked(
+                magnification is not None and abs(magnification - own) <= _SAME_ZOOM * own
+            )
+
+    @guarded()
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Leave out the magnifications for which there is no room, those of overview first."""
+        super().resizeEvent(event)
+        spare_px = self.width() - (
+            self.minimumSizeHint().width() - sum(self._width_px(each) for each in self._shown())
+        )
+        for segment in reversed(list(self.segments.values())):
+            spare_px -= segment.sizeHint().width()
+            segment.setVisible(spare_px >= 0)
+
+    def _shown(self) -> list[QToolButton]:
+        return [each for each in self.segments.values() if not each.isHidden()]
+
+    @staticmethod
+    def _width_px(segment: QToolButton) -> int:
+        return segment.sizeHint().width()
+
+    def _fill(self) -> None:
+        segments = QHBoxLayout()
+        segments.setSpacing(0)
+        for segment in (*self.segments.values(), self.fit):
+            segments.addWidget(segment)
+        layout = self._layout
+        layout.addWidget(self._button("panels.tray", with_text=True))
+        layout.addWidget(self._button("file.previous"))
+        layout.addWidget(self.name, 1)
+        layout.addWidget(self._button("file.next"))
+        layout.addSpacing(8)
+        layout.addLayout(segments)
+        layout.addSpacing(8)
+        layout.addWidget(self._button("edit.undo"))
+        layout.addWidget(self._button("edit.redo"))
+        layout.addWidget(self._button("panes.add"))
+        layout.addSpacing(8)
+        layout.addWidget(self.search)
+        layout.addWidget(self._button("file.settings"))
+
+    def _button(self, command: str, *, with_text: bool = False) -> QToolButton:
+        button = QToolButton(self)
+        action = self._actions[command]
+        button.setDefaultAction(action)
+        button.setIconSize(QSize(18, 18))
+        button.setToolButtonStyle(
+            Qt.ToolButtonStyle.ToolButtonTextBesideIcon
+            if with_text
+            else Qt.ToolButtonStyle.ToolButtonIconOnly
+        )
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        button.setAccessibleName(action.iconText())
+        return button
+
+    def _segment(self, command: str, text: str) -> QToolButton:
+        """Return a button that shows its own check mark, which the command has none of."""
+        button = QToolButton(self)
+        action = self._actions[command]
+        button.setText(text)
+        button.setToolTip(action.toolTip())
+        button.setCheckable(True)
+        button.setEnabled(action.isEnabled())
+        button.setProperty("segment", True)
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        button.setAccessibleName(action.iconText())
+        action.enabledChanged.connect(button.setEnabled)
+
+        button.clicked.connect(lambda checked: button.setChecked(not checked))  # the view says it
+        button.clicked.connect(lambda _checked=False: action.trigger())
+        return button
+
+
+class _ElidedLabel(QLabel):
+    """A text that gives way: its end is left out where it does not fit."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._text = ""
+        self.setAccessibleName("Slide")
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self.setMinimumWidth(_LEAST_NAME_PX)
+        self.setAlignment(Qt.AlignmentFlag.AlignCenter)
+
+    def show_text(self, text: str, tip: str) -> None:
+        self._text = text
+        self.setToolTip(tip or text)
+        self.setAccessibleName(f"Slide {text}")
+        self._elide()
+
+    @guarded()
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._elide()
+
+    def _elide(self) -> None:
+        metrics = QFontMetrics(self.font())
+        self.setText(metrics.elidedText(self._text, Qt.TextElideMode.ElideMiddle, self.width() - 8))
