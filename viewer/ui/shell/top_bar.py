@@ -36,6 +36,8 @@ class TopBar(QFrame):
         super().__init__(parent)
         self.setObjectName("top_bar")
         self.setFixedHeight(HEIGHT_PX)
+        # It takes the width that there is, and leaves out what does not fit.
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._actions = actions
         self.name = _ElidedLabel(self)
         self.segments = {
@@ -68,21 +70,23 @@ class TopBar(QFrame):
 
     @guarded()
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Leave out the magnifications for which there is no room, those of overview first."""
+        """Leave out what there is no room for: the words of the search, then magnifications."""
         super().resizeEvent(event)
-        spare_px = self.width() - (
-            self.minimumSizeHint().width() - sum(self._width_px(each) for each in self._shown())
-        )
-        for segment in reversed(list(self.segments.values())):
-            spare_px -= segment.sizeHint().width()
-            segment.setVisible(spare_px >= 0)
+        segments = list(self.segments.values())
+        search = Qt.ToolButtonStyle
+        for segment in segments:
+            segment.show()
+        self.search.setToolButtonStyle(search.ToolButtonTextBesideIcon)
+        if self._lacks_room:
+            self.search.setToolButtonStyle(search.ToolButtonIconOnly)
+        for segment in segments:
+            if self._lacks_room:
+                segment.hide()
 
-    def _shown(self) -> list[QToolButton]:
-        return [each for each in self.segments.values() if not each.isHidden()]
-
-    @staticmethod
-    def _width_px(segment: QToolButton) -> int:
-        return segment.sizeHint().width()
+    @property
+    def _lacks_room(self) -> bool:
+        self._layout.activate()
+        return self._layout.minimumSize().width() > self.width()
 
     def _fill(self) -> None:
         segments = QHBoxLayout()
