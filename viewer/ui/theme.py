@@ -123,8 +123,19 @@ def apply_theme(app: QApplication, theme: Theme) -> None:
 
 
 def icon(name: str) -> QIcon:
-    """Return the icon of a name in the current theme's colors."""
+    """Return an icon in the current theme's colors.
+
+    Parameters
+    ----------
+    name
+        One of qtawesome's, e.g. "mdi6.ruler", or "drawn.polygon" for `resources/icons/polygon.svg`.
+    """
     theme = current_theme()
+    kind, _, rest = name.partition(".")
+    if kind == "drawn":
+        from viewer.ui.drawn_icons import drawn_icon  # with it comes Qt's SVG renderer
+
+        return drawn_icon(rest, theme.text, theme.disabled_text)
     return colored_icon(name, color=theme.text, color_disabled=theme.disabled_text)
 
 
