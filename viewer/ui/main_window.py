@@ -267,7 +267,7 @@ class MainWindow(QMainWindow):
         frame.set_drawer(Drawer((self.tray, projects.panel), frame))
         pages = (
             ("slide", "Slide", "mdi6.microscope", ("display", "properties", "associated")),
-            ("annotate", "Annotate", "mdi6.shape-polygon-plus", ("annotations", "comparison")),
+            ("annotate", "Annotate", "drawn.polygon", ("annotations", "comparison")),
             ("ai", "AI", "mdi6.creation-outline", ("overlays",)),
             ("sessions", "Sessions", "mdi6.history", ("sessions", "seen", "review")),
             ("agent", "Agent", "mdi6.robot-outline", ("agent",)),

@@ -6,6 +6,10 @@ Widgets choose a look by a property:
 * ``primary``: the one accent button of a page, a QPushButton or a QToolButton.
 * ``dim``: secondary text.
 * ``segment``: a QToolButton that stands in a row of choices, ``first``, ``middle`` or ``last``.
+* ``rail``: a QToolButton that chooses a page.
+* ``search``: a QToolButton that looks like a field.
+* ``header``, ``title``: the bar over a page, and the name in it.
+* ``line``: a QFrame that parts groups.
 * ``pill``: a round QToolButton with text; ``state`` is ``recording`` or ``paused``, or is not set.
 * ``chip``: a small button with a color and a name.
 * ``notice``: the ground of a sentence, ``info``, ``warning`` or ``error``.
@@ -94,6 +98,13 @@ def _buttons(t: Theme) -> str:
         color: {t.signal_text}; border-color: {t.paused}; }}
     QToolButton[pill="true"]:focus {{ border: 2px solid {t.accent}; padding: 2px 11px; }}
     QToolButton[pill="true"][state]:focus {{ border-color: {t.text}; }}
+    QToolButton[rail="true"] {{ padding: 4px 2px; color: {t.dim_text}; }}
+    QToolButton[rail="true"]:checked {{ color: {t.text}; }}
+    QToolButton[rail="true"]:focus {{ padding: 3px 1px; }}
+    QToolButton[search="true"] {{ background: {t.field}; color: {t.dim_text};
+        border: 1px solid {t.border}; padding: 3px 10px; min-height: 20px; }}
+    QToolButton[search="true"]:hover {{ color: {t.text}; }}
+    QToolButton[search="true"]:focus {{ border: 2px solid {t.accent}; padding: 2px 9px; }}
     QToolButton[chip="true"] {{ background: {t.panel}; border: 1px solid {t.border};
         padding: 1px 6px; }}
     QToolButton[chip="true"]:hover {{ background: {t.line}; }}
@@ -275,13 +286,13 @@ def _bars(t: Theme) -> str:
     QMenu::indicator:checked {{ image: url("{SIGNS}:tick.svg"); }}
     QMenu::right-arrow {{ image: url("{SIGNS}:right.svg"); width: 12px; height: 12px;
         margin-right: 4px; }}
-    QToolBar {{ border: 0; border-bottom: 1px solid {t.line}; spacing: 2px; padding: 2px; }}
-    QToolBar::separator {{ background: {t.line}; width: 1px; margin: 4px 5px; }}
-    QDockWidget::title {{ background: {t.panel}; padding: 5px 8px;
-        border-bottom: 1px solid {t.line}; }}
+    QFrame#top_bar {{ background: {t.window}; border: 0; border-bottom: 1px solid {t.line}; }}
+    QFrame#tool_strip, QFrame#drawer {{ border: 0; border-right: 1px solid {t.line}; }}
+    QFrame#rail {{ border: 0; border-left: 1px solid {t.line}; }}
+    QWidget[header="true"] {{ background: {t.panel}; }}
+    QFrame[line="true"] {{ background: {t.line}; border: 0; max-height: 1px; }}
     QStatusBar {{ border-top: 1px solid {t.line}; }}
     QStatusBar::item {{ border: 0; }}
-    QMainWindow::separator {{ background: {t.line}; width: 3px; height: 3px; }}
     QSplitter::handle {{ background: {t.line}; }}
     QSplitter::handle:hover {{ background: {t.accent}; }}
     """

@@ -64,7 +64,7 @@ ANNOTATE_COMMANDS: tuple[Command, ...] = (
     _tool_command(
         "rectangle",
         "&Rectangle",
-        "mdi6.rectangle-outline",
+        "drawn.rectangle",
         "Drag a rectangle, with Shift a square",
         "R",
         separated=True,
@@ -72,14 +72,14 @@ ANNOTATE_COMMANDS: tuple[Command, ...] = (
     _tool_command(
         "ellipse",
         "&Ellipse",
-        "mdi6.ellipse-outline",
+        "drawn.ellipse",
         "Drag an ellipse, with Shift a circle",
         "O",
     ),
     _tool_command(
         "polygon",
         "&Polygon",
-        "mdi6.vector-polygon",
+        "drawn.polygon",
         "Click the corners of a region, or drag round it by hand",
         "P",
     ),
@@ -103,7 +103,7 @@ ANNOTATE_COMMANDS: tuple[Command, ...] = (
     _tool_command(
         "points",
         "P&oints",
-        "mdi6.dots-hexagon",
+        "drawn.points",
         "Count by clicking; Alt takes a point away",
         ".",
     ),
@@ -132,7 +132,7 @@ ANNOTATE_COMMANDS: tuple[Command, ...] = (
     _tool_command(
         "angle",
         "An&gle",
-        "mdi6.angle-acute",
+        "drawn.angle",
         "Measure an angle; Enter keeps it as a line",
         "Shift+V",
     ),
@@ -194,7 +194,7 @@ ANNOTATE_COMMANDS: tuple[Command, ...] = (
     Command(
         "annotate.copy_set",
         "&Copy set",
-        "mdi6.content-copy",
+        "mdi6.layers-outline",
         "Copy the set that is chosen in the list to the set that you draw in",
         SETS,
         (),
@@ -221,7 +221,7 @@ ANNOTATE_COMMANDS: tuple[Command, ...] = (
     Command(
         "annotate.restore_set",
         "&Bring back removed set",
-        "mdi6.restore",
+        "mdi6.delete-restore",
         "List the set again that was removed last",
         SETS,
         (),
@@ -303,7 +303,7 @@ ANNOTATE_COMMANDS: tuple[Command, ...] = (
     Command(
         "annotate.whole_slide",
         "&Whole slide",
-        "mdi6.rectangle-outline",
+        "drawn.whole-slide",
         "Annotate the whole slide with one rectangle",
         ANNOTATE,
         ("Ctrl+Shift+A",),
@@ -366,7 +366,7 @@ ANNOTATE_COMMANDS: tuple[Command, ...] = (
     Command(
         "annotate.mitosis_count",
         "Mi&tosis count",
-        "mdi6.counter",
+        "drawn.mitosis",
         "Count mitoses per mm² in fields of a known area; a click or T counts",
         ANNOTATE,
         ("T",),
@@ -377,7 +377,7 @@ ANNOTATE_COMMANDS: tuple[Command, ...] = (
     Command(
         "annotate.counting_frame",
         "Counting &frame...",
-        "mdi6.circle-expand",
+        "mdi6.scan-helper",
         "Count per area: high-power field (HPF) or a field of a fixed area in mm²",
         ANNOTATE,
         (),
@@ -395,7 +395,7 @@ ANNOTATE_COMMANDS: tuple[Command, ...] = (
     Command(
         "annotate.count",
         "Co&unt objects inside...",
-        "mdi6.counter",
+        "drawn.count-inside",
         "Count the objects of the overlay in the chosen regions, and the positive ones",
         MEASURE,
         ("Ctrl+Alt+O",),
@@ -468,7 +468,7 @@ ANNOTATE_COMMANDS: tuple[Command, ...] = (
     Command(
         "panels.comparison",
         "Com&pare annotations",
-        "mdi6.compare",
+        "mdi6.scale-balance",
         "Compare the annotations of two readers, or with those of a file",
         PANELS,
         (),

@@ -82,7 +82,7 @@ class Command:
     text
         As menus show it, with an ampersand before the mnemonic.
     icon
-        A qtawesome name.
+        A name that `viewer.ui.theme.icon` takes.
     menu
         Titles from the menu bar down, e.g. ("&View", "&Magnification").
     shortcuts

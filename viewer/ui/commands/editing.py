@@ -38,7 +38,7 @@ EDIT_COMMANDS: tuple[Command, ...] = (
     Command(
         "edit.copy",
         "Copy &annotations",
-        "mdi6.vector-square",
+        "mdi6.content-copy",
         "Copy the chosen annotations as GeoJSON, also for other slides and tools",
         EDIT,
         ("Ctrl+Alt+C",),
@@ -74,7 +74,7 @@ EDIT_COMMANDS: tuple[Command, ...] = (
     Command(
         "edit.copy_picture",
         "&Copy picture of view",
-        "mdi6.content-copy",
+        "mdi6.image-multiple-outline",
         "Copy what the pane shows to the clipboard",
         EDIT,
         ("Ctrl+C",),
@@ -93,7 +93,7 @@ EDIT_COMMANDS: tuple[Command, ...] = (
     Command(
         "slide.pixel_size",
         "Set pixel si&ze...",
-        "mdi6.ruler",
+        "drawn.pixel-size",
         "Tell how many micrometers a pixel of this slide is",
         EDIT,
         (),

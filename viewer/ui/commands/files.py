@@ -36,7 +36,7 @@ FILE_COMMANDS: tuple[Command, ...] = (
     Command(
         "file.next",
         "&Next slide",
-        "mdi6.page-next-outline",
+        "drawn.slide-next",
         "Open the next slide of the project, or of the tray where no project is open",
         FILE,
         ("PgDown",),
@@ -46,7 +46,7 @@ FILE_COMMANDS: tuple[Command, ...] = (
     Command(
         "file.previous",
         "&Previous slide",
-        "mdi6.page-previous-outline",
+        "drawn.slide-previous",
         "Open the previous slide of the project, or of the tray where no project is open",
         FILE,
         ("PgUp",),
@@ -55,7 +55,7 @@ FILE_COMMANDS: tuple[Command, ...] = (
     Command(
         "file.next_unread",
         "Next &unread slide",
-        "mdi6.email-mark-as-unread",
+        "drawn.slide-next-unread",
         "Open the next slide that is not done; of a tray, that was not opened yet",
         FILE,
         ("Shift+PgDown",),
@@ -64,7 +64,7 @@ FILE_COMMANDS: tuple[Command, ...] = (
     Command(
         "file.previous_unread",
         "Previous unre&ad slide",
-        "mdi6.email-mark-as-unread",
+        "drawn.slide-previous-unread",
         "Open the previous slide that is not done; of a tray, that was not opened yet",
         FILE,
         ("Shift+PgUp",),
@@ -207,7 +207,7 @@ FILE_COMMANDS: tuple[Command, ...] = (
     Command(
         "file.save_picture",
         "&Save view as picture...",
-        "mdi6.image-move",
+        "mdi6.camera-outline",
         "Write what the pane shows to a PNG or JPEG file",
         FILE,
         ("Ctrl+Shift+S",),

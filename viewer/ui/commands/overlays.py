@@ -11,7 +11,7 @@ OVERLAY_COMMANDS: tuple[Command, ...] = (
     Command(
         "overlays.on",
         "&Show overlay",
-        "mdi6.shape-polygon-plus",
+        "mdi6.creation-outline",
         "Find and outline what the chosen model knows, such as nuclei, where you look",
         OVERLAYS,
         ("Shift+D",),
@@ -21,7 +21,7 @@ OVERLAY_COMMANDS: tuple[Command, ...] = (
     Command(
         "overlays.blink",
         "&Hide and show objects",
-        "mdi6.eye-outline",
+        "drawn.nuclei",
         "Look under the outlines and back",
         OVERLAYS,
         ("D",),
@@ -30,7 +30,7 @@ OVERLAY_COMMANDS: tuple[Command, ...] = (
     Command(
         "overlays.tissue",
         "Show t&issue",
-        "mdi6.map-search-outline",
+        "drawn.tissue",
         "Paint what counts as tissue, and what models skip",
         OVERLAYS,
         (),
@@ -40,7 +40,7 @@ OVERLAY_COMMANDS: tuple[Command, ...] = (
     Command(
         "overlays.fill",
         "&Fill objects",
-        "mdi6.format-color-fill",
+        "drawn.nuclei-filled",
         "Fill the outlines faintly, or no longer",
         OVERLAYS,
         ("F",),
@@ -58,7 +58,7 @@ OVERLAY_COMMANDS: tuple[Command, ...] = (
     Command(
         "overlays.click",
         "&Click to segment",
-        "mdi6.cursor-default-click-outline",
+        "drawn.click-segment",
         "Click on something, or draw a box round it, to have it outlined and measured",
         OVERLAYS,
         ("K",),
@@ -77,7 +77,7 @@ OVERLAY_COMMANDS: tuple[Command, ...] = (
     Command(
         "overlays.run_slide",
         "Run on &whole slide",
-        "mdi6.play-box-outline",
+        "drawn.run-slide",
         "Let the model work through the whole slide, where you look first",
         OVERLAYS,
         (),
@@ -87,7 +87,7 @@ OVERLAY_COMMANDS: tuple[Command, ...] = (
     Command(
         "overlays.run_field",
         "Run on this &field of view",
-        "mdi6.play-outline",
+        "drawn.run-field",
         "Let the model work through all that is in view now, also once you look elsewhere",
         OVERLAYS,
         (),
@@ -123,7 +123,7 @@ OVERLAY_COMMANDS: tuple[Command, ...] = (
     Command(
         "overlays.add_model",
         "&Add model...",
-        "mdi6.folder-plus-outline",
+        "mdi6.puzzle-plus-outline",
         "Add a model from its folder",
         OVERLAYS,
         (),
@@ -141,7 +141,7 @@ OVERLAY_COMMANDS: tuple[Command, ...] = (
     Command(
         "panels.overlays",
         "&Overlays panel",
-        "mdi6.layers-outline",
+        "mdi6.creation-outline",
         "Show the panel of models, their look and progress",
         PANELS,
         ("Ctrl+Shift+D",),

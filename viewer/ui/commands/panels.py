@@ -11,7 +11,7 @@ PANEL_COMMANDS: tuple[Command, ...] = (
     Command(
         "panels.tray",
         "Slide &tray",
-        "mdi6.view-grid-outline",
+        "drawn.slides",
         "Show the tray of thumbnails",
         PANELS,
         ("Ctrl+T",),
@@ -29,7 +29,7 @@ PANEL_COMMANDS: tuple[Command, ...] = (
     Command(
         "panels.set_review",
         "Annotation re&view",
-        "mdi6.clipboard-check-outline",
+        "mdi6.comment-check-outline",
         "Hand in, approve or return annotations, and sort what a model made, object by object",
         PANELS,
         ("Ctrl+Alt+E",),
@@ -74,7 +74,7 @@ PANEL_COMMANDS: tuple[Command, ...] = (
     Command(
         "help.palette",
         "&Command palette",
-        "mdi6.console-line",
+        "mdi6.magnify",
         "Find any command by typing a part of its name",
         HELP,
         ("Ctrl+L", "Ctrl+Shift+P"),

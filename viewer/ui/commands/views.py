@@ -20,6 +20,13 @@ PANES = ("&View", "&Panes")
 MAGNIFICATIONS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0)
 """What the keys 1 to 7 show."""
 
+_STAIN_ICONS: Mapping[Stain, str] = {
+    Stain.NONE: "mdi6.palette-outline",
+    Stain.HEMATOXYLIN: "drawn.stain-hematoxylin",
+    Stain.EOSIN: "drawn.stain-eosin",
+    Stain.DAB: "drawn.stain-dab",
+    Stain.HEMATOXYLIN_WITH_DAB: "drawn.stain-hematoxylin-dab",
+}
 STAIN_COMMANDS: Mapping[str, Stain] = {f"stain.{stain.name.lower()}": stain for stain in Stain}
 """Command id -> the stain it shows."""
 
@@ -48,7 +55,7 @@ def _stain_command(key: int, command_id: str, stain: Stain) -> Command:
     return Command(
         command_id,
         stain.value,
-        "mdi6.palette-outline" if stain is Stain.NONE else "mdi6.water",
+        _STAIN_ICONS[stain],
         tip,
         STAIN,
         (f"Alt+{key}",),
@@ -261,7 +268,7 @@ VIEW_COMMANDS: tuple[Command, ...] = (
     Command(
         "panes.add",
         "&Split view",
-        "mdi6.view-split-vertical",
+        "drawn.panes",
         "Add a pane beside this one, up to four",
         PANES,
         ("Ctrl+\\",),
@@ -270,7 +277,7 @@ VIEW_COMMANDS: tuple[Command, ...] = (
     Command(
         "panes.partner",
         "&Other stain beside",
-        "mdi6.compare",
+        "drawn.slides-compared",
         "Open another slide of the same case beside this one; again, the next",
         PANES,
         ("Ctrl+F6",),
@@ -279,7 +286,7 @@ VIEW_COMMANDS: tuple[Command, ...] = (
     Command(
         "panes.close",
         "&Close pane",
-        "mdi6.view-array",
+        "drawn.pane-close",
         "Close the active pane and its slide",
         PANES,
         ("Ctrl+Shift+W",),

@@ -28,7 +28,7 @@ class Drawer(QFrame):
         self.setObjectName("drawer")
         self.setMinimumWidth(LEAST_PX)
         self.setMaximumWidth(MOST_PX)
-        self.page = Page("slides", "Slides", "mdi6.view-grid-outline", panels, self)
+        self.page = Page("slides", "Slides", "drawn.slides", panels, self)
         self.page.pin.hide()
         self.page.undock.hide()
         self.page.close_requested.connect(self._fold)

@@ -91,7 +91,10 @@ class TopBar(QFrame):
     def _fill(self) -> None:
         segments = QHBoxLayout()
         segments.setSpacing(0)
-        for segment in (*self.segments.values(), self.fit):
+        row = (*self.segments.values(), self.fit)
+        for segment in row:
+            place = "first" if segment is row[0] else "last" if segment is self.fit else "middle"
+            segment.setProperty("segment", place)
             segments.addWidget(segment)
         layout = self._layout
         layout.addWidget(self._button("panels.tray", with_text=True))
@@ -130,7 +133,6 @@ class TopBar(QFrame):
         button.setToolTip(action.toolTip())
         button.setCheckable(True)
         button.setEnabled(action.isEnabled())
-        button.setProperty("segment", True)
         button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         button.setAccessibleName(action.iconText())
         action.enabledChanged.connect(button.setEnabled)

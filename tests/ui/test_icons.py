@@ -1,0 +1,78 @@
+"""Icons: each is there, says one thing, and is crisp in every theme and at every scale."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+
+import pytest
+from PySide6.QtCore import QSize
+from PySide6.QtGui import QColor, QIcon, QImage
+from pytestqt.qtbot import QtBot
+from test_theme import contrast
+
+from viewer.resource_files import resource
+from viewer.ui.commands import COMMANDS
+from viewer.ui.drawn_icons import drawn_icon
+from viewer.ui.theme import DARK, LIGHT, Theme, icon
+
+_SAME_MEANING = (
+    {"edit.undo", "review.undo"},
+    {"edit.redo", "review.redo"},
+    {"file.close", "review.reject"},
+    {"recording.pause", "agent.pause"},
+    {"overlays.stop", "agent.stop"},
+    {"overlays.on", "panels.overlays"},
+    {"agent.start", "panels.agent"},
+    {"file.open", "project.open"},
+)
+"""Commands that may share an icon, since they do the same to something else."""
+
+
+def test_commands_that_do_different_things_have_different_icons() -> None:
+    by_icon: defaultdict[str, set[str]] = defaultdict(set)
+    for command in COMMANDS:
+        if not command.id.startswith("view.magnify_"):
+            by_icon[command.icon].add(command.id)
+    shared = [ids for ids in by_icon.values() if len(ids) > 1 and ids not in _SAME_MEANING]
+    assert shared == []
+
+
+def test_every_drawn_icon_is_of_use(qtbot: QtBot) -> None:
+    files = {path.stem for path in resource("icons").glob("*.svg")}
+    drawn = {c.icon.removeprefix("drawn.") for c in COMMANDS if c.icon.startswith("drawn.")}
+    assert drawn <= files
+    for name in files:
+        assert not icon(f"drawn.{name}").isNull()
+
+
+@pytest.mark.parametrize("theme", [DARK, LIGHT], ids=lambda theme: theme.name)
+def test_drawn_icons_are_seen_in_both_themes(theme: Theme, qtbot: QtBot) -> None:
+    for path in sorted(resource("icons").glob("*.svg")):
+        own_colors = re.findall("#[0-9a-f]{6}", path.read_text(encoding="utf-8"))
+        for color in own_colors or [theme.text]:
+            for ground in (theme.window, theme.panel, theme.field):
+                assert contrast(color, ground) >= 3.0, path.name
+        painted = drawn_icon(path.stem, theme.text, theme.disabled_text)
+        picture = painted.pixmap(QSize(20, 20), 1.0).toImage()
+        strongest = max(_alphas(picture))
+        assert strongest > 200, f"{path.name} is blurred"
+
+
+def test_a_drawn_icon_has_the_pixels_of_its_screen_and_grays_out(qtbot: QtBot) -> None:
+    painted = drawn_icon("polygon", "#ff0000", "#0000ff")
+    twice = painted.pixmap(QSize(20, 20), 2.0)
+    assert twice.size() == QSize(40, 40)
+    assert twice.devicePixelRatio() == 2.0
+    # A side of a corner's square, which at 20 pixels falls between two.
+    assert sum(alpha in (0, 255) for alpha in _alphas(twice.toImage())) > 40 * 40 * 0.7
+    off = painted.pixmap(QSize(20, 20), 1.0, QIcon.Mode.Disabled).toImage()
+    colors = {off.pixelColor(x, y).rgb() for x in range(20) for y in range(20)} - {0}
+    assert QColor("#0000ff").rgb() in colors
+    assert QColor("#ff0000").rgb() not in colors
+
+
+def _alphas(image: QImage) -> list[int]:
+    return [
+        image.pixelColor(x, y).alpha() for x in range(image.width()) for y in range(image.height())
+    ]
