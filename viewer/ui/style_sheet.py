@@ -76,6 +76,7 @@ def _buttons(t: Theme) -> str:
     QToolButton::menu-button {{ border: 0; width: 16px; }}
     QToolButton::menu-arrow, QToolButton::menu-indicator
         {{ image: url("{SIGNS}:down.svg"); width: 10px; height: 10px; }}
+    QToolButton[popupMode="0"]::menu-indicator {{ image: none; }}
 
     QToolButton[segment] {{ background: {t.panel}; border: 1px solid {t.border};
         border-left-width: 0; border-radius: 0; padding: 3px 6px; min-height: 20px; }}
