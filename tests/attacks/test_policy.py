@@ -171,7 +171,7 @@ def test_the_window_says_what_is_set(place: Path, sample_slide: Path, qtbot: QtB
         window.open_paths([sample_slide])
     qtbot.keyClick(window, Qt.Key.Key_R, Qt.KeyboardModifier.ControlModifier)
     assert window.recording.control.state is RecordingState.OFF
-    assert "policy" in window.recording.lamp.toolTip()
+    assert "policy" in window.recording.pill.toolTip()
     dialog = SettingsDialog(AGREED)
     qtbot.addWidget(dialog)
     assert "Readings may not be recorded." in dialog.privacy.policy.text.text()

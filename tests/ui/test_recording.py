@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,11 +57,11 @@ def come_back(window: MainWindow, qtbot: QtBot) -> None:
 
 
 def ended_session(window: MainWindow, qtbot: QtBot) -> Path:
-    """Turns recording off by the lamp; the folder of the session, whole on the disk."""
+    """Turns recording off by the pill; the folder of the session, whole on the disk."""
     recording = window.recording.control.recording_of(window.panes.active)
     assert recording is not None
     folder = recording.recorder.folder
-    qtbot.mouseClick(window.recording.lamp, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(window.recording.pill, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(
         lambda: (
             (folder / "events.jsonl").exists()
@@ -75,7 +76,7 @@ def test_nothing_is_recorded_before_the_reader_agreed(
     slide_window: MainWindow, qtbot: QtBot
 ) -> None:
     window = slide_window
-    assert window.recording.lamp.text() == "○ Not recording"
+    assert window.recording.pill.text() == "Record"
     press(qtbot, window, Qt.Key.Key_R, CTRL)
     dialog = open_dialog(window, ConsentDialog, qtbot)
     assert window.recording.control.state is RecordingState.OFF
@@ -93,7 +94,7 @@ def test_nothing_is_recorded_before_the_reader_agreed(
     qtbot.keyClicks(dialog.reader, "reader-9")
     qtbot.mouseClick(dialog.agree, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: is_recorded(window))
-    assert window.recording.lamp.text() == "● Recording"
+    assert window.recording.pill.text().startswith("● 0:")
     header = read_header(ended_session(window, qtbot))
     assert header.reader == "reader-9"
     assert header.consent.given_utc
@@ -138,16 +139,38 @@ def test_the_log_tells_what_the_reader_did(reading: MainWindow, qtbot: QtBot) ->
 def test_a_pause_is_shown_and_kept(reading: MainWindow, qtbot: QtBot) -> None:
     window = reading
     press(qtbot, window, Qt.Key.Key_F9)
-    assert window.recording.lamp.text() == "Ⅱ Paused"
+    assert window.recording.pill.text().startswith("Ⅱ Paused 0:")
     press(qtbot, window, Qt.Key.Key_6)
     rest(window, qtbot)
     qtbot.wait(200)
     press(qtbot, window, Qt.Key.Key_F9)
-    assert window.recording.lamp.text() == "● Recording"
+    assert window.recording.pill.text().startswith("● 0:")
+    assert window.status.recording.text() == "Recording"
     folder = ended_session(window, qtbot)
     events = [line.event for line in read_lines(folder)]
     begin = events.index(PauseChanged(begins=True))
     assert events[begin + 1] == PauseChanged(begins=False)
+
+
+def test_the_end_says_what_was_saved_and_replays_it(reading: MainWindow, qtbot: QtBot) -> None:
+    window, notice = reading, reading.recording.saved.bar
+    press(qtbot, window, Qt.Key.Key_5)
+    rest(window, qtbot)
+    qtbot.wait(300)
+    assert window.recording.control.elapsed_s > 0
+    size = window.panes.active.canvas.size()
+    folder = ended_session(window, qtbot)
+    assert window.status.recording.text() == "Not recording"
+    qtbot.waitUntil(notice.isVisible, timeout=15_000)
+    assert re.fullmatch(r"Saved, 0:0\d, \d actions?\.", notice.sentence.text())
+    assert window.panes.active.canvas.size() == size
+    assert window.panes.rect().contains(notice.geometry())
+    assert notice.button.text() == "Replay"
+    qtbot.mouseClick(notice.button, Qt.MouseButton.LeftButton)
+    replay = window.recording.panels.replay
+    qtbot.waitUntil(replay.isVisible, timeout=15_000)
+    assert replay.replayed == folder
+    assert not notice.isVisible()
 
 
 def test_another_slide_is_another_session(

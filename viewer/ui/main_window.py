@@ -303,7 +303,7 @@ class MainWindow(QMainWindow):
             frame.middle.addWidget(bar)
         frame.middle.addWidget(self.panes, 1)
         frame.middle.addWidget(sessions.replay)
-        frame.top_bar.add_recording(self.recording.lamp)
+        frame.top_bar.add_recording(self.recording.pill)
         frame.connect_panels(self._panels, lambda: self.panes.active.focus())
 
     @property

@@ -12,6 +12,7 @@ from viewer.ui.slides.slide_pane import PaneStatus, SlidePane
 
 _SAID_MS = 8000
 _LOADING = "Loading..."
+_RECORDING = {"off": "Not recording", "on": "Recording", "paused": "Recording paused"}
 
 
 class WindowStatusBar(QStatusBar):
@@ -28,6 +29,7 @@ class WindowStatusBar(QStatusBar):
         self.rotation = _label("Rotation", self)
         self.loading = _label("Loading", self)
         self.magnification = MagnificationBox(self)
+        self.recording = _label("Recording", self)
         # Kept wide, or the others would jump to and fro.
         self.loading.setMinimumWidth(self.fontMetrics().horizontalAdvance(_LOADING))
         widest = self.fontMetrics().horizontalAdvance("100000, 100000 px   25000.0, 25000.0 µm")
@@ -41,9 +43,13 @@ class WindowStatusBar(QStatusBar):
             self.rotation,
             self.loading,
             self.magnification,
+            self.recording,
         ):
             self.addPermanentWidget(widget)
+        widest = max(map(self.fontMetrics().horizontalAdvance, _RECORDING.values()))
+        self.recording.setMinimumWidth(widest + 12)
         self.magnification.refused.connect(self.say)
+        self.show_recording("off")
 
     def say(self, sentence: str) -> None:
         """Shows a sentence for a while."""
@@ -56,6 +62,10 @@ class WindowStatusBar(QStatusBar):
     def show_overlay(self, text: str) -> None:
         """What overlays tell of the place under the cursor, or how far they are."""
         self.overlay.setText(text)
+
+    def show_recording(self, state: str) -> None:
+        """Say whether the reading is recorded: "off", "on" or "paused"."""
+        self.recording.setText(_RECORDING[state])
 
     def show_pane(self, pane: SlidePane) -> None:
         """Shows where the pane is and how it fares."""

@@ -1,1 +1,1 @@
-"""Recording in the window: the control, the lamp, the sessions, the replay, what was seen."""
+"""Recording in the window: the control, the pill, the sessions, the replay, what was seen."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 class RecordingState(Enum):
-    """What the lamp shows."""
+    """What the pill in the top bar shows."""
 
     OFF = "off"
     ON = "on"
@@ -63,6 +64,8 @@ class RecordingControl(QObject):
     """Study, reader and public key (base64) of a session that is signed from now on."""
     place_changed = Signal(object)
     """The Place in the program where the keyboard is now."""
+    saved = Signal(object)
+    """The folders of the sessions that ended when recording was turned off, once written."""
     mended = Signal(str)
     """What was mended after a crash, one sentence."""
 
@@ -76,6 +79,9 @@ class RecordingControl(QObject):
         self._folder: Path | None = None
         self._recordings: dict[SlidePane, PaneRecording] = {}
         self._troubles: dict[PaneRecording, str] = {}
+        self._ended: list[Path] = []
+        """The sessions that ended since recording was turned on."""
+        self._recorded_s, self._since_s = 0.0, 0.0
         self._disk = BackgroundRunner("recordings", 1, self)
         for pane in panes.panes:
             self._watch(pane)
@@ -86,20 +92,30 @@ class RecordingControl(QObject):
         self._presence.place_changed.connect(self.place_changed)
         self.find_folder()
 
+    @property
+    def elapsed_s(self) -> float:
+        """Return how long has been recorded since it was turned on, without pauses."""
+        running = self.state is RecordingState.ON
+        return self._recorded_s + (time.monotonic() - self._since_s if running else 0.0)
+
     def start(self) -> None:
         """Records every slide that is open, and those opened from now on."""
         if self.state is RecordingState.OFF and policy().recording != "off":
             self._presence.start()
+            self._ended, self._recorded_s = [], 0.0
             self._set_state(RecordingState.ON)
             for pane in self._panes.panes:
                 self._begin(pane)
 
     def stop(self) -> None:
-        """Ends all sessions."""
+        """End all sessions; `saved` tells of them once they are written."""
         for pane in list(self._recordings):
             self._end(pane)
         self._presence.stop()
         self._set_state(RecordingState.OFF)
+        if self._ended:
+            ended, self._ended = tuple(self._ended), []
+            self.when_closed(lambda: self.saved.emit(ended))
 
     def set_paused(self, *, paused: bool) -> None:
         """Records nothing until it is called again; no effect while recording is off."""
@@ -185,11 +201,13 @@ class RecordingControl(QObject):
             return
         self._on_trouble(recording, "")
         recorder = recording.end()
+        self._ended.append(recorder.folder)
         self._disk.run(recorder.close, lambda _: self.sessions_changed.emit())
 
     def _set_state(self, state: RecordingState) -> None:
         if state is not self.state:
-            self.state = state
+            self._recorded_s = self.elapsed_s
+            self.state, self._since_s = state, time.monotonic()
             self.state_changed.emit(state)
 
     def _on_trouble(self, recording: PaneRecording, problem: str) -> None:

@@ -1,4 +1,4 @@
-"""All of recording in one window: commands, lamp, banner and panels put together."""
+"""All of recording in one window: commands, pill, notice and panels put together."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from PySide6.QtWidgets import QDialog, QInputDialog
 from viewer.policy import policy, read_policy
 from viewer.recording.events import NoteTaken, ToolChosen
 from viewer.ui.recording.control import RecordingControl, RecordingState
-from viewer.ui.recording.lamp import RecordingLamp
+from viewer.ui.recording.record_pill import RecordPill
 from viewer.ui.recording.review_controller import ReviewController
+from viewer.ui.recording.saved_notice import SavedNotice
 from viewer.ui.recording.session_panels import SessionPanels
 from viewer.utc import utc_stamp
 
@@ -32,8 +33,10 @@ class RecordingController(QObject):
         self.control = RecordingControl(window.panes, lambda: window.settings, self)
         self.panels = SessionPanels(window, self.control)
         self.review = ReviewController(window, self.panels)
-        self.lamp = RecordingLamp(commands["recording.on"], window.status)
-        window.status.addPermanentWidget(self.lamp)
+        self.pill = RecordPill(commands["recording.on"], lambda: self.control.elapsed_s, window)
+        self.saved = SavedNotice(window.panes, self)
+        self.saved.replay_requested.connect(self.panels.start_replay)
+        self.control.saved.connect(self.saved.tell)
         commands.on_toggle("recording.on", self._switch)
         commands.on_toggle("recording.pause", lambda paused: self.control.set_paused(paused=paused))
         commands.on("recording.note", self._ask_note)
@@ -52,6 +55,7 @@ class RecordingController(QObject):
         """Ends review, replay and sessions."""
         self.review.shut_down()
         self.panels.shut_down()
+        self.saved.shut_down()
         self.control.shut_down()
 
     def _switch(self, on: bool) -> None:
@@ -125,7 +129,10 @@ class RecordingController(QObject):
         _open(dialog)
 
     def _on_state(self, state: RecordingState) -> None:
-        self.lamp.show_state(state)
+        self.pill.show_state(state)
+        self._window.status.show_recording(state.value)
+        if state is RecordingState.ON:
+            self.saved.bar.hide()
         commands = self._window.commands
         commands["recording.on"].setChecked(state is not RecordingState.OFF)
         commands["recording.pause"].setChecked(state is RecordingState.PAUSED)

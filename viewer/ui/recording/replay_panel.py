@@ -19,6 +19,8 @@ from viewer.ui.shell.panel import Panel
 from viewer.ui.theme import icon
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from viewer.recording.analysis import Analysis
     from viewer.ui.recording.replayer import Replayer
     from viewer.ui.slides.slide_pane import SlidePane
@@ -63,6 +65,12 @@ class ReplayPanel(Panel):
         self.setFocusProxy(self.play)
         self._connect()
         self._show_none()
+
+    @property
+    def replayed(self) -> Path | None:
+        """Return the folder of the session on the timeline."""
+        analysis = self._replayer.analysis
+        return None if analysis is None else analysis.folder
 
     def load(self, analysis: Analysis, pane: SlidePane) -> None:
         """Takes a session to replay on a pane."""
