@@ -9,7 +9,7 @@ import pytest
 import shapely
 from scipy import ndimage
 
-from viewer.annotations.wand import wand_region
+from viewer.annotations.wand import UnclearError, wand_region
 from viewer.geometry import Box
 from viewer.slides import open_slide
 from viewer.slides.region import read_region
@@ -63,3 +63,15 @@ def test_it_stays_within_the_circle(sample_slide: Path) -> None:
 def test_a_speck_is_still_a_region() -> None:
     picture = np.random.default_rng(0).integers(0, 255, (SIDE, SIDE, 3)).astype(np.uint8)
     assert wand_region(picture, 0.01).area == pytest.approx(1, abs=1.5)
+
+
+def test_a_circle_across_two_kinds_of_tissue_is_no_region() -> None:
+    chance = np.random.default_rng(3)
+    left, right = np.array([205, 120, 170]), np.array([185, 95, 150])
+    is_left = np.mgrid[:SIDE, :SIDE][1] < SIDE // 2
+    noise = chance.normal(0, 30, (SIDE, SIDE, 3))
+    both = np.clip(np.where(is_left[..., None], left, right) + noise, 0, 255).astype(np.uint8)
+    with pytest.raises(UnclearError):
+        wand_region(both, 3.0)
+    one = np.clip(left + noise, 0, 255).astype(np.uint8)
+    assert wand_region(one, 3.0).area > 0.8 * np.pi * (SIDE / 2) ** 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ from viewer.annotations.document import adding
 from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.canvas.annotating.brush_tool import BrushTool, EraserTool
 from viewer.canvas.annotating.drawing_tool import DrawingTool
+from viewer.canvas.annotating.edit_context import BESIDE_SLIDE, EditContext
 from viewer.canvas.annotating.points_tool import PointsTool
 from viewer.canvas.annotating.polygon_tool import PolygonTool, PolylineTool
 from viewer.canvas.annotating.ruler_tool import AngleTool, RulerTool
@@ -569,30 +571,45 @@ def test_points_are_counted_in_one_annotation(view_bench: Bench) -> None:
     assert len(bench.document) == 0
 
 
-def test_a_ruler_measures_in_um_and_is_kept_by_enter(view_bench: Bench) -> None:
+def test_a_ruler_stays_on_the_slide_with_its_length(view_bench: Bench) -> None:
     bench = view_bench
+    bench.desk.current_class = AnnotationClass("Tumor", "#c80000")
+    bare = bench.picture()
     tool = bench.take(RulerTool(bench.desk))
     drag(bench.canvas, line(A, A + QPoint(120, 90)))
-    assert len(bench.document) == 0
     length_um = 150 * bench.canvas.view.downsample * bench.desk.calibration.mean_pixel
     assert f"{length_um:,.1f} µm" in bench.measures[-1]
-    QTest.keyClick(bench.canvas, Qt.Key.Key_Return)
     assert bench.only().measurements["Length um"] == pytest.approx(length_um)
     assert bench.only().length_um(bench.canvas.optics.mpp_um or 0) == pytest.approx(length_um)
+    assert not bench.only().class_name
+    QTest.keyClick(bench.canvas, Qt.Key.Key_Return)
+    assert len(bench.document) == 1
+    tool.put_down()
+    bench.canvas.remove_layer(tool)
+    bench.take(RectangleTool(bench.desk))
+    bench.selection.choose([])
+    label = A + QPoint(120 + 20, 90 - 20)
+    shown = bench.picture()
+    assert shown.pixelColor(label) != bare.pixelColor(label)
+    assert undone(bench) == []
+    assert bench.picture().pixelColor(label) == bare.pixelColor(label)
+    bench.document.redo()
+    assert bench.picture() == shown
+
+
+def test_a_ruler_under_way_is_cleared_by_escape(bench: Bench) -> None:
+    tool = bench.take(RulerTool(bench.desk))
     click(bench.canvas, A)
-    click(bench.canvas, B)
     assert tool.is_busy
     QTest.keyClick(bench.canvas, Qt.Key.Key_Escape)
     assert not tool.is_busy
-    assert len(bench.document) == 1
-    assert undone(bench) == []
+    assert len(bench.document) == 0
 
 
 def test_a_ruler_is_measured_anew_when_its_end_is_moved(view_bench: Bench) -> None:
     bench = view_bench
     bench.take(RulerTool(bench.desk))
     drag(bench.canvas, line(A, A + QPoint(160, 120)))
-    QTest.keyClick(bench.canvas, Qt.Key.Key_Return)
     long_um = bench.only().measurements["Length um"]
     bench.take(SelectTool(bench.desk))
     drag(bench.canvas, line(A + QPoint(160, 120), A + QPoint(80, 60)))
@@ -611,7 +628,6 @@ def test_an_angle_is_measured(view_bench: Bench) -> None:
     for place in (corner + QPoint(100, 0), corner, corner - QPoint(0, 100)):
         click(bench.canvas, place)
     assert "90.0°" in bench.measures[-1]
-    QTest.keyClick(bench.canvas, Qt.Key.Key_Enter)
     assert bench.only().measurements["Angle deg"] == pytest.approx(90)
 
 
@@ -620,6 +636,48 @@ def test_lengths_are_in_pixels_where_the_slide_tells_no_scale(bench: Bench) -> N
     bench.take(RulerTool(bench.desk))
     drag(bench.canvas, line(A, A + QPoint(100, 0)))
     assert "200.0 px" in bench.measures[-1]
+
+
+# Beside the slide and unseen -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda bench: BrushTool(bench.desk),
+        lambda bench: RectangleTool(bench.desk),
+        lambda bench: PointsTool(bench.desk),
+        lambda bench: RulerTool(bench.desk),
+    ],
+    ids=["brush", "rectangle", "points", "ruler"],
+)
+def test_nothing_is_drawn_on_the_gray_beside_the_slide(
+    bench: Bench, make: Callable[[Bench], DrawingTool]
+) -> None:
+    bench.desk = on_slide(bench)
+    bench.canvas.show_any_view(replace(bench.canvas.view, center=Point(-2000, -2000)))
+    bench.take(make(bench))
+    drag(bench.canvas, line(A, A + QPoint(60, 40)))
+    assert len(bench.document) == 0
+    assert BESIDE_SLIDE in bench.said
+
+
+def test_a_press_shows_hidden_annotations_before_anything_is_drawn(bench: Bench) -> None:
+    shown: list[bool] = []
+    bench.desk = on_slide(bench, lambda: shown.append(True))
+    bench.desk.is_hidden = True
+    bench.take(PolygonTool(bench.desk))
+    click(bench.canvas, A)
+    assert shown
+    assert len(bench.document) == 0
+
+
+def on_slide(bench: Bench, show: Callable[[], object] = lambda: None) -> EditContext:
+    """What the tools work on, told where the slide ends."""
+    slide = bench.canvas.slide_box
+    return EditContext(
+        bench.document, bench.selection, bench.options, bench.said.append, show=show, slide=slide
+    )
 
 
 # Pens and fingers ------------------------------------------------------------------------------

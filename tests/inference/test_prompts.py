@@ -17,7 +17,7 @@ from viewer.inference.models.bundle import load_bundle
 from viewer.inference.models.model_check import try_model
 from viewer.inference.process.network import ModelFailedError
 from viewer.inference.process.prompt_model import PromptModel
-from viewer.inference.runs.prompter import Prompter, PrompterError
+from viewer.inference.runs.prompter import Prompter, PrompterError, is_cut_off
 from viewer.overlays.prompt import Prompt
 
 NUCLEI = Path(__file__).parents[2] / "../shared/data/nuclei/bbbc038-brightfield-train.npz"
@@ -180,3 +180,15 @@ def test_pixels_without_a_number_are_outside_and_noise_is_what_a_model_is_tried_
     flat = np.full_like(picture, 200)
     with pytest.raises(ModelFailedError, match="not finite"):
         model.mask(flat, [(100, 100, 1)])
+
+
+def test_a_region_with_the_straight_sides_of_its_field_is_cut_off() -> None:
+    field = Box(100, 100, 612, 612)
+    whole = [Point(200, 200), Point(400, 220), Point(300, 500)]
+    touching = [Point(100, 300), Point(400, 220), Point(300, 500)]
+    cut = [Point(100, 100), Point(612, 100), Point(612, 612), Point(400, 400)]
+    assert not is_cut_off([], field)
+    assert not is_cut_off([whole], field)
+    assert not is_cut_off([touching], field)
+    assert is_cut_off([cut], field)
+    assert is_cut_off([whole, cut], field)

@@ -70,3 +70,22 @@ def test_a_doubtful_pixel_size_is_a_warning(
     notes = window.panes.active.slide_notes
     assert notes.sentence.text().startswith("Doubtful pixel size: 2.5 µm per pixel")
     assert notes.property("notice") == "warning"
+
+
+def test_a_slide_without_stains_offers_no_stain_views(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path, sample_slide: Path
+) -> None:
+    path = tmp_path / "dark.tif"
+    pixels = np.zeros((400, 600, 3), np.uint8)
+    pixels[100:130, 200:230, 2] = 220
+    tifffile.imwrite(path, pixels, photometric="rgb", metadata=None)
+    show_slide(window, path, qtbot)
+    eosin = window.commands["stain.eosin"]
+    assert not eosin.isEnabled()
+    assert "fluorescence" in eosin.toolTip()
+    assert not window.display.stain.isEnabled()
+    assert "fluorescence" in window.display.stain_problem.text()
+    show_slide(window, sample_slide, qtbot)
+    assert eosin.isEnabled()
+    assert "fluorescence" not in eosin.toolTip()
+    assert window.display.stain.isEnabled()

@@ -55,3 +55,19 @@ def remeasured(annotation: Annotation, calibration: PixelCalibration) -> Annotat
     if has_angle and len(places) == _ANGLE_PLACES:
         values[ANGLE] = calibration.angle_deg(*places)
     return replace(annotation, measurements=values)
+
+
+def is_measured(annotation: Annotation) -> bool:
+    """Return whether an annotation is the line of a ruler or of an angle."""
+    kept = annotation.measurements
+    if not isinstance(annotation.geometry, shapely.LineString):
+        return False
+    return ANGLE in kept or any(name in kept for name in _LENGTHS)
+
+
+def figure_of(annotation: Annotation, calibration: PixelCalibration) -> str:
+    """Return the present length or angle of a ruler's line, as people read it."""
+    values = remeasured(annotation, calibration).measurements
+    if ANGLE in values:
+        return f"{values[ANGLE]:.1f}°"
+    return calibration.length_text(values.get(length_name(calibration), 0.0))

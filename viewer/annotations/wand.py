@@ -20,6 +20,18 @@ _NEAR_PX = 12
 """Half the side of the square whose colors tell how much the tissue varies."""
 _LEAST_SPREAD, _MOST_SPREAD = 2.0, 24.0
 """Of 255; glass hardly varies, a border between two tissues does too much."""
+_MOST_FILLED = 0.8
+"""Share of the circle above which nothing but the circle bounds the region."""
+_MODEST = 3.0
+"""The highest sensitivity at which two kinds of tissue are told apart: more is asked for."""
+_TISSUE_PX = 4.0
+"""Smoothing in which the cells of a tissue are one color, and two tissues are still two."""
+_APART = 20.0
+"""Of 255, between the lighter and the darker half of a region, from which on it is of two kinds."""
+
+
+class UnclearError(EmptyShapeError):
+    """All that is in reach looks alike, though it is of two kinds."""
 
 
 def wand_region(picture: NDArray[np.uint8], sensitivity: float) -> BaseGeometry:
@@ -43,6 +55,8 @@ def wand_region(picture: NDArray[np.uint8], sensitivity: float) -> BaseGeometry:
     ------
     EmptyShapeError
         Nothing but a speck looks like it.
+    UnclearError
+        The region fills the circle and yet goes across two kinds of tissue.
     """
     from scipy import ndimage  # a third of a second that no start of the window needs
 
@@ -60,6 +74,9 @@ def wand_region(picture: NDArray[np.uint8], sensitivity: float) -> BaseGeometry:
     labels = np.zeros(is_alike.shape, np.int32)
     ndimage.label(is_alike, output=labels)
     found = labels == labels[middle, middle]
+    fills_circle = found.sum() >= _MOST_FILLED * is_within.sum()
+    if fills_circle and sensitivity <= _MODEST and _is_of_two_kinds(plain, found):
+        raise UnclearError
     # Smoothing took the rim away: what is alike there by itself comes back.
     rim = ndimage.binary_dilation(found, iterations=round(2 * _SMOOTHING_PX))
     found |= rim & (_distance(plain, meant) <= reach) & is_within
@@ -71,6 +88,24 @@ def wand_region(picture: NDArray[np.uint8], sensitivity: float) -> BaseGeometry:
 def _distance(picture: NDArray[np.float32], color: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return (side, side) between each pixel's color and another."""
     return np.sqrt(((picture - color) ** 2).sum(2))
+
+
+def _is_of_two_kinds(picture: NDArray[np.float32], region: NDArray[np.bool_]) -> bool:
+    """Return whether a region's colors, smoothed within it, fall into two halves far apart."""
+    from scipy import ndimage
+
+    weight = ndimage.gaussian_filter(region.astype(np.float32), _TISSUE_PX)
+    inside = ndimage.gaussian_filter(picture * region[..., None], (_TISSUE_PX, _TISSUE_PX, 0))
+    colors = np.asarray(inside)[region] / np.asarray(weight)[region, None]
+    centered = colors - colors.mean(0)
+    _, axes = np.linalg.eigh(centered.T @ centered)
+    along = np.sort(centered @ axes[:, -1])
+    # Split where the halves differ most (Otsu 1979).
+    counts = np.arange(1, len(along))
+    sums = np.cumsum(along)[:-1]
+    low, high = sums / counts, (along.sum() - sums) / (len(along) - counts)
+    split = int((counts * (len(along) - counts) * (high - low) ** 2).argmax())
+    return bool(high[split] - low[split] >= _APART)
 
 
 def _outlined(mask: NDArray[np.bool_]) -> BaseGeometry:

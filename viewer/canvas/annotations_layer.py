@@ -10,6 +10,7 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPen
 
 from viewer.canvas.fast_paths import point_list
+from viewer.canvas.measured_lines import MeasuredLines
 from viewer.canvas.raster_cache import RasterCache, RasterGrid
 from viewer.canvas.shape_paths import Placing, array_of, places_of, shape_path, shapes_path
 from viewer.geometry import Box, Point
@@ -100,6 +101,7 @@ class AnnotationsLayer:
         self._has_names = False
         self._lifted: frozenset[UUID] = frozenset()
         self._hovered: UUID | None = None
+        self._measured = MeasuredLines(document)
         self._ends = (document.listen(self._follow), selection.listen(self._follow_chosen))
 
     def close(self) -> None:
@@ -167,6 +169,7 @@ class AnnotationsLayer:
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             painter.setPen(_pen(QColor(hovered.shown_color), OUTLINE_PX + 1.5))
             painter.drawPath(shape_path(hovered.geometry, scene.view))
+        self._measured.paint(painter, scene, self._lifted)
         if self._has_names and not scene.is_zooming:
             self._paint_names(painter, scene)
         return is_unfinished
@@ -174,6 +177,7 @@ class AnnotationsLayer:
     # What changed ----------------------------------------------------------------------------
 
     def _follow(self, step: Edit) -> None:
+        self._measured.follow(step)
         if len(step.changes) > _AT_ONCE:
             self._make_all_old()
             return

@@ -1,12 +1,19 @@
-"""Whether the metadata of a slide says that it was scanned in fluorescence."""
+"""Whether a slide was scanned in fluorescence, by what its file says and by how it looks."""
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from viewer.slides.errors import SlideError
+
 if TYPE_CHECKING:
-    from viewer.slides.source import SlideInfo
+    from viewer.slides.source import RgbImage, SlideInfo, SlideSource
+
+_log = logging.getLogger(__name__)
 
 _DYES = r"(?:DAPI|Hoechst|FITC|TRITC|GFP|RFP|Cy[2357]|Alexa|Texas\ ?Red)"
 _IS = r"""["']?\s?[=:>]\s?["']?"""
@@ -26,6 +33,13 @@ _MARKS = re.compile(
 )
 _MOST_CHARACTERS = 1 << 20
 """Of one property that are looked through."""
+_MOST_PX = 4096
+"""A level that is longer is not read for how it looks."""
+_SIDE_PX = 256
+_DARK_LIGHT, _GLASS_LIGHT = 64.0, 150.0
+"""Of 255: the ground of fluorescence is darker, and hardly anything is as bright as glass."""
+_FLUORESCENCE = "Stain views are for stained slides in transmitted light; this is fluorescence."
+_GRAY = "Stain views need colors; this slide is shown in gray."
 
 
 def is_fluorescence(info: SlideInfo) -> bool:
@@ -33,3 +47,37 @@ def is_fluorescence(info: SlideInfo) -> bool:
     # Some readers put what the scanner wrote into the name of a property, others into its value.
     texts = (f"{name}={value}" for name, value in info.properties.items())
     return any(_MARKS.search(text[:_MOST_CHARACTERS]) for text in texts)
+
+
+def no_stains(source: SlideSource) -> str:
+    """Return why the stains of a slide cannot be shown apart, "" where they can; for workers.
+
+    Where the file says nothing of fluorescence, the smallest level tells it by its dark ground.
+    """
+    if is_fluorescence(source.info):
+        return _FLUORESCENCE
+    try:
+        picture = _small_picture(source)
+    except SlideError as error:
+        _log.info("how a slide looks is not known (%s)", error)
+        return ""
+    if picture is None:
+        return ""
+    light = picture.mean(2)
+    if float(np.median(light)) < _DARK_LIGHT and float((light > _GLASS_LIGHT).mean()) < 0.01:
+        return _FLUORESCENCE
+    is_gray = bool((picture == picture[..., :1]).all())
+    return _GRAY if is_gray else ""
+
+
+def _small_picture(source: SlideSource) -> RgbImage | None:
+    """Return the whole slide, small; None where no level is small enough to be read at once."""
+    from viewer.geometry import Box
+    from viewer.slides.region import read_region
+
+    base, smallest = source.levels[0], source.levels[-1]
+    if max(smallest.width_px, smallest.height_px) > _MOST_PX:
+        return None
+    scale = _SIDE_PX / max(base.width_px, base.height_px)
+    width, height = (max(1, round(side * scale)) for side in (base.width_px, base.height_px))
+    return read_region(source, Box(0, 0, base.width_px, base.height_px), width, height)

@@ -11,11 +11,13 @@ from viewer.ui.commands import COMMANDS
 from viewer.ui.theme import icon
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from PySide6.QtWidgets import QWidget
 
     from viewer.ui.commands.command import Bindings, Command, Situation
+
+_TIPS = {command.id: command.tip for command in COMMANDS}
 
 
 def shown_shortcut(shortcut: str) -> str:
@@ -32,6 +34,7 @@ class ActionSet(QObject):
     def __init__(self, window: QWidget, bindings: Bindings) -> None:
         super().__init__(window)
         self._actions = {command.id: self._made(command, window) for command in COMMANDS}
+        self._reasons: dict[str, str] = {}
         self.bind(bindings)
         self.recolor()
 
@@ -53,8 +56,18 @@ class ActionSet(QObject):
             shortcuts = bindings.get(command.id, command.shortcuts)
             action.setShortcuts([QKeySequence(shortcut) for shortcut in shortcuts])
             shown = f" ({shown_shortcut(shortcuts[0])})" if shortcuts else ""
-            action.setToolTip(f"{command.plain_text}{shown}\n{command.tip}")
-            action.setStatusTip(command.tip)
+            tip = self._reasons.get(command.id) or command.tip
+            action.setToolTip(f"{command.plain_text}{shown}\n{tip}")
+            action.setStatusTip(tip)
+
+    def explain(self, command_ids: Iterable[str], reason: str) -> None:
+        """Say in the tips of commands why they cannot run; "" says again what they do."""
+        for command_id in command_ids:
+            action, tip = self._actions[command_id], _TIPS[command_id]
+            before = self._reasons.get(command_id) or tip
+            self._reasons[command_id] = reason
+            action.setToolTip(action.toolTip().removesuffix(before) + (reason or tip))
+            action.setStatusTip(reason or tip)
 
     def set_situation(self, situation: Situation) -> None:
         """Enables what can run now."""

@@ -461,8 +461,9 @@ class MainWindow(QMainWindow):
             look if source is not None else None,
             has_profile=has_profile,
             profile_problem=pane.profile_problem,
+            stain_problem=pane.stain_problem if source is not None else "",
         )
-        self._view_commands.show_look(look)
+        self._view_commands.show_look(look, pane.stain_problem if source is not None else "")
 
     def update_situation(self) -> None:
         """Enables the commands that can run now."""
@@ -479,6 +480,7 @@ class MainWindow(QMainWindow):
             has_icc_profile=source is not None
             and source.info.icc_profile is not None
             and not pane.profile_problem,
+            has_stains=source is not None and not pane.stain_problem,
             can_annotate=self.annotations.can_annotate,
             annotations_chosen=self.annotations.chosen_count,
             can_undo=self.annotations.can_undo,

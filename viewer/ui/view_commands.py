@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from viewer.tiles.display import DisplaySettings
+from viewer.tiles.stains import Stain
 from viewer.ui.commands.views import MAGNIFICATIONS, STAIN_COMMANDS, magnification_id
 
 if TYPE_CHECKING:
@@ -64,8 +65,10 @@ class ViewCommands:
         actions.on("panes.previous", lambda: panes.step_active(-1))
         actions.on_toggle("panes.link", panes.set_linked)
 
-    def show_look(self, look: DisplaySettings) -> None:
-        """Checks the commands that are in force."""
+    def show_look(self, look: DisplaySettings, stain_problem: str = "") -> None:
+        """Check the commands that are in force; those of single stains tell their problem."""
+        single = [each for each, stain in STAIN_COMMANDS.items() if stain is not Stain.NONE]
+        self._actions.explain(single, stain_problem)
         for command_id, stain in STAIN_COMMANDS.items():
             self._actions[command_id].setChecked(stain is look.stain)
         self._actions["display.icc"].setChecked(look.icc)
@@ -83,7 +86,7 @@ class ViewCommands:
 
     def _change_look(self, **changes: object) -> None:
         self._canvas.set_look(replace(self._canvas.look, **changes))
-        self.show_look(self._canvas.look)
+        self.show_look(self._canvas.look, self._panes.active.stain_problem)
 
     def _reset_look(self) -> None:
         self._canvas.set_look(DisplaySettings(icc=self._canvas.look.icc))

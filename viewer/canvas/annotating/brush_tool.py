@@ -55,6 +55,8 @@ class RegionTool(DrawingTool):
 
     label: ClassVar[str]
     erases: ClassVar[bool] = False
+    nothing_painted: ClassVar[str] = ""
+    """What is said where a stroke found no region."""
 
     def __init__(self, desk: EditContext, parent: QObject | None = None) -> None:
         super().__init__(desk, parent)
@@ -99,6 +101,8 @@ class RegionTool(DrawingTool):
     def release(self, hand: PointerState) -> None:
         if self._painted is None:
             return
+        if self._painted.is_empty and self.nothing_painted:
+            self.desk.say(self.nothing_painted)
         self.keep()
         self.choose(*([self._new.id] if self._new is not None else self.targets))
         self._clear()
@@ -247,4 +251,5 @@ class EraserTool(BrushTool):
     name = "eraser"
     label = "Erase"
     erases = True
+    draws = False
     hint = "Erase from what is chosen, or from what you begin on. [ and ] resize."

@@ -73,6 +73,8 @@ class DrawingTool(QObject):
     cursor: Qt.CursorShape = Qt.CursorShape.CrossCursor
     hint: ClassVar[str] = ""
     """What to do with it, one sentence for the status bar."""
+    draws: ClassVar[bool] = True
+    """Whether a press begins something new, which is not to be drawn unseen."""
 
     changed = Signal()
     """There is something new to paint."""
@@ -220,6 +222,8 @@ class DrawingTool(QObject):
                 return False
         if self.is_busy:
             self._pause.start()
+            if self.draws and not hand.alt:
+                self.desk.show_hidden()  # after the press, which takes up nothing that was unseen
         return True
 
     def _release(self, hand: PointerState) -> None:

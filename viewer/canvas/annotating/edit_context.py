@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import shapely
+
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.counting.frame import CountingFrame
 from viewer.annotations.counting.tally import LOOK_ALIKE, MITOSIS
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 
 HIDDEN = "Annotations are hidden: show them first (A)."
+BESIDE_SLIDE = "Nothing was drawn: that place lies beside the slide."
 
 
 @dataclass(slots=True)
@@ -73,6 +76,8 @@ class EditContext:
         µm per level-0 pixel; None where unknown.
     show
         Shows hidden annotations again.
+    slide
+        The whole slide, level-0 pixels: what lies beside it is not drawn.
     """
 
     def __init__(
@@ -85,6 +90,7 @@ class EditContext:
         author: str = "",
         mpp_um: MicronsPerPixel | None = None,
         show: Callable[[], object] = lambda: None,
+        slide: Box | None = None,
     ) -> None:
         self.document = document
         self.selection = selection
@@ -95,6 +101,7 @@ class EditContext:
         self.is_hidden = False
         """Whether annotations are not shown: nothing unseen is chosen or changed."""
         self._show = show
+        self._slide = None if slide is None else shapely.box(slide.x0, slide.y0, slide.x1, slide.y1)
         self.current_class: AnnotationClass | None = None
         """Of what is drawn next."""
         self.is_editing = False
@@ -117,9 +124,21 @@ class EditContext:
             return None
         finally:
             self.is_editing = False
-        if self.is_hidden and any(change.before is None for change in step.changes):
-            self._show()
+        if any(change.before is None for change in step.changes):
+            self.show_hidden()
         return done
+
+    def show_hidden(self) -> None:
+        """Show annotations again that are hidden: nothing is to be drawn unseen."""
+        if self.is_hidden:
+            self._show()
+
+    def is_on_slide(self, geometry: BaseGeometry) -> bool:
+        """Return whether any of a shape (level-0 pixels) lies on the slide; if not, say so."""
+        if self._slide is None or geometry.is_empty or self._slide.intersects(geometry):
+            return True
+        self.say(BESIDE_SLIDE)
+        return False
 
     def _followed(self, change: Change) -> Change:
         """Measure the line of a ruler anew where it is another."""
@@ -159,7 +178,9 @@ class EditContext:
         return replace(annotation, geometry=geometry, is_ellipse=False).signed(self.author)
 
     def add(self, label: str, *annotations: Annotation, joining: Edit | None = None) -> Edit | None:
-        """Adds annotations and chooses them."""
+        """Adds annotations and chooses them; None where one lies beside the slide."""
+        if not all(self.is_on_slide(each.geometry) for each in annotations):
+            return None
         done = self.do(adding(label, annotations), joining)
         if done is not None:
             self.selection.choose(annotation.id for annotation in annotations)

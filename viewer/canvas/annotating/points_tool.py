@@ -32,6 +32,8 @@ class PointsTool(DrawingTool):
 
     def _add(self, hand: PointerState) -> None:
         place = self.snapped(hand)
+        if not self.desk.is_on_slide(shapely.Point(place)):
+            return
         for points in self._chosen():
             shape = shapely.MultiPoint([*_places(points), place])
             after = replace(points, geometry=shape).signed(self.desk.author)

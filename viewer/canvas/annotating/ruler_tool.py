@@ -1,4 +1,4 @@
-"""Ruler and angle: measured as they are drawn, kept where asked."""
+"""Ruler and angle: measured as they are drawn, kept as a line once they are complete."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 import shapely
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor, QPainterPath
+from PySide6.QtGui import QColor
 
 from viewer.annotations.measured import ANGLE, length_name
 from viewer.canvas.annotating.drawing_tool import DRAG_PX, DrawingTool, PointerState
 from viewer.canvas.annotating.shape_tools import evenly_turned
 from viewer.canvas.annotating.strokes import paint_handles, paint_label, paint_stroke
+from viewer.canvas.measured_lines import arc_path, ticks_path
 from viewer.canvas.shape_paths import shape_path
 
 if TYPE_CHECKING:
@@ -25,12 +26,14 @@ if TYPE_CHECKING:
     from viewer.geometry import Point
 
 _COLOR = QColor("#1f6fd0")
-_TICK_PX = 6.0
-_ARC_PX = 26.0
 
 
 class MeasuringTool(DrawingTool):
-    """Takes a number of places by clicks, or by a drag from one to the next."""
+    """Takes a number of places by clicks, or by a drag from one to the next.
+
+    With the last of them the measured line is an annotation without a class, which stays on the
+    slide with its figure and is undone as any stroke.
+    """
 
     label: ClassVar[str]
     count: ClassVar[int]
@@ -58,7 +61,7 @@ class MeasuringTool(DrawingTool):
         return len(self.places) == self.count
 
     def press(self, hand: PointerState) -> None:
-        if self.is_complete:
+        if self.is_complete:  # it could not be kept
             self.places = []
         self._pressed = hand
         place = self._place(hand)
@@ -77,19 +80,14 @@ class MeasuringTool(DrawingTool):
             self.places.append(self._place(hand))
         self._pressed = None
         self._show()
+        if self.is_complete:
+            self._keep_line()
 
     def wants(self, key: Qt.Key, keys: Qt.KeyboardModifier) -> bool:
-        is_enter = key in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
-        return self.is_complete if is_enter else self.is_busy and key == Qt.Key.Key_Backspace
+        return self.is_busy and key == Qt.Key.Key_Backspace
 
     def key(self, key: Qt.Key) -> None:
-        if key == Qt.Key.Key_Backspace:
-            self.step_back()
-            return
-        drawn = self.desk.new(shapely.LineString(self.places))
-        self.desk.add(self.label, replace(drawn, measurements=self.measurements()))
-        self.places = []
-        self._show()
+        self.step_back()
 
     def step_back(self) -> None:
         self.places.pop()
@@ -127,10 +125,17 @@ class MeasuringTool(DrawingTool):
             return self.places
         return [*self.places, self._place(self.hand)]
 
+    def _keep_line(self) -> None:
+        """Make the line an annotation; where nothing may be drawn it is shown until the next."""
+        line = self.desk.new(shapely.LineString(self.places))
+        kept = replace(line, shown_as=None, color=_COLOR.name(), measurements=self.measurements())
+        if self.desk.add(self.label, kept) is not None:
+            self.places = []
+            self.changed.emit()
+
     def _show(self) -> None:
         figure = self.figure(self._line())
-        ending = ". Enter keeps it." if self.is_complete else ""
-        self.measure_changed.emit(f"{self.label}: {figure}{ending}" if figure else "")
+        self.measure_changed.emit(f"{self.label}: {figure}" if figure else "")
         self.changed.emit()
 
 
@@ -140,7 +145,7 @@ class RulerTool(MeasuringTool):
     name = "ruler"
     label = "Ruler"
     count = 2
-    hint = "Drag, or click both ends. Enter keeps the line, Esc clears it."
+    hint = "Drag, or click both ends. The length stays on the slide until it is deleted."
 
     def figure(self, places: list[Point]) -> str:
         if len(places) < 2:
@@ -154,14 +159,7 @@ class RulerTool(MeasuringTool):
 
     def decorate(self, painter: QPainter, places: list[Point]) -> None:
         """Ticks across both ends."""
-        a, b = places
-        length = max(math.dist(a, b), 1e-9)
-        x, y = (b.y - a.y) / length * _TICK_PX, (a.x - b.x) / length * _TICK_PX
-        path = QPainterPath()
-        for end in places:
-            path.moveTo(end.x - x, end.y - y)
-            path.lineTo(end.x + x, end.y + y)
-        paint_stroke(painter, path, _COLOR)
+        paint_stroke(painter, ticks_path(places), _COLOR)
 
 
 class AngleTool(MeasuringTool):
@@ -170,7 +168,7 @@ class AngleTool(MeasuringTool):
     name = "angle"
     label = "Angle"
     count = 3
-    hint = "Click one end, the corner, the other end. Enter keeps it."
+    hint = "Click one end, the corner, the other end. The angle stays until it is deleted."
 
     def figure(self, places: list[Point]) -> str:
         return f"{self._angle_deg(places):.1f}°" if len(places) == 3 else ""
@@ -182,15 +180,7 @@ class AngleTool(MeasuringTool):
         """An arc in the corner."""
         if len(places) < 3:
             return
-        end, corner, other = places
-        first = math.degrees(math.atan2(corner.y - end.y, end.x - corner.x))
-        second = math.degrees(math.atan2(corner.y - other.y, other.x - corner.x))
-        sweep = (second - first + 180) % 360 - 180
-        x, y, side = corner.x - _ARC_PX, corner.y - _ARC_PX, 2 * _ARC_PX
-        path = QPainterPath()
-        path.arcMoveTo(x, y, side, side, first)
-        path.arcTo(x, y, side, side, first, sweep)
-        paint_stroke(painter, path, _COLOR)
+        paint_stroke(painter, arc_path(*places), _COLOR)
 
     def _angle_deg(self, places: list[Point]) -> float:
         end, corner, other = places

@@ -31,9 +31,13 @@ class StrokeTransaction:
     def put(self, wanted: Mapping[UUID, Annotation | None]) -> bool:
         """Brings the document to this, and what was put before and is not wanted, back.
 
-        False where the document may not be changed, which is said.
+        False where the document may not be changed, or where all that is new lies beside the
+        slide; which is said.
         """
         document = self._desk.document
+        new = [each for id_, each in wanted.items() if each is not None and id_ not in document]
+        if not all(self._desk.is_on_slide(each.geometry) for each in new):
+            return False
         for id_ in wanted:
             self._found.setdefault(id_, document.get(id_))
         goal = self._found | dict(wanted)

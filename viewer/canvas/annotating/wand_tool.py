@@ -47,6 +47,7 @@ class WandTool(RegionTool):
     name = "wand"
     label = "Wand"
     hint = "Press and drag over one kind of tissue. Ctrl and wheel: how alike."
+    nothing_painted = "Nothing clear here. Zoom in, or take less with Ctrl and the wheel."
 
     def __init__(self, desk: EditContext, look: Look, parent: QObject | None = None) -> None:
         super().__init__(desk, parent)

@@ -14,6 +14,8 @@ from viewer.inference.process.model_process import ModelProcess, thread_count
 from viewer.processes.shared_pixels import hand_over
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from viewer.geometry import Box
     from viewer.inference.models.bundle import ModelBundle
     from viewer.overlays.prompt import Prompt
@@ -23,6 +25,26 @@ SIDE_PX = 512
 """Of the picture where no model tells another."""
 
 Ring = list[Point]
+
+_MOST_ALONG_SIDES = 0.1
+"""Share of a side along which an outline may run; beyond that it is cut off, and no outline."""
+_NEAR_SIDE = 0.004
+"""Share of a side within which a corner counts as on it."""
+
+
+def is_cut_off(rings: Sequence[Ring], field: Box) -> bool:
+    """Return whether outlines (level-0 pixels) run along the sides of the field that was seen.
+
+    Such a region goes on beyond the field: its straight sides are those of the field.
+    """
+    near = _NEAR_SIDE * field.width
+    along = 0.0
+    for ring in rings:
+        for a, b in zip(ring, [*ring[1:], ring[0]], strict=True):
+            on_x = any(abs(a.x - x) <= near and abs(b.x - x) <= near for x in (field.x0, field.x1))
+            on_y = any(abs(a.y - y) <= near and abs(b.y - y) <= near for y in (field.y0, field.y1))
+            along += abs(b.y - a.y) * on_x + abs(b.x - a.x) * on_y
+    return along > _MOST_ALONG_SIDES * field.width
 
 
 class PrompterError(CoverslipError):

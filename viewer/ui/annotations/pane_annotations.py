@@ -53,6 +53,7 @@ class PaneAnnotations:
             author=author,
             mpp_um=canvas.optics.mpp_um,
             show=show_again,
+            slide=canvas.slide_box,
         )
         self.layer = AnnotationsLayer(slide.document, self.selection, canvas.update, author)
         self.notes = NotesLayer(slide.document, canvas.update)

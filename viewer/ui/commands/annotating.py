@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from viewer.ui.commands.command import Command, annotating, with_chosen, with_slide, with_two_chosen
+from viewer.ui.commands.command import (
+    Command,
+    always,
+    annotating,
+    with_chosen,
+    with_slide,
+    with_two_chosen,
+)
 from viewer.ui.commands.menu_paths import PANELS
 
 ANNOTATE = ("&Annotate",)
@@ -46,7 +53,7 @@ def _tool_command(
         tip,
         TOOLS,
         (key,),
-        with_slide,
+        always,  # also before a slide is open, or which one is in hand would be seen nowhere
         checkable=True,
         separated=separated,
     )
@@ -126,14 +133,14 @@ ANNOTATE_COMMANDS: tuple[Command, ...] = (
         "ruler",
         "R&uler",
         "mdi6.ruler",
-        "Measure a distance; Enter keeps it as a line",
+        "Measure a distance; it stays on the slide until it is deleted",
         "Shift+L",
     ),
     _tool_command(
         "angle",
         "An&gle",
         "drawn.angle",
-        "Measure an angle; Enter keeps it as a line",
+        "Measure an angle; it stays on the slide until it is deleted",
         "Shift+V",
     ),
     Command(

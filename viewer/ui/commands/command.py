@@ -21,6 +21,7 @@ class Situation:
     has_project: bool = False
     slides_in_project: int = 0
     has_icc_profile: bool = False
+    has_stains: bool = False
     is_recording: bool = False
     is_reviewing: bool = False
     can_annotate: bool = False

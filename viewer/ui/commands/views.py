@@ -59,7 +59,7 @@ def _stain_command(key: int, command_id: str, stain: Stain) -> Command:
         tip,
         STAIN,
         (f"Alt+{key}",),
-        with_slide,
+        with_slide if stain is Stain.NONE else lambda s: s.has_stains,
         checkable=True,
     )
 

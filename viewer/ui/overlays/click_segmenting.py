@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from viewer.ui.main_window import MainWindow
     from viewer.ui.slides.slide_pane import SlidePane
 
+_UNCLEAR = "Nothing clear here. Zoom out, or draw a box round what you mean."
 _HINT = "Click what you mean, or draw a box. Shift adds, Alt leaves out, Enter keeps, Esc lets go."
 
 
@@ -83,7 +84,7 @@ class ClickSegmenting(QObject):
             self._pane = None
 
     def _outline(self, prompt: Prompt) -> None:
-        from viewer.inference.runs.prompter import SIDE_PX
+        from viewer.inference.runs.prompter import SIDE_PX, is_cut_off
         from viewer.slides.region import read_region
 
         pane = self._pane
@@ -98,25 +99,29 @@ class ClickSegmenting(QObject):
         side = SIDE_PX if model is None else model.description.patch_px
         field = prompt.field(side, pane.canvas.view.downsample)
 
-        def work() -> list[Ring]:
+        def work() -> list[Ring] | None:
             picture = read_region(source, field, side, side)
-            return prompter.outline(picture, field, prompt, model)
+            rings = prompter.outline(picture, field, prompt, model)
+            return None if is_cut_off(rings, field) else rings
 
         self._background.cancel_waiting()
         self._task = self._background.run(work, self._show, self._on_failed)
 
-    def _show(self, rings: list[Ring]) -> None:
+    def _show(self, rings: list[Ring] | None) -> None:
+        """Show the outline; None stands for one that has no end in the field."""
         pane = self._pane
         if pane is None:
             return
-        self.tool.rings = rings
+        self.tool.rings = rings or []
         pane.canvas.update()
         mpp_um = pane.canvas.optics.mean_mpp_um
-        if not rings:
+        if rings is None:
+            self._window.say(_UNCLEAR)
+        elif not rings:
             self._window.say("No object found here.")
         elif mpp_um is not None:
             area_um2 = sum(shapely.Polygon(ring).area for ring in rings) * mpp_um**2
-            self._window.say(f"{area_um2:,.1f} um2. Enter keeps it, Shift adds, Alt leaves out.")
+            self._window.say(f"{area_um2:,.1f} µm². Enter keeps it, Shift adds, Alt leaves out.")
 
     def _keep(self) -> None:
         """The outline becomes an annotation of the present class, and is chosen."""

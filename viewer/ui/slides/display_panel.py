@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _SLIDER_STEPS = 200
+_STAIN_TIP = "Show a single stain, parted from the others by its color"
 
 
 class DisplayPanel(Panel):
@@ -50,9 +51,13 @@ class DisplayPanel(Panel):
         self.gamma = LookSlider("&Gamma", GAMMA_RANGE, 1.0, self, logarithmic=True)
         self.stain = QComboBox(self)
         self.stain.setAccessibleName("Stain")
-        self.stain.setToolTip("Show a single stain, parted from the others by its color")
+        self.stain.setToolTip(_STAIN_TIP)
         for stain in Stain:
             self.stain.addItem(stain.value, stain)
+        self.stain_problem = QLabel(self)
+        self.stain_problem.setWordWrap(True)
+        self.stain_problem.setTextFormat(Qt.TextFormat.PlainText)
+        self.stain_problem.setProperty("dim", "true")
         self.icc = QCheckBox("Scanner color &profile (ICC)", self)
         self.icc.setToolTip("Correct the colors with the profile that the scanner wrote")
         self.profile_problem = QLabel(self)
@@ -74,7 +79,12 @@ class DisplayPanel(Panel):
         self.show_look(None, has_profile=False)
 
     def show_look(
-        self, look: DisplaySettings | None, *, has_profile: bool, profile_problem: str = ""
+        self,
+        look: DisplaySettings | None,
+        *,
+        has_profile: bool,
+        profile_problem: str = "",
+        stain_problem: str = "",
     ) -> None:
         """Shows the look of the active slide; None where there is no slide."""
         self._body.setEnabled(look is not None)
@@ -84,6 +94,10 @@ class DisplayPanel(Panel):
         self.gamma.show_value(self._look.gamma)
         with QSignalBlocker(self.stain):
             self.stain.setCurrentIndex(list(Stain).index(self._look.stain))
+        self.stain.setEnabled(not stain_problem)
+        self.stain.setToolTip(stain_problem or _STAIN_TIP)
+        self.stain_problem.setText(stain_problem)
+        self.stain_problem.setVisible(bool(stain_problem))
         self.icc.setChecked(self._look.icc)
         self.icc.setVisible(has_profile)
         self.icc.setEnabled(not profile_problem)
@@ -107,9 +121,10 @@ class DisplayPanel(Panel):
         label.setBuddy(self.stain)
         grid.addWidget(label, 3, 0)
         grid.addWidget(self.stain, 3, 1, 1, 3)
-        grid.addWidget(self.icc, 4, 0, 1, 4)
-        grid.addWidget(self.profile_problem, 5, 0, 1, 4)
-        grid.addWidget(self.reset_button, 6, 0, 1, 4, Qt.AlignmentFlag.AlignRight)
+        grid.addWidget(self.stain_problem, 4, 1, 1, 3)
+        grid.addWidget(self.icc, 5, 0, 1, 4)
+        grid.addWidget(self.profile_problem, 6, 0, 1, 4)
+        grid.addWidget(self.reset_button, 7, 0, 1, 4, Qt.AlignmentFlag.AlignRight)
         layout = QVBoxLayout(self._body)
         layout.addLayout(grid)
         layout.addStretch()

@@ -32,6 +32,8 @@ class OpenedSlide:
     """Where the pixel size comes from: "from the file", "typed by you on ...", "" for none."""
     view: View | None = None
     """Where the reader looked last; None for the whole slide."""
+    stain_problem: str = ""
+    """Why its stains cannot be shown apart; "" where they can."""
 
 
 def opened_slide(path: Path, image: int | None = None) -> OpenedSlide:
@@ -76,8 +78,10 @@ def recognized(source: SlideSource, reader: str = "") -> OpenedSlide:
     SlideError
         The file cannot be read any more, or is no longer the one that was opened.
     """
+    from viewer.slides.fluorescence import no_stains
     from viewer.tiles.kept_display import load_display
     from viewer.tiles.kept_view import load_view
+    from viewer.tiles.stains import Stain
 
     info = source.info
     info.learn_identity()
@@ -90,7 +94,10 @@ def recognized(source: SlideSource, reader: str = "") -> OpenedSlide:
             day = typed_on(info.identity)
             origin = f"typed by you on {day}" if day else "typed by you"
     view = load_view(info.identity, reader)
-    return OpenedSlide(source, optics, load_display(info.identity), origin, view)
+    display, problem = load_display(info.identity), no_stains(source)
+    if problem and display is not None:
+        display = replace(display, stain=Stain.NONE)
+    return OpenedSlide(source, optics, display, origin, view, problem)
 
 
 def note_opened(slide: OpenedSlide) -> None:

@@ -117,6 +117,8 @@ class SlidePane(QFrame):
         self._opening_image: int | None = None
         self.profile_problem = ""
         """Why the slide's color profile cannot be used, in a sentence, else empty."""
+        self.stain_problem = ""
+        """Why the slide's stains cannot be shown apart, in a sentence, else empty."""
         self._is_recognized = False
         self._task: Task | None = None
         self._recognition: Task | None = None
@@ -397,6 +399,7 @@ class SlidePane(QFrame):
         self._is_recognized = True
         self.path = path
         self.mpp_origin = slide.mpp_origin
+        self.stain_problem = slide.stain_problem
 
     def _announce_slide(self, path: Path, slide: OpenedSlide) -> None:
         """Say of a slide that is shown and recognized that it is there."""
