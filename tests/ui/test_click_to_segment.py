@@ -24,12 +24,14 @@ from viewer.ui.commands.annotating import TOOL_NAMES, tool_id
 from viewer.ui.main_window import MainWindow
 
 _PATIENCE_MS = 30_000
+NUCLEUS, CYTOPLASM = (1238, 2158), (1100, 1250)
+"""Level-0 pixels of the sample slide."""
 
 
 @pytest.fixture
 def at_40x(slide_window: MainWindow, qtbot: QtBot) -> MainWindow:
     canvas = slide_window.panes.active.canvas
-    canvas.go_to(Point(1300, 1300), 0.5, animated=False)
+    canvas.go_to(Point(*NUCLEUS), 0.5, animated=False)
     qtbot.waitUntil(lambda: canvas.is_sharp)
     canvas.setFocus()
     wait_for_annotations(slide_window, qtbot)
@@ -96,6 +98,16 @@ def test_where_annotations_cannot_be_drawn_it_says_so_and_keeps_the_outline(
     press(qtbot, at_40x, Qt.Key.Key_Return)
     assert "Another window draws on this slide" in at_40x.status.currentMessage()
     assert (len(document), len(tool.rings) > 0) == (0, True)
+
+
+def test_a_region_without_an_end_in_reach_is_none(at_40x: MainWindow, qtbot: QtBot) -> None:
+    canvas, tool = at_40x.panes.active.canvas, _tool(at_40x)
+    canvas.go_to(Point(*CYTOPLASM), animated=False)
+    _click(at_40x, qtbot, _middle(at_40x), Qt.KeyboardModifier.NoModifier)
+    qtbot.waitUntil(
+        lambda: "Nothing clear here" in at_40x.status.currentMessage(), timeout=_PATIENCE_MS
+    )
+    assert not tool.rings
 
 
 def test_what_was_kept_in_the_file_of_before_is_shown_as_an_overlay(
