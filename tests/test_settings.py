@@ -11,7 +11,8 @@ import pytest
 
 from viewer.crash_report import crash_report
 from viewer.logs import configure_logging, last_lines
-from viewer.settings import CHOICES, Settings, load_settings, read_settings, save_settings
+from viewer.setting_choices import CHOICES, GROUPS
+from viewer.settings import Settings, load_settings, read_settings, save_settings
 
 
 def test_defaults_where_there_is_no_file(tmp_path: Path) -> None:
@@ -62,9 +63,27 @@ def test_a_second_window_takes_nothing_away(tmp_path: Path) -> None:
     assert load_settings(tmp_path) == Settings(reader="Reader 5")
 
 
+def test_one_bad_entry_costs_that_entry_alone(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    kept = {
+        "shortcuts": {"view.fit": ["F"], "view.home": 7, "an.old.command": ["Ctrl+U"]},
+        "recent_slides": ["/a/b.svs", None, "/a/c.svs"],
+    }
+    path.write_bytes(msgspec.json.encode(kept))
+    settings, problems = read_settings(tmp_path)
+    assert settings.shortcuts == {"view.fit": ["F"], "an.old.command": ["Ctrl+U"]}
+    assert settings.recent_slides == ["/a/b.svs", "/a/c.svs"]
+    assert sorted(sentence.split('"')[1] for sentence in problems) == ["recent_slides", "shortcuts"]
+    assert msgspec.json.decode((tmp_path / "settings.bad.json").read_bytes()) == kept
+    assert read_settings(tmp_path) == (settings, [])
+
+
 def test_every_choice_is_a_setting_within_its_range() -> None:
     defaults = Settings()
+    assert [choice.field for choice in CHOICES if choice.group not in GROUPS] == []
     for choice in CHOICES:
+        assert choice.explanation.endswith(".")
+        assert len(choice.names) == len(choice.options)
         default = getattr(defaults, choice.field)
         if choice.options:
             assert default in choice.options

@@ -1,11 +1,10 @@
-"""What the user may choose, kept as JSON; described as data so that dialogs are made from it."""
+"""What the user may choose, kept as JSON; `viewer.setting_choices` describes it for dialogs."""
 
 from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import msgspec
 from filelock import FileLock
@@ -13,6 +12,7 @@ from filelock import FileLock
 from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
 from viewer.redaction import leave_out_names, leave_out_path
+from viewer.setting_choices import CHOICES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,8 +33,8 @@ class Settings(msgspec.Struct, omit_defaults=True):
         Bound of the tiles kept in memory; 0 takes a quarter of the memory, at most 2 GiB.
     worker_count
         Tiles read at the same time; 0 takes one a core, at most four.
-    wheel_speed
-        1.0 zooms by the square root of two a notch.
+    wheel_speed, touchpad_speed
+        1.0 zooms by the square root of two a notch, by two in 200 pixels of a touchpad.
     reader
         Pseudonym under which sessions are recorded.
     consent_utc
@@ -71,6 +71,8 @@ class Settings(msgspec.Struct, omit_defaults=True):
     kinetic: bool = True
     wheel_speed: float = 1.0
     wheel_inverted: bool = False
+    touchpad_speed: float = 1.0
+    touchpad_inverted: bool = False
     show_overview: bool = True
     show_scale_bar: bool = True
     use_icc: bool = True
@@ -109,102 +111,6 @@ class Settings(msgspec.Struct, omit_defaults=True):
         return self.worker_count or max(1, min(4, os.cpu_count() or 1))
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """One setting as a dialog shows it.
-
-    Attributes
-    ----------
-    options
-        The values of a list; empty for a switch or a number.
-    low, high
-        The range of a number, `step` its step; all 0 for a switch or a list.
-    """
-
-    field: str
-    label: str
-    tip: str
-    options: tuple[str, ...] = ()
-    low: float = 0.0
-    high: float = 0.0
-    step: float = 0.0
-
-
-CHOICES: tuple[Choice, ...] = (
-    Choice("theme", "Theme", "Colors of the window", ("dark", "light", "system")),
-    Choice("kinetic", "Glide after a drag", "The slide glides on when it is let go in motion"),
-    Choice("wheel_speed", "Wheel speed", "How far a notch of the wheel zooms", (), 0.25, 4.0, 0.25),
-    Choice("wheel_inverted", "Invert wheel", "Zoom in by turning the wheel toward you"),
-    Choice("show_overview", "Overview map", "Show the map of the whole slide in the corner"),
-    Choice("show_scale_bar", "Scale bar", "Show the scale bar"),
-    Choice(
-        "use_icc",
-        "Scanner color profiles",
-        "Open slides corrected by the ICC profile that the scanner wrote, where there is one",
-    ),
-    Choice(
-        "cache_mib",
-        "Tile memory (MiB)",
-        "Memory for tiles; 0 takes a quarter of the machine's, at most 2048",
-        (),
-        0,
-        65_536,
-        256,
-    ),
-    Choice(
-        "worker_count",
-        "Reading threads",
-        "Tiles read at the same time; 0 takes one a core, at most four; for slides opened next",
-        (),
-        0,
-        16,
-        1,
-    ),
-    Choice(
-        "device",
-        "Models run on",
-        "The fastest, or always this one; for overlays turned on next",
-        ("auto", "cpu", "cuda", "mps"),
-    ),
-    Choice(
-        "results_gib",
-        "Result cache limit (GiB)",
-        "What models found is kept up to this size; the slides not seen for longest go first",
-        (),
-        1,
-        1024,
-        1,
-    ),
-    Choice(
-        "back_to_moving",
-        "Return to Pan after drawing",
-        "After a rectangle, ellipse, line, polygon or polyline the mouse moves the slide again,"
-        " as in QuPath; brush, wand and points stay in hand",
-    ),
-    Choice(
-        "annotations_beside",
-        "Annotations beside slides",
-        "Keep annotations in a file beside the slide, where its folder can be written to;"
-        " for slides opened next",
-    ),
-    Choice(
-        "unconfined_models",
-        "Run TorchScripts unconfined",
-        "Where the system cannot confine models, run those that are programs all the same;"
-        " they could read and write your files",
-    ),
-    Choice(
-        "trusted_folders",
-        "Trusted folders",
-        "Slides in these folders are read without a process of their own; separate several by ;",
-    ),
-    Choice("reader", "Reader", "The pseudonym under which your readings are recorded"),
-    Choice("record_names", "Record slide names", "Sessions may hold the names of slide files"),
-    Choice("record_texts", "Record texts", "Sessions may hold the notes that you type"),
-)
-"""In the order in which the dialog shows them."""
-
-
 def load_settings(folder: Path) -> Settings:
     """Return the settings kept in a folder; the defaults where there are none."""
     return read_settings(folder)[0]
@@ -236,11 +142,16 @@ def read_settings(folder: Path) -> tuple[Settings, list[str]]:
     _leave_out(settings)
     if not bad:
         return settings, []
-    aside = _set_aside(path, content, {key: kept[key] for key in kept if key not in bad})
+    used = msgspec.to_builtins(settings)
+    parts = {name: used[name] for name in bad if name in used}
+    rest = {name: kept[name] for name in kept if name not in bad}
+    aside = _set_aside(path, content, rest | parts)
+    ends = f"the file as it was is kept as {aside}."
     return settings, _warned(
         [
-            f'The setting "{name}" was damaged and has its default again; the file as it was is '
-            f"kept as {aside}."
+            f'Part of the setting "{name}" was damaged and is left out; {ends}'
+            if name in parts
+            else f'The setting "{name}" was damaged and has its default again; {ends}'
             for name in bad
         ]
     )
@@ -284,12 +195,32 @@ def _usable(kept: dict[str, object]) -> tuple[Settings, list[str]]:
             value = getattr(msgspec.convert({name: kept[name]}, Settings), name)
         except msgspec.ValidationError:
             bad.append(name)
+            good |= _usable_entries(name, kept[name])
             continue
         if _is_in_range(name, value):
             good[name] = value
         else:
             bad.append(name)
     return msgspec.convert(good, Settings), bad
+
+
+def _usable_entries(name: str, value: object) -> dict[str, object]:
+    """Return what of a damaged list or mapping can be used: one bad entry costs that entry."""
+
+    def is_usable(part: object) -> bool:
+        try:
+            msgspec.convert({name: part}, Settings)
+        except msgspec.ValidationError:
+            return False
+        return True
+
+    if isinstance(value, list):
+        entries = cast("list[object]", value)
+        return {name: [entry for entry in entries if is_usable([entry])]} if is_usable([]) else {}
+    if isinstance(value, dict) and is_usable({}):
+        items = cast("dict[str, object]", value).items()
+        return {name: {key: entry for key, entry in items if is_usable({key: entry})}}
+    return {}
 
 
 def _is_in_range(name: str, value: object) -> bool:

@@ -455,6 +455,10 @@ class SlideCanvas(InputWidget):
         """How far a notch of the wheel zooms (1.0: by the square root of two), and which way."""
         self._gestures.wheel_speed = -speed if inverted else speed
 
+    def set_touchpad(self, speed: float = 1.0, *, inverted: bool = False) -> None:
+        """How far two fingers zoom (1.0: by two in 200 pixels), and which way."""
+        self._gestures.touchpad_speed = -speed if inverted else speed
+
     # Qt's events -----------------------------------------------------------------------------
 
     @guarded(QSize())

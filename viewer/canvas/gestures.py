@@ -42,6 +42,7 @@ class Gestures:
         self._zooming = 0
         self._drag_direction = Point(0.0, 0.0)
         self.wheel_speed = 1.0
+        self.touchpad_speed = 1.0
 
     def motion(self, here: View, there: View) -> Motion:
         """Return where the view is heading, for prefetching."""
@@ -87,7 +88,7 @@ class Gestures:
         pixels = event.pixelDelta().y()
         if pixels and event.phase() != Qt.ScrollPhase.NoScrollPhase:
             # A touchpad sends many small steps and eases by itself.
-            doublings = pixels / _TOUCHPAD_PX_PER_DOUBLING * self.wheel_speed
+            doublings = pixels / _TOUCHPAD_PX_PER_DOUBLING * self.touchpad_speed
             self._navigator.zoom(2.0**doublings, anchor, "wheel", animated=False)
         else:
             notches = event.angleDelta().y() / _NOTCH

@@ -24,10 +24,11 @@ from viewer.ui.window_door import WindowDoor
 from viewer.ui.window_state import forget_window_state, when_drawn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from viewer.running_window import RunningWindow
+    from viewer.settings import Settings
 
 _PATIENCE_S = 30.0
 _NOT_DRAWN = "The last start showed no window, so this one has the default size and panels."
@@ -70,7 +71,7 @@ def run(
     last_start_drew = guard.begin()
     if reset_window or not last_start_drew:
         forget_window_state()
-    window = MainWindow(settings, TileCache(settings.cache_limit_bytes()))
+    window = make_window(settings, problems)
     outcomes: list[object] = []
     pane = window.panes.active
     pane.opened.connect(outcomes.append)
@@ -79,8 +80,6 @@ def run(
     window.show()
     if not last_start_drew:
         window.say(_NOT_DRAWN)
-    if problems:
-        window.banner.tell(" ".join(problems), "warning")
     if crash_trace:
         watch.show_trace(crash_trace)
     Collector(lambda: any(each.canvas.is_moving for each in window.panes.panes), window)
@@ -105,6 +104,14 @@ def run(
         reader_pool().close()
         guard.end()
         watch.remove()
+
+
+def make_window(settings: Settings, problems: Sequence[str]) -> MainWindow:
+    """Return a window that says what of the settings could not be read."""
+    window = MainWindow(settings, TileCache(settings.cache_limit_bytes()))
+    if problems:
+        window.settings_bar.tell(" ".join(problems), "warning", "Settings...")
+    return window
 
 
 def _paint_window(window: MainWindow, picture: Path, has_outcome: Callable[[], bool]) -> int:

@@ -31,6 +31,7 @@ class FileCommands:
 
     def __init__(self, window: MainWindow, actions: ActionSet, writer: BackgroundRunner) -> None:
         self._window = window
+        self._actions = actions
         self._writer = writer
         actions.on("file.open", self.ask_for_slides)
         actions.on("file.open_folder", self.ask_for_folder)
@@ -153,14 +154,9 @@ class FileCommands:
         from viewer.ui.settings_dialog import SettingsDialog
 
         dialog = SettingsDialog(self._window.settings, self._window)
-
-        def take() -> None:
-            # What was opened meanwhile stays among the recent slides.
-            recent = self._window.settings.recent_slides
-            self._window.use_settings(dialog.settings)
-            self._window.change_settings(recent_slides=recent)
-
-        dialog.accepted.connect(take)
+        # What else changed meanwhile, such as the recent slides, stays.
+        dialog.accepted.connect(lambda: self._window.change_settings(**dialog.changes))
+        dialog.model_requested.connect(self._actions["agent.model"].trigger)
         _open(dialog)
 
     def _show_keys(self) -> None:

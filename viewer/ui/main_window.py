@@ -96,6 +96,8 @@ class MainWindow(QMainWindow):
         )
         self.panes = SplitView(cache, self)
         self.banner = NoticeBar(self)
+        self.settings_bar = NoticeBar(self)
+        """What of the settings could not be read; apart, so that no later trouble takes it away."""
         self.home_notice = HomeNotice(self)
         self.status = WindowStatusBar(self)
         self.setStatusBar(self.status)
@@ -296,6 +298,7 @@ class MainWindow(QMainWindow):
         sessions.replay.hide()
         for bar in (
             self.home_notice.bar,
+            self.settings_bar,
             self.banner,
             self.annotations.banner,
             projects.finishing.bar,
@@ -320,6 +323,7 @@ class MainWindow(QMainWindow):
         self.associated.name_of = self._shown_name
         self.palette_box.slides_named = self.worklist.slides_named
         self.palette_box.slide_requested.connect(self.open_slide)
+        self.settings_bar.acted.connect(commands["file.settings"].trigger)
         commands.on("help.palette", lambda: self.palette_box.open_over(self))
         commands.on_toggle("view.full_screen", self._set_full_screen)
         commands.on_toggle("view.overview", lambda shown: self.change_settings(show_overview=shown))
@@ -530,6 +534,7 @@ class MainWindow(QMainWindow):
         canvas.set_worker_count(settings.threads())
         canvas.set_kinetic(settings.kinetic)
         canvas.set_wheel(settings.wheel_speed, inverted=settings.wheel_inverted)
+        canvas.set_touchpad(settings.touchpad_speed, inverted=settings.touchpad_inverted)
         canvas.set_overview_visible(settings.show_overview)
         canvas.set_scale_bar_visible(settings.show_scale_bar)
         pane.uses_icc = settings.use_icc

@@ -1,119 +1,186 @@
-"""The settings dialog: made from the descriptions of the settings, with the keys beside them."""
+"""The settings dialog: groups at the left, what is chosen at the right, a search over all."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import (
-    QCheckBox,
-    QComboBox,
     QDialog,
     QDialogButtonBox,
-    QDoubleSpinBox,
-    QFormLayout,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
     QLineEdit,
-    QTabWidget,
+    QListWidget,
+    QListWidgetItem,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
 
-from viewer.policy import POLICY_PATH, policy
-from viewer.settings import CHOICES, Choice, Settings
-from viewer.ui.commands import merged_bindings
+from viewer.setting_choices import AGENTS, CHOICES, GROUPS
+from viewer.ui.commands import COMMANDS, merged_bindings
 from viewer.ui.privacy.privacy_page import PrivacyPage
+from viewer.ui.setting_rows import SettingRows, SettingsSection
 from viewer.ui.shortcuts import ShortcutTable, changes_from_defaults
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
+
+    from viewer.settings import Settings
+
+PRIVACY = "Privacy"
+KEYS = "Keys"
+_PRIVACY_WORDS = (
+    "privacy cache caches delete permissions what may leave this machine audit log what was done "
+    "policy administrator export csv"
+)
+_LIST_PX = 140
+_SIZE_PX = QSize(780, 580)
 
 
 class SettingsDialog(QDialog):
     """Edits a copy; `settings` is what the user chose."""
 
+    model_requested = Signal()
+    """The user wants to choose the vision-language model of agents, in a dialog of its own."""
+
     def __init__(self, settings: Settings, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Settings")
         self._before = settings
-        self._values: dict[str, Callable[[], Any]] = {}
-        general = QWidget(self)
-        form = QFormLayout(general)
-        for choice in CHOICES:
-            form.addRow(f"{choice.label}:", self._editor(choice, general))
+        self.search = QLineEdit(self)
+        self.search.setPlaceholderText("Search settings")
+        self.search.setAccessibleName("Search settings")
+        self.search.setClearButtonEnabled(True)
+        self.groups = QListWidget(self)
+        self.groups.setAccessibleName("Groups of settings")
+        self.groups.setFixedWidth(_LIST_PX)
+        self.nothing = QLabel("No setting found. Try another word.", self)
+        self.nothing.hide()
         self.keys = ShortcutTable(merged_bindings(settings.shortcuts), self)
-        tabs = QTabWidget(self)
-        tabs.addTab(general, "&General")
-        tabs.addTab(self.keys, "&Keys")
         self.privacy = PrivacyPage(self)
-        tabs.addTab(self.privacy, "&Privacy")
         self.finished.connect(lambda _: self.privacy.shut_down())
+        self._rows = {
+            group: SettingRows([each for each in CHOICES if each.group == group], settings, self)
+            for group in GROUPS
+        }
+        self._rows[AGENTS].layout_.addLayout(self._model_button())
+        bodies: dict[str, QWidget] = {**self._rows, PRIVACY: self.privacy, KEYS: self.keys}
+        self.sections = {
+            title: SettingsSection(title, body, self) for title, body in bodies.items()
+        }
+        self._lay_out()
+        self.search.textChanged.connect(self._show_matches)
+        self.groups.currentRowChanged.connect(lambda _: self._on_group())
+        self.groups.setCurrentRow(0)
+        self.resize(_SIZE_PX)
+
+    @property
+    def settings(self) -> Settings:
+        """Return what the dialog shows now."""
+        return msgspec.structs.replace(self._before, **self.changes)
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """Return the settings that the user changed, by name."""
+        rows = (row for rows in self._rows.values() for row in rows.rows)
+        values = {row.choice.field: row.value() for row in rows}
+        values["shortcuts"] = self._shortcuts()
+        return {
+            name: value for name, value in values.items() if value != getattr(self._before, name)
+        }
+
+    def show_group(self, title: str) -> None:
+        """Show a group by its title."""
+        self.search.clear()
+        self.groups.setCurrentRow(list(self.sections).index(title))
+
+    def _shortcuts(self) -> dict[str, list[str]]:
+        """Return the user's keys; those of commands that this version has not stay as they are."""
+        known = {command.id for command in COMMANDS}
+        others = {id_: keys for id_, keys in self._before.shortcuts.items() if id_ not in known}
+        return others | changes_from_defaults(self.keys.bindings)
+
+    def _lay_out(self) -> None:
+        content = QWidget(self)
+        column = QVBoxLayout(content)
+        column.setContentsMargins(12, 0, 12, 0)
+        column.addWidget(self.nothing)
+        for title, section in self.sections.items():
+            self.groups.addItem(title)
+            if title in self._rows:
+                section.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+            column.addWidget(section, 0 if title in self._rows else 1)
+            section.hide()
+        column.addStretch()
+        self._area = QScrollArea(self)
+        self._area.setFrameShape(QFrame.Shape.NoFrame)
+        self._area.setWidgetResizable(True)
+        self._area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._area.setWidget(content)
         buttons = QDialogButtonBox(
             QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel, self
         )
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
+        middle = QHBoxLayout()
+        middle.addWidget(self.groups)
+        middle.addWidget(self._area, 1)
         layout = QVBoxLayout(self)
-        layout.addWidget(tabs)
+        layout.addWidget(self.search)
+        layout.addLayout(middle, 1)
         layout.addWidget(buttons)
-        self.resize(640, 520)
 
-    @property
-    def settings(self) -> Settings:
-        """Return what the dialog shows now."""
-        values = {field: value() for field, value in self._values.items()}
-        shortcuts = changes_from_defaults(self.keys.bindings)
-        return msgspec.structs.replace(self._before, **values, shortcuts=shortcuts)
+    def _model_button(self) -> QHBoxLayout:
+        button = QPushButton("&Vision-language model...", self)
+        button.setToolTip("Choose the model, its address, its key and what it may cost")
+        button.setAutoDefault(False)
+        button.clicked.connect(self.model_requested)
+        row = QHBoxLayout()
+        row.addWidget(button)
+        row.addStretch()
+        return row
 
-    def _editor(self, choice: Choice, parent: QWidget) -> QWidget:
-        value = getattr(self._before, choice.field)
-        editor: QWidget
-        if choice.options:
-            editor = box = QComboBox(parent)
-            box.addItems(choice.options)
-            box.setCurrentText(value)
-            self._values[choice.field] = box.currentText
-        elif isinstance(value, bool):
-            editor = check = QCheckBox(parent)
-            check.setChecked(value)
-            self._values[choice.field] = check.isChecked
-        elif isinstance(value, str):
-            editor = line = QLineEdit(value, parent)
-            line.setMaxLength(64)
-            self._values[choice.field] = line.text
-        elif isinstance(value, list):
-            editor = folders = QLineEdit("; ".join(value), parent)
-            self._values[choice.field] = lambda: _parts(folders.text())
-        else:
-            editor = spin = QDoubleSpinBox(parent)
-            spin.setRange(choice.low, choice.high)
-            spin.setSingleStep(choice.step)
-            spin.setDecimals(0 if isinstance(value, int) else 2)
-            if isinstance(value, int) and choice.low == 0:
-                spin.setSpecialValueText("automatic")
-            spin.setValue(value)
-            number = type(value)
-            self._values[choice.field] = lambda: number(spin.value())
-        editor.setToolTip(choice.tip)
-        if choice.field in _set_by_policy():
-            editor.setEnabled(False)
-            editor.setToolTip(f"Set by the administrator's policy ({POLICY_PATH})")
-        editor.setAccessibleName(choice.label)
-        return editor
+    def _on_group(self) -> None:
+        """Show the chosen group alone; while searching, bring it into sight among what is found."""
+        row = self.groups.currentRow()
+        if row < 0:
+            return
+        chosen = list(self.sections)[row]
+        if self.search.text().strip():
+            self._area.ensureWidgetVisible(self.sections[chosen])
+            return
+        for title, section in self.sections.items():
+            section.setVisible(title == chosen)
+        self._area.verticalScrollBar().setValue(0)
 
+    def _show_matches(self, typed: str) -> None:
+        words = typed.casefold().split()
+        found = [title for title in self.sections if self._finds(title, words)]
+        for row, title in enumerate(self.sections):
+            self._item(row).setHidden(bool(words) and title not in found)
+            self.sections[title].setVisible(bool(words) and title in found)
+        self.nothing.setVisible(not found)
+        self.keys.filter.setText(typed.strip() if KEYS in found else "")
+        if not words:
+            self._on_group()
 
-def _set_by_policy() -> frozenset[str]:
-    """Return the settings that have no effect by the administrator's policy."""
-    rules = policy()
-    fields: set[str] = set()
-    if not rules.foreign_models:
-        fields.add("unconfined_models")
-    if rules.recording == "off":
-        fields |= {"record_names", "record_texts"}
-    if rules.allowed_folders == ():
-        fields.add("trusted_folders")
-    return frozenset(fields)
+    def _finds(self, title: str, words: Sequence[str]) -> bool:
+        """Show of a group what holds all `words`; return whether there is anything."""
+        if title in self._rows:
+            return self._rows[title].show_matches(words)
+        if title == PRIVACY:
+            return all(word in _PRIVACY_WORDS for word in words)
+        names = [f"keys shortcuts {command.plain_text}".casefold() for command in COMMANDS]
+        return any(all(word in name for word in words) for name in names)
 
-
-def _parts(text: str) -> list[str]:
-    """Return what stands between semicolons."""
-    return [part.strip() for part in text.split(";") if part.strip()]
+    def _item(self, row: int) -> QListWidgetItem:
+        item = self.groups.item(row)
+        assert item is not None
+        return item

@@ -48,12 +48,20 @@ def owner_of(bindings: Bindings, shortcut: str, other_than: str) -> str | None:
 
 
 def changes_from_defaults(bindings: Bindings) -> dict[str, list[str]]:
-    """Only what the user changed: what settings keep, so that new defaults reach everybody."""
+    """Only what the user changed: what settings keep, so that new defaults reach everybody.
+
+    A command that lacks a default key since another has it now did not change.
+    """
     defaults = default_bindings()
+    changed = {id_: keys for id_, keys in bindings.items() if tuple(keys) != defaults[id_]}
+
+    def lost(id_: str, key: str) -> bool:
+        return any(key in keys for other, keys in changed.items() if other != id_)
+
     return {
-        command_id: list(shortcuts)
-        for command_id, shortcuts in bindings.items()
-        if tuple(shortcuts) != defaults[command_id]
+        id_: list(keys)
+        for id_, keys in changed.items()
+        if tuple(keys) != tuple(key for key in defaults[id_] if not lost(id_, key))
     }
 
 

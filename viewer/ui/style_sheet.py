@@ -125,6 +125,7 @@ def _fields(t: Theme) -> str:
     QComboBox:focus {{ padding-right: 1px; }}
     QLineEdit:disabled, QAbstractSpinBox:disabled, QComboBox:disabled
         {{ color: {t.disabled_text}; background: {t.window}; border-color: {t.line}; }}
+    QLineEdit, QTextEdit, QPlainTextEdit {{ placeholder-text-color: {t.dim_text}; }}
     QLineEdit:read-only {{ background: {t.window}; }}
     QComboBox QLineEdit, QComboBox QLineEdit:focus {{ border: 0; padding: 0; min-height: 0; }}
     QAbstractSpinBox QLineEdit, QAbstractSpinBox QLineEdit:focus {{ border: 0; min-height: 0;
@@ -238,7 +239,7 @@ def _views(t: Theme) -> str:
     QAbstractItemView[frameShape="0"] {{ border-color: transparent; }}
     QAbstractItemView:focus {{ border: 2px solid {t.accent}; padding: 0; }}
     QTreeView, QListView {{ font-size: {FONT_PX}px; }}
-    QTreeView::item, QListView::item {{ min-height: 28px; }}
+    QTreeView::item, QListView::item {{ min-height: 28px; padding: 0 3px; }}
     QTreeView::branch {{ background: transparent; }}
     QTreeView::branch:has-children:!has-siblings:closed,
         QTreeView::branch:has-children:has-siblings:closed

@@ -56,6 +56,16 @@ def default_bindings() -> dict[str, tuple[str, ...]]:
 
 
 def merged_bindings(changes: Bindings) -> dict[str, tuple[str, ...]]:
-    """The defaults with the user's changes laid over; changes for unknown commands are ignored."""
+    """Return the defaults with the user's changes laid over.
+
+    Changes for unknown commands are left out. A key that the user gave to a command is taken from
+    the command that has it by default: two would leave it dead, as where a new version brings a
+    command with that key.
+    """
     known = {id_: tuple(keys) for id_, keys in changes.items() if id_ in COMMANDS_BY_ID}
-    return default_bindings() | known
+    taken = {key for keys in known.values() for key in keys}
+    defaults = {
+        id_: tuple(key for key in keys if key not in taken)
+        for id_, keys in default_bindings().items()
+    }
+    return defaults | known
