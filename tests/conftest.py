@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hypothesis
 import psutil
 import pytest
+from forked_children import ForkServer
 
 from viewer import redaction
+from viewer.processes.confinement import launching
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -67,6 +71,23 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     # What one test opened is not left out of the reports of another.
     monkeypatch.setattr(redaction, "_known", redaction.KnownNames())
     return home
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forked_children() -> Iterator[None]:
+    """Children are forked from a process that has imported their libraries already."""
+    with pytest.MonkeyPatch.context() as patch:
+        if sys.platform == "linux":
+            patch.setattr(launching, "subprocess", ForkServer())
+        yield
+
+
+@pytest.fixture(scope="module")
+def real_children() -> Iterator[None]:
+    """Children are started as the program starts them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(launching, "subprocess", subprocess)
+        yield
 
 
 @pytest.fixture

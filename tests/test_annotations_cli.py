@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from test_cli import coverslip
+from cli_steps import coverslip
 
 _SQUARE = [[[0, 0], [20, 0], [20, 20], [0, 20], [0, 0]]]
 

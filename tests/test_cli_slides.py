@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import tifffile
+from cli_steps import coverslip
 from PIL import Image
-from test_cli import coverslip
 
 if TYPE_CHECKING:
     from pathlib import Path

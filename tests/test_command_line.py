@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 import psutil
 import pytest
 import typer
+from cli_steps import coverslip
 from typer.core import TyperGroup
 
 from scripts.command_line_page import page
@@ -33,6 +35,14 @@ def _walk(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str
 
 TREE = list(_walk(typer.main.get_command(app)))
 LEAVES = [(words, command) for words, command in TREE if not isinstance(command, TyperGroup)]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_tree() -> Iterator[None]:
+    """The commands are the same in each run: typer need not make all of them anew."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.main, "get_command", functools.cache(typer.main.get_command))
+        yield
 
 
 def _named(tree: list[tuple[tuple[str, ...], Any]]) -> list[Any]:
@@ -128,7 +138,7 @@ def test_what_is_no_number_is_refused(
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def coverslip(*arguments: object, **more: Any) -> subprocess.CompletedProcess[str]:
+def app_py(*arguments: object, **more: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, str(REPOSITORY / "app.py"), *map(str, arguments)],
         stderr=subprocess.PIPE, text=True, timeout=100, check=False, **more,
@@ -138,7 +148,7 @@ def coverslip(*arguments: object, **more: Any) -> subprocess.CompletedProcess[st
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="There is no /dev/full here.")
 def test_a_full_output_is_one_sentence(sample_slide: Path) -> None:
     with open("/dev/full", "w") as full:
-        said = coverslip("info", sample_slide, stdout=full)
+        said = app_py("info", sample_slide, stdout=full)
     assert said.returncode == 2
     assert said.stderr == "The output cannot be written (No space left on device).\n"
 
@@ -147,7 +157,7 @@ def test_a_closed_pipe_is_no_trouble(sample_slide: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     try:
-        said = coverslip("info", sample_slide, stdout=writing)
+        said = app_py("info", sample_slide, stdout=writing)
     finally:
         os.close(writing)
     assert said.stderr == ""
@@ -172,14 +182,14 @@ def test_what_cannot_be_done_is_one_sentence(
     arguments: tuple[str, ...], sentence: str, sample_slide: Path, tmp_path: Path
 ) -> None:
     words = [str(sample_slide) if word == "SLIDE" else word for word in arguments]
-    said = coverslip(*words, cwd=tmp_path, stdout=subprocess.PIPE)
+    said = coverslip(*words, folder=tmp_path)
     assert said.returncode == 2
     assert sentence in said.stderr
     assert said.stderr.count("\n") == 1
 
 
 def test_a_line_in_a_pipe_stays_a_line(tmp_path: Path) -> None:
-    said = coverslip("models", "list", cwd=tmp_path, stdout=subprocess.PIPE)
+    said = coverslip("models", "list", folder=tmp_path)
     lines = said.stdout.splitlines()
     assert lines[0].split() == ["name", "version", "task", "mpp_um", "licence"]
     assert all(line == line.rstrip() for line in lines)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from test_cli import coverslip
+from cli_steps import coverslip
 
 
 def _write(path: Path, **boxes: tuple[int, int, int, int]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import shapely
 import tifffile
-from test_cli import coverslip
+from cli_steps import coverslip
 
 from viewer.inference.models.model_library import BUNDLED
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from test_cli import coverslip
+from cli_steps import coverslip
 
 from viewer.recording.review.report import report_of
 from viewer.recording.review.review import Review

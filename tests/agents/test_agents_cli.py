@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import typer
+from cli_steps import coverslip
 from model_server import Say, model_server, texts_of
 from typer.testing import CliRunner
 
@@ -21,17 +19,6 @@ from viewer.recording.trace_loading import load_trace
 REPOSITORY = Path(__file__).resolve().parents[2]
 KEY = "sk-of-a-run-0123456789"
 LOOK = ("look", {"x0": 500, "y0": 600, "x1": 1000, "y1": 900})
-
-
-def coverslip(*arguments: object, key: str = "") -> subprocess.CompletedProcess[str]:
-    environment = os.environ | ({"COVERSLIP_MODEL_KEY": key} if key else {})
-    return subprocess.run(
-        [sys.executable, str(REPOSITORY / "app.py"), *map(str, arguments)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
 
 
 def test_a_model_reads_a_slide_only_once_it_is_permitted(
@@ -46,12 +33,12 @@ def test_a_model_reads_a_slide_only_once_it_is_permitted(
             "agent", sample_slide, "-o", out, "--policy", "giant", "--url", server.url,
             "--model", "tiny", "--study", "glands", "--question", "What is it?", "--json",
         )  # fmt: skip
-        refused = coverslip(*command, key=KEY)
+        refused = coverslip(*command, COVERSLIP_MODEL_KEY=KEY)
         assert refused.returncode == 2
         assert "Add --permit" in refused.stderr
         assert "A picture of the whole slide" in refused.stderr
         assert server.requests == []
-        done = coverslip(*command, "--permit", key=KEY)
+        done = coverslip(*command, "--permit", COVERSLIP_MODEL_KEY=KEY)
         assert done.returncode == 0, done.stderr
         assert server.keys == [f"Bearer {KEY}"] * 3
         assert "What is it?" in texts_of(server.requests[0])
@@ -76,7 +63,7 @@ def test_a_model_reads_a_slide_only_once_it_is_permitted(
     assert exported.returncode == 0, exported.stderr
     assert list((tmp_path / "dataset").rglob("*.parquet"))
     kept = (out / "findings.json").read_bytes(), (out / "report.md").read_bytes()
-    failed = coverslip(*command, "--permit", key=KEY)  # nobody answers any more
+    failed = coverslip(*command, "--permit", COVERSLIP_MODEL_KEY=KEY)  # nobody answers any more
     assert failed.returncode == 1
     assert "is of a run before and stays" in failed.stderr
     assert ((out / "findings.json").read_bytes(), (out / "report.md").read_bytes()) == kept

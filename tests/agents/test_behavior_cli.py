@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from behavior_steps import painted_tissue, write_slide
-from test_cli import coverslip
+from cli_steps import coverslip
 from typer.testing import CliRunner
 
 from viewer.cli import app

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 from behavior_steps import painted_tissue, write_slide
+from cli_steps import coverslip
 from model_server import Say, model_server
-from test_agents_cli import coverslip
 from test_drafting import drafter
 
 from viewer.agents.canceling import Cancel

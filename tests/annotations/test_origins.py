@@ -10,9 +10,9 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 import shapely
+from cli_steps import coverslip
 from PIL import Image
 from scn_slide import BOUNDS, write_scn
-from test_cli import coverslip
 from typer.testing import CliRunner, Result
 
 from viewer.annotations.annotation import Annotation

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import shapely
+from cli_steps import coverslip
 from inference_steps import Roomless, make_bundle
 from PIL import Image
-from test_cli import coverslip
 
 from viewer.annotations import tissue_correction
 from viewer.annotations.annotation import Annotation, AnnotationClass

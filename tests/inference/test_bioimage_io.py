@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from cli_steps import coverslip
 from in_process import found_on
 from onnx_networks import Net
 from PIL import Image
-from test_cli import coverslip
 from torch import Tensor, nn
 
 from viewer.inference.errors import ModelFailedError

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from cli_steps import coverslip
 from in_process import checked, found_on
 from inference_steps import make_bundle
 from numpy.typing import NDArray
 from onnx_networks import Net, classes, onnx_bundle
 from PIL import Image
-from test_cli import coverslip
 from test_decoders import SIDE, flow_targets, hover_targets, nuclei, star_targets
 from torch import Tensor, nn
 

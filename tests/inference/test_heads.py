@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from cli_steps import coverslip
 from inference_steps import make_bundle
-from test_cli import coverslip
 from torch import nn
 
 from viewer.geometry import Size

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import shapely
 import tifffile
+from cli_steps import coverslip
 from layout_steps import RDF, Discs, make_instanseg
-from test_cli import coverslip
 from torch import nn
 
 from viewer.geometry import Box

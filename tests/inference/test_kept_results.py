@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from cli_steps import coverslip
 from inference_steps import Heard, engine_on, make_bundle
-from test_cli import coverslip
 
 from viewer.inference.models.bundle import STEPS_VERSION, load_bundle
 from viewer.inference.models.model_library import (

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from cli_steps import coverslip
 from PIL import Image
-from test_cli import coverslip
 from torch import Tensor, nn
 
 from viewer.inference.errors import ModelFailedError

@@ -10,9 +10,9 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from cli_steps import coverslip
 from inference_steps import make_bundle
 from onnx import TensorProto, helper, numpy_helper
-from test_cli import coverslip
 
 from viewer.inference.models.bundle import load_bundle
 from viewer.inference.models.model_check import try_model

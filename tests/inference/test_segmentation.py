@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cli_steps import coverslip
 from in_process import checked, found_on
 from inference_steps import make_bundle
 from onnx_networks import Net, classes, onnx_bundle
 from PIL import Image
-from test_cli import coverslip
 from torch import Tensor, nn
 
 from viewer.geometry import Size

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from cli_steps import coverslip
 from inference_steps import SeesNoDark, make_bundle
 from PIL import Image
-from test_cli import coverslip
 from torch import nn
 
 from viewer.geometry import Box, Point, Size

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from cli_steps import coverslip
 from inference_steps import Brightness, dark_is_unlike, make_bundle
 from PIL import Image
-from test_cli import coverslip
 
 from viewer.inference.field_features import FEATURES, field_features
 from viewer.inference.models.bundle import BundleError, load_bundle

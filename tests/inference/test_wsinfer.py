@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from cli_steps import coverslip
 from layout_steps import NORMS, TRANSFORM, MeanColor, make_wsinfer
 from PIL import Image
-from test_cli import coverslip
 from torch import nn
 
 from viewer.geometry import Box

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from test_cli import coverslip
+from cli_steps import coverslip
 from torch import nn
 
 from viewer.geometry import Box, Size

@@ -9,9 +9,9 @@ import h5py
 import numpy as np
 import pandas
 import pytest
+from cli_steps import coverslip
 from PIL import Image
 from scipy.stats import rankdata
-from test_cli import coverslip
 
 from viewer.geometry import Box, Point, Size
 from viewer.overlays.files.result_file import ResultFileError

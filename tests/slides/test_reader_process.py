@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from viewer.slides import SlideSource
 
+pytestmark = pytest.mark.usefixtures("real_children")
+
 KINDS = [
     "slides/TCGA-CR-7395-01A-01-TS1.svs",  # JPEG 2000
     "slides/boxes.tiff",

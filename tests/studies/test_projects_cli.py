@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+from cli_steps import coverslip
 from project_steps import FORM, make_slide, write_forms
-from test_cli import coverslip
 
 from viewer.studies.answers import AnswerFile, keep_answers
 from viewer.studies.project import changing_slide

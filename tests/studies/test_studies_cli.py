@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import shapely
-from test_cli import coverslip
+from cli_steps import coverslip
 from typer.testing import CliRunner, Result
 
 from viewer.annotations.annotation import Annotation

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from PySide6.QtCore import QCoreApplication, QEvent
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 from ui_steps import show_slide
@@ -42,6 +43,8 @@ def make_window(qtbot: QtBot, own_home: Path) -> Iterator[Callable[[], MainWindo
     for window in windows:
         window.close()
         window.deleteLater()
+    # At once: a later change of theme would reach all windows that wait for their end.
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
+from cli_steps import coverslip
 from cmap import Colormap
 from PIL import Image, ImageCms
 from PySide6.QtCore import QPoint, QSize, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
-from test_cli import coverslip
 from ui_steps import show_slide
 
 from viewer.tiles.display import DisplaySettings

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 import tifffile
+from cli_steps import coverslip
 from pytestqt.qtbot import QtBot
-from test_cli import coverslip
 from ui_steps import show_slide
 
 from viewer.annotations.document import removing

@@ -115,11 +115,14 @@ def current_theme() -> Theme:
 
 def apply_theme(app: QApplication, theme: Theme) -> None:
     """Style the whole application; widgets hear of it as a change of palette."""
+    sheet = style_sheet(theme)
+    if app.styleSheet() == sheet:
+        return  # each widget would be laid out anew
     QDir.setSearchPaths(SIGNS, [str(resource("theme", theme.name))])
     app.setStyle(QStyleFactory.create("Fusion"))
     app.setFont(_font(app.font()))
     app.setPalette(_palette(theme))
-    app.setStyleSheet(style_sheet(theme))
+    app.setStyleSheet(sheet)
 
 
 def icon(name: str) -> QIcon:

@@ -1,0 +1,74 @@
+"""The command line within the process of the tests: quick, since nothing is imported anew.
+
+`tests/test_cli.py` and `tests/attacks` run it as a process of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import subprocess
+import traceback
+from typing import TYPE_CHECKING
+from unittest import mock
+
+from viewer.audit_log import trail
+from viewer.cli import app
+from viewer.cli.command_line import run_command_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def coverslip(
+    *arguments: object, folder: str | Path = ".", **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in a folder as `coverslip` does, and return its exit code and what it says."""
+    words = [str(each) for each in arguments]
+    said, complained = _captured(), _captured()
+    with (
+        mock.patch.dict(os.environ, variables),
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(said),
+        contextlib.redirect_stderr(complained),
+        _own_logging(),
+    ):
+        code = _exit_code(words)
+    trail.flush()
+    return subprocess.CompletedProcess(words, code, _text(said), _text(complained))
+
+
+def _exit_code(words: list[str]) -> int:
+    try:
+        return run_command_line(app, words)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except Exception:  # as Python ends with one
+        traceback.print_exc()
+        return 1
+
+
+def _captured() -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="", write_through=True)
+
+
+def _text(captured: io.TextIOWrapper) -> str:
+    captured.seek(0)
+    return captured.read()
+
+
+@contextlib.contextmanager
+def _own_logging() -> Iterator[None]:
+    """Take away what a command adds to the logging of its process."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    try:
+        yield
+    finally:
+        for handler in set(root.handlers) - set(handlers):
+            root.removeHandler(handler)
+            handler.close()
+        root.setLevel(level)

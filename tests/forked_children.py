@@ -1,0 +1,209 @@
+"""Forks the children of the tests from one process that has imported their libraries already.
+
+A child of Coverslip is a new interpreter, which imports torch in two seconds of a core. The tests
+start hundreds. Here `launch` gives them what it starts in 30 ms instead: a fork of an interpreter
+that was started with the same options, has imported the same modules and has one thread. The child
+then goes through the same entry, so it is confined, fed and watched as any other.
+
+All tests in `tests/attacks`, those of the start itself (`real_children`) and those that run the
+program as a process start children as it does.
+"""
+
+from __future__ import annotations
+
+import array
+import gc
+import json
+import os
+import runpy
+import socket
+import subprocess
+import sys
+import threading
+import traceback
+from typing import IO, TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_PRELOADED = (
+    "viewer.inference.process.model_main",
+    "viewer.inference.process.block_worker",
+    "viewer.inference.process.network",
+    "viewer.slides.reader_process.host",
+)
+_MAX_MESSAGE_BYTES = 1 << 20
+_MAX_DESCRIPTORS = 64
+_SUBREAPER = 36
+_THREADS = ("OMP_", "OPENBLAS_", "MKL_")
+"""Libraries read these once: where a child is to have others than the server, it is not forked."""
+
+
+class ForkedChild(subprocess.Popen[bytes]):
+    """A child of this process that was forked elsewhere, with its standard error."""
+
+    def __init__(self, pid: int, stderr: IO[bytes]) -> None:
+        self.args = [sys.executable]
+        self.pid, self.returncode = pid, None
+        self.stdin = self.stdout = None
+        self.stderr = stderr
+        self._child_created = True
+        self._waitpid_lock = threading.Lock()
+
+
+class ForkServer:
+    """Stands in for `subprocess` in `launch`: a process that forks, started at first need."""
+
+    DEVNULL, PIPE = subprocess.DEVNULL, subprocess.PIPE
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._threads: dict[str, str] = {}
+        self._ours: socket.socket | None = None
+
+    def Popen(self, command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:  # noqa: N802
+        """Do what `subprocess.Popen` does for `launch`."""
+        environment = options["env"]
+        with self._lock:
+            if self._ours is None:
+                self._ours = self._started(command, environment)
+            if _threads_of(environment) != self._threads:
+                return subprocess.Popen(command, **options)
+            reading, writing = os.pipe()
+            inherited = list(options["pass_fds"])
+            order = {
+                "arguments": command[command.index("-X") + 2 :],
+                "folder": options["cwd"],
+                "environment": environment,
+                "descriptors": inherited,
+            }
+            _be_subreaper(yes=True)
+            try:
+                _send(self._ours, order, [writing, *inherited])
+                answer, _ = _receive(self._ours)
+            finally:
+                _be_subreaper(yes=False)
+                os.close(writing)
+            return ForkedChild(answer["pid"], os.fdopen(reading, "rb"))
+
+    def _started(self, command: Sequence[str], environment: dict[str, str]) -> socket.socket:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._threads = _threads_of(environment)
+        interpreter = command[: command.index("-X") + 2]
+        orders = command[len(interpreter) + 1 : command.index("--")]
+        folders = [
+            order.partition("=")[2] for order in orders if order.startswith(("pack", "path"))
+        ]
+        with theirs:
+            subprocess.Popen(
+                [*interpreter, __file__, str(theirs.fileno()), *folders],
+                stdin=subprocess.DEVNULL,
+                env=environment,
+                pass_fds=[theirs.fileno()],
+            )
+        return ours
+
+
+def _threads_of(environment: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name.startswith(_THREADS)}
+
+
+def _be_subreaper(*, yes: bool) -> None:
+    """Be the parent of what descendants leave behind while that is on, as a forked child is."""
+    import ctypes
+
+    ctypes.CDLL(None).prctl(_SUBREAPER, ctypes.c_ulong(yes), *(ctypes.c_ulong(0),) * 3)
+
+
+def _send(channel: socket.socket, message: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
+    numbers = array.array("i", descriptors)
+    ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, numbers)] if descriptors else []
+    channel.sendmsg([json.dumps(message).encode()], ancillary)
+
+
+def _receive(channel: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    room = socket.CMSG_SPACE(_MAX_DESCRIPTORS * 4)
+    data, ancillary, _, _ = channel.recvmsg(_MAX_MESSAGE_BYTES, room)
+    if not data:
+        raise EOFError
+    numbers = array.array("i")
+    for _, _, part in ancillary:
+        numbers.frombytes(part)
+    return json.loads(data), list(numbers)
+
+
+# In the process that forks ---------------------------------------------------------------------
+
+
+def _serve(channel: socket.socket, folders: list[str]) -> None:
+    import importlib
+
+    bare = list(sys.path)
+    sys.path[:0] = folders
+    for module in _PRELOADED:
+        importlib.import_module(module)
+    sys.path[:] = bare
+    gc.collect()
+    gc.freeze()  # what is never touched is never copied
+    while True:
+        try:
+            order, descriptors = _receive(channel)
+        except EOFError:
+            return
+        _send(channel, {"pid": _fork_twice(order, descriptors)})
+        for number in descriptors:
+            os.close(number)
+
+
+def _fork_twice(order: dict[str, Any], descriptors: list[int]) -> int:
+    """Fork a child that is nobody's, and so its subreaper's."""
+    reading, writing = os.pipe()
+    between = os.fork()
+    if between == 0:
+        pid = os.fork()
+        if pid == 0:
+            _begin(order, descriptors)
+        os.write(writing, str(pid).encode())
+        os._exit(0)
+    os.close(writing)
+    os.waitpid(between, 0)
+    with os.fdopen(reading) as pipe:
+        return int(pipe.read())
+
+
+def _begin(order: dict[str, Any], descriptors: list[int]) -> NoReturn:
+    """Be the child that `launch` asked for."""
+    try:
+        os.setsid()
+        _take_over(descriptors, [2, *order["descriptors"]])
+        os.chdir(order["folder"])
+        os.environ.clear()
+        os.environ.update(order["environment"])
+        sys.argv[:] = order["arguments"]
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    except SystemExit as end:
+        os._exit(end.code if isinstance(end.code, int) else 1)
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
+    os._exit(0)
+
+
+def _take_over(descriptors: list[int], wanted: list[int]) -> None:
+    """Give descriptors the numbers that are wanted, and close all others but those to nowhere."""
+    beyond = max([*descriptors, *wanted]) + 1
+    for place, number in enumerate(descriptors):
+        os.dup2(number, beyond + place)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1):
+        os.dup2(nowhere, number)
+    for place, number in enumerate(wanted):
+        os.dup2(beyond + place, number)
+    kept = sorted({0, 1, *wanted})
+    for low, high in zip(kept, [*kept[1:], os.sysconf("SC_OPEN_MAX")], strict=True):
+        os.closerange(low + 1, high)
+
+
+if __name__ == "__main__":
+    _serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2:])
