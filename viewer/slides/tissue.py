@@ -74,9 +74,7 @@ def tissue_mask(source: SlideSource) -> TissueMask:
     TileError
         The level cannot be read.
     """
-    overview, rows, columns = _overview(source)
-    shares = _cell_means(overview.is_tissue.astype(np.float32), rows, columns)
-    return _mask(source, _smooth(shares > _TISSUE_SHARE))
+    return _tissue(source, *_overview(source))
 
 
 def candidate_mask(source: SlideSource) -> TissueMask:
@@ -87,7 +85,27 @@ def candidate_mask(source: SlideSource) -> TissueMask:
     TileError
         The level cannot be read.
     """
-    overview, rows, columns = _overview(source)
+    return _candidates(source, *_overview(source))
+
+
+def both_masks(source: SlideSource) -> tuple[TissueMask, TissueMask]:
+    """Find the tissue and all that may be tissue, in one look at the slide.
+
+    Raises
+    ------
+    TileError
+        The level cannot be read.
+    """
+    looked = _overview(source)
+    return _tissue(source, *looked), _candidates(source, *looked)
+
+
+def _tissue(source: SlideSource, overview: Overview, rows: int, columns: int) -> TissueMask:
+    shares = _cell_means(overview.is_tissue.astype(np.float32), rows, columns)
+    return _mask(source, _smooth(shares > _TISSUE_SHARE))
+
+
+def _candidates(source: SlideSource, overview: Overview, rows: int, columns: int) -> TissueMask:
     is_candidate = ~empty_cells(overview, lambda plane: _cell_means(plane, rows, columns))
     has_tissue = _cell_means(overview.is_tissue.astype(np.float32), rows, columns) > _SPECK_SHARE
     is_candidate &= has_tissue | (_around(is_candidate) >= _MIN_AROUND)

@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject
 from viewer.annotations.tissue_correction import IGNORE, TISSUE, kept_correction
 from viewer.canvas.layer import LayerOrder
 from viewer.canvas.patch_layer import PatchLayer
-from viewer.slides.tissue import candidate_mask, tissue_mask
+from viewer.slides.tissue import both_masks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -93,7 +93,8 @@ class TissueView(QObject):
 def _masks(source: SlideSource) -> tuple[TissueMask, TissueMask]:
     """For worker threads."""
     correction = kept_correction(source.info.identity, source.path)
-    return correction.applied(tissue_mask(source)), correction.applied(candidate_mask(source))
+    tissue, candidates = both_masks(source)
+    return correction.applied(tissue), correction.applied(candidates)
 
 
 def _colors(tissue: TissueMask, candidates: TissueMask) -> NDArray[np.uint8]:
