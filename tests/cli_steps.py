@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
 import os
 import subprocess
 import traceback
@@ -19,7 +18,6 @@ from viewer.cli import app
 from viewer.cli.command_line import run_command_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -34,7 +32,6 @@ def coverslip(
         contextlib.chdir(folder),
         contextlib.redirect_stdout(said),
         contextlib.redirect_stderr(complained),
-        _own_logging(),
     ):
         code = _exit_code(words)
     trail.flush()
@@ -58,17 +55,3 @@ def _captured() -> io.TextIOWrapper:
 def _text(captured: io.TextIOWrapper) -> str:
     captured.seek(0)
     return captured.read()
-
-
-@contextlib.contextmanager
-def _own_logging() -> Iterator[None]:
-    """Take away what a command adds to the logging of its process."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    try:
-        yield
-    finally:
-        for handler in set(root.handlers) - set(handlers):
-            root.removeHandler(handler)
-            handler.close()
-        root.setLevel(level)

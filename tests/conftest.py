@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import psutil
 import pytest
 from forked_children import ForkServer
 
-from viewer import redaction
+from viewer import atomic_write, redaction
 from viewer.processes.confinement import launching
 
 if TYPE_CHECKING:
@@ -70,7 +71,22 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     monkeypatch.setenv("COVERSLIP_HOME", str(home))
     # What one test opened is not left out of the reports of another.
     monkeypatch.setattr(redaction, "_known", redaction.KnownNames())
+    # Nor is what it writes noted because a command was run earlier.
+    monkeypatch.setattr(atomic_write, "on_export", None)
     return home
+
+
+@pytest.fixture(autouse=True)
+def own_logging() -> Iterator[None]:
+    """What a command adds to the logging of its process goes when its test ends."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    for handler in set(root.handlers) - set(handlers):
+        if not type(handler).__module__.startswith("_pytest"):
+            root.removeHandler(handler)
+            handler.close()
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from cli_steps import coverslip
 from layout_steps import make_instanseg, make_wsinfer
+from test_cli import coverslip
 
 Files = dict[str, bytes]
 PLACE = "/lab/tumor/resolve/v1.0/"
