@@ -15,12 +15,6 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save
-from transformers import (
-    Dinov2Config,
-    Dinov2Model,
-    Dinov2WithRegistersConfig,
-    Dinov2WithRegistersModel,
-)
 
 from viewer.inference.architectures.token_merging import merge
 from viewer.inference.architectures.vision_transformer import VisionTransformer
@@ -52,6 +46,14 @@ def test_known_encoders_have_the_published_sizes(name: str, millions: float) -> 
 
 @pytest.mark.parametrize("kind", ["plain", "gated", "registers"])
 def test_it_computes_what_the_transformers_library_does(kind: str) -> None:
+    # Here, since it takes seconds, and each process of the tests collects all of them.
+    from transformers import (
+        Dinov2Config,
+        Dinov2Model,
+        Dinov2WithRegistersConfig,
+        Dinov2WithRegistersModel,
+    )
+
     torch.manual_seed(0)
     shape = {
         "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "image_size": 56,
@@ -79,6 +81,8 @@ def test_it_computes_what_the_transformers_library_does(kind: str) -> None:
 
 
 def test_the_older_spelling_is_renamed_too() -> None:
+    from transformers import Dinov2Config, Dinov2Model
+
     torch.manual_seed(0)
     theirs = Dinov2Model(Dinov2Config(hidden_size=32, num_hidden_layers=1, num_attention_heads=4))
     new = theirs.state_dict()
