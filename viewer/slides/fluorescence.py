@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from viewer.slides.errors import SlideError
+from viewer.slides.errors import SlideError, TileError
 
 if TYPE_CHECKING:
     from viewer.slides.source import RgbImage, SlideInfo, SlideSource
@@ -58,7 +58,7 @@ def no_stains(source: SlideSource) -> str:
         return _FLUORESCENCE
     try:
         picture = _small_picture(source)
-    except SlideError as error:
+    except (SlideError, TileError) as error:
         _log.info("how a slide looks is not known (%s)", error)
         return ""
     if picture is None:
