@@ -115,7 +115,7 @@ class Reader:
             "drawn": self.drawn,
             "can draw": window.annotations.can_annotate,
             "answers": window.projects.questions._answers,
-            "ai": self.tries_ai(), "told": window.projects.panel.stage.text(),
+            "ai": self.tries_ai(), "told": window.projects.slides.header.stage.text(),
         }), flush=True)  # fmt: skip
 
 

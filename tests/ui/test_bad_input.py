@@ -78,7 +78,7 @@ def test_an_unreadable_tile_is_told_in_the_status_bar(
 
 
 def test_a_folder_without_slides(window: MainWindow, tmp_path: Path, qtbot: QtBot) -> None:
-    with qtbot.waitSignal(window.tray.folder_failed):
+    with qtbot.waitSignal(window.folder.failed):
         window.open_paths([tmp_path])
     assert "no slide in the folder" in window.status.currentMessage()
 

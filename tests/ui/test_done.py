@@ -132,12 +132,12 @@ def test_a_refused_number_holds_the_slide_and_waits_for_it(
 def test_no_other_way_to_done_goes_round_the_answers(
     asked: MainWindow, study: Path, qtbot: QtBot
 ) -> None:
-    bar, panel = asked.projects.finishing.bar, asked.projects.panel
+    bar, panel = asked.projects.finishing.bar, asked.projects.slides.details
     qtbot.waitUntil(lambda: states(study)[0] == "in work", timeout=15_000)
     press(qtbot, asked, Qt.Key.Key_F7, SHIFT)
     assert "Primary pattern" in bar.sentence.text()
     # A slide that is not on screen, by the list of states.
-    panel.view.setCurrentIndex(panel.model.index(1))
+    asked.slides.view.setCurrentIndex(asked.slides.model.index(1))
     panel.state.setCurrentIndex(panel.state.findData("done"))
     panel.state.activated.emit(panel.state.currentIndex())
     qtbot.waitUntil(lambda: bar.sentence.text().startswith("2.png: not done"), timeout=15_000)

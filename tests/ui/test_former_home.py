@@ -169,7 +169,7 @@ def test_the_study_goes_on(
     assert fields["pattern"].buttons.checkedId() == 1
     assert fields["share"].edit.text() == "35"
     assert [each.isChecked() for each in fields["features"].boxes] == [True, False]
-    assert [slide.name for slide in window.projects.panel.chosen()] == ["1.png"]
+    assert [slide.name for slide in window.projects.slides.chosen()] == ["1.png"]
     # The same file is no second slide of the project.
     window.projects.opened.add([former / "study" / "1.png"])
     qtbot.waitUntil(lambda: "0 slides were added" in window.status.currentMessage(), timeout=10_000)

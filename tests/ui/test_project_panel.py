@@ -36,6 +36,11 @@ def open_project(window: MainWindow, folder: Path, qtbot: QtBot) -> None:
         window.open_paths([folder])
 
 
+def listed(window: MainWindow) -> list[str]:
+    model = window.slides.model
+    return [model.slide(number).name for number in range(len(model.keys))]
+
+
 def states(folder: Path) -> list[str]:
     return [slide.state for slide in read_project(folder).slides]
 
@@ -45,10 +50,10 @@ def test_a_dropped_project_is_shown_and_traveled_by_key(
 ) -> None:
     with qtbot.waitSignal(window.projects.opened.switched, timeout=10_000):
         drop(window, [study / "project.json"])
-    panel = window.projects.panel
-    assert panel.isVisible()
-    assert panel.title.text() == "Margins"
-    assert panel.summary.text() == "0 of 3 done"
+    panel = window.projects.slides
+    assert window.slides.isVisible()
+    assert panel.header.title.text() == "Margins"
+    assert panel.header.summary.text() == "0 of 3 done"
     pane = window.panes.active
     for name in ("1.png", "2.png", "3.png"):
         with qtbot.waitSignal(pane.opened, timeout=20_000):
@@ -61,7 +66,7 @@ def test_a_dropped_project_is_shown_and_traveled_by_key(
         press(qtbot, window, Qt.Key.Key_PageUp)
     assert pane.path == study / "slides" / "2.png"
     qtbot.waitUntil(lambda: states(study) == ["in work"] * 3, timeout=10_000)
-    assert panel.summary.text() == "0 of 3 done, 3 in work"
+    assert panel.header.summary.text() == "0 of 3 done, 3 in work"
 
 
 def test_recent_projects_are_in_the_menu_and_none_opens_by_itself(
@@ -117,11 +122,10 @@ def test_the_list_is_filtered_and_keeps_the_open_slide(
     change_project(study, changing_slide(first.identity, state="done"))
     change_project(study, changing_slide(second.identity, assignee="Anna"))
     open_project(window, study, qtbot)
-    panel = window.projects.panel
 
     def shown(data: str) -> list[str]:
-        panel.filter.setCurrentIndex(panel.filter.findData(data))
-        return [slide.name for slide in panel.model.slides]
+        window.slides.filter.setCurrentIndex(window.slides.filter.findData(data))
+        return listed(window)
 
     assert shown("done") == ["1.png"]
     assert shown("assigned to Anna") == ["2.png"]
@@ -131,24 +135,24 @@ def test_the_list_is_filtered_and_keeps_the_open_slide(
         with qtbot.waitSignal(pane.opened, timeout=20_000):
             press(qtbot, window, Qt.Key.Key_PageDown)
         assert pane.path == study / "slides" / name
-    assert [slide.name for slide in panel.model.slides] == ["3.png"]
+    assert listed(window) == ["3.png"]
 
 
 def test_what_is_typed_goes_to_its_slide(window: MainWindow, study: Path, qtbot: QtBot) -> None:
     open_project(window, study, qtbot)
-    panel = window.projects.panel
-    at = panel.view.visualRect(panel.model.index(0)).center()
-    qtbot.mouseClick(panel.view.viewport(), Qt.MouseButton.LeftButton, pos=at)
-    panel.note.setFocus()
-    qtbot.keyClicks(panel.note, "deeper level")
-    panel.assignee.setFocus()
-    qtbot.keyClicks(panel.assignee, "Anna")
+    panel = window.projects.slides
+    at = window.slides.view.visualRect(window.slides.model.index(0)).center()
+    qtbot.mouseClick(window.slides.view.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    panel.details.note.setFocus()
+    qtbot.keyClicks(panel.details.note, "deeper level")
+    panel.details.assignee.setFocus()
+    qtbot.keyClicks(panel.details.assignee, "Anna")
     # Away by key, without leaving the field first.
-    panel.view.setCurrentIndex(panel.model.index(1))
-    assert panel.assignee.text() == ""
-    panel.state.setFocus()
-    qtbot.keyClick(panel.state, Qt.Key.Key_End)
-    panel.state.activated.emit(panel.state.currentIndex())
+    window.slides.view.setCurrentIndex(window.slides.model.index(1))
+    assert panel.details.assignee.text() == ""
+    panel.details.state.setFocus()
+    qtbot.keyClick(panel.details.state, Qt.Key.Key_End)
+    panel.details.state.activated.emit(panel.details.state.currentIndex())
 
     def kept() -> bool:
         first, second, _ = read_project(study).slides
@@ -163,16 +167,16 @@ def test_slides_are_dropped_on_the_list_and_removed(
     window: MainWindow, study: Path, qtbot: QtBot
 ) -> None:
     open_project(window, study, qtbot)
-    panel = window.projects.panel
+    panel = window.projects.slides
     new = make_slide(study.parent / "new.png", 9)
     bad = study.parent / "bad.svs"
     bad.write_text("no slide")
-    drop(panel, [new, study / "slides" / "1.png", bad])
+    drop(window.slides, [new, study / "slides" / "1.png", bad])
     qtbot.waitUntil(lambda: len(read_project(study).slides) == 4, timeout=10_000)
     assert read_project(study).slides[3].path == "../new.png"
     assert "bad.svs" in window.banner.sentence.text()
-    panel.view.setCurrentIndex(panel.model.index(3))
-    qtbot.mouseClick(panel.remove, Qt.MouseButton.LeftButton)
+    window.slides.view.setCurrentIndex(window.slides.model.index(3))
+    qtbot.mouseClick(panel.details.remove, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: len(read_project(study).slides) == 3, timeout=10_000)
     assert new.exists()
 
@@ -184,26 +188,26 @@ def test_missing_slides_are_shown_passed_over_and_found(
     shutil.move(study / "slides" / "2.png", archive / "old.png")
     shutil.move(study / "slides" / "3.png", study / "renamed.png")
     open_project(window, study, qtbot)
-    opened, panel = window.projects.opened, window.projects.panel
+    opened, panel = window.projects.opened, window.projects.slides
     # That which lies near is found unasked.
     qtbot.waitUntil(lambda: read_project(study).slides[2].path == "renamed.png", timeout=10_000)
     qtbot.waitUntil(lambda: len(opened.missing) == 1 and not opened.is_searching, timeout=10_000)
-    assert panel.summary.text() == "0 of 3 done, 1 missing"
-    second = panel.model.index(1)
+    assert panel.header.summary.text() == "0 of 3 done, 1 missing"
+    second = window.slides.model.index(1)
     assert "Missing" in second.data(Qt.ItemDataRole.AccessibleTextRole)
-    panel.view.setCurrentIndex(second)
-    qtbot.keyClick(panel.view, Qt.Key.Key_Return)
+    window.slides.view.setCurrentIndex(second)
+    qtbot.keyClick(window.slides.view, Qt.Key.Key_Return)
     assert "is missing" in window.status.currentMessage()
     pane = window.panes.active
     pane.focus()
-    panel.view.setCurrentIndex(panel.model.index(0))
+    window.slides.view.setCurrentIndex(window.slides.model.index(0))
     for name in ("1.png", "renamed.png"):
         with qtbot.waitSignal(pane.opened, timeout=20_000):
             press(qtbot, window, Qt.Key.Key_PageDown)
         assert pane.path is not None
         assert pane.path.name == name
-    assert panel.find_missing.isVisible()
-    qtbot.mouseClick(panel.find_missing, Qt.MouseButton.LeftButton)
+    assert panel.details.find_missing.isVisible()
+    qtbot.mouseClick(panel.details.find_missing, Qt.MouseButton.LeftButton)
     dialog = open_dialog(window, QFileDialog, qtbot)
     assert isinstance(dialog, QFileDialog)
     dialog.fileSelected.emit(str(archive))
@@ -213,7 +217,7 @@ def test_missing_slides_are_shown_passed_over_and_found(
         lambda: read_project(study).slides[1].path == (archive / "old.png").as_posix(),
         timeout=10_000,
     )
-    assert not panel.find_missing.isVisible()
+    assert not panel.details.find_missing.isVisible()
 
 
 def test_what_others_write_is_shown_and_kept(window: MainWindow, study: Path, qtbot: QtBot) -> None:
@@ -233,9 +237,8 @@ def test_what_others_write_is_shown_and_kept(window: MainWindow, study: Path, qt
 
 def test_a_new_project_by_the_menu(window: MainWindow, tmp_path: Path, qtbot: QtBot) -> None:
     press(qtbot, window, Qt.Key.Key_T, CTRL | SHIFT)
-    panel = window.projects.panel
-    assert panel.isVisible()
-    qtbot.mouseClick(panel.create_button, Qt.MouseButton.LeftButton)
+    assert window.slides.isVisible()
+    qtbot.mouseClick(window.slides.create_button, Qt.MouseButton.LeftButton)
     dialog = open_dialog(window, QFileDialog, qtbot)
     assert isinstance(dialog, QFileDialog)
     (tmp_path / "fresh").mkdir()
@@ -245,7 +248,7 @@ def test_a_new_project_by_the_menu(window: MainWindow, tmp_path: Path, qtbot: Qt
     assert read_project(tmp_path / "fresh").title == "fresh"
     window.commands["project.close"].trigger()
     assert not window.projects.opened.is_open
-    assert panel.create_button.isVisible()
+    assert window.slides.create_button.isVisible()
 
 
 def test_a_damaged_project_is_one_sentence(window: MainWindow, study: Path, qtbot: QtBot) -> None:

@@ -29,7 +29,7 @@ def test_docks_and_size_are_kept(make_window: Callable[[], MainWindow], qtbot: Q
     window.resize(900, 640)
     window.close()
     again = make_window()
-    assert again.tray.isVisible()
+    assert again.slides.isVisible()
     assert again.display.isVisible()
     assert not again.properties.isVisible()
     assert again.commands["panels.tray"].isChecked()

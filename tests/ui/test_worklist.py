@@ -67,10 +67,10 @@ def go(
 def test_keys_go_through_the_case_and_from_case_to_case(
     reading: MainWindow, study: Path, qtbot: QtBot
 ) -> None:
-    names = [slide.name for slide in reading.projects.panel.model.slides]
+    names = [reading.slides.model.slide(row).name for row in range(len(reading.slides.model.keys))]
     assert names == [HE, KI67, OTHER, "x.png"]
     assert "S23-1 · A1 · Ki-67" in str(
-        reading.projects.panel.model.index(1).data(Qt.ItemDataRole.AccessibleTextRole)
+        reading.slides.model.index(1).data(Qt.ItemDataRole.AccessibleTextRole)
     )
     assert go(reading, qtbot, Qt.Key.Key_PageDown) == KI67
     assert go(reading, qtbot, Qt.Key.Key_PageDown, CTRL) == OTHER
@@ -218,5 +218,5 @@ def test_the_rule_for_cases_is_edited_with_examples(
     qtbot.mouseClick(ok, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: read_project(study).check_tissue_at == 10.0, timeout=15_000)
     assert read_project(study).case_rule == "* {block} {case}"
-    names = [slide.name for slide in reading.projects.panel.model.slides]
+    names = [reading.slides.model.slide(row).name for row in range(len(reading.slides.model.keys))]
     assert names == [HE, OTHER, KI67, "x.png"]

@@ -158,7 +158,7 @@ def open_window(
         bool, typer.Option("--new-window", help="Open a window of its own beside one that runs.")
     ] = False,
 ) -> None:
-    """Open slides, or a folder of slides as a tray; in the window that runs, if there is one."""
+    """Open slides, or list those of a folder; in the window that runs, if there is one."""
     if image is not None:
         _check_image(slides or [], image)
     if picture is None and (reason := why_no_display()):

@@ -65,6 +65,13 @@ class CasePlace:
         """Return it on one line, as in "S23-1234 · A1 · HE"."""
         return " · ".join(filter(None, (self.case, self.block, self.stain)))
 
+    def short_name(self, name: str) -> str:
+        """Return what of a slide's name does not repeat its case, without the file's suffix."""
+        stem = _stem(name)
+        if not self.case or not stem.casefold().startswith(self.case.casefold()):
+            return name
+        return stem[len(self.case) :].strip(" _-,;.") or name
+
 
 NOWHERE = CasePlace()
 """The place of a slide of which nothing is known."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from viewer.studies.cases import NOWHERE, CasePlace, CaseRuleError, place_by_name, place_of
@@ -136,6 +137,12 @@ def natural(text: str) -> list[tuple[int, str]]:
     """Return a key by which A2 comes before A10."""
     parts = _DIGITS.split(text.casefold())
     return [(int(part), "") if part.isdecimal() else (0, part) for part in parts]
+
+
+@lru_cache(maxsize=20_000)
+def letters(text: str) -> str:
+    """Return the letters and digits of a text, as names are compared with what is typed."""
+    return "".join(filter(str.isalnum, text.casefold()))
 
 
 def _usual_place(name: str) -> CasePlace:

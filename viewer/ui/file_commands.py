@@ -57,7 +57,7 @@ class FileCommands:
         _open(dialog)
 
     def ask_for_folder(self) -> None:
-        """Asks for a folder and shows it in the tray."""
+        """Ask for a folder, list its slides and open the first."""
         dialog = QFileDialog(self._window, "Open folder of slides", self._start_folder())
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.setOption(QFileDialog.Option.ShowDirsOnly)

@@ -46,9 +46,10 @@ from viewer.ui.shell.drawer import Drawer
 from viewer.ui.shell.frame import WindowFrame
 from viewer.ui.slides.associated_panel import AssociatedPanel
 from viewer.ui.slides.display_panel import DisplayPanel
+from viewer.ui.slides.folder_slides import FolderSlides
 from viewer.ui.slides.properties_panel import PropertiesPanel
+from viewer.ui.slides.slides_panel import SlidesPanel
 from viewer.ui.slides.split_view import SplitView
-from viewer.ui.slides.tray_panel import TrayPanel
 from viewer.ui.slides.worklist import WorklistController
 from viewer.ui.status_bar import WindowStatusBar
 from viewer.ui.theme import DARK, apply_theme, theme_named
@@ -88,6 +89,8 @@ class MainWindow(QMainWindow):
         self.settings = settings
         self._cache = cache
         self._situation: Situation | None = None
+        self._folder_pane: SlidePane | None = None
+        """Where the first slide of the folder that is being listed opens; None for nowhere."""
         self._writer = BackgroundRunner("write file", 1, self)
         self._sorter = BackgroundRunner("look at paths", 2, self)
         self.setAcceptDrops(True)
@@ -101,7 +104,9 @@ class MainWindow(QMainWindow):
         self.home_notice = HomeNotice(self)
         self.status = WindowStatusBar(self)
         self.setStatusBar(self.status)
-        self.tray = TrayPanel(self)
+        self.slides = SlidesPanel(self)
+        self.folder = FolderSlides(self.slides)
+        self.slides.add_list("Folder", self.folder)
         self.display = DisplayPanel(self)
         self.properties = PropertiesPanel(self)
         self.associated = AssociatedPanel(self)
@@ -149,7 +154,7 @@ class MainWindow(QMainWindow):
         """Opens slides, folders, projects and models.
 
         A folder with a model in it is added to the models and turned on. Another folder, or the
-        slides if there are several, fill the tray; the first slide opens in `pane`, by default
+        slides if there are several, are listed; the first slide opens in `pane`, by default
         the active one.
         """
         target = pane or self.panes.active
@@ -248,7 +253,8 @@ class MainWindow(QMainWindow):
             self.recording.shut_down,
             self.overlays.shut_down,
             self.panes.shut_down,
-            self.tray.shut_down,
+            self.folder.shut_down,
+            self.slides.shut_down,
             self.associated.shut_down,
             self.home_notice.shut_down,
             self.help.shut_down,
@@ -266,7 +272,7 @@ class MainWindow(QMainWindow):
     def _place_panels(self) -> None:
         """Put every panel in its place, and the bars over the slides."""
         frame, projects, sessions = self.frame, self.projects, self.recording.panels
-        frame.set_drawer(Drawer((self.tray, projects.panel), frame))
+        frame.set_drawer(Drawer((self.slides,), frame))
         pages = (
             ("slide", "Slide", "mdi6.microscope", ("display", "properties", "associated")),
             ("annotate", "Annotate", "drawn.polygon", ("annotations", "comparison")),
@@ -276,8 +282,7 @@ class MainWindow(QMainWindow):
             ("form", "Form", "mdi6.clipboard-text-outline", ("questions", "set_review")),
         )
         self._panels: dict[str, Panel] = {
-            "tray": self.tray,
-            "project": projects.panel,
+            "tray": self.slides,
             "display": self.display,
             "properties": self.properties,
             "associated": self.associated,
@@ -318,8 +323,8 @@ class MainWindow(QMainWindow):
     def _connect(self) -> None:
         commands = self.commands
         QApplication.styleHints().colorSchemeChanged.connect(self._on_desktop_theme)
-        commands.on("file.next", lambda: self._step_slide(1))
-        commands.on("file.previous", lambda: self._step_slide(-1))
+        commands.on("file.next", lambda: self.slides.step(1))
+        commands.on("file.previous", lambda: self.slides.step(-1))
         self.associated.name_of = self._shown_name
         self.palette_box.slides_named = self.worklist.slides_named
         self.palette_box.slide_requested.connect(self.open_slide)
@@ -337,16 +342,31 @@ class MainWindow(QMainWindow):
         self.panes.active_changed.connect(lambda _: self._show_active())
         self.panes.pane_added.connect(self._connect_pane)
         self.panes.panes_changed.connect(self.update_situation)
-        self.tray.open_requested.connect(self.open_slide)
-        self.tray.slides_changed.connect(lambda _: self.update_situation())
-        self.tray.folder_failed.connect(self.say)
+        self.slides.open_requested.connect(self._open_listed)
+        self.slides.folder_requested.connect(self._file_commands.ask_for_folder)
+        self.slides.listed.connect(self.update_situation)
+        self.slides.said.connect(self.say)
+        self.folder.failed.connect(self.say)
+        self.folder.listed.connect(self._on_folder_listed)
         self.display.look_edited.connect(lambda look: self.panes.active.canvas.set_look(look))
         self.status.magnification.zoom_requested.connect(self._zoom_to)
         self.status.magnification.left.connect(lambda: self.panes.active.focus())
 
-    def _step_slide(self, step: int) -> None:
-        """The project's list comes before the tray."""
-        (self.projects if self.projects.opened.is_open else self.tray).step(step)
+    def _open_listed(self, path: Path, beside: bool) -> None:
+        """Open a slide of the drawer's list in the active pane, or beside it."""
+        if beside and not self.panes.has_room:
+            self.say("There are four panes already: close one to open another slide beside.")
+            return
+        if beside:
+            self.panes.add_pane()
+        self.open_slide(path)
+
+    def _on_folder_listed(self, first: Path) -> None:
+        """Show the slides of a folder, and the first of them."""
+        self.slides.show_list(self.folder)
+        pane, self._folder_pane = self._folder_pane, None
+        if pane is not None:
+            (pane if pane in self.panes.panes else self.panes.active).open(first)
 
     def _shown_name(self) -> str:
         """Return what the slide on screen is called and of which case it is, a line each."""
@@ -360,6 +380,17 @@ class MainWindow(QMainWindow):
             place.stain,
         )
         return "\n".join(filter(None, (pane.path.name, ", ".join(filter(None, parts)))))
+
+    def _case_and_name(self, pane: SlidePane, name: str) -> str:
+        """Return "Case 12 / HE 3": the case, else the folder that is listed, and the slide."""
+        if pane.path is None or self.worklist.hides_names:
+            return name
+        place = self.worklist.place_of(pane)
+        if place.case:
+            case = f"Case {place.case}" if place.case.isdecimal() else place.case
+            return f"{case} / {place.short_name(name)}"
+        is_listed = self.folder.folder and self.folder.key_of(pane.path, "")
+        return f"{pane.path.parent.name} / {name}" if is_listed else name
 
     def _connect_pane(self, pane: SlidePane) -> None:
         pane.reader = self.projects.study.reader_of_views
@@ -385,11 +416,13 @@ class MainWindow(QMainWindow):
         for path in [path for path, kind in paths if kind == "project"]:
             self.projects.open(path)
         if folders:
-            self.tray.show_folder(folders[0])
+            self._folder_pane = pane if not slides else None
+            self.folder.show_folder(folders[0])
         elif len(slides) > 1:
-            self.tray.show_slides(slides)
+            self.folder.show_slides(slides)
+            self.slides.show_list(self.folder)
         if folders or len(slides) > 1:
-            self.tray.show()
+            self.slides.show()
         if slides and pane in self.panes.panes:
             pane.open(slides[0])
         files = [each for each in paths if each[1] in ("annotations", "results")]
@@ -407,6 +440,7 @@ class MainWindow(QMainWindow):
         self.status.show_pane(pane)
         self._show_zoom(pane)
         self._show_look(pane)
+        self.slides.show_open(pane.path, source.info.identity if source is not None else "")
         self.update_situation()
 
     def show_names(self) -> None:
@@ -419,7 +453,7 @@ class MainWindow(QMainWindow):
     def _show_names(self, pane: SlidePane) -> None:
         name = pane.name_of(pane.path) if pane.path is not None else ""
         self.setWindowTitle(f"{name} - {_TITLE}" if name else _TITLE)
-        self.frame.top_bar.show_name(name, self._shown_name())
+        self.frame.top_bar.show_name(self._case_and_name(pane, name), self._shown_name())
         is_hidden = "names" in self.projects.study.hides(pane)
         path = None if is_hidden else pane.path
         source = pane.source
@@ -433,7 +467,6 @@ class MainWindow(QMainWindow):
         self.update_situation()
 
     def _on_opened(self, path: Path) -> None:
-        self.tray.mark(path)
         self.change_settings(recent_slides=with_recent(self.settings.recent_slides, path))
 
     def _on_view_changed(self, pane: SlidePane) -> None:
@@ -478,9 +511,8 @@ class MainWindow(QMainWindow):
             can_go_back=source is not None and pane.canvas.can_go_back,
             can_go_forward=source is not None and pane.canvas.can_go_forward,
             panes=len(self.panes.panes),
-            slides_in_tray=len(self.tray.model.paths),
+            slides_listed=len(self.slides.model.keys),
             has_project=self.projects.opened.is_open,
-            slides_in_project=self.projects.slide_count,
             has_icc_profile=source is not None
             and source.info.icc_profile is not None
             and not pane.profile_problem,
@@ -507,8 +539,7 @@ class MainWindow(QMainWindow):
     def _apply_settings(self) -> None:
         settings = self.settings
         self.associated.uses_icc = settings.use_icc
-        for model in (self.tray.model, self.projects.panel.model):
-            model.thumbnails.set_uses_icc(uses_icc=settings.use_icc)
+        self.slides.model.thumbnails.set_uses_icc(uses_icc=settings.use_icc)
         self._cache.limit_bytes = settings.cache_limit_bytes()
         self.commands.bind(merged_bindings(settings.shortcuts))
         self.commands["view.overview"].setChecked(settings.show_overview)

@@ -17,9 +17,8 @@ class Situation:
     can_go_back: bool = False
     can_go_forward: bool = False
     panes: int = 1
-    slides_in_tray: int = 0
+    slides_listed: int = 0
     has_project: bool = False
-    slides_in_project: int = 0
     has_icc_profile: bool = False
     has_stains: bool = False
     is_recording: bool = False
@@ -46,9 +45,7 @@ def with_project(situation: Situation) -> bool:
 
 
 def with_list(situation: Situation) -> bool:
-    """The project's list comes before the tray."""
-    count = situation.slides_in_project if situation.has_project else situation.slides_in_tray
-    return count > 0
+    return situation.slides_listed > 0
 
 
 def while_recording(situation: Situation) -> bool:

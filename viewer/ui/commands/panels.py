@@ -10,9 +10,9 @@ HELP = ("&Help",)
 PANEL_COMMANDS: tuple[Command, ...] = (
     Command(
         "panels.tray",
-        "Slide &tray",
+        "&Slides",
         "drawn.slides",
-        "Show the tray of thumbnails",
+        "Show the list of slides: those of a folder, a case or a project",
         PANELS,
         ("Ctrl+T",),
         checkable=True,
@@ -21,7 +21,7 @@ PANEL_COMMANDS: tuple[Command, ...] = (
         "panels.project",
         "&Project",
         "mdi6.clipboard-list-outline",
-        "Show the slides of the project and how far they are",
+        "Show the slides of the project, and how far they are, in the list of slides",
         PANELS,
         ("Ctrl+Shift+T",),
         checkable=True,

@@ -281,7 +281,7 @@ VIEW_COMMANDS: tuple[Command, ...] = (
         "Open another slide of the same case beside this one; again, the next",
         PANES,
         ("Ctrl+F6",),
-        lambda s: s.has_slide and (s.slides_in_project or s.slides_in_tray) > 1,
+        lambda s: s.has_slide and s.slides_listed > 1,
     ),
     Command(
         "panes.close",

@@ -15,7 +15,7 @@ from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.projects.comparison_controller import ComparisonController
 from viewer.ui.projects.finishing import Finishing
 from viewer.ui.projects.open_project import OpenProject
-from viewer.ui.projects.project_panel import ProjectPanel
+from viewer.ui.projects.project_slides import ProjectSlides
 from viewer.ui.projects.questions_controller import QuestionsController
 from viewer.ui.projects.recent_projects import RecentProjects
 from viewer.ui.projects.set_review_controller import SetReviewController
@@ -47,15 +47,16 @@ class ProjectsController(QObject):
         self._sorter = BackgroundRunner("look at paths", 1, self)
         self.opened = OpenProject(self)
         self.study = StudyController(window, self.opened)
-        self.panel = ProjectPanel(self.opened, window)
+        self.slides = ProjectSlides(self.opened, window)
+        window.slides.add_list("Project", self.slides)
         self.questions = QuestionsController(window, self.opened, self.study)
         self.comparison = ComparisonController(window)
         self.set_review = SetReviewController(window, self.opened, self.study)
         self.finishing = Finishing(window, self.opened, self.questions)
         self.recent = RecentProjects(window, self.open, self)
         self._connect()
-        self.study.changed.connect(lambda: self.panel.show_stage(self.study.stage_text))
-        self.study.changed.connect(self.panel.refresh)
+        self.study.changed.connect(lambda: self.slides.header.show_stage(self.study.stage_text))
+        self.study.changed.connect(self.slides.refresh)
 
     @property
     def slide_count(self) -> int:
@@ -89,14 +90,6 @@ class ProjectsController(QObject):
             title = f"Open {path.name}"
             open_dialog(ProblemsDialog(title, sentence, left_out, self._window))
 
-    def step(self, step: int) -> None:
-        """Opens the next slide of the list, or the one before."""
-        slide = self.panel.neighbor(step)
-        if slide is not None:
-            self._open_slide(slide)
-        else:
-            self._window.say(f"This is the {'last' if step > 0 else 'first'} slide of the list.")
-
     def study_of(self, pane: SlidePane) -> str:
         """Return the study for which the slide of a pane is read: the project's, else one's own."""
         from viewer.studies.project import naming
@@ -124,7 +117,6 @@ class ProjectsController(QObject):
         self.questions.shut_down()
         self.study.shut_down()
         self.comparison.shut_down()
-        self.panel.shut_down()
         self.opened.shut_down()
 
     # What the user asks for ------------------------------------------------------------------
@@ -142,13 +134,16 @@ class ProjectsController(QObject):
         slide = self.opened.project.slide(identity)
         if changes.get("state") == "done" and slide is not None:
             self.finishing.finish(slide, lambda: self._change_state(slide, "done"))
-            self.panel.refresh()  # the state that was chosen holds only once nothing keeps it
+            self.slides.refresh()  # the state that was chosen holds only once nothing keeps it
             changes = {name: value for name, value in changes.items() if name != "state"}
         if changes:
             self.opened.change(changing_slide(identity, **changes))
 
     def _take_paths(self, paths: Sequence[Path]) -> None:
-        """Slides are added; a project among what was dropped is opened instead."""
+        """Add slides that were dropped on the project's list; anything else is opened."""
+        if not self.opened.is_open or self._window.slides.shown is not self.slides:
+            self._window.open_paths(paths)
+            return
         self._sorter.run(
             lambda: next((path for path in paths if _is_any_project(path)), None),
             lambda project: self.open(project) if project else self.opened.add(paths),
@@ -206,7 +201,7 @@ class ProjectsController(QObject):
         """Return the slide in the active pane, else those that are chosen in the list."""
         source = self._window.panes.active.source
         slide = self.opened.project.slide(source.info.identity) if source is not None else None
-        return [slide] if slide is not None else self.panel.chosen()
+        return [slide] if slide is not None else self.slides.chosen()
 
     def _change_state(self, slide: ProjectSlide, state: SlideState) -> None:
         from viewer.studies.project import changing_slide
@@ -250,7 +245,10 @@ class ProjectsController(QObject):
 
         entries = self.opened.entries()
         to_do = [replace(each, is_read=each.slide.state != "to do") for each in entries]
-        following = Worklist(to_do).next_unread(self.panel.model.current, 1)
+        source = self._window.panes.active.source
+        here = self.opened.project.slide(source.info.identity) if source is not None else None
+        key = here.identity if here is not None else ""
+        following = Worklist(to_do).next_unread(key, 1)
         return following.slide if following is not None else None
 
     def _ask_folder(self, title: str) -> QFileDialog:
@@ -314,14 +312,12 @@ class ProjectsController(QObject):
     def _on_switched(self) -> None:
         if self.opened.folder is not None:
             self.recent.note(self.opened.folder)
-            self.panel.model.thumbnails.set_device_pixel_ratio(self.panel.devicePixelRatioF())
-            self.panel.show()
-            self.panel.raise_()
+            self._window.slides.show_list(self.slides)
+            self._window.slides.show()
             title = self.opened.project.title or "The project"
             self._window.say(f"{title}: {self.slide_count:,} slides.")
             for pane in self._window.panes.panes:
                 self._on_slide(pane)
-        self._mark_active()
 
     def _on_changed(self) -> None:
         classes = self._window.annotations.classes.palette
@@ -344,7 +340,6 @@ class ProjectsController(QObject):
                 if identity in self.opened.missing:
                     self.opened.change(taking_places({identity: pane.path}, self.opened.folder))
                     self.opened.look_for_missing()
-        self._mark_active()
 
     def _begin_read(self) -> None:
         """Slides that were opened before it was known in which stage the reader is are in work."""
@@ -356,10 +351,23 @@ class ProjectsController(QObject):
             if slide is not None and slide.state == "to do":
                 self.opened.change(beginning_slide(slide.identity))
 
-    def _mark_active(self) -> None:
-        source = self._window.panes.active.source
-        slide = self.opened.project.slide(source.info.identity) if source is not None else None
-        self.panel.mark(slide.identity if slide is not None else "")
+    def _show_list(self, shown: bool) -> None:
+        """Show the slides of the project in the drawer, or fold them away."""
+        window = self._window
+        if not shown:
+            window.slides.hide()
+            return
+        window.slides.show_list(self.slides)
+        window.slides.show()
+        window.slides.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        if not self.opened.is_open:
+            window.say("No project is open: create or open one in File > Project.")
+        self._show_checked()
+
+    def _show_checked(self) -> None:
+        slides = self._window.slides
+        is_shown = slides.isVisible() and slides.shown is self.slides
+        self._window.commands["panels.project"].setChecked(is_shown)
 
     def _on_not_opened(self, path: Path, _sentence: str) -> None:
         """A slide of the project that does not open may have been moved."""
@@ -374,7 +382,7 @@ class ProjectsController(QObject):
     def _connect(self) -> None:
         from viewer.studies.project import removing_slides
 
-        window, panel, commands = self._window, self.panel, self._window.commands
+        window, slides, commands = self._window, self.slides, self._window.commands
         commands.on("project.create", self._ask_create)
         commands.on("project.open", self._ask_open)
         commands.on("project.close", self.opened.close)
@@ -388,14 +396,16 @@ class ProjectsController(QObject):
         commands.on("project.finish", self._finish)
         window.recording.control.study_of = self.study_of
         window.recording.control.signed.connect(self._list_key)
-        panel.create_requested.connect(self._ask_create)
-        panel.open_requested.connect(self._ask_open)
-        panel.add_requested.connect(self._ask_slides)
-        panel.find_requested.connect(self._ask_where)
-        panel.slide_requested.connect(self._open_slide)
-        panel.edited.connect(self._edit)
-        panel.paths_dropped.connect(self._take_paths)
-        panel.remove_requested.connect(
+        commands.on_toggle("panels.project", self._show_list)
+        window.slides.visibilityChanged.connect(lambda _: self._show_checked())
+        window.slides.listed.connect(self._show_checked)
+        window.slides.create_requested.connect(self._ask_create)
+        window.slides.project_requested.connect(self._ask_open)
+        window.slides.paths_dropped.connect(self._take_paths)
+        slides.details.add.clicked.connect(self._ask_slides)
+        slides.details.find_missing.clicked.connect(self._ask_where)
+        slides.edited.connect(self._edit)
+        slides.remove_requested.connect(
             lambda identities: self.opened.change(removing_slides(identities))
         )
         self.opened.said.connect(window.say)
@@ -403,7 +413,6 @@ class ProjectsController(QObject):
         self.opened.switched.connect(self._on_switched)
         self.study.changed.connect(self._begin_read)
         self.opened.changed.connect(self._on_changed)
-        window.panes.active_changed.connect(lambda _: self._mark_active())
         for pane in window.panes.panes:
             self._watch(pane)
         window.panes.pane_added.connect(self._watch)

@@ -11,7 +11,7 @@ from viewer.access import who_can_read
 from viewer.ui.background_runner import BackgroundRunner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from viewer.studies.project import Change, Project, ProjectSlide, SlideState
@@ -51,6 +51,10 @@ class OpenProject(QObject):
         self.is_searching = False
         self.hides_names: Callable[[], bool] = lambda: False
         """Tells whether the study hides the names of its slides from who reads now."""
+        self._listed: tuple[Project, frozenset[str], bool] | None = None
+        """Of which project and what else of it `entries` were made."""
+        self._entries: tuple[WorklistEntry[ProjectSlide], ...] = ()
+        self._by_key: dict[str, WorklistEntry[ProjectSlide]] = {}
         self._seen_ns = 0
         self._unwritten = 0
         self._disk = BackgroundRunner("project", 1, self)
@@ -90,7 +94,17 @@ class OpenProject(QObject):
         """Return the slides in the order of reading, those of a case together."""
         from viewer.studies.worklist import project_entries
 
-        return project_entries(self.project, self.missing, hides_names=self.hides_names())
+        now = (self.project, self.missing, self.hides_names())
+        if self._listed is None or not _is_same(self._listed, now):
+            self._listed = now
+            self._entries = project_entries(now[0], now[1], hides_names=now[2])
+            self._by_key = {each.key: each for each in self._entries}
+        return self._entries
+
+    def entries_by_key(self) -> Mapping[str, WorklistEntry[ProjectSlide]]:
+        """Return the slides by their identities, as the project has them."""
+        self.entries()
+        return self._by_key
 
     def open(self, path: Path) -> None:
         """Opens the project of a folder, or of its project.json."""
@@ -334,6 +348,13 @@ class OpenProject(QObject):
         if not isinstance(error, ProjectError):
             _log.error("the project cannot be used", exc_info=error)
         self.troubled.emit(str(error))
+
+
+def _is_same(
+    one: tuple[Project, frozenset[str], bool], other: tuple[Project, frozenset[str], bool]
+) -> bool:
+    """Return whether nothing has changed since, without comparing thousands of slides."""
+    return one[0] is other[0] and one[1] is other[1] and one[2] == other[2]
 
 
 def _slides(count: int) -> str:

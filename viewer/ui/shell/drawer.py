@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from viewer.ui.shell.panel import Panel
 
-LEAST_PX, MOST_PX = 200, 420
+LEAST_PX, MOST_PX = 200, 260
 
 
 class Drawer(QFrame):
@@ -28,7 +28,14 @@ class Drawer(QFrame):
         self.setObjectName("drawer")
         self.setMinimumWidth(LEAST_PX)
         self.setMaximumWidth(MOST_PX)
-        self.page = Page("slides", "Slides", "drawn.slides", panels, self)
+        self.page = Page(
+            "slides",
+            "Slides",
+            "drawn.slides",
+            panels,
+            self,
+            fold_icon="mdi6.chevron-double-left",
+        )
         self.page.pin.hide()
         self.page.undock.hide()
         self.page.close_requested.connect(self._fold)

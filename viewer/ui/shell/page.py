@@ -52,6 +52,8 @@ class Page(QFrame):
         icon: str,
         panels: Sequence[Panel],
         parent: QWidget | None = None,
+        *,
+        fold_icon: str = "mdi6.chevron-double-right",
     ) -> None:
         super().__init__(parent)
         self.name, self.title, self.icon = name, title, icon
@@ -74,7 +76,7 @@ class Page(QFrame):
         self.stack.currentChanged.connect(lambda _: self.tab_changed.emit())
         self.pin = self._button("mdi6.pin-outline", "Pin: keep this page below the others")
         self.undock = self._button("mdi6.open-in-new", "Show this page in a window of its own")
-        self.close_button = self._button("mdi6.chevron-double-right", "Fold the page away")
+        self.close_button = self._button(fold_icon, "Fold the page away")
         self.pin.setCheckable(True)
         self.undock.setCheckable(True)
         self.pin.clicked.connect(self.pin_requested)

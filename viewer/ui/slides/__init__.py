@@ -1,1 +1,1 @@
-"""Slides on screen: panes, the tray, the panels about one slide, and what is opened next."""
+"""Slides on screen: panes, the list of slides, panels about one slide, and what is opened next."""

@@ -56,9 +56,14 @@ class SplitView(QWidget):
     def is_linked(self) -> bool:
         return self._is_linked
 
+    @property
+    def has_room(self) -> bool:
+        """Return whether another pane can be added."""
+        return len(self.panes) < MOST_PANES
+
     def add_pane(self) -> SlidePane:
         """A new empty pane, which becomes the active one; the active one when there is no room."""
-        if len(self.panes) >= MOST_PANES:
+        if not self.has_room:
             return self.active
         pane = self._make_pane()
         self.activate(pane)

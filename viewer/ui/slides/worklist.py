@@ -24,7 +24,7 @@ _MOST_AHEAD = 3
 
 
 class WorklistController(QObject):
-    """The project's list where one is open, else the tray; owned by the window."""
+    """The list that the drawer shows, a project's or a folder's; owned by the window."""
 
     def __init__(self, window: MainWindow, cache: TileCache[QImage]) -> None:
         super().__init__(window)
@@ -48,16 +48,16 @@ class WorklistController(QObject):
         window.panes.active_changed.connect(lambda _: self._rest.start())
         window.reader.changed.connect(self._rest.start)
         window.projects.opened.changed.connect(self._rest.start)
-        window.tray.slides_changed.connect(lambda _: self._rest.start())
+        window.slides.listed.connect(self._rest.start)
 
     def worklist(self) -> Worklist[Path]:
-        """Return the slides as they are read: those that the project's list shows, or the tray."""
+        """Return the slides as they are read: those that the drawer lists."""
         from viewer.studies.worklist import Worklist, WorklistEntry, file_entries
 
         projects = self._window.projects
-        if not projects.opened.is_open:
-            return Worklist(file_entries(self._window.tray.model.paths, self._read))
-        shown = {slide.identity for slide in projects.panel.model.slides}
+        if not self._reads_project:
+            return Worklist(file_entries(self._window.folder.paths, self._read))
+        shown = set(self._window.slides.model.keys)
         return Worklist(
             WorklistEntry(
                 each.key,
@@ -75,8 +75,10 @@ class WorklistController(QObject):
         from viewer.studies.cases import NOWHERE
         from viewer.studies.worklist import file_entries
 
-        if self._window.projects.opened.is_open:
-            entry = self.worklist().entry(self._key_of(pane))
+        opened = self._window.projects.opened
+        if opened.is_open:
+            slide = opened.project.slide(pane.source.info.identity) if pane.source else None
+            entry = opened.entries_by_key().get(slide.identity) if slide is not None else None
             if entry is not None or self.hides_names:
                 return entry.place if entry is not None else NOWHERE
         return file_entries([pane.path])[0].place if pane.path is not None else NOWHERE
@@ -92,9 +94,9 @@ class WorklistController(QObject):
 
         Letters and digits count alone: "s23 1234" finds "S23-1234 A1 HE.svs".
         """
-        from viewer.studies.worklist import file_entries
+        from viewer.studies.worklist import file_entries, letters
 
-        wanted = _letters(typed)
+        wanted = letters(typed)
         if not wanted or self.hides_names:
             return []
         recent = file_entries(Path(name) for name in self._window.settings.recent_slides)
@@ -102,9 +104,9 @@ class WorklistController(QObject):
         found: dict[Path, tuple[str, str, Path]] = {}
         for each in (*self.worklist().entries, *recent):
             name = names.get(each.key, each.slide.name)
-            if each.slide not in found and wanted in _letters(f"{name} {each.place.text}"):
+            if each.slide not in found and wanted in letters(f"{name} {each.place.text}"):
                 found[each.slide] = (name, each.place.text, each.slide)
-        begin = [each for each in found.values() if _letters(each[0]).startswith(wanted)]
+        begin = [each for each in found.values() if letters(each[0]).startswith(wanted)]
         return [*begin, *(each for each in found.values() if each not in begin)]
 
     def shut_down(self) -> None:
@@ -113,6 +115,12 @@ class WorklistController(QObject):
         self.ahead.shut_down()
 
     # -----------------------------------------------------------------------------------------
+
+    @property
+    def _reads_project(self) -> bool:
+        """Return whether the slides that are listed are those of a project."""
+        projects = self._window.projects
+        return projects.opened.is_open and self._window.slides.shown is projects.slides
 
     def _names(self) -> dict[str, str]:
         """The project's own names of its slides, by identity."""
@@ -157,7 +165,7 @@ class WorklistController(QObject):
         )  # fmt: skip
         paths = [each.slide for each in entries if each is not None]
         projects = self._window.projects
-        if projects.opened.is_open and (to_do := projects.next_to_do()) is not None:
+        if self._reads_project and (to_do := projects.next_to_do()) is not None:
             paths.insert(1, projects.opened.path_of(to_do))
         shown = {each.path for each in self._window.panes.panes}
         return [path for path in dict.fromkeys(paths) if path not in shown][:_MOST_AHEAD]
@@ -166,7 +174,7 @@ class WorklistController(QObject):
         if pane.source is None or pane.path is None:
             return ""
         opened = self._window.projects.opened
-        if not opened.is_open:
+        if not self._reads_project:
             return str(pane.path)
         slide = opened.project.slide(pane.source.info.identity)
         return slide.identity if slide is not None else ""
@@ -199,7 +207,3 @@ class WorklistController(QObject):
         target.open(partner.slide.absolute())
         panes.activate(here)
         self._window.say(f"Beside: {partner.place.text}")
-
-
-def _letters(text: str) -> str:
-    return "".join(filter(str.isalnum, text.casefold()))

@@ -1,0 +1,140 @@
+"""The slides of a project as the drawer lists them, with how far they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Signal
+
+from viewer.ui.projects.project_boxes import ProjectHeader, SlideDetails
+from viewer.ui.slides.slide_list import MISSING, STATE_NAMES, SlideList, SlideRow
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from PySide6.QtWidgets import QMenu, QWidget
+
+    from viewer.studies.project import ProjectSlide
+    from viewer.studies.worklist import WorklistEntry
+    from viewer.ui.projects.open_project import OpenProject
+
+_ASSIGNED = "assigned to "
+
+
+class ProjectSlides(SlideList):
+    """Shows an `OpenProject`; what the user wants goes out as signals."""
+
+    edited = Signal(str, dict)
+    """Identity of a slide, and the members that the user changed."""
+    remove_requested = Signal(list)
+    """Identities of the chosen slides."""
+
+    def __init__(self, opened: OpenProject, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._opened = opened
+        self._chosen: list[str] = []
+        self.header = ProjectHeader(parent)
+        self.details = SlideDetails(parent)
+        self.above, self.below = self.header, self.details
+        self.details.edited.connect(self.edited)
+        self.details.remove.clicked.connect(
+            lambda: self.remove_requested.emit([slide.identity for slide in self.chosen()])
+        )
+        opened.changed.connect(self.refresh)
+        self.refresh()
+
+    @property
+    def is_there(self) -> bool:
+        return self._opened.is_open
+
+    @property
+    def filters(self) -> Sequence[tuple[str, str]]:
+        """Return all, the states, and the people that slides are assigned to."""
+        from viewer.studies.project import STATES
+
+        people = sorted({slide.assignee for slide in self._opened.project.slides} - {""})
+        return [
+            ("", "All slides"),
+            *((state, STATE_NAMES[state]) for state in (*STATES, MISSING)),
+            *((f"{_ASSIGNED}{name}", f"Assigned to {name}") for name in people),
+        ]
+
+    def keys(self, wanted: str = "", typed: str = "") -> Sequence[str]:
+        from viewer.studies.worklist import letters
+
+        sought = letters(typed)
+        return [
+            each.key
+            for each in self._opened.entries()
+            if self._passes(each.slide, wanted) and (not sought or sought in self._letters(each))
+        ]
+
+    def row(self, key: str) -> SlideRow:
+        opened = self._opened
+        entry = opened.entries_by_key()[key]
+        slide, path = entry.slide, opened.path_of(entry.slide)
+        return SlideRow(
+            path,
+            opened.name_of(slide),
+            entry.place,
+            MISSING if key in opened.missing else slide.state,
+            slide.assignee,
+            slide.note,
+            "" if opened.hides_names() else str(path),
+        )
+
+    def key_of(self, path: Path | None, identity: str) -> str:
+        slide = self._opened.project.slide(identity) if identity else None
+        return slide.identity if slide is not None else ""
+
+    def why_not(self, key: str) -> str:
+        if key not in self._opened.missing:
+            return ""
+        name = self._opened.name_of(self._opened.entries_by_key()[key].slide)
+        return f"{name} is missing: press Find... to look for it."
+
+    def choose(self, keys: Sequence[str]) -> None:
+        self._chosen = list(keys)
+        self.details.show_slides(self.chosen())
+
+    def chosen(self) -> list[ProjectSlide]:
+        """Return the selected slides, in order."""
+        entries = self._opened.entries_by_key()
+        return [entries[key].slide for key in self._chosen if key in entries]
+
+    def add_actions(self, menu: QMenu, keys: Sequence[str]) -> None:
+        from viewer.studies.project import STATES
+
+        states = menu.addMenu("&State")
+        for state in STATES:
+            states.addAction(STATE_NAMES[state]).triggered.connect(
+                lambda _=False, state=state: self._set_states(keys, state)
+            )
+        menu.addAction("&Remove from the project").triggered.connect(
+            lambda: self.remove_requested.emit(list(keys))
+        )
+
+    def refresh(self) -> None:
+        """Show the project as it is now."""
+        self.header.show_project(self._opened)
+        self.details.show_missing(
+            is_any=bool(self._opened.missing), is_searching=self._opened.is_searching
+        )
+        self.details.show_slides(self.chosen())
+        self.changed.emit()
+
+    def _set_states(self, keys: Sequence[str], state: str) -> None:
+        for key in keys:
+            self.edited.emit(key, {"state": state})
+
+    def _letters(self, entry: WorklistEntry[ProjectSlide]) -> str:
+        from viewer.studies.worklist import letters
+
+        return letters(f"{self._opened.name_of(entry.slide)} {entry.place.text}")
+
+    def _passes(self, slide: ProjectSlide, wanted: str) -> bool:
+        if wanted.startswith(_ASSIGNED):
+            return slide.assignee == wanted.removeprefix(_ASSIGNED)
+        is_missing = slide.identity in self._opened.missing
+        return not wanted or wanted == slide.state or (wanted == MISSING and is_missing)
