@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from viewer.cli.agents import evaluate_agent, run_agent
+from viewer.cli.align import align
 from viewer.cli.annotations import annotations_app
 from viewer.cli.behavior import evaluate_behavior, simulate, train_behavior
 from viewer.cli.command_line import (
@@ -92,6 +93,7 @@ app.add_typer(annotations_app, name="annotations")
 app.add_typer(projects_app, name="projects")
 annotations_app.command("compare")(compare_annotations)
 app.command("run")(run_model)
+app.command()(align)
 sessions_app.command("simulate")(simulate)
 train_app = typer.Typer(help="Train models on recorded sessions.", no_args_is_help=True)
 train_app.command("behavior")(train_behavior)

@@ -22,6 +22,7 @@ from viewer.settings import Settings, save_settings
 from viewer.stand_in import stand_in
 from viewer.ui.actions import ActionSet
 from viewer.ui.agents.controller import AgentsController
+from viewer.ui.alignment.controller import AlignmentController
 from viewer.ui.annotations.controller import AnnotationsController
 from viewer.ui.annotations.files import dropped_suffixes
 from viewer.ui.annotations.toolbox import Toolbox
@@ -128,6 +129,7 @@ class MainWindow(QMainWindow):
         )
         self.annotations.closing.connect(lambda each: self.toolbox.release(each.pane))
         self.counting = CountingController(self)
+        self.alignment = AlignmentController(self)
         self._dropped = DroppedFiles(self)
         self.projects = ProjectsController(self)
         RecordedOverlays(self.overlays, self.recording.control, lambda: self.settings, self)
@@ -247,6 +249,7 @@ class MainWindow(QMainWindow):
             self.annotations.shut_down,
             self.toolbox.shut_down,
             self.counting.shut_down,
+            self.alignment.shut_down,
             self.worklist.shut_down,
             self.projects.shut_down,
             self.agents.shut_down,

@@ -322,4 +322,13 @@ VIEW_COMMANDS: tuple[Command, ...] = (
         checkable=True,
         separated=True,
     ),
+    Command(
+        "panes.align",
+        "&Align panes...",
+        "mdi6.vector-link",
+        "Align slides of the same tissue, such as serial sections, so that they move together",
+        PANES,
+        (),
+        lambda s: s.panes > 1,
+    ),
 )

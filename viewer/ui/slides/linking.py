@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from viewer.geometry import Optics, Point, View
+
+if TYPE_CHECKING:
+    from viewer.slides.alignment.transform import Affine
 
 _Matrix = tuple[float, float, float, float]
 """(a, b, c, d) of [[a, b], [c, d]]; orthogonal throughout this file."""
@@ -63,6 +67,31 @@ class Link:
                 self.follower_center.x + a * dx + b * dy, self.follower_center.y + c * dx + d * dy
             ),
             downsample=leader.downsample * unit,
+            rotation_deg=rotation_deg,
+            mirrored=mirrored,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AlignedLink:
+    """How one pane's view follows from another's by an alignment of their slides.
+
+    Attributes
+    ----------
+    affine
+        Takes level-0 places of the leader's slide to those of the follower's.
+    """
+
+    affine: Affine
+
+    def follow(self, leader: View, follower: View) -> View:
+        """What the follower shows when the leader shows `leader`; its own screen size is kept."""
+        turn = self.affine.turn_and_mirror
+        rotation_deg, mirrored = _turn_and_flip(_times(_axes(leader), _transposed(turn)))
+        return replace(
+            follower,
+            center=self.affine.map(leader.center),
+            downsample=leader.downsample * math.sqrt(abs(self.affine.determinant)),
             rotation_deg=rotation_deg,
             mirrored=mirrored,
         )

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtWidgets import QApplication, QSplitter, QVBoxLayout, QWidget
 
-from viewer.ui.slides.linking import Link
+from viewer.ui.slides.linking import AlignedLink, Link
 from viewer.ui.slides.slide_pane import SlidePane
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from PySide6.QtGui import QImage
 
+    from viewer.slides.alignment.transform import SlideAlignment
     from viewer.tiles.cache import TileCache
 
 MOST_PANES = 4
@@ -38,7 +39,11 @@ class SplitView(QWidget):
         super().__init__(parent)
         self._cache = cache
         self.panes: list[SlidePane] = []
-        self._links: dict[tuple[SlidePane, SlidePane], Link] = {}
+        self._links: dict[tuple[SlidePane, SlidePane], Link | AlignedLink] = {}
+        self.alignment_of: Callable[[SlidePane, SlidePane], SlideAlignment | None] = (
+            lambda _leader, _follower: None
+        )
+        """Gives where places of one pane's slide lie on another's, where that is known."""
         self._is_linked = False
         self._is_following = False
         self._rows = QSplitter(Qt.Orientation.Vertical, self)
@@ -121,6 +126,12 @@ class SplitView(QWidget):
         if self._is_linked:
             self._lead(self.active)
         self.panes_changed.emit()
+
+    def realign(self, leader: SlidePane) -> None:
+        """An alignment is another: panes that move together go where it puts them."""
+        self._relink()
+        if self._is_linked:
+            self._lead(leader)
 
     def set_recent(self, paths: Sequence[Path]) -> None:
         for pane in self.panes:
@@ -216,9 +227,15 @@ class SplitView(QWidget):
         for leader in shown:
             for follower in shown:
                 if leader is not follower:
-                    self._links[leader, follower] = Link.between(
-                        leader.canvas.view,
-                        leader.canvas.optics,
-                        follower.canvas.view,
-                        follower.canvas.optics,
-                    )
+                    self._links[leader, follower] = self._link(leader, follower)
+
+    def _link(self, leader: SlidePane, follower: SlidePane) -> Link | AlignedLink:
+        alignment = self.alignment_of(leader, follower)
+        if alignment is not None:
+            return AlignedLink(alignment.affine)
+        return Link.between(
+            leader.canvas.view,
+            leader.canvas.optics,
+            follower.canvas.view,
+            follower.canvas.optics,
+        )

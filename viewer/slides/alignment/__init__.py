@@ -1,0 +1,1 @@
+"""Where places of one slide lie on another, such as on the next section of the block."""
