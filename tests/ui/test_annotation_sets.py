@@ -7,6 +7,7 @@ from pathlib import Path
 import shapely
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QInputDialog, QMenu
 from pytestqt.qtbot import QtBot
 from ui_steps import open_dialog, set_document, show_slide
@@ -14,7 +15,7 @@ from ui_steps import open_dialog, set_document, show_slide
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import Document, adding
 from viewer.folders import data_folder
-from viewer.ui.annotations.sets_panel import SetsPanel
+from viewer.ui.annotations.sets_panel import EYE, LOCK, NAME, SetsPanel
 from viewer.ui.annotations.slide_sets import SlideSets
 from viewer.ui.main_window import MainWindow
 
@@ -48,24 +49,26 @@ def panel_of(window: MainWindow) -> SetsPanel:
     return window.annotations.panel.sets
 
 
+def drawn_in(window: MainWindow) -> str:
+    """The set that the list shows as the one that strokes go to."""
+    current = panel_of(window).current
+    assert current is not None
+    return current.label
+
+
 def row_of(window: MainWindow, label: str) -> int:
     tree = panel_of(window).tree
     items = [tree.topLevelItem(n) for n in range(tree.topLevelItemCount())]
     return next((n for n, each in enumerate(items) if each and each.text(0) == label), -1)
 
 
-def check(window: MainWindow, label: str, shown: bool) -> None:
-    item = panel_of(window).tree.topLevelItem(row_of(window, label))
+def click(window: MainWindow, label: str, column: int) -> None:
+    """Click in a row of the list of sets."""
+    tree = panel_of(window).tree
+    item = tree.topLevelItem(row_of(window, label))
     assert item is not None
-    item.setCheckState(0, Qt.CheckState.Checked if shown else Qt.CheckState.Unchecked)
-
-
-def choose(window: MainWindow, label: str) -> None:
-    """Take a set in the box beside the class."""
-    box = panel_of(window).current
-    row = box.findText(label)
-    box.setCurrentIndex(row)
-    box.activated.emit(row)
+    at = tree.visualRect(tree.indexFromItem(item, column)).center()
+    QTest.mouseClick(tree.viewport(), Qt.MouseButton.LeftButton, pos=at)
 
 
 def menu_of(window: MainWindow, label: str, text: str) -> QAction:
@@ -103,23 +106,22 @@ def wait_for_layers(window: MainWindow, qtbot: QtBot) -> frozenset[str]:
     return shown(window)
 
 
-def test_strokes_go_to_the_set_that_is_named_beside_the_class(
+def test_strokes_go_to_the_set_that_is_clicked(
     slide_window: MainWindow, sample_slide: Path, qtbot: QtBot
 ) -> None:
     window = slide_window
     sets = ready(window, qtbot)
-    assert panel_of(window).current.currentText() == MINE
-    assert not panel_of(window).isVisible()  # there is but one
+    assert drawn_in(window) == MINE
     mine = drawn_on(window)
     first = draw(window, 0)
     other = new_set(window, qtbot)
-    assert panel_of(window).current.currentText() == "Set 2"
+    assert drawn_in(window) == "Set 2"
     second = draw(window, 100)
     assert (list(mine), list(other)) == ([first], [second])
     qtbot.waitUntil(lambda: {"annotations", f'annotations "{MINE}"'} <= shown(window))
-    check(window, MINE, shown=False)
+    click(window, MINE, EYE)
     qtbot.waitUntil(lambda: f'annotations "{MINE}"' not in shown(window))
-    choose(window, MINE)
+    click(window, MINE, NAME)
     qtbot.waitUntil(lambda: window.annotations.active is not None and drawn_on(window) is mine)
     (name,) = wait_for_layers(window, qtbot) - {"annotations"}
     assert name.startswith('annotations "drawn ')  # names are typed, and were not allowed
@@ -162,8 +164,10 @@ def test_a_locked_set_is_not_changed_and_stays_locked(
     entry = sets.named("Set 2")
     assert entry is not None
     assert entry.is_locked
-    menu_of(window, "Set 2", "Unlock").trigger()
-    assert not entry.is_locked
+    click(window, "Set 2", LOCK)
+    qtbot.waitUntil(lambda: not entry.is_locked)
+    click(window, "Set 2", LOCK)
+    qtbot.waitUntil(lambda: entry.is_locked)
 
 
 def test_a_set_is_copied_removed_and_brought_back(slide_window: MainWindow, qtbot: QtBot) -> None:
@@ -171,7 +175,7 @@ def test_a_set_is_copied_removed_and_brought_back(slide_window: MainWindow, qtbo
     sets = ready(window, qtbot)
     new_set(window, qtbot)
     drawn = draw(window, 0)
-    choose(window, MINE)
+    click(window, MINE, NAME)
     qtbot.waitUntil(lambda: sets.current.label == MINE and window.annotations.can_annotate)
     menu_of(window, "Set 2", "Copy to the set that you draw in").trigger()
     (copy,) = set_document(window, qtbot, MINE)

@@ -15,6 +15,7 @@ import annotating_steps
 import pytest
 from project_steps import FORM, write_forms
 from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QInputDialog
 from pytestqt.qtbot import QtBot
 from ui_steps import open_dialog, set_document, show_slide
@@ -26,6 +27,7 @@ from viewer.studies.forms import read_forms
 from viewer.studies.project import Project
 from viewer.studies.project_file import create_project, read_project
 from viewer.studies.study_reader import study_reader
+from viewer.ui.annotations.sets_panel import EYE
 from viewer.ui.main_window import MainWindow
 from viewer.ui.projects.stages_dialog import StagesDialog
 
@@ -175,12 +177,16 @@ def test_two_readers_read_blind_and_the_owner_opens_compares_and_merges(
         "B: My annotations (With AI)",
     }
     qtbot.waitUntil(lambda: labels <= {each.label for each in sets.entries}, timeout=20_000)
+    owner.annotations.panel.show()
     panel = owner.annotations.panel.sets
     for label in sorted(labels):
         row = next(n for n, each in enumerate(sets.entries) if each.label == label)
         item = panel.tree.topLevelItem(row)
         assert item is not None
-        item.setCheckState(0, Qt.CheckState.Checked)
+        if not sets.entries[row].is_shown:
+            panel.tree.scrollToItem(item)
+            eye = panel.tree.visualRect(panel.tree.indexFromItem(item, EYE)).center()
+            QTest.mouseClick(panel.tree.viewport(), Qt.MouseButton.LeftButton, pos=eye)
         assert len(set_document(owner, qtbot, label)) == 1
         stage = label.partition("(")[2].rstrip(")")
         name = f'annotations "My annotations, {stage}" of {label[0]}'

@@ -27,9 +27,11 @@ Kind = Literal["annotation", "detection", "cell", "tile", "tmaCore", "root"]
 DESCRIPTION = "ANNOTATION_DESCRIPTION"
 """Where QuPath keeps a description among the metadata."""
 AUTHOR, CREATED, MODIFIED = "Author", "Created", "Modified"
+DRAWN_WITH = "Drawn with"
+"""The tool whose shape its corners do not tell: brush or wand."""
 
-NO_COLOR = "#c80000"
-"""Of a class that tells none; QuPath's default for annotations is red."""
+NO_COLOR = "#00a3ad"
+"""Of what has no class, and of a class that tells no color: that of no class of ours, no stain."""
 
 
 @dataclass(frozen=True, slots=True)

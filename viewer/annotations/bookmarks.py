@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 BOOKMARK = AnnotationClass("Bookmark", "#ff9f1c")
 NOTE = AnnotationClass("Note", "#ffe27a")
+MARKS = (BOOKMARK.name, NOTE.name)
+"""The names of what is no class of tissue: it is listed, and neither counted nor measured."""
 _VIEW = "View"
 
 
@@ -40,6 +42,11 @@ def note(place: Point, text: str, author: str) -> Annotation:
     """Return a point with something written of it."""
     point = Annotation(shapely.Point(place.x, place.y), shown_as=NOTE)
     return point.noted(DESCRIPTION, text).signed(author)
+
+
+def is_mark(annotation: Annotation) -> bool:
+    """Return whether it is a bookmark or a note, which no class is given to."""
+    return annotation.class_name in MARKS
 
 
 def kept_view(annotation: Annotation, size: Size) -> View | None:

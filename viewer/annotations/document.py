@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
+from viewer.annotations.bookmarks import MARKS
 from viewer.annotations.bounds_index import BoundsIndex
 from viewer.errors import CoverslipError
 
@@ -47,10 +48,18 @@ class Edit:
     ----------
     label
         What was done, as menus show it, such as "Brush" or "Set class".
+    turn
+        Whether it takes back an edit of this label, or does it again.
     """
 
     label: str
     changes: tuple[Change, ...]
+    turn: Literal["", "undone", "redone"] = ""
+
+    @property
+    def full_label(self) -> str:
+        """Return what was done, and whether that was taking back or doing again."""
+        return f"{self.label} {self.turn}" if self.turn else self.label
 
     @property
     def reversed(self) -> Edit:
@@ -97,6 +106,9 @@ class Document:
         self._redo: list[Edit] = []
         self._listeners: list[Callable[[Edit], object]] = []
         self._authors: Counter[str] = Counter()
+        self._class_counts: Counter[str] = Counter()
+        self.class_colors: dict[str, str] = {}
+        """Of each class that was ever held, as it was told last."""
         self.is_read_only = False
         self.why_read_only = ""
         """A sentence; "" where another window draws."""
@@ -124,6 +136,16 @@ class Document:
     def authors(self) -> frozenset[str]:
         """Return who drew what is here; "" stands for nobody known."""
         return frozenset(self._authors)
+
+    @property
+    def class_counts(self) -> Counter[str]:
+        """Return how many there are of each class, by its name; "" stands for no class."""
+        return self._class_counts
+
+    @property
+    def marks_count(self) -> int:
+        """Return how many bookmarks and notes are among them."""
+        return sum(self._class_counts[name] for name in MARKS)
 
     def of(self, ids: Iterable[UUID]) -> list[Annotation]:
         """Return those of the ids that are here, in the order of drawing."""
@@ -173,11 +195,11 @@ class Document:
 
     def undo(self) -> Edit | None:
         """Takes back the last step and gives what that changed."""
-        return self._turn(self._undo, self._redo)
+        return self._turn(self._undo, self._redo, "undone")
 
     def redo(self) -> Edit | None:
         """Does again what was undone last."""
-        return self._turn(self._redo, self._undo)
+        return self._turn(self._redo, self._undo, "redone")
 
     @property
     def undo_label(self) -> str | None:
@@ -193,6 +215,7 @@ class Document:
         gone = removing("", list(self))
         self._held.clear()
         self._authors.clear()
+        self._class_counts.clear()
         self._index = BoundsIndex()
         self._undo.clear()
         self._redo.clear()
@@ -213,14 +236,17 @@ class Document:
         for annotation in annotations:
             self._held[annotation.id] = annotation
             self._authors[annotation.author] += 1
+            self._count_class(annotation)
         self._index.put(self._held.values())
 
-    def _turn(self, source: list[Edit], target: list[Edit]) -> Edit | None:
+    def _turn(
+        self, source: list[Edit], target: list[Edit], turn: Literal["undone", "redone"]
+    ) -> Edit | None:
         if not source or self.is_read_only:
             return None
         reversed_ = source.pop().reversed
         target.append(reversed_)
-        self._apply(reversed_)
+        self._apply(replace(reversed_, turn=turn))
         return reversed_
 
     def _apply(self, step: Edit) -> None:
@@ -230,9 +256,11 @@ class Document:
     def _take(self, step: Edit) -> None:
         for change in step.changes:
             if change.before is not None:
-                self._forget_author(change.before.author)
+                _take_from(self._authors, change.before.author)
+                _take_from(self._class_counts, change.before.class_name)
             if change.after is not None:
                 self._authors[change.after.author] += 1
+                self._count_class(change.after)
             if change.after is None:
                 del self._held[change.id]
                 self._index.remove(change.id)
@@ -240,14 +268,20 @@ class Document:
                 self._held[change.id] = change.after
         self._index.put([change.after for change in step.changes if change.after is not None])
 
-    def _forget_author(self, author: str) -> None:
-        self._authors[author] -= 1
-        if self._authors[author] <= 0:
-            del self._authors[author]
+    def _count_class(self, annotation: Annotation) -> None:
+        self._class_counts[annotation.class_name] += 1
+        if annotation.shown_as is not None:
+            self.class_colors[annotation.class_name] = annotation.shown_as.color
 
     def _tell(self, step: Edit) -> None:
         for listener in tuple(self._listeners):
             listener(step)
+
+
+def _take_from(counts: Counter[str], name: str) -> None:
+    counts[name] -= 1
+    if counts[name] <= 0:
+        del counts[name]
 
 
 class ReadOnlyError(CoverslipError):

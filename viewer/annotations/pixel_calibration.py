@@ -134,6 +134,12 @@ class PixelCalibration:
             return self.area_text(area)
         return self.length_text(length) if length else ""
 
+    def row_text(self, area: float, length: float) -> str:
+        """Return the same in one unit for all rows of a column, which are compared at a glance."""
+        value, unit = (area, f"{self.unit}²") if area else (length, self.unit)
+        unit = unit.replace("um", "µm")
+        return f"{value:,.{0 if value >= 10_000 else 1}f} {unit}" if value else ""
+
 
 def _decimals(value: float) -> int:
     """Return how many decimals leave four digits, so that no figure is a thousandth off."""

@@ -10,6 +10,7 @@ import numpy as np
 import shapely
 
 from viewer.annotations.annotation import NO_COLOR
+from viewer.annotations.bookmarks import is_mark
 from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.atomic_write import atomic_write_text
 from viewer.cell_text import text_cell
@@ -53,9 +54,14 @@ class ClassFigures:
 def class_figures(
     annotations: Iterable[Annotation], mpp_um: MicronsPerPixel | None = None
 ) -> list[ClassFigures]:
-    """Return the figures by the names of the classes; those without a class come last."""
+    """Return the figures by the names of the classes; those without a class come last.
+
+    Bookmarks and notes are no classes.
+    """
     grouped: dict[str, list[Annotation]] = {}
     for annotation in annotations:
+        if is_mark(annotation):
+            continue
         grouped.setdefault(annotation.class_name, []).append(annotation)
     calibration = PixelCalibration.of(mpp_um)
     return [

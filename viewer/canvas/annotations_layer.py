@@ -99,6 +99,7 @@ class AnnotationsLayer:
         self._is_shown = True
         self._is_filled = False
         self._has_names = False
+        self._hidden_classes: frozenset[str] = frozenset()
         self._lifted: frozenset[UUID] = frozenset()
         self._hovered: UUID | None = None
         self._measured = MeasuredLines(document)
@@ -116,7 +117,9 @@ class AnnotationsLayer:
             return ""
         what = "filled annotations" if self._is_filled else "annotations"
         name = self._set_name()
-        return f'{what} "{name}"' if name else what
+        hidden = len(self._hidden_classes & self._document.class_counts.keys())
+        less = f", {hidden} of their classes hidden" if hidden else ""
+        return (f'{what} "{name}"' if name else what) + less
 
     @property
     def shown_of(self) -> frozenset[str]:
@@ -140,10 +143,18 @@ class AnnotationsLayer:
         """Whose border is drawn boldly, as the hand is near it."""
         return self._hovered
 
-    def show(self, *, is_shown: bool, is_filled: bool, has_names: bool) -> None:
+    def show(
+        self,
+        *,
+        is_shown: bool,
+        is_filled: bool,
+        has_names: bool,
+        hidden_classes: frozenset[str] = frozenset(),
+    ) -> None:
         """What is painted of the annotations."""
-        if is_filled != self._is_filled:
+        if (is_filled, hidden_classes) != (self._is_filled, self._hidden_classes):
             self._sheet.make_old()
+        self._hidden_classes = hidden_classes
         self._is_shown, self._is_filled, self._has_names = is_shown, is_filled, has_names
         self._on_change()
 
@@ -165,7 +176,7 @@ class AnnotationsLayer:
             return False
         is_unfinished = self._sheet.paint(painter, scene)
         hovered = self._document.get(self._hovered) if self._hovered is not None else None
-        if hovered is not None and hovered.id not in self._lifted:
+        if hovered is not None and self._is_painted(hovered):
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             painter.setPen(_pen(QColor(hovered.shown_color), OUTLINE_PX + 1.5))
             painter.drawPath(shape_path(hovered.geometry, scene.view))
@@ -212,7 +223,7 @@ class AnnotationsLayer:
         chosen: list[Annotation] = []
         for start in range(0, len(ids), _AT_ONCE):
             held = map(self._document.get, ids[start : start + _AT_ONCE])
-            found = [each for each in held if each and each.id not in self._lifted]
+            found = [each for each in held if each and self._is_painted(each)]
             chosen += [each for each in found if each.id in self._chosen]
             others = [each for each in found if each.id not in self._chosen]
             self._paint_some(picture, others, placing, pen)
@@ -235,6 +246,10 @@ class AnnotationsLayer:
             _paint_outlines(picture, shapes[~is_speck & ~is_point], style, placing, pen)
             _paint_points(picture, shapes[is_point], style, placing)
 
+    def _is_painted(self, annotation: Annotation) -> bool:
+        is_hidden = annotation.class_name in self._hidden_classes
+        return not is_hidden and annotation.id not in self._lifted
+
     def _style(self, annotation: Annotation) -> _Style:
         is_chosen = annotation.id in self._chosen
         return _Style(is_chosen, annotation.shown_color, annotation.is_locked)
@@ -244,7 +259,8 @@ class AnnotationsLayer:
     def _paint_names(self, painter: QPainter, scene: Scene) -> None:
         """At the top of each shape; of the uppermost where they are too many."""
         found = self._document.inside(scene.view.box)
-        named = [(each, each.name or each.class_name) for each in found]
+        shown = [each for each in found if each.class_name not in self._hidden_classes]
+        named = [(each, each.name or each.class_name) for each in shown]
         named = [(each, text) for each, text in named if text]
         if not named:
             return

@@ -33,6 +33,7 @@ class NotesLayer:
         self._on_change = on_change
         self._noted: dict[UUID, Point] = {}
         self._is_shown = True
+        self._hidden_classes: frozenset[str] = frozenset()
         for annotation in document:
             self._take(annotation.id)
         self._end = document.listen(self._follow)
@@ -41,9 +42,10 @@ class NotesLayer:
         """Listens no more."""
         self._end()
 
-    def set_shown(self, *, shown: bool) -> None:
-        if shown != self._is_shown:
-            self._is_shown = shown
+    def set_shown(self, *, shown: bool, hidden_classes: frozenset[str] = frozenset()) -> None:
+        """Show the signs, but those of some classes."""
+        if (shown, hidden_classes) != (self._is_shown, self._hidden_classes):
+            self._is_shown, self._hidden_classes = shown, hidden_classes
             self._on_change()
 
     def paint(self, painter: QPainter, scene: Scene) -> None:
@@ -51,10 +53,18 @@ class NotesLayer:
         if not self._is_shown or not self._noted:
             return
         box = scene.view.box
-        places = [place for place in self._noted.values() if box.contains(place)]
+        places = [
+            place
+            for id_, place in self._noted.items()
+            if box.contains(place) and self._class_of(id_) not in self._hidden_classes
+        ]
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for place in places[:_MOST_SIGNS]:
             _paint_sheet(painter, QPointF(*scene.view.to_screen(place)))
+
+    def _class_of(self, id_: UUID) -> str:
+        annotation = self._document.get(id_)
+        return annotation.class_name if annotation is not None else ""
 
     def _follow(self, step: Edit) -> None:
         for change in step.changes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from viewer.annotations.annotation import AUTHOR, CREATED, MODIFIED
+from viewer.annotations.annotation import AUTHOR, CREATED, DRAWN_WITH, MODIFIED
 from viewer.annotations.formats.problems import Problem
 
 if TYPE_CHECKING:
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 Trait = Literal["name", "color", "kind", "lock", "ellipse", "nucleus", "numbers", "notes", "more"]
 
-_STAMPS = frozenset({AUTHOR, CREATED, MODIFIED})
-"""Metadata that is put on each stroke: nobody typed it, and nobody misses it."""
+_STAMPS = frozenset({AUTHOR, CREATED, MODIFIED, DRAWN_WITH})
+"""Metadata that is put on strokes: nobody typed it, and nobody misses it."""
 
 
 def each_alone(

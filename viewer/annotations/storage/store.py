@@ -169,7 +169,7 @@ class AnnotationStore:
                     (
                         stamped.at_utc,
                         stamped.author,
-                        stamped.step.label,
+                        stamped.step.full_label,
                         len(stamped.step.changes),
                         before,
                     ),

@@ -10,6 +10,7 @@ import shapely
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
 
+from viewer.annotations.annotation import DRAWN_WITH
 from viewer.annotations.shape_editing import (
     EmptyShapeError,
     TooThinError,
@@ -168,7 +169,8 @@ class RegionTool(DrawingTool):
         under = [
             each
             for each in self.desk.document.inside(Box.around(hand.at, 0, 0))
-            if not each.is_locked and each.geometry.area > 0 and each.geometry.covers(at)
+            if not each.is_locked and self.desk.is_in_sight(each)
+            if each.geometry.area > 0 and each.geometry.covers(at)
         ]
         return under[-1:]
 
@@ -184,8 +186,12 @@ class RegionTool(DrawingTool):
             return {target.id: desk.reshaped(target, merged([target.geometry, free]))}
         if self._last is not None:
             free = wide_parts(free, self._last.reach(1.0))
-        self._new = replace(self._new or desk.new(free), geometry=free)
+        self._new = replace(self._new or self._begun(free), geometry=free)
         return {self._new.id: self._new}
+
+    def _begun(self, region: BaseGeometry) -> Annotation:
+        """Return a new region that tells which tool painted it."""
+        return self.desk.new(region).noted(DRAWN_WITH, self.label)
 
     def _without(self, annotation: Annotation, painted: BaseGeometry) -> Annotation | None:
         try:

@@ -262,7 +262,8 @@ class DrawingTool(QObject):
             return hand.at
         reach = hand.reach(SNAP_PX)
         near = self.desk.document.inside(Box.around(hand.at, 2 * reach, 2 * reach))
-        shapes = [each.geometry for each in near if each.geometry.length > 0]
+        shown = [each.geometry for each in near if self.desk.is_in_sight(each)]
+        shapes = [each for each in shown if each.length > 0]
         return snapped(hand.at, shapes, reach)
 
     def measured(self, shape: BaseGeometry) -> str:

@@ -75,7 +75,7 @@ class EditContext:
     mpp_um
         µm per level-0 pixel; None where unknown.
     show
-        Shows hidden annotations again.
+        Shows hidden annotations again, those of these classes too.
     slide
         The whole slide, level-0 pixels: what lies beside it is not drawn.
     """
@@ -89,7 +89,7 @@ class EditContext:
         *,
         author: str = "",
         mpp_um: MicronsPerPixel | None = None,
-        show: Callable[[], object] = lambda: None,
+        show: Callable[[frozenset[str]], object] = lambda _: None,
         slide: Box | None = None,
     ) -> None:
         self.document = document
@@ -100,6 +100,8 @@ class EditContext:
         self.calibration = PixelCalibration.of(mpp_um)
         self.is_hidden = False
         """Whether annotations are not shown: nothing unseen is chosen or changed."""
+        self.hidden_classes: frozenset[str] = frozenset()
+        """The names of classes that are not shown; "" for what has none."""
         self._show = show
         self._slide = None if slide is None else shapely.box(slide.x0, slide.y0, slide.x1, slide.y1)
         self.current_class: AnnotationClass | None = None
@@ -124,14 +126,29 @@ class EditContext:
             return None
         finally:
             self.is_editing = False
-        if any(change.before is None for change in step.changes):
-            self.show_hidden()
+        self._show_what_is_new(step)
         return done
+
+    def is_in_sight(self, annotation: Annotation) -> bool:
+        """Return whether it is shown."""
+        return not self.is_hidden and annotation.class_name not in self.hidden_classes
 
     def show_hidden(self) -> None:
         """Show annotations again that are hidden: nothing is to be drawn unseen."""
-        if self.is_hidden:
-            self._show()
+        name = self.current_class.name if self.current_class is not None else ""
+        if self.is_hidden or name in self.hidden_classes:
+            self._show(frozenset({name}))
+
+    def _show_what_is_new(self, step: Edit) -> None:
+        """Show what was made or given another class: it is not to vanish at once."""
+        new = [
+            change.after
+            for change in step.changes
+            if change.after is not None
+            and (change.before is None or change.before.class_name != change.after.class_name)
+        ]
+        if not all(map(self.is_in_sight, new)):
+            self._show(frozenset(each.class_name for each in new))
 
     def is_on_slide(self, geometry: BaseGeometry) -> bool:
         """Return whether any of a shape (level-0 pixels) lies on the slide; if not, say so."""
@@ -151,7 +168,7 @@ class EditContext:
     @property
     def changeable(self) -> list[Annotation]:
         """Return what is chosen, shown and not locked, in the order of drawing."""
-        return [] if self.is_hidden else self.selection.changeable
+        return [each for each in self.selection.changeable if self.is_in_sight(each)]
 
     def new(self, geometry: BaseGeometry, *, is_ellipse: bool = False) -> Annotation:
         """An annotation of the present class by the present author, not yet in the document."""

@@ -193,7 +193,8 @@ class SelectTool(DrawingTool):
         if self.desk.is_hidden:
             return None
         reach = hand.reach(_BORDER_PX)
-        near = self.desk.document.inside(Box.around(hand.at, 2 * reach, 2 * reach))
+        found = self.desk.document.inside(Box.around(hand.at, 2 * reach, 2 * reach))
+        near = [each for each in found if self.desk.is_in_sight(each)]
         at = shapely.Point(hand.at)
         borders: list[tuple[float, int]] = []
         holding: list[tuple[float, int]] = []
@@ -291,7 +292,8 @@ class SelectTool(DrawingTool):
         a, b = hand.view.to_screen(pressed.at), hand.screen
         corners = [hand.view.to_slide(Point(x, y)) for x, y in Box.enclosing([a, b]).corners]
         band = shapely.Polygon(corners)
-        near = self.desk.document.inside(Box.enclosing(corners))
+        found = self.desk.document.inside(Box.enclosing(corners))
+        near = [each for each in found if self.desk.is_in_sight(each)]
         within = shapely.covers(band, array_of([each.geometry for each in near]))
         selection.choose(
             kept | {each.id for each, is_in in zip(near, within, strict=True) if is_in}

@@ -17,6 +17,7 @@ from PySide6.QtCore import (
     Signal,
 )
 
+from viewer.annotations.bookmarks import BOOKMARK, MARKS, NOTE
 from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.annotations.shown import first_line, kind_of, shown_moment, swatch
@@ -46,6 +47,7 @@ _MOST_SINGLE_CHANGES = 500
 """A step of more changes is shown by filling the list anew."""
 
 _PER_UNIT = 1_000_000
+_SIGNS = {BOOKMARK.name: "mdi6.bookmark-outline", NOTE.name: "mdi6.note-text-outline"}
 
 _Index = QModelIndex | QPersistentModelIndex
 _Key = tuple[Any, int]
@@ -146,6 +148,7 @@ class AnnotationModel(QAbstractItemModel):
     def recolor(self) -> None:
         """Paints the icons anew in the theme's colors."""
         self._lock = None
+        self._swatches.clear()
 
     # Who is where ----------------------------------------------------------------------------
 
@@ -325,7 +328,7 @@ class AnnotationModel(QAbstractItemModel):
             case Qt.ItemDataRole.DisplayRole if column == SIZE:
                 return self._size_text(group.size)
             case Qt.ItemDataRole.DecorationRole if column == NAME:
-                return self._swatch(group.color)
+                return self._sign(group.name) or self._swatch(group.color)
             case _:
                 return None
 
@@ -336,7 +339,7 @@ class AnnotationModel(QAbstractItemModel):
             case Qt.ItemDataRole.EditRole if column == NAME:
                 return annotation.name
             case Qt.ItemDataRole.DecorationRole if column == NAME:
-                return self._swatch(annotation.shown_color)
+                return self._sign(annotation.class_name) or self._swatch(annotation.shown_color)
             case Qt.ItemDataRole.DecorationRole if column == LOCK and annotation.is_locked:
                 return self._lock_icon()
             case Qt.ItemDataRole.ToolTipRole:
@@ -364,6 +367,15 @@ class AnnotationModel(QAbstractItemModel):
         if found is None:
             found = self._swatches[color] = swatch(color)
         return found
+
+    def _sign(self, class_name: str) -> QIcon | None:
+        """Return the icon of a bookmark or a note; None of a class."""
+        name = _SIGNS.get(class_name)
+        if name is None:
+            return None
+        if name not in self._swatches:
+            self._swatches[name] = icon(name)
+        return self._swatches[name]
 
     def _lock_icon(self) -> QIcon:
         if self._lock is None:
@@ -487,7 +499,7 @@ class AnnotationModel(QAbstractItemModel):
         return _Size.of(calibration.area_of(shape), calibration.length_of(shape))
 
     def _size_text(self, size: _Size) -> str:
-        return self._calibration.size_text(size.area / _PER_UNIT, size.length / _PER_UNIT)
+        return self._calibration.row_text(size.area / _PER_UNIT, size.length / _PER_UNIT)
 
     def _key(self, annotation: Annotation, size: _Size) -> _Key:
         assert self._document is not None
@@ -519,5 +531,6 @@ class AnnotationModel(QAbstractItemModel):
         return all(word in text for word in self._words)
 
 
-def _class_order(group: _Group) -> tuple[bool, str, str]:
-    return not group.name, group.name.casefold(), group.name
+def _class_order(group: _Group) -> tuple[bool, bool, str, str]:
+    """Bookmarks and notes come last, before them what has no class."""
+    return group.name in MARKS, not group.name, group.name.casefold(), group.name

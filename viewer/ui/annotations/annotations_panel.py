@@ -5,25 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import (
+    QEvent,
     QItemSelection,
     QItemSelectionModel,
     QModelIndex,
     QPoint,
-    QSignalBlocker,
     Qt,
     QTimer,
     Signal,
 )
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QComboBox,
-    QGridLayout,
     QHBoxLayout,
     QHeaderView,
     QLabel,
     QLineEdit,
     QPlainTextEdit,
     QPushButton,
+    QSizePolicy,
+    QSplitter,
     QTreeView,
     QVBoxLayout,
     QWidget,
@@ -31,31 +31,34 @@ from PySide6.QtWidgets import (
 
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.annotations.annotation_model import (
+    AUTHOR,
+    CHANGED,
     LOCK,
     NAME,
     SIZE,
     AnnotationModel,
 )
+from viewer.ui.annotations.class_list import ClassList
 from viewer.ui.annotations.sets_panel import SetsPanel
-from viewer.ui.annotations.shown import swatch
 from viewer.ui.shell.panel import Panel
-from viewer.ui.widgets import KeyKeeper
+from viewer.ui.widgets import IconButton, KeyKeeper
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from uuid import UUID
 
-    from PySide6.QtGui import QFocusEvent, QKeyEvent
+    from PySide6.QtGui import QFocusEvent, QKeyEvent, QResizeEvent
 
-    from viewer.annotations.annotation import AnnotationClass
     from viewer.annotations.document import Edit
-    from viewer.annotations.palette import Palette
+    from viewer.ui.annotations.class_list import ClassRow
 
 _TYPING_MS = 250
 _MOST_UNFOLDED = 1000
 """A class of more annotations stays folded until it is asked for."""
-_WIDTHS_PX = {SIZE: 84, LOCK: 24}
-_DESCRIPTION_PX = 58
+_WIDTHS_PX = {SIZE: 116, LOCK: 24, AUTHOR: 110, CHANGED: 140}
+_WIDE_PX = {AUTHOR: 440, CHANGED: 600}
+"""The list shows these columns from these widths on."""
+_DESCRIPTION_PX, _LEAST_LIST_PX, _LEAST_LISTS_PX, _CLASSES_PX = 46, 92, 250, 172
 
 
 class AnnotationTree(QTreeView):
@@ -74,6 +77,13 @@ class AnnotationTree(QTreeView):
             self.traveled.emit()
         else:
             super().keyPressEvent(event)
+
+    @guarded()
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Show as many columns as fit: none is ever to be scrolled to."""
+        super().resizeEvent(event)
+        for column, least_px in _WIDE_PX.items():
+            self.setColumnHidden(column, event.size().width() < least_px)
 
 
 class DescriptionEdit(QPlainTextEdit):
@@ -113,8 +123,6 @@ class AnnotationsPanel(Panel):
     """The ids chosen in the list, a set."""
     traveled = Signal()
     """The field is to go to what is chosen."""
-    class_taken = Signal(str)
-    """The name of the class for what is drawn next; "" for none."""
     described = Signal(object, str)
     """The id of an annotation, and what was written of it."""
     menu_requested = Signal(QPoint)
@@ -129,14 +137,11 @@ class AnnotationsPanel(Panel):
         self._described_id: UUID | None = None
         self._is_showing = False
         self.sets = SetsPanel(self)
-        self.current_class = QComboBox(self)
-        self.current_class.setAccessibleName("Class of new annotations")
-        self.current_class.setToolTip("The class of what is drawn next")
-        self.current_class.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        self.class_list = ClassList(self)
+        self.new_set = IconButton("mdi6.plus", "New set of annotations", self)
+        self.classes = IconButton(
+            "mdi6.pencil-outline", "Edit the classes: names, colors and keys", self
         )
-        self.classes = QPushButton("Classes...", self)
-        self.classes.setToolTip("Names, colors and keys of the classes")
         self.filter = QLineEdit(self)
         self.filter.setPlaceholderText("Find by name, class, text or author")
         self.filter.setAccessibleName("Find annotations")
@@ -152,9 +157,12 @@ class AnnotationsPanel(Panel):
         self.description.setAccessibleName("Description")
         self.description.setFixedHeight(_DESCRIPTION_PX)
         self.count = QPushButton("Count...", self)
-        self.count.setToolTip("Count the objects of the overlay in the chosen regions")
+        self.count.setProperty("primary", True)
+        self.count.setToolTip("Count the objects that a model found in the selected regions")
         self.statistics = QPushButton("Statistics...", self)
-        self.statistics.setToolTip("Count, area and length of each class")
+        self.statistics.setToolTip("Count, area and length of each class, here and as CSV")
+        self.export = QPushButton("Export...", self)
+        self.export.setToolTip("Write the annotations to a file")
         self._pause = QTimer(self, singleShot=True, interval=_TYPING_MS)
         self._set_up_tree()
         self._lay_out()
@@ -163,23 +171,9 @@ class AnnotationsPanel(Panel):
 
     # What it shows ---------------------------------------------------------------------------
 
-    def show_classes(self, classes: Palette, current: AnnotationClass | None) -> None:
-        """Fills the list of classes for new annotations."""
-        with QSignalBlocker(self.current_class):
-            self.current_class.clear()
-            self.current_class.addItem("No class", "")
-            for each in classes:
-                self.current_class.addItem(swatch(each.color), each.name, each.name)
-            names = [each.name for each in classes]
-            if current is not None and current.name not in names:
-                self.current_class.addItem(swatch(current.color), current.name, current.name)
-        self.show_current(current)
-
-    def show_current(self, current: AnnotationClass | None) -> None:
-        """The class of what is drawn next."""
-        with QSignalBlocker(self.current_class):
-            row = self.current_class.findData(current.name if current else "")
-            self.current_class.setCurrentIndex(max(row, 0))
+    def show_classes(self, rows: Sequence[ClassRow]) -> None:
+        """List the classes."""
+        self.class_list.rows.show_rows(rows)
 
     def show_chosen(
         self, ids: Iterable[UUID], described: tuple[UUID, str] | None, *, can_describe: bool
@@ -216,6 +210,15 @@ class AnnotationsPanel(Panel):
             self.tree.scrollTo(index)
             self.tree.edit(index)
 
+    @guarded()
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange:
+            self.model.recolor()
+            self.class_list.rows.recolor()
+            self.tree.viewport().update()
+            self.class_list.viewport().update()
+
     # -----------------------------------------------------------------------------------------
 
     def _set_up_tree(self) -> None:
@@ -233,38 +236,52 @@ class AnnotationsPanel(Panel):
         tree.setSortingEnabled(True)
         tree.sortByColumn(NAME, Qt.SortOrder.AscendingOrder)
         header = tree.header()
-        header.setStretchLastSection(True)
+        header.setStretchLastSection(False)
         header.setMinimumSectionSize(20)
+        header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(LOCK, QHeaderView.ResizeMode.Fixed)
         for column, width_px in _WIDTHS_PX.items():
             header.resizeSection(column, width_px)
-        header.resizeSection(NAME, 150)
+        tree.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        for column in _WIDE_PX:
+            tree.setColumnHidden(column, True)
 
     def _lay_out(self) -> None:
-        top, below = QGridLayout(), QHBoxLayout()
-        for row, (text, box) in enumerate(
-            (("&New:", self.current_class), ("&Into:", self.sets.current))
-        ):
-            label = QLabel(text, self)
-            label.setBuddy(box)
-            top.addWidget(label, row, 0)
-            top.addWidget(box, row, 1)
-        top.addWidget(self.classes, 0, 2)
-        top.setColumnStretch(1, 1)
-        for button in (self.count, self.statistics):
+        self.class_list.setMinimumHeight(_LEAST_LIST_PX)
+        self.tree.setMinimumHeight(_LEAST_LIST_PX)
+        found, found_column = QWidget(self), QVBoxLayout()
+        found.setLayout(found_column)
+        found_column.setContentsMargins(0, 0, 0, 0)
+        found_column.addWidget(self.notice)
+        found_column.addWidget(self.filter)
+        found_column.addWidget(self.tree, 1)
+        lists = QSplitter(Qt.Orientation.Vertical, self)
+        lists.setChildrenCollapsible(False)
+        lists.addWidget(self.class_list)
+        lists.addWidget(found)
+        lists.setStretchFactor(1, 1)
+        lists.setSizes([_CLASSES_PX, 1000])
+        # Labels that wrap make Qt ask for the preferred height of the page, not for the least.
+        lists.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
+        lists.setMinimumHeight(_LEAST_LISTS_PX)
+        below = QHBoxLayout()
+        for button in (self.count, self.statistics, self.export):
             below.addWidget(button)
         below.addStretch(1)
+        self.figures.setMinimumHeight(2 * self.fontMetrics().lineSpacing())
+        self.figures.setAlignment(Qt.AlignmentFlag.AlignTop)
         body = QWidget(self)
         layout = QVBoxLayout(body)
-        layout.addLayout(top)
+        layout.setContentsMargins(10, 4, 10, 8)
+        layout.setSpacing(4)
+        layout.addLayout(_heading("Sets", self.new_set))
         layout.addWidget(self.sets)
-        layout.addWidget(self.notice)
-        layout.addWidget(self.filter)
-        layout.addWidget(self.tree, 1)
+        layout.addLayout(_heading("Classes", self.classes))
+        layout.addWidget(lists, 1)
         layout.addWidget(self.figures)
         layout.addWidget(self.description)
         layout.addLayout(below)
-        self.set_body(body)
+        self.set_body(body, scrolls=True)
         self.setFocusProxy(self.tree)
         self.show_notice("")
 
@@ -280,9 +297,6 @@ class AnnotationsPanel(Panel):
         self.model.rowsInserted.connect(lambda parent, *_: self._unfold_new(parent))
         self.filter.textChanged.connect(lambda _: self._pause.start())
         self._pause.timeout.connect(lambda: self.model.set_filter(self.filter.text()))
-        self.current_class.activated.connect(
-            lambda row: self.class_taken.emit(self.current_class.itemData(row))
-        )
         self.description.written.connect(self._on_written)
         self.visibilityChanged.connect(lambda visible: self.shown.emit() if visible else None)
 
@@ -332,3 +346,14 @@ class AnnotationsPanel(Panel):
     def _on_written(self, text: str) -> None:
         if self._described_id is not None:
             self.described.emit(self._described_id, text)
+
+
+def _heading(text: str, *buttons: QWidget) -> QHBoxLayout:
+    """Return the line over a part of the page."""
+    title = QLabel(text)
+    title.setProperty("title", True)
+    line = QHBoxLayout()
+    line.addWidget(title, 1)
+    for button in buttons:
+        line.addWidget(button)
+    return line

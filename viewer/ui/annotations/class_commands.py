@@ -5,31 +5,43 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, QPoint, Qt, QTimer, Signal
 from PySide6.QtWidgets import QMenu
 
+from viewer.annotations.annotation import NO_COLOR, AnnotationClass
 from viewer.annotations.document import Edit
 from viewer.annotations.palette import PaletteError, read_palette, write_palette
+from viewer.annotations.statistics import NO_CLASS
 from viewer.ui.actions import shown_shortcut
+from viewer.ui.annotations.class_chip import ClassChip
+from viewer.ui.annotations.class_list import class_rows
 from viewer.ui.annotations.class_palette import ClassPalette
 from viewer.ui.annotations.shown import swatch
+from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.commands import merged_bindings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
-    from viewer.annotations.annotation import AnnotationClass
     from viewer.ui.annotations.annotations_panel import AnnotationsPanel
     from viewer.ui.annotations.classes_dialog import ClassesDialog
     from viewer.ui.annotations.editing_commands import EditingCommands
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
+    from viewer.ui.annotations.slide_sets import SlideSets
     from viewer.ui.main_window import MainWindow
+
+
+_PAUSE_MS = 50
 
 
 class ClassCommands(QObject):
     """Owned by the part; `shut_down` writes what is left."""
+
+    hidden_changed = Signal()
+    """Other classes are hidden."""
 
     def __init__(
         self,
@@ -37,16 +49,24 @@ class ClassCommands(QObject):
         active: Callable[[], PaneAnnotations | None],
         editing: EditingCommands,
         panel: AnnotationsPanel,
+        sets: Callable[[], SlideSets | None],
         parent: QObject,
     ) -> None:
         super().__init__(parent)
         self._window = window
         self._active = active
+        self._sets = sets
         self._editing = editing
         self._panel = panel
         self._disk = BackgroundRunner("classes", 1, self)
         self.current: AnnotationClass | None = None
         """Of what is drawn next, in panes opened from now on."""
+        self.hidden: frozenset[str] = frozenset()
+        """The names of classes that are not shown in this window; "" for what has none."""
+        self._pause = QTimer(self, singleShot=True, interval=_PAUSE_MS)
+        self._pause.timeout.connect(self.show_current)
+        self.chip = ClassChip(self._fill_chip, window.frame.tool_strip)
+        window.frame.tool_strip.add_foot(self.chip)
         self.palette = ClassPalette(window, self._disk, self)
         self.palette.changed.connect(self.show_current)
         self.palette.key_pressed.connect(lambda each: self.give(each.annotation_class))
@@ -56,7 +76,10 @@ class ClassCommands(QObject):
         window.menus["Annotate"].insertMenu(window.commands["annotate.lock"], self._menu)
         window.commands.on("annotate.classes", self.edit)
         panel.classes.clicked.connect(self.edit)
-        panel.class_taken.connect(self._take)
+        classes = panel.class_list
+        classes.taken.connect(lambda name: self.give(self._class_named(name)))
+        classes.eye_clicked.connect(self._turn_eye)
+        classes.menu_requested.connect(self._open_menu)
         self.show_current()
 
     def shut_down(self) -> None:
@@ -65,23 +88,52 @@ class ClassCommands(QObject):
     def give(self, which: AnnotationClass | None) -> None:
         """To what is chosen, and to what is drawn next."""
         self.current = which
+        self.show_again({which.name if which is not None else ""})
         self._editing.set_class(which)
         self.show_current()
 
-    def fill_menu(self, menu: QMenu) -> None:
-        """An action a class, with its key."""
+    def touch(self) -> None:
+        """Count anew: something was drawn, or other sets are shown."""
+        if not self._pause.isActive():
+            self._pause.start()
+
+    def hide(self, names: Iterable[str]) -> None:
+        """Show all classes but these."""
+        hidden = frozenset(names)
+        if hidden != self.hidden:
+            self.hidden = hidden
+            self.show_current()
+            self.hidden_changed.emit()
+
+    def show_again(self, names: AbstractSet[str]) -> None:
+        """Show classes that were hidden, which is said."""
+        hidden = self.hidden & names
+        if hidden:
+            self.hide(self.hidden - hidden)
+            self._window.say(f"{', '.join(map(_label, sorted(hidden)))} is shown again.")
+
+    def fill_menu(
+        self, menu: QMenu, act: Callable[[AnnotationClass | None], object] | None = None
+    ) -> None:
+        """Add an action a class, with its key; `act` gets the class, by default it is given."""
+        take = act or self.give
         for each in self.palette.classes:
             key = f"\t{shown_shortcut(each.key)}" if each.key else ""
             action = menu.addAction(swatch(each.color), each.name.replace("&", "&&") + key)
-            action.triggered.connect(lambda _=False, which=each.annotation_class: self.give(which))
+            action.triggered.connect(lambda _=False, which=each.annotation_class: take(which))
         menu.addSeparator()
-        menu.addAction("&No class").triggered.connect(lambda: self.give(None))
+        none = menu.addAction(swatch(NO_COLOR), "&No class")
+        none.triggered.connect(lambda _=False: take(None))
 
     def show_current(self) -> None:
-        """The class in hand, in the panel."""
+        """Show the class in hand and what there is of each."""
         active = self._active()
         current = active.desk.current_class if active is not None else self.current
-        self._panel.show_classes(self.palette.classes, current)
+        counts, colors = self._drawn()
+        rows = class_rows(self.palette.classes, current, counts, colors, self.hidden)
+        self._panel.show_classes(rows)
+        self._panel.sets.show_counts()
+        self.chip.show_class(current)
 
     def edit(self) -> None:
         """Opens the editor of the classes."""
@@ -89,7 +141,7 @@ class ClassCommands(QObject):
         from viewer.ui.annotations.simple_dialogs import open_dialog
 
         active = self._active()
-        counts = Counter(each.class_name for each in active.document) if active else Counter[str]()
+        counts = active.document.class_counts if active is not None else Counter[str]()
         bindings = merged_bindings(self._window.settings.shortcuts)
         dialog = ClassesDialog(self.palette.classes, counts, bindings, self._window)
         dialog.import_requested.connect(lambda path: self._read(path, dialog))
@@ -103,14 +155,68 @@ class ClassCommands(QObject):
         self._menu.clear()
         self.fill_menu(self._menu)
 
-    def _take(self, name: str) -> None:
-        """Of what is drawn next alone, from the panel's list."""
-        found = self.palette.named(name)
-        which = found.annotation_class if found is not None else None
+    def _fill_chip(self, menu: QMenu) -> None:
+        """The chip is for what is drawn next alone: the list gives classes to what is there."""
+        self.fill_menu(menu, self._take)
+
+    def _take(self, which: AnnotationClass | None) -> None:
         self.current = which
         active = self._active()
         if active is not None:
             active.desk.current_class = which
+        name = which.name if which is not None else ""
+        self.show_again({name})
+        self._window.say(f"New annotations: {_label(name)}.")
+        self.show_current()
+
+    def _class_named(self, name: str) -> AnnotationClass | None:
+        """Return a class of the palette, else one that is drawn; None for no class."""
+        found = self.palette.named(name)
+        if found is not None:
+            return found.annotation_class
+        return AnnotationClass(name, self._drawn()[1].get(name, NO_COLOR)) if name else None
+
+    def _drawn(self) -> tuple[Counter[str], dict[str, str]]:
+        """Return how many of each class the shown sets hold, and the colors of the classes."""
+        sets = self._sets()
+        if sets is None:
+            return Counter(), {}
+        counts: Counter[str] = Counter()
+        colors: dict[str, str] = {}
+        for each in sets.entries:
+            if each.annotations is not None and (each.is_shown or each is sets.current):
+                counts += each.annotations.document.class_counts
+                colors |= each.annotations.document.class_colors
+        return counts, colors
+
+    def _turn_eye(self, name: str) -> None:
+        self.hide(self.hidden ^ {name})
+
+    def _open_menu(self, name: str, at: QPoint) -> None:
+        menu = QMenu(self._panel)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        label = _label(name).replace("&", "&&")
+        menu.addAction(f"&Give {label}", lambda: self.give(self._class_named(name)))
+        menu.addAction("&Select all of it", lambda: self._choose_all(name)).setEnabled(
+            self._active() is not None
+        )
+        menu.addSeparator()
+        is_hidden = name in self.hidden
+        menu.addAction("S&how" if is_hidden else "&Hide", lambda: self._turn_eye(name))
+        others = {row.name for row in self._panel.class_list.rows.rows} - {name}
+        menu.addAction("Show &only this class", lambda: self.hide(others))
+        menu.addAction("Show &all classes", lambda: self.hide(())).setEnabled(bool(self.hidden))
+        menu.addSeparator()
+        menu.addAction(self._window.commands["annotate.classes"])
+        menu.popup(at)
+
+    def _choose_all(self, name: str) -> None:
+        active = self._active()
+        if active is not None:
+            self.show_again({name})
+            wanted = [each.id for each in active.document if each.class_name == name]
+            active.selection.choose(wanted)
+            self._window.say(f"{many(len(wanted))} selected.")
 
     def _on_edited(self, dialog: ClassesDialog) -> None:
         from viewer.annotations.operations import recolor_class
@@ -151,6 +257,10 @@ class ClassCommands(QObject):
             lambda _: dialog.tell(f"{len(classes)} classes were written to {path.name}."),
             lambda error: dialog.tell(_sentence(path, error)),
         )
+
+
+def _label(name: str) -> str:
+    return name or NO_CLASS
 
 
 def _sentence(path: Path, error: Exception) -> str:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from viewer.annotations.sets.places import AnnotationsPlace
     from viewer.studies.reader_sets import ReaderSlide
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
+    from viewer.ui.annotations.set_layers import ShownStyle
     from viewer.ui.annotations.slide_sets import SetEntry
     from viewer.ui.main_window import MainWindow
     from viewer.ui.slides.slide_pane import SlidePane
@@ -72,7 +73,9 @@ class AnnotationsController(QObject):
         self.models = ModelCommands(window, lambda: self.active, self)
         self.training = TrainingFiles(window, lambda: self.active, self)
         self.files = AnnotationFiles(window, self.of, self.training, self)
-        self.classes = ClassCommands(window, lambda: self.active, self.editing, self.panel, self)
+        self.classes = ClassCommands(
+            window, lambda: self.active, self.editing, self.panel, lambda: self.active_sets, self
+        )
         self._notes = NoteCommands(window, lambda: self.active, self)
         self._tables = TableCommands(window, lambda: self.active, self)
         self.sets = SetCommands(window, self, self.panel)
@@ -239,6 +242,7 @@ class AnnotationsController(QObject):
             if pane in self._panes:
                 self._panes[pane].show(**self._shown_of(sets))
         self.sets.show()
+        self.classes.touch()
         self.sets_changed.emit()
 
     def _on_current_changed(self, sets: SlideSets) -> None:
@@ -291,6 +295,7 @@ class AnnotationsController(QObject):
 
     def _on_step(self, sets: SlideSets, entry: SetEntry, step: Edit) -> None:
         active = self.active
+        self.classes.touch()
         if entry is not sets.current:
             return  # its layers follow by themselves
         slide = entry.annotations
@@ -353,20 +358,31 @@ class AnnotationsController(QObject):
         elif sentence != self.banner.sentence.text() or self.banner.isHidden():
             self.banner.tell(sentence, kind)
 
-    def _shown(self) -> dict[str, bool]:
-        """Return what the check marks of the menu say is painted."""
+    def _shown(self) -> ShownStyle:
+        """Return what the check marks of the menu and the list of classes say is painted."""
         shown, filled, names = (self._window.commands[name].isChecked() for name in _SHOWN)
-        return {"is_shown": shown, "is_filled": filled, "has_names": names}
+        return {
+            "is_shown": shown,
+            "is_filled": filled,
+            "has_names": names,
+            "hidden_classes": self.classes.hidden,
+        }
 
-    def _shown_of(self, sets: SlideSets) -> dict[str, bool]:
+    def _shown_of(self, sets: SlideSets) -> ShownStyle:
         """The same of the set that is drawn on, which can be hidden by itself."""
         shown = self._shown()
-        return shown | {"is_shown": shown["is_shown"] and sets.current.is_shown}
+        shown["is_shown"] = shown["is_shown"] and sets.current.is_shown
+        return shown
 
-    def _show_again(self) -> None:
+    def _show_again(self, classes: frozenset[str]) -> None:
         """Something new came to hidden annotations: it is not to vanish at once."""
-        self._window.commands["annotate.shown"].setChecked(True)
+        self.classes.show_again(classes)
         sets = self.active_sets
+        if self._window.commands["annotate.shown"].isChecked() and (
+            sets is None or sets.current.is_shown
+        ):
+            return
+        self._window.commands["annotate.shown"].setChecked(True)
         if sets is not None:
             sets.set_shown(sets.current, True)
         self._show_all()
@@ -405,6 +421,9 @@ class AnnotationsController(QObject):
         window.commands["annotate.shown"].setChecked(True)
         for name in _SHOWN:
             window.commands.on(name, self._show_all)
+        self.classes.hidden_changed.connect(self._show_all)
+        self.panel.new_set.clicked.connect(window.commands["annotate.new_set"].trigger)
+        self.panel.export.clicked.connect(window.commands["annotate.export"].trigger)
         self.panel.count.clicked.connect(self.models.ask_count)
         self.panel.statistics.clicked.connect(self._tables.show_statistics)
         window.toolbox.stroke_changed.connect(self._show_history)

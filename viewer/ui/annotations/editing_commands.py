@@ -10,6 +10,7 @@ from PySide6.QtGui import QGuiApplication
 
 from viewer.annotations import operations, shape_editing
 from viewer.annotations.annotation import DESCRIPTION
+from viewer.annotations.bookmarks import is_mark
 from viewer.annotations.document import ReadOnlyError, changing, removing
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.simplifying import simplified
@@ -82,13 +83,13 @@ class EditingCommands(QObject):
         if active is None:
             return
         active.desk.current_class = which
-        chosen = self._changeable(active)
+        chosen = [each for each in self._changeable(active) if not is_mark(each)]
         if chosen:
             edit = operations.set_class(chosen, which, active.author)
             name = which.name if which else "no class"
             if active.do(edit) or not edit.changes:
                 self._window.say(f"{many(len(chosen))} of {name} now.")
-        elif not active.chosen:
+        elif all(map(is_mark, active.chosen)):
             self._window.say(f"New annotations: {which.name if which else 'no class'}.")
 
     def rename(self, id_: UUID, name: str) -> None:

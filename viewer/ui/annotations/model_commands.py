@@ -296,8 +296,12 @@ def _of_one_value(overlay: Overlay, shown: HeatmapPresenter) -> tuple[str, str]:
 
 
 def _total_line(active: PaneAnnotations) -> list[str]:
-    count = len(active.document)
-    return [many(count)] if count else []
+    marks = active.document.marks_count
+    drawn = len(active.document) - marks
+    parts = [many(drawn)] if drawn else []
+    parts += [f"{marks:,} bookmarks and notes"] if marks > 1 else []
+    parts += ["1 bookmark or note"] if marks == 1 else []
+    return [", ".join(parts)] if parts else []
 
 
 def _size_lines(chosen: Sequence[Annotation], active: PaneAnnotations) -> list[str]:
@@ -307,7 +311,7 @@ def _size_lines(chosen: Sequence[Annotation], active: PaneAnnotations) -> list[s
     sizes = [calibration.area_text(area)] if area else []
     if length:
         sizes.append(f"{'perimeter' if area else 'length'} {calibration.length_text(length)}")
-    head = "1 chosen" if len(chosen) == 1 else f"{len(chosen):,} chosen"
+    head = "1 selected" if len(chosen) == 1 else f"{len(chosen):,} selected"
     lines = [": ".join([head, ", ".join(sizes)]) if sizes else head]
     if len(chosen) == 1 and chosen[0].measurements:
         figures = [f"{name} {value:,.6g}" for name, value in chosen[0].measurements.items()]

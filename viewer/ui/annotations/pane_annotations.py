@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from viewer.annotations.bookmarks import kept_view
 from viewer.annotations.pixel_calibration import PixelCalibration
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.document import Document, Edit
     from viewer.canvas.annotating.edit_context import DrawingOptions
+    from viewer.ui.annotations.set_layers import ShownStyle
     from viewer.ui.annotations.slide_annotations import SlideAnnotations
     from viewer.ui.slides.slide_pane import SlidePane
 
@@ -37,7 +38,7 @@ class PaneAnnotations:
         options: DrawingOptions,
         say: Callable[[str], object],
         author: str,
-        show_again: Callable[[], object],
+        show_again: Callable[[frozenset[str]], object],
     ) -> None:
         from viewer.canvas.annotations_layer import AnnotationsLayer
 
@@ -95,11 +96,16 @@ class PaneAnnotations:
         """Carries out a step; False where nothing was to be done or may be done."""
         return self.desk.do(step) is not None
 
-    def show(self, *, is_shown: bool, is_filled: bool, has_names: bool) -> None:
-        """What is painted."""
-        self.desk.is_hidden = not is_shown
-        self.layer.show(is_shown=is_shown, is_filled=is_filled, has_names=has_names)
-        self.notes.set_shown(shown=is_shown)
+    def show(self, **style: Unpack[ShownStyle]) -> None:
+        """Paint them so; what is hidden is neither chosen nor changed."""
+        is_shown, hidden = style["is_shown"], style.get("hidden_classes", frozenset())
+        self.desk.is_hidden, self.desk.hidden_classes = not is_shown, hidden
+        self.layer.show(**style)
+        self.notes.set_shown(shown=is_shown, hidden_classes=hidden)
+        chosen = self.chosen
+        in_sight = [each.id for each in chosen if each.class_name not in hidden]
+        if len(in_sight) < len(chosen):
+            self.selection.choose(in_sight)
 
     def travel(self, annotations: Iterable[Annotation]) -> None:
         """Shows annotations as large as they fit."""

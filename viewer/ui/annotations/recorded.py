@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from viewer.recording.events import AnnotationChanged
-from viewer.ui.annotations.shown import kind_of
+from viewer.ui.annotations.shown import shape_of
 
 if TYPE_CHECKING:
     from viewer.annotations.document import Change, Edit
@@ -33,4 +33,4 @@ def _event(change: Change) -> AnnotationChanged:
     elif change.after is None:
         what = "removed"
     x0, y0, x1, y1 = (round(value, 1) for value in annotation.geometry.bounds)
-    return AnnotationChanged(str(change.id), what, kind_of(annotation).lower(), (x0, y0, x1, y1))
+    return AnnotationChanged(str(change.id), what, shape_of(annotation).lower(), (x0, y0, x1, y1))

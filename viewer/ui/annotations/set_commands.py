@@ -48,6 +48,7 @@ class SetCommands(QObject):
         self._look.start()
         queued = Qt.ConnectionType.QueuedConnection  # the list is filled anew by what they do
         self._panel.shown_changed.connect(self._set_shown, queued)
+        self._panel.lock_changed.connect(self._set_locked, queued)
         self._panel.current_chosen.connect(self.draw_in, queued)
         self._panel.menu_requested.connect(self._open_menu)
         commands = window.commands
@@ -111,6 +112,15 @@ class SetCommands(QObject):
         sets = self._part.active_sets
         if sets is not None and entry in sets.entries:
             sets.set_shown(entry, shown)
+
+    def _set_locked(self, entry: SetEntry, locked: bool) -> None:
+        sets = self._part.active_sets
+        if sets is None or entry not in sets.entries:
+            return
+        if entry.is_own:
+            sets.set_locked(entry, locked)
+        else:
+            self._window.say(entry.listed.why_locked)
 
     def _ask_new(self) -> None:
         sets = self._part.active_sets

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NotRequired, TypedDict, Unpack
 
 from viewer.annotations.selection import Selection
 from viewer.annotations.sets.annotation_set import AGENT_SET, MY_ANNOTATIONS
@@ -15,6 +15,15 @@ if TYPE_CHECKING:
     from viewer.annotations.sets.annotation_set import AnnotationSet
     from viewer.ui.annotations.slide_sets import SetEntry, SlideSets
     from viewer.ui.slides.slide_pane import SlidePane
+
+
+class ShownStyle(TypedDict):
+    """How annotations are painted, as `AnnotationsLayer.show` takes it."""
+
+    is_shown: bool
+    is_filled: bool
+    has_names: bool
+    hidden_classes: NotRequired[frozenset[str]]
 
 
 class SetLayers:
@@ -31,7 +40,7 @@ class SetLayers:
         self._records_names = records_names
         self._sets = sets
         self._layers: dict[SetEntry, tuple[AnnotationsLayer, Selection]] = {}
-        self._style = {"is_shown": True, "is_filled": False, "has_names": False}
+        self._style: ShownStyle = {"is_shown": True, "is_filled": False, "has_names": False}
 
     @property
     def entries(self) -> list[SetEntry]:
@@ -51,9 +60,9 @@ class SetLayers:
             if entry not in self._layers:
                 self._add(entry)
 
-    def show(self, *, is_shown: bool, is_filled: bool, has_names: bool) -> None:
+    def show(self, **style: Unpack[ShownStyle]) -> None:
         """Paint all sets so."""
-        self._style = {"is_shown": is_shown, "is_filled": is_filled, "has_names": has_names}
+        self._style = style
         for layer, _ in self._layers.values():
             layer.show(**self._style)
 

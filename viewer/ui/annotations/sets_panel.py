@@ -1,22 +1,26 @@
-"""The list of the sets of annotations of a slide, and the box that says where strokes go."""
+"""The list of the sets of annotations of a slide: which is drawn in, which are shown and locked."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPoint, QSignalBlocker, Qt, Signal
-from PySide6.QtWidgets import QComboBox, QHeaderView, QTreeWidgetItem, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, QPoint, Qt, Signal
+from PySide6.QtWidgets import QHeaderView, QTreeWidgetItem, QVBoxLayout, QWidget
 
+from viewer.canvas.qt_guard import guarded
+from viewer.ui.theme import icon
 from viewer.ui.widgets import KeyedTree, plain_tip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from PySide6.QtGui import QKeyEvent
+
     from viewer.ui.annotations.slide_sets import SetEntry
 
-_NAME, _COUNT, _LOCK = range(3)
-_WIDTHS_PX = {_COUNT: 64, _LOCK: 52}
-_MOST_ROWS = 6
+NAME, COUNT, EYE, LOCK = range(4)
+_WIDTHS_PX = {COUNT: 64, EYE: 28, LOCK: 28}
+_MOST_ROWS = 4
 _KINDS = {
     "drawn": "Drawn here",
     "imported": "From a file",
@@ -26,17 +30,29 @@ _KINDS = {
 }
 
 
-class SetsPanel(QWidget):
-    """Shows sets as layers: a check mark shows or hides one, the context menu does the rest.
+class SetTree(KeyedTree):
+    """Enter draws in a set, Space hides or shows it."""
 
-    Attributes
-    ----------
-    current
-        The box with the sets that can be drawn in, for beside the class.
-    """
+    taken = Signal()
+    eye_pressed = Signal()
+
+    @guarded()
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.taken.emit()
+        elif event.key() == Qt.Key.Key_Space:
+            self.eye_pressed.emit()
+        else:
+            super().keyPressEvent(event)
+
+
+class SetsPanel(QWidget):
+    """Shows sets as layers: a click draws in one, eye and lock are beside it."""
 
     shown_changed = Signal(object, bool)
     """A SetEntry, and whether it is to be shown."""
+    lock_changed = Signal(object, bool)
+    """A SetEntry, and whether it is to be locked."""
     current_chosen = Signal(object)
     """The SetEntry that strokes are to go to."""
     menu_requested = Signal(object, QPoint)
@@ -45,32 +61,30 @@ class SetsPanel(QWidget):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._entries: list[SetEntry] = []
-        self.current = QComboBox(parent)
-        self.current.setAccessibleName("Set of new annotations")
-        self.current.setToolTip("The set that what is drawn next goes to")
-        self.current.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
-        self.tree = KeyedTree(self)
+        self._current: SetEntry | None = None
+        self.tree = SetTree(self)
         self.tree.setAccessibleName("Sets of annotations")
-        self.tree.setHeaderLabels(["Set", "Count", "Locked"])
+        self.tree.setHeaderLabels(["Set", "Count", "Shown", "Locked"])
+        self.tree.setHeaderHidden(True)
         self.tree.setRootIsDecorated(False)
         self.tree.setUniformRowHeights(True)
+        self.tree.setAllColumnsShowFocus(True)
+        self.tree.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.tree.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         header = self.tree.header()
         header.setStretchLastSection(False)
-        header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
+        header.setMinimumSectionSize(20)
+        header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
         for column, width_px in _WIDTHS_PX.items():
+            header.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
             header.resizeSection(column, width_px)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.tree)
-        self.tree.itemChanged.connect(self._on_changed)
-        self.tree.itemDoubleClicked.connect(self._on_double_clicked)
+        self.tree.itemClicked.connect(self._on_clicked)
+        self.tree.taken.connect(self._take)
+        self.tree.eye_pressed.connect(self._turn_eye)
         self.tree.customContextMenuRequested.connect(self._on_menu)
-        self.current.activated.connect(
-            lambda row: self.current_chosen.emit(self.current.itemData(row))
-        )
         self.show_sets([], None)
 
     @property
@@ -78,61 +92,95 @@ class SetsPanel(QWidget):
         """Return the set whose row is chosen."""
         return self._entry_of(self.tree.currentItem())
 
+    @property
+    def current(self) -> SetEntry | None:
+        """Return the set that strokes go to."""
+        return self._current
+
     def show_sets(self, entries: Sequence[SetEntry], current: SetEntry | None) -> None:
-        """List sets; the list hides where there is but one."""
+        """List sets, and mark the one that strokes go to."""
         chosen = self.chosen
-        self._entries = list(entries)
-        with QSignalBlocker(self.tree), QSignalBlocker(self.current):
-            self.tree.clear()
-            self.current.clear()
-            for entry in entries:
-                self.tree.addTopLevelItem(self._item(entry, is_current=entry is current))
-                if entry.is_own:
-                    self.current.addItem(entry.label, entry)
-            row = next((r for r, each in enumerate(entries) if each is chosen), -1)
+        self._entries, self._current = list(entries), current
+        self.tree.clear()
+        for entry in entries:
+            self.tree.addTopLevelItem(self._item(entry, is_current=entry is current))
+        row = next((r for r, each in enumerate(entries) if each is chosen), -1)
+        item = self.tree.topLevelItem(row)
+        if item is not None:
+            self.tree.setCurrentItem(item)
+        rows = min(max(len(entries), 1), _MOST_ROWS)
+        height = self.tree.sizeHintForRow(0) if entries else self.fontMetrics().height() + 8
+        self.tree.setFixedHeight(rows * height + 4)
+
+    def show_counts(self) -> None:
+        """Count anew: something was drawn."""
+        for row, entry in enumerate(self._entries):
             item = self.tree.topLevelItem(row)
             if item is not None:
-                self.tree.setCurrentItem(item)
-            own = [each for each in entries if each.is_own]
-            self.current.setCurrentIndex(own.index(current) if current in own else -1)
-        self.current.setEnabled(bool(own))
-        rows = min(max(len(entries), 2), _MOST_ROWS)
-        height = self.tree.sizeHintForRow(0) if entries else self.fontMetrics().height()
-        self.tree.setFixedHeight((rows + 1) * (height + 3) + 6)
-        self.setVisible(len(entries) > 1)
+                item.setText(COUNT, _count(entry))
+
+    @guarded()
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange:
+            self.show_sets(self._entries, self._current)
 
     def _item(self, entry: SetEntry, *, is_current: bool) -> QTreeWidgetItem:
-        is_open = entry.is_open and entry.annotations is not None
-        count = f"{len(entry.annotations.document):,}" if is_open and entry.annotations else ""
-        item = QTreeWidgetItem([entry.label, count, "locked" if entry.is_locked else ""])
-        item.setTextAlignment(_COUNT, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
-        state = Qt.CheckState.Checked if entry.is_shown else Qt.CheckState.Unchecked
-        item.setCheckState(_NAME, state)
-        font = item.font(_NAME)
+        item = QTreeWidgetItem([entry.label, _count(entry), "", ""])
+        item.setTextAlignment(COUNT, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        item.setIcon(NAME, icon("mdi6.pencil-outline" if is_current else "mdi6.layers-outline"))
+        item.setIcon(EYE, icon("mdi6.eye-outline" if entry.is_shown else "mdi6.eye-off-outline"))
+        locked = "mdi6.lock-outline" if entry.is_locked else "mdi6.lock-open-variant-outline"
+        item.setIcon(LOCK, icon(locked))
+        spoken = Qt.ItemDataRole.AccessibleTextRole
+        name = f"{entry.label}, drawn in" if is_current else entry.label
+        item.setData(NAME, spoken, name)
+        item.setData(EYE, spoken, "Shown" if entry.is_shown else "Hidden")
+        item.setData(LOCK, spoken, "Locked" if entry.is_locked else "Not locked")
+        font = item.font(NAME)
         font.setBold(is_current)
-        item.setFont(_NAME, font)
+        item.setFont(NAME, font)
         which = entry.listed.which
-        lines = [entry.label, _KINDS[which.kind], which.source, entry.listed.why_locked]
-        item.setToolTip(_NAME, plain_tip("\n".join(filter(None, lines))))
+        use = "New annotations go to this set" if is_current else "Click to draw in this set"
+        lines = [entry.label, use, _KINDS[which.kind], which.source, entry.listed.why_locked]
+        item.setToolTip(NAME, plain_tip("\n".join(filter(None, lines))))
+        item.setToolTip(EYE, f"{'Hide' if entry.is_shown else 'Show'} this set")
+        lock = entry.listed.why_locked or f"{'Unlock' if entry.is_locked else 'Lock'} this set"
+        item.setToolTip(LOCK, plain_tip(lock))
         return item
 
     def _entry_of(self, item: QTreeWidgetItem | None) -> SetEntry | None:
         row = self.tree.indexOfTopLevelItem(item) if item is not None else -1
         return self._entries[row] if 0 <= row < len(self._entries) else None
 
-    def _on_changed(self, item: QTreeWidgetItem, column: int) -> None:
+    def _on_clicked(self, item: QTreeWidgetItem, column: int) -> None:
         entry = self._entry_of(item)
-        if column == _NAME and entry is not None:
-            is_shown = item.checkState(_NAME) == Qt.CheckState.Checked
-            self.shown_changed.emit(entry, is_shown)
-
-    def _on_double_clicked(self, item: QTreeWidgetItem, _column: int) -> None:
-        entry = self._entry_of(item)
-        if entry is not None:
+        if entry is None:
+            return
+        if column == EYE:
+            self.shown_changed.emit(entry, not entry.is_shown)
+        elif column == LOCK:
+            self.lock_changed.emit(entry, not entry.is_locked)
+        else:
             self.current_chosen.emit(entry)
+
+    def _take(self) -> None:
+        if self.chosen is not None:
+            self.current_chosen.emit(self.chosen)
+
+    def _turn_eye(self) -> None:
+        if self.chosen is not None:
+            self.shown_changed.emit(self.chosen, not self.chosen.is_shown)
 
     def _on_menu(self, at: QPoint) -> None:
         entry = self._entry_of(self.tree.itemAt(at))
         if entry is not None:
             self.menu_requested.emit(entry, self.tree.viewport().mapToGlobal(at))
+
+
+def _count(entry: SetEntry) -> str:
+    """Return how many annotations a set holds; "" before it is read."""
+    if not entry.is_open or entry.annotations is None:
+        return ""
+    document = entry.annotations.document
+    return f"{len(document) - document.marks_count:,}"

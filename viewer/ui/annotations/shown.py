@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
 
 from viewer.annotations import shape_editing
+from viewer.annotations.annotation import DRAWN_WITH
 from viewer.annotations.bookmarks import NOTE
 
 if TYPE_CHECKING:
@@ -16,9 +17,19 @@ if TYPE_CHECKING:
 
 _MOST_LETTERS = 60
 _SWATCH_PX = 12
+_PAINTING = ("Brush", "Wand")
 
 
 def kind_of(annotation: Annotation) -> str:
+    """Return the shape in a word, of a painted region the tool that painted it."""
+    tool = annotation.metadata.get(DRAWN_WITH, "")
+    if tool not in _PAINTING or annotation.geometry.geom_type not in ("Polygon", "MultiPolygon"):
+        return shape_of(annotation)
+    count = len(shape_editing.parts(annotation.geometry))
+    return f"{tool} region" if count == 1 else f"{tool} region of {count} parts"
+
+
+def shape_of(annotation: Annotation) -> str:
     """Return the shape in a word."""
     if annotation.is_ellipse:
         return "Ellipse"
@@ -55,14 +66,15 @@ def shown_moment(utc: str) -> str:
         return utc
 
 
-def swatch(color: str) -> QIcon:
-    """Return a small square of a color."""
-    picture = QPixmap(_SWATCH_PX, _SWATCH_PX)
+def swatch(color: str, side_px: int = _SWATCH_PX) -> QIcon:
+    """Return a square of a color, sharp on screens of twice the resolution too."""
+    picture = QPixmap(2 * side_px, 2 * side_px)
+    picture.setDevicePixelRatio(2.0)
     picture.fill(Qt.GlobalColor.transparent)
     painter = QPainter(picture)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setPen(QColor(128, 128, 128))
     painter.setBrush(QColor(color))
-    painter.drawRoundedRect(1, 1, _SWATCH_PX - 2, _SWATCH_PX - 2, 2, 2)
+    painter.drawRoundedRect(1, 1, side_px - 2, side_px - 2, 2, 2)
     painter.end()
     return QIcon(picture)

@@ -1,0 +1,250 @@
+"""The list of classes: a click takes one up and gives it, the eye hides it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import (
+    QAbstractTableModel,
+    QModelIndex,
+    QPersistentModelIndex,
+    QPoint,
+    Qt,
+    Signal,
+)
+from PySide6.QtGui import QGuiApplication, QKeyEvent
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTreeView, QWidget
+
+from viewer.annotations.annotation import NO_COLOR
+from viewer.annotations.bookmarks import MARKS
+from viewer.annotations.statistics import NO_CLASS
+from viewer.canvas.qt_guard import guarded
+from viewer.ui.actions import shown_shortcut
+from viewer.ui.annotations.shown import swatch
+from viewer.ui.theme import icon
+from viewer.ui.widgets import KeyKeeper, plain_tip
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
+
+    from PySide6.QtGui import QIcon
+
+    from viewer.annotations.annotation import AnnotationClass
+    from viewer.annotations.palette import Palette
+
+NAME, COUNT, KEY, EYE = range(4)
+_WIDTHS_PX = {COUNT: 64, KEY: 56, EYE: 28}
+_Index = QModelIndex | QPersistentModelIndex
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRow:
+    """A class as the list shows it.
+
+    Attributes
+    ----------
+    name
+        "" for what has no class.
+    count
+        How many annotations of the shown sets are of it.
+    """
+
+    name: str
+    color: str
+    key: str = ""
+    count: int = 0
+    is_hidden: bool = False
+    is_current: bool = False
+
+    @property
+    def label(self) -> str:
+        return self.name or NO_CLASS
+
+
+def class_rows(
+    classes: Palette,
+    current: AnnotationClass | None,
+    counts: Mapping[str, int],
+    colors: Mapping[str, str],
+    hidden: AbstractSet[str],
+) -> list[ClassRow]:
+    """Return the classes of the palette, then others that are drawn, then no class.
+
+    Parameters
+    ----------
+    counts
+        How many annotations there are, by the name of their class.
+    colors
+        Of the classes that are drawn.
+    """
+    known = {each.name: (each.color, each.key) for each in classes}
+    others = sorted(set(counts) - known.keys() - {""} - set(MARKS))
+    if current is not None and current.name not in known:
+        known[current.name] = (current.color, "")
+    known |= {name: (colors.get(name, NO_COLOR), "") for name in others if name not in known}
+    known[""] = (NO_COLOR, "")
+    taken = current.name if current is not None else ""
+    return [
+        ClassRow(name, color, key, counts.get(name, 0), name in hidden, name == taken)
+        for name, (color, key) in known.items()
+    ]
+
+
+class ClassListModel(QAbstractTableModel):
+    """A row a class."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.rows: list[ClassRow] = []
+        self._icons: dict[str, QIcon] = {}
+
+    def show_rows(self, rows: Sequence[ClassRow]) -> None:
+        """Show these rows; the list keeps its place where they are the same classes."""
+        if [row.name for row in rows] == [row.name for row in self.rows]:
+            changed = [at for at, row in enumerate(rows) if row != self.rows[at]]
+            self.rows = list(rows)
+            for at in changed:
+                self.dataChanged.emit(self.index(at, NAME), self.index(at, EYE))
+            return
+        self.beginResetModel()
+        self.rows = list(rows)
+        self.endResetModel()
+
+    def recolor(self) -> None:
+        """Paint the icons anew in the theme's colors."""
+        self._icons.clear()
+
+    @guarded(0)
+    def rowCount(self, parent: _Index | None = None) -> int:
+        return 0 if parent is not None and parent.isValid() else len(self.rows)
+
+    @guarded(0)
+    def columnCount(self, parent: _Index | None = None) -> int:
+        return 0 if parent is not None and parent.isValid() else 4
+
+    @guarded()
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> Any:
+        if role != Qt.ItemDataRole.DisplayRole or orientation is Qt.Orientation.Vertical:
+            return None
+        return ("Class", "Count", "Key", "Shown")[section]
+
+    @guarded()
+    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        row, column = self.rows[index.row()], index.column()
+        match role:
+            case Qt.ItemDataRole.DisplayRole:
+                return _text(row, column)
+            case Qt.ItemDataRole.DecorationRole if column == NAME:
+                return self._icon(row.color)
+            case Qt.ItemDataRole.DecorationRole if column == EYE:
+                return self._icon("mdi6.eye-off-outline" if row.is_hidden else "mdi6.eye-outline")
+            case Qt.ItemDataRole.TextAlignmentRole if column in (COUNT, KEY):
+                return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            case Qt.ItemDataRole.FontRole if column == NAME and row.is_current:
+                font = QGuiApplication.font()
+                font.setBold(True)
+                return font
+            case Qt.ItemDataRole.BackgroundRole if row.is_current:
+                return QGuiApplication.palette().highlight()
+            case Qt.ItemDataRole.ForegroundRole if column == KEY and not row.is_current:
+                return QGuiApplication.palette().placeholderText()
+            case Qt.ItemDataRole.ToolTipRole:
+                return plain_tip(_tip(row, column))
+            case Qt.ItemDataRole.AccessibleTextRole:
+                return _spoken(row, column)
+            case _:
+                return None
+
+    def _icon(self, name: str) -> QIcon:
+        found = self._icons.get(name)
+        if found is None:
+            found = self._icons[name] = swatch(name) if name.startswith("#") else icon(name)
+        return found
+
+
+class ClassList(QTreeView):
+    """Enter or a click takes a class up, Space or a click on its eye hides or shows it."""
+
+    taken = Signal(str)
+    """The name of the class to draw with and to give to what is chosen; "" for none."""
+    eye_clicked = Signal(str)
+    """The name of the class to hide, or to show again."""
+    menu_requested = Signal(str, QPoint)
+    """The name of a class, and a place in global coordinates."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.rows = ClassListModel(self)
+        self.setModel(self.rows)
+        self.setAccessibleName("Classes")
+        self.setHeaderHidden(True)
+        self.setRootIsDecorated(False)
+        self.setUniformRowHeights(True)
+        self.setAllColumnsShowFocus(True)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        header = self.header()
+        header.setStretchLastSection(False)
+        header.setMinimumSectionSize(20)
+        header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
+        for column, width_px in _WIDTHS_PX.items():
+            header.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
+            header.resizeSection(column, width_px)
+        KeyKeeper(self)
+        self.clicked.connect(self._on_clicked)
+        self.customContextMenuRequested.connect(self._on_menu)
+
+    @guarded()
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        index = self.currentIndex()
+        if not index.isValid():
+            super().keyPressEvent(event)
+        elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.taken.emit(self.rows.rows[index.row()].name)
+        elif event.key() == Qt.Key.Key_Space:
+            self.eye_clicked.emit(self.rows.rows[index.row()].name)
+        else:
+            super().keyPressEvent(event)
+
+    def _on_clicked(self, index: QModelIndex) -> None:
+        name = self.rows.rows[index.row()].name
+        (self.eye_clicked if index.column() == EYE else self.taken).emit(name)
+
+    def _on_menu(self, at: QPoint) -> None:
+        index = self.indexAt(at)
+        if index.isValid():
+            name = self.rows.rows[index.row()].name
+            self.menu_requested.emit(name, self.viewport().mapToGlobal(at))
+
+
+def _text(row: ClassRow, column: int) -> str | None:
+    match column:
+        case 0:
+            return row.label
+        case 1:
+            return f"{row.count:,}" if row.count else ""
+        case 2:
+            return shown_shortcut(row.key) if row.key else ""
+        case _:
+            return None
+
+
+def _tip(row: ClassRow, column: int) -> str:
+    if column == EYE:
+        return f"{'Show' if row.is_hidden else 'Hide'} {row.label} on the slide; exports keep it"
+    return f"{row.label}: click to draw with it, and to give it to what is selected"
+
+
+def _spoken(row: ClassRow, column: int) -> str | None:
+    match column:
+        case 0:
+            return f"{row.label}, class of new annotations" if row.is_current else row.label
+        case 3:
+            return "Hidden" if row.is_hidden else "Shown"
+        case _:
+            return _text(row, column)
