@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction, QKeySequence
 
-from viewer.ui.commands import COMMANDS
+from viewer.ui.commands import COMMANDS, COMMANDS_BY_ID
 from viewer.ui.theme import icon
 
 if TYPE_CHECKING:
@@ -68,6 +68,12 @@ class ActionSet(QObject):
             self._reasons[command_id] = reason
             action.setToolTip(action.toolTip().removesuffix(before) + (reason or tip))
             action.setStatusTip(reason or tip)
+
+    def reason(self, command_id: str) -> str:
+        """Return one sentence that says why a command cannot run now; "" where it can."""
+        if self._actions[command_id].isEnabled():
+            return ""
+        return self._reasons.get(command_id) or COMMANDS_BY_ID[command_id].enabled.reason
 
     def set_situation(self, situation: Situation) -> None:
         """Enables what can run now."""

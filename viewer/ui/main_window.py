@@ -332,7 +332,7 @@ class MainWindow(QMainWindow):
         self.palette_box.slides_named = self.worklist.slides_named
         self.palette_box.slide_requested.connect(self.open_slide)
         self.settings_bar.acted.connect(commands["file.settings"].trigger)
-        commands.on("help.palette", lambda: self.palette_box.open_over(self))
+        commands.on("help.palette", self._search_commands)
         commands.on_toggle("view.full_screen", self._set_full_screen)
         commands.on_toggle("view.overview", lambda shown: self.change_settings(show_overview=shown))
         commands.on_toggle(
@@ -351,6 +351,7 @@ class MainWindow(QMainWindow):
         self.slides.said.connect(self.say)
         self.folder.failed.connect(self.say)
         self.folder.listed.connect(self._on_folder_listed)
+        self.agents.state_changed.connect(self.update_situation)
         self.display.look_edited.connect(lambda look: self.panes.active.canvas.set_look(look))
         self.status.magnification.zoom_requested.connect(self._zoom_to)
         self.status.magnification.left.connect(lambda: self.panes.active.focus())
@@ -370,6 +371,13 @@ class MainWindow(QMainWindow):
         pane, self._folder_pane = self._folder_pane, None
         if pane is not None:
             (pane if pane in self.panes.panes else self.panes.active).open(first)
+
+    def _search_commands(self) -> None:
+        field = self.frame.top_bar.search
+        if field.isVisible():
+            self.palette_box.open_below(field)
+        else:
+            self.palette_box.open_over(self)
 
     def _shown_name(self) -> str:
         """Return what the slide on screen is called and of which case it is, a line each."""
@@ -527,6 +535,7 @@ class MainWindow(QMainWindow):
             is_recording=self.recording.control.state is not RecordingState.OFF,
             is_reviewing=self.recording.review.reviewing.is_active
             or self.projects.set_review.is_active,
+            is_agent_reading=self.agents.is_reading,
         )
         if situation != self._situation:
             self._situation = situation

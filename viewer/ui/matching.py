@@ -1,6 +1,15 @@
-"""How well what is typed fits a command's name."""
+"""How well what is typed fits a command."""
 
 from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_LEAST_STEM, _LONGEST_ENDING = 4, 2
 
 
 def match_score(typed: str, name: str) -> float | None:
@@ -36,3 +45,67 @@ def _score_from(wanted: str, text: str, start: int) -> float | None:
         score += 1.0
         position = found
     return score
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """How a command fits what is typed.
+
+    Attributes
+    ----------
+    rank
+        From 0, the words of its name, over beginnings of them, other names and what is said of it
+        to 5, its letters in this order.
+    score
+        Higher is better, among those of a rank.
+    other_name
+        The other name that fits, where its own does not.
+    """
+
+    rank: int
+    score: float
+    other_name: str = ""
+
+
+def command_match(
+    typed: str, name: str, menu: str, other_names: Sequence[str], tip: str
+) -> Match | None:
+    """Return how well a command fits what is typed; None where it does not.
+
+    Words may be typed in any order, and only their beginnings; those of its menu count as well.
+    """
+    words = _words(typed)
+    if not words:
+        return Match(0, 0.0)
+    in_name, in_menu = _words(name), _words(menu)
+    in_order = match_score(typed, f"{menu}: {name}")
+    if set(words) <= set(in_name):
+        return Match(0, in_order or 0.0)
+    exact = next((each for each in other_names if _words(each) == words), None)
+    if exact is not None:
+        return Match(1, 0.0, exact)
+    in_name += in_menu
+    if _has_all(words, in_name):
+        return Match(2, in_order or 0.0)
+    fitting = [each for each in other_names if _has_all(words, (*_words(each), *in_name))]
+    if fitting:
+        # What names the thing in fewest words beside those typed names it best.
+        best = min(fitting, key=lambda each: abs(len(_words(each)) - len(words)))
+        return Match(3, -float(abs(len(_words(best)) - len(words))), best)
+    if _has_all(words, (*_words(tip), *in_name)):
+        return Match(4, 0.0)
+    return None if in_order is None else Match(5, in_order)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"[^\W_]+", text.casefold()))
+
+
+def _has_all(wanted: Sequence[str], words: Sequence[str]) -> bool:
+    return all(any(_is_same(each, word) for word in words) for each in wanted)
+
+
+def _is_same(wanted: str, word: str) -> bool:
+    """Return whether a word begins as wanted, or wanted is its plural or the like."""
+    is_longer = len(word) >= _LEAST_STEM and wanted.startswith(word)
+    return word.startswith(wanted) or (is_longer and len(wanted) - len(word) <= _LONGEST_ENDING)

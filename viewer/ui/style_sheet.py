@@ -291,6 +291,7 @@ def _bars(t: Theme) -> str:
     QFrame#top_bar {{ background: {t.window}; border: 0; border-bottom: 1px solid {t.line}; }}
     QFrame#tool_strip, QFrame#drawer {{ border: 0; border-right: 1px solid {t.line}; }}
     QFrame#rail {{ border: 0; border-left: 1px solid {t.line}; }}
+    QDialog#command_search {{ border: 1px solid {t.border}; }}
     QWidget[header="true"] {{ background: {t.panel}; }}
     QFrame[line="true"] {{ background: {t.line}; border: 0; max-height: 1px; }}
     QStatusBar {{ border-top: 1px solid {t.line}; }}

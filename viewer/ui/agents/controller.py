@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Signal
 
 from viewer.agents.agent_events import AgentState, Found, Moved, StateChanged
 from viewer.annotations.document import adding
@@ -38,6 +38,9 @@ _WITHOUT_MODEL = "local"
 class AgentsController(QObject):
     """Owned by the window; `shut_down` ends the agent."""
 
+    state_changed = Signal()
+    """An agent began, paused, went on or ended, or another slide is in front."""
+
     def __init__(self, window: MainWindow) -> None:
         from viewer.canvas.scanpath_layer import ScanpathLayer
         from viewer.ui.agents.asking import FieldQuestions
@@ -60,6 +63,12 @@ class AgentsController(QObject):
     def walk(self) -> AgentWalk | None:
         """Return the one under way, or the last one while its slide is open."""
         return self._walk
+
+    @property
+    def is_reading(self) -> bool:
+        """Return whether an agent is at work or paused."""
+        state = None if self._walk is None else self._walk.state
+        return state is not None and not state.is_over
 
     def shut_down(self) -> None:
         """Ends the agent and its processes."""
@@ -154,7 +163,7 @@ class AgentsController(QObject):
                 self._boxes[finding.region - 1] = Box(*finding.box)
                 self._paint_regions()
             case StateChanged(state):
-                self._enable()
+                self.state_changed.emit()
                 if state.is_over:
                     self._window.recording.control.sessions_changed.emit()
             case _:
@@ -238,13 +247,7 @@ class AgentsController(QObject):
         if self._walk is None:
             self.panel.show_state(None, can_start=has_slide)
         self.questions.show_slide()
-        self._enable()
-
-    def _enable(self) -> None:
-        state = None if self._walk is None else self._walk.state
-        is_going = state is not None and not state.is_over
-        self._window.commands["agent.pause"].setEnabled(is_going)
-        self._window.commands["agent.stop"].setEnabled(is_going)
+        self.state_changed.emit()
 
     def _pause(self) -> None:
         if self._walk is not None:

@@ -5,6 +5,7 @@ A file a subject; viewer/ui/actions.py makes Qt's actions from the descriptions.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from viewer.ui.commands.agents import AGENT_COMMANDS
@@ -14,6 +15,7 @@ from viewer.ui.commands.files import FILE_COMMANDS
 from viewer.ui.commands.overlays import OVERLAY_COMMANDS
 from viewer.ui.commands.panels import PANEL_COMMANDS
 from viewer.ui.commands.recording import RECORDING_COMMANDS
+from viewer.ui.commands.synonyms import SYNONYMS
 from viewer.ui.commands.views import VIEW_COMMANDS
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     from viewer.ui.commands.command import Bindings, Command
 
-COMMANDS: tuple[Command, ...] = (
+_DESCRIBED: tuple[Command, ...] = (
     *FILE_COMMANDS,
     *EDIT_COMMANDS,
     *VIEW_COMMANDS,
@@ -30,6 +32,11 @@ COMMANDS: tuple[Command, ...] = (
     *RECORDING_COMMANDS,
     *AGENT_COMMANDS,
     *PANEL_COMMANDS,
+)
+
+COMMANDS: tuple[Command, ...] = tuple(
+    replace(command, synonyms=(*command.synonyms, *SYNONYMS.get(command.id, ())))
+    for command in _DESCRIBED
 )
 
 COMMANDS_BY_ID: Mapping[str, Command] = {command.id: command for command in COMMANDS}

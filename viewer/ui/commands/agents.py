@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from viewer.ui.commands.command import Command, with_slide
+from viewer.ui.commands.command import Command, while_agent_reads, with_slide
 from viewer.ui.commands.menu_paths import PANELS
 
 AGENT = ("A&I", "A&gent")
@@ -24,6 +24,7 @@ AGENT_COMMANDS: tuple[Command, ...] = (
         "Hold the agent, let it go on, or give it the slide back after you moved it",
         AGENT,
         ("F8",),
+        while_agent_reads,
     ),
     Command(
         "agent.stop",
@@ -31,6 +32,8 @@ AGENT_COMMANDS: tuple[Command, ...] = (
         "mdi6.stop-circle-outline",
         "End the agent's reading; what it found stays",
         AGENT,
+        (),
+        while_agent_reads,
     ),
     Command(
         "agent.ask",

@@ -424,7 +424,7 @@ ANNOTATE_COMMANDS: tuple[Command, ...] = (
         "Let the model of the overlay work through the chosen regions",
         MEASURE,
         (),
-        lambda s: s.annotations_chosen > 0,
+        with_chosen,
     ),
     Command(
         "annotate.statistics",

@@ -23,50 +23,42 @@ class Situation:
     has_stains: bool = False
     is_recording: bool = False
     is_reviewing: bool = False
+    is_agent_reading: bool = False
     can_annotate: bool = False
     annotations_chosen: int = 0
     can_undo: bool = False
     can_redo: bool = False
 
 
-Predicate = Callable[[Situation], bool]
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Decides whether a command can run.
+
+    Attributes
+    ----------
+    reason
+        One sentence where it cannot: what is missing, or what to do first.
+    """
+
+    holds: Callable[[Situation], bool]
+    reason: str
+
+    def __call__(self, situation: Situation) -> bool:
+        return self.holds(situation)
 
 
-def always(_: Situation) -> bool:
-    return True
-
-
-def with_slide(situation: Situation) -> bool:
-    return situation.has_slide
-
-
-def with_project(situation: Situation) -> bool:
-    return situation.has_project
-
-
-def with_list(situation: Situation) -> bool:
-    return situation.slides_listed > 0
-
-
-def while_recording(situation: Situation) -> bool:
-    return situation.is_recording
-
-
-def while_reviewing(situation: Situation) -> bool:
-    return situation.is_reviewing
-
-
-def annotating(situation: Situation) -> bool:
-    return situation.can_annotate
-
-
-def with_chosen(situation: Situation) -> bool:
-    """Also where another window draws on the slide: the command says so, a dead key would not."""
-    return situation.annotations_chosen > 0
-
-
-def with_two_chosen(situation: Situation) -> bool:
-    return situation.annotations_chosen > 1
+always = Condition(lambda _: True, "Not possible now.")
+with_slide = Condition(lambda s: s.has_slide, "Open a slide first.")
+with_project = Condition(lambda s: s.has_project, "Open a project first.")
+with_list = Condition(lambda s: s.slides_listed > 0, "Open a folder or a project first.")
+while_recording = Condition(lambda s: s.is_recording, "No reading is being recorded.")
+while_reviewing = Condition(lambda s: s.is_reviewing, "No review is open.")
+while_agent_reads = Condition(lambda s: s.is_agent_reading, "No agent is reading the slide.")
+annotating = Condition(lambda s: s.can_annotate, "Open a slide that can be annotated first.")
+with_chosen = Condition(lambda s: s.annotations_chosen > 0, "Select an annotation first.")
+"""Also where another window draws on the slide: the command says so, a dead key would not."""
+with_two_chosen = Condition(lambda s: s.annotations_chosen > 1, "Select two annotations first.")
+with_panes = Condition(lambda s: s.panes > 1, "Split the view first.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +79,8 @@ class Command:
         Defaults in Qt's portable text; the first is the one shown.
     separated
         Whether menus draw a line above it.
+    synonyms
+        What other programs and people call it; the search for commands finds it by them.
     """
 
     id: str
@@ -95,9 +89,10 @@ class Command:
     tip: str
     menu: tuple[str, ...]
     shortcuts: tuple[str, ...] = ()
-    enabled: Predicate = always
+    enabled: Condition = always
     checkable: bool = False
     separated: bool = False
+    synonyms: tuple[str, ...] = ()
 
     @property
     def plain_text(self) -> str:

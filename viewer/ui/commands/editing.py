@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from viewer.ui.commands.command import Command, annotating, with_chosen, with_slide
+from viewer.ui.commands.command import Command, Condition, annotating, with_chosen, with_slide
 
 EDIT = ("&Edit",)
 
@@ -14,7 +14,7 @@ EDIT_COMMANDS: tuple[Command, ...] = (
         "Take back what was last done to the annotations",
         EDIT,
         ("Ctrl+Z",),
-        lambda s: s.can_undo,
+        Condition(lambda s: s.can_undo, "Nothing to undo."),
     ),
     Command(
         "edit.redo",
@@ -23,7 +23,7 @@ EDIT_COMMANDS: tuple[Command, ...] = (
         "Do again what was taken back",
         EDIT,
         ("Ctrl+Shift+Z", "Ctrl+Y"),
-        lambda s: s.can_redo,
+        Condition(lambda s: s.can_redo, "Nothing to redo."),
     ),
     Command(
         "edit.delete",
@@ -42,7 +42,7 @@ EDIT_COMMANDS: tuple[Command, ...] = (
         "Copy the chosen annotations as GeoJSON, also for other slides and tools",
         EDIT,
         ("Ctrl+Alt+C",),
-        lambda s: s.annotations_chosen > 0,
+        with_chosen,
     ),
     Command(
         "edit.paste",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from viewer.ui.commands.command import Command, with_list, with_project, with_slide
+from viewer.ui.commands.command import Command, Condition, with_list, with_project, with_slide
 
 FILE = ("&File",)
 PROJECT = ("&File", "Pro&ject")
@@ -147,7 +147,7 @@ FILE_COMMANDS: tuple[Command, ...] = (
         "Make a set of what most readers drew on the slide",
         PROJECT,
         (),
-        lambda s: s.has_project and s.has_slide,
+        Condition(lambda s: s.has_project and s.has_slide, "Open a slide of a project first."),
     ),
     Command(
         "project.settings",

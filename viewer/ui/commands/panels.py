@@ -73,7 +73,7 @@ PANEL_COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "help.palette",
-        "&Command palette",
+        "&Search commands",
         "mdi6.magnify",
         "Find any command by typing a part of its name",
         HELP,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from viewer.tiles.stains import Stain
-from viewer.ui.commands.command import Command, with_slide
+from viewer.ui.commands.command import Command, Condition, with_panes, with_slide
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,6 +48,9 @@ def _magnification_command(key: int, magnification: float) -> Command:
     )
 
 
+_WITH_STAINS = Condition(lambda s: s.has_stains, "Open a slide with stains first.")
+
+
 def _stain_command(key: int, command_id: str, stain: Stain) -> Command:
     tip = "Show the slide's own colors"
     if stain is not Stain.NONE:
@@ -59,7 +62,7 @@ def _stain_command(key: int, command_id: str, stain: Stain) -> Command:
         tip,
         STAIN,
         (f"Alt+{key}",),
-        with_slide if stain is Stain.NONE else lambda s: s.has_stains,
+        with_slide if stain is Stain.NONE else _WITH_STAINS,
         checkable=True,
     )
 
@@ -109,7 +112,7 @@ VIEW_COMMANDS: tuple[Command, ...] = (
         "Go back to the view before",
         VIEW,
         ("Alt+Left",),
-        lambda s: s.can_go_back,
+        Condition(lambda s: s.can_go_back, "There is no earlier view."),
         separated=True,
     ),
     Command(
@@ -119,7 +122,7 @@ VIEW_COMMANDS: tuple[Command, ...] = (
         "Go forward to the view after",
         VIEW,
         ("Alt+Right",),
-        lambda s: s.can_go_forward,
+        Condition(lambda s: s.can_go_forward, "There is no later view."),
     ),
     Command(
         "view.go_to",
@@ -252,7 +255,7 @@ VIEW_COMMANDS: tuple[Command, ...] = (
         "Correct the colors with the ICC profile that the scanner wrote into the slide",
         DISPLAY,
         ("Ctrl+Alt+I",),
-        lambda s: s.has_icc_profile,
+        Condition(lambda s: s.has_icc_profile, "The slide has no color profile that can be used."),
         checkable=True,
         separated=True,
     ),
@@ -272,7 +275,7 @@ VIEW_COMMANDS: tuple[Command, ...] = (
         "Add a pane beside this one, up to four",
         PANES,
         ("Ctrl+\\",),
-        lambda s: s.panes < 4,
+        Condition(lambda s: s.panes < 4, "There are four panes already."),
     ),
     Command(
         "panes.partner",
@@ -281,7 +284,10 @@ VIEW_COMMANDS: tuple[Command, ...] = (
         "Open another slide of the same case beside this one; again, the next",
         PANES,
         ("Ctrl+F6",),
-        lambda s: s.has_slide and s.slides_listed > 1,
+        Condition(
+            lambda s: s.has_slide and s.slides_listed > 1,
+            "Open a folder or a project of several slides first.",
+        ),
     ),
     Command(
         "panes.close",
@@ -290,7 +296,7 @@ VIEW_COMMANDS: tuple[Command, ...] = (
         "Close the active pane and its slide",
         PANES,
         ("Ctrl+Shift+W",),
-        lambda s: s.panes > 1,
+        with_panes,
     ),
     Command(
         "panes.next",
@@ -299,7 +305,7 @@ VIEW_COMMANDS: tuple[Command, ...] = (
         "Make the next pane the active one",
         PANES,
         ("F6",),
-        lambda s: s.panes > 1,
+        with_panes,
         separated=True,
     ),
     Command(
@@ -309,7 +315,7 @@ VIEW_COMMANDS: tuple[Command, ...] = (
         "Make the previous pane the active one",
         PANES,
         ("Shift+F6",),
-        lambda s: s.panes > 1,
+        with_panes,
     ),
     Command(
         "panes.link",
@@ -318,7 +324,7 @@ VIEW_COMMANDS: tuple[Command, ...] = (
         "Panes move, zoom and turn together, at the same micrometers per pixel",
         PANES,
         ("Ctrl+Alt+S",),
-        lambda s: s.panes > 1,
+        with_panes,
         checkable=True,
         separated=True,
     ),
