@@ -13,7 +13,7 @@ import pytest
 import tifffile
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QImage
-from PySide6.QtWidgets import QPushButton, QTreeWidgetItem
+from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 from test_recording import AGREED, ended_session
 from ui_steps import CTRL, SHIFT, open_dialog, press, rest, show_slide
@@ -59,16 +59,14 @@ def panels(window: MainWindow) -> SessionPanels:
 
 def open_sessions(window: MainWindow, qtbot: QtBot) -> None:
     press(qtbot, window, Qt.Key.Key_R, CTRL | SHIFT)
-    table = panels(window).sessions.table
-    qtbot.waitUntil(lambda: table.topLevelItemCount() > 0, timeout=10_000)
+    sessions = panels(window).sessions
+    qtbot.waitUntil(lambda: sessions.model.rowCount() > 0, timeout=10_000)
 
 
 def select(window: MainWindow, row: int = 0) -> None:
-    table = panels(window).sessions.table
-    item = table.topLevelItem(row)
-    assert item is not None
-    table.clearSelection()
-    item.setSelected(True)
+    sessions = panels(window).sessions
+    sessions.list.setCurrentIndex(sessions.model.index(row))
+    assert sessions.selected() == [sessions.model.session(row).folder]
 
 
 def start_replay(window: MainWindow, qtbot: QtBot) -> None:
@@ -87,9 +85,10 @@ def test_a_replay_shows_the_same_pixels(
     size = canvas.size()
     start_replay(window, qtbot)
     replay = panels(window).replay
-    # Panels took room from the canvas; out of their frames they give it back.
-    replay.setFloating(True)
-    panels(window).sessions.setFloating(True)
+    # Page and timeline took room from the canvas: folded away, and in a higher window, it has it.
+    panels(window).sessions.hide()
+    qtbot.waitUntil(lambda: canvas.width() == size.width())
+    window.resize(window.width(), window.height() + size.height() - canvas.height())
     qtbot.waitUntil(lambda: canvas.size() == size)
     header = read_header(folder)
     assert header.screen is not None
@@ -113,7 +112,7 @@ def test_playing_runs_through_the_session(
     window, _, _ = read
     start_replay(window, qtbot)
     replay = panels(window).replay
-    replay.speed.setCurrentText("16x speed")
+    replay.speed.setCurrentText("16x")
     replay._replayer.seek(0.0)
     qtbot.mouseClick(replay.play, Qt.MouseButton.LeftButton)
     clock = replay._replayer.clock
@@ -194,7 +193,7 @@ def test_export_and_delete_from_the_panel(
     open_sessions(window, qtbot)
     select(window)
     sessions = panels(window).sessions
-    qtbot.waitUntil(lambda: sessions.table.topLevelItem(0).text(3) != "", timeout=10_000)
+    qtbot.waitUntil(lambda: "action" in sessions.model.texts(0)[3], timeout=10_000)
     select(window)
     qtbot.mouseClick(sessions.export, Qt.MouseButton.LeftButton)
     dialog = open_dialog(window, ExportDialog, qtbot)
@@ -216,7 +215,9 @@ def test_one_press_plays_the_field_of_the_log_at_each_time(
 ) -> None:
     window, folder, _ = read
     canvas, trace = window.panes.active.canvas, load_trace(folder)
-    start_replay(window, qtbot)
+    window.commands["panels.replay"].trigger()
+    qtbot.waitUntil(lambda: panels(window).replay.isVisible(), timeout=10_000)
+    assert window.commands["panels.replay"].isChecked()
     replayer = panels(window).replay._replayer
     clock = replayer.clock
     assert clock is not None
@@ -277,12 +278,8 @@ def test_a_session_made_before_a_change_of_the_pixel_size_says_so(
     canvas.set_optics(Optics((then[0] * 2, then[1] * 2), canvas.optics.objective_power))
     panels(window).refresh_seen()
     qtbot.waitUntil(lambda: "before the pixel size was changed" in seen.title.text())
-    qtbot.waitUntil(lambda: panels(window).sessions.table.topLevelItem(0) is not None)
-    table = panels(window).sessions.table
-    qtbot.waitUntil(
-        lambda: "former pixel size" in (table.topLevelItem(0) or QTreeWidgetItem()).text(0),
-        timeout=15_000,
-    )
+    model = panels(window).sessions.model
+    qtbot.waitUntil(lambda: "former pixel size" in model.texts(0)[3], timeout=15_000)
 
 
 def test_a_session_on_another_image_of_a_file_is_replayed_on_that_image(

@@ -17,6 +17,27 @@ if TYPE_CHECKING:
 
 _HEAT = np.array([[0, 60, 180, 255, 230], [0, 70, 200, 210, 40], [255, 220, 60, 0, 20]], np.float64)
 """Red, green and blue of the stops 0, 1/4, 1/2, 3/4, 1: blue over green and yellow to red."""
+_LOG_SPAN = 50.0
+
+
+def heat_level(share: float) -> float:
+    """Return where a share of the value at which a heatmap is red lies on its scale, 0 to 1."""
+    return float(np.log1p(share * _LOG_SPAN) / np.log1p(_LOG_SPAN))
+
+
+def heat_color(level: float) -> tuple[int, int, int, int]:
+    """Return the color of a place on the scale of heatmaps: red, green, blue, alpha, to 255."""
+    red, green, blue, alpha = _heat_rgba(np.array([level]))[0].tolist()
+    return red, green, blue, alpha
+
+
+def _heat_rgba(level: NDArray[np.floating]) -> NDArray[np.uint8]:
+    stops = np.linspace(0.0, 1.0, _HEAT.shape[1])
+    rgba = np.empty((*level.shape, 4), np.uint8)
+    for channel in range(3):
+        rgba[..., channel] = np.interp(level, stops, _HEAT[channel])
+    rgba[..., 3] = np.clip(level * 1.3, 0.0, 1.0) * 255
+    return rgba
 
 
 class PatchLayer:
@@ -69,13 +90,8 @@ class PatchLayer:
         if values.max(initial=0.0) <= 0:
             self.clear()
             return
-        level = np.log1p(np.minimum(values / red_at, 1.0) * 50.0) / np.log1p(50.0)
-        stops = np.linspace(0.0, 1.0, _HEAT.shape[1])
-        rgba = np.empty((*values.shape, 4), np.uint8)
-        for channel in range(3):
-            rgba[..., channel] = np.interp(level, stops, _HEAT[channel])
-        rgba[..., 3] = np.clip(level * 1.3, 0.0, 1.0) * 255
-        self.show_colors(rgba, cell_px)
+        level = np.log1p(np.minimum(values / red_at, 1.0) * _LOG_SPAN) / np.log1p(_LOG_SPAN)
+        self.show_colors(_heat_rgba(level), cell_px)
 
     def paint(self, painter: QPainter, scene: Scene) -> None:
         """Paints the grid where the slide is."""

@@ -69,7 +69,11 @@ class Library:
 
     def summaries(self) -> list[SessionSummary]:
         """Return all sessions, the newest first; one that is damaged is listed with its problem."""
-        return [summary_of(folder) for folder in sorted(self._folders(), reverse=True)]
+        return [summary_of(folder) for folder in self.folders()]
+
+    def folders(self) -> list[Path]:
+        """Return the folders of all sessions, the newest first."""
+        return sorted(self._folders(), reverse=True)
 
     def find(self, name: str) -> Path:
         """Return the folder of a session by its id, a beginning that only it has, or its path.

@@ -54,6 +54,11 @@ def find(identity: str) -> Path | None:
     return next((path for path in _former_places(identity) if path.exists()), None)
 
 
+def last_place(identity: str) -> Path | None:
+    """Return where the slide was when it was last open, whether or not it is still there."""
+    return next(iter(_former_places(identity)), None)
+
+
 def _former_places(identity: str) -> list[Path]:
     """Return where the slide was when it was last open, whether or not there is still a file."""
     places: list[Path] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
-from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence
+from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QFrame,
@@ -119,6 +119,32 @@ class LetteredCombo(QComboBox):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         LetterKeeper(self)
+
+
+class ElidedLabel(QLabel):
+    """A text that gives way: its middle is left out where it does not fit."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._text = ""
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+
+    def show_text(self, text: str) -> None:
+        """Show a text; the whole of it is the tool tip."""
+        self._text = text
+        self.setToolTip(plain_tip(text))
+        self.setAccessibleName(text)
+        self._elide()
+
+    @guarded()
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._elide()
+
+    def _elide(self) -> None:
+        middle, metrics = Qt.TextElideMode.ElideMiddle, self.fontMetrics()
+        self.setText(metrics.elidedText(self._text, middle, self.contentsRect().width()))
 
 
 class IconButton(QToolButton):

@@ -52,7 +52,8 @@ class StudyController(QObject):
         window.reader.changed.connect(self._refresh)
         window.annotations.slide_of = self.slide_of
         window.overlays.hidden_by = self.why_no_ai
-        window.recording.panels.hides = self.hides_session
+        window.recording.panels.library.hides = self.hides_session
+        window.recording.panels.library.name_of = self.name_of_slide
         window.commands.on("project.end_stage", self._ask_end)
         window.commands.on("project.blind", self._ask_blind)
         window.commands.on("project.unseal", self._ask_key)
@@ -215,6 +216,13 @@ class StudyController(QObject):
         began_utc = max((each.ended_utc for each in study.ends), default="") if study else ""
         is_of_stage = header.study == self._opened.project.study and view is not None
         return not (is_of_stage and header.started_utc >= began_utc)
+
+    def name_of_slide(self, identity: str, name: str) -> str:
+        """Return what a slide is called before the present reader; by its number where hidden."""
+        if not self._opened.is_open or not self._opened.hides_names():
+            return name
+        slide = self._opened.project.slide(identity)
+        return name if slide is None else self._opened.name_of(slide)
 
     # -----------------------------------------------------------------------------------------
 

@@ -1,46 +1,60 @@
-"""The controls of a replay."""
+"""The timeline of a replay, below the slides: its bar, its controls and the key of its colors."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import QEvent, QSize, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QHBoxLayout,
     QLabel,
-    QToolButton,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
 
+from viewer.canvas.qt_guard import guarded
+from viewer.ui.recording.color_key import magnification_key
 from viewer.ui.recording.scrub_bar import ScrubBar, shown_time
 from viewer.ui.shell.panel import Panel
 from viewer.ui.theme import icon
+from viewer.ui.widgets import ElidedLabel, IconButton
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from PySide6.QtGui import QResizeEvent
 
     from viewer.recording.analysis import Analysis
     from viewer.ui.recording.replayer import Replayer
     from viewer.ui.slides.slide_pane import SlidePane
 
+_PLAY, _PAUSE = "mdi6.play", "mdi6.pause"
+
 
 class ReplayPanel(Panel):
-    """Play, pause, speed, time; follow the reader or look freely."""
+    """Play, pause, speed, time; follow the reader or look freely. Shown only while it replays."""
+
+    wanted = Signal()
+    """It should be shown, and there is nothing to replay yet."""
+    closed = Signal()
+    """The user is done with the replay."""
 
     def __init__(self, replayer: Replayer, parent: QWidget) -> None:
         from viewer.recording.replay import SPEEDS
 
         super().__init__("Replay", parent)
         self.setObjectName("replay")
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._replayer = replayer
         self.bar = ScrubBar(self)
-        self.play = self._button("mdi6.play", "Play or pause")
+        self.play = self._button(_PLAY, "Play or pause")
         self.previous = self._button("mdi6.skip-previous", "To the previous action")
         self.next = self._button("mdi6.skip-next", "To the next action")
         self.speed = QComboBox(self)
-        self.speed.addItems([f"{speed:g}x speed" for speed in SPEEDS])
+        self.speed.addItems([f"{speed:g}x" for speed in SPEEDS])
         self.speed.setCurrentIndex(SPEEDS.index(1.0))
         self.speed.setAccessibleName("Speed")
         self.follow = QCheckBox("Follow", self)
@@ -49,16 +63,26 @@ class ReplayPanel(Panel):
         self.skip.setToolTip("Leave out the time in which nobody looked")
         self.skip.setChecked(True)
         self.time = QLabel(self)
-        self.title = QLabel(self)
+        self.time.setAccessibleName("Time of the replay")
+        self.title = ElidedLabel(self)
+        self.title.setProperty("dim", True)
+        self.key = magnification_key(self, with_idle=True)
+        policy = self.key.sizePolicy()
+        policy.setRetainSizeWhenHidden(False)
+        self.key.setSizePolicy(policy)
+        self.exit = self._button("mdi6.close", "End the replay")
         row = QHBoxLayout()
+        row.setSpacing(6)
         for widget in (self.previous, self.play, self.next, self.time, self.speed, self.follow):
             row.addWidget(widget)
         row.addWidget(self.skip)
-        row.addStretch(1)
-        row.addWidget(self.title)
+        row.addWidget(self.title, 1)
+        row.addWidget(self.key)
+        row.addWidget(self.exit)
         body = QWidget(self)
         layout = QVBoxLayout(body)
         layout.setContentsMargins(8, 4, 8, 4)
+        layout.setSpacing(2)
         layout.addWidget(self.bar)
         layout.addLayout(row)
         self.set_body(body)
@@ -72,8 +96,16 @@ class ReplayPanel(Panel):
         analysis = self._replayer.analysis
         return None if analysis is None else analysis.folder
 
-    def load(self, analysis: Analysis, pane: SlidePane) -> None:
-        """Takes a session to replay on a pane."""
+    def show(self) -> None:
+        """Show the timeline; without a session, ask for one."""
+        if self.replayed is None:
+            self.visibilityChanged.emit(False)
+            self.wanted.emit()
+        else:
+            super().show()
+
+    def load(self, analysis: Analysis, pane: SlidePane, title: str) -> None:
+        """Take a session to replay on a pane, and what it is called."""
         from viewer.recording.replay import SPEEDS
 
         self._replayer.load(analysis, pane)
@@ -81,8 +113,7 @@ class ReplayPanel(Panel):
         self._replayer.clock.speed = SPEEDS[self.speed.currentIndex()]
         self._replayer.clock.skips_away = self.skip.isChecked()
         self.bar.show_session(analysis.trace, analysis.actions)
-        header = analysis.header
-        self.title.setText(header.title or f"{header.reader}, {header.started_utc[:16]}")
+        self.title.show_text(title)
         self._enable(enabled=True)
         self._on_position(self._replayer.clock.position_s)
 
@@ -95,6 +126,22 @@ class ReplayPanel(Panel):
         self._replayer.unload()
         self._show_none()
 
+    @guarded()
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Leave the key of colors out where there is no room; the bar's tips name them too."""
+        super().resizeEvent(event)
+        self.key.show()
+        layout = self.layout()
+        if layout is not None and layout.minimumSize().width() > self.width():
+            self.key.hide()
+
+    @guarded()
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange:
+            clock = self._replayer.clock
+            self._on_playing(clock is not None and clock.is_playing)
+
     def _connect(self) -> None:
         replayer = self._replayer
         self.bar.sought.connect(replayer.seek)
@@ -104,6 +151,7 @@ class ReplayPanel(Panel):
         self.speed.currentIndexChanged.connect(self._on_speed)
         self.follow.toggled.connect(lambda on: replayer.set_follow(follow=on))
         self.skip.toggled.connect(self._on_skip)
+        self.exit.clicked.connect(self.closed)
         replayer.position_changed.connect(self._on_position)
         replayer.playing_changed.connect(self._on_playing)
         replayer.follow_changed.connect(self.follow.setChecked)
@@ -128,15 +176,17 @@ class ReplayPanel(Panel):
         if clock is not None:
             self.bar.set_position(position_s)
             length = shown_time(clock.end_s - clock.begin_s)
-            self.time.setText(f"{shown_time(position_s - clock.begin_s)} / {length}")
+            text = f"{shown_time(position_s - clock.begin_s)} / {length}"
+            if text != self.time.text():
+                self.time.setText(text)
 
     def _on_playing(self, playing: bool) -> None:
-        self.play.setIcon(icon("mdi6.pause" if playing else "mdi6.play"))
+        self.play.setIcon(icon(_PAUSE if playing else _PLAY))
 
     def _show_none(self) -> None:
         self.bar.show_session(None, [])
         self.time.setText("")
-        self.title.setText("Choose a session in the panel Sessions.")
+        self.title.show_text("")
         self.follow.setChecked(True)
         self._enable(enabled=False)
 
@@ -144,9 +194,8 @@ class ReplayPanel(Panel):
         for widget in (self.play, self.previous, self.next, self.follow, self.skip, self.speed):
             widget.setEnabled(enabled)
 
-    def _button(self, icon_name: str, tip: str) -> QToolButton:
-        button = QToolButton(self)
-        button.setIcon(icon(icon_name))
-        button.setToolTip(tip)
-        button.setAccessibleName(tip)
+    def _button(self, icon_name: str, tip: str) -> IconButton:
+        button = IconButton(icon_name, tip, self)
+        button.setFixedSize(28, 28)
+        button.setIconSize(QSize(18, 18))
         return button

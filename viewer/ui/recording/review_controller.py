@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from viewer.recording.review.entries import ReviewError
+from viewer.recording.session_catalog import ORIGIN_NAMES, started_text
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.recording.drafting import Drafting
 from viewer.ui.recording.review_panel import ReviewPanel
@@ -110,7 +111,8 @@ class ReviewController(QObject):
         self.reviewing.enter(pane)
         self._panels.show_reviewed((session.folder, pane))
         header = session.header
-        title = header.title or f"{header.reader}, {header.started_utc[:16].replace('T', ' ')}"
+        who = f"{ORIGIN_NAMES[header.origin]} {header.reader}, {started_text(header)}"
+        title = f"{header.title}\n{who}" if header.title else who
         self.panel.show_session(title, session.items)
         self.panel.show()
         self.panel.raise_()
@@ -265,7 +267,7 @@ class ReviewController(QObject):
         self._drafting.ended.connect(lambda: self._on_drafting(0, 0))
         self._drafting.ended.connect(lambda: self.reviewing.set_drafting(running=False))
         panels.sessions.review_requested.connect(self.start)
-        panels.deleting.connect(self._on_deleting)
+        panels.library.deleting.connect(self._on_deleting)
         self._troubled.connect(window.show_error)
         window.panes.panes_changed.connect(self._on_panes_changed)
         for pane in window.panes.panes:

@@ -98,6 +98,7 @@ class ReviewPanel(Panel):
             "Tick where you speak the text rather than type it; it is noted so"
         )
         self.buttons = {each[0]: CommandButton(commands[each[0]], self) for each in REVIEW_COMMANDS}
+        self.buttons["review.accept"].setProperty("primary", True)
         self.drafts = QPushButton(self)
         self.prompt = QPushButton("Prompt...", self)
         self.prompt.setToolTip("Change what the model is asked, study by study")
@@ -307,8 +308,8 @@ class CommandButton(QPushButton):
 
     def _follow(self) -> None:
         keys = [key.toString() for key in self._action.shortcuts()]
-        shown = f"  ({shown_shortcut(keys[0])})" if keys else ""
-        self.setText(self._action.text().replace("&", "") + shown)
+        shown = f" ({shown_shortcut(keys[0])})" if keys else ""
+        self.setText(self._action.text().replace("&", "").removesuffix(" verdict") + shown)
         self.setIcon(self._action.icon())
         self.setToolTip(self._action.toolTip())
         self.setEnabled(self._action.isEnabled())

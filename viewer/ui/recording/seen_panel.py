@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QColor
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QFormLayout,
     QLabel,
-    QScrollArea,
+    QSizePolicy,
+    QSlider,
     QVBoxLayout,
     QWidget,
 )
@@ -20,20 +22,38 @@ from PySide6.QtWidgets import (
 from viewer.canvas.layer import LayerOrder
 from viewer.geometry import Box
 from viewer.recording.coverage import LEAST_SEEN_S
+from viewer.ui.recording.color_key import ColorKey, magnification_key
+from viewer.ui.recording.heat_legend import HeatLegend
 from viewer.ui.recording.scrub_bar import action_color, shown_time
 from viewer.ui.shell.panel import Panel
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
     from viewer.canvas.canvas import SlideCanvas
+    from viewer.geometry import Point
     from viewer.recording.analysis import Analysis
     from viewer.recording.comparison import Comparison
-    from viewer.recording.library import SessionSummary
+    from viewer.recording.session_catalog import ListedSession
 
 SEEN_AT = (5.0, 10.0, 20.0)
 """Magnifications for which the share of seen tissue is stated."""
 LEAST_RED_S = 10.0
 """The time heatmap is red from the longest stay on, of at least this: a glance is no red."""
+_UNSEEN_COLOR = "#e5484d"
+_EMPTY = (
+    "No session of this slide yet.\n\nPress Record at the upper right (Ctrl+R) and read the slide: "
+    "what you saw, and what you did not, is shown here while you read and afterwards."
+)
 _A_RGB, _B_RGB, _BOTH_RGB = (47, 155, 255), (255, 140, 0), (120, 120, 120)
+_COMPARED = (
+    (QColor(*_A_RGB), "this session"),
+    (QColor(*_B_RGB), "the other"),
+    (QColor(*_BOTH_RGB), "both"),
+)
 
 
 class SeenPanel(Panel):
@@ -52,8 +72,10 @@ class SeenPanel(Panel):
         self.setObjectName("seen")
         self._analysis: Analysis | None = None
         self._canvas: SlideCanvas | None = None
+        self._seconds: NDArray[np.float32] | None = None
+        """Of the heatmap that is shown, by its cells."""
         self._heat, self._scanpath = PatchLayer("time heatmap"), ScanpathLayer(name="scanpath")
-        self._unseen = OutlineLayer("#e5484d", name="unseen tissue")
+        self._unseen = OutlineLayer(_UNSEEN_COLOR, name="unseen tissue")
         self._layers = (
             (self._heat, LayerOrder.HEATMAPS),
             (self._unseen, LayerOrder.OBJECTS),
@@ -67,39 +89,59 @@ class SeenPanel(Panel):
         self.heatmap.addItem("All magnifications", 0.0)
         for band in BANDS:
             self.heatmap.addItem(f"{band:g}x", band)
+        self.heatmap.setToolTip("How long each place was on screen")
+        self.legend = HeatLegend(self)
+        self.opacity = QSlider(Qt.Orientation.Horizontal, self)
+        self.opacity.setRange(10, 100)
+        self.opacity.setValue(round(100 * self._heat.opacity))
+        self.opacity.setAccessibleName("Opacity of the heatmap, %")
+        self.opacity.setToolTip("Opacity of the heatmap")
         self.scanpath = QCheckBox("Numbered boxes", self)
+        self.key = magnification_key(self)
         self.unseen = QComboBox(self)
         self.unseen.addItem("Off", None)
         for magnification in SEEN_AT:
             self.unseen.addItem(f"Not seen at {magnification:g}x or more", magnification)
+        self.unseen_key = ColorKey(
+            "Outline of unseen tissue", [(QColor(_UNSEEN_COLOR), "outlined: not seen")], self
+        )
         self.other = QComboBox(self)
-        self.scale = QLabel(self)
         self.comparison = QLabel(self)
         self.comparison.setWordWrap(True)
+        self.comparison_key = ColorKey("Colors of the comparison", _COMPARED, self)
         self.figures = QLabel(self)
         self.figures.setTextFormat(Qt.TextFormat.RichText)
+        self.figures.setWordWrap(True)
         self.figures.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        for box in (self.heatmap, self.unseen, self.other):
+            box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+            box.setMinimumContentsLength(12)
+            policy = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+            box.setSizeAdjustPolicy(policy)
         form = QFormLayout()
-        form.addRow("Heatmap of time:", self.heatmap)
+        form.addRow("Heatmap:", self.heatmap)
+        form.addRow("", self.legend)
+        form.addRow("Opacity:", self.opacity)
         form.addRow("Scanpath:", self.scanpath)
+        form.addRow(self.key)
         form.addRow("Unseen tissue:", self.unseen)
+        form.addRow("", self.unseen_key)
         form.addRow("Compare with:", self.other)
+        form.addRow(self.comparison_key)
         body = QWidget(self)
         layout = QVBoxLayout(body)
+        layout.setContentsMargins(8, 8, 8, 8)
         layout.addWidget(self.title)
         layout.addLayout(form)
-        layout.addWidget(self.scale)
         layout.addWidget(self.comparison)
         layout.addWidget(self.figures)
         layout.addStretch(1)
-        area = QScrollArea(self)
-        area.setWidget(body)
-        area.setWidgetResizable(True)
-        self.set_body(area)
+        self.set_body(body, scrolls=True)
         self.setFocusProxy(self.heatmap)
         for box in (self.heatmap, self.unseen):
             box.currentIndexChanged.connect(self._paint)
         self.scanpath.toggled.connect(self._paint)
+        self.opacity.valueChanged.connect(self._on_opacity)
         self.other.currentIndexChanged.connect(
             lambda _: self.compare_requested.emit(self.other.currentData())
         )
@@ -111,16 +153,19 @@ class SeenPanel(Panel):
         """That the session is shown on."""
         return self._canvas
 
-    def show_sessions(self, sessions: list[SessionSummary]) -> None:
+    @property
+    def folder(self) -> Path | None:
+        """Return the folder of the session that is shown."""
+        return None if self._analysis is None else self._analysis.folder
+
+    def show_sessions(self, sessions: Sequence[ListedSession]) -> None:
         """Offers the other sessions on the same slide for comparison."""
         chosen = self.other.currentData()
         self.other.blockSignals(True)
         self.other.clear()
         self.other.addItem("Nobody", None)
         for session in sessions:
-            if session.header is not None:
-                started = session.header.started_utc[:16].replace("T", " ")
-                self.other.addItem(f"{session.header.reader}, {started}", session.folder)
+            self.other.addItem(f"{session.who}, {session.started}", session.folder)
         index = self.other.findData(chosen)
         self.other.setCurrentIndex(max(index, 0))
         self.other.blockSignals(False)
@@ -135,34 +180,52 @@ class SeenPanel(Panel):
             if canvas is not None:
                 for layer, stratum in self._layers:
                     canvas.add_layer(layer, stratum)
+                canvas.cursor_moved.connect(self._on_cursor)
         self._analysis = analysis
-        self.title.setText(title or "Record your reading, or choose a session in Sessions.")
+        self.title.setText(title or _EMPTY)
+        for widget in (self.heatmap, self.opacity, self.scanpath, self.unseen, self.other):
+            widget.setEnabled(analysis is not None)
         self.figures.setText("" if analysis is None else _figures(analysis))
         comparison = None if analysis is None else analysis.comparison
         self.comparison.setText("" if comparison is None else _comparison_text(comparison))
         self._paint()
 
+    def turn_off(self) -> None:
+        """Paint nothing until the user asks for it again."""
+        self.heatmap.setCurrentIndex(0)
+        self.scanpath.setChecked(False)
+        self.unseen.setCurrentIndex(0)
+
     def _leave(self) -> None:
         if self._canvas is not None:
+            self._canvas.cursor_moved.disconnect(self._on_cursor)
             for layer, _ in self._layers:
                 self._canvas.remove_layer(layer)
 
     def _paint(self) -> None:
         for layer, _ in self._layers:
             layer.clear()
-        self.scale.clear()
         analysis = self._analysis
+        self._seconds = None
+        compared = analysis.comparison if analysis is not None else None
+        for key in (self.legend, self.comparison_key):
+            key.hide()
+        self.key.setVisible(analysis is not None and self.scanpath.isChecked())
+        self.unseen_key.setVisible(analysis is not None and self.unseen.currentIndex() > 0)
         if analysis is None or self._canvas is None:
             return
         band = self.heatmap.currentData()
-        if analysis.comparison is not None:
-            self._heat.show_colors(_two_readers(analysis.comparison), analysis.comparison.cell_px)
+        if compared is not None:
+            self._heat.show_colors(_two_readers(compared), compared.cell_px)
+            self.comparison_key.setVisible(not compared.problem)
         elif band is not None:
             maps = analysis.attention
             seconds = maps.total() if band == 0.0 else maps.band(band)
             red_at_s = max(float(seconds.max(initial=0.0)), LEAST_RED_S)
             self._heat.show_heat(seconds, maps.cell_px, red_at_s)
-            self.scale.setText(f"Heatmap: clear 0 s, red {red_at_s:.0f} s (logarithmic)")
+            self._seconds = seconds
+            self.legend.show_scale(red_at_s)
+            self.legend.show()
         if self.scanpath.isChecked():
             boxes = [(Box(*action.box), action_color(action)) for action in analysis.actions]
             self._scanpath.show_boxes(boxes)
@@ -170,6 +233,23 @@ class SeenPanel(Panel):
         if at_least is not None and analysis.coverage is not None:
             self._unseen.show_regions(analysis.coverage.unseen_outline(at_least))
         self._canvas.update()
+
+    def _on_opacity(self, percent: int) -> None:
+        self._heat.opacity = percent / 100
+        if self._canvas is not None:
+            self._canvas.update()
+
+    def _on_cursor(self, point: Point | None) -> None:
+        """Say in the legend how long the place under the cursor was on screen."""
+        seconds, analysis = self._seconds, self._analysis
+        if seconds is None or analysis is None or point is None:
+            self.legend.show_value(None)
+            return
+        side_px = analysis.attention.cell_px
+        column, row = int(point.x // side_px), int(point.y // side_px)
+        rows, columns = seconds.shape
+        is_on_slide = 0 <= row < rows and 0 <= column < columns
+        self.legend.show_value(float(seconds[row, column]) if is_on_slide else None)
 
 
 def _two_readers(comparison: Comparison) -> np.ndarray:
@@ -186,8 +266,7 @@ def _comparison_text(comparison: Comparison) -> str:
         return comparison.problem
     return (
         f"Seen at {comparison.magnification:g}x or more for {comparison.least_s:g} s or more: "
-        f"overlap (IoU) {_number(comparison.iou)}, correlation {_number(comparison.correlation)}. "
-        "Blue: only this session; orange: only the other; gray: both."
+        f"overlap (IoU) {_number(comparison.iou)}, correlation {_number(comparison.correlation)}."
     )
 
 
@@ -198,22 +277,28 @@ def _figures(analysis: Analysis) -> str:
         for magnification in SEEN_AT:
             share = analysis.coverage.share(magnification)
             rows.append(
-                (f"Tissue seen at {magnification:g}x or more, {LEAST_SEEN_S:g} s", f"{share:.0%}")
+                (
+                    f"Tissue seen at {magnification:g}x or more, {LEAST_SEEN_S:g} s",
+                    f"{100 * share:.0f} %",
+                )
             )
     rows += [
         ("Looked at", shown_time(figures.looked_s)),
         ("Actions", str(figures.actions)),
         ("Zooms in, out", f"{figures.zooms_in}, {figures.zooms_out}"),
         ("Path", _length(figures.path_px, figures.path_um)),
-        ("Search style", _search_style(figures.scanning_share)),
     ]
     rows += [
         (f"Time at {band:g}x", shown_time(seconds))
         for band, seconds in figures.band_s.items()
         if seconds >= 0.5
     ]
-    lines = (f"<tr><td>{name}&nbsp;&nbsp;</td><td><b>{value}</b></td></tr>" for name, value in rows)
-    return f"<table cellspacing='3'>{''.join(lines)}</table>"
+    lines = (f"<tr><td>{name}&nbsp;</td><td><b>{value}</b></td></tr>" for name, value in rows)
+    table = f"<table cellspacing='3'>{''.join(lines)}</table>"
+    notes = [f"Search style: {_search_style(figures.scanning_share)}."]
+    if analysis.coverage is not None:
+        notes.append(f"Seen: on screen for {LEAST_SEEN_S:g} s or more.")
+    return table + "".join(f"<p style='margin: 3px'>{note}</p>" for note in notes)
 
 
 def _length(path_px: float, path_um: float | None) -> str:
@@ -223,7 +308,8 @@ def _length(path_px: float, path_um: float | None) -> str:
 def _search_style(scanning_share: float) -> str:
     if math.isnan(scanning_share):
         return "unknown"
-    return f"{scanning_share:.0%} scanning, {1 - scanning_share:.0%} drilling"
+    percent = round(100 * scanning_share)
+    return f"{percent} % scanning, {100 - percent} % drilling"
 
 
 def _number(value: float) -> str:

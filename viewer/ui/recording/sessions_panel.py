@@ -1,43 +1,55 @@
-"""The library of sessions: replay, rename, delete, export."""
+"""The library of sessions: choose one to see it, replay, review, rename, delete, export."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import QItemSelection, QItemSelectionModel, Qt, QTimer, Signal
+from PySide6.QtGui import QGuiApplication, QKeySequence
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QGridLayout,
+    QLabel,
+    QLineEdit,
+    QListView,
     QPushButton,
-    QTreeWidgetItem,
+    QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
 
-from viewer.ui.recording.pixel_sizes import pixel_size_note
-from viewer.ui.recording.scrub_bar import shown_time
+from viewer.canvas.qt_guard import guarded
+from viewer.ui.recording.color_key import magnification_key
+from viewer.ui.recording.sessions_model import SessionDelegate, SessionsModel
 from viewer.ui.shell.panel import Panel
-from viewer.ui.widgets import KeyedTree
+from viewer.ui.widgets import KeyedList
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from viewer.geometry import Optics
-    from viewer.recording.library import SessionSummary
+    from PySide6.QtGui import QKeyEvent
 
-_COLUMNS = ("Slide", "Date", "Length", "Actions", "Seen", "Reader")
-_WIDEST_NAME_PX = 100
+    from viewer.geometry import Optics
+    from viewer.recording.session_catalog import ListedSession, SessionListing
+
 _SETTLE_MS = 30
-_FOLDER = Qt.ItemDataRole.UserRole
+_TYPED_MS = 150
+_EMPTY = (
+    "No sessions yet.\n\nOpen a slide and press Record at the upper right (Ctrl+R). Read the slide "
+    "and press it again: the session appears here, to be replayed and reviewed."
+)
+_NONE_MATCHES = "No session matches."
+_PATH_SHOWN = "Its path is on the slide, in the colors of the magnifications:"
+_ELSEWHERE = "It is of another slide: Replay opens that slide."
 
 
 class SessionsPanel(Panel):
-    """A table of sessions, the newest first; those of the slide on screen are bold."""
+    """A list of sessions, the newest first; those of the slide on screen are bold."""
 
     replay_requested = Signal(object)
     """Folder of a session."""
     shown = Signal()
-    """The table came into view and should be up to date."""
+    """The list came into view and should be up to date."""
     rename_requested = Signal(object)
     delete_requested = Signal(object)
     """A list of folders."""
@@ -47,130 +59,223 @@ class SessionsPanel(Panel):
     """Folder of a session."""
     sight_changed = Signal()
     """Other rows are in sight, or the same rows list other sessions."""
+    filter_changed = Signal(str)
+    session_chosen = Signal(object)
+    """The folder of the one session that is selected; None where none or several are."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__("Sessions", parent)
         self.setObjectName("sessions")
-        self.table = KeyedTree(self)
-        self.table.setAccessibleName("Sessions")
-        self.table.setHeaderLabels(list(_COLUMNS))
-        self.table.setRootIsDecorated(False)
-        self.table.setUniformRowHeights(True)
-        self.table.setAlternatingRowColors(True)
-        self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.filter = QLineEdit(self)
+        self.filter.setPlaceholderText("Filter by slide, reader, date or title")
+        self.filter.setAccessibleName("Filter sessions")
+        self.filter.setClearButtonEnabled(True)
+        self.model = SessionsModel(self)
+        self.list = _SessionList(self)
+        self.list.setModel(self.model)
+        self.list.setItemDelegate(SessionDelegate(self.list))
+        self.empty = QLabel(self)
+        self.empty.setWordWrap(True)
+        self.empty.setTextFormat(Qt.TextFormat.PlainText)
+        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.empty.setProperty("dim", True)
+        self.empty.setMargin(16)
+        self._stack = QStackedWidget(self)
+        self._stack.addWidget(self.list)
+        self._stack.addWidget(self.empty)
+        self.details = QLabel(self)
+        self.details.setWordWrap(True)
+        self.details.setTextFormat(Qt.TextFormat.PlainText)
+        self.details.setProperty("dim", True)
+        self.details.setAlignment(Qt.AlignmentFlag.AlignTop)
+        # Three lines always, so that nothing moves under the cursor when another is selected.
+        self.details.setFixedHeight(3 * self.fontMetrics().lineSpacing() + 6)
+        self.key = magnification_key(self)
         self.replay = QPushButton("Replay", self)
+        self.replay.setProperty("primary", True)
         self.review = QPushButton("Review...", self)
         self.review.setToolTip("Judge or write, action by action, why the reader looked there")
         self.rename = QPushButton("Rename...", self)
         self.delete = QPushButton("Delete...", self)
         self.export = QPushButton("Export...", self)
-        buttons = QGridLayout()
-        shown = (self.replay, self.review, self.rename, self.export, self.delete)
-        for index, button in enumerate(shown):
-            buttons.addWidget(button, index // 3, index % 3)
-        body = QWidget(self)
-        layout = QVBoxLayout(body)
-        layout.setContentsMargins(6, 6, 6, 6)
-        layout.addWidget(self.table, 1)
-        layout.addLayout(buttons)
-        self.set_body(body)
-        self.setFocusProxy(self.table)
-        self._rows: dict[Path, QTreeWidgetItem] = {}
+        self._is_filling = False
+        self._lay_out()
+        self.setFocusProxy(self.list)
         # A wheel's notch scrolls by several values at once.
         self._settle = QTimer(self, interval=_SETTLE_MS, singleShot=True)
         self._settle.timeout.connect(self.sight_changed)
-        self.table.verticalScrollBar().valueChanged.connect(lambda _: self._settle.start())
-        self.table.verticalScrollBar().rangeChanged.connect(lambda *_: self._settle.start())
-        self.table.itemSelectionChanged.connect(self._enable)
-        self.table.itemDoubleClicked.connect(lambda *_: self._ask(self.replay_requested))
-        self.replay.clicked.connect(lambda: self._ask(self.replay_requested))
-        self.review.clicked.connect(lambda: self._ask(self.review_requested))
-        self.rename.clicked.connect(lambda: self._ask(self.rename_requested))
-        self.delete.clicked.connect(lambda: self.delete_requested.emit(self.selected()))
-        self.export.clicked.connect(lambda: self.export_requested.emit(self.selected()))
-        self.visibilityChanged.connect(lambda visible: visible and self.shown.emit())
-        self._enable()
+        self._typed = QTimer(self, interval=_TYPED_MS, singleShot=True)
+        self._typed.timeout.connect(lambda: self.filter_changed.emit(self.filter.text()))
+        self._connect()
+        self._show_choice()
 
-    def show_sessions(
-        self, sessions: list[SessionSummary], identity: str, optics: Optics | None = None
-    ) -> None:
-        """List sessions.
+    def show_sessions(self, listing: SessionListing, optics: Optics | None = None) -> None:
+        """List sessions; what was selected stays so.
 
-        `identity` and `optics` are those of the slide on screen, "" and None where there is none.
-        A session that was recorded with another pixel size of that slide says so.
+        `optics` is of the slide on screen, None where there is none. A session that was recorded
+        with another pixel size of that slide says so.
         """
-        from viewer.slides.identity import same_slide
-
-        selected = set(self.selected())
-        # Each row that is selected would tell of itself, and whoever hears it asks for all.
-        self.table.blockSignals(True)
-        self.table.clear()
-        self._rows = {}
-        for session in sessions:
-            row = QTreeWidgetItem(_texts(session))
-            row.setData(0, _FOLDER, session.folder)
-            row.setToolTip(0, session.problem or session.id)
-            header = session.header
-            if header is not None and same_slide(header.slide.identity, identity):
-                font = row.font(0)
-                font.setBold(True)
-                row.setFont(0, font)
-                note = pixel_size_note(header.slide.mpp_um, optics.mpp_um) if optics else ""
-                if note:
-                    row.setText(0, f"{row.text(0)} (former pixel size)")
-                    row.setToolTip(0, f"{row.toolTip(0)}\n{note}")
-            self._rows[session.folder] = row
-        self.table.addTopLevelItems(list(self._rows.values()))
-        for folder in selected & self._rows.keys():
-            self._rows[folder].setSelected(True)
-        self.table.blockSignals(False)
-        for column in range(len(_COLUMNS)):
-            self.table.resizeColumnToContents(column)
-        self.table.setColumnWidth(0, min(self.table.columnWidth(0), _WIDEST_NAME_PX))
-        self._enable()
+        selected = self.selected()
+        self._is_filling = True
+        self.model.show(listing, optics)
+        kept = QItemSelection()
+        rows = (listing.row_of[each] for each in selected if each in listing.row_of)
+        for first, last in _spans(sorted(rows)):
+            kept.select(self.model.index(first), self.model.index(last))
+        self.list.selectionModel().select(kept, QItemSelectionModel.SelectionFlag.ClearAndSelect)
+        self._is_filling = False
+        self.empty.setText(_NONE_MATCHES if listing.total else _EMPTY)
+        self._stack.setCurrentWidget(self.list if listing.sessions else self.empty)
+        self._show_choice()
+        if self.selected() != selected:
+            self.session_chosen.emit(self._chosen)
         self._settle.start()
 
     def show_figures(self, folder: Path, actions: int, seen: float | None) -> None:
-        """Fills in what takes a moment to compute."""
-        row = self._rows.get(folder)
-        if row is not None:
-            row.setText(3, str(actions))
-            row.setText(4, "" if seen is None else f"{seen:.0%}")
-            row.setToolTip(4, "Of the tissue, at 10x or more")
+        """Fill in what takes a moment to compute."""
+        self.model.show_figures(folder, actions, seen)
 
     def folders_in_sight(self) -> list[Path]:
         """Return the folders of the sessions whose rows can be seen now, from the top."""
-        row = self.table.itemAt(0, 0)
-        bottom = self.table.viewport().height()
-        found: list[Path] = []
-        while row is not None and self.table.visualItemRect(row).top() < bottom:
-            found.append(row.data(0, _FOLDER))
-            row = self.table.itemBelow(row)
-        return found
+        sessions = self.model.listing.sessions
+        first = self.list.indexAt(self.list.viewport().rect().topLeft()).row()
+        last = self.list.indexAt(self.list.viewport().rect().bottomLeft()).row()
+        if first < 0:
+            return []
+        return [each.folder for each in sessions[first : last + 1 if last >= 0 else None]]
 
     def selected(self) -> list[Path]:
-        """Return the folders of the selected sessions."""
-        return [row.data(0, _FOLDER) for row in self.table.selectedItems()]
+        """Return the folders of the selected sessions, from the top."""
+        rows = sorted(index.row() for index in self.list.selectedIndexes())
+        return [self.model.session(row).folder for row in rows]
 
-    def _ask(self, signal: object) -> None:
-        folders = self.selected()
-        if len(folders) == 1:
-            signal.emit(folders[0])  # type: ignore[attr-defined]
+    @property
+    def _chosen(self) -> Path | None:
+        selected = self.selected()
+        return selected[0] if len(selected) == 1 else None
 
-    def _enable(self) -> None:
-        count = len(self.selected())
-        self.replay.setEnabled(count == 1)
-        self.review.setEnabled(count == 1)
-        self.rename.setEnabled(count == 1)
-        self.delete.setEnabled(count > 0)
-        self.export.setEnabled(count > 0)
+    @property
+    def replayed(self) -> Path | None:
+        """Return what Replay plays: what is selected, else the last session of this slide."""
+        if self.list.selectionModel().hasSelection():
+            return self._chosen
+        ended = (each for each in self.model.listing.of_slide if not each.summary.is_open)
+        return next((each.folder for each in ended), None)
+
+    def _on_selection(self) -> None:
+        if self._is_filling:
+            return
+        self._show_choice()
+        self.session_chosen.emit(self._chosen)
+
+    def _show_choice(self) -> None:
+        """Say what is selected, and enable what can be done with it."""
+        count, folder = len(self.list.selectedIndexes()), self._chosen
+        for button in (self.review, self.rename):
+            button.setEnabled(count == 1)
+        for button in (self.delete, self.export):
+            button.setEnabled(count > 0)
+        self.replay.setEnabled(self.replayed is not None)
+        self.replay.setToolTip(
+            "Play the selected session" if count else "Play the last session of this slide"
+        )
+        session = None if folder is None else self.model.session(self.model.listing.row_of[folder])
+        self.key.setVisible(session is not None and session.is_here)
+        if session is not None:
+            self.details.setText(self._details(session))
+        elif count:
+            self.details.setText(f"{count:,} sessions selected.")
+        else:
+            here = len(self.model.listing.of_slide)
+            self.details.setText(_of_slide(here) if self.model.listing.total else "")
+
+    def _details(self, session: ListedSession) -> str:
+        header = session.summary.header
+        if header is None:
+            return session.summary.problem
+        if note := self.model.note(session):
+            return note
+        study = header.study if header.study and not header.study.startswith("own:") else ""
+        line = f"{session.who}{f', study {study}' if study else ''}."
+        return f"{line}\n{_PATH_SHOWN if session.is_here else _ELSEWHERE}"
+
+    def _ask(self, signal: object, folder: Path | None) -> None:
+        if folder is not None:
+            signal.emit(folder)  # type: ignore[attr-defined]
+
+    def _connect(self) -> None:
+        self.list.verticalScrollBar().valueChanged.connect(lambda _: self._settle.start())
+        self.list.verticalScrollBar().rangeChanged.connect(lambda *_: self._settle.start())
+        self.list.selectionModel().selectionChanged.connect(lambda *_: self._on_selection())
+        self.list.activated.connect(lambda _: self._ask(self.replay_requested, self._chosen))
+        self.filter.textChanged.connect(lambda _: self._typed.start())
+        self.replay.clicked.connect(lambda: self._ask(self.replay_requested, self.replayed))
+        self.review.clicked.connect(lambda: self._ask(self.review_requested, self._chosen))
+        self.rename.clicked.connect(lambda: self._ask(self.rename_requested, self._chosen))
+        self.delete.clicked.connect(lambda: self.delete_requested.emit(self.selected()))
+        self.export.clicked.connect(lambda: self.export_requested.emit(self.selected()))
+        self.visibilityChanged.connect(lambda visible: visible and self.shown.emit())
+
+    def _lay_out(self) -> None:
+        buttons = QGridLayout()
+        buttons.setSpacing(6)
+        buttons.addWidget(self.replay, 0, 0, 1, 2)
+        buttons.addWidget(self.review, 0, 2)
+        for column, button in enumerate((self.rename, self.export, self.delete)):
+            buttons.addWidget(button, 1, column)
+        body = QWidget(self)
+        layout = QVBoxLayout(body)
+        layout.setContentsMargins(8, 8, 8, 8)
+        layout.setSpacing(6)
+        layout.addWidget(self.filter)
+        layout.addWidget(self._stack, 1)
+        layout.addWidget(self.details)
+        layout.addWidget(self.key)
+        layout.addLayout(buttons)
+        self.set_body(body)
 
 
-def _texts(session: SessionSummary) -> list[str]:
-    header = session.header
-    if header is None:
-        return ["damaged", "", "", "", "", ""]
-    name = header.title or header.slide.name or f"slide {header.slide.identity[:8]}"
-    started = header.started_utc[:16].replace("T", " ")
-    length = "recording" if session.is_open else shown_time(session.duration_s)
-    return [name, started[5:], length, "", "", header.reader]
+class _SessionList(KeyedList):
+    """Rows of one height; its selected rows can be copied as text."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setAccessibleName("Sessions")
+        self.setUniformItemSizes(True)
+        self.setMouseTracking(True)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+
+    @guarded()
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.matches(QKeySequence.StandardKey.Copy):
+            self._copy_rows()
+        else:
+            super().keyPressEvent(event)
+
+    def _copy_rows(self) -> None:
+        """Put the selected rows on the clipboard, columns parted by tabs."""
+        model = self.model()
+        assert isinstance(model, SessionsModel)
+        rows = sorted(index.row() for index in self.selectedIndexes())
+        if rows:
+            lines = ("\t".join(model.texts(row)) for row in rows)
+            QGuiApplication.clipboard().setText("\n".join(lines))
+
+
+def _spans(rows: list[int]) -> list[tuple[int, int]]:
+    """Return the runs of rows that follow each other, first and last."""
+    spans: list[tuple[int, int]] = []
+    for row in rows:
+        if spans and spans[-1][1] == row - 1:
+            spans[-1] = spans[-1][0], row
+        else:
+            spans.append((row, row))
+    return spans
+
+
+def _of_slide(count: int) -> str:
+    if not count:
+        return "No session of this slide."
+    return f"{count:,} session{'' if count == 1 else 's'} of this slide (bold)."

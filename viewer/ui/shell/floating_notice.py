@@ -53,9 +53,14 @@ class FloatingNotice(NoticeBar):
         self._end.start()
 
     def _place(self) -> None:
-        width = min(self._over.width() - 2 * _BELOW_PX, _WIDEST_PX, self.sizeHint().width())
-        self.resize(width, self.sizeHint().height())
-        height = self.heightForWidth(width) if self.hasHeightForWidth() else self.height()
+        """Lie in the middle above the lower edge, on one line where there is room for it."""
+        text = self.sentence.fontMetrics().horizontalAdvance(self.sentence.text())
+        others = self.minimumSizeHint().width() - self.sentence.minimumSizeHint().width()
+        widest = min(self._over.width() - 2 * _BELOW_PX, _WIDEST_PX)
+        width = max(min(text + 16 + others, widest), 0)
+        height = (
+            self.heightForWidth(width) if self.hasHeightForWidth() else self.sizeHint().height()
+        )
         top = self._over.height() - height - _BELOW_PX
         self.setGeometry((self._over.width() - width) // 2, top, width, height)
         self.raise_()

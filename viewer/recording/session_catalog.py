@@ -1,0 +1,195 @@
+"""The sessions as a list shows them: filtered, named, and with those of one slide marked."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+from viewer.recording.library import Library, SessionSummary, summary_of
+from viewer.slides.identity import same_slide
+from viewer.slides.known_slides import last_place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from viewer.recording.session import SessionHeader
+
+ORIGIN_NAMES = {
+    "recorded": "Reader", "imported": "Imported", "simulated": "Simulated", "agent": "Agent",
+}  # fmt: skip
+"""Who read, in one word, by the origin of a session."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedSession:
+    """A session with what it is called on this machine.
+
+    Attributes
+    ----------
+    name
+        Its title, else the name of its slide: it is in no file that is exported.
+    place
+        Where the slide lay when it was last open; None where it never was on this machine.
+    is_here
+        Whether it is of the slide on screen.
+    """
+
+    summary: SessionSummary
+    name: str
+    place: Path | None
+    is_here: bool
+
+    @property
+    def folder(self) -> Path:
+        return self.summary.folder
+
+    @property
+    def who(self) -> str:
+        """Return who read, such as "Reader anna" or "Agent local"."""
+        header = self.summary.header
+        return "" if header is None else f"{ORIGIN_NAMES[header.origin]} {header.reader}"
+
+    @property
+    def started(self) -> str:
+        """Return when it began, by the reader's clock, as `started_text`."""
+        header = self.summary.header
+        return "" if header is None else started_text(header)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionListing:
+    """What a list of sessions shows.
+
+    Attributes
+    ----------
+    sessions
+        Those that match, the newest first.
+    row_of
+        Where in `sessions` a folder is.
+    of_slide
+        All of the slide on screen, whether they match or not, the newest first.
+    total
+        How many there are, whether they match or not.
+    identity
+        Of the slide on screen; "" for none.
+    """
+
+    sessions: tuple[ListedSession, ...]
+    row_of: dict[Path, int]
+    of_slide: tuple[ListedSession, ...]
+    total: int
+    identity: str = ""
+
+
+NO_SESSIONS = SessionListing((), {}, (), 0)
+
+
+def started_text(header: SessionHeader) -> str:
+    """Return when a session began, by the reader's clock."""
+    try:
+        began = datetime.fromisoformat(header.started_utc)
+        began = began if began.tzinfo else began.replace(tzinfo=UTC)
+        zone = timezone(timedelta(minutes=header.utc_offset_min))
+        return f"{began.astimezone(zone):%Y-%m-%d %H:%M}"
+    except (ValueError, OverflowError):
+        return header.started_utc[:16].replace("T", " ")
+
+
+class SessionCatalog:
+    """Reads the sessions of a folder, each anew only after it changed. For worker threads.
+
+    Parameters
+    ----------
+    folder
+        Of the sessions; by default of this machine's user.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._known: dict[Path, tuple[tuple[int, int, int], SessionSummary]] = {}
+
+    def listing(
+        self,
+        identity: str,
+        text: str = "",
+        hides: Callable[[SessionSummary], bool] = lambda _: False,
+        name_of: Callable[[str, str], str] = lambda _, name: name,
+    ) -> SessionListing:
+        """Return the sessions in which all words of `text` occur.
+
+        Parameters
+        ----------
+        identity
+            Of the slide on screen; "" for none.
+        hides
+            Tells whether a session is not shown; one that is being recorded always is.
+        name_of
+            Gives what a slide is called, by its identity and the name of its file; as where a
+            study hides names.
+        """
+        words = text.casefold().split()
+        slides: dict[str, tuple[str, Path | None, bool]] = {}
+        found: list[ListedSession] = []
+        of_slide: list[ListedSession] = []
+        total = 0
+        for summary in self._summaries():
+            if not summary.is_open and hides(summary):
+                continue
+            total += 1
+            listed = _listed(summary, identity, name_of, slides)
+            if listed.is_here:
+                of_slide.append(listed)
+            searched = f"{listed.name} {listed.who} {listed.started} {summary.id}".casefold()
+            if all(word in searched for word in words):
+                found.append(listed)
+        rows = {listed.folder: row for row, listed in enumerate(found)}
+        return SessionListing(tuple(found), rows, tuple(of_slide), total, identity)
+
+    def _summaries(self) -> list[SessionSummary]:
+        with self._lock:
+            before, self._known = self._known, {}
+            summaries: list[SessionSummary] = []
+            for folder in Library(self._folder).folders():
+                state = _state_of(folder)
+                known = before.get(folder)
+                if known is None or known[0] != state or not known[1].ended_well:
+                    known = state, summary_of(folder)
+                self._known[folder] = known
+                summaries.append(known[1])
+            return summaries
+
+
+def _listed(
+    summary: SessionSummary,
+    identity: str,
+    name_of: Callable[[str, str], str],
+    slides: dict[str, tuple[str, Path | None, bool]],
+) -> ListedSession:
+    """Return a session with its names; `slides` keeps what is known of their slides."""
+    header = summary.header
+    if header is None:
+        return ListedSession(summary, f"Damaged session {summary.id}", None, is_here=False)
+    slide = header.slide
+    if slide.identity not in slides:
+        place = last_place(slide.identity)
+        name = place.name if place is not None else slide.name or ""
+        is_here = bool(identity) and same_slide(slide.identity, identity)
+        slides[slide.identity] = name_of(slide.identity, name), place, is_here
+    name, place, is_here = slides[slide.identity]
+    name = header.title or name or f"Unknown slide {slide.identity[:6]}"
+    return ListedSession(summary, name, place, is_here)
+
+
+def _state_of(folder: Path) -> tuple[int, int, int]:
+    """Return what differs once a session was changed."""
+    from viewer.recording.session import EVENTS_FILE, HEADER_FILE
+
+    try:
+        header, log = (folder / HEADER_FILE).stat(), (folder / EVENTS_FILE).stat()
+    except OSError:
+        return (0, 0, 0)
+    return header.st_mtime_ns, log.st_mtime_ns, log.st_size

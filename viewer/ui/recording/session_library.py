@@ -1,0 +1,294 @@
+"""The library of sessions in one window: what the list shows, and what is done with a session."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtWidgets import QDialog, QInputDialog, QMessageBox
+
+from viewer.recording.library import Library, SessionSummary
+from viewer.recording.session_catalog import NO_SESSIONS, SessionCatalog, SessionListing
+from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.recording.session_preview import SessionPreview
+from viewer.ui.recording.sessions_panel import SessionsPanel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from viewer.recording.analysis import Analysis
+    from viewer.recording.export import Manifest
+    from viewer.ui.main_window import MainWindow
+    from viewer.ui.recording.export_dialog import ExportDialog
+    from viewer.ui.recording.slide_tissues import SlideTissues
+    from viewer.ui.slides.slide_pane import SlidePane
+
+_log = logging.getLogger(__name__)
+_MOST_FIGURES = 2000
+
+
+class SessionLibrary(QObject):
+    """Lists, previews, renames, deletes and exports sessions; walks them in threads alone.
+
+    Parameters
+    ----------
+    readers
+        Reads sessions in its threads.
+    tissues
+        Where the slides hold tissue, of which a share was seen.
+    is_wanted
+        Tells whether the list is shown anywhere.
+    """
+
+    listed = Signal(object)
+    """A new SessionListing."""
+    deleting = Signal(object)
+    """Folders that are deleted now, and must be let go of."""
+    _export_progressed = Signal(int, int)
+
+    def __init__(
+        self,
+        window: MainWindow,
+        readers: BackgroundRunner,
+        tissues: SlideTissues,
+        is_wanted: Callable[[], bool],
+        parent: QObject,
+    ) -> None:
+        super().__init__(parent)
+        self._window, self._readers, self._tissues = window, readers, tissues
+        self._is_wanted = is_wanted
+        self._exporter = BackgroundRunner("export sessions", 1, self)
+        self.panel = SessionsPanel(window)
+        self.preview = SessionPreview(self)
+        self.hides: Callable[[SessionSummary], bool] = lambda _: False
+        """Tells whether a study hides a session from who reads now; asked in threads."""
+        self.name_of: Callable[[str, str], str] = lambda _identity, name: name
+        """Gives what a slide is called before who reads now; asked in threads."""
+        self.listing: SessionListing = NO_SESSIONS
+        self._catalog = SessionCatalog()
+        self._asked = 0
+        self._figures: OrderedDict[Path, tuple[int, int]] = OrderedDict()
+        """By session: the size of its log and the tissue that its figures are made of."""
+        self._chosen: Path | None = None
+        self._connect()
+
+    @property
+    def shown_here(self) -> Path | None:
+        """Return the session of the slide on screen that is selected, else the last one of it."""
+        if self.listing.identity != self._identity:
+            return None
+        ended = [each.folder for each in self.listing.of_slide if not each.summary.is_open]
+        selected = self.panel.selected()
+        if len(selected) == 1 and selected[0] in ended:
+            return selected[0]
+        return ended[0] if ended else None
+
+    def shut_down(self) -> None:
+        """End the threads."""
+        self.preview.clear()
+        self.panel.model.thumbnails.shut_down()
+        self._exporter.close()
+
+    def refresh(self) -> None:
+        """List the sessions anew, where the list is shown."""
+        if self._is_wanted():
+            self.list_now(lambda _: None)
+
+    def list_now(self, then: Callable[[SessionListing], object]) -> None:
+        """List the sessions, then call `then`; of several calls the last one counts."""
+        self._asked += 1
+        asked, identity, text = self._asked, self._identity, self.panel.filter.text()
+        hides, name_of, catalog = self.hides, self.name_of, self._catalog
+
+        def show(listing: SessionListing) -> None:
+            if asked == self._asked:
+                self._show(listing)
+            then(listing)
+
+        self._readers.run(
+            lambda: catalog.listing(identity, text, hides, name_of), show, self.on_refused
+        )
+
+    def _show(self, listing: SessionListing) -> None:
+        self.listing = listing
+        pane = self._window.panes.active
+        self.panel.show_sessions(listing, pane.canvas.optics if pane.source is not None else None)
+        self.listed.emit(listing)
+        if self._chosen is not None and self.preview.pane is None:
+            self._choose(self._chosen)  # its slide may be on screen by now
+
+    # Figures and preview ---------------------------------------------------------------------
+
+    def _fill_in_sight(self) -> None:
+        """Have the figures of the sessions in sight computed, those that are not known yet."""
+        if not self.panel.isVisible():
+            return
+        for folder in self.panel.folders_in_sight():
+            summary = self.panel.model.session(self.panel.model.listing.row_of[folder]).summary
+            if summary.header is not None:
+                self._fill_in(summary, summary.header.slide.identity)
+
+    def _fill_in(self, summary: SessionSummary, identity: str) -> None:
+        from viewer.recording.analysis import analyze
+
+        folder, tissue = summary.folder, self._tissues.mask(identity)
+        made_of = (summary.bytes, id(tissue))
+        if self._figures.get(folder) == made_of:
+            return  # they are shown, or being computed
+        self._figures[folder] = made_of
+        self._figures.move_to_end(folder)
+        while len(self._figures) > _MOST_FIGURES:
+            self._figures.popitem(last=False)
+        self._readers.run(
+            lambda: analyze(folder, tissue), self._show_figures, lambda _: None, later=True
+        )
+
+    def _show_figures(self, analysis: Analysis) -> None:
+        seen = None if analysis.coverage is None else analysis.coverage.share(10.0)
+        self.panel.show_figures(analysis.folder, len(analysis.actions), seen)
+
+    def _choose(self, folder: Path | None) -> None:
+        """Show the path of a session on its slide, where that is on screen."""
+        from viewer.recording.analysis import analyze
+        from viewer.slides.identity import same_slide
+
+        self._chosen = folder
+        self.preview.clear()
+        row = self.panel.model.listing.row_of.get(folder) if folder is not None else None
+        if folder is None or row is None or not self.panel.model.session(row).is_here:
+            return
+        tissue = self._tissues.mask(self._identity)
+
+        def show(analysis: Analysis) -> None:
+            pane = self._window.panes.active
+            is_here = same_slide(analysis.header.slide.identity, _identity(pane))
+            if self._chosen == folder and is_here and self.panel.isVisible():
+                self.preview.show(analysis.actions, pane)
+                self._show_figures(analysis)
+
+        self._readers.run(lambda: analyze(folder, tissue), show, self.on_refused)
+
+    def end_preview(self) -> None:
+        """Take the path of the selected session off the slide."""
+        self._chosen = None
+        self.preview.clear()
+
+    # Changes ---------------------------------------------------------------------------------
+
+    def _ask_name(self, folder: Path) -> None:
+        dialog = QInputDialog(self._window)
+        dialog.setWindowTitle("Rename session")
+        dialog.setLabelText("Title:")
+        row = self.panel.model.listing.row_of.get(folder)
+        header = None if row is None else self.panel.model.session(row).summary.header
+        dialog.setTextValue(header.title if header is not None else "")
+        dialog.textValueSelected.connect(
+            lambda title: self._change(lambda: Library(folder.parent).rename(folder.name, title))
+        )
+        _open(dialog)
+
+    def _ask_delete(self, folders: list[Path]) -> None:
+        count = f"{len(folders):,} sessions" if len(folders) > 1 else "this session"
+        box = QMessageBox(self._window)
+        box.setIcon(QMessageBox.Icon.Warning)
+        box.setWindowTitle("Delete for good")
+        box.setText(f"Delete {count} for good? There is no way back.")
+        yes = box.addButton("Delete", QMessageBox.ButtonRole.DestructiveRole)
+        box.addButton(QMessageBox.StandardButton.Cancel)
+        yes.clicked.connect(lambda: self._delete(folders))
+        _open(box)
+
+    def _delete(self, folders: list[Path]) -> None:
+        self.deleting.emit(folders)
+
+        def delete() -> None:
+            for folder in folders:
+                Library(folder.parent).delete(folder.name)
+
+        self._change(delete)
+
+    def _change(self, work: Callable[[], object]) -> None:
+        """Run a change of the library, then list it anew."""
+        self._readers.run(work, lambda _: self.refresh(), self.on_refused)
+
+    def on_refused(self, error: Exception) -> None:
+        """Say why something cannot be done with a session."""
+        from viewer.recording.session import SessionError
+
+        if not isinstance(error, SessionError):
+            _log.error("work on sessions failed", exc_info=error)
+        self._window.say(str(error))
+
+    # Export ----------------------------------------------------------------------------------
+
+    def _ask_export(self, folders: list[Path]) -> None:
+        from viewer.ui.recording.export_dialog import ExportDialog
+
+        dialog = ExportDialog(len(folders), self._window)
+        dialog.accepted.connect(lambda: self._export(sorted(folders), dialog))
+        _open(dialog)
+
+    def _export(self, folders: list[Path], dialog: ExportDialog) -> None:
+        from viewer.recording.export import export_sessions
+
+        out, options = dialog.out, dialog.options
+        self._exporter.run(
+            lambda: export_sessions(folders, out, options, self._export_progressed.emit),
+            lambda manifest: self._on_exported(manifest, out),
+            self._on_export_failed,
+        )
+
+    def _on_exported(self, manifest: Manifest, out: Path) -> None:
+        left_out = [session for session in manifest.sessions if session.problem]
+        sentence = f"{len(manifest.sessions) - len(left_out)} sessions are exported to {out}."
+        if left_out:
+            sentence += f" {len(left_out)} were left out: {left_out[0].problem}"
+        self._window.say(sentence)
+
+    def _on_export_failed(self, error: Exception) -> None:
+        from viewer.recording.export import ExportError
+
+        if not isinstance(error, ExportError):
+            _log.error("an export failed", exc_info=error)
+        self._window.say(str(error))
+
+    # -----------------------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        window, panel = self._window, self.panel
+        panel.shown.connect(self.refresh)
+        panel.filter_changed.connect(lambda _: self.refresh())
+        panel.sight_changed.connect(self._fill_in_sight)
+        panel.session_chosen.connect(self._choose)
+        panel.rename_requested.connect(self._ask_name)
+        panel.delete_requested.connect(self._ask_delete)
+        panel.export_requested.connect(self._ask_export)
+        panel.visibilityChanged.connect(self._on_shown)
+        self._tissues.made.connect(self.refresh)
+        self._export_progressed.connect(
+            lambda done, total: window.say(f"Exporting sessions: {done} of {total}")
+        )
+
+    def _on_shown(self, is_shown: bool) -> None:
+        """The path on the slide comes and goes with the list."""
+        if is_shown:
+            selected = self.panel.selected()
+            self._choose(selected[0] if len(selected) == 1 else None)
+        else:
+            self.end_preview()
+
+    @property
+    def _identity(self) -> str:
+        return _identity(self._window.panes.active)
+
+
+def _identity(pane: SlidePane) -> str:
+    return pane.source.info.identity if pane.source is not None else ""
+
+
+def _open(dialog: QDialog) -> None:
+    dialog.finished.connect(dialog.deleteLater)
+    dialog.open()
