@@ -257,7 +257,7 @@ def test_a_session_that_is_deleted_is_let_go_of(
     window, folder = session
     review = start_review(window, qtbot)
     hit(qtbot, review.panel.table, Qt.Key.Key_Y)
-    panels(window)._delete([folder])
+    panels(window).library._delete([folder])
     qtbot.waitUntil(lambda: not folder.exists(), timeout=10_000)
     assert not review.reviewing.is_active
     qtbot.wait(1500)
