@@ -40,7 +40,7 @@ from viewer.ui.overlays.controller import OverlaysController
 from viewer.ui.overlays.recorded_overlays import RecordedOverlays
 from viewer.ui.palette import CommandPalette
 from viewer.ui.projects.controller import ProjectsController
-from viewer.ui.recent import with_recent
+from viewer.ui.recent import names_told_apart, with_recent
 from viewer.ui.recording.control import RecordingState
 from viewer.ui.recording.controller import RecordingController
 from viewer.ui.shell.drawer import Drawer
@@ -54,6 +54,7 @@ from viewer.ui.slides.split_view import SplitView
 from viewer.ui.slides.worklist import WorklistController
 from viewer.ui.status_bar import WindowStatusBar
 from viewer.ui.theme import DARK, apply_theme, theme_named
+from viewer.ui.tours.controller import ToursController, sample_slide
 from viewer.ui.view_commands import ViewCommands
 from viewer.ui.widgets import NoticeBar
 from viewer.ui.window_state import restore_window_state, save_window_state
@@ -137,6 +138,7 @@ class MainWindow(QMainWindow):
         self.agents = AgentsController(self)
         self.projects.study.changed.connect(self.agents.end_hidden)
         self._place_panels()
+        self.tours = ToursController(self)
         self.help = HelpWindow(self)
         self.commands.on("help.page", lambda: self.help.show_page(page_of(self._front_panel)))
         self._connect()
@@ -261,6 +263,7 @@ class MainWindow(QMainWindow):
             self.associated.shut_down,
             self.home_notice.shut_down,
             self.help.shut_down,
+            self.tours.end,
             self.frame.inspector.shut_down,
             self._sorter.close,
             lambda: self._writer.close(finish=True),
@@ -414,7 +417,11 @@ class MainWindow(QMainWindow):
         pane.canvas.look_changed.connect(lambda look: self._on_look_changed(pane, look))
         pane.page.open_requested.connect(lambda: self._file_commands.ask_for_slides(pane))
         pane.page.folder_requested.connect(self._file_commands.ask_for_folder)
-        pane.page.recent_requested.connect(lambda path: pane.open(path))
+        start = pane.page.start
+        start.project_requested.connect(self.commands["project.open"].trigger)
+        start.sample_requested.connect(lambda: pane.open(sample_slide()))
+        start.recent_requested.connect(lambda path: pane.open(path))
+        start.tour_requested.connect(self.tours.begin)
         pane.pixel_size_requested.connect(self._file_commands.ask_pixel_size)
         self._apply_settings_to(pane)
         pane.name_of = self.projects.opened.name_of_path
@@ -458,6 +465,7 @@ class MainWindow(QMainWindow):
         """Call slides as the study lets them be called for who reads now."""
         for pane in self.panes.panes:
             pane.show_name()
+            self._show_recent_in(pane)
         self._show_names(self.panes.active)
         self.associated.hide_label("labels" in self.projects.study.hides(self.panes.active))
 
@@ -581,15 +589,20 @@ class MainWindow(QMainWindow):
         canvas.set_overview_visible(settings.show_overview)
         canvas.set_scale_bar_visible(settings.show_scale_bar)
         pane.uses_icc = settings.use_icc
-        pane.page.set_recent([Path(name) for name in settings.recent_slides])
+        self._show_recent_in(pane)
+
+    def _show_recent_in(self, pane: SlidePane) -> None:
+        """List the recent slides on the start page; none where a study hides names."""
+        names = [] if self.worklist.hides_names else self.settings.recent_slides
+        pane.page.set_recent([Path(name) for name in names])
 
     def _show_recent(self) -> None:
         self.recent_menu.clear()
         self.recent_menu.setEnabled(bool(self.settings.recent_slides))
-        for name in self.settings.recent_slides:
-            path = Path(name)
-            action = self.recent_menu.addAction(path.name.replace("&", "&&"))
-            action.setToolTip(name)
+        paths = [Path(name) for name in self.settings.recent_slides]
+        for path, name in zip(paths, names_told_apart(paths), strict=True):
+            action = self.recent_menu.addAction(name.replace("&", "&&"))
+            action.setToolTip(str(path))
             action.triggered.connect(lambda _=False, path=path: self.open_slide(path))
         self.recent_menu.setToolTipsVisible(True)
         self.recent_menu.addSeparator()

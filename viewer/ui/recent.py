@@ -1,4 +1,4 @@
-"""What was opened last, slides or projects, newest first."""
+"""What was opened last, slides or projects, newest first, and how they are told apart."""
 
 from __future__ import annotations
 
@@ -15,3 +15,28 @@ def with_recent(recent: Sequence[str], path: Path) -> list[str]:
     """Return the list after `path` was opened: at the front, once, and no longer than allowed."""
     name = str(path.absolute())
     return [name, *(other for other in recent if other != name)][:MOST_RECENT]
+
+
+def folders_of(paths: Sequence[Path]) -> list[str]:
+    """Return of each path the folders that tell it from others of its name, the nearest at least.
+
+    Of "/a/case 1/HE.svs" and "/b/case 1/HE.svs" these are "a/case 1" and "b/case 1".
+    """
+    found: list[str] = []
+    for path in paths:
+        folders = path.parent.parts
+        others = [each.parent.parts for each in paths if each.name == path.name and each != path]
+        count = 1
+        while count < len(folders) and folders[-count:] in [each[-count:] for each in others]:
+            count += 1
+        found.append("/".join(folders[-count:]).replace("//", "/"))
+    return found
+
+
+def names_told_apart(paths: Sequence[Path]) -> list[str]:
+    """Return the names of paths, those that are alike with their folders."""
+    names = [path.name for path in paths]
+    return [
+        f"{name} ({folder})" if names.count(name) > 1 else name
+        for name, folder in zip(names, folders_of(paths), strict=True)
+    ]

@@ -50,6 +50,7 @@ def _buttons(t: Theme) -> str:
     QPushButton:hover {{ background: {t.line}; }}
     QPushButton:pressed, QPushButton:checked {{ background: {t.selection};
         border-color: {t.accent}; }}
+    QPushButton[card="true"], QPushButton[card="true"]:focus {{ padding: 0; }}
     QPushButton:disabled {{ color: {t.disabled_text}; border-color: {t.line}; }}
     QPushButton:flat {{ background: transparent; border-color: transparent; }}
     QPushButton:focus {{ border: 2px solid {t.accent}; padding: 2px 11px; }}
@@ -237,6 +238,7 @@ def _views(t: Theme) -> str:
     QAbstractItemView {{ background: {t.field}; border: 1px solid {t.line}; padding: 1px;
         selection-background-color: {t.selection}; selection-color: {t.text}; outline: 0; }}
     QAbstractItemView[frameShape="0"] {{ border-color: transparent; }}
+    QListView#recent {{ background: transparent; }}
     QAbstractItemView:focus {{ border: 2px solid {t.accent}; padding: 0; }}
     QTreeView, QListView {{ font-size: {FONT_PX}px; }}
     QTreeView::item, QListView::item {{ min-height: 28px; padding: 0 3px; }}
@@ -306,6 +308,7 @@ def _notices(t: Theme) -> str:
     QFrame[notice="info"] {{ background: {t.panel}; border-bottom: 1px solid {t.line}; }}
     QFrame[notice="warning"] {{ background: {t.warning}; border-bottom: 1px solid {t.line}; }}
     QFrame[notice="error"] {{ background: {t.error}; border-bottom: 1px solid {t.line}; }}
+    QFrame#tour {{ background: {t.panel}; border: 1px solid {t.accent}; border-radius: 4px; }}
     QFrame[pane="idle"] {{ border: 2px solid transparent; }}
     QFrame[pane="active"] {{ border: 2px solid {t.accent}; }}
     """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QMenu
 
-from viewer.ui.recent import with_recent
+from viewer.ui.recent import names_told_apart, with_recent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,10 +42,11 @@ class RecentProjects(QObject):
         names = self._window.settings.recent_projects
         self.menu.clear()
         self.menu.setEnabled(bool(names))
-        for name in names:
-            action = self.menu.addAction(Path(name).name.replace("&", "&&"))
-            action.setToolTip(name)
-            action.triggered.connect(lambda _=False, name=name: self._open(Path(name)))
+        paths = [Path(name) for name in names]
+        for path, name in zip(paths, names_told_apart(paths), strict=True):
+            action = self.menu.addAction(name.replace("&", "&&"))
+            action.setToolTip(str(path))
+            action.triggered.connect(lambda _=False, path=path: self._open(path))
         self.menu.addSeparator()
         self.menu.addAction("&Forget these").triggered.connect(self._forget)
 

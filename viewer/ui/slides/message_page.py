@@ -1,13 +1,21 @@
-"""What a pane shows while it has no slide: a welcome, a wait, or why a slide does not open."""
+"""What a pane shows while it has no slide: the start page, a wait, or why a slide does not open."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QSize, Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from viewer.canvas.qt_guard import guarded
+from viewer.ui.slides.start_page import StartPage
 from viewer.ui.theme import icon
 
 if TYPE_CHECKING:
@@ -16,22 +24,22 @@ if TYPE_CHECKING:
 
 _ICON_SIZE = QSize(48, 48)
 _MARGIN_PX = 32
-_RECENT_SHOWN = 5
 
 
-class MessagePage(QWidget):
-    """An icon, a headline, a sentence, and buttons under them."""
+class MessagePage(QStackedWidget):
+    """The start page, or an icon, a headline, a sentence, and buttons under them."""
 
     open_requested = Signal()
     folder_requested = Signal()
     retry_requested = Signal()
-    recent_requested = Signal(object)
-    """The Path of a recent slide."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._icon_name = ""
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.start = StartPage(self)
+        self.start.open_requested.connect(self.open_requested)
+        self.start.folder_requested.connect(self.folder_requested)
         self.picture = QLabel(self)
         self.picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.headline = QLabel(self)
@@ -50,55 +58,46 @@ class MessagePage(QWidget):
         self.open_button.setToolTip("Open a slide in this pane")
         self.open_button.clicked.connect(self.open_requested)
         self.folder_button = QPushButton("Open folder...", self)
-        self.folder_button.setToolTip("Show the slides of a folder as a tray of thumbnails")
+        self.folder_button.setToolTip("List the slides of a folder and open the first")
         self.folder_button.clicked.connect(self.folder_requested)
         self.retry_button = QPushButton("Try again", self)
+        self.retry_button.setProperty("primary", True)
         self.retry_button.clicked.connect(self.retry_requested)
-        self._recent = QWidget(self)
-        self._recent_layout = QVBoxLayout(self._recent)
-        self._recent_layout.setContentsMargins(0, 12, 0, 0)
-        self._recent_layout.setSpacing(2)
-        self._lay_out()
+        self._message = self._laid_out()
+        self.addWidget(self.start)
+        self.addWidget(self._message)
         self.welcome()
 
+    @property
+    def first_button(self) -> QWidget:
+        """Return what the keyboard goes to."""
+        return self.start.open_button if self.currentWidget() is self.start else self.open_button
+
     def welcome(self) -> None:
-        """Invites to open a slide."""
-        self._show(
-            "mdi6.microscope",
-            "Open a slide",
-            "Drop a slide or a folder of slides here, or choose one.",
-        )
-        self._recent.setVisible(self._recent_layout.count() > 0)
+        """Invite to open a slide."""
+        self.setCurrentWidget(self.start)
 
     def wait(self, name: str) -> None:
-        """Says that a slide is being opened."""
+        """Say that a slide is being opened."""
         self._show("mdi6.timer-sand", f"Opening {name}...", "", buttons=False)
 
     def still_waiting(self, sentence: str) -> None:
-        """Adds to `wait` that it takes long."""
+        """Add to `wait` that it takes long."""
         self.sentence.setText(sentence)
         self.sentence.show()
 
     def fail(self, name: str, sentence: str) -> None:
-        """Says why a slide does not open."""
+        """Say why a slide does not open."""
         self._show("mdi6.alert-circle-outline", f"{name} does not open", sentence)
         self.retry_button.show()
 
     def set_recent(self, paths: Sequence[Path]) -> None:
-        """Lists the slides opened last under the welcome."""
-        while (item := self._recent_layout.takeAt(0)) is not None:
-            widget = item.widget()
-            if widget is not None:
-                widget.deleteLater()
-        for path in paths[:_RECENT_SHOWN]:
-            button = QPushButton(path.name, self._recent)
-            button.setFlat(True)
-            button.setToolTip(str(path))
-            button.setAccessibleName(f"Open recent slide {path.name}")
-            button.clicked.connect(lambda _=False, path=path: self.recent_requested.emit(path))
-            self._recent_layout.addWidget(button)
-        if self._icon_name == "mdi6.microscope":
-            self._recent.setVisible(bool(paths))
+        """List the slides opened last on the start page."""
+        self.start.set_recent(paths)
+
+    def shut_down(self) -> None:
+        """End the threads."""
+        self.start.shut_down()
 
     @guarded()
     def changeEvent(self, event: QEvent) -> None:
@@ -106,14 +105,14 @@ class MessagePage(QWidget):
             self.picture.setPixmap(icon(self._icon_name).pixmap(_ICON_SIZE))
         super().changeEvent(event)
 
-    def _lay_out(self) -> None:
+    def _laid_out(self) -> QWidget:
         buttons = QHBoxLayout()
         buttons.addStretch()
-        for button in (self.open_button, self.folder_button, self.retry_button):
+        for button in (self.retry_button, self.open_button, self.folder_button):
             buttons.addWidget(button)
         buttons.addStretch()
-        centered = Qt.AlignmentFlag.AlignHCenter
-        layout = QVBoxLayout(self)
+        message = QWidget(self)
+        layout = QVBoxLayout(message)
         layout.setContentsMargins(_MARGIN_PX, _MARGIN_PX, _MARGIN_PX, _MARGIN_PX)
         layout.addStretch()
         layout.addWidget(self.picture)
@@ -121,8 +120,8 @@ class MessagePage(QWidget):
         layout.addWidget(self.sentence)
         layout.addSpacing(10)
         layout.addLayout(buttons)
-        layout.addWidget(self._recent, 0, centered)
         layout.addStretch()
+        return message
 
     def _show(self, icon_name: str, headline: str, sentence: str, *, buttons: bool = True) -> None:
         self._icon_name = icon_name
@@ -133,4 +132,4 @@ class MessagePage(QWidget):
         self.open_button.setVisible(buttons)
         self.folder_button.setVisible(buttons)
         self.retry_button.hide()
-        self._recent.hide()
+        self.setCurrentWidget(self._message)

@@ -227,6 +227,7 @@ class SlidePane(QFrame):
         self._display_keeper.shut_down()
         self._view_keeper.shut_down()
         self._background.close()
+        self.page.shut_down()
         self.canvas.clear()
 
     def set_mpp_um(self, mpp_um: float) -> None:
@@ -251,7 +252,7 @@ class SlidePane(QFrame):
 
     def focus(self) -> None:
         """Puts the keyboard on what the pane shows."""
-        target = self.canvas if self.source is not None else self.page.open_button
+        target = self.canvas if self.source is not None else self.page.first_button
         target.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def _connect(self) -> None:

@@ -11,8 +11,7 @@ from viewer.ui.slides.linking import AlignedLink, Link
 from viewer.ui.slides.slide_pane import SlidePane
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
+    from collections.abc import Callable
 
     from PySide6.QtGui import QImage
 
@@ -132,10 +131,6 @@ class SplitView(QWidget):
         self._relink()
         if self._is_linked:
             self._lead(leader)
-
-    def set_recent(self, paths: Sequence[Path]) -> None:
-        for pane in self.panes:
-            pane.page.set_recent(paths)
 
     def shut_down(self) -> None:
         """Ends all panes' threads and frees their slides."""
