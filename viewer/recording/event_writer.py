@@ -94,6 +94,8 @@ class EventWriter:
         match event:
             case Viewport() if not event.at_rest:
                 return rounded(event)
+            case NoteTaken(is_allowed=True):
+                return event
             case NoteTaken() | DiagnosisEntered() | QuestionAsked() | QuestionAnswered():
                 return event if self._may_keep_texts else _without(event, "text")
             case Counted() if event.label in _OWN_CLASSES:

@@ -155,10 +155,17 @@ class Counted(Event, frozen=True, tag="count"):
 
 
 class NoteTaken(Event, frozen=True, tag="note"):
-    """The reader wrote a note; `length` in characters is kept even where the text is not."""
+    """The reader wrote a note; `length` in characters is kept even where the text is not.
+
+    Attributes
+    ----------
+    is_allowed
+        Whether the reader allowed this text to be kept, whatever was agreed to at the start.
+    """
 
     length: int
     text: str | None = None
+    is_allowed: bool = False
 
 
 class QuestionAsked(Event, frozen=True, tag="question"):

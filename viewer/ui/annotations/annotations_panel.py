@@ -61,6 +61,13 @@ _WIDE_PX = {AUTHOR: 440, CHANGED: 600}
 _DESCRIPTION_PX, _LEAST_LIST_PX, _LEAST_LISTS_PX, _CLASSES_PX = 46, 92, 250, 172
 
 
+class RenameKeeper(KeyKeeper):
+    """Keeps F2 too, which edits the name in its row; elsewhere it is a command."""
+
+    def wants(self, event: QKeyEvent) -> bool:
+        return event.key() == Qt.Key.Key_F2 or super().wants(event)
+
+
 class AnnotationTree(QTreeView):
     """Enter and double click travel, F2 renames; a class stands for all that is below it."""
 
@@ -68,7 +75,7 @@ class AnnotationTree(QTreeView):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        KeyKeeper(self)
+        RenameKeeper(self)
 
     @guarded()
     def keyPressEvent(self, event: QKeyEvent) -> None:

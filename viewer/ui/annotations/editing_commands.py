@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtCore import QObject, Qt
+from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut
+from PySide6.QtWidgets import QInputDialog
 
 from viewer.annotations import operations, shape_editing
 from viewer.annotations.annotation import DESCRIPTION
@@ -69,6 +70,8 @@ class EditingCommands(QObject):
         commands.on("annotate.fill_holes", self._fill_holes)
         commands.on("annotate.simplify", self._ask_simplify)
         commands.on("annotate.grow", self._ask_grow)
+        commands.on("annotate.rename", self._ask_name)
+        self._share_f2()
         commands.on("annotate.lock", self._lock)
         commands.on("annotate.whole_slide", self._whole_slide)
 
@@ -94,6 +97,44 @@ class EditingCommands(QObject):
 
     def rename(self, id_: UUID, name: str) -> None:
         self._change("Rename", id_, lambda before: replace(before, name=name))
+
+    def _share_f2(self) -> None:
+        """Name by F2 on the slide, which in a review is the key of another command."""
+        rename = self._window.commands["annotate.rename"]
+        key = QShortcut(QKeySequence("F2"), self._window.panes)
+        key.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        key.activated.connect(rename.trigger)
+        rename.enabledChanged.connect(key.setEnabled)
+
+    def _ask_name(self) -> None:
+        """Ask in a box of its own, whose letters are no keys of tools."""
+        from viewer.ui.annotations.simple_dialogs import open_dialog
+
+        active = self._active()
+        if active is None or not active.chosen:
+            self._window.say("Select an annotation first (S): F2 names it.")
+            return
+        chosen = self._changeable(active)
+        if not chosen:
+            return
+        dialog = QInputDialog(self._window)
+        dialog.setWindowTitle("Name")
+        which = "the annotation" if len(chosen) == 1 else f"{len(chosen):,} annotations"
+        dialog.setLabelText(f"Name of {which}:")
+        names = {each.name for each in chosen}
+        dialog.setTextValue(names.pop() if len(names) == 1 else "")
+        dialog.textValueSelected.connect(lambda name: self._name(active, chosen, name.strip()))
+        open_dialog(dialog)
+
+    def _name(self, active: PaneAnnotations, chosen: list[Annotation], name: str) -> None:
+        held = [active.document.get(each.id) for each in chosen]
+        before = [each for each in held if each is not None]
+        named = [replace(each, name=name).signed(active.author) for each in before]
+        changed = [pair for pair in zip(before, named, strict=True) if pair[0].name != name]
+        if active.do(changing("Rename", changed)):
+            self._window.say(
+                f'Named "{name}".' if name else f"{many(len(changed))} without a name."
+            )
 
     def describe(self, id_: UUID, text: str) -> None:
         self._change("Description", id_, lambda before: before.noted(DESCRIPTION, text))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
-from PySide6.QtWidgets import QInputDialog
 
 from viewer.annotations.bookmarks import bookmark, next_name, note
 from viewer.annotations.document import adding
@@ -48,16 +47,13 @@ class NoteCommands(QObject):
 
     def _ask_note(self) -> None:
         from viewer.ui.annotations.simple_dialogs import open_dialog
-        from viewer.ui.slides.slide_dialogs import finish_with_slide
+        from viewer.ui.slides.note_dialog import NoteDialog
 
         active = self._active()
         if active is None:
             return
         place = active.pane.canvas.view.center
-        dialog = QInputDialog(self._window)
-        dialog.setWindowTitle("Sticky note")
-        dialog.setLabelText("Note:")
-        dialog.setOption(QInputDialog.InputDialogOption.UsePlainTextEditForTextInput)
+        dialog = NoteDialog("Sticky note", "Note:", active.pane, self._window)
 
         def stick(text: str) -> None:
             text = text.strip()
@@ -66,5 +62,4 @@ class NoteCommands(QObject):
             self._window.recording.control.record(NoteTaken(len(text), text), active.pane)
 
         dialog.textValueSelected.connect(stick)
-        finish_with_slide(dialog, active.pane)
         open_dialog(dialog)

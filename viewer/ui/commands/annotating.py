@@ -298,6 +298,15 @@ ANNOTATE_COMMANDS: tuple[Command, ...] = (
         with_chosen,
     ),
     Command(
+        "annotate.rename",
+        "&Name...",
+        "mdi6.rename-outline",
+        "Name the selected annotations; F2 on the slide or in the list",
+        ANNOTATE,
+        (),
+        lambda s: s.has_slide and not s.is_reviewing,
+    ),
+    Command(
         "annotate.lock",
         "L&ock or unlock",
         "mdi6.lock-outline",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
-from PySide6.QtWidgets import QDialog, QInputDialog
 
 from viewer.policy import policy, read_policy
 from viewer.recording.events import NoteTaken, ToolChosen
@@ -17,6 +16,8 @@ from viewer.ui.recording.session_panels import SessionPanels
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
+    from PySide6.QtWidgets import QDialog
+
     from viewer.ui.main_window import MainWindow
     from viewer.ui.recording.consent_dialog import ConsentDialog
 
@@ -108,25 +109,26 @@ class RecordingController(QObject):
         self.control.start()
 
     def _ask_note(self) -> None:
-        from viewer.ui.slides.slide_dialogs import finish_with_slide
+        from viewer.ui.slides.note_dialog import NoteDialog
 
         pane = self._window.panes.active
         recording = self.control.recording_of(pane)
         if recording is None:
             return
-        dialog = QInputDialog(self._window)
-        dialog.setWindowTitle("Note")
         kept = self._window.settings.record_texts
-        dialog.setLabelText(
-            "What do you see here?"
-            if kept
-            else "What do you see here? (Note text is not saved: see the settings.)"
-        )
-        dialog.setOption(QInputDialog.InputDialogOption.UsePlainTextEditForTextInput)
-        dialog.textValueSelected.connect(
-            lambda text: text.strip() and recording.record(NoteTaken(len(text), text))
-        )
-        finish_with_slide(dialog, pane)
+        dialog = NoteDialog("Note", "What do you see here?", pane, self._window, saves_text=kept)
+
+        def take(text: str) -> None:
+            if not text.strip():
+                return
+            is_kept = dialog.keeps_text.isChecked()
+            is_new = is_kept and not recording.recorder.header.consent.texts
+            note = NoteTaken(len(text), text if is_kept else None, is_allowed=is_new)
+            recording.record(note)
+            self._window.change_settings(record_texts=is_kept)
+            self._window.say("Note saved." if is_kept else "The length of the note is saved.")
+
+        dialog.textValueSelected.connect(take)
         _open(dialog)
 
     def _on_state(self, state: RecordingState) -> None:
