@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 _ERASED = QColor(40, 40, 40)
 _SLACK_PX = 0.05
 """How far the border of a stroke may move when corners are left out."""
-_LEAST_PX, _MOST_PX = 2.0, 2000.0
+LEAST_PX, MOST_PX = 2.0, 2000.0
+"""Diameters of the brush."""
 _PER_NOTCH = 1.15
 
 
@@ -230,7 +231,7 @@ class BrushTool(RegionTool):
     def resize(self, factor: float) -> None:
         """Makes the brush larger or smaller."""
         options = self.desk.options
-        options.brush_px = min(max(options.brush_px * factor, _LEAST_PX), _MOST_PX)
+        options.brush_px = min(max(options.brush_px * factor, LEAST_PX), MOST_PX)
         if self.hand is not None:
             width = self.desk.calibration.length_text(2 * self.radius(self.hand))
             self.measure_changed.emit(f"Brush: {width} wide")

@@ -20,6 +20,7 @@ from viewer.ui.annotations.set_commands import SetCommands
 from viewer.ui.annotations.set_layers import SetLayers
 from viewer.ui.annotations.slide_sets import SlideSets
 from viewer.ui.annotations.table_commands import TableCommands
+from viewer.ui.annotations.tool_options import ToolOptions
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.widgets import NoticeBar
 
@@ -79,6 +80,7 @@ class AnnotationsController(QObject):
         self._notes = NoteCommands(window, lambda: self.active, self)
         self._tables = TableCommands(window, lambda: self.active, self)
         self.sets = SetCommands(window, self, self.panel)
+        self.tool_options = ToolOptions(window)
         self._listing = Listing(window, self, self.panel)
         self._connect()
         tissue_correction.drawn_in = self._drawn_in

@@ -10,7 +10,7 @@ from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QApplication
 
-from viewer.canvas.annotating.brush_tool import BrushTool, EraserTool
+from viewer.canvas.annotating.brush_tool import LEAST_PX, MOST_PX, BrushTool, EraserTool
 from viewer.canvas.annotating.count_tool import CountTool
 from viewer.canvas.annotating.edit_context import DrawingOptions
 from viewer.canvas.annotating.points_tool import PointsTool
@@ -68,6 +68,8 @@ class Toolbox(QObject):
 
     tool_chosen = Signal(str)
     """The name of the tool that is in hand now, "move" for none."""
+    options_changed = Signal()
+    """The size of the brush, the sensitivity of the wand or how they draw is another."""
     stroke_changed = Signal()
     """Undo or redo is now for the stroke under way, or no longer."""
 
@@ -87,6 +89,7 @@ class Toolbox(QObject):
         self._before_select: tuple[str, float] | None = None
         self._has_just_moved_back = False
         self._can_step = (False, False)
+        self._sizes = self.options.brush_px, self.options.wand_sensitivity
         self._connect()
 
     def take_desk(self, pane: SlidePane, desk: EditContext, layer: AnnotationsLayer) -> None:
@@ -124,6 +127,17 @@ class Toolbox(QObject):
         if self._click.isChecked():
             self._click.trigger()
         self._change(name)
+
+    def set_brush_px(self, diameter_px: float) -> None:
+        """Make the brush of a diameter, in pixels of the screen or of the slide."""
+        if round(self.options.brush_px) != round(diameter_px):
+            self.options.brush_px = diameter_px
+            self._window.panes.active.canvas.update()
+            self._keep_options()
+
+    def set_wand_sensitivity(self, sensitivity: float) -> None:
+        """Let the wand take colors that are so unlike."""
+        self.options.wand_sensitivity = sensitivity
 
     def shut_down(self) -> None:
         """Keeps strokes and options."""
@@ -167,9 +181,16 @@ class Toolbox(QObject):
             self._put_down(pane)
             self._take_up(pane)
         self._window.status.show_drawing("")
-        if name in _TOOLS:
-            self._window.say(_TOOLS[name].hint)
+        self._show_hint(_TOOLS[name].hint if name in _TOOLS else "")
         self.tool_chosen.emit(name)
+
+    def _show_hint(self, hint: str) -> None:
+        """Say how the tool in hand works; of none, take back what was said of the one before."""
+        status = self._window.status
+        if hint:
+            status.say(hint)
+        elif status.currentMessage() in {each.hint for each in _TOOLS.values()}:
+            status.clearMessage()
 
     def _show_checked(self) -> None:
         for each in TOOL_NAMES:
@@ -216,6 +237,10 @@ class Toolbox(QObject):
             place.layer.hover(place.tool.hovered)
             pane.canvas.update()
         self._show_steps()
+        sizes = self.options.brush_px, self.options.wand_sensitivity
+        if sizes != self._sizes:
+            self._sizes = sizes
+            self.options_changed.emit()
 
     def _show_steps(self) -> None:
         tool = self.tool_of(self._window.panes.active)
@@ -242,8 +267,14 @@ class Toolbox(QObject):
             tool.resize(factor)
 
     def _set_option(self, name: str, *, on: bool) -> None:
+        if name == "brush_on_slide" and on != self.options.brush_on_slide:
+            canvas = self._window.panes.active.canvas
+            downsample = canvas.view.downsample if canvas.source is not None else 1.0
+            as_large_px = self.options.brush_px * (downsample if on else 1 / downsample)
+            self.options.brush_px = min(max(as_large_px, LEAST_PX), MOST_PX)
         setattr(self.options, name, on)
         self._keep_options()
+        self.options_changed.emit()
 
     def _keep_options(self) -> None:
         self._window.change_settings(

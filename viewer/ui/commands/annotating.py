@@ -60,7 +60,7 @@ def _tool_command(
 
 
 ANNOTATE_COMMANDS: tuple[Command, ...] = (
-    _tool_command("move", "&Move the slide", "mdi6.hand-back-right-outline", "Pan", "M"),
+    _tool_command("move", "Pa&n", "mdi6.hand-back-right-outline", "Move the slide", "M"),
     _tool_command(
         "select",
         "&Select and edit",
@@ -163,7 +163,7 @@ ANNOTATE_COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "annotate.brush_on_slide",
-        "Brush size &kept on the slide",
+        "S&cale brush with zoom",
         "mdi6.circle-expand",
         "The brush covers as much of the slide at every zoom, not of the screen",
         DRAWING,
