@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from project_steps import make_slide
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFileDialog
+from PySide6.QtWidgets import QDialogButtonBox, QFileDialog, QLineEdit
 from pytestqt.qtbot import QtBot
 from ui_steps import CTRL, SHIFT, drop, open_dialog, press
 
@@ -276,3 +276,55 @@ def test_the_projects_classes_are_used_while_it_is_open(
     assert palette.classes == own
     open_project(window, study, qtbot)
     assert palette.classes == changed
+
+
+def test_a_new_folder_is_typed_and_the_open_slides_are_offered(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    slide = make_slide(tmp_path / "1.png", 1)
+    with qtbot.waitSignal(window.panes.active.opened, timeout=20_000):
+        window.open_paths([slide])
+    window.commands["project.create"].trigger()
+    dialog = open_dialog(window, QFileDialog, qtbot)
+    assert isinstance(dialog, QFileDialog)
+    name = dialog.findChild(QLineEdit, "fileNameEdit")
+    buttons = dialog.findChild(QDialogButtonBox)
+    assert name is not None
+    assert buttons is not None
+    name.clear()
+    qtbot.keyClicks(name, "new study")
+    create = next(each for each in buttons.buttons() if each.text() == "Create")
+    qtbot.waitUntil(create.isEnabled, timeout=20_000)
+    with qtbot.waitSignal(window.projects.opened.switched, timeout=20_000):
+        qtbot.mouseClick(create, Qt.MouseButton.LeftButton)
+    assert window.projects.opened.folder == tmp_path / "new study"
+    offer = window.projects.slides.header.offer
+    assert (offer.isVisible(), offer.text()) == (True, "Add the open slide")
+    qtbot.mouseClick(offer, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: len(read_project(tmp_path / "new study").slides) == 1, timeout=20_000)
+    assert not offer.isVisible()
+    source = window.panes.active.source
+    assert source is not None
+    assert window.slides.model.current == source.info.identity, "it is marked in the list"
+
+
+def test_a_slide_that_was_moved_opens_at_the_first_double_click(
+    window: MainWindow, study: Path, tmp_path_factory: pytest.TempPathFactory, qtbot: QtBot
+) -> None:
+    # A copy elsewhere was open last on this machine; the one in the project is meant.
+    copy = tmp_path_factory.mktemp("elsewhere") / "copy.png"
+    shutil.copy(study / "slides" / "2.png", copy)
+    with qtbot.waitSignal(window.panes.active.opened, timeout=20_000):
+        window.open_paths([copy])
+    open_project(window, study, qtbot)
+    moved = study / "moved and renamed.png"
+    shutil.move(study / "slides" / "2.png", moved)
+    pane, view = window.panes.active, window.slides.view
+    at = view.visualRect(window.slides.model.index(1)).center()
+    with qtbot.waitSignal(pane.failed, timeout=20_000):
+        qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=at)
+        qtbot.mouseDClick(view.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    qtbot.waitUntil(lambda: pane.path == moved, timeout=20_000)
+    assert pane.failed_path is None
+    assert pane.notice.isHidden()
+    qtbot.waitUntil(lambda: read_project(study).slides[1].path == moved.name, timeout=20_000)

@@ -153,3 +153,24 @@ def test_a_drop_goes_to_the_pane_under_the_mouse(
     assert first.path == dropped
     assert second.path == sample_slide
     assert two_panes.panes.active is first
+
+
+def test_a_split_shows_the_same_slide_at_the_same_place(
+    slide_window: MainWindow, sample_slide: Path, qtbot: QtBot
+) -> None:
+    first = slide_window.panes.active
+    first.canvas.go_to(Point(900, 1100), 2.0, animated=False)
+    press(qtbot, slide_window, Qt.Key.Key_Backslash, CTRL)
+    second = slide_window.panes.active
+    assert second is not first
+    qtbot.waitUntil(lambda: second.source is not None, timeout=20_000)
+    assert second.path == sample_slide
+    assert second.canvas.view.center == pytest.approx((900, 1100))
+    assert second.canvas.view.downsample == pytest.approx(2.0)
+    # A row of the list opens beside too, and what cannot be split says why.
+    slide_window.folder.show_slides([sample_slide])
+    key = slide_window.slides.model.keys[0]
+    for count in (3, 4, 4):
+        slide_window.slides.open(key, beside=True)
+        assert len(slide_window.panes.panes) == count
+    assert "close one" in slide_window.status.currentMessage()

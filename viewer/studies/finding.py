@@ -76,30 +76,46 @@ def find_slides(
 ) -> dict[str, Path]:
     """Return where slides lie now, by identity.
 
-    First where each was open last on this machine, then in folders and those in them, files of
-    the same name first.
+    In folders and those in them, files of the same name or size first; of several copies, one in
+    these folders comes before the one that was open last on this machine.
 
     Parameters
     ----------
     is_wanted
         Asked between slides; False gives up.
     """
-    found: dict[str, Path] = {}
+    copies: dict[str, Path] = {}
     for slide in wanted:
         known = find(slide.identity)
         if known is not None and same_slide(_identity(known), slide.identity):
-            found[slide.identity] = known
-    names = {_file_name(slide).casefold() for slide in wanted if slide.identity not in found}
+            copies[slide.identity] = known
+    found = {
+        identity: path
+        for identity, path in copies.items()
+        if any(path.is_relative_to(place.absolute()) for place in places)
+    }
     left = {slide.identity for slide in wanted} - found.keys()
-    candidates = sorted(_files(places), key=lambda path: path.name.casefold() not in names)
-    for path in candidates[:most_opened]:
-        if not left or not is_wanted():
-            break
-        identity = _identity(path)
-        for name in (identity, *former_names_of(identity)):
-            if name in left:
-                found[name] = path
-                left.discard(name)
+    names = {_file_name(slide).casefold() for slide in wanted if slide.identity in left}
+    sizes = {_size(path) for identity, path in copies.items() if identity in left}
+    files = _files(places) if left else []
+    likely = [each for each in files if each.name.casefold() in names or _size(each) in sizes]
+    others = [each for each in files if each not in set(likely)]
+
+    def look(candidates: Sequence[Path]) -> None:
+        for path in candidates:
+            if not left or not is_wanted():
+                return
+            identity = _identity(path)
+            for name in (identity, *former_names_of(identity)):
+                if name in left:
+                    found[name] = path
+                    left.discard(name)
+
+    look(likely[:most_opened])
+    for identity in left & copies.keys():
+        found[identity] = copies[identity]
+        left.discard(identity)
+    look(others[: max(0, most_opened - len(likely))])
     return found
 
 
@@ -147,6 +163,14 @@ def _identity(path: Path) -> str:
     except SlideError as error:
         _log.info("Passed over while looking for slides: %s", error)
         return ""
+
+
+def _size(path: Path) -> int:
+    """Return the size of a file in bytes; -1 where it cannot be told."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
 
 
 def _file_name(slide: ProjectSlide) -> str:

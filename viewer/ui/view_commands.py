@@ -59,7 +59,7 @@ class ViewCommands:
             actions.on(command_id, lambda stain=stain: self._change_look(stain=stain))
         actions.on_toggle("display.icc", lambda checked: self._change_look(icc=checked))
         actions.on("display.reset", self._reset_look)
-        actions.on("panes.add", panes.add_pane)
+        actions.on("panes.add", panes.split)
         actions.on("panes.close", lambda: panes.close_pane(panes.active))
         actions.on("panes.next", lambda: panes.step_active(1))
         actions.on("panes.previous", lambda: panes.step_active(-1))

@@ -272,7 +272,7 @@ VIEW_COMMANDS: tuple[Command, ...] = (
         "panes.add",
         "&Split view",
         "drawn.panes",
-        "Add a pane beside this one, up to four",
+        "Show the slide once more beside this one, in up to four panes",
         PANES,
         ("Ctrl+\\",),
         Condition(lambda s: s.panes < 4, "There are four panes already."),

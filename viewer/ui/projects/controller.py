@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QDialog, QFileDialog
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.projects.comparison_controller import ComparisonController
 from viewer.ui.projects.finishing import Finishing
+from viewer.ui.projects.new_folder_dialog import NewFolderDialog
 from viewer.ui.projects.open_project import OpenProject
 from viewer.ui.projects.project_slides import ProjectSlides
 from viewer.ui.projects.questions_controller import QuestionsController
@@ -45,6 +46,8 @@ class ProjectsController(QObject):
         super().__init__(window)
         self._window = window
         self._sorter = BackgroundRunner("look at paths", 1, self)
+        self._moved: dict[SlidePane, str] = {}
+        """Identities of slides that are looked for, by the panes where they did not open."""
         self.opened = OpenProject(self)
         self.study = StudyController(window, self.opened)
         self.slides = ProjectSlides(self.opened, window)
@@ -264,7 +267,7 @@ class ProjectsController(QObject):
         return str(path.parent if path is not None else Path.home())
 
     def _ask_create(self) -> None:
-        dialog = self._ask_folder("Folder for the new project")
+        dialog = NewFolderDialog(self._window, "Folder for the new project", self._start_folder())
         dialog.fileSelected.connect(lambda name: self.opened.create(Path(name)))
         _open(dialog)
 
@@ -369,15 +372,40 @@ class ProjectsController(QObject):
         is_shown = slides.isVisible() and slides.shown is self.slides
         self._window.commands["panels.project"].setChecked(is_shown)
 
-    def _on_not_opened(self, path: Path, _sentence: str) -> None:
+    def _on_not_opened(self, pane: SlidePane, path: Path) -> None:
         """A slide of the project that does not open may have been moved."""
-        slides = self.opened.project.slides
-        if self.opened.is_open and any(self.opened.path_of(slide) == path for slide in slides):
+        slides = self.opened.project.slides if self.opened.is_open else ()
+        slide = next((each for each in slides if self.opened.path_of(each) == path), None)
+        if slide is not None:
+            self._moved[pane] = slide.identity
             self.opened.look_for_missing()
+
+    def _open_found(self) -> None:
+        """Open slides that had been moved where they were asked for, in place of the error."""
+        for pane, identity in list(self._moved.items()):
+            entry = self.opened.entries_by_key().get(identity) if self.opened.is_open else None
+            if entry is None or pane not in self._window.panes.panes or not pane.failed_path:
+                del self._moved[pane]
+            elif (path := self.opened.path_of(entry.slide)) != pane.failed_path:
+                del self._moved[pane]
+                pane.open(path)
+
+    def _open_paths(self) -> list[Path]:
+        """Return the slides of the folder that is listed, and of the panes."""
+        shown = [pane.path for pane in self._window.panes.panes if pane.path is not None]
+        return list(dict.fromkeys((*self._window.folder.paths, *shown)))
+
+    def _show_offer(self) -> None:
+        """Offer the slides that are open to a project that has none."""
+        paths = self._open_paths()
+        is_wanted = self.opened.is_open and not self.opened.project.slides and paths
+        what = "the open slide" if len(paths) == 1 else f"the {len(paths):,} open slides"
+        self.slides.header.show_offer(f"Add {what}" if is_wanted else "")
 
     def _watch(self, pane: SlidePane) -> None:
         pane.slide_changed.connect(self._on_slide)
-        pane.failed.connect(self._on_not_opened)
+        pane.slide_changed.connect(lambda _: self._show_offer())
+        pane.failed.connect(lambda path, _: self._on_not_opened(pane, path))
 
     def _connect(self) -> None:
         from viewer.studies.project import removing_slides
@@ -413,6 +441,10 @@ class ProjectsController(QObject):
         self.opened.switched.connect(self._on_switched)
         self.study.changed.connect(self._begin_read)
         self.opened.changed.connect(self._on_changed)
+        self.opened.changed.connect(self._open_found)
+        self.opened.changed.connect(self._show_offer)
+        window.folder.changed.connect(self._show_offer)
+        slides.header.offer_accepted.connect(lambda: self.opened.add(self._open_paths()))
         for pane in window.panes.panes:
             self._watch(pane)
         window.panes.pane_added.connect(self._watch)

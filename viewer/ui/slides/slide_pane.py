@@ -114,6 +114,7 @@ class SlidePane(QFrame):
         self.mpp_origin = ""
         """Where the pixel size of the slide comes from, as `OpenedSlide` says it."""
         self._opening_path: Path | None = None
+        self._has_failed = False
         self._opening_image: int | None = None
         self.profile_problem = ""
         """Why the slide's color profile cannot be used, in a sentence, else empty."""
@@ -167,6 +168,11 @@ class SlidePane(QFrame):
         return self._opening_path if self.is_opening else None
 
     @property
+    def failed_path(self) -> Path | None:
+        """Return the slide that did not open, as long as the pane says so."""
+        return self._opening_path if self._has_failed else None
+
+    @property
     def is_opening(self) -> bool:
         return self._task is not None or self._recognition is not None
 
@@ -179,6 +185,7 @@ class SlidePane(QFrame):
             Which image of a file that holds several; None for the largest.
         """
         self._give_up_opening()
+        self._has_failed = False
         self._opening_path = path
         self._opening_image = image
         self.notice.hide()
@@ -208,6 +215,7 @@ class SlidePane(QFrame):
     def close_slide(self) -> None:
         """Frees the slide; the pane welcomes the next."""
         self._give_up_opening()
+        self._has_failed = False
         self._take_leave()
         self._forget_slide()
         self.canvas.clear()
@@ -436,6 +444,7 @@ class SlidePane(QFrame):
         assert path is not None
         self._patience.stop()
         self._task = None
+        self._has_failed = True
         if isinstance(error, SlideError):
             sentence = str(error)
         else:

@@ -12,6 +12,7 @@ from viewer.ui.slides.slide_pane import SlidePane
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from PySide6.QtGui import QImage
 
@@ -73,6 +74,21 @@ class SplitView(QWidget):
         self.activate(pane)
         self.panes_changed.emit()
         return pane
+
+    def split(self) -> None:
+        """Add a pane that shows the slide of the active one, at the same place."""
+        here, view = self.active, self.active.canvas.destination
+        path, source = here.path, here.source
+        there = self.add_pane()
+        if path is None or source is None or there is here:
+            return
+
+        def show(opened: Path) -> None:
+            if opened == path:
+                there.canvas.follow_view(view, "open")
+
+        there.opened.connect(show, Qt.ConnectionType.SingleShotConnection)
+        there.open(path, source.info.image if source.info.images else None)
 
     def close_pane(self, pane: SlidePane) -> None:
         """Closes a pane and its slide; the last pane stays and only loses its slide."""
