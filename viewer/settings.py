@@ -35,6 +35,8 @@ class Settings(msgspec.Struct, omit_defaults=True):
         Tiles read at the same time; 0 takes one a core, at most four.
     wheel_speed, touchpad_speed
         1.0 zooms by the square root of two a notch, by two in 200 pixels of a touchpad.
+    overview_px
+        The longer side of the overview map, logical pixels.
     reader
         Pseudonym under which sessions are recorded.
     consent_utc
@@ -74,6 +76,7 @@ class Settings(msgspec.Struct, omit_defaults=True):
     touchpad_speed: float = 1.0
     touchpad_inverted: bool = False
     show_overview: bool = True
+    overview_px: float = 200.0
     show_scale_bar: bool = True
     use_icc: bool = True
     reader: str = ""

@@ -88,6 +88,7 @@ class AnnotationsLayer:
         set_name: Callable[[], str] = lambda: "",
         owner: str = "",
     ) -> None:
+        self.opacity = 1.0
         self.reader = reader
         self._set_name = set_name
         self._owner = owner

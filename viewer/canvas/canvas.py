@@ -7,16 +7,18 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QRectF, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QImage, QPainter
+from PySide6.QtGui import QContextMenuEvent, QImage, QPainter
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from viewer.canvas.gestures import Gestures
 from viewer.canvas.input_widget import InputWidget
 from viewer.canvas.layer import Layer, LayerOrder, Scene, shown_names
+from viewer.canvas.layer_stack import LayerStack
 from viewer.canvas.navigator import Navigator
 from viewer.canvas.overview import Overview
 from viewer.canvas.qt_guard import failures, guarded
 from viewer.canvas.scale_bar import ScaleBar
+from viewer.canvas.slide_veil import SlideVeil
 from viewer.canvas.tile_layer import TileLayer
 from viewer.canvas.tile_picture import tile_picture
 from viewer.canvas.tool_input import ToolInput
@@ -26,7 +28,7 @@ from viewer.tiles.loader import TileLoader
 from viewer.tiles.plan import Motion, TilePlan, coarsest_tiles, level_for, plan, visible_tiles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Sequence
 
     from PySide6.QtGui import QPaintEvent, QResizeEvent
 
@@ -58,6 +60,12 @@ class SlideCanvas(InputWidget):
     """The level-0 Point under the cursor; None when the cursor left."""
     tile_failed = Signal(str)
     """Why a tile cannot be read, when it fails and when the cursor rests on it; "" off it."""
+    source_changed = Signal()
+    """Another slide is shown, or none."""
+    unreadable = Signal(str)
+    """Why nothing of what is looked at can be read, when all of it failed; "" when some can be."""
+    menu_requested = Signal(object)
+    """A context menu is asked for at a logical position on the canvas, a Point; None by a key."""
     file_changed = Signal(str)
     """A sentence: the file is no longer the one that was opened, and no more of it is shown."""
     stalled = Signal(float)
@@ -96,8 +104,10 @@ class SlideCanvas(InputWidget):
         self._stored_pixels: StoredPixels | None = None
         self._scale_bar = ScaleBar()
         self._overview = Overview()
-        self._layers: list[tuple[LayerOrder, Layer]] = []
+        self._stack = LayerStack()
+        self.veil = SlideVeil()
         self.add_layer(self._tile_layer, LayerOrder.TILES)
+        self.add_layer(self.veil, LayerOrder.TILES)
         self.add_layer(self._scale_bar, LayerOrder.HUD)
         self.add_layer(self._overview, LayerOrder.HUD)
         self.shown_layers: frozenset[str] = frozenset()
@@ -107,6 +117,7 @@ class SlideCanvas(InputWidget):
         self._is_sharp = False
         self._is_stalled = False
         self._hovered_failure = ""
+        self._unreadable = ""
         self._has_reported_change = False
         # Filled by the workers, emptied on the GUI thread; one queued signal for many tiles.
         self._arrivals: deque[TileKey] = deque()
@@ -179,6 +190,7 @@ class SlideCanvas(InputWidget):
         self._stall_timer.start()
         self._after_move()
         self.history_changed.emit()
+        self.source_changed.emit()
 
     def clear(self) -> None:
         """Shows nothing; frees and closes the slide that was shown."""
@@ -193,6 +205,7 @@ class SlideCanvas(InputWidget):
         self._tile_layer.set_loader(None)
         self._overview.set_loader(None)
         self._arrivals.clear()
+        self._unreadable = ""
         if loader is not None:
             loader.close()
         if source is not None:
@@ -200,6 +213,7 @@ class SlideCanvas(InputWidget):
         self._set_sharp(sharp=False)
         self._note_layers()
         self.update()
+        self.source_changed.emit()
 
     @property
     def optics(self) -> Optics:
@@ -382,22 +396,54 @@ class SlideCanvas(InputWidget):
     # Layers and settings ---------------------------------------------------------------------
 
     def add_layer(self, layer: Layer, stratum: LayerOrder) -> None:
-        """Paints a layer above those of the same and lower strata."""
-        self._layers.append((stratum, layer))
-        self._layers.sort(key=lambda entry: entry[0])
+        """Paints a layer above those of the same and lower strata, or where it was moved to."""
+        self._stack.add(layer, stratum)
         self.update()
 
     def remove_layer(self, layer: Layer) -> None:
         """No longer paints a layer."""
-        self._layers = [entry for entry in self._layers if entry[1] is not layer]
+        self._stack.remove(layer)
         self.update()
 
     def has_layer(self, layer: Layer) -> bool:
-        """Return whether a layer is painted."""
-        return any(entry[1] is layer for entry in self._layers)
+        """Return whether a layer lies on the slide, be it hidden by a mode or by itself."""
+        return layer in self._stack
+
+    def paints(self, layer: Layer) -> bool:
+        """Return whether a layer lies on the slide and is hidden by nothing."""
+        return self._stack.paints(layer)
+
+    def paint_only(self, layers: Collection[Layer] | None) -> None:
+        """Paint over the slide only these and the tool in hand; None paints all again."""
+        self._stack.paint_only(layers)
+        self.update()
+
+    def set_masked(self, layer: Layer, *, masked: bool) -> None:
+        """Hide a layer that has no state of its own for that, or show it again."""
+        self._stack.set_masked(layer, masked=masked)
+        self.update()
+
+    def is_masked(self, layer: Layer) -> bool:
+        """Return whether a layer is hidden by itself."""
+        return self._stack.is_masked(layer)
+
+    @property
+    def named_layers(self) -> list[tuple[Layer, str]]:
+        """Return the layers over the slide that say what they show now, painted or not."""
+        return self._stack.named()
+
+    def order_of(self, layer: Layer, stratum: LayerOrder) -> float:
+        """Return where a layer is painted, or would be; the lower the earlier."""
+        return self._stack.order_of(layer, stratum)
+
+    def set_order(self, groups: Sequence[Sequence[Layer]]) -> None:
+        """Paint groups of layers in this order, the lowest first, under the tools."""
+        self._stack.set_order(groups)
+        self.update()
 
     def set_tool(self, tool: Tool | None) -> None:
         """Hands the left mouse button to a tool; None gives it back."""
+        self._stack.in_hand = tool if hasattr(tool, "paint") else None
         self._tool_input.set_tool(tool)
         self.update()
 
@@ -424,6 +470,12 @@ class SlideCanvas(InputWidget):
 
     def set_overview_visible(self, visible: bool) -> None:
         self._set_layer_visible(self._overview, visible)
+
+    def set_overview_px(self, longest_px: float) -> None:
+        """Make the longer side of the overview map so long, in logical pixels, within bounds."""
+        self._overview.longest_px = longest_px
+        self._overview.forget_map()
+        self.update()
 
     @property
     def overview_rect(self) -> QRectF | None:
@@ -484,6 +536,21 @@ class SlideCanvas(InputWidget):
         return False
 
     @guarded()
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """Ask for the menu at the mouse, or by the menu key where the pointer is."""
+        if self._source is None:
+            return
+        event.accept()
+        by_mouse = event.reason() is QContextMenuEvent.Reason.Mouse
+        at = Point(event.pos().x(), event.pos().y())
+        self.menu_requested.emit(at if by_mouse else None)
+
+    @property
+    def pointer(self) -> Point | None:
+        """Return where the mouse is, in logical pixels; None off the canvas."""
+        return self._tool_input.pointer
+
+    @guarded()
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         if self._source is not None:
@@ -495,7 +562,7 @@ class SlideCanvas(InputWidget):
         painter = QPainter(self)
         scene = self._scene
         is_unfinished = False
-        for stratum, layer in self._layers:
+        for stratum, layer in self._stack:
             if self._source is None and stratum is not LayerOrder.TILES:
                 continue
             is_unfinished |= self._paint_layer(layer, painter, scene)
@@ -507,7 +574,7 @@ class SlideCanvas(InputWidget):
 
     def _note_layers(self) -> None:
         """Tell what was painted over the slide, where that is another set than before."""
-        layers = [layer for _, layer in self._layers] if self._source else []
+        layers = [layer for _, layer in self._stack] if self._source else []
         shown = frozenset(name for layer in layers for name in shown_names(layer))
         if shown != self.shown_layers:
             self.shown_layers = shown
@@ -516,6 +583,7 @@ class SlideCanvas(InputWidget):
     def _paint_layer(self, layer: Layer, painter: QPainter, scene: Scene) -> bool:
         """Paint one layer; one that fails leaves the others on screen."""
         painter.save()
+        painter.setOpacity(getattr(layer, "opacity", 1.0))
         try:
             return bool(layer.paint(painter, scene))
         except Exception as error:
@@ -547,7 +615,7 @@ class SlideCanvas(InputWidget):
         return Size(max(self.width(), 1), max(self.height(), 1))
 
     def _set_layer_visible(self, layer: Layer, visible: bool) -> None:
-        if visible and not self.has_layer(layer):
+        if visible and layer not in self._stack:
             self.add_layer(layer, LayerOrder.HUD)
         elif not visible:
             self.remove_layer(layer)
@@ -646,8 +714,18 @@ class SlideCanvas(InputWidget):
         wanted = level_for(levels, view.downsample / self.devicePixelRatioF())
         is_settled = self._loader.is_settled
         seen = [*visible_tiles(levels, wanted, view), *coarsest_tiles(levels)]
+        self._note_unreadable(seen)
         is_at_rest = not self.is_moving and not self._is_zooming
         self._set_sharp(sharp=is_at_rest and all(is_settled(key) for key in seen))
+
+    def _note_unreadable(self, seen: Sequence[TileKey]) -> None:
+        """Tell when every tile of what is looked at failed, and when one can be read again."""
+        assert self._loader is not None
+        failures = self._loader.failures
+        reason = failures.get(seen[0], "") if all(key in failures for key in seen) else ""
+        if reason != self._unreadable:
+            self._unreadable = reason
+            self.unreadable.emit(reason)
 
     def _set_sharp(self, *, sharp: bool) -> None:
         if sharp != self._is_sharp:

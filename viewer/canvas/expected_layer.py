@@ -36,4 +36,5 @@ class ExpectedLayer(PatchLayer):
         painter.save()
         super().paint(painter, scene)
         painter.restore()
+        painter.setOpacity(1.0)
         self._boxes.paint(painter, scene)

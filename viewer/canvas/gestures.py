@@ -160,10 +160,9 @@ class Gestures:
         at = _point(event.position())
         if self._canvas.overview_point(at) is not None:
             return self._press(event)
-        is_out = (
-            event.button() == Qt.MouseButton.RightButton
-            or event.modifiers() & Qt.KeyboardModifier.ShiftModifier
-        )
+        if event.button() is Qt.MouseButton.RightButton:
+            return False  # it opens the menu
+        is_out = event.modifiers() & Qt.KeyboardModifier.ShiftModifier
         factor = 1 / _DOUBLE_CLICK_ZOOM if is_out else _DOUBLE_CLICK_ZOOM
         self._navigator.zoom(factor, at, "double-click")
         return True

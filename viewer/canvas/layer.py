@@ -61,7 +61,8 @@ class Layer(Protocol):
 
     A layer that a recording is to tell of has an attribute `shown_name`: what it shows at this
     moment, "" while it paints nothing. One that may show what others made also has `shown_of`,
-    the pseudonyms of those others.
+    the pseudonyms of those others. One that can fade has `opacity`, 0 to 1, with which the canvas
+    has it painted.
     """
 
     def paint(self, painter: QPainter, scene: Scene) -> bool | None:

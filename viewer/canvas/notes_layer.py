@@ -29,6 +29,7 @@ class NotesLayer:
     """Paints a sheet of paper at the upper right corner of what has a description."""
 
     def __init__(self, document: Document, on_change: Callable[[], object]) -> None:
+        self.opacity = 1.0
         self._document = document
         self._on_change = on_change
         self._noted: dict[UUID, Point] = {}
@@ -41,6 +42,11 @@ class NotesLayer:
     def close(self) -> None:
         """Listens no more."""
         self._end()
+
+    @property
+    def count(self) -> int:
+        """Return how many annotations have something written of them."""
+        return len(self._noted)
 
     def set_shown(self, *, shown: bool, hidden_classes: frozenset[str] = frozenset()) -> None:
         """Show the signs, but those of some classes."""

@@ -20,6 +20,7 @@ class NumberedBoxesLayer:
     """Paints boxes in their colors; the one in hand thick and last, the others thin."""
 
     def __init__(self, name: str = "") -> None:
+        self.opacity = 1.0
         self._name = name
         self._boxes: list[tuple[Box, QColor]] = []
         self._current = -1

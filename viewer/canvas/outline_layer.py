@@ -19,6 +19,7 @@ class OutlineLayer:
     def __init__(
         self, color: str, *, width_px: float = 2.0, fill: float = 0.15, name: str = ""
     ) -> None:
+        self.opacity = 1.0
         self._name = name
         self._pen = QPen(QColor(color), width_px, Qt.PenStyle.DashLine)
         self._pen.setCosmetic(True)

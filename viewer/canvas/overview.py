@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from viewer.canvas.layer import Scene
     from viewer.tiles.loader import TileLoader
 
-_LONGEST_PX = 200.0
-_LARGEST_SHARE = 0.3
+LONGEST_PX = 200.0
+"""What the longer side of the map has at first."""
+LEAST_PX, MOST_PX = 80.0, 800.0
+_LARGEST_SHARE, _ENLARGED_SHARE = 0.3, 0.7
+"""Of the shorter side of the pane, at first and where the user enlarged the map."""
 _MARGIN_PX = 14.0
 _SMALLEST_FIELD_PX = 6.0
 
@@ -26,6 +29,7 @@ class Overview:
     def __init__(self) -> None:
         self._loader: TileLoader[QImage] | None = None
         self._map = QPixmap()
+        self.longest_px = LONGEST_PX
 
     def set_loader(self, loader: TileLoader[QImage] | None) -> None:
         """Maps another slide."""
@@ -38,7 +42,8 @@ class Overview:
 
     def place(self, slide: Box, window: Size) -> QRectF:
         """Return where the map lies on the screen."""
-        longest = min(_LONGEST_PX, _LARGEST_SHARE * min(window))
+        share = _ENLARGED_SHARE if self.longest_px > LONGEST_PX else _LARGEST_SHARE
+        longest = min(max(self.longest_px, LEAST_PX), share * min(window))
         scale = longest / max(slide.width, slide.height)
         width, height = max(slide.width * scale, 8.0), max(slide.height * scale, 8.0)
         return QRectF(window.width - _MARGIN_PX - width, _MARGIN_PX, width, height)

@@ -40,6 +40,12 @@ def _heat_rgba(level: NDArray[np.floating]) -> NDArray[np.uint8]:
     return rgba
 
 
+def heat_colors(steps: int) -> list[str]:
+    """Return the colors of `PatchLayer.show_heat` from its low to its high end, "#rrggbb"."""
+    levels = np.linspace(0.0, 1.0, steps).tolist()
+    return ["#{:02x}{:02x}{:02x}".format(*heat_color(level)[:3]) for level in levels]
+
+
 class PatchLayer:
     """Paints cells of `cell_px` level-0 pixels, smoothly enlarged by default."""
 

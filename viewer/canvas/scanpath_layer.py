@@ -24,6 +24,7 @@ class ScanpathLayer:
     """
 
     def __init__(self, *, joined: bool = True, name: str = "") -> None:
+        self.opacity = 1.0
         self._name = name
         self._is_joined = joined
         self._boxes: list[tuple[Box, QColor]] = []

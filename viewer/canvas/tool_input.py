@@ -53,6 +53,11 @@ class ToolInput:
         elif event.type() == QEvent.Type.Leave:
             self._pointer = None
 
+    @property
+    def pointer(self) -> Point | None:
+        """Return where the mouse is, in logical pixels; None off the canvas."""
+        return self._pointer
+
     def follow_view(self) -> None:
         """The view changed under the mouse, which may rest: it is over another place now."""
         if self._pointer is None:

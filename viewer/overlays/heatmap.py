@@ -33,6 +33,15 @@ if TYPE_CHECKING:
 COLOR_MAPS = ("viridis", "cividis", "magma", "inferno", "batlow")
 """All perceptually even; the first two and the last read well by the color-blind."""
 _GALLERY = 12
+_PROBLEMS = (
+    "focus", "blur", "oof", "fold", "pen", "marker", "ink", "dark", "bubble", "dust", "artifact",
+)  # fmt: skip
+"""What the names of classes have that are problems of quality."""
+_SOUND = (
+    "sound tissue", "sound", "good tissue", "good", "normal tissue", "clean tissue", "clean",
+    "usable", "tissue", "artifact-free", "no artifact", "glass",
+)  # fmt: skip
+"""What classes without a problem are called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,20 +126,37 @@ class Heatmap:
 
 
 def painted_colors(classes: Sequence[tuple[str, str]], task: str) -> list[str]:
-    """Return the color of each class, "" for the background of a segmentation.
+    """Return the color of each class, "" for one that is not painted.
+
+    Not painted are the background of a segmentation and, where classes are problems of quality,
+    what has none: the tissue that can be read stays in sight.
 
     Parameters
     ----------
     classes
         Name and color of each.
     """
-    is_map = task == "segmentation"
-    return ["" if is_map and is_background(name) else color for name, color in classes]
+    is_map, is_quality = task == "segmentation", _tells_quality([name for name, _ in classes])
+    return [
+        "" if (is_map and is_background(name)) or (is_quality and _is_sound(name)) else color
+        for name, color in classes
+    ]
 
 
 def is_background(name: str) -> bool:
     """Return whether a class is where nothing is; those that QuPath ignores end with a star."""
     return name.casefold() in ("background", "nothing", "none") or name.endswith("*")
+
+
+def _tells_quality(names: Sequence[str]) -> bool:
+    """Return whether classes tell sound tissue from problems: two of these at least."""
+    problems = [name for name in names if any(word in name.casefold() for word in _PROBLEMS)]
+    return len(problems) > 1 and any(_is_sound(name) for name in names)
+
+
+def _is_sound(name: str) -> bool:
+    plain = name.casefold().replace("_", " ").strip()
+    return plain in _SOUND or is_background(name)
 
 
 def class_heatmap(

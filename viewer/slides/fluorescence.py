@@ -35,6 +35,8 @@ _MOST_CHARACTERS = 1 << 20
 """Of one property that are looked through."""
 _MOST_PX = 4096
 """A level that is longer is not read for how it looks."""
+_MOST_TILES = 64
+"""Of the file; a level that is made from more of them is not read either."""
 _SIDE_PX = 256
 _DARK_LIGHT, _GLASS_LIGHT = 64.0, 150.0
 """Of 255: the ground of fluorescence is darker, and hardly anything is as bright as glass."""
@@ -76,7 +78,8 @@ def _small_picture(source: SlideSource) -> RgbImage | None:
     from viewer.slides.region import read_region
 
     base, smallest = source.levels[0], source.levels[-1]
-    if max(smallest.width_px, smallest.height_px) > _MOST_PX:
+    tiles = smallest.columns * smallest.rows * smallest.stored_tiles_per_tile
+    if max(smallest.width_px, smallest.height_px) > _MOST_PX or tiles > _MOST_TILES:
         return None
     scale = _SIDE_PX / max(base.width_px, base.height_px)
     width, height = (max(1, round(side * scale)) for side in (base.width_px, base.height_px))

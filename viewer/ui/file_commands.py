@@ -15,6 +15,7 @@ from viewer.suffixes import SUFFIXES
 from viewer.ui.commands import merged_bindings
 
 if TYPE_CHECKING:
+    from viewer.geometry import Point
     from viewer.ui.actions import ActionSet
     from viewer.ui.background_runner import BackgroundRunner
     from viewer.ui.main_window import MainWindow
@@ -133,6 +134,14 @@ class FileCommands:
         location = view_location(self._active.canvas)
         QGuiApplication.clipboard().setText(location)
         self._window.say(f"Copied: {location}")
+
+    def copy_coordinates(self, at: Point) -> None:
+        """Copy a level-0 point of the active slide as text, as "Go to coordinate" takes it."""
+        from viewer.ui.status_bar import shown_position
+
+        text = shown_position(at, self._active.canvas.optics)
+        QGuiApplication.clipboard().setText(text)
+        self._window.say(f"Copied: {text}")
 
     def _ask_where_to_go(self) -> None:
         from viewer.ui.slides.go_to_dialog import GoToDialog

@@ -55,6 +55,7 @@ from viewer.ui.slides.worklist import WorklistController
 from viewer.ui.status_bar import WindowStatusBar
 from viewer.ui.theme import DARK, apply_theme, theme_named
 from viewer.ui.tours.controller import ToursController, sample_slide
+from viewer.ui.view.controller import ViewController
 from viewer.ui.view_commands import ViewCommands
 from viewer.ui.widgets import NoticeBar
 from viewer.ui.window_state import restore_window_state, save_window_state
@@ -93,6 +94,7 @@ class MainWindow(QMainWindow):
         self._situation: Situation | None = None
         self._folder_pane: SlidePane | None = None
         """Where the first slide of the folder that is being listed opens; None for nowhere."""
+        self._state_before = Qt.WindowState.WindowNoState
         self._writer = BackgroundRunner("write file", 1, self)
         self._sorter = BackgroundRunner("look at paths", 2, self)
         self.setAcceptDrops(True)
@@ -120,7 +122,7 @@ class MainWindow(QMainWindow):
         self.setCentralWidget(self.frame)
         self.palette_box = CommandPalette(self.commands, self)
         self._view_commands = ViewCommands(self.commands, self.panes, self.say)
-        self._file_commands = FileCommands(self, self.commands, self._writer)
+        self.file_commands = FileCommands(self, self.commands, self._writer)
         self.overlays = OverlaysController(self)
         self.toolbox = Toolbox(self)
         self.recording = RecordingController(self)
@@ -139,6 +141,7 @@ class MainWindow(QMainWindow):
         self.projects.study.changed.connect(self.agents.end_hidden)
         self._place_panels()
         self.tours = ToursController(self)
+        self.view = ViewController(self)
         self.help = HelpWindow(self)
         self.commands.on("help.page", lambda: self.help.show_page(page_of(self._front_panel)))
         self._connect()
@@ -228,7 +231,7 @@ class MainWindow(QMainWindow):
 
     @guarded()
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Escape leaves the full screen when nothing else wants it."""
+        """Escape leaves the microscope mode when nothing else wants it."""
         if event.key() == Qt.Key.Key_Escape and self.isFullScreen():
             self._set_full_screen(full=False)
         else:
@@ -241,6 +244,8 @@ class MainWindow(QMainWindow):
             self.commands.recolor()
         elif event.type() == QEvent.Type.WindowStateChange:
             self.commands["view.full_screen"].setChecked(self.isFullScreen())
+            if self.view.is_bare and not self.isFullScreen():
+                self.view.set_microscope(on=False)  # the desktop ended the full screen
 
     @guarded()
     def closeEvent(self, event: QCloseEvent) -> None:
@@ -349,7 +354,7 @@ class MainWindow(QMainWindow):
         self.panes.pane_added.connect(self._connect_pane)
         self.panes.panes_changed.connect(self.update_situation)
         self.slides.open_requested.connect(self._open_listed)
-        self.slides.folder_requested.connect(self._file_commands.ask_for_folder)
+        self.slides.folder_requested.connect(self.file_commands.ask_for_folder)
         self.slides.listed.connect(self.update_situation)
         self.slides.said.connect(self.say)
         self.folder.failed.connect(self.say)
@@ -415,14 +420,14 @@ class MainWindow(QMainWindow):
         pane.status_changed.connect(self._on_status_changed)
         pane.canvas.history_changed.connect(self.update_situation)
         pane.canvas.look_changed.connect(lambda look: self._on_look_changed(pane, look))
-        pane.page.open_requested.connect(lambda: self._file_commands.ask_for_slides(pane))
-        pane.page.folder_requested.connect(self._file_commands.ask_for_folder)
+        pane.page.open_requested.connect(lambda: self.file_commands.ask_for_slides(pane))
+        pane.page.folder_requested.connect(self.file_commands.ask_for_folder)
         start = pane.page.start
         start.project_requested.connect(self.commands["project.open"].trigger)
         start.sample_requested.connect(lambda: pane.open(sample_slide()))
         start.recent_requested.connect(lambda path: pane.open(path))
         start.tour_requested.connect(self.tours.begin)
-        pane.pixel_size_requested.connect(self._file_commands.ask_pixel_size)
+        pane.pixel_size_requested.connect(self.file_commands.ask_pixel_size)
         self._apply_settings_to(pane)
         pane.name_of = self.projects.opened.name_of_path
 
@@ -568,6 +573,7 @@ class MainWindow(QMainWindow):
         self._show_recent()
         for pane in self.panes.panes:
             self._apply_settings_to(pane)
+        self.view.apply_settings()
 
     def _apply_theme(self) -> None:
         """Colors the application; the theme "system" follows the desktop."""
@@ -614,10 +620,12 @@ class MainWindow(QMainWindow):
         self.say(f"The settings cannot be kept ({error}): they hold until you close Coverslip.")
 
     def _set_full_screen(self, full: bool) -> None:
+        self.view.set_microscope(on=full)
         if full:
+            self._state_before = self.windowState()
             self.showFullScreen()
         else:
-            self.showNormal()
+            self.setWindowState(self._state_before)
 
     def _restore_state(self) -> None:
         if (panels := restore_window_state(self)) is not None:

@@ -11,6 +11,7 @@ Widgets choose a look by a property:
 * ``header``, ``title``: the bar over a page, and the name in it.
 * ``line``: a QFrame that parts groups.
 * ``pill``: a round QToolButton with text; ``state`` is ``recording`` or ``paused``, or is not set.
+* ``floating``: stands over the slide. ``popover``: a list that a button opens.
 * ``chip``: a small button with a color and a name.
 * ``notice``: the ground of a sentence, ``info``, ``warning`` or ``error``.
 """
@@ -305,6 +306,15 @@ def _bars(t: Theme) -> str:
 
 def _notices(t: Theme) -> str:
     return f"""
+    QFrame[notice="mode"] {{ background: {t.panel}; border: 2px solid {t.accent};
+        border-radius: 6px; }}
+    QFrame[floating="true"] {{ background: {t.panel}; border: 1px solid {t.border};
+        border-radius: 4px; }}
+    QToolButton[floating="true"] {{ background: {t.panel}; border: 1px solid {t.border};
+        padding: 2px 10px; }}
+    QToolButton[floating="true"]:hover {{ background: {t.line}; }}
+    QToolButton[floating="true"]:focus {{ border: 2px solid {t.accent}; padding: 1px 9px; }}
+    QFrame[popover="true"] {{ background: {t.panel}; border: 1px solid {t.border}; }}
     QFrame[notice="info"] {{ background: {t.panel}; border-bottom: 1px solid {t.line}; }}
     QFrame[notice="warning"] {{ background: {t.warning}; border-bottom: 1px solid {t.line}; }}
     QFrame[notice="error"] {{ background: {t.error}; border-bottom: 1px solid {t.line}; }}

@@ -23,6 +23,7 @@ from viewer.annotations.shape_editing import (
 from viewer.canvas.annotating.drawing_tool import DRAG_PX, DrawingTool, PointerState
 from viewer.canvas.annotating.edit_context import HIDDEN
 from viewer.canvas.annotating.handles import CornerGrips, FrameGrips, Grips, grips_of
+from viewer.canvas.annotating.picking import BORDER_PX, annotation_under
 from viewer.canvas.annotating.stroke_transaction import StrokeTransaction
 from viewer.canvas.annotating.strokes import paint_handles, paint_line, paint_stroke
 from viewer.canvas.shape_paths import Placing, array_of, shapes_path
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
 _GRIP_PX = 8.0
 """How near a grip has to be to be taken."""
-_BORDER_PX = 6.0
 _GAP_PX = 9.0
 """Nearer to the one before a corner shows no handle; it can be taken all the same."""
 _BAND = QColor("#1f6fd0")
@@ -190,23 +190,7 @@ class SelectTool(DrawingTool):
 
     def _under(self, hand: PointerState) -> Annotation | None:
         """Return the nearest border within reach, else the smallest region that holds the place."""
-        if self.desk.is_hidden:
-            return None
-        reach = hand.reach(_BORDER_PX)
-        found = self.desk.document.inside(Box.around(hand.at, 2 * reach, 2 * reach))
-        near = [each for each in found if self.desk.is_in_sight(each)]
-        at = shapely.Point(hand.at)
-        borders: list[tuple[float, int]] = []
-        holding: list[tuple[float, int]] = []
-        for place, annotation in enumerate(near):
-            shape = annotation.geometry
-            distance = (shape.boundary if shape.area > 0 else shape).distance(at)
-            if distance <= reach:
-                borders.append((distance, -place))
-            elif shape.area > 0 and shape.covers(at):
-                holding.append((shape.area, -place))
-        best = min(borders or holding, default=None)
-        return near[-best[1]] if best is not None else None
+        return annotation_under(self.desk, hand.at, hand.reach(BORDER_PX))
 
     def _alone(self) -> Annotation | None:
         """Return what is chosen, where it is one."""
@@ -261,7 +245,7 @@ class SelectTool(DrawingTool):
         if alone is None or alone.geometry.length == 0 or is_on_corner:
             return False
         edge, place, distance = nearest_edge(alone.geometry, hand.at)
-        if distance > hand.reach(_BORDER_PX):
+        if distance > hand.reach(BORDER_PX):
             return False
         if alone.is_locked:
             self._say_locked()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.document import Edit
     from viewer.annotations.sets.places import AnnotationsPlace
+    from viewer.canvas.annotations_layer import AnnotationsLayer
     from viewer.studies.reader_sets import ReaderSlide
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
     from viewer.ui.annotations.set_layers import ShownStyle
@@ -77,7 +79,7 @@ class AnnotationsController(QObject):
         self.classes = ClassCommands(
             window, lambda: self.active, self.editing, self.panel, lambda: self.active_sets, self
         )
-        self._notes = NoteCommands(window, lambda: self.active, self)
+        self.notes = NoteCommands(window, lambda: self.active, self)
         self._tables = TableCommands(window, lambda: self.active, self)
         self.sets = SetCommands(window, self, self.panel)
         self.tool_options = ToolOptions(window)
@@ -148,6 +150,38 @@ class AnnotationsController(QObject):
     def sets_of(self, pane: SlidePane) -> SlideSets | None:
         """Return the sets of a pane's slide; None before they are there."""
         return self._slides.get(self._identities.get(pane, ""))
+
+    # As the list of layers asks for ----------------------------------------------------------
+
+    def layer_of(self, pane: SlidePane, entry: SetEntry) -> AnnotationsLayer | None:
+        """Return what paints a set in a pane; None while it is hidden."""
+        here, layers, sets = self._panes.get(pane), self._layers.get(pane), self.sets_of(pane)
+        if sets is not None and entry is sets.current:
+            return here.layer if here is not None else None
+        return layers.layer_of(entry) if layers is not None else None
+
+    def is_shown(self, entry: SetEntry) -> bool:
+        """Return whether a set is shown, and annotations are at all."""
+        return entry.is_shown and self._window.commands["annotate.shown"].isChecked()
+
+    def show_set(self, pane: SlidePane, entry: SetEntry, shown: bool) -> None:
+        """Show or hide a set as its check mark does; one that is shown is seen."""
+        sets = self.sets_of(pane)
+        if sets is None:
+            return
+        sets.set_shown(entry, shown)
+        if shown and not self._window.commands["annotate.shown"].isChecked():
+            self._window.commands["annotate.shown"].trigger()
+
+    def fade_set(self, pane: SlidePane, entry: SetEntry, opacity: float) -> None:
+        """Paint a set with an opacity (0 to 1) in all panes of its slide."""
+        entry.opacity = opacity
+        sets = self.sets_of(pane)
+        for each in self._panes_of(sets) if sets is not None else ():
+            layer = self.layer_of(each, entry)
+            if layer is not None:
+                layer.opacity = opacity
+                each.canvas.update()
 
     def in_sight(self, pane: SlidePane) -> list[Annotation]:
         """Return what exports of a pane's slide hold: the set that is drawn in and all shown."""
@@ -242,7 +276,7 @@ class AnnotationsController(QObject):
         for pane in self._panes_of(sets):
             self._layers[pane].follow()
             if pane in self._panes:
-                self._panes[pane].show(**self._shown_of(sets))
+                self._panes[pane].show(**self._shown_of(sets, pane))
         self.sets.show()
         self.classes.touch()
         self.sets_changed.emit()
@@ -262,11 +296,13 @@ class AnnotationsController(QObject):
         assert annotations is not None
         author = self._window.reader.name
         options, say = self._window.toolbox.options, self._window.say
-        each = PaneAnnotations(pane, annotations, options, say, author, self._show_again)
+        show_again = partial(self._show_again, pane)
+        each = PaneAnnotations(pane, annotations, options, say, author, show_again)
         each.desk.current_class = self.classes.current
+        each.layer.opacity = sets.current.opacity
         self._panes[pane] = each
         self._ends[pane] = [each.selection.listen(lambda: self._on_chosen(each))]
-        each.show(**self._shown_of(sets))
+        each.show(**self._shown_of(sets, pane))
         self.opened.emit(each)
 
     def _end(self, pane: SlidePane) -> None:
@@ -370,16 +406,18 @@ class AnnotationsController(QObject):
             "hidden_classes": self.classes.hidden,
         }
 
-    def _shown_of(self, sets: SlideSets) -> ShownStyle:
-        """The same of the set that is drawn on, which can be hidden by itself."""
+    def _shown_of(self, sets: SlideSets, pane: SlidePane) -> ShownStyle:
+        """The same of the set that is drawn on, which can be hidden by itself or by a mode."""
         shown = self._shown()
-        shown["is_shown"] = shown["is_shown"] and sets.current.is_shown
+        is_hidden = pane.modes.hides_others or not sets.current.is_shown
+        shown["is_shown"] = shown["is_shown"] and not is_hidden
         return shown
 
-    def _show_again(self, classes: frozenset[str]) -> None:
+    def _show_again(self, pane: SlidePane, classes: frozenset[str]) -> None:
         """Something new came to hidden annotations: it is not to vanish at once."""
+        pane.modes.show_others()
         self.classes.show_again(classes)
-        sets = self.active_sets
+        sets = self.sets_of(pane)
         if self._window.commands["annotate.shown"].isChecked() and (
             sets is None or sets.current.is_shown
         ):
@@ -395,7 +433,7 @@ class AnnotationsController(QObject):
             layers.show(**self._shown())
             sets, each = self.sets_of(pane), self._panes.get(pane)
             if sets is not None and each is not None:
-                each.show(**self._shown_of(sets))
+                each.show(**self._shown_of(sets, pane))
 
     def _on_view_changed(self, pane: SlidePane, cause: str) -> None:
         each = self._panes.get(pane)
@@ -411,6 +449,7 @@ class AnnotationsController(QObject):
             self.panel.description.finish()
 
     def _watch(self, pane: SlidePane) -> None:
+        pane.modes.changed.connect(self._show_all)
         pane.slide_closing.connect(self._finish)
         pane.slide_leaving.connect(self._leave)
         pane.slide_changed.connect(self._on_slide_changed)

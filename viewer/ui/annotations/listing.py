@@ -104,7 +104,7 @@ class Listing(QObject):
         classes = menu.addMenu("Set &class")
         classes.setEnabled(has_chosen and self._part.can_annotate)
         self._part.classes.fill_menu(classes)
-        menu.addMenu(self._window.menus["Edit shapes"])
+        menu.addAction(self._window.menus["Edit shapes"].menuAction())
         menu.addSeparator()
         for name in _MENU:
             menu.addAction(commands[name])

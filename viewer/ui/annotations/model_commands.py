@@ -66,6 +66,10 @@ class ModelCommands(QObject):
         if not self._pause.isActive():
             self._pause.start()
 
+    def lines_of(self, active: PaneAnnotations) -> list[str]:
+        """Return what is measured of what is chosen, a line each."""
+        return _size_lines(active.chosen, active)
+
     # Figures of what is chosen ---------------------------------------------------------------
 
     def _show_figures(self) -> None:

@@ -13,6 +13,7 @@ from viewer.recording.events import Bookmarked, NoteTaken
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from viewer.geometry import Point
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
     from viewer.ui.main_window import MainWindow
 
@@ -30,7 +31,7 @@ class NoteCommands(QObject):
         self._window = window
         self._active = active
         window.commands.on("annotate.bookmark", self._bookmark)
-        window.commands.on("annotate.note", self._ask_note)
+        window.commands.on("annotate.note", self.ask_note)
 
     def _bookmark(self) -> None:
         active = self._active()
@@ -45,14 +46,15 @@ class NoteCommands(QObject):
         self._window.recording.control.record(event, active.pane)
         self._window.say(f"Bookmarked as {made.name}: double click it in the list to come back.")
 
-    def _ask_note(self) -> None:
+    def ask_note(self, at: Point | None = None) -> None:
+        """Ask what a note is to say, and stick it at a level-0 point, by default the middle."""
         from viewer.ui.annotations.simple_dialogs import open_dialog
         from viewer.ui.slides.note_dialog import NoteDialog
 
         active = self._active()
         if active is None:
             return
-        place = active.pane.canvas.view.center
+        place = active.pane.canvas.view.center if at is None else at
         dialog = NoteDialog("Sticky note", "Note:", active.pane, self._window)
 
         def stick(text: str) -> None:

@@ -47,6 +47,10 @@ class SetLayers:
         """Return the sets that have a layer."""
         return list(self._layers)
 
+    def layer_of(self, entry: SetEntry) -> AnnotationsLayer | None:
+        """Return the layer of a set; None where it has none here."""
+        return self._layers[entry][0] if entry in self._layers else None
+
     def follow(self) -> None:
         """Show what is to be shown now."""
         wanted = [
@@ -85,6 +89,7 @@ class SetLayers:
             which.key.reader,
         )
         layer.show(**self._style)
+        layer.opacity = entry.opacity
         canvas.add_layer(layer, LayerOrder.SETS)
         self._layers[entry] = (layer, selection)
 

@@ -30,11 +30,14 @@ class SetEntry:
     ----------
     annotations
         The document, once somebody wants to see it.
+    opacity
+        Of its layers, 0 to 1.
     """
 
     listed: ReaderSet
     is_shown: bool
     annotations: SlideAnnotations | None = None
+    opacity: float = 1.0
 
     @property
     def label(self) -> str:

@@ -227,9 +227,9 @@ VIEW_COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "view.full_screen",
-        "F&ull screen",
+        "&Microscope mode",
         "mdi6.fullscreen",
-        "Give the whole screen to Coverslip",
+        "Show the slide, scale bar and map alone on the whole screen; Esc leaves",
         VIEW,
         ("F11",),
         checkable=True,

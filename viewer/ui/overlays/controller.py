@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QFileDialog
 
+from viewer.canvas.layer import LayerOrder
 from viewer.geometry import Size
 from viewer.inference.ai_extra import missing_ai
 from viewer.overlays.clicked_regions import regions_path
@@ -72,12 +73,14 @@ class OverlaysController(QObject):
         self._files: dict[SlidePane, list[ResultFile]] = {}
         self.hidden_by: Callable[[SlidePane], str] = lambda _: ""
         """Says why a study hides models and results on a pane's slide; "" where it does not."""
+        self.other_values: list[Callable[[SlidePane, Point], str]] = []
+        """Give what else is known of a level-0 point of a pane's slide, for the status bar."""
         self.panel = OverlaysPanel(window)
         self.commands = OverlayCommands(window, self, self._background)
         self.settings = OverlaySettings(window, self.panel, lambda: self.active, self)
         self._elsewhere = ElsewhereSearch(window, self.panel, lambda: self.active, self)
         self._clicks = ClickSegmenting(window, self)
-        self._tissue = TissueView(window, self._background, self)
+        self.tissue = TissueView(window, self._background, self)
         self._figures = QTimer(self, singleShot=True, interval=_FIGURES_MS)
         self._figures.timeout.connect(self.show_figures)
         self._connect()
@@ -214,6 +217,7 @@ class OverlaysController(QObject):
             raise TypeError(f"{origin} is neither a model nor a file")
         run.set_paused(paused=self.commands.is_paused)
         run.changed.connect(lambda: self._on_run_changed(run))
+        run.look_changed.connect(lambda: self._on_look_changed(run))
         run.troubled.connect(self._window.say)
         run.failed.connect(lambda sentence: self._on_failed(run, sentence))
         self._runs.setdefault(pane, {})[origin.key] = run
@@ -271,6 +275,15 @@ class OverlaysController(QObject):
             self._restack(self._window.panes.active)
         for run in runs:
             run.look_changed.emit()
+
+    def show_overlay(self, run: Overlay, shown: bool) -> None:
+        """Show or hide one overlay of a pane; the model goes on."""
+        run.set_visible(visible=shown)
+        run.look_changed.emit()
+        if shown and run.shown.stratum is LayerOrder.HEATMAPS:
+            others = [each for each in self.all_of(run.pane) if each is not run]
+            if sentence := paint_one_heatmap([run, *others], run):
+                self._window.say(sentence)
 
     def _restack(self, pane: SlidePane) -> None:
         """Paints the overlays in the order of the list, the first on top."""
@@ -375,6 +388,11 @@ class OverlaysController(QObject):
     def _on_run_changed(self, run: Overlay) -> None:
         if run.pane is self._window.panes.active and not self._figures.isActive():
             self._figures.start()
+
+    def _on_look_changed(self, run: Overlay) -> None:
+        """The list of layers sets opacities too."""
+        if run is self.active:
+            self.panel.show_opacity(run.opacity)
 
     def show_figures(self) -> None:
         """What was found, and how far it is, as it is now."""
@@ -486,7 +504,10 @@ class OverlaysController(QObject):
         shown = [run for run in runs if point is not None and run.is_visible]
         results = [(run, run.result_at(point)) for run in shown if point is not None]
         known = [(run, result) for run, result in results if result is not None]
-        summary = "; ".join(result.text for _, result in known)
+        texts = [result.text for _, result in known]
+        if point is not None:
+            texts += filter(None, (value(pane, point) for value in self.other_values))
+        summary = "; ".join(texts)
         self._window.status.show_overlay(summary or self._progress(runs))
         self.pointed_at.emit(*(known[0] if known else (None, None)))
 

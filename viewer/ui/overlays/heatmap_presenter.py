@@ -16,13 +16,16 @@ from viewer.overlays.heatmap import (
     HeatmapStyle,
     Query,
     class_heatmap,
+    gradient,
     is_background,
+    number_text,
     painted_colors,
     query_heatmap,
     score_heatmap,
 )
 from viewer.overlays.result_at import ResultAt
 from viewer.ui.background_runner import BackgroundRunner, Task
+from viewer.ui.view.layer_entries import Ramp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -148,6 +151,26 @@ class HeatmapPresenter(QObject):
         if self._origin.task == "embedding":
             return [(name, class_color(i)) for i, name in enumerate(self.query.names)]
         return self._origin.colors
+
+    def color_key(self) -> list[tuple[str, str]]:
+        """Return names and colors of the classes that are painted; none where values are."""
+        if self.heatmap is None or self.heatmap.classes is None:
+            return []
+        names = [name for name, _ in self.legend()]
+        colors = painted_colors(self.legend(), self._origin.task)
+        return [(name, color) for name, color in zip(names, colors, strict=True) if color]
+
+    def ramp(self) -> Ramp | None:
+        """Return the key of the values that are painted; None of classes."""
+        heatmap = self.heatmap
+        if heatmap is None or heatmap.classes is not None:
+            return None
+        colors = tuple(gradient(self.style.color_map, 32))
+        if heatmap.ranks is not None:
+            return Ramp(colors, ("percentile 0", "percentile 100"))
+        span = heatmap.high - heatmap.low
+        low, high = number_text(heatmap.low, span), number_text(heatmap.high, span)
+        return Ramp(colors, (low, f"{high} {self._chosen_name()}".strip()))
 
     @property
     def whole(self) -> str:

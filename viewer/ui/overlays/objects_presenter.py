@@ -14,6 +14,7 @@ from viewer.overlays.heatmap import gradient
 from viewer.overlays.object_style import STEPS, ObjectStyle
 from viewer.overlays.objects import UNLIKE
 from viewer.overlays.result_at import ResultAt
+from viewer.ui.view.layer_entries import Ramp
 
 if TYPE_CHECKING:
     from viewer.canvas.canvas import SlideCanvas
@@ -46,6 +47,7 @@ class ObjectsPresenter(QObject):
         self.layer = ObjectsLayer()
         self.layer.show_map(found, [color for _, color in origin.colors])
         self._canvas = canvas
+        self._classes = list(origin.colors)
         self._names = [name for name, _ in origin.colors]
 
     def refresh(self, key: BlockKey) -> None:
@@ -103,6 +105,19 @@ class ObjectsPresenter(QObject):
         text = ", ".join([self._names[int(objects.classes[index])], *numbers])
         outline = objects.outline(index)
         return ResultAt(text, Box(*outline.min(0).tolist(), *outline.max(0).tolist()))
+
+    def color_key(self) -> list[tuple[str, str]]:
+        """Return names and colors of the classes that are shown; none where values are."""
+        if self.style.measurement is not None:
+            return []
+        return [each for n, each in enumerate(self._classes) if n not in self.style.hidden]
+
+    def ramp(self) -> Ramp | None:
+        """Return the key of the measurement that colors the objects; None of classes."""
+        if self.style.measurement is None:
+            return None
+        low, high = self.style.low, self.style.high
+        return Ramp(tuple(MEASURE_COLORS), (f"{low:.3g}", f"{high:.3g} {self.style.measurement}"))
 
     def lines(self) -> list[str]:
         """Return what the panel tells."""

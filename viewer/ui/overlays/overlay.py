@@ -107,12 +107,13 @@ class Overlay(QObject):
         self._hatched = HatchedLayer("no answer")
         self._unlike = found.unlike
         self._unlike_hatched = HatchedLayer(UNLIKE)
-        for layer in self._layers:
+        for layer in self.layers:
             canvas.add_layer(layer, self.shown.stratum)
 
     @property
-    def _layers(self) -> list[Layer]:
-        return [self.shown.layer, self._hatched, self._unlike_hatched]
+    def layers(self) -> tuple[Layer, ...]:
+        """Return what the canvas paints of it, which is shown, hidden and moved together."""
+        return (self.shown.layer, self._hatched, self._unlike_hatched)
 
     @property
     def version(self) -> str:
@@ -171,10 +172,10 @@ class Overlay(QObject):
     def set_visible(self, *, visible: bool) -> None:
         canvas, layer = self.pane.canvas, self.shown.layer
         if visible and not canvas.has_layer(layer):
-            for each in self._layers:
+            for each in self.layers:
                 canvas.add_layer(each, self.shown.stratum)
         elif not visible:
-            for each in self._layers:
+            for each in self.layers:
                 canvas.remove_layer(each)
 
     @property
@@ -188,7 +189,7 @@ class Overlay(QObject):
 
     def shut_down(self) -> None:
         self.shown.shut_down()
-        for layer in self._layers:
+        for layer in self.layers:
             self.pane.canvas.remove_layer(layer)
 
 

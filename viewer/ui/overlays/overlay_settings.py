@@ -89,6 +89,7 @@ class OverlaySettings(QObject):
         if isinstance(run.shown, HeatmapPresenter):
             if run.shown.choices() != self._panel.heatmap.names:
                 self._show_heatmap_style(run.shown)  # a slide model told its heads
+            self._panel.heatmap.show_classes(run.shown.color_key())
             if (heatmap := run.shown.heatmap) is not None:
                 is_rank = heatmap.ranks is not None
                 self._panel.heatmap.show_span(heatmap.low, heatmap.high, is_rank=is_rank)

@@ -60,7 +60,7 @@ class OverlaysPanel(Panel):
         self.elsewhere_label = QLabel("On other slides:", self)
         self.elsewhere = Gallery("Best fields of other slides", self)
         self.opacity = QSlider(Qt.Orientation.Horizontal, self)
-        self.opacity.setRange(10, 100)
+        self.opacity.setRange(0, 100)
         self.opacity.setAccessibleName("Opacity")
         self.figures = QLabel(self)
         self.figures.setTextFormat(Qt.TextFormat.PlainText)
@@ -122,6 +122,11 @@ class OverlaysPanel(Panel):
             self.gallery.show_fields(None, [])
             self.progress.hide()
             self.stop.setEnabled(False)
+
+    def show_opacity(self, opacity: float) -> None:
+        """Show an opacity (0 to 1) that was set elsewhere."""
+        with QSignalBlocker(self.opacity):
+            self.opacity.setValue(round(100 * opacity))
 
     def show_paused(self, *, paused: bool) -> None:
         """Whether models rest."""

@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 from viewer.canvas.qt_guard import guarded
 from viewer.overlays.heatmap import COLOR_MAPS, HeatmapStyle, gradient
 from viewer.overlays.object_style import ObjectStyle
+from viewer.ui.view.color_keys import ClassKey
 from viewer.ui.widgets import LetteredCombo
 
 if TYPE_CHECKING:
@@ -145,6 +146,7 @@ class HeatmapPage(QWidget):
         self.percentiles = QCheckBox("Color by percentile", self)
         self.percentiles.setToolTip("Colors tell the rank of a value, not the value itself")
         self.legend = Legend(self)
+        self.classes = ClassKey(self)
         form = self._form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("S&how:", self.shown)
@@ -152,6 +154,7 @@ class HeatmapPage(QWidget):
         form.addRow("&Values:", self.range)
         form.addRow("", self.percentiles)
         form.addRow("", self.legend)
+        form.addRow("", self.classes)
         self.shown.activated.connect(lambda _: self._tell())
         self.color_map.activated.connect(lambda _: self._tell())
         self.range.valueChanged.connect(lambda _: self._tell())
@@ -232,10 +235,17 @@ class HeatmapPage(QWidget):
         self._enable()
         self.style_changed.emit(self._style)
 
+    def show_classes(self, classes: Sequence[tuple[str, str]]) -> None:
+        """Show the color key of classes: names and colors of those that are painted."""
+        if tuple(classes) != self.classes.classes:
+            self.classes.show_classes(classes)
+
     def _enable(self) -> None:
+        """Offer what colors values where values are painted; classes have their color key."""
         is_value = self._style.shown is not None or self._is_whole_value
         for widget in (self.color_map, self.percentiles, self.legend):
-            widget.setEnabled(is_value)
+            self._form.setRowVisible(widget, is_value)
+        self._form.setRowVisible(self.classes, not is_value)
 
 
 class QueryPage(QWidget):

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from viewer.ui.slides.slide_pane import SlidePane
 
 _TISSUE_RGBA, _SKIPPED_RGBA = (0, 158, 115, 255), (60, 60, 60, 255)
+CLASSES = (("Tissue", "#009e73"), ("Skipped by models", "#3c3c3c"))
+"""The color key."""
 
 
 class TissueView(QObject):
@@ -36,6 +38,16 @@ class TissueView(QObject):
             self._watch(pane)
         window.panes.pane_added.connect(self._watch)
         window.panes.active_changed.connect(lambda _: self._show_checked())
+
+    def layer_of(self, pane: SlidePane) -> PatchLayer | None:
+        """Return what paints the tissue in a pane; None where it is not shown."""
+        return self._layers.get(pane)
+
+    def show_on(self, pane: SlidePane, *, shown: bool) -> None:
+        """Show or hide the tissue of a pane, as the command does."""
+        self._window.panes.activate(pane)
+        if self._window.commands["overlays.tissue"].isChecked() != shown:
+            self._window.commands["overlays.tissue"].trigger()
 
     def _watch(self, pane: SlidePane) -> None:
         pane.slide_changed.connect(self._hide)

@@ -11,10 +11,14 @@ from viewer.canvas.layer import LayerOrder
 from viewer.geometry import Point, Size
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from viewer.canvas.layer import Layer
     from viewer.recording.analysis import Analysis
     from viewer.recording.replay import ReplayClock
     from viewer.ui.slides.slide_pane import SlidePane
 
+MODE = "Replay"
 _FRAME_MS = 16
 _NOT_THE_USERS = frozenset({"replay", "resize", "optics", "link"})
 
@@ -26,6 +30,8 @@ class Replayer(QObject):
     """Seconds since the session began."""
     playing_changed = Signal(bool)
     follow_changed = Signal(bool)
+    exit_requested = Signal()
+    """The user ends the replay at its pane."""
     let_go = Signal(object)
     """The SlidePane whose view is the user's again."""
 
@@ -38,6 +44,8 @@ class Replayer(QObject):
         self.pane: SlidePane | None = None
         self.follows = True
         self._shown_index = -1
+        self.layers_beside: Callable[[], list[Layer]] = list
+        """Give what else belongs to a replay, and stays in sight with it."""
         self._frame = OutlineLayer("#2f9bff", fill=0.08, name="field of the replay")
         self._timer = QTimer(self, interval=_FRAME_MS)
         self._timer.timeout.connect(self._tick)
@@ -53,6 +61,10 @@ class Replayer(QObject):
         self._shown_index = -1
         pane.view_changed.connect(self._on_view_changed)
         pane.canvas.add_layer(self._frame, LayerOrder.TOOLS)
+        header = analysis.header
+        title = header.title or f"{header.reader}, {header.started_utc[:16].replace('T', ' ')} UTC"
+        own = [self._frame, *self.layers_beside()]
+        pane.modes.enter(MODE, title, self.exit_requested.emit, own)
         self.set_follow(follow=True)
         self._show()
 
@@ -63,6 +75,7 @@ class Replayer(QObject):
         if pane is not None:
             pane.view_changed.disconnect(self._on_view_changed)
             pane.canvas.remove_layer(self._frame)
+            pane.modes.leave(MODE)
         self.analysis = self.clock = self.pane = None
         self._frame.clear()
         if pane is not None:

@@ -25,25 +25,25 @@ class ReviewCanvas:
         from viewer.canvas.numbered_boxes_layer import NumberedBoxesLayer
 
         self.pane: SlidePane | None = None
-        self._boxes = NumberedBoxesLayer("review")
+        self.boxes = NumberedBoxesLayer("review")
 
     def enter(self, pane: SlidePane) -> None:
         """Paints on this pane from now on."""
         self.leave()
         self.pane = pane
-        pane.canvas.add_layer(self._boxes, LayerOrder.TOOLS)
+        pane.canvas.add_layer(self.boxes, LayerOrder.TOOLS)
 
     def leave(self) -> None:
         """Paints nowhere."""
         if self.pane is not None:
-            self.pane.canvas.remove_layer(self._boxes)
+            self.pane.canvas.remove_layer(self.boxes)
         self.pane = None
-        self._boxes.clear()
+        self.boxes.clear()
 
     def show(self, actions: Sequence[Action], colors: Sequence[str], current: int) -> None:
         """Paints the boxes of actions; of none, nothing."""
         pairs = zip(actions, colors, strict=True)
-        self._boxes.show_boxes([(Box(*action.box), color) for action, color in pairs], current)
+        self.boxes.show_boxes([(Box(*action.box), color) for action, color in pairs], current)
         if self.pane is not None:
             self.pane.canvas.update()
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from viewer.ui.slides.slide_pane import SlidePane
 
 _log = logging.getLogger(__name__)
+MODE = "Review"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class ReviewController(QObject):
         self.reviewing.leave()
         self._panels.show_reviewed(None)
         if pane is not None:
+            pane.modes.leave(MODE)
             self._panels.let_go.emit(pane)
         self.panel.show_none()
 
@@ -113,6 +115,8 @@ class ReviewController(QObject):
         header = session.header
         who = f"{ORIGIN_NAMES[header.origin]} {header.reader}, {started_text(header)}"
         title = f"{header.title}\n{who}" if header.title else who
+        own = [*self.reviewing.layers, *self._panels.seen.layers]
+        pane.modes.enter(MODE, header.title or who, self.close_review, own)
         self.panel.show_session(title, session.items)
         self.panel.show()
         self.panel.raise_()

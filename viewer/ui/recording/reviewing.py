@@ -15,6 +15,7 @@ from viewer.ui.recording.review_panel import VERDICT_COLORS, ReviewPanel, verdic
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from viewer.canvas.layer import Layer
     from viewer.recording.review.entries import Draft
     from viewer.recording.review.items import ReviewItem
     from viewer.recording.review.review import Review
@@ -63,6 +64,11 @@ class Reviewing(QObject):
     def pane(self) -> SlidePane | None:
         """That the review travels on."""
         return self._canvas.pane
+
+    @property
+    def layers(self) -> list[Layer]:
+        """Return what the review paints over the slide."""
+        return [self._canvas.boxes]
 
     @property
     def is_active(self) -> bool:

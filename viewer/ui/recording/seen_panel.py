@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,20 +21,26 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.canvas.layer import LayerOrder
+from viewer.canvas.patch_layer import heat_colors
 from viewer.geometry import Box
 from viewer.recording.coverage import LEAST_SEEN_S
 from viewer.ui.recording.color_key import ColorKey, magnification_key
 from viewer.ui.recording.heat_legend import HeatLegend
 from viewer.ui.recording.scrub_bar import action_color, shown_time
 from viewer.ui.shell.panel import Panel
+from viewer.ui.view.layer_entries import Ramp
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from viewer.canvas.canvas import SlideCanvas
+    from viewer.canvas.layer import Layer
+    from viewer.canvas.outline_layer import OutlineLayer
+    from viewer.canvas.patch_layer import PatchLayer
+    from viewer.canvas.scanpath_layer import ScanpathLayer
     from viewer.geometry import Point
     from viewer.recording.analysis import Analysis
     from viewer.recording.comparison import Comparison
@@ -56,6 +63,19 @@ _COMPARED = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class CoverageRow:
+    """One thing that the page paints, as the list of layers has it; see `LayerEntry`."""
+
+    name: str
+    layer: PatchLayer | OutlineLayer | ScanpathLayer
+    stratum: LayerOrder
+    show: Callable[[bool], object]
+    fade: Callable[[float], object]
+    classes: tuple[tuple[str, str], ...] = ()
+    ramp: Ramp | None = None
+
+
 class SeenPanel(Panel):
     """Shows an `Analysis` on a canvas; asks for another when the user compares."""
 
@@ -74,6 +94,9 @@ class SeenPanel(Panel):
         self._canvas: SlideCanvas | None = None
         self._seconds: NDArray[np.float32] | None = None
         """Of the heatmap that is shown, by its cells."""
+        self._red_at_s = LEAST_RED_S
+        self._before: dict[QComboBox, int] = {}
+        """What was chosen before the list of layers hid it."""
         self._heat, self._scanpath = PatchLayer("time heatmap"), ScanpathLayer(name="scanpath")
         self._unseen = OutlineLayer(_UNSEEN_COLOR, name="unseen tissue")
         self._layers = (
@@ -92,7 +115,7 @@ class SeenPanel(Panel):
         self.heatmap.setToolTip("How long each place was on screen")
         self.legend = HeatLegend(self)
         self.opacity = QSlider(Qt.Orientation.Horizontal, self)
-        self.opacity.setRange(10, 100)
+        self.opacity.setRange(0, 100)
         self.opacity.setValue(round(100 * self._heat.opacity))
         self.opacity.setAccessibleName("Opacity of the heatmap, %")
         self.opacity.setToolTip("Opacity of the heatmap")
@@ -190,6 +213,74 @@ class SeenPanel(Panel):
         self.comparison.setText("" if comparison is None else _comparison_text(comparison))
         self._paint()
 
+    def value_at(self, point: Point) -> str:
+        """Return how long a level-0 point was on screen, where the heatmap of time is painted."""
+        seconds = self._seconds_at(point)
+        return "" if seconds is None else f"On screen for {seconds:.1f} s"
+
+    @property
+    def layers(self) -> list[Layer]:
+        """Return the layers of this page, painted or not."""
+        return [layer for layer, _ in self._layers]
+
+    def painted(self) -> list[CoverageRow]:
+        """Return what of this page is painted now, for the list of layers."""
+        rows: list[CoverageRow] = []
+        if self._heat.shown_name:
+            is_time = self._seconds is not None
+            ends = ("0 s", f"{self._red_at_s:.0f} s, logarithmic")
+            rows.append(
+                CoverageRow(
+                    "Time on screen" if is_time else "Two readings",
+                    self._heat,
+                    LayerOrder.HEATMAPS,
+                    self._switching(self.heatmap if is_time else self.other),
+                    lambda opacity: self.opacity.setValue(round(100 * opacity)),
+                    () if is_time else tuple((text, color.name()) for color, text in _COMPARED),
+                    Ramp(tuple(heat_colors(32)), ends) if is_time else None,
+                )
+            )
+        if self._unseen.shown_name:
+            rows.append(
+                CoverageRow(
+                    "Unseen tissue",
+                    self._unseen,
+                    LayerOrder.OBJECTS,
+                    self._switching(self.unseen),
+                    self._fading(self._unseen),
+                    ((self.unseen.currentText(), _UNSEEN_COLOR),),
+                )
+            )
+        if self._scanpath.shown_name:
+            rows.append(
+                CoverageRow(
+                    "Scanpath",
+                    self._scanpath,
+                    LayerOrder.TOOLS,
+                    self.scanpath.setChecked,
+                    self._fading(self._scanpath),
+                )
+            )
+        return rows
+
+    def _switching(self, box: QComboBox) -> Callable[[bool], object]:
+        """Return what turns the choice of a box off, and back to what it was."""
+
+        def switch(shown: bool) -> None:
+            if not shown:
+                self._before[box] = box.currentIndex()
+            box.setCurrentIndex(self._before.get(box, 1) if shown else 0)
+
+        return switch
+
+    def _fading(self, layer: OutlineLayer | ScanpathLayer) -> Callable[[float], object]:
+        def fade(opacity: float) -> None:
+            layer.opacity = opacity
+            if self._canvas is not None:
+                self._canvas.update()
+
+        return fade
+
     def turn_off(self) -> None:
         """Paint nothing until the user asks for it again."""
         self.heatmap.setCurrentIndex(0)
@@ -223,7 +314,7 @@ class SeenPanel(Panel):
             seconds = maps.total() if band == 0.0 else maps.band(band)
             red_at_s = max(float(seconds.max(initial=0.0)), LEAST_RED_S)
             self._heat.show_heat(seconds, maps.cell_px, red_at_s)
-            self._seconds = seconds
+            self._seconds, self._red_at_s = seconds, red_at_s
             self.legend.show_scale(red_at_s)
             self.legend.show()
         if self.scanpath.isChecked():
@@ -245,11 +336,17 @@ class SeenPanel(Panel):
         if seconds is None or analysis is None or point is None:
             self.legend.show_value(None)
             return
-        side_px = analysis.attention.cell_px
+        self.legend.show_value(self._seconds_at(point))
+
+    def _seconds_at(self, point: Point) -> float | None:
+        """Return how long a level-0 point was on screen; None where that is not painted."""
+        if self._seconds is None or self._analysis is None:
+            return None
+        side_px = self._analysis.attention.cell_px
         column, row = int(point.x // side_px), int(point.y // side_px)
-        rows, columns = seconds.shape
+        rows, columns = self._seconds.shape
         is_on_slide = 0 <= row < rows and 0 <= column < columns
-        self.legend.show_value(float(seconds[row, column]) if is_on_slide else None)
+        return float(self._seconds[row, column]) if is_on_slide else None
 
 
 def _two_readers(comparison: Comparison) -> np.ndarray:

@@ -48,6 +48,8 @@ class SessionPanels(QObject):
         self._replayer.let_go.connect(self.let_go)
         self.replay = ReplayPanel(self._replayer, window)
         self.seen = SeenPanel(window)
+        self._replayer.exit_requested.connect(self._close_replay)
+        self._replayer.layers_beside = lambda: self.seen.layers
         self._tissues = SlideTissues(self._readers, self)
         self.library = SessionLibrary(
             window, self._readers, self._tissues, lambda: self._shows_sessions, self

@@ -28,6 +28,7 @@ from viewer.ui.slides.message_page import MessagePage
 from viewer.ui.slides.opened_slide import OpenedSlide, note_opened, recognized, source_of
 from viewer.ui.slides.slides_ahead import Showing, display_of
 from viewer.ui.slides.view_keeper import ViewKeeper
+from viewer.ui.view.mode_bar import ModeBar, PaneModes
 from viewer.ui.widgets import IconButton, NoticeBar
 
 if TYPE_CHECKING:
@@ -46,6 +47,10 @@ _log = logging.getLogger(__name__)
 _PATIENCE_MS = 3000
 _NOT_THE_READERS = ("replay", "agent")
 """Causes of a view that is not where the reader looked last."""
+_UNREADABLE = (
+    "Nothing of this part of the slide can be read. {reason} The file may be damaged or "
+    "incompletely copied: compare it with the original, then try again."
+)
 _DOUBTS = ("Doubtful", "Pixel size unknown", "Read as a plain")
 """Notes of a slide that begin so are warnings."""
 _ACTIVE_EDGE_PX = 2
@@ -137,6 +142,11 @@ class SlidePane(QFrame):
         self.image_bar = ImageBar(self)
         self.color_hint = NoticeBar(self)
         self._header = _PaneHeader(self)
+        self.mode_bar = ModeBar(self)
+        self.modes = PaneModes(self.canvas, self.mode_bar, self)
+        """What the pane is used for beside being looked at, such as a replay."""
+        self.unreadable = NoticeBar(self)
+        """Why nothing of the slide can be read, and what to do."""
         self.name_of: Callable[[Path], str] = lambda path: path.name
         """Gives what a slide is called on screen: a study may hide its name."""
         self._stack = QStackedWidget(self)
@@ -144,14 +154,17 @@ class SlidePane(QFrame):
         self._stack.addWidget(self.canvas)
         self._layout = QVBoxLayout(self)
         self._layout.setSpacing(0)
-        for widget in (
+        self._bars: tuple[QWidget, ...] = (
             self._header,
+            self.unreadable,
             self.notice,
             self.color_hint,
             self.scale_hint,
             self.slide_notes,
             self.image_bar,
-        ):
+        )
+        self._before_bare: tuple[QWidget, ...] | None = None
+        for widget in self._bars:
             self._layout.addWidget(widget)
         self._layout.addWidget(self._stack, 1)
         self._connect()
@@ -220,6 +233,7 @@ class SlidePane(QFrame):
         self._forget_slide()
         self.canvas.clear()
         self.notice.hide()
+        self.unreadable.hide()
         self._show_notes(None)
         self.page.welcome()
         self._stack.setCurrentWidget(self.page)
@@ -258,6 +272,17 @@ class SlidePane(QFrame):
         """Put a bar between what is said of the slide and the slide, such as that of a mode."""
         self._layout.insertWidget(self._layout.indexOf(self._stack), bar)
 
+    def set_bare(self, *, bare: bool) -> None:
+        """Show the slide without the bars above it, or with those that were there."""
+        if bare and self._before_bare is None:
+            self._before_bare = tuple(bar for bar in self._bars if not bar.isHidden())
+            for bar in self._before_bare:
+                bar.hide()
+        elif not bare and self._before_bare is not None:
+            for bar in self._before_bare:
+                bar.show()
+            self._before_bare = None
+
     def focus(self) -> None:
         """Puts the keyboard on what the pane shows."""
         target = self.canvas if self.source is not None else self.page.first_button
@@ -270,11 +295,13 @@ class SlidePane(QFrame):
         canvas.tile_failed.connect(lambda sentence: self._change_status(tile_error=sentence))
         canvas.look_changed.connect(self._on_look_changed)
         canvas.file_changed.connect(self._on_file_changed)
+        canvas.unreadable.connect(self._on_unreadable)
         canvas.stalled.connect(lambda seconds: self._change_status(stalled_s=seconds))
         canvas.sharp_changed.connect(lambda sharp: self._change_status(is_sharp=sharp))
         self._header.closed.connect(lambda: self.close_requested.emit(self))
         self.scale_hint.acted.connect(lambda: self.pixel_size_requested.emit(self))
         self.notice.acted.connect(self._retry)
+        self.unreadable.acted.connect(canvas.reload_failed_tiles)
         self.image_bar.chosen.connect(self._open_image)
         self.page.retry_requested.connect(self._retry)
 
@@ -379,6 +406,7 @@ class SlidePane(QFrame):
             self.slide_changed.emit(self)
         self._forget_slide()
         self.notice.hide()
+        self.unreadable.hide()
         self._show_notes(source.info)
         self._set_status(PaneStatus())
         self._stack.setCurrentWidget(self.canvas)
@@ -456,6 +484,13 @@ class SlidePane(QFrame):
         else:
             self.notice.tell(sentence, "error", "Try again")
         self.failed.emit(path, sentence)
+
+    def _on_unreadable(self, reason: str) -> None:
+        """Nothing of what is looked at can be read, or some of it can again."""
+        if reason and self.canvas.source is not None:
+            self.unreadable.tell(_UNREADABLE.format(reason=reason), "error", "Try again")
+        else:
+            self.unreadable.hide()
 
     def _retry(self) -> None:
         if self._opening_path is not None:
