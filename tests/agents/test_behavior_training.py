@@ -41,6 +41,7 @@ from viewer.recording.log_reader import verify
 from viewer.recording.session import read_header, write_header
 from viewer.recording.trace_loading import load_trace
 from viewer.slides import open_slide
+from viewer.slides.slide_key import slide_key
 
 QUICK = TrainingOptions(epochs=25, patience=25, variants=2, seed=1)
 
@@ -184,10 +185,12 @@ def test_what_cannot_be_trained_on_is_told(study: Study, tmp_path: Path) -> None
 def test_a_training_that_was_killed_ends_as_if_it_had_not_been(
     study: Study, tmp_path: Path
 ) -> None:
-    out = tmp_path / "model"
+    out, slides = tmp_path / "model", [study.slides / f"{number}.tif" for number in range(2)]
+    names = {slide_key(path) for path in slides}
+    folders = [each for each in study.taught.iterdir() if read_header(each).slide.identity in names]
     command = [
         sys.executable, "-c", "from viewer.cli import main; main()", "train", "behavior",
-        str(study.taught), "--slides", str(study.slides), "-o", str(out), "--epochs", "15",
+        *map(str, folders), "--slides", str(study.slides), "-o", str(out), "--epochs", "15",
         "--patience", "25", "--seed", "1", "--threads", "1",
     ]  # fmt: skip
     training = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
@@ -205,7 +208,7 @@ def test_a_training_that_was_killed_ends_as_if_it_had_not_been(
     assert 0 < told["taken_up_at"] < told["epochs"] == 15
     whole = tmp_path / "whole"
     options = TrainingOptions(epochs=15, patience=25, seed=1)
-    train_predictor(session_folders([str(study.taught)]), whole, options, [study.slides])
+    train_predictor(session_folders([*map(str, folders)]), whole, options, [study.slides])
     resumed = load_file(out / "weights.safetensors")
     for name, value in load_file(whole / "weights.safetensors").items():
         assert torch.equal(value, resumed[name]), name

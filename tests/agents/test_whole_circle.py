@@ -24,7 +24,7 @@ from viewer.recording.review.review import Review
 from viewer.recording.review.review_log import ReviewLog, review_path
 from viewer.recording.trace_loading import load_trace
 
-_TAUGHT = 4
+_TAUGHT = 2
 
 
 def told(*arguments: object) -> Any:
@@ -37,7 +37,7 @@ def told(*arguments: object) -> Any:
 def slides(tmp_path: Path) -> list[Path]:
     """Some to learn from, and the last one to be read."""
     return [
-        write_slide(tmp_path / f"slide-{number}.tif", painted_tissue(number))
+        write_slide(tmp_path / f"slide-{number}.tif", painted_tissue(number, 1024, 768))
         for number in range(_TAUGHT + 1)
     ]
 
@@ -91,7 +91,7 @@ def test_what_readers_did_teaches_an_agent_that_can_be_replayed(
     bundle = tmp_path / "predictor"
     told(
         "train", "behavior", sessions, "-o", bundle, "--slides", tmp_path,
-        "--epochs", 8, "--patience", 8, "--validation", 0.25, "--threads", 1,
+        "--epochs", 3, "--patience", 3, "--validation", 0.5, "--threads", 1,
     )  # fmt: skip
     measured = told("evaluate", "behavior", bundle, held, "--slides", tmp_path, "--threads", 1)
     assert "nss" in json.dumps(measured).casefold()

@@ -110,22 +110,21 @@ def test_a_harmless_script_of_a_laboratory_runs(
     assert json.loads(done.stdout)["cells"] > 10
 
 
-@pytest.mark.parametrize("name", ["viewer", "torch", "numpy", "msgspec", "os", "sitecustomize"])
-def test_modules_that_lie_about_are_not_imported(
-    name: str, sample_slide: Path, tmp_path: Path
-) -> None:
+def test_modules_that_lie_about_are_not_imported(sample_slide: Path, tmp_path: Path) -> None:
     """In the current folder, beside the slide, and in PYTHONPATH of the model process."""
+    trace = tmp_path / "was-run"
     for folder in (tmp_path / "downloads", tmp_path / "slides"):
         folder.mkdir()
-        trace = tmp_path / "was-run"
-        (folder / f"{name}.py").write_text(f"open({str(trace)!r}, 'w')\nraise SystemExit(3)\n")
+        for name in ("viewer", "torch", "numpy", "msgspec", "os", "sitecustomize"):
+            run = f"open({str(trace)!r}, 'a').write({name!r})\nraise SystemExit(3)\n"
+            (folder / f"{name}.py").write_text(run)
     slide = tmp_path / "slides" / "slide.svs"
     slide.symlink_to(sample_slide)
     region = ("--region", "1100,1100,200,200", "--json")
     done = coverslip("run", "tissue-quality", str(slide), *region, folder=tmp_path / "downloads")
+    assert not trace.exists(), trace.read_text()
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["device"] == "cpu"
-    assert not (tmp_path / "was-run").exists()
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from project_steps import FORM, make_slide, write_forms
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtWidgets import QApplication, QFileDialog, QInputDialog
+from PySide6.QtWidgets import QApplication, QFileDialog, QInputDialog, QLabel
 from pytestqt.qtbot import QtBot
 from ui_steps import CTRL, SHIFT, open_dialog, press, show_slide
 
@@ -85,6 +85,45 @@ def fill(panel: QuestionsPanel, qtbot: QtBot) -> None:
     qtbot.keyClick(features.boxes[0], Qt.Key.Key_Space)
     qtbot.keyClicks(share.edit, "35")
     qtbot.keyClicks(conclusion.edit, "free margin")
+
+
+def test_the_first_answers_leave_every_field_where_it_is(asked: MainWindow, qtbot: QtBot) -> None:
+    panel = asked.projects.questions.panel
+    pattern, features, share, conclusion = fields(panel)
+
+    def places() -> list[QPoint]:
+        inputs = (*pattern.buttons.buttons(), *features.boxes, share.edit, conclusion.edit)
+        return [each.mapTo(panel, QPoint(0, 0)) for each in inputs]
+
+    before = places()
+    fill(panel, qtbot)
+    qtbot.waitUntil(lambda: panel.progress.text() == "4 of 4 answered.", timeout=5000)
+    assert pattern.clear.isVisible()
+    assert places() == before
+    qtbot.mouseClick(pattern.clear, Qt.MouseButton.LeftButton)
+    assert not pattern.clear.isVisible()
+    assert places() == before
+
+
+def test_a_form_ends_with_the_button_of_its_command(asked: MainWindow, qtbot: QtBot) -> None:
+    panel = asked.projects.questions.panel
+    assert panel.done.isVisible()
+    assert panel.done.property("primary")
+    assert not panel.load.property("primary")
+    fill(panel, qtbot)
+    qtbot.mouseClick(panel.done, Qt.MouseButton.LeftButton)
+    slides = asked.projects.opened
+    qtbot.waitUntil(lambda: slides.project.count("done") == 1, timeout=10_000)
+
+
+def test_without_a_form_the_page_says_how_one_comes_into_being(make_window, qtbot: QtBot) -> None:
+    window = make_window(_SETTINGS)
+    window.projects.questions.panel.show()
+    panel = window.projects.questions.panel
+    shown = [label.text() for label in panel.findChildren(QLabel) if label.isVisible()]
+    assert any("JSON file" in text for text in shown)
+    assert panel.load.property("primary")
+    assert not panel.done.isVisible()
 
 
 def test_answers_are_kept_within_a_second_and_come_back(

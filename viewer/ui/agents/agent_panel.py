@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
     QScrollArea,
     QSizePolicy,
     QSpinBox,
+    QStackedWidget,
     QTabWidget,
     QTextBrowser,
     QVBoxLayout,
@@ -62,6 +63,17 @@ _STATES = {
     AgentState.CANCELED: "The agent was stopped; what it found stays.",
     AgentState.FAILED: "The agent cannot go on.",
 }
+_NO_SLIDE = "Open a slide: the agent reads the one on screen."
+_EMPTY = (
+    "The agent goes over the slide from region to region and measures there.\n\nIts steps appear "
+    "here, its answer below them, with links to the places on the slide."
+)
+_ENDS = {
+    AgentState.FINISHED: "Finished",
+    AgentState.CANCELED: "Stopped",
+    AgentState.FAILED: "Failed",
+}
+_LEAST_LOG_PX, _LEAST_ANSWER_PX = 120, 140
 _PLACE = Qt.ItemDataRole.UserRole
 
 
@@ -102,6 +114,7 @@ class AgentPanel(Panel):
         self.steps.setValue(MOST_STEPS)
         self.steps.setToolTip("Moves and measurements until the agent has to answer")
         self.start = QPushButton("Start", self)
+        self.start.setProperty("primary", True)
         self.pause = QPushButton("Pause", self)
         self.stop = QPushButton("Stop", self)
         self.state = QLabel(self)
@@ -113,23 +126,33 @@ class AgentPanel(Panel):
         self.log.setIconSize(QSize(16, 16))
         self.log.setVerticalScrollMode(QListWidget.ScrollMode.ScrollPerPixel)
         self.log.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.log.setMinimumHeight(_LEAST_LOG_PX)
+        self.empty = QLabel(_EMPTY, self)
+        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.empty.setProperty("dim", True)
+        self.empty.setMargin(12)
+        self._walked = QStackedWidget(self)
+        self._walked.addWidget(self.empty)
+        self._walked.addWidget(self.log)
         self.remark = QLineEdit(self)
         self.remark.setPlaceholderText("Tell the agent something, such as a correction")
         self.answer = QTextBrowser(self)
         self.answer.setAccessibleName("Answer of the agent")
         self.answer.setOpenLinks(False)
+        self.answer.setMinimumHeight(_LEAST_ANSWER_PX)
         self.endpoint = QPushButton("Model...", self)
         self.endpoint.setToolTip("Choose the vision-language model, its address and its key")
         self.report = QPushButton("Report...", self)
         self.report.setToolTip("Write a draft report of what the agent found")
         self.note = QLabel(DRAFT, self)
-        for label in (self.state, self.note):
+        for label in (self.state, self.note, self.empty):
             label.setWordWrap(True)
             label.setTextFormat(Qt.TextFormat.PlainText)
         self.tabs = QTabWidget(self)
         self._ask = ask
         self._places: dict[str, Box] = {}
         self._growing: QListWidgetItem | None = None
+        self._step = 0
         self._lay_out(ask)
         self._connect()
         self.clear()
@@ -144,6 +167,8 @@ class AgentPanel(Panel):
         self._places.clear()
         self._growing = None
         self.progress.hide()
+        self._step = 0
+        self._walked.setCurrentWidget(self.empty)
 
     def show_predictors(self, names: Sequence[str]) -> None:
         """Offers what was trained on how readers look, beside tissue and nuclei alone."""
@@ -164,8 +189,11 @@ class AgentPanel(Panel):
         self.pause.setText(words.get(state, "Pause") if state is not None else "Pause")
         self.remark.setVisible(is_going)
         self.report.setEnabled(state is not None and state.is_over)
-        self.state.setText(_STATES[state] if state is not None else "")
-        self.state.setVisible(state is not None)
+        nothing = "" if can_start else _NO_SLIDE
+        self.state.setText(_STATES[state] if state is not None else nothing)
+        self.state.setVisible(bool(self.state.text()))
+        if state is not None and state.is_over:
+            self._show_end(state)
         for editor in (self.question, self.how, self.steps):
             editor.setEnabled(not is_going)
         self.regions_by.setEnabled(not is_going and self.how.currentData() != "giant")
@@ -195,6 +223,7 @@ class AgentPanel(Panel):
             case StateChanged(state):
                 self.show_state(state)
             case Step(number, most):
+                self._step = number
                 self.progress.show()
                 self.progress.setRange(0, most)
                 self.progress.setValue(number)
@@ -218,6 +247,15 @@ class AgentPanel(Panel):
 
     # -----------------------------------------------------------------------------------------
 
+    def _show_end(self, state: AgentState) -> None:
+        """Say after how many steps the agent ended; one that answered has done all it wanted."""
+        if self._step:
+            steps = f"{self._step} step{'' if self._step == 1 else 's'}"
+            self.progress.setFormat(f"{_ENDS[state]} after {steps}")
+            if state is AgentState.FINISHED:
+                self.progress.setRange(0, 1)
+                self.progress.setValue(1)
+
     def _say(self, text: str, *, is_done: bool) -> None:
         if self._growing is None:
             self._growing = self._add(text, "mdi6.comment-text-outline")
@@ -228,6 +266,7 @@ class AgentPanel(Panel):
             self._growing = None
 
     def _add(self, text: str, icon_name: str, box: Box | None = None) -> QListWidgetItem:
+        self._walked.setCurrentWidget(self.log)
         item = QListWidgetItem(icon(icon_name), text, self.log)
         if box is not None:
             item.setData(_PLACE, box)
@@ -296,7 +335,7 @@ class AgentPanel(Panel):
         layout.addLayout(buttons)
         layout.addWidget(self.state)
         layout.addWidget(self.progress)
-        layout.addWidget(self.log, 3)
+        layout.addWidget(self._walked, 3)
         layout.addWidget(self.remark)
         layout.addWidget(self.answer, 2)
         area = QScrollArea(self)

@@ -29,6 +29,8 @@ ABOUT = (
     ("The chosen region", "region"),
     ("The whole slide", "slide"),
 )
+_NO_SLIDE = "Open a slide to ask about it."
+_ANSWERS = "Answers appear here, with links to the slide. They are drafts for research."
 
 
 class AskPanel(QWidget):
@@ -51,13 +53,11 @@ class AskPanel(QWidget):
         self.question.setTabChangesFocus(True)
         self.question.setFixedHeight(58)
         self.ask = QPushButton("Ask", self)
+        self.ask.setProperty("primary", True)
         self.stop = QPushButton("Stop", self)
         self.answers = QTextBrowser(self)
         self.answers.setAccessibleName("Answers")
         self.answers.setOpenLinks(False)
-        self.answers.setPlaceholderText(
-            "Answers appear here, with links to the slide. They are drafts for research."
-        )
         self._places: dict[str, object] = {}
         self._begin_of_answer: int | None = None
         form = QFormLayout()
@@ -79,11 +79,12 @@ class AskPanel(QWidget):
         self._is_busy = False
         self._has_slide = False
         self.setFocusProxy(self.question)
-        self._enable()
+        self.show_slide(has_slide=False)
 
     def show_slide(self, *, has_slide: bool) -> None:
         """Forgets what was said of another slide."""
         self._has_slide = has_slide
+        self.answers.setPlaceholderText(_ANSWERS if has_slide else f"{_NO_SLIDE}\n\n{_ANSWERS}")
         self.answers.clear()
         self._places.clear()
         self._begin_of_answer = None

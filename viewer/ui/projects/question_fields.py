@@ -107,6 +107,9 @@ class ChoiceField(QuestionField):
         super().__init__(question, parent)
         self.buttons = QButtonGroup(self)
         self.clear = IconButton("mdi6.eraser", "Take the answer back", self)
+        policy = self.clear.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)  # the options stay under the mouse when it appears
+        self.clear.setSizePolicy(policy)
         self.clear.clicked.connect(lambda: (self.show_answer(None), self._give(None)))
         for number, option in enumerate(question.options):
             button = QRadioButton(option.replace("&", "&&"), self)

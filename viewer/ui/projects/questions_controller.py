@@ -60,7 +60,7 @@ class QuestionsController(QObject):
         self._asked: set[tuple[str, str]] = set()
         self._retry = QTimer(self, interval=_RETRY_MS, singleShot=True)
         self._retry.timeout.connect(self._write)
-        self.panel = QuestionsPanel(window)
+        self.panel = QuestionsPanel(window.commands, window)
         self._connect()
 
     def shut_down(self) -> None:

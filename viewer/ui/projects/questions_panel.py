@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from viewer.ui.command_button import CommandButton
 from viewer.ui.projects.question_fields import QuestionField, field_for
 from viewer.ui.shell.panel import Panel
 
@@ -23,8 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from viewer.studies.forms import Answer, Form
+    from viewer.ui.actions import ActionSet
 
-_NO_FORM = "Open a project with questions, or load a form from a JSON file."
+_NO_FORM = (
+    "No form yet.\n\nA form is a list of questions that every reader answers for every slide. It "
+    "is a JSON file: press Load form..., or open a project that has one. Loaded into a project, it "
+    "is asked of all of its readers. Shift+F1 shows how to write one."
+)
 _NO_SLIDE = "Open a slide to answer the questions for it."
 
 
@@ -38,7 +44,7 @@ class QuestionsPanel(Panel):
     load_requested = Signal()
     export_requested = Signal()
 
-    def __init__(self, parent: QWidget) -> None:
+    def __init__(self, commands: ActionSet, parent: QWidget) -> None:
         super().__init__("Questions", parent)
         self.setObjectName("questions")
         self.fields: dict[str, QuestionField] = {}
@@ -66,6 +72,10 @@ class QuestionsPanel(Panel):
         self.export.setToolTip("Write the answers of all readers to a CSV file")
         self.load.clicked.connect(self.load_requested)
         self.export.clicked.connect(self.export_requested)
+        self.done = CommandButton(commands["project.finish"], self)
+        self.done.setProperty("primary", True)
+        # Two lines always, so that the fields stay where they are when the first is answered.
+        self.progress.setMinimumHeight(2 * self.fontMetrics().lineSpacing())
         buttons = QHBoxLayout()
         buttons.addWidget(self.load)
         buttons.addWidget(self.export)
@@ -76,6 +86,7 @@ class QuestionsPanel(Panel):
             layout.addWidget(widget)
         layout.addWidget(self._area, 1)
         layout.addWidget(self.progress)
+        layout.addWidget(self.done)
         layout.addLayout(buttons)
         self.set_body(body)
         self.setFocusProxy(self._area)
@@ -187,7 +198,11 @@ class QuestionsPanel(Panel):
         if form is None:
             notice = QLabel(_NO_FORM, page)
             notice.setWordWrap(True)
+            notice.setTextFormat(Qt.TextFormat.PlainText)
+            notice.setAlignment(Qt.AlignmentFlag.AlignCenter)
+            notice.setMargin(12)
             notice.setProperty("dim", "true")
+            layout.addStretch(1)
             layout.addWidget(notice)
         else:
             title = QLabel(form.shown_title, page)
@@ -202,6 +217,12 @@ class QuestionsPanel(Panel):
         layout.addStretch(1)
         self._area.setWidget(page)
         self.export.setEnabled(form is not None)
+        self.done.setVisible(form is not None)
+        self.load.setProperty("primary", form is None)
+        self.who.setVisible(form is not None)
+        self.progress.setVisible(form is not None)
+        self.load.style().unpolish(self.load)
+        self.load.style().polish(self.load)
 
     def _add_field(self, form_id: str, field: QuestionField, layout: QVBoxLayout) -> None:
         self.fields[field.question.id] = field

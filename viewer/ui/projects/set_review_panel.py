@@ -8,11 +8,13 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelInd
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
+    QGridLayout,
     QHBoxLayout,
     QHeaderView,
     QLabel,
     QLineEdit,
     QPushButton,
+    QStackedWidget,
     QTableView,
     QVBoxLayout,
     QWidget,
@@ -36,7 +38,11 @@ if TYPE_CHECKING:
 _Index = QModelIndex | QPersistentModelIndex
 _COLUMNS = ("Object", "Verdict", "Comment", "Time")
 _OBJECT, _VERDICT, _COMMENT, _TIME = range(4)
-_NO_SET = "Open a slide whose annotations are in a project, or on which a model made a set."
+_NO_SET = (
+    "No set to hand in or to review.\n\nIn a project, what you draw on a slide is a set that you "
+    "hand in here; who owns the project approves or returns it. What a model found on a slide is "
+    "sorted here: accept, correct or reject each object."
+)
 _KEYS = ("review.accept", "review.edit", "review.reject", "review.skip", "review.undo")
 _GO_ON = {"review.skip": "Skip", "review.undo": "Undo"}
 _BUTTONS: dict[Role, dict[str, str]] = {
@@ -139,13 +145,21 @@ class SetReviewPanel(Panel):
         self.table.setWordWrap(False)
         KeyKeeper(self.table)
         self.table.verticalHeader().hide()
-        self.table.verticalHeader().setDefaultSectionSize(22)
+        self.table.verticalHeader().setDefaultSectionSize(28)
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setSectionResizeMode(_COMMENT, QHeaderView.ResizeMode.Stretch)
         header.resizeSection(_OBJECT, 96)
         header.resizeSection(_VERDICT, 84)
         header.resizeSection(_TIME, 44)
+        self.empty = _label(self)
+        self.empty.setText(_NO_SET)
+        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.empty.setMargin(12)
+        self.empty.setProperty("dim", True)
+        self._stack = QStackedWidget(self)
+        self._stack.addWidget(self.empty)
+        self._stack.addWidget(self.table)
         self.comment = _CommentField(self)
         self._commands = commands
         self.buttons = {key: QPushButton(self) for key in _KEYS}
@@ -156,11 +170,12 @@ class SetReviewPanel(Panel):
         }
         self.waiting = QPushButton("Next set that waits", self)
         self.waiting.setToolTip("Open the next slide of the project with a set that was handed in")
-        keys = QHBoxLayout()
+        self._keys = QGridLayout()
         for key, button in self.buttons.items():
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             button.clicked.connect(lambda _=False, key=key: commands[key].trigger())
-            keys.addWidget(button)
+        self.whole["handed in"].setProperty("primary", True)
+        self.buttons["review.accept"].setProperty("primary", True)
         whole = QHBoxLayout()
         for button in self.whole.values():
             whole.addWidget(button)
@@ -169,9 +184,9 @@ class SetReviewPanel(Panel):
         layout.setContentsMargins(6, 6, 6, 6)
         layout.addWidget(self.sets)
         layout.addWidget(self.status)
-        layout.addWidget(self.table, 1)
+        layout.addWidget(self._stack, 1)
         layout.addWidget(self.comment)
-        layout.addLayout(keys)
+        layout.addLayout(self._keys)
         layout.addLayout(whole)
         layout.addWidget(self.waiting)
         self.set_body(body)
@@ -195,7 +210,7 @@ class SetReviewPanel(Panel):
             self.sets.addItem(each.label, each)
         rows = [row for row, each in enumerate(sets) if each == chosen]
         self.sets.setCurrentIndex(rows[0] if rows else -1)
-        self.sets.setEnabled(bool(sets))
+        self.sets.setVisible(bool(sets))
 
     def show_review(self, opened: OpenedReview | None) -> None:
         """Show the objects of a set; None shows none."""
@@ -207,6 +222,12 @@ class SetReviewPanel(Panel):
             button.setText(f"{name} ({keys[0]})" if keys else name)
             button.setToolTip(action.toolTip())
             button.setVisible(bool(name))
+            self._keys.removeWidget(button)
+        shown = [self.buttons[key] for key in _KEYS if key in _BUTTONS[role]]
+        for index, button in enumerate(shown):
+            self._keys.addWidget(button, index // 3, index % 3)
+        self._stack.setCurrentWidget(self.empty if opened is None else self.table)
+        self.sets.setVisible(self.sets.count() > 0)
         self.comment.setVisible(role == "judge")
         self.whole["handed in"].setVisible(opened is not None and role == "own")
         for status in ("approved", "returned"):
@@ -219,7 +240,7 @@ class SetReviewPanel(Panel):
 
         opened = self.model.opened
         if opened is None:
-            self.status.setText(_NO_SET)
+            self.status.clear()
             return
         review = opened.review
         found = counts(opened.annotations, review)

@@ -24,7 +24,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.canvas.qt_guard import guarded
-from viewer.ui.actions import shown_shortcut
+from viewer.ui.command_button import CommandButton
 from viewer.ui.commands.recording import REVIEW_COMMANDS
 from viewer.ui.shell.panel import Panel
 from viewer.ui.theme import colored_icon
@@ -33,7 +33,7 @@ from viewer.ui.widgets import KeyedTree
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from PySide6.QtGui import QAction, QIcon, QKeyEvent
+    from PySide6.QtGui import QIcon, QKeyEvent
 
     from viewer.recording.review.entries import Decided
     from viewer.recording.review.figures import ReviewFigures
@@ -293,26 +293,6 @@ class TextField(QPlainTextEdit):
             self.left.emit()
         else:
             super().keyPressEvent(event)
-
-
-class CommandButton(QPushButton):
-    """A button that runs a command and shows its key."""
-
-    def __init__(self, action: QAction, parent: QWidget) -> None:
-        super().__init__(parent)
-        self._action = action
-        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.clicked.connect(lambda: action.trigger())
-        action.changed.connect(self._follow)
-        self._follow()
-
-    def _follow(self) -> None:
-        keys = [key.toString() for key in self._action.shortcuts()]
-        shown = f" ({shown_shortcut(keys[0])})" if keys else ""
-        self.setText(self._action.text().replace("&", "").removesuffix(" verdict") + shown)
-        self.setIcon(self._action.icon())
-        self.setToolTip(self._action.toolTip())
-        self.setEnabled(self._action.isEnabled())
 
 
 def _verdict_icon(verdict: str) -> QIcon:

@@ -1,0 +1,74 @@
+"""The page Agent: how far an agent is, how it ended, and what to do before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from PySide6.QtWidgets import QMainWindow, QPushButton
+from pytestqt.qtbot import QtBot
+
+from viewer.agents.agent_events import AgentState, Said, StateChanged, Step
+from viewer.ui.agents.agent_panel import AgentPanel
+from viewer.ui.agents.ask_panel import AskPanel
+
+PAGE_PX = 340
+
+
+@pytest.fixture
+def panel(qtbot: QtBot) -> Iterator[AgentPanel]:
+    window = QMainWindow()
+    qtbot.addWidget(window)
+    panel = AgentPanel(AskPanel(), window)
+    window.setCentralWidget(panel)
+    window.resize(PAGE_PX, 620)
+    window.show()
+    qtbot.waitExposed(window)
+    yield panel
+    window.close()
+
+
+@pytest.mark.parametrize(
+    ("state", "text", "share"),
+    [
+        (AgentState.FINISHED, "Finished after 15 steps", 1.0),
+        (AgentState.CANCELED, "Stopped after 15 steps", 0.5),
+        (AgentState.FAILED, "Failed after 15 steps", 0.5),
+    ],
+)
+def test_an_agent_that_ended_says_after_how_many_steps(
+    panel: AgentPanel, state: AgentState, text: str, share: float
+) -> None:
+    panel.show_state(AgentState.RUNNING)
+    panel.show_event(Step(15, 30))
+    assert panel.progress.format() == "Step 15 of 30"
+    panel.show_event(StateChanged(state))
+    assert panel.progress.format() == text
+    assert panel.progress.value() / panel.progress.maximum() == share
+    panel.clear()
+    assert not panel.progress.isVisible()
+    panel.show_event(StateChanged(AgentState.RUNNING))
+    panel.show_event(Step(1, 30))
+    panel.show_event(StateChanged(AgentState.FINISHED))
+    assert panel.progress.format() == "Finished after 1 step"
+
+
+def test_before_the_first_step_the_page_says_what_an_agent_does(panel: AgentPanel) -> None:
+    assert panel.empty.isVisible()
+    panel.show_state(None, can_start=False)
+    assert panel.state.text() == "Open a slide: the agent reads the one on screen."
+    panel.show_state(None, can_start=True)
+    assert not panel.state.isVisible()
+    panel.show_event(Said("I look at the margin.", is_done=True))
+    assert panel.log.isVisible()
+    assert not panel.empty.isVisible()
+
+
+def test_the_page_has_one_accent_a_tab_and_fits_its_width(panel: AgentPanel) -> None:
+    for index, accent in enumerate((panel.start, panel.tabs.widget(1).findChild(QPushButton))):
+        panel.tabs.setCurrentIndex(index)
+        shown = [each for each in panel.findChildren(QPushButton) if each.isVisible()]
+        assert [each for each in shown if each.property("primary")] == [accent]
+        for button in shown:
+            place = button.mapTo(panel, button.rect().topLeft())
+            assert panel.rect().contains(button.rect().translated(place)), button.text()
