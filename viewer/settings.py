@@ -51,6 +51,8 @@ class Settings(msgspec.Struct, omit_defaults=True):
         What models run on; "auto" takes the fastest.
     results_gib
         Bound of the kept results of models; those not used for longest go first.
+    annotation_format, session_format
+        What annotations and sessions were exported as last.
     snapping, avoid_overlap, brush_px, brush_on_slide
         How annotations are drawn; see `viewer.canvas.annotating.edit_context.DrawingOptions`.
     back_to_moving
@@ -87,6 +89,8 @@ class Settings(msgspec.Struct, omit_defaults=True):
     study: str = "default"
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     results_gib: int = 8
+    annotation_format: str = ""
+    session_format: str = ""
     snapping: bool = False
     avoid_overlap: bool = False
     brush_px: float = 50.0

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import shapely
 from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QMessageBox
 from pytestqt.qtbot import QtBot
 from ui_steps import ALT, CTRL, back_to_slide, drop, open_dialog, press, set_document
 
@@ -194,7 +195,7 @@ def test_without_an_overlay_each_command_says_what_to_do(
     for command in ("annotate.count", "annotate.from_overlay", "annotate.run_model"):
         slide_window.say("")
         slide_window.commands[command].trigger()
-        assert "Overlays panel" in slide_window.status.currentMessage()
+        assert "on the page AI" in slide_window.status.currentMessage()
 
 
 def test_what_is_drawn_reaches_the_recording(slide_window: MainWindow, qtbot: QtBot) -> None:
@@ -219,3 +220,30 @@ def test_what_is_drawn_reaches_the_recording(slide_window: MainWindow, qtbot: Qt
     assert any(isinstance(each, Bookmarked) for each in told)
     assert active.document[drawn.id].author == ""
     assert active.author == "ada"
+
+
+def test_count_says_what_is_missing_and_leads_there(slide_window: MainWindow, qtbot: QtBot) -> None:
+    active = _active(slide_window, qtbot)
+    panel = slide_window.annotations.panel
+    panel.show()
+
+    def missing() -> QMessageBox:
+        qtbot.mouseClick(panel.count, Qt.MouseButton.LeftButton)
+        box = open_dialog(slide_window, QMessageBox, qtbot)
+        assert isinstance(box, QMessageBox)
+        return box
+
+    box = missing()
+    assert "Select the region" in box.text()
+    assert "Turn on a model" in box.text()
+    ways = {each.text().replace("&", ""): each for each in box.buttons()}
+    assert all(each.width() >= each.sizeHint().width() for each in box.buttons())
+    qtbot.mouseClick(ways["Draw a region"], Qt.MouseButton.LeftButton)
+    assert slide_window.toolbox.name == "rectangle"
+    region = _region(active, 0, 0, 100, 100)
+    active.selection.choose([region.id])
+    box = missing()
+    assert "Select the region" not in box.text()
+    ways = {each.text().replace("&", ""): each for each in box.buttons()}
+    qtbot.mouseClick(ways["Open AI"], Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(slide_window.overlays.panel.isVisible)

@@ -65,7 +65,8 @@ def _buttons(t: Theme) -> str:
         QDialogButtonBox QPushButton:default:disabled
         {{ background: {t.panel}; color: {t.disabled_text}; border-color: {t.line}; }}
     QDialogButtonBox {{ dialogbuttonbox-buttons-have-icons: 0; }}
-    QDialogButtonBox QPushButton {{ min-width: 64px; }}
+    QDialogButtonBox QPushButton {{ padding: 3px 20px; }}  /* a least width would cut long texts */
+    QDialogButtonBox QPushButton:focus {{ padding: 2px 19px; }}
 
     QToolButton {{ border: 1px solid transparent; border-radius: 4px; padding: 3px; }}
     QToolButton:hover {{ background: {t.line}; }}

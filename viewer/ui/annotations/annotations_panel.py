@@ -205,6 +205,11 @@ class AnnotationsPanel(Panel):
         """Of what is chosen, else of all."""
         self.figures.setText("\n".join(lines))
 
+    def set_has_slide(self, *, has_slide: bool) -> None:
+        """Offer only what can be done."""
+        for button in (self.count, self.statistics, self.export, self.new_set):
+            button.setEnabled(has_slide)
+
     def show_notice(self, sentence: str) -> None:
         """Why nothing can be changed, or where there is nothing; "" hides it."""
         self.notice.setText(sentence)

@@ -166,12 +166,16 @@ class AnnotationFiles(QObject):
 
         def take(name: str) -> None:
             at = filters.index(dialog.selectedNameFilter())
+            self._window.change_settings(annotation_format=filters[at])
             if at < len(formats):
                 self.write(Path(name), formats[at], active)
             else:
                 self._training.ask_mask(Path(name), active)
 
-        show_name(filters[0])
+        last = self._window.settings.annotation_format
+        first = last if last in filters else filters[0]
+        dialog.selectNameFilter(first)
+        show_name(first)
         dialog.filterSelected.connect(show_name)
         dialog.fileSelected.connect(take)
         open_dialog(dialog)

@@ -39,6 +39,7 @@ class Listing(QObject):
     def show(self) -> None:
         """Lists the annotations of the active pane."""
         active = self._part.active
+        self._panel.set_has_slide(has_slide=active is not None)
         if self._panel.isHidden():
             self._panel.model.show_document(None)
             return

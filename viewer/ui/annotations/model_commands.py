@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 _PAUSE_MS = 200
 _MOST_LIVE = 200
 """Regions that are counted as soon as they are chosen."""
-_NO_OBJECTS = "Turn on a model that finds objects first, in the Overlays panel (Ctrl+Shift+D)."
+_NO_REGION = "Select the region to count in: draw one (R, P, B), or click one (S)."
+_NO_OBJECTS = "Turn on a model that finds objects, such as nuclei, on the page AI (Ctrl+Shift+D)."
 
 
 class ModelCommands(QObject):
@@ -103,14 +104,16 @@ class ModelCommands(QObject):
         from viewer.ui.overlays.objects_presenter import ObjectsPresenter
 
         active, overlay = self._active(), self._objects_overlay()
-        regions = _regions(active)
-        if active is None or not regions:
-            self._window.say("Choose a region first.")
+        if active is None:
+            self._window.say("Open a slide first.")
             return
         if active.document.is_read_only:
             self._window.say(str(ReadOnlyError(active.document.why_read_only)))
             return
-        if overlay is None or not isinstance(overlay.shown, ObjectsPresenter):
+        if not _regions(active) or overlay is None:
+            self._tell_missing(has_regions=bool(_regions(active)), has_objects=overlay is not None)
+            return
+        if not isinstance(overlay.shown, ObjectsPresenter):
             self._window.say(_NO_OBJECTS)
             return
         found, names = overlay.found, overlay.shown.measurements
@@ -123,6 +126,20 @@ class ModelCommands(QObject):
         self._background.run(
             spreads, lambda spread: self._open_count(active, overlay, names, spread)
         )
+
+    def _tell_missing(self, *, has_regions: bool, has_objects: bool) -> None:
+        from viewer.ui.annotations.simple_dialogs import tell_missing
+
+        missing: list[str] = []
+        ways: dict[str, Callable[[], object]] = {}
+        if not has_regions:
+            missing.append(_NO_REGION)
+            ways["&Draw a region"] = lambda: self._window.toolbox.choose("rectangle")
+        if not has_objects:
+            missing.append(_NO_OBJECTS)
+            ways["Open &AI"] = self._window.overlays.panel.show
+        tell_missing(self._window, "Count objects", missing, ways)
+        self._window.say(missing[0])
 
     def _open_count(
         self,
@@ -173,7 +190,7 @@ class ModelCommands(QObject):
         """Of what is shown, in the chosen regions if there are any."""
         active, overlay = self._active(), self._window.overlays.active
         if active is None or overlay is None:
-            self._window.say("Turn on an overlay first, in the Overlays panel (Ctrl+Shift+D).")
+            self._window.say("Turn on a model first, on the page AI (Ctrl+Shift+D).")
             return
         work = _made_of(overlay, _regions(active), active.author)
         if work is None:
@@ -208,10 +225,10 @@ class ModelCommands(QObject):
         active, overlay = self._active(), self._window.overlays.active
         regions = _regions(active)
         if overlay is None or not overlay.can_run:
-            self._window.say("Turn on a model first, in the Overlays panel (Ctrl+Shift+D).")
+            self._window.say("Turn on a model first, on the page AI (Ctrl+Shift+D).")
             return
         if not regions:
-            self._window.say("Choose a region first.")
+            self._window.say(_NO_REGION)
             return
         overlay.run_over(shapely.union_all([region.geometry for region in regions]))
         where = "the chosen region" if len(regions) == 1 else f"{len(regions):,} chosen regions"

@@ -202,6 +202,22 @@ def ask_choice(
     open_dialog(box)
 
 
+def tell_missing(
+    parent: QWidget, title: str, missing: Sequence[str], ways: Mapping[str, Callable[[], object]]
+) -> None:
+    """Say what is still needed before something can be done, with a button for each way there."""
+    box = QMessageBox(parent)
+    box.setIcon(QMessageBox.Icon.Information)
+    box.setWindowTitle(title)
+    box.setTextFormat(Qt.TextFormat.PlainText)
+    box.setText("\n\n".join(missing))
+    for text, act in ways.items():
+        button = box.addButton(text, QMessageBox.ButtonRole.AcceptRole)
+        button.clicked.connect(lambda _=False, act=act: act())
+    box.addButton(QMessageBox.StandardButton.Close)
+    open_dialog(box)
+
+
 def ok_cancel(dialog: QDialog) -> QDialogButtonBox:
     """Return the buttons at the foot of a dialog."""
     buttons = QDialogButtonBox(

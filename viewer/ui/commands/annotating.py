@@ -415,7 +415,7 @@ ANNOTATE_COMMANDS: tuple[Command, ...] = (
         "Count the objects of the overlay in the chosen regions, and the positive ones",
         MEASURE,
         ("Ctrl+Alt+O",),
-        with_chosen,
+        with_slide,
     ),
     Command(
         "annotate.from_overlay",

@@ -11,6 +11,7 @@ import shapely
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtWidgets import QFileDialog
 
+from viewer.annotations.bookmarks import MARKS
 from viewer.annotations.formats.problems import AnnotationFileError
 from viewer.annotations.storage.store import AnnotationStoreError
 from viewer.canvas.layer import LayerOrder
@@ -150,10 +151,11 @@ class ComparisonController(QObject):
         if identity:
             sets.append(("On this slide, all", _Set()))
             authors = sorted({each.author for each in drawn} - {""})
-            sets += [(f"On this slide, by {name}", _Set(author=name)) for name in authors]
+            if len(authors) > 1:
+                sets += [(f"On this slide, by {name}", _Set(author=name)) for name in authors]
             sets += [(each.label, _Set(place=each.listed.place)) for each in self._others()]
             sets += [(path.name, _Set(path)) for path in self._files]
-        classes = self._classes | {each.class_name for each in drawn} - {""}
+        classes = self._classes | {each.class_name for each in drawn} - {"", *MARKS}
         self.panel.show_sets(sets, sorted(classes))
 
     def _on_compared(

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
+from PySide6.QtGui import QStandardItemModel
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -85,9 +86,8 @@ class DisagreementModel(QAbstractTableModel):
 
     def _area(self, row: Disagreement) -> str:
         if self._mpp_um is None:
-            return f"{row.area_px2:,.0f} px\u00b2"
-        um2 = row.area_px2 * self._mpp_um**2
-        return f"{um2 / 1e6:.3f} mm\u00b2" if um2 >= 1e5 else f"{um2:,.0f} \u00b5m\u00b2"
+            return f"{row.area_px2:,.0f} px²"
+        return f"{row.area_px2 * self._mpp_um**2:,.0f} µm²"  # one unit, as rows are compared
 
 
 class ComparisonPanel(Panel):
@@ -137,6 +137,7 @@ class ComparisonPanel(Panel):
         layout.addWidget(self.regions, 2)
         self.set_body(body)
         self.setFocusProxy(self.b)
+        self.a.currentIndexChanged.connect(lambda _: self._part_sets())
         self.add_file.clicked.connect(self.file_requested)
         self.compare.clicked.connect(self.compare_requested)
         self.visibilityChanged.connect(self.shown_changed)
@@ -146,11 +147,21 @@ class ComparisonPanel(Panel):
         """Offers sets by name and what they stand for, and classes whose regions may bound."""
         for box, first in ((self.a, 0), (self.b, 1)):
             _refill(box, sets, first)
+        self._part_sets()
         within = [("Whole slide", ""), *((f"Regions of {name}", name) for name in classes)]
         _refill(self.reference, within, 0)
         self.compare.setEnabled(len(sets) > 1)
         if len(sets) < 2:
             self.say("Open a slide and add a file, or let two readers annotate it.")
+
+    def _part_sets(self) -> None:
+        """Offer as B what is not A: a set always agrees with itself."""
+        taken, model = self.a.currentIndex(), self.b.model()
+        assert isinstance(model, QStandardItemModel)
+        for row in range(self.b.count()):
+            model.item(row).setEnabled(row != taken)
+        if self.b.currentIndex() == taken and self.b.count() > 1:
+            self.b.setCurrentIndex(0 if taken else 1)
 
     def say(self, summary: str) -> None:
         self.summary.setText(summary)

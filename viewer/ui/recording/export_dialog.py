@@ -31,19 +31,27 @@ _DESCRIPTIONS = {
     "webdataset": "Tar shards with crop, detail and record of each action.",
     "csv": "The tables as CSV.",
 }
+_FIRST = "csv"
+"""Opened by what everybody has; what was taken last comes before it."""
 
 
 class ExportDialog(QDialog):
-    """Read `options` and `out` after it was accepted."""
+    """Read `options` and `out` after it was accepted.
 
-    def __init__(self, count: int, parent: QWidget) -> None:
+    Parameters
+    ----------
+    last_format
+        What was taken last; "" for none.
+    """
+
+    def __init__(self, count: int, parent: QWidget, last_format: str = "") -> None:
         from viewer.recording.export import FORMATS
 
         super().__init__(parent)
         self.setWindowTitle(f"Export {count} session{'s' if count > 1 else ''}")
         self.format = QComboBox(self)
         self.format.addItems(list(FORMATS))
-        self.format.setCurrentText("parquet")
+        self.format.setCurrentText(last_format if last_format in FORMATS else _FIRST)
         self.mode = QComboBox(self)
         self.mode.addItem("Coverslip's", "coverslip")
         self.mode.addItem("Those of the reference recorder", "reference")

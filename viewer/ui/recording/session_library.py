@@ -227,7 +227,8 @@ class SessionLibrary(QObject):
     def _ask_export(self, folders: list[Path]) -> None:
         from viewer.ui.recording.export_dialog import ExportDialog
 
-        dialog = ExportDialog(len(folders), self._window)
+        last = self._window.settings.session_format
+        dialog = ExportDialog(len(folders), self._window, last)
         dialog.accepted.connect(lambda: self._export(sorted(folders), dialog))
         _open(dialog)
 
@@ -235,6 +236,7 @@ class SessionLibrary(QObject):
         from viewer.recording.export import export_sessions
 
         out, options = dialog.out, dialog.options
+        self._window.change_settings(session_format=dialog.format.currentText())
         self._exporter.run(
             lambda: export_sessions(folders, out, options, self._export_progressed.emit),
             lambda manifest: self._on_exported(manifest, out),
