@@ -53,7 +53,7 @@ class Drawer(QFrame):
 
     def put_away(self, panel: Panel) -> None:
         """Fold the drawer away if this list is in sight."""
-        if self.page.current is panel and self.isVisibleTo(self.parentWidget()):
+        if self.page.current is panel and not self.isHidden():
             self._fold()
 
     def _fold(self) -> None:

@@ -12,7 +12,7 @@ from viewer.ui.shell.page import Page
 from viewer.ui.shell.rail import Rail
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from PySide6.QtGui import QCloseEvent
 
@@ -70,7 +70,7 @@ class Inspector(QSplitter):
         return page
 
     @property
-    def panels(self) -> Iterable[Panel]:
+    def panels(self) -> Sequence[Panel]:
         """Return the panels of all pages."""
         return [panel for page in self.pages.values() for panel in page.panels]
 

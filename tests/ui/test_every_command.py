@@ -1,0 +1,133 @@
+"""Every command does something that a user sees, or says why it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QPoint
+from PySide6.QtWidgets import QApplication, QMenu
+from pytestqt.qtbot import QtBot
+from ui_steps import rest, show_slide
+
+from viewer.ui.commands import COMMANDS
+from viewer.ui.commands.command import Command
+from viewer.ui.main_window import MainWindow
+
+PATIENCE_MS = 1500
+STEP_MS = 20
+
+ENDS_THE_WINDOW = {"file.quit"}
+NOTHING_TO_CHANGE = {
+    "annotate.move": "the slide moves with the hand at first",
+    "stain.none": "the slide is shown in its own colors at first",
+    "display.reset": "nothing was adjusted yet",
+    "view.upright": "the slide stands upright at first",
+    "view.reload": "no tile failed",
+    "edit.undo": "said in the status bar",
+}
+"""Commands that have nothing to change in the state in which they are asked, and why."""
+
+
+@pytest.fixture
+def walked_window(window: MainWindow) -> MainWindow:
+    window.resize(1200, 720)
+    return window
+
+
+def test_with_a_slide(walked_window: MainWindow, sample_slide: Path, qtbot: QtBot) -> None:
+    show_slide(walked_window, sample_slide, qtbot)
+    rest(walked_window, qtbot)
+    assert ", ".join(silent_commands(walked_window, qtbot, select=True)) == ""
+
+
+def test_without_a_slide(walked_window: MainWindow, qtbot: QtBot) -> None:
+    assert ", ".join(silent_commands(walked_window, qtbot, select=False)) == ""
+
+
+def test_every_menu_opens_and_offers_something(walked_window: MainWindow) -> None:
+    menus = walked_window.menuBar().actions()
+    assert len(menus) <= 7
+    for action in menus:
+        menu = action.menu()
+        assert isinstance(menu, QMenu)
+        menu.popup(walked_window.mapToGlobal(QPoint(0, 20)))
+        assert menu.isVisible()
+        assert any(each.isVisible() and not each.isSeparator() for each in menu.actions())
+        menu.close()
+
+
+def silent_commands(window: MainWindow, qtbot: QtBot, *, select: bool) -> list[str]:
+    """Run each command that can run; return those after which nothing was different."""
+    silent: list[str] = []
+    if select:
+        for _ in range(2):
+            window.commands["annotate.whole_slide"].trigger()
+            qtbot.wait(50)
+    for command in commands_in_order():
+        if command.id in ENDS_THE_WINDOW:
+            continue
+        if select and command.id not in ("edit.select_all", "edit.paste"):
+            window.commands["edit.select_all"].trigger()
+        tidy(window, qtbot)
+        action = window.commands[command.id]
+        if not action.isEnabled():
+            continue
+        before = seen(window)
+        said = window.status.currentMessage()
+        action.trigger()
+        if not changes(lambda: seen(window), before, qtbot):
+            sentence = window.status.currentMessage()
+            is_explained = bool(sentence) and sentence != said
+            if not is_explained and command.id not in NOTHING_TO_CHANGE:
+                silent.append(command.id)
+        tidy(window, qtbot)
+        if command.checkable and action.isChecked() and action.isEnabled():
+            action.trigger()
+    return silent
+
+
+def commands_in_order() -> Iterator[Command]:
+    """Yield the commands, those that take the slide or its annotations away at the end."""
+    last = {"file.close", "edit.delete", "annotate.merge"}
+    yield from (each for each in COMMANDS if each.id not in last)
+    yield from (each for each in COMMANDS if each.id in last)
+
+
+def seen(window: MainWindow) -> tuple[object, ...]:
+    """Return all that a user sees or that is kept, but for the status bar's passing sentence."""
+    clipboard = QApplication.clipboard()
+    pictures = [
+        (type(each).__name__, each.windowTitle(), each.grab().toImage())
+        for each in QApplication.topLevelWidgets()
+        if each.isVisible() and each is not window
+    ]
+    return (
+        window.frame.grab().toImage(),
+        pictures,
+        window.windowState(),
+        window.settings,
+        clipboard.text(),
+        clipboard.image(),
+        [window.annotations.in_sight(pane) for pane in window.panes.panes],
+    )
+
+
+def changes(state: Callable[[], object], before: object, qtbot: QtBot) -> bool:
+    for _ in range(PATIENCE_MS // STEP_MS):
+        qtbot.wait(STEP_MS)
+        if state() != before:
+            return True
+    return False
+
+
+def tidy(window: MainWindow, qtbot: QtBot) -> None:
+    """Close dialogs and menus, and put the keyboard back on the slide."""
+    for widget in QApplication.topLevelWidgets():
+        if widget is not window and widget.isVisible():
+            widget.close()
+    window.activateWindow()
+    window.panes.active.focus()
+    qtbot.wait(STEP_MS)
+    rest(window, qtbot)
