@@ -345,6 +345,8 @@ class MainWindow(QMainWindow):
         self.slides.said.connect(self.say)
         self.folder.failed.connect(self.say)
         self.agents.state_changed.connect(self.update_situation)
+        self.overlays.figures_changed.connect(self.update_situation)
+        self.toolbox.tool_chosen.connect(lambda _: self.update_situation())
         self.display.look_edited.connect(lambda look: self.panes.active.canvas.set_look(look))
         self.status.magnification.zoom_requested.connect(self._zoom_to)
         self.status.magnification.left.connect(lambda: self.panes.active.focus())
@@ -475,6 +477,8 @@ class MainWindow(QMainWindow):
             is_reviewing=self.recording.review.reviewing.is_active
             or self.projects.set_review.is_active,
             is_agent_reading=self.agents.is_reading,
+            has_model_on=self.overlays.active is not None,
+            has_brush=self.toolbox.name in ("brush", "eraser"),
         )
         if situation != self._situation:
             self._situation = situation

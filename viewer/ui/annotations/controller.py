@@ -428,6 +428,11 @@ class AnnotationsController(QObject):
         self._show_all()
         self._window.say("Annotations are shown again.")
 
+    def _say_if_nameless(self, names_shown: bool) -> None:
+        pane = self._window.panes.active
+        if names_shown and not any(each.name for each in self.in_sight(pane)):
+            self._window.say("No annotation in view has a name: F2 names the selected one.")
+
     def _show_all(self) -> None:
         for pane, layers in self._layers.items():
             layers.show(**self._shown())
@@ -462,6 +467,7 @@ class AnnotationsController(QObject):
         window.commands["annotate.shown"].setChecked(True)
         for name in _SHOWN:
             window.commands.on(name, self._show_all)
+        window.commands.on_toggle("annotate.names", self._say_if_nameless)
         self.classes.hidden_changed.connect(self._show_all)
         self.panel.new_set.clicked.connect(window.commands["annotate.new_set"].trigger)
         self.panel.export.clicked.connect(window.commands["annotate.export"].trigger)

@@ -6,6 +6,7 @@ from viewer.ui.commands.command import (
     Command,
     always,
     annotating,
+    with_brush,
     with_chosen,
     with_slide,
     with_two_chosen,
@@ -150,7 +151,7 @@ ANNOTATE_COMMANDS: tuple[Command, ...] = (
         "Make brush and eraser smaller",
         DRAWING,
         ("[",),
-        with_slide,
+        with_brush,
     ),
     Command(
         "annotate.brush_larger",
@@ -159,7 +160,7 @@ ANNOTATE_COMMANDS: tuple[Command, ...] = (
         "Make brush and eraser larger",
         DRAWING,
         ("]",),
-        with_slide,
+        with_brush,
     ),
     Command(
         "annotate.brush_on_slide",
@@ -359,6 +360,7 @@ ANNOTATE_COMMANDS: tuple[Command, ...] = (
         "Show the annotations over the slide",
         SHOW,
         ("A",),
+        with_slide,
         checkable=True,
     ),
     Command(
@@ -368,6 +370,7 @@ ANNOTATE_COMMANDS: tuple[Command, ...] = (
         "Fill the annotations faintly",
         SHOW,
         ("Ctrl+Shift+F",),
+        with_slide,
         checkable=True,
     ),
     Command(
@@ -377,6 +380,7 @@ ANNOTATE_COMMANDS: tuple[Command, ...] = (
         "Write the names beside the annotations",
         SHOW,
         ("N",),
+        with_slide,
         checkable=True,
     ),
     Command(

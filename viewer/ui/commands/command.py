@@ -24,6 +24,8 @@ class Situation:
     is_recording: bool = False
     is_reviewing: bool = False
     is_agent_reading: bool = False
+    has_model_on: bool = False
+    has_brush: bool = False
     can_annotate: bool = False
     annotations_chosen: int = 0
     can_undo: bool = False
@@ -54,6 +56,8 @@ with_list = Condition(lambda s: s.slides_listed > 0, "Open a folder or a project
 while_recording = Condition(lambda s: s.is_recording, "No reading is being recorded.")
 while_reviewing = Condition(lambda s: s.is_reviewing, "No review is open.")
 while_agent_reads = Condition(lambda s: s.is_agent_reading, "No agent is reading the slide.")
+with_model = Condition(lambda s: s.has_model_on, "Turn on a model first, on the page AI.")
+with_brush = Condition(lambda s: s.has_brush, "Take up the brush or the eraser first.")
 annotating = Condition(lambda s: s.can_annotate, "Open a slide that can be annotated first.")
 with_chosen = Condition(lambda s: s.annotations_chosen > 0, "Select an annotation first.")
 """Also where another window draws on the slide: the command says so, a dead key would not."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from viewer.ui.commands.command import Command, with_slide
+from viewer.ui.commands.command import Command, with_model, with_slide
 from viewer.ui.commands.menu_paths import PANELS
 
 OVERLAYS = ("A&I",)
@@ -25,7 +25,7 @@ OVERLAY_COMMANDS: tuple[Command, ...] = (
         "Look under the outlines and back",
         OVERLAYS,
         ("D",),
-        with_slide,
+        with_model,
     ),
     Command(
         "overlays.tissue",
@@ -44,7 +44,7 @@ OVERLAY_COMMANDS: tuple[Command, ...] = (
         "Fill the outlines faintly, or no longer",
         OVERLAYS,
         ("F",),
-        with_slide,
+        with_model,
     ),
     Command(
         "overlays.find_similar",
@@ -72,7 +72,7 @@ OVERLAY_COMMANDS: tuple[Command, ...] = (
         "List the objects that are shown, sort them, and go to one",
         OVERLAYS,
         (),
-        with_slide,
+        with_model,
     ),
     Command(
         "overlays.run_slide",
@@ -81,7 +81,7 @@ OVERLAY_COMMANDS: tuple[Command, ...] = (
         "Let the model work through the whole slide, where you look first",
         OVERLAYS,
         (),
-        with_slide,
+        with_model,
         separated=True,
     ),
     Command(
@@ -100,7 +100,7 @@ OVERLAY_COMMANDS: tuple[Command, ...] = (
         "Models rest until pressed again; what was found stays",
         OVERLAYS,
         (),
-        with_slide,
+        with_model,
         checkable=True,
     ),
     Command(
@@ -110,7 +110,7 @@ OVERLAY_COMMANDS: tuple[Command, ...] = (
         "No more of the whole slide; what was found stays",
         OVERLAYS,
         (),
-        with_slide,
+        with_model,
     ),
     Command(
         "overlays.clear_results",
