@@ -154,6 +154,20 @@ def test_back_and_forward(navigator: Navigator, clock: Clock) -> None:
     assert not navigator.can_go_forward
 
 
+def test_back_passes_over_views_that_look_the_same(navigator: Navigator, clock: Clock) -> None:
+    near = View(Point(10_000, 10_000), 1.0, WINDOW)
+    navigator.travel(near, "go-to")
+    settle(navigator, clock)
+    for _ in range(2):
+        navigator.show_all()
+        settle(navigator, clock)
+    navigator.home()
+    settle(navigator, clock)
+    navigator.back()
+    settle(navigator, clock)
+    assert navigator.view == near
+
+
 def test_a_long_drag_can_be_gone_back_from(navigator: Navigator, clock: Clock) -> None:
     navigator.travel(View(Point(20_000, 20_000), 1.0, WINDOW), "go-to")
     settle(navigator, clock)

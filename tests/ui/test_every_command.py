@@ -75,6 +75,7 @@ def silent_commands(window: MainWindow, qtbot: QtBot, *, select: bool) -> list[s
         if not action.isEnabled():
             continue
         before = seen(window)
+        was_checked = action.isChecked()
         said = window.status.currentMessage()
         action.trigger()
         if not changes(lambda: seen(window), before, qtbot):
@@ -83,7 +84,7 @@ def silent_commands(window: MainWindow, qtbot: QtBot, *, select: bool) -> list[s
             if not is_explained and command.id not in NOTHING_TO_CHANGE:
                 silent.append(command.id)
         tidy(window, qtbot)
-        if command.checkable and action.isChecked() and action.isEnabled():
+        if command.checkable and action.isChecked() != was_checked and action.isEnabled():
             action.trigger()
     return silent
 
@@ -106,6 +107,7 @@ def seen(window: MainWindow) -> tuple[object, ...]:
     return (
         window.frame.grab().toImage(),
         pictures,
+        window.status.overlay.text(),
         window.windowState(),
         window.settings,
         clipboard.text(),

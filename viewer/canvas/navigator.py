@@ -117,7 +117,8 @@ class Navigator:
 
     def travel(self, view: View, cause: str, *, animated: bool = True) -> None:
         """Goes to a view, which `back` returns from."""
-        self._remember()
+        if not _looks_alike(self._clamped(view), self._view):
+            self._remember()
         self._move(view, cause, animated=animated)
 
     def show_all(self, *, animated: bool = True) -> None:
@@ -132,6 +133,9 @@ class Navigator:
         self._shows_all = True
 
     def back(self) -> None:
+        """Go to the view before, of those that look other than this one."""
+        while len(self._past) > 1 and _looks_alike(self._past[-1], self.destination):
+            self._past.pop()
         if self._past:
             self._future.append(self.destination)
             self._move(self._past.pop(), "back")
@@ -266,3 +270,12 @@ class Navigator:
         whole = view.showing(self._slide).downsample
         farthest = max(whole / _SMALLEST_SLIDE_SHARE, 1.0)
         return min(max(downsample, 1.0 / _LARGEST_PIXEL_PX), farthest)
+
+
+def _looks_alike(one: View, other: View) -> bool:
+    """Tell whether a user could not tell two views apart: they differ by less than a pixel."""
+    if (one.rotation_deg, one.mirrored) != (other.rotation_deg, other.mirrored):
+        return False
+    finer = min(one.downsample, other.downsample)
+    moved_px = math.dist(one.center, other.center) / finer
+    return moved_px < 1.0 and abs(one.downsample - other.downsample) < finer / max(other.size)

@@ -335,6 +335,6 @@ VIEW_COMMANDS: tuple[Command, ...] = (
         "Align slides of the same tissue, such as serial sections, so that they move together",
         PANES,
         (),
-        lambda s: s.panes > 1,
+        with_panes,
     ),
 )

@@ -166,6 +166,8 @@ class OverlaysController(QObject):
         bundle = self.panel.models.chosen()
         if bundle is not None:
             self._switch(bundle, on)
+            if on and self.active is not None:
+                self._window.say(f"{bundle.name} is on: it looks at what is in view first.")
 
     def _switch(self, origin: OverlaySource, on: bool) -> None:
         from viewer.inference.models.bundle import ModelBundle
