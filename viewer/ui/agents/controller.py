@@ -251,10 +251,13 @@ class AgentsController(QObject):
 
     def _pause(self) -> None:
         if self._walk is not None:
+            goes_on = self._walk.state in (AgentState.PAUSED, AgentState.TAKEN_OVER)
+            self._window.say("The agent goes on." if goes_on else "The agent pauses: F8 goes on.")
             self._walk.pause_or_go_on()
 
     def _stop(self) -> None:
         if self._walk is not None:
+            self._window.say("The agent stops; what it found stays.")
             self._walk.stop()
 
     def _remark(self, text: str) -> None:

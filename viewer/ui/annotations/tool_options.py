@@ -82,6 +82,9 @@ class ToolOptions(QFrame):
 
     def show_tool(self, name: str) -> None:
         """Show the options of a tool, or nothing where it has none."""
+        if not any(name in tools for tools in _OPTIONS.values()):
+            self.hide()
+            return
         self.title.setText(self._window.commands[tool_id(name)].iconText())
         for option, check in self.checks.items():
             check.setVisible(name in _OPTIONS[option])
@@ -92,8 +95,7 @@ class ToolOptions(QFrame):
             widget.setVisible(is_wand)
         self.returns.setVisible(name in _SHAPES)
         self.show_values()
-        has_options = any(name in tools for tools in _OPTIONS.values())
-        self.setVisible(has_options and self._window.panes.active.source is not None)
+        self.setVisible(self._window.panes.active.source is not None)
         self._place()
 
     def show_values(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from viewer.ui.commands.command import (
     Command,
+    Condition,
     always,
     annotating,
     with_brush,
@@ -305,7 +306,7 @@ ANNOTATE_COMMANDS: tuple[Command, ...] = (
         "Name the selected annotations; F2 on the slide or in the list",
         ANNOTATE,
         (),
-        lambda s: s.has_slide and not s.is_reviewing,
+        Condition(lambda s: s.has_slide and not s.is_reviewing, "Open a slide first."),
     ),
     Command(
         "annotate.lock",

@@ -60,6 +60,7 @@ class OverlayCommands(QObject):
 
     def _set_paused(self, paused: bool) -> None:
         self._part.panel.show_paused(paused=paused)
+        self._window.say("Models pause." if paused else "Models go on.")
         for pane in self._window.panes.panes:
             for overlay in self._part.all_of(pane):
                 overlay.set_paused(paused=paused)
@@ -68,6 +69,7 @@ class OverlayCommands(QObject):
     def _stop(self) -> None:
         if (run := self._part.active) is not None:
             run.stop()
+            self._window.say(f"{run.origin.name} stops; what was found stays.")
 
     def _show_table(self) -> None:
         from viewer.ui.overlays.object_table_dialog import ObjectTableDialog
