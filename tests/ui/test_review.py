@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from model_server import Say, model_server
+from model_server import Fail, Say, model_server
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialogButtonBox, QWidget
 from pytestqt.qtbot import QtBot
@@ -293,6 +293,33 @@ def test_drafts_are_asked_for_once_permitted(
     review.reviewing.choose(2)
     qtbot.waitUntil(lambda: review.panel.text.toPlainText() == "From the server.", timeout=10_000)
     assert review.panel.source.text() == "Draft by tiny"
+
+
+def test_a_failed_draft_is_said_in_the_panel_until_it_is_dismissed(
+    session: tuple[MainWindow, Path], qtbot: QtBot
+) -> None:
+    window, _ = session
+    review = start_review(window, qtbot)
+    notice = review.panel.notice
+    assert not notice.isVisible()
+    with model_server([Fail(500)] * 9) as server:
+        save_endpoint(Endpoint(base_url=server.url, model="tiny", tries=1))
+        qtbot.mouseClick(review.panel.drafts, Qt.MouseButton.LeftButton)
+        dialog = open_dialog(window, PermissionDialog, qtbot)
+        assert isinstance(dialog, PermissionDialog)
+        dialog.understood.setChecked(True)
+        qtbot.mouseClick(dialog.allow, Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(notice.isVisible, timeout=20_000)
+        assert notice.sentence.text().startswith("Not drafted: ")
+        window.status.clearMessage()
+        hit(qtbot, review.panel.table, Qt.Key.Key_J)
+        assert notice.isVisible()
+        asked = len(server.requests)
+        qtbot.mouseClick(notice.button, Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(lambda: len(server.requests) > asked, timeout=20_000)
+        qtbot.waitUntil(notice.isVisible, timeout=20_000)
+    qtbot.mouseClick(notice.dismiss, Qt.MouseButton.LeftButton)
+    assert not notice.isVisible()
 
 
 def test_a_prompt_is_edited_and_a_wrong_one_refused(

@@ -31,6 +31,8 @@ class Drafting(QObject):
     progressed = Signal(int, int)
     """Drafts made, and wanted."""
     ended = Signal()
+    failed = Signal(str)
+    """One sentence: why there is no draft, or no prompt; it stays until it is read."""
 
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
@@ -109,7 +111,7 @@ class Drafting(QObject):
     def _on_refused(self, error: Exception) -> None:
         if not isinstance(error, _EXPECTED):
             _log.error("drafting failed", exc_info=error)
-        self._window.say(str(error))
+        self.failed.emit(str(error))
 
     def _end(self) -> None:
         self._cancel = None

@@ -110,6 +110,7 @@ class ReviewController(QObject):
     def _begin(self, session: _Session, pane: SlidePane) -> None:
         self.close_review()
         self._session = session
+        self.panel.notice.hide()
         self.reviewing.enter(pane)
         self._panels.show_reviewed((session.folder, pane))
         header = session.header
@@ -265,7 +266,10 @@ class ReviewController(QObject):
         self.reviewing.reopened.connect(lambda: panel.show_agreement([]))
         panel.reviewer_chosen.connect(self._choose_reviewer)
         panel.drafts_requested.connect(self._draft)
+        panel.notice.acted.connect(self._draft)
         panel.prompt_requested.connect(self._drafting.ask_prompt)
+        self._drafting.began.connect(panel.notice.hide)
+        self._drafting.failed.connect(panel.show_failed_draft)
         self._drafting.began.connect(lambda: self.reviewing.set_drafting(running=True))
         self._drafting.progressed.connect(self._on_drafting)
         self._drafting.ended.connect(lambda: self._on_drafting(0, 0))

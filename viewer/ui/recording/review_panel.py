@@ -28,7 +28,7 @@ from viewer.ui.command_button import CommandButton
 from viewer.ui.commands.recording import REVIEW_COMMANDS
 from viewer.ui.shell.panel import Panel
 from viewer.ui.theme import colored_icon
-from viewer.ui.widgets import KeyedTree
+from viewer.ui.widgets import KeyedTree, NoticeBar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,6 +102,7 @@ class ReviewPanel(Panel):
         self.drafts = QPushButton(self)
         self.prompt = QPushButton("Prompt...", self)
         self.prompt.setToolTip("Change what the model is asked, study by study")
+        self.notice = NoticeBar(self)
         self.figures = _label(self)
         self.figures.setProperty("dim", True)
         self.agreement = _label(self)
@@ -164,6 +165,10 @@ class ReviewPanel(Panel):
             else "Let a vision-language model draft what has no draft yet"
         )
 
+    def show_failed_draft(self, sentence: str) -> None:
+        """Say why a model drafted nothing, until the user dismisses it or tries again."""
+        self.notice.tell(f"Not drafted: {sentence}", "error", "Try again")
+
     def show_agreement(self, lines: Sequence[str]) -> None:
         """Tells how far this reviewer agrees with others, a line each."""
         self.agreement.setText("\n".join(lines))
@@ -196,6 +201,7 @@ class ReviewPanel(Panel):
         layout.addLayout(grid)
         layout.addWidget(self.figures)
         layout.addWidget(self.agreement)
+        layout.addWidget(self.notice)
         layout.addLayout(asking)
         self.set_body(body)
         self.setFocusProxy(self.table)
