@@ -223,7 +223,7 @@ def test_a_review_opens_the_slide_it_is_about(
     assert window.panes.active.source is not None
     window.commands["file.close"].trigger()
     qtbot.waitUntil(lambda: not review.reviewing.is_active)
-    assert review.panel.title.text().startswith("Choose a session")
+    assert review.panel.empty.text().startswith("No session under review")
 
 
 def test_two_reviewers_agree_at_the_end(session: tuple[MainWindow, Path], qtbot: QtBot) -> None:
@@ -293,6 +293,25 @@ def test_drafts_are_asked_for_once_permitted(
     review.reviewing.choose(2)
     qtbot.waitUntil(lambda: review.panel.text.toPlainText() == "From the server.", timeout=10_000)
     assert review.panel.source.text() == "Draft by tiny"
+
+
+def test_review_and_replay_fit_a_low_screen(session: tuple[MainWindow, Path], qtbot: QtBot) -> None:
+    window, folder = session
+    panel = window.recording.review.panel
+    panel.show()
+    assert not panel.table.isVisible()
+    qtbot.mouseClick(panel.choose_session, Qt.MouseButton.LeftButton)
+    assert panels(window).sessions.isVisible()
+    panels(window).start_replay(folder)
+    start_review(window, qtbot)
+    qtbot.waitUntil(lambda: panels(window).replay.isVisible(), timeout=15_000)
+    panel.show_agreement(["With Ann: kappa 0.50 over 8 judged by both"] * 3)
+    panel.show_failed_draft("The model did not answer within 60 seconds.")
+    window.resize(1366, 768)
+    assert (window.width(), window.height()) == (1366, 768)
+    for shown in (window.status, panels(window).replay, panel):
+        place = shown.mapTo(window, shown.rect().topLeft())
+        assert window.rect().contains(shown.rect().translated(place))
 
 
 def test_a_failed_draft_is_said_in_the_panel_until_it_is_dismissed(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from viewer.recording.session import SessionHeader
 
-ORIGIN_NAMES = {
+_ORIGIN_NAMES = {
     "recorded": "Reader", "imported": "Imported", "simulated": "Simulated", "agent": "Agent",
 }  # fmt: skip
 """Who read, in one word, by the origin of a session."""
@@ -48,9 +48,9 @@ class ListedSession:
 
     @property
     def who(self) -> str:
-        """Return who read, such as "Reader anna" or "Agent local"."""
+        """Return who read, as `who_read`; "" where it is not known."""
         header = self.summary.header
-        return "" if header is None else f"{ORIGIN_NAMES[header.origin]} {header.reader}"
+        return "" if header is None else who_read(header)
 
     @property
     def started(self) -> str:
@@ -85,6 +85,12 @@ class SessionListing:
 
 
 NO_SESSIONS = SessionListing((), {}, (), 0)
+
+
+def who_read(header: SessionHeader) -> str:
+    """Return who read, such as "Reader anna" or "Agent local"."""
+    name = _ORIGIN_NAMES[header.origin]
+    return f"{name} {header.reader.removeprefix(f'{name.lower()}-')}"
 
 
 def started_text(header: SessionHeader) -> str:

@@ -131,6 +131,8 @@ class AgentPanel(Panel):
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.empty.setProperty("dim", True)
         self.empty.setMargin(12)
+        # Its height is no reason for the page to scroll.
+        self.empty.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
         self._walked = QStackedWidget(self)
         self._walked.addWidget(self.empty)
         self._walked.addWidget(self.log)

@@ -130,7 +130,7 @@ class QuestionsPanel(Panel):
         """Shows what was answered for a slide, and what was refused; `who` is slide and reader."""
         self._answers, self._refused = answers, dict(refused)
         self.who.setText(who if can_answer else _NO_SLIDE)
-        self._area.setEnabled(can_answer)
+        self._area.setEnabled(can_answer or self.form is None)
         self._fill()
         self.tell_progress(answers)
 
@@ -196,6 +196,7 @@ class QuestionsPanel(Panel):
         layout = QVBoxLayout(page)
         layout.setContentsMargins(2, 0, 8, 0)
         if form is None:
+            self._area.setEnabled(True)
             notice = QLabel(_NO_FORM, page)
             notice.setWordWrap(True)
             notice.setTextFormat(Qt.TextFormat.PlainText)

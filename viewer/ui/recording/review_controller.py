@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from viewer.recording.review.entries import ReviewError
-from viewer.recording.session_catalog import ORIGIN_NAMES, started_text
+from viewer.recording.session_catalog import started_text, who_read
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.recording.drafting import Drafting
 from viewer.ui.recording.review_panel import ReviewPanel
@@ -114,7 +114,7 @@ class ReviewController(QObject):
         self.reviewing.enter(pane)
         self._panels.show_reviewed((session.folder, pane))
         header = session.header
-        who = f"{ORIGIN_NAMES[header.origin]} {header.reader}, {started_text(header)}"
+        who = f"{who_read(header)}, {started_text(header)}"
         title = f"{header.title}\n{who}" if header.title else who
         own = [*self.reviewing.layers, *self._panels.seen.layers]
         pane.modes.enter(MODE, header.title or who, self.close_review, own)
@@ -267,6 +267,7 @@ class ReviewController(QObject):
         panel.reviewer_chosen.connect(self._choose_reviewer)
         panel.drafts_requested.connect(self._draft)
         panel.notice.acted.connect(self._draft)
+        panel.sessions_requested.connect(panels.sessions.show)
         panel.prompt_requested.connect(self._drafting.ask_prompt)
         self._drafting.began.connect(panel.notice.hide)
         self._drafting.failed.connect(panel.show_failed_draft)

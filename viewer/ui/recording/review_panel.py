@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QPlainTextEdit,
     QProgressBar,
     QPushButton,
+    QStackedWidget,
     QTreeWidgetItem,
     QVBoxLayout,
     QWidget,
@@ -54,7 +55,10 @@ _VERDICT_ICONS = {
     "rejected": "mdi6.close-circle",
     "skipped": "mdi6.skip-next-circle",
 }
-_NO_SESSION = "Choose a session in the panel Sessions and press Review."
+_NO_SESSION = (
+    "No session under review.\n\nIn a review the slide goes from action to action, and you judge "
+    "or write why the reader looked there. Select a session and press Review..."
+)
 _DRAFT = "Draft rationales..."
 _LONGEST_NAME = 64
 _TEXT_HEIGHT_PX = 76
@@ -73,6 +77,7 @@ class ReviewPanel(Panel):
     reviewer_chosen = Signal(str)
     drafts_requested = Signal()
     prompt_requested = Signal()
+    sessions_requested = Signal()
     shown = Signal(bool)
     """Came into view, or left it."""
 
@@ -103,6 +108,11 @@ class ReviewPanel(Panel):
         self.prompt = QPushButton("Prompt...", self)
         self.prompt.setToolTip("Change what the model is asked, study by study")
         self.notice = NoticeBar(self)
+        self.empty = _label(self)
+        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.empty.setProperty("dim", True)
+        self.choose_session = QPushButton("Show sessions", self)
+        self.choose_session.setProperty("primary", True)
         self.figures = _label(self)
         self.figures.setProperty("dim", True)
         self.agreement = _label(self)
@@ -115,7 +125,9 @@ class ReviewPanel(Panel):
 
     def show_none(self, reason: str = _NO_SESSION) -> None:
         """Shows no session, but a sentence."""
-        self.title.setText(reason)
+        self.empty.setText(reason)
+        self._stack.setCurrentIndex(0)
+        self.title.clear()
         self.table.clear()
         self.show_text("", "", "")
         self.figures.clear()
@@ -127,6 +139,7 @@ class ReviewPanel(Panel):
 
     def show_session(self, title: str, items: Sequence[ReviewItem]) -> None:
         """Lists the actions of a session."""
+        self._stack.setCurrentIndex(1)
         self.title.setText(title)
         self.progress.setFormat("%v of %m")
         self.table.show_items(items)
@@ -203,7 +216,17 @@ class ReviewPanel(Panel):
         layout.addWidget(self.agreement)
         layout.addWidget(self.notice)
         layout.addLayout(asking)
-        self.set_body(body)
+        nothing = QWidget(self)
+        column = QVBoxLayout(nothing)
+        column.setContentsMargins(16, 6, 16, 6)
+        column.addStretch(1)
+        column.addWidget(self.empty)
+        column.addWidget(self.choose_session, 0, Qt.AlignmentFlag.AlignHCenter)
+        column.addStretch(1)
+        self._stack = QStackedWidget(self)
+        self._stack.addWidget(nothing)
+        self._stack.addWidget(body)
+        self.set_body(self._stack, scrolls=True)
         self.setFocusProxy(self.table)
 
     def _connect(self) -> None:
@@ -216,6 +239,7 @@ class ReviewPanel(Panel):
             editor.setMaxLength(_LONGEST_NAME)
             editor.editingFinished.connect(lambda: self.reviewer_chosen.emit(editor.text()))
         self.drafts.clicked.connect(lambda: self.drafts_requested.emit())
+        self.choose_session.clicked.connect(lambda: self.sessions_requested.emit())
         self.prompt.clicked.connect(lambda: self.prompt_requested.emit())
         self.visibilityChanged.connect(self.shown)
 

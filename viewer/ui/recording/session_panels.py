@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from viewer.recording.session_catalog import ORIGIN_NAMES, started_text
+from viewer.recording.session_catalog import started_text, who_read
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.recording.pixel_sizes import pixel_size_note
 from viewer.ui.recording.replay_panel import ReplayPanel
@@ -133,7 +133,7 @@ class SessionPanels(QObject):
         self.library.end_preview()
         self._replayed = analysis.folder
         header = analysis.header
-        who = f"{ORIGIN_NAMES[header.origin]} {header.reader}, {started_text(header)}"
+        who = f"{who_read(header)}, {started_text(header)}"
         self.replay.load(analysis, pane, header.title or who)
         self.replay.show()
         self.replay.start()
@@ -256,7 +256,7 @@ class SessionPanels(QObject):
             return
         if self._seen_session()[0] == analysis.folder and is_same_slide:
             header = analysis.header
-            who = f"{ORIGIN_NAMES[header.origin]} {header.reader}, {started_text(header)}"
+            who = f"{who_read(header)}, {started_text(header)}"
             title = "This reading, up to now" if is_live else who
             title = header.title or title
             if note := pixel_size_note(header.slide.mpp_um, pane.canvas.optics.mpp_um):
