@@ -497,12 +497,17 @@ def test_an_earlier_version_is_brought_back_and_that_is_undone(
     active = _active(listed, qtbot)
     listed.commands["edit.select_all"].trigger()
     press(qtbot, listed, Qt.Key.Key_Delete)
+    press(qtbot, listed, Qt.Key.Key_Z, CTRL)
+    press(qtbot, listed, Qt.Key.Key_Y, CTRL)
     listed.commands["annotate.versions"].trigger()
     dialog = open_dialog(listed, VersionsDialog, qtbot)
     assert isinstance(dialog, VersionsDialog)
     labels = [version.label for version in dialog.model.versions]
-    assert labels == ["Delete", "Rectangle", "Rectangle"]
-    dialog.table.selectRow(1)
+    assert labels == ["Delete redone", "Delete undone", "Delete", "Rectangle", "Rectangle"]
+    qtbot.waitUntil(lambda: dialog.sentence.text() == "2 annotations then, 0 now: 2 come back.")
+    assert not dialog.picture.pixmap().isNull()
+    dialog.table.selectRow(3)
+    qtbot.waitUntil(lambda: dialog.sentence.text() == "1 annotation then, 0 now: 1 comes back.")
     qtbot.mouseClick(dialog.bring_back, LEFT)
     qtbot.waitUntil(lambda: [each.id for each in active.document] == [first.id])
     back_to_slide(listed, qtbot)

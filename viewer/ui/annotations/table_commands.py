@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject
 
 from viewer.annotations.counted import current
 from viewer.ui.annotations.shown import shown_moment
-from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.background_runner import BackgroundRunner, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from viewer.annotations.storage.store import Version
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
     from viewer.ui.annotations.slide_annotations import SlideAnnotations
+    from viewer.ui.annotations.versions_dialog import VersionsDialog
     from viewer.ui.main_window import MainWindow
 
 
@@ -38,6 +39,7 @@ class TableCommands(QObject):
         self._window = window
         self._active = active
         self._background = BackgroundRunner("annotation tables", 1, self)
+        self._previewing: Task | None = None
         window.commands.on("annotate.statistics", self.show_statistics)
         window.commands.on("annotate.versions", self.show_versions)
 
@@ -102,7 +104,23 @@ class TableCommands(QObject):
 
         dialog = VersionsDialog(versions, self._window)
         dialog.bring_back_requested.connect(lambda version: self._bring_back(active, version))
+        dialog.preview_requested.connect(lambda version: self._preview(active, version, dialog))
+        dialog.ask_preview()
         open_dialog(dialog)
+
+    def _preview(self, active: PaneAnnotations, version: Version, dialog: VersionsDialog) -> None:
+        """Work out in a thread what the version that is looked at last would change."""
+        from viewer.ui.annotations.version_preview import version_preview
+
+        if self._previewing is not None:
+            self._previewing.cancel()
+        slide, held, box = active.slide, list(active.document), active.pane.canvas.slide_box
+        self._previewing = self._background.run(
+            lambda: version_preview(held, _then(slide, version.number), box),
+            lambda preview: dialog.show_preview(version, preview),
+            self._on_failed,
+        )
+        dialog.finished.connect(self._previewing.cancel)
 
     def _bring_back(self, active: PaneAnnotations, version: Version) -> None:
         slide = active.slide

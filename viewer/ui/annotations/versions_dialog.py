@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
+from PySide6.QtGui import QPixmap
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QDialog,
     QDialogButtonBox,
+    QHBoxLayout,
     QHeaderView,
     QLabel,
     QPushButton,
@@ -19,11 +21,13 @@ from PySide6.QtWidgets import (
 
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.annotations.shown import shown_moment
+from viewer.ui.annotations.version_preview import SIDE_PX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from viewer.annotations.storage.store import Version
+    from viewer.ui.annotations.version_preview import VersionPreview
 
 _Index = QModelIndex | QPersistentModelIndex
 _COLUMNS = ("When", "What was done", "Annotations", "Author")
@@ -73,13 +77,15 @@ class VersionsDialog(QDialog):
 
     bring_back_requested = Signal(object)
     """The Version before whose step it is to be again."""
+    preview_requested = Signal(object)
+    """The Version that is looked at."""
 
     def __init__(self, versions: Sequence[Version], parent: QWidget) -> None:
         super().__init__(parent)
         self.setWindowTitle("Versions")
         hint = QLabel(
-            "Choose a step: the annotations become again what they were before it. That too is a"
-            " step, which undo takes back."
+            "Select a step: the annotations become again what they were before it. That too is a"
+            " step, which undo takes back. In the preview bold lines come back, dashed ones go."
             if versions
             else "Nothing was done to the annotations of this slide yet.",
             self,
@@ -106,14 +112,44 @@ class VersionsDialog(QDialog):
         buttons.rejected.connect(self.reject)
         self.bring_back.clicked.connect(self._ask)
         layout = QVBoxLayout(self)
+        self.picture, self.sentence = QLabel(self), QLabel(self)
+        self.picture.setFixedSize(SIDE_PX, SIDE_PX)
+        self.picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.picture.setAccessibleName("Preview of the version")
+        self.sentence.setWordWrap(True)
+        self.sentence.setTextFormat(Qt.TextFormat.PlainText)
+        beside = QVBoxLayout()
+        beside.addWidget(self.picture)
+        beside.addWidget(self.sentence)
+        beside.addStretch(1)
+        middle = QHBoxLayout()
+        middle.addWidget(self.table, 1)
+        middle.addLayout(beside)
         layout.addWidget(hint)
-        layout.addWidget(self.table, 1)
+        layout.addLayout(middle, 1)
         layout.addWidget(buttons)
-        self.resize(560, 420)
+        self.resize(780, 440)
+        self.table.selectionModel().currentRowChanged.connect(lambda *_: self.ask_preview())
         self.table.selectRow(0)
 
-    def _ask(self) -> None:
+    @property
+    def selected(self) -> Version | None:
+        """Return the version whose row is selected."""
         index = self.table.currentIndex()
-        if index.isValid():
-            self.bring_back_requested.emit(self.model.versions[index.row()])
+        return self.model.versions[index.row()] if index.isValid() else None
+
+    def ask_preview(self) -> None:
+        """Ask for the preview of the selected version."""
+        if self.selected is not None:
+            self.preview_requested.emit(self.selected)
+
+    def show_preview(self, version: Version, preview: VersionPreview) -> None:
+        """Show what a version would change, unless another one is selected by now."""
+        if version == self.selected:
+            self.picture.setPixmap(QPixmap.fromImage(preview.picture))
+            self.sentence.setText(preview.sentence)
+
+    def _ask(self) -> None:
+        if self.selected is not None:
+            self.bring_back_requested.emit(self.selected)
             self.accept()
