@@ -73,7 +73,7 @@ class ClassCommands(QObject):
         self.palette.troubled.connect(window.show_error)
         self._menu = QMenu("Set &class", window)
         self._menu.aboutToShow.connect(self._fill_own_menu)
-        window.menus["Annotate"].insertMenu(window.commands["annotate.lock"], self._menu)
+        window.menus["Annotate"].insertMenu(window.commands["annotate.classes"], self._menu)
         window.commands.on("annotate.classes", self.edit)
         panel.classes.clicked.connect(self.edit)
         classes = panel.class_list
