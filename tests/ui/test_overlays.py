@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import platform
 import shutil
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -23,7 +21,6 @@ from pytestqt.qtbot import QtBot
 from ui_steps import CTRL, SHIFT, drop, press, show_slide
 
 from viewer.geometry import Box, Point
-from viewer.inference.devices import why_no_device
 from viewer.inference.models.model_library import BUNDLED, find_model
 from viewer.inference.runs.running import run_model
 from viewer.overlays.area import blocks_of
@@ -748,23 +745,3 @@ def test_an_export_of_a_part_says_so(
     assert about["version"] == run.origin.version
     base = run.pane.source.levels[0]
     assert about["region_px"] == [0, 0, base.width_px, base.height_px]
-
-
-@pytest.mark.skipif(not why_no_device("cuda"), reason="CUDA may be here")
-def test_kept_results_shown_without_the_chosen_device_say_so(
-    known_nuclei: None, field_window: MainWindow, qtbot: QtBot
-) -> None:
-    window, pane = field_window, field_window.panes.active
-    window.change_settings(device="cuda")
-    qtbot.waitUntil(lambda: window.overlays.panel.models.chosen() is not None)
-    press(qtbot, window, Qt.Key.Key_D, SHIFT)
-    qtbot.waitUntil(lambda: window.overlays.run_of(pane) is not None, timeout=_PATIENCE_MS)
-    assert window.banner.isVisible()
-    assert "choose CUDA" in window.banner.sentence.text()
-
-
-def test_a_device_that_cannot_be_here_is_known_without_torch() -> None:
-    assert why_no_device("auto") == why_no_device("cpu") == ""
-    assert bool(why_no_device("mps")) is not (
-        sys.platform == "darwin" and platform.machine() == "arm64"
-    )

@@ -10,6 +10,7 @@ from PySide6.QtCore import QEvent, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QContextMenuEvent, QImage, QPainter
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from viewer.canvas.accessible import CanvasAnnouncer
 from viewer.canvas.gestures import Gestures
 from viewer.canvas.input_widget import InputWidget
 from viewer.canvas.layer import Layer, LayerOrder, Scene, shown_names
@@ -142,6 +143,7 @@ class SlideCanvas(InputWidget):
         self.grabGesture(Qt.GestureType.PinchGesture)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setAccessibleName("Slide")
+        self.announcer = CanvasAnnouncer(self)
 
     # The slide -------------------------------------------------------------------------------
 

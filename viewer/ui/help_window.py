@@ -73,6 +73,7 @@ class HelpWindow(QDialog):
         self.home.clicked.connect(lambda: self.show_page(FIRST))
         self.words = QLineEdit(self)
         self.words.setPlaceholderText("Find on this page")
+        self.words.setAccessibleName("Find on this page")
         self.words.setClearButtonEnabled(True)
         self.words.textChanged.connect(self._find)
         self.words.returnPressed.connect(lambda: self._find(self.words.text(), from_here=True))

@@ -9,14 +9,12 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
-    QFrame,
     QHBoxLayout,
     QLabel,
     QLineEdit,
     QListWidget,
     QListWidgetItem,
     QPushButton,
-    QScrollArea,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
@@ -27,6 +25,7 @@ from viewer.ui.commands import COMMANDS, merged_bindings
 from viewer.ui.privacy.privacy_page import PrivacyPage
 from viewer.ui.setting_rows import SettingRows, SettingsSection
 from viewer.ui.shortcuts import ShortcutTable, changes_from_defaults
+from viewer.ui.widgets import ScrollColumn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,12 +117,8 @@ class SettingsDialog(QDialog):
             column.addWidget(section, 0 if title in self._rows else 1)
             section.hide()
         column.addStretch()
-        self._area = QScrollArea(self)
-        self._area.setFrameShape(QFrame.Shape.NoFrame)
-        self._area.setWidgetResizable(True)
+        self._area = ScrollColumn(content, self)
         self._area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self._area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._area.setWidget(content)
         buttons = QDialogButtonBox(
             QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel, self
         )

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QListView,
     QPushButton,
+    QScrollArea,
     QSizePolicy,
     QToolButton,
     QTreeWidget,
@@ -145,6 +146,20 @@ class ElidedLabel(QLabel):
     def _elide(self) -> None:
         middle, metrics = Qt.TextElideMode.ElideMiddle, self.fontMetrics()
         self.setText(metrics.elidedText(self._text, middle, self.contentsRect().width()))
+
+
+class ScrollColumn(QScrollArea):
+    """Shows a widget that may be higher than there is room for.
+
+    The keyboard goes to what is in it, which comes into sight by itself: the area is no tab stop.
+    """
+
+    def __init__(self, body: QWidget, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setWidgetResizable(True)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setWidget(body)
 
 
 class IconButton(QToolButton):

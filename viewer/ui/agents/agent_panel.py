@@ -16,7 +16,6 @@ from PySide6.QtWidgets import (
     QPlainTextEdit,
     QProgressBar,
     QPushButton,
-    QScrollArea,
     QSizePolicy,
     QSpinBox,
     QStackedWidget,
@@ -41,6 +40,7 @@ from viewer.agents.agent_events import (
 from viewer.agents.findings import box_of
 from viewer.ui.shell.panel import Panel
 from viewer.ui.theme import icon
+from viewer.ui.widgets import ScrollColumn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -203,7 +203,7 @@ class AgentPanel(Panel):
     def show_asking(self) -> None:
         """Turns to the questions."""
         self.tabs.setCurrentWidget(self._ask)
-        self._ask.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self._ask.question.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     def show_preparing(self) -> None:
         """Between the press of the button and the first step."""
@@ -340,11 +340,7 @@ class AgentPanel(Panel):
         layout.addWidget(self._walked, 3)
         layout.addWidget(self.remark)
         layout.addWidget(self.answer, 2)
-        area = QScrollArea(self)
-        area.setWidget(walk)
-        area.setWidgetResizable(True)
-        area.setFrameShape(QScrollArea.Shape.NoFrame)
-        self.tabs.addTab(area, "Walk")
+        self.tabs.addTab(ScrollColumn(walk, self), "Walk")
         self.tabs.addTab(ask, "Ask")
         foot = QHBoxLayout()
         foot.addWidget(self.note, 1)

@@ -78,7 +78,6 @@ class AskPanel(QWidget):
         self.answers.anchorClicked.connect(self._follow)
         self._is_busy = False
         self._has_slide = False
-        self.setFocusProxy(self.question)
         self.show_slide(has_slide=False)
 
     def show_slide(self, *, has_slide: bool) -> None:

@@ -22,6 +22,7 @@ from viewer.ui.annotations.set_layers import SetLayers
 from viewer.ui.annotations.slide_sets import SlideSets
 from viewer.ui.annotations.table_commands import TableCommands
 from viewer.ui.annotations.tool_options import ToolOptions
+from viewer.ui.annotations.wording import selection_sentence
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.widgets import NoticeBar
 
@@ -315,6 +316,7 @@ class AnnotationsController(QObject):
             for end in self._ends.pop(pane):
                 end()
             each.close()
+            pane.canvas.announcer.show_selection("")
             del self._panes[pane]
 
     def _leave(self, pane: SlidePane) -> None:
@@ -354,6 +356,7 @@ class AnnotationsController(QObject):
         self._window.update_situation()
 
     def _on_chosen(self, each: PaneAnnotations) -> None:
+        each.pane.canvas.announcer.show_selection(selection_sentence(each.selection))
         if each is self.active:
             self._listing.show_chosen()
             self.models.touch()

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from viewer.ui.annotations.shown import kind_of
+
+if TYPE_CHECKING:
+    from viewer.annotations.selection import Selection
+
 LOCKED = "Locked annotations stay as they are (Ctrl+K unlocks)."
 
 
 def many(count: int) -> str:
     """Return a number of annotations."""
     return "1 annotation" if count == 1 else f"{count:,} annotations"
+
+
+def selection_sentence(selection: Selection) -> str:
+    """Say what is selected, e.g. "Polygon selected: Tumor, margin"; "" for nothing."""
+    if len(selection) != 1:
+        return f"{many(len(selection))} selected" if len(selection) else ""
+    annotation = selection.annotations[0]
+    names = ", ".join(filter(None, (annotation.class_name, annotation.name)))
+    return f"{kind_of(annotation)} selected{': ' if names else ''}{names}"

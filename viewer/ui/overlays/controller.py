@@ -188,7 +188,6 @@ class OverlaysController(QObject):
         self._show_active()
 
     def _begin(self, pane: SlidePane, origin: OverlaySource) -> None:
-        from viewer.inference.devices import why_no_device
         from viewer.inference.models.bundle import BundleError, ModelBundle
         from viewer.inference.models.training_data import refusal
         from viewer.inference.runs.slide_inference import engine_model
@@ -215,13 +214,7 @@ class OverlaysController(QObject):
                 except BundleError as error:
                     self._window.show_error(str(error))
                     return
-                device = self._window.settings.device
-                if why := why_no_device(device):
-                    self._window.show_error(
-                        f"The settings choose {device.upper()} for models, but {why}: only results "
-                        "that were computed before are shown. Choose another device (Ctrl+,)."
-                    )
-                run = OverlayRun(pane, pane.path, origin, fed, device, self)
+                run = OverlayRun(pane, pane.path, origin, fed, self._window.settings.device, self)
         else:
             raise TypeError(f"{origin} is neither a model nor a file")
         run.set_paused(paused=self.commands.is_paused)

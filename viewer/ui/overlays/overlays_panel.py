@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QProgressBar,
     QPushButton,
-    QScrollArea,
     QSlider,
     QVBoxLayout,
     QWidget,
@@ -20,6 +19,7 @@ from PySide6.QtWidgets import (
 from viewer.ui.overlays.model_list import ModelList
 from viewer.ui.recording.scrub_bar import shown_time
 from viewer.ui.shell.panel import Panel
+from viewer.ui.widgets import ScrollColumn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -181,10 +181,8 @@ class OverlaysPanel(Panel):
         layout.addWidget(self.elsewhere, 1)
         layout.addWidget(self.about)
         layout.addStretch(1)
-        scroll = QScrollArea(self)
-        scroll.setWidgetResizable(True)
+        scroll = ScrollColumn(body, self)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(body)
         self.set_body(scroll)
 
 

@@ -65,6 +65,7 @@ class QuestionsPanel(Panel):
         self._area = QScrollArea(self)
         self._area.setWidgetResizable(True)
         self._area.setFrameShape(QFrame.Shape.NoFrame)
+        self._area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.load = QPushButton("Load form...", self)
         self.load.setToolTip("Read questions from a JSON file; into the project where one is open")

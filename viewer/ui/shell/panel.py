@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from viewer.canvas.qt_guard import guarded
+from viewer.ui.widgets import ScrollColumn
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QHideEvent, QShowEvent
@@ -43,19 +44,14 @@ class Panel(QWidget):
         self.setWindowTitle(title)
         self.setAccessibleName(title)
         self.host: PanelHost | None = None
+        self._first: QWidget | None = None
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(0)
 
     def set_body(self, body: QWidget, *, scrolls: bool = False) -> None:
         """Show `body` over the whole panel; with `scrolls` it may be higher than the panel."""
-        if scrolls:
-            area = QScrollArea(self)
-            area.setFrameShape(QFrame.Shape.NoFrame)
-            area.setWidgetResizable(True)
-            area.setWidget(body)
-            body = area
-        self._column.addWidget(body)
+        self._column.addWidget(ScrollColumn(body, self) if scrolls else body)
 
     def show(self) -> None:
         """Bring the panel into sight."""
@@ -75,6 +71,21 @@ class Panel(QWidget):
         else:
             super().hide()
 
+    def setFocusProxy(self, widget: QWidget) -> None:
+        """Let `setFocus` put the keyboard on a widget of the panel.
+
+        Qt's own proxy would make a tab stop of the panel, and where `widget` is hidden or disabled
+        a trap: Tab then stays where it is.
+        """
+        self._first = widget
+
+    def setFocus(self, reason: Qt.FocusReason = Qt.FocusReason.OtherFocusReason) -> None:
+        """Put the keyboard on the widget that was named for it, or the first that can take it."""
+        inside = (self._first, *self.findChildren(QWidget))
+        widget = next((each for each in inside if each is not None and _takes_keys(each)), None)
+        if widget is not None:
+            widget.setFocus(reason)
+
     @guarded()
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
@@ -86,3 +97,8 @@ class Panel(QWidget):
         super().hideEvent(event)
         if not event.spontaneous():
             self.visibilityChanged.emit(False)
+
+
+def _takes_keys(widget: QWidget) -> bool:
+    is_stop = bool(widget.focusPolicy() & Qt.FocusPolicy.TabFocus)
+    return is_stop and widget.isVisible() and widget.isEnabled()

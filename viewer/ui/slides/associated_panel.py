@@ -9,7 +9,6 @@ from PySide6.QtGui import QImage, QPixmap
 from PySide6.QtWidgets import (
     QLabel,
     QPushButton,
-    QScrollArea,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
@@ -20,6 +19,7 @@ from viewer.tiles.display import displayed
 from viewer.ui.background_runner import BackgroundRunner, Task
 from viewer.ui.shell.panel import Panel
 from viewer.ui.slides.images import fitted, to_image
+from viewer.ui.widgets import ScrollColumn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,11 +72,8 @@ class AssociatedPanel(Panel):
         self.name.hide()
         self._layout.addWidget(self.name)
         self._layout.addStretch()
-        area = QScrollArea(self)
-        area.setWidgetResizable(True)
-        area.setFrameShape(QScrollArea.Shape.NoFrame)
+        area = ScrollColumn(self._body, self)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setWidget(self._body)
         self.set_body(area)
         self.setFocusProxy(self.show_label_button)
         self.visibilityChanged.connect(self._on_visibility_changed)

@@ -23,6 +23,7 @@ from viewer.slides.errors import SlideError
 from viewer.tiles.display import default_display
 from viewer.ui.background_runner import BackgroundRunner, Task
 from viewer.ui.slides.display_keeper import DisplayKeeper
+from viewer.ui.slides.focus_ring import FocusRing
 from viewer.ui.slides.image_bar import ImageBar
 from viewer.ui.slides.message_page import MessagePage
 from viewer.ui.slides.opened_slide import OpenedSlide, note_opened, recognized, source_of
@@ -132,6 +133,7 @@ class SlidePane(QFrame):
         self._patience = QTimer(self, singleShot=True, interval=_PATIENCE_MS)
         self._patience.timeout.connect(self._say_still_waiting)
         self.canvas = SlideCanvas(cache, self)
+        FocusRing(self.canvas)
         self._display_keeper = DisplayKeeper(self)
         self._view_keeper = ViewKeeper(self)
         self.page = MessagePage(self)
@@ -239,6 +241,7 @@ class SlidePane(QFrame):
         self._stack.setCurrentWidget(self.page)
         self._set_status(PaneStatus())
         self._header.set_name("No slide")
+        self.canvas.setAccessibleName("Slide")
         self.slide_changed.emit(self)
 
     def shut_down(self) -> None:
@@ -418,6 +421,7 @@ class SlidePane(QFrame):
         """Call the slide as it may be called now."""
         if self.path is not None:
             self._header.set_name(self.name_of(self.path))
+            self.canvas.setAccessibleName(f"Slide {self.name_of(self.path)}")
 
     def _on_recognized(self, path: Path, slide: OpenedSlide) -> None:
         canvas = self.canvas
@@ -435,6 +439,7 @@ class SlidePane(QFrame):
         self._recognition = None
         self._is_recognized = True
         self.path = path
+        self.show_name()
         self.mpp_origin = slide.mpp_origin
         self.stain_problem = slide.stain_problem
 
