@@ -1,4 +1,7 @@
-"""What screen readers are told of a canvas: which slide, where, how large, what is selected."""
+"""What screen readers are told of a canvas: which slide, where, how large, what is selected.
+
+Any other widget that draws itself says its role as the attribute ``accessible_role``.
+"""
 
 from __future__ import annotations
 
@@ -104,5 +107,7 @@ def _install() -> None:
 def _interface(_class_name: str, widget: QWidget) -> QAccessibleInterface | None:
     from viewer.canvas.canvas import SlideCanvas
 
-    is_ready = isinstance(widget, SlideCanvas) and hasattr(widget, "announcer")
-    return _CanvasInterface(widget) if is_ready else None
+    if isinstance(widget, SlideCanvas):
+        return _CanvasInterface(widget) if hasattr(widget, "announcer") else None
+    role = getattr(widget, "accessible_role", None)
+    return QAccessibleWidget(widget, role) if isinstance(role, QAccessible.Role) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPoint, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QPainter, QPen
+from PySide6.QtGui import QAccessible, QPainter, QPen
 from PySide6.QtWidgets import QFrame, QToolButton, QVBoxLayout, QWidget
 
 from viewer.canvas.qt_guard import guarded
@@ -61,6 +61,7 @@ class MapCluster(QFrame):
 class MapGrip(QWidget):
     """The lower left corner of the overview map: a drag, or an arrow key, makes the map larger."""
 
+    accessible_role = QAccessible.Role.Grip
     dragged = Signal(float)
     """By how much its longer side is to grow, logical pixels."""
     let_go = Signal()
@@ -115,3 +116,6 @@ class MapGrip(QWidget):
             painter.setPen(QPen(color, width_px))
             for away in (4, 9):
                 painter.drawLine(2, self.height() - 2 - away, 2 + away, self.height() - 2)
+        if self.hasFocus():
+            painter.setPen(QPen(self.palette().accent(), 2.0))
+            painter.drawRect(self.rect().adjusted(1, 1, -1, -1))
