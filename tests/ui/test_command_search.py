@@ -81,13 +81,12 @@ def test_nothing_fits_nonsense(typed: str) -> None:
     assert found(typed) == []
 
 
-def test_every_other_name_is_of_a_command_and_says_more_than_its_name() -> None:
+def test_every_other_name_is_of_a_command_and_finds_it() -> None:
     assert set(SYNONYMS) <= set(COMMANDS_BY_ID)
     for command_id, names in SYNONYMS.items():
         assert len(set(names)) == len(names)
         for name in names:
             assert name == name.casefold()
-            assert name != COMMANDS_BY_ID[command_id].plain_text.casefold()
             assert command_id in found(name)
 
 

@@ -74,7 +74,7 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "view.overview": ("thumbnail", "minimap", "show overview", "navigator"),
     "view.scale_bar": ("show scalebar", "micron bar"),
     "view.reload": ("reload data", "refresh"),
-    "view.full_screen": ("microscope mode", "presentation", "hide panels", "maximize"),
+    "view.full_screen": ("full screen", "presentation", "hide panels", "maximize"),
     "view.dark_theme": ("light theme", "night mode", "dark mode", "appearance"),
     "stain.none": ("original", "rgb", "reset stains"),
     "stain.hematoxylin": ("color deconvolution", "stain separation", "unmix", "h channel"),
