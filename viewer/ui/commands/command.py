@@ -98,6 +98,10 @@ class Command:
     separated: bool = False
     synonyms: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.enabled, Condition):
+            raise TypeError(f"{self.id}: say in a Condition why it cannot run, too")
+
     @property
     def plain_text(self) -> str:
         """Without the mnemonic mark and the dots."""
