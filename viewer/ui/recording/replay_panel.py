@@ -96,6 +96,7 @@ class ReplayPanel(Panel):
         analysis = self._replayer.analysis
         return None if analysis is None else analysis.folder
 
+    @guarded()
     def show(self) -> None:
         """Show the timeline; without a session, ask for one."""
         if self.replayed is None:

@@ -53,6 +53,7 @@ class Panel(QWidget):
         """Show `body` over the whole panel; with `scrolls` it may be higher than the panel."""
         self._column.addWidget(ScrollColumn(body, self) if scrolls else body)
 
+    @guarded()
     def show(self) -> None:
         """Bring the panel into sight."""
         if self.host is not None:
@@ -60,10 +61,12 @@ class Panel(QWidget):
         else:
             super().show()
 
+    @guarded()
     def raise_(self) -> None:
         """Bring the panel into sight."""
         self.show()
 
+    @guarded()
     def hide(self) -> None:
         """Take the panel out of sight."""
         if self.host is not None:
@@ -71,6 +74,7 @@ class Panel(QWidget):
         else:
             super().hide()
 
+    @guarded()
     def setFocusProxy(self, widget: QWidget) -> None:
         """Let `setFocus` put the keyboard on a widget of the panel.
 
@@ -79,6 +83,7 @@ class Panel(QWidget):
         """
         self._first = widget
 
+    @guarded()
     def setFocus(self, reason: Qt.FocusReason = Qt.FocusReason.OtherFocusReason) -> None:
         """Put the keyboard on the widget that was named for it, or the first that can take it."""
         inside = (self._first, *self.findChildren(QWidget))

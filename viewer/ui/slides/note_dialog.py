@@ -8,6 +8,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QCheckBox, QInputDialog, QLabel, QMessageBox, QPlainTextEdit, QWidget
 
+from viewer.canvas.qt_guard import guarded
+
 if TYPE_CHECKING:
     from viewer.ui.slides.slide_pane import SlidePane
 
@@ -66,6 +68,7 @@ class NoteDialog(QInputDialog):
         connection = pane.slide_closing.connect(self._finish)
         self.finished.connect(lambda: pane.disconnect(connection))
 
+    @guarded()
     def reject(self) -> None:
         """Ask first where words were typed."""
         if not self.textValue().strip() or not self.isVisible():
