@@ -147,6 +147,7 @@ def test_a_query_needs_something_known() -> None:
     assert query_heatmap(_map(), style, Query(), COLORS) is None
     assert query_heatmap(_map(), style, Query(like=Box(800, 500, 900, 600)), COLORS) is None
     marks = (Mark(Box(60, 60, 90, 90), "a"), Mark(Box(260, 60, 290, 90), "b"))
+    assert query_heatmap(_map(), style, Query(marks=marks[:1]), COLORS) is None
     asked = query_heatmap(_map(), style, Query(marks=marks), COLORS)
     assert asked is not None
     assert asked.classes is not None

@@ -42,7 +42,7 @@ def test_a_dense_network_paints_its_classes_and_tells_their_areas(
     np.testing.assert_array_equal(painted, heatmap.classes == 1)
     told = [line for line in run.lines() if line.startswith("Tissue: ")]
     assert len(told) == 1
-    assert told[0].endswith(" mm2")
+    assert told[0].endswith(" mm²")
     assert not any(line.startswith("Background") for line in run.lines())
     assert slide_window.overlays.panel.heatmap.isVisibleTo(slide_window.overlays.panel)
     assert not slide_window.overlays.panel.objects.isVisibleTo(slide_window.overlays.panel)

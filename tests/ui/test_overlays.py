@@ -282,7 +282,7 @@ def test_classes_are_painted_and_a_slider_hides_the_unsure(
     page.range.setValue((1.0, 1.0))
     qtbot.waitUntil(lambda: shown.style.low == 1.0)
     qtbot.waitUntil(lambda: _painted(shown) < before)
-    assert "mm2" in slide_window.overlays.panel.figures.text()
+    assert "mm²" in slide_window.overlays.panel.figures.text()
 
 
 def test_fields_like_this_one_are_found_and_traveled_to(
@@ -338,6 +338,10 @@ def test_marks_paint_the_slide_and_are_there_again(
         qtbot.waitUntil(lambda: window.findChild(QInputDialog) is None)
         canvas.go_to(Point(x, y), 1.0, animated=False)
         qtbot.mouseClick(page.mark, Qt.MouseButton.LeftButton)
+        if name == "Epithelium":  # alone it would be everywhere
+            qtbot.waitUntil(lambda: "second class" in window.overlays.panel.figures.text())
+            assert shown.heatmap is None
+            assert "marked fields" in canvas.shown_layers
     qtbot.waitUntil(lambda: {0, 1} <= _classes(shown), timeout=_PATIENCE_MS)
     window.close()
     again = make_window()

@@ -73,6 +73,10 @@ class Mark:
     name: str
 
 
+NOT_THIS = "Not this"
+"""The class of fields that show none of the others."""
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """What is asked of embeddings: where is it like this, or like which of these."""
@@ -184,7 +188,10 @@ def class_heatmap(
 def query_heatmap(
     found: PatchFeatureMap, style: HeatmapStyle, query: Query, class_colors: Sequence[str]
 ) -> Heatmap | None:
-    """Of embeddings; None while nothing is asked or nothing is known where it was marked."""
+    """Of embeddings; None while nothing is asked or nothing is known where it was marked.
+
+    A single class is nearest everywhere, which says nothing: None before a second one is marked.
+    """
     if not found.values.shape[2]:
         return None
     if query.like is not None:
@@ -196,7 +203,7 @@ def query_heatmap(
         np.any([found.cells_in(mark.box) for mark in query.marks if mark.name == name], axis=0)
         for name in query.names
     ]
-    if not any(mark.any() for mark in marks):
+    if sum(bool(mark.any()) for mark in marks) < 2:
         return None
     classes, clarity = nearest_prototype(found.values, marks)
     return _of_classes(classes, clarity, style, class_colors)

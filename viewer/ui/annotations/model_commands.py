@@ -13,6 +13,7 @@ from viewer.annotations.document import ReadOnlyError, adding, changing
 from viewer.colors import class_color
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.object_style import Histogram, histogram
+from viewer.ui.annotations.shown import with_signs
 from viewer.ui.annotations.wording import LOCKED, many
 from viewer.ui.background_runner import BackgroundRunner, Task
 
@@ -335,7 +336,9 @@ def _size_lines(chosen: Sequence[Annotation], active: PaneAnnotations) -> list[s
     head = "1 selected" if len(chosen) == 1 else f"{len(chosen):,} selected"
     lines = [": ".join([head, ", ".join(sizes)]) if sizes else head]
     if len(chosen) == 1 and chosen[0].measurements:
-        figures = [f"{name} {value:,.6g}" for name, value in chosen[0].measurements.items()]
+        figures = [
+            f"{with_signs(name)} {value:,.6g}" for name, value in chosen[0].measurements.items()
+        ]
         lines.append(f"{_count_state(chosen[0], active.mpp_um)}: " + "; ".join(figures))
     return lines
 

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.ui.annotations.shown import swatch
+from viewer.ui.annotations.shown import swatch, with_signs
 from viewer.ui.widgets import KeyedTree
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class StatisticsDialog(QDialog):
         hint.setWordWrap(True)
         self.table = KeyedTree(self)
         self.table.setAccessibleName("Statistics of each class")
-        self.table.setHeaderLabels([_signs(each) for each in columns(mpp_um)])
+        self.table.setHeaderLabels([with_signs(each) for each in columns(mpp_um)])
         self.table.setRootIsDecorated(False)
         self.table.setAlternatingRowColors(True)
         for each in figures:
@@ -86,11 +86,6 @@ class StatisticsDialog(QDialog):
         dialog.setDefaultSuffix("csv")
         dialog.fileSelected.connect(lambda name: self.export_requested.emit(Path(name)))
         open_dialog(dialog)
-
-
-def _signs(column: str) -> str:
-    """As people write units; files have them in plain letters."""
-    return column.replace("mm2", "mm²").replace("um", "µm").replace("px2", "px²")
 
 
 def _row(figures: ClassFigures, mpp_um: MicronsPerPixel | None) -> QTreeWidgetItem:

@@ -12,6 +12,7 @@ from viewer.canvas.layer import LayerOrder
 from viewer.colors import class_color
 from viewer.inference.tasks.known import has_classes
 from viewer.overlays.heatmap import (
+    NOT_THIS,
     Heatmap,
     HeatmapStyle,
     Query,
@@ -58,6 +59,7 @@ class HeatmapPresenter(QObject):
         identity: str,
         parent: QObject,
     ) -> None:
+        from viewer.canvas.numbered_boxes_layer import NumberedBoxesLayer
         from viewer.canvas.patch_layer import PatchLayer
         from viewer.overlays.files.marks_file import load_marks
 
@@ -76,6 +78,8 @@ class HeatmapPresenter(QObject):
         self._timer.timeout.connect(self._make)
         is_asked = origin.task == "embedding"
         self.query = Query(marks=load_marks(identity)) if is_asked else Query()
+        self.marked = NumberedBoxesLayer("marked fields")
+        self._show_marked()
 
     def refresh(self, key: BlockKey) -> None:
         """A block came."""
@@ -101,6 +105,7 @@ class HeatmapPresenter(QObject):
                 lambda error: _log.warning("marks cannot be kept (%s)", error),
             )
         self.query = query
+        self._show_marked()
         self._touch()
 
     def lines(self) -> list[str]:
@@ -112,7 +117,7 @@ class HeatmapPresenter(QObject):
         heatmap = self.heatmap
         if heatmap is None:
             if self._origin.task == "embedding":
-                lines.append("Ask for fields like this one, or mark some.")
+                lines.append(_asks_for(self.query))
             return lines
         if heatmap.classes is not None:
             tile_mm2 = (self.found.cell * self.found.mpp_um / 1000) ** 2
@@ -121,7 +126,7 @@ class HeatmapPresenter(QObject):
                     continue
                 fields = "" if is_map else f"{count:,} fields, "
                 digits = 4 if is_map else 2
-                lines.append(f"{name}: {fields}{count * tile_mm2:.{digits}f} mm2")
+                lines.append(f"{name}: {fields}{count * tile_mm2:.{digits}f} mm²")
         return lines
 
     def result_at(self, point: Point) -> ResultAt | None:
@@ -194,6 +199,13 @@ class HeatmapPresenter(QObject):
             self._making.cancel()
         self._background.close(finish=True)
 
+    def _show_marked(self) -> None:
+        """Frame the fields that were marked, in the colors of their classes."""
+        colors = dict(self.legend()) if self.query.marks else {}
+        boxes = [(mark.box, colors[mark.name]) for mark in self.query.marks]
+        self.marked.show_boxes(boxes, len(boxes) - 1)
+        self._canvas.update()
+
     def _touch(self) -> None:
         self._is_stale = True
         if self._making is None and not self._timer.isActive():
@@ -233,3 +245,13 @@ class HeatmapPresenter(QObject):
     def _on_failed(self, error: Exception) -> None:
         self._making = None
         _log.error("the heatmap could not be made", exc_info=error)
+
+
+def _asks_for(query: Query) -> str:
+    """Return what is missing before the slide can be painted."""
+    names = query.names
+    if not names:
+        return "Ask for fields like this one, or mark some."
+    if len(names) == 1:
+        return f'Mark a field of a second class, or one that is "{NOT_THIS}": then it is painted.'
+    return "The marked fields are not analyzed yet."

@@ -113,7 +113,10 @@ class Overlay(QObject):
     @property
     def layers(self) -> tuple[Layer, ...]:
         """Return what the canvas paints of it, which is shown, hidden and moved together."""
-        return (self.shown.layer, self._hatched, self._unlike_hatched)
+        from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
+
+        marked = (self.shown.marked,) if isinstance(self.shown, HeatmapPresenter) else ()
+        return (self.shown.layer, self._hatched, self._unlike_hatched, *marked)
 
     @property
     def version(self) -> str:

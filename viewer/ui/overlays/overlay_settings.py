@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QInputDialog
 
 from viewer.colors import class_color
+from viewer.geometry import Box
 from viewer.overlays.heatmap import Mark, Query
 from viewer.overlays.object_style import histogram
 from viewer.overlays.result_at import ResultAt
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from viewer.ui.overlays.objects_presenter import ObjectsPresenter
     from viewer.ui.overlays.overlay import Overlay
     from viewer.ui.overlays.overlays_panel import OverlaysPanel
+
+
+_MARKED = 0.9
+"""Of each side of the view: the frame of a marked field is to be seen."""
 
 
 class OverlaySettings(QObject):
@@ -177,7 +182,9 @@ class OverlaySettings(QObject):
         if run is None or shown is None:
             return
         canvas = run.pane.canvas
-        mark = Mark(canvas.view.box.intersection(canvas.slide_box), name)
+        seen = canvas.view.box
+        field = Box.around(seen.center, _MARKED * seen.width, _MARKED * seen.height)
+        mark = Mark(field.intersection(canvas.slide_box), name)
         shown.set_query(Query(marks=(*shown.query.marks, mark)))
         self._show_marks(shown, name)
 

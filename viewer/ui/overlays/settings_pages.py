@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.canvas.qt_guard import guarded
-from viewer.overlays.heatmap import COLOR_MAPS, HeatmapStyle, gradient
+from viewer.overlays.heatmap import COLOR_MAPS, NOT_THIS, HeatmapStyle, gradient
 from viewer.overlays.object_style import ObjectStyle
 from viewer.ui.view.color_keys import ClassKey
 from viewer.ui.widgets import LetteredCombo
@@ -269,7 +269,9 @@ class QueryPage(QWidget):
         self.classes.setToolTip("Choose a class, then mark fields that show it")
         self.add = QPushButton("New class...", self)
         self.mark = QPushButton("Mark this field", self)
-        self.mark.setToolTip("What is in view is an example of the chosen class")
+        self.mark.setToolTip("What is in view is an example of the chosen class; it is framed")
+        self.not_this = QPushButton(NOT_THIS, self)
+        self.not_this.setToolTip("What is in view is of none of the classes")
         self.unmark = QPushButton("Undo mark", self)
         self.clear_all = QPushButton("Clear", self)
         self.clear_all.setToolTip("Forget likeness and marks of this slide")
@@ -279,7 +281,7 @@ class QueryPage(QWidget):
         layout.addWidget(self.everywhere)
         layout.addWidget(QLabel("Or by example:", self))
         layout.addWidget(self.classes)
-        for row in ((self.add, self.mark), (self.unmark, self.clear_all)):
+        for row in ((self.add, self.mark), (self.not_this, self.unmark, self.clear_all)):
             line = QHBoxLayout()
             for button in row:
                 line.addWidget(button)
@@ -288,6 +290,7 @@ class QueryPage(QWidget):
         self.everywhere.clicked.connect(self.everywhere_requested)
         self.add.clicked.connect(self.class_requested)
         self.mark.clicked.connect(self._mark)
+        self.not_this.clicked.connect(lambda: self.mark_requested.emit(NOT_THIS))
         self.unmark.clicked.connect(self.unmark_requested)
         self.clear_all.clicked.connect(self.clear_requested)
 
@@ -302,6 +305,7 @@ class QueryPage(QWidget):
                 self.classes.setCurrentItem(item)
         fit_rows(self.classes, len(classes))
         self.mark.setEnabled(bool(classes))
+        self.not_this.setEnabled(bool(classes))
         self.unmark.setEnabled(any(count for *_, count in classes))
 
     def chosen(self) -> str:
