@@ -12,6 +12,7 @@ program as a process start children as it does.
 from __future__ import annotations
 
 import array
+import contextlib
 import gc
 import json
 import os
@@ -31,6 +32,11 @@ _PRELOADED = (
     "viewer.inference.process.block_worker",
     "viewer.inference.process.network",
     "viewer.slides.reader_process.host",
+    "viewer.annotations.formats.dicom.reading_process",
+    "viewer.overlays.files.table_process",
+    "h5py",
+    "highdicom",
+    "pyarrow.parquet",
 )
 _MAX_MESSAGE_BYTES = 1 << 20
 _MAX_DESCRIPTORS = 64
@@ -141,7 +147,8 @@ def _serve(channel: socket.socket, folders: list[str]) -> None:
     bare = list(sys.path)
     sys.path[:0] = folders
     for module in _PRELOADED:
-        importlib.import_module(module)
+        with contextlib.suppress(ImportError):  # of what is not installed
+            importlib.import_module(module)
     sys.path[:] = bare
     gc.collect()
     gc.freeze()  # what is never touched is never copied
