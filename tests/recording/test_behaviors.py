@@ -121,7 +121,7 @@ def test_actions_are_in_order_within_the_slide_and_never_in_time_away(
     assert sum(action.dwell_s for action in actions) <= _looked(trace) + 1e-6
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(steps=steps, away=aways)
 def test_attention_is_the_area_on_screen_times_the_seconds(
     steps: list[Step], away: list[tuple[float, float]]
@@ -186,7 +186,7 @@ def test_fields_that_were_only_passed_do_not_cover() -> None:
     assert coverage_of(seen, mask).share(10) == 1
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=15)
 @given(steps=steps)
 def test_a_reading_agrees_with_itself(steps: list[Step]) -> None:
     trace = trace_from(steps)

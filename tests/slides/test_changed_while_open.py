@@ -139,7 +139,7 @@ def test_slides_that_differ_in_one_tag_share_no_cache(tmp_path: Path) -> None:
     """Same size, same ends, same smallest level: version 0.1 took them for one slide."""
     paths = [tmp_path / f"{value}.tif" for value in (200, 50)]
     for path, value in zip(paths, (200, 50), strict=True):
-        picture = gray(value, 16_384)
+        picture = gray(value, 8192)
         picture[:300] = picture[-300:] = 128
         tifffile.imwrite(path, picture, tile=(256, 256), photometric="rgb", compression="zlib")
     seen = []
