@@ -1,6 +1,6 @@
 """The command line within the process of the tests: quick, since nothing is imported anew.
 
-`tests/test_cli.py` and `tests/attacks` run it as a process of its own.
+`app_py` of `tests/test_cli.py` and the tests in `tests/attacks` run it as a process of its own.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import openslide
 import pytest
+from cli_steps import coverslip
 from PIL import Image
 
 from viewer.slides.slide_key import slide_key
@@ -18,7 +19,7 @@ from viewer.slides.slide_key import slide_key
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
-def coverslip(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
+def app_py(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
     """Runs app.py where there is no display."""
     hidden = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
     environment = {key: value for key, value in os.environ.items() if key not in hidden}
@@ -34,13 +35,13 @@ def coverslip(*arguments: str | Path, folder: Path) -> subprocess.CompletedProce
 
 
 def test_version(tmp_path: Path) -> None:
-    told = coverslip("--version", folder=tmp_path)
+    told = app_py("--version", folder=tmp_path)
     assert told.returncode == 0
     assert told.stdout.startswith("Coverslip ")
 
 
 def test_info_as_json(tmp_path: Path, sample_slide: Path) -> None:
-    told = coverslip("info", sample_slide, "--json", folder=tmp_path)
+    told = app_py("info", sample_slide, "--json", folder=tmp_path)
     assert told.returncode == 0, told.stderr
     about = json.loads(told.stdout)
     assert (about["width_px"], about["height_px"]) == (2220, 2967)
@@ -80,7 +81,7 @@ def test_options_that_make_no_sense(
 
 def test_a_shot_is_the_slide_to_the_pixel(tmp_path: Path, sample_slide: Path) -> None:
     asked = ["--center", "1000,1500", "--mag", "20", "--size", "600x400", "-o", "shot.png"]
-    told = coverslip("shot", sample_slide, *asked, folder=tmp_path)
+    told = app_py("shot", sample_slide, *asked, folder=tmp_path)
     assert told.returncode == 0, told.stderr
     with openslide.OpenSlide(sample_slide) as slide:
         expected = slide.read_region((700, 1300), 0, (600, 400)).convert("RGB")
@@ -102,7 +103,7 @@ def test_without_a_display_it_says_so_and_writes_nothing(
     tmp_path: Path, sample_slide: Path
 ) -> None:
     before = set(tmp_path.rglob("*.png"))
-    said = coverslip(sample_slide, folder=tmp_path)
+    said = app_py(sample_slide, folder=tmp_path)
     assert said.returncode == 2
     assert said.stderr.startswith("There is no display here")
     assert len(said.stderr.splitlines()) == 1
@@ -110,7 +111,7 @@ def test_without_a_display_it_says_so_and_writes_nothing(
 
 
 def test_the_window_is_painted_to_a_file_when_asked(tmp_path: Path, sample_slide: Path) -> None:
-    said = coverslip(sample_slide, "--picture", "window.png", folder=tmp_path)
+    said = app_py(sample_slide, "--picture", "window.png", folder=tmp_path)
     assert said.returncode == 0, said.stderr
     picture = np.asarray(Image.open(tmp_path / "window.png").convert("RGB")).astype(int)
     pink = (picture[..., 0] > picture[..., 1] + 40) & (picture[..., 2] > picture[..., 1])
@@ -129,7 +130,7 @@ def test_the_window_is_painted_to_a_file_when_asked(tmp_path: Path, sample_slide
 def test_a_first_word_that_is_nothing_never_opens_a_window(
     tmp_path: Path, words: tuple[str, ...], advice: str
 ) -> None:
-    ended = coverslip(*words, folder=tmp_path)
+    ended = app_py(*words, folder=tmp_path)
     assert ended.returncode == 2
     assert advice in ended.stderr
     assert len(ended.stderr.strip().splitlines()) == 1

@@ -179,13 +179,13 @@ _FETCH = """
 import sys, msgspec
 from viewer.inference.models.encoders import KNOWN_ENCODERS, fetch_encoder
 from viewer.inference.models.bundle import BundleError
-from viewer.inference.process.network import Network, choose_device
 known = msgspec.structs.replace(KNOWN_ENCODERS[sys.argv[1]], settings={settings})
 try:
     bundle = fetch_encoder(known, sys.argv[2] or None, merge=int(sys.argv[3]))
 except BundleError as error:
     print(error)
     sys.exit(1)
+from viewer.inference.process.network import Network, choose_device
 Network(bundle, choose_device("cpu")).warm_up()
 print(bundle.key)
 """

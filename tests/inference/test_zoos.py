@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from layout_steps import make_instanseg, make_wsinfer
-from test_cli import coverslip
+from test_cli import app_py
 
 Files = dict[str, bytes]
 PLACE = "/lab/tumor/resolve/v1.0/"
@@ -81,14 +81,14 @@ def test_a_model_of_the_wsinfer_zoo_is_shown_added_and_runs_offline(
     folder = make_wsinfer(tmp_path / "made")
     digest = hashlib.sha256((folder / "torchscript_model.pt").read_bytes()).hexdigest()
     url = serve(zoo_files(folder))
-    done = coverslip(
+    done = app_py(
         "models", "fetch", "wsinfer:tumor", "--registry", f"{url}/registry.json", folder=tmp_path
     )
     assert done.returncode == 0, done.stderr
     for shown in (digest, "bsd-3-clause", "# Tumor", f"{url}/lab/tumor/resolve/v1.0/"):
         assert shown in done.stdout.replace("\n", "") or shown in done.stdout
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    run = coverslip(
+    run = app_py(
         "run", "tumor", str(sample_slide), "--region", "900,900,100,100", "--json", folder=tmp_path
     )
     assert run.returncode == 0, run.stderr
@@ -101,7 +101,7 @@ def test_a_repository_is_fetched_by_its_own_name(
 ) -> None:
     files = zoo_files(make_wsinfer(tmp_path / "m"))
     serve({path.replace("v1.0", "main"): content for path, content in files.items()})
-    done = coverslip("models", "fetch", "wsinfer:lab/tumor", "--json", folder=tmp_path)
+    done = app_py("models", "fetch", "wsinfer:lab/tumor", "--json", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["classes"] == ["Other", "Tumor"]
 
@@ -119,7 +119,7 @@ def test_an_instanseg_network_is_fetched_from_its_index(
         {"name": "brightfield", "url": "new.zip", "version": "0.0.10", "license": "Apache-2.0"},
     ]
     url = serve({"/index.json": json.dumps(index).encode(), "/new.zip": packed.read_bytes()})
-    done = coverslip(
+    done = app_py(
         "models", "fetch", "instanseg:brightfield", "--registry", f"{url}/index.json", "--json",
         folder=tmp_path,
     )  # fmt: skip
@@ -166,7 +166,7 @@ def test_what_cannot_be_fetched_is_one_sentence(
 ) -> None:
     files = zoo_files(make_wsinfer(tmp_path / "made")) | change
     url = serve({path: content for path, content in files.items() if content is not None})
-    done = coverslip("models", "fetch", name, "--registry", f"{url}/registry.json", folder=tmp_path)
+    done = app_py("models", "fetch", name, "--registry", f"{url}/registry.json", folder=tmp_path)
     assert done.returncode == 2, done.stdout
     assert told in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
@@ -175,7 +175,7 @@ def test_what_cannot_be_fetched_is_one_sentence(
 
 
 def test_where_no_network_answers_it_is_said(tmp_path: Path) -> None:
-    done = coverslip(
+    done = app_py(
         "models", "fetch", "wsinfer:x", "--registry", "http://127.0.0.1:9/r.json", folder=tmp_path
     )
     assert done.returncode == 2
