@@ -19,7 +19,14 @@ from viewer.geometry import Box
 from viewer.overlays.blocks import BlockKey
 from viewer.overlays.files.marks_file import load_marks, save_marks
 from viewer.overlays.files.patch_files import write_cells
-from viewer.overlays.heatmap import HeatmapStyle, Mark, Query, class_heatmap, query_heatmap
+from viewer.overlays.heatmap import (
+    HeatmapStyle,
+    Mark,
+    Query,
+    class_heatmap,
+    painted_colors,
+    query_heatmap,
+)
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.overlays.patch_features import CELLS, PatchFeatures, PatchFeaturesError
 from viewer.overlays.scoring import (
@@ -191,3 +198,21 @@ def test_a_heatmap_file_has_scale_and_channels(tmp_path: Path) -> None:
         assert tiff.pages.first.get_resolution("MICROMETER")[0] == pytest.approx(1 / 25)
     assert pixels.shape == (2, 16, 20)
     assert np.isnan(pixels[0, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("names", "painted"),
+    [
+        (
+            ["Sound tissue", "Out of focus", "Pen mark", "Dark or folded", "Background"],
+            ["Out of focus", "Pen mark", "Dark or folded"],
+        ),
+        (["Normal_Tissue", "Fold", "OOF", "PenMarking"], ["Fold", "OOF", "PenMarking"]),
+        (["Tumor", "Stroma", "Background"], ["Tumor", "Stroma", "Background"]),
+        (["Normal tissue", "Tumor", "Dark nuclei"], ["Normal tissue", "Tumor", "Dark nuclei"]),
+    ],
+)
+def test_of_quality_problems_alone_are_painted(names: list[str], painted: list[str]) -> None:
+    classes = [(name, f"#0000{n:02x}") for n, name in enumerate(names, start=1)]
+    colors = painted_colors(classes, "classification")
+    assert [name for name, color in zip(names, colors, strict=True) if color] == painted

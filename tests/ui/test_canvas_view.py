@@ -309,3 +309,25 @@ def test_a_slide_whose_every_tile_fails_says_so_and_what_to_do(
     assert pane.unreadable.button.isVisible()
     show_slide(window, sample_slide, qtbot)
     assert pane.unreadable.isHidden()
+
+
+def test_a_slide_that_does_not_open_leaves_the_list_at_the_one_that_is_shown(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path, sample_slide: Path
+) -> None:
+    (tmp_path / "a.svs").write_bytes(sample_slide.read_bytes())
+    (tmp_path / "b.svs").write_bytes(b"no slide")
+    pane, slides = window.panes.active, window.slides
+    with qtbot.waitSignal(pane.opened, timeout=20_000):
+        window.open_paths([tmp_path])
+    qtbot.waitUntil(lambda: len(slides.model.keys) == 2, timeout=20_000)
+    shown = slides.chosen()
+    assert len(shown) == 1
+    other = next(key for key in slides.model.keys if key not in shown)
+    slides.view.setCurrentIndex(slides.model.index(slides.model.row_of(other)))
+    with qtbot.waitSignal(pane.failed, timeout=20_000):
+        slides.view.activated.emit(slides.view.currentIndex())
+    assert pane.notice.isVisible()
+    assert "b.svs" in pane.notice.sentence.text()
+    assert pane.path is not None
+    assert pane.path.name == "a.svs"
+    assert slides.chosen() == shown

@@ -417,6 +417,7 @@ class MainWindow(QMainWindow):
         pane.reader = self.projects.study.reader_of_views
         pane.slide_closing.connect(self.toolbox.finish)
         pane.slide_changed.connect(self._on_slide_changed)
+        pane.failed.connect(lambda _path, _why: self._on_not_opened(pane))
         pane.opened.connect(self._on_opened)
         pane.view_changed.connect(lambda which, _: self._on_view_changed(which))
         pane.status_changed.connect(self._on_status_changed)
@@ -491,6 +492,11 @@ class MainWindow(QMainWindow):
         if pane is self.panes.active:
             self._show_active()
         self.update_situation()
+
+    def _on_not_opened(self, pane: SlidePane) -> None:
+        """The slide that was shown stays, and is the one that the list of slides has selected."""
+        if pane is self.panes.active and pane.source is not None:
+            self.slides.choose_open()
 
     def _on_opened(self, path: Path) -> None:
         self.change_settings(recent_slides=with_recent(self.settings.recent_slides, path))

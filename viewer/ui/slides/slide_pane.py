@@ -151,12 +151,13 @@ class SlidePane(QFrame):
         """Why nothing of the slide can be read, and what to do."""
         self.name_of: Callable[[Path], str] = lambda path: path.name
         """Gives what a slide is called on screen: a study may hide its name."""
+        self._before_bare: tuple[QWidget, ...] | None = None
         self._stack = QStackedWidget(self)
         self._stack.addWidget(self.page)
         self._stack.addWidget(self.canvas)
         self._layout = QVBoxLayout(self)
         self._layout.setSpacing(0)
-        self._bars: tuple[QWidget, ...] = (
+        for widget in (
             self._header,
             self.unreadable,
             self.notice,
@@ -164,9 +165,7 @@ class SlidePane(QFrame):
             self.scale_hint,
             self.slide_notes,
             self.image_bar,
-        )
-        self._before_bare: tuple[QWidget, ...] | None = None
-        for widget in self._bars:
+        ):
             self._layout.addWidget(widget)
         self._layout.addWidget(self._stack, 1)
         self._connect()
@@ -278,12 +277,15 @@ class SlidePane(QFrame):
     def set_bare(self, *, bare: bool) -> None:
         """Show the slide without the bars above it, or with those that were there."""
         if bare and self._before_bare is None:
-            self._before_bare = tuple(bar for bar in self._bars if not bar.isHidden())
+            widgets = [self._layout.itemAt(n).widget() for n in range(self._layout.count())]
+            bars = [each for each in widgets if each is not None and each is not self._stack]
+            self._before_bare = tuple(bar for bar in bars if not bar.isHidden())
             for bar in self._before_bare:
                 bar.hide()
         elif not bare and self._before_bare is not None:
             for bar in self._before_bare:
-                bar.show()
+                if self._layout.indexOf(bar) >= 0:  # else its mode ended meanwhile
+                    bar.show()
             self._before_bare = None
 
     def focus(self) -> None:

@@ -118,6 +118,11 @@ class SlidesPanel(Panel):
         self.model.mark(key)
         self._choose(key)
 
+    def choose_open(self) -> None:
+        """Select the slide that is shown: another one that was asked for did not open."""
+        if self.model.current:
+            self._choose(self.model.current)
+
     def chosen(self) -> list[str]:
         """Return the keys of the selected slides, in order."""
         rows = sorted(index.row() for index in self.view.selectedIndexes())
