@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QRectF, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QContextMenuEvent, QImage, QPainter
+from PySide6.QtGui import QContextMenuEvent, QImage
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from viewer.canvas.accessible import CanvasAnnouncer
 from viewer.canvas.gestures import Gestures
-from viewer.canvas.input_widget import InputWidget
-from viewer.canvas.layer import Layer, LayerOrder, Scene, shown_names
-from viewer.canvas.layer_stack import LayerStack
-from viewer.canvas.navigator import Navigator
+from viewer.canvas.layer import Layer, LayerOrder, Scene
+from viewer.canvas.navigated_widget import NavigatedWidget
 from viewer.canvas.overview import Overview
-from viewer.canvas.qt_guard import failures, guarded
+from viewer.canvas.qt_guard import guarded
 from viewer.canvas.scale_bar import ScaleBar
 from viewer.canvas.slide_veil import SlideVeil
 from viewer.canvas.tile_layer import TileLayer
 from viewer.canvas.tile_picture import tile_picture
 from viewer.canvas.tool_input import ToolInput
-from viewer.geometry import Box, Optics, Point, Size, View
+from viewer.geometry import Box, Optics, Point, View
 from viewer.tiles.display import DisplaySettings, DisplayTransform
 from viewer.tiles.loader import TileLoader
 from viewer.tiles.plan import Motion, TilePlan, coarsest_tiles, level_for, plan, visible_tiles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
 
-    from PySide6.QtGui import QPaintEvent, QResizeEvent
+    from PySide6.QtGui import QResizeEvent
 
     from viewer.canvas.stored_pixels import StoredPixels
     from viewer.canvas.tool import Tool
@@ -44,7 +41,7 @@ _ZOOM_REST_MS = 100
 _STALL_S = 3.0
 
 
-class SlideCanvas(InputWidget):
+class SlideCanvas(NavigatedWidget):
     """One view of one slide.
 
     Parameters
@@ -55,8 +52,6 @@ class SlideCanvas(InputWidget):
         How many tiles are read at the same time.
     """
 
-    view_changed = Signal(object, str)
-    """The new View and its cause: wheel, drag, key, overview, go-to, fit, ..."""
     cursor_moved = Signal(object)
     """The level-0 Point under the cursor; None when the cursor left."""
     tile_failed = Signal(str)
@@ -75,12 +70,6 @@ class SlideCanvas(InputWidget):
     """Whether everything on screen is at its sharpest."""
     look_changed = Signal(object)
     """The new Look."""
-    history_changed = Signal()
-    """There may now be a view to go back or forward to."""
-
-    layers_changed = Signal(object)
-    """The names of the layers that now paint something over the slide, a frozenset of str."""
-
     _tiles_arrived = Signal()
 
     def __init__(
@@ -94,27 +83,19 @@ class SlideCanvas(InputWidget):
         self._cache = cache
         self._worker_count = worker_count
         self._loader: TileLoader[QImage] | None = None
-        self._source: SlideSource | None = None
         self._slide = Box(0.0, 0.0, 1.0, 1.0)
-        self._optics = Optics()
         self._look = DisplaySettings()
-        self._navigator = Navigator(time.monotonic)
         self._gestures = Gestures(self, self._navigator)
         self._tool_input = ToolInput(self, self._gestures)
         self._tile_layer = TileLayer()
         self._stored_pixels: StoredPixels | None = None
         self._scale_bar = ScaleBar()
         self._overview = Overview()
-        self._stack = LayerStack()
         self.veil = SlideVeil()
         self.add_layer(self._tile_layer, LayerOrder.TILES)
         self.add_layer(self.veil, LayerOrder.TILES)
         self.add_layer(self._scale_bar, LayerOrder.HUD)
         self.add_layer(self._overview, LayerOrder.HUD)
-        self.shown_layers: frozenset[str] = frozenset()
-        """Names of the layers that the last frame had over the slide."""
-        self.is_finished = True
-        """Whether the last frame had all that belongs in it."""
         self._is_sharp = False
         self._is_stalled = False
         self._hovered_failure = ""
@@ -250,30 +231,10 @@ class SlideCanvas(InputWidget):
             self._request()
             self.update()
 
-    # The view --------------------------------------------------------------------------------
-
-    @property
-    def view(self) -> View:
-        return self._navigator.view
-
-    @property
-    def destination(self) -> View:
-        """Return the view that the present movement ends at."""
-        return self._navigator.destination
-
-    @property
-    def is_moving(self) -> bool:
-        return self._navigator.is_moving
-
     @property
     def is_sharp(self) -> bool:
         """Whether everything on screen, the overview map too, is at its sharpest and at rest."""
         return self._is_sharp
-
-    @property
-    def shows_all(self) -> bool:
-        """Return whether the view is that of the whole slide, as large as it fits."""
-        return self._navigator.shows_all
 
     @property
     def worker_count(self) -> int:
@@ -290,158 +251,7 @@ class SlideCanvas(InputWidget):
         """For counting what was decoded."""
         return self._loader
 
-    @property
-    def can_go_back(self) -> bool:
-        return self._navigator.can_go_back
-
-    @property
-    def can_go_forward(self) -> bool:
-        return self._navigator.can_go_forward
-
-    def go_to(
-        self,
-        center: Point,
-        downsample: float | None = None,
-        *,
-        animated: bool = True,
-        cause: str = "go-to",
-    ) -> None:
-        """Centers on a level-0 point, at `downsample` (level-0 px per logical px) if given."""
-        downsample = self.destination.downsample if downsample is None else downsample
-        view = View(
-            center, downsample, self._size(), self.destination.rotation_deg, self.view.mirrored
-        )
-        self._navigator.travel(view, cause, animated=animated)
-        self._after_move()
-
-    def show_view(self, view: View, *, animated: bool = False, cause: str = "go-to") -> None:
-        """Takes a whole view, turn and flip included; its size is ours."""
-        self._navigator.travel(view.resized(self._size()), cause, animated=animated)
-        self._after_move()
-
-    def show_any_view(self, view: View) -> None:
-        """Take a view at once, however far out or in, and beside the slide if so asked."""
-        self._navigator.is_limited = False
-        self.show_view(view)
-
-    def follow_view(self, view: View, cause: str = "link") -> None:
-        """Takes the view of a linked canvas or of a replay, with no way back."""
-        self._navigator.set_view(view.resized(self._size()), cause)
-        self._after_move()
-
-    def set_magnification(self, magnification: float) -> bool:
-        """Zooms about the middle; False when the slide's scale is unknown."""
-        downsample = self._optics.downsample(magnification)
-        if downsample is None:
-            return False
-        self._navigator.travel(self.destination.zoomed(downsample), "magnification")
-        self._after_move()
-        return True
-
-    def zoom_by(self, factor: float, anchor: Point | None = None, cause: str = "key") -> None:
-        """Zooms in by a factor (below 1: out) about a screen position, else about the middle."""
-        self._navigator.zoom(factor, anchor, cause)
-        self._after_move()
-
-    def pan_by(self, dx_px: float, dy_px: float, cause: str = "key") -> None:
-        """Moves the slide by logical screen pixels."""
-        self._navigator.pan(dx_px, dy_px, cause, animated=True)
-        self._after_move()
-
-    def fit(self) -> None:
-        """Shows the whole slide."""
-        self._navigator.show_all()
-        self._after_move()
-
-    def home(self) -> None:
-        """Shows the slide as it was opened: whole, upright, not mirrored."""
-        self._navigator.home()
-        self._after_move()
-
-    def back(self) -> None:
-        """Returns to the view before."""
-        self._navigator.back()
-        self._after_move()
-
-    def forward(self) -> None:
-        """Undoes `back`."""
-        self._navigator.forward()
-        self._after_move()
-
-    def rotate_by(self, clockwise_deg: float) -> None:
-        """Turns what is on screen about its middle."""
-        self._navigator.turn(clockwise_deg)
-        self._after_move()
-
-    def set_rotation(self, rotation_deg: float) -> None:
-        """Turns the slide to an angle, clockwise from upright."""
-        turn = rotation_deg - self.destination.rotation_deg
-        self.rotate_by(-turn if self.view.mirrored else turn)
-
-    def flip_horizontally(self) -> None:
-        """Mirrors what is on screen left to right."""
-        self._navigator.travel(self.destination.flipped_horizontally(), "flip")
-        self._after_move()
-
-    def flip_vertically(self) -> None:
-        """Mirrors what is on screen top to bottom."""
-        self._navigator.travel(self.destination.flipped_vertically(), "flip")
-        self._after_move()
-
-    def reset_orientation(self) -> None:
-        """Turns the slide upright and takes flips back; place and zoom stay."""
-        view = self.destination
-        upright = View(view.center, view.downsample, view.size)
-        self._navigator.travel(upright, "rotate")
-        self._after_move()
-
     # Layers and settings ---------------------------------------------------------------------
-
-    def add_layer(self, layer: Layer, stratum: LayerOrder) -> None:
-        """Paints a layer above those of the same and lower strata, or where it was moved to."""
-        self._stack.add(layer, stratum)
-        self.update()
-
-    def remove_layer(self, layer: Layer) -> None:
-        """No longer paints a layer."""
-        self._stack.remove(layer)
-        self.update()
-
-    def has_layer(self, layer: Layer) -> bool:
-        """Return whether a layer lies on the slide, be it hidden by a mode or by itself."""
-        return layer in self._stack
-
-    def paints(self, layer: Layer) -> bool:
-        """Return whether a layer lies on the slide and is hidden by nothing."""
-        return self._stack.paints(layer)
-
-    def paint_only(self, layers: Collection[Layer] | None) -> None:
-        """Paint over the slide only these and the tool in hand; None paints all again."""
-        self._stack.paint_only(layers)
-        self.update()
-
-    def set_masked(self, layer: Layer, *, masked: bool) -> None:
-        """Hide a layer that has no state of its own for that, or show it again."""
-        self._stack.set_masked(layer, masked=masked)
-        self.update()
-
-    def is_masked(self, layer: Layer) -> bool:
-        """Return whether a layer is hidden by itself."""
-        return self._stack.is_masked(layer)
-
-    @property
-    def named_layers(self) -> list[tuple[Layer, str]]:
-        """Return the layers over the slide that say what they show now, painted or not."""
-        return self._stack.named()
-
-    def order_of(self, layer: Layer, stratum: LayerOrder) -> float:
-        """Return where a layer is painted, or would be; the lower the earlier."""
-        return self._stack.order_of(layer, stratum)
-
-    def set_order(self, groups: Sequence[Sequence[Layer]]) -> None:
-        """Paint groups of layers in this order, the lowest first, under the tools."""
-        self._stack.set_order(groups)
-        self.update()
 
     def set_tool(self, tool: Tool | None) -> None:
         """Hands the left mouse button to a tool; None gives it back."""
@@ -559,44 +369,6 @@ class SlideCanvas(InputWidget):
             self._navigator.resize(self._size())
             self._after_move()
 
-    @guarded()
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        scene = self._scene
-        is_unfinished = False
-        for stratum, layer in self._stack:
-            if self._source is None and stratum is not LayerOrder.TILES:
-                continue
-            is_unfinished |= self._paint_layer(layer, painter, scene)
-        painter.end()
-        self._note_layers()
-        self.is_finished = not is_unfinished
-        if is_unfinished and not self._arrival_timer.isActive():
-            self._arrival_timer.start()
-
-    def _note_layers(self) -> None:
-        """Tell what was painted over the slide, where that is another set than before."""
-        layers = [layer for _, layer in self._stack] if self._source else []
-        shown = frozenset(name for layer in layers for name in shown_names(layer))
-        if shown != self.shown_layers:
-            self.shown_layers = shown
-            self.layers_changed.emit(shown)
-
-    def _paint_layer(self, layer: Layer, painter: QPainter, scene: Scene) -> bool:
-        """Paint one layer; one that fails leaves the others on screen."""
-        painter.save()
-        painter.setOpacity(getattr(layer, "opacity", 1.0))
-        try:
-            return bool(layer.paint(painter, scene))
-        except Exception as error:
-            failures.report(f"{type(layer).__name__}.paint", error)
-            painter.end()  # whatever it saved, clipped or turned
-            painter.begin(self)
-            painter.save()
-            return False
-        finally:
-            painter.restore()
-
     def report_cursor(self, screen: Point) -> None:
         """Tells what lies under the cursor; gestures call it."""
         point = self.view.to_slide(screen)
@@ -613,8 +385,9 @@ class SlideCanvas(InputWidget):
         ratio = self.devicePixelRatioF()
         return Scene(self.view, self._slide, self._optics, ratio, self._is_zooming)
 
-    def _size(self) -> Size:
-        return Size(max(self.width(), 1), max(self.height(), 1))
+    def _paint_soon(self) -> None:
+        if not self._arrival_timer.isActive():
+            self._arrival_timer.start()
 
     def _set_layer_visible(self, layer: Layer, visible: bool) -> None:
         if visible and layer not in self._stack:
