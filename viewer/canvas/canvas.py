@@ -255,7 +255,7 @@ class SlideCanvas(NavigatedWidget):
 
     def set_tool(self, tool: Tool | None) -> None:
         """Hands the left mouse button to a tool; None gives it back."""
-        self._stack.in_hand = tool if hasattr(tool, "paint") else None
+        self._stack.in_hand = tool
         self._tool_input.set_tool(tool)
         self.update()
 

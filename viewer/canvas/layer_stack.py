@@ -24,8 +24,8 @@ class LayerStack:
         self._ranks: WeakKeyDictionary[Layer, float] = WeakKeyDictionary()
         self._masked: WeakSet[Layer] = WeakSet()
         self._only: frozenset[int] | None = None
-        self.in_hand: Layer | None = None
-        """The tool in hand, which no mode hides."""
+        self.in_hand: object = None
+        """The tool in hand, which no mode hides; None for none."""
 
     def __contains__(self, layer: object) -> bool:
         return any(each is layer for _, each in self._layers)

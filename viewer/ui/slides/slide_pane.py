@@ -277,7 +277,8 @@ class SlidePane(QFrame):
     def set_bare(self, *, bare: bool) -> None:
         """Show the slide without the bars above it, or with those that were there."""
         if bare and self._before_bare is None:
-            widgets = [self._layout.itemAt(n).widget() for n in range(self._layout.count())]
+            items = [self._layout.itemAt(n) for n in range(self._layout.count())]
+            widgets = [item.widget() for item in items if item is not None]
             bars = [each for each in widgets if each is not None and each is not self._stack]
             self._before_bare = tuple(bar for bar in bars if not bar.isHidden())
             for bar in self._before_bare:
