@@ -307,6 +307,7 @@ def test_a_slide_whose_every_tile_fails_says_so_and_what_to_do(
     sentence = pane.unreadable.sentence.text()
     assert "damaged" in sentence
     assert pane.unreadable.button.isVisible()
+    qtbot.waitUntil(lambda: pane.source is not None, timeout=20_000)
     show_slide(window, sample_slide, qtbot)
     assert pane.unreadable.isHidden()
 
