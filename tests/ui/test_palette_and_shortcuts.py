@@ -11,6 +11,7 @@ from PySide6.QtGui import QKeySequence
 from pytestqt.qtbot import QtBot
 from ui_steps import ALT, CTRL, open_dialog, press, rest
 
+from viewer.annotations.palette import DEFAULT_PALETTE
 from viewer.folders import config_folder
 from viewer.settings import load_settings
 from viewer.ui.commands import COMMANDS, default_bindings
@@ -181,3 +182,44 @@ def test_stains_by_key(slide_window: MainWindow, qtbot: QtBot) -> None:
     assert "adjusted" in slide_window.status.display.text()
     press(qtbot, slide_window, Qt.Key.Key_1, ALT)
     assert canvas.look.is_plain
+
+
+def test_keys_that_people_know_stay() -> None:
+    kept = {
+        "recording.on": "Ctrl+R",
+        "recording.pause": "F9",
+        "view.go_to": "Ctrl+G",
+        "project.finish": "F7",
+        "file.next": "PgDown",
+        "view.magnify_0.5": "1",
+        "view.magnify_1": "2",
+        "view.magnify_2": "3",
+        "view.magnify_5": "4",
+        "view.magnify_10": "5",
+        "view.magnify_20": "6",
+        "view.magnify_40": "7",
+        "view.fit": "8",
+        "help.palette": "Ctrl+L",
+    }
+    assert {id_: default_bindings()[id_][0] for id_ in kept} == kept
+    classes = {f"Ctrl+{digit}" for digit in range(1, 10)}
+    assert {each.key for each in DEFAULT_PALETTE} == classes
+    assert not classes & {key for keys in default_bindings().values() for key in keys}
+
+
+def test_the_sheet_and_the_settings_know_the_keys_of_the_classes(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    press(qtbot, window, Qt.Key.Key_F1)
+    sheet = open_dialog(window, KeySheet, qtbot)
+    assert isinstance(sheet, KeySheet)
+    lines = sheet.text.toPlainText().splitlines()
+    assert lines[lines.index("Ctrl+1") + 1] == "Tumor"
+    sheet.reject()
+    press(qtbot, window, Qt.Key.Key_Comma, CTRL)
+    dialog = open_dialog(window, SettingsDialog, qtbot)
+    assert isinstance(dialog, SettingsDialog)
+    give(dialog.keys, qtbot, "view.go_to", Qt.Key.Key_1)
+    assert dialog.keys.message.text().startswith('Ctrl+1 gives the class "Tumor"')
+    assert dialog.changes == {}
+    dialog.reject()

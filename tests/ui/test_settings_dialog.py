@@ -13,7 +13,8 @@ from PySide6.QtWidgets import QApplication, QCheckBox, QComboBox, QDoubleSpinBox
 from pytestqt.qtbot import QtBot
 from ui_steps import CTRL, open_dialog, press, rest
 
-from viewer.folders import config_folder
+from viewer.annotations.palette import read_palette
+from viewer.folders import config_folder, data_folder
 from viewer.setting_choices import CHOICES, GROUPS
 from viewer.settings import Settings, load_settings, read_settings
 from viewer.ui.application import make_window as started_window
@@ -212,3 +213,26 @@ def test_damaged_settings_are_said_in_the_window(own_home: Path, qtbot: QtBot) -
     qtbot.mouseClick(bar.dismiss, Qt.MouseButton.LeftButton)
     assert not bar.isVisible()
     window.close()
+
+
+def test_damaged_classes_are_said_and_kept(
+    make_window: Callable[..., MainWindow], own_home: Path, qtbot: QtBot
+) -> None:
+    path = data_folder() / "classes.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text('{"classes": [{"name": "Mine"')
+    window = make_window()
+    qtbot.waitUntil(window.banner.isVisible, timeout=15_000)
+    assert "classes.bad.json" in window.banner.sentence.text()
+    assert (data_folder() / "classes.bad.json").read_text() == path.read_text()
+
+
+def test_one_bad_attribute_of_a_class_costs_no_class(tmp_path: Path) -> None:
+    path = tmp_path / "classes.json"
+    path.write_text(
+        '{"classes": [{"name": "Mine", "colour": "#102030", "key": 5}, {"name": 7}, 3,'
+        ' {"name": "Other", "color": "red", "key": "Ctrl+2"}]}'
+    )
+    mine, other = read_palette(path)
+    assert (mine.name, mine.color, mine.key) == ("Mine", "#102030", "")
+    assert (other.name, other.key) == ("Other", "Ctrl+2")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
@@ -68,8 +68,8 @@ class _StoredClass(msgspec.Struct):
 
 
 class _File(msgspec.Struct):
-    classes: list[_StoredClass] | None = None
-    path_classes: list[_StoredClass] | None = msgspec.field(default=None, name="pathClasses")
+    classes: list[object] | None = None
+    path_classes: list[object] | None = msgspec.field(default=None, name="pathClasses")
 
 
 def read_palette(path: Path) -> Palette:
@@ -86,7 +86,8 @@ def read_palette(path: Path) -> Palette:
         raise PaletteError(f"{path.name} cannot be read ({error.strerror or error}).") from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise PaletteError(f"{path.name} holds no list of classes: {error}.") from error
-    classes = [*(document.classes or ()), *(document.path_classes or ())]
+    entries = (*(document.classes or ()), *(document.path_classes or ()))
+    classes = filter(None, map(_stored, entries))
     named = {each.name: _taken(each) for each in classes if each.name}
     if not named:
         raise PaletteError(f"{path.name} holds no classes.")
@@ -97,6 +98,20 @@ def write_palette(path: Path, palette: Palette) -> None:
     """Raises OSError; a file that was there is left as it was."""
     text = msgspec.json.encode({"version": 1, "classes": palette})
     atomic_write_bytes(path, msgspec.json.format(text, indent=2))
+
+
+def _stored(entry: object) -> _StoredClass | None:
+    """Return what can be read of a class; None where it has no name."""
+    if not isinstance(entry, dict):
+        return None
+    good: dict[object, object] = {}
+    for field, value in cast("dict[object, object]", entry).items():
+        try:
+            msgspec.convert({"name": "any", field: value}, _StoredClass)
+        except msgspec.ValidationError:
+            continue  # one bad attribute never costs the class
+        good[field] = value
+    return msgspec.convert(good, _StoredClass) if "name" in good else None
 
 
 def _taken(kept: _StoredClass) -> PaletteClass:

@@ -94,6 +94,12 @@ class FileCommands:
     def _active(self) -> SlidePane:
         return self._window.panes.active
 
+    @property
+    def _class_keys(self) -> dict[str, str]:
+        """Return the names of the classes that have a key, by it."""
+        classes = self._window.annotations.classes.palette.classes
+        return {each.key: each.name for each in classes if each.key}
+
     def _start_folder(self) -> str:
         """Where file dialogs begin: beside the slide shown, else beside the one opened last."""
         if self._active.path is not None:
@@ -162,7 +168,7 @@ class FileCommands:
     def _ask_settings(self) -> None:
         from viewer.ui.settings_dialog import SettingsDialog
 
-        dialog = SettingsDialog(self._window.settings, self._window)
+        dialog = SettingsDialog(self._window.settings, self._window, self._class_keys)
         # What else changed meanwhile, such as the recent slides, stays.
         dialog.accepted.connect(lambda: self._window.change_settings(**dialog.changes))
         dialog.model_requested.connect(self._actions["agent.model"].trigger)
@@ -171,7 +177,8 @@ class FileCommands:
     def _show_keys(self) -> None:
         from viewer.ui.key_sheet import KeySheet
 
-        _open(KeySheet(merged_bindings(self._window.settings.shortcuts), self._window))
+        bindings = merged_bindings(self._window.settings.shortcuts)
+        _open(KeySheet(bindings, self._class_keys, self._window))
 
     def _show_about(self) -> None:
         box = QMessageBox(self._window)

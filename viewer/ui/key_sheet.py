@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QTextBrowser, QVBoxLayout, QWidget
@@ -10,18 +11,25 @@ from viewer.ui.actions import shown_shortcut
 from viewer.ui.commands import COMMANDS, GESTURES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from viewer.ui.commands.command import Bindings
 
 
 class KeySheet(QDialog):
-    """Lists the keys as they are bound now."""
+    """Lists the keys as they are bound now; `class_keys` gives the name of a class by its key."""
 
-    def __init__(self, bindings: Bindings, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        bindings: Bindings,
+        class_keys: Mapping[str, str] = MappingProxyType({}),
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
         self.setWindowTitle("Keys")
         self.text = QTextBrowser(self)
         self.text.setAccessibleName("Keys and mouse gestures")
-        self.text.setHtml(sheet_html(bindings))
+        self.text.setHtml(sheet_html(bindings, class_keys))
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
         buttons.rejected.connect(self.reject)
         layout = QVBoxLayout(self)
@@ -30,7 +38,7 @@ class KeySheet(QDialog):
         self.resize(560, 640)
 
 
-def sheet_html(bindings: Bindings) -> str:
+def sheet_html(bindings: Bindings, class_keys: Mapping[str, str]) -> str:
     """One table a menu; commands without keys are left out."""
     groups: dict[str, list[tuple[str, str]]] = {"Mouse and arrow keys": list(GESTURES)}
     for command in COMMANDS:
@@ -39,7 +47,10 @@ def sheet_html(bindings: Bindings) -> str:
             keys = ", ".join(shown_shortcut(shortcut) for shortcut in shortcuts)
             group = groups.setdefault(command.menu[-1].replace("&", ""), [])
             group.append((keys, command.plain_text))
-    return "".join(_table_html(title, rows) for title, rows in groups.items())
+    groups["Class of what is selected or drawn next"] = [
+        (shown_shortcut(key), name) for key, name in class_keys.items()
+    ]
+    return "".join(_table_html(title, rows) for title, rows in groups.items() if rows)
 
 
 def _table_html(title: str, rows: list[tuple[str, str]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -28,7 +29,7 @@ from viewer.ui.shortcuts import ShortcutTable, changes_from_defaults
 from viewer.ui.widgets import ScrollColumn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from viewer.settings import Settings
 
@@ -48,7 +49,12 @@ class SettingsDialog(QDialog):
     model_requested = Signal()
     """The user wants to choose the vision-language model of agents, in a dialog of its own."""
 
-    def __init__(self, settings: Settings, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        parent: QWidget | None = None,
+        class_keys: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         super().__init__(parent)
         self.setWindowTitle("Settings")
         self._before = settings
@@ -61,7 +67,7 @@ class SettingsDialog(QDialog):
         self.groups.setFixedWidth(_LIST_PX)
         self.nothing = QLabel("No setting found. Try another word.", self)
         self.nothing.hide()
-        self.keys = ShortcutTable(merged_bindings(settings.shortcuts), self)
+        self.keys = ShortcutTable(merged_bindings(settings.shortcuts), self, class_keys)
         self.privacy = PrivacyPage(self)
         self.finished.connect(lambda _: self.privacy.shut_down())
         self._rows = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
@@ -25,6 +26,8 @@ from viewer.ui.commands import COMMANDS, COMMANDS_BY_ID, default_bindings, merge
 from viewer.ui.matching import match_score
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from viewer.ui.commands.command import Bindings
 
 _FIXED_KEYS = {
@@ -69,12 +72,23 @@ class ShortcutTable(QWidget):
     """All commands with their keys; choose one, press the new keys, "Set" or "Add".
 
     Nothing outside changes until the dialog around it takes `bindings`.
+
+    Parameters
+    ----------
+    class_keys
+        Names of the classes that have a key, by it: no command can have that too.
     """
 
     changed = Signal()
 
-    def __init__(self, bindings: Bindings, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        bindings: Bindings,
+        parent: QWidget | None = None,
+        class_keys: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         super().__init__(parent)
+        self._class_keys = class_keys
         self.bindings = merged_bindings(bindings)
         self._wanted: tuple[str, str] | None = None
         self.filter = QLineEdit(self)
@@ -198,6 +212,10 @@ class ShortcutTable(QWidget):
         shown = shown_shortcut(shortcut)
         if shortcut in _FIXED_KEYS:
             self._tell(f"{shown} {_FIXED_KEYS[shortcut]} and cannot be given to a command.")
+            return
+        if shortcut in self._class_keys:
+            name = self._class_keys[shortcut]
+            self._tell(f'{shown} gives the class "{name}": change that under Classes first.')
             return
         owner = owner_of(self.bindings, shortcut, chosen)
         if owner is not None:

@@ -16,6 +16,7 @@ from viewer.annotations.palette import (
     read_palette,
     write_palette,
 )
+from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class ClassPalette(QObject):
         self._keep_lent: Callable[[Palette], object] | None = None
         self._shortcuts: list[QShortcut] = []
         self._bind()
-        disk.run(lambda: _kept(data_folder() / _FILE), self._on_read)
+        disk.run(lambda: _kept(data_folder() / _FILE), self._on_read, self._on_not_read)
 
     def named(self, name: str) -> PaletteClass | None:
         return next((each for each in self.classes if each.name == name), None)
@@ -94,6 +95,9 @@ class ClassPalette(QObject):
             if self._keep_lent is None:
                 self._show(classes)
 
+    def _on_not_read(self, error: Exception) -> None:
+        self.troubled.emit(f"{error} The usual classes are used.")
+
     def _show(self, classes: Palette) -> None:
         self.classes = classes
         self._bind()
@@ -114,11 +118,22 @@ class ClassPalette(QObject):
 
 
 def _kept(path: Path) -> Palette | None:
-    """None where nothing was kept; a file that is damaged is left as it is and logged."""
+    """Return the classes of a file; None where nothing was kept.
+
+    Raises
+    ------
+    PaletteError
+        The file is damaged. A copy is set aside, since the next change of a class writes it anew.
+    """
     if not path.exists():
         return None
     try:
         return read_palette(path)
     except PaletteError as error:
-        _log.warning("%s The usual classes are used.", error)
-        return None
+        aside = path.with_suffix(".bad.json")
+        try:
+            atomic_write_bytes(aside, path.read_bytes())
+        except OSError as unkept:
+            _log.warning("The damaged classes cannot be set aside (%s)", unkept.strerror)
+            raise error from None
+        raise PaletteError(f"{error} A copy is kept as {aside.name}.") from error
