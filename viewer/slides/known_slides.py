@@ -15,7 +15,6 @@ from viewer.folders import data_folder
 from viewer.slides.errors import SlideChangedError, SlideError
 from viewer.slides.former_names import former_file_name
 from viewer.slides.identity import former_names_of
-from viewer.slides.opener import open_slide
 from viewer.slides.slide_key import file_name_of
 from viewer.slides.tray import slides_in
 
@@ -136,6 +135,8 @@ def open_same(path: Path, identity: str) -> SlideSource:
 
 def _image_called(path: Path, identity: str) -> SlideSource | None:
     """Return the image of a file that has this identity. Raises SlideError."""
+    from viewer.slides.opener import open_slide  # with it come the readers
+
     source = open_slide(path)
     if _is_called(source, identity):
         return source
