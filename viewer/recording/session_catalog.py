@@ -88,9 +88,9 @@ NO_SESSIONS = SessionListing((), {}, (), 0)
 
 
 def who_read(header: SessionHeader) -> str:
-    """Return who read, such as "Reader anna" or "Agent local"."""
-    name = _ORIGIN_NAMES[header.origin]
-    return f"{name} {header.reader.removeprefix(f'{name.lower()}-')}"
+    """Return who read, such as "Reader anna"; agents have "agent" in their names already."""
+    reader = header.reader.removeprefix("agent-") if header.origin == "agent" else header.reader
+    return f"{_ORIGIN_NAMES[header.origin]} {reader}"
 
 
 def started_text(header: SessionHeader) -> str:

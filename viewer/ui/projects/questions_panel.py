@@ -73,8 +73,7 @@ class QuestionsPanel(Panel):
         self.export.setToolTip("Write the answers of all readers to a CSV file")
         self.load.clicked.connect(self.load_requested)
         self.export.clicked.connect(self.export_requested)
-        self.done = CommandButton(commands["project.finish"], self)
-        self.done.setProperty("primary", True)
+        self.done = CommandButton(commands["project.finish"], self, primary=True)
         # Two lines always, so that the fields stay where they are when the first is answered.
         self.progress.setMinimumHeight(2 * self.fontMetrics().lineSpacing())
         buttons = QHBoxLayout()

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QPlainTextEdit,
     QProgressBar,
     QPushButton,
+    QSizePolicy,
     QStackedWidget,
     QTreeWidgetItem,
     QVBoxLayout,
@@ -102,8 +103,10 @@ class ReviewPanel(Panel):
         self.dictated.setToolTip(
             "Tick where you speak the text rather than type it; it is noted so"
         )
-        self.buttons = {each[0]: CommandButton(commands[each[0]], self) for each in REVIEW_COMMANDS}
-        self.buttons["review.accept"].setProperty("primary", True)
+        self.buttons = {
+            name: CommandButton(commands[name], self, primary=name == "review.accept")
+            for name, *_ in REVIEW_COMMANDS
+        }
         self.drafts = QPushButton(self)
         self.prompt = QPushButton("Prompt...", self)
         self.prompt.setToolTip("Change what the model is asked, study by study")
@@ -267,6 +270,8 @@ class _ItemTable(KeyedTree):
         self.setRootIsDecorated(False)
         self.setUniformRowHeights(True)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        # Its rows are no reason for the page to scroll.
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
         self.setMinimumHeight(90)
         self.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.header().setStretchLastSection(False)

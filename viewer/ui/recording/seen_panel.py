@@ -375,7 +375,7 @@ def _figures(analysis: Analysis) -> str:
             share = analysis.coverage.share(magnification)
             rows.append(
                 (
-                    f"Tissue seen at {magnification:g}x or more, {LEAST_SEEN_S:g} s",
+                    f"Tissue seen at {magnification:g}x or more",
                     f"{100 * share:.0f} %",
                 )
             )
