@@ -181,7 +181,7 @@ def test_sessions_are_called_by_the_slide_on_this_machine(library: Path) -> None
     catalog = SessionCatalog(library)
     listing = catalog.listing("slide-0")
     assert [each.name for each in listing.sessions] == [
-        "Tumor A.svs", "Unknown slide slide-", "Tumor A.svs", "Unknown slide slide-", "Tumor A.svs",
+        "Tumor A.svs", "Unknown slide 1", "Tumor A.svs", "Unknown slide 1", "Tumor A.svs",
     ]  # fmt: skip
     assert [each.folder.name for each in listing.of_slide] == ["00004", "00002", "00000"]
     assert b"Tumor" not in b"".join(file.read_bytes() for file in library.rglob("*.json"))

@@ -175,6 +175,12 @@ def test_the_palette_opens_a_slide_by_its_name_or_case(
     palette.hide()
     reading.projects.opened.hides_names = lambda: True
     assert reading.worklist.slides_named("s23") == []
+    slide, name_of = (
+        reading.projects.opened.project.slides[0],
+        reading.recording.panels.library.name_of,
+    )
+    assert name_of(slide.identity, slide.shown_name) == "Slide 1"
+    assert name_of("another slide", "A.svs") == "A.svs"
 
 
 def test_the_name_stands_beside_the_label_on_demand(

@@ -186,7 +186,7 @@ def _listed(
         is_here = bool(identity) and same_slide(slide.identity, identity)
         slides[slide.identity] = name_of(slide.identity, name), place, is_here
     name, place, is_here = slides[slide.identity]
-    name = header.title or name or f"Unknown slide {slide.identity[:6]}"
+    name = header.title or name or f"Unknown slide {slide.identity.rpartition('-')[2][:6]}"
     return ListedSession(summary, name, place, is_here)
 
 
