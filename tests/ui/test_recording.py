@@ -146,6 +146,7 @@ def test_a_pause_is_shown_and_kept(reading: MainWindow, qtbot: QtBot) -> None:
     press(qtbot, window, Qt.Key.Key_F9)
     assert window.recording.pill.text().startswith("● 0:")
     assert window.status.recording.text() == "Recording"
+    assert [each.isEnabled() for each in window.recording.pill.actions()] == [True, True]
     folder = ended_session(window, qtbot)
     events = [line.event for line in read_lines(folder)]
     begin = events.index(PauseChanged(begins=True))

@@ -574,7 +574,8 @@ class MainWindow(QMainWindow):
     def _apply_settings(self) -> None:
         settings = self.settings
         self.associated.uses_icc = settings.use_icc
-        self.slides.model.thumbnails.set_uses_icc(uses_icc=settings.use_icc)
+        for model in (self.slides.model, self.recording.panels.sessions.model):
+            model.thumbnails.set_uses_icc(uses_icc=settings.use_icc)
         self._cache.limit_bytes = settings.cache_limit_bytes()
         self.commands.bind(merged_bindings(settings.shortcuts))
         self.commands["view.overview"].setChecked(settings.show_overview)

@@ -34,7 +34,10 @@ class RecordingController(QObject):
         self.control = RecordingControl(window.panes, lambda: window.settings, self)
         self.panels = SessionPanels(window, self.control)
         self.review = ReviewController(window, self.panels)
-        self.pill = RecordPill(commands["recording.on"], lambda: self.control.elapsed_s, window)
+        others = [commands[each] for each in ("recording.pause", "recording.note")]
+        self.pill = RecordPill(
+            commands["recording.on"], others, lambda: self.control.elapsed_s, window
+        )
         self.saved = SavedNotice(window.panes, self)
         self.saved.replay_requested.connect(self.panels.start_replay)
         self.control.saved.connect(self.saved.tell)

@@ -15,7 +15,7 @@ from viewer.ui.recording.scrub_bar import shown_time
 from viewer.ui.theme import colored_icon, current_theme
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from PySide6.QtGui import QAction
 
@@ -41,11 +41,19 @@ class RecordPill(QToolButton):
     ----------
     action
         The command that records.
+    others
+        Commands of a recording, which a right click offers.
     elapsed_s
         Gives how long has been recorded since it was turned on, without pauses.
     """
 
-    def __init__(self, action: QAction, elapsed_s: Callable[[], float], parent: QWidget) -> None:
+    def __init__(
+        self,
+        action: QAction,
+        others: Sequence[QAction],
+        elapsed_s: Callable[[], float],
+        parent: QWidget,
+    ) -> None:
         super().__init__(parent)
         self._elapsed_s = elapsed_s
         self._state = RecordingState.OFF
@@ -55,6 +63,8 @@ class RecordPill(QToolButton):
         self.setIconSize(QSize(14, 14))
         self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
+        self.addActions(others)
         self.clicked.connect(action.trigger)
         self.show_state(RecordingState.OFF)
 

@@ -162,6 +162,11 @@ class SessionsPanel(Panel):
         ended = (each for each in self.model.listing.of_slide if not each.summary.is_open)
         return next((each.folder for each in ended), None)
 
+    def _on_shown(self, visible: bool) -> None:
+        if visible:
+            self.model.thumbnails.set_device_pixel_ratio(self.devicePixelRatioF())
+            self.shown.emit()
+
     def _on_selection(self) -> None:
         if self._is_filling:
             return
@@ -214,7 +219,7 @@ class SessionsPanel(Panel):
         self.rename.clicked.connect(lambda: self._ask(self.rename_requested, self._chosen))
         self.delete.clicked.connect(lambda: self.delete_requested.emit(self.selected()))
         self.export.clicked.connect(lambda: self.export_requested.emit(self.selected()))
-        self.visibilityChanged.connect(lambda visible: visible and self.shown.emit())
+        self.visibilityChanged.connect(self._on_shown)
 
     def _lay_out(self) -> None:
         buttons = QGridLayout()
