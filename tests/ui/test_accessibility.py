@@ -8,13 +8,21 @@ import numpy as np
 import shapely
 from PySide6.QtCore import QPoint, QRect, Qt
 from PySide6.QtGui import QAccessible, QImage
-from PySide6.QtWidgets import QApplication, QFileDialog, QKeySequenceEdit, QLabel, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QFileDialog,
+    QKeySequenceEdit,
+    QLabel,
+    QTableView,
+    QWidget,
+)
 from pytestqt.qtbot import QtBot
 from ui_steps import press, settled_picture
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import adding
 from viewer.ui.main_window import MainWindow
+from viewer.ui.style_sheet import ROW_PX
 
 _INNER = ("qt_spinbox_lineedit", "qt_tabwidget_stackedwidget", "qt_scrollarea_viewport")
 """Parts of Qt's own controls, which answer for them."""
@@ -45,6 +53,16 @@ def unnamed(root: QWidget) -> list[str]:
     return found
 
 
+def strange_tables(root: QWidget) -> list[str]:
+    """The tables that Tab cannot leave, or whose rows are not as high as those of other lists."""
+    tables = root.findChildren(QTableView)
+    return [
+        each.accessibleName()
+        for each in tables
+        if each.tabKeyNavigation() or each.verticalHeader().defaultSectionSize() != ROW_PX
+    ]
+
+
 def pages(window: MainWindow) -> Iterator[str]:
     """Shows every page of the window with all its parts, one after the other."""
     for name, page in window.frame.inspector.pages.items():
@@ -60,6 +78,11 @@ def test_everything_that_takes_the_focus_has_a_name_and_a_role(
     slide_window.slides.show()
     found = {page: bad for page in pages(slide_window) if (bad := unnamed(slide_window))}
     assert found == {}
+    assert strange_tables(slide_window) == []
+
+
+def test_the_start_page_has_names_and_roles(window: MainWindow) -> None:
+    assert unnamed(window) == []
 
 
 def tab_stops(window: MainWindow, qtbot: QtBot, known: list[QWidget]) -> list[QWidget]:
@@ -191,6 +214,7 @@ def test_everything_in_dialogs_has_a_name_and_a_role(
             opened.append(command)
             if not isinstance(window, QFileDialog) and (bad := unnamed(window)):
                 found[f"{command}: {type(window).__name__}"] = bad
+            assert strange_tables(window) == []
             window.close()
         QApplication.processEvents()
     assert found == {}

@@ -285,7 +285,7 @@ class MainWindow(QMainWindow):
         frame, projects, sessions = self.frame, self.projects, self.recording.panels
         frame.set_drawer(Drawer((self.slides,), frame))
         pages = (
-            ("slide", "Slide", "mdi6.microscope", ("display", "properties", "associated")),
+            ("slide", "Slide", "drawn.slide", ("display", "properties", "associated")),
             ("annotate", "Annotate", "drawn.polygon", ("annotations", "comparison")),
             ("ai", "AI", "mdi6.creation-outline", ("overlays",)),
             ("sessions", "Sessions", "mdi6.history", ("sessions", "seen", "review")),

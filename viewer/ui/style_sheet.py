@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from viewer.ui.theme import Theme
 
 FONT_PX = 13
+ROW_PX = 28
 SIGNS = "signs"
 """Qt's search path of the small pictures in controls, a folder a theme."""
 
@@ -111,6 +112,7 @@ def _buttons(t: Theme) -> str:
     QToolButton[search="true"]:focus {{ border: 2px solid {t.accent}; padding: 2px 9px; }}
     QToolButton[chip="true"] {{ background: {t.panel}; border: 1px solid {t.border};
         padding: 1px 6px; }}
+    QToolButton[chip="true"]::menu-indicator {{ image: none; }}
     QToolButton[chip="true"]:hover {{ background: {t.line}; }}
     QToolButton[chip="true"]:checked {{ background: {t.selection}; border-color: {t.accent}; }}
     QToolButton[chip="true"]:focus {{ border: 2px solid {t.accent}; padding: 0 5px; }}
@@ -243,7 +245,7 @@ def _views(t: Theme) -> str:
     QListView#recent {{ background: transparent; }}
     QAbstractItemView:focus {{ border: 2px solid {t.accent}; padding: 0; }}
     QTreeView, QListView {{ font-size: {FONT_PX}px; }}
-    QTreeView::item, QListView::item {{ min-height: 28px; padding: 0 3px; }}
+    QTreeView::item, QListView::item {{ min-height: {ROW_PX}px; padding: 0 3px; }}
     QTreeView::branch {{ background: transparent; }}
     QTreeView::branch:has-children:!has-siblings:closed,
         QTreeView::branch:has-children:has-siblings:closed

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
 from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import (
+    QAbstractItemView,
     QComboBox,
     QFrame,
     QHBoxLayout,
@@ -15,12 +16,14 @@ from PySide6.QtWidgets import (
     QPushButton,
     QScrollArea,
     QSizePolicy,
+    QTableView,
     QToolButton,
     QTreeWidget,
     QWidget,
 )
 
 from viewer.canvas.qt_guard import guarded
+from viewer.ui.style_sheet import ROW_PX
 from viewer.ui.theme import icon
 
 if TYPE_CHECKING:
@@ -160,6 +163,16 @@ class ScrollColumn(QScrollArea):
         self.setWidgetResizable(True)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setWidget(body)
+
+
+class RowTable(QTableView):
+    """A table of rows as high as those of all lists; Tab leaves it, as it leaves any control."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setTabKeyNavigation(False)
+        self.verticalHeader().setDefaultSectionSize(ROW_PX)
 
 
 class IconButton(QToolButton):

@@ -44,7 +44,6 @@ class ClassChip(QToolButton):
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.setStyleSheet("QToolButton::menu-indicator { image: none; }")
         self.show_class(None)
 
     def show_class(self, which: AnnotationClass | None) -> None:

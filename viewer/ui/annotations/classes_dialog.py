@@ -20,7 +20,6 @@ from PySide6.QtWidgets import (
     QKeySequenceEdit,
     QLabel,
     QPushButton,
-    QTableView,
     QVBoxLayout,
     QWidget,
 )
@@ -32,6 +31,7 @@ from viewer.ui.actions import shown_shortcut
 from viewer.ui.annotations.shown import swatch
 from viewer.ui.commands import COMMANDS_BY_ID
 from viewer.ui.shortcuts import owner_of
+from viewer.ui.widgets import RowTable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -155,15 +155,11 @@ class ClassesDialog(QDialog):
         self.setWindowTitle("Classes")
         self._bindings = bindings
         self.model = ClassesModel(classes, counts, self)
-        self.table = QTableView(self)
+        self.table = RowTable(self)
         self.table.setModel(self.model)
         self.table.setAccessibleName("Classes")
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.table.setTabKeyNavigation(False)
-        rows = self.table.verticalHeader()
-        rows.hide()
-        rows.setDefaultSectionSize(rows.minimumSectionSize())
+        self.table.verticalHeader().hide()
         header = self.table.horizontalHeader()
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)

@@ -14,7 +14,6 @@ from PySide6.QtWidgets import (
     QHeaderView,
     QLabel,
     QPushButton,
-    QTableView,
     QVBoxLayout,
     QWidget,
 )
@@ -22,6 +21,7 @@ from PySide6.QtWidgets import (
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.annotations.shown import shown_moment
 from viewer.ui.annotations.version_preview import SIDE_PX
+from viewer.ui.widgets import RowTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,15 +92,11 @@ class VersionsDialog(QDialog):
         )
         hint.setWordWrap(True)
         self.model = VersionsModel(versions, self)
-        self.table = QTableView(self)
+        self.table = RowTable(self)
         self.table.setModel(self.model)
         self.table.setAccessibleName("Versions")
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.table.setTabKeyNavigation(False)
-        rows = self.table.verticalHeader()
-        rows.hide()
-        rows.setDefaultSectionSize(rows.minimumSectionSize())
+        self.table.verticalHeader().hide()
         header = self.table.horizontalHeader()
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)

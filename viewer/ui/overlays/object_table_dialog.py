@@ -12,12 +12,13 @@ from PySide6.QtCore import (
     Qt,
     QTimer,
 )
-from PySide6.QtWidgets import QAbstractItemView, QDialog, QLabel, QTableView, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QAbstractItemView, QDialog, QLabel, QVBoxLayout, QWidget
 
 from viewer.canvas.qt_guard import guarded
 from viewer.geometry import Point
 from viewer.overlays.object_map import ObjectMap
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.widgets import RowTable
 
 if TYPE_CHECKING:
     from viewer.overlays.object_table import ObjectTable
@@ -95,9 +96,8 @@ class ObjectTableDialog(QDialog):
         self.resize(660, 480)
         self.model = ObjectTableModel(self)
         self.count = QLabel(self)
-        self.view = QTableView(self)
+        self.view = RowTable(self)
         self.view.setModel(self.model)
-        self.view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.view.setAccessibleName("Objects")
         header = self.view.horizontalHeader()

@@ -14,7 +14,6 @@ from PySide6.QtWidgets import (
     QHeaderView,
     QLabel,
     QPushButton,
-    QTableView,
     QTreeWidgetItem,
     QVBoxLayout,
     QWidget,
@@ -22,7 +21,7 @@ from PySide6.QtWidgets import (
 
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.shell.panel import Panel
-from viewer.ui.widgets import KeyedTree
+from viewer.ui.widgets import KeyedTree, RowTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -194,13 +193,11 @@ class ComparisonPanel(Panel):
             table.headerItem().setToolTip(column, tip)
         return table
 
-    def _region_table(self) -> QTableView:
-        table = QTableView(self)
+    def _region_table(self) -> RowTable:
+        table = RowTable(self)
         table.setModel(self.model)
         table.setAccessibleName("Regions where they differ")
-        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        table.verticalHeader().setDefaultSectionSize(22)
         header = table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         table.selectionModel().currentRowChanged.connect(

@@ -15,7 +15,6 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QPushButton,
     QStackedWidget,
-    QTableView,
     QVBoxLayout,
     QWidget,
 )
@@ -24,7 +23,7 @@ from viewer.canvas.qt_guard import guarded
 from viewer.ui.actions import shown_shortcut
 from viewer.ui.annotations.shown import swatch
 from viewer.ui.shell.panel import Panel
-from viewer.ui.widgets import KeyKeeper
+from viewer.ui.widgets import KeyKeeper, RowTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -136,16 +135,13 @@ class SetReviewPanel(Panel):
         self.sets.setAccessibleName("Set under review")
         self.status = _label(self)
         self.model = ReviewedObjects(self)
-        self.table = QTableView(self)
+        self.table = RowTable(self)
         self.table.setModel(self.model)
         self.table.setAccessibleName("Objects of the set")
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.table.setTabKeyNavigation(False)
         self.table.setWordWrap(False)
         KeyKeeper(self.table)
         self.table.verticalHeader().hide()
-        self.table.verticalHeader().setDefaultSectionSize(28)
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setSectionResizeMode(_COMMENT, QHeaderView.ResizeMode.Stretch)

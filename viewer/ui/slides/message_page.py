@@ -37,6 +37,7 @@ class MessagePage(QStackedWidget):
         super().__init__(parent)
         self._icon_name = ""
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.setAccessibleName("No slide")
         self.start = StartPage(self)
         self.start.open_requested.connect(self.open_requested)
         self.start.folder_requested.connect(self.folder_requested)
