@@ -63,6 +63,8 @@ class Settings(msgspec.Struct, omit_defaults=True):
         Whether annotations lie beside their slide instead of in the data folder.
     counting_area_mm2, counting_shape
         Of the fields in which mitoses are counted.
+    results_format
+        Ending of the files that results of models were exported to last.
     trusted_folders
         Slides below these folders are read without a process of their own.
     shortcuts
@@ -99,6 +101,7 @@ class Settings(msgspec.Struct, omit_defaults=True):
     annotations_beside: bool = False
     counting_area_mm2: float = 0.2375
     counting_shape: Literal["circle", "square"] = "circle"
+    results_format: str = ".csv"
     unconfined_models: bool = False
     recent_slides: list[str] = []
     recent_projects: list[str] = []

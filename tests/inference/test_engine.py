@@ -83,6 +83,7 @@ def test_what_is_looked_at_comes_first_and_a_move_reorders(start: Start) -> None
 
 def test_a_stopped_run_asks_for_no_more(start: Start) -> None:
     engine, grid, heard = start()
+    engine.look_at(whole(grid))
     engine.run(whole(grid))
     heard.wait(lambda: len(heard.blocks) >= 2)
     engine.stop()

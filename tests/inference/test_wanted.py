@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from viewer.geometry import Box, Size
 from viewer.inference.runs.block_queue import BlockQueue
+from viewer.inference.runs.run_clock import RunClock
 from viewer.overlays.blocks import BlockGrid, BlockKey
 
 GRID = BlockGrid(Size(1000, 1000), 1.0, 100, 10)
@@ -82,3 +83,18 @@ def test_what_goes_on_is_told() -> None:
         wanted.settle(key)
     assert wanted.is_idle
     assert (wanted.whole_done, wanted.whole_count) == (2, 2)
+
+
+def test_the_time_of_a_run_leaves_pauses_out() -> None:
+    now = [100.0]
+    clock = RunClock(lambda: now[0])
+    now[0] = 104.0
+    clock.set_paused(paused=True)
+    now[0] = 200.0
+    clock.set_paused(paused=True)
+    assert clock.elapsed_s == 4.0
+    clock.set_paused(paused=False)
+    now[0] = 203.0
+    assert clock.elapsed_s == 7.0
+    clock.restart()
+    assert clock.elapsed_s == 0.0

@@ -155,7 +155,7 @@ def test_the_colors_of_a_heatmap_become_regions_as_the_thresholds_leave_them(
     active = _active(slide_window, qtbot)
     overlay = slide_window.overlays.run_of(pane)
     assert overlay is not None
-    page = slide_window.overlays.panel.heatmap
+    page = slide_window.overlays.panel.body.heatmap
     qtbot.waitUntil(lambda: page.legend.texts[-1:] == ("0.7",), timeout=10_000)
     page.range.setValue((0.45, 0.7))
     qtbot.waitUntil(lambda: _painted(overlay) == 4 * 3, timeout=10_000)

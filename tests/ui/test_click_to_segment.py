@@ -110,7 +110,7 @@ def test_a_region_without_an_end_in_reach_is_none(at_40x: MainWindow, qtbot: QtB
     assert not tool.rings
 
 
-def test_what_was_kept_in_the_file_of_before_is_shown_as_an_overlay(
+def test_what_was_kept_in_the_file_of_before_can_be_shown_as_an_overlay(
     make_window: Callable[[], MainWindow], sample_slide: Path, qtbot: QtBot
 ) -> None:
     source = open_slide(sample_slide)
@@ -122,7 +122,10 @@ def test_what_was_kept_in_the_file_of_before_is_shown_as_an_overlay(
     write_geojson(path, Objects(corners, *outlines, {}), [("Region", "#00c853")])
     window = make_window()
     show_slide(window, sample_slide, qtbot)
-    qtbot.waitUntil(lambda: window.overlays.run_of(window.panes.active) is not None)
+    models = window.overlays.panel.models
+    qtbot.waitUntil(lambda: path.name in [each.name for each in models.models()])
+    assert window.overlays.all_of(window.panes.active) == []
+    models.named(path.name).switch.click()
     overlay = window.overlays.run_of(window.panes.active)
     assert overlay is not None
     assert (overlay.origin.name, overlay.found.count) == ("Pointed out.geojson", 1)

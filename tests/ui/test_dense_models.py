@@ -40,12 +40,13 @@ def test_a_dense_network_paints_its_classes_and_tells_their_areas(
     assert heatmap.classes is not None
     painted = heatmap.colors[..., 3] > 0
     np.testing.assert_array_equal(painted, heatmap.classes == 1)
-    told = [line for line in run.lines() if line.startswith("Tissue: ")]
-    assert len(told) == 1
-    assert told[0].endswith(" mm²")
-    assert not any(line.startswith("Background") for line in run.lines())
-    assert slide_window.overlays.panel.heatmap.isVisibleTo(slide_window.overlays.panel)
-    assert not slide_window.overlays.panel.objects.isVisibleTo(slide_window.overlays.panel)
+    (row,) = shown.legend_rows()
+    assert row.name == "Tissue"
+    assert row.figures[0].endswith(" mm²")
+    body = slide_window.overlays.panel.body
+    assert body.heatmap is not None
+    assert body.heatmap.isVisibleTo(slide_window.overlays.panel)
+    assert body.objects is None
 
 
 @pytest.mark.slow
@@ -70,4 +71,6 @@ def test_a_detector_paints_its_boxes_as_objects(
     result = run.result_at(at)
     assert result is not None
     assert result.text.startswith("Figure, Area um2 150")
-    assert slide_window.overlays.panel.objects.isVisibleTo(slide_window.overlays.panel)
+    body = slide_window.overlays.panel.body
+    assert body.objects is not None
+    assert body.objects.isVisibleTo(slide_window.overlays.panel)

@@ -119,7 +119,7 @@ def test_the_field_is_outlined_and_a_key_looks_under_it(
     assert _picture(field_window) != with_outlines
     press(qtbot, field_window, Qt.Key.Key_F)
     assert _picture(field_window) == with_outlines
-    assert "in view" in field_window.overlays.panel.figures.text()
+    assert "in view" in field_window.overlays.panel.body.figures.text()
 
 
 def test_a_slide_that_is_opened_again_has_its_objects_at_once(
@@ -143,11 +143,14 @@ def test_the_whole_slide_runs_and_stops(slide_window: MainWindow, qtbot: QtBot) 
     run = _shown(slide_window, qtbot)
     press(qtbot, slide_window, Qt.Key.Key_D, CTRL | SHIFT)
     panel = slide_window.overlays.panel
-    qtbot.mouseClick(panel.run, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: run.progress.total > 0 and panel.stop.isEnabled(), timeout=_PATIENCE_MS)
-    assert panel.progress.isVisible()
-    qtbot.mouseClick(panel.stop, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: run.progress.total == 0 and not panel.stop.isEnabled())
+    qtbot.mouseClick(panel.body.run, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(
+        lambda: run.progress.total > 0 and panel.body.stop.isEnabled(), timeout=_PATIENCE_MS
+    )
+    assert panel.body.progress.isVisible()
+    qtbot.mouseClick(panel.body.stop, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not panel.body.stop.isEnabled(), timeout=_PATIENCE_MS)
+    assert run.progress.total == 0
     assert run.found.count > 0
 
 
@@ -155,22 +158,21 @@ def test_models_rest_while_paused(slide_window: MainWindow, qtbot: QtBot) -> Non
     run = _shown(slide_window, qtbot)
     panel = slide_window.overlays.panel
     panel.show()
-    qtbot.waitUntil(panel.pause.isEnabled)
-    qtbot.mouseClick(panel.run, Qt.MouseButton.LeftButton)
-    qtbot.mouseClick(panel.pause, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(panel.body.pause.isEnabled)
+    qtbot.mouseClick(panel.body.run, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(panel.body.pause, Qt.MouseButton.LeftButton)
     assert slide_window.commands["overlays.pause"].isChecked()
-    qtbot.waitUntil(lambda: "paused" in panel.progress.text())
-    assert "Paused." in panel.figures.text()
-    assert panel.pause.text() == "Resume"
+    qtbot.waitUntil(lambda: "paused" in panel.body.progress_text.text())
+    assert panel.body.pause.accessibleName() == "Resume models"
     # What was in hand is still finished.
     done = -1
     while done != run.progress.done:
         done = run.progress.done
         qtbot.wait(1500)
     assert done < run.progress.total
-    qtbot.mouseClick(panel.pause, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(panel.body.pause, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: run.progress.done > done, timeout=_PATIENCE_MS)
-    assert "paused" not in panel.progress.text()
+    assert "paused" not in panel.body.progress_text.text()
 
 
 def test_what_was_drawn_is_worked_through(slide_window: MainWindow, qtbot: QtBot) -> None:
@@ -237,16 +239,13 @@ def test_a_spoilt_model_is_refused_in_a_sentence(
 
 
 def _choose(window: MainWindow, name: str, qtbot: QtBot) -> None:
-    """Chooses a model in the list, as its arrow keys do, and checks it with the space bar."""
+    """Turns a model on by the switch of its card, with the space bar."""
     models = window.overlays.panel.models
     qtbot.waitUntil(lambda: models.count() >= 3)
     window.overlays.panel.show()
-    row = [bundle.description.name for bundle in models.models()].index(name)
-    models.setFocus()
-    press(qtbot, models, Qt.Key.Key_Home)
-    for _ in range(row):
-        press(qtbot, models, Qt.Key.Key_Down)
-    press(qtbot, models, Qt.Key.Key_Space)
+    switch = models.named(name).switch
+    switch.setFocus()
+    press(qtbot, switch, Qt.Key.Key_Space)
 
 
 def _heatmap(window: MainWindow, name: str, qtbot: QtBot) -> tuple[OverlayRun, HeatmapPresenter]:
@@ -275,14 +274,16 @@ def test_classes_are_painted_and_a_slider_hides_the_unsure(
 ) -> None:
     _, shown = _heatmap(slide_window, "Colorectal tissue", qtbot)
     qtbot.waitUntil(lambda: shown.heatmap is not None)
-    page = slide_window.overlays.panel.heatmap
+    page = slide_window.overlays.panel.body.heatmap
     assert page.isVisible()
     qtbot.waitUntil(lambda: _painted(shown) > 20, timeout=_PATIENCE_MS)
     before = _painted(shown)
     page.range.setValue((1.0, 1.0))
     qtbot.waitUntil(lambda: shown.style.low == 1.0)
     qtbot.waitUntil(lambda: _painted(shown) < before)
-    assert "mm²" in slide_window.overlays.panel.figures.text()
+    legend = slide_window.overlays.panel.body.legend
+    assert [row.name for row in legend.rows] == [name for name, _ in shown.legend()]
+    assert all("mm²" in row.about for row in legend.rows)
 
 
 def test_fields_like_this_one_are_found_and_traveled_to(
@@ -295,7 +296,7 @@ def test_fields_like_this_one_are_found_and_traveled_to(
     canvas.setFocus()
     press(qtbot, slide_window, Qt.Key.Key_F, SHIFT)
     qtbot.waitUntil(lambda: shown.heatmap is not None)
-    gallery = slide_window.overlays.panel.gallery
+    gallery = slide_window.overlays.panel.body.gallery
     qtbot.waitUntil(lambda: gallery.count() > 3)
     item = gallery.item(2)
     before = canvas.view.center
@@ -315,7 +316,7 @@ def test_fields_like_what_was_drawn_are_found(slide_window: MainWindow, qtbot: Q
     slide_window.panes.active.canvas.go_to(Point(1300, 1300), 1.0, animated=False)
     qtbot.waitUntil(lambda: run_known(slide_window, Point(1300, 1300)), timeout=_PATIENCE_MS)
     drawn = shapely.Polygon([(1200, 1200), (1400, 1200), (1300, 1420)])
-    slide_window.overlays.settings.find_similar(drawn)
+    slide_window.overlays.commands.find_similar(drawn)
     qtbot.waitUntil(lambda: shown.heatmap is not None)
     assert shown.heatmap is not None
     liked = shown.heatmap.values[shown.found.cells_in(drawn)]
@@ -328,7 +329,7 @@ def test_marks_paint_the_slide_and_are_there_again(
     window = make_window()
     show_slide(window, sample_slide, qtbot)
     _, shown = _heatmap(window, "Tissue likeness", qtbot)
-    page, canvas = window.overlays.panel.query, window.panes.active.canvas
+    page, canvas = window.overlays.panel.body.query, window.panes.active.canvas
     for name, x, y in (("Epithelium", 1300, 1300), ("Stroma", 1000, 2300)):
         qtbot.mouseClick(page.add, Qt.MouseButton.LeftButton)
         dialog = window.findChild(QInputDialog)
@@ -339,7 +340,7 @@ def test_marks_paint_the_slide_and_are_there_again(
         canvas.go_to(Point(x, y), 1.0, animated=False)
         qtbot.mouseClick(page.mark, Qt.MouseButton.LeftButton)
         if name == "Epithelium":  # alone it would be everywhere
-            qtbot.waitUntil(lambda: "second class" in window.overlays.panel.figures.text())
+            qtbot.waitUntil(lambda: "second class" in window.overlays.panel.body.figures.text())
             assert shown.heatmap is None
             assert "marked fields" in canvas.shown_layers
     qtbot.waitUntil(lambda: {0, 1} <= _classes(shown), timeout=_PATIENCE_MS)
@@ -349,7 +350,7 @@ def test_marks_paint_the_slide_and_are_there_again(
     _, later = _heatmap(again, "Tissue likeness", qtbot)
     assert later.query.names == ["Epithelium", "Stroma"]
     qtbot.waitUntil(lambda: later.heatmap is not None)
-    qtbot.mouseClick(again.overlays.panel.query.unmark, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(again.overlays.panel.body.query.unmark, Qt.MouseButton.LeftButton)
     assert later.query.names == ["Epithelium"]
 
 
@@ -375,17 +376,17 @@ def test_nuclei_are_colored_by_area_and_told_under_the_cursor(
     panel.show()
     qtbot.waitUntil(lambda: not run.progress.is_busy, timeout=_PATIENCE_MS)
     by_class = _picture(field_window)
-    box = panel.objects.measurement
+    box = panel.body.objects.measurement
     qtbot.waitUntil(lambda: box.findText("Area um2") > 0)
     box.setFocus()
     press(qtbot, box, Qt.Key.Key_A)  # a list takes the first entry of that letter: Area um2
     assert isinstance(run.shown, ObjectsPresenter)
     assert run.shown.style.measurement == "Area um2"
-    assert panel.objects.bars.isVisible()
+    assert panel.body.objects.bars.isVisible()
     by_area = _picture(field_window)
     assert by_area != by_class
-    low, high = panel.objects.range.value()
-    panel.objects.range.setValue(((low + high) / 2, high))
+    low, high = panel.body.objects.range.value()
+    panel.body.objects.range.setValue(((low + high) / 2, high))
     assert run.shown.style.low > low
     assert _picture(field_window) != by_area
     (objects,) = [o for k, o in run.shown.found if k == run.found.grid.touching(canvas.view.box)[0]]
@@ -413,10 +414,10 @@ def test_a_slide_model_tells_its_judgment_and_where_it_looked(
     qtbot.waitUntil(lambda: shown.judgment is not None, timeout=_PATIENCE_MS)
     qtbot.waitUntil(lambda: _painted(shown) > 10)
     panel = slide_window.overlays.panel
-    qtbot.waitUntil(lambda: "Viable tumour: " in panel.figures.text())
-    assert panel.heatmap.isVisible()
-    assert panel.heatmap.percentiles.isChecked()
-    qtbot.waitUntil(lambda: panel.gallery.count() > 3)
+    qtbot.waitUntil(lambda: "Viable tumour" in panel.body.legend.text)
+    assert panel.body.heatmap.isVisible()
+    assert panel.body.heatmap.percentiles.isChecked()
+    qtbot.waitUntil(lambda: panel.body.gallery.count() > 3)
     assert run.origin.name == "Osteosarcoma"
 
 
@@ -436,7 +437,7 @@ def test_results_dropped_on_the_slide_are_shown_until_another_slide_comes(
     assert _painted(overlay.shown) == len(tiles)
     panel = slide_window.overlays.panel
     assert panel.models.models()[0].name == "scores.csv"
-    assert not panel.run.isEnabled()
+    assert not panel.body.run.isVisibleTo(panel)
     told = overlay.shown.result_at(Point(7 * 256 + 9, 10 * 256 + 9))
     assert told == ResultAt("scores.csv 0.85", Box(1792, 2560, 2048, 2816))
     pane.close_slide()
@@ -487,10 +488,13 @@ def test_one_heatmap_is_painted_at_a_time(
     second = _dropped(slide_window, tmp_path / "b.csv", qtbot)
     assert (first.is_visible, second.is_visible) == (False, True)
     panel = slide_window.overlays.panel
-    panel.models.setCurrentRow([each.name for each in panel.models.models()].index("a.csv"))
+    panel.show()
+    card = panel.models.named("a.csv")
+    assert card.body.covered.isVisibleTo(card)
+    qtbot.mouseClick(card.body.uncover, Qt.MouseButton.LeftButton)
     assert (first.is_visible, second.is_visible) == (True, False)
-    first_row = [each.name for each in panel.models.models()].index("a.csv")
-    panel.models.item(first_row).setCheckState(Qt.CheckState.Unchecked)
+    assert not card.body.covered.isVisibleTo(card)
+    qtbot.mouseClick(card.switch, Qt.MouseButton.LeftButton)
     assert second.is_visible
 
 
@@ -501,7 +505,7 @@ def test_legend_and_read_out_say_what_the_colors_say(
     rows = [f"{256 * n},0,256,{value}" for n, value in enumerate((0.001, 0.002, 0.002, 0.007))]
     path.write_text("\n".join(["x,y,width,score", *rows]))
     run = _dropped(slide_window, path, qtbot)
-    page = slide_window.overlays.panel.heatmap
+    page = slide_window.overlays.panel.body.heatmap
     qtbot.waitUntil(lambda: page.legend.texts == ("0.001", "0.004", "0.007"))
     told = run.result_at(Point(300, 10))
     assert told is not None
@@ -531,7 +535,7 @@ def test_what_is_the_score_is_asked_where_a_table_does_not_say(
         "CD3: 10 to 30, median 20",
     ]
     question.columns.setCurrentRow(1)
-    page = slide_window.overlays.panel.heatmap
+    page = slide_window.overlays.panel.body.heatmap
     qtbot.waitUntil(lambda: page.legend.texts == ("10", "20", "30"))
     assert page.shown.currentText() == "CD3"
     assert [page.shown.itemText(row) for row in range(page.shown.count())] == ["KRT7", "CD3"]
@@ -555,7 +559,7 @@ def test_tiles_without_an_answer_are_hatched(
     run = overlays.run_of(pane)
     assert run is not None
     qtbot.waitUntil(lambda: run.found.unanswered.count > 3, timeout=_PATIENCE_MS)
-    qtbot.waitUntil(lambda: "hatched" in overlays.panel.figures.text())
+    qtbot.waitUntil(lambda: "hatched" in overlays.panel.body.warnings.text())
     qtbot.waitUntil(lambda: "no answer" in pane.canvas.shown_layers)
     hole = run.found.unanswered.boxes(1)[0]
     told = run.result_at(hole.center)
@@ -577,7 +581,7 @@ def test_tiles_unlike_the_training_data_are_hatched(
     run = overlays.run_of(pane)
     assert run is not None
     qtbot.waitUntil(lambda: run.found.unlike.count > 3, timeout=_PATIENCE_MS)
-    qtbot.waitUntil(lambda: "unlike the training data" in overlays.panel.figures.text())
+    qtbot.waitUntil(lambda: "unlike the training data" in overlays.panel.body.warnings.text())
     qtbot.waitUntil(lambda: "unlike the training data" in pane.canvas.shown_layers)
     result = run.result_at(run.found.unlike.boxes(1)[0].center)
     assert result is not None
@@ -591,7 +595,7 @@ def test_a_row_of_the_table_travels_to_its_object(
     run = _shown(field_window, qtbot)
     qtbot.waitUntil(lambda: not run.progress.is_busy, timeout=_PATIENCE_MS)
     field_window.overlays.panel.show()
-    qtbot.mouseClick(field_window.overlays.panel.table, Qt.MouseButton.LeftButton)
+    field_window.commands["overlays.table"].trigger()
     dialog = field_window.findChild(ObjectTableDialog)
     assert dialog is not None
     qtbot.waitUntil(lambda: dialog.model.rowCount() == run.found.count)
@@ -625,14 +629,14 @@ def test_fields_alike_on_another_slide_are_found_and_opened(
     canvas, panel = slide_window.panes.active.canvas, slide_window.overlays.panel
     canvas.go_to(Point(1300, 1300), 1.0, animated=False)
     qtbot.waitUntil(lambda: run_known(slide_window, Point(1300, 1300)), timeout=_PATIENCE_MS)
-    qtbot.mouseClick(panel.query.everywhere, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: panel.elsewhere.count() > 2)
-    assert panel.elsewhere_label.isVisible()
-    item = panel.elsewhere.item(0)
+    qtbot.mouseClick(panel.body.query.everywhere, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: panel.body.elsewhere.count() > 2)
+    assert panel.body.elsewhere_label.isVisible()
+    item = panel.body.elsewhere.item(0)
     field = item.data(Qt.ItemDataRole.UserRole)
     assert field.slide == other
-    panel.elsewhere.scrollToItem(item)
-    panel.elsewhere.itemClicked.emit(item)
+    panel.body.elsewhere.scrollToItem(item)
+    panel.body.elsewhere.itemClicked.emit(item)
     pane = slide_window.panes.active
     qtbot.waitUntil(lambda: pane.path == other)
     qtbot.waitUntil(lambda: not canvas.is_moving)
@@ -665,7 +669,6 @@ def test_the_log_tells_what_was_on_and_which_results_were_looked_at(
     run = _shown(window, qtbot)
     qtbot.waitUntil(lambda: not run.progress.is_busy, timeout=_PATIENCE_MS)
     version = find_model("nuclei").version
-    qtbot.waitUntil(lambda: f"Nuclei, version {version}" in window.overlays.panel.figures.text())
     control, canvas = window.recording.control, window.panes.active.canvas
     press(qtbot, window, Qt.Key.Key_R, CTRL)
     qtbot.waitUntil(lambda: control.recording_of(window.panes.active) is not None)
@@ -698,8 +701,8 @@ def test_the_log_tells_what_was_on_and_which_results_were_looked_at(
         # Where the field is unlike the training data, that overlay is on too.
         return [each for each in of(OverlayChanged) if each.name == "Nuclei"]
 
-    window.overlays.panel.opacity.setValue(60)
-    window.overlays.panel.opacity.setValue(40)
+    window.overlays.panel.body.opacity.setValue(60)
+    window.overlays.panel.body.opacity.setValue(40)
     qtbot.waitUntil(lambda: len(changes()) == 2, timeout=10_000)
     press(qtbot, window, Qt.Key.Key_D)
     press(qtbot, window, Qt.Key.Key_D)

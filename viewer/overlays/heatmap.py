@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 COLOR_MAPS = ("viridis", "cividis", "magma", "inferno", "batlow")
 """All perceptually even; the first two and the last read well by the color-blind."""
+NOT_THIS = "Not this"
+"""The class of marks that say only what the others are not; it is not painted."""
 _GALLERY = 12
 _PROBLEMS = (
     "focus", "blur", "oof", "fold", "pen", "marker", "ink", "dark", "bubble", "dust", "artifact",
@@ -56,6 +58,8 @@ class HeatmapStyle:
         What lies outside is not painted; shares, 0 to 1, of the range that is painted.
     as_percentiles
         Whether ranks are shown instead of the values themselves.
+    hidden
+        Classes that are left out of the likeliest ones.
     """
 
     shown: int | None = None
@@ -63,6 +67,7 @@ class HeatmapStyle:
     low: float = 0.0
     high: float = 1.0
     as_percentiles: bool = False
+    hidden: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +76,6 @@ class Mark:
 
     box: Box
     name: str
-
-
-NOT_THIS = "Not this"
-"""The class of fields that show none of the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,11 @@ class Query:
     def names(self) -> list[str]:
         """Return the classes that were marked, in the order of their first mark."""
         return list(dict.fromkeys(mark.name for mark in self.marks))
+
+    @property
+    def lacks_second(self) -> bool:
+        """Return whether the only class marked has nothing to be told from."""
+        return self.like is None and len(self.names) == 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +115,8 @@ class Heatmap:
     ranks
         float32 (rows, columns) what the colors say where they say ranks, 0 to 1; else None.
     counts
-        How many cells of each class are painted; those of a background are counted too.
+        How many cells of each class lie within the bounds of the style; those of a background
+        and of hidden classes are counted too.
     """
 
     colors: Rgba
@@ -190,9 +197,9 @@ def query_heatmap(
 ) -> Heatmap | None:
     """Of embeddings; None while nothing is asked or nothing is known where it was marked.
 
-    A single class is nearest everywhere, which says nothing: None before a second one is marked.
+    One class alone would be the likeliest everywhere, so nothing is painted before a second.
     """
-    if not found.values.shape[2]:
+    if not found.values.shape[2] or query.lacks_second:
         return None
     if query.like is not None:
         marked = found.cells_in(query.like)
@@ -284,7 +291,7 @@ def _of_classes(
     colors = table[classes]
     safe = np.nan_to_num(values)
     is_left_out = (safe < style.low) | (safe > style.high)
-    colors[is_left_out] = 0
+    colors[is_left_out | np.isin(classes, list(style.hidden))] = 0
     shown = classes[~is_left_out & (classes >= 0)]
     counts = tuple(np.bincount(shown, minlength=len(class_colors)).tolist())
     return Heatmap(colors, values, classes, best_cells(values, _GALLERY), counts=counts)

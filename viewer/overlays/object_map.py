@@ -54,6 +54,7 @@ class ObjectMap:
         self._unanswered: set[BlockKey] = set()
         self._unlike: set[BlockKey] = set()
         self.count = 0
+        self._by_class = np.zeros(0, np.int64)
 
     def __contains__(self, key: BlockKey) -> bool:
         return key in self._blocks
@@ -84,6 +85,12 @@ class ObjectMap:
         """Return the blocks that an area meets and that are unlike the training data."""
         return self._mask_of(self._unlike.intersection(blocks_of(self.grid, area)))
 
+    def counts(self, classes: int) -> list[int]:
+        """Return how many objects of each class are known."""
+        padded = np.zeros(max(classes, len(self._by_class)), np.int64)
+        padded[: len(self._by_class)] = self._by_class
+        return padded[:classes].tolist()
+
     @property
     def with_objects(self) -> list[BlockKey]:
         """Return the blocks that are not empty."""
@@ -98,16 +105,16 @@ class ObjectMap:
         (self._unlike.add if objects.is_unlike else self._unlike.discard)(key)
         before = self._blocks.get(key)
         if before is not None:
-            self.count -= len(before)
+            self._tally(before, -1)
             del self._blocks[key]
         kept = objects.taken(~self._is_known(key, objects))
         self._keep(key, kept)
-        self.count += len(kept)
         return kept
 
     def put(self, key: BlockKey, objects: Objects) -> None:
         """Takes all objects of a block as they are, such as those of a file."""
-        self.count += len(objects) - len(self._blocks.get(key, ()))
+        if (before := self._blocks.get(key)) is not None:
+            self._tally(before, -1)
         self._keep(key, objects)
 
     def of_block(self, key: BlockKey) -> Objects | None:
@@ -131,10 +138,21 @@ class ObjectMap:
 
     def _keep(self, key: BlockKey, objects: Objects) -> None:
         self._blocks[key] = objects
+        self._tally(objects, 1)
         if len(objects):
             self._filled[key] = None
         else:
             self._filled.pop(key, None)
+
+    def _tally(self, objects: Objects, sign: int) -> None:
+        """Count the objects of a block, or with a sign of -1 no longer."""
+        self.count += sign * len(objects)
+        if not len(objects):
+            return
+        counts = np.bincount(objects.classes)
+        if len(counts) > len(self._by_class):
+            self._by_class = np.pad(self._by_class, (0, len(counts) - len(self._by_class)))
+        self._by_class[: len(counts)] += sign * counts
 
     def _is_known(self, key: BlockKey, objects: Objects) -> NDArray[np.bool_]:
         """Return (n,) whether a neighbor has the same object."""

@@ -41,11 +41,16 @@ class ObjectTable:
         return [*FIXED_COLUMNS, *self.objects.measurements]
 
     def cell(self, row: int, column: int) -> str | float:
-        """Return the value of a column in a row."""
+        """Return the value of a column in a row, without a look at any other row."""
         index = int(self.rows[row])
-        if column == 0:
-            return self.names[int(self.objects.classes[index])]
-        return float(_column(self.objects, column, self.mpp_um)[index])
+        match column:
+            case 0:
+                return self.names[int(self.objects.classes[index])]
+            case 1 | 2:
+                return float(self.objects.centroids[index, column - 1]) * self.mpp_um
+            case _:
+                name = self.columns[column]
+                return float(self.objects.measurements[name][index])
 
 
 def object_table(

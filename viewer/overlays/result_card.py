@@ -37,6 +37,8 @@ class ResultCard(msgspec.Struct, frozen=True, kw_only=True):
         Tiles of the region for which the model gave no answer.
     unanswered_px
         Left, top, width and height of these, level-0 pixels; the first thousand.
+    overlays_shown
+        What was painted on the slide when the file was written, in words.
     """
 
     model: str
@@ -50,6 +52,7 @@ class ResultCard(msgspec.Struct, frozen=True, kw_only=True):
     origin_px: tuple[float, float] = (0.0, 0.0)
     unanswered: int = 0
     unanswered_px: list[tuple[float, float, float, float]] = []
+    overlays_shown: list[str] = []
 
     def with_holes(self, holes: PatchMask) -> ResultCard:
         """Return the card with the tiles that have no answer."""

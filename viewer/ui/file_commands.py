@@ -10,6 +10,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QDialog, QFileDialog, QMessageBox
 
 from viewer import __version__
+from viewer.overlays.shown_overlays import overlays_text
 from viewer.slides.calibration import remember_mpp_um
 from viewer.suffixes import SUFFIXES
 from viewer.ui.commands import merged_bindings
@@ -113,6 +114,7 @@ class FileCommands:
         path = self._active.path
         assert path is not None
         image = view_picture(self._active.canvas)
+        image.setText("Description", overlays_text(self._window.overlays.shown_in(self._active)))
         dialog = QFileDialog(self._window, "Save view as picture", str(path.parent), PICTURE_FILTER)
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix("png")

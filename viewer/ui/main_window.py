@@ -362,6 +362,7 @@ class MainWindow(QMainWindow):
         self.agents.state_changed.connect(self.update_situation)
         self.overlays.figures_changed.connect(self.update_situation)
         self.toolbox.tool_chosen.connect(lambda _: self.update_situation())
+        self.properties.pixel_size_requested.connect(commands["slide.pixel_size"].trigger)
         self.display.look_edited.connect(lambda look: self.panes.active.canvas.set_look(look))
         self.status.magnification.zoom_requested.connect(self._zoom_to)
         self.status.magnification.left.connect(lambda: self.panes.active.focus())
@@ -557,7 +558,7 @@ class MainWindow(QMainWindow):
             is_reviewing=self.recording.review.reviewing.is_active
             or self.projects.set_review.is_active,
             is_agent_reading=self.agents.is_reading,
-            has_model_on=self.overlays.active is not None,
+            has_model_on=self.overlays.in_hand is not None,
             has_brush=self.toolbox.name in ("brush", "eraser"),
         )
         if situation != self._situation:

@@ -10,6 +10,8 @@ Widgets choose a look by a property:
 * ``search``: a QToolButton that looks like a field.
 * ``header``, ``title``: the bar over a page, and the name in it.
 * ``line``: a QFrame that parts groups.
+* ``card``: a QFrame round one of several things alike; ``name`` and ``more``: the
+  QToolButtons that name it and open its menu.
 * ``pill``: a round QToolButton with text; ``state`` is ``recording`` or ``paused``, or is not set.
 * ``floating``: stands over the slide. ``popover``: a list that a button opens.
 * ``chip``: a small button with a color and a name.
@@ -322,6 +324,12 @@ def _notices(t: Theme) -> str:
     QFrame[notice="warning"] {{ background: {t.warning}; border-bottom: 1px solid {t.line}; }}
     QFrame[notice="error"] {{ background: {t.error}; border-bottom: 1px solid {t.line}; }}
     QFrame#tour {{ background: {t.panel}; border: 1px solid {t.accent}; border-radius: 4px; }}
+    QFrame[card="true"] {{ background: {t.panel}; border: 1px solid {t.line};
+        border-radius: 4px; }}
+    QToolButton[more="true"]::menu-indicator {{ image: none; width: 0; }}
+    QToolButton[name="true"] {{ font-weight: 600; text-align: left; }}
+    QLabel[notice="warning"] {{ background: {t.warning}; color: {t.text}; border-radius: 4px;
+        padding: 3px 6px; }}
     QFrame[pane="idle"] {{ border: 2px solid transparent; }}
     QFrame[pane="active"] {{ border: 2px solid {t.accent}; }}
     """

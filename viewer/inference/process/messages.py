@@ -11,12 +11,16 @@ from viewer.processes.shared_pixels import Tile  # noqa: TC001 - read by msgspec
 
 
 class Load(msgspec.Struct, frozen=True, tag=True):
-    """Which model to load; its weights and data follow as `Weights`, then `Loaded`."""
+    """Which model to load; its weights and data follow as `Weights`, then `Loaded`.
+
+    With `falls_back` the CPU does where the device is not to be had.
+    """
 
     description: ModelDescription
     weights_bytes: int
     device: str
     threads: int
+    falls_back: bool = False
 
 
 class Weights(msgspec.Struct, frozen=True, tag=True):

@@ -119,7 +119,8 @@ class ModelServer:
         about = order.description
         try:
             is_for_blocks = TASKS[about.task].asks_for == "blocks"
-            device = choose_device(order.device if is_for_blocks else "cpu")
+            wanted = order.device if is_for_blocks else "cpu"
+            device = choose_device(wanted, falls_back=order.falls_back)
             with weights as path:
                 data = {name: bytes(each) for name, each in self._data.items()}
                 self._data.clear()

@@ -117,8 +117,12 @@ class ModelProcess:
         count = max(1, min(most, SHARED_BYTES // slot_bytes))
         return SharedPixels(os.dup(self._shared.descriptor), slot_bytes, count)
 
-    def load(self, bundle: ModelBundle, device: str, threads: int) -> Ready:
+    def load(
+        self, bundle: ModelBundle, device: str, threads: int, *, falls_back: bool = False
+    ) -> Ready:
         """Send a model with its weights, and wait until it is loaded.
+
+        With `falls_back` the CPU does where the device is not to be had.
 
         Raises
         ------
@@ -133,7 +137,7 @@ class ModelProcess:
         check_script(bundle)
         with open_weights(bundle) as file:
             size = os.fstat(file.fileno()).st_size
-            self._post(Load(bundle.description, size, device, threads))
+            self._post(Load(bundle.description, size, device, threads, falls_back))
             while part := file.read(_WEIGHTS_PART_BYTES):
                 self._post(Weights(part))
         for name in bundle.description.data:

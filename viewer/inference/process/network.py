@@ -42,10 +42,16 @@ def has_answer(answers: NDArray[np.float32]) -> NDArray[np.bool_]:
     return np.all(np.isfinite(answers).reshape(len(answers), -1), axis=1)
 
 
-def choose_device(wanted: str = "auto") -> torch.device:
-    """The device by name, or the fastest that is here."""
+def choose_device(wanted: str = "auto", *, falls_back: bool = False) -> torch.device:
+    """Return the device of a name, or the fastest that is here.
+
+    With `falls_back` a device that is not here is replaced by the CPU.
+    """
     if wanted != "auto":
-        return torch.device(wanted)
+        device = torch.device(wanted)
+        kinds = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+        is_here = kinds.get(device.type, lambda: True)
+        return torch.device("cpu") if falls_back and not is_here() else device
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

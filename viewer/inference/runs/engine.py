@@ -21,6 +21,7 @@ from viewer.inference.runs.block_queue import BlockQueue
 from viewer.inference.runs.block_reading import BlockReader
 from viewer.inference.runs.kept_results import KeptResults, made_on
 from viewer.inference.runs.results import decode_kept_result, decode_result, no_result
+from viewer.inference.runs.run_clock import RunClock
 from viewer.overlays.area import blocks_of
 from viewer.overlays.blocks import BlockKey
 from viewer.overlays.objects import ObjectsError
@@ -53,6 +54,7 @@ _MOST_FRUITLESS = 4
 """After as many processes in a row that ended before any block was answered, no more begin."""
 _BATCHES_AHEAD = 3
 """One is read, one computed and one cut at any time."""
+_LEAST_ELAPSED_S = 1e-3
 _MOST_PIXEL_BYTES = 512 << 20
 """Of the blocks that are under way."""
 
@@ -113,6 +115,8 @@ class Engine:
         File, `SlideInfo.identity`, and micrometers per level-0 pixel.
     device
         "auto", or a name that torch knows.
+    falls_back
+        Whether the CPU does where the device is not to be had, else that is a trouble.
     """
 
     def __init__(
@@ -124,11 +128,14 @@ class Engine:
         bundle: ModelBundle,
         listener: EngineListener,
         device: str = "auto",
+        *,
+        falls_back: bool = False,
     ) -> None:
         self._slide = slide
         self._bundle = bundle
         self._mpp_um = mpp_um
         self._device = device
+        self._falls_back = falls_back
         self._about = StoreAbout(str(slide), identity, bundle.key, mpp_um, grid, STEPS_VERSION)
         self._task: Task = bundle.description.task
         self._listener = listener
@@ -150,7 +157,7 @@ class Engine:
         self._kept: KeptResults | None = None
         self._made_on = made_on(device)
         self._correction: TissueCorrection | None = None
-        self._run_started_s = 0.0
+        self._clock = RunClock()
         self._run_computed = 0
         self.timing = Timing()
         self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
@@ -168,18 +175,22 @@ class Engine:
         keys = blocks_of(self._grid, area)
         with self._changed:
             self._wanted.want(keys)
-            self._run_started_s, self._run_computed = time.monotonic(), 0
+            self._clock.restart()
+            self._run_computed = 0
             self._changed.notify_all()
         self._tell_progress()
 
     def stop(self) -> None:
-        """Forgets what `run` asked for; what is known stays."""
+        """Forgets what `run` and `look_at` asked for; what is known stays."""
         with self._changed:
             self._wanted.stop()
+            self._wanted.look_at(None)
         self._tell_progress()
 
     def set_paused(self, *, paused: bool) -> None:
+        """Begins no block while paused; the rate and the time left leave the pause out."""
         with self._changed:
+            self._clock.set_paused(paused=paused)
             self._is_paused = paused
             self._changed.notify_all()
 
@@ -406,7 +417,9 @@ class Engine:
 
     def _begin(self, process: ModelProcess) -> None:
         """Have the model loaded and tell it of the grid; from then on blocks are taken."""
-        ready = process.load(self._bundle, self._device, thread_count())
+        ready = process.load(
+            self._bundle, self._device, thread_count(), falls_back=self._falls_back
+        )
         grid, side_px = self._grid, self._grid.input_px
         block_bytes = 3 * side_px * side_px
         depth = min(_BATCHES_AHEAD * ready.batch, max(2, _MOST_PIXEL_BYTES // block_bytes))
@@ -483,7 +496,7 @@ class Engine:
     def _tell_progress(self) -> None:
         with self._changed:
             done, total = self._wanted.whole_done, self._wanted.whole_count
-            elapsed_s = time.monotonic() - self._run_started_s
+            elapsed_s = max(self._clock.elapsed_s, _LEAST_ELAPSED_S)
             rate = self._run_computed / elapsed_s if total and self._run_computed else 0.0
             left_s = (total - done) / rate if rate else None
             busy = not self._wanted.is_idle

@@ -17,6 +17,7 @@ from viewer.annotations.formats.coco_pictures import SeveralPicturesError
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.measured import up_to_date
 from viewer.audit_log import trail
+from viewer.overlays.shown_overlays import write_shown_beside
 from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.slides.slide_place import place_of
@@ -114,9 +115,16 @@ class AnnotationFiles(QObject):
         drawn = self._window.annotations.in_sight(active.pane)
         annotations = [up_to_date(each, mpp_um) for each in with_counts(drawn)]
         place = place_of(active.pane)
+        shown = self._window.overlays.shown_in(active.pane)
+
+        def work() -> list[Problem]:
+            lost = write_as(path, which, annotations, place)
+            write_shown_beside(path, shown)
+            return lost
+
         self._window.say(f"Writing {path.name}...")
         self._background.run(
-            lambda: write_as(path, which, annotations, place),
+            work,
             lambda lost: self._on_written(path, len(annotations), which, lost),
             lambda error: tell_not_written(self._window, path.name, error),
         )

@@ -77,9 +77,16 @@ class TableCommands(QObject):
         self, path: Path, figures: list[ClassFigures], mpp_um: MicronsPerPixel | None
     ) -> None:
         from viewer.annotations.statistics import write_statistics
+        from viewer.overlays.shown_overlays import write_shown_beside
+
+        shown = self._window.overlays.shown_in(self._window.panes.active)
+
+        def work() -> None:
+            write_statistics(path, figures, mpp_um)
+            write_shown_beside(path, shown)
 
         self._background.run(
-            lambda: write_statistics(path, figures, mpp_um),
+            work,
             lambda _: self._window.say(f"Wrote {path.name}."),
             lambda error: self._window.show_error(f"{path.name} cannot be written ({error})."),
         )

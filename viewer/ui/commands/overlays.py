@@ -113,6 +113,15 @@ OVERLAY_COMMANDS: tuple[Command, ...] = (
         with_model,
     ),
     Command(
+        "overlays.export",
+        "&Export results...",
+        "mdi6.export-variant",
+        "Write what the chosen model found on this slide to a file",
+        OVERLAYS,
+        (),
+        with_model,
+    ),
+    Command(
         "overlays.clear_results",
         "Remove &kept results",
         "mdi6.delete-sweep-outline",
@@ -128,6 +137,14 @@ OVERLAY_COMMANDS: tuple[Command, ...] = (
         OVERLAYS,
         (),
         separated=True,
+    ),
+    Command(
+        "overlays.add_model_file",
+        "Add &model from a file or zip...",
+        "mdi6.file-plus-outline",
+        "Add a model from a file of weights or a zip file",
+        OVERLAYS,
+        (),
     ),
     Command(
         "overlays.import_results",

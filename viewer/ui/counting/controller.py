@@ -17,6 +17,7 @@ from viewer.annotations.counting.tally import (
 )
 from viewer.canvas.annotating.count_tool import CountTool
 from viewer.geometry import Box
+from viewer.overlays.shown_overlays import write_shown_beside
 from viewer.recording.events import Counted
 from viewer.ui.annotations.toolbox import MOVE
 from viewer.ui.background_runner import BackgroundRunner
@@ -143,8 +144,14 @@ class CountingController(QObject):
         """Write the fields among annotations and what is in them, by the ending of the name."""
         from viewer.annotations.counting.table import write_count_file
 
+        shown = self._window.overlays.shown_in(self._window.panes.active)
+
+        def work() -> None:
+            write_count_file(path, held)
+            write_shown_beside(path, shown)
+
         self._disk.run(
-            lambda: write_count_file(path, held),
+            work,
             lambda _: self._window.say(f"Wrote {path.name}."),
             lambda error: self._window.show_error(f"{path.name} cannot be written ({error})."),
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QTimer
 
 from viewer.overlays.heatmap import Heatmap, HeatmapStyle, attention_heatmap
+from viewer.overlays.legend import LegendRow
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
 
@@ -59,11 +60,19 @@ class AttentionPresenter(HeatmapPresenter):
     def lines(self) -> list[str]:
         judged = self.judgment
         if judged is None:
-            return [self._trouble or "The slide model answers once some fields are known."]
-        order = judged.chances.argsort()[::-1].tolist()
-        names = [name for name, _ in self._origin.colors]
-        lines = [f"{names[index]}: {judged.chances[index]:.0%}" for index in order]
-        return [*lines, f"Judged by {judged.count:,} fields so far."]
+            return [self._trouble or "The slide model answers once some tiles are analyzed."]
+        return [f"Judged by {judged.count:,} tiles so far."]
+
+    def legend_rows(self) -> list[LegendRow]:
+        """Return the chance of each class, the likeliest first."""
+        judged = self.judgment
+        if judged is None:
+            return []
+        rows: list[LegendRow] = []
+        for index in judged.chances.argsort()[::-1].tolist():
+            name, chance = self._origin.colors[index][0], f"{judged.chances[index]:.0%}"
+            rows.append(LegendRow(index, name, "", (chance,), f"{name}: {chance}", can_hide=False))
+        return rows
 
     @property
     def whole(self) -> str:

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import logging
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
-from PySide6.QtWidgets import QFileDialog
 
 from viewer.canvas.layer import LayerOrder
 from viewer.geometry import Size
 from viewer.inference.ai_extra import missing_ai
 from viewer.overlays.clicked_regions import regions_path
+from viewer.overlays.shown_overlays import ShownOverlay
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.overlays.card_menu import CardMenu
+from viewer.ui.overlays.card_state import shown_progress, state_of
 from viewer.ui.overlays.click_segmenting import ClickSegmenting
-from viewer.ui.overlays.elsewhere_search import ElsewhereSearch
+from viewer.ui.overlays.model_files import ModelFiles
 from viewer.ui.overlays.one_heatmap import paint_one_heatmap
 from viewer.ui.overlays.overlay import Overlay
 from viewer.ui.overlays.overlay_commands import OverlayCommands
 from viewer.ui.overlays.overlay_settings import OverlaySettings
-from viewer.ui.overlays.overlays_panel import OverlaysPanel, shown_progress
+from viewer.ui.overlays.overlays_panel import OverlaysPanel
+from viewer.ui.overlays.score_question import ask_score
 from viewer.ui.overlays.tissue_view import TissueView
 from viewer.ui.slides.slide_place import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from viewer.annotations.formats.origins import Origin
     from viewer.geometry import Point
@@ -34,10 +36,10 @@ if TYPE_CHECKING:
     from viewer.overlays.files.result_file import ResultFile
     from viewer.slides.source import SlideSource
     from viewer.ui.main_window import MainWindow
+    from viewer.ui.overlays.card_state import CardState
+    from viewer.ui.overlays.model_card import ModelCard
     from viewer.ui.overlays.overlay import OverlaySource
     from viewer.ui.slides.slide_pane import SlidePane
-
-_log = logging.getLogger(__name__)
 
 _FIGURES_MS = 100
 """A slide that is opened again brings thousands of blocks at once; counting anew for each of them
@@ -77,14 +79,15 @@ class OverlaysController(QObject):
         """Give what else is known of a level-0 point of a pane's slide, for the status bar."""
         self.panel = OverlaysPanel(window)
         self.commands = OverlayCommands(window, self, self._background)
-        self.settings = OverlaySettings(window, self.panel, lambda: self.active, self)
-        self._elsewhere = ElsewhereSearch(window, self.panel, lambda: self.active, self)
+        self._settings: dict[ModelCard, OverlaySettings] = {}
+        self.model_files = ModelFiles(window, self, self._background)
+        self._menu = CardMenu(window, self)
         self._clicks = ClickSegmenting(window, self)
         self.tissue = TissueView(window, self._background, self)
         self._figures = QTimer(self, singleShot=True, interval=_FIGURES_MS)
         self._figures.timeout.connect(self.show_figures)
         self._connect()
-        self._background.run(all_models, self._show_models)
+        self._background.run(all_models, self.show_models)
         keep_bytes = window.settings.results_gib << 30
         self._background.run(lambda: clear_results(keep_bytes=keep_bytes), lambda _: None)
 
@@ -94,10 +97,9 @@ class OverlaysController(QObject):
         for pane in list(self._runs):
             self._end_all(pane)
         self._background.close(finish=True)
-        self._elsewhere.shut_down()
         self._clicks.shut_down()
-        for gallery in (self.panel.gallery, self.panel.elsewhere):
-            gallery.close_reading()
+        for settings in self._settings.values():
+            settings.shut_down()
 
     def run_of(self, pane: SlidePane) -> Overlay | None:
         """Return the overlay of the chosen model or file that is on in a pane."""
@@ -108,21 +110,40 @@ class OverlaysController(QObject):
         """Return the overlays that are on in a pane."""
         return list(self._runs.get(pane, {}).values())
 
+    def shown_in(self, pane: SlidePane) -> list[ShownOverlay]:
+        """Return the overlays that are painted in a pane, for what is exported from it."""
+        return [
+            ShownOverlay(run.origin.name, run.version, round(run.opacity, 2))
+            for run in self.all_of(pane)
+            if run.is_visible
+        ]
+
     @property
     def active(self) -> Overlay | None:
         """Return the overlay of the chosen model in the active pane."""
         return self.run_of(self._window.panes.active)
 
-    def take_model(self, folder: Path) -> None:
-        """Adds a model from a folder or zip file and turns it on in the active pane."""
-        from viewer.inference.models.model_library import add_model, all_models
+    @property
+    def in_hand(self) -> Overlay | None:
+        """Return the overlay that commands are for: the chosen one, else one that is on."""
+        return self.active or next(iter(self.all_of(self._window.panes.active)), None)
 
-        self._background.run(
-            lambda: (add_model(folder), all_models()), self._on_added, self._on_not_added
-        )
+    def take_model(self, path: Path) -> None:
+        """Add a model from a folder, file or zip file and turn it on in the active pane."""
+        self.model_files.add(path)
 
-    def take_results(self, path: Path, pane: SlidePane, origin: Origin | None = None) -> None:
-        """Shows results made elsewhere over the slide of a pane; `origin` as `read_result_file`."""
+    def take_results(
+        self,
+        path: Path,
+        pane: SlidePane,
+        origin: Origin | None = None,
+        *,
+        turns_on: bool = True,
+    ) -> None:
+        """List results made elsewhere for the slide of a pane, and show them with `turns_on`.
+
+        `origin` as `read_result_file`.
+        """
         from viewer.overlays.files.result_files import read_result_file
         from viewer.ui.slides.origin_question import UnstatedOriginError, ask_origin, check_origin
 
@@ -141,12 +162,14 @@ class OverlaysController(QObject):
             if isinstance(error, UnstatedOriginError):
                 ask_origin(window, path.name, lambda said: self.take_results(path, pane, said))
             else:
-                self._on_not_added(error)
+                self.model_files.show_refusal(error)
 
         window = self._window
         self._background.run(
             read,
-            lambda file: self._on_results(file, pane) if pane.source is source else None,
+            lambda file: (
+                self._on_results(file, pane, turns_on=turns_on) if pane.source is source else None
+            ),
             on_error,
         )
 
@@ -210,7 +233,7 @@ class OverlaysController(QObject):
                 run = JudgedFile(pane, origin, file, self)
             else:
                 try:
-                    fed = engine_model(origin, self._bundles())
+                    fed = engine_model(origin, self.bundles)
                 except BundleError as error:
                     self._window.show_error(str(error))
                     return
@@ -255,7 +278,9 @@ class OverlaysController(QObject):
             self._end(pane, key)
         self._runs.pop(pane, None)
 
-    def _bundles(self) -> list[ModelBundle]:
+    @property
+    def bundles(self) -> list[ModelBundle]:
+        """Return the models at hand, without files of results."""
         from viewer.inference.models.bundle import ModelBundle
 
         return [each for each in self.panel.models.models() if isinstance(each, ModelBundle)]
@@ -301,6 +326,11 @@ class OverlaysController(QObject):
         runs, chosen = self.all_of(pane), self.run_of(pane)
         if sentence := paint_one_heatmap(runs, chosen, even_if_hidden=even_if_hidden):
             self._window.say(sentence)
+
+    def show_chosen_heatmap(self) -> None:
+        """Paint the heatmap of the chosen card instead of the one that is painted."""
+        self._paint_one_heatmap(self._window.panes.active, even_if_hidden=True)
+        self._show_active()
 
     # What happens round it -------------------------------------------------------------------
 
@@ -372,12 +402,14 @@ class OverlaysController(QObject):
         self._show_active()
 
     def _show_pointed_out(self, pane: SlidePane) -> None:
-        """What was pointed out on a slide is there again when it is opened."""
+        """List what was pointed out on a slide before it was kept as annotations; it is off."""
         if pane.source is not None and not self._why_not(pane):
             path = regions_path(pane.source.info.identity)
             self._background.run(
                 path.exists,
-                lambda exists: self.take_results(path, pane, "slide") if exists else None,
+                lambda exists: (
+                    self.take_results(path, pane, "slide", turns_on=False) if exists else None
+                ),
             )
 
     def _forget_files(self, pane: SlidePane) -> None:
@@ -392,15 +424,14 @@ class OverlaysController(QObject):
             self._figures.start()
 
     def _on_look_changed(self, run: Overlay) -> None:
-        """The list of layers sets opacities too."""
-        if run is self.active:
-            self.panel.show_opacity(run.opacity)
+        """The list of layers shows, hides and sets opacities too."""
+        self._on_run_changed(run)
 
     def show_figures(self) -> None:
         """What was found, and how far it is, as it is now."""
+        for run, card in self._cards_on(self._window.panes.active):
+            self.settings_of(card).show_figures(run, self._state_of(run))
         run = self.active
-        if run is not None:
-            self.settings.show_figures(run)
         if run is not None and run.progress.total:
             self._tell_value(run.pane, None)
         self.figures_changed.emit()
@@ -408,10 +439,48 @@ class OverlaysController(QObject):
     def _show_active(self) -> None:
         pane = self._window.panes.active
         self._window.commands["overlays.on"].setChecked(self.active is not None)
-        self.panel.models.show_on(set(self._runs.get(pane, {})))
+        self.panel.models.show_on(self._runs.get(pane, {}))
+        self.panel.show_count()
         self._paint_one_heatmap(pane)
-        self.settings.show(self.active, self._why_not(pane))
+        lacks_size = pane.source is not None and pane.canvas.optics.mpp_um is None
+        self.panel.show_why_not(
+            self._why_not(pane), lacks_pixel_size=lacks_size and not self.hidden_by(pane)
+        )
+        for run, card in self._cards_on(pane):
+            self.settings_of(card).show(run, self._state_of(run))
         self.figures_changed.emit()
+
+    def _cards_on(self, pane: SlidePane) -> list[tuple[Overlay, ModelCard]]:
+        """Return the overlays that are on in a pane with their cards."""
+        cards = [(run, self.panel.models.card(run.origin.key)) for run in self.all_of(pane)]
+        return [(run, card) for run, card in cards if card is not None]
+
+    def _state_of(self, run: Overlay) -> CardState:
+        is_covered = not run.is_visible and any(
+            other.is_visible and other.shown.stratum is LayerOrder.HEATMAPS
+            for other in self.all_of(run.pane)
+            if run.shown.stratum is LayerOrder.HEATMAPS
+        )
+        return state_of(run, is_paused=self.commands.is_paused, is_covered=is_covered)
+
+    def settings_of(self, card: ModelCard) -> OverlaySettings:
+        """Return what keeps the body of a card in step with its overlay."""
+        card.body  # noqa: B018 - makes the body, and with it the settings
+        return self._settings[card]
+
+    def _on_body(self, card: ModelCard) -> None:
+        key = card.source.key
+
+        def active() -> Overlay | None:
+            return self._runs.get(self._window.panes.active, {}).get(key)
+
+        settings = self._settings[card] = OverlaySettings(self._window, card.body, active, self)
+        card.destroyed.connect(lambda: self._forget_card(card, settings))
+        self.commands.connect_body(card.body)
+
+    def _forget_card(self, card: ModelCard, settings: OverlaySettings) -> None:
+        self._settings.pop(card, None)
+        settings.deleteLater()
 
     def _why_not(self, pane: SlidePane) -> str:
         if pane.source is None:
@@ -429,74 +498,42 @@ class OverlaysController(QObject):
     def _listed(self, models: list[ModelBundle]) -> list[OverlaySource]:
         return [*(file for files in self._files.values() for file in files), *models]
 
-    def _on_results(self, file: ResultFile, pane: SlidePane) -> None:
+    def _on_results(self, file: ResultFile, pane: SlidePane, *, turns_on: bool) -> None:
         files = [each for each in self._files.get(pane, []) if each.key != file.key]
         self._end(pane, file.key)
         self._files[pane] = [file, *files]
+        if not turns_on:
+            self.panel.models.show_models(self._listed(self.bundles))
+            return
         self._window.panes.activate(pane)
-        self.panel.models.show_models(self._listed(self._bundles()), file.key)
+        self.panel.models.show_models(self._listed(self.bundles), file.key)
         self.panel.show()
         self._switch(file, on=True)
         self._window.say(f"{file.found.count:,} results were read from {file.name}.")
         if file.troubles:
             self._window.show_error(" ".join(file.troubles))
-        if not file.is_score_sure:
-            self._ask_score(file, pane)
+        run, card = self._runs.get(pane, {}).get(file.key), self.panel.models.card(file.key)
+        if not file.is_score_sure and run is not None and card is not None:
+            ask_score(self._window, file, run, self.settings_of(card))
 
-    def _ask_score(self, file: ResultFile, pane: SlidePane) -> None:
-        """Let the reader choose among the columns of a table that does not name its score."""
-        from viewer.overlays.patch_feature_map import PatchFeatureMap
-        from viewer.ui.overlays.score_question import ScoreQuestion
+    def show_models(self, models: list[ModelBundle], added: ModelBundle | None = None) -> None:
+        """List the models at hand; one that was added is turned on in the active pane."""
+        from viewer.inference.models.bundle import ModelBundle
 
-        run = self._runs.get(pane, {}).get(file.key)
-        if run is None or not isinstance(run.found, PatchFeatureMap):
-            return
-        question = ScoreQuestion(file, run.found, self._window)
-        question.score_chosen.connect(lambda index: self.settings.show_score(run, index))
-        run.destroyed.connect(question.close)
-        question.show()
-
-    def _show_models(self, models: list[ModelBundle]) -> None:
-        self.panel.models.show_models(self._listed(models))
+        keys = {model.key for model in models}
+        for pane, runs in list(self._runs.items()):
+            for key, run in list(runs.items()):
+                if isinstance(run.origin, ModelBundle) and key not in keys:
+                    self._end(pane, key)
+        chosen = "" if added is None else added.key
+        self.panel.models.show_models(self._listed(models), chosen)
         self.models_changed.emit(models)
+        if added is not None:
+            self.panel.show()
+            if self._window.panes.active.source is not None:
+                self._switch(added, on=True)
         self._show_active()
         self._prepare(self.panel.isVisible())
-
-    def _on_added(self, added: tuple[ModelBundle, list[ModelBundle]]) -> None:
-        bundle, models = added
-        self.panel.models.show_models(self._listed(models), bundle.key)
-        self.models_changed.emit(models)
-        self.panel.show()
-        self._window.say(f"The model {bundle.description.name} was added.")
-        if self._window.panes.active.source is not None:
-            self._switch(bundle, on=True)
-        self._show_active()
-
-    def _on_not_added(self, error: Exception) -> None:
-        from viewer.inference.models.bundle import BundleError
-        from viewer.overlays.files.result_file import ResultFileError
-
-        if not isinstance(error, BundleError | ResultFileError):
-            _log.error("a model or file could not be added", exc_info=error)
-        self._window.show_error(str(error))
-
-    def _ask_model(self) -> None:
-        dialog = QFileDialog(self._window, "Folder of a model")
-        dialog.setFileMode(QFileDialog.FileMode.Directory)
-        dialog.fileSelected.connect(lambda name: self.take_model(Path(name)))
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
-
-    def _ask_results(self) -> None:
-        from viewer.overlays.files.result_files import RESULT_SUFFIXES
-
-        dialog = QFileDialog(self._window, "Results for this slide")
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.setNameFilter(f"Results ({' '.join(f'*{end}' for end in RESULT_SUFFIXES)})")
-        pane = self._window.panes.active
-        dialog.fileSelected.connect(lambda name: self.take_results(Path(name), pane))
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
 
     def _tell_value(self, pane: SlidePane, point: Point | None) -> None:
         """Tells what the overlays have under the cursor, else how far a run over the slide is."""
@@ -529,12 +566,14 @@ class OverlaysController(QObject):
         window, panel, commands = self._window, self.panel, self._window.commands
         commands.on_toggle("overlays.on", self.switch_chosen)
         commands.on("overlays.blink", self._blink)
-        commands.on("overlays.add_model", self._ask_model)
-        commands.on("overlays.import_results", self._ask_results)
         panel.models.switched.connect(self._switch)
         panel.models.chosen_changed.connect(self._show_active)
         panel.models.order_changed.connect(lambda: self._restack(window.panes.active))
-        panel.add_requested.connect(self._ask_model)
+        panel.models.body_made.connect(self._on_body)
+        panel.folder_requested.connect(commands["overlays.add_model"].trigger)
+        panel.file_requested.connect(commands["overlays.add_model_file"].trigger)
+        panel.results_requested.connect(commands["overlays.import_results"].trigger)
+        panel.pixel_size_requested.connect(commands["slide.pixel_size"].trigger)
         panel.visibilityChanged.connect(self._prepare)
         window.panes.active_changed.connect(lambda _: self._show_active())
         window.panes.panes_changed.connect(self._on_panes_changed)

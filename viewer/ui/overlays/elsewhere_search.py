@@ -16,28 +16,29 @@ if TYPE_CHECKING:
 
     from viewer.overlays.elsewhere import FieldElsewhere
     from viewer.ui.main_window import MainWindow
+    from viewer.ui.overlays.card_body import CardBody
     from viewer.ui.overlays.gallery import GalleryField
     from viewer.ui.overlays.overlay import Overlay
-    from viewer.ui.overlays.overlays_panel import OverlaysPanel
 
 
 class ElsewhereSearch(QObject):
-    """Between the panel and the overlay that `active` gives."""
+    """Between the body of a card and the overlay that `active` gives."""
 
     def __init__(
         self,
         window: MainWindow,
-        panel: OverlaysPanel,
+        body: CardBody,
         active: Callable[[], Overlay | None],
         parent: QObject,
     ) -> None:
         super().__init__(parent)
         self._window = window
-        self._panel = panel
+        self._body = body
         self._active = active
         self._background = BackgroundRunner("search", 1, self)
-        panel.query.everywhere_requested.connect(self._search)
-        panel.elsewhere.travel_requested.connect(self._travel)
+        if body.query is not None:
+            body.query.everywhere_requested.connect(self._search)
+        body.elsewhere.travel_requested.connect(self._travel)
 
     def shut_down(self) -> None:
         self._background.close()
@@ -81,7 +82,7 @@ class ElsewhereSearch(QObject):
 
         if not found:
             self._window.say("This model has worked on no other slide yet.")
-        self._panel.show_elsewhere(
+        self._body.show_elsewhere(
             [
                 GalleryField(field.box, f"{field.likeness:.2f} {field.slide.stem}", field.slide)
                 for field in found

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from viewer.attention.proposing import Proposal, proposals
 from viewer.colors import BAND_COLORS, UNKNOWN_COLOR
 from viewer.overlays.heatmap import Heatmap, HeatmapStyle, expected_heatmap
+from viewer.overlays.legend import LegendRow
 from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
 
 if TYPE_CHECKING:
@@ -70,10 +71,26 @@ class ExpectedPresenter(HeatmapPresenter):
         lines = super().lines()
         heatmap = self.heatmap
         if isinstance(heatmap, ExpectedPicture):
-            bands = [f"{name} {share:.0%}" for name, share in heatmap.band_shares]
-            lines.append(f"Time by magnification: {', '.join(bands)}")
             lines.append(f"Boxes: the {len(heatmap.proposals)} fields to go to first")
         return lines
+
+    def legend_rows(self) -> list[LegendRow]:
+        """Return the expected share of time at each magnification, in the colors of the boxes."""
+        heatmap = self.heatmap
+        if not isinstance(heatmap, ExpectedPicture):
+            return []
+        colors = dict(self._origin.colors)
+        return [
+            LegendRow(
+                index,
+                name,
+                colors.get(name, UNKNOWN_COLOR),
+                (f"{share:.0%}",),
+                f"{share:.0%} of the expected time at {name}",
+                can_hide=False,
+            )
+            for index, (name, share) in enumerate(heatmap.band_shares)
+        ]
 
     def _work(self) -> Callable[[], Heatmap | None]:
         from viewer.inference.models.bundle import ModelBundle

@@ -27,11 +27,24 @@ def ask_export(window: MainWindow, background: BackgroundRunner, run: Overlay) -
     formats = FORMATS if isinstance(run.found, ObjectMap) else CELL_FORMATS
     dialog = QFileDialog(window, "Export")
     dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-    dialog.setNameFilters(
-        [f"{name} ({' '.join(f'*{end}' for end in ends)})" for name, ends in formats.items()]
-    )
-    dialog.setDefaultSuffix(next(iter(formats.values()))[0].removeprefix("."))
-    dialog.fileSelected.connect(lambda name: export_run(window, background, run, Path(name)))
+    filters = {f"{name} ({' '.join(f'*{end}' for end in ends)})": ends[0]
+               for name, ends in formats.items()}  # fmt: skip
+    last = window.settings.results_format
+    ends = {end: chosen for chosen, end in filters.items()}
+    dialog.setNameFilters(list(filters))
+
+    def show_end(chosen: str) -> None:
+        dialog.setDefaultSuffix(filters[chosen].removeprefix("."))
+
+    def take(name: str) -> None:
+        window.change_settings(results_format=filters[dialog.selectedNameFilter()])
+        export_run(window, background, run, Path(name))
+
+    first = ends.get(last) or ends[".csv"]
+    dialog.selectNameFilter(first)
+    show_end(first)
+    dialog.filterSelected.connect(show_end)
+    dialog.fileSelected.connect(take)
     dialog.finished.connect(dialog.deleteLater)
     dialog.open()
 
@@ -45,7 +58,7 @@ def export_run(window: MainWindow, background: BackgroundRunner, run: Overlay, p
     if complaint := check_name(path, formats):
         window.show_error(complaint)
         return
-    card = _card(run)
+    card = _card(run, [each.text for each in window.overlays.shown_in(run.pane)])
     background.run(
         _work(run, path, card),
         lambda count: window.say(_written(count, path, card)),
@@ -66,7 +79,7 @@ def _written(count: int, path: Path, card: ResultCard | None) -> str:
     )
 
 
-def _card(run: Overlay) -> ResultCard | None:
+def _card(run: Overlay, shown: list[str]) -> ResultCard | None:
     """Return what a model's results are made of at this moment; None of results of a file."""
     from viewer.inference.models.bundle import ModelBundle
     from viewer.overlays.counting import analyzed_share
@@ -82,6 +95,7 @@ def _card(run: Overlay) -> ResultCard | None:
         region_px=(box.x0, box.y0, box.width, box.height),
         share=round(analyzed_share(run.found, box), 6),
         device=run.device,
+        overlays_shown=shown,
     ).with_holes(run.found.unanswered)
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from viewer.canvas.layer import LayerOrder
-from viewer.colors import class_color
+from viewer.colors import UNKNOWN_COLOR, class_color
 from viewer.inference.tasks.known import has_classes
+from viewer.overlays.area import bounds_of
 from viewer.overlays.heatmap import (
     NOT_THIS,
     Heatmap,
@@ -18,12 +19,12 @@ from viewer.overlays.heatmap import (
     Query,
     class_heatmap,
     gradient,
-    is_background,
     number_text,
     painted_colors,
     query_heatmap,
     score_heatmap,
 )
+from viewer.overlays.legend import LegendRow, patch_rows
 from viewer.overlays.result_at import ResultAt
 from viewer.ui.background_runner import BackgroundRunner, Task
 from viewer.ui.view.layer_entries import Ramp
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 LIKELIEST_CLASS = "Likeliest class"
+_LIKE_COLOR = "#e08a00"
+"""Of the field that others are compared with."""
 _PAUSE_MS = 60
 """Between pictures while blocks come in or a slider moves."""
 
@@ -78,8 +81,8 @@ class HeatmapPresenter(QObject):
         self._timer.timeout.connect(self._make)
         is_asked = origin.task == "embedding"
         self.query = Query(marks=load_marks(identity)) if is_asked else Query()
-        self.marked = NumberedBoxesLayer("marked fields")
-        self._show_marked()
+        self.meant = NumberedBoxesLayer("marked fields")
+        self._show_meant()
 
     def refresh(self, key: BlockKey) -> None:
         """A block came."""
@@ -105,29 +108,40 @@ class HeatmapPresenter(QObject):
                 lambda error: _log.warning("marks cannot be kept (%s)", error),
             )
         self.query = query
-        self._show_marked()
+        self._show_meant()
         self._touch()
 
     def lines(self) -> list[str]:
-        """Return what the panel tells."""
+        """Return what the card tells."""
         area_mm2 = self.found.area_px * (self.found.mpp_um / 1000) ** 2
-        is_map = self._origin.task == "segmentation"
-        analyzed = "Analyzed" if is_map else f"{self.found.count:,} tiles analyzed"
+        analyzed = "Analyzed" if self._is_map else f"{self.found.count:,} tiles analyzed"
         lines = [f"{analyzed} ({area_mm2:.3g} mm²)"]
-        heatmap = self.heatmap
-        if heatmap is None:
-            if self._origin.task == "embedding":
-                lines.append(_asks_for(self.query))
-            return lines
-        if heatmap.classes is not None:
-            tile_mm2 = (self.found.cell * self.found.mpp_um / 1000) ** 2
-            for (name, _), count in zip(self.legend(), heatmap.counts, strict=False):
-                if is_map and is_background(name):
-                    continue
-                fields = "" if is_map else f"{count:,} fields, "
-                digits = 4 if is_map else 2
-                lines.append(f"{name}: {fields}{count * tile_mm2:.{digits}f} mm²")
+        if self._origin.task == "embedding" and self.heatmap is None:
+            if self.query.lacks_second:
+                lines.append(f'Mark a second class, or fields as "{NOT_THIS}", to paint the slide.')
+            elif self.query.marks:
+                lines.append("The marked fields are not analyzed yet.")
+            else:
+                lines.append("Ask for fields like this one, or mark some.")
         return lines
+
+    def legend_rows(self) -> list[LegendRow]:
+        """Return the key of the classes that are painted; empty where one value is."""
+        heatmap = self.heatmap
+        if heatmap is None or heatmap.classes is None:
+            return []
+        patch_mm2 = (self.found.cell * self.found.mpp_um / 1000) ** 2
+        return patch_rows(
+            self._painted_legend(),
+            heatmap.counts,
+            patch_mm2,
+            self.style.hidden,
+            is_map=self._is_map,
+        )
+
+    @property
+    def _is_map(self) -> bool:
+        return self._origin.task == "segmentation"
 
     def result_at(self, point: Point) -> ResultAt | None:
         """Return the value or class at a level-0 point; None where nothing is known."""
@@ -154,16 +168,22 @@ class HeatmapPresenter(QObject):
     def legend(self) -> list[tuple[str, str]]:
         """Names and colors of what is shown."""
         if self._origin.task == "embedding":
-            return [(name, class_color(i)) for i, name in enumerate(self.query.names)]
+            return [(name, mark_color(i, name)) for i, name in enumerate(self.query.names)]
         return self._origin.colors
 
     def color_key(self) -> list[tuple[str, str]]:
         """Return names and colors of the classes that are painted; none where values are."""
         if self.heatmap is None or self.heatmap.classes is None:
             return []
-        names = [name for name, _ in self.legend()]
-        colors = painted_colors(self.legend(), self._origin.task)
-        return [(name, color) for name, color in zip(names, colors, strict=True) if color]
+        hidden = self.style.hidden
+        named = enumerate(self._painted_legend())
+        return [(name, color) for n, (name, color) in named if color and n not in hidden]
+
+    def _painted_legend(self) -> list[tuple[str, str]]:
+        """Return names and colors of the classes, "" for those that are not painted."""
+        legend = self.legend()
+        colors = painted_colors(legend, self._origin.task)
+        return [(name, color) for (name, _), color in zip(legend, colors, strict=True)]
 
     def ramp(self) -> Ramp | None:
         """Return the key of the values that are painted; None of classes."""
@@ -199,11 +219,16 @@ class HeatmapPresenter(QObject):
             self._making.cancel()
         self._background.close(finish=True)
 
-    def _show_marked(self) -> None:
-        """Frame the fields that were marked, in the colors of their classes."""
-        colors = dict(self.legend()) if self.query.marks else {}
-        boxes = [(mark.box, colors[mark.name]) for mark in self.query.marks]
-        self.marked.show_boxes(boxes, len(boxes) - 1)
+    def _show_meant(self) -> None:
+        """Draw which fields likeness and classes are asked by."""
+        names = self.query.names
+        marks = [
+            (mark.box, mark_color(names.index(mark.name), mark.name) or UNKNOWN_COLOR)
+            for mark in self.query.marks
+        ]
+        like = self.query.like
+        boxes = marks if like is None else [(bounds_of(like), _LIKE_COLOR)]
+        self.meant.show_boxes(boxes, len(boxes) - 1)
         self._canvas.update()
 
     def _touch(self) -> None:
@@ -247,11 +272,6 @@ class HeatmapPresenter(QObject):
         _log.error("the heatmap could not be made", exc_info=error)
 
 
-def _asks_for(query: Query) -> str:
-    """Return what is missing before the slide can be painted."""
-    names = query.names
-    if not names:
-        return "Ask for fields like this one, or mark some."
-    if len(names) == 1:
-        return f'Mark a field of a second class, or one that is "{NOT_THIS}": then it is painted.'
-    return "The marked fields are not analyzed yet."
+def mark_color(index: int, name: str) -> str:
+    """Return the color of a class that was marked; "" where it is not painted."""
+    return "" if name == NOT_THIS else class_color(index)

@@ -11,8 +11,16 @@ from PySide6.QtCore import (
     QPersistentModelIndex,
     Qt,
     QTimer,
+    Signal,
 )
-from PySide6.QtWidgets import QAbstractItemView, QDialog, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QDialog,
+    QHeaderView,
+    QLabel,
+    QVBoxLayout,
+    QWidget,
+)
 
 from viewer.canvas.qt_guard import guarded
 from viewer.geometry import Point
@@ -21,6 +29,8 @@ from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.widgets import RowTable
 
 if TYPE_CHECKING:
+    from PySide6.QtGui import QFocusEvent
+
     from viewer.overlays.object_table import ObjectTable
     from viewer.ui.overlays.overlay import Overlay
 
@@ -75,8 +85,38 @@ class ObjectTableModel(QAbstractTableModel):
         if self.table is None or role != Qt.ItemDataRole.DisplayRole:
             return None
         if orientation is Qt.Orientation.Horizontal:
-            return self.table.columns[section]
+            return self.table.columns[section].replace("um2", "µm²").replace(" um", " µm")
         return section + 1
+
+
+class ObjectTableView(RowTable):
+    """A table whose first row is not taken for a choice when it gets the keyboard."""
+
+    row_chosen = Signal(int)
+    """The user went to this row, by click or key."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._is_arriving = False
+        self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+
+    @guarded()
+    def currentChanged(self, current: _Index, previous: _Index) -> None:
+        super().currentChanged(current, previous)
+        if not self._is_arriving and current.isValid() and current.row() != previous.row():
+            self.row_chosen.emit(current.row())
+
+    @guarded()
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """Qt makes the first row the current one, which would move the slide."""
+        had_row = self.currentIndex().isValid()
+        self._is_arriving = True
+        super().focusInEvent(event)
+        if not had_row:
+            self.setCurrentIndex(QModelIndex())
+        self._is_arriving = False
 
 
 class ObjectTableDialog(QDialog):
@@ -96,9 +136,8 @@ class ObjectTableDialog(QDialog):
         self.resize(660, 480)
         self.model = ObjectTableModel(self)
         self.count = QLabel(self)
-        self.view = RowTable(self)
+        self.view = ObjectTableView(self)
         self.view.setModel(self.model)
-        self.view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.view.setAccessibleName("Objects")
         header = self.view.horizontalHeader()
         header.setSectionsClickable(True)
@@ -113,7 +152,7 @@ class ObjectTableDialog(QDialog):
         self._pause.timeout.connect(self._rebuild)
         overlay.changed.connect(self._touch)
         overlay.destroyed.connect(self.close)
-        self.view.selectionModel().currentRowChanged.connect(self._travel)
+        self.view.row_chosen.connect(self._travel)
         self._rebuild()
 
     @guarded()
@@ -150,11 +189,11 @@ class ObjectTableDialog(QDialog):
         if before is None or before.columns != table.columns:
             self.view.resizeColumnsToContents()
 
-    def _travel(self, index: QModelIndex) -> None:
+    def _travel(self, shown_row: int) -> None:
         table = self.model.table
-        if table is None or not index.isValid():
+        if table is None:
             return
-        row, canvas = int(table.rows[index.row()]), self._overlay.pane.canvas
+        row, canvas = int(table.rows[shown_row]), self._overlay.pane.canvas
         self._shown.point_out(table.objects, row)
         self._overlay.viewed.emit(self._shown.result_of(table.objects, row))
         x, y = table.objects.centroids[row].tolist()

@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 from viewer.canvas.layer import LayerOrder
 from viewer.geometry import Box
 from viewer.overlays.heatmap import gradient
+from viewer.overlays.legend import LegendRow, object_rows
 from viewer.overlays.object_style import STEPS, ObjectStyle
 from viewer.overlays.objects import UNLIKE
 from viewer.overlays.result_at import ResultAt
@@ -47,8 +48,7 @@ class ObjectsPresenter(QObject):
         self.layer = ObjectsLayer()
         self.layer.show_map(found, [color for _, color in origin.colors])
         self._canvas = canvas
-        self._classes = list(origin.colors)
-        self._names = [name for name, _ in origin.colors]
+        self._colors = origin.colors
 
     def refresh(self, key: BlockKey) -> None:
         """The objects of a block changed."""
@@ -102,7 +102,7 @@ class ObjectsPresenter(QObject):
             for name, values in objects.measurements.items()
             if name != UNLIKE
         ]
-        text = ", ".join([self._names[int(objects.classes[index])], *numbers])
+        text = ", ".join([self._colors[int(objects.classes[index])][0], *numbers])
         outline = objects.outline(index)
         return ResultAt(text, Box(*outline.min(0).tolist(), *outline.max(0).tolist()))
 
@@ -110,7 +110,7 @@ class ObjectsPresenter(QObject):
         """Return names and colors of the classes that are shown; none where values are."""
         if self.style.measurement is not None:
             return []
-        return [each for n, each in enumerate(self._classes) if n not in self.style.hidden]
+        return [each for n, each in enumerate(self._colors) if n not in self.style.hidden]
 
     def ramp(self) -> Ramp | None:
         """Return the key of the measurement that colors the objects; None of classes."""
@@ -119,8 +119,12 @@ class ObjectsPresenter(QObject):
         low, high = self.style.low, self.style.high
         return Ramp(tuple(MEASURE_COLORS), (f"{low:.3g}", f"{high:.3g} {self.style.measurement}"))
 
+    def legend_rows(self) -> list[LegendRow]:
+        """Return the key of the classes, with the objects of each."""
+        return object_rows(self._colors, self.found.counts(len(self._colors)), self.style.hidden)
+
     def lines(self) -> list[str]:
-        """Return what the panel tells."""
+        """Return what the card tells."""
         count = self.count_in(self._canvas.view.box)
         return [f"{count:,} in view, {self.found.count:,} on the slide so far"]
 

@@ -92,6 +92,7 @@ class Overlay(QObject):
         self.mpp_um = found.mpp_um
         self.found = found
         self.device = ""
+        self.is_stopped = False
         self.progress = Progress(0, 0, 0.0, None, is_busy=False)
         self.shown: ObjectsPresenter | HeatmapPresenter
         if isinstance(found, ObjectMap):
@@ -115,8 +116,10 @@ class Overlay(QObject):
         """Return what the canvas paints of it, which is shown, hidden and moved together."""
         from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
 
-        marked = (self.shown.marked,) if isinstance(self.shown, HeatmapPresenter) else ()
-        return (self.shown.layer, self._hatched, self._unlike_hatched, *marked)
+        layers = (self.shown.layer, self._hatched, self._unlike_hatched)
+        if isinstance(self.shown, HeatmapPresenter) and self.origin.task == "embedding":
+            return (*layers, self.shown.meant)
+        return layers
 
     @property
     def version(self) -> str:
@@ -125,16 +128,19 @@ class Overlay(QObject):
 
         return self.origin.version if isinstance(self.origin, ModelBundle) else ""
 
-    def lines(self) -> list[str]:
-        """Return what the panel tells of what was found, and of what has no answer."""
-        lines = self.shown.lines()
-        if self.version:
-            lines.append(f"{self.origin.name}, version {self.version}")
+    @property
+    def device_text(self) -> str:
+        """Return what it runs on; "" where nothing runs."""
+        return ""
+
+    def warnings(self) -> list[str]:
+        """Return what to know before the results are relied on."""
+        lines: list[str] = []
+        if count := self._unlike.count:
+            lines.append(f"{tiles(count)} {UNLIKE}, hatched: do not rely on these")
         if count := self._holes.count:
             at = self._holes.boxes(1)[0]
             lines.append(f"No answer for {tiles(count)}, hatched; the first at {place_text(at)}")
-        if count := self._unlike.count:
-            lines.insert(0, f"{tiles(count)} {UNLIKE}, hatched: do not rely on these")
         return lines
 
     def result_at(self, point: Point) -> ResultAt | None:
@@ -166,7 +172,7 @@ class Overlay(QObject):
         """Finds nothing more until it is called again."""
 
     def stop(self) -> None:
-        """No more of the whole slide."""
+        """Finds no more, whatever is looked at, before `run_over` is called."""
 
     @property
     def is_visible(self) -> bool:

@@ -12,7 +12,11 @@ if TYPE_CHECKING:
     from viewer.overlays.area import Area
     from viewer.ui.background_runner import BackgroundRunner
     from viewer.ui.main_window import MainWindow
+    from viewer.ui.overlays.card_body import CardBody
     from viewer.ui.overlays.controller import OverlaysController
+
+_NO_OBJECTS = "Turn on a model that finds objects first, on the AI page."
+_NOTHING_ON = "Turn on a model first, on the AI page."
 
 
 class OverlayCommands(QObject):
@@ -26,18 +30,23 @@ class OverlayCommands(QObject):
         self._part = part
         self._background = background
         self._pause = window.commands["overlays.pause"]
-        commands, panel = window.commands, part.panel
+        commands = window.commands
         commands.on("overlays.run_slide", self._run_slide)
         commands.on("overlays.run_field", self._run_field)
         commands.on_toggle("overlays.pause", self._set_paused)
         commands.on("overlays.stop", self._stop)
         commands.on("overlays.table", self._show_table)
         commands.on("overlays.clear_results", self._clear_results)
-        panel.run_requested.connect(self._run_slide)
-        panel.pause_requested.connect(self._pause.trigger)
-        panel.stop_requested.connect(self._stop)
-        panel.table_requested.connect(self._show_table)
-        panel.export_requested.connect(self._export)
+        commands.on("overlays.export", self._export)
+        commands.on("overlays.fill", self._fill)
+        commands.on("overlays.find_similar", self.find_similar)
+
+    def connect_body(self, body: CardBody) -> None:
+        """Let the buttons of a card, which choose it first, run the commands."""
+        body.run_requested.connect(self._run_slide)
+        body.pause_requested.connect(self._pause.trigger)
+        body.stop_requested.connect(self._stop)
+        body.uncover_requested.connect(self._part.show_chosen_heatmap)
 
     @property
     def is_paused(self) -> bool:
@@ -51,15 +60,26 @@ class OverlayCommands(QObject):
         if (run := self._part.active) is not None:
             run.run_over(area)
 
+    def find_similar(self, area: Area | None = None) -> None:
+        """Ask the model of likeness that is on what is like an area, by default what is in view."""
+        pane = self._window.panes.active
+        runs = [run for run in self._part.all_of(pane) if run.origin.task == "embedding"]
+        run = self._part.active if self._part.active in runs else next(iter(runs), None)
+        card = self._part.panel.models.card(run.origin.key) if run is not None else None
+        if card is None:
+            self._window.say("Turn on the model Tissue likeness first, on the AI page.")
+            return
+        self._part.panel.models.choose(card.source.key)
+        self._part.settings_of(card).find_similar(area)
+        self._part.panel.show()
+
     def _run_slide(self) -> None:
-        if (run := self._part.active) is not None:
-            run.run_over(run.pane.canvas.slide_box)
+        self.run_over(self._window.panes.active.canvas.slide_box)
 
     def _run_field(self) -> None:
         self.run_over(self._window.panes.active.canvas.view.box)
 
     def _set_paused(self, paused: bool) -> None:
-        self._part.panel.show_paused(paused=paused)
         self._window.say("Models pause." if paused else "Models go on.")
         for pane in self._window.panes.panes:
             for overlay in self._part.all_of(pane):
@@ -67,24 +87,40 @@ class OverlayCommands(QObject):
         self._part.show_figures()
 
     def _stop(self) -> None:
-        if (run := self._part.active) is not None:
+        if (run := self._part.in_hand) is not None:
             run.stop()
             self._window.say(f"{run.origin.name} stops; what was found stays.")
+        else:
+            self._window.say(_NOTHING_ON)
 
     def _show_table(self) -> None:
         from viewer.ui.overlays.object_table_dialog import ObjectTableDialog
 
-        run = self._part.active
+        run = self._part.in_hand
         if run is not None and isinstance(run.found, ObjectMap):
             ObjectTableDialog(run, self._window).show()
         else:
-            self._window.say("Turn on a model that finds objects first, in the Overlays panel.")
+            self._window.say(_NO_OBJECTS)
+
+    def _fill(self) -> None:
+        """Fill or empty the outlines of the chosen model, else of those that are on."""
+        pane = self._window.panes.active
+        runs = [run for run in self._part.all_of(pane) if isinstance(run.found, ObjectMap)]
+        run = self._part.active if self._part.active in runs else next(iter(runs), None)
+        if run is None:
+            self._window.say(_NO_OBJECTS)
+        else:
+            card = self._part.panel.models.card(run.origin.key)
+            if card is not None:
+                self._part.settings_of(card).toggle_filled()
 
     def _export(self) -> None:
         from viewer.ui.overlays.exporting import ask_export
 
-        if (run := self._part.active) is not None:
+        if (run := self._part.in_hand) is not None:
             ask_export(self._window, self._background, run)
+        else:
+            self._window.say(_NOTHING_ON)
 
     def _clear_results(self) -> None:
         """Of all slides; what is shown stays until its slide is closed."""

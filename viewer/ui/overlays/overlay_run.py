@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from viewer.processes.confinement.readable import cuda_devices
 from viewer.ui.overlays.overlay import Overlay
 
 if TYPE_CHECKING:
@@ -57,6 +59,9 @@ class OverlayRun(Overlay):
         about = fed.description
         found = empty_map(about.task, grid, mpp_um, about.head)
         super().__init__(pane, bundle, found, parent)
+        self._wanted_device = device
+        if device.startswith("cuda") and sys.platform == "linux" and not cuda_devices():
+            self.device = "cpu"  # what was kept is shown without a process that would tell
         self._settle = QTimer(self, singleShot=True, interval=_SETTLE_MS)
         self._settle.timeout.connect(self._look)
         canvas.view_changed.connect(self._on_view)
@@ -64,13 +69,17 @@ class OverlayRun(Overlay):
         self._progressed.connect(self._on_progress)
         self._ready.connect(self._on_ready)
         self._trouble_came.connect(self._on_trouble)
-        self._engine = Engine(path, self.identity, grid, mpp_um, fed, _Relay(self), device)
+        self._engine = Engine(
+            path, self.identity, grid, mpp_um, fed, _Relay(self), device, falls_back=True
+        )
         self._look()
 
     def run_over(self, area: Area) -> None:
         """Works through an area, after what is looked at."""
         from viewer.overlays.area import part_within
 
+        self.is_stopped = False
+        self._look()
         self._engine.run(part_within(area, self.pane.canvas.slide_box))
 
     def set_paused(self, *, paused: bool) -> None:
@@ -78,8 +87,10 @@ class OverlayRun(Overlay):
         self._engine.set_paused(paused=paused)
 
     def stop(self) -> None:
-        """No more of the whole slide; what is looked at goes on."""
+        """Finds no more, whatever is looked at, before `run_over` is called."""
+        self.is_stopped = True
         self._engine.stop()
+        self.changed.emit()
 
     @property
     def can_run(self) -> bool:
@@ -99,7 +110,19 @@ class OverlayRun(Overlay):
     def _on_view(self, _view: object, _cause: str) -> None:
         self._settle.start()
 
+    @property
+    def device_text(self) -> str:
+        """Return what it runs on, and why not on the device that was asked for; "" before."""
+        if not self.device:
+            return ""
+        kind = self.device.partition(":")[0].upper()
+        wanted = self._wanted_device.partition(":")[0].upper()
+        is_other = wanted not in ("AUTO", kind)
+        return f"Running on {kind}" + (f": no {wanted} device found." if is_other else "")
+
     def _look(self) -> None:
+        if self.is_stopped:
+            return
         canvas = self.pane.canvas
         self._engine.look_at(canvas.view.box.intersection(canvas.slide_box))
         self.changed.emit()

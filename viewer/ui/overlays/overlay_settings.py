@@ -1,4 +1,4 @@
-"""Keeps the panel's settings and the chosen overlay in step."""
+"""Keeps the body of a card and its overlay in step."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QInputDialog
 
-from viewer.colors import class_color
 from viewer.geometry import Box
 from viewer.overlays.heatmap import Mark, Query
 from viewer.overlays.object_style import histogram
 from viewer.overlays.result_at import ResultAt
+from viewer.ui.overlays.heatmap_presenter import mark_color
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from viewer.overlays.heatmap import HeatmapStyle
     from viewer.overlays.object_style import ObjectStyle
     from viewer.ui.main_window import MainWindow
+    from viewer.ui.overlays.card_body import CardBody
+    from viewer.ui.overlays.card_state import CardState
+    from viewer.ui.overlays.elsewhere_search import ElsewhereSearch
     from viewer.ui.overlays.gallery import GalleryField
     from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
     from viewer.ui.overlays.objects_presenter import ObjectsPresenter
     from viewer.ui.overlays.overlay import Overlay
-    from viewer.ui.overlays.overlays_panel import OverlaysPanel
 
 
 _MARKED = 0.9
@@ -33,78 +35,95 @@ _MARKED = 0.9
 
 
 class OverlaySettings(QObject):
-    """Between the panel and the overlay that `active` gives."""
+    """Between the body of a card and the overlay that `active` gives.
+
+    Parameters
+    ----------
+    active
+        Gives the overlay of the card's model in the active pane; None while it is off.
+    """
 
     def __init__(
         self,
         window: MainWindow,
-        panel: OverlaysPanel,
+        body: CardBody,
         active: Callable[[], Overlay | None],
         parent: QObject,
     ) -> None:
         super().__init__(parent)
         self._window = window
-        self._panel = panel
+        self._body = body
         self._active = active
         self._new_classes: list[str] = []
-        panel.opacity_changed.connect(self._set_opacity)
-        panel.objects.filled_changed.connect(self._set_filled)
-        panel.objects.style_changed.connect(self._set_object_style)
-        panel.heatmap.style_changed.connect(self._set_style)
-        panel.query.similar_requested.connect(self.find_similar)
-        panel.query.class_requested.connect(self._ask_class)
-        panel.query.mark_requested.connect(self._mark)
-        panel.query.unmark_requested.connect(self._unmark)
-        panel.query.clear_requested.connect(self._clear)
-        panel.gallery.travel_requested.connect(self._travel)
-        window.commands.on("overlays.find_similar", self.find_similar)
-        window.commands.on("overlays.fill", panel.objects.filled.click)
+        body.opacity_changed.connect(self._set_opacity)
+        body.legend.switched.connect(self._switch_class)
+        body.gallery.travel_requested.connect(self._travel)
+        if body.objects is not None:
+            body.objects.filled_changed.connect(self._set_filled)
+            body.objects.style_changed.connect(self._set_object_style)
+        if body.heatmap is not None:
+            body.heatmap.style_changed.connect(self._set_style)
+        self._elsewhere: ElsewhereSearch | None = None
+        if body.query is not None:
+            from viewer.ui.overlays.elsewhere_search import ElsewhereSearch
 
-    def show(self, run: Overlay | None, why_not: str) -> None:
-        """Shows the settings of an overlay that is on, or why none is."""
+            self._elsewhere = ElsewhereSearch(window, body, active, self)
+            body.query.similar_requested.connect(self.find_similar)
+            body.query.class_requested.connect(self._ask_class)
+            body.query.mark_requested.connect(self._mark)
+            body.query.unmark_requested.connect(self._unmark)
+            body.query.clear_requested.connect(self._clear)
+
+    def shut_down(self) -> None:
+        """End the threads of the card."""
+        self._body.close_reading()
+        if self._elsewhere is not None:
+            self._elsewhere.shut_down()
+
+    def show(self, run: Overlay, state: CardState) -> None:
+        """Show an overlay that is on, with all that can be set of it."""
         from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
         from viewer.ui.overlays.objects_presenter import ObjectsPresenter
 
-        if run is None:
-            self._panel.show_settings("")
-            self._panel.show_figures([why_not] if why_not else [], None)
-            return
-        self._panel.show_settings(run.origin.task, run.opacity, can_run=run.can_run)
         match run.shown:
             case ObjectsPresenter():
-                self._show_objects(run, run.shown)
-                self._panel.objects.filled.setChecked(run.shown.layer.is_filled)
+                self._show_objects(run.shown)
+                if self._body.objects is not None:
+                    self._body.objects.filled.setChecked(run.shown.layer.is_filled)
             case HeatmapPresenter():
                 self._show_heatmap_style(run.shown)
                 self._show_marks(run.shown)
-        self.show_figures(run)
+        self.show_figures(run, state)
 
-    def show_figures(self, run: Overlay) -> None:
+    def show_figures(self, run: Overlay, state: CardState) -> None:
+        """Show what was found so far."""
         from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
         from viewer.ui.overlays.objects_presenter import ObjectsPresenter
 
-        lines = run.lines()
-        if run.device:
-            lines.append(f"Running on {run.device.upper()}")
-        if run.progress.is_busy:
-            lines.append("Paused." if self._panel.pause.isChecked() else "Computing...")
-        self._panel.show_figures(lines, run.progress)
-        if isinstance(run.shown, ObjectsPresenter) and self._panel.objects.measurement.count() == 1:
-            self._show_objects(run, run.shown)  # the first objects came
-        if isinstance(run.shown, HeatmapPresenter):
-            if run.shown.choices() != self._panel.heatmap.names:
+        self._body.show_state(state)
+        objects, page = self._body.objects, self._body.heatmap
+        if (
+            isinstance(run.shown, ObjectsPresenter)
+            and objects is not None
+            and objects.measurement.count() == 1
+        ):
+            self._show_objects(run.shown)  # the first objects came
+        if isinstance(run.shown, HeatmapPresenter) and page is not None:
+            if run.shown.choices() != page.names:
                 self._show_heatmap_style(run.shown)  # a slide model told its heads
-            self._panel.heatmap.show_classes(run.shown.color_key())
             if (heatmap := run.shown.heatmap) is not None:
-                is_rank = heatmap.ranks is not None
-                self._panel.heatmap.show_span(heatmap.low, heatmap.high, is_rank=is_rank)
+                page.show_span(heatmap.low, heatmap.high, is_rank=heatmap.ranks is not None)
             self._show_gallery(run, run.shown)
-        else:
-            self._panel.gallery.show_fields(None, [])
+
+    def toggle_filled(self) -> None:
+        """Fill the outlines, or no longer."""
+        if self._body.objects is not None:
+            self._body.objects.filled.click()
 
     def _show_heatmap_style(self, shown: HeatmapPresenter) -> None:
-        page, names = self._panel.heatmap, shown.choices()
-        page.show_style(shown.style, names, shown.whole, is_value=shown.shows_a_value)
+        if (page := self._body.heatmap) is not None:
+            names = shown.choices()
+            page.show_style(shown.style, names, shown.whole, is_value=shown.shows_a_value)
 
     # Objects and heatmaps --------------------------------------------------------------------
 
@@ -126,15 +145,31 @@ class OverlaySettings(QObject):
             is_other = style.measurement != run.shown.style.measurement
             run.shown.set_style(style)
             if is_other:
-                self._show_objects(run, run.shown)
+                self._show_objects(run.shown)
 
-    def _show_objects(self, run: Overlay, shown: ObjectsPresenter) -> None:
+    def _show_objects(self, shown: ObjectsPresenter) -> None:
         from viewer.ui.overlays.objects_presenter import MEASURE_COLORS
 
-        page, style = self._panel.objects, shown.style
-        page.show_style(style, run.origin.colors, shown.measurements)
+        page, style = self._body.objects, shown.style
+        if page is None:
+            return
+        page.show_style(style, shown.measurements)
         if style.measurement is not None:
             page.show_histogram(histogram(shown.found, style.measurement), MEASURE_COLORS)
+
+    def _switch_class(self, index: int, on: bool) -> None:
+        from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
+
+        if (run := self._active()) is None:
+            return
+        hidden = run.shown.style.hidden - {index} if on else run.shown.style.hidden | {index}
+        if isinstance(run.shown, HeatmapPresenter):
+            run.shown.set_style(replace(run.shown.style, hidden=hidden))
+            self._show_heatmap_style(run.shown)
+        else:
+            run.shown.set_style(replace(run.shown.style, hidden=hidden))
+            self._show_objects(run.shown)
+        run.changed.emit()
 
     def _set_style(self, style: HeatmapStyle) -> None:
         if (shown := self._shown_heatmap()) is not None:
@@ -152,15 +187,13 @@ class OverlaySettings(QObject):
     # Likeness and few-shot classes -----------------------------------------------------------
 
     def find_similar(self, area: Area | None = None) -> None:
-        """Asks what is like an area, by default the field of view, of what is known and comes."""
+        """Ask what is like an area, by default the field of view, of what is known and comes."""
         run, shown = self._active(), self._shown_heatmap()
-        if run is None or shown is None or run.origin.task != "embedding":
-            self._window.say("Turn on the model Tissue likeness first, in the Overlays panel.")
+        if run is None or shown is None:
             return
         canvas = run.pane.canvas
         like = canvas.view.box.intersection(canvas.slide_box) if area is None else area
         shown.set_query(replace(shown.query, like=like))
-        self._panel.show()
 
     def _ask_class(self) -> None:
         dialog = QInputDialog(self._window)
@@ -187,6 +220,7 @@ class OverlaySettings(QObject):
         mark = Mark(field.intersection(canvas.slide_box), name)
         shown.set_query(Query(marks=(*shown.query.marks, mark)))
         self._show_marks(shown, name)
+        run.changed.emit()
 
     def _unmark(self) -> None:
         if (shown := self._shown_heatmap()) is not None:
@@ -202,11 +236,13 @@ class OverlaySettings(QObject):
             self._show_marks(shown)
 
     def _show_marks(self, shown: HeatmapPresenter, chosen: str = "") -> None:
+        if (page := self._body.query) is None:
+            return
         names = shown.query.names
         names += [name for name in self._new_classes if name not in names]
         counts = [sum(mark.name == name for mark in shown.query.marks) for name in names]
-        colors = [class_color(index) for index in range(len(names))]
-        self._panel.query.show_classes(list(zip(names, colors, counts, strict=True)), chosen)
+        colors = [mark_color(index, name) for index, name in enumerate(names)]
+        page.show_classes(list(zip(names, colors, counts, strict=True)), chosen)
 
     # The gallery -----------------------------------------------------------------------------
 
@@ -216,13 +252,13 @@ class OverlaySettings(QObject):
         heatmap = shown.heatmap
         is_value = heatmap is not None and heatmap.classes is None
         if heatmap is None or not is_value:
-            self._panel.gallery.show_fields(None, [])
+            self._body.gallery.show_fields(None, [])
             return
         fields = [
             GalleryField(shown.found.cell_box(*cell), heatmap.value_text(*cell))
             for cell in heatmap.best
         ]
-        self._panel.gallery.show_fields(run.pane.source, fields)
+        self._body.gallery.show_fields(run.pane.source, fields)
 
     def _travel(self, field: GalleryField) -> None:
         from viewer.ui.overlays.gallery import travel_to

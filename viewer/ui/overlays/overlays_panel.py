@@ -1,196 +1,141 @@
-"""The panel of overlays: which models, how they look, how far they are."""
+"""The AI page: a card a model, and below them where models and results are added."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import (
-    QFormLayout,
     QHBoxLayout,
     QLabel,
-    QProgressBar,
     QPushButton,
-    QSlider,
+    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
 
-from viewer.ui.overlays.model_list import ModelList
-from viewer.ui.recording.scrub_bar import shown_time
+from viewer.ui.overlays.model_cards import ModelCards
 from viewer.ui.shell.panel import Panel
 from viewer.ui.widgets import ScrollColumn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from viewer.inference.runs.engine import Progress
-    from viewer.ui.overlays.gallery import GalleryField
+    from viewer.ui.overlays.card_body import CardBody
 
-NOT_FOR_DIAGNOSIS = "For research use, not for diagnosis."
+RESEARCH_ONLY = "For research use only, not for diagnosis."
 
 
 class OverlaysPanel(Panel):
-    """Shows and edits the overlays of the active pane; the part does the work."""
+    """Shows the overlays of the active pane; `OverlaysController` does the work."""
 
-    run_requested = Signal()
-    pause_requested = Signal()
-    stop_requested = Signal()
-    add_requested = Signal()
-    export_requested = Signal()
-    table_requested = Signal()
-    opacity_changed = Signal(float)
+    folder_requested = Signal()
+    file_requested = Signal()
+    results_requested = Signal()
+    pixel_size_requested = Signal()
 
     def __init__(self, parent: QWidget) -> None:
-        from viewer.ui.overlays.gallery import Gallery
-        from viewer.ui.overlays.settings_pages import HeatmapPage, ObjectsPage, QueryPage
-
         super().__init__("Models", parent)
         self.setObjectName("overlays")
-        self.models = ModelList(self)
-        self.earlier = QLabel(self)
-        self.earlier.setTextFormat(Qt.TextFormat.PlainText)
-        self.earlier.setWordWrap(True)
-        self.earlier.setProperty("dim", "true")
+        self.about = self._label(RESEARCH_ONLY, dim=True)
+        self.why_not = self._label("")
+        self.why_not.setProperty("notice", "warning")
+        self.set_pixel_size = QPushButton("Set pixel size...", self)
+        self.models = ModelCards(self)
+        self.earlier = self._label("", dim=True)
         self.earlier.hide()
-        self.objects = ObjectsPage(self)
-        self.heatmap = HeatmapPage(self)
-        self.query = QueryPage(self)
-        self.gallery = Gallery("Best fields", self)
-        self.elsewhere_label = QLabel("On other slides:", self)
-        self.elsewhere = Gallery("Best fields of other slides", self)
-        self.opacity = QSlider(Qt.Orientation.Horizontal, self)
-        self.opacity.setRange(0, 100)
-        self.opacity.setAccessibleName("Opacity")
-        self.figures = QLabel(self)
-        self.figures.setTextFormat(Qt.TextFormat.PlainText)
-        self.figures.setWordWrap(True)
-        self.figures.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.progress = QProgressBar(self)
-        self.progress.setAccessibleName("Progress over the slide")
-        self.run = QPushButton("Whole slide", self)
-        self.run.setToolTip("Work through the whole slide, where you look first")
-        self.pause = QPushButton("Pause", self)
-        self.pause.setCheckable(True)
-        self.pause.setToolTip("Models rest until pressed again")
-        self.stop = QPushButton("Stop", self)
-        self.stop.setToolTip("No more of the whole slide; what was found stays")
-        self.table = QPushButton("Table...", self)
-        self.table.setToolTip("List the objects that are shown, sort them, and go to one")
-        self.export = QPushButton("Export...", self)
-        self.export.setToolTip("Write what was found to a file")
-        self.add = QPushButton("Add model...", self)
-        self._can_run = False
-        self.add.setToolTip("Add a model from a folder; it can also be dropped on the window")
-        self.about = QLabel(NOT_FOR_DIAGNOSIS, self)
-        self.about.setWordWrap(True)
-        self.about.setTextFormat(Qt.TextFormat.PlainText)
+        self.empty = self._label("No models yet. Add one below.", dim=True)
+        self.add_folder = QPushButton("Folder...", self)
+        self.add_folder.setToolTip(
+            "Add a model from its folder; it can be dropped on the window too"
+        )
+        self.add_file = QPushButton("File or zip...", self)
+        self.add_file.setToolTip("Add a model from a file of weights or a zip file")
+        self.add_results = QPushButton("Results...", self)
+        self.add_results.setToolTip("Show results that were made elsewhere over this slide")
+        self.add_folder.setAccessibleName("Add model from a folder")
+        self.add_file.setAccessibleName("Add model from a file or zip file")
+        self.add_results.setAccessibleName("Import results for this slide")
         self._lay_out()
         self.setFocusProxy(self.models)
-        self.run.clicked.connect(self.run_requested)
-        self.pause.clicked.connect(self.pause_requested)
-        self.stop.clicked.connect(self.stop_requested)
-        self.add.clicked.connect(self.add_requested)
-        self.table.clicked.connect(self.table_requested)
-        self.export.clicked.connect(self.export_requested)
-        self.opacity.valueChanged.connect(lambda value: self.opacity_changed.emit(value / 100))
-        self.show_settings("")
+        self.add_folder.clicked.connect(self.folder_requested)
+        self.add_file.clicked.connect(self.file_requested)
+        self.add_results.clicked.connect(self.results_requested)
+        self.set_pixel_size.clicked.connect(self.pixel_size_requested)
+        self.show_why_not("")
+
+    @property
+    def body(self) -> CardBody:
+        """Return the lower part of the chosen card. Raises LookupError where there is no card."""
+        card = self.models.chosen_card
+        if card is None:
+            raise LookupError("there is no model")
+        return card.body
+
+    def show_why_not(self, sentence: str, *, lacks_pixel_size: bool = False) -> None:
+        """Say why no model can run on the slide; "" where one can."""
+        self.why_not.setText(sentence)
+        self.why_not.setVisible(bool(sentence))
+        self.set_pixel_size.setVisible(lacks_pixel_size)
 
     def show_earlier(self, sentences: Sequence[str]) -> None:
-        """Lists kept results that are not shown, since an earlier version made them."""
+        """List kept results that are not shown, since an earlier version made them."""
         reasons = "; ".join(sentences)
         self.earlier.setText(f"Not shown: {reasons}. Run the model again." if reasons else "")
         self.earlier.setVisible(bool(reasons))
 
-    def show_settings(self, task: str, opacity: float = 1.0, *, can_run: bool = False) -> None:
-        """Shows what can be set of an overlay that is on; an empty task shows nothing."""
-        self.settings.setVisible(bool(task))
-        finds_objects = task in ("instances", "detection")
-        self.objects.setVisible(finds_objects)
-        self.heatmap.setVisible(bool(task) and not finds_objects)
-        self.query.setVisible(task == "embedding")
-        with QSignalBlocker(self.opacity):
-            self.opacity.setValue(round(100 * opacity))
-        self._can_run = can_run
-        self.run.setEnabled(can_run)
-        self.pause.setEnabled(can_run)
-        self.export.setEnabled(bool(task))
-        self.table.setVisible(finds_objects)
-        if task != "embedding":
-            self.show_elsewhere([])
-        if not task:
-            self.gallery.show_fields(None, [])
-            self.progress.hide()
-            self.stop.setEnabled(False)
+    def show_count(self) -> None:
+        """Say what to do where there is no model."""
+        self.empty.setVisible(self.models.count() == 0)
 
-    def show_opacity(self, opacity: float) -> None:
-        """Show an opacity (0 to 1) that was set elsewhere."""
-        with QSignalBlocker(self.opacity):
-            self.opacity.setValue(round(100 * opacity))
+    def _reveal(self, area: QScrollArea, key: str) -> None:
+        """Scroll a card that was turned on into sight, its head first."""
+        card = self.models.card(key)
+        if card is not None:
+            area.ensureWidgetVisible(card, 0, 0)
+            area.ensureWidgetVisible(card.switch, 0, 12)
 
-    def show_paused(self, *, paused: bool) -> None:
-        """Whether models rest."""
-        self.pause.setChecked(paused)
-        self.pause.setText("Resume" if paused else "Pause")
-
-    def show_elsewhere(self, fields: list[GalleryField]) -> None:
-        """Shows the best fields of other slides; none hides the place for them."""
-        self.elsewhere_label.setVisible(bool(fields))
-        self.elsewhere.show_fields(None, fields)
-
-    def show_figures(self, lines: list[str], progress: Progress | None) -> None:
-        """What was found, and how far the whole slide is."""
-        self.figures.setText("\n".join(lines))
-        if progress is None:
-            return
-        is_running = progress.total > progress.done
-        self.stop.setEnabled(is_running)
-        self.run.setEnabled(self._can_run and not is_running)
-        self.progress.setVisible(progress.total > 0)
-        if progress.total:
-            self.progress.setRange(0, progress.total)
-            self.progress.setValue(progress.done)
-            paused = self.pause.isChecked()
-            self.progress.setFormat(shown_progress(progress, is_paused=paused))
+    def _label(self, text: str, *, dim: bool = False) -> QLabel:
+        label = QLabel(text, self)
+        label.setTextFormat(Qt.TextFormat.PlainText)
+        label.setWordWrap(True)
+        if dim:
+            label.setProperty("dim", "true")
+        return label
 
     def _lay_out(self) -> None:
-        self.settings = QWidget(self)
-        inner = QVBoxLayout(self.settings)
-        inner.setContentsMargins(0, 0, 0, 0)
-        form = QFormLayout()
-        form.addRow("&Opacity:", self.opacity)
-        inner.addLayout(form)
-        for page in (self.query, self.objects, self.heatmap):
-            inner.addWidget(page)
-        buttons, more = QHBoxLayout(), QHBoxLayout()
-        for button in (self.run, self.pause, self.stop):
-            buttons.addWidget(button)
-        for button in (self.table, self.export, self.add):
-            more.addWidget(button)
+        adding = QHBoxLayout()
+        adding.setSpacing(6)
+        for button in (self.add_folder, self.add_file, self.add_results):
+            adding.addWidget(button)
         body = QWidget(self)
         layout = QVBoxLayout(body)
-        layout.addWidget(self.models)
+        layout.setContentsMargins(8, 6, 8, 8)
+        layout.setSpacing(6)
+        for widget in (self.about, self.why_not, self.set_pixel_size, self.models, self.empty):
+            layout.addWidget(widget)
         layout.addWidget(self.earlier)
-        layout.addWidget(self.settings)
-        layout.addWidget(self.figures)
-        layout.addWidget(self.progress)
-        layout.addLayout(buttons)
-        layout.addLayout(more)
-        layout.addWidget(self.gallery, 1)
-        layout.addWidget(self.elsewhere_label)
-        layout.addWidget(self.elsewhere, 1)
-        layout.addWidget(self.about)
         layout.addStretch(1)
-        scroll = ScrollColumn(body, self)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.set_body(scroll)
-
-
-def shown_progress(progress: Progress, *, is_paused: bool = False) -> str:
-    """Share, rate and time left, as far as they are known."""
-    share = f"{progress.done / progress.total:.0%}"
-    if is_paused:
-        return f"{share}, paused"
-    if progress.left_s is None or progress.done == progress.total:
-        return share
-    return f"{share}, {progress.blocks_per_s:.1f} fields/s, {shown_time(progress.left_s)} left"
+        area = ScrollColumn(body, self)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        # Once the card has its new height.
+        self.models.switched.connect(
+            lambda source, is_on: (
+                QTimer.singleShot(0, self, lambda: self._reveal(area, source.key))
+                if is_on
+                else None
+            )
+        )
+        foot = QWidget(self)
+        below = QVBoxLayout(foot)
+        below.setContentsMargins(8, 4, 8, 8)
+        below.setSpacing(4)
+        below.addWidget(self._label("Add a model or results:", dim=True))
+        below.addLayout(adding)
+        page = QWidget(self)
+        column = QVBoxLayout(page)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(area, 1)
+        column.addWidget(foot)
+        self.set_body(page)

@@ -11,6 +11,9 @@ from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QListWidget, QV
 if TYPE_CHECKING:
     from viewer.overlays.files.result_file import ResultFile
     from viewer.overlays.patch_feature_map import PatchFeatureMap
+    from viewer.ui.main_window import MainWindow
+    from viewer.ui.overlays.overlay import Overlay
+    from viewer.ui.overlays.overlay_settings import OverlaySettings
 
 
 class ScoreQuestion(QDialog):
@@ -41,6 +44,20 @@ class ScoreQuestion(QDialog):
             layout.addWidget(widget)
         self.columns.currentRowChanged.connect(self.score_chosen)
         buttons.rejected.connect(self.close)
+
+
+def ask_score(
+    window: MainWindow, file: ResultFile, run: Overlay, settings: OverlaySettings
+) -> None:
+    """Let the reader choose among the columns of a table that does not name its score."""
+    from viewer.overlays.patch_feature_map import PatchFeatureMap
+
+    if not isinstance(run.found, PatchFeatureMap):
+        return
+    question = ScoreQuestion(file, run.found, window)
+    question.score_chosen.connect(lambda index: settings.show_score(run, index))
+    run.destroyed.connect(question.close)
+    question.show()
 
 
 def _range_text(found: PatchFeatureMap, index: int) -> str:

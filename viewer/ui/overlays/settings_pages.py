@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QRect, QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QPixmap
+from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QCheckBox,
+    QComboBox,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -23,7 +24,7 @@ from PySide6.QtWidgets import (
 from viewer.canvas.qt_guard import guarded
 from viewer.overlays.heatmap import COLOR_MAPS, NOT_THIS, HeatmapStyle, gradient
 from viewer.overlays.object_style import ObjectStyle
-from viewer.ui.view.color_keys import ClassKey
+from viewer.ui.overlays.class_legend import swatch
 from viewer.ui.widgets import LetteredCombo
 
 if TYPE_CHECKING:
@@ -40,8 +41,16 @@ def _range_slider(parent: QWidget) -> QLabeledDoubleRangeSlider:
     return QLabeledDoubleRangeSlider(Qt.Orientation.Horizontal, parent)
 
 
+def _combo(parent: QWidget) -> LetteredCombo:
+    """Return a list whose longest entry does not widen the page."""
+    combo = LetteredCombo(parent)
+    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    combo.setMinimumContentsLength(10)
+    return combo
+
+
 class ObjectsPage(QWidget):
-    """Outlines: filled or not, which classes, in which colors, from which value to which."""
+    """Outlines: filled or not, in which colors, from which value to which."""
 
     filled_changed = Signal(bool)
     style_changed = Signal(object)
@@ -50,10 +59,7 @@ class ObjectsPage(QWidget):
         super().__init__(parent)
         self._style = ObjectStyle()
         self.filled = QCheckBox("Fill the outlines", self)
-        self.classes = QListWidget(self)
-        self.classes.setAccessibleName("Classes")
-        self.classes.setToolTip("Uncheck a class to leave it out")
-        self.measurement = LetteredCombo(self)
+        self.measurement = _combo(self)
         self.measurement.setAccessibleName("Color by")
         self.bars = HistogramBars(self)
         self.range = _range_slider(self)
@@ -61,34 +67,25 @@ class ObjectsPage(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.filled)
-        layout.addWidget(self.classes)
         form = QFormLayout()
         form.addRow("Color &by:", self.measurement)
         layout.addLayout(form)
         layout.addWidget(self.bars)
         layout.addWidget(self.range)
         self.filled.clicked.connect(self.filled_changed)
-        self.classes.itemChanged.connect(lambda _: self._tell())
         self.measurement.activated.connect(lambda _: self._choose())
         self.range.valueChanged.connect(lambda _: self._tell())
 
-    def show_style(
-        self, style: ObjectStyle, classes: Sequence[tuple[str, str]], measurements: Sequence[str]
-    ) -> None:
+    def show_style(self, style: ObjectStyle, measurements: Sequence[str]) -> None:
+        """Show a style, and the measurements that can be chosen for the color."""
         self._style = style
-        with QSignalBlocker(self.classes), QSignalBlocker(self.measurement):
-            self.classes.clear()
-            for index, (name, color) in enumerate(classes):
-                item = QListWidgetItem(swatch(color), name, self.classes)
-                is_shown = index not in style.hidden
-                item.setCheckState(Qt.CheckState.Checked if is_shown else Qt.CheckState.Unchecked)
+        with QSignalBlocker(self.measurement):
             self.measurement.clear()
             self.measurement.addItem("Class", None)
             for name in measurements:
                 self.measurement.addItem(name, name)
             index = self.measurement.findData(style.measurement)
             self.measurement.setCurrentIndex(max(0, index))
-        fit_rows(self.classes, len(classes))
         for widget in (self.bars, self.range):
             widget.setVisible(style.measurement is not None)
 
@@ -113,11 +110,8 @@ class ObjectsPage(QWidget):
         self.style_changed.emit(self._style)
 
     def _tell(self) -> None:
-        rows = range(self.classes.count())
-        unchecked = Qt.CheckState.Unchecked
-        hidden = frozenset(r for r in rows if self.classes.item(r).checkState() is unchecked)
         low, high = self.range.value() if self._style.measurement else (0.0, 1.0)
-        self._style = replace(self._style, hidden=hidden, low=low, high=high)
+        self._style = replace(self._style, low=low, high=high)
         self.style_changed.emit(self._style)
 
 
@@ -133,9 +127,9 @@ class HeatmapPage(QWidget):
         self._names: list[str] = []
         self._span = (0.0, 1.0)
         """The values of the first and the last color."""
-        self.shown = LetteredCombo(self)
+        self.shown = _combo(self)
         self.shown.setAccessibleName("Class")
-        self.color_map = LetteredCombo(self)
+        self.color_map = _combo(self)
         self.color_map.addItems([name.capitalize() for name in COLOR_MAPS])
         self.color_map.setAccessibleName("Colors")
         self.range = _range_slider(self)
@@ -146,15 +140,15 @@ class HeatmapPage(QWidget):
         self.percentiles = QCheckBox("Color by percentile", self)
         self.percentiles.setToolTip("Colors tell the rank of a value, not the value itself")
         self.legend = Legend(self)
-        self.classes = ClassKey(self)
         form = self._form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
+        self._range_label = QLabel("&Values:", self)
+        self._range_label.setBuddy(self.range)
         form.addRow("S&how:", self.shown)
+        form.addRow(self._range_label, self.range)
         form.addRow("&Colors:", self.color_map)
-        form.addRow("&Values:", self.range)
         form.addRow("", self.percentiles)
         form.addRow("", self.legend)
-        form.addRow("", self.classes)
         self.shown.activated.connect(lambda _: self._tell())
         self.color_map.activated.connect(lambda _: self._tell())
         self.range.valueChanged.connect(lambda _: self._tell())
@@ -235,17 +229,12 @@ class HeatmapPage(QWidget):
         self._enable()
         self.style_changed.emit(self._style)
 
-    def show_classes(self, classes: Sequence[tuple[str, str]]) -> None:
-        """Show the color key of classes: names and colors of those that are painted."""
-        if tuple(classes) != self.classes.classes:
-            self.classes.show_classes(classes)
-
     def _enable(self) -> None:
         """Offer what colors values where values are painted; classes have their color key."""
         is_value = self._style.shown is not None or self._is_whole_value
         for widget in (self.color_map, self.percentiles, self.legend):
             self._form.setRowVisible(widget, is_value)
-        self._form.setRowVisible(self.classes, not is_value)
+        self._range_label.setText("&Values:" if is_value else "Con&fidence:")
 
 
 class QueryPage(QWidget):
@@ -255,6 +244,7 @@ class QueryPage(QWidget):
     everywhere_requested = Signal()
     class_requested = Signal()
     mark_requested = Signal(str)
+    """The name of a class."""
     unmark_requested = Signal()
     clear_requested = Signal()
 
@@ -269,9 +259,9 @@ class QueryPage(QWidget):
         self.classes.setToolTip("Choose a class, then mark fields that show it")
         self.add = QPushButton("New class...", self)
         self.mark = QPushButton("Mark this field", self)
-        self.mark.setToolTip("What is in view is an example of the chosen class; it is framed")
-        self.not_this = QPushButton(NOT_THIS, self)
-        self.not_this.setToolTip("What is in view is of none of the classes")
+        self.mark.setToolTip("What is in view is an example of the chosen class")
+        self.not_this = QPushButton("Not this", self)
+        self.not_this.setToolTip("What is in view is none of the classes; it is not painted")
         self.unmark = QPushButton("Undo mark", self)
         self.clear_all = QPushButton("Clear", self)
         self.clear_all.setToolTip("Forget likeness and marks of this slide")
@@ -279,13 +269,14 @@ class QueryPage(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.similar)
         layout.addWidget(self.everywhere)
-        layout.addWidget(QLabel("Or by example:", self))
-        layout.addWidget(self.classes)
+        layout.addWidget(QLabel("Or paint classes by example:", self))
         for row in ((self.add, self.mark), (self.not_this, self.unmark, self.clear_all)):
             line = QHBoxLayout()
             for button in row:
                 line.addWidget(button)
             layout.addLayout(line)
+        layout.addWidget(self.classes)  # last: it grows with each class
+        layout.addStretch(1)
         self.similar.clicked.connect(self.similar_requested)
         self.everywhere.clicked.connect(self.everywhere_requested)
         self.add.clicked.connect(self.class_requested)
@@ -304,6 +295,7 @@ class QueryPage(QWidget):
             if name == wanted or self.classes.currentItem() is None:
                 self.classes.setCurrentItem(item)
         fit_rows(self.classes, len(classes))
+        self.classes.setVisible(bool(classes))
         self.mark.setEnabled(bool(classes))
         self.not_this.setEnabled(bool(classes))
         self.unmark.setEnabled(any(count for *_, count in classes))
@@ -387,13 +379,6 @@ class HistogramBars(QWidget):
             color = QColor(self._colors[index * len(self._colors) // len(counts)])
             left, right = round(index * width), round((index + 1) * width)
             painter.fillRect(left, self.height() - height, right - left - 1, height, color)
-
-
-def swatch(color: str) -> QPixmap:
-    """Return a square of a color, for lists."""
-    pixmap = QPixmap(12, 12)
-    pixmap.fill(QColor(color))
-    return pixmap
 
 
 def fit_rows(widget: QListWidget, count: int, most: int = 8) -> None:

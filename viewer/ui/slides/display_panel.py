@@ -66,9 +66,12 @@ class DisplayPanel(Panel):
         self.profile_problem.setProperty("notice", "warning")
         self.reset_button = QPushButton("&Reset", self)
         self.reset_button.setToolTip("Show the slide as it came")
+        self.empty = QLabel("Open a slide to change how it is shown.", self)
+        self.empty.setWordWrap(True)
+        self.empty.setProperty("dim", "true")
         self._body = QWidget(self)
         self._lay_out()
-        self.set_body(self._body)
+        self.set_body(self._body, scrolls=True)
         self.setFocusProxy(self.brightness.slider)
         self.brightness.changed.connect(lambda value: self._edit(brightness=value))
         self.contrast.changed.connect(lambda value: self._edit(contrast=value))
@@ -87,7 +90,8 @@ class DisplayPanel(Panel):
         stain_problem: str = "",
     ) -> None:
         """Shows the look of the active slide; None where there is no slide."""
-        self._body.setEnabled(look is not None)
+        self.empty.setVisible(look is None)
+        self._controls.setEnabled(look is not None)
         self._look = look or DisplaySettings()
         self.brightness.show_value(self._look.brightness)
         self.contrast.show_value(self._look.contrast)
@@ -113,7 +117,9 @@ class DisplayPanel(Panel):
         self.look_edited.emit(DisplaySettings(icc=self._look.icc))
 
     def _lay_out(self) -> None:
-        grid = QGridLayout()
+        self._controls = QWidget(self._body)
+        grid = QGridLayout(self._controls)
+        grid.setContentsMargins(0, 0, 0, 0)
         grid.setColumnStretch(1, 1)
         for row, slider in enumerate((self.brightness, self.contrast, self.gamma)):
             slider.place_in(grid, row)
@@ -126,7 +132,8 @@ class DisplayPanel(Panel):
         grid.addWidget(self.profile_problem, 6, 0, 1, 4)
         grid.addWidget(self.reset_button, 7, 0, 1, 4, Qt.AlignmentFlag.AlignRight)
         layout = QVBoxLayout(self._body)
-        layout.addLayout(grid)
+        layout.addWidget(self.empty)
+        layout.addWidget(self._controls)
         layout.addStretch()
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtGui import QKeySequence
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QKeySequence, QTextOption
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
     QHeaderView,
     QLabel,
     QLineEdit,
+    QPlainTextEdit,
     QPushButton,
     QTreeWidgetItem,
     QVBoxLayout,
@@ -28,8 +30,16 @@ if TYPE_CHECKING:
     from viewer.slides.source import SlideSource
 
 
+_NAME_PX, _CELL_MARGIN_PX, _WHOLE_PX = 128, 16, 64
+
+
 class PropertiesPanel(Panel):
-    """A table of names and values with a filter; rows can be copied."""
+    """A table of names and values with a filter; rows can be copied.
+
+    A long value is shown whole below the table once its row is selected.
+    """
+
+    pixel_size_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Properties", parent)
@@ -47,7 +57,16 @@ class PropertiesPanel(Panel):
         self.table.setAlternatingRowColors(True)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.table.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Interactive)
-        self.table.header().resizeSection(0, 150)
+        self.table.header().resizeSection(0, _NAME_PX)
+        self.table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.table.currentItemChanged.connect(lambda row, _: self._show_whole(row))
+        self.whole = QPlainTextEdit(self)
+        self.whole.setReadOnly(True)
+        self.whole.setTabChangesFocus(True)
+        self.whole.setWordWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
+        self.whole.setFixedHeight(_WHOLE_PX)
+        self.whole.setAccessibleName("Value of the selected property")
+        self.whole.hide()
         self._count = QLabel(self)
         self._count.setProperty("dim", "true")
         self.copy_button = QPushButton("Copy", self)
@@ -56,14 +75,19 @@ class PropertiesPanel(Panel):
             f"Copy the selected rows, or all that are shown ({shown} in the table)"
         )
         self.copy_button.clicked.connect(self._copy)
+        self.pixel_size = QPushButton("Set pixel size...", self)
+        self.pixel_size.setToolTip("Set how many µm a pixel is wide; kept for this slide")
+        self.pixel_size.clicked.connect(self.pixel_size_requested)
         below = QHBoxLayout()
         below.addWidget(self._count, 1)
+        below.addWidget(self.pixel_size)
         below.addWidget(self.copy_button)
         body = QWidget(self)
         layout = QVBoxLayout(body)
         layout.setContentsMargins(6, 6, 6, 6)
         layout.addWidget(self.filter)
         layout.addWidget(self.table, 1)
+        layout.addWidget(self.whole)
         layout.addLayout(below)
         self.set_body(body)
         self.setFocusProxy(self.filter)
@@ -84,6 +108,9 @@ class PropertiesPanel(Panel):
         what the slide's own properties say is listed: names of patients stand there too.
         """
         self.table.clear()
+        self._show_whole(None)
+        self.pixel_size.setEnabled(source is not None)
+        self._show_primary(is_primary=source is not None and optics.mpp_um is None)
         if source is not None:
             rows = list(_rows(source, optics, path, mpp_origin))
             if hides_names:
@@ -95,6 +122,20 @@ class PropertiesPanel(Panel):
                 row.setToolTip(1, value)
                 self.table.addTopLevelItem(row)
         self._apply_filter(self.filter.text())
+
+    def _show_whole(self, row: QTreeWidgetItem | None) -> None:
+        """Show the value of a row in full where the column cuts it."""
+        text = row.text(1) if row is not None else ""
+        width_px = self.table.columnWidth(1) - _CELL_MARGIN_PX
+        is_cut = self.fontMetrics().horizontalAdvance(text) > width_px
+        self.whole.setPlainText(text)
+        self.whole.setVisible(is_cut)
+
+    def _show_primary(self, *, is_primary: bool) -> None:
+        """Draw the button in the accent while no length can be measured."""
+        self.pixel_size.setProperty("primary", is_primary)
+        self.pixel_size.style().unpolish(self.pixel_size)
+        self.pixel_size.style().polish(self.pixel_size)
 
     def _apply_filter(self, typed: str) -> None:
         wanted = typed.casefold()
@@ -153,5 +194,5 @@ def _rows(
         "Color profile",
         "none" if profile is None else f"ICC, {len(profile)} bytes" + (problem and f": {problem}"),
     )
-    yield "Pictures beside the slide", ", ".join(info.associated) or "none"
+    yield "Associated images", ", ".join(info.associated) or "none"
     yield from sorted(info.properties.items())

@@ -1,0 +1,18 @@
+"""Which device a model runs on where the one that was asked for is not here."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from viewer.inference.process.network import choose_device
+
+
+def test_the_window_falls_back_to_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device("cuda", falls_back=True).type == "cpu"
+    assert choose_device("cuda:1", falls_back=True).type == "cpu"
+    assert choose_device("cpu", falls_back=True).type == "cpu"
+    assert choose_device("cuda").type == "cuda"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_device("cuda:1", falls_back=True) == torch.device("cuda:1")

@@ -1,0 +1,165 @@
+"""The cards of the AI page: models and files of results, the first painted on top."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from viewer.ui.overlays.model_card import ModelCard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from viewer.ui.overlays.overlay import OverlaySource
+
+
+class ModelCards(QWidget):
+    """Keeps one card chosen: commands of the menu and keys are for its model."""
+
+    switched = Signal(object, bool)
+    """An OverlaySource was turned on or off."""
+    chosen_changed = Signal()
+    order_changed = Signal()
+    body_made = Signal(object)
+    """The ModelCard whose lower part was made."""
+    menu_asked = Signal(object, object)
+    """A ModelCard, and the QMenu that is to be filled for it."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setAccessibleName("Models")
+        self._cards: list[ModelCard] = []
+        self._chosen = ""
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(6)
+
+    def show_models(self, models: Sequence[OverlaySource], chosen: str = "") -> None:
+        """List models; `chosen` is the key of the one to choose, by default as it was."""
+        kept = {card.source.key: card for card in self._cards}
+        counts = Counter(source.name for source in models)
+        cards: list[ModelCard] = []
+        for source in models:
+            name = _shown_name(source, is_alone=counts[source.name] == 1)
+            card = kept.get(source.key)
+            if card is not None and (card.source, card.accessibleName()) == (source, name):
+                del kept[source.key]
+            else:
+                card = self._made(source, name)
+            cards.append(card)
+        for card in kept.values():
+            self._column.removeWidget(card)
+            if card.has_body:
+                card.body.close_reading()
+            card.hide()
+            card.deleteLater()
+        self._cards = cards
+        self._lay_out()
+        keys = [card.source.key for card in cards]
+        before = self._chosen
+        if chosen:
+            self._chosen = chosen
+        if self._chosen not in keys:
+            self._chosen = keys[0] if keys else ""
+        if self._chosen != before:
+            self.chosen_changed.emit()
+
+    def models(self) -> list[OverlaySource]:
+        """Return what the cards are of, in their order."""
+        return [card.source for card in self._cards]
+
+    def count(self) -> int:
+        """Return how many cards there are."""
+        return len(self._cards)
+
+    @property
+    def cards(self) -> Sequence[ModelCard]:
+        """Return the cards in their order."""
+        return tuple(self._cards)
+
+    def card(self, key: str) -> ModelCard | None:
+        """Return the card of a model or file by its key."""
+        return next((card for card in self._cards if card.source.key == key), None)
+
+    def named(self, name: str) -> ModelCard:
+        """Return the first card of a name. Raises LookupError."""
+        for card in self._cards:
+            if card.source.name == name:
+                return card
+        raise LookupError(name)
+
+    def chosen(self) -> OverlaySource | None:
+        """Return what the chosen card is of."""
+        card = self.chosen_card
+        return None if card is None else card.source
+
+    @property
+    def chosen_card(self) -> ModelCard | None:
+        """Return the card that commands are for."""
+        return self.card(self._chosen)
+
+    def choose(self, key: str) -> None:
+        """Choose the card of a model or file."""
+        if key != self._chosen and self.card(key) is not None:
+            self._chosen = key
+            self.chosen_changed.emit()
+
+    def show_on(self, keys: Iterable[str]) -> None:
+        """Show which models are on; one has the page's accent."""
+        on = set(keys)
+        for card in self._cards:
+            card.show_on(is_on=card.source.key in on)
+        self._show_primary()
+
+    def move_card(self, card: ModelCard, step: int) -> None:
+        """Paint a model above or below its neighbor."""
+        index = self._cards.index(card)
+        other = min(max(index + step, 0), len(self._cards) - 1)
+        if other != index:
+            self._cards.insert(other, self._cards.pop(index))
+            self._lay_out()
+            self.order_changed.emit()
+
+    def _show_primary(self) -> None:
+        on = [card for card in self._cards if card.is_on]
+        first = self.chosen_card if self.chosen_card in on else next(iter(on), None)
+        for card in on:
+            card.body.show_primary(is_primary=card is first)
+
+    def _made(self, source: OverlaySource, name: str) -> ModelCard:
+        card = ModelCard(source, name, self)
+        card.switched.connect(lambda is_on: self._on_switched(card, is_on=is_on))
+        card.chosen.connect(lambda: self.choose(card.source.key))
+        card.body_made.connect(lambda: self._on_body(card))
+        card.menu_asked.connect(lambda menu: self.menu_asked.emit(card, menu))
+        return card
+
+    def _on_switched(self, card: ModelCard, *, is_on: bool) -> None:
+        self.choose(card.source.key)
+        self.switched.emit(card.source, is_on)
+        self._show_primary()
+
+    def _on_body(self, card: ModelCard) -> None:
+        body = card.body
+        for signal in (body.run_requested, body.pause_requested, body.stop_requested):
+            signal.connect(card.chosen)
+        body.uncover_requested.connect(card.chosen)
+        body.opacity_changed.connect(lambda _: card.chosen.emit())
+        self.body_made.emit(card)
+
+    def _lay_out(self) -> None:
+        for index, card in enumerate(self._cards):
+            self._column.removeWidget(card)
+            self._column.insertWidget(index, card)
+            card.show()
+
+
+def _shown_name(source: OverlaySource, *, is_alone: bool) -> str:
+    """Return the name of a model, with its version where several have the name."""
+    from viewer.inference.models.bundle import ModelBundle
+
+    version = source.version if isinstance(source, ModelBundle) else ""
+    return source.name if is_alone or not version else f"{source.name} {version}"

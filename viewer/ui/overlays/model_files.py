@@ -1,0 +1,124 @@
+"""Adds, updates and removes models, and asks for the files of models and results."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QFileDialog, QMessageBox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from viewer.inference.models.bundle import ModelBundle
+    from viewer.ui.background_runner import BackgroundRunner
+    from viewer.ui.main_window import MainWindow
+    from viewer.ui.overlays.controller import OverlaysController
+
+_log = logging.getLogger(__name__)
+
+
+class ModelFiles(QObject):
+    """Owned by the part, whose list it changes."""
+
+    def __init__(
+        self, window: MainWindow, part: OverlaysController, background: BackgroundRunner
+    ) -> None:
+        super().__init__(part)
+        self._window = window
+        self._part = part
+        self._background = background
+        commands = window.commands
+        commands.on("overlays.add_model", lambda: self._ask("Folder of a model", self.add))
+        commands.on("overlays.add_model_file", self._ask_file)
+        commands.on("overlays.import_results", self._ask_results)
+
+    def add(self, path: Path, former: ModelBundle | None = None) -> None:
+        """Add a model from a folder, file or zip file, and turn it on in the active pane.
+
+        One of the name of `former` takes its place.
+        """
+        from viewer.inference.models.model_library import add_model, all_models, remove_model
+
+        def work() -> tuple[ModelBundle, list[ModelBundle]]:
+            added = add_model(path)
+            if former is not None and former.name == added.name and former.key != added.key:
+                remove_model(former.folder.name)
+            return added, all_models()
+
+        def done(result: tuple[ModelBundle, list[ModelBundle]]) -> None:
+            added, models = result
+            self._part.show_models(models, added)
+            is_other = former is not None and former.name != added.name
+            beside = f" {former.name} is kept beside it." if former and is_other else ""
+            self._window.say(f"The model {added.name} was added.{beside}")
+
+        self._background.run(work, done, self.show_refusal)
+
+    def remove(self, model: ModelBundle) -> None:
+        """Remove an added model from this machine; what it found is kept."""
+        from viewer.inference.models.model_library import all_models, remove_model
+
+        def work() -> list[ModelBundle]:
+            remove_model(model.folder.name)
+            return all_models()
+
+        def done(models: list[ModelBundle]) -> None:
+            self._part.show_models(models)
+            self._window.say(f"{model.name} {model.version} was removed.")
+
+        self._background.run(work, done, self.show_refusal)
+
+    def show_refusal(self, error: Exception) -> None:
+        """Say why a model or file is not used."""
+        from viewer.inference.models.bundle import BundleError
+        from viewer.overlays.files.result_file import ResultFileError
+
+        if not isinstance(error, BundleError | ResultFileError):
+            _log.error("a model or file could not be added", exc_info=error)
+        self._window.show_error(str(error))
+
+    def ask_update(self, model: ModelBundle) -> None:
+        """Ask for the folder of a newer version."""
+        self._ask(f"Folder of a newer {model.name}", lambda path: self.add(path, model))
+
+    def ask_removal(self, model: ModelBundle) -> None:
+        """Remove a model once the user has agreed."""
+        question = QMessageBox(self._window)
+        question.setWindowTitle("Remove model")
+        question.setText(f"Remove {model.name} {model.version} from this machine?")
+        question.setInformativeText("What it found is kept, and shown once it is added again.")
+        remove = question.addButton("Remove", QMessageBox.ButtonRole.AcceptRole)
+        cancel = question.addButton(QMessageBox.StandardButton.Cancel)
+        question.setDefaultButton(cancel)
+        question.buttonClicked.connect(
+            lambda button: self.remove(model) if button is remove else None
+        )
+        question.finished.connect(question.deleteLater)
+        question.open()
+
+    def _ask(self, title: str, take: Callable[[Path], object]) -> None:
+        dialog = QFileDialog(self._window, title)
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        self._open(dialog, take)
+
+    def _ask_file(self) -> None:
+        dialog = QFileDialog(self._window, "File or zip file of a model")
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        self._open(dialog, self.add)
+
+    def _ask_results(self) -> None:
+        from viewer.overlays.files.result_files import RESULT_SUFFIXES
+
+        dialog = QFileDialog(self._window, "Results for this slide")
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.setNameFilter(f"Results ({' '.join(f'*{end}' for end in RESULT_SUFFIXES)})")
+        pane = self._window.panes.active
+        self._open(dialog, lambda path: self._part.take_results(path, pane))
+
+    def _open(self, dialog: QFileDialog, take: Callable[[Path], object]) -> None:
+        dialog.fileSelected.connect(lambda name: take(Path(name)))
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
