@@ -9,10 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from annotating_steps import drag, line
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMessageBox
 
+from viewer.geometry import Point
 from viewer.settings import Settings
 from viewer.studies.stages import ReaderView
 from viewer.tiles.cache import TileCache
@@ -48,13 +49,18 @@ class Reader:
             assert time.monotonic() < until, f"line {line_number}: it did not happen"
             QTest.qWait(20)
 
-    def read(self, at: QPoint, option: int) -> None:
-        """Draw a rectangle and choose an answer, and wait until both are on the disk."""
+    def read(self, place: Point, option: int) -> None:
+        """Draw a rectangle at a place and choose an answer; wait until both are on the disk.
+
+        The place is on the slide: each reader's window may show it elsewhere.
+        """
         window = self.window
         canvas = window.panes.active.canvas
         before = self.drawn
         QTest.keyClick(canvas, Qt.Key.Key_R)
-        drag(canvas, line(at, at + QPoint(60, 45)))
+        ends = (place, Point(place.x + 250, place.y + 190))
+        start, end = (QPointF(*canvas.view.to_screen(each)).toPoint() for each in ends)
+        drag(canvas, line(start, end))
         self.until(lambda: self.drawn == before + 1)
         panel = window.projects.questions.panel
         pattern = next(iter(panel.fields.values()))
@@ -124,7 +130,7 @@ def main(study: Path, slide: Path, scores: Path, name: str, stages: int) -> None
     QApplication([])
     reader = Reader(study, slide, scores, name)
     for stage in range(stages):
-        reader.read(QPoint(150 + 90 * stage, 160), stage)
+        reader.read(Point(600 + 400 * stage, 1000), stage)
         reader.tell()
         sys.stdin.readline()
         reader.tell()

@@ -160,7 +160,7 @@ class AnnotationsPanel(Panel):
             label.setWordWrap(True)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.description = DescriptionEdit(self)
-        self.description.setPlaceholderText("Description of the chosen annotation")
+        self.description.setPlaceholderText("Description of the selected annotation")
         self.description.setAccessibleName("Description")
         self.description.setFixedHeight(_DESCRIPTION_PX)
         self.count = QPushButton("Count...", self)

@@ -13,7 +13,7 @@ from viewer.annotations.document import ReadOnlyError, adding, changing
 from viewer.colors import class_color
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.object_style import Histogram, histogram
-from viewer.ui.annotations.shown import with_signs
+from viewer.ui.annotations.shown import shown_moment, with_signs
 from viewer.ui.annotations.wording import LOCKED, many
 from viewer.ui.background_runner import BackgroundRunner, Task
 
@@ -335,12 +335,20 @@ def _size_lines(chosen: Sequence[Annotation], active: PaneAnnotations) -> list[s
         sizes.append(f"{'perimeter' if area else 'length'} {calibration.length_text(length)}")
     head = "1 selected" if len(chosen) == 1 else f"{len(chosen):,} selected"
     lines = [": ".join([head, ", ".join(sizes)]) if sizes else head]
+    if len(chosen) == 1 and (signed := _signature(chosen[0])):
+        lines.append(signed)
     if len(chosen) == 1 and chosen[0].measurements:
         figures = [
             f"{with_signs(name)} {value:,.6g}" for name, value in chosen[0].measurements.items()
         ]
         lines.append(f"{_count_state(chosen[0], active.mpp_um)}: " + "; ".join(figures))
     return lines
+
+
+def _signature(annotation: Annotation) -> str:
+    """Return who drew it, and when it was drawn or changed."""
+    by = f"By {annotation.author}" if annotation.author else ""
+    return ", ".join(filter(None, (by, shown_moment(annotation.modified_utc))))
 
 
 def _count_state(annotation: Annotation, mpp_um: float | None) -> str:

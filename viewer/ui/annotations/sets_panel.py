@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 NAME, COUNT, EYE, LOCK = range(4)
 _WIDTHS_PX = {COUNT: 64, EYE: 28, LOCK: 28}
-_MOST_ROWS = 4
+_MOST_ROWS = 3
 _KINDS = {
     "drawn": "Drawn here",
     "imported": "From a file",
