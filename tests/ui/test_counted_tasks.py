@@ -8,6 +8,7 @@ from pathlib import Path
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
+from test_clicks_counted import told
 from test_recording import AGREED
 from ui_steps import CTRL, SHIFT, press, rest, show_slide
 
@@ -52,6 +53,7 @@ def test_record_replay_and_see_what_was_missed(
 ) -> None:
     window = make_window(AGREED)
     show_slide(window, sample_slide, qtbot)
+    tasks = told()
     hands, control, panels = Hands(window, qtbot), window.recording.control, window.recording.panels
     pill, canvas = window.recording.pill, window.panes.active.canvas
 
@@ -62,13 +64,13 @@ def test_record_replay_and_see_what_was_missed(
     qtbot.wait(400)
     hands.click(pill)
     assert control.state is RecordingState.OFF
-    assert hands.take_count() == 2
+    assert hands.take_count() == tasks["Start and stop a recording"][0]
 
     notice = window.recording.saved.bar
     qtbot.waitUntil(notice.isVisible, timeout=15_000)
     hands.click(notice.button)
     qtbot.waitUntil(panels.replay.isVisible, timeout=15_000)
-    assert hands.take_count() == 1
+    assert hands.take_count() == tasks["Replay it, right after"][0]
     panels.replay.exit.click()
     qtbot.waitUntil(lambda: not panels.replay.isVisible())
 
@@ -76,14 +78,14 @@ def test_record_replay_and_see_what_was_missed(
     qtbot.waitUntil(panels.sessions.replay.isEnabled, timeout=15_000)
     hands.click(panels.sessions.replay)
     qtbot.waitUntil(panels.replay.isVisible, timeout=15_000)
-    assert hands.take_count() == 2
+    assert hands.take_count() == tasks["Replay the last recording of the slide, later"][0]
     panels.replay.exit.click()
 
     hands.press(Qt.Key.Key_E, CTRL | SHIFT)
     qtbot.waitUntil(lambda: "Tissue seen at 10x" in panels.seen.figures.text(), timeout=20_000)
     hands.choose(panels.seen.unseen, 3)
     qtbot.waitUntil(lambda: "unseen tissue" in canvas.shown_layers)
-    assert hands.take_count() == 3
+    assert hands.take_count() == tasks["See what was missed"][0]
 
     window.panes.active.focus()
     window.commands["view.magnify_20"].trigger()
