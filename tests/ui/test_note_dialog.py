@@ -49,6 +49,7 @@ def test_an_empty_note_closes_at_once_and_tab_leaves_the_text(
 ) -> None:
     dialog = _opened(slide_window, qtbot)
     qtbot.keyClick(dialog.text_edit, Qt.Key.Key_Tab)
+    assert dialog.text_edit is not None
     assert not dialog.text_edit.hasFocus()
     qtbot.keyClick(dialog, Qt.Key.Key_Escape)
     qtbot.waitUntil(lambda: not _visible(slide_window, NoteDialog))
@@ -74,6 +75,7 @@ def test_f2_on_the_slide_names_what_is_selected_and_its_letters_draw_nothing(
     press(qtbot, window, Qt.Key.Key_F2)
     dialog = open_dialog(window, QInputDialog, qtbot)
     field = dialog.findChild(QLineEdit)
+    assert field is not None
     qtbot.waitUntil(field.hasFocus)
     qtbot.keyClicks(QApplication.focusWidget(), "brew 1")
     qtbot.keyClick(field, Qt.Key.Key_Return)

@@ -115,6 +115,7 @@ class ComparisonPanel(Panel):
         self.add_file = QPushButton("Add file...", self)
         self.add_file.setToolTip("Offer the annotations of a file for comparison")
         self.compare = QPushButton("Compare", self)
+        self.compare.setProperty("primary", True)
         self.summary = QLabel(self)
         self.summary.setWordWrap(True)
         self.summary.setTextFormat(Qt.TextFormat.PlainText)

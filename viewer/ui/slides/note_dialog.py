@@ -55,8 +55,9 @@ class NoteDialog(QInputDialog):
         keys = QLabel("Ctrl+Enter saves, Esc closes.", self)
         keys.setProperty("dim", True)
         layout = self.layout()
+        buttons = layout.takeAt(layout.count() - 1) if layout is not None else None
         assert layout is not None
-        buttons = layout.takeAt(layout.count() - 1)
+        assert buttons is not None
         layout.addWidget(self.keeps_text)
         layout.addWidget(keys)
         layout.addItem(buttons)
