@@ -9,6 +9,7 @@ import shapely
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPen
 
+from viewer.annotations.selection import Selection
 from viewer.canvas.fast_paths import point_list
 from viewer.canvas.measured_lines import MeasuredLines
 from viewer.canvas.raster_cache import RasterCache, RasterGrid
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.document import Document, Edit
-    from viewer.annotations.selection import Selection
     from viewer.canvas.layer import Scene
     from viewer.canvas.raster_cache import Square
     from viewer.canvas.shape_paths import Shapes
@@ -158,6 +158,20 @@ class AnnotationsLayer:
         self._hidden_classes = hidden_classes
         self._is_shown, self._is_filled, self._has_names = is_shown, is_filled, has_names
         self._on_change()
+
+    def for_figure(self) -> AnnotationsLayer:
+        """Return a layer that paints the same with nothing chosen; its owner closes it."""
+        nothing = Selection(self._document)
+        layer = AnnotationsLayer(self._document, nothing, lambda: None, self.reader)
+        layer.show(is_shown=self._is_shown, is_filled=self._is_filled, has_names=self._has_names)
+        layer.opacity = self.opacity
+        layer._ends = (*layer._ends, nothing.close)
+        return layer
+
+    @property
+    def document(self) -> Document:
+        """Return what is painted."""
+        return self._document
 
     def hover(self, id_: UUID | None) -> None:
         if id_ != self._hovered:

@@ -82,6 +82,11 @@ class LayeredWidget(InputWidget):
         self._stack.set_order(groups)
         self.update()
 
+    def layers_over_slide(self) -> list[tuple[LayerOrder, Layer]]:
+        """Return what is painted over the tiles, the lowest first; no tool, no scale bar."""
+        over = (LayerOrder.HEATMAPS, LayerOrder.OBJECTS, LayerOrder.SETS, LayerOrder.ANNOTATIONS)
+        return [entry for entry in self._stack if entry[0] in over]
+
     # For subclasses --------------------------------------------------------------------------
 
     @property

@@ -10,7 +10,6 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QDialog, QFileDialog, QMessageBox
 
 from viewer import __version__
-from viewer.overlays.shown_overlays import overlays_text
 from viewer.slides.calibration import remember_mpp_um
 from viewer.suffixes import SUFFIXES
 from viewer.ui.commands import merged_bindings
@@ -38,11 +37,11 @@ class FileCommands:
         actions.on("file.open", self.ask_for_slides)
         actions.on("file.open_folder", self.ask_for_folder)
         actions.on("file.close", lambda: self._active.close_slide())
-        actions.on("file.save_picture", self._ask_where_to_save)
         actions.on("file.settings", self._ask_settings)
         actions.on("file.quit", window.close)
         actions.on("edit.copy_picture", self._copy_picture)
         actions.on("edit.copy_coordinates", self._copy_location)
+        actions.on("edit.copy_point", self._copy_point)
         actions.on("slide.pixel_size", lambda: self.ask_pixel_size(self._active))
         actions.on("view.go_to", self._ask_where_to_go)
         actions.on("help.keys", self._show_keys)
@@ -108,28 +107,6 @@ class FileCommands:
         recent = self._window.settings.recent_slides
         return str(Path(recent[0]).parent) if recent else str(Path.home())
 
-    def _ask_where_to_save(self) -> None:
-        from viewer.ui.figures.view_picture import PICTURE_FILTER, view_picture, write_picture
-
-        path = self._active.path
-        assert path is not None
-        image = view_picture(self._active.canvas)
-        image.setText("Description", overlays_text(self._window.overlays.shown_in(self._active)))
-        dialog = QFileDialog(self._window, "Save view as picture", str(path.parent), PICTURE_FILTER)
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setDefaultSuffix("png")
-        dialog.selectFile(f"{path.stem} view.png")
-
-        def save(name: str) -> None:
-            self._writer.run(
-                lambda: write_picture(image, Path(name)),
-                lambda _: self._window.say(f"Wrote {name}."),
-                lambda error: self._window.say(str(error)),
-            )
-
-        dialog.fileSelected.connect(save)
-        _open(dialog)
-
     def _copy_picture(self) -> None:
         from viewer.ui.figures.view_picture import view_picture
 
@@ -144,12 +121,20 @@ class FileCommands:
         self._window.say(f"Copied: {location}")
 
     def copy_coordinates(self, at: Point) -> None:
-        """Copy a level-0 point of the active slide as text, as "Go to coordinate" takes it."""
+        """Copy a level-0 point of the active slide, as "Go to coordinate" takes it and as cells."""
+        from viewer.ui.clipboard import copy_table
         from viewer.ui.status_bar import shown_position
 
-        text = shown_position(at, self._active.canvas.optics)
-        QGuiApplication.clipboard().setText(text)
+        optics = self._active.canvas.optics
+        text, um = shown_position(at, optics), optics.um(at)
+        cells = [round(each, 1) for each in (*at, *(um or ()))]
+        copy_table([cells], text=text, has_header=False)
         self._window.say(f"Copied: {text}")
+
+    def _copy_point(self) -> None:
+        """Of the place under the mouse, else of the middle of the view."""
+        pane = self._active
+        self.copy_coordinates(pane.status.cursor or pane.canvas.view.center)
 
     def _ask_where_to_go(self) -> None:
         from viewer.ui.slides.go_to_dialog import GoToDialog

@@ -32,6 +32,7 @@ from viewer.ui.commands.command import Situation
 from viewer.ui.counting.controller import CountingController
 from viewer.ui.current_reader import CurrentReader
 from viewer.ui.dropped_files import DroppedFiles
+from viewer.ui.figures.controller import FigureController
 from viewer.ui.file_commands import FileCommands
 from viewer.ui.help_window import HelpWindow, page_of
 from viewer.ui.home_notice import HomeNotice
@@ -134,6 +135,7 @@ class MainWindow(QMainWindow):
         self.counting = CountingController(self)
         self.alignment = AlignmentController(self)
         self._dropped = DroppedFiles(self)
+        self.figures = FigureController(self)
         self.projects = ProjectsController(self)
         RecordedOverlays(self.overlays, self.recording.control, lambda: self.settings, self)
         self.worklist = WorklistController(self, cache)
@@ -257,6 +259,7 @@ class MainWindow(QMainWindow):
             self.toolbox.shut_down,
             self.counting.shut_down,
             self.alignment.shut_down,
+            self.figures.shut_down,
             self.worklist.shut_down,
             self.projects.shut_down,
             self.agents.shut_down,

@@ -24,7 +24,11 @@ _UP = 2
 
 
 def write_png(
-    file: IO[bytes], size: tuple[int, int], strips: Iterable[NDArray[Any]], per_m: int | None
+    file: IO[bytes],
+    size: tuple[int, int],
+    strips: Iterable[NDArray[Any]],
+    per_m: int | None,
+    description: str = "",
 ) -> None:
     """Writes strips from the top: gray (rows, width), or colors (rows, width, 3); uint8 or uint16.
 
@@ -32,6 +36,8 @@ def write_png(
     ----------
     per_m
         Pixels a meter, where they are known.
+    description
+        What the picture is of.
 
     Raises
     ------
@@ -50,6 +56,9 @@ def write_png(
             _chunk(file, b"IHDR", header)
             if per_m:
                 _chunk(file, b"pHYs", struct.pack(">IIB", per_m, per_m, 1))
+            if description:
+                text = b"Description\0\0\0\0\0" + description.encode()
+                _chunk(file, b"iTXt", text)
             above = np.zeros(rows.shape[1], np.uint8)
         differences = np.diff(rows, axis=0, prepend=above[None])
         above = rows[-1]

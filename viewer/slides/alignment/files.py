@@ -72,7 +72,7 @@ def alignment_json(alignment: SlideAlignment) -> bytes:
         alignment.unit,
         alignment.matched,
         alignment.tried,
-        [_Pair(tuple(each.source), tuple(each.target)) for each in alignment.landmarks],
+        [_Pair((a.x, a.y), (b.x, b.y)) for a, b in alignment.landmarks],
     )
     return msgspec.json.format(msgspec.json.encode(file), indent=2) + b"\n"
 

@@ -42,6 +42,7 @@ class TableCommands(QObject):
         self._previewing: Task | None = None
         window.commands.on("annotate.statistics", self.show_statistics)
         window.commands.on("annotate.versions", self.show_versions)
+        window.commands.on("edit.copy_measurements", self.copy_measurements)
 
     def shut_down(self) -> None:
         self._background.close(finish=True)
@@ -90,6 +91,30 @@ class TableCommands(QObject):
             lambda _: self._window.say(f"Wrote {path.name}."),
             lambda error: self._window.show_error(f"{path.name} cannot be written ({error})."),
         )
+
+    # Measurements ----------------------------------------------------------------------------
+
+    def copy_measurements(self) -> None:
+        """Copy the table of what is chosen, else of all annotations; made in a thread."""
+        from viewer.annotations.measurement_table import measurement_rows
+        from viewer.ui.annotations.shown import kind_of
+        from viewer.ui.clipboard import copy_table
+
+        active = self._active()
+        held = list(active.document) if active is not None else []
+        if active is None or not held:
+            self._window.say("There are no annotations to copy measurements of.")
+            return
+        chosen = active.chosen or None
+        mpp_um = active.calibration.mpp_um
+
+        def take(rows: list[list[str | float]]) -> None:
+            copy_table(rows)
+            count = len(rows) - 1
+            which = "1 annotation" if count == 1 else f"{count:,} annotations"
+            self._window.say(f"Copied the measurements of {which}.")
+
+        self._background.run(lambda: measurement_rows(held, mpp_um, kind_of, chosen), take)
 
     # Versions --------------------------------------------------------------------------------
 

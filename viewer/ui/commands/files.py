@@ -206,9 +206,9 @@ FILE_COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "file.save_picture",
-        "&Save view as picture...",
+        "Export &figure...",
         "mdi6.camera-outline",
-        "Write what the pane shows to a PNG or JPEG file",
+        "Write the view or the selected region as PNG, TIFF, PDF or JPEG, at any dpi",
         FILE,
         ("Ctrl+Shift+S",),
         with_slide,

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter
 
+from viewer.overlays.heatmap import HeatmapStyle, gradient, number_text
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from viewer.canvas.layer import Scene
+    from viewer.overlays.heatmap import Heatmap
 
 _MARGIN_PX, _PADDING_PX, _ROW_PX, _SQUARE_PX, _GAP_PX = 14.0, 8.0, 18.0, 11.0, 7.0
 _FONT_PX = 13
@@ -69,3 +72,13 @@ class Legend:
             painter.setPen(QColor(20, 20, 20))
             text = QRectF(x + _SQUARE_PX + _GAP_PX, y, widest + 1, _ROW_PX)
             painter.drawText(text, Qt.AlignmentFlag.AlignVCenter, name)
+
+
+def gradient_entries(name: str, heatmap: Heatmap) -> list[Entry]:
+    """Return what the lowest, middle and highest color mean, in values where they are values."""
+    low, _, _, middle, _, _, high = gradient(HeatmapStyle().color_map, 7)
+    span = heatmap.high - heatmap.low
+    texts = [
+        number_text(value, span) for value in (heatmap.low, heatmap.low + span / 2, heatmap.high)
+    ]
+    return [(low, f"{name} {texts[0]}"), (middle, texts[1]), (high, texts[2])]

@@ -23,12 +23,9 @@ from viewer.geometry import Box, Point, Size, View
 from viewer.inference.runs.running import run_model
 from viewer.inference.tasks.known import has_classes
 from viewer.overlays.heatmap import (
-    Heatmap,
     HeatmapStyle,
     attention_heatmap,
     class_heatmap,
-    gradient,
-    number_text,
     painted_colors,
     score_heatmap,
 )
@@ -36,7 +33,7 @@ from viewer.overlays.object_map import ObjectMap
 from viewer.tiles.cache import TileCache
 from viewer.tiles.color_profile import profile_problem
 from viewer.tiles.display import default_display
-from viewer.ui.figures.legend import Entry, Legend
+from viewer.ui.figures.legend import Entry, Legend, gradient_entries
 from viewer.ui.figures.strips import SCREEN_DPI, FigureCanvas, figure_strips
 from viewer.ui.figures.writing import write_figure
 from viewer.ui.overlays.expected_presenter import boxes_of, expected_picture
@@ -246,7 +243,7 @@ def _results_layer(
             "attention."
         )
     if heatmap.classes is None:
-        entries += _gradient_entries(model.name, heatmap)
+        entries += gradient_entries(model.name, heatmap)
     cells = PatchLayer()
     cells.show_colors(heatmap.colors, run.found.cell, smooth=heatmap.classes is None)
     return cells, LayerOrder.HEATMAPS
@@ -319,7 +316,7 @@ def _file_layer(
     heatmap = score_heatmap(file.found, HeatmapStyle(shown=_index_of(score, file)))
     cells = PatchLayer()
     if heatmap is not None:
-        entries += _gradient_entries(file.colors[_index_of(score, file)][0], heatmap)
+        entries += gradient_entries(file.colors[_index_of(score, file)][0], heatmap)
         cells.show_colors(
             heatmap.colors, file.found.raster_px, smooth=False, origin=file.found.origin
         )
@@ -337,16 +334,6 @@ def _index_of(score: str | None, file: ResultFile) -> int:
     if score not in names:
         raise ShotError(f'{file.path.name} has no score "{score}"; it has {", ".join(names[:8])}.')
     return names.index(score)
-
-
-def _gradient_entries(name: str, heatmap: Heatmap) -> list[Entry]:
-    """Return what the lowest, middle and highest color mean, in values where they are values."""
-    low, _, _, middle, _, _, high = gradient(HeatmapStyle().color_map, 7)
-    span = heatmap.high - heatmap.low
-    texts = [
-        number_text(value, span) for value in (heatmap.low, heatmap.low + span / 2, heatmap.high)
-    ]
-    return [(low, f"{name} {texts[0]}"), (middle, texts[1]), (high, texts[2])]
 
 
 def _expected(found: PatchFeatureMap, model: ModelBundle) -> Layer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from PySide6.QtCore import QCoreApplication, QEventLoop
 from PySide6.QtGui import QImage, QPainter
@@ -49,6 +49,15 @@ class FigureCanvas(SlideCanvas):
         return self.ratio
 
 
+class Part(NamedTuple):
+    """A rectangle of a figure, in its pixels."""
+
+    left_px: int
+    top_px: int
+    width_px: int
+    height_px: int
+
+
 def figure_strips(
     canvas: FigureCanvas, whole: View, size_px: tuple[int, int], furniture: Sequence[Layer]
 ) -> Iterator[QImage]:
@@ -69,31 +78,43 @@ def figure_strips(
     width_px, height_px = size_px
     fitting_px = _STRIP_BYTES // (_PIXEL_BYTES * width_px)
     rows_px = min(height_px, max(ROWS_PX, fitting_px // ROWS_PX * ROWS_PX))
-    ratio = canvas.ratio
-    canvas.resize(math.ceil(width_px / ratio), math.ceil(rows_px / ratio))
-    scene = Scene(whole, canvas.slide_box, canvas.optics, ratio)
     for top_px in range(0, height_px, rows_px):
-        middle = Point(canvas.width() / 2, top_px / ratio + canvas.height() / 2)
-        size = Size(canvas.width(), canvas.height())
-        center = whole.to_slide(middle)
-        canvas.show_any_view(
-            View(center, whole.downsample, size, whole.rotation_deg, whole.mirrored)
-        )
+        part = Part(0, top_px, width_px, min(rows_px, height_px - top_px))
+        aim(canvas, whole, Part(0, top_px, width_px, rows_px))
         _wait_until_sharp(canvas)
-        strip = QImage(width_px, min(rows_px, height_px - top_px), QImage.Format.Format_RGB32)
-        strip.setDevicePixelRatio(ratio)
-        canvas.render(strip)
-        while not canvas.is_finished:
-            canvas.render(strip)
-        painter = QPainter(strip)
-        painter.translate(0.0, -top_px / ratio)
-        for layer in furniture:
-            painter.save()
-            layer.paint(painter, scene)
-            painter.restore()
-        painter.end()
-        strip.setDevicePixelRatio(1.0)
-        yield strip
+        yield painted_part(canvas, whole, part, furniture)
+
+
+def aim(canvas: FigureCanvas, whole: View, part: Part) -> None:
+    """Have a canvas show a part of a figure, so that its tiles are read."""
+    ratio = canvas.ratio
+    canvas.resize(math.ceil(part.width_px / ratio), math.ceil(part.height_px / ratio))
+    size = Size(canvas.width(), canvas.height())
+    middle = Point(part.left_px / ratio + size.width / 2, part.top_px / ratio + size.height / 2)
+    center = whole.to_slide(middle)
+    canvas.show_any_view(View(center, whole.downsample, size, whole.rotation_deg, whole.mirrored))
+
+
+def painted_part(
+    canvas: FigureCanvas, whole: View, part: Part, furniture: Sequence[Layer]
+) -> QImage:
+    """Return a part of a figure that the canvas was aimed at."""
+    ratio = canvas.ratio
+    scene = Scene(whole, canvas.slide_box, canvas.optics, ratio)
+    picture = QImage(part.width_px, part.height_px, QImage.Format.Format_RGB32)
+    picture.setDevicePixelRatio(ratio)
+    canvas.render(picture)
+    while not canvas.is_finished:
+        canvas.render(picture)
+    painter = QPainter(picture)
+    painter.translate(-part.left_px / ratio, -part.top_px / ratio)
+    for layer in furniture:
+        painter.save()
+        layer.paint(painter, scene)
+        painter.restore()
+    painter.end()
+    picture.setDevicePixelRatio(1.0)
+    return picture
 
 
 def _wait_until_sharp(canvas: SlideCanvas) -> None:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from viewer.canvas.canvas import SlideCanvas
 
-PICTURE_FILTER = "PNG picture (*.png);;JPEG picture (*.jpg *.jpeg);;TIFF picture (*.tif *.tiff)"
 _JPEG_QUALITY = 95
 
 

@@ -33,9 +33,18 @@ def most_px(path: Path) -> int:
 
 
 def write_figure(
-    strips: Iterator[QImage], size_px: tuple[int, int], dpi: float, path: Path
+    strips: Iterator[QImage],
+    size_px: tuple[int, int],
+    dpi: float,
+    path: Path,
+    description: str = "",
 ) -> None:
     """Write strips from the top to a file.
+
+    Parameters
+    ----------
+    description
+        What is painted over the slide; kept in the file.
 
     Raises
     ------
@@ -46,9 +55,11 @@ def write_figure(
     try:
         with atomic_write(path) as file:
             if write is not None:
-                write(file, strips, size_px, dpi)
+                write(file, strips, size_px, dpi, description)
             else:
-                file.write(picture_bytes(_joined(strips, size_px, dpi), path))
+                picture = joined(strips, size_px, dpi)
+                picture.setText("Description", description)
+                file.write(picture_bytes(picture, path))
     except OSError as error:
         raise PictureError(unwritable(path, error)) from error
 
@@ -60,13 +71,21 @@ def _kind_of(path: Path) -> str:
 
 
 def _write_png(
-    file: IO[bytes], strips: Iterator[QImage], size_px: tuple[int, int], dpi: float
+    file: IO[bytes],
+    strips: Iterator[QImage],
+    size_px: tuple[int, int],
+    dpi: float,
+    description: str,
 ) -> None:
-    write_png(file, size_px, map(_pixels, strips), round(dpi / _INCH_M))
+    write_png(file, size_px, map(_pixels, strips), round(dpi / _INCH_M), description)
 
 
 def _write_tiff(
-    file: IO[bytes], strips: Iterator[QImage], size_px: tuple[int, int], dpi: float
+    file: IO[bytes],
+    strips: Iterator[QImage],
+    size_px: tuple[int, int],
+    dpi: float,
+    description: str,
 ) -> None:
     import tifffile
 
@@ -85,6 +104,7 @@ def _write_tiff(
             resolution=(dpi, dpi),
             resolutionunit="INCH",
             metadata=None,
+            description=description.encode() or None,
             software="Coverslip",
         )
     if isinstance(place, io.BytesIO):
@@ -104,11 +124,16 @@ def _tiles(strips: Iterator[QImage]) -> Iterator[RgbImage]:
 
 
 def _write_pdf(
-    file: IO[bytes], strips: Iterator[QImage], size_px: tuple[int, int], dpi: float
+    file: IO[bytes],
+    strips: Iterator[QImage],
+    size_px: tuple[int, int],
+    dpi: float,
+    description: str,
 ) -> None:
     buffer = QBuffer()
     buffer.open(QIODevice.OpenModeFlag.ReadWrite)
     pdf = QPdfWriter(buffer)
+    pdf.setTitle(description)
     points = QSizeF(*(side * _POINTS_PER_INCH / dpi for side in size_px))
     exact = QPageSize.SizeMatchPolicy.ExactMatch
     pdf.setPageSize(QPageSize(points, QPageSize.Unit.Point, "", exact))
@@ -121,7 +146,7 @@ def _write_pdf(
     file.write(buffer.data().data())
 
 
-_WRITERS: dict[str, Callable[[IO[bytes], Iterator[QImage], tuple[int, int], float], None]] = {
+_WRITERS: dict[str, Callable[[IO[bytes], Iterator[QImage], tuple[int, int], float, str], None]] = {
     "png": _write_png,
     "tif": _write_tiff,
     "pdf": _write_pdf,
@@ -129,8 +154,8 @@ _WRITERS: dict[str, Callable[[IO[bytes], Iterator[QImage], tuple[int, int], floa
 """Those that need no more than a strip at a time."""
 
 
-def _joined(strips: Iterator[QImage], size_px: tuple[int, int], dpi: float) -> QImage:
-    """Return the picture whole, for formats such as JPEG."""
+def joined(strips: Iterator[QImage], size_px: tuple[int, int], dpi: float) -> QImage:
+    """Return the picture whole, for formats such as JPEG and for the clipboard."""
     picture = QImage(*size_px, QImage.Format.Format_RGB32)
     painter = QPainter(picture)
     _paint(painter, strips)

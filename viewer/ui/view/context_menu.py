@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from viewer.ui.main_window import MainWindow
     from viewer.ui.slides.slide_pane import SlidePane
 
-_OF_SHAPE = ("edit.copy", "edit.duplicate", "edit.delete")
+_OF_SHAPE = (
+    "edit.copy",
+    "edit.copy_measurements",
+    "edit.copy_region",
+    "edit.duplicate",
+    "edit.delete",
+)
 _OF_SLIDE_END = ("overlays.find_similar", "view.go_to", "edit.paste")
 
 
@@ -112,6 +118,9 @@ class CanvasMenu(QObject):
         )
         note.setEnabled(commands["annotate.note"].isEnabled())
         menu.addAction(commands["file.save_picture"])
+        menu.addAction(commands["annotate.mitosis_count"])
+        if len(window.panes.panes) > 1:
+            menu.addAction(commands["panes.align"])
         menu.addSeparator()
         for command in _OF_SLIDE_END:
             menu.addAction(commands[command])
