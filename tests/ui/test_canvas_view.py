@@ -332,3 +332,16 @@ def test_a_slide_that_does_not_open_leaves_the_list_at_the_one_that_is_shown(
     assert pane.path is not None
     assert pane.path.name == "a.svs"
     assert slides.chosen() == shown
+
+
+def test_a_tool_can_be_taken_up_before_a_slide_is_open(
+    window: MainWindow, qtbot: QtBot, sample_slide: Path
+) -> None:
+    window.activateWindow()
+    press(qtbot, window, Qt.Key.Key_P)
+    assert window.commands["annotate.polygon"].isChecked()
+    assert window.commands["annotate.polygon"].isEnabled()
+    show_slide(window, sample_slide, qtbot)
+    pane = window.panes.active
+    qtbot.waitUntil(lambda: window.toolbox.tool_of(pane) is not None, timeout=20_000)
+    assert pane.canvas.cursor().shape() == Qt.CursorShape.CrossCursor

@@ -143,6 +143,18 @@ def test_taking_the_slide_in_hand_frees_the_camera(
     assert canvas.view == here
     qtbot.mouseClick(replay.follow, Qt.MouseButton.LeftButton)
     assert canvas.view != here
+    # Its pane says what it is used for, and ends it.
+    pane = window.panes.active
+    qtbot.waitUntil(lambda: window.annotations.active is not None)
+    drawn = window.annotations.active
+    assert drawn is not None
+    assert pane.mode_bar.isVisible()
+    assert pane.modes.names == ["Replay"]
+    assert not canvas.paints(drawn.layer)
+    qtbot.mouseClick(pane.mode_bar.exit_button, Qt.MouseButton.LeftButton)
+    assert pane.mode_bar.isHidden()
+    assert replay.isHidden()
+    assert canvas.paints(drawn.layer)
 
 
 def test_what_was_seen_is_told_and_painted(
@@ -166,6 +178,23 @@ def test_what_was_seen_is_told_and_painted(
     seen.unseen.setCurrentText("Not seen at 20x or more")
     painted.append(canvas.grab().toImage())
     assert all(a != b for a, b in pairwise(painted))
+    # The list of layers and the status bar know of them too.
+    layers = window.view.overlay_of(window.panes.active).layers
+    rows = {entry.name: entry for entry in layers.entries()}
+    time_row = rows["Time on screen"]
+    assert {"Scanpath", "Unseen tissue"} < rows.keys()
+    assert time_row.ramp is not None
+    assert time_row.ramp.ends[0] == "0 s"
+    assert time_row.fade is not None
+    time_row.fade(0.9)
+    assert seen.opacity.value() == 90
+    qtbot.mouseMove(canvas, canvas.rect().center() + QPoint(3, 3))
+    qtbot.waitUntil(lambda: "On screen for" in window.status.overlay.text())
+    time_row.show(False)
+    assert seen.heatmap.currentIndex() == 0
+    time_row.show(True)
+    assert seen.heatmap.currentText() == "All magnifications"
+    time_row.fade(0.55)
     seen.heatmap.setCurrentIndex(0)
     seen.scanpath.setChecked(False)
     seen.unseen.setCurrentIndex(0)

@@ -155,7 +155,9 @@ def test_one_key_each_gives_verdicts_and_travels(
         hit(qtbot, panel.table, Qt.Key.Key_U, Qt.KeyboardModifier.ShiftModifier)
     assert verdicts(review)[before] == "rejected"
     assert "rejected" in panel.figures.text()
-    review.close_review()
+    assert window.panes.active.modes.names == ["Review"]
+    qtbot.mouseClick(window.panes.active.mode_bar.exit_button, Qt.MouseButton.LeftButton)
+    assert not window.panes.active.modes.names
     qtbot.waitUntil(lambda: bool(reviews_of(folder)), timeout=10_000)
 
 
