@@ -159,6 +159,19 @@ def test_a_right_click_selects_the_shape_under_it_and_runs_its_commands(
     _ask_menu(window, middle)
     _choose(window, "Lock or unlock")
     _ask_menu(window, middle)
+    sets = window.annotations.active_sets
+    assert sets is not None
+    second = sets.new("Second", "drawn")
+    qtbot.waitUntil(lambda: second.is_open, timeout=20_000)
+    assert "Copy to set" in _ask_menu(window, middle)
+    menu = window.view.menu.menu
+    assert menu is not None
+    copying = next(
+        m for m in menu.findChildren(QMenu) if m.title().replace("&", "") == "Copy to set"
+    )
+    copying.actions()[0].trigger()
+    assert second.annotations is not None
+    assert len(second.annotations.document) == 1
     _choose(window, "Delete annotations")
     assert len(drawn.document) == 0
 

@@ -284,6 +284,13 @@ def test_classes_are_painted_and_a_slider_hides_the_unsure(
     legend = slide_window.overlays.panel.body.legend
     assert [row.name for row in legend.rows] == [name for name, _ in shown.legend()]
     assert all("mm²" in row.about for row in legend.rows)
+    # What colors values is offered once a value is chosen.
+    assert not page.color_map.isVisible()
+    assert not page.legend.isVisible()
+    page.shown.setCurrentIndex(1)
+    page.shown.activated.emit(1)
+    qtbot.waitUntil(page.legend.isVisible)
+    assert page.color_map.isVisible()
 
 
 def test_fields_like_this_one_are_found_and_traveled_to(

@@ -9,7 +9,7 @@ from uuid import uuid4
 from PySide6.QtCore import QObject, QPoint, Qt, QTimer
 from PySide6.QtWidgets import QInputDialog, QMenu
 
-from viewer.annotations.document import adding
+from viewer.annotations.document import ReadOnlyError, adding
 from viewer.annotations.sets.annotation_set import MY_ANNOTATIONS
 from viewer.annotations.sets.together import together
 from viewer.ui.annotations.simple_dialogs import open_dialog
@@ -78,6 +78,24 @@ class SetCommands(QObject):
         if not sets.make_current(entry):
             self._window.say(entry.listed.why_locked)
             self.show()
+
+    def copy_chosen_to(self, entry: SetEntry) -> None:
+        """Copy what is chosen in the active pane to another of the reader's sets."""
+        sets, active = self._part.active_sets, self._part.active
+        chosen = active.chosen if active is not None else []
+        if sets is None or not chosen:
+            return
+
+        def put(annotations: SlideAnnotations) -> None:
+            try:
+                annotations.document.do(adding("Copy annotations", _copies(chosen)))
+            except ReadOnlyError as error:
+                self._window.say(str(error))
+                return
+            self._window.say(f"{many(len(chosen))} copied to {entry.label}.")
+            self.show()
+
+        self._with_open(sets, entry, put)
 
     def add(
         self,

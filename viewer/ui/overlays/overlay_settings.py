@@ -111,6 +111,8 @@ class OverlaySettings(QObject):
         if isinstance(run.shown, HeatmapPresenter) and page is not None:
             if run.shown.choices() != page.names:
                 self._show_heatmap_style(run.shown)  # a slide model told its heads
+            painted = run.shown.heatmap
+            page.show_kind(are_classes=painted is not None and painted.classes is not None)
             if (heatmap := run.shown.heatmap) is not None:
                 page.show_span(heatmap.low, heatmap.high, is_rank=heatmap.ranks is not None)
             self._show_gallery(run, run.shown)

@@ -124,6 +124,7 @@ class HeatmapPage(QWidget):
         super().__init__(parent)
         self._style = HeatmapStyle()
         self._is_whole_value = True
+        self._are_classes_painted = False
         self._names: list[str] = []
         self._span = (0.0, 1.0)
         """The values of the first and the last color."""
@@ -229,9 +230,16 @@ class HeatmapPage(QWidget):
         self._enable()
         self.style_changed.emit(self._style)
 
+    def show_kind(self, *, are_classes: bool) -> None:
+        """Take note whether classes are painted, such as few-shot classes, and not a value."""
+        if are_classes != self._are_classes_painted:
+            self._are_classes_painted = are_classes
+            self._enable()
+
     def _enable(self) -> None:
         """Offer what colors values where values are painted; classes have their color key."""
         is_value = self._style.shown is not None or self._is_whole_value
+        is_value = is_value and not self._are_classes_painted
         for widget in (self.color_map, self.percentiles, self.legend):
             self._form.setRowVisible(widget, is_value)
         self._range_label.setText("&Values:" if is_value else "Con&fidence:")

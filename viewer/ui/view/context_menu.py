@@ -102,10 +102,24 @@ class CanvasMenu(QObject):
         menu.addSeparator()
         for command in _OF_SHAPE:
             menu.addAction(commands[command])
+        self._add_sets(menu)
         menu.addSeparator()
         menu.addAction(commands["annotate.run_model"])
         menu.addAction(window.menus["Edit shapes"].menuAction())
         menu.addSeparator()
+
+    def _add_sets(self, menu: QMenu) -> None:
+        """Offer the reader's other sets, where there are some, to copy to."""
+        part = self._window.annotations
+        sets = part.active_sets
+        others = [each for each in sets.entries if each is not sets.current] if sets else []
+        own = [each for each in others if each.is_own and not each.is_locked]
+        if not own:
+            return
+        submenu = menu.addMenu("Copy to s&et")
+        for entry in own:
+            action = submenu.addAction(entry.label.replace("&", "&&"))
+            action.triggered.connect(lambda _=False, entry=entry: part.sets.copy_chosen_to(entry))
 
     def _fill_of_slide(self, menu: QMenu, pane: SlidePane, at: Point) -> None:
         window, commands = self._window, self._window.commands
