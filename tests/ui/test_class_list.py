@@ -14,7 +14,9 @@ from viewer.annotations.annotation import NO_COLOR, Annotation, AnnotationClass
 from viewer.annotations.bookmarks import bookmark
 from viewer.annotations.document import adding
 from viewer.annotations.palette import DEFAULT_PALETTE
+from viewer.overlays.counting import RegionCount
 from viewer.ui.annotations.class_list import EYE, NAME, ClassRow
+from viewer.ui.annotations.model_commands import count_line
 from viewer.ui.annotations.pane_annotations import PaneAnnotations
 from viewer.ui.annotations.shown import kind_of
 from viewer.ui.main_window import MainWindow
@@ -140,3 +142,9 @@ def _opened(menu: QMenu | None, show: Callable[[], object], qtbot: QtBot) -> QMe
     show()
     qtbot.waitUntil(lambda: not menu.isVisible())
     return menu
+
+
+def test_a_region_of_which_next_to_nothing_is_analyzed_has_no_density() -> None:
+    nothing = RegionCount((0,), 0.01, share=1e-16)
+    assert count_line("Nuclei", [nothing]) == "Nuclei: the region is not analyzed yet"
+    assert "7 objects, 1,400 per mm²" in count_line("Nuclei", [RegionCount((7,), 0.01, share=0.5)])

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _PAUSE_MS = 200
 _MOST_LIVE = 200
 """Regions that are counted as soon as they are chosen."""
+_LEAST_SHARE = 1e-3
+"""Of a region that is analyzed before its objects are told."""
 _NO_REGION = "Select the region to count in: draw one (R, P, B), or click one (S)."
 _NO_OBJECTS = "Turn on a model that finds objects, such as nuclei, on the page AI (Ctrl+Shift+D)."
 
@@ -95,7 +97,7 @@ class ModelCommands(QObject):
         name = overlay.origin.name
         self._counting = self._background.run(
             lambda: [count(region) for region in regions],
-            lambda counts: self.figures_changed.emit([*lines, _count_line(name, counts)]),
+            lambda counts: self.figures_changed.emit([*lines, count_line(name, counts)]),
         )
 
     # Counting --------------------------------------------------------------------------------
@@ -183,7 +185,7 @@ class ModelCommands(QObject):
             if before.id in document
         ]
         if active.do(changing("Count objects", pairs)):
-            self._window.say(f"{_count_line(overlay.origin.name, counts)}. Kept with the regions.")
+            self._window.say(f"{count_line(overlay.origin.name, counts)}. Kept with the regions.")
 
     # From models to annotations --------------------------------------------------------------
 
@@ -359,10 +361,12 @@ def _count_state(annotation: Annotation, mpp_um: float | None) -> str:
     return "Kept" if then_um is None else f"Outdated, made with a pixel size of {then_um:.4g} µm"
 
 
-def _count_line(name: str, counts: Sequence[RegionCount]) -> str:
+def count_line(name: str, counts: Sequence[RegionCount]) -> str:
     total, area_mm2 = sum(each.count for each in counts), sum(each.area_mm2 for each in counts)
-    line = f"{name}: {total:,} objects"
     analyzed_mm2 = sum(each.area_mm2 * each.share for each in counts)
+    if area_mm2 and analyzed_mm2 < _LEAST_SHARE * area_mm2:
+        return f"{name}: the region is not analyzed yet"
+    line = f"{name}: {total:,} objects"
     if analyzed_mm2:
         line += f", {total / analyzed_mm2:,.0f} per mm²"
     if area_mm2 and analyzed_mm2 < (1 - 1e-6) * area_mm2:
