@@ -116,7 +116,8 @@ _PLACES = {
 _ELSEWHERE = {
     "annotation-formats.md": "dcm",  # tests/annotations/test_dicom.py has slides in DICOM
     "predictor.md": "train|evaluate|models",  # tests/agents/test_behavior_cli.py: minutes
-    "projects.md": "qpproj",  # tests/studies/test_qupath_project.py
+    # tests/studies/test_qupath_project.py, test_set_review.py and test_stages.py
+    "projects.md": "qpproj|consensus|--key",
     "study.md": "train|evaluate",
 }
 
@@ -128,10 +129,13 @@ def test_commands_in_documents_run(folder: Path, name: str) -> None:
     document = REPOSITORY / "docs" / name
     places = {**_PLACES[name], "ID": prepared(folder)}
     ran = 0
-    for number, line in enumerate(commands(document)):
+    # What is shown of a project may stand before how it is made.
+    lines = sorted(commands(document), key=lambda line: " create " not in line)
+    for number, line in enumerate(lines):
         if re.search(_ELSEWHERE.get(name, "-$"), line):
             continue
-        for word, place in {"FOLDER": f"out-{number}", **places}.items():
+        named = {"FOLDER": f"out-{number}", **places}
+        for word, place in sorted(named.items(), key=lambda each: -len(each[0])):
             line = re.sub(rf"(?<![\w-]){re.escape(word)}(?![\w.])", place, line)
         done(folder, line)
         ran += 1
