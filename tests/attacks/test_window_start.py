@@ -142,7 +142,7 @@ def test_the_first_window_fits_the_screen() -> None:
 
 @needs_screen
 def test_the_panels_come_back_at_their_size_on_the_same_screen() -> None:
-    panels = ["panels.overlays", "panels.sessions", "panels.tray"]
+    panels = ["panels.overlays", "panels.tray"]
     before = sizes_px(use_window((1600, 1000), "maximize", *panels, "sizes"))
     assert len(before) == len(panels)
     after = sizes_px(use_window((1600, 1000), "sizes"))

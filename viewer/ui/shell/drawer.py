@@ -20,6 +20,8 @@ LEAST_PX, MOST_PX = 200, 260
 class Drawer(QFrame):
     """Shows one list at a time; folded away it takes no room."""
 
+    opening = Signal()
+    """The drawer is about to take room."""
     left = Signal()
     """The drawer was folded away: the keyboard belongs on the slide again."""
 
@@ -49,6 +51,8 @@ class Drawer(QFrame):
     def reveal(self, panel: Panel) -> None:
         """Open the drawer with this list in front."""
         self.page.choose(panel)
+        if self.isHidden():
+            self.opening.emit()
         self.show()
 
     def put_away(self, panel: Panel) -> None:

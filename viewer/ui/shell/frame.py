@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, cast
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
+from viewer.canvas.qt_guard import guarded
 from viewer.ui.shell.inspector import Inspector
 from viewer.ui.shell.tool_strip import ToolStrip
 from viewer.ui.shell.top_bar import TopBar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from PySide6.QtGui import QResizeEvent
 
     from viewer.ui.actions import ActionSet
     from viewer.ui.shell.drawer import Drawer
@@ -62,6 +65,7 @@ class WindowFrame(QWidget):
         layout.addLayout(row, 1)
         self._chrome: tuple[QWidget, ...] = (self.top_bar, self.tool_strip, self.inspector.rail)
         self._before: str | None = None
+        self.inspector.opening.connect(lambda: self._make_room(self.inspector))
 
     def set_drawer(self, drawer: Drawer) -> None:
         """Place the drawer left of the slides."""
@@ -70,6 +74,56 @@ class WindowFrame(QWidget):
         self._splitter.setStretchFactor(0, 0)
         self._splitter.setStretchFactor(1, 1)
         self._splitter.setSizes([_DRAWER_PX, 1000, _INSPECTOR_PX])
+        drawer.opening.connect(lambda: self._make_room(drawer))
+
+    @guarded(QSize())
+    def minimumSizeHint(self) -> QSize:
+        """Return what is needed with drawer or inspector folded away, which makes room."""
+        *drawer_px, slides_px, inspector_px = self._least_widths_px()
+        wide_px = slides_px + max(*drawer_px, inspector_px, 0)
+        return QSize(wide_px + self._around_px, super().minimumSizeHint().height())
+
+    @guarded()
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if not self.inspector.isHidden():
+            self._make_room(self.inspector)
+
+    def _make_room(self, keep: QWidget) -> None:
+        """Fold the drawer or the inspector away where the window is too narrow for both."""
+        if self.drawer is None or self._has_room:
+            return
+        if keep is self.drawer:
+            self.inspector.fold()
+        elif not self.drawer.isHidden():
+            self.drawer.hide()
+
+    @property
+    def _has_room(self) -> bool:
+        """Return whether the window is wide enough for drawer, slides and inspector."""
+        return self.window().width() >= sum(self._least_widths_px(are_shown=True)) + self._around_px
+
+    def _least_widths_px(self, *, are_shown: bool = False) -> list[int]:
+        """Return the least widths of drawer, slides and inspector, those hidden as 0.
+
+        Parameters
+        ----------
+        are_shown
+            Take the hidden ones as if they were shown.
+        """
+        parts = [self._splitter.widget(index) for index in range(self._splitter.count())]
+        return [
+            max(each.minimumWidth(), each.minimumSizeHint().width()) + self._splitter.handleWidth()
+            if are_shown or not each.isHidden()
+            else 0
+            for each in parts
+        ]
+
+    @property
+    def _around_px(self) -> int:
+        """Return the width of what stands at the edges of the window."""
+        edges = (self.tool_strip, self.inspector.rail)
+        return sum(each.minimumWidth() for each in edges if not each.isHidden())
 
     def connect_panels(self, panels: Mapping[str, Panel], give_back: Callable[[], object]) -> None:
         """Let the commands "panels.NAME" show and fold away the panels of these names.
@@ -135,7 +189,8 @@ class WindowFrame(QWidget):
             index = fields.get("list")
             if isinstance(index, int) and 0 <= index < len(self.drawer.page.panels):
                 self.drawer.page.choose(self.drawer.page.panels[index])
-            self.drawer.setVisible(fields.get("drawer") is True)
+            has_room = self.inspector.isHidden() or self._has_room
+            self.drawer.setVisible(fields.get("drawer") is True and has_room)
         sizes = fields.get("sizes_px")
         if isinstance(sizes, list) and len(sizes) == self._splitter.count():
             wanted = [each if isinstance(each, int) and each > 0 else 0 for each in sizes]

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _LEAST_PINNED_PX = 600
 """Two pages, one over the other, are of use from this height on."""
+_AROUND_PX = 130
+"""What menu, bars and status take of the window's height, at most."""
 
 
 class Inspector(QSplitter):
@@ -31,6 +33,8 @@ class Inspector(QSplitter):
 
     refused = Signal(str)
     """One sentence: why a page cannot be pinned."""
+    opening = Signal()
+    """The inspector is about to take room."""
     left = Signal()
     """A page was folded away: the keyboard belongs on the slide again."""
 
@@ -147,7 +151,9 @@ class Inspector(QSplitter):
             page = self.pages.get(name)
             if page is not None and isinstance(index, int) and 0 <= index < len(page.panels):
                 page.choose(page.panels[index])
-        self._pinned = self.pages.get(str(state.get("pinned")))
+        # Of what was pinned on a higher screen nothing is to be seen on a low one.
+        is_high = self.window().height() >= _LEAST_PINNED_PX + _AROUND_PX
+        self._pinned = self.pages.get(str(state.get("pinned"))) if is_high else None
         if self._pinned is not None:
             self._lower.addWidget(self._pinned)
             self._pinned.show_place(is_pinned=True, is_undocked=False)
@@ -224,7 +230,16 @@ class Inspector(QSplitter):
             self.show_page(page)
         self._lay_out()
 
+    def fold(self) -> None:
+        """Fold all pages to the rail, but for those in windows of their own."""
+        if self._pinned is not None:
+            self._pin(None)
+        self._current = None
+        self._lay_out()
+
     def _lay_out(self) -> None:
+        if self.isHidden() and (self._current is not None or self._pinned is not None):
+            self.opening.emit()
         self._upper.setVisible(self._current is not None)
         self._lower.setVisible(self._pinned is not None)
         self.setVisible(self._current is not None or self._pinned is not None)
@@ -245,7 +260,8 @@ class PageWindow(QWidget):
     def __init__(self, page: Page, parent: QWidget) -> None:
         from PySide6.QtWidgets import QVBoxLayout
 
-        super().__init__(parent, Qt.WindowType.Window)
+        # With a window of this kind in front the keys of the main window's commands still work.
+        super().__init__(parent, Qt.WindowType.Tool)
         self.setWindowTitle(f"{page.title} - Coverslip")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
+    QScrollArea,
     QStackedWidget,
     QTabBar,
     QVBoxLayout,
     QWidget,
 )
 
+from viewer.canvas.qt_guard import guarded
 from viewer.ui.widgets import IconButton
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from viewer.ui.shell.panel import Panel
+
+_LEAST_HEIGHT_PX = 80
 
 
 class Page(QFrame):
@@ -68,7 +72,7 @@ class Page(QFrame):
         self.tabs.setUsesScrollButtons(False)
         self.tabs.setElideMode(Qt.TextElideMode.ElideRight)
         for panel in self.panels:
-            self.stack.addWidget(panel)
+            self.stack.addWidget(_PanelArea(panel, self.stack))
             self.tabs.addTab(panel.windowTitle())
             panel.windowTitleChanged.connect(lambda text, panel=panel: self._retitle(panel, text))
         self.tabs.setVisible(len(self.panels) > 1)
@@ -125,3 +129,25 @@ class Page(QFrame):
         button = IconButton(icon, tip, self)
         button.setAccessibleName(f"{tip} ({self.title})")
         return button
+
+
+class _PanelArea(QScrollArea):
+    """Lets a panel scroll where the page is too low for it, so that no page sets the height."""
+
+    def __init__(self, panel: Panel, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._panel = panel
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setWidgetResizable(True)
+        self.setWidget(panel)
+
+    @guarded(QSize())
+    def minimumSizeHint(self) -> QSize:
+        wide_px = self._panel.minimumSizeHint().width()
+        return QSize(wide_px + self.verticalScrollBar().sizeHint().width(), _LEAST_HEIGHT_PX)
+
+    @guarded(QSize())
+    def sizeHint(self) -> QSize:
+        return self._panel.sizeHint()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _ICON_SIZE = QSize(48, 48)
 _MARGIN_PX = 32
+_LEAST_SIZE = QSize(200, 120)
 
 
 class MessagePage(QStackedWidget):
@@ -99,6 +100,11 @@ class MessagePage(QStackedWidget):
     def shut_down(self) -> None:
         """End the threads."""
         self.start.shut_down()
+
+    @guarded(QSize())
+    def minimumSizeHint(self) -> QSize:
+        """Return little: what has no room is cut rather than the window made larger."""
+        return _LEAST_SIZE
 
     @guarded()
     def changeEvent(self, event: QEvent) -> None:
