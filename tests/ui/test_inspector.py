@@ -156,3 +156,24 @@ def test_drawer_and_inspector_never_make_the_window_larger(
     QApplication.processEvents()
     assert window.width() == 820
     assert (drawer.isVisible(), inspector.isVisible()) == (False, True)
+
+
+def test_the_drawer_comes_back_when_there_is_room_again(window: MainWindow, qtbot: QtBot) -> None:
+    press(qtbot, window, Qt.Key.Key_T, CTRL)
+    click(rail(window, "slide"), qtbot)
+    drawer = window.frame.drawer
+    assert drawer is not None
+    assert drawer.isVisible()
+    window.resize(820, 600)
+    qtbot.waitUntil(lambda: not drawer.isVisible())
+    window.resize(1000, 700)
+    qtbot.waitUntil(drawer.isVisible)
+    window.resize(820, 600)
+    qtbot.waitUntil(lambda: not drawer.isVisible())
+    click(rail(window, "slide"), qtbot)
+    assert drawer.isVisible(), "the page at the right made room"
+    press(qtbot, window, Qt.Key.Key_T, CTRL)
+    assert not drawer.isVisible()
+    window.resize(1000, 700)
+    QApplication.processEvents()
+    assert not drawer.isVisible(), "the user folded it away"

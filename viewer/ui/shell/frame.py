@@ -65,7 +65,10 @@ class WindowFrame(QWidget):
         layout.addLayout(row, 1)
         self._chrome: tuple[QWidget, ...] = (self.top_bar, self.tool_strip, self.inspector.rail)
         self._before: str | None = None
+        self._is_drawer_due = False
+        """Whether the drawer is folded away for want of room alone."""
         self.inspector.opening.connect(lambda: self._make_room(self.inspector))
+        self.inspector.left.connect(self._take_room)
 
     def set_drawer(self, drawer: Drawer) -> None:
         """Place the drawer left of the slides."""
@@ -74,7 +77,7 @@ class WindowFrame(QWidget):
         self._splitter.setStretchFactor(0, 0)
         self._splitter.setStretchFactor(1, 1)
         self._splitter.setSizes([_DRAWER_PX, 1000, _INSPECTOR_PX])
-        drawer.opening.connect(lambda: self._make_room(drawer))
+        drawer.opening.connect(self._on_drawer_opening)
 
     @guarded(QSize())
     def minimumSizeHint(self) -> QSize:
@@ -88,8 +91,9 @@ class WindowFrame(QWidget):
         super().resizeEvent(event)
         if not self.inspector.isHidden():
             self._make_room(self.inspector)
+        self._take_room()
 
-    def _make_room(self, keep: QWidget) -> None:
+    def _make_room(self, keep: QWidget | None) -> None:
         """Fold the drawer or the inspector away where the window is too narrow for both."""
         if self.drawer is None or self._has_room:
             return
@@ -97,6 +101,19 @@ class WindowFrame(QWidget):
             self.inspector.fold()
         elif not self.drawer.isHidden():
             self.drawer.hide()
+            self._is_drawer_due = True
+
+    def _take_room(self) -> None:
+        """Show the drawer again that was folded away for want of room."""
+        if self.drawer is None or not self._is_drawer_due or self._before is not None:
+            return
+        if self.inspector.isHidden() or self._has_room:
+            self.drawer.show()
+            self._is_drawer_due = False
+
+    def _on_drawer_opening(self) -> None:
+        self._is_drawer_due = False
+        self._make_room(self.drawer)
 
     @property
     def _has_room(self) -> bool:
@@ -167,7 +184,8 @@ class WindowFrame(QWidget):
         return json.dumps(
             {
                 "inspector": self.inspector.state(),
-                "drawer": self.drawer is not None and not self.drawer.isHidden(),
+                "drawer": self.drawer is not None
+                and (self._is_drawer_due or not self.drawer.isHidden()),
                 "list": self.drawer.page.stack.currentIndex() if self.drawer else 0,
                 "sizes_px": sizes,
             }
@@ -189,8 +207,9 @@ class WindowFrame(QWidget):
             index = fields.get("list")
             if isinstance(index, int) and 0 <= index < len(self.drawer.page.panels):
                 self.drawer.page.choose(self.drawer.page.panels[index])
-            has_room = self.inspector.isHidden() or self._has_room
-            self.drawer.setVisible(fields.get("drawer") is True and has_room)
+            self.drawer.hide()
+            self._is_drawer_due = fields.get("drawer") is True
+            self._take_room()
         sizes = fields.get("sizes_px")
         if isinstance(sizes, list) and len(sizes) == self._splitter.count():
             wanted = [each if isinstance(each, int) and each > 0 else 0 for each in sizes]
