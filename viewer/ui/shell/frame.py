@@ -41,7 +41,7 @@ class WindowFrame(QWidget):
         self.tool_strip = ToolStrip(actions, self)
         self.inspector = Inspector(self)
         self.drawer: Drawer | None = None
-        column = QWidget(self)
+        column = self._column = QWidget(self)
         column.setMinimumWidth(_LEAST_SLIDE_PX)
         self.middle = QVBoxLayout(column)
         self.middle.setContentsMargins(0, 0, 0, 0)
@@ -128,12 +128,13 @@ class WindowFrame(QWidget):
         are_shown
             Take the hidden ones as if they were shown.
         """
-        parts = [self._splitter.widget(index) for index in range(self._splitter.count())]
+        parts = (self.drawer, self._column, self.inspector)
         return [
             max(each.minimumWidth(), each.minimumSizeHint().width()) + self._splitter.handleWidth()
             if are_shown or not each.isHidden()
             else 0
             for each in parts
+            if each is not None
         ]
 
     @property

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtWidgets import (
-    QHBoxLayout,
+    QBoxLayout,
     QLabel,
     QPushButton,
     QStackedWidget,
@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from PySide6.QtGui import QResizeEvent
+
 _ICON_SIZE = QSize(48, 48)
 _MARGIN_PX = 32
+_WIDE_PX = 460
 _LEAST_SIZE = QSize(200, 120)
 
 
@@ -107,13 +110,21 @@ class MessagePage(QStackedWidget):
         return _LEAST_SIZE
 
     @guarded()
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Put the buttons under one another where they have no room beside."""
+        super().resizeEvent(event)
+        is_wide = self.width() >= _WIDE_PX
+        direction = QBoxLayout.Direction
+        self._buttons.setDirection(direction.LeftToRight if is_wide else direction.TopToBottom)
+
+    @guarded()
     def changeEvent(self, event: QEvent) -> None:
         if event.type() == QEvent.Type.PaletteChange and self._icon_name:
             self.picture.setPixmap(icon(self._icon_name).pixmap(_ICON_SIZE))
         super().changeEvent(event)
 
     def _laid_out(self) -> QWidget:
-        buttons = QHBoxLayout()
+        buttons = self._buttons = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         buttons.addStretch()
         for button in (self.retry_button, self.open_button, self.folder_button):
             buttons.addWidget(button)

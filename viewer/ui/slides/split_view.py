@@ -78,7 +78,7 @@ class SplitView(QWidget):
     def split(self) -> None:
         """Add a pane that shows the slide of the active one, at the same place."""
         here, view = self.active, self.active.canvas.destination
-        path, source = here.path, here.source
+        path, source, shows_all = here.path, here.source, here.canvas.shows_all
         there = self.add_pane()
         if path is None or source is None or there is here:
             return
@@ -86,6 +86,8 @@ class SplitView(QWidget):
         def show(opened: Path) -> None:
             if opened == path:
                 there.canvas.follow_view(view, "open")
+                if shows_all:  # in a pane of another size
+                    there.canvas.fit()
 
         there.opened.connect(show, Qt.ConnectionType.SingleShotConnection)
         there.open(path, source.info.image if source.info.images else None)
