@@ -212,7 +212,7 @@ class BrushTool(RegionTool):
 
     name = "brush"
     label = "Brush"
-    hint = "Paint a region. Shift adds to what is chosen, Alt erases, [ and ] resize."
+    hint = "Paint a region. Shift adds to what is selected, Alt erases, [ and ] resize."
 
     def radius(self, hand: PointerState) -> float:
         """In the slide's unit (um, else px); a pen's pressure scales it."""
@@ -259,4 +259,4 @@ class EraserTool(BrushTool):
     label = "Erase"
     erases = True
     draws = False
-    hint = "Erase from what is chosen, or from what you begin on. [ and ] resize."
+    hint = "Erase from what is selected, or from what you begin on. [ and ] resize."

@@ -167,7 +167,7 @@ class ClassesDialog(QDialog):
         self.keys.setAccessibleName("Key of the class")
         self.keys.setMaximumSequenceLength(1)
         self.keys.setClearButtonEnabled(True)
-        self.keys.setAccessibleName("Key of the chosen class")
+        self.keys.setAccessibleName("Key of the selected class")
         self.message = QLabel(self)
         self.message.setTextFormat(Qt.TextFormat.PlainText)
         self.message.setWordWrap(True)
@@ -229,7 +229,7 @@ class ClassesDialog(QDialog):
             side.addWidget(button)
         for button in (self.add, self.rename, self.color, self.remove, self.read, self.write):
             button.setAutoDefault(False)
-        label = QLabel("&Key of the chosen class:", self)
+        label = QLabel("&Key of the selected class:", self)
         label.setBuddy(self.keys)
         key_row = QHBoxLayout()
         key_row.addWidget(label)

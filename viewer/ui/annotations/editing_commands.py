@@ -239,7 +239,7 @@ class EditingCommands(QObject):
             self._window.say(HIDDEN)
         elif active is not None:
             active.selection.choose(annotation.id for annotation in active.document)
-            self._window.say(f"{many(len(active.selection))} chosen.")
+            self._window.say(f"{many(len(active.selection))} selected.")
 
     # Shapes ----------------------------------------------------------------------------------
 

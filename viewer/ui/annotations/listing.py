@@ -116,4 +116,4 @@ def _notice(document: Document) -> str:
     if document.is_read_only:
         another = "Another window draws on this slide: nothing can be changed here."
         return document.why_read_only or another
-    return "" if len(document) else "No annotations yet. Pick a tool (R, P, B)."
+    return "" if len(document) else "No annotations yet. Pick a tool at the left (R, P, B)."
