@@ -759,3 +759,19 @@ def test_an_export_of_a_part_says_so(
     assert about["version"] == run.origin.version
     base = run.pane.source.levels[0]
     assert about["region_px"] == [0, 0, base.width_px, base.height_px]
+
+
+@pytest.mark.usefixtures("known_nuclei")
+def test_a_device_that_is_not_there_is_said_on_the_card(
+    make_window: Callable[[Settings], MainWindow],
+    field_slide: Path,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("viewer.ui.overlays.overlay_run.cuda_devices", list)
+    window = make_window(Settings(device="cuda"))
+    show_slide(window, field_slide, qtbot)
+    run = _shown(window, qtbot)
+    sentence = "Running on CPU: no CUDA device found."
+    qtbot.waitUntil(lambda: sentence in window.overlays.panel.body.figures.text(), timeout=20_000)
+    assert run.found.count > 0

@@ -38,7 +38,9 @@ if TYPE_CHECKING:
 def _range_slider(parent: QWidget) -> QLabeledDoubleRangeSlider:
     from superqt import QLabeledDoubleRangeSlider  # takes as long as all of Qt
 
-    return QLabeledDoubleRangeSlider(Qt.Orientation.Horizontal, parent)
+    slider = QLabeledDoubleRangeSlider(Qt.Orientation.Horizontal, parent)
+    slider.setEdgeLabelMode(QLabeledDoubleRangeSlider.EdgeLabelMode.NoLabel)
+    return slider
 
 
 def _combo(parent: QWidget) -> LetteredCombo:
