@@ -65,3 +65,6 @@ def test_a_picture_shows_where_to_look(qtbot: QtBot, tmp_path: Path, sample_slid
     told = Shot(None, None, None, (300, 400), model=find_model("where-to-look"))
     take_shot(sample_slide, told, tmp_path / "told.png")
     assert QImage(str(tmp_path / "plain.png")) != QImage(str(tmp_path / "told.png"))
+    assert QImage(str(tmp_path / "plain.png")).text("Description") == "Overlays shown: none"
+    text = QImage(str(tmp_path / "told.png")).text("Description")
+    assert text == f"Overlays shown: Where to look {find_model('where-to-look').version}"

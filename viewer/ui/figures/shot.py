@@ -30,6 +30,7 @@ from viewer.overlays.heatmap import (
     score_heatmap,
 )
 from viewer.overlays.object_map import ObjectMap
+from viewer.overlays.shown_overlays import ShownOverlay, overlays_text
 from viewer.tiles.cache import TileCache
 from viewer.tiles.color_profile import profile_problem
 from viewer.tiles.display import default_display
@@ -157,12 +158,22 @@ def take_shot(
         if shot.annotations is not None:
             canvas.add_layer(*_annotations_layer(shot, info, whole.box, canvas, on_note, entries))
         strips = figure_strips(canvas, whole, shot.size_px, _furniture(shot, canvas, entries))
-        write_figure(strips, shot.size_px, shot.dpi, out)
+        write_figure(strips, shot.size_px, shot.dpi, out, overlays_text(_shown(shot)))
         if shot.uses_icc and (problem := profile_problem(info.icc_profile)):
             on_note(problem)
         return list(canvas.loader.failures.values()) if canvas.loader else []
     finally:
         canvas.clear()
+
+
+def _shown(shot: Shot) -> list[ShownOverlay]:
+    """Return the overlays that are painted over the slide."""
+    shown: list[ShownOverlay] = []
+    if shot.model is not None:
+        shown.append(ShownOverlay(shot.model.name, shot.model.version))
+    if shot.results is not None:
+        shown.append(ShownOverlay(shot.results.name))
+    return shown
 
 
 def _furniture(shot: Shot, canvas: FigureCanvas, entries: list[Entry]) -> list[Layer]:
