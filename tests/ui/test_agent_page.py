@@ -65,10 +65,25 @@ def test_before_the_first_step_the_page_says_what_an_agent_does(panel: AgentPane
 
 
 def test_the_page_has_one_accent_a_tab_and_fits_its_width(panel: AgentPanel) -> None:
-    for index, accent in enumerate((panel.start, panel.tabs.widget(1).findChild(QPushButton))):
+    asking = panel.tabs.widget(1)
+    assert isinstance(asking, AskPanel)
+    for index, accent in enumerate((panel.start, asking.ask)):
         panel.tabs.setCurrentIndex(index)
         shown = [each for each in panel.findChildren(QPushButton) if each.isVisible()]
         assert [each for each in shown if each.property("primary")] == [accent]
         for button in shown:
             place = button.mapTo(panel, button.rect().topLeft())
             assert panel.rect().contains(button.rect().translated(place)), button.text()
+
+
+def test_answers_stand_where_the_page_said_they_would(panel: AgentPanel) -> None:
+    ask = panel.tabs.widget(1)
+    assert isinstance(ask, AskPanel)
+    panel.tabs.setCurrentIndex(1)
+    assert "Open a slide" in ask.empty.text()
+    ask.show_slide(has_slide=True)
+    assert ask.empty.isVisible()
+    ask.begin("What is this?")
+    ask.end("A gland.")
+    assert ask.answers.isVisible()
+    assert "A gland." in ask.answers.toPlainText()

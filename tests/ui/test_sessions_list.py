@@ -134,7 +134,10 @@ def test_who_read_is_said_in_words_and_a_choice_is_told(panel: SessionsPanel) ->
     panel.session_chosen.connect(told.append)
     _select(panel, 5)
     assert told == [Path("/sessions/00005")]
+    assert panel.details.text() == "Reader anna."
+    panel.show_previewed(previewed=True)
     assert "path is on the slide" in panel.details.text()
+    assert panel.key.isVisible()
     _select(panel, 6)
     assert "another slide" in panel.details.text()
 

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from viewer.agents.client import Spending
     from viewer.agents.findings import GroundedAnswer
     from viewer.geometry import Box
+    from viewer.ui.agents.ask_panel import AskPanel
 
 DRAFT = "Draft for research, not for diagnosis."
 POLICIES = (
@@ -90,7 +91,7 @@ class AgentPanel(Panel):
     endpoint_requested = Signal()
     report_requested = Signal()
 
-    def __init__(self, ask: QWidget, parent: QWidget) -> None:
+    def __init__(self, ask: AskPanel, parent: QWidget) -> None:
         from viewer.agents.loop import MOST_STEPS
 
         super().__init__("Agent", parent)
@@ -135,7 +136,7 @@ class AgentPanel(Panel):
         self._walked.addWidget(self.log)
         self._walked.setMinimumHeight(_LEAST_LOG_PX)
         self.remark = QLineEdit(self)
-        self.remark.setPlaceholderText("Tell the agent something, such as a correction")
+        self.remark.setPlaceholderText("Tell or correct the agent (Enter)")
         self.answer = QTextBrowser(self)
         self.answer.setAccessibleName("Answer of the agent")
         self.answer.setOpenLinks(False)

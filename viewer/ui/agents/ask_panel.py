@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QUrl, Signal
+from PySide6.QtCore import Qt, QUrl, Signal
 from PySide6.QtGui import QTextCursor
 from PySide6.QtWidgets import (
     QComboBox,
     QFormLayout,
     QHBoxLayout,
+    QLabel,
     QPlainTextEdit,
     QPushButton,
+    QStackedWidget,
     QTextBrowser,
     QVBoxLayout,
     QWidget,
@@ -58,6 +60,14 @@ class AskPanel(QWidget):
         self.answers = QTextBrowser(self)
         self.answers.setAccessibleName("Answers")
         self.answers.setOpenLinks(False)
+        self.empty = QLabel(self)
+        self.empty.setWordWrap(True)
+        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.empty.setProperty("dim", True)
+        self.empty.setMargin(12)
+        self._stack = QStackedWidget(self)
+        self._stack.addWidget(self.empty)
+        self._stack.addWidget(self.answers)
         self._places: dict[str, object] = {}
         self._begin_of_answer: int | None = None
         form = QFormLayout()
@@ -71,7 +81,7 @@ class AskPanel(QWidget):
         layout.addLayout(form)
         layout.addWidget(self.question)
         layout.addLayout(buttons)
-        layout.addWidget(self.answers, 1)
+        layout.addWidget(self._stack, 1)
         self.ask.clicked.connect(self._ask)
         self.stop.clicked.connect(self.stop_requested)
         self.question.textChanged.connect(self._enable)
@@ -83,7 +93,8 @@ class AskPanel(QWidget):
     def show_slide(self, *, has_slide: bool) -> None:
         """Forgets what was said of another slide."""
         self._has_slide = has_slide
-        self.answers.setPlaceholderText(_ANSWERS if has_slide else f"{_NO_SLIDE}\n\n{_ANSWERS}")
+        self.empty.setText(_ANSWERS if has_slide else f"{_NO_SLIDE}\n\n{_ANSWERS}")
+        self._stack.setCurrentWidget(self.empty)
         self.answers.clear()
         self._places.clear()
         self._begin_of_answer = None
@@ -95,6 +106,7 @@ class AskPanel(QWidget):
         import html
 
         self._is_busy = True
+        self._stack.setCurrentWidget(self.answers)
         self._enable()
         self._append(f"<p><b>{html.escape(question)}</b></p><p>...</p>")
         self._begin_of_answer = self.answers.document().lastBlock().position()

@@ -269,18 +269,21 @@ class SessionLibrary(QObject):
         panel.delete_requested.connect(self._ask_delete)
         panel.export_requested.connect(self._ask_export)
         panel.visibilityChanged.connect(self._on_shown)
+        self.preview.changed.connect(lambda shown: panel.show_previewed(previewed=shown))
         self._tissues.made.connect(self.refresh)
         self._export_progressed.connect(
             lambda done, total: window.say(f"Exporting sessions: {done} of {total}")
         )
 
+    def begin_preview(self) -> None:
+        """Show the path of the selected session, where the list is shown too."""
+        selected = self.panel.selected()
+        if self.panel.isVisible():
+            self._choose(selected[0] if len(selected) == 1 else None)
+
     def _on_shown(self, is_shown: bool) -> None:
         """The path on the slide comes and goes with the list."""
-        if is_shown:
-            selected = self.panel.selected()
-            self._choose(selected[0] if len(selected) == 1 else None)
-        else:
-            self.end_preview()
+        (self.begin_preview if is_shown else self.end_preview)()
 
     @property
     def _identity(self) -> str:

@@ -157,6 +157,7 @@ class SessionPanels(QObject):
         """End the replay because the user is done with it; its layers go too."""
         self.seen.turn_off()
         self._stop_replay()
+        self.library.begin_preview()
 
     def _on_slide_leaving(self, pane: SlidePane) -> None:
         if self._replayer.pane is pane:

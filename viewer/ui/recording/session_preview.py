@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Signal
 
 from viewer.canvas.layer import LayerOrder
 from viewer.geometry import Box
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 class SessionPreview(QObject):
     """Paints one session at a time on one pane."""
+
+    changed = Signal(bool)
+    """A path is on a slide from now on, or no longer."""
 
     def __init__(self, parent: QObject) -> None:
         from viewer.canvas.scanpath_layer import ScanpathLayer
@@ -32,6 +35,7 @@ class SessionPreview(QObject):
         self._layer.show_boxes([(Box(*each.box), action_color(each)) for each in actions])
         pane.canvas.add_layer(self._layer, LayerOrder.TOOLS)
         pane.canvas.update()
+        self.changed.emit(True)
 
     def clear(self) -> None:
         """Show nothing."""
@@ -40,3 +44,4 @@ class SessionPreview(QObject):
         if pane is not None:
             pane.canvas.remove_layer(self._layer)
             pane.canvas.update()
+            self.changed.emit(False)

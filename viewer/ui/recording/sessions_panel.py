@@ -99,6 +99,7 @@ class SessionsPanel(Panel):
         self.delete = QPushButton("Delete...", self)
         self.export = QPushButton("Export...", self)
         self._is_filling = False
+        self._is_previewed = False
         self._lay_out()
         self.setFocusProxy(self.list)
         # A wheel's notch scrolls by several values at once.
@@ -134,6 +135,11 @@ class SessionsPanel(Panel):
     def show_figures(self, folder: Path, actions: int, seen: float | None) -> None:
         """Fill in what takes a moment to compute."""
         self.model.show_figures(folder, actions, seen)
+
+    def show_previewed(self, *, previewed: bool) -> None:
+        """Say whether the path of the selected session is on the slide."""
+        self._is_previewed = previewed
+        self._show_choice()
 
     def folders_in_sight(self) -> list[Path]:
         """Return the folders of the sessions whose rows can be seen now, from the top."""
@@ -185,7 +191,7 @@ class SessionsPanel(Panel):
             "Play the selected session" if count else "Play the last session of this slide"
         )
         session = None if folder is None else self.model.session(self.model.listing.row_of[folder])
-        self.key.setVisible(session is not None and session.is_here)
+        self.key.setVisible(session is not None and self._is_previewed)
         if session is not None:
             self.details.setText(self._details(session))
         elif count:
@@ -202,7 +208,9 @@ class SessionsPanel(Panel):
             return note
         study = header.study if header.study and not header.study.startswith("own:") else ""
         line = f"{session.who}{f', study {study}' if study else ''}."
-        return f"{line}\n{_PATH_SHOWN if session.is_here else _ELSEWHERE}"
+        if not session.is_here:
+            return f"{line}\n{_ELSEWHERE}"
+        return f"{line}\n{_PATH_SHOWN}" if self._is_previewed else line
 
     def _ask(self, signal: object, folder: Path | None) -> None:
         if folder is not None:
