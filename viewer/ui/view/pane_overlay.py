@@ -95,7 +95,9 @@ class PaneOverlay(QObject):
         self.button.setVisible(is_shown)
         self._bar.adjustSize()
         middle = area.left() + (area.width() - self._bar.width()) // 2
-        self._bar.move(max(area.left(), middle), area.top() + _GAP_PX)
+        beside = self.cluster.x() - _GAP_PX - self._bar.width()
+        left = max(area.left() + _GAP_PX, min(middle, beside))
+        self._bar.move(left, area.top() + _GAP_PX)
         self._bar.setVisible(is_shown and bool(self._pane.modes.names))
         for widget in self._widgets:
             widget.raise_()
