@@ -1,4 +1,4 @@
-"""The main window, its docks, dialogs, actions and settings."""
+"""The main window, its pages, dialogs, commands and settings."""
 
 import builtins
 
