@@ -71,9 +71,9 @@ def align(
             source.close()
     try:
         if pairs is None:
-            found = align_automatically(*pictures)
+            found = align_automatically(pictures[0], pictures[1])
         else:
-            found = align_by_landmarks(*overviews, pairs)
+            found = align_by_landmarks(overviews[0], overviews[1], pairs)
     except AlignmentError as error:
         say(str(error))
         raise typer.Exit(EXIT_INCOMPLETE) from error

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     """A color (3,) and the noise round it."""
 
 Number = TypeVar("Number", np.float64, np.int64)
-Channel = TypeVar("Channel", np.uint8, np.float32)
+Channel = TypeVar("Channel", np.uint8, np.float32, np.float64)
 
 _WHITE, _BLACK = 254, 4
 _NEARLY_BLACK = 12
@@ -229,7 +229,7 @@ def _smallest(colors: NDArray[Channel]) -> NDArray[Channel]:
 
 def _mean(colors: Plane) -> Plane:
     """Return the mean channel of colors (..., 3)."""
-    return (colors[..., 0] + colors[..., 1] + colors[..., 2]) / 3
+    return (colors[..., 0] + colors[..., 1] + colors[..., 2]) / np.float32(3)
 
 
 def _local_std(light: Plane) -> Plane:

@@ -140,14 +140,19 @@ class SettingRow(QWidget):
             folders = QLineEdit("; ".join(value), self)
             self.value = lambda: _parts(folders.text())
             return folders
-        spin = QSpinBox(self) if isinstance(value, int) else QDoubleSpinBox(self)
-        number = type(value)
-        spin.setRange(number(choice.low), number(choice.high))
-        spin.setSingleStep(number(choice.step))
+        if isinstance(value, int):
+            spin = QSpinBox(self)
+            spin.setRange(int(choice.low), int(choice.high))
+            spin.setSingleStep(int(choice.step))
+            if choice.low == 0:
+                spin.setSpecialValueText("Automatic")
+            spin.setValue(value)
+        else:
+            spin = QDoubleSpinBox(self)
+            spin.setRange(choice.low, choice.high)
+            spin.setSingleStep(choice.step)
+            spin.setValue(float(value))
         spin.setSuffix(choice.unit)
-        if isinstance(value, int) and choice.low == 0:
-            spin.setSpecialValueText("Automatic")
-        spin.setValue(value)  # pyright: ignore[reportArgumentType] - the number of this box
         self.value = spin.value
         return spin
 

@@ -28,7 +28,7 @@ class FocusRing(QWidget):
         if isinstance(event, QFocusEvent):
             self._show(shown=event.gotFocus() and event.reason() in _BY_KEYBOARD)
         elif event.type() == QEvent.Type.Resize and not self.isHidden():
-            self.setGeometry(self.parentWidget().rect())
+            self._fill()
         return False
 
     @guarded()
@@ -39,8 +39,13 @@ class FocusRing(QWidget):
         painter.drawRect(QRectF(self.rect()).adjusted(inset, inset, -inset, -inset))
         painter.end()
 
+    def _fill(self) -> None:
+        over = self.parentWidget()
+        assert over is not None
+        self.setGeometry(over.rect())
+
     def _show(self, *, shown: bool) -> None:
         if shown:
-            self.setGeometry(self.parentWidget().rect())
+            self._fill()
             self.raise_()
         self.setVisible(shown)

@@ -75,7 +75,9 @@ class StartPage(QScrollArea):
         self.recent_title = _title("Recent slides", self)
         self.recent = RecentView(self)
         self.recent.chosen.connect(self.recent_requested)
-        self.cards = {name: Card(*words, self) for name, *words in _CARDS}
+        self.cards = {
+            name: Card(icon_name, title, text, self) for name, icon_name, title, text in _CARDS
+        }
         for name, card in self.cards.items():
             card.clicked.connect(lambda _=False, name=name: self.tour_requested.emit(name))
         self._buttons, self._cards = QGridLayout(), QGridLayout()
@@ -185,11 +187,13 @@ class Card(QPushButton):
 
     @guarded(QSize())
     def sizeHint(self) -> QSize:
-        return self.layout().sizeHint()
+        layout = self.layout()
+        return super().sizeHint() if layout is None else layout.sizeHint()
 
     @guarded(QSize())
     def minimumSizeHint(self) -> QSize:
-        return self.layout().minimumSize()
+        layout = self.layout()
+        return super().minimumSizeHint() if layout is None else layout.minimumSize()
 
     @guarded()
     def changeEvent(self, event: QEvent) -> None:

@@ -98,11 +98,13 @@ class TourBar(QFrame):
             target.installEventFilter(self)
 
     def _place(self) -> None:
-        over = self.parentWidget()
+        over, layout = self.parentWidget(), self.layout()
+        assert over is not None
+        assert layout is not None
         place = QRect(self._slides.mapTo(over, QPoint()), self._slides.size())
         width_px = min(_WIDTH_PX, max(220, place.width() - 2 * _MARGIN_PX))
         self.setFixedWidth(width_px)
-        height_px = self.layout().heightForWidth(width_px)
+        height_px = layout.heightForWidth(width_px)
         self.resize(width_px, max(height_px, self.minimumSizeHint().height()))
         left = place.center().x() - width_px // 2
         room = over.rect()
