@@ -151,7 +151,7 @@ class SettingRow(QWidget):
             spin = QDoubleSpinBox(self)
             spin.setRange(choice.low, choice.high)
             spin.setSingleStep(choice.step)
-            spin.setValue(float(value))
+            spin.setValue(float(str(value)))
         spin.setSuffix(choice.unit)
         self.value = spin.value
         return spin
