@@ -47,12 +47,19 @@ def copy_path(sample_slide: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     return path
 
 
+def show_beside(window: MainWindow, path: Path, qtbot: QtBot) -> None:
+    """Splits the view and opens a slide in the new pane."""
+    window.commands["panes.add"].trigger()
+    pane = window.panes.active
+    pane.open(path)
+    qtbot.waitUntil(lambda: pane.path == path and pane.canvas.is_sharp, timeout=20_000)
+
+
 @pytest.fixture
 def pair(slide_window: MainWindow, copy_path: Path, qtbot: QtBot) -> MainWindow:
     """A window with the sample slide and its copy, the sample active."""
     first = slide_window.panes.active
-    slide_window.commands["panes.add"].trigger()
-    show_slide(slide_window, copy_path, qtbot)
+    show_beside(slide_window, copy_path, qtbot)
     assert slide_window.panes.active.canvas.optics.mpp_um is not None
     slide_window.panes.activate(first)
     return slide_window
@@ -143,8 +150,7 @@ def test_an_automatic_alignment_is_kept_exchanged_and_removed(
     again = make_window()
     show_slide(again, sample_slide, qtbot)
     first = again.panes.active
-    again.commands["panes.add"].trigger()
-    show_slide(again, copy_path, qtbot)
+    show_beside(again, copy_path, qtbot)
     panes = again.panes.panes
     qtbot.waitUntil(
         lambda: again.alignment.alignment_of(panes[0], panes[1]) is not None, timeout=20_000
