@@ -1,10 +1,12 @@
-"""Tasks of annotating take no more clicks and keys than docs/compared-with-qupath.md says."""
+"""Tasks of annotating and models take as few clicks and keys as docs/compared-with-qupath.md says."""
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
+import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QFileDialog, QWidget
 from pytestqt.qtbot import QtBot
@@ -107,3 +109,73 @@ def test_tasks_take_what_the_document_says(
     dialog.fileSelected.emit(str(tmp_path / "classes.csv"))  # the last click, in a system's dialog
     qtbot.waitUntil((tmp_path / "classes.csv").exists)
     assert hand.counted() + 1 == tasks["Export measurements"][0]
+
+
+def test_tasks_of_models_take_what_the_document_says(
+    slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    window, tasks = slide_window, told()
+    pane, canvas, overlays = window.panes.active, window.panes.active.canvas, window.overlays
+    qtbot.waitUntil(lambda: window.annotations.active is not None, timeout=20_000)
+    hand = Hand(window, qtbot)
+    back_to_slide(window, qtbot)
+
+    overview = canvas.overview_rect
+    assert overview is not None
+    before = canvas.view.center
+    hand.click(canvas, overview.center().toPoint() + QPoint(4, 6))
+    hand.key(Qt.Key.Key_6)
+    qtbot.waitUntil(lambda: not canvas.is_moving, timeout=20_000)
+    assert canvas.view.center != before
+    assert canvas.optics.magnification(canvas.view.downsample) == pytest.approx(20, rel=0.01)
+    assert hand.counted() == tasks["Go to 20x at a place"][0]
+
+    found = tmp_path / "nuclei.geojson"
+    found.write_text(_detection(canvas.view.center.x, canvas.view.center.y))
+    overlays.take_results(found, pane, "slide", turns_on=False)
+    qtbot.waitUntil(lambda: "nuclei.geojson" in _names(window), timeout=20_000)
+    overlays.panel.models.choose(overlays.panel.models.named("nuclei.geojson").source.key)
+    window.annotations.panel.show()
+    back_to_slide(window, qtbot)
+    hand.counted()
+
+    middle = canvas.rect().center()
+    hand.key(Qt.Key.Key_R)
+    hand.drag(middle - QPoint(60, 60), middle + QPoint(60, 60))
+    hand.key(Qt.Key.Key_D, SHIFT)
+    figures = window.annotations.panel.figures
+    qtbot.waitUntil(lambda: "1 object" in figures.text(), timeout=20_000)
+    assert hand.counted() == tasks["Count nuclei in a region"][0]
+
+    hand.key(Qt.Key.Key_D)
+    assert overlays.shown_in(pane) == []
+    assert hand.counted() == tasks["Nuclei on and off"][0]
+
+    window.overlays.panel.show()
+    card = overlays.panel.models.named("nuclei.geojson")
+    card.menu.popup(card.mapToGlobal(QPoint(0, 0)))
+    hand.count += 1  # the press that opened it, which would wait in the menu
+    (export,) = [each for each in card.menu.actions() if "xport" in each.text()]
+    hand.click(card.menu, card.menu.actionGeometry(export).center())
+    qtbot.waitUntil(lambda: bool(window.findChildren(QFileDialog)), timeout=20_000)
+    (dialog,) = window.findChildren(QFileDialog)
+    assert "csv" in dialog.selectedNameFilter()
+    dialog.fileSelected.emit(str(tmp_path / "found.csv"))  # the last click
+    qtbot.waitUntil((tmp_path / "found.csv").exists, timeout=20_000)
+    assert hand.counted() + 1 == tasks["Export the measurements of all nuclei"][0]
+    dialog.close()
+
+
+def _names(window: MainWindow) -> list[str]:
+    return [each.name for each in window.overlays.panel.models.models()]
+
+
+def _detection(x: float, y: float) -> str:
+    """Return GeoJSON of one nucleus about a level-0 point."""
+    ring = [[x - 4, y - 4], [x + 4, y - 4], [x + 4, y + 4], [x - 4, y + 4], [x - 4, y - 4]]
+    feature = {
+        "type": "Feature",
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+        "properties": {"objectType": "detection", "measurements": {"Area um2": 16.0}},
+    }
+    return json.dumps({"type": "FeatureCollection", "features": [feature]})
