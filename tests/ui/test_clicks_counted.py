@@ -1,4 +1,4 @@
-"""Tasks of annotating and models take as few clicks and keys as docs/compared-with-qupath.md says."""
+"""Tasks of annotating and models take as few clicks and keys as compared-with-qupath.md says."""
 
 from __future__ import annotations
 
