@@ -98,7 +98,7 @@ def _strokes(window: MainWindow, canvas: SlideCanvas, folder: Path) -> Iterator[
             "exported": json.loads(path.read_text())["features"][0]["geometry"],
             "told": told,
             "listed": row.siblingAtColumn(1).data(),
-            "red": None if name == "dab" else _box_of(_grab(canvas), _is_red),
+            "drawn": None if name == "dab" else _box_of(_grab(canvas), _is_drawn),
         }
         QTest.keyClick(canvas, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
         assert not len(here.document)
@@ -181,9 +181,9 @@ def _box_of(picture: NDArray[np.int16], is_it: Any) -> list[int] | None:
     return [int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1]
 
 
-def _is_red(picture: NDArray[np.int16]) -> NDArray[np.bool_]:
+def _is_drawn(picture: NDArray[np.int16]) -> NDArray[np.bool_]:
     """The color of annotations without a class, at least half as strong as it is."""
-    return (picture[..., 0] > 150) & (picture[..., 1] < 90) & (picture[..., 2] < 90)
+    return (picture[..., 0] < 110) & (picture[..., 1] > 110) & (picture[..., 2] > 110)
 
 
 def _is_blue(picture: NDArray[np.int16]) -> NDArray[np.bool_]:
