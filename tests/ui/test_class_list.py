@@ -10,7 +10,7 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QMenu
 from pytestqt.qtbot import QtBot
 
-from viewer.annotations.annotation import NO_COLOR, Annotation, AnnotationClass
+from viewer.annotations.annotation import NO_CLASS_COLOR, Annotation, AnnotationClass
 from viewer.annotations.bookmarks import bookmark
 from viewer.annotations.document import adding
 from viewer.annotations.palette import DEFAULT_PALETTE
@@ -52,7 +52,7 @@ def test_classes_are_counted_and_bookmarks_are_none(
     item = window.annotations.panel.sets.tree.topLevelItem(0)
     assert item is not None
     assert item.text(1) == "4"
-    assert NO_COLOR not in {each.color for each in DEFAULT_PALETTE}
+    assert NO_CLASS_COLOR not in {each.color for each in DEFAULT_PALETTE}
 
 
 def test_a_click_gives_the_class_to_what_is_selected_and_to_what_is_drawn_next(

@@ -30,8 +30,10 @@ AUTHOR, CREATED, MODIFIED = "Author", "Created", "Modified"
 DRAWN_WITH = "Drawn with"
 """The tool whose shape its corners do not tell: brush or wand."""
 
-NO_COLOR = "#00a3ad"
-"""Of what has no class, and of a class that tells no color: that of no class of ours, no stain."""
+NO_COLOR = "#c80000"
+"""Of a class that tells none, and in files; QuPath's default for annotations is red."""
+NO_CLASS_COLOR = "#00a3ad"
+"""On the screen, of what has no class: the color of no class of ours and of no stain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ class Annotation:
     @property
     def shown_color(self) -> str:
         """Return its own, else that of its class."""
-        return self.color or (self.shown_as.color if self.shown_as else NO_COLOR)
+        return self.color or (self.shown_as.color if self.shown_as else NO_CLASS_COLOR)
 
     @property
     def class_name(self) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import shapely
 
-from viewer.annotations.annotation import NO_COLOR
+from viewer.annotations.annotation import NO_CLASS_COLOR
 from viewer.annotations.bookmarks import is_mark
 from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.atomic_write import atomic_write_text
@@ -107,7 +107,7 @@ def _figures(
     which = annotations[0].shown_as
     return ClassFigures(
         name or NO_CLASS,
-        which.color if which else NO_COLOR,
+        which.color if which else NO_CLASS_COLOR,
         len(annotations),
         float(shapely.area(shapes).sum()),
         float(shapely.length(shapes).sum()),

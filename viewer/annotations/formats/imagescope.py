@@ -85,7 +85,7 @@ def write_imagescope(path: Path, annotations: Iterable[Annotation]) -> list[Prob
     layers: dict[AnnotationClass, Xml.Element] = {}
     ids = itertools.count(1)
     for number, annotation in each_alone(annotations, problems, ("name", "color")):
-        in_class = annotation.shown_as or AnnotationClass("", annotation.shown_color)
+        in_class = annotation.shown_as or AnnotationClass("", annotation.color or NO_COLOR)
         if annotation.shown_as is not None and annotation.color is not None:
             problems.append(Problem(number, "its own color, which this format has not"))
         if in_class not in layers:

@@ -9,7 +9,7 @@ from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QTabletEvent, QWheelEvent
 from PySide6.QtWidgets import QGestureEvent
 
-from viewer.annotations.annotation import NO_COLOR
+from viewer.annotations.annotation import NO_CLASS_COLOR
 from viewer.annotations.shape_editing import snapped
 from viewer.geometry import Box, Point
 
@@ -281,4 +281,4 @@ class DrawingTool(QObject):
     def color(self) -> QColor:
         """Of what is drawn next."""
         shown_as = self.desk.current_class
-        return QColor(shown_as.color if shown_as is not None else NO_COLOR)
+        return QColor(shown_as.color if shown_as is not None else NO_CLASS_COLOR)

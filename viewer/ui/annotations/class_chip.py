@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QMenu, QToolButton
 
-from viewer.annotations.annotation import NO_COLOR
+from viewer.annotations.annotation import NO_CLASS_COLOR
 from viewer.annotations.statistics import NO_CLASS
 from viewer.ui.annotations.shown import swatch
 from viewer.ui.widgets import plain_tip
@@ -49,7 +49,7 @@ class ClassChip(QToolButton):
     def show_class(self, which: AnnotationClass | None) -> None:
         """Show the class of what is drawn next."""
         name = which.name if which is not None else NO_CLASS
-        self.setIcon(swatch(which.color if which is not None else NO_COLOR, _SWATCH_PX))
+        self.setIcon(swatch(which.color if which is not None else NO_CLASS_COLOR, _SWATCH_PX))
         self.setAccessibleName(f"Class of new annotations: {name}")
         self.setToolTip(plain_tip(f"Class of new annotations: {name}\nClick to choose another"))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QPoint, Qt, QTimer, Signal
 from PySide6.QtWidgets import QMenu
 
-from viewer.annotations.annotation import NO_COLOR, AnnotationClass
+from viewer.annotations.annotation import NO_CLASS_COLOR, NO_COLOR, AnnotationClass
 from viewer.annotations.document import Edit
 from viewer.annotations.palette import PaletteError, read_palette, write_palette
 from viewer.annotations.statistics import NO_CLASS
@@ -122,7 +122,7 @@ class ClassCommands(QObject):
             action = menu.addAction(swatch(each.color), each.name.replace("&", "&&") + key)
             action.triggered.connect(lambda _=False, which=each.annotation_class: take(which))
         menu.addSeparator()
-        none = menu.addAction(swatch(NO_COLOR), "&No class")
+        none = menu.addAction(swatch(NO_CLASS_COLOR), "&No class")
         none.triggered.connect(lambda _=False: take(None))
 
     def show_current(self) -> None:

@@ -16,7 +16,7 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QGuiApplication, QKeyEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTreeView, QWidget
 
-from viewer.annotations.annotation import NO_COLOR
+from viewer.annotations.annotation import NO_CLASS_COLOR, NO_COLOR
 from viewer.annotations.bookmarks import MARKS
 from viewer.annotations.statistics import NO_CLASS
 from viewer.canvas.qt_guard import guarded
@@ -84,7 +84,7 @@ def class_rows(
     if current is not None and current.name not in known:
         known[current.name] = (current.color, "")
     known |= {name: (colors.get(name, NO_COLOR), "") for name in others if name not in known}
-    known[""] = (NO_COLOR, "")
+    known[""] = (NO_CLASS_COLOR, "")
     taken = current.name if current is not None else ""
     return [
         ClassRow(name, color, key, counts.get(name, 0), name in hidden, name == taken)
