@@ -100,6 +100,7 @@ def styled(qtbot: QtBot) -> Iterator[Callable[[Theme], QWidget]]:
         return window
 
     yield make
+    application().setProperty("theme", None)
     application().setStyleSheet(before[0])
     application().setPalette(before[1])
     application().setFont(before[2])

@@ -19,7 +19,7 @@ from viewer.ui.collector import Collector
 from viewer.ui.crash_dialog import CrashWatch
 from viewer.ui.figures.view_picture import write_picture
 from viewer.ui.main_window import MainWindow
-from viewer.ui.theme import apply_theme, theme_named
+from viewer.ui.theme import apply_colors, apply_theme, theme_named
 from viewer.ui.window_door import WindowDoor
 from viewer.ui.window_state import forget_window_state, when_drawn
 
@@ -62,7 +62,8 @@ def run(
     application = QApplication(sys.argv[:1])
     application.setApplicationName("Coverslip")
     settings, problems = read_settings(config_folder())
-    apply_theme(application, theme_named(settings.theme))
+    theme = theme_named(settings.theme)
+    apply_colors(application, theme)
     watch = CrashWatch()
     watch.install()
     guard = StartGuard(os.getpid())
@@ -72,6 +73,7 @@ def run(
     if reset_window or not last_start_drew:
         forget_window_state()
     window = make_window(settings, problems)
+    apply_theme(application, theme)
     outcomes: list[object] = []
     pane = window.panes.active
     pane.opened.connect(outcomes.append)

@@ -8,8 +8,7 @@ Widgets choose a look by a property:
 * ``segment``: a QToolButton that stands in a row of choices, ``first``, ``middle`` or ``last``.
 * ``rail``: a QToolButton that chooses a page.
 * ``search``: a QToolButton that looks like a field.
-* ``header``, ``title``: the bar over a page, and the name in it.
-* ``line``: a QFrame that parts groups.
+* ``title``: the name over a page or a part of it.
 * ``card``: a QFrame round one of several things alike; ``name`` and ``more``: the
   QToolButtons that name it and open its menu.
 * ``pill``: a round QToolButton with text; ``state`` is ``recording`` or ``paused``, or is not set.
@@ -300,8 +299,8 @@ def _bars(t: Theme) -> str:
     QFrame#tool_strip, QFrame#drawer {{ border: 0; border-right: 1px solid {t.line}; }}
     QFrame#rail {{ border: 0; border-left: 1px solid {t.line}; }}
     QDialog#command_search {{ border: 1px solid {t.border}; }}
-    QWidget[header="true"] {{ background: {t.panel}; }}
-    QFrame[line="true"] {{ background: {t.line}; border: 0; max-height: 1px; }}
+    #page_header {{ background: {t.panel}; }}
+    #group_line {{ background: {t.line}; border: 0; max-height: 1px; }}
     QStatusBar {{ border-top: 1px solid {t.line}; }}
     QStatusBar::item {{ border: 0; }}
     QSplitter::handle {{ background: {t.line}; }}

@@ -11,6 +11,9 @@ from PySide6.QtWidgets import QApplication, QStyleFactory
 from viewer.resource_files import resource
 from viewer.ui.style_sheet import FONT_PX, SIGNS, style_sheet
 
+_APPLIED = "theme"
+"""Property of the application: the name of the theme whose colors it has."""
+
 
 @dataclass(frozen=True, slots=True)
 class Theme:
@@ -118,11 +121,22 @@ def apply_theme(app: QApplication, theme: Theme) -> None:
     sheet = style_sheet(theme)
     if app.styleSheet() == sheet:
         return  # each widget would be laid out anew
+    apply_colors(app, theme)
+    app.setStyleSheet(sheet)
+
+
+def apply_colors(app: QApplication, theme: Theme) -> None:
+    """Give the application all of a theme but its style sheet, for windows that are being made.
+
+    Under a style sheet Qt styles a widget anew, with all in it, whenever it gets another parent.
+    """
+    if app.property(_APPLIED) == theme.name:
+        return
+    app.setProperty(_APPLIED, theme.name)
     QDir.setSearchPaths(SIGNS, [str(resource("theme", theme.name))])
     app.setStyle(QStyleFactory.create("Fusion"))
     app.setFont(_font(app.font()))
     app.setPalette(_palette(theme))
-    app.setStyleSheet(sheet)
 
 
 def icon(name: str) -> QIcon:

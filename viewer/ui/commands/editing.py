@@ -102,7 +102,7 @@ EDIT_COMMANDS: tuple[Command, ...] = (
     Command(
         "edit.copy_point",
         "Copy coordin&ates",
-        "mdi6.crosshairs-gps",
+        "mdi6.map-marker-plus-outline",
         "Copy x and y under the mouse, else of the middle of the view, in level-0 pixels",
         EDIT,
         ("Ctrl+Alt+K",),

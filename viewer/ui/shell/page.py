@@ -114,7 +114,7 @@ class Page(QFrame):
 
     def _header(self) -> QWidget:
         header = QWidget(self)
-        header.setProperty("header", True)
+        header.setObjectName("page_header")
         title = QLabel(self.title, header)
         title.setProperty("title", True)
         layout = QHBoxLayout(header)

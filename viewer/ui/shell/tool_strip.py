@@ -48,7 +48,7 @@ class ToolStrip(QFrame):
             if index:
                 line = QFrame(self)
                 line.setFrameShape(QFrame.Shape.HLine)
-                line.setProperty("line", True)
+                line.setObjectName("group_line")
                 self._layout.addWidget(line)
             for commands in group:
                 button = FlyoutButton([actions[each] for each in commands], self)
