@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 import msgspec
@@ -52,7 +52,7 @@ class ProjectSlide(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def shown_name(self) -> str:
-        return self.name or PurePosixPath(self.path).name or self.identity[:8]
+        return self.name or self.path.rstrip("/").rpartition("/")[2] or self.identity[:8]
 
 
 class ReaderKey(msgspec.Struct, frozen=True, kw_only=True):

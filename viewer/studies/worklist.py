@@ -133,10 +133,11 @@ def grouped(entries: Iterable[WorklistEntry[Slide]]) -> tuple[WorklistEntry[Slid
     return tuple(each for slides in cases.values() for each in slides)
 
 
-def natural(text: str) -> list[tuple[int, str]]:
+@lru_cache(maxsize=20_000)
+def natural(text: str) -> tuple[tuple[int, str], ...]:
     """Return a key by which A2 comes before A10."""
     parts = _DIGITS.split(text.casefold())
-    return [(int(part), "") if part.isdecimal() else (0, part) for part in parts]
+    return tuple((int(part), "") if part.isdecimal() else (0, part) for part in parts)
 
 
 @lru_cache(maxsize=20_000)
@@ -152,7 +153,7 @@ def _usual_place(name: str) -> CasePlace:
         return NOWHERE
 
 
-def _stain_order(stain: str) -> tuple[bool, list[tuple[int, str]]]:
+def _stain_order(stain: str) -> tuple[bool, tuple[tuple[int, str], ...]]:
     """H&E first, as pathologists look at it first; then by name."""
     return stain.casefold() not in _HE, natural(stain)
 
