@@ -215,3 +215,20 @@ def test_the_mouse_reaches_the_canvas_under_the_furniture(
     slide_window.status.magnification.setFocus()
     qtbot.mouseClick(canvas, Qt.MouseButton.LeftButton, pos=QPoint(20, 20))
     assert slide_window.focusWidget() is canvas
+
+
+def test_the_top_bar_says_case_and_slide(
+    window: MainWindow, sample_slide: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    folder = tmp_path / "consults"
+    folder.mkdir()
+    for name in ("S23-1234 A1 HE.svs", "liver.svs"):
+        shutil.copy(sample_slide, folder / name)
+    pane, name = window.panes.active, window.frame.top_bar.name
+    with qtbot.waitSignal(pane.opened, timeout=20_000):
+        window.open_paths([folder])
+    said = {name.accessibleName()}
+    with qtbot.waitSignal(pane.opened, timeout=20_000):
+        press(qtbot, window, Qt.Key.Key_PageDown)
+    said.add(name.accessibleName())
+    assert said == {"Slide S23-1234 / A1 HE", "Slide consults / liver.svs"}

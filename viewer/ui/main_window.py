@@ -24,14 +24,12 @@ from viewer.ui.actions import ActionSet
 from viewer.ui.agents.controller import AgentsController
 from viewer.ui.alignment.controller import AlignmentController
 from viewer.ui.annotations.controller import AnnotationsController
-from viewer.ui.annotations.files import dropped_suffixes
 from viewer.ui.annotations.toolbox import Toolbox
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.commands import merged_bindings
 from viewer.ui.commands.command import Situation
 from viewer.ui.counting.controller import CountingController
 from viewer.ui.current_reader import CurrentReader
-from viewer.ui.dropped_files import DroppedFiles
 from viewer.ui.figures.controller import FigureController
 from viewer.ui.file_commands import FileCommands
 from viewer.ui.help_window import HelpWindow, page_of
@@ -40,6 +38,7 @@ from viewer.ui.menus import build_menus
 from viewer.ui.overlays.controller import OverlaysController
 from viewer.ui.overlays.recorded_overlays import RecordedOverlays
 from viewer.ui.palette import CommandPalette
+from viewer.ui.path_opening import PathOpening
 from viewer.ui.projects.controller import ProjectsController
 from viewer.ui.recent import names_told_apart, with_recent
 from viewer.ui.recording.control import RecordingState
@@ -93,11 +92,8 @@ class MainWindow(QMainWindow):
         self.settings = settings
         self._cache = cache
         self._situation: Situation | None = None
-        self._folder_pane: SlidePane | None = None
-        """Where the first slide of the folder that is being listed opens; None for nowhere."""
         self._state_before = Qt.WindowState.WindowNoState
         self._writer = BackgroundRunner("write file", 1, self)
-        self._sorter = BackgroundRunner("look at paths", 2, self)
         self.setAcceptDrops(True)
         self.reader = CurrentReader(
             lambda: self.settings.reader, lambda name: self.change_settings(reader=name), self
@@ -134,7 +130,6 @@ class MainWindow(QMainWindow):
         self.annotations.closing.connect(lambda each: self.toolbox.release(each.pane))
         self.counting = CountingController(self)
         self.alignment = AlignmentController(self)
-        self._dropped = DroppedFiles(self)
         self.figures = FigureController(self)
         self.projects = ProjectsController(self)
         RecordedOverlays(self.overlays, self.recording.control, lambda: self.settings, self)
@@ -143,6 +138,7 @@ class MainWindow(QMainWindow):
         self.projects.study.changed.connect(self.agents.end_hidden)
         self._place_panels()
         self.tours = ToursController(self)
+        self.opening = PathOpening(self)
         self.view = ViewController(self)
         self.help = HelpWindow(self)
         self.commands.on("help.page", lambda: self.help.show_page(page_of(self._front_panel)))
@@ -160,17 +156,8 @@ class MainWindow(QMainWindow):
     # What others ask of the window -----------------------------------------------------------
 
     def open_paths(self, paths: Sequence[Path], pane: SlidePane | None = None) -> None:
-        """Opens slides, folders, projects and models.
-
-        A folder with a model in it is added to the models and turned on. Another folder, or the
-        slides if there are several, are listed; the first slide opens in `pane`, by default
-        the active one.
-        """
-        target = pane or self.panes.active
-        self._sorter.run(
-            lambda: [(path, _kind(path)) for path in paths],
-            lambda sorted_paths: self._open_sorted(sorted_paths, target),
-        )
+        """Open slides, folders, projects and models; see `PathOpening.open`."""
+        self.opening.open(paths, pane or self.panes.active)
 
     def open_slide(self, path: Path, image: int | None = None) -> None:
         """Open one slide in the active pane, or one image of a file that holds several."""
@@ -273,7 +260,7 @@ class MainWindow(QMainWindow):
             self.help.shut_down,
             self.tours.end,
             self.frame.inspector.shut_down,
-            self._sorter.close,
+            self.opening.shut_down,
             lambda: self._writer.close(finish=True),
             trail.flush,
         ]
@@ -339,7 +326,7 @@ class MainWindow(QMainWindow):
         QApplication.styleHints().colorSchemeChanged.connect(self._on_desktop_theme)
         commands.on("file.next", lambda: self.slides.step(1))
         commands.on("file.previous", lambda: self.slides.step(-1))
-        self.associated.name_of = self._shown_name
+        self.associated.name_of = lambda: self.worklist.label_of(self.panes.active)
         self.palette_box.slides_named = self.worklist.slides_named
         self.palette_box.slide_requested.connect(self.open_slide)
         self.settings_bar.acted.connect(commands["file.settings"].trigger)
@@ -356,12 +343,10 @@ class MainWindow(QMainWindow):
         self.panes.active_changed.connect(lambda _: self._show_active())
         self.panes.pane_added.connect(self._connect_pane)
         self.panes.panes_changed.connect(self.update_situation)
-        self.slides.open_requested.connect(self._open_listed)
         self.slides.folder_requested.connect(self.file_commands.ask_for_folder)
         self.slides.listed.connect(self.update_situation)
         self.slides.said.connect(self.say)
         self.folder.failed.connect(self.say)
-        self.folder.listed.connect(self._on_folder_listed)
         self.agents.state_changed.connect(self.update_situation)
         self.overlays.figures_changed.connect(self.update_situation)
         self.toolbox.tool_chosen.connect(lambda _: self.update_situation())
@@ -370,52 +355,12 @@ class MainWindow(QMainWindow):
         self.status.magnification.zoom_requested.connect(self._zoom_to)
         self.status.magnification.left.connect(lambda: self.panes.active.focus())
 
-    def _open_listed(self, path: Path, beside: bool) -> None:
-        """Open a slide of the drawer's list in the active pane, or beside it."""
-        if beside and not self.panes.has_room:
-            self.say("There are four panes already: close one to open another slide beside.")
-            return
-        if beside:
-            self.panes.add_pane()
-        self.open_slide(path)
-
-    def _on_folder_listed(self, first: Path) -> None:
-        """Show the slides of a folder, and the first of them."""
-        self.slides.show_list(self.folder)
-        pane, self._folder_pane = self._folder_pane, None
-        if pane is not None:
-            (pane if pane in self.panes.panes else self.panes.active).open(first)
-
     def _search_commands(self) -> None:
         field = self.frame.top_bar.search
         if field.isVisible():
             self.palette_box.open_below(field)
         else:
             self.palette_box.open_over(self)
-
-    def _shown_name(self) -> str:
-        """Return what the slide on screen is called and of which case it is, a line each."""
-        pane = self.panes.active
-        if pane.path is None or self.worklist.hides_names:
-            return ""
-        place = self.worklist.place_of(pane)
-        parts = (
-            f"Case {place.case}" if place.case else "",
-            f"block {place.block}" if place.block else "",
-            place.stain,
-        )
-        return "\n".join(filter(None, (pane.path.name, ", ".join(filter(None, parts)))))
-
-    def _case_and_name(self, pane: SlidePane, name: str) -> str:
-        """Return "Case 12 / HE 3": the case, else the folder that is listed, and the slide."""
-        if pane.path is None or self.worklist.hides_names:
-            return name
-        place = self.worklist.place_of(pane)
-        if place.case:
-            case = f"Case {place.case}" if place.case.isdecimal() else place.case
-            return f"{case} / {place.short_name(name)}"
-        is_listed = self.folder.folder and self.folder.key_of(pane.path, "")
-        return f"{pane.path.parent.name} / {name}" if is_listed else name
 
     def _connect_pane(self, pane: SlidePane) -> None:
         pane.reader = self.projects.study.reader_of_views
@@ -437,26 +382,6 @@ class MainWindow(QMainWindow):
         pane.pixel_size_requested.connect(self.file_commands.ask_pixel_size)
         self._apply_settings_to(pane)
         pane.name_of = self.projects.opened.name_of_path
-
-    def _open_sorted(self, paths: list[tuple[Path, str]], pane: SlidePane) -> None:
-        folders = [path.absolute() for path, kind in paths if kind == "folder"]
-        slides = [path.absolute() for path, kind in paths if kind == "slide"]
-        for path in [path for path, kind in paths if kind == "model"]:
-            self.overlays.take_model(path)
-        for path in [path for path, kind in paths if kind == "project"]:
-            self.projects.open(path)
-        if folders:
-            self._folder_pane = pane if not slides else None
-            self.folder.show_folder(folders[0])
-        elif len(slides) > 1:
-            self.folder.show_slides(slides)
-            self.slides.show_list(self.folder)
-        if folders or len(slides) > 1:
-            self.slides.show()
-        if slides and pane in self.panes.panes:
-            pane.open(slides[0])
-        files = [each for each in paths if each[1] in ("annotations", "results")]
-        self._dropped.take(files, slides, pane)
 
     # What the panes tell ---------------------------------------------------------------------
 
@@ -484,7 +409,8 @@ class MainWindow(QMainWindow):
     def _show_names(self, pane: SlidePane) -> None:
         name = pane.name_of(pane.path) if pane.path is not None else ""
         self.setWindowTitle(f"{name} - {_TITLE}" if name else _TITLE)
-        self.frame.top_bar.show_name(self._case_and_name(pane, name), self._shown_name())
+        label = self.worklist.label_of(pane)
+        self.frame.top_bar.show_name(self.worklist.title_of(pane, name), label)
         is_hidden = "names" in self.projects.study.hides(pane)
         path = None if is_hidden else pane.path
         source = pane.source
@@ -645,25 +571,6 @@ class MainWindow(QMainWindow):
     def _restore_state(self) -> None:
         if (panels := restore_window_state(self)) is not None:
             self.frame.restore(panels)
-
-
-def _kind(path: Path) -> str:
-    from viewer.annotations.formats.sniffing import contents
-    from viewer.inference.layouts.known import is_model
-    from viewer.overlays.files.result_files import RESULT_SUFFIXES
-    from viewer.studies.project_file import is_project
-    from viewer.studies.qupath_project import SUFFIX as QUPATH_SUFFIX
-
-    suffix = path.suffix.lower()
-    if is_model(path):
-        return "model"
-    if is_project(path) or suffix == QUPATH_SUFFIX:
-        return "project"
-    if not path.is_dir():
-        if suffix in dropped_suffixes() and contents(path).has_annotations:
-            return "annotations"
-        return "model" if suffix == ".zip" else "results" if suffix in RESULT_SUFFIXES else "slide"
-    return "folder"
 
 
 def _dropped_paths(event: QDropEvent) -> list[Path]:

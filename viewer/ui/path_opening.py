@@ -1,0 +1,105 @@
+"""Opens whatever the user drops, chooses or names: slides, folders, projects, models, results."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject
+
+from viewer.ui.annotations.files import dropped_suffixes
+from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.dropped_files import DroppedFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from viewer.ui.main_window import MainWindow
+    from viewer.ui.slides.slide_pane import SlidePane
+
+
+class PathOpening(QObject):
+    """Owned by the window; `shut_down` ends its threads."""
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+        self._sorter = BackgroundRunner("look at paths", 2, self)
+        self._dropped = DroppedFiles(window)
+        self._folder_pane: SlidePane | None = None
+        """Where the first slide of the folder that is being listed opens; None for nowhere."""
+        window.slides.open_requested.connect(self._open_listed)
+        window.folder.listed.connect(self._on_folder_listed)
+
+    def open(self, paths: Sequence[Path], pane: SlidePane) -> None:
+        """Open slides, folders, projects and models.
+
+        A folder with a model in it is added to the models and turned on. Another folder, or the
+        slides if there are several, are listed; the first slide opens in `pane`.
+        """
+        self._sorter.run(
+            lambda: [(path, _kind(path)) for path in paths],
+            lambda sorted_paths: self._open_sorted(sorted_paths, pane),
+        )
+
+    def shut_down(self) -> None:
+        """End the threads."""
+        self._sorter.close()
+
+    def _open_sorted(self, paths: list[tuple[Path, str]], pane: SlidePane) -> None:
+        window = self._window
+        folders = [path.absolute() for path, kind in paths if kind == "folder"]
+        slides = [path.absolute() for path, kind in paths if kind == "slide"]
+        for path in [path for path, kind in paths if kind == "model"]:
+            window.overlays.take_model(path)
+        for path in [path for path, kind in paths if kind == "project"]:
+            window.projects.open(path)
+        if folders:
+            self._folder_pane = pane if not slides else None
+            window.folder.show_folder(folders[0])
+        elif len(slides) > 1:
+            window.folder.show_slides(slides)
+            window.slides.show_list(window.folder)
+        if folders or len(slides) > 1:
+            window.slides.show()
+        if slides and pane in window.panes.panes:
+            pane.open(slides[0])
+        files = [each for each in paths if each[1] in ("annotations", "results")]
+        self._dropped.take(files, slides, pane)
+
+    def _open_listed(self, path: Path, beside: bool) -> None:
+        """Open a slide of the list in the active pane, or beside it."""
+        panes = self._window.panes
+        if beside and not panes.has_room:
+            self._window.say("There are four panes already: close one to open another beside.")
+            return
+        if beside:
+            panes.add_pane()
+        self._window.open_slide(path)
+
+    def _on_folder_listed(self, first: Path) -> None:
+        """Show the slides of a folder, and the first of them."""
+        window = self._window
+        window.slides.show_list(window.folder)
+        pane, self._folder_pane = self._folder_pane, None
+        if pane is not None:
+            (pane if pane in window.panes.panes else window.panes.active).open(first)
+
+
+def _kind(path: Path) -> str:
+    from viewer.annotations.formats.sniffing import contents
+    from viewer.inference.layouts.known import is_model
+    from viewer.overlays.files.result_files import RESULT_SUFFIXES
+    from viewer.studies.project_file import is_project
+    from viewer.studies.qupath_project import SUFFIX as QUPATH_SUFFIX
+
+    suffix = path.suffix.lower()
+    if is_model(path):
+        return "model"
+    if is_project(path) or suffix == QUPATH_SUFFIX:
+        return "project"
+    if not path.is_dir():
+        if suffix in dropped_suffixes() and contents(path).has_annotations:
+            return "annotations"
+        return "model" if suffix == ".zip" else "results" if suffix in RESULT_SUFFIXES else "slide"
+    return "folder"
