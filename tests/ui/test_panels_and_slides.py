@@ -8,15 +8,13 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QGuiApplication, QImage
-from PySide6.QtWidgets import QFileDialog
+from PySide6.QtGui import QGuiApplication
 from pytestqt.qtbot import QtBot
 from ui_steps import (
     CTRL,
     SHIFT,
     drop,
     largest_difference,
-    open_dialog,
     press,
     settled_picture,
     show_slide,
@@ -186,26 +184,6 @@ def test_the_profile_is_offered_only_where_there_is_one(
     assert slide_window.status.display.text() == "Display: ICC"
     slide_window.display.icc.click()
     assert slide_window.status.display.text() == "Display: raw"
-
-
-def test_the_panes_picture_is_saved(slide_window: MainWindow, tmp_path: Path, qtbot: QtBot) -> None:
-    def save_as(out: Path) -> None:
-        slide_window.activateWindow()
-        qtbot.waitUntil(slide_window.isActiveWindow)
-        slide_window.panes.active.focus()
-        press(qtbot, slide_window, Qt.Key.Key_S, CTRL | SHIFT)
-        dialog = open_dialog(slide_window, QFileDialog, qtbot)
-        assert isinstance(dialog, QFileDialog)
-        dialog.fileSelected.emit(str(out))
-        dialog.reject()
-
-    out = tmp_path / "field.png"
-    save_as(out)
-    qtbot.waitUntil(lambda: "Wrote" in slide_window.status.currentMessage())
-    assert QImage(str(out)).size() == slide_window.panes.active.canvas.size()
-    assert list(tmp_path.iterdir()) == [out]
-    save_as(tmp_path / "nowhere" / "field.png")
-    qtbot.waitUntil(lambda: "cannot be written" in slide_window.status.currentMessage())
 
 
 def test_the_mouse_reaches_the_canvas_under_the_furniture(
