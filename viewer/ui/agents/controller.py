@@ -193,7 +193,7 @@ class AgentsController(QObject):
                 document.do(adding("Agent's finding", [found]))
             entry = sets.named(AGENT_SET)
             if entry is not None and not entry.is_shown:
-                self._window.say(f"Show what was found in the Annotations panel: {AGENT_SET}.")
+                self._window.say(f"Show what was found on the page Annotate: {AGENT_SET}.")
 
         self._window.annotations.sets.add(
             sets, AGENT_SET, "agent", finding.author, put, shown=False

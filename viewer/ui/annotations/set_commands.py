@@ -160,7 +160,7 @@ class SetCommands(QObject):
     def _copy_chosen(self) -> None:
         entry = self._panel.chosen
         if entry is None:
-            self._window.say("Choose a set in the list of the Annotations panel first.")
+            self._window.say("Choose a set in the list of the page Annotate first.")
         else:
             self._copy(entry)
 

@@ -12,7 +12,7 @@ AGENT_COMMANDS: tuple[Command, ...] = (
         "agent.start",
         "&Start agent",
         "mdi6.robot-outline",
-        "Let an agent read the slide before your eyes, as the Agent panel says",
+        "Let an agent read the slide before your eyes, as the page Agent says",
         AGENT,
         (),
         with_slide,
@@ -54,7 +54,7 @@ AGENT_COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "panels.agent",
-        "A&gent panel",
+        "A&gent",
         "mdi6.robot-outline",
         "Show the panel of agents: what they are asked, what they do, what they answer",
         PANELS,

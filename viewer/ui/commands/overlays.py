@@ -1,4 +1,4 @@
-"""Commands of the Overlays menu."""
+"""Commands of the AI menu."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ OVERLAY_COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "panels.overlays",
-        "&Overlays panel",
+        "A&I models",
         "mdi6.creation-outline",
         "Show the panel of models, their look and progress",
         PANELS,
