@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QEvent, QObject, QSignalBlocker
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
+    QBoxLayout,
     QCheckBox,
     QDoubleSpinBox,
     QFrame,
-    QHBoxLayout,
     QLabel,
     QSpinBox,
     QWidget,
@@ -38,6 +38,8 @@ _TEXTS = {
     "brush_on_slide": "Scale brush with zoom",
 }
 _INSET_PX = 8
+_MAP_PX = 230
+"""Width of the overview map and its buttons, as a rule; in narrow panes options are a column."""
 
 
 class ToolOptions(QFrame):
@@ -69,6 +71,7 @@ class ToolOptions(QFrame):
         self.checks = {name: QCheckBox(text, self) for name, text in _TEXTS.items()}
         self.returns = QCheckBox("Return to Pan after drawing", self)
         self._brush_label, self._wand_label = QLabel("Size", self), QLabel("Sensitivity", self)
+        self._row = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)
         self._lay_out()
         self._connect()
         self.hide()
@@ -95,7 +98,8 @@ class ToolOptions(QFrame):
             widget.setVisible(is_wand)
         self.returns.setVisible(name in _SHAPES)
         self.show_values()
-        self.setVisible(self._window.panes.active.source is not None)
+        has_slide = self._window.panes.active.source is not None
+        self.setVisible(has_slide and not self._window.view.is_bare)
         self._place()
 
     def show_values(self) -> None:
@@ -115,12 +119,15 @@ class ToolOptions(QFrame):
     def _place(self) -> None:
         canvas = self._window.panes.active.canvas
         corner = canvas.mapTo(self._window.panes, canvas.rect().topLeft())
+        self._row.setDirection(QBoxLayout.Direction.LeftToRight)
+        if self._row.sizeHint().width() > canvas.width() - _MAP_PX:
+            self._row.setDirection(QBoxLayout.Direction.TopToBottom)
         self.adjustSize()
         self.move(corner.x() + _INSET_PX, corner.y() + _INSET_PX)
         self.raise_()
 
     def _lay_out(self) -> None:
-        layout = QHBoxLayout(self)
+        layout = self._row
         layout.setContentsMargins(10, 3, 10, 3)
         layout.setSpacing(12)
         widgets: tuple[QWidget, ...] = (

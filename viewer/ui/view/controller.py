@@ -47,6 +47,7 @@ class ViewController(QObject):
         window.frame.set_bare(bare=on)
         window.menuBar().setVisible(not on)
         window.status.setVisible(not on)
+        window.annotations.tool_options.show_tool(window.toolbox.name)
         for pane, overlay in self._overlays.items():
             pane.set_bare(bare=on)
             overlay.set_bare(bare=on)
