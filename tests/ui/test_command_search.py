@@ -116,7 +116,7 @@ def test_the_search_opens_from_its_field_and_says_what_it_cannot_do(
     assert place.contains(field.mapTo(window, QPoint(field.width() // 2, field.height() // 2)))
     qtbot.keyClicks(search.box, "export snapshot")
     name, reason, is_disabled = rows(window)[0]
-    assert name == "File: Save view as picture (export snapshot)"
+    assert name.endswith("(export snapshot)")
     assert reason == "Open a slide first."
     assert is_disabled
     search.box.clear()
