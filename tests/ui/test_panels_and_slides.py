@@ -210,3 +210,18 @@ def test_the_top_bar_says_case_and_slide(
         press(qtbot, window, Qt.Key.Key_PageDown)
     said.add(name.accessibleName())
     assert said == {"Slide S23-1234 / A1 HE", "Slide consults / liver.svs"}
+
+
+def test_the_next_slide_opens_where_the_first_of_a_folder_does_not(
+    window: MainWindow, sample_slide: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    folder = tmp_path / "case"
+    folder.mkdir()
+    (folder / "1.svs").write_text("no slide")
+    shutil.copy(sample_slide, folder / "2.svs")
+    pane = window.panes.active
+    with qtbot.waitSignal(pane.failed, timeout=20_000):
+        window.open_paths([folder])
+    with qtbot.waitSignal(pane.opened, timeout=20_000):
+        press(qtbot, window, Qt.Key.Key_PageDown)
+    assert pane.path == folder / "2.svs"

@@ -368,6 +368,7 @@ class MainWindow(QMainWindow):
         pane.slide_changed.connect(self._on_slide_changed)
         pane.failed.connect(lambda _path, _why: self._on_not_opened(pane))
         pane.opened.connect(self._on_opened)
+        pane.failed.connect(lambda path, _: self.slides.note_failed(path))
         pane.view_changed.connect(lambda which, _: self._on_view_changed(which))
         pane.status_changed.connect(self._on_status_changed)
         pane.canvas.history_changed.connect(self.update_situation)

@@ -123,6 +123,11 @@ class SlidesPanel(Panel):
         if self.model.current:
             self._choose(self.model.current)
 
+    def note_failed(self, path: Path) -> None:
+        """Go on from a slide that did not open when the next is asked for."""
+        if self.shown is not None and (key := self.shown.key_of(path, "")):
+            self._at = key
+
     def chosen(self) -> list[str]:
         """Return the keys of the selected slides, in order."""
         rows = sorted(index.row() for index in self.view.selectedIndexes())
