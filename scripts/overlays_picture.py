@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QEventLoop, Qt, QTimer
+from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtWidgets import QApplication, QInputDialog
 
 from viewer.geometry import Point
@@ -29,31 +29,33 @@ def main() -> None:
     _wait_ms(2500)
     panel, canvas = window.overlays.panel, window.panes.active.canvas
     window.commands["panels.overlays"].trigger()
-    names = [origin.name for origin in panel.models.models()]
-    _run(window, names.index("Nuclei"))
-    _run(window, names.index("Tissue likeness"))
+    _run(window, "Nuclei")
+    _run(window, "Tissue likeness")
+    body = panel.models.named("Tissue likeness").body
+    assert body.query is not None
     for name, x, y in _MARKS:
-        panel.query.add.click()
+        body.query.add.click()
         dialog = window.findChild(QInputDialog)
         assert dialog is not None
         dialog.setTextValue(name)
         dialog.accept()
         _wait_ms(300)
         canvas.go_to(Point(x, y), 0.12, animated=False)
-        panel.query.mark.click()
+        body.query.mark.click()
     _wait_ms(1000)
-    panel.opacity.setValue(35)
+    body.opacity.setValue(35)
     canvas.go_to(Point(1180, 1500), canvas.optics.downsample(14.0), animated=False)
     _wait_ms(3000)
     window.grab().save(str(_REPOSITORY / "docs" / "pictures" / "overlays.png"))
     window.close()
 
 
-def _run(window: MainWindow, row: int) -> None:
+def _run(window: MainWindow, name: str) -> None:
     """Turns a model on and waits until it is through the slide."""
-    panel = window.overlays.panel
-    panel.models.item(row).setCheckState(Qt.CheckState.Checked)
-    panel.run.click()
+    card = window.overlays.panel.models.named(name)
+    card.switch.click()
+    _wait_ms(200)
+    card.body.run.click()
     run = window.overlays.active
     assert run is not None
     while not run.progress.total or run.progress.done < run.progress.total:

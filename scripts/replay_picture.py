@@ -35,14 +35,11 @@ def main() -> None:
         _wait_ms(1700)
     window.commands["recording.on"].trigger()
     _wait_ms(1000)
-    for name in ("sessions", "seen"):
-        window.commands[f"panels.{name}"].trigger()
-    _wait_ms(1500)
     panels = window.recording.panels
-    row = panels.sessions.table.topLevelItem(0)
-    assert row is not None
-    row.setSelected(True)
+    panels.sessions.show()
+    _wait_ms(1500)
     panels.sessions.replay.click()
+    panels.seen.show()
     _wait_ms(2000)
     panels.replay.next.click()
     panels.replay.next.click()
