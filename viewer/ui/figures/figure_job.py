@@ -100,17 +100,13 @@ class FigureJob(QObject):
         self._strip: QImage | None = None
         self._is_aimed = False
         self._is_over = False
+        self.unreadable = 0
+        """How many tiles could not be read, once it is over; they are hatched."""
         self._timer = QTimer(self, interval=_TICK_MS)
         self._timer.timeout.connect(self._tick)
         self._writer = BackgroundRunner("figure", 1, self)
         self._writer.run(lambda: write(self._coming()), self._on_written, self._on_failed)
         self._timer.start()
-
-    @property
-    def unreadable(self) -> int:
-        """Return how many tiles could not be read; they are hatched."""
-        loader = self._figure.loader
-        return len(loader.failures) if loader is not None else 0
 
     def cancel(self) -> None:
         """Give it up; a file that was there before is as it was."""
@@ -157,7 +153,7 @@ class FigureJob(QObject):
             yield strip
 
     def _stop(self, error: Exception) -> None:
-        self._timer.stop()
+        self._end()  # at once: the slide may be closed next, and nobody may be reading it then
         self._strips.put(error)
 
     def _unchosen(self, layer: Layer) -> Layer:
@@ -177,7 +173,12 @@ class FigureJob(QObject):
         self.failed.emit(error)
 
     def _end(self) -> None:
+        if self._is_over:
+            return
+        self._is_over = True
         self._timer.stop()
+        loader = self._figure.loader
+        self.unreadable = len(loader.failures) if loader is not None else 0
         for layer in self._own:
             self._figure.remove_layer(layer)
             layer.close()
