@@ -664,7 +664,7 @@ def test_nothing_is_drawn_on_the_gray_beside_the_slide(
 
 def test_a_press_shows_hidden_annotations_before_anything_is_drawn(bench: Bench) -> None:
     shown: list[bool] = []
-    bench.desk = on_slide(bench, lambda: shown.append(True))
+    bench.desk = on_slide(bench, lambda _classes: shown.append(True))
     bench.desk.is_hidden = True
     bench.take(PolygonTool(bench.desk))
     click(bench.canvas, A)
@@ -672,7 +672,9 @@ def test_a_press_shows_hidden_annotations_before_anything_is_drawn(bench: Bench)
     assert len(bench.document) == 0
 
 
-def on_slide(bench: Bench, show: Callable[[], object] = lambda: None) -> EditContext:
+def on_slide(
+    bench: Bench, show: Callable[[frozenset[str]], object] = lambda _: None
+) -> EditContext:
     """What the tools work on, told where the slide ends."""
     slide = bench.canvas.slide_box
     return EditContext(
