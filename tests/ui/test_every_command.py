@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QPoint
-from PySide6.QtWidgets import QApplication, QMenu
+from PySide6.QtWidgets import QMenu
 from pytestqt.qtbot import QtBot
+from seen_changes import changes, seen, tidy
 from ui_steps import rest, show_slide
 
 from viewer.ui.commands import COMMANDS
 from viewer.ui.commands.command import Command
 from viewer.ui.main_window import MainWindow
-
-PATIENCE_MS = 1500
-STEP_MS = 20
 
 ENDS_THE_WINDOW = {"file.quit"}
 NOTHING_TO_CHANGE = {
@@ -94,42 +92,3 @@ def commands_in_order() -> Iterator[Command]:
     last = {"file.close", "edit.delete", "annotate.merge"}
     yield from (each for each in COMMANDS if each.id not in last)
     yield from (each for each in COMMANDS if each.id in last)
-
-
-def seen(window: MainWindow) -> tuple[object, ...]:
-    """Return all that a user sees or that is kept, but for the status bar's passing sentence."""
-    clipboard = QApplication.clipboard()
-    pictures = [
-        (type(each).__name__, each.windowTitle(), each.grab().toImage())
-        for each in QApplication.topLevelWidgets()
-        if each.isVisible() and each is not window
-    ]
-    return (
-        window.frame.grab().toImage(),
-        pictures,
-        window.status.overlay.text(),
-        window.windowState(),
-        window.settings,
-        clipboard.text(),
-        clipboard.image(),
-        [window.annotations.in_sight(pane) for pane in window.panes.panes],
-    )
-
-
-def changes(state: Callable[[], object], before: object, qtbot: QtBot) -> bool:
-    for _ in range(PATIENCE_MS // STEP_MS):
-        qtbot.wait(STEP_MS)
-        if state() != before:
-            return True
-    return False
-
-
-def tidy(window: MainWindow, qtbot: QtBot) -> None:
-    """Close dialogs and menus, and put the keyboard back on the slide."""
-    for widget in QApplication.topLevelWidgets():
-        if widget is not window and widget.isVisible():
-            widget.close()
-    window.activateWindow()
-    window.panes.active.focus()
-    qtbot.wait(STEP_MS)
-    rest(window, qtbot)

@@ -154,6 +154,7 @@ class LookSlider(QObject):
     ) -> None:
         super().__init__(parent)
         name = text.replace("&", "")
+        self._neutral = neutral
         to_step: Callable[[float], float] = math.log if logarithmic else float
         low, high = (to_step(limit) for limit in limits)
         self._to_position = lambda value: round(
@@ -190,14 +191,20 @@ class LookSlider(QObject):
         with QSignalBlocker(self.slider), QSignalBlocker(self.box):
             self.slider.setValue(self._to_position(value))
             self.box.setValue(value)
+        self._enable_reset()
+
+    def _enable_reset(self) -> None:
+        self.reset.setEnabled(self.box.value() != self._neutral)
 
     def _on_slider(self, position: int) -> None:
         value = self._to_value(position)
         with QSignalBlocker(self.box):
             self.box.setValue(value)
+        self._enable_reset()
         self.changed.emit(self.box.value())
 
     def _on_box(self, value: float) -> None:
         with QSignalBlocker(self.slider):
             self.slider.setValue(self._to_position(value))
+        self._enable_reset()
         self.changed.emit(value)
