@@ -133,6 +133,7 @@ class CanvasMenu(QObject):
         note.setEnabled(commands["annotate.note"].isEnabled())
         menu.addAction(commands["file.save_picture"])
         menu.addAction(commands["annotate.mitosis_count"])
+        menu.addAction(commands["annotate.counting_frame"])
         if len(window.panes.panes) > 1:
             menu.addAction(commands["panes.align"])
         menu.addSeparator()
