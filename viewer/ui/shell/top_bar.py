@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QFontMetrics
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QToolButton, QWidget
 
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.commands.views import magnification_id
+from viewer.ui.widgets import ElidedLabel
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QResizeEvent
@@ -39,7 +39,11 @@ class TopBar(QFrame):
         # It takes the width that there is, and leaves out what does not fit.
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._actions = actions
-        self.name = _ElidedLabel(self)
+        self.name = ElidedLabel(self)
+        self.name.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self.name.setMinimumWidth(_LEAST_NAME_PX)
+        self.name.setContentsMargins(4, 0, 4, 0)
+        self.name.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.segments = {
             magnification: self._segment(magnification_id(magnification), f"{magnification:g}x")
             for magnification in _MAGNIFICATIONS
@@ -59,7 +63,11 @@ class TopBar(QFrame):
 
     def show_name(self, name: str, tip: str = "") -> None:
         """Show what the slide is called, with its case; "" for none."""
-        self.name.show_text(name or "No slide", tip)
+        shown = name or "No slide"
+        self.name.show_text(shown)
+        self.name.setAccessibleName(f"Slide {shown}")
+        if tip:
+            self.name.setToolTip(tip)
 
     def show_magnification(self, magnification: float | None) -> None:
         """Mark the segment of the slide's magnification; None where it is unknown."""
@@ -140,31 +148,3 @@ class TopBar(QFrame):
         button.clicked.connect(lambda checked: button.setChecked(not checked))  # the view says it
         button.clicked.connect(lambda _checked=False: action.trigger())
         return button
-
-
-class _ElidedLabel(QLabel):
-    """A text that gives way: its end is left out where it does not fit."""
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self._text = ""
-        self.setAccessibleName("Slide")
-        self.setTextFormat(Qt.TextFormat.PlainText)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        self.setMinimumWidth(_LEAST_NAME_PX)
-        self.setAlignment(Qt.AlignmentFlag.AlignCenter)
-
-    def show_text(self, text: str, tip: str) -> None:
-        self._text = text
-        self.setToolTip(tip or text)
-        self.setAccessibleName(f"Slide {text}")
-        self._elide()
-
-    @guarded()
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self._elide()
-
-    def _elide(self) -> None:
-        metrics = QFontMetrics(self.font())
-        self.setText(metrics.elidedText(self._text, Qt.TextElideMode.ElideMiddle, self.width() - 8))
