@@ -187,7 +187,6 @@ class WindowFrame(QWidget):
                 "inspector": self.inspector.state(),
                 "drawer": self.drawer is not None
                 and (self._is_drawer_due or not self.drawer.isHidden()),
-                "list": self.drawer.page.stack.currentIndex() if self.drawer else 0,
                 "sizes_px": sizes,
             }
         )
@@ -205,9 +204,6 @@ class WindowFrame(QWidget):
         if isinstance(inspector, dict):
             self.inspector.restore(cast("dict[str, object]", inspector))
         if self.drawer is not None:
-            index = fields.get("list")
-            if isinstance(index, int) and 0 <= index < len(self.drawer.page.panels):
-                self.drawer.page.choose(self.drawer.page.panels[index])
             self.drawer.hide()
             self._is_drawer_due = fields.get("drawer") is True
             self._take_room()
