@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QInputDialog, QWidget
 
+from viewer.ui.opened_dialog import open_dialog
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -57,8 +59,7 @@ class CurrentReader(QObject):
         )
         dialog.setTextValue(suggested_name())
         dialog.textValueSelected.connect(self._take)
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
+        open_dialog(dialog)
 
     def _take(self, text: str) -> None:
         name = text.strip()[:LONGEST_NAME]

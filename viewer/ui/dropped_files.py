@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QInputDialog
 
+from viewer.ui.opened_dialog import open_dialog
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
@@ -123,5 +125,4 @@ class DroppedFiles(QObject):
         dialog.textValueSelected.connect(
             lambda name: self._give(file, kind, slides[names.index(name)])
         )
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
+        open_dialog(dialog)

@@ -14,6 +14,7 @@ from viewer.ui.agents.agent_panel import AgentPanel
 from viewer.ui.agents.ask_panel import AskPanel
 from viewer.ui.agents.language_model import LanguageModel
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.opened_dialog import open_dialog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -222,8 +223,7 @@ class AgentsController(QObject):
         dialog = ReportDialog(
             self._walk.outcome, self._background, window.say, window.show_error, window
         )
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
+        open_dialog(dialog)
 
     def end_hidden(self) -> None:
         """End the agent on a slide on which a study hides it now."""

@@ -15,6 +15,7 @@ from viewer.agents.exchanges import ExchangeLog
 from viewer.agents.permission import PermissionBook
 from viewer.folders import data_folder
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.opened_dialog import open_dialog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,8 +111,7 @@ class LanguageModel(QObject):
             )
         )
         dialog.rejected.connect(lambda: self._window.say("Nothing was sent."))
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
+        open_dialog(dialog)
 
     def _give(self, endpoint: Endpoint, permission: Permission, wish: _Wish) -> None:
         from viewer.agents.client import Client
@@ -143,8 +143,7 @@ class LanguageModel(QObject):
 
         dialog = EndpointDialog(endpoint, self._keys, self._window)
         dialog.accepted.connect(lambda: self._keep(dialog.endpoint, dialog.key, chosen))
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
+        open_dialog(dialog)
 
     def _keep(self, endpoint: Endpoint, key: str, chosen: Callable[[], object]) -> None:
         keys = self._keys

@@ -25,6 +25,7 @@ from PySide6.QtWidgets import (
 
 from viewer.agents.errors import AgentError
 from viewer.atomic_write import atomic_write_bytes
+from viewer.ui.opened_dialog import open_dialog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -164,8 +165,7 @@ class ReportDialog(QDialog):
                 lambda: load_template(Path(name)), self._show_template, self._on_failed
             )
         )
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
+        open_dialog(dialog)
 
     def _ask_place(self) -> None:
         dialog = QFileDialog(self, "Save the draft report")
@@ -176,8 +176,7 @@ class ReportDialog(QDialog):
             lambda chosen: dialog.setDefaultSuffix("md" if "md" in chosen else "pdf")
         )
         dialog.fileSelected.connect(lambda name: self._save_to(Path(name)))
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
+        open_dialog(dialog)
 
     def _save_to(self, path: Path) -> None:
         draft = self.draft

@@ -271,7 +271,7 @@ class AlignmentController(QObject):
         self._ask("Export alignment", QFileDialog.AcceptMode.AcceptSave, self._write)
 
     def _ask(self, title: str, mode: QFileDialog.AcceptMode, take: Callable[[Path], None]) -> None:
-        from viewer.ui.annotations.simple_dialogs import open_dialog
+        from viewer.ui.opened_dialog import open_dialog
 
         if self._panes is None or self._panes[0].path is None:
             return

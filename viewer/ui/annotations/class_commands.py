@@ -138,7 +138,7 @@ class ClassCommands(QObject):
     def edit(self) -> None:
         """Opens the editor of the classes."""
         from viewer.ui.annotations.classes_dialog import ClassesDialog
-        from viewer.ui.annotations.simple_dialogs import open_dialog
+        from viewer.ui.opened_dialog import open_dialog
 
         active = self._active()
         counts = active.document.class_counts if active is not None else Counter[str]()

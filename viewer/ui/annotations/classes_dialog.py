@@ -30,6 +30,7 @@ from viewer.colors import class_color
 from viewer.ui.actions import shown_shortcut
 from viewer.ui.annotations.shown import swatch
 from viewer.ui.commands import COMMANDS_BY_ID
+from viewer.ui.opened_dialog import open_dialog
 from viewer.ui.shortcuts import owner_of
 from viewer.ui.widgets import RowTable
 
@@ -286,7 +287,7 @@ class ClassesDialog(QDialog):
         dialog = QColorDialog(QColor(self.model.rows[row].color), self)
         dialog.setOption(QColorDialog.ColorDialogOption.DontUseNativeDialog)
         dialog.colorSelected.connect(lambda color: self.set_color(color.name()))
-        _open(dialog)
+        open_dialog(dialog)
 
     def _remove(self) -> None:
         row = self._row()
@@ -315,16 +316,11 @@ class ClassesDialog(QDialog):
         dialog = QFileDialog(self, "Import classes", "", FILE_FILTER)
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.fileSelected.connect(lambda name: self.import_requested.emit(Path(name)))
-        _open(dialog)
+        open_dialog(dialog)
 
     def _ask_where(self) -> None:
         dialog = QFileDialog(self, "Export classes", "classes.json", FILE_FILTER)
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix("json")
         dialog.fileSelected.connect(lambda name: self.export_requested.emit(Path(name)))
-        _open(dialog)
-
-
-def _open(dialog: QDialog) -> None:
-    dialog.finished.connect(dialog.deleteLater)
-    dialog.open()
+        open_dialog(dialog)

@@ -108,7 +108,7 @@ class EditingCommands(QObject):
 
     def _ask_name(self) -> None:
         """Ask in a box of its own, whose letters are no keys of tools."""
-        from viewer.ui.annotations.simple_dialogs import open_dialog
+        from viewer.ui.opened_dialog import open_dialog
 
         active = self._active()
         if active is None or not active.chosen:
@@ -286,7 +286,8 @@ class EditingCommands(QObject):
         label: str,
         edit: Callable[[BaseGeometry, float, PixelCalibration], BaseGeometry],
     ) -> None:
-        from viewer.ui.annotations.simple_dialogs import DistanceDialog, open_dialog
+        from viewer.ui.annotations.simple_dialogs import DistanceDialog
+        from viewer.ui.opened_dialog import open_dialog
 
         active = self._active()
         if active is None or not self._changeable(active):

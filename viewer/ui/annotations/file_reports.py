@@ -9,7 +9,8 @@ from viewer.annotations.formats.problems import AnnotationFileError, left_out
 from viewer.annotations.masks.label_masks import MaskError
 from viewer.annotations.masks.training_tiles import TilesError
 from viewer.slides import SlideError
-from viewer.ui.annotations.simple_dialogs import ProblemsDialog, ask_choice, open_dialog
+from viewer.ui.annotations.simple_dialogs import ProblemsDialog, ask_choice
+from viewer.ui.opened_dialog import open_dialog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

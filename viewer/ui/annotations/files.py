@@ -133,7 +133,7 @@ class AnnotationFiles(QObject):
 
     def _ask_file(self) -> None:
         from viewer.annotations.formats.exchange import FORMATS, MASK
-        from viewer.ui.annotations.simple_dialogs import open_dialog
+        from viewer.ui.opened_dialog import open_dialog
 
         pane = self._window.panes.active
         dialog = QFileDialog(self._window, "Import annotations", _folder(pane))
@@ -148,7 +148,7 @@ class AnnotationFiles(QObject):
 
     def _ask_where(self) -> None:
         from viewer.annotations.formats.exchange import FORMATS
-        from viewer.ui.annotations.simple_dialogs import open_dialog
+        from viewer.ui.opened_dialog import open_dialog
 
         pane = self._window.panes.active
         active = self._of(pane)
@@ -305,7 +305,7 @@ class AnnotationFiles(QObject):
 
     def _ask_picture(self, path: Path, pane: SlidePane, pictures: list[str]) -> None:
         """The one that is named like the slide is proposed."""
-        from viewer.ui.annotations.simple_dialogs import open_dialog
+        from viewer.ui.opened_dialog import open_dialog
 
         dialog = QInputDialog(self._window)
         dialog.setWindowTitle(f"Import {path.name}")

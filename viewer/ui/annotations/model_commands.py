@@ -151,7 +151,8 @@ class ModelCommands(QObject):
         names: list[str],
         spread: dict[str, Histogram],
     ) -> None:
-        from viewer.ui.annotations.simple_dialogs import CountDialog, open_dialog
+        from viewer.ui.annotations.simple_dialogs import CountDialog
+        from viewer.ui.opened_dialog import open_dialog
 
         regions = len(_regions(active))
         dialog = CountDialog(regions, overlay.origin.name, names, spread, self._window)

@@ -48,7 +48,7 @@ class NoteCommands(QObject):
 
     def ask_note(self, at: Point | None = None) -> None:
         """Ask what a note is to say, and stick it at a level-0 point, by default the middle."""
-        from viewer.ui.annotations.simple_dialogs import open_dialog
+        from viewer.ui.opened_dialog import open_dialog
         from viewer.ui.slides.note_dialog import NoteDialog
 
         active = self._active()

@@ -12,8 +12,8 @@ from PySide6.QtWidgets import QInputDialog, QMenu
 from viewer.annotations.document import ReadOnlyError, adding
 from viewer.annotations.sets.annotation_set import MY_ANNOTATIONS
 from viewer.annotations.sets.together import together
-from viewer.ui.annotations.simple_dialogs import open_dialog
 from viewer.ui.annotations.wording import many
+from viewer.ui.opened_dialog import open_dialog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -21,6 +21,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from viewer.ui.opened_dialog import open_dialog
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -159,12 +161,6 @@ class ProblemsDialog(QDialog):
     def _copy(self) -> None:
         self.text.selectAll()
         self.text.copy()
-
-
-def open_dialog(dialog: QDialog) -> None:
-    """Shows a dialog over its window without waiting; it goes when it is closed."""
-    dialog.finished.connect(dialog.deleteLater)
-    dialog.open()
 
 
 def ask_choice(

@@ -79,7 +79,7 @@ class StatisticsDialog(QDialog):
         self.resize(560, 320)
 
     def _ask_where(self) -> None:
-        from viewer.ui.annotations.simple_dialogs import open_dialog
+        from viewer.ui.opened_dialog import open_dialog
 
         dialog = QFileDialog(self, "Export statistics", f"{self._name} classes.csv", "CSV (*.csv)")
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)

@@ -67,8 +67,8 @@ class TableCommands(QObject):
         )
 
     def _open(self, figures: list[ClassFigures], mpp_um: MicronsPerPixel | None, name: str) -> None:
-        from viewer.ui.annotations.simple_dialogs import open_dialog
         from viewer.ui.annotations.statistics_dialog import StatisticsDialog
+        from viewer.ui.opened_dialog import open_dialog
 
         dialog = StatisticsDialog(figures, mpp_um, name, self._window)
         dialog.export_requested.connect(lambda path: self._write(path, figures, mpp_um))
@@ -131,8 +131,8 @@ class TableCommands(QObject):
         )
 
     def _open_versions(self, active: PaneAnnotations, versions: list[Version]) -> None:
-        from viewer.ui.annotations.simple_dialogs import open_dialog
         from viewer.ui.annotations.versions_dialog import VersionsDialog
+        from viewer.ui.opened_dialog import open_dialog
 
         dialog = VersionsDialog(versions, self._window)
         dialog.bring_back_requested.connect(lambda version: self._bring_back(active, version))

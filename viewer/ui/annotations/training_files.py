@@ -52,8 +52,8 @@ class TrainingFiles(QObject):
 
     def ask_mask(self, path: Path, active: PaneAnnotations) -> None:
         """Asks how fine a mask is to be, and writes it."""
-        from viewer.ui.annotations.simple_dialogs import open_dialog
         from viewer.ui.annotations.training_dialogs import MaskDialog
+        from viewer.ui.opened_dialog import open_dialog
 
         dialog = MaskDialog(path, active.mpp_um, self._window)
         dialog.accepted.connect(
@@ -63,8 +63,8 @@ class TrainingFiles(QObject):
 
     def ask_tiles(self) -> None:
         """Asks what tiles are to be like, then where to put them."""
-        from viewer.ui.annotations.simple_dialogs import open_dialog
         from viewer.ui.annotations.training_dialogs import TilesDialog
+        from viewer.ui.opened_dialog import open_dialog
 
         active = self._active()
         if active is None:
@@ -133,7 +133,7 @@ class TrainingFiles(QObject):
         )
 
     def _ask_folder(self, active: PaneAnnotations, options: TileOptions) -> None:
-        from viewer.ui.annotations.simple_dialogs import open_dialog
+        from viewer.ui.opened_dialog import open_dialog
 
         path = active.pane.path
         if path is None:

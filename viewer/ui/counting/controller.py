@@ -96,8 +96,8 @@ class CountingController(QObject):
 
     def ask_frame(self) -> None:
         """Ask for shape and area of the next field, and count in it."""
-        from viewer.ui.annotations.simple_dialogs import open_dialog
         from viewer.ui.counting.frame_dialog import FrameDialog
+        from viewer.ui.opened_dialog import open_dialog
 
         dialog = FrameDialog(self._options.frame, self._window)
 
@@ -119,7 +119,7 @@ class CountingController(QObject):
 
     def ask_where(self) -> None:
         """Ask for a file and write the count of the active pane's slide."""
-        from viewer.ui.annotations.simple_dialogs import open_dialog
+        from viewer.ui.opened_dialog import open_dialog
 
         pane = self._window.panes.active
         held = self._window.annotations.in_sight(pane)

@@ -55,8 +55,8 @@ class FigureController(QObject):
 
     def ask(self) -> None:
         """Ask how the active pane's view, or the selected region, becomes a figure."""
-        from viewer.ui.annotations.simple_dialogs import open_dialog
         from viewer.ui.figures.figure_dialog import FigureDialog
+        from viewer.ui.opened_dialog import open_dialog
 
         pane = self._window.panes.active
         if pane.source is None:
@@ -115,7 +115,7 @@ class FigureController(QObject):
         return view, region_view(view, Box(min(x0), min(y0), max(x1), max(y1)))
 
     def _ask_where(self, pane: SlidePane, view: View) -> None:
-        from viewer.ui.annotations.simple_dialogs import open_dialog
+        from viewer.ui.opened_dialog import open_dialog
 
         if pane.path is None:
             return

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QFileDialog
 
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.result_card import ResultCard
+from viewer.ui.opened_dialog import open_dialog
 from viewer.ui.slides.slide_place import place_of
 
 if TYPE_CHECKING:
@@ -45,8 +46,7 @@ def ask_export(window: MainWindow, background: BackgroundRunner, run: Overlay) -
     show_end(first)
     dialog.filterSelected.connect(show_end)
     dialog.fileSelected.connect(take)
-    dialog.finished.connect(dialog.deleteLater)
-    dialog.open()
+    open_dialog(dialog)
 
 
 def export_run(window: MainWindow, background: BackgroundRunner, run: Overlay, path: Path) -> None:

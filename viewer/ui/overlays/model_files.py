@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QFileDialog, QMessageBox
 
+from viewer.ui.opened_dialog import open_dialog
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -96,8 +98,7 @@ class ModelFiles(QObject):
         question.buttonClicked.connect(
             lambda button: self.remove(model) if button is remove else None
         )
-        question.finished.connect(question.deleteLater)
-        question.open()
+        open_dialog(question)
 
     def _ask(self, title: str, take: Callable[[Path], object]) -> None:
         dialog = QFileDialog(self._window, title)
@@ -120,5 +121,4 @@ class ModelFiles(QObject):
 
     def _open(self, dialog: QFileDialog, take: Callable[[Path], object]) -> None:
         dialog.fileSelected.connect(lambda name: take(Path(name)))
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
+        open_dialog(dialog)

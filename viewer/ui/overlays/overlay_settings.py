@@ -12,6 +12,7 @@ from viewer.geometry import Box
 from viewer.overlays.heatmap import Mark, Query
 from viewer.overlays.object_style import histogram
 from viewer.overlays.result_at import ResultAt
+from viewer.ui.opened_dialog import open_dialog
 from viewer.ui.overlays.heatmap_presenter import mark_color
 
 if TYPE_CHECKING:
@@ -202,8 +203,7 @@ class OverlaySettings(QObject):
         dialog.setWindowTitle("New class")
         dialog.setLabelText("What do the fields of this class show?")
         dialog.textValueSelected.connect(self._add_class)
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
+        open_dialog(dialog)
 
     def _add_class(self, name: str) -> None:
         name, shown = name.strip(), self._shown_heatmap()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import QGroupBox, QHBoxLayout, QLabel, QMessageBox, QPushButton
 
 from viewer.caches import cached_bytes, delete_caches
+from viewer.ui.opened_dialog import open_dialog
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
@@ -59,8 +60,7 @@ class CachesBox(QGroupBox):
         yes = box.addButton("Delete", QMessageBox.ButtonRole.DestructiveRole)
         box.addButton(QMessageBox.StandardButton.Cancel)
         yes.clicked.connect(self._delete)
-        box.finished.connect(box.deleteLater)
-        box.open()
+        open_dialog(box)
 
     def _delete(self) -> None:
         self.delete.setEnabled(False)

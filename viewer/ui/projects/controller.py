@@ -84,7 +84,8 @@ class ProjectsController(QObject):
         )
 
     def _open_taken_over(self, path: Path, folder: Path | None, left_out: list[str]) -> None:
-        from viewer.ui.annotations.simple_dialogs import ProblemsDialog, open_dialog
+        from viewer.ui.annotations.simple_dialogs import ProblemsDialog
+        from viewer.ui.opened_dialog import open_dialog
 
         if folder is not None:
             self.opened.open(folder)

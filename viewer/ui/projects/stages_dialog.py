@@ -25,6 +25,7 @@ from PySide6.QtWidgets import (
 
 from viewer.signing.sealing import SHORTEST_PASSPHRASE
 from viewer.studies.stages import HIDDEN, HIDDEN_TEXTS, Hidden, Stage
+from viewer.ui.opened_dialog import open_dialog
 
 if TYPE_CHECKING:
     from viewer.studies.project import Project
@@ -167,8 +168,7 @@ class StagesDialog(QDialog):
         dialog.setDefaultSuffix("key")
         dialog.selectFile("study.key")
         dialog.fileSelected.connect(self.file.setText)
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
+        open_dialog(dialog)
 
     def _lay_out(self, buttons: QDialogButtonBox) -> None:
         layout = QVBoxLayout(self)

@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QInputDialog, QLineEdit
 
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.opened_dialog import open_dialog
 
 if TYPE_CHECKING:
     from viewer.annotations.sets.records import Sealer
@@ -374,7 +375,7 @@ class StudyController(QObject):
     # The owner -------------------------------------------------------------------------------
 
     def _ask_blind(self) -> None:
-        from viewer.ui.annotations.simple_dialogs import open_dialog
+        from viewer.ui.opened_dialog import open_dialog
         from viewer.ui.projects.stages_dialog import StagesDialog
 
         folder, project = self._opened.folder, self._opened.project
@@ -421,8 +422,7 @@ class StudyController(QObject):
         dialog = QFileDialog(self._window, "Recovery file of the study's owner")
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.fileSelected.connect(lambda name: self._ask_passphrase(Path(name)))
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
+        open_dialog(dialog)
 
     def _ask_passphrase(self, path: Path) -> None:
         dialog = QInputDialog(self._window)
@@ -430,8 +430,7 @@ class StudyController(QObject):
         dialog.setLabelText(f"Passphrase of {path.name}:")
         dialog.setTextEchoMode(QLineEdit.EchoMode.Password)
         dialog.textValueSelected.connect(lambda text: self._open_with(path, text))
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
+        open_dialog(dialog)
 
     def _open_with(self, path: Path, passphrase: str) -> None:
         from viewer.studies.study_keys import take_owner_key

@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject
 
 from viewer.policy import policy, read_policy
 from viewer.recording.events import NoteTaken, ToolChosen
+from viewer.ui.opened_dialog import open_dialog
 from viewer.ui.recording.control import RecordingControl, RecordingState
 from viewer.ui.recording.record_pill import RecordPill
 from viewer.ui.recording.review_controller import ReviewController
@@ -16,8 +17,6 @@ from viewer.ui.recording.session_panels import SessionPanels
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
-    from PySide6.QtWidgets import QDialog
-
     from viewer.ui.main_window import MainWindow
     from viewer.ui.recording.consent_dialog import ConsentDialog
 
@@ -100,7 +99,7 @@ class RecordingController(QObject):
 
         dialog = ConsentDialog(self._window.reader.name, self._window)
         dialog.accepted.connect(lambda: self._on_consent(dialog))
-        _open(dialog)
+        open_dialog(dialog)
 
     def _on_consent(self, dialog: ConsentDialog) -> None:
         self._window.change_settings(
@@ -132,7 +131,7 @@ class RecordingController(QObject):
             self._window.say("Note saved." if is_kept else "The length of the note is saved.")
 
         dialog.textValueSelected.connect(take)
-        _open(dialog)
+        open_dialog(dialog)
 
     def _on_state(self, state: RecordingState) -> None:
         self.pill.show_state(state)
@@ -143,8 +142,3 @@ class RecordingController(QObject):
         commands["recording.on"].setChecked(state is not RecordingState.OFF)
         commands["recording.pause"].setChecked(state is RecordingState.PAUSED)
         self._window.update_situation()
-
-
-def _open(dialog: QDialog) -> None:
-    dialog.finished.connect(dialog.deleteLater)
-    dialog.open()

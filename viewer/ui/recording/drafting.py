@@ -12,6 +12,7 @@ from viewer.agents.canceling import Cancel
 from viewer.recording.session import SessionError
 from viewer.slides.errors import SlideError, TileError
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.opened_dialog import open_dialog
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,8 +123,7 @@ class Drafting(QObject):
 
         dialog = PromptDialog(templates, self._window.settings.study, self._window)
         dialog.accepted.connect(lambda: self._keep_prompt(dialog.study, dialog.text))
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
+        open_dialog(dialog)
 
     def _keep_prompt(self, study: str, text: str) -> None:
         from viewer.recording.review.prompts import save_template

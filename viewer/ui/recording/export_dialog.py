@@ -20,6 +20,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from viewer.ui.opened_dialog import open_dialog
+
 if TYPE_CHECKING:
     from viewer.recording.export import ExportOptions
 
@@ -103,5 +105,4 @@ class ExportDialog(QDialog):
         dialog.fileSelected.connect(
             lambda folder: self.folder.setText(str(Path(folder) / self.out.name))
         )
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
+        open_dialog(dialog)

@@ -7,11 +7,12 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtWidgets import QDialog, QInputDialog, QMessageBox
+from PySide6.QtWidgets import QInputDialog, QMessageBox
 
 from viewer.recording.library import Library, SessionSummary
 from viewer.recording.session_catalog import NO_SESSIONS, SessionCatalog, SessionListing
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.opened_dialog import open_dialog
 from viewer.ui.recording.session_preview import SessionPreview
 from viewer.ui.recording.sessions_panel import SessionsPanel
 
@@ -188,7 +189,7 @@ class SessionLibrary(QObject):
         dialog.textValueSelected.connect(
             lambda title: self._change(lambda: Library(folder.parent).rename(folder.name, title))
         )
-        _open(dialog)
+        open_dialog(dialog)
 
     def _ask_delete(self, folders: list[Path]) -> None:
         count = f"{len(folders):,} sessions" if len(folders) > 1 else "this session"
@@ -199,7 +200,7 @@ class SessionLibrary(QObject):
         yes = box.addButton("Delete", QMessageBox.ButtonRole.DestructiveRole)
         box.addButton(QMessageBox.StandardButton.Cancel)
         yes.clicked.connect(lambda: self._delete(folders))
-        _open(box)
+        open_dialog(box)
 
     def _delete(self, folders: list[Path]) -> None:
         self.deleting.emit(folders)
@@ -230,7 +231,7 @@ class SessionLibrary(QObject):
         last = self._window.settings.session_format
         dialog = ExportDialog(len(folders), self._window, last)
         dialog.accepted.connect(lambda: self._export(sorted(folders), dialog))
-        _open(dialog)
+        open_dialog(dialog)
 
     def _export(self, folders: list[Path], dialog: ExportDialog) -> None:
         from viewer.recording.export import export_sessions
@@ -292,8 +293,3 @@ class SessionLibrary(QObject):
 
 def _identity(pane: SlidePane) -> str:
     return pane.source.info.identity if pane.source is not None else ""
-
-
-def _open(dialog: QDialog) -> None:
-    dialog.finished.connect(dialog.deleteLater)
-    dialog.open()
