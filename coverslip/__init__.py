@@ -1,4 +1,4 @@
-"""Coverslip for scripts and notebooks: slides, annotations, models, recorded sessions, agents.
+"""Coverslip for scripts and notebooks: slides, annotations, models, recorded sessions, agents, scores.
 
 Everything here works without a window. What is not here is not stable; the packages under `viewer`
 may change between versions.
@@ -8,6 +8,7 @@ may change between versions.
 ...     tile = slide.read_tile(0, 0, 0)
 """
 
+from coverslip import scores
 from coverslip.agents import run_agent
 from coverslip.annotations import read_annotations, write_annotations
 from coverslip.models import run_model
@@ -36,5 +37,6 @@ __all__ = [
     "read_region",
     "run_agent",
     "run_model",
+    "scores",
     "write_annotations",
 ]
