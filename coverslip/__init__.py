@@ -1,4 +1,4 @@
-"""Coverslip for scripts and notebooks: slides, annotations, models, recorded sessions, agents, scores.
+"""Coverslip for scripts and notebooks: slides, annotations, models, sessions, agents, scores.
 
 Everything here works without a window. What is not here is not stable; the packages under `viewer`
 may change between versions.
