@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+import tempfile
 from collections import defaultdict
+from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QSize
@@ -11,10 +15,13 @@ from PySide6.QtGui import QColor, QIcon, QImage
 from pytestqt.qtbot import QtBot
 from test_theme import contrast
 
+import viewer
 from viewer.resource_files import resource
 from viewer.ui.commands import COMMANDS
 from viewer.ui.drawn_icons import drawn_icon
-from viewer.ui.theme import DARK, LIGHT, Theme, icon
+from viewer.ui.font_icons import font_icon
+from viewer.ui.icon_engine import icon_colors
+from viewer.ui.theme import DARK, LIGHT, Theme, colored_icon, icon
 
 _SAME_MEANING = (
     {"edit.undo", "review.undo"},
@@ -53,14 +60,42 @@ def test_drawn_icons_are_seen_in_both_themes(theme: Theme, qtbot: QtBot) -> None
         for color in own_colors or [theme.text]:
             for ground in (theme.window, theme.panel, theme.field):
                 assert contrast(color, ground) >= 3.0, path.name
-        painted = drawn_icon(path.stem, theme.text, theme.disabled_text)
+        painted = drawn_icon(path.stem, icon_colors(theme.text))
         picture = painted.pixmap(QSize(20, 20), 1.0).toImage()
         strongest = max(_alphas(picture))
         assert strongest > 200, f"{path.name} is blurred"
 
 
-def test_a_drawn_icon_has_the_pixels_of_its_screen_and_grays_out(qtbot: QtBot) -> None:
-    painted = drawn_icon("polygon", "#ff0000", "#0000ff")
+def test_every_icon_of_the_font_that_the_program_names_is_in_it() -> None:
+    sources = (Path(viewer.__file__).parent / "ui").rglob("*.py")
+    named = {name for path in sources for name in re.findall(r'"(mdi6\.[\w-]+)"', path.read_text())}
+    assert len(named) > 100
+    for name in named:
+        font_icon(name, icon_colors("#000000"))
+
+
+def test_an_icon_of_the_font_is_what_qtawesome_draws(qtbot: QtBot) -> None:
+    script = (
+        "import sys, qtawesome\n"
+        "from PySide6.QtCore import QSize\n"
+        "from PySide6.QtWidgets import QApplication\n"
+        "app = QApplication([])\n"
+        "icon = qtawesome.icon('mdi6.ruler', color='#ff0000')\n"
+        "icon.pixmap(QSize(32, 32), 1.0).save(sys.argv[1])\n"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        file = str(Path(folder) / "ruler.png")
+        subprocess.run([sys.executable, "-c", script, file], check=True, timeout=60)
+        theirs = QImage(file)
+    ours = colored_icon("mdi6.ruler", "#ff0000").pixmap(QSize(32, 32), 1.0).toImage()
+    pairs = list(zip(_alphas(ours), _alphas(theirs), strict=True))
+    assert sum(abs(one - other) > 64 for one, other in pairs) < 0.05 * len(pairs)
+    assert sum(one > 128 for one, _ in pairs) > 100
+
+
+@pytest.mark.parametrize("name", ["drawn.polygon", "mdi6.ruler"])
+def test_an_icon_has_the_pixels_of_its_screen_and_grays_out(name: str, qtbot: QtBot) -> None:
+    painted = colored_icon(name, "#ff0000", color_disabled="#0000ff")
     twice = painted.pixmap(QSize(20, 20), 2.0)
     assert twice.size() == QSize(40, 40)
     assert twice.devicePixelRatio() == 2.0

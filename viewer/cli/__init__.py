@@ -6,6 +6,7 @@ Qt and the readers are imported by the commands that need them, so that the othe
 from __future__ import annotations
 
 import difflib
+import gc
 import os
 import sys
 from pathlib import Path
@@ -174,6 +175,7 @@ def open_window(
         if running is None and is_plain and hand_over(slides or []):
             typer.echo("Opened in the window that runs; --new-window opens another.")
             return
+    gc.disable()  # what is made until the window stands stays: to look through it costs 60 ms
     from viewer.ui.application import run
     from viewer.ui.figures.view_picture import PictureError
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import time
@@ -15,7 +16,7 @@ from viewer.settings import read_settings
 from viewer.slides.reader_process.pool import reader_pool
 from viewer.start_guard import StartGuard
 from viewer.tiles.cache import TileCache
-from viewer.ui.collector import Collector
+from viewer.ui.collector import Collector, spare_standing_objects
 from viewer.ui.crash_dialog import CrashWatch
 from viewer.ui.figures.view_picture import write_picture
 from viewer.ui.main_window import MainWindow
@@ -79,6 +80,7 @@ def run(
     pane.opened.connect(outcomes.append)
     pane.failed.connect(lambda path, _sentence: outcomes.append(path))
     when_drawn(window, guard.drawn)
+    when_drawn(window, spare_standing_objects)
     window.show()
     if not last_start_drew:
         window.say(_NOT_DRAWN)
@@ -106,6 +108,7 @@ def run(
         reader_pool().close()
         guard.end()
         watch.remove()
+        gc.enable()
 
 
 def make_window(settings: Settings, problems: Sequence[str]) -> MainWindow:

@@ -19,9 +19,10 @@ def spare_standing_objects() -> None:
     """Leaves all that is there now out of every later collection, and ends full ones.
 
     A full collection looks at every object, and modules alone are hundreds of thousands: 40 ms in
-    the middle of a movement. Called once the window stands; short-lived cycles are still
-    collected, and `Collector` does the rest.
+    the middle of a movement. Called once the window stands, until when nothing is collected;
+    short-lived cycles are from now on, and `Collector` does the rest.
     """
+    gc.enable()
     gc.collect()
     gc.freeze()
     first, second, _ = gc.get_threshold()
@@ -37,7 +38,6 @@ class Collector(QObject):
         self._timer = QTimer(self, interval=_EVERY_MS)
         self._timer.timeout.connect(self._collect)
         self._timer.start()
-        spare_standing_objects()
 
     def _collect(self) -> None:
         is_held = QGuiApplication.mouseButtons() != Qt.MouseButton.NoButton

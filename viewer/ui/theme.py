@@ -9,6 +9,8 @@ from PySide6.QtGui import QColor, QFont, QGuiApplication, QIcon, QPalette
 from PySide6.QtWidgets import QApplication, QStyleFactory
 
 from viewer.resource_files import resource
+from viewer.ui.font_icons import font_icon
+from viewer.ui.icon_engine import icon_colors
 from viewer.ui.style_sheet import FONT_PX, SIGNS, style_sheet
 
 _APPLIED = "theme"
@@ -148,19 +150,20 @@ def icon(name: str) -> QIcon:
         One of qtawesome's, e.g. "mdi6.ruler", or "drawn.polygon" for `resources/icons/polygon.svg`.
     """
     theme = current_theme()
+    return colored_icon(name, theme.text, color_disabled=theme.disabled_text)
+
+
+def colored_icon(
+    name: str, color: str, *, color_disabled: str = "", color_selected: str = ""
+) -> QIcon:
+    """Return the icon of a name, as `icon` takes it, in colors of its own."""
+    colors = icon_colors(color, color_disabled=color_disabled, color_selected=color_selected)
     kind, _, rest = name.partition(".")
     if kind == "drawn":
         from viewer.ui.drawn_icons import drawn_icon  # with it comes Qt's SVG renderer
 
-        return drawn_icon(rest, theme.text, theme.disabled_text)
-    return colored_icon(name, color=theme.text, color_disabled=theme.disabled_text)
-
-
-def colored_icon(name: str, **colors: str) -> QIcon:
-    """Return the qtawesome icon of a name; `colors` as qtawesome takes them."""
-    import qtawesome  # with it come all of Qt's names, which no test or script without icons needs
-
-    return qtawesome.icon(name, **colors)
+        return drawn_icon(rest, colors)
+    return font_icon(name, colors)
 
 
 def _font(desktop: QFont) -> QFont:

@@ -100,7 +100,7 @@ class RecordPill(QToolButton):
 
     def _draw_icon(self) -> None:
         if self._state is RecordingState.OFF:
-            self.setIcon(colored_icon("mdi6.record", color=current_theme().recording))
+            self.setIcon(colored_icon("mdi6.record", current_theme().recording))
             self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         else:
             self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)

@@ -332,7 +332,7 @@ class TextField(QPlainTextEdit):
 
 def _verdict_icon(verdict: str) -> QIcon:
     name, color = _VERDICT_ICONS[verdict], VERDICT_COLORS[verdict]
-    return colored_icon(name, color=color, color_selected="white")
+    return colored_icon(name, color, color_selected="white")
 
 
 def _label(parent: QWidget) -> QLabel:
