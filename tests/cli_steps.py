@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from unittest import mock
 
 from viewer.audit_log import trail
-from viewer.cli import app
+from viewer.cli import app_of
 from viewer.cli.command_line import run_command_line
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def coverslip(
 
 def _exit_code(words: list[str]) -> int:
     try:
-        return run_command_line(app, words)
+        return run_command_line(app_of(words), words)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except Exception:  # as Python ends with one

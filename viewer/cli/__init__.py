@@ -9,8 +9,9 @@ import difflib
 import gc
 import os
 import sys
+from copy import copy
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -42,6 +43,11 @@ from viewer.cli.output import (
 from viewer.cli.projects import projects_app
 from viewer.cli.sessions import sessions_app
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from typer.models import CommandInfo
+
 _UNTIL_THE_END = (
     "What is done now is kept until the program ends: set COVERSLIP_HOME to a folder that can be "
     "written to keep it."
@@ -59,10 +65,7 @@ class _OpenByDefault(TyperGroup):
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        own = ("-V", "--version", "-h", "--help", "--log-level")
-        index = 0
-        while index < len(args) and args[index].split("=")[0] in own:
-            index += 2 if args[index] == "--log-level" else 1
+        index = _first_word(args)
         if index >= len(args):
             if not {"-h", "--help", "-V", "--version"} & set(args):
                 args = [*args, "open"]
@@ -73,12 +76,26 @@ class _OpenByDefault(TyperGroup):
 
     def _refuse_unknown(self, word: str) -> None:
         """End with exit code 2 unless `word` is an option or names something that can be opened."""
-        if word.startswith("-") or "://" in word or os.path.lexists(word):
+        if _can_be_opened(word):
             return
         nearest = difflib.get_close_matches(word, self.commands, n=1)
         advice = f'Did you mean "coverslip {nearest[0]}"?' if nearest else "See coverslip --help."
         what = "file, folder or address" if Path(word).suffix else "command, file or folder"
         fail(f'There is no {what} "{word}". {advice}')
+
+
+def _can_be_opened(word: str) -> bool:
+    """Return whether `word` is an option, or names something that the window can open."""
+    return word.startswith("-") or "://" in word or os.path.lexists(word)
+
+
+def _first_word(args: Sequence[str]) -> int:
+    """Return the index of what stands after the program's own options."""
+    own = ("-V", "--version", "-h", "--help", "--log-level")
+    index = 0
+    while index < len(args) and args[index].split("=")[0] in own:
+        index += 2 if args[index] == "--log-level" else 1
+    return index
 
 
 app = typer.Typer(
@@ -365,4 +382,24 @@ check_every_command(app)
 
 def main() -> None:
     """The entry point of `coverslip` and of app.py."""
-    sys.exit(run_command_line(app, sys.argv[1:]))
+    sys.exit(run_command_line(app_of(sys.argv[1:]), sys.argv[1:]))
+
+
+def app_of(args: Sequence[str]) -> typer.Typer:
+    """Return the app with the one command that `args` name, since each costs a millisecond."""
+    if {"-h", "--help"} & set(args[: _first_word(args)]):
+        return app  # its help lists all commands
+    word = next(iter(args[_first_word(args) :]), "open")
+    small = copy(app)
+    for name in (word, "open" if _can_be_opened(word) else word):
+        small.registered_commands = [
+            each for each in app.registered_commands if _name(each) == name
+        ]
+        small.registered_groups = [each for each in app.registered_groups if each.name == name]
+        if small.registered_commands or small.registered_groups:
+            return small
+    return app
+
+
+def _name(command: CommandInfo) -> str:
+    return command.name or getattr(command.callback, "__name__", "").replace("_", "-")
