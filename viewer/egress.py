@@ -59,7 +59,8 @@ def check_egress(
         raise EgressError(f'Nothing was sent: "{url}" is no address.')
     if allowed_hosts is not None and host not in allowed_hosts:
         raise EgressError(
-            f"Nothing was sent: {host} is not among the allowed hosts; add it in the settings."
+            f"Nothing was sent: {host} is not among the allowed hosts; add it under Allowed hosts "
+            'with "Model..." on the page Agent.'
         )
     if host in LOOPBACK:
         return

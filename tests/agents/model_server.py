@@ -33,12 +33,29 @@ class Say:
 
 
 @dataclass(frozen=True)
+class Message:
+    """A message as some server writes it, whole or as the deltas of a stream.
+
+    Attributes
+    ----------
+    deltas
+        Of a stream; by default the message as one.
+    """
+
+    message: dict[str, Any]
+    deltas: tuple[dict[str, Any], ...] = ()
+    finish: str | None = "stop"
+    tokens: tuple[int, int] | None = (100, 10)
+
+
+@dataclass(frozen=True)
 class Fail:
-    """An error of HTTP."""
+    """An error of HTTP; `body` takes the place of the usual one."""
 
     status: int
     message: str = "no"
     headers: dict[str, str] = field(default_factory=dict)
+    body: str | None = None
 
 
 @dataclass(frozen=True)
@@ -52,11 +69,11 @@ class Stall:
 class Raw:
     """A body as it is, with status 200."""
 
-    body: str
+    body: str | bytes
     kind: str = "application/json"
 
 
-Answer = Say | Fail | Stall | Raw
+Answer = Say | Message | Fail | Stall | Raw
 Script = list[Answer] | Callable[[dict[str, Any]], Answer]
 
 
@@ -153,24 +170,29 @@ class _Handler(BaseHTTPRequestHandler):
             match answer:
                 case Fail():
                     told = json.dumps({"error": {"message": answer.message, "type": "test"}})
-                    self._send(answer.status, told, "application/json", answer.headers)
+                    body = told if answer.body is None else answer.body
+                    self._send(answer.status, body, "application/json", answer.headers)
                 case Stall():
                     self.server_of.closing.wait(answer.seconds)
                     self.close_connection = True
                 case Raw():
                     self._send(200, answer.body, answer.kind, {})
-                case Say() if body.get("stream"):
+                case Say() | Message() if body.get("stream"):
                     self._stream(answer)
                 case Say():
                     self._whole(answer)
+                case Message():
+                    choice = {"index": 0, "message": answer.message} | _end(answer)
+                    told = {"id": "a", "choices": [choice], "usage": _usage(answer)}
+                    self._send(200, json.dumps(told), "application/json", {})
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
 
     def log_message(self, *_: object) -> None:
         pass
 
-    def _send(self, status: int, body: str, kind: str, headers: dict[str, str]) -> None:
-        data = body.encode()
+    def _send(self, status: int, body: str | bytes, kind: str, headers: dict[str, str]) -> None:
+        data = body.encode() if isinstance(body, str) else body
         self.send_response(status)
         for name, value in {
             "Content-Type": kind,
@@ -190,18 +212,35 @@ class _Handler(BaseHTTPRequestHandler):
         told = {"id": "a", "object": "chat.completion", "choices": [choice], "usage": _usage(say)}
         self._send(200, json.dumps(told), "application/json", {})
 
-    def _stream(self, say: Say) -> None:
+    def _stream(self, say: Say | Message) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Connection", "close")
         self.end_headers()
         self.close_connection = True
+        if isinstance(say, Message):
+            for piece in _deltas(say):
+                self.wfile.write(f"data: {piece}\n\n".encode())
+            return
         for count, piece in enumerate(_pieces(say)):
             if count == say.cut_after:
                 return
             self.server_of.closing.wait(say.pause_s)
             self.wfile.write(f"data: {piece}\n\n".encode())
             self.wfile.flush()
+
+
+def _deltas(say: Message) -> Iterator[str]:
+    for delta in say.deltas or (say.message,):
+        yield json.dumps({"id": "a", "choices": [{"index": 0, "delta": delta}]})
+    yield json.dumps({"id": "a", "choices": [{"index": 0, "delta": {}} | _end(say)]})
+    if say.tokens:
+        yield json.dumps({"id": "a", "choices": [], "usage": _usage(say)})
+    yield "[DONE]"
+
+
+def _end(say: Message) -> dict[str, Any]:
+    return {} if say.finish is None else {"finish_reason": say.finish}
 
 
 def _pieces(say: Say) -> Iterator[str]:
@@ -244,7 +283,7 @@ def _finish(say: Say) -> str:
     return say.finish or ("tool_calls" if say.calls else "stop")
 
 
-def _usage(say: Say) -> dict[str, int] | None:
+def _usage(say: Say | Message) -> dict[str, int] | None:
     if say.tokens is None:
         return None
     return {"prompt_tokens": say.tokens[0], "completion_tokens": say.tokens[1]}

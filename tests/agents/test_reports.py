@@ -61,7 +61,7 @@ def test_a_walk_fills_what_it_can() -> None:
     assert draft.values["quality"] is None
     told = markdown(draft)
     assert told.count(DRAFT) == 2
-    assert "4100 per mm2" in told
+    assert "4,100 nuclei/mm²" in told
     assert "A focus (not visited)" in told
     assert "(nothing)" in told
 

@@ -8,7 +8,7 @@ import pytest
 from PySide6.QtWidgets import QMainWindow, QPushButton
 from pytestqt.qtbot import QtBot
 
-from viewer.agents.agent_events import AgentState, Said, StateChanged, Step
+from viewer.agents.agent_events import AgentState, Measured, Said, StateChanged, Step
 from viewer.ui.agents.agent_panel import AgentPanel
 from viewer.ui.agents.ask_panel import AskPanel
 
@@ -87,3 +87,22 @@ def test_answers_stand_where_the_page_said_they_would(panel: AgentPanel) -> None
     ask.end("A gland.")
     assert ask.answers.isVisible()
     assert "A gland." in ask.answers.toPlainText()
+
+
+def test_the_page_says_that_the_model_thinks_and_answers(panel: AgentPanel) -> None:
+    panel.show_state(AgentState.RUNNING)
+    panel.show_preparing()
+    assert panel.state.text() == "The agent is made ready."
+    panel.show_event(Said("", is_done=False))
+    assert panel.state.text() == "The model is thinking."
+    assert panel.log.count() == 0
+    panel.show_event(Said("A gland", is_done=False))
+    assert panel.state.text() == "The model is answering."
+    panel.show_event(Said("A gland."))
+    assert panel.state.text() == "The agent reads the slide."
+    panel.show_state(AgentState.PAUSED)
+    panel.show_event(Said("late", is_done=False))
+    assert panel.state.text() == "The agent pauses."
+    figures = {"nuclei_per_mm2": 3965, "median_area_um2": 31}
+    panel.show_event(Measured("count_nuclei", {}, figures))
+    assert panel.log.item(2).text() == "Count nuclei: nuclei per mm² 3,965, median area µm² 31."

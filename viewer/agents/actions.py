@@ -100,10 +100,19 @@ class Task:
     ----------
     options
         Answers to choose from; empty for a free answer.
+    labels
+        What stands before the options where they are not numbered from 1, such as A, C, D.
     """
 
     question: str
     options: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+
+    @property
+    def numbered_options(self) -> tuple[str, ...]:
+        """Return the options as they are listed, each with its number or label."""
+        labels = self.labels or tuple(str(number) for number in range(1, len(self.options) + 1))
+        return tuple(f"{label}. {each}" for label, each in zip(labels, self.options, strict=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from viewer.agents.canceling import Cancel
@@ -21,11 +21,19 @@ from viewer.agents.conversation import (
     PictureEncoder,
     Reply,
     Turn,
+    estimated_tokens,
     merged,
+    text_tokens,
     within_pictures,
 )
-from viewer.agents.errors import AgentError, BadAnswerError, EndpointError
-from viewer.agents.model_server import LONGEST_PAUSE_S, ModelServer, TryAgainError
+from viewer.agents.endpoint import check_key
+from viewer.agents.errors import MODEL_DIALOG, AgentError, BadAnswerError, EndpointError
+from viewer.agents.model_server import (
+    LONGEST_PAUSE_S,
+    ModelServer,
+    TryAgainError,
+    UnreachableError,
+)
 from viewer.agents.permission import check_permitted
 from viewer.audit_log import sent_detail, trail
 
@@ -52,18 +60,22 @@ class Spending:
     ----------
     cost
         In the endpoint's currency.
+    is_estimated
+        Whether some of it is an estimate, since the server did not count.
     """
 
     requests: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
     cost: float = 0.0
+    is_estimated: bool = False
 
     def add(self, reply: Reply) -> None:
         self.requests += 1
         self.tokens_in += reply.tokens_in
         self.tokens_out += reply.tokens_out
         self.cost += reply.cost
+        self.is_estimated = self.is_estimated or reply.is_estimated
 
 
 class Client:
@@ -99,6 +111,7 @@ class Client:
         self._log = log
         self._slide = slide
         self._encoder = PictureEncoder(endpoint.picture_side_px, endpoint.jpeg_quality)
+        self._key = key
         self._server = ModelServer(endpoint, key, self._encoder)
         self._next_at_s = 0.0
 
@@ -126,6 +139,7 @@ class Client:
         """
         cancel = cancel or Cancel()
         self.endpoint.check()
+        check_key(self._key, self.endpoint.host)
         check_permitted(
             self.endpoint, self.study, self._permission, carries_key=self._server.has_key
         )
@@ -142,14 +156,15 @@ class Client:
             except TryAgainError as error:
                 self._keep(fitting, tools, str(error))
                 if attempt == self.endpoint.tries:
-                    sentence = f"{error} It was tried {attempt} times; try again later."
-                    raise EndpointError(sentence) from None
+                    later = "" if isinstance(error, UnreachableError) else "; try again later"
+                    raise EndpointError(f"{error} It was tried {attempt} times{later}.") from None
                 _log.info("the model is asked again: %s", error)
                 cancel.wait(_pause_s(attempt) if error.pause_s is None else error.pause_s)
             except AgentError as error:
                 self._keep(fitting, tools, str(error))
                 raise
             else:
+                reply = self._counted(reply, fitting, tools)
                 self.spending.add(reply)
                 self._keep(fitting, tools, reply)
                 return reply
@@ -201,12 +216,23 @@ class Client:
                 "make room or choose another place."
             ) from error
 
+    def _counted(self, reply: Reply, turns: Sequence[Turn], tools: Sequence[Tool]) -> Reply:
+        """Return the reply with an estimate of its tokens where the server did not count them."""
+        if reply.tokens_in or reply.tokens_out:
+            return reply
+        sent = estimated_tokens(turns, tools, self._encoder)
+        calls = "".join(call.name + call.arguments for call in reply.calls)
+        answered = text_tokens(reply.text + reply.thoughts + calls)
+        cost = self.endpoint.cost(sent, answered)
+        return replace(reply, tokens_in=sent, tokens_out=answered, cost=cost, is_estimated=True)
+
     def _check_cost(self) -> None:
         most = self.endpoint.most_cost
         if most and self.spending.cost >= most:
+            about = "about " if self.spending.is_estimated else ""
             raise AgentError(
-                f"The limit of {most:g} {self.endpoint.currency} is reached: "
-                "raise it in the settings to go on."
+                f"The limit of {most:g} {self.endpoint.currency} is reached "
+                f"({about}{self.spending.cost:.4g} spent): raise it with {MODEL_DIALOG} to go on."
             )
 
     def _keep_rate(self, cancel: Cancel) -> None:

@@ -15,24 +15,37 @@ import msgspec
 import openai
 
 from viewer.agents.canceling import AgentCancelledError, Cancel
-from viewer.agents.errors import RefusedError
-from viewer.agents.model_server import LONGEST_PAUSE_S, ChatRequest, TryAgainError
-from viewer.agents.response_parsing import DamagedAnswerError, StreamedReply
+from viewer.agents.errors import BadAnswerError, DeclinedError, RefusedError
+from viewer.agents.model_server import ChatRequest, TryAgainError
+from viewer.agents.response_parsing import DamagedAnswerError, StreamedReply, server_words
+from viewer.agents.server_faults import (
+    connection_fault,
+    refused_option,
+    status_fault,
+    web_page_fault,
+)
 from viewer.egress import EgressError, check_egress
+from viewer.errors import CoverslipError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncIterator, Callable
+
+    from openai import AsyncAPIResponse
 
     from viewer.agents.conversation import Reply
-    from viewer.agents.endpoint import Endpoint
     from viewer.processes.helper_entry import TaskContext
 
 _CONNECT_S = 15.0
 _WHOLE_ANSWER = 10
 """An answer may take this many times `Endpoint.timeout_s` in all, however it trickles."""
 _MOST_COMPLAINT_CHARS = 300
+_MOST_ANSWER_BYTES = 32 * 2**20
 _NO_KEY = "none"
 """Servers on one's own machine ask for none, but the protocol's header has to hold something."""
+_TOOLS_AS_TEXT = (
+    "This server takes no tools, so call them in words: answer with one JSON object "
+    '{"tool": "name", "arguments": {...}} and nothing else. The tools:'
+)
 
 
 def chat(body: bytes, context: TaskContext) -> bytes:
@@ -45,36 +58,23 @@ def chat(body: bytes, context: TaskContext) -> bytes:
         raise RefusedError(str(error)) from None
     cancel = Cancel()
     context.when_stopped(cancel.set)
-    reply = Connection(request.endpoint, request.key).exchange(
-        request.messages,
-        request.tools,
-        lambda text: context.report(msgspec.msgpack.encode(text)),
-        cancel,
+    reply = Connection(request).exchange(
+        lambda text: context.report(msgspec.msgpack.encode(text)), cancel
     )
     return msgspec.msgpack.encode(reply)
 
 
 class Connection:
-    """Sends single requests; nothing is tried again here.
+    """Sends a request; it is repeated only without an option that the server does not know."""
 
-    Parameters
-    ----------
-    key
-        Shown to the server and to nobody else: it is blotted out of all that comes back.
-    """
-
-    def __init__(self, endpoint: Endpoint, key: str | None) -> None:
-        self.endpoint = endpoint
-        self._key = key
+    def __init__(self, request: ChatRequest) -> None:
+        self.endpoint = request.endpoint
+        self._request = request
+        self._key = request.key
+        self._without = set(request.without)
         _silence_libraries()
 
-    def exchange(
-        self,
-        messages: list[dict[str, Any]],
-        tools: list[dict[str, Any]],
-        on_text: Callable[[str], object],
-        cancel: Cancel,
-    ) -> Reply:
+    def exchange(self, on_text: Callable[[str], object], cancel: Cancel) -> Reply:
         """One request, with an event loop of its own so that it can be cut off at any moment.
 
         Raises
@@ -83,49 +83,76 @@ class Connection:
             The server failed in a way that may pass.
         RefusedError
             It refused the request.
+        DeclinedError
+            It declined this question.
+        BadAnswerError
+            The model never came to an answer.
         AgentCancelledError
             The user stopped it.
         """
         with asyncio.Runner() as runner:
             loop = runner.get_loop()
-            task = loop.create_task(self._request(messages, tools, on_text))
+            task = loop.create_task(self._answered(on_text))
             try:
                 with cancel.stopping(lambda: loop.call_soon_threadsafe(task.cancel)):
                     return loop.run_until_complete(task)
             except asyncio.CancelledError:
                 raise AgentCancelledError from None
 
-    async def _request(
-        self,
-        messages: list[dict[str, Any]],
-        tools: list[dict[str, Any]],
-        on_text: Callable[[str], object],
-    ) -> Reply:
+    async def _answered(self, on_text: Callable[[str], object]) -> Reply:
+        while True:
+            try:
+                reply = await self._asked_once(on_text)
+            except openai.APIStatusError as error:
+                words = self._clean(_status_words(error))
+                option = refused_option(error.status_code, words, self._options())
+                if option is None:
+                    headers = error.response.headers
+                    raise status_fault(
+                        self.endpoint, error.status_code, words, headers, has_key=bool(self._key)
+                    ) from None
+                self._without.add(option)
+            else:
+                return replace(self._without_key(reply), left_out=tuple(sorted(self._without)))
+
+    async def _asked_once(self, on_text: Callable[[str], object]) -> Reply:
         started_s = time.monotonic()
         gathered = StreamedReply()
         endpoint = self.endpoint
-        whole_s = endpoint.timeout_s * _WHOLE_ANSWER
         try:
-            async with asyncio.timeout(whole_s), self._connected() as server:
-                await self._gather(server, self._wanted(messages, tools), gathered, on_text)
+            async with (
+                asyncio.timeout(endpoint.timeout_s * _WHOLE_ANSWER),
+                self._connected() as server,
+            ):
+                await self._gather(server, gathered, on_text)
             price = (endpoint.price_in / 1e6, endpoint.price_out / 1e6)
-            return self._without_key(gathered.reply(time.monotonic() - started_s, price))
-        except openai.APIStatusError as error:
-            raise self._of_status(error) from None
+            return gathered.reply(time.monotonic() - started_s, price)
+        except openai.APIStatusError:
+            raise
         except (openai.APITimeoutError, TimeoutError):
-            waited = f"{endpoint.host} sent nothing for {endpoint.timeout_s:g} s."
+            waited = f"{endpoint.place} sent nothing for {endpoint.timeout_s:g} s."
             raise TryAgainError(waited) from None
         except openai.APIConnectionError as error:
-            reason = type(error.__cause__ or error).__name__
-            cut = f"{endpoint.host} cannot be reached or cut the connection ({reason})."
-            raise TryAgainError(cut) from None
+            raise connection_fault(endpoint, error) from None
+        except _WebPageError:
+            raise web_page_fault(endpoint) from None
+        except RefusedError as error:
+            raise RefusedError(self._sentence(error)) from None
+        except DeclinedError as error:
+            raise DeclinedError(self._sentence(error)) from None
         except (DamagedAnswerError, ValueError) as error:
             message = self._clean(str(error))
-            damaged = f"The answer of {endpoint.host} is damaged: {message}."
+            damaged = f"The answer of {endpoint.place} is damaged: {message}."
             raise TryAgainError(damaged) from None
-        except openai.OpenAIError as error:
+        except BadAnswerError:
+            raise
+        except (openai.OpenAIError, OSError) as error:
             message = self._clean(str(error))
-            raise TryAgainError(f"{endpoint.host} failed in its answer: {message}.") from None
+            raise TryAgainError(f"{endpoint.place} failed in its answer: {message}.") from None
+        except Exception as error:
+            if type(error).__module__.startswith("httpx"):  # cut while the answer came
+                raise connection_fault(endpoint, error) from None
+            raise
 
     def _connected(self) -> openai.AsyncOpenAI:
         timeout = openai.Timeout(self.endpoint.timeout_s, connect=_CONNECT_S)
@@ -142,72 +169,83 @@ class Connection:
             ),
         )
 
-    def _wanted(
-        self, messages: list[dict[str, Any]], tools: list[dict[str, Any]]
-    ) -> dict[str, Any]:
+    def _options(self) -> set[str]:
+        """Return what of the request may be left out, and is in it now."""
         endpoint = self.endpoint
+        options = {
+            "tools": bool(self._request.tools),
+            "temperature": endpoint.temperature is not None,
+            "max_tokens": endpoint.most_answer_tokens is not None,
+            "stream": endpoint.streams,
+            "stream_options": endpoint.streams,
+        }
+        used = {name for name, is_used in options.items() if is_used} - self._without
+        return used - {"stream_options"} if "stream" not in used else used
+
+    def _wanted(self) -> dict[str, Any]:
+        endpoint, options = self.endpoint, self._options()
         wanted: dict[str, Any] = {
             "model": endpoint.model,
-            "messages": messages,
+            "messages": self._request.messages,
             # Who the user is elsewhere, by their environment, is not this server's to know.
             "extra_headers": {
                 "OpenAI-Organization": openai.Omit(),
                 "OpenAI-Project": openai.Omit(),
             },
         }
-        if tools:
-            wanted["tools"] = tools
-        if endpoint.temperature is not None:
+        if "tools" in options:
+            wanted["tools"] = self._request.tools
+        elif self._request.tools:
+            wanted["messages"] = _with_tools_as_text(self._request.messages, self._request.tools)
+        if "temperature" in options:
             wanted["temperature"] = endpoint.temperature
         if endpoint.most_answer_tokens is not None:
-            wanted["max_tokens"] = endpoint.most_answer_tokens
+            # Newer models of some vendors know the limit by its new name only.
+            name = "max_tokens" if "max_tokens" in options else "max_completion_tokens"
+            wanted[name] = endpoint.most_answer_tokens
+        if "stream" in options:
+            wanted["stream"] = True
+        if "stream_options" in options:
+            wanted["stream_options"] = {"include_usage": True}
         return wanted
 
     async def _gather(
         self,
         server: openai.AsyncOpenAI,
-        wanted: dict[str, Any],
         gathered: StreamedReply,
         on_text: Callable[[str], object],
     ) -> None:
-        completions = server.chat.completions
-        if not self.endpoint.streams:
-            answer = await completions.with_raw_response.create(**wanted)
-            gathered.take_whole(answer.text)
-            if gathered.text:
-                on_text(gathered.text)
-            return
-        wanted |= {"stream": True, "stream_options": {"include_usage": True}}
-        stream = await completions.create(**wanted)
-        async for chunk in stream:
-            if gathered.take_chunk(chunk.to_dict(warnings=False)):
-                on_text(gathered.text)
-
-    def _of_status(self, error: openai.APIStatusError) -> Exception:
-        status, host = error.status_code, self.endpoint.host
-        message = self._clean(error.message)
-        if status == 429:
-            return TryAgainError(
-                f"{host} is asked too often.", _asked_pause_s(error.response.headers)
-            )
-        if status >= 500 or status == 408:
-            return TryAgainError(f"{host} failed ({status}: {message}).")
-        if status in (401, 403):
-            return RefusedError(
-                f"{host} does not accept the key ({status}): set the right one in the settings."
-            )
-        if 300 <= status < 400:
-            return RefusedError(
-                f"{host} sends on to another address ({status}), which is not followed: "
-                "set the address that it means."
-            )
-        return RefusedError(f"{host} refused the request ({status}: {message}).")
+        """Take the answer as it comes; it need not come as it was asked for."""
+        completions = server.chat.completions.with_streaming_response
+        shown: str | None = None
+        async with completions.create(**self._wanted()) as response:
+            kind = response.headers.get("content-type", "").casefold()
+            if "text/event-stream" in kind:
+                async for data in _events(response):
+                    gathered.take(data)
+                    said, thoughts = gathered.spoken
+                    if said != (shown or "") or (shown is None and thoughts):
+                        shown = said
+                        on_text(said)
+                return
+            body = await _whole_body(response)
+            start = body.lstrip()[:200].lower()
+            if "html" in kind or start.startswith((b"<!doctype", b"<html")):
+                raise _WebPageError
+            gathered.take(body)
+            if said := gathered.spoken.answer:
+                on_text(said)
 
     def _without_key(self, reply: Reply) -> Reply:
         calls = tuple(
             replace(call, arguments=scrubbed(call.arguments, self._key)) for call in reply.calls
         )
-        return replace(reply, text=scrubbed(reply.text, self._key), calls=calls)
+        text, thoughts = scrubbed(reply.text, self._key), scrubbed(reply.thoughts, self._key)
+        return replace(reply, text=text, thoughts=thoughts, calls=calls)
+
+    def _sentence(self, error: Exception) -> str:
+        """Return what the server did, with its own words, as a sentence."""
+        return f"{self.endpoint.place} {self._clean(str(error))}."
 
     def _clean(self, text: str) -> str:
         """Return a foreign text in one line, without the key, of bounded length."""
@@ -215,12 +253,72 @@ class Connection:
         return line[:_MOST_COMPLAINT_CHARS]
 
 
-def _asked_pause_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds of the header Retry-After, where there are any; bounded."""
-    try:
-        return min(max(float(headers["retry-after"]), 0.0), LONGEST_PAUSE_S)
-    except (KeyError, ValueError):
-        return None
+class _WebPageError(CoverslipError):
+    """A page for people came."""
+
+
+async def _whole_body(response: AsyncAPIResponse[Any]) -> bytes:
+    body = bytearray()
+    async for piece in response.iter_bytes():
+        body += piece
+        if len(body) > _MOST_ANSWER_BYTES:
+            raise DamagedAnswerError("it is far too long")
+    return bytes(body)
+
+
+async def _events(response: AsyncAPIResponse[Any]) -> AsyncIterator[bytes]:
+    """Yield the data of each event of a stream, up to its end mark."""
+    taken, line = 0, b""
+    data: list[bytes] = []
+    async for piece in response.iter_bytes():
+        taken += len(piece)
+        if taken > _MOST_ANSWER_BYTES:
+            raise DamagedAnswerError("it is far too long")
+        *whole, line = (line + piece).replace(b"\r\n", b"\n").split(b"\n")
+        for each in whole:
+            if each.startswith(b"data:"):
+                data.append(each[5:].strip())
+            elif not each.strip() and data:
+                event, data = b"\n".join(data), []
+                if event == b"[DONE]":
+                    return
+                yield event
+    if line.startswith(b"data:"):
+        data.append(line[5:].strip())
+    if data and (event := b"\n".join(data)) != b"[DONE]":
+        yield event
+
+
+def _with_tools_as_text(
+    messages: list[dict[str, Any]], tools: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return the messages with the tools described in words, and calls and results as words."""
+    described = [msgspec.json.encode(tool["function"]).decode() for tool in tools]
+    words = "\n".join([_TOOLS_AS_TEXT, *described])
+    told: list[dict[str, Any]] = []
+    for message in messages:
+        changed = {k: v for k, v in message.items() if k not in ("tool_calls", "tool_call_id")}
+        for call in message.get("tool_calls", ()):
+            function = call["function"]
+            name, arguments = function["name"], function["arguments"] or "{}"
+            made = f'{{"tool": "{name}", "arguments": {arguments}}}'
+            changed["content"] = f"{changed['content'] or ''}\n{made}".strip()
+        if message["role"] == "tool":
+            changed["role"] = "user"
+        told.append(changed)
+    if told and told[0]["role"] == "system":
+        told[0]["content"] = f"{told[0]['content']}\n\n{words}"
+        return told
+    return [{"role": "system", "content": words}, *told]
+
+
+def _status_words(error: openai.APIStatusError) -> str:
+    """Return what the server said; a page for people says nothing that helps."""
+    body = error.body
+    if isinstance(body, str | bytes):
+        text = body.decode(errors="replace") if isinstance(body, bytes) else body
+        return "" if "<html" in text[:2000].casefold() else text
+    return server_words(body) if body else error.message
 
 
 def _silence_libraries() -> None:

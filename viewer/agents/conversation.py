@@ -85,6 +85,12 @@ class Reply:
         By the prices of the endpoint.
     was_cut
         Whether the answer ended at the most tokens.
+    thoughts
+        What the model thought aloud; kept with the exchange, and no part of the answer.
+    left_out
+        What was wanted of the server and goes without, as it does not know it, such as "tools".
+    is_estimated
+        Whether tokens and cost are estimates, since the server told none.
     """
 
     text: str
@@ -94,6 +100,9 @@ class Reply:
     cost: float = 0.0
     elapsed_s: float = 0.0
     was_cut: bool = False
+    thoughts: str = ""
+    left_out: tuple[str, ...] = ()
+    is_estimated: bool = False
 
     @property
     def turn(self) -> Turn:
@@ -103,10 +112,11 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A picture as it is sent: JPEG, and its SHA-256 by which it is kept."""
+    """A picture as it is sent: JPEG, its SHA-256 by which it is kept, and its size in pixels."""
 
     jpeg: bytes
     sha256: str
+    size_px: tuple[int, int]
 
 
 @dataclass(slots=True)
@@ -138,7 +148,7 @@ def jpeg_of(rgb: RgbImage, side_px: int, quality: int) -> Encoded:
     file = io.BytesIO()
     image.save(file, "JPEG", quality=quality)
     data = file.getvalue()
-    return Encoded(data, hashlib.sha256(data).hexdigest())
+    return Encoded(data, hashlib.sha256(data).hexdigest(), image.size)
 
 
 def within_pictures(turns: Sequence[Turn], most: int) -> list[Turn]:
@@ -205,6 +215,26 @@ def tool_on_wire(tool: Tool) -> dict[str, Any]:
             "parameters": tool.parameters,
         },
     }
+
+
+def estimated_tokens(turns: Sequence[Turn], tools: Sequence[Tool], encoder: PictureEncoder) -> int:
+    """Return about how many tokens a request has, rather too many than too few.
+
+    For servers that do not count: a token for three bytes of text, and one for 750 pixels of a
+    picture, at least as many as the known models take.
+    """
+    texts = [turn.text for turn in turns]
+    texts += [call.arguments for turn in turns for call in turn.calls]
+    texts += [msgspec.json.encode(tool_on_wire(tool)).decode() for tool in tools]
+    pictures = [picture for turn in turns for picture in turn.pictures]
+    texts += [picture.caption for picture in pictures]
+    sizes = [encoder.encoded(picture).size_px for picture in pictures]
+    return text_tokens("".join(texts)) + sum(-(-width * height // 750) for width, height in sizes)
+
+
+def text_tokens(text: str) -> int:
+    """Return about how many tokens a text has."""
+    return -(-len(text.encode()) // 3)
 
 
 def data_field(kind: str, value: object) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
-from viewer.agents.errors import AgentError
+from viewer.agents.errors import MODEL_DIALOG, AgentError
 from viewer.atomic_write import atomic_write_bytes
 from viewer.egress import LOOPBACK, host_of
 from viewer.folders import config_folder
@@ -80,6 +81,11 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
         return host_of(self.base_url)
 
     @property
+    def place(self) -> str:
+        """Return host and port, as messages name the server."""
+        return urlsplit(self.base_url).netloc.rpartition("@")[2] or self.host
+
+    @property
     def is_local(self) -> bool:
         """Return whether the server is on this machine."""
         return self.host in LOOPBACK
@@ -95,12 +101,53 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
                 f'"{self.base_url}" is no address of a model server: '
                 "give one such as http://127.0.0.1:11434/v1."
             )
+        self._check_path()
         if not self.model:
             raise AgentError("No model is chosen: set its name, as the server knows it.")
+        if self.most_cost and not (self.price_in or self.price_out):
+            raise AgentError(
+                f"The limit of {self.most_cost:g} {self.currency} cannot be kept to without "
+                f"prices: set them, or take the limit off, with {MODEL_DIALOG}."
+            )
+
+    def _check_path(self) -> None:
+        """Raise AgentError for addresses that people copy and no model answers at."""
+        parts = urlsplit(self.base_url)
+        path = parts.path.rstrip("/")
+        root = f"{parts.scheme}://{parts.netloc}"
+        better = ""
+        if path in ("", "/api", "/api/chat", "/api/generate"):
+            better = f"{root}/v1"
+        ends = ("/chat/completions", "/completions", "/responses", "/models")
+        if end := next((each for each in ends if path.endswith(each)), ""):
+            better = f"{root}{path.removesuffix(end)}"
+        if better:
+            raise AgentError(
+                f'"{self.base_url}" is no address of a model server: they end in /v1, '
+                f"so try {better}."
+            )
 
     def cost(self, tokens_in: int, tokens_out: int) -> float:
         """In `currency`."""
         return (tokens_in * self.price_in + tokens_out * self.price_out) / 1e6
+
+
+def check_key(key: str | None, host: str) -> None:
+    """Raise AgentError where no server could take a key; the sentence does not show it."""
+    if not key:
+        return
+    if not key.isascii():
+        fault = "a character that is not ASCII, such as a curly quote or a long dash"
+    elif any(char in key for char in "\r\n"):
+        fault = "a line break"
+    elif any(not "!" <= char <= "~" for char in key):
+        fault = "a space"
+    else:
+        return
+    raise AgentError(
+        f"Nothing was sent: the key of {host} holds {fault}. Enter it again with {MODEL_DIALOG}, "
+        "with --ask-key, or in COVERSLIP_MODEL_KEY."
+    )
 
 
 def load_endpoint() -> Endpoint:

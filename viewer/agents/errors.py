@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from viewer.errors import CoverslipError
 
+MODEL_DIALOG = '"Model..." on the page Agent'
+"""Where address, model, key, hosts and limits are set."""
+
 
 class AgentError(CoverslipError):
     """The agent cannot go on; the sentence says why and what to do."""
@@ -19,6 +22,10 @@ class EndpointError(AgentError):
 
 class RefusedError(AgentError):
     """The model's server refused the request; asking again would not help."""
+
+
+class DeclinedError(AgentError):
+    """The model, or a filter of its server, declined this question; another may be answered."""
 
 
 class BadAnswerError(AgentError):

@@ -9,7 +9,7 @@ import msgspec
 from viewer.agents.canceling import AgentCancelledError
 from viewer.agents.conversation import PictureEncoder, Reply, on_wire, tool_on_wire
 from viewer.agents.endpoint import Endpoint  # noqa: TC001 - msgspec reads the annotations
-from viewer.agents.errors import RefusedError
+from viewer.agents.errors import BadAnswerError, DeclinedError, RefusedError
 from viewer.errors import CoverslipError
 from viewer.processes.helper import (
     HelperEndedError,
@@ -42,6 +42,10 @@ class TryAgainError(CoverslipError):
         self.pause_s = pause_s
 
 
+class UnreachableError(TryAgainError):
+    """Nothing answers at the address; the sentence says what to do."""
+
+
 class ChatRequest(msgspec.Struct, frozen=True):
     """One request, as the helper takes it.
 
@@ -51,12 +55,15 @@ class ChatRequest(msgspec.Struct, frozen=True):
         Goes over a pipe that only these two processes hold, and to the server.
     messages, tools
         As they are written in the protocol.
+    without
+        What the server refused before, such as "stream_options" or "tools".
     """
 
     endpoint: Endpoint
     key: str | None
     messages: list[dict[str, Any]]
     tools: list[dict[str, Any]]
+    without: tuple[str, ...] = ()
 
 
 class ModelServer:
@@ -72,6 +79,7 @@ class ModelServer:
         self.endpoint = endpoint
         self._key = key
         self._encoder = encoder
+        self._without: tuple[str, ...] = ()
 
     @property
     def has_key(self) -> bool:
@@ -93,6 +101,10 @@ class ModelServer:
             The server failed in a way that may pass.
         RefusedError
             It refused the request.
+        DeclinedError
+            It declined this question.
+        BadAnswerError
+            The model never came to an answer.
         AgentCancelledError
             The user stopped it.
         """
@@ -101,6 +113,7 @@ class ModelServer:
             self._key,
             [on_wire(turn, self._encoder) for turn in turns],
             [tool_on_wire(tool) for tool in tools],
+            self._without,
         )
 
         def on_progress(body: bytes) -> None:
@@ -110,12 +123,15 @@ class ModelServer:
         try:
             call = helper().start(_TASK, request)
             with cancel.stopping(call.stop):
-                return msgspec.msgpack.decode(call.wait(on_progress), type=Reply)
+                reply = msgspec.msgpack.decode(call.wait(on_progress), type=Reply)
+            self._without = reply.left_out
         except HelperStoppedError:
             raise AgentCancelledError from None
         except HelperEndedError as error:
             raise TryAgainError(str(error)) from None
         except HelperFailedError as error:
-            if error.kind == RefusedError.__name__:
-                raise RefusedError(str(error)) from None
+            for kind in (RefusedError, DeclinedError, BadAnswerError, UnreachableError):
+                if error.kind == kind.__name__:
+                    raise kind(str(error)) from None
             raise TryAgainError(str(error), error.value) from None
+        return reply

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.agents.conversation import Turn, data_field
-from viewer.agents.errors import BadAnswerError
-from viewer.agents.policies.answers import json_text
+from viewer.agents.policies.answers import json_object
 from viewer.agents.policies.prompts import system_text
 from viewer.agents.report_template import (
     NumberField,
@@ -21,6 +20,7 @@ from viewer.agents.report_template import (
     checked_values,
     schema_text,
 )
+from viewer.measurement_names import with_signs
 
 if TYPE_CHECKING:
     from viewer.agents.canceling import Cancel
@@ -60,7 +60,13 @@ def draft_from_walk(outcome: Outcome, template: ReportTemplate) -> Draft:
     for field in template.fields:
         values[field.id] = None
         if isinstance(field, NumberField) and field.figure:
-            known = [f.figures[field.figure] for f in outcome.findings if field.figure in f.figures]
+            wanted = with_signs(field.figure)
+            known = [
+                value
+                for finding in outcome.findings
+                for name, value in finding.figures.items()
+                if with_signs(name) == wanted
+            ]
             values[field.id] = max(known, default=None)
         elif isinstance(field, TextField) and field.from_answer and outcome.answer:
             values[field.id] = outcome.answer.text[: field.most_chars]
@@ -82,11 +88,7 @@ def draft_by_model(
     )
 
     def check(reply: Reply) -> dict[str, Value]:
-        try:
-            values = msgspec.json.decode(json_text(reply.text).encode(), type=dict[str, object])
-        except msgspec.MsgspecError as error:
-            raise BadAnswerError(f"It is not the JSON object asked for: {error}.") from error
-        return checked_values(template, values)
+        return checked_values(template, json_object(reply))
 
     turns = [Turn("system", system_text(_SYSTEM)), Turn("user", asked)]
     values, _ = client.ask_checked(turns, check, cancel=cancel)
@@ -137,5 +139,7 @@ def _value_text(field: object, value: Value) -> str:
     if value is None:
         return "(nothing)"
     if isinstance(field, NumberField):
-        return f"{value:g} {plain(field.unit)}".strip() if isinstance(value, float) else "(nothing)"
+        if not isinstance(value, float):
+            return "(nothing)"
+        return f"{value:,.6g} {plain(with_signs(field.unit))}".strip()
     return plain(str(value))

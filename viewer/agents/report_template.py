@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from viewer.agents.errors import AgentError, BadAnswerError
+from viewer.measurement_names import with_signs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,7 +71,7 @@ DEFAULT_TEMPLATE = ReportTemplate(
         NumberField(
             id="densest",
             label="Nuclei in the densest region",
-            unit="per mm2",
+            unit="nuclei/mm²",
             figure="Nuclei per mm2",
         ),
         ChoiceField(
@@ -122,7 +123,7 @@ def _wanted(field: Field) -> str:
         case ChoiceField():
             return "one of " + ", ".join(f'"{option}"' for option in field.options)
         case NumberField():
-            return f"a number{f' in {field.unit}' if field.unit else ''}, or null"
+            return f"a number{f' in {with_signs(field.unit)}' if field.unit else ''}, or null"
         case TextField():
             return f"text of at most {field.most_chars} characters, or null"
 

@@ -8,7 +8,13 @@ from typing import Any
 import msgspec
 
 from viewer.agents.conversation import Reply, ToolCall
+from viewer.agents.errors import BadAnswerError, DeclinedError, RefusedError
+from viewer.agents.json_in_text import as_object
+from viewer.agents.thoughts import Spoken, without_thoughts
 from viewer.errors import CoverslipError
+
+_THOUGHT_PARTS = ("thinking", "thought", "reasoning", "reasoning_content")
+_FILTERED = ("filter", "safety", "prohibited", "blocklist", "recitation", "refusal", "blocked")
 
 
 class DamagedAnswerError(CoverslipError):
@@ -23,12 +29,24 @@ class _Function(msgspec.Struct):
 class _Call(msgspec.Struct):
     id: str | None = None
     index: int | None = None
-    function: _Function = msgspec.field(default_factory=_Function)
+    function: _Function | None = None
+
+
+class _Part(msgspec.Struct):
+    type: str = "text"
+    text: str | None = None
+    thinking: object = None
+    refusal: str | None = None
 
 
 class _Message(msgspec.Struct):
-    content: str | None = None
+    content: str | list[str | _Part] | _Part | None = None
+    refusal: str | None = None
+    reasoning_content: object = None
+    reasoning: object = None
+    thinking: object = None
     tool_calls: list[_Call] | None = None
+    function_call: _Function | None = None
 
 
 class _Choice(msgspec.Struct):
@@ -43,13 +61,9 @@ class _Usage(msgspec.Struct):
 
 
 class _Completion(msgspec.Struct):
-    choices: list[_Choice]
+    choices: list[_Choice] | None = None
     usage: _Usage | None = None
-
-
-class _Chunk(msgspec.Struct):
-    choices: list[_Choice] = []
-    usage: _Usage | None = None
+    error: object = None
 
 
 @dataclass(slots=True)
@@ -58,79 +72,208 @@ class _CallParts:
     name: str = ""
     arguments: list[str] = field(default_factory=list)
 
+    @property
+    def is_whole(self) -> bool:
+        """Return whether the arguments are a whole object, so that nothing more belongs to them."""
+        return bool(self.arguments) and as_object("".join(self.arguments)) is not None
+
 
 @dataclass(slots=True)
 class StreamedReply:
     """An answer while it comes, whole or in pieces."""
 
     texts: list[str] = field(default_factory=list)
-    calls: dict[int, _CallParts] = field(default_factory=dict)
+    reasoning: list[str] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
+    calls: list[_CallParts] = field(default_factory=list[_CallParts])
     usage: _Usage | None = None
     finish: str | None = None
+    had_choices: bool = False
+    _at_index: dict[int, _CallParts] = field(default_factory=dict[int, _CallParts])
 
     @property
-    def text(self) -> str:
-        return "".join(self.texts)
+    def spoken(self) -> Spoken:
+        """Return answer and thoughts so far."""
+        answer, thoughts = without_thoughts("".join(self.texts))
+        return Spoken(answer, "\n".join(filter(None, ("".join(self.reasoning), thoughts))))
 
-    def take_whole(self, text: str) -> None:
-        """The body of an answer that is not streamed. Raises DamagedAnswerError."""
-        try:
-            completion = msgspec.json.decode(text.encode(), type=_Completion)
-        except (msgspec.MsgspecError, UnicodeError) as error:
-            raise DamagedAnswerError(str(error)) from error
-        if not completion.choices or completion.choices[0].message is None:
-            raise DamagedAnswerError("it holds no message")
-        self._take(completion.choices[0], completion.choices[0].message, completion.usage)
+    def take(self, body: bytes) -> None:
+        """Take an answer that is not streamed, or a piece of a stream.
 
-    def take_chunk(self, chunk: object) -> bool:
-        """A piece of a stream; whether text came with it. Raises DamagedAnswerError."""
+        Raises
+        ------
+        DamagedAnswerError
+            It is not of the protocol.
+        RefusedError
+            It is an error of the server, which sends these with status 200 too.
+        """
         try:
-            part = msgspec.convert(chunk, _Chunk)
-        except msgspec.ValidationError as error:
+            text = body.decode()
+            part = msgspec.json.decode(text, type=_Completion)
+        except UnicodeDecodeError:
+            raise RefusedError("sent bytes that are no text (not UTF-8)") from None
+        except msgspec.MsgspecError as error:
             raise DamagedAnswerError(str(error)) from error
-        if not part.choices:
-            self.usage = part.usage or self.usage
-            return False
-        choice = part.choices[0]
-        delta = choice.delta or _Message()
-        self._take(choice, delta, part.usage)
-        return bool(delta.content)
+        if part.error:
+            raise RefusedError(f"failed: {server_words(part.error)}")
+        self.usage = part.usage or self.usage
+        if part.choices:
+            self.had_choices = True
+            choice = part.choices[0]
+            self._take(choice.message or choice.delta or _Message())
+            self.finish = choice.finish_reason or self.finish
 
     def reply(self, elapsed_s: float, price: tuple[float, float]) -> Reply:
-        """What was answered. Raises DamagedAnswerError where it never ended or holds nothing.
+        """Return what was answered.
 
         Parameters
         ----------
         price
             For a token sent and a token answered.
+
+        Raises
+        ------
+        DamagedAnswerError
+            It never ended, or holds nothing.
+        DeclinedError
+            The model or a filter of the server declined to answer.
+        BadAnswerError
+            The model never came to an answer.
         """
+        if not self.had_choices:
+            raise DeclinedError(
+                "sent no answer (its list of choices is empty): it may have blocked the question "
+                "or its images; ask otherwise, or choose another model"
+            )
+        said, thoughts = self.spoken
+        finish = (self.finish or "").casefold()
+        if self.refusals:
+            raise DeclinedError(f'declined: "{_one_line("".join(self.refusals))}"')
+        if any(word in finish for word in _FILTERED):
+            words = f': "{_one_line(said)}"' if said.strip() else ""
+            raise DeclinedError(f"stopped the answer by its content filter ({self.finish}){words}")
         if self.finish is None:
             raise DamagedAnswerError("it ended in the middle")
-        calls = tuple(
-            ToolCall(parts.id or f"call-{index}", parts.name, "".join(parts.arguments))
-            for index, parts in sorted(self.calls.items())
-        )
-        if not calls and not self.text.strip():
+        calls = self._numbered_calls()
+        if not calls and not said.strip():
+            if thoughts:
+                cut = " It ran out of tokens." if finish == "length" else ""
+                raise BadAnswerError(f"The model thought and gave no answer.{cut}")
+            if finish == "length":
+                raise BadAnswerError("The model ran out of tokens before its first word.")
             raise DamagedAnswerError("it is empty")
         usage = self.usage or _Usage()
         sent, answered = usage.prompt_tokens or 0, usage.completion_tokens or 0
         cost = sent * price[0] + answered * price[1]
-        return Reply(self.text, calls, sent, answered, cost, elapsed_s, self.finish == "length")
+        return Reply(said, calls, sent, answered, cost, elapsed_s, finish == "length", thoughts)
 
-    def _take(self, choice: _Choice, message: _Message, usage: _Usage | None) -> None:
-        if message.content:
-            self.texts.append(message.content)
-        for place, call in enumerate(message.tool_calls or []):
-            self._take_call(place if call.index is None else call.index, call)
-        self.usage = usage or self.usage
-        self.finish = choice.finish_reason or self.finish
+    def _numbered_calls(self) -> tuple[ToolCall, ...]:
+        """Return the calls, each with an id of its own, since results are matched by it."""
+        used: set[str] = set()
+        calls: list[ToolCall] = []
+        for index, parts in enumerate(self.calls):
+            name = parts.id if parts.id and parts.id not in used else f"call-{index}"
+            used.add(name)
+            calls.append(ToolCall(name, parts.name, "".join(parts.arguments)))
+        return tuple(calls)
 
-    def _take_call(self, index: int, call: _Call) -> None:
-        parts = self.calls.setdefault(index, _CallParts())
+    def _take(self, message: _Message) -> None:
+        content = message.content
+        for part in content if isinstance(content, list) else [content]:
+            match part:
+                case str():
+                    self.texts.append(part)
+                case _Part(type=kind, text=text, thinking=thinking, refusal=refusal):
+                    if kind in _THOUGHT_PARTS:
+                        self.reasoning.append(_flat(thinking) or text or "")
+                    elif refusal:
+                        self.refusals.append(refusal)
+                    else:
+                        self.texts.append(text or "")
+                case None:
+                    pass
+        for thought in (message.reasoning_content, message.reasoning, message.thinking):
+            if words := _flat(thought):
+                self.reasoning.append(words)
+                break  # some servers send the same under two names
+        if message.refusal:
+            self.refusals.append(message.refusal)
+        taken: set[int] = set()
+        for call in message.tool_calls or []:
+            self._take_call(call, taken)
+        if message.function_call is not None:
+            self._take_call(_Call(index=0, function=message.function_call), set())
+
+    def _take_call(self, call: _Call, taken: set[int]) -> None:
+        """Take a call or a piece of one.
+
+        Parameters
+        ----------
+        taken
+            Those of the same piece of the answer, which are never parts of each other.
+        """
+        function = call.function or _Function()
+        parts = self._continued(call, function)
+        if parts is None or id(parts) in taken:
+            parts = _CallParts()
+            self.calls.append(parts)
+        taken.add(id(parts))
+        if call.index is not None:
+            self._at_index[call.index] = parts
         parts.id = parts.id or call.id or ""
-        parts.name = parts.name or call.function.name or ""
-        arguments = call.function.arguments
+        parts.name = parts.name or function.name or ""
+        arguments = function.arguments
         if isinstance(arguments, dict):  # some servers send an object instead of its text
             arguments = msgspec.json.encode(arguments).decode()
         if arguments:
             parts.arguments.append(arguments)
+
+    def _continued(self, call: _Call, function: _Function) -> _CallParts | None:
+        """Return the call that this goes on with; None where it begins another.
+
+        Ollama and Gemini give no index or all 0, so a new id, or a name after a whole object, is
+        a new call.
+        """
+        if call.index is not None:
+            known = self._at_index.get(call.index)
+        elif call.id:
+            known = next((each for each in self.calls if each.id == call.id), None)
+        else:
+            known = self.calls[-1] if self.calls else None
+        if known is None:
+            return None
+        if call.id and known.id and call.id != known.id:
+            return None
+        if function.name and known.name and known.is_whole:
+            return None
+        return known
+
+
+def server_words(error: object) -> str:
+    """Return what a server says is wrong, in one line, out of the shapes that servers give it."""
+    for _ in range(4):
+        if isinstance(error, list) and error:
+            error = error[0]
+        elif isinstance(error, dict):
+            named = (error.get(key) for key in ("message", "error", "detail", "msg", "code"))
+            error = next((each for each in named if each), "no reason given")
+        else:
+            break
+    return _one_line(str(error)).rstrip(".")
+
+
+def _flat(value: object) -> str:
+    """Return the text of a thought, which servers send as text, as parts, or as parts of parts."""
+    match value:
+        case str():
+            return value
+        case list():
+            return "".join(_flat(each) for each in value)
+        case dict():
+            return _flat(value.get("text") or value.get("content") or value.get("thinking"))
+        case _:
+            return ""
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

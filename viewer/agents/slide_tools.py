@@ -17,6 +17,7 @@ from msgspec import Meta
 from viewer.agents.conversation import Tool
 from viewer.agents.errors import MicroscopeError, ToolError
 from viewer.agents.findings import corners
+from viewer.agents.json_in_text import as_object
 from viewer.agents.microscope import on_slide, slide_box
 from viewer.geometry import Box
 from viewer.inference.runs.results import cell_values
@@ -289,7 +290,10 @@ def checked_arguments(
     """Return the arguments of a call as `kind`. Raises ToolError with a complaint for the model."""
     try:
         if isinstance(arguments, str):
-            return msgspec.json.decode((arguments or "{}").encode(), type=kind, strict=False)
+            known = as_object(arguments)  # some models write JSON in a JSON text
+            if known is None:
+                return msgspec.json.decode(arguments.encode(), type=kind, strict=False)
+            return msgspec.convert(known, kind, strict=False)
         return msgspec.convert(dict(arguments), kind, strict=False)
     except (msgspec.MsgspecError, UnicodeError) as error:
         raise ToolError(f"The arguments of {tool} are wrong: {error}.") from error

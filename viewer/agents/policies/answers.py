@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta
 
-from viewer.agents.conversation import ToolCall
+from viewer.agents.actions import Answer
+from viewer.agents.choices import choice_in_text, choice_of, named_outright
 from viewer.agents.errors import BadAnswerError
 from viewer.agents.findings import Claim, Corners
+from viewer.agents.json_in_text import broken_object, objects_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
+    from viewer.agents.actions import Task
     from viewer.agents.conversation import Reply
 
 T = TypeVar("T")
@@ -25,6 +27,18 @@ FourNumbers = Annotated[
     list[float],
     Meta(min_length=4, max_length=4, description="x0, y0, x1, y1 in level-0 pixels"),
 ]
+Choice = Annotated[
+    Any,
+    Meta(
+        description="number or letter of the option, as it stands before it",
+        extra_json_schema={"type": ["integer", "string", "null"]},
+    ),
+]
+_CHOICE_KEYS = ("choice", "answer", "option", "final_answer", "answer_choice", "response", "letter")
+_TEXT_KEYS = ("text", "explanation", "reasoning", "rationale", "reason", "why", "analysis")
+_FREE_KEYS = ("answer", "final_answer", "response")
+GRADE_KEY = "isup_grade"
+"""Where the answer to a question of grades stands, as MultiPathQA asks for it."""
 
 
 class RegionAnswer(msgspec.Struct):
@@ -51,57 +65,109 @@ class ClaimAnswer(msgspec.Struct):
 
 
 class FinalAnswer(msgspec.Struct):
-    """The conclusion, with claims; `choice` is the number of an option, from 1."""
+    """The conclusion, with claims; `choice` is the number or letter of an option."""
 
-    text: Words
-    choice: int | None = None
+    text: Words = ""
+    choice: Choice = None
     claims: Annotated[list[ClaimAnswer], Meta(max_length=100)] = []
 
 
 def json_answer(kind: type[T]) -> Callable[[Reply], T]:
-    """Return a check of an answer that has to be one JSON object of this kind."""
+    """Return a check of an answer that has to hold a JSON object of this kind, the last if two."""
 
     def check(reply: Reply) -> T:
-        try:
-            return msgspec.json.decode(json_text(reply.text).encode(), type=kind, strict=False)
-        except msgspec.MsgspecError as error:
-            cut = " It was cut off: be briefer." if reply.was_cut else ""
-            raise BadAnswerError(f"It is not the JSON object asked for: {error}.{cut}") from error
+        reason = broken_object(reply.text)
+        for found in reversed(objects_in(reply.text)):
+            try:
+                return msgspec.convert(found, kind, strict=False)
+            except msgspec.ValidationError as error:
+                reason = str(error)
+        raise _not_json(reply, reason)
 
     return check
 
 
-def json_text(text: str) -> str:
-    """Return the JSON object in an answer, which models like to wrap in a fence or in words."""
-    fenced = re.search(r"```(?:json)?\s*(\{.*\})\s*```", text, re.DOTALL)
-    if fenced:
-        return fenced[1]
-    begin, end = text.find("{"), text.rfind("}")
-    return text[begin : end + 1] if 0 <= begin < end else text
+def json_object(reply: Reply) -> dict[str, Any]:
+    """Return the JSON object of an answer, the last if there are two. Raises BadAnswerError."""
+    found = objects_in(reply.text)
+    if not found:
+        raise _not_json(reply, broken_object(reply.text))
+    return found[-1]
 
 
-def final_answer(options: Sequence[str]) -> Callable[[FinalAnswer], FinalAnswer]:
-    """Return a check that an option was chosen where there are any."""
+def final_answer(task: Task) -> Callable[[Reply], Answer]:
+    """Return a check of an answer in words that has to conclude the task.
 
-    def check(answer: FinalAnswer) -> FinalAnswer:
-        if options and not (answer.choice and 1 <= answer.choice <= len(options)):
-            raise BadAnswerError(f"`choice` has to be a number from 1 to {len(options)}.")
-        return answer
+    It is a JSON object as asked for, one that only names the option or grade, or words that
+    choose an option outright.
+    """
+
+    def check(reply: Reply) -> Answer:
+        reason = broken_object(reply.text)
+        for found in reversed(objects_in(reply.text)):
+            try:
+                final = _final_of(found, reply.text, task)
+            except msgspec.ValidationError as error:
+                reason = str(error)
+            else:
+                return concluded(final, task)
+        if choice_in_text(reply.text, task.options, task.labels) is not None:
+            return concluded(FinalAnswer(reply.text), task)
+        raise _not_json(reply, reason)
 
     return check
 
 
-class _TextCall(msgspec.Struct):
-    tool: str
-    arguments: dict[str, Any] = {}
+def concluded(final: FinalAnswer, task: Task) -> Answer:
+    """Return the conclusion with the index of its option. Raises BadAnswerError where it has none.
+
+    A text that is the words of another option than was chosen is refused: one of the two is wrong.
+    """
+    text, options = final.text.strip(), task.options
+    claims = tuple(each.claim for each in final.claims)
+    if not options:
+        if not text:
+            raise BadAnswerError("`text` is missing.")
+        return Answer(text, claims)
+    if final.choice in (None, ""):
+        choice = choice_in_text(text, options, task.labels)
+    else:
+        choice = choice_of(final.choice, options, task.labels)
+    if choice is None:
+        raise BadAnswerError(f"`choice` has to be {_wanted(task)}.")
+    named = named_outright(text, options)
+    if named not in (None, choice):
+        raise BadAnswerError("`text` and `choice` name two different options.")
+    return Answer(text or options[choice], claims, choice)
 
 
-def calls_of(reply: Reply) -> tuple[ToolCall, ...]:
-    """Return the calls of an answer, also where a model without tools wrote one as JSON text."""
-    if reply.calls:
-        return reply.calls
-    try:
-        call = msgspec.json.decode(json_text(reply.text).encode(), type=_TextCall)
-    except msgspec.MsgspecError:
-        return ()
-    return (ToolCall("", call.tool, msgspec.json.encode(call.arguments).decode()),)
+def _wanted(task: Task) -> str:
+    if task.labels:
+        return f"one of {', '.join(task.labels)}"
+    return f"a number from 1 to {len(task.options)}"
+
+
+def _final_of(found: dict[str, Any], text: str, task: Task) -> FinalAnswer:
+    """Return a conclusion from an object of a model. Raises msgspec.ValidationError."""
+    if len(found) == 1:
+        inner = next(iter(found.values()))
+        if isinstance(inner, dict) and inner:
+            found = inner
+    known = dict(found)
+    if task.options:
+        known["choice"] = next((found[key] for key in _CHOICE_KEYS if key in found), None)
+    elif GRADE_KEY in found:
+        known["text"] = text
+    elif "text" not in found:
+        answers = (found[key] for key in _FREE_KEYS if found.get(key) not in (None, ""))
+        known["text"] = str(next(answers, ""))
+    if "text" not in found and task.options:
+        known["text"] = next((found[key] for key in _TEXT_KEYS if key in found), "")
+    if known.get("choice") is None and not known["text"]:
+        raise msgspec.ValidationError("Object missing required field `text`")
+    return msgspec.convert(known, FinalAnswer, strict=False)
+
+
+def _not_json(reply: Reply, reason: str) -> BadAnswerError:
+    cut = " It was cut off: be briefer." if reply.was_cut else ""
+    return BadAnswerError(f"It is not the JSON object asked for: {reason}.{cut}")

@@ -88,7 +88,7 @@ class Dialogue:
             "um_per_px": optics.mean_mpp_um,
             "magnification_of_level_0": optics.native_magnification,
         }
-        text = f"{question_text(scene.task.question, scene.task.options)}\n"
+        text = f"{question_text(scene.task)}\n"
         text += data_field("slide", facts)
         picture = picture_of(scene.microscope.source, slide, self._side_px - MARGIN_X_PX)
         shown = with_guides(picture, Size(slide.width, slide.height), boxes)

@@ -9,10 +9,18 @@ import msgspec
 from msgspec import Meta
 
 from viewer.agents.actions import Action, Annotate, Answer, CallTool, GoTo, Note
-from viewer.agents.conversation import Tool, Turn, data_field
+from viewer.agents.calls_in_text import calls_of
+from viewer.agents.conversation import Tool, ToolCall, Turn, data_field
 from viewer.agents.errors import BadAnswerError, ToolError
-from viewer.agents.policies.answers import FinalAnswer, FourNumbers, Label, Words, calls_of
-from viewer.agents.policies.answers import final_answer as checked_final
+from viewer.agents.json_in_text import as_object, broken_object
+from viewer.agents.policies.answers import (
+    FinalAnswer,
+    FourNumbers,
+    Label,
+    Words,
+    concluded,
+    final_answer,
+)
 from viewer.agents.policies.dialogue import Dialogue
 from viewer.agents.policies.prompts import ANSWER_NOW, GIANT_SYSTEM, TOOLS_IN_TEXT
 from viewer.agents.slide_tools import BoxArguments, checked_arguments, schema_of
@@ -21,7 +29,7 @@ from viewer.geometry import Box
 if TYPE_CHECKING:
     from viewer.agents.actions import Observation, Scene, Walk
     from viewer.agents.client import Client
-    from viewer.agents.conversation import Picture, Reply, ToolCall
+    from viewer.agents.conversation import Picture, Reply
 
 _MOST_CALLS = 8
 """Of one answer."""
@@ -119,11 +127,24 @@ def _decided(reply: Reply, scene: Scene) -> _Decision:
     """Raises BadAnswerError where a call is missing, unknown or wrong."""
     calls = calls_of(reply)
     if not calls:
-        raise BadAnswerError("Call one of the tools.")
+        return _Decision("", ((ToolCall("", "answer", ""), _plain_answer(reply, scene)),))
     if len(calls) > _MOST_CALLS:
         raise BadAnswerError(f"Call at most {_MOST_CALLS} tools at once.")
     wanted = tuple((call, _action(call, scene)) for call in calls)
     return _Decision(reply.text.strip() if reply.calls else "", wanted)
+
+
+def _plain_answer(reply: Reply, scene: Scene) -> Answer:
+    """Return the answer of a model that answers outright instead of calling `answer`."""
+    try:
+        return final_answer(scene.task)(reply)
+    except BadAnswerError as error:
+        if not reply.text.count("{"):
+            raise BadAnswerError("Call one of the tools.") from None
+        why = broken_object(reply.text)
+        reason = f" {error}" if not why else f" What you wrote is not JSON: {why}."
+        cut = " It was cut off: be briefer." if reply.was_cut else ""
+        raise BadAnswerError(f"Call one of the tools.{reason}{cut}") from error
 
 
 def _action(call: ToolCall, scene: Scene) -> Action:
@@ -132,7 +153,7 @@ def _action(call: ToolCall, scene: Scene) -> Action:
         if own is not None:
             return _own_action(checked_arguments(call.name, call.arguments, own[1]), scene)
         scene.tools.check(call.name, call.arguments)
-        return CallTool(call.name, msgspec.json.decode(call.arguments or "{}"))
+        return CallTool(call.name, as_object(call.arguments) or {})
     except ToolError as error:
         raise BadAnswerError(str(error)) from error
 
@@ -146,9 +167,7 @@ def _own_action(reply: object, scene: Scene) -> Action:
         case NoteArguments():
             return Note(reply.text)
         case FinalAnswer():
-            checked_final(scene.task.options)(reply)
-            choice = reply.choice - 1 if reply.choice and scene.task.options else None
-            return Answer(reply.text, tuple(each.claim for each in reply.claims), choice)
+            return concluded(reply, scene.task)
         case _:
             raise AssertionError(reply)
 

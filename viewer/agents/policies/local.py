@@ -129,8 +129,13 @@ def _text(measurement: _Measured) -> str:
     if SIZE in figures:
         sentences.append(f"Median nucleus {figures[SIZE]:.0f} µm².")
     if SOUND in figures:
-        poor = "; judge it with care" if figures[SOUND] < _POOR else ""
-        sentences.append(f"{figures[SOUND]:.0%} of the tissue is sound{poor}.")
+        share = f"{figures[SOUND]:.0%} of the tissue"
+        is_poor = figures[SOUND] < _POOR
+        sentences.append(
+            f"Poor quality, good in {share}: judge it with care."
+            if is_poor
+            else f"Good quality ({share})."
+        )
     if measurement.classes:
         shares = ", ".join(
             f"{name} {share:.0%}" for name, share in list(measurement.classes.items())[:3]

@@ -12,8 +12,7 @@ from viewer.agents.conversation import Turn, data_field
 from viewer.agents.errors import BadAnswerError
 from viewer.agents.findings import corners
 from viewer.agents.microscope import on_slide
-from viewer.agents.policies.answers import FinalAnswer, RegionAnswer, json_answer
-from viewer.agents.policies.answers import final_answer as checked_final
+from viewer.agents.policies.answers import RegionAnswer, final_answer, json_answer
 from viewer.agents.policies.dialogue import Dialogue
 from viewer.agents.policies.prompts import (
     CHOICE,
@@ -27,7 +26,7 @@ from viewer.agents.proposals import TissueProposer
 from viewer.geometry import Box
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
 
     from viewer.agents.actions import Observation, Scene, Walk
     from viewer.agents.client import Client
@@ -105,23 +104,15 @@ class PredictorPolicy:
         return (yield Annotate(answer.label, answer.text, box, {}, author))
 
     def _concluded(self, dialogue: Dialogue, scene: Scene) -> Answer:
-        options = scene.task.options
-        asked = CONCLUDE.format(choice=CHOICE if options else NO_CHOICE)
+        asked = CONCLUDE.format(choice=CHOICE if scene.task.options else NO_CHOICE)
         dialogue.add(Turn("user", dialogue.news(asked)))
-        reply = dialogue.ask(_final(options))
-        choice = reply.choice - 1 if reply.choice and options else None
-        return Answer(reply.text, tuple(each.claim for each in reply.claims), choice)
+        return dialogue.ask(final_answer(scene.task))
 
 
 def _words(reply: Reply) -> str:
     if not reply.text.strip():
         raise BadAnswerError("It holds no words.")
     return reply.text.strip()
-
-
-def _final(options: tuple[str, ...]) -> Callable[[Reply], FinalAnswer]:
-    decoded, checked = json_answer(FinalAnswer), checked_final(options)
-    return lambda reply: checked(decoded(reply))
 
 
 def _pictures(dialogue: Dialogue, scene: Scene, seen: Observation) -> tuple[Picture, ...]:

@@ -137,14 +137,19 @@ def _permission(endpoint: Endpoint, study: str, *, permit: bool) -> Permission:
 
 def _key(endpoint: Endpoint, *, ask: bool) -> str | None:
     """From the keyring, or for this run only from the environment; never shown."""
+    from viewer.agents.endpoint import check_key
     from viewer.agents.keys import Keys
 
     keys = Keys()
     if ask:
-        problem = keys.set(endpoint.host, typer.prompt("Key", hide_input=True, err=True))
+        typed = typer.prompt("Key", hide_input=True, err=True)
+        check_key(typed, endpoint.host)
+        problem = keys.set(endpoint.host, typed)
         if problem:
             typer.echo(problem, err=True)
-    return keys.key_of(endpoint.host) or os.environ.get(KEY_VARIABLE) or None
+    key = keys.key_of(endpoint.host) or os.environ.get(KEY_VARIABLE) or None
+    check_key(key, endpoint.host)
+    return key
 
 
 def reading_options(

@@ -38,6 +38,7 @@ from viewer.agents.agent_events import (
     Step,
 )
 from viewer.agents.findings import box_of
+from viewer.measurement_names import with_signs
 from viewer.ui.shell.panel import Panel
 from viewer.ui.theme import icon
 from viewer.ui.widgets import ScrollColumn
@@ -156,6 +157,7 @@ class AgentPanel(Panel):
         self._ask = ask
         self._places: dict[str, Box] = {}
         self._growing: QListWidgetItem | None = None
+        self._state: AgentState | None = None
         self._step = 0
         self._lay_out(ask)
         self._connect()
@@ -185,6 +187,7 @@ class AgentPanel(Panel):
 
     def show_state(self, state: AgentState | None, *, can_start: bool = True) -> None:
         """Enables what can be done now; None where nothing was started yet."""
+        self._state = state
         is_going = state is not None and not state.is_over
         self.start.setEnabled(can_start and not is_going)
         self.stop.setEnabled(is_going)
@@ -217,12 +220,16 @@ class AgentPanel(Panel):
         if spending.requests:
             cost = f", {spending.cost:.3f} {currency}" if spending.cost else ""
             tokens = f"{spending.tokens_in:,} tokens in, {spending.tokens_out:,} out"
-            self.note.setText(f"{spending.requests} requests: {tokens}{cost}. {DRAFT}")
+            about = "about " if spending.is_estimated else ""
+            self.note.setText(f"{spending.requests} requests: {about}{tokens}{cost}. {DRAFT}")
         else:
             self.note.setText(DRAFT)
 
     def show_event(self, event: AgentEvent) -> None:
         """Adds what happened to the log, with a place to travel to where it has one."""
+        if self._state is AgentState.RUNNING and not isinstance(event, StateChanged | Failed):
+            self.state.setText(_doing(event))
+            self.state.show()
         match event:
             case StateChanged(state):
                 self.show_state(state)
@@ -232,9 +239,9 @@ class AgentPanel(Panel):
                 self.progress.setRange(0, most)
                 self.progress.setValue(number)
                 self.progress.setFormat(f"Step {number} of {most}")
-                self.state.setText(_STATES[AgentState.RUNNING])
             case Said(text, is_done):
-                self._say(text, is_done=is_done)
+                if text or self._growing is not None:
+                    self._say(text, is_done=is_done)
             case Moved(visit, why):
                 where = f" at {visit.magnification:.3g}x" if visit.magnification else ""
                 line = f"Region {visit.region}{where}. {why}"
@@ -360,6 +367,13 @@ class AgentPanel(Panel):
         self.setFocusProxy(self.question)
 
 
+def _doing(event: AgentEvent) -> str:
+    """Return what the agent does while this happens."""
+    if isinstance(event, Said) and not event.is_done:
+        return "The model is answering." if event.text else "The model is thinking."
+    return _STATES[AgentState.RUNNING]
+
+
 def _measured(tool: str, result: object) -> str:
     name = tool.replace("_", " ").capitalize()
     if not isinstance(result, dict):
@@ -370,7 +384,7 @@ def _measured(tool: str, result: object) -> str:
 
 def _figure(name: str, value: object) -> str:
     """Return a figure with its name; empty for what is none, such as an explanation to a model."""
-    words = name.replace("_", " ")
+    words = with_signs(name.replace("_", " "))
     match value:
         case bool() | str():
             return ""

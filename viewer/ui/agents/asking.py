@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from viewer.ui.main_window import MainWindow
     from viewer.ui.slides.slide_pane import SlidePane
 
+_THINKING = "The model is thinking..."
 _SHOW_MS = 60
 """Between two showings of an answer that is being written."""
 
@@ -55,7 +56,7 @@ class FieldQuestions(QObject):
         self._shown_of = ""
         self._text = ""
         self._show = QTimer(self, singleShot=True, interval=_SHOW_MS)
-        self._show.timeout.connect(lambda: panel.show_text(self._text))
+        self._show.timeout.connect(lambda: panel.show_text(self._text or _THINKING))
         self._background = BackgroundRunner("question", 1, self)
         self._text_came.connect(self._on_text, Qt.ConnectionType.QueuedConnection)
         panel.asked.connect(self._ask)

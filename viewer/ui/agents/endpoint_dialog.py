@@ -18,11 +18,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.agents.endpoint import LOOPBACK, Endpoint
+from viewer.agents.canceling import Cancel
+from viewer.agents.endpoint import LOOPBACK, Endpoint, check_key
 from viewer.agents.errors import AgentError
 from viewer.agents.keys import NO_KEYRING
 from viewer.egress import EgressError, check_egress
 from viewer.policy import policy
+from viewer.ui.background_runner import BackgroundRunner
 
 if TYPE_CHECKING:
     from viewer.agents.keys import Keys
@@ -39,7 +41,9 @@ class EndpointDialog(QDialog):
     def __init__(self, endpoint: Endpoint, keys: Keys, parent: QWidget) -> None:
         super().__init__(parent)
         self.setWindowTitle("Vision-language model")
-        self._before = endpoint
+        self._before, self._keys = endpoint, keys
+        self._check: Cancel | None = None
+        self._background = BackgroundRunner("connection check", 1, self)
         notice = QLabel(_NOTICE, self)
         notice.setWordWrap(True)
         notice.setTextFormat(Qt.TextFormat.PlainText)
@@ -59,7 +63,7 @@ class EndpointDialog(QDialog):
             "Goes to the system's keyring" if keys.are_kept else NO_KEYRING,
         )
         self.side_px = QSpinBox(self)
-        self.side_px.setRange(64, 8192)
+        self.side_px.setRange(256, 8192)
         self.side_px.setSingleStep(128)
         self.side_px.setSuffix(" px")
         self.side_px.setValue(endpoint.picture_side_px)
@@ -84,6 +88,10 @@ class EndpointDialog(QDialog):
         buttons = QDialogButtonBox(
             QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel, self
         )
+        self.test = buttons.addButton("Test connection", QDialogButtonBox.ButtonRole.ActionRole)
+        self.test.setToolTip("Sends a red square that is made here, and nothing of any slide")
+        self.test.clicked.connect(self._test)
+        self.finished.connect(lambda _: self._end_test())
         buttons.accepted.connect(self._accept_if_sound)
         buttons.rejected.connect(self.reject)
         layout = QVBoxLayout(self)
@@ -115,17 +123,59 @@ class EndpointDialog(QDialog):
         return self._key.text().strip()
 
     def _accept_if_sound(self) -> None:
+        if self._sound_endpoint() is not None:
+            self.accept()
+
+    def _sound_endpoint(self) -> Endpoint | None:
+        """Return what was chosen where it can be used; else say what is wrong with it."""
         try:
             endpoint = self.endpoint
             endpoint.check()
+            check_key(self.key, endpoint.host)
             if endpoint.host not in endpoint.allowed_hosts:
                 raise AgentError(f"Add {endpoint.host} to the allowed hosts to use this address.")
             check_egress(endpoint.base_url, carries_key=self._has_key or bool(self.key))
         except (AgentError, EgressError) as error:
-            self.complaint.setText(str(error))
-            self.complaint.show()
+            self._say(str(error))
+            return None
+        return endpoint
+
+    def _test(self) -> None:
+        """Ask the model that the dialog shows, off the window's thread; again stops it."""
+        if self._check is not None:
+            self._end_test()
+            self._say("The test was stopped.")
             return
-        self.accept()
+        endpoint = self._sound_endpoint()
+        if endpoint is None:
+            return
+        from viewer.agents.connection_check import check_connection
+
+        cancel, keys, typed = Cancel(), self._keys, self.key
+        self._check = cancel
+        self.test.setText("Stop test")
+        self._say(f"Waiting for {endpoint.model} at {endpoint.place}...")
+
+        def ended(sentence: str) -> None:
+            if self._check is cancel:
+                self._end_test()
+                self._say(sentence)
+
+        self._background.run(
+            lambda: check_connection(endpoint, typed or keys.key_of(endpoint.host), cancel),
+            lambda report: ended(report.sentence),
+            lambda error: ended(str(error) or "The test was stopped."),
+        )
+
+    def _end_test(self) -> None:
+        if self._check is not None:
+            self._check.set()
+            self._check = None
+            self.test.setText("Test connection")
+
+    def _say(self, sentence: str) -> None:
+        self.complaint.setText(sentence)
+        self.complaint.show()
 
 
 def _hosts_tip() -> str:

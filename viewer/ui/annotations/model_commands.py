@@ -11,9 +11,10 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from viewer.annotations.counted import former_mpp_um, is_outdated, with_count
 from viewer.annotations.document import ReadOnlyError, adding, changing
 from viewer.colors import class_color
+from viewer.measurement_names import with_signs
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.object_style import Histogram, histogram
-from viewer.ui.annotations.shown import shown_moment, with_signs
+from viewer.ui.annotations.shown import shown_moment
 from viewer.ui.annotations.wording import LOCKED, many
 from viewer.ui.background_runner import BackgroundRunner, Task
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 _MOST_LETTERS = 60
 _SWATCH_PX = 12
 _PAINTING = ("Brush", "Wand")
-_SIGNS = {"um": "µm", "um2": "µm²", "mm2": "mm²", "px2": "px²"}
 
 
 def kind_of(annotation: Annotation) -> str:
@@ -79,11 +78,3 @@ def swatch(color: str, side_px: int = _SWATCH_PX) -> QIcon:
     painter.drawRoundedRect(1, 1, side_px - 2, side_px - 2, 2, 2)
     painter.end()
     return QIcon(picture)
-
-
-def with_signs(name: str) -> str:
-    """Return the name of a measurement with its unit as people write it; files have plain letters.
-
-    Only whole words are units: "Area um2", "Length um", "Objects per mm2".
-    """
-    return " ".join(_SIGNS.get(word, word) for word in name.split(" "))

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from viewer.measurement_names import with_signs
 from viewer.ui.opened_dialog import open_dialog
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ class CountDialog(QDialog):
         self.is_asked = QCheckBox("Count &positive objects, such as Ki-67", self)
         self.is_asked.setEnabled(bool(measurements))
         self.measurement = QComboBox(self)
-        self.measurement.addItems(list(measurements))
+        for name in measurements:
+            self.measurement.addItem(with_signs(name), name)
         self.threshold = QDoubleSpinBox(self)
         self.threshold.setRange(-1e9, 1e9)
         self.threshold.setDecimals(3)
@@ -103,10 +105,10 @@ class CountDialog(QDialog):
         layout.addLayout(form)
         layout.addWidget(ok_cancel(self))
         self.is_asked.toggled.connect(self._show_asked)
-        self.measurement.currentTextChanged.connect(self._propose)
+        self.measurement.currentIndexChanged.connect(lambda _: self._propose())
         likely = [name for name in measurements if "DAB" in name or "OD" in name]
-        self.measurement.setCurrentText(likely[0] if likely else "")
-        self._propose(self.measurement.currentText())
+        self.measurement.setCurrentIndex(max(0, self.measurement.findData(next(iter(likely), ""))))
+        self._propose()
         self._show_asked(asked=False)
 
     @property
@@ -116,15 +118,15 @@ class CountDialog(QDialog):
 
         if not self.is_asked.isChecked():
             return None
-        return Positive(self.measurement.currentText(), self.threshold.value())
+        return Positive(self.measurement.currentData(), self.threshold.value())
 
     def _show_asked(self, asked: bool) -> None:
         self.measurement.setEnabled(asked)
         self.threshold.setEnabled(asked)
 
-    def _propose(self, name: str) -> None:
+    def _propose(self) -> None:
         """Between the ends of what was measured."""
-        spread = self._spread.get(name)
+        spread = self._spread.get(self.measurement.currentData())
         if spread is not None:
             low, high = float(spread.edges[0]), float(spread.edges[-1])
             self.threshold.setValue((low + high) / 2)

@@ -18,7 +18,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.ui.annotations.shown import swatch, with_signs
+from viewer.measurement_names import with_signs
+from viewer.ui.annotations.shown import swatch
 from viewer.ui.widgets import KeyedTree
 
 if TYPE_CHECKING:

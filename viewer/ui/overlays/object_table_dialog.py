@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
 
 from viewer.canvas.qt_guard import guarded
 from viewer.geometry import Point
+from viewer.measurement_names import with_signs
 from viewer.overlays.object_map import ObjectMap
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.widgets import RowTable
@@ -85,7 +86,7 @@ class ObjectTableModel(QAbstractTableModel):
         if self.table is None or role != Qt.ItemDataRole.DisplayRole:
             return None
         if orientation is Qt.Orientation.Horizontal:
-            return self.table.columns[section].replace("um2", "µm²").replace(" um", " µm")
+            return with_signs(self.table.columns[section])
         return section + 1
 
 

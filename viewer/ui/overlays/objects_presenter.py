@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Signal
 
 from viewer.canvas.layer import LayerOrder
 from viewer.geometry import Box
+from viewer.measurement_names import with_signs
 from viewer.overlays.heatmap import gradient
 from viewer.overlays.legend import LegendRow, object_rows
 from viewer.overlays.object_style import STEPS, ObjectStyle
@@ -98,7 +99,7 @@ class ObjectsPresenter(QObject):
     def result_of(self, objects: Objects, index: int) -> ResultAt:
         """Return an object with what is measured of it."""
         numbers = [
-            f"{name} {values[index]:.3g}"
+            f"{with_signs(name)} {values[index]:.3g}"
             for name, values in objects.measurements.items()
             if name != UNLIKE
         ]

@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.canvas.qt_guard import guarded
+from viewer.measurement_names import with_signs
 from viewer.overlays.heatmap import COLOR_MAPS, NOT_THIS, HeatmapStyle, gradient
 from viewer.overlays.object_style import ObjectStyle
 from viewer.ui.overlays.class_legend import swatch
@@ -85,7 +86,7 @@ class ObjectsPage(QWidget):
             self.measurement.clear()
             self.measurement.addItem("Class", None)
             for name in measurements:
-                self.measurement.addItem(name, name)
+                self.measurement.addItem(with_signs(name), name)
             index = self.measurement.findData(style.measurement)
             self.measurement.setCurrentIndex(max(0, index))
         for widget in (self.bars, self.range):
