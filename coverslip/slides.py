@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import viewer.slides
 from viewer.errors import CoverslipError
@@ -12,8 +12,11 @@ from viewer.slides import region
 from viewer.slides.calibration import remembered_mpp_um
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from os import PathLike
     from types import TracebackType
+
+    from numpy.typing import NDArray
 
     from viewer.slides import Level, RgbImage, SlideInfo, SlideSource
 
@@ -52,6 +55,35 @@ class Slide:
         CoverslipError
             The slide has no such tile, or it cannot be read.
         """
+        self._check(level, column, row)
+        return self.source.read_tile(level, column, row)
+
+    def read_channels(
+        self, level: int, column: int, row: int, channels: Sequence[int], z: int = 0, t: int = 0
+    ) -> NDArray[Any]:
+        """Return the stored values of a tile, (channels, height, width), in the order asked for.
+
+        An RGB slide gives its red, green and blue as channels 0, 1 and 2. All are counted from 0;
+        `info.axes` has the names of channels and the counts of planes and time points.
+
+        Raises
+        ------
+        CoverslipError
+            The slide has no such tile, channel or plane, or it cannot be read.
+        """
+        self._check(level, column, row)
+        axes = self.info.axes
+        counts = {"channel": len(axes.channels) or 3, "plane": axes.z_count, "time": axes.t_count}
+        for name, wanted in (
+            *(("channel", channel) for channel in channels), ("plane", z), ("time", t),
+        ):  # fmt: skip
+            if not 0 <= wanted < counts[name]:
+                raise CoverslipError(
+                    f"There is no {name} {wanted}: the slide has {counts[name]}, counted from 0."
+                )
+        return self.source.read_channels(level, column, row, tuple(channels), z, t)
+
+    def _check(self, level: int, column: int, row: int) -> None:
         if not 0 <= level < len(self.levels):
             raise CoverslipError(f"There is no level {level}: the slide has {len(self.levels)}.")
         grid = self.levels[level]
@@ -60,7 +92,6 @@ class Slide:
                 f"There is no tile ({column}, {row}): level {level} has {grid.columns} columns "
                 f"and {grid.rows} rows."
             )
-        return self.source.read_tile(level, column, row)
 
     def close(self) -> None:
         """Close the files and the reader of the slide."""

@@ -196,36 +196,10 @@ def test_color_in_channels_of_16_bits_and_with_opacity(tmp_path: Path) -> None:
     assert assert_shows(path, expected, 1) == ()
 
 
-def test_channels_of_stains_are_no_colors(tmp_path: Path) -> None:
-    path = tmp_path / "a.ome.tif"
-    names = {"axes": "CYX", "Channel": {"Name": ["DAPI", "FITC", "Cy5"]}}
-    planes = np.moveaxis(picture(), 2, 0)
-    tifffile.imwrite(path, planes, photometric="minisblack", metadata=names)
-    notes = assert_shows(path, gray(picture()[..., 0]))
-    assert notes == ("Shown: channel DAPI (1 of 3).",)
-
-
-def test_what_is_not_shown_is_said(tmp_path: Path) -> None:
-    planes = np.stack([picture()[..., 0]] * 12).reshape(2, 3, 2, 300, 420)
-    path = tmp_path / "a.ome.tif"
-    about = {"axes": "TZCYX", "Channel": {"Name": ["DAPI", "Cy5"]}}
-    tifffile.imwrite(path, planes, photometric="minisblack", metadata=about)
-    notes = assert_shows(path, gray(picture()[..., 0]))
-    assert notes == ("Shown: channel DAPI (1 of 2), plane 1 of 3, time point 1 of 2.",)
-    pages = tmp_path / "pages.tif"
-    tifffile.imwrite(pages, planes[0, :, 0], photometric="minisblack", metadata=None)
-    assert assert_shows(pages, gray(picture()[..., 0])) == ("Shown: plane 1 of 3.",)
-
-
 def test_imagej_keeps_color_in_channels_and_its_range(tmp_path: Path) -> None:
     path = tmp_path / "rgb.tif"
     tifffile.imwrite(path, np.moveaxis(picture(), 2, 0), imagej=True, metadata={"axes": "CYX"})
     assert_shows(path, picture())
-    two = np.stack([picture()[..., :2]] * 3).transpose(0, 3, 1, 2)
-    path = tmp_path / "two.tif"
-    tifffile.imwrite(path, np.ascontiguousarray(two), imagej=True, metadata={"axes": "ZCYX"})
-    notes = assert_shows(path, gray(picture()[..., 0]))
-    assert notes == ("Shown: channel 1 of 2, plane 1 of 3.",)
     deep = picture()[..., 0].astype(np.uint16) * 10
     path = tmp_path / "deep.tif"
     tifffile.imwrite(path, deep, imagej=True, metadata={"min": 100.0, "max": 2100.0})

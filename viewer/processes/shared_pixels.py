@@ -21,7 +21,19 @@ from viewer.errors import CoverslipError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PixelType = Literal["uint8", "uint16", "int16", "uint32", "int32", "float32"]
+PixelType = Literal[
+    "uint8",
+    "int8",
+    "uint16",
+    "int16",
+    "uint32",
+    "int32",
+    "uint64",
+    "int64",
+    "float16",
+    "float32",
+    "float64",
+]
 
 _PAGE = mmap.PAGESIZE
 

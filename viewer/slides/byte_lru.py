@@ -1,15 +1,15 @@
-"""The most recently used pictures, bounded in bytes."""
+"""The most recently used pictures and values, bounded in bytes."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cachetools import LRUCache
 
 if TYPE_CHECKING:
-    from viewer.slides.source import RgbImage
+    from numpy.typing import NDArray
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -21,18 +21,18 @@ class ByteLru(Generic[Key]):
     """
 
     def __init__(self, most_bytes: int) -> None:
-        self._images: LRUCache[Key, RgbImage] = LRUCache(most_bytes, lambda image: image.nbytes)
+        self._images: LRUCache[Key, NDArray[Any]] = LRUCache(most_bytes, lambda image: image.nbytes)
         self._lock = threading.Lock()
 
     @property
     def held_bytes(self) -> int:
         return int(self._images.currsize)
 
-    def get(self, key: Key) -> RgbImage | None:
+    def get(self, key: Key) -> NDArray[Any] | None:
         with self._lock:
             return self._images.get(key)
 
-    def put(self, key: Key, image: RgbImage) -> None:
+    def put(self, key: Key, image: NDArray[Any]) -> None:
         with self._lock:
             if image.nbytes <= self._images.maxsize:
                 self._images[key] = image

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 from viewer.slides.byte_lru import ByteLru
+from viewer.slides.composites import composite, first_displays
+from viewer.slides.derived_channels import ChannelHalving, Place, Plane
 from viewer.slides.errors import SlideError, SlideLostError, TileError
 from viewer.slides.hatching import hatch
 from viewer.slides.level_store import LevelStore
@@ -18,6 +21,8 @@ from viewer.slides.turns import Turns
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from viewer.slides.source import Level, RgbImage, SlideInfo, SlideSource
 
@@ -31,9 +36,6 @@ KEPT_ON_DISK_FROM = 64
 """Stored tiles per tile from which a derived tile is worth a file of its own."""
 
 _MEMORY_BYTES = 64 << 20
-
-_Place = tuple[int, int, int]
-"""Level, column and row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,16 @@ class DerivedLevels:
         self._source = source
         self._plan = plan
         self._levels = tuple(origin.level for origin in plan)
-        self._memory = ByteLru[_Place](_MEMORY_BYTES)
+        self._memory = ByteLru[Hashable](_MEMORY_BYTES)
         self._found_store: LevelStore | None = None
         self._has_looked_for_store = False
         self._store_lock = threading.Lock()
-        self._turns = Turns[_Place]()
+        self._turns = Turns[Hashable]()
+        axes = source.info.axes
+        self._halving = ChannelHalving(
+            self._levels, axes, self._channels, self._memory, self._turns
+        )
+        self._first_displays = tuple(each for each in first_displays(axes) if each.shown)
         self._closed = False
 
     @property
@@ -85,7 +92,17 @@ class DerivedLevels:
         return self._levels
 
     def read_tile(self, level: int, column: int, row: int) -> RgbImage:
-        return self._read((level, column, row))[0]
+        axes = self.info.axes
+        if axes.is_rgb or self._plan[level].stored is not None:
+            return self._read((level, column, row))[0]
+        # Halved values in their colors, not halved colors: as they look once they are adjusted.
+        values = self.read_channels(level, column, row, axes.first_shown)
+        return composite(values, self._first_displays)
+
+    def read_channels(
+        self, level: int, column: int, row: int, channels: tuple[int, ...], z: int = 0, t: int = 0
+    ) -> NDArray[Any]:
+        return self._channels((level, column, row), channels, (z, t))[0]
 
     def read_associated(self, name: str) -> RgbImage:
         return self._source.read_associated(name)
@@ -95,7 +112,7 @@ class DerivedLevels:
         self._source.close()
         self._memory.clear()
 
-    def _read(self, place: _Place) -> tuple[RgbImage, bool]:
+    def _read(self, place: Place) -> tuple[RgbImage, bool]:
         """The tile, and whether it is sound: without a patch for an unreadable tile in it."""
         level, column, row = place
         if self._closed:
@@ -123,6 +140,23 @@ class DerivedLevels:
                 self._memory.put(place, image)
             return image, is_sound
 
+    def _channels(
+        self, place: Place, channels: tuple[int, ...], plane: Plane
+    ) -> tuple[NDArray[Any], bool]:
+        """Return values of a tile, and whether they are sound."""
+        if self._closed:
+            raise TileError(*place, "the slide has been closed")
+        origin = self._plan[place[0]]
+        if origin.stored is None:
+            assert origin.finer is not None  # a level that is not stored has one
+            return self._halving.read(place, origin.finer, channels, plane)
+        try:
+            return self._source.read_channels(origin.stored, *place[1:], channels, *plane), True
+        except SlideLostError:
+            raise
+        except TileError as error:
+            raise TileError(*place, error.reason) from error
+
     def _store(self) -> LevelStore | None:
         """Return the slide's files in the cache; its identity is read only once one is wanted."""
         with self._store_lock:
@@ -138,7 +172,7 @@ class DerivedLevels:
                 self._has_looked_for_store = True
             return self._found_store
 
-    def _stored(self, stored: int, place: _Place) -> RgbImage:
+    def _stored(self, stored: int, place: Place) -> RgbImage:
         try:
             return self._source.read_tile(stored, place[1], place[2])
         except SlideLostError:
@@ -146,7 +180,7 @@ class DerivedLevels:
         except TileError as error:
             raise TileError(*place, error.reason) from error
 
-    def _halved(self, place: _Place) -> tuple[RgbImage, bool]:
+    def _halved(self, place: Place) -> tuple[RgbImage, bool]:
         level, column, row = place
         finer_index = self._plan[level].finer
         assert finer_index is not None  # a level that is not stored has one

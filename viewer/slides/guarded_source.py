@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from viewer.slides.errors import SlideError, TileError
 from viewer.slides.identity import SlideIdentity
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from viewer.slides.file_version import FileVersion
     from viewer.slides.source import Level, RgbImage, SlideInfo, SlideSource
@@ -54,6 +56,17 @@ class GuardedSource:
             raise
         self._version.check()
         return image
+
+    def read_channels(
+        self, level: int, column: int, row: int, channels: tuple[int, ...], z: int = 0, t: int = 0
+    ) -> NDArray[Any]:
+        try:
+            values = self._source.read_channels(level, column, row, channels, z, t)
+        except TileError:
+            self._version.check()
+            raise
+        self._version.check()
+        return values
 
     def read_associated(self, name: str) -> RgbImage:
         try:

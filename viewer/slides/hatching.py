@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from viewer.slides.source import RgbImage
 
 _PERIOD_PX = 32
@@ -20,6 +22,16 @@ def hatch(part: RgbImage, coarse: int = 1) -> None:
     coarse
         How many times the diagonals are wider, for a part that will be reduced as often.
     """
-    rows, columns = np.ogrid[: part.shape[0], : part.shape[1]]
+    part[:] = np.where(_diagonals(part.shape[0], part.shape[1], coarse), 120, 190)[..., np.newaxis]
+
+
+def hatch_values(part: NDArray[Any], value_range: tuple[float, float]) -> None:
+    """Fill values of a channel, (height, width), with diagonals from its black to its color."""
+    low, high = value_range
+    part[:] = np.where(_diagonals(part.shape[0], part.shape[1], 1), low, high)
+
+
+def _diagonals(height: int, width: int, coarse: int) -> NDArray[np.bool_]:
+    rows, columns = np.ogrid[:height, :width]
     period = _PERIOD_PX * coarse
-    part[:] = np.where((rows + columns) % period < period // 4, 120, 190)[..., np.newaxis]
+    return (rows + columns) % period < period // 4

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from viewer.geometry import Box, Optics
+from viewer.slides.channels import Axes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,6 +99,8 @@ class SlideInfo:
         Tells an image from the one that the file opens with; empty for that one.
     display_range
         The stored values that are shown as black and white, where pixels are stretched to 8 bits.
+    axes
+        Its channels, focal planes and time points; by default RGB and one plane.
     """
 
     vendor: str
@@ -111,6 +114,7 @@ class SlideInfo:
     image: int = 0
     part: str = ""
     display_range: tuple[float, float] | None = None
+    axes: Axes = field(default_factory=Axes)
     naming: SlideIdentity | None = field(default=None, compare=False)
 
     @property
@@ -161,10 +165,34 @@ class SlideSource(Protocol):
     def read_tile(self, level: int, column: int, row: int) -> RgbImage:
         """One tile, uint8 (height, width, 3), cut at the edges as `Level.tile_size_px` says.
 
+        Of a slide with planes or time points it is the first of them; of a slide of channels it
+        is the picture of `composites.first_displays`.
+
         Raises
         ------
         TileError
             This tile cannot be read; the reason is in the error.
+        """
+        ...
+
+    def read_channels(
+        self, level: int, column: int, row: int, channels: tuple[int, ...], z: int = 0, t: int = 0
+    ) -> NDArray[Any]:
+        """Return a tile's stored values, (channels, height, width), in the order asked for.
+
+        The type is that of `info.axes.channels`; where channels differ, one that holds them all.
+        An RGB slide gives its red, green and blue as channels 0, 1 and 2, uint8. What the file
+        leaves out on purpose (a sparse tile) is 0 in a channel and white in RGB.
+
+        Parameters
+        ----------
+        channels, z, t
+            Counted from 0; those that the slide has.
+
+        Raises
+        ------
+        TileError
+            A part of it cannot be read: nothing else takes its place.
         """
         ...
 
@@ -195,5 +223,6 @@ class _NotedSource:
         self._source = source
         self.info: SlideInfo = replace(source.info, notes=(note, *source.info.notes))
         self.path, self.levels = source.path, source.levels
-        self.read_tile, self.read_associated = source.read_tile, source.read_associated
+        self.read_tile, self.read_channels = source.read_tile, source.read_channels
+        self.read_associated = source.read_associated
         self.close = source.close

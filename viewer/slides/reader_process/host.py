@@ -11,7 +11,7 @@ import select
 import signal
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -24,6 +24,7 @@ from viewer.slides.reader_process.messages import (
     Answer,
     Opened,
     OpenSlide,
+    ReadChannels,
     ReadPicture,
     ReadTile,
     Refused,
@@ -34,7 +35,9 @@ from viewer.slides.readers.tiff.source import TiffSource
 from viewer.slides.readers.vendor_tiff import VendorTiffSource
 
 if TYPE_CHECKING:
-    from viewer.slides.source import RgbImage, SlideSource
+    from numpy.typing import NDArray
+
+    from viewer.slides.source import SlideSource
 
 _LONGEST_REASON = 2000
 _LIFE_SIGN_S = 30
@@ -113,10 +116,13 @@ def _answer(
         return Unreadable(f"its data is damaged ({error})"[:_LONGEST_REASON])
 
 
-def _pixels(source: SlideSource, request: Request) -> RgbImage:
+def _pixels(source: SlideSource, request: Request) -> NDArray[Any]:
     match request:
         case ReadTile(level, column, row):
             return source.read_tile(level, column, row)
+        case ReadChannels(level, column, row, channels, z, t):
+            values = source.read_channels(level, column, row, channels, z, t)
+            return values.reshape(-1, values.shape[2], 1)
         case ReadPicture(name):
             return source.read_associated(name)
 
@@ -137,6 +143,7 @@ def _opened(source: SlideSource) -> Opened:
         info.image,
         info.part,
         info.display_range,
+        info.axes,
         source.levels,
         tuple(direct),
     )

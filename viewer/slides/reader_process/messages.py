@@ -6,6 +6,7 @@ import msgspec
 
 from viewer.geometry import Optics  # noqa: TC001 - read by msgspec
 from viewer.processes.shared_pixels import Tile
+from viewer.slides.channels import Axes  # noqa: TC001 - read by msgspec
 from viewer.slides.readers.jpeg_tiles import DirectTiles  # noqa: TC001 - read by msgspec
 from viewer.slides.source import ImageEntry, Level  # noqa: TC001 - read by msgspec
 
@@ -27,6 +28,17 @@ class ReadTile(msgspec.Struct, frozen=True, tag=True):
     level: int
     column: int
     row: int
+
+
+class ReadChannels(msgspec.Struct, frozen=True, tag=True):
+    """Asks for stored values of a tile, which come as (channels * height, width, 1)."""
+
+    level: int
+    column: int
+    row: int
+    channels: tuple[int, ...]
+    z: int
+    t: int
 
 
 class ReadPicture(msgspec.Struct, frozen=True, tag=True):
@@ -52,6 +64,7 @@ class Opened(msgspec.Struct, frozen=True, tag=True):
     image: int
     part: str
     display_range: tuple[float, float] | None
+    axes: Axes
     levels: tuple[Level, ...]
     direct: tuple[DirectTiles | None, ...]
 
@@ -72,6 +85,6 @@ class Unreadable(msgspec.Struct, frozen=True, tag=True):
     reason: str
 
 
-Request = ReadTile | ReadPicture
+Request = ReadTile | ReadChannels | ReadPicture
 OpenAnswer = Opened | Refused
 Answer = Tile | Refused | Unreadable

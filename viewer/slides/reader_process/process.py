@@ -9,7 +9,7 @@ import signal
 import subprocess
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import psutil
@@ -30,6 +30,7 @@ from viewer.slides.reader_process.messages import (
     OpenAnswer,
     Opened,
     OpenSlide,
+    ReadChannels,
     Refused,
     Request,
 )
@@ -38,8 +39,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from socket import socket
 
+    from numpy.typing import NDArray
+
     from viewer.processes.confinement.launching import ChildProcess
-    from viewer.slides.source import RgbImage
 
 _log = logging.getLogger(__name__)
 
@@ -147,8 +149,10 @@ class ReaderProcess:
             raise slide_error(answer.kind, path, answer.sentence)
         return answer
 
-    def read(self, request: Request, path: Path) -> RgbImage:
+    def read(self, request: Request, path: Path) -> NDArray[Any]:
         """Return the pixels that the request asks for, uint8 (height, width, 3).
+
+        Of channels it is their values below each other, (channels * height, width, 1).
 
         Raises
         ------
@@ -164,7 +168,8 @@ class ReaderProcess:
             lane.channel.send(request)
             answer = lane.channel.receive(self._patience_s)
             if isinstance(answer, Tile):
-                return self._pixels(answer, lane.slot)
+                is_color = not isinstance(request, ReadChannels)
+                return self._pixels(answer, lane.slot, is_color=is_color)
         except (ChannelError, PixelsError) as error:
             raise self._ended(error) from error
         finally:
@@ -202,8 +207,8 @@ class ReaderProcess:
             for end in child_ends:
                 end.close()
 
-    def _pixels(self, tile: Tile, slot: int) -> RgbImage:
-        if tile.dtype != "uint8" or tile.channels != 3:
+    def _pixels(self, tile: Tile, slot: int, *, is_color: bool) -> NDArray[Any]:
+        if (is_color and tile.dtype != "uint8") or tile.channels != (3 if is_color else 1):
             raise PixelsError(f"{tile.channels} channels of {tile.dtype}")
         pixels = take_over(tile, self._shared, slot)
         if pixels.nbytes > _KEPT_SLOT_BYTES and self._shared is not None:

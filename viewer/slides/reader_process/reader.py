@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from viewer.slides.errors import (
     DamagedSlideError,
@@ -14,12 +14,14 @@ from viewer.slides.errors import (
     SlideLostError,
     TileError,
 )
-from viewer.slides.reader_process.messages import ReadPicture, ReadTile
+from viewer.slides.reader_process.messages import ReadChannels, ReadPicture, ReadTile
 from viewer.slides.reader_process.process import ReaderEndedError, UnreadableTileError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from viewer.slides.reader_process.messages import Opened, Request
     from viewer.slides.reader_process.pool import ReaderPool
@@ -66,6 +68,17 @@ class SlideReader:
         except (UnreadableTileError, SlideError) as error:
             raise TileError(level, column, row, str(error)) from error
 
+    def read_channels(
+        self, level: int, column: int, row: int, channels: tuple[int, ...], z: int, t: int
+    ) -> NDArray[Any]:
+        """Return stored values of a tile, (channels * height, width, 1). Raises TileError."""
+        try:
+            return self._read(ReadChannels(level, column, row, channels, z, t))
+        except SlideLostError:
+            raise
+        except (UnreadableTileError, SlideError) as error:
+            raise TileError(level, column, row, str(error)) from error
+
     def read_associated(self, name: str) -> RgbImage:
         """Return an associated image, uint8 (height, width, 3). Raises SlideError."""
         try:
@@ -85,7 +98,7 @@ class SlideReader:
             process.end()
         self._pool.forget(self)
 
-    def _read(self, request: Request) -> RgbImage:
+    def _read(self, request: Request) -> NDArray[Any]:
         if reason := self._given_up.get(request):
             raise UnreadableTileError(reason)
         has_ended_one = False

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import zip_longest
-from math import inf
-from typing import TYPE_CHECKING
+from math import inf, isfinite
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from viewer.slides.channels import MOST_CHANNELS, STORED_TYPES, Axes
 from viewer.slides.errors import (
     DamagedSlideError,
     SlideAccessError,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 _MAX_LEVELS = 100
 _MAX_SIDE_PX = 1 << 31
+_MOST_PLANES = 1 << 20
 _MAX_TABLES_BYTES = 1 << 16
 _MAX_JPEG_BYTES = 32 << 20
 """A tile of more bytes is left to the reader."""
@@ -91,6 +93,7 @@ class IsolatedSource:
         self._reader = reader
         self._levels = opened.levels
         _check_levels(path, self._levels)
+        _check_axes(path, opened.axes)
         self._info = _info(opened)
         self._jpeg = [
             _jpeg_level(direct, level)
@@ -123,6 +126,29 @@ class IsolatedSource:
         if image.shape[:2] == (height, width):
             return image
         return np.ascontiguousarray(image[:height, :width])
+
+    def read_channels(
+        self, level: int, column: int, row: int, channels: tuple[int, ...], z: int = 0, t: int = 0
+    ) -> NDArray[Any]:
+        if self._is_closed:
+            raise TileError(level, column, row, "the slide has been closed")
+        grid, axes = self._levels[level], self._info.axes
+        width, height = grid.tile_size_px(column, row)
+        dtype = axes.dtype
+        at_once = max(1, MAX_TILE_BYTES // (width * height * dtype.itemsize))
+        values = np.empty((len(channels), height, width), dtype)
+        for first in range(0, len(channels), at_once):
+            some = channels[first : first + at_once]
+            part = self._reader.read_channels(level, column, row, some, z, t)
+            if part.dtype != dtype or part.shape != (len(some) * height, width, 1):
+                raise TileError(
+                    level, column, row, f"its data is of the wrong size or type {part.shape}"
+                )
+            part = part.reshape(len(some), height, width)
+            if len(some) == len(channels):
+                return part
+            values[first : first + len(some)] = part
+        return values
 
     def read_associated(self, name: str) -> RgbImage:
         if self._is_closed:
@@ -181,6 +207,28 @@ def _check_levels(path: Path, levels: tuple[Level, ...]) -> None:
             raise UnsupportedSlideError(path, too_large_tiles(path, width, height))
 
 
+def _check_axes(path: Path, axes: Axes) -> None:
+    """Refuse counts, types and ranges that cannot be. Raises SlideError."""
+    is_sound = (
+        len(axes.channels) <= MOST_CHANNELS
+        and 0 < axes.z_count < _MOST_PLANES
+        and 0 < axes.t_count < _MOST_PLANES
+        and all(
+            channel.dtype in STORED_TYPES
+            and all(0 <= part <= 255 for part in channel.color)
+            and all(map(isfinite, channel.value_range))
+            for channel in axes.channels
+        )
+    )
+    if not is_sound:
+        raise DamagedSlideError(
+            path,
+            f"{path.name} says that it has {len(axes.channels)} channels, {axes.z_count} planes "
+            f"and {axes.t_count} time points of kinds which cannot be; the file is damaged, so "
+            "copy it again from where it came.",
+        )
+
+
 def _info(opened: Opened) -> SlideInfo:
     return SlideInfo(
         vendor=opened.vendor,
@@ -194,6 +242,7 @@ def _info(opened: Opened) -> SlideInfo:
         image=opened.image,
         part=opened.part,
         display_range=opened.display_range,
+        axes=opened.axes,
     )
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from viewer.slides.readers.turning import UPRIGHT, stored_box, upright, upright_size
+from viewer.slides.readers.turning import stored_box, upright, upright_size
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+    from numpy.typing import NDArray
+
     from viewer.slides.byte_lru import ByteLru
     from viewer.slides.source import RgbImage
     from viewer.slides.turns import Turns
@@ -17,13 +21,17 @@ KEPT_BYTES = 128 << 20
 """Of decoded chunks for a slide; at least the chunks of one row of tiles should fit."""
 
 
-class RgbChunks(Protocol):
-    """Tiles or strips of an image, as it is stored."""
+class Chunks(Protocol):
+    """The grid of tiles or strips of an image, as it is stored."""
 
     width_px: int
     height_px: int
     chunk_width_px: int
     chunk_height_px: int
+
+
+class RgbChunks(Chunks, Protocol):
+    """Tiles or strips of an image that are read as colors."""
 
     def read_rgb(self, column: int, row: int) -> RgbImage:
         """Return one chunk, cut at the image's edges."""
@@ -39,25 +47,29 @@ class ChunkWindows:
         Tells the images apart that share `kept` and `turns`.
     orientation
         How the stored image is to be turned, 1 to 8 as in TIFF and EXIF.
+    read
+        Gives one chunk, (height, width, samples), cut at the image's edges.
     """
 
     def __init__(
         self,
-        chunks: RgbChunks,
-        key: int,
-        kept: ByteLru[tuple[int, int, int]],
-        turns: Turns[tuple[int, int, int]],
-        orientation: int = UPRIGHT,
+        chunks: Chunks,
+        key: Hashable,
+        kept: ByteLru[Hashable],
+        turns: Turns[Hashable],
+        orientation: int,
+        read: Callable[[int, int], NDArray[Any]],
     ) -> None:
         self._chunks = chunks
         self._key = key
         self._kept = kept
         self._turns = turns
         self._orientation = orientation
+        self._read = read
         self.size_px = upright_size(orientation, chunks.width_px, chunks.height_px)
 
-    def read(self, left: int, top: int, width: int, height: int) -> RgbImage:
-        """Return a window that lies within the upright image, uint8 (height, width, 3).
+    def read(self, left: int, top: int, width: int, height: int) -> NDArray[Any]:
+        """Return a window that lies within the upright image, (height, width, samples).
 
         Raises
         ------
@@ -68,10 +80,13 @@ class ChunkWindows:
         x, y, stored_width, stored_height = stored_box(
             self._orientation, (chunks.width_px, chunks.height_px), (left, top, width, height)
         )
-        canvas = np.empty((stored_height, stored_width, 3), np.uint8)
+        canvas: NDArray[Any] | None = None
         for row in _touched(y, stored_height, chunks.chunk_height_px):
             for column in _touched(x, stored_width, chunks.chunk_width_px):
                 chunk = self._chunk(column, row)
+                if canvas is None:
+                    shape = (stored_height, stored_width, *chunk.shape[2:])
+                    canvas = np.empty(shape, chunk.dtype)
                 chunk_left, chunk_top = column * chunks.chunk_width_px, row * chunks.chunk_height_px
                 x0, y0 = max(chunk_left, x), max(chunk_top, y)
                 x1 = min(chunk_left + chunk.shape[1], x + stored_width)
@@ -79,9 +94,10 @@ class ChunkWindows:
                 canvas[y0 - y : y1 - y, x0 - x : x1 - x] = chunk[
                     y0 - chunk_top : y1 - chunk_top, x0 - chunk_left : x1 - chunk_left
                 ]
+        assert canvas is not None  # a window touches at least one chunk
         return np.ascontiguousarray(upright(self._orientation, canvas))
 
-    def _chunk(self, column: int, row: int) -> RgbImage:
+    def _chunk(self, column: int, row: int) -> NDArray[Any]:
         place = (self._key, column, row)
         image = self._kept.get(place)
         if image is not None:
@@ -89,7 +105,7 @@ class ChunkWindows:
         with self._turns.turn(place):
             image = self._kept.get(place)
             if image is None:
-                image = self._chunks.read_rgb(column, row)
+                image = self._read(column, row)
                 self._kept.put(place, image)
             return image
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Hashable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 from viewer.geometry import Optics
 from viewer.limits import IMAGE_BYTES, JPEG_PIXELS_PER_BYTE, LimitError
 from viewer.slides.byte_lru import ByteLru
+from viewer.slides.channels import rgb_channels
 from viewer.slides.errors import (
     DamagedSlideError,
     NoSuchImageError,
@@ -111,9 +113,9 @@ class ImageSource:
     def __init__(self, path: Path, chunks: RgbChunks, orientation: int, info: SlideInfo) -> None:
         self._path = path
         self._info = info
-        self._kept = ByteLru[tuple[int, int, int]](KEPT_BYTES)
-        turns = Turns[tuple[int, int, int]]()
-        windows = ChunkWindows(chunks, 0, self._kept, turns, orientation)
+        self._kept = ByteLru[Hashable](KEPT_BYTES)
+        turns = Turns[Hashable]()
+        windows = ChunkWindows(chunks, 0, self._kept, turns, orientation, chunks.read_rgb)
         self._windows: ChunkWindows | None = windows
         self._levels = (Level(*windows.size_px, 1.0, _TILE_PX, _TILE_PX),)
 
@@ -135,6 +137,11 @@ class ImageSource:
             raise TileError(level, column, row, "the slide has been closed")
         size = self._levels[level].tile_size_px(column, row)
         return windows.read(column * _TILE_PX, row * _TILE_PX, *size)
+
+    def read_channels(
+        self, level: int, column: int, row: int, channels: tuple[int, ...], z: int = 0, t: int = 0
+    ) -> NDArray[Any]:
+        return rgb_channels(self, (level, column, row), channels, z, t)
 
     def read_associated(self, name: str) -> RgbImage:
         raise UnsupportedSlideError(self._path, f"{self._path.name} has no picture named {name}.")

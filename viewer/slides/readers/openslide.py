@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import threading
 from ctypes import POINTER, c_uint32
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from openslide import OpenSlide, OpenSlideError, OpenSlideUnsupportedFormatError, lowlevel
 
 from viewer.geometry import Optics
+from viewer.slides.channels import rgb_channels
 from viewer.slides.errors import (
     DamagedSlideError,
     TileError,
@@ -24,6 +25,8 @@ from viewer.slides.source import Level, RgbImage, SlideInfo
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
 _STORED_TILE_PX = range(128, 2049)
 """Tile sides of a file worth taking over; others (strips of NDPI, 64 px) are bad units of work."""
@@ -86,6 +89,11 @@ class OpenSlideSource:
         width, height = grid.tile_size_px(column, row)
         x_px, y_px = column * grid.tile_width_px, row * grid.tile_height_px
         return self.read_region((level, column, row), x_px, y_px, width, height)
+
+    def read_channels(
+        self, level: int, column: int, row: int, channels: tuple[int, ...], z: int = 0, t: int = 0
+    ) -> NDArray[Any]:
+        return rgb_channels(self, (level, column, row), channels, z, t)
 
     def read_region(
         self, tile: tuple[int, int, int], x_px: int, y_px: int, width_px: int, height_px: int

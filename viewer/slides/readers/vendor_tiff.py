@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from viewer.slides.channels import rgb_channels
 from viewer.slides.errors import DamagedSlideError, TileError
 from viewer.slides.readers.jpeg_tiles import DirectTiles, JpegDecoder
 from viewer.slides.readers.shared_file import SharedFile
@@ -131,6 +132,11 @@ class VendorTiffSource:
         if not _holds(image, width, height):
             raise TileError(level, column, row, f"its data is of the wrong size {image.shape}")
         return np.ascontiguousarray(image[:height, :width])
+
+    def read_channels(
+        self, level: int, column: int, row: int, channels: tuple[int, ...], z: int = 0, t: int = 0
+    ) -> NDArray[Any]:
+        return rgb_channels(self, (level, column, row), channels, z, t)
 
     def stored_tiles_from_the_middle(self, level: int, count: int) -> list[tuple[int, int]]:
         """Columns and rows of the `count` tiles nearest the middle of a level that hold data."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QPoint, QTimer, Signal
 from PySide6.QtGui import QImage, QPainter
@@ -18,6 +18,8 @@ from viewer.ui.figures.strips import ROWS_PX, FigureCanvas, Part, aim, painted_p
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from viewer.canvas.canvas import SlideCanvas
     from viewer.canvas.layer import Layer
@@ -207,6 +209,11 @@ class _Borrowed:
 
     def read_tile(self, level: int, column: int, row: int) -> RgbImage:
         return self._source.read_tile(level, column, row)
+
+    def read_channels(
+        self, level: int, column: int, row: int, channels: tuple[int, ...], z: int = 0, t: int = 0
+    ) -> NDArray[Any]:
+        return self._source.read_channels(level, column, row, channels, z, t)
 
     def read_associated(self, name: str) -> RgbImage:
         return self._source.read_associated(name)

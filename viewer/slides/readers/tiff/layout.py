@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from viewer.geometry import Optics
@@ -12,6 +12,7 @@ from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.tiff.metadata import tiff_optics
 from viewer.slides.readers.tiff.ome import OmeImage, ome_images
 from viewer.slides.readers.tiff.same_content import Window, shows_the_same
+from viewer.slides.readers.tiff.stacks import Stack, alike_stack, ome_stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
 
     from viewer.slides.readers.shared_file import SharedFile
+    from viewer.slides.readers.tiff.stacks import PageAt
 
 _log = logging.getLogger(__name__)
 
@@ -38,9 +40,18 @@ _PRIMARIES = (0xFF0000, 0x00FF00, 0x0000FF)
 
 @dataclass(frozen=True, slots=True)
 class TiffLevel:
-    """One level of an image: a page, or a page for each color that is kept as a channel."""
+    """One level of an image: a page, or a page for each color that is kept as a channel.
+
+    Attributes
+    ----------
+    pages
+        Of the first channel, plane and time point, or of all colors.
+    page_at
+        Gives the page of any other.
+    """
 
     pages: tuple[TiffPage, ...]
+    page_at: PageAt
 
     @property
     def page(self) -> TiffPage:
@@ -75,7 +86,7 @@ class TiffImage:
     directory: int
     hidden: tuple[str, ...] = ()
     ome: OmeImage | None = None
-    planes: int = 1
+    stack: Stack = field(default_factory=Stack)
 
 
 def tiff_images(tiff: TiffFile, file: SharedFile) -> list[TiffImage]:
@@ -168,10 +179,10 @@ def _described(
             if len(others) == channels - 1 and all(_alike(page, other) for other in others):
                 tops += [other for other in others if other is not None]
         optics = ome.optics if ome.optics.mpp_um else tiff_optics(tiff, page, ome.optics)
-        levels = _levels(tops)
-        hidden = _hidden_planes(ome, len(tops))
-        planes = ome.size_z * ome.size_t
-        images.append(TiffImage(ome.name, levels, optics, first, hidden, ome, planes))
+        levels = _levels(tops, _ome_pages(ome, pages))
+        images.append(
+            TiffImage(ome.name, levels, optics, first, _elsewhere(ome), ome, ome_stack(ome))
+        )
     return images, used
 
 
@@ -202,12 +213,34 @@ def _alike(page: TiffPage, other: TiffPage | None) -> bool:
     )
 
 
-def _levels(tops: Sequence[TiffPage]) -> tuple[TiffLevel, ...]:
+def _ome_pages(ome: OmeImage, pages: Sequence[TiffPage | None]) -> PageAt:
+    def page_at(c: int, z: int, t: int) -> TiffPage | None:
+        index = ome.planes.get((z, c, t), len(pages))
+        return pages[index] if index < len(pages) else None
+
+    return page_at
+
+
+def _below(page_at: PageAt, index: int) -> PageAt:
+    """Return where the pages stand that are the same SubIFD of each page."""
+
+    def page_below(c: int, z: int, t: int) -> TiffPage | None:
+        page = page_at(c, z, t)
+        below = _subimages(page) if page is not None else []
+        return below[index] if index < len(below) else None
+
+    return page_below
+
+
+def _levels(tops: Sequence[TiffPage], page_at: PageAt) -> tuple[TiffLevel, ...]:
     """Return the level of these pages and those in their SubIFDs, the finest first."""
     below = [_subimages(page) for page in tops]
     count = min(len(pages) for pages in below)
-    levels = [TiffLevel(tuple(tops))]
-    levels += [TiffLevel(tuple(pages[index] for pages in below)) for index in range(count)]
+    levels = [TiffLevel(tuple(tops), page_at)]
+    levels += [
+        TiffLevel(tuple(pages[index] for pages in below), _below(page_at, index))
+        for index in range(count)
+    ]
     levels.sort(key=lambda level: -level.area)
     finest = levels[0]
     kept = [finest]
@@ -217,64 +250,40 @@ def _levels(tops: Sequence[TiffPage]) -> tuple[TiffLevel, ...]:
     return tuple(kept)
 
 
-def _hidden_planes(ome: OmeImage, shown_channels: int) -> tuple[str, ...]:
-    """Return sentences on the channels, planes and times that are not shown."""
-    name = ome.channels[0].name if ome.channels else ""
-    channels = ome.size_c if shown_channels < ome.size_c else 1
-    sentences = _shown(channels, ome.size_z, ome.size_t, name)
-    if ome.elsewhere:
-        count = len(ome.elsewhere)
-        others = f" and {count - 1} other files" if count > 1 else ""
-        sentences += (f"More of this image lies in {ome.elsewhere[0]}{others}, which is not read.",)
-    return sentences
-
-
-def _shown(channels: int, planes: int, times: int, channel_name: str = "") -> tuple[str, ...]:
-    """Return a sentence on what is shown of several channels, planes and times."""
-    parts: list[str] = []
-    if channels > 1:
-        name = f"{channel_name} " if channel_name else ""
-        parts.append(f"channel {name}(1 of {channels})" if name else f"channel 1 of {channels}")
-    if planes > 1:
-        parts.append(f"plane 1 of {planes}")
-    if times > 1:
-        parts.append(f"time point 1 of {times}")
-    return (f"Shown: {', '.join(parts)}.",) if parts else ()
+def _elsewhere(ome: OmeImage) -> tuple[str, ...]:
+    """Return a sentence on planes that lie in other files."""
+    if not ome.elsewhere:
+        return ()
+    count = len(ome.elsewhere)
+    others = f" and {count - 1} other files" if count > 1 else ""
+    return (f"More of this image lies in {ome.elsewhere[0]}{others}, which is not read.",)
 
 
 def _undescribed(tiff: TiffFile, pages: Sequence[TiffPage]) -> list[TiffImage]:
-    """Return plain pages as images; pages alike are planes of one, of which the first is shown."""
+    """Return plain pages as images; pages alike are channels, planes and times of one."""
     images: list[TiffImage] = []
-    channels = 3 if _is_imagej_color(tiff, pages) else 1
-    rest = list(pages)
+    colors = 3 if _is_imagej_color(tiff, pages) else 1
+    # Reduced pages last: they are levels of what others hold.
+    rest = sorted(pages, key=lambda page: bool(page.subfiletype & _REDUCED))
+    stacks: dict[int, Stack] = {}
     while rest:
         first = rest[0]
-        is_reduced = bool(first.subfiletype & _REDUCED)
-        alike = [first] if is_reduced else [page for page in rest if _alike(first, page)]
+        alike = [page for page in rest if _alike(first, page)]
+        if first.subfiletype & _REDUCED and len(alike) not in stacks:
+            alike = alike[:1]
         taken = {page.index for page in alike}
         rest = [page for page in rest if page.index not in taken]
-        tops = alike[:channels] if len(alike) % channels == 0 and channels > 1 else alike[:1]
-        planes = len(alike) // len(tops)
-        hidden = _imagej_planes(tiff, len(tops)) or _shown(1, planes, 1)
+        count = len(alike)
+        stack = stacks.get(count) if count > 1 else None
+        stack = stack or alike_stack(tiff, alike, colors)
+        stacks.setdefault(count, stack)
+        has_colors = colors > 1 and count % colors == 0
+        tops = alike[:colors] if has_colors else alike[:1]
+        levels = _levels(tops, stack.pages_in_order(alike))
         name = _name_of(first)
         optics = tiff_optics(tiff, first, Optics())
-        levels = _levels(tops)
-        images.append(TiffImage(name, levels, optics, first.index, hidden, planes=planes))
+        images.append(TiffImage(name, levels, optics, first.index, stack=stack))
     return images
-
-
-def _imagej_planes(tiff: TiffFile, shown_channels: int) -> tuple[str, ...]:
-    """Return what ImageJ's description says is not shown; it may tell of one page as of many."""
-    about = tiff.imagej_metadata if tiff.is_imagej else None
-    if not about:
-        return ()
-    counts = [about.get(axis, 1) for axis in ("channels", "slices", "frames")]
-    if not all(isinstance(count, int) for count in counts):
-        return ()
-    channels, planes, times = counts
-    if channels * planes * times == 1:
-        planes = about.get("images", 1)
-    return _shown(channels if shown_channels == 1 else 1, planes, times)
 
 
 def _is_imagej_color(tiff: TiffFile, pages: Sequence[TiffPage]) -> bool:
@@ -317,7 +326,7 @@ def _is_level_of(larger: TiffImage, image: TiffImage, file: SharedFile) -> bool:
     finest, level = larger.levels[0], image.levels[0]
     if any(known.size_px == level.size_px for known in larger.levels):
         return False
-    if len(finest.pages) != len(level.pages) or larger.planes != image.planes:
+    if len(finest.pages) != len(level.pages) or _counts(larger.stack) != _counts(image.stack):
         return False
     is_flagged = bool(level.page.subfiletype & _REDUCED)
     tolerance = 5 * _ASPECT_TOLERANCE if is_flagged else _ASPECT_TOLERANCE
@@ -328,6 +337,10 @@ def _is_level_of(larger: TiffImage, image: TiffImage, file: SharedFile) -> bool:
         (known for known in larger.levels if known.area > level.area), key=lambda known: known.area
     )
     return is_flagged or shows_the_same(_window(nearest, file), _window(level, file))
+
+
+def _counts(stack: Stack) -> tuple[int, int, int]:
+    return len(stack.channels), stack.z_count, stack.t_count
 
 
 def _window(level: TiffLevel, file: SharedFile) -> Window:

@@ -45,6 +45,8 @@ class LevelChunks:
         self.columns, self.rows = first.columns, first.rows
         self.chunk_bytes = sum(page.chunk_bytes for page in self._pages)
         self.colors: SampleColors | None = None
+        self._samples = sum(page.samplesperpixel for page in pages)
+        self._dtype = pages[0].dtype or np.dtype(np.uint8)
         stored = pages[0].tags.valueof(_ORIENTATION)
         self.orientation: int = stored if is_orientation(stored) else UPRIGHT
 
@@ -90,6 +92,21 @@ class LevelChunks:
             return np.full((height, width, 3), _CLEAR_GLASS, np.uint8)
         assert self.colors is not None
         return self.colors.rgb(samples)
+
+    def read_values(self, column: int, row: int) -> NDArray[Any]:
+        """Return a chunk's stored values, (height, width, samples); a gap is 0.
+
+        Raises
+        ------
+        ChunkError
+            It cannot be read.
+        """
+        values = self.read(column, row)
+        if values is None:
+            width = min(self.chunk_width_px, self.width_px - column * self.chunk_width_px)
+            height = min(self.chunk_height_px, self.height_px - row * self.chunk_height_px)
+            return np.zeros((height, width, self._samples), self._dtype)
+        return values.view(np.uint8) if values.dtype.kind == "b" else values
 
     def spread(self, most: int) -> Iterator[NDArray[Any]]:
         """Give up to `most` chunks spread over the level; gaps and unreadable ones are left out."""

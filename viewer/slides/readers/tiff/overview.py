@@ -16,6 +16,8 @@ from viewer.slides.hatching import hatch
 from viewer.slides.readers.tiff.errors import ChunkError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from viewer.slides.readers.tiff.level import LevelChunks
     from viewer.slides.source import RgbImage
 
@@ -28,7 +30,7 @@ _FACTORS = (8, 16, 32, 64)
 _CHUNK_PX = 512
 
 
-def needs_overview(levels: list[LevelChunks]) -> bool:
+def needs_overview(levels: Sequence[LevelChunks]) -> bool:
     """Return whether the finest level is large, in wide strips, and without a level near it."""
     finest = levels[0]
     is_large = finest.width_px * finest.height_px > _LARGE_PX

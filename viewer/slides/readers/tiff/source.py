@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Hashable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tifffile import TIFF, TiffFile
 
 from viewer.slides.byte_lru import ByteLru
+from viewer.slides.channels import as_channels
+from viewer.slides.composites import composite, first_displays
 from viewer.slides.errors import (
     DamagedSlideError,
     NoSuchImageError,
@@ -33,6 +36,7 @@ from viewer.slides.readers.tiff.page_colors import (
     with_likely_alpha,
     with_range,
 )
+from viewer.slides.readers.tiff.stack_axes import ImageStack, hidden_channels, stack_axes
 from viewer.slides.readers.turning import UPRIGHT
 from viewer.slides.source import ImageEntry, Level, RgbImage, SlideInfo
 from viewer.slides.turns import Turns
@@ -40,6 +44,8 @@ from viewer.slides.turns import Turns
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from viewer.slides.readers.jpeg_tiles import DirectTiles
 
@@ -105,14 +111,19 @@ def _source(path: Path, tiff: TiffFile, file: SharedFile, wanted: int | None) ->
     if page.compression not in TIFF.DECOMPRESSORS:
         raise UnsupportedSlideError(path, _unknown_compression(path, page.compression))
     levels, colors = _shown_levels(path, image, file)
+    shown = colors.samples.range
+    stack = ImageStack(image, levels, colors.samples, file)
+    axes = stack_axes(image, stack.samples, stack.planes, shown)
+    is_channels = len(axes.channels) > 1
+    if is_channels:
+        shown = None
     notes = (
         *image.hidden,
-        *colors.notes,
-        stretch_note(page, colors.samples),
+        *(() if is_channels else (*colors.notes, stretch_note(page, colors.samples))),
+        *(hidden_channels(image.stack, len(image.levels[0].pages)) if axes.is_rgb else ()),
         scale_doubt(page, image.optics),
     )
     beside = {name: other for other in images if (name := _associated_name(other, image))}
-    shown = colors.samples.range
     info = SlideInfo(
         vendor="ome-tiff" if tiff.is_ome else "tiff",
         reader="direct TIFF",
@@ -125,8 +136,10 @@ def _source(path: Path, tiff: TiffFile, file: SharedFile, wanted: int | None) ->
         image=chosen,
         part="" if chosen == largest else f"image {chosen}",
         display_range=shown,
+        axes=axes,
     )
-    return TiffSource(path, file, _with_overview(levels), info, beside)
+    flat = levels if stack.samples or axes.has_planes else _with_overview(levels)
+    return TiffSource(path, file, flat, info, beside, stack)
 
 
 def _shown_levels(
@@ -216,17 +229,18 @@ class TiffSource:
         levels: Sequence[LevelChunks | StripOverview],
         info: SlideInfo,
         beside: Mapping[str, TiffImage],
+        stack: ImageStack,
     ) -> None:
         self._path = path
         self._file: SharedFile | None = file
         self._chunks = tuple(levels)
         self._info = info
         self._beside = beside
-        most = max(level.chunk_bytes for level in levels)
-        self._kept = ByteLru[tuple[int, int, int]](max(KEPT_BYTES, most))
-        turns = Turns[tuple[int, int, int]]()
+        self._stack = stack
+        self._displays = tuple(each for each in first_displays(info.axes) if each.shown)
+        self._kept, self._turns = stack.kept, stack.turns
         self._windows = tuple(
-            ChunkWindows(level, index, self._kept, turns, level.orientation)
+            ChunkWindows(level, index, self._kept, self._turns, level.orientation, level.read_rgb)
             for index, level in enumerate(levels)
         )
         self._levels = tuple(_levels(levels, [window.size_px for window in self._windows]))
@@ -255,11 +269,34 @@ class TiffSource:
         grid, chunks = self._levels[level], self._chunks[level]
         if self._file is None:
             raise TileError(level, column, row, "the slide has been closed")
+        axes = self._info.axes
+        if not axes.is_rgb:
+            values = self.read_channels(level, column, row, axes.first_shown)
+            return composite(values, self._displays)
         try:
             if _is_direct(chunks):
                 return chunks.read_rgb(column, row)
             left, top = column * grid.tile_width_px, row * grid.tile_height_px
             return self._windows[level].read(left, top, *grid.tile_size_px(column, row))
+        except ChunkError as error:
+            raise TileError(level, column, row, str(error)) from error
+
+    def read_channels(
+        self, level: int, column: int, row: int, channels: tuple[int, ...], z: int = 0, t: int = 0
+    ) -> NDArray[Any]:
+        grid, axes = self._levels[level], self._info.axes
+        if self._file is None:
+            raise TileError(level, column, row, "the slide has been closed")
+        if axes.is_rgb and not (z or t):
+            return as_channels(self.read_tile(level, column, row), channels)
+        left, top = column * grid.tile_width_px, row * grid.tile_height_px
+        window = (left, top, *grid.tile_size_px(column, row))
+        try:
+            if axes.is_rgb:
+                chunks = self._chunks[level]
+                assert isinstance(chunks, LevelChunks)  # a slide with planes has no overview
+                return as_channels(self._stack.read_rgb(level, chunks, z, t, window), channels)
+            return self._stack.planes.read(level, channels, z, t, window)
         except ChunkError as error:
             raise TileError(level, column, row, str(error)) from error
 
@@ -287,8 +324,9 @@ class TiffSource:
 
 
 def _whole(level: LevelChunks) -> RgbImage:
-    kept = ByteLru[tuple[int, int, int]](KEPT_BYTES)
-    windows = ChunkWindows(level, 0, kept, Turns[tuple[int, int, int]](), level.orientation)
+    kept = ByteLru[Hashable](KEPT_BYTES)
+    turns = Turns[Hashable]()
+    windows = ChunkWindows(level, 0, kept, turns, level.orientation, level.read_rgb)
     return windows.read(0, 0, *windows.size_px)
 
 

@@ -1,0 +1,198 @@
+"""Channels, focal planes and time points of TIFFs, as they are stored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import tifffile
+from channel_steps import stack, whole
+
+from viewer.slides import TileError, open_slide
+from viewer.slides.channels import distinct_names, usual_color
+from viewer.slides.composites import ChannelDisplay, composite
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
+TILED: dict[str, Any] = {"photometric": "minisblack", "tile": (128, 128)}
+NAMES = ["DAPI", "FITC", "Cy5"]
+
+
+def ome(path: Path, values: NDArray[Any], axes: str, **about: Any) -> Path:
+    tifffile.imwrite(path, values, metadata={"axes": axes, **about}, **TILED)
+    return path
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        *("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64"),
+        *("float16", "float32", "float64"),
+    ],
+)
+def test_values_of_any_type_come_as_they_are_stored(tmp_path: Path, dtype: str) -> None:
+    values = stack((2, 2), dtype)
+    tifffile.imwrite(path := tmp_path / "a.tif", values, metadata={"axes": "ZCYX"}, **TILED)
+    source = open_slide(path)
+    axes = source.info.axes
+    assert [channel.dtype for channel in axes.channels] == [dtype, dtype]
+    assert (axes.z_count, axes.t_count) == (2, 1)
+    for z in range(2):
+        np.testing.assert_array_equal(whole(source, 0, (0, 1), z), values[z])
+    assert source.info.notes == ()
+    source.close()
+
+
+@pytest.mark.parametrize("axes", ["TZCYX", "ZTCYX", "CZTYX", "CTZYX", "TCZYX", "ZCTYX"])
+def test_every_order_of_axes(tmp_path: Path, axes: str) -> None:
+    counts = {"T": 2, "Z": 3, "C": 3}
+    values = stack(tuple(counts[axis] for axis in axes[:3]), "uint8")
+    path = ome(tmp_path / "a.ome.tif", values, axes, Channel={"Name": NAMES})
+    known = np.moveaxis(values, [axes.index(axis) for axis in "TZC"], [0, 1, 2])
+    source = open_slide(path)
+    for t in range(2):
+        for z in range(3):
+            np.testing.assert_array_equal(whole(source, 0, (2, 0, 1), z, t), known[t, z][[2, 0, 1]])
+    source.close()
+
+
+def test_names_colors_spacing_and_range(tmp_path: Path) -> None:
+    values = stack((2, 3, 3))
+    path = ome(
+        tmp_path / "a.ome.tif",
+        values,
+        "TZCYX",
+        PhysicalSizeZ=1500,
+        PhysicalSizeZUnit="nm",
+        TimeIncrement=250,
+        TimeIncrementUnit="ms",
+        Channel={"Name": ["DAPI", "", "DAPI"], "Color": [0xFF8000FF, None, None]},
+    )
+    source = open_slide(path)
+    axes = source.info.axes
+    assert axes.z_spacing_um == pytest.approx(1.5)
+    assert axes.t_interval_s == pytest.approx(0.25)
+    assert [channel.name for channel in axes.channels] == ["DAPI", "Channel 2", "DAPI (2)"]
+    assert axes.channels[2].color == usual_color("DAPI", 2, 3) == (0, 0, 255)
+    low, high = axes.channels[0].value_range
+    assert low == values[0, :, 0].min()
+    assert high == values[0, :, 0].max()
+    source.close()
+
+
+def test_samples_of_one_page_are_channels(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    values = stack((5,))
+    for planar in ("separate", "contig"):
+        stored = values if planar == "separate" else np.moveaxis(values, 0, 2)
+        tifffile.imwrite(path, stored, planarconfig=planar, metadata=None, **TILED)
+        source = open_slide(path)
+        assert len(source.info.axes.channels) == 5
+        np.testing.assert_array_equal(whole(source, 0, (4, 1)), values[[4, 1]])
+        source.close()
+
+
+def test_imagej_hyperstacks(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    values = stack((2, 3, 2))
+    tables = [np.zeros((3, 256), np.uint8), np.zeros((3, 256), np.uint8)]
+    tables[0][1], tables[1][0] = np.arange(256), np.arange(256)
+    about = {"axes": "TZCYX", "LUTs": tables, "Ranges": (1.0, 60.0, 2.0, 99.0), "spacing": 0.5}
+    tifffile.imwrite(path, values, imagej=True, metadata={**about, "unit": "um"})
+    source = open_slide(path)
+    axes = source.info.axes
+    assert [channel.color for channel in axes.channels] == [(0, 255, 0), (255, 0, 0)]
+    assert axes.channels[1].value_range == (2.0, 99.0)
+    assert (axes.z_count, axes.z_spacing_um, axes.t_count) == (3, 0.5, 2)
+    np.testing.assert_array_equal(whole(source, 0, (0, 1), 2, 1), values[1, 2])
+    source.close()
+
+
+def test_planes_of_color(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.tif"
+    values = np.ascontiguousarray(np.moveaxis(stack((3, 3), "uint8"), 1, 3))
+    tifffile.imwrite(path, values, photometric="rgb", tile=(128, 128), metadata={"axes": "ZYXS"})
+    source = open_slide(path)
+    assert source.info.axes.is_rgb
+    assert source.info.axes.z_count == 3
+    for z in range(3):
+        np.testing.assert_array_equal(np.moveaxis(whole(source, 0, (0, 1, 2), z), 0, 2), values[z])
+    source.close()
+
+
+def test_pages_without_a_word_are_planes(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    values = stack((4,), "uint8")
+    tifffile.imwrite(path, values, metadata=None, **TILED)
+    source = open_slide(path)
+    assert source.info.axes.z_count == 4
+    np.testing.assert_array_equal(whole(source, 0, (0,), 3)[0], values[3])
+    source.close()
+
+
+def test_levels_of_channels_in_subifds_and_made_here(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.tif"
+    values = stack((2, 2), "uint16", (1200, 1600))
+    about = {"axes": "ZCYX", "Channel": {"Name": NAMES[:2]}}
+    with tifffile.TiffWriter(path, ome=True) as out:
+        out.write(values, subifds=1, metadata=about, **TILED)
+        out.write(values[..., ::2, ::2], subfiletype=1, **TILED)
+    source = open_slide(path)
+    assert [level.width_px for level in source.levels] == [1600, 800, 400]
+    np.testing.assert_array_equal(whole(source, 1, (0, 1), 1), values[1, :, ::2, ::2])
+    four = values[1, :, ::2, ::2].astype(int).reshape(2, 300, 2, 400, 2)
+    mean = (four.sum((2, 4)) + 2) // 4
+    np.testing.assert_array_equal(whole(source, 2, (1, 0), 1), mean[[1, 0]])
+    source.close()
+
+
+def test_damage_is_never_other_pixels(tmp_path: Path) -> None:
+    """A tile that is cut off is an error, at made levels diagonals; other channels are whole."""
+    path = ome(
+        tmp_path / "a.ome.tif",
+        stack((2,), "uint16", (1100, 1100)),
+        "CYX",
+        Channel={"Name": NAMES[:2]},
+    )
+    with tifffile.TiffFile(path) as tiff:
+        offset = tiff.pages[1].dataoffsets[0]
+    with path.open("r+b") as file:
+        file.seek(0, 2)
+        end = file.tell()
+        with tifffile.TiffFile(path) as tiff:
+            tag = tiff.pages[1].tags[324]
+            file.seek(tag.valueoffset)
+        file.write((end + 10).to_bytes(4 if tag.dtype == 4 else 8, "little"))
+    assert offset
+    source = open_slide(path)
+    with pytest.raises(TileError):
+        source.read_channels(0, 0, 0, (1,))
+    assert source.read_channels(0, 0, 0, (0,)).shape == (1, 128, 128)
+    made = next(i for i, level in enumerate(source.levels) if level.stored_tiles_per_tile > 1)
+    patch = source.read_channels(made, 0, 0, (1,))[0, :64, :64]
+    low, high = source.info.axes.channels[1].value_range
+    assert set(np.unique(patch)) <= set(range(int(low), int(high) + 1))
+    assert (patch == high).mean() > 0.5
+    source.close()
+
+
+def test_a_composite_adds_colors_up() -> None:
+    planes = np.array([[[0, 50, 100, 200]], [[0, 0, 100, 200]]], np.uint16)
+    red = ChannelDisplay((255, 0, 0), 0, 100)
+    white = ChannelDisplay((255, 255, 255), 100, 200, gamma=2.0)
+    shown = composite(planes, [red, white])
+    assert shown[0].tolist() == [[0, 0, 0], [128, 0, 0], [255, 0, 0], [255, 255, 255]]
+    half = composite(np.full((1, 1, 1), 125, np.float64), [white])
+    assert half[0, 0, 0] == pytest.approx(255 * 0.25**0.5, abs=1)
+    gaps = composite(np.array([[[np.nan, np.inf, -np.inf]]], np.float32), [red])
+    assert gaps[0].tolist() == [[0, 0, 0], [255, 0, 0], [0, 0, 0]]
+
+
+def test_names_are_distinct() -> None:
+    assert distinct_names(["", "A", "A", "A (2)"]) == ("Channel 1", "A", "A (2)", "A (2) (2)")

@@ -1,0 +1,133 @@
+"""Channels at levels that are made here: stored values halved as the pictures of RGB slides are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from viewer.slides.errors import SlideLostError, TileError
+from viewer.slides.hatching import hatch_values
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from viewer.slides.byte_lru import ByteLru
+    from viewer.slides.channels import Axes
+    from viewer.slides.source import Level
+    from viewer.slides.turns import Turns
+
+Place = tuple[int, int, int]
+"""Level, column and row."""
+Plane = tuple[int, int]
+"""Focal plane and time point."""
+
+
+class ChannelHalving:
+    """Makes tiles of a level from those of the next finer one, and keeps what was made last.
+
+    Parameters
+    ----------
+    levels
+        All of the slide, stored and made.
+    read
+        Gives channels of a tile of any level, and whether they are sound: without a patch for
+        values that cannot be read.
+    memory, turns
+        Shared with the pictures of the same slide.
+    """
+
+    def __init__(
+        self,
+        levels: tuple[Level, ...],
+        axes: Axes,
+        read: Callable[[Place, tuple[int, ...], Plane], tuple[NDArray[Any], bool]],
+        memory: ByteLru[Hashable],
+        turns: Turns[Hashable],
+    ) -> None:
+        self._levels = levels
+        self._axes = axes
+        self._read = read
+        self._memory = memory
+        self._turns = turns
+
+    def read(
+        self, place: Place, finer: int, channels: tuple[int, ...], plane: Plane
+    ) -> tuple[NDArray[Any], bool]:
+        """Return values (channels, height, width) and whether they are sound. Raises TileError."""
+        with self._turns.turn((place, plane)):
+            kept = {channel: self._memory.get((place, plane, channel)) for channel in channels}
+            missing = tuple(channel for channel, values in kept.items() if values is None)
+            is_sound = True
+            if missing:
+                made, is_sound = self._halved(place, finer, missing, plane)
+                for channel, values in zip(missing, made, strict=True):
+                    kept[channel] = values
+                    if is_sound:
+                        # A copy, so that one channel in memory does not hold all the others.
+                        own = values if len(missing) == 1 else values.copy()
+                        self._memory.put((place, plane, channel), own)
+            found = [values for each in channels if (values := kept[each]) is not None]
+            return np.stack(found), is_sound
+
+    def _halved(
+        self, place: Place, finer_index: int, channels: tuple[int, ...], plane: Plane
+    ) -> tuple[NDArray[Any], bool]:
+        _, column, row = place
+        finer = self._levels[finer_index]
+        x_px, y_px = 2 * column * finer.tile_width_px, 2 * row * finer.tile_height_px
+        width = min(2 * finer.tile_width_px, finer.width_px - x_px)
+        height = min(2 * finer.tile_height_px, finer.height_px - y_px)
+        canvas = np.empty((len(channels), height, width), self._axes.dtype)
+        errors: list[TileError] = []
+        tiles_read, is_sound = 0, True
+        for dy in range(0, height, finer.tile_height_px):
+            for dx in range(0, width, finer.tile_width_px):
+                part = canvas[:, dy : dy + finer.tile_height_px, dx : dx + finer.tile_width_px]
+                below = (finer_index, 2 * column + (dx > 0), 2 * row + (dy > 0))
+                try:
+                    part[:], part_is_sound = self._read(below, channels, plane)
+                    tiles_read += 1
+                    is_sound = is_sound and part_is_sound
+                except SlideLostError:
+                    raise
+                except TileError as error:
+                    errors.append(error)
+                    self._hatch(part, channels)
+        if not tiles_read:
+            raise TileError(*place, errors[0].reason) from errors[0]
+        return halved_values(canvas), is_sound and not errors
+
+    def _hatch(self, part: NDArray[Any], channels: Iterable[int]) -> None:
+        for values, channel in zip(part, channels, strict=True):
+            known = self._axes.channels
+            hatch_values(values, known[channel].value_range if known else (120, 190))
+
+
+def halved_values(values: NDArray[Any]) -> NDArray[Any]:
+    """Return values (channels, height, width) at half the size: means of 2 x 2, halves up.
+
+    At an odd side the last values are means of the two or the one there are.
+    """
+    _, height, width = values.shape
+    if height % 2 or width % 2:
+        values = np.pad(values, ((0, 0), (0, height % 2), (0, width % 2)), "edge")
+    four = [values[:, y::2, x::2] for y in (0, 1) for x in (0, 1)]
+    if values.dtype.kind == "f":
+        wide = np.float64 if values.dtype.itemsize > 4 else np.float32
+        return _mean(four, wide).astype(values.dtype)
+    if values.dtype.itemsize <= 2:
+        total = np.full((values.shape[0], values.shape[1] // 2, values.shape[2] // 2), 2, np.int32)
+        for part in four:
+            total += part
+        return (total >> 2).astype(values.dtype)
+    return np.floor(_mean(four, np.float64) + 0.5).astype(values.dtype)
+
+
+def _mean(parts: Sequence[NDArray[Any]], wide: type[np.floating[Any]]) -> NDArray[Any]:
+    total = np.zeros(parts[0].shape, wide)
+    for part in parts:
+        total += part
+    return total / 4

@@ -1,0 +1,116 @@
+"""Stored values of any channel, focal plane and time point of a TIFF."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from cachetools import LRUCache
+
+from viewer.slides.readers.chunk_windows import ChunkWindows
+from viewer.slides.readers.tiff.errors import ChunkError
+from viewer.slides.readers.tiff.level import LevelChunks
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+    from numpy.typing import NDArray
+    from tifffile import TiffPage
+
+    from viewer.slides.byte_lru import ByteLru
+    from viewer.slides.readers.shared_file import SharedFile
+    from viewer.slides.readers.tiff.layout import TiffLevel
+    from viewer.slides.turns import Turns
+
+_MOST_OPEN_PAGES = 256
+"""Pages of which the list of tiles is kept."""
+
+Window = tuple[int, int, int, int]
+"""Left, top, width and height in pixels of a level."""
+
+
+class Planes:
+    """Reads values of the pages of a stack at every level.
+
+    Parameters
+    ----------
+    samples
+        How many channels one page holds.
+    orientation
+        How pages are to be turned, 1 to 8.
+    kept, turns
+        Of decoded tiles and strips; shared with the pictures of the same slide.
+    """
+
+    def __init__(
+        self,
+        levels: Sequence[TiffLevel],
+        samples: int,
+        orientation: int,
+        file: SharedFile,
+        kept: ByteLru[Hashable],
+        turns: Turns[Hashable],
+    ) -> None:
+        self._levels = levels
+        self._samples = samples
+        self._orientation = orientation
+        self._file = file
+        self._kept = kept
+        self._turns = turns
+        self._pages: LRUCache[tuple[int, int, int, int], LevelChunks] = LRUCache(_MOST_OPEN_PAGES)
+        self._lock = threading.Lock()
+
+    def read(
+        self, level: int, channels: Sequence[int], z: int, t: int, window: Window
+    ) -> NDArray[Any]:
+        """Return values (channels, height, width) of an upright window.
+
+        Raises
+        ------
+        ChunkError
+            A part of it cannot be read, or the file has no such plane.
+        """
+        parts: dict[int, NDArray[Any]] = {}
+        found: list[NDArray[Any]] = []
+        for channel in channels:
+            page, sample = divmod(channel, self._samples)
+            if page not in parts:
+                parts[page] = self._page_window(level, (page, z, t), window)
+            found.append(parts[page][..., sample])
+        return np.stack(found)
+
+    def chunks(self, level: int, channel: int, z: int, t: int) -> LevelChunks:
+        """Return the tiles of the page that holds a channel. Raises ChunkError."""
+        return self._page(level, channel // self._samples, z, t)
+
+    def _page_window(self, level: int, place: tuple[int, int, int], window: Window) -> NDArray[Any]:
+        chunks = self._page(level, *place)
+        windows = ChunkWindows(
+            chunks, (level, *place), self._kept, self._turns, self._orientation, chunks.read_values
+        )
+        return windows.read(*window)
+
+    def _page(self, level: int, c: int, z: int, t: int) -> LevelChunks:
+        key = (level, c, z, t)
+        with self._lock:
+            known = self._pages.get(key)
+            if known is None:
+                page = self._levels[level].page_at(c, z, t)
+                first = self._levels[level].page
+                if page is None:
+                    raise ChunkError("the file does not hold this plane")
+                if not is_alike(first, page):
+                    raise ChunkError("its plane is of another size or type than the first")
+                known = self._pages[key] = LevelChunks((page,), self._file)
+            return known
+
+
+def is_alike(page: TiffPage, other: TiffPage) -> bool:
+    """Return whether two pages have the same size, samples and type."""
+    return (other.imagewidth, other.imagelength, other.dtype, other.samplesperpixel) == (
+        page.imagewidth,
+        page.imagelength,
+        page.dtype,
+        page.samplesperpixel,
+    )

@@ -1,0 +1,186 @@
+"""The channels of a TIFF image as a slide has them: names, colors, types, ranges of values."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from viewer.slides.byte_lru import ByteLru
+from viewer.slides.channels import Axes, Channel, distinct_names, usual_color
+from viewer.slides.readers.chunk_windows import KEPT_BYTES, ChunkWindows
+from viewer.slides.readers.sample_colors import ColorModel
+from viewer.slides.readers.tiff.errors import ChunkError
+from viewer.slides.readers.tiff.level import LevelChunks
+from viewer.slides.readers.tiff.overview import needs_overview
+from viewer.slides.readers.tiff.page_tags import bits_per_sample
+from viewer.slides.readers.tiff.planes import Planes, is_alike
+from viewer.slides.turns import Turns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from viewer.slides.readers.sample_colors import DisplayRange, SampleColors
+    from viewer.slides.readers.shared_file import SharedFile
+    from viewer.slides.readers.tiff.layout import TiffImage
+    from viewer.slides.readers.tiff.planes import Window
+    from viewer.slides.readers.tiff.stacks import Stack
+    from viewer.slides.source import RgbImage
+
+_WHOLE_PX = 4 << 20
+"""Levels up to this size are looked through whole, if the slide has few channels."""
+_MOST_LOOKED_AT = 256
+"""Tiles of all channels together that opening looks at."""
+_SPREAD_PLANES = 3
+
+
+def channel_samples(image: TiffImage, colors: SampleColors) -> int:
+    """Return how many channels a page of the image holds; 0 where its pages are colors."""
+    level = image.levels[0]
+    page = level.page
+    is_gray = colors.model is ColorModel.GRAY and colors.alpha is None and not colors.is_inverted
+    if not is_gray or len(level.pages) > 1 or page.dtype is None:
+        return 0
+    samples = page.samplesperpixel
+    count = samples * len(image.stack.channels)
+    # One channel of 8 bits without a name is a gray picture, which is shown as it is.
+    is_plain = count == 1 and bits_per_sample(page) <= 8 and not image.stack.channels[0].name
+    return 0 if is_plain else samples
+
+
+class ImageStack:
+    """All that is read of the image of an open TIFF beside its first plane.
+
+    Attributes
+    ----------
+    samples
+        How many channels a page holds; 0 where pages are colors.
+    kept, turns
+        Of decoded tiles and strips, whatever they are read for.
+    """
+
+    def __init__(
+        self,
+        image: TiffImage,
+        levels: Sequence[LevelChunks],
+        colors: SampleColors,
+        file: SharedFile,
+    ) -> None:
+        self._image = image
+        self._file = file
+        most = max(level.chunk_bytes for level in levels)
+        self.kept = ByteLru[Hashable](max(KEPT_BYTES, most))
+        self.turns = Turns[Hashable]()
+        self.samples = channel_samples(image, colors)
+        if self.samples == 1 == len(image.stack.channels) and needs_overview(levels):
+            self.samples = 0  # a gray picture in strips: its overview is made as that of RGB
+        self.orientation = levels[0].orientation
+        self.planes = Planes(
+            image.levels, max(self.samples, 1), self.orientation, file, self.kept, self.turns
+        )
+
+    def read_rgb(self, level: int, first: LevelChunks, z: int, t: int, window: Window) -> RgbImage:
+        """Return a window of another plane of an RGB image, uint8 (height, width, 3).
+
+        Parameters
+        ----------
+        first
+            The same level of the first plane, which has the colors.
+
+        Raises
+        ------
+        ChunkError
+            A part of it cannot be read, or the file has no such plane.
+        """
+        stored = self._image.levels[level]
+        pages = [stored.page_at(c, z, t) for c in range(len(stored.pages))]
+        found = tuple(page for page in pages if page is not None and is_alike(stored.page, page))
+        if len(found) < len(pages):
+            raise ChunkError("the file does not hold this plane")
+        chunks = LevelChunks(found, self._file)
+        chunks.colors = first.colors
+        key, kept, turns = ("rgb", level, z, t), self.kept, self.turns
+        windows = ChunkWindows(chunks, key, kept, turns, self.orientation, chunks.read_rgb)
+        return windows.read(*window)
+
+
+def stack_axes(image: TiffImage, samples: int, planes: Planes, shown: DisplayRange | None) -> Axes:
+    """Return the axes of an image, with ranges of values from a look at its smallest level.
+
+    Parameters
+    ----------
+    samples
+        What `channel_samples` gives.
+    shown
+        The range in which the first channel is shown as gray, where that is known.
+    """
+    stack = image.stack
+    counts = stack.z_count, stack.z_spacing_um, stack.t_count, stack.t_interval_s
+    if not samples:
+        return Axes((), *counts)
+    dtype = image.levels[0].page.dtype
+    stored = np.dtype(np.uint8) if dtype is None or dtype.kind == "b" else dtype
+    given = [channel for channel in stack.channels for _ in range(samples)]
+    names = [channel.name for channel in given]
+    if samples > 1:
+        names = [name and f"{name} {index % samples + 1}" for index, name in enumerate(names)]
+    if len(given) == 1:
+        names = [names[0] or "Gray"]
+    known = distinct_names(names)
+    shown = shown if len(given) == 1 else None
+    channels = tuple(
+        Channel(
+            name,
+            channel.color or usual_color(name, index, len(given)),
+            stored.name,
+            channel.shown_range or shown or _value_range(image, planes, index, len(given)),
+        )
+        for index, (name, channel) in enumerate(zip(known, given, strict=True))
+    )
+    return Axes(channels, *counts)
+
+
+def _value_range(
+    image: TiffImage, planes: Planes, channel: int, channels: int
+) -> tuple[float, float]:
+    """Return the smallest and largest value that is found; a bit more where they are equal."""
+    level = len(image.levels) - 1
+    samples = image.levels[0].page.samplesperpixel
+    looked = _spread(image.stack.z_count, _SPREAD_PLANES)
+    most = max(2, _MOST_LOOKED_AT // (channels * len(looked)))
+    low, high = np.inf, -np.inf
+    for z in looked:
+        try:
+            chunks = planes.chunks(level, channel, z, 0)
+        except ChunkError:
+            continue
+        for values in _chunks(chunks, most, channels):
+            part = values[..., channel % samples]
+            part = part[np.isfinite(part)] if part.dtype.kind == "f" else part
+            if part.size:
+                low, high = min(low, float(part.min())), max(high, float(part.max()))
+    if not low <= high:
+        return 0.0, 1.0
+    return low, high if high > low else low + 1.0
+
+
+def _chunks(level: LevelChunks, most: int, channels: int) -> Iterator[NDArray[Any]]:
+    count = level.columns * level.rows
+    is_small = level.width_px * level.height_px * channels <= _WHOLE_PX
+    return level.spread(count if is_small else most)
+
+
+def _spread(count: int, most: int) -> list[int]:
+    """Return the first, the last and what lies between, up to `most` of `count`."""
+    if count <= most:
+        return list(range(count))
+    return sorted({round(index * (count - 1) / (most - 1)) for index in range(most)})
+
+
+def hidden_channels(stack: Stack, shown: int) -> tuple[str, ...]:
+    """Return a sentence where an RGB image has more pages of color than the ones shown."""
+    count = len(stack.channels)
+    return (f"Shown: channel 1 of {count // shown}.",) if count > shown else ()

@@ -1,0 +1,213 @@
+"""The channels, focal planes and time points of a TIFF image, and which page holds which."""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tifffile import TiffPage
+
+from viewer.slides.readers.tiff.ome import length_um, positive
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tifffile import TiffFile
+
+    from viewer.slides.channels import Color
+    from viewer.slides.readers.tiff.ome import OmeImage
+
+_log = logging.getLogger(__name__)
+
+PageAt = Callable[[int, int, int], TiffPage | None]
+"""Gives the page of a channel, focal plane and time point; None where the file has none."""
+
+_QPTIFF = "<PerkinElmer-QPI-ImageDescription"
+_QPTIFF_NAMES = ("Biomarker", "Name")
+_WHITE = 0xFFFFFF
+_S_PER_UNIT = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "µs": 1e-6, "min": 60.0, "h": 3600.0}
+
+
+@dataclass(frozen=True, slots=True)
+class StackChannel:
+    """What a file says of a channel; an empty name or no color where it says nothing."""
+
+    name: str = ""
+    color: Color | None = None
+    shown_range: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """What the pages of an image are; by default one page.
+
+    Attributes
+    ----------
+    channels
+        Those in pages of their own; a page may hold several samples besides.
+    order
+        Axes of alike pages, the slowest first, of "CZT"; empty where the file names each page.
+    """
+
+    channels: tuple[StackChannel, ...] = (StackChannel(),)
+    z_count: int = 1
+    z_spacing_um: float | None = None
+    t_count: int = 1
+    t_interval_s: float | None = None
+    order: str = ""
+
+    @property
+    def page_count(self) -> int:
+        return len(self.channels) * self.z_count * self.t_count
+
+    def pages_in_order(self, pages: Sequence[TiffPage]) -> PageAt:
+        """Return where each page of a level stands, of pages that follow each other."""
+        counts = {"C": len(self.channels), "Z": self.z_count, "T": self.t_count}
+
+        def page_at(c: int, z: int, t: int) -> TiffPage | None:
+            place, index = {"C": c, "Z": z, "T": t}, 0
+            for axis in self.order:
+                index = index * counts[axis] + place[axis]
+            return pages[index] if index < len(pages) else None
+
+        return page_at
+
+
+def ome_stack(ome: OmeImage) -> Stack:
+    """Return the stack that OME-XML tells of."""
+    known = ome.channels
+    colors = [channel.color for channel in known]
+    # White for all is what programs write that know no colors.
+    all_white = len(colors) > 1 and all(color == _WHITE for color in colors)
+    channels = tuple(
+        StackChannel(channel.name, None if all_white else _rgb(channel.color)) for channel in known
+    )
+    channels = (channels + (StackChannel(),) * ome.size_c)[: ome.size_c]
+    about = ome.attributes
+    return Stack(
+        channels,
+        ome.size_z,
+        _length(about, "PhysicalSizeZ", "µm"),
+        ome.size_t,
+        _time_s(about, "TimeIncrement"),
+    )
+
+
+def alike_stack(tiff: TiffFile, pages: Sequence[TiffPage], colors: int) -> Stack:
+    """Return what pages of the same kind are, by what the file says; else focal planes.
+
+    Parameters
+    ----------
+    colors
+        How many of them make one page of color; 1 where each stands for itself.
+    """
+    count = len(pages)
+    if count > 1 and _QPTIFF in pages[0].description[:1000]:
+        return Stack(tuple(_qptiff_channel(page.description) for page in pages), order="C")
+    about = tiff.imagej_metadata if tiff.is_imagej else None
+    stack = _imagej_stack(about) if about else _series_stack(tiff, pages[0])
+    if stack is not None and stack.page_count == count:
+        return stack
+    if colors > 1 and count % colors == 0:
+        return Stack((StackChannel(),) * colors, count // colors, order="ZC")
+    return Stack(z_count=count, order="Z")
+
+
+def _imagej_stack(about: dict[str, Any]) -> Stack | None:
+    counts = [about.get(axis, 1) for axis in ("channels", "slices", "frames")]
+    if not all(isinstance(count, int) and count > 0 for count in counts):
+        return None
+    channels, planes, times = counts
+    images = about.get("images", 1)
+    if channels * planes * times == 1 and isinstance(images, int):
+        planes = max(images, 1)
+    spacing, unit = about.get("spacing"), about.get("unit", "")
+    interval = about.get("finterval")
+    return Stack(
+        tuple(_imagej_channel(about, channel) for channel in range(channels)),
+        planes,
+        length_um(float(spacing), _unit(unit)) if isinstance(spacing, (int, float)) else None,
+        times,
+        float(interval) if isinstance(interval, (int, float)) and interval > 0 else None,
+        order="TZC",
+    )
+
+
+def _imagej_channel(about: dict[str, Any], channel: int) -> StackChannel:
+    color = shown = None
+    try:
+        # Tables are uint8 (3, 256); ranges follow each other in one tuple.
+        last = about["LUTs"][channel][:, -1]
+        color = int(last[0]), int(last[1]), int(last[2])
+    except (KeyError, TypeError, ValueError, IndexError):
+        color = None
+    try:
+        ranges: Any = about["Ranges"]
+        low, high = float(ranges[2 * channel]), float(ranges[2 * channel + 1])
+        shown = (low, high) if math.isfinite(high - low) and low < high else None
+    except (KeyError, TypeError, ValueError, IndexError):
+        shown = None
+    return StackChannel("", color, shown)
+
+
+def _series_stack(tiff: TiffFile, page: TiffPage) -> Stack | None:
+    """Return the stack of the series that tifffile finds the page in; None where it finds none."""
+    try:
+        series = next(
+            each
+            for each in tiff.series
+            if any(p is not None and p.index == page.index for p in each.pages[:1])
+        )
+        axes, shape = series.axes, series.shape
+    except Exception as error:  # as any parser of spoilt files
+        _log.info("no series of pages (%r)", error)
+        return None
+    counts = {"C": 1, "Z": 1, "T": 1}
+    order = ""
+    for axis, size in zip(axes, shape, strict=False):
+        if axis in "YXS":
+            break
+        if axis not in "CT":
+            axis = "Z"  # whatever it is, it is looked through like planes
+        if axis in order:
+            return None
+        counts[axis] = size
+        order += axis
+    return Stack((StackChannel(),) * counts["C"], counts["Z"], t_count=counts["T"], order=order)
+
+
+def _qptiff_channel(description: str) -> StackChannel:
+    name = color = None
+    for tag in _QPTIFF_NAMES:
+        found = re.search(rf"<{tag}>([^<]*)</{tag}>", description)
+        name = name or (found[1].strip() if found else None)
+    found = re.search(r"<Color>\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*</Color>", description)
+    if found:
+        red, green, blue = (min(int(part), 255) for part in found.groups())
+        color = (red, green, blue)
+    return StackChannel(name or "", color)
+
+
+def _rgb(color: int | None) -> Color | None:
+    if color is None or color == 0:  # black shows nothing, so it is no choice
+        return None
+    return (color >> 16) & 255, (color >> 8) & 255, color & 255
+
+
+def _length(about: dict[str, str], name: str, unit: str) -> float | None:
+    value = positive(about.get(name))
+    return None if value is None else length_um(value, about.get(f"{name}Unit", unit))
+
+
+def _time_s(about: dict[str, str], name: str) -> float | None:
+    value, unit = positive(about.get(name)), about.get(f"{name}Unit", "s")
+    factor = _S_PER_UNIT.get(unit)
+    return None if value is None or factor is None or not math.isfinite(value) else value * factor
+
+
+def _unit(name: object) -> str:
+    return str(name).replace("\\u00B5", "µ").replace("\\u00b5", "µ")
