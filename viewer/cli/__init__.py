@@ -42,6 +42,7 @@ from viewer.cli.output import (
 )
 from viewer.cli.projects import projects_app
 from viewer.cli.sessions import sessions_app
+from viewer.cli.writing import deidentify_slide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,6 +113,7 @@ app.add_typer(projects_app, name="projects")
 annotations_app.command("compare")(compare_annotations)
 app.command("run")(run_model)
 app.command()(align)
+app.command("deidentify")(deidentify_slide)
 sessions_app.command("simulate")(simulate)
 train_app = typer.Typer(help="Train models on recorded sessions.", no_args_is_help=True)
 train_app.command("behavior")(train_behavior)

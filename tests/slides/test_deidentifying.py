@@ -1,0 +1,195 @@
+"""Copies without label, macro and texts: searched byte by byte, and read by other programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import openslide
+import pytest
+import tifffile
+from cli_steps import coverslip
+from marked_slides import (
+    found_secrets,
+    profile,
+    write_marked_ndpi,
+    write_ome,
+    write_philips,
+    write_svs,
+)
+
+from viewer.slides.writing.deidentify import deidentify
+from viewer.slides.writing.errors import UnknownKindError, WritingCanceledError
+from viewer.slides.writing.watch import Watch
+
+WRITERS: dict[str, Callable[[Path], Path]] = {
+    "a.svs": write_svs,
+    "a.tiff": write_philips,
+    "a.ome.tif": write_ome,
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_no_text_is_left_and_the_pixels_are_the_same(tmp_path: Path, name: str) -> None:
+    slide = WRITERS[name](tmp_path / name)
+    before = slide.read_bytes()
+    assert len(found_secrets(before)) == 8
+    copy, report = deidentify(slide, tmp_path / f"copy{name[1:]}")
+    data = copy.read_bytes()
+    assert found_secrets(data) == []
+    assert b"1948" not in data
+    assert slide.read_bytes() == before
+    for level in range(2):
+        assert np.array_equal(_level(slide, level), _level(copy, level))
+    with tifffile.TiffFile(copy) as tiff:
+        assert tiff.pages.first.tags.valueof(34675) == profile()
+    assert any("label image" in each for each in report.removed)
+    assert any("texts within tiles" in each for each in report.removed) is (name != "a.svs")
+    assert all(not found_secrets(str(report.as_data()).encode()) for _ in [0])
+
+
+def _level(path: Path, level: int) -> np.ndarray:
+    with tifffile.TiffFile(path) as tiff:
+        return tiff.series[0].levels[level].asarray()
+
+
+def test_an_svs_keeps_geometry_codec_magnification_and_scale(tmp_path: Path) -> None:
+    copy, report = deidentify(write_svs(tmp_path / "a.svs"), tmp_path / "b.svs")
+    with openslide.OpenSlide(copy) as slide:
+        assert slide.dimensions == (1300, 1000)
+        assert slide.level_count == 2
+        assert list(slide.associated_images) == ["thumbnail"]
+        assert slide.properties["openslide.mpp-x"] == "0.25"
+        assert slide.properties["openslide.objective-power"] == "40"
+        fields = {each for each in slide.properties if each.startswith("aperio.")}
+        assert fields == {"aperio.AppMag", "aperio.MPP", "aperio.ICC Profile"}
+    assert ("description, name of the ICC profile", "AT2") in report.remaining
+    assert any(where.startswith("ICC profile, ") for where, _ in report.remaining)
+
+
+def test_tiles_of_an_svs_are_copied_byte_for_byte(tmp_path: Path, sample_slide: Path) -> None:
+    copy, _ = deidentify(sample_slide, tmp_path / "b.svs")
+    with tifffile.TiffFile(sample_slide) as old, tifffile.TiffFile(copy) as new:
+        assert _tiles(old, 0) == _tiles(new, 0)
+        assert _tiles(old, 1) == _tiles(new, 1)
+        assert len(new.pages) == 2
+        text = new.pages.first.description
+    assert re.search(r"Date|User|Filename|ScanScope|ImageID|CMU", text) is None
+    assert "2220x2967] (240x240) JPEG/RGB Q=30" in text
+    assert text.endswith("|AppMag = 20|MPP = 0.4990")
+
+
+def _tiles(tiff: tifffile.TiffFile, index: int) -> list[bytes]:
+    page = tiff.pages[index].aspage()
+    tiles: list[bytes] = []
+    for offset, size in zip(page.dataoffsets, page.databytecounts, strict=True):
+        tiff.filehandle.seek(offset)
+        tiles.append(tiff.filehandle.read(size))
+    return tiles
+
+
+def test_tiles_with_texts_lose_only_these(tmp_path: Path) -> None:
+    slide = write_svs(tmp_path / "a.svs", marked_tiles=True, bigtiff=True)
+    copy, report = deidentify(slide, tmp_path / "b.svs")
+    assert found_secrets(copy.read_bytes()) == []
+    assert report.removed["texts within tiles"] == 8 + 2
+    assert np.array_equal(_level(slide, 0), _level(copy, 0))
+
+
+def test_an_ndpi_loses_macro_serial_number_dates_and_comments(
+    tmp_path: Path, shared_slide: Callable[[str], Path]
+) -> None:
+    source = shared_slide("slides/test3-DAPI-2-387.ndpi")
+    slide = write_marked_ndpi(source, tmp_path / "a.ndpi")
+    assert found_secrets(slide.read_bytes())
+    copy, report = deidentify(slide, tmp_path / "b.ndpi")
+    data = copy.read_bytes()
+    assert found_secrets(data) == []
+    assert b"2017:02:07" not in data
+    assert b"950291" not in data
+    assert report.removed["texts within tiles"] == 4
+    with openslide.OpenSlide(source) as old, openslide.OpenSlide(copy) as new:
+        assert list(new.associated_images) == []
+        assert new.level_dimensions == old.level_dimensions
+        assert new.properties["openslide.mpp-x"] == old.properties["openslide.mpp-x"]
+        assert new.properties["openslide.objective-power"] == "40"
+        for level, (x, y) in ((0, (1900, 2300)), (2, (400, 400))):
+            region = ((x, y), level, (256, 256))
+            assert np.array_equal(new.read_region(*region), old.read_region(*region))
+
+
+def test_a_philips_tiff_is_still_one(tmp_path: Path) -> None:
+    copy, _ = deidentify(write_philips(tmp_path / "a.tiff"), tmp_path / "b.tiff")
+    with openslide.OpenSlide(copy) as slide:
+        assert slide.properties["openslide.vendor"] == "philips"
+        assert slide.level_count == 2
+        assert float(slide.properties["openslide.mpp-x"]) == pytest.approx(0.25)
+        assert list(slide.associated_images) == []
+
+
+def test_an_ome_tiff_keeps_scale_objective_and_channels(tmp_path: Path) -> None:
+    copy, report = deidentify(write_ome(tmp_path / "a.ome.tif"), tmp_path / "b.ome.tif")
+    with tifffile.TiffFile(copy) as tiff:
+        xml = tiff.ome_metadata
+        assert xml is not None
+        assert 'PhysicalSizeX="0.25"' in xml
+        assert 'NominalMagnification="40"' in xml
+        assert 'Name="H&amp;E"' in xml
+        assert xml.count("<Image ") == 1
+        assert len(tiff.pages) == 1
+        assert len(tiff.series[0].levels) == 2
+    assert ("channel name", "H&E") in report.remaining
+
+
+def test_other_kinds_are_refused(tmp_path: Path, shared_slide: Callable[[str], Path]) -> None:
+    slide = shared_slide("slides/boxes.tiff")
+    with pytest.raises(UnknownKindError, match="only Aperio SVS"):
+        deidentify(slide, tmp_path / "b.tiff")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_canceled_copy_leaves_nothing(tmp_path: Path, sample_slide: Path) -> None:
+    shares: list[float] = []
+    watch = Watch(shares.append, lambda: len(shares) > 20)
+    with pytest.raises(WritingCanceledError):
+        deidentify(sample_slide, tmp_path / "b.svs", watch=watch)
+    assert shares == sorted(shares)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_names_the_copy_and_tells_what_it_did(
+    tmp_path: Path, sample_slide: Path
+) -> None:
+    told = coverslip(
+        "deidentify", sample_slide, tmp_path, "--json", "--report", tmp_path / "r.json"
+    )
+    assert told.returncode == 0, told.stderr
+    data = json.loads(told.stdout)
+    copy = Path(data["copy"])
+    assert copy.parent == tmp_path
+    assert re.fullmatch(r"slide-[0-9a-f]{10}\.svs", copy.name)
+    assert json.loads((tmp_path / "r.json").read_text()) == data
+    assert {"what": "label image, 387 x 463", "count": 1} in data["removed"]
+    again = coverslip("deidentify", sample_slide, copy)
+    assert again.returncode == 2
+    assert "exists already" in again.stderr
+    assert coverslip("deidentify", sample_slide, copy, "--overwrite").returncode == 0
+
+
+@pytest.mark.parametrize("link", ["same", "symbolic", "hard"])
+def test_the_slide_is_never_written_over(tmp_path: Path, sample_slide: Path, link: str) -> None:
+    slide = tmp_path / "a.svs"
+    slide.write_bytes(sample_slide.read_bytes())
+    out = slide if link == "same" else tmp_path / "b.svs"
+    if link == "symbolic":
+        out.symlink_to(slide)
+    elif link == "hard":
+        os.link(slide, out)
+    told = coverslip("deidentify", slide, out, "--overwrite")
+    assert told.returncode == 2
+    assert "place of the slide itself" in told.stderr
+    assert slide.read_bytes() == sample_slide.read_bytes()

@@ -1,0 +1,154 @@
+"""A copy of a slide without label, macro and texts, its pyramid untouched."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from tifffile import TiffFile, TiffFileError
+
+from viewer.atomic_write import atomic_write
+from viewer.slides.errors import SlideAccessError, SlideNotFoundError
+from viewer.slides.writing.deidentifying.ndpi import kept_of_ndpi
+from viewer.slides.writing.deidentifying.ome import kept_of_ome
+from viewer.slides.writing.deidentifying.philips import kept_of_philips
+from viewer.slides.writing.deidentifying.report import Report
+from viewer.slides.writing.deidentifying.svs import kept_of_svs
+from viewer.slides.writing.deidentifying.tiff_copy import TiffCopy
+from viewer.slides.writing.errors import UnknownKindError, WritingError
+from viewer.slides.writing.places import check_place, ending, in_folder
+from viewer.slides.writing.sampling import check_same_pixels
+from viewer.slides.writing.tiff_output import Layout, TiffOutput
+from viewer.slides.writing.watch import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from viewer.slides.writing.deidentifying.tiff_copy import KeptDirectory
+
+_KINDS: dict[str, Callable[[TiffFile, Report], list[KeptDirectory]]] = {
+    "Aperio SVS": kept_of_svs,
+    "Hamamatsu NDPI": kept_of_ndpi,
+    "Philips TIFF": kept_of_philips,
+    "OME-TIFF": kept_of_ome,
+}
+_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_NDPI_TAG = 65420
+_MOST_TAGS = 4096
+_COPIED_SHARE = 0.95
+
+
+def deidentify(
+    slide: Path, out: Path, *, overwrite: bool = False, watch: Watch | None = None
+) -> tuple[Path, Report]:
+    """Write a copy of a slide without label, macro and texts; return its place and the report.
+
+    The copy is written anew: of the source it holds the coded pixels of the levels and what a
+    reader needs to show them, and nothing else. Level 0 has the same pixels.
+
+    Parameters
+    ----------
+    out
+        The copy; where it is an existing folder, the copy gets a name in it that tells nothing.
+
+    Raises
+    ------
+    UnknownKindError
+        It is none of SVS, NDPI, Philips TIFF, OME-TIFF and DICOM.
+    WritingError
+        It cannot be copied, or not there.
+    SlideError
+        The slide cannot be read.
+    OSError
+        The copy cannot be written.
+    """
+    watch = watch or Watch()
+    if not slide.exists():
+        raise SlideNotFoundError(
+            slide, f"There is no file {slide}; check its name, and that its drive is connected."
+        )
+    try:
+        with slide.open("rb") as file:
+            head = file.read(4)
+            if head not in _MAGIC:
+                raise UnknownKindError(_refusal(slide))
+            target = in_folder(out, ending(slide))
+            check_place(slide, target, overwrite=overwrite)
+            report = _copy_tiff(slide, file, target, watch)
+    except PermissionError as error:
+        if error.filename != str(slide):
+            raise
+        raise SlideAccessError(
+            slide, f"You have no permission to read {slide.name}; ask its owner."
+        ) from error
+    if target.stem.casefold() == slide.stem.casefold():
+        report.notes.append(
+            "The copy is named like the slide: rename it if that name tells of the patient."
+        )
+    return target, report
+
+
+def _copy_tiff(slide: Path, file: BinaryIO, target: Path, watch: Watch) -> Report:
+    is_ndpi = _is_ndpi(file)
+    try:
+        tiff = TiffFile(slide, is_ndpi=is_ndpi)
+    except (TiffFileError, ValueError, struct.error) as error:
+        raise WritingError(f"{slide.name} is damaged ({error}); copy it again.") from error
+    with tiff:
+        kind = _kind_of(tiff)
+        if kind is None:
+            raise UnknownKindError(_refusal(slide))
+        report = Report(kind)
+        try:
+            kept = _KINDS[kind](tiff, report)
+        except WritingError:
+            raise
+        except Exception as error:  # a spoilt file can make the parser fail in any way
+            raise WritingError(f"{slide.name} is damaged ({error}); copy it again.") from error
+        layout = Layout.BIG if tiff.is_bigtiff else Layout.NDPI if is_ndpi else Layout.CLASSIC
+        with atomic_write(target) as out:
+            output = TiffOutput(out, tiff.byteorder, layout)
+            TiffCopy(tiff, file, output, report).write(kept, watch.part(0, _COPIED_SHARE))
+            out.flush()
+            watch.check()
+            check_same_pixels(slide, Path(out.name))
+            watch.check()
+    watch.progressed(1.0)
+    return report
+
+
+def _kind_of(tiff: TiffFile) -> str | None:
+    page = tiff.pages.first
+    if tiff.is_ndpi:
+        return "Hamamatsu NDPI"
+    if page.description.startswith("Aperio"):
+        return "Aperio SVS"
+    if str(page.tags.valueof(305, "")).startswith("Philips") and "DPUfsImport" in page.description:
+        return "Philips TIFF"
+    return "OME-TIFF" if tiff.is_ome else None
+
+
+def _refusal(slide: Path) -> str:
+    return (
+        f"{slide.name} cannot be de-identified: only Aperio SVS, Hamamatsu NDPI, Philips TIFF, "
+        "OME-TIFF and DICOM can; convert it to OME-TIFF first (coverslip convert)."
+    )
+
+
+def _is_ndpi(file: BinaryIO) -> bool:
+    """Return whether the first directory, found by NDPI's wide offset, has NDPI's own tag."""
+    file.seek(0)
+    head = file.read(12)
+    if head[:4] != b"II*\0" or len(head) < 12:
+        return False
+    file.seek(0, 2)
+    size = file.tell()
+    (place,) = struct.unpack("<Q", head[4:])
+    if not 0 < place < size - 2:
+        return False
+    file.seek(place)
+    (count,) = struct.unpack("<H", file.read(2))
+    entries = file.read(12 * min(count, _MOST_TAGS))
+    codes = [struct.unpack_from("<H", entries, at)[0] for at in range(0, len(entries) - 11, 12)]
+    return _NDPI_TAG in codes

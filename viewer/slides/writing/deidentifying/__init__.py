@@ -1,0 +1,1 @@
+"""Copies of slides without label, macro and texts, their pyramids untouched."""

@@ -1,0 +1,171 @@
+"""JPEG streams by their markers: what a decoder needs, and what is text or anything else."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from viewer.slides.writing.errors import WritingError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_START, _END, _SCAN = 0xD8, 0xD9, 0xDA
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_TABLES = frozenset((0xC4, 0xCC, 0xDB, 0xDD))
+"""DHT, DAC, DQT and DRI."""
+_STANDALONE = frozenset((0x01, *range(0xD0, 0xD8)))
+_APP0, _APP14, _COMMENT = 0xE0, 0xEE, 0xFE
+_JFIF_BYTES, _ADOBE_BYTES = 14, 12
+_KNOWN_COMMENTS = re.compile(
+    rb"(Hamamatsu NanoZoomer Digital Pathology|LEAD Technologies Inc\. V[\d.]+|"
+    rb"Intel\(R\) JPEG Library, version [\d.,]+|CREATOR: gd-jpeg v[\d.]+ \(using IJG JPEG v\d+\), "
+    rb"quality = \d+\n?)\0*"
+)
+"""Names of programs, which every slide of a scanner holds alike."""
+
+
+class StreamError(WritingError):
+    """Bytes that are no stream of their coding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A marker of a JPEG with what belongs to it.
+
+    Attributes
+    ----------
+    start, end
+        Where it lies in the stream. A scan reaches over its coded data to the next marker.
+    """
+
+    marker: int
+    start: int
+    end: int
+
+
+def segments(data: bytes) -> Iterator[Segment]:
+    """Yield the segments of a stream up to its end marker. Raises StreamError."""
+    if data[:2] != b"\xff\xd8":
+        raise StreamError("it does not begin like a JPEG")
+    yield Segment(_START, 0, 2)
+    at = 2
+    while at < len(data):
+        start = at
+        while data[at : at + 2] == b"\xff\xff":
+            at += 1
+        head = data[at : at + 4]
+        if len(head) < 2 or head[0] != 0xFF:
+            raise StreamError("its markers are damaged")
+        marker = head[1]
+        if marker == _END:
+            yield Segment(marker, start, at + 2)
+            return
+        if marker in _STANDALONE:
+            at += 2
+            yield Segment(marker, start, at)
+            continue
+        length = int.from_bytes(head[2:], "big")
+        at += 2 + length
+        if length < 2 or at > len(data):
+            raise StreamError("its markers are damaged")
+        if marker == _SCAN:
+            at = _end_of_scan(data, at)
+        yield Segment(marker, start, at)
+    raise StreamError("it is cut short")
+
+
+def without_texts(data: bytes, *, is_complete: bool = True) -> bytes:
+    """Return a stream with nothing but what a decoder needs; the same bytes where that is all.
+
+    Comments, Exif, XMP, previews and what follows the end go; the names of a few programs stay.
+
+    Parameters
+    ----------
+    is_complete
+        Whether the end is there; else the stream may end within a scan.
+
+    Raises
+    ------
+    StreamError
+        It is no JPEG.
+    """
+    kept: list[tuple[int, int]] = []
+    found = segments(data)
+    while True:
+        try:
+            segment = next(found)
+        except StopIteration:
+            break
+        except StreamError:
+            # All of the coded data, which is what a scan is cut short in.
+            if is_complete or not kept or kept[-1][1] != len(data):
+                raise
+            break
+        if _is_needed(segment, data):
+            if kept and kept[-1][1] == segment.start:
+                kept[-1] = (kept[-1][0], segment.end)
+            else:
+                kept.append((segment.start, segment.end))
+    if kept == [(0, len(data))]:
+        return data
+    return b"".join(data[start:end] for start, end in kept)
+
+
+def header_of(data: bytes) -> tuple[int, int]:
+    """Return where the first scan's header ends, and where the frame begins; for long streams.
+
+    Raises StreamError where `data`, the beginning of a stream, holds no scan.
+    """
+    at, frame = 2, -1
+    while data[at : at + 1] == b"\xff" and at + 4 <= len(data):
+        marker = data[at + 1]
+        if marker in (0xFF, *_STANDALONE):
+            at += 1 if marker == 0xFF else 2
+            continue
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        if marker in _FRAMES:
+            frame = at
+        if marker == _SCAN and end <= len(data):
+            return end, frame
+        at = end
+    raise StreamError("it holds no scan")
+
+
+def complete_stream(data: bytes, tables: bytes | None) -> bytes:
+    """Return a tile as a JPEG that can be decoded alone, its shared tables moved into it.
+
+    Raises StreamError.
+    """
+    if not tables:
+        return data
+    shared = b"".join(
+        tables[each.start : each.end]
+        for each in segments(tables)
+        if each.marker in _TABLES or each.marker in (_APP0, _APP14)
+    )
+    return data[:2] + shared + data[2:]
+
+
+def _is_needed(segment: Segment, data: bytes) -> bool:
+    marker = segment.marker
+    body = data[segment.start : segment.end].lstrip(b"\xff")[3:]
+    if marker == _APP0:
+        return body.startswith(b"JFIF\0") and len(body) == _JFIF_BYTES
+    if marker == _APP14:
+        return body.startswith(b"Adobe") and len(body) == _ADOBE_BYTES
+    if marker == _COMMENT:
+        return _KNOWN_COMMENTS.fullmatch(body) is not None
+    return marker in (_START, _END, _SCAN) or marker in _FRAMES | _TABLES | _STANDALONE
+
+
+def _end_of_scan(data: bytes, at: int) -> int:
+    """Return where the coded data that begins at `at` ends: at a marker that is no restart."""
+    while True:
+        at = data.find(b"\xff", at)
+        if at < 0 or at + 1 >= len(data):
+            return len(data)
+        if data[at + 1] != 0 and data[at + 1] not in range(0xD0, 0xD8):
+            return at
+        at += 2
