@@ -13,6 +13,10 @@ _SLIDE_SUFFIXES = (
     ".vmu",
     ".dcm",
     ".vsi",
+    ".czi",
+    ".isyntax",
+    ".zarr",
+    ".ozx",
 )
 _TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf2", ".tf8", ".qptiff")
 _PICTURE_SUFFIXES = (

@@ -18,7 +18,7 @@ from viewer.recording.session import HEADER_FILE, SessionError, read_header
 from viewer.recording.trace_loading import load_trace
 from viewer.slides import SlideError, open_slide
 from viewer.slides.known_slides import find
-from viewer.slides.tray import slides_in
+from viewer.slides.tray import slides_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -231,4 +231,4 @@ def _kind(header: SessionHeader) -> str:
 
 
 def _files(place: Path) -> list[Path]:
-    return slides_in(place) if place.is_dir() else [place]
+    return slides_at(place)

@@ -16,7 +16,7 @@ from viewer.slides.errors import SlideChangedError, SlideError
 from viewer.slides.former_names import former_file_name
 from viewer.slides.identity import former_names_of
 from viewer.slides.slide_key import file_name_of
-from viewer.slides.tray import slides_in
+from viewer.slides.tray import slides_at
 
 if TYPE_CHECKING:
     from viewer.slides.source import SlideSource
@@ -162,7 +162,7 @@ def _candidates(identity: str, places: tuple[Path, ...]) -> list[Path]:
     candidates: list[Path] = []
     for place in places:
         try:
-            candidates += slides_in(place) if place.is_dir() else [place]
+            candidates += slides_at(place)
         except OSError as error:
             _log.info("Passed over while looking for a slide: %s", error)
     known = find(identity)

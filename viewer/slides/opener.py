@@ -10,6 +10,7 @@ from pathlib import Path
 from viewer.policy import policy, read_policy
 from viewer.redaction import leave_out_path
 from viewer.slides.derived_levels import with_fine_steps
+from viewer.slides.dicom_folder import check_series, chosen_series
 from viewer.slides.errors import (
     DamagedSlideError,
     IncompleteSlideError,
@@ -26,7 +27,8 @@ from viewer.slides.reader_process.source import open_isolated
 from viewer.slides.reader_process.trust import reads_in_this_process
 from viewer.slides.readers.image import open_image
 from viewer.slides.readers.tiff.source import open_tiff
-from viewer.slides.source import SlideSource, with_note
+from viewer.slides.slide_folders import folder_kind
+from viewer.slides.source import SlideSource, renamed, with_note
 from viewer.slides.verification import open_verified
 
 _log = logging.getLogger(__name__)
@@ -40,6 +42,9 @@ where the file is of the kind but cannot be opened, OSError where it cannot be r
 
 
 def _open_vendor_slide(path: Path, image: int | None) -> SlideSource | None:
+    if path.is_dir():
+        return None
+    check_series(path)
     source = open_verified(path)
     if source is not None and image not in (None, 0):
         source.close()
@@ -75,12 +80,11 @@ def open_slide(path: Path, image: int | None = None) -> SlideSource:
         why = read_policy().problem or "the administrator's policy allows no slides there."
         raise SlideAccessError(path, f"{path.name} is not opened: {why}")
     try:
+        if folder_kind(path) == "dicom":
+            return _open_dicom_folder(path, image)
         _check_file(path)
         version = FileVersion(path)
-        if reads_in_this_process(path):
-            opened = open_here(path, image)
-        else:
-            opened = open_isolated(path, image)
+        opened = _opened_here_if_trusted(path, image) or open_isolated(path, image)
         stored = GuardedSource(opened, version)
         version.check()
         source = with_fine_steps(stored)
@@ -90,8 +94,35 @@ def open_slide(path: Path, image: int | None = None) -> SlideSource:
         raise _access_error(path, error) from error
 
 
-def open_here(path: Path, image: int | None = None) -> SlideSource:
+def _open_dicom_folder(path: Path, image: int | None) -> SlideSource:
+    """Open one series of a folder of DICOM files, under the folder's name. Raises as `open_slide`.
+
+    It is the slide that any of its files opens, and is called the same.
+    """
+    series, index, entries = chosen_series(path, image)
+    source = open_slide(series.main_file)
+    return renamed(source, path, entries if len(entries) > 1 else (), index)
+
+
+def _opened_here_if_trusted(path: Path, image: int | None) -> SlideSource | None:
+    """Return the slide, read in this process; None where it needs one of its own."""
+    if path.is_dir() or not reads_in_this_process(path):
+        return None
+    try:
+        return open_here(path, image)
+    except UnsupportedSlideError:
+        return None  # more kinds are known in a process of its own
+
+
+def open_here(
+    path: Path, image: int | None = None, more_readers: tuple[Reader, ...] = ()
+) -> SlideSource:
     """Open a slide in this process, with the levels that the file stores and no others.
+
+    Parameters
+    ----------
+    more_readers
+        Asked after the `READERS`; those that need libraries which the window never holds.
 
     Raises
     ------
@@ -99,15 +130,17 @@ def open_here(path: Path, image: int | None = None) -> SlideSource:
         It cannot be opened; `str()` of the error is one sentence for the user.
     """
     try:
-        return _first_source(path, image)
+        return _first_source(path, image, more_readers)
     except OSError as error:
         raise _access_error(path, error) from error
 
 
-def _first_source(path: Path, image: int | None) -> SlideSource:
+def _first_source(
+    path: Path, image: int | None, more_readers: tuple[Reader, ...]
+) -> SlideSource:
     """Open the file by the first reader that can, else raise the first reader's complaint."""
     complaint: SlideError | None = None
-    for reader in READERS:
+    for reader in (*READERS, *more_readers):
         try:
             source = reader(path, image)
         except NoSuchImageError:
@@ -139,10 +172,11 @@ def _first_source(path: Path, image: int | None) -> SlideSource:
 def _check_file(path: Path) -> None:
     """Refuses what no reader needs to look at. Raises SlideError and OSError."""
     if path.is_dir():
-        raise SlideIsFolderError(
-            path,
-            f"{path.name or path} is a folder; open a slide in it (of a DICOM slide, any file).",
-        )
+        if folder_kind(path) is None:
+            raise SlideIsFolderError(
+                path, f"{path.name or path} is a folder and no slide; open a slide in it."
+            )
+        return
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise UnsupportedSlideError(

@@ -1,30 +1,34 @@
-"""The files that make up one slide: most are one file, MIRAX, DICOM, VMS and VSI are several."""
+"""The files that make up one slide: most are one file, MIRAX, DICOM, VMS, VSI and Zarr are several."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-_SERIES_TAG = b"\x20\x00\x0e\x00UI"
-"""SeriesInstanceUID (0020,000E) as explicit little endian, which DICOM slides are written in."""
-_DICOM_MAGIC = b"DICM"
+from viewer.slides.dicom_header import dicom_header
+from viewer.slides.slide_folders import ZARR_FILES
+
 _HEADER_BYTES = 1 << 14
 _HEADERS_BYTES = 1 << 20
 """What is read of all files of a folder to find those of a series."""
 _MOST_FILES = 2000
 _INI_BYTES = 1 << 16
+_ARRAY = re.compile(rb'"node_type"\s*:\s*"array"')
 
 
 def slide_files(path: Path) -> tuple[Path, ...]:
     """Return all files of the slide at `path`, `path` itself first unless it is one of many equals.
 
-    Of a DICOM slide any file gives the same files in the same order.
+    Of a DICOM slide any file gives the same files in the same order; of a Zarr these are the files
+    that describe it, without its chunks.
 
     Raises
     ------
     OSError
         The file or its folder cannot be read.
     """
+    if path.is_dir():
+        return _descriptions_in(path)
     match path.suffix.lower():
         case ".mrxs":
             return (path, *_files_below(path.with_suffix("")))
@@ -44,16 +48,8 @@ def dicom_series(path: Path, header_bytes: int = _HEADER_BYTES) -> bytes | None:
     OSError
         The file cannot be read.
     """
-    with path.open("rb") as file:
-        header = file.read(132)
-        if header[128:] != _DICOM_MAGIC:
-            return None
-        header = file.read(header_bytes)
-    _, found, rest = header.partition(_SERIES_TAG)
-    if not found:
-        return None
-    length = int.from_bytes(rest[:2], "little")
-    return rest[2 : 2 + length]
+    header = dicom_header(path, header_bytes)
+    return header.series.encode() if header is not None and header.series else None
 
 
 def _series_of(path: Path) -> tuple[Path, ...]:
@@ -70,6 +66,30 @@ def _series_of(path: Path) -> tuple[Path, ...]:
         except OSError:
             continue  # a neighbor that may not be read is none of this slide's
     return tuple(files) if path in files else (path, *files)
+
+
+def _descriptions_in(folder: Path) -> tuple[Path, ...]:
+    """Return the files that say what lies where in a Zarr, without the chunks of its arrays.
+
+    Their folders are looked for where groups and arrays are: chunks have folders too, and there
+    can be millions of them.
+    """
+    found: list[Path] = []
+    waiting = [folder]
+    while waiting and len(found) < _MOST_FILES:
+        here = waiting.pop(0)
+        files = [here / name for name in ZARR_FILES if (here / name).is_file()]
+        if files:
+            found += files
+            is_array = any(_is_array(file) for file in files)
+            waiting += [] if is_array else sorted(path for path in here.iterdir() if path.is_dir())
+    return tuple(found) or (folder,)
+
+
+def _is_array(file: Path) -> bool:
+    if file.name == ".zarray":
+        return True
+    return file.name == "zarr.json" and bool(_ARRAY.search(file.read_bytes()))
 
 
 def _files_below(folder: Path) -> list[Path]:

@@ -213,16 +213,24 @@ class SlideSource(Protocol):
 
 def with_note(source: SlideSource, note: str) -> SlideSource:
     """Return the source with one more of `info.notes`, before the others."""
-    return _NotedSource(source, note)
+    return _AlteredSource(
+        source, source.path, replace(source.info, notes=(note, *source.info.notes))
+    )
 
 
-class _NotedSource:
-    """A source that is not what its file asks for, and says so."""
+def renamed(
+    source: SlideSource, path: Path, images: tuple[ImageEntry, ...], image: int
+) -> SlideSource:
+    """Return the source as one of the images of the folder at `path`, which holds its file."""
+    return _AlteredSource(source, path, replace(source.info, images=images, image=image))
 
-    def __init__(self, source: SlideSource, note: str) -> None:
+
+class _AlteredSource:
+    """A source of which more is said than its reader knows."""
+
+    def __init__(self, source: SlideSource, path: Path, info: SlideInfo) -> None:
         self._source = source
-        self.info: SlideInfo = replace(source.info, notes=(note, *source.info.notes))
-        self.path, self.levels = source.path, source.levels
+        self.info, self.path, self.levels = info, path, source.levels
         self.read_tile, self.read_channels = source.read_tile, source.read_channels
         self.read_associated = source.read_associated
         self.close = source.close

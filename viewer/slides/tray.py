@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from viewer.slides.dicom_header import HEADER_BYTES, parsed_header
 from viewer.slides.dicom_kinds import dicom_kind
 from viewer.slides.errors import DamagedSlideError, TileError
+from viewer.slides.slide_folders import is_slide_folder
 from viewer.suffixes import SUFFIXES
 
 if TYPE_CHECKING:
@@ -16,14 +18,13 @@ if TYPE_CHECKING:
 
     from viewer.slides.source import Level, RgbImage, SlideSource
 
-_SERIES_TAG = b"\x20\x00\x0e\x00UI"
-"""SeriesInstanceUID (0020,000E) as explicit little endian, which DICOM slides are written in."""
-
-_HEADER_BYTES = 1 << 16
+_ARCHIVES = (".zarr.zip", ".ozx")
 
 
 def slides_in(folder: Path) -> list[Path]:
     """Return the slides of a folder by suffix, in natural order (2 before 10).
+
+    Folders in it that are slides as a whole, OME-Zarr and DICOM, are among them.
 
     Files that belong to another are left out: of a DICOM series all but the first file, DICOM
     annotations, and the pictures beside a .vms file. Hidden files are left out too.
@@ -37,30 +38,42 @@ def slides_in(folder: Path) -> list[Path]:
         (
             path
             for path in folder.iterdir()
-            if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+            if not path.name.startswith(".") and _is_listed(path)
         ),
         key=_natural,
     )
     # A Hamamatsu VMS slide keeps its pixels in JPEG files named after it.
     vms_stems = [path.stem for path in files if path.suffix.lower() == ".vms"]
     slides: list[Path] = []
-    series_seen: set[bytes] = set()
+    series_seen: set[str] = set()
     for path in files:
         suffix = path.suffix.lower()
         if suffix in (".jpg", ".jpeg") and any(path.name.startswith(stem) for stem in vms_stems):
             continue
         series = None
         if suffix == ".dcm":
-            header = _header(path)
-            if dicom_kind(header) is not None:
+            head = _head(path)
+            if dicom_kind(head) is not None:
                 continue
-            series = _dicom_series(header)
+            header = parsed_header(head)
+            series = header.series if header is not None and header.series else None
         if series is not None:
             if series in series_seen:
                 continue
             series_seen.add(series)
         slides.append(path)
     return slides
+
+
+def slides_at(path: Path) -> list[Path]:
+    """Return the slide that a path is, or the slides in a folder.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be read.
+    """
+    return slides_in(path) if path.is_dir() and not is_slide_folder(path) else [path]
 
 
 def thumbnail(source: SlideSource, max_side_px: int) -> RgbImage:
@@ -110,19 +123,16 @@ def _natural(path: Path) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (0, part) for part in parts]
 
 
-def _header(path: Path) -> bytes:
+def _is_listed(path: Path) -> bool:
+    if path.is_dir():
+        return is_slide_folder(path)
+    return path.suffix.lower() in SUFFIXES or path.name.lower().endswith(_ARCHIVES)
+
+
+def _head(path: Path) -> bytes:
     """Return the beginning of a file; empty where it cannot be read."""
     try:
         with path.open("rb") as file:
-            return file.read(_HEADER_BYTES)
+            return file.read(HEADER_BYTES)
     except OSError:
         return b""
-
-
-def _dicom_series(header: bytes) -> bytes | None:
-    """Return what tells the file's series; None where its header does not say."""
-    _, found, rest = header.partition(_SERIES_TAG)
-    if not found:
-        return None
-    length = int.from_bytes(rest[:2], "little")
-    return rest[2 : 2 + length]

@@ -13,9 +13,9 @@ from viewer.slides.errors import SlideError
 from viewer.slides.identity import former_names_of, same_slide
 from viewer.slides.known_slides import find
 from viewer.slides.opener import open_slide
-from viewer.slides.tray import slides_in
+from viewer.slides.slide_folders import is_slide_folder
+from viewer.slides.tray import slides_at, slides_in
 from viewer.studies.project import ProjectSlide, slide_path, stored_path
-from viewer.suffixes import SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -49,7 +49,7 @@ def project_slides(
     """
     for path in paths:
         try:
-            slides = slides_in(path) if path.is_dir() else [path]
+            slides = slides_at(path)
         except OSError as error:
             refused.append(f"{path} cannot be read ({error.strerror or error}).")
             continue
@@ -147,14 +147,18 @@ def _files(places: Sequence[Path]) -> list[Path]:
         depth = len(place.parts) + _DEPTH
         for name, folders, _ in os.walk(place):
             folder = Path(name)
-            folders[:] = sorted(each for each in folders if not each.startswith("."))
+            folders[:] = sorted(
+                each
+                for each in folders
+                if not each.startswith(".") and not is_slide_folder(folder / each)
+            )
             if len(folder.parts) >= depth:
                 folders.clear()
             try:
                 files.update(dict.fromkeys(slides_in(folder)))
             except OSError as error:
                 _log.info("Passed over while looking for slides: %s", error)
-    return [path for path in files if path.suffix.lower() in SUFFIXES]
+    return list(files)
 
 
 def _identity(path: Path) -> str:

@@ -90,6 +90,7 @@ def _kind(path: Path) -> str:
     from viewer.annotations.formats.sniffing import contents
     from viewer.inference.layouts.known import is_model
     from viewer.overlays.files.result_files import RESULT_SUFFIXES
+    from viewer.slides.slide_folders import is_slide_folder, is_zarr_zip
     from viewer.studies.project_file import is_project
     from viewer.studies.qupath_project import SUFFIX as QUPATH_SUFFIX
 
@@ -98,6 +99,8 @@ def _kind(path: Path) -> str:
         return "model"
     if is_project(path) or suffix == QUPATH_SUFFIX:
         return "project"
+    if is_zarr_zip(path) or is_slide_folder(path):
+        return "slide"
     if not path.is_dir():
         if suffix in dropped_suffixes() and contents(path).has_annotations:
             return "annotations"

@@ -1,0 +1,191 @@
+"""A folder of DICOM files as slides: one a series, the largest first shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from viewer.slides.dicom_header import dicom_header
+from viewer.slides.errors import IncompleteSlideError, NoSuchImageError
+from viewer.slides.source import ImageEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from viewer.slides.dicom_header import DicomHeader
+
+MOST_FILES = 2000
+_MOST_LOOKED_AT = 16
+"""Files after which a folder without DICOM is taken for one that holds none."""
+_IGNORED = frozenset(("dicomdir", "thumbs.db", "desktop.ini", "license", "readme"))
+_IGNORED_SUFFIXES = frozenset((".txt", ".md", ".json", ".xml", ".csv", ".sha256", ".md5"))
+
+
+@dataclass(frozen=True, slots=True)
+class DicomSeries:
+    """One slide of a folder: its files, and what their headers say."""
+
+    uid: str
+    files: tuple[tuple[Path, DicomHeader], ...]
+
+    @property
+    def volumes(self) -> list[tuple[Path, DicomHeader]]:
+        """Return the files with the slide's own pixels."""
+        return [each for each in self.files if each[1].is_volume]
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Return width and height of the largest level; 0, 0 where there is none."""
+        sizes = [(header.columns, header.rows) for _, header in self.volumes]
+        return max(sizes, key=lambda size: size[0] * size[1], default=(0, 0))
+
+    @property
+    def main_file(self) -> Path:
+        """Return a file of the largest level."""
+        return next(
+            path for path, each in self.volumes if (each.columns, each.rows) == self.size_px
+        )
+
+    def entry(self, index: int) -> ImageEntry:
+        """Return the series as one of the images of its folder."""
+        header = self.volumes[0][1]
+        sizes = {(each.columns, each.rows) for _, each in self.volumes}
+        name = header.description or header.container or f"Series {index + 1}"
+        return ImageEntry(index, name, *self.size_px, len(sizes))
+
+
+def holds_dicom_only(folder: Path) -> bool:
+    """Return whether all of the folder's files, notes apart, are DICOM images of slides.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be read.
+    """
+    found = False
+    for path in _files(folder)[:_MOST_LOOKED_AT]:
+        try:
+            header = dicom_header(path)
+        except OSError:
+            continue
+        if header is None:
+            return False
+        found = found or header.is_whole_slide
+    return found
+
+
+def series_in(folder: Path) -> list[DicomSeries]:
+    """Return the series of whole-slide images in a folder, in the order of their first files.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be read.
+    """
+    found: dict[str, list[tuple[Path, DicomHeader]]] = {}
+    for path in _files(folder)[:MOST_FILES]:
+        try:
+            header = dicom_header(path)
+        except OSError:
+            continue  # one that may not be read is missed where its slide is opened
+        if header is not None and header.is_whole_slide:
+            found.setdefault(header.series, []).append((path, header))
+    return [DicomSeries(uid, tuple(files)) for uid, files in found.items()]
+
+
+def chosen_series(
+    folder: Path, image: int | None
+) -> tuple[DicomSeries, int, tuple[ImageEntry, ...]]:
+    """Return the series to open, its number, and all that are slides.
+
+    Parameters
+    ----------
+    image
+        Which of them, counted from 0; None for the largest.
+
+    Raises
+    ------
+    SlideError
+        No series of the folder is a slide, or there is no such image.
+    OSError
+        The folder cannot be read.
+    """
+    series = series_in(folder)
+    slides = [each for each in series if each.volumes]
+    if not slides:
+        roles = sorted({header.role for each in series for _, header in each.files})
+        raise IncompleteSlideError(
+            folder,
+            f"{folder.name} holds the {' and '.join(roles)} of a slide alone; copy the files with "
+            "the slide's pixels to the same folder.",
+        )
+    entries = tuple(each.entry(index) for index, each in enumerate(slides))
+    if image is None:
+        image = max(range(len(slides)), key=lambda index: entry_area(entries[index]))
+    if not 0 <= image < len(slides):
+        held = "one, number 0" if len(slides) == 1 else f"{len(slides)}, 0 to {len(slides) - 1}"
+        raise NoSuchImageError(folder, f"{folder.name} has no image {image}: it holds {held}.")
+    return slides[image], image, entries
+
+
+def entry_area(entry: ImageEntry) -> int:
+    """Return how many pixels an image has."""
+    return entry.width_px * entry.height_px
+
+
+def check_series(path: Path) -> None:
+    """Refuse a DICOM file whose series lacks the slide's own pixels, or a part of them.
+
+    Raises
+    ------
+    IncompleteSlideError
+        It is a label or an overview alone, or a level is in several files of which one is missing.
+    OSError
+        The file or its folder cannot be read.
+    """
+    own = dicom_header(path)
+    if own is None or not own.is_whole_slide:
+        return
+    files = [
+        header for each in series_in(path.parent) if each.uid == own.series
+        for _, header in each.files
+    ]  # fmt: skip
+    if not own.is_volume and not any(header.is_volume for header in files):
+        raise IncompleteSlideError(
+            path,
+            f"{path.name} is the {own.role} of a slide alone, and the files with the slide's "
+            "pixels are not beside it; put all files of the series into one folder.",
+        )
+    _check_parts(path, files)
+
+
+def _check_parts(path: Path, files: Iterable[DicomHeader]) -> None:
+    """Refuse levels that are cut into several files of which one is missing."""
+    parts: dict[str, set[int]] = {}
+    wanted: dict[str, int] = {}
+    for header in files:
+        if header.concatenation and header.is_volume:
+            parts.setdefault(header.concatenation, set()).add(header.part)
+            last = max(header.parts, header.part, wanted.get(header.concatenation, 0))
+            wanted[header.concatenation] = last
+    for uid, found in parts.items():
+        missing = sorted(set(range(1, wanted[uid] + 1)) - found)
+        if missing:
+            raise IncompleteSlideError(
+                path,
+                f"Part {missing[0]} of {wanted[uid]} of a level of {path.name} is missing; copy "
+                "all files of the DICOM series to the same folder.",
+            )
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return the files that can be DICOM, by name; hidden ones and notes are left out."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if not path.name.startswith(".")
+        and path.name.lower() not in _IGNORED
+        and path.suffix.lower() not in _IGNORED_SUFFIXES
+        and path.is_file()
+    )

@@ -1,0 +1,165 @@
+"""The elements at the top of a DICOM header, from the first bytes of a file and without its pixels.
+
+Nothing here is trusted: what is no element ends the walk, and what came before it still counts.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEADER_BYTES = 1 << 16
+"""So much of a file holds what is asked of its header here."""
+
+_PREAMBLE_BYTES, _MAGIC = 128, b"DICM"
+_IMPLICIT, _BIG, _DEFLATED = (
+    f"1.2.840.10008.1.2{end}".encode() for end in ("", ".2", ".1.99")
+)
+_WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
+_LONG = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR",
+                   b"UT", b"UV"))  # fmt: skip
+"""Value representations whose lengths have four bytes."""
+_UNDEFINED = 0xFFFFFFFF
+_DELIMITERS, _ITEM = 0xFFFE, 0xE000
+_PIXELS = 0x7FE00010
+_TRANSFER_SYNTAX = 0x00020010
+
+
+@dataclass(frozen=True, slots=True)
+class DicomHeader:
+    """What a header says of the image and of the slide that it belongs to.
+
+    Attributes
+    ----------
+    image_type
+        Such as ("ORIGINAL", "PRIMARY", "VOLUME", "NONE").
+    columns, rows
+        Of the whole level in pixels, not of its tiles; 0 where they are unknown.
+    concatenation, part, parts
+        The level that this file is a part of, which part counted from 1, and how many there are;
+        empty and 0 where the level is one file, or the file does not say.
+    """
+
+    series: str
+    is_whole_slide: bool
+    transfer_syntax: str
+    image_type: tuple[str, ...]
+    columns: int
+    rows: int
+    focal_planes: int
+    optical_paths: int
+    description: str
+    container: str
+    concatenation: str
+    part: int
+    parts: int
+
+    @property
+    def is_volume(self) -> bool:
+        """Return whether the pixels are a slide's, and not of its label or an overview of it."""
+        return not self.role
+
+    @property
+    def role(self) -> str:
+        """Return what is shown beside the slide, such as "label"; empty for the slide itself."""
+        beside = ("LABEL", "OVERVIEW", "THUMBNAIL", "LOCALIZER")
+        return next((each.lower() for each in self.image_type if each in beside), "")
+
+
+def dicom_header(path: Path, most_bytes: int = HEADER_BYTES) -> DicomHeader | None:
+    """Return what the header of a DICOM file says; None for other files.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    """
+    with path.open("rb") as file:
+        preamble = file.read(_PREAMBLE_BYTES + len(_MAGIC))
+        if preamble[_PREAMBLE_BYTES:] != _MAGIC:
+            return None
+        return parsed_header(preamble + file.read(most_bytes))
+
+
+def parsed_header(data: bytes) -> DicomHeader | None:
+    """Return what a file that begins with `data` says of itself; None where it is not DICOM."""
+    if data[_PREAMBLE_BYTES : _PREAMBLE_BYTES + len(_MAGIC)] != _MAGIC:
+        return None
+    values = _elements(data)
+    return DicomHeader(
+        series=_text(values, 0x0020000E),
+        is_whole_slide=_text(values, 0x00020002) == _WHOLE_SLIDE,
+        transfer_syntax=_text(values, _TRANSFER_SYNTAX),
+        image_type=tuple(_text(values, 0x00080008).split("\\")),
+        columns=_number(values, 0x00480006),
+        rows=_number(values, 0x00480007),
+        focal_planes=_number(values, 0x00480303),
+        optical_paths=_number(values, 0x00480302),
+        description=_text(values, 0x0008103E),
+        container=_text(values, 0x00400512),
+        concatenation=_text(values, 0x00209161),
+        part=_number(values, 0x00209162),
+        parts=_number(values, 0x00209163),
+    )
+
+
+def _elements(data: bytes) -> dict[int, bytes]:
+    """Return the values of the elements that lie in no sequence, by tag."""
+    values: dict[int, bytes] = {}
+    at, depth, is_implicit = _PREAMBLE_BYTES + len(_MAGIC), 0, False
+    is_meta = True
+    while at + 8 <= len(data):
+        group, element = struct.unpack_from("<HH", data, at)
+        tag = group << 16 | element
+        if is_meta and group != 2:
+            is_meta, syntax = False, values.get(_TRANSFER_SYNTAX, b"").rstrip(b"\0 ")
+            if syntax in (_BIG, _DEFLATED):
+                break
+            is_implicit = syntax == _IMPLICIT
+        if tag == _PIXELS:
+            break
+        if group == _DELIMITERS:
+            (length,) = struct.unpack_from("<I", data, at + 4)
+            at += 8
+            if element != _ITEM:
+                depth -= 1
+            elif length == _UNDEFINED:
+                depth += 1
+            else:
+                at += length
+            continue
+        at, length = _value_of(data, at, is_implicit)
+        if length == _UNDEFINED:
+            depth += 1
+            continue
+        if depth == 0 and at + length <= len(data):
+            values[tag] = data[at : at + length]
+        at += length
+    return values
+
+
+def _value_of(data: bytes, at: int, is_implicit: bool) -> tuple[int, int]:
+    """Return where the value of the element at `at` begins, and its length."""
+    kind = data[at + 4 : at + 6]
+    if is_implicit or not re.fullmatch(rb"[A-Z]{2}", kind):
+        return at + 8, struct.unpack_from("<I", data, at + 4)[0]
+    if kind not in _LONG:
+        return at + 8, struct.unpack_from("<H", data, at + 6)[0]
+    if at + 12 > len(data):
+        return len(data), 0
+    return at + 12, struct.unpack_from("<I", data, at + 8)[0]
+
+
+def _text(values: dict[int, bytes], tag: int) -> str:
+    return values.get(tag, b"").decode("utf-8", "replace").strip("\0 ")
+
+
+def _number(values: dict[int, bytes], tag: int) -> int:
+    """Return an unsigned number of two or four bytes; 0 where there is none."""
+    value = values.get(tag, b"")
+    return int.from_bytes(value[:4], "little") if len(value) in (2, 4) else 0

@@ -1,0 +1,217 @@
+"""What the description of one Zarr array says: its shape, chunks, type, and the names of chunks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+
+from viewer.errors import CoverslipError
+
+_DTYPES = {
+    "bool": "bool", "|b1": "bool", "int8": "int8", "uint8": "uint8", "int16": "int16",
+    "uint16": "uint16", "int32": "int32", "uint32": "uint32", "int64": "int64", "uint64": "uint64",
+    "float16": "float16", "float32": "float32", "float64": "float64",
+}  # fmt: skip
+_KINDS = {"u": "uint", "i": "int", "f": "float"}
+_MOST_JSON_BYTES = 16 << 20
+_MOST_DIMENSIONS = 8
+_SPECIAL_FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+class NgffError(CoverslipError):
+    """A Zarr that cannot be shown; `str()` is a clause that follows the name of the file."""
+
+
+class ReadKey(Protocol):
+    """The store: a folder, an archive, or something far away."""
+
+    def __call__(self, key: str, start: int = 0, end: int | None = None) -> bytes | None:
+        """Return the bytes of a key from `start` to before `end`; None where there is no such key.
+
+        Raises
+        ------
+        OSError
+            It is there but cannot be read.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayInfo:
+    """One array, in elements.
+
+    Attributes
+    ----------
+    zarr_format
+        2 or 3.
+    chunks
+        Shape of what is stored under one key: a shard where the array is sharded.
+    inner_chunks
+        Shape of what is decoded at once; as `chunks` where there are no shards.
+    codecs
+        Names of the codecs, those within shards too.
+    """
+
+    path: str
+    zarr_format: int
+    shape: tuple[int, ...]
+    chunks: tuple[int, ...]
+    inner_chunks: tuple[int, ...]
+    dtype: str
+    fill_value: float
+    codecs: tuple[str, ...]
+    key_prefix: str
+    separator: str
+    dimension_names: tuple[str, ...] = ()
+
+    def chunk_key(self, coordinates: tuple[int, ...]) -> str:
+        """Return the key of a chunk, below the root of the store."""
+        joined = self.separator.join(map(str, coordinates))
+        name = joined if not self.key_prefix else self.separator.join((self.key_prefix, joined))
+        return below(self.path, name)
+
+
+def below(path: str, name: str) -> str:
+    """Return the key of `name` in a group."""
+    return f"{path}/{name}" if path else name
+
+
+def read_json(read: ReadKey, key: str) -> dict[str, Any] | None:
+    """Return the object in a JSON file of the store; None where there is none.
+
+    Raises
+    ------
+    NgffError
+        It is no JSON object, or larger than any description is.
+    OSError
+        It cannot be read.
+    """
+    data = read(key, 0, _MOST_JSON_BYTES + 1)
+    if data is None:
+        return None
+    if len(data) > _MOST_JSON_BYTES:
+        raise NgffError(f"has a {key} of more than 16 MiB, too large to describe an image")
+    try:
+        found: Any = msgspec.json.decode(data.replace(b": NaN", b': "NaN"'))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise NgffError(
+            f"has a damaged description ({key}: {error}); copy it again from where it came"
+        ) from error
+    if not isinstance(found, dict):
+        raise NgffError(f"has a damaged description ({key} is no JSON object)")
+    return found
+
+
+def read_array(read: ReadKey, path: str) -> ArrayInfo | None:
+    """Return the description of the array at `path`; None where there is no array.
+
+    Raises
+    ------
+    NgffError
+        The description is damaged, or of a kind that is not read.
+    OSError
+        It cannot be read.
+    """
+    try:
+        found = read_json(read, below(path, "zarr.json"))
+        if found is not None:
+            return _of_format_3(path, found) if found.get("node_type") == "array" else None
+        found = read_json(read, below(path, ".zarray"))
+        return None if found is None else _of_format_2(path, found)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise NgffError(
+            f"has a damaged description of the array {path or '/'} ({error!r}); copy it again "
+            "from where it came"
+        ) from error
+
+
+def _of_format_3(path: str, found: dict[str, Any]) -> ArrayInfo:
+    shape = _sizes(found["shape"])
+    grid = found["chunk_grid"]
+    if grid["name"] != "regular":
+        raise NgffError(f"is cut into chunks by the grid {grid['name']!r}, which cannot be read")
+    chunks = _sizes(grid["configuration"]["chunk_shape"])
+    encoding = found.get("chunk_key_encoding", {"name": "default"})
+    settings = encoding.get("configuration", {})
+    is_default = encoding["name"] == "default"
+    inner, names = chunks, list[str]()
+    waiting = list(found.get("codecs", ()))
+    while waiting:
+        codec = waiting.pop(0)
+        name = str(codec["name"] if isinstance(codec, dict) else codec)
+        names.append(name)
+        if name == "sharding_indexed":
+            inner = _sizes(codec["configuration"]["chunk_shape"])
+            waiting += codec["configuration"]["codecs"]
+    return _checked(
+        ArrayInfo(
+            path,
+            3,
+            shape,
+            chunks,
+            inner,
+            _dtype(found["data_type"]),
+            _fill_value(found.get("fill_value")),
+            tuple(names),
+            "c" if is_default else "",
+            str(settings.get("separator", "/" if is_default else ".")),
+            tuple(str(name or "") for name in found.get("dimension_names") or ()),
+        )
+    )
+
+
+def _of_format_2(path: str, found: dict[str, Any]) -> ArrayInfo:
+    chunks = _sizes(found["chunks"])
+    used = [found.get("compressor"), *(found.get("filters") or ())]
+    return _checked(
+        ArrayInfo(
+            path,
+            2,
+            _sizes(found["shape"]),
+            chunks,
+            chunks,
+            _dtype(found["dtype"]),
+            _fill_value(found.get("fill_value")),
+            tuple(str(codec["id"]) for codec in used if codec is not None),
+            "",
+            str(found.get("dimension_separator", ".")),
+        )
+    )
+
+
+def _checked(array: ArrayInfo) -> ArrayInfo:
+    count = len(array.shape)
+    if not 0 < count <= _MOST_DIMENSIONS or {len(array.chunks), len(array.inner_chunks)} != {count}:
+        raise NgffError(
+            f"has a damaged description of the array {array.path}: {count} dimensions in chunks of "
+            f"{len(array.chunks)}"
+        )
+    return array
+
+
+def _sizes(values: Any) -> tuple[int, ...]:
+    sizes = tuple(int(value) for value in values)
+    if any(size <= 0 for size in sizes):
+        raise ValueError(f"sizes {sizes}")
+    return sizes
+
+
+def _dtype(name: Any) -> str:
+    text = str(name)
+    if text in _DTYPES:
+        return _DTYPES[text]
+    kind, size = text[1:2], text[2:]
+    if text[:1] in "<>|=" and kind in _KINDS and size.isdecimal():
+        plain = f"{_KINDS[kind]}{8 * int(size)}"
+        if plain in _DTYPES:
+            return plain
+    raise NgffError(f"holds values of the type {text[:40]}, which cannot be shown")
+
+
+def _fill_value(value: Any) -> float:
+    if isinstance(value, str):
+        return _SPECIAL_FLOATS.get(value, 0.0)
+    return float(value) if isinstance(value, int | float) else 0.0

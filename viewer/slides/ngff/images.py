@@ -1,0 +1,316 @@
+"""The images of an OME-Zarr: levels, axes, pixel sizes and channels, versions 0.4 to 0.6."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from viewer.slides.ngff.arrays import NgffError, below, read_array, read_json
+
+if TYPE_CHECKING:
+    from viewer.slides.channels import Color
+    from viewer.slides.ngff.arrays import ArrayInfo, ReadKey
+
+MOST_IMAGES = 500
+_MOST_LEVELS = 100
+_AXES = "tczyx"
+_VERSIONS = ("0.1", "0.2", "0.3", "0.4", "0.5", "0.6")
+_UM = {
+    "angstrom": 1e-4, "nanometer": 1e-3, "micrometer": 1.0, "millimeter": 1e3, "centimeter": 1e4,
+    "decimeter": 1e5, "meter": 1e6, "inch": 25_400.0, "foot": 304_800.0, "yard": 914_400.0,
+    "picometer": 1e-6,
+}  # fmt: skip
+_SECONDS = {
+    "nanosecond": 1e-9, "microsecond": 1e-6, "millisecond": 1e-3, "second": 1.0, "minute": 60.0,
+    "hour": 3600.0, "day": 86_400.0,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class NgffLevel:
+    """One resolution: its array, and what one element is in micrometers or seconds, by axis.
+
+    Attributes
+    ----------
+    scale, translation
+        In the units of the axes, one number an axis of the array.
+    """
+
+    array: ArrayInfo
+    scale: tuple[float, ...]
+    translation: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NgffChannel:
+    """What is said of a channel; None where nothing is.
+
+    Attributes
+    ----------
+    window
+        The values that are shown as black and as the full color.
+    """
+
+    name: str
+    color: Color | None
+    window: tuple[float, float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class NgffImage:
+    """One multiscale image.
+
+    Attributes
+    ----------
+    axes
+        A letter a dimension, of "tczyx"; y and x are among them.
+    levels
+        From the finest.
+    """
+
+    path: str
+    name: str
+    version: str
+    axes: str
+    units: tuple[str, ...]
+    levels: tuple[NgffLevel, ...]
+    channels: tuple[NgffChannel, ...]
+
+    def count(self, axis: str) -> int:
+        """Return how many elements there are along an axis; 1 where the image lacks it."""
+        at = self.axes.find(axis)
+        return self.levels[0].array.shape[at] if at >= 0 else 1
+
+    def step_um(self, axis: str) -> float | None:
+        """Return the size of an element of level 0 along x, y or z; None where it is not told."""
+        return self._step(axis, _UM)
+
+    def step_s(self) -> float | None:
+        """Return the seconds between two time points; None where they are not told."""
+        return self._step("t", _SECONDS)
+
+    def _step(self, axis: str, units: dict[str, float]) -> float | None:
+        at = self.axes.find(axis)
+        if at < 0:
+            return None
+        factor, scale = units.get(self.units[at]), self.levels[0].scale[at]
+        return None if factor is None or not 0 < scale < float("inf") else factor * scale
+
+
+def read_images(read: ReadKey) -> list[NgffImage]:
+    """Return all images of a store: the one at its root, or those of a bioformats2raw layout.
+
+    Raises
+    ------
+    NgffError
+        There is none that can be shown; the sentence says why.
+    OSError
+        The store cannot be read.
+    """
+    root = attributes(read, "")
+    if root is None and read_array(read, "") is None:
+        raise NgffError("is no OME-Zarr: it has neither zarr.json nor .zattrs")
+    if root and "multiscales" in root:
+        return _images_of(read, "", root)
+    found: list[NgffImage] = []
+    for path in _series(read, root or {}):
+        inside = attributes(read, path)
+        if inside and "multiscales" in inside:
+            found += _images_of(read, path, inside)
+    if found:
+        return found
+    if root and ("plate" in root or "well" in root):
+        raise NgffError("is a plate of wells, not an image; open one of the images in its wells")
+    raise NgffError(
+        "is a Zarr without an image of OME-Zarr in it (no multiscales); write it as OME-Zarr"
+    )
+
+
+def attributes(read: ReadKey, path: str) -> dict[str, Any] | None:
+    """Return what OME says of a group, whichever the version; None where there is no group.
+
+    Raises NgffError and OSError.
+    """
+    group = read_json(read, below(path, "zarr.json"))
+    if group is not None:
+        found = group.get("attributes", {})
+        ome = found.get("ome") if isinstance(found, dict) else None
+        return ome if isinstance(ome, dict) else (found if isinstance(found, dict) else {})
+    found = read_json(read, below(path, ".zattrs"))
+    if found is None and read(below(path, ".zgroup"), 0, 1) is not None:
+        return {}
+    return found
+
+
+def _series(read: ReadKey, root: dict[str, Any]) -> list[str]:
+    """Return the paths of the images of a bioformats2raw layout, in its order."""
+    if "bioformats2raw.layout" not in root:
+        return []
+    listed = attributes(read, "OME")
+    names = (listed or {}).get("series")
+    if isinstance(names, list):
+        return [str(name) for name in names[:MOST_IMAGES]]
+    paths: list[str] = []
+    while len(paths) < MOST_IMAGES and attributes(read, str(len(paths))) is not None:
+        paths.append(str(len(paths)))
+    return paths
+
+
+def _images_of(read: ReadKey, path: str, found: dict[str, Any]) -> list[NgffImage]:
+    try:
+        return [
+            _image(read, path, multiscale, found)
+            for multiscale in found["multiscales"][:MOST_IMAGES]
+        ]
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise NgffError(
+            f"has a damaged description of its image ({error!r}); copy it again from where it came"
+        ) from error
+
+
+def _image(
+    read: ReadKey, path: str, multiscale: dict[str, Any], found: dict[str, Any]
+) -> NgffImage:
+    version = str(found.get("version") or multiscale.get("version") or "0.4")
+    if not version.startswith(_VERSIONS):
+        raise NgffError(f"is OME-Zarr of version {version}; versions 0.1 to 0.6 can be read")
+    axes, units = _axes(multiscale)
+    levels: list[NgffLevel] = []
+    common = _transforms(multiscale.get("coordinateTransformations"), len(axes))
+    for dataset in multiscale["datasets"][:_MOST_LEVELS]:
+        key = below(path, str(dataset["path"]).strip("/"))
+        array = read_array(read, key)
+        if array is None:
+            raise NgffError(f"lacks the array {key} of its image; copy it again with all files")
+        if not axes:  # versions 0.1 and 0.2 name none
+            axes, units = _AXES[-len(array.shape) :], ("",) * len(array.shape)
+        if len(array.shape) != len(axes):
+            raise NgffError(f"has {len(axes)} axes and an array of {len(array.shape)} dimensions")
+        own = _transforms(dataset.get("coordinateTransformations"), len(axes))
+        scale = tuple(a * b for a, b in zip(own[0], common[0] or own[0], strict=True))
+        if not common[0]:
+            scale = own[0]
+        shift = tuple(
+            a * k + b
+            for a, k, b in zip(
+                own[1], common[0] or (1.0,) * len(axes), common[1] or (0.0,) * len(axes), strict=True
+            )
+        )
+        levels.append(NgffLevel(array, scale, shift))
+    if not levels:
+        raise NgffError("has an image without levels")
+    _check_levels(levels, axes)
+    at = axes.find("c")
+    count = levels[0].array.shape[at] if at >= 0 else 1
+    return NgffImage(
+        path,
+        str(multiscale.get("name") or path or ""),
+        version,
+        axes,
+        units,
+        tuple(levels),
+        _channels(found.get("omero"), count),
+    )
+
+
+def _axes(multiscale: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """Return the letters of the axes and their units; empty where the version has none."""
+    systems = multiscale.get("coordinateSystems")
+    listed = multiscale.get("axes")
+    if listed is None and systems:
+        listed = systems[-1]["axes"]
+    if listed is None:
+        return "", ()
+    names, units = "", list[str]()
+    for axis in listed:
+        name = str(axis["name"] if isinstance(axis, dict) else axis).lower()
+        if name not in _AXES or len(name) != 1:
+            raise NgffError(f"has an axis {name!r}; axes of t, c, z, y and x can be shown")
+        names += name
+        units.append(str(axis.get("unit") or "") if isinstance(axis, dict) else "")
+    if len(set(names)) != len(names) or not {"x", "y"} <= set(names):
+        raise NgffError(f"has the axes {names}; y and x are needed, each once")
+    return names, tuple(units)
+
+
+def _transforms(listed: Any, count: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return scale and translation; an axis without one has 1 and 0.
+
+    Raises
+    ------
+    NgffError
+        There is a transform of another type, which would be shown wrong.
+    """
+    scale, shift = [1.0] * count, [0.0] * count
+    waiting: list[Any] = list(listed or ())
+    while waiting:
+        each = waiting.pop(0)
+        kind = str(each["type"])
+        if kind == "sequence":
+            waiting = [*each["transformations"], *waiting]
+        elif kind == "scale":
+            factors = _numbers(each, "scale", count)
+            scale = [a * b for a, b in zip(scale, factors, strict=True)]
+            shift = [a * b for a, b in zip(shift, factors, strict=True)]
+        elif kind == "translation":
+            moved = _numbers(each, "translation", count)
+            shift = [a + b for a, b in zip(shift, moved, strict=True)]
+        elif kind != "identity":
+            raise NgffError(
+                f"places its image by a transform of the type {kind!r}; scale and translation "
+                "alone can be shown"
+            )
+    return tuple(scale), tuple(shift)
+
+
+def _numbers(transform: dict[str, Any], name: str, count: int) -> list[float]:
+    values = transform.get(name)
+    if not isinstance(values, list):
+        raise NgffError(
+            f"keeps the numbers of its {name} in an array of their own, which cannot be read"
+        )
+    if count and len(values) != count:
+        raise NgffError(f"has a {name} of {len(values)} numbers for {count} axes")
+    return [float(value) for value in values]
+
+
+def _check_levels(levels: list[NgffLevel], axes: str) -> None:
+    """Refuse levels that are none of the same image: sizes must not grow, all else stays."""
+    first = levels[0].array
+    for level in levels[1:]:
+        for at, axis in enumerate(axes):
+            size, wanted = level.array.shape[at], first.shape[at]
+            if size > wanted or (axis in "tc" and size != wanted):
+                raise NgffError(
+                    f"has levels that do not fit each other: {first.shape} and {level.array.shape}"
+                )
+        if level.array.dtype != first.dtype:
+            raise NgffError(
+                f"has levels of different types: {first.dtype} and {level.array.dtype}"
+            )
+
+
+def _channels(omero: Any, count: int) -> tuple[NgffChannel, ...]:
+    """Return what the file says of each channel; nothing where it says it of another count."""
+    listed = omero.get("channels") if isinstance(omero, dict) else None
+    if not isinstance(listed, list) or len(listed) != count:
+        return ()
+    return tuple(
+        _channel(each if isinstance(each, dict) else {}) for each in listed
+    )
+
+
+def _channel(found: dict[str, Any]) -> NgffChannel:
+    window = found.get("window")
+    shown = None
+    if isinstance(window, dict):
+        low, high = window.get("start"), window.get("end")
+        if isinstance(low, int | float) and isinstance(high, int | float) and low < high:
+            shown = (float(low), float(high))
+    color = str(found.get("color") or "")
+    rgb = None
+    if re.fullmatch(r"#?[0-9a-fA-F]{6}", color):
+        red, green, blue = bytes.fromhex(color[-6:])
+        rgb = (red, green, blue)
+    return NgffChannel(str(found.get("label") or ""), rgb, shown)
