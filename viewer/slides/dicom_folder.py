@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from viewer.slides.dicom_header import dicom_header
@@ -12,6 +11,7 @@ from viewer.slides.source import ImageEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from viewer.slides.dicom_header import DicomHeader
 

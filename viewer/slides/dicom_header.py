@@ -17,9 +17,7 @@ HEADER_BYTES = 1 << 16
 """So much of a file holds what is asked of its header here."""
 
 _PREAMBLE_BYTES, _MAGIC = 128, b"DICM"
-_IMPLICIT, _BIG, _DEFLATED = (
-    f"1.2.840.10008.1.2{end}".encode() for end in ("", ".2", ".1.99")
-)
+_IMPLICIT, _BIG, _DEFLATED = (f"1.2.840.10008.1.2{end}".encode() for end in ("", ".2", ".1.99"))
 _WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 _LONG = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR",
                    b"UT", b"UV"))  # fmt: skip

@@ -135,9 +135,7 @@ def open_here(
         raise _access_error(path, error) from error
 
 
-def _first_source(
-    path: Path, image: int | None, more_readers: tuple[Reader, ...]
-) -> SlideSource:
+def _first_source(path: Path, image: int | None, more_readers: tuple[Reader, ...]) -> SlideSource:
     """Open the file by the first reader that can, else raise the first reader's complaint."""
     complaint: SlideError | None = None
     for reader in (*READERS, *more_readers):

@@ -1,4 +1,4 @@
-"""The files that make up one slide: most are one file, MIRAX, DICOM, VMS, VSI and Zarr are several."""
+"""The files that make up one slide: most are one, MIRAX, DICOM, VMS, VSI and Zarr are several."""
 
 from __future__ import annotations
 

@@ -35,11 +35,7 @@ def slides_in(folder: Path) -> list[Path]:
         The folder cannot be read.
     """
     files = sorted(
-        (
-            path
-            for path in folder.iterdir()
-            if not path.name.startswith(".") and _is_listed(path)
-        ),
+        (path for path in folder.iterdir() if not path.name.startswith(".") and _is_listed(path)),
         key=_natural,
     )
     # A Hamamatsu VMS slide keeps its pixels in JPEG files named after it.

@@ -16,6 +16,8 @@ MOST_IMAGES = 500
 _MOST_LEVELS = 100
 _AXES = "tczyx"
 _VERSIONS = ("0.1", "0.2", "0.3", "0.4", "0.5", "0.6")
+_WITH_SYSTEMS = "0.6"
+"""From here on what is said of all levels leads to other images, and not to micrometers."""
 _UM = {
     "angstrom": 1e-4, "nanometer": 1e-3, "micrometer": 1.0, "millimeter": 1e3, "centimeter": 1e4,
     "decimeter": 1e5, "meter": 1e6, "inch": 25_400.0, "foot": 304_800.0, "yard": 914_400.0,
@@ -177,7 +179,6 @@ def _image(
         raise NgffError(f"is OME-Zarr of version {version}; versions 0.1 to 0.6 can be read")
     axes, units = _axes(multiscale)
     levels: list[NgffLevel] = []
-    common = _transforms(multiscale.get("coordinateTransformations"), len(axes))
     for dataset in multiscale["datasets"][:_MOST_LEVELS]:
         key = below(path, str(dataset["path"]).strip("/"))
         array = read_array(read, key)
@@ -187,17 +188,13 @@ def _image(
             axes, units = _AXES[-len(array.shape) :], ("",) * len(array.shape)
         if len(array.shape) != len(axes):
             raise NgffError(f"has {len(axes)} axes and an array of {len(array.shape)} dimensions")
+        whole = _transforms(multiscale.get("coordinateTransformations"), len(axes))
         own = _transforms(dataset.get("coordinateTransformations"), len(axes))
-        scale = tuple(a * b for a, b in zip(own[0], common[0] or own[0], strict=True))
-        if not common[0]:
-            scale = own[0]
-        shift = tuple(
-            a * k + b
-            for a, k, b in zip(
-                own[1], common[0] or (1.0,) * len(axes), common[1] or (0.0,) * len(axes), strict=True
-            )
-        )
-        levels.append(NgffLevel(array, scale, shift))
+        if not version.startswith(_WITH_SYSTEMS):
+            scale = tuple(a * b for a, b in zip(own[0], whole[0], strict=True))
+            shift = tuple(a * k + b for a, k, b in zip(own[1], *whole, strict=True))
+            own = scale, shift
+        levels.append(NgffLevel(array, *own))
     if not levels:
         raise NgffError("has an image without levels")
     _check_levels(levels, axes)
@@ -219,7 +216,8 @@ def _axes(multiscale: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
     systems = multiscale.get("coordinateSystems")
     listed = multiscale.get("axes")
     if listed is None and systems:
-        listed = systems[-1]["axes"]
+        name = _output_of(multiscale["datasets"][0])
+        listed = next((each for each in systems if each["name"] == name), systems[0])["axes"]
     if listed is None:
         return "", ()
     names, units = "", list[str]()
@@ -232,6 +230,12 @@ def _axes(multiscale: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
     if len(set(names)) != len(names) or not {"x", "y"} <= set(names):
         raise NgffError(f"has the axes {names}; y and x are needed, each once")
     return names, tuple(units)
+
+
+def _output_of(dataset: dict[str, Any]) -> str:
+    """Return the coordinate system into which a level is placed."""
+    output = dataset["coordinateTransformations"][-1].get("output")
+    return str(output.get("name") if isinstance(output, dict) else output)
 
 
 def _transforms(listed: Any, count: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -286,9 +290,7 @@ def _check_levels(levels: list[NgffLevel], axes: str) -> None:
                     f"has levels that do not fit each other: {first.shape} and {level.array.shape}"
                 )
         if level.array.dtype != first.dtype:
-            raise NgffError(
-                f"has levels of different types: {first.dtype} and {level.array.dtype}"
-            )
+            raise NgffError(f"has levels of different types: {first.dtype} and {level.array.dtype}")
 
 
 def _channels(omero: Any, count: int) -> tuple[NgffChannel, ...]:
@@ -296,9 +298,7 @@ def _channels(omero: Any, count: int) -> tuple[NgffChannel, ...]:
     listed = omero.get("channels") if isinstance(omero, dict) else None
     if not isinstance(listed, list) or len(listed) != count:
         return ()
-    return tuple(
-        _channel(each if isinstance(each, dict) else {}) for each in listed
-    )
+    return tuple(_channel(each if isinstance(each, dict) else {}) for each in listed)
 
 
 def _channel(found: dict[str, Any]) -> NgffChannel:
