@@ -86,11 +86,6 @@ def test_dicom_in_jpeg_ls(shared_slide: Callable[[str], Path]) -> None:
     assert "JPEG-LS" in sentence
 
 
-def test_dicom_concatenation(shared_slide: Callable[[str], Path]) -> None:
-    sentence = complaint(shared_slide("not-openslide/test_wsi.dcm"), UnsupportedSlideError)
-    assert "concatenation" in sentence
-
-
 def test_dicom_without_its_pixels(tmp_path: Path, shared_slide: Callable[[str], Path]) -> None:
     """The thumbnail's file alone."""
     path = tmp_path / "boxes_1.dcm"
