@@ -29,7 +29,7 @@ from viewer.cli.command_line import (
 )
 from viewer.cli.compare import compare_annotations
 from viewer.cli.display_check import why_no_display
-from viewer.cli.models import models_app, run_model
+from viewer.cli.models import models_app
 from viewer.cli.output import (
     EXIT_INCOMPLETE,
     ImageNumber,
@@ -41,6 +41,7 @@ from viewer.cli.output import (
     print_table,
 )
 from viewer.cli.projects import projects_app
+from viewer.cli.run import run_model
 from viewer.cli.sessions import sessions_app
 from viewer.cli.writing import deidentify_slide
 

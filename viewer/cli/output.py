@@ -43,6 +43,15 @@ OriginName = Annotated[
     ),
 ]
 
+Unconfined = Annotated[
+    bool,
+    typer.Option(
+        "--unconfined",
+        help="Run a TorchScript even where this system cannot confine it; it could read and write "
+        "your files.",
+    ),
+]
+
 
 def origin_named(name: str | None) -> Origin | None:
     """Return the origin that --origin names; ends the command where it names none."""

@@ -33,6 +33,8 @@ CREATE TABLE IF NOT EXISTS blocks (
 """
 
 
+_WAIT_S = 30.0
+"""For another process that writes to the same file."""
 CORRECTED = ", tissue corrected "
 """In `StoreAbout.model`, before what tells corrections of the tissue apart."""
 
@@ -71,6 +73,12 @@ def result_path(identity: str, model: str, mpp_um: float, made_on: str = "") -> 
     return folder / slide / f"{rest}.sqlite"
 
 
+def is_kept(name: str) -> bool:
+    """Return whether results are still there, by their name (`KeptResults.name`)."""
+    folder, _, rest = name.partition("/")
+    return (cache_folder() / "overlays" / folder / f"{rest}.sqlite").is_file()
+
+
 class StoreAbout(msgspec.Struct, frozen=True):
     """What the results of a file belong to.
 
@@ -87,6 +95,8 @@ class StoreAbout(msgspec.Struct, frozen=True):
     made_on
         Device and precision where they are not those of the CPU (float32), such as
         "cuda, bfloat16": their numbers differ a little.
+    classes
+        Names of the classes of the model; empty where an earlier version wrote the file.
     """
 
     slide: str
@@ -96,6 +106,7 @@ class StoreAbout(msgspec.Struct, frozen=True):
     grid: BlockGrid
     steps_version: int = 0
     made_on: str = ""
+    classes: list[str] = []
 
 
 class ResultStore:
@@ -166,7 +177,8 @@ class ResultStore:
 
     def _open(self) -> None:
         make_file(self.path)
-        self._database = sqlite3.connect(self.path, check_same_thread=False)
+        # Another run of the same slide and model may be writing.
+        self._database = sqlite3.connect(self.path, check_same_thread=False, timeout=_WAIT_S)
         try:
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=NORMAL")

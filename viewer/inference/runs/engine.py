@@ -136,7 +136,11 @@ class Engine:
         self._mpp_um = mpp_um
         self._device = device
         self._falls_back = falls_back
-        self._about = StoreAbout(str(slide), identity, bundle.key, mpp_um, grid, STEPS_VERSION)
+        about = StoreAbout(
+            str(slide), identity, bundle.key, mpp_um, grid, STEPS_VERSION,
+            classes=[name for name, _ in bundle.colors],
+        )  # fmt: skip
+        self._about = about
         self._task: Task = bundle.description.task
         self._listener = listener
         self._changed = threading.Condition()
@@ -160,6 +164,8 @@ class Engine:
         self._clock = RunClock()
         self._run_computed = 0
         self.timing = Timing()
+        self.results = ""
+        """Name of the file of results, once they are read; "" where none are kept."""
         self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
         self._thread.start()
 
@@ -233,6 +239,7 @@ class Engine:
         try:
             self._correct()
             self._kept = KeptResults(self._about)
+            self.results = self._kept.name
         except ResultStoreError as error:
             self._listener.on_trouble(str(error), is_final=False)
             return

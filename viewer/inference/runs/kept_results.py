@@ -40,6 +40,12 @@ class KeptResults:
         self.counts: Counter[str] = Counter()
         """Blocks that were given, by what made them."""
 
+    @property
+    def name(self) -> str:
+        """Return the name of the file of what the CPU computes, from the folder of all results."""
+        path = self._stores[""].path
+        return f"{path.parent.name}/{path.stem}"
+
     def __iter__(self) -> Iterator[tuple[BlockKey, bytes]]:
         """Yield each block once; of several devices the CPU's, which is everywhere the same."""
         known: set[BlockKey] = set()

@@ -29,9 +29,10 @@ from viewer.overlays.files.result_files import read_result_file
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.overlays.patch_mask import place_text, tiles
-from viewer.slides import open_slide
+from viewer.slides import TileError, open_slide
 from viewer.slides.bounds import bounds_px
 from viewer.slides.calibration import remembered_mpp_um
+from viewer.slides.tissue import tissue_mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,6 +85,10 @@ class ModelRun:
     """From where QuPath counts on the slide, level-0 pixels."""
     trained_on: str = ""
     """What the model was trained on, in words."""
+    results: str = ""
+    """Name of the file of results, from the folder of all; "" where none are kept."""
+    tissue_mm2: float | None = None
+    """Tissue in what was asked for; None where it was not measured."""
 
     @property
     def unanswered(self) -> PatchMask:
@@ -152,6 +157,8 @@ def run_model(
     on_progress: Callable[[Progress], None] | None = None,
     image: int | None = None,
     features: Path | None = None,
+    *,
+    measures_tissue: bool = False,
 ) -> ModelRun:
     """Computes an area of a slide, by default all of it, and keeps the results.
 
@@ -165,6 +172,8 @@ def run_model(
         Which image of a file that holds several; None for the largest.
     features
         Of slide models: a file of vectors that its encoder made elsewhere, instead of running it.
+    measures_tissue
+        Whether to measure how much tissue there is in what is asked for.
 
     Raises
     ------
@@ -179,7 +188,10 @@ def run_model(
     try:
         if features is not None:
             return _judge_features(source, bundle, features, area, mpp_um)
-        return _run(path, source, bundle, area, mpp_um, device, on_progress)
+        run = _run(path, source, bundle, area, mpp_um, device, on_progress)
+        if measures_tissue:
+            run.tissue_mm2 = _tissue_mm2(source, run)
+        return run
     finally:
         source.close()
 
@@ -208,6 +220,7 @@ def _run(
         listener.finished.wait()
     finally:
         engine.close()
+    run.results = engine.results
     if listener.failure:
         raise RunError(listener.failure)
     if fed is not bundle and isinstance(run.found, PatchFeatureMap):
@@ -218,6 +231,18 @@ def _run(
             raise RunError(str(error)) from error
     run.elapsed_s = time.monotonic() - started_s
     return run
+
+
+def _tissue_mm2(source: SlideSource, run: ModelRun) -> float | None:
+    """Return how much tissue lies in what was asked for; None where it cannot be told."""
+    try:
+        mask = tissue_mask(source)
+    except TileError:
+        return None
+    width, height = mask.cell_px
+    rows, columns = np.nonzero(mask.cells)
+    inside = holds(run.area, (columns + 0.5) * width, (rows + 0.5) * height)
+    return round(float(inside.sum()) * width * height * run.mpp_um**2 / 1e6, 6)
 
 
 def _asked(

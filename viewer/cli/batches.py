@@ -1,0 +1,161 @@
+"""`coverslip run` over several slides: one queue, the progress of each and of all."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from viewer.cli.output import EXIT_INCOMPLETE, fail, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from viewer.cohort.batch import Batch, BatchSlide, SlideRecord
+    from viewer.cohort.runner import BatchProgress
+    from viewer.cohort.slides import NamedSlides
+
+
+def run_many(
+    model: str,
+    named: NamedSlides,
+    options: dict[str, str],
+    out: Path | None,
+    form: str | None,
+    *,
+    json: bool,
+) -> None:
+    """Run a model over several slides, print what came of each, and end with the exit code.
+
+    Parameters
+    ----------
+    options
+        Of `coverslip run` for each slide.
+    out, form
+        The folder for a file a slide and the table over all, and the format of those files.
+    """
+    from viewer.cohort.errors import BatchError
+    from viewer.cohort.executor import LocalExecutor
+    from viewer.cohort.runner import BatchRunner
+    from viewer.cohort.starting import begin_batch
+    from viewer.inference.models.bundle import BundleError
+
+    for sentence in named.problems:
+        say(sentence)
+    if not named.slides:
+        if not named.problems:
+            fail("There are no slides to run on: name slides, a folder of them, or a project.")
+        sys.exit(EXIT_INCOMPLETE if named.missing else 2)
+    try:
+        batch = begin_batch(model, named.slides, options, out, form)
+        with _Bars(batch) as bars:
+            BatchRunner(batch, LocalExecutor(), bars).run()
+    except (BatchError, BundleError) as error:
+        fail(str(error))
+    _print(batch, named, json=json)
+    if named.problems or any(record.state == "failed" for record in batch.records()):
+        sys.exit(EXIT_INCOMPLETE)
+
+
+def _print(batch: Batch, named: NamedSlides, *, json: bool) -> None:
+    from viewer.cohort.table import batch_table
+
+    if not json:
+        columns, rows = batch_table(batch)
+        shown = [name for name in columns if name not in ("settings", "path", "key", "notes")]
+        cells = [dict(zip(columns, row, strict=True)) for row in rows]
+        print_table(
+            tuple(shown),
+            [tuple(_shown(row[name]) for name in shown) for row in cells],
+        )
+        return
+    print_json(
+        [_json_record(batch, slide, batch.record(slide)) for slide in batch.slides]
+        + [
+            {"model": batch.settings.name, "version": batch.settings.version, "slide": name,
+             "name": name, "state": "failed", "error": sentence}
+            for name, sentence in named.missing
+        ]
+    )  # fmt: skip
+
+
+def _json_record(batch: Batch, slide: BatchSlide, record: SlideRecord) -> dict[str, object]:
+    told = {name: value for name, value in record.record.items() if name != "slide"}
+    return {
+        "model": batch.settings.name, "version": batch.settings.version, **told,
+        "slide": slide.path, "name": slide.name, "key": record.record.get("slide"),
+        "state": record.state, "error": record.error or None, "notes": record.notes,
+        "settings": {"key": batch.settings.key, **batch.settings.options},
+    }  # fmt: skip
+
+
+def _shown(cell: object) -> str:
+    if cell is None:
+        return ""
+    return f"{cell:.6g}" if isinstance(cell, float) else str(cell)
+
+
+class _Bars:
+    """A bar for the slide that runs and one for all, on stderr; in a pipe a line a slide."""
+
+    def __init__(self, batch: Batch) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        self._batch = batch
+        self._console = Console(stderr=True)
+        columns = (TextColumn("{task.fields[title]}"), BarColumn(), TextColumn("{task.fields[at]}"))
+        self._bars = Progress(*columns, console=self._console, transient=True)
+        total = len(batch.slides)
+        self._all = self._bars.add_task("", total=total, title="All slides", at=f"0/{total}")
+        self._one = self._bars.add_task("", total=1.0, title="", at="")
+        self._begun: set[str] = set()
+
+    def __enter__(self) -> _Bars:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def on_slide(self, slide: BatchSlide, record: SlideRecord) -> None:
+        if record.state == "running":
+            self._begun.add(slide.path)
+            self._bars.update(self._one, title=slide.name, completed=0.0, at="")
+            return
+        if record.state in ("done", "failed"):
+            self._write_table()
+            number = 1 + self._batch.slides.index(slide)
+            place = f"{number}/{len(self._batch.slides)} {slide.name}"
+            if record.error:
+                say(f"{place}: {record.error}")
+            elif slide.path not in self._begun:
+                say(f"{place}: computed before")
+            else:
+                found = record.record
+                what = "objects" if "objects" in found else "cells"
+                say(f"{place}: {found.get(what, 0):,} {what}")
+            for note in record.notes:
+                say(f"{place}: {note}")
+
+    def on_progress(self, progress: BatchProgress) -> None:
+        from viewer.cohort.runner import duration_text
+
+        left = "" if progress.left_s is None else f", {duration_text(progress.left_s)} left"
+        finished = progress.done + progress.failed
+        self._bars.update(
+            self._all, completed=finished + progress.share, at=f"{finished}/{progress.total}{left}"
+        )
+        self._bars.update(self._one, completed=progress.share, at=f"{progress.share:.0%}")
+
+    def _write_table(self) -> None:
+        """Write the table over all slides after each, so that a run that ends leaves one."""
+        from pathlib import Path
+
+        from viewer.cohort.table import TABLE_FILE, write_batch_table
+
+        if not self._batch.settings.out:
+            return
+        try:
+            write_batch_table(self._batch, Path(self._batch.settings.out) / TABLE_FILE)
+        except OSError as error:
+            say(f"{TABLE_FILE} cannot be written ({error.strerror or error}).")

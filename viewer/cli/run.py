@@ -1,0 +1,328 @@
+"""`coverslip run`: a model at work on a slide, or on many."""
+
+from __future__ import annotations
+
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from viewer.cli.output import (
+    ImageNumber,
+    OriginName,
+    Unconfined,
+    check_writable,
+    checked_device,
+    fail,
+    numbers,
+    origin_named,
+    print_record,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from viewer.annotations.formats.origins import Origin
+    from viewer.inference.models.bundle import ModelBundle
+    from viewer.inference.runs.engine import Progress
+    from viewer.inference.runs.running import ModelRun
+    from viewer.overlays.area import Area
+
+_LEAST_CHANCE = 0.5
+"""A label is there with at least this."""
+
+_Slides = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="SLIDE... | PROJECT",
+        help="Slides, or pictures of fields; folders of them; projects.",
+    ),
+]
+
+
+def run_model(
+    model: Annotated[
+        str,
+        typer.Argument(help="Name of a model, such as nuclei, or its folder, file or zip file."),
+    ],
+    slides: _Slides,
+    region: Annotated[
+        str | None, typer.Option(help="X,Y,W,H in level-0 pixels; the whole slide by default.")
+    ] = None,
+    within: Annotated[
+        Path | None,
+        typer.Option(help="Annotations whose areas are worked through: GeoJSON, ASAP, ImageScope."),
+    ] = None,
+    origin: OriginName = None,
+    mpp: Annotated[
+        float | None, typer.Option(help="um per pixel of a file that tells none.", min=0.001)
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--out",
+            help="Objects: .geojson, .csv, mask .png or .tif. Cells: .csv, .parquet, .tif. With "
+            "several slides a folder: a file each, and slides.csv, the table over all.",
+        ),
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="Of the files in the folder -o, such as csv; by default geojson for objects, csv "
+            "for cells.",
+        ),
+    ] = None,
+    features: Annotated[
+        Path | None,
+        typer.Option(
+            help="Of slide models: the features of the slide's tiles, as TRIDENT writes them (.h5)."
+        ),
+    ] = None,
+    unconfined: Unconfined = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print JSON; of several slides a list.")
+    ] = False,
+    image: ImageNumber = None,
+    lines: Annotated[
+        bool, typer.Option("--lines", hidden=True, help="Print progress and record as JSON lines.")
+    ] = False,
+    expect: Annotated[
+        str | None, typer.Option(hidden=True, help="The key that the model must have.")
+    ] = None,
+) -> None:
+    """Run a model over slides as the window does, and keep what it finds for the window.
+
+    What is computed already is not computed again: the same command goes on where it was ended.
+    Exit code 1 if any of several slides failed; the others are run.
+    """
+    from viewer.cli.run_lines import watch_parent
+    from viewer.cohort.slides import named_slides
+    from viewer.inference.process.confinement_policy import allow_unconfined
+
+    checked_device(device)
+    counts_from = origin_named(origin)
+    if counts_from is not None and within is None:
+        fail("--origin says from where the file of --within counts: give that file, too.")
+    if region is not None and within is not None:
+        fail("--region and --within both say where: give one of them.")
+    if unconfined:
+        allow_unconfined()
+    named = named_slides(slides)
+    if named.is_list:
+        from viewer.cli.batches import run_many
+
+        for name, value in (("--within", within), ("--features", features)):
+            if value is not None:
+                fail(f"{name} takes a file of one slide: give one slide.")
+        _box(region)
+        options = {
+            name: str(value)
+            for name, value in (
+                ("region", region), ("mpp", mpp), ("image", image),
+                ("device", device if device != "auto" else None),
+            )
+            if value is not None
+        }  # fmt: skip
+        options |= {"unconfined": ""} if unconfined else {}
+        run_many(model, named, options, out, form, json=json)
+        return
+    if form is not None:
+        fail("--format is of the files of several slides: of one slide, the name of -o says it.")
+    (path, _), *_ = named.slides
+    if out is not None:
+        check_writable(out)
+    area = _asked_area(region, within, path, image, counts_from)
+    if lines:
+        watch_parent()
+    _run_one(model, path, area, mpp, device, out, features, image, expect, json=json, lines=lines)
+
+
+def _run_one(
+    model: str, path: Path, area: Area | None, mpp: float | None, device: str, out: Path | None,
+    features: Path | None, image: int | None, expect: str | None, *, json: bool, lines: bool,
+) -> None:  # fmt: skip
+    from viewer.audit_log import trail
+    from viewer.cli.run_lines import print_line, print_progress
+    from viewer.inference.models.bundle import BundleError
+    from viewer.inference.models.model_library import opened_model
+    from viewer.inference.runs import running
+    from viewer.inference.runs.results import finds_objects
+    from viewer.overlays.files.export import FORMATS, check_name
+    from viewer.overlays.files.patch_files import CELL_FORMATS
+    from viewer.slides import SlideError
+
+    try:
+        with opened_model(model) as bundle:
+            if expect is not None and bundle.key != expect:
+                fail(f"{bundle.name} has changed since the batch began: begin a new one.")
+            formats = FORMATS if finds_objects(bundle.task) else CELL_FORMATS
+            if out is not None and (complaint := check_name(out, formats)):
+                fail(complaint)
+            with print_progress() if lines else _progress() as show:
+                trail.note("opened", path.absolute(), f"run {bundle.description.name}")
+                run = running.run_model(
+                    path, bundle, area, mpp, device, show, image, features, measures_tissue=lines
+                )
+    except (SlideError, BundleError, running.RunError) as error:
+        fail(str(error))
+    record = _told(run, bundle, out)
+    if lines:
+        print_line(run, record)
+        return
+    for sentence in run.all_troubles():
+        typer.echo(sentence, err=True)
+    print_record(record, json=json)
+
+
+def _asked_area(
+    region: str | None,
+    within: Path | None,
+    slide: Path,
+    image: int | None,
+    origin: Origin | None,
+) -> Area | None:
+    """Return a box or the areas of a file; None for the whole slide."""
+    if within is not None:
+        return _areas_of(within, slide, image, origin)
+    return _box(region)
+
+
+def _box(region: str | None) -> Area | None:
+    from viewer.geometry import Box
+
+    if region is None:
+        return None
+    advice = "--region takes X,Y,W,H in level-0 pixels, such as 1000,800,512,512."
+    x, y, width, height = numbers(region, 4, advice)
+    return Box(x, y, x + width, y + height)
+
+
+def _areas_of(file: Path, slide: Path, image: int | None, origin: Origin | None) -> Area:
+    import shapely
+
+    from viewer.annotations.formats.exchange import read_annotations
+    from viewer.annotations.formats.problems import AnnotationFileError, Problem
+    from viewer.annotations.formats.slide_place import SlidePlace
+    from viewer.slides import SlideError, open_slide
+
+    problems: list[Problem] = []
+    try:
+        with closing(open_slide(slide, image)) as source:
+            place = SlidePlace.of(source)
+        read = read_annotations(file, problems, slide=place, origin=origin)
+        shapes = [annotation.geometry for annotation in read]
+    except (AnnotationFileError, SlideError) as error:
+        fail(str(error))
+    for problem in problems:
+        typer.echo(str(problem), err=True)
+    areas = [shape for shape in shapes if shape.area > 0]
+    if not areas:
+        fail(f"{file.name} holds no area: draw a polygon, a rectangle or an ellipse.")
+    return shapely.union_all(areas)
+
+
+def _told(run: ModelRun, bundle: ModelBundle, out: Path | None) -> dict[str, object]:
+    """Write the file that is asked for, and return what is printed."""
+    from viewer.overlays.files.masks import MaskError
+
+    if out is not None:
+        try:
+            _write(run, bundle, out)
+        except MaskError as error:
+            fail(str(error))
+        except OSError as error:
+            fail(f"{out} cannot be written ({error.strerror or error}): choose another place.")
+    return {
+        "model": bundle.description.name,
+        "version": bundle.description.version,
+        "device": run.device or "kept results",
+        "region": [run.box.x0, run.box.y0, run.box.width, run.box.height],
+        "mpp_um": run.mpp_um,
+        "unanswered": run.unanswered.count,
+        "unlike_training": run.unlike.count,
+        **_counts(run, bundle),
+        "elapsed_s": round(run.elapsed_s, 2),
+        "out": str(out) if out else None,
+    }
+
+
+def _write(run: ModelRun, bundle: ModelBundle, out: Path) -> None:
+    from viewer.annotations.formats.origins import origin_sentence
+    from viewer.overlays.counting import analyzed_share
+    from viewer.overlays.files.export import FORMATS, write_objects
+    from viewer.overlays.files.patch_files import write_cells
+    from viewer.overlays.object_map import ObjectMap
+    from viewer.overlays.result_card import ResultCard
+
+    card = ResultCard(
+        model=bundle.name,
+        version=bundle.version,
+        slide=run.identity,
+        mpp_um=run.mpp_um,
+        region_px=(run.box.x0, run.box.y0, run.box.width, run.box.height),
+        share=round(analyzed_share(run.found, run.area), 6),
+        device=run.device,
+    ).with_holes(run.unanswered)
+    if isinstance(run.found, ObjectMap):
+        write_objects(out, run.objects(), bundle.colors, run.box, run.mpp_um, card, run.bounds_px)
+        if any(run.bounds_px) and out.suffix.lower() in FORMATS["GeoJSON, for QuPath"]:
+            sentence = origin_sentence("bounds", run.bounds_px, is_stated=True)
+            typer.echo(f"{out.name}: {sentence}.", err=True)
+    else:
+        values, names = run.cell_values(bundle)
+        write_cells(out, run.found, values, names, run.area, card)
+
+
+def _counts(run: ModelRun, bundle: ModelBundle) -> dict[str, object]:
+    from viewer.inference.tasks.known import has_classes
+    from viewer.overlays.object_map import ObjectMap
+
+    names = [name for name, _ in bundle.colors]
+    if isinstance(run.found, ObjectMap):
+        objects = run.objects()
+        counts = {name: int((objects.classes == i).sum()) for i, name in enumerate(names)}
+        return {"objects": len(objects), "classes": counts}
+    inside = run.found.cells_in(run.area)
+    result: dict[str, object] = {"cells": int(inside.sum())}
+    if has_classes(bundle.description.task) and inside.any():
+        values = run.cell_values(bundle)[0][inside]
+        if bundle.description.head == "regression":
+            means = values[(values == values).all(1)].mean(0).tolist()
+            return result | {"means": dict(zip(names, means, strict=True))}
+        likeliest = values.argmax(-1)
+        if bundle.description.head in ("sigmoid", "logit") or len(names) == 1:
+            # Labels that do not exclude each other are each there or not.
+            above = (values >= _LEAST_CHANCE).sum(0).tolist()
+            return result | {"classes": dict(zip(names, above, strict=True))}
+        counts = {name: int((likeliest == i).sum()) for i, name in enumerate(names)}
+        result["classes"] = counts
+        if bundle.description.task == "segmentation":
+            cell_mm2 = (run.found.cell * run.mpp_um / 1000) ** 2
+            areas = {name: round(count * cell_mm2, 6) for name, count in counts.items()}
+            result["areas_mm2"] = areas
+    if run.judged is not None:
+        chances = zip(names, run.judged.chances.tolist(), strict=True)
+        result["chances"] = {name: round(chance, 4) for name, chance in chances}
+    return result
+
+
+@contextmanager
+def _progress() -> Generator[Callable[[Progress], None]]:
+    """A bar on stderr, where it can be seen."""
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (BarColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", rate="", total=None)
+
+        def show(progress: Progress) -> None:
+            rate = f"{progress.done}/{progress.total}, {progress.blocks_per_s:.1f} fields/s"
+            bar.update(task, total=progress.total or None, completed=progress.done, rate=rate)
+
+        yield show

@@ -1,0 +1,252 @@
+"""A batch on disk: its frozen settings, and how far each slide is, in lines only ever added to."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+from filelock import FileLock, Timeout
+
+from viewer.access import OWNER_FILE, make_folder
+from viewer.atomic_write import atomic_write_bytes
+from viewer.cohort.errors import BatchError
+from viewer.folders import data_folder
+from viewer.kept_lines import append_lines, read_bodies
+from viewer.utc import utc_stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FORMAT = "coverslip batch"
+_MANIFEST, _LOG, _LOCK = "batch.json", "slides.log", "lock"
+
+State = Literal["waiting", "running", "done", "failed"]
+
+
+class BatchSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What is frozen when a batch starts: all that decides the numbers of its slides.
+
+    Attributes
+    ----------
+    model
+        As `coverslip run` takes it: a name, or the path of a folder or file.
+    key
+        `ModelBundle.key`: a run refuses a model that has changed meanwhile.
+    options
+        Further options of `coverslip run`, such as {"mpp": "0.5"}.
+    suffix
+        Of the file that each slide gives in the folder `out`; "" where nothing is written.
+    """
+
+    model: str
+    name: str
+    version: str
+    key: str
+    options: dict[str, str] = {}
+    out: str = ""
+    suffix: str = ""
+
+
+class BatchSlide(msgspec.Struct, frozen=True, kw_only=True):
+    """One slide of a batch: where it lies, what it is called, and its file in `out`."""
+
+    path: str
+    name: str
+    out: str = ""
+
+
+class SlideRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """How far one slide is; the last record of a slide holds.
+
+    Attributes
+    ----------
+    file
+        Size and time of change of the slide's file when it was done: another file runs anew.
+    record
+        What `coverslip run --json` says of the slide.
+    notes
+        Sentences about what is missing, such as unreadable tiles.
+    """
+
+    slide: str
+    state: State
+    at_utc: str = ""
+    file: tuple[int, int] = (0, 0)
+    record: dict[str, object] = {}
+    error: str = ""
+    notes: list[str] = []
+
+
+class _Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    format: Literal["coverslip batch"] = FORMAT
+    version: int = 1
+    created_utc: str
+    title: str
+    settings: BatchSettings
+    slides: tuple[BatchSlide, ...]
+
+
+def batches_folder() -> Path:
+    """Return where batches are kept; made when absent."""
+    return make_folder(data_folder() / "batches")
+
+
+class Batch:
+    """One batch; the same settings and slides are the same batch, which goes on where it ended."""
+
+    def __init__(self, folder: Path, manifest: _Manifest) -> None:
+        self.folder = folder
+        self.title = manifest.title
+        self.created_utc = manifest.created_utc
+        self.settings = manifest.settings
+        self.slides = manifest.slides
+        self._records: dict[str, SlideRecord] = {}
+        self._lock = FileLock(folder / _LOCK, timeout=0, mode=OWNER_FILE)
+        self.reread()
+
+    @property
+    def id(self) -> str:
+        return self.folder.name
+
+    def reread(self) -> None:
+        """Read how far each slide is. Raises BatchError."""
+        records: dict[str, SlideRecord] = {}
+        try:
+            for body in read_bodies(self.folder / _LOG):
+                try:
+                    record = msgspec.json.decode(body, type=SlideRecord)
+                except msgspec.MsgspecError:
+                    continue
+                records[record.slide] = record
+        except OSError as error:
+            raise _unusable(self.folder, error) from error
+        self._records = records
+
+    def record(self, slide: BatchSlide) -> SlideRecord:
+        """Return how far a slide is."""
+        return self._records.get(slide.path) or SlideRecord(slide=slide.path, state="waiting")
+
+    def records(self) -> list[SlideRecord]:
+        """Return how far all slides are, in their order."""
+        return [self.record(slide) for slide in self.slides]
+
+    def note(self, record: SlideRecord) -> None:
+        """Keep how far a slide is; it is on the disk when this returns. Raises BatchError."""
+        record = msgspec.structs.replace(record, at_utc=utc_stamp())
+        try:
+            append_lines(self.folder / _LOG, [msgspec.json.encode(record)])
+        except OSError as error:
+            raise _unusable(self.folder, error) from error
+        self._records[record.slide] = record
+
+    def is_current(self, slide: BatchSlide) -> bool:
+        """Return whether a slide is done, of the file that is there now, and its output is, too."""
+        record = self.record(slide)
+        if record.state != "done" or record.file != file_stamp(Path(slide.path)):
+            return False
+        return not slide.out or (Path(self.settings.out) / slide.out).is_file()
+
+    def __enter__(self) -> Batch:
+        """Hold the batch: nobody else runs it meanwhile. Raises BatchError."""
+        try:
+            self._lock.acquire()
+        except Timeout as error:
+            raise BatchError(
+                f"{self.title} is being run already: wait for it, or cancel it there."
+            ) from error
+        except (OSError, NotImplementedError) as error:
+            raise BatchError(f"{self.folder} cannot be locked: check the drive.") from error
+        self.reread()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def open_batch(
+    settings: BatchSettings, slides: Sequence[tuple[Path, str]], title: str = ""
+) -> Batch:
+    """Return the batch of these settings and slides (path, name), begun or gone on with.
+
+    Raises
+    ------
+    BatchError
+        It cannot be kept.
+    """
+    paths = [str(path) if "://" in str(path) else os.path.abspath(path) for path, _ in slides]
+    listed = dict(zip(paths, (name for _, name in slides), strict=True))
+    outs = output_names(list(listed), settings.suffix)
+    entries = tuple(
+        BatchSlide(path=path, name=name, out=out)
+        for (path, name), out in zip(listed.items(), outs, strict=True)
+    )
+    identity = msgspec.json.encode((settings, entries))
+    folder = batches_folder() / hashlib.blake2b(identity, digest_size=12).hexdigest()
+    manifest = _Manifest(
+        created_utc=utc_stamp(),
+        title=title or f"{settings.name} on {len(entries):,} slides",
+        settings=settings,
+        slides=entries,
+    )
+    try:
+        make_folder(folder)
+        held = _read_manifest(folder)
+        if held is None:
+            text = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
+            atomic_write_bytes(folder / _MANIFEST, text, mode=OWNER_FILE)
+    except OSError as error:
+        raise _unusable(folder, error) from error
+    return Batch(folder, held or manifest)
+
+
+def kept_batches(folder: Path | None = None) -> list[Batch]:
+    """Return all batches, the newest first; what is damaged is left out."""
+    place = folder if folder is not None else data_folder() / "batches"
+    found: list[Batch] = []
+    for each in sorted(place.iterdir()) if place.is_dir() else ():
+        manifest = _read_manifest(each)
+        if manifest is not None:
+            found.append(Batch(each, manifest))
+    return sorted(found, key=lambda batch: batch.created_utc, reverse=True)
+
+
+def output_names(paths: Sequence[str], suffix: str) -> list[str]:
+    """Return a file's name for each slide, told apart where slides are called alike."""
+    if not suffix:
+        return [""] * len(paths)
+    names: list[str] = []
+    taken: set[str] = set()
+    for path in paths:
+        stem = Path(path.rstrip("/")).stem
+        name, number = f"{stem}{suffix}", 2
+        while name.casefold() in taken:
+            name, number = f"{stem} ({number}){suffix}", number + 1
+        taken.add(name.casefold())
+        names.append(name)
+    return names
+
+
+def file_stamp(path: Path) -> tuple[int, int]:
+    """Return size and time of change of a slide's file; zeros where it cannot be asked."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return (0, 0)
+    return status.st_size, status.st_mtime_ns
+
+
+def _read_manifest(folder: Path) -> _Manifest | None:
+    try:
+        return msgspec.json.decode((folder / _MANIFEST).read_bytes(), type=_Manifest)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _unusable(folder: Path, error: OSError) -> BatchError:
+    return BatchError(
+        f"The batch in {folder} cannot be kept ({error.strerror or error}): see that there is room "
+        "and that you may write there."
+    )

@@ -1,0 +1,99 @@
+"""The slides that a command or a page names: slides, folders of them, and projects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from viewer.slides.tray import slides_in
+from viewer.studies.finding import (
+    MOST_OPENED_UNASKED,
+    find_slides,
+    missing_slides,
+    neighborhood,
+)
+from viewer.studies.project import slide_path
+from viewer.studies.project_file import ProjectError, is_project, project_folder, read_project
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_SLIDE_FOLDERS = (".zarr",)
+"""Suffixes of folders that are one slide."""
+
+
+@dataclass(slots=True)
+class NamedSlides:
+    """What was named.
+
+    Attributes
+    ----------
+    slides
+        Path and name of each, every path once.
+    is_list
+        Whether a folder or a project was named, or more than one slide.
+    problems
+        A sentence for each thing that gives no slides, or not all.
+    missing
+        Names of slides of a project that are not found; each has its sentence in `problems`.
+    """
+
+    slides: list[tuple[Path, str]] = field(default_factory=list[tuple[Path, str]])
+    is_list: bool = False
+    problems: list[str] = field(default_factory=list[str])
+    missing: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+
+
+def named_slides(paths: Iterable[Path]) -> NamedSlides:
+    """Return the slides of paths. Opens slides only where a project's were moved."""
+    found = NamedSlides()
+    given = list(paths)
+    found.is_list = len(given) > 1
+    for path in given:
+        if is_project(path):
+            found.is_list = True
+            _add_project(found, project_folder(path))
+        elif path.is_dir() and path.suffix.lower() not in _SLIDE_FOLDERS:
+            found.is_list = True
+            _add_folder(found, path)
+        else:
+            found.slides.append((path, path.name))
+    found.slides = list({path: (path, name) for path, name in found.slides}.values())
+    return found
+
+
+def _add_folder(found: NamedSlides, folder: Path) -> None:
+    try:
+        slides = slides_in(folder)
+    except OSError as error:
+        found.problems.append(f"{folder} cannot be read ({error.strerror or error}).")
+        return
+    if not slides:
+        found.problems.append(f"There are no slides in {folder}.")
+    found.slides += [(slide, slide.name) for slide in slides]
+
+
+def _add_project(found: NamedSlides, folder: Path) -> None:
+    try:
+        project = read_project(folder)
+    except ProjectError as error:
+        found.problems.append(str(error))
+        return
+    if not project.slides:
+        found.problems.append(f"There are no slides in the project {folder}.")
+    missing = missing_slides(project, folder)
+    places = (
+        find_slides(missing, neighborhood(folder), most_opened=MOST_OPENED_UNASKED)
+        if missing
+        else {}
+    )
+    absent = {slide.identity for slide in missing} - places.keys()
+    for slide in project.slides:
+        path = places.get(slide.identity) or slide_path(slide, folder)
+        if slide.identity in absent:
+            sentence = f"{slide.shown_name} is missing: the project expects it at {path}."
+            found.problems.append(sentence)
+            found.missing.append((slide.shown_name, sentence))
+        else:
+            found.slides.append((path, slide.shown_name))
