@@ -145,8 +145,8 @@ class BatchRunner:
         # Of the first slide only its own rate is known: others are taken to last as long.
         if after_s is None and here_s is not None and share > 0:
             after_s = (left - 1) * here_s / max(1 - share, 1e-3)
-        known = here_s is not None and after_s is not None
-        self._tell(share=share, left_s=here_s + after_s if known else None)
+        left_s = None if here_s is None or after_s is None else here_s + after_s
+        self._tell(share=share, left_s=left_s)
 
     def _left_s(self, slides: int) -> float | None:
         if not slides:

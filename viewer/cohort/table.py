@@ -104,8 +104,9 @@ def _settings_text(batch: Batch) -> str:
 
 
 def _number(value: object) -> float | int | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return value if is_number else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value
 
 
 def _text(value: object) -> str:
