@@ -34,6 +34,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Whether models may run that did not come with Coverslip.
     plugins
         Whether plug-ins may be loaded.
+    agent_clients
+        Whether agents of other programs may read slides (`coverslip mcp`).
     recording
         "consent" asks before each recording; "off" allows none.
     """
@@ -43,6 +45,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     allowed_folders: tuple[str, ...] | None = None
     foreign_models: bool = True
     plugins: bool = True
+    agent_clients: bool = True
     recording: Literal["free", "consent", "off"] = "free"
 
     def allows_host(self, host: str) -> bool:
@@ -69,6 +72,7 @@ STRICTEST = Policy(
     allowed_folders=(),
     foreign_models=False,
     plugins=False,
+    agent_clients=False,
     recording="off",
 )
 """What holds where the file cannot be trusted or understood."""
@@ -124,6 +128,8 @@ def policy_sentences(found: Policy) -> list[str]:
         lines.append("Only models that came with Coverslip may run.")
     if not found.plugins:
         lines.append("Plug-ins may not be loaded.")
+    if not found.agent_clients:
+        lines.append("Agents of other programs may not read slides.")
     if found.recording == "off":
         lines.append("Readings may not be recorded.")
     elif found.recording == "consent":

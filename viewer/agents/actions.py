@@ -52,6 +52,14 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Bookmark:
+    """Mark a place to come back to: the middle of a box, or of what is on screen."""
+
+    label: str
+    box: Box | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """The conclusion; ends the walk. `choice` is the index of an option."""
 
@@ -60,7 +68,7 @@ class Answer:
     choice: int | None = None
 
 
-Action = GoTo | CallTool | Annotate | Note | Answer
+Action = GoTo | CallTool | Annotate | Note | Bookmark | Answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from viewer.agents.microscope import Field, on_slide, slide_box
 from viewer.geometry import Size, View
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from viewer.agents.canceling import Cancel
@@ -33,6 +34,8 @@ class HeadlessMicroscope:
         The session gets a folder in it, named by its id.
     agent
         Stands where a reader's pseudonym stands, such as "agent-local".
+    mark
+        Takes each finding, beyond its event in the session.
     """
 
     def __init__(
@@ -42,7 +45,9 @@ class HeadlessMicroscope:
         sessions: Path,
         agent: str,
         size: Size = SCREEN_PX,
+        mark: Callable[[Finding], object] = lambda _: None,
     ) -> None:
+        self._mark = mark
         self.source = source
         self.optics = optics
         self._skipped_ns = 0
@@ -84,6 +89,7 @@ class HeadlessMicroscope:
         self.session.recorder.note_input()
 
     def annotate(self, finding: Finding) -> None:
+        self._mark(finding)
         self.session.find(finding)
 
     def record(self, event: AnyEvent) -> None:

@@ -21,6 +21,7 @@ from viewer.agents.actions import (
     Action,
     Annotate,
     Answer,
+    Bookmark,
     CallTool,
     GoTo,
     Note,
@@ -43,7 +44,7 @@ from viewer.agents.errors import AgentError, MicroscopeError, ToolError
 from viewer.agents.findings import Finding, GroundedAnswer, Visit, corners, visit_of
 from viewer.agents.grounding import grounded
 from viewer.agents.microscope import on_slide, slide_box
-from viewer.recording.events import NoteTaken, QuestionAnswered, QuestionAsked
+from viewer.recording.events import Bookmarked, NoteTaken, QuestionAnswered, QuestionAsked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -233,6 +234,8 @@ class AgentRun:
                 self._annotate(action)
             case Note(text):
                 self._note(text)
+            case Bookmark():
+                self._bookmark(action)
             case Answer():
                 raise AssertionError("an answer ends the walk")
         return None
@@ -278,6 +281,12 @@ class AgentRun:
         self.outcome.notes.append(text)
         self._microscope.record(NoteTaken(len(text), text))
         self._on_event(Said(text))
+
+    def _bookmark(self, action: Bookmark) -> None:
+        field = self._microscope.field.box if action.box is None else action.box
+        middle = on_slide(field, self._microscope.source).center
+        self._microscope.record(Bookmarked(middle.x, middle.y, action.label))
+        self._on_event(Said(f"Bookmark: {action.label}"))
 
     def _answer(self, action: Answer) -> None:
         slide = slide_box(self._microscope.source)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from viewer.agents.actions import Policy, Task
     from viewer.agents.agent_events import AgentEvent
     from viewer.agents.client import Spending
+    from viewer.agents.findings import Finding
     from viewer.agents.loop import Outcome
     from viewer.annotations.annotation import Annotation
     from viewer.slides.source import SlideSource
@@ -44,6 +45,10 @@ class ReadingOptions:
         Micrometers per level-0 pixel, where the file does not tell.
     tissue_model
         Name of a model of tissue classes that fits the organ.
+    annotations
+        Gives those that are on the slide of an identity now.
+    mark
+        Takes the slide's identity and each finding, beyond its event in the session.
     """
 
     most_steps: int = MOST_STEPS
@@ -51,7 +56,8 @@ class ReadingOptions:
     mpp_um: float | None = None
     device: str = "auto"
     tissue_model: str | None = None
-    annotations: Sequence[Annotation] = ()
+    annotations: Callable[[str], Sequence[Annotation]] = lambda _identity: ()
+    mark: Callable[[str, Finding], object] = lambda _identity, _finding: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,7 @@ def read_slide(
     policy_for: Callable[[Path], Policy],
     options: ReadingOptions = ReadingOptions(),
     on_event: Callable[[AgentEvent], object] = lambda _: None,
+    on_run: Callable[[AgentRun], object] = lambda _: None,
 ) -> SlideReading:
     """Walks a slide with a policy and records it as a session.
 
@@ -86,6 +93,8 @@ def read_slide(
         The session gets a folder in it.
     policy_for
         Makes the policy, given the session's folder.
+    on_run
+        Takes the run before it begins, to end it from another thread.
 
     Raises
     ------
@@ -101,17 +110,24 @@ def read_slide(
         tools = SlideTools(
             source,
             instruments,
-            lambda: options.annotations,
+            lambda: options.annotations(identity),
             load_marks(identity),
             options.tissue_model,
         )
-        microscope = HeadlessMicroscope(source, optics, sessions, options.agent)
+        microscope = HeadlessMicroscope(
+            source,
+            optics,
+            sessions,
+            options.agent,
+            mark=lambda finding: options.mark(identity, finding),
+        )
         run: AgentRun | None = None
         try:
             policy = policy_for(microscope.folder)
             run = AgentRun(
                 policy, microscope, tools, task, most_steps=options.most_steps, on_event=on_event
             )
+            on_run(run)
             outcome = run.run()
             elapsed_s = microscope.elapsed_s
         finally:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from viewer.cli.agents import evaluate_agent, run_agent
+from viewer.cli.agents import evaluate_agent, run_agent, serve_mcp
 from viewer.cli.align import align
 from viewer.cli.annotations import annotations_app
 from viewer.cli.behavior import evaluate_behavior, simulate, train_behavior
@@ -124,6 +124,7 @@ evaluate_app.command("behavior")(evaluate_behavior)
 evaluate_app.command("agent")(evaluate_agent)
 app.add_typer(evaluate_app, name="evaluate")
 app.command("agent")(run_agent)
+app.command("mcp")(serve_mcp)
 
 
 def _print_version(asked: bool) -> None:

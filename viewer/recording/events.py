@@ -189,6 +189,26 @@ class DiagnosisEntered(Event, frozen=True, tag="diagnosis"):
     text: str | None = None
 
 
+class ToolCalled(Event, frozen=True, tag="call"):
+    """An agent of another program called a tool.
+
+    Attributes
+    ----------
+    arguments
+        As JSON text, cut where it is long.
+    """
+
+    tool: str
+    arguments: str = ""
+
+
+class ToolRefused(Event, frozen=True, tag="refusal"):
+    """A call of an agent of another program was not carried out; one sentence says why."""
+
+    tool: str
+    reason: str
+
+
 class FocusChanged(Event, frozen=True, tag="focus"):
     """The window, with its panels and dialogs, gained or lost the keyboard."""
 
@@ -256,6 +276,8 @@ AnyEvent = (
     | QuestionAsked
     | QuestionAnswered
     | DiagnosisEntered
+    | ToolCalled
+    | ToolRefused
     | FocusChanged
     | PlaceChanged
     | IdleChanged

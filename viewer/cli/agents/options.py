@@ -162,23 +162,30 @@ def reading_options(
     slide: Path | None = None,
 ) -> ReadingOptions:
     """Return how an agent reads; `slide` is that of the annotations."""
-    from viewer.agents.errors import AgentError
     from viewer.agents.reading import ReadingOptions
+
+    checked_device(device)
+    checked_tissue(tissue)
+    read = _annotations(annotations, slide) if annotations else []
+    return ReadingOptions(steps, f"agent-{policy}", mpp_um, device, tissue, lambda _identity: read)
+
+
+def checked_tissue(tissue: str | None) -> None:
+    """Raise AgentError where a name is not that of a model of tissue classes."""
+    from viewer.agents.errors import AgentError
     from viewer.inference.models.bundle import BundleError
     from viewer.inference.models.model_library import find_model
 
-    checked_device(device)
-    if tissue is not None:
-        try:
-            found = find_model(tissue)
-        except BundleError as error:
-            raise AgentError(str(error)) from error
-        if found.task != "classification":
-            raise AgentError(
-                f"{found.name} names no tissue: --tissue takes a model of the task classification."
-            )
-    read = _annotations(annotations, slide) if annotations else ()
-    return ReadingOptions(steps, f"agent-{policy}", mpp_um, device, tissue, read)
+    if tissue is None:
+        return
+    try:
+        found = find_model(tissue)
+    except BundleError as error:
+        raise AgentError(str(error)) from error
+    if found.task != "classification":
+        raise AgentError(
+            f"{found.name} names no tissue: --tissue takes a model of the task classification."
+        )
 
 
 def _annotations(path: Path, slide: Path | None) -> list[Annotation]:

@@ -180,8 +180,8 @@ class AgentsController(QObject):
         self._window.show_error(sentence)
 
     def _mark(self, finding: Finding, pane: SlidePane) -> None:
+        from viewer.agents.finding_annotations import finding_annotation
         from viewer.annotations.sets.annotation_set import AGENT_SET
-        from viewer.ui.agents.finding_annotations import finding_annotation
 
         sets = self._window.annotations.sets_of(pane)
         if sets is None:

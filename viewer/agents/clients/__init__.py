@@ -1,0 +1,1 @@
+"""Agents of other programs: what they may call, on which slides, and how they reach us."""
