@@ -74,10 +74,10 @@ class SlideIdentity:
         with self._lock:
             if self._former is None:
                 try:
-                    # Version 0.1 knew no images but the first.
-                    self._former = (
-                        () if self._part else former_names(self._version.path, self._properties)
-                    )
+                    # Version 0.1 knew no images but the first, and no folders.
+                    path = self._version.path
+                    is_new = bool(self._part) or path.is_dir()
+                    self._former = () if is_new else former_names(path, self._properties)
                 except OSError as error:
                     raise _unreadable(self._version, error) from error
             return self._former

@@ -42,8 +42,6 @@ where the file is of the kind but cannot be opened, OSError where it cannot be r
 
 
 def _open_vendor_slide(path: Path, image: int | None) -> SlideSource | None:
-    if path.is_dir():
-        return None
     check_series(path)
     source = open_verified(path)
     if source is not None and image not in (None, 0):
@@ -115,14 +113,17 @@ def _opened_here_if_trusted(path: Path, image: int | None) -> SlideSource | None
 
 
 def open_here(
-    path: Path, image: int | None = None, more_readers: tuple[Reader, ...] = ()
+    path: Path,
+    image: int | None = None,
+    first: tuple[Reader, ...] = (),
+    last: tuple[Reader, ...] = (),
 ) -> SlideSource:
     """Open a slide in this process, with the levels that the file stores and no others.
 
     Parameters
     ----------
-    more_readers
-        Asked after the `READERS`; those that need libraries which the window never holds.
+    first, last
+        Asked before and after the `READERS`; those that need what the window never holds.
 
     Raises
     ------
@@ -130,15 +131,18 @@ def open_here(
         It cannot be opened; `str()` of the error is one sentence for the user.
     """
     try:
-        return _first_source(path, image, more_readers)
+        return _first_source(path, image, (*first, *READERS, *last))
     except OSError as error:
         raise _access_error(path, error) from error
 
 
-def _first_source(path: Path, image: int | None, more_readers: tuple[Reader, ...]) -> SlideSource:
+def _first_source(path: Path, image: int | None, readers: tuple[Reader, ...]) -> SlideSource:
     """Open the file by the first reader that can, else raise the first reader's complaint."""
     complaint: SlideError | None = None
-    for reader in (*READERS, *more_readers):
+    is_folder = path.is_dir()
+    for reader in readers:
+        if is_folder and reader in READERS:
+            continue  # they read single files
         try:
             source = reader(path, image)
         except NoSuchImageError:

@@ -15,6 +15,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from viewer.slides.slide_files import dicom_series, slide_files
+from viewer.slides.zarr_key import zarr_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +42,9 @@ _LIST_BYTES = 1 << 15
 _MOST_DIRECTORIES = 4096
 _BLOCK_BYTES = 1 << 12
 
+_ZIP_MAGIC, _ZIP_END, _ZIP64_END = b"PK\3\4", b"PK\5\6", b"PK\6\6"
+_IN_ZIP64 = 0xFFFFFFFF
+
 _OFFSET_TAGS = {273: 279, 324: 325}
 """Where strips and tiles lie, and the tag that has their sizes."""
 _DIRECTORY_TAGS = frozenset((330, 34665, 34853, 40965))
@@ -64,7 +68,10 @@ def slide_key(path: Path, image: str = "") -> str:
     """
     files = slide_files(path)
     digest = blake2b(digest_size=20, person=b"coverslip slide")
-    if len(files) == 1:
+    if path.is_dir():
+        for data in zarr_manifest(path, files):
+            digest.update(data)
+    elif len(files) == 1:
         with _Part(files[0], MOST_BYTES) as part:
             for data in _outline(part):
                 digest.update(data)
@@ -135,10 +142,31 @@ def _outline(part: _Part) -> Iterator[bytes]:
         yield part.read(0, size)
         return
     yield from _directories(part)
+    yield _archive_directory(part)
     yield part.read(0, _END_BYTES)
     yield part.read(size - _END_BYTES, _END_BYTES)
     for index in range(_SAMPLES):
         yield part.read(size * (index + 1) // (_SAMPLES + 1), _SAMPLE_BYTES)
+
+
+def _archive_directory(part: _Part) -> bytes:
+    """Return the directory of a Zip archive: names, sizes and checksums of all that it holds.
+
+    Nothing of other files; of a long directory its beginning.
+    """
+    if part.read(0, 4) != _ZIP_MAGIC:
+        return b""
+    tail = part.read(part.size_bytes - _END_BYTES, _END_BYTES)
+    at = tail.rfind(_ZIP_END)
+    if at < 0 or at + 22 > len(tail):
+        return b""
+    size, offset = struct.unpack_from("<II", tail, at + 12)
+    if offset == _IN_ZIP64:
+        at = tail.rfind(_ZIP64_END)
+        if at < 0 or at + 56 > len(tail):
+            return b""
+        size, offset = struct.unpack_from("<QQ", tail, at + 40)
+    return part.read(offset, min(size, _DIRECTORY_BYTES))
 
 
 def _manifest(path: Path, files: tuple[Path, ...]) -> list[bytes]:

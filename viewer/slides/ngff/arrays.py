@@ -31,6 +31,8 @@ class ReadKey(Protocol):
     def __call__(self, key: str, start: int = 0, end: int | None = None) -> bytes | None:
         """Return the bytes of a key from `start` to before `end`; None where there is no such key.
 
+        A negative start counts from the end, and then there is no `end`.
+
         Raises
         ------
         OSError

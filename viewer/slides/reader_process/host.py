@@ -20,6 +20,7 @@ from viewer.processes.confinement.inside import narrow
 from viewer.processes.shared_pixels import PixelsError, SharedPixels, hand_over
 from viewer.slides.errors import SlideError, TileError
 from viewer.slides.opener import open_here
+from viewer.slides.reader_process import more_readers
 from viewer.slides.reader_process.messages import (
     Answer,
     Opened,
@@ -62,7 +63,7 @@ def main(arguments: list[str]) -> None:
         order = control.receive()
         narrow(order.files, instead_of=["/"])
         try:
-            source = open_here(Path(order.path), order.image)
+            source = open_here(Path(order.path), order.image, more_readers.FIRST)
             opened = _opened(source)
         except SlideError as error:
             control.send(Refused(type(error).__name__, str(error)[:_LONGEST_REASON]))

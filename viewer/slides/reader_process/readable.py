@@ -15,7 +15,7 @@ def readable_of(path: Path) -> list[str]:
     """Return the files of a slide, and the folders of one whose files only its reader can tell.
 
     Of MIRAX these are the file and the folder of its data; of Hamamatsu VMS and DICOM, which refer
-    to their neighbors, the folder that they lie in; of all others the file alone.
+    to their neighbors, the folder that they lie in; of a folder itself; of others the file alone.
 
     Raises
     ------
@@ -23,6 +23,8 @@ def readable_of(path: Path) -> list[str]:
         The file cannot be read.
     """
     path = path.absolute()
+    if path.is_dir():
+        return [str(path)]
     if path.suffix.lower() == ".mrxs":
         return [str(path), str(path.with_suffix(""))]
     if path.suffix.lower() in _WITH_FOLDER or _is_dicom(path):

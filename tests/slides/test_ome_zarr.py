@@ -1,0 +1,304 @@
+"""OME-Zarr of every version and layout, against the arrays it was written from."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import numcodecs
+import numpy as np
+import pytest
+import zarr
+from zarr_steps import pyramid, write_image, zipped
+
+from viewer.overlays.files.ome_zarr import write_ome_zarr
+from viewer.slides import (
+    DamagedSlideError,
+    NoSuchImageError,
+    SlideError,
+    TileError,
+    UnsupportedSlideError,
+    open_slide,
+)
+from viewer.slides.region import read_level
+from viewer.slides.slide_folders import folder_kind
+from viewer.slides.tray import slides_in
+from viewer.studies.finding import identity_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from viewer.slides import SlideSource
+
+
+@pytest.fixture(scope="module")
+def picture(sample_slide: Path) -> NDArray[np.uint8]:
+    """Return a field of stained tissue, (3, 600, 700)."""
+    with closing(open_slide(sample_slide)) as source:
+        whole = read_level(source, 0)
+    return np.ascontiguousarray(np.moveaxis(whole[1200:1800, 800:1500], 2, 0))
+
+
+@pytest.fixture(scope="module")
+def cells() -> NDArray[np.uint16]:
+    """Return two times, three channels and four planes, (2, 3, 4, 300, 400)."""
+    rng = np.random.default_rng(1)
+    return rng.integers(100, 4000, (2, 3, 4, 300, 400), dtype=np.uint16)
+
+
+@pytest.fixture(scope="module")
+def stained(tmp_path_factory: pytest.TempPathFactory, picture: NDArray[np.uint8]) -> Path:
+    path = tmp_path_factory.mktemp("zarr") / "stained.zarr"
+    write_image(path, pyramid(picture), "cyx", channels_per_chunk=3)
+    return path
+
+
+def is_picture(source: SlideSource, picture: NDArray[np.uint8]) -> None:
+    shown = read_level(source, 0)
+    assert np.array_equal(shown, np.moveaxis(picture, 0, 2))
+    smaller = read_level(source, 1)
+    assert np.array_equal(smaller, np.moveaxis(picture[:, ::2, ::2], 0, 2))
+    assert source.info.axes.is_rgb
+    assert source.info.optics.mpp_um == pytest.approx((0.5, 0.5))
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5", "0.6.dev1"])
+def test_versions(tmp_path: Path, picture: NDArray[np.uint8], version: str) -> None:
+    write_image(tmp_path / "a.zarr", pyramid(picture), "cyx", version=version)
+    with closing(open_slide(tmp_path / "a.zarr")) as source:
+        is_picture(source, picture)
+        assert source.info.properties["ome.version"] == version
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"shards": (3, 256, 256), "chunk_px": 64, "channels_per_chunk": 3},
+        {"chunk_px": 4096, "channels_per_chunk": 3},
+        {"chunk_px": 100, "compressors": None},
+        {"version": "0.4", "chunk_key_encoding": {"name": "v2", "separator": "."}},
+    ],
+    ids=["sharded", "one chunk", "odd chunks", "flat names"],
+)
+def test_layouts(tmp_path: Path, picture: NDArray[np.uint8], options: dict[str, Any]) -> None:
+    write_image(tmp_path / "a.zarr", pyramid(picture, 2), "cyx", **options)
+    with closing(open_slide(tmp_path / "a.zarr")) as source:
+        is_picture(source, picture)
+        assert not source.info.notes
+
+
+@pytest.mark.parametrize("inside", ["", "stained.zarr/"], ids=["at the root", "in a folder"])
+def test_archive(tmp_path: Path, stained: Path, picture: NDArray[np.uint8], inside: str) -> None:
+    archive = zipped(stained, tmp_path / "stained.ome.zarr.zip", inside)
+    with closing(open_slide(archive)) as source:
+        is_picture(source, picture)
+    assert slides_in(tmp_path) == [archive]
+
+
+def test_bioformats2raw(tmp_path: Path, picture: NDArray[np.uint8]) -> None:
+    root = tmp_path / "scan.zarr"
+    group = zarr.open_group(str(root), mode="w", zarr_format=2)
+    group.attrs["bioformats2raw.layout"] = 3
+    write_image(root / "0", [picture[:, :50, :40]], "cyx", version="0.4")
+    write_image(root / "1", pyramid(picture), "cyx", version="0.4")
+    with closing(open_slide(root)) as source:
+        is_picture(source, picture)
+        assert source.info.image == 1
+        sizes = [(entry.width_px, entry.height_px) for entry in source.info.images]
+        assert sizes == [(40, 50), (700, 600)]
+    with closing(open_slide(root, 0)) as small:
+        assert small.levels[0].width_px == 40
+        assert small.info.identity != identity_of(root)
+    with pytest.raises(NoSuchImageError, match="no image 2: it holds 2 images"):
+        open_slide(root, 2)
+
+
+def test_channels_planes_and_times(tmp_path: Path, cells: NDArray[np.uint16]) -> None:
+    channels = [
+        {"label": "DAPI", "color": "0000FF", "window": {"start": 100, "end": 3000}},
+        {"label": "CD3", "color": "00ff00"},
+        {"label": "CD3"},
+    ]
+    write_image(
+        tmp_path / "a.zarr", pyramid(cells, 2), "tczyx", omero={"channels": channels},
+        step={"z": 1.5, "t": 30.0}, dimension_names=("t", "c", "z", "y", "x"),
+    )  # fmt: skip
+    with closing(open_slide(tmp_path / "a.zarr")) as source:
+        axes = source.info.axes
+        assert [channel.name for channel in axes.channels] == ["DAPI", "CD3", "CD3 (2)"]
+        assert [channel.color for channel in axes.channels][:2] == [(0, 0, 255), (0, 255, 0)]
+        assert axes.channels[0].value_range == (100.0, 3000.0)
+        assert axes.channels[0].dtype == "uint16"
+        assert (axes.z_count, axes.z_spacing_um) == (4, 1.5)
+        assert (axes.t_count, axes.t_interval_s) == (2, 30.0)
+        grid = source.levels[0]
+        for z, t in ((0, 0), (3, 1)):
+            values = source.read_channels(0, 2, 1, (2, 0), z, t)
+            x, y = 2 * grid.tile_width_px, grid.tile_height_px
+            assert np.array_equal(values, cells[t, [2, 0], z, y : y + 128, x : x + 128])
+        assert source.read_tile(0, 0, 0).shape == (128, 128, 3)
+
+
+def test_own_heatmaps(tmp_path: Path) -> None:
+    scores = np.linspace(0, 1, 30 * 40 * 2, dtype=np.float32).reshape(30, 40, 2)
+    scores[:4, :4] = np.nan
+    write_ome_zarr(tmp_path / "scores.ome.zarr", scores, ["tumor", "stroma"], 112.0)
+    with closing(open_slide(tmp_path / "scores.ome.zarr")) as source:
+        assert [channel.name for channel in source.info.axes.channels] == ["tumor", "stroma"]
+        assert source.info.optics.mpp_um == pytest.approx((112.0, 112.0))
+        values = source.read_channels(0, 0, 0, (0, 1))
+        assert np.array_equal(np.moveaxis(values, 0, 2), scores, equal_nan=True)
+
+
+def test_what_a_zarr_is_called(tmp_path: Path, stained: Path, picture: NDArray[np.uint8]) -> None:
+    copy = shutil.copytree(stained, tmp_path / "moved")
+    assert folder_kind(copy) == "zarr"
+    assert identity_of(copy) == identity_of(stained)
+    other = picture.copy()
+    other[:, 300, 300] ^= 255
+    write_image(tmp_path / "other.zarr", pyramid(other), "cyx", channels_per_chunk=3)
+    assert identity_of(tmp_path / "other.zarr") != identity_of(stained)
+    assert slides_in(tmp_path) == [copy, tmp_path / "other.zarr"]
+
+
+# What is missing, cut short, or of an unknown kind ----------------------------------------------
+
+
+def test_a_chunk_that_was_lost_is_hatched(
+    tmp_path: Path, stained: Path, picture: NDArray[np.uint8]
+) -> None:
+    path = shutil.copytree(stained, tmp_path / "a.zarr")
+    (path / "0" / "c" / "0" / "1" / "2").unlink()
+    with closing(open_slide(path)) as source:
+        with pytest.raises(TileError, match="chunk 0/c/0/1/2 is missing"):
+            source.read_tile(0, 2, 1)
+        assert "have no file" in source.info.notes[0]
+        good = source.read_tile(0, 1, 1)
+        assert np.array_equal(good, np.moveaxis(picture[:, 128:256, 128:256], 0, 2))
+
+
+def test_chunks_left_out_on_purpose_are_empty(tmp_path: Path, cells: NDArray[np.uint16]) -> None:
+    field = cells[0, :2, 0].copy()
+    field[0, 128:, 128:] = 0
+    write_image(tmp_path / "a.zarr", pyramid(field), "cyx")
+    assert not (tmp_path / "a.zarr" / "0" / "c" / "0" / "1" / "1").exists()
+    with closing(open_slide(tmp_path / "a.zarr")) as source:
+        values = source.read_channels(0, 1, 1, (0, 1))
+        assert np.array_equal(values, field[:, 128:256, 128:256])
+        assert "empty where its other levels are empty too" in source.info.notes[0]
+
+
+def test_nothing_tells_in_a_single_level(tmp_path: Path, picture: NDArray[np.uint8]) -> None:
+    write_image(tmp_path / "a.zarr", [picture], "cyx", channels_per_chunk=3)
+    (tmp_path / "a.zarr" / "0" / "c" / "0" / "0" / "0").unlink()
+    with (
+        closing(open_slide(tmp_path / "a.zarr")) as source,
+        pytest.raises(TileError, match="is missing"),
+    ):
+        source.read_tile(0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"version": "0.5"},
+        {"version": "0.4"},
+        {"version": "0.4", "compressors": numcodecs.Zstd()},
+        {"version": "0.5", "compressors": None},
+        {"version": "0.4", "compressors": None},
+        {"version": "0.5", "compressors": zarr.codecs.GzipCodec()},
+        {"version": "0.5", "compressors": zarr.codecs.BloscCodec()},
+        {"version": "0.5", "shards": (3, 256, 256)},
+    ],
+    ids=[
+        "zstd",
+        "usual of version 2",
+        "zstd of version 2",
+        "plain",
+        "plain of version 2",
+        "gzip",
+        "blosc",
+        "sharded",
+    ],
+)
+@pytest.mark.parametrize("left", [0, -40])
+def test_a_chunk_cut_short_is_hatched(
+    tmp_path: Path, picture: NDArray[np.uint8], options: dict[str, Any], left: int
+) -> None:
+    path = tmp_path / "a.zarr"
+    write_image(path, [picture], "cyx", channels_per_chunk=3, **options)
+    chunk = path / "0" / ("0/1/1" if options["version"] == "0.4" else "c/0/1/1")
+    data = chunk.read_bytes()
+    chunk.write_bytes(data[:left])
+    side = 2 if "shards" in options else 1
+    with closing(open_slide(path)) as source, pytest.raises(TileError, match="data is damaged"):
+        source.read_tile(0, side, side)
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_unknown_codec(tmp_path: Path, picture: NDArray[np.uint8], version: str) -> None:
+    path = tmp_path / "a.zarr"
+    write_image(path, [picture], "cyx", version=version)
+    file = path / "0" / (".zarray" if version == "0.4" else "zarr.json")
+    found = json.loads(file.read_text())
+    if version == "0.4":
+        found["compressor"] = {"id": "wavelet9"}
+    else:
+        found["codecs"][-1] = {"name": "wavelet9"}
+    file.write_text(json.dumps(found))
+    sentence = "^a.zarr is compressed with 'wavelet9', a codec that is unknown here"
+    with pytest.raises(UnsupportedSlideError, match=sentence):
+        open_slide(path)
+
+
+@pytest.mark.parametrize("kind", ["rotation", "affine", "displacements"])
+def test_other_transforms_are_refused_by_name(
+    tmp_path: Path, picture: NDArray[np.uint8], kind: str
+) -> None:
+    more = [{"type": kind, kind: [[1.0]]}]
+    write_image(tmp_path / "a.zarr", [picture], "cyx", version="0.6", transforms=more)
+    with pytest.raises(UnsupportedSlideError, match=f"a transform of the type '{kind}'"):
+        open_slide(tmp_path / "a.zarr")
+
+
+def _without_level(path: Path) -> None:
+    shutil.rmtree(path / "1")
+
+
+def _cut_description(path: Path) -> None:
+    (path / "0" / "zarr.json").write_bytes(b'{"shape": [3, 6')
+
+
+def _no_image(path: Path) -> None:
+    (path / "zarr.json").write_text('{"zarr_format": 3, "node_type": "group", "attributes": {}}')
+
+
+def _outside(path: Path) -> None:
+    file = path / "zarr.json"
+    file.write_text(file.read_text().replace('"path": "1"', '"path": "../../1"'))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (_without_level, "lacks the array 1 of its image"),
+        (_cut_description, "damaged description"),
+        (_no_image, "is a Zarr without an image of OME-Zarr"),
+        (_outside, "names an array outside of itself"),
+    ],
+    ids=["no level", "cut description", "no image", "outside"],
+)
+def test_one_sentence(
+    tmp_path: Path, stained: Path, spoil: Callable[[Path], None], sentence: str
+) -> None:
+    path = shutil.copytree(stained, tmp_path / "a.zarr")
+    spoil(path)
+    with pytest.raises(SlideError, match=f"^a.zarr {sentence}|^a.zarr has a {sentence}") as caught:
+        open_slide(path)
+    assert isinstance(caught.value, UnsupportedSlideError | DamagedSlideError)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,13 @@
+"""Readers that need libraries which the window never holds; for the process of a slide alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from viewer.slides.readers.ome_zarr import open_ome_zarr
+
+if TYPE_CHECKING:
+    from viewer.slides.opener import Reader
+
+FIRST: tuple[Reader, ...] = (open_ome_zarr,)
+"""Asked before those of `opener.READERS`: each knows its own files from those of all others."""

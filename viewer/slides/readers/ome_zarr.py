@@ -1,0 +1,300 @@
+"""OME-Zarr in a folder or a Zip archive, read through zarr."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from viewer.geometry import Optics
+from viewer.slides.byte_lru import ByteLru
+from viewer.slides.channels import Axes, Channel, distinct_names, usual_color
+from viewer.slides.errors import DamagedSlideError, NoSuchImageError, UnsupportedSlideError
+from viewer.slides.ngff.arrays import NgffError
+from viewer.slides.ngff.images import read_images
+from viewer.slides.readers.chunk_windows import KEPT_BYTES
+from viewer.slides.readers.missing_chunks import MissingChunks
+from viewer.slides.readers.planes_source import PlanesSource
+from viewer.slides.readers.tiff.errors import ChunkError
+from viewer.slides.readers.zarr_stores import store_of
+from viewer.slides.source import ImageEntry, Level, SlideInfo
+from viewer.slides.turns import Turns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from viewer.slides.ngff.arrays import ReadKey
+    from viewer.slides.ngff.images import NgffImage
+    from viewer.slides.readers.planes_source import Window
+    from viewer.slides.readers.zarr_arrays import ZarrArray
+    from viewer.slides.source import RgbImage
+
+_log = logging.getLogger(__name__)
+
+_GOOD_TILE_PX = range(128, 2049)
+_OWN_TILE_PX = 256
+_MOST_CHUNK_BYTES = 1_200_000_000
+_RANGE_PX = 1024
+"""Of a level that is longer only the middle is looked at for the range of its values."""
+_RGB_COLORS = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
+_RGB_NAMES = (("red", "green", "blue"), ("r", "g", "b"))
+
+
+def open_ome_zarr(path: Path, image: int | None = None) -> PlanesSource | None:
+    """Open an OME-Zarr; None for what is neither a folder nor an archive of Zarr.
+
+    Raises
+    ------
+    SlideError
+        It is a Zarr, but cannot be shown.
+    OSError
+        It cannot be read.
+    """
+    read = store_of(path)
+    return None if read is None else open_store(path, read, image)
+
+
+def open_store(path: Path, read: ReadKey, image: int | None = None) -> PlanesSource:
+    """Open an OME-Zarr whose store is `read`, wherever that gets its bytes from.
+
+    Raises
+    ------
+    SlideError
+        It cannot be shown.
+    OSError
+        It cannot be read.
+    """
+    try:
+        images = read_images(read)
+        areas = [each.count("x") * each.count("y") for each in images]
+        largest = max(range(len(images)), key=areas.__getitem__)
+        chosen = largest if image is None else image
+        if not 0 <= chosen < len(images):
+            held = f"{len(images)} images" if len(images) > 1 else "one image, number 0"
+            raise NoSuchImageError(path, f"{path.name} has no image {image}: it holds {held}.")
+        reader = _ZarrReader(read, images[chosen])
+        part = "" if chosen == largest else f"image {chosen}"
+        return _source(path, images, chosen, part, reader)
+    except NgffError as error:
+        kind = DamagedSlideError if "damaged" in str(error) else UnsupportedSlideError
+        raise kind(path, f"{path.name} {error}.") from error
+
+
+def _source(
+    path: Path, images: list[NgffImage], chosen: int, part: str, reader: _ZarrReader
+) -> PlanesSource:
+    image = images[chosen]
+    x_um, y_um = image.step_um("x"), image.step_um("y")
+    entries = tuple(
+        ImageEntry(
+            index, each.name or f"Image {index + 1}", each.count("x"), each.count("y"),
+            len(each.levels),
+        )
+        for index, each in enumerate(images)
+    )  # fmt: skip
+    properties = {"ome.version": image.version, "ome.axes": image.axes, "ome.name": image.name}
+    first = image.levels[0]
+    for axis, scale, shift in zip(image.axes, first.scale, first.translation, strict=True):
+        properties[f"ome.scale.{axis}"] = f"{scale:g}"
+        properties[f"ome.translation.{axis}"] = f"{shift:g}"
+    properties["zarr.codecs"] = ", ".join(first.array.codecs)
+    is_rgb = _is_rgb(image)
+    note = reader.missing.note()
+    info = SlideInfo(
+        vendor="ome-zarr",
+        reader="zarr",
+        optics=Optics((x_um, y_um) if x_um and y_um else None, None),
+        properties={name: value for name, value in properties.items() if value},
+        notes=(note,) if note else (),
+        images=entries if len(entries) > 1 else (),
+        image=chosen,
+        part=part,
+        axes=Axes(
+            () if is_rgb else _channels(image, reader),
+            image.count("z"),
+            image.step_um("z"),
+            image.count("t"),
+            image.step_s(),
+        ),
+    )
+    return PlanesSource(path, info, tuple(_levels(image)), reader)
+
+
+def _is_rgb(image: NgffImage) -> bool:
+    """Return whether the three channels are the colors of a picture, as they are stored."""
+    if image.count("c") != 3 or image.levels[0].array.dtype != "uint8":
+        return False
+    if not image.channels:
+        return True
+    names = tuple(channel.name.lower() for channel in image.channels)
+    colors = tuple(channel.color for channel in image.channels)
+    is_whole = all(
+        channel.window is None or channel.window in ((0.0, 255.0), (0.0, 256.0))
+        for channel in image.channels
+    )
+    return names in _RGB_NAMES or (colors == _RGB_COLORS and is_whole)
+
+
+def _channels(image: NgffImage, reader: _ZarrReader) -> tuple[Channel, ...]:
+    count = image.count("c")
+    told = image.channels
+    names = distinct_names([each.name for each in told] or [""] * count)
+    dtype = "uint8" if image.levels[0].array.dtype == "bool" else image.levels[0].array.dtype
+    channels: list[Channel] = []
+    for index, name in enumerate(names):
+        color = told[index].color if told else None
+        window = told[index].window if told else None
+        channels.append(
+            Channel(
+                name,
+                color or usual_color(name, index, count),
+                dtype,
+                window or reader.value_range(index),
+            )
+        )
+    return tuple(channels)
+
+
+def _levels(image: NgffImage) -> Iterable[Level]:
+    width, height = image.count("x"), image.count("y")
+    for level in image.levels:
+        sizes = dict(zip(image.axes, level.array.shape, strict=True))
+        chunks = dict(zip(image.axes, level.array.inner_chunks, strict=True))
+        is_good = chunks["x"] in _GOOD_TILE_PX and chunks["y"] in _GOOD_TILE_PX
+        tile = (chunks["x"], chunks["y"]) if is_good else (_OWN_TILE_PX, _OWN_TILE_PX)
+        downsample = (width / sizes["x"] + height / sizes["y"]) / 2
+        yield Level(sizes["x"], sizes["y"], downsample, *tile)
+
+
+class _ZarrReader:
+    """Reads windows of an image; fulfils `PlaneReader`."""
+
+    def __init__(self, read: ReadKey, image: NgffImage) -> None:
+        from viewer.slides.readers.zarr_arrays import ZarrArray  # with it comes zarr
+
+        self._image = image
+        self._arrays: list[ZarrArray] = []
+        self._most = KEPT_BYTES
+        for level in image.levels:
+            info = level.array
+            size = math.prod(info.inner_chunks) * np.dtype(info.dtype).itemsize
+            if size > _MOST_CHUNK_BYTES:
+                raise NgffError(
+                    f"is stored in chunks of {size / 1e9:.1f} GB, too large to hold in memory; "
+                    "write it in chunks of about 512 x 512 pixels"
+                )
+            self._most = max(self._most, size)
+            self._arrays.append(ZarrArray(read, info))
+        self._kept = ByteLru[tuple[int, ...]](self._most)
+        self._turns = Turns[tuple[int, ...]]()
+        self.missing = MissingChunks(read, image, self._values)
+
+    def read(
+        self, level: int, window: Window, channels: tuple[int, ...], z: int, t: int
+    ) -> NDArray[Any]:
+        self.missing.check(level, window, channels, self._plane(level, z), t)
+        return self._values(level, window, channels, self._plane(level, z), t)
+
+    def read_associated(self, name: str) -> RgbImage:
+        raise ChunkError(f"an OME-Zarr has no {name}")
+
+    def close(self) -> None:
+        self._kept.clear()
+
+    def value_range(self, channel: int) -> tuple[float, float]:
+        """Return the smallest and largest value of a channel, as the coarsest level has them."""
+        level = len(self._arrays) - 1
+        sizes = dict(zip(self._image.axes, self._arrays[level].info.shape, strict=True))
+        width, height = min(sizes["x"], _RANGE_PX), min(sizes["y"], _RANGE_PX)
+        window = ((sizes["x"] - width) // 2, (sizes["y"] - height) // 2, width, height)
+        try:
+            values = self._values(level, window, (channel,), self._plane(level, 0), 0)
+        except ChunkError as error:
+            _log.info("the range of a channel is not known (%s)", error)
+            values = np.zeros(1, self._arrays[level].info.dtype)
+        known = values[np.isfinite(values)] if values.dtype.kind == "f" else values
+        if not known.size:
+            return (0.0, 1.0)
+        low, high = float(known.min()), float(known.max())
+        return (low, high) if high > low else (low, low + 1)
+
+    def _plane(self, level: int, z: int) -> int:
+        """Return the plane of a level that lies where plane `z` of level 0 does."""
+        at = self._image.axes.find("z")
+        if at < 0:
+            return 0
+        return z * self._arrays[level].info.shape[at] // self._image.count("z")
+
+    def _values(
+        self, level: int, window: Window, channels: tuple[int, ...], z: int, t: int
+    ) -> NDArray[Any]:
+        """Return values (channels, height, width); those of missing chunks are the fill value."""
+        info = self._arrays[level].info
+        chunks = dict(zip(self._image.axes, info.inner_chunks, strict=True))
+        left, top, width, height = window
+        chunk_width, chunk_height = chunks["x"], chunks["y"]
+        is_one = left % chunk_width == top % chunk_height == 0 and (
+            width <= chunk_width and height <= chunk_height
+        )
+        if is_one:
+            return self._stored(level, window, channels, z, t)
+        canvas: NDArray[Any] | None = None
+        columns = range(left // chunk_width, (left + width - 1) // chunk_width + 1)
+        rows = range(top // chunk_height, (top + height - 1) // chunk_height + 1)
+        for row, column in itertools.product(rows, columns):
+            chunk = self._chunk(level, column, row, channels, z, t)
+            if canvas is None:
+                canvas = np.empty((len(channels), height, width), chunk.dtype)
+            x, y = column * chunk_width, row * chunk_height
+            x0, y0 = max(x, left), max(y, top)
+            x1 = min(x + chunk.shape[2], left + width)
+            y1 = min(y + chunk.shape[1], top + height)
+            canvas[:, y0 - top : y1 - top, x0 - left : x1 - left] = chunk[
+                :, y0 - y : y1 - y, x0 - x : x1 - x
+            ]
+        assert canvas is not None  # a window is never empty
+        return canvas
+
+    def _chunk(
+        self, level: int, column: int, row: int, channels: tuple[int, ...], z: int, t: int
+    ) -> NDArray[Any]:
+        """Return what lies in a column and row of chunks, which is kept a while."""
+        place = (level, column, row, z, t, *channels)
+        with self._turns.turn(place):
+            kept = self._kept.get(place)
+            if kept is None:
+                info = self._arrays[level].info
+                sizes = dict(zip(self._image.axes, info.shape, strict=True))
+                chunks = dict(zip(self._image.axes, info.inner_chunks, strict=True))
+                x, y = column * chunks["x"], row * chunks["y"]
+                width, height = min(chunks["x"], sizes["x"] - x), min(chunks["y"], sizes["y"] - y)
+                kept = self._stored(level, (x, y, width, height), channels, z, t)
+                self._kept.put(place, kept)
+            return kept
+
+    def _stored(
+        self, level: int, window: Window, channels: tuple[int, ...], z: int, t: int
+    ) -> NDArray[Any]:
+        axes = self._image.axes
+        left, top, width, height = window
+        first, last = min(channels), max(channels)
+        place: dict[str, slice | int] = {
+            "t": t,
+            "z": z,
+            "c": slice(first, last + 1),
+            "y": slice(top, top + height),
+            "x": slice(left, left + width),
+        }
+        values = self._arrays[level].read(tuple(place[axis] for axis in axes))
+        left_axes = [axis for axis in axes if axis in "cyx"]
+        if "c" not in left_axes:
+            values, left_axes = values[np.newaxis], ["c", *left_axes]
+        values = values.transpose([left_axes.index(axis) for axis in "cyx"])
+        wanted = [channel - first for channel in channels]
+        return values if wanted == list(range(len(values))) else values[wanted]

@@ -1,0 +1,104 @@
+"""A slide of any channels, planes and times, over a reader that gives windows of stored values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from viewer.slides.composites import composite, first_displays
+from viewer.slides.errors import DamagedSlideError, SlideAccessError, TileError
+from viewer.slides.readers.tiff.errors import ChunkError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from viewer.slides.source import Level, RgbImage, SlideInfo
+
+Window = tuple[int, int, int, int]
+"""Left, top, width and height in the pixels of a level."""
+
+_RGB = (0, 1, 2)
+
+
+class PlaneReader(Protocol):
+    """What is different from format to format; for calls from any thread."""
+
+    def read(
+        self, level: int, window: Window, channels: tuple[int, ...], z: int, t: int
+    ) -> NDArray[Any]:
+        """Return stored values (channels, height, width) of a window within a level.
+
+        Of a slide in color the channels are red, green and blue, uint8.
+
+        Raises
+        ------
+        ChunkError
+            Something in the window cannot be read; `str()` says why.
+        """
+        ...
+
+    def read_associated(self, name: str) -> RgbImage:
+        """Return a picture beside the slide. Raises ChunkError."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class PlanesSource:
+    """Cuts a slide into tiles and shows channels in their colors; fulfils `SlideSource`."""
+
+    def __init__(
+        self, path: Path, info: SlideInfo, levels: tuple[Level, ...], reader: PlaneReader
+    ) -> None:
+        self.path, self.info, self.levels = path, info, levels
+        self._reader: PlaneReader | None = reader
+        self._displays = tuple(each for each in first_displays(info.axes) if each.shown)
+
+    def read_tile(self, level: int, column: int, row: int) -> RgbImage:
+        axes = self.info.axes
+        if axes.is_rgb:
+            return np.ascontiguousarray(
+                np.moveaxis(self.read_channels(level, column, row, _RGB), 0, 2)
+            )
+        values = self.read_channels(level, column, row, axes.first_shown)
+        return composite(values, self._displays)
+
+    def read_channels(
+        self, level: int, column: int, row: int, channels: tuple[int, ...], z: int = 0, t: int = 0
+    ) -> NDArray[Any]:
+        reader = self._reader
+        if reader is None:
+            raise TileError(level, column, row, "the slide has been closed")
+        grid = self.levels[level]
+        left, top = column * grid.tile_width_px, row * grid.tile_height_px
+        window = (left, top, *grid.tile_size_px(column, row))
+        try:
+            values = reader.read(level, window, channels, z, t)
+        except ChunkError as error:
+            raise TileError(level, column, row, str(error)) from error
+        if values.shape != (len(channels), window[3], window[2]):
+            raise TileError(level, column, row, f"its data is of the wrong size {values.shape}")
+        return np.ascontiguousarray(values)
+
+    def read_associated(self, name: str) -> RgbImage:
+        reader = self._reader
+        if reader is None:
+            raise SlideAccessError(self.path, f"{self.path.name} has been closed.")
+        try:
+            if name in self.info.associated:
+                return np.ascontiguousarray(reader.read_associated(name))
+            raise ChunkError("there is none of that name")
+        except ChunkError as error:
+            raise DamagedSlideError(
+                self.path,
+                f"The {name} picture of {self.path.name} cannot be read ({error}); "
+                "the slide itself may still be good.",
+            ) from error
+
+    def close(self) -> None:
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.close()

@@ -1,0 +1,185 @@
+"""Arrays of Zarr, read through zarr from bytes of keys."""
+
+from __future__ import annotations
+
+import threading
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import zarr.abc.store as stores
+from zarr.core.array import AsyncArray
+from zarr.registry import get_codec_class
+from zarr.storage import StorePath
+
+from viewer.slides.ngff.arrays import NgffError
+from viewer.slides.readers.pipe_event_loop import LoopThread
+from viewer.slides.readers.tiff.errors import ChunkError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from numpy.typing import NDArray
+    from zarr.core.buffer import Buffer, BufferPrototype
+
+    from viewer.slides.ngff.arrays import ArrayInfo, ReadKey
+
+_BLOSC_HEADER = 16
+_lock = threading.Lock()
+
+
+class ZarrArray:
+    """One array; may be read by many threads.
+
+    Raises
+    ------
+    NgffError
+        A codec is unknown here, or the description is damaged.
+    """
+
+    def __init__(self, read: ReadKey, info: ArrayInfo) -> None:
+        self.info = info
+        self._check_codecs()
+        place = StorePath(_KeyStore(read, info), info.path)
+        try:
+            opening = AsyncArray.open(place, zarr_format=2 if info.zarr_format == 2 else 3)
+            self._array: Any = _loop().run(opening)
+        except Exception as error:  # zarr's own classes and those of its codecs
+            raise NgffError(f"has an array that cannot be read ({error})") from error
+
+    def read(self, selection: tuple[slice | int, ...]) -> NDArray[Any]:
+        """Return values in the machine's byte order, bits as uint8. Raises ChunkError."""
+        try:
+            values: Any = np.asarray(_loop().run(self._array.getitem(selection)))
+        except ChunkError:
+            raise
+        except Exception as error:  # decoders of many libraries, fed with what the file holds
+            reason = str(error) or type(error).__name__
+            raise ChunkError(f"its data is damaged ({reason[:300]})") from error
+        if values.dtype.kind == "b":
+            return values.view(np.uint8)
+        return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+    def _check_codecs(self) -> None:
+        for name in self.info.codecs:
+            try:
+                if self.info.zarr_format == 2:
+                    _know_more_codecs()
+                    _find_codec(name)
+                else:
+                    get_codec_class(name)
+            except Exception as error:
+                raise NgffError(
+                    f"is compressed with {name[:60]!r}, a codec that is unknown here; write it "
+                    "with zstd, blosc or gzip"
+                ) from error
+
+
+def _find_codec(name: str) -> object:
+    from numcodecs.registry import codec_registry, entries
+
+    if name in codec_registry:
+        return codec_registry[name]
+    return entries[name]
+
+
+@cache
+def _know_more_codecs() -> None:
+    """Let Zarr of version 2 know JPEG, JPEG 2000 and others, in which tifffile writes it."""
+    from imagecodecs import numcodecs
+
+    numcodecs.register_codecs(verbose=False)
+
+
+def _is_cut_blosc(data: bytes) -> bool:
+    """Return whether data is shorter than its header says; Blosc would read on beyond its end."""
+    return len(data) < _BLOSC_HEADER or len(data) < int.from_bytes(data[12:16], "little")
+
+
+def _loop() -> LoopThread:
+    with _lock:
+        return _one_loop()
+
+
+@cache
+def _one_loop() -> LoopThread:
+    return LoopThread()
+
+
+class _KeyStore(stores.Store):
+    """The store as zarr wants it; nothing is ever written."""
+
+    supports_writes = False
+    supports_deletes = False
+    supports_listing = False
+
+    def __init__(self, read: ReadKey, info: ArrayInfo) -> None:
+        super().__init__(read_only=True)
+        self._read = read
+        self._is_sharded = info.chunks != info.inner_chunks or "sharding_indexed" in info.codecs
+        self._is_blosc = bool(info.codecs) and (
+            info.codecs[0 if info.zarr_format == 2 else -1] == "blosc"
+        )
+        self._is_open = True
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    __hash__ = object.__hash__
+
+    async def get(
+        self,
+        key: str,
+        prototype: BufferPrototype,
+        byte_range: stores.ByteRequest | None = None,
+    ) -> Buffer | None:
+        start, end = 0, None
+        match byte_range:
+            case stores.RangeByteRequest(first, last):
+                start, end = first, last
+            case stores.OffsetByteRequest(offset):
+                start = offset
+            case stores.SuffixByteRequest(suffix):
+                start = -suffix
+            case _:
+                pass
+        try:
+            data = self._read(key, start, end)
+        except OSError as error:
+            raise ChunkError(f"the file cannot be read ({error.strerror or error})") from error
+        if data is None:
+            return None
+        if (
+            isinstance(byte_range, stores.RangeByteRequest)
+            and len(data) < byte_range.end - byte_range.start
+        ):
+            raise ChunkError("the file ends before the chunk does")
+        is_chunk = not key.rpartition("/")[2].startswith((".z", "zarr.json"))
+        if is_chunk and self._is_blosc and not self._is_sharded and _is_cut_blosc(data):
+            raise ChunkError("its data is damaged (it is cut short)")
+        return prototype.buffer.from_bytes(data)
+
+    async def get_partial_values(
+        self,
+        prototype: BufferPrototype,
+        key_ranges: Iterable[tuple[str, stores.ByteRequest | None]],
+    ) -> list[Buffer | None]:
+        return [await self.get(key, prototype, part) for key, part in key_ranges]
+
+    async def exists(self, key: str) -> bool:
+        return self._read(key, 0, 1) is not None
+
+    async def set(self, key: str, value: Buffer) -> None:
+        raise NotImplementedError
+
+    async def delete(self, key: str) -> None:
+        raise NotImplementedError
+
+    def list(self) -> AsyncIterator[str]:
+        raise NotImplementedError
+
+    def list_prefix(self, prefix: str) -> AsyncIterator[str]:
+        raise NotImplementedError
+
+    def list_dir(self, prefix: str) -> AsyncIterator[str]:
+        raise NotImplementedError

@@ -1,0 +1,92 @@
+"""What tells one Zarr folder from another: its descriptions, and the names and sizes of chunks.
+
+A slide can have millions of chunks, so all of them are looked at in small arrays only; in large
+ones places spread over the array. Of some chunks bytes of the middle are read too.
+"""
+
+from __future__ import annotations
+
+import math
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from viewer.slides.ngff.arrays import NgffError, read_array
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from viewer.slides.ngff.arrays import ArrayInfo
+
+_DESCRIPTION_BYTES = 1 << 20
+"""What is read of all descriptions at most."""
+_MOST_CHUNKS = 4096
+"""Of which the sizes are looked at, in all arrays together."""
+_SPREAD_CHUNKS = 256
+"""Of an array that has more."""
+_PIECES, _PIECE_BYTES = 64, 1 << 12
+
+
+def zarr_manifest(folder: Path, descriptions: tuple[Path, ...]) -> Iterator[bytes]:
+    """Yield what tells a Zarr from others, in a fixed order.
+
+    Parameters
+    ----------
+    descriptions
+        The files of the folder that describe its groups and arrays.
+
+    Raises
+    ------
+    OSError
+        A file of it cannot be read.
+    """
+    left = _DESCRIPTION_BYTES
+    arrays: dict[str, ArrayInfo] = {}
+
+    def read(key: str, start: int = 0, end: int | None = None) -> bytes | None:
+        path = folder / key
+        return path.read_bytes()[start:end] if path.is_file() else None
+
+    for path in descriptions:
+        name = path.relative_to(folder).as_posix()
+        with path.open("rb") as file:
+            data = file.read(left)
+        left -= len(data)
+        yield f"{name}\0{path.stat().st_size}\0".encode("utf-8", "surrogateescape")
+        yield blake2b(data, digest_size=20).digest()
+        where = name.rpartition("/")[0]
+        try:
+            array = read_array(read, where)
+        except NgffError:
+            continue
+        if array is not None:
+            arrays[where] = array
+    smallest_first = sorted(arrays.items(), key=lambda each: (math.prod(each[1].shape), each[0]))
+    chunks = [key for _, array in smallest_first for key in _keys(array)][:_MOST_CHUNKS]
+    step = max(1, len(chunks) // _PIECES)
+    for index, key in enumerate(chunks):
+        yield _chunk(folder / key, key, takes_piece=index % step == 0)
+
+
+def _keys(array: ArrayInfo) -> Iterator[str]:
+    counts = [math.ceil(a / b) for a, b in zip(array.shape, array.chunks, strict=True)]
+    total = math.prod(counts)
+    taken = total if total <= _MOST_CHUNKS // 4 else _SPREAD_CHUNKS
+    for number in range(taken):
+        rest, place = number * total // taken, list[int]()
+        for count in reversed(counts):
+            rest, at = divmod(rest, count)
+            place.append(at)
+        yield array.chunk_key(tuple(reversed(place)))
+
+
+def _chunk(path: Path, key: str, *, takes_piece: bool) -> bytes:
+    try:
+        size = path.stat().st_size
+        if not takes_piece:
+            return f"{key}\0{size}\0".encode()
+        with path.open("rb") as file:
+            file.seek(max(0, size - _PIECE_BYTES) // 2)
+            return f"{key}\0{size}\0".encode() + file.read(_PIECE_BYTES)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return f"{key}\0-\0".encode()
