@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from viewer.cli.cell_options import CellOptions, tuned
 from viewer.cli.output import (
     ImageNumber,
     OriginName,
@@ -76,6 +77,22 @@ def run_model(
             "for cells.",
         ),
     ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Of cell detection: a setting, such as threshold=0.15 or sigma_um=1; repeatable. "
+            "Without any, those kept for the slide hold.",
+        ),
+    ] = None,
+    stains: Annotated[
+        str | None,
+        typer.Option(
+            help="Of cell detection: h-dab or h-e for QuPath's default vectors; macenko-h-dab or "
+            "macenko-h-e estimates them from the region, and white from the slide."
+        ),
+    ] = None,
     features: Annotated[
         Path | None,
         typer.Option(
@@ -124,6 +141,7 @@ def run_model(
             for name, value in (
                 ("region", region), ("mpp", mpp), ("image", image),
                 ("device", device if device != "auto" else None),
+                ("set", ";".join(settings or []) or None), ("stains", stains),
             )
             if value is not None
         }  # fmt: skip
@@ -138,12 +156,16 @@ def run_model(
     area = _asked_area(region, within, path, image, counts_from)
     if lines:
         watch_parent()
-    _run_one(model, path, area, mpp, device, out, features, image, expect, json=json, lines=lines)
+    cells = CellOptions(tuple(settings or ()), stains, uses_kept=not lines)
+    _run_one(
+        model, path, area, mpp, device, out, features, image, expect, cells, json=json, lines=lines
+    )
 
 
 def _run_one(
     model: str, path: Path, area: Area | None, mpp: float | None, device: str, out: Path | None,
-    features: Path | None, image: int | None, expect: str | None, *, json: bool, lines: bool,
+    features: Path | None, image: int | None, expect: str | None, cells: CellOptions,
+    *, json: bool, lines: bool,
 ) -> None:  # fmt: skip
     from viewer.audit_log import trail
     from viewer.cli.run_lines import print_line, print_progress
@@ -162,6 +184,7 @@ def _run_one(
             formats = FORMATS if finds_objects(bundle.task) else CELL_FORMATS
             if out is not None and (complaint := check_name(out, formats)):
                 fail(complaint)
+            bundle = tuned(bundle, path, image, area, cells)
             with print_progress() if lines else _progress() as show:
                 trail.note("opened", path.absolute(), f"run {bundle.description.name}")
                 run = running.run_model(
@@ -285,7 +308,7 @@ def _counts(run: ModelRun, bundle: ModelBundle) -> dict[str, object]:
     if isinstance(run.found, ObjectMap):
         objects = run.objects()
         counts = {name: int((objects.classes == i).sum()) for i, name in enumerate(names)}
-        return {"objects": len(objects), "classes": counts}
+        return {"objects": len(objects), "classes": counts, **_of_cells(bundle, counts)}
     inside = run.found.cells_in(run.area)
     result: dict[str, object] = {"cells": int(inside.sum())}
     if has_classes(bundle.description.task) and inside.any():
@@ -308,6 +331,17 @@ def _counts(run: ModelRun, bundle: ModelBundle) -> dict[str, object]:
         chances = zip(names, run.judged.chances.tolist(), strict=True)
         result["chances"] = {name: round(chance, 4) for name, chance in chances}
     return result
+
+
+def _of_cells(bundle: ModelBundle, counts: dict[str, int]) -> dict[str, object]:
+    """Return settings and scores of what was found by cell settings; nothing of other models."""
+    from viewer.overlays.graded_cells import GradedCells
+
+    cells = bundle.description.cells
+    if cells is None:
+        return {}
+    scores = {"scores": GradedCells.of(counts).record()} if cells.is_scored else {}
+    return {"stains": cells.stains.text, "settings": cells.text, **scores}
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from viewer.inference.cells.detection import nuclei_by_settings
 from viewer.inference.decoders.labeled import Labeled
 from viewer.inference.instances import labeled
 
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from viewer.inference.models.description import ModelDescription
 
 
-def decode(maps: NDArray[np.float32], about: ModelDescription) -> list[Labeled]:  # noqa: ARG001
+def decode(maps: NDArray[np.float32], about: ModelDescription) -> list[Labeled]:
     """Cut logits (3, rows, columns) of nucleus, edge and depth into objects."""
     chances = (1 / (1 + np.exp(-maps))).astype(np.float32)
+    if about.cells is not None:
+        return [Labeled(nuclei_by_settings(chances[0], about.cells), probability=chances[0])]
     return [Labeled(labeled(chances), probability=chances[0])]

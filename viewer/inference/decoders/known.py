@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from viewer.inference.decoders import cellpose, contours, coverslip, hover, labels, stardist
+from viewer.inference.decoders import cell_detection, cellpose, contours, coverslip, hover, labels, stardist
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,4 +26,5 @@ DECODERS: Mapping[Decoder, Decode] = {
     "cellvit": hover.decode,
     "cellpose": cellpose.decode,
     "contours": contours.decode,
+    "cells": cell_detection.decode,
 }

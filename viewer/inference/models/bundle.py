@@ -36,6 +36,7 @@ _LATER: dict[str, object] = {
     "outputs": (),
     "decoder": "coverslip",
     "decoding": {},
+    "cells": None,
     "answer_px": None,
     "answer_downsample": 1,
     "boxes": None,

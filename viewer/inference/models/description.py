@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from viewer.atomic_write import atomic_write_bytes
+from viewer.inference.cells.settings import CellSettings, CellSettingsError, checked
 from viewer.inference.models.training_data import TrainingData  # noqa: TC001 - read by msgspec
 from viewer.inference.tasks.detection import BoxLayout  # noqa: TC001 - read by msgspec
 from viewer.inference.tasks.known import TASKS
@@ -31,7 +32,9 @@ Triple = tuple[float, float, float]
 Percent = Annotated[float, Meta(ge=0, le=100)]
 Filter = Literal["box", "nearest", "bilinear", "bicubic", "lanczos"]
 Head = Literal["softmax", "sigmoid", "probabilities", "logit", "regression", "indices"]
-Decoder = Literal["coverslip", "labels", "stardist", "hovernet", "cellvit", "cellpose", "contours"]
+Decoder = Literal[
+    "coverslip", "labels", "stardist", "hovernet", "cellvit", "cellpose", "contours", "cells",
+]  # fmt: skip
 Task = Literal[
     "instances", "classification", "embedding", "attention", "slide", "prompt", "segmentation",
     "detection",
@@ -159,7 +162,11 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True, rename=_ON_DIS
         Of instances: "coverslip": three maps (nucleus, edge, depth) as logits; "labels": for each
         class a map whose pixels hold the number of their object, 0 for none; the others are
         published networks: "stardist", "hovernet", "cellvit", "cellpose", and "contours" (for each
-        class background, inner part and contour, as DCAN and Cerberus).
+        class background, inner part and contour, as DCAN and Cerberus). "cells": the pixels
+        themselves, in which cells are detected by `cells`.
+    cells
+        Of instances: how cells are detected and measured; classes and pixel size follow from it
+        (`viewer.inference.cells.models`). None measures nuclei without stains of their own.
     decoding
         Numbers for the decoder, such as thresholds.
     parts
@@ -201,6 +208,7 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True, rename=_ON_DIS
     decoder: Decoder = "coverslip"
     decoding: dict[str, float] = {}
     parts: Annotated[tuple[dict[str, Any], ...], Meta(max_length=16)] = ()
+    cells: CellSettings | None = None
     encoder: EncoderNeed | None = None
     reference: Reference | None = None
     settings: dict[str, Annotated[int, Meta(ge=0, le=65_536)]] = {}
@@ -275,6 +283,15 @@ def _complaints(about: ModelDescription) -> Iterator[str]:
         yield 'boxes belongs to models of the task "detection"'
     if about.reference is not None and about.task != "embedding":
         yield 'reference belongs to models of the task "embedding"'
+    if (about.decoder == "cells") > (about.cells is not None):
+        yield 'cells is missing, by which the decoder "cells" detects'
+    if about.cells is not None:
+        try:
+            checked(about.cells)
+        except CellSettingsError as error:
+            yield str(error).rstrip(".")
+    if about.cells is not None and about.decoder not in ("cells", "coverslip"):
+        yield 'cells belongs to the decoders "cells" and "coverslip"'
     if about.decoder != "coverslip" and about.task != "instances":
         yield 'decoder belongs to models of the task "instances"'
     if complaint := kind.complaint(about):

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from viewer.geometry import Box
+from viewer.inference.cells.detection import StainImages, renumbered
+from viewer.inference.cells.finding import measured_cells
 from viewer.inference.decoders.known import DECODERS
 from viewer.inference.instances import clear_outside, objects_of
 from viewer.inference.models.training_data import unlike_fields
@@ -46,7 +48,8 @@ class InstanceSteps:
             return Objects.unanswered()
         box = self._grid.input_box(key)
         found = [self._whole(each) for each in self._decode(answers[0], self._model)]
-        objects = Objects.joined([self._objects(each, region, key) for each in found])
+        measure = self._cells if self._model.cells is not None else self._objects
+        objects = Objects.joined([measure(each, region, key) for each in found])
         unlikes = unlike_fields(self._model.training, [self._on_slide(region, box)])
         unlike = np.full(len(objects), unlikes[0], np.float32)
         measurements = {**objects.measurements, UNLIKE: unlike}
@@ -79,6 +82,16 @@ class InstanceSteps:
             labels, found.probability, region, box, core, pixel_um, found.classes,
             are_nuclei=are_nuclei,
         )  # fmt: skip
+
+    def _cells(self, found: Labeled, region: RgbImage, key: BlockKey) -> Objects:
+        """Return the cells of a label map whose middle lies in the block, by the settings."""
+        settings = self._model.cells
+        assert settings is not None
+        grid, box = self._grid, self._grid.input_box(key)
+        core = grid.core_box(key).intersection(Box(0, 0, *grid.slide))
+        clear_outside(found.labels, box, grid.slide)
+        labels = renumbered(found.labels)
+        return measured_cells(labels, StainImages(region, settings), box, core, settings)
 
     def _on_slide(self, region: RgbImage, box: Box) -> RgbImage:
         """Return the part of a block that is no mirror image."""

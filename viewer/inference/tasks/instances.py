@@ -58,5 +58,7 @@ def channels(about: ModelDescription) -> int | str:
             return 3
         case "contours":
             return 3 * classes
+        case "cells":
+            return 3
         case _:
             return "np + hv + tp"

@@ -1,0 +1,189 @@
+"""Nuclei where an image of density stands out above its background: labels, without learning.
+
+After QuPath's cell detection: background by opening, smoothing, and nuclei where the density bulges
+(its Laplacian is negative) and exceeds a threshold, so that their outlines lie where it falls most
+steeply, whatever the contrast of the scanner. What touches is parted where it is narrow.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage
+from skimage.segmentation import expand_labels, watershed
+
+from viewer.inference.cells.stain_vectors import optical_density
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from viewer.inference.cells.settings import CellSettings
+    from viewer.inference.cells.stain_vectors import FloatImage
+    from viewer.slides.source import RgbImage
+
+    Labels = NDArray[np.int32]
+
+_BACKGROUND_UM = 2.0
+"""Pixel in which the background is looked for: it has no detail."""
+_TRUNCATE = 3.0
+_MAP_SIGMA_SHARE = 1 / 3
+"""Of sigma that smooths a map of probability, which is smooth already."""
+_DEPTH_SMOOTH_PX = 1.0
+_NECK = 0.75
+"""Share of the lesser of two depths that the depth between them has where they are parted."""
+_LEAST_NECK_PX = 0.5
+_THREAD = 0.4
+"""Share of a nucleus' depth below which what hangs on it is a thread, and no part of it."""
+
+
+class StainImages:
+    """The images of density that cells are found in and measured by, made from pixels once."""
+
+    def __init__(self, rgb: RgbImage, settings: CellSettings) -> None:
+        density = optical_density(rgb, settings.stains.white)
+        stains = density @ settings.stains.weights()
+        self.hematoxylin: FloatImage = np.ascontiguousarray(stains[..., 0])
+        self.second: FloatImage = np.ascontiguousarray(stains[..., 1])
+        is_sum = settings.detection_image == "Optical density sum"
+        self.detection: FloatImage = density.sum(-1) if is_sum else self.hematoxylin
+        self.background = _background(self.detection, settings)
+
+
+def detected(images: StainImages, settings: CellSettings) -> Labels:
+    """Return nuclei (height, width), numbered from 1, in images of the requested pixel size."""
+    image, pixel_um = images.detection, settings.requested_pixel_size_um
+    if settings.background_radius_um > 0:
+        image = image - np.minimum(images.background, image)
+    if radius_px := round(settings.median_radius_um / pixel_um):
+        image = ndimage.median_filter(image, footprint=_disk(radius_px))
+    smooth = ndimage.gaussian_filter(image, settings.sigma_um / pixel_um, truncate=_TRUNCATE)
+    mask = (smooth > settings.threshold) & (ndimage.laplace(smooth) < 0)
+    if settings.exclude_dab:
+        mask &= images.hematoxylin >= images.second
+    if settings.background_radius_um > 0:
+        mask &= images.background <= settings.max_background
+    whole = ndimage.binary_fill_holes(mask)
+    return parted(np.asarray(ndimage.binary_opening(whole)), settings)
+
+
+def nuclei_by_settings(probability: FloatImage, settings: CellSettings) -> Labels:
+    """Return nuclei of a network's map of probability, by the same settings as those of density."""
+    smooth = ndimage.gaussian_filter(
+        probability,
+        _MAP_SIGMA_SHARE * settings.sigma_um / settings.requested_pixel_size_um,
+        truncate=_TRUNCATE,
+    )
+    return parted(np.asarray(ndimage.binary_fill_holes(smooth > settings.threshold)), settings)
+
+
+def parted(mask: NDArray[np.bool_], settings: CellSettings) -> Labels:
+    """Return the nuclei of a mask, parted by shape where that is set, and of an allowed area."""
+    labels = np.zeros(mask.shape, np.int32)
+    ndimage.label(mask, output=labels)
+    if settings.split_by_shape:
+        labels = _parted_by_shape(mask, labels)
+    return of_area(labels, settings)
+
+
+def of_area(labels: Labels, settings: CellSettings) -> Labels:
+    """Return the labels whose area is allowed, numbered anew without gaps."""
+    areas_um2 = np.bincount(labels.ravel()) * settings.requested_pixel_size_um**2
+    is_kept = (areas_um2 >= settings.min_area_um2) & (areas_um2 <= settings.max_area_um2)
+    is_kept &= areas_um2 > 0
+    is_kept[0] = False
+    return np.where(is_kept, np.cumsum(is_kept), 0).astype(np.int32)[labels]
+
+
+def renumbered(labels: Labels) -> Labels:
+    """Return labels numbered anew from 1 without gaps."""
+    is_there = np.bincount(labels.ravel()) > 0
+    is_there[0] = False
+    return np.where(is_there, np.cumsum(is_there), 0).astype(np.int32)[labels]
+
+
+def expanded(labels: Labels, settings: CellSettings) -> Labels:
+    """Return the cells of nuclei: each grown as far as set, and no farther than its neighbors."""
+    if not settings.cell_expansion_um:
+        return labels
+    return expand_labels(labels, settings.cell_expansion_um / settings.requested_pixel_size_um)
+
+
+def _parted_by_shape(mask: NDArray[np.bool_], pieces: Labels) -> Labels:
+    """Return pieces parted at their necks: watershed of the depth within those of several peaks."""
+    # An octagon's distance is within a tenth of the true one, and takes a quarter of its time.
+    chess, taxi = (
+        ndimage.distance_transform_cdt(mask, metric) for metric in ("chessboard", "taxicab")
+    )
+    depth = np.maximum(chess, taxi * np.float32(math.sqrt(0.5))).astype(np.float32)
+    depth = np.asarray(ndimage.gaussian_filter(depth, _DEPTH_SMOOTH_PX, truncate=_TRUNCATE))
+    peaks = np.zeros(mask.shape, np.int32)
+    ndimage.label((depth == ndimage.maximum_filter(depth, 5)) & mask, output=peaks)
+    at = np.flatnonzero(peaks)
+    first_of = np.zeros(int(peaks.max()) + 1, np.intp)
+    first_of[peaks.ravel()[at]] = at
+    per_piece = np.bincount(pieces.ravel()[first_of[1:]], minlength=int(pieces.max()) + 1)
+    is_several = per_piece > 1
+    is_several[0] = False
+    several = is_several[pieces]
+    if not several.any():
+        return pieces
+    basins = watershed(-depth, np.where(several, peaks, 0), mask=several).astype(np.int32)
+    basins = _joined(basins, depth)
+    return np.where(several, basins + np.int32(pieces.max()) * (basins > 0), pieces)
+
+
+def _joined(basins: Labels, depth: FloatImage) -> Labels:
+    """Return basins, those joined between which there is no neck."""
+    count = int(basins.max()) + 1
+    peaks = np.zeros(count, np.float32)
+    np.maximum.at(peaks, basins.ravel(), depth.ravel())
+    pairs, heights = [], []
+    for one, other, low in (
+        (basins[1:], basins[:-1], np.minimum(depth[1:], depth[:-1])),
+        (basins[:, 1:], basins[:, :-1], np.minimum(depth[:, 1:], depth[:, :-1])),
+    ):
+        touch = (one != other) & (one > 0) & (other > 0)
+        a, b = one[touch].astype(np.int64), other[touch].astype(np.int64)
+        pairs.append(np.minimum(a, b) * count + np.maximum(a, b))
+        heights.append(low[touch])
+    keys, which = np.unique(np.concatenate(pairs), return_inverse=True)
+    necks = np.zeros(len(keys), np.float32)
+    np.maximum.at(necks, which, np.concatenate(heights))
+    numbers = np.arange(count)
+    for index in np.argsort(-necks, kind="stable").tolist():
+        a, b = (_root(numbers, int(each)) for each in divmod(int(keys[index]), count))
+        least, most = sorted((peaks[a], peaks[b]))
+        is_neck = necks[index] < _NECK * least and least - necks[index] > _LEAST_NECK_PX
+        is_neck = is_neck or least < _THREAD * most
+        if a != b and not is_neck:
+            low, high = (a, b) if peaks[a] <= peaks[b] else (b, a)
+            numbers[low] = high
+    return np.array([_root(numbers, each) for each in range(count)], np.int32)[basins]
+
+
+def _root(numbers: NDArray[np.intp], number: int) -> int:
+    while numbers[number] != number:
+        number = int(numbers[number])
+    return number
+
+
+def _background(image: FloatImage, settings: CellSettings) -> FloatImage:
+    """Return the background: an opening with a disk, of the image in coarse pixels."""
+    if settings.background_radius_um <= 0:
+        return np.zeros_like(image)
+    step = max(1, round(_BACKGROUND_UM / settings.requested_pixel_size_um))
+    height, width = image.shape
+    padded = np.pad(image, ((0, -height % step), (0, -width % step)), mode="edge")
+    rows, columns = padded.shape[0] // step, padded.shape[1] // step
+    coarse = padded.reshape(rows, step, columns, step).mean((1, 3))
+    radius = max(1, round(settings.background_radius_um / (step * settings.requested_pixel_size_um)))
+    opened = ndimage.grey_opening(coarse, footprint=_disk(radius))
+    fine = ndimage.zoom(opened, step, order=1, grid_mode=True, mode="nearest")
+    return np.asarray(fine[:height, :width], np.float32)
+
+
+def _disk(radius: int) -> NDArray[np.bool_]:
+    y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
+    return x * x + y * y <= radius * radius

@@ -1,0 +1,42 @@
+"""Stains and white value of a slide, estimated from its pixels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from viewer.inference.cells.stain_vectors import StainSet, StainVectors, estimated_white, macenko
+from viewer.slides.region import read_level, read_region
+
+if TYPE_CHECKING:
+    from viewer.geometry import Box
+    from viewer.slides.source import SlideSource
+
+_MOST_PX = 1500
+"""Along the longer side of the region that stains are estimated from."""
+_LEAST_PX = 1000
+"""Along the longer side of the level that the white value is taken from."""
+
+
+def slide_white(source: SlideSource) -> tuple[float, float, float]:
+    """Return the value of clear glass on a slide, from a low magnification. Raises TileError."""
+    enough = [
+        index
+        for index, level in enumerate(source.levels)
+        if max(level.width_px, level.height_px) >= _LEAST_PX
+    ]
+    return estimated_white(read_level(source, enough[-1] if enough else 0))
+
+
+def estimated_stains(source: SlideSource, region: Box, kind: StainSet) -> StainVectors:
+    """Return the stains of a region (level-0 pixels) by Macenko, with the white of the slide.
+
+    Raises
+    ------
+    StainError
+        The region has too little tissue, or one stain only.
+    TileError
+        It cannot be read.
+    """
+    scale = min(1.0, _MOST_PX / max(region.width, region.height))
+    width, height = (max(1, round(side * scale)) for side in (region.width, region.height))
+    return macenko(read_region(source, region, width, height), kind, slide_white(source))

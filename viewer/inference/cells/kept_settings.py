@@ -1,0 +1,50 @@
+"""The cell settings and stains of each slide, as the user left them."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from viewer.access import make_folder
+from viewer.atomic_write import atomic_write_bytes
+from viewer.folders import data_folder
+from viewer.inference.cells.settings import CellSettings, CellSettingsError, checked
+from viewer.inference.cells.stain_vectors import StainError
+from viewer.slides.slide_key import file_name_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_log = logging.getLogger(__name__)
+
+
+def kept_settings(identity: str) -> CellSettings | None:
+    """Return the settings that were kept for a slide; None where there are none.
+
+    A file that cannot be understood is kept aside with the suffix ".bad".
+    """
+    path = _path(identity)
+    try:
+        return checked(msgspec.json.decode(path.read_bytes(), type=CellSettings))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        _log.warning("The kept cell settings cannot be read (%s)", error)
+        return None
+    except (msgspec.DecodeError, UnicodeDecodeError, CellSettingsError, StainError) as error:
+        _log.warning("%s is spoilt and kept aside (%s)", path, error)
+        path.replace(path.with_suffix(".bad"))
+        return None
+
+
+def keep_settings(identity: str, settings: CellSettings) -> None:
+    """Keep the settings of a slide. Raises OSError."""
+    path = _path(identity)
+    make_folder(path.parent)
+    atomic_write_bytes(path, msgspec.json.format(msgspec.json.encode(settings), indent=2))
+
+
+def _path(identity: str) -> Path:
+    return data_folder() / "cells" / f"{file_name_of(identity)}.json"

@@ -1,0 +1,93 @@
+"""Outlines of many labels at once: their border pixels in the order of the angle from the middle."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from viewer.inference.cells.detection import Labels
+
+    Floats = NDArray[np.float64]
+
+_SMOOTH = 2
+"""Neighbors at each side over which the outermost is looked for and averaged."""
+
+
+def star_outlines(
+    labels: Labels, x: Floats, y: Floats, areas_px: Floats
+) -> tuple[Floats, NDArray[np.int64]]:
+    """Return corners (m, 2) of the outlines in pixels, and where each of n outlines begins (n + 1,).
+
+    An outline has the area of its label, and never crosses itself: each corner is seen from the
+    middle. A part that cannot be seen from there is smoothed away, which nuclei do not have.
+
+    Parameters
+    ----------
+    labels
+        1 to n, all there.
+    x, y, areas_px
+        (n,) their middles, pixel centers at halves, and their pixels.
+    """
+    count = len(x)
+    rows, columns, which = _corners_of_borders(labels)
+    which = which - 1
+    dx, dy = columns - x[which], rows - y[which]
+    angle, radius = np.arctan2(dy, dx), np.hypot(dx, dy)
+    order = np.lexsort((angle, which))
+    which, angle, radius = which[order], angle[order], radius[order]
+    counts = np.bincount(which, minlength=count)
+    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+    radius = _smoothed(radius, starts, which)
+    points = np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1)
+    scale = np.sqrt(areas_px / np.maximum(_areas(points, starts, which), 1e-6))
+    points = points * scale[which, np.newaxis] + np.stack([x, y], 1)[which]
+    return points, starts
+
+
+def perimeters(points: Floats, starts: NDArray[np.int64]) -> Floats:
+    """Return (n,) the lengths of outlines."""
+    steps = np.hypot(*(points[_following(starts)] - points).T)
+    return np.add.reduceat(steps, starts[:-1]) if len(starts) > 1 else np.zeros(0)
+
+
+def _corners_of_borders(
+    labels: Labels,
+) -> tuple[Floats, Floats, NDArray[np.int32]]:
+    """Return y, x and label of the middles of all sides of pixels that border another label."""
+    padded = np.pad(labels, 1)
+    inner = padded[1:-1, 1:-1]
+    found: list[tuple[Floats, Floats, NDArray[np.int32]]] = []
+    for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+        beside = padded[1 + dy : padded.shape[0] - 1 + dy, 1 + dx : padded.shape[1] - 1 + dx]
+        rows, columns = np.nonzero((inner > 0) & (beside != inner))
+        number = inner[rows, columns]
+        found.append((rows + 0.5 + dy / 2, columns + 0.5 + dx / 2, number))
+    y, x, which = (np.concatenate(each) for each in zip(*found, strict=True))
+    return y, x, which
+
+
+def _smoothed(radius: Floats, starts: NDArray[np.int64], which: NDArray[np.intp]) -> Floats:
+    """Return the radii of the outermost neighbors, averaged along the same ring."""
+    begin = starts[:-1][which]
+    size = np.diff(starts)[which]
+    at = np.arange(len(radius)) - begin
+    beside = [begin + (at + step) % size for step in range(-_SMOOTH, _SMOOTH + 1)]
+    outer = np.max([radius[each] for each in beside], axis=0)
+    return np.mean([outer[each] for each in beside], axis=0)
+
+
+def _following(starts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return for each corner the place of the next one of its ring."""
+    following = np.arange(1, starts[-1] + 1)
+    following[starts[1:] - 1] = starts[:-1]
+    return following
+
+
+def _areas(points: Floats, starts: NDArray[np.int64], which: NDArray[np.intp]) -> Floats:
+    after = points[_following(starts)]
+    crossed = points[:, 0] * after[:, 1] - after[:, 0] * points[:, 1]
+    return np.abs(np.bincount(which, crossed, len(starts) - 1)) / 2
