@@ -35,6 +35,7 @@ def test_models_are_listed_checked_and_added(tmp_path: Path) -> None:
     listed = json.loads(coverslip("models", "list", "--json", folder=tmp_path).stdout)
     assert [model["name"] for model in listed] == [
         "Nuclei",
+        "Cells",
         "Colorectal tissue",
         "Osteosarcoma",
         "Tissue likeness",

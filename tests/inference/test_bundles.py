@@ -164,6 +164,7 @@ def test_the_bundled_models_are_sound_and_small() -> None:
     bundled = [bundle for bundle in all_models() if bundle.folder.parent == BUNDLED]
     assert [bundle.description.task for bundle in bundled] == [
         "instances",
+        "instances",
         "classification",
         "slide",
         "embedding",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from viewer.inference.architectures.pixels import Pixels
 from viewer.inference.architectures.nuclei_unet import NucleiUNet
+from viewer.inference.architectures.pixels import Pixels
 from viewer.inference.architectures.tissue_encoder import TissueClassifier, TissueEncoder
 from viewer.inference.architectures.tissue_quality import TissueQuality
 from viewer.inference.architectures.vision_transformer import VisionTransformer

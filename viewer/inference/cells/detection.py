@@ -178,7 +178,9 @@ def _background(image: FloatImage, settings: CellSettings) -> FloatImage:
     padded = np.pad(image, ((0, -height % step), (0, -width % step)), mode="edge")
     rows, columns = padded.shape[0] // step, padded.shape[1] // step
     coarse = padded.reshape(rows, step, columns, step).mean((1, 3))
-    radius = max(1, round(settings.background_radius_um / (step * settings.requested_pixel_size_um)))
+    radius = max(
+        1, round(settings.background_radius_um / (step * settings.requested_pixel_size_um))
+    )
     opened = ndimage.grey_opening(coarse, footprint=_disk(radius))
     fine = ndimage.zoom(opened, step, order=1, grid_mode=True, mode="nearest")
     return np.asarray(fine[:height, :width], np.float32)

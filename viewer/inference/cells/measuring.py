@@ -68,7 +68,10 @@ class Runs:
 
     def extremes(self, values: NDArray[np.floating]) -> tuple[Column, Column]:
         """Return (count,) the least and the largest value of each label; NaN of none."""
-        low, high = np.full(self.count, np.inf, np.float32), np.full(self.count, -np.inf, np.float32)
+        low, high = (
+            np.full(self.count, np.inf, np.float32),
+            np.full(self.count, -np.inf, np.float32),
+        )
         if len(self.starts):
             np.minimum.at(low, self.numbers - 1, np.minimum.reduceat(values, self.starts))
             np.maximum.at(high, self.numbers - 1, np.maximum.reduceat(values, self.starts))

@@ -71,7 +71,9 @@ class StainVectors(msgspec.Struct, frozen=True):
             raise StainError("A stain vector has no direction: give three numbers that are not 0.")
         first, second = vectors / lengths[:, np.newaxis]
         if abs(float(first @ second)) > math.cos(math.radians(1)):
-            raise StainError("The two stain vectors are the same: choose a region with both stains.")
+            raise StainError(
+                "The two stain vectors are the same: choose a region with both stains."
+            )
 
     @classmethod
     def default(cls, kind: StainSet) -> StainVectors:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from viewer.inference.decoders import cell_detection, cellpose, contours, coverslip, hover, labels, stardist
+from viewer.inference.decoders import (
+    cell_detection,
+    cellpose,
+    contours,
+    coverslip,
+    hover,
+    labels,
+    stardist,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -56,8 +56,15 @@ def all_models() -> list[ModelBundle]:
                     _log.warning("A model is passed over: %s", error)
         here.sort(key=lambda bundle: version_order(bundle.description.version), reverse=True)
         here.sort(key=lambda bundle: bundle.description.name.casefold())
-        found += sorted(here, key=lambda bundle: TASKS[bundle.task].finds != "objects")
+        found += sorted(here, key=_rank)
     return found
+
+
+def _rank(bundle: ModelBundle) -> int:
+    """Return where a kind of model is listed: what finds objects first, networks before settings."""
+    if TASKS[bundle.task].finds != "objects":
+        return 2
+    return int(bundle.description.decoder == "cells")
 
 
 def check_allowed() -> None:
