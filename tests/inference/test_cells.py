@@ -109,7 +109,7 @@ def test_cells_are_found_measured_and_graded(pixel_um: float) -> None:
     box = Box(1000, 2000, 1000 + side_px, 2000 + side_px)
     found = found_cells(pixels, box, box, settings)
     assert len(found) == len(middles)
-    offsets = found.centroids[:, np.newaxis] - (middles + (1000, 2000))
+    offsets = found.centroids[:, np.newaxis] - middles - np.array([1000, 2000])
     nearest = np.hypot(*np.moveaxis(offsets, 2, 0)).argmin(1)
     assert sorted(nearest.tolist()) == list(range(len(middles)))
     classes = [settings.class_names[each] for each in found.classes]
