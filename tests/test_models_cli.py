@@ -123,3 +123,42 @@ def test_bad_input_is_one_sentence(
     assert told.returncode == 2
     assert sentence in told.stderr
     assert "Traceback" not in told.stderr
+
+
+def test_cells_are_run_by_settings_and_scored(sample_slide: Path, tmp_path: Path) -> None:
+    arguments = ("run", "cells", str(sample_slide), "--region", REGION, "--json")
+    told = json.loads(
+        coverslip(
+            *arguments, "--stains", "macenko-h-dab", "--set", "threshold=0.08",
+            "--set", "sigma_um=1", "-o", "c.csv", folder=tmp_path,
+        ).stdout
+    )  # fmt: skip
+    assert told["objects"] > 10
+    assert "Macenko" in told["stains"]
+    assert "threshold=0.08, max_background=2.0" in told["settings"]
+    scores = told["scores"]
+    assert scores["negative"] + scores["weak"] + scores["moderate"] + scores["strong"] == (
+        told["objects"]
+    )
+    assert 0 <= scores["h_score"] <= 300
+    header = (tmp_path / "c.csv").read_text().splitlines()[0]
+    assert "Nucleus: Area µm^2" in header
+    assert "Nucleus: DAB OD mean" in header
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--set", "treshold=1"), 'no setting "treshold"'),
+        (("--set", "threshold"), "NAME=VALUE"),
+        (("--set", "sigma_um=wide"), "cannot be detected so"),
+        (("--stains", "masson"), "--stains takes"),
+    ],
+)
+def test_wrong_settings_are_told_in_one_sentence(
+    sample_slide: Path, tmp_path: Path, options: tuple[str, str], words: str
+) -> None:
+    ended = coverslip("run", "cells", str(sample_slide), *options, folder=tmp_path)
+    assert ended.returncode == 2
+    assert words in ended.stderr
+    assert "Traceback" not in ended.stderr

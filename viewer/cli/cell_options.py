@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _KINDS: dict[str, StainSet] = {"h-dab": "H-DAB", "h-e": "H&E"}
 _MACENKO = "macenko-"
+_STAINS = "--stains takes h-dab, h-e, macenko-h-dab or macenko-h-e."
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,22 @@ def tuned(
             fail(str(error))
 
 
+def check_options(options: CellOptions) -> None:
+    """End the command where what it says of cells can be right for no slide."""
+    from viewer.inference.cells.settings import CellSettings, CellSettingsError, changed
+
+    try:
+        changed(CellSettings(), _named(options.changes))
+    except CellSettingsError as error:
+        fail(str(error))
+    if options.stains is not None and _kind_of(options.stains) is None:
+        fail(_STAINS)
+
+
+def _kind_of(stains: str) -> StainSet | None:
+    return _KINDS.get(stains.lower().removeprefix(_MACENKO))
+
+
 def _with_stains(
     settings: CellSettings, source: SlideSource, area: Area | None, stains: str
 ) -> CellSettings:
@@ -88,9 +105,9 @@ def _with_stains(
     from viewer.inference.cells.stain_vectors import StainVectors
     from viewer.overlays.area import bounds_of, part_within
 
-    kind = _KINDS.get(stains.lower().removeprefix(_MACENKO))
+    kind = _kind_of(stains)
     if kind is None:
-        fail("--stains takes h-dab, h-e, macenko-h-dab or macenko-h-e.")
+        fail(_STAINS)
     if stains.lower().startswith(_MACENKO):
         base = source.levels[0]
         whole = Box(0, 0, base.width_px, base.height_px)

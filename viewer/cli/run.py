@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from viewer.cli.cell_options import CellOptions, tuned
+from viewer.cli.cell_options import CellOptions, check_options, tuned
 from viewer.cli.output import (
     ImageNumber,
     OriginName,
@@ -128,6 +128,8 @@ def run_model(
         fail("--region and --within both say where: give one of them.")
     if unconfined:
         allow_unconfined()
+    cells = CellOptions(tuple(settings or ()), stains, uses_kept=not lines)
+    check_options(cells)
     named = named_slides(slides)
     if named.is_list:
         from viewer.cli.batches import run_many
@@ -156,7 +158,6 @@ def run_model(
     area = _asked_area(region, within, path, image, counts_from)
     if lines:
         watch_parent()
-    cells = CellOptions(tuple(settings or ()), stains, uses_kept=not lines)
     _run_one(
         model, path, area, mpp, device, out, features, image, expect, cells, json=json, lines=lines
     )

@@ -22,9 +22,10 @@ TABLE_FILE = "slides.csv"
 _FIRST = ("slide", "state", "model", "version")
 _GROUPS = {
     "classes": "{}", "areas_mm2": "{} mm2", "means": "mean {}", "chances": "chance {}",
+    "scores": "{}",
 }  # fmt: skip
 """Members of a record that hold a number for each class, and what their columns are called."""
-_LAST = ("mpp_um", "device", "elapsed_s", "settings", "path", "key", "error", "notes")
+_LAST = ("mpp_um", "device", "elapsed_s", "stains", "settings", "path", "key", "error", "notes")
 
 
 def batch_table(batch: Batch) -> tuple[list[str], list[list[Cell]]]:
@@ -52,6 +53,7 @@ def slide_values(batch: Batch, slide: BatchSlide, record: SlideRecord) -> dict[s
         "model": settings.name, "version": settings.version,
         "settings": _settings_text(batch), "error": record.error, "notes": " ".join(record.notes),
         "key": _text(told.get("slide")), "device": _text(told.get("device")),
+        "stains": _text(told.get("stains")),
         **_numbers(told),
     }  # fmt: skip
     for name in ("mpp_um", "elapsed_s"):

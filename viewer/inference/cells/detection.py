@@ -8,7 +8,7 @@ steeply, whatever the contrast of the scanner. What touches is parted where it i
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage
@@ -65,7 +65,7 @@ def detected(images: StainImages, settings: CellSettings) -> Labels:
     if settings.background_radius_um > 0:
         mask &= images.background <= settings.max_background
     whole = ndimage.binary_fill_holes(mask)
-    return parted(np.asarray(ndimage.binary_opening(whole)), settings)
+    return parted(np.asarray(ndimage.binary_opening(whole), bool), settings)
 
 
 def nuclei_by_settings(probability: FloatImage, settings: CellSettings) -> Labels:
@@ -75,7 +75,8 @@ def nuclei_by_settings(probability: FloatImage, settings: CellSettings) -> Label
         _MAP_SIGMA_SHARE * settings.sigma_um / settings.requested_pixel_size_um,
         truncate=_TRUNCATE,
     )
-    return parted(np.asarray(ndimage.binary_fill_holes(smooth > settings.threshold)), settings)
+    filled = ndimage.binary_fill_holes(smooth > settings.threshold)
+    return parted(np.asarray(filled, bool), settings)
 
 
 def parted(mask: NDArray[np.bool_], settings: CellSettings) -> Labels:
@@ -107,17 +108,20 @@ def expanded(labels: Labels, settings: CellSettings) -> Labels:
     """Return the cells of nuclei: each grown as far as set, and no farther than its neighbors."""
     if not settings.cell_expansion_um:
         return labels
-    return expand_labels(labels, settings.cell_expansion_um / settings.requested_pixel_size_um)
+    reach_px: Any = settings.cell_expansion_um / settings.requested_pixel_size_um
+    return expand_labels(labels, reach_px)
 
 
 def _parted_by_shape(mask: NDArray[np.bool_], pieces: Labels) -> Labels:
     """Return pieces parted at their necks: watershed of the depth within those of several peaks."""
     # An octagon's distance is within a tenth of the true one, and takes a quarter of its time.
     chess, taxi = (
-        ndimage.distance_transform_cdt(mask, metric) for metric in ("chessboard", "taxicab")
+        np.asarray(ndimage.distance_transform_cdt(mask, metric), np.float32)
+        for metric in ("chessboard", "taxicab")
     )
-    depth = np.maximum(chess, taxi * np.float32(math.sqrt(0.5))).astype(np.float32)
-    depth = np.asarray(ndimage.gaussian_filter(depth, _DEPTH_SMOOTH_PX, truncate=_TRUNCATE))
+    octagon = np.maximum(chess, taxi * np.float32(math.sqrt(0.5)))
+    smooth = ndimage.gaussian_filter(octagon, _DEPTH_SMOOTH_PX, truncate=_TRUNCATE)
+    depth = np.asarray(smooth, np.float32)
     peaks = np.zeros(mask.shape, np.int32)
     ndimage.label((depth == ndimage.maximum_filter(depth, 5)) & mask, output=peaks)
     at = np.flatnonzero(peaks)

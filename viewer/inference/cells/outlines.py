@@ -1,4 +1,4 @@
-"""Outlines of many labels at once: their border pixels in the order of the angle from the middle."""
+"""Outlines of many labels at once: their borders in the order of the angle from the middle."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SMOOTH = 2
 def star_outlines(
     labels: Labels, x: Floats, y: Floats, areas_px: Floats
 ) -> tuple[Floats, NDArray[np.int64]]:
-    """Return corners (m, 2) of the outlines in pixels, and where each of n outlines begins (n + 1,).
+    """Return corners (m, 2) of n outlines in pixels, and where each begins (n + 1,).
 
     An outline has the area of its label, and never crosses itself: each corner is seen from the
     middle. A part that cannot be seen from there is smoothed away, which nuclei do not have.
@@ -33,8 +33,8 @@ def star_outlines(
         (n,) their middles, pixel centers at halves, and their pixels.
     """
     count = len(x)
-    rows, columns, which = _corners_of_borders(labels)
-    which = which - 1
+    rows, columns, numbers = _corners_of_borders(labels)
+    which = numbers.astype(np.intp) - 1
     dx, dy = columns - x[which], rows - y[which]
     angle, radius = np.arctan2(dy, dx), np.hypot(dx, dy)
     order = np.lexsort((angle, which))
@@ -65,7 +65,8 @@ def _corners_of_borders(
         beside = padded[1 + dy : padded.shape[0] - 1 + dy, 1 + dx : padded.shape[1] - 1 + dx]
         rows, columns = np.nonzero((inner > 0) & (beside != inner))
         number = inner[rows, columns]
-        found.append((rows + 0.5 + dy / 2, columns + 0.5 + dx / 2, number))
+        y, x = (each.astype(np.float64) + 0.5 for each in (rows, columns))
+        found.append((y + dy / 2, x + dx / 2, number))
     y, x, which = (np.concatenate(each) for each in zip(*found, strict=True))
     return y, x, which
 

@@ -61,7 +61,7 @@ def all_models() -> list[ModelBundle]:
 
 
 def _rank(bundle: ModelBundle) -> int:
-    """Return where a kind of model is listed: what finds objects first, networks before settings."""
+    """Return where a kind of model is listed: objects first, and networks before settings."""
     if TASKS[bundle.task].finds != "objects":
         return 2
     return int(bundle.description.decoder == "cells")
