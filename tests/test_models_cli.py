@@ -137,8 +137,9 @@ def test_cells_are_run_by_settings_and_scored(sample_slide: Path, tmp_path: Path
     assert "Macenko" in told["stains"]
     assert "threshold=0.08, max_background=2.0" in told["settings"]
     scores = told["scores"]
-    assert scores["negative"] + scores["weak"] + scores["moderate"] + scores["strong"] == (
-        told["objects"]
+    assert (
+        scores["negative"] + scores["weak"] + scores["moderate"] + scores["strong"]
+        == (told["objects"])
     )
     assert 0 <= scores["h_score"] <= 300
     header = (tmp_path / "c.csv").read_text().splitlines()[0]
