@@ -101,3 +101,65 @@ def test_any_scale_is_painted(
     height, width = (slide.any(axis=axis).sum() for axis in (1, 0))
     assert width == pytest.approx(2220 / downsample, abs=2)
     assert height == pytest.approx(2967 / downsample, abs=2)
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two channels and three planes; a square in each, at a place of its own."""
+    path = tmp_path_factory.mktemp("stack") / "stack.ome.tif"
+    values = np.zeros((3, 2, 200, 300), np.uint16)
+    for z, c in np.ndindex(3, 2):
+        values[z, c, 50 * z : 50 * z + 40, 100 * c : 100 * c + 60] = 700 + c
+    about = {"axes": "ZCYX", "Channel": {"Name": ["DAPI", "Cy5, far red"]}}
+    tifffile.imwrite(path, values, photometric="minisblack", tile=(128, 128), metadata=about)
+    return path
+
+
+def test_info_tells_channels_planes_and_times(stack: Path) -> None:
+    told = json.loads(coverslip("info", stack, "--json").stdout)
+    assert told["channels"] == [
+        {"name": "DAPI", "color": "#0000ff", "dtype": "uint16", "range": [0, 700]},
+        {"name": "Cy5, far red", "color": "#ff00ff", "dtype": "uint16", "range": [0, 701]},
+    ]
+    assert (told["planes"], told["times"], told["notes"]) == (3, 1, [])
+    assert "Cy5, far red, uint16, 0 to 701" in coverslip("info", stack).stdout
+
+
+@pytest.mark.parametrize(
+    ("names", "z", "lit"),
+    [("dapi", 2, {(20, 110): (0, 0, 255)}), ("Cy5, far red", 1, {(120, 60): (255, 0, 255)})],
+)
+def test_a_shot_of_channels_at_a_plane(
+    stack: Path, tmp_path: Path, names: str, z: int, lit: dict[tuple[int, int], tuple[int, ...]]
+) -> None:
+    options = ("--downsample", "1", "--size", "300x200", "--channels", names, "--z", str(z))
+    told = coverslip("shot", stack, "-o", "a.png", *options, folder=tmp_path)
+    assert (told.returncode, told.stderr) == (0, "")
+    shown = np.asarray(Image.open(tmp_path / "a.png").convert("RGB"))
+    for (x, y), color in lit.items():
+        assert tuple(shown[y, x]) == color
+    assert (shown.max(2) > 0).sum() == 40 * 60
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--channels", "GFP"), 'no channel "GFP": it has DAPI, Cy5, far red.'),
+        (("--z", "3"), "no focal plane 3: it has 3 focal planes, 0 to 2."),
+        (("--z", "-1"), "no focal plane -1: it has 3 focal planes, 0 to 2."),
+        (("--t", "1"), "no time point 1: it has one time point, 0."),
+    ],
+)
+def test_what_a_slide_has_not_is_said(
+    stack: Path, tmp_path: Path, options: tuple[str, ...], sentence: str
+) -> None:
+    told = coverslip("shot", stack, "-o", "a.png", *options, folder=tmp_path)
+    assert told.returncode == 2
+    assert told.stderr.strip() == f"stack.ome.tif has {sentence}"
+    assert not (tmp_path / "a.png").exists()
+
+
+def test_rgb_has_no_channels_to_name(tmp_path: Path) -> None:
+    path = two_images(tmp_path / "two.ome.tif")
+    told = coverslip("shot", path, "-o", "a.png", "--channels", "red", folder=tmp_path)
+    assert (told.returncode, told.stderr.count("RGB")) == (2, 1)

@@ -21,9 +21,11 @@ from viewer.canvas.tile_layer import TileLayer
 from viewer.canvas.tile_picture import tile_picture
 from viewer.canvas.tool_input import ToolInput
 from viewer.geometry import Box, Optics, Point, View
+from viewer.slides.channels import FIRST_PLANE, ImagePlane
 from viewer.tiles.display import DisplaySettings, DisplayTransform
 from viewer.tiles.loader import TileLoader
 from viewer.tiles.plan import Motion, TilePlan, coarsest_tiles, level_for, plan, visible_tiles
+from viewer.tiles.rendering import rendering_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -70,6 +72,10 @@ class SlideCanvas(NavigatedWidget):
     """Whether everything on screen is at its sharpest."""
     look_changed = Signal(object)
     """The new Look."""
+    plane_changed = Signal(object)
+    """The ImagePlane that is shown now."""
+    focus_turned = Signal(int)
+    """Planes to go up (positive) or down, by Shift and the wheel; also where there is but one."""
     _tiles_arrived = Signal()
 
     def __init__(
@@ -85,6 +91,7 @@ class SlideCanvas(NavigatedWidget):
         self._loader: TileLoader[QImage] | None = None
         self._slide = Box(0.0, 0.0, 1.0, 1.0)
         self._look = DisplaySettings()
+        self._plane = FIRST_PLANE
         self._gestures = Gestures(self, self._navigator)
         self._tool_input = ToolInput(self, self._gestures)
         self._tile_layer = TileLayer()
@@ -160,9 +167,15 @@ class SlideCanvas(NavigatedWidget):
         self._source = source
         self._has_reported_change = False
         self._optics = optics
+        self._plane = FIRST_PLANE
         self._slide = Box(0.0, 0.0, base.width_px, base.height_px)
         self._loader = loader or TileLoader(
-            source, self._prepare(), self._cache, self._on_loaded, self._worker_count
+            source,
+            self._prepare(),
+            self._cache,
+            self._on_loaded,
+            self._worker_count,
+            rendering_of(source.info, self._look, self._plane),
         )
         self._loader.listen(self._on_loaded)
         self._tile_layer.set_loader(self._loader)
@@ -217,11 +230,28 @@ class SlideCanvas(NavigatedWidget):
         if look == self._look:
             return
         self._look = look
-        if self._loader is not None:
-            self._loader.set_prepare(self._prepare())
-            self._request()
-            self._update_sharp()
+        self._render_anew()
         self.look_changed.emit(look)
+
+    @property
+    def plane(self) -> ImagePlane:
+        """Return which focal plane and time point is shown."""
+        return self._plane
+
+    def set_plane(self, plane: ImagePlane) -> None:
+        """Show another focal plane or time point; one that the slide has not is the nearest."""
+        if self._source is None:
+            return
+        axes = self._source.info.axes
+        z = min(max(plane.z, 0), axes.z_count - 1)
+        t = min(max(plane.t, 0), axes.t_count - 1)
+        can_project = plane.is_projection and axes.z_count > 1 and not axes.is_rgb
+        plane = ImagePlane(z, t, can_project)
+        if plane == self._plane:
+            return
+        self._plane = plane
+        self._render_anew()
+        self.plane_changed.emit(plane)
 
     def reload_failed_tiles(self) -> None:
         """Tries tiles again that could not be read."""
@@ -398,6 +428,13 @@ class SlideCanvas(NavigatedWidget):
     def _prepare(self) -> Callable[[RgbImage], tuple[QImage, int]]:
         assert self._source is not None
         return tile_picture(DisplayTransform(self._look, self._source.info.icc_profile))
+
+    def _render_anew(self) -> None:
+        if self._loader is not None and self._source is not None:
+            rendering = rendering_of(self._source.info, self._look, self._plane)
+            self._loader.set_prepare(self._prepare(), rendering)
+            self._request()
+            self._update_sharp()
 
     def _tick(self) -> None:
         if not self._navigator.tick():

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _ZOOM_PER_NOTCH = 0.5
 _NOTCH = 120.0
 _TOUCHPAD_PX_PER_DOUBLING = 200.0
+_FOCUS_PX = 40.0
+"""That two fingers move to the next focal plane."""
 _KEY_PAN_SHARE = 0.15
 _DOUBLE_CLICK_ZOOM = 2.0
 
@@ -41,6 +43,8 @@ class Gestures:
         self._travels_on_map = False
         self._zooming = 0
         self._drag_direction = Point(0.0, 0.0)
+        self._focus_rest = 0.0
+        """What is turned of the way to the next plane."""
         self.wheel_speed = 1.0
         self.touchpad_speed = 1.0
 
@@ -84,6 +88,8 @@ class Gestures:
     def _wheel(self, event: QWheelEvent) -> bool:
         if event.modifiers() & Qt.KeyboardModifier.ControlModifier:
             return False
+        if event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+            return self._focus(event)
         anchor = _point(event.position())
         pixels = event.pixelDelta().y()
         if pixels and event.phase() != Qt.ScrollPhase.NoScrollPhase:
@@ -96,6 +102,19 @@ class Gestures:
                 return False
             factor = 2.0 ** (notches * _ZOOM_PER_NOTCH * self.wheel_speed)
             self._navigator.zoom(factor, anchor, "wheel")
+        event.accept()
+        return True
+
+    def _focus(self, event: QWheelEvent) -> bool:
+        """Turn the fine focus: a notch is a plane, whichever way the desktop turns the wheel."""
+        # Desktops turn a wheel with Shift into one from side to side.
+        angle, pixels = event.angleDelta(), event.pixelDelta()
+        turned = (angle.y() or angle.x()) / _NOTCH or (pixels.y() or pixels.x()) / _FOCUS_PX
+        self._focus_rest += turned
+        planes = int(self._focus_rest)
+        self._focus_rest -= planes
+        if planes:
+            self._canvas.focus_turned.emit(planes)
         event.accept()
         return True
 

@@ -301,6 +301,12 @@ def shot(
         bool, typer.Option("--legend", help="Paint what the colors of overlays mean.")
     ] = False,
     image: ImageNumber = None,
+    channels: Annotated[
+        str | None,
+        typer.Option(help="NAME[,NAME]: the channels to paint, as `info` lists them."),
+    ] = None,
+    z: Annotated[int, typer.Option("--z", help="Focal plane, from 0.")] = 0,
+    t: Annotated[int, typer.Option("--t", help="Time point, from 0.")] = 0,
 ) -> None:
     """Paint a field of a slide to a picture, as the window would show it.
 
@@ -344,6 +350,7 @@ def shot(
         what = replace(
             what, annotations=annotations, dpi=dpi, has_scale_bar=scale_bar, has_legend=legend
         )
+        what = replace(what, channels=channels, z=z, t=t)
         failures = take_shot(slide, what, out, image, lambda note: typer.echo(note, err=True))
     except (
         SlideError, ShotError, FigureError, PictureError, BundleError, RunError, ResultFileError,

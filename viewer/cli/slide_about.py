@@ -8,6 +8,11 @@ from viewer.tiles.color_profile import profile_problem
 
 if TYPE_CHECKING:
     from viewer.slides import Level, SlideSource
+    from viewer.slides.channels import Channel
+
+_LEFT_OUT_WHERE_EMPTY = (
+    "image", "images", "notes", "channels", "plane_spacing_um", "time_interval_s",
+)  # fmt: skip
 
 
 def about_slide(source: SlideSource) -> dict[str, object]:
@@ -36,6 +41,11 @@ def about_slide(source: SlideSource) -> dict[str, object]:
             for entry in info.images
         ],
         "notes": list(info.notes),
+        "channels": [_channel(channel) for channel in info.axes.channels],
+        "planes": info.axes.z_count,
+        "plane_spacing_um": info.axes.z_spacing_um,
+        "times": info.axes.t_count,
+        "time_interval_s": info.axes.t_interval_s,
         "display_range": list(info.display_range) if info.display_range else None,
         "associated": list(info.associated),
         "icc_profile_bytes": len(info.icc_profile) if info.icc_profile else 0,
@@ -63,13 +73,31 @@ def about_lines(source: SlideSource) -> list[tuple[str, str]]:
                 )
             case "notes":
                 text = "\n".join(source.info.notes)
+            case "channels":
+                text = "\n".join(map(_channel_line, source.info.axes.channels))
+            case "plane_spacing_um" | "time_interval_s":
+                text = "" if value is None else f"{value:.6g}"
             case _ if isinstance(value, list):
                 text = "\n".join(str(part) for part in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
             case _:
                 text = str(value)
-        if text or name not in ("image", "images", "notes"):
+        if text or name not in _LEFT_OUT_WHERE_EMPTY:
             rows.append((name, text))
     return rows
+
+
+def _channel(channel: Channel) -> dict[str, object]:
+    return {
+        "name": channel.name,
+        "color": "#{:02x}{:02x}{:02x}".format(*channel.color),
+        "dtype": channel.dtype,
+        "range": list(channel.value_range),
+    }
+
+
+def _channel_line(channel: Channel) -> str:
+    low, high = channel.value_range
+    return f"{channel.name}, {channel.dtype}, {low:,.6g} to {high:,.6g}"
 
 
 def _level(level: Level) -> dict[str, object]:

@@ -68,6 +68,24 @@ class Channel:
 
 
 @dataclass(frozen=True, slots=True)
+class ImagePlane:
+    """Which focal plane and time point is looked at, counted from 0.
+
+    Attributes
+    ----------
+    is_projection
+        Whether the largest value of all focal planes is shown instead of one plane.
+    """
+
+    z: int = 0
+    t: int = 0
+    is_projection: bool = False
+
+
+FIRST_PLANE = ImagePlane()
+
+
+@dataclass(frozen=True, slots=True)
 class Axes:
     """The channels, focal planes and time points of a slide.
 

@@ -53,19 +53,18 @@ def first_displays(axes: Axes) -> tuple[ChannelDisplay, ...]:
     )
 
 
-def composite(planes: NDArray[Any], displays: Sequence[ChannelDisplay]) -> RgbImage:
+def composite(planes: Sequence[NDArray[Any]], displays: Sequence[ChannelDisplay]) -> RgbImage:
     """Return the picture of some channels, uint8 (height, width, 3).
 
     Parameters
     ----------
     planes
-        Stored values, (channels, height, width).
+        Stored values of at least one channel, each (height, width) and all of one size.
     displays
         One a channel, whether it says that it is shown or not.
     """
-    count, height, width = planes.shape
-    if not count:
-        return np.zeros((height, width, 3), np.uint8)
+    count = len(planes)
+    height, width = planes[0].shape
     shares = np.empty((count, height * width), np.float32)
     for plane, display, share in zip(planes, displays, shares, strict=True):
         _share_of(plane.reshape(-1), display, share)

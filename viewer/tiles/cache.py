@@ -1,11 +1,16 @@
-"""Tiles ready to paint, bounded in bytes, shared by all views of the application."""
+"""Tiles ready to paint and values they are made of, bounded in bytes, shared by all views."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from numpy.typing import NDArray
 
 Picture = TypeVar("Picture")
 
@@ -49,6 +54,7 @@ class TileCache(Generic[Picture]):
         self._used_bytes = 0
         self._tiles: OrderedDict[tuple[int, TileKey], CachedTile[Picture]] = OrderedDict()
         self._pinned: dict[tuple[int, TileKey], CachedTile[Picture]] = {}
+        self._values: OrderedDict[tuple[int, Hashable], NDArray[Any]] = OrderedDict()
         self._lock = threading.Lock()
 
     @property
@@ -98,14 +104,47 @@ class TileCache(Generic[Picture]):
             self._used_bytes += tile.size_bytes
             self._shrink()
 
+    def drop(self, slide: int, key: TileKey) -> None:
+        """Forgets one tile, which is not to be painted any more."""
+        place = (slide, key)
+        with self._lock:
+            old = self._pinned.pop(place, None) or self._tiles.pop(place, None)
+            if old is not None:
+                self._used_bytes -= old.size_bytes
+
+    def values(self, slide: int, key: Hashable) -> NDArray[Any] | None:
+        """Return values that tiles are made of; None when they are not here."""
+        place = (slide, key)
+        with self._lock:
+            found = self._values.get(place)
+            if found is not None:
+                self._values.move_to_end(place)
+            return found
+
+    def put_values(self, slide: int, key: Hashable, values: NDArray[Any]) -> None:
+        """Keeps values within the same bound as tiles; they go before tiles do."""
+        place = (slide, key)
+        with self._lock:
+            old = self._values.pop(place, None)
+            if old is not None:
+                self._used_bytes -= old.nbytes
+            self._values[place] = values
+            self._used_bytes += values.nbytes
+            self._shrink()
+
     def drop_slide(self, slide: int) -> None:
         """Forgets all tiles of a slide that was closed."""
         with self._lock:
             for tiles in (self._tiles, self._pinned):
                 for place in [place for place in tiles if place[0] == slide]:
                     self._used_bytes -= tiles.pop(place).size_bytes
+            for place in [place for place in self._values if place[0] == slide]:
+                self._used_bytes -= self._values.pop(place).nbytes
 
     def _shrink(self) -> None:
+        while self._used_bytes > self._limit_bytes and self._values:
+            _, values = self._values.popitem(last=False)
+            self._used_bytes -= values.nbytes
         while self._used_bytes > self._limit_bytes and self._tiles:
             _, tile = self._tiles.popitem(last=False)
             self._used_bytes -= tile.size_bytes

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from viewer.slides.composites import first_displays
 from viewer.tiles.stains import Stain, stain_steps, stain_tables
 
 if TYPE_CHECKING:
+    from viewer.slides.composites import ChannelDisplay
     from viewer.slides.source import RgbImage, SlideInfo
     from viewer.tiles.color_profile import ColorProfile
 
@@ -39,6 +41,8 @@ class DisplaySettings:
         A single stain, as it would look alone on clear glass.
     icc
         Whether the slide's ICC profile is used, where it has one.
+    channels
+        How each channel is shown; empty for RGB slides, and where all are as they are at first.
     """
 
     brightness: float = 0.0
@@ -46,6 +50,7 @@ class DisplaySettings:
     gamma: float = 1.0
     stain: Stain = Stain.NONE
     icc: bool = False
+    channels: tuple[ChannelDisplay, ...] = ()
 
     @property
     def is_plain(self) -> bool:
@@ -99,7 +104,8 @@ def default_display(info: SlideInfo, *, uses_icc: bool = True) -> DisplaySetting
     """Return how a slide is shown before anybody adjusts it: by its profile, if it can be used."""
     from viewer.tiles.color_profile import is_usable
 
-    return DisplaySettings(icc=uses_icc and is_usable(info.icc_profile))
+    icc = uses_icc and is_usable(info.icc_profile)
+    return DisplaySettings(icc=icc, channels=first_displays(info.axes))
 
 
 def displayed(info: SlideInfo, rgb: RgbImage, *, uses_icc: bool = True) -> RgbImage:

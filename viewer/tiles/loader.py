@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from viewer.slides.errors import SlideLostError, TileError
 from viewer.tiles.cache import CachedTile, TileCache, TileKey
+from viewer.tiles.rendering import ValueTiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from viewer.slides.source import RgbImage, SlideSource
     from viewer.tiles.plan import TilePlan
+    from viewer.tiles.rendering import Rendering
 
 Picture = TypeVar("Picture")
 
@@ -50,6 +52,9 @@ class TileLoader(Generic[Picture]):
         Called from a worker with the key of each tile that arrived or failed.
     worker_count
         How many tiles are read at the same time.
+    rendering
+        What of a slide of channels or planes is shown, and how; None where tiles are shown as
+        they are read.
     """
 
     def __init__(
@@ -59,8 +64,11 @@ class TileLoader(Generic[Picture]):
         cache: TileCache[Picture],
         on_loaded: Callable[[TileKey], None],
         worker_count: int = 2,
+        rendering: Rendering | None = None,
     ) -> None:
         self.source = source
+        self._rendering = rendering
+        self._values = ValueTiles(source, cache, next(_tokens))
         self.failures: dict[TileKey, str] = {}
         self.change = ""
         """A sentence once the file was found to be another than the one that was opened."""
@@ -72,6 +80,8 @@ class TileLoader(Generic[Picture]):
         self._on_loaded = on_loaded
         self._wanted: list[TileKey] = []
         self._ahead: list[TileKey] = []
+        self._neighbors: list[TileKey] = []
+        """Tiles on screen of which the planes above and below are read once nothing else is."""
         self._started_s: dict[TileKey, float] = {}
         self._unseen_count = 0
         self._is_closed = False
@@ -119,12 +129,21 @@ class TileLoader(Generic[Picture]):
             # Workers take from the end.
             self._wanted = wanted[::-1]
             self._ahead = ahead[::-1]
+            has_neighbors = self._rendering is not None and self.source.info.axes.z_count > 1
+            self._neighbors = visible[::-1] if has_neighbors else []
             self._changed.notify_all()
 
-    def set_prepare(self, prepare: Callable[[RgbImage], tuple[Picture, int]]) -> None:
+    def set_prepare(
+        self,
+        prepare: Callable[[RgbImage], tuple[Picture, int]],
+        rendering: Rendering | None = None,
+    ) -> None:
         """Tiles at hand become old: they are painted until `request` has brought new ones."""
         with self._changed:
             self._prepare = prepare
+            before, self._rendering = self._rendering, rendering
+            if not (before is rendering or (rendering is not None and rendering.reads_as(before))):
+                self.failures = {}  # they were of other channels or another plane
             self._look_version += 1
 
     def retry_failures(self) -> None:
@@ -147,12 +166,13 @@ class TileLoader(Generic[Picture]):
         """Ends the workers and frees the tiles; a worker stuck in a read is left to end itself."""
         with self._changed:
             self._is_closed = True
-            self._wanted, self._ahead = [], []
+            self._wanted, self._ahead, self._neighbors = [], [], []
             self._changed.notify_all()
         deadline_s = time.monotonic() + patience_s
         for worker in self._workers:
             worker.join(max(0.0, deadline_s - time.monotonic()))
         self._cache.drop_slide(self._token)
+        self._values.close()
 
     def _missing(self, keys: Sequence[TileKey]) -> list[TileKey]:
         return [key for key in dict.fromkeys(keys) if not self.is_settled(key)]
@@ -161,21 +181,36 @@ class TileLoader(Generic[Picture]):
         while True:
             with self._changed:
                 key = self._next()
-                while key is None and not self._is_closed:
+                while key is None and not self._neighbors and not self._is_closed:
                     self._changed.wait()
                     key = self._next()
-                if key is None or self._is_closed:
+                if self._is_closed:
                     return
-                self._started_s[key] = time.monotonic()
                 prepare, look_version = self._prepare, self._look_version
+                rendering = self._rendering
+                neighbor = self._neighbors.pop() if key is None else None
+                if key is not None:
+                    self._started_s[key] = time.monotonic()
+            if key is None:
+                if neighbor is not None and rendering is not None:
+                    self._read_neighbors(neighbor, rendering)
+                continue
             try:
-                self._load(key, prepare, look_version)
+                self._load(key, prepare, look_version, rendering)
             finally:
                 with self._changed:
                     del self._started_s[key]
                     self._changed.notify()
             if not self._is_closed:
                 self._on_loaded(key)
+
+    def _read_neighbors(self, key: TileKey, rendering: Rendering) -> None:
+        try:
+            self._values.read_neighbors(key, rendering)
+        except TileError:
+            return  # it is told once that plane is looked at
+        except Exception:
+            _log.exception("Reading the planes beside tile %s of %s", key, self.source.path.suffix)
 
     def _next(self) -> TileKey | None:
         """Return the most wanted tile that nobody works at; called with the lock held."""
@@ -208,13 +243,24 @@ class TileLoader(Generic[Picture]):
         key: TileKey,
         prepare: Callable[[RgbImage], tuple[Picture, int]],
         look_version: int,
+        rendering: Rendering | None,
     ) -> None:
         try:
-            picture, size_bytes = prepare(self.source.read_tile(*key))
+            if rendering is None:
+                rgb = self.source.read_tile(*key)
+            else:
+                rgb = self._values.picture(key, rendering)
+            picture, size_bytes = prepare(rgb)
         except SlideLostError as error:
             self.change = self.failures[key] = str(error)
             return
         except TileError as error:
+            if rendering is not None:
+                with self._changed:
+                    if rendering is not self._rendering and not rendering.reads_as(self._rendering):
+                        return  # another plane is asked for by now
+                # What is at hand is of another plane or of other channels.
+                self._cache.drop(self._token, key)
             self.failures[key] = str(error)
             return
         except Exception:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtGui import QImage
@@ -31,6 +31,7 @@ from viewer.overlays.heatmap import (
 )
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.shown_overlays import ShownOverlay, overlays_text
+from viewer.slides.channel_choice import channels_named, displays_of, plane_of
 from viewer.tiles.cache import TileCache
 from viewer.tiles.color_profile import profile_problem
 from viewer.tiles.display import default_display
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from viewer.overlays.files.result_file import ResultFile
     from viewer.overlays.patch_feature_map import PatchFeatureMap
     from viewer.slides.source import SlideInfo
+    from viewer.tiles.display import DisplaySettings
 
 _CACHE_BYTES = 512 << 20
 
@@ -97,6 +99,10 @@ class Shot:
         Pixels an inch: lines and letters are as large on paper as on a screen.
     has_scale_bar, has_legend
         Whether these are painted.
+    channels
+        Names of the channels that are painted, with commas; None for those shown at first.
+    z, t
+        The focal plane and time point, from 0.
     """
 
     center: Point | None
@@ -116,6 +122,9 @@ class Shot:
     dpi: float = SCREEN_DPI
     has_scale_bar: bool = False
     has_legend: bool = False
+    channels: str | None = None
+    z: int = 0
+    t: int = 0
 
 
 def take_shot(
@@ -145,8 +154,10 @@ def take_shot(
         canvas.set_scale_bar_visible(False)
         canvas.set_overview_visible(False)
         info = slide.source.info
-        canvas.set_look(default_display(info, uses_icc=shot.uses_icc))
+        plane = plane_of(path, info.axes, shot.z, shot.t)
+        canvas.set_look(_look(path, info, shot))
         canvas.set_source(slide.source, slide.optics)
+        canvas.set_plane(plane)
         whole = _view(canvas, shot)
         canvas.show_any_view(whole)
         entries: list[Entry] = []
@@ -164,6 +175,14 @@ def take_shot(
         return list(canvas.loader.failures.values()) if canvas.loader else []
     finally:
         canvas.clear()
+
+
+def _look(path: Path, info: SlideInfo, shot: Shot) -> DisplaySettings:
+    look = default_display(info, uses_icc=shot.uses_icc)
+    if shot.channels is None:
+        return look
+    shown = channels_named(path, info.axes, shot.channels)
+    return replace(look, channels=displays_of(info.axes, shown))
 
 
 def _shown(shot: Shot) -> list[ShownOverlay]:

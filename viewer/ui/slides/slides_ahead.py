@@ -10,9 +10,11 @@ from PySide6.QtCore import QObject
 
 from viewer.canvas.tile_picture import tile_picture
 from viewer.geometry import Box, View
+from viewer.slides.channels import FIRST_PLANE
 from viewer.tiles.display import DisplaySettings, DisplayTransform, default_display
 from viewer.tiles.loader import TileLoader
 from viewer.tiles.plan import TilePlan, plan
+from viewer.tiles.rendering import rendering_of
 from viewer.ui.background_runner import BackgroundRunner, Task
 from viewer.ui.slides.opened_slide import OpenedSlide, recognized, source_of
 
@@ -170,6 +172,7 @@ class SlidesAhead(QObject):
             self._cache,
             lambda _: None,
             showing.worker_count,
+            rendering_of(source.info, display, FIRST_PLANE),
         )
         return SlideAhead(slide, display, problem, first_view(slide, showing.size), loader)
 
