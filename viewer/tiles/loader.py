@@ -226,7 +226,10 @@ class TileLoader(Generic[Picture]):
         while keys and taken is None:
             key = keys.pop()
             # It may have arrived since it was asked for.
-            if key in self._started_s or self.is_settled(key):
+            if self.is_settled(key):
+                continue
+            if key in self._started_s:
+                skipped.append(key)  # what comes may be of an older look
                 continue
             if self._is_dear(key) and any(map(self._is_dear, self._started_s)):
                 skipped.append(key)
