@@ -81,11 +81,6 @@ def test_unopenable_tiff(shared_slide: Callable[[str], Path]) -> None:
     assert "TIFF compression 52479" in sentence
 
 
-def test_dicom_in_jpeg_ls(shared_slide: Callable[[str], Path]) -> None:
-    sentence = complaint(shared_slide("not-openslide/sm_image_jpegls.dcm"), UnsupportedSlideError)
-    assert "JPEG-LS" in sentence
-
-
 def test_dicom_without_its_pixels(tmp_path: Path, shared_slide: Callable[[str], Path]) -> None:
     """The thumbnail's file alone."""
     path = tmp_path / "boxes_1.dcm"

@@ -38,6 +38,8 @@ class DicomHeader:
         Such as ("ORIGINAL", "PRIMARY", "VOLUME", "NONE").
     columns, rows
         Of the whole level in pixels, not of its tiles; 0 where they are unknown.
+    samples
+        Per pixel: 3 of a picture in color, 1 of a channel.
     concatenation, part, parts
         The level that this file is a part of, which part counted from 1, and how many there are;
         empty and 0 where the level is one file, or the file does not say.
@@ -51,6 +53,7 @@ class DicomHeader:
     rows: int
     focal_planes: int
     optical_paths: int
+    samples: int
     description: str
     container: str
     concatenation: str
@@ -98,6 +101,7 @@ def parsed_header(data: bytes) -> DicomHeader | None:
         rows=_number(values, 0x00480007),
         focal_planes=_number(values, 0x00480303),
         optical_paths=_number(values, 0x00480302),
+        samples=_number(values, 0x00280002),
         description=_text(values, 0x0008103E),
         container=_text(values, 0x00400512),
         concatenation=_text(values, 0x00209161),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from viewer.slides.readers.dicom import open_dicom
 from viewer.slides.readers.ome_zarr import open_ome_zarr
 
 if TYPE_CHECKING:
     from viewer.slides.opener import Reader
 
-FIRST: tuple[Reader, ...] = (open_ome_zarr,)
+FIRST: tuple[Reader, ...] = (open_ome_zarr, open_dicom)
 """Asked before those of `opener.READERS`: each knows its own files from those of all others."""

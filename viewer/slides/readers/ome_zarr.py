@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import math
 from typing import TYPE_CHECKING, Any
@@ -10,21 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from viewer.geometry import Optics
-from viewer.slides.byte_lru import ByteLru
 from viewer.slides.channels import Axes, Channel, distinct_names, usual_color
 from viewer.slides.errors import DamagedSlideError, NoSuchImageError, UnsupportedSlideError
 from viewer.slides.ngff.arrays import NgffError
 from viewer.slides.ngff.images import read_images
-from viewer.slides.readers.chunk_windows import KEPT_BYTES
 from viewer.slides.readers.missing_chunks import MissingChunks
+from viewer.slides.readers.plane_windows import ChunkGrid, PlaneWindows
 from viewer.slides.readers.planes_source import PlanesSource
 from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.zarr_stores import store_of
-from viewer.slides.source import ImageEntry, Level, SlideInfo
-from viewer.slides.turns import Turns
+from viewer.slides.source import ImageEntry, SlideInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -33,12 +29,10 @@ if TYPE_CHECKING:
     from viewer.slides.ngff.images import NgffImage
     from viewer.slides.readers.planes_source import Window
     from viewer.slides.readers.zarr_arrays import ZarrArray
-    from viewer.slides.source import RgbImage
+    from viewer.slides.source import Level, RgbImage
 
 _log = logging.getLogger(__name__)
 
-_GOOD_TILE_PX = range(128, 2049)
-_OWN_TILE_PX = 256
 _MOST_CHUNK_BYTES = 1_200_000_000
 _RANGE_PX = 1024
 """Of a level that is longer only the middle is looked at for the range of its values."""
@@ -123,7 +117,7 @@ def _source(
             image.step_s(),
         ),
     )
-    return PlanesSource(path, info, tuple(_levels(image)), reader)
+    return PlanesSource(path, info, reader.levels, reader)
 
 
 def _is_rgb(image: NgffImage) -> bool:
@@ -161,17 +155,6 @@ def _channels(image: NgffImage, reader: _ZarrReader) -> tuple[Channel, ...]:
     return tuple(channels)
 
 
-def _levels(image: NgffImage) -> Iterable[Level]:
-    width, height = image.count("x"), image.count("y")
-    for level in image.levels:
-        sizes = dict(zip(image.axes, level.array.shape, strict=True))
-        chunks = dict(zip(image.axes, level.array.inner_chunks, strict=True))
-        is_good = chunks["x"] in _GOOD_TILE_PX and chunks["y"] in _GOOD_TILE_PX
-        tile = (chunks["x"], chunks["y"]) if is_good else (_OWN_TILE_PX, _OWN_TILE_PX)
-        downsample = (width / sizes["x"] + height / sizes["y"]) / 2
-        yield Level(sizes["x"], sizes["y"], downsample, *tile)
-
-
 class _ZarrReader:
     """Reads windows of an image; fulfils `PlaneReader`."""
 
@@ -180,7 +163,8 @@ class _ZarrReader:
 
         self._image = image
         self._arrays: list[ZarrArray] = []
-        self._most = KEPT_BYTES
+        self._grids: list[ChunkGrid] = []
+        largest = 0
         for level in image.levels:
             info = level.array
             size = math.prod(info.inner_chunks) * np.dtype(info.dtype).itemsize
@@ -189,11 +173,19 @@ class _ZarrReader:
                     f"is stored in chunks of {size / 1e9:.1f} GB, too large to hold in memory; "
                     "write it in chunks of about 512 x 512 pixels"
                 )
-            self._most = max(self._most, size)
+            largest = max(largest, size)
             self._arrays.append(ZarrArray(read, info))
-        self._kept = ByteLru[tuple[int, ...]](self._most)
-        self._turns = Turns[tuple[int, ...]]()
+            sizes = dict(zip(image.axes, info.shape, strict=True))
+            chunks = dict(zip(image.axes, info.inner_chunks, strict=True))
+            self._grids.append(ChunkGrid(sizes["x"], sizes["y"], chunks["x"], chunks["y"]))
+        self._windows = PlaneWindows(self._grids, self._chunk, largest)
+        self._values = self._windows.read
         self.missing = MissingChunks(read, image, self._values)
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """Return the levels, cut into the chunks of the file or into tiles of a better size."""
+        return tuple(grid.level(self._grids[0]) for grid in self._grids)
 
     def read(
         self, level: int, window: Window, channels: tuple[int, ...], z: int, t: int
@@ -205,14 +197,14 @@ class _ZarrReader:
         raise ChunkError(f"an OME-Zarr has no {name}")
 
     def close(self) -> None:
-        self._kept.clear()
+        self._windows.clear()
 
     def value_range(self, channel: int) -> tuple[float, float]:
         """Return the smallest and largest value of a channel, as the coarsest level has them."""
         level = len(self._arrays) - 1
-        sizes = dict(zip(self._image.axes, self._arrays[level].info.shape, strict=True))
-        width, height = min(sizes["x"], _RANGE_PX), min(sizes["y"], _RANGE_PX)
-        window = ((sizes["x"] - width) // 2, (sizes["y"] - height) // 2, width, height)
+        grid = self._grids[level]
+        width, height = min(grid.width_px, _RANGE_PX), min(grid.height_px, _RANGE_PX)
+        window = ((grid.width_px - width) // 2, (grid.height_px - height) // 2, width, height)
         try:
             values = self._values(level, window, (channel,), self._plane(level, 0), 0)
         except ChunkError as error:
@@ -231,59 +223,16 @@ class _ZarrReader:
             return 0
         return z * self._arrays[level].info.shape[at] // self._image.count("z")
 
-    def _values(
-        self, level: int, window: Window, channels: tuple[int, ...], z: int, t: int
-    ) -> NDArray[Any]:
-        """Return values (channels, height, width); those of missing chunks are the fill value."""
-        info = self._arrays[level].info
-        chunks = dict(zip(self._image.axes, info.inner_chunks, strict=True))
-        left, top, width, height = window
-        chunk_width, chunk_height = chunks["x"], chunks["y"]
-        is_one = left % chunk_width == top % chunk_height == 0 and (
-            width <= chunk_width and height <= chunk_height
-        )
-        if is_one:
-            return self._stored(level, window, channels, z, t)
-        canvas: NDArray[Any] | None = None
-        columns = range(left // chunk_width, (left + width - 1) // chunk_width + 1)
-        rows = range(top // chunk_height, (top + height - 1) // chunk_height + 1)
-        for row, column in itertools.product(rows, columns):
-            chunk = self._chunk(level, column, row, channels, z, t)
-            if canvas is None:
-                canvas = np.empty((len(channels), height, width), chunk.dtype)
-            x, y = column * chunk_width, row * chunk_height
-            x0, y0 = max(x, left), max(y, top)
-            x1 = min(x + chunk.shape[2], left + width)
-            y1 = min(y + chunk.shape[1], top + height)
-            canvas[:, y0 - top : y1 - top, x0 - left : x1 - left] = chunk[
-                :, y0 - y : y1 - y, x0 - x : x1 - x
-            ]
-        assert canvas is not None  # a window is never empty
-        return canvas
-
     def _chunk(
         self, level: int, column: int, row: int, channels: tuple[int, ...], z: int, t: int
     ) -> NDArray[Any]:
-        """Return what lies in a column and row of chunks, which is kept a while."""
-        place = (level, column, row, z, t, *channels)
-        with self._turns.turn(place):
-            kept = self._kept.get(place)
-            if kept is None:
-                info = self._arrays[level].info
-                sizes = dict(zip(self._image.axes, info.shape, strict=True))
-                chunks = dict(zip(self._image.axes, info.inner_chunks, strict=True))
-                x, y = column * chunks["x"], row * chunks["y"]
-                width, height = min(chunks["x"], sizes["x"] - x), min(chunks["y"], sizes["y"] - y)
-                kept = self._stored(level, (x, y, width, height), channels, z, t)
-                self._kept.put(place, kept)
-            return kept
-
-    def _stored(
-        self, level: int, window: Window, channels: tuple[int, ...], z: int, t: int
-    ) -> NDArray[Any]:
-        axes = self._image.axes
-        left, top, width, height = window
+        """Return what lies in a column and row of chunks; a missing chunk has the fill value."""
         first, last = min(channels), max(channels)
+        if last - first >= 2 * len(channels):  # they are far from each other
+            parts = [self._chunk(level, column, row, (each,), z, t) for each in channels]
+            return np.concatenate(parts)
+        axes = self._image.axes
+        left, top, width, height = self._grids[level].chunk_window(column, row)
         place: dict[str, slice | int] = {
             "t": t,
             "z": z,

@@ -75,6 +75,8 @@ class PlanesSource:
         grid = self.levels[level]
         left, top = column * grid.tile_width_px, row * grid.tile_height_px
         window = (left, top, *grid.tile_size_px(column, row))
+        if not channels:
+            return np.empty((0, window[3], window[2]), self.info.axes.dtype)
         try:
             values = reader.read(level, window, channels, z, t)
         except ChunkError as error:

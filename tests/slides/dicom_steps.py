@@ -1,0 +1,88 @@
+"""Writes DICOM whole-slide images by pydicom: planes, channels, codecs, concatenations."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+
+def write_slide(
+    path: Path,
+    template: Path,
+    values: NDArray[Any],
+    *,
+    tile_px: int = 128,
+    encode: Callable[[NDArray[Any]], bytes] | None = None,
+    syntax: str = ExplicitVRLittleEndian,
+    names: tuple[str, ...] = (),
+    frames: slice = slice(None),
+    **tags: Any,
+) -> Path:
+    """Write a level of one file.
+
+    Parameters
+    ----------
+    template
+        Another whole-slide image, whose other tags are taken over.
+    values
+        In color (planes, height, width, 3); of channels (channels, planes, height, width).
+    frames
+        Which of the frames are written, of a level that is cut into several files.
+    """
+    slide = pydicom.dcmread(template)
+    is_rgb = values.shape[-1] == 3
+    stack = values if is_rgb else values.reshape(-1, *values.shape[2:])
+    planes = values.shape[0] if is_rgb else values.shape[1]
+    height, width = stack.shape[1:3]
+    tiles: list[NDArray[Any]] = []
+    for plane in stack:
+        for top in range(0, height, tile_px):
+            for left in range(0, width, tile_px):
+                tile = np.zeros((tile_px, tile_px, *plane.shape[2:]), plane.dtype)
+                part = plane[top : top + tile_px, left : left + tile_px]
+                tile[: part.shape[0], : part.shape[1]] = part
+                tiles.append(tile)
+    written = tiles[frames]
+    slide.Rows = slide.Columns = tile_px
+    slide.TotalPixelMatrixRows, slide.TotalPixelMatrixColumns = height, width
+    slide.TotalPixelMatrixFocalPlanes = planes
+    slide.NumberOfOpticalPaths = 1 if is_rgb else len(values)
+    slide.NumberOfFrames = len(written)
+    slide.DimensionOrganizationType = "TILED_FULL"
+    slide.ImageType = ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]
+    slide.pop("PerFrameFunctionalGroupsSequence", None)
+    shared = slide.SharedFunctionalGroupsSequence[0]
+    shared.PixelMeasuresSequence[0].SpacingBetweenSlices = 0.002
+    bits = 8 * stack.dtype.itemsize
+    slide.BitsAllocated = slide.BitsStored = bits
+    slide.HighBit, slide.PixelRepresentation = bits - 1, 0
+    if not is_rgb:
+        slide.SamplesPerPixel, slide.PhotometricInterpretation = 1, "MONOCHROME2"
+        del slide.PlanarConfiguration
+        paths: list[Dataset] = []
+        for index, name in enumerate(names or ["x"] * len(values)):
+            one = deepcopy(slide.OpticalPathSequence[0])
+            one.OpticalPathIdentifier, one.OpticalPathDescription = str(index + 1), name
+            paths.append(one)
+        slide.OpticalPathSequence = paths
+    slide.file_meta.TransferSyntaxUID = syntax
+    data = [encode(tile) for tile in written] if encode else [each.tobytes() for each in written]
+    slide.PixelData = encapsulate(data) if encode else b"".join(data)
+    slide["PixelData"].VR = "OB" if encode or bits == 8 else "OW"
+    slide.SOPInstanceUID = slide.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    for name, value in tags.items():
+        setattr(slide, name, value)
+    slide.save_as(path, enforce_file_format=True)
+    return path

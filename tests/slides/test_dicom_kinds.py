@@ -1,0 +1,149 @@
+"""DICOM slides that OpenSlide refuses: other codecs, planes, channels, parts in several files."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import imagecodecs
+import numpy as np
+import pydicom
+import pytest
+from dicom_steps import write_slide
+from pydicom.pixels import pixel_array
+from pydicom.uid import HTJ2KLossless, JPEGLSLossless, generate_uid
+
+from viewer.slides import IncompleteSlideError, SlideError, TileError, open_slide
+from viewer.slides.region import read_level
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+
+@pytest.fixture
+def template(shared_slide: Callable[[str], Path]) -> Path:
+    return shared_slide("slides/sm_image.dcm")
+
+
+@pytest.fixture(scope="module")
+def picture() -> NDArray[np.uint8]:
+    """Return a picture that changes slowly, (1, 200, 300, 3)."""
+    y, x = np.mgrid[:200, :300]
+    return np.stack([y, x, (x * y) // 300], axis=-1).astype(np.uint8)[np.newaxis]
+
+
+@pytest.fixture(scope="module")
+def cells() -> NDArray[np.uint16]:
+    """Return three channels of two planes, (3, 2, 200, 300)."""
+    return np.random.default_rng(3).integers(0, 4000, (3, 2, 200, 300), dtype=np.uint16)
+
+
+def _jpegls(tile: NDArray[np.uint8]) -> bytes:
+    return bytes(imagecodecs.jpegls_encode(tile))
+
+
+def _htj2k(tile: NDArray[np.uint8]) -> bytes:
+    return bytes(imagecodecs.htj2k_encode(tile))
+
+
+def test_jpeg_ls(shared_slide: Callable[[str], Path]) -> None:
+    path = shared_slide("not-openslide/sm_image_jpegls.dcm")
+    with closing(open_slide(path)) as source:
+        assert source.info.optics.mpp_um == pytest.approx((0.499, 0.499))
+        assert source.info.icc_profile is not None
+        frames = pixel_array(path).reshape(5, 5, 10, 10, 3)
+        whole = frames.swapaxes(1, 2).reshape(50, 50, 3)
+        assert np.array_equal(read_level(source, 0), whole)
+
+
+@pytest.mark.parametrize(
+    ("encode", "syntax"), [(_jpegls, JPEGLSLossless), (_htj2k, HTJ2KLossless)],
+    ids=["JPEG-LS", "HTJ2K"],
+)  # fmt: skip
+def test_codecs(
+    tmp_path: Path,
+    template: Path,
+    picture: NDArray[np.uint8],
+    encode: Callable[[NDArray[np.uint8]], bytes],
+    syntax: str,
+) -> None:
+    path = write_slide(tmp_path / "a.dcm", template, picture, encode=encode, syntax=syntax)
+    with closing(open_slide(path)) as source:
+        assert np.array_equal(read_level(source, 0), picture[0])
+
+
+def test_channels_and_planes(tmp_path: Path, template: Path, cells: NDArray[np.uint16]) -> None:
+    write_slide(tmp_path / "a.dcm", template, cells, names=("DAPI", "CD3", "CD3"))
+    with closing(open_slide(tmp_path)) as source:
+        axes = source.info.axes
+        assert [channel.name for channel in axes.channels] == ["DAPI", "CD3", "CD3 (2)"]
+        assert axes.channels[0].color == (0, 0, 255)
+        assert axes.channels[0].dtype == "uint16"
+        assert (axes.z_count, axes.z_spacing_um) == (2, pytest.approx(2.0))
+        for z in (0, 1):
+            values = source.read_channels(0, 1, 0, (2, 0), z)
+            assert np.array_equal(values, cells[[2, 0], z, :128, 128:256])
+
+
+def test_focal_planes_in_color(tmp_path: Path, template: Path, picture: NDArray[np.uint8]) -> None:
+    both = np.concatenate([picture, 255 - picture])
+    path = write_slide(tmp_path / "a.dcm", template, both)
+    with closing(open_slide(path)) as source:
+        assert source.info.axes.is_rgb
+        assert source.info.axes.z_count == 2
+        values = source.read_channels(0, 0, 0, (0, 1, 2), 1)
+        assert np.array_equal(np.moveaxis(values, 0, 2), both[1, :128, :128])
+
+
+def test_concatenation(tmp_path: Path, template: Path, picture: NDArray[np.uint8]) -> None:
+    whole = generate_uid()
+    for part, frames in enumerate((slice(0, 4), slice(4, None))):
+        write_slide(
+            tmp_path / f"{part}.dcm", template, picture, encode=_jpegls, syntax=JPEGLSLossless,
+            frames=frames, ConcatenationUID=whole, InConcatenationNumber=part + 1,
+            InConcatenationTotalNumber=2, ConcatenationFrameOffsetNumber=4 * part,
+            SOPInstanceUIDOfConcatenationSource=pydicom.uid.UID(whole),
+        )  # fmt: skip
+    with closing(open_slide(tmp_path)) as source:
+        assert np.array_equal(read_level(source, 0), picture[0])
+    (tmp_path / "0.dcm").unlink()
+    with pytest.raises(IncompleteSlideError, match=r"^Part 1 of 2 of a level of 1\.dcm is missing"):
+        open_slide(tmp_path)
+
+
+def test_frames_cut_short(tmp_path: Path, template: Path, picture: NDArray[np.uint8]) -> None:
+    def cut(tile: NDArray[np.uint8]) -> bytes:
+        data = _jpegls(tile)
+        return data if (tile == picture[0, :128, :128]).all() else data[: len(data) // 2]
+
+    path = write_slide(tmp_path / "a.dcm", template, picture, encode=cut, syntax=JPEGLSLossless)
+    with closing(open_slide(path)) as source:
+        assert np.array_equal(source.read_tile(0, 0, 0), picture[0, :128, :128])
+        with pytest.raises(TileError, match="cut short"):
+            source.read_tile(0, 1, 0)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.95])
+def test_file_cut_short(
+    tmp_path: Path, template: Path, cells: NDArray[np.uint16], share: float
+) -> None:
+    path = write_slide(tmp_path / "a.dcm", template, cells)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    # Either the file is refused, or a tile behind the cut is.
+    with pytest.raises((SlideError, TileError)), closing(open_slide(path)) as source:  # noqa: PT012
+        assert np.array_equal(source.read_channels(0, 0, 0, (0,)), cells[:1, 0, :128, :128])
+        source.read_channels(0, 2, 1, (2,), 1)
+
+
+def test_unknown_codec(tmp_path: Path, template: Path, picture: NDArray[np.uint8]) -> None:
+    path = write_slide(tmp_path / "a.dcm", template, picture, encode=_jpegls, syntax=JPEGLSLossless)
+    known, unknown = (f"1.2.840.10008.1.2.4.{number}".encode() for number in (80, 89))
+    path.write_bytes(path.read_bytes().replace(known, unknown))
+    with pytest.raises(
+        SlideError, match=r"compressed in a way .* syntax 1\.2\.840\.10008\.1\.2\.4"
+    ):
+        open_slide(path)

@@ -1,0 +1,340 @@
+# pyright: basic
+# (wsidicom and pydicom bring types that are not complete)
+"""DICOM slides that OpenSlide does not read, through wsidicom: planes, channels, other codecs."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from viewer.geometry import Optics
+from viewer.slides.channels import Axes, Channel, distinct_names, usual_color
+from viewer.slides.dicom_folder import check_series, series_in
+from viewer.slides.dicom_header import dicom_header
+from viewer.slides.errors import DamagedSlideError, NoSuchImageError, UnsupportedSlideError
+from viewer.slides.readers.plane_windows import ChunkGrid, PlaneWindows
+from viewer.slides.readers.planes_source import PlanesSource
+from viewer.slides.readers.tiff.errors import ChunkError
+from viewer.slides.source import SlideInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from viewer.slides.dicom_header import DicomHeader
+    from viewer.slides.readers.planes_source import Window
+    from viewer.slides.source import RgbImage
+
+_log = logging.getLogger(__name__)
+
+_OPENSLIDE_READS = frozenset(f"1.2.840.10008.1.2{end}" for end in (".1", ".4.50", ".4.90", ".4.91"))
+"""Explicit little endian, baseline JPEG and JPEG 2000."""
+_ENDS_WITH_MARKER = (
+    "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.57",
+    "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81",
+    "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.201",
+    "1.2.840.10008.1.2.4.202", "1.2.840.10008.1.2.4.203",
+)  # fmt: skip
+"""Transfer syntaxes whose frames end with the marker of the JPEG family."""
+_WSIDICOM_READS = _OPENSLIDE_READS.union(
+    _ENDS_WITH_MARKER,
+    (f"1.2.840.10008.1.2{end}" for end in ("", ".5", ".4.110", ".4.111", ".4.112")),
+)
+"""Also implicit little endian, run-length coding and JPEG XL."""
+_END, _PADDING_BYTES = b"\xff\xd9", 64
+_NAMES = {"labels": "label", "overviews": "macro"}
+"""What wsidicom calls the images beside the slide, and what OpenSlide does."""
+_MOST_ASSOCIATED_PX = 64 << 20
+
+
+def open_dicom(path: Path, image: int | None = None) -> PlanesSource | None:
+    """Open a DICOM slide that OpenSlide cannot show as a whole; None for all others.
+
+    Raises
+    ------
+    SlideError
+        It cannot be opened.
+    OSError
+        It cannot be read.
+    """
+    if path.is_dir():
+        return None
+    own = dicom_header(path)
+    if own is None or not own.is_whole_slide:
+        return None
+    check_series(path)
+    found = next(each for each in series_in(path.parent) if each.uid == own.series)
+    if not any(_needs_more(header) for _, header in found.files):
+        return None
+    if image not in (None, 0):
+        raise NoSuchImageError(path, f"{path.name} has no image {image}: it holds one, number 0.")
+    unknown = {header.transfer_syntax for _, header in found.volumes} - _WSIDICOM_READS
+    if unknown:
+        raise UnsupportedSlideError(path, _unknown_codec(path, unknown.pop()))
+    if importlib.util.find_spec("wsidicom") is None:
+        raise UnsupportedSlideError(
+            path,
+            f"{path.name} is a DICOM slide of a kind that needs wsidicom: run "
+            "`pip install 'coverslip[dicom]'` and open it again.",
+        )
+    from wsidicom import WsiDicom
+
+    try:
+        slide = WsiDicom.open([file for file, _ in found.files])
+        _check_files(path, found.files, slide)
+        return _source(path, slide)
+    except (OSError, UnsupportedSlideError, DamagedSlideError):
+        raise
+    except Exception as error:  # a spoilt file can make a parser fail in any way
+        _log.info("%s cannot be read through wsidicom (%r)", path, error)
+        raise DamagedSlideError(
+            path,
+            f"{path.name} is a DICOM slide that cannot be opened ({error}); it may be damaged or "
+            "incomplete, so copy all files of the series again from where they came.",
+        ) from error
+
+
+def _unknown_codec(path: Path, syntax: str) -> str:
+    return (
+        f"{path.name} is a DICOM slide compressed in a way that cannot be read here (transfer "
+        f"syntax {syntax}); ask for it as DICOM with JPEG or JPEG 2000."
+    )
+
+
+def _needs_more(header: DicomHeader) -> bool:
+    """Return whether OpenSlide refuses a file like this, or shows a part of it only."""
+    if not header.is_volume:
+        return bool(header.concatenation) or header.transfer_syntax not in _OPENSLIDE_READS
+    return (
+        header.transfer_syntax not in _OPENSLIDE_READS
+        or header.focal_planes > 1
+        or header.optical_paths > 1
+        or header.samples == 1
+    )
+
+
+def _check_files(path: Path, files: Iterable[tuple[Path, DicomHeader]], slide: Any) -> None:
+    """Refuse a slide of which wsidicom left a level out, since it says so in its log alone."""
+    used = {file.name for file in slide.files}
+    for file, header in files:
+        if header.is_volume and file.name not in used:
+            raise DamagedSlideError(
+                path,
+                f"{file.name}, a level of the DICOM slide {path.name}, cannot be read; it may be "
+                "damaged or cut short, so copy it again from where it came.",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Stack:
+    """The planes of one level: which file holds which focal plane and optical path."""
+
+    grid: ChunkGrid
+    planes: dict[tuple[float, str], Any]
+    """By micrometers and identifier; image data of wsidicom."""
+
+    def of(self, z_um: float, path: str) -> tuple[Any, float]:
+        """Return the image data that holds a plane, and which of its planes lies nearest."""
+        found = [z for z, other in self.planes if other == path]
+        if not found:
+            raise ChunkError("this level lacks the channel")
+        nearest = min(found, key=lambda z: abs(z - z_um))
+        return self.planes[nearest, path], nearest
+
+
+def _source(path: Path, slide: Any) -> PlanesSource:
+    levels = [slide.pyramid.get(index) for index in sorted(slide.pyramid.pyramid_indices)]
+    stacks = [_stack(level) for level in levels]
+    base = levels[0]
+    some = next(iter(stacks[0].planes.values()))
+    heights = sorted({z for z, _ in stacks[0].planes})
+    paths = list(dict.fromkeys(name for _, name in stacks[0].planes))
+    is_rgb = some.samples_per_pixel == 3
+    notes: list[str] = []
+    if is_rgb and len(paths) > 1:
+        notes.append(
+            f"This slide was scanned in {len(paths)} ways of lighting; the first is shown."
+        )
+    described = _optical_paths(next(iter(base.instances.values())).image_data.files[0])
+    reader = _DicomReader(slide, stacks, heights, paths, is_rgb=is_rgb)
+    spacing = (heights[-1] - heights[0]) / (len(heights) - 1) if len(heights) > 1 else None
+    axes = Axes(
+        () if is_rgb else _channels(paths, described, some.dtype.name, reader),
+        len(heights),
+        spacing,
+    )
+    mpp = base.mpp
+    associated = [ours for theirs, ours in _NAMES.items() if getattr(slide, theirs) is not None]
+    dataset = next(iter(base.instances.values())).dataset
+    info = SlideInfo(
+        vendor="dicom",
+        reader="wsidicom",
+        optics=Optics((mpp.width, mpp.height) if mpp is not None else None, None),
+        associated=tuple(associated),
+        icc_profile=described[0].profile if described and is_rgb else None,
+        properties={
+            "dicom.TransferSyntaxUID": str(some.transfer_syntax),
+            "dicom.SeriesInstanceUID": str(dataset.uids.slide.series_instance),
+            "dicom.PhotometricInterpretation": str(some.photometric_interpretation),
+        },
+        notes=tuple(notes),
+        axes=axes,
+    )
+    finest = stacks[0].grid
+    return PlanesSource(path, info, tuple(each.grid.level(finest) for each in stacks), reader)
+
+
+def _stack(level: Any) -> _Stack:
+    planes: dict[tuple[float, str], Any] = {}
+    for instance in level.instances.values():
+        data = instance.image_data
+        for z in data.focal_planes:
+            for name in data.optical_paths:
+                planes.setdefault((float(z), str(name)), data)
+    some = next(iter(planes.values()))
+    if any(data.tile_size != some.tile_size for data in planes.values()):
+        raise ValueError("planes of a level are cut into tiles of different sizes")
+    size, tile = some.image_size, some.tile_size
+    return _Stack(ChunkGrid(size.width, size.height, tile.width, tile.height), planes)
+
+
+@dataclass(frozen=True, slots=True)
+class _OpticalPath:
+    identifier: str
+    name: str
+    profile: bytes | None
+
+
+def _optical_paths(file: object) -> list[_OpticalPath]:
+    """Return what a file says of its channels."""
+    import pydicom
+
+    found = pydicom.dcmread(str(file), stop_before_pixels=True).get("OpticalPathSequence") or []
+    paths: list[_OpticalPath] = []
+    for item in found:
+        wave_nm = item.get("IlluminationWaveLength")
+        wave = f"{float(wave_nm):g} nm" if wave_nm else ""
+        name = str(item.get("OpticalPathDescription") or "") or wave
+        paths.append(
+            _OpticalPath(str(item.get("OpticalPathIdentifier", "")), name, item.get("ICCProfile"))
+        )
+    return paths
+
+
+def _channels(
+    paths: list[str], described: list[_OpticalPath], dtype: str, reader: _DicomReader
+) -> tuple[Channel, ...]:
+    by_identifier = {each.identifier: each.name for each in described}
+    names = distinct_names([by_identifier.get(path) or f"Optical path {path}" for path in paths])
+    return tuple(
+        Channel(name, usual_color(name, index, len(paths)), dtype, reader.value_range(index))
+        for index, name in enumerate(names)
+    )
+
+
+class _DicomReader:
+    """Reads windows of a slide; fulfils `PlaneReader`."""
+
+    def __init__(
+        self, slide: Any, stacks: list[_Stack], heights: list[float], paths: list[str],
+        *, is_rgb: bool,
+    ) -> None:  # fmt: skip
+        self._slide = slide
+        self._stacks = stacks
+        self._heights = heights
+        self._paths = paths
+        self._is_rgb = is_rgb
+        self._windows = PlaneWindows([stack.grid for stack in stacks], self._chunk)
+
+    def read(
+        self, level: int, window: Window, channels: tuple[int, ...], z: int, t: int
+    ) -> NDArray[Any]:
+        return self._windows.read(level, window, channels, z, t)
+
+    def read_associated(self, name: str) -> RgbImage:
+        group = next(theirs for theirs, ours in _NAMES.items() if ours == name)
+        instance = next(iter(getattr(self._slide, group)[0].instances.values()))
+        size = instance.size
+        if size.width * size.height > _MOST_ASSOCIATED_PX:
+            raise ChunkError("it is too large")
+        data = instance.image_data
+        tile = data.tile_size
+        grid = ChunkGrid(size.width, size.height, tile.width, tile.height)
+        stack = _Stack(grid, {(0.0, ""): data})
+        picture = np.empty((size.height, size.width, 3), np.uint8)
+        for row in range(-(-size.height // tile.height)):
+            for column in range(-(-size.width // tile.width)):
+                left, top, width, height = grid.chunk_window(column, row)
+                pixels = _decoded(stack, column, row, data.default_z, data.default_path)
+                color = pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
+                picture[top : top + height, left : left + width] = color[:height, :width]
+        return picture
+
+    def value_range(self, channel: int) -> tuple[float, float]:
+        """Return the smallest and largest value of the middle of the coarsest level."""
+        level = len(self._stacks) - 1
+        grid = self._stacks[level].grid
+        columns = -(-grid.width_px // grid.chunk_width_px)
+        rows = -(-grid.height_px // grid.chunk_height_px)
+        try:
+            values = self._chunk(level, columns // 2, rows // 2, (channel,), 0, 0)
+        except ChunkError as error:
+            _log.info("the range of a channel is not known (%s)", error)
+            return (0.0, 1.0)
+        low, high = float(values.min()), float(values.max())
+        return (low, high) if high > low else (low, low + 1)
+
+    def close(self) -> None:
+        self._windows.clear()
+        self._slide.close()
+
+    def _chunk(
+        self, level: int, column: int, row: int, channels: tuple[int, ...], z: int, t: int
+    ) -> NDArray[Any]:
+        stack = self._stacks[level]
+        height = self._heights[z]
+        if t:
+            raise ChunkError("the slide has one point in time")
+        if self._is_rgb:
+            data, z_um = stack.of(height, self._paths[0])
+            planes = np.moveaxis(_decoded(stack, column, row, z_um, self._paths[0], data), 2, 0)
+            planes = planes[list(channels)]
+        else:
+            parts: list[NDArray[Any]] = []
+            for channel in channels:
+                data, z_um = stack.of(height, self._paths[channel])
+                part = _decoded(stack, column, row, z_um, self._paths[channel], data)
+                parts.append(part)
+            planes = np.stack(parts)
+        _, _, width, tall = stack.grid.chunk_window(column, row)
+        if planes.shape[1] < tall or planes.shape[2] < width:
+            raise ChunkError(f"its data is of the wrong size {planes.shape}")
+        return np.ascontiguousarray(planes[:, :tall, :width])
+
+
+def _decoded(
+    stack: _Stack, column: int, row: int, z_um: float, path: str, data: Any = None
+) -> NDArray[Any]:
+    """Return a frame, (height, width) or (height, width, 3). Raises ChunkError."""
+    from wsidicom.geometry import Point
+
+    if data is None:
+        data = next(iter(stack.planes.values()))
+    tile = Point(column, row)
+    try:
+        if data.is_sparse(tile, z_um, path):
+            return data.blank_tile
+        encoded: bytes = data.get_encoded_tile(tile, z_um, path)
+        if data.transfer_syntax in _ENDS_WITH_MARKER and _END not in encoded[-_PADDING_BYTES:]:
+            raise ChunkError("its data is cut short")
+        return np.asarray(data.decoder.decode(encoded))
+    except ChunkError:
+        raise
+    except Exception as error:  # decoders of many libraries, fed with what the file holds
+        raise ChunkError(f"its data is damaged ({error or type(error).__name__})") from error

@@ -1,0 +1,121 @@
+"""Windows of stored values from chunks of any size, with the decoded chunks kept a while."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from viewer.slides.byte_lru import ByteLru
+from viewer.slides.readers.chunk_windows import KEPT_BYTES
+from viewer.slides.source import Level
+from viewer.slides.turns import Turns
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from viewer.slides.readers.planes_source import Window
+
+_GOOD_TILE_PX = range(128, 2049)
+_OWN_TILE_PX = 256
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkGrid:
+    """A level and the chunks that it is stored in, in pixels."""
+
+    width_px: int
+    height_px: int
+    chunk_width_px: int
+    chunk_height_px: int
+
+    def chunk_window(self, column: int, row: int) -> Window:
+        """Return left, top, width and height of a chunk, cut at the edges of the level."""
+        left, top = column * self.chunk_width_px, row * self.chunk_height_px
+        width = min(self.chunk_width_px, self.width_px - left)
+        return left, top, width, min(self.chunk_height_px, self.height_px - top)
+
+    def level(self, finest: ChunkGrid) -> Level:
+        """Return the level with its own chunks as tiles, or others where they are unfit."""
+        is_good = self.chunk_width_px in _GOOD_TILE_PX and self.chunk_height_px in _GOOD_TILE_PX
+        tile = (self.chunk_width_px, self.chunk_height_px)
+        downsample = (finest.width_px / self.width_px + finest.height_px / self.height_px) / 2
+        cut = tile if is_good else (_OWN_TILE_PX, _OWN_TILE_PX)
+        return Level(self.width_px, self.height_px, downsample, *cut)
+
+
+class ReadChunk(Protocol):
+    """Decodes one chunk."""
+
+    def __call__(
+        self, level: int, column: int, row: int, channels: tuple[int, ...], z: int, t: int
+    ) -> NDArray[Any]:
+        """Return values (channels, height, width), cut at the edges. Raises ChunkError."""
+        ...
+
+
+class PlaneWindows:
+    """Reads windows of levels; for calls from any thread.
+
+    Parameters
+    ----------
+    chunk_bytes
+        Of the largest chunk when it is decoded, which is kept whatever it takes.
+    """
+
+    def __init__(
+        self, grids: Sequence[ChunkGrid], read_chunk: ReadChunk, chunk_bytes: int = 0
+    ) -> None:
+        self._grids = tuple(grids)
+        self._read_chunk = read_chunk
+        self._kept = ByteLru[tuple[int, ...]](max(KEPT_BYTES, chunk_bytes))
+        self._turns = Turns[tuple[int, ...]]()
+
+    def read(
+        self, level: int, window: Window, channels: tuple[int, ...], z: int, t: int
+    ) -> NDArray[Any]:
+        """Return values (channels, height, width) of a window within a level.
+
+        Raises
+        ------
+        ChunkError
+            A chunk in it cannot be read.
+        """
+        grid = self._grids[level]
+        left, top, width, height = window
+        columns = range(left // grid.chunk_width_px, (left + width - 1) // grid.chunk_width_px + 1)
+        rows = range(top // grid.chunk_height_px, (top + height - 1) // grid.chunk_height_px + 1)
+        if window == grid.chunk_window(columns[0], rows[0]):
+            return self._read_chunk(level, columns[0], rows[0], channels, z, t)
+        canvas: NDArray[Any] | None = None
+        for row, column in itertools.product(rows, columns):
+            chunk = self._chunk((level, column, row), channels, z, t)
+            if canvas is None:
+                canvas = np.empty((len(channels), height, width), chunk.dtype)
+            x, y, chunk_width, chunk_height = grid.chunk_window(column, row)
+            x0, y0 = max(x, left), max(y, top)
+            x1, y1 = min(x + chunk_width, left + width), min(y + chunk_height, top + height)
+            canvas[:, y0 - top : y1 - top, x0 - left : x1 - left] = chunk[
+                :, y0 - y : y1 - y, x0 - x : x1 - x
+            ]
+        assert canvas is not None  # a window is never empty
+        return canvas
+
+    def clear(self) -> None:
+        """Forget the chunks that are kept."""
+        self._kept.clear()
+
+    def _chunk(
+        self, place: tuple[int, int, int], channels: tuple[int, ...], z: int, t: int
+    ) -> NDArray[Any]:
+        key = (*place, z, t, *channels)
+        with self._turns.turn(key):
+            kept = self._kept.get(key)
+            if kept is None:
+                kept = self._read_chunk(*place, channels, z, t)
+                self._kept.put(key, kept)
+            return kept
