@@ -151,6 +151,51 @@ def as_text(file: IO[bytes]) -> Generator[TextIO]:
             text.detach()
 
 
+def replace_by(unfinished: Path, path: Path) -> None:
+    """Let a file or folder that is whole, beside the target, take the user's place `path`.
+
+    For what takes so long that a later run goes on with it; all else goes through `atomic_write`.
+    Links are followed; a folder that was there before is removed once the new one stands.
+
+    Raises
+    ------
+    OSError
+        It cannot take the place; what was there is as it was.
+    """
+    target = Path(os.path.realpath(path))
+    if not policy().allows_path(target):
+        raise PermissionError(
+            errno.EACCES, "the administrator's policy allows no files there", str(path)
+        )
+    if target.is_file() and not os.access(target, os.W_OK):
+        raise PermissionError(errno.EACCES, "it is protected against writing", str(path))
+    for file in sorted(unfinished.rglob("*")) if unfinished.is_dir() else [unfinished]:
+        if file.is_file():
+            handle = os.open(file, os.O_RDONLY)
+            try:
+                if target.is_file():
+                    _keep_mode(target, handle)
+                _sync(handle)
+            finally:
+                os.close(handle)
+    former = target.with_name(f".{target.name[:_NAME_CHARACTERS]}-{token_hex(6)}.former")
+    has_former = target.is_dir() or (target.is_file() and unfinished.is_dir())
+    if has_former:
+        os.replace(target, former)
+    try:
+        os.replace(unfinished, target)
+    except BaseException:
+        if has_former:
+            os.replace(former, target)
+        raise
+    if former.is_dir():
+        shutil.rmtree(former, ignore_errors=True)
+    elif has_former:
+        former.unlink(missing_ok=True)
+    _sync_folder(target.parent)
+    _tell_export(path)
+
+
 def unwritable(path: Path, error: OSError) -> str:
     """Return the sentence that says why a file was not written, and what to do."""
     reason = error.strerror or str(error)

@@ -43,7 +43,7 @@ from viewer.cli.output import (
 from viewer.cli.projects import projects_app
 from viewer.cli.run import run_model
 from viewer.cli.sessions import sessions_app
-from viewer.cli.writing import deidentify_slide
+from viewer.cli.writing import convert_slide, deidentify_slide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,6 +114,7 @@ app.add_typer(projects_app, name="projects")
 annotations_app.command("compare")(compare_annotations)
 app.command("run")(run_model)
 app.command()(align)
+app.command("convert")(convert_slide)
 app.command("deidentify")(deidentify_slide)
 sessions_app.command("simulate")(simulate)
 train_app = typer.Typer(help="Train models on recorded sessions.", no_args_is_help=True)

@@ -1,4 +1,4 @@
-"""`coverslip deidentify`: slides that go out again."""
+"""`coverslip convert` and `coverslip deidentify`: slides that go out again."""
 
 from __future__ import annotations
 
@@ -9,11 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from viewer.atomic_write import atomic_write_bytes, unwritable
-from viewer.cli.output import check_writable, fail, print_json, say
+from viewer.cli.output import (
+    EXIT_INCOMPLETE,
+    ImageNumber,
+    check_writable,
+    fail,
+    numbers,
+    print_json,
+    say,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from viewer.slides.writing.plan import Region
     from viewer.slides.writing.watch import Watch
 
 SlideArgument = Annotated[Path, typer.Argument(metavar="SLIDE", help="A slide.")]
@@ -24,6 +33,100 @@ PrintJson = Annotated[bool, typer.Option("--json", help="Print the report as JSO
 ReportFile = Annotated[
     Path | None, typer.Option("--report", metavar="FILE", help="Write the report as JSON too.")
 ]
+
+
+def convert_slide(
+    slide: SlideArgument,
+    out: Annotated[
+        Path,
+        typer.Argument(
+            metavar="OUT", help="A file in .ome.tif, or a folder: .ome.zarr, or for --to dicom any."
+        ),
+    ],
+    to: Annotated[
+        str | None,
+        typer.Option(help="ome-tiff, ome-zarr or dicom; by default what OUT ends in."),
+    ] = None,
+    region: Annotated[
+        str | None,
+        typer.Option(help="X,Y,WIDTH,HEIGHT in level-0 pixels; the whole slide by default."),
+    ] = None,
+    channels: Annotated[
+        str | None,
+        typer.Option(help="Names or numbers from 0 of channels, with commas; all by default."),
+    ] = None,
+    z: Annotated[
+        str | None, typer.Option(help="Focal planes from 0, such as 0,2; all by default.")
+    ] = None,
+    quality: Annotated[
+        int, typer.Option(help="Of JPEG, for tiles that cannot be copied.", min=1, max=100)
+    ] = 90,
+    image: ImageNumber = None,
+    overwrite: Overwrite = False,
+    report: ReportFile = None,
+    json: PrintJson = False,
+) -> None:
+    """Write a slide as a pyramidal OME-TIFF, as OME-Zarr or as a folder of DICOM files.
+
+    JPEG tiles are copied as they are where the target takes them. What is lost or left out is said.
+    A run that was stopped goes on when the same command is given again. Exit code 1 where tiles of
+    the slide cannot be read; they are hatched.
+    """
+    from viewer.slides import SlideError
+    from viewer.slides.writing.convert import convert
+    from viewer.slides.writing.errors import WritingError
+    from viewer.slides.writing.plan import ConvertOptions
+
+    if report is not None:
+        check_writable(report)
+    options = ConvertOptions(
+        region=_region(region), channels=_words(channels), z=_planes(z), quality=quality,
+        image=image,
+    )  # fmt: skip
+    try:
+        with _progress("Converting") as watch:
+            done = convert(slide, out, options, kind=to, overwrite=overwrite, watch=watch)
+    except (SlideError, WritingError) as error:
+        fail(str(error))
+    except OSError as error:
+        fail(unwritable(Path(error.filename or out), error))
+    except KeyboardInterrupt:
+        say(f"Stopped: {out.name} is not written; the same command goes on from here.")
+        raise
+    _save(report, done.as_data())
+    if json:
+        print_json(done.as_data())
+    else:
+        typer.echo(str(done.path))
+    for sentence in (*done.lossy, *(f"Left out: {each}" for each in done.dropped)):
+        say(sentence)
+    for sentence in done.counts.sentences:
+        say(sentence)
+    if done.counts.unreadable:
+        raise typer.Exit(EXIT_INCOMPLETE)
+
+
+def _region(text: str | None) -> Region | None:
+    from viewer.slides.writing.plan import Region
+
+    if text is None:
+        return None
+    advice = "--region takes X,Y,WIDTH,HEIGHT in level-0 pixels, such as 1000,2000,4096,4096."
+    x, y, width, height = (round(each) for each in numbers(text, 4, advice))
+    if width < 1 or height < 1:
+        fail(advice)
+    return Region(x, y, width, height)
+
+
+def _words(text: str | None) -> tuple[str, ...]:
+    return tuple(each.strip() for each in (text or "").split(",") if each.strip())
+
+
+def _planes(text: str | None) -> tuple[int, ...]:
+    words = _words(text)
+    if not all(each.isdecimal() for each in words):
+        fail("--z takes numbers of focal planes from 0, such as 0,2.")
+    return tuple(map(int, words))
 
 
 def deidentify_slide(

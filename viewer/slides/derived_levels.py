@@ -17,6 +17,7 @@ from viewer.slides.derived_channels import ChannelHalving, Place, Plane
 from viewer.slides.errors import SlideError, SlideLostError, TileError
 from viewer.slides.hatching import hatch
 from viewer.slides.level_store import LevelStore
+from viewer.slides.readers.jpeg_tiles import stored_jpeg_tiles
 from viewer.slides.turns import Turns
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from viewer.slides.readers.jpeg_tiles import DirectTiles
     from viewer.slides.source import Level, RgbImage, SlideInfo, SlideSource
 
 _log = logging.getLogger(__name__)
@@ -90,6 +92,12 @@ class DerivedLevels:
     @property
     def levels(self) -> tuple[Level, ...]:
         return self._levels
+
+    @property
+    def direct_tiles(self) -> list[DirectTiles | None]:
+        """Return where the JPEG tiles of each level lie; None for levels that are made here."""
+        stored = stored_jpeg_tiles(self._source)
+        return [None if origin.stored is None else stored[origin.stored] for origin in self._plan]
 
     def read_tile(self, level: int, column: int, row: int) -> RgbImage:
         axes = self.info.axes

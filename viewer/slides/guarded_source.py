@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from viewer.slides.errors import SlideError, TileError
 from viewer.slides.identity import SlideIdentity
+from viewer.slides.readers.jpeg_tiles import stored_jpeg_tiles
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.slides.file_version import FileVersion
+    from viewer.slides.readers.jpeg_tiles import DirectTiles
     from viewer.slides.source import Level, RgbImage, SlideInfo, SlideSource
 
 
@@ -47,6 +49,11 @@ class GuardedSource:
     def inner(self) -> SlideSource:
         """Return the reader itself, for tests and for saying which one it is."""
         return self._source
+
+    @property
+    def direct_tiles(self) -> list[DirectTiles | None]:
+        """Return where the JPEG tiles of each level lie; None for levels of other codings."""
+        return stored_jpeg_tiles(self._source)
 
     def read_tile(self, level: int, column: int, row: int) -> RgbImage:
         try:

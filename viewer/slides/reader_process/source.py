@@ -99,6 +99,7 @@ class IsolatedSource:
             _jpeg_level(direct, level)
             for direct, level in zip_longest(opened.direct[: len(self._levels)], self._levels)
         ]
+        self._direct = opened.direct
         self._file = SharedFile(path) if any(self._jpeg) else None
         self._is_closed = False
 
@@ -113,6 +114,14 @@ class IsolatedSource:
     @property
     def levels(self) -> tuple[Level, ...]:
         return self._levels
+
+    @property
+    def direct_tiles(self) -> list[DirectTiles | None]:
+        """Return where the JPEG tiles of each level lie that are decoded here; else None."""
+        return [
+            self._direct[index] if jpeg is not None else None
+            for index, jpeg in enumerate(self._jpeg)
+        ]
 
     def read_tile(self, level: int, column: int, row: int) -> RgbImage:
         if self._is_closed:

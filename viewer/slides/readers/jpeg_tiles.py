@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import imagecodecs
 import msgspec
@@ -12,7 +12,7 @@ import msgspec
 from viewer.slides.readers.tiff.jpeg_color import is_ycbcr, joined, read_jpeg_header
 
 if TYPE_CHECKING:
-    from viewer.slides.source import RgbImage
+    from viewer.slides.source import RgbImage, SlideSource
 
 _END_OF_JPEG = b"\xff\xd9"
 _PADDING_BYTES = 64
@@ -36,6 +36,19 @@ class DirectTiles(msgspec.Struct, frozen=True):
     offsets: bytes
     byte_counts: bytes
     decoder: JpegDecoder
+
+
+@runtime_checkable
+class _HasDirectTiles(Protocol):
+    @property
+    def direct_tiles(self) -> list[DirectTiles | None]: ...
+
+
+def stored_jpeg_tiles(source: SlideSource) -> list[DirectTiles | None]:
+    """Return where the JPEG tiles of each level lie in the file; None for other levels."""
+    if isinstance(source, _HasDirectTiles):
+        return source.direct_tiles
+    return [None] * len(source.levels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +75,13 @@ class JpegDecoder:
         # libjpeg fills the rest of a cut tile with gray and only warns.
         if _END_OF_JPEG not in data[-_PADDING_BYTES:]:
             raise ValueError("its JPEG data is cut short")
-        space = "YCBCR" if self._is_ycbcr(data) else "RGB"
+        space = "YCBCR" if self.is_ycbcr(data) else "RGB"
         return imagecodecs.jpeg8_decode(
             data, tables=self.tables, colorspace=space, outcolorspace="RGB"
         )
 
-    def _is_ycbcr(self, data: bytes) -> bool:
+    def is_ycbcr(self, data: bytes) -> bool:
+        """Return whether a tile's components are YCbCr, against RGB."""
         if self.goes_by_markers:
             header = joined(read_jpeg_header(self.tables or b""), read_jpeg_header(data))
             return is_ycbcr(header, self.is_rgb)

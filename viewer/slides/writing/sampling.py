@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,9 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from viewer.slides.source import Level
+    from numpy.typing import NDArray
+
+    from viewer.slides.source import Level, SlideSource
+    from viewer.slides.writing.engine import ConversionRun
+    from viewer.slides.writing.plan import ConvertPlan
 
 _TILES_PER_LEVEL = 6
+_MOST_MEAN_LOSS = 40.0
+"""Of a lossy tile: noise at the lowest quality stays below, another tile does not."""
 
 
 def sampled_tiles(level: Level) -> Iterator[tuple[int, int]]:
@@ -77,3 +83,62 @@ def check_same_pixels(slide: Path, copy: Path) -> None:
             written.close()
     finally:
         source.close()
+
+
+def check_conversion(
+    run: ConversionRun, plan: ConvertPlan, written: Path, image: int | None = None
+) -> None:
+    """Read tiles of what was written back and hold them against the slide's.
+
+    Raises
+    ------
+    VerificationError
+        It cannot be read, or shows something else.
+    """
+    try:
+        copy = open_slide(written, image)
+    except SlideError as error:
+        raise VerificationError(
+            f"What was written cannot be read back ({error}); nothing stands at its place."
+        ) from error
+    try:
+        sizes = {(level.width_px, level.height_px) for level in copy.levels}
+        if not all((level.width_px, level.height_px) in sizes for level in plan.levels):
+            raise VerificationError("What was written has other levels than it should.")
+        grid = copy.levels[0]
+        for number in range(len(plan.planes)):
+            for column, row in sampled_tiles(grid):
+                x, y = column * grid.tile_width_px, row * grid.tile_height_px
+                found = _plane_tile(copy, plan, number, column, row)
+                wanted = run.pixels_of(number, x, y, (found.shape[1], found.shape[0]))
+                if _differ(found, wanted, is_lossy=run.codings[0].is_lossy):
+                    raise VerificationError(
+                        "What was written shows other pixels than the slide; nothing stands at "
+                        "its place."
+                    )
+    except TileError as error:
+        raise VerificationError(
+            f"What was written cannot be read back ({error}); nothing stands at its place."
+        ) from error
+    finally:
+        copy.close()
+
+
+def _plane_tile(
+    copy: SlideSource, plan: ConvertPlan, number: int, column: int, row: int
+) -> NDArray[Any]:
+    """Return a tile of a plane of level 0, RGB as (height, width, 3), a channel without the 3."""
+    rest, c = divmod(number, max(len(plan.channels), 1))
+    t, z = divmod(rest, plan.z_count)
+    if not plan.is_rgb:
+        return copy.read_channels(0, column, row, (c,), z, t)[0]
+    if number == 0:
+        return copy.read_tile(0, column, row)
+    return np.moveaxis(copy.read_channels(0, column, row, (0, 1, 2), z, t), 0, 2)
+
+
+def _differ(found: NDArray[Any], wanted: NDArray[Any], *, is_lossy: bool) -> bool:
+    if not is_lossy:
+        return not np.array_equal(found, wanted)
+    loss = np.abs(found.astype(np.int16) - wanted.astype(np.int16)).mean()
+    return float(loss) > _MOST_MEAN_LOSS

@@ -1,0 +1,288 @@
+"""Slides written as OME-TIFF: copied tiles, pyramids, channels, and runs that end too soon."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from cli_steps import coverslip
+from marked_slides import profile, tissue, write_svs
+from numpy.typing import NDArray
+
+from viewer.slides import open_slide
+from viewer.slides.writing.convert import convert
+from viewer.slides.writing.errors import UnknownKindError, WritingCanceledError, WritingError
+from viewer.slides.writing.plan import ConvertOptions, Region
+from viewer.slides.writing.watch import Watch
+
+
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory: pytest.TempPathFactory, sample_slide: Path) -> Path:
+    """The bundled slide as OME-TIFF."""
+    out = tmp_path_factory.mktemp("copied") / "out.ome.tif"
+    done = convert(sample_slide, out)
+    assert (done.counts.copied, done.counts.coded) == (130, 0)
+    assert done.lossy == []
+    return out
+
+
+@pytest.fixture(scope="module")
+def channels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three channels of 16 bits in two planes, with names, colors and scale."""
+    path = tmp_path_factory.mktemp("channels") / "in.ome.tif"
+    values = np.random.default_rng(3).integers(0, 60_000, (2, 3, 1100, 900)).astype(np.uint16)
+    tifffile.imwrite(
+        path, values, ome=True, tile=(256, 256), photometric="minisblack",
+        metadata={
+            "axes": "ZCYX", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5, "PhysicalSizeZ": 1.5,
+            "Channel": {"Name": ["DAPI", "CD8", "Ki67"], "Color": [65535, 16711935, -16776961]},
+        },
+    )  # fmt: skip
+    return path
+
+
+def tiles_of(path: Path, index: int = 0) -> list[bytes]:
+    with tifffile.TiffFile(path) as tiff:
+        page = tiff.pages[index].aspage()
+        tiles: list[bytes] = []
+        for offset, size in zip(page.dataoffsets, page.databytecounts, strict=True):
+            tiff.filehandle.seek(offset)
+            tiles.append(tiff.filehandle.read(size))
+        return tiles
+
+
+def base_of(path: Path) -> NDArray[Any]:
+    with tifffile.TiffFile(path) as tiff:
+        return tiff.series[0].levels[0].asarray()
+
+
+def loss(a: NDArray[Any], b: NDArray[Any]) -> float:
+    return float(np.abs(a.astype(float) - b.astype(float)).mean())
+
+
+def test_tiles_are_copied_and_a_pyramid_is_built(copied: Path, sample_slide: Path) -> None:
+    assert tiles_of(copied) == tiles_of(sample_slide)
+    assert np.array_equal(base_of(copied), base_of(sample_slide))
+    with tifffile.TiffFile(copied) as tiff:
+        assert tiff.is_ome
+        assert [level.shape[:2] for level in tiff.series[0].levels] == [
+            (2967, 2220), (1484, 1110), (742, 555),
+        ]  # fmt: skip
+        half = tiff.series[0].levels[1].asarray()
+    base = base_of(sample_slide)[:2966, :2220].reshape(1483, 2, 1110, 2, 3).mean(axis=(1, 3))
+    assert loss(half[:1483], base) < 4
+    with_us = open_slide(copied)
+    assert with_us.info.optics.mpp_um == pytest.approx((0.499, 0.499))
+    assert with_us.info.optics.objective_power == 20
+    with_us.close()
+
+
+def test_stored_levels_and_the_profile_are_kept(tmp_path: Path) -> None:
+    slide = write_svs(tmp_path / "a.svs")
+    done = convert(slide, tmp_path / "b.ome.tiff")
+    assert done.counts.copied == 24 + 6
+    assert tiles_of(done.path) == tiles_of(slide)
+    with tifffile.TiffFile(done.path) as tiff:
+        assert [level.shape[:2] for level in tiff.series[0].levels] == [(1000, 1300), (500, 650)]
+        assert tiff.pages.first.tags.valueof(34675) == profile()
+    assert any("label, macro" in each for each in done.dropped)
+    assert b"DOE^JANE" not in done.path.read_bytes()
+
+
+def test_a_region_holds_nothing_from_beyond(tmp_path: Path, sample_slide: Path) -> None:
+    options = ConvertOptions(Region(240, 480, 1000, 900), quality=95)
+    done = convert(sample_slide, tmp_path / "b.ome.tif", options)
+    assert (done.counts.copied, done.counts.coded) == (12, 8)
+    wanted = base_of(sample_slide)[480:1380, 240:1240]
+    found = base_of(done.path)
+    assert np.array_equal(found[:720, :960], wanted[:720, :960])
+    assert loss(found, wanted) < 2
+    beyond = base_of(sample_slide)[480:720, 1240:1440]
+    with tifffile.TiffFile(done.path) as tiff:
+        page = tiff.pages.first
+        tile = page.decode(tiles_of(done.path)[4], 4, jpegtables=page.jpegtables)[0]
+    assert loss(np.asarray(tile)[0, :, 40:], beyond) > 3
+    with pytest.raises(WritingError, match="outside of the slide"):
+        convert(sample_slide, tmp_path / "c.ome.tif", ConvertOptions(Region(9000, 0, 10, 10)))
+
+
+def test_what_cannot_be_copied_is_coded_and_that_is_said(
+    tmp_path: Path, shared_slide: Callable[[str], Path]
+) -> None:
+    slide = shared_slide("slides/TCGA-CR-7395-01A-01-TS1.svs")
+    told = coverslip("convert", slide, tmp_path / "b.ome.tif", "--quality", 95, "--json",
+                     "--region", "1000,1000,1200,700")  # fmt: skip
+    assert told.returncode == 0, told.stderr
+    assert json.loads(told.stdout)["tiles_copied"] == 0
+    assert "quality 95" in told.stderr
+    source = open_slide(slide)
+    wanted = source.read_tile(0, 4, 4)[: 1280 - 1024, : 1280 - 1024]
+    found = base_of(tmp_path / "b.ome.tif")[24 : 24 + 256, 24 : 24 + 256]
+    assert loss(found, wanted) < 3
+    with tifffile.TiffFile(tmp_path / "b.ome.tif") as tiff:
+        assert tiff.pages.first.tags.valueof(34675) == source.info.icc_profile
+    source.close()
+
+
+def test_channels_planes_names_and_colors_are_kept_without_loss(
+    tmp_path: Path, channels: Path
+) -> None:
+    done = convert(channels, tmp_path / "b.ome.tif")
+    values = base_of(channels)
+    assert np.array_equal(base_of(done.path), values)
+    with tifffile.TiffFile(done.path) as tiff:
+        xml = tiff.ome_metadata or ""
+        assert tiff.series[0].axes == "ZCYX"
+        assert len(tiff.series[0].levels) == 2
+    assert re.findall(r'Name="(\w+)" SamplesPerPixel="1" Color="(-?\d+)"', xml) == [
+        ("DAPI", "65535"), ("CD8", "16711935"), ("Ki67", "-16776961"),
+    ]  # fmt: skip
+    assert 'PhysicalSizeZ="1.5"' in xml
+    some = convert(channels, tmp_path / "c.ome.tif", ConvertOptions(channels=("Ki67", "0"), z=(1,)))
+    assert np.array_equal(base_of(some.path), values[1][[2, 0]])
+    assert "Channels: CD8." in some.dropped
+    assert "1 of 2 focal planes." in some.dropped
+    with pytest.raises(WritingError, match='no channel "CD3"'):
+        convert(channels, tmp_path / "d.ome.tif", ConvertOptions(channels=("CD3",)))
+
+
+def test_unreadable_tiles_are_hatched_and_counted(tmp_path: Path) -> None:
+    slide = write_svs(tmp_path / "a.svs")
+    with tifffile.TiffFile(slide) as tiff:
+        offset, size = tiff.pages.first.dataoffsets[8], tiff.pages.first.databytecounts[8]
+    data = bytearray(slide.read_bytes())
+    data[offset : offset + size] = bytes(size)
+    slide.write_bytes(data)
+    told = coverslip("convert", slide, tmp_path / "b.ome.tif", "--json")
+    assert told.returncode == 1
+    assert json.loads(told.stdout)["tiles_unreadable"] == 1
+    assert "hatched" in told.stderr
+    tile = base_of(tmp_path / "b.ome.tif")[256:512, 512:768].mean(axis=2)
+    assert abs(tile - np.where(tile > 155, 190, 120)).mean() < 12
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("out.tif",), "does not say its kind"),
+        (("out.png", "--to", "png"), 'no kind "png"'),
+        (("out.ome.tif", "--region", "1,2"), "--region takes"),
+        (("out.ome.tif", "--z", "3"), "no plane 3"),
+        (("out.ome.tif", "--channels", "DAPI"), "is RGB"),
+        (("there.ome.tif",), "exists already"),
+        (("none/out.ome.tif",), "no folder"),
+        (("a.svs", "--to", "ome-tiff", "--overwrite"), "place of the slide itself"),
+        (("hard.ome.tif", "--overwrite"), "place of the slide itself"),
+    ],
+)
+def test_bad_requests_are_one_sentence(
+    tmp_path: Path, sample_slide: Path, words: tuple[str, ...], said: str
+) -> None:
+    slide = tmp_path / "a.svs"
+    slide.write_bytes(sample_slide.read_bytes())
+    (tmp_path / "there.ome.tif").write_text("mine")
+    os.link(slide, tmp_path / "hard.ome.tif")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    told = coverslip("convert", slide, *words, folder=tmp_path)
+    assert told.returncode == 2
+    assert said in told.stderr
+    assert len(told.stderr.strip().splitlines()) == 1
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_canceled_run_leaves_nothing(tmp_path: Path, sample_slide: Path) -> None:
+    shares: list[float] = []
+    watch = Watch(shares.append, lambda: len(shares) > 2)
+    with pytest.raises(WritingCanceledError):
+        convert(sample_slide, tmp_path / "b.ome.tif", watch=watch)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(UnknownKindError):
+        convert(sample_slide, tmp_path / "b.xyz")
+
+
+_RUN = "import sys; from viewer.cli import main; main()"
+
+
+def test_a_killed_run_goes_on_with_the_same_command(
+    tmp_path: Path, shared_slide: Callable[[str], Path]
+) -> None:
+    slide = shared_slide("slides/TCGA-CR-7395-01A-01-TS1.svs")
+    words = [sys.executable, "-c", _RUN, "convert", slide, tmp_path / "b.ome.tif", "--json"]
+    run = subprocess.Popen(list(map(str, words)), stdout=subprocess.DEVNULL)
+    until_s = time.monotonic() + 60
+    while time.monotonic() < until_s and run.poll() is None:
+        found = list(tmp_path.glob(".*.journal"))
+        if found and found[0].stat().st_size > 28 * 20:
+            break
+        time.sleep(0.005)
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    assert not (tmp_path / "b.ome.tif").exists()
+    # A part of a tile that did not reach the disk, and of its entry.
+    (journal,), (part,) = tmp_path.glob(".*.journal"), tmp_path.glob(".*.part")
+    journal.write_bytes(journal.read_bytes()[:-9])
+    with part.open("ab") as file:
+        file.write(b"torn")
+    done = convert(slide, tmp_path / "b.ome.tif")
+    assert done.counts.resumed >= 15
+    whole = convert(slide, tmp_path / "c.ome.tif")
+    assert whole.counts.resumed == 0
+    assert np.array_equal(base_of(done.path), base_of(whole.path))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b.ome.tif", "c.ome.tif"]
+
+
+def _limited() -> None:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+
+
+@pytest.mark.parametrize("command", ["convert", "deidentify"])
+def test_a_full_disk_leaves_what_was_there(
+    tmp_path: Path, sample_slide: Path, command: str
+) -> None:
+    out = tmp_path / "b.ome.tif"
+    out.write_text("mine")
+    words = [sys.executable, "-B", "-c", _RUN, command, sample_slide, out, "--overwrite"]
+    told = subprocess.run(
+        list(map(str, words)), capture_output=True, text=True, preexec_fn=_limited, check=False
+    )
+    assert told.returncode == 2, told.stderr
+    assert "cannot be written" in told.stderr
+    assert "Traceback" not in told.stderr
+    assert out.read_text() == "mine"
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_only_one_run_writes_a_file_at_a_time(tmp_path: Path, sample_slide: Path) -> None:
+    out = tmp_path / "b.ome.tif"
+    told: list[str] = []
+
+    def once() -> bool:
+        if not told:
+            told.append("")
+            with pytest.raises(WritingError) as caught:
+                convert(sample_slide, out)
+            told.append(str(caught.value))
+        return False
+
+    convert(sample_slide, out, watch=Watch(is_canceled=once))
+    assert "another run" in told[1]
+    assert np.array_equal(base_of(out), base_of(sample_slide))
+
+
+def test_a_pseudonym_is_drawn_anew_each_time(tmp_path: Path, sample_slide: Path) -> None:
+    names = {coverslip("deidentify", sample_slide, tmp_path).stdout.strip() for _ in range(2)}
+    assert len(names) == 2
+    assert all(tissue(1, 1).size and "CMU" not in name.rsplit("/", 1)[-1] for name in names)

@@ -1,0 +1,202 @@
+"""Slides out again in open formats: OME-TIFF, OME-Zarr, DICOM."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from viewer.atomic_write import replace_by
+from viewer.slides.opener import open_slide
+from viewer.slides.writing.engine import ConversionRun
+from viewer.slides.writing.errors import UnknownKindError, WritingCanceledError, WritingError
+from viewer.slides.writing.ome_tiff import check_by_tifffile, finish_ome_tiff, tiff_coding
+from viewer.slides.writing.ome_xml import STORABLE_TYPES
+from viewer.slides.writing.places import check_place
+from viewer.slides.writing.plan import ConvertOptions, ConvertPlan, convert_plan
+from viewer.slides.writing.sampling import check_conversion
+from viewer.slides.writing.spool import Spool, remove_leftovers
+from viewer.slides.writing.watch import Watch
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from viewer.slides.source import SlideSource
+    from viewer.slides.writing.coding import Coding
+    from viewer.slides.writing.engine import TileCounts
+
+KINDS = ("ome-tiff", "ome-zarr", "dicom")
+_ENDINGS = {
+    ".ome.tif": "ome-tiff", ".ome.tiff": "ome-tiff", ".ome.btf": "ome-tiff", ".ome.tf8": "ome-tiff",
+    ".ome.zarr": "ome-zarr", ".zarr": "ome-zarr",
+}  # fmt: skip
+_FORMAT = 1
+"""Of what a spool holds: another version does not go on where this one ended."""
+_CODED_SHARE = 0.94
+
+
+@dataclass(slots=True)
+class Conversion:
+    """What was written.
+
+    Attributes
+    ----------
+    lossy
+        Sentences on what is not as it was in the slide.
+    dropped
+        Sentences on what is not in it at all.
+    """
+
+    path: Path
+    kind: str
+    counts: TileCounts
+    levels: int
+    lossy: list[str] = field(default_factory=list[str])
+    dropped: list[str] = field(default_factory=list[str])
+
+    def as_data(self) -> dict[str, object]:
+        counts = self.counts
+        return {
+            "path": str(self.path),
+            "kind": self.kind,
+            "levels": self.levels,
+            "tiles_copied": counts.copied,
+            "tiles_coded": counts.coded + counts.halved,
+            "tiles_resumed": counts.resumed,
+            "tiles_unreadable": counts.unreadable,
+            "lossy": list(self.lossy),
+            "dropped": list(self.dropped),
+        }
+
+
+def kind_of(out: Path, wanted: str | None = None) -> str:
+    """Return the kind of output: what is asked for, else by the ending. Raises UnknownKindError."""
+    if wanted is not None:
+        if wanted not in KINDS:
+            raise UnknownKindError(f'There is no kind "{wanted}": use {", ".join(KINDS)}.')
+        return wanted
+    name = out.name.lower()
+    for ending, kind in _ENDINGS.items():
+        if name.endswith(ending):
+            return kind
+    raise UnknownKindError(
+        f"{out.name} does not say its kind: end it in .ome.tif or .ome.zarr, or give --to dicom "
+        "for a folder of DICOM files."
+    )
+
+
+def convert(
+    slide: Path,
+    out: Path,
+    options: ConvertOptions | None = None,
+    *,
+    kind: str | None = None,
+    overwrite: bool = False,
+    watch: Watch | None = None,
+) -> Conversion:
+    """Write a slide, or a part of it, as another kind.
+
+    JPEG tiles are copied where both sides allow. A run that was killed goes on when it is asked for
+    again; one that fails for another reason, or is canceled, leaves nothing.
+
+    Raises
+    ------
+    WritingError
+        It cannot be written like this, or not there.
+    SlideError
+        The slide cannot be read.
+    OSError
+        It cannot be written.
+    """
+    watch, options = watch or Watch(), options or ConvertOptions()
+    kind = kind_of(out, kind)
+    source = open_slide(slide, options.image)
+    try:
+        check_place(slide, out, overwrite=overwrite)
+        plan = convert_plan(source, options)
+        check_storable(plan, kind)
+        with Spool(out, _key(source, options, kind), plan) as spool:
+            try:
+                conversion = _converted(source, plan, spool, out, kind, watch)
+            except KeyboardInterrupt:
+                raise  # the same command goes on from here
+            except BaseException:
+                spool.remove()
+                raise
+        spool.remove()
+        remove_leftovers(out)
+    finally:
+        source.close()
+    watch.progressed(1.0)
+    return conversion
+
+
+def check_storable(plan: ConvertPlan, kind: str) -> None:
+    """Refuse values that the target has no type for. Raises WritingError."""
+    if kind == "ome-tiff" and plan.dtype.name not in STORABLE_TYPES:
+        raise WritingError(
+            f"OME-TIFF has no values of type {plan.dtype.name}: convert to .ome.zarr."
+        )
+
+
+def _converted(
+    source: SlideSource, plan: ConvertPlan, spool: Spool, out: Path, kind: str, watch: Watch
+) -> Conversion:
+    run = ConversionRun(source, plan, spool, lambda level: tiff_coding(level, plan), may_copy=True)
+    counts = run.run(watch.part(0, _CODED_SHARE))
+    whole = finish_ome_tiff(spool, plan, run.codings, source.info)
+    watch.check()
+    check_by_tifffile(whole, spool, plan, run.codings)
+    check_conversion(run, plan, whole)
+    watch.check()
+    replace_by(whole, out)
+    conversion = Conversion(out, kind, counts, len(plan.levels))
+    _tell_losses(conversion, source, plan, run.codings)
+    return conversion
+
+
+def _tell_losses(
+    conversion: Conversion, source: SlideSource, plan: ConvertPlan, codings: list[Coding]
+) -> None:
+    """Say what is not as it was, and what is left out."""
+    info, counts = source.info, conversion.counts
+    if any(coding.is_lossy for coding in codings) and counts.coded:
+        conversion.lossy.append(
+            f"{_tiles(counts.coded)} coded anew as JPEG of quality {plan.quality}, which loses a "
+            "little."
+        )
+    if counts.unreadable:
+        conversion.lossy.append(
+            f"Of the slide {_tiles(counts.unreadable)} hatched: unreadable there."
+        )
+    conversion.lossy += [f"As the slide is read here: {note}" for note in info.notes]
+    if info.associated:
+        conversion.dropped.append(f"Images beside the tissue: {', '.join(info.associated)}.")
+    if not plan.is_whole:
+        conversion.dropped.append("All outside of the region.")
+    if len(plan.channels) < len(info.axes.channels):
+        kept = {channel.name for channel in plan.channels}
+        left = [each.name for each in info.axes.channels if each.name not in kept]
+        conversion.dropped.append(f"Channels: {', '.join(left)}.")
+    if plan.z_count < info.axes.z_count:
+        conversion.dropped.append(
+            f"{info.axes.z_count - plan.z_count} of {info.axes.z_count} focal planes."
+        )
+    if len(info.images) > 1:
+        conversion.dropped.append(f"{len(info.images) - 1} other images of the file.")
+    conversion.dropped.append("Texts about the slide: names, dates, scanner.")
+
+
+def _tiles(count: int) -> str:
+    return "1 tile was" if count == 1 else f"{count:,} tiles were"
+
+
+def _key(source: SlideSource, options: ConvertOptions, kind: str) -> str:
+    """Return a name of this work, the same in each run of it."""
+    about = (source.info.identity, msgspec.to_builtins(options), kind, _FORMAT)
+    return hashlib.sha256(msgspec.json.encode(about)).hexdigest()
+
+
+__all__ = ["KINDS", "Conversion", "WritingCanceledError", "convert", "kind_of"]

@@ -1,0 +1,170 @@
+"""Coded tiles on the disk, with a journal of where each lies: what a killed run goes on from."""
+
+from __future__ import annotations
+
+import os
+import struct
+import threading
+from typing import IO, TYPE_CHECKING
+
+import numpy as np
+
+from viewer.slides.writing.errors import WritingError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from viewer.slides.writing.plan import ConvertPlan
+
+_ENTRY = struct.Struct("<IIQQI")
+"""Plane, level, tile, offset, bytes."""
+_DTYPE = np.dtype(
+    [("plane", "<u4"), ("level", "<u4"), ("tile", "<u8"), ("at", "<u8"), ("n", "<u4")]
+)
+_RESERVED_BYTES = 16
+"""At the start, for the header of a TIFF."""
+_NAME_CHARACTERS = 48
+
+
+class Spool:
+    """A file of coded tiles beside the output; its name tells which work it belongs to.
+
+    Parameters
+    ----------
+    out
+        What is written in the end.
+    key
+        Tells the work apart from any other: a run of the same work goes on where the last ended.
+
+    Raises
+    ------
+    WritingError
+        Another run writes the same.
+    OSError
+        It cannot be written.
+    """
+
+    def __init__(self, out: Path, key: str, plan: ConvertPlan) -> None:
+        stem = f".{out.name[:_NAME_CHARACTERS]}-{key[:12]}"
+        self.path = out.with_name(f"{stem}.part")
+        self._journal_path = out.with_name(f"{stem}.journal")
+        self._lock = threading.Lock()
+        shape = [level.tiles for level in plan.levels]
+        self.offsets = [[np.zeros(n, np.int64) for n in shape] for _ in plan.planes]
+        self.sizes = [[np.zeros(n, np.int64) for n in shape] for _ in plan.planes]
+        self._journal: IO[bytes] = open(self._journal_path, "ab+")  # noqa: SIM115 - closed by close()
+        try:
+            _lock(self._journal.fileno(), out)
+            self._data = open(self.path, "ab+")  # noqa: SIM115
+            self._data.close()
+            self._data = open(self.path, "rb+")  # noqa: SIM115
+            self.resumed = self._resume()
+        except BaseException:
+            self._journal.close()
+            raise
+
+    def __enter__(self) -> Spool:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        self.close()
+
+    def is_done(self, plane: int, level: int, tile: int) -> bool:
+        return bool(self.sizes[plane][level][tile])
+
+    def put(self, plane: int, level: int, tiles: Sequence[int], data: Sequence[bytes]) -> None:
+        """Write coded tiles; a run that is killed later finds them. Raises OSError."""
+        with self._lock:
+            entries: list[bytes] = []
+            for tile, each in zip(tiles, data, strict=True):
+                entries.append(_ENTRY.pack(plane, level, tile, self._at, len(each)))
+                self.offsets[plane][level][tile] = self._at
+                self.sizes[plane][level][tile] = len(each)
+                self._at += len(each)
+            self._data.write(b"".join(data))
+            self._data.flush()
+            self._journal.write(b"".join(entries))
+            self._journal.flush()
+
+    def read(self, plane: int, level: int, tile: int) -> bytes:
+        """Return a coded tile that was put, from any thread. Raises OSError."""
+        size = int(self.sizes[plane][level][tile])
+        place = int(self.offsets[plane][level][tile])
+        if hasattr(os, "pread"):
+            return os.pread(self._data.fileno(), size, place)
+        with self._lock:
+            self._data.seek(place)
+            data = self._data.read(size)
+            self._data.seek(self._at)
+            return data
+
+    def end(self) -> IO[bytes]:
+        """Return the file for what follows, at the end of the last tile."""
+        self._data.seek(self._at)
+        self._data.truncate()
+        return self._data
+
+    def close(self) -> None:
+        self._data.close()
+        self._journal.close()
+
+    def remove(self) -> None:
+        """Remove both files; what was renamed is no longer there."""
+        self.close()
+        self._journal_path.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
+
+    def _resume(self) -> int:
+        """Take over what an earlier run wrote; return how many tiles."""
+        self._journal.seek(0)
+        known: bytes = self._journal.read()
+        entries = np.frombuffer(known[: len(known) // _ENTRY.size * _ENTRY.size], _DTYPE)
+        size = self.path.stat().st_size
+        self._at = _RESERVED_BYTES
+        count = 0
+        for plane, level, tile, at, n in entries.tolist():
+            is_here = plane < len(self.offsets) and level < len(self.offsets[plane])
+            if not is_here or tile >= len(self.offsets[plane][level]) or at + n > size:
+                break  # what follows was not written whole
+            self.offsets[plane][level][tile], self.sizes[plane][level][tile] = at, n
+            self._at = max(self._at, at + n)
+            count += 1
+        self._journal.truncate(count * _ENTRY.size)
+        self._data.truncate(self._at)
+        if self._at == _RESERVED_BYTES:
+            self._data.write(bytes(_RESERVED_BYTES))
+        self._data.seek(self._at)
+        return count
+
+
+def remove_leftovers(out: Path) -> None:
+    """Remove what other, unfinished runs left of the same output."""
+    for path in _spools_of(out):
+        try:
+            path.unlink()
+        except OSError:
+            continue
+
+
+def _spools_of(out: Path) -> Iterable[Path]:
+    start = f".{out.name[:_NAME_CHARACTERS]}-"
+    for path in out.parent.iterdir():
+        rest = path.name.removeprefix(start)
+        if rest != path.name and path.suffix in (".part", ".journal") and len(rest) <= 20:
+            yield path
+
+
+def _lock(handle: int, out: Path) -> None:
+    try:
+        import fcntl
+    except ImportError:  # Windows: an open file cannot be replaced there anyway
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise WritingError(f"{out.name} is being written by another run: wait for it.") from error
