@@ -122,7 +122,7 @@ class Spool:
     def _resume(self) -> int:
         """Take over what an earlier run wrote; return how many tiles."""
         self._journal.seek(0)
-        known: bytes = self._journal.read()
+        known = bytes(self._journal.read())
         entries = np.frombuffer(known[: len(known) // _ENTRY.size * _ENTRY.size], _DTYPE)
         size = self.path.stat().st_size
         self._at = _RESERVED_BYTES
