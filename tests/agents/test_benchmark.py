@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from model_server import Answer, Fail, Say, model_server
 from test_client import endpoint
@@ -21,6 +22,7 @@ from viewer.agents.benchmark.harness import BenchmarkRun, run_benchmark
 from viewer.agents.benchmark.questions import Question, load_questions, option_index
 from viewer.agents.benchmark.results import RESULTS_FILE, Result
 from viewer.agents.benchmark.scores import scores_of
+from viewer.agents.benchmark.slide_places import SlidePlaces
 from viewer.agents.errors import AgentError, EndpointError
 from viewer.agents.permission import Permission
 from viewer.agents.policy_choice import PolicyChoice
@@ -40,10 +42,11 @@ def test_multipathqa_is_read(tmp_path: Path) -> None:
     )
     one, two, three = load_questions(path)
     assert one == Question(
-        "q1", "a.svs", "What pattern?", ("2", "3", "4", "5"), "3", "tcga_slidebench"
-    )
-    assert (two.answer, two.text) == ("Brain", "Which organ? Skin; Brain")
-    assert (three.options, three.answer) == ((), "4")
+        "q1", "a.svs", "What pattern?", ("2", "3", "4", "5"), "3", "tcga_slidebench",
+        metric="accuracy",
+    )  # fmt: skip
+    assert (two.answer, two.text) == ("Brain", "Which organ? 1. Skin\n2. Brain")
+    assert (three.options, three.answer, three.is_grade) == ((), "4", True)
 
 
 def test_pathmmu_is_read(tmp_path: Path) -> None:
@@ -186,7 +189,9 @@ def test_the_limit_of_cost_holds_for_all_questions_together(
         assert len(server.requests) == 2  # 0.0005 each
 
 
-def test_a_slide_that_is_not_there_counts_as_wrong(sample_slide: Path, tmp_path: Path) -> None:
+def test_a_slide_that_is_not_there_is_left_out_said_and_asked_later(
+    sample_slide: Path, tmp_path: Path
+) -> None:
     spoilt = tmp_path / "spoilt.svs"
     spoilt.write_bytes(b"no slide")
     asked = [
@@ -195,13 +200,104 @@ def test_a_slide_that_is_not_there_counts_as_wrong(sample_slide: Path, tmp_path:
         Question("c", f"deep/er/{sample_slide.name}", "?", OPTIONS, "Tumor"),
     ]
     shutil.copyfile(sample_slide, tmp_path / sample_slide.name)
+    notes: list[str] = []
     with model_server(always_tumor) as server:
         bench = giant(server, sample_slide, 1)
         told = BenchmarkRun(asked, tmp_path, "giant", "tiny", bench.policy_for)
+        (only,) = run_benchmark(told, tmp_path / "out", on_note=notes.append)
+        assert (only.id, only.is_right) == ("c", True)
+        assert any("a is left out (absent.svs): The slide was not found." in n for n in notes)
+        assert any(n.startswith("b is left out (spoilt.svs)") for n in notes)
+        assert f"deep/er/{sample_slide.name} was found as {sample_slide.name}." in notes
+        assert "2 of 3 questions are left out" in notes[-1]
+        for name in ("absent.svs", "spoilt.svs"):
+            shutil.copyfile(sample_slide, tmp_path / name)
         results = run_benchmark(told, tmp_path / "out")
-    assert [each.is_right for each in results] == [False, False, True]
-    assert "not found" in results[0].failure
-    assert "spoilt.svs" in results[1].failure
+        assert [each.is_right for each in results] == [True] * 3
+        assert len(server.requests) == 3
+        with (tmp_path / "absent.svs").open("ab") as file:
+            file.write(b"another file now")
+        run_benchmark(told, tmp_path / "out")
+        assert len(server.requests) == 4  # what lies there now is another slide
+        empty = replace(told, questions=[replace(asked[0], slide="x.svs")])
+        with pytest.raises(AgentError, match="none of their slides is in"):
+            run_benchmark(empty, tmp_path / "none")
+
+
+def test_slides_of_one_name_in_two_folders_are_two(sample_slide: Path, tmp_path: Path) -> None:
+    names = ("case1/slide.svs", "case2/slide.svs")
+    (tmp_path / "wsi" / "case2").mkdir(parents=True)
+    shutil.copyfile(sample_slide, tmp_path / "wsi" / names[1])
+    places = SlidePlaces(tmp_path, names)
+    assert places.find(names[0]).path is None
+    assert places.find(names[1]).path == tmp_path / "wsi" / names[1]
+    (tmp_path / "wsi" / "case1").mkdir()
+    shutil.copyfile(sample_slide, tmp_path / "wsi" / names[0])
+    places = SlidePlaces(tmp_path, names)
+    assert places.find(names[0]).path == tmp_path / "wsi" / names[0]
+    assert places.find("D:\\data\\case1\\slide.svs").path == tmp_path / "wsi" / names[0]
+    both = places.find("slide.svs")
+    assert both.path is None
+    assert "2 files are named slide.svs (wsi/case1/slide.svs, wsi/case2/slide.svs)" in both.why
+    assert places.find("../../etc/passwd").path is None
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"system": "You are terse."}, "system prompt"),
+        ({"crop_px": 300}, "crop"),
+        ({"address": True}, "address"),
+        ({"temperature": 0.5}, "temperature"),
+        ({"mpp_um": 0.25}, "mpp"),
+        ({"steps": 7}, "steps"),
+    ],
+)
+def test_other_settings_are_asked_anew_and_kept_apart(
+    sample_slide: Path, tmp_path: Path, change: dict[str, Any], name: str
+) -> None:
+    with model_server(always_tumor) as server, model_server(always_tumor) as another:
+
+        def bench(**more: Any) -> BenchmarkRun:
+            to = endpoint(another if more.pop("address", False) else server, price_in=10.0)
+            if "temperature" in more:
+                to = msgspec.structs.replace(to, temperature=more.pop("temperature"))
+            options = ReadingOptions(more.pop("steps", 5), mpp_um=more.pop("mpp_um", None))
+            given = Permission.now("bench", to.host)
+            choice = PolicyChoice("giant", endpoint=to, study="bench", permission=given, **more)
+            asked = questions(sample_slide, 1)
+            return BenchmarkRun(asked, sample_slide.parent, "giant", "tiny", choice.made, options)
+
+        notes: list[str] = []
+        run_benchmark(bench(), tmp_path, on_note=notes.append)
+        run_benchmark(bench(), tmp_path, on_note=notes.append)
+        assert (len(server.requests), notes) == (1, [])
+        run_benchmark(bench(**dict(change)), tmp_path, on_note=notes.append)
+        assert len(server.requests) + len(another.requests) == 2
+        assert notes == [f"Asked anew, as this differs from the answers kept: {name}."]
+        run_benchmark(bench(), tmp_path)
+        assert len(server.requests) + len(another.requests) == 2  # the first are still there
+
+
+def test_questions_of_one_text_give_a_result_each(sample_slide: Path, tmp_path: Path) -> None:
+    path = tmp_path / "q.json"
+    row = {"slide": sample_slide.name, "question": "Tumor?", "options": OPTIONS, "answer": "Tumor"}
+    path.write_text(json.dumps([row, row, row, row | {"id": 2}]))
+    asked = load_questions(path)
+    assert len({each.id for each in asked}) == 4
+    with model_server(always_tumor) as server:
+        bench = replace(giant(server, sample_slide, 1), questions=asked)
+        assert len(run_benchmark(bench, tmp_path / "out")) == 4
+        assert len(server.requests) == 4
+
+
+def test_a_failed_question_is_right_in_no_figure() -> None:
+    failed = [result("neg", None), result("neg", None), result("pos", None), result("neg", "pos")]
+    scores = scores_of(failed, "pos")
+    assert scores.accuracy.value == scores.balanced_accuracy.value == 0.0
+    assert scores.detection is not None
+    assert scores.detection.accuracy.value == 0.0
+    assert scores.failed == 3
 
 
 def test_kill_9_loses_no_answer(sample_slide: Path, tmp_path: Path, own_home: Path) -> None:

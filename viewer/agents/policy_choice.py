@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from viewer.agents.client import Client, Spending
 from viewer.agents.exchanges import ExchangeLog
+from viewer.agents.policies.baselines import PatchPolicy, ThumbnailPolicy
 from viewer.agents.policies.giant import GiantPolicy
 from viewer.agents.policies.local import REGIONS, LocalPolicy
 from viewer.agents.policies.predictor import PredictorPolicy
-from viewer.agents.policies.prompts import GIANT_SYSTEM, PREDICTOR_SYSTEM
+from viewer.agents.policies.prompts import GIANT_SYSTEM, PREDICTOR_SYSTEM, prompts_digest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from viewer.agents.permission import Permission
     from viewer.agents.proposals import Proposer
 
-POLICIES = ("local", "predictor", "giant")
+POLICIES = ("local", "predictor", "giant", "thumbnail", "patch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class PolicyChoice:
     regions
         Proposals that are gone to; not for giant.
     crop_px
-        Longest side of what giant sees; None takes the endpoint's.
+        Longest side of what giant and thumbnail see; None takes the endpoint's.
     system
         The role given to the model; None takes the policy's own.
     proposer
@@ -63,6 +65,28 @@ class PolicyChoice:
         """Return the language model; "" where none is asked."""
         return "" if self.endpoint is None else self.endpoint.model
 
+    @property
+    def settings(self) -> dict[str, str]:
+        """Return all that decides an answer, by name: results of other settings are not mixed."""
+        settings = {"regions": str(self.regions), "prompts": prompts_digest()}
+        if self.system is not None:
+            settings["system prompt"] = hashlib.sha256(self.system.encode()).hexdigest()
+        if self.proposer is not None:
+            settings["predictor"] = getattr(self.proposer, "key", self.proposer.name)
+        if self.crop_px is not None:
+            settings["crop"] = str(self.crop_px)
+        endpoint = self.endpoint
+        if endpoint is not None:
+            settings |= {
+                "address": endpoint.base_url.rstrip("/"),
+                "picture side": str(endpoint.picture_side_px),
+                "picture quality": str(endpoint.jpeg_quality),
+                "most pictures": str(endpoint.most_pictures),
+                "temperature": str(endpoint.temperature),
+                "most answer tokens": str(endpoint.most_answer_tokens),
+            }
+        return settings
+
     def client(self, session: Path, spending: Spending) -> Client:
         """Asks the chosen model; its exchanges are kept in the session's folder."""
         assert self.endpoint is not None
@@ -82,5 +106,9 @@ class PolicyChoice:
         client = self.client(session, spending)
         if self.policy == "giant":
             return GiantPolicy(client, self.system or GIANT_SYSTEM, self.crop_px)
+        if self.policy == "thumbnail":
+            return ThumbnailPolicy(client, self.system or "", self.crop_px)
+        if self.policy == "patch":
+            return PatchPolicy(client, self.system or "")
         system = self.system or PREDICTOR_SYSTEM
         return PredictorPolicy(client, self.proposer, self.regions, system)

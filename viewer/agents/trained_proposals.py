@@ -29,6 +29,11 @@ class TrainedProposer:
     def name(self) -> str:
         return f"the predictor {self.predictor.bundle.name}"
 
+    @property
+    def key(self) -> str:
+        """Return name, version and checksum: what it proposes depends on its weights."""
+        return self.predictor.bundle.key
+
     def propose(self, source: SlideSource, optics: Optics, count: int) -> Sequence[Proposal]:
         try:
             return self.predictor.proposals(source, count, optics.mean_mpp_um)

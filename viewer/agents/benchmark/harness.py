@@ -9,18 +9,38 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.agents.actions import Task
-from viewer.agents.benchmark.questions import Question, option_index
+from viewer.agents.benchmark.grading import given_answer, is_same
+from viewer.agents.benchmark.overlap import (
+    RIGHT_IOU,
+    Overlap,
+    box_overlap,
+    mask_overlap,
+    named_region,
+    wanted_mask,
+)
 from viewer.agents.benchmark.results import Result, ResultsFile, RunAbout
+from viewer.agents.benchmark.slide_places import SlidePlaces
 from viewer.agents.client import Spending
-from viewer.agents.errors import AgentError, EndpointError, NotPermittedError, RefusedError
+from viewer.agents.errors import (
+    AgentError,
+    BadAnswerError,
+    EndpointError,
+    NotPermittedError,
+    RefusedError,
+)
+from viewer.agents.policy_choice import PolicyChoice
 from viewer.agents.reading import ReadingOptions, SlideReading, read_slide
 from viewer.slides import SlideError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from shapely.geometry.base import BaseGeometry
+
     from viewer.agents.actions import Policy
+    from viewer.agents.benchmark.judge import Judge
+    from viewer.agents.benchmark.questions import Question
 
 _STOPPERS = (EndpointError, NotPermittedError, RefusedError)
 """What is no fault of the agent: the run stops, and asks again when it is taken up."""
@@ -38,6 +58,11 @@ class BenchmarkRun:
         Where slides lie that the questions name without a folder.
     most_cost
         Of all questions together; 0 for no limit.
+    settings
+        All that decides an answer beside these, by name; that of the `PolicyChoice` whose method
+        `policy_for` is, where it is not given.
+    judge
+        Judges free answers, given what it may spend; without one they are compared.
     """
 
     questions: Sequence[Question]
@@ -47,14 +72,42 @@ class BenchmarkRun:
     policy_for: Callable[[Path, Spending], Policy]
     options: ReadingOptions = field(default_factory=ReadingOptions)
     most_cost: float = 0.0
+    settings: Mapping[str, str] | None = None
+    judge: Callable[[Spending], Judge] | None = None
+
+    @property
+    def about(self) -> RunAbout:
+        """Return what the results are kept under."""
+        chosen = getattr(self.policy_for, "__self__", None)
+        settings = dict(self.settings or {})
+        if self.settings is None and isinstance(chosen, PolicyChoice):
+            settings = chosen.settings
+        if self.options.mpp_um is not None:
+            settings["mpp"] = str(self.options.mpp_um)
+        if self.options.tissue_model is not None:
+            settings["tissue"] = self.options.tissue_model
+        return RunAbout(
+            policy=self.policy,
+            model=self.model,
+            most_steps=self.options.most_steps,
+            questions=hashlib.sha256(msgspec.json.encode(list(self.questions))).hexdigest(),
+            settings=settings,
+        )
+
+
+class _LeftOutError(AgentError):
+    """A question cannot be asked now; the sentence says why."""
 
 
 def run_benchmark(
     bench: BenchmarkRun,
     folder: Path,
     on_result: Callable[[Result, int, int], object] = lambda *_: None,
+    on_note: Callable[[str], object] = lambda _: None,
 ) -> list[Result]:
-    """Asks what has not been asked, and gives the results of all questions.
+    """Ask what has not been asked, and return the results of all questions that could be.
+
+    A question whose slide is missing or cannot be read is left out, and asked in a later run.
 
     Parameters
     ----------
@@ -62,28 +115,46 @@ def run_benchmark(
         Of the results and sessions.
     on_result
         Called with each new result, and how many of how many are done.
+    on_note
+        Called with sentences for the user, such as which question is left out and why.
 
     Raises
     ------
     AgentError
         The run cannot begin or go on; what was done is kept.
     """
-    digest = hashlib.sha256(msgspec.json.encode(list(bench.questions))).hexdigest()
-    about = RunAbout(
-        policy=bench.policy,
-        model=bench.model,
-        most_steps=bench.options.most_steps,
-        questions=digest,
-    )
-    kept = ResultsFile(folder, about)
-    places = _Places(bench.slides)
+    kept = ResultsFile(folder, bench.about)
+    if kept.changed:
+        on_note(f"Asked anew, as this differs from the answers kept: {', '.join(kept.changed)}.")
+    places = SlidePlaces(bench.slides, [question.slide for question in bench.questions])
+    left_out = 0
     for question in bench.questions:
-        if question.id not in kept.done:
+        try:
+            place = places.find(question.slide)
+            known = kept.known(question.id)
+            if known is not None and _is_of(known, place.path):
+                continue
+            if place.path is None:
+                raise _LeftOutError(place.why)
+            if place.note:
+                on_note(place.note)
             _check_cost(bench, kept.results)
-            kept.add(_result(bench, question, places.path(question.slide), folder))
+            kept.add(_result(bench, question, place.path, folder, kept.run))
             on_result(kept.results[-1], len(kept.results), len(bench.questions))
+        except _LeftOutError as error:
+            left_out += 1
+            on_note(f"{question.id} is left out ({question.slide}): {error}")
+    if not kept.results:
+        raise AgentError(f"No question could be asked: none of their slides is in {bench.slides}.")
+    if left_out:
+        on_note(f"{left_out} of {len(bench.questions)} questions are left out of all figures.")
     order = {question.id: index for index, question in enumerate(bench.questions)}
     return sorted(kept.results, key=lambda result: order[result.id])
+
+
+def _is_of(known: Result, slide: Path | None) -> bool:
+    """Return whether a result is of the slide that lies there now, or of one that is gone."""
+    return slide is None or not known.slide_bytes or slide.stat().st_size == known.slide_bytes
 
 
 def _check_cost(bench: BenchmarkRun, results: Sequence[Result]) -> None:
@@ -92,11 +163,9 @@ def _check_cost(bench: BenchmarkRun, results: Sequence[Result]) -> None:
         raise AgentError(f"The limit of cost is reached ({spent:.2f} of {bench.most_cost:g}).")
 
 
-def _result(bench: BenchmarkRun, question: Question, slide: Path | None, folder: Path) -> Result:
+def _result(bench: BenchmarkRun, question: Question, slide: Path, folder: Path, run: str) -> Result:
     spending = Spending()
-    if slide is None:
-        return _scored(question, None, spending, "The slide was not found.")
-    task = Task(question.text, question.options)
+    task = Task(question.text, question.options, question.labels)
     try:
         reading = read_slide(
             slide,
@@ -106,70 +175,88 @@ def _result(bench: BenchmarkRun, question: Question, slide: Path | None, folder:
             bench.options,
         )
     except SlideError as error:
-        return _scored(question, None, spending, str(error))
+        raise _LeftOutError(str(error)) from error
     if isinstance(reading.outcome.error, _STOPPERS):
         raise reading.outcome.error
-    return _scored(question, reading, spending, reading.outcome.failure)
-
-
-def _scored(
-    question: Question, reading: SlideReading | None, spending: Spending, failure: str
-) -> Result:
-    given = None if reading is None else _given(question, reading)
+    judgment = _Judgment(question, reading)
+    if bench.judge is not None and question.is_free and judgment.given is not None:
+        judgment.ask(bench.judge(spending))
     return Result(
         id=question.id,
         slide=question.slide,
         task=question.task,
         answer=question.answer,
-        given=given,
-        is_right=given is not None and _is_same(given, question),
-        steps=reading.outcome.steps if reading else 0,
+        given=judgment.given,
+        is_right=judgment.is_right,
+        steps=reading.outcome.steps,
         tokens_in=spending.tokens_in,
         tokens_out=spending.tokens_out,
         cost=round(spending.cost, 6),
-        elapsed_s=round(reading.elapsed_s, 3) if reading else 0.0,
-        failure=failure,
-        session=reading.session.name if reading else "",
+        elapsed_s=round(reading.elapsed_s, 3),
+        failure=reading.outcome.failure or judgment.failure,
+        session=reading.session.name,
+        run=run,
+        slide_bytes=slide.stat().st_size,
+        metric=question.metric,
+        judged_by=judgment.judged_by,
+        overlap=judgment.overlap,
     )
 
 
-def _given(question: Question, reading: SlideReading) -> str | None:
-    answer = reading.outcome.answer
-    if answer is None:
-        return None
-    if not question.options:
-        return answer.text.strip()
-    index = answer.choice
-    if index is None:
-        index = option_index(answer.text, question.options)
-    return None if index is None else question.options[index]
+class _Judgment:
+    """What was given to a question, and whether it is right."""
+
+    def __init__(self, question: Question, reading: SlideReading) -> None:
+        self.failure = ""
+        self.judged_by = ""
+        self.overlap: tuple[float, float, float] | None = None
+        self._question = question
+        answer = reading.outcome.answer
+        if question.is_place:
+            self.given = None
+            overlap = _nothing_named(question)
+            named = None if answer is None else named_region(answer)
+            if named is not None:
+                overlap = _overlap(question, named)
+                self.given = ", ".join(f"{side:.0f}" for side in named.bounds)
+            elif answer is not None:
+                self.failure = "The answer names no place."
+            self.overlap = (overlap.intersection_px, overlap.named_px, overlap.wanted_px)
+            self.is_right = named is not None and overlap.iou > RIGHT_IOU
+            return
+        self.given = None if answer is None else given_answer(question, answer.text, answer.choice)
+        if answer is not None and self.given is None:
+            self.failure = (
+                "The answer gives no grade." if question.is_grade else "No option chosen."
+            )
+        self.is_right = self.given is not None and is_same(self.given, question)
+
+    def ask(self, judge: Judge) -> None:
+        """Let a model judge a free answer; one that it cannot judge is not right."""
+        assert self.given is not None
+        self.judged_by = judge.model
+        try:
+            self.is_right = judge.is_right(self._question, self.given)
+        except BadAnswerError as error:
+            self.is_right = False
+            self.failure = f"The judge gave no verdict: {error}"
 
 
-def _is_same(given: str, question: Question) -> bool:
-    """Options are the same by their words; a free answer has to hold the words of the right one."""
-    answer, right = _words(given), _words(question.answer)
-    return answer == right if question.options else f" {right} " in f" {answer} "
+def _overlap(question: Question, named: BaseGeometry) -> Overlap:
+    if question.box is not None:
+        return box_overlap(named, question.box)
+    try:
+        return mask_overlap(named, question.masks)
+    except ValueError as error:
+        raise AgentError(f"The masks of {question.id} cannot be read: {error}.") from error
 
 
-def _words(text: str) -> str:
-    """In lower case, with a space between and nothing else."""
-    return " ".join("".join(c if c.isalnum() else " " for c in text.casefold()).split())
-
-
-class _Places:
-    """Finds slides by the names that questions give them."""
-
-    def __init__(self, folder: Path) -> None:
-        if not folder.is_dir():
-            raise AgentError(f"{folder} is no folder: give the one that holds the slides.")
-        self._folder = folder
-        self._by_name: dict[str, Path] | None = None
-
-    def path(self, name: str) -> Path | None:
-        """None where there is no such file."""
-        direct = self._folder / name
-        if direct.is_file():
-            return direct
-        if self._by_name is None:
-            self._by_name = {path.name: path for path in self._folder.rglob("*") if path.is_file()}
-        return self._by_name.get(name.replace("\\", "/").rpartition("/")[2])
+def _nothing_named(question: Question) -> Overlap:
+    """Return the overlap of no place at all with what was asked for."""
+    if question.box is not None:
+        x0, y0, x1, y1 = question.box
+        return Overlap(0.0, 0.0, (x1 - x0) * (y1 - y0))
+    try:
+        return Overlap(0.0, 0.0, float(wanted_mask(question.masks).sum()))
+    except ValueError as error:
+        raise AgentError(f"The masks of {question.id} cannot be read: {error}.") from error

@@ -1,28 +1,42 @@
-"""Questions about slides or pictures, in the shapes of MultiPathQA, PathMMU and our own."""
+"""Questions about slides or images, as benchmarks publish them and as people write them."""
 
 from __future__ import annotations
 
-import ast
-import csv
-import hashlib
-import re
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
+from viewer.agents.benchmark.question_files import read_rows
+from viewer.agents.benchmark.question_options import Options, options_of
+from viewer.agents.choices import choice_of, option_index, readings
 from viewer.agents.errors import AgentError
+from viewer.agents.policies.answers import GRADE_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Sequence
     from pathlib import Path
 
-_SLIDE_KEYS = ("slide", "image_path", "image", "img", "file")
+    from viewer.agents.benchmark.question_files import Row
+
+__all__ = ["Question", "QuestionFile", "load_questions", "option_index", "read_questions"]
+
+_SLIDE_KEYS = ("slide", "image_path", "slide_path", "image", "img", "file", "wsi")
 _TEXT_KEYS = ("question", "prompt")
-_ID_KEYS = ("id", "benchmark_id", "No")
+_ANSWER_KEYS = ("answer", "correct_answer", "ground_truth", "answer_index", "answer_idx", "label")
+_ID_KEYS = ("id", "benchmark_id", "No", "question_id", "bbox_id")
 _TASK_KEYS = ("task", "benchmark_name")
-_LETTERED = re.compile(r"^\(?([A-Z])[).:]\s+(.+)$", re.DOTALL)
-_LETTER = re.compile(r"^\(?([A-Z])[).:]?$")
+_PUBLISHED = "benchmark_name"
+"""The column by which a file of MultiPathQA is known."""
+_NO = ("false", "0", "no", "n", "f", "0.0")
+_MOST_SLIDE_CHARS = 1000
+_BOX_ASKED = (
+    'Where in the image is this: "{expression}"? Answer with its box as [x0, y0, x1, y1] in '
+    "level-0 pixels."
+)
+_MASK_ASKED = (
+    "{question}\nAnswer with the outline of all of it, as one JSON object: "
+    '{{"polygons": [[[x, y], ...], ...]}} in level-0 pixels.'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +50,17 @@ class Question:
     options
         Empty for a free answer.
     answer
-        The right one, in the words of its option where there are any.
+        The right one, in the words of its option where there are any; a grade is a number.
     task
         The group that it is counted in; "" where there are none.
+    labels
+        What stands before the options in the file, such as A, C, D; empty where nothing does.
+    metric
+        The figure that its authors report, "accuracy" or "balanced_accuracy"; "" where none is.
+    box
+        Where what is asked for lies, x0, y0, x1, y1 in pixels of the image.
+    masks
+        What is to be outlined, as the JSON text of COCO's run-length masks.
     """
 
     id: str
@@ -47,135 +69,242 @@ class Question:
     options: tuple[str, ...]
     answer: str
     task: str = ""
+    labels: tuple[str, ...] = ()
+    metric: str = ""
+    box: tuple[float, float, float, float] | None = None
+    masks: str = ""
+
+    @property
+    def is_grade(self) -> bool:
+        """Return whether a grade is asked for, which is right only when it is exactly right."""
+        asked = self.text.casefold()
+        is_asked = GRADE_KEY in asked or "isup" in asked or self.task.casefold() == "panda"
+        return not self.options and is_asked and self.answer.isdecimal()
+
+    @property
+    def is_place(self) -> bool:
+        """Return whether a place is asked for."""
+        return self.box is not None or bool(self.masks)
+
+    @property
+    def is_free(self) -> bool:
+        """Return whether the answer is words that only a reader can judge."""
+        return not (self.options or self.is_grade or self.is_place)
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionFile:
+    """The questions of a file, and how many its authors marked as not valid."""
+
+    questions: list[Question]
+    invalid: int = 0
 
 
 def load_questions(path: Path) -> list[Question]:
-    """Return the questions of a .json, .jsonl or .csv file.
+    """Return the valid questions of a file; raises as `read_questions`."""
+    return read_questions(path).questions
+
+
+def read_questions(path: Path) -> QuestionFile:
+    """Return the questions of a .json, .jsonl, .csv or .tsv file.
 
     Raises
     ------
     AgentError
-        The file cannot be used; the sentence names the question that is wrong.
+        The file cannot be used; the sentence names the question that is wrong, and its line.
     """
-    try:
-        rows = list(_rows(path))
-    except OSError as error:
-        raise AgentError(f"{path} cannot be read ({error.strerror or error}).") from error
-    except (msgspec.MsgspecError, csv.Error, UnicodeError) as error:
-        raise AgentError(f"{path.name} cannot be understood ({error}).") from error
+    rows = read_rows(path)
     if not rows:
         raise AgentError(f"{path.name} holds no questions.")
+    valid = [(n, row) for n, row in enumerate(rows, 1) if _is_valid(row)]
+    if not valid:
+        raise AgentError(f"{path.name} holds no valid questions: is_valid is false for all.")
+    found: list[tuple[int, Row, Question, int | None]] = []
+    for number, row in valid:
+        with _naming(path, number, row):
+            question, stated = _question(row, number)
+            found.append((number, row, question, stated))
+    counts_from = _counts_from([(q, n) for _, _, q, n in found if n is not None])
     questions: list[Question] = []
-    for number, (row, task) in enumerate(rows, 1):
-        try:
-            questions.append(_question(row, task, number))
-        except ValueError as error:
-            raise AgentError(f"Question {number} of {path.name}: {error}.") from error
-    ids = [question.id for question in questions]
-    if len(set(ids)) < len(ids):  # such as PathMMU's numbers, which begin anew in each part
-        questions = [_with_own_id(question) for question in questions]
-    return questions
+    for number, row, question, stated in found:
+        with _naming(path, number, row):
+            answered = question if stated is None else _numbered(question, stated, counts_from)
+            questions.append(answered)
+    return QuestionFile(_with_own_ids(questions), len(rows) - len(valid))
 
 
-def option_index(answer: str, options: tuple[str, ...], *, by_number: bool = False) -> int | None:
-    """Return which option a text means: by its words, its letter, or its number from 1.
+class _naming:  # noqa: N801 - reads as a word of the language
+    """Names the question and its line in the error of the block within."""
 
-    Parameters
-    ----------
-    by_number
-        Whether digits are a number even where they are also an option's words.
-    """
-    text = answer.strip()
-    number = int(text) - 1 if text.isdecimal() else None
-    if by_number and number is not None and 0 <= number < len(options):
-        return number
-    lettered = _LETTERED.match(text)
-    for wanted in (text, lettered[2] if lettered else text):
-        for index, option in enumerate(options):
-            if wanted.strip().casefold() == option.strip().casefold():
-                return index
-    letter = _LETTER.match(text)
-    if letter and ord(letter[1]) - ord("A") < len(options):
-        return ord(letter[1]) - ord("A")
-    return number if number is not None and 0 <= number < len(options) else None
+    def __init__(self, path: Path, number: int, row: Row) -> None:
+        line = f" (line {row.line})" if row.line else ""
+        self._where = f"Question {number} of {path.name}{line}"
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, ValueError):
+            raise AgentError(f"{self._where}: {error}.") from error
 
 
-def _rows(path: Path) -> Iterator[tuple[Mapping[str, Any], str]]:
-    """Yield each question as it stands in the file, and the part of the file that it is in."""
-    suffix = path.suffix.lower()
-    if suffix == ".csv":
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            for row in csv.DictReader(file):
-                yield row, ""
-    elif suffix in (".jsonl", ".ndjson"):
-        for line in path.read_bytes().splitlines():
-            if line.strip():
-                yield msgspec.json.decode(line, type=dict[str, Any]), ""
-    else:
-        yield from _within(msgspec.json.decode(path.read_bytes()), ())
+def _is_valid(row: Row) -> bool:
+    stated = row.first("is_valid")
+    return stated is None or str(stated).strip().casefold() not in _NO
 
 
-def _within(part: object, names: tuple[str, ...]) -> Iterator[tuple[Mapping[str, Any], str]]:
-    """Questions lie in lists, which may lie in parts and splits as those of PathMMU."""
-    if isinstance(part, list):
-        for each in part:
-            yield from _within(each, names)
-    elif isinstance(part, dict):
-        if any(key in part for key in _TEXT_KEYS):
-            yield part, "/".join(name for name in names if name != "questions")
-        else:
-            for name, each in part.items():
-                yield from _within(each, (*names, str(name)))
-
-
-def _question(row: Mapping[str, Any], part: str, number: int) -> Question:
-    options = _options(row.get("options"))
-    answer = str(_first(row, ("answer",)) or "").strip()
-    if not answer:
-        raise ValueError("its answer is missing")
-    if options:
-        # MultiPathQA gives the option's number, also where options are numbers themselves.
-        index = option_index(answer, options, by_number="benchmark_name" in row)
-        if index is None:
-            raise ValueError(f'its answer "{answer}" is none of its options')
-        answer = options[index]
-    slide = str(_first(row, _SLIDE_KEYS) or "").strip()
-    text = str(_first(row, _TEXT_KEYS) or "").strip()
-    if not slide or not text:
+def _question(row: Row, number: int) -> tuple[Question, int | None]:
+    """Return the question, and the number that its answer is where that is still to be read."""
+    slide = str(_single(row.first(*_SLIDE_KEYS), "image") or "").strip()
+    text = str(row.first(*_TEXT_KEYS) or "").strip()
+    expression = row.first("expression")
+    box = row.first("bbox")
+    if not slide or not (text or expression):
         raise ValueError("its slide or its text is missing")
-    text = text.replace("{options}", "; ".join(options))
-    identity = _first(row, _ID_KEYS)
-    task = str(_first(row, _TASK_KEYS) or part)
-    known = str(number if identity in (None, "") else identity)
-    return Question(known, slide, text, options, answer, task)
+    if len(slide) > _MOST_SLIDE_CHARS:
+        raise ValueError("its image is within the file: save it beside, and name it in image_path")
+    known = row.first(*_ID_KEYS)
+    question = Question(
+        id=str(number if known is None else known).strip(),
+        slide=slide,
+        text=text,
+        options=(),
+        answer="",
+        task=str(row.first(*_TASK_KEYS) or row.part),
+        metric=str(row.first("metric_type") or ""),
+    )
+    if box is not None and expression is not None:
+        return _with_box(question, expression, box), None
+    if row.first("masks") is not None:
+        masks = json.dumps(row.first("masks"), separators=(",", ":"))
+        asked = _MASK_ASKED.format(question=text)
+        return replace(question, text=asked, answer="mask", masks=masks), None
+    options = options_of(row)
+    published = row.first(_PUBLISHED) is not None
+    question = replace(
+        question,
+        text=_filled(text, options, published),
+        options=options.texts,
+        labels=options.labels,
+    )
+    answer, stated = _answer(row, question, published=published)
+    return replace(question, answer=answer), stated
 
 
-def _first(row: Mapping[str, Any], keys: tuple[str, ...]) -> object:
-    return next((row[key] for key in keys if row.get(key) not in (None, "")), None)
+def _answer(row: Row, question: Question, *, published: bool) -> tuple[str, int | None]:
+    """Return the answer in words, or the number that stands for it."""
+    value = _single(row.first(*_ANSWER_KEYS), "answer")
+    if value is None:
+        raise ValueError("its answer is missing")
+    options, labels = question.options, question.labels
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    said = str(value).strip()
+    if not options:
+        return said.casefold() if isinstance(value, bool) else said, None
+    if isinstance(value, bool):
+        index = choice_of(value, options, labels)
+        if index is None:
+            raise ValueError(f'its answer "{said.casefold()}" is none of its options')
+        return options[index], None
+    if published:
+        # MultiPathQA gives the option's number from 1, also where options are numbers themselves.
+        index = option_index(said, options, labels, by_number=True)
+        if index is None:
+            raise ValueError(f'its answer "{said}" is none of its options')
+        return options[index], None
+    if said.isdecimal() and not any(label.isdecimal() for label in labels):
+        return "", int(said)
+    return options[_one(said, readings(said, options, labels, numbers_from=None), options)], None
 
 
-def _options(value: object) -> tuple[str, ...]:
-    """From a list, or from the text of one in JSON or Python; letters before them are left out."""
-    if isinstance(value, str) and value.strip():
-        try:
-            value = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            value = [part.strip() for part in str(value).split("|")]
+def _numbered(question: Question, number: int, counts_from: set[int]) -> Question:
+    """Return a question whose answer is a number, as the numbers of its file are meant."""
+    options = question.options
+    found = {i for i, option in enumerate(options) if option.strip() == str(number)}
+    found |= {number - first for first in counts_from if 0 <= number - first < len(options)}
+    return replace(question, answer=options[_one(str(number), found, options)])
+
+
+def _one(said: str, found: set[int], options: Sequence[str]) -> int:
+    """Return the only reading of an answer. Raises ValueError where there is none, or two."""
+    if not found:
+        raise ValueError(f'its answer "{said}" is none of its options')
+    if len(found) > 1:
+        meant = " or ".join(f'"{options[index]}"' for index in sorted(found))
+        raise ValueError(
+            f'its answer "{said}" can mean {meant}: write the words or the letter of the option'
+        )
+    return found.pop()
+
+
+def _counts_from(numbered: Sequence[tuple[Question, int]]) -> set[int]:
+    """Return from what the numbers of a file can count: 0, 1, or either.
+
+    A 0 says that they count from 0, the number of the last option that they count from 1.
+    """
+    plain = [
+        (question, number) for question, number in numbered if str(number) not in question.options
+    ]
+    from_0 = any(number == 0 for _, number in plain)
+    from_1 = any(number == len(question.options) for question, number in plain)
+    if from_0 == from_1:
+        return {0, 1}
+    return {0} if from_0 else {1}
+
+
+def _with_box(question: Question, expression: object, box: object) -> Question:
+    """Return a question of RefPath, whose box is cut to whole pixels as its authors do."""
+    words = expression[0] if isinstance(expression, list) and expression else expression
+    said = str(words).strip().removeprefix("[").removesuffix("]").strip()
+    sides = json.loads(box) if isinstance(box, str) else box
+    if not isinstance(sides, list) or len(sides) != 4:
+        raise ValueError("its bbox is no [x0, y0, x1, y1]")
+    x0, y0, x1, y1 = (float(side) for side in sides)
+    left, top = int(x0), int(y0)
+    whole = (float(left), float(top), float(left + int(x1 - x0)), float(top + int(y1 - y0)))
+    if whole[2] <= whole[0] or whole[3] <= whole[1]:
+        raise ValueError("its bbox is empty")
+    return replace(
+        question, text=_BOX_ASKED.format(expression=said), answer=str(list(whole)), box=whole
+    )
+
+
+def _filled(text: str, options: Options, published: bool) -> str:
+    """Return the text with its options where it leaves a place for them, as its authors fill it."""
+    labels = options.labels or tuple(str(n) for n in range(1, len(options.texts) + 1))
+    listed = "\n".join(
+        f"{label}. {each}" for label, each in zip(labels, options.texts, strict=True)
+    )
+    filled = text.replace("{options}", listed)
+    return filled.replace("{{", "{").replace("}}", "}") if published else filled
+
+
+def _single(value: Any, name: str) -> Any:
+    """Return the only one of a list, or the value itself."""
+    if isinstance(value, list | tuple):
+        if len(value) != 1:
+            raise ValueError(f"it has {len(value)} values for its {name}, and one is meant")
+        return value[0]
     if isinstance(value, dict):
-        value = list(value.values())
-    if not isinstance(value, list | tuple):
-        return ()
-    options = [str(each).strip() for each in value]
-    lettered = [_LETTERED.match(option) for option in options]
-    return tuple(
-        match[2].strip() if match and all(lettered) else option
-        for match, option in zip(lettered, options, strict=True)
-    )
+        return next((value[key] for key in ("label", "text", "value") if key in value), None)
+    return value
 
 
-def _with_own_id(question: Question) -> Question:
-    identifying = "\n".join((question.task, question.slide, question.text, *question.options))
-    digest = hashlib.blake2b(identifying.encode(), digest_size=8).hexdigest()
-    return Question(
-        digest, question.slide, question.text, question.options, question.answer, question.task
-    )
+def _with_own_ids(questions: Sequence[Question]) -> list[Question]:
+    """Return the questions with an id each: PathMMU's numbers begin anew in each part."""
+    counted: dict[str, int] = {}
+    for question in questions:
+        counted[question.id] = counted.get(question.id, 0) + 1
+    taken: set[str] = set()
+    found: list[Question] = []
+    for question in questions:
+        own = question.id
+        if counted[own] > 1 and question.task:
+            own = f"{question.task}/{own}"
+        name, again = own, 1
+        while name in taken:
+            again += 1
+            name = f"{own}#{again}"
+        taken.add(name)
+        found.append(replace(question, id=name))
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ class RunAbout(msgspec.Struct, frozen=True, kw_only=True, tag="about", tag_field
     ----------
     questions
         Checksum of all questions.
+    settings
+        All else that decides an answer, by name: system prompt, address, crop, scale and so on.
     """
 
     policy: str
@@ -29,7 +32,23 @@ class RunAbout(msgspec.Struct, frozen=True, kw_only=True, tag="about", tag_field
     most_steps: int
     questions: str
     settings: dict[str, str] = {}
-    schema_version: int = 1
+    schema_version: int = 2
+
+    @property
+    def key(self) -> str:
+        """Return what the results of this run are known by."""
+        return hashlib.blake2b(msgspec.json.encode(self), digest_size=8).hexdigest()
+
+    def is_of(self, other: RunAbout) -> bool:
+        """Return whether both put the same questions to the same model and policy."""
+        mine = (self.policy, self.model, self.questions)
+        return mine == (other.policy, other.model, other.questions)
+
+    def changed_from(self, other: RunAbout) -> list[str]:
+        """Return the names of the settings that differ."""
+        ours = self.settings | {"steps": str(self.most_steps)}
+        theirs = other.settings | {"steps": str(other.most_steps)}
+        return sorted(n for n in ours.keys() | theirs.keys() if ours.get(n) != theirs.get(n))
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True, tag="result", tag_field="line"):
@@ -41,6 +60,16 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, tag="result", tag_field=
         The option that was chosen, or the free answer; None where there was none.
     session
         Folder of the session, beside the results.
+    run
+        The key of the run that it belongs to.
+    slide_bytes
+        The size of the slide's file; another file is asked about anew.
+    metric
+        The figure that the authors of the question report.
+    judged_by
+        The model that judged a free answer; "" where it was compared.
+    overlap
+        Pixels in common, named and wanted, where a place was asked for.
     """
 
     id: str
@@ -56,37 +85,56 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, tag="result", tag_field=
     elapsed_s: float = 0.0
     failure: str = ""
     session: str = ""
+    run: str = ""
+    slide_bytes: int = 0
+    metric: str = ""
+    judged_by: str = ""
+    overlap: tuple[float, float, float] | None = None
 
 
 class ResultsFile:
     """Appends results; those of a run that was cut off are taken up.
 
+    Results of other settings stay in the file and are not used.
+
+    Attributes
+    ----------
+    changed
+        The settings in which the last run in the file differs from this one.
+
     Raises
     ------
     AgentError
-        The file belongs to another run, or cannot be read or written.
+        The file belongs to another policy, model or questions, or cannot be read or written.
     """
 
     def __init__(self, folder: Path, about: RunAbout) -> None:
         self.path = folder / RESULTS_FILE
-        self.results: list[Result] = []
+        self.run = about.key
+        self.changed: list[str] = []
+        self._results: dict[str, Result] = {}
         try:
             folder.mkdir(parents=True, exist_ok=True)
             known = self._read()
-            if known is None:
-                self._append(about)
-            elif known != about:
+            if not all(about.is_of(each) for each in known):
                 raise AgentError(
                     f"{self.path} holds the results of another policy, model or questions: "
                     "choose another folder."
                 )
+            if about not in known:
+                self.changed = about.changed_from(known[-1]) if known else []
+                self._append(about)
         except OSError as error:
             raise self._not_kept(error) from error
 
     @property
-    def done(self) -> set[str]:
-        """Ids of the questions that need not be asked again."""
-        return {result.id for result in self.results}
+    def results(self) -> list[Result]:
+        """Return those of this run."""
+        return list(self._results.values())
+
+    def known(self, question: str) -> Result | None:
+        """Return the result of a question that was answered before."""
+        return self._results.get(question)
 
     def add(self, result: Result) -> None:
         """Keeps a result; on the disk when it returns. Raises AgentError."""
@@ -94,17 +142,18 @@ class ResultsFile:
             self._append(result)
         except OSError as error:
             raise self._not_kept(error) from error
-        self.results.append(result)
+        self._results[result.id] = result
 
-    def _read(self) -> RunAbout | None:
+    def _read(self) -> list[RunAbout]:
+        """Take the results of this run; return what runs are in the file."""
         if not self.path.exists():
-            return None
+            return []
         data = self.path.read_bytes()
         whole, _, torn = data.rpartition(b"\n")
         if torn:  # the last line of a run that was killed
             with self.path.open("r+b") as file:
                 file.truncate(len(data) - len(torn))
-        about: RunAbout | None = None
+        abouts: list[RunAbout] = []
         for line in whole.splitlines():
             try:
                 record = msgspec.json.decode(line, type=RunAbout | Result)
@@ -113,10 +162,10 @@ class ResultsFile:
                     f"{self.path} is damaged ({error}): begin in a new folder."
                 ) from error
             if isinstance(record, RunAbout):
-                about = record
-            else:
-                self.results.append(record)
-        return about
+                abouts.append(record)
+            elif record.run == self.run:
+                self._results[record.id] = record
+        return abouts
 
     def _append(self, line: RunAbout | Result) -> None:
         with self.path.open("ab") as file:

@@ -39,6 +39,10 @@ _TEXT_KEYS = ("text", "explanation", "reasoning", "rationale", "reason", "why", 
 _FREE_KEYS = ("answer", "final_answer", "response")
 GRADE_KEY = "isup_grade"
 """Where the answer to a question of grades stands, as MultiPathQA asks for it."""
+_WHOLE_KEYS = (
+    GRADE_KEY, "bbox", "box", "bbox_2d", "boxes", "polygons", "polygon", "outline", "segmentation",
+)  # fmt: skip
+"""Objects that are the answer as a whole, with whatever words stand about them."""
 
 
 class RegionAnswer(msgspec.Struct):
@@ -118,6 +122,20 @@ def final_answer(task: Task) -> Callable[[Reply], Answer]:
     return check
 
 
+def objects_or_words(task: Task) -> Callable[[Reply], Answer]:
+    """Return a check that takes any words as the answer to a question without options."""
+
+    def check(reply: Reply) -> Answer:
+        try:
+            return final_answer(task)(reply)
+        except BadAnswerError:
+            if task.options or not reply.text.strip():
+                raise
+            return Answer(reply.text.strip())
+
+    return check
+
+
 def concluded(final: FinalAnswer, task: Task) -> Answer:
     """Return the conclusion with the index of its option. Raises BadAnswerError where it has none.
 
@@ -156,8 +174,8 @@ def _final_of(found: dict[str, Any], text: str, task: Task) -> FinalAnswer:
     known = dict(found)
     if task.options:
         known["choice"] = next((found[key] for key in _CHOICE_KEYS if key in found), None)
-    elif GRADE_KEY in found:
-        known["text"] = text
+    elif any(key in found for key in _WHOLE_KEYS):
+        known = {"text": text, "claims": found.get("claims", [])}
     elif "text" not in found:
         answers = (found[key] for key in _FREE_KEYS if found.get(key) not in (None, ""))
         known["text"] = str(next(answers, ""))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -45,12 +46,23 @@ CONCLUDE = (
 CHOICE = "the number or letter before the option"
 NO_CHOICE = "null"
 
+BASELINE_CHOICE = (
+    "Please respond with the number or letter of the correct option as one JSON object: "
+    '{"answer": OPTION}'
+)
+
 ANSWER_NOW = "No step is left: call `answer` now."
 
 TOOLS_IN_TEXT = (
     "If you cannot call tools, answer with one JSON object and nothing else: "
     '{"tool": "name", "arguments": {...}}.'
 )
+
+
+def prompts_digest() -> str:
+    """Return a checksum of all instructions here, since answers depend on their words."""
+    words = [value for name, value in sorted(globals().items()) if name.isupper()]
+    return hashlib.blake2b("\n".join(map(str, words)).encode(), digest_size=8).hexdigest()
 
 
 def system_text(prompt: str) -> str:

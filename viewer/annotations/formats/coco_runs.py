@@ -31,16 +31,39 @@ def region_of_runs(stated: dict[str, Any]) -> BaseGeometry:
     ValueError
         It is no such mask, or the mask is empty or too large.
     """
+    height, _, runs = _checked_runs(stated)
+    stops = np.cumsum(runs)[1::2]
+    starts = stops - runs[1::2]
+    is_some = stops > starts
+    return _region(starts[is_some], stops[is_some], height)
+
+
+def mask_of_runs(stated: dict[str, Any]) -> NDArray[np.bool_]:
+    """Return the mask of {"size": [height, width], "counts": list or text}, (height, width).
+
+    Raises
+    ------
+    ValueError
+        It is no such mask, or it is too large.
+    """
+    height, width, runs = _checked_runs(stated)
+    if height * width > _MOST_PX:
+        raise ValueError("its mask is too large")
+    columns = np.zeros(height * width, bool)
+    filled = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
+    columns[: len(filled)] = filled
+    return columns.reshape(width, height).T
+
+
+def _checked_runs(stated: dict[str, Any]) -> tuple[int, int, NDArray[np.int64]]:
+    """Return height, width and lengths of runs. Raises ValueError."""
     height, width = (int(value) for value in stated["size"])
     counts = parsed_text(stated["counts"])
     lengths = _unpacked(counts) if isinstance(counts, str) else [int(count) for count in counts]
     runs = np.array(lengths, np.int64)
     if height < 1 or width < 1 or (runs < 0).any() or runs.sum() > height * width:
         raise ValueError("its runs do not fit the mask")
-    stops = np.cumsum(runs)[1::2]
-    starts = stops - runs[1::2]
-    is_some = stops > starts
-    return _region(starts[is_some], stops[is_some], height)
+    return height, width, runs
 
 
 def _region(starts: NDArray[np.int64], stops: NDArray[np.int64], height: int) -> BaseGeometry:

@@ -29,13 +29,23 @@ from viewer.cli.agents.options import (
 from viewer.cli.output import fail, print_table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from viewer.agents.benchmark.judge import Judge
+    from viewer.agents.benchmark.questions import Question
     from viewer.agents.benchmark.results import Result
     from viewer.agents.benchmark.scores import Figure, Scores
+    from viewer.agents.client import Spending
+    from viewer.agents.policy_choice import PolicyChoice
 
 
 def evaluate_agent(
     questions: Annotated[
-        Path, typer.Option(help="Questions: .json, .jsonl or .csv, as MultiPathQA or PathMMU.")
+        Path,
+        typer.Option(
+            help="Questions: .json, .jsonl, .csv or .tsv, as MultiPathQA, PathMMU, RefPath or "
+            "PathMR publish theirs."
+        ),
     ],
     out: Annotated[
         Path, typer.Option("-o", "--out", help="Folder for results.jsonl, scores and sessions.")
@@ -47,6 +57,10 @@ def evaluate_agent(
     positive: Annotated[
         str, typer.Option(help="The answer that counts as positive, for precision and recall.")
     ] = "",
+    judge: Annotated[
+        str | None,
+        typer.Option(help="A model of the same server that judges free answers; else compared."),
+    ] = None,
     limit: Annotated[int, typer.Option(help="Ask only so many; 0 asks all.", min=0)] = 0,
     url: UrlOption = None,
     model: ModelOption = None,
@@ -65,12 +79,15 @@ def evaluate_agent(
 ) -> None:
     """Measure an agent on questions; run it again after a crash and it goes on where it was."""
     from viewer.agents.benchmark.harness import BenchmarkRun, run_benchmark
-    from viewer.agents.benchmark.questions import load_questions
+    from viewer.agents.benchmark.questions import read_questions
     from viewer.agents.errors import AgentError
     from viewer.agents.reading import write_text
 
     try:
-        asked = load_questions(questions)[: limit or None]
+        file = read_questions(questions)
+        asked = file.questions[: limit or None]
+        if file.invalid:
+            _note(f"{file.invalid} questions are left out: their authors say is_valid is false.")
         wanted = wanted_policy(
             policy, regions, crop, system, predictor, url, model, study, permit, ask_key
         )
@@ -82,9 +99,17 @@ def evaluate_agent(
             policy_for=wanted.made,
             options=reading_options(policy, steps, mpp, device, tissue, None),
             most_cost=wanted.endpoint.most_cost if wanted.endpoint else 0.0,
+            settings=wanted.settings | _judge_settings(judge),
+            judge=_judge(judge, wanted, out),
         )
-        results = run_benchmark(bench, out, _quiet_result if json else _tell_result)
-        scores = _all_scores(results, positive)
+        free = sum(question.is_free for question in asked)
+        if free and judge is None:
+            _note(
+                f"{free} answers are free words: each is right only where it equals the right one. "
+                "Name a model with --judge to have them judged."
+            )
+        results = run_benchmark(bench, out, _quiet_result if json else _tell_result, _note)
+        scores = _all_scores(results, asked, positive)
         record = _scores_json(scores)
         write_text(out / "scores.json", record)
     except AgentError as error:
@@ -97,6 +122,44 @@ def evaluate_agent(
         _print_scores(scores)
 
 
+def _note(sentence: str) -> None:
+    typer.echo(sentence, err=True)
+
+
+def _judge_settings(judge: str | None) -> dict[str, str]:
+    from hashlib import sha256
+
+    from viewer.agents.benchmark.judge import JUDGE_SYSTEM
+
+    if judge is None:
+        return {}
+    return {"judge": judge, "judge's prompt": sha256(JUDGE_SYSTEM.encode()).hexdigest()}
+
+
+def _judge(
+    judge: str | None, wanted: PolicyChoice, out: Path
+) -> Callable[[Spending], Judge] | None:
+    """Return what makes the judge; its exchanges are kept beside the results."""
+    from dataclasses import replace
+
+    import msgspec
+
+    from viewer.agents.benchmark.judge import JUDGE_FOLDER, Judge
+
+    if judge is None:
+        return None
+    if wanted.endpoint is None:
+        fail("--judge needs a model's server: choose a --policy with a model.")
+    choice = replace(wanted, endpoint=msgspec.structs.replace(wanted.endpoint, model=judge))
+    folder = out / JUDGE_FOLDER
+
+    def made(spending: Spending) -> Judge:
+        folder.mkdir(parents=True, exist_ok=True)
+        return Judge(choice.client(folder, spending))
+
+    return made
+
+
 def _quiet_result(_result: Result, _done: int, _total: int) -> None: ...
 
 
@@ -105,17 +168,22 @@ def _tell_result(result: Result, done: int, total: int) -> None:
     typer.echo(f"{done}/{total} {result.id}: {result.given or 'no answer'} ({verdict})", err=True)
 
 
-def _all_scores(results: list[Result], positive: str) -> dict[str, Scores]:
-    """Of each task, and of all together."""
+def _all_scores(
+    results: list[Result], asked: Sequence[Question], positive: str
+) -> dict[str, Scores]:
+    """Of each task, of the splits of a part together as PathMMU counts them, and of all."""
     from viewer.agents.benchmark.scores import scores_of
 
-    tasks = sorted({result.task for result in results})
+    tasks = sorted({question.task for question in asked})
+    parts = {task.partition("/")[0] for task in tasks if "/" in task}
+    groups = [part for part in sorted(parts) if sum(t.startswith(f"{part}/") for t in tasks) > 1]
     found: dict[str, Scores] = {}
-    if len(tasks) > 1:
-        for task in tasks:
-            part = [result for result in results if result.task == task]
-            found[task or "(none)"] = scores_of(part, positive)
-    found["all"] = scores_of(results, positive)
+    for name in [*groups, *tasks] if len(tasks) > 1 else []:
+        part = [each for each in results if each.task == name or each.task.startswith(f"{name}/")]
+        count = sum(each.task == name or each.task.startswith(f"{name}/") for each in asked)
+        if part:
+            found[name or "(none)"] = scores_of(part, positive, count - len(part))
+    found["all"] = scores_of(results, positive, len(asked) - len(results))
     return found
 
 
@@ -134,14 +202,25 @@ def _print_scores(scores: dict[str, Scores]) -> None:
                 str(each.questions),
                 _figure_text(each.accuracy),
                 _figure_text(each.balanced_accuracy),
+                _reported_text(each),
                 f"{each.mean_steps:.1f}",
                 str(each.tokens_in + each.tokens_out),
                 f"{each.cost:.4f}",
                 f"{each.mean_elapsed_s:.1f} s",
             )
         )
-    columns = ("task", "questions", "accuracy", "balanced", "steps", "tokens", "cost", "time")
+    columns = (
+        "task", "questions", "accuracy", "balanced", "reported", "steps", "tokens", "cost", "time",
+    )  # fmt: skip
     print_table(columns, rows)
+    grounding = scores["all"].grounding
+    if grounding is not None:
+        figures = [("mean IoU", grounding.mean_iou), ("mean Dice", grounding.mean_dice)]
+        grounding_rows = [(name, _figure_text(figure)) for name, figure in figures]
+        grounding_rows.append(("cumulative IoU", f"{grounding.cumulative_iou:.3f}"))
+        shares = grounding.accuracy_at.items()
+        grounding_rows += [(f"accuracy at IoU {at}", f"{share:.3f}") for at, share in shares]
+        print_table(("places", ""), grounding_rows)
     detection = scores["all"].detection
     if detection is not None:
         detection_rows = [
@@ -151,6 +230,14 @@ def _print_scores(scores: dict[str, Scores]) -> None:
             (f'"{detection.positive}"', ""),
             [*detection_rows, ("accuracy", _figure_text(detection.accuracy))],
         )
+
+
+def _reported_text(scores: Scores) -> str:
+    """Return the figure that the authors of the questions report, as they write it."""
+    if scores.reported is None:
+        return ""
+    name = scores.metric.replace("_", " ")
+    return f"{name} {scores.reported.value:.3f} \u00b1 {scores.reported.std:.3f}"
 
 
 def _figure_text(figure: Figure | None) -> str:

@@ -27,7 +27,7 @@ PolicyOption = Annotated[
     str,
     typer.Option(
         help="local: no language model. predictor: proposals, then a model reasons. "
-        "giant: the model chooses every crop."
+        "giant: the model chooses every crop. Baselines: thumbnail, patch."
     ),
 ]
 UrlOption = Annotated[
@@ -46,7 +46,7 @@ AskKeyOption = Annotated[
 StepsOption = Annotated[int, typer.Option(help="Moves and measurements at most.", min=1, max=1000)]
 RegionsOption = Annotated[int, typer.Option(help="Proposals that are gone to.", min=1, max=50)]
 CropOption = Annotated[
-    int | None, typer.Option(help="Longest side of a crop that giant sees, pixels.", min=64)
+    int | None, typer.Option(help="Longest side of what giant and thumbnail see, px.", min=64)
 ]
 SystemOption = Annotated[
     Path | None, typer.Option(help="A text file: the role given to the model.")
