@@ -26,7 +26,7 @@ from viewer.cli.agents.options import (
     reading_options,
     wanted_policy,
 )
-from viewer.cli.output import fail, print_table
+from viewer.cli.output import EXIT_INCOMPLETE, fail, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -120,6 +120,8 @@ def evaluate_agent(
         typer.echo(record)
     else:
         _print_scores(scores)
+    if scores["all"].left_out:
+        raise typer.Exit(EXIT_INCOMPLETE)
 
 
 def _note(sentence: str) -> None:
