@@ -14,13 +14,15 @@ from PIL import Image
 from viewer.slides.byte_lru import ByteLru
 from viewer.slides.composites import composite, first_displays
 from viewer.slides.derived_channels import ChannelHalving, Place, Plane
-from viewer.slides.errors import SlideError, SlideLostError, TileError
+from viewer.slides.errors import SlideAwayError, SlideError, SlideLostError, TileError
 from viewer.slides.hatching import hatch
 from viewer.slides.level_store import LevelStore
 from viewer.slides.readers.jpeg_tiles import stored_jpeg_tiles
+from viewer.slides.source import expect
 from viewer.slides.turns import Turns
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -98,6 +100,24 @@ class DerivedLevels:
         """Return where the JPEG tiles of each level lie; None for levels that are made here."""
         stored = stored_jpeg_tiles(self._source)
         return [None if origin.stored is None else stored[origin.stored] for origin in self._plan]
+
+    def expect(self, tiles: Sequence[Place]) -> None:
+        """Expect the stored tiles that tiles are made of."""
+        stored: dict[Place, None] = {}
+        for place in tiles:
+            self._add_stored(place, stored)
+        expect(self._source, list(stored))
+
+    def _add_stored(self, place: Place, stored: dict[Place, None]) -> None:
+        level, column, row = place
+        origin = self._plan[level]
+        if origin.stored is not None:
+            stored[origin.stored, column, row] = None
+        elif self._memory.get(place) is None and origin.finer is not None:
+            finer = self._levels[origin.finer]
+            for y in range(2 * row, min(2 * row + 2, finer.rows)):
+                for x in range(2 * column, min(2 * column + 2, finer.columns)):
+                    self._add_stored((origin.finer, x, y), stored)
 
     def read_tile(self, level: int, column: int, row: int) -> RgbImage:
         axes = self.info.axes
@@ -183,7 +203,7 @@ class DerivedLevels:
     def _stored(self, stored: int, place: Place) -> RgbImage:
         try:
             return self._source.read_tile(stored, place[1], place[2])
-        except SlideLostError:
+        except (SlideLostError, SlideAwayError):
             raise
         except TileError as error:
             raise TileError(*place, error.reason) from error
@@ -211,7 +231,7 @@ class DerivedLevels:
                     part[:], part_is_sound = self._read(below)
                     tiles_read += 1
                     is_sound = is_sound and part_is_sound
-                except SlideLostError:
+                except (SlideLostError, SlideAwayError):
                     raise
                 except TileError as error:
                     errors.append(error)

@@ -74,11 +74,25 @@ class SlideChangedError(SlideLostError):
     """The file is no longer the one that was opened, so nothing more of it is shown."""
 
     def __init__(self, path: Path) -> None:
+        from viewer.slides.remote.address import is_address
+
+        place = "its server" if is_address(path) else "the disk"
         super().__init__(
             path,
-            f"{path.name} was changed on the disk while it was open: open it again to see it as it "
+            f"{path.name} was changed on {place} while it was open: open it again to see it as it "
             "is now.",
         )
+
+
+class SlideAwayError(TileError):
+    """A tile that cannot be had now, since the slide's server is silent; it is worth to ask again.
+
+    `str()` is one sentence on the server.
+    """
+
+    def __init__(self, level: int, column: int, row: int, sentence: str) -> None:
+        super().__init__(level, column, row, sentence)
+        self.args = (sentence,)
 
 
 def too_large_tiles(path: Path, width_px: int, height_px: int) -> str:

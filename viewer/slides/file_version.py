@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from viewer.slides.errors import SlideChangedError
 from viewer.slides.slide_files import slide_files
@@ -13,6 +13,20 @@ if TYPE_CHECKING:
 
 _Stamp = tuple[int, int, int, int]
 """Device, inode, bytes, time of the last change in ns."""
+
+
+class Version(Protocol):
+    """Tells whether a slide is still the one that was opened, wherever it lies."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def has_changed(self) -> bool: ...
+
+    def check(self) -> None:
+        """Raise SlideChangedError where the slide is another one now."""
+        ...
 
 
 class FileVersion:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from viewer.access import close_tree, make_file
 from viewer.atomic_write import atomic_write
 from viewer.folders import data_folder
+from viewer.slides.remote.address import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,6 +55,8 @@ def former_names(path: Path, properties: Mapping[str, str]) -> tuple[str, ...]:
     OSError
         The file cannot be read.
     """
+    if is_address(path):
+        return ()  # it knew none of these
     quickhash = properties.get("openslide.quickhash-1")
     if quickhash:
         return (quickhash,)

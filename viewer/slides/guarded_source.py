@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 from viewer.slides.errors import SlideError, TileError
 from viewer.slides.identity import SlideIdentity
 from viewer.slides.readers.jpeg_tiles import stored_jpeg_tiles
+from viewer.slides.source import expect
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from viewer.slides.file_version import FileVersion
+    from viewer.slides.file_version import Version
     from viewer.slides.readers.jpeg_tiles import DirectTiles
     from viewer.slides.source import Level, RgbImage, SlideInfo, SlideSource
 
@@ -25,7 +27,7 @@ class GuardedSource:
     After, since a look before could not see a file that is overwritten during the read.
     """
 
-    def __init__(self, source: SlideSource, version: FileVersion) -> None:
+    def __init__(self, source: SlideSource, version: Version) -> None:
         self._source = source
         self._version = version
         info = source.info
@@ -54,6 +56,14 @@ class GuardedSource:
     def direct_tiles(self) -> list[DirectTiles | None]:
         """Return where the JPEG tiles of each level lie; None for levels of other codings."""
         return stored_jpeg_tiles(self._source)
+
+    @property
+    def version(self) -> Version:
+        """Return what tells whether the slide is still the one that was opened."""
+        return self._version
+
+    def expect(self, tiles: Sequence[tuple[int, int, int]]) -> None:
+        expect(self._source, tiles)
 
     def read_tile(self, level: int, column: int, row: int) -> RgbImage:
         try:

@@ -12,7 +12,7 @@ from viewer.slides.slide_key import is_slide_key, slide_key
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from viewer.slides.file_version import FileVersion
+    from viewer.slides.file_version import Version
 
 _former_names_by_key: dict[str, tuple[str, ...]] = {}
 """Of the slides that this process opened. A name of version 0.1 can stand for several slides."""
@@ -31,7 +31,7 @@ class SlideIdentity:
         Which image of a file with several, where it is not the one that the file opens with.
     """
 
-    def __init__(self, version: FileVersion, properties: Mapping[str, str], part: str = "") -> None:
+    def __init__(self, version: Version, properties: Mapping[str, str], part: str = "") -> None:
         self._version = version
         self._part = part
         self._properties = properties
@@ -126,7 +126,7 @@ def _note(key: str, names: tuple[str, ...]) -> None:
         _former_names_by_key[key] = names
 
 
-def _unreadable(version: FileVersion, error: OSError) -> SlideAccessError:
+def _unreadable(version: Version, error: OSError) -> SlideAccessError:
     name = version.path.name
     return SlideAccessError(
         version.path,

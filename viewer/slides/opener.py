@@ -27,6 +27,9 @@ from viewer.slides.reader_process.source import open_isolated
 from viewer.slides.reader_process.trust import reads_in_this_process
 from viewer.slides.readers.image import open_image
 from viewer.slides.readers.tiff.source import open_tiff
+from viewer.slides.remote.address import RemotePath, slide_path
+from viewer.slides.remote.ranged import ranges_of
+from viewer.slides.remote.vendor import open_remote_tiff
 from viewer.slides.slide_folders import folder_kind
 from viewer.slides.source import SlideSource, renamed, with_note
 from viewer.slides.verification import open_verified
@@ -57,6 +60,9 @@ READERS: tuple[Reader, ...] = (
 )
 """Asked in this order; the first that gives a source wins."""
 
+REMOTE_READERS: tuple[Reader, ...] = (open_remote_tiff,)
+"""The same for files of which ranges are fetched from a server."""
+
 
 def open_slide(path: Path, image: int | None = None) -> SlideSource:
     """Open a slide or image of any known kind, in a process of its own.
@@ -73,7 +79,10 @@ def open_slide(path: Path, image: int | None = None) -> SlideSource:
     SlideError
         It cannot be opened; `str()` of the error is one sentence for the user.
     """
+    path = slide_path(path)
     leave_out_path(path)
+    if isinstance(path, RemotePath):
+        return _open_remote(path, image)
     if not policy().allows_path(path):
         why = read_policy().problem or "the administrator's policy allows no slides there."
         raise SlideAccessError(path, f"{path.name} is not opened: {why}")
@@ -90,6 +99,14 @@ def open_slide(path: Path, image: int | None = None) -> SlideSource:
         return source if source is stored else GuardedSource(source, version)
     except OSError as error:
         raise _access_error(path, error) from error
+
+
+def _open_remote(path: RemotePath, image: int | None) -> SlideSource:
+    """Open a slide on a server. The address is the order to contact it; the policy may refuse."""
+    from viewer.slides.remote.opening import open_remote
+
+    source = with_fine_steps(stored := open_remote(path, image))
+    return source if source is stored else GuardedSource(source, stored.version)
 
 
 def _open_dicom_folder(path: Path, image: int | None) -> SlideSource:
@@ -131,7 +148,8 @@ def open_here(
         It cannot be opened; `str()` of the error is one sentence for the user.
     """
     try:
-        return _first_source(path, image, (*first, *READERS, *last))
+        readers = REMOTE_READERS if ranges_of(path) else (*first, *READERS, *last)
+        return _first_source(path, image, readers)
     except OSError as error:
         raise _access_error(path, error) from error
 

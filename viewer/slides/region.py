@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from viewer.slides.source import expect
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -89,9 +91,14 @@ def _read_pixels(
 ) -> RgbImage:
     level = source.levels[index]
     picture = np.full((height, width, 3), 255, np.uint8)
-    for row in _touched(top, height, level.tile_height_px, level.rows):
-        for column in _touched(left, width, level.tile_width_px, level.columns):
-            _paste(picture, source.read_tile(index, column, row), level, column, row, left, top)
+    tiles = [
+        (index, column, row)
+        for row in _touched(top, height, level.tile_height_px, level.rows)
+        for column in _touched(left, width, level.tile_width_px, level.columns)
+    ]
+    expect(source, tiles)
+    for _, column, row in tiles:
+        _paste(picture, source.read_tile(index, column, row), level, column, row, left, top)
     return picture
 
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from viewer.slides.dicom_header import dicom_header
+from viewer.slides.remote.address import is_address
 from viewer.slides.slide_folders import ZARR_FILES
 
 _HEADER_BYTES = 1 << 14
@@ -27,6 +28,8 @@ def slide_files(path: Path) -> tuple[Path, ...]:
     OSError
         The file or its folder cannot be read.
     """
+    if is_address(path):
+        return (path,)
     if path.is_dir():
         return _descriptions_in(path)
     match path.suffix.lower():

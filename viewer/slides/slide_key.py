@@ -8,18 +8,22 @@ of a TIFF, tiles of each of them, both ends, and places spread over the file.
 
 from __future__ import annotations
 
-import os
 import struct
 from collections import deque
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from viewer.slides.readers.shared_file import shared_file
+from viewer.slides.remote.ranged import ranges_of
+from viewer.slides.remote.tiff_walk import fetch_directories
 from viewer.slides.slide_files import dicom_series, slide_files
 from viewer.slides.zarr_key import zarr_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from viewer.slides.remote.ranged import RangedBytes
 
 MOST_BYTES = 4 << 20
 """What is read of a slide at most."""
@@ -72,9 +76,9 @@ def slide_key(path: Path, image: str = "") -> str:
         for data in zarr_manifest(path, files):
             digest.update(data)
     elif len(files) == 1:
-        with _Part(files[0], MOST_BYTES) as part:
-            for data in _outline(part):
-                digest.update(data)
+        _expect_outline(files[0])
+        for data in _outline(_Part(files[0], MOST_BYTES)):
+            digest.update(data)
     else:
         for entry in _manifest(path, files):
             digest.update(entry)
@@ -103,16 +107,10 @@ class _Part:
     """A file of which a bounded number of bytes is read."""
 
     def __init__(self, path: Path, most_bytes: int) -> None:
-        self._fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        self._file = shared_file(path)
         self.left_bytes = most_bytes
-        self.size_bytes = os.lseek(self._fd, 0, os.SEEK_END)
+        self.size_bytes = self._file.size_bytes
         self._block_at, self._block = -1, b""
-
-    def __enter__(self) -> _Part:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._fd)
 
     def read(self, offset: int, size: int) -> bytes:
         """Return the bytes there; fewer at the end of the file or of what may be read."""
@@ -120,8 +118,7 @@ class _Part:
         if offset < 0 or size <= 0:
             return b""
         self.left_bytes -= size
-        os.lseek(self._fd, offset, os.SEEK_SET)
-        return os.read(self._fd, size)
+        return self._file.read(offset, size)
 
     def read_near(self, offset: int, size: int) -> bytes:
         """Return the same, in blocks: values of tags lie side by side."""
@@ -132,6 +129,34 @@ class _Part:
             self._block_at, start = offset, 0
             self._block = self.read(offset, _BLOCK_BYTES)
         return self._block[start : start + size]
+
+
+class _Wanting(_Part):
+    """Notes what would be read of a slide on a server, and reads only what is at hand."""
+
+    def __init__(self, path: Path, ranges: RangedBytes) -> None:
+        super().__init__(path, MOST_BYTES)
+        self._ranges = ranges
+        self.wanted: list[tuple[int, int]] = []
+
+    def read(self, offset: int, size: int) -> bytes:
+        size = min(size, self.left_bytes, self.size_bytes - offset)
+        if offset >= 0 and size > 0 and not self._ranges.has([(offset, size)]):
+            self.left_bytes -= size
+            self.wanted.append((offset, size))
+            return bytes(size)
+        return super().read(offset, size)
+
+
+def _expect_outline(path: Path) -> None:
+    """Fetch at once, of a slide on a server, all that its outline is made of."""
+    ranges = ranges_of(path)
+    if ranges is None:
+        return
+    fetch_directories(ranges)
+    part = _Wanting(path, ranges)
+    deque(_outline(part), maxlen=0)
+    ranges.expect(part.wanted)
 
 
 def _outline(part: _Part) -> Iterator[bytes]:
@@ -181,11 +206,11 @@ def _manifest(path: Path, files: tuple[Path, ...]) -> list[bytes]:
     for file in files:
         name = file.name if has_names and file != path else ""
         digest = blake2b(name.encode("utf-8", "surrogateescape"), digest_size=20)
-        with _Part(file, most_bytes) as part:
-            size, piece = part.size_bytes, max(1, most_bytes // 4)
-            digest.update(size.to_bytes(8, "little"))
-            for offset in (0, (size - piece) // 2, max(piece, size - piece)):
-                digest.update(part.read(max(0, offset), piece))
+        part = _Part(file, most_bytes)
+        size, piece = part.size_bytes, max(1, most_bytes // 4)
+        digest.update(size.to_bytes(8, "little"))
+        for offset in (0, (size - piece) // 2, max(piece, size - piece)):
+            digest.update(part.read(max(0, offset), piece))
         entries.append(digest.digest())
     return sorted(entries)
 

@@ -13,7 +13,7 @@ from viewer.geometry import Box, Optics
 from viewer.slides.channels import Axes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from viewer.slides.identity import SlideIdentity
@@ -211,6 +211,16 @@ class SlideSource(Protocol):
         ...
 
 
+def expect(source: SlideSource, tiles: Sequence[tuple[int, int, int]]) -> None:
+    """Tell a source which tiles will be read next: level, column and row of each.
+
+    A slide on a server fetches them all at once; for others there is nothing to do.
+    """
+    take = getattr(source, "expect", None)
+    if take is not None:
+        take(tiles)
+
+
 def with_note(source: SlideSource, note: str) -> SlideSource:
     """Return the source with one more of `info.notes`, before the others."""
     return _AlteredSource(
@@ -234,3 +244,6 @@ class _AlteredSource:
         self.read_tile, self.read_channels = source.read_tile, source.read_channels
         self.read_associated = source.read_associated
         self.close = source.close
+
+    def expect(self, tiles: Sequence[tuple[int, int, int]]) -> None:
+        expect(self._source, tiles)

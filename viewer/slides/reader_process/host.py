@@ -34,6 +34,9 @@ from viewer.slides.reader_process.messages import (
 )
 from viewer.slides.readers.tiff.source import TiffSource
 from viewer.slides.readers.vendor_tiff import VendorTiffSource
+from viewer.slides.remote.asked import asked_bytes, gives, path_with_bytes
+from viewer.slides.remote.ranged import ranges_of
+from viewer.slides.remote.tiff_walk import fetch_directories
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,10 +54,13 @@ _requests = msgspec.msgpack.Decoder(Request)
 def main(arguments: list[str]) -> None:
     """Serve one slide; the arguments are descriptors and sizes, as `ReaderProcess` gives them.
 
-    The first descriptor is the channel for opening; of the others each is a lane: a channel with
-    a slot of the shared pixels, served by a thread of its own.
+    The first descriptor is the channel for opening, the second that for the bytes of a slide on a
+    server; of the others each is a lane: a channel with a slot of the shared pixels, served by a
+    thread of its own.
     """
-    pixels_descriptor, slot_bytes, control_descriptor, *lanes = map(int, arguments)
+    pixels_descriptor, slot_bytes, control_descriptor, bytes_descriptor, *lanes = map(
+        int, arguments
+    )
     control = inherited_channel(control_descriptor, _opens)
     shared = None
     if pixels_descriptor >= 0:
@@ -63,7 +69,7 @@ def main(arguments: list[str]) -> None:
         order = control.receive()
         narrow(order.files, instead_of=["/"])
         try:
-            source = open_here(Path(order.path), order.image, more_readers.FIRST)
+            source = _source(order, bytes_descriptor)
             opened = _opened(source)
         except SlideError as error:
             control.send(Refused(type(error).__name__, str(error)[:_LONGEST_REASON]))
@@ -76,6 +82,16 @@ def main(arguments: list[str]) -> None:
     except ChannelError:
         return
     _outlive_nobody(control)
+
+
+def _source(order: OpenSlide, bytes_descriptor: int) -> SlideSource:
+    """Open the slide: a file that may be read, or one whose bytes the window has to give."""
+    path = Path(order.path)
+    if order.size_bytes < 0:
+        return open_here(path, order.image, more_readers.FIRST)
+    ranges = asked_bytes(inherited_channel(bytes_descriptor, gives), order.size_bytes)
+    fetch_directories(ranges)
+    return open_here(path_with_bytes(path, ranges), order.image)
 
 
 def _outlive_nobody(control: Channel[OpenSlide]) -> None:
@@ -132,6 +148,7 @@ def _opened(source: SlideSource) -> Opened:
     info = source.info
     has_direct_tiles = isinstance(source, TiffSource | VendorTiffSource)
     direct = source.direct_tiles if has_direct_tiles else [None] * len(source.levels)
+    is_remote = ranges_of(source.path) is not None
     return Opened(
         info.vendor,
         info.reader,
@@ -147,4 +164,5 @@ def _opened(source: SlideSource) -> Opened:
         info.axes,
         source.levels,
         tuple(direct),
+        tuple(source.tile_places) if is_remote and has_direct_tiles else (),
     )

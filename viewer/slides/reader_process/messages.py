@@ -7,19 +7,24 @@ import msgspec
 from viewer.geometry import Optics  # noqa: TC001 - read by msgspec
 from viewer.processes.shared_pixels import Tile
 from viewer.slides.channels import Axes  # noqa: TC001 - read by msgspec
-from viewer.slides.readers.jpeg_tiles import DirectTiles  # noqa: TC001 - read by msgspec
+from viewer.slides.readers.jpeg_tiles import (  # noqa: TC001 - read by msgspec
+    DirectTiles,
+    TilePlaces,
+)
 from viewer.slides.source import ImageEntry, Level  # noqa: TC001 - read by msgspec
 
 
 class OpenSlide(msgspec.Struct, frozen=True, tag=True):
     """Asks to open a slide; the first message, sent once.
 
-    `files` are all that may be read from then on: files, and folders with what they hold.
+    `files` are all that may be read from then on: files, and folders with what they hold. Of a
+    slide on a server `size_bytes` is the size, and its bytes are asked for; otherwise it is -1.
     """
 
     path: str
     image: int | None
     files: list[str]
+    size_bytes: int = -1
 
 
 class ReadTile(msgspec.Struct, frozen=True, tag=True):
@@ -50,7 +55,9 @@ class ReadPicture(msgspec.Struct, frozen=True, tag=True):
 class Opened(msgspec.Struct, frozen=True, tag=True):
     """What is known of the slide; the names are those of `SlideInfo`.
 
-    `direct` has an entry a level, None where the tiles are to be asked for.
+    `direct` has an entry a level, None where the tiles are to be asked for. `places` has one for
+    slides on servers, a grid or several that make it up, so that what will be asked for can be
+    fetched beforehand.
     """
 
     vendor: str
@@ -67,6 +74,7 @@ class Opened(msgspec.Struct, frozen=True, tag=True):
     axes: Axes
     levels: tuple[Level, ...]
     direct: tuple[DirectTiles | None, ...]
+    places: tuple[list[TilePlaces], ...] = ()
 
 
 class Refused(msgspec.Struct, frozen=True, tag=True):

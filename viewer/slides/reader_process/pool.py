@@ -19,13 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
+    from viewer.slides.remote.client import RemoteFile
+
 _log = logging.getLogger(__name__)
 
 MAX_PROCESSES = 8
 _REFILL_AFTER_S = 1.0
 
-_Version = tuple[str, int | None, int, int, int, int]
-"""Path, image, device, inode, bytes and time of change; sources of the same share a process."""
+_Version = tuple[str | int | None, ...]
+"""Path, image, device, inode, bytes and time of change, or what a server tells of a version;
+sources of the same share a process."""
 
 
 class ReaderPool:
@@ -52,17 +55,22 @@ class ReaderPool:
         self._open_lock = threading.Lock()
         self._open: dict[_Version, tuple[SlideReader, int]] = {}
 
-    def reader_of(self, path: Path, image: int | None = None) -> SlideReader:
+    def reader_of(
+        self, path: Path, image: int | None = None, remote: RemoteFile | None = None
+    ) -> SlideReader:
         """Return the reader of a slide, which all who open the same file share.
+
+        Of a slide on a server `remote` gives the bytes.
 
         Give it back with `give_back`. Raises SlideError and OSError.
         """
-        version = _version_of(path, image)
+        version = _version_of(path, image, remote)
         with self._open_lock:
             if known := self._open.get(version):
                 self._open[version] = (known[0], known[1] + 1)
                 return known[0]
-        reader = SlideReader(self, path, image, readable_of(path))
+        files = readable_of(path) if remote is None else []
+        reader = SlideReader(self, path, image, files, remote)
         with self._open_lock:
             other, users = self._open.get(version, (reader, 0))
             self._open[version] = (other, users + 1)
@@ -183,7 +191,9 @@ def reader_pool() -> ReaderPool:
     return pool
 
 
-def _version_of(path: Path, image: int | None) -> _Version:
+def _version_of(path: Path, image: int | None, remote: RemoteFile | None) -> _Version:
+    if remote is not None:
+        return str(path), image, remote.validator, remote.size_bytes
     status = path.stat()
     return (
         os.path.realpath(path),

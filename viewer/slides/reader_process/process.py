@@ -34,6 +34,7 @@ from viewer.slides.reader_process.messages import (
     Refused,
     Request,
 )
+from viewer.slides.remote.asked import give_bytes, wants
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.processes.confinement.launching import ChildProcess
+    from viewer.slides.remote.ranged import RangedBytes
 
 _log = logging.getLogger(__name__)
 
@@ -110,7 +112,8 @@ class ReaderProcess:
         lanes = max(1, min(lanes, _MAX_LANES))
         self._shared = SharedPixels.create(MAX_TILE_BYTES, lanes)
         self._control, control_end = open_channel(_open_answers, _MAX_ANSWER_BYTES)
-        child_ends = [control_end]
+        self._bytes, bytes_end = open_channel(wants, _MAX_ANSWER_BYTES)
+        child_ends = [control_end, bytes_end]
         self._lanes: queue.LifoQueue[_Lane] = queue.LifoQueue()
         self._all_lanes: list[_Lane] = []
         for slot in range(lanes):
@@ -129,8 +132,12 @@ class ReaderProcess:
         """Return whether the process can be asked."""
         return not self._is_over and self._child.is_running()
 
-    def open(self, path: Path, image: int | None, files: list[str]) -> Opened:
+    def open(
+        self, path: Path, image: int | None, files: list[str], ranges: RangedBytes | None = None
+    ) -> Opened:
         """Open the slide; from then on the child can read `files` and nothing else.
+
+        Of a slide on a server it reads no file, but asks for its bytes: `ranges`.
 
         Raises
         ------
@@ -139,8 +146,12 @@ class ReaderProcess:
         ReaderEndedError
             The process crashed or was ended.
         """
+        size_bytes = -1
+        if ranges is not None:
+            size_bytes = ranges.size_bytes
+            give_bytes(self._bytes, ranges)
         try:
-            self._control.send(OpenSlide(str(path.absolute()), image, files))
+            self._control.send(OpenSlide(str(path.absolute()), image, files, size_bytes))
             answer = self._control.receive(self._patience_s)
         except ChannelError as error:
             raise self._ended(error) from error
@@ -186,6 +197,7 @@ class ReaderProcess:
             self._is_over, self._was_wanted = True, was_wanted
         self._child.close()
         self._control.close()
+        self._bytes.close()
         for lane in self._all_lanes:
             lane.channel.close()
         if self._shared is not None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from viewer.slides.reader_process.messages import Opened, Request
     from viewer.slides.reader_process.pool import ReaderPool
     from viewer.slides.reader_process.process import ReaderProcess
+    from viewer.slides.remote.client import RemoteFile
     from viewer.slides.source import RgbImage
 
 _MAX_DEATHS_IN_A_ROW = 8
@@ -45,8 +46,16 @@ class SlideReader:
         The slide cannot be opened; one sentence says why.
     """
 
-    def __init__(self, pool: ReaderPool, path: Path, image: int | None, files: list[str]) -> None:
+    def __init__(
+        self,
+        pool: ReaderPool,
+        path: Path,
+        image: int | None,
+        files: list[str],
+        remote: RemoteFile | None = None,
+    ) -> None:
         self.path = path
+        self.remote = remote
         self._pool = pool
         self._image = image
         self._files = files
@@ -145,7 +154,8 @@ class SlideReader:
             raise UnreadableTileError("the slide has been closed")
         try:
             self._process = self._pool.start(self)
-            opened = self._process.open(self.path, self._image, self._files)
+            ranges = self.remote.bytes if self.remote is not None else None
+            opened = self._process.open(self.path, self._image, self._files, ranges)
         except ReaderEndedError as error:
             self._deaths_in_a_row += 1
             self._pool.forget(self)

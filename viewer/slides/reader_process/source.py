@@ -13,6 +13,8 @@ from viewer.slides.channels import MOST_CHANNELS, STORED_TYPES, Axes
 from viewer.slides.errors import (
     DamagedSlideError,
     SlideAccessError,
+    SlideAwayError,
+    SlideLostError,
     TileError,
     UnsupportedSlideError,
     too_large_tiles,
@@ -26,9 +28,11 @@ from viewer.slides.readers.jpeg_tiles import (
     is_baseline_of_size,
 )
 from viewer.slides.readers.shared_file import SharedFile
+from viewer.slides.remote.places import places_of
 from viewer.slides.source import Level, RgbImage, SlideInfo
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
     from viewer.slides.reader_process.messages import Opened
     from viewer.slides.reader_process.pool import ReaderPool
     from viewer.slides.reader_process.reader import SlideReader
+    from viewer.slides.remote.client import RemoteFile
 
 _MAX_LEVELS = 100
 _MAX_SIDE_PX = 1 << 31
@@ -46,9 +51,12 @@ _MAX_JPEG_BYTES = 32 << 20
 
 
 def open_isolated(
-    path: Path, image: int | None = None, pool: ReaderPool | None = None
+    path: Path,
+    image: int | None = None,
+    pool: ReaderPool | None = None,
+    remote: RemoteFile | None = None,
 ) -> IsolatedSource:
-    """Open a slide in a process of its own.
+    """Open a slide in a process of its own; of one on a server `remote` gives the bytes.
 
     Raises
     ------
@@ -57,7 +65,7 @@ def open_isolated(
     """
     pool = pool or reader_pool()
     try:
-        reader = pool.reader_of(path, image)
+        reader = pool.reader_of(path, image, remote)
     except OSError as error:
         raise SlideAccessError(
             path, f"{path.name} cannot be read ({error.strerror or error}); check its drive."
@@ -100,7 +108,11 @@ class IsolatedSource:
             for direct, level in zip_longest(opened.direct[: len(self._levels)], self._levels)
         ]
         self._direct = opened.direct
-        self._file = SharedFile(path) if any(self._jpeg) else None
+        self._remote = reader.remote
+        self._file: SharedFile | RemoteFile | None = None
+        if any(self._jpeg):
+            self._file = self._remote or SharedFile(path)
+        self._places = self._remote and places_of(opened.places, self._levels)
         self._is_closed = False
 
     @property
@@ -127,14 +139,27 @@ class IsolatedSource:
         if self._is_closed:
             raise TileError(level, column, row, "the slide has been closed")
         width, height = self._levels[level].tile_size_px(column, row)
-        image = self._decoded_here(level, column, row)
-        if image is None:
-            image = self._reader.read_tile(level, column, row)
+        try:
+            image = self._decoded_here(level, column, row)
+            if image is None:
+                image = self._reader.read_tile(level, column, row)
+        except SlideLostError:
+            raise
+        except TileError as error:
+            if self._remote is not None and self._remote.problem:
+                self._remote.check()
+                raise SlideAwayError(level, column, row, self._remote.problem) from error
+            raise
         if image.shape[0] < height or image.shape[1] < width:
             raise TileError(level, column, row, f"its data is of the wrong size {image.shape}")
         if image.shape[:2] == (height, width):
             return image
         return np.ascontiguousarray(image[:height, :width])
+
+    def expect(self, tiles: Sequence[tuple[int, int, int]]) -> None:
+        """Begin to fetch, of a slide on a server, tiles that will be read soon."""
+        if self._remote is not None and self._places:
+            self._remote.expect_soon(self._places.ranges(tiles))
 
     def read_channels(
         self, level: int, column: int, row: int, channels: tuple[int, ...], z: int = 0, t: int = 0

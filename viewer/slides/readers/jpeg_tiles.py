@@ -51,6 +51,24 @@ def stored_jpeg_tiles(source: SlideSource) -> list[DirectTiles | None]:
     return [None] * len(source.levels)
 
 
+class TilePlaces(msgspec.Struct, frozen=True):
+    """Where the stored tiles or strips of a level lie in the file, whatever their coding.
+
+    Attributes
+    ----------
+    width_px, height_px, columns
+        Of the stored grid, which may be another than that of the level's tiles.
+    offsets, byte_counts
+        int64, row by row.
+    """
+
+    width_px: int
+    height_px: int
+    columns: int
+    offsets: bytes
+    byte_counts: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class JpegDecoder:
     """Turns the bytes of a JPEG tile into uint8 (height, width, 3).

@@ -6,8 +6,18 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
+from viewer.slides.remote.ranged import RangedBytes, ranges_of
+
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+def shared_file(path: Path) -> AnyFile:
+    """Return what reads a slide's file from many threads, be it here or on a server.
+
+    Raises OSError.
+    """
+    return ranges_of(path) or SharedFile(path)
 
 
 class SharedFile:
@@ -20,6 +30,14 @@ class SharedFile:
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         self._seek_lock = threading.Lock()
+
+    @property
+    def size_bytes(self) -> int:
+        """Return how long the file is now."""
+        return os.fstat(self._fd).st_size
+
+    def expect(self, ranges: list[tuple[int, int]]) -> None:
+        """Take note of what will be read; of a file on the disk there is nothing to do."""
 
     def __del__(self) -> None:
         if hasattr(self, "_fd"):
@@ -38,3 +56,7 @@ class SharedFile:
             with self._seek_lock:
                 os.lseek(self._fd, offset, os.SEEK_SET)
                 return os.read(self._fd, size)
+
+
+AnyFile = SharedFile | RangedBytes
+"""What is read by ranges: a file of this machine, or one on a server."""

@@ -9,8 +9,8 @@ import numpy as np
 
 from viewer.slides.channels import rgb_channels
 from viewer.slides.errors import DamagedSlideError, TileError
-from viewer.slides.readers.jpeg_tiles import DirectTiles, JpegDecoder
-from viewer.slides.readers.shared_file import SharedFile
+from viewer.slides.readers.jpeg_tiles import DirectTiles, JpegDecoder, TilePlaces
+from viewer.slides.readers.shared_file import AnyFile, shared_file
 from viewer.slides.source import Level, RgbImage, SlideInfo
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class VendorTiffSource:
         self._stored = tuple(stored)
         self._levels = tuple(level.level for level in stored)
         self._info = info
-        self._file: SharedFile | None = SharedFile(path)
+        self._file: AnyFile | None = shared_file(path)
         self._sparse_tile = sparse_tile or self._white
         self._read_associated = read_associated
         self._close_helpers = close_helpers
@@ -104,6 +104,22 @@ class VendorTiffSource:
             DirectTiles(stored.offsets.tobytes(), stored.byte_counts.tobytes(), stored.decode)
             if isinstance(stored.decode, JpegDecoder)
             else None
+            for stored in self._stored
+        ]
+
+    @property
+    def tile_places(self) -> list[list[TilePlaces]]:
+        """Return where the tiles of each level lie, whatever their coding."""
+        return [
+            [
+                TilePlaces(
+                    stored.level.tile_width_px,
+                    stored.level.tile_height_px,
+                    stored.columns,
+                    stored.offsets.tobytes(),
+                    stored.byte_counts.tobytes(),
+                )
+            ]
             for stored in self._stored
         ]
 

@@ -9,7 +9,7 @@ import imagecodecs
 import numpy as np
 from tifffile import COMPRESSION, PHOTOMETRIC, TIFF, TiffPage
 
-from viewer.slides.readers.jpeg_tiles import DirectTiles, JpegDecoder
+from viewer.slides.readers.jpeg_tiles import DirectTiles, JpegDecoder, TilePlaces
 from viewer.slides.readers.tiff.errors import ChunkError, read_exactly
 from viewer.slides.readers.tiff.jpeg_color import is_ycbcr, joined, read_jpeg_header
 from viewer.slides.readers.tiff.page_tags import bits_per_sample, numbers, rationals
@@ -17,11 +17,11 @@ from viewer.slides.readers.tiff.rows import RowAccess, in_parts
 from viewer.slides.readers.tiff.ycbcr import YCbCr, subsampling, unpack_subsampled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
-    from viewer.slides.readers.shared_file import SharedFile
+    from viewer.slides.readers.shared_file import AnyFile
 
 _JPEG = (COMPRESSION.JPEG, COMPRESSION.ALT_JPEG, COMPRESSION.JPEG_LOSSY)
 _JPEG2000_YCBCR = 33003
@@ -44,7 +44,7 @@ class PageChunks:
         Whether decoding turns YCbCr into RGB already.
     """
 
-    def __init__(self, page: TiffPage, file: SharedFile) -> None:
+    def __init__(self, page: TiffPage, file: AnyFile) -> None:
         self._rows: RowAccess | None = None
         parted = in_parts(page, file)
         if parted is not None:
@@ -96,6 +96,40 @@ class PageChunks:
         is_rgb = page.photometric == PHOTOMETRIC.RGB
         decoder = JpegDecoder(self._jpegtables, is_rgb, goes_by_markers=True)
         return DirectTiles(self._offsets.tobytes(), self._byte_counts.tobytes(), decoder)
+
+    @property
+    def places(self) -> list[TilePlaces]:
+        """Return where the tiles or strips lie, a grid for each plane of samples."""
+        count = self.columns * self.rows
+        if self._rows is not None or self._depth != 1 or len(self._offsets) < count * self._planes:
+            return []
+        return [
+            TilePlaces(
+                self.chunk_width_px,
+                self.chunk_height_px,
+                self.columns,
+                self._offsets[plane * count : (plane + 1) * count].tobytes(),
+                self._byte_counts[plane * count : (plane + 1) * count].tobytes(),
+            )
+            for plane in range(self._planes)
+        ]
+
+    def ranges(self, chunks: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Return the ranges of the file that hold chunks, column and row of each."""
+        count = self.columns * self.rows
+        if self._rows is not None or len(self._offsets) < count:
+            return []
+        indices = [
+            plane * count + row * self.columns + column
+            for column, row in chunks
+            for plane in range(self._planes)
+        ]
+        known = min(len(self._offsets), len(self._byte_counts))
+        return [
+            (self._offsets.item(index), self._byte_counts.item(index))
+            for index in indices
+            if index < known
+        ]
 
     def read(self, column: int, row: int) -> NDArray[Any] | None:
         """Return a tile or strip, (height, width, samples), cut at the image's edges.

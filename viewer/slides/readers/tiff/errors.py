@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from viewer.errors import CoverslipError
 
 if TYPE_CHECKING:
-    from viewer.slides.readers.shared_file import SharedFile
+    from viewer.slides.readers.shared_file import AnyFile
 
 
 class ChunkError(CoverslipError):
     """One tile or strip that cannot be read; `str()` says why."""
 
 
-def read_exactly(file: SharedFile, offset: int, size: int) -> bytes:
+def read_exactly(file: AnyFile, offset: int, size: int) -> bytes:
     """Return `size` bytes at `offset`.
 
     Raises

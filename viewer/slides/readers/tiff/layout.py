@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
 from dataclasses import dataclass, field, replace
@@ -11,15 +12,16 @@ from viewer.geometry import Optics
 from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.tiff.metadata import tiff_optics
 from viewer.slides.readers.tiff.ome import OmeImage, ome_images
-from viewer.slides.readers.tiff.same_content import Window, shows_the_same
+from viewer.slides.readers.tiff.same_content import Window, ranges_to_compare, shows_the_same
 from viewer.slides.readers.tiff.stacks import Stack, alike_stack, ome_stack
+from viewer.slides.remote.ranged import RangedBytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tifffile import TiffFile, TiffPage
 
-    from viewer.slides.readers.shared_file import SharedFile
+    from viewer.slides.readers.shared_file import AnyFile
     from viewer.slides.readers.tiff.stacks import PageAt
 
 _log = logging.getLogger(__name__)
@@ -89,7 +91,7 @@ class TiffImage:
     stack: Stack = field(default_factory=Stack)
 
 
-def tiff_images(tiff: TiffFile, file: SharedFile) -> list[TiffImage]:
+def tiff_images(tiff: TiffFile, file: AnyFile) -> list[TiffImage]:
     """Return the images of a file in the order of the file; a level is no image of its own.
 
     Levels are found in SubIFDs, in later or earlier pages, and in other OME images: whatever has
@@ -302,9 +304,11 @@ def _name_of(page: TiffPage) -> str:
     return next((name for name in _BESIDE if name in words), "")
 
 
-def _with_levels(images: Sequence[TiffImage], file: SharedFile) -> list[TiffImage]:
+def _with_levels(images: Sequence[TiffImage], file: AnyFile) -> list[TiffImage]:
     """Join images that are levels of a larger one to it."""
     by_size = sorted(images, key=lambda image: -image.levels[0].area)
+    if isinstance(file, RangedBytes):
+        _expect_comparisons(by_size, file)
     joined: list[TiffImage] = []
     for image in by_size:
         for index, larger in enumerate(joined):
@@ -322,7 +326,17 @@ def _with_levels(images: Sequence[TiffImage], file: SharedFile) -> list[TiffImag
     return joined
 
 
-def _is_level_of(larger: TiffImage, image: TiffImage, file: SharedFile) -> bool:
+def _expect_comparisons(by_size: Sequence[TiffImage], file: RangedBytes) -> None:
+    """Fetch at once what the comparisons of levels will read, each with the next larger one."""
+    wanted: list[tuple[int, int]] = []
+    for larger, image in itertools.pairwise(by_size):
+        finest, level = larger.levels[0], image.levels[0]
+        if not level.page.subfiletype & _REDUCED and _is_reduced(finest, level, _ASPECT_TOLERANCE):
+            wanted += ranges_to_compare(_window(finest, file), _window(level, file))
+    file.expect(wanted)
+
+
+def _is_level_of(larger: TiffImage, image: TiffImage, file: AnyFile) -> bool:
     finest, level = larger.levels[0], image.levels[0]
     if any(known.size_px == level.size_px for known in larger.levels):
         return False
@@ -343,7 +357,7 @@ def _counts(stack: Stack) -> tuple[int, int, int]:
     return len(stack.channels), stack.z_count, stack.t_count
 
 
-def _window(level: TiffLevel, file: SharedFile) -> Window:
+def _window(level: TiffLevel, file: AnyFile) -> Window:
     return Window(level.page, file)
 
 

@@ -12,14 +12,14 @@ from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.turning import UPRIGHT, is_orientation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from tifffile import TiffPage
 
-    from viewer.slides.readers.jpeg_tiles import DirectTiles
+    from viewer.slides.readers.jpeg_tiles import DirectTiles, TilePlaces
     from viewer.slides.readers.sample_colors import SampleColors
-    from viewer.slides.readers.shared_file import SharedFile
+    from viewer.slides.readers.shared_file import AnyFile
     from viewer.slides.source import RgbImage
 
 _CLEAR_GLASS = 255
@@ -37,7 +37,8 @@ class LevelChunks:
         How samples become RGB; set before `read_rgb`.
     """
 
-    def __init__(self, pages: Sequence[TiffPage], file: SharedFile) -> None:
+    def __init__(self, pages: Sequence[TiffPage], file: AnyFile) -> None:
+        self._file = file
         self._pages = tuple(PageChunks(page, file) for page in pages)
         first = self._pages[0]
         self.width_px, self.height_px = first.width_px, first.height_px
@@ -58,6 +59,17 @@ class LevelChunks:
             return None
         is_as_decoded = colors.range is None and colors.alpha is None and not colors.is_inverted
         return self._pages[0].direct_tiles if is_as_decoded else None
+
+    @property
+    def places(self) -> list[TilePlaces]:
+        """Return where the tiles or strips lie, as they are stored; [] where they are turned."""
+        is_upright = self.orientation == UPRIGHT
+        return [grid for page in self._pages for grid in page.places] if is_upright else []
+
+    def ranges(self, chunks: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Return the ranges of the file that hold chunks, column and row of each."""
+        wanted = list(chunks)
+        return [each for page in self._pages for each in page.ranges(wanted)]
 
     def read(self, column: int, row: int) -> NDArray[Any] | None:
         """Return a chunk's samples of all pages, (height, width, samples); None for a gap.
@@ -112,8 +124,9 @@ class LevelChunks:
         """Give up to `most` chunks spread over the level; gaps and unreadable ones are left out."""
         count = self.columns * self.rows
         step = max(1.0, count / most)
-        for number in range(min(count, most)):
-            row, column = divmod(int(number * step), self.columns)
+        places = [divmod(int(number * step), self.columns) for number in range(min(count, most))]
+        self._file.expect(self.ranges((column, row) for row, column in places))
+        for row, column in places:
             try:
                 samples = self.read(column, row)
             except ChunkError:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tifffile import TiffPage
 
     from viewer.slides.byte_lru import ByteLru
-    from viewer.slides.readers.shared_file import SharedFile
+    from viewer.slides.readers.shared_file import AnyFile
     from viewer.slides.readers.tiff.layout import TiffLevel
     from viewer.slides.turns import Turns
 
@@ -48,7 +48,7 @@ class Planes:
         levels: Sequence[TiffLevel],
         samples: int,
         orientation: int,
-        file: SharedFile,
+        file: AnyFile,
         kept: ByteLru[Hashable],
         turns: Turns[Hashable],
     ) -> None:

@@ -14,7 +14,7 @@ from viewer.slides.readers.tiff.errors import ChunkError, read_exactly
 from viewer.slides.readers.tiff.page_tags import bits_per_sample
 
 if TYPE_CHECKING:
-    from viewer.slides.readers.shared_file import SharedFile
+    from viewer.slides.readers.shared_file import AnyFile
 
 LARGE_STRIP_BYTES = 16 << 20
 """Decoded strips from this size on are read in parts, where their codec allows."""
@@ -103,7 +103,7 @@ class RowAccess:
         return b"".join(pieces)
 
 
-def in_parts(page: TiffPage, file: SharedFile) -> tuple[TiffPage, RowAccess] | None:
+def in_parts(page: TiffPage, file: AnyFile) -> tuple[TiffPage, RowAccess] | None:
     """Cut the page's strips into parts of a few rows, where they are large and their codec allows.
 
     The page that is returned speaks of the parts as if they were its strips, so that tifffile
@@ -144,7 +144,7 @@ def _source_type(compression: int) -> type[_StoredRows | _DeflatedRows] | None:
 class _StoredRows:
     """Rows that lie in the file as they are."""
 
-    def __init__(self, grid: StripGrid, file: SharedFile) -> None:
+    def __init__(self, grid: StripGrid, file: AnyFile) -> None:
         self._grid = grid
         self._file = file
 
@@ -179,7 +179,7 @@ class _Position:
 class _DeflatedRows:
     """Rows of deflated strips, with states of the decompressor kept to go back to."""
 
-    def __init__(self, grid: StripGrid, file: SharedFile) -> None:
+    def __init__(self, grid: StripGrid, file: AnyFile) -> None:
         self._grid = grid
         self._file = file
         self._lock = threading.Lock()

@@ -12,10 +12,12 @@ from viewer.slides.readers.tiff.chunks import PageChunks
 from viewer.slides.readers.tiff.errors import ChunkError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
     from tifffile import TiffPage
 
-    from viewer.slides.readers.shared_file import SharedFile
+    from viewer.slides.readers.shared_file import AnyFile
 
 _GRID = 4
 _TRIALS = 3
@@ -27,7 +29,7 @@ _MOST_CHUNK_BYTES = 64 << 20
 class Window:
     """Reads gray windows of a page for comparisons."""
 
-    def __init__(self, page: TiffPage, file: SharedFile) -> None:
+    def __init__(self, page: TiffPage, file: AnyFile) -> None:
         self._chunks = PageChunks(page, file)
 
     @property
@@ -38,6 +40,18 @@ class Window:
     def is_expensive(self) -> bool:
         """Return whether a single tile or strip takes long to decode."""
         return self._chunks.chunk_bytes > _MOST_CHUNK_BYTES
+
+    def ranges(self, boxes: Iterable[tuple[int, int, int, int]]) -> list[tuple[int, int]]:
+        """Return the ranges of the file that windows are read from: x, y, width, height of each."""
+        chunks = self._chunks
+        touched = {
+            (column, row)
+            for x, y, width, height in boxes
+            for row in range(y // chunks.chunk_height_px, _end(y, height, chunks.chunk_height_px))
+            for column in range(x // chunks.chunk_width_px, _end(x, width, chunks.chunk_width_px))
+            if column < chunks.columns and row < chunks.rows
+        }
+        return chunks.ranges(sorted(touched))
 
     def read(self, x_px: int, y_px: int, width_px: int, height_px: int) -> NDArray[np.float32]:
         """Return the means of the first samples; gaps are 0.
@@ -91,17 +105,44 @@ def shows_the_same(larger: Window, smaller: Window) -> bool:
         return False
 
 
+def ranges_to_compare(larger: Window, smaller: Window) -> list[tuple[int, int]]:
+    """Return all that a comparison may read, for files that are fetched from a server."""
+    if larger.is_expensive or smaller.is_expensive:
+        return []
+    factor = larger.size_px[0] / smaller.size_px[0]
+    side, places = _looked_at(smaller, factor)
+    width, height = (min(side, length) for length in smaller.size_px)
+    boxes = [(x, y, width, height) for x, y in places]
+    finer = [
+        (math.floor(x * factor), math.floor(y * factor), math.ceil(width * factor) + 1,
+         math.ceil(height * factor) + 1)
+        for x, y in places
+    ]  # fmt: skip
+    return smaller.ranges(boxes) + larger.ranges(finer)
+
+
+def _looked_at(smaller: Window, factor: float) -> tuple[int, list[tuple[int, int]]]:
+    """Return the side of the windows that are looked at, and the x and y of each."""
+    width, height = smaller.size_px
+    side = max(4, min(_SIDE_PX, width, height, math.floor(_MOST_SIDE_PX / factor)))
+    return side, [
+        (
+            round((width - side) * (column + 0.5) / _GRID),
+            round((height - side) * (row + 0.5) / _GRID),
+        )
+        for row in range(_GRID)
+        for column in range(_GRID)
+    ]
+
+
 def _places_with_structure(smaller: Window, factor: float) -> list[tuple[int, int, int]]:
     """Return the x, y and side of the windows with the largest deviation."""
     width, height = smaller.size_px
-    side = max(4, min(_SIDE_PX, width, height, math.floor(_MOST_SIDE_PX / factor)))
     found: list[tuple[float, tuple[int, int, int]]] = []
-    for row in range(_GRID):
-        for column in range(_GRID):
-            x = round((width - side) * (column + 0.5) / _GRID)
-            y = round((height - side) * (row + 0.5) / _GRID)
-            window = smaller.read(x, y, min(side, width), min(side, height))
-            found.append((float(window.std()), (x, y, side)))
+    side, places = _looked_at(smaller, factor)
+    for x, y in places:
+        window = smaller.read(x, y, min(side, width), min(side, height))
+        found.append((float(window.std()), (x, y, side)))
     found.sort(key=lambda item: -item[0])
     return [place for _, place in found[:_TRIALS]]
 

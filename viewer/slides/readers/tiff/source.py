@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Hashable
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from viewer.slides.errors import (
 )
 from viewer.slides.readers.chunk_windows import KEPT_BYTES, ChunkWindows
 from viewer.slides.readers.sample_colors import ColorModel
-from viewer.slides.readers.shared_file import SharedFile
+from viewer.slides.readers.shared_file import shared_file
 from viewer.slides.readers.tiff.doubts import scale_doubt
 from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.tiff.layout import TiffImage, tiff_images
@@ -38,16 +39,18 @@ from viewer.slides.readers.tiff.page_colors import (
 )
 from viewer.slides.readers.tiff.stack_axes import ImageStack, hidden_channels, stack_axes
 from viewer.slides.readers.turning import UPRIGHT
+from viewer.slides.remote.ranged import ranges_of
 from viewer.slides.source import ImageEntry, Level, RgbImage, SlideInfo
 from viewer.slides.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from viewer.slides.readers.jpeg_tiles import DirectTiles
+    from viewer.slides.readers.jpeg_tiles import DirectTiles, TilePlaces
+    from viewer.slides.readers.shared_file import AnyFile
 
 _log = logging.getLogger(__name__)
 
@@ -65,6 +68,17 @@ def is_tiff(path: Path) -> bool:
     """Return whether the file begins like a TIFF or BigTIFF. Raises OSError."""
     with path.open("rb") as file:
         return file.read(4) in _MAGIC
+
+
+@contextmanager
+def open_tiff_file(path: Path) -> Generator[TiffFile]:
+    """Open a TIFF by tifffile, wherever it lies; of one on a server its bytes are at hand."""
+    if ranges_of(path) is None:
+        with TiffFile(path) as tiff:
+            yield tiff
+    else:
+        with path.open("rb") as file, TiffFile(file, name=path.name) as tiff:
+            yield tiff
 
 
 def open_tiff(path: Path, image: int | None = None) -> TiffSource | None:
@@ -85,9 +99,8 @@ def open_tiff(path: Path, image: int | None = None) -> TiffSource | None:
     if not is_tiff(path):
         return None
     try:
-        with TiffFile(path) as tiff:
-            file = SharedFile(path)
-            return _source(path, tiff, file, image)
+        with open_tiff_file(path) as tiff:
+            return _source(path, tiff, shared_file(path), image)
     except (OSError, SlideError):
         raise
     except Exception as error:  # a spoilt file can make the parser fail in any way
@@ -99,7 +112,7 @@ def open_tiff(path: Path, image: int | None = None) -> TiffSource | None:
         ) from error
 
 
-def _source(path: Path, tiff: TiffFile, file: SharedFile, wanted: int | None) -> TiffSource:
+def _source(path: Path, tiff: TiffFile, file: AnyFile, wanted: int | None) -> TiffSource:
     images = tiff_images(tiff, file)
     entries = tuple(_entry(index, image) for index, image in enumerate(images))
     if wanted is not None and not 0 <= wanted < len(images):
@@ -143,7 +156,7 @@ def _source(path: Path, tiff: TiffFile, file: SharedFile, wanted: int | None) ->
 
 
 def _shown_levels(
-    path: Path, image: TiffImage, file: SharedFile
+    path: Path, image: TiffImage, file: AnyFile
 ) -> tuple[list[LevelChunks], PageColors]:
     """Return the chunks of each level with the colors of all.
 
@@ -225,14 +238,14 @@ class TiffSource:
     def __init__(
         self,
         path: Path,
-        file: SharedFile,
+        file: AnyFile,
         levels: Sequence[LevelChunks | StripOverview],
         info: SlideInfo,
         beside: Mapping[str, TiffImage],
         stack: ImageStack,
     ) -> None:
         self._path = path
-        self._file: SharedFile | None = file
+        self._file: AnyFile | None = file
         self._chunks = tuple(levels)
         self._info = info
         self._beside = beside
@@ -264,6 +277,11 @@ class TiffSource:
             level.direct_tiles if isinstance(level, LevelChunks) and _is_direct(level) else None
             for level in self._chunks
         ]
+
+    @property
+    def tile_places(self) -> list[list[TilePlaces]]:
+        """Return where the stored tiles of each level lie, whatever their coding; [] if unknown."""
+        return [level.places if isinstance(level, LevelChunks) else [] for level in self._chunks]
 
     def read_tile(self, level: int, column: int, row: int) -> RgbImage:
         grid, chunks = self._levels[level], self._chunks[level]

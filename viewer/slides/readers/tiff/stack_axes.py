@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.slides.readers.sample_colors import DisplayRange, SampleColors
-    from viewer.slides.readers.shared_file import SharedFile
+    from viewer.slides.readers.shared_file import AnyFile
     from viewer.slides.readers.tiff.layout import TiffImage
     from viewer.slides.readers.tiff.planes import Window
     from viewer.slides.readers.tiff.stacks import Stack
@@ -67,7 +67,7 @@ class ImageStack:
         image: TiffImage,
         levels: Sequence[LevelChunks],
         colors: SampleColors,
-        file: SharedFile,
+        file: AnyFile,
     ) -> None:
         self._image = image
         self._file = file

@@ -1,0 +1,144 @@
+"""Addresses of slides, as paths that hold no secret.
+
+Everything that takes the `Path` of a slide takes a `RemotePath`, so lists, projects and sessions
+name a slide on a server as they name one on the disk. A signature, a password or a token in an
+address never gets into such a path: it stays in the memory of this process, and goes to the helper.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import OrderedDict
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+if TYPE_CHECKING:
+    from io import BufferedReader
+
+    from viewer.slides.remote.ranged import RangedBytes
+
+SCHEMES = ("https", "http", "s3", "gs", "az")
+_ADDRESS = re.compile(r"^(https?|s3|gs|az)://?(?=[^/\s])", re.IGNORECASE)
+"""With one slash too: so is an address after it went through a plain path."""
+_NAMING = frozenset(
+    ("id", "file", "filename", "path", "name", "slide", "slide_id", "image", "key", "alt", "raw",
+     "versionid", "generation")
+)  # fmt: skip
+"""Of the question of an address only these say which file is meant; all else may be a secret."""
+_MOST_NAMING_LETTERS = 80
+_MOST_KNOWN = 1000
+
+_full: OrderedDict[str, str] = OrderedDict()
+_lock = threading.Lock()
+
+
+class RemotePath(type(Path())):
+    """The address of a slide, as the path that it is known by.
+
+    Attributes
+    ----------
+    ranges
+        Where its bytes come from once it is open; None otherwise.
+    """
+
+    ranges: RangedBytes | None = None
+
+    def __str__(self) -> str:
+        scheme, _, rest = super().__str__().replace("\\", "/").partition(":/")
+        return f"{scheme}://{rest.lstrip('/')}"
+
+    def __fspath__(self) -> str:
+        return str(self)
+
+    def as_posix(self) -> str:
+        return str(self)
+
+    def absolute(self) -> RemotePath:
+        return self
+
+    def resolve(self, *_: object, **__: object) -> RemotePath:
+        return self
+
+    def expanduser(self) -> RemotePath:
+        return self
+
+    def is_absolute(self) -> bool:
+        return True
+
+    def exists(self, *_: object, **__: object) -> bool:
+        """Return that nobody knows better without contacting the server: it is there."""
+        return True
+
+    def is_file(self, *_: object, **__: object) -> bool:
+        return True
+
+    def is_dir(self, *_: object, **__: object) -> bool:
+        return False
+
+    def open(self, mode: str = "r", *_: object, **__: object) -> BufferedReader:  # type: ignore[override]
+        """Return the slide as a file, where its bytes are at hand. Raises OSError."""
+        from viewer.slides.remote.ranged import open_ranged
+
+        if self.ranges is None or mode != "rb":
+            raise OSError(f"{self.name} lies on a server and is no file of this machine")
+        return open_ranged(self.ranges)
+
+    def with_ranges(self, ranges: RangedBytes) -> RemotePath:
+        """Return the same path with its bytes at hand."""
+        path = type(self)(*self.parts)
+        path.ranges = ranges
+        return path
+
+
+def is_address(text: object) -> bool:
+    """Return whether a text is the address of something on a server."""
+    return isinstance(text, RemotePath) or bool(_ADDRESS.match(str(text)))
+
+
+def slide_path(text: str | Path) -> Path:
+    """Return the path of a slide that a user, a list or a file names, on the disk or on a server.
+
+    What an address holds beside the name of the slide is remembered until the program ends.
+    """
+    if isinstance(text, RemotePath) or not is_address(text):
+        return text if isinstance(text, Path) else Path(text)
+    full = _ADDRESS.sub(lambda found: f"{found[1].casefold()}://", str(text).strip())
+    plain = without_secrets(full)
+    if full != plain:
+        with _lock:
+            _full[plain] = full
+            _full.move_to_end(plain)
+            while len(_full) > _MOST_KNOWN:
+                _full.popitem(last=False)
+    return RemotePath(plain)
+
+
+def full_address(path: Path) -> str:
+    """Return the address as it was given, with whatever the server wants to see."""
+    plain = str(path)
+    with _lock:
+        return _full.get(plain, plain)
+
+
+def without_secrets(address: str) -> str:
+    """Return an address that can be shown and kept: no user, no signature, no token.
+
+    Of the question only parts that name a file stay, and no fragment.
+    """
+    try:
+        parts = urlsplit(address)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return address.partition("?")[0].partition("#")[0]
+    host = parts.hostname or ""
+    if ":" in host:
+        host = f"[{host}]"
+    named = [
+        (name, value)
+        for name, value in parse_qsl(parts.query)
+        if name.casefold() in _NAMING and len(value) <= _MOST_NAMING_LETTERS
+    ]
+    path = re.sub("/+", "/", parts.path).rstrip("/")
+    return urlunsplit((parts.scheme.casefold(), host + port, path, urlencode(named), ""))

@@ -1,0 +1,162 @@
+"""A slide on a server, as the window has it: its bytes, and whether it is still the same."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from viewer.egress import EgressError
+from viewer.processes.helper import (
+    HelperEndedError,
+    HelperFailedError,
+    HelperStoppedError,
+    helper,
+)
+from viewer.slides.errors import (
+    SlideAccessError,
+    SlideChangedError,
+    SlideError,
+    SlideNotFoundError,
+    UnsupportedSlideError,
+)
+from viewer.slides.remote.address import full_address
+from viewer.slides.remote.endpoints import check_contact
+from viewer.slides.remote.errors import ServerError
+from viewer.slides.remote.messages import FoundAddress, OpenAddress, RangeRead, ReadRanges
+from viewer.slides.remote.ranged import RangedBytes, RangesError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from viewer.slides.remote.ranged import Run
+
+_OPEN = "viewer.slides.remote.serving:open_address"
+_READ = "viewer.slides.remote.serving:read_ranges"
+_LOOK_AGAIN_S = 5.0
+"""How old the last word of the server may be before it is asked whether the file is the same."""
+_KINDS: dict[str, type[SlideError]] = {
+    "NothingThereError": SlideNotFoundError,
+    "NoRangesError": UnsupportedSlideError,
+}
+_hints = ThreadPoolExecutor(4, "expected bytes")
+
+
+class RemoteFile:
+    """A file on a server. Any thread may read; what is the same fetch is made once.
+
+    Attributes
+    ----------
+    problem
+        Why bytes cannot be had now, one sentence; "" while they can.
+    """
+
+    def __init__(self, path: Path, found: FoundAddress) -> None:
+        self.path = path
+        self.validator = found.validator
+        self.bytes = RangedBytes(found.size_bytes, self._fetch)
+        self.bytes.keep(0, found.head)
+        self.problem = ""
+        self.has_changed = False
+        self._target = target_of(path)
+        self._heard_s = time.monotonic()
+        self._is_looking = False
+        self._lock = threading.Lock()
+
+    @property
+    def size_bytes(self) -> int:
+        return self.bytes.size_bytes
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return the bytes there; fewer than `size` at the file's end. Raises RangesError."""
+        self._look_again()
+        return self.bytes.read(offset, size)
+
+    def expect_soon(self, ranges: Iterable[Run]) -> None:
+        """Begin to fetch ranges that will be read; returns at once."""
+        wanted = list(ranges)
+        if wanted and not self.bytes.has(wanted):
+            _hints.submit(self._expect, wanted)
+
+    def check(self) -> None:
+        """Raise SlideChangedError once the file was found to be another."""
+        if self.has_changed:
+            raise SlideChangedError(self.path)
+
+    def _expect(self, wanted: list[Run]) -> None:
+        try:
+            self.bytes.expect(wanted)
+        except Exception:  # whoever reads them hears of it
+            return
+
+    def _fetch(self, runs: Sequence[Run], take: Callable[[int, bytes], None]) -> None:
+        request = ReadRanges(self._target, self.size_bytes, self.validator, list(runs))
+
+        def arrived(body: bytes) -> None:
+            part = msgspec.msgpack.decode(body, type=RangeRead)
+            take(part.number, part.data)
+
+        try:
+            helper().start(_READ, request).wait(arrived)
+        except HelperFailedError as error:
+            if error.kind == "OtherVersionError":
+                self.has_changed = True
+            self.problem = str(error)
+            raise RangesError(str(error)) from error
+        except (HelperEndedError, HelperStoppedError, OSError) as error:
+            self.problem = f"{self.path.name} cannot be fetched now: {error}"
+            raise RangesError(self.problem) from error
+        self.problem = ""
+        self._heard_s = time.monotonic()
+
+    def _look_again(self) -> None:
+        """Ask the server now and then whether the file is the same; nobody waits for it."""
+        with self._lock:
+            is_due = time.monotonic() - self._heard_s > _LOOK_AGAIN_S
+            if not is_due or self._is_looking or self.has_changed:
+                return
+            self._is_looking = True
+        _hints.submit(self._look)
+
+    def _look(self) -> None:
+        try:
+            found = msgspec.msgpack.decode(helper().run(_OPEN, self._target), type=FoundAddress)
+            same = (found.size_bytes, found.validator) == (self.size_bytes, self.validator)
+            self.has_changed = self.has_changed or not same
+        except Exception:  # a server that is silent now has not changed the file
+            return
+        finally:
+            self._heard_s = time.monotonic()
+            self._is_looking = False
+
+
+def target_of(path: Path) -> OpenAddress:
+    """Return what the helper needs to know of a slide's address."""
+    return OpenAddress(full_address(path), path.name or str(path), str(path))
+
+
+def open_file(path: Path) -> RemoteFile:
+    """Contact the server of a slide and look at the file there.
+
+    Raises
+    ------
+    SlideError
+        It cannot be opened; `str()` of the error is one sentence for the user.
+    """
+    target = target_of(path)
+    try:
+        check_contact(target.address)
+        found = msgspec.msgpack.decode(helper().run(_OPEN, target), type=FoundAddress)
+    except HelperFailedError as error:
+        raise _KINDS.get(error.kind, SlideAccessError)(path, str(error)) from error
+    except (EgressError, ServerError) as error:
+        raise SlideAccessError(path, str(error)) from error
+    except (HelperEndedError, OSError, msgspec.MsgspecError) as error:
+        raise SlideAccessError(path, f"{path.name} cannot be fetched: {error}") from error
+    if found.size_bytes == 0:
+        raise SlideAccessError(path, f"{path.name} is empty on its server: check the address.")
+    return RemoteFile(path, found)

@@ -1,0 +1,76 @@
+"""Opens a slide on a server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from viewer.egress import is_local
+from viewer.slides.errors import SlideAccessError, SlideError, UnsupportedSlideError
+from viewer.slides.guarded_source import GuardedSource
+from viewer.slides.reader_process.source import open_isolated
+from viewer.slides.remote.client import RemoteFile, open_file
+from viewer.slides.remote.errors import size_text
+from viewer.slides.source import with_note
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from viewer.slides.remote.address import RemotePath
+    from viewer.slides.source import SlideSource
+
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def open_remote(path: RemotePath, image: int | None) -> GuardedSource:
+    """Open a slide at an address, in a process of its own that asks for its bytes.
+
+    Raises
+    ------
+    SlideError
+        It cannot be opened; `str()` of the error is one sentence for the user.
+    """
+    file = open_file(path)
+    if file.bytes.read(0, 4) not in _TIFF:
+        raise UnsupportedSlideError(
+            path,
+            f"{path.name} is no tiled TIFF, and nothing else can be read by ranges: download "
+            f"{size_text(file.size_bytes)} and open the copy.",
+        )
+    try:
+        source = open_isolated(path, image, remote=file)
+    except SlideError as error:
+        file.check()
+        if file.problem:
+            raise SlideAccessError(path, file.problem) from error
+        raise
+    return _guarded(path, file, source)
+
+
+def _guarded(path: RemotePath, file: RemoteFile, source: SlideSource) -> GuardedSource:
+    if warning := _warning(path):
+        source = with_note(source, warning)
+    return GuardedSource(source, _Version(path.with_ranges(file.bytes), file))
+
+
+def _warning(path: Path) -> str:
+    address = str(path)
+    if urlsplit(address).scheme == "http" and not is_local(address):
+        host = urlsplit(address).hostname
+        return f"Fetched from {host} over http: others on the network can see and change it."
+    return ""
+
+
+class _Version:
+    """Whether the file on the server is still the one that was opened."""
+
+    def __init__(self, path: RemotePath, file: RemoteFile) -> None:
+        self.path = path
+        self._file = file
+
+    @property
+    def has_changed(self) -> bool:
+        return self._file.has_changed
+
+    def check(self) -> None:
+        self._file.check()

@@ -1,0 +1,203 @@
+"""A file of which only the bytes that are wanted are fetched, many ranges at once."""
+
+from __future__ import annotations
+
+import io
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+from cachetools import LRUCache
+
+from viewer.errors import CoverslipError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+
+BLOCK_BYTES = 1 << 14
+"""Ranges are fetched and kept in blocks of so many bytes."""
+NEAR_BLOCKS = 4
+"""What lies no further apart than so many blocks is fetched by one request."""
+KEPT_BYTES = 64 << 20
+_BUFFER_BYTES = 1 << 13
+
+Run = tuple[int, int]
+"""Where a range begins, and how many bytes it has."""
+
+
+class RangesError(CoverslipError, OSError):
+    """Bytes that cannot be had now; `str()` is one sentence: why, and what to do."""
+
+    def __init__(self, sentence: str) -> None:
+        OSError.__init__(self, sentence)
+
+
+class RangedBytes:
+    """Reads anywhere in a file from any thread; what was read last is kept.
+
+    Threads that want the same bytes wait for one fetch of them.
+
+    Parameters
+    ----------
+    fetch
+        Called with runs of whole blocks, merged and in order; calls back with the number and the
+        bytes of each run as it arrives, and returns when all have. Raises any Exception.
+    most_bytes
+        How much is kept in memory.
+    """
+
+    def __init__(
+        self,
+        size_bytes: int,
+        fetch: Callable[[Sequence[Run], Callable[[int, bytes], None]], None],
+        most_bytes: int = KEPT_BYTES,
+    ) -> None:
+        self.size_bytes = size_bytes
+        self._fetch = fetch
+        self._kept: LRUCache[int, bytes] = LRUCache(most_bytes, len)
+        self._under_way: dict[int, Future[bytes]] = {}
+        self._lock = threading.Lock()
+
+    def keep(self, offset: int, data: bytes) -> None:
+        """Take bytes that are known already; only whole blocks are of use."""
+        with self._lock:
+            for start in range(-offset % BLOCK_BYTES, len(data), BLOCK_BYTES):
+                block = data[start : start + BLOCK_BYTES]
+                if len(block) == BLOCK_BYTES or offset + len(data) == self.size_bytes:
+                    self._kept[(offset + start) // BLOCK_BYTES] = block
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return the bytes there; fewer than `size` at the file's end. Raises RangesError."""
+        size = min(size, self.size_bytes - offset)
+        if offset < 0 or size <= 0:
+            return b""
+        first, last = offset // BLOCK_BYTES, (offset + size - 1) // BLOCK_BYTES
+        found = self._blocks(range(first, last + 1))
+        data = b"".join(found[block] for block in range(first, last + 1))
+        start = offset - first * BLOCK_BYTES
+        return data[start : start + size]
+
+    def expect(self, ranges: Iterable[Run]) -> None:
+        """Fetch all of these at once, and return when they are at hand. Raises RangesError."""
+        self._blocks(self._blocks_of(ranges))
+
+    def has(self, ranges: Iterable[Run]) -> bool:
+        """Return whether nothing of these has to be fetched any more."""
+        with self._lock:
+            return all(block in self._kept for block in self._blocks_of(ranges))
+
+    def _blocks_of(self, ranges: Iterable[Run]) -> list[int]:
+        blocks: set[int] = set()
+        for offset, size in ranges:
+            end = min(offset + size, self.size_bytes)
+            if 0 <= offset < end:
+                blocks.update(range(offset // BLOCK_BYTES, (end - 1) // BLOCK_BYTES + 1))
+        return sorted(blocks)
+
+    def _blocks(self, wanted: Iterable[int]) -> dict[int, bytes]:
+        found: dict[int, bytes] = {}
+        waiting: dict[int, Future[bytes]] = {}
+        own: dict[int, Future[bytes]] = {}
+        with self._lock:
+            for block in wanted:
+                kept = self._kept.get(block)
+                if kept is not None:
+                    found[block] = kept
+                elif block in self._under_way:
+                    waiting[block] = self._under_way[block]
+                else:
+                    own[block] = self._under_way[block] = Future()
+        if own:
+            self._fetch_blocks(own)
+        for block, future in (own | waiting).items():
+            found[block] = future.result()
+        return found
+
+    def _fetch_blocks(self, own: dict[int, Future[bytes]]) -> None:
+        """Fetch blocks; each future gets its block or the error."""
+        runs = self._runs(list(own))
+
+        def take(number: int, data: bytes) -> None:
+            offset, size = runs[number]
+            if len(data) != size:
+                raise RangesError("the server sent another number of bytes than it was asked for")
+            for start in range(0, size, BLOCK_BYTES):
+                block = (offset + start) // BLOCK_BYTES
+                self._settle(block, own.get(block), data[start : start + BLOCK_BYTES])
+
+        error: BaseException = RangesError("the server did not send all that it was asked for")
+        try:
+            self._fetch(runs, take)
+        except Exception as problem:
+            error = problem
+        finally:
+            with self._lock:
+                for block in own:
+                    self._under_way.pop(block, None)
+            for future in own.values():
+                if not future.done():
+                    future.set_exception(error)
+
+    def _settle(self, block: int, future: Future[bytes] | None, data: bytes) -> None:
+        with self._lock:
+            self._kept[block] = data
+        if future is not None and not future.done():
+            future.set_result(data)
+
+    def _runs(self, blocks: Sequence[int]) -> list[Run]:
+        """Merge blocks that lie near each other, whatever lies between them."""
+        runs: list[list[int]] = []
+        for block in blocks:
+            if runs and block - runs[-1][1] <= NEAR_BLOCKS:
+                runs[-1][1] = block
+            else:
+                runs.append([block, block])
+        return [
+            (
+                first * BLOCK_BYTES,
+                min((last + 1) * BLOCK_BYTES, self.size_bytes) - first * BLOCK_BYTES,
+            )
+            for first, last in runs
+        ]
+
+
+class _RangedFile(io.RawIOBase):
+    """Ranged bytes as an open file, for libraries that want one."""
+
+    def __init__(self, ranges: RangedBytes) -> None:
+        super().__init__()
+        self._ranges = ranges
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._ranges.size_bytes}
+        self._at = max(0, base[whence] + offset)
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        data = self._ranges.read(self._at, len(buffer))
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+
+def open_ranged(ranges: RangedBytes) -> io.BufferedReader:
+    """Return ranged bytes as a file that is open for reading, at its beginning."""
+    return io.BufferedReader(_RangedFile(ranges), _BUFFER_BYTES)
+
+
+def ranges_of(path: object) -> RangedBytes | None:
+    """Return the bytes of a path that lies on a server and is open; None for all others."""
+    from viewer.slides.remote.address import RemotePath
+
+    return path.ranges if isinstance(path, RemotePath) else None
