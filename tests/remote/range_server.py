@@ -7,12 +7,13 @@ import threading
 import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from socket import socket
 
 
 @dataclass
@@ -106,7 +107,7 @@ class RangeServer:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     owner: RangeServer
-    connections: dict[int, set] = {}
+    connections: ClassVar[dict[int, set[socket]]] = {}
 
     def setup(self) -> None:
         super().setup()
@@ -116,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.connections.get(self.owner.port, set()).discard(self.request)
         super().finish()
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *_: object) -> None:
         return
 
     def do_HEAD(self) -> None:
@@ -155,25 +156,28 @@ class _Handler(BaseHTTPRequestHandler):
         if not file.is_file():
             self._head(404, {})
             return
-        data = file.read_bytes()
+        size = file.stat().st_size
         headers = {"Accept-Ranges": "bytes"}
         if faults.has_etag:
-            headers["ETag"] = f'"{file.stat().st_mtime_ns:x}-{len(data):x}"'
+            headers["ETag"] = f'"{file.stat().st_mtime_ns:x}-{size:x}"'
         wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         if wanted and faults.has_ranges:
             first = int(wanted[1])
-            last = min(int(wanted[2] or len(data) - 1), len(data) - 1)
-            if first >= len(data):
-                self._head(416, {"Content-Range": f"bytes */{len(data)}"})
+            last = min(int(wanted[2] or size - 1), size - 1)
+            if first >= size:
+                self._head(416, {"Content-Range": f"bytes */{size}"})
                 return
-            headers["Content-Range"] = f"bytes {first}-{last}/{len(data)}"
-            status, body = 206, data[first : last + 1]
+            headers["Content-Range"] = f"bytes {first}-{last}/{size}"
+            status = 206
         else:
-            status, body = 200, data
+            status, first, last = 200, 0, size - 1
             headers.pop("Accept-Ranges")
-        self._head(status, headers, len(body))
+        self._head(status, headers, last + 1 - first)
         if not has_body:
             return
+        with file.open("rb") as opened:
+            opened.seek(first)
+            body = opened.read(last + 1 - first)
         if faults.cut_times > 0:
             faults.cut_times -= 1
             yield body[: len(body) // 2]

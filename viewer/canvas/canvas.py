@@ -66,6 +66,8 @@ class SlideCanvas(NavigatedWidget):
     """A context menu is asked for at a logical position on the canvas, a Point; None by a key."""
     file_changed = Signal(str)
     """A sentence: the file is no longer the one that was opened, and no more of it is shown."""
+    server_silent = Signal(str)
+    """A sentence when the slide's server gives nothing any more, "" when it does again."""
     stalled = Signal(float)
     """Seconds that a read has taken so far when that is long; 0.0 when reads come again."""
     sharp_changed = Signal(bool)
@@ -108,6 +110,7 @@ class SlideCanvas(NavigatedWidget):
         self._hovered_failure = ""
         self._unreadable = ""
         self._has_reported_change = False
+        self._reported_away = ""
         # Filled by the workers, emptied on the GUI thread; one queued signal for many tiles.
         self._arrivals: deque[TileKey] = deque()
         self._has_announced = False
@@ -165,7 +168,7 @@ class SlideCanvas(NavigatedWidget):
         self.clear()
         base = source.levels[0]
         self._source = source
-        self._has_reported_change = False
+        self._has_reported_change, self._reported_away = False, ""
         self._optics = optics
         self._plane = FIRST_PLANE
         self._slide = Box(0.0, 0.0, base.width_px, base.height_px)
@@ -513,6 +516,9 @@ class SlideCanvas(NavigatedWidget):
         if loader.change and not self._has_reported_change:
             self._has_reported_change = True
             self.file_changed.emit(loader.change)
+        if loader.away != self._reported_away:
+            self._reported_away = loader.away
+            self.server_silent.emit(loader.away)
         self._update_sharp()
         if self._is_sharp:
             self.update()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import math
 import os
 import re
@@ -16,9 +17,10 @@ from typer.exceptions import TyperException
 
 from viewer import __version__
 from viewer.cli.output import EXIT_BAD_INPUT, fail, say
+from viewer.slides.remote.address import is_address, slide_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 HELP_OPTIONS = ["-h", "--help"]
 _EXIT_INTERRUPTED = 130
@@ -46,6 +48,7 @@ class CheckedCommand(TyperCommand):
         """Parse the arguments and look at what came of them."""
         _print_version_if_asked(args)
         has_empty = any(not arg or re.fullmatch("-[-a-z]+=", arg) for arg in args)
+        _note_addresses(args)
         rest = super().parse_args(ctx, args)
         for param in self.params:
             value = ctx.params.get(param.name)
@@ -57,10 +60,39 @@ class CheckedCommand(TyperCommand):
         return rest
 
 
+_addresses: dict[Path, Path] = {}
+"""What the library makes of each address that was typed, a path of the disk, and its own path."""
+
+
+def _note_addresses(args: list[str]) -> None:
+    words = [word for arg in args for word in (arg, arg.partition("=")[2]) if is_address(word)]
+    _addresses.update({Path(word): slide_path(word) for word in words})
+
+
+def _taking_addresses(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Have a command get slides on servers as such."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **options: Any) -> Any:
+        return command(*args, **{name: _in_place(value) for name, value in options.items()})
+
+    return wrapped
+
+
+def _in_place(value: Any) -> Any:
+    if isinstance(value, Path):
+        return _addresses.get(value, value)
+    if isinstance(value, list | tuple):
+        return type(value)(map(_in_place, value))
+    return value
+
+
 def check_every_command(app: typer.Typer) -> None:
     """Have all commands of an app, and of those in it, be `CheckedCommand`s."""
     for command in app.registered_commands:
         command.cls = CheckedCommand
+        if command.callback is not None:
+            command.callback = _taking_addresses(command.callback)
     for group in app.registered_groups:
         group.cls = CheckedGroup
         if group.typer_instance is not None:

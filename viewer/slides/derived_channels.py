@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from viewer.slides.errors import SlideLostError, TileError
+from viewer.slides.errors import SlideAwayError, SlideLostError, TileError
 from viewer.slides.hatching import hatch_values
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class ChannelHalving:
                     part[:], part_is_sound = self._read(below, channels, plane)
                     tiles_read += 1
                     is_sound = is_sound and part_is_sound
-                except SlideLostError:
+                except (SlideLostError, SlideAwayError):
                     raise
                 except TileError as error:
                     errors.append(error)

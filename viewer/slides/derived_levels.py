@@ -18,7 +18,7 @@ from viewer.slides.errors import SlideAwayError, SlideError, SlideLostError, Til
 from viewer.slides.hatching import hatch
 from viewer.slides.level_store import LevelStore
 from viewer.slides.readers.jpeg_tiles import stored_jpeg_tiles
-from viewer.slides.source import expect
+from viewer.slides.source import expect, silence_of
 from viewer.slides.turns import Turns
 
 if TYPE_CHECKING:
@@ -107,6 +107,11 @@ class DerivedLevels:
         for place in tiles:
             self._add_stored(place, stored)
         expect(self._source, list(stored))
+
+    @property
+    def silence(self) -> str:
+        """Return what the source says of its server."""
+        return silence_of(self._source)
 
     def _add_stored(self, place: Place, stored: dict[Place, None]) -> None:
         level, column, row = place

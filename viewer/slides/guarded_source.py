@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from viewer.slides.errors import SlideError, TileError
 from viewer.slides.identity import SlideIdentity
 from viewer.slides.readers.jpeg_tiles import stored_jpeg_tiles
-from viewer.slides.source import expect
+from viewer.slides.source import expect, silence_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,6 +64,10 @@ class GuardedSource:
 
     def expect(self, tiles: Sequence[tuple[int, int, int]]) -> None:
         expect(self._source, tiles)
+
+    @property
+    def silence(self) -> str:
+        return silence_of(self._source)
 
     def read_tile(self, level: int, column: int, row: int) -> RgbImage:
         try:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from viewer.geometry import Box, Optics
 from viewer.slides.channels import Axes
+from viewer.slides.remote.address import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -217,8 +218,13 @@ def expect(source: SlideSource, tiles: Sequence[tuple[int, int, int]]) -> None:
     A slide on a server fetches them all at once; for others there is nothing to do.
     """
     take = getattr(source, "expect", None)
-    if take is not None:
+    if take is not None and is_address(source.path):
         take(tiles)
+
+
+def silence_of(source: SlideSource) -> str:
+    """Return a sentence where the source's server gives nothing now, else ""."""
+    return str(getattr(source, "silence", ""))
 
 
 def with_note(source: SlideSource, note: str) -> SlideSource:
@@ -247,3 +253,7 @@ class _AlteredSource:
 
     def expect(self, tiles: Sequence[tuple[int, int, int]]) -> None:
         expect(self._source, tiles)
+
+    @property
+    def silence(self) -> str:
+        return silence_of(self._source)

@@ -8,7 +8,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from viewer.slides.errors import SlideLostError, TileError
+from viewer.slides.errors import SlideAwayError, SlideLostError, TileError
+from viewer.slides.source import expect, silence_of
 from viewer.tiles.cache import CachedTile, TileCache, TileKey
 from viewer.tiles.rendering import ValueTiles
 
@@ -31,6 +32,9 @@ _DEAR_STORED_TILES = 64
 # Prefetching stops while more than this share of all decoded tiles was never on screen.
 _UNSEEN_SHARE = 0.2
 _UNSEEN_ALLOWANCE = 24
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 8.0
+"""Between two questions to a server that is silent."""
 
 
 class TileLoader(Generic[Picture]):
@@ -72,6 +76,12 @@ class TileLoader(Generic[Picture]):
         self.failures: dict[TileKey, str] = {}
         self.change = ""
         """A sentence once the file was found to be another than the one that was opened."""
+        self.away = ""
+        """A sentence while the slide's server is silent; tiles are asked for again and again."""
+        self.waits_for_servers = True
+        """Whether tiles of a silent server stay wanted; otherwise they count as unreadable."""
+        self._away_pause_s = _FIRST_PAUSE_S
+        self._request_count = self._expected_count = 0
         self.decoded_count = 0
         self._token = next(_tokens)
         self._prepare = prepare
@@ -131,6 +141,7 @@ class TileLoader(Generic[Picture]):
             self._ahead = ahead[::-1]
             has_neighbors = self._rendering is not None and self.source.info.axes.z_count > 1
             self._neighbors = visible[::-1] if has_neighbors else []
+            self._request_count += 1
             self._changed.notify_all()
 
     def set_prepare(
@@ -189,13 +200,16 @@ class TileLoader(Generic[Picture]):
                 prepare, look_version = self._prepare, self._look_version
                 rendering = self._rendering
                 neighbor = self._neighbors.pop() if key is None else None
+                expected: list[TileKey] = []
                 if key is not None:
                     self._started_s[key] = time.monotonic()
+                    expected = self._newly_wanted(key)
             if key is None:
                 if neighbor is not None and rendering is not None:
                     self._read_neighbors(neighbor, rendering)
                 continue
             try:
+                expect(self.source, expected)
                 self._load(key, prepare, look_version, rendering)
             finally:
                 with self._changed:
@@ -203,6 +217,23 @@ class TileLoader(Generic[Picture]):
                     self._changed.notify()
             if not self._is_closed:
                 self._on_loaded(key)
+            if self.away:
+                self._pause(key)
+
+    def _newly_wanted(self, key: TileKey) -> list[TileKey]:
+        """Return all that a new view needs, once; called with the lock held."""
+        if self._expected_count == self._request_count:
+            return []
+        self._expected_count = self._request_count
+        return [key, *reversed(self._wanted)]
+
+    def _pause(self, key: TileKey) -> None:
+        """Leave a silent server alone for a while, each time longer, and want the tile still."""
+        with self._changed:
+            if not self.is_settled(key):
+                self._wanted.append(key)
+            self._changed.wait_for(lambda: self._is_closed, self._away_pause_s)
+            self._away_pause_s = min(2 * self._away_pause_s, _LONGEST_PAUSE_S)
 
     def _read_neighbors(self, key: TileKey, rendering: Rendering) -> None:
         try:
@@ -257,6 +288,12 @@ class TileLoader(Generic[Picture]):
         except SlideLostError as error:
             self.change = self.failures[key] = str(error)
             return
+        except SlideAwayError as error:
+            if self.waits_for_servers:
+                self.away = str(error)
+            else:
+                self.failures[key] = str(error)
+            return
         except TileError as error:
             if rendering is not None:
                 with self._changed:
@@ -274,6 +311,8 @@ class TileLoader(Generic[Picture]):
                 "an unexpected error, see the log."
             )
             return
+        if self.away and not silence_of(self.source):  # what is at hand says nothing of the server
+            self.away, self._away_pause_s = "", _FIRST_PAUSE_S
         is_coarsest = key.level == len(self.source.levels) - 1
         with self._changed:
             if self._is_closed:

@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QSizePolicy, QStatusBar, QWidget
 
 from viewer.geometry import Optics, Point, View
+from viewer.slides.remote.address import is_address
 from viewer.tiles.display import DisplaySettings
 from viewer.ui.slides.magnification_box import MagnificationBox
 from viewer.ui.slides.slide_pane import PaneStatus, SlidePane
@@ -55,6 +56,9 @@ class WindowStatusBar(QStatusBar):
         """Shows a sentence for a while."""
         self.showMessage(sentence, _SAID_MS)
 
+    _holder = "drive"
+    """What the slide lies on, in a word."""
+
     def show_drawing(self, text: str) -> None:
         """How large is what is being drawn."""
         self.drawing.setText(text)
@@ -78,6 +82,7 @@ class WindowStatusBar(QStatusBar):
         shown = pane.source.info.display_range if pane.source is not None else None
         self.display.setText(shown_look(canvas.look, problem, shown) if has_slide else "")
         self.display.setToolTip(problem)
+        self._holder = "server" if pane.path is not None and is_address(pane.path) else "drive"
         self.show_status(pane.status if has_slide else PaneStatus(is_sharp=True), optics)
 
     def show_status(self, status: PaneStatus, optics: Optics) -> None:
@@ -85,7 +90,9 @@ class WindowStatusBar(QStatusBar):
         self.cursor_label.setText(shown_position(status.cursor, optics))
         self.loading.setText("" if status.is_sharp else _LOADING)
         if status.stalled_s > 0:
-            trouble = f"The drive has not answered for {status.stalled_s:.0f} s; still waiting."
+            trouble = (
+                f"The {self._holder} has not answered for {status.stalled_s:.0f} s; still waiting."
+            )
         else:
             trouble = status.tile_error
         self.trouble.setText(trouble)

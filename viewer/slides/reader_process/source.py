@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
 from math import inf, isfinite
@@ -32,7 +33,7 @@ from viewer.slides.remote.places import places_of
 from viewer.slides.source import Level, RgbImage, SlideInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -139,17 +140,10 @@ class IsolatedSource:
         if self._is_closed:
             raise TileError(level, column, row, "the slide has been closed")
         width, height = self._levels[level].tile_size_px(column, row)
-        try:
+        with self._telling_silence(level, column, row):
             image = self._decoded_here(level, column, row)
             if image is None:
                 image = self._reader.read_tile(level, column, row)
-        except SlideLostError:
-            raise
-        except TileError as error:
-            if self._remote is not None and self._remote.problem:
-                self._remote.check()
-                raise SlideAwayError(level, column, row, self._remote.problem) from error
-            raise
         if image.shape[0] < height or image.shape[1] < width:
             raise TileError(level, column, row, f"its data is of the wrong size {image.shape}")
         if image.shape[:2] == (height, width):
@@ -160,6 +154,11 @@ class IsolatedSource:
         """Begin to fetch, of a slide on a server, tiles that will be read soon."""
         if self._remote is not None and self._places:
             self._remote.expect_soon(self._places.ranges(tiles))
+
+    @property
+    def silence(self) -> str:
+        """Return why the slide's server gives nothing now; "" while it does."""
+        return self._remote.problem if self._remote is not None else ""
 
     def read_channels(
         self, level: int, column: int, row: int, channels: tuple[int, ...], z: int = 0, t: int = 0
@@ -173,7 +172,8 @@ class IsolatedSource:
         values = np.empty((len(channels), height, width), dtype)
         for first in range(0, len(channels), at_once):
             some = channels[first : first + at_once]
-            part = self._reader.read_channels(level, column, row, some, z, t)
+            with self._telling_silence(level, column, row):
+                part = self._reader.read_channels(level, column, row, some, z, t)
             if part.dtype != dtype or part.shape != (len(some) * height, width, 1):
                 raise TileError(
                     level, column, row, f"its data is of the wrong size or type {part.shape}"
@@ -194,6 +194,19 @@ class IsolatedSource:
             self._is_closed = True
             self._file = None
             self._pool.give_back(self._reader)
+
+    @contextmanager
+    def _telling_silence(self, level: int, column: int, row: int) -> Generator[None]:
+        """Tell a tile whose server is silent from one that is damaged."""
+        try:
+            yield
+        except SlideLostError:
+            raise
+        except TileError as error:
+            if self._remote is not None and self._remote.problem:
+                self._remote.check()
+                raise SlideAwayError(level, column, row, self._remote.problem) from error
+            raise
 
     def _decoded_here(self, level: int, column: int, row: int) -> RgbImage | None:
         """Return a tile that is plain JPEG; None for one that the process has to read."""

@@ -94,7 +94,9 @@ class RemotePath(type(Path())):
 
 def is_address(text: object) -> bool:
     """Return whether a text is the address of something on a server."""
-    return isinstance(text, RemotePath) or bool(_ADDRESS.match(str(text)))
+    if isinstance(text, Path):
+        return isinstance(text, RemotePath)
+    return bool(_ADDRESS.match(str(text)))
 
 
 def slide_path(text: str | Path) -> Path:
@@ -102,7 +104,7 @@ def slide_path(text: str | Path) -> Path:
 
     What an address holds beside the name of the slide is remembered until the program ends.
     """
-    if isinstance(text, RemotePath) or not is_address(text):
+    if isinstance(text, RemotePath) or not is_address(str(text)):
         return text if isinstance(text, Path) else Path(text)
     full = _ADDRESS.sub(lambda found: f"{found[1].casefold()}://", str(text).strip())
     plain = without_secrets(full)

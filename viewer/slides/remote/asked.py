@@ -111,5 +111,5 @@ def path_with_bytes(path: Path, ranges: RangedBytes) -> Path:
     """Return the path of a slide on a server, with its bytes at hand."""
     from viewer.slides.remote.address import RemotePath, slide_path
 
-    remote = slide_path(path)
+    remote = slide_path(str(path))
     return remote.with_ranges(ranges) if isinstance(remote, RemotePath) else path

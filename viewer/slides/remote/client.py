@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _OPEN = "viewer.slides.remote.serving:open_address"
 _READ = "viewer.slides.remote.serving:read_ranges"
-_LOOK_AGAIN_S = 5.0
+_LOOK_AGAIN_S = 2.0
 """How old the last word of the server may be before it is asked whether the file is the same."""
 _KINDS: dict[str, type[SlideError]] = {
     "NothingThereError": SlideNotFoundError,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from viewer.slides.remote.address import RemotePath
     from viewer.slides.source import SlideSource
 
+_MOST_OVERVIEW_PX = 1 << 26
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
@@ -48,9 +49,22 @@ def open_remote(path: RemotePath, image: int | None) -> GuardedSource:
 
 
 def _guarded(path: RemotePath, file: RemoteFile, source: SlideSource) -> GuardedSource:
+    _check_overview(path, file, source)
     if warning := _warning(path):
         source = with_note(source, warning)
     return GuardedSource(source, _Version(path.with_ranges(file.bytes), file))
+
+
+def _check_overview(path: RemotePath, file: RemoteFile, source: SlideSource) -> None:
+    """Refuse a large slide without small levels: its first picture would take all of it."""
+    coarsest = source.levels[-1]
+    if coarsest.width_px * coarsest.height_px > _MOST_OVERVIEW_PX:
+        source.close()
+        raise UnsupportedSlideError(
+            path,
+            f"{path.name} has no small levels, so all {size_text(file.size_bytes)} would have to "
+            "be fetched for a first picture: download it, or store it as a pyramidal TIFF.",
+        )
 
 
 def _warning(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 import time
@@ -84,8 +85,7 @@ class WebFile:
                     continue
                 return self._part(answer, offset, size, until_s)
             finally:
-                # What was not read to its end is never read: the connection is closed instead.
-                answer.close() if answer.length_remaining else answer.release_conn()
+                _leave(answer)
         raise ServerError(f"{self._host} redirects {self._name} in a circle: check the address.")
 
     def _ask(self, address: str, offset: int, size: int) -> BaseHTTPResponse:
@@ -183,13 +183,24 @@ class WebFile:
             return ServerError(
                 f"The certificate of {host} cannot be trusted: ask who runs the server."
             )
-        if isinstance(error, ConnectTimeoutError | ReadTimeoutError):
-            why = "does not answer in time"
-        elif isinstance(error, NewConnectionError | ConnectionRefusedError):
+        if isinstance(error, NewConnectionError | ConnectionRefusedError):
             why = "does not answer"
+        elif isinstance(error, ConnectTimeoutError | ReadTimeoutError):
+            why = "does not answer in time"
         else:
             why = "broke the connection off"
         return PassingError(f"{host} {why}: check the address and the network, and try again.")
+
+
+def _leave(answer: BaseHTTPResponse) -> None:
+    """Give the connection back; one with much that was not read is closed first."""
+    rest = answer.length_remaining
+    if rest is not None and rest <= _PIECE_BYTES:
+        with contextlib.suppress(HTTPError, OSError):
+            answer.drain_conn()
+    else:
+        answer.close()
+    answer.release_conn()
 
 
 _pools: dict[str, urllib3.PoolManager] = {}

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from viewer.canvas.layer import Layer
+    from viewer.geometry import Optics
+    from viewer.slides.source import SlideSource
+    from viewer.tiles.loader import TileLoader
 
 SCREEN_DPI = 96.0
 """At this many pixels an inch lines and letters are as on a screen; at more they grow with it."""
@@ -42,6 +45,19 @@ class FigureCanvas(SlideCanvas):
     def ratio(self) -> float:
         """Return how many pixels of the figure one of the screen is."""
         return self.dpi / SCREEN_DPI
+
+    def set_source(
+        self,
+        source: SlideSource,
+        optics: Optics,
+        *,
+        view: View | None = None,
+        loader: TileLoader[QImage] | None = None,
+    ) -> None:
+        """Show a slide; a figure does not wait for a server that is silent."""
+        super().set_source(source, optics, view=view, loader=loader)
+        if self.loader is not None:
+            self.loader.waits_for_servers = False
 
     @guarded(1.0)
     def devicePixelRatioF(self) -> float:

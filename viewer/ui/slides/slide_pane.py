@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 from viewer.canvas.canvas import SlideCanvas
 from viewer.geometry import Size
 from viewer.slides.errors import SlideError
+from viewer.slides.remote.address import is_address
 from viewer.tiles.display import default_display
 from viewer.ui.background_runner import BackgroundRunner, Task
 from viewer.ui.slides.display_keeper import DisplayKeeper
@@ -301,6 +302,7 @@ class SlidePane(QFrame):
         canvas.tile_failed.connect(lambda sentence: self._change_status(tile_error=sentence))
         canvas.look_changed.connect(self._on_look_changed)
         canvas.file_changed.connect(self._on_file_changed)
+        canvas.server_silent.connect(self._on_server_silent)
         canvas.unreadable.connect(self._on_unreadable)
         canvas.stalled.connect(lambda seconds: self._change_status(stalled_s=seconds))
         canvas.sharp_changed.connect(lambda sharp: self._change_status(is_sharp=sharp))
@@ -475,6 +477,13 @@ class SlidePane(QFrame):
         self._opening_path = self.path
         self.notice.tell(sentence, "error", "Open again")
 
+    def _on_server_silent(self, sentence: str) -> None:
+        """The server of the slide gives nothing any more, or gives again."""
+        if sentence:
+            self.notice.tell(f"{sentence} What was fetched stays; the rest follows.", "warning")
+        else:
+            self.notice.hide()
+
     def _on_failed(self, error: Exception) -> None:
         path = self._opening_path
         assert path is not None
@@ -507,7 +516,8 @@ class SlidePane(QFrame):
     def _say_still_waiting(self) -> None:
         path = self._opening_path
         assert path is not None
-        sentence = f"Still waiting for the drive that holds {path.name}..."
+        holder = "server" if is_address(path) else "drive"
+        sentence = f"Still waiting for the {holder} that holds {path.name}..."
         if self.canvas.source is None:
             self.page.still_waiting(sentence)
         else:

@@ -1,0 +1,228 @@
+"""Slides on web servers: their pixels, how they are fetched, and what servers do wrong."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from cli_steps import coverslip
+from range_server import RangeServer
+from served_slides import BIG_BYTES
+
+from viewer.audit_log import read_audit
+from viewer.geometry import Box
+from viewer.slides import open_slide
+from viewer.slides.derived_levels import KEPT_ON_DISK_FROM
+from viewer.slides.errors import (
+    SlideAccessError,
+    SlideAwayError,
+    SlideChangedError,
+    SlideNotFoundError,
+    UnsupportedSlideError,
+)
+from viewer.slides.region import read_region
+from viewer.slides.remote.address import RemotePath, full_address, slide_path, without_secrets
+from viewer.slides.source import expect
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from viewer.slides import SlideSource
+
+SECRET = "S3CR3T"  # noqa: S105 - of nothing
+
+
+def some_tiles(source: SlideSource) -> list[tuple[int, int, int]]:
+    """The corner of each level, and its last tile; not of levels that are kept coded anew."""
+    return [
+        (index, column, row)
+        for index, level in enumerate(source.levels)
+        if level.stored_tiles_per_tile < KEPT_ON_DISK_FROM
+        for column, row in {(0, 0), (level.columns - 1, level.rows - 1), (level.columns // 2, 0)}
+    ]
+
+
+@pytest.mark.parametrize("name", ["sample.svs", "pyramid.tif", "deflated.tif"])
+def test_a_slide_on_a_server_shows_the_pixels_of_the_file(
+    server: RangeServer, served_folder: Path, name: str
+) -> None:
+    far, near = open_slide(slide_path(server.address(name))), open_slide(served_folder / name)
+    assert far.levels == near.levels
+    assert far.info.optics == near.info.optics
+    for tile in some_tiles(near):
+        assert np.array_equal(far.read_tile(*tile), near.read_tile(*tile)), tile
+    for picture in near.info.associated:
+        assert np.array_equal(far.read_associated(picture), near.read_associated(picture))
+    assert far.info.identity == near.info.identity, "its annotations are found again"
+    far.close()
+    near.close()
+
+
+def test_few_requests_wait_for_each_other(server: RangeServer) -> None:
+    server.faults.delay_s = 0.05
+    source = open_slide(slide_path(server.address("pyramid.tif")))
+    source.read_tile(len(source.levels) - 1, 0, 0)
+    assert server.longest_chain() <= 6
+    server.log.clear()
+    tiles = [(0, column, row) for column in range(2, 8) for row in range(1, 6)]
+    expect(source, tiles)
+    for tile in tiles:
+        source.read_tile(*tile)
+    assert server.longest_chain() <= 4
+    assert server.most_at_once() <= 16
+    source.close()
+
+
+def test_info_moves_a_small_part_of_a_large_file(server: RangeServer) -> None:
+    done = coverslip("info", "--json", server.address("big.tif"))
+    assert done.returncode == 0, done.stderr
+    assert server.sent_bytes() < BIG_BYTES / 10
+
+
+def test_a_signature_stays_out_of_all_that_is_kept(
+    server: RangeServer, own_home: Path, tmp_path: Path
+) -> None:
+    address = f"{server.address('sample.svs')}?X-Amz-Signature={SECRET}//x"
+    done = coverslip("info", address)
+    assert done.returncode == 0, done.stderr
+    assert all(SECRET in asked.query for asked in server.log), "the server has to see it"
+    assert SECRET not in done.stdout + done.stderr
+    done = coverslip("shot", address, "-o", tmp_path / "field.png", "--size", "200x100")
+    assert done.returncode == 0, done.stderr
+    for file in own_home.rglob("*"):
+        assert SECRET not in str(file)
+        assert not file.is_file() or SECRET.encode() not in file.read_bytes(), file
+    assert any("sample.svs" in entry.subject for entry in read_audit())
+
+
+def test_paths_of_addresses_hold_no_secret() -> None:
+    path = slide_path(f"https://me:{SECRET}@Host.org/a/b.tif?sig={SECRET}&versionId=3#{SECRET}")
+    assert isinstance(path, RemotePath)
+    assert str(path) == "https://host.org/a/b.tif?versionId=3"
+    assert SECRET in full_address(path)
+    assert SECRET not in repr(path) + str(path.parent) + path.name
+    assert without_secrets(f"s3://bucket/key?token={SECRET}") == "s3://bucket/key"
+    assert isinstance(slide_path(str(path)), RemotePath)
+    assert not isinstance(slide_path("folder/slide.tif"), RemotePath)
+
+
+def test_a_server_without_ranges_is_refused_and_never_read_whole(server: RangeServer) -> None:
+    server.faults.has_ranges = False
+    done = coverslip("info", server.address("big.tif"))
+    assert done.returncode == 2
+    assert "range requests" in done.stderr
+    assert "500 MB" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert server.sent_bytes() < BIG_BYTES / 10
+
+
+@pytest.mark.parametrize(("status", "words"), [(404, "There is no"), (403, "does not let you")])
+def test_a_denied_or_missing_slide_is_one_sentence(
+    server: RangeServer, status: int, words: str
+) -> None:
+    server.faults.refuse = status
+    done = coverslip("info", server.address("sample.svs"))
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert words in done.stderr
+
+
+def test_no_such_host_is_one_sentence() -> None:
+    done = coverslip("info", "http://no-such-host.invalid/slide.tif")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "no-such-host.invalid" in done.stderr
+
+
+def test_a_busy_server_and_a_cut_connection_are_tried_again(server: RangeServer) -> None:
+    server.faults.refuse, server.faults.refuse_times = 503, 1
+    server.faults.cut_times = 1
+    source = open_slide(slide_path(server.address("pyramid.tif")))
+    assert source.read_tile(0, 0, 0).shape == (256, 256, 3)
+    source.close()
+
+
+def test_the_policy_refuses_other_hosts_but_not_this_machine(
+    server: RangeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from viewer import egress
+    from viewer.policy import Policy
+
+    monkeypatch.setattr(egress, "policy", lambda: Policy(network=False))
+    with pytest.raises(SlideAccessError, match="policy"):
+        open_slide(slide_path("https://slides.example.org/a.tif"))
+    open_slide(slide_path(server.address("pyramid.tif"))).close()
+
+
+def test_a_redirect_is_followed(server: RangeServer, served_folder: Path) -> None:
+    (served_folder / "moved").mkdir(exist_ok=True)
+    shutil.copy(served_folder / "pyramid.tif", served_folder / "moved" / "pyramid.tif")
+    server.faults.redirect = f"/moved/pyramid.tif?sig={SECRET}"
+    source = open_slide(slide_path(server.address("elsewhere.tif")))
+    assert source.read_tile(0, 1, 1).shape == (256, 256, 3)
+    assert sum(asked.path == "/elsewhere.tif" for asked in server.log) == 1
+    source.close()
+
+
+def test_a_file_that_changes_on_the_server_is_noticed(tmp_path: Path, served_folder: Path) -> None:
+    shutil.copy(served_folder / "deflated.tif", tmp_path / "slide.tif")
+    server = RangeServer(tmp_path).start()
+    source = open_slide(slide_path(server.address("slide.tif")))
+    source.read_tile(0, 0, 0)
+    status = (tmp_path / "slide.tif").stat()
+    os.utime(tmp_path / "slide.tif", ns=(status.st_atime_ns, status.st_mtime_ns + 10**9))
+    with pytest.raises(SlideChangedError, match="on its server"):
+        read_region(source, Box(0, 0, 2048, 2048), 512, 512)
+    source.close()
+    server.stop()
+
+
+def test_a_server_that_is_gone_is_told_from_a_damaged_tile(
+    served_folder: Path,
+) -> None:
+    server = RangeServer(served_folder).start()
+    source = open_slide(slide_path(server.address("deflated.tif")))
+    server.stop()
+    with pytest.raises(SlideAwayError, match="does not answer"):
+        source.read_tile(0, 7, 7)
+    again = RangeServer(served_folder, port=server.port).start()
+    assert source.read_tile(0, 7, 7).shape == (256, 256, 3)
+    source.close()
+    again.stop()
+
+
+def test_what_is_no_tiled_tiff_is_refused_with_the_size_of_a_download(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "notes.txt").write_bytes(b"no slide" * 1000)
+    server = RangeServer(tmp_path).start()
+    with pytest.raises(UnsupportedSlideError, match="8 KB"):
+        open_slide(slide_path(server.address("notes.txt")))
+    with pytest.raises(SlideNotFoundError):
+        open_slide(slide_path(server.address("none.tif")))
+    server.stop()
+
+
+def test_fetched_blocks_are_kept_on_the_disk_for_their_owner_alone(
+    tmp_path: Path,
+) -> None:
+    from viewer.slides.remote.block_cache import BlockCache, cache_name
+
+    kept = BlockCache(tmp_path / "remote", most_bytes=1 << 20)
+    name = cache_name("https://host/a.tif", '"1"', 1 << 20)
+    assert name != cache_name("https://host/a.tif", '"2"', 1 << 20)
+    block = os.urandom(1 << 14)
+    kept.put(name, [(3, block)])
+    assert kept.get(name, 3, 1 << 14) == block
+    assert kept.get(name, 2, 1 << 14) is None, "a hole is not what was fetched"
+    assert {file.stat().st_mode & 0o777 for file in (tmp_path / "remote").iterdir()} == {0o600}
+    with (tmp_path / "remote" / f"{name}.blocks").open("r+b") as file:
+        file.seek(3 << 14)
+        file.write(b"spoilt")
+    assert kept.get(name, 3, 1 << 14) is None
+    for number in range(8):
+        other = cache_name("https://host/b.tif", str(number), 1 << 20)
+        kept.put(other, [(index, os.urandom(1 << 14)) for index in range(32)])
+    held = sum(file.stat().st_blocks * 512 for file in (tmp_path / "remote").iterdir())
+    assert held < 2 << 20
