@@ -20,6 +20,7 @@ _NAMES = (
     "exchange",
     "draw",
     "formats",
+    "query",
 )
 _SAMPLE = Path(__file__).resolve().parent.parent / "resources/slides/CMU-1-Small-Region.svs"
 _RESULTS = Path(__file__).resolve().parent / "results" / "latest.json"
@@ -56,6 +57,10 @@ def _measure(name: str) -> list[Figure]:
         from benchmarks import formats
 
         return formats.run(_SAMPLE)
+    if name == "query":
+        from benchmarks import query
+
+        return query.run()
     main_slide = big_slide.ensure(big_slide.MAIN)
     match name:
         case "decode":

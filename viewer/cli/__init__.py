@@ -41,6 +41,7 @@ from viewer.cli.output import (
     print_table,
 )
 from viewer.cli.projects import projects_app
+from viewer.cli.query import query
 from viewer.cli.run import run_model
 from viewer.cli.sessions import sessions_app
 from viewer.cli.writing import convert_slide, deidentify_slide
@@ -113,6 +114,7 @@ app.add_typer(annotations_app, name="annotations")
 app.add_typer(projects_app, name="projects")
 annotations_app.command("compare")(compare_annotations)
 app.command("run")(run_model)
+app.command()(query)
 app.command()(align)
 app.command("convert")(convert_slide)
 app.command("deidentify")(deidentify_slide)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 import sys
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from viewer.inference.runs.running import ModelRun
 
 _EVERY_S = 0.2
+_MANY = 10_000
+"""Objects of which the columns take a while to make."""
+_log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -43,7 +47,24 @@ def print_line(run: ModelRun, record: Mapping[str, object]) -> None:
     for sentence in run.all_troubles():
         _print(RunLine(note=sentence))
     more = {"slide": run.identity, "results": run.results, "tissue_mm2": run.tissue_mm2}
+    _keep_columns(run)
     _print(RunLine(record={**record, **more}))
+
+
+def _keep_columns(run: ModelRun) -> None:
+    """Make what queries read ready after a run that found much, so that no query waits for it."""
+    from viewer.overlays.object_map import ObjectMap
+
+    if not run.results or not isinstance(run.found, ObjectMap) or run.found.count < _MANY:
+        return
+    from viewer.cohort.query.result_columns import keep_columns
+    from viewer.inference.models.bundle import STEPS_VERSION
+    from viewer.overlays.result_store import results_folder
+
+    try:
+        keep_columns(run.results, results_folder(), STEPS_VERSION)
+    except OSError as error:
+        _log.warning("The columns of %s are made later (%s)", run.results, error)
 
 
 def watch_parent() -> None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from viewer.overlays.area import blocks_of
+from viewer.geometry import Box
+from viewer.overlays.area import blocks_of, holds
 from viewer.overlays.blocks import BlockGrid, BlockKey
 from viewer.overlays.box_overlap import box_ious
 from viewer.overlays.objects import Objects
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from viewer.geometry import Box
     from viewer.overlays.area import Area
 
 _SAME_UM = 2.0
@@ -171,10 +171,15 @@ class ObjectMap:
         mine = np.nonzero(edge)[0]
         if not len(mine):
             return known
+        edges = objects.centroids[mine]
+        around = Box(*edges.min(0).tolist(), *edges.max(0).tolist()).grown(reach)
         for other in self._beside(key):
-            offsets = objects.centroids[mine][:, None] - other.centroids[None]
-            near = np.hypot(offsets[..., 0], offsets[..., 1]) < self._same
-            known[mine] |= (near & _may_be_same(objects, mine, other)).any(1)
+            theirs = np.nonzero(holds(around, *other.centroids.T))[0]
+            offsets = edges[:, None] - other.centroids[theirs][None]
+            one, two = np.nonzero((offsets**2).sum(-1) < self._same**2)
+            if len(one):
+                one, two = mine[one], theirs[two]
+                known[one[_may_be_same(objects, one, other, two)]] = True
         return known
 
     def _is_known_box(self, key: BlockKey, objects: Objects) -> NDArray[np.bool_]:
@@ -195,21 +200,32 @@ class ObjectMap:
                     yield other
 
 
-def _may_be_same(objects: Objects, mine: NDArray[np.intp], other: Objects) -> NDArray[np.bool_]:
-    """Return (len(mine), len(other)) whether two objects are of one class or about one size.
+def _may_be_same(
+    objects: Objects, mine: NDArray[np.intp], other: Objects, theirs: NDArray[np.intp]
+) -> NDArray[np.bool_]:
+    """Return (pairs,) whether two objects at one place are of one class or about one size.
 
     A cell lies round its nucleus and is another object; the class of one nucleus can differ by the
     block in which it is seen.
     """
-    is_one_class = objects.classes[mine][:, np.newaxis] == other.classes
-    if is_one_class.all():
-        return is_one_class
-    one, two = _areas(objects)[mine][:, np.newaxis], _areas(other)
-    return is_one_class | (np.minimum(one, two) > _SAME_SHARE * np.maximum(one, two))
+    is_same = objects.classes[mine] == other.classes[theirs]
+    unsure = ~is_same
+    if unsure.any():
+        one, two = _areas_of(objects, mine[unsure]), _areas_of(other, theirs[unsure])
+        is_same[unsure] = np.minimum(one, two) > _SAME_SHARE * np.maximum(one, two)
+    return is_same
 
 
-def _areas(objects: Objects) -> NDArray[np.float64]:
-    """Return (n,) the areas of the outlines, level-0 pixels."""
+def _areas_of(objects: Objects, indices: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return the area of the outline at each index, level-0 pixels."""
+    chosen, places = np.unique(indices, return_inverse=True)
+    wanted = np.zeros(len(objects), bool)
+    wanted[chosen] = True
+    return outline_areas(objects.taken(wanted))[places]
+
+
+def outline_areas(objects: Objects) -> NDArray[np.float64]:
+    """Return (n,) the areas of the outlines, square level-0 pixels."""
     points = objects.points.astype(float) - objects.points[:1]
     following = np.roll(points, -1, 0)
     last = objects.starts[1:][np.diff(objects.starts) > 0] - 1

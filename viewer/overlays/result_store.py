@@ -35,6 +35,8 @@ CREATE TABLE IF NOT EXISTS blocks (
 
 _WAIT_S = 30.0
 """For another process that writes to the same file."""
+COLUMNS_SUFFIX = ".objects.arrow"
+"""Of a file beside that of the results: its objects as columns, for queries."""
 CORRECTED = ", tissue corrected "
 """In `StoreAbout.model`, before what tells corrections of the tissue apart."""
 
@@ -95,8 +97,9 @@ class StoreAbout(msgspec.Struct, frozen=True):
     made_on
         Device and precision where they are not those of the CPU (float32), such as
         "cuda, bfloat16": their numbers differ a little.
-    classes
-        Names of the classes of the model; empty where an earlier version wrote the file.
+    task, classes
+        What the model does, and the names of its classes; empty where an earlier version wrote the
+        file.
     """
 
     slide: str
@@ -106,6 +109,7 @@ class StoreAbout(msgspec.Struct, frozen=True):
     grid: BlockGrid
     steps_version: int = 0
     made_on: str = ""
+    task: str = ""
     classes: list[str] = []
 
 
@@ -220,6 +224,7 @@ def read_about(path: Path) -> StoreAbout | None:
 def _remove(path: Path) -> None:
     for suffix in ("", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
+    path.with_suffix(COLUMNS_SUFFIX).unlink(missing_ok=True)
 
 
 def _not_kept(error: Exception) -> ResultStoreError:

@@ -138,7 +138,7 @@ class Engine:
         self._falls_back = falls_back
         about = StoreAbout(
             str(slide), identity, bundle.key, mpp_um, grid, STEPS_VERSION,
-            classes=[name for name, _ in bundle.colors],
+            task=bundle.task, classes=[name for name, _ in bundle.colors],
         )  # fmt: skip
         self._about = about
         self._task: Task = bundle.description.task

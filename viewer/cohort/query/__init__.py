@@ -1,0 +1,1 @@
+"""SQL over everything that is kept: slides, results, objects, annotations, sessions, answers."""

@@ -1,0 +1,214 @@
+# pyright: basic
+# (pyarrow brings no types)
+"""The objects of each result as columns in a file beside it, made once and read by any query."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections import defaultdict
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from viewer.access import make_file
+from viewer.cohort.query.arrow import (
+    labels,
+    numbers_by_name,
+    repeated,
+    schema_of,
+    write_table,
+)
+from viewer.overlays.object_map import ObjectMap, outline_areas
+from viewer.overlays.objects import Objects, ObjectsError
+from viewer.overlays.result_store import COLUMNS_SUFFIX, StoreAbout, read_about
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from viewer.cohort.query.store import Store
+    from viewer.overlays.blocks import BlockKey
+
+_DIGEST = re.compile(r" [0-9a-f]{24,64}( |,|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class KeptResult:
+    """One model on one slide: the files of each device that computed some of it.
+
+    Attributes
+    ----------
+    name
+        As the column `result` has it.
+    """
+
+    name: str
+    about: StoreAbout
+    paths: tuple[Path, ...]
+
+    @property
+    def model(self) -> tuple[str, str]:
+        """Return name and version of the model."""
+        name, _, version = _DIGEST.split(self.about.model, maxsplit=1)[0].rpartition(" ")
+        return name, version
+
+    @property
+    def classes(self) -> list[str]:
+        return self.about.classes
+
+    @property
+    def columns_path(self) -> Path:
+        return self.paths[0].with_suffix(COLUMNS_SUFFIX)
+
+
+def kept_results(store: Store, steps_version: int) -> list[KeptResult]:
+    """Return all results that are current, by slide and model."""
+    groups: dict[tuple[str, str, float], list[tuple[str, StoreAbout, Path]]] = defaultdict(list)
+    for path in sorted(store.results.glob("*/*.sqlite")) if store.results.is_dir() else ():
+        about = read_about(path)
+        if about is None or about.steps_version != steps_version or not store.holds(about.identity):
+            continue
+        key = (about.identity, about.model, round(about.mpp_um, 5))
+        groups[key].append((about.made_on, about, path))
+    found: list[KeptResult] = []
+    for members in groups.values():
+        members.sort(key=lambda each: each[0])  # the CPU's first, as they are shown
+        first = members[0][2]
+        paths = tuple(path for _, _, path in members)
+        found.append(KeptResult(f"{first.parent.name}/{first.stem}", members[0][1], paths))
+    return found
+
+
+def blocks_of_result(result: KeptResult) -> Iterator[tuple[BlockKey, bytes]]:
+    """Yield each block once; of several devices the CPU's."""
+    from viewer.overlays.result_store import read_store
+
+    known: set[BlockKey] = set()
+    for path in result.paths:
+        held = read_store(path)
+        for key, data in held[1] if held is not None else ():
+            if key not in known:
+                known.add(key)
+                yield key, data
+
+
+def object_columns(result: KeptResult, fallback: Path) -> Path | None:
+    """Return the file of a result's objects, made where it is missing or out of date.
+
+    None of models that find no objects.
+
+    Parameters
+    ----------
+    fallback
+        A folder for the file where it cannot be kept beside the results.
+    """
+    stamp = _stamp(result)
+    path = result.columns_path
+    if _stamp_of(path) == stamp:
+        return path
+    table = _objects_table(result, stamp)
+    if table is None:
+        return None
+    try:
+        part = path.with_name(f"{path.name}.part")
+        make_file(part)
+        write_table(part, table)
+        part.replace(path)
+    except OSError:
+        path = fallback / f"{result.name.replace('/', '-')}{COLUMNS_SUFFIX}"
+        write_table(path, table)
+    return path
+
+
+def keep_columns(name: str, results: Path, steps_version: int) -> None:
+    """Make the columns of one result ready, by its name, after a run that found much.
+
+    Raises OSError.
+    """
+    path = results / f"{name}.sqlite"
+    about = read_about(path)
+    if about is None or about.steps_version != steps_version:
+        return
+    others = [each for each in path.parent.glob("*.sqlite") if each != path]
+    kept = [(each, read_about(each)) for each in others]
+    same = [
+        each
+        for each, other in kept
+        if other is not None and (other.model, other.mpp_um) == (about.model, about.mpp_um)
+    ]
+    object_columns(KeptResult(name, about, (path, *same)), path.parent)
+
+
+def class_counts(path: Path) -> dict[str, int]:
+    """Return how many objects of each class a file of columns holds."""
+    import pyarrow.compute as pc
+
+    with pa.memory_map(str(path)) as source:
+        held = pa.ipc.open_file(source).read_all().column("class")
+        counted = pc.value_counts(held.combine_chunks().cast(pa.string()))
+        return {each["values"]: each["counts"] for each in counted.to_pylist()}
+
+
+def count_objects(path: Path) -> int:
+    """Return how many objects a file of columns holds."""
+    with pa.memory_map(str(path)) as source:
+        file = pa.ipc.open_file(source)
+        return sum(file.get_batch(at).num_rows for at in range(file.num_record_batches))
+
+
+def _objects_table(result: KeptResult, stamp: str) -> Any:
+    about = result.about
+    found = ObjectMap(about.grid, about.mpp_um, are_boxes=about.task == "detection")
+    try:
+        for key, data in blocks_of_result(result):
+            found.add(key, Objects.from_bytes(data))
+    except (ObjectsError, ValueError, msgspec.MsgspecError):
+        return None
+    objects = found.all_objects()
+    count = len(objects)
+    names = [*about.classes]
+    most = int(objects.classes.max()) if count else -1
+    names += [f"class {index}" for index in range(len(names), most + 1)]
+    x, y = np.ascontiguousarray(objects.centroids.T)
+    mpp_um = np.float32(about.mpp_um)
+    columns = [
+        repeated(about.identity, count),
+        repeated(result.name, count),
+        repeated(result.model[0], count),
+        pa.array(np.arange(count)),
+        labels(objects.classes, names),
+        pa.array(x),
+        pa.array(y),
+        pa.array(x * mpp_um),
+        pa.array(y * mpp_um),
+        pa.array((outline_areas(objects) * about.mpp_um**2).astype(np.float32)),
+        numbers_by_name(objects.measurements, count),
+    ]
+    return pa.table(columns, schema=schema_of("objects", stamp))
+
+
+def _stamp(result: KeptResult) -> str:
+    """Return what tells a later state of the results apart: how many blocks, of how many bytes."""
+    parts = ["1", result.about.model, "\0".join(result.classes)]
+    for path in result.paths:
+        try:
+            with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+                row = database.execute("SELECT COUNT(*), SUM(LENGTH(result)) FROM blocks")
+                parts.append(f"{path.stem} {row.fetchone()}")
+        except sqlite3.Error:
+            parts.append(f"{path.stem} none")
+    return "\n".join(parts)
+
+
+def _stamp_of(path: Path) -> str:
+    try:
+        with pa.memory_map(str(path)) as source:
+            metadata = pa.ipc.open_file(source).schema.metadata or {}
+            return metadata.get(b"stamp", b"").decode()
+    except (OSError, pa.ArrowInvalid):
+        return ""
