@@ -22,7 +22,7 @@ from viewer.processes.channel import inherited_channel
 
 _ROWS_AT_ONCE = 4096
 _THREADS = 2
-_CONFIG = {
+_CONFIG: dict[str, Any] = {
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",

@@ -146,19 +146,10 @@ def keep_columns(name: str, results: Path, steps_version: int) -> None:
 
 def class_counts(path: Path) -> dict[str, int]:
     """Return how many objects of each class a file of columns holds."""
-    import pyarrow.compute as pc
-
     with pa.memory_map(str(path)) as source:
         held = pa.ipc.open_file(source).read_all().column("class")
-        counted = pc.value_counts(held.combine_chunks().cast(pa.string()))
+        counted = held.combine_chunks().cast(pa.string()).value_counts()
         return {each["values"]: each["counts"] for each in counted.to_pylist()}
-
-
-def count_objects(path: Path) -> int:
-    """Return how many objects a file of columns holds."""
-    with pa.memory_map(str(path)) as source:
-        file = pa.ipc.open_file(source)
-        return sum(file.get_batch(at).num_rows for at in range(file.num_record_batches))
 
 
 def _objects_table(result: KeptResult, stamp: str) -> Any:
