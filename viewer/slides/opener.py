@@ -157,10 +157,10 @@ def open_here(
 def _first_source(path: Path, image: int | None, readers: tuple[Reader, ...]) -> SlideSource:
     """Open the file by the first reader that can, else raise the first reader's complaint."""
     complaint: SlideError | None = None
-    is_folder = path.is_dir()
+    is_for_others = path.is_dir() or path.suffix.lower() == ".vsi"
     for reader in readers:
-        if is_folder and reader in READERS:
-            continue  # they read single files
+        if is_for_others and reader in READERS:
+            continue  # they read single files, and of a .vsi the photograph of its glass
         try:
             source = reader(path, image)
         except NoSuchImageError:
@@ -207,7 +207,7 @@ def _check_file(path: Path) -> None:
     with path.open("rb"):
         pass  # tells at once whether we may read it; OpenSlide would not say why it fails
     if path.suffix.lower() == ".vsi":
-        _refuse_vsi(path)
+        _check_vsi(path)
     data_folder = path.with_suffix("")
     if path.suffix.lower() == ".mrxs" and not (data_folder / "Slidedat.ini").is_file():
         raise IncompleteSlideError(
@@ -217,20 +217,15 @@ def _check_file(path: Path) -> None:
         )
 
 
-def _refuse_vsi(path: Path) -> None:
-    """Refuse a .vsi, which itself holds a photograph of the slide's glass, never its pixels."""
+def _check_vsi(path: Path) -> None:
+    """Refuse a .vsi without its data: itself it holds a photograph of the slide's glass alone."""
     data_folder = path.with_name(f"_{path.stem}_")
-    if not data_folder.is_dir():
+    if next(data_folder.rglob("*.ets"), None) is None:
         raise IncompleteSlideError(
             path,
             f"The data of {path.name} is missing: copy its folder {data_folder.name}, with the "
             ".ets files, to the same place.",
         )
-    raise UnsupportedSlideError(
-        path,
-        f"{path.name} keeps its pixels in {data_folder.name} as Olympus .ets files, which cannot "
-        "be read; export the slide as OME-TIFF, for example with QuPath.",
-    )
 
 
 def _access_error(path: Path, error: OSError) -> SlideError:

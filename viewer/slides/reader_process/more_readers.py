@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from viewer.slides.readers.czi import open_czi
 from viewer.slides.readers.dicom import open_dicom
 from viewer.slides.readers.ome_zarr import open_ome_zarr
+from viewer.slides.readers.vendor import open_vendor
 
 if TYPE_CHECKING:
     from viewer.slides.opener import Reader
 
-FIRST: tuple[Reader, ...] = (open_ome_zarr, open_dicom)
+FIRST: tuple[Reader, ...] = (open_ome_zarr, open_dicom, open_czi, open_vendor)
 """Asked before those of `opener.READERS`: each knows its own files from those of all others."""

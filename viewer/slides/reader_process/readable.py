@@ -14,8 +14,8 @@ _DICOM_MAGIC = b"DICM"
 def readable_of(path: Path) -> list[str]:
     """Return the files of a slide, and the folders of one whose files only its reader can tell.
 
-    Of MIRAX these are the file and the folder of its data; of Hamamatsu VMS and DICOM, which refer
-    to their neighbors, the folder that they lie in; of a folder itself; of others the file alone.
+    Of MIRAX and VSI these are the file and its folder of data; of Hamamatsu VMS and DICOM, which
+    refer to their neighbors, the folder that they lie in; of a folder itself; of others the file.
 
     Raises
     ------
@@ -27,6 +27,8 @@ def readable_of(path: Path) -> list[str]:
         return [str(path)]
     if path.suffix.lower() == ".mrxs":
         return [str(path), str(path.with_suffix(""))]
+    if path.suffix.lower() == ".vsi":
+        return [str(path), str(path.with_name(f"_{path.stem}_"))]
     if path.suffix.lower() in _WITH_FOLDER or _is_dicom(path):
         return [str(path.parent)]
     return [str(path)]

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from viewer.slides.channels import Axes, Channel, distinct_names, usual_color
 from viewer.slides.dicom_folder import check_series, series_in
 from viewer.slides.dicom_header import dicom_header
 from viewer.slides.errors import DamagedSlideError, NoSuchImageError, UnsupportedSlideError
+from viewer.slides.readers.extras import need
 from viewer.slides.readers.plane_windows import ChunkGrid, PlaneWindows
 from viewer.slides.readers.planes_source import PlanesSource
 from viewer.slides.readers.tiff.errors import ChunkError
@@ -77,12 +77,7 @@ def open_dicom(path: Path, image: int | None = None) -> PlanesSource | None:
     unknown = {header.transfer_syntax for _, header in found.volumes} - _WSIDICOM_READS
     if unknown:
         raise UnsupportedSlideError(path, _unknown_codec(path, unknown.pop()))
-    if importlib.util.find_spec("wsidicom") is None:
-        raise UnsupportedSlideError(
-            path,
-            f"{path.name} is a DICOM slide of a kind that needs wsidicom: run "
-            "`pip install 'coverslip[dicom]'` and open it again.",
-        )
+    need("wsidicom", "dicom", path, "a DICOM slide of a kind that OpenSlide does not read")
     from wsidicom import WsiDicom
 
     try:
