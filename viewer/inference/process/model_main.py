@@ -120,7 +120,7 @@ class ModelServer:
         try:
             is_for_blocks = TASKS[about.task].asks_for == "blocks"
             wanted = order.device if is_for_blocks else "cpu"
-            device = choose_device(wanted, falls_back=order.falls_back)
+            device = choose_device(wanted, falls_back=order.falls_back, form=about.format)
             with weights as path:
                 data = {name: bytes(each) for name, each in self._data.items()}
                 self._data.clear()

@@ -12,7 +12,7 @@ from PIL import Image
 from viewer.inference.decoders.known import DECODERS
 from viewer.inference.errors import DeviceFullError, ModelFailedError
 from viewer.inference.process.loading import first_line, load_module
-from viewer.inference.process.onnx_module import OnnxModule
+from viewer.inference.process.onnx_module import OnnxModule, onnx_runs_on
 from viewer.inference.process.outputs import named_outputs
 from viewer.inference.steps.probing import check_answers
 from viewer.inference.tasks.known import TASKS
@@ -42,19 +42,34 @@ def has_answer(answers: NDArray[np.float32]) -> NDArray[np.bool_]:
     return np.all(np.isfinite(answers).reshape(len(answers), -1), axis=1)
 
 
-def choose_device(wanted: str = "auto", *, falls_back: bool = False) -> torch.device:
-    """Return the device of a name, or the fastest that is here.
+def choose_device(
+    wanted: str = "auto", *, falls_back: bool = False, form: str = "safetensors"
+) -> torch.device:
+    """Return the device of a name, or the fastest that is here and that runs the weights' format.
 
     With `falls_back` a device that is not here is replaced by the CPU.
+
+    Raises
+    ------
+    RuntimeError
+        onnxruntime does not know the device; of torch's formats torch itself says so at first use.
     """
-    if wanted != "auto":
-        device = torch.device(wanted)
-        kinds = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
-        is_here = kinds.get(device.type, lambda: True)
-        return torch.device("cpu") if falls_back and not is_here() else device
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    if wanted == "auto":
+        found = next((kind for kind in ("cuda", "mps") if _is_here(kind, form)), "cpu")
+        return torch.device(found)
+    device = torch.device(wanted)
+    if _is_here(device.type, form):
+        return device
+    if falls_back:
+        return torch.device("cpu")
+    if form == "onnx" and not onnx_runs_on(device.type):
+        raise RuntimeError(f"the installed onnxruntime has no {device.type.upper()}")
+    return device
+
+
+def _is_here(kind: str, form: str) -> bool:
+    kinds = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+    return kinds.get(kind, lambda: True)() and (form != "onnx" or onnx_runs_on(kind))
 
 
 class Network:

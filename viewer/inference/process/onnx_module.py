@@ -26,6 +26,7 @@ _KINDS = {
     "tensor(double)": np.float64,
     "tensor(uint8)": np.uint8,
 }
+_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _AXES = 4
 
 
@@ -103,6 +104,15 @@ class OnnxModule(nn.Module):
             yield np.pad(batch, ((0, missing), *[(0, 0)] * (batch.ndim - 1))), len(batch)
 
 
+def onnx_runs_on(kind: str) -> bool:
+    """Return whether the onnxruntime that is installed computes on a kind of device."""
+    try:
+        import onnxruntime
+    except ImportError:
+        return True  # that it is missing is said where the model is loaded
+    return _PROVIDERS.get(kind, "") in onnxruntime.get_available_providers()
+
+
 def _session(bundle: ModelBundle, device: torch.device) -> Any:
     about = bundle.description
     try:
@@ -119,12 +129,10 @@ def _session(bundle: ModelBundle, device: torch.device) -> Any:
         options.add_external_initializers_from_files_in_memory(
             list(data), list(data.values()), lengths
         )
-    wanted = ["CUDAExecutionProvider"] if device.type == "cuda" else []
-    known = onnxruntime.get_available_providers()
-    providers = [each for each in wanted if each in known] + ["CPUExecutionProvider"]
+    providers = [_PROVIDERS[kind] for kind in dict.fromkeys((device.type, "cpu"))]
     weights = bundle.weights_path.read_bytes()
     try:
-        return onnxruntime.InferenceSession(weights, options, providers=providers)
+        session = onnxruntime.InferenceSession(weights, options, providers=providers)
     except Exception as error:  # onnxruntime's errors have no common base
         first = str(error).splitlines()[0]
         if "external" in str(error).casefold():
@@ -134,6 +142,9 @@ def _session(bundle: ModelBundle, device: torch.device) -> Any:
                 "one file."
             ) from error
         raise BundleError(f"The weights of {about.name} are no ONNX model: {first}") from error
+    if providers[0] not in session.get_providers():  # it only warns where a library is missing
+        raise RuntimeError(f"onnxruntime could not start {device.type.upper()}")
+    return session
 
 
 def _outputs(about: ModelDescription, known: list[str]) -> list[str]:
