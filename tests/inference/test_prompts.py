@@ -94,6 +94,15 @@ def test_what_is_left_out_is_left_out() -> None:
     assert not mask[100, 130]
 
 
+def test_nothing_is_outlined_where_no_edge_is_clear() -> None:
+    """Neither a slope of color nor grain has an edge: any outline would be an accident."""
+    slope = np.linspace(120, 220, 200).astype(np.uint8)
+    smooth = np.stack([np.broadcast_to(slope, (200, 200))] * 3, axis=-1)
+    grain = np.random.default_rng(0).integers(150, 230, (200, 200, 3), np.uint8)
+    for picture in (np.ascontiguousarray(smooth), grain):
+        assert not click_mask(picture, [(100, 100, 1)]).any()
+
+
 def test_a_box_takes_what_is_in_it() -> None:
     picture = _discs((60, 60, 20), (140, 140, 30))
     mask = click_mask(picture, [(100, 100, 2), (180, 180, 3)])
@@ -110,8 +119,9 @@ def test_real_nuclei_are_outlined_by_a_click() -> None:
             rows, columns = np.nonzero(instances == number)
             mask = click_mask(picture, [(columns.mean(), rows.mean(), 1)])
             scores.append(_iou(mask, instances == number))
-    assert len(scores) > 60
-    assert np.median(scores) > 0.6
+    given = [score for score in scores if score > 0]
+    assert len(given) > 0.65 * len(scores) > 45
+    assert np.median(given) > 0.65
 
 
 def test_outlines_come_back_in_level_0_pixels_from_a_process() -> None:

@@ -24,7 +24,7 @@ from viewer.ui.commands.annotating import TOOL_NAMES, tool_id
 from viewer.ui.main_window import MainWindow
 
 _PATIENCE_MS = 30_000
-NUCLEUS, CYTOPLASM = (1238, 2158), (1100, 1250)
+NUCLEUS, CYTOPLASM = (859, 2303), (1100, 1250)
 """Level-0 pixels of the sample slide."""
 
 
@@ -100,12 +100,12 @@ def test_where_annotations_cannot_be_drawn_it_says_so_and_keeps_the_outline(
     assert (len(document), len(tool.rings) > 0) == (0, True)
 
 
-def test_a_region_without_an_end_in_reach_is_none(at_40x: MainWindow, qtbot: QtBot) -> None:
+def test_a_click_on_no_object_gives_none(at_40x: MainWindow, qtbot: QtBot) -> None:
     canvas, tool = at_40x.panes.active.canvas, _tool(at_40x)
     canvas.go_to(Point(*CYTOPLASM), animated=False)
     _click(at_40x, qtbot, _middle(at_40x), Qt.KeyboardModifier.NoModifier)
     qtbot.waitUntil(
-        lambda: "Nothing clear here" in at_40x.status.currentMessage(), timeout=_PATIENCE_MS
+        lambda: "No object found here" in at_40x.status.currentMessage(), timeout=_PATIENCE_MS
     )
     assert not tool.rings
 
