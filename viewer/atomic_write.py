@@ -169,15 +169,17 @@ def replace_by(unfinished: Path, path: Path) -> None:
         )
     if target.is_file() and not os.access(target, os.W_OK):
         raise PermissionError(errno.EACCES, "it is protected against writing", str(path))
-    for file in sorted(unfinished.rglob("*")) if unfinished.is_dir() else [unfinished]:
-        if file.is_file():
-            handle = os.open(file, os.O_RDONLY)
-            try:
-                if target.is_file():
-                    _keep_mode(target, handle)
-                _sync(handle)
-            finally:
-                os.close(handle)
+    if unfinished.is_dir():
+        if hasattr(os, "sync"):
+            os.sync()  # a folder may hold a hundred thousand files
+    else:
+        handle = os.open(unfinished, os.O_RDWR)
+        try:
+            if target.is_file():
+                _keep_mode(target, handle)
+            _sync(handle)
+        finally:
+            os.close(handle)
     former = target.with_name(f".{target.name[:_NAME_CHARACTERS]}-{token_hex(6)}.former")
     has_former = target.is_dir() or (target.is_file() and unfinished.is_dir())
     if has_former:

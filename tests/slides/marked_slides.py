@@ -10,9 +10,11 @@ from pathlib import Path
 
 import imagecodecs
 import numpy as np
+import pydicom
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
+from pydicom.encaps import encapsulate, generate_frames
 
 SECRETS = (
     "DOE^JANE", "MRN-4711-0815", "1948-02-29", "St. Elsewhere", "Dr. Quincy", "case_S26-1234",
@@ -288,3 +290,53 @@ def write_marked_ndpi(source: Path, path: Path) -> Path:
     text = SECRET.encode()[: len(known)].ljust(len(known))
     path.write_bytes(bytes(data).replace(known, text) + SECRET.encode())
     return path
+
+
+def write_marked_dicom(source: Path, folder: Path) -> Path:
+    """Write the files of a DICOM slide with secrets in attributes of all kinds and depths."""
+    folder.mkdir()
+    for number, path in enumerate(sorted(source.iterdir())):
+        slide = pydicom.dcmread(path)
+        slide.PatientName, slide.PatientID = SECRETS[0], SECRETS[1]
+        slide.PatientBirthDate, slide.StudyDate = "19480229", "19480229"
+        slide.AcquisitionDateTime = "19480229100000"
+        slide.AccessionNumber, slide.StudyID = SECRETS[5], SECRETS[5]
+        slide.ReferringPhysicianName, slide.InstitutionName = SECRETS[4], SECRETS[3]
+        slide.DeviceSerialNumber, slide.SoftwareVersions = SECRETS[7], SECRETS[7]
+        slide.Manufacturer, slide.ManufacturerModelName = SECRETS[3], SECRETS[3]
+        slide.SpecificCharacterSet = "ISO_IR 192"
+        slide.ImageComments, slide.StudyDescription = SECRET, SECRETS[6]
+        slide.ContainerIdentifier, slide.BarcodeValue = SECRETS[5], SECRET
+        slide.RescaleType, slide.SeriesDescription = SECRETS[1], SECRETS[1]
+        slide.RetrieveURL = f"https://pacs/{SECRETS[1]}"
+        specimen = slide.SpecimenDescriptionSequence[0]
+        specimen.SpecimenIdentifier, specimen.SpecimenShortDescription = SECRETS[5], SECRETS[0]
+        specimen.SpecimenDetailedDescription = SECRET
+        path_of_light = slide.OpticalPathSequence[0]
+        path_of_light.OpticalPathIdentifier = SECRETS[7]
+        path_of_light.OpticalPathDescription = SECRET
+        path_of_light.IlluminationTypeCodeSequence[0].CodeMeaning = SECRETS[4]
+        code = pydicom.Dataset()
+        code.CodeValue, code.CodingSchemeDesignator = SECRETS[1], "99LOCAL"
+        code.CodeMeaning = SECRETS[0]
+        path_of_light.IlluminationTypeCodeSequence.append(code)
+        groups = slide.SharedFunctionalGroupsSequence[0]
+        groups.FrameContentSequence = [pydicom.Dataset()]
+        groups.FrameContentSequence[0].FrameComments = SECRETS[0]
+        block = specimen.private_block(0x0041, SECRETS[3], create=True)
+        block.add_new(1, "UT", SECRET)
+        block = slide.private_block(0x2001, "MAKER", create=True)
+        block.add_new(2, "UN", base64.b64encode(SECRET.encode()))
+        slide.add_new(0x60003000, "OB", SECRET.encode() + b" " * (len(SECRET.encode()) % 2))
+        slide.add_new(0x60004000, "LT", SECRETS[0])
+        slide.DigitalSignaturesSequence = [pydicom.Dataset()]
+        slide.add_new(0xFFFCFFFC, "OB", SECRET.encode() + b" " * (len(SECRET.encode()) % 2))
+        slide.preamble = SECRET.encode()[:128].ljust(128, b"\0")
+        slide.file_meta.SourceApplicationEntityTitle = "DOE^JANE"
+        slide.file_meta.ImplementationVersionName = "SN-998877"
+        if slide.NumberOfFrames > 1:
+            frames = list(generate_frames(slide.PixelData, number_of_frames=slide.NumberOfFrames))
+            frames[7] = with_comment(frames[7])
+            slide.PixelData = encapsulate(frames)
+        slide.save_as(folder / f"{SECRETS[0]}-{number}.dcm")
+    return folder

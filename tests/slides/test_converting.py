@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from cli_steps import coverslip
 from marked_slides import profile, tissue, write_svs
 from numpy.typing import NDArray
@@ -210,6 +211,30 @@ def test_a_canceled_run_leaves_nothing(tmp_path: Path, sample_slide: Path) -> No
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(UnknownKindError):
         convert(sample_slide, tmp_path / "b.xyz")
+
+
+def test_ome_zarr_holds_each_value(tmp_path: Path, channels: Path, sample_slide: Path) -> None:
+    out = tmp_path / "b.ome.zarr"
+    done = convert(channels, out)
+    values = base_of(channels)
+    group = zarr.open_group(str(out), mode="r")
+    assert np.array_equal(np.moveaxis(np.asarray(group["0"])[0], 0, 1), values)
+    about: Any = group.attrs["ome"]
+    assert about["version"] == "0.5"
+    scales = [
+        each["coordinateTransformations"][0]["scale"]
+        for each in about["multiscales"][0]["datasets"]
+    ]
+    assert scales == [[1, 1, 1.5, 0.5, 0.5], [1, 1, 1.5, 1, 1]]
+    named = [(each["label"], each["color"]) for each in about["omero"]["channels"]]
+    assert named == [("DAPI", "0000FF"), ("CD8", "00FF00"), ("Ki67", "FF0000")]
+    assert done.lossy == []
+    told = coverslip("convert", sample_slide, out, "--overwrite", "--region", "240,240,600,500")
+    assert told.returncode == 0, told.stderr
+    assert "objective" in told.stderr
+    rgb = np.asarray(zarr.open_group(str(out), mode="r")["0"])[0, :, 0]
+    assert np.array_equal(np.moveaxis(rgb, 0, 2), base_of(sample_slide)[240:740, 240:840])
+    assert list(tmp_path.iterdir()) == [out]
 
 
 _RUN = "import sys; from viewer.cli import main; main()"

@@ -10,12 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import openslide
+import pydicom
 import pytest
 import tifffile
+import wsidicom
 from cli_steps import coverslip
 from marked_slides import (
     found_secrets,
     profile,
+    write_marked_dicom,
     write_marked_ndpi,
     write_ome,
     write_philips,
@@ -193,3 +196,56 @@ def test_the_slide_is_never_written_over(tmp_path: Path, sample_slide: Path, lin
     assert told.returncode == 2
     assert "place of the slide itself" in told.stderr
     assert slide.read_bytes() == sample_slide.read_bytes()
+
+
+def test_a_dicom_slide_loses_all_that_annex_e_names(
+    tmp_path: Path, shared_slide: Callable[[str], Path]
+) -> None:
+    source = shared_slide("dicom-folder/CMU-1-Small-Region")
+    slide = write_marked_dicom(source, tmp_path / "slide")
+    copy, report = deidentify(slide, tmp_path / "copy")
+    files = sorted(copy.iterdir())
+    assert [file.name for file in files] == ["instance-1.dcm", "instance-2.dcm"]
+    for file in files:
+        data = file.read_bytes()
+        assert found_secrets(data) == []
+        assert b"1948" not in data
+    old = {file.name: pydicom.dcmread(file) for file in slide.iterdir()}
+    new = [pydicom.dcmread(file) for file in files]
+    assert not {each.SOPInstanceUID for each in new} & {o.SOPInstanceUID for o in old.values()}
+    for name in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"):
+        assert len({each[name].value for each in new}) == 1
+        assert new[0][name].value not in {each[name].value for each in old.values()}
+    assert {each.ImageType[2] for each in new} == {"VOLUME", "THUMBNAIL"}
+    assert new[0].PatientIdentityRemoved == "YES"
+    assert new[0].DeidentificationMethodCodeSequence[0].CodeValue == "113100"
+    assert report.removed["label image"] == report.removed["overview image"] == 1
+    assert report.removed["texts within tiles"] == 1
+    assert report.removed["private attribute"] >= 8
+    frames = [
+        list(pydicom.encaps.generate_frames(each.PixelData, number_of_frames=130))
+        for each in (next(o for o in map(pydicom.dcmread, source.iterdir())
+                          if o.NumberOfFrames == 130), new[0])
+    ]  # fmt: skip
+    assert frames[0] == frames[1]
+    with openslide.OpenSlide(files[0]) as read:
+        assert read.dimensions == (2220, 2967)
+        assert float(read.properties["openslide.mpp-x"]) == pytest.approx(0.499)
+    with wsidicom.WsiDicom.open(copy) as judged:
+        assert judged.size.to_tuple() == (2220, 2967)
+        assert not judged.labels
+
+
+def test_a_dicom_file_alone_may_go_to_a_file(
+    tmp_path: Path, shared_slide: Callable[[str], Path]
+) -> None:
+    slide = tmp_path / "one" / "slide.dcm"
+    slide.parent.mkdir()
+    slide.write_bytes(shared_slide("slides/sm_image.dcm").read_bytes())
+    copy, _ = deidentify(slide, tmp_path / "copy.dcm")
+    old, new = pydicom.dcmread(slide), pydicom.dcmread(copy)
+    assert new.PixelData == old.PixelData
+    assert new.OpticalPathSequence[0].ICCProfile == old.OpticalPathSequence[0].ICCProfile
+    told = coverslip("deidentify", slide, slide.parent, "--overwrite")
+    assert told.returncode == 0
+    assert coverslip("deidentify", slide.parent, slide.parent / "copy").returncode == 2

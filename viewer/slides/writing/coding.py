@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _FRAME_MARKERS = (0xC0, 0xC1)
 _SUBSAMPLINGS = {(1, 1): "444", (2, 1): "422", (2, 2): "420", (1, 2): "440", (4, 1): "411"}
-_ZSTD_LEVEL = 3
+ZSTD_LEVEL = 3
 
 
 class Coding(Protocol):
@@ -108,7 +108,7 @@ class ZstdCoding:
     def encode(self, tile: NDArray[Any]) -> bytes:
         values = np.moveaxis(tile, 2, 0) if tile.ndim == 3 else tile
         data = np.ascontiguousarray(values, self.dtype.newbyteorder("<")).tobytes()
-        return bytes(imagecodecs.zstd_encode(data, level=_ZSTD_LEVEL))
+        return bytes(imagecodecs.zstd_encode(data, level=ZSTD_LEVEL))
 
     def decode(self, data: bytes) -> NDArray[Any]:
         values = np.frombuffer(imagecodecs.zstd_decode(data), self.dtype.newbyteorder("<"))

@@ -11,9 +11,7 @@ import msgspec
 from viewer.atomic_write import replace_by
 from viewer.slides.opener import open_slide
 from viewer.slides.writing.engine import ConversionRun
-from viewer.slides.writing.errors import UnknownKindError, WritingCanceledError, WritingError
-from viewer.slides.writing.ome_tiff import check_by_tifffile, finish_ome_tiff, tiff_coding
-from viewer.slides.writing.ome_xml import STORABLE_TYPES
+from viewer.slides.writing.errors import UnknownKindError
 from viewer.slides.writing.places import check_place
 from viewer.slides.writing.plan import ConvertOptions, ConvertPlan, convert_plan
 from viewer.slides.writing.sampling import check_conversion
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from viewer.slides.source import SlideSource
     from viewer.slides.writing.coding import Coding
     from viewer.slides.writing.engine import TileCounts
+    from viewer.slides.writing.target import Target
 
 KINDS = ("ome-tiff", "ome-zarr", "dicom")
 _ENDINGS = {
@@ -116,7 +115,7 @@ def convert(
     try:
         check_place(slide, out, overwrite=overwrite)
         plan = convert_plan(source, options)
-        check_storable(plan, kind)
+        _target(kind).check(plan)
         with Spool(out, _key(source, options, kind), plan) as spool:
             try:
                 conversion = _converted(source, plan, spool, out, kind, watch)
@@ -133,27 +132,43 @@ def convert(
     return conversion
 
 
-def check_storable(plan: ConvertPlan, kind: str) -> None:
-    """Refuse values that the target has no type for. Raises WritingError."""
-    if kind == "ome-tiff" and plan.dtype.name not in STORABLE_TYPES:
-        raise WritingError(
-            f"OME-TIFF has no values of type {plan.dtype.name}: convert to .ome.zarr."
-        )
+def _target(kind: str) -> Target:
+    """Return what writes a kind; what it needs is imported with it."""
+    match kind:
+        case "ome-tiff":
+            from viewer.slides.writing.ome_tiff import OmeTiffTarget
+
+            return OmeTiffTarget()
+        case "ome-zarr":
+            from viewer.slides.writing.ome_zarr import OmeZarrTarget
+
+            return OmeZarrTarget()
+        case _:
+            from viewer.slides.writing.dicom import DicomTarget
+
+            return DicomTarget()
 
 
 def _converted(
     source: SlideSource, plan: ConvertPlan, spool: Spool, out: Path, kind: str, watch: Watch
 ) -> Conversion:
-    run = ConversionRun(source, plan, spool, lambda level: tiff_coding(level, plan), may_copy=True)
+    target = _target(kind)
+    run = ConversionRun(
+        source,
+        plan,
+        spool,
+        lambda level: target.coding(level, plan),
+        may_copy=target.takes_jpeg_tiles,
+    )
     counts = run.run(watch.part(0, _CODED_SHARE))
-    whole = finish_ome_tiff(spool, plan, run.codings, source.info)
+    whole = target.finish(spool, plan, run.codings, source.info, watch)
     watch.check()
-    check_by_tifffile(whole, spool, plan, run.codings)
     check_conversion(run, plan, whole)
     watch.check()
     replace_by(whole, out)
     conversion = Conversion(out, kind, counts, len(plan.levels))
     _tell_losses(conversion, source, plan, run.codings)
+    conversion.dropped += target.cannot_hold(source.info)
     return conversion
 
 
@@ -197,6 +212,3 @@ def _key(source: SlideSource, options: ConvertOptions, kind: str) -> str:
     """Return a name of this work, the same in each run of it."""
     about = (source.info.identity, msgspec.to_builtins(options), kind, _FORMAT)
     return hashlib.sha256(msgspec.json.encode(about)).hexdigest()
-
-
-__all__ = ["KINDS", "Conversion", "WritingCanceledError", "convert", "kind_of"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from tifffile import TiffFile, TiffFileError
 
 from viewer.atomic_write import atomic_write
+from viewer.slides.dicom_kinds import HEAD_BYTES, is_dicom
 from viewer.slides.errors import SlideAccessError, SlideNotFoundError
 from viewer.slides.writing.deidentifying.ndpi import kept_of_ndpi
 from viewer.slides.writing.deidentifying.ome import kept_of_ome
@@ -36,6 +37,7 @@ _KINDS: dict[str, Callable[[TiffFile, Report], list[KeptDirectory]]] = {
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _NDPI_TAG = 65420
 _MOST_TAGS = 4096
+_MOST_FILES = 2000
 _COPIED_SHARE = 0.95
 
 
@@ -69,6 +71,12 @@ def deidentify(
             slide, f"There is no file {slide}; check its name, and that its drive is connected."
         )
     try:
+        if is_dicom_slide(slide):
+            target = in_folder(out, "")
+            check_place(slide, target, overwrite=overwrite)
+            return target, _deidentified_dicom(slide, target, watch)
+        if slide.is_dir():
+            raise UnknownKindError(_refusal(slide))
         with slide.open("rb") as file:
             head = file.read(4)
             if head not in _MAGIC:
@@ -87,6 +95,15 @@ def deidentify(
             "The copy is named like the slide: rename it if that name tells of the patient."
         )
     return target, report
+
+
+def _deidentified_dicom(slide: Path, target: Path, watch: Watch) -> Report:
+    # What it needs takes half a second to import.
+    from viewer.slides.writing.deidentifying.dicom import deidentify_dicom
+
+    report = deidentify_dicom(slide, target, watch)
+    watch.progressed(1.0)
+    return report
 
 
 def _copy_tiff(slide: Path, file: BinaryIO, target: Path, watch: Watch) -> Report:
@@ -134,6 +151,15 @@ def _refusal(slide: Path) -> str:
         f"{slide.name} cannot be de-identified: only Aperio SVS, Hamamatsu NDPI, Philips TIFF, "
         "OME-TIFF and DICOM can; convert it to OME-TIFF first (coverslip convert)."
     )
+
+
+def is_dicom_slide(path: Path) -> bool:
+    """Return whether a path is a DICOM file, or a folder that holds one. Raises OSError."""
+    if path.is_dir():
+        files = sorted(path.iterdir())[:_MOST_FILES]
+        return any(is_dicom_slide(each) for each in files if each.is_file())
+    with path.open("rb") as file:
+        return is_dicom(file.read(HEAD_BYTES))
 
 
 def _is_ndpi(file: BinaryIO) -> bool:

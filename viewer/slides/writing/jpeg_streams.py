@@ -108,8 +108,8 @@ def without_texts(data: bytes, *, is_complete: bool = True) -> bytes:
                 kept[-1] = (kept[-1][0], segment.end)
             else:
                 kept.append((segment.start, segment.end))
-    if kept == [(0, len(data))]:
-        return data
+    if len(kept) == 1 and not any(data[kept[0][1] :]):
+        return data  # zeros fill tiles up
     return b"".join(data[start:end] for start, end in kept)
 
 

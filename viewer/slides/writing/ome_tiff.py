@@ -9,8 +9,8 @@ from tifffile import TiffFile
 
 from viewer import __version__
 from viewer.slides.writing.coding import DeflateCoding, JpegCoding
-from viewer.slides.writing.errors import VerificationError
-from viewer.slides.writing.ome_xml import ome_xml
+from viewer.slides.writing.errors import VerificationError, WritingError
+from viewer.slides.writing.ome_xml import STORABLE_TYPES, ome_xml
 from viewer.slides.writing.tiff_output import (
     LONG,
     SHORT,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from viewer.slides.writing.coding import Coding
     from viewer.slides.writing.plan import ConvertPlan, OutLevel
     from viewer.slides.writing.spool import Spool
+    from viewer.slides.writing.watch import Watch
 
 _JPEG, _DEFLATE = 7, 8
 _RGB, _YCBCR, _GRAY = 2, 6, 1
@@ -39,6 +40,37 @@ _RATIONAL_BASE = 1000
 _MOST_ROUNDING = 3
 """By which decoders of JPEG may differ."""
 _MOST_RATIONAL = (1 << 32) - 1
+
+
+class OmeTiffTarget:
+    """One file, all tiles in it; fulfils `Target`."""
+
+    takes_jpeg_tiles = True
+
+    def check(self, plan: ConvertPlan) -> None:
+        if plan.dtype.name not in STORABLE_TYPES:
+            raise WritingError(
+                f"OME-TIFF has no values of type {plan.dtype.name}: convert to .ome.zarr."
+            )
+
+    def coding(self, level: OutLevel, plan: ConvertPlan) -> Coding:
+        return tiff_coding(level, plan)
+
+    def finish(
+        self,
+        spool: Spool,
+        plan: ConvertPlan,
+        codings: list[Coding],
+        info: SlideInfo,
+        watch: Watch,
+    ) -> Path:
+        whole = finish_ome_tiff(spool, plan, codings, info)
+        watch.check()
+        check_by_tifffile(whole, spool, plan, codings)
+        return whole
+
+    def cannot_hold(self, _info: SlideInfo, /) -> list[str]:
+        return []
 
 
 def tiff_coding(level: OutLevel, plan: ConvertPlan) -> Coding:

@@ -17,12 +17,17 @@ _PSEUDONYM_BYTES = 5
 _DOUBLE_ENDINGS = (".ome.tif", ".ome.tiff", ".ome.zarr")
 
 
+def new_pseudonym() -> str:
+    """Return a name that tells nothing of the slide, another at each call."""
+    return f"slide-{token_hex(_PSEUDONYM_BYTES)}"
+
+
 def in_folder(out: Path, suffix: str) -> Path:
     """Return `out`, or where it is a folder a new name in it that tells nothing of the slide."""
     if not out.is_dir():
         return out
     while True:
-        path = out / f"slide-{token_hex(_PSEUDONYM_BYTES)}{suffix}"
+        path = out / f"{new_pseudonym()}{suffix}"
         if not os.path.lexists(path):
             return path
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import struct
 import threading
 from typing import IO, TYPE_CHECKING
@@ -26,6 +27,8 @@ _DTYPE = np.dtype(
 _RESERVED_BYTES = 16
 """At the start, for the header of a TIFF."""
 _NAME_CHARACTERS = 48
+FOLDER_SUFFIXES = (".ome.zarr", ".dicom")
+"""Of folders that are made of a spool, until they are whole."""
 
 
 class Spool:
@@ -114,8 +117,10 @@ class Spool:
         self._journal.close()
 
     def remove(self) -> None:
-        """Remove both files; what was renamed is no longer there."""
+        """Remove both files, and folders made of them; what was renamed is no longer there."""
         self.close()
+        for suffix in FOLDER_SUFFIXES:
+            shutil.rmtree(self.path.with_suffix(suffix), ignore_errors=True)
         self._journal_path.unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
 

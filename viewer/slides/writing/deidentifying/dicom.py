@@ -1,0 +1,191 @@
+"""De-identifying DICOM slides: a new file for each level, labels and overviews left out."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import pydicom
+from pydicom.dataset import FileMetaDataset
+from pydicom.errors import InvalidDicomError
+from pydicom.filebase import DicomFileLike
+from pydicom.filewriter import write_dataset, write_file_meta_info
+from pydicom.uid import PYDICOM_IMPLEMENTATION_UID, UID
+
+from viewer.atomic_write import atomic_write, replace_by
+from viewer.slides.dicom_kinds import HEAD_BYTES, is_dicom
+from viewer.slides.slide_files import dicom_series
+from viewer.slides.writing.deidentifying.dicom_attributes import AttributeCleaner
+from viewer.slides.writing.deidentifying.dicom_pixels import (
+    copy_encapsulated,
+    copy_native,
+    encapsulated_frames,
+)
+from viewer.slides.writing.deidentifying.report import Report
+from viewer.slides.writing.errors import WritingError
+from viewer.slides.writing.places import new_pseudonym
+from viewer.slides.writing.sampling import check_same_pixels
+
+if TYPE_CHECKING:
+    from typing import IO
+
+    from pydicom.dataset import Dataset
+
+    from viewer.slides.writing.watch import Watch
+
+_SLIDE_CLASSES = frozenset(("1.2.840.10008.5.1.4.1.1.77.1.6",))
+_BESIDE = ("LABEL", "OVERVIEW", "LOCALIZER")
+_IMPLICIT = "1.2.840.10008.1.2"
+_NATIVE = frozenset((_IMPLICIT, "1.2.840.10008.1.2.1"))
+_REFUSED = frozenset(("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"))
+_MOST_FILES = 2000
+_COPIED_SHARE = 0.95
+_UNDEFINED = 0xFFFFFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class _Instance:
+    """One file that is kept.
+
+    Attributes
+    ----------
+    pixels_at
+        Where the element with the pixels begins.
+    """
+
+    path: Path
+    attributes: Dataset
+    syntax: str
+    pixels_at: int
+
+
+def deidentify_dicom(slide: Path, target: Path, watch: Watch) -> Report:
+    """Write the instances of a DICOM slide to a folder, or one to a file; return the report.
+
+    Raises WritingError, SlideError and OSError.
+    """
+    report = Report("DICOM")
+    # Values that break the standard's rules go with their attribute; nobody needs to hear of them.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _deidentified(slide, target, report, watch)
+
+
+def _deidentified(slide: Path, target: Path, report: Report, watch: Watch) -> Report:
+    kept = _kept(_series_files(slide), report)
+    cleaner = AttributeCleaner(report, new_pseudonym())
+    if target.suffix.lower() == ".dcm":
+        if len(kept) > 1:
+            raise WritingError(f"The slide is {len(kept)} files: give OUT as a folder.")
+        with atomic_write(target) as out:
+            _write(kept[0], out, cleaner, report, watch.part(0, _COPIED_SHARE))
+            out.flush()
+            check_same_pixels(slide, Path(out.name))
+            watch.check()
+        return report
+    folder = target.with_name(f".{new_pseudonym()}.part")
+    folder.mkdir()
+    try:
+        for number, instance in enumerate(kept):
+            share = _COPIED_SHARE / len(kept)
+            with (folder / f"instance-{number + 1}.dcm").open("w+b") as out:
+                part = watch.part(number * share, (number + 1) * share)
+                _write(instance, out, cleaner, report, part)
+        check_same_pixels(slide, folder)
+        watch.check()
+        replace_by(folder, target)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return report
+
+
+def _files_in(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.iterdir())[:_MOST_FILES] if path.is_file()]
+
+
+def _is_dicom(path: Path) -> bool:
+    with path.open("rb") as file:
+        return is_dicom(file.read(HEAD_BYTES))
+
+
+def _series_files(slide: Path) -> list[Path]:
+    """Return the files of a slide: all of a folder, or those of the series of a file."""
+    if slide.is_dir():
+        return [path for path in _files_in(slide) if _is_dicom(path)]
+    series = dicom_series(slide)
+    files = [path for path in _files_in(slide.parent) if _is_dicom(path)]
+    return [path for path in files if path == slide or dicom_series(path) == series]
+
+
+def _kept(files: list[Path], report: Report) -> list[_Instance]:
+    """Return the instances that show tissue, the finest first. Raises WritingError."""
+    kept: list[_Instance] = []
+    for path in files:
+        with path.open("rb") as file:
+            try:
+                attributes = pydicom.dcmread(file, stop_before_pixels=True)
+            except (InvalidDicomError, EOFError, ValueError) as error:
+                raise WritingError(f"{path.name} is damaged ({error}); copy it again.") from error
+            at = file.tell()
+        kinds = [str(each) for each in attributes.get("ImageType") or ()]
+        syntax = str(attributes.file_meta.get("TransferSyntaxUID", ""))
+        name = next((each.lower() for each in kinds if each in _BESIDE), "")
+        if str(attributes.get("SOPClassUID", "")) not in _SLIDE_CLASSES:
+            report.remove("file that is no image of the slide")
+        elif name:
+            report.remove(f"{name} image")
+        elif str(attributes.get("SpecimenLabelInImage", "")) == "YES":
+            report.remove("image that shows the label")
+        elif syntax in _REFUSED:
+            raise WritingError(f"{path.name} is stored in a way that is out of use ({syntax}).")
+        else:
+            kept.append(_Instance(path, attributes, syntax, at))
+    if not kept:
+        raise WritingError("The slide holds no image of tissue, or all show its label.")
+    width = "TotalPixelMatrixColumns"
+    return sorted(kept, key=lambda each: -int(each.attributes.get(width, 0) or 0))
+
+
+def _write(
+    instance: _Instance, out: IO[bytes], cleaner: AttributeCleaner, report: Report, watch: Watch
+) -> None:
+    """Write one file from its cleaned attributes and its pixels."""
+    try:
+        attributes = cleaner.cleaned(instance.attributes)
+    except Exception as error:  # a spoilt file can make the parser fail in any way
+        raise WritingError(f"{instance.path.name} is damaged ({error}); copy it again.") from error
+    meta = FileMetaDataset()
+    meta.FileMetaInformationVersion = b"\0\1"
+    meta.MediaStorageSOPClassUID = attributes.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = attributes.SOPInstanceUID
+    meta.TransferSyntaxUID = UID(instance.syntax)
+    meta.ImplementationClassUID = PYDICOM_IMPLEMENTATION_UID
+    out.write(bytes(128) + b"DICM")
+    held = DicomFileLike(out)
+    held.is_little_endian, held.is_implicit_VR = True, False
+    write_file_meta_info(held, meta, enforce_standard=True)
+    is_implicit = instance.syntax == _IMPLICIT
+    held.is_implicit_VR = is_implicit
+    write_dataset(held, attributes)
+    with instance.path.open("rb") as file:
+        if instance.syntax in _NATIVE:
+            size, head = _native(file, instance.pixels_at, is_implicit=is_implicit)
+            copy_native(file, out, size, head, watch)
+            return
+        frames = int(instance.attributes.get("NumberOfFrames", 1) or 1)
+        found = encapsulated_frames(file, instance.pixels_at + 12, frames)
+        copy_encapsulated(file, out, found, instance.syntax, report, watch)
+
+
+def _native(file: BinaryIO, at: int, *, is_implicit: bool) -> tuple[int, bytes]:
+    """Return the size of uncompressed pixels and the head of their element; seeks to them."""
+    file.seek(at)
+    head = file.read(8 if is_implicit else 12)
+    (size,) = struct.unpack("<I", head[-4:])
+    if len(head) < 8 or size == _UNDEFINED:
+        raise WritingError("The pixels of a file are damaged.")
+    return size, head
