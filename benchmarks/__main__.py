@@ -20,6 +20,7 @@ _NAMES = (
     "exchange",
     "draw",
     "formats",
+    "model-formats",
     "query",
 )
 _SAMPLE = Path(__file__).resolve().parent.parent / "resources/slides/CMU-1-Small-Region.svs"
@@ -54,9 +55,13 @@ def _measure(name: str) -> list[Figure]:
 
         return annotation_files.run()
     if name == "formats":
-        from benchmarks import formats
+        from benchmarks import slide_formats
 
-        return formats.run(_SAMPLE)
+        return slide_formats.run(_SAMPLE)
+    if name == "model-formats":
+        from benchmarks import model_formats
+
+        return model_formats.run(_SAMPLE)
     if name == "query":
         from benchmarks import query
 

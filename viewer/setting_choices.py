@@ -88,6 +88,14 @@ CHOICES: tuple[Choice, ...] = (
         words="security sandbox",
     ),
     Choice(
+        GENERAL,
+        "slide_readers",
+        "Slide readers of other packages",
+        "Names of plug-ins that read further formats, confined to the slide. Separate several with "
+        "a semicolon. Applies to slides opened next.",
+        words="plugins plug-ins formats entry points",
+    ),
+    Choice(
         NAVIGATION,
         "wheel_speed",
         "Wheel speed",

@@ -67,6 +67,8 @@ class Settings(msgspec.Struct, omit_defaults=True):
         Ending of the files that results of models were exported to last.
     trusted_folders
         Slides below these folders are read without a process of their own.
+    slide_readers
+        Names of readers of other packages that are asked for slides.
     shortcuts
         Command id -> keys in Qt's portable text, only where they differ from the defaults.
     """
@@ -106,6 +108,7 @@ class Settings(msgspec.Struct, omit_defaults=True):
     recent_slides: list[str] = []
     recent_projects: list[str] = []
     trusted_folders: list[str] = []
+    slide_readers: list[str] = []
     shortcuts: dict[str, list[str]] = {}
 
     def cache_limit_bytes(self) -> int:

@@ -23,6 +23,7 @@ from viewer.slides.errors import (
 )
 from viewer.slides.file_version import FileVersion
 from viewer.slides.guarded_source import GuardedSource
+from viewer.slides.reader_process.plugins import named_readers
 from viewer.slides.reader_process.source import open_isolated
 from viewer.slides.reader_process.trust import reads_in_this_process
 from viewer.slides.readers.image import open_image
@@ -91,7 +92,11 @@ def open_slide(path: Path, image: int | None = None) -> SlideSource:
             return _open_dicom_folder(path, image)
         _check_file(path)
         version = FileVersion(path)
-        opened = _opened_here_if_trusted(path, image) or open_isolated(path, image)
+        others, why_not = named_readers()
+        opened = None if others else _opened_here_if_trusted(path, image)
+        opened = opened or open_isolated(path, image)
+        if why_not:
+            opened = with_note(opened, why_not)
         stored = GuardedSource(opened, version)
         version.check()
         source = with_fine_steps(stored)
@@ -129,18 +134,13 @@ def _opened_here_if_trusted(path: Path, image: int | None) -> SlideSource | None
         return None  # more kinds are known in a process of its own
 
 
-def open_here(
-    path: Path,
-    image: int | None = None,
-    first: tuple[Reader, ...] = (),
-    last: tuple[Reader, ...] = (),
-) -> SlideSource:
+def open_here(path: Path, image: int | None = None, first: tuple[Reader, ...] = ()) -> SlideSource:
     """Open a slide in this process, with the levels that the file stores and no others.
 
     Parameters
     ----------
-    first, last
-        Asked before and after the `READERS`; those that need what the window never holds.
+    first
+        Asked before the `READERS`; those that need what the window never holds.
 
     Raises
     ------
@@ -148,7 +148,7 @@ def open_here(
         It cannot be opened; `str()` of the error is one sentence for the user.
     """
     try:
-        readers = REMOTE_READERS if ranges_of(path) else (*first, *READERS, *last)
+        readers = REMOTE_READERS if ranges_of(path) else (*first, *READERS)
         return _first_source(path, image, readers)
     except OSError as error:
         raise _access_error(path, error) from error

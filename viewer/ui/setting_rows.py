@@ -137,9 +137,9 @@ class SettingRow(QWidget):
             self.value = lambda: line.text().strip() or default
             return line
         if isinstance(value, list):
-            folders = QLineEdit("; ".join(value), self)
-            self.value = lambda: _parts(folders.text())
-            return folders
+            names = QLineEdit("; ".join(value), self)
+            self.value = lambda: _parts(names.text())
+            return names
         if isinstance(value, int):
             spin = QSpinBox(self)
             spin.setRange(int(choice.low), int(choice.high))
@@ -165,6 +165,8 @@ def _set_by_policy() -> frozenset[str]:
         fields.add("unconfined_models")
     if rules.recording == "off":
         fields |= {"record_names", "record_texts"}
+    if not rules.plugins:
+        fields.add("slide_readers")
     if rules.allowed_folders == ():
         fields.add("trusted_folders")
     return frozenset(fields)

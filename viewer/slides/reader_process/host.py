@@ -32,11 +32,13 @@ from viewer.slides.reader_process.messages import (
     Request,
     Unreadable,
 )
+from viewer.slides.reader_process.plugins import loaded_readers
 from viewer.slides.readers.tiff.source import TiffSource
 from viewer.slides.readers.vendor_tiff import VendorTiffSource
 from viewer.slides.remote.asked import asked_bytes, gives, path_with_bytes
 from viewer.slides.remote.ranged import ranges_of
 from viewer.slides.remote.tiff_walk import fetch_directories
+from viewer.slides.source import with_note
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -88,7 +90,11 @@ def _source(order: OpenSlide, bytes_descriptor: int) -> SlideSource:
     """Open the slide: a file that may be read, or one whose bytes the window has to give."""
     path = Path(order.path)
     if order.size_bytes < 0:
-        return open_here(path, order.image, more_readers.FIRST)
+        others, problems = loaded_readers(order.plugins)
+        source = open_here(path, order.image, (*more_readers.FIRST, *others))
+        for problem in problems:
+            source = with_note(source, problem)
+        return source
     ranges = asked_bytes(inherited_channel(bytes_descriptor, gives), order.size_bytes)
     fetch_directories(ranges)
     return open_here(path_with_bytes(path, ranges), order.image)

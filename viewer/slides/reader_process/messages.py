@@ -19,12 +19,14 @@ class OpenSlide(msgspec.Struct, frozen=True, tag=True):
 
     `files` are all that may be read from then on: files, and folders with what they hold. Of a
     slide on a server `size_bytes` is the size, and its bytes are asked for; otherwise it is -1.
+    `plugins` are the names of readers of other packages.
     """
 
     path: str
     image: int | None
     files: list[str]
     size_bytes: int = -1
+    plugins: list[str] = []
 
 
 class ReadTile(msgspec.Struct, frozen=True, tag=True):

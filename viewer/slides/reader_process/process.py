@@ -37,6 +37,7 @@ from viewer.slides.reader_process.messages import (
 from viewer.slides.remote.asked import give_bytes, wants
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
     from socket import socket
 
@@ -133,11 +134,17 @@ class ReaderProcess:
         return not self._is_over and self._child.is_running()
 
     def open(
-        self, path: Path, image: int | None, files: list[str], ranges: RangedBytes | None = None
+        self,
+        path: Path,
+        image: int | None,
+        files: list[str],
+        ranges: RangedBytes | None = None,
+        plugins: Sequence[str] = (),
     ) -> Opened:
         """Open the slide; from then on the child can read `files` and nothing else.
 
-        Of a slide on a server it reads no file, but asks for its bytes: `ranges`.
+        Of a slide on a server it reads no file, but asks for its bytes: `ranges`. `plugins` are the
+        names of readers of other packages that are asked too.
 
         Raises
         ------
@@ -151,7 +158,8 @@ class ReaderProcess:
             size_bytes = ranges.size_bytes
             give_bytes(self._bytes, ranges)
         try:
-            self._control.send(OpenSlide(str(path.absolute()), image, files, size_bytes))
+            order = OpenSlide(str(path.absolute()), image, files, size_bytes, list(plugins))
+            self._control.send(order)
             answer = self._control.receive(self._patience_s)
         except ChannelError as error:
             raise self._ended(error) from error

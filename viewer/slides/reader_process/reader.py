@@ -15,6 +15,7 @@ from viewer.slides.errors import (
     TileError,
 )
 from viewer.slides.reader_process.messages import ReadChannels, ReadPicture, ReadTile
+from viewer.slides.reader_process.plugins import named_readers
 from viewer.slides.reader_process.process import ReaderEndedError, UnreadableTileError
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class SlideReader:
         self._pool = pool
         self._image = image
         self._files = files
+        self._plugins, _ = named_readers()
         self._lock = threading.Lock()
         self._turns = _Turns()
         self._given_up: dict[Request, str] = {}
@@ -155,7 +157,7 @@ class SlideReader:
         try:
             self._process = self._pool.start(self)
             ranges = self.remote.bytes if self.remote is not None else None
-            opened = self._process.open(self.path, self._image, self._files, ranges)
+            opened = self._process.open(self.path, self._image, self._files, ranges, self._plugins)
         except ReaderEndedError as error:
             self._deaths_in_a_row += 1
             self._pool.forget(self)

@@ -169,9 +169,9 @@ def _measured(name: str, folder: Path, slide: Path) -> list[Figure]:
     outside = 100 * max(0.0, 1 - timing.forward_s / working_s)
     direct = _direct(folder)
     return [
-        Figure("formats", f"{name}, tiles", timing.blocks * per_block / working_s, "/s"),
-        Figure("formats", f"{name}, tiles, network called directly", direct, "/s"),
-        Figure("formats", f"{name}, time outside the forward", outside, "%", _MOST_OUTSIDE),
+        Figure("model-formats", f"{name}, tiles", timing.blocks * per_block / working_s, "/s"),
+        Figure("model-formats", f"{name}, tiles, network called directly", direct, "/s"),
+        Figure("model-formats", f"{name}, time outside the forward", outside, "%", _MOST_OUTSIDE),
     ]
 
 
