@@ -25,6 +25,7 @@ import msgspec
 from filelock import FileLock, Timeout
 
 from viewer.folders import config_folder
+from viewer.slides.remote.address import full_address, slide_path
 
 _log = logging.getLogger(__name__)
 _PATIENCE_S = 10.0
@@ -105,7 +106,7 @@ def read_request(data: bytes) -> list[Path] | None:
         return None
     if not all(os.path.isabs(path) or _ADDRESS.match(path) for path in paths):
         return None
-    return [Path(path) for path in paths]
+    return [slide_path(path) for path in paths]
 
 
 def hand_over(paths: list[Path], patience_s: float = _PATIENCE_S) -> bool:
@@ -113,7 +114,7 @@ def hand_over(paths: list[Path], patience_s: float = _PATIENCE_S) -> bool:
     place = _socket_path()
     if place is None:
         return False
-    request = _Request([_absolute(str(path)) for path in paths])
+    request = _Request([_absolute(full_address(path)) for path in paths])
     try:
         with _connected(place, patience_s) as connection:
             if not _is_own(connection):

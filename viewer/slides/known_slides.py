@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,10 +14,13 @@ from viewer.folders import data_folder
 from viewer.slides.errors import SlideChangedError, SlideError
 from viewer.slides.former_names import former_file_name
 from viewer.slides.identity import former_names_of
+from viewer.slides.remote.address import slide_path
 from viewer.slides.slide_key import file_name_of
 from viewer.slides.tray import slides_at
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from viewer.slides.source import SlideSource
 
 _log = logging.getLogger(__name__)
@@ -69,7 +71,7 @@ def _former_places(identity: str) -> list[Path]:
         except (OSError, msgspec.MsgspecError) as error:
             _log.warning("Where a slide lay is not known any more (%s)", error)
             continue
-        places.append(Path(known.path))
+        places.append(slide_path(known.path))
     return places
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 import msgspec
 
 from viewer.annotations.palette import PaletteClass  # noqa: TC001 - msgspec reads the types
+from viewer.slides.remote.address import is_address
+from viewer.slides.remote.address import slide_path as address_path
 from viewer.studies.forms import Form  # noqa: TC001
 from viewer.studies.stages import Stage  # noqa: TC001
 from viewer.utc import utc_stamp
@@ -288,6 +290,8 @@ def stored_path(slide: Path, folder: Path) -> str:
     From the project's folder where the slide lies in it or beside it, so that both can be moved
     together; whole otherwise.
     """
+    if is_address(slide):
+        return str(slide)
     slide, folder = Path(os.path.abspath(slide)), Path(os.path.abspath(folder))
     if slide.is_relative_to(folder):
         return slide.relative_to(folder).as_posix()
@@ -298,4 +302,6 @@ def stored_path(slide: Path, folder: Path) -> str:
 
 def slide_path(slide: ProjectSlide, folder: Path) -> Path:
     """Return where a slide of the project in `folder` should lie."""
+    if is_address(slide.path):
+        return address_path(slide.path)
     return Path(os.path.normpath(folder.absolute() / slide.path))

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QDialog, QFileDialog, QMessageBox
 
 from viewer import __version__
 from viewer.slides.calibration import remember_mpp_um
+from viewer.slides.remote.address import folder_beside, slide_path
 from viewer.suffixes import SUFFIXES
 from viewer.ui.commands import merged_bindings
 
@@ -35,6 +36,7 @@ class FileCommands:
         self._actions = actions
         self._writer = writer
         actions.on("file.open", self.ask_for_slides)
+        actions.on("file.open_address", self.ask_for_address)
         actions.on("file.open_folder", self.ask_for_folder)
         actions.on("file.close", lambda: self._active.close_slide())
         actions.on("file.settings", self._ask_settings)
@@ -55,6 +57,14 @@ class FileCommands:
         dialog.filesSelected.connect(
             lambda names: self._window.open_paths([Path(name) for name in names], pane)
         )
+        _open(dialog)
+
+    def ask_for_address(self) -> None:
+        """Ask for the address of a slide on a server, and open it in the active pane."""
+        from viewer.ui.slides.address_dialog import AddressDialog
+
+        dialog = AddressDialog(self._window)
+        dialog.accepted.connect(lambda: self._window.open_paths([dialog.path]))
         _open(dialog)
 
     def ask_for_folder(self) -> None:
@@ -103,9 +113,9 @@ class FileCommands:
     def _start_folder(self) -> str:
         """Where file dialogs begin: beside the slide shown, else beside the one opened last."""
         if self._active.path is not None:
-            return str(self._active.path.parent)
+            return str(folder_beside(self._active.path))
         recent = self._window.settings.recent_slides
-        return str(Path(recent[0]).parent) if recent else str(Path.home())
+        return str(folder_beside(slide_path(recent[0]))) if recent else str(Path.home())
 
     def _copy_picture(self) -> None:
         from viewer.ui.figures.view_picture import view_picture

@@ -19,6 +19,7 @@ from viewer.canvas.qt_guard import failures, guarded
 from viewer.folders import config_folder
 from viewer.policy import read_policy
 from viewer.settings import Settings, save_settings
+from viewer.slides.remote.address import slide_path
 from viewer.stand_in import stand_in
 from viewer.ui.actions import ActionSet
 from viewer.ui.agents.controller import AgentsController
@@ -542,12 +543,12 @@ class MainWindow(QMainWindow):
     def _show_recent_in(self, pane: SlidePane) -> None:
         """List the recent slides on the start page; none where a study hides names."""
         names = [] if self.worklist.hides_names else self.settings.recent_slides
-        pane.page.set_recent([Path(name) for name in names])
+        pane.page.set_recent([slide_path(name) for name in names])
 
     def _show_recent(self) -> None:
         self.recent_menu.clear()
         self.recent_menu.setEnabled(bool(self.settings.recent_slides))
-        paths = [Path(name) for name in self.settings.recent_slides]
+        paths = [slide_path(name) for name in self.settings.recent_slides]
         for path, name in zip(paths, names_told_apart(paths), strict=True):
             action = self.recent_menu.addAction(name.replace("&", "&&"))
             action.setToolTip(str(path))

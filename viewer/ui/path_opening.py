@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
 
+from viewer.slides.remote.address import is_address
 from viewer.ui.annotations.files import dropped_suffixes
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.dropped_files import DroppedFiles
@@ -95,6 +96,8 @@ def _kind(path: Path) -> str:
     from viewer.studies.qupath_project import SUFFIX as QUPATH_SUFFIX
 
     suffix = path.suffix.lower()
+    if is_address(path):
+        return "slide"
     if is_model(path):
         return "model"
     if is_project(path) or suffix == QUPATH_SUFFIX:

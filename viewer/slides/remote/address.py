@@ -44,6 +44,8 @@ class RemotePath(type(Path())):
     """
 
     ranges: RangedBytes | None = None
+    is_slide = False
+    """Whether this is what a user or a list named, and not a folder or neighbor of it."""
 
     def __str__(self) -> str:
         scheme, _, rest = super().__str__().replace("\\", "/").partition(":/")
@@ -68,11 +70,11 @@ class RemotePath(type(Path())):
         return True
 
     def exists(self, *_: object, **__: object) -> bool:
-        """Return that nobody knows better without contacting the server: it is there."""
-        return True
+        """Return whether it is a slide: nobody knows better without contacting the server."""
+        return self.is_slide
 
     def is_file(self, *_: object, **__: object) -> bool:
-        return True
+        return self.is_slide
 
     def is_dir(self, *_: object, **__: object) -> bool:
         return False
@@ -88,7 +90,7 @@ class RemotePath(type(Path())):
     def with_ranges(self, ranges: RangedBytes) -> RemotePath:
         """Return the same path with its bytes at hand."""
         path = type(self)(*self.parts)
-        path.ranges = ranges
+        path.ranges, path.is_slide = ranges, True
         return path
 
 
@@ -114,7 +116,14 @@ def slide_path(text: str | Path) -> Path:
             _full.move_to_end(plain)
             while len(_full) > _MOST_KNOWN:
                 _full.popitem(last=False)
-    return RemotePath(plain)
+    path = RemotePath(plain)
+    path.is_slide = True
+    return path
+
+
+def folder_beside(path: Path) -> Path:
+    """Return where files for the user are offered to be saved: beside a slide, or at home."""
+    return Path.home() if is_address(path) else path.parent
 
 
 def full_address(path: Path) -> str:

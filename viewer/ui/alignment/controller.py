@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QFileDialog
 from viewer.errors import CoverslipError
 from viewer.slides.alignment.transform import AlignedSlide, AlignmentError, SlideAlignment
 from viewer.slides.errors import SlideError
+from viewer.slides.remote.address import folder_beside
 from viewer.ui.annotations.toolbox import MOVE
 from viewer.ui.background_runner import BackgroundRunner
 
@@ -276,7 +277,7 @@ class AlignmentController(QObject):
         if self._panes is None or self._panes[0].path is None:
             return
         path = self._panes[0].path
-        dialog = QFileDialog(self._window, title, str(path.parent), _FILTER)
+        dialog = QFileDialog(self._window, title, str(folder_beside(path)), _FILTER)
         dialog.setAcceptMode(mode)
         if mode is QFileDialog.AcceptMode.AcceptSave:
             dialog.setDefaultSuffix("json")

@@ -18,6 +18,7 @@ from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.measured import up_to_date
 from viewer.audit_log import trail
 from viewer.overlays.shown_overlays import write_shown_beside
+from viewer.slides.remote.address import folder_beside
 from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.slides.slide_place import place_of
@@ -355,4 +356,4 @@ def _beside(drawn: list[Annotation], active: PaneAnnotations) -> int:
 
 
 def _folder(pane: SlidePane) -> str:
-    return str(pane.path.parent if pane.path is not None else Path.home())
+    return str(folder_beside(pane.path) if pane.path is not None else Path.home())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QFileDialog
 
+from viewer.slides.remote.address import folder_beside
 from viewer.ui.annotations.long_task import LongTask, StoppedError
 from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner
@@ -139,7 +140,7 @@ class TrainingFiles(QObject):
         if path is None:
             return
         own = f"{path.stem} tiles"
-        dialog = QFileDialog(self._window, f'Where to make "{own}"', str(path.parent))
+        dialog = QFileDialog(self._window, f'Where to make "{own}"', str(folder_beside(path)))
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.setOption(QFileDialog.Option.ShowDirsOnly)
         dialog.fileSelected.connect(lambda name: self.cut_tiles(Path(name) / own, options, active))

@@ -17,6 +17,13 @@ FILE_COMMANDS: tuple[Command, ...] = (
         ("Ctrl+O",),
     ),
     Command(
+        "file.open_address",
+        "Open &address...",
+        "mdi6.cloud-outline",
+        "Open a slide that lies on a server, by its address",
+        FILE,
+    ),
+    Command(
         "file.open_folder",
         "Open &folder...",
         "mdi6.folder-multiple-image",

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
 SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "file.open": ("open image", "load wsi", "import image", "open file"),
+    "file.open_address": ("open url", "open uri", "open location", "remote slide", "s3", "cloud"),
     "file.open_folder": ("open directory", "browse slides", "import images", "library"),
     "file.close": ("close image", "unload"),
     "file.next": ("next image",),

@@ -19,6 +19,7 @@ from viewer.canvas.annotating.count_tool import CountTool
 from viewer.geometry import Box
 from viewer.overlays.shown_overlays import write_shown_beside
 from viewer.recording.events import Counted
+from viewer.slides.remote.address import folder_beside
 from viewer.ui.annotations.toolbox import MOVE
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.counting.counting_bar import CountingBar
@@ -126,7 +127,7 @@ class CountingController(QObject):
         if pane.path is None or not summary_of(held).fields:
             self._window.say("Nothing is counted on this slide: start a mitosis count first.")
             return
-        dialog = QFileDialog(self._window, "Export counts", str(pane.path.parent))
+        dialog = QFileDialog(self._window, "Export counts", str(folder_beside(pane.path)))
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setNameFilters(list(_FILTERS))
         stem = f"{pane.path.stem} counts"

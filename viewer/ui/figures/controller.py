@@ -13,6 +13,7 @@ from viewer.canvas.annotations_layer import AnnotationsLayer
 from viewer.canvas.scale_bar import ScaleBar
 from viewer.geometry import Box, View
 from viewer.overlays.shown_overlays import overlays_text
+from viewer.slides.remote.address import folder_beside
 from viewer.ui.figures.figure_choice import FigureChoice, figure_size_px, figure_view, region_view
 from viewer.ui.figures.figure_job import FigureCanceledError, FigureJob, FigurePlan
 from viewer.ui.figures.legend import Entry, Legend, gradient_entries
@@ -120,7 +121,7 @@ class FigureController(QObject):
         if pane.path is None:
             return
         choice, stem = self._choice, f"{pane.path.stem} figure"
-        dialog = QFileDialog(self._window, "Save figure", str(pane.path.parent))
+        dialog = QFileDialog(self._window, "Save figure", str(folder_beside(pane.path)))
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setNameFilters(list(FIGURE_FILTERS))
 

@@ -16,6 +16,7 @@ from viewer.annotations.formats.problems import AnnotationFileError
 from viewer.annotations.storage.store import AnnotationStoreError
 from viewer.canvas.layer import LayerOrder
 from viewer.geometry import Box
+from viewer.slides.remote.address import folder_beside
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.projects.comparison_panel import ComparisonPanel
 from viewer.ui.slides.slide_place import place_of
@@ -215,7 +216,7 @@ class ComparisonController(QObject):
     def _ask_file(self) -> None:
         path = self._window.panes.active.path
         dialog = QFileDialog(
-            self._window, "Annotations to compare", str(path.parent if path else "")
+            self._window, "Annotations to compare", str(folder_beside(path) if path else "")
         )
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.fileSelected.connect(lambda name: self.add_file(Path(name)))

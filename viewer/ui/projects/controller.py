@@ -11,6 +11,7 @@ import msgspec
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtWidgets import QDialog, QFileDialog
 
+from viewer.slides.remote.address import folder_beside
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.projects.comparison_controller import ComparisonController
 from viewer.ui.projects.finishing import Finishing
@@ -265,7 +266,7 @@ class ProjectsController(QObject):
         if self.opened.folder is not None:
             return str(self.opened.folder)
         path = self._window.panes.active.path
-        return str(path.parent if path is not None else Path.home())
+        return str(folder_beside(path) if path is not None else Path.home())
 
     def _ask_create(self) -> None:
         dialog = NewFolderDialog(self._window, "Folder for the new project", self._start_folder())

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from viewer.recording.session_catalog import started_text, who_read
+from viewer.slides.remote.address import is_address, slide_path
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.recording.pixel_sizes import pixel_size_note
 from viewer.ui.recording.replay_panel import ReplayPanel
@@ -17,6 +17,8 @@ from viewer.ui.recording.session_library import SessionLibrary
 from viewer.ui.recording.slide_tissues import SlideTissues
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from viewer.recording.analysis import Analysis
     from viewer.recording.session_catalog import SessionListing
     from viewer.slides.known_slides import FoundSlide
@@ -329,9 +331,9 @@ class SessionPanels(QObject):
     @property
     def slide_places(self) -> tuple[Path, ...]:
         """Where a slide that moved is looked for: the folders of recent slides and open ones."""
-        paths = [Path(name) for name in self._window.settings.recent_slides]
+        paths = [slide_path(name) for name in self._window.settings.recent_slides]
         paths += [pane.path for pane in self._window.panes.panes if pane.path is not None]
-        return tuple(dict.fromkeys(path.parent for path in paths))
+        return tuple(dict.fromkeys(path.parent for path in paths if not is_address(path)))
 
     @property
     def _shows_sessions(self) -> bool:

@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject
 from viewer.canvas.tile_picture import tile_picture
 from viewer.geometry import Box, View
 from viewer.slides.channels import FIRST_PLANE
+from viewer.slides.remote.address import is_address
 from viewer.tiles.display import DisplaySettings, DisplayTransform, default_display
 from viewer.tiles.loader import TileLoader
 from viewer.tiles.plan import TilePlan, plan
@@ -103,6 +104,7 @@ class SlidesAhead(QObject):
         if showing != self._showing:
             self.forget()
         self._showing = showing
+        paths = [path for path in paths if not is_address(path)]  # nobody asked to contact a server
         for path in [path for path in self._ready if path not in paths]:
             self._free(self._ready.pop(path))
         for path in [path for path in self._tasks if path not in paths]:

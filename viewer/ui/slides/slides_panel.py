@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.canvas.qt_guard import guarded
+from viewer.slides.remote.address import is_address
 from viewer.ui.shell.panel import Panel
 from viewer.ui.slides.slide_list import SlideListModel
 from viewer.ui.slides.slide_row import PICTURE_SIZE, SlideRowDelegate
@@ -333,7 +334,7 @@ class SlidesPanel(Panel):
         menu.addAction("&Open").triggered.connect(lambda: self.open(key))
         menu.addAction("Open &beside").triggered.connect(lambda: self.open(key, beside=True))
         row = slides.row(key)
-        if row.tip:
+        if row.tip and not is_address(row.path):
             menu.addSeparator()
             folder = QUrl.fromLocalFile(str(row.path.parent))
             show = menu.addAction("Show in f&older")

@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, QSize, Qt, Signal
 from PySide6.QtGui import QPainter, QPixmap
 
 from viewer.slides.errors import SlideError, TileError
+from viewer.slides.remote.address import is_address
 from viewer.tiles.display import displayed
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.slides.images import fitted, to_image
@@ -72,6 +73,8 @@ class Thumbnails(QObject):
         if path in self._pictures:
             self._pictures.move_to_end(path)
             return self._pictures[path]
+        if is_address(path):
+            return self.sign("mdi6.cloud-outline")  # nobody asked to contact its server
         if path in self._reasons:
             return self.sign("mdi6.image-broken-variant")
         if path not in self._wishes:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer
 
+from viewer.slides.remote.address import slide_path
 from viewer.ui.slides.slides_ahead import SlidesAhead
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from PySide6.QtGui import QImage
 
     from viewer.studies.cases import CasePlace
@@ -132,7 +134,7 @@ class WorklistController(QObject):
         wanted = letters(typed)
         if not wanted or self.hides_names:
             return []
-        recent = file_entries(Path(name) for name in self._window.settings.recent_slides)
+        recent = file_entries(slide_path(name) for name in self._window.settings.recent_slides)
         names = self._names()
         found: dict[Path, tuple[str, str, Path]] = {}
         for each in (*self.worklist().entries, *recent):
