@@ -1,0 +1,76 @@
+"""Slides on servers in the window: the dialog, a server that is killed, recent slides, projects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from cli_steps import coverslip
+from PySide6.QtCore import Qt
+from range_server import RangeServer
+from served_slides import write_pyramid
+
+from viewer.geometry import Point
+from viewer.running_window import read_request
+from viewer.slides.remote.address import RemotePath, slide_path
+from viewer.studies.project import ProjectSlide, stored_path
+from viewer.studies.project import slide_path as place_of
+from viewer.ui.slides.address_dialog import AddressDialog
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytestqt.qtbot import QtBot
+
+    from viewer.ui.main_window import MainWindow
+
+SECRET = "S3CR3T"  # noqa: S105 - of nothing
+
+
+def test_browsing_goes_on_when_a_killed_server_is_back(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    write_pyramid(tmp_path / "deflated.tif", compression="zlib")
+    server = RangeServer(tmp_path).start()
+    address = f"{server.address('deflated.tif')}?sig={SECRET}"
+    window.file_commands.ask_for_address()
+    dialog = next(each for each in window.findChildren(AddressDialog))
+    qtbot.keyClicks(dialog.address, address)
+    assert "127.0.0.1" in dialog.told.text()
+    assert not server.log, "nothing is contacted before"
+    qtbot.mouseClick(dialog.open_button, Qt.MouseButton.LeftButton)
+    pane = window.panes.active
+    qtbot.waitUntil(lambda: pane.source is not None and pane.canvas.is_sharp)
+    assert SECRET not in window.windowTitle()
+    assert SECRET not in "".join(window.settings.recent_slides)
+    assert window.settings.recent_slides[0] == server.address("deflated.tif")
+
+    server.stop()
+    said: list[str] = []
+    pane.canvas.server_silent.connect(said.append)
+    pane.canvas.go_to(Point(1000.0, 1000.0), downsample=1.0)
+    qtbot.waitUntil(lambda: pane.notice.isVisible(), timeout=40_000)
+    assert "does not answer" in pane.notice.sentence.text()
+    assert not pane.canvas.has_hole, "what was fetched stays"
+    again = RangeServer(tmp_path, port=server.port).start()
+    qtbot.waitUntil(lambda: pane.canvas.is_sharp and not pane.notice.isVisible(), timeout=40_000)
+    assert [bool(each) for each in said] == [True, False], "it is said once"
+    pane.close_slide()
+    again.stop()
+
+
+def test_projects_and_later_starts_take_addresses(tmp_path: Path) -> None:
+    (tmp_path / "served").mkdir()
+    write_pyramid(tmp_path / "served" / "pyramid.tif", 512, compression="jpeg")
+    server = RangeServer(tmp_path / "served").start()
+    address = server.address("pyramid.tif")
+    done = coverslip("projects", "create", tmp_path / "study", f"{address}?token={SECRET}")
+    assert done.returncode == 0, done.stderr
+    kept = (tmp_path / "study" / "project.json").read_text()
+    assert address in kept
+    assert SECRET not in kept
+    slide = ProjectSlide(identity="x", path=stored_path(slide_path(address), tmp_path), name="x")
+    assert isinstance(place_of(slide, tmp_path), RemotePath)
+    asked = read_request(msgspec.json.encode({"paths": [f"{address}?token={SECRET}"]}))
+    assert asked == [slide_path(address)]
+    server.stop()
