@@ -67,8 +67,8 @@ _known = KnownNames()
 
 def leave_out_path(path: Path | str) -> None:
     """Leave out the name of a slide or file, and that of the folder that it lies in."""
-    path = Path(path)
-    _known.add(str(path), path.name, path.stem, path.parent.name)
+    named, path = str(path), Path(path)
+    _known.add(named, str(path), path.name, path.stem, path.parent.name)
 
 
 def leave_out_names(*names: str) -> None:

@@ -13,7 +13,6 @@ from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
 from viewer.redaction import leave_out_names, leave_out_path
 from viewer.setting_choices import CHOICES
-from viewer.slides.remote.address import slide_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -269,7 +268,7 @@ def _leave_out(settings: Settings) -> None:
     """Keep what the settings tell of people and slides out of logs and reports."""
     leave_out_names(settings.reader, settings.reviewer, settings.study)
     for path in (*settings.recent_slides, *settings.recent_projects):
-        leave_out_path(slide_path(path))
+        leave_out_path(path)
 
 
 def _kept(path: Path) -> dict[str, object]:
