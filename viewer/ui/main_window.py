@@ -27,6 +27,7 @@ from viewer.ui.alignment.controller import AlignmentController
 from viewer.ui.annotations.controller import AnnotationsController
 from viewer.ui.annotations.toolbox import Toolbox
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.cells.controller import CellsController
 from viewer.ui.commands import merged_bindings
 from viewer.ui.commands.command import Situation
 from viewer.ui.counting.controller import CountingController
@@ -129,6 +130,7 @@ class MainWindow(QMainWindow):
             lambda each: self.toolbox.take_desk(each.pane, each.desk, each.layer)
         )
         self.annotations.closing.connect(lambda each: self.toolbox.release(each.pane))
+        self.cells = CellsController(self)
         self.counting = CountingController(self)
         self.alignment = AlignmentController(self)
         self.figures = FigureController(self)
@@ -245,6 +247,7 @@ class MainWindow(QMainWindow):
             lambda: save_window_state(self, self.frame.state()),
             self.annotations.shut_down,
             self.toolbox.shut_down,
+            self.cells.shut_down,
             self.counting.shut_down,
             self.alignment.shut_down,
             self.figures.shut_down,

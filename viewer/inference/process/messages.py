@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from viewer.inference.cells.settings import CellSettings  # noqa: TC001 - read by msgspec
 from viewer.inference.models.description import ModelDescription  # noqa: TC001 - read by msgspec
 from viewer.processes.shared_pixels import Tile  # noqa: TC001 - read by msgspec
 
@@ -118,6 +119,24 @@ class Segment(msgspec.Struct, frozen=True, tag=True):
     points: list[tuple[float, float, int]]
 
 
+class FindCells(msgspec.Struct, frozen=True, tag=True):
+    """Asks for the cells of a field by settings; answered by FoundCells or Refused.
+
+    `tile` holds its pixels at the requested pixel size, None where they are those of before, and
+    `box` what they show: left, top, right and bottom in level-0 pixels.
+    """
+
+    tile: Tile | None
+    settings: CellSettings
+    box: tuple[float, float, float, float]
+
+
+class FoundCells(msgspec.Struct, frozen=True, tag=True):
+    """Cells, as `Objects.to_bytes` gives them."""
+
+    objects: bytes
+
+
 class Outlined(msgspec.Struct, frozen=True, tag=True):
     """Rings in pixels, the largest first."""
 
@@ -162,8 +181,10 @@ class Done(msgspec.Struct, frozen=True, tag=True):
     cut_s: float = 0.0
 
 
-Request = Load | Weights | Loaded | TryOut | PackageTest | Blocks | Compute | Judge | Segment
-Answer = Alive | Ready | Refused | Done | Judged | Outlined
+Request = (
+    Load | Weights | Loaded | TryOut | PackageTest | Blocks | Compute | Judge | Segment | FindCells
+)
+Answer = Alive | Ready | Refused | Done | Judged | Outlined | FoundCells
 
 REQUESTS: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
 ANSWERS: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)

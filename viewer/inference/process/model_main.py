@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from viewer.geometry import Size
+from viewer.geometry import Box, Size
 from viewer.inference.errors import ModelFailedError
 from viewer.inference.models.bundle import BundleError, ModelBundle
 from viewer.inference.process.messages import (
@@ -21,6 +21,8 @@ from viewer.inference.process.messages import (
     Alive,
     Blocks,
     Compute,
+    FindCells,
+    FoundCells,
     Judge,
     Judged,
     Load,
@@ -41,6 +43,7 @@ from viewer.processes.shared_pixels import SharedPixels, take_over
 if TYPE_CHECKING:
     import torch
 
+    from viewer.inference.cells.preview import FieldPreview
     from viewer.inference.process.block_worker import BlockWorker
     from viewer.inference.process.messages import Answer, Request
     from viewer.inference.process.network import Network
@@ -65,6 +68,7 @@ class ModelServer:
         self._slide_head: SlideHead | None = None
         self._prompt_model: PromptModel | None = None
         self._worker: BlockWorker | None = None
+        self._preview: FieldPreview | None = None
 
     def serve(self) -> None:
         """Answer until the parent ends."""
@@ -105,6 +109,8 @@ class ModelServer:
                 self._channel.send(self._judged(request))
             case Segment():
                 self._channel.send(self._outlined(request))
+            case FindCells():
+                self._channel.send(self._cells(request))
 
     def _loaded(self) -> Answer:
         import torch
@@ -182,6 +188,15 @@ class ModelServer:
         features = np.frombuffer(request.features, np.float16).reshape(request.count, -1)
         logits, attention = self._slide_head.judge(features.astype(np.float32))
         return Judged(logits.tolist(), attention.astype(np.float32).tobytes())
+
+    def _cells(self, request: FindCells) -> Answer:
+        from viewer.inference.cells.preview import FieldPreview
+
+        if self._preview is None:
+            self._preview = FieldPreview()
+        if request.tile is not None:
+            self._preview.set_field(take_over(request.tile, self._pixels))
+        return FoundCells(self._preview.cells(Box(*request.box), request.settings).to_bytes())
 
     def _outlined(self, request: Segment) -> Answer:
         from viewer.inference.outlining import outlines

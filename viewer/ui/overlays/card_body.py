@@ -118,6 +118,10 @@ class CardBody(QWidget):
         self.elsewhere_label.setVisible(bool(fields))
         self.elsewhere.show_fields(None, fields)
 
+    def add_page(self, page: QWidget) -> None:
+        """Show a page of a part of the window below what the card shows of its own."""
+        self._more.addWidget(page)
+
     def close_reading(self) -> None:
         """End the threads that read small images."""
         self.gallery.close_reading()
@@ -162,6 +166,8 @@ class CardBody(QWidget):
         if self.query is None:
             layout.addWidget(self.legend)
         layout.addLayout(form)
+        self._more = QVBoxLayout()
+        layout.addLayout(self._more)
         for page in (self.query, self.objects, self.heatmap):
             if page is not None:
                 layout.addWidget(page)

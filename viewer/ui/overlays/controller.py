@@ -61,6 +61,8 @@ class OverlaysController(QObject):
     """An Overlay is on."""
     models_changed = Signal(object)
     """All ModelBundles at hand."""
+    about_to_run = Signal(object)
+    """More than what is seen of a SlidePane is asked for."""
     pointed_at = Signal(object, object)
     """The Overlay and its ResultAt under the cursor, or None and None where there is none."""
 
@@ -75,6 +77,8 @@ class OverlaysController(QObject):
         self._files: dict[SlidePane, list[ResultFile]] = {}
         self.hidden_by: Callable[[SlidePane], str] = lambda _: ""
         """Says why a study hides models and results on a pane's slide; "" where it does not."""
+        self.tuned: Callable[[SlidePane, ModelBundle], ModelBundle] = lambda _, bundle: bundle
+        """Gives a model as it is set for the slide of a pane."""
         self.other_values: list[Callable[[SlidePane, Point], str]] = []
         """Give what else is known of a level-0 point of a pane's slide, for the status bar."""
         self.panel = OverlaysPanel(window)
@@ -210,6 +214,14 @@ class OverlaysController(QObject):
         self._paint_one_heatmap(pane, even_if_hidden=True)
         self._show_active()
 
+    def restart(self, pane: SlidePane, bundle: ModelBundle) -> None:
+        """Turn a model that is on in a pane off and on, by what is set for it now."""
+        if bundle.key in self._runs.get(pane, {}):
+            self._end(pane, bundle.key)
+            self._begin(pane, bundle)
+            self._restack(pane)
+            self._show_active()
+
     def _begin(self, pane: SlidePane, origin: OverlaySource) -> None:
         from viewer.inference.models.bundle import BundleError, ModelBundle
         from viewer.inference.models.training_data import refusal
@@ -233,11 +245,14 @@ class OverlaysController(QObject):
                 run = JudgedFile(pane, origin, file, self)
             else:
                 try:
-                    fed = engine_model(origin, self.bundles)
+                    tuned = self.tuned(pane, origin)
+                    fed = engine_model(tuned, self.bundles)
                 except BundleError as error:
                     self._window.show_error(str(error))
                     return
-                run = OverlayRun(pane, pane.path, origin, fed, self._window.settings.device, self)
+                device = self._window.settings.device
+                run = OverlayRun(pane, pane.path, tuned, fed, device, self)
+                run.listed_as = origin.key
         else:
             raise TypeError(f"{origin} is neither a model nor a file")
         run.set_paused(paused=self.commands.is_paused)
@@ -287,8 +302,8 @@ class OverlaysController(QObject):
 
     def _on_failed(self, run: Overlay, sentence: str) -> None:
         """A model that fails is switched off, and says why."""
-        if self._runs.get(run.pane, {}).get(run.origin.key) is run:
-            self._end(run.pane, run.origin.key)
+        if self._runs.get(run.pane, {}).get(run.listed_as) is run:
+            self._end(run.pane, run.listed_as)
             self._window.show_error(sentence)
             self._show_active()
 
@@ -338,7 +353,8 @@ class OverlaysController(QObject):
         from viewer.inference.models.bundle import ModelBundle
 
         runs = self._runs.get(pane, {}).values()
-        bundles = [run.origin for run in runs if isinstance(run.origin, ModelBundle)]
+        keys = [run.listed_as for run in runs if isinstance(run.origin, ModelBundle)]
+        bundles = [bundle for bundle in self.bundles if bundle.key in keys]
         self._end_all(pane)
         self._forget_files(pane)
         self._clicks.forget(pane)
@@ -369,7 +385,7 @@ class OverlaysController(QObject):
             if mpp_um is None or abs(run.mpp_um / mpp_um - 1) > _SAME_SCALE
         ]
         for run in ended:
-            self._end(pane, run.origin.key)
+            self._end(pane, run.listed_as)
         if ended:
             names = " and ".join(run.origin.name for run in ended)
             self._window.say(f"The pixel size changed: {names} ended. Turn it on again.")
@@ -452,7 +468,7 @@ class OverlaysController(QObject):
 
     def _cards_on(self, pane: SlidePane) -> list[tuple[Overlay, ModelCard]]:
         """Return the overlays that are on in a pane with their cards."""
-        cards = [(run, self.panel.models.card(run.origin.key)) for run in self.all_of(pane)]
+        cards = [(run, self.panel.models.card(run.listed_as)) for run in self.all_of(pane)]
         return [(run, card) for run, card in cards if card is not None]
 
     def _state_of(self, run: Overlay) -> CardState:

@@ -88,6 +88,8 @@ class Overlay(QObject):
         assert source is not None
         self.pane = pane
         self.origin = origin
+        self.listed_as = origin.key
+        """Key of the card that it is listed under."""
         self.identity = source.info.identity
         self.mpp_um = found.mpp_um
         self.found = found

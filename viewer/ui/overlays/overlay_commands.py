@@ -57,6 +57,7 @@ class OverlayCommands(QObject):
         """Lets the model work through an area, turned on if it is not."""
         if self._part.active is None:
             self._part.switch_chosen(on=True)
+        self._part.about_to_run.emit(self._window.panes.active)
         if (run := self._part.active) is not None:
             run.run_over(area)
 
@@ -65,7 +66,7 @@ class OverlayCommands(QObject):
         pane = self._window.panes.active
         runs = [run for run in self._part.all_of(pane) if run.origin.task == "embedding"]
         run = self._part.active if self._part.active in runs else next(iter(runs), None)
-        card = self._part.panel.models.card(run.origin.key) if run is not None else None
+        card = self._part.panel.models.card(run.listed_as) if run is not None else None
         if card is None:
             self._window.say("Turn on the model Tissue likeness first, on the AI page.")
             return
@@ -110,7 +111,7 @@ class OverlayCommands(QObject):
         if run is None:
             self._window.say(_NO_OBJECTS)
         else:
-            card = self._part.panel.models.card(run.origin.key)
+            card = self._part.panel.models.card(run.listed_as)
             if card is not None:
                 self._part.settings_of(card).toggle_filled()
 

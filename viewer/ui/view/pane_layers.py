@@ -111,7 +111,7 @@ class PaneLayers:
 
     def _overlay(self, run: Overlay) -> LayerEntry:
         return LayerEntry(
-            f"overlay {run.origin.key}",
+            f"overlay {run.listed_as}",
             run.origin.name,
             run.is_visible,
             partial(self._window.overlays.show_overlay, run),

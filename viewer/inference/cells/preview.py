@@ -1,0 +1,42 @@
+"""Cells of one field found again and again while settings change: what did not change is kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from viewer.inference.cells.detection import StainImages, detected
+from viewer.inference.cells.finding import measured_cells
+from viewer.overlays.objects import Objects
+
+if TYPE_CHECKING:
+    from viewer.geometry import Box
+    from viewer.inference.cells.settings import CellSettings
+    from viewer.slides.source import RgbImage
+
+
+class FieldPreview:
+    """Used by one thread."""
+
+    def __init__(self) -> None:
+        self._rgb: RgbImage = np.zeros((0, 0, 3), np.uint8)
+        self._images: StainImages | None = None
+        self._made_by: tuple[object, ...] = ()
+
+    def set_field(self, rgb: RgbImage) -> None:
+        """Look for cells in another field, uint8 (height, width, 3), from now on."""
+        self._rgb, self._images = rgb, None
+
+    def cells(self, box: Box, settings: CellSettings) -> Objects:
+        """Return the cells of the field, which shows a level-0 box at the requested pixel size."""
+        if not self._rgb.size:
+            return Objects.none()
+        made_by = (
+            settings.stains, settings.detection_image, settings.background_radius_um,
+            settings.requested_pixel_size_um,
+        )  # fmt: skip
+        if self._images is None or made_by != self._made_by:
+            self._images, self._made_by = StainImages(self._rgb, settings), made_by
+        labels = detected(self._images, settings)
+        return measured_cells(labels, self._images, box, box, settings, is_preview=True)

@@ -1,0 +1,323 @@
+"""Cell detection in one window: settings by slide, previews, runs and scores put together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+from PySide6.QtCore import QObject, QTimer
+from PySide6.QtWidgets import QApplication
+
+from viewer.geometry import Box
+from viewer.inference.cells.estimating import estimated_stains
+from viewer.inference.cells.kept_settings import keep_settings, kept_settings
+from viewer.inference.cells.models import takes_settings, with_settings
+from viewer.inference.cells.settings import CellSettings
+from viewer.inference.models.bundle import ModelBundle
+from viewer.overlays.object_map import ObjectMap
+from viewer.overlays.slide_scores import areas_among, scores_of, union_of
+from viewer.ui.background_runner import BackgroundRunner, Task
+from viewer.ui.cells.field_preview import FieldPreviewer
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
+
+    from viewer.annotations.annotation import Annotation
+    from viewer.inference.cells.stain_vectors import StainVectors
+    from viewer.overlays.graded_cells import GradedCells
+    from viewer.ui.cells.cell_page import CellPage
+    from viewer.ui.cells.score_page import ScorePage
+    from viewer.ui.main_window import MainWindow
+    from viewer.ui.overlays.model_card import ModelCard
+    from viewer.ui.overlays.overlay import Overlay
+    from viewer.ui.slides.slide_pane import SlidePane
+
+_SCORES_MS = 300
+_KEEP_MS = 500
+_NETWORK = CellSettings(threshold=0.5)
+"""With which a network begins: its map is a probability."""
+_NO_REGION = "Select the region first: draw one (R, P, B), or click one (S)."
+
+
+class CellsController(QObject):
+    """Owned by the window; `shut_down` keeps what is set and ends the preview's process."""
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+        self._overlays = window.overlays
+        self._background = BackgroundRunner("cells", 1, self)
+        self._settings: dict[tuple[str, str], CellSettings] = {}
+        """By the key of the slide and of the model."""
+        self._is_used: set[tuple[str, str]] = set()
+        """The networks that work by settings."""
+        self._unkept: dict[str, CellSettings] = {}
+        self._pages: dict[str, tuple[CellPage, ScorePage]] = {}
+        """By the key of the model."""
+        self._previewed: str | None = None
+        self._scoring: Task | None = None
+        self.preview = FieldPreviewer(self)
+        self.preview.found.connect(self._on_preview)
+        self.preview.failed.connect(window.show_error)
+        self._scores = QTimer(self, singleShot=True, interval=_SCORES_MS)
+        self._scores.timeout.connect(self._show_scores)
+        self._keep = QTimer(self, singleShot=True, interval=_KEEP_MS)
+        self._keep.timeout.connect(self._keep_settings)
+        self._overlays.tuned = self._tuned
+        self._overlays.panel.models.body_made.connect(self._on_body)
+        self._overlays.panel.models.switched.connect(lambda *_: self._end_preview())
+        self._overlays.about_to_run.connect(self._apply)
+        self._overlays.figures_changed.connect(self._touch)
+        window.annotations.models.figures_changed.connect(lambda _: self._touch())
+        window.panes.active_changed.connect(lambda _: self._follow())
+        for pane in window.panes.panes:
+            self._watch(pane)
+        window.panes.pane_added.connect(self._watch)
+
+    def shut_down(self) -> None:
+        """Keep what is set, and end the process of previews."""
+        self._scores.stop()
+        self._keep.stop()
+        self._keep_settings()
+        self.preview.shut_down()
+        self._background.close(finish=True)
+
+    # Settings of a slide ---------------------------------------------------------------------
+
+    def settings_of(self, pane: SlidePane, bundle: ModelBundle) -> CellSettings:
+        """Return the settings that a model has on the slide of a pane."""
+        identity = "" if pane.source is None else pane.source.info.identity
+        usual = bundle.description.cells or _NETWORK
+        return self._settings.get((identity, bundle.key), usual)
+
+    def _tuned(self, pane: SlidePane, bundle: ModelBundle) -> ModelBundle:
+        """Return a model as it is set for the slide of a pane."""
+        if not takes_settings(bundle) or pane.source is None:
+            return bundle
+        is_network = bundle.description.cells is None
+        if is_network and (pane.source.info.identity, bundle.key) not in self._is_used:
+            return bundle
+        return with_settings(bundle, self.settings_of(pane, bundle))
+
+    def _watch(self, pane: SlidePane) -> None:
+        pane.slide_changed.connect(self._on_slide_changed)
+
+    def _on_slide_changed(self, pane: SlidePane) -> None:
+        if pane is self.preview.pane:
+            self._end_preview()
+        self._follow()
+        source = pane.source
+        if source is None:
+            return
+        identity = source.info.identity
+        self._background.run(
+            lambda: kept_settings(identity),
+            lambda kept: self._on_kept(pane, identity, kept),
+        )
+
+    def _on_kept(self, pane: SlidePane, identity: str, kept: CellSettings | None) -> None:
+        cells = self._detector()
+        if kept is None or cells is None or (identity, cells.key) in self._settings:
+            return
+        self._settings[identity, cells.key] = kept
+        for run in self._overlays.all_of(pane):
+            if run.listed_as == cells.key and run.identity == identity:
+                self._overlays.restart(pane, cells)
+        self._follow()
+
+    def _detector(self) -> ModelBundle | None:
+        """Return the model that finds cells by settings alone."""
+        found = [each for each in self._overlays.bundles if each.description.decoder == "cells"]
+        return found[0] if found else None
+
+    def _keep_settings(self) -> None:
+        """Write what was set since the last time."""
+        unkept, self._unkept = self._unkept, {}
+        for identity, settings in unkept.items():
+            self._background.run(
+                lambda identity=identity, settings=settings: keep_settings(identity, settings),
+                lambda _: None,
+                lambda error: self._window.show_error(f"Settings cannot be kept ({error})."),
+            )
+
+    # The pages of a card ---------------------------------------------------------------------
+
+    def _on_body(self, card: ModelCard) -> None:
+        from viewer.ui.cells.cell_page import CellPage
+        from viewer.ui.cells.score_page import ScorePage
+
+        bundle = card.source
+        if not isinstance(bundle, ModelBundle) or not takes_settings(bundle):
+            return
+        is_network = bundle.description.cells is None
+        page = CellPage(card.body, is_network=is_network)
+        scores = ScorePage(card.body)
+        card.body.add_page(page)
+        card.body.add_page(scores)
+        self._pages[bundle.key] = page, scores
+        page.destroyed.connect(lambda: self._pages.pop(bundle.key, None))
+        page.settings_changed.connect(lambda settings: self._on_changed(bundle, settings))
+        page.used_changed.connect(lambda is_used: self._on_used(bundle, is_used=is_used))
+        page.stains_wanted.connect(lambda where: self._estimate(bundle, page, where))
+        page.run_here_wanted.connect(lambda: self._run_here(bundle))
+        page.run_region_wanted.connect(lambda: self._run_region(bundle))
+        scores.place_wanted.connect(lambda at: self._window.panes.active.canvas.go_to(at))
+        scores.copy_wanted.connect(QApplication.clipboard().setText)
+        self._follow()
+
+    def _follow(self) -> None:
+        """Show the settings of the slide in the active pane."""
+        pane = self._window.panes.active
+        identity = "" if pane.source is None else pane.source.info.identity
+        for bundle in self._overlays.bundles:
+            if (pages := self._pages.get(bundle.key)) is None:
+                continue
+            page, _ = pages
+            page.show_used(is_used=(identity, bundle.key) in self._is_used)
+            page.show_settings(self.settings_of(pane, bundle))
+        self._touch()
+
+    def _on_changed(self, bundle: ModelBundle, settings: CellSettings) -> None:
+        pane = self._window.panes.active
+        if pane.source is None:
+            return
+        identity = pane.source.info.identity
+        self._settings[identity, bundle.key] = settings
+        if bundle.description.cells is None:
+            self._overlays.restart(pane, bundle)  # a network is not previewed: it is run anew
+            return
+        self._unkept[identity] = settings
+        self._keep.start()
+        run = self._run_of(pane, bundle)
+        if self.preview.pane is None and run is not None:
+            run.set_visible(visible=False)
+        self._previewed = bundle.key
+        self.preview.show(pane, settings)
+
+    def _on_used(self, bundle: ModelBundle, *, is_used: bool) -> None:
+        pane = self._window.panes.active
+        if pane.source is None:
+            return
+        key = pane.source.info.identity, bundle.key
+        (self._is_used.add if is_used else self._is_used.discard)(key)
+        self._overlays.restart(pane, bundle)
+
+    def _run_of(self, pane: SlidePane, bundle: ModelBundle) -> Overlay | None:
+        runs = self._overlays.all_of(pane)
+        return next((run for run in runs if run.listed_as == bundle.key), None)
+
+    # Preview and runs ------------------------------------------------------------------------
+
+    def _on_preview(self, found: GradedCells | None, is_window: bool) -> None:
+        if self._previewed is None or (pages := self._pages.get(self._previewed)) is None:
+            return
+        page, _ = pages
+        if found is None:
+            page.show_preview("")
+            return
+        where = "in the marked window" if is_window else "in view"
+        share = found.positive_percent
+        positive = "" if share is None else f", {share:.1f} % positive"
+        count = found.total + found.ungraded
+        page.show_preview(f"Preview: {count:,} cells {where}{positive}. Run to keep them.")
+
+    def _end_preview(self) -> None:
+        """Show again what was found before, which a preview hid."""
+        pane = self.preview.pane
+        if pane is None:
+            return
+        self.preview.hide()
+        for run in self._overlays.all_of(pane):
+            if run.listed_as == self._previewed:
+                run.set_visible(visible=True)
+        self._previewed = None
+
+    def _apply(self, pane: SlidePane) -> None:
+        """Run by the settings that are previewed."""
+        if pane is not self.preview.pane:
+            return
+        bundle = next((b for b in self._overlays.bundles if b.key == self._previewed), None)
+        self._end_preview()
+        if bundle is not None:
+            self._overlays.restart(pane, bundle)
+
+    def _run_here(self, bundle: ModelBundle) -> None:
+        pane = self._window.panes.active
+        if pane is self.preview.pane:
+            self._apply(pane)
+        elif (run := self._run_of(pane, bundle)) is not None:
+            run.run_over(pane.canvas.view.box)
+        self._window.say(f"{bundle.name} is run where you look.")
+
+    def _run_region(self, bundle: ModelBundle) -> None:
+        pane, regions = self._window.panes.active, self._regions()
+        if not regions:
+            self._window.say(_NO_REGION)
+            return
+        self._apply(pane)
+        if (run := self._run_of(pane, bundle)) is not None:
+            run.run_over(union_of(regions))
+
+    def _estimate(self, bundle: ModelBundle, page: CellPage, where: str) -> None:
+        """Estimate the stains of the view or the selected regions, and take them."""
+        pane, regions = self._window.panes.active, self._regions()
+        source = pane.source
+        if source is None:
+            return
+        if where == "annotation" and not regions:
+            self._window.say(_NO_REGION)
+            return
+        box = pane.canvas.view.box.intersection(pane.canvas.slide_box)
+        if where == "annotation":
+            box = Box(*union_of(regions).bounds).intersection(pane.canvas.slide_box)
+        kind = self.settings_of(pane, bundle).stains.kind
+        name = "view" if where == "view" else "annotation"
+
+        def take(stains: StainVectors) -> None:
+            if pane.source is source and pane is self._window.panes.active:
+                page.set_stains(replace(stains, origin=f"estimated from the {name} (Macenko)"))
+
+        self._background.run(
+            lambda: estimated_stains(source, box, kind),
+            take,
+            lambda error: page.show_problem(str(error)),
+        )
+
+    def _regions(self) -> list[BaseGeometry]:
+        """Return the selected regions of the active pane."""
+        return [each.geometry for each in areas_among(self._chosen())]
+
+    def _chosen(self) -> list[Annotation]:
+        active = self._window.annotations.active
+        return [] if active is None else active.chosen
+
+    # Scores ----------------------------------------------------------------------------------
+
+    def _touch(self) -> None:
+        if self._pages and not self._scores.isActive():
+            self._scores.start()
+
+    def _show_scores(self) -> None:
+        """Score what is found on the slide, or in the selected regions of it."""
+        pane = self._window.panes.active
+        if self._scoring is not None:
+            self._scoring.cancel()
+            self._scoring = None
+        for run in self._overlays.all_of(pane):
+            pages, origin = self._pages.get(run.listed_as), run.origin
+            if pages is None or not isinstance(origin, ModelBundle):
+                continue
+            cells, found = origin.description.cells, run.found
+            if cells is None or not cells.is_scored or not isinstance(found, ObjectMap):
+                pages[1].show_lines("", ())
+                continue
+            self._score(pages[1], found, cells.class_names)
+
+    def _score(self, page: ScorePage, found: ObjectMap, names: list[str]) -> None:
+        active = self._window.annotations.active
+        held = [] if active is None else list(active.document)
+        regions = self._regions()
+        self._scoring = self._background.run(
+            lambda: scores_of(found, names, regions, held),
+            lambda told: page.show_lines(*told),
+        )
