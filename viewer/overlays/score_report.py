@@ -240,7 +240,10 @@ def hot_spot(xy_um: NDArray[np.float64], is_positive: NDArray[np.bool_]) -> HotS
     columns, rows = (max(int(each) + 1, span) for each in bins.max(0))
     flat = bins[:, 1] * columns + bins[:, 0]
     all_, positive = (
-        _square_sums(np.bincount(flat, weights, rows * columns).reshape(rows, columns), span)
+        _square_sums(
+            np.bincount(flat, weights, rows * columns).astype(np.float64).reshape(rows, columns),
+            span,
+        )
         for weights in (np.ones(len(flat)), is_positive.astype(np.float64))
     )
     for least in (HOT_SPOT_CELLS, _FEW_CELLS):

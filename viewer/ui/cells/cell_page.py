@@ -37,10 +37,10 @@ _KNOBS = (
           "Smoothed density above background from which on it is a nucleus"),
     _Knob("sigma_um", "Si&gma (µm):", 10, 0.1, 2,
           "Smooths: larger parts nuclei less and finds fewer specks"),
-    _Knob("background_radius_um", "&Background radius (µm):", 30, 1, 1,
-          "Larger than the radius of the largest nucleus; 0 takes no background off"),
-    _Knob("median_radius_um", "&Median filter radius (µm):", 5, 0.5, 1,
-          "Of a median filter before the smoothing; 0 for none"),
+    _Knob("background_radius_um", "&Background (µm):", 30, 1, 1,
+          "Radius of the background: larger than that of the largest nucleus; 0 takes none off"),
+    _Knob("median_radius_um", "&Median filter (µm):", 5, 0.5, 1,
+          "Radius of a median filter before the smoothing; 0 for none"),
     _Knob("cell_expansion_um", "Cell e&xpansion (µm):", 25, 0.5, 1,
           "From nucleus to cell, as far as no other nucleus is nearer"),
     _Knob("requested_pixel_size_um", "&Pixel size (µm):", 4, 0.1, 2,
@@ -60,6 +60,7 @@ _CHECKS = (
     ("exclude_dab", "Exclude &DAB", "Leave out pixels with more DAB than hematoxylin"),
     ("single_threshold", "Single th&reshold", "Negative or positive by the first alone"),
 )
+_COMBO_PX = 92
 _COMPARTMENTS = ("Nucleus", "Cytoplasm", "Cell")
 _STATISTICS = ("mean", "max")
 
@@ -102,6 +103,8 @@ class CellPage(QWidget):
         self.problem.hide()
         self.preview = self._label()
         self.preview.setAccessibleName("Preview")
+        self.preview.setProperty("notice", "info")
+        self.preview.hide()
         self.here = self._button("Run here", "Find cells where you look, by these settings")
         self.region = self._button("In annotation", "Find cells in the selected annotations")
         self._body = QWidget(self)
@@ -113,6 +116,10 @@ class CellPage(QWidget):
     def settings(self) -> CellSettings:
         """Return what is set."""
         return self._settings
+
+    def spin(self, name: str) -> QDoubleSpinBox:
+        """Return the box of a number by its name in `CellSettings`."""
+        return self._spins[name]
 
     def show_settings(self, settings: CellSettings) -> None:
         """Show the settings of a slide."""
@@ -216,10 +223,10 @@ class CellPage(QWidget):
         body = QVBoxLayout(self._body)
         body.setContentsMargins(0, 0, 0, 0)
         body.setSpacing(4)
-        body.addLayout(form)
-        for label in (self.problem, self.preview):
-            body.addWidget(label)
         body.addWidget(self._row(self.here, self.region))
+        for label in (self.preview, self.problem):
+            body.addWidget(label)
+        body.addLayout(form)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -261,7 +268,7 @@ class CellPage(QWidget):
         combo = LetteredCombo(self)
         combo.addItems(texts)
         combo.setAccessibleName(name)
-        combo.setMinimumWidth(1)
+        combo.setMinimumWidth(_COMBO_PX)
         return combo
 
     def _button(self, text: str, tip: str) -> QPushButton:

@@ -82,6 +82,10 @@ class CellsController(QObject):
         self.preview.shut_down()
         self._background.close(finish=True)
 
+    def pages(self, key: str) -> tuple[CellPage, ScorePage]:
+        """Return the pages in the card of a model by its key. Raises KeyError before it was on."""
+        return self._pages[key]
+
     # Settings of a slide ---------------------------------------------------------------------
 
     def settings_of(self, pane: SlidePane, bundle: ModelBundle) -> CellSettings:
@@ -162,7 +166,7 @@ class CellsController(QObject):
         page.run_here_wanted.connect(lambda: self._run_here(bundle))
         page.run_region_wanted.connect(lambda: self._run_region(bundle))
         scores.place_wanted.connect(lambda at: self._window.panes.active.canvas.go_to(at))
-        scores.copy_wanted.connect(QApplication.clipboard().setText)
+        scores.copy_wanted.connect(lambda text: QApplication.clipboard().setText(text))
         self._follow()
 
     def _follow(self) -> None:

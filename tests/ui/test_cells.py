@@ -1,0 +1,149 @@
+"""Cell detection tuned in the window: previews, runs, stains and scores, by real processes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import shapely
+import tifffile
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+from ui_steps import show_slide
+
+from viewer.annotations.annotation import Annotation, AnnotationClass
+from viewer.annotations.document import adding
+from viewer.geometry import Box
+from viewer.inference.cells.kept_settings import kept_settings
+from viewer.inference.cells.settings import CellSettings
+from viewer.ui.cells.cell_page import CellPage
+from viewer.ui.cells.field_preview import preview_field
+from viewer.ui.cells.score_page import ScorePage
+from viewer.ui.main_window import MainWindow
+from viewer.ui.overlays.overlay_run import OverlayRun
+
+_EVERY_PX, _SIDE_PX = 40, 400
+_PATIENCE_MS = 60_000
+
+
+@pytest.fixture(scope="module")
+def stained_slide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """200 µm of blue and brown nuclei on a lattice of ten by ten, every other one brown."""
+    blue, brown = np.array([90, 110, 170]), np.array([95, 60, 35])
+    pixels = np.full((_SIDE_PX, _SIDE_PX, 3), 240, np.uint8)
+    at = np.arange(_SIDE_PX) + 0.5
+    for number in range(100):
+        y, x = ((each + 0.5) * _EVERY_PX for each in divmod(number, 10))
+        inside = (at[:, None] - y) ** 2 + (at - x) ** 2 <= 9**2
+        pixels[inside] = brown if number % 2 else blue
+    path = tmp_path_factory.mktemp("stained") / "stained.ome.tif"
+    scale = {"PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
+    tifffile.imwrite(path, pixels, tile=(128, 128), metadata={"axes": "YXS", **scale}, ome=True)
+    return path
+
+
+def pages_of(window: MainWindow, qtbot: QtBot) -> tuple[CellPage, ScorePage, OverlayRun]:
+    """Turn Cells on at 20x and wait until all of the field is known."""
+    panel = window.overlays.panel
+    qtbot.waitUntil(lambda: panel.models.count() > 0)
+    panel.show()
+    window.panes.active.canvas.set_magnification(20.0)
+    card = panel.models.named("Cells")
+    card.switch.click()
+    qtbot.waitUntil(lambda: _run(window).found.count == 100, timeout=_PATIENCE_MS)
+    return (*window.cells.pages(card.source.key), _run(window))
+
+
+def _run(window: MainWindow) -> OverlayRun:
+    (run,) = window.overlays.all_of(window.panes.active)
+    assert isinstance(run, OverlayRun)
+    return run
+
+
+def _previewed(page: CellPage) -> int:
+    """Return how many cells the preview says that it finds; -1 while it says nothing."""
+    said = re.match(r"Preview: ([\d,]+) cells", page.preview.text())
+    return int(said[1].replace(",", "")) if said else -1
+
+
+def _spin(page: CellPage, name: str, value: float) -> None:
+    """Type a value into a box, and leave it."""
+    page.spin(name).setValue(value)
+
+
+def test_settings_are_previewed_run_kept_and_scored(
+    window: MainWindow, stained_slide: Path, qtbot: QtBot
+) -> None:
+    show_slide(window, stained_slide, qtbot)
+    page, scores, before = pages_of(window, qtbot)
+    qtbot.waitUntil(lambda: bool(scores.lines), timeout=_PATIENCE_MS)
+    values = {line.name: line for line in scores.lines}
+    assert values["Positive"].value.startswith("50.0 % (40.4 to 59.6)")
+    assert "Wilson" in values["Positive"].rule
+    assert "class Tumor" in values["TPS"].rule
+    scores.copy.click()
+    assert "H-score\t" in QApplication.clipboard().text()
+
+    _spin(page, "threshold_1", 0.02)  # lets hematoxylin's own brown count
+    qtbot.waitUntil(lambda: _previewed(page) > 50, timeout=_PATIENCE_MS)
+    assert "cells in view" in page.preview.text()
+    assert not before.is_visible  # the preview is shown in its place
+    _spin(page, "min_area_um2", 90)
+    qtbot.waitUntil(lambda: _previewed(page) == 0, timeout=_PATIENCE_MS)
+    _spin(page, "max_area_um2", 50)
+    assert "leaves no cell" in page.problem.text()
+    _spin(page, "min_area_um2", 10)
+    assert page.problem.isHidden()
+    qtbot.waitUntil(lambda: _previewed(page) > 50, timeout=_PATIENCE_MS)
+    page.here.click()
+    after = _run(window)
+    assert after is not before
+    assert after.is_visible
+    assert page.preview.isHidden()
+    qtbot.waitUntil(lambda: after.found.count == 100, timeout=_PATIENCE_MS)
+
+    identity = after.identity
+    qtbot.waitUntil(lambda: kept_settings(identity) == page.settings, timeout=_PATIENCE_MS)
+    assert page.settings.threshold_1 == 0.02
+
+
+def test_regions_are_run_scored_and_give_stains(
+    window: MainWindow, stained_slide: Path, qtbot: QtBot
+) -> None:
+    show_slide(window, stained_slide, qtbot)
+    page, scores, _ = pages_of(window, qtbot)
+    active = window.annotations.active
+    assert active is not None
+    box = shapely.box(0, 0, 400, 200)
+    tumor = Annotation(box, shown_as=AnnotationClass("Tumor", "#c80000"))
+    active.do(adding("Draw tumor", [tumor]))
+    active.selection.choose([tumor.id])
+    qtbot.waitUntil(
+        lambda: any(line.name == "Tumor area" for line in scores.lines), timeout=_PATIENCE_MS
+    )
+    values = {line.name: line for line in scores.lines}
+    assert values["TPS"].value == "50.0 %"
+    assert "not adequate: 50 viable tumor cells" in values["TPS"].rule
+    assert values["Tumor area"].value == "0.020 mm²"
+    page.stains_wanted.emit("annotation")
+    qtbot.waitUntil(lambda: "annotation (Macenko)" in page.stains.text(), timeout=_PATIENCE_MS)
+    assert page.settings.stains.white == (240, 240, 240)
+    page.region.click()
+    qtbot.waitUntil(lambda: _run(window).progress.total > 0, timeout=_PATIENCE_MS)
+
+
+def test_what_is_previewed_is_all_of_a_near_view_and_a_window_of_a_far_one() -> None:
+    slide, settings = Box(0, 0, 100_000, 100_000), CellSettings()
+    near = Box(10_000, 10_000, 11_800, 11_400)
+    assert preview_field(near, slide, 0.25, settings, 2.0) == near
+    far = Box(0, 0, 50_000, 40_000)
+    window = preview_field(far, slide, 0.25, settings, 50.0)
+    assert (window.width * 0.25, window.height * 0.25) == (400, 300)
+    assert window.center == far.center
+    fine = CellSettings(requested_pixel_size_um=0.1)
+    small = preview_field(far, slide, 0.25, fine, 50.0)
+    assert small.width * small.height * (0.25 / 0.1) ** 2 <= 1_100_001
+    beside = preview_field(Box(-900, -900, -100, -100), slide, 0.25, settings, 1.0)
+    assert beside.is_empty
