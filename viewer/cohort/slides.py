@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from viewer.slides.slide_folders import is_slide_folder
 from viewer.slides.tray import slides_in
 from viewer.studies.finding import (
     MOST_OPENED_UNASKED,
@@ -18,9 +19,6 @@ from viewer.studies.project_file import ProjectError, is_project, project_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-_SLIDE_FOLDERS = (".zarr",)
-"""Suffixes of folders that are one slide."""
 
 
 @dataclass(slots=True)
@@ -54,7 +52,7 @@ def named_slides(paths: Iterable[Path]) -> NamedSlides:
         if is_project(path):
             found.is_list = True
             _add_project(found, project_folder(path))
-        elif path.is_dir() and path.suffix.lower() not in _SLIDE_FOLDERS:
+        elif path.is_dir() and not is_slide_folder(path):
             found.is_list = True
             _add_folder(found, path)
         else:

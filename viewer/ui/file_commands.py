@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from viewer.ui.main_window import MainWindow
     from viewer.ui.slides.slide_pane import SlidePane
 
-_SLIDE_FILTER = f"Slides ({' '.join(f'*{suffix}' for suffix in sorted(SUFFIXES))});;All files (*)"
+_ENDINGS = (*sorted(SUFFIXES), ".zarr.zip")
+_SLIDE_FILTER = f"Slides ({' '.join(f'*{ending}' for ending in _ENDINGS)});;All files (*)"
 
 
 class FileCommands:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from viewer.slides.ngff.images import NgffImage
     from viewer.slides.readers.planes_source import Window
 
-_MOST_LOOKED_AT = 2000
+_MOST_LOOKED_AT = 500
 """Chunks of a level whose files are looked for when a slide is opened."""
 _MOST_KEPT = 200_000
 _MOST_EVIDENCE_PX = 2048

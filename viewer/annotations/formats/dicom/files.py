@@ -70,7 +70,9 @@ def read_dicom(
         raise AnnotationFileError(f"{path.name} cannot be read ({error.strerror}).") from error
     slide = slide or SlidePlace()
     about = msgspec.json.encode(slide).decode()
-    folders = [str(Path(slide.path).parent)] if slide.path else []
+    place = Path(slide.path)
+    folder = place if place.is_dir() else place.parent
+    folders = [str(folder)] if slide.path else []
     decoder = msgspec.msgpack.Decoder(ReadBatch | NotReadable)
     with (
         file,

@@ -13,6 +13,7 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, VLWholeSlideMicroscopyImageStorage
 
+from viewer.slides.dicom_folder import series_in
 from viewer.slides.dicom_kinds import HEAD_BYTES, is_dicom
 
 if TYPE_CHECKING:
@@ -33,14 +34,15 @@ SLICE_MM = 0.001
 
 def slide_headers(slide: SlidePlace) -> list[Dataset]:
     """Return the headers of the levels of a DICOM slide, level 0 first; none for other slides."""
-    if not slide.path or not _is_dicom_file(Path(slide.path)):
+    file = _a_file_of(slide)
+    if file is None or not _is_dicom_file(file):
         return []
-    own = pydicom.dcmread(slide.path, stop_before_pixels=True)
+    own = pydicom.dcmread(file, stop_before_pixels=True)
     if own.get("SOPClassUID") != VLWholeSlideMicroscopyImageStorage:
         return []
     found = [own]
-    for path in sorted(Path(slide.path).parent.iterdir())[:_MOST_FILES]:
-        if path == Path(slide.path):
+    for path in sorted(file.parent.iterdir())[:_MOST_FILES]:
+        if path == file:
             continue
         with contextlib.suppress(Exception):  # a neighbor may be anything
             if _is_dicom_file(path):
@@ -50,6 +52,18 @@ def slide_headers(slide: SlidePlace) -> list[Dataset]:
     levels = [each for each in found if "VOLUME" in each.get("ImageType", [])] or [own]
     levels.sort(key=lambda each: -int(each.get("TotalPixelMatrixColumns", 0)))
     return [_completed(levels[0]), *levels[1:]]
+
+
+def _a_file_of(slide: SlidePlace) -> Path | None:
+    """Return a file of the slide, of a folder one of the series that is meant; None for others."""
+    if not slide.path:
+        return None
+    path = Path(slide.path)
+    if not path.is_dir():
+        return path
+    series = [each for each in series_in(path) if each.volumes]
+    meant = [each for each in series if each.size_px == slide.size_px] or series
+    return meant[0].main_file if meant else None
 
 
 def _is_dicom_file(path: Path) -> bool:
