@@ -1,5 +1,7 @@
 """The window that runs: a later start hands its slides over to it and ends.
 
+Agents of other programs attach to it at a socket of their own (`Purpose`).
+
 There is one such window a user and home. Whoever holds a lock that the system lets go of with its
 process listens at a socket in a folder that only the user may enter, so what a killed window left
 stops no start. A start that gets no answer opens a window of its own. Systems without such sockets
@@ -20,6 +22,7 @@ import tempfile
 import time
 from hashlib import blake2b
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from filelock import FileLock, Timeout
@@ -37,6 +40,10 @@ ANSWER = b"opened\n"
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
+Purpose = Literal["slides", "agents"]
+"""What a socket is for: later starts hand slides over at one, agents attach at the other."""
+
+
 class _Request(msgspec.Struct, frozen=True):
     """What a later start asks: nothing but which slides, folders and projects to open."""
 
@@ -44,7 +51,7 @@ class _Request(msgspec.Struct, frozen=True):
 
 
 class RunningWindow:
-    """The socket at which this process is asked to open slides; `close` gives it up."""
+    """A socket at which this process is asked for something; `close` gives it up."""
 
     def __init__(self, lock: FileLock, listener: socket.socket, path: Path) -> None:
         self._lock = lock
@@ -52,9 +59,9 @@ class RunningWindow:
         self._path = path
 
     @classmethod
-    def claim(cls) -> RunningWindow | None:
-        """Be the window that later starts ask; None where another process is, or none can be."""
-        path = _socket_path()
+    def claim(cls, purpose: Purpose = "slides") -> RunningWindow | None:
+        """Be the window that others ask; None where another process is, or none can be."""
+        path = _socket_path(purpose)
         if path is None:
             return None
         lock = FileLock(path.with_suffix(".lock"), mode=0o600)
@@ -64,12 +71,13 @@ class RunningWindow:
             path.unlink(missing_ok=True)  # of a window that was killed
             listener = socket.socket(socket.AF_UNIX)
             listener.bind(str(path))
+            path.chmod(0o600)
             listener.listen()
             listener.setblocking(False)
         except Timeout:
             return None
         except (OSError, NotImplementedError) as error:
-            _log.warning("Later starts will open windows of their own (%s)", error)
+            _log.warning("This window cannot be asked for %s (%s)", purpose, error)
             if listener is not None:
                 listener.close()
             lock.release()
@@ -111,7 +119,7 @@ def read_request(data: bytes) -> list[Path] | None:
 
 def hand_over(paths: list[Path], patience_s: float = _PATIENCE_S) -> bool:
     """Have the window that runs open these paths; False where none answers."""
-    place = _socket_path()
+    place = _socket_path("slides")
     if place is None:
         return False
     request = _Request([_absolute(full_address(path)) for path in paths])
@@ -123,6 +131,22 @@ def hand_over(paths: list[Path], patience_s: float = _PATIENCE_S) -> bool:
             return connection.recv(len(ANSWER)) == ANSWER
     except OSError:  # nobody listens any more, or nobody answers
         return False
+
+
+def attach(patience_s: float = _PATIENCE_S) -> socket.socket | None:
+    """Return a connection to the window that runs, for an agent; None where there is none."""
+    place = _socket_path("agents")
+    if place is None:
+        return None
+    try:
+        connection = _connected(place, patience_s)
+    except OSError:
+        return None
+    if _is_own(connection):
+        connection.settimeout(None)
+        return connection
+    connection.close()
+    return None
 
 
 def _connected(place: Path, patience_s: float) -> socket.socket:
@@ -146,7 +170,7 @@ def _absolute(path: str) -> str:
     return path if _ADDRESS.match(path) else os.path.abspath(path)
 
 
-def _socket_path() -> Path | None:
+def _socket_path(purpose: Purpose = "slides") -> Path | None:
     """Return where the window of this user and home listens; None where that is not possible."""
     if not hasattr(socket, "AF_UNIX") or not hasattr(os, "getuid"):
         return None
@@ -154,7 +178,7 @@ def _socket_path() -> Path | None:
     if folder is None:
         return None
     home = blake2b(os.path.realpath(config_folder()).encode(), digest_size=8).hexdigest()
-    return folder / f"{home}.socket"
+    return folder / (f"{home}.socket" if purpose == "slides" else f"{home}-{purpose}.socket")
 
 
 def _own_folder() -> Path | None:

@@ -241,5 +241,13 @@ CHOICES: tuple[Choice, ...] = (
         "study. Its permissions are listed under Privacy.",
         words="prompt permission project",
     ),
+    Choice(
+        AGENTS,
+        "attached_agents",
+        "Agents of other programs",
+        "They may ask to read slides in this window (coverslip mcp --attach). You are asked for "
+        "each slide. Takes effect at the next start.",
+        words="mcp model context protocol claude client attach",
+    ),
 )
 """In the order in which the dialog shows them."""

@@ -69,6 +69,8 @@ class Settings(msgspec.Struct, omit_defaults=True):
         Slides below these folders are read without a process of their own.
     slide_readers
         Names of readers of other packages that are asked for slides.
+    attached_agents
+        Whether agents of other programs may ask to read slides in the window.
     shortcuts
         Command id -> keys in Qt's portable text, only where they differ from the defaults.
     """
@@ -109,6 +111,7 @@ class Settings(msgspec.Struct, omit_defaults=True):
     recent_projects: list[str] = []
     trusted_folders: list[str] = []
     slide_readers: list[str] = []
+    attached_agents: bool = True
     shortcuts: dict[str, list[str]] = {}
 
     def cache_limit_bytes(self) -> int:

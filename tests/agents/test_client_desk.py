@@ -286,7 +286,7 @@ def test_a_flood_is_refused_and_calls_wait_their_turn(
         thread.join()
     assert set(refusals) <= {"", "Too many calls at once: wait for the answers."}
     assert "" in refusals
-    monkeypatch.setattr("viewer.agents.clients.client_desk._MOST_CALLS", 400)
+    monkeypatch.setattr("viewer.agents.clients.client_limits.MOST_CALLS", 400)
     for _ in range(400):
         desk.call("note", {"text": "again"})
     assert "400 calls at most" in refused(desk, "note", text="again")

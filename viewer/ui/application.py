@@ -90,6 +90,7 @@ def run(
     door = None if running is None else WindowDoor(running, window)
     if door is not None:
         door.asked.connect(window.open_paths)
+        window.agents.clients.listen()
     if image is None:
         window.open_paths(paths)
     else:

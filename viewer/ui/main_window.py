@@ -312,6 +312,7 @@ class MainWindow(QMainWindow):
             self.banner,
             self.annotations.banner,
             projects.finishing.bar,
+            self.agents.clients.banner,
         ):
             frame.middle.addWidget(bar)
         frame.middle.addWidget(self.panes, 1)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from viewer.agents.canceling import AgentCancelledError
+from viewer.agents.clients import client_limits
 from viewer.agents.clients.client_policy import ENDED
 from viewer.agents.clients.client_reading import ClientReading
 from viewer.agents.clients.client_tools import OpenArguments, checked_call
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _MOST_WAITING = 8
-_MOST_CALLS = 2000
-"""Of one reading."""
 _LONGEST_NAME = 60
 _LONGEST_REFUSAL = 500
 ANYTHING = "What is there to see on this slide?"
@@ -116,6 +115,11 @@ class ClientDesk:
         self._calls = 0
         self._is_closed = False
 
+    @property
+    def client(self) -> str:
+        """Return the client's name as it stands in sessions and sentences."""
+        return self._client
+
     def introduce(self, client: str) -> None:
         """Take the name by which the client calls itself; the first one counts."""
         if self._client == client_name(""):
@@ -151,10 +155,10 @@ class ClientDesk:
                 raise ToolError("The program ends.")
             if reading is not None and tool != "open_slide":
                 self._calls += 1
-                if self._calls > _MOST_CALLS:
+                if self._calls > client_limits.MOST_CALLS:
                     raise ToolError(
-                        f"A reading takes {_MOST_CALLS:,} calls at most: open a slide to begin "
-                        "another."
+                        f"A reading takes {client_limits.MOST_CALLS:,} calls at most: open a "
+                        "slide to begin another."
                     )
             checked = checked_call(tool, arguments)
             if isinstance(checked, OpenArguments):
@@ -173,7 +177,7 @@ class ClientDesk:
 
     def _refused(self, tool: str, sentence: str) -> ToolReply:
         line = shown_line(sentence)[:_LONGEST_REFUSAL]
-        if self._reading is not None and self._calls <= _MOST_CALLS:
+        if self._reading is not None and self._calls <= client_limits.MOST_CALLS:
             self._reading.note_refusal(tool[:_LONGEST_NAME], line)
         return ToolReply(refusal=line)
 

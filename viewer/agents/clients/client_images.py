@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from viewer.agents.microscope import Microscope
     from viewer.slides.source import RgbImage
 
-MEGAPIXELS = 64.0
-"""Of images that a client gets of one slide, by default: some sixty fields of 1,000 x 1,000."""
 _MOST_SIDE_PX = 1536
 _SIDE_PX = 1024
 _JPEG_QUALITY = 88

@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from viewer.agents.clients.client_images import MEGAPIXELS
+from viewer.agents.clients.client_limits import MEGAPIXELS, MOST_STEPS
 from viewer.agents.clients.client_policy import ClientPolicy
 from viewer.agents.errors import AgentError, ToolError
 from viewer.agents.finding_annotations import finding_annotation
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from viewer.agents.loop import Outcome
     from viewer.annotations.annotation import Annotation
 
-MOST_STEPS = 500
 _OPEN_S = 60.0
 _END_S = 20.0
 REPORT = "report.md"

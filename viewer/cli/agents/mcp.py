@@ -17,6 +17,7 @@ from viewer.cli.output import fail, say
 if TYPE_CHECKING:
     from types import FrameType
 
+    from viewer.agents.clients.attachment import AttachedDesk
     from viewer.agents.clients.client_desk import ClientDesk
 
 
@@ -36,6 +37,13 @@ def serve_mcp(
         int | None,
         typer.Option(help="With --http: the port; a free one by default.", min=0, max=65535),
     ] = None,
+    attach: Annotated[
+        bool,
+        typer.Option(
+            "--attach",
+            help="Read in the window that runs, before the user's eyes, who allows each slide.",
+        ),
+    ] = False,
     megapixels: Annotated[
         float, typer.Option(help="Of images that a client gets of one slide.", min=0.01, max=1e6)
     ] = 64.0,
@@ -61,7 +69,12 @@ def serve_mcp(
         fail("The administrator's policy lets no other program read slides.")
     if port is not None and not http:
         fail("--port is for --http: add it.")
-    server = McpServer(_desk(allow or [], megapixels, out, tissue, device))
+    if attach:
+        if out or tissue:
+            fail("--attach reads in the window: leave out --out and --tissue.")
+        server = McpServer(_attached_desk(allow or []))
+    else:
+        server = McpServer(_desk(allow or [], megapixels, out, tissue, device))
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         if http:
@@ -88,7 +101,7 @@ def _desk(
     from viewer.settings import load_settings
 
     if not allow:
-        fail("Say with --allow which folder of slides clients may open.")
+        fail("Say with --allow which folder of slides clients may open, or --attach to the window.")
     try:
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
@@ -105,6 +118,17 @@ def _desk(
         fail(str(error))
     except OSError as error:
         fail(f"{error.filename} cannot be used ({error.strerror or error}).")
+
+
+def _attached_desk(allow: list[Path]) -> AttachedDesk:
+    from viewer.agents.clients.allowed_folders import AllowedFolders
+    from viewer.agents.clients.attachment import AttachedDesk
+    from viewer.agents.errors import AgentError
+
+    try:
+        return AttachedDesk(AllowedFolders(allow) if allow else None)
+    except AgentError as error:
+        fail(str(error))
 
 
 def _tell_address(address: str, token: str) -> None:

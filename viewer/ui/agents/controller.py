@@ -12,6 +12,7 @@ from viewer.canvas.layer import LayerOrder
 from viewer.geometry import Box
 from viewer.ui.agents.agent_panel import AgentPanel
 from viewer.ui.agents.ask_panel import AskPanel
+from viewer.ui.agents.clients import ClientsController
 from viewer.ui.agents.language_model import LanguageModel
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.opened_dialog import open_dialog
@@ -19,10 +20,11 @@ from viewer.ui.opened_dialog import open_dialog
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from viewer.agents.actions import Policy
+    from viewer.agents.actions import Policy, Task
     from viewer.agents.agent_events import AgentEvent
     from viewer.agents.client import Client
     from viewer.agents.findings import Finding
+    from viewer.agents.loop import AgentRun
     from viewer.agents.proposals import Proposer
     from viewer.annotations.annotation import Annotation
     from viewer.inference.models.bundle import ModelBundle
@@ -57,6 +59,7 @@ class AgentsController(QObject):
         self.panel = AgentPanel(self.ask, window)
         self.model = LanguageModel(window, self)
         self.questions = FieldQuestions(window, self.ask, self.model, self)
+        self.clients = ClientsController(window, self)
         self._connect()
         self._follow()
 
@@ -73,6 +76,7 @@ class AgentsController(QObject):
 
     def shut_down(self) -> None:
         """Ends the agent and its processes."""
+        self.clients.shut_down()
         if self._walk is not None:
             self._walk.shut_down()
             self._walk = None
@@ -112,23 +116,51 @@ class AgentsController(QObject):
             self.model.client(begin)
 
     def _begin(self, pane: SlidePane, policy: Callable[[], Policy], client: Client | None) -> None:
+        """Begin a walk as the panel says; nothing where the slide was closed meanwhile."""
         from viewer.agents.actions import Task
+
+        self._end()
+        if pane.source is not None:
+            question = self.panel.question.toPlainText().strip() or _ANYTHING
+            self.begin(pane, policy, Task(question), client)
+
+    def begin(
+        self,
+        pane: SlidePane,
+        policy: Callable[[], Policy],
+        task: Task,
+        client: Client | None = None,
+        *,
+        most_steps: int | None = None,
+        on_run: Callable[[AgentRun], object] = lambda _: None,
+    ) -> AgentWalk:
+        """Begin a walk on a pane that shows a slide; the walk before ends.
+
+        Parameters
+        ----------
+        policy
+            Made in a thread, since it may load a model.
+        client
+            Whose spending is shown.
+        most_steps
+            None takes the panel's.
+        on_run
+            Takes the run before it begins.
+        """
         from viewer.ui.agents.walking import AgentWalk
 
         self._end()
-        if pane.source is None:
-            return
         self._client = client
-        question = self.panel.question.toPlainText().strip() or _ANYTHING
         self._walk = walk = AgentWalk(
             pane,
             policy,
-            Task(question),
-            self.panel.steps.value(),
+            task,
+            most_steps or self.panel.steps.value(),
             self._window.settings.device,
             lambda: self._annotations(pane),
             lambda finding: self._mark(finding, pane),
             self,
+            on_run,
         )
         walk.happened.connect(self._on_event)
         walk.failed.connect(self._on_failed)
@@ -137,6 +169,7 @@ class AgentsController(QObject):
         self.panel.show_state(AgentState.RUNNING)
         self.panel.show_preparing()
         walk.start()
+        return walk
 
     def _end(self) -> None:
         """No walk is shown any more."""
@@ -249,7 +282,8 @@ class AgentsController(QObject):
         self.questions.show_slide()
         self.state_changed.emit()
 
-    def _pause(self) -> None:
+    def pause_or_go_on(self) -> None:
+        """Pause the agent, let it go on, or hand the slide back to it."""
         if self._walk is not None:
             goes_on = self._walk.state in (AgentState.PAUSED, AgentState.TAKEN_OVER)
             self._window.say("The agent goes on." if goes_on else "The agent pauses: F8 goes on.")
@@ -267,12 +301,12 @@ class AgentsController(QObject):
     def _connect(self) -> None:
         window, panel, commands = self._window, self.panel, self._window.commands
         commands.on("agent.start", self._start)
-        commands.on("agent.pause", self._pause)
+        commands.on("agent.pause", self.pause_or_go_on)
         commands.on("agent.stop", self._stop)
         commands.on("agent.ask", self._show_asking)
         commands.on("agent.model", self.model.choose)
         panel.start_requested.connect(self._start)
-        panel.pause_requested.connect(self._pause)
+        panel.pause_requested.connect(self.pause_or_go_on)
         panel.stop_requested.connect(self._stop)
         panel.remark_given.connect(self._remark)
         panel.place_chosen.connect(self._travel)
@@ -289,7 +323,11 @@ class AgentsController(QObject):
     def _watch(self, pane: SlidePane) -> None:
         pane.slide_changed.connect(self._on_slide_changed)
 
-    def _show_asking(self) -> None:
+    def show_panel(self) -> None:
+        """Bring the page Agent to the front."""
         if not self.panel.isVisible():
             self._window.commands["panels.agent"].trigger()
+
+    def _show_asking(self) -> None:
+        self.show_panel()
         self.panel.show_asking()

@@ -39,6 +39,8 @@ class AgentWalk(QObject):
         Gives those that are on the slide now.
     mark
         Takes a Finding of the agent.
+    on_run
+        Takes the run before it begins.
     """
 
     happened = Signal(object)
@@ -58,8 +60,10 @@ class AgentWalk(QObject):
         annotations: Callable[[], Sequence[Annotation]],
         mark: Callable[[Finding], object],
         parent: QObject,
+        on_run: Callable[[AgentRun], object] = lambda _: None,
     ) -> None:
         super().__init__(parent)
+        self._on_run = on_run
         assert pane.path is not None
         assert pane.source is not None
         self.pane = pane
@@ -188,6 +192,7 @@ class AgentWalk(QObject):
             on_event=self._on_event,
         )
         self._microscope.hands_on.connect(self._run.take_over)
+        self._on_run(self._run)
         self._run.start()
 
     def _on_event(self, event: AgentEvent) -> None:
