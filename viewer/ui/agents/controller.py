@@ -51,6 +51,7 @@ class AgentsController(QObject):
         super().__init__(window)
         self._window = window
         self._walk: AgentWalk | None = None
+        self._ending: list[AgentWalk] = []
         self._client: Client | None = None
         self._regions = ScanpathLayer(name="regions of the agent")
         self._boxes: list[Box] = []
@@ -80,6 +81,9 @@ class AgentsController(QObject):
         if self._walk is not None:
             self._walk.shut_down()
             self._walk = None
+        for walk in self._ending:
+            if not walk.is_freed:
+                walk.wait_freed()
         self.questions.shut_down()
         self.model.shut_down()
         self._background.close(finish=True)
@@ -178,6 +182,7 @@ class AgentsController(QObject):
         self._walk.happened.disconnect(self._on_event)
         self._walk.pane.canvas.remove_layer(self._regions)
         self._walk.close()
+        self._ending = [*(walk for walk in self._ending if not walk.is_freed), self._walk]
         self._walk = None
         self._boxes = []
         self._regions.clear()

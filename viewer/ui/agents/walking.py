@@ -63,6 +63,8 @@ class AgentWalk(QObject):
         on_run: Callable[[AgentRun], object] = lambda _: None,
     ) -> None:
         super().__init__(parent)
+        self.is_freed = False
+        """Whether `close` has done its work."""
         self._on_run = on_run
         assert pane.path is not None
         assert pane.source is not None
@@ -123,12 +125,20 @@ class AgentWalk(QObject):
 
     def close(self) -> None:
         """Ends the walk and its processes, for good; returns at once."""
-        self._background.run(self._freeing(), lambda _: self.deleteLater())
+        self._background.run(self._freeing(), lambda _: self._on_freed())
 
     def shut_down(self) -> None:
         """As `close`, and waits for it."""
         self.close()
+        self.wait_freed()
+
+    def wait_freed(self) -> None:
+        """Wait for what `close` began: no thread of the walk may outlive the window."""
         self._background.close(finish=True)
+
+    def _on_freed(self) -> None:
+        self.is_freed = True
+        self.deleteLater()
 
     def _freeing(self) -> Callable[[], None]:
         run, tools, session, source = self._run, self._tools, self._session, self._source
