@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
 from viewer.agents.clients.client_limits import MOST_STEPS
 from viewer.policy import policy
@@ -15,6 +15,7 @@ from viewer.ui.opened_dialog import open_dialog
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from viewer.agents.clients.client_policy import ClientPolicy
     from viewer.agents.loop import AgentRun
     from viewer.ui.agents.client_door import ClientDoor
     from viewer.ui.agents.client_place import Asked
@@ -38,7 +39,7 @@ class ClientsController(QObject):
         self._agents = agents
         self._door: ClientDoor | None = None
         self._walk: AgentWalk | None = None
-        self._opening: Asked | None = None
+        self._policy: ClientPolicy | None = None
         self._dialog: ClientPermissionDialog | None = None
         self.banner = ClientBanner(window)
         self.banner.pause_requested.connect(agents.pause_or_go_on)
@@ -124,6 +125,7 @@ class ClientsController(QObject):
             most_steps=MOST_STEPS,
             on_run=attach,
         )
+        self._policy = asked.policy
         walk.failed.connect(lambda sentence: asked.refuse(sentence))
         self._agents.show_panel()
 
@@ -132,6 +134,10 @@ class ClientsController(QObject):
 
         def opened(_path: object) -> None:
             forget()
+            # Once all parts of the window know the slide: they end walks on the one before.
+            QTimer.singleShot(0, self, begin)
+
+        def begin() -> None:
             if self._pane_of(path) is None:
                 asked.refuse("Another slide was opened in the window meanwhile.")
             else:
@@ -171,8 +177,12 @@ class ClientsController(QObject):
 
     def _show_state(self) -> None:
         walk = self._agents.walk
-        is_clients = walk is not None and walk is self._walk
-        self.banner.show_state(walk.state if walk is not None and is_clients else None)
+        if walk is not None and walk is self._walk:
+            self.banner.show_state(walk.state)
+            return
+        self.banner.show_state(None)
+        if self._policy is not None:
+            self._policy.end()  # the client need not wait for what was closed
 
     def _dismiss(self) -> None:
         if self._door is not None:
@@ -181,7 +191,7 @@ class ClientsController(QObject):
     def _on_left(self) -> None:
         if self._dialog is not None:
             self._dialog.reject()
-        self._walk = None
+        self._walk = self._policy = None
         self.banner.hide()
         self._window.say("The agent of another program has left; what it found stays.")
 

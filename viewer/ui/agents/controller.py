@@ -188,6 +188,7 @@ class AgentsController(QObject):
         self._regions.clear()
         self.panel.clear()
         self.panel.show_state(None, can_start=self._window.panes.active.source is not None)
+        self.state_changed.emit()
 
     def _on_event(self, event: AgentEvent) -> None:
         self.panel.show_event(event)

@@ -63,6 +63,7 @@ class AgentWalk(QObject):
         on_run: Callable[[AgentRun], object] = lambda _: None,
     ) -> None:
         super().__init__(parent)
+        self._is_closed = False
         self.is_freed = False
         """Whether `close` has done its work."""
         self._on_run = on_run
@@ -125,6 +126,7 @@ class AgentWalk(QObject):
 
     def close(self) -> None:
         """Ends the walk and its processes, for good; returns at once."""
+        self._is_closed = True
         self._background.run(self._freeing(), lambda _: self._on_freed())
 
     def shut_down(self) -> None:
@@ -174,6 +176,9 @@ class AgentWalk(QObject):
             raise
 
     def _begin(self, made: _Prepared) -> None:
+        if self._is_closed:  # before it was ready
+            made.source.close()
+            return
         from viewer.agents.agent_session import AgentSession
         from viewer.agents.loop import AgentRun
         from viewer.agents.slide_models import SlideModels
