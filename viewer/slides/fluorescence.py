@@ -41,6 +41,7 @@ _SIDE_PX = 256
 _DARK_LIGHT, _GLASS_LIGHT = 64.0, 150.0
 """Of 255: the ground of fluorescence is darker, and hardly anything is as bright as glass."""
 _FLUORESCENCE = "Stain views are for stained slides in transmitted light; this is fluorescence."
+_CHANNELS = "Stain views are for stained slides in transmitted light; this slide has channels."
 _GRAY = "Stain views need colors; this slide is shown in gray."
 
 
@@ -56,6 +57,8 @@ def no_stains(source: SlideSource) -> str:
 
     Where the file says nothing of fluorescence, the smallest level tells it by its dark ground.
     """
+    if len(source.info.axes.channels) > 1:
+        return _CHANNELS
     if is_fluorescence(source.info):
         return _FLUORESCENCE
     try:

@@ -19,6 +19,7 @@ from viewer.tiles.display import (
     DisplaySettings,
     Stain,
 )
+from viewer.tiles.kept_channels import KeptChannel, kept_channel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +35,7 @@ class _Kept(msgspec.Struct):
     gamma: float = 1.0
     stain: str = Stain.NONE.name
     icc: bool = False
+    channels: list[KeptChannel] = []
 
 
 def load_display(identity: str) -> DisplaySettings | None:
@@ -50,6 +52,7 @@ def load_display(identity: str) -> DisplaySettings | None:
             _within(kept.gamma, GAMMA_RANGE),
             Stain[kept.stain],
             kept.icc,
+            tuple(channel.display() for channel in kept.channels),
         )
     except FileNotFoundError:
         return None
@@ -75,7 +78,8 @@ def save_display(identity: str, display: DisplaySettings, default: DisplaySettin
         path.unlink(missing_ok=True)
         return
     make_folder(path.parent)
-    kept = asdict(display) | {"stain": display.stain.name}
+    channels = [kept_channel(each) for each in display.channels]
+    kept = asdict(display) | {"stain": display.stain.name, "channels": channels}
     atomic_write_bytes(path, msgspec.json.encode(kept))
 
 

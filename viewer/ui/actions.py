@@ -53,7 +53,7 @@ class ActionSet(QObject):
         """Gives the actions their keys, and their tool tips with the first of them."""
         for command in COMMANDS:
             action = self._actions[command.id]
-            shortcuts = bindings.get(command.id, command.shortcuts)
+            shortcuts = bindings.get(command.key_of or command.id, command.shortcuts)
             action.setShortcuts([QKeySequence(shortcut) for shortcut in shortcuts])
             shown = f" ({shown_shortcut(shortcuts[0])})" if shortcuts else ""
             tip = self._reasons.get(command.id) or command.tip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from viewer.canvas.qt_guard import failures, guarded
 from viewer.folders import config_folder
 from viewer.policy import read_policy
 from viewer.settings import Settings, save_settings
+from viewer.slides.composites import first_displays
 from viewer.slides.remote.address import slide_path
 from viewer.stand_in import stand_in
 from viewer.ui.actions import ActionSet
@@ -48,6 +50,7 @@ from viewer.ui.recording.controller import RecordingController
 from viewer.ui.shell.drawer import Drawer
 from viewer.ui.shell.frame import WindowFrame
 from viewer.ui.slides.associated_panel import AssociatedPanel
+from viewer.ui.slides.channels_controller import ChannelsController
 from viewer.ui.slides.display_panel import DisplayPanel
 from viewer.ui.slides.folder_slides import FolderSlides
 from viewer.ui.slides.properties_panel import PropertiesPanel
@@ -143,6 +146,7 @@ class MainWindow(QMainWindow):
         self.tours = ToursController(self)
         self.opening = PathOpening(self)
         self.view = ViewController(self)
+        self.channels = ChannelsController(self)
         self.help = HelpWindow(self)
         self.commands.on("help.page", lambda: self.help.show_page(page_of(self._front_panel)))
         self._connect()
@@ -250,6 +254,7 @@ class MainWindow(QMainWindow):
             self.cells.shut_down,
             self.counting.shut_down,
             self.alignment.shut_down,
+            self.channels.shut_down,
             self.figures.shut_down,
             self.worklist.shut_down,
             self.projects.shut_down,
@@ -461,6 +466,8 @@ class MainWindow(QMainWindow):
     def _show_look(self, pane: SlidePane) -> None:
         source = pane.source
         look = pane.canvas.look
+        if source is not None and not look.channels:
+            look = replace(look, channels=first_displays(source.info.axes))
         has_profile = source is not None and source.info.icc_profile is not None
         self.display.show_look(
             look if source is not None else None,
@@ -495,6 +502,9 @@ class MainWindow(QMainWindow):
             is_agent_reading=self.agents.is_reading,
             has_model_on=self.overlays.in_hand is not None,
             has_brush=self.toolbox.name in ("brush", "eraser"),
+            channels=len(self.channels.axes.channels),
+            planes=self.channels.axes.z_count,
+            times=self.channels.axes.t_count,
         )
         if situation != self._situation:
             self._situation = situation

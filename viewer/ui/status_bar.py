@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QSizePolicy, QStatusBar, QWidget
 
 from viewer.geometry import Optics, Point, View
+from viewer.slides.composites import first_displays
 from viewer.slides.remote.address import is_address
 from viewer.tiles.display import DisplaySettings
 from viewer.ui.slides.magnification_box import MagnificationBox
 from viewer.ui.slides.slide_pane import PaneStatus, SlidePane
+
+if TYPE_CHECKING:
+    from viewer.slides.channels import Axes, ImagePlane
 
 _SAID_MS = 8000
 _LOADING = "Loading..."
@@ -80,7 +87,12 @@ class WindowStatusBar(QStatusBar):
         self.rotation.setText(shown_turn(canvas.view) if has_slide else "")
         problem = pane.profile_problem if has_slide else ""
         shown = pane.source.info.display_range if pane.source is not None else None
-        self.display.setText(shown_look(canvas.look, problem, shown) if has_slide else "")
+        told = ""
+        if pane.source is not None:
+            axes = pane.source.info.axes
+            told = shown_look(canvas.look, problem, shown, axes)
+            told = ", ".join(part for part in (told, shown_plane(axes, canvas.plane)) if part)
+        self.display.setText(told)
         self.display.setToolTip(problem)
         self._holder = "server" if pane.path is not None and is_address(pane.path) else "drive"
         self.show_status(pane.status if has_slide else PaneStatus(is_sharp=True), optics)
@@ -122,6 +134,7 @@ def shown_look(
     look: DisplaySettings,
     profile_problem: str = "",
     display_range: tuple[float, float] | None = None,
+    axes: Axes | None = None,
 ) -> str:
     """Whether the pixels are the file's own, stretched, corrected by its profile, or adjusted."""
     parts = ["ICC"] if look.icc else []
@@ -129,11 +142,27 @@ def shown_look(
         parts.append("stretched {:,.6g} to {:,.6g}".format(*display_range))
     if profile_problem:
         parts.append("unusable ICC profile")
-    if not look.icc and display_range is None:
+    first = () if axes is None else first_displays(axes)
+    displays = look.channels or first
+    if len(displays) > 1:
+        shown = sum(each.shown for each in displays)
+        parts.insert(0, f"{shown} of {len(displays)} channels")
+    elif not look.icc and display_range is None:
         parts.insert(0, "raw")
-    if look != DisplaySettings(icc=look.icc):
+    if replace(look, channels=displays) != DisplaySettings(icc=look.icc, channels=first):
         parts.append("adjusted")
     return f"Display: {', '.join(parts)}"
+
+
+def shown_plane(axes: Axes, plane: ImagePlane) -> str:
+    """Return which of several planes and time points is shown; "" where there is one."""
+    parts: list[str] = []
+    if axes.z_count > 1:
+        place = f"plane {plane.z + 1} of {axes.z_count}"
+        parts.append(f"maximum of {axes.z_count} planes" if plane.is_projection else place)
+    if axes.t_count > 1:
+        parts.append(f"time {plane.t + 1} of {axes.t_count}")
+    return ", ".join(parts)
 
 
 def _label(name: str, parent: QWidget) -> QLabel:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from viewer.ui.commands.agents import AGENT_COMMANDS
 from viewer.ui.commands.annotating import ANNOTATE_COMMANDS
+from viewer.ui.commands.channels import CHANNEL_COMMANDS
 from viewer.ui.commands.editing import EDIT_COMMANDS
 from viewer.ui.commands.files import FILE_COMMANDS
 from viewer.ui.commands.overlays import OVERLAY_COMMANDS
@@ -27,6 +28,7 @@ _DESCRIBED: tuple[Command, ...] = (
     *FILE_COMMANDS,
     *EDIT_COMMANDS,
     *VIEW_COMMANDS,
+    *CHANNEL_COMMANDS,
     *ANNOTATE_COMMANDS,
     *OVERLAY_COMMANDS,
     *RECORDING_COMMANDS,
@@ -48,6 +50,7 @@ GESTURES: tuple[tuple[str, str], ...] = (
     ("Arrow keys", "Move the slide"),
     ("Space, held", "Move the slide while a drawing tool is in hand"),
     ("S, held", "Choose and edit for a moment, then the tool from before"),
+    ("Shift and wheel", "Focus: the plane above or below, of a slide with several"),
     ("Ctrl and wheel", "Size of the brush, sensitivity of the wand"),
     ("Shift or Alt with brush and wand", "Add to what is chosen; take away"),
     ("Double click on an edge, Alt and click on a corner", "Add a corner; remove it"),

@@ -30,6 +30,9 @@ class Situation:
     annotations_chosen: int = 0
     can_undo: bool = False
     can_redo: bool = False
+    channels: int = 0
+    planes: int = 1
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,8 @@ class Command:
         Whether menus draw a line above it.
     synonyms
         What other programs and people call it; the search for commands finds it by them.
+    key_of
+        A command that can never run when this one can, whose keys are this one's too.
     """
 
     id: str
@@ -97,6 +102,7 @@ class Command:
     checkable: bool = False
     separated: bool = False
     synonyms: tuple[str, ...] = ()
+    key_of: str = ""
 
     def __post_init__(self) -> None:
         if not isinstance(self.enabled, Condition):

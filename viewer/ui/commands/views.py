@@ -62,7 +62,7 @@ def _stain_command(key: int, command_id: str, stain: Stain) -> Command:
         tip,
         STAIN,
         (f"Alt+{key}",),
-        with_slide if stain is Stain.NONE else _WITH_STAINS,
+        _WITH_STAINS,
         checkable=True,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from viewer.tiles.display import default_display
@@ -24,7 +25,15 @@ class DisplayKeeper(RestKeeper):
 
     def note(self, info: SlideInfo, display: DisplaySettings, *, uses_icc: bool) -> None:
         """Takes the settings of a slide whose identity is known."""
+        from viewer.tiles.kept_channels import remember_channels
         from viewer.tiles.kept_display import save_display
 
         identity, default = info.identity, default_display(info, uses_icc=uses_icc)
-        self.keep(lambda: save_display(identity, display, default))
+        display = replace(display, channels=display.channels or default.channels)
+
+        def save() -> None:
+            save_display(identity, display, default)
+            if not info.axes.is_rgb:
+                remember_channels(info.axes, display.channels)
+
+        self.keep(save)

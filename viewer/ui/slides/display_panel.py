@@ -1,20 +1,16 @@
-"""Brightness, contrast, gamma, stain and color profile of the active slide."""
+"""Channels, planes, brightness, contrast, gamma, stain and profile of the active slide."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QSignalBlocker, Qt, Signal
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QDoubleSpinBox,
     QGridLayout,
     QLabel,
     QPushButton,
-    QSlider,
     QVBoxLayout,
     QWidget,
 )
@@ -27,12 +23,10 @@ from viewer.tiles.display import (
     Stain,
 )
 from viewer.ui.shell.panel import Panel
-from viewer.ui.widgets import IconButton
+from viewer.ui.slides.channels_box import ChannelsBox
+from viewer.ui.slides.look_slider import LookSlider
+from viewer.ui.slides.planes_box import PlanesBox
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-_SLIDER_STEPS = 200
 _STAIN_TIP = "Show a single stain, parted from the others by its color"
 
 
@@ -69,6 +63,8 @@ class DisplayPanel(Panel):
         self.empty = QLabel("Open a slide to change how it is shown.", self)
         self.empty.setWordWrap(True)
         self.empty.setProperty("dim", "true")
+        self.channels = ChannelsBox(self)
+        self.planes = PlanesBox(self)
         self._body = QWidget(self)
         self._lay_out()
         self.set_body(self._body, scrolls=True)
@@ -98,10 +94,16 @@ class DisplayPanel(Panel):
         self.gamma.show_value(self._look.gamma)
         with QSignalBlocker(self.stain):
             self.stain.setCurrentIndex(list(Stain).index(self._look.stain))
+        has_channels = look is not None and bool(look.channels)
+        for widget in (self._stain_label, self.stain):
+            widget.setVisible(not has_channels)
+        for slider in (self.brightness, self.contrast, self.gamma):
+            slider.set_visible(not has_channels)  # each channel has its own
+        self.setFocusProxy(self.channels.list if has_channels else self.brightness.slider)
         self.stain.setEnabled(not stain_problem)
         self.stain.setToolTip(stain_problem or _STAIN_TIP)
         self.stain_problem.setText(stain_problem)
-        self.stain_problem.setVisible(bool(stain_problem))
+        self.stain_problem.setVisible(bool(stain_problem) and not has_channels)
         self.icc.setChecked(self._look.icc)
         self.icc.setVisible(has_profile)
         self.icc.setEnabled(not profile_problem)
@@ -123,9 +125,9 @@ class DisplayPanel(Panel):
         grid.setColumnStretch(1, 1)
         for row, slider in enumerate((self.brightness, self.contrast, self.gamma)):
             slider.place_in(grid, row)
-        label = QLabel("&Stain", self)
-        label.setBuddy(self.stain)
-        grid.addWidget(label, 3, 0)
+        self._stain_label = QLabel("&Stain", self)
+        self._stain_label.setBuddy(self.stain)
+        grid.addWidget(self._stain_label, 3, 0)
         grid.addWidget(self.stain, 3, 1, 1, 3)
         grid.addWidget(self.stain_problem, 4, 1, 1, 3)
         grid.addWidget(self.icc, 5, 0, 1, 4)
@@ -133,78 +135,7 @@ class DisplayPanel(Panel):
         grid.addWidget(self.reset_button, 7, 0, 1, 4, Qt.AlignmentFlag.AlignRight)
         layout = QVBoxLayout(self._body)
         layout.addWidget(self.empty)
+        layout.addWidget(self.planes)
+        layout.addWidget(self.channels)
         layout.addWidget(self._controls)
         layout.addStretch()
-
-
-class LookSlider(QObject):
-    """A slider, its number and a button that resets it; placed in three cells of a grid."""
-
-    changed = Signal(float)
-    """The user chose this value."""
-
-    def __init__(
-        self,
-        text: str,
-        limits: tuple[float, float],
-        neutral: float,
-        parent: QWidget,
-        *,
-        logarithmic: bool = False,
-    ) -> None:
-        super().__init__(parent)
-        name = text.replace("&", "")
-        self._neutral = neutral
-        to_step: Callable[[float], float] = math.log if logarithmic else float
-        low, high = (to_step(limit) for limit in limits)
-        self._to_position = lambda value: round(
-            (to_step(value) - low) / (high - low) * _SLIDER_STEPS
-        )
-        from_step: Callable[[float], float] = math.exp if logarithmic else float
-        self._to_value = lambda position: from_step(low + position / _SLIDER_STEPS * (high - low))
-        self._label = QLabel(text, parent)
-        self.slider = QSlider(Qt.Orientation.Horizontal, parent)
-        self.slider.setRange(0, _SLIDER_STEPS)
-        self.slider.setPageStep(_SLIDER_STEPS // 10)
-        self.slider.setMinimumWidth(80)
-        self.slider.setAccessibleName(name)
-        self.slider.setToolTip(f"{name}: {limits[0]:g} to {limits[1]:g}, {neutral:g} as stored")
-        self._label.setBuddy(self.slider)
-        self.box = QDoubleSpinBox(parent)
-        self.box.setRange(*limits)
-        self.box.setDecimals(2)
-        self.box.setSingleStep(0.05)
-        self.box.setKeyboardTracking(False)
-        self.box.setAccessibleName(f"{name}, as a number")
-        self.box.setToolTip(self.slider.toolTip())
-        self.reset = IconButton("mdi6.restore", f"Reset the {name.lower()}", parent)
-        self.slider.valueChanged.connect(self._on_slider)
-        self.box.valueChanged.connect(self._on_box)
-        self.reset.clicked.connect(lambda: self.box.setValue(neutral))
-
-    def place_in(self, grid: QGridLayout, row: int) -> None:
-        for column, widget in enumerate((self._label, self.slider, self.box, self.reset)):
-            grid.addWidget(widget, row, column)
-
-    def show_value(self, value: float) -> None:
-        """Shows a value without telling of a change."""
-        with QSignalBlocker(self.slider), QSignalBlocker(self.box):
-            self.slider.setValue(self._to_position(value))
-            self.box.setValue(value)
-        self._enable_reset()
-
-    def _enable_reset(self) -> None:
-        self.reset.setEnabled(self.box.value() != self._neutral)
-
-    def _on_slider(self, position: int) -> None:
-        value = self._to_value(position)
-        with QSignalBlocker(self.box):
-            self.box.setValue(value)
-        self._enable_reset()
-        self.changed.emit(self.box.value())
-
-    def _on_box(self, value: float) -> None:
-        with QSignalBlocker(self.slider):
-            self.slider.setValue(self._to_position(value))
-        self._enable_reset()
-        self.changed.emit(value)

@@ -79,6 +79,8 @@ def recognized(source: SlideSource, reader: str = "") -> OpenedSlide:
         The file cannot be read any more, or is no longer the one that was opened.
     """
     from viewer.slides.fluorescence import no_stains
+    from viewer.tiles.display import DisplaySettings
+    from viewer.tiles.kept_channels import displays_by_name
     from viewer.tiles.kept_display import load_display
     from viewer.tiles.kept_view import load_view
     from viewer.tiles.stains import Stain
@@ -95,6 +97,8 @@ def recognized(source: SlideSource, reader: str = "") -> OpenedSlide:
             origin = f"typed by you on {day}" if day else "typed by you"
     view = load_view(info.identity, reader)
     display, problem = load_display(info.identity), no_stains(source)
+    if display is None and (channels := displays_by_name(info.axes)) is not None:
+        display = DisplaySettings(channels=channels)
     if problem and display is not None:
         display = replace(display, stain=Stain.NONE)
     return OpenedSlide(source, optics, display, origin, view, problem)

@@ -42,7 +42,9 @@ def channel_samples(image: TiffImage, colors: SampleColors) -> int:
     level = image.levels[0]
     page = level.page
     is_gray = colors.model is ColorModel.GRAY and colors.alpha is None and not colors.is_inverted
-    if not is_gray or len(level.pages) > 1 or page.dtype is None:
+    # ImageJ gives a page of several channels the look-up table of the first as its palette.
+    is_tinted = colors.model is ColorModel.PALETTE and len(image.stack.channels) > 1
+    if not (is_gray or is_tinted) or len(level.pages) > 1 or page.dtype is None:
         return 0
     samples = page.samplesperpixel
     count = samples * len(image.stack.channels)

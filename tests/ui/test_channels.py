@@ -1,0 +1,180 @@
+"""Channels, focus and time in the window: panel, keys, wheel, what is kept and what is said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtGui import QWheelEvent
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+from ui_steps import ALT, CTRL, SHIFT, press, show_slide
+
+from viewer.slides.channels import ImagePlane
+from viewer.ui.main_window import MainWindow
+
+NAMES = ["DAPI", "FITC", "Cy5"]
+PLANES, TIMES = 3, 2
+
+
+def stack(path: Path, names: list[str], planes: int = PLANES, times: int = TIMES) -> Path:
+    """A bright square in each channel, plane and time point, of values of its own."""
+    values = np.zeros((times, planes, len(names), 400, 600), np.uint16)
+    for t, z, c in np.ndindex(values.shape[:3]):
+        values[t, z, c, 100:300, 100:500] = 100 * (c + 1) + 10 * z + t
+        values[t, z, c, :20, :20] = 1000
+    about = {"axes": "TZCYX", "Channel": {"Name": names}}
+    tifffile.imwrite(path, values, photometric="minisblack", tile=(256, 256), metadata=about)
+    return path
+
+
+@pytest.fixture
+def stack_window(window: MainWindow, tmp_path: Path, qtbot: QtBot) -> MainWindow:
+    show_slide(window, stack(tmp_path / "a.ome.tif", NAMES), qtbot)
+    window.frame.inspector.show()
+    window.display.show()
+    window.panes.active.focus()
+    return window
+
+
+def shown(window: MainWindow) -> list[bool]:
+    return [display.shown for display in window.panes.active.canvas.look.channels]
+
+
+def middle(window: MainWindow, qtbot: QtBot) -> tuple[int, int, int]:
+    """The color on screen in the middle of the slide, once it is sharp."""
+    canvas = window.panes.active.canvas
+    qtbot.waitUntil(lambda: canvas.is_sharp)
+    image = canvas.grab().toImage()
+    color = image.pixelColor(image.width() // 2, image.height() // 2)
+    return color.red(), color.green(), color.blue()
+
+
+def turn_wheel(window: MainWindow, notches: int, *, sideways: bool = False) -> None:
+    canvas = window.panes.active.canvas
+    at = QPointF(canvas.rect().center())
+    turned = QPoint(120 * notches, 0) if sideways else QPoint(0, 120 * notches)
+    QApplication.sendEvent(
+        canvas,
+        QWheelEvent(
+            at, canvas.mapToGlobal(at), QPoint(), turned, Qt.MouseButton.NoButton, SHIFT,
+            Qt.ScrollPhase.NoScrollPhase, False,
+        ),
+    )  # fmt: skip
+
+
+def test_one_channel_alone_and_all_by_key(stack_window: MainWindow, qtbot: QtBot) -> None:
+    window = stack_window
+    assert shown(window) == [True] * 3
+    press(qtbot, window, Qt.Key.Key_2, ALT)
+    assert shown(window) == [False, True, False]
+    red, green, blue = middle(window, qtbot)
+    assert (red, blue) == (0, 0)
+    assert green == pytest.approx(255 * 200 / 1000, abs=1)
+    assert window.status.currentMessage() == "Shown: FITC."
+    assert "1 of 3 channels" in window.status.display.text()
+    press(qtbot, window, Qt.Key.Key_2, ALT)
+    assert shown(window) == [True] * 3
+    for stain in ("stain.none", "stain.eosin"):
+        assert not window.commands[stain].isEnabled()
+    assert "channels" in window.commands.reason("stain.eosin")
+    assert "RGB" not in window.commands.reason("channel.only_4")
+    row = window.display.channels.list.topLevelItem(0)
+    assert row is not None
+    row.setCheckState(0, Qt.CheckState.Unchecked)
+    assert shown(window) == [False, True, True]
+    press(qtbot, window, Qt.Key.Key_0, ALT)
+    assert shown(window) == [True] * 3
+
+
+def test_range_contrast_and_gamma_are_kept_for_the_slide_and_by_name(
+    stack_window: MainWindow, make_window: Callable[[], MainWindow], tmp_path: Path, qtbot: QtBot
+) -> None:
+    window, box = stack_window, stack_window.display.channels
+    press(qtbot, window, Qt.Key.Key_1, ALT)
+    assert middle(window, qtbot)[2] == pytest.approx(26, abs=1)
+    box.high.setValue(200)
+    assert middle(window, qtbot)[2] == pytest.approx(128, abs=1)
+    box.gamma.box.setValue(2.0)
+    assert middle(window, qtbot)[2] == pytest.approx(255 * 0.5**0.5, abs=1)
+    box.gamma.box.setValue(1.0)
+    box.auto_button.click()
+    qtbot.waitUntil(lambda: box.high.value() == 1000)
+    assert "Auto contrast: 1 channel stretched" in window.status.currentMessage()
+    box.high.setValue(500)
+    window.close()
+    again = make_window()
+    show_slide(again, tmp_path / "a.ome.tif", qtbot)
+    qtbot.waitUntil(lambda: shown(again) == [True, False, False])
+    assert again.panes.active.canvas.look.channels[0].high == 500
+    show_slide(again, stack(tmp_path / "b.ome.tif", ["Cy3", "DAPI"], 1, 1), qtbot)
+    cy3, dapi = again.panes.active.canvas.look.channels
+    assert (dapi.high, dapi.color) == (500, (0, 0, 255))
+    assert (cy3.high, cy3.shown) == (1000, True)
+
+
+def test_focus_by_wheel_keys_and_slider(stack_window: MainWindow, qtbot: QtBot) -> None:
+    window, canvas = stack_window, stack_window.panes.active.canvas
+    press(qtbot, window, Qt.Key.Key_1, ALT)
+    assert middle(window, qtbot)[2] == round(255 * 100 / 1000)
+    zoom = canvas.view.downsample
+    turn_wheel(window, 1)
+    assert canvas.plane == ImagePlane(1)
+    assert middle(window, qtbot)[2] == round(255 * 110 / 1000)
+    assert "plane 2 of 3" in window.status.display.text()
+    turn_wheel(window, 1, sideways=True)
+    assert canvas.plane == ImagePlane(2)
+    turn_wheel(window, 1)
+    assert "top" in window.status.currentMessage()
+    press(qtbot, window, Qt.Key.Key_Down, CTRL)
+    assert canvas.plane == ImagePlane(1)
+    assert canvas.view.downsample == zoom
+    planes = window.display.planes
+    planes.focus.slider.setValue(1)
+    assert canvas.plane == ImagePlane(0)
+    window.commands["focus.projection"].trigger()
+    assert planes.projection.isChecked()
+    assert middle(window, qtbot)[2] == round(255 * 120 / 1000)
+    assert "maximum of 3 planes" in window.status.display.text()
+
+
+def test_time_by_slider_and_playing(stack_window: MainWindow, qtbot: QtBot) -> None:
+    window, canvas = stack_window, stack_window.panes.active.canvas
+    window.display.planes.time.slider.setValue(2)
+    assert canvas.plane == ImagePlane(0, 1)
+    assert "time 2 of 2" in window.status.display.text()
+    window.display.planes.play.click()
+    qtbot.waitUntil(lambda: canvas.plane.t == 0)
+    qtbot.waitUntil(lambda: canvas.plane.t == 1)
+    assert window.commands["time.play"].isChecked()
+    window.commands["time.play"].trigger()
+    assert not window.display.planes.play.isChecked()
+
+
+def test_many_channels_are_found_by_name(window: MainWindow, tmp_path: Path, qtbot: QtBot) -> None:
+    names = [f"CD{number}" for number in range(1, 44)]
+    show_slide(window, stack(tmp_path / "a.ome.tif", names, 1, 1), qtbot)
+    window.display.show()
+    box = window.display.channels
+    assert "4 of 43 channels" in window.status.display.text()
+    box.filter.setText("cd4")
+    rows = [box.list.topLevelItem(index) for index in range(43)]
+    left = [row.text(0) for row in rows if row is not None and not row.isHidden()]
+    assert left == ["CD4", "CD40", "CD41", "CD42", "CD43"]
+    box.all_button.click()
+    assert sum(shown(window)) == 5
+    assert not window.display.planes.isVisible()
+    turn_wheel(window, 1)
+    assert window.status.currentMessage() == "This slide has one focal plane."
+
+
+def test_rgb_has_no_channel_panel(slide_window: MainWindow) -> None:
+    slide_window.display.show()
+    assert not slide_window.display.channels.isVisible()
+    assert slide_window.display.brightness.slider.isVisible()
+    assert not slide_window.commands["channel.all"].isEnabled()
+    assert "RGB" in slide_window.commands.reason("channel.all")
