@@ -14,6 +14,7 @@ import os
 import shutil
 import stat
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
@@ -34,6 +35,7 @@ _NAME_CHARACTERS = 32
 """Of the target's name in that of its unfinished file: names have a longest length."""
 _USUAL_MODE = 0o666
 _MOST_LINKS = 8
+_SYNC_THREADS = 8
 on_export: Callable[[Path], object] | None = None
 """Hears of each file that was written for the user, outside of the program's own folders."""
 _UNSYNCABLE = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
@@ -169,17 +171,11 @@ def replace_by(unfinished: Path, path: Path) -> None:
         )
     if target.is_file() and not os.access(target, os.W_OK):
         raise PermissionError(errno.EACCES, "it is protected against writing", str(path))
-    if unfinished.is_dir():
-        if hasattr(os, "sync"):
-            os.sync()  # a folder may hold a hundred thousand files
-    else:
-        handle = os.open(unfinished, os.O_RDWR)
-        try:
-            if target.is_file():
-                _keep_mode(target, handle)
-            _sync(handle)
-        finally:
-            os.close(handle)
+    mode = stat.S_IMODE(target.stat().st_mode) if target.is_file() else None
+    files = [unfinished] if unfinished.is_file() else unfinished.rglob("*")
+    with ThreadPoolExecutor(_SYNC_THREADS, "sync") as pool:  # a folder may hold very many files
+        for future in [pool.submit(_sync_file, file, mode) for file in files]:
+            future.result()
     former = target.with_name(f".{target.name[:_NAME_CHARACTERS]}-{token_hex(6)}.former")
     has_former = target.is_dir() or (target.is_file() and unfinished.is_dir())
     if has_former:
@@ -290,6 +286,18 @@ def _sync(handle: int) -> None:
     except OSError as error:
         if error.errno not in _UNSYNCABLE:
             raise
+
+
+def _sync_file(path: Path, mode: int | None) -> None:
+    if not path.is_file():
+        return
+    handle = os.open(path, os.O_RDWR)
+    try:
+        if mode is not None:
+            _give_mode(handle, mode)
+        _sync(handle)
+    finally:
+        os.close(handle)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -15,8 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import openslide
+import pydicom
 import pytest
 import tifffile
+import wsidicom
 import zarr
 from cli_steps import coverslip
 from marked_slides import profile, tissue, write_svs
@@ -235,6 +238,62 @@ def test_ome_zarr_holds_each_value(tmp_path: Path, channels: Path, sample_slide:
     rgb = np.asarray(zarr.open_group(str(out), mode="r")["0"])[0, :, 0]
     assert np.array_equal(np.moveaxis(rgb, 0, 2), base_of(sample_slide)[240:740, 240:840])
     assert list(tmp_path.iterdir()) == [out]
+
+
+def test_dicom_holds_the_same_coded_tiles(tmp_path: Path, sample_slide: Path) -> None:
+    told = coverslip("convert", sample_slide, tmp_path / "out", "--to", "dicom", "--json")
+    assert told.returncode == 0, told.stderr
+    assert json.loads(told.stdout)["tiles_copied"] == 130
+    assert "sRGB" in told.stderr
+    files = sorted((tmp_path / "out").iterdir())
+    assert [file.name for file in files] == ["level-0.dcm", "level-1.dcm", "level-2.dcm"]
+    first = pydicom.dcmread(files[0])
+    frames = list(pydicom.encaps.generate_frames(first.PixelData, number_of_frames=130))
+    scans = [each[each.rindex(b"\xff\xda") :].rstrip(b"\0") for each in frames]
+    assert scans == [
+        each[each.rindex(b"\xff\xda") :].rstrip(b"\0") for each in tiles_of(sample_slide)
+    ]
+    assert first.OpticalPathSequence[0].ObjectiveLensPower == 20
+    with openslide.OpenSlide(files[1]) as read:
+        assert read.level_dimensions == ((2220, 2967), (1110, 1484), (555, 742))
+        assert float(read.properties["openslide.mpp-x"]) == pytest.approx(0.499)
+        rgb = np.asarray(read.read_region((0, 0), 0, read.dimensions).convert("RGB"))
+    assert np.array_equal(rgb, base_of(sample_slide))
+    with wsidicom.WsiDicom.open(tmp_path / "out") as judged:
+        assert judged.mpp.width == pytest.approx(0.499)
+    back = convert(tmp_path / "out", tmp_path / "back.ome.tif")
+    assert loss(base_of(back.path), base_of(sample_slide)) < 3
+
+
+def test_dicom_holds_channels_and_planes(tmp_path: Path, channels: Path) -> None:
+    options = ConvertOptions(Region(300, 200, 400, 300), channels=("CD8", "Ki67"))
+    done = convert(channels, tmp_path / "out", options, kind="dicom")
+    values = base_of(channels)[:, 1:, 200:500, 300:700]
+    source = open_slide(tmp_path / "out")
+    assert [each.name for each in source.info.axes.channels] == ["CD8", "Ki67"]
+    assert source.info.axes.z_spacing_um == pytest.approx(1.5)
+    for z in range(2):
+        assert np.array_equal(source.read_channels(0, 0, 0, (0, 1), z), values[z])
+    source.close()
+    assert "The colors of channels, for which this DICOM has no place." in done.dropped
+
+
+def test_dicom_demands_a_pixel_size_and_16_bits(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, tissue(64, 48))
+    told = coverslip("convert", path, tmp_path / "out", "--to", "dicom")
+    assert told.returncode == 2
+    assert "--mpp" in told.stderr
+    assert (
+        coverslip("convert", path, tmp_path / "out", "--to", "dicom", "--mpp", 0.5).returncode == 0
+    )
+    values = np.zeros((2, 64, 64), np.float32)
+    tifffile.imwrite(
+        tmp_path / "f.ome.tif", values, metadata={"axes": "CYX"}, photometric="minisblack"
+    )
+    told = coverslip("convert", tmp_path / "f.ome.tif", tmp_path / "f", "--to", "dicom")
+    assert told.returncode == 2
+    assert "8 and 16 bits" in told.stderr
 
 
 _RUN = "import sys; from viewer.cli import main; main()"

@@ -61,6 +61,9 @@ def convert_slide(
     quality: Annotated[
         int, typer.Option(help="Of JPEG, for tiles that cannot be copied.", min=1, max=100)
     ] = 90,
+    mpp: Annotated[
+        float | None, typer.Option(help="um per pixel of a slide that tells none.", min=0.001)
+    ] = None,
     image: ImageNumber = None,
     overwrite: Overwrite = False,
     report: ReportFile = None,
@@ -81,7 +84,7 @@ def convert_slide(
         check_writable(report)
     options = ConvertOptions(
         region=_region(region), channels=_words(channels), z=_planes(z), quality=quality,
-        image=image,
+        image=image, mpp_um=mpp,
     )  # fmt: skip
     try:
         with _progress("Converting") as watch:

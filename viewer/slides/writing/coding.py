@@ -118,6 +118,23 @@ class ZstdCoding:
         return values.reshape(self.shape)
 
 
+@dataclass(frozen=True, slots=True)
+class Jpeg2000Coding:
+    """JPEG 2000 of channels without loss, as DICOM has it."""
+
+    is_lossy: bool = False
+
+    def encode(self, tile: NDArray[Any]) -> bytes:
+        return bytes(
+            imagecodecs.jpeg2k_encode(
+                np.ascontiguousarray(tile), level=0, codecformat="j2k", reversible=True
+            )
+        )
+
+    def decode(self, data: bytes) -> NDArray[Any]:
+        return imagecodecs.jpeg2k_decode(data)
+
+
 def jpeg_subsampling(data: bytes) -> tuple[int, int] | None:
     """Return the subsampling of a JPEG of three components; None where it is not a usual one."""
     try:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from viewer.atomic_write import replace_by
+from viewer.slides.calibration import remembered_mpp_um
 from viewer.slides.opener import open_slide
-from viewer.slides.writing.engine import ConversionRun
+from viewer.slides.writing.engine import ConversionRun, TileCounts
 from viewer.slides.writing.errors import UnknownKindError
 from viewer.slides.writing.places import check_place
 from viewer.slides.writing.plan import ConvertOptions, ConvertPlan, convert_plan
@@ -21,9 +22,8 @@ from viewer.slides.writing.watch import Watch
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from viewer.slides.source import SlideSource
+    from viewer.slides.source import SlideInfo, SlideSource
     from viewer.slides.writing.coding import Coding
-    from viewer.slides.writing.engine import TileCounts
     from viewer.slides.writing.target import Target
 
 KINDS = ("ome-tiff", "ome-zarr", "dicom")
@@ -114,11 +114,13 @@ def convert(
     source = open_slide(slide, options.image)
     try:
         check_place(slide, out, overwrite=overwrite)
-        plan = convert_plan(source, options)
-        _target(kind).check(plan)
+        info, target = _with_scale(source.info, options), _target(kind)
+        plan = target.fitted(convert_plan(source, options))
+        target.check(plan, info)
         with Spool(out, _key(source, options, kind), plan) as spool:
             try:
-                conversion = _converted(source, plan, spool, out, kind, watch)
+                conversion = Conversion(out, kind, TileCounts(), len(plan.levels))
+                _write(source, info, plan, spool, target, conversion, watch)
             except KeyboardInterrupt:
                 raise  # the same command goes on from here
             except BaseException:
@@ -149,10 +151,16 @@ def _target(kind: str) -> Target:
             return DicomTarget()
 
 
-def _converted(
-    source: SlideSource, plan: ConvertPlan, spool: Spool, out: Path, kind: str, watch: Watch
-) -> Conversion:
-    target = _target(kind)
+def _write(
+    source: SlideSource,
+    info: SlideInfo,
+    plan: ConvertPlan,
+    spool: Spool,
+    target: Target,
+    conversion: Conversion,
+    watch: Watch,
+) -> None:
+    """Code the tiles, make the output of them, read it back, and give it its name."""
     run = ConversionRun(
         source,
         plan,
@@ -160,16 +168,28 @@ def _converted(
         lambda level: target.coding(level, plan),
         may_copy=target.takes_jpeg_tiles,
     )
-    counts = run.run(watch.part(0, _CODED_SHARE))
-    whole = target.finish(spool, plan, run.codings, source.info, watch)
+    conversion.counts = run.run(watch.part(0, _CODED_SHARE))
+    whole = target.finish(spool, plan, run.codings, info, watch)
     watch.check()
     check_conversion(run, plan, whole)
     watch.check()
-    replace_by(whole, out)
-    conversion = Conversion(out, kind, counts, len(plan.levels))
+    replace_by(whole, conversion.path)
     _tell_losses(conversion, source, plan, run.codings)
-    conversion.dropped += target.cannot_hold(source.info)
-    return conversion
+    conversion.dropped += target.cannot_hold(info)
+    if conversion.kind == "dicom" and plan.is_rgb and not info.icc_profile:
+        conversion.lossy.append(
+            "The slide has no ICC profile, and DICOM demands one: sRGB is written."
+        )
+
+
+def _with_scale(info: SlideInfo, options: ConvertOptions) -> SlideInfo:
+    """Return the facts of a slide with the pixel size that was set or given, if it tells none."""
+    if info.optics.mpp_um is not None:
+        return info
+    mpp_um = remembered_mpp_um(info.identity)
+    if options.mpp_um is not None:
+        mpp_um = (options.mpp_um, options.mpp_um)
+    return replace(info, optics=replace(info.optics, mpp_um=mpp_um))
 
 
 def _tell_losses(

@@ -18,6 +18,8 @@ _TABLES = frozenset((0xC4, 0xCC, 0xDB, 0xDD))
 _STANDALONE = frozenset((0x01, *range(0xD0, 0xD8)))
 _APP0, _APP14, _COMMENT = 0xE0, 0xEE, 0xFE
 _JFIF_BYTES, _ADOBE_BYTES = 14, 12
+_ADOBE_RGB = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
+"""Adobe's marker, version 100, transform 0: the components are RGB."""
 _KNOWN_COMMENTS = re.compile(
     rb"(Hamamatsu NanoZoomer Digital Pathology|LEAD Technologies Inc\. V[\d.]+|"
     rb"Intel\(R\) JPEG Library, version [\d.,]+|CREATOR: gd-jpeg v[\d.]+ \(using IJG JPEG v\d+\), "
@@ -146,6 +148,13 @@ def complete_stream(data: bytes, tables: bytes | None) -> bytes:
         if each.marker in _TABLES or each.marker in (_APP0, _APP14)
     )
     return data[:2] + shared + data[2:]
+
+
+def with_rgb_marker(data: bytes) -> bytes:
+    """Return a stream of RGB that says so by Adobe's marker; decoders take others for YCbCr."""
+    if any(each.marker == _APP14 for each in segments(data)):
+        return data
+    return data[:2] + _ADOBE_RGB + data[2:]
 
 
 def _is_needed(segment: Segment, data: bytes) -> bool:

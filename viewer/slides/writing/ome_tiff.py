@@ -47,7 +47,10 @@ class OmeTiffTarget:
 
     takes_jpeg_tiles = True
 
-    def check(self, plan: ConvertPlan) -> None:
+    def fitted(self, plan: ConvertPlan) -> ConvertPlan:
+        return plan
+
+    def check(self, plan: ConvertPlan, _info: SlideInfo, /) -> None:
         if plan.dtype.name not in STORABLE_TYPES:
             raise WritingError(
                 f"OME-TIFF has no values of type {plan.dtype.name}: convert to .ome.zarr."

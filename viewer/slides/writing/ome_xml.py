@@ -55,10 +55,8 @@ def ome_xml(info: SlideInfo, plan: ConvertPlan) -> str:
         about = {"ID": f"Channel:0:{index}", "Name": channel.name, "SamplesPerPixel": "1",
                  "Color": str(signed_color(channel.color))}  # fmt: skip
         ElementTree.SubElement(pixels, "Channel", about)
-    count = max(len(plan.channels), 1)
     for index in range(len(plan.planes)):
-        rest, c = divmod(index, count)
-        t, z = divmod(rest, plan.z_count)
+        c, z, t = plan.place_of(index)
         about = {"IFD": str(index), "FirstC": str(c), "FirstZ": str(z), "FirstT": str(t)}
         ElementTree.SubElement(pixels, "TiffData", about | {"PlaneCount": "1"})
     return '<?xml version="1.0" encoding="UTF-8"?>' + ElementTree.tostring(root, "unicode")

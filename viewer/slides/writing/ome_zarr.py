@@ -1,3 +1,5 @@
+# pyright: basic
+# (zarr brings types that are not complete)
 """A conversion as OME-Zarr 0.5: an array a level, tiles as chunks, compressed without loss."""
 
 from __future__ import annotations
@@ -30,7 +32,10 @@ class OmeZarrTarget:
 
     takes_jpeg_tiles = False
 
-    def check(self, plan: ConvertPlan) -> None:
+    def fitted(self, plan: ConvertPlan) -> ConvertPlan:
+        return plan
+
+    def check(self, _plan: ConvertPlan, _info: SlideInfo, /) -> None:
         pass  # it holds every type of values
 
     def coding(self, level: OutLevel, plan: ConvertPlan) -> Coding:
@@ -85,7 +90,7 @@ def finish_ome_zarr(spool: Spool, plan: ConvertPlan, info: SlideInfo, watch: Wat
             dimension_names=_AXES,
         )
         for plane in range(len(plan.planes)):
-            t, c, z = place_of(plan, plane)
+            c, z, t = plan.place_of(plane)
             for row in range(level.rows):
                 watch.check()
                 place = folder / str(index) / "c" / f"{t}" / f"{c}" / f"{z}" / f"{row}"
@@ -96,13 +101,6 @@ def finish_ome_zarr(spool: Spool, plan: ConvertPlan, info: SlideInfo, watch: Wat
     return folder
 
 
-def place_of(plan: ConvertPlan, plane: int) -> tuple[int, int, int]:
-    """Return time point, channel and focal plane, each as counted in what is written."""
-    rest, c = divmod(plane, max(len(plan.channels), 1))
-    t, z = divmod(rest, plan.z_count)
-    return t, c, z
-
-
 def check_by_zarr(folder: Path, spool: Spool, plan: ConvertPlan, codings: list[Coding]) -> None:
     """Have zarr read tiles of each level. Raises VerificationError where they differ."""
     group = zarr.open_group(str(folder), mode="r")
@@ -111,7 +109,7 @@ def check_by_zarr(folder: Path, spool: Spool, plan: ConvertPlan, codings: list[C
         if not isinstance(array, zarr.Array) or array.shape != _shape(plan, level):
             raise VerificationError("What was written has other levels than it should.")
         for plane in {0, len(plan.planes) - 1}:
-            t, c, z = place_of(plan, plane)
+            c, z, t = plan.place_of(plane)
             for tile in {0, level.tiles // 2, level.tiles - 1}:
                 row, column = divmod(tile, level.columns)
                 y, x = row * level.tile_height_px, column * level.tile_width_px

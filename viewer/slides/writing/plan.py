@@ -59,6 +59,8 @@ class ConvertOptions:
         Of JPEG, 1 to 100, for what cannot be copied.
     image
         Which image of a file that holds several.
+    mpp_um
+        Micrometers per pixel of a slide that tells none.
     """
 
     region: Region | None = None
@@ -66,6 +68,7 @@ class ConvertOptions:
     z: tuple[int, ...] = ()
     quality: int = DEFAULT_QUALITY
     image: int | None = None
+    mpp_um: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,8 @@ class ConvertPlan:
         Those that are written, empty for RGB.
     dtype
         Of the values that are written.
+    is_by_channel
+        Whether all planes of a channel come before the next; else channels are innermost, then z.
     """
 
     levels: tuple[OutLevel, ...]
@@ -123,6 +128,17 @@ class ConvertPlan:
     dtype: np.dtype[Any]
     quality: int
     is_whole: bool
+    is_by_channel: bool = False
+
+    def place_of(self, plane: int) -> tuple[int, int, int]:
+        """Return channel, z and t of a plane, each as counted in what is written."""
+        channels = max(len(self.channels), 1)
+        if self.is_by_channel:
+            c, z = divmod(plane, self.z_count)
+            return c, z, 0
+        rest, c = divmod(plane, channels)
+        t, z = divmod(rest, self.z_count)
+        return c, z, t
 
     @property
     def is_rgb(self) -> bool:

@@ -128,8 +128,7 @@ def _plane_tile(
     copy: SlideSource, plan: ConvertPlan, number: int, column: int, row: int
 ) -> NDArray[Any]:
     """Return a tile of a plane of level 0, RGB as (height, width, 3), a channel without the 3."""
-    rest, c = divmod(number, max(len(plan.channels), 1))
-    t, z = divmod(rest, plan.z_count)
+    c, z, t = plan.place_of(number)
     if not plan.is_rgb:
         return copy.read_channels(0, column, row, (c,), z, t)[0]
     if number == 0:

@@ -127,12 +127,13 @@ class Spool:
     def _resume(self) -> int:
         """Take over what an earlier run wrote; return how many tiles."""
         self._journal.seek(0)
-        known = bytes(self._journal.read())
-        entries = np.frombuffer(known[: len(known) // _ENTRY.size * _ENTRY.size], _DTYPE)
+        known: bytes = self._journal.read()
+        whole = known[: len(known) // _ENTRY.size * _ENTRY.size]
+        entries: list[tuple[int, int, int, int, int]] = np.frombuffer(whole, _DTYPE).tolist()
         size = self.path.stat().st_size
         self._at = _RESERVED_BYTES
         count = 0
-        for plane, level, tile, at, n in entries.tolist():
+        for plane, level, tile, at, n in entries:
             is_here = plane < len(self.offsets) and level < len(self.offsets[plane])
             if not is_here or tile >= len(self.offsets[plane][level]) or at + n > size:
                 break  # what follows was not written whole

@@ -22,11 +22,15 @@ class Target(Protocol):
         """Return whether JPEG tiles may be copied as they are."""
         ...
 
-    def check(self, plan: ConvertPlan) -> None:
+    def fitted(self, plan: ConvertPlan) -> ConvertPlan:
+        """Return the plan with the planes that the kind has room for, in its order."""
+        ...
+
+    def check(self, plan: ConvertPlan, info: SlideInfo, /) -> None:
         """Refuse what the kind has no room for. Raises WritingError."""
         ...
 
-    def coding(self, level: OutLevel, plan: ConvertPlan) -> Coding:
+    def coding(self, level: OutLevel, plan: ConvertPlan, /) -> Coding:
         """Return how tiles are coded that are not copied."""
         ...
 

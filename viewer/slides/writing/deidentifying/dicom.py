@@ -1,3 +1,5 @@
+# pyright: basic
+# (wsidicom and pydicom bring types that are not complete)
 """De-identifying DICOM slides: a new file for each level, labels and overviews left out."""
 
 from __future__ import annotations

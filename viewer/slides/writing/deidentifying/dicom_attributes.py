@@ -1,3 +1,5 @@
+# pyright: basic
+# (wsidicom and pydicom bring types that are not complete)
 """What stays of the attributes of a DICOM slide: PS3.15 Annex E, by what is known to be harmless.
 
 The basic profile names what has to go. Here only what is named stays, so that an attribute that the

@@ -1,3 +1,5 @@
+# pyright: basic
+# (wsidicom and pydicom bring types that are not complete)
 """The pixels of a DICOM file, frame by frame: copied as they are, texts within them taken out."""
 
 from __future__ import annotations
