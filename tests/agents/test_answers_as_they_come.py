@@ -235,6 +235,30 @@ def test_content_comes_in_parts_and_legacy_calls_are_read() -> None:
 
 
 @pytest.mark.parametrize(
+    "answer",
+    [
+        Raw('data: {"choices": [{"delta": {"content": "ok"}}]}\n\ndata: [DONE]\n\n', EVENTS),
+        Raw('data: {"choices": [{"delta": {"content": "ok"}}]}\r\n\r\ndata: [DONE]', EVENTS),
+        Raw(': ping\n\nid: 1\ndata: {"choices": [{"delta": {"content": "ok"}, "finish_reason": '
+            '"stop"}]}\n\n', "text/plain"),
+        Raw('{"choices": [{"message": {"content": "ok"}, "finish_reason": null}]}'),
+        Raw('{"choices": [{"message": {"content": "ok"}}]}', "text/plain"),
+    ],
+)  # fmt: skip
+def test_an_answer_need_not_come_as_it_was_asked_for(answer: Answer) -> None:
+    with model_server([answer]) as server:
+        assert client(server).ask(QUESTION).text == "ok"
+
+
+def test_a_stall_in_the_middle_is_called_so() -> None:
+    with (
+        model_server([Say("a b c d", pause_s=5)]) as server,
+        pytest.raises(EndpointError, match=r"sent nothing for 0.3 s"),
+    ):
+        client(server, timeout_s=0.3, tries=1).ask(QUESTION)
+
+
+@pytest.mark.parametrize(
     ("answer", "kind", "words"),
     [
         (Message({"content": None, "refusal": "I cannot judge patients."}), DeclinedError,
@@ -249,6 +273,10 @@ def test_content_comes_in_parts_and_legacy_calls_are_read() -> None:
         (Raw('{"error": {"message": "Provider has no credits", "code": 402}}'), RefusedError,
          "Provider has no credits"),
         (Raw('{"error": "model not loaded"}'), RefusedError, "model not loaded"),
+        (Raw('{"detail": "Not Found"}'), RefusedError, "failed: Not Found"),
+        (Raw('{"object": "error", "message": "context too long"}'), RefusedError, "context too"),
+        (Raw('{"choices": [{"error": {"message": "card lost"}, "finish_reason": "error"}]}'),
+         RefusedError, "card lost"),
         (Raw('data: {"error": {"message": "out of memory"}}\n\n', EVENTS), RefusedError, "memory"),
         (Raw('data: {"choices": [{"delta": {"content": "a"}}]}\n\nevent: error\n'
              'data: {"error": {"message": "the card is lost"}}\n\n', EVENTS), RefusedError,

@@ -27,7 +27,13 @@ from viewer.agents.conversation import (
     within_pictures,
 )
 from viewer.agents.endpoint import check_key
-from viewer.agents.errors import MODEL_DIALOG, AgentError, BadAnswerError, EndpointError
+from viewer.agents.errors import (
+    MODEL_DIALOG,
+    AgentError,
+    BadAnswerError,
+    EndpointError,
+    LimitError,
+)
 from viewer.agents.model_server import (
     LONGEST_PAUSE_S,
     ModelServer,
@@ -230,7 +236,7 @@ class Client:
         most = self.endpoint.most_cost
         if most and self.spending.cost >= most:
             about = "about " if self.spending.is_estimated else ""
-            raise AgentError(
+            raise LimitError(
                 f"The limit of {most:g} {self.endpoint.currency} is reached "
                 f"({about}{self.spending.cost:.4g} spent): raise it with {MODEL_DIALOG} to go on."
             )

@@ -16,6 +16,7 @@ import openai
 
 from viewer.agents.canceling import AgentCancelledError, Cancel
 from viewer.agents.errors import BadAnswerError, DeclinedError, RefusedError
+from viewer.agents.event_stream import EventReader, is_event_stream, whole_body
 from viewer.agents.model_server import ChatRequest, TryAgainError
 from viewer.agents.response_parsing import DamagedAnswerError, StreamedReply, server_words
 from viewer.agents.server_faults import (
@@ -24,13 +25,12 @@ from viewer.agents.server_faults import (
     status_fault,
     web_page_fault,
 )
+from viewer.agents.tools_as_text import with_tools_as_text
 from viewer.egress import EgressError, check_egress
 from viewer.errors import CoverslipError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-
-    from openai import AsyncAPIResponse
+    from collections.abc import Callable
 
     from viewer.agents.conversation import Reply
     from viewer.processes.helper_entry import TaskContext
@@ -39,13 +39,8 @@ _CONNECT_S = 15.0
 _WHOLE_ANSWER = 10
 """An answer may take this many times `Endpoint.timeout_s` in all, however it trickles."""
 _MOST_COMPLAINT_CHARS = 300
-_MOST_ANSWER_BYTES = 32 * 2**20
 _NO_KEY = "none"
 """Servers on one's own machine ask for none, but the protocol's header has to hold something."""
-_TOOLS_AS_TEXT = (
-    "This server takes no tools, so call them in words: answer with one JSON object "
-    '{"tool": "name", "arguments": {...}} and nothing else. The tools:'
-)
 
 
 def chat(body: bytes, context: TaskContext) -> bytes:
@@ -150,9 +145,12 @@ class Connection:
             message = self._clean(str(error))
             raise TryAgainError(f"{endpoint.place} failed in its answer: {message}.") from None
         except Exception as error:
-            if type(error).__module__.startswith("httpx"):  # cut while the answer came
-                raise connection_fault(endpoint, error) from None
-            raise
+            if not type(error).__module__.startswith("httpx"):
+                raise
+            if "Timeout" in type(error).__name__:  # while the answer came
+                waited = f"{endpoint.place} sent nothing for {endpoint.timeout_s:g} s."
+                raise TryAgainError(waited) from None
+            raise connection_fault(endpoint, error) from None
 
     def _connected(self) -> openai.AsyncOpenAI:
         timeout = openai.Timeout(self.endpoint.timeout_s, connect=_CONNECT_S)
@@ -196,7 +194,7 @@ class Connection:
         if "tools" in options:
             wanted["tools"] = self._request.tools
         elif self._request.tools:
-            wanted["messages"] = _with_tools_as_text(self._request.messages, self._request.tools)
+            wanted["messages"] = with_tools_as_text(self._request.messages, self._request.tools)
         if "temperature" in options:
             wanted["temperature"] = endpoint.temperature
         if endpoint.most_answer_tokens is not None:
@@ -218,21 +216,34 @@ class Connection:
         """Take the answer as it comes; it need not come as it was asked for."""
         completions = server.chat.completions.with_streaming_response
         shown: str | None = None
+        events = EventReader()
         async with completions.create(**self._wanted()) as response:
             kind = response.headers.get("content-type", "").casefold()
             if "text/event-stream" in kind:
-                async for data in _events(response):
+                async for piece in response.iter_bytes():
+                    for data in events.read(piece):
+                        gathered.take(data)
+                        said, thoughts = gathered.spoken
+                        if said != (shown or "") or (shown is None and thoughts):
+                            shown = said
+                            on_text(said)
+                    if events.is_ended:
+                        break
+                for data in events.end():
                     gathered.take(data)
-                    said, thoughts = gathered.spoken
-                    if said != (shown or "") or (shown is None and thoughts):
-                        shown = said
-                        on_text(said)
+                gathered.is_whole = events.is_ended
                 return
-            body = await _whole_body(response)
+            body = await whole_body(response)
             start = body.lstrip()[:200].lower()
             if "html" in kind or start.startswith((b"<!doctype", b"<html")):
                 raise _WebPageError
-            gathered.take(body)
+            if is_event_stream(body):
+                for data in events.read(body + b"\n\n"):
+                    gathered.take(data)
+                gathered.is_whole = events.is_ended
+            else:
+                gathered.take(body)
+                gathered.is_whole = True
             if said := gathered.spoken.answer:
                 on_text(said)
 
@@ -255,61 +266,6 @@ class Connection:
 
 class _WebPageError(CoverslipError):
     """A page for people came."""
-
-
-async def _whole_body(response: AsyncAPIResponse[Any]) -> bytes:
-    body = bytearray()
-    async for piece in response.iter_bytes():
-        body += piece
-        if len(body) > _MOST_ANSWER_BYTES:
-            raise DamagedAnswerError("it is far too long")
-    return bytes(body)
-
-
-async def _events(response: AsyncAPIResponse[Any]) -> AsyncIterator[bytes]:
-    """Yield the data of each event of a stream, up to its end mark."""
-    taken, line = 0, b""
-    data: list[bytes] = []
-    async for piece in response.iter_bytes():
-        taken += len(piece)
-        if taken > _MOST_ANSWER_BYTES:
-            raise DamagedAnswerError("it is far too long")
-        *whole, line = (line + piece).replace(b"\r\n", b"\n").split(b"\n")
-        for each in whole:
-            if each.startswith(b"data:"):
-                data.append(each[5:].strip())
-            elif not each.strip() and data:
-                event, data = b"\n".join(data), []
-                if event == b"[DONE]":
-                    return
-                yield event
-    if line.startswith(b"data:"):
-        data.append(line[5:].strip())
-    if data and (event := b"\n".join(data)) != b"[DONE]":
-        yield event
-
-
-def _with_tools_as_text(
-    messages: list[dict[str, Any]], tools: list[dict[str, Any]]
-) -> list[dict[str, Any]]:
-    """Return the messages with the tools described in words, and calls and results as words."""
-    described = [msgspec.json.encode(tool["function"]).decode() for tool in tools]
-    words = "\n".join([_TOOLS_AS_TEXT, *described])
-    told: list[dict[str, Any]] = []
-    for message in messages:
-        changed = {k: v for k, v in message.items() if k not in ("tool_calls", "tool_call_id")}
-        for call in message.get("tool_calls", ()):
-            function = call["function"]
-            name, arguments = function["name"], function["arguments"] or "{}"
-            made = f'{{"tool": "{name}", "arguments": {arguments}}}'
-            changed["content"] = f"{changed['content'] or ''}\n{made}".strip()
-        if message["role"] == "tool":
-            changed["role"] = "user"
-        told.append(changed)
-    if told and told[0]["role"] == "system":
-        told[0]["content"] = f"{told[0]['content']}\n\n{words}"
-        return told
-    return [{"role": "system", "content": words}, *told]
 
 
 def _status_words(error: openai.APIStatusError) -> str:

@@ -12,6 +12,7 @@ from viewer.agents.conversation import Picture, PictureEncoder, Tool, Turn
 from viewer.agents.endpoint import check_key
 from viewer.agents.errors import AgentError, BadAnswerError, EndpointError, RefusedError
 from viewer.agents.model_server import ModelServer, TryAgainError
+from viewer.audit_log import trail
 from viewer.egress import EgressError, check_egress
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def _tried(endpoint: Endpoint, key: str | None, cancel: Cancel) -> ConnectionRep
     server = ModelServer(endpoint, key, PictureEncoder(endpoint.picture_side_px, 85))
     square = np.full((_SIDE_PX, _SIDE_PX, 3), _RED, np.uint8)
     turn = Turn("user", _ASKED, (Picture(square),))
+    trail.note("sent", endpoint.host, f"connection test, model {endpoint.model}", 0)
     started_s = time.monotonic()
     where = f"{endpoint.model} at {endpoint.place}"
     try:

@@ -32,6 +32,10 @@ class BadAnswerError(AgentError):
     """The model's answer cannot be used; the sentence is also the complaint sent to it."""
 
 
+class LimitError(AgentError):
+    """The limit of cost is reached; nothing more is asked."""
+
+
 class MicroscopeError(AgentError):
     """The microscope cannot do what it was asked for."""
 

@@ -8,8 +8,8 @@ import re
 from typing import Any
 
 _MOST_CHARS = 400_000
-_MOST_STARTS = 400
-_MOST_LITERAL_CHARS = 50_000
+_MOST_STARTS = 200
+_MOST_LITERAL_CHARS = 20_000
 _LOOSE_COMMA = re.compile(r",\s*([}\]])")
 _DECODER = json.JSONDecoder(strict=False)  # models break lines within texts
 

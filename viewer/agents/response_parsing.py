@@ -53,6 +53,7 @@ class _Choice(msgspec.Struct):
     message: _Message | None = None
     delta: _Message | None = None
     finish_reason: str | None = None
+    error: object = None
 
 
 class _Usage(msgspec.Struct):
@@ -64,6 +65,8 @@ class _Completion(msgspec.Struct):
     choices: list[_Choice] | None = None
     usage: _Usage | None = None
     error: object = None
+    detail: object = None
+    message: object = None
 
 
 @dataclass(slots=True)
@@ -89,6 +92,8 @@ class StreamedReply:
     usage: _Usage | None = None
     finish: str | None = None
     had_choices: bool = False
+    is_whole: bool = False
+    """Whether the server marked the end, beside any reason for it."""
     _at_index: dict[int, _CallParts] = field(default_factory=dict[int, _CallParts])
 
     @property
@@ -114,12 +119,15 @@ class StreamedReply:
             raise RefusedError("sent bytes that are no text (not UTF-8)") from None
         except msgspec.MsgspecError as error:
             raise DamagedAnswerError(str(error)) from error
-        if part.error:
-            raise RefusedError(f"failed: {server_words(part.error)}")
+        told = part.error or (part.choices is None and (part.detail or part.message))
+        if told:
+            raise RefusedError(f"failed: {server_words(told)}")
         self.usage = part.usage or self.usage
         if part.choices:
             self.had_choices = True
             choice = part.choices[0]
+            if choice.error:
+                raise RefusedError(f"failed: {server_words(choice.error)}")
             self._take(choice.message or choice.delta or _Message())
             self.finish = choice.finish_reason or self.finish
 
@@ -152,7 +160,7 @@ class StreamedReply:
         if any(word in finish for word in _FILTERED):
             words = f': "{_one_line(said)}"' if said.strip() else ""
             raise DeclinedError(f"stopped the answer by its content filter ({self.finish}){words}")
-        if self.finish is None:
+        if self.finish is None and not self.is_whole:
             raise DamagedAnswerError("it ended in the middle")
         calls = self._numbered_calls()
         if not calls and not said.strip():

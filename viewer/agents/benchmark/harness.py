@@ -25,6 +25,7 @@ from viewer.agents.errors import (
     AgentError,
     BadAnswerError,
     EndpointError,
+    LimitError,
     NotPermittedError,
     RefusedError,
 )
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from viewer.agents.benchmark.judge import Judge
     from viewer.agents.benchmark.questions import Question
 
-_STOPPERS = (EndpointError, NotPermittedError, RefusedError)
+_STOPPERS = (EndpointError, LimitError, NotPermittedError, RefusedError)
 """What is no fault of the agent: the run stops, and asks again when it is taken up."""
 
 
@@ -138,8 +139,8 @@ def run_benchmark(
                 raise _LeftOutError(place.why)
             if place.note:
                 on_note(place.note)
-            _check_cost(bench, kept.results)
-            kept.add(_result(bench, question, place.path, folder, kept.run))
+            spent = _spent(bench, kept.results)
+            kept.add(_result(bench, question, place.path, folder, kept.run, spent))
             on_result(kept.results[-1], len(kept.results), len(bench.questions))
         except _LeftOutError as error:
             left_out += 1
@@ -157,14 +158,18 @@ def _is_of(known: Result, slide: Path | None) -> bool:
     return slide is None or not known.slide_bytes or slide.stat().st_size == known.slide_bytes
 
 
-def _check_cost(bench: BenchmarkRun, results: Sequence[Result]) -> None:
+def _spent(bench: BenchmarkRun, results: Sequence[Result]) -> float:
+    """Return what all questions so far cost. Raises LimitError."""
     spent = sum(result.cost for result in results)
     if bench.most_cost and spent >= bench.most_cost:
-        raise AgentError(f"The limit of cost is reached ({spent:.2f} of {bench.most_cost:g}).")
+        raise LimitError(f"The limit of cost is reached ({spent:.2f} of {bench.most_cost:g}).")
+    return spent
 
 
-def _result(bench: BenchmarkRun, question: Question, slide: Path, folder: Path, run: str) -> Result:
-    spending = Spending()
+def _result(
+    bench: BenchmarkRun, question: Question, slide: Path, folder: Path, run: str, spent: float
+) -> Result:
+    spending = Spending(cost=spent)  # so that the client's limit is that of all questions
     task = Task(question.text, question.options, question.labels)
     try:
         reading = read_slide(
@@ -191,7 +196,7 @@ def _result(bench: BenchmarkRun, question: Question, slide: Path, folder: Path, 
         steps=reading.outcome.steps,
         tokens_in=spending.tokens_in,
         tokens_out=spending.tokens_out,
-        cost=round(spending.cost, 6),
+        cost=round(spending.cost - spent, 6),
         elapsed_s=round(reading.elapsed_s, 3),
         failure=reading.outcome.failure or judgment.failure,
         session=reading.session.name,

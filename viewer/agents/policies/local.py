@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, cast
 
 from viewer.agents.actions import Action, Annotate, Answer, CallTool, GoTo, Note, Observation
+from viewer.agents.choices import plain_words
 from viewer.agents.findings import Claim, box_of, corners
 from viewer.agents.proposals import TissueProposer
 
@@ -30,6 +32,7 @@ NUCLEI, DENSITY, SIZE, SOUND = (
 _TOOLS = ("count_nuclei", "tissue_quality", "tissue_classes")
 _POOR = 0.7
 """Share of sound tissue below which a region is said to be of poor quality."""
+_NEGATED = re.compile(r"\b(?:no|not|non|without|absent|neither|free of)\b")
 _DENSE, _SPARSE = 1.3, 0.7
 """Times the median of the regions."""
 
@@ -185,11 +188,11 @@ def _choice(measured: Mapping[int, _Measured], options: Sequence[str]) -> int | 
     totals: dict[str, float] = {}
     for measurement in measured.values():
         for name, share in measurement.classes.items():
-            totals[name.casefold()] = totals.get(name.casefold(), 0.0) + share
-    named = {
-        index: totals[name]
-        for index, option in enumerate(options)
-        for name in totals
-        if name in option.casefold()
-    }
+            totals[plain_words(name)] = totals.get(plain_words(name), 0.0) + share
+    words = [plain_words(option) for option in options]
+    named = {index: totals[option] for index, option in enumerate(words) if option in totals}
+    for index, option in enumerate(words) if not named else ():
+        for name, total in totals.items():
+            if re.search(rf"\b{re.escape(name)}\b", option) and not _NEGATED.search(option):
+                named[index] = total
     return max(named, key=lambda index: named[index]) if named else None
