@@ -370,6 +370,16 @@ def test_a_model_without_tools_is_told_of_them_in_words(status: int, words: str)
     ]
 
 
+def test_clients_of_one_server_learn_from_each_other() -> None:
+    with model_server(refusing("tools", 400, "does not support tools")) as server:
+        to, refused = Endpoint(base_url=server.url, model="tiny"), set[str]()
+        for _ in range(2):
+            given = Permission.now("study", to.host)
+            Client(to, "study", given, refused=refused).ask(QUESTION, [MEASURE])
+        assert len(server.requests) == 3
+        assert refused == {"tools"}
+
+
 def test_a_refusal_of_something_else_is_not_taken_for_an_option() -> None:
     with model_server([Fail(400, "this model does not support images")]) as server:
         with pytest.raises(RefusedError, match="does not support images"):

@@ -209,7 +209,7 @@ def test_a_slide_that_is_not_there_is_left_out_said_and_asked_later(
         assert any("a is left out (absent.svs): The slide was not found." in n for n in notes)
         assert any(n.startswith("b is left out (spoilt.svs)") for n in notes)
         assert f"deep/er/{sample_slide.name} was found as {sample_slide.name}." in notes
-        assert "2 of 3 questions are left out" in notes[-1]
+        assert "Left out of all figures: 2 of 3" in notes[-1]
         for name in ("absent.svs", "spoilt.svs"):
             shutil.copyfile(sample_slide, tmp_path / name)
         results = run_benchmark(told, tmp_path / "out")

@@ -171,6 +171,25 @@ def test_a_model_without_tools_calls_in_text(sample_slide: Path, tmp_path: Path)
     assert len(pictures_of(server.requests[1])) == 2
 
 
+def test_giant_goes_on_where_the_server_takes_no_tools(sample_slide: Path, tmp_path: Path) -> None:
+    def script(body: dict[str, Any]) -> Answer:
+        if "tools" in body:
+            return Fail(400, "registry/llava:latest does not support tools")
+        if "Region 1" in texts_of(body):
+            return Say("<think>Or yes?</think>The answer is B) No.")
+        arguments = json.dumps(LOOK[1])
+        return Say(f'<tool_call>{{"name": "look", "arguments": {arguments}}}</tool_call>')
+
+    with model_server(script) as server:
+        outcome, _ = walk(sample_slide, tmp_path, server, GiantPolicy, Heard())
+        assert len(server.requests) == 3
+        assert '"name":"count_nuclei"' in texts_of(server.requests[1], "system")
+        roles = [message["role"] for message in server.requests[2]["messages"]]
+    assert outcome.answer is not None, outcome.failure
+    assert (outcome.answer.choice, len(outcome.visits)) == (1, 1)
+    assert roles == ["system", "user", "assistant", "user"]
+
+
 def test_giant_has_to_answer_when_no_step_is_left(sample_slide: Path, tmp_path: Path) -> None:
     def stubborn(body: dict[str, Any]) -> Answer:
         names = [tool["function"]["name"] for tool in body["tools"]]

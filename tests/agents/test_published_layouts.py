@@ -99,7 +99,7 @@ def test_multipathqa_gives_the_scores_of_the_paper(tmp_path: Path) -> None:
         asked = texts_of(server.requests[0])
         assert len(server.requests) == 7  # "2" is an option's words and another's number
     assert code == 0, said
-    assert "1 questions are left out: their authors say is_valid is false." in said
+    assert "their authors say is_valid is false: 1 questions." in said
     assert "1. Colon\n2. Skin\n3. Lung" in asked
     assert asked.count("1. Colon") == 1
     assert '{"answer": YOUR_ANSWER}' in asked

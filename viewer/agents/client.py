@@ -95,6 +95,8 @@ class Client:
         Where every exchange is kept.
     spending
         Counts on; shared by clients whose cost is one.
+    refused
+        What the server does not know and goes without; shared by clients of one server.
     slide
         The name of the slide that is asked about, for the list of what was sent.
     """
@@ -108,6 +110,7 @@ class Client:
         key: str | None = None,
         log: ExchangeLog | None = None,
         spending: Spending | None = None,
+        refused: set[str] | None = None,
         slide: str = "",
     ) -> None:
         self.endpoint = endpoint
@@ -118,7 +121,7 @@ class Client:
         self._slide = slide
         self._encoder = PictureEncoder(endpoint.picture_side_px, endpoint.jpeg_quality)
         self._key = key
-        self._server = ModelServer(endpoint, key, self._encoder)
+        self._server = ModelServer(endpoint, key, self._encoder, refused)
         self._next_at_s = 0.0
 
     def ask(

@@ -73,13 +73,21 @@ class ModelServer:
     ----------
     key
         Shown to the server and to nobody else: it is blotted out of all that comes back.
+    refused
+        What the server does not know, such as "tools"; shared by all who ask it.
     """
 
-    def __init__(self, endpoint: Endpoint, key: str | None, encoder: PictureEncoder) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        key: str | None,
+        encoder: PictureEncoder,
+        refused: set[str] | None = None,
+    ) -> None:
         self.endpoint = endpoint
         self._key = key
         self._encoder = encoder
-        self._without: tuple[str, ...] = ()
+        self._refused = set[str]() if refused is None else refused
 
     @property
     def has_key(self) -> bool:
@@ -113,7 +121,7 @@ class ModelServer:
             self._key,
             [on_wire(turn, self._encoder) for turn in turns],
             [tool_on_wire(tool) for tool in tools],
-            self._without,
+            tuple(sorted(self._refused)),
         )
 
         def on_progress(body: bytes) -> None:
@@ -124,7 +132,7 @@ class ModelServer:
             call = helper().start(_TASK, request)
             with cancel.stopping(call.stop):
                 reply = msgspec.msgpack.decode(call.wait(on_progress), type=Reply)
-            self._without = reply.left_out
+            self._refused.update(reply.left_out)
         except HelperStoppedError:
             raise AgentCancelledError from None
         except HelperEndedError as error:

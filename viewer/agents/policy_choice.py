@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from viewer.agents.client import Client, Spending
@@ -45,6 +45,8 @@ class PolicyChoice:
         Needed by all but local.
     key
         Of the endpoint; held in memory only and never shown.
+    refused
+        What the server does not know, learned on the way.
     """
 
     policy: str = "local"
@@ -56,6 +58,7 @@ class PolicyChoice:
     study: str = ""
     permission: Permission | None = None
     key: str | None = None
+    refused: set[str] = field(default_factory=set[str], compare=False)
 
     def __repr__(self) -> str:
         return f"PolicyChoice({self.policy})"  # a key has no place in a log or report
@@ -97,6 +100,7 @@ class PolicyChoice:
             key=self.key,
             log=ExchangeLog(session),
             spending=spending,
+            refused=self.refused,
         )
 
     def made(self, session: Path, spending: Spending) -> Policy:

@@ -148,7 +148,7 @@ def run_benchmark(
     if not kept.results:
         raise AgentError(f"No question could be asked: none of their slides is in {bench.slides}.")
     if left_out:
-        on_note(f"{left_out} of {len(bench.questions)} questions are left out of all figures.")
+        on_note(f"Left out of all figures: {left_out:,} of {len(bench.questions):,} questions.")
     order = {question.id: index for index, question in enumerate(bench.questions)}
     return sorted(kept.results, key=lambda result: order[result.id])
 

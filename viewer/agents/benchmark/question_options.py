@@ -87,13 +87,11 @@ def _pair(each: Any) -> tuple[str, str]:
 def _pairs_of_text(text: str) -> list[tuple[str, str]]:
     text = text.strip()
     if text[:1] in "[{(" and len(text) < _MOST_LITERAL_CHARS:
-        for parse in (json.loads, ast.literal_eval):
-            try:
-                value = parse(text)
-            except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-                continue
-            if isinstance(value, list | tuple | dict):
-                return _pairs(value)
+        value = _literal(" ".join(text.splitlines()))  # options may hold line breaks
+        if value is not None:
+            return _pairs(value)
+        if text[0] in "[{":
+            raise ValueError(f'its options "{text[:60]}" are no list that can be read')
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if len(lines) > 1:
         return [("", each) for each in _joined(lines)]
@@ -110,6 +108,18 @@ def _pairs_of_text(text: str) -> list[tuple[str, str]]:
         if separator in text:
             return [("", part.strip()) for part in text.split(separator) if part.strip()]
     return [("", text)] if text else []
+
+
+def _literal(text: str) -> list[Any] | tuple[Any, ...] | dict[Any, Any] | None:
+    """Return the list or mapping that a text writes in JSON or Python; None where it is none."""
+    for parse in (json.loads, ast.literal_eval):
+        try:
+            value = parse(text)
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            continue
+        if isinstance(value, list | tuple | dict):
+            return value
+    return None
 
 
 def _joined(lines: Sequence[str]) -> list[str]:

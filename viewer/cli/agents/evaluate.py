@@ -87,7 +87,7 @@ def evaluate_agent(
         file = read_questions(questions)
         asked = file.questions[: limit or None]
         if file.invalid:
-            _note(f"{file.invalid} questions are left out: their authors say is_valid is false.")
+            _note(f"Left out, as their authors say is_valid is false: {file.invalid:,} questions.")
         wanted = wanted_policy(
             policy, regions, crop, system, predictor, url, model, study, permit, ask_key
         )
@@ -105,7 +105,7 @@ def evaluate_agent(
         free = sum(question.is_free for question in asked)
         if free and judge is None:
             _note(
-                f"{free} answers are free words: each is right only where it equals the right one. "
+                f"Free answers ({free:,}) are right only where they equal the right one. "
                 "Name a model with --judge to have them judged."
             )
         results = run_benchmark(bench, out, _quiet_result if json else _tell_result, _note)
@@ -152,7 +152,8 @@ def _judge(
         return None
     if wanted.endpoint is None:
         fail("--judge needs a model's server: choose a --policy with a model.")
-    choice = replace(wanted, endpoint=msgspec.structs.replace(wanted.endpoint, model=judge))
+    endpoint = msgspec.structs.replace(wanted.endpoint, model=judge)
+    choice = replace(wanted, endpoint=endpoint, refused=set[str]())
     folder = out / JUDGE_FOLDER
 
     def made(spending: Spending) -> Judge:

@@ -50,6 +50,7 @@ class LanguageModel(QObject):
         self._window = window
         self._background = BackgroundRunner("language model", 1, self)
         self.spending = Spending()
+        self._refused: dict[Endpoint, set[str]] = {}
 
     @cached_property
     def _keys(self) -> Keys:
@@ -118,6 +119,7 @@ class LanguageModel(QObject):
         from viewer.recording.session import new_session_id
 
         spending, keys = self.spending, self._keys
+        refused = self._refused.setdefault(endpoint, set())
 
         def made() -> Client:
             own = data_folder() / "exchanges" / new_session_id(datetime.now(UTC))
@@ -130,6 +132,7 @@ class LanguageModel(QObject):
                 key=key,
                 log=log,
                 spending=spending,
+                refused=refused,
                 slide=wish.slide,
             )
 

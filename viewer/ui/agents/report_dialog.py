@@ -25,6 +25,7 @@ from PySide6.QtWidgets import (
 
 from viewer.agents.errors import AgentError
 from viewer.atomic_write import atomic_write_bytes
+from viewer.measurement_names import with_signs
 from viewer.ui.opened_dialog import open_dialog
 
 if TYPE_CHECKING:
@@ -135,7 +136,9 @@ class ReportDialog(QDialog):
 
     def _number(self, field: NumberField, value: Value) -> QWidget:
         line = QLineEdit("" if value is None else f"{value:g}", self._fields)
-        line.setPlaceholderText(f"a number in {field.unit}" if field.unit else "a number")
+        line.setPlaceholderText(
+            f"a number in {with_signs(field.unit)}" if field.unit else "a number"
+        )
         line.textChanged.connect(self._show_preview)
         self._values[field.id] = lambda: _as_number(line.text())
         return line
