@@ -15,6 +15,7 @@ from viewer.atomic_write import atomic_write_bytes
 from viewer.cohort.errors import BatchError
 from viewer.folders import data_folder
 from viewer.kept_lines import append_lines, read_bodies
+from viewer.slides.remote.address import is_address
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ def open_batch(
     BatchError
         It cannot be kept.
     """
-    paths = [str(path) if "://" in str(path) else os.path.abspath(path) for path, _ in slides]
+    paths = [str(path) if is_address(path) else os.path.abspath(path) for path, _ in slides]
     listed = dict(zip(paths, (name for _, name in slides), strict=True))
     outs = output_names(list(listed), settings.suffix)
     entries = tuple(

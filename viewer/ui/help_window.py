@@ -25,6 +25,8 @@ PAGES = {
     "": "viewing.md",
     "agent": "agents.md",
     "annotations": "annotating.md",
+    "batch": "batch.md",
+    "batch_table": "batch.md",
     "comparison": "projects.md",
     "overlays": "models.md",
     "project": "projects.md",

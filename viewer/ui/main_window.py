@@ -29,6 +29,7 @@ from viewer.ui.alignment.controller import AlignmentController
 from viewer.ui.annotations.controller import AnnotationsController
 from viewer.ui.annotations.toolbox import Toolbox
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.batch.controller import BatchController
 from viewer.ui.cells.controller import CellsController
 from viewer.ui.commands import merged_bindings
 from viewer.ui.commands.command import Situation
@@ -142,6 +143,7 @@ class MainWindow(QMainWindow):
         self.worklist = WorklistController(self, cache)
         self.agents = AgentsController(self)
         self.projects.study.changed.connect(self.agents.end_hidden)
+        self.batch = BatchController(self)
         self._place_panels()
         self.tours = ToursController(self)
         self.opening = PathOpening(self)
@@ -259,6 +261,7 @@ class MainWindow(QMainWindow):
             self.worklist.shut_down,
             self.projects.shut_down,
             self.agents.shut_down,
+            self.batch.shut_down,
             self.recording.shut_down,
             self.overlays.shut_down,
             self.panes.shut_down,
@@ -290,6 +293,7 @@ class MainWindow(QMainWindow):
             ("sessions", "Sessions", "mdi6.history", ("sessions", "seen", "review")),
             ("agent", "Agent", "mdi6.robot-outline", ("agent",)),
             ("form", "Form", "mdi6.clipboard-text-outline", ("questions", "set_review")),
+            ("batch", "Batch", "mdi6.format-list-checks", ("batch", "batch_table")),
         )
         self._panels: dict[str, Panel] = {
             "tray": self.slides,
@@ -304,6 +308,8 @@ class MainWindow(QMainWindow):
             "review": self.recording.review.panel,
             "replay": sessions.replay,
             "agent": self.agents.panel,
+            "batch": self.batch.panel,
+            "batch_table": self.batch.table,
             "questions": projects.questions.panel,
             "set_review": projects.set_review.panel,
         }

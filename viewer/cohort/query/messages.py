@@ -11,6 +11,7 @@ class RunQuery(msgspec.Struct, frozen=True, tag=True):
     sql: str
     tables: dict[str, list[str]]
     memory_bytes: int
+    parameters: dict[str, str | float | list[str]] = {}
 
 
 class Columns(msgspec.Struct, frozen=True, tag=True):

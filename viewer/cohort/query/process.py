@@ -70,7 +70,7 @@ def _answer(asked: RunQuery, send: Any) -> None:
             raise _RefusedError(f"One query at a time: these are {len(statements)} statements.")
         if statements[0].type != duckdb.StatementType.SELECT:
             raise _RefusedError(_SELECT.format(names))
-        result = connection.execute(statements[0])
+        result = connection.execute(statements[0], asked.parameters or None)
         send(Columns([column[0] for column in result.description or ()]))
         while rows := result.fetchmany(_ROWS_AT_ONCE):
             send(Rows([[_plain(value) for value in row] for row in rows]))

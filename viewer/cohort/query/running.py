@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from viewer.cohort.query.result_columns import KeptResult
 
+Parameter = str | float | list[str]
+
 LIMIT_S, LIMIT_BYTES = 60.0, 2 << 30
 _MAIN = "viewer.cohort.query.process"
 _CELL_BYTES = 64
@@ -51,8 +53,14 @@ def ask(
     place: Path | None = None,
     limit_s: float = LIMIT_S,
     limit_bytes: int = LIMIT_BYTES,
+    parameters: Mapping[str, Parameter] | None = None,
 ) -> QueryAnswer:
     """Ask a query, SQL with one SELECT, of the user's own store or the one at a place.
+
+    Parameters
+    ----------
+    parameters
+        Values for "$name" in the query.
 
     Raises
     ------
@@ -61,7 +69,7 @@ def ask(
     """
     if importlib.util.find_spec("duckdb") is None:
         raise QueryError(_MISSING)
-    answers = _answers(sql, open_store(place), limit_s, limit_bytes)
+    answers = _answers(sql, open_store(place), limit_s, limit_bytes, dict(parameters or {}))
     first = next(answers)
     names = first.names if isinstance(first, Columns) else []
     return QueryAnswer(_told_apart(names), _rows(answers))
@@ -96,7 +104,9 @@ def _rows(answers: Iterator[Columns | Rows]) -> Iterator[list[object]]:
             yield from answer.rows
 
 
-def _answers(sql: str, store: Store, limit_s: float, limit_bytes: int) -> Iterator[Columns | Rows]:
+def _answers(
+    sql: str, store: Store, limit_s: float, limit_bytes: int, parameters: dict[str, Parameter]
+) -> Iterator[Columns | Rows]:
     with tempfile.TemporaryDirectory(prefix="coverslip-query-") as folder:
         try:
             tables = ready_tables(sql, store, Path(folder))
@@ -116,7 +126,7 @@ def _answers(sql: str, store: Store, limit_s: float, limit_bytes: int) -> Iterat
             watch = MemoryWatch(child.pid, limit_bytes, child.popen.kill)
             try:
                 deadline_s = time.monotonic() + limit_s
-                channel.send(RunQuery(sql, tables, limit_bytes))
+                channel.send(RunQuery(sql, tables, limit_bytes, parameters))
                 while not isinstance(answer := channel.receive(_left_s(deadline_s)), End):
                     if isinstance(answer, Refused):
                         raise QueryError(answer.sentence)

@@ -164,4 +164,22 @@ OVERLAY_COMMANDS: tuple[Command, ...] = (
         ("Ctrl+Shift+D",),
         checkable=True,
     ),
+    Command(
+        "panels.batch",
+        "&Batch",
+        "mdi6.format-list-checks",
+        "Run a model over many slides, a folder or a project",
+        PANELS,
+        ("Ctrl+Shift+B",),
+        checkable=True,
+    ),
+    Command(
+        "panels.batch_table",
+        "Table of the ba&tch",
+        "mdi6.table-large",
+        "Compare what a model found on all slides of a batch: histogram, outliers first",
+        PANELS,
+        ("Ctrl+Shift+M",),
+        checkable=True,
+    ),
 )

@@ -204,6 +204,8 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
         "plugin",
     ),
     "overlays.import_results": ("import detections", "load heatmap", "import predictions"),
+    "panels.batch": ("run for project", "batch processing", "many slides", "queue"),
+    "panels.batch_table": ("measurement table", "histogram", "outliers", "cohort"),
     "panels.overlays": ("models", "heatmap", "density map", "measurement maps", "ai", "nuclei"),
     "recording.on": ("start recording", "record session", "tracking", "view tracker", "log"),
     "recording.pause": ("stop recording for a moment",),

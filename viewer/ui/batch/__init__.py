@@ -1,0 +1,1 @@
+"""The Batch page: a model over many slides, and the table over all of them."""

@@ -1,0 +1,100 @@
+"""A batch at work: its queue in a thread of its own, what it says as signals of Qt's."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+
+from viewer.cohort.executor import LocalExecutor
+from viewer.cohort.runner import BatchRunner
+from viewer.errors import CoverslipError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from viewer.cohort.batch import Batch, BatchSlide, SlideRecord
+    from viewer.cohort.executor import Executor
+    from viewer.cohort.runner import BatchProgress
+
+_log = logging.getLogger(__name__)
+_END_S = 10.0
+
+
+class BatchThread(QObject):
+    """Begins a batch and runs it; every slide runs in a process, so the thread only waits.
+
+    Parameters
+    ----------
+    begin
+        Gives the batch; called in the thread.
+    """
+
+    begun = Signal(object)
+    """The Batch."""
+    slide_changed = Signal(object)
+    """A SlideRecord."""
+    progressed = Signal(object)
+    """A BatchProgress."""
+    ended = Signal(str)
+    """"" or one sentence about why it ended."""
+
+    def __init__(
+        self, begin: Callable[[], Batch], parent: QObject, executor: Executor | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._begin = begin
+        self._executor = executor or LocalExecutor()
+        self._lock = threading.Lock()
+        self._runner: BatchRunner | None = None
+        self._is_canceled = False
+        self._thread = threading.Thread(target=self._run, name="batch", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def pause(self, *, paused: bool) -> None:
+        """End the slide that runs until it is resumed."""
+        with self._lock:
+            if self._runner is not None:
+                self._runner.pause(paused=paused)
+
+    def cancel(self) -> None:
+        """End the batch; it can go on later."""
+        with self._lock:
+            self._is_canceled = True
+            if self._runner is not None:
+                self._runner.cancel()
+
+    def close(self) -> None:
+        """End the batch and wait for its process."""
+        self.cancel()
+        if self._thread.ident is not None:
+            self._thread.join(_END_S)
+
+    def on_slide(self, slide: BatchSlide, record: SlideRecord) -> None:
+        del slide
+        self.slide_changed.emit(record)
+
+    def on_progress(self, progress: BatchProgress) -> None:
+        self.progressed.emit(progress)
+
+    def _run(self) -> None:
+        sentence = ""
+        try:
+            batch = self._begin()
+            with self._lock:
+                self._runner = BatchRunner(batch, self._executor, self)
+                if self._is_canceled:
+                    self._runner.cancel()
+            self.begun.emit(batch)
+            self._runner.run()
+        except CoverslipError as error:
+            sentence = str(error)
+        except Exception as error:
+            _log.exception("the batch stopped")
+            sentence = f"The batch stopped ({error})."
+        self.ended.emit(sentence)

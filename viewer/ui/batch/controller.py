@@ -1,0 +1,286 @@
+"""The Batch page at work: chooses slides, runs the batch, opens what is clicked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Qt
+from PySide6.QtWidgets import QFileDialog
+
+from viewer.cohort.batch import Batch, kept_batches
+from viewer.cohort.errors import BatchError
+from viewer.cohort.runner import BatchProgress, duration_text
+from viewer.cohort.slides import named_slides
+from viewer.cohort.starting import begin_batch
+from viewer.cohort.table import TABLE_FILE, write_batch_table
+from viewer.geometry import Point
+from viewer.inference.models.model_library import all_models
+from viewer.slides.remote.address import slide_path
+from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.batch.batch_panel import BatchPanel
+from viewer.ui.batch.batch_thread import BatchThread
+from viewer.ui.batch.slides_model import BatchSlidesModel
+from viewer.ui.batch.table_panel import TablePanel
+from viewer.ui.opened_dialog import open_dialog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from viewer.cohort.batch import SlideRecord
+    from viewer.cohort.slides import NamedSlides
+    from viewer.ui.main_window import MainWindow
+
+_MPP_SHOWN_UM = 0.25
+"""As near as an object is traveled to: 40x."""
+
+
+class BatchController(QObject):
+    """Owns the page Batch of one window."""
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+        self._disk = BackgroundRunner("batch page", 1, self)
+        self.slides = BatchSlidesModel(self._name_of, self)
+        self.panel = BatchPanel(self.slides, window)
+        self.table = TablePanel(self._name_of, window)
+        self._run: BatchThread | None = None
+        self._batch: Batch | None = None
+        self._is_paused = False
+        self._running = ""
+        self._is_known = False
+        panel = self.panel
+        panel.visibilityChanged.connect(self._on_shown)
+        panel.open_slides_requested.connect(self._add_open_slides)
+        panel.folder_requested.connect(lambda: self._ask_folder("Add the slides of a folder"))
+        panel.project_requested.connect(self._add_project)
+        panel.cleared.connect(self._clear)
+        panel.start_requested.connect(self.start)
+        panel.retry_requested.connect(self.start)
+        panel.pause_requested.connect(self._pause)
+        panel.cancel_requested.connect(self._cancel)
+        panel.row_chosen.connect(lambda row: self._open(self.slides.paths[row]))
+        self.table.visibilityChanged.connect(self._on_table_shown)
+        self.table.slide_chosen.connect(self._open)
+        self.table.object_chosen.connect(self._travel)
+        self.table.save_requested.connect(self._ask_where_to_save)
+
+    @property
+    def is_running(self) -> bool:
+        """Return whether a batch runs."""
+        return self._run is not None
+
+    def add(self, paths: Sequence[Path]) -> None:
+        """Add slides, those of folders and of projects; nothing while a batch runs."""
+        if self._run is None:
+            self._disk.run(lambda: named_slides(paths), self._on_named, self._on_failed)
+
+    def start(self) -> None:
+        """Run the model over all slides that are not done."""
+        if self._run is not None or not self.slides.paths or not self.panel.model:
+            return
+        paths = [slide_path(path) for path in self.slides.paths]
+        settings, model = self._window.settings, self.panel.model
+        options = {} if settings.device == "auto" else {"device": settings.device}
+        options |= {"unconfined": ""} if settings.unconfined_models else {}
+        named = [(path, path.name) for path in paths]
+        self._begin(lambda: begin_batch(model, named, options))
+
+    def shut_down(self) -> None:
+        """End the batch, which can go on later, and all work of the page."""
+        run, self._run = self._run, None
+        if run is not None:
+            run.blockSignals(True)
+            run.close()
+        self._disk.close()
+        self.table.shut_down()
+
+    # What the panel asks ---------------------------------------------------------------------
+
+    def _begin(self, begin: Callable[[], Batch]) -> None:
+        self._is_paused = False
+        self.panel.show_why("")
+        self.panel.show_progress(0.0, "The model is looked at...")
+        run = self._run = BatchThread(begin, self)
+        queued = Qt.ConnectionType.QueuedConnection
+        run.begun.connect(self._on_begun, queued)
+        run.slide_changed.connect(self._on_slide, queued)
+        run.progressed.connect(self._on_progress, queued)
+        run.ended.connect(self._on_ended, queued)
+        run.start()
+        self.panel.show_state(is_running=True)
+
+    def _pause(self) -> None:
+        if self._run is not None:
+            self._is_paused = not self._is_paused
+            self._run.pause(paused=self._is_paused)
+            self.panel.show_state(is_running=True, is_paused=self._is_paused)
+            if self._is_paused:
+                self.panel.show_progress(self.panel.progress.value() / 1000, "Paused.")
+
+    def _cancel(self) -> None:
+        if self._run is not None:
+            self._run.cancel()
+
+    def _clear(self) -> None:
+        self._batch = None
+        self.slides.show_slides([])
+        self.table.show_batch(None)
+        self.panel.show_progress(0.0, "")
+        self.panel.show_why("")
+
+    def _add_open_slides(self) -> None:
+        panes = self._window.panes.panes
+        paths = [pane.path for pane in panes if pane.path is not None and pane.source is not None]
+        if paths:
+            self.add(paths)
+        else:
+            self.panel.show_why("No slide is open: open one, or add a folder or a project.")
+
+    def _add_project(self) -> None:
+        opened = self._window.projects.opened
+        if opened.is_open and opened.folder is not None:
+            self.add([opened.folder])
+        else:
+            self._ask_folder("Add the slides of a project")
+
+    def _ask_folder(self, title: str) -> None:
+        dialog = QFileDialog(self._window, title)
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+        dialog.fileSelected.connect(lambda name: self.add([Path(name)]))
+        open_dialog(dialog)
+
+    def _open(self, path: str) -> None:
+        slide = slide_path(path)
+        if self._window.panes.active.path != slide:
+            self._window.open_paths([slide])
+
+    def _travel(self, path: str, x_px: float, y_px: float) -> None:
+        """Open the slide of an object and go there."""
+        slide, pane = slide_path(path), self._window.panes.active
+
+        def arrive(opened: Path) -> None:
+            if opened == slide:
+                canvas = pane.canvas
+                mpp_um = canvas.optics.mean_mpp_um
+                downsample = _MPP_SHOWN_UM / mpp_um if mpp_um is not None else 1.0
+                canvas.go_to(Point(x_px, y_px), downsample)
+
+        if pane.path == slide:
+            arrive(slide)
+        else:
+            pane.opened.connect(arrive, Qt.ConnectionType.SingleShotConnection)
+            pane.open(slide)
+
+    def _ask_where_to_save(self) -> None:
+        batch = self.table.batch
+        if batch is None:
+            return
+        dialog = QFileDialog(self._window, "Save the table over all slides", "", "CSV (*.csv)")
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix("csv")
+        dialog.selectFile(TABLE_FILE)
+        dialog.fileSelected.connect(lambda name: self._save(batch, Path(name)))
+        open_dialog(dialog)
+
+    def _save(self, batch: Batch, path: Path) -> None:
+        self._disk.run(
+            lambda: write_batch_table(batch, path),
+            lambda _: self._window.say(f"Saved {path.name}."),
+            lambda error: self.panel.show_why(f"{path.name} cannot be written ({error})."),
+        )
+
+    def _name_of(self, path: Path) -> str:
+        return self._window.projects.opened.name_of_path(path)
+
+    # What others tell ------------------------------------------------------------------------
+
+    def _on_shown(self, is_shown: bool) -> None:
+        """Read models each time, and once the batch that was not finished."""
+        if not is_shown or self._run is not None:
+            return
+        self._disk.run(
+            lambda: [(each.name, str(each.folder)) for each in all_models()],
+            lambda models: self.panel.show_models(models, self.panel.model),
+            self._on_failed,
+        )
+        if not self._is_known:
+            self._is_known = True
+            self._disk.run(_newest_batch, self._on_kept, self._on_failed)
+
+    def _on_kept(self, batch: Batch | None) -> None:
+        if batch is None or self.slides.paths or self._run is not None:
+            return
+        self._on_begun(batch)
+        self.panel.models.setCurrentIndex(max(0, self.panel.models.findData(batch.settings.model)))
+        done = self.slides.count("done")
+        total = len(self.slides.paths)
+        self.panel.show_progress(done / max(1, total), f"{done:,} of {total:,} slides are done.")
+        self.panel.show_state(is_running=False)
+
+    def _on_named(self, named: NamedSlides) -> None:
+        problems = " ".join(named.problems)
+        self.panel.show_why(problems)
+        paths = [str(path.absolute()) for path, _ in named.slides]
+        if self._run is None and paths:
+            self._batch = None
+            self.slides.show_slides([*self.slides.paths, *paths])
+            self.panel.show_progress(0.0, "")
+
+    def _on_begun(self, batch: Batch) -> None:
+        self._batch = batch
+        self.slides.show_slides([slide.path for slide in batch.slides])
+        for record in batch.records():
+            self.slides.show_record(record)
+        self.table.show_batch(batch)
+
+    def _on_slide(self, record: SlideRecord) -> None:
+        if record.state == "running":
+            self._running = record.slide
+        self.slides.show_record(record)
+        if record.state in ("done", "failed"):
+            self.table.show_batch(self._batch)
+
+    def _on_progress(self, progress: BatchProgress) -> None:
+        if self._is_paused:
+            return
+        finished = progress.done + progress.failed
+        parts = [f"{finished:,} of {progress.total:,} slides"]
+        if progress.failed:
+            parts.append(f"{progress.failed:,} failed")
+        if progress.left_s:
+            parts.append(f"{duration_text(progress.left_s)} left")
+        share = (finished + progress.share) / max(1, progress.total)
+        self.panel.show_progress(share, ", ".join(parts))
+        self.slides.show_share(self._running, progress.share)
+
+    def _on_ended(self, sentence: str) -> None:
+        if self._run is not None:
+            self._run.deleteLater()
+        self._run = None
+        done, failed = self.slides.count("done"), self.slides.count("failed")
+        total = len(self.slides.paths)
+        said = f"{done:,} of {total:,} slides are done"
+        said += f", {failed:,} failed." if failed else "."
+        self.panel.show_progress((done + failed) / max(1, total), said)
+        self.panel.show_why(sentence)
+        self.panel.show_state(is_running=False)
+        self._window.say(sentence or f"Batch: {said}")
+
+    def _on_table_shown(self, is_shown: bool) -> None:
+        if is_shown:
+            self._on_shown(is_shown)
+            self.table.show_batch(self._batch)
+
+    def _on_failed(self, error: Exception) -> None:
+        self.panel.show_why(str(error))
+
+
+def _newest_batch() -> Batch | None:
+    """Return the batch that was run last. Raises BatchError."""
+    try:
+        return next(iter(kept_batches()), None)
+    except OSError as error:
+        raise BatchError(f"Earlier batches cannot be read ({error.strerror or error}).") from error

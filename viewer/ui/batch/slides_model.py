@@ -1,0 +1,115 @@
+"""The slides of a batch as rows: name, and how far each is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
+
+from viewer.canvas.qt_guard import guarded
+from viewer.cohort.batch import SlideRecord
+from viewer.slides.remote.address import slide_path
+from viewer.ui.widgets import plain_tip
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from PySide6.QtCore import QObject
+
+_Index = QModelIndex | QPersistentModelIndex
+_COLUMNS = ("Slide", "State")
+
+
+class BatchSlidesModel(QAbstractTableModel):
+    """Gives the rows in sight to a view; a row changes alone.
+
+    Parameters
+    ----------
+    name_of
+        What a slide may be called: a study may hide names.
+    """
+
+    def __init__(self, name_of: Callable[[Path], str], parent: QObject) -> None:
+        super().__init__(parent)
+        self._name_of = name_of
+        self.paths: list[str] = []
+        self._rows: dict[str, int] = {}
+        self._records: dict[str, SlideRecord] = {}
+        self._running_share = 0.0
+
+    def show_slides(self, paths: Sequence[str]) -> None:
+        """Show these slides, all of them waiting."""
+        self.beginResetModel()
+        self.paths = list(dict.fromkeys(paths))
+        self._rows = {path: row for row, path in enumerate(self.paths)}
+        self._records = {}
+        self.endResetModel()
+
+    def show_record(self, record: SlideRecord) -> None:
+        """Show how far one slide is; one that is not listed is passed over."""
+        row = self._rows.get(record.slide)
+        if row is not None:
+            self._records[record.slide] = record
+            self.dataChanged.emit(self.index(row, 0), self.index(row, 1))
+
+    def show_share(self, path: str, share: float) -> None:
+        """Show how much of the slide that runs is done, 0 to 1."""
+        self._running_share = share
+        row = self._rows.get(path)
+        if row is not None:
+            self.dataChanged.emit(self.index(row, 1), self.index(row, 1))
+
+    def record(self, row: int) -> SlideRecord:
+        """Return how far the slide of a row is."""
+        path = self.paths[row]
+        return self._records.get(path) or SlideRecord(slide=path, state="waiting")
+
+    def count(self, state: str) -> int:
+        """Return how many slides are in a state."""
+        return sum(each.state == state for each in self._records.values())
+
+    @guarded(0)
+    def rowCount(self, parent: _Index | None = None) -> int:
+        return len(self.paths) if parent is None or not parent.isValid() else 0
+
+    @guarded(0)
+    def columnCount(self, parent: _Index | None = None) -> int:
+        return len(_COLUMNS) if parent is None or not parent.isValid() else 0
+
+    @guarded()
+    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if not index.isValid():
+            return None
+        record = self.record(index.row())
+        name = self._name_of(slide_path(record.slide))
+        if role == Qt.ItemDataRole.DisplayRole:
+            return name if index.column() == 0 else self._state_text(record)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return plain_tip("\n".join([name, record.error or " ".join(record.notes)]).strip())
+        if role == Qt.ItemDataRole.AccessibleTextRole:
+            return f"{name}: {self._state_text(record)}. {record.error}"
+        return None
+
+    @guarded()
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> Any:
+        if orientation is Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
+            return _COLUMNS[section]
+        return None
+
+    def _state_text(self, record: SlideRecord) -> str:
+        match record.state:
+            case "running":
+                return f"Running, {self._running_share:.0%}"
+            case "done":
+                for name in ("objects", "cells"):
+                    count = record.record.get(name)
+                    if isinstance(count, int):
+                        return f"{count:,} {name}"
+                return "Done"
+            case "failed":
+                return "Failed"
+            case _:
+                return "Waiting"

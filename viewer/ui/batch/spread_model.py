@@ -1,0 +1,103 @@
+"""Slides or objects of a batch as rows: where, the value, and how far out it lies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
+
+from viewer.canvas.qt_guard import guarded
+from viewer.slides.remote.address import slide_path
+from viewer.ui.batch.histogram import number_text
+from viewer.ui.widgets import plain_tip
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from PySide6.QtCore import QObject
+
+    from viewer.cohort.spread import Spread
+
+_Index = QModelIndex | QPersistentModelIndex
+OUTLIER_COLUMN = 2
+
+
+class SpreadModel(QAbstractTableModel):
+    """Gives the rows in sight to a view, in an order that its header chooses."""
+
+    def __init__(self, name_of: Callable[[Path], str], parent: QObject) -> None:
+        super().__init__(parent)
+        self._name_of = name_of
+        self._title = ""
+        self._order: NDArray[np.intp] = np.zeros(0, np.intp)
+        self._sorted_by = (OUTLIER_COLUMN, True)
+        self.spread: Spread | None = None
+
+    def show_spread(self, spread: Spread | None, title: str) -> None:
+        """Show a spread; `title` is what its values are called."""
+        self.beginResetModel()
+        self.spread, self._title = spread, title
+        self._reorder()
+        self.endResetModel()
+
+    def index_of(self, row: int) -> int:
+        """Return which member of the spread a row shows."""
+        return int(self._order[row])
+
+    @guarded()
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        self.layoutAboutToBeChanged.emit()
+        self._sorted_by = (column, order is Qt.SortOrder.DescendingOrder)
+        self._reorder()
+        self.layoutChanged.emit()
+
+    @guarded(0)
+    def rowCount(self, parent: _Index | None = None) -> int:
+        return len(self._order) if parent is None or not parent.isValid() else 0
+
+    @guarded(0)
+    def columnCount(self, parent: _Index | None = None) -> int:
+        return 3 if parent is None or not parent.isValid() else 0
+
+    @guarded()
+    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if self.spread is None or not index.isValid():
+            return None
+        if role == Qt.ItemDataRole.TextAlignmentRole and index.column() > 0:
+            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        at = self.index_of(index.row())
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return plain_tip(self._name_of(slide_path(self.spread.slides[at])))
+        if role != Qt.ItemDataRole.DisplayRole:
+            return None
+        match index.column():
+            case 0:
+                return self._name_of(slide_path(self.spread.slides[at]))
+            case 1:
+                return number_text(float(self.spread.values[at]))
+            case _:
+                return f"{self.spread.deviations[at]:+.1f}"
+
+    @guarded()
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> Any:
+        if orientation is not Qt.Orientation.Horizontal:
+            return None
+        if role == Qt.ItemDataRole.DisplayRole:
+            return ("Slide", "Value", "Off by")[section]
+        if role == Qt.ItemDataRole.ToolTipRole:
+            deviation = "Distance from the median, in robust standard deviations"
+            return ("", plain_tip(self._title), deviation)[section]
+        return None
+
+    def _reorder(self) -> None:
+        column, descending = self._sorted_by
+        self._order = (
+            np.zeros(0, np.intp)
+            if self.spread is None
+            else self.spread.ordered(column, descending=descending)
+        )

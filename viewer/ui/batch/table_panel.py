@@ -1,0 +1,171 @@
+"""The panel of the table over all slides: one value, its histogram, outliers first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QFormLayout, QHeaderView, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from viewer.cohort.spread import object_spread, object_values, slide_spread
+from viewer.cohort.table import number_columns
+from viewer.measurement_names import with_signs
+from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.batch.histogram import Histogram, number_text
+from viewer.ui.batch.spread_model import OUTLIER_COLUMN, SpreadModel
+from viewer.ui.overlays.object_table_dialog import ObjectTableView
+from viewer.ui.shell.panel import Panel
+from viewer.ui.widgets import LetteredCombo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from viewer.cohort.batch import Batch
+    from viewer.cohort.spread import Spread
+
+EMPTY = "Run a batch: what it counts on each slide is compared here."
+_NUMBER_PX, _OFF_PX = 76, 80
+
+
+class TablePanel(Panel):
+    """Compares the slides, or all objects, of the batch that the page shows."""
+
+    slide_chosen = Signal(str)
+    """Path of a slide to open."""
+    object_chosen = Signal(str, float, float)
+    """Path of a slide to open, and where on it, level-0 pixels."""
+    save_requested = Signal()
+
+    def __init__(self, name_of: Callable[[Path], str], parent: QWidget) -> None:
+        super().__init__("Table", parent)
+        self.setObjectName("batch_table")
+        self._batch: Batch | None = None
+        self._work = BackgroundRunner("batch table", 1, self)
+        self.rows_of = LetteredCombo(self)
+        self.rows_of.setAccessibleName("Rows of the table")
+        for text, key in (("Slides", "slides"), ("Objects of all slides", "objects")):
+            self.rows_of.addItem(text, key)
+        self.value = LetteredCombo(self)
+        self.value.setAccessibleName("Value that is compared")
+        self.histogram = Histogram(self)
+        self.about = QLabel(self)
+        self.about.setWordWrap(True)
+        self.about.setTextFormat(Qt.TextFormat.PlainText)
+        self.model = SpreadModel(name_of, self)
+        self.view = ObjectTableView(self)
+        self.view.setAccessibleName("Slides or objects, outliers first")
+        self.view.setModel(self.model)
+        self.view.setSortingEnabled(True)
+        self.view.setShowGrid(False)
+        self.view.verticalHeader().hide()
+        header = self.view.horizontalHeader()
+        header.setSortIndicator(OUTLIER_COLUMN, Qt.SortOrder.DescendingOrder)
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        for column, wide_px in ((1, _NUMBER_PX), (OUTLIER_COLUMN, _OFF_PX)):
+            header.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
+            header.resizeSection(column, wide_px)
+        self.save = QPushButton("Save table...", self)
+        self.save.setToolTip("Write the table over all slides as CSV")
+        self._lay_out()
+        self.rows_of.currentIndexChanged.connect(lambda _: self._list_values())
+        self.value.currentIndexChanged.connect(lambda _: self._compute())
+        self.view.row_chosen.connect(self._on_row)
+        self.save.clicked.connect(lambda: self.save_requested.emit())
+        self._show(None)
+
+    @property
+    def batch(self) -> Batch | None:
+        """Return the batch that is shown."""
+        return self._batch
+
+    def show_batch(self, batch: Batch | None) -> None:
+        """Show a batch, or what has become of it since; only while the panel is in sight."""
+        self._batch = batch
+        if self.isVisible():
+            self._list_values()
+
+    def shut_down(self) -> None:
+        """End all work."""
+        self._work.close()
+
+    def _list_values(self) -> None:
+        batch = self._batch
+        if batch is None:
+            self._take_values([])
+            return
+        is_objects = self.rows_of.currentData() == "objects"
+        names_of = object_values if is_objects else number_columns
+        self._work.cancel_waiting()
+        if is_objects:
+            self.about.setText("The objects are asked...")
+        self._work.run(lambda: names_of(batch), self._take_values, self._on_failed)
+
+    def _take_values(self, names: list[str]) -> None:
+        chosen = self.value.currentData()
+        self.value.blockSignals(True)
+        self.value.clear()
+        for name in names:
+            self.value.addItem(with_signs(name), name)
+        usual = "objects per mm2" if "objects per mm2" in names else ""
+        self.value.setCurrentIndex(max(0, self.value.findData(chosen or usual)))
+        self.value.blockSignals(False)
+        self._compute()
+
+    def _compute(self) -> None:
+        batch, name = self._batch, self.value.currentData()
+        if batch is None or not name:
+            self._show(None)
+            return
+        spread_of = object_spread if self.rows_of.currentData() == "objects" else slide_spread
+        self._work.cancel_waiting()
+        self._work.run(lambda: spread_of(batch, name), self._show, self._on_failed)
+
+    def _show(self, spread: Spread | None) -> None:
+        self.model.show_spread(spread, self.value.currentText())
+        self.histogram.show_spread(spread)
+        has_rows = spread is not None
+        for widget in (self.histogram, self.view):
+            widget.setVisible(has_rows)
+        self.save.setEnabled(self._batch is not None)
+        if spread is None:
+            self.about.setText(EMPTY)
+            return
+        what = "slides" if spread.places is None else "objects"
+        text = f"{spread.total:,} {what}, median {number_text(spread.median)}."
+        if spread.total > len(spread.values):
+            text += f" The {len(spread.values):,} farthest from it are listed."
+        self.about.setText(text)
+
+    def _on_failed(self, error: Exception) -> None:
+        self._show(None)
+        self.about.setText(str(error))
+
+    def _on_row(self, row: int) -> None:
+        spread = self.model.spread
+        if spread is None:
+            return
+        at = self.model.index_of(row)
+        if spread.places is None:
+            self.slide_chosen.emit(spread.slides[at])
+        else:
+            x, y = spread.places[at].tolist()
+            self.object_chosen.emit(spread.slides[at], x, y)
+
+    def _lay_out(self) -> None:
+        body = QWidget(self)
+        form = QFormLayout()
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("Rows:", self.rows_of)
+        form.addRow("Value:", self.value)
+        layout = QVBoxLayout(body)
+        layout.setContentsMargins(8, 6, 8, 8)
+        layout.setSpacing(6)
+        layout.addLayout(form)
+        layout.addWidget(self.about)
+        layout.addWidget(self.histogram)
+        layout.addWidget(self.view, 1)
+        layout.addWidget(self.save, 0, Qt.AlignmentFlag.AlignLeft)
+        layout.addStretch(0)
+        self.set_body(body)
