@@ -1,0 +1,171 @@
+"""The page Batch: choose, start, pause, cancel, go on; compare, and travel to what is clicked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from inference_steps import make_bundle
+from PySide6.QtCore import QPoint, Qt
+from pytestqt.qtbot import QtBot
+
+from viewer.cohort.batch import BatchSettings, SlideRecord, open_batch
+from viewer.inference.models.model_library import add_model
+from viewer.ui.main_window import MainWindow
+
+PATIENCE_MS = 60_000
+SPOTS = {"few.tif": 3, "many.tif": 14}
+
+
+@pytest.fixture(scope="module")
+def slides(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with slides of few and many dark squares, and a file that is none."""
+    folder = tmp_path_factory.mktemp("batch") / "slides"
+    folder.mkdir()
+    for name, count in SPOTS.items():
+        rng = np.random.default_rng(5)
+        pixels = np.full((256, 256, 3), (220, 170, 200), np.uint8)
+        pixels -= rng.integers(0, 20, pixels.shape, np.uint8)
+        for number in range(count):
+            x, y = 16 + number % 5 * 48, 16 + number // 5 * 48
+            pixels[y : y + 10 + number, x : x + 10] = (60, 30, 90)
+        tifffile.imwrite(
+            folder / name, pixels, tile=(128, 128), photometric="rgb", resolution=(20000, 20000),
+            resolutionunit=3,
+        )  # fmt: skip
+    (folder / "broken.tif").write_text("no slide")
+    return folder
+
+
+@pytest.fixture
+def batch_window(make_window: Callable[[], MainWindow], tmp_path: Path, qtbot: QtBot) -> MainWindow:
+    """A window whose page Batch is shown, with a small model at hand and chosen."""
+    add_model(make_bundle(tmp_path / "model"))
+    window = make_window()
+    show_page(window, qtbot)
+    panel = window.batch.panel
+    panel.models.setCurrentIndex(panel.models.findText("Dark"))
+    return window
+
+
+def show_page(window: MainWindow, qtbot: QtBot) -> None:
+    window.commands["panels.batch"].trigger()
+    qtbot.waitUntil(lambda: window.batch.panel.models.count() > 0, timeout=PATIENCE_MS)
+
+
+def add(window: MainWindow, folder: Path, qtbot: QtBot) -> None:
+    window.batch.add([folder])
+    qtbot.waitUntil(lambda: len(window.batch.slides.paths) == 3, timeout=PATIENCE_MS)
+
+
+def states(window: MainWindow) -> dict[str, str]:
+    model = window.batch.slides
+    return {
+        model.index(row, 0).data(): model.index(row, 1).data() for row in range(model.rowCount())
+    }
+
+
+def click_row(window: MainWindow, view: object, row: int, qtbot: QtBot) -> None:
+    del window
+    at = view.visualRect(view.model().index(row, 0)).center()
+    qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(at))
+
+
+@pytest.mark.slow
+def test_a_batch_runs_and_what_it_found_is_compared(
+    batch_window: MainWindow, slides: Path, qtbot: QtBot
+) -> None:
+    window, panel, table = batch_window, batch_window.batch.panel, batch_window.batch.table
+    assert not panel.start.isEnabled()
+    add(window, slides, qtbot)
+    assert set(states(window).values()) == {"Waiting"}
+    qtbot.mouseClick(panel.start, Qt.MouseButton.LeftButton)
+    assert panel.cancel.isVisible()
+    qtbot.waitUntil(lambda: not window.batch.is_running, timeout=PATIENCE_MS)
+    assert states(window) == {
+        "broken.tif": "Failed", "few.tif": "3 objects", "many.tif": "14 objects",
+    }  # fmt: skip
+    assert panel.state.text() == "2 of 3 slides are done, 1 failed."
+    assert panel.retry.isVisible()
+    click_row(window, panel.slides, 0, qtbot)
+    assert "unrecognized file format" in panel.why.text()
+
+    window.commands["panels.batch_table"].trigger()
+    qtbot.waitUntil(lambda: table.model.rowCount() == 2, timeout=PATIENCE_MS)
+    table.value.setCurrentIndex(table.value.findData("objects"))
+    qtbot.waitUntil(lambda: table.model.index(0, 1).data() in ("3", "14"), timeout=PATIENCE_MS)
+    assert {table.model.index(row, 1).data() for row in (0, 1)} == {"3", "14"}
+    assert table.about.text() == "2 slides, median 8.5."
+
+    table.rows_of.setCurrentIndex(table.rows_of.findData("objects"))
+    qtbot.waitUntil(lambda: table.model.rowCount() == 17, timeout=PATIENCE_MS)
+    first = table.model.spread
+    assert first is not None
+    assert first.values[0] == first.values.max()  # the outlier first
+    assert Path(first.slides[0]).name == "many.tif"
+    click_row(window, table.view, 0, qtbot)
+    pane = window.panes.active
+    qtbot.waitUntil(
+        lambda: pane.source is not None and pane.path == slides / "many.tif", timeout=PATIENCE_MS
+    )
+    x_px, y_px = first.places[0] if first.places is not None else (0, 0)
+
+    def is_there() -> bool:
+        center = pane.canvas.view.center
+        return abs(center.x - x_px) < 1 and abs(center.y - y_px) < 1
+
+    qtbot.waitUntil(is_there, timeout=PATIENCE_MS)
+
+
+def test_a_paused_and_a_canceled_batch_go_on_even_in_another_window(
+    batch_window: MainWindow, make_window: Callable[[], MainWindow], slides: Path, qtbot: QtBot
+) -> None:
+    window, panel = batch_window, batch_window.batch.panel
+    add(window, slides, qtbot)
+    qtbot.mouseClick(panel.start, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: any("Running" in each for each in states(window).values()),
+                    timeout=PATIENCE_MS)  # fmt: skip
+    qtbot.mouseClick(panel.pause, Qt.MouseButton.LeftButton)
+    assert panel.pause.text() == "Go on"
+    qtbot.waitUntil(lambda: not any("Running" in each for each in states(window).values()),
+                    timeout=PATIENCE_MS)  # fmt: skip
+    qtbot.mouseClick(panel.cancel, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not window.batch.is_running, timeout=PATIENCE_MS)
+    assert "Waiting" in states(window).values()
+    window.close()
+    later = make_window()
+    show_page(later, qtbot)
+    qtbot.waitUntil(lambda: later.batch.slides.rowCount() == 3, timeout=PATIENCE_MS)
+    assert later.batch.panel.models.currentText() == "Dark"
+    assert later.batch.panel.start.isEnabled()
+
+
+def test_without_an_open_slide_it_is_said_what_to_add(window: MainWindow, qtbot: QtBot) -> None:
+    show_page(window, qtbot)
+    panel = window.batch.panel
+    panel.open_slides_requested.emit()
+    assert "No slide is open" in panel.why.text()
+    assert panel.empty.isVisible()
+
+
+def test_slides_are_compared_outliers_first_and_a_click_opens_one(
+    window: MainWindow, slides: Path, sample_slide: Path, qtbot: QtBot
+) -> None:
+    counts = {str(slides / f"{number}.tif"): 100 + number for number in range(9)}
+    counts[str(sample_slide)] = 900
+    settings = BatchSettings(model="m", name="M", version="1", key="M 1 abc")
+    batch = open_batch(settings, [(Path(path), Path(path).name) for path in counts])
+    for path, count in counts.items():
+        batch.note(SlideRecord(slide=path, state="done", record={"objects": count}))
+    window.commands["panels.batch_table"].trigger()
+    table = window.batch.table
+    qtbot.waitUntil(lambda: table.model.rowCount() == 10, timeout=PATIENCE_MS)
+    assert table.about.text() == "10 slides, median 104.5."
+    assert [table.model.index(0, column).data() for column in (0, 1)] == [sample_slide.name, "900"]
+    table.view.sortByColumn(1, Qt.SortOrder.AscendingOrder)
+    assert table.model.index(0, 1).data() == "100"
+    click_row(window, table.view, 9, qtbot)
+    qtbot.waitUntil(lambda: window.panes.active.path == sample_slide, timeout=PATIENCE_MS)
