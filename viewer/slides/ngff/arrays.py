@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import msgspec
 
@@ -81,6 +81,16 @@ def below(path: str, name: str) -> str:
     return f"{path}/{name}" if path else name
 
 
+def as_object(value: object) -> dict[str, Any]:
+    """Return a JSON object; an empty one for anything else."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def as_list(value: object) -> list[Any]:
+    """Return a JSON list; an empty one for anything else."""
+    return cast("list[Any]", value) if isinstance(value, list) else []
+
+
 def read_json(read: ReadKey, key: str) -> dict[str, Any] | None:
     """Return the object in a JSON file of the store; None where there is none.
 
@@ -97,14 +107,12 @@ def read_json(read: ReadKey, key: str) -> dict[str, Any] | None:
     if len(data) > _MOST_JSON_BYTES:
         raise NgffError(f"has a {key} of more than 16 MiB, too large to describe an image")
     try:
-        found: Any = msgspec.json.decode(data.replace(b": NaN", b': "NaN"'))
+        # numpy's NaN stands in old descriptions as no JSON allows.
+        return msgspec.json.decode(data.replace(b": NaN", b': "NaN"'), type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NgffError(
             f"has a damaged description ({key}: {error}); copy it again from where it came"
         ) from error
-    if not isinstance(found, dict):
-        raise NgffError(f"has a damaged description ({key} is no JSON object)")
-    return found
 
 
 def read_array(read: ReadKey, path: str) -> ArrayInfo | None:
@@ -140,10 +148,10 @@ def _of_format_3(path: str, found: dict[str, Any]) -> ArrayInfo:
     settings = encoding.get("configuration", {})
     is_default = encoding["name"] == "default"
     inner, names = chunks, list[str]()
-    waiting = list(found.get("codecs", ()))
+    waiting = [*as_list(found.get("codecs"))]
     while waiting:
         codec = waiting.pop(0)
-        name = str(codec["name"] if isinstance(codec, dict) else codec)
+        name = str(as_object(codec).get("name", codec))
         names.append(name)
         if name == "sharding_indexed":
             inner = _sizes(codec["configuration"]["chunk_shape"])

@@ -6,7 +6,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from viewer.slides.ngff.arrays import NgffError, below, read_array, read_json
+from viewer.slides.ngff.arrays import (
+    NgffError,
+    as_list,
+    as_object,
+    below,
+    read_array,
+    read_json,
+)
 
 if TYPE_CHECKING:
     from viewer.slides.channels import Color
@@ -136,9 +143,8 @@ def attributes(read: ReadKey, path: str) -> dict[str, Any] | None:
     """
     group = read_json(read, below(path, "zarr.json"))
     if group is not None:
-        found = group.get("attributes", {})
-        ome = found.get("ome") if isinstance(found, dict) else None
-        return ome if isinstance(ome, dict) else (found if isinstance(found, dict) else {})
+        found = as_object(group.get("attributes"))
+        return as_object(found.get("ome")) or found
     found = read_json(read, below(path, ".zattrs"))
     if found is None and read(below(path, ".zgroup"), 0, 1) is not None:
         return {}
@@ -150,8 +156,8 @@ def _series(read: ReadKey, root: dict[str, Any]) -> list[str]:
     if "bioformats2raw.layout" not in root:
         return []
     listed = attributes(read, "OME")
-    names = (listed or {}).get("series")
-    if isinstance(names, list):
+    names = as_list((listed or {}).get("series"))
+    if names:
         return [str(name) for name in names[:MOST_IMAGES]]
     paths: list[str] = []
     while len(paths) < MOST_IMAGES and attributes(read, str(len(paths))) is not None:
@@ -221,12 +227,13 @@ def _axes(multiscale: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
     if listed is None:
         return "", ()
     names, units = "", list[str]()
-    for axis in listed:
-        name = str(axis["name"] if isinstance(axis, dict) else axis).lower()
+    for axis in as_list(listed):
+        told = as_object(axis)
+        name = str(told.get("name", axis)).lower()
         if name not in _AXES or len(name) != 1:
             raise NgffError(f"has an axis {name!r}; axes of t, c, z, y and x can be shown")
         names += name
-        units.append(str(axis.get("unit") or "") if isinstance(axis, dict) else "")
+        units.append(str(told.get("unit") or ""))
     if len(set(names)) != len(names) or not {"x", "y"} <= set(names):
         raise NgffError(f"has the axes {names}; y and x are needed, each once")
     return names, tuple(units)
@@ -235,7 +242,7 @@ def _axes(multiscale: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
 def _output_of(dataset: dict[str, Any]) -> str:
     """Return the coordinate system into which a level is placed."""
     output = dataset["coordinateTransformations"][-1].get("output")
-    return str(output.get("name") if isinstance(output, dict) else output)
+    return str(as_object(output).get("name", output))
 
 
 def _transforms(listed: Any, count: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -269,8 +276,8 @@ def _transforms(listed: Any, count: int) -> tuple[tuple[float, ...], tuple[float
 
 
 def _numbers(transform: dict[str, Any], name: str, count: int) -> list[float]:
-    values = transform.get(name)
-    if not isinstance(values, list):
+    values = as_list(transform.get(name))
+    if not values:
         raise NgffError(
             f"keeps the numbers of its {name} in an array of their own, which cannot be read"
         )
@@ -295,19 +302,18 @@ def _check_levels(levels: list[NgffLevel], axes: str) -> None:
 
 def _channels(omero: Any, count: int) -> tuple[NgffChannel, ...]:
     """Return what the file says of each channel; nothing where it says it of another count."""
-    listed = omero.get("channels") if isinstance(omero, dict) else None
-    if not isinstance(listed, list) or len(listed) != count:
+    listed = as_list(as_object(omero).get("channels"))
+    if len(listed) != count:
         return ()
-    return tuple(_channel(each if isinstance(each, dict) else {}) for each in listed)
+    return tuple(_channel(as_object(each)) for each in listed)
 
 
 def _channel(found: dict[str, Any]) -> NgffChannel:
-    window = found.get("window")
+    window = as_object(found.get("window"))
     shown = None
-    if isinstance(window, dict):
-        low, high = window.get("start"), window.get("end")
-        if isinstance(low, int | float) and isinstance(high, int | float) and low < high:
-            shown = (float(low), float(high))
+    low, high = window.get("start"), window.get("end")
+    if isinstance(low, int | float) and isinstance(high, int | float) and low < high:
+        shown = (float(low), float(high))
     color = str(found.get("color") or "")
     rgb = None
     if re.fullmatch(r"#?[0-9a-fA-F]{6}", color):

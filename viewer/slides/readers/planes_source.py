@@ -64,7 +64,7 @@ class PlanesSource:
                 np.moveaxis(self.read_channels(level, column, row, _RGB), 0, 2)
             )
         values = self.read_channels(level, column, row, axes.first_shown)
-        return composite(values, self._displays)
+        return composite([*values], self._displays)
 
     def read_channels(
         self, level: int, column: int, row: int, channels: tuple[int, ...], z: int = 0, t: int = 0
@@ -75,6 +75,8 @@ class PlanesSource:
         grid = self.levels[level]
         left, top = column * grid.tile_width_px, row * grid.tile_height_px
         window = (left, top, *grid.tile_size_px(column, row))
+        if min(window[2:]) <= 0:
+            raise TileError(level, column, row, "there is no such tile")
         if not channels:
             return np.empty((0, window[3], window[2]), self.info.axes.dtype)
         try:

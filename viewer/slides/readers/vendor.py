@@ -63,7 +63,7 @@ def open_with_fastslide(path: Path, image: int | None, vendor: str) -> PlanesSou
 
     try:
         slide = FastSlide.from_file_path(str(path))
-        views = list(slide.images)
+        views: list[Any] = [slide.images[index] for index in range(len(slide.images))]
         return _source(path, slide, views, image, vendor)
     except NoSuchImageError:
         raise
@@ -89,7 +89,13 @@ def _source(
     view = views[chosen]
     reader = _FastReader(slide, view)
     entries = tuple(
-        ImageEntry(index, each.name or f"Image {index + 1}", *each.dimensions, each.level_count)
+        ImageEntry(
+            index,
+            each.name or f"Image {index + 1}",
+            each.dimensions[0],
+            each.dimensions[1],
+            each.level_count,
+        )
         for index, each in enumerate(views)
     )
     x_um, y_um = view.mpp
