@@ -7,7 +7,7 @@ Text that a reader typed, and names, are None unless the reader allowed them to 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -237,7 +237,7 @@ class IdleChanged(Event, frozen=True, tag="idle"):
 class DisplayChanged(Event, frozen=True, tag="display"):
     """The look of the pixels changed; keys and values as `viewer.tiles.display.Look` names them."""
 
-    look: dict[str, str | float | bool]
+    look: dict[str, str | float | bool | list[Any]]
 
 
 class WindowChanged(Event, frozen=True, tag="window"):
