@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import tifffile
-from channel_steps import stack, whole
+from channel_steps import stack, whole, write_large_stack
 
 from viewer.slides import TileError, open_slide
 from viewer.slides.channels import distinct_names, usual_color
@@ -196,3 +196,23 @@ def test_a_composite_adds_colors_up() -> None:
 
 def test_names_are_distinct() -> None:
     assert distinct_names(["", "A", "A", "A (2)"]) == ("Channel 1", "A", "A (2)", "A (2) (2)")
+
+
+def test_forty_channels_of_eleven_planes(tmp_path: Path) -> None:
+    """Opening looks at a small part of the directories; each plane is read when asked for."""
+    path = tmp_path / "large.ome.tif"
+    write_large_stack(path)
+    assert path.stat().st_size < 200 << 20
+    source = open_slide(path)
+    axes = source.info.axes
+    assert (len(axes.channels), axes.z_count, source.levels[0].width_px) == (40, 11, 20_000)
+    assert len(axes.first_shown) == 4
+    assert source.read_tile(len(source.levels) - 1, 0, 0).any()
+    for channel, z in ((0, 0), (39, 10), (17, 5)):
+        number = channel + 40 * z
+        for level in (0, 3):
+            tile = source.read_channels(level, 0, 0, (channel,), z)[0]
+            assert (tile[256, 256], tile[0, 0]) == (500 + number, 0)
+    source.close()
+    with pytest.raises(TileError):
+        source.read_channels(0, 0, 0, (3,), 7)

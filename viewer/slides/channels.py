@@ -119,6 +119,11 @@ class Axes:
         return self.z_count > 1 or self.t_count > 1
 
     @property
+    def has_pages(self) -> bool:
+        """Return whether there are several channels, planes or time points."""
+        return self.has_planes or len(self.channels) > 1
+
+    @property
     def first_shown(self) -> tuple[int, ...]:
         """Return the channels that are shown at first: all of a few, the first of many."""
         count = len(self.channels)

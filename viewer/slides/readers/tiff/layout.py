@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import logging
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from viewer.geometry import Optics
 from viewer.slides.readers.tiff.errors import ChunkError
@@ -17,7 +18,7 @@ from viewer.slides.readers.tiff.stacks import Stack, alike_stack, ome_stack
 from viewer.slides.remote.ranged import RangedBytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from tifffile import TiffFile, TiffPage
 
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-MOST_DIRECTORIES = 4000
+MOST_DIRECTORIES = 20_000
+_MOST_READ_AT_ONCE = 64
+"""Directories; of more, those that OME-XML places are read when they are looked at."""
 _REDUCED, _MASK = 1, 4
 """Bits of the tag NewSubfileType."""
 
@@ -105,7 +108,8 @@ def tiff_images(tiff: TiffFile, file: AnyFile) -> list[TiffImage]:
     pages, damage = _pages(tiff)
     described = ome_images(tiff.ome_metadata, len(pages)) if tiff.is_ome else []
     images, used = _described(tiff, pages, described)
-    images += _undescribed(tiff, [page for page in pages if page and page.index not in used])
+    rest = (pages[index] for index in range(len(pages)) if index not in used)
+    images += _undescribed(tiff, [page for page in rest if page is not None])
     if not images:
         raise ChunkError("none of its directories holds an image")
     joined = _with_levels(images, file)
@@ -115,11 +119,41 @@ def tiff_images(tiff: TiffFile, file: AnyFile) -> list[TiffImage]:
     return sorted(joined, key=lambda image: image.directory)
 
 
-def _pages(tiff: TiffFile) -> tuple[list[TiffPage | None], str]:
+class _PagesLater(Sequence["TiffPage | None"]):
+    """A long chain of directories, each of which is read when it is asked for."""
+
+    def __init__(self, tiff: TiffFile, count: int) -> None:
+        self._tiff = tiff
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> TiffPage | None: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[TiffPage | None]: ...
+    def __getitem__(self, index: int | slice) -> TiffPage | Sequence[TiffPage | None] | None:
+        if isinstance(index, slice):
+            return [self[each] for each in range(*index.indices(self._count))]
+        if not 0 <= index < self._count:
+            raise IndexError(index)
+        try:
+            with self._tiff.filehandle.lock:
+                page = self._tiff.pages[index].aspage()
+        except Exception as error:  # as in `_pages`
+            _log.info("directory %d cannot be read (%r)", index, error)
+            return None
+        return page if _is_image(page) else None
+
+
+def _pages(tiff: TiffFile) -> tuple[Sequence[TiffPage | None], str]:
     """Return the chain of directories, None for those without an image, and what was left out."""
     pages: list[TiffPage | None] = []
     damage = ""
     tiff.pages.useframes = False
+    if tiff.is_ome and (count := _chain_length(tiff)) > _MOST_READ_AT_ONCE:
+        return _PagesLater(tiff, min(count, MOST_DIRECTORIES)), damage
     while len(pages) < MOST_DIRECTORIES:
         try:
             page = tiff.pages[len(pages)]
@@ -134,6 +168,14 @@ def _pages(tiff: TiffFile) -> tuple[list[TiffPage | None], str]:
     return pages, damage
 
 
+def _chain_length(tiff: TiffFile) -> int:
+    try:
+        return len(tiff.pages)
+    except Exception as error:  # as in `_pages`, which then tells how far it goes
+        _log.info("the chain of directories is damaged (%r)", error)
+        return 0
+
+
 def _is_image(page: TiffPage) -> bool:
     return (
         page.imagewidth > 0
@@ -143,21 +185,25 @@ def _is_image(page: TiffPage) -> bool:
     )
 
 
-def _subimages(page: TiffPage) -> list[TiffPage]:
-    """Return the images of a page's SubIFDs; damaged ones are left out."""
-    if not page.subifds:
-        return []
-    found: list[TiffPage] = []
-    for index in range(len(page.subifds)):
-        try:
+def _subimages(page: TiffPage) -> list[tuple[int, TiffPage]]:
+    """Return the images of a page's SubIFDs with their numbers; damaged ones are left out."""
+    numbers = range(len(page.subifds or ()))
+    found = ((index, _subimage(page, index)) for index in numbers)
+    return [(index, below) for index, below in found if below is not None]
+
+
+def _subimage(page: TiffPage, index: int) -> TiffPage | None:
+    """Return one image of a page's SubIFDs; None where it is damaged or there is none."""
+    if index >= len(page.subifds or ()):
+        return None
+    try:
+        with page.parent.filehandle.lock:
             assert page.pages is not None
             below = page.pages[index].aspage()
-        except Exception as error:  # as above
-            _log.info("a SubIFD of directory %s cannot be read (%r)", page.index, error)
-            continue
-        if _is_image(below):
-            found.append(below)
-    return found
+    except Exception as error:  # as above
+        _log.info("a SubIFD of directory %s cannot be read (%r)", page.index, error)
+        return None
+    return below if _is_image(below) else None
 
 
 def _described(
@@ -228,8 +274,7 @@ def _below(page_at: PageAt, index: int) -> PageAt:
 
     def page_below(c: int, z: int, t: int) -> TiffPage | None:
         page = page_at(c, z, t)
-        below = _subimages(page) if page is not None else []
-        return below[index] if index < len(below) else None
+        return _subimage(page, index) if page is not None else None
 
     return page_below
 
@@ -240,7 +285,7 @@ def _levels(tops: Sequence[TiffPage], page_at: PageAt) -> tuple[TiffLevel, ...]:
     count = min(len(pages) for pages in below)
     levels = [TiffLevel(tuple(tops), page_at)]
     levels += [
-        TiffLevel(tuple(pages[index] for pages in below), _below(page_at, index))
+        TiffLevel(tuple(pages[index][1] for pages in below), _below(page_at, below[0][index][0]))
         for index in range(count)
     ]
     levels.sort(key=lambda level: -level.area)

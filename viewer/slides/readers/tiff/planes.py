@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
     from viewer.slides.readers.tiff.layout import TiffLevel
     from viewer.slides.turns import Turns
 
-_MOST_OPEN_PAGES = 256
-"""Pages of which the list of tiles is kept."""
+_KEPT_BYTES = 48 << 20
+"""Of lists of where the tiles of a page lie."""
+_BYTES_PER_TILE, _BYTES_PER_PAGE = 120, 1 << 14
+"""What such a list takes, with what tifffile keeps of it."""
 
 Window = tuple[int, int, int, int]
 """Left, top, width and height in pixels of a level."""
@@ -58,7 +61,10 @@ class Planes:
         self._file = file
         self._kept = kept
         self._turns = turns
-        self._pages: LRUCache[tuple[int, int, int, int], LevelChunks] = LRUCache(_MOST_OPEN_PAGES)
+        self._pages: LRUCache[tuple[int, int, int, int], LevelChunks] = LRUCache(
+            _KEPT_BYTES,
+            lambda page: page.columns * page.rows * _BYTES_PER_TILE + _BYTES_PER_PAGE,
+        )
         self._lock = threading.Lock()
 
     def read(
@@ -102,7 +108,9 @@ class Planes:
                     raise ChunkError("the file does not hold this plane")
                 if not is_alike(first, page):
                     raise ChunkError("its plane is of another size or type than the first")
-                known = self._pages[key] = LevelChunks((page,), self._file)
+                known = LevelChunks((page,), self._file)
+                with contextlib.suppress(ValueError):  # one page of many million tiles
+                    self._pages[key] = known
             return known
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Hashable
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -99,8 +99,14 @@ def open_tiff(path: Path, image: int | None = None) -> TiffSource | None:
     if not is_tiff(path):
         return None
     try:
-        with open_tiff_file(path) as tiff:
-            return _source(path, tiff, shared_file(path), image)
+        with ExitStack() as opened:
+            tiff = opened.enter_context(open_tiff_file(path))
+            tiff.filehandle.set_lock(True)
+            source = _source(path, tiff, shared_file(path), image)
+            if source.info.axes.has_pages:
+                # Directories of its planes are read when they are looked at, by any thread.
+                source.keep_open(tiff, opened.pop_all())
+            return source
     except (OSError, SlideError):
         raise
     except Exception as error:  # a spoilt file can make the parser fail in any way
@@ -249,6 +255,8 @@ class TiffSource:
         self._chunks = tuple(levels)
         self._info = info
         self._beside = beside
+        self._tiff: TiffFile | None = None
+        self._opened = ExitStack()
         self._stack = stack
         self._displays = tuple(each for each in first_displays(info.axes) if each.shown)
         self._kept, self._turns = stack.kept, stack.turns
@@ -335,10 +343,17 @@ class TiffSource:
                 "the slide itself may still be good.",
             ) from error
 
+    def keep_open(self, tiff: TiffFile, opened: ExitStack) -> None:
+        """Take over the parser's file, which `close` closes."""
+        self._tiff, self._opened = tiff, opened
+
     def close(self) -> None:
         # Reads under way hold the file; it closes when the last of them lets go.
         self._file = None
         self._kept.clear()
+        if self._tiff is not None:
+            with self._tiff.filehandle.lock:
+                self._opened.close()
 
 
 def _whole(level: LevelChunks) -> RgbImage:

@@ -34,7 +34,8 @@ _WHOLE_PX = 4 << 20
 """Levels up to this size are looked through whole, if the slide has few channels."""
 _MOST_LOOKED_AT = 256
 """Tiles of all channels together that opening looks at."""
-_SPREAD_PLANES = 3
+_SPREAD_PLANES, _FEW_CHANNELS = 3, 8
+"""Focal planes that are looked at, of a slide of few channels; of many it is the middle one."""
 
 
 def channel_samples(image: TiffImage, colors: SampleColors) -> int:
@@ -151,7 +152,8 @@ def _value_range(
     """Return the smallest and largest value that is found; a bit more where they are equal."""
     level = len(image.levels) - 1
     samples = image.levels[0].page.samplesperpixel
-    looked = _spread(image.stack.z_count, _SPREAD_PLANES)
+    planes_looked_at = _SPREAD_PLANES if channels <= _FEW_CHANNELS else 1
+    looked = _spread(image.stack.z_count, planes_looked_at)
     most = max(2, _MOST_LOOKED_AT // (channels * len(looked)))
     low, high = np.inf, -np.inf
     for z in looked:
@@ -176,9 +178,14 @@ def _chunks(level: LevelChunks, most: int, channels: int) -> Iterator[NDArray[An
 
 
 def _spread(count: int, most: int) -> list[int]:
-    """Return the first, the last and what lies between, up to `most` of `count`."""
+    """Return the first, the last and what lies between, up to `most` of `count`.
+
+    One alone is the middle one.
+    """
     if count <= most:
         return list(range(count))
+    if most == 1:
+        return [count // 2]
     return sorted({round(index * (count - 1) / (most - 1)) for index in range(most)})
 
 
