@@ -1,0 +1,82 @@
+"""Slides in an S3 store, here moto's server, which is no judge of S3's finer rules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from cli_steps import coverslip
+
+from viewer.processes.helper import helper
+from viewer.slides import open_slide
+from viewer.slides.remote.address import slide_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytest.importorskip("moto", reason="moto is not here: install coverslip[dev]")
+pytest.importorskip("obstore", reason="obstore is not here: install coverslip[remote]")
+
+BUCKET, KEY_ID, KEY = "slides", "AKIATEST", "S3CR3T-KEY"
+
+
+@pytest.fixture(scope="module")
+def endpoint(served_folder: Path) -> Iterator[str]:
+    """Moto's server, with the slides of the folder in a bucket."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    client = boto3.client(
+        "s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1",
+        aws_access_key_id=KEY_ID, aws_secret_access_key=KEY,
+    )  # fmt: skip
+    client.create_bucket(Bucket=BUCKET)
+    for name in ("pyramid.tif", "sample.svs"):
+        client.upload_file(str(served_folder / name), BUCKET, f"a case/{name}")
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def profile(endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A profile of AWS with the credentials; the helper begins anew to see it."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "credentials").write_text(
+        f"[default]\naws_access_key_id = {KEY_ID}\naws_secret_access_key = {KEY}\n"
+    )
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    helper().close()
+    yield
+    helper().close()
+
+
+def test_a_slide_in_a_bucket_shows_the_pixels_of_the_file(
+    profile: None, served_folder: Path, own_home: Path
+) -> None:
+    far = open_slide(slide_path(f"s3://{BUCKET}/a%20case/pyramid.tif"))
+    near = open_slide(served_folder / "pyramid.tif")
+    assert far.levels == near.levels
+    for tile in [(0, 0, 0), (0, 7, 7), (1, 2, 3)]:
+        assert np.array_equal(far.read_tile(*tile), near.read_tile(*tile))
+    assert far.info.identity == near.info.identity
+    far.close()
+    near.close()
+    done = coverslip("info", f"s3://{BUCKET}/a case/sample.svs")
+    assert done.returncode == 0, done.stderr
+    for file in own_home.rglob("*"):
+        assert not file.is_file() or KEY.encode() not in file.read_bytes(), file
+
+
+def test_what_is_not_in_a_bucket_is_one_sentence(profile: None) -> None:
+    for address in (f"s3://{BUCKET}/none.tif", "s3://no-such-bucket/none.tif"):
+        done = coverslip("info", address)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert KEY not in done.stderr
