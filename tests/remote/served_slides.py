@@ -30,3 +30,31 @@ def write_pyramid(path: Path, side_px: int = 2048, **options: object) -> Path:
                 **options,
             )
     return path
+
+
+def write_zarr(path: Path, version: str, channels: int, side_px: int = 768) -> Path:
+    """Write an OME-Zarr of noise, of three levels in chunks of one channel."""
+    import zarr
+
+    is_old = version < "0.5"
+    dtype = np.uint8 if channels == 3 else np.uint16
+    values = np.random.default_rng(3).integers(0, 255, (channels, side_px, side_px)).astype(dtype)
+    group = zarr.open_group(str(path), mode="w", zarr_format=2 if is_old else 3)
+    datasets = []
+    for level in range(3):
+        part = values[:, :: 2**level, :: 2**level]
+        array = group.create_array(
+            str(level), shape=part.shape, chunks=(1, 256, 256), dtype=part.dtype
+        )
+        array[:] = part
+        scale = [1.0, 0.5 * 2**level, 0.5 * 2**level]
+        transforms = [{"type": "scale", "scale": scale}]
+        datasets.append({"path": str(level), "coordinateTransformations": transforms})
+    axes = [{"name": "c", "type": "channel"}]
+    axes += [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
+    image = {"version": version, "axes": axes, "datasets": datasets}
+    if is_old:
+        group.attrs["multiscales"] = [image]
+    else:
+        group.attrs["ome"] = {"version": version, "multiscales": [image]}
+    return path

@@ -14,10 +14,11 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from viewer.slides.readers.shared_file import shared_file
+from viewer.slides.remote.address import RemotePath
 from viewer.slides.remote.ranged import ranges_of
 from viewer.slides.remote.tiff_walk import fetch_directories
 from viewer.slides.slide_files import dicom_series, slide_files
-from viewer.slides.zarr_key import zarr_manifest
+from viewer.slides.zarr_key import far_zarr_outline, zarr_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +73,10 @@ def slide_key(path: Path, image: str = "") -> str:
     """
     files = slide_files(path)
     digest = blake2b(digest_size=20, person=b"coverslip slide")
-    if path.is_dir():
+    if isinstance(path, RemotePath) and path.folder is not None:
+        for data in far_zarr_outline(path.folder.objects):
+            digest.update(data)
+    elif path.is_dir():
         for data in zarr_manifest(path, files):
             digest.update(data)
     elif len(files) == 1:

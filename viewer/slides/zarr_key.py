@@ -10,13 +10,16 @@ import math
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from viewer.slides.ngff.arrays import NgffError, read_array
+from viewer.slides.ngff.arrays import NgffError, below, read_array
+from viewer.slides.ngff.images import read_images
+from viewer.slides.remote.objects import ROOT_KEYS, fetch_descriptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from viewer.slides.ngff.arrays import ArrayInfo
+    from viewer.slides.remote.objects import Objects
 
 _DESCRIPTION_BYTES = 1 << 20
 """What is read of all descriptions at most."""
@@ -66,6 +69,38 @@ def zarr_manifest(folder: Path, descriptions: tuple[Path, ...]) -> Iterator[byte
     step = max(1, len(chunks) // _PIECES)
     for index, key in enumerate(chunks):
         yield _chunk(folder / key, key, takes_piece=index % step == 0)
+
+
+def far_zarr_outline(objects: Objects) -> Iterator[bytes]:
+    """Yield what tells a Zarr on a server from others: its descriptions and its coarsest levels.
+
+    Another key than that of a copy on the disk: of that all files are listed and the sizes of
+    thousands of chunks looked at, each of which would be a request here.
+
+    Raises
+    ------
+    OSError
+        An object cannot be fetched.
+    """
+    yield b"far zarr"
+    fetch_descriptions(objects)
+    try:
+        images = read_images(objects)
+    except NgffError:
+        images = []
+    levels = [level.array for image in images for level in image.levels]
+    names = [*ROOT_KEYS]
+    for array in levels:
+        names += [below(array.path, name) for name in ("zarr.json", ".zarray")]
+    coarsest = [image.levels[-1].array for image in images]
+    chunks = [key for array in coarsest for key in _keys(array)]
+    step = max(1, -(-len(chunks) // _PIECES))
+    names += chunks[::step]
+    objects.expect(names)
+    for name in names:
+        data = objects(name)
+        yield f"{name}\0{-1 if data is None else len(data)}\0".encode()
+        yield blake2b(data or b"", digest_size=20).digest()
 
 
 def _keys(array: ArrayInfo) -> Iterator[str]:

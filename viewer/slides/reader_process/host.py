@@ -35,7 +35,8 @@ from viewer.slides.reader_process.messages import (
 from viewer.slides.reader_process.plugins import loaded_readers
 from viewer.slides.readers.tiff.source import TiffSource
 from viewer.slides.readers.vendor_tiff import VendorTiffSource
-from viewer.slides.remote.asked import asked_bytes, gives, path_with_bytes
+from viewer.slides.remote.asked import Asking, asked_bytes, gives, path_with_bytes
+from viewer.slides.remote.asked_objects import expect_here, open_asked_zarr
 from viewer.slides.remote.ranged import ranges_of
 from viewer.slides.remote.tiff_walk import fetch_directories
 from viewer.slides.source import with_note
@@ -95,9 +96,15 @@ def _source(order: OpenSlide, bytes_descriptor: int) -> SlideSource:
         for problem in problems:
             source = with_note(source, problem)
         return source
-    ranges = asked_bytes(inherited_channel(bytes_descriptor, gives), order.size_bytes)
-    fetch_directories(ranges)
-    return open_here(path_with_bytes(path, ranges), order.image)
+    asking = Asking(inherited_channel(bytes_descriptor, gives))
+    if order.size_bytes == 0:  # a folder of objects
+        source = open_asked_zarr(path, asking, order.image)
+    else:
+        ranges = asked_bytes(asking, order.size_bytes)
+        fetch_directories(ranges)
+        source = open_here(path_with_bytes(path, ranges), order.image)
+    asking.on_expected = lambda tiles: expect_here(source, tiles)
+    return source
 
 
 def _outlive_nobody(control: Channel[OpenSlide]) -> None:

@@ -18,7 +18,8 @@ class OpenSlide(msgspec.Struct, frozen=True, tag=True):
     """Asks to open a slide; the first message, sent once.
 
     `files` are all that may be read from then on: files, and folders with what they hold. Of a
-    slide on a server `size_bytes` is the size, and its bytes are asked for; otherwise it is -1.
+    slide on a server `size_bytes` is the size, and its bytes are asked for: 0
+    of a folder of objects; otherwise it is -1.
     `plugins` are the names of readers of other packages.
     """
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from viewer.slides.remote.client import RemoteFile
+    from viewer.slides.remote.client import RemoteSlide
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class ReaderPool:
         self._open: dict[_Version, tuple[SlideReader, int]] = {}
 
     def reader_of(
-        self, path: Path, image: int | None = None, remote: RemoteFile | None = None
+        self, path: Path, image: int | None = None, remote: RemoteSlide | None = None
     ) -> SlideReader:
         """Return the reader of a slide, which all who open the same file share.
 
@@ -191,7 +191,7 @@ def reader_pool() -> ReaderPool:
     return pool
 
 
-def _version_of(path: Path, image: int | None, remote: RemoteFile | None) -> _Version:
+def _version_of(path: Path, image: int | None, remote: RemoteSlide | None) -> _Version:
     if remote is not None:
         return str(path), image, remote.validator, remote.size_bytes
     status = path.stat()

@@ -35,6 +35,7 @@ from viewer.slides.reader_process.messages import (
     Request,
 )
 from viewer.slides.remote.asked import give_bytes, wants
+from viewer.slides.remote.messages import ExpectTiles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.processes.confinement.launching import ChildProcess
-    from viewer.slides.remote.ranged import RangedBytes
+    from viewer.slides.remote.client import RemoteSlide
 
 _log = logging.getLogger(__name__)
 
@@ -138,12 +139,12 @@ class ReaderProcess:
         path: Path,
         image: int | None,
         files: list[str],
-        ranges: RangedBytes | None = None,
+        remote: RemoteSlide | None = None,
         plugins: Sequence[str] = (),
     ) -> Opened:
         """Open the slide; from then on the child can read `files` and nothing else.
 
-        Of a slide on a server it reads no file, but asks for its bytes: `ranges`. `plugins` are the
+        Of a slide on a server it reads no file, but asks `remote` for its bytes. `plugins` are the
         names of readers of other packages that are asked too.
 
         Raises
@@ -154,9 +155,9 @@ class ReaderProcess:
             The process crashed or was ended.
         """
         size_bytes = -1
-        if ranges is not None:
-            size_bytes = ranges.size_bytes
-            give_bytes(self._bytes, ranges)
+        if remote is not None:
+            size_bytes = remote.size_bytes
+            give_bytes(self._bytes, remote)
         try:
             order = OpenSlide(str(path.absolute()), image, files, size_bytes, list(plugins))
             self._control.send(order)
@@ -167,6 +168,11 @@ class ReaderProcess:
             self.end()
             raise slide_error(answer.kind, path, answer.sentence)
         return answer
+
+    def expect(self, tiles: Sequence[tuple[int, int, int]]) -> None:
+        """Tell the reader of a slide on a server which tiles it will be asked for."""
+        with contextlib.suppress(ChannelError):
+            self._bytes.send(ExpectTiles(list(tiles)))
 
     def read(self, request: Request, path: Path) -> NDArray[Any]:
         """Return the pixels that the request asks for, uint8 (height, width, 3).

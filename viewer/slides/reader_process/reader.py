@@ -19,7 +19,7 @@ from viewer.slides.reader_process.plugins import named_readers
 from viewer.slides.reader_process.process import ReaderEndedError, UnreadableTileError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from viewer.slides.reader_process.messages import Opened, Request
     from viewer.slides.reader_process.pool import ReaderPool
     from viewer.slides.reader_process.process import ReaderProcess
-    from viewer.slides.remote.client import RemoteFile
+    from viewer.slides.remote.client import RemoteSlide
     from viewer.slides.source import RgbImage
 
 _MAX_DEATHS_IN_A_ROW = 8
@@ -53,7 +53,7 @@ class SlideReader:
         path: Path,
         image: int | None,
         files: list[str],
-        remote: RemoteFile | None = None,
+        remote: RemoteSlide | None = None,
     ) -> None:
         self.path = path
         self.remote = remote
@@ -100,6 +100,12 @@ class SlideReader:
                 "may still be good."
             )
             raise DamagedSlideError(self.path, sentence) from error
+
+    def expect(self, tiles: Sequence[tuple[int, int, int]]) -> None:
+        """Tell the process which tiles it will be asked for, if it runs."""
+        process = self._process
+        if process is not None and process.is_running():
+            process.expect(tiles)
 
     def close(self) -> None:
         """End the process; reads under way raise an error."""
@@ -156,8 +162,9 @@ class SlideReader:
             raise UnreadableTileError("the slide has been closed")
         try:
             self._process = self._pool.start(self)
-            ranges = self.remote.bytes if self.remote is not None else None
-            opened = self._process.open(self.path, self._image, self._files, ranges, self._plugins)
+            opened = self._process.open(
+                self.path, self._image, self._files, self.remote, self._plugins
+            )
         except ReaderEndedError as error:
             self._deaths_in_a_row += 1
             self._pool.forget(self)

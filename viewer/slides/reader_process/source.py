@@ -29,6 +29,7 @@ from viewer.slides.readers.jpeg_tiles import (
     is_baseline_of_size,
 )
 from viewer.slides.readers.shared_file import SharedFile
+from viewer.slides.remote.client import RemoteFile
 from viewer.slides.remote.places import places_of
 from viewer.slides.source import Level, RgbImage, SlideInfo
 
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from viewer.slides.reader_process.messages import Opened
     from viewer.slides.reader_process.pool import ReaderPool
     from viewer.slides.reader_process.reader import SlideReader
-    from viewer.slides.remote.client import RemoteFile
+    from viewer.slides.remote.client import RemoteSlide
 
 _MAX_LEVELS = 100
 _MAX_SIDE_PX = 1 << 31
@@ -55,7 +56,7 @@ def open_isolated(
     path: Path,
     image: int | None = None,
     pool: ReaderPool | None = None,
-    remote: RemoteFile | None = None,
+    remote: RemoteSlide | None = None,
 ) -> IsolatedSource:
     """Open a slide in a process of its own; of one on a server `remote` gives the bytes.
 
@@ -112,7 +113,8 @@ class IsolatedSource:
         self._remote = reader.remote
         self._file: SharedFile | RemoteFile | None = None
         if any(self._jpeg):
-            self._file = self._remote or SharedFile(path)
+            is_file = isinstance(self._remote, RemoteFile)
+            self._file = self._remote if is_file else SharedFile(path)
         self._places = self._remote and places_of(opened.places, self._levels)
         self._is_closed = False
 
@@ -152,8 +154,10 @@ class IsolatedSource:
 
     def expect(self, tiles: Sequence[tuple[int, int, int]]) -> None:
         """Begin to fetch, of a slide on a server, tiles that will be read soon."""
-        if self._remote is not None and self._places:
+        if self._places and isinstance(self._remote, RemoteFile):
             self._remote.expect_soon(self._places.ranges(tiles))
+        elif tiles and self._remote is not None:
+            self._reader.expect(tiles)
 
     @property
     def silence(self) -> str:

@@ -60,7 +60,7 @@ class MissingChunks:
 
     def check(self, level: int, window: Window, channels: tuple[int, ...], z: int, t: int) -> None:
         """Raise ChunkError where a chunk that the window needs was lost."""
-        for chunk in self._chunks(level, window, channels, z, t):
+        for chunk in self.chunks(level, window, channels, z, t):
             if not self._is_there(level, chunk) and not self._was_left_out(level, chunk):
                 raise ChunkError(_LOST.format(key=self._image.levels[level].array.chunk_key(chunk)))
 
@@ -145,7 +145,7 @@ class MissingChunks:
             plane = z * array.shape[at["z"]] // own.shape[at["z"]] if "z" in at else 0
             if not any(
                 self._is_there(other, chunk)
-                for chunk in self._chunks(other, window, channels, plane, t)
+                for chunk in self.chunks(other, window, channels, plane, t)
             ):
                 continue
             try:
@@ -164,7 +164,7 @@ class MissingChunks:
         start = places[axis] * chunk
         return tuple(range(start, min(start + chunk, array.shape[at])))
 
-    def _chunks(
+    def chunks(
         self, level: int, window: Window, channels: tuple[int, ...], z: int, t: int
     ) -> Iterator[tuple[int, ...]]:
         """Yield the places of the chunks that a window touches."""

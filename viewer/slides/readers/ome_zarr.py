@@ -21,6 +21,7 @@ from viewer.slides.readers.zarr_stores import store_of
 from viewer.slides.source import ImageEntry, SlideInfo
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -54,8 +55,15 @@ def open_ome_zarr(path: Path, image: int | None = None) -> PlanesSource | None:
     return None if read is None else open_store(path, read, image)
 
 
-def open_store(path: Path, read: ReadKey, image: int | None = None) -> PlanesSource:
+def open_store(
+    path: Path, read: ReadKey, image: int | None = None, *, is_far: bool = False
+) -> PlanesSource:
     """Open an OME-Zarr whose store is `read`, wherever that gets its bytes from.
+
+    Parameters
+    ----------
+    is_far
+        Whether each key costs a request: then nobody looks beforehand which chunks there are.
 
     Raises
     ------
@@ -74,14 +82,20 @@ def open_store(path: Path, read: ReadKey, image: int | None = None) -> PlanesSou
             raise NoSuchImageError(path, f"{path.name} has no image {image}: it holds {held}.")
         reader = _ZarrReader(read, images[chosen])
         part = "" if chosen == largest else f"image {chosen}"
-        return _source(path, images, chosen, part, reader)
+        return _source(path, images, chosen, part, reader, is_far=is_far)
     except NgffError as error:
         kind = DamagedSlideError if "damaged" in str(error) else UnsupportedSlideError
         raise kind(path, f"{path.name} {error}.") from error
 
 
 def _source(
-    path: Path, images: list[NgffImage], chosen: int, part: str, reader: _ZarrReader
+    path: Path,
+    images: list[NgffImage],
+    chosen: int,
+    part: str,
+    reader: _ZarrReader,
+    *,
+    is_far: bool,
 ) -> PlanesSource:
     image = images[chosen]
     x_um, y_um = image.step_um("x"), image.step_um("y")
@@ -99,7 +113,7 @@ def _source(
         properties[f"ome.translation.{axis}"] = f"{shift:g}"
     properties["zarr.codecs"] = ", ".join(first.array.codecs)
     is_rgb = _is_rgb(image)
-    note = reader.missing.note()
+    note = "" if is_far else reader.missing.note()
     info = SlideInfo(
         vendor="ome-zarr",
         reader="zarr",
@@ -141,6 +155,7 @@ def _channels(image: NgffImage, reader: _ZarrReader) -> tuple[Channel, ...]:
     names = distinct_names([each.name for each in told] or [""] * count)
     dtype = "uint8" if image.levels[0].array.dtype == "bool" else image.levels[0].array.dtype
     channels: list[Channel] = []
+    reader.expect_ranges([index for index in range(count) if not told or not told[index].window])
     for index, name in enumerate(names):
         color = told[index].color if told else None
         window = told[index].window if told else None
@@ -161,7 +176,7 @@ class _ZarrReader:
     def __init__(self, read: ReadKey, image: NgffImage) -> None:
         from viewer.slides.readers.zarr_arrays import ZarrArray  # with it comes zarr
 
-        self._image = image
+        self._read, self._image = read, image
         self._arrays: list[ZarrArray] = []
         self._grids: list[ChunkGrid] = []
         largest = 0
@@ -193,18 +208,45 @@ class _ZarrReader:
         self.missing.check(level, window, channels, self._plane(level, z), t)
         return self._values(level, window, channels, self._plane(level, z), t)
 
+    def keys(
+        self, level: int, window: Window, channels: tuple[int, ...], z: int, t: int
+    ) -> list[str]:
+        """Return the keys of the chunks that a window is read from; [] for shards."""
+        info = self._image.levels[level].array
+        if info.chunks != info.inner_chunks:
+            return []
+        chunks = self.missing.chunks(level, window, channels, self._plane(level, z), t)
+        return [info.chunk_key(chunk) for chunk in chunks]
+
+    def expect(self, windows: Sequence[tuple[int, Window]], channels: tuple[int, ...]) -> None:
+        """Have the chunks of windows at hand, where the store can fetch many at once."""
+        expect = getattr(self._read, "expect", None)
+        if expect is not None:
+            expect(
+                key for level, window in windows for key in self.keys(level, window, channels, 0, 0)
+            )
+
     def read_associated(self, name: str) -> RgbImage:
         raise ChunkError(f"an OME-Zarr has no {name}")
 
     def close(self) -> None:
         self._windows.clear()
 
+    def expect_ranges(self, channels: Sequence[int]) -> None:
+        """Have at hand what `value_range` looks at."""
+        level = len(self._arrays) - 1
+        self.expect([(level, self._looked_at(level))], tuple(channels))
+
+    def _looked_at(self, level: int) -> Window:
+        """Return the middle of a level, or all of it."""
+        grid = self._grids[level]
+        width, height = min(grid.width_px, _RANGE_PX), min(grid.height_px, _RANGE_PX)
+        return ((grid.width_px - width) // 2, (grid.height_px - height) // 2, width, height)
+
     def value_range(self, channel: int) -> tuple[float, float]:
         """Return the smallest and largest value of a channel, as the coarsest level has them."""
         level = len(self._arrays) - 1
-        grid = self._grids[level]
-        width, height = min(grid.width_px, _RANGE_PX), min(grid.height_px, _RANGE_PX)
-        window = ((grid.width_px - width) // 2, (grid.height_px - height) // 2, width, height)
+        window = self._looked_at(level)
         try:
             values = self._values(level, window, (channel,), self._plane(level, 0), 0)
         except ChunkError as error:

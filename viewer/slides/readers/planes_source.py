@@ -11,6 +11,7 @@ from viewer.slides.errors import DamagedSlideError, SlideAccessError, TileError
 from viewer.slides.readers.tiff.errors import ChunkError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -57,6 +58,18 @@ class PlanesSource:
         self._reader: PlaneReader | None = reader
         self._displays = tuple(each for each in first_displays(info.axes) if each.shown)
 
+    def expect(self, tiles: Sequence[tuple[int, int, int]]) -> None:
+        """Have what tiles are made of at hand, where the reader can fetch much at once."""
+        expect = getattr(self._reader, "expect", None)
+        if expect is not None:
+            windows = [(level, self._window(level, column, row)) for level, column, row in tiles]
+            expect(windows, _RGB if self.info.axes.is_rgb else self.info.axes.first_shown)
+
+    def _window(self, level: int, column: int, row: int) -> Window:
+        grid = self.levels[level]
+        left, top = column * grid.tile_width_px, row * grid.tile_height_px
+        return (left, top, *grid.tile_size_px(column, row))
+
     def read_tile(self, level: int, column: int, row: int) -> RgbImage:
         axes = self.info.axes
         if axes.is_rgb:
@@ -72,9 +85,7 @@ class PlanesSource:
         reader = self._reader
         if reader is None:
             raise TileError(level, column, row, "the slide has been closed")
-        grid = self.levels[level]
-        left, top = column * grid.tile_width_px, row * grid.tile_height_px
-        window = (left, top, *grid.tile_size_px(column, row))
+        window = self._window(level, column, row)
         if min(window[2:]) <= 0:
             raise TileError(level, column, row, "there is no such tile")
         if not channels:

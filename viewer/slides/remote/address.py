@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 if TYPE_CHECKING:
     from io import BufferedReader
 
+    from viewer.slides.remote.client import RemoteFolder
     from viewer.slides.remote.ranged import RangedBytes
 
 SCHEMES = ("https", "http", "s3", "gs", "az")
@@ -44,6 +45,8 @@ class RemotePath(type(Path())):
     """
 
     ranges: RangedBytes | None = None
+    folder: RemoteFolder | None = None
+    """The same for a folder of objects."""
     is_slide = False
     """Whether this is what a user or a list named, and not a folder or neighbor of it."""
 
@@ -87,6 +90,12 @@ class RemotePath(type(Path())):
             raise OSError(f"{self.name} lies on a server and is no file of this machine")
         return open_ranged(self.ranges)
 
+    def with_folder(self, folder: RemoteFolder) -> RemotePath:
+        """Return the same path with its objects at hand."""
+        path = type(self)(*self.parts)
+        path.folder, path.is_slide = folder, True
+        return path
+
     def with_ranges(self, ranges: RangedBytes) -> RemotePath:
         """Return the same path with its bytes at hand."""
         path = type(self)(*self.parts)
@@ -119,6 +128,11 @@ def slide_path(text: str | Path) -> Path:
     path = RemotePath(plain)
     path.is_slide = True
     return path
+
+
+def is_zarr_address(path: Path) -> bool:
+    """Return whether an address names an OME-Zarr: a folder whose name ends so, or one within."""
+    return any(part.partition("?")[0].casefold().endswith(".zarr") for part in path.parts[2:])
 
 
 def folder_beside(path: Path) -> Path:

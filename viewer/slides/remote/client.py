@@ -26,17 +26,30 @@ from viewer.slides.errors import (
 from viewer.slides.remote.address import full_address
 from viewer.slides.remote.endpoints import check_contact
 from viewer.slides.remote.errors import ServerError
-from viewer.slides.remote.messages import FoundAddress, OpenAddress, RangeRead, ReadRanges
+from viewer.slides.remote.messages import (
+    FoundAddress,
+    GivenBytes,
+    ObjectRead,
+    OpenAddress,
+    RangeRead,
+    ReadObjects,
+    ReadRanges,
+    WantBytes,
+    WantObjects,
+)
+from viewer.slides.remote.objects import ROOT_KEYS, Objects
 from viewer.slides.remote.ranged import RangedBytes, RangesError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
+    from viewer.slides.remote.messages import Want
     from viewer.slides.remote.ranged import Run
 
 _OPEN = "viewer.slides.remote.serving:open_address"
 _READ = "viewer.slides.remote.serving:read_ranges"
+_OBJECTS = "viewer.slides.remote.serving:read_objects"
 _LOOK_AGAIN_S = 2.0
 """How old the last word of the server may be before it is asked whether the file is the same."""
 _KINDS: dict[str, type[SlideError]] = {
@@ -75,6 +88,16 @@ class RemoteFile:
         """Return the bytes there; fewer than `size` at the file's end. Raises RangesError."""
         self._look_again()
         return self.bytes.read(offset, size)
+
+    def answer(
+        self, question: WantBytes | WantObjects, give: Callable[[GivenBytes], object]
+    ) -> None:
+        """Give a reader the ranges that it asks for. Raises RangesError."""
+        if not isinstance(question, WantBytes):
+            raise RangesError("a file has no objects")
+        self.bytes.expect(question.runs)
+        for number, (offset, size) in enumerate(question.runs):
+            give(GivenBytes(question.id, number, self.bytes.read(offset, size)))
 
     def expect_soon(self, ranges: Iterable[Run]) -> None:
         """Begin to fetch ranges that will be read; returns at once."""
@@ -134,9 +157,105 @@ class RemoteFile:
             self._is_looking = False
 
 
+class RemoteFolder:
+    """A folder of objects on a server, such as an OME-Zarr; as `RemoteFile` for the rest."""
+
+    size_bytes = 0
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.problem = ""
+        self.has_changed = False
+        self.validator = ""
+        self._target = target_of(path)
+        self.objects = Objects(self._fetch)
+        self._validators: dict[str, str] = {}
+        self._heard_s = time.monotonic()
+        self._is_looking = False
+
+    def check(self) -> None:
+        """Raise SlideChangedError once a description was found to be another."""
+        if self.has_changed:
+            raise SlideChangedError(self.path)
+
+    def answer(
+        self, question: WantBytes | WantObjects, give: Callable[[GivenBytes], object]
+    ) -> None:
+        """Give a reader the objects that it asks for. Raises RangesError."""
+        if not isinstance(question, WantObjects):
+            raise RangesError("a folder has no bytes")
+        self._look_again()
+        self._fetch(
+            question.wants,
+            lambda number, data, total: give(GivenBytes(question.id, number, data, total)),
+        )
+
+    def _fetch(self, wanted: Sequence[Want], take: Callable[[int, bytes, int], None]) -> None:
+        def arrived(body: bytes) -> None:
+            part = msgspec.msgpack.decode(body, type=ObjectRead)
+            self._note(wanted[part.number][0], part.validator)
+            take(part.number, part.data, part.total_bytes)
+
+        request = ReadObjects(self._target, list(wanted))
+        try:
+            helper().start(_OBJECTS, request).wait(arrived)
+        except (HelperFailedError, HelperEndedError, HelperStoppedError, OSError) as error:
+            self.problem = str(error)
+            raise RangesError(self.problem) from error
+        self.problem = ""
+
+    def versions(self) -> list[str]:
+        """Return what the server tells of the versions of what was read."""
+        return [f"{key}={version}" for key, version in sorted(self._validators.items())]
+
+    def _note(self, key: str, validator: str) -> None:
+        """Notice where a description, or a chunk that was read before, is another now."""
+        before = self._validators.setdefault(key, validator)
+        self.has_changed = self.has_changed or before != validator
+
+    def _look_again(self) -> None:
+        """Look at the descriptions now and then; nobody waits for it."""
+        if time.monotonic() - self._heard_s > _LOOK_AGAIN_S and not self._is_looking:
+            self._is_looking = True
+            _hints.submit(self._look)
+
+    def _look(self) -> None:
+        try:
+            self._fetch([(key, 0, 1) for key in ROOT_KEYS], lambda *_: None)
+        except RangesError:
+            return
+        finally:
+            self._heard_s = time.monotonic()
+            self._is_looking = False
+
+
+RemoteSlide = RemoteFile | RemoteFolder
+
+
 def target_of(path: Path) -> OpenAddress:
     """Return what the helper needs to know of a slide's address."""
     return OpenAddress(full_address(path), path.name or str(path), str(path))
+
+
+def open_folder(path: Path) -> RemoteFolder:
+    """Contact the server of an OME-Zarr. Raises SlideError."""
+    try:
+        check_contact(full_address(path))
+    except (EgressError, ServerError) as error:
+        raise SlideAccessError(path, str(error)) from error
+    folder = RemoteFolder(path)
+    try:
+        folder.objects.expect(ROOT_KEYS)
+    except (RangesError, EgressError) as error:
+        raise SlideAccessError(path, str(error)) from error
+    if all(folder.objects(key) is None for key in ROOT_KEYS):
+        raise SlideNotFoundError(
+            path,
+            f"There is no OME-Zarr {path.name} on its server (neither zarr.json nor .zattrs): "
+            "check the address.",
+        )
+    folder.validator = "|".join(folder.versions())
+    return folder
 
 
 def open_file(path: Path) -> RemoteFile:

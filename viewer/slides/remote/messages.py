@@ -56,6 +56,41 @@ class RangeRead(msgspec.Struct, frozen=True):
     data: bytes
 
 
+Want = tuple[str, int, int | None]
+"""A part of an object of a folder: its key, where it begins, and before what it ends.
+
+A negative beginning counts from the end, and None is the end."""
+
+
+class ReadObjects(msgspec.Struct, frozen=True):
+    """Asks the helper for objects below an address; it reports each as an `ObjectRead`."""
+
+    target: OpenAddress
+    wants: list[Want]
+
+
+class ObjectRead(msgspec.Struct, frozen=True):
+    """A part of an object; `total_bytes` is -1 where there is no such object."""
+
+    number: int
+    data: bytes
+    total_bytes: int
+    validator: str
+
+
+class WantObjects(msgspec.Struct, frozen=True, tag=True):
+    """A reader asks the window for objects of its slide."""
+
+    id: int
+    wants: list[Want]
+
+
+class ExpectTiles(msgspec.Struct, frozen=True, tag=True):
+    """The window tells a reader which tiles it will ask for: level, column and row of each."""
+
+    tiles: list[tuple[int, int, int]]
+
+
 class WantBytes(msgspec.Struct, frozen=True, tag=True):
     """A reader asks the window for ranges of its slide."""
 
@@ -64,7 +99,9 @@ class WantBytes(msgspec.Struct, frozen=True, tag=True):
 
 
 class GivenBytes(msgspec.Struct, frozen=True, tag=True):
-    """The window's answer: a range, or where `problem` is not "" one sentence why there is none.
+    """The window's answer: a range or a part of an object.
+
+    Where `problem` is not "" it is one sentence why there is none.
 
     The last answer to a question has the number -1.
     """
@@ -72,4 +109,5 @@ class GivenBytes(msgspec.Struct, frozen=True, tag=True):
     id: int
     number: int
     data: bytes = b""
+    total_bytes: int = -1
     problem: str = ""

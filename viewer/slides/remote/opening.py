@@ -9,7 +9,8 @@ from viewer.egress import is_local
 from viewer.slides.errors import SlideAccessError, SlideError, UnsupportedSlideError
 from viewer.slides.guarded_source import GuardedSource
 from viewer.slides.reader_process.source import open_isolated
-from viewer.slides.remote.client import RemoteFile, open_file
+from viewer.slides.remote.address import is_zarr_address
+from viewer.slides.remote.client import RemoteFile, RemoteSlide, open_file, open_folder
 from viewer.slides.remote.errors import size_text
 from viewer.slides.source import with_note
 
@@ -31,6 +32,8 @@ def open_remote(path: RemotePath, image: int | None) -> GuardedSource:
     SlideError
         It cannot be opened; `str()` of the error is one sentence for the user.
     """
+    if is_zarr_address(path):
+        return _open_zarr(path, image)
     file = open_file(path)
     if file.bytes.read(0, 4) not in _TIFF:
         raise UnsupportedSlideError(
@@ -46,6 +49,19 @@ def open_remote(path: RemotePath, image: int | None) -> GuardedSource:
             raise SlideAccessError(path, file.problem) from error
         raise
     return _guarded(path, file, source)
+
+
+def _open_zarr(path: RemotePath, image: int | None) -> GuardedSource:
+    folder = open_folder(path)
+    try:
+        source: SlideSource = open_isolated(path, image, remote=folder)
+    except SlideError as error:
+        if folder.problem:
+            raise SlideAccessError(path, folder.problem) from error
+        raise
+    if warning := _warning(path):
+        source = with_note(source, warning)
+    return GuardedSource(source, _Version(path.with_folder(folder), folder))
 
 
 def _guarded(path: RemotePath, file: RemoteFile, source: SlideSource) -> GuardedSource:
@@ -78,7 +94,7 @@ def _warning(path: Path) -> str:
 class _Version:
     """Whether the file on the server is still the one that was opened."""
 
-    def __init__(self, path: RemotePath, file: RemoteFile) -> None:
+    def __init__(self, path: RemotePath, file: RemoteSlide) -> None:
         self.path = path
         self._file = file
 

@@ -34,6 +34,14 @@ class Origin(Protocol):
         """
         ...
 
+    def read_some(self, start: int, end: int | None) -> Part:
+        """Read a part of an object, as `messages.Want` has it. Raises as `read`."""
+        ...
+
+    def child(self, key: str) -> Origin:
+        """Return the object of a key below this address."""
+        ...
+
 
 def origin_of(target: OpenAddress) -> Origin:
     """Return what serves an address. Raises EgressError and ServerError."""

@@ -13,12 +13,22 @@ from cachetools import LRUCache
 
 from viewer.slides.remote.block_cache import BlockCache, cache_name
 from viewer.slides.remote.endpoints import check_contact
-from viewer.slides.remote.errors import PassingError, ServerError, other_version
-from viewer.slides.remote.messages import FoundAddress, OpenAddress, RangeRead, ReadRanges
+from viewer.slides.remote.errors import NothingThereError, PassingError, ServerError, other_version
+from viewer.slides.remote.messages import (
+    FoundAddress,
+    ObjectRead,
+    OpenAddress,
+    RangeRead,
+    ReadObjects,
+    ReadRanges,
+    Want,
+)
 from viewer.slides.remote.origin import Origin, Part, origin_of
 from viewer.slides.remote.ranged import BLOCK_BYTES, Run
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from viewer.processes.helper_entry import TaskContext
 
 MOST_CONNECTIONS = 16
@@ -75,6 +85,34 @@ def read_ranges(body: bytes, context: TaskContext) -> bytes:
     return b""
 
 
+def read_objects(body: bytes, context: TaskContext) -> bytes:
+    """Fetch `ReadObjects`; each is reported as it arrives."""
+    request = msgspec.msgpack.decode(body, type=ReadObjects)
+    work = {
+        _pool.submit(_object, request.target, want, context): number
+        for number, want in enumerate(request.wants)
+    }
+    try:
+        for future in as_completed(work):
+            part = future.result()
+            found = ObjectRead(work[future], part.data, part.total_bytes, part.validator)
+            context.report(msgspec.msgpack.encode(found))
+    finally:
+        for future in work:
+            future.cancel()
+    return b""
+
+
+def _object(target: OpenAddress, want: Want, context: TaskContext) -> Part:
+    """Return a part of an object; one that is not there has -1 bytes."""
+    key, start, end = want
+    try:
+        child = _origin(target).child(key)
+        return _patiently(lambda: child.read_some(start, end), context)
+    except NothingThereError:
+        return Part(b"", -1, "")
+
+
 def _piece(
     request: ReadRanges, piece: Run, kept: BlockCache | None, name: str, context: TaskContext
 ) -> bytes:
@@ -102,13 +140,18 @@ def _piece(
 
 
 def _persistent(target: OpenAddress, offset: int, size: int, context: TaskContext) -> Part:
-    """Read a range, and try again with growing pauses where that may help."""
+    """Read a range, as often as it takes."""
+    return _patiently(lambda: _origin(target).read(offset, size), context)
+
+
+def _patiently(read: Callable[[], Part], context: TaskContext) -> Part:
+    """Read, and try again with growing pauses where that may help."""
     until_s = time.monotonic() + _PATIENCE_S
     for pause_s in (*PAUSES_S, None):
         if context.is_stopped:
             raise _StoppedError("The bytes are not wanted any more.")
         try:
-            return _origin(target).read(offset, size)
+            return read()
         except PassingError as error:
             pause_s = None if pause_s is None else max(pause_s, error.pause_s)
             if pause_s is None or time.monotonic() + pause_s > until_s:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -37,15 +38,31 @@ class StoredObject:
         self._key = unquote(parts.path).lstrip("/")
         self._store = _store(parts.scheme, self._bucket, endpoint_of(target.address))
 
+    def child(self, key: str) -> StoredObject:
+        """Return the object of a key below this one."""
+        other = copy.copy(self)
+        other._key = f"{self._key.rstrip('/')}/{key}"
+        return other
+
+    def read_some(self, start: int, end: int | None) -> Part:
+        """Read a part of an object, as `messages.Want` has it."""
+        if start < 0:
+            return self._get({"range": {"suffix": -start}}, None)
+        if end is None:
+            return self._get({"range": {"offset": start}} if start else {}, None)
+        return self._get({"range": (start, end)}, None)
+
     def read(self, offset: int, size: int) -> Part:
+        return self._get({"range": (offset, offset + size)}, offset)
+
+    def _get(self, options: dict[str, Any], offset: int | None) -> Part:
         check_contact(self._address)
         errors = self._obstore.exceptions
         try:
-            options = {"range": (offset, offset + size)}
             answer = self._obstore.get(self._store, self._key, options=options)
             meta = answer.meta
             start, end = answer.range
-            if start != offset:
+            if offset is not None and start != offset:
                 raise no_ranges(self._name, self._host, int(meta["size"]))
             data = bytes(answer.bytes())
         except (errors.NotFoundError, FileNotFoundError):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import re
 import threading
 import time
 import urllib.request
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 
 import urllib3
 from urllib3.exceptions import (
@@ -44,6 +45,7 @@ _CONNECT_S, _SILENCE_S = 10.0, 12.0
 _LEAST_BYTES_PER_S = 2000
 """A server that is slower still is given up, and asked again."""
 _PIECE_BYTES = 1 << 16
+_WHOLE_S, _MOST_WHOLE_BYTES = 60.0, 256 << 20
 _MOST_REDIRECTS = 5
 _LONGEST_PAUSE_S = 10.0
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -66,6 +68,49 @@ class WebFile:
         self._place = self._address
         """Where the last redirect led; asked first, until it answers no more."""
 
+    def child(self, key: str) -> WebFile:
+        """Return the file of a key below this address; a question of the address stays."""
+        parts = urlsplit(self._address)
+        other = copy.copy(self)
+        path = f"{parts.path.rstrip('/')}/{quote(key)}"
+        other._address = urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
+        other._place = other._address
+        return other
+
+    def read_some(self, start: int, end: int | None) -> Part:
+        """Read a part of an object, as `messages.Want` has it; all of it if that is not much.
+
+        A server that gives objects as a whole only is asked for small ones.
+        """
+        last = "" if end is None else end - 1
+        asked = f"bytes={start}-{last}" if start >= 0 else f"bytes={start}"
+        until_s = time.monotonic() + _WHOLE_S
+        address = self._place
+        for _ in range(_MOST_REDIRECTS):
+            answer = self._ask(address, asked)
+            try:
+                if answer.status in _REDIRECTS:
+                    address = self._place = self._redirected(address, answer)
+                    continue
+                return self._some(answer, until_s)
+            finally:
+                _leave(answer)
+        raise ServerError(f"{self._host} redirects {self._name} in a circle: check the address.")
+
+    def _some(self, answer: BaseHTTPResponse, until_s: float) -> Part:
+        headers = answer.headers
+        validator = headers.get("ETag") or headers.get("Last-Modified") or ""
+        length = headers.get("Content-Length", "")
+        if answer.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            return Part(b"", 0, validator)
+        if answer.status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
+            raise self._refusal(answer.status, headers.get("Retry-After", ""))
+        if not length.isdigit() or int(length) > _MOST_WHOLE_BYTES:
+            raise no_ranges(self._name, self._host, int(length) if length.isdigit() else None)
+        data = self._content(answer, int(length), until_s)
+        found = _RANGE.match(headers.get("Content-Range", ""))
+        return Part(data, int(found[3]) if found else len(data), validator)
+
     def read(self, offset: int, size: int) -> Part:
         try:
             return self._read(self._place, offset, size)
@@ -78,7 +123,7 @@ class WebFile:
     def _read(self, address: str, offset: int, size: int) -> Part:
         until_s = time.monotonic() + _SILENCE_S + size / _LEAST_BYTES_PER_S
         for _ in range(_MOST_REDIRECTS):
-            answer = self._ask(address, offset, size)
+            answer = self._ask(address, f"bytes={offset}-{offset + size - 1}")
             try:
                 if answer.status in _REDIRECTS:
                     address = self._place = self._redirected(address, answer)
@@ -88,14 +133,14 @@ class WebFile:
                 _leave(answer)
         raise ServerError(f"{self._host} redirects {self._name} in a circle: check the address.")
 
-    def _ask(self, address: str, offset: int, size: int) -> BaseHTTPResponse:
+    def _ask(self, address: str, asked: str) -> BaseHTTPResponse:
         parts = urlsplit(address)
         is_same_host = parts.hostname == self._host
         authorization = self._authorization if is_same_host else ""
         check_egress(address, carries_key=bool(authorization))
         headers = {
             "User-Agent": f"coverslip/{__version__}",
-            "Range": f"bytes={offset}-{offset + size - 1}",
+            "Range": asked,
             "Accept-Encoding": "identity",
         }
         if authorization:
