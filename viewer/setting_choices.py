@@ -249,5 +249,13 @@ CHOICES: tuple[Choice, ...] = (
         "each slide. Takes effect at the next start.",
         words="mcp model context protocol claude client attach",
     ),
+    Choice(
+        AGENTS,
+        "agent_policies",
+        "Policies of other packages",
+        "Names of plug-ins by which an agent may read, each confined to a process without files "
+        "and network. Separate several with a semicolon. Takes effect at the next start.",
+        words="plugins plug-ins entry points gymnasium",
+    ),
 )
 """In the order in which the dialog shows them."""

@@ -71,6 +71,8 @@ class Settings(msgspec.Struct, omit_defaults=True):
         Names of readers of other packages that are asked for slides.
     attached_agents
         Whether agents of other programs may ask to read slides in the window.
+    agent_policies
+        Names of policies of other packages by which an agent may read.
     shortcuts
         Command id -> keys in Qt's portable text, only where they differ from the defaults.
     """
@@ -112,6 +114,7 @@ class Settings(msgspec.Struct, omit_defaults=True):
     trusted_folders: list[str] = []
     slide_readers: list[str] = []
     attached_agents: bool = True
+    agent_policies: list[str] = []
     shortcuts: dict[str, list[str]] = {}
 
     def cache_limit_bytes(self) -> int:

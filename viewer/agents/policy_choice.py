@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from viewer.agents.client import Client, Spending
 from viewer.agents.exchanges import ExchangeLog
+from viewer.agents.plugins.plugin_policy import PluginPolicy
 from viewer.agents.policies.baselines import PatchPolicy, ThumbnailPolicy
 from viewer.agents.policies.giant import GiantPolicy
 from viewer.agents.policies.local import REGIONS, LocalPolicy
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from viewer.agents.actions import Policy
     from viewer.agents.endpoint import Endpoint
     from viewer.agents.permission import Permission
+    from viewer.agents.plugins.plugin_names import PolicyPlugin
     from viewer.agents.proposals import Proposer
 
 POLICIES = ("local", "predictor", "giant", "thumbnail", "patch")
@@ -32,7 +34,7 @@ class PolicyChoice:
     Attributes
     ----------
     policy
-        One of `POLICIES`.
+        One of `POLICIES`, or the name of a plug-in.
     regions
         Proposals that are gone to; not for giant.
     crop_px
@@ -47,6 +49,8 @@ class PolicyChoice:
         Of the endpoint; held in memory only and never shown.
     refused
         What the server does not know, learned on the way.
+    plugin
+        The policy of another package that is to read.
     """
 
     policy: str = "local"
@@ -59,6 +63,7 @@ class PolicyChoice:
     permission: Permission | None = None
     key: str | None = None
     refused: set[str] = field(default_factory=set[str], compare=False)
+    plugin: PolicyPlugin | None = None
 
     def __repr__(self) -> str:
         return f"PolicyChoice({self.policy})"  # a key has no place in a log or report
@@ -107,6 +112,9 @@ class PolicyChoice:
         """Return the policy for one session, which counts what it spends."""
         if self.policy == "local":
             return LocalPolicy(self.proposer, self.regions)
+        if self.plugin is not None:
+            server = None if self.endpoint is None else self.client(session, spending)
+            return PluginPolicy(self.plugin, server)
         client = self.client(session, spending)
         if self.policy == "giant":
             return GiantPolicy(client, self.system or GIANT_SYSTEM, self.crop_px)

@@ -166,7 +166,7 @@ def _set_by_policy() -> frozenset[str]:
     if rules.recording == "off":
         fields |= {"record_names", "record_texts"}
     if not rules.plugins:
-        fields.add("slide_readers")
+        fields |= {"slide_readers", "agent_policies"}
     if rules.allowed_folders == ():
         fields.add("trusted_folders")
     return frozenset(fields)

@@ -79,8 +79,14 @@ def wanted_policy(
     from viewer.agents.errors import AgentError
     from viewer.agents.policy_choice import POLICIES, PolicyChoice
 
+    plugin = None
     if policy not in POLICIES:
-        fail(f'There is no policy "{policy}": there are {", ".join(POLICIES)}.')
+        from viewer.agents.plugins.plugin_names import find_plugin, is_offered, named_plugins
+
+        if not is_offered(policy):
+            names = (*POLICIES, *named_plugins())
+            fail(f'There is no policy "{policy}": there are {", ".join(names)}.')
+        plugin = find_plugin(policy)
     prompt = None
     if system is not None:
         try:
@@ -95,6 +101,10 @@ def wanted_policy(
     choice = PolicyChoice(policy, regions, crop_px, prompt, proposer)
     if policy == "local":
         return choice
+    if plugin is not None:
+        choice = replace(choice, plugin=plugin)
+        if url is None and model is None and not permit:
+            return choice  # it has to do without a model server
     endpoint = _endpoint(url, model)
     permission = _permission(endpoint, study, permit=permit)
     return replace(

@@ -57,6 +57,8 @@ POLICIES = (
     ("Proposals, language model", "predictor"),
     ("Language model leads", "giant"),
 )
+PLUGIN = "plug-in "
+"""Begins the data of a policy of another package in the list of modes."""
 _STATES = {
     AgentState.RUNNING: "The agent reads the slide.",
     AgentState.PAUSED: "The agent pauses.",
@@ -175,6 +177,11 @@ class AgentPanel(Panel):
         self.progress.hide()
         self._step = 0
         self._walked.setCurrentWidget(self.empty)
+
+    def add_plugins(self, names: Sequence[str]) -> None:
+        """Offer policies of other packages that the settings name."""
+        for name in names:
+            self.how.addItem(f"{name} (other package)", f"{PLUGIN}{name}")
 
     def show_predictors(self, names: Sequence[str]) -> None:
         """Offers what was trained on how readers look, beside tissue and nuclei alone."""

@@ -10,7 +10,8 @@ from viewer.agents.agent_events import AgentState, Found, Moved, StateChanged
 from viewer.annotations.document import adding
 from viewer.canvas.layer import LayerOrder
 from viewer.geometry import Box
-from viewer.ui.agents.agent_panel import AgentPanel
+from viewer.policy import policy
+from viewer.ui.agents.agent_panel import PLUGIN, AgentPanel
 from viewer.ui.agents.ask_panel import AskPanel
 from viewer.ui.agents.clients import ClientsController
 from viewer.ui.agents.language_model import LanguageModel
@@ -38,6 +39,14 @@ _COLOR = "#7c6cf2"
 _WITHOUT_MODEL = "local"
 
 
+def _plugin(name: str, client: Client | None) -> Policy:
+    """Return the policy of another package; in a thread. Raises AgentError."""
+    from viewer.agents.plugins.plugin_names import find_plugin
+    from viewer.agents.plugins.plugin_policy import PluginPolicy
+
+    return PluginPolicy(find_plugin(name), client)
+
+
 class AgentsController(QObject):
     """Owned by the window; `shut_down` ends the agent."""
 
@@ -58,6 +67,8 @@ class AgentsController(QObject):
         self._background = BackgroundRunner("agents' files", 1, self)
         self.ask = AskPanel()
         self.panel = AgentPanel(self.ask, window)
+        if policy().plugins:
+            self.panel.add_plugins(window.settings.agent_policies)
         self.model = LanguageModel(window, self)
         self.questions = FieldQuestions(window, self.ask, self.model, self)
         self.clients = ClientsController(window, self)
@@ -116,6 +127,11 @@ class AgentsController(QObject):
 
         if how == _WITHOUT_MODEL:
             self._begin(pane, lambda: LocalPolicy(proposer()), None)
+        elif how.startswith(PLUGIN):
+            name = how.removeprefix(PLUGIN)
+            self.model.allowed_client(
+                lambda client: self._begin(pane, lambda: _plugin(name, client), client)
+            )
         else:
             self.model.client(begin)
 

@@ -68,9 +68,24 @@ class LanguageModel(QObject):
         keep_in
             Where the exchanges are kept; by default in a folder of their own.
         """
-        path = self._window.panes.active.path
-        slide = path.name if path is not None else ""
-        self._grant(_Wish(self._window.settings.study, use, keep_in, slide))
+        self._grant(_Wish(self._window.settings.study, use, keep_in, self._slide()))
+
+    def allowed_client(self, use: Callable[[Client | None], object]) -> None:
+        """Give `use` a client where a model was chosen and allowed before; else None."""
+        wish = _Wish(self._window.settings.study, use, None, self._slide())
+
+        def known(found: tuple[Endpoint, Permission | None]) -> None:
+            endpoint, permission = found
+            try:
+                endpoint.check()
+            except AgentError:
+                permission = None
+            if permission is None:
+                use(None)
+            else:
+                self._give(endpoint, permission, wish)
+
+        self._background.run(lambda: _known(wish.study), known, self._on_failed)
 
     def choose(self) -> None:
         """Lets the user choose the model."""
@@ -80,6 +95,11 @@ class LanguageModel(QObject):
         self._background.close(finish=True)
 
     # -----------------------------------------------------------------------------------------
+
+    def _slide(self) -> str:
+        """Return the name of the slide in front, for the list of what was sent."""
+        path = self._window.panes.active.path
+        return path.name if path is not None else ""
 
     def _grant(self, wish: _Wish) -> None:
         self._background.run(
