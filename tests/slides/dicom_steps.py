@@ -27,6 +27,7 @@ def write_slide(
     encode: Callable[[NDArray[Any]], bytes] | None = None,
     syntax: str = ExplicitVRLittleEndian,
     names: tuple[str, ...] = (),
+    first_path: int = 1,
     frames: slice = slice(None),
     **tags: Any,
 ) -> Path:
@@ -38,6 +39,8 @@ def write_slide(
         Another whole-slide image, whose other tags are taken over.
     values
         In color (planes, height, width, 3); of channels (channels, planes, height, width).
+    first_path
+        The identifier of the first channel.
     frames
         Which of the frames are written, of a level that is cut into several files.
     """
@@ -74,7 +77,8 @@ def write_slide(
         paths: list[Dataset] = []
         for index, name in enumerate(names or ["x"] * len(values)):
             one = deepcopy(slide.OpticalPathSequence[0])
-            one.OpticalPathIdentifier, one.OpticalPathDescription = str(index + 1), name
+            one.OpticalPathIdentifier = str(first_path + index)
+            one.OpticalPathDescription = name
             paths.append(one)
         slide.OpticalPathSequence = paths
     slide.file_meta.TransferSyntaxUID = syntax

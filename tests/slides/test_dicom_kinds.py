@@ -88,6 +88,18 @@ def test_channels_and_planes(tmp_path: Path, template: Path, cells: NDArray[np.u
             assert np.array_equal(values, cells[[2, 0], z, :128, 128:256])
 
 
+def test_a_file_for_each_channel(tmp_path: Path, template: Path, cells: NDArray[np.uint16]) -> None:
+    for channel, name in enumerate(("DAPI", "CD3", "CD8")):
+        write_slide(
+            tmp_path / f"{channel}.dcm", template, cells[channel : channel + 1, :1],
+            names=(name,), first_path=channel + 1,
+        )  # fmt: skip
+    with closing(open_slide(tmp_path)) as source:
+        assert [channel.name for channel in source.info.axes.channels] == ["DAPI", "CD3", "CD8"]
+        values = source.read_channels(0, 2, 1, (0, 1, 2))
+        assert np.array_equal(values, cells[:, 0, 128:, 256:])
+
+
 def test_focal_planes_in_color(tmp_path: Path, template: Path, picture: NDArray[np.uint8]) -> None:
     both = np.concatenate([picture, 255 - picture])
     path = write_slide(tmp_path / "a.dcm", template, both)

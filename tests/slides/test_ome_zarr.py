@@ -14,6 +14,7 @@ import zarr
 from zarr_steps import pyramid, write_image, zipped
 
 from viewer.overlays.files.ome_zarr import write_ome_zarr
+from viewer.processes.confinement.launching import confinement_gap
 from viewer.slides import (
     DamagedSlideError,
     NoSuchImageError,
@@ -182,6 +183,18 @@ def test_a_chunk_that_was_lost_is_hatched(
         assert np.array_equal(good, np.moveaxis(picture[:, 128:256, 128:256], 0, 2))
 
 
+@pytest.mark.skipif(confinement_gap() is not None, reason="nothing confines readers here")
+def test_a_link_out_of_the_folder_is_not_followed(
+    tmp_path: Path, stained: Path, sample_slide: Path
+) -> None:
+    path = shutil.copytree(stained, tmp_path / "a.zarr")
+    chunk = path / "0" / "c" / "0" / "1" / "2"
+    chunk.rename(tmp_path / "elsewhere")
+    chunk.symlink_to(tmp_path / "elsewhere")
+    with closing(open_slide(path)) as source, pytest.raises(TileError, match="Permission denied"):
+        source.read_tile(0, 2, 1)
+
+
 def test_chunks_left_out_on_purpose_are_empty(tmp_path: Path, cells: NDArray[np.uint16]) -> None:
     field = cells[0, :2, 0].copy()
     field[0, 128:, 128:] = 0
@@ -283,6 +296,21 @@ def _outside(path: Path) -> None:
     file.write_text(file.read_text().replace('"path": "1"', '"path": "../../1"'))
 
 
+def _enormous(path: Path) -> None:
+    file = path / "0" / "zarr.json"
+    found = json.loads(file.read_text())
+    found["shape"] = [3, 10**15, 10**15]
+    file.write_text(json.dumps(found))
+
+
+def _of_many_channels(path: Path) -> None:
+    for level in range(3):
+        file = path / str(level) / "zarr.json"
+        found = json.loads(file.read_text())
+        found["shape"][0] = 10**9
+        file.write_text(json.dumps(found))
+
+
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
@@ -290,8 +318,10 @@ def _outside(path: Path) -> None:
         (_cut_description, "damaged description"),
         (_no_image, "is a Zarr without an image of OME-Zarr"),
         (_outside, "names an array outside of itself"),
+        (_enormous, "says that it has 1,000,000,000,000,000 x"),
+        (_of_many_channels, "has 1,000,000,000 channels"),
     ],
-    ids=["no level", "cut description", "no image", "outside"],
+    ids=["no level", "cut description", "no image", "outside", "enormous", "many channels"],
 )
 def test_one_sentence(
     tmp_path: Path, stained: Path, spoil: Callable[[Path], None], sentence: str

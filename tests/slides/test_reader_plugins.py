@@ -13,6 +13,7 @@ import pytest
 
 from viewer import policy as policy_module
 from viewer.folders import config_folder
+from viewer.processes.confinement.launching import confinement_gap
 from viewer.settings import Settings, save_settings
 from viewer.slides import UnsupportedSlideError, open_slide
 from viewer.slides.region import read_level
@@ -67,6 +68,11 @@ def open_stripes(path, image):
     head, _, rows = data.partition(b"\\n")
     return StripesSource(path, rows) if head == b"STRIPES" else None
 '''
+
+
+pytestmark = pytest.mark.skipif(
+    confinement_gap() is not None, reason="readers of others are loaded in confinement alone"
+)
 
 
 @pytest.fixture

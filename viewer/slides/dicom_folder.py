@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from viewer.slides.dicom_header import dicom_header
 from viewer.slides.errors import IncompleteSlideError, NoSuchImageError
 from viewer.slides.source import ImageEntry
+from viewer.suffixes import SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 MOST_FILES = 2000
 _MOST_LOOKED_AT = 16
 """Files after which a folder without DICOM is taken for one that holds none."""
+_OTHER_SUFFIXES = SUFFIXES - {".dcm"}
 _IGNORED = frozenset(("dicomdir", "thumbs.db", "desktop.ini", "license", "readme"))
 _IGNORED_SUFFIXES = frozenset((".txt", ".md", ".json", ".xml", ".csv", ".sha256", ".md5"))
 
@@ -64,7 +66,10 @@ def holds_dicom_only(folder: Path) -> bool:
         The folder cannot be read.
     """
     found = False
-    for path in _files(folder)[:_MOST_LOOKED_AT]:
+    files = _files(folder)
+    if any(path.suffix.lower() in _OTHER_SUFFIXES for path in files):
+        return False
+    for path in files[:_MOST_LOOKED_AT]:
         try:
             header = dicom_header(path)
         except OSError:

@@ -13,6 +13,8 @@ _HEADER_BYTES = 1 << 14
 _HEADERS_BYTES = 1 << 20
 """What is read of all files of a folder to find those of a series."""
 _MOST_FILES = 2000
+_MOST_DESCRIPTIONS = 400
+"""Of a Zarr, where each is looked at after every tile."""
 _INI_BYTES = 1 << 16
 _ARRAY = re.compile(rb'"node_type"\s*:\s*"array"')
 
@@ -79,7 +81,7 @@ def _descriptions_in(folder: Path) -> tuple[Path, ...]:
     """
     found: list[Path] = []
     waiting = [folder]
-    while waiting and len(found) < _MOST_FILES:
+    while waiting and len(found) < _MOST_DESCRIPTIONS:
         here = waiting.pop(0)
         files = [here / name for name in ZARR_FILES if (here / name).is_file()]
         if files:

@@ -105,14 +105,9 @@ def far_zarr_outline(objects: Objects) -> Iterator[bytes]:
 
 def _keys(array: ArrayInfo) -> Iterator[str]:
     counts = [math.ceil(a / b) for a, b in zip(array.shape, array.chunks, strict=True)]
-    total = math.prod(counts)
-    taken = total if total <= _MOST_CHUNKS // 4 else _SPREAD_CHUNKS
-    for number in range(taken):
-        rest, place = number * total // taken, list[int]()
-        for count in reversed(counts):
-            rest, at = divmod(rest, count)
-            place.append(at)
-        yield array.chunk_key(tuple(reversed(place)))
+    is_small = math.prod(counts) <= _MOST_CHUNKS // 4
+    for place in array.spread_chunks(_MOST_CHUNKS if is_small else _SPREAD_CHUNKS):
+        yield array.chunk_key(place)
 
 
 def _chunk(path: Path, key: str, *, takes_piece: bool) -> bytes:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import msgspec
 
 from viewer.errors import CoverslipError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _DTYPES = {
     "bool": "bool", "|b1": "bool", "int8": "int8", "uint8": "uint8", "int16": "int16",
@@ -74,6 +77,18 @@ class ArrayInfo:
         joined = self.separator.join(map(str, coordinates))
         name = joined if not self.key_prefix else self.separator.join((self.key_prefix, joined))
         return below(self.path, name)
+
+    def spread_chunks(self, most: int) -> Iterator[tuple[int, ...]]:
+        """Yield the places of all chunks, or of `most` that are spread over the array."""
+        counts = [-(-a // b) for a, b in zip(self.shape, self.chunks, strict=True)]
+        total = math.prod(counts)
+        taken = min(total, most)
+        for number in range(taken):
+            rest, place = number * total // taken, list[int]()
+            for count in reversed(counts):
+                rest, at = divmod(rest, count)
+                place.append(at)
+            yield tuple(reversed(place))
 
 
 def below(path: str, name: str) -> str:

@@ -156,7 +156,8 @@ def _source(path: Path, slide: Any) -> PlanesSource:
         notes.append(
             f"This slide was scanned in {len(paths)} ways of lighting; the first is shown."
         )
-    described = _optical_paths(next(iter(base.instances.values())).image_data.files[0])
+    files = [each.image_data.files[0] for each in base.instances.values()]
+    described = [path for file in files for path in _optical_paths(file)]
     reader = _DicomReader(slide, stacks, heights, paths, is_rgb=is_rgb)
     spacing = (heights[-1] - heights[0]) / (len(heights) - 1) if len(heights) > 1 else None
     axes = Axes(

@@ -12,7 +12,6 @@ import math
 import threading
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from cachetools import LRUCache
 
 from viewer.slides.readers.tiff.errors import ChunkError
@@ -66,15 +65,11 @@ class MissingChunks:
 
     def note(self) -> str:
         """Return one sentence where chunks without a file are met; empty where all have one."""
-        missing = 0
-        for level in range(len(self._image.levels)):
-            array = self._image.levels[level].array
-            counts = [math.ceil(a / b) for a, b in zip(array.shape, array.chunks, strict=True)]
-            total = math.prod(counts)
-            step = max(1, -(-total // _MOST_LOOKED_AT))
-            for number in range(0, total, step):
-                chunk = tuple(int(each) for each in np.unravel_index(number, counts))
-                missing += not self._is_there(level, chunk)
+        missing = any(
+            not self._is_there(index, chunk)
+            for index, level in enumerate(self._image.levels)
+            for chunk in level.array.spread_chunks(_MOST_LOOKED_AT)
+        )
         if not missing:
             return ""
         return (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from viewer.geometry import Optics
-from viewer.slides.channels import Axes, Channel, distinct_names, usual_color
+from viewer.slides.channels import MOST_CHANNELS, Axes, Channel, distinct_names, usual_color
 from viewer.slides.errors import DamagedSlideError, NoSuchImageError, UnsupportedSlideError
 from viewer.slides.ngff.arrays import NgffError
 from viewer.slides.ngff.images import read_images
@@ -35,8 +35,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _MOST_CHUNK_BYTES = 1_200_000_000
-_RANGE_PX = 1024
+_RANGE_PX = 512
 """Of a level that is longer only the middle is looked at for the range of its values."""
+_MOST_RANGES = 128
+"""Channels whose values are looked at; further ones are taken to hold all that their type can."""
 _RGB_COLORS = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
 _RGB_NAMES = (("red", "green", "blue"), ("r", "g", "b"))
 
@@ -151,11 +153,16 @@ def _is_rgb(image: NgffImage) -> bool:
 
 def _channels(image: NgffImage, reader: _ZarrReader) -> tuple[Channel, ...]:
     count = image.count("c")
+    if count > MOST_CHANNELS:
+        raise NgffError(
+            f"has {count:,} channels, more than the {MOST_CHANNELS:,} that can be shown"
+        )
     told = image.channels
     names = distinct_names([each.name for each in told] or [""] * count)
     dtype = "uint8" if image.levels[0].array.dtype == "bool" else image.levels[0].array.dtype
     channels: list[Channel] = []
-    reader.expect_ranges([index for index in range(count) if not told or not told[index].window])
+    unknown = [index for index in range(count) if not told or not told[index].window]
+    reader.expect_ranges(unknown[:_MOST_RANGES])
     for index, name in enumerate(names):
         color = told[index].color if told else None
         window = told[index].window if told else None
@@ -246,12 +253,15 @@ class _ZarrReader:
     def value_range(self, channel: int) -> tuple[float, float]:
         """Return the smallest and largest value of a channel, as the coarsest level has them."""
         level = len(self._arrays) - 1
+        dtype = np.dtype(self._arrays[level].info.dtype)
+        if channel >= _MOST_RANGES and dtype.kind in "iu":
+            return (float(np.iinfo(dtype).min), float(np.iinfo(dtype).max))
         window = self._looked_at(level)
         try:
             values = self._values(level, window, (channel,), self._plane(level, 0), 0)
         except ChunkError as error:
             _log.info("the range of a channel is not known (%s)", error)
-            values = np.zeros(1, self._arrays[level].info.dtype)
+            values = np.zeros(1, dtype)
         known = values[np.isfinite(values)] if values.dtype.kind == "f" else values
         if not known.size:
             return (0.0, 1.0)
