@@ -26,13 +26,18 @@ from viewer.cohort.batch import (
     Batch,
     BatchSettings,
     SlideRecord,
+    frozen_stains,
     kept_batches,
     open_batch,
     output_names,
 )
 from viewer.cohort.errors import BatchError
 from viewer.cohort.executor import RunProgress, RunResult
-from viewer.cohort.runner import BatchProgress, BatchRunner, duration_text
+from viewer.cohort.runner import BatchProgress, BatchRunner, duration_text, run_arguments
+from viewer.cohort.starting import begin_batch
+from viewer.inference.cells.kept_settings import keep_settings
+from viewer.inference.cells.settings import CellSettings
+from viewer.inference.cells.stain_vectors import StainVectors
 from viewer.studies.project import Project, ProjectSlide
 from viewer.studies.project_file import create_project
 
@@ -106,8 +111,7 @@ def test_a_folder_gives_a_record_a_file_and_a_row_a_slide(place: Place) -> None:
     assert set(rows) == {"'=a.tif", "broken.tif"}  # no spreadsheet takes it for a formula
     assert int(rows["'=a.tif"]["objects"]) == one["objects"]
     assert float(rows["'=a.tif"]["objects per mm2"]) > 0
-    frozen = records[GOOD]["settings"]
-    assert json.loads(rows["'=a.tif"]["settings"]) == {"model": frozen["key"]}
+    assert json.loads(rows["'=a.tif"]["settings"]) == records[GOOD]["frozen"]
 
 
 def test_what_is_computed_is_not_computed_again(place: Place) -> None:
@@ -301,6 +305,20 @@ def test_other_settings_are_another_batch(batch: Batch, tmp_path: Path) -> None:
     assert open_batch(batch.settings, slides).id == batch.id
     frozen = msgspec.structs.replace(batch.settings, options={"mpp": "0.3"})
     assert open_batch(frozen, slides).id != batch.id
+
+
+def test_stains_are_frozen_when_a_batch_begins(tmp_path: Path) -> None:
+    first, later = StainVectors(origin="first"), StainVectors(origin="later")
+    slide = f"s1-{'a' * 40}"
+    keep_settings(slide, CellSettings(stains=first, threshold=0.3))
+    slides = [(tmp_path / "a", "a")]
+    began = begin_batch("cells", slides, {"set": "threshold=0.2"})
+    arguments = run_arguments(began, began.slides[0])
+    assert "--set=threshold=0.2" in arguments
+    (frozen,) = [each.partition("=")[2] for each in arguments if each.startswith("--frozen=")]
+    keep_settings(slide, CellSettings(stains=later))
+    assert frozen_stains(Path(frozen)) == {slide: first}
+    assert begin_batch("cells", slides, {"set": "threshold=0.2"}).id != began.id
 
 
 def test_slides_called_alike_have_files_of_their_own() -> None:

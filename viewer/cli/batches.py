@@ -84,7 +84,7 @@ def _json_record(batch: Batch, slide: BatchSlide, record: SlideRecord) -> dict[s
         "model": batch.settings.name, "version": batch.settings.version, **told,
         "slide": slide.path, "name": slide.name, "key": record.record.get("slide"),
         "state": record.state, "error": record.error or None, "notes": record.notes,
-        "settings": {"key": batch.settings.key, **batch.settings.options},
+        "frozen": {"model": batch.settings.key, **batch.settings.options},
     }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.inference.cells.settings import CellSettings
-    from viewer.inference.cells.stain_vectors import StainSet
+    from viewer.inference.cells.stain_vectors import StainSet, StainVectors
     from viewer.inference.models.bundle import ModelBundle
     from viewer.overlays.area import Area
     from viewer.slides import SlideSource
@@ -31,14 +31,15 @@ class CellOptions:
     ----------
     changes
         NAME=VALUE each, or several parted by semicolons.
-    uses_kept
-        Whether settings that were kept for the slide hold where nothing else is said; in a batch
-        they do not, whose settings are the same for all slides. Its stains are kept for each.
+    frozen
+        In a batch, whose settings are the same for all slides: the stains of each slide as they
+        were kept when it began, by `file_name_of` a slide's key. None outside of batches, where all
+        settings that were kept for the slide hold unless something else is said.
     """
 
     changes: tuple[str, ...] = ()
     stains: str | None = None
-    uses_kept: bool = True
+    frozen: dict[str, StainVectors] | None = None
 
 
 def tuned(
@@ -59,6 +60,7 @@ def tuned(
     from viewer.inference.cells.settings import CellSettings, CellSettingsError, changed
     from viewer.inference.cells.stain_vectors import StainError
     from viewer.slides import open_slide
+    from viewer.slides.slide_key import file_name_of
 
     changes, stains = options.changes, options.stains
     is_asked = bool(changes) or stains is not None
@@ -66,10 +68,13 @@ def tuned(
     if own is None and not is_asked:
         return bundle
     with closing(open_slide(slide, image)) as source:
-        kept = kept_settings(source.info.identity)
+        identity = source.info.identity
         settings = own or CellSettings(threshold=0.5)
-        if kept is not None:
-            settings = kept if options.uses_kept and own else replace(settings, stains=kept.stains)
+        if options.frozen is not None:
+            held = options.frozen.get(file_name_of(identity), settings.stains)
+            settings = replace(settings, stains=held)
+        elif (kept := kept_settings(identity)) is not None:
+            settings = kept if own else replace(settings, stains=kept.stains)
         try:
             if stains is not None:
                 settings = _with_stains(settings, source, area, stains)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from viewer.annotations.formats.origins import Origin
+    from viewer.inference.cells.stain_vectors import StainVectors
     from viewer.inference.models.bundle import ModelBundle
     from viewer.inference.runs.engine import Progress
     from viewer.inference.runs.running import ModelRun
@@ -40,6 +41,8 @@ _Slides = Annotated[
         help="Slides, or pictures of fields; folders of them; projects.",
     ),
 ]
+
+_Frozen = Annotated[Path | None, typer.Option(hidden=True, help="The batch whose stains hold.")]
 
 
 def run_model(
@@ -110,6 +113,7 @@ def run_model(
     expect: Annotated[
         str | None, typer.Option(hidden=True, help="The key that the model must have.")
     ] = None,
+    frozen: _Frozen = None,
 ) -> None:
     """Run a model over slides as the window does, and keep what it finds for the window.
 
@@ -128,7 +132,7 @@ def run_model(
         fail("--region and --within both say where: give one of them.")
     if unconfined:
         allow_unconfined()
-    cells = CellOptions(tuple(settings or ()), stains, uses_kept=not lines)
+    cells = CellOptions(tuple(settings or ()), stains, _frozen_stains(frozen))
     check_options(cells)
     named = named_slides(slides)
     if named.is_list:
@@ -200,6 +204,19 @@ def _run_one(
     for sentence in run.all_troubles():
         typer.echo(sentence, err=True)
     print_record(record, json=json)
+
+
+def _frozen_stains(manifest: Path | None) -> dict[str, StainVectors] | None:
+    """Return the stains that a batch froze; None outside of batches."""
+    from viewer.cohort.batch import frozen_stains
+    from viewer.cohort.errors import BatchError
+
+    if manifest is None:
+        return None
+    try:
+        return frozen_stains(manifest)
+    except BatchError as error:
+        fail(str(error))
 
 
 def _asked_area(

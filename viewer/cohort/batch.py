@@ -14,6 +14,7 @@ from viewer.access import OWNER_FILE, make_folder
 from viewer.atomic_write import atomic_write_bytes
 from viewer.cohort.errors import BatchError
 from viewer.folders import data_folder
+from viewer.inference.cells.stain_vectors import StainVectors  # noqa: TC001 - msgspec reads it
 from viewer.kept_lines import append_lines, read_bodies
 from viewer.slides.remote.address import is_address
 from viewer.utc import utc_stamp
@@ -38,6 +39,8 @@ class BatchSettings(msgspec.Struct, frozen=True, kw_only=True):
         `ModelBundle.key`: a run refuses a model that has changed meanwhile.
     options
         Further options of `coverslip run`, such as {"mpp": "0.5"}.
+    stains
+        Of cell detection: those kept for slides, by `file_name_of` a slide's key.
     suffix
         Of the file that each slide gives in the folder `out`; "" where nothing is written.
     """
@@ -47,6 +50,7 @@ class BatchSettings(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     key: str
     options: dict[str, str] = {}
+    stains: dict[str, StainVectors] = {}
     out: str = ""
     suffix: str = ""
 
@@ -111,6 +115,11 @@ class Batch:
     @property
     def id(self) -> str:
         return self.folder.name
+
+    @property
+    def manifest_path(self) -> Path:
+        """Return the file that holds what is frozen."""
+        return self.folder / _MANIFEST
 
     def reread(self) -> None:
         """Read how far each slide is. Raises BatchError."""
@@ -212,6 +221,14 @@ def kept_batches(folder: Path | None = None) -> list[Batch]:
         if manifest is not None:
             found.append(Batch(each, manifest))
     return sorted(found, key=lambda batch: batch.created_utc, reverse=True)
+
+
+def frozen_stains(manifest: Path) -> dict[str, StainVectors]:
+    """Return the stains that a batch froze. Raises BatchError."""
+    held = _read_manifest(manifest.parent)
+    if held is None:
+        raise BatchError(f"The batch in {manifest.parent} cannot be read: begin a new one.")
+    return held.settings.stains
 
 
 def output_names(paths: Sequence[str], suffix: str) -> list[str]:

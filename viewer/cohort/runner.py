@@ -163,7 +163,7 @@ class BatchRunner:
 def run_arguments(batch: Batch, slide: BatchSlide) -> list[str]:
     """Return the arguments of `coverslip run` for one slide of a batch."""
     settings = batch.settings
-    arguments = [f"--expect={settings.key}"]
+    arguments = [f"--expect={settings.key}", f"--frozen={batch.manifest_path}"]
     arguments += [f"--{name}={value}" for name, value in settings.options.items()]
     if slide.out:
         arguments.append(f"--out={Path(settings.out) / slide.out}")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from viewer.access import make_folder
 from viewer.cohort.batch import Batch, BatchSettings, open_batch
 from viewer.cohort.errors import BatchError
+from viewer.inference.cells.kept_settings import all_kept_stains
+from viewer.inference.cells.models import takes_settings
 from viewer.inference.models.model_library import opened_model
 from viewer.inference.runs.results import finds_objects
 from viewer.overlays.files.export import FORMATS
@@ -50,6 +52,7 @@ def begin_batch(
             version=bundle.version,
             key=bundle.key,
             options=dict(options),
+            stains=all_kept_stains() if takes_settings(bundle) else {},
             out=str(_folder(out)) if out is not None else "",
             suffix=_suffix(formats, form, are_objects=are_objects) if out is not None else "",
         )

@@ -51,7 +51,7 @@ def slide_values(batch: Batch, slide: BatchSlide, record: SlideRecord) -> dict[s
     values: dict[str, Cell] = {
         "slide": slide.name, "state": record.state, "path": slide.path,
         "model": settings.name, "version": settings.version,
-        "settings": _settings_text(batch), "error": record.error, "notes": " ".join(record.notes),
+        "settings": frozen_text(batch), "error": record.error, "notes": " ".join(record.notes),
         "key": _text(told.get("slide")), "device": _text(told.get("device")),
         "stains": _text(told.get("stains")),
         **_numbers(told),
@@ -88,6 +88,8 @@ def _numbers(record: Mapping[str, object]) -> dict[str, Cell]:
         held = record.get(group)
         if isinstance(held, dict):
             for name, value in held.items():
+                if isinstance(value, list):
+                    continue  # the ends of an interval
                 values[title.format(name)] = _number(value)
     tissue_mm2 = _number(record.get("tissue_mm2"))
     if tissue_mm2 is not None:
@@ -99,7 +101,8 @@ def _numbers(record: Mapping[str, object]) -> dict[str, Cell]:
     return values
 
 
-def _settings_text(batch: Batch) -> str:
+def frozen_text(batch: Batch) -> str:
+    """Return what a batch froze, but for the stains of each slide, as JSON."""
     settings = batch.settings
     frozen = {"model": settings.key, **settings.options}
     return msgspec.json.encode(frozen).decode()

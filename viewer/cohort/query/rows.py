@@ -18,6 +18,7 @@ from viewer.annotations.sets.listing import all_sets
 from viewer.annotations.sets.set_store import SetStore
 from viewer.annotations.storage.store import AnnotationStore, AnnotationStoreError
 from viewer.cohort.batch import Batch, kept_batches
+from viewer.cohort.table import frozen_text
 from viewer.recording.export.options import ExportOptions
 from viewer.recording.export.reading import load_reading
 from viewer.recording.export.records import action_records
@@ -94,7 +95,9 @@ def result_rows(
             "tissue_mm2": tissue_mm2, "class_counts": dict(counts) if counts else None,
             "class_areas_mm2": told.get("areas_mm2"),
             "batch": batch.title if batch is not None else None,
-            "settings": _settings(batch) if batch is not None else None,
+            "settings": frozen_text(batch) if batch is not None else None,
+            "stains": told.get("stains"),
+            "scores": _scores(told),
             "changed_utc": _changed_utc(result),
         })  # fmt: skip
     return rows
@@ -224,9 +227,12 @@ def _ran(store: Store) -> dict[str, tuple[Batch, dict[str, object]]]:
     return found
 
 
-def _settings(batch: Batch) -> str:
-    frozen = {"model": batch.settings.key, **batch.settings.options}
-    return msgspec.json.encode(frozen).decode()
+def _scores(told: Mapping[str, object]) -> dict[str, float] | None:
+    """Return the scores of cells that a run told, those that are numbers."""
+    scores = told.get("scores")
+    if not isinstance(scores, dict):
+        return None
+    return {str(name): each for name, each in scores.items() if isinstance(each, int | float)}
 
 
 def _tiles(result: KeptResult) -> set[tuple[int, int]]:

@@ -52,6 +52,8 @@ TABLES: dict[str, dict[str, Column]] = {
         "class_areas_mm2": Column("numbers by name", "areas of classes that a batch measured"),
         "batch": Column("text", "the last batch that ran it; empty where none did"),
         "settings": Column("text", "what that batch froze, as JSON"),
+        "stains": Column("text", "stain vectors and white by which cells were found and scored"),
+        "scores": Column("numbers by name", "of scored cells: h_score, positive_percent, ..."),
         "changed_utc": Column("text", "when the results were last added to or used, ISO 8601"),
     },
     "objects": {

@@ -11,7 +11,7 @@ from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
 from viewer.inference.cells.settings import CellSettings, CellSettingsError, checked
-from viewer.inference.cells.stain_vectors import StainError
+from viewer.inference.cells.stain_vectors import StainError, StainVectors
 from viewer.slides.slide_key import file_name_of
 
 if TYPE_CHECKING:
@@ -37,6 +37,17 @@ def kept_settings(identity: str) -> CellSettings | None:
         _log.warning("%s is spoilt and kept aside (%s)", path, error)
         path.replace(path.with_suffix(".bad"))
         return None
+
+
+def all_kept_stains() -> dict[str, StainVectors]:
+    """Return the stains that were kept for any slide, by the name of its file here."""
+    found: dict[str, StainVectors] = {}
+    for path in sorted((data_folder() / "cells").glob("*.json")):
+        try:
+            found[path.stem] = msgspec.json.decode(path.read_bytes(), type=CellSettings).stains
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, StainError):
+            continue  # said when that slide is opened
+    return found
 
 
 def keep_settings(identity: str, settings: CellSettings) -> None:

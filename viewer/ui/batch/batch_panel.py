@@ -73,6 +73,9 @@ class BatchPanel(Panel):
         self.state = self._label("")
         self.why = self._label("")
         self.why.setProperty("notice", "warning")
+        self.settings = self._label("")
+        self.settings.setProperty("dim", True)
+        self.settings.hide()
         self.empty = self._label(EMPTY)
         self.empty.setProperty("dim", True)
         self.slides = ObjectTableView(self)
@@ -143,6 +146,11 @@ class BatchPanel(Panel):
         self.state.setText(sentence)
         self.state.setVisible(bool(sentence))
 
+    def show_settings(self, sentence: str) -> None:
+        """Say which settings hold for all slides; "" where the model takes none."""
+        self.settings.setText(sentence)
+        self.settings.setVisible(bool(sentence))
+
     def show_why(self, sentence: str) -> None:
         """Say what went wrong; "" takes it away."""
         self.why.setText(sentence)
@@ -177,6 +185,7 @@ class BatchPanel(Panel):
         layout.setContentsMargins(8, 6, 8, 8)
         layout.setSpacing(6)
         layout.addLayout(form)
+        layout.addWidget(self.settings)
         layout.addLayout(adding)
         layout.addWidget(self.empty)
         layout.addWidget(self.slides, 1)

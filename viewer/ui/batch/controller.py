@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtWidgets import QFileDialog
 
@@ -61,6 +62,8 @@ class BatchController(QObject):
         panel.pause_requested.connect(self._pause)
         panel.cancel_requested.connect(self._cancel)
         panel.row_chosen.connect(lambda row: self._open(self.slides.paths[row]))
+        panel.models.currentIndexChanged.connect(lambda _: self.show_settings())
+        window.panes.active_changed.connect(lambda _: self.show_settings())
         self.table.visibilityChanged.connect(self._on_table_shown)
         self.table.slide_chosen.connect(self._open)
         self.table.object_chosen.connect(self._travel)
@@ -84,6 +87,8 @@ class BatchController(QObject):
         settings, model = self._window.settings, self.panel.model
         options = {} if settings.device == "auto" else {"device": settings.device}
         options |= {"unconfined": ""} if settings.unconfined_models else {}
+        if changes := self._cell_settings:
+            options["set"] = changes
         named = [(path, path.name) for path in paths]
         self._begin(lambda: begin_batch(model, named, options))
 
@@ -110,6 +115,28 @@ class BatchController(QObject):
         run.ended.connect(self._on_ended, queued)
         run.start()
         self.panel.show_state(is_running=True)
+
+    @property
+    def _cell_settings(self) -> str:
+        """Return the settings of cells on the slide on screen, as `--set` takes them; "" for none.
+
+        Of models that find no cells by settings there are none.
+        """
+        window = self._window
+        pane, chosen = window.panes.active, self.panel.model
+        bundle = next((b for b in window.overlays.bundles if str(b.folder) == chosen), None)
+        if bundle is None or bundle.description.cells is None or pane.source is None:
+            return ""
+        values = msgspec.to_builtins(window.cells.settings_of(pane, bundle))
+        del values["stains"]  # of each slide its own
+        return ";".join(f"{name}={value}" for name, value in values.items())
+
+    def show_settings(self) -> None:
+        """Say which settings of cells hold for all slides."""
+        text = self._cell_settings.replace(";", ", ").replace("=", " ")
+        pane = self._window.panes.active
+        name = self._name_of(pane.path) if pane.path is not None else ""
+        self.panel.show_settings(f"With the settings of {name}: {text}." if text else "")
 
     def _pause(self) -> None:
         if self._run is not None:
@@ -203,12 +230,16 @@ class BatchController(QObject):
             return
         self._disk.run(
             lambda: [(each.name, str(each.folder)) for each in all_models()],
-            lambda models: self.panel.show_models(models, self.panel.model),
+            self._on_models,
             self._on_failed,
         )
         if not self._is_known:
             self._is_known = True
             self._disk.run(_newest_batch, self._on_kept, self._on_failed)
+
+    def _on_models(self, models: list[tuple[str, str]]) -> None:
+        self.panel.show_models(models, self.panel.model)
+        self.show_settings()
 
     def _on_kept(self, batch: Batch | None) -> None:
         if batch is None or self.slides.paths or self._run is not None:

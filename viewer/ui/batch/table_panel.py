@@ -68,7 +68,7 @@ class TablePanel(Panel):
         self.save = QPushButton("Save table...", self)
         self.save.setToolTip("Write the table over all slides as CSV")
         self._lay_out()
-        self.rows_of.currentIndexChanged.connect(lambda _: self._list_values())
+        self.rows_of.currentIndexChanged.connect(lambda _: self._on_rows_of())
         self.value.currentIndexChanged.connect(lambda _: self._compute())
         self.view.row_chosen.connect(self._on_row)
         self.save.clicked.connect(lambda: self.save_requested.emit())
@@ -88,6 +88,10 @@ class TablePanel(Panel):
     def shut_down(self) -> None:
         """End all work."""
         self._work.close()
+
+    def _on_rows_of(self) -> None:
+        self._show(None)
+        self._list_values()
 
     def _list_values(self) -> None:
         batch = self._batch
