@@ -8,6 +8,8 @@ may change between versions.
 ...     tile = slide.read_tile(0, 0, 0)
 """
 
+from typing import TYPE_CHECKING, Any
+
 from coverslip import scores
 from coverslip.agents import run_agent
 from coverslip.annotations import read_annotations, write_annotations
@@ -20,6 +22,9 @@ from viewer.errors import CoverslipError
 from viewer.geometry import Box, Optics
 from viewer.slides import Level, SlideInfo
 
+if TYPE_CHECKING:
+    from coverslip.environment import SlideEnv, SlideTask, demonstration
+
 __all__ = [
     "Annotation",
     "Box",
@@ -28,9 +33,12 @@ __all__ = [
     "Optics",
     "Session",
     "Slide",
+    "SlideEnv",
     "SlideInfo",
+    "SlideTask",
     "__version__",
     "behaviors",
+    "demonstration",
     "load_sessions",
     "open_slide",
     "read_annotations",
@@ -40,3 +48,12 @@ __all__ = [
     "scores",
     "write_annotations",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the environment where it is asked for: Gymnasium is an extra."""
+    if name in ("SlideEnv", "SlideTask", "demonstration"):
+        from coverslip import environment
+
+        return getattr(environment, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
