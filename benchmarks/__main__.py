@@ -22,6 +22,7 @@ _NAMES = (
     "formats",
     "model-formats",
     "query",
+    "cells",
 )
 _SAMPLE = Path(__file__).resolve().parent.parent / "resources/slides/CMU-1-Small-Region.svs"
 _RESULTS = Path(__file__).resolve().parent / "results" / "latest.json"
@@ -66,6 +67,10 @@ def _measure(name: str) -> list[Figure]:
         from benchmarks import query
 
         return query.run()
+    if name == "cells":
+        from benchmarks import cells
+
+        return cells.run(_SAMPLE)
     main_slide = big_slide.ensure(big_slide.MAIN)
     match name:
         case "decode":

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from benchmarks.likeness import likeness_table
+from training.cell_accuracy import cells_part
 from training.classical_baseline import classical_labels
 from training.evaluate_nuclei import HELD_PATIENT, product_labels
 from training.nuclei_data import (
@@ -30,6 +31,7 @@ from training.shifted_fields import shifted_f1
 from training.train_detector import measured
 from training.train_tissue import left_out_tiles
 from training.unlike_figures import LIKE, UNLIKE, told_as_unlike
+from viewer.annotations.counting.scores import wilson_interval
 from viewer.geometry import Box
 from viewer.inference.models.bundle import load_bundle
 from viewer.inference.models.model_library import BUNDLED
@@ -84,6 +86,7 @@ def main() -> None:
         _HEAD,
         _nuclei(options.data, options.former),
         _shifts(options.data, options.former),
+        cells_part(options.data),
         _unlike(options.data),
         _tiles(options.data),
         *([f"{_BOXES}\n{boxes}"] if boxes else []),
@@ -209,20 +212,11 @@ def _interval(fields: list[Field], figure: Callable[[list[Field]], float]) -> Fi
 
 def _tiles(data: Path) -> str:
     right, count = left_out_tiles(data)
-    low, high = _wilson(right, count)
+    ends = wilson_interval(right, count)
+    assert ends is not None
     return (
         f"{_TILES}\n| colorectal tissue, {count} tiles left out one by one | {right} of {count} "
-        f"({right / count:.2f}; {low:.2f} to {high:.2f}) |"
-    )
-
-
-def _wilson(right: int, count: int, z: float = 1.96) -> tuple[float, float]:
-    """Return the 95 % interval of a share (Wilson 1927)."""
-    share = right / count
-    middle = share + z * z / (2 * count)
-    reach = z * np.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    return float((middle - reach) / (1 + z * z / count)), float(
-        (middle + reach) / (1 + z * z / count)
+        f"({right / count:.2f}; {ends.low:.2f} to {ends.high:.2f}) |"
     )
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from training.augmentation import density, example, from_density, restained, varied
 from training.classical_baseline import classical_labels
 from training.evaluate_nuclei import agreement, methods, score, validation_sets
 from training.nuclei_data import UNKNOWN, load_bbbc038, split, target_maps
-from training.scores import scored
+from training.scores import aji, aji_plus, scored
 from training.shifted_fields import SHIFTS_PX, shifted_f1
 from viewer.inference.models.bundle import load_bundle
 from viewer.inference.models.model_library import BUNDLED
@@ -141,3 +143,67 @@ def test_the_bundled_model_keeps_its_figures(shared_slide: Callable[[str], Path]
 def test_the_bundled_model_does_not_hang_on_where_a_field_begins(sample_slide: Path) -> None:
     network = Network(load_bundle(BUNDLED / "nuclei"), torch.device("cpu"))
     assert agreement(network, sample_slide) > 0.9
+
+
+def _sets_of(labels: NDArray[np.int32]) -> list[set[int]]:
+    return [set(np.flatnonzero(labels.ravel() == n).tolist()) for n in np.unique(labels) if n > 0]
+
+
+def _plain_aji(truth: NDArray[np.int32], guess: NDArray[np.int32]) -> float:
+    """AJI by sets of pixels, as the paper writes it."""
+    found, used = _sets_of(guess), set[int]()
+    both = whole = 0
+    for true in _sets_of(truth):
+        ious = [len(true & each) / len(true | each) for each in found]
+        best = int(np.argmax(ious)) if ious else -1
+        if best < 0 or not ious[best]:
+            whole += len(true)
+            continue
+        used.add(best)
+        both += len(true & found[best])
+        whole += len(true | found[best])
+    whole += sum(len(each) for n, each in enumerate(found) if n not in used)
+    return both / whole
+
+
+def _plain_plus(truth: NDArray[np.int32], guess: NDArray[np.int32]) -> float:
+    """AJI+ by trying every way to pair the objects."""
+    a, b = _sets_of(truth), _sets_of(guess)
+    most, best = -1.0, 0.0
+    for order in itertools.permutations([*range(len(b)), *([-1] * len(a))], len(a)):
+        pairs = [(i, j) for i, j in enumerate(order) if j >= 0 and a[i] & b[j]]
+        total = sum(len(a[i] & b[j]) / len(a[i] | b[j]) for i, j in pairs)
+        if total > most:
+            lost = sum(len(s) for i, s in enumerate(a) if i not in {i for i, _ in pairs})
+            false = sum(len(s) for j, s in enumerate(b) if j not in {j for _, j in pairs})
+            whole = sum(len(a[i] | b[j]) for i, j in pairs) + lost + false
+            most, best = total, sum(len(a[i] & b[j]) for i, j in pairs) / whole
+    return best
+
+
+def _plain_pq(truth: NDArray[np.int32], guess: NDArray[np.int32]) -> float:
+    a, b = _sets_of(truth), _sets_of(guess)
+    ious = [len(s & t) / len(s | t) for s in a for t in b]
+    hits = [iou for iou in ious if iou > 0.5]
+    return sum(hits) / (len(hits) + (len(a) - len(hits)) / 2 + (len(b) - len(hits)) / 2)
+
+
+def test_pq_aji_and_aji_plus_are_those_of_plain_implementations() -> None:
+    rng = np.random.default_rng(7)
+    for _ in range(12):
+        maps: list[NDArray[np.int32]] = []
+        for _ in range(2):
+            labels = np.zeros((16, 16), np.int32)
+            for number in range(1, 5):
+                y, x = rng.integers(0, 11, 2)
+                labels[y : y + rng.integers(3, 7), x : x + rng.integers(3, 7)] = 3 * number
+            maps.append(labels)
+        truth, guess = maps
+        assert aji(truth, guess) == pytest.approx(_plain_aji(truth, guess))
+        assert aji_plus(truth, guess) == pytest.approx(_plain_plus(truth, guess))
+        assert scored([(truth, guess)]).pq == pytest.approx(_plain_pq(truth, guess))
+    half = np.array([[1, 1, 1, 0]], np.int32), np.array([[0, 1, 1, 1]], np.int32)
+    assert scored([half]).pq == 0  # an IoU of exactly a half is no match
+    none, one = np.zeros((4, 4), np.int32), np.ones((4, 4), np.int32)
+    assert (aji(none, none), aji_plus(none, none)) == (1, 1)
+    assert (aji(one, none), aji(none, one), aji_plus(none, one)) == (0, 0, 0)

@@ -68,7 +68,7 @@ def measured_cells(
     if not count:
         return Objects.none()
     nuclei = Runs.of(labels, count)
-    shape = shape_of(nuclei, labels.shape[1])
+    shape = shape_of(nuclei)
     needs_cells = settings.compartment != "Nucleus" or not settings.include_nucleus
     has_cells = bool(settings.cell_expansion_um) and (needs_cells or not is_preview)
     cells = expanded(labels, settings) if has_cells else labels

@@ -36,12 +36,15 @@ class Runs:
         (k,) its label, from 1.
     count
         Of the labels.
+    width_px
+        Of their picture.
     """
 
     places: NDArray[np.intp]
     starts: NDArray[np.intp]
     numbers: NDArray[np.int32]
     count: int
+    width_px: int
 
     @classmethod
     def of(cls, labels: Labels, count: int) -> Runs:
@@ -50,21 +53,26 @@ class Runs:
         places = np.flatnonzero(flat)
         numbers = flat[places]
         is_start = np.ones(len(places), bool)
-        is_start[1:] = (numbers[1:] != numbers[:-1]) | (np.diff(places) != 1)
+        is_start[1:] = (numbers[1:] != numbers[:-1]) | (places[1:] - places[:-1] != 1)
+        is_start |= places % labels.shape[1] == 0
         starts = np.flatnonzero(is_start)
-        return cls(places, starts, numbers[starts], count)
+        return cls(places, starts, numbers[starts], count, labels.shape[1])
 
     @property
     def areas_px(self) -> NDArray[np.float64]:
         """Return (count,) pixels of each label."""
-        lengths = np.diff(np.append(self.starts, len(self.places)))
-        return self._summed(lengths)
+        return self.summed(self.lengths)
+
+    @property
+    def lengths(self) -> NDArray[np.intp]:
+        """Return (k,) pixels of each run."""
+        return np.diff(np.append(self.starts, len(self.places)))
 
     def sums(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return (count,) the sum over each label of a value for each of `places`."""
         if not len(self.starts):
             return np.zeros(self.count)
-        return self._summed(np.add.reduceat(values, self.starts, dtype=np.float64))
+        return self.summed(np.add.reduceat(values, self.starts, dtype=np.float64))
 
     def extremes(self, values: NDArray[np.floating]) -> tuple[Column, Column]:
         """Return (count,) the least and the largest value of each label; NaN of none."""
@@ -79,7 +87,8 @@ class Runs:
         low[is_none] = high[is_none] = np.nan
         return low, high
 
-    def _summed(self, per_run: NDArray[np.generic]) -> NDArray[np.float64]:
+    def summed(self, per_run: NDArray[np.generic]) -> NDArray[np.float64]:
+        """Return (count,) the sum over each label of a value for each run."""
         return np.bincount(self.numbers - 1, per_run, self.count).astype(np.float64)
 
 
@@ -108,15 +117,17 @@ def stain_measurements(
     return measured
 
 
-def shape_of(runs: Runs, width_px: int) -> dict[str, NDArray[np.float64]]:
+def shape_of(runs: Runs) -> dict[str, NDArray[np.float64]]:
     """Return area in pixels, centroid (pixel centers at halves) and eccentricity of labels."""
-    y, x = np.divmod(runs.places, width_px)
-    y, x = y + 0.5, x + 0.5
-    area = runs.areas_px
-    mean_x, mean_y = runs.sums(x) / area, runs.sums(y) / area
-    xx = runs.sums(x * x) / area - mean_x**2 + 1 / 12
-    yy = runs.sums(y * y) / area - mean_y**2 + 1 / 12
-    xy = runs.sums(x * y) / area - mean_x * mean_y
+    n = runs.lengths.astype(np.float64)
+    y, first = np.divmod(runs.places[runs.starts], runs.width_px)
+    y, x = y + 0.5, first + n / 2  # of the middle of a run
+    area = runs.summed(n)
+    mean_x, mean_y = runs.summed(n * x) / area, runs.summed(n * y) / area
+    spread_x = n * (n * n - 1) / 12  # of the pixels of a run about its middle
+    xx = runs.summed(n * x * x + spread_x) / area - mean_x**2 + 1 / 12
+    yy = runs.summed(n * y * y) / area - mean_y**2 + 1 / 12
+    xy = runs.summed(n * x * y) / area - mean_x * mean_y
     middle, spread = (xx + yy) / 2, np.hypot((xx - yy) / 2, xy)
     ratio = np.clip((middle - spread) / (middle + spread), 0.0, 1.0)
     return {"area": area, "x": mean_x, "y": mean_y, "eccentricity": np.sqrt(1.0 - ratio)}

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_SMOOTH = 2
-"""Neighbors at each side over which the outermost is looked for and averaged."""
+_TURN = 7.0
+"""More than all angles: a label's corners lie between those of the labels before and after."""
 
 
 def star_outlines(
@@ -37,11 +37,11 @@ def star_outlines(
     which = numbers.astype(np.intp) - 1
     dx, dy = columns - x[which], rows - y[which]
     angle, radius = np.arctan2(dy, dx), np.hypot(dx, dy)
-    order = np.lexsort((angle, which))
+    order = np.argsort(which * _TURN + angle, kind="stable")
     which, angle, radius = which[order], angle[order], radius[order]
     counts = np.bincount(which, minlength=count)
     starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
-    radius = _smoothed(radius, starts, which)
+    radius = _smoothed(radius, starts)
     points = np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1)
     scale = np.sqrt(areas_px / np.maximum(_areas(points, starts, which), 1e-6))
     points = points * scale[which, np.newaxis] + np.stack([x, y], 1)[which]
@@ -71,14 +71,16 @@ def _corners_of_borders(
     return y, x, which
 
 
-def _smoothed(radius: Floats, starts: NDArray[np.int64], which: NDArray[np.intp]) -> Floats:
-    """Return the radii of the outermost neighbors, averaged along the same ring."""
-    begin = starts[:-1][which]
-    size = np.diff(starts)[which]
-    at = np.arange(len(radius)) - begin
-    beside = [begin + (at + step) % size for step in range(-_SMOOTH, _SMOOTH + 1)]
-    outer = np.max([radius[each] for each in beside], axis=0)
-    return np.mean([outer[each] for each in beside], axis=0)
+def _smoothed(radius: Floats, starts: NDArray[np.int64]) -> Floats:
+    """Return the radii of the outermost of two neighbors at each side, averaged along the ring."""
+    after = _following(starts)
+    before = np.empty_like(after)
+    before[after] = np.arange(len(after))
+    for _ in range(2):
+        radius = np.maximum(np.maximum(radius, radius[after]), radius[before])
+    for _ in range(2):
+        radius = (radius + radius[after] + radius[before]) / 3
+    return radius
 
 
 def _following(starts: NDArray[np.int64]) -> NDArray[np.int64]:
