@@ -37,13 +37,14 @@ def run(slide: Path) -> list[Figure]:
         rgb = read_region(source, field, width, height)
     with closing(CellPreviewer()) as previewer:
         took_s: list[float] = []
-        for number in range(_CHANGES + 1):
+        found = previewer.cells(rgb, field, CellSettings())  # starts the process
+        for number in range(_CHANGES):
             settings = CellSettings(threshold=0.08 + 0.002 * number)
             is_known = previewer.knows(field, settings)
             started_s = time.perf_counter()
             found = previewer.cells(None if is_known else rgb, field, settings)
             took_s.append(time.perf_counter() - started_s)
-    preview_ms = 1000 * statistics.median(took_s[1:])  # the first starts the process
+    preview_ms = 1000 * statistics.median(took_s)
     return [
         Figure("cells", f"preview of a change, {len(found):,} cells", preview_ms, "ms", 150.0),
         Figure("cells", f"measure and grade {_CELLS:,} cells", _measured_s(rgb), "s", 1.0),

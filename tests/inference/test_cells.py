@@ -23,6 +23,7 @@ from viewer.inference.cells.stain_vectors import (
     estimated_white,
     macenko,
     optical_density,
+    single_stain,
 )
 from viewer.inference.models.bundle import BundleError
 from viewer.inference.models.model_library import find_model
@@ -92,6 +93,16 @@ def test_macenko_finds_the_stains_of_a_region(kind: str) -> None:
         macenko(stained(h, 0 * d, truth, 250), truth.kind, (250, 250, 250))
     with pytest.raises(StainError, match="too little"):
         macenko(np.full((50, 50, 3), 250, np.uint8), truth.kind)
+
+
+def test_one_stain_is_taken_from_a_region_of_its_own() -> None:
+    amounts = np.linspace(0.1, 0.9, 400).reshape(20, 20)
+    pixels = stained(0 * amounts, amounts, white=240)
+    found = single_stain(pixels, (240, 240, 240))
+    right = np.array(StainVectors().second) / np.linalg.norm(StainVectors().second)
+    np.testing.assert_allclose(found, right, atol=0.01)
+    with pytest.raises(StainError, match="too little"):
+        single_stain(np.full((9, 9, 3), 240, np.uint8), (240, 240, 240))
 
 
 def test_white_is_that_of_the_glass() -> None:

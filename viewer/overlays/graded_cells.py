@@ -92,12 +92,13 @@ class GradedCells:
         return allred(self.negative, self.weak, self.moderate, self.strong)
 
     def record(self) -> dict[str, object]:
-        """Return counts and scores for JSON; None for what is undefined."""
+        """Return counts and scores for JSON, with Wilson's 95 %; None for what is undefined."""
         ends, score = self.interval, self.allred
         return {
             "negative": self.negative, "weak": self.weak, "moderate": self.moderate,
             "strong": self.strong, "positive_without_grade": self.positive,
             "without_grade": self.ungraded, "positive_percent": self.positive_percent,
-            "positive_percent_95": None if ends is None else [100 * each for each in ends],
+            "positive_percent_low": None if ends is None else 100 * ends.low,
+            "positive_percent_high": None if ends is None else 100 * ends.high,
             "h_score": self.h_score, "allred": None if score is None else score.total,
         }  # fmt: skip

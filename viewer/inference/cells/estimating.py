@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from viewer.inference.cells.stain_vectors import StainSet, StainVectors, estimated_white, macenko
+from msgspec.structs import replace
+
+from viewer.inference.cells.stain_vectors import (
+    StainSet,
+    StainVectors,
+    estimated_white,
+    macenko,
+    single_stain,
+)
 from viewer.slides.region import read_level, read_region
 
 if TYPE_CHECKING:
     from viewer.geometry import Box
-    from viewer.slides.source import SlideSource
+    from viewer.slides.source import RgbImage, SlideSource
 
 _MOST_PX = 1500
 """Along the longer side of the region that stains are estimated from."""
@@ -37,6 +45,28 @@ def estimated_stains(source: SlideSource, region: Box, kind: StainSet) -> StainV
     TileError
         It cannot be read.
     """
+    return macenko(_pixels(source, region), kind, slide_white(source))
+
+
+def with_stain_of(
+    source: SlideSource, region: Box, stains: StainVectors, *, is_hematoxylin: bool
+) -> StainVectors:
+    """Return stains with one of them taken from a region (level-0 pixels) that shows it alone.
+
+    Raises
+    ------
+    StainError
+        The region has too little stained tissue, or the other stain.
+    TileError
+        It cannot be read.
+    """
+    vector = single_stain(_pixels(source, region), stains.white)
+    if is_hematoxylin:
+        return replace(stains, hematoxylin=vector, origin="set by regions")
+    return replace(stains, second=vector, origin="set by regions")
+
+
+def _pixels(source: SlideSource, region: Box) -> RgbImage:
     scale = min(1.0, _MOST_PX / max(region.width, region.height))
     width, height = (max(1, round(side * scale)) for side in (region.width, region.height))
-    return macenko(read_region(source, region, width, height), kind, slide_white(source))
+    return read_region(source, region, width, height)

@@ -33,7 +33,8 @@ _SECOND: dict[StainSet, tuple[str, Vector]] = {"H-DAB": ("DAB", DAB), "H&E": ("E
 _LEAST_DENSITY, _MOST_DENSITY = 0.15, 1.5
 """Sum of the densities below which a pixel is glass, and density of a channel above which it says
 nothing of its hue."""
-_LEAST_PIXELS = 500
+_LEAST_PIXELS, _FEW_PIXELS = 500, 20
+"""Of tissue that both stains are estimated from, and one."""
 _ENDS = (1.0, 99.0)
 """Percentiles of the angle in the plane of the two stains that stand for pure stains."""
 _LEAST_ANGLE = math.radians(8)
@@ -151,6 +152,21 @@ def macenko(rgb: RgbImage, kind: StainSet, white: Vector = (255.0, 255.0, 255.0)
     return StainVectors(
         kind, _triple(first), _triple(second), (red, green, blue), "estimated (Macenko)"
     )
+
+
+def single_stain(rgb: RgbImage, white: Vector = (255.0, 255.0, 255.0)) -> Vector:
+    """Return the vector of a region (height, width, 3) that shows one stain alone.
+
+    Raises
+    ------
+    StainError
+        The region has too little stained tissue.
+    """
+    density = optical_density(rgb, white).reshape(-1, 3).astype(np.float64)
+    stained = density[(density.sum(1) > _LEAST_DENSITY) & (density.max(1) < _MOST_DENSITY)]
+    if len(stained) < _FEW_PIXELS:
+        raise StainError("The region has too little stained tissue: choose one of that stain.")
+    return _triple(_unit(np.median(stained, axis=0)))
 
 
 def _unit(vector: Vector | NDArray[np.float64]) -> NDArray[np.float64]:

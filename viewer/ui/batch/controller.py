@@ -51,6 +51,8 @@ class BatchController(QObject):
         self._is_paused = False
         self._running = ""
         self._is_known = False
+        self._wanted = ""
+        """Folder of the model to choose once they are known."""
         panel = self.panel
         panel.visibilityChanged.connect(self._on_shown)
         panel.open_slides_requested.connect(self._add_open_slides)
@@ -78,6 +80,15 @@ class BatchController(QObject):
         """Add slides, those of folders and of projects; nothing while a batch runs."""
         if self._run is None:
             self._disk.run(lambda: named_slides(paths), self._on_named, self._on_failed)
+
+    def choose(self, model: str) -> None:
+        """Show the page with a model chosen by its folder, and the slides of the open project."""
+        if self._run is None:
+            self._wanted = model
+            self._on_shown(True)
+            if self._window.projects.opened.is_open:
+                self._add_project()
+        self.panel.show()
 
     def start(self) -> None:
         """Run the model over all slides that are not done."""
@@ -238,7 +249,8 @@ class BatchController(QObject):
             self._disk.run(_newest_batch, self._on_kept, self._on_failed)
 
     def _on_models(self, models: list[tuple[str, str]]) -> None:
-        self.panel.show_models(models, self.panel.model)
+        self.panel.show_models(models, self._wanted or self.panel.model)
+        self._wanted = ""
         self.show_settings()
 
     def _on_kept(self, batch: Batch | None) -> None:

@@ -60,6 +60,12 @@ _CHECKS = (
     ("exclude_dab", "Exclude &DAB", "Leave out pixels with more DAB than hematoxylin"),
     ("single_threshold", "Single th&reshold", "Negative or positive by the first alone"),
 )
+_ESTIMATES = (
+    ("Both from the &view (Macenko)", "view"),
+    ("Both from the &annotation (Macenko)", "annotation"),
+    ("&Hematoxylin from the annotation", "first"),
+    ("&Other stain from the annotation", "second"),
+)
 _COMBO_PX = 92
 _COMPARTMENTS = ("Nucleus", "Cytoplasm", "Cell")
 _STATISTICS = ("mean", "max")
@@ -71,9 +77,11 @@ class CellPage(QWidget):
     settings_changed = Signal(object)
     """The CellSettings, each time that they change to others that can be."""
     stains_wanted = Signal(str)
-    """Stains are to be estimated: "view" or "annotation"."""
+    """Stains are to be taken from the "view" or the "annotation", or one of them from the
+    annotation: "first" or "second"."""
     run_here_wanted = Signal()
     run_region_wanted = Signal()
+    run_many_wanted = Signal()
     used_changed = Signal(bool)
     """Whether a network is to work by these settings."""
 
@@ -89,7 +97,7 @@ class CellPage(QWidget):
         self.estimate = QPushButton("Estimate", self)
         self.estimate.setToolTip("Estimate both stains by Macenko, and white from the slide")
         menu = QMenu(self.estimate)
-        for text, where in (("From the &view", "view"), ("From the &annotation", "annotation")):
+        for text, where in _ESTIMATES:
             menu.addAction(text).triggered.connect(
                 lambda _=False, where=where: self.stains_wanted.emit(where)
             )
@@ -107,6 +115,7 @@ class CellPage(QWidget):
         self.preview.hide()
         self.here = self._button("Run here", "Find cells where you look, by these settings")
         self.region = self._button("In annotation", "Find cells in the selected annotations")
+        self.many = self._button("Many slides...", "Take these settings to the page Batch")
         self._body = QWidget(self)
         self._lay_out(is_network=is_network)
         self._connect()
@@ -224,6 +233,7 @@ class CellPage(QWidget):
         body.setContentsMargins(0, 0, 0, 0)
         body.setSpacing(4)
         body.addWidget(self._row(self.here, self.region))
+        body.addWidget(self.many)
         for label in (self.preview, self.problem):
             body.addWidget(label)
         body.addLayout(form)
@@ -245,6 +255,7 @@ class CellPage(QWidget):
         for button, signal in (
             (self.here, self.run_here_wanted),
             (self.region, self.run_region_wanted),
+            (self.many, self.run_many_wanted),
         ):
             button.clicked.connect(signal)
 

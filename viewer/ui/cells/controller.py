@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, QTimer
 from PySide6.QtWidgets import QApplication
 
 from viewer.geometry import Box
-from viewer.inference.cells.estimating import estimated_stains
+from viewer.inference.cells.estimating import estimated_stains, with_stain_of
 from viewer.inference.cells.kept_settings import keep_settings, kept_settings
 from viewer.inference.cells.models import takes_settings, with_settings
 from viewer.inference.cells.settings import CellSettings
@@ -162,9 +162,10 @@ class CellsController(QObject):
         page.destroyed.connect(lambda: self._pages.pop(bundle.key, None))
         page.settings_changed.connect(lambda settings: self._on_changed(bundle, settings))
         page.used_changed.connect(lambda is_used: self._on_used(bundle, is_used=is_used))
-        page.stains_wanted.connect(lambda where: self._estimate(bundle, page, where))
+        page.stains_wanted.connect(lambda where: self._estimate(page, where))
         page.run_here_wanted.connect(lambda: self._run_here(bundle))
         page.run_region_wanted.connect(lambda: self._run_region(bundle))
+        page.run_many_wanted.connect(lambda: self._window.batch.choose(str(bundle.folder)))
         scores.place_wanted.connect(lambda at: self._window.panes.active.canvas.go_to(at))
         scores.copy_wanted.connect(lambda text: QApplication.clipboard().setText(text))
         self._follow()
@@ -262,30 +263,30 @@ class CellsController(QObject):
         if (run := self._run_of(pane, bundle)) is not None:
             run.run_over(union_of(regions))
 
-    def _estimate(self, bundle: ModelBundle, page: CellPage, where: str) -> None:
-        """Estimate the stains of the view or the selected regions, and take them."""
+    def _estimate(self, page: CellPage, where: str) -> None:
+        """Take the stains of the view or of the selected regions."""
         pane, regions = self._window.panes.active, self._regions()
         source = pane.source
         if source is None:
             return
-        if where == "annotation" and not regions:
+        if where != "view" and not regions:
             self._window.say(_NO_REGION)
             return
-        box = pane.canvas.view.box.intersection(pane.canvas.slide_box)
-        if where == "annotation":
-            box = Box(*union_of(regions).bounds).intersection(pane.canvas.slide_box)
-        kind = self.settings_of(pane, bundle).stains.kind
+        seen = pane.canvas.view.box if where == "view" else Box(*union_of(regions).bounds)
+        box, stains = seen.intersection(pane.canvas.slide_box), page.settings.stains
         name = "view" if where == "view" else "annotation"
 
-        def take(stains: StainVectors) -> None:
-            if pane.source is source and pane is self._window.panes.active:
-                page.set_stains(replace(stains, origin=f"estimated from the {name} (Macenko)"))
+        def work() -> StainVectors:
+            if where in ("first", "second"):
+                return with_stain_of(source, box, stains, is_hematoxylin=where == "first")
+            found = estimated_stains(source, box, stains.kind)
+            return replace(found, origin=f"estimated from the {name} (Macenko)")
 
-        self._background.run(
-            lambda: estimated_stains(source, box, kind),
-            take,
-            lambda error: page.show_problem(str(error)),
-        )
+        def take(found: StainVectors) -> None:
+            if pane.source is source and pane is self._window.panes.active:
+                page.set_stains(found)
+
+        self._background.run(work, take, lambda error: page.show_problem(str(error)))
 
     def _regions(self) -> list[BaseGeometry]:
         """Return the selected regions of the active pane."""

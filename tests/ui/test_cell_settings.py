@@ -18,6 +18,7 @@ from viewer.annotations.document import adding
 from viewer.geometry import Box
 from viewer.inference.cells.kept_settings import kept_settings
 from viewer.inference.cells.settings import CellSettings
+from viewer.inference.models.model_library import find_model
 from viewer.ui.cells.cell_page import CellPage
 from viewer.ui.cells.field_preview import preview_field
 from viewer.ui.cells.score_page import ScorePage
@@ -130,8 +131,16 @@ def test_regions_are_run_scored_and_give_stains(
     page.stains_wanted.emit("annotation")
     qtbot.waitUntil(lambda: "annotation (Macenko)" in page.stains.text(), timeout=_PATIENCE_MS)
     assert page.settings.stains.white == (240, 240, 240)
+    page.stains_wanted.emit("second")
+    qtbot.waitUntil(lambda: "set by regions" in page.stains.text(), timeout=_PATIENCE_MS)
     page.region.click()
     qtbot.waitUntil(lambda: _run(window).progress.total > 0, timeout=_PATIENCE_MS)
+
+    page.many.click()
+    batch = window.batch
+    cells = str(find_model("cells").folder)
+    qtbot.waitUntil(lambda: batch.panel.model == cells, timeout=_PATIENCE_MS)
+    assert batch.panel.isVisible()
 
 
 def test_what_is_previewed_is_all_of_a_near_view_and_a_window_of_a_far_one() -> None:
