@@ -298,3 +298,38 @@ def test_the_patch_baseline_asks_of_random_patches_and_takes_the_majority(
     half = len(sent) // 2
     assert sent[:half] == sent[half:]  # the same patches each time
     assert len({each[0] for each in sent[:half]}) == 6
+
+
+def test_answers_recorded_elsewhere_are_scored_without_asking(tmp_path: Path) -> None:
+    path = multipathqa(tmp_path)
+    report = "<report>Crypts.</report>\n<response>```json\n{}\n```</response>"
+    records = [
+        {"benchmark": "gtex", "file_id": "GTEX-1", "status": "ok",
+         "prediction": report.format('{"answer": 1}')},
+        {"benchmark": "gtex", "file_id": "GTEX-2", "status": "timeout", "prediction": None},
+        *({"benchmark": "gtex", "file_id": "GTEX-3", "patch_idx": n, "prediction": said}
+          for n, said in enumerate(["1", "2", "Skin", "no idea"])),
+        {"benchmark": "panda", "file_id": "9108", "prediction": '{"isup_grade": 2}'},
+        {"benchmark": "tcga_expert_vqa", "file_id": 102, "prediction": "<think>B</think>A"},
+    ]  # fmt: skip
+    (tmp_path / "giant.jsonl").write_text("\n".join(map(json.dumps, records)))
+    with model_server([]) as server:
+        code, scores, said = evaluate(
+            server, "--questions", path, "--recorded", tmp_path / "giant.jsonl",
+            "-o", tmp_path / "out",
+        )  # fmt: skip
+        assert server.requests == []
+    assert code == 1, said  # a question has no record
+    assert scores["all"]["left_out"] == 1
+    assert scores["gtex"]["accuracy"]["value"] == pytest.approx(2 / 3, abs=1e-4)
+    assert scores["gtex"]["balanced_accuracy"]["value"] == 0.75  # colon 1 of 2, skin 1 of 1
+    assert scores["gtex"]["failed"] == 1
+    assert scores["panda"]["accuracy"]["value"] == 0.0
+    assert scores["tcga_expert_vqa"]["accuracy"]["value"] == 1.0
+    (tmp_path / "other.json").write_text('[{"id": "x", "response": "A"}]')
+    with model_server([]) as server:
+        code, _, said = evaluate(
+            server, "--questions", path, "--recorded", tmp_path / "other.json", "-o", tmp_path
+        )
+    assert code == 2
+    assert "other.json answers none of the questions" in said

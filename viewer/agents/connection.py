@@ -39,6 +39,8 @@ _CONNECT_S = 15.0
 _WHOLE_ANSWER = 10
 """An answer may take this many times `Endpoint.timeout_s` in all, however it trickles."""
 _MOST_COMPLAINT_CHARS = 300
+_SHOWN_SHARE = 200
+"""An answer is shown anew once it grew by one part of so many."""
 _NO_KEY = "none"
 """Servers on one's own machine ask for none, but the protocol's header has to hold something."""
 
@@ -216,6 +218,7 @@ class Connection:
         """Take the answer as it comes; it need not come as it was asked for."""
         completions = server.chat.completions.with_streaming_response
         shown: str | None = None
+        due_chars = 0
         events = EventReader()
         async with completions.create(**self._wanted()) as response:
             kind = response.headers.get("content-type", "").casefold()
@@ -223,6 +226,10 @@ class Connection:
                 async for piece in response.iter_bytes():
                     for data in events.read(piece):
                         gathered.take(data)
+                        if gathered.chars < due_chars:
+                            continue
+                        # Long thoughts come in ten thousands of pieces: each costs its share.
+                        due_chars = gathered.chars + gathered.chars // _SHOWN_SHARE
                         said, thoughts = gathered.spoken
                         if said != (shown or "") or (shown is None and thoughts):
                             shown = said
@@ -232,6 +239,8 @@ class Connection:
                 for data in events.end():
                     gathered.take(data)
                 gathered.is_whole = events.is_ended
+                if (said := gathered.spoken.answer) != (shown or ""):
+                    on_text(said)
                 return
             body = await whole_body(response)
             start = body.lstrip()[:200].lower()

@@ -92,6 +92,7 @@ class StreamedReply:
     usage: _Usage | None = None
     finish: str | None = None
     had_choices: bool = False
+    chars: int = 0
     is_whole: bool = False
     """Whether the server marked the end, beside any reason for it."""
     _at_index: dict[int, _CallParts] = field(default_factory=dict[int, _CallParts])
@@ -123,6 +124,7 @@ class StreamedReply:
         if told:
             raise RefusedError(f"failed: {server_words(told)}")
         self.usage = part.usage or self.usage
+        self.chars += len(text)
         if part.choices:
             self.had_choices = True
             choice = part.choices[0]

@@ -30,7 +30,7 @@ from viewer.agents.errors import (
     RefusedError,
 )
 from viewer.agents.policy_choice import PolicyChoice
-from viewer.agents.reading import ReadingOptions, SlideReading, read_slide
+from viewer.agents.reading import ReadingOptions, read_slide
 from viewer.slides import SlideError
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from viewer.agents.actions import Policy
     from viewer.agents.benchmark.judge import Judge
     from viewer.agents.benchmark.questions import Question
+    from viewer.agents.findings import GroundedAnswer
 
 _STOPPERS = (EndpointError, LimitError, NotPermittedError, RefusedError)
 """What is no fault of the agent: the run stops, and asks again when it is taken up."""
@@ -183,7 +184,7 @@ def _result(
         raise _LeftOutError(str(error)) from error
     if isinstance(reading.outcome.error, _STOPPERS):
         raise reading.outcome.error
-    judgment = _Judgment(question, reading)
+    judgment = Judgment(question, reading.outcome.answer)
     if bench.judge is not None and question.is_free and judgment.given is not None:
         judgment.ask(bench.judge(spending))
     return Result(
@@ -208,15 +209,14 @@ def _result(
     )
 
 
-class _Judgment:
-    """What was given to a question, and whether it is right."""
+class Judgment:
+    """What was given to a question, and whether it is right; `answer` is None where none came."""
 
-    def __init__(self, question: Question, reading: SlideReading) -> None:
+    def __init__(self, question: Question, answer: GroundedAnswer | None) -> None:
         self.failure = ""
         self.judged_by = ""
         self.overlap: tuple[float, float, float] | None = None
         self._question = question
-        answer = reading.outcome.answer
         if question.is_place:
             self.given = None
             overlap = _nothing_named(question)

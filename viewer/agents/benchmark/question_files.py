@@ -63,8 +63,13 @@ def is_absent(value: object) -> bool:
     return value is None or value != value or (isinstance(value, str) and not value.strip())
 
 
-def read_rows(path: Path) -> list[Row]:
+def read_rows(path: Path, *, is_of_questions: bool = True) -> list[Row]:
     """Return the rows of a file.
+
+    Parameters
+    ----------
+    is_of_questions
+        Whether only what holds a question is a row; else every object of a list is.
 
     Raises
     ------
@@ -77,7 +82,7 @@ def read_rows(path: Path) -> list[Row]:
         raise AgentError(f"{path} cannot be read ({error.strerror or error}).") from error
     if path.suffix.lower() in _TABLES:
         return list(_table_rows(text, path))
-    return _json_rows(text, path)
+    return _json_rows(text, path, is_row=not is_of_questions)
 
 
 def _decoded(data: bytes, name: str) -> str:
@@ -124,12 +129,12 @@ def _delimiter(text: str, path: Path) -> str:
     return max(_DELIMITERS, key=lambda each: (header.count(each), -_DELIMITERS.index(each)))
 
 
-def _json_rows(text: str, path: Path) -> list[Row]:
+def _json_rows(text: str, path: Path, *, is_row: bool) -> list[Row]:
     try:
         if path.suffix.lower() not in (".jsonl", ".ndjson") or text.lstrip().startswith("["):
             found = msgspec.json.decode(text)
             places = [text.count("\n", 0, each.start()) + 1 for each in _starts(text)]
-            rows = list(_within(found, ()))
+            rows = list(_within(found, (), is_row=is_row))
             if len(places) != len(rows):
                 places = [0] * len(rows)
             return [Row(r.values, r.part, at) for r, at in zip(rows, places, strict=True)]

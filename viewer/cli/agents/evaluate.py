@@ -61,6 +61,10 @@ def evaluate_agent(
         str | None,
         typer.Option(help="A model of the same server that judges free answers; else compared."),
     ] = None,
+    recorded: Annotated[
+        Path | None,
+        typer.Option(help="Score the answers of this file, such as GIANT's, and ask nobody."),
+    ] = None,
     limit: Annotated[int, typer.Option(help="Ask only so many; 0 asks all.", min=0)] = 0,
     url: UrlOption = None,
     model: ModelOption = None,
@@ -80,14 +84,11 @@ def evaluate_agent(
     """Measure an agent on questions; run it again after a crash and it goes on where it was."""
     from viewer.agents.benchmark.harness import BenchmarkRun, run_benchmark
     from viewer.agents.benchmark.questions import read_questions
+    from viewer.agents.benchmark.recorded import recorded_results
     from viewer.agents.errors import AgentError
     from viewer.agents.reading import write_text
 
-    try:
-        file = read_questions(questions)
-        asked = file.questions[: limit or None]
-        if file.invalid:
-            _note(f"Left out, as their authors say is_valid is false: {file.invalid:,} questions.")
+    def ask(asked: list[Question]) -> list[Result]:
         wanted = wanted_policy(
             policy, regions, crop, system, predictor, url, model, study, permit, ask_key
         )
@@ -102,18 +103,30 @@ def evaluate_agent(
             settings=wanted.settings | _judge_settings(judge),
             judge=_judge(judge, wanted, out),
         )
-        free = sum(question.is_free for question in asked)
-        if free and judge is None:
+        if judge is None and (free := sum(question.is_free for question in asked)):
             _note(
                 f"Free answers ({free:,}) are right only where they equal the right one. "
                 "Name a model with --judge to have them judged."
             )
-        results = run_benchmark(bench, out, _quiet_result if json else _tell_result, _note)
+        return run_benchmark(bench, out, _quiet_result if json else _tell_result, _note)
+
+    kept = ""
+    try:
+        file = read_questions(questions)
+        asked = file.questions[: limit or None]
+        if file.invalid:
+            _note(f"Left out, as their authors say is_valid is false: {file.invalid:,} questions.")
+        out.mkdir(parents=True, exist_ok=True)
+        if recorded is None:
+            kept = " What was answered is kept: run the same command again to go on."
+            results = ask(asked)
+        else:
+            results = recorded_results(asked, recorded)
         scores = _all_scores(results, asked, positive)
         record = _scores_json(scores)
         write_text(out / "scores.json", record)
     except AgentError as error:
-        fail(f"{error} What was answered is kept: run the same command again to go on.")
+        fail(f"{error}{kept}")
     except OSError as error:
         fail(f"{out} cannot be written ({error.strerror or error}): choose another place.")
     if json:

@@ -1,0 +1,104 @@
+"""Scores answers that were recorded elsewhere, such as by the authors' own scripts; asks nobody."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from viewer.agents.actions import Task
+from viewer.agents.benchmark.harness import Judgment
+from viewer.agents.benchmark.question_files import read_rows
+from viewer.agents.benchmark.results import Result
+from viewer.agents.conversation import Reply
+from viewer.agents.errors import AgentError, BadAnswerError
+from viewer.agents.findings import GroundedAnswer
+from viewer.agents.policies.answers import final_answer
+from viewer.agents.thoughts import without_thoughts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from viewer.agents.benchmark.question_files import Row
+    from viewer.agents.benchmark.questions import Question
+
+_ID_KEYS = ("id", "benchmark_id", "question_id", "file_id", "No")
+_TASK_KEYS = ("task", "benchmark_name", "benchmark")
+_ANSWER_KEYS = ("prediction", "response", "output", "answer", "given")
+
+
+def recorded_results(questions: Sequence[Question], path: Path) -> list[Result]:
+    """Return the results of the questions that a file of answers has answers to.
+
+    A record has an id and what the model wrote, as `prediction` or `response`; several of one
+    question, such as of its patches, vote. One whose `status` is not "ok" is no answer.
+
+    Raises
+    ------
+    AgentError
+        The file cannot be read, or answers none of the questions.
+    """
+    answers: dict[str, list[str]] = {}
+    for row in read_rows(path, is_of_questions=False):
+        identity, task = row.first(*_ID_KEYS), row.first(*_TASK_KEYS)
+        if identity is None:
+            continue
+        names = [str(identity)] if task is None else [f"{task}/{identity}"]
+        for name in names:
+            answers.setdefault(name.strip(), []).append(_said(row))
+    results = [
+        _result(question, said)
+        for question in questions
+        if (said := _answers_to(question, answers)) is not None
+    ]
+    if not results:
+        raise AgentError(f"{path.name} answers none of the questions: their ids have to be in it.")
+    return results
+
+
+def _answers_to(question: Question, answers: dict[str, list[str]]) -> list[str] | None:
+    own = question.id.removeprefix(f"{question.task}/")
+    for name in (question.id, f"{question.task}/{own}", own):
+        if name in answers:
+            return answers[name]
+    return None
+
+
+def _said(row: Row) -> str:
+    """Return what was written, without thoughts; empty where there was no answer."""
+    if row.first("status") not in (None, "ok"):
+        return ""
+    return without_thoughts(str(row.first(*_ANSWER_KEYS) or "")).answer
+
+
+def _result(question: Question, said: Sequence[str]) -> Result:
+    judged = [(text, Judgment(question, _answer(question, text))) for text in said]
+    given = [judgment.given for _, judgment in judged if judgment.given is not None]
+    chosen = judged[0][1]
+    if given:
+        most = Counter(given).most_common(1)[0][0]
+        chosen = next(judgment for _, judgment in judged if judgment.given == most)
+    return Result(
+        id=question.id,
+        slide=question.slide,
+        task=question.task,
+        answer=question.answer,
+        given=chosen.given,
+        is_right=chosen.is_right,
+        failure=chosen.failure or ("" if given else "No answer was recorded."),
+        metric=question.metric,
+        overlap=chosen.overlap,
+    )
+
+
+def _answer(question: Question, text: str) -> GroundedAnswer | None:
+    if not text.strip():
+        return None
+    choice = None
+    if question.options:
+        task = Task(question.text, question.options, question.labels)
+        try:
+            choice = final_answer(task)(Reply(text)).choice
+        except BadAnswerError:
+            choice = None
+    return GroundedAnswer(text=text, choice=choice)
