@@ -163,3 +163,23 @@ def test_rgb_has_no_channels_to_name(tmp_path: Path) -> None:
     path = two_images(tmp_path / "two.ome.tif")
     told = coverslip("shot", path, "-o", "a.png", "--channels", "red", folder=tmp_path)
     assert (told.returncode, told.stderr.count("RGB")) == (2, 1)
+
+
+def test_slides_as_channels(stack: Path, tmp_path: Path) -> None:
+    green = tmp_path / "green.tif"
+    pixels = np.zeros((200, 300, 3), np.uint8)
+    pixels[:40, :60, 1] = 200
+    tifffile.imwrite(green, pixels, photometric="rgb")
+    blue = tmp_path / "blue.tif"
+    tifffile.imwrite(blue, pixels[::-1, :, [0, 2, 1]], photometric="rgb")
+    told = json.loads(coverslip("info", green, blue, "--as-channels", "--json").stdout)
+    assert [each["name"] for each in told["channels"]] == ["green", "blue"]
+    options = ("--as-channels", "--downsample", "1", "--size", "300x200")
+    assert coverslip("shot", green, blue, "-o", "a.png", *options, folder=tmp_path).returncode == 0
+    shown = np.asarray(Image.open(tmp_path / "a.png").convert("RGB"))
+    assert shown[20, 30].tolist() == [0, 200, 0]
+    assert shown[180, 30].tolist() == [0, 0, 200]
+    for wrong in ((green, "--as-channels"), (green, blue), (green, stack, "--as-channels")):
+        told = coverslip("info", *wrong)
+        assert told.returncode == 2
+        assert told.stderr.count("\n") == 1

@@ -32,6 +32,7 @@ from viewer.cli.display_check import why_no_display
 from viewer.cli.models import models_app
 from viewer.cli.output import (
     EXIT_INCOMPLETE,
+    AsChannels,
     ImageNumber,
     check_writable,
     fail,
@@ -184,17 +185,20 @@ def open_window(
     new_window: Annotated[
         bool, typer.Option("--new-window", help="Open a window of its own beside one that runs.")
     ] = False,
+    as_channels: AsChannels = False,
 ) -> None:
     """Open slides, or list those of a folder; in the window that runs, if there is one."""
     if image is not None:
         _check_image(slides or [], image)
+    if as_channels:
+        _check_channels(slides or [], image)
     if picture is None and (reason := why_no_display()):
         fail(reason)
     running = None
     if picture is None:
         from viewer.running_window import RunningWindow, hand_over
 
-        is_plain = not new_window and not reset_window and image is None
+        is_plain = not (new_window or reset_window or as_channels) and image is None
         running = RunningWindow.claim()
         if running is None and is_plain and hand_over(slides or []):
             typer.echo("Opened in the window that runs; --new-window opens another.")
@@ -210,6 +214,7 @@ def open_window(
             image=image,
             picture=picture,
             running=running,
+            as_channels=as_channels,
         )
     except PictureError as error:
         fail(str(error))
@@ -218,16 +223,18 @@ def open_window(
 
 @app.command()
 def info(
-    slide: Annotated[Path, typer.Argument(help="The slide.")],
+    slides: Annotated[list[Path], typer.Argument(metavar="SLIDE", help="The slide.")],
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     image: ImageNumber = None,
+    as_channels: AsChannels = False,
 ) -> None:
     """Tell what is known of a slide."""
     from viewer.cli.opening import opened_slide
     from viewer.cli.slide_about import about_lines, about_slide
     from viewer.slides import SlideError
 
-    source = opened_slide(slide, image)
+    slide, others = _combined(slides, image, as_channels=as_channels)
+    source = opened_slide(slide, image, others=others)
     try:
         about, lines = about_slide(source), about_lines(source)
     except SlideError as error:
@@ -242,7 +249,7 @@ def info(
 
 @app.command()
 def shot(
-    slide: Annotated[Path, typer.Argument(help="The slide.")],
+    slides: Annotated[list[Path], typer.Argument(metavar="SLIDE", help="The slide.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="The picture: PNG, JPEG, TIFF or PDF.")],
     center: Annotated[
         str | None, typer.Option(help="X,Y in level-0 pixels; the slide's middle by default.")
@@ -310,6 +317,7 @@ def shot(
     ] = None,
     z: Annotated[int, typer.Option("--z", help="Focal plane, from 0.")] = 0,
     t: Annotated[int, typer.Option("--t", help="Time point, from 0.")] = 0,
+    as_channels: AsChannels = False,
 ) -> None:
     """Paint a field of a slide to a picture, as the window would show it.
 
@@ -353,7 +361,8 @@ def shot(
         what = replace(
             what, annotations=annotations, dpi=dpi, has_scale_bar=scale_bar, has_legend=legend
         )
-        what = replace(what, channels=channels, z=z, t=t)
+        slide, others = _combined(slides, image, as_channels=as_channels)
+        what = replace(what, channels=channels, z=z, t=t, others=others)
         failures = take_shot(slide, what, out, image, lambda note: typer.echo(note, err=True))
     except (
         SlideError, ShotError, FigureError, PictureError, BundleError, RunError, ResultFileError,
@@ -377,6 +386,31 @@ def show_help(
 ) -> None:
     """Show the help of a command."""
     typer.echo(help_of(app, words or []))
+
+
+def _combined(
+    slides: list[Path], image: int | None, *, as_channels: bool
+) -> tuple[Path, tuple[Path, ...]]:
+    """Return the slide and those whose channels are beside its own; nonsense ends the command."""
+    if as_channels and (len(slides) < 2 or image is not None):
+        fail("--as-channels takes two slides or more of the same field, and no --image.")
+    if not as_channels and len(slides) > 1:
+        fail("Give one slide, or slides of the same field with --as-channels.")
+    return slides[0], tuple(slides[1:])
+
+
+def _check_channels(slides: list[Path], image: int | None) -> None:
+    """End the command where the slides cannot be combined, before there is a window."""
+    from viewer.slides import SlideError
+    from viewer.slides.combining import open_combined
+
+    if not slides:
+        fail("--as-channels takes two slides or more of the same field.")
+    _combined(slides, image, as_channels=True)
+    try:
+        open_combined(slides).close()
+    except SlideError as error:
+        fail(str(error))
 
 
 def _check_image(slides: list[Path], image: int) -> None:

@@ -12,19 +12,24 @@ if TYPE_CHECKING:
     from viewer.slides import SlideSource
 
 
-def opened_slide(path: Path, image: int | None = None, purpose: str = "") -> SlideSource:
+def opened_slide(
+    path: Path, image: int | None = None, purpose: str = "", others: tuple[Path, ...] = ()
+) -> SlideSource:
     """Open a slide and note it in the audit log; a command that cannot open its slide ends.
 
     Parameters
     ----------
     purpose
         What the audit log says beside the slide; its identity by default.
+    others
+        Slides of the same field, whose channels are put beside those of the first.
     """
     from viewer.audit_log import trail
     from viewer.slides import SlideError, open_slide
+    from viewer.slides.combining import open_combined
 
     try:
-        source = open_slide(path, image)
+        source = open_combined((path, *others)) if others else open_slide(path, image)
     except SlideError as error:
         fail(str(error))
     trail.note("opened", path.absolute(), purpose or source.info.identity)

@@ -34,6 +34,13 @@ ImageNumber = Annotated[
 ]
 
 
+AsChannels = Annotated[
+    bool,
+    typer.Option(
+        "--as-channels", help="Slides of the same field, one a dye, are channels of one slide."
+    ),
+]
+
 OriginName = Annotated[
     str | None,
     typer.Option(

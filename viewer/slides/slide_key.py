@@ -21,7 +21,7 @@ from viewer.slides.slide_files import dicom_series, slide_files
 from viewer.slides.zarr_key import far_zarr_outline, zarr_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from viewer.slides.remote.ranged import RangedBytes
@@ -87,6 +87,12 @@ def slide_key(path: Path, image: str = "") -> str:
         for entry in _manifest(path, files):
             digest.update(entry)
     digest.update(image.encode())
+    return f"{_PREFIX}{digest.hexdigest()}"
+
+
+def combined_key(keys: Iterable[str]) -> str:
+    """Return the key of slides that are shown as one; another order is another slide."""
+    digest = blake2b("\n".join(keys).encode(), digest_size=20, person=b"slides combined")
     return f"{_PREFIX}{digest.hexdigest()}"
 
 

@@ -43,6 +43,7 @@ def run(
     image: int | None = None,
     picture: Path | None = None,
     running: RunningWindow | None = None,
+    as_channels: bool = False,
 ) -> int:
     """Open the window with slides or folders; return the exit code when it is closed.
 
@@ -54,6 +55,8 @@ def run(
         Which image of the one slide to open.
     picture
         Paint the window to this file once the slide is sharp, instead of showing it.
+    as_channels
+        Open the slides as channels of one.
     running
         Where later starts ask this window to open slides.
     """
@@ -91,7 +94,9 @@ def run(
     if door is not None:
         door.asked.connect(window.open_paths)
         window.agents.clients.listen()
-    if image is None:
+    if as_channels:
+        window.open_as_channels(paths)
+    elif image is None:
         window.open_paths(paths)
     else:
         window.open_slide(paths[0], image)

@@ -38,6 +38,7 @@ class FileCommands:
         self._writer = writer
         actions.on("file.open", self.ask_for_slides)
         actions.on("file.open_address", self.ask_for_address)
+        actions.on("file.open_channels", self.ask_for_channels)
         actions.on("file.open_folder", self.ask_for_folder)
         actions.on("file.close", lambda: self._active.close_slide())
         actions.on("file.settings", self._ask_settings)
@@ -57,6 +58,17 @@ class FileCommands:
         dialog.setOption(QFileDialog.Option.HideNameFilterDetails)
         dialog.filesSelected.connect(
             lambda names: self._window.open_paths([Path(name) for name in names], pane)
+        )
+        _open(dialog)
+
+    def ask_for_channels(self) -> None:
+        """Ask for slides of the same field and open them as channels of one slide."""
+        title = "Open slides of the same field as channels"
+        dialog = QFileDialog(self._window, title, self._start_folder(), _SLIDE_FILTER)
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
+        dialog.setOption(QFileDialog.Option.HideNameFilterDetails)
+        dialog.filesSelected.connect(
+            lambda names: self._window.open_as_channels([Path(name) for name in names])
         )
         _open(dialog)
 

@@ -172,6 +172,14 @@ class MainWindow(QMainWindow):
         """Open one slide in the active pane, or one image of a file that holds several."""
         self.panes.active.open(path.absolute(), image)
 
+    def open_as_channels(self, paths: Sequence[Path]) -> None:
+        """Open slides of the same field in the active pane as channels of one slide."""
+        if len(paths) < 2:
+            self.say("Choose two slides or more of the same field.")
+            return
+        first, *others = (path.absolute() for path in paths)
+        self.panes.active.open(first, None, tuple(others))
+
     def say(self, sentence: str) -> None:
         """Shows a sentence in the status bar for a while."""
         self.status.say(sentence)

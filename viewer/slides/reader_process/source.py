@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from viewer.slides.channels import MOST_CHANNELS, STORED_TYPES, Axes
+from viewer.slides.channels import MOST_CHANNELS, STORED_TYPES, Axes, as_channels
 from viewer.slides.errors import (
     DamagedSlideError,
     SlideAccessError,
@@ -170,6 +170,8 @@ class IsolatedSource:
         if self._is_closed:
             raise TileError(level, column, row, "the slide has been closed")
         grid, axes = self._levels[level], self._info.axes
+        if axes.is_rgb and not (z or t):
+            return as_channels(self.read_tile(level, column, row), channels)
         width, height = grid.tile_size_px(column, row)
         dtype = axes.dtype
         at_once = max(1, MAX_TILE_BYTES // (width * height * dtype.itemsize))

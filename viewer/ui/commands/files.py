@@ -32,6 +32,13 @@ FILE_COMMANDS: tuple[Command, ...] = (
         ("Ctrl+Shift+O",),
     ),
     Command(
+        "file.open_channels",
+        "Open as c&hannels...",
+        "mdi6.layers-plus",
+        "Open slides of the same field, such as one a dye, as channels of one slide",
+        FILE,
+    ),
+    Command(
         "file.close",
         "&Close slide",
         "mdi6.close",

@@ -11,6 +11,7 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "file.open": ("open image", "load wsi", "import image", "open file"),
     "file.open_address": ("open url", "open uri", "open location", "remote slide", "s3", "cloud"),
     "file.open_folder": ("open directory", "browse slides", "import images", "library"),
+    "file.open_channels": ("combine channels", "merge slides", "fluorescence pair", "overlay"),
     "file.close": ("close image", "unload"),
     "file.next": ("next image",),
     "file.previous": ("previous image",),

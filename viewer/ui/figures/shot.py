@@ -103,6 +103,8 @@ class Shot:
         Names of the channels that are painted, with commas; None for those shown at first.
     z, t
         The focal plane and time point, from 0.
+    others
+        Slides of the same field, whose channels are put beside those of the first.
     """
 
     center: Point | None
@@ -125,6 +127,7 @@ class Shot:
     channels: str | None = None
     z: int = 0
     t: int = 0
+    others: tuple[Path, ...] = ()
 
 
 def take_shot(
@@ -147,7 +150,7 @@ def take_shot(
         One sentence says why there is no picture.
     """
     QApplication.instance() or QApplication([])
-    slide = opened_slide(path, image)
+    slide = opened_slide(path, image, shot.others)
     canvas = FigureCanvas(TileCache[QImage](_CACHE_BYTES))
     try:
         canvas.dpi = shot.dpi

@@ -11,6 +11,7 @@ from viewer.slides.calibration import remembered_mpp_um, typed_on
 from viewer.slides.errors import SlideError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from viewer.geometry import Optics, View
@@ -36,7 +37,7 @@ class OpenedSlide:
     """Why its stains cannot be shown apart; "" where they can."""
 
 
-def opened_slide(path: Path, image: int | None = None) -> OpenedSlide:
+def opened_slide(path: Path, image: int | None = None, others: Sequence[Path] = ()) -> OpenedSlide:
     """Open a slide and look up its remembered scale; for worker threads.
 
     Raises
@@ -44,7 +45,7 @@ def opened_slide(path: Path, image: int | None = None) -> OpenedSlide:
     SlideError
         One sentence says why it does not open.
     """
-    source = source_of(path, image)
+    source = source_of(path, image, others)
     try:
         slide = recognized(source)
         note_opened(slide)
@@ -54,8 +55,13 @@ def opened_slide(path: Path, image: int | None = None) -> OpenedSlide:
         raise
 
 
-def source_of(path: Path, image: int | None = None) -> SlideSource:
+def source_of(path: Path, image: int | None = None, others: Sequence[Path] = ()) -> SlideSource:
     """Open a slide and make its color profile ready, which can take long; for worker threads.
+
+    Parameters
+    ----------
+    others
+        Slides of the same field, whose channels are put beside those of the first.
 
     Raises
     ------
@@ -65,6 +71,10 @@ def source_of(path: Path, image: int | None = None) -> SlideSource:
     from viewer.slides.opener import open_slide
     from viewer.tiles.color_profile import profile_problem
 
+    if others:
+        from viewer.slides.combining import open_combined
+
+        return open_combined((path, *others))
     source = open_slide(path, image)
     profile_problem(source.info.icc_profile)
     return source

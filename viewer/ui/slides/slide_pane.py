@@ -123,6 +123,7 @@ class SlidePane(QFrame):
         self._opening_path: Path | None = None
         self._has_failed = False
         self._opening_image: int | None = None
+        self._opening_others: tuple[Path, ...] = ()
         self.profile_problem = ""
         """Why the slide's color profile cannot be used, in a sentence, else empty."""
         self.stain_problem = ""
@@ -191,20 +192,24 @@ class SlidePane(QFrame):
     def is_opening(self) -> bool:
         return self._task is not None or self._recognition is not None
 
-    def open(self, path: Path, image: int | None = None) -> None:
+    def open(self, path: Path, image: int | None = None, others: tuple[Path, ...] = ()) -> None:
         """Open a slide in a thread; an earlier opening under way is given up.
 
         Parameters
         ----------
         image
             Which image of a file that holds several; None for the largest.
+        others
+            Slides of the same field, shown with it as channels of one slide.
         """
         self._give_up_opening()
         self._has_failed = False
         self._opening_path = path
         self._opening_image = image
+        self._opening_others = others
         self.notice.hide()
-        ahead = self.take_ahead(path, self.showing) if image is None else None
+        is_plain = image is None and not others
+        ahead = self.take_ahead(path, self.showing) if is_plain else None
         if ahead is not None:
             self._show_ahead(path, ahead)
             return
@@ -216,7 +221,7 @@ class SlidePane(QFrame):
             self._stack.setCurrentWidget(self.page)
         self._patience.start()
         self._task = self._background.run(
-            lambda: source_of(path, image), self._on_opened, self._on_failed, _close_late
+            lambda: source_of(path, image, others), self._on_opened, self._on_failed, _close_late
         )
 
     @property
@@ -511,7 +516,7 @@ class SlidePane(QFrame):
 
     def _retry(self) -> None:
         if self._opening_path is not None:
-            self.open(self._opening_path, self._opening_image)
+            self.open(self._opening_path, self._opening_image, self._opening_others)
 
     def _say_still_waiting(self) -> None:
         path = self._opening_path
