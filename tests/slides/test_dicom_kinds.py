@@ -11,7 +11,7 @@ import pydicom
 import pytest
 from dicom_steps import write_slide
 from pydicom.pixels import pixel_array
-from pydicom.uid import HTJ2KLossless, JPEGLSLossless, generate_uid
+from pydicom.uid import ExplicitVRLittleEndian, HTJ2KLossless, JPEGLSLossless, generate_uid
 
 from viewer.slides import IncompleteSlideError, SlideError, TileError, open_slide
 from viewer.slides.region import read_level
@@ -110,11 +110,21 @@ def test_focal_planes_in_color(tmp_path: Path, template: Path, picture: NDArray[
         assert np.array_equal(np.moveaxis(values, 0, 2), both[1, :128, :128])
 
 
-def test_concatenation(tmp_path: Path, template: Path, picture: NDArray[np.uint8]) -> None:
+@pytest.mark.parametrize(
+    ("encode", "syntax"), [(None, ExplicitVRLittleEndian), (_jpegls, JPEGLSLossless)],
+    ids=["plain", "JPEG-LS"],
+)  # fmt: skip
+def test_concatenation(
+    tmp_path: Path,
+    template: Path,
+    picture: NDArray[np.uint8],
+    encode: Callable[[NDArray[np.uint8]], bytes] | None,
+    syntax: str,
+) -> None:
     whole = generate_uid()
     for part, frames in enumerate((slice(0, 4), slice(4, None))):
         write_slide(
-            tmp_path / f"{part}.dcm", template, picture, encode=_jpegls, syntax=JPEGLSLossless,
+            tmp_path / f"{part}.dcm", template, picture, encode=encode, syntax=syntax,
             frames=frames, ConcatenationUID=whole, InConcatenationNumber=part + 1,
             InConcatenationTotalNumber=2, ConcatenationFrameOffsetNumber=4 * part,
             SOPInstanceUIDOfConcatenationSource=pydicom.uid.UID(whole),

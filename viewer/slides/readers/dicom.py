@@ -171,7 +171,10 @@ def _source(path: Path, slide: Any) -> PlanesSource:
     info = SlideInfo(
         vendor="dicom",
         reader="wsidicom",
-        optics=Optics((mpp.width, mpp.height) if mpp is not None else None, None),
+        optics=Optics(
+            (mpp.width, mpp.height) if mpp is not None else None,
+            described[0].objective_power if described else None,
+        ),
         associated=tuple(associated),
         icc_profile=described[0].profile if described and is_rgb else None,
         properties={
@@ -205,6 +208,7 @@ class _OpticalPath:
     identifier: str
     name: str
     profile: bytes | None
+    objective_power: float | None
 
 
 def _optical_paths(file: object) -> list[_OpticalPath]:
@@ -217,8 +221,14 @@ def _optical_paths(file: object) -> list[_OpticalPath]:
         wave_nm = item.get("IlluminationWaveLength")
         wave = f"{float(wave_nm):g} nm" if wave_nm else ""
         name = str(item.get("OpticalPathDescription") or "") or wave
+        power = item.get("ObjectiveLensPower")
         paths.append(
-            _OpticalPath(str(item.get("OpticalPathIdentifier", "")), name, item.get("ICCProfile"))
+            _OpticalPath(
+                str(item.get("OpticalPathIdentifier", "")),
+                name,
+                item.get("ICCProfile"),
+                float(power) if power else None,
+            )
         )
     return paths
 
