@@ -3,7 +3,7 @@
 SLIDE ?= resources/slides/CMU-1-Small-Region.svs
 PYTHON_HERE := .venv/bin/python
 
-.PHONY: run test lint bench soak slow docs setup clean
+.PHONY: run test lint bench soak slow services docs setup clean
 
 run: setup ## open a slide: make run SLIDE=/path/to/slide.svs
 	@$(PYTHON_HERE) app.py "$(SLIDE)"
@@ -24,6 +24,11 @@ soak: setup ## minutes of random navigation
 
 slow: setup ## accuracy of the shipped models, and the longer attacks
 	@QT_QPA_PLATFORM=offscreen $(PYTHON_HERE) -m pytest -m slow --timeout 1800
+
+services: setup ## slides on servers: installs and starts Orthanc, S3 and web servers
+	@dpkg -s orthanc orthanc-dicomweb >/dev/null 2>&1 || \
+		sudo -n apt-get install -y orthanc orthanc-dicomweb || apt-get install -y orthanc orthanc-dicomweb
+	@QT_QPA_PLATFORM=offscreen $(PYTHON_HERE) -m pytest tests/remote tests/ui/test_remote_window.py -m "services or not slow"
 
 bench: ## speed and memory, against other readers
 	@scripts/setup.sh dev,bench

@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import unquote, urlsplit
 
+import urllib3
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -50,12 +52,16 @@ class Faults:
 
 @dataclass
 class RangeServer:
-    """Serves the files of a folder on loopback; `log` has all requests."""
+    """Serves the files of a folder on loopback; `log` has all requests.
+
+    With `behind`, the address of another server, it hands requests on to that.
+    """
 
     folder: Path
     faults: Faults = field(default_factory=Faults)
     log: list[Asked] = field(default_factory=list)
     port: int = 0
+    behind: str = ""
 
     def start(self) -> RangeServer:
         server = self
@@ -145,6 +151,9 @@ class _Handler(BaseHTTPRequestHandler):
             faults.hang.wait(30)
         if faults.delay_s:
             time.sleep(faults.delay_s)
+        if self.owner.behind:
+            yield self._handed_on()
+            return
         file = self.owner.folder / path.lstrip("/")
         if faults.refuse and faults.refuse_times > 0:
             faults.refuse_times -= 1
@@ -185,6 +194,17 @@ class _Handler(BaseHTTPRequestHandler):
             raise OSError("cut")
         for start in range(0, len(body), 1 << 16):
             yield body[start : start + (1 << 16)]
+
+    def _handed_on(self) -> bytes:
+        """Return what the server behind answers."""
+        answer = urllib3.request(
+            self.command, self.owner.behind + self.path, headers=dict(self.headers), redirect=False,
+            retries=False, decode_content=False,
+        )  # fmt: skip
+        named = ("content-type", "content-range", "etag", "last-modified", "accept-ranges")
+        headers = {name: value for name, value in answer.headers.items() if name.lower() in named}
+        self._head(answer.status, headers, len(answer.data))
+        return answer.data
 
     def _head(self, status: int, headers: dict[str, str], length: int = 0) -> None:
         self.send_response(status)

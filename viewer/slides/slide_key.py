@@ -14,7 +14,8 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from viewer.slides.readers.shared_file import shared_file
-from viewer.slides.remote.address import RemotePath
+from viewer.slides.remote.address import RemotePath, is_dicom_address
+from viewer.slides.remote.dicom_keys import far_series_outline
 from viewer.slides.remote.ranged import ranges_of
 from viewer.slides.remote.tiff_walk import fetch_directories
 from viewer.slides.slide_files import dicom_series, slide_files
@@ -74,7 +75,8 @@ def slide_key(path: Path, image: str = "") -> str:
     files = slide_files(path)
     digest = blake2b(digest_size=20, person=b"coverslip slide")
     if isinstance(path, RemotePath) and path.folder is not None:
-        for data in far_zarr_outline(path.folder.objects):
+        outline = far_series_outline if is_dicom_address(path) else far_zarr_outline
+        for data in outline(path.folder.objects):
             digest.update(data)
     elif path.is_dir():
         for data in zarr_manifest(path, files):

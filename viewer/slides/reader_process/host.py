@@ -35,7 +35,9 @@ from viewer.slides.reader_process.messages import (
 from viewer.slides.reader_process.plugins import loaded_readers
 from viewer.slides.readers.tiff.source import TiffSource
 from viewer.slides.readers.vendor_tiff import VendorTiffSource
+from viewer.slides.remote.address import is_dicom_address, slide_path
 from viewer.slides.remote.asked import Asking, asked_bytes, gives, path_with_bytes
+from viewer.slides.remote.asked_dicom import open_asked_dicom
 from viewer.slides.remote.asked_objects import expect_here, open_asked_zarr
 from viewer.slides.remote.ranged import ranges_of
 from viewer.slides.remote.tiff_walk import fetch_directories
@@ -98,7 +100,8 @@ def _source(order: OpenSlide, bytes_descriptor: int) -> SlideSource:
         return source
     asking = Asking(inherited_channel(bytes_descriptor, gives))
     if order.size_bytes == 0:  # a folder of objects
-        source = open_asked_zarr(path, asking, order.image)
+        opening = open_asked_dicom if is_dicom_address(slide_path(order.path)) else open_asked_zarr
+        source = opening(slide_path(order.path), asking, order.image)
     else:
         ranges = asked_bytes(asking, order.size_bytes)
         fetch_directories(ranges)

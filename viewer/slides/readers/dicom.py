@@ -22,7 +22,7 @@ from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.source import SlideInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -83,7 +83,10 @@ def open_dicom(path: Path, image: int | None = None) -> PlanesSource | None:
     try:
         slide = WsiDicom.open([file for file, _ in found.files])
         _check_files(path, found.files, slide)
-        return _source(path, slide)
+        base = slide.pyramid.get(min(slide.pyramid.pyramid_indices))
+        files = [each.image_data.files[0] for each in base.instances.values()]
+        described = [found for file in files for found in _optical_paths(file)]
+        return source_of_slide(path, slide, described)
     except (OSError, UnsupportedSlideError, DamagedSlideError):
         raise
     except Exception as error:  # a spoilt file can make a parser fail in any way
@@ -143,7 +146,8 @@ class _Stack:
         return self.planes[nearest, path], nearest
 
 
-def _source(path: Path, slide: Any) -> PlanesSource:
+def source_of_slide(path: Path, slide: Any, described: list[OpticalPath]) -> PlanesSource:
+    """Return an open slide of wsidicom as a source, wherever its frames come from."""
     levels = [slide.pyramid.get(index) for index in sorted(slide.pyramid.pyramid_indices)]
     stacks = [_stack(level) for level in levels]
     base = levels[0]
@@ -156,8 +160,6 @@ def _source(path: Path, slide: Any) -> PlanesSource:
         notes.append(
             f"This slide was scanned in {len(paths)} ways of lighting; the first is shown."
         )
-    files = [each.image_data.files[0] for each in base.instances.values()]
-    described = [path for file in files for path in _optical_paths(file)]
     reader = _DicomReader(slide, stacks, heights, paths, is_rgb=is_rgb)
     spacing = (heights[-1] - heights[0]) / (len(heights) - 1) if len(heights) > 1 else None
     axes = Axes(
@@ -204,26 +206,33 @@ def _stack(level: Any) -> _Stack:
 
 
 @dataclass(frozen=True, slots=True)
-class _OpticalPath:
+class OpticalPath:
+    """One way of lighting, which is a channel: how it is called, and its color profile."""
+
     identifier: str
     name: str
     profile: bytes | None
     objective_power: float | None
 
 
-def _optical_paths(file: object) -> list[_OpticalPath]:
+def _optical_paths(file: object) -> list[OpticalPath]:
     """Return what a file says of its channels."""
     import pydicom
 
-    found = pydicom.dcmread(str(file), stop_before_pixels=True).get("OpticalPathSequence") or []
-    paths: list[_OpticalPath] = []
+    return optical_paths_of(pydicom.dcmread(str(file), stop_before_pixels=True))
+
+
+def optical_paths_of(dataset: Any) -> list[OpticalPath]:
+    """Return what a dataset says of its channels."""
+    found = dataset.get("OpticalPathSequence") or []
+    paths: list[OpticalPath] = []
     for item in found:
         wave_nm = item.get("IlluminationWaveLength")
         wave = f"{float(wave_nm):g} nm" if wave_nm else ""
         name = str(item.get("OpticalPathDescription") or "") or wave
         power = item.get("ObjectiveLensPower")
         paths.append(
-            _OpticalPath(
+            OpticalPath(
                 str(item.get("OpticalPathIdentifier", "")),
                 name,
                 item.get("ICCProfile"),
@@ -234,7 +243,7 @@ def _optical_paths(file: object) -> list[_OpticalPath]:
 
 
 def _channels(
-    paths: list[str], described: list[_OpticalPath], dtype: str, reader: _DicomReader
+    paths: list[str], described: list[OpticalPath], dtype: str, reader: _DicomReader
 ) -> tuple[Channel, ...]:
     by_identifier = {each.identifier: each.name for each in described}
     names = distinct_names([by_identifier.get(path) or f"Optical path {path}" for path in paths])
@@ -262,6 +271,22 @@ class _DicomReader:
         self, level: int, window: Window, channels: tuple[int, ...], z: int, t: int
     ) -> NDArray[Any]:
         return self._windows.read(level, window, channels, z, t)
+
+    def expect(self, windows: Sequence[tuple[int, Window]], channels: tuple[int, ...]) -> None:
+        """Have the frames of windows at hand, where they come from a server."""
+        frames: dict[tuple[str, int], None] = {}
+        expect = None
+        for level, window in windows:
+            stack = self._stacks[level]
+            for name in self._paths[:1] if self._is_rgb else [self._paths[i] for i in channels]:
+                data, z_um = stack.of(self._heights[0], name)
+                expect = getattr(getattr(data, "_client", None), "expect", None)
+                if expect is None:
+                    return
+                for column, row in stack.grid.touched(window):
+                    frames |= dict.fromkeys(_frames(data, column, row, z_um, name))
+        if expect is not None:
+            expect(frames)
 
     def read_associated(self, name: str) -> RgbImage:
         group = next(theirs for theirs, ours in _NAMES.items() if ours == name)
@@ -322,6 +347,16 @@ class _DicomReader:
         if planes.shape[1] < tall or planes.shape[2] < width:
             raise ChunkError(f"its data is of the wrong size {planes.shape}")
         return np.ascontiguousarray(planes[:, :tall, :width])
+
+
+def _frames(data: Any, column: int, row: int, z_um: float, path: str) -> list[tuple[str, int]]:
+    """Return the instance and number of the frame of a tile; [] where none is stored."""
+    from wsidicom.geometry import Point
+
+    tile = Point(column, row)
+    if data.is_sparse(tile, z_um, path):
+        return []
+    return [(str(data._instance_uid), data.tiles.get_frame_index(tile, z_um, path) + 1)]
 
 
 def _decoded(

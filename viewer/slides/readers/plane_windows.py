@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -38,6 +37,13 @@ class ChunkGrid:
         left, top = column * self.chunk_width_px, row * self.chunk_height_px
         width = min(self.chunk_width_px, self.width_px - left)
         return left, top, width, min(self.chunk_height_px, self.height_px - top)
+
+    def touched(self, window: Window) -> list[tuple[int, int]]:
+        """Return column and row of the chunks that a window is made of."""
+        left, top, width, height = window
+        columns = range(left // self.chunk_width_px, (left + width - 1) // self.chunk_width_px + 1)
+        rows = range(top // self.chunk_height_px, (top + height - 1) // self.chunk_height_px + 1)
+        return [(column, row) for row in rows for column in columns]
 
     def level(self, finest: ChunkGrid) -> Level:
         """Return the level with its own chunks as tiles, or others where they are unfit."""
@@ -87,12 +93,11 @@ class PlaneWindows:
         """
         grid = self._grids[level]
         left, top, width, height = window
-        columns = range(left // grid.chunk_width_px, (left + width - 1) // grid.chunk_width_px + 1)
-        rows = range(top // grid.chunk_height_px, (top + height - 1) // grid.chunk_height_px + 1)
-        if window == grid.chunk_window(columns[0], rows[0]):
-            return self._read_chunk(level, columns[0], rows[0], channels, z, t)
+        chunks = grid.touched(window)
+        if window == grid.chunk_window(*chunks[0]):
+            return self._read_chunk(level, *chunks[0], channels, z, t)
         canvas: NDArray[Any] | None = None
-        for row, column in itertools.product(rows, columns):
+        for column, row in chunks:
             chunk = self._chunk((level, column, row), channels, z, t)
             if canvas is None:
                 canvas = np.empty((len(channels), height, width), chunk.dtype)

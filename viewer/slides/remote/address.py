@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SCHEMES = ("https", "http", "s3", "gs", "az")
 _ADDRESS = re.compile(r"^(https?|s3|gs|az)://?(?=[^/\s])", re.IGNORECASE)
 """With one slash too: so is an address after it went through a plain path."""
+_DICOM_SERIES = re.compile(r"^https?://.*/studies/[\d.]+/series/[\d.]+/?$")
 _NAMING = frozenset(
     ("id", "file", "filename", "path", "name", "slide", "slide_id", "image", "key", "alt", "raw",
      "versionid", "generation")
@@ -133,6 +134,11 @@ def slide_path(text: str | Path) -> Path:
 def is_zarr_address(path: Path) -> bool:
     """Return whether an address names an OME-Zarr: a folder whose name ends so, or one within."""
     return any(part.partition("?")[0].casefold().endswith(".zarr") for part in path.parts[2:])
+
+
+def is_dicom_address(path: Path | str) -> bool:
+    """Return whether an address names a series on a DICOMweb server."""
+    return bool(_DICOM_SERIES.match(str(path)))
 
 
 def folder_beside(path: Path) -> Path:

@@ -23,16 +23,21 @@ _log = logging.getLogger(__name__)
 
 def open_asked_zarr(path: Path, asking: Asking, image: int | None) -> SlideSource:
     """Open an OME-Zarr whose objects the window gives. Raises SlideError and OSError."""
-
-    def fetch(wanted: Sequence[Want], take: Callable[[int, bytes, int], None]) -> None:
-        asking.objects(wanted, lambda given: take(given.number, given.data, given.total_bytes))
-
-    objects = Objects(fetch)
+    objects = objects_asked(asking)
     try:
         fetch_descriptions(objects)
         return open_store(path, objects, image, is_far=True)
     except RangesError as error:
         raise SlideError(path, str(error)) from error
+
+
+def objects_asked(asking: Asking) -> Objects:
+    """Return the slide's objects, as a reader has them."""
+
+    def fetch(wanted: Sequence[Want], take: Callable[[int, bytes, int], None]) -> None:
+        asking.objects(wanted, lambda given: take(given.number, given.data, given.total_bytes))
+
+    return Objects(fetch)
 
 
 def expect_here(source: SlideSource, tiles: Sequence[tuple[int, int, int]]) -> None:

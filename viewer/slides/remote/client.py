@@ -23,7 +23,8 @@ from viewer.slides.errors import (
     SlideNotFoundError,
     UnsupportedSlideError,
 )
-from viewer.slides.remote.address import full_address
+from viewer.slides.remote.address import full_address, is_dicom_address
+from viewer.slides.remote.dicom_keys import METADATA
 from viewer.slides.remote.endpoints import check_contact
 from viewer.slides.remote.errors import ServerError
 from viewer.slides.remote.messages import (
@@ -244,15 +245,15 @@ def open_folder(path: Path) -> RemoteFolder:
     except (EgressError, ServerError) as error:
         raise SlideAccessError(path, str(error)) from error
     folder = RemoteFolder(path)
+    keys = (METADATA,) if is_dicom_address(path) else ROOT_KEYS
     try:
-        folder.objects.expect(ROOT_KEYS)
+        folder.objects.expect(keys)
     except (RangesError, EgressError) as error:
         raise SlideAccessError(path, str(error)) from error
-    if all(folder.objects(key) is None for key in ROOT_KEYS):
+    if all(folder.objects(key) is None for key in keys):
+        kind = "DICOM series" if is_dicom_address(path) else "OME-Zarr"
         raise SlideNotFoundError(
-            path,
-            f"There is no OME-Zarr {path.name} on its server (neither zarr.json nor .zattrs): "
-            "check the address.",
+            path, f"There is no {kind} {path.name} on its server: check the address."
         )
     folder.validator = "|".join(folder.versions())
     return folder

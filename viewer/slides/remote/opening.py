@@ -9,7 +9,7 @@ from viewer.egress import is_local
 from viewer.slides.errors import SlideAccessError, SlideError, UnsupportedSlideError
 from viewer.slides.guarded_source import GuardedSource
 from viewer.slides.reader_process.source import open_isolated
-from viewer.slides.remote.address import is_zarr_address
+from viewer.slides.remote.address import is_dicom_address, is_zarr_address
 from viewer.slides.remote.client import RemoteFile, RemoteSlide, open_file, open_folder
 from viewer.slides.remote.errors import size_text
 from viewer.slides.source import with_note
@@ -32,8 +32,8 @@ def open_remote(path: RemotePath, image: int | None) -> GuardedSource:
     SlideError
         It cannot be opened; `str()` of the error is one sentence for the user.
     """
-    if is_zarr_address(path):
-        return _open_zarr(path, image)
+    if is_zarr_address(path) or is_dicom_address(path):
+        return _open_folder(path, image)
     file = open_file(path)
     if file.bytes.read(0, 4) not in _TIFF:
         raise UnsupportedSlideError(
@@ -51,7 +51,7 @@ def open_remote(path: RemotePath, image: int | None) -> GuardedSource:
     return _guarded(path, file, source)
 
 
-def _open_zarr(path: RemotePath, image: int | None) -> GuardedSource:
+def _open_folder(path: RemotePath, image: int | None) -> GuardedSource:
     folder = open_folder(path)
     try:
         source: SlideSource = open_isolated(path, image, remote=folder)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
+from viewer.slides.remote.address import is_dicom_address
+
 if TYPE_CHECKING:
     from viewer.slides.remote.messages import OpenAddress
 
@@ -46,9 +48,10 @@ class Origin(Protocol):
 def origin_of(target: OpenAddress) -> Origin:
     """Return what serves an address. Raises EgressError and ServerError."""
     if urlsplit(target.address).scheme in ("http", "https"):
+        from viewer.slides.remote.dicom_series import DicomSeries
         from viewer.slides.remote.web import WebFile
 
-        return WebFile(target)
+        return DicomSeries(target) if is_dicom_address(target.plain) else WebFile(target)
     from viewer.slides.remote.stores import StoredObject
 
     return StoredObject(target)

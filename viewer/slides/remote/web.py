@@ -77,6 +77,23 @@ class WebFile:
         other._place = other._address
         return other
 
+    accept = ""
+    """What kind of answer is wanted; "" for any."""
+
+    def whole(self, until_s: float) -> Part:
+        """Read all that the address gives, which is not much."""
+        address = self._place
+        for _ in range(_MOST_REDIRECTS):
+            answer = self._ask(address, "")
+            try:
+                if answer.status in _REDIRECTS:
+                    address = self._place = self._redirected(address, answer)
+                    continue
+                return self._some(answer, until_s)
+            finally:
+                _leave(answer)
+        raise ServerError(f"{self._host} redirects {self._name} in a circle: check the address.")
+
     def read_some(self, start: int, end: int | None) -> Part:
         """Read a part of an object, as `messages.Want` has it; all of it if that is not much.
 
@@ -105,9 +122,10 @@ class WebFile:
             return Part(b"", 0, validator)
         if answer.status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
             raise self._refusal(answer.status, headers.get("Retry-After", ""))
-        if not length.isdigit() or int(length) > _MOST_WHOLE_BYTES:
-            raise no_ranges(self._name, self._host, int(length) if length.isdigit() else None)
-        data = self._content(answer, int(length), until_s)
+        if length.isdigit() and int(length) > _MOST_WHOLE_BYTES:
+            raise no_ranges(self._name, self._host, int(length))
+        size = int(length) if length.isdigit() else None
+        data = self._content(answer, size, until_s)
         found = _RANGE.match(headers.get("Content-Range", ""))
         return Part(data, int(found[3]) if found else len(data), validator)
 
@@ -140,9 +158,12 @@ class WebFile:
         check_egress(address, carries_key=bool(authorization))
         headers = {
             "User-Agent": f"coverslip/{__version__}",
-            "Range": asked,
             "Accept-Encoding": "identity",
         }
+        if asked:
+            headers["Range"] = asked
+        if self.accept:
+            headers["Accept"] = self.accept
         if authorization:
             headers["Authorization"] = authorization
         try:
@@ -195,9 +216,10 @@ class WebFile:
             f"{self._host} does not give {self._name} (its answer is {status}): check the address."
         )
 
-    def _content(self, answer: BaseHTTPResponse, size: int, until_s: float) -> bytes:
+    def _content(self, answer: BaseHTTPResponse, size: int | None, until_s: float) -> bytes:
+        """Read so many bytes; without a size all there are, up to a limit."""
         parts: list[bytes] = []
-        missing = size
+        missing = _MOST_WHOLE_BYTES if size is None else size
         try:
             while missing:
                 part = answer.read(min(missing, _PIECE_BYTES), decode_content=False)
@@ -212,7 +234,7 @@ class WebFile:
                     )
         except (HTTPError, OSError) as error:
             raise self._silent(error) from None
-        if missing:
+        if missing and size is not None:
             raise PassingError(
                 f"The connection to {self._host} was cut while {self._name} was read: check the "
                 "network and try again."

@@ -1,0 +1,82 @@
+"""Names of what a DICOMweb series is made of, and what a frame says of its own coding."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from viewer.slides.remote.objects import Objects
+
+METADATA = "metadata"
+_INSTANCE, _FRAMES = "00080018", "00280008"
+_MOST_FRAMES = 32
+_EXPLICIT, _RLE = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.5"
+_J2K_ANY = "1.2.840.10008.1.2.4.91"
+_JPEG_BY_FRAME = {
+    0xC0: "1.2.840.10008.1.2.4.50",
+    0xC1: "1.2.840.10008.1.2.4.51",
+    0xC3: "1.2.840.10008.1.2.4.70",
+    0xF7: "1.2.840.10008.1.2.4.81",
+}
+"""Transfer syntaxes by the marker that begins the frame: baseline, extended, lossless, JPEG-LS."""
+_RLE_HEADER_BYTES, _MOST_SEGMENTS = 64, 15
+_MOST_MARKERS = 64
+
+
+class _Element(msgspec.Struct, frozen=True):
+    """One element of DICOM JSON."""
+
+    Value: list[Any] = []
+
+
+def frame_key(instance: str, number: int) -> str:
+    """Return the key of a frame; numbers begin at 1."""
+    return f"frames/{instance}/{number}"
+
+
+def far_series_outline(objects: Objects) -> Iterator[bytes]:
+    """Yield what tells a series on a DICOMweb server from others: its instances and some frames.
+
+    Another key than that of its files on the disk: a server gives no files, and may write anew what
+    it gives. Raises OSError.
+    """
+    yield b"far series"
+    found: dict[str, int] = {}
+    for each in msgspec.json.decode(objects(METADATA) or b"[]", type=list[dict[str, _Element]]):
+        uid = each.get(_INSTANCE, _Element()).Value
+        frames = each.get(_FRAMES, _Element()).Value
+        if uid:
+            found[str(uid[0])] = int(str(frames[0])) if frames else 1
+    keys = [
+        frame_key(uid, number) for uid, count in found.items() for number in {1, count // 2 + 1}
+    ]
+    keys = sorted(keys)[:_MOST_FRAMES]
+    objects.expect(keys)
+    yield from (f"{uid}\0{count}\0".encode() for uid, count in sorted(found.items()))
+    for key in keys:
+        yield blake2b(objects(key) or b"", digest_size=20).digest()
+
+
+def stored_syntax(frame: bytes) -> str:
+    """Return the transfer syntax of a frame, by its own bytes."""
+    if frame[:4] == b"\xff\x4f\xff\x51" or frame[4:8] == b"jP  ":
+        return _J2K_ANY
+    if frame[:2] == b"\xff\xd8":
+        at = 2
+        for _ in range(_MOST_MARKERS):
+            head = frame[at : at + 4]
+            if len(head) < 4 or head[0] != 0xFF:
+                break
+            if head[1] in _JPEG_BY_FRAME:
+                return _JPEG_BY_FRAME[head[1]]
+            at += 2 + int.from_bytes(head[2:], "big")
+        return _JPEG_BY_FRAME[0xC0]
+    segments = int.from_bytes(frame[:4], "little")
+    if 0 < segments <= _MOST_SEGMENTS and int.from_bytes(frame[4:8], "little") == _RLE_HEADER_BYTES:
+        return _RLE
+    return _EXPLICIT
