@@ -168,6 +168,7 @@ class RemoteFolder:
         self.problem = ""
         self.has_changed = False
         self.validator = ""
+        self.root_keys = (METADATA,) if is_dicom_address(path) else ROOT_KEYS
         self._target = target_of(path)
         self.objects = Objects(self._fetch)
         self._validators: dict[str, str] = {}
@@ -222,7 +223,7 @@ class RemoteFolder:
 
     def _look(self) -> None:
         try:
-            self._fetch([(key, 0, 1) for key in ROOT_KEYS], lambda *_: None)
+            self._fetch([(key, 0, 1) for key in self.root_keys], lambda *_: None)
         except RangesError:
             return
         finally:
@@ -245,12 +246,11 @@ def open_folder(path: Path) -> RemoteFolder:
     except (EgressError, ServerError) as error:
         raise SlideAccessError(path, str(error)) from error
     folder = RemoteFolder(path)
-    keys = (METADATA,) if is_dicom_address(path) else ROOT_KEYS
     try:
-        folder.objects.expect(keys)
+        folder.objects.expect(folder.root_keys)
     except (RangesError, EgressError) as error:
         raise SlideAccessError(path, str(error)) from error
-    if all(folder.objects(key) is None for key in keys):
+    if all(folder.objects(key) is None for key in folder.root_keys):
         kind = "DICOM series" if is_dicom_address(path) else "OME-Zarr"
         raise SlideNotFoundError(
             path, f"There is no {kind} {path.name} on its server: check the address."
