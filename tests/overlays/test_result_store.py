@@ -12,15 +12,19 @@ from pathlib import Path
 import pytest
 from overlay_steps import squares
 
+from viewer.folders import config_folder
+from viewer.inference.runs import results_limit
 from viewer.overlays.blocks import BlockKey
 from viewer.overlays.objects import Objects
 from viewer.overlays.result_store import (
+    COLUMNS_SUFFIX,
     ResultStore,
     ResultStoreError,
     clear_results,
     result_path,
     results_folder,
 )
+from viewer.settings import Settings, save_settings
 
 WRITER = """
 import sys
@@ -125,6 +129,36 @@ def test_the_oldest_results_go_first() -> None:
     assert left == ["2", "3"]
     clear_results()
     assert not list(results_folder().glob("*/*"))
+
+
+def test_a_limit_spares_what_is_written_and_takes_empty_folders(tmp_path: Path) -> None:
+    old = ResultStore(results_folder() / "old" / "r.sqlite")
+    old.close()
+    os.utime(old.path, (1000, 1000))
+    writing = ResultStore(results_folder() / "new" / "r.sqlite")
+    writing.put(BlockKey(0, 0), squares((0, 0)).to_bytes())
+    empty = results_folder() / "empty"
+    empty.mkdir()
+    os.utime(empty, (1000, 1000))
+    columns = old.path.with_suffix(COLUMNS_SUFFIX)
+    columns.write_bytes(bytes(5000))
+    assert clear_results(keep_bytes=1) > 5000
+    assert [path.parent.name for path in results_folder().glob("*/*")] == ["new"] * 3
+    assert not empty.exists()
+    writing.close()
+
+
+def test_every_run_holds_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = ResultStore(results_folder() / "old" / "r.sqlite")
+    store.close()
+    os.truncate(store.path, 2 << 30)  # a hole, which takes no room
+    save_settings(Settings(results_gib=1), config_folder())
+    monkeypatch.setattr(results_limit, "_last_s", -1e9)
+    thread = results_limit.limit_soon()
+    assert thread is not None
+    thread.join(20)
+    assert not store.path.exists()
+    assert results_limit.limit_soon() is None  # it was done a moment ago
 
 
 def test_two_processes_may_have_the_same_results_open(tmp_path: Path) -> None:

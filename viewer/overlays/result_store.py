@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import sqlite3
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ CREATE TABLE IF NOT EXISTS blocks (
 """
 
 
+_LONGEST_RUN_S, _FILLED_S = 86_400.0, 60.0
 _WAIT_S = 30.0
 """For another process that writes to the same file."""
 COLUMNS_SUFFIX = ".objects.arrow"
@@ -234,15 +236,48 @@ def _not_kept(error: Exception) -> ResultStoreError:
 
 
 def clear_results(folder: Path | None = None, keep_bytes: int = 0) -> int:
-    """Removes the results not used for longest until `keep_bytes` are left; gives bytes freed."""
-    files = sorted(
-        (folder or results_folder()).glob("*/*.sqlite"), key=lambda path: path.stat().st_mtime
-    )
-    total = sum(path.stat().st_size for path in files)
+    """Remove the results not used for longest until `keep_bytes` are left; return bytes freed.
+
+    Folders that are left empty go, too. Where some are to be kept, what another run is writing
+    stays.
+    """
+    place = folder or results_folder()
+    held: list[tuple[float, int, Path]] = []
+    for path in place.glob("*/*.sqlite"):
+        try:
+            held.append((path.stat().st_mtime, _size_of(path), path))
+        except OSError:
+            continue  # another process has just removed it
+    left = sum(size for _, size, _ in held)
     freed = 0
-    for path in files:
-        if total - freed <= keep_bytes:
+    for used_s, size, path in sorted(held):
+        if left <= keep_bytes:
             break
-        freed += path.stat().st_size
+        if keep_bytes and _is_being_written(path, used_s):
+            continue
         _remove(path)
+        left, freed = left - size, freed + size
+    _remove_empty(place, 0.0 if keep_bytes == 0 else _FILLED_S)
     return freed
+
+
+def _size_of(path: Path) -> int:
+    """Return the size of results with all that lies beside them. Raises OSError."""
+    beside = (path.with_name(f"{path.name}-wal"), path.with_suffix(COLUMNS_SUFFIX))
+    return path.stat().st_size + sum(each.stat().st_size for each in beside if each.exists())
+
+
+def _is_being_written(path: Path, used_s: float) -> bool:
+    """Return whether a run has results open: a journal of an older one was left by a crash."""
+    has_journal = path.with_name(f"{path.name}-wal").exists()
+    return has_journal and time.time() - used_s < _LONGEST_RUN_S
+
+
+def _remove_empty(place: Path, age_s: float) -> None:
+    """Remove the folders of slides that hold nothing and have not been changed for a while."""
+    for folder in place.iterdir():
+        try:
+            if folder.is_dir() and time.time() - folder.stat().st_mtime > age_s:
+                folder.rmdir()
+        except OSError:
+            continue  # it holds something

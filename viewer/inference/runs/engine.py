@@ -21,6 +21,7 @@ from viewer.inference.runs.block_queue import BlockQueue
 from viewer.inference.runs.block_reading import BlockReader
 from viewer.inference.runs.kept_results import KeptResults, made_on
 from viewer.inference.runs.results import decode_kept_result, decode_result, no_result
+from viewer.inference.runs.results_limit import limit_soon
 from viewer.inference.runs.run_clock import RunClock
 from viewer.overlays.area import blocks_of
 from viewer.overlays.blocks import BlockKey
@@ -222,6 +223,7 @@ class Engine:
     def _serve(self) -> None:
         try:
             self._load_known()
+            limit_soon()
             while self._wait_for_work():
                 self._serve_process()
         except ModelProcessError as error:
