@@ -39,10 +39,10 @@ _KNOBS = (
           "Smooths: larger parts nuclei less and finds fewer specks"),
     _Knob("background_radius_um", "&Background (µm):", 30, 1, 1,
           "Radius of the background: larger than that of the largest nucleus; 0 takes none off"),
-    _Knob("median_radius_um", "&Median filter (µm):", 5, 0.5, 1,
-          "Radius of a median filter before the smoothing; 0 for none"),
-    _Knob("cell_expansion_um", "Cell e&xpansion (µm):", 25, 0.5, 1,
-          "From nucleus to cell, as far as no other nucleus is nearer"),
+    _Knob("median_radius_um", "&Median (µm):", 5, 0.5, 1,
+          "Median filter: its radius before the smoothing; 0 for none"),
+    _Knob("cell_expansion_um", "E&xpansion (µm):", 25, 0.5, 1,
+          "Cell expansion: from nucleus to cell, as far as no other nucleus is nearer"),
     _Knob("requested_pixel_size_um", "&Pixel size (µm):", 4, 0.1, 2,
           "At which cells are looked for, whatever the scanner's"),
 )  # fmt: skip
@@ -66,7 +66,7 @@ _ESTIMATES = (
     ("&Hematoxylin from the annotation", "first"),
     ("&Other stain from the annotation", "second"),
 )
-_COMBO_PX = 92
+_COMBO_PX = 76
 _COMPARTMENTS = ("Nucleus", "Cytoplasm", "Cell")
 _STATISTICS = ("mean", "max")
 
@@ -95,6 +95,7 @@ class CellPage(QWidget):
         self.used.setVisible(is_network)
         self.stain_set = self._combo("Stains", ["H-DAB", "H&E"])
         self.estimate = QPushButton("Estimate", self)
+        self.estimate.setMinimumWidth(_COMBO_PX)
         self.estimate.setToolTip("Estimate both stains by Macenko, and white from the slide")
         menu = QMenu(self.estimate)
         for text, where in _ESTIMATES:
@@ -211,7 +212,7 @@ class CellPage(QWidget):
         form.addRow("Stai&ns:", self._row(self.stain_set, self.estimate))
         form.addRow(self.stains)
         if not is_network:
-            form.addRow("&Find nuclei in:", self.image)
+            form.addRow("&Find in:", self.image)
         for knob in _KNOBS:
             spin = self._spin(knob)
             is_for_density = knob.name in (
@@ -269,7 +270,8 @@ class CellPage(QWidget):
         spin.setRange(0, knob.most)
         spin.setSingleStep(knob.step)
         spin.setMinimumWidth(1)
-        spin.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.UpDownArrows)
+        if knob in (*_AREAS, *_GRADES):  # several in a row: the wheel and the arrow keys do
+            spin.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
         spin.setAccessibleName(knob.label.replace("&", "").rstrip(":"))
         spin.setToolTip(plain_tip(knob.tip))
         spin.setKeyboardTracking(False)
