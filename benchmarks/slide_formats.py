@@ -55,8 +55,8 @@ def _figures(name: str, path: Path) -> list[Figure]:
     side = level.tile_width_px
     first_ms: dict[str, list[float]] = {}
     rates: dict[str, list[float]] = {}
-    for reader, opener in openers.items():
-        for _ in range(_ROUNDS):
+    for _ in range(_ROUNDS):
+        for reader, opener in [*openers.items()]:
             if reader == "ours":
                 reader_pool().keep_spare()
                 time.sleep(_SPARE_S)
@@ -68,7 +68,8 @@ def _figures(name: str, path: Path) -> list[Figure]:
                 close()
             except Exception as error:
                 print(f"{name}: {reader} is left out: {str(error).splitlines()[0][:150]}")
-                break
+                del openers[reader]
+                continue
             first_ms.setdefault(reader, []).append(first)
             rates.setdefault(reader, []).append(rate)
     return [

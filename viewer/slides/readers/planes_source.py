@@ -73,9 +73,11 @@ class PlanesSource:
     def read_tile(self, level: int, column: int, row: int) -> RgbImage:
         axes = self.info.axes
         if axes.is_rgb:
-            return np.ascontiguousarray(
-                np.moveaxis(self.read_channels(level, column, row, _RGB), 0, 2)
-            )
+            colors = self.read_channels(level, column, row, _RGB)
+            picture = np.empty((*colors.shape[1:], 3), np.uint8)
+            for index, color in enumerate(colors):  # far quicker than one copy of turned axes
+                picture[..., index] = color
+            return picture
         values = self.read_channels(level, column, row, axes.first_shown)
         return composite([*values], self._displays)
 
