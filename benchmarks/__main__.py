@@ -23,6 +23,7 @@ _NAMES = (
     "model-formats",
     "query",
     "cells",
+    "remote",
 )
 _SAMPLE = Path(__file__).resolve().parent.parent / "resources/slides/CMU-1-Small-Region.svs"
 _RESULTS = Path(__file__).resolve().parent / "results" / "latest.json"
@@ -71,6 +72,10 @@ def _measure(name: str) -> list[Figure]:
         from benchmarks import cells
 
         return cells.run(_SAMPLE)
+    if name == "remote":
+        from benchmarks import remote
+
+        return remote.run()
     main_slide = big_slide.ensure(big_slide.MAIN)
     match name:
         case "decode":

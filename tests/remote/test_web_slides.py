@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,7 +25,11 @@ from viewer.slides.errors import (
     UnsupportedSlideError,
 )
 from viewer.slides.region import read_region
+from viewer.slides.remote import web
 from viewer.slides.remote.address import RemotePath, full_address, slide_path, without_secrets
+from viewer.slides.remote.errors import NothingThereError, PassingError
+from viewer.slides.remote.messages import OpenAddress
+from viewer.slides.remote.web import WebFile
 from viewer.slides.source import expect
 
 if TYPE_CHECKING:
@@ -163,6 +168,42 @@ def test_a_redirect_is_followed(server: RangeServer, served_folder: Path) -> Non
     assert source.read_tile(0, 1, 1).shape == (256, 256, 3)
     assert sum(asked.path == "/elsewhere.tif" for asked in server.log) == 1
     source.close()
+
+
+def test_a_token_is_not_sent_on_to_another_host(
+    server: RangeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COVERSLIP_TOKEN_127_0_0_1", SECRET)
+    server.faults.redirect = f"http://localhost:{server.port}/moved/none.tif"
+    file = WebFile(OpenAddress(server.address("a.tif"), "a.tif", server.address("a.tif")))
+    with pytest.raises(NothingThereError):
+        file.read(0, 100)
+    sent = {asked.path: asked.headers.get("Authorization", "") for asked in server.log}
+    assert sent == {"/a.tif": f"Bearer {SECRET}", "/moved/none.tif": ""}
+
+
+def test_a_server_that_never_answers_is_one_sentence(
+    server: RangeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "_SILENCE_S", 0.3)
+    monkeypatch.setattr(web, "_pools", {})
+    server.faults.hang = threading.Event()
+    file = WebFile(OpenAddress(server.address("a.tif"), "a.tif", server.address("a.tif")))
+    with pytest.raises(PassingError, match="does not answer in time"):
+        file.read(0, 100)
+    server.faults.hang.set()
+
+
+@pytest.mark.parametrize("address", ["gs://bucket/a.tif", "az://box/a.tif", "s3://bucket/a.tif"])
+def test_the_policy_holds_for_stores(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from viewer import egress
+    from viewer.policy import Policy
+
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setattr(egress, "policy", lambda: Policy(allowed_hosts=("slides.example.org",)))
+    with pytest.raises(SlideAccessError, match=r"amazonaws|googleapis|blob\.core"):
+        open_slide(slide_path(address))
 
 
 def test_a_file_that_changes_on_the_server_is_noticed(tmp_path: Path, served_folder: Path) -> None:
