@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import typer
 from cli_steps import coverslip
 from model_server import Say, model_server, texts_of
+from PIL import Image, ImageDraw
 from typer.testing import CliRunner
 
 from viewer.agents.exchanges import read_exchanges
@@ -107,3 +109,32 @@ def test_bad_input_is_one_sentence(
     assert told.exit_code == 2
     assert sentence in told.stderr
     assert not (tmp_path / "out" / "results.jsonl").exists()
+
+
+def test_several_slides_are_read_one_after_the_other(sample_slide: Path, tmp_path: Path) -> None:
+    folder, out = tmp_path / "slides", tmp_path / "out"
+    (folder / "more").mkdir(parents=True)
+    picture = Image.new("RGB", (600, 400), "white")
+    ImageDraw.Draw(picture).ellipse((200, 100, 400, 300), fill=(150, 60, 140))
+    for name in ("one.png", "two.png"):
+        picture.save(folder / name)
+    shutil.copy(folder / "one.png", folder / "more" / "one.png")
+    broken = tmp_path / "broken.svs"
+    broken.write_text("no slide")
+    read = coverslip(
+        "agent", folder, folder / "more" / "one.png", broken, "-o", out, "--steps", 1, "--json"
+    )
+    assert read.returncode == 1  # for the one that is none
+    records = json.loads(read.stdout)
+    assert [Path(record["slide"]).name for record in records] == [
+        "one.png", "two.png", "one.png", "broken.svs",
+    ]  # fmt: skip
+    assert [record["state"] for record in records] == ["finished"] * 3 + ["failed"]
+    assert "Unrecognized" in read.stderr or "unrecognized" in read.stderr
+    for name in ("one", "two", "one-2"):
+        told = json.loads((out / name / "findings.json").read_text())
+        assert told["state"] == "finished"
+        assert verify(out / name / told["session"]).is_good
+        assert (out / name / "report.md").exists()
+    empty = coverslip("agent", out / "nothing", "-o", out)
+    assert empty.returncode == 2
