@@ -163,6 +163,7 @@ def test_what_cannot_be_done_is_refused_with_one_sentence(
 ) -> None:
     assert "Open a slide first" in refused(desk, "look", box=BOX)
     done(desk, "open_slide", path=str(sample_slide))
+    assert "Go to a region first" in refused(desk, "draft_annotation", label="Somewhere")
     nan = math.nan
     for box, why in (
         ([90_000, 90_000, 91_000, 91_000], "does not lie on the slide"),
@@ -182,13 +183,13 @@ def test_what_cannot_be_done_is_refused_with_one_sentence(
     for magnification in (1e9, 0, -10, nan, 101):
         assert "from 0.01 to 100" in refused(desk, "look", box=BOX, magnification=magnification)
     assert "wrong" in refused(desk, "look", box=BOX, magnification="high")
+    done(desk, "go_to", box=BOX, magnification=None, why=None)  # null is what is left out
     assert "wrong" in refused(desk, "look", box=BOX, secret=1)
     long = "x" * 10_000_000
     assert "20000" in refused(desk, "note", text=long)
     assert "wrong" in refused(desk, "draft_annotation", label=long)
     assert "wrong" in refused(desk, "answer", text=long)
     assert "no tool" in refused(desk, long)
-    assert "Go to a region first" in refused(desk, "draft_annotation", label="Somewhere")
     assert "No classes" in refused(desk, "classes", box=BOX)
     done(desk, "measure", box=BOX)  # nothing of it did any harm
     desk.close()

@@ -129,7 +129,7 @@ def test_a_client_reads_is_paused_taken_over_and_handed_back(
     assert banner.isVisible()
     assert banner.sentence.text().startswith("mcp reads this slide")
     seen = client.call("look", box=BOX, magnification=10)
-    assert [part.type for part in seen.content] == ["text", "image"]
+    assert [part.type for part in seen.content] == ["image", "text"]
     canvas = window.panes.active.canvas
     assert canvas.view.box.x0 <= BOX[0]
     assert canvas.view.box.x1 >= BOX[2]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -135,14 +135,31 @@ _TOOLS: dict[str, tuple[str, type[msgspec.Struct]]] = {
 
 def described_tools() -> list[Tool]:
     """Return all tools as they are described to a client."""
-    return [Tool(name, about, schema_of(kind)) for name, (about, kind) in _TOOLS.items()]
+    return [Tool(name, about, _plain(schema_of(kind))) for name, (about, kind) in _TOOLS.items()]
 
 
 def checked_call(tool: str, arguments: Mapping[str, object]) -> msgspec.Struct:
     """Return the arguments of a call as its tool takes them. Raises ToolError."""
     if tool not in _TOOLS:
         raise ToolError(f'There is no tool "{tool[:60]}": there are {", ".join(_TOOLS)}.')
-    return checked_arguments(tool, arguments, _TOOLS[tool][1])
+    # Clients give null for what they leave out.
+    given = {name: value for name, value in arguments.items() if value is not None}
+    return checked_arguments(tool, given, _TOOLS[tool][1])
+
+
+def _plain(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema as most clients understand it: "nullable" instead of a choice with null."""
+    properties: dict[str, Any] = schema.get("properties", {})
+    plain: dict[str, Any] = {}
+    for name, value in properties.items():
+        kinds = [kind for kind in value.get("anyOf", []) if kind.get("type") != "null"]
+        own = kinds[0] if len(kinds) == 1 else value
+        if name not in schema.get("required", []):
+            own = {**own, "nullable": True}
+        if isinstance(own.get("items"), dict):
+            own = {**own, "items": _plain(own["items"])}
+        plain[name] = own
+    return {**schema, "properties": plain} if properties else schema
 
 
 def checked_box(sides: list[float]) -> Box:

@@ -166,11 +166,13 @@ def _result(reply: ToolReply) -> types.CallToolResult:
     if reply.refusal:
         return _result_of_refusal(reply.refusal)
     text = msgspec.json.encode(reply.data).decode()
-    content: list[types.ContentBlock] = [types.TextContent(type="text", text=text)]
+    words = types.TextContent(type="text", text=text)
     if reply.jpeg:
         data = base64.b64encode(reply.jpeg).decode()
-        content.append(types.ImageContent(type="image", data=data, mime_type="image/jpeg"))
-    return types.CallToolResult(content=content, structured_content=msgspec.json.decode(text))
+        image = types.ImageContent(type="image", data=data, mime_type="image/jpeg")
+        # Some clients take the first part alone, or structured content alone: the image is it.
+        return types.CallToolResult(content=[image, words])
+    return types.CallToolResult(content=[words], structured_content=reply.data)
 
 
 def _result_of_refusal(sentence: str) -> types.CallToolResult:
