@@ -13,6 +13,8 @@ from dicom_steps import write_slide
 from pydicom.pixels import pixel_array
 from pydicom.uid import ExplicitVRLittleEndian, HTJ2KLossless, JPEGLSLossless, generate_uid
 
+from viewer.folders import config_folder
+from viewer.settings import Settings, save_settings
 from viewer.slides import IncompleteSlideError, SlideError, TileError, open_slide
 from viewer.slides.region import read_level
 
@@ -108,6 +110,15 @@ def test_focal_planes_in_color(tmp_path: Path, template: Path, picture: NDArray[
         assert source.info.axes.z_count == 2
         values = source.read_channels(0, 0, 0, (0, 1, 2), 1)
         assert np.array_equal(np.moveaxis(values, 0, 2), both[1, :128, :128])
+
+
+def test_a_trusted_folder_loses_no_plane(
+    tmp_path: Path, template: Path, picture: NDArray[np.uint8]
+) -> None:
+    save_settings(Settings(trusted_folders=[str(tmp_path)]), config_folder())
+    path = write_slide(tmp_path / "a.dcm", template, np.concatenate([picture, 255 - picture]))
+    with closing(open_slide(path)) as source:
+        assert source.info.axes.z_count == 2
 
 
 @pytest.mark.parametrize(

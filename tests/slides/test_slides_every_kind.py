@@ -32,6 +32,7 @@ READABLE = [
     "not-openslide/OS-2-ndpi.ome.tif",
     "not-openslide/OS-2-vsi.ome.tif",
     "not-openslide/instanseg_HE_example.tif",
+    "not-openslide/sm_image_jpegls.dcm",
     "not-openslide/stardist-histo.jpg",
 ]
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from viewer.slides.dicom_header import DicomHeader
 
 MOST_FILES = 2000
+OPENSLIDE_READS = frozenset(f"1.2.840.10008.1.2{end}" for end in (".1", ".4.50", ".4.90", ".4.91"))
+"""Transfer syntaxes: explicit little endian, baseline JPEG and JPEG 2000."""
 _MOST_LOOKED_AT = 16
 """Files after which a folder without DICOM is taken for one that holds none."""
 _OTHER_SUFFIXES = SUFFIXES - {".dcm"}
@@ -48,6 +50,11 @@ class DicomSeries:
         return next(
             path for path, each in self.volumes if (each.columns, each.rows) == self.size_px
         )
+
+    @property
+    def needs_more(self) -> bool:
+        """Return whether OpenSlide refuses the slide, or shows a part of it only."""
+        return any(_needs_more(header) for _, header in self.files)
 
     def entry(self, index: int) -> ImageEntry:
         """Return the series as one of the images of its folder."""
@@ -97,6 +104,31 @@ def series_in(folder: Path) -> list[DicomSeries]:
         if header is not None and header.is_whole_slide:
             found.setdefault(header.series, []).append((path, header))
     return [DicomSeries(uid, tuple(files)) for uid, files in found.items()]
+
+
+def series_of(path: Path) -> DicomSeries | None:
+    """Return the series that a DICOM file belongs to; None for other files.
+
+    Raises
+    ------
+    OSError
+        The file or its folder cannot be read.
+    """
+    own = dicom_header(path)
+    if own is None or not own.is_whole_slide:
+        return None
+    return next((each for each in series_in(path.parent) if each.uid == own.series), None)
+
+
+def _needs_more(header: DicomHeader) -> bool:
+    if not header.is_volume:
+        return bool(header.concatenation) or header.transfer_syntax not in OPENSLIDE_READS
+    return (
+        header.transfer_syntax not in OPENSLIDE_READS
+        or header.focal_planes > 1
+        or header.optical_paths > 1
+        or header.samples == 1
+    )
 
 
 def chosen_series(

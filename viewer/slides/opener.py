@@ -10,7 +10,7 @@ from pathlib import Path
 from viewer.policy import policy, read_policy
 from viewer.redaction import leave_out_path
 from viewer.slides.derived_levels import with_fine_steps
-from viewer.slides.dicom_folder import check_series, chosen_series
+from viewer.slides.dicom_folder import check_series, chosen_series, series_of
 from viewer.slides.errors import (
     DamagedSlideError,
     IncompleteSlideError,
@@ -128,6 +128,9 @@ def _opened_here_if_trusted(path: Path, image: int | None) -> SlideSource | None
     """Return the slide, read in this process; None where it needs one of its own."""
     if path.is_dir() or not reads_in_this_process(path):
         return None
+    series = series_of(path)
+    if series is not None and series.needs_more:
+        return None  # OpenSlide would show one of its planes or channels
     try:
         return open_here(path, image)
     except UnsupportedSlideError:

@@ -12,7 +12,7 @@ import numpy as np
 
 from viewer.geometry import Optics
 from viewer.slides.channels import Axes, Channel, distinct_names, usual_color
-from viewer.slides.dicom_folder import check_series, series_in
+from viewer.slides.dicom_folder import OPENSLIDE_READS, check_series, series_of
 from viewer.slides.dicom_header import dicom_header
 from viewer.slides.errors import DamagedSlideError, NoSuchImageError, UnsupportedSlideError
 from viewer.slides.readers.extras import need
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_OPENSLIDE_READS = frozenset(f"1.2.840.10008.1.2{end}" for end in (".1", ".4.50", ".4.90", ".4.91"))
-"""Explicit little endian, baseline JPEG and JPEG 2000."""
 _ENDS_WITH_MARKER = (
     "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.57",
     "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81",
@@ -42,7 +40,7 @@ _ENDS_WITH_MARKER = (
     "1.2.840.10008.1.2.4.202", "1.2.840.10008.1.2.4.203",
 )  # fmt: skip
 """Transfer syntaxes whose frames end with the marker of the JPEG family."""
-_WSIDICOM_READS = _OPENSLIDE_READS.union(
+_WSIDICOM_READS = OPENSLIDE_READS.union(
     _ENDS_WITH_MARKER,
     (f"1.2.840.10008.1.2{end}" for end in ("", ".5", ".4.110", ".4.111", ".4.112")),
 )
@@ -69,8 +67,8 @@ def open_dicom(path: Path, image: int | None = None) -> PlanesSource | None:
     if own is None or not own.is_whole_slide:
         return None
     check_series(path)
-    found = next(each for each in series_in(path.parent) if each.uid == own.series)
-    if not any(_needs_more(header) for _, header in found.files):
+    found = series_of(path)
+    if found is None or not found.needs_more:
         return None
     if image not in (None, 0):
         raise NoSuchImageError(path, f"{path.name} has no image {image}: it holds one, number 0.")
@@ -102,18 +100,6 @@ def _unknown_codec(path: Path, syntax: str) -> str:
     return (
         f"{path.name} is a DICOM slide compressed in a way that cannot be read here (transfer "
         f"syntax {syntax}); ask for it as DICOM with JPEG or JPEG 2000."
-    )
-
-
-def _needs_more(header: DicomHeader) -> bool:
-    """Return whether OpenSlide refuses a file like this, or shows a part of it only."""
-    if not header.is_volume:
-        return bool(header.concatenation) or header.transfer_syntax not in _OPENSLIDE_READS
-    return (
-        header.transfer_syntax not in _OPENSLIDE_READS
-        or header.focal_planes > 1
-        or header.optical_paths > 1
-        or header.samples == 1
     )
 
 
