@@ -12,8 +12,12 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
-from ui_steps import ALT, CTRL, SHIFT, press, show_slide
+from test_recording import AGREED, ended_session
+from ui_steps import ALT, CTRL, SHIFT, press, rest, show_slide
 
+from viewer.recording.analysis import analyze
+from viewer.recording.session import read_header
+from viewer.recording.trace_loading import load_trace
 from viewer.slides.channels import ImagePlane
 from viewer.ui.main_window import MainWindow
 
@@ -177,3 +181,40 @@ def test_rgb_has_no_channel_panel(slide_window: MainWindow) -> None:
     assert slide_window.display.brightness.slider.isVisible()
     assert not slide_window.commands["channel.all"].isEnabled()
     assert "RGB" in slide_window.commands.reason("channel.all")
+
+
+def test_a_session_knows_what_was_shown_and_a_replay_shows_it(
+    make_window: Callable[..., MainWindow], tmp_path: Path, qtbot: QtBot
+) -> None:
+    window = make_window(AGREED)
+    show_slide(window, stack(tmp_path / "a.ome.tif", NAMES), qtbot)
+    canvas = window.panes.active.canvas
+    press(qtbot, window, Qt.Key.Key_R, CTRL)
+    recording = window.recording.control.recording_of
+    qtbot.waitUntil(lambda: recording(window.panes.active) is not None)
+    press(qtbot, window, Qt.Key.Key_Up, CTRL)
+    press(qtbot, window, Qt.Key.Key_3, ALT)
+    window.commands["time.next"].trigger()
+    window.commands["view.zoom_in"].trigger()
+    rest(window, qtbot)
+    folder = ended_session(window, qtbot)
+    assert read_header(folder).schema_version == 2
+    trace = load_trace(folder)
+    assert [(seen.plane, seen.channels) for seen in trace.planes] == [
+        (ImagePlane(0, 0), tuple(NAMES)),
+        (ImagePlane(1, 0), tuple(NAMES)),
+        (ImagePlane(1, 0), ("Cy5",)),
+        (ImagePlane(1, 1), ("Cy5",)),
+    ]
+    canvas.set_plane(ImagePlane(2, 0))
+    press(qtbot, window, Qt.Key.Key_0, ALT)
+    replayer = window.recording.panels.replay._replayer
+    replayer.load(analyze(folder), window.panes.active)
+    replayer.seek(trace.end_s[-1])
+    assert canvas.plane == ImagePlane(1, 1)
+    assert shown(window) == [False, False, True]
+    replayer.seek(0.0)
+    assert canvas.plane == ImagePlane(0, 0)
+    assert shown(window) == [True] * 3
+    replayer.unload()
+    assert canvas.plane == ImagePlane(2, 0)

@@ -11,8 +11,11 @@ from typing import Any, Literal
 
 import msgspec
 
-SCHEMA_VERSION = 1
-"""Of session.json and of the events; raised when the meaning of something written changes."""
+SCHEMA_VERSION = 2
+"""Of session.json and of the events; raised when the meaning of something written changes.
+
+2 has `PlaneChanged`; logs of 1 are read as before.
+"""
 
 Cause = Literal[
     "open", "wheel", "drag", "key", "pinch", "double-click", "overview", "go-to", "fit", "home",
@@ -240,6 +243,25 @@ class DisplayChanged(Event, frozen=True, tag="display"):
     look: dict[str, str | float | bool | list[Any]]
 
 
+class PlaneChanged(Event, frozen=True, tag="plane"):
+    """Another focal plane, time point or choice of channels is shown; of slides that have several.
+
+    Attributes
+    ----------
+    z, t
+        Counted from 0.
+    is_projection
+        Whether the largest value of all focal planes is shown.
+    channels
+        Names of the channels that are shown; empty for a slide of RGB.
+    """
+
+    z: int
+    t: int
+    is_projection: bool = False
+    channels: list[str] = []
+
+
 class WindowChanged(Event, frozen=True, tag="window"):
     """The canvas has another size, in logical pixels."""
 
@@ -282,6 +304,7 @@ AnyEvent = (
     | PlaceChanged
     | IdleChanged
     | DisplayChanged
+    | PlaneChanged
     | WindowChanged
     | PauseChanged
     | EventsLost

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from viewer.geometry import Point, Size, View
 
+if TYPE_CHECKING:
+    from viewer.slides.channels import ImagePlane
+
 FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneSeen:
+    """Which plane, and which channels by name, were on screen from a time on."""
+
+    start_s: float
+    plane: ImagePlane
+    channels: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +52,9 @@ class Trace:
     away
         (k, 2) spans of seconds, in order and apart, in which nobody looked: idle, without the
         keyboard, paused.
+    planes
+        From when on which focal plane, time point and channels were shown, in order of time;
+        empty for slides with one of each.
     """
 
     start_s: FloatArray
@@ -51,6 +67,12 @@ class Trace:
     magnification: FloatArray
     causes: NDArray[np.str_]
     away: FloatArray
+    planes: tuple[PlaneSeen, ...] = ()
+
+    def plane_at(self, at_s: float) -> PlaneSeen | None:
+        """Return what was shown at a time, seconds since the session began; None where unknown."""
+        seen = [each for each in self.planes if each.start_s <= at_s]
+        return seen[-1] if seen else None
 
     def __len__(self) -> int:
         return len(self.start_s)

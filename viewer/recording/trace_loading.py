@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from viewer.geometry import Point, Size, View
-from viewer.recording.events import FocusChanged, IdleChanged, PauseChanged, Viewport
+from viewer.recording.events import FocusChanged, IdleChanged, PauseChanged, PlaneChanged, Viewport
 from viewer.recording.log_reader import iter_blocks
 from viewer.recording.session import SessionHeader, read_header
-from viewer.recording.trace import FloatArray, Trace
+from viewer.recording.trace import FloatArray, PlaneSeen, Trace
+from viewer.slides.channels import ImagePlane
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,6 +60,7 @@ class _Columns:
         self._parts: list[FloatArray] = []
         self._causes: list[str] = []
         self._away = _AwaySpans()
+        self._planes: list[PlaneSeen] = []
         self._end_s = 0.0
 
     def add(self, lines: list[LogLine]) -> None:
@@ -82,6 +84,10 @@ class _Columns:
                 self._causes.append(event.cause)
                 is_others = event.cause in self._of_others
                 self._away.set_others(line.elapsed_ns / 1e9, is_others=is_others)
+            elif isinstance(event, PlaneChanged):
+                plane = ImagePlane(event.z, event.t, event.is_projection)
+                seen = PlaneSeen(line.elapsed_ns / 1e9, plane, tuple(event.channels))
+                self._planes.append(seen)
             elif isinstance(event, (FocusChanged, IdleChanged, PauseChanged)):
                 self._away.add(line.elapsed_ns / 1e9, event)
         if lines:
@@ -107,6 +113,7 @@ class _Columns:
             magnification=rows[:, 6],
             causes=causes,
             away=self._away.spans(self._end_s),
+            planes=tuple(self._planes),
         )
 
 

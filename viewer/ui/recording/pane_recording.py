@@ -19,9 +19,11 @@ from viewer.recording.events import (
     FocusChanged,
     OverlayChanged,
     PlaceChanged,
+    PlaneChanged,
     WindowChanged,
 )
 from viewer.recording.viewing import viewport
+from viewer.slides.composites import first_displays
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from viewer.recording.recorder import Recorder
     from viewer.recording.session import Screen, SessionHeader
     from viewer.settings import Settings
+    from viewer.slides.channels import ImagePlane
     from viewer.tiles.display import DisplaySettings
     from viewer.ui.recording.presence import Place
     from viewer.ui.slides.slide_pane import SlidePane
@@ -86,6 +89,7 @@ class PaneRecording(QObject):
         self._canvas = canvas
         self._cause = "open"
         self._layers: frozenset[str] = frozenset()
+        self._plane: PlaneChanged | None = None
         self._place: Place = place
         self._has_mouse_moved = False
         self._rest = QTimer(self, interval=_REST_MS, singleShot=True)
@@ -93,6 +97,7 @@ class PaneRecording(QObject):
         canvas.view_changed.connect(self._on_view)
         canvas.cursor_moved.connect(self._on_cursor)
         canvas.look_changed.connect(self._on_look)
+        canvas.plane_changed.connect(self._on_plane)
         canvas.layers_changed.connect(self._on_layers)
         canvas.installEventFilter(self)
         if place == "elsewhere":
@@ -142,6 +147,7 @@ class PaneRecording(QObject):
         canvas.view_changed.disconnect(self._on_view)
         canvas.cursor_moved.disconnect(self._on_cursor)
         canvas.look_changed.disconnect(self._on_look)
+        canvas.plane_changed.disconnect(self._on_plane)
         canvas.layers_changed.disconnect(self._on_layers)
         self.deleteLater()
         return self.recorder
@@ -174,6 +180,7 @@ class PaneRecording(QObject):
         canvas = self._canvas
         ratio = canvas.devicePixelRatioF()
         self.recorder.record(WindowChanged(canvas.width(), canvas.height(), ratio))
+        self._plane = None
         self._on_look(canvas.look)
         for name in sorted(self._layers | canvas.shown_layers):
             self.recorder.record(OverlayChanged(name, shown=name in canvas.shown_layers))
@@ -211,6 +218,21 @@ class PaneRecording(QObject):
             for name, value in asdict(look).items()
         }
         self.recorder.record(DisplayChanged(values))
+        self._on_plane(self._canvas.plane)
+
+    def _on_plane(self, plane: ImagePlane) -> None:
+        """Record what is shown of a slide with channels or planes, where that is new."""
+        source = self._canvas.source
+        if source is None or not source.info.axes.has_pages:
+            return
+        axes, look = source.info.axes, self._canvas.look
+        displays = look.channels or first_displays(axes)
+        pairs = zip(axes.channels, displays, strict=False)
+        names = [channel.name for channel, display in pairs if display.shown]
+        shown = PlaneChanged(plane.z, plane.t, plane.is_projection, names)
+        if shown != self._plane:
+            self._plane = shown
+            self.recorder.record(shown)
 
 
 def _header(pane: SlidePane, settings: Settings, study: str) -> SessionHeader:

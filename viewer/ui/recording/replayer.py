@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from viewer.canvas.layer import LayerOrder
 from viewer.geometry import Point, Size
+from viewer.slides.channels import FIRST_PLANE
+from viewer.slides.composites import first_displays
+from viewer.tiles.display import DisplaySettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
     from viewer.canvas.layer import Layer
     from viewer.recording.analysis import Analysis
     from viewer.recording.replay import ReplayClock
+    from viewer.recording.trace import PlaneSeen
     from viewer.ui.slides.slide_pane import SlidePane
 
 MODE = "Replay"
@@ -44,6 +49,9 @@ class Replayer(QObject):
         self.pane: SlidePane | None = None
         self.follows = True
         self._shown_index = -1
+        self._shown_plane: PlaneSeen | None = None
+        self._own_planes = FIRST_PLANE, DisplaySettings()
+        """What the pane showed before the replay."""
         self.layers_beside: Callable[[], list[Layer]] = list
         """Give what else belongs to a replay, and stays in sight with it."""
         self._frame = OutlineLayer("#2f9bff", fill=0.08, name="field of the replay")
@@ -58,6 +66,8 @@ class Replayer(QObject):
 
         self.unload()
         self.analysis, self.pane = analysis, pane
+        self._own_planes = pane.canvas.plane, pane.canvas.look
+        self._shown_plane = None
         self.clock = ReplayClock(analysis.trace)
         self._shown_index = -1
         pane.view_changed.connect(self._on_view_changed)
@@ -77,6 +87,10 @@ class Replayer(QObject):
             pane.view_changed.disconnect(self._on_view_changed)
             pane.canvas.remove_layer(self._frame)
             pane.modes.leave(MODE)
+            if self._shown_plane is not None:
+                plane, look = self._own_planes
+                pane.canvas.set_plane(plane)
+                pane.canvas.set_look(look)
         self.analysis = self.clock = self.pane = None
         self._frame.clear()
         if pane is not None:
@@ -149,7 +163,24 @@ class Replayer(QObject):
             else:
                 self._frame.show_field(self._corners(index))
                 canvas.update()
+        self._show_plane()
         self.position_changed.emit(self.clock.position_s)
+
+    def _show_plane(self) -> None:
+        """Show the plane and the channels that were on screen, where the camera follows."""
+        if self.clock is None or self.analysis is None or self.pane is None or not self.follows:
+            return
+        seen, canvas = self.analysis.trace.plane_at(self.clock.position_s), self.pane.canvas
+        if seen is None or seen is self._shown_plane or canvas.source is None:
+            return
+        self._shown_plane = seen
+        canvas.set_plane(seen.plane)
+        axes = canvas.source.info.axes
+        shown = [channel.name in seen.channels for channel in axes.channels]
+        displays = canvas.look.channels or first_displays(axes)
+        if any(shown) and len(displays) == len(shown):
+            channels = (replace(d, shown=on) for d, on in zip(displays, shown, strict=True))
+            canvas.set_look(replace(canvas.look, channels=tuple(channels)))
 
     def _corners(self, index: int) -> list[tuple[float, float]]:
         """Of the recorded field on the slide."""

@@ -1,0 +1,36 @@
+"""On which focal plane and time point an annotation lies, as QuPath writes it in its geometry."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from viewer.slides.channels import FIRST_PLANE, ImagePlane
+
+if TYPE_CHECKING:
+    from viewer.annotations.annotation import Annotation
+
+_GEOMETRY, _PLANE = "geometry", "plane"
+_ALL_CHANNELS = -1
+
+
+def plane_of(annotation: Annotation) -> ImagePlane:
+    """Return the plane; the first where the annotation tells none, or nonsense."""
+    beside: Any = annotation.unknown.get(_GEOMETRY)
+    stated = beside.get(_PLANE) if isinstance(beside, dict) else None
+    if not isinstance(stated, dict):
+        return FIRST_PLANE
+    z, t = stated.get("z", 0), stated.get("t", 0)
+    is_usable = all(isinstance(part, int) and part >= 0 for part in (z, t))
+    return ImagePlane(z, t) if is_usable else FIRST_PLANE
+
+
+def on_plane(annotation: Annotation, plane: ImagePlane) -> Annotation:
+    """Return the annotation on a plane; on the first, which needs no word, as it is."""
+    if (plane.z, plane.t) == (0, 0):
+        return annotation
+    beside: Any = annotation.unknown.get(_GEOMETRY)
+    members = beside if isinstance(beside, dict) else {}
+    stated = {"c": _ALL_CHANNELS, "z": plane.z, "t": plane.t}
+    unknown = {**annotation.unknown, _GEOMETRY: {**members, _PLANE: stated}}
+    return replace(annotation, unknown=unknown)
