@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from pytestqt.qtbot import QtBot
 from test_recording import AGREED, ended_session
 from ui_steps import ALT, CTRL, SHIFT, press, rest, show_slide
 
+from viewer.annotations.formats.exchange import read_annotations
+from viewer.annotations.formats.qupath_writing import qupath_text
+from viewer.annotations.planes import plane_of
 from viewer.recording.analysis import analyze
 from viewer.recording.session import read_header
 from viewer.recording.trace_loading import load_trace
@@ -218,3 +222,30 @@ def test_a_session_knows_what_was_shown_and_a_replay_shows_it(
     assert shown(window) == [True] * 3
     replayer.unload()
     assert canvas.plane == ImagePlane(2, 0)
+
+
+def test_annotations_and_bookmarks_keep_their_plane(
+    stack_window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    window, canvas = stack_window, stack_window.panes.active.canvas
+    qtbot.waitUntil(lambda: window.annotations.can_annotate)
+    window.commands["annotate.whole_slide"].trigger()
+    canvas.set_plane(ImagePlane(2, 1))
+    window.commands["annotate.bookmark"].trigger()
+    active = window.annotations.active
+    assert active is not None
+    whole, mark = active.document
+    assert plane_of(whole) == ImagePlane(0, 0)
+    assert plane_of(mark) == ImagePlane(2, 1)
+    path = tmp_path / "a.geojson"
+    path.write_text(qupath_text([whole, mark]))
+    features = json.loads(path.read_text())["features"]
+    assert features[1]["geometry"]["plane"] == {"c": -1, "z": 2, "t": 1}
+    assert "plane" not in features[0]["geometry"]
+    assert [plane_of(each) for each in read_annotations(path, [])] == [
+        ImagePlane(0, 0),
+        ImagePlane(2, 1),
+    ]
+    canvas.set_plane(ImagePlane(1, 0))
+    active.travel([mark])
+    assert canvas.plane == ImagePlane(2, 1)

@@ -25,6 +25,12 @@ def plane_of(annotation: Annotation) -> ImagePlane:
     return ImagePlane(z, t) if is_usable else FIRST_PLANE
 
 
+def tells_plane(annotation: Annotation) -> bool:
+    """Return whether the annotation says on which plane it lies."""
+    beside: Any = annotation.unknown.get(_GEOMETRY)
+    return isinstance(beside, dict) and _PLANE in beside
+
+
 def on_plane(annotation: Annotation, plane: ImagePlane) -> Annotation:
     """Return the annotation on a plane; on the first, which needs no word, as it is."""
     if (plane.z, plane.t) == (0, 0):

@@ -13,8 +13,10 @@ from viewer.annotations.counting.tally import LOOK_ALIKE, MITOSIS
 from viewer.annotations.document import Change, Edit, ReadOnlyError, adding, changing
 from viewer.annotations.measured import remeasured
 from viewer.annotations.pixel_calibration import PixelCalibration
+from viewer.annotations.planes import on_plane, tells_plane
 from viewer.annotations.shape_editing import without
 from viewer.geometry import Box
+from viewer.slides.channels import FIRST_PLANE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from viewer.annotations.document import Document
     from viewer.annotations.pixel_calibration import MicronsPerPixel
     from viewer.annotations.selection import Selection
+    from viewer.slides.channels import ImagePlane
 
 
 HIDDEN = "Annotations are hidden: show them first (A)."
@@ -78,6 +81,8 @@ class EditContext:
         Shows hidden annotations again, those of these classes too.
     slide
         The whole slide, level-0 pixels: what lies beside it is not drawn.
+    plane
+        Gives the focal plane and time point that is looked at, on which new annotations lie.
     """
 
     def __init__(
@@ -91,8 +96,10 @@ class EditContext:
         mpp_um: MicronsPerPixel | None = None,
         show: Callable[[frozenset[str]], object] = lambda _: None,
         slide: Box | None = None,
+        plane: Callable[[], ImagePlane] = lambda: FIRST_PLANE,
     ) -> None:
         self.document = document
+        self._plane = plane
         self.selection = selection
         self.options = options
         self.say = say
@@ -158,8 +165,10 @@ class EditContext:
         return False
 
     def _followed(self, change: Change) -> Change:
-        """Measure the line of a ruler anew where it is another."""
+        """Measure a ruler anew where it is another, and lay what is new on its plane."""
         before, after = change.before, change.after
+        if before is None and after is not None and not tells_plane(after):
+            return replace(change, after=on_plane(after, self._plane()))
         if before is None or after is None or before.geometry is after.geometry:
             return change
         measured = remeasured(after, self.calibration)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from viewer.annotations.bookmarks import kept_view
 from viewer.annotations.pixel_calibration import PixelCalibration
+from viewer.annotations.planes import plane_of
 from viewer.annotations.selection import Selection
 from viewer.canvas.annotating.edit_context import EditContext
 from viewer.canvas.layer import LayerOrder
@@ -55,6 +56,7 @@ class PaneAnnotations:
             mpp_um=canvas.optics.mpp_um,
             show=show_again,
             slide=canvas.slide_box,
+            plane=lambda: canvas.plane,
         )
         self.layer = AnnotationsLayer(slide.document, self.selection, canvas.update, author)
         self.notes = NotesLayer(slide.document, canvas.update)
@@ -113,6 +115,8 @@ class PaneAnnotations:
         if not wanted:
             return
         canvas = self.pane.canvas
+        if canvas.source is not None and canvas.source.info.axes.has_planes:
+            canvas.set_plane(plane_of(wanted[0]))
         kept = kept_view(wanted[0], canvas.view.size) if len(wanted) == 1 else None
         if kept is not None:
             canvas.show_view(kept, animated=True)
