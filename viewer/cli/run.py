@@ -161,7 +161,7 @@ def run_model(
         check_writable(out)
     area = _asked_area(region, within, path, image, counts_from)
     if lines:
-        watch_parent()
+        watch_parent(path)
     _run_one(
         model, path, area, mpp, device, out, features, image, expect, cells, json=json, lines=lines
     )

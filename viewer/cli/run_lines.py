@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.cohort.executor import RunLine, RunProgress
+from viewer.slides.remote.address import is_address, slide_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
+    from pathlib import Path
 
     from viewer.inference.runs.engine import Progress
     from viewer.inference.runs.running import ModelRun
@@ -67,10 +69,23 @@ def _keep_columns(run: ModelRun) -> None:
         _log.warning("The columns of %s are made later (%s)", run.results, error)
 
 
-def watch_parent() -> None:
-    """End this process when its standard input closes, if that is a pipe of who started it."""
+def watch_parent(slide: Path) -> None:
+    """End this process when its standard input closes, if that is a pipe of who started it.
+
+    Of a slide on a server the whole address comes there, with what the server wants to see.
+    """
     if stat.S_ISFIFO(os.fstat(0).st_mode):
+        if is_address(slide):
+            slide_path(_line().decode(errors="replace"))
         threading.Thread(target=_end_at_eof, name="parent watch", daemon=True).start()
+
+
+def _line() -> bytes:
+    """Return the first line of standard input; the rest of it is left there."""
+    line = b""
+    while (byte := os.read(0, 1)) not in (b"", b"\n"):
+        line += byte
+    return line
 
 
 def _end_at_eof() -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from viewer.cohort.errors import BatchError
+from viewer.slides.remote.address import full_address, is_address, slide_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -101,6 +102,7 @@ class LocalExecutor:
         with self._lock:
             self._is_stopped = False
             process = self._process = _started(arguments)
+        _tell_address(process, arguments[-1])
         said: deque[str] = deque(maxlen=_STDERR_LINES)
         errors = threading.Thread(target=_read_errors, args=(process, said), daemon=True)
         errors.start()
@@ -161,6 +163,15 @@ def _started(arguments: Sequence[str]) -> subprocess.Popen[bytes]:
         )
     except OSError as error:
         raise BatchError(f"No process can be started ({error.strerror or error}).") from error
+
+
+def _tell_address(process: subprocess.Popen[bytes], slide: str) -> None:
+    """Tell a run the whole address of a slide on a server, where nobody else can see it."""
+    if not is_address(slide) or process.stdin is None:
+        return
+    with contextlib.suppress(OSError):  # it has ended already, and says why
+        process.stdin.write(full_address(slide_path(slide)).encode() + b"\n")
+        process.stdin.flush()
 
 
 def _read_errors(process: subprocess.Popen[bytes], said: deque[str]) -> None:
