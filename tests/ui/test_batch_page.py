@@ -11,8 +11,10 @@ import tifffile
 from inference_steps import make_bundle
 from PySide6.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
+from ui_steps import show_slide
 
 from viewer.cohort.batch import BatchSettings, SlideRecord, open_batch
+from viewer.inference.cells.settings import changed
 from viewer.inference.models.model_library import add_model
 from viewer.ui.main_window import MainWindow
 
@@ -169,3 +171,20 @@ def test_slides_are_compared_outliers_first_and_a_click_opens_one(
     assert table.model.index(0, 1).data() == "100"
     click_row(window, table.view, 9, qtbot)
     qtbot.waitUntil(lambda: window.panes.active.path == sample_slide, timeout=PATIENCE_MS)
+
+
+def test_settings_of_cells_on_screen_hold_for_all_slides(
+    window: MainWindow, slides: Path, qtbot: QtBot
+) -> None:
+    show_slide(window, slides / "few.tif", qtbot)
+    show_page(window, qtbot)
+    panel, pane = window.batch.panel, window.panes.active
+    panel.models.setCurrentIndex(panel.models.findText("Nuclei"))
+    assert not panel.settings.isVisible()
+    panel.models.setCurrentIndex(panel.models.findText("Cells"))
+    assert "usual settings" in panel.settings.text()
+    cells = next(each for each in window.overlays.bundles if each.description.decoder == "cells")
+    settings = window.cells.settings_of(pane, cells)
+    window.cells._on_changed(cells, changed(settings, {"threshold": 0.25}))
+    window.batch.show_settings()
+    assert "With the settings of few.tif: threshold 0.25;" in panel.settings.text()

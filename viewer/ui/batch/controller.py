@@ -99,7 +99,7 @@ class BatchController(QObject):
         options = {} if settings.device == "auto" else {"device": settings.device}
         options |= {"unconfined": ""} if settings.unconfined_models else {}
         if changes := self._cell_settings:
-            options["set"] = changes
+            options["set"] = ";".join(f"{name}={value}" for name, value in changes.items())
         named = [(path, path.name) for path in paths]
         self._begin(lambda: begin_batch(model, named, options))
 
@@ -116,6 +116,7 @@ class BatchController(QObject):
 
     def _begin(self, begin: Callable[[], Batch]) -> None:
         self._is_paused = False
+        self.show_settings()
         self.panel.show_why("")
         self.panel.show_progress(0.0, "The model is looked at...")
         run = self._run = BatchThread(begin, self)
@@ -128,26 +129,34 @@ class BatchController(QObject):
         self.panel.show_state(is_running=True)
 
     @property
-    def _cell_settings(self) -> str:
-        """Return the settings of cells on the slide on screen, as `--set` takes them; "" for none.
+    def _cell_settings(self) -> dict[str, object] | None:
+        """Return what is set of cells on the slide on screen, other than the model's own settings.
 
-        Of models that find no cells by settings there are none.
+        None of models that find no cells by settings, and without a slide.
         """
         window = self._window
         pane, chosen = window.panes.active, self.panel.model
         bundle = next((b for b in window.overlays.bundles if str(b.folder) == chosen), None)
         if bundle is None or bundle.description.cells is None or pane.source is None:
-            return ""
+            return None
+        usual = msgspec.to_builtins(bundle.description.cells)
         values = msgspec.to_builtins(window.cells.settings_of(pane, bundle))
         del values["stains"]  # of each slide its own
-        return ";".join(f"{name}={value}" for name, value in values.items())
+        return {name: value for name, value in values.items() if value != usual[name]}
 
     def show_settings(self) -> None:
         """Say which settings of cells hold for all slides."""
-        text = self._cell_settings.replace(";", ", ").replace("=", " ")
-        pane = self._window.panes.active
-        name = self._name_of(pane.path) if pane.path is not None else ""
-        self.panel.show_settings(f"With the settings of {name}: {text}." if text else "")
+        changes, path = self._cell_settings, self._window.panes.active.path
+        if changes is None or path is None:
+            self.panel.show_settings("")
+            return
+        said = ", ".join(f"{name} {value}" for name, value in changes.items())
+        name = self._name_of(path)
+        self.panel.show_settings(
+            f"With the settings of {name}: {said}; each slide with its own stains."
+            if said
+            else f"With the usual settings, as {name} has them; each slide with its own stains."
+        )
 
     def _pause(self) -> None:
         if self._run is not None:
