@@ -131,6 +131,7 @@ def test_what_an_annotation_says_is_data_and_nothing_else(
     ("bad", "complaint"),
     [
         (Say("I think that it is tumor."), "Call one of the tools"),
+        (Say("Yes, I will look there."), "Call one of the tools"),
         (Say(calls=(("look", '{"x0": 1, "y0"'),)), "arguments of look are wrong"),
         (Say(calls=(("run_shell", {"command": "rm -rf /"}),)), 'no tool "run_shell"'),
         (Say(calls=(("answer", {"text": "yes", "choice": 7}),)), "from 1 to 2"),

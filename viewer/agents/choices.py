@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_LETTERED = re.compile(r"^\(?([A-Z]|\d{1,2})[).:\]]\s*(.+)$", re.DOTALL | re.IGNORECASE)
+_LETTERED = re.compile(
+    r"^(?:option\s+)?[(\[]?([A-Z]|\d{1,2})\s*(?:[).:\]\-\u2013\u2014]|(?=\())\s*(.+)$",
+    re.DOTALL | re.IGNORECASE,
+)
 _LABEL = re.compile(
     r"^(?:the\s+)?(?:(?:correct|right|best|final)\s+)?(?:option|choice|answer|letter|number|no\.?)?"
     r"\s*[:#]?\s*[(\[]?\s*([A-Z]|\d{1,2})\s*[)\].:,;]*$",
@@ -23,7 +26,18 @@ _SAID = re.compile(
     r"\s*(?:is|are|was|would\s+be|should\s+be|[:=\-\u2013])+\s*:?\s*",
     re.IGNORECASE,
 )
-_CHOSEN = re.compile(r"\b(?:i\s+(?:choose|select|pick)|my\s+(?:choice|pick))\s*:?\s*", re.I)
+_CHOSEN = re.compile(
+    r"\bi(?:\s+would|'d|\s+will)?\s+(?:choose|select|pick|go\s+with)\s*:?\s*"
+    r"|\bmy\s+(?:choice|pick)\s*:?\s*|^\s*#*\s*(?:final\s+)?answer\s*\n+\s*",
+    re.IGNORECASE | re.MULTILINE,
+)
+_JUDGED = re.compile(
+    r"\b([A-Z])\)?\s+is\s+(?:the\s+)?(?:correct|right|best|most\s+likely)(?:\s+(?:answer|option|choice))?"
+)
+_HEDGE = re.compile(
+    r"^(?:most\s+)?(?:likely|probably|clearly|definitely|therefore|thus|indeed)\b[:,]?\s*", re.I
+)
+_LATEX = re.compile(r"\\(?:text|mathrm|textbf|mathbf)\{([^{}]*)\}")
 _STATEMENT_END = re.compile(r"\n|(?<=[a-z)\]])[.;!](?:\s|$)")
 _OPENING = re.compile(r"^(?:option\s+)?[(\[]?([A-Z]|\d{1,2})[)\].:,]\s*(.*)$", re.I | re.DOTALL)
 _OTHERS = re.compile(r"(?:or|nor)\b", re.IGNORECASE)
@@ -54,7 +68,7 @@ def readings(
         return found | _labeled(label[1], options, labels, numbers_from)
     lettered = _LETTERED.match(said)
     if lettered and not found:
-        tail = plain_words(_unmarked(lettered[2]))
+        tail = plain_words(_unmarked(lettered[2]).strip("()"))
         found = {index for index, each in enumerate(words) if each and each == tail}
         if found:
             named = _labeled(lettered[1], options, labels, numbers_from)
@@ -105,15 +119,22 @@ def choice_of(value: object, options: Sequence[str], labels: Sequence[str] = ())
     return option_index(str(value), options, labels, by_number=True)
 
 
-def choice_in_text(text: str, options: Sequence[str], labels: Sequence[str] = ()) -> int | None:
+def choice_in_text(
+    text: str, options: Sequence[str], labels: Sequence[str] = (), *, by_beginning: bool = True
+) -> int | None:
     """Return the option that words choose outright, such as "The answer is B) No".
 
     Words that only mention an option choose nothing: "no sign of tumor" is not "Tumor".
+
+    Parameters
+    ----------
+    by_beginning
+        Whether "Yes, as glands fuse." is an answer; one who was asked for more may go on so.
     """
     whole = option_index(text, options, labels)
     if whole is not None:
         return whole
-    clean = unicodedata.normalize("NFKC", text)
+    clean = _LATEX.sub(r"\1", unicodedata.normalize("NFKC", text))
     for pattern, group in ((_BOXED, 1), (_TAGGED, 2)):
         if marked := list(pattern.finditer(clean)):
             return option_index(marked[-1][group], options, labels)
@@ -122,10 +143,34 @@ def choice_in_text(text: str, options: Sequence[str], labels: Sequence[str] = ()
     for match in sorted(said, key=lambda each: -each.end()):
         rest = clean[match.end() :].lstrip(" :\n")
         statement = _STATEMENT_END.split(rest, maxsplit=1)[0].strip()
-        index = _stated(statement, options, labels)
+        index = _stated(_HEDGE.sub("", statement), options, labels)
         if index is not None:
             return index
-    return None
+    judged = {match[1] for match in _JUDGED.finditer(clean)}
+    if len(judged) == 1:
+        return option_index(judged.pop(), options, labels)
+    return _first_words(clean, options, labels) if by_beginning else None
+
+
+def _first_words(text: str, options: Sequence[str], labels: Sequence[str]) -> int | None:
+    """Return the option that a text begins with: alone on a line, or before a comma and reasons."""
+    lines = text.strip().splitlines()
+    if not lines:
+        return None
+    first = lines[0].strip()
+    index = option_index(first, options, labels)
+    if index is not None:
+        return index
+    lettered = re.match(r"^\(?([A-Z])\)\s*\S", first)
+    if lettered and len(lines) == 1:
+        return option_index(lettered[1], options, labels)
+    said = plain_words(first)
+    begun = [
+        place
+        for place, option in enumerate(options)
+        if re.match(rf"{re.escape(plain_words(option))}\s*[,;:.!\u2013\u2014]\s", said)
+    ]
+    return begun[0] if len(begun) == 1 else None
 
 
 def _stated(statement: str, options: Sequence[str], labels: Sequence[str]) -> int | None:

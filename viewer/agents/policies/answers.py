@@ -99,11 +99,11 @@ def json_object(reply: Reply) -> dict[str, Any]:
     return found[-1]
 
 
-def final_answer(task: Task) -> Callable[[Reply], Answer]:
+def final_answer(task: Task, *, by_beginning: bool = True) -> Callable[[Reply], Answer]:
     """Return a check of an answer in words that has to conclude the task.
 
     It is a JSON object as asked for, one that only names the option or grade, or words that
-    choose an option outright.
+    choose an option outright; `by_beginning` as of `choice_in_text`.
     """
 
     def check(reply: Reply) -> Answer:
@@ -115,8 +115,10 @@ def final_answer(task: Task) -> Callable[[Reply], Answer]:
                 reason = str(error)
             else:
                 return concluded(final, task)
-        if choice_in_text(reply.text, task.options, task.labels) is not None:
-            return concluded(FinalAnswer(reply.text), task)
+        options, labels = task.options, task.labels
+        choice = choice_in_text(reply.text, options, labels, by_beginning=by_beginning)
+        if choice is not None:
+            return Answer(reply.text.strip(), choice=choice)
         raise _not_json(reply, reason)
 
     return check

@@ -137,7 +137,7 @@ def _decided(reply: Reply, scene: Scene) -> _Decision:
 def _plain_answer(reply: Reply, scene: Scene) -> Answer:
     """Return the answer of a model that answers outright instead of calling `answer`."""
     try:
-        return final_answer(scene.task)(reply)
+        return final_answer(scene.task, by_beginning=False)(reply)
     except BadAnswerError as error:
         if not reply.text.count("{"):
             raise BadAnswerError("Call one of the tools.") from None
