@@ -255,3 +255,13 @@ def test_model_json_with_impossible_cells_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text(json.dumps(card))
     with pytest.raises(BundleError, match="have to rise"):
         load_bundle(tmp_path)
+
+
+@pytest.mark.usefixtures("home")
+def test_a_slide_in_fluorescence_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "dapi.ome.tif"
+    pixels = np.random.default_rng(0).integers(0, 4000, (1, 64, 64), np.uint16)
+    channel = {"Channel": {"Name": ["DAPI"]}, "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
+    tifffile.imwrite(path, pixels, metadata={"axes": "CYX", **channel}, ome=True)
+    with pytest.raises(RunError, match="scanned in fluorescence, and Cells finds cells"):
+        run_model(path, find_model("cells"), device="cpu")

@@ -15,7 +15,9 @@ from viewer.inference.models.description import (
     complaint,
     names_as_stored,
 )
+from viewer.inference.models.training_data import refusal
 from viewer.limits import DESCRIPTION_BYTES, WEIGHTS_BYTES, open_regular, read_regular
+from viewer.slides.fluorescence import is_fluorescence
 from viewer.slides.tissue import TISSUE_VERSION
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.inference.models.description import Task
+    from viewer.slides.source import SlideInfo
 
 STEPS_VERSION = 7
 """Of all that the program does between a slide's pixels and a model's results. Raised with every
@@ -123,6 +126,17 @@ class ModelBundle(msgspec.Struct, frozen=True):
     def colors(self) -> list[tuple[str, str]]:
         """Name and color of each class."""
         return [(each.name, each.color) for each in self.description.classes]
+
+
+def slide_refusal(bundle: ModelBundle, info: SlideInfo) -> str:
+    """Return why a model is not run on a slide, in a sentence; empty where it may be."""
+    about = bundle.description
+    if about.cells is not None and is_fluorescence(info):
+        return (
+            f"This slide was scanned in fluorescence, and {about.name} finds cells by the stains "
+            "of brightfield: use a model for fluorescence."
+        )
+    return refusal(about.training, about.name, info)
 
 
 def load_bundle(folder: Path) -> ModelBundle:

@@ -11,8 +11,8 @@ import numpy as np
 
 from viewer.errors import CoverslipError
 from viewer.geometry import Box, Size
+from viewer.inference.models.bundle import slide_refusal
 from viewer.inference.models.model_library import all_models
-from viewer.inference.models.training_data import refusal
 from viewer.inference.runs.engine import Engine, Progress
 from viewer.inference.runs.plan import block_grid
 from viewer.inference.runs.results import add_result, cell_values, empty_map
@@ -262,8 +262,7 @@ def _asked(
             f"{source.path.name} has no known pixel size: give it with --mpp, or set it in the "
             "window."
         )
-    training = bundle.description.training
-    if sentence := refusal(training, bundle.name, source.info):
+    if sentence := slide_refusal(bundle, source.info):
         raise RunError(sentence)
     return asked, scale
 

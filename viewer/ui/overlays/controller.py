@@ -223,8 +223,7 @@ class OverlaysController(QObject):
             self._show_active()
 
     def _begin(self, pane: SlidePane, origin: OverlaySource) -> None:
-        from viewer.inference.models.bundle import BundleError, ModelBundle
-        from viewer.inference.models.training_data import refusal
+        from viewer.inference.models.bundle import BundleError, ModelBundle, slide_refusal
         from viewer.inference.runs.slide_inference import engine_model
         from viewer.overlays.files.result_file import ResultFile
         from viewer.ui.overlays.overlay import FileOverlay, JudgedFile
@@ -237,8 +236,7 @@ class OverlaysController(QObject):
         if isinstance(origin, ResultFile):
             run = FileOverlay(pane, origin, self)
         elif isinstance(origin, ModelBundle):
-            sentence = refusal(origin.description.training, origin.name, pane.source.info)
-            if sentence:
+            if sentence := slide_refusal(origin, pane.source.info):
                 self._window.show_error(sentence)
                 return
             if (file := self._vectors_for(origin, pane)) is not None:
