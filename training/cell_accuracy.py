@@ -122,8 +122,9 @@ not in the other. H-scores differ for the same reason: a density of DAB is not t
 
 Nuclei of H&E by default settings (*Hematoxylin OD*), beside the nuclei network. F1 and PQ (panoptic
 quality, Kirillov et al. 2019) match objects of an IoU strictly above 0.5, over all fields together;
-AJI (Kumar et al. 2017) and AJI+ (Graham et al. 2019, one to one) are means over fields. The network
-was trained on TNBC's other patients; cells by settings have learned nothing.
+AJI (Kumar et al. 2017) and AJI+ (Graham et al. 2019, one to one) are means over fields. Fields of
+one purple stain have no stains of their own: QuPath's vectors are taken there. The network was
+trained on TNBC's other patients; cells by settings have learned nothing.
 
 | fields | method | F1 | PQ | AJI | AJI+ |
 | --- | --- | --- | --- | --- | --- |"""
