@@ -24,6 +24,7 @@ _NAMES = (
     "query",
     "cells",
     "remote",
+    "convert",
 )
 _SAMPLE = Path(__file__).resolve().parent.parent / "resources/slides/CMU-1-Small-Region.svs"
 _RESULTS = Path(__file__).resolve().parent / "results" / "latest.json"
@@ -78,6 +79,10 @@ def _measure(name: str) -> list[Figure]:
         return remote.run()
     main_slide = big_slide.ensure(big_slide.MAIN)
     match name:
+        case "convert":
+            from benchmarks import convert
+
+            return convert.run(main_slide)
         case "decode":
             from benchmarks import decode
 

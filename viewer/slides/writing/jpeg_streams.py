@@ -18,6 +18,7 @@ _TABLES = frozenset((0xC4, 0xCC, 0xDB, 0xDD))
 _STANDALONE = frozenset((0x01, *range(0xD0, 0xD8)))
 _APP0, _APP14, _COMMENT = 0xE0, 0xEE, 0xFE
 _JFIF_BYTES, _ADOBE_BYTES = 14, 12
+_NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7]", re.DOTALL)
 _ADOBE_RGB = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
 """Adobe's marker, version 100, transform 0: the components are RGB."""
 _KNOWN_COMMENTS = re.compile(
@@ -115,6 +116,17 @@ def without_texts(data: bytes, *, is_complete: bool = True) -> bytes:
     return b"".join(data[start:end] for start, end in kept)
 
 
+def is_only_a_scan(data: bytes, header: bytes) -> bool:
+    """Return whether a stream is one scan behind a header that is known to hold no text.
+
+    It tells in one look what `without_texts` finds segment by segment.
+    """
+    if not header or not data.startswith(header):
+        return False
+    marker = _NEXT_MARKER.search(data, len(header))
+    return marker is not None and marker[0] == b"\xff\xd9" and not any(data[marker.end() :])
+
+
 def header_of(data: bytes) -> tuple[int, int]:
     """Return where the first scan's header ends, and where the frame begins; for long streams.
 
@@ -171,10 +183,5 @@ def _is_needed(segment: Segment, data: bytes) -> bool:
 
 def _end_of_scan(data: bytes, at: int) -> int:
     """Return where the coded data that begins at `at` ends: at a marker that is no restart."""
-    while True:
-        at = data.find(b"\xff", at)
-        if at < 0 or at + 1 >= len(data):
-            return len(data)
-        if data[at + 1] != 0 and data[at + 1] not in range(0xD0, 0xD8):
-            return at
-        at += 2
+    marker = _NEXT_MARKER.search(data, at)
+    return marker.start() if marker else len(data)

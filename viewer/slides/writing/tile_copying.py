@@ -9,6 +9,7 @@ import numpy as np
 
 from viewer.slides.readers.jpeg_tiles import is_baseline_of_size, stored_jpeg_tiles
 from viewer.slides.writing.coding import JpegCoding, jpeg_subsampling
+from viewer.slides.writing.jpeg_streams import header_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,12 +38,15 @@ class CopiedLevel:
         Which tiles of what is written they are, and where they lie in the slide's file.
     coding
         How all of them are coded.
+    header
+        What nearly all of them begin with, to the end of the scan's header.
     """
 
     tiles: NDArray[np.int64]
     offsets: NDArray[np.int64]
     sizes: NDArray[np.int64]
     coding: JpegCoding
+    header: bytes
     decoder: JpegDecoder
     tile_px: tuple[int, int]
 
@@ -72,30 +76,18 @@ def copied_level(
     offsets = np.frombuffer(direct.offsets, np.int64)[there]
     sizes = np.frombuffer(direct.byte_counts, np.int64)[there]
     chosen = np.flatnonzero(is_within & (sizes > 0) & (offsets > 0))
-    coding = _coding_of(file, offsets[chosen], sizes[chosen], direct.decoder, plan.quality)
-    if coding is None:
+    offsets, sizes = offsets[chosen], sizes[chosen]
+    if not len(chosen):
         return None
-    return CopiedLevel(
-        chosen.astype(np.int64), offsets[chosen], sizes[chosen], coding, direct.decoder, tile_px
-    )
-
-
-def _coding_of(
-    file: SharedFile,
-    offsets: NDArray[np.int64],
-    sizes: NDArray[np.int64],
-    decoder: JpegDecoder,
-    quality: int,
-) -> JpegCoding | None:
-    """Return how the middle tile is coded, which the others are held against."""
-    if not len(offsets):
-        return None
-    middle = len(offsets) // 2
+    middle = len(chosen) // 2
     data = file.read(int(offsets[middle]), int(sizes[middle]))
     subsampling = jpeg_subsampling(data)
-    if subsampling is None:
+    if subsampling is None or not is_baseline_of_size(data, *tile_px):
         return None
-    return JpegCoding(quality, decoder.tables, decoder.is_ycbcr(data), subsampling)
+    decoder = direct.decoder
+    coding = JpegCoding(plan.quality, decoder.tables, decoder.is_ycbcr(data), subsampling)
+    header = data[: header_of(data)[0]]
+    return CopiedLevel(chosen.astype(np.int64), offsets, sizes, coding, header, decoder, tile_px)
 
 
 def copied_tiles(
@@ -142,9 +134,10 @@ def copied_tiles(
 
 def _is_fit(data: bytes, level: CopiedLevel) -> bool:
     coding = level.coding
-    return (
+    if _END_OF_JPEG not in data[-_PADDING_BYTES:]:
+        return False
+    return data.startswith(level.header) or (
         is_baseline_of_size(data, *level.tile_px)
-        and _END_OF_JPEG in data[-_PADDING_BYTES:]
         and jpeg_frame_matches(data, coding.subsampling)
         and level.decoder.is_ycbcr(data) == coding.is_ycbcr
     )

@@ -11,7 +11,12 @@ import numpy as np
 
 from viewer.slides.writing.errors import WritingError
 from viewer.slides.writing.jpeg2000_streams import without_comments
-from viewer.slides.writing.jpeg_streams import StreamError, header_of, without_texts
+from viewer.slides.writing.jpeg_streams import (
+    StreamError,
+    header_of,
+    is_only_a_scan,
+    without_texts,
+)
 from viewer.slides.writing.tiff_output import (
     ITEM_BYTES,
     LONG,
@@ -46,7 +51,7 @@ _DEFLATE, _JPEG2000 = (8, 32946), (33003, 33004, 33005, 34712)
 _LONG_CHUNK_BYTES = 16 << 20
 _HEAD_BYTES = 4 << 20
 _BLOCK_BYTES = 8 << 20
-_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 _MCU_STARTS = 65426
 
 
@@ -78,6 +83,7 @@ class TiffCopy:
         self._output = output
         self._report = report
         self._copied_bytes = 0
+        self._known_header = b""
 
     def write(self, directories: list[KeptDirectory], watch: Watch) -> None:
         """Copy all directories in their order. Raises WritingError and OSError."""
@@ -110,7 +116,7 @@ class TiffCopy:
         """Return the bytes of a tag that is kept; None for one that goes."""
         kind = int(tag.dtype)
         if tag.code == _TABLES and compression == _JPEG:
-            return self._clean(self._raw(tag), _JPEG)
+            return self._clean(self._raw(tag), _JPEG, is_tables=True)
         if tag.code == _PROFILE and kind in (1, 7):
             profile = self._raw(tag)
             self._report.keep_profile(profile)
@@ -170,11 +176,15 @@ class TiffCopy:
             raise WritingError("A tile lies beyond the end of the file; it is cut short.")
         return data
 
-    def _clean(self, data: bytes, compression: int) -> bytes:
+    def _clean(self, data: bytes, compression: int, *, is_tables: bool = False) -> bytes:
         """Return the bytes of a tile without texts; the same bytes where it holds none."""
         try:
             if compression == _JPEG:
+                if is_only_a_scan(data, self._known_header):
+                    return data
                 clean = without_texts(data)
+                if clean is data and not is_tables:
+                    self._known_header = data[: header_of(data)[0]]
             elif compression in _JPEG2000:
                 clean = without_comments(data)
             elif compression in _DEFLATE:
