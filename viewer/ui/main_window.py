@@ -65,6 +65,7 @@ from viewer.ui.view.controller import ViewController
 from viewer.ui.view_commands import ViewCommands
 from viewer.ui.widgets import NoticeBar
 from viewer.ui.window_state import restore_window_state, save_window_state
+from viewer.ui.writing.controller import WritingController
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -138,6 +139,7 @@ class MainWindow(QMainWindow):
         self.counting = CountingController(self)
         self.alignment = AlignmentController(self)
         self.figures = FigureController(self)
+        self.writing = WritingController(self)
         self.projects = ProjectsController(self)
         RecordedOverlays(self.overlays, self.recording.control, lambda: self.settings, self)
         self.worklist = WorklistController(self, cache)
@@ -266,6 +268,7 @@ class MainWindow(QMainWindow):
             self.alignment.shut_down,
             self.channels.shut_down,
             self.figures.shut_down,
+            self.writing.shut_down,
             self.worklist.shut_down,
             self.projects.shut_down,
             self.agents.shut_down,

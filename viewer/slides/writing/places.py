@@ -7,6 +7,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
+from viewer.slides.remote.address import is_address
 from viewer.slides.slide_files import slide_files
 from viewer.slides.writing.errors import OutputExistsError, WritingError
 
@@ -50,7 +51,9 @@ def check_place(source: Path, out: Path, *, overwrite: bool) -> None:
     WritingError
         It is a file of the source, or cannot be written to.
     """
-    files = (source,) if source.is_dir() else slide_files(source)
+    files: tuple[Path, ...] = ()
+    if not is_address(source):
+        files = (source,) if source.is_dir() else slide_files(source)
     if _is_of_source(files, out) or (source.is_dir() and _is_within(out, source)):
         raise WritingError(
             f"{out} lies in the place of the slide itself, which is never changed: choose "

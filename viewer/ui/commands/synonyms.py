@@ -39,6 +39,8 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
         "pdf",
         "tiff",
     ),
+    "file.convert": ("ome-tiff", "ome-zarr", "dicom", "save as", "export slide", "write pyramid"),
+    "file.deidentify": ("anonymize", "anonymise", "remove label", "pseudonymize", "phi", "hipaa"),
     "file.settings": ("preferences", "options", "configuration", "set up"),
     "file.quit": ("exit", "close program"),
     "channel.all": ("composite", "merge channels", "show all channels", "multichannel"),

@@ -11,9 +11,9 @@ from PySide6.QtWidgets import QFileDialog, QProgressDialog
 
 from viewer.canvas.annotations_layer import AnnotationsLayer
 from viewer.canvas.scale_bar import ScaleBar
-from viewer.geometry import Box, View
 from viewer.overlays.shown_overlays import overlays_text
 from viewer.slides.remote.address import folder_beside
+from viewer.ui.annotations.chosen_bounds import chosen_bounds
 from viewer.ui.figures.figure_choice import FigureChoice, figure_size_px, figure_view, region_view
 from viewer.ui.figures.figure_job import FigureCanceledError, FigureJob, FigurePlan
 from viewer.ui.figures.legend import Entry, Legend, gradient_entries
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from viewer.canvas.layer import Layer
+    from viewer.geometry import Box, View
     from viewer.ui.main_window import MainWindow
     from viewer.ui.slides.slide_pane import SlidePane
 
@@ -107,13 +108,8 @@ class FigureController(QObject):
     def _views(self, pane: SlidePane) -> tuple[View, View | None]:
         """Return the view of a pane, and that of what is selected in it."""
         view = pane.canvas.destination
-        active = self._window.annotations.of(pane)
-        chosen = [each for each in active.chosen if each.geometry.area] if active else []
-        if not chosen:
-            return view, None
-        bounds = [each.geometry.bounds for each in chosen]
-        x0, y0, x1, y1 = (list(each) for each in zip(*bounds, strict=True))
-        return view, region_view(view, Box(min(x0), min(y0), max(x1), max(y1)))
+        box = chosen_bounds(self._window.annotations.of(pane))
+        return view, None if box is None else region_view(view, box)
 
     def _ask_where(self, pane: SlidePane, view: View) -> None:
         from viewer.ui.opened_dialog import open_dialog

@@ -1,0 +1,1 @@
+"""Slides that go out again from the window: converted and de-identified."""
