@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 BIG_BYTES = 500_000_000
 
 
-def write_pyramid(path: Path, side_px: int = 2048, **options: object) -> Path:
+def write_pyramid(path: Path, side_px: int = 2048, *, compression: str) -> Path:
     """Write a tiled pyramid of squares of many colors, as tifffile does."""
     random = np.random.default_rng(7)
     small = random.integers(0, 255, (side_px // 32, side_px // 32, 3), np.uint8)
@@ -27,7 +27,7 @@ def write_pyramid(path: Path, side_px: int = 2048, **options: object) -> Path:
                 photometric="rgb",
                 subfiletype=0 if level == 0 else 1,
                 metadata=None,
-                **options,
+                compression=compression,
             )
     return path
 

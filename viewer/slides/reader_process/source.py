@@ -113,8 +113,8 @@ class IsolatedSource:
         self._remote = reader.remote
         self._file: SharedFile | RemoteFile | None = None
         if any(self._jpeg):
-            is_file = isinstance(self._remote, RemoteFile)
-            self._file = self._remote if is_file else SharedFile(path)
+            remote = self._remote
+            self._file = remote if isinstance(remote, RemoteFile) else SharedFile(path)
         self._places = self._remote and places_of(opened.places, self._levels)
         self._is_closed = False
 

@@ -81,8 +81,9 @@ def open_dicom(path: Path, image: int | None = None) -> PlanesSource | None:
     try:
         slide = WsiDicom.open([file for file, _ in found.files])
         _check_files(path, found.files, slide)
-        base = slide.pyramid.get(min(slide.pyramid.pyramid_indices))
-        files = [each.image_data.files[0] for each in base.instances.values()]
+        base: Any = slide.pyramid.get(min(slide.pyramid.pyramid_indices))
+        instances: list[Any] = list(base.instances.values())
+        files = [each.image_data.files[0] for each in instances]
         described = [found for file in files for found in _optical_paths(file)]
         return source_of_slide(path, slide, described)
     except (OSError, UnsupportedSlideError, DamagedSlideError):

@@ -48,7 +48,8 @@ def open_asked_dicom(path: Path, asking: Asking, image: int | None) -> SlideSour
             raise UnsupportedSlideError(
                 path, f"The DICOM series {path.name} holds no whole-slide image: check the address."
             )
-        slide = WsiDicom(WsiDicomWebSource(client, study, [series]))
+        asked: Any = client  # it has the methods that the source calls
+        slide = WsiDicom(WsiDicomWebSource(asked, study, [series]))
         base = slide.pyramid.get(min(slide.pyramid.pyramid_indices))
         own = [each.dataset.uids.instance for each in base.instances.values()]
         datasets = [client.get_instance(study, series, uid) for uid in own]

@@ -187,10 +187,11 @@ class RemoteFolder:
         if not isinstance(question, WantObjects):
             raise RangesError("a folder has no bytes")
         self._look_again()
-        self._fetch(
-            question.wants,
-            lambda number, data, total: give(GivenBytes(question.id, number, data, total)),
-        )
+
+        def take(number: int, data: bytes, total_bytes: int) -> None:
+            give(GivenBytes(question.id, number, data, total_bytes))
+
+        self._fetch(question.wants, take)
 
     def _fetch(self, wanted: Sequence[Want], take: Callable[[int, bytes, int], None]) -> None:
         def arrived(body: bytes) -> None:
@@ -223,12 +224,16 @@ class RemoteFolder:
 
     def _look(self) -> None:
         try:
-            self._fetch([(key, 0, 1) for key in self.root_keys], lambda *_: None)
+            self._fetch([(key, 0, 1) for key in self.root_keys], _leave)
         except RangesError:
             return
         finally:
             self._heard_s = time.monotonic()
             self._is_looking = False
+
+
+def _leave(_number: int, _data: bytes, _total_bytes: int) -> None:
+    """Take nothing: the versions alone are of interest."""
 
 
 RemoteSlide = RemoteFile | RemoteFolder

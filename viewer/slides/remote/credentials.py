@@ -117,4 +117,5 @@ def _aws_section(variable: str, usual: str, *sections: str) -> dict[str, str]:
     except (configparser.Error, UnicodeDecodeError, OSError):
         _log.warning("a file of the AWS profile cannot be read")
         return {}
-    return next((dict(parser[name]) for name in sections if parser.has_section(name)), {})
+    name = next((each for each in sections if parser.has_section(each)), None)
+    return dict(parser[name]) if name is not None else {}

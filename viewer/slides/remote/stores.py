@@ -98,10 +98,11 @@ def _store(scheme: str, bucket: str, endpoint: str) -> Any:
         "client_options": _TIMES | {"allow_http": endpoint.startswith("http://")},
         "retry_config": _ONCE,
     }
+    config: Any
     # Without credentials stores would ask the cloud's own machine for some: nobody named that.
     match scheme:
         case "s3":
-            config: dict[str, Any] = credentials.s3_settings() | {
+            config = credentials.s3_settings() | {
                 "endpoint": endpoint,
                 "virtual_hosted_style_request": False,
             }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tifffile import COMPRESSION, TiffFile, TiffPage
@@ -208,7 +208,7 @@ def _beside(tiff: TiffFile) -> list[_Beside]:
 def _associated(path: Path, name: str, beside: dict[str, int]) -> RgbImage:
     try:
         with open_tiff_file(path) as tiff:
-            page = tiff.pages[beside[name]]
+            page: Any = tiff.pages[beside[name]]
             if page.imagewidth * page.imagelength > _MOST_ASSOCIATED_PX:
                 raise ValueError("it is too large")
             pixels = page.asarray()
