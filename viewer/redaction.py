@@ -27,6 +27,8 @@ _SAID_BY = re.compile(r"^(\d\S+ \S+ [A-Z]+ [\w.]+: |[\w.]+: |\s*)")
 _CODE_FILE = re.compile(r'File "([^"]*)"')
 _PATH = re.compile(r"""(?<![^\s"'(=\[])(?:~[/\\]|/(?=\S)|[A-Za-z]:[/\\]|\\\\)[^"'\n]*""")
 """To the closing quote or the end of the line: folders may have spaces in their names."""
+_ADDRESS_REST = re.compile(r"""(\b[a-z][a-z0-9+.-]*://[^\s?#"']*)[?#][^\s"']*""", re.IGNORECASE)
+"""What follows the path of an address may be a signature or a token."""
 _ERRNO = re.compile(r"""(\[Errno -?\d+\][^:'"]*: )(['"]).*""")
 """What the system says of a path, whatever its form."""
 
@@ -84,6 +86,7 @@ def without_names(line: str) -> str:
     """
     if _CODE_FILE.search(line):
         return _CODE_FILE.sub(lambda match: f'File "{_code_place(match[1])}"', line)
+    line = _ADDRESS_REST.sub(r"\1", line)
     said_by = _SAID_BY.match(line)
     begin = said_by.end() if said_by else 0
     rest = line[begin:]

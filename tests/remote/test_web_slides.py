@@ -15,6 +15,7 @@ from served_slides import BIG_BYTES
 
 from viewer.audit_log import read_audit
 from viewer.geometry import Box
+from viewer.redaction import without_names
 from viewer.slides import open_slide
 from viewer.slides.derived_levels import KEPT_ON_DISK_FROM
 from viewer.slides.errors import (
@@ -26,7 +27,12 @@ from viewer.slides.errors import (
 )
 from viewer.slides.region import read_region
 from viewer.slides.remote import web
-from viewer.slides.remote.address import RemotePath, full_address, slide_path, without_secrets
+from viewer.slides.remote.address import (
+    RemotePath,
+    full_address,
+    slide_path,
+    without_secrets,
+)
 from viewer.slides.remote.errors import NothingThereError, PassingError
 from viewer.slides.remote.messages import OpenAddress
 from viewer.slides.remote.web import WebFile
@@ -112,6 +118,12 @@ def test_paths_of_addresses_hold_no_secret() -> None:
     assert without_secrets(f"s3://bucket/key?token={SECRET}") == "s3://bucket/key"
     assert isinstance(slide_path(str(path)), RemotePath)
     assert not isinstance(slide_path("folder/slide.tif"), RemotePath)
+
+
+def test_logs_hold_nothing_of_an_address_behind_its_path() -> None:
+    line = without_names(f"fetching http://host.org/v1/list?token={SECRET} failed")
+    assert SECRET not in line
+    assert line.endswith("failed")
 
 
 def test_a_server_without_ranges_is_refused_and_never_read_whole(server: RangeServer) -> None:

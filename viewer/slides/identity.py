@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from viewer.slides.errors import SlideAccessError
 from viewer.slides.former_names import former_names, has_former_home, take_over
+from viewer.slides.remote.ranged import RangesError
 from viewer.slides.slide_key import is_slide_key, slide_key
 
 if TYPE_CHECKING:
@@ -127,6 +128,8 @@ def _note(key: str, names: tuple[str, ...]) -> None:
 
 
 def _unreadable(version: Version, error: OSError) -> SlideAccessError:
+    if isinstance(error, RangesError):
+        return SlideAccessError(version.path, str(error))
     name = version.path.name
     return SlideAccessError(
         version.path,

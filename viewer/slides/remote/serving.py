@@ -36,7 +36,7 @@ HEAD_BYTES = 1 << 16
 """Fetched of a file when it is looked at."""
 PAUSES_S = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Before each further trial; the sum is how long a server may be silent unnoticed."""
-_PATIENCE_S = 30.0
+_PATIENCE_S = 20.0
 _MOST_RUN_BYTES = 1 << 20
 """Longer runs are fetched as several, side by side."""
 _MOST_ORIGINS = 64

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from viewer.slides.remote.messages import OpenAddress
 
 MOST_CONNECTIONS = 16
-_CONNECT_S, _SILENCE_S = 10.0, 12.0
+_CONNECT_S, _SILENCE_S = 8.0, 10.0
 _LEAST_BYTES_PER_S = 2000
 """A server that is slower still is given up, and asked again."""
 _PIECE_BYTES = 1 << 16
