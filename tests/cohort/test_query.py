@@ -189,6 +189,7 @@ def test_another_store_is_asked_where_it_is_named(home: Path, tmp_path: Path) ->
     sql = "select count(*) as n from objects where slide < 's1-c'"
     assert '"n": 0' in coverslip("query", sql, "--json", **elsewhere).stdout
     assert '"n": 3' in coverslip("query", sql, "--json", "--store", home, **elsewhere).stdout
+    assert '"n": 3' in coverslip("query", sql, "--json", "--store", home / "data").stdout
     ended = coverslip("query", sql, "--store", tmp_path / "nowhere")
     assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
     assert "no store" in ended.stderr

@@ -67,12 +67,14 @@ def open_store(place: Path | None = None) -> Store:
         own = _of_home(config_folder(), data_folder(), cache_folder())
         slides = frozenset(slide.identity for slide in project.slides)
         return Store(own.data, own.results, own.reader, ((folder, project),), slides)
-    if not (place / "data").is_dir() and not (place / "cache").is_dir():
+    home = place.absolute()
+    if home.name in ("config", "data", "cache") and (home.parent / "data").is_dir():
+        home = home.parent
+    if not (home / "data").is_dir() and not (home / "cache").is_dir():
         raise QueryError(
             f"There is no store in {place}: give a folder as COVERSLIP_HOME names one, or a "
             "project."
         )
-    home = place.absolute()
     return _of_home(home / "config", home / "data", home / "cache")
 
 
