@@ -42,10 +42,10 @@ def test_multipathqa_is_read(tmp_path: Path) -> None:
     )
     one, two, three = load_questions(path)
     assert one == Question(
-        "q1", "a.svs", "What pattern?", ("2", "3", "4", "5"), "3", "tcga_slidebench",
-        metric="accuracy",
-    )  # fmt: skip
-    assert (two.answer, two.text) == ("Brain", "Which organ? 1. Skin\n2. Brain")
+        "q1", "a.svs", "What pattern?", ("2", "3", "4", "5"), "3", "tcga_slidebench"
+    )
+    assert (one.metric, two.metric) == ("accuracy", "balanced_accuracy")
+    assert (two.answer, two.text) == ("Brain", "Which organ? Skin; Brain")
     assert (three.options, three.answer, three.is_grade) == ((), "4", True)
 
 

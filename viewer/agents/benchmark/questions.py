@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+import re
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from viewer.agents.benchmark.question_files import read_rows
@@ -25,6 +26,7 @@ _TEXT_KEYS = ("question", "prompt")
 _ANSWER_KEYS = ("answer", "correct_answer", "ground_truth", "answer_index", "answer_idx", "label")
 _ID_KEYS = ("id", "benchmark_id", "No", "question_id", "bbox_id")
 _TASK_KEYS = ("task", "benchmark_name")
+_OWN_LINE = re.compile(r"^[ \t]*\{options\}(?=[ \t]*$)", re.MULTILINE)
 _PUBLISHED = "benchmark_name"
 """The column by which a file of MultiPathQA is known."""
 _NO = ("false", "0", "no", "n", "f", "0.0")
@@ -70,7 +72,7 @@ class Question:
     answer: str
     task: str = ""
     labels: tuple[str, ...] = ()
-    metric: str = ""
+    metric: str = field(default="", compare=False)
     box: tuple[float, float, float, float] | None = None
     masks: str = ""
 
@@ -270,12 +272,14 @@ def _with_box(question: Question, expression: object, box: object) -> Question:
 
 
 def _filled(text: str, options: Options, published: bool) -> str:
-    """Return the text with its options where it leaves a place for them, as its authors fill it."""
+    """Return the text with its options where it leaves a place for them, as its authors fill it.
+
+    A place on a line of its own takes a line for each option, one within a line takes their words.
+    """
     labels = options.labels or tuple(str(n) for n in range(1, len(options.texts) + 1))
-    listed = "\n".join(
-        f"{label}. {each}" for label, each in zip(labels, options.texts, strict=True)
-    )
-    filled = text.replace("{options}", listed)
+    listed = (f"{label}. {each}" for label, each in zip(labels, options.texts, strict=True))
+    lines = "\n".join(listed)
+    filled = _OWN_LINE.sub(lambda _: lines, text).replace("{options}", "; ".join(options.texts))
     return filled.replace("{{", "{").replace("}}", "}") if published else filled
 
 
