@@ -14,6 +14,7 @@ _NAMES = (
     "decode",
     "paint",
     "browse",
+    "channels",
     "scale",
     "recording",
     "overlays",
@@ -65,6 +66,11 @@ def _measure(name: str) -> list[Figure]:
         from benchmarks import model_formats
 
         return model_formats.run(_SAMPLE)
+    if name == "channels":
+        from benchmarks import channels
+
+        with tempfile.TemporaryDirectory() as folder:
+            return channels.run(Path(folder))
     if name == "query":
         from benchmarks import query
 

@@ -187,3 +187,15 @@ def test_far_features_count_as_so_far_and_no_farther() -> None:
     assert statistics.is_unlike(np.array([[0.0], [5.0], [1e9], [np.nan]])).tolist() == [
         False, True, True, False,
     ]  # fmt: skip
+
+
+def test_a_slide_of_channels_is_no_slide_in_color(tmp_path: Path) -> None:
+    values = np.zeros((3, 256, 256), np.uint16)
+    values[:, 50:100] = 900
+    about = {"axes": "CYX", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
+    names = {"Channel": {"Name": ["CD3", "CD8", "PanCK"]}}
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, values, photometric="minisblack", metadata={**about, **names})
+    told = coverslip("run", "nuclei", path, folder=tmp_path)
+    assert told.returncode == 2
+    assert "takes RGB colors, and this slide has 3 channels (CD3, CD8, PanCK)" in told.stderr

@@ -21,6 +21,9 @@ _MOST_SPREADS = 6.0
 
 Numbers = Annotated[tuple[float, ...], Meta(min_length=1, max_length=4096)]
 
+_MOST_NAMES = 6
+"""Names of channels in a sentence."""
+
 
 class FeatureStatistics(msgspec.Struct, frozen=True):
     """Statistics of the features of training fields, and of others that are not like them.
@@ -106,6 +109,14 @@ class TrainingData(msgspec.Struct, frozen=True):
 
 def refusal(training: TrainingData | None, model: str, info: SlideInfo) -> str:
     """Return why a model is not run on a slide, in a sentence; empty where it may be."""
+    channels = info.axes.channels
+    if len(channels) > 1:
+        names = ", ".join(channel.name for channel in channels[:_MOST_NAMES])
+        more = f" and {len(channels) - _MOST_NAMES} more" if len(channels) > _MOST_NAMES else ""
+        return (
+            f"{model} takes RGB colors, and this slide has {len(channels)} channels ({names}"
+            f"{more}): export a region of it as a color picture, or use a slide in RGB."
+        )
     if training is None or not training.is_brightfield or not is_fluorescence(info):
         return ""
     return (
