@@ -10,7 +10,13 @@ import numpy as np
 
 from viewer.agents.conversation import Picture, PictureEncoder, Tool, Turn
 from viewer.agents.endpoint import check_key
-from viewer.agents.errors import AgentError, BadAnswerError, EndpointError, RefusedError
+from viewer.agents.errors import (
+    MODEL_DIALOG,
+    AgentError,
+    BadAnswerError,
+    EndpointError,
+    RefusedError,
+)
 from viewer.agents.model_server import ModelServer, TryAgainError
 from viewer.audit_log import trail
 from viewer.egress import EgressError, check_egress
@@ -55,7 +61,9 @@ def check_connection(endpoint: Endpoint, key: str | None, cancel: Cancel) -> Con
         check_egress(endpoint.base_url, allowed_hosts=endpoint.allowed_hosts, carries_key=bool(key))
         return _tried(endpoint, key, cancel)
     except (AgentError, EgressError, TryAgainError) as error:
-        return ConnectionReport(str(error), is_good=False)
+        # It is shown in that dialog, which need not be pointed at.
+        sentence = str(error).replace(f" with {MODEL_DIALOG}", " here")
+        return ConnectionReport(sentence, is_good=False)
 
 
 def _tried(endpoint: Endpoint, key: str | None, cancel: Cancel) -> ConnectionReport:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _NOTICE = (
     "Any server that speaks the chat completions protocol: Ollama, vLLM or llama.cpp on this "
-    "machine, or a vendor's. Nothing is sent before you allow it for a study."
+    "machine, or a vendor's. Nothing of a slide is sent before you allow it for a study."
 )
 
 
