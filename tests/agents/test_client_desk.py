@@ -21,6 +21,7 @@ from viewer.agents.clients.headless_place import HeadlessOptions, HeadlessPlace
 from viewer.agents.errors import AgentError
 from viewer.annotations.sets.annotation_set import AGENT_SET
 from viewer.annotations.sets.listing import sets_of_slide
+from viewer.annotations.storage.autosave import annotations_path
 from viewer.audit_log import read_audit, trail
 from viewer.folders import data_folder
 from viewer.policy import Policy, ReadPolicy
@@ -198,6 +199,18 @@ def test_what_cannot_be_done_is_refused_with_one_sentence(
     reasons = [event for event in events if isinstance(event, ToolRefused)]
     assert len(reasons) == 57
     assert (folder / "events.jsonl").stat().st_size < 200_000
+
+
+def test_annotations_that_cannot_be_read_end_no_reading(
+    desk: ClientDesk, sample_slide: Path
+) -> None:
+    done(desk, "open_slide", path=str(sample_slide))
+    identity = str(done(desk, "open_slide", path=str(sample_slide))["slide"])
+    path = annotations_path(identity, reader="me")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"no database, and long enough to be taken for one" * 100)
+    assert "cannot be read" in refused(desk, "read_annotations")
+    done(desk, "measure", box=BOX)
 
 
 def test_an_option_is_chosen_by_its_number(desk: ClientDesk, sample_slide: Path) -> None:

@@ -146,11 +146,20 @@ class HeadlessReading:
 
 
 def stored_annotations(identity: str, slide: Path, reader: str) -> Sequence[Annotation]:
-    """Return a reader's annotations of a slide, and those of the agent's own set."""
-    found = list(kept_annotations(identity, slide, reader=reader))
-    for each in sets_of_slide(data_folder(), identity):
-        if each.key.reader == reader:
-            found += SetStore(each, read_only=True).annotations()[0]
+    """Return a reader's annotations of a slide, and those of the agent's own set.
+
+    Raises
+    ------
+    ToolError
+        They cannot be read; one sentence.
+    """
+    try:
+        found = list(kept_annotations(identity, slide, reader=reader))
+        for each in sets_of_slide(data_folder(), identity):
+            if each.key.reader == reader:
+                found += SetStore(each, read_only=True).annotations()[0]
+    except (AnnotationStoreError, OSError) as error:
+        raise ToolError(f"The annotations cannot be read: {error}") from error
     return found
 
 
