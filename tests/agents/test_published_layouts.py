@@ -319,7 +319,8 @@ def test_answers_recorded_elsewhere_are_scored_without_asking(tmp_path: Path) ->
             "-o", tmp_path / "out",
         )  # fmt: skip
         assert server.requests == []
-    assert code == 1, said  # a question has no record
+    assert code == 1, said
+    assert "Left out, as giant.jsonl has no answer to them: 1 questions." in said
     assert scores["all"]["left_out"] == 1
     assert scores["gtex"]["accuracy"]["value"] == pytest.approx(2 / 3, abs=1e-4)
     assert scores["gtex"]["balanced_accuracy"]["value"] == 0.75  # colon 1 of 2, skin 1 of 1

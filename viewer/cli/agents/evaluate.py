@@ -122,6 +122,8 @@ def evaluate_agent(
             results = ask(asked)
         else:
             results = recorded_results(asked, recorded)
+            if missing := len(asked) - len(results):
+                _note(f"Left out, as {recorded.name} has no answer to them: {missing:,} questions.")
         scores = _all_scores(results, asked, positive)
         record = _scores_json(scores)
         write_text(out / "scores.json", record)
