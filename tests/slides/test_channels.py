@@ -12,6 +12,8 @@ from channel_steps import stack, whole, write_large_stack
 from viewer.slides import TileError, open_slide
 from viewer.slides.channels import distinct_names, usual_color
 from viewer.slides.composites import ChannelDisplay, composite
+from viewer.slides.readers.tiff.errors import ChunkError
+from viewer.slides.readers.tiff.planes import Planes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -216,3 +218,31 @@ def test_forty_channels_of_eleven_planes(tmp_path: Path) -> None:
     source.close()
     with pytest.raises(TileError):
         source.read_channels(0, 0, 0, (3,), 7)
+
+
+def test_values_of_dear_levels_are_kept_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A flat slide is gone through once: opened again it reads no tile for its overview."""
+    path = ome(
+        tmp_path / "flat.ome.tif",
+        stack((2, 2), "uint16", (2100, 2200)),
+        "ZCYX",
+        Channel={"Name": NAMES[:2]},
+    )
+    source = open_slide(path)
+    top = len(source.levels) - 1
+    assert source.levels[top].stored_tiles_per_tile == 64
+    first = whole(source, top, (0, 1), 1)
+    source.close()
+    again = open_slide(path)
+    with monkeypatch.context() as patched:
+        patched.setattr(Planes, "read", _no_read)
+        np.testing.assert_array_equal(whole(again, top, (1, 0), 1), first[[1, 0]])
+        with pytest.raises(TileError):
+            again.read_channels(top, 0, 0, (0,), 0)
+    again.close()
+
+
+def _no_read(*_: object) -> None:
+    raise ChunkError("the test says so")

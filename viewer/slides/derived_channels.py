@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from viewer.slides.byte_lru import ByteLru
     from viewer.slides.channels import Axes
+    from viewer.slides.level_store import LevelStore
     from viewer.slides.source import Level
     from viewer.slides.turns import Turns
 
@@ -23,6 +24,9 @@ Place = tuple[int, int, int]
 """Level, column and row."""
 Plane = tuple[int, int]
 """Focal plane and time point."""
+
+KEPT_ON_DISK_FROM = 64
+"""Stored tiles per tile from which a derived tile is worth a file of its own."""
 
 
 class ChannelHalving:
@@ -37,6 +41,8 @@ class ChannelHalving:
         values that cannot be read.
     memory, turns
         Shared with the pictures of the same slide.
+    store
+        Gives the slide's files in the cache, for tiles that take long to make.
     """
 
     def __init__(
@@ -46,12 +52,14 @@ class ChannelHalving:
         read: Callable[[Place, tuple[int, ...], Plane], tuple[NDArray[Any], bool]],
         memory: ByteLru[Hashable],
         turns: Turns[Hashable],
+        store: Callable[[], LevelStore | None],
     ) -> None:
         self._levels = levels
         self._axes = axes
         self._read = read
         self._memory = memory
         self._turns = turns
+        self._store = store
 
     def read(
         self, place: Place, finer: int, channels: tuple[int, ...], plane: Plane
@@ -59,7 +67,12 @@ class ChannelHalving:
         """Return values (channels, height, width) and whether they are sound. Raises TileError."""
         with self._turns.turn((place, plane)):
             kept = {channel: self._memory.get((place, plane, channel)) for channel in channels}
+            store = self._store() if self._is_dear(place) else None
             missing = tuple(channel for channel, values in kept.items() if values is None)
+            if store is not None:
+                for channel in missing:
+                    kept[channel] = self._from_store(store, place, plane, channel)
+                missing = tuple(channel for channel in missing if kept[channel] is None)
             is_sound = True
             if missing:
                 made, is_sound = self._halved(place, finer, missing, plane)
@@ -69,8 +82,24 @@ class ChannelHalving:
                         # A copy, so that one channel in memory does not hold all the others.
                         own = values if len(missing) == 1 else values.copy()
                         self._memory.put((place, plane, channel), own)
+                        if store is not None:
+                            level = self._levels[place[0]]
+                            store.put_values(level, (*place[1:], channel, *plane), own)
             found = [values for each in channels if (values := kept[each]) is not None]
             return np.stack(found), is_sound
+
+    def _is_dear(self, place: Place) -> bool:
+        return self._levels[place[0]].stored_tiles_per_tile >= KEPT_ON_DISK_FROM
+
+    def _from_store(
+        self, store: LevelStore, place: Place, plane: Plane, channel: int
+    ) -> NDArray[Any] | None:
+        level, column, row = place
+        at = (column, row, channel, *plane)
+        values = store.get_values(self._levels[level], at, self._axes.dtype)
+        if values is not None:
+            self._memory.put((place, plane, channel), values)
+        return values
 
     def _halved(
         self, place: Place, finer_index: int, channels: tuple[int, ...], plane: Plane

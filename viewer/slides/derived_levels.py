@@ -13,7 +13,7 @@ from PIL import Image
 
 from viewer.slides.byte_lru import ByteLru
 from viewer.slides.composites import composite, first_displays
-from viewer.slides.derived_channels import ChannelHalving, Place, Plane
+from viewer.slides.derived_channels import KEPT_ON_DISK_FROM, ChannelHalving, Place, Plane
 from viewer.slides.errors import SlideAwayError, SlideError, SlideLostError, TileError
 from viewer.slides.hatching import hatch
 from viewer.slides.level_store import LevelStore
@@ -35,9 +35,6 @@ _log = logging.getLogger(__name__)
 WIDEST_STEP = 2.5
 COARSEST_SIDE_PX = 512
 """The coarsest level is at most this long, so that it is one or a few tiles."""
-
-KEPT_ON_DISK_FROM = 64
-"""Stored tiles per tile from which a derived tile is worth a file of its own."""
 
 _MEMORY_BYTES = 64 << 20
 
@@ -78,7 +75,7 @@ class DerivedLevels:
         self._turns = Turns[Hashable]()
         axes = source.info.axes
         self._halving = ChannelHalving(
-            self._levels, axes, self._channels, self._memory, self._turns
+            self._levels, axes, self._channels, self._memory, self._turns, self._store
         )
         self._first_displays = tuple(each for each in first_displays(axes) if each.shown)
         self._closed = False

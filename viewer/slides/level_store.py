@@ -7,7 +7,8 @@ import logging
 import os
 import shutil
 import threading
-from typing import TYPE_CHECKING
+import zlib
+from typing import TYPE_CHECKING, Any
 
 import imagecodecs
 import numpy as np
@@ -20,7 +21,14 @@ from viewer.slides.slide_key import file_name_of
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from viewer.slides.source import Level, RgbImage
+
+    Values = NDArray[Any]
+
+ValuePlace = tuple[int, int, int, int, int]
+"""Column, row, channel, focal plane and time point."""
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +77,34 @@ class LevelStore:
 
     def put(self, level: Level, column: int, row: int, image: RgbImage) -> None:
         data = imagecodecs.jpeg8_encode(image, level=_JPEG_QUALITY, subsampling="444")
-        path = self._path(level, column, row)
+        self._write(self._path(level, column, row), data)
+
+    def get_values(self, level: Level, place: ValuePlace, dtype: np.dtype[Any]) -> Values | None:
+        """Return kept values of a channel, (height, width); None where they were not kept."""
+        path = self._values_path(level, place, dtype)
+        width, height = level.tile_size_px(*place[:2])
+        try:
+            data = zlib.decompressobj().decompress(
+                path.read_bytes(), width * height * dtype.itemsize + 1
+            )
+            return np.frombuffer(data, dtype).reshape(height, width)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, zlib.error) as error:
+            _log.warning("%s is spoilt and will be made again (%s)", path, error)
+            return None
+
+    def put_values(self, level: Level, place: ValuePlace, values: Values) -> None:
+        """Keep values of a channel, exactly."""
+        data = zlib.compress(np.ascontiguousarray(values).tobytes(), 1)
+        self._write(self._values_path(level, place, values.dtype), data)
+
+    def _values_path(self, level: Level, place: ValuePlace, dtype: np.dtype[Any]) -> Path:
+        column, row, channel, z, t = place
+        stem = self._path(level, column, row).stem
+        return self._own / f"{stem}-c{channel}z{z}t{t}-{dtype.name}.bin"
+
+    def _write(self, path: Path, data: bytes) -> None:
         try:
             if not self._make_room(len(data)):
                 return
