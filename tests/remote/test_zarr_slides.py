@@ -12,7 +12,7 @@ from range_server import RangeServer
 from served_slides import write_zarr
 
 from viewer.slides import open_slide
-from viewer.slides.errors import SlideChangedError, SlideNotFoundError
+from viewer.slides.errors import SlideAccessError, SlideChangedError, SlideNotFoundError
 from viewer.slides.remote import client
 from viewer.slides.remote.address import slide_path
 from viewer.slides.remote.objects import Objects
@@ -59,6 +59,9 @@ def test_info_tells_of_a_zarr_on_a_server_or_that_there_is_none(tmp_path: Path) 
     assert json.loads(done.stdout)["width_px"] == 300
     with pytest.raises(SlideNotFoundError, match="no OME-Zarr"):
         open_slide(slide_path(server.address("none.zarr")))
+    server.faults.refuse = 403
+    with pytest.raises(SlideAccessError, match="does not let you"):
+        open_slide(slide_path(server.address("slide.zarr")))
     server.stop()
 
 

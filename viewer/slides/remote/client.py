@@ -6,6 +6,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -26,7 +27,7 @@ from viewer.slides.errors import (
 from viewer.slides.remote.address import full_address, is_dicom_address
 from viewer.slides.remote.dicom_keys import METADATA
 from viewer.slides.remote.endpoints import check_contact
-from viewer.slides.remote.errors import ServerError
+from viewer.slides.remote.errors import ServerError, denied
 from viewer.slides.remote.messages import (
     FoundAddress,
     GivenBytes,
@@ -257,6 +258,9 @@ def open_folder(path: Path) -> RemoteFolder:
         raise SlideAccessError(path, str(error)) from error
     if all(folder.objects(key) is None for key in folder.root_keys):
         kind = "DICOM series" if is_dicom_address(path) else "OME-Zarr"
+        if any(map(folder.objects.is_denied, folder.root_keys)):
+            host = urlsplit(full_address(path)).hostname or ""
+            raise SlideAccessError(path, str(denied(path.name, host, "401 or 403")))
         raise SlideNotFoundError(
             path, f"There is no {kind} {path.name} on its server: check the address."
         )

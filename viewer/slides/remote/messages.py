@@ -70,7 +70,10 @@ class ReadObjects(msgspec.Struct, frozen=True):
 
 
 class ObjectRead(msgspec.Struct, frozen=True):
-    """A part of an object; `total_bytes` is -1 where there is no such object."""
+    """A part of an object; `total_bytes` is -1 where there is no such object.
+
+    It is -2 where the server denies it.
+    """
 
     number: int
     data: bytes

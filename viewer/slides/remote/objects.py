@@ -27,6 +27,7 @@ _FIRST_BYTES = 1 << 20
 """Asked of each object at first: nearly all are shorter, and so at hand as a whole."""
 _MOST_LEVELS = 100
 _KEPT_BYTES = 96 << 20
+_DENIED = -2
 _LEAST_BYTES = 256
 """What an object counts for that is not there."""
 
@@ -77,6 +78,10 @@ class Objects:
         if not found or len(found[0]) != last - first:
             raise RangesError("the server sent another number of bytes than it was asked for")
         return found[0]
+
+    def is_denied(self, key: str) -> bool:
+        """Return whether the server does not let us read an object. Raises RangesError."""
+        return self._begun([key])[key].total_bytes == _DENIED
 
     def expect(self, keys: Iterable[str]) -> None:
         """Fetch objects at once, and return when they are at hand. Raises RangesError."""

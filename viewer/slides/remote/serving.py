@@ -13,7 +13,13 @@ from cachetools import LRUCache
 
 from viewer.slides.remote.block_cache import BlockCache, cache_name
 from viewer.slides.remote.endpoints import check_contact
-from viewer.slides.remote.errors import NothingThereError, PassingError, ServerError, other_version
+from viewer.slides.remote.errors import (
+    DeniedError,
+    NothingThereError,
+    PassingError,
+    ServerError,
+    other_version,
+)
 from viewer.slides.remote.messages import (
     FoundAddress,
     ObjectRead,
@@ -104,13 +110,18 @@ def read_objects(body: bytes, context: TaskContext) -> bytes:
 
 
 def _object(target: OpenAddress, want: Want, context: TaskContext) -> Part:
-    """Return a part of an object; one that is not there has -1 bytes."""
+    """Return a part of an object; one that is not there has -1 bytes.
+
+    Stores whose lists may not be seen answer "denied" for what is not there: -2 bytes.
+    """
     key, start, end = want
     try:
         child = _origin(target).child(key)
         return _patiently(lambda: child.read_some(start, end), context)
     except NothingThereError:
         return Part(b"", -1, "")
+    except DeniedError:
+        return Part(b"", -2, "")
 
 
 def _piece(
