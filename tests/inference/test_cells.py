@@ -16,6 +16,7 @@ from viewer.inference.cells.finding import found_cells
 from viewer.inference.cells.kept_settings import keep_settings, kept_settings
 from viewer.inference.cells.measuring import NUCLEUS_AREA, Runs, stain_measurements
 from viewer.inference.cells.models import with_settings
+from viewer.inference.cells.preview import FieldPreview
 from viewer.inference.cells.settings import CellSettings, CellSettingsError, changed
 from viewer.inference.cells.stain_vectors import (
     StainError,
@@ -134,6 +135,29 @@ def test_cells_are_found_measured_and_graded(pixel_um: float) -> None:
     mean = found.measurements["Nucleus: DAB OD mean"]
     np.testing.assert_allclose(mean[strong], 0.9, atol=0.06)
     assert (found.measurements["Cytoplasm: DAB OD mean"] < mean)[strong].all()
+
+
+def test_a_preview_is_what_a_run_finds_after_each_change() -> None:
+    pixels, _, _ = drawn_field(200, 0.5)
+    box = Box(0, 0, 200, 200)
+    preview = FieldPreview()
+    assert len(preview.cells(box, _OD_SUM)) == 0
+    preview.set_field(pixels)
+    steps: list[dict[str, object]] = [
+        {},
+        {"threshold": 0.3},
+        {"threshold_1": 0.35},
+        {"single_threshold": True},
+        {"sigma_um": 1.0},
+        {"background_radius_um": 0},
+        {"compartment": "Cytoplasm"},
+        {"stains": {"kind": "H-DAB", "white": [245, 245, 245]}},
+    ]
+    for changes in steps:
+        settings = changed(_OD_SUM, changes)
+        shown, found = preview.cells(box, settings), found_cells(pixels, box, box, settings)
+        np.testing.assert_array_equal(shown.points, found.points)
+        np.testing.assert_array_equal(shown.classes, found.classes)
 
 
 def test_what_touches_is_parted_by_shape() -> None:

@@ -110,6 +110,19 @@ def test_settings_are_previewed_run_kept_and_scored(
     assert page.settings.threshold_1 == 0.02
 
 
+def test_a_preview_ends_with_its_pane(
+    window: MainWindow, stained_slide: Path, qtbot: QtBot
+) -> None:
+    show_slide(window, stained_slide, qtbot)
+    window.commands["panes.add"].trigger()
+    show_slide(window, stained_slide, qtbot)
+    page, _, _ = pages_of(window, qtbot)
+    _spin(page, "threshold", 0.2)
+    assert window.cells.preview.pane is window.panes.active
+    window.commands["panes.close"].trigger()
+    assert window.cells.preview.pane is None
+
+
 def test_regions_are_run_scored_and_give_stains(
     window: MainWindow, stained_slide: Path, qtbot: QtBot
 ) -> None:

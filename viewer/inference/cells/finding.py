@@ -28,30 +28,16 @@ if TYPE_CHECKING:
     from viewer.slides.source import RgbImage
 
 
-def found_cells(
-    rgb: RgbImage,
-    box: Box,
-    core: Box,
-    settings: CellSettings,
-    labels: Labels | None = None,
-    *,
-    is_preview: bool = False,
-) -> Objects:
+def found_cells(rgb: RgbImage, box: Box, core: Box, settings: CellSettings) -> Objects:
     """Return the cells whose middle lies in `core`, of an image of the requested pixel size.
 
     Parameters
     ----------
     rgb, box
         uint8 (height, width, 3), and the level-0 box that it shows.
-    labels
-        Nuclei that were found in another way, as by a network; None to detect them.
-    is_preview
-        Whether only what is needed to show and classify them is measured.
     """
     images = StainImages(rgb, settings)
-    if labels is None:
-        labels = detected(images, settings)
-    return measured_cells(labels, images, box, core, settings, is_preview=is_preview)
+    return measured_cells(detected(images, settings), images, box, core, settings)
 
 
 def measured_cells(
@@ -63,7 +49,13 @@ def measured_cells(
     *,
     is_preview: bool = False,
 ) -> Objects:
-    """Return nuclei that are numbered from 1 without gaps as cells; as `found_cells`."""
+    """Return nuclei that are numbered from 1 without gaps as cells; as `found_cells`.
+
+    Parameters
+    ----------
+    is_preview
+        Whether only what is needed to show and grade them is measured.
+    """
     count = int(labels.max(initial=0))
     if not count:
         return Objects.none()

@@ -54,7 +54,8 @@ class Runs:
         numbers = flat[places]
         is_start = np.ones(len(places), bool)
         is_start[1:] = (numbers[1:] != numbers[:-1]) | (places[1:] - places[:-1] != 1)
-        is_start |= places % labels.shape[1] == 0
+        at_left = np.flatnonzero(labels[:, 0]) * labels.shape[1]
+        is_start[np.searchsorted(places, at_left)] = True
         starts = np.flatnonzero(is_start)
         return cls(places, starts, numbers[starts], count, labels.shape[1])
 
@@ -72,7 +73,7 @@ class Runs:
         """Return (count,) the sum over each label of a value for each of `places`."""
         if not len(self.starts):
             return np.zeros(self.count)
-        return self.summed(np.add.reduceat(values, self.starts, dtype=np.float64))
+        return self.summed(np.add.reduceat(values.astype(np.float64), self.starts))
 
     def extremes(self, values: NDArray[np.floating]) -> tuple[Column, Column]:
         """Return (count,) the least and the largest value of each label; NaN of none."""

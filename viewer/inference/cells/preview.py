@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec.structs import replace
 
 from viewer.inference.cells.detection import StainImages, detected
 from viewer.inference.cells.finding import measured_cells
@@ -12,6 +13,7 @@ from viewer.overlays.objects import Objects
 
 if TYPE_CHECKING:
     from viewer.geometry import Box
+    from viewer.inference.cells.detection import Labels
     from viewer.inference.cells.settings import CellSettings
     from viewer.slides.source import RgbImage
 
@@ -23,6 +25,8 @@ class FieldPreview:
         self._rgb: RgbImage = np.zeros((0, 0, 3), np.uint8)
         self._images: StainImages | None = None
         self._made_by: tuple[object, ...] = ()
+        self._labels: Labels | None = None
+        self._detected_by: CellSettings | None = None
 
     def set_field(self, rgb: RgbImage) -> None:
         """Look for cells in another field, uint8 (height, width, 3), from now on."""
@@ -38,5 +42,11 @@ class FieldPreview:
         )  # fmt: skip
         if self._images is None or made_by != self._made_by:
             self._images, self._made_by = StainImages(self._rgb, settings), made_by
-        labels = detected(self._images, settings)
-        return measured_cells(labels, self._images, box, box, settings, is_preview=True)
+            self._labels = None
+        detected_by = replace(
+            settings, threshold_1=0.0, threshold_2=0.0, threshold_3=0.0, single_threshold=False,
+            is_scored=False, compartment="Nucleus", statistic="mean", include_nucleus=True,
+        )  # fmt: skip
+        if self._labels is None or detected_by != self._detected_by:
+            self._labels, self._detected_by = detected(self._images, settings), detected_by
+        return measured_cells(self._labels, self._images, box, box, settings, is_preview=True)

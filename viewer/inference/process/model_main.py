@@ -252,7 +252,7 @@ def main(arguments: list[str]) -> None:
         is to be imported before the first request.
     """
     channel, shared, first = arguments
-    if hasattr(os, "nice"):
+    if hasattr(os, "nice") and first == "torch":  # else the reader waits for each answer
         os.nice(_NICE)
     server = ModelServer(inherited_channel(int(channel), REQUESTS), int(shared))
     if first == "torch":

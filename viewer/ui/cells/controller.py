@@ -73,6 +73,7 @@ class CellsController(QObject):
         for pane in window.panes.panes:
             self._watch(pane)
         window.panes.pane_added.connect(self._watch)
+        window.panes.panes_changed.connect(self._on_panes_changed)
 
     def shut_down(self) -> None:
         """Keep what is set, and end the process of previews."""
@@ -105,6 +106,12 @@ class CellsController(QObject):
 
     def _watch(self, pane: SlidePane) -> None:
         pane.slide_changed.connect(self._on_slide_changed)
+
+    def _on_panes_changed(self) -> None:
+        pane = self.preview.pane
+        if pane is not None and pane not in self._window.panes.panes:
+            self._previewed = None
+            self.preview.forget()
 
     def _on_slide_changed(self, pane: SlidePane) -> None:
         if pane is self.preview.pane:

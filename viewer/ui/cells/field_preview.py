@@ -87,6 +87,11 @@ class FieldPreviewer(QObject):
         self._settings = settings
         self._start()
 
+    def forget(self) -> None:
+        """Preview nothing more on a pane that is closed."""
+        self._pane = None
+        self.hide()
+
     def hide(self) -> None:
         """Preview nothing more; the process stays for the next time."""
         pane, self._pane = self._pane, None
