@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import zipfile
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from inference_steps import Channels, make_bundle
 from layout_steps import make_wsinfer
@@ -16,12 +18,17 @@ from PIL import Image
 from torch import nn
 
 import coverslip
+from viewer.geometry import Size
 from viewer.inference.errors import ModelFailedError
 from viewer.inference.layouts.known import is_model
 from viewer.inference.layouts.script_facts import script_facts
-from viewer.inference.models.bundle import BundleError, load_bundle
+from viewer.inference.models.bundle import BundleError, load_bundle, slide_refusal
 from viewer.inference.models.model_library import add_model
 from viewer.inference.process.network import Network
+from viewer.inference.runs.block_reading import BlockReader
+from viewer.inference.runs.channel_input import as_fed
+from viewer.overlays.blocks import BlockGrid, BlockKey
+from viewer.slides import open_slide
 
 CPU = torch.device("cpu")
 PIXELS = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
@@ -187,3 +194,30 @@ def test_a_zip_file_runs_from_a_script(sample_slide: Path, tmp_path: Path) -> No
     packed = shutil.make_archive(str(tmp_path / "zoo"), "zip", tmp_path / "in")
     run = coverslip.run_model(packed, sample_slide, (900, 900, 1000, 1000), device="cpu")
     assert run.found.count > 0
+
+
+def test_a_bundle_names_the_channels_of_the_slide_that_it_takes(tmp_path: Path) -> None:
+    values = np.zeros((3, 64, 96), np.uint16)
+    for channel in range(3):
+        values[channel, :, 20 * channel : 20 * channel + 20] = 1000 * (channel + 1)
+    path = tmp_path / "a.ome.tif"
+    about = {"axes": "CYX", "Channel": {"Name": ["DAPI", "CD3", "CD8"]}}
+    tifffile.imwrite(path, values, photometric="minisblack", metadata=about)
+    fed = {"slide_channels": ["CD8", "DAPI", "CD3"]}
+    bundle = load_bundle(make_bundle(tmp_path / "three", patch_px=64, margin_px=0, input=fed))
+    with contextlib.closing(open_slide(path)) as source:
+        assert slide_refusal(bundle, source.info) == ""
+        grid = BlockGrid(Size(96, 64), 1.0, 64, 0)
+        block = BlockReader(source, grid, bundle.description).read(BlockKey(0, 0))
+        assert block[32, [10, 30, 50]].tolist() == [[0, 255, 0], [0, 0, 255], [255, 0, 0]]
+        gray = as_fed(source, ["CD3"]).read_tile(0, 0, 0)
+        assert gray[32, [10, 30]].tolist() == [[0, 0, 0], [255, 255, 255]]
+        other = {"slide_channels": ["PanCK"]}
+        missing = load_bundle(make_bundle(tmp_path / "one", input=other))
+        assert "takes the channels PanCK, and this slide has DAPI, CD3, CD8" in slide_refusal(
+            missing, source.info
+        )
+        colors = load_bundle(make_bundle(tmp_path / "rgb"))
+        assert "takes RGB colors" in slide_refusal(colors, source.info)
+    with pytest.raises(BundleError, match="slide_channels"):
+        load_bundle(make_bundle(tmp_path / "two", input={"slide_channels": ["A", "B"]}))

@@ -21,6 +21,7 @@ from viewer.slides.fluorescence import is_fluorescence
 from viewer.slides.tissue import TISSUE_VERSION
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from io import BufferedReader
     from pathlib import Path
 
@@ -131,12 +132,22 @@ class ModelBundle(msgspec.Struct, frozen=True):
 def slide_refusal(bundle: ModelBundle, info: SlideInfo) -> str:
     """Return why a model is not run on a slide, in a sentence; empty where it may be."""
     about = bundle.description
+    if about.input.slide_channels:
+        return _missing_channels(about.name, about.input.slide_channels, info)
     if about.cells is not None and is_fluorescence(info):
         return (
             f"This slide was scanned in fluorescence, and {about.name} finds cells by the stains "
             "of brightfield: use a model for fluorescence."
         )
     return refusal(about.training, about.name, info)
+
+
+def _missing_channels(model: str, names: Sequence[str], info: SlideInfo) -> str:
+    known = [channel.name for channel in info.axes.channels]
+    if all(name in known for name in names):
+        return ""
+    has = f"this slide has {', '.join(known)}" if known else "this slide is RGB"
+    return f"{model} takes the channels {', '.join(names)}, and {has}: choose another model."
 
 
 def load_bundle(folder: Path) -> ModelBundle:

@@ -71,6 +71,9 @@ class ModelInput(msgspec.Struct, frozen=True, omit_defaults=True):
         The low and the high one.
     channels
         Their order.
+    slide_channels
+        Names of one or three channels of the slide, which are fed as gray or as red, green and
+        blue, each from its smallest to its largest value; none for a model of colors.
     resampling
         How a finer level is averaged down to `mpp_um`, by the names of Pillow's filters.
     resize_px
@@ -83,6 +86,7 @@ class ModelInput(msgspec.Struct, frozen=True, omit_defaults=True):
     jointly: bool = False
     percentiles: tuple[Percent, Percent] = (0.1, 99.9)
     channels: Literal["rgb", "bgr"] = "rgb"
+    slide_channels: tuple[str, ...] = ()
     resampling: Filter = "box"
     resize_px: Annotated[int, Meta(ge=8, le=8192)] | None = None
     resize_by: Filter = "bilinear"
@@ -328,5 +332,7 @@ def _of_input(about: ModelDescription) -> Iterator[str]:
         yield "percentiles of input have to be a low and a high one"
     if TASKS[about.task].asks_for != "blocks" and (about.input != ModelInput() or about.outputs):
         yield "input and outputs belong to models that are fed blocks or patches"
+    if len(about.input.slide_channels) not in (0, 1, 3):
+        yield "slide_channels of input names one channel or three"
     if about.input.resize_px is not None and not TASKS[about.task].is_by_patch:
         yield "resize_px of input belongs to models that answer patch by patch"

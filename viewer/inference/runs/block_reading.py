@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from viewer.geometry import Box
+from viewer.inference.runs.channel_input import as_fed
 from viewer.inference.tasks.known import TASKS
 from viewer.overlays.patch_features import CELLS
 from viewer.slides.errors import TileError
@@ -38,7 +39,7 @@ class BlockReader:
         model: ModelDescription,
         correction: TissueCorrection | None = None,
     ) -> None:
-        self._source = source
+        self._source = as_fed(source, model.input.slide_channels)
         self._grid = grid
         self._input = model.input
         self._has_patches = TASKS[model.task].is_by_patch
