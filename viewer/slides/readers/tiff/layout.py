@@ -109,7 +109,8 @@ def tiff_images(tiff: TiffFile, file: AnyFile) -> list[TiffImage]:
     described = ome_images(tiff.ome_metadata, len(pages)) if tiff.is_ome else []
     images, used = _described(tiff, pages, described)
     rest = (pages[index] for index in range(len(pages)) if index not in used)
-    images += _undescribed(tiff, [page for page in rest if page is not None])
+    has_end = not damage and len(pages) < MOST_DIRECTORIES
+    images += _undescribed(tiff, [page for page in rest if page is not None], has_end=has_end)
     if not images:
         raise ChunkError("none of its directories holds an image")
     joined = _with_levels(images, file)
@@ -151,6 +152,7 @@ def _pages(tiff: TiffFile) -> tuple[Sequence[TiffPage | None], str]:
     """Return the chain of directories, None for those without an image, and what was left out."""
     pages: list[TiffPage | None] = []
     damage = ""
+    offsets: set[int] = set()
     tiff.pages.useframes = False
     if tiff.is_ome and (count := _chain_length(tiff)) > _MOST_READ_AT_ONCE:
         return _PagesLater(tiff, min(count, MOST_DIRECTORIES)), damage
@@ -164,6 +166,10 @@ def _pages(tiff: TiffFile) -> tuple[Sequence[TiffPage | None], str]:
             damage = f"Directory {len(pages)} and those after it are damaged and left out."
             break
         whole = page.aspage()
+        if whole.offset in offsets:
+            damage = f"Directory {len(pages)} leads back to one before; those after are left out."
+            break
+        offsets.add(whole.offset)
         pages.append(whole if _is_image(whole) else None)
     return pages, damage
 
@@ -306,7 +312,7 @@ def _elsewhere(ome: OmeImage) -> tuple[str, ...]:
     return (f"More of this image lies in {ome.elsewhere[0]}{others}, which is not read.",)
 
 
-def _undescribed(tiff: TiffFile, pages: Sequence[TiffPage]) -> list[TiffImage]:
+def _undescribed(tiff: TiffFile, pages: Sequence[TiffPage], *, has_end: bool) -> list[TiffImage]:
     """Return plain pages as images; pages alike are channels, planes and times of one."""
     images: list[TiffImage] = []
     colors = 3 if _is_imagej_color(tiff, pages) else 1
@@ -322,7 +328,7 @@ def _undescribed(tiff: TiffFile, pages: Sequence[TiffPage]) -> list[TiffImage]:
         rest = [page for page in rest if page.index not in taken]
         count = len(alike)
         stack = stacks.get(count) if count > 1 else None
-        stack = stack or alike_stack(tiff, alike, colors)
+        stack = stack or alike_stack(tiff, alike, colors, has_end=has_end)
         stacks.setdefault(count, stack)
         has_colors = colors > 1 and count % colors == 0
         tops = alike[:colors] if has_colors else alike[:1]

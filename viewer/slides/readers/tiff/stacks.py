@@ -97,19 +97,23 @@ def ome_stack(ome: OmeImage) -> Stack:
     )
 
 
-def alike_stack(tiff: TiffFile, pages: Sequence[TiffPage], colors: int) -> Stack:
+def alike_stack(tiff: TiffFile, pages: Sequence[TiffPage], colors: int, *, has_end: bool) -> Stack:
     """Return what pages of the same kind are, by what the file says; else focal planes.
 
     Parameters
     ----------
     colors
         How many of them make one page of color; 1 where each stands for itself.
+    has_end
+        Whether the chain of the file's directories ends, so that all of it can be looked through.
     """
     count = len(pages)
     if count > 1 and _QPTIFF in pages[0].description[:1000]:
         return Stack(tuple(_qptiff_channel(page.description) for page in pages), order="C")
     about = tiff.imagej_metadata if tiff.is_imagej else None
-    stack = _imagej_stack(about) if about else _series_stack(tiff, pages[0])
+    stack = _imagej_stack(about) if about else None
+    if not about and has_end:
+        stack = _series_stack(tiff, pages[0])
     if stack is not None and stack.page_count == count:
         return stack
     if colors > 1 and count % colors == 0:
