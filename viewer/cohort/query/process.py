@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from viewer.cohort.query.errors import QueryError
 from viewer.cohort.query.messages import Columns, End, Refused, Rows, RunQuery
 from viewer.cohort.query.schema import TABLES
 from viewer.processes.channel import inherited_channel
@@ -33,17 +34,13 @@ _NO_FILES = "A query reads the tables of Coverslip and no files, folders or netw
 _SELECT = "A query can only read: write one SELECT over {}."
 
 
-class _RefusedError(Exception):
-    """A query that is not run; the text is its sentence."""
-
-
 def main(arguments: list[str]) -> None:
     """Answer the query that comes on a channel, whose descriptor is the last argument."""
     channel = inherited_channel(int(arguments[-1]), msgspec.msgpack.Decoder(RunQuery))
     asked = channel.receive()
     try:
         _answer(asked, channel.send)
-    except _RefusedError as error:
+    except QueryError as error:
         channel.send(Refused(str(error)))
     except MemoryError:
         channel.send(Refused(_too_much(asked)))
@@ -65,21 +62,21 @@ def _answer(asked: RunQuery, send: Any) -> None:
         statements = connection.extract_statements(asked.sql)
         names = ", ".join(TABLES)
         if not statements:
-            raise _RefusedError(f"The query is empty: write one SELECT over {names}.")
+            raise QueryError(f"The query is empty: write one SELECT over {names}.")
         if len(statements) > 1:
-            raise _RefusedError(f"One query at a time: these are {len(statements)} statements.")
+            raise QueryError(f"One query at a time: these are {len(statements)} statements.")
         if statements[0].type != duckdb.StatementType.SELECT:
-            raise _RefusedError(_SELECT.format(names))
+            raise QueryError(_SELECT.format(names))
         result = connection.execute(statements[0], asked.parameters or None)
         send(Columns([column[0] for column in result.description or ()]))
         while rows := result.fetchmany(_ROWS_AT_ONCE):
             send(Rows([[_plain(value) for value in row] for row in rows]))
     except duckdb.OutOfMemoryException as error:
-        raise _RefusedError(_too_much(asked)) from error
+        raise QueryError(_too_much(asked)) from error
     except duckdb.PermissionException as error:
-        raise _RefusedError(_NO_FILES) from error
+        raise QueryError(_NO_FILES) from error
     except duckdb.Error as error:
-        raise _RefusedError(_sentence(str(error))) from error
+        raise QueryError(_sentence(str(error))) from error
 
 
 def _table(name: str, paths: list[str]) -> Any:
