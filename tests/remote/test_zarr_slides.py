@@ -16,6 +16,7 @@ from viewer.slides.errors import SlideAccessError, SlideChangedError, SlideNotFo
 from viewer.slides.remote import client
 from viewer.slides.remote.address import slide_path
 from viewer.slides.remote.objects import Objects
+from viewer.slides.remote.ranged import RangesError
 from viewer.slides.source import expect
 
 if TYPE_CHECKING:
@@ -81,6 +82,19 @@ def test_a_zarr_that_changes_on_the_server_is_noticed(
     with pytest.raises(SlideChangedError):
         browse()
     source.close()
+    server.stop()
+
+
+@pytest.mark.parametrize("key", ["../secret", "/secret", "a/../../secret", "", "a//b", "..\\b"])
+def test_a_reader_reaches_nothing_beside_its_slide(tmp_path: Path, key: str) -> None:
+    (tmp_path / "secret").write_text("of another")
+    write_zarr(tmp_path / "slide.zarr", "0.5", 3, 64)
+    server = RangeServer(tmp_path).start()
+    folder = client.open_folder(slide_path(server.address("slide.zarr")))
+    server.log.clear()
+    with pytest.raises(RangesError, match="outside of itself"):
+        folder.objects(key)
+    assert not server.log
     server.stop()
 
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _log = logging.getLogger(__name__)
-_MOST_TASKS = 16
+_MOST_TASKS = 32
+"""More than wait for one server that is silent, so that nothing else waits for it too."""
 _END_S = 2.0
 
 

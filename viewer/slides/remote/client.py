@@ -80,6 +80,7 @@ class RemoteFile:
         self._target = target_of(path)
         self._heard_s = time.monotonic()
         self._is_looking = False
+        self._hint = 0
         self._lock = threading.Lock()
 
     @property
@@ -102,17 +103,23 @@ class RemoteFile:
             give(GivenBytes(question.id, number, self.bytes.read(offset, size)))
 
     def expect_soon(self, ranges: Iterable[Run]) -> None:
-        """Begin to fetch ranges that will be read; returns at once."""
+        """Begin to fetch ranges that will be read; returns at once.
+
+        What was wanted before and has not begun by then is dropped: the view has moved on.
+        """
         wanted = list(ranges)
         if wanted and not self.bytes.has(wanted):
-            _hints.submit(self._expect, wanted)
+            self._hint += 1
+            _hints.submit(self._expect, wanted, self._hint)
 
     def check(self) -> None:
         """Raise SlideChangedError once the file was found to be another."""
         if self.has_changed:
             raise SlideChangedError(self.path)
 
-    def _expect(self, wanted: list[Run]) -> None:
+    def _expect(self, wanted: list[Run], hint: int) -> None:
+        if hint != self._hint:
+            return
         try:
             self.bytes.expect(wanted)
         except Exception:  # whoever reads them hears of it

@@ -5,6 +5,7 @@ Keys are `metadata`, and `frames/INSTANCE/NUMBER` with numbers from 1.
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from viewer.slides.remote.messages import OpenAddress
 
 _AS_STORED = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'
+_UID = re.compile(r"[\d.]+")
 _PATIENCE_S = 60.0
 
 
@@ -31,6 +33,8 @@ class DicomSeries(WebFile):
         """Return what answers a key."""
         kind, _, rest = key.partition("/")
         instance, _, number = rest.partition("/")
+        if kind != METADATA and not (_UID.fullmatch(instance) and number.isdecimal()):
+            raise ServerError("A DICOM slide names a frame that cannot be.")
         place = METADATA if kind == METADATA else f"instances/{instance}/frames/{number}"
         other = super().child(place)
         assert isinstance(other, DicomSeries)

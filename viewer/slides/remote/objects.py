@@ -32,6 +32,12 @@ _LEAST_BYTES = 256
 """What an object counts for that is not there."""
 
 
+def is_below(key: str) -> bool:
+    """Return whether a key, which a slide or its reader names, lies within the slide's folder."""
+    parts = key.split("/")
+    return bool(key) and all(part not in ("", ".", "..") for part in parts) and "\\" not in key
+
+
 @dataclass(frozen=True, slots=True)
 class Beginning:
     """The first bytes of an object, and how many it has; -1 where it is not there."""

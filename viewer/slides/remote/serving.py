@@ -29,6 +29,7 @@ from viewer.slides.remote.messages import (
     ReadRanges,
     Want,
 )
+from viewer.slides.remote.objects import is_below
 from viewer.slides.remote.origin import Origin, Part, origin_of
 from viewer.slides.remote.ranged import BLOCK_BYTES, Run
 
@@ -115,6 +116,8 @@ def _object(target: OpenAddress, want: Want, context: TaskContext) -> Part:
     Stores whose lists may not be seen answer "denied" for what is not there: -2 bytes.
     """
     key, start, end = want
+    if not is_below(key):
+        raise ServerError(f"{target.name} names something outside of itself: it is not read.")
     try:
         child = _origin(target).child(key)
         return _patiently(lambda: child.read_some(start, end), context)
