@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
 import subprocess
@@ -12,6 +13,7 @@ import urllib.request
 from pathlib import Path
 
 import anyio
+import pytest
 from cli_steps import coverslip
 from mcp_steps import APP, HELLO, RogueClient, http_server, http_session, stdio_session, text_of
 from PIL import Image
@@ -116,6 +118,31 @@ def test_a_client_that_speaks_nonsense_harms_nothing(sample_slide: Path) -> None
     assert [read_header(folder).reader for folder in folders] == ["agent-rogue"] * 2
     assert all(verify(folder).is_good for folder in folders)
     assert all(each.ended_well for each in Library().summaries())
+
+
+@pytest.mark.parametrize("is_ended", [True, False])
+def test_a_server_that_is_ended_or_whose_client_reads_no_more_keeps_its_session(
+    sample_slide: Path, is_ended: bool
+) -> None:
+    rogue = RogueClient("--allow", sample_slide.parent)
+    rogue.ask(1, "initialize", **HELLO)
+    rogue.answer()
+    rogue.call(2, "open_slide", path=sample_slide.name)
+    rogue.answer()
+    rogue.call(3, "go_to", box=BOX)
+    rogue.answer()
+    if is_ended:
+        rogue.process.terminate()
+    else:
+        rogue.stdout.close()
+        with contextlib.suppress(OSError):
+            for number in range(20):
+                rogue.call(10 + number, "measure", box=BOX)
+    assert rogue.process.wait(60) == 0
+    with contextlib.suppress(OSError):
+        rogue.leave()
+    (summary,) = Library().summaries()
+    assert summary.ended_well
 
 
 def test_http_on_this_machine_with_a_token(sample_slide: Path) -> None:
