@@ -56,7 +56,32 @@ def test_browsing_goes_on_when_a_killed_server_is_back(
     qtbot.waitUntil(lambda: pane.canvas.is_sharp and not pane.notice.isVisible(), timeout=40_000)
     assert [bool(each) for each in said] == [True, False], "it is said once"
     pane.close_slide()
+    again.log.clear()
+    qtbot.wait(200)
+    assert not again.log, "the start page contacts no server"
+    window.recent_menu.actions()[0].trigger()
+    qtbot.waitUntil(lambda: pane.source is not None and pane.canvas.is_sharp)
+    pane.close_slide()
     again.stop()
+
+
+def test_the_dialog_says_who_is_contacted_and_what_others_see(qtbot: QtBot) -> None:
+    dialog = AddressDialog()
+    qtbot.addWidget(dialog)
+    told = {
+        "https://slides.example.org/a.tif": "will contact slides.example.org",
+        "http://slides.example.org/a.tif": "others on the network can see",
+        f"https://slides.example.org/a.tif?sig={SECRET}": "kept nowhere",
+        "s3://bucket/a.tif": "S3 for the bucket bucket",
+    }
+    for address, words in told.items():
+        dialog.address.setText(address)
+        assert words in dialog.told.text()
+        assert SECRET not in dialog.told.text()
+        assert dialog.open_button.isEnabled()
+    dialog.address.setText("ftp://host/a.tif")
+    assert not dialog.open_button.isEnabled()
+    assert "https://" in dialog.told.text()
 
 
 def test_projects_and_later_starts_take_addresses(tmp_path: Path) -> None:
