@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from viewer.slides import open_slide
 from viewer.slides.writing.convert import convert
 from viewer.slides.writing.errors import UnknownKindError, WritingCanceledError, WritingError
+from viewer.slides.writing.places import check_place
 from viewer.slides.writing.plan import ConvertOptions, Region
 from viewer.slides.writing.watch import Watch
 
@@ -325,6 +326,49 @@ def test_a_killed_run_goes_on_with_the_same_command(
     assert whole.counts.resumed == 0
     assert np.array_equal(base_of(done.path), base_of(whole.path))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b.ome.tif", "c.ome.tif"]
+
+
+def test_a_folder_of_other_files_is_never_replaced(tmp_path: Path, sample_slide: Path) -> None:
+    folder = tmp_path / "mine.ome.zarr"
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("mine")
+    for words in (("--to", "ome-tiff"), ("--to", "dicom"), ()):
+        told = coverslip("convert", sample_slide, folder, "--overwrite", *words)
+        assert told.returncode == 2
+        assert "never replaced" in told.stderr
+    slide = tmp_path / "a.svs"
+    slide.write_bytes(sample_slide.read_bytes())
+    told = coverslip("convert", slide, tmp_path / "b.ome.tif", "--report", slide)
+    assert told.returncode == 2
+    assert "the slide itself" in told.stderr
+    assert slide.read_bytes() == sample_slide.read_bytes()
+
+
+def test_the_folders_of_a_slide_take_nothing(tmp_path: Path) -> None:
+    data = tmp_path / "a"
+    data.mkdir()
+    (data / "Slidedat.ini").write_text("")
+    (tmp_path / "a.mrxs").write_text("x")
+    (tmp_path / "link").symlink_to(data)
+    for out in (data / "b.ome.tif", tmp_path / "link" / "b.ome.tif"):
+        with pytest.raises(WritingError, match="belongs to the slide itself"):
+            check_place(tmp_path / "a.mrxs", out, overwrite=True)
+    check_place(tmp_path / "a.mrxs", tmp_path / "b.ome.tif", overwrite=False)
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path: Path, shared_slide: Callable[[str], Path]) -> None:
+    slide = shared_slide("slides/TCGA-CR-7395-01A-01-TS1.svs")
+    words = [sys.executable, "-c", _RUN, "convert", slide, tmp_path / "b.ome.tif"]
+    run = subprocess.Popen(list(map(str, words)), stderr=subprocess.PIPE, text=True)
+    until_s = time.monotonic() + 60
+    while time.monotonic() < until_s and not list(tmp_path.glob(".*.journal")):
+        time.sleep(0.005)
+    run.send_signal(signal.SIGINT)
+    _, said = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert "the same command goes on from here" in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "b.ome.tif").exists()
 
 
 def _limited() -> None:

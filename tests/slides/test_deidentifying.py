@@ -148,6 +148,25 @@ def test_an_ome_tiff_keeps_scale_objective_and_channels(tmp_path: Path) -> None:
     assert ("channel name", "H&E") in report.remaining
 
 
+def test_strips_that_are_longer_than_their_pixels_are_cut(tmp_path: Path) -> None:
+    slide = tmp_path / "a.ome.tif"
+    values = np.arange(64 * 48, dtype=np.uint16).reshape(64, 48)
+    tifffile.imwrite(slide, values, photometric="minisblack", ome=True, rowsperstrip=64)
+    with tifffile.TiffFile(slide, mode="r+") as tiff:
+        page = tiff.pages.first
+        size = int(page.databytecounts[0])
+        # Moved to the end of the file, with a name behind it.
+        place = slide.stat().st_size
+        page.tags[273].overwrite(place)
+        page.tags[279].overwrite(size + 8)
+    with slide.open("ab") as file:
+        file.write(values.tobytes() + b"DOE^JANE")
+    copy, report = deidentify(slide, tmp_path / "b.ome.tif")
+    assert b"DOE^JANE" not in copy.read_bytes()
+    assert report.removed["bytes behind an image"] == 1
+    assert np.array_equal(tifffile.imread(copy), values)
+
+
 def test_other_kinds_are_refused(tmp_path: Path, shared_slide: Callable[[str], Path]) -> None:
     slide = shared_slide("slides/boxes.tiff")
     with pytest.raises(UnknownKindError, match="only Aperio SVS"):

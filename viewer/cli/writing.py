@@ -80,8 +80,7 @@ def convert_slide(
     from viewer.slides.writing.errors import WritingError
     from viewer.slides.writing.plan import ConvertOptions
 
-    if report is not None:
-        check_writable(report)
+    _check_report(report, slide)
     options = ConvertOptions(
         region=_region(region), channels=_words(channels), z=_planes(z), quality=quality,
         image=image, mpp_um=mpp,
@@ -153,8 +152,7 @@ def deidentify_slide(
     from viewer.slides.writing.deidentify import deidentify
     from viewer.slides.writing.errors import WritingError
 
-    if report is not None:
-        check_writable(report)
+    _check_report(report, slide)
     try:
         with _progress("Copying") as watch:
             target, found = deidentify(slide, out, overwrite=overwrite, watch=watch)
@@ -170,6 +168,15 @@ def deidentify_slide(
     typer.echo(str(target))
     for line in found.lines():
         say(line)
+
+
+def _check_report(report: Path | None, slide: Path) -> None:
+    """End the command where the report cannot be written, or would take the slide's place."""
+    if report is None:
+        return
+    check_writable(report)
+    if report.exists() and slide.exists() and report.samefile(slide):
+        fail(f"{report} is the slide itself: choose another place for the report.")
 
 
 def _save(report: Path | None, data: dict[str, object]) -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
+from viewer.policy import policy
 from viewer.slides.remote.address import is_address
 from viewer.slides.slide_files import slide_files
+from viewer.slides.slide_folders import folder_kind
 from viewer.slides.writing.errors import OutputExistsError, WritingError
 
 if TYPE_CHECKING:
@@ -59,7 +61,11 @@ def check_place(source: Path, out: Path, *, overwrite: bool) -> None:
             f"{out} lies in the place of the slide itself, which is never changed: choose "
             "another place."
         )
+    if not policy().allows_path(Path(os.path.realpath(out))):
+        raise WritingError(f"The administrator's policy allows no files at {out}.")
     folder = Path(os.path.realpath(out)).parent
+    if any(_is_within(folder, data) for data in _data_folders(source, files)):
+        raise WritingError(f"{folder} belongs to the slide itself: choose another place.")
     if not folder.is_dir():
         raise WritingError(f"There is no folder {folder}: make it, or choose another place.")
     if not os.access(folder, os.W_OK):
@@ -68,6 +74,16 @@ def check_place(source: Path, out: Path, *, overwrite: bool) -> None:
         raise OutputExistsError(
             f"{out} exists already: choose another name, or have it replaced (--overwrite)."
         )
+    if out.is_dir() and folder_kind(out) is None and any(out.iterdir()):
+        raise OutputExistsError(
+            f"{out} is a folder with other files in it, which is never replaced: choose another "
+            "name."
+        )
+
+
+def _data_folders(source: Path, files: Sequence[Path]) -> set[Path]:
+    """Return the folders of which all belongs to the slide, such as that of a MIRAX."""
+    return {file.parent for file in files if file.parent != source.parent}
 
 
 def _is_of_source(files: Sequence[Path], out: Path) -> bool:

@@ -154,7 +154,10 @@ class TiffCopy:
             if page.compression == _JPEG and (self._is_ndpi or count > _LONG_CHUNK_BYTES):
                 place, size, shift = self._long_jpeg(offset, count, watch)
             else:
-                data = self._clean(self._read(offset, count), page.compression)
+                most = _chunk_bytes(page) if page.compression == _NONE else count
+                data = self._clean(self._read(offset, min(count, most)), page.compression)
+                if count > most:
+                    self._report.remove("bytes behind an image")
                 place, size = self._output.append(data), len(data)
             new_offsets[index], new_counts[index] = place, size
             done[offset, count] = index
@@ -234,6 +237,15 @@ class TiffCopy:
             self._output.append(part)
             size += len(part)
         return place, size, len(clean) - end
+
+
+def _chunk_bytes(page: TiffPage) -> int:
+    """Return how many bytes an uncompressed tile or strip has at most."""
+    width, height = page.imagewidth, min(page.rowsperstrip or page.imagelength, page.imagelength)
+    if page.is_tiled:
+        width, height = page.tilewidth, page.tilelength
+    samples = page.samplesperpixel if page.planarconfig == 1 else 1
+    return -(-width * samples * page.bitspersample // 8) * height * max(page.imagedepth, 1)
 
 
 def tag_name(tag: TiffTag) -> str:
