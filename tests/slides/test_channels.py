@@ -246,3 +246,24 @@ def test_values_of_dear_levels_are_kept_on_the_disk(
 
 def _no_read(*_: object) -> None:
     raise ChunkError("the test says so")
+
+
+@pytest.mark.parametrize("cut_bytes", [0, 300 * 420 * 2 * 2])
+def test_planes_behind_the_one_page_that_a_file_describes(tmp_path: Path, cut_bytes: int) -> None:
+    path = tmp_path / "a.tif"
+    values = stack((2, 3))
+    about: dict[str, Any] = {"metadata": {"axes": "ZCYX"}, "photometric": "minisblack"}
+    tifffile.imwrite(path, values, truncate=True, **about)
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size - cut_bytes)
+    source = open_slide(path)
+    axes = source.info.axes
+    assert (axes.z_count, len(axes.channels)) == (2, 3)
+    np.testing.assert_array_equal(whole(source, 0, (0, 2), 0), values[0, [0, 2]])
+    if cut_bytes:
+        assert source.info.notes[0] == "The file tells of 6 planes and holds 4."
+        with pytest.raises(TileError):
+            source.read_channels(0, 0, 0, (2,), 1)
+    else:
+        np.testing.assert_array_equal(whole(source, 0, (0, 2), 1), values[1, [0, 2]])
+    source.close()

@@ -53,7 +53,9 @@ def first_displays(axes: Axes) -> tuple[ChannelDisplay, ...]:
     )
 
 
-def composite(planes: Sequence[NDArray[Any]], displays: Sequence[ChannelDisplay]) -> RgbImage:
+def composite(
+    planes: Sequence[NDArray[Any]] | NDArray[Any], displays: Sequence[ChannelDisplay]
+) -> RgbImage:
     """Return the picture of some channels, uint8 (height, width, 3).
 
     Parameters

@@ -77,7 +77,7 @@ class LevelStore:
 
     def put(self, level: Level, column: int, row: int, image: RgbImage) -> None:
         data = imagecodecs.jpeg8_encode(image, level=_JPEG_QUALITY, subsampling="444")
-        self._write(self._path(level, column, row), data)
+        self._write(self._path(level, column, row), bytes(data))
 
     def get_values(self, level: Level, place: ValuePlace, dtype: np.dtype[Any]) -> Values | None:
         """Return kept values of a channel, (height, width); None where they were not kept."""

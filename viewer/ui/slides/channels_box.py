@@ -109,7 +109,8 @@ class ChannelsBox(QWidget):
     @property
     def current(self) -> int:
         """Return the selected channel, from 0; -1 where none is."""
-        return self.list.indexOfTopLevelItem(self.list.currentItem())
+        row = self.list.currentItem()
+        return -1 if row is None else self.list.indexOfTopLevelItem(row)
 
     # -----------------------------------------------------------------------------------------
 
@@ -121,7 +122,9 @@ class ChannelsBox(QWidget):
                 row.setFlags(row.flags() | Qt.ItemFlag.ItemIsUserCheckable)
                 row.setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                 self.list.addTopLevelItem(row)
-            self.list.setCurrentItem(self.list.topLevelItem(0))
+            first = self.list.topLevelItem(0)
+            if first is not None:
+                self.list.setCurrentItem(first)
         count = len(axes.channels)
         self.filter.setVisible(count >= _FILTERED_FROM)
         self.filter.clear()

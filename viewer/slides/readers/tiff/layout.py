@@ -14,7 +14,7 @@ from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.tiff.metadata import tiff_optics
 from viewer.slides.readers.tiff.ome import OmeImage, ome_images
 from viewer.slides.readers.tiff.same_content import Window, ranges_to_compare, shows_the_same
-from viewer.slides.readers.tiff.stacks import Stack, alike_stack, ome_stack
+from viewer.slides.readers.tiff.stacks import Stack, alike_stack, ome_stack, pages_behind
 from viewer.slides.remote.ranged import RangedBytes
 
 if TYPE_CHECKING:
@@ -329,13 +329,18 @@ def _undescribed(tiff: TiffFile, pages: Sequence[TiffPage], *, has_end: bool) ->
         count = len(alike)
         stack = stacks.get(count) if count > 1 else None
         stack = stack or alike_stack(tiff, alike, colors, has_end=has_end)
-        stacks.setdefault(count, stack)
+        hidden: tuple[str, ...] = ()
+        if count == 1 and stack.page_count > 1:
+            alike = pages_behind(tiff, first, stack.page_count)
+            if len(alike) < stack.page_count:
+                hidden = (f"The file tells of {stack.page_count} planes and holds {len(alike)}.",)
+        stacks.setdefault(len(alike), stack)
         has_colors = colors > 1 and count % colors == 0
         tops = alike[:colors] if has_colors else alike[:1]
         levels = _levels(tops, stack.pages_in_order(alike))
         name = _name_of(first)
         optics = tiff_optics(tiff, first, Optics())
-        images.append(TiffImage(name, levels, optics, first.index, stack=stack))
+        images.append(TiffImage(name, levels, optics, first.index, hidden, stack=stack))
     return images
 
 

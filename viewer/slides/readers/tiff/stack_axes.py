@@ -50,7 +50,8 @@ def channel_samples(image: TiffImage, colors: SampleColors) -> int:
     samples = page.samplesperpixel
     count = samples * len(image.stack.channels)
     # One channel of 8 bits without a name is a gray picture, which is shown as it is.
-    is_plain = count == 1 and bits_per_sample(page) <= 8 and not image.stack.channels[0].name
+    is_named = any(channel.name for channel in image.stack.channels)
+    is_plain = count == 1 and bits_per_sample(page) <= 8 and not is_named
     return 0 if is_plain else samples
 
 

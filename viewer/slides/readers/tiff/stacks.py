@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 import re
@@ -9,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tifffile import TiffPage
+from tifffile import COMPRESSION, TiffPage
 
 from viewer.slides.readers.tiff.ome import length_um, positive
 
@@ -114,11 +115,37 @@ def alike_stack(tiff: TiffFile, pages: Sequence[TiffPage], colors: int, *, has_e
     stack = _imagej_stack(about) if about else None
     if not about and has_end:
         stack = _series_stack(tiff, pages[0])
-    if stack is not None and stack.page_count == count:
+    if stack is not None and (stack.page_count == count or count == 1):
         return stack
     if colors > 1 and count % colors == 0:
         return Stack((StackChannel(),) * colors, count // colors, order="ZC")
     return Stack(z_count=count, order="Z")
+
+
+def pages_behind(tiff: TiffFile, page: TiffPage, count: int) -> list[TiffPage]:
+    """Return planes that lie behind the one page that a file describes, itself first.
+
+    ImageJ writes large stacks so. Fewer come where the file is too short for all, and the page
+    alone where its data is compressed or in pieces.
+    """
+    offsets, sizes = tuple(page.dataoffsets), tuple(page.databytecounts)
+    item = page.dtype.itemsize if page.dtype is not None else 0
+    plane_bytes = page.imagewidth * page.imagelength * page.samplesperpixel * item
+    is_whole = (
+        page.compression == COMPRESSION.NONE
+        and not page.is_tiled
+        and sum(sizes) == plane_bytes > 0
+        and all(a + size == b for a, size, b in zip(offsets, sizes, offsets[1:], strict=False))
+    )
+    if not is_whole:
+        return [page]
+    fitting = (tiff.filehandle.size - offsets[0]) // plane_bytes
+    pages = [page]
+    for number in range(1, min(count, fitting)):
+        behind = copy.copy(page)
+        behind.dataoffsets = tuple(offset + number * plane_bytes for offset in offsets)
+        pages.append(behind)
+    return pages
 
 
 def _imagej_stack(about: dict[str, Any]) -> Stack | None:
