@@ -150,6 +150,7 @@ def test_a_reading_from_the_opening_to_the_report(
     assert {entry.subject for entry in sent} == {"client claude-code-1-2"}
 
 
+@pytest.mark.slow
 def test_nuclei_are_counted_as_our_own_agent_counts_them(
     desk: ClientDesk, sample_slide: Path
 ) -> None:
