@@ -146,6 +146,29 @@ def test_a_denied_or_missing_slide_is_one_sentence(
     assert words in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("http://[bad/slide.tif", "is no address"),
+        ("http://127.0.0.1:99999/slide.tif", "is no address"),
+        ("s3://bucket", "no slide on it"),
+        ("http://127.0.0.1:1/", "no slide on it"),
+    ],
+)
+def test_an_address_of_nothing_is_one_sentence(address: str, words: str) -> None:
+    done = coverslip("info", address)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert words in done.stderr
+
+
+def test_a_server_without_https_is_not_taken_for_one_of_a_bad_certificate(
+    server: RangeServer,
+) -> None:
+    done = coverslip("info", server.address("sample.svs").replace("http:", "https:"))
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "by https" in done.stderr
+
+
 def test_no_such_host_is_one_sentence() -> None:
     done = coverslip("info", "http://no-such-host.invalid/slide.tif")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)

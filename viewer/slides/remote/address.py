@@ -141,6 +141,21 @@ def is_dicom_address(path: Path | str) -> bool:
     return bool(_DICOM_SERIES.match(str(path)))
 
 
+def address_problem(address: str) -> str:
+    """Return why an address leads to no slide, one sentence; "" where it may."""
+    plain = address.partition("?")[0]
+    try:
+        parts = urlsplit(address)
+        has_host = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets without an end, or a port that cannot be
+        has_host, parts = False, urlsplit("")
+    if not has_host:
+        return f"{plain} is no address: check its server and port."
+    if not parts.path.strip("/") and not parts.query:
+        return f"{plain} names a server or bucket, but no slide on it: add the path of the slide."
+    return ""
+
+
 def folder_beside(path: Path) -> Path:
     """Return where files for the user are offered to be saved: beside a slide, or at home."""
     return Path.home() if is_address(path) else path.parent

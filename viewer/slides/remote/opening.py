@@ -6,10 +6,20 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from viewer.egress import is_local
-from viewer.slides.errors import SlideAccessError, SlideError, UnsupportedSlideError
+from viewer.slides.errors import (
+    SlideAccessError,
+    SlideError,
+    SlideNotFoundError,
+    UnsupportedSlideError,
+)
 from viewer.slides.guarded_source import GuardedSource
 from viewer.slides.reader_process.source import open_isolated
-from viewer.slides.remote.address import is_dicom_address, is_zarr_address
+from viewer.slides.remote.address import (
+    address_problem,
+    full_address,
+    is_dicom_address,
+    is_zarr_address,
+)
 from viewer.slides.remote.client import RemoteFile, RemoteSlide, open_file, open_folder
 from viewer.slides.remote.errors import size_text
 from viewer.slides.source import with_note
@@ -32,6 +42,8 @@ def open_remote(path: RemotePath, image: int | None) -> GuardedSource:
     SlideError
         It cannot be opened; `str()` of the error is one sentence for the user.
     """
+    if problem := address_problem(full_address(path)):
+        raise SlideNotFoundError(path, problem)
     if is_zarr_address(path) or is_dicom_address(path):
         return _open_folder(path, image)
     file = open_file(path)

@@ -246,6 +246,8 @@ class WebFile:
         host = self._host
         if isinstance(error, NameResolutionError):
             return ServerError(f"There is no server {host}: check the address and the network.")
+        if isinstance(error, SSLError) and "CERTIFICATE" not in str(error).upper():
+            return ServerError(f"{host} does not answer by https: check the address.")
         if isinstance(error, SSLError):
             return ServerError(
                 f"The certificate of {host} cannot be trusted: ask who runs the server."
