@@ -384,9 +384,9 @@ def test_nuclei_are_colored_by_area_and_told_under_the_cursor(
     qtbot.waitUntil(lambda: not run.progress.is_busy, timeout=_PATIENCE_MS)
     by_class = _picture(field_window)
     box = panel.body.objects.measurement
-    qtbot.waitUntil(lambda: box.findText("Area um2") > 0)
+    qtbot.waitUntil(lambda: box.findText("Area µm²") > 0)
     box.setFocus()
-    press(qtbot, box, Qt.Key.Key_A)  # a list takes the first entry of that letter: Area um2
+    press(qtbot, box, Qt.Key.Key_A)  # a list takes the first entry of that letter: Area µm²
     assert isinstance(run.shown, ObjectsPresenter)
     assert run.shown.style.measurement == "Area um2"
     assert panel.body.objects.bars.isVisible()
@@ -400,7 +400,7 @@ def test_nuclei_are_colored_by_area_and_told_under_the_cursor(
     inside = next(c for c in objects.centroids if canvas.view.box.grown(-20).contains(Point(*c)))
     screen = canvas.view.to_screen(Point(*inside.tolist()))
     qtbot.mouseMove(canvas, QPoint(round(screen.x), round(screen.y)))
-    qtbot.waitUntil(lambda: field_window.status.overlay.text().startswith("Nucleus, Area um2"))
+    qtbot.waitUntil(lambda: field_window.status.overlay.text().startswith("Nucleus, Area µm²"))
 
 
 @pytest.mark.usefixtures("known_nuclei")
@@ -701,7 +701,7 @@ def test_the_log_tells_what_was_on_and_which_results_were_looked_at(
     (viewed,) = of(ResultViewed)
     assert isinstance(viewed, ResultViewed)
     assert viewed.overlay == "Nuclei"
-    assert viewed.item.startswith("Nucleus, Area um2 ")
+    assert viewed.item.startswith("Nucleus, Area µm² ")
     assert Box(*viewed.box).contains(middle)
 
     def changes() -> list[AnyEvent]:
