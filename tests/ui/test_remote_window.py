@@ -79,6 +79,12 @@ def test_the_dialog_says_who_is_contacted_and_what_others_see(qtbot: QtBot) -> N
         assert words in dialog.told.text()
         assert SECRET not in dialog.told.text()
         assert dialog.open_button.isEnabled()
+    for end in range(1, len("http://[::1]:80/a.tif") + 1):  # as it is typed
+        dialog.address.setText("http://[::1]:80/a.tif"[:end])
+    assert dialog.open_button.isEnabled()
+    dialog.address.setText("http://[bad/a.tif")
+    assert not dialog.open_button.isEnabled()
+    assert "is no address" in dialog.told.text()
     dialog.address.setText("ftp://host/a.tif")
     assert not dialog.open_button.isEnabled()
     assert "https://" in dialog.told.text()

@@ -8,7 +8,13 @@ from urllib.parse import urlsplit
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from viewer.egress import is_local
-from viewer.slides.remote.address import SCHEMES, is_address, slide_path, without_secrets
+from viewer.slides.remote.address import (
+    SCHEMES,
+    address_problem,
+    is_address,
+    slide_path,
+    without_secrets,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,6 +63,10 @@ class AddressDialog(QDialog):
         if not is_whole:
             known = "Addresses begin with " + ", ".join(f"{scheme}://" for scheme in SCHEMES) + "."
             self.told.setText(known if typed and "://" in typed else _HINT)
+            return
+        if problem := address_problem(typed):
+            self.open_button.setEnabled(False)
+            self.told.setText(problem)
             return
         plain = without_secrets(typed)
         parts = urlsplit(plain)
