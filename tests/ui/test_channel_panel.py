@@ -249,3 +249,24 @@ def test_annotations_and_bookmarks_keep_their_plane(
     canvas.set_plane(ImagePlane(1, 0))
     active.travel([mark])
     assert canvas.plane == ImagePlane(2, 1)
+
+
+def test_slides_combined_in_the_window_and_split(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    paths = [stack(tmp_path / "a.ome.tif", ["DAPI"]), stack(tmp_path / "b.ome.tif", ["Cy5"])]
+    with qtbot.waitSignal(window.panes.active.opened):
+        window.open_as_channels(paths)
+    first = window.panes.active
+    assert first.source is not None
+    names = [channel.name for channel in first.source.info.axes.channels]
+    assert names == ["a", "b"]
+    assert "Combined as channels: a.ome.tif, b.ome.tif." in first.slide_notes.sentence.text()
+    first.canvas.set_plane(ImagePlane(1, 1))
+    window.commands["panes.add"].trigger()
+    second = window.panes.panes[-1]
+    assert second is not first
+    qtbot.waitUntil(lambda: second.source is not None)
+    assert second.source is not None
+    assert len(second.source.info.axes.channels) == 2
+    assert second.canvas.plane == ImagePlane(1, 1)

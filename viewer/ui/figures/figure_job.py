@@ -91,6 +91,7 @@ class FigureJob(QObject):
         self._figure.set_overview_visible(False)
         self._figure.set_look(canvas.look)
         self._figure.set_source(_Borrowed(source), canvas.optics)
+        self._figure.set_plane(canvas.plane)
         if plan.has_overlays:
             layers = [(order, self._unchosen(each)) for order, each in canvas.layers_over_slide()]
             for order, layer in layers:

@@ -124,6 +124,8 @@ class SlidePane(QFrame):
         self._has_failed = False
         self._opening_image: int | None = None
         self._opening_others: tuple[Path, ...] = ()
+        self.combined_with: tuple[Path, ...] = ()
+        """Slides whose channels are shown beside those of the slide at `path`."""
         self.profile_problem = ""
         """Why the slide's color profile cannot be used, in a sentence, else empty."""
         self.stain_problem = ""
@@ -368,6 +370,7 @@ class SlidePane(QFrame):
         self._display_keeper.flush()
         self._view_keeper.flush()
         self.path = None
+        self.combined_with = ()
         self.color_hint.hide()
         self._is_recognized = False
         if self._recognition is not None:
@@ -383,6 +386,7 @@ class SlidePane(QFrame):
         self._patience.stop()
         self._task = None
         self._begin_slide(path, source, profile_problem(source.info.icc_profile))
+        self.combined_with = self._opening_others
         self.canvas.set_look(default_display(source.info, uses_icc=self.uses_icc))
         self.canvas.set_source(source, source.info.optics)
         reader = self.reader()

@@ -79,18 +79,21 @@ class SplitView(QWidget):
         """Add a pane that shows the slide of the active one, at the same place."""
         here, view = self.active, self.active.canvas.destination
         path, source, shows_all = here.path, here.source, here.canvas.shows_all
+        plane = here.canvas.plane
         there = self.add_pane()
         if path is None or source is None or there is here:
             return
 
         def show(opened: Path) -> None:
             if opened == path:
+                there.canvas.set_plane(plane)
                 there.canvas.follow_view(view, "open")
                 if shows_all:  # in a pane of another size
                     there.canvas.fit()
 
         there.opened.connect(show, Qt.ConnectionType.SingleShotConnection)
-        there.open(path, source.info.image if source.info.images else None)
+        image = source.info.image if source.info.images else None
+        there.open(path, image, here.combined_with)
 
     def close_pane(self, pane: SlidePane) -> None:
         """Closes a pane and its slide; the last pane stays and only loses its slide."""
