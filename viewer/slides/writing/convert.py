@@ -222,6 +222,9 @@ def _tell_losses(
     if len(info.images) > 1:
         conversion.dropped.append(f"{len(info.images) - 1} other images of the file.")
     conversion.dropped.append("Texts about the slide: names, dates, scanner.")
+    conversion.dropped.append(
+        "Annotations, which lie beside slides: coverslip annotations export writes them."
+    )
 
 
 def _tiles(count: int) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -129,7 +131,10 @@ def _copy_tiff(slide: Path, file: BinaryIO, target: Path, watch: Watch) -> Repor
             TiffCopy(tiff, file, output, report).write(kept, watch.part(0, _COPIED_SHARE))
             out.flush()
             watch.check()
-            check_same_pixels(slide, Path(out.name))
+            with ThreadPoolExecutor(1, "sync") as pool:
+                # The disk takes it meanwhile; its errors come when the file gets its name.
+                pool.submit(os.fsync, out.fileno())
+                check_same_pixels(slide, Path(out.name))
             watch.check()
     watch.progressed(1.0)
     return report

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,10 +49,17 @@ def check_same_pixels(slide: Path, copy: Path) -> None:
     SlideError
         The slide itself cannot be read.
     """
-    source = open_slide(slide)
+    with ThreadPoolExecutor(1, "open") as pool:
+        opening = pool.submit(open_slide, copy)
+        try:
+            source = open_slide(slide)
+        except BaseException:
+            if opening.exception() is None:
+                opening.result().close()
+            raise
     try:
         try:
-            written = open_slide(copy)
+            written = opening.result()
         except SlideError as error:
             raise VerificationError(
                 f"The copy cannot be read back ({error}); nothing was written."

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import struct
 import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +26,7 @@ _ENTRY = struct.Struct("<IIQQI")
 _DTYPE = np.dtype(
     [("plane", "<u4"), ("level", "<u4"), ("tile", "<u8"), ("at", "<u8"), ("n", "<u4")]
 )
+_SYNC_BYTES = 64 << 20
 _RESERVED_BYTES = 16
 """At the start, for the header of a TIFF."""
 _NAME_CHARACTERS = 48
@@ -54,6 +57,9 @@ class Spool:
         self.path = out.with_name(f"{stem}.part")
         self._journal_path = out.with_name(f"{stem}.journal")
         self._lock = threading.Lock()
+        self._syncer = ThreadPoolExecutor(1, "sync")
+        self._syncing: Future[None] | None = None
+        self._synced_at = 0
         shape = [level.tiles for level in plan.levels]
         self.offsets = [[np.zeros(n, np.int64) for n in shape] for _ in plan.planes]
         self.sizes = [[np.zeros(n, np.int64) for n in shape] for _ in plan.planes]
@@ -93,6 +99,14 @@ class Spool:
             self._data.flush()
             self._journal.write(b"".join(entries))
             self._journal.flush()
+            self._sync_behind()
+
+    def _sync_behind(self) -> None:
+        """Have the disk take what was written while the work goes on; the end waits less then."""
+        is_idle = self._syncing is None or self._syncing.done()
+        if is_idle and self._at - self._synced_at >= _SYNC_BYTES:
+            self._synced_at = self._at
+            self._syncing = self._syncer.submit(_sync_now, self._data.fileno())
 
     def read(self, plane: int, level: int, tile: int) -> bytes:
         """Return a coded tile that was put, from any thread. Raises OSError."""
@@ -113,6 +127,7 @@ class Spool:
         return self._data
 
     def close(self) -> None:
+        self._syncer.shutdown(wait=True)
         self._data.close()
         self._journal.close()
 
@@ -163,6 +178,11 @@ def _spools_of(out: Path) -> Iterable[Path]:
         rest = path.name.removeprefix(start)
         if rest != path.name and path.suffix in (".part", ".journal") and len(rest) <= 20:
             yield path
+
+
+def _sync_now(handle: int) -> None:
+    with contextlib.suppress(OSError):  # whoever gives the file its name syncs and hears of errors
+        os.fsync(handle)
 
 
 def _lock(handle: int, out: Path) -> None:
