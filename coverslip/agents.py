@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import fspath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,12 +46,13 @@ def run_agent(
     from viewer.agents.client import Spending
     from viewer.agents.policy_choice import PolicyChoice
     from viewer.agents.reading import ReadingOptions, read_slide
+    from viewer.slides.remote.address import slide_path
 
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     choice, spending = PolicyChoice(), Spending()
     return read_slide(
-        Path(slide),
+        slide_path(fspath(slide)),
         folder,
         Task(question, tuple(options)),
         lambda session: choice.made(session, spending),

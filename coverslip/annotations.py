@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from os import fspath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,8 +90,9 @@ def write_annotations(
 def _place(slide: str | PathLike[str]) -> SlidePlace:
     from viewer.annotations.formats.slide_place import SlidePlace
     from viewer.slides import open_slide
+    from viewer.slides.remote.address import slide_path
 
-    source = open_slide(Path(slide))
+    source = open_slide(slide_path(fspath(slide)))
     try:
         return SlidePlace.of(source)
     finally:

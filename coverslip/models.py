@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from os import fspath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from viewer.geometry import Box
+from viewer.slides.remote.address import slide_path
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -51,4 +53,6 @@ def run_model(
     area = None if box is None else box if isinstance(box, Box) else Box(*box)
     given = None if features is None else Path(features)
     with opened_model(str(model)) as bundle:
-        return running.run_model(Path(slide), bundle, area, mpp_um, device, features=given)
+        return running.run_model(
+            slide_path(fspath(slide)), bundle, area, mpp_um, device, features=given
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from os import fspath
 from typing import TYPE_CHECKING, Any
 
 import viewer.slides
@@ -10,10 +10,12 @@ from viewer.errors import CoverslipError
 from viewer.geometry import Box
 from viewer.slides import region
 from viewer.slides.calibration import remembered_mpp_um
+from viewer.slides.remote.address import slide_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from os import PathLike
+    from pathlib import Path
     from types import TracebackType
 
     from numpy.typing import NDArray
@@ -117,7 +119,7 @@ def open_slide(path: str | PathLike[str]) -> Slide:
     CoverslipError
         It cannot be opened; the reason is one sentence.
     """
-    return Slide(viewer.slides.open_slide(Path(path)))
+    return Slide(viewer.slides.open_slide(slide_path(fspath(path))))
 
 
 def read_region(

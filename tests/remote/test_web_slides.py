@@ -13,6 +13,7 @@ from cli_steps import coverslip
 from range_server import RangeServer
 from served_slides import BIG_BYTES
 
+import coverslip as coverslip_api
 from viewer.audit_log import read_audit
 from viewer.geometry import Box
 from viewer.redaction import without_names
@@ -70,6 +71,14 @@ def test_a_slide_on_a_server_shows_the_pixels_of_the_file(
     assert far.info.identity == near.info.identity, "its annotations are found again"
     far.close()
     near.close()
+
+
+def test_scripts_open_addresses(server: RangeServer) -> None:
+    address = f"{server.address('pyramid.tif')}?sig={SECRET}//x"
+    with coverslip_api.open_slide(address) as slide:
+        assert slide.read_tile(0, 0, 0).shape == (256, 256, 3)
+        assert SECRET not in str(slide.path)
+    assert {asked.query for asked in server.log} == {f"sig={SECRET}//x"}
 
 
 def test_few_requests_wait_for_each_other(server: RangeServer) -> None:
