@@ -95,7 +95,6 @@ class CellPage(QWidget):
         self.used.setVisible(is_network)
         self.stain_set = self._combo("Stains", ["H-DAB", "H&E"])
         self.estimate = QPushButton("Estimate", self)
-        self.estimate.setMinimumWidth(_COMBO_PX)
         self.estimate.setToolTip("Estimate both stains by Macenko, and white from the slide")
         menu = QMenu(self.estimate)
         for text, where in _ESTIMATES:
